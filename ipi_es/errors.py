@@ -1,0 +1,190 @@
+"""The one error tree of ipi-es.
+
+Every error that a user can meet is one of these; errors of lower libraries are mapped to them
+where they arise (the two cluster adapters, the configuration reader, the local server).
+
+    IpiEsError                      exit code 1
+    ├── UsageError                  exit code 2: wrong command line or configuration
+    │   └── ConfigError             a mistake in a file, with its place
+    ├── ClusterError                anything that the cluster, or the way to it, did
+    │   ├── ClusterUnreachable      no connection (host, port, DNS, gone in the middle); retried
+    │   │   └── ClusterTimeout      connected, but no answer in time; retried
+    │   ├── TlsError                certificate, CA or protocol (https against http) trouble
+    │   ├── AuthenticationFailed    401
+    │   ├── PermissionDenied        403: authenticated, but without the right
+    │   ├── NotFound                404: index, document or template
+    │   ├── RequestRejected         400 and other 4xx: the request itself is wrong
+    │   ├── Conflict                409: somebody else wrote in between
+    │   ├── ClusterBusy             429, 502, 503, 504; retried
+    │   ├── ClusterReadOnly         an index or cluster block (most often: the disk is full)
+    │   ├── UnsupportedServer       a version or a distribution that is not supported
+    │   └── BulkFailed              some items of a bulk failed; carries them
+    ├── DataError                   the events can't be used as configured
+    │   ├── FieldMissing            a configured field is in no mapping
+    │   ├── FieldTypeWrong          a configured field has a type that can't be used
+    │   ├── NoEvents                nothing in the range
+    │   └── NotEnoughHistory        too few events or entities to train or calibrate on
+    ├── SnapshotError               a saved network or history can't be used
+    │   ├── SnapshotMissing         none saved (yet)
+    │   ├── SnapshotDamaged         checksum or structure is wrong
+    │   └── SnapshotForeign         of another job, another format or a newer version
+    ├── JobBusy                     another worker holds this job
+    ├── LostJob                     another worker took this job over while we worked
+    └── NodeError                   the local server of demo and tests
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class IpiEsError(Exception):
+    """The root of everything that ipi-es raises on purpose.
+
+    ``message`` says what is wrong, ``hint`` what to do next; ``str()`` gives both.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.hint}" if self.hint else self.message
+
+
+class UsageError(IpiEsError):
+    """The command line or the configuration is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A mistake in a configuration file; ``place`` is ``file: dotted.path``."""
+
+    def __init__(self, message: str, *, place: str | None = None, hint: str | None = None) -> None:
+        super().__init__(f"{place}: {message}" if place else message, hint=hint)
+        self.place = place
+
+
+class ClusterError(IpiEsError):
+    """The cluster, or the way to it, failed. ``status`` is the HTTP status, if there was one."""
+
+    retryable = False
+
+    def __init__(self, message: str, *, hint: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class ClusterUnreachable(ClusterError):
+    """No connection to any of the configured hosts."""
+
+    retryable = True
+
+
+class ClusterTimeout(ClusterUnreachable):
+    """Connected, but no answer within the time limit."""
+
+
+class TlsError(ClusterError):
+    """The TLS handshake failed, or one side speaks plain HTTP."""
+
+
+class AuthenticationFailed(ClusterError):
+    """The cluster refused the credentials, or asks for some (401)."""
+
+
+class PermissionDenied(ClusterError):
+    """The credentials are good but lack a right (403)."""
+
+
+class NotFound(ClusterError):
+    """An index, document or template does not exist (404)."""
+
+
+class RequestRejected(ClusterError):
+    """The cluster says that the request is wrong (400 and other 4xx)."""
+
+
+class Conflict(ClusterError):
+    """A compare-and-set write lost against another writer (409)."""
+
+
+class ClusterBusy(ClusterError):
+    """The cluster is overloaded or not ready (429, 502, 503, 504)."""
+
+    retryable = True
+
+
+class ClusterReadOnly(ClusterError):
+    """Writes are blocked; most often because a disk is full."""
+
+
+class UnsupportedServer(ClusterError):
+    """The server is neither Elasticsearch 8/9 nor OpenSearch 2/3."""
+
+
+class BulkFailed(ClusterError):
+    """Some items of a bulk were refused; ``failures`` holds (document id, status, reason)."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        failures: Sequence[tuple[str, int, str]],
+        hint: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, status=status)
+        self.failures = tuple(failures)
+
+
+class DataError(IpiEsError):
+    """The events can't be used as the job is configured."""
+
+
+class FieldMissing(DataError):
+    """A configured field is in no mapping of the named indices."""
+
+
+class FieldTypeWrong(DataError):
+    """A configured field has a type that can't be used."""
+
+
+class NoEvents(DataError):
+    """No event matches in the time range."""
+
+
+class NotEnoughHistory(DataError):
+    """Too few events or entities to train a network or to calibrate it."""
+
+
+class SnapshotError(IpiEsError):
+    """A saved network or history can't be used."""
+
+
+class SnapshotMissing(SnapshotError):
+    """Nothing was saved under that id, or nothing at all yet."""
+
+
+class SnapshotDamaged(SnapshotError):
+    """A checksum or the structure of a snapshot is wrong."""
+
+
+class SnapshotForeign(SnapshotError):
+    """A snapshot belongs to another job, another format or a newer version."""
+
+
+class JobBusy(IpiEsError):
+    """Another worker holds this job's lease."""
+
+
+class LostJob(IpiEsError):
+    """Another worker took this job over while we worked; nothing of ours was written after that."""
+
+
+class NodeError(IpiEsError):
+    """The local server could not be installed, started or stopped."""

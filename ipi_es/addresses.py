@@ -58,7 +58,44 @@ def is_v4(addresses: Addresses) -> NDArray[np.bool_]:
     return result
 
 
-def is_private(text: str) -> bool:
-    """Whether an address says nothing about where on the internet it is (RFC 1918, ULA, loopback, link-local)."""
-    address = ipaddress.ip_address(text)
-    return address.is_private or address.is_link_local or address.is_loopback
+PRIVATE_NETWORKS = (
+    "10.0.0.0/8",  # RFC 1918
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "127.0.0.0/8",  # loopback
+    "169.254.0.0/16",  # link-local
+    "::1/128",
+    "fc00::/7",  # unique local, RFC 4193
+    "fe80::/10",  # link-local
+)
+"""Networks whose addresses say nothing about where on the internet somebody is.
+
+Narrower than :attr:`ipaddress.IPv4Address.is_private`, which also counts the documentation ranges.
+"""
+
+
+def network(cidr: str) -> tuple[Addresses, int]:
+    """(address uint8[16], prefix length in the 128-bit space) of a CIDR or a single address; ValueError if neither."""
+    parsed = ipaddress.ip_network(cidr, strict=False)
+    offset = 96 if parsed.version == 4 else 0
+    blob = packed(str(parsed.network_address)) or bytes(16)
+    return np.frombuffer(blob, dtype=np.uint8), parsed.prefixlen + offset
+
+
+def within(addresses: Addresses, cidr: str) -> NDArray[np.bool_]:
+    """bool[n]: which addresses lie within ``cidr``."""
+    base, length = network(cidr)
+    whole, rest = divmod(length, 8)
+    result = (addresses[:, :whole] == base[:whole]).all(axis=1)
+    if rest:
+        shift = 8 - rest
+        result &= (addresses[:, whole] >> shift) == (base[whole] >> shift)
+    return np.asarray(result, dtype=np.bool_)
+
+
+def is_private(addresses: Addresses) -> NDArray[np.bool_]:
+    """bool[n]: which addresses are private, loopback or link-local (:data:`PRIVATE_NETWORKS`)."""
+    result = np.zeros(len(addresses), dtype=np.bool_)
+    for cidr in PRIVATE_NETWORKS:
+        result |= within(addresses, cidr)
+    return result

@@ -1,0 +1,1 @@
+"""The `ipi-es` command."""

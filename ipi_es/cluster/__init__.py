@@ -1,0 +1,1 @@
+"""The cluster: one small port, one adapter a distribution. Where Elasticsearch and OpenSearch differ ends here."""

@@ -1,0 +1,1 @@
+"""`ipi-es demo`: a simulated company, hidden incidents, and the product run on them."""

@@ -1,0 +1,1 @@
+"""Results: documents, their ids, building them from a scored bucket, and the store."""

@@ -1,0 +1,79 @@
+"""Times and spans as people write them: ISO 8601, date math (``now-7d``), Elastic's time units (``15m``)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from ipi_es.errors import UsageError
+
+SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_SPAN = re.compile(r"\s*(\d+)\s*(s|m|h|d|w)\s*")
+_MATH = re.compile(r"([+-])(\d+)([smhdw])")
+_ROUND = re.compile(r"/([smhdw])$")
+
+
+def parse_span(text: str) -> int:
+    """Whole seconds of ``15m``, ``1h``, ``1d``; UsageError otherwise (units: s, m, h, d, w)."""
+    match = _SPAN.fullmatch(text)
+    if not match:
+        raise UsageError(f"“{text}” is not a time span", hint="write a whole number and a unit: 90s, 15m, 1h, 1d, 2w")
+    return int(match[1]) * SECONDS[match[2]]
+
+
+def format_span(seconds: int) -> str:
+    """The shortest exact spelling: 3600 → ``1h``."""
+    for unit in ("w", "d", "h", "m"):
+        if seconds and seconds % SECONDS[unit] == 0:
+            return f"{seconds // SECONDS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+def parse_time(text: str, *, now: int) -> int:
+    """Epoch seconds of an ISO 8601 time (UTC if it names no zone), epoch milliseconds, or date math on ``now``.
+
+    Date math: ``now``, ``now-7d``, ``now-1d/d``, ``2026-05-01||+1d``. Rounding ``/d`` rounds down, in UTC.
+    """
+    base, bars, rest = text.strip().partition("||")
+    if base.startswith("now"):
+        start, math = now, base[3:]
+    else:
+        start, math = _parse_iso(base), rest if bars else ""
+    rounding = _ROUND.search(math)
+    if rounding:
+        math = math[: rounding.start()]
+    if "".join(match[0] for match in _MATH.finditer(math)) != math:
+        raise _not_a_time(text)
+    for sign, number, unit in _MATH.findall(math):
+        start += (1 if sign == "+" else -1) * int(number) * SECONDS[unit]
+    if rounding:
+        # weeks start on Monday, as in the servers' date math; the epoch was a Thursday
+        offset = 4 * SECONDS["d"] if rounding[1] == "w" else 0
+        start = (start - offset) // SECONDS[rounding[1]] * SECONDS[rounding[1]] + offset
+    return start
+
+
+def _parse_iso(text: str) -> int:
+    if re.fullmatch(r"\d{11,}", text):
+        return int(text) // 1_000
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise _not_a_time(text) from None
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+
+
+def _not_a_time(text: str) -> UsageError:
+    return UsageError(
+        f"“{text}” is not a time", hint="write 2026-05-01, 2026-05-01T08:00:00Z, now, now-7d or now-1d/d"
+    )
+
+
+def iso(seconds: int) -> str:
+    """``2026-05-01T08:00:00Z``."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day_of(seconds: int) -> int:
+    """The UTC day (days since the epoch) that a time lies in."""
+    return seconds // SECONDS["d"]

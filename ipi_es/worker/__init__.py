@@ -1,0 +1,1 @@
+"""A job's work: batches of buckets, training, renormalization."""

@@ -1,0 +1,68 @@
+"""Everything from an empty clone: ``python3.11 run.py demo`` or ``python3.11 run.py tests``.
+
+Needs Python 3.11 (or later) with pip and nothing else: makes ``.venv``, installs what requirements-dev.lock names
+(exact versions, hashes checked), then runs the demo, or the checks and the tests. Further words are handed on:
+``python3.11 run.py demo --keep``, ``python3.11 run.py tests tests/unit -k calibration``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+LOCK = ROOT / "requirements-dev.lock"
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("lint-imports",),
+)
+
+
+def call(*command: str) -> None:
+    """Run a command of the virtual environment; leave with its exit code if it fails."""
+    print(f"$ {' '.join(command)}", flush=True)
+    code = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, check=False).returncode
+    if code:
+        sys.exit(code)
+
+
+def install() -> None:
+    """Make the virtual environment; done again only when the lock or the project's settings changed."""
+    wanted = hashlib.sha256(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    stamp = VENV / "installed"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    if not (BIN / "python").exists():
+        venv.create(VENV, with_pip=True)
+    pip = ("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    call(*pip, "--require-hashes", "--requirement", str(LOCK))
+    call(*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    stamp.write_text(wanted)
+
+
+def main() -> None:
+    """Install, then do what the first word says."""
+    if sys.version_info < (3, 11):
+        sys.exit("ipi-es needs Python 3.11 or later")
+    task, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
+    if task not in ("demo", "tests"):
+        sys.exit(__doc__)
+    install()
+    if task == "demo":
+        os.execv(BIN / "ipi-es", ["ipi-es", "demo", *rest])
+    if not rest:
+        for check in CHECKS:
+            call(*check)
+    call("pytest", *rest)
+
+
+if __name__ == "__main__":
+    main()

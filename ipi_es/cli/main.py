@@ -1,0 +1,94 @@
+"""The `ipi-es` command: a group whose commands are imported only when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+import ipi_es
+from ipi_es.errors import IpiEsError
+
+COMMANDS = {
+    "demo": "demo:demo",
+    "setup": "setup:setup",
+    "check": "check:check",
+    "train": "train:train",
+    "backfill": "backfill:backfill",
+    "renormalize": "renormalize:renormalize",
+    "results": "results:results",
+    "explain": "explain:explain",
+    "score": "score:score",
+    "snapshots": "snapshots:snapshots",
+    "job": "job:job",
+    "node": "node:node",
+}
+"""Command name → module of this room and the click command in it."""
+
+INTERRUPTED = 130  # the shell's code for a process ended by Ctrl-C
+
+
+class LazyGroup(click.Group):
+    """Commands are found in :data:`COMMANDS`; `ipi-es --help` imports each, but none of the heavy libraries."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a first day with the product, not of the alphabet."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module; an unknown name is None."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(importlib.import_module(f"ipi_es.cli.{module}"), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest right name for a wrong one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from ipi_es.config.nearest import nearest  # noqa: PLC0415  (only when somebody mistyped)
+
+            guess = nearest(args[0], COMMANDS)
+            hint = f" Did you mean “{guess}”?" if guess else ""
+            raise click.UsageError(f"There is no command “{args[0]}”.{hint}", ctx) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--config", "config_path", type=click.Path(dir_okay=False), help="Default: $IPI_ES_CONFIG or ./ipi-es.yml.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more; with an error, show where it came from.")
+@click.version_option(ipi_es.__version__, prog_name="ipi-es")
+@click.pass_context
+def cli(ctx: click.Context, config_path: str | None, verbose: bool) -> None:
+    """Find sign-ins from unusual IP addresses, beside an Elasticsearch or OpenSearch cluster.
+
+    Start with `ipi-es demo`: a local server, a simulated company, hidden incidents, found.
+    """
+    ctx.obj = {"config_path": config_path, "verbose": verbose}
+
+
+def main(args: list[str] | None = None) -> Any:
+    """The entry point: every IpiEsError becomes a message and an exit code, Ctrl-C leaves quietly."""
+    try:
+        code = cli.main(args=args, prog_name="ipi-es", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.secho("Stopped. What was finished is kept; run the same command again to go on.", err=True)
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except IpiEsError as error:
+        click.secho(f"ipi-es: {error}", fg="red", err=True)
+        if "-v" in sys.argv or "--verbose" in sys.argv:
+            raise
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

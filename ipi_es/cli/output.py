@@ -1,0 +1,93 @@
+"""The one place that prints results: as a table for people, as JSON or JSON lines for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+import orjson
+
+from ipi_es.scoring.probability import severity
+
+SEVERITY_COLOURS = {"critical": "red", "major": "dark_orange", "minor": "yellow", "warning": "cyan"}
+"""rich's colour of each severity; the words are always printed too, colour is never the only sign."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A table's column: where its value is in a row, its heading, and whether it holds a score."""
+
+    key: str
+    heading: str
+    score: bool = False
+    right: bool = False
+    wrap: bool = False
+
+
+def format_option(function: F) -> F:
+    """The shared ``--format`` option."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(["table", "json", "ndjson"]),
+        default="table",
+        show_default=True,
+        help="For people, one JSON array, or one JSON object a line.",
+    )(function)
+
+
+def emit(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], output_format: str, *, empty: str) -> None:
+    """Print ``rows`` in the asked format; ``empty`` is what a person reads when there are none."""
+    if output_format == "ndjson":
+        for row in rows:
+            sys.stdout.write(orjson.dumps(row).decode() + "\n")
+    elif output_format == "json":
+        sys.stdout.write(orjson.dumps(list(rows), option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        found = list(rows)
+        if found:
+            print_table(found, columns)
+        else:
+            click.echo(empty)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, title: str | None = None) -> None:
+    """An aligned table; scores carry their severity's colour and word."""
+    from rich.console import Console  # noqa: PLC0415  (keeps `--help` fast)
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(
+            column.heading,
+            justify="right" if column.right or column.score else "left",
+            no_wrap=not column.wrap,
+            overflow="fold",
+        )
+    for row in rows:
+        cells = []
+        for column in columns:
+            value = row.get(column.key)
+            if column.score and value is not None:
+                name = severity(float(value))
+                cells.append(Text(f"{float(value):5.1f} {name:<8}", style=SEVERITY_COLOURS[name]))
+            else:
+                cells.append(Text(_cell(value)))
+        table.add_row(*cells)
+    Console(soft_wrap=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(part) for part in value)
+    return str(value)

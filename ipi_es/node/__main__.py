@@ -1,0 +1,11 @@
+"""``python -m ipi_es.node SPEC``: the child process of a local node. Started by ``ipi_es.node``, not by people."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ipi_es.node import child, opensearch
+
+if __name__ == "__main__":
+    child.run(Path(sys.argv[1]), opensearch.start)

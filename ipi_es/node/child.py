@@ -1,0 +1,147 @@
+"""The process that has the server's JVM in itself: starts it, says that it is up, waits, ends it.
+
+What a server is comes in as a function; everything about being a child is here. The child ends
+
+- on SIGTERM and SIGINT,
+- when its parent closes the pipe on its standard input, also by dying, or when its parent is another
+  (unless it is detached),
+- when the server itself fails.
+
+The JVM must neither handle signals (``-Xrs``) nor be shut down by the main thread's end, so the main
+thread stays here until the end and leaves by ``os._exit``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+WATCH_SECONDS = 0.5
+"""How often the child looks whether it should end."""
+
+CLOSE_PATIENCE_SECONDS = 20.0
+"""After so long, a server that can't be closed is left to the end of the process."""
+
+SPEC_FILE = "node.json"
+READY_FILE = "ready.json"
+LOG_FILE = "server.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What the parent tells the child. ``http_port`` 0 means any free one; ``jars`` is the class path."""
+
+    data_dir: str
+    jars: list[str]
+    http_port: int = 0
+    heap: str = "512m"
+    keep: bool = False
+    detached: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self) -> Path:
+        """Write the file that the child reads, and return its path."""
+        path = Path(self.data_dir) / SPEC_FILE
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Spec:
+        """Read what the parent wrote."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started server: its HTTP port and how to close it."""
+
+    http_port: int
+    close: Callable[[], None]
+
+
+def jvm_options(heap: str) -> list[str]:
+    """Return the options that every server's JVM gets.
+
+    The serial collector and a fixed upper heap: one small server on a machine that has other things to do.
+    """
+    return [
+        f"-Xmx{heap}",
+        "-Xrs",
+        "-XX:+UseSerialGC",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-XX:-UsePerfData",
+        "-Djava.awt.headless=true",
+        "-Dfile.encoding=UTF-8",
+        "-Dlog4j.shutdownHookEnabled=false",
+        "-Dlog4j2.disable.jmx=true",
+        "-Dorg.apache.logging.log4j.level=INFO",
+        "--enable-native-access=ALL-UNNAMED",
+    ]
+
+
+def run(spec_path: Path, start: Callable[[Spec], Running]) -> None:
+    """Be the child: start the server, serve until told to end, and leave the process."""
+    parent = os.getppid()
+    spec = Spec.read(spec_path)
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: ending.set())
+    if not spec.detached:
+        threading.Thread(target=_watch_pipe, args=(ending,), daemon=True).start()
+    code = 0
+    try:
+        running = start(spec)
+        _say_ready(spec, running.http_port)
+        # the wait has an end so that Python gets to run its signal handlers
+        while not ending.wait(WATCH_SECONDS):
+            if not spec.detached and os.getppid() != parent:
+                break
+        _close(running)
+    except BaseException:  # noqa: BLE001 - the last frame of the process: everything goes to the log
+        traceback.print_exc()
+        code = 1
+    _leave(spec, code)
+
+
+def _watch_pipe(ending: threading.Event) -> None:
+    """Wait until the parent's end of the pipe closes; also while the JVM is still starting."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 1):
+            pass
+    ending.set()
+    # a server that hangs in its start never gets to look at the event
+    threading.Event().wait(2 * CLOSE_PATIENCE_SECONDS)
+    os._exit(1)
+
+
+def _say_ready(spec: Spec, port: int) -> None:
+    temporary = Path(spec.data_dir) / f"{READY_FILE}.new"
+    temporary.write_text(json.dumps({"http_port": port, "pid": os.getpid()}), encoding="utf-8")
+    temporary.replace(Path(spec.data_dir) / READY_FILE)
+
+
+def _close(running: Running) -> None:
+    closer = threading.Thread(target=running.close, daemon=True)
+    closer.start()
+    closer.join(CLOSE_PATIENCE_SECONDS)
+
+
+def _leave(spec: Spec, code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == 0 and not spec.keep:
+        shutil.rmtree(spec.data_dir, ignore_errors=True)
+    # not sys.exit: the JVM's own threads would keep the process, and its shutdown can hang
+    os._exit(code)

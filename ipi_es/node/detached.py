@@ -1,0 +1,173 @@
+"""The local server that goes on by itself: ``ipi-es node start|stop|status``.
+
+One a cache directory. A small state file says where it is; whether it is still that process is
+decided by the process id together with the process's start, since ids are used again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipi_es.errors import NodeError
+from ipi_es.node.cache import locked, node_dir
+from ipi_es.node.child import CLOSE_PATIENCE_SECONDS
+from ipi_es.node.local import DEFAULT_HEAP, launch
+from ipi_es.node.opensearch import SERVER
+from ipi_es.node.process import POLL_SECONDS
+
+if TYPE_CHECKING:
+    from ipi_es.node.jars import Progress
+
+STATE_FILE = "detached.json"
+DATA_NAME = "data"
+"""Name of the detached server's data directory in the cache: a kept one is found again."""
+
+KILL_PATIENCE_SECONDS = 5.0
+"""How long a killed process may take to be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A detached server that runs. ``birth`` is the process's start as the system counts it (``""`` if unknown)."""
+
+    pid: int
+    birth: str
+    url: str
+    data_dir: str
+    log: str
+    keep: bool
+    server: str = SERVER
+
+
+def start_detached(
+    *,
+    data_dir: Path | None = None,
+    http_port: int | None = None,
+    heap: str = DEFAULT_HEAP,
+    keep: bool = False,
+    progress: Progress | None = None,
+) -> NodeStatus:
+    """Start a server that outlives this process, and return where it is.
+
+    Arguments as for ``LocalNode.start``.
+
+    Raises:
+        NodeError: one runs already, or it can't be started.
+    """
+    with locked(node_dir() / "detached.lock"):
+        if (running := status()) is not None:
+            raise NodeError(
+                f"A local server runs already: {running.url} (process {running.pid}).",
+                hint="Use it, or end it first: ipi-es node stop",
+            )
+        process = launch(
+            data_dir=data_dir,
+            http_port=http_port,
+            heap=heap,
+            keep=keep,
+            progress=progress,
+            detached=True,
+            data_name=DATA_NAME,
+        )
+        url = process.wait_ready()
+        started = NodeStatus(
+            pid=process.pid,
+            birth=process_birth(process.pid) or "",
+            url=url,
+            data_dir=str(process.log.parent),
+            log=str(process.log),
+            keep=keep or data_dir is not None,
+        )
+        write_state(started)
+        process.detach()
+        if progress:
+            progress("start", 1, 1)
+        return started
+
+
+def status() -> NodeStatus | None:
+    """Return the detached server that runs, or ``None``; the state of a dead one is removed."""
+    path = node_dir() / STATE_FILE
+    try:
+        found = NodeStatus(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        path.unlink(missing_ok=True)  # written by another version, or damaged: nothing to be learned from it
+        return None
+    if is_same_process(found.pid, found.birth):
+        return found
+    path.unlink(missing_ok=True)
+    return None
+
+
+def stop_detached() -> bool:
+    """Stop the detached server; ``False`` if none runs.
+
+    Raises:
+        NodeError: it can't be ended (it is another user's).
+    """
+    if (running := status()) is None:
+        return False
+    _end(running, signal.SIGTERM, 1.5 * CLOSE_PATIENCE_SECONDS) or _end(running, signal.SIGKILL, KILL_PATIENCE_SECONDS)
+    if is_same_process(running.pid, running.birth):
+        raise NodeError(f"The local server (process {running.pid}) does not end.", hint=f"See its log: {running.log}")
+    (node_dir() / STATE_FILE).unlink(missing_ok=True)
+    return True
+
+
+def write_state(state: NodeStatus) -> None:
+    """Write the state file whole or not at all."""
+    path = node_dir() / STATE_FILE
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
+    temporary.replace(path)
+
+
+def process_birth(pid: int) -> str | None:
+    """Return when a process started, in the system's own count; ``None`` if it is gone or a zombie.
+
+    ``""`` where the system doesn't tell (no ``/proc``) but the process is there.
+    """
+    if not Path("/proc/self/stat").exists():
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return None
+        return ""
+    try:
+        # the command's name, in brackets, may itself contain blanks and brackets
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    state, birth = fields[0], fields[19]
+    return None if state in "ZX" else birth
+
+
+def is_same_process(pid: int, birth: str) -> bool:
+    """Tell whether ``pid`` is alive and is the process that started at ``birth``."""
+    found = process_birth(pid)
+    return found is not None and (found == birth or not birth)
+
+
+def _end(running: NodeStatus, number: signal.Signals, patience: float) -> bool:
+    try:
+        os.kill(running.pid, number)
+    except ProcessLookupError:
+        return True
+    except PermissionError as error:
+        raise NodeError(
+            f"The local server (process {running.pid}) belongs to another user.", hint="Stop it as that user."
+        ) from error
+    give_up = time.monotonic() + patience
+    while time.monotonic() < give_up:
+        if not is_same_process(running.pid, running.birth):
+            return True
+        time.sleep(POLL_SECONDS)
+    return False

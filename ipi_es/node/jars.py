@@ -1,0 +1,197 @@
+"""The server's jars: a committed list with checksums, downloaded once, checked at every start.
+
+The list is what the resolver made of the coordinates under ``resolved_from``; with it, every
+installation gets the same bytes. A jar's place in the cache is ``jars/<group>/<file>``: it gets
+there by a rename, after its checksum was found right, so whatever is there is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipi_es.errors import NodeError
+from ipi_es.node.cache import locked, node_dir, require_space
+
+DOWNLOAD_THREADS = 6
+"""Parallel downloads: a jar is small, so most of its time is the round trip."""
+
+DOWNLOAD_ATTEMPTS = 2
+"""A damaged or broken-off jar is fetched once more, then refused."""
+
+HTTP_TIMEOUT_SECONDS = 60
+"""Without a byte for so long, a connection counts as lost."""
+
+SPACE_FACTOR = 1.2
+"""Free space asked for, as a multiple of the bytes to download: jars and the files beside them."""
+
+HASH_BLOCK_BYTES = 1024 * 1024
+"""Read size while hashing."""
+
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(stage, done, total)``: stage ``"download"`` in bytes, stage ``"start"`` in steps."""
+
+Fetch = Callable[["Jar", Path], Path]
+"""Brings a jar into a scratch directory and returns its path there; raises OSError or RuntimeError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jar:
+    """One published file. ``coordinate`` is ``group:artifact:version[:classifier]``, ``size`` is in bytes."""
+
+    coordinate: str
+    size: int
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """The name under which the file is published."""
+        _, artifact, version, *classifier = self.coordinate.split(":")
+        return "-".join([artifact, version, *classifier]) + ".jar"
+
+    def path(self, root: Path) -> Path:
+        """Where the jar lies below ``root``; the group keeps files of the same name apart."""
+        return root / self.coordinate.split(":", 1)[0] / self.file_name
+
+
+def read_jar_list(path: Path, server: str) -> tuple[Jar, ...]:
+    """Read the jars of ``server`` (such as ``opensearch-3.8.0``) from a committed list."""
+    entries = json.loads(path.read_text(encoding="utf-8"))[server]["jars"]
+    return tuple(Jar(entry["jar"], entry["size"], entry["sha256"]) for entry in entries)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def is_whole(path: Path, jar: Jar) -> bool:
+    """Tell whether ``path`` holds exactly the bytes that the list promises."""
+    try:
+        return path.stat().st_size == jar.size and file_sha256(path) == jar.sha256
+    except OSError:
+        return False
+
+
+def fetch_with_resolver(jar: Jar, scratch: Path) -> Path:
+    """Download one jar from the public repository into ``scratch`` (a resolver's local repository)."""
+    from jgo.maven import MavenContext
+
+    group, artifact, version, *classifier = jar.coordinate.split(":")
+    context = MavenContext(repo_cache=scratch, timeout=HTTP_TIMEOUT_SECONDS)
+    component = context.project(group, artifact).at_version(version)
+    return Path(component.artifact(*classifier).resolve())
+
+
+def ensure_jars(
+    jars: Sequence[Jar], *, progress: Progress | None = None, fetch: Fetch = fetch_with_resolver
+) -> list[Path]:
+    """Return the paths of ``jars`` in the cache, in their order; what is missing or damaged is downloaded.
+
+    Two processes at once: one downloads, the other waits and finds everything there.
+
+    Raises:
+        NodeError: no network, too little disk space, or a jar that is damaged twice in a row.
+    """
+    base = node_dir()
+    root = base / "jars"
+    with locked(base / "jars.lock"):
+        missing = [jar for jar in jars if not is_whole(jar.path(root), jar)]
+        if missing:
+            needed = sum(jar.size for jar in missing)
+            require_space(base, int(needed * SPACE_FACTOR), purpose="the download of the local server")
+            _download(missing, root, progress=progress or _silent, fetch=fetch)
+    return [jar.path(root) for jar in jars]
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    """Report to nobody."""
+
+
+def _download(missing: Sequence[Jar], root: Path, *, progress: Progress, fetch: Fetch) -> None:
+    total = sum(jar.size for jar in missing)
+    done = 0
+    progress("download", done, total)
+    with _scratch(root.parent) as scratch, ThreadPoolExecutor(DOWNLOAD_THREADS) as pool:
+        waiting = {pool.submit(_install, jar, root, scratch, fetch): jar for jar in missing}
+        try:
+            for future in as_completed(waiting):
+                future.result()
+                done += waiting[future].size
+                progress("download", done, total)
+        except BaseException:
+            # nobody wants the rest any more, least of all somebody who pressed Ctrl-C
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _scratch:  # noqa: N801 - reads as the function that it stands for
+    """A directory for downloads in the cache; those that killed processes left are removed first."""
+
+    def __init__(self, base: Path) -> None:
+        # the caller holds the lock, so every such directory that exists is a dead one's
+        for left in base.glob("download-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        self._path = Path(tempfile.mkdtemp(prefix="download-", dir=base))
+
+    def __enter__(self) -> Path:
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._path, ignore_errors=True)
+
+
+def _install(jar: Jar, root: Path, scratch: Path, fetch: Fetch) -> None:
+    reason = ""
+    for attempt in range(DOWNLOAD_ATTEMPTS):
+        try:
+            fetched = fetch(jar, scratch / f"{attempt}")
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise NodeError(
+                    f"The disk became full while downloading {jar.file_name}.", hint="Free some space and start again."
+                ) from error
+            reason = f"{type(error).__name__}: {error}"
+            continue
+        if is_whole(fetched, jar):
+            target = jar.path(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fetched.replace(target)
+            return
+        reason = "damaged"
+    raise _refused(jar, reason)
+
+
+def _refused(jar: Jar, reason: str) -> NodeError:
+    if reason == "damaged":
+        return NodeError(
+            f"{jar.file_name} came damaged {DOWNLOAD_ATTEMPTS} times: its SHA-256 is not the one in the list of jars.",
+            hint="Something on the way changes downloads (a proxy, a repository mirror); use another network.",
+        )
+    return NodeError(
+        f"The local server can't be downloaded: {jar.coordinate} failed ({reason}).",
+        hint="The first start needs the Maven Central repository (62 MB); behind a proxy set HTTPS_PROXY. "
+        "Without a network, give an existing cluster's URL instead.",
+    )
+
+
+def total_size(jars: Sequence[Jar]) -> int:
+    """Return the bytes of all ``jars`` together."""
+    return sum(jar.size for jar in jars)
+
+
+def iter_missing(jars: Sequence[Jar]) -> Iterator[Jar]:
+    """Yield the jars that a start would have to download."""
+    root = node_dir() / "jars"
+    return (jar for jar in jars if not is_whole(jar.path(root), jar))

@@ -1,1 +1,31 @@
 """Configuration: pydantic settings under Elastic ML's names; the only reader of YAML and of the environment."""
+
+from __future__ import annotations
+
+from ipi_es.config.allow_rule import AllowRule
+from ipi_es.config.datafeed_config import DatafeedConfig, IndicesOptions
+from ipi_es.config.entity_names import EntityStep, normalize_entity
+from ipi_es.config.ip_insights import IpInsights
+from ipi_es.config.job import AnalysisConfig, DataDescription, Detector, Job, Training
+from ipi_es.config.nearest import did_you_mean, nearest
+from ipi_es.config.settings import ClusterSettings, LoggingSettings, Settings, SnapshotSettings
+
+__all__ = [
+    "AllowRule",
+    "AnalysisConfig",
+    "ClusterSettings",
+    "DataDescription",
+    "DatafeedConfig",
+    "Detector",
+    "EntityStep",
+    "IndicesOptions",
+    "IpInsights",
+    "Job",
+    "LoggingSettings",
+    "Settings",
+    "SnapshotSettings",
+    "Training",
+    "did_you_mean",
+    "nearest",
+    "normalize_entity",
+]

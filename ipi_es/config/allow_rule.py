@@ -1,0 +1,78 @@
+"""One rule of a job's allow list, and what is wrong with rules that would allow everything."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ipi_es.config.entity_names import EntityStep, normalize_entity
+from ipi_es.config.types import Section, Text
+
+WILDCARDS = "*?["
+"""Characters that make an entity a shell-style pattern."""
+
+
+def _cidr(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        interface = ipaddress.ip_interface(text)
+    except ValueError:
+        raise ValueError(f"“{text}” is no address or network: write 198.51.100.7 or 198.51.100.0/24") from None
+    # a typing mistake here would silence far more, or far less, than was meant
+    raise ValueError(
+        f"{text} has bits set behind its prefix: write {interface.network} for the network, "
+        f"{interface.ip} for the address"
+    )
+
+
+Cidr: TypeAlias = Annotated[str, AfterValidator(_cidr)]
+
+
+class AllowRule(Section):
+    """Which pairs are allowed: by entity, by network, or (with both) that entity from that network only."""
+
+    entity: Text | None = Field(
+        default=None, description="The entity, after `entity_normalize`; `*`, `?` and `[…]` as in a shell (`svc-*`)."
+    )
+    cidr: Cidr | None = Field(default=None, description="A network or an address.")
+    id: Text | None = Field(
+        default=None, description="What `suppressed_by` will hold; by default made of entity and cidr."
+    )
+    comment: str = Field(default="", description="Why; for people.")
+
+    @model_validator(mode="after")
+    def _not_everything(self) -> AllowRule:
+        if self.entity is None and self.cidr is None:
+            raise ValueError("needs entity, cidr or both")
+        every_entity = self.entity is None or not self.entity.strip("*")
+        every_address = self.cidr is None or self.cidr == "::/0"
+        if every_entity and every_address:
+            raise ValueError("would allow everything: name an entity or a network")
+        return self
+
+    @property
+    def name(self) -> str:
+        """``id``, or what the rule says: stable when rules are added or moved."""
+        if self.id is not None:
+            return self.id
+        parts = (("entity", self.entity), ("cidr", self.cidr))
+        return " ".join(f"{key}:{value}" for key, value in parts if value is not None)
+
+
+def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep]) -> None:
+    """ValueError for rules named alike, and for patterns that normalization turns into “everybody”."""
+    names = [rule.name for rule in rules]
+    for index, rule in enumerate(rules):
+        if rule.name in names[:index]:
+            raise ValueError(f"allow_list[{index}]: a rule “{rule.name}” is there already")
+        if rule.entity and rule.entity.strip("*") and not normalize_entity(rule.entity, steps).strip("*"):
+            raise ValueError(
+                f"allow_list[{index}].entity: with strip_domain entities have no domain, so “{rule.entity}” would "
+                "allow everybody; use a cidr"
+            )

@@ -1,0 +1,130 @@
+"""Where a job's events come from: Elastic ML's `datafeed_config`, and what ours adds for sign-ins."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from ipi_es.config.entity_names import EntityStep
+from ipi_es.config.types import Count, FieldName, PositiveSpan, Section, SomeTexts, Span, Texts, as_list
+
+DEFAULT_QUERY: dict[str, Any] = {"bool": {"filter": [{"term": {"event.category": "authentication"}}]}}
+"""ECS authentication events; outcomes are chosen by `score_outcomes` and `learn_outcomes`."""
+
+MAX_PAGE = 65_535
+"""Rows; a composite aggregation may not have more than the servers' `search.max_buckets`, by default 65,536."""
+
+WITHOUT_EFFECT = {
+    "scroll_size": "events are read by aggregation, not by scrolling",
+    "chunking_config": "ipi-es reads one bucket_span at a time",
+    "delayed_data_check_config": "ipi-es checks for late events by the buckets' own event_count",
+    "max_empty_searches": "ipi-es follows the events until it is stopped",
+}
+"""Keys of Elastic's datafeeds that may stay in the file: leaving them out changes no result."""
+
+
+def _one_clause(query: dict[str, Any]) -> dict[str, Any]:
+    if len(query) != 1:
+        names = ", ".join(str(name) for name in query) or "nothing"
+        raise ValueError(f"must hold exactly one clause, but holds {names}: put several into bool.filter")
+    return query
+
+
+Query: TypeAlias = Annotated[dict[str, Any], AfterValidator(_one_clause)]
+
+
+def _wildcards(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else as_list(value)
+
+
+class IndicesOptions(Section):
+    """How missing, closed and hidden indices are treated."""
+
+    ignore_unavailable: bool = Field(default=True, description="A named index that is missing or closed is skipped.")
+    allow_no_indices: bool = Field(default=True, description="A pattern that matches no index is no error.")
+    expand_wildcards: Annotated[
+        tuple[Literal["open", "closed", "hidden", "none", "all"], ...], BeforeValidator(_wildcards), Field(min_length=1)
+    ] = Field(default=("open",), description="Which indices a pattern stands for.")
+
+
+class DatafeedConfig(Section):
+    """The events of a job."""
+
+    indices: SomeTexts = Field(
+        description="Index names, patterns, data streams or aliases; remote ones as `cluster:pattern`. `indexes` and "
+        "`index_names` are taken too."
+    )
+    query: Query = Field(
+        default=DEFAULT_QUERY, description="Query DSL that chooses the events; by default ECS authentication events."
+    )
+    query_delay: Span = Field(
+        default=60,
+        description="How long after a bucket's end it is read, so that its events have arrived; Elastic: 60–120s.",
+    )
+    frequency: PositiveSpan | None = Field(
+        default=None,
+        description="How often the worker looks for new events; by default `bucket_span`, at most an hour.",
+    )
+    runtime_mappings: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Fields computed at reading, passed on to the search."
+    )
+    indices_options: IndicesOptions = Field(
+        default_factory=IndicesOptions, description="How missing, closed and hidden indices are treated."
+    )
+    outcome_field: FieldName | None = Field(
+        default="event.outcome",
+        description="Ours. Field that says whether a sign-in succeeded; null: every event counts as a success.",
+    )
+    score_outcomes: SomeTexts = Field(
+        default=("success",),
+        description="Ours. Outcomes that are scored. With `failure` too, password spraying is seen before it succeeds, "
+        "at the price of the internet's noise on exposed hosts.",
+    )
+    learn_outcomes: SomeTexts = Field(
+        default=("success",),
+        description="Ours. Outcomes that teach which addresses are usual. A failed sign-in should never: an attacker "
+        "could make his address usual by trying.",
+    )
+    entity_normalize: Annotated[tuple[EntityStep, ...], BeforeValidator(as_list)] = Field(
+        default=(),
+        description="Ours. `lowercase`, `strip_domain`: with both, `CORP\\alice`, `alice@corp` and `Alice` are one.",
+    )
+    ignore_private: bool = Field(
+        default=False,
+        description="Ours. Leave out events from private, loopback and link-local addresses (they are counted).",
+    )
+    max_page: Count = Field(
+        default=10_000, ge=1, le=MAX_PAGE, description="Ours. Rows in a page of the aggregation that reads the events."
+    )
+    scroll_size: Any = Field(default=None, description=f"Without effect: {WITHOUT_EFFECT['scroll_size']}.")
+    chunking_config: Any = Field(default=None, description=f"Without effect: {WITHOUT_EFFECT['chunking_config']}.")
+    delayed_data_check_config: Any = Field(
+        default=None, description=f"Without effect: {WITHOUT_EFFECT['delayed_data_check_config']}."
+    )
+    max_empty_searches: Any = Field(
+        default=None, description=f"Without effect: {WITHOUT_EFFECT['max_empty_searches']}."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_spellings(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        given = [name for name in ("indices", "indexes", "index_names") if name in data]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are the same setting: keep indices")
+        return {("indices" if name in given else name): value for name, value in data.items()}
+
+    @property
+    def outcomes(self) -> Texts:
+        """All outcomes that are read: the scored ones, then those that only teach."""
+        return tuple(dict.fromkeys(self.score_outcomes + self.learn_outcomes))
+
+    def warnings(self) -> list[str]:
+        """What is set here but has no effect."""
+        return [
+            f"datafeed_config.{name} has no effect: {reason}"
+            for name, reason in WITHOUT_EFFECT.items()
+            if name in self.model_fields_set
+        ]

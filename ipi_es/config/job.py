@@ -1,0 +1,197 @@
+"""A job: Elastic ML's keys, checked and frozen."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ipi_es.config.allow_rule import AllowRule, check_rules
+from ipi_es.config.datafeed_config import DatafeedConfig
+from ipi_es.config.ip_insights import IpInsights
+from ipi_es.config.types import DAY, BucketSpan, Count, FieldName, Number, PositiveSpan, Section, Span, Texts
+
+MAX_JOB_ID = 64
+"""Characters; Elastic's limit, which also keeps document ids below 512 bytes."""
+
+RENORMALIZATION_DAYS, RENORMALIZATION_BUCKETS = 30, 100
+"""The default renormalization window is the larger of these two, as in Elastic ML."""
+
+_ID = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
+
+
+def _elastic_id(text: str) -> str:
+    if len(text) > MAX_JOB_ID or not _ID.fullmatch(text):
+        raise ValueError(
+            f"“{text}” is not allowed: lowercase letters a–z, digits, - and _, beginning and ending with a letter or "
+            f"digit, at most {MAX_JOB_ID} characters"
+        )
+    return text
+
+
+ElasticId: TypeAlias = Annotated[str, AfterValidator(_elastic_id)]
+
+
+class Detector(Section):
+    """What is looked for: rare addresses of an entity."""
+
+    function: Literal["rare"] = Field(default="rare", description="`rare` is the only function.")
+    by_field_name: FieldName = Field(default="source.ip", description="The field with the IP address.")
+    partition_field_name: FieldName = Field(default="user.name", description="The field with the entity.")
+    detector_description: str | None = Field(default=None, description="For people.")
+
+    @model_validator(mode="after")
+    def _two_fields(self) -> Detector:
+        if self.by_field_name == self.partition_field_name:
+            raise ValueError(
+                f"by_field_name and partition_field_name are both {self.by_field_name}: the first is the IP address, "
+                "the second the entity"
+            )
+        return self
+
+
+class AnalysisConfig(Section):
+    """How events are analysed."""
+
+    bucket_span: BucketSpan = Field(
+        default=3_600, description="Length of a bucket: 1m to 1d, a divisor of a day. Sparse data wants longer ones."
+    )
+    detectors: Annotated[tuple[Detector, ...], Field(min_length=1, max_length=1)] = Field(
+        default_factory=lambda: (Detector(),), description="Exactly one detector."
+    )
+    influencers: Texts | None = Field(
+        default=None,
+        description="The detector's two fields or one of them; by default both. They get influencer results.",
+    )
+
+    @model_validator(mode="after")
+    def _influencers_of_detector(self) -> AnalysisConfig:
+        allowed = (self.detectors[0].partition_field_name, self.detectors[0].by_field_name)
+        for name in self.influencers or ():
+            if name not in allowed:
+                raise ValueError(f"influencers: {name} is not possible; allowed are {' and '.join(allowed)}")
+        return self
+
+
+class DataDescription(Section):
+    """Where an event's time is."""
+
+    time_field: FieldName = Field(default="@timestamp", description="The date field that orders the events.")
+    time_format: Literal["epoch_ms", "epoch"] = Field(
+        default="epoch_ms", description="Kept for Elastic's files; times are read from the date field as they are."
+    )
+
+
+class Training(Section):
+    """What the network and the calibration learn from. Ours."""
+
+    window: PositiveSpan = Field(
+        default=90 * DAY, description="How much history before the first scored bucket is taken."
+    )
+    calibration_share: Number = Field(
+        default=0.25,
+        gt=0,
+        lt=1,
+        description="The last part of the window, which is never trained on: probabilities are calibrated with it.",
+    )
+    min_events: Count = Field(
+        default=1_000, ge=1, description="Fewer unique (bucket, entity, IP) in the window: `train` refuses to begin."
+    )
+    min_entities: Count = Field(default=2, ge=2, description="Fewer entities: `train` refuses to begin.")
+
+
+class Job(Section):
+    """One anomaly-detection job."""
+
+    job_id: ElasticId = Field(description="The job's name in results and commands: a–z, 0–9, - and _, at most 64.")
+    job_type: Literal["anomaly_detector"] = Field(default="anomaly_detector", description="Kept for Elastic's files.")
+    description: str = Field(default="", description="For people.")
+    groups: tuple[ElasticId, ...] = Field(default=(), description="Groups that the job belongs to.")
+    analysis_config: AnalysisConfig = Field(default_factory=AnalysisConfig, description="How events are analysed.")
+    data_description: DataDescription = Field(default_factory=DataDescription, description="Where an event's time is.")
+    datafeed_config: DatafeedConfig = Field(description="Where the events come from.")
+    results_index_name: ElasticId = Field(
+        default="shared", description="Results go to `ipi-es-anomalies-{this}-{yyyy.MM}`, all behind one alias."
+    )
+    results_retention_days: Annotated[Count, Field(ge=1)] | None = Field(
+        default=None, description="Results older than this are deleted; by default never."
+    )
+    model_snapshot_retention_days: Count = Field(
+        default=10, ge=1, description="Snapshots older than this before the newest are deleted."
+    )
+    renormalization_window_days: Annotated[Count, Field(ge=0)] | None = Field(
+        default=None,
+        description="How far back scores are adjusted; by default the larger of 30 days and 100 buckets; 0: never.",
+    )
+    repeat_window: Span = Field(
+        default=DAY,
+        description="Ours. A pair seen again within this time of its first record is no new alarm; 0 turns it off.",
+    )
+    max_records_per_bucket: Count = Field(
+        default=500,
+        ge=1,
+        le=10_000,
+        description="Ours. At most so many records are written for a bucket; the worst are kept.",
+    )
+    training: Training = Field(default_factory=Training, description="Ours. What is learned from.")
+    ip_insights: IpInsights = Field(
+        default_factory=IpInsights, description="The network's hyperparameters, under SageMaker's names."
+    )
+    allow_list: tuple[AllowRule, ...] = Field(
+        default=(),
+        description="Ours. Pairs that are scored and written, but raise no alarm and take part in nothing else.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Job:
+        if self.time_field in (self.ip_field, self.entity_field):
+            raise ValueError(f"data_description.time_field: {self.time_field} is also a field of the detector")
+        check_rules(self.allow_list, self.datafeed_config.entity_normalize)
+        return self
+
+    @property
+    def bucket_span(self) -> int:
+        """Seconds."""
+        return self.analysis_config.bucket_span
+
+    @property
+    def detector(self) -> Detector:
+        """The one detector."""
+        return self.analysis_config.detectors[0]
+
+    @property
+    def ip_field(self) -> str:
+        """The field with the address (`by_field_name`)."""
+        return self.detector.by_field_name
+
+    @property
+    def entity_field(self) -> str:
+        """The field with the entity (`partition_field_name`)."""
+        return self.detector.partition_field_name
+
+    @property
+    def time_field(self) -> str:
+        """The date field."""
+        return self.data_description.time_field
+
+    @property
+    def influencers(self) -> tuple[str, ...]:
+        """The fields with influencer results."""
+        chosen = self.analysis_config.influencers
+        return (self.entity_field, self.ip_field) if chosen is None else chosen
+
+    @property
+    def frequency(self) -> int:
+        """Seconds between two looks for new events."""
+        return self.datafeed_config.frequency or min(self.bucket_span, 3_600)
+
+    def renormalization_window(self) -> int:
+        """Seconds that scores are adjusted back; 0: never."""
+        if self.renormalization_window_days is not None:
+            return self.renormalization_window_days * DAY
+        return max(RENORMALIZATION_DAYS * DAY, RENORMALIZATION_BUCKETS * self.bucket_span)
+
+    def warnings(self) -> list[str]:
+        """What is set but has no effect, for people."""
+        return self.datafeed_config.warnings()

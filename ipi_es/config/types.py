@@ -1,0 +1,154 @@
+"""The kinds of value that settings are made of: spans, field names, lists that may be one string."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo
+
+from ipi_es.errors import UsageError
+from ipi_es.times import SECONDS, format_span, parse_span
+
+
+class Section(BaseModel):
+    """One mapping of a configuration file: unknown keys are refused, and nothing changes after reading."""
+
+    # hide_input_in_errors: a traceback must not show what somebody wrote next to a password
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+
+def read_span(value: Any) -> int:
+    """Seconds of ``15m``; a bare number is refused (which unit?), but for 0, which needs none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value == 0:
+            return 0
+        raise ValueError(f"{value} has no unit: write a whole number and a unit, such as 90s, 15m, 1h, 1d")
+    return _parse(value)
+
+
+def read_timeout(value: Any) -> int:
+    """Seconds of ``30s`` or of a bare number of seconds, as the clients take it."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    return _parse(value)
+
+
+def _parse(value: Any) -> int:
+    if not isinstance(value, str):
+        raise ValueError("must be a time span such as 90s, 15m, 1h or 1d")  # noqa: TRY004  (pydantic wants it)
+    if value.strip() == "0":
+        return 0
+    try:
+        return parse_span(value)
+    except UsageError as error:
+        raise ValueError(f"{error.message}: {error.hint}") from None
+
+
+MIN_BUCKET_SPAN = 60
+"""Seconds. Below a minute a bucket holds too few events for its score to mean anything, and costs a search each."""
+
+DAY = SECONDS["d"]
+
+
+def check_bucket_span(seconds: int) -> int:
+    """A span that divides a day: a bucket then never crosses midnight, where the history moves on."""
+    if seconds < MIN_BUCKET_SPAN:
+        raise ValueError(f"must be at least {format_span(MIN_BUCKET_SPAN)}; 15m to 1d are usual")
+    if DAY % seconds:
+        raise ValueError(
+            f"{format_span(seconds)} doesn't divide a day, and history moves on at midnight UTC: "
+            "take one such as 5m, 15m, 30m, 1h, 2h, 4h, 6h, 12h or 1d"
+        )
+    return seconds
+
+
+def _positive(seconds: int) -> int:
+    if seconds <= 0:
+        raise ValueError("must be longer than 0")
+    return seconds
+
+
+as_span = PlainSerializer(format_span, return_type=str)
+
+Span: TypeAlias = Annotated[int, BeforeValidator(read_span), as_span]
+"""Whole seconds ≥ 0, written with a unit (``24h``)."""
+
+PositiveSpan: TypeAlias = Annotated[int, BeforeValidator(read_span), AfterValidator(_positive), as_span]
+"""Whole seconds > 0, written with a unit."""
+
+BucketSpan: TypeAlias = Annotated[int, BeforeValidator(read_span), AfterValidator(check_bucket_span), as_span]
+"""Whole seconds, 60 to 86,400, dividing a day."""
+
+Timeout: TypeAlias = Annotated[int, BeforeValidator(read_timeout), AfterValidator(_positive), as_span]
+"""Whole seconds > 0, with or without a unit."""
+
+
+def _not_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")  # noqa: TRY004  (pydantic wants it)
+    return value
+
+
+Number: TypeAlias = Annotated[float, BeforeValidator(_not_bool)]
+Count: TypeAlias = Annotated[int, BeforeValidator(_not_bool)]
+
+_BAD_FIELD = re.compile(r"[\s*?,]|^\.|\.$|\.\.|^$")
+
+
+def _field_name(text: str) -> str:
+    if _BAD_FIELD.search(text):
+        raise ValueError("must be the full name of one field, such as source.ip (no spaces or wildcards)")
+    return text
+
+
+FieldName: TypeAlias = Annotated[str, AfterValidator(_field_name)]
+"""The dotted name of one field of the events."""
+
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+
+
+def as_list(value: Any) -> Any:
+    """One string may stand for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"names {', '.join(twice)} more than once")
+    return values
+
+
+Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(as_list), AfterValidator(_distinct)]
+"""Distinct strings; one string stands for a list of one."""
+
+SomeTexts: TypeAlias = Annotated[
+    tuple[Text, ...], BeforeValidator(as_list), AfterValidator(_distinct), Field(min_length=1)
+]
+"""At least one."""
+
+
+def _place(path: Path, info: ValidationInfo) -> Path:
+    """Relative paths count from the folder of the file that names them, wherever the command was started."""
+    base = (info.context or {}).get("base")
+    path = path.expanduser()
+    return base / path if base is not None and not path.is_absolute() else path
+
+
+def _readable(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"can't read {path}: {error.strerror}") from None
+
+
+AnyPath: TypeAlias = Annotated[Path, AfterValidator(_place)]
+"""A path; relative ones count from the folder of the configuration file."""
+
+ReadableFile: TypeAlias = Annotated[Path, AfterValidator(_place), AfterValidator(_readable)]
+"""A file that exists and can be read."""

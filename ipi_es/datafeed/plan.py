@@ -1,0 +1,117 @@
+"""Which event buckets to read by one request: pure decisions on counts.
+
+First the cluster is asked how many events each event bucket has (cheap: one pass, no keys). Event buckets are then
+grouped into *stretches* that fit one page of the composite aggregation each. So hours with a few events don't cost
+a request each, empty ones cost none, and what is read first is the count: events that arrive in between make the
+count too small, never too large, and late-data detection sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ipi_es.datafeed.requests import BUCKETS, MISSING_ENTITY, MISSING_IP, MS
+
+PLAN_BUCKETS = 2_000
+"""Event buckets that one counting request covers: three counts each stay far below the servers' 65,535 a search."""
+
+PAGE_FILL = 0.8
+"""Share of a page that a stretch should fill: the rest keeps most stretches to one page when the ratio drifts."""
+
+MIN_ROWS_PER_EVENT = 0.01
+"""Floor of the estimate: bounds a stretch to 100 pages of events, so that a sudden change costs little."""
+
+MEMORY = 0.5
+"""Weight of the newest stretch in the estimate of rows per event (streams change from night to day)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Documents of one event bucket: all that match, and those without entity or IP."""
+
+    events: int = 0
+    missing_entity: int = 0
+    missing_ip: int = 0
+
+
+NOTHING = Counted()
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive event buckets [start, end) to be read together; ``counted`` has the ones that aren't empty."""
+
+    start: int
+    end: int
+    counted: Mapping[int, Counted]
+
+    @property
+    def events(self) -> int:
+        """Documents in all event buckets."""
+        return sum(one.events for one in self.counted.values())
+
+    def filled(self, span: int) -> tuple[int, int]:
+        """[start, end) from the first event bucket with events to the last; (start, start) if all are empty."""
+        if not self.counted:
+            return self.start, self.start
+        return min(self.counted), max(self.counted) + span
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many unique rows an event gives, learned as the stream is read; 1 (the most there can be) at first."""
+
+    rows_per_event: float = field(default=1.0)
+
+    def learn(self, rows: int, events: int) -> None:
+        """Take in one stretch that was read."""
+        if events > 0:
+            seen = rows / events
+            # Up at once, down by halves: too long a stretch costs a page, too short a one only a little time.
+            blended = MEMORY * seen + (1 - MEMORY) * self.rows_per_event
+            self.rows_per_event = max(seen, blended, MIN_ROWS_PER_EVENT)
+
+    def events_a_stretch(self, page_size: int) -> int:
+        """Events that should fill one page well."""
+        return max(1, int(PAGE_FILL * page_size / self.rows_per_event))
+
+
+def whole_buckets(start: int, end: int, span: int) -> tuple[int, int]:
+    """[first, last) in multiples of ``span``: ``start`` is rounded down, an event bucket cut by ``end`` left out."""
+    return start - start % span, end - end % span
+
+
+def read_plan(aggregations: Mapping[str, Any]) -> dict[int, Counted]:
+    """``{event bucket's start: Counted}`` from the answer to ``plan_body``; empty event buckets are absent."""
+    missing_entity = _histogram(aggregations.get(MISSING_ENTITY, {}))
+    missing_ip = _histogram(aggregations.get(MISSING_IP, {}))
+    return {
+        start: Counted(events, missing_entity.get(start, 0), missing_ip.get(start, 0))
+        for start, events in _histogram(aggregations).items()
+    }
+
+
+def _histogram(aggregations: Mapping[str, Any]) -> dict[int, int]:
+    buckets = aggregations.get(BUCKETS, {}).get("buckets", ())
+    return {int(bucket["key"]) // MS: int(bucket["doc_count"]) for bucket in buckets if bucket["doc_count"]}
+
+
+def stretches(start: int, end: int, counted: Mapping[int, Counted], *, pace: Pace, page_size: int) -> Iterator[Stretch]:
+    """Cut [start, end) into stretches, in order and without gaps.
+
+    Lazy on purpose: how long the next one is depends on what ``pace`` has learned by then. Empty event buckets go with
+    the stretch before them; one event bucket with more events than fit is a stretch of its own.
+    """
+    begin, events = start, 0
+    inside: dict[int, Counted] = {}
+    for at in sorted(counted):
+        one = counted[at]
+        if inside and events + one.events > pace.events_a_stretch(page_size):
+            yield Stretch(begin, at, inside)
+            begin, inside, events = at, {}, 0
+        inside[at] = one
+        events += one.events
+    if begin < end:
+        yield Stretch(begin, end, inside)

@@ -1,0 +1,181 @@
+"""Reading events as event buckets, ahead of the scoring that consumes them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from ipi_es.cluster.port import Cluster, Json
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.datafeed.normalize import NO_ROWS, Normalizer
+from ipi_es.datafeed.pages import Pages
+from ipi_es.datafeed.plan import (
+    NOTHING,
+    PLAN_BUCKETS,
+    Counted,
+    Pace,
+    Stretch,
+    read_plan,
+    stretches,
+    whole_buckets,
+)
+from ipi_es.datafeed.requests import (
+    MISSING_ENTITY,
+    MISSING_IP,
+    MS,
+    TIME,
+    counts_body,
+    page_body,
+    plan_body,
+    time_range_body,
+)
+from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.errors import UsageError
+
+READERS = 2
+"""Searches at a time: one more than one keeps the cluster busy while an answer is parsed; more is a load on it."""
+
+AHEAD = 2
+"""Stretches that are read or being read before the consumer asks for them, for each of the readers."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCounts:
+    """Totals of an interval; ``entities`` and ``ips`` are distinct values as they are spelled, approximately."""
+
+    events: int
+    missing_entity: int
+    missing_ip: int
+    entities: int
+    ips: int
+
+
+class Datafeed:
+    """The events of one job, read from the cluster as unique (entity, IP, outcome) with counts.
+
+    Raises ConfigError at once if ``spec`` asks for what the server can't do.
+    """
+
+    def __init__(self, cluster: Cluster, spec: FeedSpec, *, readers: int = READERS) -> None:
+        spec.check_server(cluster.info)
+        self._cluster = cluster
+        self.spec = spec
+        self._readers = readers
+        self._normalizer = Normalizer(spec.entity_normalize, spec.ignore_private)
+
+    def read(self, start: int, end: int, span: int) -> Iterator[EventBucket]:
+        """Read the event buckets of [start, end), epoch seconds, in order, the empty ones too.
+
+        Event buckets are aligned to multiples of ``span`` (seconds): ``start`` is rounded down to one, and a last
+        event bucket that ``end`` cuts is left out. Reads ahead in the background; what fails there is raised here, at
+        the event bucket where it failed. Abandoning (or closing) the iterator stops reading.
+        UsageError for a span below 1 s or an end before the start.
+        """
+        if span < 1:
+            raise UsageError(f"a span of {span} s is no time span", hint="bucket_span is at least one second")
+        if end < start:
+            raise UsageError("the end lies before the start", hint="give --start and --end in this order")
+        return self._read(*whole_buckets(start, end, span), span)
+
+    def time_range(self) -> tuple[int, int] | None:
+        """[first, end) of all the job's events in epoch seconds; None if there are none."""
+        found = self._search(time_range_body(self.spec))
+        first, last = (found.get(name, {}).get("value") for name in ("first", "last"))
+        return None if first is None or last is None else (int(first // MS), int(last // MS) + 1)
+
+    def counts(self, start: int, end: int) -> FeedCounts:
+        """How many events [start, end) has, and what they lack."""
+        answer = self._cluster.search(self.spec.indices, counts_body(self.spec, start, end), options=self.spec.options)
+        found = answer.get("aggregations", {})
+        return FeedCounts(
+            events=int(answer["hits"]["total"]["value"]),
+            missing_entity=int(found.get(MISSING_ENTITY, {}).get("doc_count", 0)),
+            missing_ip=int(found.get(MISSING_IP, {}).get("doc_count", 0)),
+            entities=int(found.get("entities", {}).get("value", 0)),
+            ips=int(found.get("ips", {}).get("value", 0)),
+        )
+
+    def event_counts(self, start: int, end: int, span: int) -> dict[int, int]:
+        """``{event bucket's start: documents}`` of the whole event buckets of [start, end) that have any.
+
+        The same counts as ``EventBucket.event_count``: comparing them with an earlier reading shows late events.
+        """
+        first, last = whole_buckets(start, end, span)
+        found: dict[int, int] = {}
+        for begin, until in _parts(first, last, span):
+            found |= {at: one.events for at, one in self._plan(begin, until, span).items()}
+        return found
+
+    def _read(self, first: int, last: int, span: int) -> Iterator[EventBucket]:
+        stop = Event()
+        pace = Pace()
+        pool = ThreadPoolExecutor(self._readers, thread_name_prefix="ipi-es-datafeed")
+        reading: deque[Future[list[EventBucket]]] = deque()
+        try:
+            planned = self._planned(pool, first, last, span, pace)
+            more = True
+            while more or reading:
+                while more and len(reading) < self._readers * AHEAD:
+                    stretch = next(planned, None)
+                    more = stretch is not None
+                    if stretch is not None:
+                        reading.append(pool.submit(self._fetch, stretch, span, pace, stop))
+                if reading:
+                    yield from reading.popleft().result()
+        finally:
+            stop.set()
+            # Not waiting: a search under way ends by itself, and nobody wants its answer.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _planned(self, pool: ThreadPoolExecutor, first: int, last: int, span: int, pace: Pace) -> Iterator[Stretch]:
+        """All stretches in order; the next part is counted while the one before is read."""
+        counting: deque[tuple[int, int, Future[dict[int, Counted]]]] = deque()
+        parts = _parts(first, last, span)
+        while True:
+            while len(counting) < 2 and (part := next(parts, None)) is not None:
+                counting.append((*part, pool.submit(self._plan, *part, span)))
+            if not counting:
+                return
+            begin, until, counted = counting.popleft()
+            yield from stretches(begin, until, counted.result(), pace=pace, page_size=self.spec.page_size)
+
+    def _plan(self, start: int, end: int, span: int) -> dict[int, Counted]:
+        return read_plan(self._search(plan_body(self.spec, start, end, span)))
+
+    def _fetch(self, stretch: Stretch, span: int, pace: Pace, stop: Event) -> list[EventBucket]:
+        """Read one stretch to its end. Runs in a reader's thread; an unwanted one returns early."""
+        begin, end = stretch.filled(span)
+        timed = end - begin > span
+        pages = Pages(timed, self.spec.outcome_field is not None, self.spec.page_size)
+        after: Mapping[str, Any] | None = None
+        more = begin < end
+        while more and not stop.is_set():
+            after = pages.page(
+                self._search(page_body(self.spec, begin, end, span=span if timed else None, after=after))
+            )
+            more = after is not None
+            if after is not None and timed:
+                begin = int(after[TIME]) // MS  # what lies before was read: the cluster needn't look at it again
+        pace.learn(len(pages.entities), stretch.events)
+        rows = pages.by_bucket(begin)
+        return [
+            self._normalizer.bucket(at, span, rows.get(at, NO_ROWS), stretch.counted.get(at, NOTHING))
+            for at in range(stretch.start, stretch.end, span)
+        ]
+
+    def _search(self, body: Json) -> Mapping[str, Any]:
+        """One search's aggregations; none where no index matched."""
+        answer = self._cluster.search(self.spec.indices, body, options=self.spec.options)
+        found: Mapping[str, Any] = answer.get("aggregations", {})
+        return found
+
+
+def _parts(first: int, last: int, span: int) -> Iterator[tuple[int, int]]:
+    """[first, last) in parts of as many event buckets as one counting request covers."""
+    step = PLAN_BUCKETS * span
+    for begin in range(first, last, step):
+        yield begin, min(begin + step, last)

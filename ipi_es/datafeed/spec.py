@@ -1,0 +1,63 @@
+"""What a datafeed reads, as plain values; nothing here knows how a job's file looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from ipi_es.cluster.port import IndexOptions, ServerInfo
+from ipi_es.config.entity_names import EntityStep
+from ipi_es.errors import ConfigError
+
+MAX_PAGE_SIZE = 65_535
+"""Rows a page at most: OpenSearch answers 503 above it, Elasticsearch takes one more (measured, both defaults)."""
+
+DEFAULT_PAGE_SIZE = 20_000
+"""Rows a page: the fastest on OpenSearch of 5,000 to 65,535 (``benchmarks/read.py --page-size``)."""
+
+MATCH_ALL: Mapping[str, Any] = {"match_all": {}}
+
+NORMALIZERS: tuple[EntityStep, ...] = get_args(EntityStep)
+"""The steps that ``entity_normalize`` may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSpec:
+    """Which events to read, and the fields that hold time, entity, address and outcome.
+
+    ``outcome_field`` None means that every event counts as a success. ``query`` and ``runtime_mappings`` go to the
+    cluster as they are. ``ignore_private`` drops (and counts) private, loopback and link-local addresses.
+    Raises ConfigError for a page size out of range or an unknown step in ``entity_normalize``.
+    """
+
+    indices: tuple[str, ...]
+    entity_field: str = "user.name"
+    ip_field: str = "source.ip"
+    time_field: str = "@timestamp"
+    outcome_field: str | None = "event.outcome"
+    query: Mapping[str, Any] = field(default_factory=lambda: MATCH_ALL)
+    runtime_mappings: Mapping[str, Any] = field(default_factory=dict)
+    entity_normalize: tuple[EntityStep, ...] = ()
+    ignore_private: bool = False
+    options: IndexOptions = field(default_factory=IndexOptions)
+    page_size: int = DEFAULT_PAGE_SIZE
+
+    def __post_init__(self) -> None:
+        if not self.indices:
+            raise ConfigError("the datafeed names no index", hint="set datafeed_config.indices, for example [logs-*]")
+        if not 1 <= self.page_size <= MAX_PAGE_SIZE:
+            raise ConfigError(
+                f"a page of {self.page_size} rows is out of range", hint=f"choose 1 to {MAX_PAGE_SIZE} rows a page"
+            )
+        for step in self.entity_normalize:
+            if step not in NORMALIZERS:
+                raise ConfigError(f"“{step}” is no way to normalize entities", hint=f"known: {', '.join(NORMALIZERS)}")
+
+    def check_server(self, server: ServerInfo) -> None:
+        """Refuse (ConfigError) what this server can't do."""
+        if self.runtime_mappings and server.distribution == "opensearch":
+            raise ConfigError(
+                f"runtime_mappings are an Elasticsearch feature; {server.text} refuses them",
+                hint="index the field, or derive it in an ingest pipeline, and remove runtime_mappings",
+            )

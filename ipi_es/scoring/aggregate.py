@@ -1,0 +1,99 @@
+"""From the pairs of one event bucket to influencers and the bucket.
+
+    pairs → one p per entity (over its IPs)      → the bucket's p over entities: ``bucket_time``, the entity field
+          → one p per IP     (over its entities) → the bucket's p over IPs: the IP field
+
+``bucket_time`` is always the one over entities. Which fields have influencers is the job's choice; all are computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ipi_es.scoring.arrays import F64, as_f64, checked_codes, same_length
+from ipi_es.scoring.combine import ENTITY_OR_IP, OVER_MEMBERS, Combined, combine
+
+JOINT_SHARE: Final = 0.1
+"""No joint part for groups larger than this share of the calibration sample: so large a group was never seen."""
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """Within-group correlations ρ₂ of z², in [0, 1], from the calibration sample; kept in the snapshot."""
+
+    same_entity: float = 0.0
+    """Between the IPs of one entity in a bucket; about 0."""
+    same_ip: float = 0.0
+    """Between the entities of one IP in a bucket; 0.3–0.6 is normal."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The bucket, seen over the members of one field."""
+
+    ln_p: float
+    s: float
+    """Raw anomaly score in [0, 100]."""
+    members: int
+    """Distinct entities or IPs that take part."""
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """Influencers and bucket influencers of one event bucket."""
+
+    entities: Combined
+    """Entity influencers, arrays [n_entities]; ``count`` is 0 where no pair of the entity takes part."""
+    ips: Combined
+    """IP influencers, arrays [n_ips]."""
+    bucket_time: Whole
+    """Over entities, whatever the influencers are. ln p = 0 and s = 0 where nothing takes part."""
+    by_entity: Whole
+    """The entity field's bucket influencer: the same probability as ``bucket_time``."""
+    by_ip: Whole
+    """The IP field's bucket influencer."""
+
+
+def aggregate(
+    ln_p: npt.ArrayLike,
+    entity: npt.ArrayLike,
+    ip: npt.ArrayLike,
+    *,
+    n_entities: int,
+    n_ips: int,
+    correlations: Correlations,
+    calibration_size: int,
+    takes_part: npt.ArrayLike | None = None,
+) -> Aggregated:
+    """Combine the unique pairs of one event bucket, the normal ones too.
+
+    ln_p: float[n]; entity: int[n], codes in [0, n_entities); ip: int[n], codes in [0, n_ips); takes_part: bool[n],
+    false for repeats and for what is suppressed (they count nowhere, not even as members); calibration_size: points of
+    all classes together.
+    """
+    ln = as_f64(ln_p, "ln_p")
+    entities, ips = checked_codes(entity, n_entities, "entity"), checked_codes(ip, n_ips, "ip")
+    same_length(ln_p=ln, entity=entities, ip=ips)
+    if takes_part is not None:
+        part = np.asarray(takes_part, dtype=np.bool_)
+        same_length(ln_p=ln, takes_part=part)
+        ln, entities, ips = ln[part], entities[part], ips[part]
+    max_joint = int(JOINT_SHARE * calibration_size)
+    per_entity = combine(
+        ln, entities, n_entities, ENTITY_OR_IP, correlation=correlations.same_entity, max_joint=max_joint
+    )
+    per_ip = combine(ln, ips, n_ips, ENTITY_OR_IP, correlation=correlations.same_ip, max_joint=max_joint)
+    over_entities = _whole(per_entity)
+    return Aggregated(per_entity, per_ip, over_entities, over_entities, _whole(per_ip))
+
+
+def _whole(groups: Combined) -> Whole:
+    present = groups.count > 0
+    ln_p: F64 = groups.ln_p[present]
+    members = len(ln_p)
+    one = combine(ln_p, np.zeros(members, dtype=np.int64), 1, OVER_MEMBERS, correlation=0.0, max_joint=0)
+    return Whole(float(one.ln_p[0]), float(one.s[0]), members)

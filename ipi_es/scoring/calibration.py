@@ -1,0 +1,195 @@
+"""Compatibility (high = usual) to ln p: conformal body, extrapolated tail, one sample per class of history.
+
+The sample is what the caller scored on data that the network never trained on. Two properties matter:
+
+* Body: p = (1 + #{sample ≤ c}) / (n + 1) is super-uniform for normal data, whatever the network is like.
+* Tail: below the k lowest points a tail goes on (``tail.py``), continuous with the body, and is said to be one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ipi_es.errors import NotEnoughHistory, SnapshotDamaged, SnapshotError
+from ipi_es.scoring.arrays import F64, AnyArray, Bools, Class8, Counts, as_f64, checked_codes, same_length
+from ipi_es.scoring.tail import Tail, fit_tail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CLASS_STARTS: Final = (0, 1, 6, 31, 201)
+"""The fewest prior events (of the entity, before the event) of each class: 0, 1–5, 6–30, 31–200, more."""
+CLASS_NAMES: Final = ("no events", "1–5 events", "6–30 events", "31–200 events", "more than 200 events")
+N_CLASSES: Final = len(CLASS_STARTS)
+ENOUGH_POINTS: Final = 500
+"""Points with which a class stands alone; also the fewest behind which a tail may stand."""
+LN_P_LIMIT: Final = 3.0
+"""ln p of one event goes at most this many times as far as ln(floor): 1e4 normal events can't witness 1e-40."""
+
+
+def history_class(prior_events: npt.ArrayLike) -> Class8:
+    """Give the class (int8[n]) of entities with ``prior_events`` (int[n], ≥ 0) events before the one in question."""
+    prior = np.asarray(prior_events)
+    return (np.searchsorted(np.array(CLASS_STARTS), prior, side="right") - 1).clip(0).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What calibration says of n pairs."""
+
+    ln_p: F64
+    """ln p, float64[n], in [3 · ln(floor), 0]."""
+    extrapolated: Bools
+    """bool[n]: this probability rests on the fitted tail."""
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The pooled sample behind one class: ``points`` sorted float64[n], the classes it came from, its tail."""
+
+    points: F64
+    classes: tuple[int, ...]
+    tail: Tail | None
+
+    def ln_probability(self, compatibility: F64) -> tuple[F64, Bools]:
+        n = len(self.points)
+        lower = np.searchsorted(self.points, compatibility, side="right")
+        ln_p = np.log((1.0 + lower) / (n + 1.0))
+        if self.tail is None:
+            return ln_p, np.zeros(len(compatibility), dtype=np.bool_)
+        below = compatibility < self.tail.threshold
+        if below.any():
+            beyond = self.tail.ln_probability(compatibility[below], lower[below])
+            ln_p[below] = np.maximum(beyond, -LN_P_LIMIT * np.log(n + 1.0))
+        return ln_p, below
+
+
+class Calibration:
+    """Calibration samples per class of history; immutable.
+
+    Where a class has fewer than 500 points both neighbours' are taken too, then all; ``used`` tells which.
+    """
+
+    def __init__(self, own: tuple[F64, ...]) -> None:
+        """``own``: one sorted float64 array per class, the points that are the class's own."""
+        if len(own) != N_CLASSES:
+            raise ValueError(f"{N_CLASSES} classes expected, not {len(own)}")
+        if not sum(len(points) for points in own):
+            raise NotEnoughHistory(
+                "there is no normal event to calibrate the scores with",
+                hint="train on a longer time range, so that its last part, which is kept for calibration, has events",
+            )
+        self._own = own
+        pooled: dict[tuple[int, ...], _Sample] = {}
+        for class_ in range(N_CLASSES):
+            classes = _classes_used(class_, [len(points) for points in own])
+            if classes not in pooled:
+                points = np.sort(np.concatenate([own[i] for i in classes]))
+                tail = fit_tail(points) if len(points) >= ENOUGH_POINTS else None
+                pooled[classes] = _Sample(points, classes, tail)
+        counts = [len(points) for points in own]
+        self._samples = tuple(pooled[_classes_used(class_, counts)] for class_ in range(N_CLASSES))
+        self._sizes = np.array([len(sample.points) for sample in self._samples], dtype=np.int64)
+        self._typical = np.array([float(np.median(sample.points)) for sample in self._samples])
+
+    @classmethod
+    def fit(cls, compatibility: npt.ArrayLike, class_: npt.ArrayLike) -> Calibration:
+        """Fit to normal events that nothing was trained on: compatibility (float[n]) and class (int8[n], 0–4).
+
+        Raises NotEnoughHistory without points, SnapshotError where a compatibility is not a number.
+        """
+        values, classes = _checked(compatibility, class_)
+        return cls(tuple(np.sort(values[classes == i]) for i in range(N_CLASSES)))
+
+    def ln_probability(self, compatibility: npt.ArrayLike, class_: npt.ArrayLike) -> Calibrated:
+        """Give ln P(a normal event of the class is at most this compatible) for float[n] and int8[n] (0–4).
+
+        Monotone: in a class a lower compatibility never has a higher p. Raises SnapshotError where a compatibility is
+        not a number.
+        """
+        values, classes = _checked(compatibility, class_)
+        ln_p = np.empty(len(values))
+        extrapolated = np.zeros(len(values), dtype=np.bool_)
+        for i, sample in enumerate(self._samples):
+            rows = np.flatnonzero(classes == i)
+            if rows.size:
+                ln_p[rows], extrapolated[rows] = sample.ln_probability(values[rows])
+        return Calibrated(ln_p, extrapolated)
+
+    @property
+    def total(self) -> int:
+        """Points of all classes together; a tenth of it is the largest group with a joint part."""
+        return sum(len(points) for points in self._own)
+
+    def own_size(self, class_: int) -> int:
+        """Points of the class's own, before any pooling."""
+        return len(self._own[class_])
+
+    def size(self, class_: npt.ArrayLike) -> Counts:
+        """Points (int64[n]) behind the probabilities of the classes (int8[n]), neighbours' included."""
+        sizes: Counts = self._sizes[np.asarray(class_, dtype=np.int64)]
+        return sizes
+
+    def floor(self, class_: npt.ArrayLike) -> F64:
+        """Smallest p (float64[n]) that the points of the classes (int8[n]) can witness: 1 / (n + 1)."""
+        return 1.0 / (self.size(class_).astype(np.float64) + 1.0)
+
+    def typical(self, class_: npt.ArrayLike) -> F64:
+        """Median compatibility (float64[n]) of normal events of the classes (int8[n])."""
+        medians: F64 = self._typical[np.asarray(class_, dtype=np.int64)]
+        return medians
+
+    def used(self, class_: int) -> tuple[int, ...]:
+        """Give the classes whose points stand behind this one; more than itself where it has fewer than 500."""
+        return self._samples[class_].classes
+
+    def has_tail(self, class_: int) -> bool:
+        """Whether the class's probabilities go on below its lowest points."""
+        return self._samples[class_].tail is not None
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Give the state: ``compatibility`` float64[n], sorted within each class, and ``class_sizes`` int64[5]."""
+        return {
+            "compatibility": np.concatenate(self._own),
+            "class_sizes": np.array([len(points) for points in self._own], dtype=np.int64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, AnyArray]) -> Calibration:
+        """Take up the state of ``to_arrays``; everything else follows from it. Raises SnapshotDamaged."""
+        try:
+            values = np.asarray(arrays["compatibility"], dtype=np.float64)
+            sizes = np.asarray(arrays["class_sizes"], dtype=np.int64)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SnapshotDamaged("the calibration of the snapshot can't be read", hint=_TRAIN) from error
+        if values.ndim != 1 or sizes.shape != (N_CLASSES,) or sizes.min() < 0 or sizes.sum() != values.size:
+            raise SnapshotDamaged("the calibration of the snapshot has the wrong shape", hint=_TRAIN)
+        classes = np.repeat(np.arange(N_CLASSES, dtype=np.int8), sizes)
+        return cls.fit(values, classes)
+
+
+_TRAIN = "train the job again, or go back to another of its snapshots"
+
+
+def _classes_used(class_: int, sizes: list[int]) -> tuple[int, ...]:
+    neighbours = tuple(i for i in (class_ - 1, class_, class_ + 1) if 0 <= i < N_CLASSES)
+    for classes in ((class_,), neighbours):
+        if sum(sizes[i] for i in classes) >= ENOUGH_POINTS:
+            return classes
+    return tuple(range(N_CLASSES))
+
+
+def _checked(compatibility: npt.ArrayLike, class_: npt.ArrayLike) -> tuple[F64, Counts]:
+    values = as_f64(compatibility, "compatibility")
+    classes = checked_codes(class_, N_CLASSES, "class_")
+    same_length(compatibility=values, class_=classes)
+    if np.isnan(values).any():
+        raise SnapshotError(
+            f"the network gave {int(np.isnan(values).sum())} of {len(values)} compatibilities that are not a number",
+            hint="its training diverged; train again with a lower learning_rate",
+        )
+    return values, classes

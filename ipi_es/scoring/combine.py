@@ -1,0 +1,100 @@
+"""Many probabilities to one: the joint and the extreme part of a group, weighted in raw score.
+
+Both parts above 0.035: s = 0 and p = P_J^wJ · P_E^wE. Otherwise s = wJ·s(P_J) + wE·s(P_E) and p = inverse(s). Scoring
+and writing go by s; a p above 0.035 with s > 0 is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ipi_es.scoring.arrays import F64, Bools, Counts, as_f64, checked_codes, same_length
+from ipi_es.scoring.extreme import ln_extreme, smallest_of_groups
+from ipi_es.scoring.joint import ln_joint
+from ipi_es.scoring.probability import LN_TAKES_PART, inverse, raw_score
+
+
+@dataclass(frozen=True)
+class Combination:
+    """How the members of a group are combined."""
+
+    weight_joint: float
+    """wJ ≥ 0; the weights sum to 1."""
+    weight_extreme: float
+    """wE ≥ 0."""
+    m_from: int
+    """Fewest oddest members that the extreme part looks at."""
+    m_to: int
+    """Most oddest members that the extreme part looks at."""
+
+    def __post_init__(self) -> None:
+        if min(self.weight_joint, self.weight_extreme) < 0 or self.weight_joint + self.weight_extreme != 1.0:
+            raise ValueError("the weights are at least 0 and sum to 1")
+        if not 1 <= self.m_from <= self.m_to:
+            raise ValueError("1 ≤ m_from ≤ m_to")
+
+
+ENTITY_OR_IP: Final = Combination(weight_joint=0.5, weight_extreme=0.5, m_from=1, m_to=5)
+"""The IPs of one entity in a bucket (entity influencer); the entities of one IP in a bucket (IP influencer)."""
+OVER_MEMBERS: Final = Combination(weight_joint=0.0, weight_extreme=1.0, m_from=1, m_to=1)
+"""The entities of a bucket (``bucket_time`` and the entity field's bucket influencer); the IPs of a bucket."""
+OVER_DETECTORS: Final = Combination(weight_joint=0.5, weight_extreme=0.5, m_from=1, m_to=1)
+"""The detectors of a job."""
+
+
+@dataclass(frozen=True)
+class Combined:
+    """One probability and raw score per group; all arrays are [g]."""
+
+    ln_p: F64
+    """ln p, float64; 0 (p = 1) for an empty group."""
+    s: F64
+    """Raw anomaly score in [0, 100], float64: what decides whether a result is scored and written."""
+    count: Counts
+    """Members, int64."""
+    ln_joint: F64
+    """ln P_J, float64; NaN where the group has no joint part."""
+    ln_extreme: F64
+    """ln P_E, float64."""
+
+
+def combine(
+    ln_p: npt.ArrayLike,
+    group: npt.ArrayLike,
+    n_groups: int,
+    how: Combination,
+    *,
+    correlation: float,
+    max_joint: int,
+) -> Combined:
+    """Combine the members' ln p (float[n], the normal ones too) within groups (int[n], codes in [0, ``n_groups``)).
+
+    correlation: ρ₂ of z² among members of one group, in [0, 1]. max_joint: groups with more members have no joint part
+    (a tenth of the calibration sample); their extreme part then has the whole weight, so that their p is still
+    one. Order-free in the members. Raises ValueError for NaN, for codes out of range and for a bad correlation.
+    """
+    ln = np.minimum(as_f64(ln_p, "ln_p"), 0.0)
+    codes = checked_codes(group, n_groups, "group")
+    same_length(ln_p=ln, group=codes)
+    if np.isnan(ln).any():
+        raise ValueError("a probability to combine is not a number")
+    if not 0.0 <= correlation <= 1.0:
+        raise ValueError("a correlation of z² lies in [0, 1]")
+    smallest, count = smallest_of_groups(ln, codes, n_groups, how.m_to)
+    extreme = ln_extreme(smallest, count, how.m_from, how.m_to)
+    has_joint: Bools = (count <= max_joint) if how.weight_joint > 0 else np.zeros(n_groups, dtype=np.bool_)
+    joint = ln_joint(ln, codes, count, correlation, has_joint)
+    s, combined = _weighted(np.where(has_joint, joint, extreme), extreme, how)
+    return Combined(ln_p=combined, s=s, count=count, ln_joint=joint, ln_extreme=extreme)
+
+
+def _weighted(ln_a: F64, ln_b: F64, how: Combination) -> tuple[F64, F64]:
+    odd = (ln_a <= LN_TAKES_PART) | (ln_b <= LN_TAKES_PART)
+    s = np.where(odd, how.weight_joint * raw_score(ln_a) + how.weight_extreme * raw_score(ln_b), 0.0)
+    ln_p = np.where(odd, inverse(np.clip(s, 0.0, 100.0)), how.weight_joint * ln_a + how.weight_extreme * ln_b)
+    # One p from two equal ones is that p, to the last digit: a lone member and its group must not differ.
+    return s, np.where(ln_a == ln_b, ln_a, ln_p)

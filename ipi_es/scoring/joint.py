@@ -1,0 +1,99 @@
+"""Joint probability of a group: all its members, taken together, against what chance allows.
+
+For p_1..p_n with z_i = −Φ⁻¹(p_i / 2), Σz² of independent normal members is χ² of n degrees of freedom. Members of one
+office move together, so the χ² is matched in mean and variance (Satterthwaite) to a within-group correlation ρ₂ of z²:
+
+    c = 1 + (n − 1)·ρ₂,  d = n / c,  P_J = Q(d/2, Σz² / 2c)      (Q: regularized upper incomplete gamma; n = 1 gives p)
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from ipi_es.scoring.arrays import F64, Counts, as_f64, checked_codes, same_length
+
+LN_2: Final = float(np.log(2.0))
+Q_TRUSTED: Final = 1e-280
+"""Above this, Q is taken as SciPy gives it; below, before it underflows, by a continued fraction in logs."""
+FRACTION_TERMS: Final = 400
+"""Terms of the continued fraction; 1e-12 is reached far earlier wherever Q < 1e-280."""
+
+
+def squared_z(ln_p: F64) -> F64:
+    """Give z² (float64[n], ≥ 0, high = unusual) of ln p (float64[n]); it is χ² of one degree where p is uniform."""
+    z: F64 = special.ndtri_exp(ln_p - LN_2)
+    return z * z
+
+
+def ln_upper_gamma(a: F64, x: F64) -> F64:
+    """Give ln Q(a, x) for a > 0, x ≥ 0 (float64[n] each), also where Q itself underflows."""
+    q: F64 = special.gammaincc(a, x)
+    tiny = q < Q_TRUSTED
+    out: F64 = np.log(np.maximum(q, Q_TRUSTED))
+    if tiny.any():
+        # Rounding at the seam must not make the smaller Q look larger.
+        out[tiny] = np.minimum(_ln_upper_gamma_far(a[tiny], x[tiny]), np.log(Q_TRUSTED))
+    return out
+
+
+def _ln_upper_gamma_far(a: F64, x: F64) -> F64:
+    """Give ln Q(a, x) for x far above a: Legendre's continued fraction for Γ(a, x), evaluated from its far end."""
+    fraction = np.zeros_like(x)
+    for i in range(FRACTION_TERMS, 0, -1):
+        fraction = i * (a - i) / (x + (2 * i + 1) - a + fraction)
+    result: F64 = a * np.log(x) - x - np.log(x + 1.0 - a + fraction) - special.gammaln(a)
+    return result
+
+
+def ln_joint(ln_p: F64, group: Counts, count: Counts, correlation: float, wanted: npt.NDArray[np.bool_]) -> F64:
+    """Give ln P_J per group (float64[g]); NaN where not ``wanted`` (bool[g]).
+
+    ln_p: float64[n]; group: int64[n] in [0, g); count: int64[g], members of each group; correlation: ρ₂ in [0, 1].
+    A group of one gives its own p exactly, an empty one p = 1.
+    """
+    out = np.full(len(count), np.nan)
+    out[wanted & (count == 0)] = 0.0
+    alone = wanted & (count == 1)
+    several = wanted & (count > 1)
+    singles = alone[group]
+    out[group[singles]] = ln_p[singles]
+    if several.any():
+        members = several[group]
+        total = np.bincount(group[members], weights=squared_z(ln_p[members]), minlength=len(count))[several]
+        n = count[several].astype(np.float64)
+        c = 1.0 + (n - 1.0) * correlation
+        out[several] = ln_upper_gamma(n / c / 2.0, total / c / 2.0)
+    return out
+
+
+def group_correlation(ln_p: npt.ArrayLike, group: npt.ArrayLike) -> float:
+    """Estimate ρ₂ in [0, 1] on a calibration sample: ln p (float[n]) and group codes (int[n], dense from 0).
+
+    A group is the events of one bucket with the same IP, or with the same entity. Each group's pairs weigh 1/(n_g − 1),
+    so that a group counts by its members and one big office doesn't decide it:
+
+        ρ₂ = Σ_g Σ_{i≠j in g} a_i·a_j / (n_g − 1)  /  (variance of z² · members of groups with n_g ≥ 2)
+
+    with a = z² − mean; mean and variance are over the whole sample, groups of one included (there p is uniform by
+    construction; among the members of groups alone it is not). 0 where no group has two members.
+    """
+    ln = as_f64(ln_p, "ln_p")
+    codes = checked_codes(group, int(np.max(group, initial=-1)) + 1, "group")
+    same_length(ln_p=ln, group=codes)
+    if not len(ln):
+        return 0.0
+    z2 = squared_z(ln)
+    variance = float(z2.var())
+    count = np.bincount(codes)
+    several = count > 1
+    if variance <= 0.0 or not several.any():
+        return 0.0
+    a = z2 - z2.mean()
+    total = np.bincount(codes, weights=a)[several]
+    squares = np.bincount(codes, weights=a * a)[several]
+    pairs = (total * total - squares) / (count[several] - 1.0)
+    return float(np.clip(pairs.sum() / (variance * count[several].sum()), 0.0, 1.0))

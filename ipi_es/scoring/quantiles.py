@@ -1,0 +1,124 @@
+"""What a level of a job has scored so far: the state that puts a raw score in context.
+
+A fixed grid of exponentially decaying counts over the raw anomaly score. It merges exactly, decays exactly, has no
+randomness and is one array. A job keeps one for each level: record; influencer per field; bucket influencer per field;
+``bucket_time``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ipi_es.errors import SnapshotDamaged
+from ipi_es.scoring.probability import raw_score
+
+if TYPE_CHECKING:
+    from ipi_es.scoring.arrays import F64, Counts
+
+DAY_S: Final = 86_400
+COUNT_HALF_LIFE_S: Final = 30 * DAY_S
+"""Half-life of a count, in seconds of event time: a month of habit."""
+LARGEST_HALF_LIFE_S: Final = 7 * DAY_S
+"""Half-life of the largest score, in seconds of event time: one loud attack must not blind the job for weeks."""
+LARGEST_CAP: Final = float(raw_score(np.array([math.log(1e-10)]))[0])
+"""Raw scores beyond s(1e-10) = 7.39 count as that much when shares of the largest are taken."""
+CELLS: Final = 800
+"""Log-spaced cells over [LOWEST, HIGHEST]; a cell is 1.5 % wide. The cell before them counts zeros."""
+LOWEST: Final = 8e-4
+"""Just below s(0.035) = 8.6e-4, the smallest raw score of a single result; anything smaller falls in cell 1."""
+HIGHEST: Final = 100.0
+WARM_COUNT: Final = 10.0
+"""Below this many (decayed) results the job is warming up, and says so."""
+
+_CELLS_PER_LN = CELLS / math.log(HIGHEST / LOWEST)
+
+
+def cells_of(s: npt.ArrayLike) -> Counts:
+    """Give the cells (int64[n]: 0 for zero, 1–800 above) of raw scores (float[n])."""
+    x = np.asarray(s, dtype=np.float64)
+    cells = np.zeros(x.shape, dtype=np.int64)
+    above = ~(x <= 0.0)
+    cells[above] = np.clip((np.log(x[above] / LOWEST) * _CELLS_PER_LN).astype(np.int64) + 1, 1, CELLS)
+    return cells
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiles:
+    """Immutable: ``aged``, ``added`` and ``merged`` give new ones."""
+
+    counts: F64
+    """float64[801], decayed results per cell."""
+    largest: float = 0.0
+    """Largest raw score seen, capped at 7.39 and decayed."""
+
+    @classmethod
+    def empty(cls) -> Quantiles:
+        """Nothing scored yet."""
+        return cls(np.zeros(CELLS + 1))
+
+    @property
+    def n(self) -> float:
+        """Decayed number of results, zeros included."""
+        return float(self.counts.sum())
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether there is too little history to rank a score in."""
+        return self.n < WARM_COUNT
+
+    def aged(self, seconds: float) -> Quantiles:
+        """Let event time pass, ``seconds`` ≥ 0; two times after each other are their sum."""
+        if not seconds >= 0:
+            raise ValueError("event time does not run backwards")
+        return Quantiles(
+            self.counts * 2.0 ** (-seconds / COUNT_HALF_LIFE_S),
+            self.largest * 2.0 ** (-seconds / LARGEST_HALF_LIFE_S),
+        )
+
+    def added(self, s: npt.ArrayLike, *, zeros: int = 0) -> Quantiles:
+        """Add results of raw scores ``s`` (float[n], in [0, 100], zeros among them or not) and ``zeros`` more of 0."""
+        x = np.asarray(s, dtype=np.float64)
+        if zeros < 0 or (x.size and not (float(x.min()) >= 0.0 and float(x.max()) <= HIGHEST)):
+            raise ValueError("a raw anomaly score lies in [0, 100], and zeros are counted from 0 up")
+        counts = self.counts + np.bincount(cells_of(x), minlength=CELLS + 1)
+        counts[0] += zeros
+        return Quantiles(counts, max(self.largest, min(float(x.max(initial=0.0)), LARGEST_CAP)))
+
+    def merged(self, other: Quantiles) -> Quantiles:
+        """Put two histories of one level together; both must be aged to the same time."""
+        return Quantiles(self.counts + other.counts, max(self.largest, other.largest))
+
+    def percentile(self, s: npt.ArrayLike, *, counted: bool = True) -> tuple[F64, F64]:
+        """Rank raw scores (float[n]) among the *other* results: F in [0, 1] and the others' number (float64[n] each).
+
+        Half of the cell's others lie below. With ``counted`` the results were added already, and one count of their own
+        cell (or what decay left of it) is themselves; a final bucket and a renormalization ask so, an interim bucket,
+        which was never added, with ``counted=False``. F is 1 where there are no others.
+        """
+        cells = cells_of(s)
+        own = np.minimum(self.counts, 1.0) if counted else np.zeros(CELLS + 1)
+        ties = self.counts - own
+        below = np.concatenate([[0.0], np.cumsum(self.counts)[:-1]])
+        others = np.maximum(self.n - own, 0.0)
+        share = np.divide(below + ties / 2.0, others, out=np.ones(CELLS + 1), where=others > 0.0)
+        return np.clip(share, 0.0, 1.0)[cells], others[cells]
+
+    def to_array(self) -> F64:
+        """Give the state as one array, float64[802]: the counts, then the largest."""
+        return np.append(self.counts, self.largest)
+
+    @classmethod
+    def from_array(cls, array: npt.ArrayLike) -> Quantiles:
+        """Take up the state of ``to_array``. Raises SnapshotDamaged."""
+        state = np.array(array, dtype=np.float64)
+        if state.shape != (CELLS + 2,) or not (np.isfinite(state).all() and float(state.min()) >= 0.0):
+            raise SnapshotDamaged(
+                "the saved quantiles of a job can't be used",
+                hint="run a backfill over the last 30 days: it builds them anew",
+            )
+        return cls(state[:-1], float(state[-1]))

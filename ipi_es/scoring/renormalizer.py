@@ -1,0 +1,79 @@
+"""Scoring results again from their stored probability, when the history that they were scored in has moved.
+
+Pure: when it is due, what the new scores are, and which of them are worth a write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ipi_es.scoring.arrays import F64, Bools, as_f64, same_length
+from ipi_es.scoring.normalizer import Normalized, normalize
+from ipi_es.scoring.probability import raw_score, severity_levels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ipi_es.scoring.quantiles import Quantiles
+
+LARGEST_GROWTH: Final = 1.1
+"""Renormalize when the largest raw score of a level grew by more than this factor."""
+PATIENCE_S: Final = 6 * 3600
+"""Renormalize when this much event time passed, in seconds."""
+VISIBLE_POINTS: Final = 1.5
+"""A change of this many points can be seen."""
+VISIBLE_SHARE: Final = 1 / 3
+"""A score of less than this share of what it was can be seen, however low both are."""
+
+
+@dataclass(frozen=True)
+class Renormalized:
+    """New scores of n stored results."""
+
+    normalized: Normalized
+    """The new scores, with their caps."""
+    write: Bools
+    """bool[n]: the change can be seen. Where false, the stored score stays as it is."""
+
+
+def largest_of(levels: Mapping[str, Quantiles]) -> dict[str, float]:
+    """Give the largest raw score of each level: what ``is_due`` compares, and what the state keeps of the last time."""
+    return {level: quantiles.largest for level, quantiles in levels.items()}
+
+
+def is_due(before: Mapping[str, float], after: Mapping[str, float], elapsed: float) -> bool:
+    """Decide whether to renormalize: ``largest_of`` at the last renormalization and now; ``elapsed`` s of event time.
+
+    True where a level's largest grew by more than 10 % (a level's first score is such a growth), or after 6 h.
+    """
+    grown = any(largest > LARGEST_GROWTH * before.get(level, 0.0) for level, largest in after.items())
+    return grown or elapsed >= PATIENCE_S
+
+
+def visible(old: npt.ArrayLike, new: npt.ArrayLike) -> Bools:
+    """Decide (bool[n]) which changes of score (float[n] each, 0–100) are worth a write.
+
+    Another severity, or at least 1.5 points, or less than a third of what it was. A score is never visibly different
+    from itself, so that a second run writes nothing.
+    """
+    was, now = as_f64(old, "old"), as_f64(new, "new")
+    same_length(old=was, new=now)
+    seen: Bools = severity_levels(was) != severity_levels(now)
+    return seen | (np.abs(now - was) >= VISIBLE_POINTS) | (now < was * VISIBLE_SHARE)
+
+
+def renormalize(ln_p: npt.ArrayLike, old: npt.ArrayLike, quantiles: Quantiles) -> Renormalized:
+    """Score stored results of one level again: ln of their stored probability and their score so far (float[n] each).
+
+    A score of 0 stays 0: it belongs to s = 0, and a stored p in (0.035, 0.05) alone can't tell whether s was 0. Every
+    other result has s > 0, and p = inverse(s) gives it back. Never for interim results.
+    """
+    was = as_f64(old, "old")
+    ln: F64 = as_f64(ln_p, "ln_p")
+    s = np.where(was > 0.0, raw_score(ln), 0.0)
+    normalized = normalize(s, ln, quantiles)
+    return Renormalized(normalized, visible(was, normalized.score))

@@ -1,0 +1,83 @@
+"""Fixtures of all tests: real servers, and TLS before them.
+
+``server`` runs a test against every kind of server, ``opensearch`` against one OpenSearch only,
+``tls_proxy`` puts TLS and a password before ``server``. Servers start when first asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from servers.elasticsearch import NoJdk
+from servers.pool import Pool, Server, choose
+from servers.tls_proxy import Certificates, TlsProxy, make_certificates
+
+POOL = pytest.StashKey[Pool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[POOL] = choose()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    pool = config.stash[POOL]
+    return f"servers ({pool.source}): {', '.join(pool.starters)}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" not in metafunc.fixturenames:
+        return
+    parameters = [
+        pytest.param(kind, marks=pytest.mark.elasticsearch) if kind.startswith("elasticsearch") else kind
+        for kind in metafunc.config.stash[POOL].starters
+    ]
+    metafunc.parametrize("server", parameters, indirect=True, scope="session")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # also after Ctrl-C; were it not called, the servers would still end with this process
+    session.config.stash[POOL].close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if lines := config.stash[POOL].summary():
+        terminalreporter.section("servers")
+        for line in lines:
+            terminalreporter.line(line, red="NOT TESTED" in line)
+
+
+def _get(config: pytest.Config, kind: str) -> Server:
+    try:
+        return config.stash[POOL].get(kind)
+    except NoJdk as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Server:
+    """A running server of each kind; has ``url``, ``kind``, ``is_opensearch`` and ``call(method, path, body)``."""
+    return _get(request.config, request.param)
+
+
+@pytest.fixture(scope="session")
+def opensearch(request: pytest.FixtureRequest) -> Server:
+    """One running OpenSearch, for tests that need just a server."""
+    kind = request.config.stash[POOL].opensearch_kind
+    if kind is None:
+        pytest.skip("none of the given clusters is an OpenSearch")
+    return _get(request.config, kind)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """PEM files of a CA, a server certificate for 127.0.0.1, and an unrelated CA."""
+    return make_certificates(Path(tmp_path_factory.mktemp("certificates")))
+
+
+@pytest.fixture
+def tls_proxy(server: Server, certificates: Certificates) -> Iterator[TlsProxy]:
+    """TLS and a password before ``server``: url, ca, wrong_ca, ca_fingerprint, username, password."""
+    with TlsProxy(server.url, certificates) as proxy:
+        yield proxy

@@ -68,12 +68,14 @@ def aggregate(
     correlations: Correlations,
     calibration_size: int,
     takes_part: npt.ArrayLike | None = None,
+    ip_takes_part: npt.ArrayLike | None = None,
 ) -> Aggregated:
     """Combine the unique pairs of one event bucket, the normal ones too.
 
     ln_p: float[n]; entity: int[n], codes in [0, n_entities); ip: int[n], codes in [0, n_ips); takes_part: bool[n],
-    false for repeats and for what is suppressed (they count nowhere, not even as members); calibration_size: points of
-    all classes together.
+    false for repeats and for what is suppressed (they count nowhere, not even as members); ip_takes_part: bool[n_ips],
+    false for IP influencers that repeat one (they are scored, but are no members of the bucket over IPs);
+    calibration_size: points of all classes together.
     """
     ln = as_f64(ln_p, "ln_p")
     entities, ips = checked_codes(entity, n_entities, "entity"), checked_codes(ip, n_ips, "ip")
@@ -88,11 +90,15 @@ def aggregate(
     )
     per_ip = combine(ln, ips, n_ips, ENTITY_OR_IP, correlation=correlations.same_ip, max_joint=max_joint)
     over_entities = _whole(per_entity)
-    return Aggregated(per_entity, per_ip, over_entities, over_entities, _whole(per_ip))
+    return Aggregated(per_entity, per_ip, over_entities, over_entities, _whole(per_ip, ip_takes_part))
 
 
-def _whole(groups: Combined) -> Whole:
+def _whole(groups: Combined, takes_part: npt.ArrayLike | None = None) -> Whole:
     present = groups.count > 0
+    if takes_part is not None:
+        part = np.asarray(takes_part, dtype=np.bool_)
+        same_length(count=groups.count, takes_part=part)
+        present &= part
     ln_p: F64 = groups.ln_p[present]
     members = len(ln_p)
     one = combine(ln_p, np.zeros(members, dtype=np.int64), 1, OVER_MEMBERS, correlation=0.0, max_joint=0)

@@ -1,0 +1,95 @@
+"""What most commands begin with: settings, the job they name, a connection, the clock."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ipi_es.config.job import Job
+from ipi_es.config.loading import find_job, load_settings
+from ipi_es.config.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ipi_es.cluster.port import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The command's surroundings; made once a command."""
+
+    settings: Settings
+    verbose: bool
+
+    def job(self, name: str) -> Job:
+        """The job of a file or of a job_id, with its harmless oddities said."""
+        job = find_job(name, self.settings)
+        for warning in job.warnings():
+            click.secho(f"note: {warning}", fg="yellow", err=True)
+        return job
+
+    @contextmanager
+    def cluster(self) -> Iterator[Cluster]:
+        """A connection that is closed at the end."""
+        from ipi_es.cluster.connect import connect  # noqa: PLC0415  (the clients are slow to import)
+        from ipi_es.cluster.connection import Connection  # noqa: PLC0415
+
+        cluster = connect(Connection(**self.settings.elasticsearch.plain()))
+        try:
+            yield cluster
+        finally:
+            cluster.close()
+
+
+def shell(ctx: click.Context) -> Shell:
+    """The shell of the running command; reads the settings."""
+    given: dict[str, Any] = ctx.find_root().obj or {}
+    path = given.get("config_path")
+    settings = load_settings(Path(path) if path else None)
+    verbose = bool(given.get("verbose"))
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else settings.logging.level.upper(),
+        format="%(asctime)s %(levelname)-7s %(message)s",
+    )
+    for noisy in ("elastic_transport", "elasticsearch", "opensearch", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    return Shell(settings, verbose)
+
+
+def clock() -> int:
+    """Epoch seconds, now: the command line is where the clock is read."""
+    return int(time.time())
+
+
+def progress_bar() -> Progress:
+    """The one look of progress bars; on anything but a terminal it stays silent."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )

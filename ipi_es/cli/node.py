@@ -1,0 +1,80 @@
+"""`ipi-es node`: the local server, for trying things out."""
+
+from __future__ import annotations
+
+import click
+
+from ipi_es.cli.context import progress_bar
+from ipi_es.errors import NodeError
+
+
+@click.group()
+def node() -> None:
+    """Start, stop or look at a local OpenSearch for trying things out.
+
+    It listens on this machine only, without a password; it is no server for production.
+
+    Example: ipi-es node start
+    """
+
+
+@node.command()
+@click.option("--port", type=click.IntRange(1, 65_535), help="HTTP port; by default a free one.")
+@click.option("--heap", default="512m", show_default=True, help="Upper bound of the server's heap.")
+@click.option("--keep", is_flag=True, help="Keep the data when the server stops.")
+def start(port: int | None, heap: str, keep: bool) -> None:
+    """Start it in the background; the first time downloads about 71 MB.
+
+    Example: ipi-es node start --port 9200
+    """
+    from ipi_es.node import start_detached  # noqa: PLC0415
+
+    with node_progress() as told:
+        started = start_detached(http_port=port, heap=heap, keep=keep, progress=told)
+    click.echo(f"{started.server} listens at {started.url} (process {started.pid}, log {started.log})")
+
+
+@node.command()
+def stop() -> None:
+    """Stop it.
+
+    Example: ipi-es node stop
+    """
+    from ipi_es.node import stop_detached  # noqa: PLC0415
+
+    click.echo("Stopped." if stop_detached() else "No local server runs.")
+
+
+@node.command()
+def status() -> None:
+    """Say whether it runs, and where; exit code 1 if not.
+
+    Example: ipi-es node status
+    """
+    from ipi_es.node import status as find  # noqa: PLC0415
+
+    found = find()
+    if found is None:
+        raise NodeError("no local server runs", hint="start one: ipi-es node start")
+    click.echo(f"{found.server} listens at {found.url} (process {found.pid}, log {found.log})")
+
+
+class node_progress:  # noqa: N801  (used like a function, as a context)
+    """Shows the download and the start as progress bars."""
+
+    def __enter__(self) -> node_progress:
+        self._bar = progress_bar()
+        self._bar.start()
+        self._tasks: dict[str, int] = {}
+        return self
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """As ``ipi_es.node`` reports: ``download`` in bytes, ``start`` in steps."""
+        unit = 1 << 20 if stage == "download" else 1
+        what = {"download": "Downloading (MB)", "start": "Starting the server"}.get(stage, stage)
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(what, total=max(total // unit, 1), note="")
+        self._bar.update(self._tasks[stage], completed=done // unit)  # type: ignore[arg-type]
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()

@@ -1,0 +1,219 @@
+"""One event bucket → everything that will be said of it: decided purely, written elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.config.allow_list import AllowList
+from ipi_es.config.job import Job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.ipinsights.scorer import Scorer
+from ipi_es.results.words import BUCKET_TIME
+from ipi_es.scoring.aggregate import Aggregated, Correlations, aggregate
+from ipi_es.scoring.calibration import Calibration, history_class
+from ipi_es.scoring.normalizer import Normalized, normalize
+from ipi_es.scoring.probability import LN_TAKES_PART, taking_part
+from ipi_es.worker.levels import RECORD, Levels, bucket_influencer_level, influencer_level
+from ipi_es.worker.repeats import Repeats
+
+NOT_ALLOWED = -1
+"""The allow list's answer for a pair that no rule matches."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """The unique (entity, IP) of the scored outcomes of one event bucket; all arrays are [n]."""
+
+    entity: NDArray[np.int32]  # index into the event bucket's entities
+    ip: NDArray[np.int32]  # index into its ips
+    count: NDArray[np.int64]  # documents
+    compatibility: NDArray[np.float64]
+    history_class: NDArray[np.int8]
+    prior_events: NDArray[np.float64]  # of the entity, up to the day's start
+    ln_p: NDArray[np.float64]
+    extrapolated: NDArray[np.bool_]
+    rule: NDArray[np.int32]  # of the allow list; NOT_ALLOWED
+    repeat: NDArray[np.bool_]  # was a record within the repeat window
+
+    @property
+    def takes_part(self) -> NDArray[np.bool_]:
+        """bool[n]: neither suppressed nor a repeat."""
+        return (self.rule == NOT_ALLOWED) & ~self.repeat
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredBucket:
+    """What was decided of one event bucket; scores are 0–100, high = unusual."""
+
+    bucket: EventBucket
+    pairs: Pairs
+    aggregated: Aggregated
+    known_ips: NDArray[np.bool_]  # [n_ips]: a critical influencer within the repeat window
+    records: NDArray[np.int64]  # rows of ``pairs`` to write, the least probable first
+    omitted: int  # records beyond max_records_per_bucket
+    record_scores: Normalized  # [len(records)]
+    entity_scores: Normalized  # [n_entities]
+    ip_scores: Normalized  # [n_ips]
+    bucket_scores: dict[str, float] = field(default_factory=dict)  # by bucket influencer's field
+    warming_up: bool = False
+
+    @property
+    def anomaly_score(self) -> float:
+        """The largest of the bucket influencers'."""
+        return max(self.bucket_scores.values(), default=0.0)
+
+
+@dataclass(slots=True)
+class BucketScorer:
+    """Scores event buckets in order. ``levels`` and ``repeats`` move with every bucket, the rest stands still."""
+
+    job: Job
+    allow: AllowList
+    scorer: Scorer
+    calibration: Calibration
+    correlations: Correlations
+    levels: Levels
+    repeats: Repeats
+
+    def score(self, bucket: EventBucket) -> ScoredBucket:
+        """Score one final event bucket: age the levels, add its scores, then score it."""
+        pairs = self._pairs(bucket)
+        known_ips = self._known_ips(bucket)
+        aggregated = aggregate(
+            pairs.ln_p,
+            pairs.entity,
+            pairs.ip,
+            n_entities=len(bucket.entities),
+            n_ips=len(bucket.ips),
+            correlations=self.correlations,
+            calibration_size=self.calibration.total,
+            takes_part=pairs.takes_part,
+            ip_takes_part=~known_ips,
+        )
+        self.levels = learned(self.levels, self.job, bucket.span, pairs, aggregated, known_ips)
+        return self._scored(bucket, pairs, aggregated, known_ips)
+
+    def _pairs(self, bucket: EventBucket) -> Pairs:
+        entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
+        seen = self.scorer.score(bucket.entities, bucket.addresses, entity, ip)
+        prior = seen.prior_events[entity]
+        class_ = history_class(prior)
+        calibrated = self.calibration.ln_probability(seen.log_odds, class_)
+        repeat = np.zeros(len(entity), dtype=np.bool_)
+        if self.repeats.pairs:
+            for row in np.flatnonzero(calibrated.ln_p <= LN_TAKES_PART):
+                name, address = bucket.entities[entity[row]], bucket.ips[ip[row]]
+                repeat[row] = self.repeats.of_pair(name, address, bucket.start) is not None
+        return Pairs(
+            entity=entity,
+            ip=ip,
+            count=count,
+            compatibility=seen.log_odds,
+            history_class=class_,
+            prior_events=prior,
+            ln_p=calibrated.ln_p,
+            extrapolated=calibrated.extrapolated,
+            rule=self.allow.match(bucket.entities, bucket.addresses, entity, ip),
+            repeat=repeat,
+        )
+
+    def _known_ips(self, bucket: EventBucket) -> NDArray[np.bool_]:
+        known = np.zeros(len(bucket.ips), dtype=np.bool_)
+        if self.repeats.ips:
+            for i, ip in enumerate(bucket.ips):
+                known[i] = ip in self.repeats.ips and self.repeats.of_ip(ip, bucket.start) is not None
+        return known
+
+    def _scored(
+        self, bucket: EventBucket, pairs: Pairs, aggregated: Aggregated, known_ips: NDArray[np.bool_]
+    ) -> ScoredBucket:
+        entity_field, ip_field = self.job.entity_field, self.job.ip_field
+        wholes = {BUCKET_TIME: aggregated.bucket_time, entity_field: aggregated.by_entity, ip_field: aggregated.by_ip}
+        bucket_scores = {
+            name: float(
+                normalize([wholes[name].s], [wholes[name].ln_p], self.levels[bucket_influencer_level(name)]).score[0]
+            )
+            for name in (BUCKET_TIME, *self.job.influencers)
+        }
+        records, omitted = chosen_records(pairs, aggregated, self.job.max_records_per_bucket)
+        ln_p = pairs.ln_p[records]
+        return ScoredBucket(
+            bucket=bucket,
+            pairs=pairs,
+            aggregated=aggregated,
+            known_ips=known_ips,
+            records=records,
+            omitted=omitted,
+            record_scores=normalize(taking_part(ln_p), ln_p, self.levels[RECORD]),
+            entity_scores=normalize(
+                aggregated.entities.s, aggregated.entities.ln_p, self.levels[influencer_level(entity_field)]
+            ),
+            ip_scores=normalize(aggregated.ips.s, aggregated.ips.ln_p, self.levels[influencer_level(ip_field)]),
+            bucket_scores=bucket_scores,
+            warming_up=self.levels[RECORD].warming_up,
+        )
+
+
+def unique_pairs(
+    bucket: EventBucket, outcomes: tuple[str, ...]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+    """(entity int32[n], ip int32[n], count int64[n]): rows of these outcomes, one for each (entity, IP)."""
+    wanted = np.array([name in outcomes for name in bucket.outcomes], dtype=np.bool_)
+    rows = wanted[bucket.outcome] if len(wanted) else np.zeros(0, dtype=np.bool_)
+    entity, ip, count = bucket.entity[rows], bucket.ip[rows], bucket.count[rows]
+    if wanted.sum() < 2:
+        return entity, ip, count  # rows are unique per outcome already
+    width = max(len(bucket.ips), 1)
+    keys, back = np.unique(entity.astype(np.int64) * width + ip, return_inverse=True)
+    total = np.bincount(back, weights=count, minlength=len(keys)).astype(np.int64)
+    return (keys // width).astype(np.int32), (keys % width).astype(np.int32), total
+
+
+def learned(
+    levels: Levels, job: Job, span: int, pairs: Pairs, aggregated: Aggregated, known_ips: NDArray[np.bool_]
+) -> Levels:
+    """The levels after one bucket: aged by ``span`` seconds, with the raw scores of all that takes part, zeros too."""
+    entities, ips = aggregated.entities, aggregated.ips
+    scores = {
+        RECORD: taking_part(pairs.ln_p[pairs.takes_part]),
+        influencer_level(job.entity_field): entities.s[entities.count > 0],
+        influencer_level(job.ip_field): ips.s[(ips.count > 0) & ~known_ips],
+    }
+    for name, whole in (
+        (BUCKET_TIME, aggregated.bucket_time),
+        (job.entity_field, aggregated.by_entity),
+        (job.ip_field, aggregated.by_ip),
+    ):
+        # a bucket without members says nothing about how unusual buckets are
+        scores[bucket_influencer_level(name)] = np.array([whole.s] if whole.members else [])
+    return levels.aged(span).added(scores)
+
+
+def chosen_records(pairs: Pairs, aggregated: Aggregated, most: int) -> tuple[NDArray[np.int64], int]:
+    """(rows int64[r], omitted): pairs with p ≤ 0.035, the least probable first, at most ``most``.
+
+    Every influencer that is written gets its least probable pair as a child, whatever that pair's p.
+    """
+    rows = np.flatnonzero(pairs.ln_p <= LN_TAKES_PART)
+    part = np.flatnonzero(pairs.takes_part)
+    children = [
+        least_of_groups(codes[part], pairs.ln_p[part], groups.s > 0.0)
+        for codes, groups in ((pairs.entity, aggregated.entities), (pairs.ip, aggregated.ips))
+    ]
+    rows = np.unique(np.concatenate([rows, *(part[found] for found in children)]))
+    rows = rows[np.lexsort((pairs.ip[rows], pairs.entity[rows], pairs.ln_p[rows]))]
+    return rows[:most], max(len(rows) - most, 0)
+
+
+def least_of_groups(
+    codes: NDArray[np.int32], values: NDArray[np.float64], wanted: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """int64[k]: for each wanted group (bool[n_groups]) the position of its smallest value; groups by ``codes`` [n]."""
+    inside = np.flatnonzero(wanted[codes]) if len(codes) else np.zeros(0, dtype=np.int64)
+    order = inside[np.lexsort((values[inside], codes[inside]))]
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = codes[order][1:] != codes[order][:-1]
+    return order[first]

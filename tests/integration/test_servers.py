@@ -86,6 +86,6 @@ def test_official_client_gets_401_as_from_a_secured_server(tls_proxy: TlsProxy, 
     from elasticsearch import AuthenticationException, Elasticsearch
 
     auth = (tls_proxy.username, "wrong")
-    with Elasticsearch(tls_proxy.url, basic_auth=auth, ca_certs=str(tls_proxy.ca)) as client:
-        with pytest.raises(AuthenticationException):
-            client.cluster.health()
+    client = Elasticsearch(tls_proxy.url, basic_auth=auth, ca_certs=str(tls_proxy.ca))
+    with client, pytest.raises(AuthenticationException):
+        client.cluster.health()

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 USERNAME = "elastic"
-PASSWORD = "pass word/ü:1"  # with characters that need care in headers and URLs
+PASSWORD = "pass word/%:1"  # with characters that need care in headers and URLs
 VALID_DAYS = 2
 UPSTREAM_SECONDS = 60
 NOT_FORWARDED = {"host", "connection", "keep-alive", "transfer-encoding", "authorization", "content-length"}

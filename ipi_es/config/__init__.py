@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.datafeed_config import DatafeedConfig, IndicesOptions
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.ip_insights import IpInsights
 from ipi_es.config.job import AnalysisConfig, DataDescription, Detector, Job, Training
+from ipi_es.config.loading import check_job, find_job, job_files, load_job, load_jobs, load_settings
 from ipi_es.config.nearest import did_you_mean, nearest
 from ipi_es.config.settings import ClusterSettings, LoggingSettings, Settings, SnapshotSettings
 
 __all__ = [
+    "NO_RULE",
+    "AllowList",
     "AllowRule",
     "AnalysisConfig",
     "ClusterSettings",
@@ -25,7 +29,13 @@ __all__ = [
     "Settings",
     "SnapshotSettings",
     "Training",
+    "check_job",
     "did_you_mean",
+    "find_job",
+    "job_files",
+    "load_job",
+    "load_jobs",
+    "load_settings",
     "nearest",
     "normalize_entity",
 ]

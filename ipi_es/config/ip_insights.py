@@ -51,9 +51,7 @@ class IpInsights(Section):
         "fast as 64; SageMaker advises 128 for its own encoder, which ours doesn't need.",
     )
     epochs: Count = Field(default=10, ge=1, description="Passes over the training events.")
-    learning_rate: Number = Field(
-        default=0.001, ge=1e-6, le=10, description="Step size relative to SageMaker's default, which is 0.001."
-    )
+    learning_rate: Number = Field(default=0.001, ge=1e-6, le=10, description="Step size of the optimizer.")
     mini_batch_size: Count = Field(default=10_000, ge=1, le=500_000, description="Real pairs in a step.")
     num_ip_encoder_layers: Count = Field(
         default=1, ge=0, le=100, description="Dense layers of the address encoder (and, in `hybrid`, of the combiner)."

@@ -6,7 +6,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    model_validator,
+)
 
 from ipi_es.errors import UsageError
 from ipi_es.times import SECONDS, format_span, parse_span
@@ -17,6 +26,19 @@ class Section(BaseModel):
 
     # hide_input_in_errors: a traceback must not show what somebody wrote next to a password
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, data: Any) -> Any:
+        """`elasticsearch:` with every line below commented out is YAML's null: the same as not there."""
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if value is not None or not cls._is_section(name)}
+
+    @classmethod
+    def _is_section(cls, name: Any) -> bool:
+        field = cls.model_fields.get(name) if isinstance(name, str) else None
+        return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Section)
 
 
 def read_span(value: Any) -> int:
@@ -144,7 +166,10 @@ def _readable(path: Path) -> Path:
         with path.open("rb"):
             return path
     except OSError as error:
-        raise ValueError(f"can't read {path}: {error.strerror}") from None
+        # the path is not shown: somebody may have written the secret where its file's name belongs
+        raise ValueError(
+            f"can't be read: {error.strerror} (a relative path counts from the folder of this file)"
+        ) from None
 
 
 AnyPath: TypeAlias = Annotated[Path, AfterValidator(_place)]

@@ -1,0 +1,69 @@
+"""Which pairs of an event bucket a job's allow list names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import Addresses, within
+from ipi_es.config.allow_rule import WILDCARDS, AllowRule
+from ipi_es.config.entity_names import EntityStep, normalize_entity
+from ipi_es.config.job import Job
+
+NO_RULE = -1
+"""What :meth:`AllowList.match` gives a row that no rule names."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """A job's rules, ready to match; ``names[i]`` is what a row matched by rule i gets as ``suppressed_by``."""
+
+    rules: tuple[AllowRule, ...]
+    steps: tuple[EntityStep, ...] = ()
+
+    @classmethod
+    def of(cls, job: Job) -> AllowList:
+        """The allow list of a job."""
+        return cls(job.allow_list, job.datafeed_config.entity_normalize)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rules' names, in their order; stable when other rules come or go."""
+        return tuple(rule.name for rule in self.rules)
+
+    def match(
+        self, entities: Sequence[str], addresses: Addresses, entity: NDArray[np.int32], ip: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        """int32[rows]: the index of the first rule that names (``entities[entity[i]]``, ``addresses[ip[i]]``), or -1.
+
+        ``entities`` are distinct and normalized, ``addresses`` is uint8[ips, 16]; ``entity`` and ``ip`` are int32[rows]
+        into them. A rule with entity and cidr matches where both do.
+        """
+        found = np.full(len(entity), NO_RULE, dtype=np.int32)
+        if not self.rules:
+            return found
+        positions = {name: position for position, name in enumerate(entities)}
+        for index, rule in enumerate(self.rules):
+            matches = found == NO_RULE
+            if rule.entity is not None:
+                matches &= self._entities(rule.entity, entities, positions)[entity]
+            if rule.cidr is not None:
+                matches &= within(addresses, rule.cidr)[ip]
+            found[matches] = index
+        return found
+
+    def _entities(self, pattern: str, entities: Sequence[str], positions: dict[str, int]) -> NDArray[np.bool_]:
+        """bool[entities]: which ones the rule's entity names, in the spelling that the events have."""
+        pattern = normalize_entity(pattern, self.steps)
+        result = np.zeros(len(entities), dtype=np.bool_)
+        if any(character in pattern for character in WILDCARDS):
+            compiled = re.compile(translate(pattern))
+            result[[position for position, name in enumerate(entities) if compiled.match(name)]] = True
+        elif pattern in positions:
+            result[positions[pattern]] = True
+        return result

@@ -1,0 +1,151 @@
+"""Settings and jobs from files: found, read, expanded, checked; every mistake of a file at once."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import SecretStr, ValidationError
+
+from ipi_es.config.documents import Document, Mistake, expand, read_document
+from ipi_es.config.job import Job
+from ipi_es.config.mistakes import of_validation, refuse
+from ipi_es.config.nearest import nearest
+from ipi_es.config.settings import SECRETS, ClusterSettings, Settings
+from ipi_es.config.types import Section
+from ipi_es.errors import ConfigError, UsageError
+
+CONFIG_VARIABLE = "IPI_ES_CONFIG"
+DEFAULT_FILE = "ipi-es.yml"
+DEFAULT_JOBS = ("jobs/*.yml", "jobs/*.yaml", "jobs/*.json")
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def load_settings(
+    path: Path | None = None, *, environ: Mapping[str, str] = os.environ, directory: Path | None = None
+) -> Settings:
+    """The settings of ``path``, else of ``$IPI_ES_CONFIG``, else of ``ipi-es.yml`` in ``directory`` (here).
+
+    Without any: a server on this machine. Relative paths in a file count from its folder. ConfigError on mistakes.
+    """
+    directory = Path.cwd() if directory is None else directory
+    found = path or _settings_file(environ, directory)
+    if found is None:
+        return Settings(jobs=_absolute(DEFAULT_JOBS, directory))
+    document = read_document(found)
+    base = found.absolute().parent
+    if document.data is None and not document.mistakes:  # everything in it is a comment
+        document = Document(document.name, {})
+    settings = _validate(Settings, document, environ, base)
+    with_secrets = _with_secrets(settings.elasticsearch, document)
+    jobs = _absolute(DEFAULT_JOBS if settings.jobs is None else settings.jobs, base)
+    return settings.model_copy(update={"elasticsearch": with_secrets, "jobs": jobs})
+
+
+def _settings_file(environ: Mapping[str, str], directory: Path) -> Path | None:
+    if named := environ.get(CONFIG_VARIABLE):
+        return Path(named).expanduser()
+    usual = directory / DEFAULT_FILE
+    return usual if usual.exists() else None
+
+
+def _absolute(patterns: tuple[str, ...], base: Path) -> tuple[str, ...]:
+    return tuple(str(base / Path(pattern).expanduser()) for pattern in patterns)
+
+
+def _with_secrets(cluster: ClusterSettings, document: Document) -> ClusterSettings:
+    """Read the `*_file` secrets; a trailing line end is no part of a secret."""
+    read: dict[str, SecretStr] = {}
+    mistakes: list[Mistake] = []
+    for name in SECRETS:
+        path: Path | None = getattr(cluster, f"{name}_file")
+        if path is None:
+            continue
+        try:
+            secret = path.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            secret = ""
+        if secret:
+            read[name] = SecretStr(secret)
+        else:
+            mistakes.append(Mistake(("elasticsearch", f"{name}_file"), "the file is empty or no text"))
+    if mistakes:
+        raise refuse(document, mistakes)
+    return cluster.model_copy(update=read)
+
+
+def load_job(path: Path, *, environ: Mapping[str, str] = os.environ) -> Job:
+    """The job in a file; ConfigError on mistakes, all of them."""
+    document = read_document(path)
+    if document.data is None and not document.mistakes:
+        hint = "a job needs at least job_id and datafeed_config.indices"
+        raise ConfigError("is empty", place=document.name, hint=hint)
+    return _validate(Job, document, environ, path.absolute().parent)
+
+
+def check_job(data: Any, *, name: str = "job", environ: Mapping[str, str] | None = None) -> Job:
+    """The job in plain values (of an import, of a test); ConfigError as for a file called ``name``.
+
+    `${VAR}` is expanded only where ``environ`` is given.
+    """
+    return _validate(Job, Document(name, data), environ, None)
+
+
+def _validate(
+    root: type[AnySection], document: Document, environ: Mapping[str, str] | None, base: Path | None
+) -> AnySection:
+    if document.data is None:
+        raise refuse(document, document.mistakes)
+    data, unset = (document.data, []) if environ is None else expand(document.data, environ)
+    mistakes = [*document.mistakes, *unset]
+    known = {mistake.path for mistake in mistakes}
+    try:
+        section = root.model_validate(data, context={"base": base})
+    except ValidationError as error:
+        # a value whose variable is missing is wrong for that reason alone
+        mistakes += [mistake for mistake in of_validation(error, root, document) if mistake.path not in known]
+    else:
+        if not mistakes:
+            return section
+    raise refuse(document, mistakes)
+
+
+def job_files(settings: Settings) -> list[Path]:
+    """The job files that the settings name, sorted; ConfigError for a named file that isn't there."""
+    found: set[Path] = set()
+    for pattern in settings.jobs or DEFAULT_JOBS:
+        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute patterns)
+        if not matches and not glob.has_magic(pattern):
+            raise ConfigError(f"jobs: there is no file {pattern}", hint="correct `jobs` in ipi-es.yml")
+        found.update(Path(match) for match in matches)
+    return sorted(found)
+
+
+def load_jobs(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> list[Job]:
+    """All jobs that the settings name, by job_id; ConfigError if two files have one job_id."""
+    jobs: dict[str, tuple[Job, Path]] = {}
+    for path in job_files(settings):
+        job = load_job(path, environ=environ)
+        if job.job_id in jobs:
+            hint = "a job_id is used once: change one, or take one file away"
+            raise ConfigError(f"{jobs[job.job_id][1]} has the job_id {job.job_id} too", place=str(path), hint=hint)
+        jobs[job.job_id] = job, path
+    return [jobs[job_id][0] for job_id in sorted(jobs)]
+
+
+def find_job(name: str, settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Job:
+    """The job that a command names: a file (`x.yml`, `x.yaml`, `x.json`, or with a slash), else a job_id."""
+    if Path(name).suffix in (".yml", ".yaml", ".json") or os.sep in name:
+        return load_job(Path(name), environ=environ)
+    jobs = {job.job_id: job for job in load_jobs(settings, environ=environ)}
+    if name in jobs:
+        return jobs[name]
+    near = nearest(name, jobs)
+    if near:
+        raise UsageError(f"there is no job “{name}”", hint=f"did you mean “{near}”?")
+    known = f"there are {', '.join(jobs)}" if jobs else "write a job file into jobs/, or name the file itself"
+    raise UsageError(f"there is no job “{name}”", hint=known)

@@ -1,0 +1,127 @@
+"""The configuration reference as Markdown, made of the settings' own descriptions and defaults."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, PlainSerializer
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from ipi_es.config.job import Job
+from ipi_es.config.mistakes import section_of
+from ipi_es.config.settings import Settings
+from ipi_es.config.types import as_span
+
+_INTRODUCTION = """\
+# Configuration
+
+<!-- Made of the settings' descriptions by `python -m ipi_es.config.reference`; a test compares. -->
+
+Two kinds of file, YAML or JSON:
+
+- `ipi-es.yml`: the cluster, and where the jobs are. It is looked for at `--config`, then at `$IPI_ES_CONFIG`, then in
+  the current folder. Without one, the server is `http://localhost:9200` and the jobs are in `jobs/`.
+- one file a job, with Elastic ML's keys. `ipi-es job validate FILE` checks one; `ipi-es job import FILE` makes one of
+  an Elastic ML job. An example: [example-job.yml](example-job.yml).
+
+In both, `${NAME}` and `${NAME:default}` in a value stand for an environment variable (`$${` for the characters
+themselves), relative paths count from the folder of the file, and a key that isn't in these tables is refused.
+Time spans are a whole number and a unit: `90s`, `15m`, `1h`, `1d`, `2w`. What neither Elastic ML nor SageMaker has is
+marked *Ours*.
+"""
+
+
+def render() -> str:
+    """The whole reference."""
+    parts = [_INTRODUCTION.rstrip()]
+    for title, root in (("ipi-es.yml", Settings), ("A job", Job)):
+        parts.append(f"## {title}")
+        parts.extend(_sections(root, ""))
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections(section: type[BaseModel], path: str) -> Iterator[str]:
+    """The table of a section, then those of the sections in it."""
+    rows = ["| setting | value | default | |", "|---|---|---|---|"]
+    inner = []
+    for name, field in section.model_fields.items():
+        below = section_of(field.annotation)
+        many = _is_many(field.annotation)
+        place = f"{path}{name}{'[]' if many and below else ''}"
+        kind = _kind(field.annotation, field.metadata)
+        rows.append(f"| `{name}` | {kind} | {_default(field, below is not None)} | {field.description} |")
+        if below:
+            inner.append((below, place))
+    yield "\n".join(rows)
+    for below, place in inner:
+        yield f"### `{place}`"
+        yield (below.__doc__ or "").split("\n", maxsplit=1)[0]
+        yield from _sections(below, f"{place}.")
+
+
+def _is_many(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple or any(_is_many(part) for part in _alternatives(annotation))
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
+
+
+_NAMES = {"bool": "true or false", "int": "whole number", "float": "number", "str": "text", "SecretStr": "secret"}
+
+
+def _kind(annotation: Any, metadata: list[Any]) -> str:
+    """What may be written, in words."""
+    if as_span in metadata:
+        return "span"
+    if section_of(annotation):
+        return "list of mappings" if _is_many(annotation) else "mapping"
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0], list(arguments[1:]))
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin is tuple:
+        return f"list of {_kind(arguments[0], [])}"
+    return " or ".join(_kind(part, []) for part in _alternatives(annotation) if part is not type(None)) or _name(
+        annotation
+    )
+
+
+def _name(annotation: Any) -> str:
+    name = getattr(annotation, "__name__", str(annotation))
+    return {**_NAMES, "Path": "path", "dict": "mapping", "Any": "anything"}.get(name, name)
+
+
+def _default(field: FieldInfo, is_section: bool) -> str:
+    if field.is_required():
+        return "**required**"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is None or value is PydanticUndefined or value in ((), {}, "") or is_section:
+        return ""
+    if _is_span(field):
+        serializer = next(part for part in _metadata(field) if isinstance(part, PlainSerializer))
+        value = serializer.func(value)  # type: ignore[call-arg]
+    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
+
+
+def _is_span(field: FieldInfo) -> bool:
+    return as_span in _metadata(field)
+
+
+def _metadata(field: FieldInfo) -> list[Any]:
+    parts = list(field.metadata)
+    for part in _alternatives(field.annotation):
+        if get_origin(part) is Annotated:
+            parts += get_args(part)[1:]
+    return parts
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(render())

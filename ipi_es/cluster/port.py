@@ -141,7 +141,9 @@ class Cluster(Protocol):
     def delete(self, index: str, id: str) -> bool:  # noqa: A002
         """Delete one document; whether it was there."""
 
-    def bulk(self, actions: Iterable[Put | Drop], *, refresh: bool = False, allow_failures: bool = False) -> BulkOutcome:
+    def bulk(
+        self, actions: Iterable[Put | Drop], *, refresh: bool = False, allow_failures: bool = False
+    ) -> BulkOutcome:
         """Write many, looked at item by item, retrying refused (429) items.
 
         Raises BulkFailed (or the more fitting PermissionDenied, ClusterReadOnly) unless ``allow_failures``.

@@ -1,0 +1,165 @@
+"""Finding out which server answers, and building its adapter."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from ipi_es.cluster.connection import Connection, Endpoint
+from ipi_es.cluster.elasticsearch import ElasticsearchCluster
+from ipi_es.cluster.faults import connection_fault, response_fault, tls_expected_fault
+from ipi_es.cluster.opensearch import OpenSearchCluster
+from ipi_es.cluster.port import Cluster, Distribution, ServerInfo
+from ipi_es.cluster.retry import Retry
+from ipi_es.cluster.tls import speaks_tls, tls_context
+from ipi_es.errors import (
+    ClusterBusy,
+    ClusterError,
+    ClusterTimeout,
+    ClusterUnreachable,
+    TlsError,
+    UnsupportedServer,
+)
+
+SUPPORTED: dict[Distribution, frozenset[int]] = {"elasticsearch": frozenset({8, 9}), "opensearch": frozenset({2, 3})}
+# OpenSearch can be told to answer with this version, for old clients' sake
+PRETENDED_MAJOR = 7
+FIRST_CONTACT_TIMEOUT = 10.0  # seconds at most; a wrong host should be said soon
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_WRONG_SERVER_HINT = "ipi-es works with Elasticsearch 8 and 9 and with OpenSearch 2 and 3"
+
+
+def connect(connection: Connection, *, sleep: Callable[[float], None] = time.sleep) -> Cluster:
+    """The cluster behind a connection, by the adapter that fits the server found there.
+
+    The hosts are asked in turn until one answers. An unreachable one isn't tried again here (most often the host is
+    wrong), a server that isn't ready yet is. Raises what :mod:`ipi_es.errors` has for clusters, UsageError for
+    settings that can't be read, UnsupportedServer for any other server.
+    """
+    context = tls_context(connection)
+    retry = Retry(connection.max_retries, sleep)
+    info = _find_out(connection, context, retry)
+    adapter = ElasticsearchCluster if info.distribution == "elasticsearch" else OpenSearchCluster
+    return adapter(info, connection, retry, context)
+
+
+def _find_out(connection: Connection, context: ssl.SSLContext | None, retry: Retry) -> ServerInfo:
+    for attempt in range(connection.max_retries + 1):
+        errors: list[ClusterError] = []
+        for endpoint in connection.endpoints():
+            try:
+                return _ask(endpoint, connection, context)
+            except (ClusterBusy, ClusterUnreachable, TlsError) as error:
+                errors.append(error)
+        busy = next((error for error in errors if isinstance(error, ClusterBusy)), None)
+        if busy is None or attempt == connection.max_retries:
+            raise busy or errors[0]
+        retry.pause(attempt, busy.message)
+    raise AssertionError("unreachable")  # the loop returns or raises
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+def _ask(endpoint: Endpoint, connection: Connection, context: ssl.SSLContext | None) -> ServerInfo:
+    """``GET /`` first; a bare server has no handler for it, so ``GET /_nodes/_local`` second."""
+    with urllib3.PoolManager(ssl_context=context) as http:
+        root = _get(http, endpoint, "/", connection)
+        if root.status == 200 and isinstance(root.body, dict) and "version" in root.body:
+            found = _from_root(root, endpoint)
+            if found is not None:
+                return found
+        elif root.status not in {200, 400, 404, 405}:
+            raise response_fault(root.status, root.body, endpoint.url)
+        elif isinstance(root.body, str) and root.status == 400 and "HTTPS" in root.body:
+            raise tls_expected_fault(endpoint.url)
+        nodes = _get(http, endpoint, "/_nodes/_local", connection)
+        if nodes.status in {401, 403, 429, 502, 503, 504}:
+            raise response_fault(nodes.status, nodes.body, endpoint.url)
+        return _from_nodes(root, nodes, endpoint)
+
+
+def _get(http: urllib3.PoolManager, endpoint: Endpoint, path: str, connection: Connection) -> _Answer:
+    authorization = connection.authorization()
+    headers = {"accept": "application/json"} | ({"authorization": authorization} if authorization else {})
+    timeout = min(FIRST_CONTACT_TIMEOUT, connection.request_timeout)
+    try:
+        response = http.request(
+            "GET", endpoint.url + path, headers=headers, timeout=timeout, retries=False, redirect=False
+        )
+    except (HTTPError, OSError) as error:
+        fault = connection_fault(error, endpoint.url)
+        went_away = type(fault) is ClusterUnreachable
+        if (
+            endpoint.scheme == "http"
+            and (went_away or isinstance(fault, ClusterTimeout))
+            and speaks_tls(endpoint, timeout)
+        ):
+            fault = tls_expected_fault(endpoint.url)
+        raise fault from error
+    try:
+        body = orjson.loads(response.data)
+    except orjson.JSONDecodeError:
+        body = response.data.decode("utf-8", "replace")
+    return _Answer(response.status, response.headers, body)
+
+
+def _from_root(answer: _Answer, endpoint: Endpoint) -> ServerInfo | None:
+    """None if OpenSearch hides its version and must be asked again."""
+    version = answer.body["version"]
+    distribution: Distribution
+    if version.get("distribution") == "opensearch":
+        distribution = "opensearch"
+    elif answer.headers.get("x-elastic-product") == "Elasticsearch" or "build_flavor" in version:
+        distribution = "elasticsearch"
+    else:
+        raise _unsupported(endpoint, f"{version.get('distribution', 'a server')} {version.get('number', '')}".strip())
+    parsed = _parse(str(version.get("number", "")), endpoint)
+    if distribution == "opensearch" and parsed[0] == PRETENDED_MAJOR:
+        return None
+    return _supported(distribution, parsed, str(answer.body.get("cluster_name", "")), endpoint)
+
+
+def _from_nodes(root: _Answer, nodes: _Answer, endpoint: Endpoint) -> ServerInfo:
+    found = list(nodes.body.get("nodes", {}).values()) if nodes.status == 200 and isinstance(nodes.body, dict) else []
+    if not found:
+        raise _unsupported(endpoint, "something else")
+    is_elastic = nodes.headers.get("x-elastic-product") == "Elasticsearch"
+    pretends = isinstance(root.body, dict) and root.body.get("version", {}).get("distribution") == "opensearch"
+    if not is_elastic and not pretends:
+        raise _unsupported(endpoint, f"an unknown server {found[0].get('version', '')}".strip())
+    parsed = _parse(str(found[0].get("version", "")), endpoint)
+    distribution: Distribution = "elasticsearch" if is_elastic else "opensearch"
+    return _supported(distribution, parsed, str(nodes.body.get("cluster_name", "")), endpoint)
+
+
+def _parse(text: str, endpoint: Endpoint) -> tuple[int, int, int]:
+    match = _VERSION.match(text)
+    if not match:
+        raise _unsupported(endpoint, f"version “{text}”")
+    return int(match[1]), int(match[2]), int(match[3])
+
+
+def _supported(
+    distribution: Distribution, version: tuple[int, int, int], cluster_name: str, endpoint: Endpoint
+) -> ServerInfo:
+    info = ServerInfo(distribution, version, cluster_name, endpoint.url)
+    if version[0] not in SUPPORTED[distribution]:
+        raise _unsupported(endpoint, info.text)
+    return info
+
+
+def _unsupported(endpoint: Endpoint, what: str) -> UnsupportedServer:
+    return UnsupportedServer(f"at {endpoint.url} is {what}", hint=_WRONG_SERVER_HINT)

@@ -1,0 +1,123 @@
+"""The adapter for OpenSearch 2 and 3, over opensearch-py 3."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import opensearchpy
+import orjson
+from opensearchpy.connection import Urllib3HttpConnection
+from opensearchpy.exceptions import ImproperlyConfigured, OpenSearchDslException, OpenSearchException
+from opensearchpy.serializer import JSONSerializer
+
+from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.faults import connection_fault, response_fault
+from ipi_es.cluster.port import ServerInfo
+from ipi_es.cluster.rest import KEEP_ALIVE, RestCluster
+from ipi_es.cluster.retry import Retry
+from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer
+
+CONNECTIONS = 10  # kept open per host; the worker's threads share them
+SHARD_DOC_SINCE = (3, 3, 0)  # OpenSearch sorts by _shard_doc from here on
+# all that the client (or a helper of its) can raise; a test looks for new ones
+CLIENT_ERRORS: tuple[type[Exception], ...] = (OpenSearchException, OpenSearchDslException, ImproperlyConfigured)
+_log = logging.getLogger(__name__)
+
+
+def map_error(error: Exception, where: str) -> ClusterError:
+    """The project's error for any exception of the OpenSearch client."""
+    if isinstance(error, opensearchpy.ConnectionError):
+        return connection_fault(error, where)  # its status is “N/A”
+    if isinstance(error, opensearchpy.TransportError):
+        status = error.status_code
+        body = error.info if error.info else {"error": str(error.error)}
+        return response_fault(status, body, where) if isinstance(status, int) else connection_fault(error, where)
+    if isinstance(error, opensearchpy.SerializationError):
+        return UnsupportedServer(
+            f"{where} answered with something that is not JSON",
+            hint="check that elasticsearch.hosts names the cluster itself, not a login page or another service",
+        )
+    return RequestRejected(
+        f"{where} did not carry out the request: {error}", hint="this is a mistake in ipi-es: report it"
+    )
+
+
+class _Json(JSONSerializer):
+    """orjson, since a composite page has up to 65,535 buckets; bodies come as bytes already."""
+
+    def loads(self, s: str) -> Any:
+        try:
+            return orjson.loads(s)
+        except orjson.JSONDecodeError as error:
+            raise opensearchpy.SerializationError(s[:200], error) from error
+
+    def dumps(self, data: Any) -> Any:
+        return data if isinstance(data, bytes | str) else orjson.dumps(data)
+
+
+class _Connection(Urllib3HttpConnection):
+    """A host; what the server warns of goes to the log, not to the user's terminal."""
+
+    def _raise_warnings(self, warning_headers: Iterable[str]) -> None:
+        for warning in warning_headers or ():
+            _log.info("OpenSearch warns: %s", warning)
+
+
+class OpenSearchCluster(RestCluster):
+    """:class:`ipi_es.cluster.port.Cluster` on OpenSearch 2.x and 3.x."""
+
+    pit_options: ClassVar[frozenset[str]] = frozenset({"expand_wildcards", "ignore_unavailable", "allow_no_indices"})
+
+    def __init__(
+        self, info: ServerInfo, connection: Connection, retry: Retry, context: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__(info, connection.where, retry)
+        # the client logs each failed request with its traceback; errors are raised and reported here anyway
+        logging.getLogger("opensearch").setLevel(logging.ERROR)
+        authorization = connection.authorization()
+        hosts = [
+            {
+                "host": endpoint.host,
+                "port": endpoint.port,
+                "scheme": endpoint.scheme,
+                "use_ssl": endpoint.scheme == "https",
+                "url_prefix": endpoint.prefix,
+                **({"ssl_context": context} if endpoint.scheme == "https" else {}),
+            }
+            for endpoint in connection.endpoints()
+        ]
+        self._client = opensearchpy.OpenSearch(
+            hosts,
+            connection_class=_Connection,
+            headers={"authorization": authorization} if authorization else {},
+            timeout=connection.request_timeout,
+            pool_maxsize=CONNECTIONS,
+            max_retries=0,  # ours is the one mechanism
+            retry_on_timeout=True,  # with none left: a host that times out is only put behind the others
+            serializer=_Json(),
+        )
+
+    def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
+        headers = {"content-type": content_type}
+        try:
+            return self._client.transport.perform_request(method, path, params=params, headers=headers, body=body)
+        except CLIENT_ERRORS as error:
+            raise map_error(error, self._where) from error
+
+    def _open_pit(self, path: str, params: dict[str, str]) -> str:
+        answer = self._request("POST", f"/{path}/_search/point_in_time", params={**params, "keep_alive": KEEP_ALIVE})
+        return str(answer["pit_id"])
+
+    def _close_pit(self, pit: str) -> None:
+        self._request("DELETE", "/_search/point_in_time", body={"pit_id": [pit]})
+
+    def _tie_breaker(self) -> list[dict[str, Any]]:
+        # OpenSearch adds none by itself: rows that tie over a page's end would be lost
+        return [{"_shard_doc": "asc"} if self._info.version >= SHARD_DOC_SINCE else {"_id": "asc"}]
+
+    def close(self) -> None:
+        """Release connections; the port can't be used afterwards."""
+        self._client.close()

@@ -1,0 +1,306 @@
+"""The port over REST: all that is the same on Elasticsearch and OpenSearch, for the two adapters to build on.
+
+An adapter adds how one request is sent (and its client's exceptions mapped), and points in time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import orjson
+
+from ipi_es.cluster import answers
+from ipi_es.cluster.bulk import Line, Tally, bulk_fault, chunks, encode
+from ipi_es.cluster.port import BulkOutcome, Document, Drop, IndexOptions, Json, Put, ServerInfo
+from ipi_es.cluster.retry import Retry
+from ipi_es.errors import ClusterError, Conflict, NotFound, RequestRejected
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+KEEP_ALIVE = "5m"  # of a point in time, renewed by each page; a page takes seconds, a retry with all delays a minute
+# of a bulk's answer only what is judged item by item: it is several times smaller, and items keep their order
+_BULK_ANSWER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
+_READ = IndexOptions()
+_EVERYTHING = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
+
+
+class RestCluster(ABC):
+    """The port, see :class:`ipi_es.cluster.port.Cluster`; errors name ``where``."""
+
+    pit_options: ClassVar[frozenset[str]] = frozenset()  # which of the read parameters opening a point in time takes
+
+    def __init__(self, info: ServerInfo, where: str, retry: Retry) -> None:
+        self._info = info
+        self._where = where
+        self._retry = retry
+
+    @property
+    def info(self) -> ServerInfo:
+        """The server, asked once when connecting."""
+        return self._info
+
+    @abstractmethod
+    def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
+        """One request, one attempt; the parsed answer, or an error of the project's tree."""
+
+    @abstractmethod
+    def _open_pit(self, path: str, params: dict[str, str]) -> str:
+        """Open a point in time on the index part of a path; its id."""
+
+    @abstractmethod
+    def _close_pit(self, pit: str) -> None:
+        """Close a point in time."""
+
+    @abstractmethod
+    def _tie_breaker(self) -> list[dict[str, Any]]:
+        """What must follow the caller's sort so that ``search_after`` loses no row."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release connections."""
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        body: Any = None,
+        seen: list[ClusterError] | None = None,
+    ) -> Json:
+        """One request with retries; the answer is a JSON object."""
+        data = None if body is None else encode(body)
+
+        def attempt() -> Json:
+            # a copy: a client may take things out of it
+            return self._object(self._send(method, path, dict(params or {}), data, JSON))
+
+        return self._retry.run(attempt, seen)
+
+    def _object(self, answer: Any) -> Json:
+        if not isinstance(answer, dict):
+            raise RequestRejected(
+                f"{self._where} answered with something that is not JSON",
+                hint="check that elasticsearch.hosts names the cluster itself, not a login page or another service",
+            )
+        return answer
+
+    def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = _READ) -> Json:
+        """See the port."""
+        return self._search(f"/{answers.target(index)}/_search", body, answers.read_params(options))
+
+    def _search(self, path: str, body: Mapping[str, Any], params: dict[str, str]) -> Json:
+        params = {**params, "allow_partial_search_results": "false"}
+
+        def attempt() -> Json:
+            answer = self._object(self._send("POST", path, dict(params), data, JSON))
+            answers.check_whole(answer, self._where)
+            return answer
+
+        data = encode(body)
+        return self._retry.run(attempt)
+
+    def scan(
+        self,
+        index: str | Sequence[str],
+        query: Mapping[str, Any],
+        *,
+        source: Sequence[str] | bool = True,
+        sort: Sequence[Mapping[str, Any]] = (),
+        size: int = 5_000,
+        options: IndexOptions = _READ,
+    ) -> Iterator[Document]:
+        """See the port."""
+        opened = self._begin_scan(index, options)
+        if opened is None:
+            return
+        pit = opened
+        body: Json = {
+            "query": dict(query),
+            "_source": source if isinstance(source, bool) else list(source),
+            "sort": [*sort, *self._tie_breaker()],
+            "size": size,
+            "track_total_hits": False,
+            "seq_no_primary_term": True,
+        }
+        try:
+            while True:
+                answer = self._search("/_search", {**body, "pit": {"id": pit, "keep_alive": KEEP_ALIVE}}, {})
+                pit = answer.get("pit_id", pit)
+                hits = answer["hits"]["hits"]
+                yield from map(answers.document, hits)
+                if len(hits) < size:
+                    return
+                body["search_after"] = hits[-1]["sort"]
+        finally:
+            with contextlib.suppress(ClusterError):  # it expires by itself; an error on the way is worth more
+                self._close_pit(pit)
+
+    def _begin_scan(self, index: str | Sequence[str], options: IndexOptions) -> str | None:
+        """The id of a point in time; None where there is nothing to read and that is allowed."""
+        wanted = answers.read_params(options)
+        params = {name: value for name, value in wanted.items() if name in self.pit_options}
+        try:
+            return self._open_pit(answers.target(index), params)
+        except NotFound:
+            if options.ignore_unavailable and options.allow_no_indices:
+                return None
+            raise
+
+    def count(self, index: str | Sequence[str], query: Mapping[str, Any], *, options: IndexOptions = _READ) -> int:
+        """See the port."""
+        path = f"/{answers.target(index)}/_count"
+        answer = self._request("POST", path, params=answers.read_params(options), body={"query": dict(query)})
+        answers.check_whole(answer, self._where)
+        return int(answer["count"])
+
+    def field_types(self, index: str | Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+        """See the port."""
+        params = {**answers.read_params(_READ), "fields": ",".join(fields), "include_unmapped": "true"}
+        answer = self._request("GET", f"/{answers.target(index)}/_field_caps", params=params)
+        if not answer.get("indices"):
+            raise NotFound(
+                f"no index of {self._where} matches {index if isinstance(index, str) else ','.join(index)}",
+                hint="check datafeed_config.indices; `GET _cat/indices` lists what is there",
+                status=404,
+            )
+        return answers.field_types(answer)
+
+    def get(self, index: str, id: str) -> Document | None:  # noqa: A002
+        """See the port."""
+        try:
+            return answers.document(self._request("GET", self._document_path(index, id)))
+        except NotFound:
+            return None
+
+    def put(
+        self,
+        index: str,
+        id: str,  # noqa: A002
+        source: Mapping[str, Any],
+        *,
+        if_match: Document | None = None,
+        create: bool = False,
+        refresh: bool = False,
+    ) -> Document:
+        """See the port. A conflict with our own earlier attempt, whose answer was lost, is a success."""
+        params = {"refresh": "true"} if refresh else {}
+        if if_match is not None:
+            params |= {"if_seq_no": str(if_match.seq_no), "if_primary_term": str(if_match.primary_term)}
+        if create:
+            params["op_type"] = "create"
+        seen: list[ClusterError] = []
+        try:
+            answer = self._request("PUT", self._document_path(index, id), params=params, body=source, seen=seen)
+        except Conflict:
+            found = self.get(index, id) if seen else None
+            if found is None or found.source != orjson.loads(encode(source)):
+                raise
+            return found
+        return Document(id, answer["_index"], dict(source), answer["_seq_no"], answer["_primary_term"])
+
+    def delete(self, index: str, id: str) -> bool:  # noqa: A002
+        """See the port."""
+        seen: list[ClusterError] = []
+        try:
+            self._request("DELETE", self._document_path(index, id), seen=seen)
+        except NotFound:
+            return bool(seen)  # an attempt whose answer was lost has most likely deleted it
+        return True
+
+    @staticmethod
+    def _document_path(index: str, id: str) -> str:  # noqa: A002
+        return f"/{answers.exact_name(index)}/_doc/{quote(id, safe='')}"
+
+    def bulk(
+        self, actions: Iterable[Put | Drop], *, refresh: bool = False, allow_failures: bool = False
+    ) -> BulkOutcome:
+        """See the port. Actions are taken as they come, in chunks; items of one document keep no order on a retry."""
+        tally = Tally()
+        for chunk in chunks(actions):
+            self._write(chunk, refresh, tally)
+            if tally.failures and not allow_failures:
+                raise bulk_fault(tally.failures, self._where)
+        return tally.outcome()
+
+    def _write(self, lines: list[Line], refresh: bool, tally: Tally) -> None:
+        for attempt in range(self._retry.max_retries + 1):
+            try:
+                answer = self._send_lines(lines, refresh)
+            except RequestRejected as error:
+                if error.status != 413 or len(lines) < 2:
+                    raise
+                # a proxy with a smaller limit than ours; halves may pass
+                self._write(lines[: len(lines) // 2], refresh, tally)
+                self._write(lines[len(lines) // 2 :], refresh, tally)
+                return
+            last = attempt == self._retry.max_retries
+            again = tally.take(lines, answer, last=last)
+            if not again:
+                return
+            self._retry.pause(attempt, f"{self._where} refused {len(again)} of {len(lines)} documents as too many")
+            lines = again
+
+    def _send_lines(self, lines: Sequence[Line], refresh: bool) -> Json:
+        data = b"".join(line.body for line in lines)
+        params = {"filter_path": _BULK_ANSWER} | ({"refresh": "true"} if refresh else {})
+        return self._retry.run(lambda: self._object(self._send("POST", "/_bulk", dict(params), data, NDJSON)))
+
+    def refresh(self, index: str) -> None:
+        """See the port."""
+        with contextlib.suppress(NotFound):
+            self._request("POST", f"/{answers.target(index)}/_refresh", params=dict(_EVERYTHING))
+
+    def indices(self, pattern: str) -> list[str]:
+        """See the port."""
+        params = {**_EVERYTHING, "filter_path": "*.settings.index.uuid"}
+        try:
+            return sorted(self._request("GET", f"/{answers.target(pattern)}/_settings", params=params))
+        except NotFound:
+            return []
+
+    def create_index(self, name: str, body: Mapping[str, Any]) -> bool:
+        """See the port."""
+        try:
+            self._request("PUT", f"/{answers.exact_name(name)}", body=body)
+        except RequestRejected as error:
+            if "already exists" in error.message:
+                return False
+            raise
+        return True
+
+    def delete_index(self, name: str) -> bool:
+        """See the port."""
+        try:
+            self._request("DELETE", f"/{answers.exact_name(name)}", params={"expand_wildcards": "none"})
+        except NotFound:
+            return False
+        return True
+
+    def get_index_template(self, name: str) -> Json | None:
+        """See the port."""
+        try:
+            answer = self._request("GET", f"/_index_template/{answers.exact_name(name)}")
+        except NotFound:
+            return None
+        return answers.template_body(answer, name)
+
+    def put_index_template(self, name: str, body: Mapping[str, Any]) -> None:
+        """See the port."""
+        self._request("PUT", f"/_index_template/{answers.exact_name(name)}", body=body)
+
+    def get_mapping(self, pattern: str) -> dict[str, Json]:
+        """See the port."""
+        try:
+            answer = self._request("GET", f"/{answers.target(pattern)}/_mapping", params=dict(_EVERYTHING))
+        except NotFound:
+            return {}
+        return {index: body["mappings"] for index, body in answer.items()}
+
+    def put_mapping(self, index: str, mappings: Mapping[str, Any]) -> None:
+        """See the port."""
+        self._request("PUT", f"/{answers.exact_name(index)}/_mapping", body=mappings)

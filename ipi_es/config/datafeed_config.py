@@ -95,7 +95,10 @@ class DatafeedConfig(Section):
         description="Ours. Leave out events from private, loopback and link-local addresses (they are counted).",
     )
     max_page: Count = Field(
-        default=10_000, ge=1, le=MAX_PAGE, description="Ours. Rows in a page of the aggregation that reads the events."
+        default=20_000,
+        ge=1,
+        le=MAX_PAGE,
+        description="Ours. Rows in a page of the aggregation that reads events; 20,000 measured fastest.",
     )
     scroll_size: Any = Field(default=None, description=f"Without effect: {WITHOUT_EFFECT['scroll_size']}.")
     chunking_config: Any = Field(default=None, description=f"Without effect: {WITHOUT_EFFECT['chunking_config']}.")

@@ -14,9 +14,6 @@ MAX_ENTITY_VECTORS = 250_000_000
 MAX_NEGATIVES = 500
 """Negative samples for one real pair; SageMaker's upper limit, of each kind and of their sum."""
 
-VECTORS_PER_ENTITY = 2
-"""Rows for one entity; SageMaker's advice, and more hashing measured as useless."""
-
 
 def _entity_vectors(value: Any) -> int | Literal["auto"]:
     if value == "auto":
@@ -37,33 +34,41 @@ class IpInsights(Section):
 
     architecture: Literal["hybrid", "ip_insights"] = Field(
         default="hybrid",
-        description="Ours. `hybrid`: embeddings together with features of the history (counts by prefix, steadiness); "
-        "`ip_insights`: the embeddings alone, as SageMaker has them, for comparison.",
+        description="Ours. `hybrid`: the network's log-odds joined with the history (counts by prefix, steadiness); "
+        "`ip_insights`: the network alone, as SageMaker has it, for comparison.",
     )
     num_entity_vectors: EntityVectors = Field(
-        default="auto", description="Rows of the entity table, 1–250M; `auto`: 2 × the entities of the training window."
+        default="auto",
+        description="Rows of the entity table, 1 to 250,000,000; `auto`: 2 × the entities of the training events.",
     )
     vector_dim: Count = Field(
         default=32,
         ge=4,
         le=4096,
-        description="Length of an embedding. 16 and 64 measured alike in quality at small size, 32 trains twice as "
-        "fast as 64; SageMaker advises 128 for its own encoder, which ours doesn't need.",
+        description="Length of an embedding. 16 and 64 measured alike in quality at small size, and 32 trains twice as "
+        "fast as 64; SageMaker advises 128 for its own encoder.",
     )
-    epochs: Count = Field(default=10, ge=1, description="Passes over the training events.")
-    learning_rate: Number = Field(default=0.001, ge=1e-6, le=10, description="Step size of the optimizer.")
-    mini_batch_size: Count = Field(default=10_000, ge=1, le=500_000, description="Real pairs in a step.")
+    epochs: Count = Field(default=10, ge=1, le=10_000, description="Passes over the training events.")
+    learning_rate: Number = Field(
+        default=0.05, ge=1e-6, le=10, description="Step of the row-wise Adagrad optimizer. SageMaker: 0.001, for Adam."
+    )
+    mini_batch_size: Count = Field(
+        default=10_000,
+        ge=1,
+        le=500_000,
+        description="Real pairs in a step; at most 1/50 of the training events, so that there are enough steps.",
+    )
     num_ip_encoder_layers: Count = Field(
-        default=1, ge=0, le=100, description="Dense layers of the address encoder (and, in `hybrid`, of the combiner)."
+        default=1, ge=0, le=100, description="Dense layers over the sum of the address's prefix vectors; 0: the sum."
     )
     random_negative_sampling_rate: Count = Field(
         default=1, ge=0, le=MAX_NEGATIVES, description="Random addresses for each real pair."
     )
     shuffled_negative_sampling_rate: Count = Field(
-        default=4,
+        default=2,
         ge=0,
         le=MAX_NEGATIVES,
-        description="Other pairs' addresses for each real pair. SageMaker has 1; 4 cost little and measured better.",
+        description="Other pairs' addresses for each real pair. SageMaker: 1; they are nearly free here.",
     )
     hard_negative_sampling_rate: Count = Field(
         default=1,
@@ -71,13 +76,41 @@ class IpInsights(Section):
         le=MAX_NEGATIVES,
         description="Ours. Near neighbours (a real address's first bits kept, the rest random) for each real pair.",
     )
-    weight_decay: Number = Field(default=1e-5, ge=0, le=10, description="L2 penalty on the weights.")
-    batch_metrics_publish_interval: Count = Field(
-        default=1_000, ge=1, description="Steps between two reports of the loss."
+    weight_decay: Number = Field(
+        default=1e-4,
+        ge=0,
+        le=10,
+        description="L2 penalty on the vectors that a step touches. SageMaker: 1e-5, on the whole table.",
     )
-    seed: Count = Field(default=0, ge=0, le=2**32 - 1, description="Ours. Seed of everything random in training.")
+    batch_metrics_publish_interval: Count = Field(
+        default=1_000, ge=1, le=1_000_000_000, description="Steps between two reports of the progress."
+    )
+    entity_dropout: Number = Field(
+        default=0.05,
+        ge=0,
+        le=0.5,
+        description="Ours. Share of the training events whose entity is taken for an unknown one, so that unseen "
+        "entities get a sane score.",
+    )
+    max_rows_per_entity: Count = Field(
+        default=2_000,
+        ge=10,
+        le=1_000_000_000,
+        description="Ours. Training events of one entity at most, so that no entity drowns the others.",
+    )
+    combiner_epochs: Count = Field(
+        default=8, ge=1, le=1_000, description="Ours. Passes over the combiner's rows (`hybrid` only)."
+    )
+    combiner_members: Count = Field(
+        default=3, ge=1, le=16, description="Ours. Combiners that are averaged (`hybrid` only): steadier tails."
+    )
+    history_half_life_days: Number = Field(
+        default=60.0, ge=1, le=3650, description="Ours. Days after which what was seen weighs half."
+    )
+    seed: Count = Field(default=0, ge=0, le=2**63 - 1, description="Ours. Everything random in training comes from it.")
     deterministic: bool = Field(
-        default=True, description="Ours. The same events and seed give the same network, on the same kind of machine."
+        default=False,
+        description="Ours. Train on one thread: the same events and seed give the same bytes; slower.",
     )
 
     @model_validator(mode="after")
@@ -90,8 +123,7 @@ class IpInsights(Section):
             )
         return self
 
-    def entity_vectors(self, entities: int) -> int:
-        """The rows of the entity table for a training window with that many distinct entities."""
-        if self.num_entity_vectors == "auto":
-            return min(max(1, VECTORS_PER_ENTITY * entities), MAX_ENTITY_VECTORS)
-        return self.num_entity_vectors
+    def plain(self) -> dict[str, Any]:
+        """All hyperparameters as plain values under their names; an `auto` number of rows is None."""
+        values = self.model_dump()
+        return {**values, "num_entity_vectors": None if self.num_entity_vectors == "auto" else self.num_entity_vectors}

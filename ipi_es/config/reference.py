@@ -87,9 +87,20 @@ def _kind(annotation: Any, metadata: list[Any]) -> str:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin is tuple:
         return f"list of {_kind(arguments[0], [])}"
-    return " or ".join(_kind(part, []) for part in _alternatives(annotation) if part is not type(None)) or _name(
-        annotation
-    )
+    alternatives = [_kind(part, []) for part in _alternatives(annotation) if part is not type(None)]
+    return " or ".join(alternatives) or _name(annotation) + _range(metadata)
+
+
+_SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+
+
+def _range(metadata: list[Any]) -> str:
+    """`` ≥ 1`` or ``, 4 to 4,096`` of the limits in a field's metadata."""
+    flat = [inner for part in metadata for inner in (part.metadata if isinstance(part, FieldInfo) else [part])]
+    limits = {sign: f"{getattr(part, name):,}" for name, sign in _SIGNS.items() for part in flat if hasattr(part, name)}
+    if "≥" in limits and "≤" in limits:
+        return f", {limits['≥']} to {limits['≤']}"
+    return "".join(f" {sign} {limit}" for sign, limit in limits.items())
 
 
 def _name(annotation: Any) -> str:

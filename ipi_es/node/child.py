@@ -3,8 +3,8 @@
 What a server is comes in as a function; everything about being a child is here. The child ends
 
 - on SIGTERM and SIGINT,
-- when its parent closes the pipe on its standard input, also by dying, or when its parent is another
-  (unless it is detached),
+- when its parent closes the pipe on its standard input, also by dying, or when its parent is another,
+  unless the parent has let it go by a word on that pipe,
 - when the server itself fails.
 
 The JVM must neither handle signals (``-Xrs``) nor be shut down by the main thread's end, so the main
@@ -25,6 +25,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ipi_es.node.checks import heap_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -38,6 +40,9 @@ SPEC_FILE = "node.json"
 READY_FILE = "ready.json"
 LOG_FILE = "server.log"
 
+DETACH = b"d"
+"""The word on the pipe that lets the child go on without its parent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -48,7 +53,6 @@ class Spec:
     http_port: int = 0
     heap: str = "512m"
     keep: bool = False
-    detached: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
     def write(self) -> Path:
@@ -78,6 +82,12 @@ def jvm_options(heap: str) -> list[str]:
     """
     return [
         f"-Xmx{heap}",
+        # network buffers: without a bound, as much again as the heap
+        f"-XX:MaxDirectMemorySize={heap_bytes(heap) // 2}",
+        # netty's own pools are for servers with hundreds of connections
+        "-Dio.netty.noUnsafe=true",
+        "-Dio.netty.allocator.numDirectArenas=0",
+        "-Dio.netty.recycler.maxCapacityPerThread=0",
         "-Xrs",
         "-XX:+UseSerialGC",
         "-XX:+ExitOnOutOfMemoryError",
@@ -95,18 +105,19 @@ def run(spec_path: Path, start: Callable[[Spec], Running]) -> None:
     """Be the child: start the server, serve until told to end, and leave the process."""
     parent = os.getppid()
     spec = Spec.read(spec_path)
-    ending = threading.Event()
+    ending, detached = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ending.set())
-    if not spec.detached:
-        threading.Thread(target=_watch_pipe, args=(ending,), daemon=True).start()
+    threading.Thread(target=_watch_pipe, args=(ending, detached), daemon=True).start()
     code = 0
     try:
         running = start(spec)
         _say_ready(spec, running.http_port)
         # the wait has an end so that Python gets to run its signal handlers
         while not ending.wait(WATCH_SECONDS):
-            if not spec.detached and os.getppid() != parent:
+            # the pipe alone is not enough: other children of a killed parent may have inherited its end.
+            # The second wait is for the word of a parent that has just let go and ended.
+            if os.getppid() != parent and not detached.wait(WATCH_SECONDS):
                 break
         _close(running)
     except BaseException:  # noqa: BLE001 - the last frame of the process: everything goes to the log
@@ -115,11 +126,12 @@ def run(spec_path: Path, start: Callable[[Spec], Running]) -> None:
     _leave(spec, code)
 
 
-def _watch_pipe(ending: threading.Event) -> None:
-    """Wait until the parent's end of the pipe closes; also while the JVM is still starting."""
+def _watch_pipe(ending: threading.Event, detached: threading.Event) -> None:
+    """Wait until the parent lets go or its end of the pipe closes; also while the JVM is still starting."""
     with contextlib.suppress(OSError):
-        while os.read(0, 1):
-            pass
+        if os.read(0, 1) == DETACH:
+            detached.set()
+            return
     ending.set()
     # a server that hangs in its start never gets to look at the event
     threading.Event().wait(2 * CLOSE_PATIENCE_SECONDS)

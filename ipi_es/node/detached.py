@@ -72,7 +72,6 @@ def start_detached(
             heap=heap,
             keep=keep,
             progress=progress,
-            detached=True,
             data_name=DATA_NAME,
         )
         url = process.wait_ready()
@@ -84,6 +83,7 @@ def start_detached(
             log=str(process.log),
             keep=keep or data_dir is not None,
         )
+        # in this order: killed in between, the child ends by itself, and a stale state is no harm
         write_state(started)
         process.detach()
         if progress:

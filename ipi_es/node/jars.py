@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,20 +137,17 @@ def _download(missing: Sequence[Jar], root: Path, *, progress: Progress, fetch: 
             raise
 
 
-class _scratch:  # noqa: N801 - reads as the function that it stands for
-    """A directory for downloads in the cache; those that killed processes left are removed first."""
-
-    def __init__(self, base: Path) -> None:
-        # the caller holds the lock, so every such directory that exists is a dead one's
-        for left in base.glob("download-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        self._path = Path(tempfile.mkdtemp(prefix="download-", dir=base))
-
-    def __enter__(self) -> Path:
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
+@contextmanager
+def _scratch(base: Path) -> Iterator[Path]:
+    """Give a directory for downloads in the cache; those that killed processes left are removed first."""
+    # the caller holds the lock, so every such directory that exists is a dead one's
+    for left in base.glob("download-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix="download-", dir=base))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _install(jar: Jar, root: Path, scratch: Path, fetch: Fetch) -> None:
@@ -184,14 +182,3 @@ def _refused(jar: Jar, reason: str) -> NodeError:
         hint="The first start needs the Maven Central repository (62 MB); behind a proxy set HTTPS_PROXY. "
         "Without a network, give an existing cluster's URL instead.",
     )
-
-
-def total_size(jars: Sequence[Jar]) -> int:
-    """Return the bytes of all ``jars`` together."""
-    return sum(jar.size for jar in jars)
-
-
-def iter_missing(jars: Sequence[Jar]) -> Iterator[Jar]:
-    """Yield the jars that a start would have to download."""
-    root = node_dir() / "jars"
-    return (jar for jar in jars if not is_whole(jar.path(root), jar))

@@ -102,7 +102,6 @@ def launch(
     heap: str,
     keep: bool,
     progress: Progress | None,
-    detached: bool = False,
     data_name: str | None = None,
 ) -> ServerProcess:
     """Check everything that can be checked, download, and spawn the server; the caller waits for it.
@@ -125,6 +124,5 @@ def launch(
         http_port=http_port or 0,
         heap=heap,
         keep=data.keep,
-        detached=detached,
     )
     return ServerProcess.spawn(["-m", "ipi_es.node"], spec, data)

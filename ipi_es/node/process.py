@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ipi_es.node.checks import explain_failure
-from ipi_es.node.child import CLOSE_PATIENCE_SECONDS, LOG_FILE, READY_FILE, Spec
+from ipi_es.node.child import CLOSE_PATIENCE_SECONDS, DETACH, LOG_FILE, READY_FILE, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,14 +48,14 @@ class ServerProcess:
 
         Args:
             module: arguments to the interpreter, such as ``["-m", "ipi_es.node"]``.
-            spec: what the child is told; a detached child gets no pipe and outlives this process.
+            spec: what the child is told.
             data: the locked data directory; the child inherits the lock.
         """
         (data.path / READY_FILE).unlink(missing_ok=True)
         with (data.path / LOG_FILE).open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, *module, str(spec.write())],
-                stdin=subprocess.DEVNULL if spec.detached else subprocess.PIPE,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # the child finds the same modules; its unwritten output must not be lost when it dies
@@ -115,7 +115,10 @@ class ServerProcess:
         self._data.remove()
 
     def detach(self) -> None:
-        """Forget the child, which goes on by itself."""
+        """Let the child go on by itself, and forget it."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(DETACH)
+            self._process.stdin.close()
         # without this, the garbage collector would warn of a process that nobody waited for
         self._process.returncode = 0
 

@@ -1,0 +1,147 @@
+"""Why a record has its score: the ``anomaly_score_explanation`` object, and one plain sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ipi_es.times import format_span
+
+_TYPICAL_IN_SENTENCE = 3  # networks; more than three is a table, not a sentence
+_RAREST_IN_WORDS = 1e-12  # probabilities below are “less than 1 in a trillion”: nobody reads more digits
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What made one (entity, IP) unusual, and how the number came about.
+
+    ``history_class`` names the calibration class by the entity's ``prior_events`` (``31–200 events``);
+    ``calibration_size`` counts the points that its probability rests on. ``c1``, ``c2``, ``c3`` are the caps, from 0
+    up, and ``bound`` names the one that held (``rank``, ``largest``, ``probability``, in that order, or ``none``).
+    ``relative_rarity`` is in [0, 1], 1 = never used by this entity. ``typical`` holds (network, events) of the entity,
+    most used first.
+    ``longest_shared_prefix`` counts bits in the address's own family; None where the entity has no history in it.
+    ``network`` is the address's own network, ``network_new_to_everybody`` whether no entity had ever used it;
+    ``entities_sharing_ip`` counts this bucket's entities at the address, this one included.
+    """
+
+    history_class: str
+    prior_events: int
+    calibration_size: int
+    probability_extrapolated: bool
+    c1: float
+    c2: float
+    c3: float
+    bound: str
+    first_occurrence: bool
+    relative_rarity: float
+    typical: tuple[tuple[str, int], ...] = ()
+    longest_shared_prefix: int | None = None
+    network: str | None = None
+    network_new_to_everybody: bool = False
+    entities_sharing_ip: int = 1
+    warming_up: bool = False
+
+    @property
+    def probability_floor(self) -> float:
+        """The smallest probability that the calibration sample alone can give: 1/(n + 1)."""
+        return 1.0 / (self.calibration_size + 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object as it is stored; parts that are unknown are left out."""
+        body: dict[str, Any] = {
+            "class": self.history_class,
+            "prior_events": self.prior_events,
+            "calibration_size": self.calibration_size,
+            "probability_floor": self.probability_floor,
+            "probability_extrapolated": self.probability_extrapolated,
+            "c1": self.c1,
+            "c2": self.c2,
+            "c3": self.c3,
+            "bound": self.bound,
+            "warming_up": self.warming_up,
+            "by_field_first_occurrence": self.first_occurrence,
+            "by_field_relative_rarity": self.relative_rarity,
+            "typical": [{"network": network, "count": count} for network, count in self.typical],
+            "network_new_to_everybody": self.network_new_to_everybody,
+            "entities_sharing_ip": self.entities_sharing_ip,
+        }
+        if self.longest_shared_prefix is not None:
+            body["longest_shared_prefix"] = self.longest_shared_prefix
+        if self.network is not None:
+            body["network"] = self.network
+        return body
+
+
+def relative_rarity(events_from_ip: int, prior_events: int) -> float:
+    """The share of the entity's earlier events that came from elsewhere: [0, 1], 1 where there are none."""
+    return 1.0 if prior_events <= 0 else 1.0 - min(events_from_ip, prior_events) / prior_events
+
+
+def sentence(record: Mapping[str, Any]) -> str:
+    """One plain sentence why this record is there; a record without an explanation gets a shorter one."""
+    entity, ip = str(record["partition_field_value"]), str(record["by_field_value"])
+    why: Mapping[str, Any] = record.get("anomaly_score_explanation") or {}
+    first = " for the first time" if why.get("by_field_first_occurrence") else ""
+    reasons = [
+        *_network_reason(why),
+        *_typical_reason(entity, why),
+        *_sharing_reason(why, record),
+        _probability_reason(float(record["probability"]), why),
+    ]
+    text = f"{entity} used {ip}{first} ({_plural(int(record.get('event_count', 1)), 'event')}): {'; '.join(reasons)}"
+    if record.get("repeat_of"):
+        text += "; already reported, so it raises nothing again"
+    if record.get("suppressed_by"):
+        text += f"; allowed by {record['suppressed_by']}"
+    return text + "."
+
+
+def _network_reason(why: Mapping[str, Any]) -> list[str]:
+    network = why.get("network")
+    if why.get("network_new_to_everybody"):
+        return [f"nobody had used {network or 'that network'} before"]
+    shared = why.get("longest_shared_prefix")
+    if shared is not None and why.get("by_field_first_occurrence"):
+        return [
+            f"the address shares its first {shared} bits with a usual one" if shared else "nothing near it is usual"
+        ]
+    return []
+
+
+def _typical_reason(entity: str, why: Mapping[str, Any]) -> list[str]:
+    typical: Sequence[Mapping[str, Any]] = why.get("typical") or ()
+    if typical:
+        networks = ", ".join(f"{entry['network']} ({entry['count']:,})" for entry in typical[:_TYPICAL_IN_SENTENCE])
+        return [f"{entity} usually comes from {networks}"]
+    return [f"{entity} has no history yet"] if why and not why.get("prior_events") else []
+
+
+def _sharing_reason(why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    sharing = int(why.get("entities_sharing_ip") or 1)
+    if sharing <= 1:
+        return []
+    span = record.get("bucket_span")
+    within = f"the same {format_span(int(span))}" if span else "the same bucket"
+    return [f"{sharing:,} different {record.get('partition_field_name', 'entity')} values used the address in {within}"]
+
+
+def _probability_reason(probability: float, why: Mapping[str, Any]) -> str:
+    group = f" of entities with {why['class']} before" if why.get("class") else ""
+    text = f"{_one_in(probability)}{group} is as unusual as this"
+    return text + " (estimated beyond what was seen)" if why.get("probability_extrapolated") else text
+
+
+def _one_in(probability: float) -> str:
+    if probability < _RAREST_IN_WORDS:
+        return "less than 1 event in a trillion"
+    rarity = 1.0 / probability
+    if rarity < 100:
+        return f"1 event in {rarity:.0f}"
+    magnitude = 10 ** (len(str(int(rarity))) - 2)  # two digits say enough
+    return f"1 event in {round(rarity / magnitude) * magnitude:,}"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

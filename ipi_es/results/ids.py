@@ -1,0 +1,62 @@
+"""Deterministic document ids: scoring a bucket again overwrites what the first run wrote.
+
+``{job}_{result_type}_{epoch_ms}_{bucket_span}[_{detector}]_{hash}``: readable up to the hash, which is over *all*
+parts with their lengths, so that ("ab", "c") and ("a", "bc") differ, and so do jobs whose names hold underscores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+MAX_ID_BYTES = 512
+"""Both servers refuse longer ids, and the whole bulk with them."""
+
+_HASH_BYTES = 16  # 128 bits: two of 10^12 results collide with a chance of 10^-15
+_JOB_BYTES = 200  # job ids have at most 64 characters; a longer one is cut here, and still in the hash
+_LENGTH_BYTES = 8  # of a part, in bytes, before the part
+
+
+def digest(*parts: str) -> str:
+    """32 hexadecimal digits over length-prefixed parts; the same in every process and on every machine."""
+    state = hashlib.blake2b(digest_size=_HASH_BYTES)
+    for part in parts:
+        # a lone surrogate can come out of a JSON escape; it must not stop a bucket
+        blob = part.encode("utf-8", "surrogatepass")
+        state.update(len(blob).to_bytes(_LENGTH_BYTES, "big"))
+        state.update(blob)
+    return state.hexdigest()
+
+
+def document_id(
+    job_id: str, result_type: str, start: int, bucket_span: int, *parts: str, detector: int | None = None
+) -> str:
+    """The id of one result.
+
+    ``start`` is the bucket's start in epoch seconds, ``bucket_span`` its length in seconds; ``parts`` tell the
+    results of one type in one bucket apart (the entity and the IP of a record).
+    """
+    fixed = [result_type, str(start * 1_000), str(bucket_span)] + ([] if detector is None else [str(detector)])
+    # the number of fixed parts tells a detector from the first of the other parts
+    hashed = digest(job_id, str(len(fixed)), *fixed, *parts)
+    visible_job = job_id.encode("utf-8", "replace")[:_JOB_BYTES].decode("utf-8", "ignore")
+    return "_".join([visible_job, *fixed, hashed])
+
+
+def record_id(job_id: str, start: int, bucket_span: int, detector: int, entity: str, ip: str) -> str:
+    """The id of the record of one (entity, IP) in one bucket."""
+    return document_id(job_id, "record", start, bucket_span, entity, ip, detector=detector)
+
+
+def influencer_id(job_id: str, start: int, bucket_span: int, field: str, value: str) -> str:
+    """The id of the influencer ``field: value`` in one bucket."""
+    return document_id(job_id, "influencer", start, bucket_span, field, value)
+
+
+def bucket_id(job_id: str, start: int, bucket_span: int) -> str:
+    """The id of one bucket."""
+    return document_id(job_id, "bucket", start, bucket_span)
+
+
+def annotation_id(job_id: str, start: int, bucket_span: int, annotation_type: str, *parts: str) -> str:
+    """The id of one annotation; ``parts`` tell several of one type and time apart."""
+    return document_id(job_id, "annotation", start, bucket_span, annotation_type, *parts)

@@ -1,0 +1,107 @@
+"""Which index a result goes to, and the fields that a job adds to its mapping.
+
+The index template maps everything that every job writes. The flat entity and IP fields have the names of the job's own
+events, so no template can know them, and ``dynamic: false`` would leave them unsearchable: a job adds them when it
+first writes to an index. Two jobs can then disagree (one's ``user`` is a keyword, the other's ``user.name`` makes it an
+object); the cluster refuses that while nothing has been written, and the way out is an index of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ipi_es.results.words import ALIAS, SHARED
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_IGNORE_ABOVE = 8_191
+"""Characters; a keyword of more than 32,766 bytes is refused with its document, and a character has up to four."""
+
+ECS_LEAVES = (
+    "event.ingested",
+    "source.as.number",
+    "source.as.organization.name",
+    "source.geo.country_iso_code",
+)
+"""Dotted fields of the template: no flat field can be one of them, lie below one, or be an object above one."""
+
+FIXED_FIELDS = frozenset(
+    {
+        "@timestamp", "actual", "annotation", "annotation_type", "anomaly_score", "anomaly_score_explanation",
+        "bucket_influencers", "bucket_span", "by_field_name", "by_field_value", "detector_index", "end_timestamp",
+        "event_count", "function", "function_description", "influencer_field_name", "influencer_field_value",
+        "influencer_score", "influencers", "initial_anomaly_score", "initial_influencer_score", "initial_record_score",
+        "is_interim", "job_id", "max_record_score", "new_record_count", "omitted_record_count", "partition_field_name",
+        "partition_field_value", "probability", "processing_time_ms", "quantiles_id", "record_count", "record_score",
+        "renormalized_at", "repeat_of", "rescored_at", "result_type", "revision", "snapshot_id", "suppressed_by",
+        "timestamp", "top_entities", "top_ips", "typical",
+    }
+)  # fmt: skip
+"""All other top-level fields of the template; a test compares the two."""
+
+
+def month_of(time: int) -> tuple[int, int]:
+    """(year, month) in UTC of epoch seconds."""
+    moment = _EPOCH + timedelta(seconds=time)
+    return moment.year, moment.month
+
+
+def index_for(time: int, results_index_name: str | None = None) -> str:
+    """The index of a result at ``time`` (epoch seconds): ``ipi-es-anomalies-shared-2026.05``."""
+    year, month = month_of(time)
+    return f"{ALIAS}-{results_index_name or SHARED}-{year:04d}.{month:02d}"
+
+
+def month_end(time: int) -> int:
+    """The exclusive end of the month that ``time`` lies in; both epoch seconds. An index's age counts from there."""
+    year, month = month_of(time)
+    following = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+    return int((following - _EPOCH).total_seconds())
+
+
+def can_be_flat(field: str) -> bool:
+    """Whether results may carry a field of the events under its own name.
+
+    A field named like one of ours (``source``, ``timestamp``) may not; its value is still in
+    ``partition_field_value`` or ``by_field_value``.
+    """
+    if field.partition(".")[0] in FIXED_FIELDS:
+        return False
+    return not any(f"{leaf}.".startswith(f"{field}.") or field.startswith(f"{leaf}.") for leaf in ECS_LEAVES)
+
+
+def flat_fields(entity_field: str, ip_field: str) -> dict[str, str]:
+    """``{field: type}`` that a job adds to the mapping of the indices that it writes to."""
+    wanted = {entity_field: "keyword", ip_field: "ip"}
+    return {field: kind for field, kind in wanted.items() if can_be_flat(field)}
+
+
+def flat_mapping(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The mapping of such fields, dots as objects: ``{"properties": {"user": {"properties": {"name": …}}}}``."""
+    mapping: dict[str, Any] = {}
+    for field, kind in fields.items():
+        place = mapping
+        for step in field.split("."):
+            place = place.setdefault("properties", {}).setdefault(step, {})
+        place["type"] = kind
+        if kind == "keyword":
+            place["ignore_above"] = _IGNORE_ABOVE
+    return mapping
+
+
+def missing_fields(fields: Iterable[str], mapping: Mapping[str, Any]) -> list[str]:
+    """Which dotted fields an index's mapping lacks."""
+    return [field for field in fields if mapped_type(field, mapping) is None]
+
+
+def mapped_type(field: str, mapping: Mapping[str, Any]) -> str | None:
+    """The type that a mapping gives a dotted field (``object`` where it only has children), or None."""
+    place: Mapping[str, Any] = mapping
+    for step in field.split("."):
+        properties = place.get("properties") or {}
+        if step not in properties:
+            return None
+        place = properties[step]
+    return str(place.get("type", "object"))

@@ -1,0 +1,134 @@
+"""Request bodies for reading results: pure. Every one filters by ``job_id``; times are epoch seconds, [start, end)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ipi_es.errors import UsageError
+from ipi_es.results.words import CRITICAL, RESULT_KINDS, SCORE_FIELDS, ResultKind
+
+Query = dict[str, Any]
+
+SORT_FIELDS: dict[ResultKind, tuple[str, ...]] = {
+    "record": ("record_score", "timestamp", "probability", "initial_record_score", "event_count",
+               "partition_field_value", "by_field_value"),
+    "influencer": ("influencer_score", "timestamp", "probability", "initial_influencer_score",
+                   "influencer_field_name", "influencer_field_value"),
+    "bucket": ("anomaly_score", "timestamp", "initial_anomaly_score", "event_count", "max_record_score",
+               "record_count", "new_record_count"),
+}  # fmt: skip
+"""What a result type can be sorted by."""
+
+_TIE_BREAKERS: dict[ResultKind, tuple[str, ...]] = {
+    "record": ("timestamp", "partition_field_value", "by_field_value"),
+    "influencer": ("timestamp", "influencer_field_name", "influencer_field_value"),
+    "bucket": ("timestamp",),
+}
+"""Sorted by after the wanted field, so that two runs print the same lines."""
+
+_VALUE_FIELDS: dict[ResultKind, tuple[str, ...]] = {
+    "record": ("partition_field_value", "by_field_value"),
+    "influencer": ("influencer_field_value",),
+    "bucket": ("top_entities", "top_ips"),
+}
+
+
+def between(start: int | None, end: int | None) -> list[Query]:
+    """The filter on the bucket's start; an open end is left out."""
+    limits = {"gte": start, "lt": end}
+    given = {name: seconds * 1_000 for name, seconds in limits.items() if seconds is not None}
+    return [{"range": {"timestamp": {**given, "format": "epoch_millis"}}}] if given else []
+
+
+def results_query(
+    job_id: str,
+    kinds: Sequence[ResultKind],
+    start: int | None,
+    end: int | None,
+    *,
+    min_score: float | None = None,
+    values: Sequence[str] = (),
+    interim: bool = True,
+) -> Query:
+    """Results of one job; ``values``: all of these entities and IPs must be in the result."""
+    filters: list[Query] = [{"term": {"job_id": job_id}}, {"terms": {"result_type": list(kinds)}}, *between(start, end)]
+    if min_score is not None:
+        filters.append(any_of([{"range": {SCORE_FIELDS[kind]: {"gte": min_score}}} for kind in kinds]))
+    for value in values:
+        filters.append(any_of([{"term": {field: value}} for kind in kinds for field in _VALUE_FIELDS[kind]]))
+    if not interim:
+        filters.append({"term": {"is_interim": False}})
+    return {"bool": {"filter": filters}}
+
+
+def sort_by(kind: ResultKind, field: str | None, *, desc: bool) -> list[dict[str, Any]]:
+    """The sort; by the score where ``field`` is None. UsageError for a field that the type can't be sorted by."""
+    field = field or SCORE_FIELDS[kind]
+    if field not in SORT_FIELDS[kind]:
+        raise UsageError(f"{kind}s can't be sorted by “{field}”", hint=f"sort by one of {', '.join(SORT_FIELDS[kind])}")
+    ties = [name for name in _TIE_BREAKERS[kind] if name != field]
+    return [{field: {"order": "desc" if desc else "asc"}}, *({name: {"order": "asc"}} for name in ties)]
+
+
+def first_records_query(job_id: str, start: int, end: int) -> Query:
+    """Records of [start, end) that are neither repeats themselves nor suppressed, nor of a bucket still open."""
+    query = results_query(job_id, ["record"], start, end, interim=False)
+    return _without(query, "repeat_of", "suppressed_by")
+
+
+def critical_influencers_query(job_id: str, field: str, start: int, end: int) -> Query:
+    """Influencers of ``field`` that were critical when they were written and are no repeats.
+
+    By the initial score: a renormalization in between must not change what a second run recognizes.
+    """
+    query = results_query(job_id, ["influencer"], start, end, interim=False)
+    query["bool"]["filter"] += [
+        {"term": {"influencer_field_name": field}},
+        {"range": {"initial_influencer_score": {"gte": CRITICAL}}},
+    ]
+    return _without(query, "repeat_of", "suppressed_by")
+
+
+def any_of(queries: Sequence[Query]) -> Query:
+    """At least one of ``queries``."""
+    return queries[0] if len(queries) == 1 else {"bool": {"should": list(queries), "minimum_should_match": 1}}
+
+
+def _without(query: Query, *fields: str) -> Query:
+    query["bool"]["must_not"] = [{"exists": {"field": field}} for field in fields]
+    return query
+
+
+def overall_body(
+    job_ids: Sequence[str], start: int, end: int, bucket_span: int, after: Mapping[str, Any] | None, page: int
+) -> dict[str, Any]:
+    """One page of the largest bucket score a job in each ``bucket_span`` (seconds) of [start, end)."""
+    composite: dict[str, Any] = {
+        "size": page,
+        "sources": [
+            {"start": {"date_histogram": {"field": "timestamp", "fixed_interval": f"{bucket_span}s"}}},
+            {"job": {"terms": {"field": "job_id"}}},
+        ],
+    }
+    if after:
+        composite["after"] = dict(after)
+    largest = {
+        "score": {"max": {"field": "anomaly_score"}},
+        "interim": {"filter": {"term": {"is_interim": True}}},
+    }
+    filters = [{"terms": {"job_id": list(job_ids)}}, {"term": {"result_type": "bucket"}}, *between(start, end)]
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": {"bool": {"filter": filters}},
+        "aggs": {"spans": {"composite": composite, "aggs": largest}},
+    }
+
+
+def check_kind(kind: str) -> ResultKind:
+    """A result type from outside, singular or plural; UsageError otherwise."""
+    for known in RESULT_KINDS:
+        if kind in (known, f"{known}s"):
+            return known
+    raise UsageError(f"there are no results called “{kind}”", hint="say records, influencers or buckets")

@@ -1,0 +1,221 @@
+"""The one place that writes results, and reads them back.
+
+Every write carries the version of the job's state (``lease epoch · 2³² + version``): a worker that lost its lease can't
+overwrite or delete what its successor wrote. Reads go by the alias and always filter by ``job_id``; where nothing was
+ever written they find nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
+from ipi_es.errors import LostJob, NotFound, PermissionDenied, RequestRejected, UsageError
+from ipi_es.results import queries
+from ipi_es.results.documents import ResultDocument
+from ipi_es.results.index import flat_mapping, index_for, mapped_type, missing_fields, month_end, month_of
+from ipi_es.results.repeats import First, Pair, Recent
+from ipi_es.results.words import ALIAS, RESULT_KINDS, TEMPLATE, ResultKind
+
+MAX_PAGE = 10_000
+"""Hits that one search gives (``index.max_result_window``); beyond, a scan reads page by page."""
+
+
+_Key = TypeVar("_Key")
+
+
+class ResultStore:
+    """Results of one job.
+
+    ``flat_fields`` is ``{field: type}`` of the fields that results carry under the events' own names
+    (:attr:`ipi_es.results.documents.ResultContext.flat_fields`); a store that only reads needs none.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        job_id: str,
+        results_index_name: str | None = None,
+        *,
+        flat_fields: Mapping[str, str] | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._job_id = job_id
+        self._name = results_index_name
+        self._flat_fields = dict(flat_fields or {})
+        self._prepared: set[str] = set()
+
+    def write(self, documents: Iterable[ResultDocument], version: int) -> int:
+        """Write documents; how many. LostJob when a newer worker's version is already there."""
+        documents = list(documents)
+        self._prepare(documents)
+        outcome = self._cluster.bulk(Put(each.index, each.id, each.source, version) for each in documents)
+        self._check(outcome)
+        return outcome.written
+
+    def rewrite(self, documents: Iterable[Document], version: int) -> int:
+        """Write whole documents that were read before (renormalized ones) to where they were read."""
+        outcome = self._cluster.bulk(Put(each.index, each.id, each.source, version) for each in documents)
+        self._check(outcome)
+        return outcome.written
+
+    def drop_vanished(self, start: int, end: int, keep: Collection[str], version: int) -> int:
+        """Delete the results of buckets in [start, end) whose id is not in ``keep``; how many.
+
+        They were written by an earlier run and a new one didn't produce them again. Annotations stay.
+        """
+        # an earlier run's documents, and those just written, must be seen; this also shows the batch to its readers
+        self._cluster.refresh(ALIAS)
+        query = queries.results_query(self._job_id, RESULT_KINDS, start, end)
+        wanted = keep if isinstance(keep, (set, frozenset)) else set(keep)
+        gone = [each for each in self._ids(query) if each.id not in wanted]
+        if not gone:
+            return 0
+        outcome = self._cluster.bulk(Drop(each.index, each.id, version) for each in gone)
+        self._check(outcome)
+        return outcome.deleted
+
+    def read(
+        self,
+        kind: ResultKind,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        sort: str | None = None,
+        desc: bool = True,
+        min_score: float | None = None,
+        values: Sequence[str] = (),
+        size: int = 100,
+        interim: bool = True,
+    ) -> list[Document]:
+        """Results of [start, end), worst first unless told; ``values``: entities or IPs that must be in them."""
+        query = queries.results_query(
+            self._job_id, [kind], start, end, min_score=min_score, values=values, interim=interim
+        )
+        order = queries.sort_by(kind, sort, desc=desc)
+        if size <= MAX_PAGE:
+            return self._hits({"query": query, "sort": order, "size": size, "track_total_hits": False})
+        return list(islice(self._scan(query, sort=order), size))
+
+    def scan_window(self, start: int, end: int) -> Iterator[Document]:
+        """All final records, influencers and buckets of [start, end), in no order: what a renormalization looks at."""
+        self._cluster.refresh(ALIAS)
+        return self._scan(queries.results_query(self._job_id, RESULT_KINDS, start, end, interim=False))
+
+    def recent(self, start: int, end: int, ip_field: str) -> Recent:
+        """First records of pairs, and first critical influencers of ``ip_field``, with a bucket in [start, end)."""
+        self._cluster.refresh(ALIAS)
+        pairs: dict[Pair, First] = {}
+        fields = ["partition_field_value", "by_field_value", "timestamp"]
+        for found in self._scan(queries.first_records_query(self._job_id, start, end), source=fields):
+            _keep_first(pairs, (found.source["partition_field_value"], found.source["by_field_value"]), found)
+        ips: dict[str, First] = {}
+        fields = ["influencer_field_value", "timestamp"]
+        for found in self._scan(queries.critical_influencers_query(self._job_id, ip_field, start, end), source=fields):
+            _keep_first(ips, found.source["influencer_field_value"], found)
+        return Recent(pairs, ips)
+
+    def count(self, kind: ResultKind, start: int | None = None, end: int | None = None) -> int:
+        """How many results there are."""
+        try:
+            return self._cluster.count(ALIAS, queries.results_query(self._job_id, [kind], start, end))
+        except NotFound:
+            return 0
+
+    def delete_all(self, version: int) -> int:
+        """Delete all results of the job, annotations too; how many."""
+        self._cluster.refresh(ALIAS)
+        query = {"bool": {"filter": [{"term": {"job_id": self._job_id}}]}}
+        outcome = self._cluster.bulk(Drop(each.index, each.id, version) for each in list(self._ids(query)))
+        self._check(outcome)
+        return outcome.deleted
+
+    def _hits(self, body: Mapping[str, Any]) -> list[Document]:
+        try:
+            answer = self._cluster.search(ALIAS, body)
+        except NotFound:
+            return []
+        return [Document(hit["_id"], hit["_index"], hit.get("_source", {})) for hit in answer["hits"]["hits"]]
+
+    def _ids(self, query: Mapping[str, Any]) -> Iterator[Document]:
+        """Ids and indices of all hits: one search where they fit in a page, which is nearly always."""
+        hits = self._hits({"query": query, "_source": False, "size": MAX_PAGE, "track_total_hits": False})
+        return iter(hits) if len(hits) < MAX_PAGE else self._scan(query, source=False)
+
+    def _scan(
+        self,
+        query: Mapping[str, Any],
+        *,
+        source: Sequence[str] | bool = True,
+        sort: Sequence[Mapping[str, Any]] = (),
+    ) -> Iterator[Document]:
+        try:
+            yield from self._cluster.scan(ALIAS, query, source=source, sort=sort)
+        except NotFound:
+            return
+
+    def _check(self, outcome: BulkOutcome) -> None:
+        if outcome.fenced:
+            raise LostJob(
+                f"another worker has written results of job {self._job_id} in the meantime "
+                f"({len(outcome.fenced)} of ours were refused)",
+                hint="nothing to do: the other worker goes on; `ipi-es status` says who holds the job",
+            )
+
+    def _prepare(self, documents: Iterable[ResultDocument]) -> None:
+        times = {each.index: each.source["timestamp"] // 1_000 for each in documents}
+        for index in sorted(times.keys() - self._prepared):
+            if index == index_for(times[index], self._name):
+                self._prepare_index(index, times[index])
+            self._prepared.add(index)
+
+    def _prepare_index(self, index: str, time: int) -> None:
+        """Create an index where it is missing, and add the job's own fields to its mapping."""
+        mappings = flat_mapping(self._flat_fields)
+        existing = self._cluster.get_mapping(index).get(index)
+        if existing is None:
+            self._require_template()
+            body: dict[str, Any] = {"mappings": mappings} if mappings else {}
+            if self._cluster.info.distribution == "elasticsearch":
+                # so that an age is counted from the month's end; OpenSearch refuses every lifecycle setting
+                body["settings"] = {"index.lifecycle.origination_date": month_end(time) * 1_000}
+            if self._cluster.create_index(index, body):
+                return
+            existing = self._cluster.get_mapping(index).get(index, {})
+        for field, kind in self._flat_fields.items():
+            found = mapped_type(field, existing)
+            if found is not None and found != kind:
+                raise self._field_conflict(index, field, f"it is {found} there, and {kind} here")
+        if missing_fields(self._flat_fields, existing):
+            try:
+                self._cluster.put_mapping(index, mappings)
+            except RequestRejected as error:
+                raise self._field_conflict(index, ", ".join(self._flat_fields), error.message) from error
+
+    def _field_conflict(self, index: str, field: str, reason: str) -> UsageError:
+        year, month = month_of(0)
+        example = index_for(0, self._job_id).removesuffix(f"-{year:04d}.{month:02d}")
+        return UsageError(
+            f"the results of job {self._job_id} don't fit into {index}, where another job has a field in the way of "
+            f"{field}: {reason}",
+            hint=f"give the job an index of its own: `results_index_name: {self._job_id}` (→ {example}-…)",
+        )
+
+    def _require_template(self) -> None:
+        try:
+            if self._cluster.get_index_template(TEMPLATE) is not None:
+                return
+        except PermissionDenied:
+            return  # a worker may write results without being allowed to look at templates
+        raise NotFound(
+            f"the index template {TEMPLATE} is missing, and without it results can't be searched",
+            hint="run `ipi-es setup` once",
+        )
+
+
+def _keep_first(known: dict[_Key, First], key: _Key, found: Document) -> None:
+    time = int(found.source["timestamp"]) // 1_000
+    if key not in known or (time, found.id) < (known[key].time, known[key].id):
+        known[key] = First(found.id, time)

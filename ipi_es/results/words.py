@@ -1,0 +1,42 @@
+"""The fixed words of result documents: names of indices, types, fields and values."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+ALIAS = "ipi-es-anomalies"
+"""Over all result indices; what is read, always together with a ``job_id``."""
+
+TEMPLATE = "ipi-es-results"
+"""The index template that every result index is made from."""
+
+SHARED = "shared"
+"""The index name of jobs that don't want their own."""
+
+ResultKind: TypeAlias = Literal["record", "influencer", "bucket"]
+"""Result types that are scored; an annotation is the fourth result type, and has no score."""
+
+RESULT_KINDS: tuple[ResultKind, ...] = ("record", "influencer", "bucket")
+
+SCORE_FIELDS: dict[ResultKind, str] = {
+    "record": "record_score",
+    "influencer": "influencer_score",
+    "bucket": "anomaly_score",
+}
+"""Result type → its score, 0–100, high = unusual. ``initial_`` before it gives the score at the time of writing."""
+
+AnnotationType: TypeAlias = Literal["delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "user"]
+
+ANNOTATION_TYPES: tuple[AnnotationType, ...] = ("delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "user")
+
+BUCKET_TIME = "bucket_time"
+"""The built-in bucket influencer: how unusual the bucket is over all its entities."""
+
+FUNCTION = "rare"
+"""Elastic's name for the detector function, and its description."""
+
+CRITICAL = 75.0
+"""Scores of at least this are critical."""
+
+SMALLEST_PROBABILITY = 2.2250738585072014e-308
+"""The smallest probability that is written: the smallest normal double."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -107,6 +107,28 @@ def parse_yaml(text: str, *, name: str) -> Document:
     finally:
         loader.dispose()
     return Document(name, data, lines, mistakes)
+
+
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes what our reader would take for something else than text."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def write_yaml(data: Any, *, comments: Iterable[str] = ()) -> str:
+    """``data`` as a file that :func:`read_document` and :func:`expand` give back, with ``comments`` at its head."""
+    text = yaml.dump(_escaped(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    head = "".join(f"# {line}\n" for comment in comments for line in comment.splitlines())
+    return head + text
+
+
+def _escaped(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _escaped(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_escaped(value) for value in data]
+    return data.replace("${", "$${") if isinstance(data, str) else data
 
 
 _BAD_KEY, _ENDLESS = "a key must be plain text", "refers to itself"

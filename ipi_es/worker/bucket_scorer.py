@@ -11,13 +11,14 @@ from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.scorer import Scorer
-from ipi_es.results.words import BUCKET_TIME
+from ipi_es.results import ids
+from ipi_es.results.repeats import First, Repeats
+from ipi_es.results.words import BUCKET_TIME, CRITICAL
 from ipi_es.scoring.aggregate import Aggregated, Correlations, aggregate
 from ipi_es.scoring.calibration import Calibration, history_class
 from ipi_es.scoring.normalizer import Normalized, normalize
 from ipi_es.scoring.probability import LN_TAKES_PART, taking_part
 from ipi_es.worker.levels import RECORD, Levels, bucket_influencer_level, influencer_level
-from ipi_es.worker.repeats import Repeats
 
 NOT_ALLOWED = -1
 """The allow list's answer for a pair that no rule matches."""
@@ -36,12 +37,14 @@ class Pairs:
     ln_p: NDArray[np.float64]
     extrapolated: NDArray[np.bool_]
     rule: NDArray[np.int32]  # of the allow list; NOT_ALLOWED
-    repeat: NDArray[np.bool_]  # was a record within the repeat window
+    repeat_of: dict[int, str]  # row → id of the record within the repeat window that it repeats
 
     @property
     def takes_part(self) -> NDArray[np.bool_]:
         """bool[n]: neither suppressed nor a repeat."""
-        return (self.rule == NOT_ALLOWED) & ~self.repeat
+        part = self.rule == NOT_ALLOWED
+        part[list(self.repeat_of)] = False
+        return part
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +54,7 @@ class ScoredBucket:
     bucket: EventBucket
     pairs: Pairs
     aggregated: Aggregated
-    known_ips: NDArray[np.bool_]  # [n_ips]: a critical influencer within the repeat window
+    ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer within the repeat window
     records: NDArray[np.int64]  # rows of ``pairs`` to write, the least probable first
     omitted: int  # records beyond max_records_per_bucket
     record_scores: Normalized  # [len(records)]
@@ -81,7 +84,9 @@ class BucketScorer:
     def score(self, bucket: EventBucket) -> ScoredBucket:
         """Score one final event bucket: age the levels, add its scores, then score it."""
         pairs = self._pairs(bucket)
-        known_ips = self._known_ips(bucket)
+        ip_repeat_of = self._known_ips(bucket)
+        new_ips = np.ones(len(bucket.ips), dtype=np.bool_)
+        new_ips[list(ip_repeat_of)] = False
         aggregated = aggregate(
             pairs.ln_p,
             pairs.entity,
@@ -91,10 +96,12 @@ class BucketScorer:
             correlations=self.correlations,
             calibration_size=self.calibration.total,
             takes_part=pairs.takes_part,
-            ip_takes_part=~known_ips,
+            ip_takes_part=new_ips,
         )
-        self.levels = learned(self.levels, self.job, bucket.span, pairs, aggregated, known_ips)
-        return self._scored(bucket, pairs, aggregated, known_ips)
+        self.levels = learned(self.levels, self.job, bucket.span, pairs, aggregated, new_ips)
+        scored = self._scored(bucket, pairs, aggregated, ip_repeat_of)
+        self._remember(scored)
+        return scored
 
     def _pairs(self, bucket: EventBucket) -> Pairs:
         entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
@@ -102,11 +109,11 @@ class BucketScorer:
         prior = seen.prior_events[entity]
         class_ = history_class(prior)
         calibrated = self.calibration.ln_probability(seen.log_odds, class_)
-        repeat = np.zeros(len(entity), dtype=np.bool_)
-        if self.repeats.pairs:
-            for row in np.flatnonzero(calibrated.ln_p <= LN_TAKES_PART):
-                name, address = bucket.entities[entity[row]], bucket.ips[ip[row]]
-                repeat[row] = self.repeats.of_pair(name, address, bucket.start) is not None
+        repeat_of = {}
+        for row in np.flatnonzero(calibrated.ln_p <= LN_TAKES_PART).tolist():
+            known = self.repeats.repeat_of(bucket.entities[entity[row]], bucket.ips[ip[row]], bucket.start)
+            if known is not None:
+                repeat_of[row] = known
         return Pairs(
             entity=entity,
             ip=ip,
@@ -117,18 +124,29 @@ class BucketScorer:
             ln_p=calibrated.ln_p,
             extrapolated=calibrated.extrapolated,
             rule=self.allow.match(bucket.entities, bucket.addresses, entity, ip),
-            repeat=repeat,
+            repeat_of=repeat_of,
         )
 
-    def _known_ips(self, bucket: EventBucket) -> NDArray[np.bool_]:
-        known = np.zeros(len(bucket.ips), dtype=np.bool_)
-        if self.repeats.ips:
-            for i, ip in enumerate(bucket.ips):
-                known[i] = ip in self.repeats.ips and self.repeats.of_ip(ip, bucket.start) is not None
-        return known
+    def _known_ips(self, bucket: EventBucket) -> dict[int, str]:
+        known = ((i, self.repeats.ip_repeat_of(ip, bucket.start)) for i, ip in enumerate(bucket.ips))
+        return {i: first for i, first in known if first is not None}
+
+    def _remember(self, scored: ScoredBucket) -> None:
+        """What this bucket makes a repeat in the next ones."""
+        job, bucket, pairs = self.job, scored.bucket, scored.pairs
+        part = pairs.takes_part
+        for row in scored.records[part[scored.records]].tolist():
+            entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
+            record = ids.record_id(job.job_id, bucket.start, bucket.span, 0, entity, ip)
+            self.repeats.add(entity, ip, First(record, bucket.start))
+        if job.ip_field in job.influencers:
+            for i in np.flatnonzero(scored.ip_scores.score >= CRITICAL).tolist():
+                ip = bucket.ips[i]
+                influencer = ids.influencer_id(job.job_id, bucket.start, bucket.span, job.ip_field, ip)
+                self.repeats.add_critical_ip(ip, First(influencer, bucket.start))
 
     def _scored(
-        self, bucket: EventBucket, pairs: Pairs, aggregated: Aggregated, known_ips: NDArray[np.bool_]
+        self, bucket: EventBucket, pairs: Pairs, aggregated: Aggregated, ip_repeat_of: dict[int, str]
     ) -> ScoredBucket:
         entity_field, ip_field = self.job.entity_field, self.job.ip_field
         wholes = {BUCKET_TIME: aggregated.bucket_time, entity_field: aggregated.by_entity, ip_field: aggregated.by_ip}
@@ -144,7 +162,7 @@ class BucketScorer:
             bucket=bucket,
             pairs=pairs,
             aggregated=aggregated,
-            known_ips=known_ips,
+            ip_repeat_of=ip_repeat_of,
             records=records,
             omitted=omitted,
             record_scores=normalize(taking_part(ln_p), ln_p, self.levels[RECORD]),
@@ -173,14 +191,14 @@ def unique_pairs(
 
 
 def learned(
-    levels: Levels, job: Job, span: int, pairs: Pairs, aggregated: Aggregated, known_ips: NDArray[np.bool_]
+    levels: Levels, job: Job, span: int, pairs: Pairs, aggregated: Aggregated, new_ips: NDArray[np.bool_]
 ) -> Levels:
     """The levels after one bucket: aged by ``span`` seconds, with the raw scores of all that takes part, zeros too."""
     entities, ips = aggregated.entities, aggregated.ips
     scores = {
         RECORD: taking_part(pairs.ln_p[pairs.takes_part]),
         influencer_level(job.entity_field): entities.s[entities.count > 0],
-        influencer_level(job.ip_field): ips.s[(ips.count > 0) & ~known_ips],
+        influencer_level(job.ip_field): ips.s[(ips.count > 0) & new_ips],
     }
     for name, whole in (
         (BUCKET_TIME, aggregated.bucket_time),

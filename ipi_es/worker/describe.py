@@ -1,0 +1,177 @@
+"""A scored bucket → its result documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.config.job import Job
+from ipi_es.ipinsights.scorer import Scorer
+from ipi_es.results import documents as make
+from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.explanation import Explanation, relative_rarity
+from ipi_es.results.words import BUCKET_TIME
+from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
+from ipi_es.scoring.combine import Combined
+from ipi_es.scoring.normalizer import Normalized
+from ipi_es.scoring.probability import LN_TAKES_PART, written_probability
+from ipi_es.worker.bucket_scorer import NOT_ALLOWED, ScoredBucket
+
+MAX_SCORE = 100.0
+
+TOP = 10
+"""Entities and IPs named in a bucket's ``top_entities`` and ``top_ips``."""
+
+
+def context_of(job: Job) -> ResultContext:
+    """What all results of a job have in common."""
+    return ResultContext(
+        job_id=job.job_id,
+        bucket_span=job.bucket_span,
+        entity_field=job.entity_field,
+        ip_field=job.ip_field,
+        influencers=job.influencers,
+        results_index_name=job.results_index_name,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Describer:
+    """Turns scored buckets of one day into documents; ``scorer`` is the one that scored them."""
+
+    job: Job
+    context: ResultContext
+    scorer: Scorer
+    calibration: Calibration
+
+    def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
+        """Records, influencers and the bucket."""
+        records = self._records(scored, stamp)
+        influencers = self._influencers(scored, stamp)
+        return [*records, *influencers, self._bucket(scored, stamp, records, processing_time_ms)]
+
+    def _records(self, scored: ScoredBucket, stamp: Stamp) -> list[ResultDocument]:
+        bucket, pairs = scored.bucket, scored.pairs
+        probabilities = written_probability(pairs.ln_p[scored.records])
+        sharing = np.bincount(pairs.ip, minlength=len(bucket.ips))
+        found = []
+        for place, row in enumerate(scored.records.tolist()):
+            entity, ip = pairs.entity[row], pairs.ip[row]
+            seen = self.scorer.explain(bucket.entities[entity], bucket.addresses[ip].tobytes())
+            rule = int(pairs.rule[row])
+            found.append(
+                make.record(
+                    self.context,
+                    stamp,
+                    start=bucket.start,
+                    entity=bucket.entities[entity],
+                    ip=bucket.ips[ip],
+                    probability=float(probabilities[place]),
+                    record_score=float(scored.record_scores.score[place]),
+                    actual=float(pairs.compatibility[row]),
+                    typical=seen.typical,
+                    event_count=int(pairs.count[row]),
+                    explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
+                    suppressed_by=None if rule == NOT_ALLOWED else self.job.allow_list[rule].name,
+                    repeat_of=pairs.repeat_of.get(row),
+                )
+            )
+        return found
+
+    def _explanation(self, scored: ScoredBucket, place: int, row: int, seen: Reason, sharing: int) -> Explanation:
+        pairs, scores = scored.pairs, scored.record_scores
+        class_ = int(pairs.history_class[row])
+        return Explanation(
+            history_class=CLASS_NAMES[class_],
+            prior_events=int(pairs.prior_events[row]),
+            calibration_size=int(self.calibration.size(class_)),
+            probability_extrapolated=bool(pairs.extrapolated[row]),
+            c1=float(scores.c1[place]),
+            c2=float(scores.c2[place]),
+            c3=float(min(scores.c3[place], MAX_SCORE)),
+            bound=str(scores.bound[place]),
+            first_occurrence=seen.first_occurrence,
+            relative_rarity=seen.relative_rarity,
+            typical=tuple((usual.network, round(usual.count)) for usual in seen.usual),
+            longest_shared_prefix=seen.shared_prefix,
+            network=seen.network,
+            network_new_to_everybody=seen.network_new_to_everybody,
+            entities_sharing_ip=sharing,
+            warming_up=scored.warming_up,
+        )
+
+    def _influencers(self, scored: ScoredBucket, stamp: Stamp) -> list[ResultDocument]:
+        bucket, together = scored.bucket, scored.aggregated
+        levels: tuple[tuple[str, list[str], Combined, Normalized, dict[int, str]], ...] = (
+            (self.job.entity_field, bucket.entities, together.entities, scored.entity_scores, {}),
+            (self.job.ip_field, bucket.ips, together.ips, scored.ip_scores, scored.ip_repeat_of),
+        )
+        found = []
+        for field, names, groups, scores, repeat_of in levels:
+            if field not in self.job.influencers:
+                continue
+            probabilities = written_probability(groups.ln_p)
+            for i in np.flatnonzero(worth_writing(groups)).tolist():
+                found.append(
+                    make.influencer(
+                        self.context,
+                        stamp,
+                        start=bucket.start,
+                        field=field,
+                        value=names[i],
+                        probability=float(probabilities[i]),
+                        influencer_score=float(scores.score[i]),
+                        repeat_of=repeat_of.get(i),
+                    )
+                )
+        return found
+
+    def _bucket(
+        self, scored: ScoredBucket, stamp: Stamp, records: list[ResultDocument], processing_time_ms: int
+    ) -> ResultDocument:
+        bucket, together = scored.bucket, scored.aggregated
+        wholes = {
+            BUCKET_TIME: together.bucket_time,
+            self.job.entity_field: together.by_entity,
+            self.job.ip_field: together.by_ip,
+        }
+        influencers = [
+            BucketInfluencer(
+                field=name,
+                anomaly_score=score,
+                raw_anomaly_score=wholes[name].s,
+                probability=float(written_probability(wholes[name].ln_p)),
+            )
+            for name, score in scored.bucket_scores.items()
+            if name != BUCKET_TIME or records
+        ]
+        new = [each for each in records if not {"repeat_of", "suppressed_by"} & each.source.keys()]
+        return make.bucket(
+            self.context,
+            stamp,
+            start=bucket.start,
+            event_count=bucket.event_count,
+            processing_time_ms=processing_time_ms,
+            influencers=influencers,
+            top_entities=top_names(bucket.entities, together.entities, scored.entity_scores.score),
+            top_ips=top_names(bucket.ips, together.ips, scored.ip_scores.score),
+            max_record_score=max((each.source["record_score"] for each in new), default=0.0),
+            record_count=len(records),
+            new_record_count=len(new),
+            omitted_record_count=scored.omitted,
+        )
+
+
+def worth_writing(groups: Combined) -> NDArray[np.bool_]:
+    """bool[g]: influencers that get a document: something takes part, and s > 0 or p ≤ 0.035."""
+    found: NDArray[np.bool_] = (groups.count > 0) & ((groups.s > 0.0) | (groups.ln_p <= LN_TAKES_PART))
+    return found
+
+
+def top_names(names: list[str], groups: Combined, scores: NDArray[np.float64]) -> list[str]:
+    """The at most :data:`TOP` names of written influencers, the highest score first (ties: the less probable)."""
+    written = np.flatnonzero(worth_writing(groups))
+    order = written[np.lexsort((groups.ln_p[written], -scores[written]))][:TOP]
+    return [names[i] for i in order.tolist()]

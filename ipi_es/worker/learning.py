@@ -1,0 +1,87 @@
+"""What the datafeed reads, as the rows that a training takes."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from ipi_es.addresses import Addresses
+from ipi_es.config.job import Job
+from ipi_es.datafeed.event_bucket import Dropped, EventBucket
+from ipi_es.ipinsights.hyperparameters import Hyperparameters
+from ipi_es.ipinsights.training_events import TrainingEvents
+
+
+def hyperparameters_of(job: Job) -> Hyperparameters:
+    """The job's `ip_insights` section as the network room takes it."""
+    given = job.ip_insights.model_dump()
+    vectors = given["num_entity_vectors"]
+    return Hyperparameters(**{**given, "num_entity_vectors": None if vectors == "auto" else vectors})
+
+
+class Collector:
+    """Takes event buckets in order and gives :class:`TrainingEvents` with one vocabulary."""
+
+    def __init__(self, job: Job) -> None:
+        config = job.datafeed_config
+        self._learn, self._score = set(config.learn_outcomes), set(config.score_outcomes)
+        self._entities: dict[str, int] = {}
+        self._ips: dict[str, int] = {}
+        self._addresses: list[Addresses] = []
+        self._columns = {name: array(code) for name, code in (("entity", "i"), ("ip", "i"), ("count", "q"))}
+        self._flags = {"learns": bytearray(), "calibrates": bytearray()}
+        self._times = array("q")
+        self.dropped = Dropped()
+        self.event_count = 0
+
+    def take(self, bucket: EventBucket) -> None:
+        """Add the rows of one event bucket; one row for each (entity, IP) however many outcomes it has."""
+        self.dropped += bucket.dropped
+        self.event_count += bucket.event_count
+        if not len(bucket.entity):
+            return
+        entities = np.array([self._entities.setdefault(name, len(self._entities)) for name in bucket.entities])
+        known = len(self._ips)
+        ips = np.array([self._ips.setdefault(ip, len(self._ips)) for ip in bucket.ips])
+        self._addresses.append(bucket.addresses[ips >= known])
+        learns = np.array([name in self._learn for name in bucket.outcomes])[bucket.outcome]
+        scored = np.array([name in self._score for name in bucket.outcomes])[bucket.outcome]
+        keys, back = np.unique(bucket.entity.astype(np.int64) * len(bucket.ips) + bucket.ip, return_inverse=True)
+        # events that don't teach must not count as history
+        count = np.bincount(back, weights=bucket.count * learns, minlength=len(keys)).astype(np.int64)
+        rows = {
+            "entity": entities[keys // len(bucket.ips)].astype(np.int32),
+            "ip": ips[keys % len(bucket.ips)].astype(np.int32),
+            "count": np.maximum(count, 1),
+        }
+        for name, values in rows.items():
+            self._columns[name].frombytes(values.tobytes())
+        for name, flag in (("learns", learns), ("calibrates", scored)):
+            self._flags[name] += (np.bincount(back, weights=flag, minlength=len(keys)) > 0).tobytes()
+        self._times.frombytes(np.full(len(keys), bucket.start, dtype=np.int64).tobytes())
+
+    def events(self, end: int) -> TrainingEvents:
+        """Everything taken so far; ``end`` is the exclusive end of the range, epoch seconds."""
+        empty = np.zeros((0, 16), dtype=np.uint8)
+        return TrainingEvents(
+            time=np.array(self._times, dtype=np.int64),
+            entities=list(self._entities),
+            entity=np.array(self._columns["entity"], dtype=np.int32),
+            addresses=np.concatenate([empty, *self._addresses]),
+            ip=np.array(self._columns["ip"], dtype=np.int32),
+            count=np.array(self._columns["count"], dtype=np.int64),
+            learns=np.frombuffer(bytes(self._flags["learns"]), dtype=np.bool_),
+            calibrates=np.frombuffer(bytes(self._flags["calibrates"]), dtype=np.bool_),
+            end=end,
+        )
+
+
+def collect(job: Job, buckets: Iterable[EventBucket], end: int, told: Callable[[EventBucket], None]) -> Collector:
+    """Take all of ``buckets``; ``told`` hears of each (progress)."""
+    collector = Collector(job)
+    for bucket in buckets:
+        collector.take(bucket)
+        told(bucket)
+    return collector

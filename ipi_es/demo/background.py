@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ipi_es.demo import events as ev
 from ipi_es.demo.events import DAY_MS, HOUR_MS, Events
 from ipi_es.demo.names import API, BASTION, GUESSES, MAIL, SERVICE_AGENT, SSH_AGENT, SSO, mistyped
-from ipi_es.demo.providers import Plan, Provider
 from ipi_es.demo.staff import Ints, Words, random_hosts, spread
+
+if TYPE_CHECKING:
+    from ipi_es.demo.providers import Plan, Provider
 
 STEADY, MOVED, CLOUD_FIXED, CLOUD_CHANGING = range(4)
 """Kinds of service accounts: in the data centre; the same, but its server is replaced once; on fixed cloud addresses;
 on cloud addresses that change with every deployment."""
 
 SERVICE_SHARES = (0.5, 0.05, 0.3, 0.15)
-SERVICE_PERIODS_S = (600, 900, 1800, 3600)
-SERVICE_PERIOD_SHARES = (0.15, 0.3, 0.35, 0.2)
+SERVICE_PERIODS_S = (900, 1800, 3600)
+SERVICE_PERIOD_SHARES = (0.4, 0.4, 0.2)
 SERVICE_FAILURES = 0.002  # share of a service's sign-ins that fail for passing reasons
 DEPLOYMENT_HOURS = 9  # how long a changing cloud service keeps its address
 
@@ -33,8 +36,11 @@ MISTYPED_NAMES = 0.0004  # people's sign-ins that are preceded by a mistyped use
 
 @dataclass(frozen=True)
 class Services:
-    """One row a service account: ``kind``, seconds between sign-ins, when the server is replaced (epoch ms), and its
-    addresses before and after (low halves [service, 2]); ``cloud`` is the provider's index, -1 in the data centre."""
+    """One row a service account.
+
+    ``kind``, seconds between sign-ins, when the server is replaced (epoch ms), and its
+    addresses before and after (low halves [service, 2]); ``cloud`` is the provider's index, -1 in the data centre.
+    """
 
     kind: Ints
     period: Ints
@@ -46,7 +52,7 @@ class Services:
 
 def services(rng: np.random.Generator, plan: Plan, count: int, start_ms: int, days: int) -> Services:
     """Draw the service accounts; the company's data centre is one /24 of a hosting operator."""
-    centre = [p for p in plan.of("hosting", "DE") if p.country == "DE"][0]
+    centre = plan.of("hosting", "DE")[0]
     rack = random_hosts(rng, centre, 1) & ~np.uint64(0xFF)
     clouds = plan.of("cloud")
     kind = rng.choice(4, count, p=SERVICE_SHARES)
@@ -69,9 +75,9 @@ def services(rng: np.random.Generator, plan: Plan, count: int, start_ms: int, da
 
 
 def service_events(
-    rng: np.random.Generator, plan: Plan, accounts: Services, first_code: int, start_ms: int, days: int
+    rng: np.random.Generator, plan: Plan, accounts: Services, *, first_code: int, start_ms: int, days: int
 ) -> Events:
-    """The sign-ins of service accounts: all day, all week, at steady intervals with a little jitter."""
+    """Sign service accounts in: all day, all week, at steady intervals with a little jitter."""
     parts = []
     for i, period in enumerate(accounts.period):
         n = int(days * DAY_MS // (period * 1000))
@@ -90,7 +96,7 @@ def service_events(
 
 
 def _deployed(rng: np.random.Generator, cloud: Provider, time: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Words:
-    """Another address of one region (a /20) with every deployment."""
+    """Give every deployment another address of one region (a /20)."""
     region = random_hosts(rng, cloud, 1) & ~np.uint64(0xFFF)
     deployment = (time / (DEPLOYMENT_HOURS * HOUR_MS)).astype(np.int64)
     offset = 2 + spread(int(rng.integers(1 << 62)), deployment) % np.uint64(4000)
@@ -99,7 +105,7 @@ def _deployed(rng: np.random.Generator, cloud: Provider, time: np.ndarray[tuple[
 
 
 def attackers(rng: np.random.Generator, plan: Plan, count: int) -> Words:
-    """uint64[count]: addresses of the internet's noise: rented servers, and machines taken over at homes anywhere."""
+    """Draw uint64[count] addresses of the internet's noise: rented servers, and homes' machines taken over."""
     hosting, homes = plan.of("hosting"), plan.of("home")
     rented = np.stack([random_hosts(rng, p, count) for p in hosting])
     taken = np.stack([random_hosts(rng, p, count) for p in homes])
@@ -111,10 +117,8 @@ def attackers(rng: np.random.Generator, plan: Plan, count: int) -> Words:
     )
 
 
-def noise(
-    rng: np.random.Generator, plan: Plan, people: int, first_guess: int, start_ms: int, days: int
-) -> Events:
-    """Failed log-ins by strangers: guessed names in visits of an hour or so, and now and then a real name."""
+def noise(rng: np.random.Generator, plan: Plan, *, people: int, first_guess: int, start_ms: int, days: int) -> Events:
+    """Draw failed log-ins by strangers: guessed names in visits of an hour or so, and now and then a real name."""
     visits = int(rng.poisson(ATTACKERS_A_DAY * days))
     addresses = attackers(rng, plan, visits)
     again = np.flatnonzero(rng.random(visits) < RETURNING)
@@ -142,7 +146,7 @@ def noise(
 def mistyped_names(
     rng: np.random.Generator, signins: Events, names: list[str], first_code: int
 ) -> tuple[Events, list[str]]:
-    """Failures under names that don't exist, each some seconds before a sign-in of the real one; the new names."""
+    """Draw failures under names that don't exist, each seconds before the real one's sign-in; and those names."""
     rows = np.flatnonzero(signins.success & (rng.random(len(signins)) < MISTYPED_NAMES))
     known = set(names)
     wrong = [mistyped(rng, names[code]) for code in signins.user[rows]]
@@ -150,7 +154,8 @@ def mistyped_names(
     kept = np.array([name in codes for name in wrong], np.bool_)
     typed = signins.take(rows[kept])
     return (
-        typed.but(
+        replace(
+            typed,
             time=typed.time - rng.integers(4_000, 60_000, len(typed)),
             user=np.array([codes[name] for name in wrong if name in codes], np.int64),
             success=np.zeros(len(typed), np.bool_),

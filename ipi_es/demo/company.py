@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, canonical
-from ipi_es.demo import background, events as ev, signins, staff
+from ipi_es.demo import background, signins, staff
+from ipi_es.demo import events as ev
 from ipi_es.demo.days import spend
 from ipi_es.demo.events import DAY_MS, KINDS, Events
 from ipi_es.demo.incidents import SCORED_DAYS, Draft, Incident, Scene, plant
-from ipi_es.demo.names import AGENTS, GUESSES, HOSTS, people as people_names, services as service_names
+from ipi_es.demo.names import AGENTS, GUESSES, HOSTS
+from ipi_es.demo.names import people as people_names
+from ipi_es.demo.names import services as service_names
 from ipi_es.demo.providers import plan
 from ipi_es.errors import UsageError
 
@@ -115,22 +118,25 @@ def simulate(seed: int, *, end: int, people: int = 2_000, days: int = 30) -> Sim
     first_guess = len(names)
     names += GUESSES
     signed_in = signins.people(for_people, nets, crew, calendar, start_ms)
-    served = background.service_events(for_services, plan(), accounts, people, start_ms, days)
-    strangers = background.noise(for_noise, plan(), people, first_guess, start_ms, days)
+    served = background.service_events(for_services, plan(), accounts, first_code=people, start_ms=start_ms, days=days)
+    strangers = background.noise(
+        for_noise, plan(), people=people, first_guess=first_guess, start_ms=start_ms, days=days
+    )
     typed, typos = background.mistyped_names(for_noise, signed_in, names, len(names))
 
     usual = ev.concatenate([signed_in, served])
     trained = np.bincount(usual.user[(usual.time >= start_ms) & (usual.time < scored_from)], minlength=first_guess)
-    drafts = plant(for_incidents, Scene(plan(), nets, crew, accounts, trained, scored_from, end_ms))
+    drafts = plant(for_incidents, Scene(plan(), nets, crew, accounts, trained, days, scored_from, end_ms))
     everything = ev.concatenate([usual, strangers, typed, *(draft.events for draft in drafts)])
     inside = (everything.time >= start_ms) & (everything.time < end_ms)
     everything = everything.take(inside)
     everything = everything.take(np.argsort(everything.time, kind="stable"))
-    return _finish(seed, (start_ms // 1000, end), people, everything, tuple(names + typos), drafts)
+    names += typos
+    return _finish(everything, drafts, tuple(names), seed=seed, span=(start_ms // 1000, end), people=people)
 
 
 def _finish(
-    seed: int, span: tuple[int, int], people: int, made: Events, names: tuple[str, ...], drafts: list[Draft]
+    made: Events, drafts: list[Draft], names: tuple[str, ...], *, seed: int, span: tuple[int, int], people: int
 ) -> Simulation:
     """Give every address its text and its owner, and every incident its names."""
     high, low, code = _distinct(made)
@@ -152,7 +158,7 @@ def _finish(
 
 
 def _distinct(made: Events) -> tuple[staff.Words, staff.Words, NDArray[np.int64]]:
-    """The distinct addresses as (high, low), and int64[n] which one each event has."""
+    """Find the distinct addresses as (high, low), and int64[n] which one each event has."""
     order = np.lexsort((made.low, made.high))
     high, low = made.high[order], made.low[order]
     new = np.ones(len(order), np.bool_)
@@ -163,5 +169,5 @@ def _distinct(made: Events) -> tuple[staff.Words, staff.Words, NDArray[np.int64]
 
 
 def _blobs(high: staff.Words, low: staff.Words) -> Addresses:
-    """uint8[n, 16] in network order from the two halves."""
+    """Join the two halves to uint8[n, 16] in network order."""
     return np.stack([high, low], axis=1).astype(">u8").view(np.uint8).reshape(-1, 16)

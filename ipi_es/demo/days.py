@@ -11,7 +11,7 @@ from ipi_es.demo.staff import HOTELS, OFFICES, SITES, Flags, Floats, Ints, Netwo
 
 AT_HOME, AT_OFFICE, ON_TRIP, ON_HOLIDAY = 0, 1, 2, 3
 
-WORKDAY_SIGN_INS = 6.4  # first sign-ins of an average person on a working day; follow-ups and failures come on top
+WORKDAY_SIGN_INS = 8.0  # first sign-ins of an average person on a working day; follow-ups and failures come on top
 WEEKEND_SHARE = 0.07  # of a working day's, on Saturday and Sunday
 HOLIDAY_SHARE = 0.06  # the same on holiday: a look at the mail
 SICK_SHARE = 0.03  # of person-days without any sign-in
@@ -23,8 +23,11 @@ HOLIDAY_CHANCE, HOLIDAY_ABROAD = 0.22, 0.35
 
 @dataclass(frozen=True)
 class Trips:
-    """One row a journey: country (index into COUNTRIES), the office visited (-1: none), the hotel, the local carrier
-    (index into Networks.carriers, -1: home-routed), and the hotel-like venue of the customer."""
+    """One row a journey.
+
+    It has a country (index into COUNTRIES), the office visited (-1: none), the hotel, the local carrier
+    (index into Networks.carriers, -1: home-routed), and the hotel-like venue of the customer.
+    """
 
     country: Ints
     site: Ints
@@ -76,15 +79,13 @@ def spend(rng: np.random.Generator, staff: Staff, nets: Networks, first_day: int
     )
 
 
-def _travel(
-    rng: np.random.Generator, staff: Staff, nets: Networks, mode: Ints, weekend: Flags
-) -> tuple[Ints, Trips]:
+def _travel(rng: np.random.Generator, staff: Staff, nets: Networks, mode: Ints, weekend: Flags) -> tuple[Ints, Trips]:
     """Write business trips and holidays into ``mode``; return each day's trip and the trips."""
     people, columns = mode.shape
     starts = rng.random((people, columns)) < np.array(TRIP_STARTS)[staff.traveller.astype(int)][:, None]
-    journeys = [(int(p), int(c), int(rng.integers(1, 5)), ON_TRIP) for p, c in np.argwhere(starts & ~weekend)]
-    for p in np.flatnonzero(rng.random(people) < HOLIDAY_CHANCE):
-        journeys.append((int(p), int(rng.integers(columns)), int(rng.integers(4, 13)), ON_HOLIDAY))
+    journeys = [(p, c, int(rng.integers(1, 5)), ON_TRIP) for p, c in np.argwhere(starts & ~weekend).tolist()]
+    on_holiday = np.flatnonzero(rng.random(people) < HOLIDAY_CHANCE).tolist()
+    journeys += [(p, int(rng.integers(columns)), int(rng.integers(4, 13)), ON_HOLIDAY) for p in on_holiday]
     trip = np.full((people, columns), -1)
     rows: list[tuple[int, int, int, int, int]] = []
     for p, start, length, kind in journeys:
@@ -99,10 +100,8 @@ def _travel(
     return trip, Trips(*table.T)
 
 
-def _journey(
-    rng: np.random.Generator, site: int, nets: Networks, *, business: bool
-) -> tuple[int, int, int, int, int]:
-    """(country, office or -1, hotel, venue, carrier or -1) of one journey; a few hotels are met far more often."""
+def _journey(rng: np.random.Generator, site: int, nets: Networks, *, business: bool) -> tuple[int, int, int, int, int]:
+    """Draw (country, office or -1, hotel, venue, carrier or -1); a few hotels are met far more often."""
     to_office = business and rng.random() < OFFICE_TRIPS
     if to_office:
         country = int(rng.choice([s for s in range(OFFICES) if s != site]))

@@ -1,26 +1,31 @@
-"""The simulated sign-ins as ECS documents, among the noise that real logs hold.
+r"""The simulated sign-ins as ECS documents, among the noise that real logs hold.
 
 One plain index, ``INDEX``, takes them all. What surrounds the sign-ins, and what a job has to cope with:
 
 - documents of other categories (process, network, and iam and session with user *and* address): the query drops them;
 - authentications without an address (at a console) or without a user, and some with ``event.outcome: unknown``;
-- one person under several spellings (``CORP\\anna.berg``, ``anna.berg@corp.example``, ``Anna.Berg``);
+- one person under several spellings (``CORP\anna.berg``, ``anna.berg@corp.example``, ``Anna.Berg``);
 - IPv4-mapped IPv6 addresses, and now and then a second value in ``source.ip`` (a proxy's);
 - documents shipped twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
-from ipi_es.demo.company import Simulation
 from ipi_es.demo.names import MAIL, SSO
 from ipi_es.demo.providers import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from ipi_es.demo.company import Simulation
 
 INDEX = "logs-auth-demo"
 """The one index of all events. Its name matches Elastic's built-in ``logs-*-*`` template, which makes data streams
@@ -40,12 +45,14 @@ _DATASETS = ("identity.auth", "identity.auth", "mail.auth", "vpn.auth", "gateway
 
 
 def index_template() -> dict[str, Any]:
-    """The body of ``PUT _index_template/…`` for the events: ECS types, strict about nothing."""
+    """Make the body of ``PUT _index_template/…`` for the events: ECS types, strict about nothing."""
     keyword: dict[str, Any] = {"type": "keyword", "ignore_above": 1024}
     fields = {
         "@timestamp": {"type": "date"},
         "message": {"type": "match_only_text"},
-        "event": _object(category=keyword, type=keyword, kind=keyword, outcome=keyword, action=keyword, dataset=keyword),
+        "event": _object(
+            category=keyword, type=keyword, kind=keyword, outcome=keyword, action=keyword, dataset=keyword
+        ),
         "user": _object(name=keyword, domain=keyword),
         "source": _object(
             ip={"type": "ip"},
@@ -105,7 +112,7 @@ def _iso(time_ms: NDArray[np.int64]) -> list[str]:
 
 
 def _sign_ins(rng: np.random.Generator, sim: Simulation) -> tuple[NDArray[np.int64], list[bytes]]:
-    """The sign-ins' documents, each built from parts that were serialized once."""
+    """Make the sign-ins' documents, each built from parts that were serialized once."""
     rows = np.sort(np.concatenate([np.arange(len(sim)), np.flatnonzero(rng.random(len(sim)) < DUPLICATE_SHARE)]))
     times = sim.time_ms[rows]
     spelling = _spellings(rng, sim)[rows]
@@ -152,7 +159,9 @@ def _spellings(rng: np.random.Generator, sim: Simulation) -> NDArray[np.int64]:
     """int64[n]: people appear under the spelling of what they signed in to; strangers and services in one."""
     roll = rng.random(len(sim))
     by_host = np.where(
-        (sim.host_code == MAIL) & (roll < 0.7), MAIL_NAME, np.where((sim.host_code == SSO) & (roll < 0.25), WINDOWS, PLAIN)
+        (sim.host_code == MAIL) & (roll < 0.7),
+        MAIL_NAME,
+        np.where((sim.host_code == SSO) & (roll < 0.25), WINDOWS, PLAIN),
     )
     by_host = np.where((by_host == PLAIN) & (roll > 1 - DOMAIN_SHARE), WITH_DOMAIN, by_host)
     by_host = np.where((by_host == WITH_DOMAIN) & (roll > 0.985), CAPITALS, by_host)
@@ -193,58 +202,47 @@ class _Addresses:
         return f',"source":{{"ip":{text}{self._tails[ip]}'
 
 
+@dataclass(frozen=True)
+class _Other:
+    """A sort of document that isn't a usable sign-in; ``share`` is for each sign-in, ``rest`` its fixed part."""
+
+    share: float
+    with_user: bool
+    with_address: bool
+    rest: dict[str, Any]
+
+
+def _other(share: float, parts: str, category: str, action: str, outcome: str | None, **rest: Any) -> _Other:
+    event = {"kind": "event", "category": [category], "action": action} | ({"outcome": outcome} if outcome else {})
+    return _Other(share, "user" in parts, "address" in parts, {"event": event, **rest})
+
+
+_OTHERS = (
+    _other(OTHER_SHARE * 0.45, "user", "process", "process-started", None, process={"name": "sh"}),
+    _other(OTHER_SHARE * 0.35, "address", "network", "connection-accepted", "success",
+           destination={"ip": "10.20.0.10", "port": 443}),
+    _other(OTHER_SHARE * 0.1, "user, address", "iam", "user-password-change", "success"),
+    _other(OTHER_SHARE * 0.1, "user, address", "session", "session-end", "success"),
+    _other(NO_ADDRESS_SHARE, "user", "authentication", "user-login", "success", host={"name": "desk-14"},
+           message="Sign-in accepted at the console"),
+    _other(NO_USER_SHARE, "address", "authentication", "user-login", "failure", host={"name": "bastion-1"},
+           message="Connection closed before a user was named"),
+    _other(UNKNOWN_SHARE, "user, address", "authentication", "user-login", "unknown", host={"name": "sso-2"}),
+)  # fmt: skip
+
+
 def _others(rng: np.random.Generator, sim: Simulation) -> tuple[NDArray[np.int64], list[bytes]]:
-    """What isn't a usable sign-in: other categories, and authentications that lack something."""
-    makers = (
-        (OTHER_SHARE * 0.45, _process), (OTHER_SHARE * 0.35, _network), (OTHER_SHARE * 0.1, _iam),
-        (OTHER_SHARE * 0.1, _session), (NO_ADDRESS_SHARE, _console), (NO_USER_SHARE, _nobody),
-        (UNKNOWN_SHARE, _unknown),
-    )  # fmt: skip
+    """Make what isn't a usable sign-in: other categories, and authentications that lack something."""
     all_rows, lines = [], []
-    for share, make in makers:
-        rows = np.sort(rng.integers(len(sim), size=round(share * len(sim))))
+    for other in _OTHERS:
+        rows = np.sort(rng.integers(len(sim), size=round(other.share * len(sim))))
         all_rows.append(rows)
-        for time, user, ip in zip(
-            _iso(sim.time_ms[rows]), sim.user_code[rows].tolist(), sim.ip_code[rows].tolist(), strict=True
-        ):
-            lines.append(orjson.dumps({"@timestamp": time + "Z", **make(sim.users[user], sim.ips[ip])}))
+        columns = zip(_iso(sim.time_ms[rows]), sim.user_code[rows].tolist(), sim.ip_code[rows].tolist(), strict=True)
+        for time, user, ip in columns:
+            document: dict[str, Any] = {"@timestamp": time + "Z", **other.rest}
+            if other.with_user:
+                document["user"] = {"name": sim.users[user]}
+            if other.with_address:
+                document["source"] = {"ip": sim.ips[ip]}
+            lines.append(orjson.dumps(document))
     return sim.time_ms[np.concatenate(all_rows)], lines
-
-
-def _event(category: str, action: str, **more: Any) -> dict[str, Any]:
-    return {"event": {"kind": "event", "category": [category], "action": action, **more}}
-
-
-def _process(user: str, ip: str) -> dict[str, Any]:
-    return {**_event("process", "process-started"), "process": {"name": "sh"}, "user": {"name": user},
-            "host": {"name": "app-7"}}  # fmt: skip
-
-
-def _network(user: str, ip: str) -> dict[str, Any]:
-    return {**_event("network", "connection-accepted", outcome="success"), "source": {"ip": ip},
-            "destination": {"ip": "10.20.0.10", "port": 443}, "host": {"name": "fw-1"}}  # fmt: skip
-
-
-def _iam(user: str, ip: str) -> dict[str, Any]:
-    return {**_event("iam", "user-password-change", outcome="success"), "user": {"name": user}, "source": {"ip": ip},
-            "host": {"name": "sso-1"}}  # fmt: skip
-
-
-def _session(user: str, ip: str) -> dict[str, Any]:
-    return {**_event("session", "session-end", outcome="success"), "user": {"name": user}, "source": {"ip": ip},
-            "host": {"name": "vpn-gw-1"}}  # fmt: skip
-
-
-def _console(user: str, ip: str) -> dict[str, Any]:
-    return {**_event("authentication", "user-login", outcome="success"), "user": {"name": user},
-            "host": {"name": "desk-14"}, "message": "Sign-in accepted at the console"}  # fmt: skip
-
-
-def _nobody(user: str, ip: str) -> dict[str, Any]:
-    return {**_event("authentication", "user-login", outcome="failure"), "source": {"ip": ip},
-            "host": {"name": "bastion-1"}, "message": "Connection closed before a user was named"}  # fmt: skip
-
-
-def _unknown(user: str, ip: str) -> dict[str, Any]:
-    return {**_event("authentication", "user-login", outcome="unknown"), "user": {"name": user}, "source": {"ip": ip},
-            "host": {"name": "sso-2"}}  # fmt: skip

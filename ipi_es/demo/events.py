@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ipi_es.demo.staff import Flags, Ints, Words
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ipi_es.demo.staff import Flags, Ints, Words
 
 KINDS = (
     "office", "home", "mobile", "vpn", "trip", "one-off", "proxy", "service", "cloud", "internet",
@@ -22,8 +26,11 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 @dataclass(frozen=True)
 class Events:
-    """[n] each: ``time`` in epoch milliseconds, ``user`` a code, the address as two uint64 halves, ``success``,
-    ``kind`` an index into KINDS, ``host`` and ``agent`` indices into the names of names.py."""
+    """Sign-ins, [n] each.
+
+    ``time`` is in epoch milliseconds, ``user`` a code, the address as two uint64 halves, ``success``,
+    ``kind`` an index into KINDS, ``host`` and ``agent`` indices into the names of names.py.
+    """
 
     time: Ints
     user: Ints
@@ -38,12 +45,8 @@ class Events:
         return len(self.time)
 
     def take(self, rows: NDArray[np.intp] | Flags) -> Events:
-        """The events at ``rows`` (positions or a mask)."""
+        """Pick the events at ``rows`` (positions or a mask)."""
         return Events(*(getattr(self, f.name)[rows] for f in fields(self)))
-
-    def but(self, **columns: Ints | Flags | Words) -> Events:
-        """The same events with some columns replaced."""
-        return replace(self, **columns)
 
 
 def events(
@@ -57,24 +60,24 @@ def events(
     host: Ints | int,
     agent: Ints | int,
 ) -> Events:
-    """Events from columns; a single number is meant for all rows, ``high`` is 0 (IPv4) where it isn't given."""
+    """Make events from columns; a single number is meant for all rows, ``high`` is 0 (IPv4) where it isn't given."""
     n = len(time)
 
-    def column(value: Ints | Flags | int, dtype: type) -> NDArray[np.generic]:
-        return np.broadcast_to(np.asarray(value, dtype=dtype), (n,))
+    def column(value: Ints | int) -> Ints:
+        return np.broadcast_to(np.asarray(value, np.int64), (n,))
 
     return Events(
-        np.asarray(time, np.int64),
-        column(user, np.int64),
-        np.zeros(n, np.uint64) if high is None else high,
-        low,
-        column(success, np.bool_),
-        column(kind, np.int64),
-        column(host, np.int64),
-        column(agent, np.int64),
-    )  # type: ignore[arg-type]
+        time=np.asarray(time, np.int64),
+        user=column(user),
+        high=np.zeros(n, np.uint64) if high is None else high,
+        low=low,
+        success=np.broadcast_to(np.asarray(success, np.bool_), (n,)),
+        kind=column(kind),
+        host=column(host),
+        agent=column(agent),
+    )
 
 
 def concatenate(parts: Sequence[Events]) -> Events:
-    """All parts, one after the other."""
+    """Put all parts one after the other."""
     return Events(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Events)))

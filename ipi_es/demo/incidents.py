@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ipi_es.demo import events as ev
-from ipi_es.demo.background import CLOUD_CHANGING, STEADY, Services
+from ipi_es.demo.background import STEADY, Services
 from ipi_es.demo.events import DAY_MS, HOUR_MS, Events
-from ipi_es.demo.names import AGENTS, API, MAIL, SERVICE_AGENT, SSO
+from ipi_es.demo.names import API, DESKTOP_AGENTS, MAIL, SERVICE_AGENT, SSO
 from ipi_es.demo.providers import MAPPED, Plan
 from ipi_es.demo.staff import GATEWAY_ADDRESSES, HOME_BITS, SITES, Networks, Staff, Words, random_hosts
 
@@ -22,7 +22,6 @@ SPRAY_SUCCESSES = (2, 5)  # accounts with a weak password: at least, below
 TOKEN_MS = DAY_MS
 TOKEN_ADDRESSES = (2, 5)  # the thief's jobs restart elsewhere in the same cloud region: at least, below
 VICTIM_SIGN_INS = 40  # a victim signed in at least so often while the network was trained
-MIN_AGENT = len(AGENTS) - 5  # unused program names are left to people
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,19 @@ class Scene:
     staff: Staff
     services: Services
     trained: np.ndarray[tuple[int], np.dtype[np.int64]]
+    days: int
     scored_from: int
     end: int
 
 
 def plant(rng: np.random.Generator, scene: Scene) -> list[Draft]:
     """Draw A, B, C and D, each at its own random time; their accounts don't overlap."""
-    people = len(scene.staff.site)
-    present = (scene.staff.left > 900) & (scene.trained[:people] >= min(VICTIM_SIGN_INS, scene.trained[:people].max()))
-    victims = rng.permutation(np.flatnonzero(present))
+    stay = np.flatnonzero(scene.staff.left > scene.days)
+    busiest = stay[np.argsort(-scene.trained[stay], kind="stable")]
+    # in a very small company, who signed in most; else everybody who signed in often enough
+    victims = rng.permutation(
+        busiest[: max(SPRAYED_ACCOUNTS + 2, int((scene.trained[busiest] >= VICTIM_SIGN_INS).sum()))]
+    )
     sprayed = victims[2 : 2 + SPRAYED_ACCOUNTS]
     return [
         _shared_account(rng, scene, int(victims[0])),
@@ -81,12 +84,12 @@ def plant(rng: np.random.Generator, scene: Scene) -> list[Draft]:
 
 
 def _begin(rng: np.random.Generator, scene: Scene, length_ms: int) -> int:
-    """A random moment of the scored days from which ``length_ms`` still fit."""
+    """Draw a random moment of the scored days from which ``length_ms`` still fit."""
     return int(rng.integers(scene.scored_from, scene.end - length_ms))
 
 
 def _colleague_networks(rng: np.random.Generator, scene: Scene, sites: np.ndarray, count: int) -> Words:
-    """uint64[count]: addresses of ``count`` different operators, each in a pool that serves a colleague's home or phone.
+    """Draw uint64[count] addresses of different operators, each in a pool that serves a colleague's home or phone.
 
     Which operators: those of random colleagues at ``sites``, so the common ones come up often, as a thief who rents
     ordinary home lines ("residential proxies") meets them.
@@ -108,7 +111,7 @@ def _colleague_networks(rng: np.random.Generator, scene: Scene, sites: np.ndarra
 
 
 def _shared_account(rng: np.random.Generator, scene: Scene, victim: int) -> Draft:
-    """A: one account, eight addresses of eight operators that colleagues use, within two hours."""
+    """Incident A: one account, eight addresses of eight operators that colleagues use, within two hours."""
     low = _colleague_networks(rng, scene, np.arange(len(SITES)), TAKEOVER_ADDRESSES)
     begin = _begin(rng, scene, TAKEOVER_MS)
     first = begin + np.sort(rng.random(len(low))) * (TAKEOVER_MS - 10 * 60_000)
@@ -116,13 +119,13 @@ def _shared_account(rng: np.random.Generator, scene: Scene, victim: int) -> Draf
     row = np.repeat(np.arange(len(low)), uses)
     time = first[row] + rng.random(len(row)) * 10 * 60_000
     made = ev.events(time.astype(np.int64), victim, low[row], kind=ev.INCIDENT_A,
-                     host=rng.choice((SSO, MAIL), len(row)), agent=rng.integers(MIN_AGENT, size=len(row)))  # fmt: skip
-    return Draft("A", f"one account used from {len(low)} operators within two hours", made, (victim,),
-                 "the account as an influencer: several odd addresses in one bucket")  # fmt: skip
+                     host=rng.choice((SSO, MAIL), len(row)), agent=rng.choice(DESKTOP_AGENTS, len(row)))  # fmt: skip
+    shown_by = "the account as an influencer: several odd addresses in one bucket"
+    return Draft("A", f"one account used from {len(low)} operators within two hours", made, (victim,), shown_by)
 
 
 def _spraying(rng: np.random.Generator, scene: Scene, accounts: np.ndarray) -> Draft:
-    """B: a few passwords tried on sixty accounts from one rented server of an operator that the noise uses too."""
+    """Incident B: passwords tried on sixty accounts from a rented server of an operator that the noise uses too."""
     hosting = scene.plan.of("hosting")
     low = random_hosts(rng, hosting[int(rng.integers(len(hosting)))], 1)
     tries = rng.integers(1, 3, len(accounts))
@@ -134,16 +137,16 @@ def _spraying(rng: np.random.Generator, scene: Scene, accounts: np.ndarray) -> D
     last[len(order) - 1 - np.unique(order[::-1], return_index=True)[1]] = True  # an account's last try
     made = ev.events(time.astype(np.int64), accounts[order], np.repeat(low, len(order)), kind=ev.INCIDENT_A + 1,
                      success=last & np.isin(order, weak), host=SSO, agent=0)  # fmt: skip
-    return Draft("B", f"password spraying from one address over {len(accounts)} accounts", made,
-                 tuple(int(a) for a in accounts), "the address as an influencer: many accounts, each only mildly odd")  # fmt: skip
+    title = f"password spraying from one address over {len(accounts)} accounts"
+    shown_by = "the address as an influencer: many accounts, each only mildly odd"
+    return Draft("B", title, made, tuple(accounts.tolist()), shown_by)
 
 
 def _leaked_token(rng: np.random.Generator, scene: Scene) -> Draft:
-    """C: the token of a steady service account used for a day from a cloud network where other services run."""
+    """Incident C: a steady service account's token, used for a day from a cloud network where other services run."""
     people = len(scene.staff.site)
     victim = people + int(rng.choice(np.flatnonzero(scene.services.kind == STEADY)))
-    rented = np.unique(scene.services.cloud[scene.services.kind <= CLOUD_CHANGING])
-    clouds = [p for p in scene.plan.of("cloud") if p.index in rented] or scene.plan.of("cloud")
+    clouds = [p for p in scene.plan.of("cloud") if p.index in scene.services.cloud] or scene.plan.of("cloud")
     pools = np.array(clouds[int(rng.integers(len(clouds)))].pools(20), np.uint64)
     count = int(rng.integers(*TOKEN_ADDRESSES))
     low = np.sort(MAPPED + rng.choice(pools) + rng.choice(np.arange(2, 4000), count, replace=False).astype(np.uint64))
@@ -158,7 +161,7 @@ def _leaked_token(rng: np.random.Generator, scene: Scene) -> Draft:
 
 
 def _takeover(rng: np.random.Generator, scene: Scene, victim: int) -> Draft:
-    """D: one account, one address of an operator that colleagues in the same country use."""
+    """Incident D: one account, one address of an operator that colleagues in the same country use."""
     low = _colleague_networks(rng, scene, scene.staff.site[[victim]], 1)
     length = int(rng.integers(20, 120)) * 60_000
     begin = _begin(rng, scene, length)

@@ -7,12 +7,16 @@ private-use range. The plan is the same for every seed; what people do with it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 MAPPED = np.uint64(0xFFFF_0000_0000)
 """The low half of an IPv4-mapped address with the IPv4 part zero; the high half is 0."""
@@ -45,11 +49,12 @@ FAR_COUNTRIES: dict[str, str] = {"BR": "america", "VN": "asia", "ID": "asia", "U
 _OCTETS = {"europe": _EUROPE, "america": _AMERICA, "asia": _ASIA}
 _V6_START = {"europe": 0x2A020000, "america": 0x26010000, "asia": 0x24010000}  # first /32 of each registry's share
 _STEMS = (
-    "Alder Basalt Cedar Delta Ember Fjord Garnet Harbor Iris Juniper Kestrel Lark Maple Nimbus Onyx Pine Quartz "
-    "Raven Sable Tern Umber Vesper Willow Xenon Yarrow Zephyr"
-).split()
+    "Alder", "Basalt", "Cedar", "Delta", "Ember", "Fjord", "Garnet", "Harbor", "Iris", "Juniper", "Kestrel", "Lark",
+    "Maple", "Nimbus", "Onyx", "Pine", "Quartz", "Raven", "Sable", "Tern", "Umber", "Vesper", "Willow", "Xenon",
+    "Yarrow", "Zephyr",
+)  # fmt: skip
 
-HOME_ACCESS: dict[str, float] = {"Cable": 1 / 45, "DSL": 0.6, "Fibre": 1 / 150, "Broadband": 1 / 8}
+HOME_ACCESS: dict[str, float] = {"Cable": 1 / 45, "DSL": 0.35, "Fibre": 1 / 150, "Broadband": 1 / 8}
 """Kind of home line → chance that its IPv4 address (and IPv6 prefix) is another one the next day."""
 
 _SHAPES: dict[str, tuple[int, ...]] = {
@@ -85,7 +90,7 @@ class Provider:
         return self.name.rpartition(" ")[2]
 
     def pools(self, length: int) -> list[int]:
-        """The first addresses of all IPv4 networks of ``length`` in the provider's prefixes (large enough ones)."""
+        """List the first addresses of all IPv4 networks of ``length`` in those prefixes that are large enough."""
         return [
             base + (i << (32 - length)) for base, own in self.v4 if own <= length for i in range(1 << (length - own))
         ]
@@ -102,7 +107,7 @@ class _Allocator:
     used: int = 1 << 16
 
     def sixteen(self) -> int:
-        """The next free /16; neighbouring ones go to different operators, as in life."""
+        """Take the next free /16; neighbouring ones go to different operators, as in life."""
         octet = self.octets[self.taken % len(self.octets)]
         second = (self.taken // len(self.octets) * 37 + octet * 11) % 256
         self.taken += 1
@@ -133,11 +138,11 @@ class Plan:
     _owners: NDArray[np.int64] = field(repr=False)
 
     def of(self, kind: str, country: str | None = None) -> list[Provider]:
-        """The operators of a kind, in one country or in all, in the plan's order."""
+        """List the operators of a kind, in one country or in all, in the plan's order."""
         return [p for p in self.providers if p.kind == kind and country in (None, p.country)]
 
     def owner(self, high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """int64[n]: the index of the provider of each address (halves uint64[n]), -1 for none.
+        """Find the provider of each address (halves uint64[n]): int64[n] indices, -1 for none.
 
         IPv4 lies at 0…2³² of one number line, an IPv6 /64 at its high half: the two never meet.
         """
@@ -148,7 +153,7 @@ class Plan:
 
 
 def _shopping_list() -> Iterator[tuple[str, str, str, str]]:
-    """(kind, country, registry, name's last word) of every operator, in a fixed order."""
+    """Yield (kind, country, registry, name's last word) of every operator, in a fixed order."""
     for country, (_, registry) in COUNTRIES.items():
         for word in HOME_ACCESS:
             yield "home", country, registry, word
@@ -169,7 +174,7 @@ def _shopping_list() -> Iterator[tuple[str, str, str, str]]:
 
 @cache
 def plan() -> Plan:
-    """The plan, built once; about 150 operators with several prefixes each."""
+    """Build the plan, once: about 150 operators with several prefixes each."""
     allocators = {name: _Allocator(_OCTETS[name], _V6_START[name]) for name in _OCTETS}
     providers = []
     for index, (kind, country, registry, word) in enumerate(_shopping_list()):
@@ -182,6 +187,4 @@ def plan() -> Plan:
         + [(p.v6, p.v6 + (1 << 32), p.index) for p in providers]
     )
     starts, ends, owners = zip(*rows, strict=True)
-    return Plan(
-        tuple(providers), np.array(starts, np.uint64), np.array(ends, np.uint64), np.array(owners, np.int64)
-    )
+    return Plan(tuple(providers), np.array(starts, np.uint64), np.array(ends, np.uint64), np.array(owners, np.int64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,53 +30,67 @@ from ipi_es.demo.staff import (
 SEED_HOME, SEED_LINE_V6, SEED_DEVICE, SEED_SESSION, SEED_FRIEND, SEED_OFFICE = range(6)
 """What a mixed word is for, so that two uses of one (person, day) differ."""
 
-ONE_OFF_DAYS = 0.008  # share of a person's home days with a café's or a friend's network
-FOLLOW_UP = 0.26  # chance that a sign-in is followed by one more, to another application, from the same address
+ONE_OFF_DAYS = 0.015  # share of a person's home days with a café's or a friend's network
+FOLLOW_UP = 0.12  # chance that a sign-in is followed by one more, to another application, from the same address
 FOLLOW_UP_MEAN_S = 240
 TYPING_ERROR = 0.035  # chance that a wrong password came before
 SESSION_HOURS = 6  # how long a phone keeps its place behind the carrier's address translation
 OTHER_GATEWAY = 0.06  # share of sessions that another gateway of the same carrier serves
+PHONE_SHARE = 0.27  # of sign-ins
 V6_FIRST = 0.6  # share of a dual-stack line's sign-ins that go over IPv6
 VPN_REGION = np.array([0, 0, 1, 2, 0, 0, 0, 0])  # site → region of the company's VPN
 
 
 @dataclass(frozen=True)
+class _World:
+    nets: Networks
+    staff: Staff
+    days: Days
+
+
+@dataclass(frozen=True)
 class _Drafts:
-    """[n] each: sign-ins without an address yet; ``hour`` is local time of day, ``salt`` the run's mixing key."""
+    """Sign-ins without an address yet, [n] each.
+
+    ``hour`` is local time of day, ``roll`` a uniform number, ``dual`` whether IPv6 is taken where there is both;
+    ``salt`` is the run's mixing key.
+    """
 
     person: Ints
     column: Ints
     hour: Floats
     phone: Flags
-    place: Ints
     roll: Floats
+    dual: Flags
     salt: int
 
-    def mix(self, purpose: int, *keys: Ints) -> Words:
+    def take(self, rows: Ints) -> _Drafts:
+        return _Drafts(self.person[rows], self.column[rows], self.hour[rows], self.phone[rows], self.roll[rows],
+                       self.dual[rows], self.salt)  # fmt: skip
+
+    def mix(self, purpose: int, *keys: Ints | Flags | int) -> Words:
+        """uint64[n]: words that belong to (person, purpose, keys) and stay the same wherever those come together."""
         return spread(self.salt, purpose, self.person, *keys)
 
 
 def people(rng: np.random.Generator, nets: Networks, staff: Staff, days: Days, start_ms: int) -> Events:
-    """All sign-ins of people, unsorted; some fall outside the simulated range and are cut off later."""
+    """Draw all sign-ins of people, unsorted; some fall outside the simulated range and are cut off later."""
+    world = _World(nets, staff, days)
     count = rng.poisson(days.expected)
     person, column = (np.repeat(axis, count.ravel()) for axis in np.indices(count.shape).reshape(2, -1))
-    phone = rng.random(len(person)) < 0.27
+    n = len(person)
+    phone = (rng.random(n) < PHONE_SHARE) | (days.mode[person, column] == ON_HOLIDAY)
     hour = _hours(rng, staff, days, person, column)
-    phone |= days.mode[person, column] == ON_HOLIDAY
-    drafts = _Drafts(person, column, hour, phone, np.empty(0, np.int64), rng.random(len(person)), _salt(rng))
-    drafts = _Drafts(person, column, hour, phone, _places(rng, staff, days, drafts), drafts.roll, drafts.salt)
-    high, low = _addresses(rng, nets, staff, days, drafts)
+    drafts = _Drafts(person, column, hour, phone, rng.random(n), rng.random(n) < V6_FIRST, int(rng.integers(1 << 62)))
+    place = _places(world, drafts)
+    high, low = _addresses(world, drafts, place)
     utc_hour = hour - days.hours[person, column]
     time = start_ms + (column - 1) * DAY_MS + (utc_hour * HOUR_MS).astype(np.int64)
-    host = rng.choice((SSO, SSO + 1, MAIL, API), len(person), p=(0.4, 0.35, 0.2, 0.05))
-    host = np.where(drafts.place == ev.VPN, VPN_GATEWAY * (rng.random(len(person)) < 0.1), host)
+    host = rng.choice((SSO, SSO + 1, MAIL, API), n, p=(0.4, 0.35, 0.2, 0.05))
+    host = np.where((place == ev.VPN) & (rng.random(n) < 0.1), VPN_GATEWAY, host)
     agent = np.where(phone, staff.phone[person], staff.laptop[person])
-    first = ev.events(time, person, low, high=high, kind=drafts.place, host=host, agent=agent)
+    first = ev.events(time, person, low, high=high, kind=place, host=host, agent=agent)
     return _with_errors(rng, _with_follow_ups(rng, first))
-
-
-def _salt(rng: np.random.Generator) -> int:
-    return int(rng.integers(1 << 62))
 
 
 def _hours(rng: np.random.Generator, staff: Staff, days: Days, person: Ints, column: Ints) -> Floats:
@@ -93,40 +107,38 @@ def _hours(rng: np.random.Generator, staff: Staff, days: Days, person: Ints, col
     return hours
 
 
-def _places(rng: np.random.Generator, staff: Staff, days: Days, d: _Drafts) -> Ints:
-    """The kind of network of each sign-in."""
-    mode, roll = days.mode[d.person, d.column], d.roll
-    start = staff.start_hour[d.person]
-    working = (d.hour >= start) & (d.hour < start + 8.8) & ~days.weekend[d.column]
+def _places(world: _World, d: _Drafts) -> Ints:
+    """Choose the kind of network of each sign-in."""
+    mode, roll = world.days.mode[d.person, d.column], d.roll
+    start = world.staff.start_hour[d.person]
+    working = (d.hour >= start) & (d.hour < start + 8.8) & ~world.days.weekend[d.column]
     in_office = (mode == AT_OFFICE) & working
-    vpn_day = chance(d.mix(SEED_SESSION, d.column, np.array(1))) < staff.vpn_share[d.person]
-    proxy_day = (staff.proxy[d.person] >= 0) & (chance(d.mix(SEED_SESSION, d.column, np.array(2))) < 0.4)
+    vpn_day = chance(d.mix(SEED_SESSION, d.column, 1)) < world.staff.vpn_share[d.person]
+    proxy_day = (world.staff.proxy[d.person] >= 0) & (chance(d.mix(SEED_SESSION, d.column, 2)) < 0.4)
     away_day = chance(d.mix(SEED_FRIEND, d.column)) < ONE_OFF_DAYS
     on_mobile = np.where(in_office, roll < 0.45, np.where(working & (mode == AT_HOME), roll < 0.22, roll < 0.35))
     place = np.where(in_office, ev.OFFICE, ev.HOME)
     place = np.where((mode == AT_HOME) & working & vpn_day & ~d.phone, ev.VPN, place)
-    place = np.where((place == ev.HOME) & proxy_day & ~working, ev.PROXY, place)
+    place = np.where((place == ev.HOME) & proxy_day & ~d.phone, ev.PROXY, place)
     place = np.where((place == ev.HOME) & away_day & (d.hour > 12) & (d.hour < 20), ev.ONE_OFF, place)
     place = np.where(d.phone & on_mobile, ev.MOBILE, place)
-    journey = days.trip[d.person, d.column]
-    meets = working & (mode == ON_TRIP) & (days.trips.site[np.maximum(journey, 0)] >= 0)
+    journey = world.days.trip[d.person, d.column]
+    meets = working & (mode == ON_TRIP) & (world.days.trips.site[np.maximum(journey, 0)] >= 0)
     away = (journey >= 0) & ~(d.phone & (roll < 0.6))
     place = np.where(away, np.where(meets & (roll < 0.85), ev.OFFICE, ev.TRIP), place)
     return np.where((journey >= 0) & ~away, ev.MOBILE, place)
 
 
-def _addresses(rng: np.random.Generator, nets: Networks, staff: Staff, days: Days, d: _Drafts) -> tuple[Words, Words]:
+def _addresses(world: _World, d: _Drafts, place: Ints) -> tuple[Words, Words]:
     """(high, low) halves of each sign-in's address."""
-    high, low = np.zeros(len(d.person), np.uint64), np.zeros(len(d.person), np.uint64)
-    dual = rng.random(len(d.person)) < V6_FIRST
-    fill = {
+    high, low = np.zeros(len(place), np.uint64), np.zeros(len(place), np.uint64)
+    methods = {
         ev.OFFICE: _office, ev.HOME: _home, ev.MOBILE: _mobile, ev.VPN: _vpn, ev.TRIP: _venue,
         ev.ONE_OFF: _one_off, ev.PROXY: _proxy,
     }  # fmt: skip
-    for place, method in fill.items():
-        rows = np.flatnonzero(d.place == place)
-        part = _Drafts(d.person[rows], d.column[rows], d.hour[rows], d.phone[rows], d.place[rows], d.roll[rows], d.salt)
-        high[rows], low[rows] = method(nets, staff, days, part, dual[rows])
+    for kind, method in methods.items():
+        rows = np.flatnonzero(place == kind)
+        high[rows], low[rows] = method(world, d.take(rows))
     return high, low
 
 
@@ -135,70 +147,77 @@ def _device_id(d: _Drafts) -> Words:
     return d.mix(SEED_DEVICE, d.column, d.phone) | np.uint64(1 << 48)
 
 
-def _office(nets: Networks, staff: Staff, days: Days, d: _Drafts, dual: Flags) -> tuple[Words, Words]:
-    journey = days.trip[d.person, d.column]
-    visited = days.trips.site[np.maximum(journey, 0)]
-    site = np.where((journey >= 0) & (visited >= 0), visited, staff.site[d.person])
+def _office(world: _World, d: _Drafts) -> tuple[Words, Words]:
+    journey = world.days.trip[d.person, d.column]
+    visited = world.days.trips.site[np.maximum(journey, 0)]
+    site = np.where((journey >= 0) & (visited >= 0), visited, world.staff.site[d.person])
     # the first line carries nearly all; within a line a person keeps the address for the day
-    line = np.where(chance(d.mix(SEED_OFFICE, d.column, np.array(1))) < 0.93, 0, 2)
+    line = np.where(chance(d.mix(SEED_OFFICE, d.column, 1)) < 0.93, 0, 2)
     slot = line + (chance(d.mix(SEED_OFFICE, d.column)) < 0.4)
-    moved = (site == nets.moved_site) & (d.column - 1 >= nets.move_day)
-    low = np.where(moved, nets.new_office[slot], nets.office[site, slot])
-    v6 = dual & (nets.office_v6[site] > 0)
-    return np.where(v6, nets.office_v6[site], 0).astype(np.uint64), np.where(v6, _device_id(d), low)
+    moved = (site == world.nets.moved_site) & (d.column - 1 >= world.nets.move_day)
+    low = np.where(moved, world.nets.new_office[slot], world.nets.office[site, slot])
+    v6 = d.dual & (world.nets.office_v6[site] > 0)
+    return np.where(v6, world.nets.office_v6[site], 0).astype(np.uint64), np.where(v6, _device_id(d), low)
 
 
-def _home(nets: Networks, staff: Staff, days: Days, d: _Drafts, dual: Flags) -> tuple[Words, Words]:
-    line = days.line[d.person, d.column]
-    low = staff.home_pool[d.person] + (d.mix(SEED_HOME, line) & np.uint64((1 << HOME_BITS) - 1))
-    v6 = dual & (staff.home_v6[d.person] > 0)
+def _home(world: _World, d: _Drafts) -> tuple[Words, Words]:
+    line = world.days.line[d.person, d.column]
+    low = world.staff.home_pool[d.person] + (d.mix(SEED_HOME, line) & np.uint64((1 << HOME_BITS) - 1))
+    v6 = d.dual & (world.staff.home_v6[d.person] > 0)
     customer = (d.mix(SEED_LINE_V6, line) & np.uint64(0xFFFF)) << np.uint64(8)
-    return np.where(v6, staff.home_v6[d.person] + customer, 0).astype(np.uint64), np.where(v6, _device_id(d), low)
+    return np.where(v6, world.staff.home_v6[d.person] + customer, 0).astype(np.uint64), np.where(v6, _device_id(d), low)
 
 
-def _mobile(nets: Networks, staff: Staff, days: Days, d: _Drafts, dual: Flags) -> tuple[Words, Words]:
-    journey = days.trip[d.person, d.column]
-    local = np.where(journey >= 0, days.trips.carrier[np.maximum(journey, 0)], -1)
+def _mobile(world: _World, d: _Drafts) -> tuple[Words, Words]:
+    journey = world.days.trip[d.person, d.column]
+    local = np.where(journey >= 0, world.days.trips.carrier[np.maximum(journey, 0)], -1)
     session = d.mix(SEED_SESSION, d.column, (d.hour / SESSION_HOURS).astype(np.int64))
     elsewhere = chance(spread(session, 1)) < OTHER_GATEWAY
-    gateway = np.where(elsewhere, spread(session, 2) % np.uint64(ROAMING), staff.gateway[d.person]).astype(np.int64)
-    abroad = (journey >= 0) & (days.trips.country[np.maximum(journey, 0)] != staff.site[d.person])
+    gateway = np.where(elsewhere, spread(session, 2) % np.uint64(ROAMING), world.staff.gateway[d.person]).astype(
+        np.int64
+    )
+    abroad = (journey >= 0) & (world.days.trips.country[np.maximum(journey, 0)] != world.staff.site[d.person])
     gateway = np.where(abroad, np.where(local >= 0, journey % ROAMING, ROAMING), gateway)
-    carrier = np.where(local >= 0, local, staff.carrier[d.person])
-    low = nets.gateway[carrier, gateway] + session % np.uint64(GATEWAY_ADDRESSES)
-    v6 = staff.mobile_v6[d.person] & (local < 0) & dual
-    high = nets.gateway_v6[carrier, gateway] + (spread(session, 3) & np.uint64(0xFFFFF))
+    carrier = np.where(local >= 0, local, world.staff.carrier[d.person])
+    low = world.nets.gateway[carrier, gateway] + session % np.uint64(GATEWAY_ADDRESSES)
+    v6 = world.staff.mobile_v6[d.person] & (local < 0) & d.dual
+    high = world.nets.gateway_v6[carrier, gateway] + (spread(session, 3) & np.uint64(0x3FFFF))
     return np.where(v6, high, 0).astype(np.uint64), np.where(v6, _device_id(d), low)
 
 
-def _vpn(nets: Networks, staff: Staff, days: Days, d: _Drafts, dual: Flags) -> tuple[Words, Words]:
+def _vpn(world: _World, d: _Drafts) -> tuple[Words, Words]:
     slot = d.mix(SEED_SESSION, d.column) % np.uint64(VPN_ADDRESSES)
-    return np.zeros(len(d.person), np.uint64), nets.vpn[VPN_REGION[staff.site[d.person]], slot.astype(np.int64)]
+    return np.zeros(len(d.person), np.uint64), world.nets.vpn[
+        VPN_REGION[world.staff.site[d.person]], slot.astype(np.int64)
+    ]
 
 
-def _proxy(nets: Networks, staff: Staff, days: Days, d: _Drafts, dual: Flags) -> tuple[Words, Words]:
+def _proxy(world: _World, d: _Drafts) -> tuple[Words, Words]:
     # most days the same server, now and then another one
     server = (d.mix(SEED_HOME) + d.mix(SEED_SESSION, d.column) % np.uint64(3)) % np.uint64(PROXY_SERVERS)
-    return np.zeros(len(d.person), np.uint64), nets.proxy[staff.proxy[d.person], server.astype(np.int64)]
+    return np.zeros(len(d.person), np.uint64), world.nets.proxy[world.staff.proxy[d.person], server.astype(np.int64)]
 
 
-def _venue(nets: Networks, staff: Staff, days: Days, d: _Drafts, dual: Flags) -> tuple[Words, Words]:
-    journey = days.trip[d.person, d.column]
-    start = staff.start_hour[d.person]
-    daytime = (d.hour > start + 1) & (d.hour < start + 7) & (days.mode[d.person, d.column] == ON_TRIP)
-    place = np.where(daytime, days.trips.venue[journey], days.trips.hotel[journey])
-    return np.zeros(len(d.person), np.uint64), nets.hotel[days.trips.country[journey], place]
+def _venue(world: _World, d: _Drafts) -> tuple[Words, Words]:
+    journey = world.days.trip[d.person, d.column]
+    start = world.staff.start_hour[d.person]
+    daytime = (d.hour > start + 1) & (d.hour < start + 7) & (world.days.mode[d.person, d.column] == ON_TRIP)
+    place = np.where(daytime, world.days.trips.venue[journey], world.days.trips.hotel[journey])
+    return np.zeros(len(d.person), np.uint64), world.nets.hotel[world.days.trips.country[journey], place]
 
 
-def _one_off(nets: Networks, staff: Staff, days: Days, d: _Drafts, dual: Flags) -> tuple[Words, Words]:
-    """A friend's line (somebody at the same site lends the region), or a café among those of the country."""
-    word = d.mix(SEED_FRIEND, d.column, np.array(1))
-    site = staff.site[d.person]
-    by_site = np.argsort(staff.site, kind="stable")
-    first, size = np.searchsorted(staff.site[by_site], site), np.bincount(staff.site, minlength=len(SITES))[site]
+def _one_off(world: _World, d: _Drafts) -> tuple[Words, Words]:
+    """Lend a friend's line (somebody at the same site gives the region), or a café's among those of the country."""
+    word = d.mix(SEED_FRIEND, d.column, 1)
+    site = world.staff.site[d.person]
+    by_site = np.argsort(world.staff.site, kind="stable")
+    first, size = (
+        np.searchsorted(world.staff.site[by_site], site),
+        np.bincount(world.staff.site, minlength=len(SITES))[site],
+    )
     host = by_site[first + (word % size.astype(np.uint64)).astype(np.int64)]
-    friend = staff.home_pool[host] + (spread(word, 1) & np.uint64((1 << HOME_BITS) - 1))
-    cafe = nets.hotel[site, (spread(word, 2) % np.uint64(nets.hotel.shape[1])).astype(np.int64)]
+    friend = world.staff.home_pool[host] + (spread(word, 1) & np.uint64((1 << HOME_BITS) - 1))
+    cafe = world.nets.hotel[site, (spread(word, 2) % np.uint64(world.nets.hotel.shape[1])).astype(np.int64)]
     return np.zeros(len(word), np.uint64), np.where(chance(spread(word, 3)) < 0.5, friend, cafe)
 
 
@@ -206,7 +225,7 @@ def _with_follow_ups(rng: np.random.Generator, first: Events) -> Events:
     rows = np.flatnonzero(rng.random(len(first)) < FOLLOW_UP)
     more = first.take(rows)
     later = more.time + (rng.exponential(FOLLOW_UP_MEAN_S * 1000, len(rows))).astype(np.int64) + 1000
-    return ev.concatenate([first, more.but(time=later, host=rng.choice((SSO, SSO + 1, MAIL, API), len(rows)))])
+    return ev.concatenate([first, replace(more, time=later, host=rng.choice((SSO, SSO + 1, MAIL, API), len(rows)))])
 
 
 def _with_errors(rng: np.random.Generator, all_events: Events) -> Events:
@@ -215,4 +234,4 @@ def _with_errors(rng: np.random.Generator, all_events: Events) -> Events:
     rows = np.repeat(np.arange(len(all_events)), tries)
     wrong = all_events.take(rows)
     earlier = wrong.time - rng.integers(3_000, 45_000, len(rows))
-    return ev.concatenate([all_events, wrong.but(time=earlier, success=np.zeros(len(rows), np.bool_))])
+    return ev.concatenate([all_events, replace(wrong, time=earlier, success=np.zeros(len(rows), np.bool_))])

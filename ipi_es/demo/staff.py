@@ -29,16 +29,16 @@ PROXY_SERVERS = 12  # servers of one commercial VPN service
 HOTELS = 25  # hotels and conference centres that staff may meet in one country
 
 
-def spread(*keys: NDArray[np.integer] | int) -> Words:
+def spread(*keys: Words | Ints | Flags | int) -> Words:
     """uint64[n]: well-mixed words from integer keys (splitmix64's finalizer, once a key); a pure function."""
-    word = np.uint64(0x9E3779B97F4A7C15)
+    word: Words = np.array(0x9E3779B97F4A7C15, np.uint64)
     with np.errstate(over="ignore"):
         for key in keys:
             word = word + np.asarray(key).astype(np.uint64) * np.uint64(0xD1B54A32D192ED03) + np.uint64(1)
             word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             word = word ^ (word >> np.uint64(31))
-    return np.asarray(word, dtype=np.uint64)
+    return word
 
 
 def chance(words: Words) -> Floats:
@@ -110,23 +110,24 @@ def networks(rng: np.random.Generator, plan: Plan, days: int) -> Networks:
     """Draw the networks of one company: offices, VPN egress, hotels, the carriers' gateways."""
     office = np.stack([_egress(rng, plan, SITES[site]) for site in range(OFFICES)])
     moved = int(rng.integers(OFFICES))
-    if rng.random() < 0.5:  # a second line of the same contract
-        moved_to = office[moved] ^ np.uint64(0x20)
-    else:
-        moved_to = _egress(rng, plan, SITES[moved])
+    # either other addresses of the same contract, or another operator
+    moved_to = office[moved] ^ np.uint64(0x20) if rng.random() < 0.5 else _egress(rng, plan, SITES[moved])
     v6_offices = rng.permutation(OFFICES)[:2]
     office_v6 = np.zeros(OFFICES, np.uint64)
     for site in v6_offices:
         provider = plan.of("business", SITES[site])[0]
         office_v6[site] = provider.v6 + (int(rng.integers(1 << 16)) << 16)
     vpn_host = plan.of("business", "DE")[1], plan.of("business", "US")[1], plan.of("business", "SG")[0]
-    vpn = np.stack([random_hosts(rng, host, 1) + np.arange(VPN_ADDRESSES, dtype=np.uint64) for host in vpn_host])
+    pair = np.arange(VPN_ADDRESSES).astype(np.uint64)
+    vpn = np.stack([random_hosts(rng, host, 1) + pair for host in vpn_host])
     hosting = [p for p in plan.of("hosting") if p.country in COUNTRIES]
     proxy = np.stack([random_hosts(rng, hosting[i], PROXY_SERVERS) for i in rng.permutation(len(hosting))[:3]])
     hotel = np.stack([_hotels(rng, plan, country) for country in COUNTRIES])
     carriers = plan.of("mobile")
-    bases = [[MAPPED + np.uint64(c.pools(24)[(g * 23 + 3) % len(c.pools(24))] + 64) for g in range(GATEWAYS)]
-             for c in carriers]
+    bases = [
+        [MAPPED + np.uint64(c.pools(24)[(g * 23 + 3) % len(c.pools(24))] + 64) for g in range(GATEWAYS)]
+        for c in carriers
+    ]
     high = [[c.v6 + ((g + 1) << 20) for g in range(GATEWAYS)] for c in carriers]
     return Networks(
         office=office, new_office=moved_to, moved_site=moved, move_day=int(rng.integers(2, max(days - 1, 3))),

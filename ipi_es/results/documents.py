@@ -201,7 +201,7 @@ def annotation(
     text: str,
     parts: Sequence[str] = (),
 ) -> ResultDocument:
-    """A remark on [start, end); ``parts`` tell several of one type and start apart, and one written again is the same."""
+    """A remark on [start, end); ``parts`` tell several of one type and start apart."""
     source = _common(context, stamp, "annotation", start) | {
         "annotation": text,
         "annotation_type": annotation_type,

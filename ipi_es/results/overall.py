@@ -63,7 +63,7 @@ def _largest(
 ) -> Iterator[tuple[int, str, float, bool]]:
     after = None
     while True:
-        body = overall_body(job_ids, start, end, bucket_span, after, _PAGE)
+        body = overall_body(job_ids, start, end, bucket_span=bucket_span, after=after, page=_PAGE)
         try:
             spans = cluster.search(ALIAS, body).get("aggregations", {}).get("spans", {})
         except NotFound:

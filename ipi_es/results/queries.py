@@ -55,8 +55,9 @@ def results_query(
     filters: list[Query] = [{"term": {"job_id": job_id}}, {"terms": {"result_type": list(kinds)}}, *between(start, end)]
     if min_score is not None:
         filters.append(any_of([{"range": {SCORE_FIELDS[kind]: {"gte": min_score}}} for kind in kinds]))
-    for value in values:
-        filters.append(any_of([{"term": {field: value}} for kind in kinds for field in _VALUE_FIELDS[kind]]))
+    filters += [
+        any_of([{"term": {field: value}} for kind in kinds for field in _VALUE_FIELDS[kind]]) for value in values
+    ]
     if not interim:
         filters.append({"term": {"is_interim": False}})
     return {"bool": {"filter": filters}}
@@ -101,7 +102,7 @@ def _without(query: Query, *fields: str) -> Query:
 
 
 def overall_body(
-    job_ids: Sequence[str], start: int, end: int, bucket_span: int, after: Mapping[str, Any] | None, page: int
+    job_ids: Sequence[str], start: int, end: int, *, bucket_span: int, after: Mapping[str, Any] | None, page: int
 ) -> dict[str, Any]:
     """One page of the largest bucket score a job in each ``bucket_span`` (seconds) of [start, end)."""
     composite: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Result documents with new scores: what a renormalization writes. ``initial_*`` and ``event.ingested`` never change."""
+"""What a renormalization writes: documents with new scores. ``initial_*`` and ``event.ingested`` never change."""
 
 from __future__ import annotations
 

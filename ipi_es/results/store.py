@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
 from ipi_es.errors import LostJob, NotFound, PermissionDenied, RequestRejected, UsageError
 from ipi_es.results import queries
 from ipi_es.results.documents import ResultDocument
 from ipi_es.results.index import flat_mapping, index_for, mapped_type, missing_fields, month_end, month_of
-from ipi_es.results.repeats import First, Pair, Recent
 from ipi_es.results.words import ALIAS, RESULT_KINDS, TEMPLATE, ResultKind
 
 MAX_PAGE = 10_000
 """Hits that one search gives (``index.max_result_window``); beyond, a scan reads page by page."""
 
 
-_Key = TypeVar("_Key")
+class Recent(NamedTuple):
+    """What repeats are recognized by; times are the buckets' starts in epoch seconds, ids those of the documents."""
+
+    pairs: list[tuple[str, str, int, str]]  # (entity, IP, time, id) of records that repeat nothing
+    ips: list[tuple[str, int, str]]  # (IP, time, id) of critical influencers that repeat nothing
 
 
 class ResultStore:
@@ -107,15 +110,21 @@ class ResultStore:
     def recent(self, start: int, end: int, ip_field: str) -> Recent:
         """First records of pairs, and first critical influencers of ``ip_field``, with a bucket in [start, end)."""
         self._cluster.refresh(ALIAS)
-        pairs: dict[Pair, First] = {}
-        fields = ["partition_field_value", "by_field_value", "timestamp"]
-        for found in self._scan(queries.first_records_query(self._job_id, start, end), source=fields):
-            _keep_first(pairs, (found.source["partition_field_value"], found.source["by_field_value"]), found)
-        ips: dict[str, First] = {}
-        fields = ["influencer_field_value", "timestamp"]
-        for found in self._scan(queries.critical_influencers_query(self._job_id, ip_field, start, end), source=fields):
-            _keep_first(ips, found.source["influencer_field_value"], found)
-        return Recent(pairs, ips)
+        pairs = self._scan(
+            queries.first_records_query(self._job_id, start, end),
+            source=["partition_field_value", "by_field_value", "timestamp"],
+        )
+        ips = self._scan(
+            queries.critical_influencers_query(self._job_id, ip_field, start, end),
+            source=["influencer_field_value", "timestamp"],
+        )
+        return Recent(
+            sorted(
+                (each.source["partition_field_value"], each.source["by_field_value"], _seconds(each), each.id)
+                for each in pairs
+            ),
+            sorted((each.source["influencer_field_value"], _seconds(each), each.id) for each in ips),
+        )
 
     def count(self, kind: ResultKind, start: int | None = None, end: int | None = None) -> int:
         """How many results there are."""
@@ -215,7 +224,5 @@ class ResultStore:
         )
 
 
-def _keep_first(known: dict[_Key, First], key: _Key, found: Document) -> None:
-    time = int(found.source["timestamp"]) // 1_000
-    if key not in known or (time, found.id) < (known[key].time, known[key].id):
-        known[key] = First(found.id, time)
+def _seconds(found: Document) -> int:
+    return int(found.source["timestamp"]) // 1_000

@@ -1,0 +1,210 @@
+"""What a job remembers between runs: one small document, written last in each batch by compare-and-set.
+
+A run claims the job before it works: the lease epoch goes up by one, and with it the version of everything that it
+writes. A run that lost its lease is refused at its next write, whatever its clock says; the lease's end only decides
+when somebody else may claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ipi_es.cluster.port import Cluster, Document
+from ipi_es.errors import Conflict, JobBusy, LostJob, NotFound, PermissionDenied, SnapshotForeign
+from ipi_es.times import iso
+
+STATE_INDEX = "ipi-es-state"
+STATE_TEMPLATE = "ipi-es-state"
+FORMAT = 1
+"""Of the state document; a document of a newer format is refused."""
+
+VERSION_BITS = 32
+"""External version = lease epoch · 2^32 + version: 4 billion batches a lease, 2 billion leases, below 2^63."""
+
+CLAIM_ATTEMPTS = 3
+"""Two workers that claim at the same moment: one loses the compare-and-set, looks again and finds the job busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """The state of one job. Times in epoch seconds; ``None`` where there is none yet.
+
+    ``checkpoint`` is the exclusive end of the last bucket that was scored and written; ``renormalized_to`` the event
+    time of the last renormalization. ``details`` holds small plain values that are nobody else's business.
+    """
+
+    job_id: str
+    checkpoint: int | None = None
+    snapshot_id: str | None = None
+    history_id: str | None = None
+    quantiles_id: str | None = None
+    renormalize_due: bool = False
+    renormalized_to: int | None = None
+    lease_epoch: int = 0
+    version: int = 0
+    lease_owner: str | None = None
+    lease_expires: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    stored: Document | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def external_version(self) -> int:
+        """The version that results of this state are written with; grows with every claim and every batch."""
+        return (self.lease_epoch << VERSION_BITS) + self.version
+
+    def advanced(self, **changes: Any) -> JobState:
+        """The state after one more batch: ``version`` + 1, with ``changes``."""
+        return replace(self, version=self.version + 1, **changes)
+
+    def to_source(self) -> dict[str, Any]:
+        """The document."""
+        return {
+            "type": "job_state",
+            "format": FORMAT,
+            "job_id": self.job_id,
+            "checkpoint": _to_ms(self.checkpoint),
+            "snapshot_id": self.snapshot_id,
+            "history_id": self.history_id,
+            "quantiles_id": self.quantiles_id,
+            "renormalize_due": self.renormalize_due,
+            "renormalized_to": _to_ms(self.renormalized_to),
+            "lease_epoch": self.lease_epoch,
+            "version": self.version,
+            "lease_owner": self.lease_owner,
+            "lease_expires": _to_ms(self.lease_expires),
+            "details": dict(self.details),
+        }
+
+    @classmethod
+    def from_document(cls, document: Document) -> JobState:
+        """Take up a stored state; SnapshotForeign where it is of a newer format."""
+        source = document.source
+        if source.get("format", 0) > FORMAT:
+            raise SnapshotForeign(
+                f"the state of job {source.get('job_id')} was written by a newer ipi-es (format {source['format']})",
+                hint="upgrade ipi-es here, or run the job where the newer one is",
+            )
+        return cls(
+            job_id=source["job_id"],
+            checkpoint=_to_s(source.get("checkpoint")),
+            snapshot_id=source.get("snapshot_id"),
+            history_id=source.get("history_id"),
+            quantiles_id=source.get("quantiles_id"),
+            renormalize_due=bool(source.get("renormalize_due", False)),
+            renormalized_to=_to_s(source.get("renormalized_to")),
+            lease_epoch=int(source["lease_epoch"]),
+            version=int(source["version"]),
+            lease_owner=source.get("lease_owner"),
+            lease_expires=_to_s(source.get("lease_expires")),
+            details=source.get("details") or {},
+            stored=document,
+        )
+
+
+class StateStore:
+    """The states of all jobs of a cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def read(self, job_id: str) -> JobState | None:
+        """The state, or None where the job never ran."""
+        document = self._cluster.get(STATE_INDEX, state_id(job_id))
+        return None if document is None else JobState.from_document(document)
+
+    def all(self) -> list[JobState]:
+        """The states of all jobs, by job id."""
+        self._cluster.refresh(STATE_INDEX)
+        found = self._cluster.scan(STATE_INDEX, {"bool": {"filter": [{"term": {"type": "job_state"}}]}})
+        return sorted((JobState.from_document(document) for document in found), key=lambda state: state.job_id)
+
+    def claim(self, job_id: str, owner: str, now: int, ttl: int, *, alive: Callable[[str], bool]) -> JobState:
+        """Take the job: lease epoch + 1, lease until ``now + ttl`` (epoch seconds).
+
+        ``alive`` says whether an owner may still be at work (True when in doubt); a dead one's lease is taken at once.
+        JobBusy while another live owner's lease lasts.
+        """
+        for _ in range(CLAIM_ATTEMPTS):
+            found = self.read(job_id)
+            if found is None:
+                self._require_template()
+            before = found or JobState(job_id)
+            _refuse_busy(before, owner, now, alive)
+            wanted = replace(
+                before, lease_epoch=before.lease_epoch + 1, lease_owner=owner, lease_expires=now + ttl, version=0
+            )
+            try:
+                return self._write(wanted)
+            except Conflict:
+                continue
+        raise JobBusy(f"job {job_id} is being claimed by several workers", hint="start one worker for each job")
+
+    def save(self, state: JobState) -> JobState:
+        """Write a state that came from here, if nobody wrote in between: LostJob otherwise."""
+        try:
+            return self._write(state)
+        except Conflict as error:
+            now = self.read(state.job_id)
+            holder = f"{now.lease_owner} holds it now" if now and now.lease_owner else "it was reset or released"
+            raise LostJob(
+                f"job {state.job_id} is no longer ours: {holder}",
+                hint="nothing to do if another worker is meant to run it; `ipi-es status` says who does",
+            ) from error
+
+    def renew(self, state: JobState, now: int, ttl: int) -> JobState:
+        """Lengthen the lease, and nothing else."""
+        return self.save(replace(state, lease_expires=now + ttl))
+
+    def release(self, state: JobState) -> JobState:
+        """Give the job back, so that the next run need not wait for the lease's end."""
+        return self.save(replace(state, lease_owner=None, lease_expires=None))
+
+    def delete(self, job_id: str) -> bool:
+        """Forget the job's state; whether there was one. Whoever works on the job then loses it."""
+        return self._cluster.delete(STATE_INDEX, state_id(job_id))
+
+    def _write(self, state: JobState) -> JobState:
+        document = self._cluster.put(
+            STATE_INDEX,
+            state_id(state.job_id),
+            state.to_source(),
+            if_match=state.stored,
+            create=state.stored is None,
+        )
+        return replace(state, stored=document)
+
+    def _require_template(self) -> None:
+        try:
+            if self._cluster.get_index_template(STATE_TEMPLATE) is not None:
+                return
+        except PermissionDenied:
+            return  # a worker may keep its state without being allowed to look at templates
+        raise NotFound(
+            f"the index template {STATE_TEMPLATE} is missing, and without it the state can't be found again",
+            hint="run `ipi-es setup` once",
+        )
+
+
+def state_id(job_id: str) -> str:
+    """The document of a job; ``:`` can't be in a job id, so no other document has the same."""
+    return f"state:{job_id}"
+
+
+def _refuse_busy(state: JobState, owner: str, now: int, alive: Callable[[str], bool]) -> None:
+    holder, expires = state.lease_owner, state.lease_expires
+    if holder is None or holder == owner or expires is None or expires <= now or not alive(holder):
+        return
+    raise JobBusy(
+        f"job {state.job_id} is held by {holder} until {iso(expires)}",
+        hint="stop that worker, or wait: a worker that died is replaced when its lease has run out",
+    )
+
+
+def _to_ms(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * 1_000
+
+
+def _to_s(milliseconds: int | None) -> int | None:
+    return None if milliseconds is None else int(milliseconds) // 1_000

@@ -1,0 +1,99 @@
+"""The normalizer's state of a job, one immutable document a batch, under an id that the batch determines.
+
+A batch that is run again writes the same document again. The job's state points to the one in force; later and earlier
+ones are swept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.cluster.port import BulkOutcome, Cluster, Drop, Put
+from ipi_es.errors import LostJob, SnapshotDamaged, SnapshotForeign, SnapshotMissing
+from ipi_es.state import arrays
+from ipi_es.state.job_state import STATE_INDEX
+
+FORMAT = 1
+"""Of a quantiles document; one of a newer format is refused."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedQuantiles:
+    """One array a level (``record``, ``bucket_time`` …), as of event time ``time`` (epoch seconds)."""
+
+    id: str
+    time: int
+    levels: Mapping[str, NDArray[np.float64]]
+
+
+class QuantilesStore:
+    """The quantiles documents of one job."""
+
+    def __init__(self, cluster: Cluster, job_id: str) -> None:
+        self._cluster = cluster
+        self._job_id = job_id
+
+    def save(self, quantiles: SavedQuantiles, version: int) -> None:
+        """Write one; LostJob where a newer worker wrote the same id already."""
+        source = {
+            "type": "quantiles",
+            "format": FORMAT,
+            "job_id": self._job_id,
+            "quantiles_id": quantiles.id,
+            "time": quantiles.time * 1_000,
+            "levels": {name: arrays.encode(array) for name, array in sorted(quantiles.levels.items())},
+        }
+        self._check(self._cluster.bulk([Put(STATE_INDEX, self._document_id(quantiles.id), source, version)]))
+
+    def read(self, quantiles_id: str) -> SavedQuantiles:
+        """Read one. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""
+        document = self._cluster.get(STATE_INDEX, self._document_id(quantiles_id))
+        if document is None:
+            raise SnapshotMissing(
+                f"job {self._job_id} has no quantiles {quantiles_id}",
+                hint="they were deleted by hand; `ipi-es job reset` begins anew, and a backfill builds them again",
+            )
+        source = document.source
+        if source.get("job_id") != self._job_id or source.get("format", 0) > FORMAT:
+            raise SnapshotForeign(
+                f"quantiles {quantiles_id} are of job {source.get('job_id')}, format {source.get('format')}",
+                hint=f"expected job {self._job_id}, format {FORMAT} at most: is a newer ipi-es at work on this job?",
+            )
+        try:
+            levels = {name: arrays.decode(body) for name, body in source["levels"].items()}
+            return SavedQuantiles(quantiles_id, int(source["time"]) // 1_000, levels)
+        except (KeyError, AttributeError) as error:
+            raise SnapshotDamaged(f"quantiles {quantiles_id} of job {self._job_id} lack {error}") from error
+
+    def ids(self) -> list[str]:
+        """All that there are, sorted."""
+        return sorted(source["quantiles_id"] for _, source in self._all())
+
+    def sweep(self, keep: Collection[str], version: int) -> int:
+        """Delete all but ``keep``; how many. Only whoever holds the job may, so it goes by version too."""
+        gone = [place for place, source in self._all() if source["quantiles_id"] not in keep]
+        if not gone:
+            return 0
+        outcome = self._cluster.bulk(Drop(STATE_INDEX, place, version) for place in gone)
+        self._check(outcome)
+        return outcome.deleted
+
+    def _all(self) -> list[tuple[str, dict[str, Any]]]:
+        self._cluster.refresh(STATE_INDEX)
+        query = {"bool": {"filter": [{"term": {"type": "quantiles"}}, {"term": {"job_id": self._job_id}}]}}
+        return [(each.id, each.source) for each in self._cluster.scan(STATE_INDEX, query, source=["quantiles_id"])]
+
+    def _check(self, outcome: BulkOutcome) -> None:
+        if outcome.fenced:
+            raise LostJob(
+                f"another worker has written quantiles of job {self._job_id} in the meantime",
+                hint="nothing to do: the other worker goes on; `ipi-es status` says who holds the job",
+            )
+
+    def _document_id(self, quantiles_id: str) -> str:
+        return f"quantiles:{self._job_id}:{quantiles_id}"

@@ -1,1 +1,1 @@
-"""The network: who uses which addresses. Hyperparameters, encoders, history, snapshots; TensorFlow in one sub-package."""
+"""The network: who uses which addresses. TensorFlow is imported in one sub-package, and only to train."""

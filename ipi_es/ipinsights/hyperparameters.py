@@ -1,0 +1,102 @@
+"""What a network is trained with: SageMaker's hyperparameters under SageMaker's names, and a few of ours.
+
+Where a default differs from SageMaker's, the field says so and why. Ranges are SageMaker's; a value outside
+raises :class:`~ipi_es.errors.UsageError` when the object is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeAlias
+
+from ipi_es.errors import UsageError
+
+Architecture: TypeAlias = Literal["hybrid", "ip_insights"]
+ARCHITECTURES: tuple[Architecture, ...] = ("hybrid", "ip_insights")
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "num_entity_vectors": (1, 250_000_000),
+    "vector_dim": (4, 4096),
+    "epochs": (1, 10_000),
+    "learning_rate": (1e-6, 10.0),
+    "mini_batch_size": (1, 500_000),
+    "num_ip_encoder_layers": (0, 100),
+    "random_negative_sampling_rate": (0, 500),
+    "shuffled_negative_sampling_rate": (0, 500),
+    "hard_negative_sampling_rate": (0, 500),
+    "weight_decay": (0.0, 10.0),
+    "batch_metrics_publish_interval": (1, 1_000_000_000),
+    "entity_dropout": (0.0, 0.5),
+    "history_half_life_days": (1.0, 3650.0),
+    "combiner_epochs": (1, 1000),
+    "combiner_members": (1, 16),
+    "max_rows_per_entity": (10, 1_000_000_000),
+    "seed": (0, 2**63 - 1),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """Settings of one training; immutable, stored in the snapshot's manifest."""
+
+    architecture: Architecture = "hybrid"
+    """``hybrid``: the network's log-odds joined with history; ``ip_insights``: the pure network."""
+    num_entity_vectors: int | None = None
+    """Rows of the entity table; None: twice the entities of the training events, as SageMaker advises."""
+    vector_dim: int = 32
+    """Length of entity and IP vectors (SageMaker advises 128 for its encoder; the prefix sum needs less)."""
+    epochs: int = 10
+    learning_rate: float = 0.05
+    """Step of the row-wise Adagrad optimizer (SageMaker: 0.001, for Adam)."""
+    mini_batch_size: int = 10_000
+    """Pairs in a step; never more than 1/50 of the training rows, so that a small job takes enough steps."""
+    num_ip_encoder_layers: int = 1
+    """Dense residual layers over the sum of the prefix vectors; 0 is the bare sum."""
+    random_negative_sampling_rate: int = 1
+    """Negatives a pair with an address from the observed part of the address space."""
+    shuffled_negative_sampling_rate: int = 2
+    """Negatives a pair with another pair's address (SageMaker: 1; they are nearly free here)."""
+    hard_negative_sampling_rate: int = 1
+    """Negatives a pair that share the first 6 to 15 bits with a real address (ours)."""
+    weight_decay: float = 1e-4
+    """L2 on the vectors that a step touches (SageMaker: 1e-5, on the whole table)."""
+    batch_metrics_publish_interval: int = 1_000
+    """Steps between two progress reports inside an epoch."""
+    entity_dropout: float = 0.05
+    """Share of the training rows whose entity is replaced by the unknown row."""
+    max_rows_per_entity: int = 2_000
+    """Rows of one entity that the network is trained on, at most (uniform choice): no entity drowns the others."""
+    combiner_epochs: int = 8
+    """Passes over the combiner's rows (hybrid only)."""
+    combiner_members: int = 3
+    """Small networks whose log-odds the combiner averages: tails vary less from seed to seed (hybrid only)."""
+    history_half_life_days: float = 60.0
+    """Days after which what was seen weighs half (the counts; not whether something was ever seen)."""
+    seed: int = 0
+    """Everything random in a training comes from it."""
+    deterministic: bool = False
+    """Train on one thread, so that the same seed gives the same bytes; slower."""
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise UsageError(f"architecture is {self.architecture!r}", hint=f"one of {', '.join(ARCHITECTURES)}")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise UsageError(f"{name} is {value}", hint=f"a number from {low:g} to {high:g}")
+        rates = self.random_negative_sampling_rate + self.shuffled_negative_sampling_rate
+        if not 1 <= rates <= 500:
+            raise UsageError(
+                f"random_negative_sampling_rate + shuffled_negative_sampling_rate is {rates}",
+                hint="their sum must be from 1 to 500",
+            )
+
+    def to_manifest(self) -> dict[str, Any]:
+        """A plain dict for the snapshot's manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_manifest(cls, values: dict[str, Any]) -> Hyperparameters:
+        """The reverse of :meth:`to_manifest`; keys that a later version added are left out."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})

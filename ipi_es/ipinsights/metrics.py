@@ -1,0 +1,20 @@
+"""ROC-AUC and the like, from arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def roc_auc(real: NDArray[np.floating[Any]], sampled: NDArray[np.floating[Any]]) -> float:
+    """P(a real pair scores above a sampled one), ties half: Mann and Whitney's U over n·m. nan if one is empty."""
+    n, m = len(real), len(sampled)
+    if not n or not m:
+        return float("nan")
+    ranks = rankdata(np.concatenate([real, sampled]))
+    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))

@@ -1,0 +1,75 @@
+"""Addresses that an entity did not come from: what the network learns to tell real pairs from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.ipinsights.prefixes import from_words, v4_words, words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+
+NEAR_V4 = (6, 16)
+"""Bits of a real IPv4 address that a near negative keeps, [low, high): longer ones look like ordinary churn."""
+NEAR_V6 = (20, 32)
+"""The same for IPv6, by the levels' correspondence."""
+_V4_MARK = np.uint64(0xFFFF << 32)
+_RESERVED_FIRST_BYTES = np.array([0, 10, 127], dtype=np.uint64)
+_ONES = np.uint64((1 << 64) - 1)
+
+
+def _random_words(rng: np.random.Generator, n: int) -> NDArray[np.uint64]:
+    return rng.integers(0, _ONES, n, dtype=np.uint64, endpoint=True)
+
+
+def _low_bits(keep: NDArray[np.int64], width: int) -> NDArray[np.uint64]:
+    """Masks of the ``width - keep`` low bits; 1 <= keep <= width - 1."""
+    result: NDArray[np.uint64] = (np.uint64(1) << (width - keep).astype(np.uint64)) - np.uint64(1)
+    return result
+
+
+def random_addresses(observed: Addresses, rng: np.random.Generator) -> Addresses:
+    """One random address of the same family for each of ``observed`` uint8[n, 16].
+
+    IPv4: half uniform over unicast space, half within the /8 of an observed address. IPv6: the first 12 to 32 bits
+    of an observed address, the rest random (2^128 is empty; a uniform address would teach nothing).
+    """
+    n = len(observed)
+    high, low = words(observed)
+    v4 = v4_words(high, low)
+    fresh, host = _random_words(rng, n), _random_words(rng, n)
+    # IPv4: 1.0.0.0 to 223.255.255.255 without the reserved first bytes
+    first = rng.integers(1, 224, n, dtype=np.uint64)
+    first[np.isin(first, _RESERVED_FIRST_BYTES)] = 41
+    near = rng.random(n) < 0.5
+    first = np.where(near, (low >> np.uint64(24)) & np.uint64(0xFF), first)
+    v4_low = _V4_MARK | (first << np.uint64(24)) | (fresh & np.uint64(0xFFFFFF))
+    mask = _low_bits(rng.integers(12, 33, n), 64)
+    v6_high = (high & ~mask) | (fresh & mask)
+    return from_words(np.where(v4, np.uint64(0), v6_high), np.where(v4, v4_low, host))
+
+
+def near_addresses(observed: Addresses, rng: np.random.Generator) -> Addresses:
+    """A near negative of each address uint8[n, 16]: its first L bits, the next one flipped, the rest random."""
+    n = len(observed)
+    high, low = words(observed)
+    v4 = v4_words(high, low)
+    fresh, host = _random_words(rng, n), _random_words(rng, n)
+    keep_v4, keep_v6 = rng.integers(*NEAR_V4, n), rng.integers(*NEAR_V6, n)
+    v4_low = _flipped(low & np.uint64(0xFFFFFFFF), keep_v4, fresh, 32) | _V4_MARK
+    v6_high = _flipped(high, keep_v6, fresh, 64)
+    return from_words(np.where(v4, np.uint64(0), v6_high), np.where(v4, v4_low, host))
+
+
+def _flipped(
+    value: NDArray[np.uint64], keep: NDArray[np.int64], fresh: NDArray[np.uint64], width: int
+) -> NDArray[np.uint64]:
+    """The first ``keep`` of ``width`` bits, the next flipped, the rest from ``fresh``."""
+    mask = _low_bits(keep, width)
+    bit = np.uint64(1) << (width - 1 - keep).astype(np.uint64)
+    result: NDArray[np.uint64] = (value & ~mask) | ((value & bit) ^ bit) | (fresh & (mask ^ bit))
+    return result

@@ -1,0 +1,110 @@
+"""The IP Insights network, forward, in NumPy: entity vector × sum of prefix vectors + biases = log-odds.
+
+An address's vector is the sum of the vectors of the networks that hold it (/8, /12, … /32; IPv6 /20 … /64), through
+``num_ip_encoder_layers`` residual layers ``v + tanh(v W + b)``. A network that training saw in fewer than two rows
+has its level's "unseen" vector, an entity that it never saw has the unknown row; both are trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ipi_es.ipinsights.entities import UNKNOWN_ROW, found_in, hashed_rows
+from ipi_es.ipinsights.prefixes import ADDRESS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SLOTS = ADDRESS
+"""Levels that the encoder sums: all but the exact address, which history knows better."""
+_BLOCK_PAIRS = 1 << 16
+"""Pairs multiplied at a time: bounds the working memory to 2 · 65,536 · vector_dim floats."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """Trained arrays, d = vector_dim; the last of the d + 1 columns of a table is the bias."""
+
+    entity_table: NDArray[np.float32]
+    """[num_entity_vectors + 1, d + 1]; row 0 is the unknown entity."""
+    trained_count: NDArray[np.uint32]
+    """[num_entity_vectors + 1]: training rows of each row's entities (without epochs)."""
+    trained_entities: NDArray[np.uint64]
+    """Hashes of the entities that training saw, ascending."""
+    prefix_keys: NDArray[np.uint64]
+    """[m]: keys of the networks that have a vector, ascending."""
+    prefix_table: NDArray[np.float32]
+    """[SLOTS + m, d + 1]: the unseen network of each level, then ``prefix_keys``' rows."""
+    layers: NDArray[np.float32]
+    """[num_ip_encoder_layers, d + 1, d]: W above b."""
+
+    @property
+    def vector_dim(self) -> int:
+        """D."""
+        return int(self.entity_table.shape[1]) - 1
+
+    @property
+    def num_entity_vectors(self) -> int:
+        """Rows of the entity table besides the unknown one."""
+        return len(self.entity_table) - 1
+
+    def entity_rows(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """int32[n]: the row of each entity, :data:`~ipi_es.ipinsights.entities.UNKNOWN_ROW` if never trained."""
+        _, trained = found_in(self.trained_entities, hashes)
+        return np.where(trained, hashed_rows(hashes, self.num_entity_vectors), np.int32(UNKNOWN_ROW))
+
+    def prefix_rows(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """int32[n, SLOTS] of ``prefix_keys`` uint64[n, LEVELS]."""
+        return vocabulary_rows(self.prefix_keys, keys)
+
+    def entity_vectors(self, hashes: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """float32[n, d + 1]."""
+        return self.entity_table[self.entity_rows(hashes)]
+
+    def address_vectors(self, keys: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """float32[n, d + 1] of the addresses' prefix keys uint64[n, LEVELS]."""
+        rows = self.prefix_rows(keys)
+        total = self.prefix_table[rows[:, 0]]
+        for slot in range(1, SLOTS):
+            total += self.prefix_table[rows[:, slot]]
+        if len(self.layers):
+            # in float64: BLAS rounds a row differently in batches of other sizes, and a score must not
+            vector = total[:, :-1].astype(np.float64)
+            for layer in self.layers.astype(np.float64):
+                vector += np.tanh(vector @ layer[:-1] + layer[-1])
+            total[:, :-1] = vector
+        return total
+
+    def log_odds(
+        self,
+        entity_vectors: NDArray[np.float32],
+        address_vectors: NDArray[np.float32],
+        entity: NDArray[np.int32],
+        address: NDArray[np.int32],
+    ) -> NDArray[np.float32]:
+        """float32[n]: compatibility of the pairs (entity[i], address[i]), indexes into the vectors."""
+        out = np.empty(len(entity), dtype=np.float32)
+        for start in range(0, len(entity), _BLOCK_PAIRS):
+            block = slice(start, start + _BLOCK_PAIRS)
+            left, right = entity_vectors[entity[block]], address_vectors[address[block]]
+            out[block] = np.einsum("nd,nd->n", left[:, :-1], right[:, :-1])
+            out[block] += left[:, -1] + right[:, -1]
+        return out
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Arrays under ``network.…``."""
+        return {f"network.{name}": getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Network:
+        """The reverse of :meth:`to_arrays`."""
+        return cls(**{name: arrays[f"network.{name}"] for name in cls.__slots__})
+
+
+def vocabulary_rows(vocabulary: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """int32[n, SLOTS]: the prefix table's row of each key; slot s's unseen row, s, where it has none."""
+    position, found = found_in(vocabulary, keys[:, :SLOTS])
+    return np.where(found, position + SLOTS, np.arange(SLOTS)).astype(np.int32)

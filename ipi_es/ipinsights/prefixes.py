@@ -1,0 +1,87 @@
+"""An address as the chain of networks that hold it: eight levels, the same slots for IPv4 and IPv6.
+
+| slot | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 |
+|---|---|---|---|---|---|---|---|---|
+| IPv4 | /8 | /12 | /16 | /20 | /24 | /28 | /32 | the address |
+| IPv6 | /20 | /28 | /32 | /40 | /48 | /56 | /64 | the address |
+
+A slot means about the same in both families (2: a provider's block, 4: a site, 6: a line), so that what is learnt
+of one serves the other. An IPv6 host changes its last 64 bits every day (privacy addresses); slot 7 alone sees that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.addresses import Addresses, canonical
+from ipi_es.ipinsights.hashing import joined, mix
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+V4_LENGTHS = (8, 12, 16, 20, 24, 28, 32, 32)
+V6_LENGTHS = (20, 28, 32, 40, 48, 56, 64, 128)
+LEVELS = len(V4_LENGTHS)
+BLOCK, SITE, LINE, ADDRESS = 2, 4, 6, 7
+"""Slots that have a name: provider's block (/16, /32), site (/24, /48), line (/32, /64), exact address."""
+
+_SLOT_SALT = mix(np.arange(1, 2 * LEVELS + 1, dtype=np.uint64))
+_ONES = (1 << 64) - 1
+_V4_MASKS = np.array([(_ONES << (32 - length)) & 0xFFFFFFFF for length in V4_LENGTHS], dtype=np.uint64)
+_V6_MASKS = np.array([(_ONES << (64 - min(length, 64))) & _ONES for length in V6_LENGTHS], dtype=np.uint64)
+_V4_MARK = np.uint64(0xFFFF)
+_S32 = np.uint64(32)
+
+
+def words(addresses: Addresses) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """The high and low 64 bits of uint8[n, 16] addresses, each uint64[n]."""
+    both = np.ascontiguousarray(addresses).view(">u8").astype(np.uint64)
+    return both[:, 0], both[:, 1]
+
+
+def from_words(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> Addresses:
+    """The reverse of :func:`words`: uint8[n, 16]."""
+    both = np.stack([high, low], axis=1).astype(">u8")
+    return both.view(np.uint8).reshape(-1, 16)
+
+
+def v4_words(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """bool[n]: which are IPv4 (mapped)."""
+    result: NDArray[np.bool_] = (high == 0) & ((low >> _S32) == _V4_MARK)
+    return result
+
+
+def prefix_keys(addresses: Addresses) -> NDArray[np.uint64]:
+    """uint64[n, LEVELS]: a well mixed key of each network that holds each address; equal networks, equal keys."""
+    high, low = words(addresses)
+    v4 = v4_words(high, low)
+    keys = np.empty((len(high), LEVELS), dtype=np.uint64)
+    if v4.any():
+        keys[v4] = mix((low[v4, None] & _V4_MASKS) ^ _SLOT_SALT[:LEVELS])
+    if not v4.all():
+        v6 = ~v4
+        keys[v6] = mix((high[v6, None] & _V6_MASKS) ^ _SLOT_SALT[LEVELS:])
+        keys[v6, ADDRESS] = joined(keys[v6, ADDRESS], mix(low[v6]))
+    return keys
+
+
+def network_text(address: bytes, slot: int) -> str:
+    """The network of an address at a slot, as CIDR text: ``192.0.2.0/24``, ``2001:db8::/48``."""
+    v4 = address.startswith(bytes(10) + b"\xff\xff")
+    length = (V4_LENGTHS if v4 else V6_LENGTHS)[slot]
+    keep = length + 96 if v4 else length
+    value = int.from_bytes(address, "big") >> (128 - keep) << (128 - keep)
+    return f"{canonical(value.to_bytes(16, 'big'))}/{length}"
+
+
+def shared_bits(left: bytes, right: bytes) -> int:
+    """The length of the longest prefix that two addresses of one family share; 0 across families."""
+    mark = bytes(10) + b"\xff\xff"
+    v4 = left.startswith(mark)
+    if v4 != right.startswith(mark):
+        return 0
+    differ = int.from_bytes(left, "big") ^ int.from_bytes(right, "big")
+    same = 128 - differ.bit_length()
+    return same - 96 if v4 else same

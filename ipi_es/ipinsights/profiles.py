@@ -1,0 +1,183 @@
+"""Each entity's totals and its usual networks, in one exact table sorted by entity hash.
+
+Bounded: :data:`USUAL` networks an entity and ``max_entities`` entities; who was away longest leaves first. About
+350 bytes an entity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ipi_es.ipinsights.entities import found_in
+from ipi_es.ipinsights.prefixes import BLOCK, LINE, SITE, from_words, words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+
+USUAL = 8
+"""Networks (/24, /48) that an entity's profile holds: what fits into an explanation."""
+DISTINCT_SLOTS = (BLOCK, SITE, LINE)
+"""Levels whose distinct networks are counted for each entity."""
+MAX_ENTITIES = 1 << 21
+"""Entities a history holds at most (700 MB); beyond it those away longest are forgotten."""
+
+
+_COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
+    "hash": (np.uint64, ()),
+    "events": (np.float64, ()),
+    "rows": (np.float64, ()),
+    "days": (np.float64, ()),
+    "weight": (np.float64, ()),
+    "recent_rows": (np.float64, ()),
+    "recent_new": (np.float64, ()),
+    "distinct": (np.float64, (len(DISTINCT_SLOTS),)),
+    "first": (np.uint16, ()),
+    "last": (np.uint16, ()),
+    "usual_key": (np.uint64, (USUAL,)),
+    "usual_count": (np.float64, (USUAL,)),
+    "usual_last": (np.uint16, (USUAL,)),
+    "usual_address": (np.uint8, (USUAL, 16)),
+}
+
+
+@dataclass(slots=True, eq=False)
+class Profiles:
+    """Columns of n entities; row i belongs to ``hash[i]``."""
+
+    hash: NDArray[np.uint64]  # [n], ascending
+    events: NDArray[np.float64]  # [n] ever, not decayed
+    rows: NDArray[np.float64]  # [n] (address, day), ever
+    days: NDArray[np.float64]  # [n] days with an event, ever
+    weight: NDArray[np.float64]  # [n] forward-decayed weight of all rows
+    recent_rows: NDArray[np.float64]  # [n] forward-decayed rows
+    recent_new: NDArray[np.float64]  # [n] of these, from a new site (/24, /48)
+    distinct: NDArray[np.float64]  # [n, 3] networks ever, by DISTINCT_SLOTS
+    first: NDArray[np.uint16]  # [n] days from the origin, plus 1
+    last: NDArray[np.uint16]  # [n]
+    usual_key: NDArray[np.uint64]  # [n, USUAL] the site's prefix key; 0 = empty
+    usual_count: NDArray[np.float64]  # [n, USUAL] forward-decayed weight
+    usual_last: NDArray[np.uint16]  # [n, USUAL]
+    usual_address: Addresses  # [n, USUAL, 16] one address of the site, the last seen
+    max_entities: int = MAX_ENTITIES
+
+    @classmethod
+    def empty(cls) -> Profiles:
+        """A table of nobody."""
+        columns: dict[str, Any] = {name: np.zeros((0, *shape), dtype) for name, (dtype, shape) in _COLUMNS.items()}
+        return cls(**columns)
+
+    def __len__(self) -> int:
+        return len(self.hash)
+
+    def find(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Row of each hash (0 where absent) and bool: which are there."""
+        return found_in(self.hash, hashes)
+
+    def insert(self, hashes: NDArray[np.uint64], day_mark: int) -> None:
+        """Make room for those of ``hashes`` (ascending, unique) that are not there yet."""
+        _, found = self.find(hashes)
+        fresh = hashes[~found]
+        if not len(fresh):
+            return
+        place = np.searchsorted(self.hash, fresh)
+        for name, (dtype, _) in _COLUMNS.items():
+            values = {"hash": fresh, "first": np.uint16(day_mark)}.get(name, dtype(0))
+            setattr(self, name, np.insert(getattr(self, name), place, values, axis=0))
+
+    def evict(self) -> None:
+        """Forget those away longest (ties: fewest events, then hash) beyond ``max_entities``."""
+        if len(self) <= self.max_entities:
+            return
+        keep = np.sort(np.lexsort((self.hash, -self.events, -self.last.astype(np.int64)))[: self.max_entities])
+        for name in _COLUMNS:
+            setattr(self, name, getattr(self, name)[keep])
+
+    def merge_usual(
+        self,
+        row: NDArray[np.intp],
+        site: NDArray[np.uint64],
+        address: Addresses,
+        *,
+        weight: NDArray[np.float64],
+        day_mark: int,
+    ) -> None:
+        """Take a day's (entity row, site key, address, weight) into the usual networks.
+
+        An entity keeps the seven heaviest and, in the eighth place, the last seen of the others: a new network
+        can grow there although every old one still outweighs it.
+        """
+        touched = np.unique(row)
+        high, low = words(address)
+        old_high, old_low = words(self.usual_address[touched].reshape(-1, 16))
+        entity = np.concatenate([np.repeat(touched, USUAL), row])
+        key = np.concatenate([self.usual_key[touched].ravel(), site])
+        count = np.concatenate([self.usual_count[touched].ravel(), weight])
+        last = np.concatenate([self.usual_last[touched].ravel(), np.full(len(row), day_mark, dtype=np.uint16)])
+        high, low = np.concatenate([old_high, high]), np.concatenate([old_low, low])
+        filled = key != 0
+        entity, key, count, last, high, low = (column[filled] for column in (entity, key, count, last, high, low))
+        # group by (entity, site); the last of a group is the latest, heaviest row: its address stands for the site
+        order = np.lexsort((low, high, count, last, key, entity))
+        entity, key, count, last, high, low = (column[order] for column in (entity, key, count, last, high, low))
+        ends = np.ones(len(entity), dtype=np.bool_)
+        ends[:-1] = (entity[1:] != entity[:-1]) | (key[1:] != key[:-1])
+        stop = np.flatnonzero(ends)
+        total = np.add.reduceat(count, np.concatenate([[0], stop[:-1] + 1]))
+        self._write_usual(
+            entity[stop], key[stop], total, last=last[stop], address=from_words(high[stop], low[stop]), touched=touched
+        )
+
+    def _write_usual(
+        self,
+        entity: NDArray[np.intp],
+        key: NDArray[np.uint64],
+        count: NDArray[np.float64],
+        *,
+        last: NDArray[np.uint16],
+        address: Addresses,
+        touched: NDArray[np.intp],
+    ) -> None:
+        """Write each touched entity's best :data:`USUAL` of the grouped rows."""
+        heavy = np.lexsort((key, -last.astype(np.int64), -count, entity))
+        rank = _rank_in_group(entity[heavy])
+        others = heavy[rank >= USUAL - 1]
+        others = others[np.lexsort((key[others], -count[others], -last[others].astype(np.int64), entity[others]))]
+        newest = others[_rank_in_group(entity[others]) == 0]
+        chosen = np.concatenate([heavy[rank < USUAL - 1], newest])
+        place = np.concatenate([rank[rank < USUAL - 1], np.full(len(newest), USUAL - 1, dtype=np.intp)])
+        for column in (self.usual_key, self.usual_count, self.usual_last, self.usual_address):
+            column[touched] = 0
+        self.usual_key[entity[chosen], place] = key[chosen]
+        self.usual_count[entity[chosen], place] = count[chosen]
+        self.usual_last[entity[chosen], place] = last[chosen]
+        self.usual_address[entity[chosen], place] = address[chosen]
+
+    def copy(self) -> Profiles:
+        """An independent copy."""
+        columns: dict[str, Any] = {name: getattr(self, name).copy() for name in _COLUMNS}
+        return Profiles(**columns, max_entities=self.max_entities)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Arrays under ``profiles.…``."""
+        return {f"profiles.{name}": getattr(self, name) for name in _COLUMNS}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Profiles:
+        """The reverse of :meth:`to_arrays`."""
+        columns: dict[str, Any] = {name: arrays[f"profiles.{name}"] for name in _COLUMNS}
+        return cls(**columns)
+
+
+def _rank_in_group(sorted_groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    """0, 1, 2, … within each run of equal values."""
+    if not len(sorted_groups):
+        return np.zeros(0, dtype=np.intp)
+    starts = np.ones(len(sorted_groups), dtype=np.bool_)
+    starts[1:] = sorted_groups[1:] != sorted_groups[:-1]
+    where = np.flatnonzero(starts)
+    return np.arange(len(sorted_groups)) - np.repeat(where, np.diff(np.append(where, len(sorted_groups))))

@@ -1,0 +1,152 @@
+"""Saved state as bytes: a JSON manifest and named arrays, versioned, compressed, checksummed; never pickled.
+
+Layout, little-endian: ``IPIESNAP`` · version u32 · header length u32 · XXH3-64 of the header u64 · header · arrays.
+The header is JSON: ``{"manifest": …, "arrays": [{"name", "dtype", "shape", "bytes", "checksum"}, …]}``; each array is
+one zlib stream of ``bytes`` bytes whose XXH3-64 is ``checksum``. For stores with a limit on a document's size,
+:func:`chunks` cuts the bytes into pieces that carry a checksum, their place and their number.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xxhash
+
+from ipi_es.errors import SnapshotDamaged, SnapshotForeign
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+VERSION = 1
+MAX_CHUNK_BYTES = 8 * 1024 * 1024
+_MAGIC = b"IPIESNAP"
+_HEAD = struct.Struct("<8sIIQ")
+_CHUNK_MAGIC = b"IPIC"
+_CHUNK_HEAD = struct.Struct("<4sIIQ")
+_COMPRESSION_LEVEL = 1
+"""zlib's fastest: hashed tables are mostly zeros and shrink all the same."""
+_DTYPES = frozenset(["|u1", "|b1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f4", "<f8"])
+_HINT_DAMAGED = "revert to an earlier snapshot (ipi-es snapshots list), or train again"
+
+
+def pack(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The bytes of a manifest (JSON values only) and arrays; equal contents give equal bytes."""
+    entries, blobs = [], []
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        if array.dtype.str not in _DTYPES:
+            raise TypeError(f"array {name} has dtype {array.dtype.str}")
+        blob = zlib.compress(array.tobytes(), _COMPRESSION_LEVEL)
+        entries.append(
+            {
+                "name": name,
+                "dtype": array.dtype.str,
+                "shape": list(arrays[name].shape),
+                "bytes": len(blob),
+                "checksum": xxhash.xxh3_64_hexdigest(blob),
+            }
+        )
+        blobs.append(blob)
+    header = json.dumps({"manifest": dict(manifest), "arrays": entries}, sort_keys=True, separators=(",", ":")).encode()
+    head = _HEAD.pack(_MAGIC, VERSION, len(header), xxhash.xxh3_64_intdigest(header))
+    return b"".join([head, header, *blobs])
+
+
+def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """(manifest, arrays) of :func:`pack`'s bytes; the arrays are writable.
+
+    Raises SnapshotForeign for another format or a later version, SnapshotDamaged where a checksum or a length is wrong.
+    """
+    manifest, entries, position = _header(blob)
+    arrays = {}
+    for entry in entries:
+        stop = position + entry["bytes"]
+        arrays[entry["name"]] = _array(entry, blob[position:stop])
+        position = stop
+    if position != len(blob):
+        raise SnapshotDamaged(f"{len(blob) - position} bytes too many in the snapshot", hint=_HINT_DAMAGED)
+    return manifest, arrays
+
+
+def manifest_of(blob: bytes) -> dict[str, Any]:
+    """The manifest alone, without reading the arrays."""
+    return _header(blob)[0]
+
+
+def _header(blob: bytes) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+    if len(blob) < _HEAD.size:
+        raise SnapshotDamaged(f"only {len(blob)} bytes", hint=_HINT_DAMAGED)
+    magic, version, length, checksum = _HEAD.unpack_from(blob)
+    if magic != _MAGIC:
+        raise SnapshotForeign("these bytes are not an ipi-es snapshot")
+    if version > VERSION:
+        raise SnapshotForeign(
+            f"the snapshot has format version {version}; this ipi-es reads up to {VERSION}", hint="upgrade ipi-es"
+        )
+    header = blob[_HEAD.size : _HEAD.size + length]
+    if len(header) != length or xxhash.xxh3_64_intdigest(header) != checksum:
+        raise SnapshotDamaged("the header's checksum is wrong", hint=_HINT_DAMAGED)
+    content = json.loads(header)
+    return content["manifest"], content["arrays"], _HEAD.size + length
+
+
+def _array(entry: Mapping[str, Any], blob: bytes) -> NDArray[Any]:
+    name, dtype, shape = entry["name"], entry["dtype"], tuple(entry["shape"])
+    if len(blob) != entry["bytes"] or xxhash.xxh3_64_hexdigest(blob) != entry["checksum"]:
+        raise SnapshotDamaged(f"the checksum of {name} is wrong", hint=_HINT_DAMAGED)
+    if dtype not in _DTYPES:
+        raise SnapshotForeign(f"{name} has the unknown dtype {dtype}")
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    try:
+        engine = zlib.decompressobj()
+        raw = engine.decompress(blob, size + 1)
+    except zlib.error as error:
+        raise SnapshotDamaged(f"{name} can't be decompressed: {error}", hint=_HINT_DAMAGED) from error
+    if len(raw) != size:
+        raise SnapshotDamaged(f"{name} has another size than its shape", hint=_HINT_DAMAGED)
+    return np.frombuffer(bytearray(raw), dtype=dtype).reshape(shape)
+
+
+def chunks(blob: bytes) -> list[bytes]:
+    """Cut into pieces of at most :data:`MAX_CHUNK_BYTES` bytes, each with a checksum, its place and their number."""
+    room = MAX_CHUNK_BYTES - _CHUNK_HEAD.size
+    pieces = [blob[start : start + room] for start in range(0, len(blob), room)] or [b""]
+    return [
+        _CHUNK_HEAD.pack(_CHUNK_MAGIC, place, len(pieces), _chunk_checksum(place, len(pieces), piece)) + piece
+        for place, piece in enumerate(pieces)
+    ]
+
+
+def unchunked(pieces: Sequence[bytes]) -> bytes:
+    """The reverse of :func:`chunks`; SnapshotDamaged if one is missing, double, out of place or changed."""
+    parts = []
+    for place, chunk in enumerate(pieces):
+        if len(chunk) < _CHUNK_HEAD.size:
+            raise SnapshotDamaged(f"chunk {place} has only {len(chunk)} bytes", hint=_HINT_DAMAGED)
+        magic, stored_place, number, checksum = _CHUNK_HEAD.unpack_from(chunk)
+        piece = chunk[_CHUNK_HEAD.size :]
+        if magic != _CHUNK_MAGIC:
+            raise SnapshotForeign(f"chunk {place} is not a chunk of an ipi-es snapshot")
+        if checksum != _chunk_checksum(stored_place, number, piece):
+            raise SnapshotDamaged(f"the checksum of chunk {place} is wrong", hint=_HINT_DAMAGED)
+        if stored_place != place or number != len(pieces):
+            raise SnapshotDamaged(
+                f"chunk {stored_place} of {number} stands at place {place} of {len(pieces)}", hint=_HINT_DAMAGED
+            )
+        parts.append(piece)
+    if not parts:
+        raise SnapshotDamaged("no chunks", hint=_HINT_DAMAGED)
+    return b"".join(parts)
+
+
+def _chunk_checksum(place: int, number: int, piece: bytes) -> int:
+    """Covers the place too: a changed header must not pass."""
+    return int(xxhash.xxh3_64_intdigest(piece, seed=(place << 32) | number))

@@ -1,0 +1,94 @@
+"""Snapshots, histories and deltas as bytes and back, each kind marked so that none is read as another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ipi_es.errors import SnapshotDamaged, SnapshotForeign
+from ipi_es.ipinsights.combiner import Combiner
+from ipi_es.ipinsights.deltas import DayDelta
+from ipi_es.ipinsights.features import FEATURES
+from ipi_es.ipinsights.history import History
+from ipi_es.ipinsights.hyperparameters import Hyperparameters
+from ipi_es.ipinsights.network import Network
+from ipi_es.ipinsights.scorer import Snapshot
+from ipi_es.ipinsights.snapshots import pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_KIND = "kind"
+
+
+def snapshot_to_bytes(snapshot: Snapshot, extra: Mapping[str, Any] | None = None) -> bytes:
+    """A snapshot; ``extra`` JSON values are kept in its manifest under ``extra`` (job, time)."""
+    manifest = {
+        _KIND: "snapshot",
+        "hyperparameters": snapshot.hyperparameters.to_manifest(),
+        "metrics": snapshot.metrics,
+        "about": snapshot.about,
+        "features": list(FEATURES),
+        "extra": dict(extra or {}),
+    }
+    arrays = snapshot.network.to_arrays()
+    if snapshot.combiner is not None:
+        arrays |= snapshot.combiner.to_arrays()
+    return pack(manifest, arrays)
+
+
+def snapshot_from_bytes(blob: bytes) -> Snapshot:
+    """The reverse; SnapshotForeign if it was made of features that this version doesn't compute."""
+    manifest, arrays = _read(blob, "snapshot")
+    combiner = None
+    try:
+        if "combiner.mean" in arrays:
+            if tuple(manifest["features"]) != FEATURES:
+                raise SnapshotForeign("the snapshot reads other features than this ipi-es computes", hint="train again")
+            combiner = Combiner.from_arrays(arrays)
+        return Snapshot(
+            hyperparameters=Hyperparameters.from_manifest(manifest["hyperparameters"]),
+            network=Network.from_arrays(arrays),
+            combiner=combiner,
+            metrics=manifest["metrics"],
+            about=manifest["about"],
+        )
+    except KeyError as error:
+        raise SnapshotDamaged(f"the snapshot lacks {error}") from error
+
+
+def history_to_bytes(history: History) -> bytes:
+    """A history (the base that deltas go on)."""
+    manifest, arrays = history.to_arrays()
+    return pack({_KIND: "history", **manifest}, arrays)
+
+
+def history_from_bytes(blob: bytes) -> History:
+    """The reverse."""
+    manifest, arrays = _read(blob, "history")
+    try:
+        return History.from_arrays(manifest, arrays)
+    except KeyError as error:
+        raise SnapshotDamaged(f"the history lacks {error}") from error
+
+
+def delta_to_bytes(delta: DayDelta) -> bytes:
+    """One day's delta."""
+    return pack({_KIND: "delta", "day": delta.day}, delta.to_arrays())
+
+
+def delta_from_bytes(blob: bytes) -> DayDelta:
+    """The reverse."""
+    manifest, arrays = _read(blob, "delta")
+    try:
+        return DayDelta.from_arrays(int(manifest["day"]), arrays)
+    except KeyError as error:
+        raise SnapshotDamaged(f"the delta lacks {error}") from error
+
+
+def _read(blob: bytes, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    manifest, arrays = unpack(blob)
+    if manifest.get(_KIND) != kind:
+        raise SnapshotForeign(f"these bytes are a {manifest.get(_KIND)}, not a {kind}")
+    return manifest, arrays

@@ -1,0 +1,113 @@
+"""Trains the combiner: a few small networks side by side, Adam, one compiled loop over resident features."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from ipi_es.ipinsights.combiner import HIDDEN, Combiner
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BATCH = 512
+_RATE = 3e-3
+"""Adam's step at the start; it falls to nothing along half a cosine."""
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants (Kingma, Ba 2015)
+_DECAY = 1e-5
+"""L2 on the weights: enough to hold features that say the same thing together."""
+
+
+def fit_combiner(
+    features: NDArray[np.float32],
+    real: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    *,
+    members: int,
+    epochs: int,
+    rng: np.random.Generator,
+) -> tuple[Combiner, float]:
+    """Fit on features float32[n, F], real float32[n] in {0, 1}, weight float32[n]; (combiner, last epoch's loss)."""
+    mean = features.mean(axis=0)
+    deviation = features.std(axis=0)
+    scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0).astype(np.float32)
+    width = features.shape[1]
+    shapes = ((members, width + 1, HIDDEN), (members, HIDDEN + 1, HIDDEN), (members, HIDDEN + 1))
+    start = [_initial(shape, rng) for shape in shapes]
+    empty = Combiner(mean, scale, *start)
+    batch = min(_BATCH, len(features))
+    steps = len(features) // batch
+    order = np.stack([rng.permutation(len(features))[: steps * batch] for _ in range(epochs)]).astype(np.int32)
+    weights, loss = _train(empty.standardized(features), real, weight, order, start=start, batch=batch)
+    return Combiner(mean, scale, *weights), loss
+
+
+def _initial(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """He's initialization (2015); biases, the last of the second axis, are 0."""
+    values = rng.standard_normal(shape) * math.sqrt(2.0 / (shape[1] - 1))
+    values[:, -1] = 0.0
+    return values.astype(np.float32)
+
+
+def _train(
+    features: NDArray[np.float32],
+    real: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    order: NDArray[np.int32],
+    *,
+    start: list[NDArray[np.float32]],
+    batch: int,
+) -> tuple[list[NDArray[np.float32]], float]:
+    steps = order.shape[1] // batch
+    whole = order.size // batch
+    variables = [tf.Variable(values) for values in start]
+    moments = [(tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v))) for v in variables]
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def loop(x: tf.Tensor, y: tf.Tensor, w: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        total = tf.constant(0.0)
+        for step in tf.range(whole):
+            at = rows[step * batch : (step + 1) * batch]
+            with tf.GradientTape() as tape:
+                loss = _loss(variables, tf.gather(x, at), tf.gather(y, at), tf.gather(w, at))
+            gradients = tape.gradient(loss, variables)
+            done = tf.cast(step, tf.float32) / float(whole)
+            rate = _RATE * 0.5 * (1.0 + tf.cos(math.pi * done))
+            for variable, (first, second), gradient in zip(variables, moments, gradients, strict=True):
+                _adam(variable, first, second, gradient, rate=rate, step=tf.cast(step + 1, tf.float32))
+            if step >= whole - steps:
+                total += loss
+        return total / float(steps)
+
+    loss = loop(tf.constant(features), tf.constant(real), tf.constant(weight), tf.constant(order.ravel()))
+    return [variable.numpy() for variable in variables], float(loss.numpy())
+
+
+def _loss(variables: list[tf.Variable], x: tf.Tensor, y: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    hidden_1, hidden_2, output = variables
+    one = tf.nn.relu(tf.einsum("nf,mfh->mnh", x, hidden_1[:, :-1]) + hidden_1[:, -1:])
+    two = tf.nn.relu(tf.matmul(one, hidden_2[:, :-1]) + hidden_2[:, -1:])
+    logit = tf.einsum("mnh,mh->mn", two, output[:, :-1]) + output[:, -1:]
+    each = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.broadcast_to(y, tf.shape(logit)), logits=logit)
+    decay = tf.add_n([tf.reduce_sum(tf.square(v)) for v in variables]) * _DECAY
+    # members share nothing: summing their means trains each as if it were alone
+    return tf.reduce_sum(tf.reduce_sum(each * w, axis=1) / tf.reduce_sum(w)) + decay
+
+
+def _adam(
+    variable: tf.Variable,
+    first: tf.Variable,
+    second: tf.Variable,
+    gradient: tf.Tensor,
+    *,
+    rate: tf.Tensor,
+    step: tf.Tensor,
+) -> None:
+    first.assign(_BETA_1 * first + (1 - _BETA_1) * gradient)
+    second.assign(_BETA_2 * second + (1 - _BETA_2) * tf.square(gradient))
+    up = first / (1 - tf.pow(_BETA_1, step))
+    down = tf.sqrt(second / (1 - tf.pow(_BETA_2, step))) + _EPSILON
+    variable.assign_sub(rate * up / down)

@@ -1,0 +1,178 @@
+"""Training: time split → network → history replayed day by day → combiner → calibration sample.
+
+The days are cut in three. The network learns from the first part; the combiner from the second, where each row's
+features are read from history as it stood at the start of the row's day and the network never saw the row; the
+last part (about a fifth of the rows) is only scored, as production does it: it is the calibration sample. The
+final history holds all three. The pure network (``ip_insights``) learns from the first two parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from ipi_es.ipinsights.combiner_fitting import fit_combiner
+from ipi_es.ipinsights.deltas import DAY
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.hashing import joined
+from ipi_es.ipinsights.history import History
+from ipi_es.ipinsights.metrics import roc_auc
+from ipi_es.ipinsights.negatives import random_addresses
+from ipi_es.ipinsights.network_fitting import Pairs, Progress, fit_network
+from ipi_es.ipinsights.prefixes import prefix_keys
+from ipi_es.ipinsights.scorer import Scorer, Snapshot
+from ipi_es.ipinsights.split import Split, check_enough, day_slices, split_days
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+    from ipi_es.ipinsights.training_events import TrainingEvents
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """The last part, scored in order; n rows of :class:`TrainingEvents` with ``calibrates``."""
+
+    compatibility: NDArray[np.float64]  # [n], high = usual
+    prior_events: NDArray[np.float64]  # [n] of the row's entity at that time
+    entity: NDArray[np.int32]  # [n] index into the events' entities
+    ip: NDArray[np.int32]  # [n] index into the events' addresses
+    time: NDArray[np.int64]  # [n] start of the bucket, epoch seconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What :func:`train` returns."""
+
+    snapshot: Snapshot
+    history: History
+    """Everything that teaches, up to the end of the training range."""
+    calibration: Calibration
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The snapshot's metrics."""
+        return self.snapshot.metrics
+
+
+def train(
+    events: TrainingEvents,
+    hyperparameters: Hyperparameters,
+    *,
+    progress: ProgressCallback | None = None,
+    base: Snapshot | None = None,
+    calibrate_from: int | None = None,
+) -> Trained:
+    """Train a snapshot and its history; the same events, hyperparameters and seed give the same scores.
+
+    ``base``: go on from an earlier snapshot's vectors (rows keep their meaning if the table has the same size).
+    ``calibrate_from``: epoch seconds, start of a UTC day; overrides where the calibration part begins.
+    Raises NotEnoughHistory with the numbers where the events are too few or too uniform.
+    """
+    report = progress or (lambda _: None)
+    check_enough(events)
+    split = split_days(events, calibrate_from)
+    hashes = entity_hashes(events.entities)
+    hybrid = hyperparameters.architecture == "hybrid"
+    rng = np.random.default_rng(hyperparameters.seed)
+    until = split.combiner if hybrid else split.calibration
+    pairs = Pairs.of_days(events, hashes, split.first, until)
+    held_out = Pairs.of_days(events, hashes, until, split.calibration if hybrid else split.stop)
+    network, network_auc = fit_network(pairs, held_out, hyperparameters, rng=rng, report=report, base=base)
+    history = _empty_history(events, hashes, split, hyperparameters)
+    combiner = None
+    if hybrid:
+        combiner = fit_combiner(
+            events, hashes, network, history, split=split, hyperparameters=hyperparameters, rng=rng, report=report
+        )
+    else:
+        _replay(events, hashes, history, split.first, split.calibration)
+    snapshot = Snapshot(hyperparameters=hyperparameters, network=network, combiner=combiner)
+    calibration, auc = _calibrate(events, hashes, snapshot, history, split=split, rng=rng)
+    snapshot.metrics.update(
+        discriminator_auc=auc,
+        network_discriminator_auc=network_auc,
+        calibration_rows=float(len(calibration.time)),
+    )
+    snapshot.about.update(
+        first_event=int(events.time[0]),
+        last_event=int(events.time[-1]),
+        rows=len(events),
+        entities=len(events.entities),
+        addresses=len(events.addresses),
+        combiner_from_day=split.combiner,
+        calibration_from_day=split.calibration,
+        warm_start=base is not None,
+    )
+    report(Progress(stage="done", discriminator_auc=auc))
+    end_day = split.stop if events.end is None else events.end // DAY
+    history.day = max(end_day, split.stop - 1)
+    return Trained(snapshot=snapshot, history=history, calibration=calibration)
+
+
+def _empty_history(
+    events: TrainingEvents, hashes: NDArray[np.uint64], split: Split, hyperparameters: Hyperparameters
+) -> History:
+    """Sized for all keys of the training range."""
+    keys = prefix_keys(events.addresses)
+    pairs = np.unique(np.stack([events.entity, events.ip], axis=1), axis=0)
+    pair_keys = len(np.unique(joined(hashes[pairs[:, 0]][:, None], keys[pairs[:, 1]])))
+    return History.empty(
+        split.first,
+        pair_keys=pair_keys,
+        network_keys=len(np.unique(keys)),
+        half_life_days=hyperparameters.history_half_life_days,
+    )
+
+
+def _replay(events: TrainingEvents, hashes: NDArray[np.uint64], history: History, first: int, stop: int) -> None:
+    for day, rows in day_slices(events, first, stop):
+        history.apply(events.delta(day, hashes, rows))
+
+
+def _calibrate(
+    events: TrainingEvents,
+    hashes: NDArray[np.uint64],
+    snapshot: Snapshot,
+    history: History,
+    *,
+    split: Split,
+    rng: np.random.Generator,
+) -> tuple[Calibration, float]:
+    """Score the last part in order, history moving daily; also the AUC against one random address a row."""
+    taken, scores, priors, odd = [], [], [], []
+    for day, rows in day_slices(events, split.calibration, split.stop):
+        history.day = day
+        scored = rows[events.calibrates[rows]]
+        if len(scored):
+            scorer = Scorer(snapshot, history)
+            local, entity = np.unique(events.entity[scored], return_inverse=True)
+            seen, ip = np.unique(events.ip[scored], return_inverse=True)
+            result = scorer.score_hashed(
+                hashes[local], events.addresses[seen], entity.astype(np.int32), ip.astype(np.int32)
+            )
+            strangers = random_addresses(events.addresses[events.ip[scored]], rng)
+            other = scorer.score_hashed(
+                hashes[local], strangers, entity.astype(np.int32), np.arange(len(scored), dtype=np.int32)
+            )
+            taken.append(scored)
+            scores.append(result.log_odds)
+            priors.append(result.prior_events[entity])
+            odd.append(other.log_odds)
+        history.apply(events.delta(day, hashes, rows))
+    index = np.concatenate(taken)
+    compatibility = np.concatenate(scores)
+    calibration = Calibration(
+        compatibility=compatibility,
+        prior_events=np.concatenate(priors),
+        entity=events.entity[index],
+        ip=events.ip[index],
+        time=events.time[index],
+    )
+    return calibration, roc_auc(compatibility, np.concatenate(odd))

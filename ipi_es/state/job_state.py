@@ -23,6 +23,9 @@ FORMAT = 1
 VERSION_BITS = 32
 """External version = lease epoch · 2^32 + version: 4 billion batches a lease, 2 billion leases, below 2^63."""
 
+_EPOCH_STEP = 60
+"""Seconds. A job that is claimed once a minute or less never gets ahead of :func:`first_epoch`."""
+
 CLAIM_ATTEMPTS = 3
 """Two workers that claim at the same moment: one loses the compare-and-set, looks again and finds the job busy."""
 
@@ -132,9 +135,8 @@ class StateStore:
                 self._require_template()
             before = found or JobState(job_id)
             _refuse_busy(before, owner, now, alive)
-            wanted = replace(
-                before, lease_epoch=before.lease_epoch + 1, lease_owner=owner, lease_expires=now + ttl, version=0
-            )
+            epoch = first_epoch(now) if found is None else before.lease_epoch + 1
+            wanted = replace(before, lease_epoch=epoch, lease_owner=owner, lease_expires=now + ttl, version=0)
             try:
                 return self._write(wanted)
             except Conflict:
@@ -161,6 +163,18 @@ class StateStore:
         """Give the job back, so that the next run need not wait for the lease's end."""
         return self.save(replace(state, lease_owner=None, lease_expires=None))
 
+    def reset(self, state: JobState) -> JobState:
+        """Forget everything but the lease: the next batch begins anew."""
+        kept = JobState(
+            state.job_id,
+            lease_epoch=state.lease_epoch,
+            version=state.version + 1,
+            lease_owner=state.lease_owner,
+            lease_expires=state.lease_expires,
+            stored=state.stored,
+        )
+        return self.save(kept)
+
     def delete(self, job_id: str) -> bool:
         """Forget the job's state; whether there was one. Whoever works on the job then loses it."""
         return self._cluster.delete(STATE_INDEX, state_id(job_id))
@@ -185,6 +199,15 @@ class StateStore:
             f"the index template {STATE_TEMPLATE} is missing, and without it the state can't be found again",
             hint="run `ipi-es setup` once",
         )
+
+
+def first_epoch(now: int) -> int:
+    """The lease epoch of a job without a state: the minutes since 1970.
+
+    A job that was deleted and made again under the same name begins above its predecessor, whose results (and for an
+    hour the places of deleted ones) would otherwise refuse the new ones.
+    """
+    return now // _EPOCH_STEP + 1
 
 
 def state_id(job_id: str) -> str:

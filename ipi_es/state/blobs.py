@@ -1,0 +1,164 @@
+"""Saved networks and histories: immutable, checksummed bytes under an id, in the cluster or in a directory.
+
+What the bytes mean is the network's business; here they are kept whole. A blob is there when its manifest is, which is
+written last. Writing an id again replaces it at once for all readers: the bytes' checksum is part of where they lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from ipi_es.errors import SnapshotDamaged, SnapshotForeign, SnapshotMissing, UsageError
+
+BlobKind: TypeAlias = Literal["network", "history_base", "history_delta"]
+"""A trained network; the history up to some day; what one day added to it."""
+
+BLOB_KINDS: tuple[BlobKind, ...] = ("network", "history_base", "history_delta")
+
+FORMAT = 1
+"""Of the manifest; one of a newer format is refused."""
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+"""Ids that are file names and parts of document ids as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """What is known of a blob without reading it. ``created`` in epoch seconds, ``size`` in bytes.
+
+    ``attributes`` are plain values for people and for choosing (the day of a delta, the base that it is on).
+    """
+
+    job_id: str
+    id: str
+    kind: BlobKind
+    created: int
+    size: int
+    sha256: str
+    chunks: int = 1
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_source(self) -> dict[str, Any]:
+        """The manifest."""
+        return {
+            "type": "manifest",
+            "format": FORMAT,
+            "job_id": self.job_id,
+            "blob_id": self.id,
+            "kind": self.kind,
+            "created": self.created * 1_000,
+            "size": self.size,
+            "sha256": self.sha256,
+            "chunks": self.chunks,
+            "attributes": dict(self.attributes),
+        }
+
+    @classmethod
+    def from_source(cls, source: Mapping[str, Any], job_id: str, blob_id: str) -> BlobInfo:
+        """Take up a manifest. SnapshotForeign: of another job or a newer format; SnapshotDamaged: not whole."""
+        try:
+            owner, found, version = source["job_id"], source["blob_id"], int(source["format"])
+            info = cls(
+                job_id=owner,
+                id=found,
+                kind=source["kind"],
+                created=int(source["created"]) // 1_000,
+                size=int(source["size"]),
+                sha256=source["sha256"],
+                chunks=int(source["chunks"]),
+                attributes=source.get("attributes") or {},
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(job_id, blob_id, f"its manifest lacks {error}") from error
+        if owner != job_id or found != blob_id:
+            raise SnapshotForeign(
+                f"snapshot {blob_id} of job {job_id} is really {found} of job {owner}",
+                hint="a job can't use another job's snapshots: train it, or restore the right files",
+            )
+        if version > FORMAT:
+            raise SnapshotForeign(
+                f"snapshot {blob_id} of job {job_id} was written by a newer ipi-es (format {version})",
+                hint="upgrade ipi-es here, or train again",
+            )
+        return info
+
+
+class BlobStore(Protocol):
+    """Where blobs are kept."""
+
+    def write(
+        self,
+        job_id: str,
+        blob_id: str,
+        kind: BlobKind,
+        data: bytes,
+        *,
+        created: int,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> BlobInfo:
+        """Keep ``data``; when this returns, it is safe."""
+
+    def read(self, job_id: str, blob_id: str) -> bytes:
+        """The bytes. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""
+
+    def info(self, job_id: str, blob_id: str) -> BlobInfo:
+        """What is known of one. SnapshotMissing, SnapshotForeign."""
+
+    def list(self, job_id: str, kind: BlobKind | None = None) -> list[BlobInfo]:
+        """All of a job, oldest first; broken manifests are left out."""
+
+    def delete(self, job_id: str, blob_id: str) -> bool:
+        """Delete one; whether it was there."""
+
+
+def new_info(
+    job_id: str, blob_id: str, kind: BlobKind, data: bytes, *, created: int, attributes: Mapping[str, Any] | None
+) -> BlobInfo:
+    """The manifest of bytes that are to be written."""
+    safe_name(job_id)
+    safe_name(blob_id)
+    return BlobInfo(job_id, blob_id, kind, created, len(data), checksum(data), attributes=dict(attributes or {}))
+
+
+def whole(info: BlobInfo, data: bytes) -> bytes:
+    """The bytes, if they are what the manifest says; SnapshotDamaged otherwise."""
+    if len(data) != info.size:
+        raise damaged(info.job_id, info.id, f"it has {len(data):,} bytes instead of {info.size:,}")
+    if checksum(data) != info.sha256:
+        raise damaged(info.job_id, info.id, "its checksum is wrong")
+    return data
+
+
+def checksum(data: bytes) -> str:
+    """SHA-256, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def safe_name(name: str) -> str:
+    """A job's or a blob's id that can be part of a path; UsageError otherwise."""
+    if not _SAFE.fullmatch(name):
+        raise UsageError(
+            f"“{name}” can't be the name of a snapshot or its job",
+            hint="letters, digits, dot, hyphen and underscore, at most 200, beginning with a letter or a digit",
+        )
+    return name
+
+
+def damaged(job_id: str, blob_id: str, why: str) -> SnapshotDamaged:
+    """The error for a blob that is there but not whole."""
+    return SnapshotDamaged(
+        f"snapshot {blob_id} of job {job_id} is damaged: {why}",
+        hint=f"delete it (`ipi-es snapshots delete {job_id} {blob_id}`) and train again",
+    )
+
+
+def missing(job_id: str, blob_id: str) -> SnapshotMissing:
+    """The error for a blob that isn't there."""
+    return SnapshotMissing(
+        f"job {job_id} has no snapshot {blob_id}",
+        hint=f"`ipi-es snapshots list {job_id}` shows what there is; `ipi-es train {job_id}` makes one",
+    )

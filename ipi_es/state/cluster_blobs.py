@@ -1,0 +1,162 @@
+"""Blobs in the cluster: chunk documents and one manifest a blob, in the hidden index ``ipi-es-snapshots``."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ipi_es.cluster.port import Cluster, Drop
+from ipi_es.errors import NotFound, PermissionDenied, SnapshotDamaged, SnapshotError
+from ipi_es.state.blobs import BlobInfo, BlobKind, checksum, damaged, missing, new_info, whole
+
+SNAPSHOT_INDEX = "ipi-es-snapshots"
+SNAPSHOT_TEMPLATE = "ipi-es-snapshots"
+
+CHUNK_BYTES = 6 * 1024 * 1024
+"""Bytes of a blob in one document: in base64 8 MiB. Documents of 9 MB are fine on every server, 22 MB are not."""
+
+
+class ClusterBlobs:
+    """See :class:`ipi_es.state.blobs.BlobStore`."""
+
+    def __init__(self, cluster: Cluster, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._cluster = cluster
+        self._chunk_bytes = chunk_bytes
+
+    def write(
+        self,
+        job_id: str,
+        blob_id: str,
+        kind: BlobKind,
+        data: bytes,
+        *,
+        created: int,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> BlobInfo:
+        """See the port."""
+        pieces = [data[at : at + self._chunk_bytes] for at in range(0, len(data), self._chunk_bytes)] or [b""]
+        info = new_info(job_id, blob_id, kind, data, created=created, attributes=attributes)
+        info = replace(info, chunks=len(pieces))
+        before = self._cluster.get(SNAPSHOT_INDEX, _manifest_id(job_id, blob_id))
+        if before is None:
+            self._require_template()
+        for number, piece in enumerate(pieces):
+            self._cluster.put(SNAPSHOT_INDEX, _chunk_id(info, number), _chunk_source(info, number, piece))
+        self._cluster.put(SNAPSHOT_INDEX, _manifest_id(job_id, blob_id), info.to_source(), refresh=True)
+        if before is not None:
+            self._drop_chunks_of(before.source, job_id, blob_id, but=info)
+        return info
+
+    def info(self, job_id: str, blob_id: str) -> BlobInfo:
+        """See the port."""
+        found = self._cluster.get(SNAPSHOT_INDEX, _manifest_id(job_id, blob_id))
+        if found is None:
+            raise missing(job_id, blob_id)
+        return BlobInfo.from_source(found.source, job_id, blob_id)
+
+    def read(self, job_id: str, blob_id: str) -> bytes:
+        """See the port."""
+        info = self.info(job_id, blob_id)
+        try:
+            return self._read(info)
+        except SnapshotDamaged:
+            again = self.info(job_id, blob_id)
+            if again == info:
+                raise
+            return self._read(again)  # it was replaced while we read
+
+    def list(self, job_id: str, kind: BlobKind | None = None) -> list[BlobInfo]:
+        """See the port."""
+        self._cluster.refresh(SNAPSHOT_INDEX)
+        filters = [{"term": {"type": "manifest"}}, {"term": {"job_id": job_id}}]
+        if kind is not None:
+            filters.append({"term": {"kind": kind}})
+        found = []
+        for document in self._cluster.scan(SNAPSHOT_INDEX, {"bool": {"filter": filters}}):
+            try:
+                found.append(BlobInfo.from_source(document.source, job_id, str(document.source.get("blob_id"))))
+            except SnapshotError:
+                continue
+        return sorted(found, key=lambda info: (info.created, info.id))
+
+    def delete(self, job_id: str, blob_id: str) -> bool:
+        """See the port."""
+        place = _manifest_id(job_id, blob_id)
+        found = self._cluster.get(SNAPSHOT_INDEX, place)
+        if found is None:
+            return False
+        self._cluster.delete(SNAPSHOT_INDEX, place)  # first, so that nobody finds half a blob
+        self._drop_chunks_of(found.source, job_id, blob_id)
+        self._cluster.refresh(SNAPSHOT_INDEX)
+        return True
+
+    def sweep(self, job_id: str) -> int:
+        """Delete chunks that no manifest points to (of a write that was killed); how many. For the job's holder."""
+        whole_ones = {
+            _chunk_id(info, number) for info in self.list(job_id) for number in range(info.chunks)
+        }  # list() refreshes
+        query = {"bool": {"filter": [{"term": {"type": "chunk"}}, {"term": {"job_id": job_id}}]}}
+        found = self._cluster.scan(SNAPSHOT_INDEX, query, source=["job_id"])
+        lost = [document.id for document in found if document.id not in whole_ones]
+        return self._cluster.bulk(Drop(SNAPSHOT_INDEX, place) for place in lost).deleted if lost else 0
+
+    def _read(self, info: BlobInfo) -> bytes:
+        return whole(info, b"".join(self._pieces(info)))
+
+    def _pieces(self, info: BlobInfo) -> Iterator[bytes]:
+        for number in range(info.chunks):
+            found = self._cluster.get(SNAPSHOT_INDEX, _chunk_id(info, number))
+            if found is None:
+                raise damaged(info.job_id, info.id, f"part {number + 1} of {info.chunks} is missing")
+            try:
+                piece = base64.b64decode(found.source["data"], validate=True)
+            except (KeyError, TypeError, binascii.Error) as error:
+                raise damaged(info.job_id, info.id, f"part {number + 1} can't be read: {error}") from error
+            if checksum(piece) != found.source.get("sha256"):
+                raise damaged(info.job_id, info.id, f"the checksum of part {number + 1} of {info.chunks} is wrong")
+            yield piece
+
+    def _drop_chunks_of(
+        self, manifest: Mapping[str, Any], job_id: str, blob_id: str, *, but: BlobInfo | None = None
+    ) -> None:
+        try:
+            old = BlobInfo.from_source(manifest, job_id, blob_id)
+        except SnapshotError:
+            return
+        kept = {_chunk_id(but, number) for number in range(but.chunks)} if but else set()
+        places = [_chunk_id(old, number) for number in range(old.chunks)]
+        self._cluster.bulk([Drop(SNAPSHOT_INDEX, place) for place in places if place not in kept])
+
+    def _require_template(self) -> None:
+        try:
+            if self._cluster.get_index_template(SNAPSHOT_TEMPLATE) is not None:
+                return
+        except PermissionDenied:
+            return  # a worker may keep snapshots without being allowed to look at templates
+        raise NotFound(
+            f"the index template {SNAPSHOT_TEMPLATE} is missing, and without it snapshots can't be found again",
+            hint="run `ipi-es setup` once",
+        )
+
+
+def _manifest_id(job_id: str, blob_id: str) -> str:
+    return f"manifest:{job_id}:{blob_id}"
+
+
+def _chunk_id(info: BlobInfo, number: int) -> str:
+    # the number of chunks too: other chunk sizes cut the same bytes otherwise
+    return f"chunk:{info.job_id}:{info.id}:{info.sha256[:16]}:{info.chunks}:{number}"
+
+
+def _chunk_source(info: BlobInfo, number: int, piece: bytes) -> dict[str, Any]:
+    return {
+        "type": "chunk",
+        "job_id": info.job_id,
+        "blob_id": info.id,
+        "chunk": number,
+        "sha256": checksum(piece),
+        "data": base64.b64encode(piece).decode("ascii"),
+    }

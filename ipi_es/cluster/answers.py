@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ipi_es.cluster.faults import BUSY_HINT, BUSY_KINDS, kinds_of, reason_of
 from ipi_es.cluster.port import Document, IndexOptions, Json
-from ipi_es.errors import ClusterBusy, ClusterError, ClusterTimeout, RequestRejected
+from ipi_es.errors import ClusterBusy, ClusterError, ClusterTimeout, NotFound, RequestRejected
 
 # a remote cluster's failure that only says that it has no such index is no missing answer
 _HARMLESS_REMOTE = frozenset({"index_not_found_exception"})
@@ -85,6 +85,21 @@ def _check_remotes(clusters: Mapping[str, Any], where: str) -> None:
 def _harmless(failures: Iterable[Mapping[str, Any]]) -> bool:
     kinds = [set(kinds_of(failure.get("reason", {}))) for failure in failures]
     return bool(kinds) and all(each and each <= _HARMLESS_REMOTE for each in kinds)
+
+
+def check_remotes_known(index: str | Sequence[str], answer: Mapping[str, Any], where: str) -> None:
+    """NotFound if a remote pattern was asked for, but no remote cluster.
+
+    Elasticsearch says so itself; OpenSearch takes ``c:logs-*`` for a local name then and finds nothing.
+    """
+    names = (index if isinstance(index, str) else ",".join(index)).split(",")
+    remote = [name for name in names if ":" in name]
+    if remote and "_clusters" not in answer:
+        raise NotFound(
+            f"{where} knows no remote cluster {remote[0].partition(':')[0]}",
+            hint="GET _remote/info lists the remote clusters; add it there, or mend datafeed_config.indices",
+            status=404,
+        )
 
 
 def document(hit: Mapping[str, Any]) -> Document:

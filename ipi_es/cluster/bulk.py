@@ -95,8 +95,8 @@ class Tally:
             if status < 300:
                 self.deleted += line.is_drop
                 self.written += not line.is_drop
-            elif status == 404 and line.is_drop and not error:
-                continue
+            elif status == 404 and line.is_drop:
+                continue  # the document, or its whole index, is gone already
             elif status == 409 and line.versioned:
                 self.fenced.append(line.id)
             elif status in BUSY_STATUSES and error.get("type") != BLOCKED and not last:

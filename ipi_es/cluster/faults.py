@@ -143,7 +143,7 @@ def _by_status(status: int, where: str, said: str) -> ClusterError:
     if 300 <= status < 400:
         return RequestRejected(f"{where} redirects elsewhere ({status}){said}", hint=_REDIRECT_HINT, status=status)
     if 400 <= status < 500:
-        hint = "check the job's query, fields and indices with `ipi-es check`"
+        hint = "the reason is the cluster's own; `ipi-es check` looks at query, fields, indices and templates"
         return RequestRejected(f"{where} refused the request ({status}){said}", hint=hint, status=status)
     hint = "look into the cluster's own log for the cause"
     return ClusterError(f"{where} failed ({status}){said}", hint=hint, status=status)

@@ -22,6 +22,7 @@ from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer
 
 CONNECTIONS = 10  # kept open per host; the worker's threads share them
 SHARD_DOC_SINCE = (3, 3, 0)  # OpenSearch sorts by _shard_doc from here on
+NOTHING_TO_OPEN = "invalid id: [null]"  # what OpenSearch answers (400) where no index is there to open
 # all that the client (or a helper of its) can raise; a test looks for new ones
 CLIENT_ERRORS: tuple[type[Exception], ...] = (OpenSearchException, OpenSearchDslException, ImproperlyConfigured)
 _log = logging.getLogger(__name__)
@@ -107,9 +108,14 @@ class OpenSearchCluster(RestCluster):
         except CLIENT_ERRORS as error:
             raise map_error(error, self._where) from error
 
-    def _open_pit(self, path: str, params: dict[str, str]) -> str:
-        answer = self._request("POST", f"/{path}/_search/point_in_time", params={**params, "keep_alive": KEEP_ALIVE})
-        return str(answer["pit_id"])
+    def _open_pit(self, path: str, params: dict[str, str]) -> str | None:
+        params = {**params, "keep_alive": KEEP_ALIVE}
+        try:
+            return str(self._request("POST", f"/{path}/_search/point_in_time", params=params)["pit_id"])
+        except RequestRejected as error:
+            if NOTHING_TO_OPEN in error.message:
+                return None
+            raise
 
     def _close_pit(self, pit: str) -> None:
         self._request("DELETE", "/_search/point_in_time", body={"pit_id": [pit]})

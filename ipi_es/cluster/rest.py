@@ -48,8 +48,8 @@ class RestCluster(ABC):
         """One request, one attempt; the parsed answer, or an error of the project's tree."""
 
     @abstractmethod
-    def _open_pit(self, path: str, params: dict[str, str]) -> str:
-        """Open a point in time on the index part of a path; its id."""
+    def _open_pit(self, path: str, params: dict[str, str]) -> str | None:
+        """Open a point in time on the index part of a path; its id, or None if there is no index."""
 
     @abstractmethod
     def _close_pit(self, pit: str) -> None:
@@ -91,7 +91,10 @@ class RestCluster(ABC):
 
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = _READ) -> Json:
         """See the port."""
-        return self._search(f"/{answers.target(index)}/_search", body, answers.read_params(options))
+        path = f"/{answers.target(index)}/_search"
+        answer = self._search(path, body, answers.read_params(options))
+        answers.check_remotes_known(index, answer, self._where)
+        return answer
 
     def _search(self, path: str, body: Mapping[str, Any], params: dict[str, str]) -> Json:
         params = {**params, "allow_partial_search_results": "false"}
@@ -276,7 +279,7 @@ class RestCluster(ABC):
     def delete_index(self, name: str) -> bool:
         """See the port."""
         try:
-            self._request("DELETE", f"/{answers.exact_name(name)}", params={"expand_wildcards": "none"})
+            self._request("DELETE", f"/{answers.exact_name(name)}", params={"ignore_unavailable": "false"})
         except NotFound:
             return False
         return True

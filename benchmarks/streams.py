@@ -121,7 +121,8 @@ def drop(url: str, index: str) -> None:
 
 def _bulk(http: urllib3.PoolManager, url: str, index: str, lines: list[bytes]) -> None:
     action = b'{"create":{}}\n'
-    answer = _ask(http, "POST", f"{url}/{index}/_bulk?filter_path=errors", action + (b"\n" + action).join(lines) + b"\n")
+    body = action + (b"\n" + action).join(lines) + b"\n"
+    answer = _ask(http, "POST", f"{url}/{index}/_bulk?filter_path=errors", body)
     if orjson.loads(answer)["errors"]:
         raise SystemExit(f"the cluster refused some of the benchmark's events in {index}")
 

@@ -18,13 +18,8 @@ from ipi_es.addresses import canonical, is_private, packed
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.plan import NOTHING, Counted
+from ipi_es.datafeed.spec import SUCCESS, UNKNOWN
 from ipi_es.errors import FieldTypeWrong
-
-SUCCESS = "success"
-"""The outcome of every event when the job names no outcome field (ECS word)."""
-
-UNKNOWN = "unknown"
-"""The outcome of an event that lacks the outcome field (ECS word)."""
 
 CACHED_ADDRESSES = 200_000
 """Spelled addresses that are remembered across event buckets: about 40 MB at the most."""
@@ -35,7 +30,7 @@ MAX_OUTCOMES = 127
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Unique rows of one event bucket as the cluster gave them; equal lengths. ``outcomes`` None: no such field."""
+    """Unique rows of one event bucket as the cluster gave them; equal lengths. ``outcomes`` None: only one is read."""
 
     entities: list[Any]
     ips: list[Any]
@@ -50,12 +45,31 @@ _NO_ADDRESSES = np.empty((0, 16), dtype=np.uint8)
 
 
 @dataclass(slots=True)
+class _Addresses:
+    """Spelled addresses seen before. Only grows; the threads' races at worst parse one twice."""
+
+    blobs: dict[Any, bytes] = field(default_factory=dict)  # spelling → 16 bytes, none if malformed
+    other: dict[Any, str] = field(default_factory=dict)  # spelling → canonical text, where that differs
+
+    def take(self, spellings: list[Any]) -> list[bytes]:
+        """Give the 16 bytes of each spelling, no bytes for a malformed one."""
+        known = self.blobs
+        for spelling in [one for one in spellings if one not in known]:
+            blob = packed(spelling) if isinstance(spelling, str) else None
+            if blob is not None and (text := canonical(blob)) != spelling:
+                self.other[spelling] = text
+            known[spelling] = blob or b""
+        return [known[spelling] for spelling in spellings]
+
+
+@dataclass(slots=True)
 class Normalizer:
     """Turns Rows into EventBuckets for one datafeed; remembers addresses. Safe to share between threads."""
 
     entity_normalize: tuple[EntityStep, ...] = ()
     ignore_private: bool = False
-    _addresses: dict[str, tuple[str, bytes] | None] = field(default_factory=dict)
+    only_outcome: str = SUCCESS  # of all rows that carry none
+    _addresses: _Addresses = field(default_factory=_Addresses)
 
     def bucket(self, start: int, span: int, rows: Rows, counted: Counted = NOTHING) -> EventBucket:
         """Make the EventBucket of [start, start + span); rows keep their order, equal ones become one, counts added.
@@ -67,7 +81,7 @@ class Normalizer:
             return _empty(start, span, counted.events, missing)
         names, entity, folded = self._entities(rows.entities)
         ips, blobs, ip, same = self._ips(rows.ips)
-        outcomes, outcome, mixed = _outcomes(rows.outcomes, len(entity))
+        outcomes, outcome, mixed = self._outcomes(rows.outcomes, len(entity))
         counts = rows.counts
         addresses = np.frombuffer(b"".join(blobs), dtype=np.uint8).reshape(-1, 16)
         keep, dropped = self._judge(names, entity, addresses, ip, counts)
@@ -97,41 +111,42 @@ class Normalizer:
         )
 
     def _entities(self, values: list[Any]) -> tuple[list[str], NDArray[np.int32], bool]:
-        steps = self.entity_normalize
-        table: dict[str, int] = {}
-        lookup: dict[Any, int] = {}
-        for value in dict.fromkeys(values):
-            name = value if type(value) is str else _text(value)
-            if steps:
-                name = normalize_entity(name, steps)
-            lookup[value] = table.setdefault(name, len(table))
-        return list(table), _codes(values, lookup), len(table) < len(lookup)
+        """Distinct names, the rows' numbers in them, whether any spellings became one."""
+        spellings = list(dict.fromkeys(values))
+        names = spellings if set(map(type, spellings)) == {str} else list(map(_text, spellings))
+        if self.entity_normalize:
+            names = [normalize_entity(name, self.entity_normalize) for name in names]
+        return _number(values, spellings, names)
 
     def _ips(self, values: list[Any]) -> tuple[list[str], list[bytes], NDArray[np.int32], bool]:
-        """Distinct addresses, their 16 bytes, the row's number in them (−1: malformed), whether any were one."""
+        """Distinct addresses, their 16 bytes, the rows' numbers in them (−1: malformed), whether any became one."""
         known = self._addresses
-        if len(known) > CACHED_ADDRESSES:
-            known = self._addresses = {}
-        table: dict[str, int] = {}
-        blobs: list[bytes] = []
-        lookup: dict[Any, int] = {}
-        malformed = 0
-        for value in dict.fromkeys(values):
-            try:
-                spelled = known[value]
-            except KeyError:
-                spelled = known[value] = _spell_address(value)
-            if spelled is None:
-                lookup[value] = -1
-                malformed += 1
-                continue
-            text, blob = spelled
-            code = table.get(text)
-            if code is None:
-                code = table[text] = len(blobs)
-                blobs.append(blob)
-            lookup[value] = code
-        return list(table), blobs, _codes(values, lookup), len(table) + malformed < len(lookup)
+        if len(known.blobs) > CACHED_ADDRESSES:
+            known = self._addresses = _Addresses()
+        spellings = list(dict.fromkeys(values))
+        blobs = known.take(spellings)
+        if b"" not in blobs and known.other.keys().isdisjoint(spellings):
+            texts, codes, same = _number(values, spellings, spellings)
+            return texts, blobs, codes, same
+        good = {one: blob for one, blob in zip(spellings, blobs, strict=True) if blob}
+        texts = [known.other.get(one, one) for one in good]
+        first = dict(zip(reversed(texts), reversed(good.values()), strict=True))
+        names = dict.fromkeys(texts)
+        number = dict(zip(names, range(len(names)), strict=True))
+        lookup = dict.fromkeys(spellings, -1) | {one: number[text] for one, text in zip(good, texts, strict=True)}
+        return list(names), [first[text] for text in names], _codes(values, lookup), len(names) < len(good)
+
+    def _outcomes(self, values: list[Any] | None, rows: int) -> tuple[list[str], NDArray[np.int32], bool]:
+        if values is None:
+            return [self.only_outcome], np.zeros(rows, dtype=np.int32), False
+        spellings = list(dict.fromkeys(values))
+        result = _number(values, spellings, [UNKNOWN if one is None else _text(one) for one in spellings])
+        if len(result[0]) > MAX_OUTCOMES:
+            raise FieldTypeWrong(
+                f"the outcome field has {len(result[0])} distinct values in one event bucket",
+                hint="name a field with few values, such as event.outcome, or none (outcome_field: null)",
+            )
+        return result
 
     def _judge(
         self,
@@ -160,34 +175,21 @@ class Normalizer:
         return ~unwanted, Dropped(missing_entity=nameless, malformed_ip=malformed, private_ip=private)
 
 
-def _spell_address(value: Any) -> tuple[str, bytes] | None:
-    blob = packed(value) if isinstance(value, str) else None
-    return None if blob is None else (canonical(blob), blob)
-
-
 def _text(value: Any) -> str:
     """Spell a key that isn't a string (number, boolean) as the cluster would write it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _number(values: list[Any], spellings: list[Any], names: list[str]) -> tuple[list[str], NDArray[np.int32], bool]:
+    """Distinct ``names`` (one a spelling, in the order of appearance), each value's number, whether any were equal."""
+    distinct = list(dict.fromkeys(names))
+    number = dict(zip(distinct, range(len(distinct)), strict=True))
+    lookup = number if names is spellings else dict(zip(spellings, map(number.__getitem__, names), strict=True))
+    return distinct, _codes(values, lookup), len(distinct) < len(spellings)
+
+
 def _codes(values: list[Any], lookup: dict[Any, int]) -> NDArray[np.int32]:
     return np.fromiter(map(lookup.__getitem__, values), dtype=np.int32, count=len(values))
-
-
-def _outcomes(values: list[Any] | None, rows: int) -> tuple[list[str], NDArray[np.int32], bool]:
-    if values is None:
-        return [SUCCESS], np.zeros(rows, dtype=np.int32), False
-    table: dict[str, int] = {}
-    lookup: dict[Any, int] = {}
-    for value in dict.fromkeys(values):
-        name = UNKNOWN if value is None else value if type(value) is str else _text(value)
-        lookup[value] = table.setdefault(name, len(table))
-    if len(table) > MAX_OUTCOMES:
-        raise FieldTypeWrong(
-            f"the outcome field has {len(table)} distinct values in one event bucket",
-            hint="name a field with few values, such as event.outcome, or none (outcome_field: null)",
-        )
-    return list(table), _codes(values, lookup), len(table) < len(lookup)
 
 
 def _compact(names: list[str], codes: NDArray[np.int32]) -> tuple[list[str], NDArray[np.int32], NDArray[np.intp]]:

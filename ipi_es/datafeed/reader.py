@@ -10,8 +10,9 @@ from threading import Event
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Json
+from ipi_es.datafeed.collector import calm_collector
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.datafeed.normalize import NO_ROWS, Normalizer
+from ipi_es.datafeed.normalize import NO_ROWS, Normalizer, Rows
 from ipi_es.datafeed.pages import Pages
 from ipi_es.datafeed.plan import (
     NOTHING,
@@ -33,7 +34,7 @@ from ipi_es.datafeed.requests import (
     plan_body,
     time_range_body,
 )
-from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.datafeed.spec import SUCCESS, FeedSpec
 from ipi_es.errors import UsageError
 
 READERS = 2
@@ -65,7 +66,7 @@ class Datafeed:
         self._cluster = cluster
         self.spec = spec
         self._readers = readers
-        self._normalizer = Normalizer(spec.entity_normalize, spec.ignore_private)
+        self._normalizer = Normalizer(spec.entity_normalize, spec.ignore_private, spec.only_outcome or SUCCESS)
 
     def read(self, start: int, end: int, span: int) -> Iterator[EventBucket]:
         """Read the event buckets of [start, end), epoch seconds, in order, the empty ones too.
@@ -149,19 +150,23 @@ class Datafeed:
     def _fetch(self, stretch: Stretch, span: int, pace: Pace, stop: Event) -> list[EventBucket]:
         """Read one stretch to its end. Runs in a reader's thread; an unwanted one returns early."""
         begin, end = stretch.filled(span)
+        if begin == end:
+            return self._buckets(stretch, span, {})
         timed = end - begin > span
-        pages = Pages(timed, self.spec.outcome_field is not None, self.spec.page_size)
+        pages = Pages(timed, self.spec.only_outcome is None, self.spec.page_size)
         after: Mapping[str, Any] | None = None
-        more = begin < end
-        while more and not stop.is_set():
-            after = pages.page(
-                self._search(page_body(self.spec, begin, end, span=span if timed else None, after=after))
-            )
-            more = after is not None
-            if after is not None and timed:
-                begin = int(after[TIME]) // MS  # what lies before was read: the cluster needn't look at it again
-        pace.learn(len(pages.entities), stretch.events)
-        rows = pages.by_bucket(begin)
+        with calm_collector():
+            while not stop.is_set():
+                body = page_body(self.spec, begin, end, span=span if timed else None, after=after)
+                after = pages.page(self._search(body))
+                if after is None:
+                    break
+                if timed:
+                    begin = int(after[TIME]) // MS  # what lies before was read: the cluster needn't look at it again
+            pace.learn(len(pages.entities), stretch.events)
+            return self._buckets(stretch, span, pages.by_bucket(begin))
+
+    def _buckets(self, stretch: Stretch, span: int, rows: Mapping[int, Rows]) -> list[EventBucket]:
         return [
             self._normalizer.bucket(at, span, rows.get(at, NO_ROWS), stretch.counted.get(at, NOTHING))
             for at in range(stretch.start, stretch.end, span)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ipi_es.cluster.port import Json
-from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.datafeed.spec import UNKNOWN, FeedSpec
 
 MS = 1_000
 """Milliseconds in a second: the cluster's time unit over ours."""
@@ -59,19 +59,20 @@ def page_body(
     """One page of the unique (event bucket, entity, IP, outcome) of [start, end) with their counts.
 
     Without ``span``, [start, end) is one event bucket and the rows carry no time. ``after`` is the last answer's
-    ``after_key``. The entity comes before the IP: keywords are compared by number, addresses byte by byte.
+    ``after_key``. Where only one outcome is wanted it is in the query, and not in the rows. The entity comes before
+    the IP: keywords are compared by number, addresses byte by byte.
     """
     sources: list[Json] = []
     if span is not None:
         sources.append({TIME: {"date_histogram": _by_time(spec, span)}})
     sources.append({ENTITY: {"terms": {"field": spec.entity_field}}})
     sources.append({IP: {"terms": {"field": spec.ip_field}}})
-    if spec.outcome_field is not None:
+    if spec.only_outcome is None:
         sources.append({OUTCOME: {"terms": {"field": spec.outcome_field, "missing_bucket": True}}})
     composite: Json = {"size": spec.page_size, "sources": sources}
     if after is not None:
         composite["after"] = dict(after)
-    return _search(spec, window(spec, start, end), {PAIRS: {"composite": composite}})
+    return _search(spec, _wanted(spec, window(spec, start, end)), {PAIRS: {"composite": composite}})
 
 
 def time_range_body(spec: FeedSpec) -> Json:
@@ -90,6 +91,17 @@ def counts_body(spec: FeedSpec, start: int, end: int) -> Json:
         "ips": {"cardinality": {"field": spec.ip_field, "precision_threshold": UNIQUE_PRECISION}},
     }
     return {**_search(spec, window(spec, start, end), aggregations), "track_total_hits": True}
+
+
+def _wanted(spec: FeedSpec, query: Json) -> Json:
+    """Narrow ``query`` to the outcomes that are wanted."""
+    if spec.outcome_field is None or not spec.outcomes:
+        return query
+    chosen: Json = {"terms": {spec.outcome_field: list(spec.outcomes)}}
+    if UNKNOWN in spec.outcomes:
+        absent = {"bool": {"must_not": [{"exists": {"field": spec.outcome_field}}]}}
+        chosen = {"bool": {"should": [chosen, absent], "minimum_should_match": 1}}
+    return {"bool": {"filter": [query, chosen]}}
 
 
 def _by_time(spec: FeedSpec, span: int) -> Json:

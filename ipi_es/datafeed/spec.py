@@ -16,6 +16,12 @@ MAX_PAGE_SIZE = 65_535
 DEFAULT_PAGE_SIZE = 20_000
 """Rows a page: the fastest on OpenSearch of 5,000 to 65,535 (``benchmarks/read.py --page-size``)."""
 
+SUCCESS = "success"
+"""The outcome of every event when the job names no outcome field (ECS word)."""
+
+UNKNOWN = "unknown"
+"""The outcome of an event that lacks the outcome field (ECS word)."""
+
 MATCH_ALL: Mapping[str, Any] = {"match_all": {}}
 
 NORMALIZERS: tuple[EntityStep, ...] = get_args(EntityStep)
@@ -26,9 +32,11 @@ NORMALIZERS: tuple[EntityStep, ...] = get_args(EntityStep)
 class FeedSpec:
     """Which events to read, and the fields that hold time, entity, address and outcome.
 
-    ``outcome_field`` None means that every event counts as a success. ``query`` and ``runtime_mappings`` go to the
-    cluster as they are. ``ignore_private`` drops (and counts) private, loopback and link-local addresses.
-    Raises ConfigError for a page size out of range or an unknown step in ``entity_normalize``.
+    ``outcome_field`` None means that every event counts as a success. ``outcomes`` are the ones to read (``unknown``:
+    events without the field), () all of them; events with others are in the event count, but in no row. ``query``
+    and ``runtime_mappings`` go to the cluster as they are. ``ignore_private`` drops (and counts) private, loopback
+    and link-local addresses. Raises ConfigError for a page size out of range or an unknown step in
+    ``entity_normalize``.
     """
 
     indices: tuple[str, ...]
@@ -36,6 +44,7 @@ class FeedSpec:
     ip_field: str = "source.ip"
     time_field: str = "@timestamp"
     outcome_field: str | None = "event.outcome"
+    outcomes: tuple[str, ...] = ()
     query: Mapping[str, Any] = field(default_factory=lambda: MATCH_ALL)
     runtime_mappings: Mapping[str, Any] = field(default_factory=dict)
     entity_normalize: tuple[EntityStep, ...] = ()
@@ -53,6 +62,13 @@ class FeedSpec:
         for step in self.entity_normalize:
             if step not in NORMALIZERS:
                 raise ConfigError(f"“{step}” is no way to normalize entities", hint=f"known: {', '.join(NORMALIZERS)}")
+
+    @property
+    def only_outcome(self) -> str | None:
+        """The outcome of all rows where there can be but one, None otherwise: then it needn't be read."""
+        if self.outcome_field is None:
+            return SUCCESS
+        return self.outcomes[0] if len(self.outcomes) == 1 else None
 
     def check_server(self, server: ServerInfo) -> None:
         """Refuse (ConfigError) what this server can't do."""

@@ -147,7 +147,9 @@ class TestStretches:
         events = [event(hour * SPAN, entity=[f"u{n}" for n in range(20)]) for hour in range(10)]
         source = feed(events, page_size=20)
         assert all(len(rows(bucket)) == 20 for bucket in read(source, end=START + 10 * SPAN))
-        later = [body for body in source._cluster.bodies if "after" in body["aggs"].get("pairs", {}).get("composite", {})]  # type: ignore[attr-defined]
+        later = [
+            body for body in source._cluster.bodies if "after" in body["aggs"].get("pairs", {}).get("composite", {})
+        ]  # type: ignore[attr-defined]
         for body in later:
             composite = body["aggs"]["pairs"]["composite"]
             if "t" in composite["after"]:
@@ -226,7 +228,7 @@ class TestReadingAhead:
 
         source._cluster.before = fail  # type: ignore[attr-defined]
         seen = []
-        with pytest.raises(ClusterUnreachable, match="gone in the middle"):
+        with pytest.raises(ClusterUnreachable, match="gone in the middle"):  # noqa: PT012
             for bucket in source.read(START, START + 8 * SPAN, SPAN):
                 seen.append(bucket.start)  # noqa: PERF401
         assert seen == [START + hour * SPAN for hour in range(4)]

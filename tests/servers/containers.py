@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 import warnings
@@ -32,6 +33,14 @@ def engine_answers() -> bool:
     """Tell whether a container engine can be used; quick where there is none."""
     if not os.environ.get("DOCKER_HOST") and not Path("/var/run/docker.sock").exists():
         return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a refused connection leaves its socket to the garbage collector
+        answer = _ping()
+        gc.collect()
+    return answer
+
+
+def _ping() -> bool:
     try:
         import docker
 

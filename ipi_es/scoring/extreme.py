@@ -59,7 +59,8 @@ def ln_extreme(smallest: F64, count: Counts, m_from: int, m_to: int) -> F64:
     """Give ln P_E per group (float64[g]): the least ln P_m / (1 + ln min(m, n)) over m in [m_from, m_to].
 
     smallest: float64[g, ≥ m_to], ascending ln p of each group's oddest members; count: int64[g]. The divisor keeps the
-    minimum over m super-uniform. A group of one gives its own p, an empty one p = 1.
+    minimum over m super-uniform where it scores: measured, the share with P_E ≤ α is at most 1.05·α from α = 0.01 down,
+    1.12·α at 0.035, 1.24·α at 0.1. A group of one gives its own p, an empty one p = 1.
     """
     out = np.where(count > 0, smallest[:, 0], 0.0)
     rows = np.flatnonzero(count > 1)

@@ -106,7 +106,9 @@ def taking_part(ln_p: npt.ArrayLike) -> F64:
 
 def written_probability(ln_p: npt.ArrayLike) -> F64:
     """Turn ln p into the p in [P_MIN, 1] that a result document carries."""
-    return np.exp(np.clip(np.asarray(ln_p, dtype=np.float64), LN_MIN, 0.0)).clip(P_MIN, 1.0)
+    ln = np.asarray(ln_p, dtype=np.float64)
+    # exp(LN_MIN) is off by rounding, which the smallest value written should not be.
+    return np.where(ln <= LN_MIN, P_MIN, np.exp(np.clip(ln, LN_MIN, 0.0)))
 
 
 def ln_written(probability: npt.ArrayLike) -> F64:

@@ -11,14 +11,17 @@ from pathlib import Path
 
 import pytest
 from servers.elasticsearch import NoJdk
-from servers.pool import Pool, Server, choose
+from servers.pool import URL_VARIABLE, Pool, Server, choose
 from servers.tls_proxy import Certificates, TlsProxy, make_certificates
 
 POOL = pytest.StashKey[Pool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[POOL] = choose()
+    try:
+        config.stash[POOL] = choose()
+    except (OSError, RuntimeError) as error:
+        raise pytest.UsageError(f"the cluster given in {URL_VARIABLE} can't be used: {error}") from error
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -38,7 +41,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     # also after Ctrl-C; were it not called, the servers would still end with this process
-    session.config.stash[POOL].close()
+    if POOL in session.config.stash:
+        session.config.stash[POOL].close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -20,7 +20,7 @@ OLDEST_JAVA, NEWEST_JAVA = 21, 25
 JVM_FOLDER = Path("/usr/lib/jvm")
 
 
-class NoJdk(Exception):  # noqa: N818 - a reason to skip, not a failure
+class NoJdk(Exception):
     """No full JDK of a version that Elasticsearch runs on; the message lists what was looked at."""
 
 

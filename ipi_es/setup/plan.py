@@ -1,0 +1,142 @@
+"""What setup would change in a cluster, decided first and written afterwards; a second run changes nothing.
+
+Templates only grow from version to version, so an upgrade puts the new template, keeps what an administrator added to
+it, and adds the new fields to the indices that exist. A template changed by hand is only overwritten when told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.errors import RequestRejected, UsageError
+from ipi_es.setup import templates
+from ipi_es.setup.mappings import missing_from
+from ipi_es.setup.templates import Template
+
+Action: TypeAlias = Literal["create", "upgrade", "overwrite", "extend", "cannot"]
+"""A new template; a newer one; one that was changed by hand; fields for an index; what setup can't mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between the cluster and what is shipped.
+
+    ``kind`` says what ``name`` names. ``diff`` is for people, ``- `` for what is there and ``+ `` for what comes;
+    ``body`` is what is put.
+    """
+
+    action: Action
+    kind: Literal["index template", "mapping of index"]
+    name: str
+    diff: str
+    body: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def needs_force(self) -> bool:
+        """Whether it would undo what somebody did by hand."""
+        return self.action == "overwrite"
+
+    @property
+    def title(self) -> str:
+        """``upgrade index template ipi-es-results``."""
+        return f"{self.action} {self.kind} {self.name}"
+
+
+def plan(cluster: Cluster, shipped: Sequence[Template] | None = None) -> list[Change]:
+    """Everything that differs, templates first. UsageError where the cluster's templates are newer than these."""
+    wanted = templates.load() if shipped is None else shipped
+    changes: list[Change] = []
+    for template in wanted:
+        changes += _template_change(cluster, template)
+    for template in wanted:
+        changes += _index_changes(cluster, template)
+    return changes
+
+
+def apply(cluster: Cluster, changes: Iterable[Change], *, force: bool = False) -> list[Change]:
+    """Make the changes; those made. Nothing is written where one of them needs ``force`` that wasn't given."""
+    changes = list(changes)
+    by_hand = [change.name for change in changes if change.needs_force]
+    if by_hand and not force:
+        raise UsageError(
+            f"changed by hand, and not as ipi-es needs it: {', '.join(by_hand)}",
+            hint="see the difference with `ipi-es setup --dry-run`, overwrite it with `ipi-es setup --force`",
+        )
+    made = [change for change in changes if change.action != "cannot"]
+    for change in made:
+        if change.kind == "index template":
+            _put_template(cluster, change)
+        else:
+            cluster.put_mapping(change.name, change.body)
+    return made
+
+
+def missing_templates(cluster: Cluster) -> list[str]:
+    """Names of shipped templates that the cluster lacks altogether: setup never ran."""
+    return [each.name for each in templates.load() if cluster.get_index_template(each.name) is None]
+
+
+def _template_change(cluster: Cluster, template: Template) -> list[Change]:
+    current = cluster.get_index_template(template.name)
+    if current is None:
+        diff = "\n".join(f"+ {key}: {value}" for key, value in sorted(templates.flat(template.body).items()))
+        return [Change("create", "index template", template.name, diff, templates.stamped(template.body))]
+    there, ours = templates.schema_version(current), templates.schema_version(template.body)
+    if there > ours:
+        raise UsageError(
+            f"index template {template.name} is of schema {there}, and this ipi-es knows {ours} at most",
+            hint="a newer ipi-es was here: upgrade this one (`pip install --upgrade ipi-es`)",
+        )
+    target = templates.merged(current, template.body)
+    diff, changed, added = _difference(templates.flat(current), templates.flat(target))
+    if not diff and there == ours:
+        return []
+    if there < ours:
+        diff = "\n".join([f"- _meta.schema_version: {there}", f"+ _meta.schema_version: {ours}", *filter(None, [diff])])
+    # an older one lacks what is new; the same version lacks only what somebody took out
+    by_hand = not templates.untouched(current) and bool(changed or (added and there == ours))
+    action: Action = "overwrite" if by_hand else "upgrade"
+    return [Change(action, "index template", template.name, diff, templates.stamped(target))]
+
+
+def _difference(current: dict[str, str], target: dict[str, str]) -> tuple[str, list[str], list[str]]:
+    """(diff text, paths with another value, paths that come new)."""
+    changed = [key for key in target if key in current and current[key] != target[key]]
+    added = [key for key in target if key not in current]
+    gone = [key for key in current if key not in target]
+    lines = []
+    for key in sorted({*changed, *added, *gone}):
+        if key in current:
+            lines.append(f"- {key}: {current[key]}")
+        if key in target:
+            lines.append(f"+ {key}: {target[key]}")
+    return "\n".join(lines), [*changed, *gone], added
+
+
+def _index_changes(cluster: Cluster, template: Template) -> list[Change]:
+    changes = []
+    for pattern in template.index_patterns:
+        for index, mapping in sorted(cluster.get_mapping(pattern).items()):
+            missing = missing_from(mapping, template.mappings)
+            if missing.conflicts:
+                diff = "\n".join(f"! {line}" for line in missing.conflicts)
+                hint = "! a field's type can't be changed: move the index's documents to a new one, or delete it"
+                changes.append(Change("cannot", "mapping of index", index, f"{diff}\n{hint}"))
+            if missing.body:
+                diff = "\n".join(f"+ {line}" for line in missing.added)
+                changes.append(Change("extend", "mapping of index", index, diff, missing.body))
+    return changes
+
+
+def _put_template(cluster: Cluster, change: Change) -> None:
+    try:
+        cluster.put_index_template(change.name, change.body)
+    except RequestRejected as error:
+        raise RequestRejected(
+            f"index template {change.name} was refused: {error.message}",
+            hint="does another template of the same priority cover the same indices? `GET _index_template` lists them",
+            status=error.status,
+        ) from error

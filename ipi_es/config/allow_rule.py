@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, Field, model_validator
 
 from ipi_es.config.entity_names import EntityStep, normalize_entity
-from ipi_es.config.types import Section, Text
+from ipi_es.config.types import Inconsistent, Section, Text
 
 WILDCARDS = "*?["
 """Characters that make an entity a shell-style pattern."""
@@ -66,13 +66,15 @@ class AllowRule(Section):
 
 
 def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep]) -> None:
-    """ValueError for rules named alike, and for patterns that normalization turns into “everybody”."""
-    names = [rule.name for rule in rules]
+    """Inconsistent for rules named alike, and for patterns that normalization turns into “everybody”."""
+    mistakes: list[tuple[tuple[str | int, ...], str]] = []
+    seen: set[str] = set()
     for index, rule in enumerate(rules):
-        if rule.name in names[:index]:
-            raise ValueError(f"allow_list[{index}]: a rule “{rule.name}” is there already")
+        if rule.name in seen:
+            mistakes.append((("allow_list", index), f"a rule “{rule.name}” is there already"))
+        seen.add(rule.name)
         if rule.entity and rule.entity.strip("*") and not normalize_entity(rule.entity, steps).strip("*"):
-            raise ValueError(
-                f"allow_list[{index}].entity: with strip_domain entities have no domain, so “{rule.entity}” would "
-                "allow everybody; use a cidr"
-            )
+            text = f"with strip_domain entities have no domain, so “{rule.entity}” would allow everybody; use a cidr"
+            mistakes.append((("allow_list", index, "entity"), text))
+    if mistakes:
+        raise Inconsistent(*mistakes)

@@ -99,7 +99,7 @@ def parse_yaml(text: str, *, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise ConfigError(f"is not valid YAML: {_unquoted(error.problem)}", place=place, hint=_YAML_HINT) from None
+        raise ConfigError(f"is not valid YAML: {_problem(error)}", place=place, hint=_YAML_HINT) from None
     except yaml.YAMLError:
         raise ConfigError("is not valid YAML: it has characters that can't be in a text file", place=name) from None
     except RecursionError:
@@ -138,13 +138,16 @@ _YAML_HINT = (
 )
 
 
-def _unquoted(problem: str | None) -> str:
-    """A parser's message without what it quotes from the text."""
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """The parser's message without what it quotes from the text."""
+    problem = error.problem or "it can't be parsed"
+    if problem.startswith("but ") and error.context:
+        problem = f"{error.context}, {problem}"
     return re.sub(
         r"'[^']*'|\"[^\"]*\"",
         # one character, a token of the grammar such as '<block end>', or an escape such as '\t' says nothing
         lambda quoted: quoted[0] if len(quoted[0]) == 3 or quoted[0][1] in "<\\" else "…",
-        problem or "it can't be parsed",
+        problem,
     )
 
 

@@ -122,9 +122,9 @@ class _Translation:
         span = result.get("bucket_span", ELASTIC_BUCKET_SPAN)
         result["bucket_span"] = self._span("analysis_config.bucket_span", span)
         result["detectors"] = [detector]
-        if "influencers" in result:
+        if isinstance(result.get("influencers"), list):
             fields = (detector.get("partition_field_name"), detector.get("by_field_name"))
-            others = [name for name in result["influencers"] if name not in fields]
+            others = [str(name) for name in result["influencers"] if name not in fields]
             result["influencers"] = [name for name in result["influencers"] if name in fields]
             if others:
                 self.warnings.append(
@@ -155,7 +155,7 @@ class _Translation:
 
     def _check_places(self, path: str, detector: Mapping[str, Any]) -> None:
         by, partition = detector.get("by_field_name"), detector.get("partition_field_name")
-        if not by or not partition or _IP_FIELD.search(by):
+        if not isinstance(by, str) or not isinstance(partition, str) or _IP_FIELD.search(by):
             return
         if _IP_FIELD.search(partition):
             self.refused.append(
@@ -202,14 +202,15 @@ class _Translation:
         result: list[dict[str, str]] = []
         fields = detector.get("partition_field_name"), detector.get("by_field_name")
         for given in _mappings(analysis.get("detectors"))[:1]:
-            for index, rule in enumerate(given.get("custom_rules") or []):
+            rules = given.get("custom_rules") or []
+            for index, rule in enumerate(rules if isinstance(rules, list) else [rules]):
                 try:
-                    rules = allow_rules(rule, *fields, self.filters)
+                    allowed = allow_rules(rule, *fields, self.filters)
                 except NotTranslatable as reason:
                     place = f"analysis_config.detectors[0].custom_rules[{index}]"
                     self.refused.append(f"{place}: {reason}; write what should not alarm into allow_list")
                 else:
-                    result.extend(allowed for allowed in rules if allowed not in result)
+                    result.extend(one for one in allowed if one not in result)
         if result:
             self.warnings.append(
                 f"custom_rules became {len(result)} rules of allow_list: such pairs are written, with suppressed_by"

@@ -9,7 +9,7 @@ from typing import Any
 from ipi_es.config.allow_rule import WILDCARDS
 
 
-class NotTranslatable(Exception):  # noqa: N818  (an answer, not a failure: it never leaves the import)
+class NotTranslatable(Exception):
     """Why a custom rule is no allow list."""
 
 
@@ -27,6 +27,8 @@ def allow_rules(
     if "skip_result" not in (rule.get("actions") or ["skip_result"]):
         raise NotTranslatable("has another action than skip_result")
     scope = rule.get("scope") or {}
+    if not isinstance(scope, dict) or not all(isinstance(part, dict) for part in scope.values()):
+        raise NotTranslatable("has a scope that is none")
     if not scope:
         raise NotTranslatable("has no scope, and so skips everything")
     for name in scope:

@@ -10,7 +10,18 @@ from pydantic import AfterValidator, Field, model_validator
 from ipi_es.config.allow_rule import AllowRule, check_rules
 from ipi_es.config.datafeed_config import DatafeedConfig
 from ipi_es.config.ip_insights import IpInsights
-from ipi_es.config.types import DAY, BucketSpan, Count, FieldName, Number, PositiveSpan, Section, Span, Texts
+from ipi_es.config.types import (
+    DAY,
+    BucketSpan,
+    Count,
+    FieldName,
+    Inconsistent,
+    Number,
+    PositiveSpan,
+    Section,
+    Span,
+    Texts,
+)
 
 MAX_JOB_ID = 64
 """Characters; Elastic's limit, which also keeps document ids below 512 bytes."""
@@ -68,9 +79,13 @@ class AnalysisConfig(Section):
     @model_validator(mode="after")
     def _influencers_of_detector(self) -> AnalysisConfig:
         allowed = (self.detectors[0].partition_field_name, self.detectors[0].by_field_name)
-        for name in self.influencers or ():
-            if name not in allowed:
-                raise ValueError(f"influencers: {name} is not possible; allowed are {' and '.join(allowed)}")
+        wrong = [
+            (("influencers", index), f"{name} is not possible; allowed are {' and '.join(allowed)}")
+            for index, name in enumerate(self.influencers or ())
+            if name not in allowed
+        ]
+        if wrong:
+            raise Inconsistent(*wrong)
         return self
 
 
@@ -146,7 +161,8 @@ class Job(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Job:
         if self.time_field in (self.ip_field, self.entity_field):
-            raise ValueError(f"data_description.time_field: {self.time_field} is also a field of the detector")
+            text = f"{self.time_field} is also a field of the detector"
+            raise Inconsistent((("data_description", "time_field"), text))
         check_rules(self.allow_list, self.datafeed_config.entity_normalize)
         return self
 

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from ipi_es.config.documents import Document, Mistake, Path_
 from ipi_es.config.elastic_keys import why_not
 from ipi_es.config.nearest import nearest
+from ipi_es.config.types import Inconsistent
 from ipi_es.errors import ConfigError
 
 OTHER_WORDS = {
@@ -56,7 +57,14 @@ def of_validation(error: ValidationError, root: type[BaseModel], document: Docum
         if detail["type"] != "too_short"
         or not any(other["loc"][:-1][: len(detail["loc"])] == detail["loc"] for other in found)
     ]
-    return [Mistake(tuple(detail["loc"]), _words(detail, root, document)) for detail in details]
+    return [mistake for detail in details for mistake in _mistakes(detail, root, document)]
+
+
+def _mistakes(detail: ErrorDetails, root: type[BaseModel], document: Document) -> list[Mistake]:
+    path, error = tuple(detail["loc"]), detail.get("ctx", {}).get("error")
+    if isinstance(error, Inconsistent):
+        return [Mistake((*path, *place), text) for place, text in error.mistakes]
+    return [Mistake(path, _words(detail, root, document))]
 
 
 def refuse(document: Document, mistakes: Sequence[Mistake]) -> ConfigError:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from ipi_es.config.types import AnyPath, Count, ReadableFile, Section, Text, Texts, Timeout
+from ipi_es.config.types import AnyPath, Count, Inconsistent, ReadableFile, Section, Text, Texts, Timeout
 
 DEFAULT_HOST = "http://localhost:9200"
 """Where a server listens when nobody changed anything."""
@@ -92,7 +92,7 @@ class ClusterSettings(Section):
     def _no_contradictions(self) -> ClusterSettings:
         mistakes = [*self._address_mistakes(), *self._credential_mistakes(), *self._tls_mistakes()]
         if mistakes:
-            raise ValueError("; ".join(mistakes))
+            raise Inconsistent(*(((), text) for text in mistakes))
         return self
 
     def _address_mistakes(self) -> list[str]:

@@ -21,6 +21,14 @@ from ipi_es.errors import UsageError
 from ipi_es.times import SECONDS, format_span, parse_span
 
 
+class Inconsistent(ValueError):
+    """Settings that don't go together: (place below the section that found it, what is wrong) for each mistake."""
+
+    def __init__(self, *mistakes: tuple[tuple[str | int, ...], str]) -> None:
+        super().__init__("; ".join(text for _, text in mistakes))
+        self.mistakes = mistakes
+
+
 class Section(BaseModel):
     """One mapping of a configuration file: unknown keys are refused, and nothing changes after reading."""
 
@@ -61,7 +69,7 @@ def read_timeout(value: Any) -> int:
 
 def _parse(value: Any) -> int:
     if not isinstance(value, str):
-        raise ValueError("must be a time span such as 90s, 15m, 1h or 1d")  # noqa: TRY004  (pydantic wants it)
+        raise ValueError("must be a time span such as 90s, 15m, 1h or 1d")  # noqa: TRY004  (pydantic takes ValueError for a mistake)
     if value.strip() == "0":
         return 0
     try:
@@ -111,7 +119,7 @@ Timeout: TypeAlias = Annotated[int, BeforeValidator(read_timeout), AfterValidato
 
 def _not_bool(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")  # noqa: TRY004  (pydantic wants it)
+        raise ValueError("must be a number, not true or false")  # noqa: TRY004  (pydantic takes ValueError for a mistake)
     return value
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import translate
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,14 @@ from ipi_es.config.job import Job
 
 NO_RULE = -1
 """What :meth:`AllowList.match` gives a row that no rule names."""
+
+REMEMBERED_PATTERNS = 4_096
+"""Compiled patterns that are kept from one event bucket to the next: far more than a person writes rules."""
+
+
+@lru_cache(maxsize=REMEMBERED_PATTERNS)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class AllowList:
         pattern = normalize_entity(pattern, self.steps)
         result = np.zeros(len(entities), dtype=np.bool_)
         if any(character in pattern for character in WILDCARDS):
-            compiled = re.compile(translate(pattern))
+            compiled = _compiled(pattern)
             result[[position for position, name in enumerate(entities) if compiled.match(name)]] = True
         elif pattern in positions:
             result[positions[pattern]] = True

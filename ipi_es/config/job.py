@@ -105,15 +105,14 @@ class Training(Section):
         default=90 * DAY, description="How much history before the first scored bucket is taken."
     )
     calibration_share: Number = Field(
-        default=0.25,
-        gt=0,
-        lt=1,
+        default=0.2,
+        ge=0.05,
+        le=0.5,
         description="The last part of the window, which is never trained on: probabilities are calibrated with it.",
     )
     min_events: Count = Field(
         default=1_000, ge=1, description="Fewer unique (bucket, entity, IP) in the window: `train` refuses to begin."
     )
-    min_entities: Count = Field(default=2, ge=2, description="Fewer entities: `train` refuses to begin.")
 
 
 class Job(Section):

@@ -63,7 +63,7 @@ def test_one_mistake_is_one_line_with_its_place(tmp_path: Path) -> None:
 
 def test_an_unknown_setting_near_to_nothing_gets_the_list(tmp_path: Path) -> None:
     error = mistakes(tmp_path, JOB.format("x") + "training: {zebra: 1}\n")
-    assert "unknown setting; allowed are window, calibration_share, min_events, min_entities" in str(error)
+    assert "unknown setting; allowed are window, calibration_share, min_events" in str(error)
 
 
 def test_another_word_for_a_setting_gets_the_right_one(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,9 @@ HTTP_TIMEOUT_SECONDS = 60
 SPACE_FACTOR = 1.2
 """Free space asked for, as a multiple of the bytes to download: jars and the files beside them."""
 
+REASON_CHARACTERS = 160
+"""As much of a network error's text as fits on a screen's line or two."""
+
 HASH_BLOCK_BYTES = 1024 * 1024
 """Read size while hashing."""
 
@@ -45,21 +49,28 @@ Fetch = Callable[["Jar", Path], Path]
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One published file. ``coordinate`` is ``group:artifact:version[:classifier]``, ``size`` is in bytes."""
+    """One published file. ``coordinate`` is ``group:artifact:version[:classifier][@packaging]``, ``size`` in bytes."""
 
     coordinate: str
     size: int
     sha256: str
 
     @property
+    def parts(self) -> tuple[str, str, str, str, str]:
+        """Group, artifact, version, classifier (may be empty) and packaging (``jar`` if not said)."""
+        name, _, packaging = self.coordinate.partition("@")
+        group, artifact, version, *classifier = name.split(":")
+        return group, artifact, version, "".join(classifier), packaging or "jar"
+
+    @property
     def file_name(self) -> str:
         """The name under which the file is published."""
-        _, artifact, version, *classifier = self.coordinate.split(":")
-        return "-".join([artifact, version, *classifier]) + ".jar"
+        _, artifact, version, classifier, packaging = self.parts
+        return "-".join(filter(None, (artifact, version, classifier))) + f".{packaging}"
 
     def path(self, root: Path) -> Path:
         """Where the jar lies below ``root``; the group keeps files of the same name apart."""
-        return root / self.coordinate.split(":", 1)[0] / self.file_name
+        return root / self.parts[0] / self.file_name
 
 
 def read_jar_list(path: Path, server: str) -> tuple[Jar, ...]:
@@ -89,10 +100,10 @@ def fetch_with_resolver(jar: Jar, scratch: Path) -> Path:
     """Download one jar from the public repository into ``scratch`` (a resolver's local repository)."""
     from jgo.maven import MavenContext
 
-    group, artifact, version, *classifier = jar.coordinate.split(":")
+    group, artifact, version, classifier, packaging = jar.parts
     context = MavenContext(repo_cache=scratch, timeout=HTTP_TIMEOUT_SECONDS)
     component = context.project(group, artifact).at_version(version)
-    return Path(component.artifact(*classifier).resolve())
+    return Path(component.artifact(classifier, packaging).resolve())
 
 
 def ensure_jars(
@@ -160,7 +171,7 @@ def _install(jar: Jar, root: Path, scratch: Path, fetch: Fetch) -> None:
                 raise NodeError(
                     f"The disk became full while downloading {jar.file_name}.", hint="Free some space and start again."
                 ) from error
-            reason = f"{type(error).__name__}: {error}"
+            reason = short_reason(error)
             continue
         if is_whole(fetched, jar):
             target = jar.path(root)
@@ -169,6 +180,12 @@ def _install(jar: Jar, root: Path, scratch: Path, fetch: Fetch) -> None:
             return
         reason = "damaged"
     raise _refused(jar, reason)
+
+
+def short_reason(error: Exception) -> str:
+    """Return the heart of a network error, whose full text repeats the URL in every layer."""
+    causes = re.findall(r"\[Errno -?\d+\] ([\w ]+)", str(error))
+    return f"{type(error).__name__}: {(causes or [str(error)])[-1][:REASON_CHARACTERS]}"
 
 
 def _refused(jar: Jar, reason: str) -> NodeError:

@@ -15,7 +15,7 @@ from ipi_es.node.checks import explain_failure
 from ipi_es.node.child import CLOSE_PATIENCE_SECONDS, DETACH, LOG_FILE, READY_FILE, Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ipi_es.errors import NodeError
@@ -81,8 +81,19 @@ class ServerProcess:
         """Tell whether the child still runs."""
         return self._process.poll() is None
 
-    def wait_ready(self, patience: float = START_PATIENCE_SECONDS) -> str:
+    def wait_ready(
+        self,
+        patience: float = START_PATIENCE_SECONDS,
+        *,
+        probe: Callable[[int], bool] | None = None,
+        scheme: str = "http",
+    ) -> str:
         """Wait until the cluster's health is at least yellow and return the server's URL.
+
+        Args:
+            patience: seconds.
+            probe: tells whether the server on a port is ready; plain HTTP's health unless given.
+            scheme: of the URL.
 
         Raises:
             NodeError: the child ended, or nothing answered within ``patience`` seconds; it is stopped then.
@@ -91,8 +102,8 @@ class ServerProcess:
         url = None
         try:
             while self.alive() and time.monotonic() < give_up:
-                if (port := self._port()) is not None and is_healthy(port):
-                    url = f"http://127.0.0.1:{port}"
+                if (port := self._port()) is not None and (probe or is_healthy)(port):
+                    url = f"{scheme}://127.0.0.1:{port}"
                     return url
                 time.sleep(POLL_SECONDS)
             failure = self._failure()

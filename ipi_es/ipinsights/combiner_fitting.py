@@ -69,13 +69,14 @@ def fit_combiner(
     for day, rows in day_slices(events, split.first, split.combiner):
         history.apply(events.delta(day, hashes, rows))
     whole = Pairs.of_days(events, hashes, split.combiner, split.calibration)
-    keep = min(1.0, MAX_ROWS / max(len(whole), 1))
+    in_part = (events.day >= split.combiner) & (events.day < split.calibration)
+    keep = min(1.0, MAX_ROWS / max(int((events.learns & in_part).sum()), 1))
     features: list[NDArray[np.float32]] = []
     weights: list[NDArray[np.float32]] = []
     real: list[NDArray[np.float32]] = []
     for day, rows in day_slices(events, split.combiner, split.calibration):
         history.day = day
-        pairs = Pairs.of_days(events, hashes, day, day + 1)
+        pairs = Pairs.of_rows(events, hashes, rows[events.learns[rows]])
         pairs = pairs.take(np.flatnonzero(rng.random(len(pairs)) < keep))
         if len(pairs):
             own = pairs.addresses[pairs.address]

@@ -64,7 +64,11 @@ class Pairs:
         rows = np.flatnonzero(events.learns & (day >= first) & (day < stop))
         triple = np.stack([day[rows], events.entity[rows], events.ip[rows]], axis=1)
         _, once = np.unique(triple, axis=0, return_index=True)
-        rows = rows[np.sort(once)]
+        return cls.of_rows(events, hashes, rows[np.sort(once)])
+
+    @classmethod
+    def of_rows(cls, events: TrainingEvents, hashes: NDArray[np.uint64], rows: NDArray[np.intp]) -> Pairs:
+        """The given rows."""
         return cls(hashes=hashes[events.entity[rows]], address=events.ip[rows], addresses=events.addresses)
 
     def __len__(self) -> int:

@@ -13,7 +13,9 @@ from ipi_es.ipinsights.combiner import HIDDEN, Combiner
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BATCH = 512
+_BATCH, _MIN_BATCH = 512, 64
+_MIN_STEPS = 600
+"""Steps, at least: a small job makes more and smaller ones."""
 _RATE = 3e-3
 """Adam's step at the start; it falls to nothing along half a cosine."""
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants (Kingma, Ba 2015)
@@ -38,8 +40,9 @@ def fit_combiner(
     shapes = ((members, width + 1, HIDDEN), (members, HIDDEN + 1, HIDDEN), (members, HIDDEN + 1))
     start = [_initial(shape, rng) for shape in shapes]
     empty = Combiner(mean, scale, *start)
-    batch = min(_BATCH, len(features))
+    batch = min(max(len(features) * epochs // _MIN_STEPS, _MIN_BATCH), _BATCH, len(features))
     steps = len(features) // batch
+    epochs = max(epochs, -(-_MIN_STEPS // steps))
     order = np.stack([rng.permutation(len(features))[: steps * batch] for _ in range(epochs)]).astype(np.int32)
     weights, loss = _train(empty.standardized(features), real, weight, order, start=start, batch=batch)
     return Combiner(mean, scale, *weights), loss

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy import special
 
 from ipi_es.errors import NotEnoughHistory, SnapshotDamaged, SnapshotError
-from ipi_es.scoring.calibration import LN_P_LIMIT, N_CLASSES, Calibration, history_class
+from ipi_es.scoring.calibration import CLASS_NAMES, LN_P_LIMIT, N_CLASSES, Calibration, history_class
+from ipi_es.scoring.shares import shares
 from ipi_es.scoring.tail import fit_tail
 
 
@@ -148,12 +148,38 @@ def test_shares_of_normal_events_are_in_their_bands_with_a_tail(shape: str) -> N
     calibration = Calibration.fit(draw(size=40_000) + classes, classes)
     test_classes = rng.integers(0, N_CLASSES, 200_000)
     found = calibration.ln_probability(draw(size=200_000) + test_classes, test_classes).ln_p
-    for alpha in (0.1, 0.01, 0.001):
-        events = int((found <= math.log(alpha)).sum())
-        low = special.betaincinv(events, len(found) - events + 1, 0.025)
-        high = special.betaincinv(events + 1, len(found) - events, 0.975)
-        assert alpha / 2 <= high
-        assert low <= 2 * alpha
+    seen = shares(found, test_classes, calibration)
+    assert [share.name for share in seen[::3]] == ["all events", *CLASS_NAMES]
+    assert [share for share in seen if not share.within] == []
+
+
+def test_shares_are_of_all_events_and_of_each_class_with_500_points_of_its_own() -> None:
+    classes = np.repeat([0, 4], [500, 499])
+    calibration = Calibration.fit(np.arange(999.0), classes)
+    seen = shares(np.log([0.5, 0.1, 0.01, 1e-9]), [0, 0, 4, 4], calibration)
+    assert [(share.class_, share.alpha, share.events, share.of) for share in seen] == [
+        (None, 0.1, 3, 4),
+        (None, 0.01, 2, 4),
+        (None, 0.001, 1, 4),
+        (0, 0.1, 1, 2),
+        (0, 0.01, 0, 2),
+        (0, 0.001, 0, 2),
+    ]
+
+
+def test_a_share_is_out_of_its_band_only_where_the_data_say_so() -> None:
+    calibration, _ = fitted(600)
+    few, many = np.full(20, -1.0), np.full(20_000, -1.0)
+    few[:1] = many[:1_000] = math.log(0.005)
+    of_all = [shares(x, np.ones(len(x)), calibration)[:3] for x in (few, many)]
+    by_alpha = [{share.alpha: share.within for share in found} for found in of_all]
+    assert by_alpha[0] == {0.1: True, 0.01: True, 0.001: True}
+    assert by_alpha[1] == {0.1: True, 0.01: False, 0.001: False}
+
+
+def test_no_events_contradict_nothing() -> None:
+    calibration, _ = fitted(600)
+    assert all(share.within and share.share == 0.0 for share in shares([], [], calibration))
 
 
 def test_a_small_class_takes_its_neighbours_then_all() -> None:

@@ -1,0 +1,77 @@
+"""Whether calibrated probabilities are what they say: shares of normal events at p ≤ α, on data nobody fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from ipi_es.scoring.arrays import as_f64, checked_codes, same_length
+from ipi_es.scoring.calibration import CLASS_NAMES, ENOUGH_POINTS, N_CLASSES
+
+if TYPE_CHECKING:
+    from ipi_es.scoring.calibration import Calibration
+
+ALPHAS: Final = (0.1, 0.01, 0.001)
+"""The probabilities at which shares are looked at."""
+BAND: Final = (0.5, 2.0)
+"""A share may be this many times α."""
+CONFIDENCE: Final = 0.95
+"""Two-sided level of the exact binomial interval (Clopper and Pearson) of a share."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of normal events with p ≤ α, of all classes or of one."""
+
+    alpha: float
+    class_: int | None
+    """0–4, or None for all events."""
+    events: int
+    """How many have p ≤ α."""
+    of: int
+    """How many were looked at."""
+    low: float
+    """Lower end of the interval of the share."""
+    high: float
+    """Upper end."""
+
+    @property
+    def share(self) -> float:
+        """The observed share; 0 of nothing."""
+        return self.events / self.of if self.of else 0.0
+
+    @property
+    def within(self) -> bool:
+        """Whether the interval meets [α/2, 2α]: the data do not contradict the probabilities."""
+        return self.low <= BAND[1] * self.alpha and self.high >= BAND[0] * self.alpha
+
+    @property
+    def name(self) -> str:
+        """What the share is of, for people."""
+        return "all events" if self.class_ is None else CLASS_NAMES[self.class_]
+
+
+def shares(ln_p: npt.ArrayLike, class_: npt.ArrayLike, calibration: Calibration) -> list[Share]:
+    """Count normal events at p ≤ 0.1, 0.01 and 0.001: ln p (float[n]) and class (int8[n]) of events not fitted to.
+
+    First all events, then each class that has 500 calibration points of its own.
+    """
+    ln = as_f64(ln_p, "ln_p")
+    classes = checked_codes(class_, N_CLASSES, "class_")
+    same_length(ln_p=ln, class_=classes)
+    own = [i for i in range(N_CLASSES) if calibration.own_size(i) >= ENOUGH_POINTS]
+    parts = [(None, ln), *((i, ln[classes == i]) for i in own)]
+    return [_share(part, alpha, i) for i, part in parts for alpha in ALPHAS]
+
+
+def _share(ln_p: npt.NDArray[np.float64], alpha: float, class_: int | None) -> Share:
+    of = len(ln_p)
+    events = int((ln_p <= np.log(alpha)).sum())
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low = float(special.betaincinv(events, of - events + 1, tail)) if events else 0.0
+    high = float(special.betaincinv(events + 1, of - events, 1.0 - tail)) if events < of else 1.0
+    return Share(alpha, class_, events, of, low, high)

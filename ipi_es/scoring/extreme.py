@@ -66,7 +66,9 @@ def ln_extreme(smallest: F64, count: Counts, m_from: int, m_to: int) -> F64:
     rows = np.flatnonzero(count > 1)
     if not rows.size:
         return out
-    ln_t, n = smallest[rows, :m_to], count[rows]
+    n = count[rows]
+    m_to = min(m_to, int(n.max()))
+    ln_t = smallest[rows, :m_to]
     ln_first = _ln_at_least_one(ln_t[:, 0], n)
     if m_to == 1:
         out[rows] = ln_first

@@ -61,7 +61,8 @@ def _page(found: list[Hit], body: Mapping[str, Any], first: int, size: int) -> l
         return 0
 
     if orders:
-        keyed.sort(key=cmp_to_key(lambda one, other: compare(one[1], other[1])))
+        sort_key = cmp_to_key(compare)
+        keyed.sort(key=lambda row: sort_key(row[1]))
     if "search_after" in body:
         after = body["search_after"]
         keyed = [row for row in keyed if compare(row[1], after) > 0]

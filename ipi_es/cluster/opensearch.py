@@ -121,8 +121,10 @@ class OpenSearchCluster(RestCluster):
         self._request("DELETE", "/_search/point_in_time", body={"pit_id": [pit]})
 
     def _tie_breaker(self) -> list[dict[str, Any]]:
-        # OpenSearch adds none by itself: rows that tie over a page's end would be lost
-        return [{"_shard_doc": "asc"} if self._info.version >= SHARD_DOC_SINCE else {"_id": "asc"}]
+        # OpenSearch adds none by itself, and counts _shard_doc by the shard's number within its index: without the
+        # index, rows of two indices tie, and those that tie over a page's end are lost (seen on 3.8.0)
+        inner = "_shard_doc" if self._info.version >= SHARD_DOC_SINCE else "_id"
+        return [{inner: "asc"}, {"_index": "asc"}]
 
     def close(self) -> None:
         """Release connections; the port can't be used afterwards."""

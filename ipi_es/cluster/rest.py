@@ -147,6 +147,8 @@ class RestCluster(ABC):
         """The id of a point in time; None where there is nothing to read and that is allowed."""
         wanted = answers.read_params(options)
         params = {name: value for name, value in wanted.items() if name in self.pit_options}
+        if not options.allow_no_indices and "allow_no_indices" not in self.pit_options:
+            self.search(index, {"size": 0, "track_total_hits": False}, options=options)  # is there any?
         try:
             return self._open_pit(answers.target(index), params)
         except NotFound:

@@ -1,0 +1,86 @@
+"""The contract of the cluster port on every kind of server."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from cluster_contract import EVENTS, Contract, event, fill
+from servers.pool import Server
+
+from ipi_es.cluster.connect import connect
+from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.port import Cluster, Put
+from ipi_es.errors import ClusterReadOnly
+
+
+@pytest.fixture
+def cluster(server: Server) -> Iterator[Cluster]:
+    cluster = connect(Connection(hosts=(server.url,)))
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def name(server: Server, cluster: Cluster) -> Iterator[str]:
+    name = f"contract-{uuid.uuid4().hex[:12]}"
+    yield name
+    for index in cluster.indices(f"{name}*"):
+        cluster.delete_index(index)
+    server.call("DELETE", f"/_index_template/{name}-template")
+
+
+class TestServers(Contract):
+    pass
+
+
+def test_the_server_is_found_out(server: Server, cluster: Cluster) -> None:
+    distribution, _, version = server.kind.partition("-")
+    assert cluster.info.distribution == distribution
+    assert ".".join(str(part) for part in cluster.info.version) == version
+
+
+def open_points_in_time(server: Server) -> int:
+    if server.is_opensearch:
+        status, answer = server.call("GET", "/_nodes/stats/indices/search")
+    else:
+        status, answer = server.call("GET", "/_nodes/stats/indices/search")
+    assert status == 200
+    (node,) = answer["nodes"].values()
+    search = node["indices"]["search"]
+    return int(search.get("point_in_time_current", 0)) + int(search.get("open_contexts", 0))
+
+
+def test_no_point_in_time_stays_open(server: Server, cluster: Cluster, name: str) -> None:
+    fill(cluster, name, *(event(minute) for minute in range(9)))
+    before = open_points_in_time(server)
+    list(cluster.scan(name, {"match_all": {}}, size=2))
+    scan = cluster.scan(name, {"match_all": {}}, size=2)
+    next(scan)
+    assert open_points_in_time(server) > before
+    scan.close()  # type: ignore[attr-defined]
+    assert open_points_in_time(server) == before
+
+
+def test_a_full_disk_is_a_read_only_cluster_and_is_not_tried_again(server: Server, cluster: Cluster, name: str) -> None:
+    cluster.create_index(name, {"mappings": EVENTS})
+    server.call("PUT", f"/{name}/_settings", {"index.blocks.read_only_allow_delete": True})
+    try:
+        with pytest.raises(ClusterReadOnly, match="disk") as caught:
+            cluster.bulk([Put(name, "a", {"n": 1})])
+        assert "read_only_allow_delete" in str(caught.value)
+        with pytest.raises(ClusterReadOnly):
+            cluster.put(name, "a", {"n": 1})
+    finally:
+        server.call("PUT", f"/{name}/_settings", {"index.blocks.read_only_allow_delete": None})
+    assert cluster.bulk([Put(name, "a", {"n": 1})]).written == 1
+
+
+def test_a_document_of_8_mib_goes_there_and_back(cluster: Cluster, name: str) -> None:
+    cluster.create_index(name, {"mappings": {"properties": {"data": {"type": "binary"}}}})
+    data = "QUJD" * (2 * 1024 * 1024)
+    assert cluster.bulk([Put(name, str(n), {"data": data}) for n in range(2)]).written == 2
+    got = cluster.get(name, "1")
+    assert got is not None
+    assert got.source["data"] == data

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from ipi_es.datafeed.normalize import Rows
 from ipi_es.datafeed.requests import ENTITY, IP, MS, OUTCOME, PAIRS, TIME
 
+SLICE_ROWS = 1_000
+"""Rows that are taken apart at a time: half a megabyte of dicts, which stays in the processor's cache meanwhile."""
+
 _KEY, _COUNT = itemgetter("key"), itemgetter("doc_count")
 _TIME, _ENTITY, _IP, _OUTCOME = itemgetter(TIME), itemgetter(ENTITY), itemgetter(IP), itemgetter(OUTCOME)
 
@@ -34,14 +37,16 @@ class Pages:
         """Take in one answer; the key to go on after, or None when this was the last page."""
         pairs = aggregations.get(PAIRS, {})
         buckets: Sequence[Mapping[str, Any]] = pairs.get("buckets", ())
-        keys = list(map(_KEY, buckets))
-        self.counts.extend(map(_COUNT, buckets))
-        self.entities.extend(map(_ENTITY, keys))
-        self.ips.extend(map(_IP, keys))
-        if self.timed:
-            self.times.extend(map(_TIME, keys))
-        if self.with_outcome:
-            self.outcomes.extend(map(_OUTCOME, keys))
+        for begin in range(0, len(buckets), SLICE_ROWS):
+            part = buckets[begin : begin + SLICE_ROWS]
+            keys = list(map(_KEY, part))
+            self.counts.extend(map(_COUNT, part))
+            self.entities.extend(map(_ENTITY, keys))
+            self.ips.extend(map(_IP, keys))
+            if self.timed:
+                self.times.extend(map(_TIME, keys))
+            if self.with_outcome:
+                self.outcomes.extend(map(_OUTCOME, keys))
         after: Mapping[str, Any] | None = pairs.get("after_key")
         return after if len(buckets) >= self.page_size else None
 

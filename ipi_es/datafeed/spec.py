@@ -1,4 +1,4 @@
-"""What a datafeed reads, as plain values; nothing here knows how a job's file looks."""
+"""What a datafeed reads, as plain values; only ``from_job`` knows how a job's file looks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from ipi_es.cluster.port import IndexOptions, ServerInfo
 from ipi_es.config.entity_names import EntityStep
+from ipi_es.config.job import Job
 from ipi_es.errors import ConfigError
 
 MAX_PAGE_SIZE = 65_535
@@ -62,6 +63,30 @@ class FeedSpec:
         for step in self.entity_normalize:
             if step not in NORMALIZERS:
                 raise ConfigError(f"“{step}” is no way to normalize entities", hint=f"known: {', '.join(NORMALIZERS)}")
+
+    @classmethod
+    def from_job(cls, job: Job) -> FeedSpec:
+        """Take what a job's file says about its events."""
+        feed = job.datafeed_config
+        options = feed.indices_options
+        return cls(
+            indices=feed.indices,
+            entity_field=job.entity_field,
+            ip_field=job.ip_field,
+            time_field=job.time_field,
+            outcome_field=feed.outcome_field,
+            outcomes=feed.outcomes if feed.outcome_field is not None else (),
+            query=feed.query,
+            runtime_mappings=feed.runtime_mappings,
+            entity_normalize=feed.entity_normalize,
+            ignore_private=feed.ignore_private,
+            options=IndexOptions(
+                ignore_unavailable=options.ignore_unavailable,
+                allow_no_indices=options.allow_no_indices,
+                expand_wildcards=",".join(options.expand_wildcards),
+            ),
+            page_size=feed.max_page,
+        )
 
     @property
     def only_outcome(self) -> str | None:

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers.certificates import Certificates, make_certificates
 from servers.elasticsearch import NoJdk
 from servers.pool import URL_VARIABLE, Pool, Server, choose
-from servers.tls_proxy import Certificates, TlsProxy, make_certificates
+from servers.secured import SecuredOpenSearch
+from servers.tls_proxy import TlsProxy
 
 POOL = pytest.StashKey[Pool]()
 
@@ -85,3 +87,10 @@ def tls_proxy(server: Server, certificates: Certificates) -> Iterator[TlsProxy]:
     """TLS and a password before ``server``: url, ca, wrong_ca, ca_fingerprint, username, password."""
     with TlsProxy(server.url, certificates) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def secured_opensearch(certificates: Certificates) -> Iterator[SecuredOpenSearch]:
+    """OpenSearch 2.19.4 with security on: url (https), ca, wrong_ca, username, password, call(...)."""
+    with SecuredOpenSearch.start(certificates) as secured:
+        yield secured

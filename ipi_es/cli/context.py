@@ -40,8 +40,8 @@ class Shell:
     @contextmanager
     def cluster(self) -> Iterator[Cluster]:
         """A connection that is closed at the end."""
-        from ipi_es.cluster.connect import connect  # noqa: PLC0415  (the clients are slow to import)
-        from ipi_es.cluster.connection import Connection  # noqa: PLC0415
+        from ipi_es.cluster.connect import connect
+        from ipi_es.cluster.connection import Connection
 
         cluster = connect(Connection(**self.settings.elasticsearch.plain()))
         try:
@@ -73,8 +73,8 @@ def clock() -> int:
 
 def progress_bar() -> Progress:
     """The one look of progress bars; on anything but a terminal it stays silent."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,

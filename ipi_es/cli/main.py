@@ -33,11 +33,11 @@ INTERRUPTED = 130  # the shell's code for a process ended by Ctrl-C
 class LazyGroup(click.Group):
     """Commands are found in :data:`COMMANDS`; `ipi-es --help` imports each, but none of the heavy libraries."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         """In the order of a first day with the product, not of the alphabet."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import the command's module; an unknown name is None."""
         place = COMMANDS.get(cmd_name)
         if place is None:
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from ipi_es.config.nearest import nearest  # noqa: PLC0415  (only when somebody mistyped)
+            from ipi_es.config.nearest import nearest
 
             guess = nearest(args[0], COMMANDS)
             hint = f" Did you mean “{guess}”?" if guess else ""
@@ -61,7 +61,9 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--config", "config_path", type=click.Path(dir_okay=False), help="Default: $IPI_ES_CONFIG or ./ipi-es.yml.")
+@click.option(
+    "--config", "config_path", type=click.Path(dir_okay=False), help="Default: $IPI_ES_CONFIG or ./ipi-es.yml."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say more; with an error, show where it came from.")
 @click.version_option(ipi_es.__version__, prog_name="ipi-es")
 @click.pass_context

@@ -27,7 +27,7 @@ def start(port: int | None, heap: str, keep: bool) -> None:
 
     Example: ipi-es node start --port 9200
     """
-    from ipi_es.node import start_detached  # noqa: PLC0415
+    from ipi_es.node import start_detached
 
     with node_progress() as told:
         started = start_detached(http_port=port, heap=heap, keep=keep, progress=told)
@@ -40,7 +40,7 @@ def stop() -> None:
 
     Example: ipi-es node stop
     """
-    from ipi_es.node import stop_detached  # noqa: PLC0415
+    from ipi_es.node import stop_detached
 
     click.echo("Stopped." if stop_detached() else "No local server runs.")
 
@@ -51,7 +51,7 @@ def status() -> None:
 
     Example: ipi-es node status
     """
-    from ipi_es.node import status as find  # noqa: PLC0415
+    from ipi_es.node import status as find
 
     found = find()
     if found is None:

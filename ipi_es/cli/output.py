@@ -58,9 +58,9 @@ def emit(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], output_fo
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, title: str | None = None) -> None:
     """An aligned table; scores carry their severity's colour and word."""
-    from rich.console import Console  # noqa: PLC0415  (keeps `--help` fast)
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -75,7 +75,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *,
         for column in columns:
             value = row.get(column.key)
             if column.score and value is not None:
-                name = severity(float(value))
+                name = str(severity(float(value)))
                 cells.append(Text(f"{float(value):5.1f} {name:<8}", style=SEVERITY_COLOURS[name]))
             else:
                 cells.append(Text(_cell(value)))

@@ -1,7 +1,3 @@
 """`ipi-es setup`: index templates, put where they belong."""
 
 from __future__ import annotations
-
-import click
-
-from ipi_es.cli.context import shell

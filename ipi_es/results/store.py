@@ -15,7 +15,7 @@ from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
 from ipi_es.errors import LostJob, NotFound, PermissionDenied, RequestRejected, UsageError
 from ipi_es.results import queries
 from ipi_es.results.documents import ResultDocument
-from ipi_es.results.index import flat_mapping, index_for, mapped_type, missing_fields, month_end, month_of
+from ipi_es.results.index import conflict, flat_mapping, index_for, missing_fields, month_end, month_of
 from ipi_es.results.words import ALIAS, RESULT_KINDS, TEMPLATE, ResultKind
 
 MAX_PAGE = 10_000
@@ -126,6 +126,22 @@ class ResultStore:
             sorted((each.source["influencer_field_value"], _seconds(each), each.id) for each in ips),
         )
 
+    def by_place(self, places: Sequence[tuple[str, str]]) -> list[Document]:
+        """The documents at these (index, id), at most :data:`MAX_PAGE`; what is not there (any more) is left out.
+
+        What was written last is seen only after a refresh (:meth:`scan_window` makes one).
+        """
+        query = {
+            "bool": {"filter": [{"term": {"job_id": self._job_id}}, {"ids": {"values": [id_ for _, id_ in places]}}]}
+        }
+        wanted = set(places)
+        found = self._hits({"query": query, "size": len(places), "track_total_hits": False})
+        return [each for each in found if (each.index, each.id) in wanted]
+
+    def show(self) -> None:
+        """Make everything that was written visible to searches."""
+        self._cluster.refresh(ALIAS)
+
     def count(self, kind: ResultKind, start: int | None = None, end: int | None = None) -> int:
         """How many results there are."""
         try:
@@ -194,9 +210,9 @@ class ResultStore:
                 return
             existing = self._cluster.get_mapping(index).get(index, {})
         for field, kind in self._flat_fields.items():
-            found = mapped_type(field, existing)
-            if found is not None and found != kind:
-                raise self._field_conflict(index, field, f"it is {found} there, and {kind} here")
+            reason = conflict(field, kind, existing)
+            if reason:
+                raise self._field_conflict(index, field, reason)
         if missing_fields(self._flat_fields, existing):
             try:
                 self._cluster.put_mapping(index, mappings)

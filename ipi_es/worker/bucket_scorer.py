@@ -7,21 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import AllowList
+from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results import ids
-from ipi_es.results.repeats import First, Repeats
 from ipi_es.results.words import BUCKET_TIME, CRITICAL
 from ipi_es.scoring.aggregate import Aggregated, Correlations, aggregate
 from ipi_es.scoring.calibration import Calibration, history_class
 from ipi_es.scoring.normalizer import Normalized, normalize
 from ipi_es.scoring.probability import LN_TAKES_PART, taking_part
 from ipi_es.worker.levels import RECORD, Levels, bucket_influencer_level, influencer_level
-
-NOT_ALLOWED = -1
-"""The allow list's answer for a pair that no rule matches."""
+from ipi_es.worker.repeats import Repeats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +33,13 @@ class Pairs:
     prior_events: NDArray[np.float64]  # of the entity, up to the day's start
     ln_p: NDArray[np.float64]
     extrapolated: NDArray[np.bool_]
-    rule: NDArray[np.int32]  # of the allow list; NOT_ALLOWED
+    rule: NDArray[np.int32]  # of the allow list; NO_RULE
     repeat_of: dict[int, str]  # row → id of the record within the repeat window that it repeats
 
     @property
     def takes_part(self) -> NDArray[np.bool_]:
         """bool[n]: neither suppressed nor a repeat."""
-        part = self.rule == NOT_ALLOWED
+        part = np.asarray(self.rule == NO_RULE, dtype=np.bool_)
         part[list(self.repeat_of)] = False
         return part
 
@@ -111,7 +108,7 @@ class BucketScorer:
         calibrated = self.calibration.ln_probability(seen.log_odds, class_)
         repeat_of = {}
         for row in np.flatnonzero(calibrated.ln_p <= LN_TAKES_PART).tolist():
-            known = self.repeats.repeat_of(bucket.entities[entity[row]], bucket.ips[ip[row]], bucket.start)
+            known = self.repeats.of_pair(bucket.entities[entity[row]], bucket.ips[ip[row]], bucket.start)
             if known is not None:
                 repeat_of[row] = known
         return Pairs(
@@ -128,7 +125,7 @@ class BucketScorer:
         )
 
     def _known_ips(self, bucket: EventBucket) -> dict[int, str]:
-        known = ((i, self.repeats.ip_repeat_of(ip, bucket.start)) for i, ip in enumerate(bucket.ips))
+        known = ((i, self.repeats.of_ip(ip, bucket.start)) for i, ip in enumerate(bucket.ips))
         return {i: first for i, first in known if first is not None}
 
     def _remember(self, scored: ScoredBucket) -> None:
@@ -138,12 +135,12 @@ class BucketScorer:
         for row in scored.records[part[scored.records]].tolist():
             entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
             record = ids.record_id(job.job_id, bucket.start, bucket.span, 0, entity, ip)
-            self.repeats.add(entity, ip, First(record, bucket.start))
+            self.repeats.add_pair(entity, ip, bucket.start, record)
         if job.ip_field in job.influencers:
             for i in np.flatnonzero(scored.ip_scores.score >= CRITICAL).tolist():
                 ip = bucket.ips[i]
                 influencer = ids.influencer_id(job.job_id, bucket.start, bucket.span, job.ip_field, ip)
-                self.repeats.add_critical_ip(ip, First(influencer, bucket.start))
+                self.repeats.add_ip(ip, bucket.start, influencer)
 
     def _scored(
         self, bucket: EventBucket, pairs: Pairs, aggregated: Aggregated, ip_repeat_of: dict[int, str]

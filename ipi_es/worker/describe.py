@@ -7,17 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ipi_es.config.allow_list import NO_RULE
 from ipi_es.config.job import Job
+from ipi_es.ipinsights.explanation import Explanation as Reasons
+from ipi_es.ipinsights.explanation import explain
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results import documents as make
 from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
-from ipi_es.results.explanation import Explanation, relative_rarity
+from ipi_es.results.explanation import Explanation
 from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
 from ipi_es.scoring.combine import Combined
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART, written_probability
-from ipi_es.worker.bucket_scorer import NOT_ALLOWED, ScoredBucket
+from ipi_es.worker.bucket_scorer import ScoredBucket
 
 MAX_SCORE = 100.0
 
@@ -59,7 +62,7 @@ class Describer:
         found = []
         for place, row in enumerate(scored.records.tolist()):
             entity, ip = pairs.entity[row], pairs.ip[row]
-            seen = self.scorer.explain(bucket.entities[entity], bucket.addresses[ip].tobytes())
+            seen = explain(self.scorer, bucket.entities[entity], bucket.addresses[ip].tobytes())
             rule = int(pairs.rule[row])
             found.append(
                 make.record(
@@ -71,16 +74,16 @@ class Describer:
                     probability=float(probabilities[place]),
                     record_score=float(scored.record_scores.score[place]),
                     actual=float(pairs.compatibility[row]),
-                    typical=seen.typical,
+                    typical=self._typical(seen, int(pairs.history_class[row])),
                     event_count=int(pairs.count[row]),
                     explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
-                    suppressed_by=None if rule == NOT_ALLOWED else self.job.allow_list[rule].name,
+                    suppressed_by=None if rule == NO_RULE else self.job.allow_list[rule].name,
                     repeat_of=pairs.repeat_of.get(row),
                 )
             )
         return found
 
-    def _explanation(self, scored: ScoredBucket, place: int, row: int, seen: Reason, sharing: int) -> Explanation:
+    def _explanation(self, scored: ScoredBucket, place: int, row: int, seen: Reasons, sharing: int) -> Explanation:
         pairs, scores = scored.pairs, scored.record_scores
         class_ = int(pairs.history_class[row])
         return Explanation(
@@ -94,13 +97,18 @@ class Describer:
             bound=str(scores.bound[place]),
             first_occurrence=seen.first_occurrence,
             relative_rarity=seen.relative_rarity,
-            typical=tuple((usual.network, round(usual.count)) for usual in seen.usual),
-            longest_shared_prefix=seen.shared_prefix,
+            typical=tuple((usual.network, round(usual.weight)) for usual in seen.usual),
+            longest_shared_prefix=seen.shared_prefix_length,
             network=seen.network,
             network_new_to_everybody=seen.network_new_to_everybody,
             entities_sharing_ip=sharing,
             warming_up=scored.warming_up,
         )
+
+    def _typical(self, seen: Reasons, class_: int) -> float:
+        """The entity's usual compatibility; its class's, where it has no history."""
+        own = seen.typical_compatibility
+        return float(self.calibration.typical(class_)) if own is None else own
 
     def _influencers(self, scored: ScoredBucket, stamp: Stamp) -> list[ResultDocument]:
         bucket, together = scored.bucket, scored.aggregated
@@ -113,19 +121,19 @@ class Describer:
             if field not in self.job.influencers:
                 continue
             probabilities = written_probability(groups.ln_p)
-            for i in np.flatnonzero(worth_writing(groups)).tolist():
-                found.append(
-                    make.influencer(
-                        self.context,
-                        stamp,
-                        start=bucket.start,
-                        field=field,
-                        value=names[i],
-                        probability=float(probabilities[i]),
-                        influencer_score=float(scores.score[i]),
-                        repeat_of=repeat_of.get(i),
-                    )
+            found += [
+                make.influencer(
+                    self.context,
+                    stamp,
+                    start=bucket.start,
+                    field=field,
+                    value=names[i],
+                    probability=float(probabilities[i]),
+                    influencer_score=float(scores.score[i]),
+                    repeat_of=repeat_of.get(i),
                 )
+                for i in np.flatnonzero(worth_writing(groups)).tolist()
+            ]
         return found
 
     def _bucket(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from ipi_es.addresses import Addresses
+from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
@@ -16,16 +16,15 @@ from ipi_es.ipinsights.training_events import TrainingEvents
 
 def hyperparameters_of(job: Job) -> Hyperparameters:
     """The job's `ip_insights` section as the network room takes it."""
-    given = job.ip_insights.model_dump()
-    vectors = given["num_entity_vectors"]
-    return Hyperparameters(**{**given, "num_entity_vectors": None if vectors == "auto" else vectors})
+    return Hyperparameters(**job.ip_insights.plain())
 
 
 class Collector:
     """Takes event buckets in order and gives :class:`TrainingEvents` with one vocabulary."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, allow: AllowList) -> None:
         config = job.datafeed_config
+        self._allow = allow
         self._learn, self._score = set(config.learn_outcomes), set(config.score_outcomes)
         self._entities: dict[str, int] = {}
         self._ips: dict[str, int] = {}
@@ -48,6 +47,9 @@ class Collector:
         self._addresses.append(bucket.addresses[ips >= known])
         learns = np.array([name in self._learn for name in bucket.outcomes])[bucket.outcome]
         scored = np.array([name in self._score for name in bucket.outcomes])[bucket.outcome]
+        if self._allow.rules:
+            free = self._allow.match(bucket.entities, bucket.addresses, bucket.entity, bucket.ip) == NO_RULE
+            learns, scored = learns & free, scored & free
         keys, back = np.unique(bucket.entity.astype(np.int64) * len(bucket.ips) + bucket.ip, return_inverse=True)
         # events that don't teach must not count as history
         count = np.bincount(back, weights=bucket.count * learns, minlength=len(keys)).astype(np.int64)
@@ -76,12 +78,3 @@ class Collector:
             calibrates=np.frombuffer(bytes(self._flags["calibrates"]), dtype=np.bool_),
             end=end,
         )
-
-
-def collect(job: Job, buckets: Iterable[EventBucket], end: int, told: Callable[[EventBucket], None]) -> Collector:
-    """Take all of ``buckets``; ``told`` hears of each (progress)."""
-    collector = Collector(job)
-    for bucket in buckets:
-        collector.take(bucket)
-        told(bucket)
-    return collector

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.results.words import BUCKET_TIME
@@ -51,7 +52,16 @@ class Levels:
         """Let event time pass for every level."""
         return Levels({name: quantiles.aged(seconds) for name, quantiles in self.by_name.items()})
 
-    def added(self, scores: Mapping[str, NDArray]) -> Levels:  # type: ignore[type-arg]
+    def added(self, scores: Mapping[str, NDArray[np.float64]]) -> Levels:
         """Add raw scores (float64[n]) to the levels named."""
         new = {name: self.by_name[name].added(s) for name, s in scores.items() if len(s)}
         return Levels({**self.by_name, **new})
+
+    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
+        """The state of every level, float64[802]."""
+        return {name: quantiles.to_array() for name, quantiles in self.by_name.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Levels:
+        """The reverse of :meth:`to_arrays`. SnapshotDamaged."""
+        return cls({name: Quantiles.from_array(array) for name, array in arrays.items()})

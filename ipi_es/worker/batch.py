@@ -1,0 +1,129 @@
+"""A batch: some buckets, scored, then written in one fixed order: a crash anywhere re-runs it from the old state.
+
+    quantiles (new id) → history delta → results → deletion of ids that vanished → state
+
+Where a batch ends follows from the data alone (number of buckets and pairs, a UTC day's end, a renormalization that is
+due), never from the clock: a run that was killed and started again makes the same batches, and the same documents.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Protocol
+
+from ipi_es.ipinsights.deltas import DayDelta
+from ipi_es.results.documents import ResultDocument, Stamp
+from ipi_es.results.store import ResultStore
+from ipi_es.scoring.renormalizer import largest_of
+from ipi_es.state.blobs import BlobStore
+from ipi_es.state.job_state import JobState, StateStore
+from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
+from ipi_es.times import iso
+from ipi_es.worker.clock import Clock
+from ipi_es.worker.history_keeper import HistoryId, store_delta
+from ipi_es.worker.levels import Levels
+from ipi_es.worker.renormalization import Window, renormalize
+
+log = logging.getLogger(__name__)
+
+MAX_BUCKETS = 64
+"""Buckets in a batch."""
+MAX_PAIRS = 200_000
+"""Unique pairs in a batch: about two seconds of work, and what is done again at most after a crash."""
+LEASE = 60
+"""Seconds that a lease lasts without a batch that renews it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What a batch has to say; [start, end) in epoch seconds."""
+
+    start: int
+    end: int
+    documents: list[ResultDocument]
+    levels: Levels
+    history: HistoryId
+    """Where the next batch begins."""
+    delta: DayDelta | None
+    """The day's delta, if the batch ends a day."""
+    renormalize_due: bool
+
+
+class Sink(Protocol):
+    """Where batches go."""
+
+    def stamp(self, end: int) -> Stamp:
+        """How the results of a batch that ends at ``end`` are stamped."""
+
+    def write(self, batch: Batch) -> None:
+        """Take one batch; when this returns it is safe."""
+
+
+@dataclass(slots=True)
+class Stores:
+    """Where a job's work is kept."""
+
+    results: ResultStore
+    states: StateStore
+    quantiles: QuantilesStore
+    blobs: BlobStore
+    clock: Clock
+
+
+def quantiles_id_of(time: int) -> str:
+    """The id of the quantiles as of an event time: the same batch writes the same id."""
+    return iso(time).replace("-", "").replace(":", "")
+
+
+class StoredSink:
+    """Writes batches to the cluster, and renormalizes between two of them when that is due."""
+
+    def __init__(self, stores: Stores, state: JobState, window: Window, *, rewriting: bool) -> None:
+        """``rewriting``: results of an earlier run may lie ahead; what isn't produced again is deleted."""
+        self.stores, self.state = stores, state
+        self._window, self._rewriting = window, rewriting
+
+    def stamp(self, end: int) -> Stamp:
+        """As in :class:`Sink`."""
+        return Stamp(str(self.state.snapshot_id), quantiles_id_of(end), self.stores.clock.now())
+
+    def write(self, batch: Batch) -> None:
+        """As in :class:`Sink`; LostJob if another worker took the job over."""
+        stores, quantiles_id = self.stores, quantiles_id_of(batch.end)
+        now = stores.clock.now()
+        after = self.state.advanced(
+            checkpoint=batch.end,
+            history_id=str(batch.history),
+            quantiles_id=quantiles_id,
+            renormalize_due=batch.renormalize_due,
+            lease_expires=now + LEASE,
+        )
+        version = after.external_version
+        stores.quantiles.save(SavedQuantiles(quantiles_id, batch.end, batch.levels.to_arrays()), version)
+        if batch.delta is not None:
+            store_delta(stores.blobs, self.state.job_id, batch.history, batch.delta, now)
+        stores.results.write(batch.documents, version)
+        if self._rewriting:
+            ids = {each.id for each in batch.documents}
+            stores.results.drop_vanished(batch.start, batch.end, ids, version)
+        self.state = stores.states.save(after)
+        for each in batch.documents:
+            self._window.add(each.id, each.index, each.source)
+        log.debug("job %s: written to %s, %d documents", after.job_id, iso(batch.end), len(batch.documents))
+        if batch.renormalize_due:
+            self.renormalize(batch.levels)
+
+    def renormalize(self, levels: Levels) -> int:
+        """Score the window again with ``levels`` (those that the state points to); how many results changed."""
+        stores, state = self.stores, self.state
+        changed = renormalize(self._window, stores.results, levels, state, stores.clock)
+        details = {**state.details, "largest": largest_of(levels.by_name)}
+        done = state.advanced(
+            renormalize_due=False,
+            renormalized_to=state.checkpoint,
+            details=details,
+            lease_expires=stores.clock.now() + LEASE,
+        )
+        self.state = stores.states.save(done)
+        return changed

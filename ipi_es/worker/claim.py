@@ -1,0 +1,159 @@
+"""What may be done with a job while its lease is held: train, backfill, renormalize."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipi_es.errors import UsageError
+from ipi_es.ipinsights.deltas import DayDelta
+from ipi_es.results.words import RESULT_KINDS
+from ipi_es.state.job_state import JobState
+from ipi_es.times import iso
+from ipi_es.worker import training
+from ipi_es.worker.batch import StoredSink
+from ipi_es.worker.bucket_scorer import ScoredBucket
+from ipi_es.worker.following import Follower
+from ipi_es.worker.history_keeper import HistoryId, catch_up, store_delta
+from ipi_es.worker.job_snapshot import JobSnapshot
+from ipi_es.worker.levels import Levels
+from ipi_es.worker.renormalization import Window
+from ipi_es.worker.repeats import Repeats
+
+if TYPE_CHECKING:
+    from ipi_es.worker.job_work import JobWork
+
+TRAINING_LEASE = 3_600
+"""Seconds that a job is claimed for a training, which renews nothing; a dead one of this host is recognized at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What a backfill will do: [start, end) in epoch seconds, and whether it goes on from an earlier run."""
+
+    start: int
+    end: int
+    resumed: bool = False
+
+
+class Claim:
+    """A job whose lease is held; ``state`` is its latest."""
+
+    def __init__(self, work: JobWork, state: JobState) -> None:
+        self._work, self.state = work, state
+
+    def train(self, start: int, end: int, told: training.Told | None = None) -> training.Learned:
+        """Train on [start, end), store the snapshot, and let the job go on from it: scoring begins at ``end``."""
+        work, stores = self._work, self._work.stores
+        learned = training.learn(work.job, work.feed, start, end, told)
+        snapshot_id, history = training.store(stores.blobs, learned, stores.clock.now())
+        self._restart(snapshot_id, history, learned.snapshot.trained_to)
+        return learned
+
+    def plan(self, start: int, end: int, *, again: bool = False) -> Range:
+        """Where a backfill of [start, end) begins: there, or where an earlier one stopped.
+
+        UsageError where nothing is left to do, or where the range was trained on.
+        """
+        work, state = self._work, self.state
+        snapshot = work.snapshot(state.snapshot_id)
+        begun = state.quantiles_id is not None and state.checkpoint is not None
+        if again or not begun or int(state.checkpoint or 0) <= start:
+            work.refuse_trained(snapshot, start)
+            return Range(start, end)
+        checkpoint = int(state.checkpoint or 0)
+        if checkpoint >= end:
+            raise UsageError(
+                f"job {state.job_id} is scored up to {iso(checkpoint)} already",
+                hint="--again scores the range anew and replaces its results",
+            )
+        return Range(checkpoint, end, resumed=True)
+
+    def backfill(self, planned: Range, told: Callable[[ScoredBucket], None], *, again: bool = False) -> None:
+        """Score and write the planned range; what is finished when it is stopped stays, and the next run goes on."""
+        work = self._work
+        snapshot = work.snapshot(self.state.snapshot_id)
+        if again:
+            snapshot_id = str(self.state.snapshot_id)
+            self._restart(snapshot_id, work.base_of(snapshot_id), snapshot.trained_to)
+        sink, follower = self._prepared(snapshot, planned.start)
+        try:
+            if sink.state.renormalize_due:
+                sink.renormalize(follower.scorer.levels)
+            follower.follow(work.read(planned.start, planned.end), told)
+        finally:
+            self.state = sink.state
+
+    def renormalize(self) -> int:
+        """Bring the stored results of the window to the job's current levels; how many changed."""
+        stores, state = self._work.stores, self.state
+        if state.quantiles_id is None:
+            raise UsageError(
+                f"job {state.job_id} has scored nothing yet", hint=f"ipi-es backfill {state.job_id} --start …"
+            )
+        levels = Levels.from_arrays(stores.quantiles.read(state.quantiles_id).levels)
+        sink = StoredSink(stores, state, self._window(int(state.checkpoint or 0)), rewriting=False)
+        try:
+            return sink.renormalize(levels)
+        finally:
+            self.state = sink.state
+
+    def _restart(self, snapshot_id: str, history: HistoryId, checkpoint: int) -> None:
+        """Let the job begin at ``checkpoint`` with this snapshot and history, and the snapshot's own levels."""
+        self.state = self._work.stores.states.save(
+            self.state.advanced(
+                snapshot_id=snapshot_id,
+                history_id=str(history),
+                quantiles_id=None,
+                checkpoint=checkpoint,
+                renormalize_due=False,
+                renormalized_to=None,
+                details={},
+            )
+        )
+
+    def _prepared(self, snapshot: JobSnapshot, start: int) -> tuple[StoredSink, Follower]:
+        """Everything as it was after the last batch, brought to ``start``."""
+        work, job, stores = self._work, self._work.job, self._work.stores
+        state = self.state
+        if state.quantiles_id is None:
+            levels, known_to = snapshot.levels, snapshot.trained_to
+        else:
+            saved = stores.quantiles.read(state.quantiles_id)
+            levels, known_to = Levels.from_arrays(saved.levels), saved.time
+        keeper = work.keeper(HistoryId.parse(str(state.history_id)))
+
+        def stored(delta: DayDelta) -> None:
+            store_delta(stores.blobs, job.job_id, keeper.id, delta, stores.clock.now())
+
+        catch_up(keeper, start, work.read, stored)
+        repeats = Repeats(job.repeat_window)
+        repeats.load(*stores.results.recent(start - job.repeat_window, start, job.ip_field))
+        sink = StoredSink(stores, state, self._window(start), rewriting=self._has_results(start))
+        follower = Follower.of(
+            job,
+            snapshot,
+            keeper,
+            levels.aged(start - known_to),
+            repeats,
+            sink,
+            renormalized_to=start if state.renormalized_to is None else state.renormalized_to,
+            # a renormalization that is due is made first, with these very levels
+            largest=None if state.renormalize_due else state.details.get("largest"),
+        )
+        if state.renormalize_due:
+            follower.renormalized_to = int(state.checkpoint or start)
+        return sink, follower
+
+    def _window(self, end: int) -> Window:
+        job = self._work.job
+        window = Window(job.renormalization_window(), job.entity_field, job.ip_field)
+        window.load(self._work.stores.results, end)
+        return window
+
+    def _has_results(self, start: int) -> bool:
+        """Whether an earlier run left results at or after ``start``."""
+        results = self._work.stores.results
+        results.show()
+        return any(results.count(kind, start) for kind in RESULT_KINDS)

@@ -1,0 +1,103 @@
+"""Following events: bucket by bucket through scoring, in batches into a sink. The one loop of backfill and worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ipi_es.config.allow_list import AllowList
+from ipi_es.config.job import Job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.ipinsights.scorer import Scorer
+from ipi_es.scoring.renormalizer import is_due, largest_of
+from ipi_es.times import day_of
+from ipi_es.worker.batch import MAX_BUCKETS, MAX_PAIRS, Batch, Sink
+from ipi_es.worker.bucket_scorer import BucketScorer, ScoredBucket
+from ipi_es.worker.describe import Describer, context_of
+from ipi_es.worker.history_keeper import HistoryKeeper
+from ipi_es.worker.job_snapshot import JobSnapshot
+from ipi_es.worker.levels import Levels
+from ipi_es.worker.repeats import Repeats
+
+
+@dataclass(slots=True)
+class Follower:
+    """A job at work between two moments: what moves with every bucket, and the batch that isn't written yet."""
+
+    job: Job
+    keeper: HistoryKeeper
+    scorer: BucketScorer
+    describer: Describer
+    sink: Sink
+    renormalized_to: int
+    """Event time of the last renormalization, epoch seconds."""
+    largest: dict[str, float]
+    """The largest raw score of each level at that time."""
+    scored: list[tuple[ScoredBucket, int]] = field(default_factory=list)
+    """Scored, not written yet; with the milliseconds that it took."""
+
+    @classmethod
+    def of(
+        cls,
+        job: Job,
+        snapshot: JobSnapshot,
+        keeper: HistoryKeeper,
+        levels: Levels,
+        repeats: Repeats,
+        sink: Sink,
+        *,
+        renormalized_to: int,
+        largest: dict[str, float] | None = None,
+    ) -> Follower:
+        """Put the parts together; ``largest`` None: as in ``levels``."""
+        pairs = Scorer(snapshot.network, keeper.history)
+        allow = AllowList.of(job)
+        return cls(
+            job=job,
+            keeper=keeper,
+            scorer=BucketScorer(job, allow, pairs, snapshot.calibration, snapshot.correlations, levels, repeats),
+            describer=Describer(job, context_of(job), pairs, snapshot.calibration),
+            sink=sink,
+            renormalized_to=renormalized_to,
+            largest=largest_of(levels.by_name) if largest is None else largest,
+        )
+
+    def follow(self, buckets: Iterable[EventBucket], told: Callable[[ScoredBucket], None] = lambda _: None) -> None:
+        """Score and write ``buckets``, which come in order and without gaps; what is finished at an error stays."""
+        for bucket in buckets:
+            began = time.perf_counter()
+            scored = self.scorer.score(bucket)
+            self.keeper.gather(bucket)
+            self.scored.append((scored, round((time.perf_counter() - began) * 1_000)))
+            told(scored)
+            due = self._renormalization_due(bucket.end)
+            if due or self._full() or day_of(bucket.end) > self.keeper.history.day:
+                self._flush(renormalize=due)
+        if self.scored:
+            self._flush(renormalize=False)
+
+    def _full(self) -> bool:
+        return len(self.scored) >= MAX_BUCKETS or sum(len(each.pairs.entity) for each, _ in self.scored) >= MAX_PAIRS
+
+    def _renormalization_due(self, now: int) -> bool:
+        if not self.job.renormalization_window():
+            return False
+        return is_due(self.largest, largest_of(self.scorer.levels.by_name), now - self.renormalized_to)
+
+    def _flush(self, *, renormalize: bool) -> None:
+        start, end = self.scored[0][0].bucket.start, self.scored[-1][0].bucket.end
+        stamp = self.sink.stamp(end)
+        # before history moves on: a record is explained with the history that it was scored with
+        documents = [
+            document
+            for each, took in self.scored
+            for document in self.describer.documents(each, stamp, processing_time_ms=took)
+        ]
+        self.scored.clear()
+        delta = self.keeper.advance(day_of(end))
+        levels = self.scorer.levels
+        self.sink.write(Batch(start, end, documents, levels, self.keeper.id, delta, renormalize_due=renormalize))
+        self.scorer.repeats.forget_before(end)
+        if renormalize:
+            self.renormalized_to, self.largest = end, largest_of(levels.by_name)

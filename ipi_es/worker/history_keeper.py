@@ -1,0 +1,136 @@
+"""History that moves once a UTC day: the day's rows are gathered while it is scored, and applied when it is over.
+
+History is a base, written by training, and one delta a day on it, all immutable. The state points to the last day
+that was applied (``base+day``); what lies behind it was written by a batch that never came to its end, and is written
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import Addresses
+from ipi_es.config.allow_list import NO_RULE, AllowList
+from ipi_es.config.job import Job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.errors import SnapshotDamaged
+from ipi_es.ipinsights.deltas import DayDelta
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.history import History
+from ipi_es.ipinsights.storage import delta_from_bytes, delta_to_bytes, history_from_bytes
+from ipi_es.state.blobs import BlobStore
+from ipi_es.times import SECONDS, day_of
+
+Rows = tuple[NDArray[np.uint64], Addresses, NDArray[np.int64]]
+"""Entity hashes uint64[n], addresses uint8[n, 16], counts int64[n]."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryId:
+    """Which history: a base, and the day (since the epoch) up to which deltas are in it, exclusive."""
+
+    base: str
+    day: int
+
+    def __str__(self) -> str:
+        return f"{self.base}+{self.day}"
+
+    @classmethod
+    def parse(cls, text: str) -> HistoryId:
+        """The reverse of ``str()``."""
+        base, _, day = text.rpartition("+")
+        if not base or not day.isdecimal():
+            raise SnapshotDamaged(f"“{text}” is no history's id", hint="reset the job's state and train again")
+        return cls(base, int(day))
+
+    def delta(self, day: int) -> str:
+        """The blob id of one day's delta."""
+        return f"{self.base}-{day}"
+
+
+@dataclass(slots=True)
+class HistoryKeeper:
+    """One job's history at work: ``history`` stands at the start of the UTC day that is being scored."""
+
+    job: Job
+    allow: AllowList
+    history: History
+    id: HistoryId
+    rows: list[Rows] = field(default_factory=list)
+    """What the current day taught so far."""
+
+    def gather(self, bucket: EventBucket) -> None:
+        """Keep what an event bucket teaches: the rows of ``learn_outcomes`` that the allow list doesn't name."""
+        rows = learned_rows(bucket, self.job, self.allow)
+        if len(rows[0]):
+            self.rows.append(rows)
+
+    def advance(self, day: int) -> DayDelta | None:
+        """Go to the start of ``day``: apply what was gathered (of the day before it), and return it for storing."""
+        if day <= self.history.day:
+            return None
+        delta = None
+        if self.rows:
+            entity, address, count = (np.concatenate(column) for column in zip(*self.rows, strict=True))
+            delta = DayDelta.of(self.history.day, entity, address, count)
+            self.rows.clear()
+            self.history.apply(delta)
+        self.history.day = day
+        self.id = HistoryId(self.id.base, day)
+        return delta
+
+
+def learned_rows(bucket: EventBucket, job: Job, allow: AllowList) -> Rows:
+    """The rows of an event bucket that teach."""
+    teaching = np.array([name in job.datafeed_config.learn_outcomes for name in bucket.outcomes], dtype=np.bool_)
+    wanted = teaching[bucket.outcome] if len(teaching) else np.zeros(0, dtype=np.bool_)
+    entity, ip, count = bucket.entity[wanted], bucket.ip[wanted], bucket.count[wanted]
+    if allow.rules and len(entity):
+        free = allow.match(bucket.entities, bucket.addresses, entity, ip) == NO_RULE
+        entity, ip, count = entity[free], ip[free], count[free]
+    return entity_hashes(bucket.entities)[entity], bucket.addresses[ip], count
+
+
+def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:
+    """The history that a state points to: its base with all deltas before the day."""
+    history = history_from_bytes(blobs.read(job_id, wanted.base))
+    found = {info.id: info for info in blobs.list(job_id, "history_delta")}
+    for day in range(history.day, wanted.day):
+        if wanted.delta(day) in found:
+            history.apply(delta_from_bytes(blobs.read(job_id, wanted.delta(day))))
+    history.day = wanted.day
+    return history
+
+
+def store_delta(blobs: BlobStore, job_id: str, id_: HistoryId, delta: DayDelta, now: int) -> None:
+    """Write one day's delta; written before the state that points behind it."""
+    attributes = {"base": id_.base, "day": delta.day}
+    blobs.write(
+        job_id, id_.delta(delta.day), "history_delta", delta_to_bytes(delta), created=now, attributes=attributes
+    )
+
+
+def catch_up(
+    keeper: HistoryKeeper,
+    to: int,
+    read: Callable[[int, int], Iterable[EventBucket]],
+    stored: Callable[[DayDelta], None],
+) -> None:
+    """Bring ``keeper`` to ``to`` (epoch seconds) by reading the events between again.
+
+    These are days that were skipped, and the part of the current day that an earlier run scored. ``stored`` gets the
+    deltas of whole days.
+    """
+    begin = keeper.history.day * SECONDS["d"]
+    for bucket in read(begin, to):
+        delta = keeper.advance(day_of(bucket.start))
+        if delta is not None:
+            stored(delta)
+        keeper.gather(bucket)
+    delta = keeper.advance(day_of(to))
+    if delta is not None:
+        stored(delta)

@@ -1,0 +1,132 @@
+"""One job in one cluster: its stores, its lease, and a dry run that needs neither."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.allow_list import AllowList
+from ipi_es.config.job import Job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.errors import IpiEsError, SnapshotMissing, UsageError
+from ipi_es.results.store import ResultStore
+from ipi_es.state.blobs import BlobStore
+from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.directory_blobs import DirectoryBlobs
+from ipi_es.state.job_state import StateStore
+from ipi_es.state.owner import owner_alive, this_process
+from ipi_es.state.quantiles import QuantilesStore
+from ipi_es.times import iso
+from ipi_es.worker import training
+from ipi_es.worker.batch import LEASE, Stores
+from ipi_es.worker.bucket_scorer import ScoredBucket
+from ipi_es.worker.claim import Claim
+from ipi_es.worker.clock import Clock, SystemClock
+from ipi_es.worker.describe import context_of
+from ipi_es.worker.dry_run import Counting
+from ipi_es.worker.feed import feed_of
+from ipi_es.worker.following import Follower
+from ipi_es.worker.history_keeper import HistoryId, HistoryKeeper, catch_up, load_history
+from ipi_es.worker.job_snapshot import JobSnapshot
+from ipi_es.worker.repeats import Repeats
+
+log = logging.getLogger(__name__)
+
+
+class JobWork:
+    """Everything that is done for a job begins here; what needs the lease is a :class:`Claim`'s."""
+
+    def __init__(
+        self, cluster: Cluster, job: Job, *, snapshots: Path | None = None, clock: Clock | None = None
+    ) -> None:
+        """``snapshots``: a directory for snapshots and history; None: the cluster."""
+        self.job = job
+        self.feed = feed_of(cluster, job)
+        blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
+        fields = context_of(job).flat_fields
+        self.stores = Stores(
+            results=ResultStore(cluster, job.job_id, job.results_index_name, flat_fields=fields),
+            states=StateStore(cluster),
+            quantiles=QuantilesStore(cluster, job.job_id),
+            blobs=blobs,
+            clock=clock or SystemClock(),
+        )
+
+    def read(self, start: int, end: int) -> Iterator[EventBucket]:
+        """The event buckets of [start, end), epoch seconds."""
+        return self.feed.read(start, end, self.job.bucket_span)
+
+    @contextmanager
+    def claimed(self, lease: int = LEASE) -> Iterator[Claim]:
+        """Hold the job's lease for ``lease`` seconds, renewed by every batch.
+
+        Given back at the end, also after an error. JobBusy while another holds it.
+        """
+        stores = self.stores
+        state = stores.states.claim(self.job.job_id, this_process(), stores.clock.now(), lease, alive=owner_alive)
+        claim = Claim(self, state)
+        try:
+            yield claim
+        finally:
+            try:
+                stores.states.release(claim.state)
+            except IpiEsError as error:
+                # the lease ends by itself, and what went wrong before matters more
+                log.debug("job %s: not given back: %s", self.job.job_id, error)
+
+    def snapshot(self, snapshot_id: str | None) -> JobSnapshot:
+        """The snapshot that a state points to. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""
+        if snapshot_id is None:
+            raise SnapshotMissing(
+                f"job {self.job.job_id} has no snapshot yet", hint=f"train it: ipi-es train {self.job.job_id}"
+            )
+        return JobSnapshot.from_bytes(self.stores.blobs.read(self.job.job_id, snapshot_id), self.job.job_id)
+
+    def base_of(self, snapshot_id: str) -> HistoryId:
+        """The history that a snapshot was made with."""
+        base = training.history_base(snapshot_id)
+        return HistoryId(base, int(self.stores.blobs.info(self.job.job_id, base).attributes["day"]))
+
+    def keeper(self, history: HistoryId) -> HistoryKeeper:
+        """The history with this id, ready to move on."""
+        loaded = load_history(self.stores.blobs, self.job.job_id, history)
+        return HistoryKeeper(self.job, AllowList.of(self.job), loaded, history)
+
+    def refuse_trained(self, snapshot: JobSnapshot, start: int) -> None:
+        """UsageError if ``start`` lies in what the snapshot was trained on: it would find its own past usual."""
+        if start < snapshot.trained_to:
+            job_id = self.job.job_id
+            raise UsageError(
+                f"job {job_id} was trained on events up to {iso(snapshot.trained_to)}, after the start {iso(start)}",
+                hint=f"begin there, or train on what lies before: ipi-es train {job_id} --end {iso(start)}",
+            )
+
+    def dry_run(
+        self, start: int, end: int, told: Callable[[ScoredBucket], None], told_training: training.Told
+    ) -> Counting:
+        """Score [start, end) and write nothing; trains in memory where the job has no snapshot yet."""
+        job, state = self.job, self.stores.states.read(self.job.job_id)
+        if state is not None and state.snapshot_id is not None:
+            snapshot = self.snapshot(state.snapshot_id)
+            self.refuse_trained(snapshot, start)
+            keeper = self.keeper(self.base_of(state.snapshot_id))
+        else:
+            learned = training.learn(job, self.feed, *training.training_range(job, start), told_training)
+            snapshot, history = learned.snapshot, learned.history
+            keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("dry-run", history.day))
+        catch_up(keeper, start, self.read, lambda _: None)
+        sink = Counting()
+        follower = Follower.of(
+            job,
+            snapshot,
+            keeper,
+            snapshot.levels.aged(start - snapshot.trained_to),
+            Repeats(job.repeat_window),
+            sink,
+            renormalized_to=start,
+        )
+        follower.follow(self.read(start, end), told)
+        return sink

@@ -1,0 +1,197 @@
+"""Renormalization at work: which stored results change is decided in memory, only those are read whole and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.cluster.port import Document
+from ipi_es.results.renormalized import Caps, renormalized, renormalized_bucket
+from ipi_es.results.store import ResultStore
+from ipi_es.scoring import renormalizer
+from ipi_es.scoring.normalizer import Normalized
+from ipi_es.scoring.probability import ln_written
+from ipi_es.state.job_state import JobState
+from ipi_es.worker.clock import Clock
+from ipi_es.worker.levels import RECORD, Levels, bucket_influencer_level, influencer_level
+
+_PAGE = 1_000
+"""Documents that are read whole and written at a time."""
+_MAX_CAP = 100.0
+
+
+@dataclass(slots=True)
+class _Column:
+    """Results of one level; entries of the lists belong together."""
+
+    place: list[tuple[str, str]] = field(default_factory=list)  # (index, id)
+    time: list[int] = field(default_factory=list)  # the bucket's start, epoch s
+    probability: list[float] = field(default_factory=list)
+    score: list[float] = field(default_factory=list)
+    counts: list[bool] = field(default_factory=list)  # neither repeat nor suppressed
+
+    def keep(self, wanted: NDArray[np.bool_]) -> None:
+        chosen = np.flatnonzero(wanted).tolist()
+        for name in self.__slots__:
+            column = getattr(self, name)
+            setattr(self, name, [column[i] for i in chosen])
+
+
+@dataclass(slots=True)
+class Window:
+    """What renormalization needs of the job's final results of the last ``length`` seconds."""
+
+    length: int
+    entity_field: str
+    ip_field: str
+    columns: dict[str, _Column] = field(default_factory=dict)
+    max_record_score: dict[int, tuple[tuple[str, str], float]] = field(default_factory=dict)
+    """Bucket's start → (its document's place, its ``max_record_score``)."""
+
+    def add(self, id_: str, index: str, source: Mapping[str, Any]) -> None:
+        """Take up one result as it is stored; annotations and interim results are left out."""
+        if not self.length or source.get("is_interim"):
+            return
+        kind, place, time = source["result_type"], (index, id_), int(source["timestamp"]) // 1_000
+        counts = "repeat_of" not in source and "suppressed_by" not in source
+        if kind == "record":
+            self._append(RECORD, place, time, source["probability"], source["record_score"], counts)
+        elif kind == "influencer":
+            level = influencer_level(source["influencer_field_name"])
+            self._append(level, place, time, source["probability"], source["influencer_score"], counts)
+        elif kind == "bucket":
+            self.max_record_score[time] = place, float(source["max_record_score"])
+            for each in source["bucket_influencers"]:
+                level = bucket_influencer_level(each["influencer_field_name"])
+                self._append(level, place, time, each["probability"], each["anomaly_score"], counts)
+
+    def _append(self, level: str, *row: Any) -> None:
+        """Append a row, in the order of the column's fields."""
+        column = self.columns.setdefault(level, _Column())
+        for name, value in zip(_Column.__slots__, row, strict=True):
+            getattr(column, name).append(value)
+
+    def forget_before(self, time: int) -> None:
+        """Drop results of buckets before ``time``, epoch seconds."""
+        for column in self.columns.values():
+            column.keep(np.array(column.time, dtype=np.int64) >= time)
+        self.max_record_score = {start: found for start, found in self.max_record_score.items() if start >= time}
+
+    def load(self, store: ResultStore, end: int) -> None:
+        """Take up what is stored of [end - length, end)."""
+        if self.length:
+            for found in store.scan_window(end - self.length, end):
+                self.add(found.id, found.index, found.source)
+
+
+@dataclass(slots=True)
+class Changes:
+    """New scores, by the place of the document that holds them."""
+
+    results: dict[tuple[str, str], tuple[float, Caps]] = field(default_factory=dict)
+    buckets: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
+    max_record_scores: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def places(self) -> list[tuple[str, str]]:
+        """All documents that change, each once."""
+        return sorted({*self.results, *self.buckets, *self.max_record_scores})
+
+
+def decide(window: Window, levels: Levels) -> Changes:
+    """Which documents of the window change; the window's own scores are brought up to date with it."""
+    changes = Changes()
+    bucket_levels = {bucket_influencer_level(name): name for name in _bucket_fields(window)}
+    for level, column in window.columns.items():
+        if not column.place or level in bucket_levels:
+            continue
+        new = renormalizer.renormalize(ln_written(column.probability), column.score, levels[level])
+        for i in np.flatnonzero(new.write).tolist():
+            column.score[i] = float(new.normalized.score[i])
+            changes.results[column.place[i]] = column.score[i], _caps(new.normalized, i, levels[level].warming_up)
+    _decide_buckets(window, levels, bucket_levels, changes)
+    _decide_largest(window, changes)
+    return changes
+
+
+def _decide_buckets(window: Window, levels: Levels, fields: Mapping[str, str], changes: Changes) -> None:
+    """A bucket is written whole when a score of any of its influencers, and so perhaps its own, changes visibly."""
+    new = {}
+    for level, name in fields.items():
+        column = window.columns[level]
+        new[name] = renormalizer.renormalize(ln_written(column.probability), column.score, levels[level])
+        for i in np.flatnonzero(new[name].write).tolist():
+            changes.buckets.setdefault(column.place[i], {})
+    for level, name in fields.items():
+        column = window.columns[level]
+        for i, place in enumerate(column.place):
+            if place in changes.buckets:
+                column.score[i] = float(new[name].normalized.score[i])
+                changes.buckets[place][name] = column.score[i]
+
+
+def _decide_largest(window: Window, changes: Changes) -> None:
+    """``max_record_score`` follows the records' scores, where the difference can be seen or the bucket is written."""
+    largest: dict[int, float] = {}
+    records = window.columns.get(RECORD, _Column())
+    for time, score, counts in zip(records.time, records.score, records.counts, strict=True):
+        if counts:
+            largest[time] = max(largest.get(time, 0.0), score)
+    for time, (place, before) in list(window.max_record_score.items()):
+        now = largest.get(time, 0.0)
+        if now != before and (place in changes.buckets or bool(renormalizer.visible([before], [now])[0])):
+            window.max_record_score[time] = place, now
+            changes.max_record_scores[place] = now
+
+
+def renormalize(window: Window, store: ResultStore, levels: Levels, state: JobState, clock: Clock) -> int:
+    """Bring the results of the window before the state's checkpoint to ``levels``; how many documents were written.
+
+    ``levels`` are the quantiles that the state points to.
+    """
+    window.forget_before((state.checkpoint or 0) - window.length)
+    changes = decide(window, levels)
+    places = changes.places()
+    if not places:
+        return 0
+    at, version = clock.now(), state.external_version
+    store.show()
+    for start in range(0, len(places), _PAGE):
+        found = store.by_place(places[start : start + _PAGE])
+        store.rewrite(_rewritten(found, changes, str(state.quantiles_id), at), version)
+    return len(places)
+
+
+def _rewritten(found: list[Document], changes: Changes, quantiles_id: str, at: int) -> Iterator[Document]:
+    for document in found:
+        place = document.index, document.id
+        if place in changes.results:
+            score, caps = changes.results[place]
+            source = renormalized(document.source, score=score, quantiles_id=quantiles_id, at=at, caps=caps)
+        else:
+            source = renormalized_bucket(
+                document.source,
+                scores=changes.buckets.get(place, {}),
+                quantiles_id=quantiles_id,
+                at=at,
+                max_record_score=changes.max_record_scores.get(place),
+            )
+        yield replace(document, source=source)
+
+
+def _bucket_fields(window: Window) -> list[str]:
+    prefix = bucket_influencer_level("")
+    return [level.removeprefix(prefix) for level in window.columns if level.startswith(prefix)]
+
+
+def _caps(normalized: Normalized, i: int, warming_up: bool) -> Caps:
+    return Caps(
+        c1=float(normalized.c1[i]),
+        c2=float(normalized.c2[i]),
+        c3=min(float(normalized.c3[i]), _MAX_CAP),
+        bound=str(normalized.bound[i]),
+        warming_up=warming_up,
+    )

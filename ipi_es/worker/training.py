@@ -1,0 +1,149 @@
+"""`train`: events → network → calibration → a snapshot and a history that the job's state points to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.config.allow_list import NO_RULE, AllowList
+from ipi_es.config.job import Job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.datafeed.reader import Datafeed
+from ipi_es.errors import NoEvents, NotEnoughHistory
+from ipi_es.ipinsights.history import History
+from ipi_es.ipinsights.network_fitting import Progress
+from ipi_es.ipinsights.storage import history_to_bytes
+from ipi_es.ipinsights.training import Trained, train
+from ipi_es.scoring.aggregate import Correlations, aggregate
+from ipi_es.scoring.calibration import Calibration, history_class
+from ipi_es.scoring.joint import group_correlation
+from ipi_es.state.blobs import BlobStore
+from ipi_es.times import SECONDS, iso
+from ipi_es.worker.bucket_scorer import Pairs, learned
+from ipi_es.worker.history_keeper import HistoryId
+from ipi_es.worker.job_snapshot import JobSnapshot, snapshot_id_of
+from ipi_es.worker.learning import Collector, hyperparameters_of
+from ipi_es.worker.levels import Levels
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who hears of progress: each event bucket read, and the training's own reports."""
+
+    read: Callable[[EventBucket], None] = lambda _: None
+    training: Callable[[Progress], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """A training's outcome, not stored yet."""
+
+    snapshot: JobSnapshot
+    history: History
+    collected: Collector
+
+
+def learn(job: Job, feed: Datafeed, start: int, end: int, told: Told | None = None) -> Learned:
+    """Train on [start, end), epoch seconds; ``end`` should be the start of a UTC day, or history lacks that day's rest.
+
+    Raises NoEvents and NotEnoughHistory with the numbers.
+    """
+    told = told or Told()
+    collector = Collector(job, AllowList.of(job))
+    for bucket in feed.read(start, end, job.bucket_span):
+        collector.take(bucket)
+        told.read(bucket)
+    if not collector.event_count:
+        raise NoEvents(
+            f"no event of job {job.job_id} between {iso(start)} and {iso(end)}",
+            hint=f"`ipi-es check {job.job_id}` shows which indices, query and times have events",
+        )
+    events = collector.events(end)
+    if len(events) < job.training.min_events:
+        raise NotEnoughHistory(
+            f"{len(events):,} unique (bucket, entity, IP) between {iso(start)} and {iso(end)}, "
+            f"training.min_events is {job.training.min_events:,}",
+            hint="train over a longer time (--start), or lower training.min_events if the data is that sparse",
+        )
+    trained = train(events, hyperparameters_of(job), progress=told.training)
+    return Learned(calibrated(job, trained, end), trained.history, collector)
+
+
+def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
+    """A training with its probabilities, correlations and the levels that its calibration part gives."""
+    sample = trained.calibration
+    class_ = history_class(sample.prior_events)
+    calibration = Calibration.fit(sample.compatibility, class_)
+    ln_p = calibration.ln_probability(sample.compatibility, class_)
+    bucket = sample.time // job.bucket_span
+    correlations = Correlations(
+        same_entity=group_correlation(ln_p.ln_p, _groups(bucket, sample.entity)),
+        same_ip=group_correlation(ln_p.ln_p, _groups(bucket, sample.ip)),
+    )
+    levels = Levels.empty((job.entity_field, job.ip_field))
+    for rows in np.split(np.arange(len(bucket)), np.flatnonzero(np.diff(bucket)) + 1):
+        entities, entity = np.unique(sample.entity[rows], return_inverse=True)
+        ips, ip = np.unique(sample.ip[rows], return_inverse=True)
+        pairs = Pairs(
+            entity=entity.astype(np.int32),
+            ip=ip.astype(np.int32),
+            count=np.ones(len(rows), dtype=np.int64),
+            compatibility=sample.compatibility[rows],
+            history_class=class_[rows],
+            prior_events=sample.prior_events[rows],
+            ln_p=ln_p.ln_p[rows],
+            extrapolated=ln_p.extrapolated[rows],
+            rule=np.full(len(rows), NO_RULE, dtype=np.int32),
+            repeat_of={},
+        )
+        together = aggregate(
+            pairs.ln_p,
+            entity,
+            ip,
+            n_entities=len(entities),
+            n_ips=len(ips),
+            correlations=correlations,
+            calibration_size=calibration.total,
+        )
+        levels = learned(levels, job, job.bucket_span, pairs, together, np.ones(len(ips), dtype=np.bool_))
+    return JobSnapshot(job.job_id, end, trained.snapshot, calibration, correlations, levels)
+
+
+def store(blobs: BlobStore, learned_: Learned, now: int) -> tuple[str, HistoryId]:
+    """Write snapshot and history base; (snapshot id, history id). Nothing points to them yet."""
+    snapshot = learned_.snapshot
+    blob = snapshot.to_bytes()
+    snapshot_id = snapshot_id_of(snapshot.trained_to, blob)
+    base = HistoryId(history_base(snapshot_id), learned_.history.day)
+    about = {"trained_to": iso(snapshot.trained_to), "history": base.base, **snapshot.network.metrics}
+    job_id = snapshot.job_id
+    history = history_to_bytes(learned_.history)
+    blobs.write(job_id, base.base, "history_base", history, created=now, attributes={"day": base.day})
+    blobs.write(job_id, snapshot_id, "network", blob, created=now, attributes=about)
+    log.info("job %s: snapshot %s, %d + %d bytes", job_id, snapshot_id, len(blob), len(history))
+    return snapshot_id, base
+
+
+def history_base(snapshot_id: str) -> str:
+    """The blob id of the history that a snapshot was made with."""
+    return f"history-{snapshot_id}"
+
+
+def training_range(job: Job, end: int) -> tuple[int, int]:
+    """[start, end) of the training that precedes ``end``: whole UTC days, ``training.window`` long."""
+    day = SECONDS["d"]
+    stop = end // day * day
+    return stop - job.training.window, stop
+
+
+def _groups(bucket: NDArray[np.int64], code: NDArray[np.int32]) -> NDArray[np.int64]:
+    """int64[n]: the group of each row that shares a bucket and a code."""
+    keys = bucket.astype(np.int64) * (int(code.max(initial=0)) + 1) + code
+    groups: NDArray[np.int64] = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+    return groups

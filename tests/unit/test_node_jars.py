@@ -178,3 +178,17 @@ def test_download_goes_through_the_resolver(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Artifact, "resolve", lambda self: tmp_path / self.filename)
     assert jars.fetch_with_resolver(Jar("g:a:1:linux", 0, ""), tmp_path) == tmp_path / "a-1-linux.jar"
+
+
+def test_packaging_gives_the_file_its_ending() -> None:
+    assert Jar("g:a:1@zip", 0, "").file_name == "a-1.zip"
+    assert Jar("g:a:1:linux@zip", 0, "").parts == ("g", "a", "1", "linux", "zip")
+
+
+def test_reason_of_a_network_error_is_its_heart() -> None:
+    layers = 'Max retries exceeded (Caused by NewConnectionError("x: [Errno 111] Connection refused"))'
+    assert jars.short_reason(ConnectionError(layers)) == "ConnectionError: Connection refused"
+
+
+def test_reason_without_a_number_is_cut_short() -> None:
+    assert len(jars.short_reason(RuntimeError("x" * 1000))) < 200

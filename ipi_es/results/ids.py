@@ -42,9 +42,7 @@ def document_id(
     return "_".join([visible_job, *fixed, hashed])
 
 
-def record_id(  # noqa: PLR0917  (the order of the parts in the id)
-    job_id: str, start: int, bucket_span: int, detector: int, entity: str, ip: str
-) -> str:
+def record_id(job_id: str, start: int, bucket_span: int, detector: int, entity: str, ip: str) -> str:
     """The id of the record of one (entity, IP) in one bucket."""
     return document_id(job_id, "record", start, bucket_span, entity, ip, detector=detector)
 

@@ -96,6 +96,18 @@ def missing_fields(fields: Iterable[str], mapping: Mapping[str, Any]) -> list[st
     return [field for field in fields if mapped_type(field, mapping) is None]
 
 
+def conflict(field: str, kind: str, mapping: Mapping[str, Any]) -> str | None:
+    """Why a field of this type can't be added to a mapping, or None."""
+    steps = field.split(".")
+    for count in range(1, len(steps)):
+        above = ".".join(steps[:count])
+        found = mapped_type(above, mapping)
+        if found not in (None, "object"):
+            return f"{above} is {found} there, and an object here"
+    found = mapped_type(field, mapping)
+    return None if found in (None, kind) else f"it is {found} there, and {kind} here"
+
+
 def mapped_type(field: str, mapping: Mapping[str, Any]) -> str | None:
     """The type that a mapping gives a dotted field (``object`` where it only has children), or None."""
     place: Mapping[str, Any] = mapping

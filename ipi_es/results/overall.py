@@ -7,16 +7,14 @@ span. With one job it is that job's worst bucket in the span.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.errors import NotFound
-from ipi_es.results.queries import overall_body
+from ipi_es.results.queries import buckets_query
 from ipi_es.results.words import ALIAS
 
-_PAGE = 10_000
-"""Composite buckets a request; both servers' limit is six times as much."""
+_FIELDS = ("timestamp", "job_id", "anomaly_score", "is_interim")
 
 
 def overall(
@@ -35,9 +33,12 @@ def overall(
     """
     scores: dict[int, dict[str, float]] = defaultdict(dict)
     interim: set[int] = set()
-    for time, job, score, is_interim in _largest(cluster, job_ids, start, end, bucket_span):
-        scores[time][job] = score
-        if is_interim:
+    for bucket in cluster.scan(ALIAS, buckets_query(job_ids, start, end), source=_FIELDS):
+        source = bucket.source
+        time = source["timestamp"] // (bucket_span * 1_000) * (bucket_span * 1_000)
+        jobs = scores[time]
+        jobs[source["job_id"]] = max(jobs.get(source["job_id"], 0.0), source["anomaly_score"])
+        if source["is_interim"]:
             interim.add(time)
     rows = []
     for time in sorted(scores):
@@ -56,25 +57,3 @@ def overall(
             }
         )
     return rows
-
-
-def _largest(
-    cluster: Cluster, job_ids: Sequence[str], start: int, end: int, bucket_span: int
-) -> Iterator[tuple[int, str, float, bool]]:
-    after = None
-    while True:
-        body = overall_body(job_ids, start, end, bucket_span=bucket_span, after=after, page=_PAGE)
-        try:
-            spans = cluster.search(ALIAS, body).get("aggregations", {}).get("spans", {})
-        except NotFound:
-            return
-        for each in spans.get("buckets", ()):
-            yield (
-                int(each["key"]["start"]),
-                each["key"]["job"],
-                float(each["score"]["value"]),
-                each["interim"]["doc_count"] > 0,
-            )
-        after = spans.get("after_key")
-        if after is None or len(spans["buckets"]) < _PAGE:
-            return

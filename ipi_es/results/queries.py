@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ipi_es.errors import UsageError
@@ -101,30 +101,10 @@ def _without(query: Query, *fields: str) -> Query:
     return query
 
 
-def overall_body(
-    job_ids: Sequence[str], start: int, end: int, *, bucket_span: int, after: Mapping[str, Any] | None, page: int
-) -> dict[str, Any]:
-    """One page of the largest bucket score a job in each ``bucket_span`` (seconds) of [start, end)."""
-    composite: dict[str, Any] = {
-        "size": page,
-        "sources": [
-            {"start": {"date_histogram": {"field": "timestamp", "fixed_interval": f"{bucket_span}s"}}},
-            {"job": {"terms": {"field": "job_id"}}},
-        ],
-    }
-    if after:
-        composite["after"] = dict(after)
-    largest = {
-        "score": {"max": {"field": "anomaly_score"}},
-        "interim": {"filter": {"term": {"is_interim": True}}},
-    }
+def buckets_query(job_ids: Sequence[str], start: int, end: int) -> Query:
+    """Buckets of several jobs."""
     filters = [{"terms": {"job_id": list(job_ids)}}, {"term": {"result_type": "bucket"}}, *between(start, end)]
-    return {
-        "size": 0,
-        "track_total_hits": False,
-        "query": {"bool": {"filter": filters}},
-        "aggs": {"spans": {"composite": composite, "aggs": largest}},
-    }
+    return {"bool": {"filter": filters}}
 
 
 def check_kind(kind: str) -> ResultKind:

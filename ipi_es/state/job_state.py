@@ -23,8 +23,8 @@ FORMAT = 1
 VERSION_BITS = 32
 """External version = lease epoch · 2^32 + version: 4 billion batches a lease, 2 billion leases, below 2^63."""
 
-_EPOCH_STEP = 60
-"""Seconds. A job that is claimed once a minute or less never gets ahead of :func:`first_epoch`."""
+_EPOCHS_BEGIN = 1_577_836_800
+"""Epoch seconds of 2020-01-01: lease epochs counted in seconds from there stay below 2^31 until 2088."""
 
 CLAIM_ATTEMPTS = 3
 """Two workers that claim at the same moment: one loses the compare-and-set, looks again and finds the job busy."""
@@ -202,12 +202,12 @@ class StateStore:
 
 
 def first_epoch(now: int) -> int:
-    """The lease epoch of a job without a state: the minutes since 1970.
+    """The first lease epoch of a job without a state: seconds since 2020, at least 1.
 
     A job that was deleted and made again under the same name begins above its predecessor, whose results (and for an
-    hour the places of deleted ones) would otherwise refuse the new ones.
+    hour the places of deleted ones) would otherwise refuse the new ones. Nobody claims a job once a second for long.
     """
-    return now // _EPOCH_STEP + 1
+    return max(now - _EPOCHS_BEGIN, 0) + 1
 
 
 def state_id(job_id: str) -> str:

@@ -1,0 +1,104 @@
+"""State, quantiles and blobs on real servers."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from servers.pool import Server
+
+from ipi_es.cluster.connect import connect
+from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.port import Cluster
+from ipi_es.errors import JobBusy, LostJob, SnapshotDamaged, SnapshotMissing
+from ipi_es.setup import plan
+from ipi_es.state.cluster_blobs import CHUNK_BYTES, SNAPSHOT_INDEX, ClusterBlobs
+from ipi_es.state.job_state import STATE_INDEX, StateStore
+from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
+
+NOW = 1_777_593_600
+
+
+@pytest.fixture
+def cluster(server: Server) -> Iterator[Cluster]:
+    made = connect(Connection(hosts=(server.url,)))
+    plan.apply(made, plan.plan(made), force=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def job(cluster: Cluster) -> Iterator[str]:
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    yield name
+    StateStore(cluster).delete(name)
+
+
+def claim(cluster: Cluster, job: str, owner: str, now: int = NOW):
+    return StateStore(cluster).claim(job, owner, now, 120, alive=lambda _owner: True)
+
+
+def test_state_goes_there_and_back(cluster: Cluster, job: str) -> None:
+    states = StateStore(cluster)
+    state = states.save(claim(cluster, job, "a").advanced(checkpoint=NOW, quantiles_id="q", details={"x": [1, 2.5]}))
+    assert states.read(job) == state
+    assert state in states.all()
+
+
+def test_only_one_worker_holds_a_job(cluster: Cluster, job: str) -> None:
+    states = StateStore(cluster)
+    old = claim(cluster, job, "a")
+    with pytest.raises(JobBusy):
+        claim(cluster, job, "b", NOW + 119)
+    new = claim(cluster, job, "b", NOW + 120)
+    assert new.external_version > old.external_version
+    with pytest.raises(LostJob, match="b holds it now"):
+        states.save(old.advanced())
+    states.release(states.save(new.advanced()))
+    assert claim(cluster, job, "c", NOW + 121).lease_epoch == new.lease_epoch + 1
+
+
+def test_quantiles_go_there_and_back_and_are_swept(cluster: Cluster, job: str) -> None:
+    store = QuantilesStore(cluster, job)
+    levels = {"record": np.random.default_rng(0).random(802), "bucket_time": np.zeros(802)}
+    for number in range(3):
+        store.save(SavedQuantiles(f"q-{number}", NOW, levels), version=number)
+    assert store.read("q-1").levels["record"].tolist() == levels["record"].tolist()
+    with pytest.raises(LostJob):
+        store.save(SavedQuantiles("q-2", NOW, levels), version=1)
+    assert store.sweep(["q-1"], version=5) == 2
+    assert store.ids() == ["q-1"]
+    with pytest.raises(LostJob):
+        store.save(SavedQuantiles("q-2", NOW, levels), version=4)
+    assert store.sweep([], version=6) == 1
+
+
+def test_large_blob_goes_there_and_back(cluster: Cluster, job: str) -> None:
+    blobs = ClusterBlobs(cluster)
+    data = os.urandom(2 * CHUNK_BYTES + 7)
+    info = blobs.write(job, "n-1", "network", data, created=NOW, attributes={"auc": 0.98})
+    assert info.chunks == 3
+    assert blobs.read(job, "n-1") == data
+    assert blobs.list(job) == [info]
+    cluster.delete(SNAPSHOT_INDEX, f"chunk:{job}:n-1:{info.sha256[:16]}:3:1")
+    with pytest.raises(SnapshotDamaged, match="part 2 of 3 is missing"):
+        blobs.read(job, "n-1")
+    assert blobs.delete(job, "n-1")
+    with pytest.raises(SnapshotMissing):
+        blobs.read(job, "n-1")
+    assert blobs.list(job) == []
+    assert blobs.sweep(job) == 0
+
+
+def test_indices_are_hidden_and_whole(cluster: Cluster, server: Server, job: str) -> None:
+    claim(cluster, job, "a")
+    ClusterBlobs(cluster).write(job, "b-1", "history_base", b"", created=NOW)
+    assert ClusterBlobs(cluster).read(job, "b-1") == b""
+    for index in (STATE_INDEX, SNAPSHOT_INDEX):
+        status, answer = server.call("GET", f"/{index}/_settings")
+        assert (status, answer[index]["settings"]["index"]["hidden"]) == (200, "true")
+        assert cluster.get_mapping(index)[index]["dynamic"] == "false"
+    ClusterBlobs(cluster).delete(job, "b-1")

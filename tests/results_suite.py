@@ -1,0 +1,297 @@
+"""What the result store promises, for any cluster: run in memory by the unit tests, on real servers by the others."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from ipi_es.cluster.port import Cluster, Document
+from ipi_es.errors import LostJob, UsageError
+from ipi_es.results import documents
+from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.overall import overall
+from ipi_es.results.renormalized import Caps, renormalized, renormalized_bucket
+from ipi_es.results.store import ResultStore
+from ipi_es.results.words import ALIAS, BUCKET_TIME
+from ipi_es.setup import plan
+
+HOUR = 3_600
+START = 1_780_268_400  # 2026-05-31T23:00:00Z: the next bucket lies in another month, and so in another index
+STAMP = Stamp("snap-1", "q-1", ingested=START)
+
+
+class ResultsSuite:
+    """A subclass gives the fixture ``cluster``."""
+
+    @pytest.fixture
+    def context(self, cluster: Cluster) -> Iterator[ResultContext]:
+        plan.apply(cluster, plan.plan(cluster), force=True)
+        name = f"test-{uuid.uuid4().hex[:8]}"
+        yield ResultContext(name, HOUR, "user.name", "source.ip", ("user.name", "source.ip"), results_index_name=name)
+        for index in cluster.indices(f"{ALIAS}-{name}*"):
+            cluster.delete_index(index)
+
+    @pytest.fixture
+    def store(self, cluster: Cluster, context: ResultContext) -> ResultStore:
+        return store_of(cluster, context)
+
+    def test_nothing_was_written_and_nothing_is_found(self, cluster: Cluster) -> None:
+        store = ResultStore(cluster, "never-ran")
+        assert store.read("record") == []
+        assert store.count("bucket") == 0
+        assert list(store.scan_window(0, 2**32)) == []
+        assert store.recent(0, 2**32, "source.ip") == ([], [])
+        assert store.drop_vanished(0, 2**32, [], 1) == 0
+        assert overall(cluster, ["never-ran"], 0, 2**32, bucket_span=HOUR) == []
+
+    def test_results_go_there_and_back_over_two_months(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        made = [record(context), record(context, START + HOUR), bucket(context), influencer(context)]
+        assert store.write(made, 1) == 4
+        cluster.refresh(ALIAS)
+        assert len(cluster.indices(f"{ALIAS}-{context.job_id}*")) == 2
+        found = store.read("record", START, START + 2 * HOUR)
+        assert {each.id: each.source for each in found} == {each.id: each.source for each in made[:2]}
+        assert [each.source for each in store.read("bucket")] == [made[2].source]
+        assert [each.source for each in store.read("influencer")] == [made[3].source]
+        assert store.count("record") == 2
+
+    def test_end_of_the_range_is_exclusive(self, cluster: Cluster, context: ResultContext, store: ResultStore) -> None:
+        store.write([bucket(context, START + hour * HOUR) for hour in range(3)], 1)
+        cluster.refresh(ALIAS)
+        found = store.read("bucket", START, START + 2 * HOUR, sort="timestamp", desc=False)
+        assert [each.source["timestamp"] for each in found] == [START * 1_000, (START + HOUR) * 1_000]
+
+    def test_jobs_are_kept_apart(self, cluster: Cluster, context: ResultContext, store: ResultStore) -> None:
+        other = replace(context, job_id=f"{context.job_id}-2")
+        store.write([record(context)], 1)
+        store_of(cluster, other).write([record(other), bucket(other)], 1)
+        cluster.refresh(ALIAS)
+        assert [each.source["job_id"] for each in store.read("record")] == [context.job_id]
+        assert store.drop_vanished(START, START + HOUR, [], 1) == 1
+        assert store_of(cluster, other).count("record") == 1
+
+    def test_worst_come_first_and_ties_in_order(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        store.write([record(context, entity=f"u{n}", score=score) for n, score in enumerate([10, 90, 50, 90])], 1)
+        cluster.refresh(ALIAS)
+        assert [entity_of(each) for each in store.read("record")] == ["u1", "u3", "u2", "u0"]
+        assert [entity_of(each) for each in store.read("record", min_score=50, size=2)] == ["u1", "u3"]
+        assert [entity_of(each) for each in store.read("record", desc=False, size=1)] == ["u0"]
+        assert [entity_of(each) for each in store.read("record", values=["u2", "198.51.100.7"])] == ["u2"]
+        assert [entity_of(each) for each in store.read("record", size=20_000)] == ["u1", "u3", "u2", "u0"]
+        with pytest.raises(UsageError, match="sort by one of"):
+            store.read("record", sort="wrong")
+
+    def test_flat_fields_filter_results_as_they_filter_events(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        store.write([record(context), record(context, entity="bob", ip="2001:db8::1")], 1)
+        cluster.refresh(ALIAS)
+        mine = {"term": {"job_id": context.job_id}}
+        for field, value in (("user.name", "bob"), ("source.ip", "2001:db8::1")):
+            assert cluster.count(ALIAS, {"bool": {"filter": [mine, {"term": {field: value}}]}}) == 1
+        assert cluster.count(ALIAS, {"bool": {"filter": [mine, {"range": {"@timestamp": {"gte": "2026-05-31"}}}]}}) == 2
+
+    def test_scoring_a_bucket_again_overwrites_it(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        for version, score in ((1, 10.0), (1, 20.0), (2, 30.0)):
+            store.write([record(context, score=score)], version)
+        cluster.refresh(ALIAS)
+        assert [each.source["record_score"] for each in store.read("record")] == [30.0]
+
+    def test_replaced_worker_can_neither_write_nor_delete(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        store.write([record(context, score=30)], 5)
+        with pytest.raises(LostJob, match="another worker"):
+            store.write([record(context, score=99)], 4)
+        cluster.refresh(ALIAS)
+        with pytest.raises(LostJob):
+            store.drop_vanished(START, START + HOUR, [], 4)
+        assert store.drop_vanished(START, START + HOUR, [], 6) == 1
+        with pytest.raises(LostJob):
+            store.write([record(context, score=99)], 5)
+
+    def test_what_a_new_run_does_not_produce_again_vanishes(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        before = [record(context), record(context, entity="bob"), influencer(context), bucket(context)]
+        outside = [record(context, START - HOUR), record(context, START + HOUR)]
+        note = annotation(context)
+        store.write([*before, *outside, note], 1)
+        again = [before[0], before[3]]
+        store.write(again, 2)
+        assert store.drop_vanished(START, START + HOUR, {each.id for each in again}, 2) == 2
+        assert store.drop_vanished(START, START + HOUR, {each.id for each in again}, 2) == 0
+        cluster.refresh(ALIAS)
+        assert {each.id for each in store.read("record")} == {each.id for each in [before[0], *outside]}
+        assert store.read("influencer") == []
+        assert store.count("bucket") == 1
+        everything = {"bool": {"filter": [{"term": {"job_id": context.job_id}}]}}
+        assert note.id in {each.id for each in cluster.scan(ALIAS, everything)}
+
+    def test_renormalization_sees_final_results_and_writes_them_back(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        interim = replace(STAMP, is_interim=True)
+        store.write(
+            [record(context), bucket(context), annotation(context), bucket(context, START + HOUR, stamp=interim)], 1
+        )
+        window = list(store.scan_window(START, START + 2 * HOUR))
+        assert sorted(each.source["result_type"] for each in window) == ["bucket", "record"]
+        changed = []
+        for each in window:
+            if each.source["result_type"] == "record":
+                source = renormalized(
+                    each.source, score=12.5, quantiles_id="q-2", at=START, caps=Caps(12.5, 99, 99, "rank")
+                )
+            else:
+                source = renormalized_bucket(each.source, scores={BUCKET_TIME: 7.0}, quantiles_id="q-2", at=START)
+            changed.append(replace(each, source=source))
+        assert store.rewrite(changed, 2) == 2
+        with pytest.raises(LostJob):
+            store.rewrite(changed, 1)
+        cluster.refresh(ALIAS)
+        (found,) = store.read("record")
+        assert (found.source["record_score"], found.source["initial_record_score"]) == (12.5, 80.0)
+        (found,) = store.read("bucket", interim=False)
+        assert (found.source["anomaly_score"], found.source["initial_anomaly_score"]) == (7.0, 40.0)
+        assert found.source["bucket_influencers"][0]["anomaly_score"] == 7.0
+
+    def test_repeats_are_recognized_by_first_records_and_critical_ips(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        first, repeat = record(context), record(context, START + HOUR, repeat_of="x")
+        suppressed = record(context, entity="bob", suppressed_by="vpn")
+        loud, quiet = influencer(context, score=75), influencer(context, ip="192.0.2.1", score=74.9)
+        again = influencer(context, START + HOUR, score=99, repeat_of="x")
+        open_still = record(context, entity="carol", stamp=replace(STAMP, is_interim=True))
+        entity = documents.influencer(
+            context, STAMP, start=START, field="user.name", value="alice", probability=1e-9, influencer_score=99
+        )
+        store.write([first, repeat, suppressed, loud, quiet, again, open_still, entity], 1)
+        pairs, ips = store.recent(START, START + 2 * HOUR, "source.ip")
+        assert pairs == [("alice", "198.51.100.7", START, first.id)]
+        assert ips == [("198.51.100.7", START, loud.id)]
+        assert store.recent(START + 1, START + 2 * HOUR, "source.ip") == ([], [])
+
+    def test_overall_score_is_the_mean_of_the_worst_jobs(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        other = replace(context, job_id=f"{context.job_id}-2")
+        store.write([bucket(context, score=20), bucket(context, START + HOUR, score=60)], 1)
+        store_of(cluster, other).write([bucket(other, score=40), bucket(other, START + 3 * HOUR, score=5)], 1)
+        cluster.refresh(ALIAS)
+        jobs = [context.job_id, other.job_id]
+        span = [START, START + 4 * HOUR]
+        rows = overall(cluster, jobs, *span, bucket_span=HOUR, top_n=2)
+        assert [(row["timestamp"] // 1_000 - START, row["overall_score"]) for row in rows] == [
+            (0, 30.0),
+            (HOUR, 60.0),
+            (3 * HOUR, 5.0),
+        ]
+        assert rows[0]["jobs"] == [
+            {"job_id": context.job_id, "max_anomaly_score": 20.0},
+            {"job_id": other.job_id, "max_anomaly_score": 40.0},
+        ]
+        worst = overall(cluster, jobs, *span, bucket_span=HOUR, min_score=40)
+        assert [row["overall_score"] for row in worst] == [40.0, 60.0]
+
+    def test_jobs_whose_fields_contradict_are_told_before_anything_is_written(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        store.write([record(context)], 1)
+        other = replace(context, job_id=f"{context.job_id}-2", entity_field="user", influencers=())
+        with pytest.raises(UsageError, match="results_index_name"):
+            store_of(cluster, other).write([record(other)], 1)
+        swapped = replace(other, entity_field="user.name.first")
+        with pytest.raises(UsageError, match="results_index_name"):
+            store_of(cluster, swapped).write([record(swapped)], 1)
+        typed = replace(other, entity_field="source.ip", ip_field="client.ip")
+        with pytest.raises(UsageError, match="it is ip there, and keyword here"):
+            store_of(cluster, typed).write([record(typed)], 1)
+        assert store_of(cluster, other).count("record") == 0
+
+    def test_job_with_other_fields_joins_an_index(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        store.write([record(context)], 1)
+        other = replace(context, job_id=f"{context.job_id}-2", entity_field="user.email", ip_field="client.ip")
+        store_of(cluster, other).write([record(other)], 1)
+        cluster.refresh(ALIAS)
+        filters = [{"term": {"job_id": other.job_id}}, {"term": {"client.ip": "198.51.100.0/24"}}]
+        assert cluster.count(ALIAS, {"bool": {"filter": filters}}) == 1
+
+    def test_long_names_are_taken(self, cluster: Cluster, context: ResultContext, store: ResultStore) -> None:
+        long = "ü" * 20_000
+        store.write([record(context, entity=long)], 1)
+        cluster.refresh(ALIAS)
+        assert [entity_of(each) for each in store.read("record")] == [long]
+
+    def test_all_results_of_a_job_can_be_deleted(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        store.write([record(context), bucket(context), annotation(context)], 1)
+        assert store.delete_all(2) == 3
+        cluster.refresh(ALIAS)
+        assert store.count("bucket") == 0
+
+
+def store_of(cluster: Cluster, context: ResultContext) -> ResultStore:
+    return ResultStore(cluster, context.job_id, context.results_index_name, flat_fields=context.flat_fields)
+
+
+def record(
+    context: ResultContext,
+    start: int = START,
+    *,
+    entity: str = "alice",
+    ip: str = "198.51.100.7",
+    score: float = 80.0,
+    stamp: Stamp = STAMP,
+    **fields: str,
+) -> ResultDocument:
+    return documents.record(
+        context,
+        stamp,
+        start=start,
+        entity=entity,
+        ip=ip,
+        probability=1e-6,
+        record_score=score,
+        actual=-5.0,
+        typical=3.0,
+        event_count=1,
+        explanation={"class": "1–5 events", "c1": 1.0, "c2": 2.0, "c3": 3.0, "bound": "rank"},
+        **fields,
+    )
+
+
+def influencer(
+    context: ResultContext, start: int = START, *, ip: str = "198.51.100.7", score: float = 80.0, **fields: str
+) -> ResultDocument:
+    return documents.influencer(
+        context, STAMP, start=start, field="source.ip", value=ip, probability=1e-9, influencer_score=score, **fields
+    )
+
+
+def bucket(context: ResultContext, start: int = START, *, score: float = 40.0, stamp: Stamp = STAMP) -> ResultDocument:
+    whole = BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-5)
+    return documents.bucket(context, stamp, start=start, event_count=9, processing_time_ms=1, influencers=[whole])
+
+
+def annotation(context: ResultContext) -> ResultDocument:
+    return documents.annotation(
+        context, STAMP, start=START, end=START + HOUR, annotation_type="delayed_data", text="12 events came late"
+    )
+
+
+def entity_of(document: Document) -> str:
+    return document.source["partition_field_value"]

@@ -1,0 +1,77 @@
+"""The result store on the cluster in memory."""
+
+from __future__ import annotations
+
+import pytest
+from results_suite import HOUR, START, ResultsSuite, record, store_of
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.cluster.port import ServerInfo
+from ipi_es.errors import NotFound, PermissionDenied
+from ipi_es.results.documents import ResultContext
+from ipi_es.results.words import ALIAS
+
+CONTEXT = ResultContext("logins", HOUR, "user.name", "source.ip")
+
+
+class TestResultStoreInMemory(ResultsSuite):
+    @pytest.fixture
+    def cluster(self) -> MemoryCluster:
+        return MemoryCluster()
+
+
+def test_writing_without_setup_says_what_to_do() -> None:
+    cluster = MemoryCluster()
+    with pytest.raises(NotFound) as error:
+        store_of(cluster, CONTEXT).write([record(CONTEXT)], 1)
+    assert "ipi-es setup" in str(error.value)
+    assert cluster.indices(f"{ALIAS}*") == []
+
+
+def test_worker_that_may_not_see_templates_writes_all_the_same() -> None:
+    class Closed(MemoryCluster):
+        def get_index_template(self, name: str):
+            raise PermissionDenied("no", status=403)
+
+    assert store_of(Closed(), CONTEXT).write([record(CONTEXT)], 1) == 1
+
+
+def test_index_is_looked_at_once_a_run() -> None:
+    operations: list[str] = []
+    cluster = MemoryCluster(before=lambda operation, _index: operations.append(operation))
+    cluster.put_index_template("ipi-es-results", {"index_patterns": [f"{ALIAS}-*"], "template": {}})
+    store = store_of(cluster, CONTEXT)
+    for hour in range(5):
+        store.write([record(CONTEXT, START - hour * HOUR)], 1)
+    assert operations.count("create_index") == 1
+    assert operations.count("get_mapping") == 1
+
+
+def test_age_of_an_index_counts_from_the_end_of_its_month_where_the_server_takes_that() -> None:
+    bodies = []
+
+    class Watched(MemoryCluster):
+        def create_index(self, name: str, body) -> bool:
+            bodies.append(body)
+            return super().create_index(name, body)
+
+    for distribution in ("elasticsearch", "opensearch"):
+        cluster = Watched(info=ServerInfo(distribution, (9, 5, 3), "c", "u"))
+        cluster.put_index_template("ipi-es-results", {"index_patterns": [f"{ALIAS}-*"], "template": {}})
+        store_of(cluster, CONTEXT).write([record(CONTEXT)], 1)
+    assert bodies[0]["settings"] == {"index.lifecycle.origination_date": (START + HOUR) * 1_000}
+    assert "settings" not in bodies[1]
+
+
+def test_nothing_is_rewritten_when_nothing_vanished() -> None:
+    operations: list[str] = []
+    cluster = MemoryCluster(before=lambda operation, _index: operations.append(operation))
+    cluster.put_index_template(
+        "ipi-es-results", {"index_patterns": [f"{ALIAS}-*"], "template": {"aliases": {ALIAS: {}}}}
+    )
+    store = store_of(cluster, CONTEXT)
+    made = record(CONTEXT)
+    store.write([made], 1)
+    operations.clear()
+    assert store.drop_vanished(START, START + HOUR, {made.id}, 1) == 0
+    assert operations == ["refresh", "search"]

@@ -25,12 +25,12 @@ SERVICE_PERIOD_SHARES = (0.4, 0.4, 0.2)
 SERVICE_FAILURES = 0.002  # share of a service's sign-ins that fail for passing reasons
 DEPLOYMENT_HOURS = 9  # how long a changing cloud service keeps its address
 
-ATTACKERS_A_DAY = 40  # addresses that try user names on the exposed host
+ATTACKERS_A_DAY = 110  # addresses that try user names on the exposed host
 ATTACKER_HOURS = 0.8  # mean length of one visit
-ATTEMPTS = 14  # mean number of tries a visit
-WALKERS = 0.15  # share of attackers that walk through a list of names; the rest try one to four
+ATTEMPTS = 6  # mean number of tries a visit
+NAMES_A_VISIT = (0.97, 0.025, 0.005)  # shares of visits that try one, two and three names: nobody wants a lockout
 RETURNING = 0.12  # share of visits by an address that was there before
-REAL_NAMES_A_DAY = 2.0  # single tries at the name of a real person, from leaked lists
+REAL_NAMES_A_DAY = 0.15  # single tries at the name of a real person, from leaked lists
 MISTYPED_NAMES = 0.0004  # people's sign-ins that are preceded by a mistyped user name
 
 
@@ -128,7 +128,7 @@ def noise(rng: np.random.Generator, plan: Plan, *, people: int, first_guess: int
     begin = start_ms + rng.random(visits) * days * DAY_MS
     length = rng.exponential(ATTACKER_HOURS, visits) * HOUR_MS
     time = begin[visit] + rng.random(len(visit)) * length[visit]
-    breadth = np.where(rng.random(visits) < WALKERS, rng.integers(8, 31, visits), rng.integers(1, 5, visits))
+    breadth = 1 + rng.choice(len(NAMES_A_VISIT), visits, p=NAMES_A_VISIT)
     # popular names come first in the list, and attackers begin there
     offset = (len(GUESSES) * rng.random(visits) ** 3).astype(np.int64)
     guess = (offset[visit] + (rng.random(len(visit)) * breadth[visit]).astype(np.int64)) % len(GUESSES)

@@ -15,10 +15,10 @@ WORKDAY_SIGN_INS = 8.0  # first sign-ins of an average person on a working day; 
 WEEKEND_SHARE = 0.07  # of a working day's, on Saturday and Sunday
 HOLIDAY_SHARE = 0.06  # the same on holiday: a look at the mail
 SICK_SHARE = 0.03  # of person-days without any sign-in
-TRIP_STARTS = (0.003, 0.09)  # chance a working day that a trip starts: for most people, for frequent travellers
-OFFICE_TRIPS = 0.55  # share of trips that go to another office of the company
-LOCAL_CARRIER = 0.35  # share of trips where the phone uses a local carrier; else its traffic is routed home
-HOLIDAY_CHANCE, HOLIDAY_ABROAD = 0.22, 0.35
+TRIP_STARTS = (0.001, 0.05)  # chance a working day that a trip starts: for most people, for frequent travellers
+OFFICE_TRIPS = 0.12  # share of trips that go to another office of the company
+LOCAL_CARRIER = 0.2  # share of trips where the phone uses a local carrier; else its traffic is routed home
+HOLIDAY_CHANCE, HOLIDAY_ABROAD = 0.18, 0.25
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,12 @@ from ipi_es.demo.staff import (
 SEED_HOME, SEED_LINE_V6, SEED_DEVICE, SEED_SESSION, SEED_FRIEND, SEED_OFFICE = range(6)
 """What a mixed word is for, so that two uses of one (person, day) differ."""
 
-ONE_OFF_DAYS = 0.015  # share of a person's home days with a café's or a friend's network
+ONE_OFF_DAYS = 0.01  # share of a person's home days with a café's or a friend's network
 FOLLOW_UP = 0.12  # chance that a sign-in is followed by one more, to another application, from the same address
 FOLLOW_UP_MEAN_S = 240
 TYPING_ERROR = 0.035  # chance that a wrong password came before
 SESSION_HOURS = 6  # how long a phone keeps its place behind the carrier's address translation
-OTHER_GATEWAY = 0.06  # share of sessions that another gateway of the same carrier serves
+OTHER_GATEWAY = 0.04  # share of sessions that another gateway of the same carrier serves
 PHONE_SHARE = 0.27  # of sign-ins
 V6_FIRST = 0.6  # share of a dual-stack line's sign-ins that go over IPv6
 VPN_REGION = np.array([0, 0, 1, 2, 0, 0, 0, 0])  # site → region of the company's VPN
@@ -151,12 +151,13 @@ def _office(world: _World, d: _Drafts) -> tuple[Words, Words]:
     journey = world.days.trip[d.person, d.column]
     visited = world.days.trips.site[np.maximum(journey, 0)]
     site = np.where((journey >= 0) & (visited >= 0), visited, world.staff.site[d.person])
-    # the first line carries nearly all; within a line a person keeps the address for the day
-    line = np.where(chance(d.mix(SEED_OFFICE, d.column, 1)) < 0.93, 0, 2)
+    # both lines are in use; within one a person keeps the address for the day
+    line = np.where(chance(d.mix(SEED_OFFICE, d.column, 1)) < 0.7, 0, 2)
     slot = line + (chance(d.mix(SEED_OFFICE, d.column)) < 0.4)
     moved = (site == world.nets.moved_site) & (d.column - 1 >= world.nets.move_day)
     low = np.where(moved, world.nets.new_office[slot], world.nets.office[site, slot])
-    v6 = d.dual & (world.nets.office_v6[site] > 0)
+    # an office has one protocol for a device all day; at home each application goes its own way
+    v6 = (chance(d.mix(SEED_OFFICE, d.column, 2 + d.phone)) < V6_FIRST) & (world.nets.office_v6[site] > 0)
     return np.where(v6, world.nets.office_v6[site], 0).astype(np.uint64), np.where(v6, _device_id(d), low)
 
 
@@ -180,7 +181,7 @@ def _mobile(world: _World, d: _Drafts) -> tuple[Words, Words]:
     gateway = np.where(abroad, np.where(local >= 0, journey % ROAMING, ROAMING), gateway)
     carrier = np.where(local >= 0, local, world.staff.carrier[d.person])
     low = world.nets.gateway[carrier, gateway] + session % np.uint64(GATEWAY_ADDRESSES)
-    v6 = world.staff.mobile_v6[d.person] & (local < 0) & d.dual
+    v6 = world.staff.mobile_v6[d.person] & (local < 0) & (chance(spread(session, 4)) < V6_FIRST)
     high = world.nets.gateway_v6[carrier, gateway] + (spread(session, 3) & np.uint64(0x3FFFF))
     return np.where(v6, high, 0).astype(np.uint64), np.where(v6, _device_id(d), low)
 

@@ -110,7 +110,7 @@ def networks(rng: np.random.Generator, plan: Plan, days: int) -> Networks:
     """Draw the networks of one company: offices, VPN egress, hotels, the carriers' gateways."""
     office = np.stack([_egress(rng, plan, SITES[site]) for site in range(OFFICES)])
     moved = int(rng.integers(OFFICES))
-    # either other addresses of the same contract, or another operator
+    # the operators give one office other addresses: in the same networks, or anywhere in their prefixes
     moved_to = office[moved] ^ np.uint64(0x20) if rng.random() < 0.5 else _egress(rng, plan, SITES[moved])
     v6_offices = rng.permutation(OFFICES)[:2]
     office_v6 = np.zeros(OFFICES, np.uint64)
@@ -155,7 +155,7 @@ def hire(rng: np.random.Generator, plan: Plan, nets: Networks, people: int, days
     """Draw ``people`` persons: 4 % join and 3 % leave within the ``days``."""
     site = rng.choice(len(SITES), people, p=SITE_SHARES)
     style = rng.choice(3, people, p=(0.45, 0.40, 0.15))  # office, hybrid, remote
-    share = np.where(site < OFFICES, np.array([0.88, 0.5, 0.04])[style] * rng.uniform(0.85, 1.08, people), 0.0)
+    share = np.where(site < OFFICES, np.array([0.88, 0.5, 0.004])[style] * rng.uniform(0.85, 1.08, people), 0.0)
     arrives, leaves = rng.random(people) < 0.04, rng.random(people) < 0.03
     provider, pool, v6, churn = _homes(rng, plan, site)
     carrier = nets.carrier_base[site] + rng.choice(3, people, p=(0.5, 0.3, 0.2))
@@ -174,7 +174,7 @@ def hire(rng: np.random.Generator, plan: Plan, nets: Networks, people: int, days
         carrier=carrier,
         gateway=(site + rng.choice(2, people, p=(0.8, 0.2))) % ROAMING,
         mobile_v6=(rng.random(people) < 0.5) & (carrier % 3 != 0),
-        vpn_share=np.where(rng.random(people) < 0.35, rng.uniform(0.3, 0.95, people), 0.0),
+        vpn_share=np.where((rng.random(people) < 0.6) & (style > 0), rng.uniform(0.5, 0.98, people), 0.0),
         proxy=np.where(rng.random(people) < 0.025, rng.integers(3, size=people), -1),
         laptop=rng.choice(DESKTOP_AGENTS, people, p=(0.5, 0.25, 0.1, 0.15)),
         phone=rng.choice(PHONE_AGENTS, people),

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 NEGATIVE_WEIGHTS = {"random": 0.5, "shuffled": 1.0, "near": 0.5}
 """Weight of one negative of each kind against a real row's 1 (measured: ../shared evaluation, see CONTRIBUTING)."""
+NEAR_V4, NEAR_V6 = (6, 20), (20, 40)
+"""Bits that a near negative keeps, [low, high). Longer ones than the network's: counts tell churn from a stranger."""
 MAX_ROWS = 60_000
 """Real rows the combiner learns from, at most (a uniform choice): 2,500 weights don't need more."""
+MAX_REPEATS = 4
+"""Negatives of each kind a real row, at most, where rows are few; they share the kind's weight."""
 
 
 def trained_feature(network: Network, rows: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -70,7 +74,9 @@ def fit_combiner(
         history.apply(events.delta(day, hashes, rows))
     whole = Pairs.of_days(events, hashes, split.combiner, split.calibration)
     in_part = (events.day >= split.combiner) & (events.day < split.calibration)
-    keep = min(1.0, MAX_ROWS / max(int((events.learns & in_part).sum()), 1))
+    count = max(int((events.learns & in_part).sum()), 1)
+    keep = min(1.0, MAX_ROWS / count)
+    repeats = min(max(MAX_ROWS // (2 * count), 1), MAX_REPEATS)
     features: list[NDArray[np.float32]] = []
     weights: list[NDArray[np.float32]] = []
     real: list[NDArray[np.float32]] = []
@@ -80,11 +86,13 @@ def fit_combiner(
         pairs = pairs.take(np.flatnonzero(rng.random(len(pairs)) < keep))
         if len(pairs):
             own = pairs.addresses[pairs.address]
-            kinds = _sampled(own, pairs.hashes, whole, rng)
-            for name, (address, valid) in {"real": (own, np.ones(len(own), dtype=np.bool_)), **kinds}.items():
+            own_kind = ("real", own, np.ones(len(own), dtype=np.bool_))
+            sampled = [kind for _ in range(repeats) for kind in _sampled(own, pairs.hashes, whole, rng)]
+            for name, address, valid in [own_kind, *sampled]:
                 columns = features_of(network, history, pairs.hashes[valid], address[valid])
+                weight = 1.0 if name == "real" else NEGATIVE_WEIGHTS[name] / repeats
                 features.append(columns)
-                weights.append(np.full(len(columns), NEGATIVE_WEIGHTS.get(name, 1.0), dtype=np.float32))
+                weights.append(np.full(len(columns), weight, dtype=np.float32))
                 real.append(np.full(len(columns), name == "real", dtype=np.float32))
         history.apply(events.delta(day, hashes, rows))
     combiner, loss = fit(
@@ -102,12 +110,12 @@ def fit_combiner(
 
 def _sampled(
     own: Addresses, hashes: NDArray[np.uint64], whole: Pairs, rng: np.random.Generator
-) -> dict[str, tuple[Addresses, NDArray[np.bool_]]]:
+) -> list[tuple[str, Addresses, NDArray[np.bool_]]]:
     """Each kind's address for every row, and which of them can be used."""
     other = rng.integers(0, len(whole), len(own))
     everywhere = np.ones(len(own), dtype=np.bool_)
-    return {
-        "random": (random_addresses(own, rng), everywhere),
-        "shuffled": (whole.addresses[whole.address[other]], whole.hashes[other] != hashes),
-        "near": (near_addresses(own, rng), everywhere),
-    }
+    return [
+        ("random", random_addresses(own, rng), everywhere),
+        ("shuffled", whole.addresses[whole.address[other]], whole.hashes[other] != hashes),
+        ("near", near_addresses(own, rng, NEAR_V4, NEAR_V6), everywhere),
+    ]

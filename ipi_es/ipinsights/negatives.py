@@ -53,13 +53,21 @@ def random_addresses(observed: Addresses, rng: np.random.Generator) -> Addresses
     return from_words(np.where(v4, np.uint64(0), v6_high), np.where(v4, v4_low, host))
 
 
-def near_addresses(observed: Addresses, rng: np.random.Generator) -> Addresses:
-    """A near negative of each address uint8[n, 16]: its first L bits, the next one flipped, the rest random."""
+def near_addresses(
+    observed: Addresses,
+    rng: np.random.Generator,
+    bits_v4: tuple[int, int] = NEAR_V4,
+    bits_v6: tuple[int, int] = NEAR_V6,
+) -> Addresses:
+    """A near negative of each address uint8[n, 16]: its first L bits, the next one flipped, the rest random.
+
+    L is uniform in ``bits_v4`` or ``bits_v6``, each [low, high).
+    """
     n = len(observed)
     high, low = words(observed)
     v4 = v4_words(high, low)
     fresh, host = _random_words(rng, n), _random_words(rng, n)
-    keep_v4, keep_v6 = rng.integers(*NEAR_V4, n), rng.integers(*NEAR_V6, n)
+    keep_v4, keep_v6 = rng.integers(*bits_v4, n), rng.integers(*bits_v6, n)
     v4_low = _flipped(low & np.uint64(0xFFFFFFFF), keep_v4, fresh, 32) | _V4_MARK
     v6_high = _flipped(high, keep_v6, fresh, 64)
     return from_words(np.where(v4, np.uint64(0), v6_high), np.where(v4, v4_low, host))

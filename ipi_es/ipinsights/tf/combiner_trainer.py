@@ -13,8 +13,8 @@ from ipi_es.ipinsights.combiner import HIDDEN, Combiner
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BATCH, _MIN_BATCH = 512, 64
-_MIN_STEPS = 600
+_BATCH, _MIN_BATCH = 512, 128
+_MIN_STEPS = 2_000
 """Steps, at least: a small job makes more and smaller ones."""
 _RATE = 3e-3
 """Adam's step at the start; it falls to nothing along half a cosine."""

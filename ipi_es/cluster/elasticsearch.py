@@ -105,6 +105,8 @@ class ElasticsearchCluster(RestCluster):
         self, info: ServerInfo, connection: Connection, retry: Retry, context: ssl.SSLContext | None = None
     ) -> None:
         super().__init__(info, connection.where, retry)
+        # the client warns of each failure; errors are raised and reported here anyway
+        logging.getLogger("elastic_transport").setLevel(logging.ERROR)
         authorization = connection.authorization()
         nodes = [
             NodeConfig(

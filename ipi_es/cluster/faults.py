@@ -187,7 +187,7 @@ def tls_expected_fault(where: str) -> TlsError:
 
 
 def _tls_fault(chain: list[BaseException], where: str) -> TlsError | None:
-    texts = " ".join(str(each) for each in chain).upper().replace(" ", "_")
+    texts = " ".join(str(each) for each in chain if isinstance(each, ssl.SSLError)).upper().replace(" ", "_")
     if "WRONG_VERSION_NUMBER" in texts or "RECORD_LAYER_FAILURE" in texts or "HTTP_REQUEST" in texts:
         return plain_http_fault(where)
     if any(isinstance(each, http.client.BadStatusLine) and str(each).startswith(_TLS_ALERT) for each in chain):
@@ -234,7 +234,7 @@ def _network_fault(chain: list[BaseException], where: str) -> ClusterUnreachable
         return ClusterUnreachable(
             f"{where} closed the connection in the middle", hint="look whether the cluster (or a proxy) was restarted"
         )
-    said = _first(chain, Exception)
+    said = " ".join(str(chain[-1]).split())[:_REASON_LIMIT]
     return ClusterUnreachable(
         f"no connection to {where}{f': {said}' if said else ''}", hint="check elasticsearch.hosts and the network"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import socket
 import ssl
@@ -10,11 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import certifi
+import urllib3
 
 from ipi_es.cluster.connection import Connection, Endpoint
 from ipi_es.cluster.faults import connection_fault
 from ipi_es.errors import TlsError, UsageError
 
+_log = logging.getLogger(__name__)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -32,6 +35,8 @@ def tls_context(connection: Connection) -> ssl.SSLContext | None:
     if connection.ca_fingerprint:
         return _pinned(secure, connection.ca_fingerprint, connection.request_timeout)
     if not connection.verify_certs:
+        _log.warning("elasticsearch.verify_certs is false: anybody between here and %s can read it", connection.where)
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, not at each request
         return _unverified()
     try:
         context = ssl.create_default_context(cafile=connection.ca_certs)

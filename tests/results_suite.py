@@ -229,6 +229,16 @@ class ResultsSuite:
         filters = [{"term": {"job_id": other.job_id}}, {"term": {"client.ip": "198.51.100.0/24"}}]
         assert cluster.count(ALIAS, {"bool": {"filter": filters}}) == 1
 
+    def test_more_results_than_a_page_are_read_and_vanish(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ipi_es.results.store.MAX_PAGE", 100)
+        store.write([record(context, entity=f"u{number}", score=number / 10) for number in range(205)], 1)
+        cluster.refresh(ALIAS)
+        found = store.read("record", size=204)
+        assert [entity_of(each) for each in found] == [f"u{number}" for number in range(204, 0, -1)]
+        assert store.drop_vanished(START, START + HOUR, [], 1) == 205
+
     def test_long_names_are_taken(self, cluster: Cluster, context: ResultContext, store: ResultStore) -> None:
         long = "ü" * 20_000
         store.write([record(context, entity=long)], 1)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from results_suite import HOUR, START, ResultsSuite, bucket, record
+from results_suite import HOUR, START, ResultsSuite, bucket
 from servers.pool import Server
 
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
 from ipi_es.results.documents import ResultContext
-from ipi_es.results.store import MAX_PAGE, ResultStore
+from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
 
 
@@ -22,15 +22,6 @@ class TestResultStore(ResultsSuite):
         made = connect(Connection(hosts=(server.url,)))
         yield made
         made.close()
-
-    def test_more_results_than_a_page_are_read_and_vanish(
-        self, cluster: Cluster, context: ResultContext, store: ResultStore
-    ) -> None:
-        many = MAX_PAGE + 5
-        store.write([record(context, entity=f"u{number}") for number in range(many)], 1)
-        cluster.refresh(ALIAS)
-        assert len(store.read("record", size=2 * MAX_PAGE)) == many
-        assert store.drop_vanished(START, START + HOUR, [], 1) == many
 
     def test_result_index_is_as_the_template_says(
         self, server: Server, cluster: Cluster, context: ResultContext, store: ResultStore

@@ -107,6 +107,20 @@ class ResultStore:
         self._cluster.refresh(ALIAS)
         return self._scan(queries.results_query(self._job_id, RESULT_KINDS, start, end, interim=False))
 
+    def by_place(self, places: Sequence[tuple[str, str]]) -> list[Document]:
+        """The documents at (index, id), in that order; those that are gone are left out. Sees what was refreshed."""
+        found: dict[tuple[str, str], Document] = {}
+        for start in range(0, len(places), MAX_PAGE):
+            ids = sorted({place for _, place in places[start : start + MAX_PAGE]})
+            query = {"bool": {"filter": [{"term": {"job_id": self._job_id}}, {"ids": {"values": ids}}]}}
+            hits = self._hits({"query": query, "size": MAX_PAGE, "track_total_hits": False})
+            found |= {(each.index, each.id): each for each in hits}
+        return [found[place] for place in places if place in found]
+
+    def show(self) -> None:
+        """Make everything written so far visible to reads."""
+        self._cluster.refresh(ALIAS)
+
     def recent(self, start: int, end: int, ip_field: str) -> Recent:
         """First records of pairs, and first critical influencers of ``ip_field``, with a bucket in [start, end)."""
         self._cluster.refresh(ALIAS)

@@ -51,7 +51,8 @@ class Hyperparameters:
     mini_batch_size: int = 10_000
     """Pairs in a step; never more than 1/50 of the training rows, so that a small job takes enough steps."""
     num_ip_encoder_layers: int = 1
-    """Dense residual layers over the sum of the prefix vectors; 0 is the bare sum."""
+    """Layers of the address encoder: the first is the sum of the prefix vectors, each further one a dense residual
+    layer over it. 0 is taken as 1: without the sum there is nothing to encode."""
     random_negative_sampling_rate: int = 1
     """Negatives a pair with an address from the observed part of the address space."""
     shuffled_negative_sampling_rate: int = 2

@@ -1,7 +1,7 @@
 """The IP Insights network, forward, in NumPy: entity vector × sum of prefix vectors + biases = log-odds.
 
 An address's vector is the sum of the vectors of the networks that hold it (/8, /12, … /32; IPv6 /20 … /64), through
-``num_ip_encoder_layers`` residual layers ``v + tanh(v W + b)``. A network that training saw in fewer than two rows
+``num_ip_encoder_layers - 1`` residual layers ``v + tanh(v W + b)``. A network that training saw in fewer than two rows
 has its level's "unseen" vector, an entity that it never saw has the unknown row; both are trained.
 """
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SLOTS = ADDRESS
 """Levels that the encoder sums: all but the exact address, which history knows better."""
+_BLOCK_ADDRESSES = 1 << 12
+"""Addresses summed at a time: their vectors stay in the processor's cache."""
 _BLOCK_PAIRS = 1 << 16
 """Pairs multiplied at a time: bounds the working memory to 2 · 65,536 · vector_dim floats."""
 
@@ -39,7 +41,7 @@ class Network:
     prefix_table: NDArray[np.float32]
     """[SLOTS + m, d + 1]: the unseen network of each level, then ``prefix_keys``' rows."""
     layers: NDArray[np.float32]
-    """[num_ip_encoder_layers, d + 1, d]: W above b."""
+    """[num_ip_encoder_layers - 1, d + 1, d]: W above b."""
 
     @property
     def vector_dim(self) -> int:
@@ -66,10 +68,13 @@ class Network:
 
     def address_vectors(self, keys: NDArray[np.uint64]) -> NDArray[np.float32]:
         """float32[n, d + 1] of the addresses' prefix keys uint64[n, LEVELS]."""
-        rows = self.prefix_rows(keys)
-        total = self.prefix_table[rows[:, 0]]
-        for slot in range(1, SLOTS):
-            total += self.prefix_table[rows[:, slot]]
+        total = np.empty((len(keys), self.prefix_table.shape[1]), dtype=np.float32)
+        for start in range(0, len(keys), _BLOCK_ADDRESSES):
+            rows = self.prefix_rows(keys[start : start + _BLOCK_ADDRESSES])
+            block = self.prefix_table.take(rows[:, 0], axis=0)
+            for slot in range(1, SLOTS):
+                block += self.prefix_table.take(rows[:, slot], axis=0)
+            total[start : start + _BLOCK_ADDRESSES] = block
         if len(self.layers):
             # in float64: BLAS rounds a row differently in batches of other sizes, and a score must not
             vector = total[:, :-1].astype(np.float64)

@@ -154,7 +154,7 @@ def _initial(
     pairs: Pairs, hyperparameters: Hyperparameters, rng: np.random.Generator, base: Snapshot | None
 ) -> Network:
     """Tables before training: entities random, networks zero; known ones from ``base``."""
-    dim, layers = hyperparameters.vector_dim, hyperparameters.num_ip_encoder_layers
+    dim, layers = hyperparameters.vector_dim, max(hyperparameters.num_ip_encoder_layers - 1, 0)
     trained = np.unique(pairs.hashes)
     size = hyperparameters.num_entity_vectors
     if size is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipi_es.ipinsights.entities import found_in
-from ipi_es.ipinsights.prefixes import BLOCK, LINE, SITE, from_words, words
+from ipi_es.ipinsights.prefixes import BLOCK, LINE, SITE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,56 +106,54 @@ class Profiles:
         weight: NDArray[np.float64],
         day_mark: int,
     ) -> None:
-        """Take a day's (entity row, site key, address, weight) into the usual networks.
+        """Take a day's (entity row, site key, address, weight) into the usual networks; equal (row, site) are adjacent.
 
-        An entity keeps the seven heaviest and, in the eighth place, the last seen of the others: a new network
-        can grow there although every old one still outweighs it.
+        A site that is there grows in place. For a new one, the entity keeps the seven heaviest and, in the eighth
+        place, the last seen of the others: so a new network can grow although every old one still outweighs it.
         """
+        start = np.ones(len(row), dtype=np.bool_)
+        start[1:] = (row[1:] != row[:-1]) | (site[1:] != site[:-1])
+        begin = np.flatnonzero(start)
+        end = np.append(begin[1:], len(row)) - 1
+        row, site, address, weight = row[begin], site[begin], address[end], np.add.reduceat(weight, begin)
+        match = self.usual_key[row] == site[:, None]
+        there = match.any(axis=1)
+        at, slot = row[there], match[there].argmax(axis=1)
+        self.usual_count[at, slot] += weight[there]
+        self.usual_last[at, slot] = day_mark
+        self.usual_address[at, slot] = address[there]
+        if not there.all():
+            new = ~there
+            self._insert_usual(row[new], site[new], address[new], weight=weight[new], day_mark=day_mark)
+
+    def _insert_usual(
+        self,
+        row: NDArray[np.intp],
+        site: NDArray[np.uint64],
+        address: Addresses,
+        *,
+        weight: NDArray[np.float64],
+        day_mark: int,
+    ) -> None:
+        """Choose anew the usual networks of the entities that have a site which is not among them yet."""
         touched = np.unique(row)
-        high, low = words(address)
-        old_high, old_low = words(self.usual_address[touched].reshape(-1, 16))
         entity = np.concatenate([np.repeat(touched, USUAL), row])
         key = np.concatenate([self.usual_key[touched].ravel(), site])
         count = np.concatenate([self.usual_count[touched].ravel(), weight])
         last = np.concatenate([self.usual_last[touched].ravel(), np.full(len(row), day_mark, dtype=np.uint16)])
-        high, low = np.concatenate([old_high, high]), np.concatenate([old_low, low])
-        filled = key != 0
-        entity, key, count, last, high, low = (column[filled] for column in (entity, key, count, last, high, low))
-        # group by (entity, site); the last of a group is the latest, heaviest row: its address stands for the site
-        order = np.lexsort((low, high, count, last, key, entity))
-        entity, key, count, last, high, low = (column[order] for column in (entity, key, count, last, high, low))
-        ends = np.ones(len(entity), dtype=np.bool_)
-        ends[:-1] = (entity[1:] != entity[:-1]) | (key[1:] != key[:-1])
-        stop = np.flatnonzero(ends)
-        total = np.add.reduceat(count, np.concatenate([[0], stop[:-1] + 1]))
-        self._write_usual(
-            entity[stop], key[stop], total, last=last[stop], address=from_words(high[stop], low[stop]), touched=touched
-        )
-
-    def _write_usual(
-        self,
-        entity: NDArray[np.intp],
-        key: NDArray[np.uint64],
-        count: NDArray[np.float64],
-        *,
-        last: NDArray[np.uint16],
-        address: Addresses,
-        touched: NDArray[np.intp],
-    ) -> None:
-        """Write each touched entity's best :data:`USUAL` of the grouped rows."""
-        heavy = np.lexsort((key, -last.astype(np.int64), -count, entity))
+        blob = np.concatenate([self.usual_address[touched].reshape(-1, 16), address])
+        age = -last.astype(np.int64)
+        heavy = np.lexsort((key, age, -count, key == 0, entity))
         rank = _rank_in_group(entity[heavy])
         others = heavy[rank >= USUAL - 1]
-        others = others[np.lexsort((key[others], -count[others], -last[others].astype(np.int64), entity[others]))]
+        others = others[np.lexsort((key[others], -count[others], age[others], key[others] == 0, entity[others]))]
         newest = others[_rank_in_group(entity[others]) == 0]
         chosen = np.concatenate([heavy[rank < USUAL - 1], newest])
         place = np.concatenate([rank[rank < USUAL - 1], np.full(len(newest), USUAL - 1, dtype=np.intp)])
-        for column in (self.usual_key, self.usual_count, self.usual_last, self.usual_address):
-            column[touched] = 0
         self.usual_key[entity[chosen], place] = key[chosen]
         self.usual_count[entity[chosen], place] = count[chosen]
         self.usual_last[entity[chosen], place] = last[chosen]
-        self.usual_address[entity[chosen], place] = address[chosen]
+        self.usual_address[entity[chosen], place] = blob[chosen]
 
     def copy(self) -> Profiles:
         """An independent copy."""

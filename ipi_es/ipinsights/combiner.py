@@ -5,12 +5,11 @@ A few small networks (ReLU, two hidden layers) over standardized features; their
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from ipi_es.ipinsights.features import FEATURES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,6 +57,21 @@ class Combiner:
             out[start : start + _BLOCK_PAIRS] = total / members
         return np.round(out, DIGITS)
 
+    def for_features(self, names: Sequence[str], now: Sequence[str]) -> Combiner:
+        """The same combiner for other columns: trained on ``names``, to be given ``now``, a superset in any order.
+
+        Raises KeyError if one of ``names`` is missing.
+        """
+        if tuple(names) == tuple(now):
+            return self
+        place = {name: index for index, name in enumerate(now)}
+        at = np.array([place[name] for name in names], dtype=np.intp)
+        mean, scale = np.zeros(len(now), dtype=np.float32), np.zeros(len(now), dtype=np.float32)
+        mean[at], scale[at] = self.mean, self.scale
+        hidden = np.zeros((len(self.hidden_1), len(now) + 1, HIDDEN), dtype=np.float32)
+        hidden[:, at], hidden[:, -1] = self.hidden_1[:, :-1], self.hidden_1[:, -1]
+        return Combiner(mean, scale, hidden, self.hidden_2, self.output)
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays under ``combiner.…``."""
         return {f"combiner.{name}": getattr(self, name) for name in self.__slots__}
@@ -66,6 +80,3 @@ class Combiner:
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Combiner:
         """The reverse of :meth:`to_arrays`."""
         return cls(**{name: arrays[f"combiner.{name}"] for name in cls.__slots__})
-
-
-FEATURE_COUNT = len(FEATURES)

@@ -68,7 +68,7 @@ def fit_combiner(
     report: Callable[[Progress], None],
 ) -> Combiner:
     """Train on the days [split.combiner, split.calibration); ``history`` is moved to their end."""
-    from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner as fit  # noqa: PLC0415 - TensorFlow takes seconds
+    from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner as fit
 
     for day, rows in day_slices(events, split.first, split.combiner):
         history.apply(events.delta(day, hashes, rows))

@@ -99,7 +99,7 @@ def fit_network(
     base: Snapshot | None = None,
 ) -> tuple[Network, float]:
     """Train; (the network, its ``discriminator_auc`` on ``held_out``)."""
-    from ipi_es.ipinsights.tf.network_trainer import NetworkTrainer  # noqa: PLC0415 - TensorFlow takes seconds
+    from ipi_es.ipinsights.tf.network_trainer import NetworkTrainer
 
     pairs = capped(pairs, hyperparameters.max_rows_per_entity, rng)
     network = _initial(pairs, hyperparameters, rng, base)
@@ -223,7 +223,7 @@ def _epoch_rows(
     rng: np.random.Generator,
 ) -> EpochRows:
     """A new order, new negatives and new entity dropout."""
-    from ipi_es.ipinsights.tf.network_trainer import EpochRows  # noqa: PLC0415
+    from ipi_es.ipinsights.tf.network_trainer import EpochRows
 
     order = rng.permutation(len(pairs))[:take]
     observed = pairs.addresses[pairs.address[order]]

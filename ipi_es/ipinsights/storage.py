@@ -44,9 +44,13 @@ def snapshot_from_bytes(blob: bytes) -> Snapshot:
     combiner = None
     try:
         if "combiner.mean" in arrays:
-            if tuple(manifest["features"]) != FEATURES:
-                raise SnapshotForeign("the snapshot reads other features than this ipi-es computes", hint="train again")
-            combiner = Combiner.from_arrays(arrays)
+            unknown = set(manifest["features"]) - set(FEATURES)
+            if unknown:
+                raise SnapshotForeign(
+                    f"the snapshot reads features that this ipi-es doesn't compute: {', '.join(sorted(unknown))}",
+                    hint="use the ipi-es that made it, or train again",
+                )
+            combiner = Combiner.from_arrays(arrays).for_features(manifest["features"], FEATURES)
         return Snapshot(
             hyperparameters=Hyperparameters.from_manifest(manifest["hyperparameters"]),
             network=Network.from_arrays(arrays),

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from ipinsights_events import FIRST_DAY, small_company
+from ipinsights_parts import a_history, a_snapshot
+
+from ipi_es.addresses import packed
+from ipi_es.ipinsights.explanation import explain
+from ipi_es.ipinsights.features import FEATURES
+from ipi_es.ipinsights.scorer import Scorer
+from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
+
+EVENTS = small_company(seed=5)
+
+
+@pytest.fixture(scope="module", params=["hybrid", "ip_insights"])
+def scorer(request: pytest.FixtureRequest) -> Scorer:
+    snapshot = a_snapshot(3, EVENTS, layers=2)
+    if request.param == "ip_insights":
+        snapshot = dataclasses.replace(snapshot, combiner=None)
+    return Scorer(snapshot, a_history(EVENTS))
+
+
+def blob(text: str) -> bytes:
+    result = packed(text)
+    assert result is not None
+    return result
+
+
+def test_a_score_depends_on_nothing_but_its_pair(scorer: Scorer) -> None:
+    whole = scorer.score(EVENTS.entities, EVENTS.addresses, EVENTS.entity, EVENTS.ip).log_odds
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 7, 100, 1001):
+        rows = rng.integers(0, len(EVENTS), size)
+        people, entity = np.unique(EVENTS.entity[rows], return_inverse=True)
+        places, ip = np.unique(EVENTS.ip[rows], return_inverse=True)
+        part = scorer.score(
+            [EVENTS.entities[i] for i in people],
+            EVENTS.addresses[places],
+            entity.astype(np.int32),
+            ip.astype(np.int32),
+        )
+        assert (part.log_odds == whole[rows]).all()
+
+
+def test_scoring_changes_neither_snapshot_nor_history(scorer: Scorer) -> None:
+    before = snapshot_to_bytes(scorer.snapshot), history_to_bytes(scorer.history)
+    scorer.score([*EVENTS.entities, "new"], EVENTS.addresses, EVENTS.entity, EVENTS.ip)
+    explain(scorer, "user1", blob("192.0.2.1"))
+    assert before == (snapshot_to_bytes(scorer.snapshot), history_to_bytes(scorer.history))
+
+
+def test_unseen_entities_are_alike_and_have_no_prior_events(scorer: Scorer) -> None:
+    names = ["new one", "", "x" * 10_000, "\ud800"]
+    result = scorer.score(names, EVENTS.addresses[:1], np.arange(4, dtype=np.int32), np.zeros(4, dtype=np.int32))
+    assert len(set(result.log_odds.tolist())) == 1
+    assert (result.prior_events == 0).all()
+
+
+def test_prior_events_are_those_of_the_history(scorer: Scorer) -> None:
+    result = scorer.score(EVENTS.entities, EVENTS.addresses, EVENTS.entity, EVENTS.ip)
+    expected = np.bincount(EVENTS.entity, weights=EVENTS.count, minlength=len(EVENTS.entities))
+    assert (result.prior_events == expected).all()
+
+
+def test_nothing_to_score_gives_nothing(scorer: Scorer) -> None:
+    none = np.zeros(0, dtype=np.int32)
+    result = scorer.score([], np.zeros((0, 16), dtype=np.uint8), none, none)
+    assert result.log_odds.shape == (0,)
+    assert result.prior_events.shape == (0,)
+
+
+def test_scoring_never_imports_tensorflow() -> None:
+    script = (
+        "import sys; import ipi_es.ipinsights.training, ipi_es.ipinsights.scorer, ipi_es.ipinsights.storage;"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_an_own_address_is_explained(scorer: Scorer) -> None:
+    row = len(EVENTS) - 1
+    name, address = EVENTS.entities[EVENTS.entity[row]], EVENTS.addresses[EVENTS.ip[row]].tobytes()
+    result = explain(scorer, name, address)
+    assert result.entity_seen
+    assert not result.first_occurrence
+    assert not result.network_first_occurrence
+    assert not result.network_new_to_everybody
+    assert result.relative_rarity < 1
+    assert result.entities_on_address >= 1
+    assert result.network in [usual.network for usual in result.usual]
+    assert [usual.weight for usual in result.usual] == sorted((usual.weight for usual in result.usual), reverse=True)
+    assert sum(usual.share for usual in result.usual) == pytest.approx(1.0, abs=0.01)
+    assert max(usual.last_day for usual in result.usual) < FIRST_DAY + 12
+    own = scorer.score([name], EVENTS.addresses[EVENTS.ip[row]][None], np.zeros(1, np.int32), np.zeros(1, np.int32))
+    assert result.compatibility == own.log_odds[0]
+    assert result.typical_compatibility is not None
+
+
+def test_a_strange_address_is_explained(scorer: Scorer) -> None:
+    result = explain(scorer, "user1", blob("203.0.113.250"))
+    assert result.first_occurrence
+    assert result.shared_prefix_length >= 24
+    strange = explain(scorer, "user1", blob("100.100.100.100"))
+    assert strange.network_first_occurrence
+    assert strange.network_new_to_everybody
+    assert strange.entities_on_network == 0
+    assert strange.relative_rarity == 1.0
+
+
+def test_an_unseen_entity_is_explained(scorer: Scorer) -> None:
+    result = explain(scorer, "nobody", blob("203.0.113.1"))
+    assert not result.entity_seen
+    assert result.usual == ()
+    assert result.typical_compatibility is None
+    assert result.shared_prefix_with is None
+    assert result.entities_on_address > 1
+
+
+def test_feature_names_are_unique() -> None:
+    assert len(set(FEATURES)) == len(FEATURES)
+
+
+def test_a_combiner_of_fewer_features_scores_the_same_among_more() -> None:
+    combiner = a_snapshot(3, EVENTS).combiner
+    assert combiner is not None
+    columns = np.random.default_rng(0).standard_normal((20, len(FEATURES))).astype(np.float32)
+    now = ["new", *FEATURES[::-1], "newer"]
+    wider = np.concatenate([columns[:, :1], columns[:, ::-1], columns[:, :1]], axis=1)
+    assert combiner.for_features(FEATURES, now).log_odds(wider) == pytest.approx(combiner.log_odds(columns), abs=1e-5)
+    with pytest.raises(KeyError):
+        combiner.for_features(FEATURES, FEATURES[1:])

@@ -110,8 +110,9 @@ class ResultStore:
     def by_place(self, places: Sequence[tuple[str, str]]) -> list[Document]:
         """The documents at (index, id), in that order; those that are gone are left out. Sees what was refreshed."""
         found: dict[tuple[str, str], Document] = {}
-        for start in range(0, len(places), MAX_PAGE):
-            ids = sorted({place for _, place in places[start : start + MAX_PAGE]})
+        step = max(MAX_PAGE // 2, 1)  # an id can be in two indices, after results_index_name was changed
+        for start in range(0, len(places), step):
+            ids = sorted({place for _, place in places[start : start + step]})
             query = {"bool": {"filter": [{"term": {"job_id": self._job_id}}, {"ids": {"values": ids}}]}}
             hits = self._hits({"query": query, "size": MAX_PAGE, "track_total_hits": False})
             found |= {(each.index, each.id): each for each in hits}
@@ -139,22 +140,6 @@ class ResultStore:
             ),
             sorted((each.source["influencer_field_value"], _seconds(each), each.id) for each in ips),
         )
-
-    def by_place(self, places: Sequence[tuple[str, str]]) -> list[Document]:
-        """The documents at these (index, id), at most :data:`MAX_PAGE`; what is not there (any more) is left out.
-
-        What was written last is seen only after a refresh (:meth:`scan_window` makes one).
-        """
-        query = {
-            "bool": {"filter": [{"term": {"job_id": self._job_id}}, {"ids": {"values": [id_ for _, id_ in places]}}]}
-        }
-        wanted = set(places)
-        found = self._hits({"query": query, "size": len(places), "track_total_hits": False})
-        return [each for each in found if (each.index, each.id) in wanted]
-
-    def show(self) -> None:
-        """Make everything that was written visible to searches."""
-        self._cluster.refresh(ALIAS)
 
     def count(self, kind: ResultKind, start: int | None = None, end: int | None = None) -> int:
         """How many results there are."""

@@ -14,7 +14,8 @@ from urllib.parse import quote
 import orjson
 
 from ipi_es.cluster import answers
-from ipi_es.cluster.bulk import Line, Tally, bulk_fault, chunks, encode
+from ipi_es.cluster.bulk import Tally, bulk_fault, chunks, encode
+from ipi_es.cluster.bulk_send import BULK_ANSWER, send_chunk
 from ipi_es.cluster.port import BulkOutcome, Document, Drop, IndexOptions, Json, Put, ServerInfo
 from ipi_es.cluster.retry import Retry
 from ipi_es.errors import ClusterError, Conflict, NotFound, RequestRejected
@@ -22,8 +23,6 @@ from ipi_es.errors import ClusterError, Conflict, NotFound, RequestRejected
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 KEEP_ALIVE = "5m"  # of a point in time, renewed by each page; a page takes seconds, a retry with all delays a minute
-# of a bulk's answer only what is judged item by item: it is several times smaller, and items keep their order
-_BULK_ANSWER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
 _READ = IndexOptions()
 _EVERYTHING = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
 
@@ -92,7 +91,9 @@ class RestCluster(ABC):
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = _READ) -> Json:
         """See the port."""
         path = f"/{answers.target(index)}/_search"
-        answer = self._search(path, body, answers.read_params(options))
+        # Each of ours is asked once: cached, it would push out people's searches and cost a tenth more (measured)
+        params = {**answers.read_params(options), "request_cache": "false"}
+        answer = self._search(path, body, params)
         answers.check_remotes_known(index, answer, self._where)
         return answer
 
@@ -227,33 +228,14 @@ class RestCluster(ABC):
         """See the port. Actions are taken as they come, in chunks; items of one document keep no order on a retry."""
         tally = Tally()
         for chunk in chunks(actions):
-            self._write(chunk, refresh, tally)
+            send_chunk(chunk, lambda body: self._send_lines(body, refresh), self._retry, self._where, tally)
             if tally.failures and not allow_failures:
                 raise bulk_fault(tally.failures, self._where)
         return tally.outcome()
 
-    def _write(self, lines: list[Line], refresh: bool, tally: Tally) -> None:
-        for attempt in range(self._retry.max_retries + 1):
-            try:
-                answer = self._send_lines(lines, refresh)
-            except RequestRejected as error:
-                if error.status != 413 or len(lines) < 2:
-                    raise
-                # a proxy with a smaller limit than ours; halves may pass
-                self._write(lines[: len(lines) // 2], refresh, tally)
-                self._write(lines[len(lines) // 2 :], refresh, tally)
-                return
-            last = attempt == self._retry.max_retries
-            again = tally.take(lines, answer, last=last)
-            if not again:
-                return
-            self._retry.pause(attempt, f"{self._where} refused {len(again)} of {len(lines)} documents as too many")
-            lines = again
-
-    def _send_lines(self, lines: Sequence[Line], refresh: bool) -> Json:
-        data = b"".join(line.body for line in lines)
-        params = {"filter_path": _BULK_ANSWER} | ({"refresh": "true"} if refresh else {})
-        return self._retry.run(lambda: self._object(self._send("POST", "/_bulk", dict(params), data, NDJSON)))
+    def _send_lines(self, body: bytes, refresh: bool) -> Json:
+        params = {"filter_path": BULK_ANSWER} | ({"refresh": "true"} if refresh else {})
+        return self._retry.run(lambda: self._object(self._send("POST", "/_bulk", dict(params), body, NDJSON)))
 
     def refresh(self, index: str) -> None:
         """See the port."""

@@ -57,11 +57,10 @@ def number_ips(values: list[Any]) -> tuple[list[str], Addresses, Numbers, bool]:
         result[valid] = numbers
         return _canonical(addresses), addresses, result, True
     first, addresses, numbers = _distinct(blobs)
+    if ":" in "".join(values):
+        return _canonical(addresses), addresses, numbers, True
     # What inet_pton takes for IPv4 is canonical: no leading zeros, spaces, shortened or hexadecimal forms.
-    texts = [values[at] for at in first.tolist()]
-    if not any(":" in text for text in texts):
-        return texts, addresses, numbers, False
-    return _canonical(addresses), addresses, numbers, True
+    return [values[at] for at in first.tolist()], addresses, numbers, False
 
 
 def _pack(values: list[Any]) -> list[bytes] | None:

@@ -1,0 +1,136 @@
+"""What the datafeed reads from a cluster: one suite for the cluster in memory and for real servers.
+
+A class that inherits :class:`FeedContract` gets ``cluster`` and ``name`` (an unused index name) as fixtures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ipi_es.cluster.port import Cluster, IndexOptions, Json, Put
+from ipi_es.datafeed.event_bucket import Dropped, EventBucket
+from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.spec import FeedSpec
+
+SPAN = 3_600
+START = 1_772_323_200
+MAPPINGS: Json = {
+    "properties": {
+        "@timestamp": {"type": "date"},
+        "event": {"properties": {"category": {"type": "keyword"}, "outcome": {"type": "keyword"}}},
+        "user": {"properties": {"name": {"type": "keyword"}}},
+        "source": {"properties": {"ip": {"type": "ip"}, "address": {"type": "keyword"}}},
+    }
+}
+
+
+def document(ms: int, entity: Any = "alice", ip: Any = "192.0.2.1", outcome: Any = "success") -> Json:
+    found: Json = {"@timestamp": START * 1_000 + ms, "event": {"category": "authentication"}}
+    if outcome is not None:
+        found["event"]["outcome"] = outcome
+    if entity is not None:
+        found["user"] = {"name": entity}
+    if ip is not None:
+        found["source"] = {"ip": ip, "address": ip}
+    return found
+
+
+def fill(cluster: Cluster, index: str, documents: Iterable[Json]) -> None:
+    cluster.create_index(index, {"mappings": MAPPINGS})
+    cluster.bulk([Put(index, str(n), one) for n, one in enumerate(documents)])
+    cluster.refresh(index)
+
+
+def rows(bucket: EventBucket) -> dict[tuple[str, str, str], int]:
+    columns = (bucket.entity.tolist(), bucket.ip.tolist(), bucket.outcome.tolist(), bucket.count.tolist())
+    return {
+        (bucket.entities[entity], bucket.ips[ip], bucket.outcomes[outcome]): count
+        for entity, ip, outcome, count in zip(*columns, strict=True)
+    }
+
+
+class FeedContract:
+    def test_edges_of_buckets(self, cluster: Cluster, name: str) -> None:
+        last = SPAN * 1_000 - 1
+        fill(cluster, name, [document(-1), document(0), document(last), document(last + 1), document(2 * (last + 1))])
+        buckets = list(Datafeed(cluster, FeedSpec((name,))).read(START, START + 2 * SPAN, SPAN))
+        assert [(bucket.start, bucket.event_count) for bucket in buckets] == [(START, 2), (START + SPAN, 1)]
+        assert [sum(rows(bucket).values()) for bucket in buckets] == [2, 1]
+
+    def test_pages_and_stretches_lose_nothing(self, cluster: Cluster, name: str) -> None:
+        documents = [
+            document(ms=n * 77_777 % (9 * SPAN * 1_000), entity=f"u{n % 13}", ip=f"192.0.2.{n % 17}")
+            for n in range(400)
+        ]
+        fill(cluster, name, documents)
+        for page_size in (7, 50, 20_000):
+            feed = Datafeed(cluster, FeedSpec((name,), page_size=page_size))
+            for bucket in feed.read(START, START + 10 * SPAN, SPAN):
+                mine = [one for one in documents if bucket.start <= one["@timestamp"] / 1_000 < bucket.end]
+                expected: dict[tuple[str, str, str], int] = {}
+                for one in mine:
+                    key = (one["user"]["name"], one["source"]["ip"], "success")
+                    expected[key] = expected.get(key, 0) + 1
+                assert rows(bucket) == expected
+                assert bucket.event_count == len(mine)
+
+    def test_missing_fields_and_spellings(self, cluster: Cluster, name: str) -> None:
+        documents = [
+            document(1, entity=None),
+            document(2, ip=None),
+            document(3, outcome=None),
+            document(4, ip="::ffff:192.0.2.1"),
+            document(5, ip="2001:DB8:0::1"),
+            document(6, entity=["a", "b"], ip=["192.0.2.1", "192.0.2.2"]),
+            document(7, outcome="failure"),
+        ]
+        fill(cluster, name, documents)
+        (bucket,) = Datafeed(cluster, FeedSpec((name,))).read(START, START + SPAN, SPAN)
+        assert bucket.event_count == 7
+        assert bucket.dropped == Dropped(missing_entity=1, missing_ip=1)
+        assert rows(bucket) == {
+            ("alice", "192.0.2.1", "unknown"): 1,
+            ("alice", "192.0.2.1", "success"): 1,
+            ("alice", "192.0.2.1", "failure"): 1,
+            ("alice", "2001:db8::1", "success"): 1,
+            **{(entity, ip, "success"): 1 for entity in ("a", "b") for ip in ("192.0.2.1", "192.0.2.2")},
+        }
+
+    def test_addresses_in_a_keyword_field(self, cluster: Cluster, name: str) -> None:
+        ips = ["192.0.2.1", "::ffff:192.0.2.1", "2001:DB8::1", "10.0.0.1"]
+        documents = [document(n, ip=ip) for n, ip in enumerate(ips)]
+        documents.append({**document(9), "source": {"address": "mail.example"}})
+        fill(cluster, name, documents)
+        spec = FeedSpec((name,), ip_field="source.address", ignore_private=True)
+        (bucket,) = Datafeed(cluster, spec).read(START, START + SPAN, SPAN)
+        assert rows(bucket) == {("alice", "192.0.2.1", "success"): 2, ("alice", "2001:db8::1", "success"): 1}
+        assert bucket.dropped == Dropped(malformed_ip=1, private_ip=1)
+
+    def test_only_wanted_outcomes_are_read_and_all_are_counted(self, cluster: Cluster, name: str) -> None:
+        outcomes = ["success", "failure", None, "unknown"]
+        fill(cluster, name, [document(n, entity=f"u{n}", outcome=outcome) for n, outcome in enumerate(outcomes)])
+        for wanted, expected in [
+            (("success",), {"u0"}),
+            (("success", "failure"), {"u0", "u1"}),
+            (("unknown",), {"u2", "u3"}),
+            (("failure", "unknown"), {"u1", "u2", "u3"}),
+        ]:
+            spec = FeedSpec((name,), outcomes=wanted, query={"term": {"event.category": "authentication"}}, page_size=1)
+            (bucket,) = Datafeed(cluster, spec).read(START, START + SPAN, SPAN)
+            assert set(bucket.entities) == expected
+            assert bucket.event_count == 4
+
+    def test_totals_and_time_range(self, cluster: Cluster, name: str) -> None:
+        fill(cluster, name, [document(1_500), document(2_000, entity="bob"), document(9_000, ip=None)])
+        feed = Datafeed(cluster, FeedSpec((name,)))
+        assert feed.time_range() == (START + 1, START + 10)
+        counts = feed.counts(START, START + SPAN)
+        assert (counts.events, counts.missing_ip, counts.entities, counts.ips) == (3, 1, 2, 1)
+        assert feed.event_counts(START, START + SPAN, SPAN) == {START: 3}
+
+    def test_missing_index_is_an_empty_feed_where_the_options_allow_it(self, cluster: Cluster, name: str) -> None:
+        feed = Datafeed(cluster, FeedSpec((f"{name}-*",), options=IndexOptions()))
+        assert [bucket.event_count for bucket in feed.read(START, START + 2 * SPAN, SPAN)] == [0, 0]
+        assert feed.time_range() is None
+        assert feed.counts(START, START + SPAN).events == 0

@@ -14,9 +14,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from ipi_es.cluster.connection import Connection, Endpoint
-from ipi_es.cluster.elasticsearch import ElasticsearchCluster
 from ipi_es.cluster.faults import connection_fault, response_fault, tls_expected_fault
-from ipi_es.cluster.opensearch import OpenSearchCluster
 from ipi_es.cluster.port import Cluster, Distribution, ServerInfo
 from ipi_es.cluster.retry import Retry
 from ipi_es.cluster.tls import speaks_tls, tls_context
@@ -47,8 +45,14 @@ def connect(connection: Connection, *, sleep: Callable[[float], None] = time.sle
     context = tls_context(connection)
     retry = Retry(connection.max_retries, sleep)
     info = _find_out(connection, context, retry)
-    adapter = ElasticsearchCluster if info.distribution == "elasticsearch" else OpenSearchCluster
-    return adapter(info, connection, retry, context)
+    # each client takes a good part of a second to import, and only one is needed
+    if info.distribution == "elasticsearch":
+        from ipi_es.cluster.elasticsearch import ElasticsearchCluster
+
+        return ElasticsearchCluster(info, connection, retry, context)
+    from ipi_es.cluster.opensearch import OpenSearchCluster
+
+    return OpenSearchCluster(info, connection, retry, context)
 
 
 def _find_out(connection: Connection, context: ssl.SSLContext | None, retry: Retry) -> ServerInfo:

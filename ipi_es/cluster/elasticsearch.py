@@ -12,7 +12,6 @@ import urllib3
 from elastic_transport import HttpHeaders, NodeConfig, Urllib3HttpNode
 from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import Elasticsearch, UnsupportedProductError
-from elasticsearch.dsl.exceptions import ElasticsearchDslException
 from elasticsearch.helpers import BulkIndexError, ScanError
 from elasticsearch.serializer import JsonSerializer
 
@@ -24,13 +23,12 @@ from ipi_es.cluster.retry import Retry
 from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer
 
 CONNECTIONS = 10  # kept open per host; the worker's threads share them
-# all that the client (or a helper of its) can raise; a test looks for new ones
+# all that the client (or a helper of its) can raise, its dsl apart, which isn't loaded; a test looks for new ones
 CLIENT_ERRORS: tuple[type[Exception], ...] = (
     elastic_transport.ApiError,
     elastic_transport.TransportError,
     BulkIndexError,
     ScanError,
-    ElasticsearchDslException,
 )
 _log = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from typing import Any
 from ipi_es.cluster import answers
 from ipi_es.cluster.bulk import Tally, bulk_fault
 from ipi_es.cluster.memory_index import MemoryIndex
+from ipi_es.cluster.memory_names import WHERE, index_settings, matching, resolve
 from ipi_es.cluster.memory_search import run_search
 from ipi_es.cluster.port import BulkItemFailure, BulkOutcome, Document, Drop, IndexOptions, Json, Put, ServerInfo
 from ipi_es.errors import Conflict, NotFound, RequestRejected
 
 MAX_ID_BYTES = 512
-WHERE = "the cluster in memory"
 _READ = IndexOptions()
 _HIDDEN_TOO = IndexOptions(expand_wildcards="all")
 
@@ -47,7 +47,7 @@ class MemoryCluster:
         """See the port."""
         with self._lock:
             self._called("search", index)
-            return run_search(self._resolve(index, options), body)
+            return run_search(self._named(index, options), body)
 
     def scan(
         self,
@@ -68,7 +68,7 @@ class MemoryCluster:
         }
         with self._lock:
             self._called("scan", index)
-            found = self._resolve(index, options)
+            found = self._named(index, options)
             total = sum(len(each.shown()) for each in found)
             hits = run_search(found, {**body, "size": total}, window=max(total, size))["hits"]["hits"]
         yield from map(answers.document, hits)
@@ -77,14 +77,14 @@ class MemoryCluster:
         """See the port."""
         with self._lock:
             self._called("count", index)
-            answer = run_search(self._resolve(index, options), {"query": query, "size": 0})
+            answer = run_search(self._named(index, options), {"query": query, "size": 0})
             return int(answer["hits"]["total"]["value"])
 
     def field_types(self, index: str | Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, list[str]]]:
         """See the port."""
         with self._lock:
             self._called("field_types", index)
-            found = self._resolve(index, _READ)
+            found = self._named(index, _READ)
             if not found:
                 raise NotFound(f"no index of {WHERE} matches {index}", status=404)
             types: dict[str, dict[str, list[str]]] = {}
@@ -99,7 +99,7 @@ class MemoryCluster:
         """See the port."""
         with self._lock:
             self._called("get", index)
-            found = self._resolve(index, _HIDDEN_TOO)
+            found = self._named(index, _HIDDEN_TOO)
             return found[0].get(id) if found else None
 
     def put(
@@ -130,7 +130,7 @@ class MemoryCluster:
         """See the port."""
         with self._lock:
             self._called("delete", index)
-            found = self._resolve(index, _HIDDEN_TOO)
+            found = self._named(index, _HIDDEN_TOO)
             return bool(found) and found[0].get(id) is not None and found[0].remove(id)
 
     def bulk(
@@ -158,9 +158,9 @@ class MemoryCluster:
             if isinstance(action, Put):
                 self._for_writing(action.index).write(action.id, action.source, action.version)
                 tally.written += 1
-            elif (action.version is not None or self._matched(action.index, hidden=True)) and self._for_writing(
-                action.index
-            ).remove(action.id, action.version):
+            elif (
+                action.version is not None or matching(self._indices, action.index, hidden=True)
+            ) and self._for_writing(action.index).remove(action.id, action.version):
                 tally.deleted += 1
         except Conflict:
             tally.fenced.append(action.id)
@@ -171,14 +171,14 @@ class MemoryCluster:
         """See the port."""
         with self._lock:
             self._called("refresh", index)
-            for each in self._resolve(index, _HIDDEN_TOO):
+            for each in self._named(index, _HIDDEN_TOO):
                 each.refresh()
 
     def indices(self, pattern: str) -> list[str]:
         """See the port."""
         with self._lock:
             self._called("indices", pattern)
-            return sorted(each.name for each in self._resolve(pattern, _HIDDEN_TOO))
+            return sorted(each.name for each in self._named(pattern, _HIDDEN_TOO))
 
     def create_index(self, name: str, body: Mapping[str, Any]) -> bool:
         """See the port."""
@@ -211,14 +211,14 @@ class MemoryCluster:
             stored = copy.deepcopy(dict(body))
             template = stored.get("template")
             if template and "settings" in template:
-                template["settings"] = _index_settings(template["settings"])
+                template["settings"] = index_settings(template["settings"])
             self._templates[name] = {"composed_of": [], **stored}
 
     def get_mapping(self, pattern: str) -> dict[str, Json]:
         """See the port."""
         with self._lock:
             self._called("get_mapping", pattern)
-            return {each.name: copy.deepcopy(each.mappings) for each in self._resolve(pattern, _HIDDEN_TOO)}
+            return {each.name: copy.deepcopy(each.mappings) for each in self._named(pattern, _HIDDEN_TOO)}
 
     def put_mapping(self, index: str, mappings: Mapping[str, Any]) -> None:
         """See the port."""
@@ -234,38 +234,8 @@ class MemoryCluster:
     def _called(self, operation: str, index: str | Sequence[str]) -> None:
         self._before(operation, index if isinstance(index, str) else ",".join(index))
 
-    def _resolve(self, index: str | Sequence[str], options: IndexOptions) -> list[MemoryIndex]:
-        """The indices that an expression names, in the order of their names."""
-        expands = set(options.expand_wildcards.split(","))
-        found: dict[str, MemoryIndex] = {}
-        for part in (index if isinstance(index, str) else ",".join(index)).split(","):
-            if ":" in part:
-                raise NotFound(f"{WHERE} knows no remote cluster {part.partition(':')[0]}", status=404)
-            excluded = part.startswith("-")
-            matched = self._matched(part.removeprefix("-"), hidden=bool(expands & {"hidden", "all"}))
-            is_pattern = "*" in part or part == "_all"
-            if not matched and not (options.allow_no_indices if is_pattern else options.ignore_unavailable):
-                raise NotFound(f"no such index [{part}] in {WHERE}", status=404)
-            for each in matched:
-                if excluded:
-                    found.pop(each.name, None)
-                else:
-                    found[each.name] = each
-        return [found[name] for name in sorted(found)]
-
-    def _matched(self, part: str, *, hidden: bool) -> list[MemoryIndex]:
-        pattern = "*" if part == "_all" else part
-        if "*" not in pattern:
-            return [each for each in self._indices.values() if pattern == each.name or pattern in each.aliases]
-        return [
-            each
-            for each in self._indices.values()
-            if (fnmatchcase(each.name, pattern) and (hidden or not each.hidden))
-            or any(
-                fnmatchcase(alias, pattern) and (hidden or not how.get("is_hidden"))
-                for alias, how in each.aliases.items()
-            )
-        ]
+    def _named(self, index: str | Sequence[str], options: IndexOptions) -> list[MemoryIndex]:
+        return resolve(self._indices, index, options)
 
     def _for_writing(self, name: str) -> MemoryIndex:
         answers.exact_name(name)
@@ -288,9 +258,7 @@ class MemoryCluster:
         ]
         best = max(matching, key=lambda template: template.get("priority", 0), default={})
         base = best.get("template", {})
-        settings = (
-            _index_settings(base.get("settings", {}))["index"] | _index_settings(body.get("settings", {}))["index"]
-        )
+        settings = index_settings(base.get("settings", {}))["index"] | index_settings(body.get("settings", {}))["index"]
         aliases = {**base.get("aliases", {}), **body.get("aliases", {})}
         made = MemoryIndex(name, hidden=settings.get("hidden") == "true", aliases=aliases)
         for mappings in (base.get("mappings"), body.get("mappings")):
@@ -298,26 +266,6 @@ class MemoryCluster:
                 made.put_mapping(copy.deepcopy(mappings))
         self._indices[name] = made
         return made
-
-
-def _index_settings(settings: Mapping[str, Any]) -> Json:
-    """Settings as the servers give them back: nested below ``index``, every value as text."""
-    nested: Json = {}
-
-    def place(path: list[str], value: Any) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                place([*path, *key.split(".")], inner)
-            return
-        at = nested
-        for part in path[:-1]:
-            at = at.setdefault(part, {})
-        at[path[-1]] = str(value).lower() if isinstance(value, bool) else str(value)
-
-    for key, value in settings.items():
-        path = key.split(".")
-        place(path if path[0] == "index" else ["index", *path], value)
-    return {"index": nested.get("index", {})}
 
 
 def _check_id(id: str) -> None:  # noqa: A002

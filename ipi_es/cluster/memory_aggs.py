@@ -131,10 +131,10 @@ def _composite(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence
     names = [name for name, _ in sources]
     found: dict[Key, list[Hit]] = {}
     for hit in hits:
-        for key in itertools.product(*(_source_values(hit, terms) for _, terms in sources)):
+        for key in itertools.product(*(_source_values(hit, by) for _, by in sources)):
             found.setdefault(key, []).append(hit)
-    kinds = [_type(hits, terms["field"]) for _, terms in sources]
-    downs = [terms.get("order", "asc") == "desc" for _, terms in sources]
+    kinds = [_type(hits, by["field"]) for _, by in sources]
+    downs = [by.get("order", "asc") == "desc" for _, by in sources]
 
     def compare(one: Key, other: Key) -> int:
         for left, right, kind, down in zip(one, other, kinds, downs, strict=True):
@@ -151,19 +151,29 @@ def _composite(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence
     return {"after_key": buckets[-1]["key"], "buckets": buckets} if buckets else {"buckets": []}
 
 
+_SOURCES = {
+    "terms": frozenset({"field", "missing_bucket", "order"}),
+    "date_histogram": frozenset({"field", "fixed_interval", "order"}),
+}
+
+
 def _source(source: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     ((name, body),) = source.items()
-    if set(body) != {"terms"}:
-        raise unknown("composite source", min(body))
-    wrong = set(body["terms"]) - {"field", "missing_bucket", "order"}
+    ((kind, by),) = body.items()
+    if kind not in _SOURCES:
+        raise unknown("composite source", kind)
+    wrong = set(by) - _SOURCES[kind]
     if wrong:
         raise unknown("composite parameter", min(wrong))
-    return name, body["terms"]
+    return name, by
 
 
-def _source_values(hit: Hit, terms: Mapping[str, Any]) -> list[Value | None]:
-    values: list[Value | None] = list(dict.fromkeys(_values(hit, terms["field"])))
-    return [None] if not values and terms.get("missing_bucket") else values
+def _source_values(hit: Hit, by: Mapping[str, Any]) -> list[Value | None]:
+    values: list[Value | None] = list(dict.fromkeys(_values(hit, by["field"])))
+    if "fixed_interval" in by:
+        step = parse_span(str(by["fixed_interval"])) * 1_000
+        return list(dict.fromkeys(int(value or 0) // step * step for value in values))
+    return [None] if not values and by.get("missing_bucket") else values
 
 
 def _all(body: Mapping[str, Any], hits: Sequence[Hit]) -> list[Value]:

@@ -225,6 +225,18 @@ def test_another_host_takes_over(kind: str) -> None:
             cluster.close()
 
 
+def test_a_path_before_the_clusters_own_is_kept(kind: str) -> None:
+    def script(_method: str, path: str, _body: bytes) -> Reply:
+        assert path.startswith("/behind/it/")
+        return Reply(body=ROOTS[kind] if path == "/behind/it/" else EMPTY)
+
+    with StubServer(script) as stub:
+        cluster = connect(Connection(hosts=(f"{stub.url}/behind/it/",), max_retries=0))
+        assert cluster.search("i", {})["hits"] == {"hits": []}
+        cluster.close()
+    assert stub.requests == [("GET", "/behind/it/"), ("POST", "/behind/it/i/_search")]
+
+
 # the first contact
 
 

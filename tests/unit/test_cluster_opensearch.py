@@ -1,0 +1,40 @@
+"""What is OpenSearch's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.opensearch import OpenSearchCluster
+from ipi_es.cluster.port import ServerInfo
+from ipi_es.cluster.retry import Retry
+
+
+class Recorded(OpenSearchCluster):
+    """Answers two pages and keeps the searches."""
+
+    bodies: list[Any]
+
+    def _request(self, method: str, path: str, **_: Any) -> dict[str, Any]:
+        return {"pit_id": "p"}
+
+    def _search(self, path: str, body: Any, params: dict[str, str]) -> dict[str, Any]:
+        self.bodies.append(dict(body))
+        hits = [{"_id": str(n), "_index": "i", "_source": {}, "sort": [n, "i"]} for n in range(2)]
+        return {"hits": {"hits": hits[: 3 - len(self.bodies)]}}
+
+
+@pytest.mark.parametrize(
+    ("version", "tie_breaker"),
+    [((2, 19, 4), "_id"), ((3, 2, 0), "_id"), ((3, 3, 0), "_shard_doc"), ((3, 8, 0), "_shard_doc")],
+)
+def test_a_scan_always_has_a_tie_breaker_over_all_indices(version: tuple[int, int, int], tie_breaker: str) -> None:
+    info = ServerInfo("opensearch", version, "c", "http://localhost:9200")
+    cluster = Recorded(info, Connection(hosts=(info.url,)), Retry(0))
+    cluster.bodies = []
+    assert len(list(cluster.scan("i", {"match_all": {}}, sort=[{"n": "asc"}], size=2))) == 3
+    assert [body["sort"] for body in cluster.bodies] == [[{"n": "asc"}, {tie_breaker: "asc"}, {"_index": "asc"}]] * 2
+    assert [body.get("search_after") for body in cluster.bodies] == [None, [1, "i"]]
+    cluster.close()

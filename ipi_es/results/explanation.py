@@ -9,6 +9,7 @@ from typing import Any
 from ipi_es.times import format_span
 
 _TYPICAL_IN_SENTENCE = 3  # networks; more than three is a table, not a sentence
+_NEAR_BITS = 8  # two addresses that share less have nothing to do with each other, in either family
 _RAREST_IN_WORDS = 1e-12  # probabilities below are “less than 1 in a trillion”: nobody reads more digits
 
 

@@ -51,10 +51,11 @@ def test_sentence_names_who_where_and_why() -> None:
 
 
 def test_sentence_tells_of_a_shared_address() -> None:
-    why = replace(WHY, entities_sharing_ip=60, network_new_to_everybody=False)
+    why = replace(WHY, entities_sharing_ip=60, network_new_to_everybody=False, longest_shared_prefix=19)
     text = sentence(a_record(why))
     assert "60 different user.name values used the address in the same 1h" in text
-    assert "the address shares its first 3 bits with a usual one" in text
+    assert "the address shares its first 19 bits with a usual one" in text
+    assert "nothing near it is usual" in sentence(a_record(replace(why, longest_shared_prefix=7)))
 
 
 def test_sentence_tells_of_an_extrapolated_probability() -> None:

@@ -105,9 +105,8 @@ def _network_reason(why: Mapping[str, Any]) -> list[str]:
         return [f"nobody had used {network or 'that network'} before"]
     shared = why.get("longest_shared_prefix")
     if shared is not None and why.get("by_field_first_occurrence"):
-        return [
-            f"the address shares its first {shared} bits with a usual one" if shared else "nothing near it is usual"
-        ]
+        near = shared >= _NEAR_BITS
+        return [f"the address shares its first {shared} bits with a usual one" if near else "nothing near it is usual"]
     return []
 
 

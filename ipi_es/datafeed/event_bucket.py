@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ class Dropped:
             self.malformed_ip + other.malformed_ip,
             self.private_ip + other.private_ip,
         )
+
+    def counts(self) -> dict[str, int]:
+        """``{reason: documents}``, for people and for logs."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,93 @@
+"""`ipi-es backfill`: score a stretch of the past."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ipi_es.cli.context import clock, shell
+from ipi_es.errors import UsageError
+from ipi_es.times import iso, parse_time
+
+if TYPE_CHECKING:
+    from ipi_es.worker.dry_run import Counting
+
+
+@click.command()
+@click.argument("job_name", metavar="JOB")
+@click.option("--start", required=True, help="Begin, inclusive: ISO 8601 or date math (now-7d).")
+@click.option("--end", default="now", show_default=True, help="End, exclusive.")
+@click.option("--dry-run", is_flag=True, help="Write nothing; print how many alerts a day each threshold would give.")
+@click.option("--again", is_flag=True, help="Score the range anew from --start, replacing the results of earlier runs.")
+@click.pass_context
+def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: bool, again: bool) -> None:
+    """Score a job's events of [--start, --end) and write the results.
+
+    A job that has no snapshot yet is trained first, on the events before --start. A run that was stopped, however it
+    was, is taken up where it left off by the same command.
+
+    Example: ipi-es backfill jobs/logins.yml --start now-30d --end now
+    """
+    from ipi_es.cli.told import Telling
+    from ipi_es.setup.check import require_usable
+    from ipi_es.worker.claim import TRAINING_LEASE
+    from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.training import Told, training_range
+
+    here, now = shell(ctx), clock()
+    job = here.job(job_name)
+    span = job.bucket_span
+    # whole buckets only: half a bucket scored would never be scored whole
+    first, stop = parse_time(start, now=now) // span * span, min(parse_time(end, now=now), now) // span * span
+    if first >= stop:
+        raise UsageError(
+            f"the start {iso(first)} is not before the end {iso(stop)}", hint="give --start and --end in this order"
+        )
+    with here.cluster() as cluster, Telling(span) as told:
+        require_usable(cluster, job)
+        work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
+        learning = Told(told.read, told.training)
+        if dry_run:
+            told.scoring(first, stop)
+            counted = work.dry_run(first, stop, told.scored, learning)
+        else:
+            with work.claimed(TRAINING_LEASE) as claim:
+                if claim.state.snapshot_id is None:
+                    learn_from, learn_to = training_range(job, first)
+                    told.reading(learn_from, learn_to)
+                    claim.train(learn_from, learn_to, learning)
+                planned = claim.plan(first, stop, again=again)
+                if planned.resumed:
+                    click.echo(f"Going on from {iso(planned.start)}, where an earlier run stopped.", err=True)
+                told.scoring(planned.start, planned.end)
+                claim.backfill(planned, told.scored, again=again)
+    if dry_run:
+        _print_counts(counted, told.buckets)
+        return
+    click.echo(f"Scored {told.events:,} events in {told.buckets:,} buckets up to {iso(stop)}.")
+    click.echo(f"Next: ipi-es results records {job_name} --start {iso(first)} --desc")
+
+
+def _print_counts(counted: Counting, buckets: int) -> None:
+    from ipi_es.cli.output import Column, print_table
+    from ipi_es.results.words import RESULT_KINDS
+    from ipi_es.times import SECONDS
+    from ipi_es.worker.dry_run import THRESHOLDS
+
+    rows = []
+    for kind in RESULT_KINDS:
+        for day in sorted(counted.days):
+            counts = {str(threshold): counted.alerts[day, kind, threshold] for threshold in THRESHOLDS}
+            rows.append({"day": iso(day * SECONDS["d"])[:10], "kind": f"{kind}s", **counts})
+    columns = [Column("kind", "Alerts for"), Column("day", "Day")]
+    columns += [Column(str(threshold), f"≥ {threshold}", right=True) for threshold in THRESHOLDS]
+    print_table(rows, columns, title="Alerts a day by threshold")
+    days = max(len(counted.days), 1)
+    for kind in RESULT_KINDS:
+        total = {
+            threshold: sum(counted.alerts[day, kind, threshold] for day in counted.days) for threshold in THRESHOLDS
+        }
+        mean = ", ".join(f"{count / days:.1f} at {threshold}" for threshold, count in total.items())
+        click.echo(f"{kind}s: on average {mean} a day")
+    click.echo(f"Nothing was written. {buckets:,} buckets would have given {counted.documents:,} documents.")

@@ -1,0 +1,118 @@
+"""`ipi-es explain`: why a pair is usual or not, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ipi_es.addresses import canonical, packed
+from ipi_es.cli.context import shell
+from ipi_es.errors import UsageError
+from ipi_es.times import SECONDS, iso
+
+if TYPE_CHECKING:
+    from ipi_es.ipinsights.explanation import Explanation
+    from ipi_es.worker.job_work import JobWork
+
+RECENT = 5
+"""Records of the pair that are shown."""
+
+
+@click.command()
+@click.argument("job_name", metavar="JOB")
+@click.argument("entity")
+@click.argument("ip")
+@click.pass_context
+def explain(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
+    """Say how usual an address is for an entity as of the job's last bucket, why, and what was recorded of the pair.
+
+    Example: ipi-es explain jobs/logins.yml alice 198.51.100.7
+    """
+    from ipi_es.config.entity_names import normalize_entity
+    from ipi_es.worker.job_work import JobWork
+
+    here = shell(ctx)
+    job = here.job(job_name)
+    address = packed(ip)
+    if address is None:
+        raise UsageError(f"“{ip}” is no IP address", hint="write 198.51.100.7 or 2001:db8::7")
+    name = normalize_entity(entity, job.datafeed_config.entity_normalize)
+    with here.cluster() as cluster:
+        work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
+        for line in _about_pair(work, name, address):
+            click.echo(line)
+        for line in _recorded(work, name, canonical(address)):
+            click.echo(line)
+
+
+def _about_pair(work: JobWork, entity: str, address: bytes) -> list[str]:
+    import numpy as np
+
+    from ipi_es.ipinsights.explanation import explain as explain_pair
+    from ipi_es.ipinsights.scorer import Scorer
+    from ipi_es.scoring.calibration import CLASS_NAMES, history_class
+    from ipi_es.worker.history_keeper import HistoryId
+
+    state = work.stores.states.read(work.job.job_id)
+    snapshot = work.snapshot(None if state is None else state.snapshot_id)
+    history = work.keeper(HistoryId.parse(str(state.history_id if state else ""))).history
+    seen = explain_pair(Scorer(snapshot.network, history), entity, address)
+    class_ = history_class([seen.prior_events])
+    ln_p = float(snapshot.calibration.ln_probability([seen.compatibility], class_).ln_p[0])
+    probability = float(np.exp(ln_p))
+    return [
+        f"{entity} from {seen.address}, as of {iso(history.day * SECONDS['d'])}:",
+        f"  compatibility {seen.compatibility:.2f} (log-odds, high = usual)"
+        + (
+            ""
+            if seen.typical_compatibility is None
+            else f"; {entity}'s usual addresses have about {seen.typical_compatibility:.2f}"
+        ),
+        f"  probability {probability:.2g}: 1 event in {1 / probability:,.0f} of entities with "
+        f"{CLASS_NAMES[int(class_[0])]} is as unusual, when all is normal",
+        *_usual(entity, seen),
+        *_network(entity, seen),
+    ]
+
+
+def _usual(entity: str, seen: Explanation) -> list[str]:
+    if not seen.entity_seen:
+        return [f"  {entity} was never seen before"]
+    lines = [f"  {entity} was seen in {seen.prior_events:,.0f} events and usually comes from:"]
+    lines += [
+        f"    {usual.network:<24} {usual.share:6.1%}  last {iso(usual.last_day * SECONDS['d'])[:10]}"
+        for usual in seen.usual
+    ]
+    return lines
+
+
+def _network(entity: str, seen: Explanation) -> list[str]:
+    lines = []
+    if seen.first_occurrence:
+        where = "nor its network" if seen.network_first_occurrence else f"but used its network {seen.network}"
+        lines.append(f"  {entity} never used this address, {where}")
+    else:
+        lines.append(f"  {entity} used this address before")
+    if seen.network_new_to_everybody:
+        lines.append(f"  nobody ever used the network {seen.network}")
+    else:
+        lines.append(f"  about {seen.entities_on_network:,} entities use the network {seen.network}")
+    if seen.shared_prefix_with is not None:
+        lines.append(
+            f"  the nearest usual address is {seen.shared_prefix_with}: {seen.shared_prefix_length} bits in common"
+        )
+    return lines
+
+
+def _recorded(work: JobWork, entity: str, ip: str) -> list[str]:
+    from ipi_es.results.explanation import sentence
+
+    found = work.stores.results.read("record", sort="timestamp", values=[entity, ip], size=RECENT)
+    if not found:
+        return ["No record of this pair."]
+    lines = ["Records of this pair, the latest first:"]
+    for each in found:
+        source = each.source
+        lines.append(f"  {iso(source['timestamp'] // 1_000)}  score {source['record_score']:.0f}  {sentence(source)}")
+    return lines

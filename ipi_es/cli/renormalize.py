@@ -1,0 +1,28 @@
+"""`ipi-es renormalize`: put stored scores in today's context."""
+
+from __future__ import annotations
+
+import click
+
+from ipi_es.cli.context import shell
+
+
+@click.command()
+@click.argument("job_name", metavar="JOB")
+@click.pass_context
+def renormalize(ctx: click.Context, job_name: str) -> None:
+    """Score the stored results of the renormalization window again, from their stored probability.
+
+    A backfill does this by itself when it is due. Run twice, the second run changes nothing.
+
+    Example: ipi-es renormalize jobs/logins.yml
+    """
+    from ipi_es.worker.job_work import JobWork
+
+    here = shell(ctx)
+    job = here.job(job_name)
+    with here.cluster() as cluster:
+        work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
+        with work.claimed() as claim:
+            changed = claim.renormalize()
+    click.echo(f"{changed:,} results changed." if changed else "Nothing changed.")

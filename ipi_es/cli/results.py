@@ -1,0 +1,126 @@
+"""`ipi-es results`: what was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ipi_es.cli.context import clock, shell
+from ipi_es.cli.output import Column, emit, format_option
+from ipi_es.results.explanation import sentence
+from ipi_es.times import iso, parse_time
+
+KINDS = ("records", "influencers", "buckets", "overall")
+
+COLUMNS = {
+    "records": [
+        Column("time", "Time"),
+        Column("record_score", "Score", score=True),
+        Column("initial_record_score", "Initially", right=True),
+        Column("partition_field_value", "Entity"),
+        Column("by_field_value", "IP"),
+        Column("probability", "Probability", right=True),
+        Column("why", "Why", wrap=True),
+    ],
+    "influencers": [
+        Column("time", "Time"),
+        Column("influencer_score", "Score", score=True),
+        Column("initial_influencer_score", "Initially", right=True),
+        Column("influencer_field_name", "Field"),
+        Column("influencer_field_value", "Value"),
+        Column("probability", "Probability", right=True),
+        Column("repeat_of", "Repeat of"),
+    ],
+    "buckets": [
+        Column("time", "Time"),
+        Column("anomaly_score", "Score", score=True),
+        Column("initial_anomaly_score", "Initially", right=True),
+        Column("event_count", "Events", right=True),
+        Column("record_count", "Records", right=True),
+        Column("top_entities", "Top entities", wrap=True),
+        Column("top_ips", "Top IPs", wrap=True),
+    ],
+    "overall": [
+        Column("time", "Time"),
+        Column("overall_score", "Score", score=True),
+        Column("jobs", "Jobs", wrap=True),
+    ],
+}
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("job_name", metavar="JOB")
+@click.option("--start", help="Begin, inclusive; default: everything.")
+@click.option("--end", help="End, exclusive.")
+@click.option("--sort", help="Field to sort by; default: the score.")
+@click.option("--desc/--asc", default=True, show_default=True, help="Direction of the sort.")
+@click.option("--min-score", type=click.FloatRange(0, 100), help="Only results of at least this score.")
+@click.option("--entity", help="Only results of this entity.")
+@click.option("--ip", help="Only results of this address.")
+@click.option("--size", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+@format_option
+@click.pass_context
+def results(
+    ctx: click.Context,
+    kind: str,
+    job_name: str,
+    start: str | None,
+    end: str | None,
+    sort: str | None,
+    desc: bool,
+    min_score: float | None,
+    entity: str | None,
+    ip: str | None,
+    size: int,
+    output_format: str,
+) -> None:
+    """Print a job's records, influencers or buckets, the worst first; or the overall buckets of one or more jobs.
+
+    For overall, JOB may be several job_ids with commas between them.
+
+    Example: ipi-es results records jobs/logins.yml --start now-1d --min-score 50
+    """
+    from ipi_es.results.overall import overall
+    from ipi_es.results.store import ResultStore
+    from ipi_es.results.words import ResultKind
+
+    here, now = shell(ctx), clock()
+    first = parse_time(start, now=now) if start else None
+    stop = parse_time(end, now=now) if end else None
+    rows: list[dict[str, Any]]
+    with here.cluster() as cluster:
+        if kind == "overall":
+            jobs = [here.job(name) for name in job_name.split(",")]
+            rows = overall(
+                cluster,
+                [job.job_id for job in jobs],
+                first or 0,
+                now if stop is None else stop,
+                bucket_span=max(job.bucket_span for job in jobs),
+                min_score=min_score or 0.0,
+            )
+            rows = sorted(rows, key=lambda row: -row["overall_score"] if desc else row["overall_score"])[:size]
+        else:
+            singular: ResultKind = kind.removesuffix("s")  # type: ignore[assignment]
+            job = here.job(job_name)
+            store = ResultStore(cluster, job.job_id, job.results_index_name)
+            values = [value for value in (entity, ip) if value is not None]
+            found = store.read(
+                singular, first, stop, sort=sort, desc=desc, min_score=min_score, values=values, size=size
+            )
+            rows = [each.source for each in found]
+    if output_format == "table":
+        rows = [for_people(row, kind) for row in rows]
+    emit(rows, COLUMNS[kind], output_format, empty=f"No {kind}.")
+
+
+def for_people(row: dict[str, Any], kind: str) -> dict[str, Any]:
+    """A result with what a table shows besides its fields."""
+    shown = {**row, "time": iso(int(row["timestamp"]) // 1_000)}
+    if kind == "records":
+        shown["why"] = sentence(row)
+    if kind == "overall":
+        shown["jobs"] = [f"{each['job_id']} {each['max_anomaly_score']:.0f}" for each in row["jobs"]]
+    return shown

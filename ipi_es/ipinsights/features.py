@@ -39,6 +39,7 @@ ENTITY_FEATURES = (
     *("seen", "events", "rows", "days", "weight"),
     *(f"distinct_{_SLOT_NAMES[slot]}" for slot in DISTINCT_SLOTS),
     *(f"distinct_share_{_SLOT_NAMES[slot]}" for slot in DISTINCT_SLOTS),
+    *(f"distinct_rate_{_SLOT_NAMES[slot]}" for slot in DISTINCT_SLOTS),
     *("novelty", "recency"),
 )
 NETWORK_FEATURES = ("trained", "network_log_odds")
@@ -84,6 +85,8 @@ def entity_view(history: History, hashes: NDArray[np.uint64]) -> EntityView:
         known += [np.log1p(table.weight[at] * scale)]
         known += [np.log1p(table.distinct[at, column]) for column in range(len(DISTINCT_SLOTS))]
         known += [table.distinct[at, column] / (table.rows[at] + 1.0) for column in range(len(DISTINCT_SLOTS))]
+        rate = np.log((table.distinct[at] + 0.5) / (table.events[at, None] + 1.0))
+        known += [rate[:, column] for column in range(len(DISTINCT_SLOTS))]
         # one new site in two rows is what nothing is known of
         known += [(table.recent_new[at] * scale + 0.5) / (table.recent_rows[at] * scale + 1.0)]
         known += [_recency(table.last[at], history.day - history.origin + 1)]

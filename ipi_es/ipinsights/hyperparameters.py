@@ -59,8 +59,8 @@ class Hyperparameters:
     """Negatives a pair with another pair's address (SageMaker: 1; they are nearly free here)."""
     hard_negative_sampling_rate: int = 1
     """Negatives a pair that share the first 6 to 15 bits with a real address (ours)."""
-    weight_decay: float = 1e-4
-    """L2 on the vectors that a step touches (SageMaker: 1e-5, on the whole table)."""
+    weight_decay: float = 1e-2
+    """L2 on the vectors that a step touches (SageMaker: 1e-5, on the whole table at every step)."""
     batch_metrics_publish_interval: int = 1_000
     """Steps between two progress reports inside an epoch."""
     entity_dropout: float = 0.05

@@ -15,7 +15,9 @@ MAX_PAGE_SIZE = 65_535
 """Rows a page at most: OpenSearch answers 503 above it, Elasticsearch takes one more (measured, both defaults)."""
 
 DEFAULT_PAGE_SIZE = 20_000
-"""Rows a page: the fastest on OpenSearch of 5,000 to 65,535 (``benchmarks/read.py --page-size``)."""
+"""Rows a page: 10,000 cost a tenth more processor time, 50,000 a tenth less but more than twice the memory, which
+matters where many shards answer at once (OpenSearch 3.8.0, ``benchmarks/read.py --page-size``).
+"""
 
 SUCCESS = "success"
 """The outcome of every event when the job names no outcome field (ECS word)."""

@@ -1,0 +1,89 @@
+"""`check`: facts judged, in the order in which one thing rests on the other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ipi_es.config.job import Job
+from ipi_es.errors import IpiEsError, NotFound, PermissionDenied
+from ipi_es.setup.check_events import judge_events
+from ipi_es.setup.check_fields import FieldFacts, judge_fields, other_addresses
+from ipi_es.setup.check_finding import Finding, ok, problem, warning
+from ipi_es.setup.check_rights import judge_rights
+from ipi_es.setup.check_usable import require_templates, require_usable
+from ipi_es.setup.facts import EventFacts, Facts, Looked, TemplateFacts
+from ipi_es.times import format_span
+
+__all__ = ["Finding", "is_usable", "judge", "require_templates", "require_usable"]
+
+
+def judge(job: Job, facts: Facts) -> list[Finding]:
+    """All findings; what couldn't be looked at, because something before it is wrong, is absent."""
+    found = [*_configuration(job), *_server(facts)]
+    if facts.rights:
+        found += judge_rights(list(facts.rights))
+    found += [*_templates(facts.templates), *_indices(facts.fields)]
+    if isinstance(facts.fields, FieldFacts):
+        found += judge_fields(job, facts.fields)
+        found += _events(job, facts.events, facts.now, other_addresses(job, facts.fields.types))
+    return found
+
+
+def is_usable(findings: Sequence[Finding]) -> bool:
+    """Whether there is no problem among them."""
+    return all(finding.level != "problem" for finding in findings)
+
+
+def _configuration(job: Job) -> list[Finding]:
+    feed = job.datafeed_config
+    text = (
+        f"job {job.job_id}: rare {job.ip_field} of each {job.entity_field}, every {format_span(job.bucket_span)}, "
+        f"from {', '.join(feed.indices)}"
+    )
+    hint = "take it out of the job's file, or leave it: it changes nothing"
+    return [ok("configuration", text), *(warning("configuration", each, hint) for each in job.warnings())]
+
+
+def _server(facts: Facts) -> list[Finding]:
+    if facts.unreachable is not None:
+        return [problem("cluster", facts.unreachable)]
+    if facts.server is None:
+        return []
+    name = f", cluster {facts.server.cluster_name}" if facts.server.cluster_name else ""
+    return [ok("cluster", f"{facts.server.text} at {facts.server.url}{name}")]
+
+
+def _templates(facts: Looked[TemplateFacts]) -> list[Finding]:
+    check = "templates"
+    if facts is None:
+        return []
+    if isinstance(facts, PermissionDenied):
+        text = "can't be looked at: the user may not read index templates"
+        return [warning(check, text, "somebody who may should run `ipi-es setup --dry-run`: it says what is missing")]
+    if isinstance(facts, IpiEsError):
+        return [problem(check, facts)]
+    if facts.missing:
+        error = NotFound(f"missing: {', '.join(facts.missing)}", hint="run `ipi-es setup` once")
+        return [problem(check, error)]
+    if facts.changes:
+        hint = "see what differs with `ipi-es setup --dry-run`, then run `ipi-es setup`"
+        return [warning(check, f"not as this ipi-es ships them: {', '.join(facts.changes)}", hint)]
+    return [ok(check, "as this ipi-es ships them")]
+
+
+def _indices(facts: Looked[FieldFacts]) -> list[Finding]:
+    check = "indices"
+    if facts is None:
+        return []
+    if isinstance(facts, IpiEsError):
+        return [problem(check, facts)]
+    number = len(facts.indices)
+    return [ok(check, f"{number} {'index matches' if number == 1 else 'indices match'}")]
+
+
+def _events(job: Job, facts: Looked[EventFacts], now: int, others: Sequence[str]) -> list[Finding]:
+    if facts is None:
+        return []
+    if isinstance(facts, IpiEsError):
+        return [problem("events", facts)]
+    return judge_events(job, facts, now, others)

@@ -1,0 +1,36 @@
+"""What must be right before a long step starts; fewer and cheaper looks than `check` has."""
+
+from __future__ import annotations
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.job import Job
+from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.errors import NotFound
+from ipi_es.setup.check_events import no_documents, nothing_matches
+from ipi_es.setup.check_fields import judge_fields
+from ipi_es.setup.facts import field_facts
+from ipi_es.setup.plan import missing_templates
+
+
+def require_usable(cluster: Cluster, job: Job) -> None:
+    """Raise what `check` would call a problem with the indices, the fields or the query, before anything starts.
+
+    NotFound (no index matches), FieldMissing, FieldTypeWrong, NoEvents (empty, or nothing matches), ConfigError (what
+    this server can't do), each with a hint. Four small requests.
+    """
+    spec = FeedSpec.from_job(job)
+    feed = Datafeed(cluster, spec)
+    for finding in judge_fields(job, field_facts(cluster, job)):
+        if finding.level == "problem" and finding.error is not None:
+            raise finding.error
+    if feed.time_range() is None:
+        stored = cluster.count(spec.indices, {"match_all": {}}, options=spec.options)
+        raise nothing_matches(job, stored) if stored else no_documents(job)
+
+
+def require_templates(cluster: Cluster) -> None:
+    """NotFound unless setup ran: without templates the servers would guess mappings, and guess wrong."""
+    missing = missing_templates(cluster)
+    if missing:
+        raise NotFound(f"index templates are missing: {', '.join(missing)}", hint="run `ipi-es setup` once")

@@ -69,11 +69,14 @@ def _about_pair(work: JobWork, entity: str, address: bytes) -> list[str]:
             if seen.typical_compatibility is None
             else f"; {entity}'s usual addresses have about {seen.typical_compatibility:.2f}"
         ),
-        f"  probability {probability:.2g}: 1 event in {1 / probability:,.0f} of entities with "
-        f"{CLASS_NAMES[int(class_[0])]} is as unusual, when all is normal",
+        f"  probability {probability:.2g}: {_one_in(probability, CLASS_NAMES[int(class_[0])])}",
         *_usual(entity, seen),
         *_network(entity, seen),
     ]
+
+
+def _one_in(probability: float, class_name: str) -> str:
+    return f"1 event in {1 / probability:,.0f} of entities with {class_name} is as unusual, when all is normal"
 
 
 def _usual(entity: str, seen: Explanation) -> list[str]:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ipi_es.state.blobs import BlobInfo, BlobStore
     from ipi_es.state.job_state import JobState
 
+# an id must be seen whole to be copied, so that a table of 80 columns has to do
 COLUMNS = (
     Column("snapshot_id", "snapshot"),
     Column("trained_to", "trained to"),
-    Column("created", "created"),
     Column("size", "size", right=True),
     Column("discriminator_auc", "AUC", right=True),
-    Column("history_days", "history days", right=True),
+    Column("history_days", "days", right=True),
     Column("in_use", "in use"),
 )
 

@@ -1,0 +1,48 @@
+"""A job's snapshot with its history on a shelf, made without TensorFlow."""
+
+from __future__ import annotations
+
+import numpy as np
+from ipinsights_events import FIRST_DAY
+from ipinsights_parts import a_history, a_snapshot, small_company
+
+from ipi_es.addresses import parse
+from ipi_es.config.allow_list import AllowList
+from ipi_es.config.job import Job
+from ipi_es.ipinsights.deltas import DayDelta
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.scoring.aggregate import Correlations
+from ipi_es.scoring.calibration import Calibration
+from ipi_es.state.blobs import BlobStore
+from ipi_es.worker.history_keeper import HistoryId, store_delta
+from ipi_es.worker.job_snapshot import JobSnapshot
+from ipi_es.worker.learning import Collector
+from ipi_es.worker.levels import Levels
+from ipi_es.worker.training import Learned, store
+
+TRAINED_TO = (FIRST_DAY + 12) * 86_400
+
+
+def save_snapshot(blobs: BlobStore, job: Job, *, seed: int = 1, created: int = 1_000) -> tuple[str, HistoryId]:
+    """Its id and its history's."""
+    events = small_company(seed=seed)
+    rng = np.random.default_rng(seed)
+    snapshot = JobSnapshot(
+        job_id=job.job_id,
+        trained_to=TRAINED_TO,
+        network=a_snapshot(seed, events),
+        calibration=Calibration.fit(rng.standard_normal(3_000) * 3, rng.integers(0, 5, 3_000)),
+        correlations=Correlations(same_entity=0.1, same_ip=0.1),
+        levels=Levels.empty((job.entity_field, job.ip_field)),
+    )
+    history = a_history(events)
+    history.day = FIRST_DAY + 12
+    return store(blobs, Learned(snapshot, history, Collector(job, AllowList.of(job))), created)
+
+
+def add_day(blobs: BlobStore, job: Job, history: HistoryId, entity: str, ip: str) -> HistoryId:
+    """One more day on a history, of one pair seen a hundred times; the id after it."""
+    addresses, _ = parse([ip])
+    delta = DayDelta.of(history.day, entity_hashes([entity]), addresses, np.array([100]))
+    store_delta(blobs, job.job_id, history, delta, 2_000)
+    return HistoryId(history.base, history.day + 1)

@@ -1,0 +1,64 @@
+"""Every command has help with an example, and help costs no heavy import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from cli_run import run
+
+from ipi_es.cli.main import COMMANDS, cli
+
+HEAVY = ("tensorflow", "elasticsearch", "opensearchpy", "scipy", "apscheduler")
+
+
+def _walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        with click.Context(command) as context:
+            for inner in command.list_commands(context):
+                found = command.get_command(context, inner)
+                assert found is not None
+                yield from _walk(f"{name} {inner}", found)
+
+
+def all_commands() -> list[tuple[str, click.Command]]:
+    with click.Context(cli) as context:
+        made = [(name, cli.get_command(context, name)) for name in COMMANDS]
+    return [pair for name, command in made if command is not None for pair in _walk(name, command)]
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_command_has_help_with_an_example_of_itself(name: str, command: click.Command) -> None:
+    text = run(*name.split(), "--help").stdout
+    assert "Example:" in text
+    example = " ".join(text.partition("Example:")[2].split())
+    assert f"ipi-es {name}" in example
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts[0]} has no help"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"], ["check", "--help"], ["--version"]])
+def test_help_leaves_heavy_libraries_alone(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from ipi_es.cli.main import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_wrong_command_gets_the_nearest_right_one() -> None:
+    result = run("chekc")
+    assert result.exit_code == 2
+    assert "Did you mean “check”?" in result.stderr

@@ -49,13 +49,13 @@ class Hyperparameters:
     learning_rate: float = 0.05
     """Step of the row-wise Adagrad optimizer (SageMaker: 0.001, for Adam)."""
     mini_batch_size: int = 10_000
-    """Pairs in a step; never more than 1/50 of the training rows, so that a small job takes enough steps."""
+    """Pairs in a step; never more than 1/150 of the training rows, so that a small job takes enough steps."""
     num_ip_encoder_layers: int = 1
     """Layers of the address encoder: the first is the sum of the prefix vectors, each further one a dense residual
     layer over it. 0 is taken as 1: without the sum there is nothing to encode."""
     random_negative_sampling_rate: int = 1
     """Negatives a pair with an address from the observed part of the address space."""
-    shuffled_negative_sampling_rate: int = 2
+    shuffled_negative_sampling_rate: int = 4
     """Negatives a pair with another pair's address (SageMaker: 1; they are nearly free here)."""
     hard_negative_sampling_rate: int = 1
     """Negatives a pair that share the first 6 to 15 bits with a real address (ours)."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MIN_ROWS_OF_A_NETWORK = 2
 """Rows in which training must have seen a network to give it a vector: so the "unseen" vectors meet real pairs too."""
-MIN_STEPS = 50
+MIN_STEPS = 150
 """Steps of an epoch, at least: ``mini_batch_size`` is made smaller where rows are few."""
 MAX_VALIDATION_ROWS = 20_000
 """Held-out rows that ``discriminator_auc`` is measured on after an epoch."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
-from ipinsights_events import small_company
+from ipinsights_events import FIRST_DAY, small_company
 
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.history import History
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
+from ipi_es.ipinsights.network_fitting import Progress
 from ipi_es.ipinsights.scorer import Scorer
+from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
 from ipi_es.ipinsights.training import Trained, train
 
 ARCHITECTURES = ("hybrid", "ip_insights")
@@ -49,3 +55,85 @@ def test_an_own_address_is_more_usual_than_a_strangers(both: dict[str, Trained],
 def test_the_same_seed_gives_the_same_scores(both: dict[str, Trained], architecture: str) -> None:
     again = train(small_company(seed=1), Hyperparameters(architecture=architecture, **QUICK))
     np.testing.assert_allclose(again.calibration.compatibility, both[architecture].calibration.compatibility, atol=1e-5)
+
+
+def test_deterministic_training_gives_the_same_bytes() -> None:
+    events, settings = small_company(seed=2), Hyperparameters(deterministic=True, **QUICK)
+    one, two = (train(events, settings) for _ in range(2))
+    assert snapshot_to_bytes(one.snapshot) == snapshot_to_bytes(two.snapshot)
+    assert history_to_bytes(one.history) == history_to_bytes(two.history)
+    assert one.calibration.compatibility.tobytes() == two.calibration.compatibility.tobytes()
+
+
+def test_another_seed_gives_other_scores(both: dict[str, Trained]) -> None:
+    other = train(small_company(seed=1), Hyperparameters(seed=7, **QUICK))
+    assert not np.allclose(other.calibration.compatibility, both["hybrid"].calibration.compatibility, atol=1e-3)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_warm_start_keeps_what_the_base_knows(both: dict[str, Trained], architecture: str) -> None:
+    base = both[architecture].snapshot
+    again = train(small_company(seed=1), Hyperparameters(architecture=architecture, **QUICK | {"epochs": 1}), base=base)
+    cold = train(small_company(seed=1), Hyperparameters(architecture=architecture, **QUICK | {"epochs": 1}))
+    assert again.snapshot.about["warm_start"] is True
+    assert again.snapshot.network.num_entity_vectors == base.network.num_entity_vectors
+    assert again.metrics["network_discriminator_auc"] >= cold.metrics["network_discriminator_auc"] - 0.02
+    assert np.isin(base.network.trained_entities, again.snapshot.network.trained_entities).all()
+
+
+def test_the_calibration_is_what_production_would_have_scored(both: dict[str, Trained]) -> None:
+    """The first calibration day, scored again with a history that ends before it, gives the sample's numbers."""
+    events, trained = small_company(seed=1), both["hybrid"]
+    hashes = entity_hashes(events.entities)
+    first = int(trained.calibration.time[0]) // 86_400
+    history = History.empty(int(events.day[0]), pair_keys=trained.history.pairs.count.shape[1] // 4, network_keys=1)
+    for day in range(int(events.day[0]), first):
+        history.apply(events.delta(day, hashes, np.flatnonzero(events.day == day)))
+    rows = np.flatnonzero(events.day == first)
+    scorer = Scorer(trained.snapshot, history)
+    result = scorer.score(events.entities, events.addresses, events.entity[rows], events.ip[rows])
+    sample = trained.calibration.time // 86_400 == first
+    np.testing.assert_allclose(result.log_odds, trained.calibration.compatibility[sample], atol=1e-6)
+    np.testing.assert_array_equal(result.prior_events[events.entity[rows]], trained.calibration.prior_events[sample])
+
+
+def test_the_final_history_holds_everything_that_teaches() -> None:
+    events = small_company(seed=3)
+    learns = np.arange(len(events)) % 5 > 0
+    trained = train(dataclasses.replace(events, learns=learns), Hyperparameters(**QUICK))
+    expected = np.bincount(events.entity[learns], minlength=len(events.entities))
+    row, found = trained.history.profiles.find(entity_hashes(events.entities))
+    assert (np.where(found, trained.history.profiles.events[row], 0) == expected).all()
+    assert trained.history.day == FIRST_DAY + 12
+    assert len(trained.calibration.time) == (trained.calibration.time[0] <= events.time).sum()
+
+
+@pytest.mark.parametrize("end", [None, (FIRST_DAY + 12) * 86_400, (FIRST_DAY + 12) * 86_400 - 3_600])
+def test_history_stands_at_the_day_of_the_end(end: int | None) -> None:
+    trained = train(dataclasses.replace(small_company(seed=3), end=end), Hyperparameters(**QUICK))
+    whole_days = end is None or end % 86_400 == 0
+    assert trained.history.day == FIRST_DAY + (12 if whole_days else 11)
+
+
+def test_odd_names_and_one_entity_with_most_events_are_trained_on() -> None:
+    events = small_company(seed=4)
+    entity = np.where(np.arange(len(events)) % 10 > 0, 0, events.entity).astype(np.int32)
+    names = ["x" * 10_000, "", "\ud800", "Ünïcode\n", *events.entities[4:]]
+    trained = train(dataclasses.replace(events, entity=entity, entities=names), Hyperparameters(**QUICK))
+    assert np.isfinite(trained.calibration.compatibility).all()
+    assert trained.metrics["discriminator_auc"] > 0.6
+
+
+def test_progress_tells_epochs_loss_and_auc() -> None:
+    seen: list[Progress] = []
+    train(
+        small_company(seed=1), Hyperparameters(**QUICK | {"batch_metrics_publish_interval": 40}), progress=seen.append
+    )
+    epochs = [one for one in seen if one.stage == "network" and one.discriminator_auc is not None]
+    assert [one.epoch for one in epochs] == [1, 2, 3, 4, 5]
+    assert all(one.epochs == 5 and one.examples_per_second for one in epochs)
+    assert epochs[-1].loss is not None
+    assert epochs[0].loss is not None
+    assert epochs[-1].loss < epochs[0].loss
+    assert any(one.batch == 40 for one in seen)
+    assert [one.stage for one in seen[-2:]] == ["combiner", "done"]

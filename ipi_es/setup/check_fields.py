@@ -122,8 +122,8 @@ def _judge(job: Job, role: _Role, name: str, facts: FieldFacts) -> Finding:
             check,
             FieldTypeWrong(
                 f"{name} has several types: {_spread(types)}",
-                hint="the cluster can't group by such a field: leave one kind of index out of datafeed_config.indices, "
-                "or reindex it",
+                hint="the cluster counts each type apart, so that one pair comes twice: leave one kind of index out of "
+                "datafeed_config.indices, or reindex it",
             ),
         )
     kind = next(iter(types))

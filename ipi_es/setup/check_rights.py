@@ -1,8 +1,8 @@
 """Whether the credentials may do what a job needs, proven by doing it without leaving anything behind.
 
 The servers answer "may I?" in ways of their own, or not at all (a bare or an unsecured one), so it is tried: events
-are counted, a probe is written to the state and deleted, and a document that nobody wrote is deleted elsewhere, which
-needs the right to write and changes nothing.
+are searched, a probe is written to the state and deleted, and a document that nobody wrote is deleted elsewhere, which
+needs the right to write and changes nothing. (One by one: a bulk looks for the index first, and for the right after.)
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ipi_es.cluster.port import Cluster, Drop
+from ipi_es.cluster.port import Cluster, IndexOptions
 from ipi_es.config.job import Job
 from ipi_es.datafeed.spec import FeedSpec
-from ipi_es.errors import ClusterError, ClusterUnreachable, IpiEsError, SnapshotError
+from ipi_es.errors import ClusterError, ClusterUnreachable, IpiEsError, NotFound, SnapshotError
 from ipi_es.results.index import index_for
 from ipi_es.results.words import ALIAS
 from ipi_es.setup.check_finding import Finding, ok, problem, warning
@@ -24,6 +24,9 @@ from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
 from ipi_es.state.job_state import STATE_INDEX, STATE_TEMPLATE
 
 CHECK = "rights"
+
+_EXACT = IndexOptions(ignore_unavailable=False)
+"""With security, Elasticsearch takes an index that may not be read for an unavailable one, and would ignore it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,11 @@ def try_rights(cluster: Cluster, job: Job, now: int, snapshots: Path | None = No
             lambda: cluster.search(spec.indices, {"size": 0, "track_total_hits": False}, options=spec.options),
         ),
         _state(cluster, probe),
-        _try(f"read {ALIAS}", lambda: cluster.count(ALIAS, {"term": {"job_id": job.job_id}})),
-        _try(f"write {results}", lambda: cluster.bulk([Drop(results, probe)])),
+        _try(f"read {ALIAS}", lambda: cluster.count(ALIAS, {"term": {"job_id": job.job_id}}, options=_EXACT)),
+        _try(f"write {results}", lambda: cluster.delete(results, probe)),
     ]
     if snapshots is None:
-        tried.append(_try(f"write {SNAPSHOT_INDEX}", lambda: cluster.bulk([Drop(SNAPSHOT_INDEX, probe)])))
+        tried.append(_try(f"write {SNAPSHOT_INDEX}", lambda: cluster.delete(SNAPSHOT_INDEX, probe)))
     else:
         tried.append(_directory(snapshots))
     return tried
@@ -80,6 +83,8 @@ def _try(what: str, act: Callable[[], Any]) -> Right:
         act()
     except ClusterUnreachable:
         raise
+    except NotFound:
+        return Right(what)  # not there yet; a missing right would have been said first
     except ClusterError as error:
         return Right(what, error=error)
     return Right(what)

@@ -1,0 +1,171 @@
+"""`ipi-es check` and `ipi-es setup` on real servers, and rights proven on a secured one."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_run import run
+from servers.pool import Server
+from servers.secured import SecuredOpenSearch
+from signin_events import MAPPING, fill, job_data, make_job, write_job
+
+from ipi_es.cluster.connect import connect
+from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.port import Cluster
+from ipi_es.errors import FieldTypeWrong
+from ipi_es.setup import plan
+from ipi_es.setup.check import require_usable
+
+SECURITY = "/_plugins/_security/api"
+READER = ("check-reader", "Read-only-9182!")
+WORKER = ("check-worker", "Work-only-9182!")
+
+
+@pytest.fixture
+def cluster(server: Server) -> Iterator[Cluster]:
+    made = connect(Connection(hosts=(server.url,)))
+    plan.apply(made, plan.plan(made), force=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def index(cluster: Cluster) -> Iterator[str]:
+    name = f"signins-{uuid.uuid4().hex[:8]}"
+    yield name
+    for each in cluster.indices(f"{name}*"):
+        cluster.delete_index(each)
+
+
+@pytest.fixture
+def config(server: Server, tmp_path: Path) -> Path:
+    file = tmp_path / "ipi-es.yml"
+    file.write_text(f"elasticsearch:\n  hosts: [{server.url}]\n")
+    return file
+
+
+def check(config: Path, job: Path) -> dict[str, dict[str, Any]]:
+    result = run("--config", config, "check", job, "--format", "json")
+    return {row["check"]: row for row in json.loads(result.stdout)}
+
+
+def test_healthy_job_has_no_problem(config: Path, cluster: Cluster, index: str, server: Server, tmp_path: Path) -> None:
+    fill(cluster, index)
+    result = run("--config", config, "check", write_job(tmp_path / "job.json", job_data(index)), "--format", "json")
+    found = {row["check"]: row for row in json.loads(result.stdout)}
+    assert result.exit_code == 0, result.output
+    # the events are months old, and that is all there is to say
+    assert {row["check"] for row in found.values() if row["status"] != "ok"} == {"clock"}
+    assert ".".join(server.kind.split("-")[-1].split(".")) in found["cluster"]["message"]
+    assert "500 events" in found["query"]["message"]
+    assert found["indices"]["message"] == "1 index matches"
+    assert "ipi-es-anomalies-shared" in found["rights"]["message"]
+
+
+def test_check_leaves_nothing_behind(config: Path, cluster: Cluster, index: str, tmp_path: Path) -> None:
+    fill(cluster, index)
+    job = write_job(tmp_path / "job.json", job_data(index))
+    check(config, job)  # may make the state's index from its template
+    names = cluster.indices("*")
+    counts = {name: cluster.count(name, {"match_all": {}}) for name in names}
+    check(config, job)
+    cluster.refresh("ipi-es-*")
+    assert cluster.indices("*") == names
+    assert {name: cluster.count(name, {"match_all": {}}) for name in names} == counts
+
+
+def test_mixed_types_are_a_problem_on_the_servers_too(cluster: Cluster, index: str) -> None:
+    fill(cluster, f"{index}-a")
+    mapping = {"properties": {**MAPPING["properties"], "source": {"properties": {"ip": {"type": "keyword"}}}}}
+    fill(cluster, f"{index}-b", mapping=mapping)
+    with pytest.raises(FieldTypeWrong, match="several types"):
+        require_usable(cluster, make_job(f"{index}-*"))
+
+
+def test_keyword_addresses_are_read(config: Path, cluster: Cluster, index: str, tmp_path: Path) -> None:
+    mapping = {"properties": {**MAPPING["properties"], "source": {"properties": {"ip": {"type": "keyword"}}}}}
+    fill(cluster, index, mapping=mapping)
+    found = check(config, write_job(tmp_path / "job.json", job_data(index)))
+    assert found["IP address field"]["status"] == "warning"
+    assert found["history"]["status"] == "ok"
+
+
+def test_hidden_indices_and_unavailable_ones(config: Path, cluster: Cluster, index: str, tmp_path: Path) -> None:
+    cluster.create_index(f"{index}-hidden", {"mappings": MAPPING, "settings": {"index.hidden": True}})
+    options = {"expand_wildcards": ["open", "hidden"]}
+    job = job_data(f"{index}-h*", indices_options=options)
+    assert check(config, write_job(tmp_path / "job.json", job))["indices"]["status"] == "ok"
+    job = job_data(f"{index}-h*")
+    assert check(config, write_job(tmp_path / "job.json", job))["indices"]["status"] == "problem"
+
+
+def test_setup_twice_has_nothing_to_do(config: Path, cluster: Cluster) -> None:
+    assert run("--config", config, "setup").exit_code == 0
+    result = run("--config", config, "setup")
+    assert result.exit_code == 0
+    assert "Nothing to do" in result.stdout
+
+
+def _user(secured: SecuredOpenSearch, user: tuple[str, str], rights: list[dict[str, Any]], cluster: list[str]) -> None:
+    name, password = user
+    things = {
+        f"roles/{name}": {"index_permissions": rights, "cluster_permissions": cluster},
+        f"internalusers/{name}": {"password": password},
+        f"rolesmapping/{name}": {"users": [name]},
+    }
+    for path, body in things.items():
+        status, answer = secured.call("PUT", f"{SECURITY}/{path}", body)
+        assert status in {200, 201}, answer
+
+
+@pytest.fixture(scope="module")
+def secured(secured_opensearch: SecuredOpenSearch) -> SecuredOpenSearch:
+    """Events, templates, and two users: one who reads only, one with the rights that a worker needs."""
+    reads = {"index_patterns": ["check-signins"], "allowed_actions": ["read", "indices:admin/mappings/fields/get*"]}
+    reads["allowed_actions"].append("indices:data/read/field_caps*")
+    basic = ["cluster_composite_ops", "cluster_monitor"]
+    _user(secured_opensearch, READER, [reads], basic)
+    works = {"index_patterns": ["ipi-es-*"], "allowed_actions": ["crud", "create_index", "manage"]}
+    _user(secured_opensearch, WORKER, [reads, works], [*basic, "indices:admin/index_template/get"])
+    admin = connect(_connection(secured_opensearch, (secured_opensearch.username, secured_opensearch.password)))
+    try:
+        plan.apply(admin, plan.plan(admin), force=True)
+        fill(admin, "check-signins")
+    finally:
+        admin.close()
+    return secured_opensearch
+
+
+def _connection(secured: SecuredOpenSearch, user: tuple[str, str]) -> Connection:
+    return Connection(hosts=(secured.url,), username=user[0], password=user[1], ca_certs=secured.ca)
+
+
+def _config(secured: SecuredOpenSearch, user: tuple[str, str], folder: Path) -> Path:
+    file = folder / "ipi-es.yml"
+    section = {"hosts": [secured.url], "username": user[0], "password": user[1], "ca_certs": str(secured.ca)}
+    file.write_text(json.dumps({"elasticsearch": section}))
+    return file
+
+
+def test_a_workers_rights_are_proven_one_by_one(secured: SecuredOpenSearch, tmp_path: Path) -> None:
+    job = write_job(tmp_path / "job.json", job_data("check-signins"))
+    found = check(_config(secured, WORKER, tmp_path), job)
+    assert {row["status"] for row in found.values()} <= {"ok", "warning"}, found
+    assert found["rights"]["status"] == "ok"
+
+
+def test_a_readers_missing_rights_are_named(secured: SecuredOpenSearch, tmp_path: Path) -> None:
+    job = write_job(tmp_path / "job.json", job_data("check-signins"))
+    result = run("--config", _config(secured, READER, tmp_path), "check", job, "--format", "json")
+    assert result.exit_code == 1
+    rows = json.loads(result.stdout)
+    refused = [row["message"] for row in rows if row["check"] == "rights" and row["status"] == "problem"]
+    for what in ("can't read and write ipi-es-state", "can't write ipi-es-anomalies-", "can't write ipi-es-snapshots"):
+        assert any(message.startswith(what) for message in refused), refused
+    assert not any("check-signins" in message.partition(":")[0] for message in refused)
+    assert next(row for row in rows if row["check"] == "query")["status"] == "ok"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.training_events import TrainingEvents
 
 NEGATIVE_WEIGHTS = {"random": 0.5, "shuffled": 1.0, "near": 0.5}
-"""Weight of one negative of each kind against a real row's 1 (measured: ../shared evaluation, see CONTRIBUTING)."""
+"""Weight of a kind's negatives against a real row's 1: the weights with which a prototype did best on real events."""
 NEAR_V4, NEAR_V6 = (6, 20), (20, 40)
 """Bits that a near negative keeps, [low, high). Longer ones than the network's: counts tell churn from a stranger."""
 MAX_ROWS = 60_000

@@ -1,4 +1,4 @@
-"""Why a pair is compatible or not, in the user's terms (scoring.md §7)."""
+"""Why a pair is compatible or not, in the user's terms."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ def setup(ctx: click.Context, dry_run: bool, force: bool) -> None:
     """Put the index templates that ipi-es needs; a second run changes nothing.
 
     What an administrator set (shards, replicas, refresh interval, lifecycle, priority) or added stays as it is.
+    Exit code 1 if an index remains that setup can't mend.
 
     Example: ipi-es setup --dry-run
     """
@@ -38,9 +39,11 @@ def setup(ctx: click.Context, dry_run: bool, force: bool) -> None:
             return
         for change in plan.apply(cluster, changes, force=force):
             click.echo(f"done: {change.title}")
-    for change in changes:
-        if change.action == "cannot":
-            _show(change)
+    wrong = [change for change in changes if change.action == "cannot"]
+    for change in wrong:
+        _show(change)
+    if wrong:
+        ctx.exit(1)
 
 
 def _show(change: Change) -> None:

@@ -85,7 +85,8 @@ def _time_range(job: Job, facts: EventFacts, now: int) -> list[Finding]:
             found.append(
                 warning(
                     "clock",
-                    f"{facts.future:,} events lie in the future, the last at {iso(facts.last)}; it is {iso(now)} here",
+                    f"{facts.future:,} events lie in the future, the last at {iso(facts.last - 1)}; "
+                    f"it is {iso(now)} here",
                     "check the clocks and time zones of what ships the events, and this machine's clock: what lies "
                     "ahead is scored only when its time has come",
                 )
@@ -96,7 +97,7 @@ def _time_range(job: Job, facts: EventFacts, now: int) -> list[Finding]:
         found.append(
             warning(
                 "clock",
-                f"the last event is {quiet // SECONDS['d']} days old ({iso(facts.last)})",
+                f"the last event is {quiet // SECONDS['d']} days old ({iso(facts.last - 1)})",
                 "if events are still made, look at what ships them; a backfill of what is there works",
             )
         )

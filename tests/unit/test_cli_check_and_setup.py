@@ -66,6 +66,14 @@ def test_setup_overwrites_what_was_changed_by_hand_with_force_only(ready: Memory
     assert "Nothing to do" in run("setup").stdout
 
 
+def test_setup_exits_with_1_where_an_index_cannot_be_mended(cluster: MemoryCluster) -> None:
+    cluster.create_index("ipi-es-state", {"mappings": {"properties": {"job_id": {"type": "text"}}}})
+    result = run("setup")
+    assert result.exit_code == 1
+    assert "job_id: is text, should be keyword" in result.stdout
+    assert cluster.get_index_template("ipi-es-state") is not None
+
+
 def test_check_of_a_healthy_job_exits_with_0(ready: MemoryCluster) -> None:
     fill(ready)
     result = run("check", "sign-ins")

@@ -30,7 +30,7 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
     Example: ipi-es backfill jobs/logins.yml --start now-30d --end now
     """
     from ipi_es.cli.told import Telling
-    from ipi_es.setup.check import require_usable
+    from ipi_es.setup.check import require_templates, require_usable
     from ipi_es.worker.claim import TRAINING_LEASE
     from ipi_es.worker.job_work import JobWork
     from ipi_es.worker.training import Told, training_range
@@ -45,6 +45,8 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
             f"the start {iso(first)} is not before the end {iso(stop)}", hint="give --start and --end in this order"
         )
     with here.cluster() as cluster, Telling(span) as told:
+        if not dry_run:
+            require_templates(cluster)
         require_usable(cluster, job)
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
         learning = Told(told.read, told.training)
@@ -60,6 +62,12 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
                 planned = claim.plan(first, stop, again=again)
                 if planned.resumed:
                     click.echo(f"Going on from {iso(planned.start)}, where an earlier run stopped.", err=True)
+                if planned.never_scored:
+                    click.echo(
+                        f"note: {planned.never_scored:,} buckets before that have no results and get none now; "
+                        "--again scores everything from --start.",
+                        err=True,
+                    )
                 told.scoring(planned.start, planned.end)
                 claim.backfill(planned, told.scored, again=again)
     if dry_run:

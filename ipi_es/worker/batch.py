@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ipi_es.ipinsights.deltas import DayDelta
 from ipi_es.results.documents import ResultDocument, Stamp
@@ -33,6 +33,8 @@ MAX_PAIRS = 200_000
 """Unique pairs in a batch: about two seconds of work, and what is done again at most after a crash."""
 LEASE = 60
 """Seconds that a lease lasts without a batch that renews it."""
+LARGEST = "largest"
+"""The key in the state's details: the largest raw score of each level at the last renormalization."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +78,11 @@ def quantiles_id_of(time: int) -> str:
     return iso(time).replace("-", "").replace(":", "")
 
 
+def renormalization_details(state: JobState, levels: Levels) -> dict[str, Any]:
+    """The state's details, with what the next renormalization is measured against."""
+    return {**state.details, LARGEST: largest_of(levels.by_name)}
+
+
 class StoredSink:
     """Writes batches to the cluster, and renormalizes between two of them when that is due."""
 
@@ -108,21 +115,27 @@ class StoredSink:
             ids = {each.id for each in batch.documents}
             stores.results.drop_vanished(batch.start, batch.end, ids, version)
         self.state = stores.states.save(after)
+        if batch.delta is not None:
+            self.sweep()
         for each in batch.documents:
             self._window.add(each.id, each.index, each.source)
         log.debug("job %s: written to %s, %d documents", after.job_id, iso(batch.end), len(batch.documents))
         if batch.renormalize_due:
             self.renormalize(batch.levels)
 
+    def sweep(self) -> None:
+        """Delete the quantiles that the state no longer points to, or never did: of earlier and of killed batches."""
+        state = self.state
+        self.stores.quantiles.sweep({str(state.quantiles_id)}, state.external_version)
+
     def renormalize(self, levels: Levels) -> int:
         """Score the window again with ``levels`` (those that the state points to); how many results changed."""
         stores, state = self.stores, self.state
         changed = renormalize(self._window, stores.results, levels, state, stores.clock)
-        details = {**state.details, "largest": largest_of(levels.by_name)}
         done = state.advanced(
             renormalize_due=False,
             renormalized_to=state.checkpoint,
-            details=details,
+            details=renormalization_details(state, levels),
             lease_expires=stores.clock.now() + LEASE,
         )
         self.state = stores.states.save(done)

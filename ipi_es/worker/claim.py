@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipi_es.errors import UsageError
@@ -12,7 +12,7 @@ from ipi_es.results.words import RESULT_KINDS
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
 from ipi_es.worker import training
-from ipi_es.worker.batch import StoredSink
+from ipi_es.worker.batch import LARGEST, StoredSink, renormalization_details
 from ipi_es.worker.bucket_scorer import ScoredBucket
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, catch_up, store_delta
@@ -35,6 +35,8 @@ class Range:
     start: int
     end: int
     resumed: bool = False
+    never_scored: int = 0
+    """Buckets between the start that was asked for and ``start`` that have no results."""
 
 
 class Claim:
@@ -63,12 +65,14 @@ class Claim:
             work.refuse_trained(snapshot, start)
             return Range(start, end)
         checkpoint = int(state.checkpoint or 0)
+        if checkpoint >= end and state.renormalize_due:
+            return Range(checkpoint, checkpoint, resumed=True)  # killed before that, after its last bucket
         if checkpoint >= end:
             raise UsageError(
                 f"job {state.job_id} is scored up to {iso(checkpoint)} already",
                 hint="--again scores the range anew and replaces its results",
             )
-        return Range(checkpoint, end, resumed=True)
+        return Range(checkpoint, end, resumed=True, never_scored=self._never_scored(start, checkpoint))
 
     def backfill(self, planned: Range, told: Callable[[ScoredBucket], None], *, again: bool = False) -> None:
         """Score and write the planned range; what is finished when it is stopped stays, and the next run goes on."""
@@ -77,11 +81,13 @@ class Claim:
         if again:
             snapshot_id = str(self.state.snapshot_id)
             self._restart(snapshot_id, work.base_of(snapshot_id), snapshot.trained_to)
+        elif self.state.renormalize_due:
+            # a killed run didn't come to it: now as then, with the levels and the window of its last batch
+            self.renormalize()
         sink, follower = self._prepared(snapshot, planned.start)
         try:
-            if sink.state.renormalize_due:
-                sink.renormalize(follower.scorer.levels)
             follower.follow(work.read(planned.start, planned.end), told)
+            sink.sweep()
         finally:
             self.state = sink.state
 
@@ -130,20 +136,21 @@ class Claim:
         catch_up(keeper, start, work.read, stored)
         repeats = Repeats(job.repeat_window)
         repeats.load(*stores.results.recent(start - job.repeat_window, start, job.ip_field))
+        levels = levels.aged(start - known_to)
+        if state.renormalized_to is None:
+            # saved with the first batch: a run that goes on must know from where the first one counted
+            state = replace(state, renormalized_to=start, details=renormalization_details(state, levels))
         sink = StoredSink(stores, state, self._window(start), rewriting=self._has_results(start))
         follower = Follower.of(
             job,
             snapshot,
             keeper,
-            levels.aged(start - known_to),
+            levels,
             repeats,
             sink,
-            renormalized_to=start if state.renormalized_to is None else state.renormalized_to,
-            # a renormalization that is due is made first, with these very levels
-            largest=None if state.renormalize_due else state.details.get("largest"),
+            renormalized_to=int(state.renormalized_to or 0),
+            largest=state.details.get(LARGEST),
         )
-        if state.renormalize_due:
-            follower.renormalized_to = int(state.checkpoint or start)
         return sink, follower
 
     def _window(self, end: int) -> Window:
@@ -151,6 +158,11 @@ class Claim:
         window = Window(job.renormalization_window(), job.entity_field, job.ip_field)
         window.load(self._work.stores.results, end)
         return window
+
+    def _never_scored(self, start: int, end: int) -> int:
+        results = self._work.stores.results
+        results.show()
+        return max((end - start) // self._work.job.bucket_span - results.count("bucket", start, end), 0)
 
     def _has_results(self, start: int) -> bool:
         """Whether an earlier run left results at or after ``start``."""

@@ -28,6 +28,8 @@ from ipi_es.times import SECONDS, day_of
 Rows = tuple[NDArray[np.uint64], Addresses, NDArray[np.int64]]
 """Entity hashes uint64[n], addresses uint8[n, 16], counts int64[n]."""
 
+_NO_ROWS: Rows = (np.zeros(0, dtype=np.uint64), np.zeros((0, 16), dtype=np.uint8), np.zeros(0, dtype=np.int64))
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryId:
@@ -70,15 +72,17 @@ class HistoryKeeper:
             self.rows.append(rows)
 
     def advance(self, day: int) -> DayDelta | None:
-        """Go to the start of ``day``: apply what was gathered (of the day before it), and return it for storing."""
+        """Go to the start of ``day``: apply what was gathered (of the day before it), and return it for storing.
+
+        None where the day isn't over. A day that taught nothing has a delta too, an empty one: it replaces what an
+        earlier run, under other settings, may have left for that day.
+        """
         if day <= self.history.day:
             return None
-        delta = None
-        if self.rows:
-            entity, address, count = (np.concatenate(column) for column in zip(*self.rows, strict=True))
-            delta = DayDelta.of(self.history.day, entity, address, count)
-            self.rows.clear()
-            self.history.apply(delta)
+        entity, address, count = (np.concatenate(column) for column in zip(_NO_ROWS, *self.rows, strict=True))
+        delta = DayDelta.of(self.history.day, entity, address, count)
+        self.rows.clear()
+        self.history.apply(delta)
         self.history.day = day
         self.id = HistoryId(self.id.base, day)
         return delta

@@ -11,7 +11,9 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.errors import IpiEsError, SnapshotMissing, UsageError
+from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.errors import IpiEsError, SnapshotForeign, SnapshotMissing, UsageError
 from ipi_es.results.store import ResultStore
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
@@ -27,10 +29,10 @@ from ipi_es.worker.claim import Claim
 from ipi_es.worker.clock import Clock, SystemClock
 from ipi_es.worker.describe import context_of
 from ipi_es.worker.dry_run import Counting
-from ipi_es.worker.feed import feed_of
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, HistoryKeeper, catch_up, load_history
 from ipi_es.worker.job_snapshot import JobSnapshot
+from ipi_es.worker.levels import level_names
 from ipi_es.worker.repeats import Repeats
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class JobWork:
     ) -> None:
         """``snapshots``: a directory for snapshots and history; None: the cluster."""
         self.job = job
-        self.feed = feed_of(cluster, job)
+        self.feed = Datafeed(cluster, FeedSpec.from_job(job))
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields
         self.stores = Stores(
@@ -83,7 +85,15 @@ class JobWork:
             raise SnapshotMissing(
                 f"job {self.job.job_id} has no snapshot yet", hint=f"train it: ipi-es train {self.job.job_id}"
             )
-        return JobSnapshot.from_bytes(self.stores.blobs.read(self.job.job_id, snapshot_id), self.job.job_id)
+        snapshot = JobSnapshot.from_bytes(self.stores.blobs.read(self.job.job_id, snapshot_id), self.job.job_id)
+        job = self.job
+        if set(snapshot.levels.by_name) != set(level_names((job.entity_field, job.ip_field))):
+            raise SnapshotForeign(
+                f"snapshot {snapshot_id} of job {job.job_id} was trained on other fields than {job.entity_field} and "
+                f"{job.ip_field}",
+                hint=f"train it on these: ipi-es train {job.job_id}",
+            )
+        return snapshot
 
     def base_of(self, snapshot_id: str) -> HistoryId:
         """The history that a snapshot was made with."""

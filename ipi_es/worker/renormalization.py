@@ -104,9 +104,10 @@ class Changes:
 def decide(window: Window, levels: Levels) -> Changes:
     """Which documents of the window change; the window's own scores are brought up to date with it."""
     changes = Changes()
-    bucket_levels = {bucket_influencer_level(name): name for name in _bucket_fields(window)}
+    # results of other fields, that the job had before it was trained anew, keep their scores
+    bucket_levels = {level: name for level, name in _bucket_fields(window).items() if level in levels.by_name}
     for level, column in window.columns.items():
-        if not column.place or level in bucket_levels:
+        if not column.place or level in bucket_levels or level not in levels.by_name:
             continue
         new = renormalizer.renormalize(ln_written(column.probability), column.score, levels[level])
         for i in np.flatnonzero(new.write).tolist():
@@ -182,9 +183,9 @@ def _rewritten(found: list[Document], changes: Changes, quantiles_id: str, at: i
         yield replace(document, source=source)
 
 
-def _bucket_fields(window: Window) -> list[str]:
+def _bucket_fields(window: Window) -> dict[str, str]:
     prefix = bucket_influencer_level("")
-    return [level.removeprefix(prefix) for level in window.columns if level.startswith(prefix)]
+    return {level: level.removeprefix(prefix) for level in window.columns if level.startswith(prefix)}
 
 
 def _caps(normalized: Normalized, i: int, warming_up: bool) -> Caps:

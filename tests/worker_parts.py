@@ -1,0 +1,212 @@
+"""A job at work in memory, without TensorFlow: a made network in place of a trained one, a clock of the test's."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import worker_company as company
+from ipinsights_parts import a_snapshot
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
+from ipi_es.config.job import Job
+from ipi_es.ipinsights import training as network_training
+from ipi_es.ipinsights.combiner import HIDDEN, Combiner
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.features import FEATURES
+from ipi_es.ipinsights.scorer import Snapshot
+from ipi_es.ipinsights.split import check_enough, split_days
+from ipi_es.ipinsights.training import Trained
+from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.results.words import ALIAS
+from ipi_es.setup import plan
+from ipi_es.state.job_state import STATE_INDEX
+from ipi_es.worker.job_work import JobWork
+
+NOW = company.SCORED_TO + 600
+VOLATILE = ("event.ingested", "renormalized_at", "processing_time_ms")
+"""Fields that tell of the run and not of the events."""
+
+
+@dataclass
+class TestClock:
+    """Moves by a second each time it is asked."""
+
+    __test__ = False
+    time: int = NOW
+
+    def now(self) -> int:
+        self.time += 1
+        return self.time
+
+
+def made_combiner() -> Combiner:
+    """High where the entity, or anybody, used the network before; with a grain of everything else, against ties."""
+    width = len(FEATURES)
+    weight = {"pair_16": 1.0, "pair_24": 1.5, "pair_address": 2.0, "network_24": 0.5, "entities_24": 0.7}
+    rng = np.random.default_rng(5)
+    hidden_1 = np.zeros((1, width + 1, HIDDEN), dtype=np.float32)
+    hidden_1[0, :width, 1] = rng.random(width) * 0.05
+    for name, value in weight.items():
+        hidden_1[0, FEATURES.index(name), 0] = value
+    hidden_2 = np.zeros((1, HIDDEN + 1, HIDDEN), dtype=np.float32)
+    hidden_2[0, 0, 0] = hidden_2[0, 1, 1] = 1.0
+    output = np.zeros((1, HIDDEN + 1), dtype=np.float32)
+    output[0, :2] = 1.0
+    return Combiner(np.zeros(width, np.float32), np.ones(width, np.float32), hidden_1, hidden_2, output)
+
+
+def made_training(
+    events: TrainingEvents, hyperparameters: Any, *, progress: Any = None, calibrate_from: int | None = None
+) -> Trained:
+    """What :func:`ipi_es.ipinsights.training.train` gives, by a network that nobody trained."""
+    check_enough(events)
+    split, hashes = split_days(events, calibrate_from), entity_hashes(events.entities)
+    made = a_snapshot(1, events)
+    snapshot = Snapshot(made.hyperparameters, made.network, made_combiner(), made.metrics, dict(made.about))
+    history = network_training._empty_history(events, hashes, split, hyperparameters)
+    network_training._replay(events, hashes, history, split.first, split.calibration)
+    rng = np.random.default_rng(1)
+    calibration, auc = network_training._calibrate(events, hashes, snapshot, history, split=split, rng=rng)
+    snapshot.metrics["discriminator_auc"] = auc
+    snapshot.about.update(entities=len(events.entities), addresses=len(events.addresses))
+    history.day = events.end // company.DAY if events.end else split.stop
+    return Trained(snapshot=snapshot, history=history, calibration=calibration)
+
+
+def trained_cluster(job: Job, monkeypatch: Any) -> MemoryCluster:
+    """A cluster that is set up, with the company's events and the job trained on the first ten days."""
+    cluster = MemoryCluster()
+    plan.apply(cluster, plan.plan(cluster))
+    company.fill(cluster)
+    monkeypatch.setattr("ipi_es.worker.training.train", made_training)
+    with JobWork(cluster, job, clock=TestClock(NOW - 3_600)).claimed() as claim:
+        claim.train(company.LEARN_FROM, company.SCORED_FROM)
+    return cluster
+
+
+def copy_of(cluster: MemoryCluster) -> MemoryCluster:
+    """An independent copy; the events, which nobody writes, are shared."""
+    made = MemoryCluster()
+    shared = {name: index for name, index in cluster._indices.items() if name == company.EVENTS}
+    made._indices = {**copy.deepcopy({n: i for n, i in cluster._indices.items() if n not in shared}), **shared}
+    made._templates = copy.deepcopy(cluster._templates)
+    return made
+
+
+def backfill(
+    cluster: Cluster,
+    job: Job,
+    start: int = company.SCORED_FROM,
+    end: int = company.SCORED_TO,
+    *,
+    again: bool = False,
+    time: int = NOW,
+    told: Callable[[Any], None] = lambda _: None,
+) -> None:
+    """What the command does."""
+    with JobWork(cluster, job, clock=TestClock(time)).claimed() as claim:
+        planned = claim.plan(start, end, again=again)
+        claim.backfill(planned, told, again=again)
+
+
+def results(cluster: Cluster, job: Job, *, volatile: bool = False) -> dict[tuple[str, str], dict[str, Any]]:
+    """All result documents of a job by their place; without what tells of the run only."""
+    cluster.refresh(ALIAS)
+    found = cluster.scan(ALIAS, {"bool": {"filter": [{"term": {"job_id": job.job_id}}]}})
+    return {
+        (each.index, each.id): {k: v for k, v in each.source.items() if volatile or k not in VOLATILE} for each in found
+    }
+
+
+def of_kind(found: dict[tuple[str, str], dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """The results of one type, in order of time."""
+    return sorted((each for each in found.values() if each["result_type"] == kind), key=lambda one: one["timestamp"])
+
+
+def stored_quantiles(cluster: Cluster, job: Job) -> list[str]:
+    """The ids of all quantiles documents of a job."""
+    cluster.refresh(STATE_INDEX)
+    query = {"bool": {"filter": [{"term": {"type": "quantiles"}}, {"term": {"job_id": job.job_id}}]}}
+    return sorted(each.source["quantiles_id"] for each in cluster.scan(STATE_INDEX, query))
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of ours may catch it."""
+
+
+class FragileCluster(MemoryCluster):
+    """Dies at one of its writes: before it (share 0), in its middle (that share of a bulk arrived) or after it (1).
+
+    Dead, it takes no write. ``moments``, where it is a list, gets a copy after each write and amid each bulk: all that
+    a kill can leave.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+        self.dies_at: int | None = None
+        self.share = 1.0
+        self.dead = False
+        self.moments: list[tuple[str, MemoryCluster]] | None = None
+
+    def put(self, *args: Any, **how: Any) -> Document:
+        self._begin(0.0)
+        made = super().put(*args, **how)
+        self._end()
+        return made
+
+    def delete(self, *args: Any, **how: Any) -> bool:
+        self._begin(0.0)
+        made = super().delete(*args, **how)
+        self._end()
+        return made
+
+    def bulk(self, actions: Iterable[Put | Drop], **how: Any) -> BulkOutcome:
+        batch = list(actions)
+        if self._dies_now and 0.0 < self.share < 1.0:
+            super().bulk(batch[: int(len(batch) * self.share)], **how)
+        if self.moments is not None and len(batch) > 1:
+            super().bulk(batch[: len(batch) // 2], **how)
+            self._keep("half of write")
+        self._begin(0.9)
+        made = super().bulk(batch, **how)
+        self._end()
+        return made
+
+    @property
+    def _dies_now(self) -> bool:
+        return self.writes + 1 == self.dies_at
+
+    def _begin(self, most: float) -> None:
+        if self.dead or (self._dies_now and self.share <= most):
+            self.dead = True
+            raise Killed
+
+    def _end(self) -> None:
+        self.writes += 1
+        self._keep("write")
+        if self.writes == self.dies_at:
+            self.dead = True
+            raise Killed
+
+    def _keep(self, what: str) -> None:
+        if self.moments is not None:
+            self.moments.append((f"{what} {self.writes}", copy_of(self)))
+
+
+def revived(cluster: FragileCluster) -> FragileCluster:
+    """What the next process finds."""
+    return fragile(cluster)
+
+
+def fragile(cluster: MemoryCluster) -> FragileCluster:
+    """A copy that can die."""
+    made = FragileCluster()
+    copied = copy_of(cluster)
+    made._indices, made._templates = copied._indices, copied._templates
+    return made

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ipi_es.demo.run import Outcome, Steps
 
 
+SHOWN = 8
+"""Results in each of the demo's tables; repeats of what stands above are left out."""
+
+
 @click.command()
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Which company is simulated.")
 @click.option("--keep", is_flag=True, help="Leave the server up, to look further.")
@@ -27,8 +31,8 @@ if TYPE_CHECKING:
 def demo(seed: int, keep: bool, as_json: bool) -> None:
     """Simulate a company's sign-ins with hidden incidents on a local server, and find them.
 
-    Starts a local OpenSearch (the first time downloads about 62 MB), simulates 2,000 people for 30 days, learns from the
-    first 20 and scores the last 10 with the very code that works in production. Takes about two minutes.
+    Starts a local OpenSearch (the first time downloads about 62 MB), simulates 2,000 people for 30 days, learns from
+    the first 20 and scores the last 10 with the very code that works in production. Takes about two minutes.
 
     Example: ipi-es demo --keep
     """
@@ -110,7 +114,8 @@ def show(outcome: Outcome) -> None:
         rows = [
             {"time": iso(each.source["timestamp"] // 1_000), "score": each.source[score], "what": line(each.source)}
             for each in outcome.worst[kind]
-        ]
+            if "repeat_of" not in each.source
+        ][:SHOWN]
         print_table(rows, columns, title=f"\n{title}")
     _show_incidents(outcome)
 
@@ -157,8 +162,8 @@ def _show_incidents(outcome: Outcome) -> None:
     ]
     print_table(rows, columns, title="\nWhat was hidden, and what became of it")
     click.echo(
-        f"\n{len(verdict.found)} of {len(verdict.expected)} incidents found. {HARD} is there to be honest: one address of "
-        "a network that colleagues use is what a new home line looks like, too."
+        f"\n{len(verdict.found)} of {len(verdict.expected)} incidents found. {HARD} is there to be honest: one address "
+        "of a network that colleagues use is what a new home line looks like, too."
     )
     others = ", ".join(verdict.other_critical[:6]) + (" …" if len(verdict.other_critical) > 6 else "")
     click.echo(

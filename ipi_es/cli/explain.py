@@ -51,14 +51,14 @@ def _about_pair(work: JobWork, entity: str, address: bytes) -> list[str]:
 
     from ipi_es.ipinsights.explanation import explain as explain_pair
     from ipi_es.ipinsights.scorer import Scorer
-    from ipi_es.scoring.calibration import CLASS_NAMES, history_class
+    from ipi_es.scoring.calibration import CLASS_NAMES
     from ipi_es.worker.history_keeper import HistoryId
 
     state = work.stores.states.read(work.job.job_id)
     snapshot = work.snapshot(None if state is None else state.snapshot_id)
     history = work.keeper(HistoryId.parse(str(state.history_id if state else ""))).history
     seen = explain_pair(Scorer(snapshot.network, history), entity, address)
-    class_ = history_class([seen.prior_events])
+    class_ = snapshot.calibration.classes([seen.prior_events], history.day - history.origin)
     ln_p = float(snapshot.calibration.ln_probability([seen.compatibility], class_).ln_p[0])
     probability = float(np.exp(ln_p))
     return [

@@ -23,7 +23,7 @@ def node() -> None:
 @click.option("--heap", default="512m", show_default=True, help="Upper bound of the server's heap.")
 @click.option("--keep", is_flag=True, help="Keep the data when the server stops.")
 def start(port: int | None, heap: str, keep: bool) -> None:
-    """Start it in the background; the first time downloads about 71 MB.
+    """Start it in the background; the first time downloads about 62 MB.
 
     Example: ipi-es node start --port 9200
     """

@@ -15,6 +15,9 @@ from ipi_es.scoring.probability import severity
 SEVERITY_COLOURS = {"critical": "red", "major": "dark_orange", "minor": "yellow", "warning": "cyan"}
 """rich's colour of each severity; the words are always printed too, colour is never the only sign."""
 
+PIPE_WIDTH = 160
+"""Characters of a table's line where the output is no terminal."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -80,7 +83,9 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *,
             else:
                 cells.append(Text(_cell(value)))
         table.add_row(*cells)
-    Console(soft_wrap=False).print(table)
+    console = Console()
+    # off a terminal nothing is cut: what reads a pipe may search for an id
+    Console(width=None if console.is_terminal else PIPE_WIDTH).print(table)
 
 
 def _cell(value: Any) -> str:

@@ -43,7 +43,7 @@ class PairScorer:
         import numpy as np
 
         from ipi_es.config.entity_names import normalize_entity
-        from ipi_es.scoring.calibration import CLASS_NAMES, history_class
+        from ipi_es.scoring.calibration import CLASS_NAMES
         from ipi_es.scoring.probability import written_probability
 
         good = [row for row in rows if not row.error]
@@ -56,7 +56,8 @@ class PairScorer:
         ip = np.array([packed[row.address] for row in good], dtype=np.int32)
         addresses = np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(-1, 16)
         seen = self.scorer.score(list(entities), addresses, entity, ip)
-        classes = history_class(seen.prior_events[entity])
+        history = self.scorer.history
+        classes = self.snapshot.calibration.classes(seen.prior_events[entity], history.day - history.origin)
         ln_p = self.snapshot.calibration.ln_probability(seen.log_odds, classes).ln_p
         scored = zip(seen.log_odds.tolist(), written_probability(ln_p).tolist(), classes.tolist(), strict=True)
         found = iter([Score(odds, probability, CLASS_NAMES[class_]) for odds, probability, class_ in scored])

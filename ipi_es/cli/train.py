@@ -22,7 +22,7 @@ def train(ctx: click.Context, job_name: str, start: str | None, end: str) -> Non
     Example: ipi-es train jobs/logins.yml --end 2026-05-01
     """
     from ipi_es.cli.told import Telling
-    from ipi_es.setup.check import require_usable
+    from ipi_es.setup.check import require_templates, require_usable
     from ipi_es.worker.claim import TRAINING_LEASE
     from ipi_es.worker.job_work import JobWork
     from ipi_es.worker.training import Told, training_range
@@ -38,6 +38,7 @@ def train(ctx: click.Context, job_name: str, start: str | None, end: str) -> Non
             hint="the end is rounded down to a whole UTC day",
         )
     with here.cluster() as cluster, Telling(job.bucket_span) as told:
+        require_templates(cluster)
         require_usable(cluster, job)
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
         with work.claimed(TRAINING_LEASE) as claim:

@@ -110,8 +110,8 @@ def networks(rng: np.random.Generator, plan: Plan, days: int) -> Networks:
     """Draw the networks of one company: offices, VPN egress, hotels, the carriers' gateways."""
     office = np.stack([_egress(rng, plan, SITES[site]) for site in range(OFFICES)])
     moved = int(rng.integers(OFFICES))
-    # the operators give one office other addresses: in the same networks, or anywhere in their prefixes
-    moved_to = office[moved] ^ np.uint64(0x20) if rng.random() < 0.5 else _egress(rng, plan, SITES[moved])
+    # the operators give one office other addresses, in the same networks
+    moved_to = office[moved] ^ np.uint64(0x20)
     v6_offices = rng.permutation(OFFICES)[:2]
     office_v6 = np.zeros(OFFICES, np.uint64)
     for site in v6_offices:

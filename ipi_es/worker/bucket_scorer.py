@@ -14,7 +14,7 @@ from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results import ids
 from ipi_es.results.words import BUCKET_TIME, CRITICAL
 from ipi_es.scoring.aggregate import Aggregated, Correlations, aggregate
-from ipi_es.scoring.calibration import Calibration, history_class
+from ipi_es.scoring.calibration import Calibration
 from ipi_es.scoring.normalizer import Normalized, normalize
 from ipi_es.scoring.probability import LN_TAKES_PART, taking_part
 from ipi_es.worker.levels import RECORD, Levels, bucket_influencer_level, influencer_level
@@ -53,6 +53,7 @@ class ScoredBucket:
     aggregated: Aggregated
     ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer within the repeat window
     records: NDArray[np.int64]  # rows of ``pairs`` to write, the least probable first
+    record_repeat_of: dict[int, str]  # row of ``records`` → id of the record within the repeat window
     omitted: int  # records beyond max_records_per_bucket
     record_scores: Normalized  # [len(records)]
     entity_scores: Normalized  # [n_entities]
@@ -104,7 +105,8 @@ class BucketScorer:
         entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
         seen = self.scorer.score(bucket.entities, bucket.addresses, entity, ip)
         prior = seen.prior_events[entity]
-        class_ = history_class(prior)
+        history = self.scorer.history
+        class_ = self.calibration.classes(prior, history.day - history.origin)
         calibrated = self.calibration.ln_probability(seen.log_odds, class_)
         repeat_of = {}
         for row in np.flatnonzero(calibrated.ln_p <= LN_TAKES_PART).tolist():
@@ -127,6 +129,17 @@ class BucketScorer:
     def _known_ips(self, bucket: EventBucket) -> dict[int, str]:
         known = ((i, self.repeats.of_ip(ip, bucket.start)) for i, ip in enumerate(bucket.ips))
         return {i: first for i, first in known if first is not None}
+
+    def _record_repeats(self, bucket: EventBucket, pairs: Pairs, records: NDArray[np.int64]) -> dict[int, str]:
+        """Also of usual pairs that are only recorded as somebody's child.
+
+        They take part as what they are, but must not look like a first record to a run that reads them back.
+        """
+        known = (
+            (row, self.repeats.of_pair(bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]], bucket.start))
+            for row in records.tolist()
+        )
+        return {row: first for row, first in known if first is not None}
 
     def _remember(self, scored: ScoredBucket) -> None:
         """What this bucket makes a repeat in the next ones."""
@@ -161,6 +174,7 @@ class BucketScorer:
             aggregated=aggregated,
             ip_repeat_of=ip_repeat_of,
             records=records,
+            record_repeat_of=self._record_repeats(bucket, pairs, records),
             omitted=omitted,
             record_scores=normalize(taking_part(ln_p), ln_p, self.levels[RECORD]),
             entity_scores=normalize(
@@ -210,7 +224,8 @@ def learned(
 def chosen_records(pairs: Pairs, aggregated: Aggregated, most: int) -> tuple[NDArray[np.int64], int]:
     """(rows int64[r], omitted): pairs with p ≤ 0.035, the least probable first, at most ``most``.
 
-    Every influencer that is written gets its least probable pair as a child, whatever that pair's p.
+    Every influencer that is written gets its least probable pair as a child, whatever that pair's p. Where there are
+    too many, repeats and the suppressed are left out first: they must not hide what is new.
     """
     rows = np.flatnonzero(pairs.ln_p <= LN_TAKES_PART)
     part = np.flatnonzero(pairs.takes_part)
@@ -220,7 +235,10 @@ def chosen_records(pairs: Pairs, aggregated: Aggregated, most: int) -> tuple[NDA
     ]
     rows = np.unique(np.concatenate([rows, *(part[found] for found in children)]))
     rows = rows[np.lexsort((pairs.ip[rows], pairs.entity[rows], pairs.ln_p[rows]))]
-    return rows[:most], max(len(rows) - most, 0)
+    if len(rows) <= most:
+        return rows, 0
+    new_first = np.argsort(~pairs.takes_part[rows], kind="stable")
+    return rows[np.sort(new_first[:most])], len(rows) - most
 
 
 def least_of_groups(

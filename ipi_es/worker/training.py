@@ -19,7 +19,7 @@ from ipi_es.ipinsights.network_fitting import Progress
 from ipi_es.ipinsights.storage import history_to_bytes
 from ipi_es.ipinsights.training import Trained, train
 from ipi_es.scoring.aggregate import Correlations, aggregate
-from ipi_es.scoring.calibration import Calibration, history_class
+from ipi_es.scoring.calibration import Calibration, comparable_events, history_class
 from ipi_es.scoring.joint import group_correlation
 from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, iso
@@ -30,6 +30,9 @@ from ipi_es.worker.learning import Collector, hyperparameters_of
 from ipi_es.worker.levels import Levels
 
 log = logging.getLogger(__name__)
+
+WEEKS_FROM = 18
+"""Days of history from which a whole week is left for calibration: eleven to train on remain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +74,18 @@ def learn(job: Job, feed: Datafeed, start: int, end: int, told: Told | None = No
             f"training.min_events is {job.training.min_events:,}",
             hint="train over a longer time (--start), or lower training.min_events if the data is that sparse",
         )
-    trained = train(events, hyperparameters_of(job), progress=told.training)
+    calibrate_from = calibration_start(int(events.time[0]), end, job.training.calibration_share)
+    trained = train(events, hyperparameters_of(job), progress=told.training, calibrate_from=calibrate_from)
     return Learned(calibrated(job, trained, end), trained.history, collector)
 
 
 def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
     """A training with its probabilities, correlations and the levels that its calibration part gives."""
     sample = trained.calibration
-    class_ = history_class(sample.prior_events)
-    calibration = Calibration.fit(sample.compatibility, class_)
+    age = sample.time // SECONDS["d"] - trained.history.origin
+    reference = float(np.unique(age).mean())
+    class_ = history_class(comparable_events(sample.prior_events, age, reference))
+    calibration = Calibration.fit(sample.compatibility, class_, reference_days=reference)
     ln_p = calibration.ln_probability(sample.compatibility, class_)
     bucket = sample.time // job.bucket_span
     correlations = Correlations(
@@ -128,6 +134,20 @@ def store(blobs: BlobStore, learned_: Learned, now: int) -> tuple[str, HistoryId
     blobs.write(job_id, snapshot_id, "network", blob, created=now, attributes=about)
     log.info("job %s: snapshot %s, %d + %d bytes", job_id, snapshot_id, len(blob), len(history))
     return snapshot_id, base
+
+
+def calibration_start(first: int, end: int, share: float) -> int | None:
+    """Where the calibration part of [first, end) begins, epoch seconds; None: wherever that share of the rows begins.
+
+    Whole weeks, where the range has at least :data:`WEEKS_FROM` days: people work, travel and rest by the week, and
+    probabilities calibrated on four weekdays were wrong at the weekend.
+    """
+    day = SECONDS["d"]
+    days = -(-(end - first) // day)
+    if days < WEEKS_FROM:
+        return None
+    weeks = max(int(share * days / 7), 1)
+    return end // day * day - weeks * 7 * day
 
 
 def history_base(snapshot_id: str) -> str:

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ipi_es.errors import NotEnoughHistory, SnapshotDamaged, SnapshotError
-from ipi_es.scoring.calibration import CLASS_NAMES, LN_P_LIMIT, N_CLASSES, Calibration, history_class
+from ipi_es.scoring.calibration import (
+    CLASS_NAMES,
+    LN_P_LIMIT,
+    N_CLASSES,
+    Calibration,
+    comparable_events,
+    history_class,
+)
 from ipi_es.scoring.shares import shares
 from ipi_es.scoring.tail import fit_tail
 
@@ -265,3 +272,16 @@ def test_codes_and_lengths_are_checked() -> None:
 def test_no_pairs_give_no_probabilities() -> None:
     calibration, _ = fitted(100)
     assert calibration.ln_probability([], []).ln_p.shape == (0,)
+
+
+def test_prior_events_are_compared_at_the_age_of_the_calibrations_history() -> None:
+    scaled = comparable_events([0.0, 1.0, 300.0, 300.0], [10, 40, 10, 40], 20.0)
+    assert scaled.tolist() == [0.0, 1.0, 600.0, 150.0]
+
+
+def test_a_calibration_without_a_reference_takes_prior_events_as_they_are() -> None:
+    plain = Calibration.fit([0.0], [0])
+    assert plain.classes([0, 250], 999).tolist() == [0, 4]
+    aged = Calibration.fit([0.0], [0], reference_days=10.0)
+    again = Calibration.from_arrays(aged.to_arrays())
+    assert again.classes([0, 250], 20).tolist() == aged.classes([0, 250], 20).tolist() == [0, 3]

@@ -5,7 +5,10 @@ What is compared later is kept twice: as it was decided bucket by bucket, and as
 
 from __future__ import annotations
 
+import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -58,6 +61,15 @@ class Run:
     stored: dict[str, Document] = field(default_factory=dict)  # after the backfill
     renormalized: dict[str, Document] = field(default_factory=dict)  # after claim.renormalize()
     changed: tuple[int, int] = (0, 0)  # results that the first and the second renormalization changed
+
+    seconds: dict[str, float] = field(default_factory=dict)  # by what was done
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Keep the seconds that something takes."""
+        began = time.perf_counter()
+        yield
+        self.seconds[what] = time.perf_counter() - began
 
     @property
     def work(self) -> JobWork:
@@ -142,18 +154,21 @@ def run_on(
     )
     run = Run(cluster, job, train, test, planted, known_entities(events, *train))
     apply(cluster, plan(cluster))
-    cluster.create_index(name, index_body())
-    there = [event for event in events if event.time < test[1]]
-    cluster.bulk(Put(name, str(i), source) for i, source in enumerate(documents([*there, *planted.events])))
-    cluster.refresh(name)
-    _trained(run, once)
+    with run.timed("load"):
+        cluster.create_index(name, index_body())
+        there = [event for event in events if event.time < test[1]]
+        cluster.bulk(Put(name, str(i), source) for i, source in enumerate(documents([*there, *planted.events])))
+        cluster.refresh(name)
+    with run.timed("take over" if once.blobs else "train"):
+        _trained(run, once)
     work = run.work
     with work.claimed() as claim:
         snapshot = work.snapshot(claim.state.snapshot_id)
         run.calibration = snapshot.calibration
         rho = snapshot.correlations
         run.correlations = f"same entity {rho.same_entity:.2f}, same IP {rho.same_ip:.2f}"
-        claim.backfill(claim.plan(*test), run.take)
+        with run.timed("backfill"):
+            claim.backfill(claim.plan(*test), run.take)
         run.stored = _stored(work)
         run.changed = claim.renormalize(), claim.renormalize()
         run.renormalized = _stored(work)

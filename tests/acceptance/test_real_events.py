@@ -1,7 +1,12 @@
 """A year of real sign-ins, the next three months with planted attacks, on every server: does scoring keep its promises?
 
-The year to 2021-04-01 is the densest of the data: the one in which a class of history has 500 points of its own. What
-is measured is printed at the end of the run, under “real events”. Bounds lie below what eight trainings gave.
+The year to 2021-04-01 is the densest of the data, the one in which a class of history has 500 points of its own. What
+is measured is printed at the end of the run, under “real events”. Bounds lie below what nine trainings gave (three
+seeds, three plantings).
+
+An attacker's address lies in a network that nobody has used, and so do those of 2 % of the normal pairs of known
+entities: prefixes alone can't put it below p = 0.02, hence its lower bounds. Colleagues' addresses are as unusual as
+strangers' here, because they are homes and not offices.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from servers.pool import Server
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.results.words import CRITICAL
+from ipi_es.scoring.probability import LN_TAKES_PART
 from ipi_es.scoring.shares import Share, shares
 
 pytestmark = [pytest.mark.real_events, pytest.mark.skipif(not EVENTS.is_file(), reason=MISSING)]
@@ -29,14 +35,14 @@ TRAIN, TEST = (BEGIN - 365 * DAY, BEGIN), (BEGIN, BEGIN + 91 * DAY)
 SEED = 7
 SEVERITIES = (25, 50, 75)
 
-LEAST_AUC = {"attacker": 0.90, "organisation": 0.97, "colleague": 0.95}
-LEAST_UNUSUAL = {"attacker": 0.5, "organisation": 0.9, "colleague": 0.9}
-"""Share of the planted pairs with p ≤ 0.1, that is: with a place in the results' lower tail."""
+LEAST_AUC = {"attacker": 0.93, "organisation": 0.97, "colleague": 0.95}
+LEAST_UNUSUAL = {"attacker": 0.8, "organisation": 0.9, "colleague": 0.9}
+"""Share of the planted pairs with p ≤ 0.1."""
 LEAST_MINOR = {"attacker": 0.0, "organisation": 0.15, "colleague": 0.15}
 """Share of the planted pairs with a record of 25 or more."""
 ATTACKS = ("sprays", "many")
 """One address over many accounts, seen by the address's influencer; one account from many, seen by its entity's."""
-LEAST_INFLUENCER_AUC = 0.95
+LEAST_INFLUENCER_AUC = 0.9
 
 
 class Table:
@@ -149,6 +155,7 @@ def described(run: Run) -> Iterator[str]:
         yield f"{what}: AUC {influencer_auc(run, what):.3f}, influencer (bucket) scores {scores}"
     quiet = sorted((run.score("bucket", day) for day in quiet_days(run)), reverse=True)
     yield f"buckets of {len(quiet)} days without attacks: {', '.join(f'{score:.0f}' for score in quiet[:3])}, …"
+    yield ", ".join(f"{what} {seconds:.1f} s" for what, seconds in run.seconds.items())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -178,6 +185,14 @@ def test_initial_scores_are_those_of_the_first_scoring(run: Run) -> None:
         assert score == pytest.approx(run.decided[key], abs=1e-6), key
     moved = [each for each in run.stored.values() if "renormalized_at" in each.source]
     assert moved, "nothing was renormalized during the backfill, so this proves nothing"
+
+
+def test_stored_probabilities_are_those_that_were_decided(run: Run) -> None:
+    records = [each.source for each in run.stored.values() if each.source["result_type"] == "record"]
+    pairs = [(each["timestamp"] // 1_000, each["partition_field_value"], each["by_field_value"]) for each in records]
+    np.testing.assert_allclose([each["probability"] for each in records], np.exp(run.ln_p_of(pairs)), rtol=1e-9)
+    unusual = {pair for pair, ln_p in zip(run.pairs, run.ln_ps, strict=True) if ln_p <= LN_TAKES_PART}
+    assert unusual <= set(pairs), "every pair with p ≤ 0.035 has a record"
 
 
 def test_renormalization_never_changes_initial_scores(run: Run) -> None:

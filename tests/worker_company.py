@@ -20,8 +20,8 @@ from ipi_es.config.loading import check_job
 
 DAY, HOUR = 86_400, 3_600
 LEARN_DAYS, SCORE_DAYS = 10, 5
-SCORED_FROM = 1_788_048_000
-"""2026-08-30T00:00:00Z: the scored days cross a month, and so two result indices."""
+SCORED_FROM = 1_756_512_000
+"""2025-08-30T00:00:00Z: the scored days cross a month, and so two result indices."""
 LEARN_FROM = SCORED_FROM - LEARN_DAYS * DAY
 SCORED_TO = SCORED_FROM + SCORE_DAYS * DAY
 PEOPLE = 60

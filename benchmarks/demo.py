@@ -43,15 +43,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=seeds_of, default=seeds_of("200-209"))
     runs = {}
-    print(f"{'seed':>5} {'A':>6} {'B':>6} {'C':>6} {'D':>6} {'others':>7} {'buckets':>8} {'seconds':>8}")
+    print(" ".join(f"{name:>8}" for name in ("seed", *"ABCD", "others", "buckets", "seconds")))
     for seed in parser.parse_args().seeds:
         found = runs[seed] = run(seed)
         scores = found["incidents"]["scores"]
-        print(
-            f"{seed:>5} {scores['A']:>6} {scores['B']:>6} {scores['C']:>6} {scores['D']:>6} {found['other_critical']:>7} "
-            f"{found['other_critical_buckets']:>8} {sum(found['seconds'].values()):>8.0f}",
-            flush=True,
-        )
+        cells = [seed, *scores.values(), found["other_critical"], found["other_critical_buckets"]]
+        cells.append(round(sum(found["seconds"].values())))
+        print(" ".join(f"{cell:>8}" for cell in cells), flush=True)
     scores = {id_: [each["incidents"]["scores"][id_] for each in runs.values()] for id_ in "ABCD"}
     others = [each["other_critical"] for each in runs.values()]
     print(

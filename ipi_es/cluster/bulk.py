@@ -121,7 +121,7 @@ def bulk_fault(failures: Sequence[BulkItemFailure], where: str) -> ClusterError:
     if all(each.status == 403 for each in failures):
         return PermissionDenied(
             f"{where} denied writing: {text}",
-            hint="give the user or key the right to write ipi-es-* (`ipi-es setup` renders the role)",
+            hint="give the user or key the right to write ipi-es-*; `ipi-es check JOB` tries it",
             status=403,
         )
     if all(each.status in BUSY_STATUSES for each in failures):

@@ -118,7 +118,7 @@ _STATUSES: dict[int, tuple[type[ClusterError], str, str]] = {
     403: (
         PermissionDenied,
         "denied the request",
-        "give the user or key the rights of the role that `ipi-es setup` renders, then run `ipi-es check`",
+        "`ipi-es check JOB` tries each right that a job needs and names those that lack: give them to the user or key",
     ),
     404: (
         NotFound,

@@ -185,7 +185,7 @@ class ResultStore:
             raise LostJob(
                 f"another worker has written results of job {self._job_id} in the meantime "
                 f"({len(outcome.fenced)} of ours were refused)",
-                hint="nothing to do: the other worker goes on; `ipi-es status` says who holds the job",
+                hint="nothing to do: the other worker goes on; run one command a job at a time",
             )
 
     def _prepare(self, documents: Iterable[ResultDocument]) -> None:

@@ -152,7 +152,7 @@ class StateStore:
             holder = f"{now.lease_owner} holds it now" if now and now.lease_owner else "it was reset or released"
             raise LostJob(
                 f"job {state.job_id} is no longer ours: {holder}",
-                hint="nothing to do if another worker is meant to run it; `ipi-es status` says who does",
+                hint="nothing to do if another worker is meant to run it; run one command a job at a time",
             ) from error
 
     def renew(self, state: JobState, now: int, ttl: int) -> JobState:

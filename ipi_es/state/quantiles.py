@@ -56,7 +56,7 @@ class QuantilesStore:
         if document is None:
             raise SnapshotMissing(
                 f"job {self._job_id} has no quantiles {quantiles_id}",
-                hint="they were deleted by hand; `ipi-es job reset` begins anew, and a backfill builds them again",
+                hint=f"they were deleted by hand; `ipi-es backfill {self._job_id} --start … --again` builds them anew",
             )
         source = document.source
         if source.get("job_id") != self._job_id or source.get("format", 0) > FORMAT:
@@ -92,7 +92,7 @@ class QuantilesStore:
         if outcome.fenced:
             raise LostJob(
                 f"another worker has written quantiles of job {self._job_id} in the meantime",
-                hint="nothing to do: the other worker goes on; `ipi-es status` says who holds the job",
+                hint="nothing to do: the other worker goes on; run one command a job at a time",
             )
 
     def _document_id(self, quantiles_id: str) -> str:

@@ -78,7 +78,7 @@ class Describer:
                     event_count=int(pairs.count[row]),
                     explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
                     suppressed_by=None if rule == NO_RULE else self.job.allow_list[rule].name,
-                    repeat_of=pairs.repeat_of.get(row),
+                    repeat_of=scored.record_repeat_of.get(row),
                 )
             )
         return found

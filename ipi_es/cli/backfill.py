@@ -31,7 +31,6 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
     """
     from ipi_es.cli.told import Telling
     from ipi_es.setup.check import require_templates, require_usable
-    from ipi_es.worker.claim import TRAINING_LEASE
     from ipi_es.worker.job_work import JobWork
     from ipi_es.worker.training import Told, training_range
 
@@ -54,7 +53,7 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
             told.scoring(first, stop)
             counted = work.dry_run(first, stop, told.scored, learning)
         else:
-            with work.claimed(TRAINING_LEASE) as claim:
+            with work.claimed() as claim:
                 if claim.state.snapshot_id is None:
                     learn_from, learn_to = training_range(job, first)
                     told.reading(learn_from, learn_to)

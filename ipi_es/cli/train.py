@@ -23,7 +23,6 @@ def train(ctx: click.Context, job_name: str, start: str | None, end: str) -> Non
     """
     from ipi_es.cli.told import Telling
     from ipi_es.setup.check import require_templates, require_usable
-    from ipi_es.worker.claim import TRAINING_LEASE
     from ipi_es.worker.job_work import JobWork
     from ipi_es.worker.training import Told, training_range
 
@@ -41,7 +40,7 @@ def train(ctx: click.Context, job_name: str, start: str | None, end: str) -> Non
         require_templates(cluster)
         require_usable(cluster, job)
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
-        with work.claimed(TRAINING_LEASE) as claim:
+        with work.claimed() as claim:
             told.reading(first, stop)
             learned = claim.train(first, stop, Told(told.read, told.training))
             snapshot_id = claim.state.snapshot_id

@@ -12,7 +12,7 @@ from ipi_es.results.words import RESULT_KINDS
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
 from ipi_es.worker import training
-from ipi_es.worker.batch import LARGEST, StoredSink, renormalization_details
+from ipi_es.worker.batch import LARGEST, LEASE, StoredSink, renormalization_details
 from ipi_es.worker.bucket_scorer import ScoredBucket
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, catch_up, store_delta
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ipi_es.worker.job_work import JobWork
 
 TRAINING_LEASE = 3_600
-"""Seconds that a job is claimed for a training, which renews nothing; a dead one of this host is recognized at once."""
+"""Seconds of lease while a training goes on, which renews nothing; a dead one of this host is recognized at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Claim:
     def train(self, start: int, end: int, told: training.Told | None = None) -> training.Learned:
         """Train on [start, end), store the snapshot, and let the job go on from it: scoring begins at ``end``."""
         work, stores = self._work, self._work.stores
+        self.state = stores.states.renew(self.state, stores.clock.now(), TRAINING_LEASE)
         learned = training.learn(work.job, work.feed, start, end, told)
         snapshot_id, history = training.store(stores.blobs, learned, stores.clock.now())
         self._restart(snapshot_id, history, learned.snapshot.trained_to)
@@ -116,6 +117,7 @@ class Claim:
                 renormalize_due=False,
                 renormalized_to=None,
                 details={},
+                lease_expires=self._work.stores.clock.now() + LEASE,
             )
         )
 

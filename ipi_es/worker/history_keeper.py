@@ -46,7 +46,7 @@ class HistoryId:
         """The reverse of ``str()``."""
         base, _, day = text.rpartition("+")
         if not base or not day.isdecimal():
-            raise SnapshotDamaged(f"“{text}” is no history's id", hint="reset the job's state and train again")
+            raise SnapshotDamaged(f"“{text}” is no history's id", hint="score the range anew: backfill --again")
         return cls(base, int(day))
 
     def delta(self, day: int) -> str:

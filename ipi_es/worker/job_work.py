@@ -62,13 +62,13 @@ class JobWork:
         return self.feed.read(start, end, self.job.bucket_span)
 
     @contextmanager
-    def claimed(self, lease: int = LEASE) -> Iterator[Claim]:
-        """Hold the job's lease for ``lease`` seconds, renewed by every batch.
+    def claimed(self) -> Iterator[Claim]:
+        """Hold the job's lease, renewed by every batch (and longer while training).
 
         Given back at the end, also after an error. JobBusy while another holds it.
         """
         stores = self.stores
-        state = stores.states.claim(self.job.job_id, this_process(), stores.clock.now(), lease, alive=owner_alive)
+        state = stores.states.claim(self.job.job_id, this_process(), stores.clock.now(), LEASE, alive=owner_alive)
         claim = Claim(self, state)
         try:
             yield claim

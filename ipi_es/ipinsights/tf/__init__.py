@@ -30,7 +30,7 @@ def _without_greetings() -> Iterator[None]:
 # read at the import, for what the native code says later
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _without_greetings():
-    import tensorflow as tf  # noqa: F401  (imported here once, quietly, for the modules of this package)
+    import tensorflow as tf
 
     # the first operation looks for accelerators, and tells of that too
     tf.constant(0.0)

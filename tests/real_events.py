@@ -116,9 +116,9 @@ class _Planting:
         for _, entity, ip in self.rows:
             self.colleagues[self.group[entity]].append((entity, ip))
         targets = [event for event in events if test[0] <= event.time < test[1] and event.entity in known]
-        self.targets = [targets[i] for i in rng.permutation(len(targets)).tolist()]
+        self.targets: list[Event] = [targets[i] for i in rng.permutation(len(targets)).tolist()]
         known_attackers = attackers()
-        self.attackers = [known_attackers[i] for i in rng.permutation(len(known_attackers)).tolist()]
+        self.attackers: list[str] = [known_attackers[i] for i in rng.permutation(len(known_attackers)).tolist()]
         self.attacked: set[str] = set()
 
     def plant(self) -> Planted:

@@ -84,8 +84,8 @@ class Run:
         self.ln_ps += pairs.ln_p.tolist()
         self.classes += pairs.history_class.tolist()
         names = [(bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]) for row in scored.records]
-        for name, score in zip(names, scored.record_scores.score.tolist(), strict=True):
-            self.decided["record", bucket.start, *name] = score
+        for pair, score in zip(names, scored.record_scores.score.tolist(), strict=True):
+            self.decided["record", bucket.start, *pair] = score
         for values, scores in ((bucket.entities, scored.entity_scores), (bucket.ips, scored.ip_scores)):
             for value, score in zip(values, scores.score.tolist(), strict=True):
                 self.decided["influencer", bucket.start, value] = score

@@ -1,8 +1,7 @@
 """A year of real sign-ins, the next three months with planted attacks, on every server: does scoring keep its promises?
 
 The year to 2021-04-01 is the densest of the data, the one in which a class of history has 500 points of its own. What
-is measured is printed at the end of the run, under “real events”. Bounds lie below what nine trainings gave (three
-seeds, three plantings).
+is measured is printed at the end of the run, under “real events”. Bounds lie below what ten trainings gave.
 
 An attacker's address lies in a network that nobody has used, and so do those of 2 % of the normal pairs of known
 entities: prefixes alone can't put it below p = 0.02, hence its lower bounds. Colleagues' addresses are as unusual as

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ipi_es.cli.context import clock, shell
-from ipi_es.errors import UsageError
+from ipi_es.errors import ClusterError, UsageError
 from ipi_es.times import iso, parse_time
 
 if TYPE_CHECKING:
     from ipi_es.worker.dry_run import Counting
+
+KEPT = "What was finished is kept; run the same command again to go on."
 
 
 @click.command()
@@ -68,7 +70,11 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
                         err=True,
                     )
                 told.scoring(planned.start, planned.end)
-                claim.backfill(planned, told.scored, again=again)
+                try:
+                    claim.backfill(planned, told.scored, again=again)
+                except ClusterError:
+                    click.echo(f"Stopped. {KEPT}", err=True)
+                    raise
     if dry_run:
         _print_counts(counted, told.buckets)
         return

@@ -1,0 +1,340 @@
+"""Backfills in memory: what is planned, scored, left out, and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import worker_company as company
+import worker_parts as parts
+from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.errors import ClusterReadOnly, JobBusy, LostJob, SnapshotForeign, SnapshotMissing, UsageError
+from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.job_state import StateStore
+from ipi_es.worker import batch as batches
+from ipi_es.worker.job_work import JobWork
+
+JOB = company.make_job()
+MIDDAY = SCORED_FROM + DAY + 12 * HOUR
+
+
+@pytest.fixture(scope="module")
+def trained() -> Iterator[MemoryCluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield parts.trained_cluster(JOB, patch)
+
+
+@pytest.fixture(scope="module")
+def done(trained: MemoryCluster) -> MemoryCluster:
+    """After a backfill of all days."""
+    cluster = parts.copy_of(trained)
+    parts.backfill(cluster, JOB)
+    return cluster
+
+
+@pytest.fixture
+def cluster(trained: MemoryCluster) -> MemoryCluster:
+    return parts.copy_of(trained)
+
+
+def state_of(cluster: MemoryCluster) -> Any:
+    state = StateStore(cluster).read(JOB.job_id)
+    assert state is not None
+    return state
+
+
+def test_every_bucket_of_the_range_is_written_the_empty_ones_too(done: MemoryCluster) -> None:
+    buckets = parts.of_kind(parts.results(done, JOB), "bucket")
+    assert [each["timestamp"] // 1_000 for each in buckets] == list(range(SCORED_FROM, SCORED_TO, 3 * HOUR))
+    empty = [each for each in buckets if not each["event_count"]]
+    assert len(empty) > 8  # a whole day, and nights
+    assert {(each["anomaly_score"], each["record_count"], len(each["top_ips"])) for each in empty} == {(0.0, 0, 0)}
+
+
+def test_every_influencer_has_a_child_and_every_bucket_counts_its_records(done: MemoryCluster) -> None:
+    found = parts.results(done, JOB)
+    records, influencers = parts.of_kind(found, "record"), parts.of_kind(found, "influencer")
+    children = {
+        (each["timestamp"], value) for each in records for value in (each["user.name"][0], each["source.ip"][0])
+    }
+    assert {(each["timestamp"], each["influencer_field_value"]) for each in influencers} <= children
+    for bucket in parts.of_kind(found, "bucket"):
+        mine = [each for each in records if each["timestamp"] == bucket["timestamp"]]
+        new = [each for each in mine if not {"repeat_of", "suppressed_by"} & each.keys()]
+        assert (bucket["record_count"], bucket["new_record_count"]) == (len(mine), len(new))
+
+
+def test_planted_oddities_come_first(done: MemoryCluster) -> None:
+    influencers = parts.of_kind(parts.results(done, JOB), "influencer")
+    worst = max(influencers, key=lambda each: each["influencer_score"])
+    assert worst["influencer_field_value"] == company.VICTIM
+    assert worst["influencer_score"] > 75
+
+
+def test_the_suppressed_are_recorded_and_take_no_part(done: MemoryCluster) -> None:
+    found = parts.results(done, JOB)
+    suppressed = [each for each in parts.of_kind(found, "record") if "suppressed_by" in each]
+    assert {(each["by_field_value"], each["suppressed_by"]) for each in suppressed} == {(company.VPN, "vpn")}
+    assert company.VPN not in {each["influencer_field_value"] for each in parts.of_kind(found, "influencer")}
+    assert company.VPN not in {ip for each in parts.of_kind(found, "bucket") for ip in each["top_ips"]}
+
+
+def test_a_lasting_oddity_is_new_once_a_repeat_window(done: MemoryCluster) -> None:
+    for place, who in enumerate(company.NOMADS):
+        mine = [
+            each
+            for each in parts.of_kind(parts.results(done, JOB), "record")
+            if (each["user.name"], each["source.ip"]) == ([who], [f"198.18.{place}.7"])
+        ]
+        if not mine:
+            continue
+        firsts = {each["timestamp"] for each in mine if "repeat_of" not in each}
+        assert min(each["timestamp"] for each in mine) in firsts
+        assert all(b - a >= DAY * 1_000 for a, b in zip(sorted(firsts), sorted(firsts)[1:], strict=False))
+
+
+def test_repeats_name_a_first_record_within_the_window(done: MemoryCluster) -> None:
+    found = parts.results(done, JOB)
+    by_id = {place: source for (_, place), source in found.items()}
+    repeats = [each for each in found.values() if "repeat_of" in each]
+    assert repeats
+    for each in repeats:
+        first = by_id[each["repeat_of"]]
+        assert "repeat_of" not in first
+        assert 0 < each["timestamp"] - first["timestamp"] < DAY * 1_000
+
+
+def test_no_more_records_than_the_limit_and_the_rest_is_counted(cluster: MemoryCluster, done: MemoryCluster) -> None:
+    few = company.make_job(max_records_per_bucket=3)
+    parts.backfill(cluster, few)
+    found = parts.results(cluster, few)
+    loud = max(parts.of_kind(found, "bucket"), key=lambda each: each["omitted_record_count"])
+    records = [each for each in parts.of_kind(found, "record") if each["timestamp"] == loud["timestamp"]]
+    assert (len(records), loud["record_count"], loud["omitted_record_count"] > 20) == (3, 3, True)
+    everything = [
+        each for each in parts.of_kind(parts.results(done, JOB), "record") if each["timestamp"] == loud["timestamp"]
+    ]
+    least = sorted(each["probability"] for each in everything if not {"repeat_of", "suppressed_by"} & each.keys())
+    assert sorted(each["probability"] for each in records) == least[:3]
+
+
+def test_two_parts_give_what_one_gives_but_for_the_batches(cluster: MemoryCluster, done: MemoryCluster) -> None:
+    # a stop in the middle of a day, where history must be caught up with; 3 buckets: the last batch is a short one
+    parts.backfill(cluster, JOB, SCORED_FROM, MIDDAY + 3 * HOUR)
+    parts.backfill(cluster, JOB, SCORED_FROM, SCORED_TO)
+    own = ("actual", "typical", "probability", "anomaly_score_explanation", "repeat_of", "event_count")
+    first, second = parts.results(done, JOB), parts.results(cluster, JOB)
+    assert first.keys() == second.keys()
+    for place, source in first.items():
+        for name in own:
+            if name == "anomaly_score_explanation" and name in source:
+                caps = ("c1", "c2", "c3", "bound")
+                one, other = ({k: v for k, v in each[place][name].items() if k not in caps} for each in (first, second))
+                assert one == other
+            else:
+                assert source.get(name) == second[place].get(name)
+
+
+def test_a_gap_is_learned_from_and_not_scored(cluster: MemoryCluster, done: MemoryCluster) -> None:
+    parts.backfill(cluster, JOB, SCORED_FROM, SCORED_FROM + DAY)
+    parts.backfill(cluster, JOB, SCORED_FROM + 3 * DAY + 6 * HOUR, SCORED_TO)
+    found, whole = parts.results(cluster, JOB), parts.results(done, JOB)
+    starts = {each["timestamp"] // 1_000 for each in found.values()}
+    assert starts == {
+        *range(SCORED_FROM, SCORED_FROM + DAY, 3 * HOUR),
+        *range(SCORED_FROM + 3 * DAY + 6 * HOUR, SCORED_TO, 3 * HOUR),
+    }
+    after = [place for place, each in found.items() if each["timestamp"] // 1_000 > SCORED_FROM + 3 * DAY]
+    assert {place: found[place].get("actual") for place in after if place in whole} == {
+        place: whole[place].get("actual") for place in after if place in whole
+    }
+    deltas = [each.attributes["day"] * DAY for each in ClusterBlobs(cluster).list(JOB.job_id, "history_delta")]
+    assert sorted(deltas) == list(range(SCORED_FROM, SCORED_TO, DAY))
+
+
+def test_scoring_begins_where_training_ended_or_later(cluster: MemoryCluster) -> None:
+    with JobWork(cluster, JOB, clock=parts.TestClock()).claimed() as claim:
+        assert claim.plan(SCORED_FROM, SCORED_TO).start == SCORED_FROM
+        with pytest.raises(UsageError, match="was trained on events up to 2025-08-30T00:00:00Z"):
+            claim.plan(SCORED_FROM - 3 * HOUR, SCORED_TO)
+
+
+def test_a_run_goes_on_from_the_checkpoint_and_tells_of_buckets_before_it(cluster: MemoryCluster) -> None:
+    parts.backfill(cluster, JOB, SCORED_FROM + DAY, SCORED_FROM + 2 * DAY)
+    with JobWork(cluster, JOB, clock=parts.TestClock()).claimed() as claim:
+        planned = claim.plan(SCORED_FROM + DAY, SCORED_TO)
+        assert (planned.start, planned.resumed, planned.never_scored) == (SCORED_FROM + 2 * DAY, True, 0)
+        assert claim.plan(SCORED_FROM, SCORED_TO).never_scored == 8
+        with pytest.raises(UsageError, match="is scored up to 2025-09-01T00:00:00Z already"):
+            claim.plan(SCORED_FROM + DAY, SCORED_FROM + 2 * DAY)
+
+
+def test_again_gives_what_the_first_run_gave(done: MemoryCluster) -> None:
+    cluster = parts.copy_of(done)
+    parts.backfill(cluster, JOB, again=True)
+    assert parts.results(cluster, JOB) == parts.results(done, JOB)
+
+
+def test_again_forgets_what_history_had_under_other_settings(done: MemoryCluster, cluster: MemoryCluster) -> None:
+    nothing_teaches = company.make_job(
+        allow_list=[{"cidr": "0.0.0.0/1", "id": "a"}, {"cidr": "128.0.0.0/1", "id": "b"}]
+    )
+    parts.backfill(cluster, nothing_teaches, SCORED_FROM, SCORED_FROM + DAY)
+    again = parts.copy_of(done)
+    parts.backfill(again, nothing_teaches, SCORED_FROM, SCORED_FROM + DAY, again=True)
+
+    def deltas(found: MemoryCluster) -> dict[str, str]:
+        return {each.id: each.sha256 for each in ClusterBlobs(found).list(JOB.job_id, "history_delta")}
+
+    (day, sha256), *_ = deltas(cluster).items()
+    assert deltas(again)[day] == sha256 != deltas(done)[day]
+
+
+def test_only_the_quantiles_in_force_are_kept(done: MemoryCluster) -> None:
+    assert parts.stored_quantiles(done, JOB) == [state_of(done).quantiles_id]
+
+
+def test_a_batch_ends_with_its_buckets_pairs_or_day(trained: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    never = company.make_job(renormalization_window_days=0)
+    ends: list[int] = []
+    write = batches.StoredSink.write
+
+    def watched(sink: Any, batch: batches.Batch) -> None:
+        ends.append((batch.end - SCORED_FROM) // (3 * HOUR))
+        write(sink, batch)
+
+    monkeypatch.setattr(batches.StoredSink, "write", watched)
+    parts.backfill(parts.copy_of(trained), never, SCORED_FROM, SCORED_FROM + 2 * DAY)
+    assert ends == [8, 16]
+    monkeypatch.setattr("ipi_es.worker.following.MAX_BUCKETS", 3)
+    ends.clear()
+    parts.backfill(parts.copy_of(trained), never, SCORED_FROM, SCORED_FROM + 2 * DAY)
+    assert ends == [3, 6, 8, 11, 14, 16]
+    monkeypatch.setattr("ipi_es.worker.following.MAX_PAIRS", 70)
+    ends.clear()
+    parts.backfill(parts.copy_of(trained), never, SCORED_FROM, SCORED_FROM + DAY)
+    assert ends == [3, 5, 7, 8]
+
+
+def test_dry_run_writes_nothing_and_counts(trained: MemoryCluster) -> None:
+    cluster = parts.fragile(trained)
+    seen: list[Any] = []
+    from ipi_es.worker.training import Told
+
+    counted = JobWork(cluster, JOB, clock=parts.TestClock()).dry_run(SCORED_FROM, SCORED_TO, seen.append, Told())
+    assert cluster.writes == 0
+    assert len(seen) == 40
+    attack_day = (SCORED_FROM + DAY) // DAY
+    assert counted.alerts[attack_day, "influencer", 75] >= 1
+    assert counted.alerts[attack_day, "influencer", 25] >= counted.alerts[attack_day, "influencer", 75]
+    assert counted.documents > 40
+
+
+def test_job_without_a_snapshot_is_told_to_train(trained: MemoryCluster) -> None:
+    other = company.make_job("untrained")
+    with (
+        JobWork(parts.copy_of(trained), other, clock=parts.TestClock()).claimed() as claim,
+        pytest.raises(SnapshotMissing, match="has no snapshot yet"),
+    ):
+        claim.plan(SCORED_FROM, SCORED_TO)
+
+
+def test_job_that_looks_at_other_fields_than_it_was_trained_on_is_refused(cluster: MemoryCluster) -> None:
+    detector = {"by_field_name": "client.ip", "partition_field_name": "user.name"}
+    other = company.make_job(analysis_config={"bucket_span": "3h", "detectors": [detector]})
+    with pytest.raises(SnapshotForeign, match=r"other fields than user.name and client.ip"):
+        parts.backfill(cluster, other)
+
+
+def as_process(monkeypatch: pytest.MonkeyPatch, name: str, alive: bool = True) -> None:
+    """Be another process of another host."""
+    monkeypatch.setattr("ipi_es.worker.job_work.this_process", lambda: f"{name}:1:1")
+    monkeypatch.setattr("ipi_es.worker.job_work.owner_alive", lambda _: alive)
+
+
+def test_second_worker_is_refused_while_the_first_works(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_process(monkeypatch, "first")
+    with JobWork(cluster, JOB, clock=parts.TestClock()).claimed():
+        as_process(monkeypatch, "second")
+        with pytest.raises(JobBusy, match="is held by first:1:1 until"):
+            parts.backfill(cluster, JOB)
+    parts.backfill(cluster, JOB)  # given back
+
+
+def test_worker_that_lost_its_lease_can_not_overwrite_results(
+    cluster: MemoryCluster, done: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overtaken: list[dict[Any, Any]] = []
+
+    def overtake(scored: Any) -> None:
+        if scored.bucket.start == MIDDAY and not overtaken:
+            overtaken.append({})
+            as_process(monkeypatch, "second", alive=False)
+            parts.backfill(cluster, JOB)
+            overtaken[0] = parts.results(cluster, JOB, volatile=True)
+
+    as_process(monkeypatch, "first")
+    with pytest.raises(LostJob, match="another worker"):
+        parts.backfill(cluster, JOB, told=overtake)
+    assert parts.results(cluster, JOB, volatile=True) == overtaken[0]
+    assert parts.results(cluster, JOB) == parts.results(done, JOB)
+    assert state_of(cluster).checkpoint == SCORED_TO
+
+
+def test_worker_that_was_overtaken_before_any_result_is_told_by_its_state(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_process(monkeypatch, "first")
+
+    def overtake(scored: Any) -> None:
+        as_process(monkeypatch, "second", alive=False)
+        StateStore(cluster).claim(JOB.job_id, "second:1:1", parts.NOW, 60, alive=lambda _: False)
+
+    with pytest.raises(LostJob, match="second:1:1 holds it now"):
+        parts.backfill(cluster, JOB, told=overtake)
+    assert state_of(cluster).lease_owner == "second:1:1"
+    assert state_of(cluster).checkpoint == SCORED_FROM
+
+
+def test_an_error_gives_the_lease_back_and_loses_nothing(
+    trained: MemoryCluster, done: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = parts.copy_of(trained)
+    parts.backfill(cluster, JOB, SCORED_FROM, SCORED_FROM + DAY)
+    write = cluster.bulk
+
+    def blocked(actions: Any, **how: Any) -> Any:
+        batch = list(actions)
+        if any(each.index.startswith("ipi-es-anomalies") for each in batch):
+            raise ClusterReadOnly("the disk is full")
+        return write(batch, **how)
+
+    monkeypatch.setattr(cluster, "bulk", blocked)
+    with pytest.raises(ClusterReadOnly):
+        parts.backfill(cluster, JOB)
+    assert (state_of(cluster).lease_owner, state_of(cluster).checkpoint) == (None, SCORED_FROM + DAY)
+    monkeypatch.undo()
+    parts.backfill(cluster, JOB)
+    assert parts.results(cluster, JOB).keys() == parts.results(done, JOB).keys()
+
+
+def test_scores_do_not_depend_on_the_order_that_events_were_indexed_in(
+    trained: MemoryCluster, done: MemoryCluster
+) -> None:
+    from ipi_es.cluster.port import Put
+
+    cluster = parts.copy_of(trained)
+    cluster.delete_index(company.EVENTS)
+    cluster.create_index(company.EVENTS, {"mappings": company.MAPPINGS})
+    found = list(company.events())
+    order = np.random.default_rng(3).permutation(len(found)).tolist()
+    cluster.bulk(Put(company.EVENTS, str(place), company.document(found[place])) for place in order)
+    cluster.refresh(company.EVENTS)
+    parts.backfill(cluster, JOB)
+    assert parts.results(cluster, JOB) == parts.results(done, JOB)

@@ -1,0 +1,81 @@
+"""Repeats: within the window of the first record, known from the run itself or read back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import worker_company as company
+import worker_parts as parts
+
+from ipi_es.worker.following import Follower
+from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.repeats import First, Repeats
+
+WINDOW = 100
+
+
+def test_window_counts_from_the_first_record_and_does_not_slide() -> None:
+    repeats = Repeats(WINDOW)
+    for time in (0, 60, 120):
+        repeats.add_pair("alice", "192.0.2.1", time, f"r{time}")
+    assert repeats.pairs == {("alice", "192.0.2.1"): First(120, "r120")}
+    assert repeats.of_pair("alice", "192.0.2.1", 219) == "r120"
+
+
+def test_window_end_is_exclusive_and_its_begin_is_no_repeat_of_itself() -> None:
+    repeats = Repeats(WINDOW)
+    repeats.add_ip("192.0.2.1", 50, "i")
+    assert [repeats.of_ip("192.0.2.1", time) for time in (50, 51, 149, 150)] == [None, "i", "i", None]
+    assert repeats.of_ip("192.0.2.2", 51) is None
+
+
+def test_window_of_zero_turns_repeats_off() -> None:
+    repeats = Repeats(0)
+    repeats.add_pair("alice", "192.0.2.1", 0, "r")
+    repeats.add_ip("192.0.2.1", 0, "i")
+    assert repeats.pairs == repeats.ips == {}
+
+
+def test_reading_back_is_free_of_order() -> None:
+    rows = [("alice", "192.0.2.1", time, f"r{time}") for time in (30, 0, 99)]
+    ips = [("192.0.2.1", time, f"i{time}") for time in (30, 0)]
+    for order in (1, -1):
+        repeats = Repeats(WINDOW)
+        repeats.load(rows[::order], ips[::order])
+        assert repeats.pairs == {("alice", "192.0.2.1"): First(0, "r0")}
+        assert repeats.ips == {"192.0.2.1": First(0, "i0")}
+
+
+def test_what_can_not_be_repeated_any_more_is_forgotten() -> None:
+    repeats = Repeats(WINDOW)
+    repeats.load([("alice", "a", 0, "r0"), ("bob", "a", 50, "r50")], [("a", 0, "i0"), ("b", 1, "i1")])
+    repeats.forget_before(100)
+    assert (repeats.pairs, repeats.ips) == ({("bob", "a"): First(50, "r50")}, {"b": First(1, "i1")})
+
+
+@pytest.mark.parametrize("usual", [0.035, 0.004], ids=["as scored", "most records are children"])
+def test_a_run_knows_what_it_would_read_back(monkeypatch: pytest.MonkeyPatch, usual: float) -> None:
+    # records above the bound are written as children of influencers only: they must not look like first records
+    monkeypatch.setattr("ipi_es.worker.bucket_scorer.LN_TAKES_PART", math.log(usual))
+    monkeypatch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", 15.0)
+    monkeypatch.setattr("ipi_es.results.queries.CRITICAL", 15.0)
+    job = company.make_job(repeat_window="12h")
+    cluster = parts.trained_cluster(job, monkeypatch)
+    store = JobWork(cluster, job).stores.results
+    flush, seen = Follower._flush, []
+
+    def flushed(follower: Follower, **how: Any) -> None:
+        end = follower.scored[-1][0].bucket.end
+        flush(follower, **how)
+        stored = Repeats(job.repeat_window)
+        stored.load(*store.recent(end - job.repeat_window, end, job.ip_field))
+        stored.forget_before(end)
+        assert (stored.pairs, stored.ips) == (follower.scorer.repeats.pairs, follower.scorer.repeats.ips)
+        seen.append((len(stored.pairs), len(stored.ips)))
+
+    monkeypatch.setattr(Follower, "_flush", flushed)
+    parts.backfill(cluster, job)
+    assert max(pairs for pairs, _ in seen) > 2
+    assert max(ips for _, ips in seen) > 0

@@ -20,6 +20,12 @@ SPAN = 3_600
 START = 1_772_323_200
 """2026-03-01T00:00:00Z: the first event bucket."""
 
+DAY = 86_400
+"""Seconds."""
+
+NEW_PAIRS = 50
+"""One in so many of a stream's pairs was never seen before it: a real company's share of new networks an hour."""
+
 BULK_EVENTS = 10_000
 """Events a bulk request: about 4 MB."""
 
@@ -48,12 +54,13 @@ class Stream:
     milliseconds: NDArray[np.int64]  # since the epoch
     entity: NDArray[np.int64]  # number of the entity
     address: NDArray[np.int64]  # number of the address
-    buckets: int  # event buckets from START on, SPAN seconds each
+    buckets: int  # event buckets from ``start`` on, SPAN seconds each
+    start: int = START  # epoch seconds
 
     @property
     def end(self) -> int:
         """Exclusive end of the last event bucket, epoch seconds."""
-        return START + self.buckets * SPAN
+        return self.start + self.buckets * SPAN
 
     def __len__(self) -> int:
         return len(self.entity)
@@ -73,6 +80,20 @@ def make_stream(events: int, *, repeats: int, buckets: int, seed: int) -> Stream
         times.append(np.sort(random.integers(0, SPAN * 1_000, size)) + (START + bucket * SPAN) * 1_000)
     pair = np.concatenate(chosen)
     return Stream(np.concatenate(times), pair // ADDRESSES_AN_ENTITY, pair % addresses, buckets)
+
+
+def make_past(stream: Stream, *, events: int, days: int, seed: int) -> Stream:
+    """``events`` sign-ins of the ``days`` before a stream, of most of its pairs: what a job is trained on before it.
+
+    One pair in :data:`NEW_PAIRS` never occurs, so that the stream has something new in it.
+    """
+    random = np.random.default_rng(seed)
+    addresses = int(stream.address.max()) + 1
+    pairs = random.permutation(np.unique(stream.entity * addresses + stream.address))
+    pair = random.choice(pairs[len(pairs) // NEW_PAIRS :], events)
+    start = stream.start - days * DAY
+    times = np.sort(random.integers(start * 1_000, stream.start * 1_000, events))
+    return Stream(times, pair // addresses, pair % addresses, days * DAY // SPAN, start)
 
 
 def address_text(number: int) -> str:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from itertools import islice
+from statistics import median
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ipi_es.addresses import canonical
 from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.features import address_view, entity_view
+from ipi_es.ipinsights.features import entity_view
 from ipi_es.ipinsights.hashing import joined
-from ipi_es.ipinsights.prefixes import ADDRESS, SITE, network_text, shared_bits
+from ipi_es.ipinsights.prefixes import ADDRESS, SITE, network_text, prefix_keys, shared_bits
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.history import History
     from ipi_es.ipinsights.scorer import Scorer
+
+_REMEMBERED_NETWORKS = 1 << 16
+"""Texts of networks that are kept, about 10 MB: people come from the same ones hour by hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,71 +71,97 @@ class Explanation:
 
 def explain(scorer: Scorer, entity: str, address: bytes) -> Explanation:
     """Explain one pair; ``address`` is 16 bytes in network order (IPv4 mapped)."""
+    return explain_all(scorer, [entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16))[0]
+
+
+def explain_all(scorer: Scorer, entities: Sequence[str], addresses: Addresses) -> list[Explanation]:
+    """Explain n pairs (entities[i], addresses[i]), addresses uint8[n, 16]: the same as one by one, but faster."""
     history = scorer.history
-    hashes = entity_hashes([entity])
-    addresses = np.frombuffer(address, dtype=np.uint8).reshape(1, 16)
-    seen = entity_view(history, hashes)
-    known = bool(seen.events[0] > 0)
-    view = address_view(history, addresses)
-    pair = history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], view.keys)))
-    pair = np.minimum.accumulate(pair, axis=1)[0] if known else np.zeros_like(pair[0])
-    members = np.minimum.accumulate(history.networks.read_members(history.networks.cells(view.keys)), axis=1)[0]
-    usual, blobs = _usual(scorer, hashes)
-    total = _weight(scorer, hashes)
-    shared, with_whom = max(((shared_bits(address, blob), blob) for blob in blobs), default=(0, None))
-    pairs = np.frombuffer(b"".join([address, *blobs]), dtype=np.uint8).reshape(-1, 16)
-    index = np.arange(len(pairs), dtype=np.int32)
-    compatibility = scorer.score_hashed(hashes, pairs, np.zeros_like(index), index).log_odds
-    share = min(float(pair[SITE]) * history.scale() / total, 1.0) if total else 0.0
-    return Explanation(
-        entity=entity,
-        address=canonical(address),
-        network=network_text(address, SITE),
-        entity_seen=known,
-        prior_events=float(seen.events[0]),
-        first_occurrence=bool(pair[ADDRESS] == 0),
-        network_first_occurrence=bool(pair[SITE] == 0),
-        relative_rarity=1.0 - share,
-        usual=usual,
-        shared_prefix_length=shared,
-        shared_prefix_with=canonical(with_whom) if with_whom is not None and shared else None,
-        network_new_to_everybody=bool(members[SITE] == 0),
-        entities_on_network=int(members[SITE]),
-        entities_on_address=int(members[ADDRESS]),
-        compatibility=float(compatibility[0]),
-        typical_compatibility=float(np.median(compatibility[1:])) if blobs else None,
-    )
-
-
-def _weight(scorer: Scorer, hashes: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> float:
-    """The entity's whole decayed weight."""
-    row, found = scorer.history.profiles.find(hashes)
-    return float(scorer.history.profiles.weight[row[0]]) * scorer.history.scale() if found[0] else 0.0
-
-
-def _usual(
-    scorer: Scorer, hashes: np.ndarray[tuple[int], np.dtype[np.uint64]]
-) -> tuple[tuple[UsualNetwork, ...], list[bytes]]:
-    """The entity's usual networks, heaviest first, and their addresses."""
-    history = scorer.history
-    row, found = history.profiles.find(hashes)
-    if not found[0]:
-        return (), []
-    table, at = history.profiles, row[0]
-    total = _weight(scorer, hashes)
-    order = [place for place in np.argsort(-table.usual_count[at], kind="stable") if table.usual_key[at, place]]
-    usual, blobs = [], []
-    for place in order:
-        blob = table.usual_address[at, place].tobytes()
-        weight = float(table.usual_count[at, place]) * history.scale()
-        usual.append(
-            UsualNetwork(
-                network=network_text(blob, SITE),
-                address=canonical(blob),
-                weight=weight,
-                share=min(weight / total, 1.0) if total else 0.0,
-                last_day=int(table.usual_last[at, place]) - 1 + history.origin,
+    hashes = entity_hashes(entities)
+    prior = entity_view(history, hashes).events
+    keys = prefix_keys(addresses)
+    pair = np.minimum.accumulate(history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))), axis=1)
+    pair[prior == 0] = 0
+    members = np.minimum.accumulate(history.networks.read_members(history.networks.cells(keys)), axis=1)
+    usual, totals = _usual(history, hashes)
+    compatibility, typical = _compatibility(scorer, hashes, addresses, usual)
+    found = []
+    for i, address in enumerate(map(bytes, addresses)):
+        blobs = [blob for _, blob in usual[i]]
+        shared, with_whom = max(((shared_bits(address, blob), blob) for blob in blobs), default=(0, None))
+        share = min(float(pair[i, SITE]) * history.scale() / totals[i], 1.0) if totals[i] else 0.0
+        found.append(
+            Explanation(
+                entity=entities[i],
+                address=canonical(address),
+                network=_network_text(address),
+                entity_seen=bool(prior[i] > 0),
+                prior_events=float(prior[i]),
+                first_occurrence=bool(pair[i, ADDRESS] == 0),
+                network_first_occurrence=bool(pair[i, SITE] == 0),
+                relative_rarity=1.0 - share,
+                usual=tuple(network for network, _ in usual[i]),
+                shared_prefix_length=shared,
+                shared_prefix_with=canonical(with_whom) if with_whom is not None and shared else None,
+                network_new_to_everybody=bool(members[i, SITE] == 0),
+                entities_on_network=int(members[i, SITE]),
+                entities_on_address=int(members[i, ADDRESS]),
+                compatibility=compatibility[i],
+                typical_compatibility=typical[i],
             )
         )
-        blobs.append(blob)
-    return tuple(usual), blobs
+    return found
+
+
+_Usual: TypeAlias = list[tuple[UsualNetwork, bytes]]
+"""An entity's usual networks, heaviest first, each with its address."""
+
+
+def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[list[_Usual], list[float]]:
+    """The usual networks of entities uint64[n], and their whole decayed weight; 0 where there is no history."""
+    usual: list[_Usual] = [[] for _ in hashes]
+    totals = [0.0] * len(hashes)
+    table, scale = history.profiles, history.scale()
+    row, found = table.find(hashes)
+    known = np.flatnonzero(found)
+    at = row[known]
+    heaviest = np.argsort(-table.usual_count[at], axis=1, kind="stable")
+    columns = (
+        np.take_along_axis(column[at], heaviest, axis=1).tolist()
+        for column in (table.usual_key, table.usual_count, table.usual_last)
+    )
+    places = np.take_along_axis(table.usual_address[at], heaviest[:, :, None], axis=1)
+    rows = zip(known.tolist(), table.weight[at].tolist(), *columns, places, strict=True)
+    for i, whole, keys, counts, lasts, blobs in rows:
+        total = totals[i] = whole * scale
+        for key, count, last, place in zip(keys, counts, lasts, blobs, strict=True):
+            if key:
+                blob, weight = place.tobytes(), count * scale
+                network = UsualNetwork(
+                    network=_network_text(blob),
+                    address=canonical(blob),
+                    weight=weight,
+                    share=min(weight / total, 1.0) if total else 0.0,
+                    last_day=last - 1 + history.origin,
+                )
+                usual[i].append((network, blob))
+    return usual, totals
+
+
+def _compatibility(
+    scorer: Scorer, hashes: NDArray[np.uint64], addresses: Addresses, usual: list[_Usual]
+) -> tuple[list[float], list[float | None]]:
+    """Of each pair, and the median over its entity's usual networks' addresses; all are scored together."""
+    sizes = [len(each) for each in usual]
+    blobs = b"".join(blob for each in usual for _, blob in each)
+    places = np.concatenate([addresses, np.frombuffer(blobs, dtype=np.uint8).reshape(-1, 16)])
+    whose = np.arange(len(hashes), dtype=np.int32)
+    entity = np.concatenate([whose, np.repeat(whose, sizes)])
+    log_odds = scorer.score_hashed(hashes, places, entity, np.arange(len(places), dtype=np.int32)).log_odds.tolist()
+    own, others = log_odds[: len(hashes)], iter(log_odds[len(hashes) :])
+    return own, [median(islice(others, size)) if size else None for size in sizes]
+
+
+@lru_cache(maxsize=_REMEMBERED_NETWORKS)
+def _network_text(address: bytes) -> str:
+    return network_text(address, SITE)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ipi_es.config.allow_list import NO_RULE
 from ipi_es.config.job import Job
 from ipi_es.ipinsights.explanation import Explanation as Reasons
-from ipi_es.ipinsights.explanation import explain
+from ipi_es.ipinsights.explanation import explain_all
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results import documents as make
 from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
@@ -59,17 +59,18 @@ class Describer:
         bucket, pairs = scored.bucket, scored.pairs
         probabilities = written_probability(pairs.ln_p[scored.records])
         sharing = np.bincount(pairs.ip, minlength=len(bucket.ips))
+        entities = [bucket.entities[entity] for entity in pairs.entity[scored.records].tolist()]
+        reasons = explain_all(self.scorer, entities, bucket.addresses[pairs.ip[scored.records]])
         found = []
-        for place, row in enumerate(scored.records.tolist()):
-            entity, ip = pairs.entity[row], pairs.ip[row]
-            seen = explain(self.scorer, bucket.entities[entity], bucket.addresses[ip].tobytes())
+        for place, (row, seen) in enumerate(zip(scored.records.tolist(), reasons, strict=True)):
+            ip = pairs.ip[row]
             rule = int(pairs.rule[row])
             found.append(
                 make.record(
                     self.context,
                     stamp,
                     start=bucket.start,
-                    entity=bucket.entities[entity],
+                    entity=entities[place],
                     ip=bucket.ips[ip],
                     probability=float(probabilities[place]),
                     record_score=float(scored.record_scores.score[place]),

@@ -10,7 +10,7 @@ from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_history, a_snapshot
 
 from ipi_es.addresses import packed
-from ipi_es.ipinsights.explanation import explain
+from ipi_es.ipinsights.explanation import explain, explain_all
 from ipi_es.ipinsights.features import FEATURES
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
@@ -120,6 +120,16 @@ def test_an_unseen_entity_is_explained(scorer: Scorer) -> None:
     assert result.typical_compatibility is None
     assert result.shared_prefix_with is None
     assert result.entities_on_address > 1
+
+
+def test_many_pairs_are_explained_as_one_by_one(scorer: Scorer) -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.integers(0, len(EVENTS), 50)
+    names = ["nobody", *(EVENTS.entities[i] for i in EVENTS.entity[rows])]
+    addresses = EVENTS.addresses[EVENTS.ip[rng.integers(0, len(EVENTS), 51)]]
+    alone = [explain(scorer, name, address.tobytes()) for name, address in zip(names, addresses, strict=True)]
+    assert explain_all(scorer, names, addresses) == alone
+    assert explain_all(scorer, [], addresses[:0]) == []
 
 
 def test_feature_names_are_unique() -> None:

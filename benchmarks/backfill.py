@@ -1,0 +1,185 @@
+"""Events a second of a whole backfill against its bare datafeed reading the same events, in one run.
+
+    python benchmarks/backfill.py [--events 1000000] [--rounds 3] [--url http://localhost:9200] [--seed 1]
+
+Two streams: in one, a pair repeats 10 times within an event bucket; in the other it never does. The job is trained
+before, on two weeks of the same people, which isn't counted. Then datafeed and backfill take turns, and the median of
+each counts. The backfill is what `ipi-es backfill --again` does: it claims the job, loads snapshot and history from
+the cluster, scores, writes results and state in batches, and gives the job back; results of the round before are
+deleted first. Without ``--url`` a local OpenSearch is started. The last line is JSON with ``ratio_repeating``,
+``ratio_unique`` and ``events_per_second``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+
+import ipi_es.cli  # noqa: F401  (before NumPy: it says how many threads that has, as in the command)
+
+# isort: split
+import urllib3
+from streams import DAY, SPAN, START, Stream, drop, load, make_past, make_stream
+
+from ipi_es.cluster.connect import connect
+from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.job import Job
+from ipi_es.node.local import LocalNode
+from ipi_es.results.words import RESULT_KINDS
+from ipi_es.setup import plan
+from ipi_es.worker.bucket_scorer import ScoredBucket
+from ipi_es.worker.job_work import JobWork
+
+BUCKETS = 24
+"""Event buckets of a stream: a day in hours, 42,000 events an hour, as in read.py."""
+
+REPEATS = {"repeating": 10, "unique": 1}
+"""How often a pair comes within an event bucket, by the stream's name."""
+
+TARGETS = {"repeating": 0.7, "unique": 0.4}
+"""Share of the bare datafeed's events a second that a backfill must reach."""
+
+TRAINED_DAYS = 14
+"""Days before the stream that the job is trained on."""
+
+TRAINED_SHARE = 0.1
+"""Events of these days, for each of the stream's: the results don't have to be good, only like a real job's."""
+
+LEAST_TRAINED = 20_000
+"""Events of these days, at least."""
+
+TRAINING = {"epochs": 3, "combiner_epochs": 3}
+"""Hyperparameters: little training, scoring costs the same after it."""
+
+QUERY = {"bool": {"filter": [{"term": {"event.category": "authentication"}}]}}
+
+
+@dataclass(slots=True)
+class Way:
+    """What was measured of one way, round by round."""
+
+    run: Callable[[], int]
+    seconds: list[float] = field(default_factory=list)
+    here: list[float] = field(default_factory=list)  # CPU seconds of this process
+    server: list[float] = field(default_factory=list)  # CPU seconds of the cluster's nodes
+
+    def measure(self, events: int, url: str) -> None:
+        """Run it once. SystemExit if it didn't see all events."""
+        urllib3.request("POST", f"{url}/_all/_cache/clear?request=true&query=true")
+        there, here, begin = _server_cpu(url), time.process_time(), time.perf_counter()
+        seen = self.run()
+        self.seconds.append(time.perf_counter() - begin)
+        self.here.append(time.process_time() - here)
+        self.server.append(_server_cpu(url) - there)
+        if seen != events:
+            raise SystemExit(f"saw {seen:,} events of {events:,}")
+
+    def text(self, events: int) -> str:
+        """Events a second, and microseconds of CPU time an event: here + in the cluster."""
+        here, there = (median(cpu) / events * 1e6 for cpu in (self.here, self.server))
+        return f"{events / median(self.seconds):>10,.0f}/s ({here:5.2f} + {there:5.2f} µs CPU an event)"
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print a table and the JSON line; 1 if a target was missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=int, default=1_000_000, help="events of each stream")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured; the median counts")
+    parser.add_argument("--url", help="an existing cluster; by default a local OpenSearch is started")
+    parser.add_argument("--seed", type=int, default=1, help="of the streams and the training")
+    options = parser.parse_args(arguments)
+    with _server(options.url) as url:
+        cluster = connect(Connection(hosts=(url,)))
+        plan.apply(cluster, plan.plan(cluster))
+        print(f"{cluster.info.text}, {options.events:,} events a stream, {os.cpu_count()} processors")
+        found = {name: _compare(name, url, cluster, options) for name in REPEATS}
+        cluster.close()
+    last: dict[str, object] = {f"ratio_{name}": round(ratio, 2) for name, (ratio, _) in found.items()}
+    last["events_per_second"] = {name: round(rate) for name, (_, rate) in found.items()}
+    print(json.dumps(last))
+    return int(any(found[name][0] < TARGETS[name] for name in TARGETS))
+
+
+def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace) -> tuple[float, float]:
+    """The backfill's share of the datafeed's events a second, and its events a second."""
+    index = f"ipi-es-benchmark-{name}"
+    stream = make_stream(options.events, repeats=REPEATS[name], buckets=BUCKETS, seed=options.seed)
+    past = max(int(options.events * TRAINED_SHARE), LEAST_TRAINED)
+    drop(url, index)
+    drop(url, f"{index}-past")
+    load(url, index, stream)
+    load(url, f"{index}-past", make_past(stream, events=past, days=TRAINED_DAYS, seed=options.seed))
+    job = _job(name, index, options.seed)
+    work = JobWork(cluster, job)
+    with work.claimed() as claim:
+        claim.train(START - TRAINED_DAYS * DAY, START)
+    read, whole = Way(lambda: _read(work, stream)), Way(lambda: _backfill(cluster, job, stream))
+    results = ""
+    for _ in range(options.rounds):
+        read.measure(len(stream), url)
+        drop(url, f"ipi-es-anomalies-{job.results_index_name}-*")
+        whole.measure(len(stream), url)
+        work.stores.results.show()
+        results = ", ".join(f"{work.stores.results.count(kind):,} {kind}s" for kind in RESULT_KINDS)
+        print(f"{name}: datafeed {read.seconds[-1]:.2f} s, backfill {whole.seconds[-1]:.2f} s; {results}", flush=True)
+    for leftover in (index, f"{index}-past"):
+        drop(url, leftover)
+    ratio = median(read.seconds) / median(whole.seconds)
+    print(f"{name:<10} datafeed {read.text(len(stream))}")
+    print(f"{'':<10} backfill {whole.text(len(stream))}   {ratio:.2f} of it; load {os.getloadavg()[0]:.1f}", flush=True)
+    return ratio, len(stream) / median(whole.seconds)
+
+
+def _job(name: str, index: str, seed: int) -> Job:
+    return Job.model_validate(
+        {
+            "job_id": f"benchmark-{name}",
+            "results_index_name": f"benchmark-{name}",
+            "analysis_config": {"bucket_span": f"{SPAN}s"},
+            "datafeed_config": {"indices": [index, f"{index}-past"], "query": QUERY},
+            "ip_insights": {**TRAINING, "seed": seed},
+        }
+    )
+
+
+def _read(work: JobWork, stream: Stream) -> int:
+    return sum(int(bucket.count.sum()) for bucket in work.read(START, stream.end))
+
+
+def _backfill(cluster: Cluster, job: Job, stream: Stream) -> int:
+    seen = 0
+
+    def told(scored: ScoredBucket) -> None:
+        nonlocal seen
+        seen += int(scored.bucket.count.sum())
+
+    with JobWork(cluster, job).claimed() as claim:
+        claim.backfill(claim.plan(START, stream.end, again=True), told, again=True)
+    return seen
+
+
+def _server_cpu(url: str) -> float:
+    """CPU seconds that the cluster's nodes have used."""
+    nodes = json.loads(urllib3.request("GET", f"{url}/_nodes/stats/process").data)["nodes"].values()
+    return float(sum(node["process"]["cpu"]["total_in_millis"] for node in nodes)) / 1_000
+
+
+@contextmanager
+def _server(url: str | None) -> Iterator[str]:
+    if url is not None:
+        yield url.rstrip("/")
+        return
+    with LocalNode.start(heap="1g") as node:
+        yield node.url
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

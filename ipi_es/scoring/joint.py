@@ -16,6 +16,11 @@ from scipy import special
 
 from ipi_es.scoring.arrays import F64, Counts, as_f64, checked_codes, same_length
 
+PRIOR_CORRELATION: Final = 0.05
+"""ρ₂ that is assumed where hardly any group has two members."""
+PRIOR_GROUPS: Final = 100.0
+"""Groups that the assumption weighs as much as."""
+
 LN_2: Final = float(np.log(2.0))
 Q_TRUSTED: Final = 1e-280
 """Above this, Q is taken as SciPy gives it; below, before it underflows, by a continued fraction in logs."""
@@ -79,7 +84,11 @@ def group_correlation(ln_p: npt.ArrayLike, group: npt.ArrayLike) -> float:
         ρ₂ = Σ_g Σ_{i≠j in g} a_i·a_j / (n_g − 1)  /  (variance of z² · members of groups with n_g ≥ 2)
 
     with a = z² − mean; mean and variance are over the whole sample, groups of one included (there p is uniform by
-    construction; among the members of groups alone it is not). 0 where no group has two members.
+    construction; among the members of groups alone it is not).
+
+    Of G groups with two members or more, the estimate is drawn to an assumption: (G·ρ₂ + 100·0.05) / (G + 100). On
+    sparse data (a real log by the day: 2 to 28 groups, a bootstrap deviation of 0.13 and more) a group or two decided
+    it, and with it whether spraying is seen; where groups are many, it changes nothing. 0 without any group of two.
     """
     ln = as_f64(ln_p, "ln_p")
     codes = checked_codes(group, int(np.max(group, initial=-1)) + 1, "group")
@@ -96,4 +105,6 @@ def group_correlation(ln_p: npt.ArrayLike, group: npt.ArrayLike) -> float:
     total = np.bincount(codes, weights=a)[several]
     squares = np.bincount(codes, weights=a * a)[several]
     pairs = (total * total - squares) / (count[several] - 1.0)
-    return float(np.clip(pairs.sum() / (variance * count[several].sum()), 0.0, 1.0))
+    estimate = float(np.clip(pairs.sum() / (variance * count[several].sum()), 0.0, 1.0))
+    groups = float(several.sum())
+    return (groups * estimate + PRIOR_GROUPS * PRIOR_CORRELATION) / (groups + PRIOR_GROUPS)

@@ -45,7 +45,7 @@ class ClusterBlobs:
             self._require_template()
         for number, piece in enumerate(pieces):
             self._cluster.put(SNAPSHOT_INDEX, _chunk_id(info, number), _chunk_source(info, number, piece))
-        self._cluster.put(SNAPSHOT_INDEX, _manifest_id(job_id, blob_id), info.to_source(), refresh=True)
+        self._cluster.put(SNAPSHOT_INDEX, _manifest_id(job_id, blob_id), info.to_source())
         if before is not None:
             self._drop_chunks_of(before.source, job_id, blob_id, but=info)
         return info

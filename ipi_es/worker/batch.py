@@ -115,8 +115,6 @@ class StoredSink:
             ids = {each.id for each in batch.documents}
             stores.results.drop_vanished(batch.start, batch.end, ids, version)
         self.state = stores.states.save(after)
-        if batch.delta is not None:
-            self.sweep()
         for each in batch.documents:
             self._window.add(each.id, each.index, each.source)
         log.debug("job %s: written to %s, %d documents", after.job_id, iso(batch.end), len(batch.documents))
@@ -124,9 +122,10 @@ class StoredSink:
             self.renormalize(batch.levels)
 
     def sweep(self) -> None:
-        """Delete the quantiles that the state no longer points to, or never did: of earlier and of killed batches."""
+        """Delete the quantiles of batches that never came to their end; what results were scored with is kept."""
         state = self.state
-        self.stores.quantiles.sweep({str(state.quantiles_id)}, state.external_version)
+        keep = {id_ for id_ in self.stores.quantiles.ids() if id_ <= str(state.quantiles_id)}
+        self.stores.quantiles.sweep(keep, state.external_version)
 
     def renormalize(self, levels: Levels) -> int:
         """Score the window again with ``levels`` (those that the state points to); how many results changed."""

@@ -16,7 +16,13 @@ from scipy import special
 
 from ipi_es.scoring import extreme
 from ipi_es.scoring.combine import ENTITY_OR_IP, OVER_DETECTORS, OVER_MEMBERS, Combination, Combined, combine
-from ipi_es.scoring.joint import group_correlation, ln_upper_gamma, squared_z
+from ipi_es.scoring.joint import (
+    PRIOR_CORRELATION,
+    PRIOR_GROUPS,
+    group_correlation,
+    ln_upper_gamma,
+    squared_z,
+)
 from ipi_es.scoring.normalizer import probability_cap
 from ipi_es.scoring.probability import LN_TAKES_PART, raw_score
 
@@ -226,6 +232,11 @@ def test_the_correlation_is_found_again(rho: float) -> None:
     assert group_correlation(ln_p, np.repeat(np.arange(4_000), 6)) == pytest.approx(rho, abs=0.03)
 
 
+def drawn(estimate: float, groups: int) -> float:
+    """What an estimate over so many groups is drawn to."""
+    return (groups * estimate + PRIOR_GROUPS * PRIOR_CORRELATION) / (groups + PRIOR_GROUPS)
+
+
 def test_one_big_office_does_not_decide_the_correlation() -> None:
     rng = np.random.default_rng(3)
     office = np.full(300, math.log(1e-3))
@@ -236,12 +247,18 @@ def test_one_big_office_does_not_decide_the_correlation() -> None:
     z2 = squared_z(ln_p)
     a = (z2 - z2.mean()) / z2.std()
     by_members = (300 * a[0] ** 2 + 6_000 * a[300:].mean() ** 2) / 6_300
-    assert group_correlation(ln_p, group) == pytest.approx(by_members, abs=0.01)
+    assert group_correlation(ln_p, group) == pytest.approx(drawn(by_members, 2_001), abs=0.01)
 
 
-def test_a_negative_correlation_and_a_sample_without_groups_are_zero() -> None:
+def test_a_few_groups_hardly_move_the_assumed_correlation() -> None:
+    ln_p = np.log(np.concatenate([np.full(4, 1e-6), np.linspace(0.01, 1.0, 2_000)]))
+    group = np.concatenate([np.repeat(np.arange(2), 2), 2 + np.arange(2_000)])
+    assert PRIOR_CORRELATION < group_correlation(ln_p, group) <= drawn(1.0, 2)
+
+
+def test_a_negative_correlation_counts_as_none_and_a_sample_without_groups_is_zero() -> None:
     ln_p = np.log(np.tile([0.9, 0.05], 500))
-    assert group_correlation(ln_p, np.repeat(np.arange(500), 2)) == 0.0
+    assert group_correlation(ln_p, np.repeat(np.arange(500), 2)) == pytest.approx(drawn(0.0, 500))
     assert group_correlation(ln_p, np.arange(1_000)) == 0.0
     assert group_correlation([], []) == 0.0
     assert group_correlation([-1.0, -1.0], [0, 0]) == 0.0

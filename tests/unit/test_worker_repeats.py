@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 import worker_company as company
 import worker_parts as parts
 
-from ipi_es.worker.following import Follower
 from ipi_es.worker.job_work import JobWork
 from ipi_es.worker.repeats import First, Repeats
 
@@ -64,18 +62,20 @@ def test_a_run_knows_what_it_would_read_back(monkeypatch: pytest.MonkeyPatch, us
     job = company.make_job(repeat_window="12h")
     cluster = parts.trained_cluster(job, monkeypatch)
     store = JobWork(cluster, job).stores.results
-    flush, seen = Follower._flush, []
+    forget, known = Repeats.forget_before, []
 
-    def flushed(follower: Follower, **how: Any) -> None:
-        end = follower.scored[-1][0].bucket.end
-        flush(follower, **how)
+    def forgotten(repeats: Repeats, end: int) -> None:
+        forget(repeats, end)
+        known.append((end, dict(repeats.pairs), dict(repeats.ips)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Repeats, "forget_before", forgotten)
+        parts.backfill(cluster, job)
+    assert len(known) > 10
+    for end, pairs, ips in known:
         stored = Repeats(job.repeat_window)
         stored.load(*store.recent(end - job.repeat_window, end, job.ip_field))
         stored.forget_before(end)
-        assert (stored.pairs, stored.ips) == (follower.scorer.repeats.pairs, follower.scorer.repeats.ips)
-        seen.append((len(stored.pairs), len(stored.ips)))
-
-    monkeypatch.setattr(Follower, "_flush", flushed)
-    parts.backfill(cluster, job)
-    assert max(pairs for pairs, _ in seen) > 2
-    assert max(ips for _, ips in seen) > 0
+        assert (stored.pairs, stored.ips) == (pairs, ips)
+    assert max(len(pairs) for _, pairs, _ in known) > 2
+    assert max(len(ips) for _, _, ips in known) > 0

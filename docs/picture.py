@@ -1,6 +1,6 @@
 """Draws the README's picture: what the demo prints, as an SVG of a terminal.
 
-    FORCE_COLOR=1 COLUMNS=130 ipi-es demo | python docs/picture.py > docs/demo.svg
+Usage: ``FORCE_COLOR=1 COLUMNS=130 ipi-es demo | python docs/picture.py > docs/demo.svg``
 """
 
 import sys
@@ -19,7 +19,8 @@ FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="htt
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
 {lines}
 </defs>
 {chrome}

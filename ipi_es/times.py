@@ -64,9 +64,7 @@ def _parse_iso(text: str) -> int:
 
 
 def _not_a_time(text: str) -> UsageError:
-    return UsageError(
-        f"“{text}” is not a time", hint="write 2026-05-01, 2026-05-01T08:00:00Z, now, now-7d or now-1d/d"
-    )
+    return UsageError(f"“{text}” is not a time", hint="write 2026-05-01, 2026-05-01T08:00:00Z, now, now-7d or now-1d/d")
 
 
 def iso(seconds: int) -> str:

@@ -5,9 +5,9 @@
 Two streams: in one, a pair repeats 10 times within an event bucket; in the other it never does. The job is trained
 before, on two weeks of the same people, which isn't counted. Then datafeed and backfill take turns, and the median of
 each counts. The backfill is what `ipi-es backfill --again` does: it claims the job, loads snapshot and history from
-the cluster, scores, writes results and state in batches, and gives the job back; results of the round before are
-deleted first. Without ``--url`` a local OpenSearch is started. The last line is JSON with ``ratio_repeating``,
-``ratio_unique`` and ``events_per_second``.
+the cluster, scores, writes results and state in batches, and gives the job back. Results of the round before are
+deleted first; their index stays, as the month's index does. Without ``--url`` a local OpenSearch is started. The last
+line is JSON with ``ratio_repeating``, ``ratio_unique`` and ``events_per_second``.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace)
     results = ""
     for _ in range(options.rounds):
         read.measure(len(stream), url)
-        drop(url, f"ipi-es-anomalies-{job.results_index_name}-*")
+        with work.claimed() as claim:
+            work.stores.results.delete_all(claim.state.external_version)
         whole.measure(len(stream), url)
         work.stores.results.show()
         results = ", ".join(f"{work.stores.results.count(kind):,} {kind}s" for kind in RESULT_KINDS)

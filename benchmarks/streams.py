@@ -23,8 +23,8 @@ START = 1_772_323_200
 DAY = 86_400
 """Seconds."""
 
-NEW_PAIRS = 50
-"""One in so many of a stream's pairs was never seen before it: a real company's share of new networks an hour."""
+NEW_PAIRS = 0.02
+"""Share of all pairs that is new each day: homes, travels, joiners."""
 
 BULK_EVENTS = 10_000
 """Events a bulk request: about 4 MB."""
@@ -83,16 +83,18 @@ def make_stream(events: int, *, repeats: int, buckets: int, seed: int) -> Stream
 
 
 def make_past(stream: Stream, *, events: int, days: int, seed: int) -> Stream:
-    """``events`` sign-ins of the ``days`` before a stream, of most of its pairs: what a job is trained on before it.
+    """``events`` sign-ins of the ``days`` before a stream, of the same entities: what a job is trained on before it.
 
-    One pair in :data:`NEW_PAIRS` never occurs, so that the stream has something new in it.
+    Each day, the stream's first day too, :data:`NEW_PAIRS` of all pairs occur for the first time.
     """
     random = np.random.default_rng(seed)
     addresses = int(stream.address.max()) + 1
     pairs = random.permutation(np.unique(stream.entity * addresses + stream.address))
-    pair = random.choice(pairs[len(pairs) // NEW_PAIRS :], events)
     start = stream.start - days * DAY
     times = np.sort(random.integers(start * 1_000, stream.start * 1_000, events))
+    days_before = -(-(stream.start * 1_000 - times) // (DAY * 1_000))
+    known = (len(pairs) * (1.0 - NEW_PAIRS * days_before)).astype(np.int64)
+    pair = pairs[random.integers(0, known)]
     return Stream(times, pair // addresses, pair % addresses, days * DAY // SPAN, start)
 
 

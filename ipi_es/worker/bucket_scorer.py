@@ -127,7 +127,9 @@ class BucketScorer:
         )
 
     def _known_ips(self, bucket: EventBucket) -> dict[int, str]:
-        known = ((i, self.repeats.of_ip(ip, bucket.start)) for i, ip in enumerate(bucket.ips))
+        remembered = self.repeats.ips  # a few of tens of thousands: the others needn't be asked for one by one
+        asked = [(i, ip) for i, ip in enumerate(bucket.ips) if ip in remembered] if remembered else []
+        known = ((i, self.repeats.of_ip(ip, bucket.start)) for i, ip in asked)
         return {i: first for i, first in known if first is not None}
 
     def _record_repeats(self, bucket: EventBucket, pairs: Pairs, records: NDArray[np.int64]) -> dict[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ipi_es.config.allow_list import AllowList
@@ -64,18 +65,31 @@ class Follower:
         )
 
     def follow(self, buckets: Iterable[EventBucket], told: Callable[[ScoredBucket], None] = lambda _: None) -> None:
-        """Score and write ``buckets``, which come in order and without gaps; what is finished at an error stays."""
-        for bucket in buckets:
-            began = time.perf_counter()
-            scored = self.scorer.score(bucket)
-            self.keeper.gather(bucket)
-            self.scored.append((scored, round((time.perf_counter() - began) * 1_000)))
-            told(scored)
-            due = self._renormalization_due(bucket.end)
-            if due or self._full() or day_of(bucket.end) > self.keeper.history.day:
-                self._flush(renormalize=due)
-        if self.scored:
-            self._flush(renormalize=False)
+        """Score and write ``buckets``, which come in order and without gaps; what is finished at an error stays.
+
+        A batch is written while the next one is scored; when this returns or raises, no write is under way.
+        """
+        writing: Future[None] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="ipi-es-writer") as writer:
+            for bucket in buckets:
+                began = time.perf_counter()
+                scored = self.scorer.score(bucket)
+                self.keeper.gather(bucket)
+                self.scored.append((scored, round((time.perf_counter() - began) * 1_000)))
+                told(scored)
+                due = self._renormalization_due(bucket.end)
+                if due or self._full() or day_of(bucket.end) > self.keeper.history.day:
+                    writing = self._handed_over(self._batch(renormalize=due), writer, writing)
+            if self.scored:
+                writing = self._handed_over(self._batch(renormalize=False), writer, writing)
+            if writing is not None:
+                writing.result()
+
+    def _handed_over(self, batch: Batch, writer: ThreadPoolExecutor, writing: Future[None] | None) -> Future[None]:
+        """Begin to write a batch once the one before is safe; its error, if it has one, is raised here."""
+        if writing is not None:
+            writing.result()
+        return writer.submit(self.sink.write, batch)
 
     def _full(self) -> bool:
         return len(self.scored) >= MAX_BUCKETS or sum(len(each.pairs.entity) for each, _ in self.scored) >= MAX_PAIRS
@@ -85,7 +99,8 @@ class Follower:
             return False
         return is_due(self.largest, largest_of(self.scorer.levels.by_name), now - self.renormalized_to)
 
-    def _flush(self, *, renormalize: bool) -> None:
+    def _batch(self, *, renormalize: bool) -> Batch:
+        """All that was scored since the last batch; history moves on where it ends a day."""
         start, end = self.scored[0][0].bucket.start, self.scored[-1][0].bucket.end
         stamp = self.sink.stamp(end)
         # before history moves on: a record is explained with the history that it was scored with
@@ -97,7 +112,7 @@ class Follower:
         self.scored.clear()
         delta = self.keeper.advance(day_of(end))
         levels = self.scorer.levels
-        self.sink.write(Batch(start, end, documents, levels, self.keeper.id, delta, renormalize_due=renormalize))
         self.scorer.repeats.forget_before(end)
         if renormalize:
             self.renormalized_to, self.largest = end, largest_of(levels.by_name)
+        return Batch(start, end, documents, levels, self.keeper.id, delta, renormalize_due=renormalize)

@@ -47,6 +47,7 @@ class JobWork:
         """``snapshots``: a directory for snapshots and history; None: the cluster."""
         self.job = job
         self.feed = Datafeed(cluster, FeedSpec.from_job(job))
+        self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it is asked for again
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields
         self.stores = Stores(
@@ -81,6 +82,8 @@ class JobWork:
 
     def snapshot(self, snapshot_id: str | None) -> JobSnapshot:
         """The snapshot that a state points to. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""
+        if self._snapshot is not None and self._snapshot[0] == snapshot_id:
+            return self._snapshot[1]
         if snapshot_id is None:
             raise SnapshotMissing(
                 f"job {self.job.job_id} has no snapshot yet", hint=f"train it: ipi-es train {self.job.job_id}"
@@ -93,6 +96,7 @@ class JobWork:
                 f"{job.ip_field}",
                 hint=f"train it on these: ipi-es train {job.job_id}",
             )
+        self._snapshot = snapshot_id, snapshot
         return snapshot
 
     def base_of(self, snapshot_id: str) -> HistoryId:

@@ -180,6 +180,25 @@ def test_again_gives_what_the_first_run_gave(done: MemoryCluster) -> None:
     assert parts.results(cluster, JOB) == parts.results(done, JOB)
 
 
+def test_again_removes_what_is_no_longer_found_and_nothing_before_it(done: MemoryCluster) -> None:
+    cluster, before = parts.copy_of(done), parts.results(done, JOB)
+    allowed = company.make_job(allow_list=[{"entity": "person*", "id": "all"}])
+    parts.backfill(cluster, allowed, SCORED_FROM + DAY, SCORED_TO, again=True)
+    after = parts.results(cluster, JOB)
+    begin = (SCORED_FROM + DAY) * 1_000
+
+    def influencers(found: dict[Any, Any], *, early: bool) -> list[Any]:
+        return [
+            place
+            for place, each in found.items()
+            if (each["timestamp"] < begin) == early and "influencer_score" in each
+        ]
+
+    assert influencers(before, early=False)
+    assert not influencers(after, early=False)
+    assert influencers(after, early=True) == influencers(before, early=True)
+
+
 def test_again_forgets_what_history_had_under_other_settings(done: MemoryCluster, cluster: MemoryCluster) -> None:
     nothing_teaches = company.make_job(
         allow_list=[{"cidr": "0.0.0.0/1", "id": "a"}, {"cidr": "128.0.0.0/1", "id": "b"}]

@@ -53,13 +53,14 @@ def test_what_can_not_be_repeated_any_more_is_forgotten() -> None:
     assert (repeats.pairs, repeats.ips) == ({("bob", "a"): First(50, "r50")}, {"b": First(1, "i1")})
 
 
-@pytest.mark.parametrize("usual", [0.035, 0.004], ids=["as scored", "most records are children"])
+@pytest.mark.parametrize("usual", [0.035, 1e-9], ids=["as scored", "all records are children"])
 def test_a_run_knows_what_it_would_read_back(monkeypatch: pytest.MonkeyPatch, usual: float) -> None:
     # records above the bound are written as children of influencers only: they must not look like first records
     monkeypatch.setattr("ipi_es.worker.bucket_scorer.LN_TAKES_PART", math.log(usual))
     monkeypatch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", 15.0)
     monkeypatch.setattr("ipi_es.results.queries.CRITICAL", 15.0)
-    job = company.make_job(repeat_window="12h")
+    monkeypatch.setattr("ipi_es.worker.following.MAX_BUCKETS", 1)
+    job = company.make_job(repeat_window="10h")  # ends between buckets: some first records are out, their repeats in
     cluster = parts.trained_cluster(job, monkeypatch)
     store = JobWork(cluster, job).stores.results
     forget, known = Repeats.forget_before, []

@@ -65,7 +65,7 @@ class IpInsights(Section):
         default=1, ge=0, le=MAX_NEGATIVES, description="Random addresses for each real pair."
     )
     shuffled_negative_sampling_rate: Count = Field(
-        default=2,
+        default=4,
         ge=0,
         le=MAX_NEGATIVES,
         description="Other pairs' addresses for each real pair. SageMaker: 1; they are nearly free here.",
@@ -77,7 +77,7 @@ class IpInsights(Section):
         description="Ours. Near neighbours (a real address's first bits kept, the rest random) for each real pair.",
     )
     weight_decay: Number = Field(
-        default=1e-4,
+        default=1e-2,
         ge=0,
         le=10,
         description="L2 penalty on the vectors that a step touches. SageMaker: 1e-5, on the whole table.",
@@ -99,10 +99,10 @@ class IpInsights(Section):
         description="Ours. Training events of one entity at most, so that no entity drowns the others.",
     )
     combiner_epochs: Count = Field(
-        default=8, ge=1, le=1_000, description="Ours. Passes over the combiner's rows (`hybrid` only)."
+        default=6, ge=1, le=1_000, description="Ours. Passes over the combiner's rows (`hybrid` only)."
     )
     combiner_members: Count = Field(
-        default=3, ge=1, le=16, description="Ours. Combiners that are averaged (`hybrid` only): steadier tails."
+        default=6, ge=1, le=16, description="Ours. Combiners that are averaged (`hybrid` only): steadier tails."
     )
     history_half_life_days: Number = Field(
         default=60.0, ge=1, le=3650, description="Ours. Days after which what was seen weighs half."

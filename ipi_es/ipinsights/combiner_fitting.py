@@ -13,6 +13,7 @@ import numpy as np
 from ipi_es.ipinsights.features import address_view, entity_view, pair_features
 from ipi_es.ipinsights.negatives import near_addresses, random_addresses
 from ipi_es.ipinsights.network_fitting import Pairs, Progress
+from ipi_es.ipinsights.prefixes import SITE, prefix_keys
 from ipi_es.ipinsights.split import Split, day_slices
 
 if TYPE_CHECKING:
@@ -27,8 +28,13 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.network import Network
     from ipi_es.ipinsights.training_events import TrainingEvents
 
-NEGATIVE_WEIGHTS = {"random": 0.5, "shuffled": 1.0, "near": 0.5}
-"""Weight of a kind's negatives against a real row's 1: the weights with which a prototype did best on real events."""
+NEGATIVE_WEIGHTS = {"random": 0.5, "shuffled": 0.7, "elsewhere": 0.5, "near": 0.4}
+"""Weight of a kind's negatives against a real row's 1.
+
+``elsewhere`` is an address of another entity's drawn by network, not by row, so that networks which few use are met
+as often as the large ones. Over ten simulated companies it took the found sprayings from 85 to 95 % and lowered the
+same-IP correlation; the weights of the others followed.
+"""
 NEAR_V4, NEAR_V6 = (6, 20), (20, 40)
 """Bits that a near negative keeps, [low, high). Longer ones than the network's: counts tell churn from a stranger."""
 MAX_ROWS = 60_000
@@ -73,6 +79,7 @@ def fit_combiner(
     for day, rows in day_slices(events, split.first, split.combiner):
         history.apply(events.delta(day, hashes, rows))
     whole = Pairs.of_days(events, hashes, split.combiner, split.calibration)
+    networks = _row_of_each_network(whole)
     in_part = (events.day >= split.combiner) & (events.day < split.calibration)
     count = max(int((events.learns & in_part).sum()), 1)
     keep = min(1.0, MAX_ROWS / count)
@@ -87,7 +94,7 @@ def fit_combiner(
         if len(pairs):
             own = pairs.addresses[pairs.address]
             own_kind = ("real", own, np.ones(len(own), dtype=np.bool_))
-            sampled = [kind for _ in range(repeats) for kind in _sampled(own, pairs.hashes, whole, rng)]
+            sampled = [kind for _ in range(repeats) for kind in _sampled(own, pairs.hashes, whole, networks, rng)]
             for name, address, valid in [own_kind, *sampled]:
                 columns = features_of(network, history, pairs.hashes[valid], address[valid])
                 weight = 1.0 if name == "real" else NEGATIVE_WEIGHTS[name] / repeats
@@ -108,14 +115,22 @@ def fit_combiner(
     return combiner
 
 
+def _row_of_each_network(pairs: Pairs) -> NDArray[np.intp]:
+    """int64[m]: the first row of each distinct site (/24, /48)."""
+    site = prefix_keys(pairs.addresses)[:, SITE][pairs.address]
+    return np.unique(site, return_index=True)[1]
+
+
 def _sampled(
-    own: Addresses, hashes: NDArray[np.uint64], whole: Pairs, rng: np.random.Generator
+    own: Addresses, hashes: NDArray[np.uint64], whole: Pairs, networks: NDArray[np.intp], rng: np.random.Generator
 ) -> list[tuple[str, Addresses, NDArray[np.bool_]]]:
     """Each kind's address for every row, and which of them can be used."""
     other = rng.integers(0, len(whole), len(own))
+    rare = networks[rng.integers(0, len(networks), len(own))]
     everywhere = np.ones(len(own), dtype=np.bool_)
     return [
         ("random", random_addresses(own, rng), everywhere),
         ("shuffled", whole.addresses[whole.address[other]], whole.hashes[other] != hashes),
+        ("elsewhere", whole.addresses[whole.address[rare]], whole.hashes[rare] != hashes),
         ("near", near_addresses(own, rng, NEAR_V4, NEAR_V6), everywhere),
     ]

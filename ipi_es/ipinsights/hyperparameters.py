@@ -67,9 +67,9 @@ class Hyperparameters:
     """Share of the training rows whose entity is replaced by the unknown row."""
     max_rows_per_entity: int = 2_000
     """Rows of one entity that the network is trained on, at most (uniform choice): no entity drowns the others."""
-    combiner_epochs: int = 8
+    combiner_epochs: int = 6
     """Passes over the combiner's rows (hybrid only)."""
-    combiner_members: int = 3
+    combiner_members: int = 6
     """Small networks whose log-odds the combiner averages: tails vary less from seed to seed (hybrid only)."""
     history_half_life_days: float = 60.0
     """Days after which what was seen weighs half (the counts; not whether something was ever seen)."""

@@ -166,7 +166,7 @@ def _show_incidents(outcome: Outcome) -> None:
         Column("score", "Score", score=True),
         Column("word", ""),
     ]
-    print_table(rows, columns, title="\nWhat was hidden, and what became of it")
+    print_table(rows, columns, title="\nWhat was hidden, and what an alert would have said")
     click.echo(
         f"\n{len(verdict.found)} of {len(verdict.expected)} incidents found. {HARD} is there to be honest: one address "
         "of a network that colleagues use is what a new home line looks like, too."

@@ -20,7 +20,7 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Scores are 0–100, as they stand at the end."""
+    """Scores are 0–100, as they were when they were written: what alerts go by. Renormalization moves them later."""
 
     scores: dict[str, float]
     """Incident → the highest score of a record or influencer of its entities or addresses, in its hours."""
@@ -56,7 +56,7 @@ def judge(results: ResultStore, simulation: Simulation) -> Verdict:
     buckets = {incident.id: 0.0 for incident in incidents}
     other_buckets = []
     for found in results.read("bucket", size=_MOST):
-        start, score = found.source["timestamp"] // 1_000, found.source["anomaly_score"]
+        start, score = found.source["timestamp"] // 1_000, found.source["initial_anomaly_score"]
         at = [incident for incident in incidents if overlaps(incident, start, start + found.source["bucket_span"])]
         for incident in at:
             buckets[incident.id] = max(buckets[incident.id], score)
@@ -71,7 +71,7 @@ def _results(results: ResultStore) -> Iterator[tuple[set[str], int, int, float]]
         for found in results.read(kind, size=_MOST):
             source = found.source
             start = source["timestamp"] // 1_000
-            yield names_in(found), start, start + source["bucket_span"], float(source[SCORE_FIELDS[kind]])
+            yield names_in(found), start, start + source["bucket_span"], float(source[f"initial_{SCORE_FIELDS[kind]}"])
 
 
 def names_in(found: Document) -> set[str]:

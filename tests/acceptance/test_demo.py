@@ -34,6 +34,6 @@ def test_the_demo_finds_its_incidents_and_says_so_in_json() -> None:
     # one seed is one draw: benchmarks/demo.py has the figures over many
     assert summary["incidents"]["found"] >= 2
     text = "\n".join(shown)
-    assert "What was hidden, and what became of it" in text
+    assert "What was hidden, and what an alert would have said" in text
     assert "usually comes from" in text
     assert "oneDNN" not in done.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +13,8 @@ from servers.pool import Server
 from servers.tls_proxy import TlsProxy
 from signin_events import MAPPING, fill, job_data, write_job
 
-from ipi_es.cluster.connect import connect
-from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.setup import plan, templates
-
-
-@pytest.fixture
-def cluster(server: Server) -> Iterator[Cluster]:
-    made = connect(Connection(hosts=(server.url,)))
-    plan.apply(made, plan.plan(made), force=True)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def index(cluster: Cluster) -> Iterator[str]:
-    name = f"signins-{uuid.uuid4().hex[:8]}"
-    yield name
-    for each in cluster.indices(f"{name}*"):
-        cluster.delete_index(each)
+from ipi_es.setup import templates
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +22,6 @@ from ipi_es.setup.check import require_usable
 SECURITY = "/_plugins/_security/api"
 READER = ("check-reader", "Read-only-9182!")
 WORKER = ("check-worker", "Work-only-9182!")
-
-
-@pytest.fixture
-def cluster(server: Server) -> Iterator[Cluster]:
-    made = connect(Connection(hosts=(server.url,)))
-    plan.apply(made, plan.plan(made), force=True)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def index(cluster: Cluster) -> Iterator[str]:
-    name = f"signins-{uuid.uuid4().hex[:8]}"
-    yield name
-    for each in cluster.indices(f"{name}*"):
-        cluster.delete_index(each)
 
 
 @pytest.fixture

@@ -10,24 +10,13 @@ import numpy as np
 import pytest
 from servers.pool import Server
 
-from ipi_es.cluster.connect import connect
-from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import JobBusy, LostJob, SnapshotDamaged, SnapshotMissing
-from ipi_es.setup import plan
 from ipi_es.state.cluster_blobs import CHUNK_BYTES, SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore
 from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
 
 NOW = 1_777_593_600
-
-
-@pytest.fixture
-def cluster(server: Server) -> Iterator[Cluster]:
-    made = connect(Connection(hosts=(server.url,)))
-    plan.apply(made, plan.plan(made), force=True)
-    yield made
-    made.close()
 
 
 @pytest.fixture

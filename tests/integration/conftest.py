@@ -1,0 +1,32 @@
+"""What most tests on real servers begin with; a test file may make its own ``cluster``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from servers.pool import Server
+
+from ipi_es.cluster.connect import connect
+from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.port import Cluster
+from ipi_es.setup import plan
+
+
+@pytest.fixture
+def cluster(server: Server) -> Iterator[Cluster]:
+    """A connection to the server, with our templates in place."""
+    made = connect(Connection(hosts=(server.url,)))
+    plan.apply(made, plan.plan(made), force=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def index(cluster: Cluster) -> Iterator[str]:
+    """The name of an index for events that nobody else uses; removed at the end."""
+    name = f"signins-{uuid.uuid4().hex[:8]}"
+    yield name
+    for each in cluster.indices(f"{name}*"):
+        cluster.delete_index(each)

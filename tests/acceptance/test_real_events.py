@@ -56,24 +56,24 @@ class Table:
             terminalreporter.line(line)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # tests are ordered by server: the module is left and come back to
 def table(request: pytest.FixtureRequest) -> Table:
     made = Table()
     request.config.pluginmanager.register(made, "real-events-table")
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def events() -> list[Event]:
     return load()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def once() -> TrainedOnce:
     return TrainedOnce()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def first() -> dict[tuple[int, str, str], float]:
     """ln p of every pair, as the first server gave it."""
     return {}

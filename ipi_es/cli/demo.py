@@ -25,7 +25,7 @@ SHOWN = 8
 
 
 @click.command()
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Which company is simulated.")
+@click.option("--seed", type=click.IntRange(0), default=205, show_default=True, help="Which company is simulated.")
 @click.option("--keep", is_flag=True, help="Leave the server up, to look further.")
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
 def demo(seed: int, keep: bool, as_json: bool) -> None:

@@ -1,0 +1,53 @@
+"""What is known of addresses beside their bits: who runs the network, and in which country it is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """Of n addresses, in the same order; 0 where it isn't known."""
+
+    operator: NDArray[np.uint32]
+    """[n]: number of the autonomous system (ECS ``source.as.number``)."""
+    country: NDArray[np.uint16]
+    """[n]: two upper-case ASCII letters as (first << 8) | second (ECS ``source.geo.country_iso_code``)."""
+
+    def __post_init__(self) -> None:
+        if self.operator.shape != self.country.shape or self.operator.ndim != 1:
+            raise ValueError(
+                f"operators {self.operator.shape} and countries {self.country.shape} of the same addresses"
+            )
+
+    @classmethod
+    def none(cls, n: int) -> Context:
+        """Nothing is known of n addresses."""
+        return cls(np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=np.uint16))
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Context]) -> Context:
+        """One after the other."""
+        empty = cls.none(0)
+        return cls(
+            np.concatenate([empty.operator, *(part.operator for part in parts)]),
+            np.concatenate([empty.country, *(part.country for part in parts)]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.operator)
+
+    def __bool__(self) -> bool:
+        """Whether anything is known of any address."""
+        return bool(self.operator.any() or self.country.any())
+
+    def take(self, rows: NDArray[Any]) -> Context:
+        """Some of the addresses: indexes or bool[n]."""
+        return Context(self.operator[rows], self.country[rows])

@@ -1,0 +1,325 @@
+"""Who runs the network of an address, and in which country it is registered: local files, never a request.
+
+Two kinds of file, told apart by their name: MaxMind's format (``.mmdb``; operator or country databases of any
+maker) and tables (``.csv``, ``.csv.gz``) with a header that names a prefix, and an operator or a country.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import V4_PREFIX, Addresses, canonical, is_v4, packed
+from ipi_es.errors import UsageError
+
+if TYPE_CHECKING:
+    from maxminddb import Reader
+
+PREFIX_COLUMNS = ("prefix", "network", "cidr")
+OPERATOR_COLUMNS = ("asn", "as_number", "autonomous_system_number", "source.as.number")
+COUNTRY_COLUMNS = ("country", "country_code", "country_iso_code", "source.geo.country_iso_code")
+ORGANIZATION_COLUMNS = ("org", "organization", "as_name", "autonomous_system_organization")
+MAX_OPERATOR = 2**32 - 1
+"""Autonomous system numbers have 32 bits (RFC 6793)."""
+_WIDTH_V4, _WIDTH_V6 = 32, 64
+"""Bits that a table looks at: IPv6 networks are never routed longer than /64, longer prefixes are left out."""
+
+
+def country_number(text: object) -> int:
+    """(first << 8) | second of two letters, upper case; 0 for anything else."""
+    if not isinstance(text, str):
+        return 0
+    text = text.strip().upper()
+    if len(text) != 2 or not ("A" <= text[0] <= "Z" and "A" <= text[1] <= "Z"):
+        return 0
+    return ord(text[0]) << 8 | ord(text[1])
+
+
+def country_text(number: int) -> str | None:
+    """The two letters of a country's number; None for 0."""
+    return chr(number >> 8) + chr(number & 0xFF) if number else None
+
+
+def operator_number(value: object) -> int:
+    """The number of an autonomous system: 64496, ``"64496"`` or ``"AS64496"``; 0 for anything else."""
+    if isinstance(value, str):
+        digits = value.strip().upper().removeprefix("AS")
+        value = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 10 else 0
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return value if 0 <= value <= MAX_OPERATOR else 0
+
+
+class _Source(Protocol):
+    """One file."""
+
+    def find(self, addresses: Addresses) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+        """(operator uint32[n], country uint16[n]) of distinct addresses uint8[n, 16]; 0 = not known."""
+        ...
+
+    def organization(self, operator: int) -> str | None:
+        """The operator's name, if the file has it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTable:
+    """Files that are asked in their order: for each address and each field the first that knows it."""
+
+    _sources: tuple[_Source, ...]
+
+    @classmethod
+    def load(cls, paths: str | Path | Sequence[str | Path]) -> NetworkTable:
+        """Open one file or several. UsageError, with a hint, for one that can't be read or isn't such a file."""
+        given = [paths] if isinstance(paths, str | Path) else list(paths)
+        if not given:
+            raise UsageError("no file of networks is named", hint=_HINT)
+        return cls(tuple(_opened(Path(path)) for path in given))
+
+    def look_up(self, addresses: Addresses) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+        """(operator uint32[n], country uint16[n]) of addresses uint8[n, 16]; 0 = not known.
+
+        The longest prefix decides. A country is two letters as (first << 8) | second.
+        """
+        rows = np.ascontiguousarray(addresses).view("V16").ravel()
+        unique, back = np.unique(rows, return_inverse=True)
+        distinct = unique.view(np.uint8).reshape(-1, 16)
+        operator, country = np.zeros(len(unique), dtype=np.uint32), np.zeros(len(unique), dtype=np.uint16)
+        for source in self._sources:
+            found = source.find(distinct)
+            operator = np.where(operator == 0, found[0], operator)
+            country = np.where(country == 0, found[1], country)
+        return operator[back], country[back]
+
+    def organization(self, operator: int) -> str | None:
+        """The name of an operator, if a file has it (MaxMind's format: of those looked up so far)."""
+        names = (source.organization(operator) for source in self._sources)
+        return next((name for name in names if name), None) if operator else None
+
+
+_HINT = (
+    "a .mmdb file (GeoLite2-ASN, GeoLite2-Country and the like) or a .csv or .csv.gz with a header that names a "
+    "prefix and an asn or a country"
+)
+
+
+def _opened(path: Path) -> _Source:
+    kind = path.name.lower().removesuffix(".gz")
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}", hint="name an existing file of networks, or leave the setting out")
+    if kind.endswith(".mmdb"):
+        return _MaxMind.opened(path)
+    if kind.endswith((".csv", ".tsv")):
+        return _read_table(path)
+    raise UsageError(f"{path} is neither .mmdb nor .csv", hint=_HINT)
+
+
+@dataclass(frozen=True, slots=True)
+class _MaxMind:
+    """A database in MaxMind's format, asked address by address (each distinct one once)."""
+
+    reader: Reader
+    v4_only: bool
+    names: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def opened(cls, path: Path) -> _MaxMind:
+        import maxminddb
+
+        if path.name.lower().endswith(".gz"):
+            raise UsageError(f"{path} is compressed", hint=f"unpack it first: gunzip {path.name}")
+        try:
+            reader = maxminddb.open_database(str(path))
+            return cls(reader, reader.metadata().ip_version == 4)
+        except (maxminddb.InvalidDatabaseError, OSError, ValueError) as error:
+            raise UsageError(f"{path} can't be read as a MaxMind database: {error}", hint=_HINT) from error
+
+    def find(self, addresses: Addresses) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+        operator, country = np.zeros(len(addresses), dtype=np.uint32), np.zeros(len(addresses), dtype=np.uint16)
+        for row, blob in enumerate(map(bytes, addresses)):
+            if self.v4_only and not blob.startswith(V4_PREFIX):
+                continue
+            record = self.reader.get(canonical(blob))
+            if isinstance(record, Mapping):
+                operator[row], name = _operator_of(record)
+                country[row] = _country_of(record)
+                if name:
+                    self.names[int(operator[row])] = name
+        return operator, country
+
+    def organization(self, operator: int) -> str | None:
+        return self.names.get(operator)
+
+
+def _operator_of(record: Mapping[str, Any]) -> tuple[int, str]:
+    """(number, name) under MaxMind's names (flat or in ``traits``) or under others' ``asn`` and ``as_name``."""
+    places = [record, *(record[name] for name in ("traits", "as") if isinstance(record.get(name), Mapping))]
+    for place in places:
+        for key in (*OPERATOR_COLUMNS, "number"):
+            if number := operator_number(place.get(key)):
+                names = (place.get(key) for key in (*ORGANIZATION_COLUMNS, "name"))
+                return number, next((name for name in names if isinstance(name, str)), "")
+    return 0, ""
+
+
+def _country_of(record: Mapping[str, Any]) -> int:
+    """The country of use, or else of registration."""
+    for key in ("country", "registered_country", *COUNTRY_COLUMNS):
+        value = record.get(key)
+        number = country_number(value.get("iso_code") if isinstance(value, Mapping) else value)
+        if number:
+            return number
+    return 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ranges:
+    """Disjoint ranges that cover a family's whole space: range i begins at ``start[i]``."""
+
+    start: NDArray[np.uint64]  # [m], ascending, the first is 0
+    operator: NDArray[np.uint32]  # [m]
+    country: NDArray[np.uint16]  # [m]
+
+    @classmethod
+    def of(
+        cls,
+        width: int,
+        base: NDArray[np.uint64],
+        length: NDArray[np.int64],
+        operator: NDArray[np.uint32],
+        country: NDArray[np.uint16],
+    ) -> _Ranges:
+        """Flatten nested prefixes (base uint64[n] of ``width`` bits, length): where they overlap the longest wins.
+
+        Short prefixes are painted first, longer ones over them; what a longer one doesn't know stays.
+        """
+        edge = np.uint64((1 << width) - 1)
+        free = (width - length).astype(np.uint64)
+        # a shift by all 64 bits is undefined: ::/0 is masked by hand
+        mask = np.where(length == 0, edge, (np.uint64(1) << np.minimum(free, np.uint64(63))) - np.uint64(1))
+        first = base & ~mask
+        last = first | mask
+        start = np.unique(np.concatenate([np.zeros(1, dtype=np.uint64), first, last[last < edge] + np.uint64(1)]))
+        begin = np.searchsorted(start, first)
+        end = np.searchsorted(start, last, side="right")
+        painted_operator, painted_country = np.zeros(len(start), dtype=np.uint32), np.zeros(len(start), dtype=np.uint16)
+        for bits in np.unique(length):
+            at = np.flatnonzero(length == bits)
+            sizes = end[at] - begin[at]
+            cells = np.repeat(begin[at] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+            new_operator, new_country = np.repeat(operator[at], sizes), np.repeat(country[at], sizes)
+            painted_operator[cells[new_operator > 0]] = new_operator[new_operator > 0]
+            painted_country[cells[new_country > 0]] = new_country[new_country > 0]
+        return cls(start, painted_operator, painted_country)
+
+    def find(self, values: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+        at = np.searchsorted(self.start, values, side="right") - 1
+        return self.operator[at], self.country[at]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of prefixes, flattened for each family."""
+
+    v4: _Ranges
+    v6: _Ranges
+    names: dict[int, str]
+
+    def find(self, addresses: Addresses) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+        high, low = _words(addresses)
+        four = is_v4(addresses)
+        at_4, at_6 = self.v4.find(low & np.uint64(0xFFFFFFFF)), self.v6.find(high)
+        return np.where(four, at_4[0], at_6[0]), np.where(four, at_4[1], at_6[1])
+
+    def organization(self, operator: int) -> str | None:
+        return self.names.get(operator)
+
+
+def _words(addresses: Addresses) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    both = np.ascontiguousarray(addresses).view(">u8").astype(np.uint64)
+    return both[:, 0], both[:, 1]
+
+
+def _read_table(path: Path) -> _Table:
+    try:
+        with path.open("rb") as raw:
+            plain = gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
+            text = io.TextIOWrapper(plain, encoding="utf-8-sig", newline="")
+            separator = "\t" if ".tsv" in path.name.lower() else ","
+            return _table(csv.reader(text, delimiter=separator), path)
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} can't be read as a table of networks: {error}", hint=_HINT) from error
+
+
+def _table(rows: Iterator[list[str]], path: Path) -> _Table:
+    header = [name.strip().lower() for name in next(rows, [])]
+    places = [_column(header, names) for names in (PREFIX_COLUMNS, OPERATOR_COLUMNS, COUNTRY_COLUMNS)]
+    name_at = _column(header, ORGANIZATION_COLUMNS)
+    prefix_at, operator_at, country_at = places
+    if prefix_at is None or (operator_at is None and country_at is None):
+        raise UsageError(
+            f"the first line of {path} names {', '.join(header[:8]) or 'nothing'}",
+            hint=f"it must name a prefix ({', '.join(PREFIX_COLUMNS)}) and an asn or a country",
+        )
+    bases, lengths, operators, countries = [], bytearray(), [], []
+    names: dict[int, str] = {}
+    numbers: dict[str, int] = {"": 0}
+    letters: dict[str, int] = {"": 0}
+    last = max(place for place in (*places, name_at) if place is not None)
+    for row in rows:
+        if len(row) <= last:
+            continue
+        base, slash, bits = row[prefix_at].partition("/")
+        blob = packed(base)
+        if blob is None:
+            continue
+        whole = 32 if blob.startswith(V4_PREFIX) else 128
+        length = int(bits) if bits.isdecimal() else whole
+        if length > whole or (slash and not bits.isdecimal()):
+            continue
+        operator = _remembered(numbers, row[operator_at], operator_number) if operator_at is not None else 0
+        country = _remembered(letters, row[country_at], country_number) if country_at is not None else 0
+        bases.append(blob)
+        lengths.append(length)
+        operators.append(operator)
+        countries.append(country)
+        if name_at is not None and operator and row[name_at]:
+            names.setdefault(operator, row[name_at])
+    if not bases:
+        raise UsageError(f"{path} holds no prefix", hint=_HINT)
+    return _flattened(bases, lengths, operators, countries, names)
+
+
+def _column(header: Sequence[str], names: Iterable[str]) -> int | None:
+    return next((header.index(name) for name in names if name in header), None)
+
+
+def _remembered(known: dict[str, int], text: str, read: Any) -> int:
+    if text not in known:
+        known[text] = read(text)
+    return known[text]
+
+
+def _flattened(
+    bases: list[bytes], lengths: bytearray, operators: list[int], countries: list[int], names: dict[int, str]
+) -> _Table:
+    addresses = np.frombuffer(b"".join(bases), dtype=np.uint8).reshape(-1, 16)
+    length = np.frombuffer(bytes(lengths), dtype=np.uint8).astype(np.int64)
+    operator, country = np.array(operators, dtype=np.uint32), np.array(countries, dtype=np.uint16)
+    high, low = _words(addresses)
+    four = is_v4(addresses)
+    six = ~four & (length <= _WIDTH_V6)
+    parts = []
+    for width, rows, values in ((_WIDTH_V4, four, low & np.uint64(0xFFFFFFFF)), (_WIDTH_V6, six, high)):
+        parts.append(_Ranges.of(width, values[rows], length[rows], operator[rows], country[rows]))
+    return _Table(parts[0], parts[1], names)

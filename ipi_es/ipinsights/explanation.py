@@ -13,7 +13,6 @@ import numpy as np
 
 from ipi_es.addresses import canonical
 from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.features import entity_view
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import ADDRESS, SITE, network_text, prefix_keys, shared_bits
 
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 
 _REMEMBERED_NETWORKS = 1 << 16
 """Texts of networks that are kept, about 10 MB: people come from the same ones hour by hour."""
+
+_REMEMBERED_PAIRS = 10_000
+"""Explanations that are kept, about 20 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def explain_all(scorer: Scorer, entities: Sequence[str], addresses: Addresses) -
     """Explain n pairs (entities[i], addresses[i]), addresses uint8[n, 16]: the same as one by one, but faster."""
     history = scorer.history
     hashes = entity_hashes(entities)
-    prior = entity_view(history, hashes).events
+    prior = history.profiles.events_of(hashes)
     keys = prefix_keys(addresses)
     pair = np.minimum.accumulate(history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))), axis=1)
     pair[prior == 0] = 0
@@ -111,6 +113,25 @@ def explain_all(scorer: Scorer, entities: Sequence[str], addresses: Addresses) -
             )
         )
     return found
+
+
+class Explainer:
+    """Explains pairs, each of them once while the scorer's history stands: an oddity lasts for hours."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer, self._day = scorer, scorer.history.day
+        self._known: dict[tuple[str, bytes], Explanation] = {}
+
+    def explain_all(self, entities: Sequence[str], addresses: Addresses) -> list[Explanation]:
+        """As the function of that name."""
+        if self._scorer.history.day != self._day or len(self._known) > _REMEMBERED_PAIRS:
+            self._known, self._day = {}, self._scorer.history.day
+        pairs = list(zip(entities, map(bytes, addresses), strict=True))
+        new = [i for i, pair in enumerate(pairs) if pair not in self._known]
+        if new:
+            found = explain_all(self._scorer, [entities[i] for i in new], addresses[new])
+            self._known.update(zip([pairs[i] for i in new], found, strict=True))
+        return [self._known[pair] for pair in pairs]
 
 
 _Usual: TypeAlias = list[tuple[UsualNetwork, bytes]]

@@ -67,6 +67,16 @@ def prefix_keys(addresses: Addresses) -> NDArray[np.uint64]:
     return keys
 
 
+def address_keys(addresses: Addresses) -> NDArray[np.uint64]:
+    """uint64[n]: the last column of :func:`prefix_keys` alone."""
+    high, low = words(addresses)
+    v4 = v4_words(high, low)
+    keys = mix((low & _V4_MASKS[ADDRESS]) ^ _SLOT_SALT[ADDRESS])
+    if not v4.all():
+        keys[~v4] = joined(mix((high[~v4] & _V6_MASKS[ADDRESS]) ^ _SLOT_SALT[LEVELS + ADDRESS]), mix(low[~v4]))
+    return keys
+
+
 def network_text(address: bytes, slot: int) -> str:
     """The network of an address at a slot, as CIDR text: ``192.0.2.0/24``, ``2001:db8::/48``."""
     v4 = address.startswith(bytes(10) + b"\xff\xff")

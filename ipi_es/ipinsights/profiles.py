@@ -78,6 +78,11 @@ class Profiles:
         """Row of each hash (0 where absent) and bool: which are there."""
         return found_in(self.hash, hashes)
 
+    def events_of(self, hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
+        """float64[n]: the events of each hash, 0 where absent."""
+        row, found = self.find(hashes)
+        return np.where(found, self.events[row], 0.0) if len(self) else np.zeros(len(hashes))
+
     def insert(self, hashes: NDArray[np.uint64], day_mark: int) -> None:
         """Make room for those of ``hashes`` (ascending, unique) that are not there yet."""
         _, found = self.find(hashes)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results import ids
 from ipi_es.results.words import BUCKET_TIME, CRITICAL
@@ -49,6 +50,7 @@ class ScoredBucket:
     """What was decided of one event bucket; scores are 0–100, high = unusual."""
 
     bucket: EventBucket
+    hashes: NDArray[np.uint64]  # of the bucket's entities
     pairs: Pairs
     aggregated: Aggregated
     ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer within the repeat window
@@ -81,7 +83,8 @@ class BucketScorer:
 
     def score(self, bucket: EventBucket) -> ScoredBucket:
         """Score one final event bucket: age the levels, add its scores, then score it."""
-        pairs = self._pairs(bucket)
+        hashes = entity_hashes(bucket.entities)
+        pairs = self._pairs(bucket, hashes)
         ip_repeat_of = self._known_ips(bucket)
         new_ips = np.ones(len(bucket.ips), dtype=np.bool_)
         new_ips[list(ip_repeat_of)] = False
@@ -97,13 +100,13 @@ class BucketScorer:
             ip_takes_part=new_ips,
         )
         self.levels = learned(self.levels, self.job, bucket.span, pairs, aggregated, new_ips)
-        scored = self._scored(bucket, pairs, aggregated, ip_repeat_of)
+        scored = self._scored(bucket, hashes, pairs, aggregated, ip_repeat_of)
         self._remember(scored)
         return scored
 
-    def _pairs(self, bucket: EventBucket) -> Pairs:
+    def _pairs(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> Pairs:
         entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
-        seen = self.scorer.score(bucket.entities, bucket.addresses, entity, ip)
+        seen = self.scorer.score_hashed(hashes, bucket.addresses, entity, ip)
         prior = seen.prior_events[entity]
         history = self.scorer.history
         class_ = self.calibration.classes(prior, history.day - history.origin)
@@ -158,7 +161,12 @@ class BucketScorer:
                 self.repeats.add_ip(ip, bucket.start, influencer)
 
     def _scored(
-        self, bucket: EventBucket, pairs: Pairs, aggregated: Aggregated, ip_repeat_of: dict[int, str]
+        self,
+        bucket: EventBucket,
+        hashes: NDArray[np.uint64],
+        pairs: Pairs,
+        aggregated: Aggregated,
+        ip_repeat_of: dict[int, str],
     ) -> ScoredBucket:
         entity_field, ip_field = self.job.entity_field, self.job.ip_field
         wholes = {BUCKET_TIME: aggregated.bucket_time, entity_field: aggregated.by_entity, ip_field: aggregated.by_ip}
@@ -172,6 +180,7 @@ class BucketScorer:
         ln_p = pairs.ln_p[records]
         return ScoredBucket(
             bucket=bucket,
+            hashes=hashes,
             pairs=pairs,
             aggregated=aggregated,
             ip_repeat_of=ip_repeat_of,

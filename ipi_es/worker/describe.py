@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from ipi_es.config.allow_list import NO_RULE
 from ipi_es.config.job import Job
+from ipi_es.ipinsights.explanation import Explainer
 from ipi_es.ipinsights.explanation import Explanation as Reasons
-from ipi_es.ipinsights.explanation import explain_all
-from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results import documents as make
 from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
 from ipi_es.results.explanation import Explanation
@@ -42,11 +41,11 @@ def context_of(job: Job) -> ResultContext:
 
 @dataclass(frozen=True, slots=True)
 class Describer:
-    """Turns scored buckets of one day into documents; ``scorer`` is the one that scored them."""
+    """Turns scored buckets of one day into documents; ``explainer`` is of the scorer that scored them."""
 
     job: Job
     context: ResultContext
-    scorer: Scorer
+    explainer: Explainer
     calibration: Calibration
 
     def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
@@ -60,7 +59,7 @@ class Describer:
         probabilities = written_probability(pairs.ln_p[scored.records])
         sharing = np.bincount(pairs.ip, minlength=len(bucket.ips))
         entities = [bucket.entities[entity] for entity in pairs.entity[scored.records].tolist()]
-        reasons = explain_all(self.scorer, entities, bucket.addresses[pairs.ip[scored.records]])
+        reasons = self.explainer.explain_all(entities, bucket.addresses[pairs.ip[scored.records]])
         found = []
         for place, (row, seen) in enumerate(zip(scored.records.tolist(), reasons, strict=True)):
             ip = pairs.ip[row]

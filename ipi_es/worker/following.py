@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.ipinsights.scorer import Scorer
+from ipi_es.ipinsights.day_scorer import DayScorer
+from ipi_es.ipinsights.explanation import Explainer
 from ipi_es.scoring.renormalizer import is_due, largest_of
 from ipi_es.times import day_of
 from ipi_es.worker.batch import MAX_BUCKETS, MAX_PAIRS, Batch, Sink
@@ -52,13 +53,13 @@ class Follower:
         largest: dict[str, float] | None = None,
     ) -> Follower:
         """Put the parts together; ``largest`` None: as in ``levels``."""
-        pairs = Scorer(snapshot.network, keeper.history)
+        pairs = DayScorer(snapshot.network, keeper.history)
         allow = AllowList.of(job)
         return cls(
             job=job,
             keeper=keeper,
             scorer=BucketScorer(job, allow, pairs, snapshot.calibration, snapshot.correlations, levels, repeats),
-            describer=Describer(job, context_of(job), pairs, snapshot.calibration),
+            describer=Describer(job, context_of(job), Explainer(pairs), snapshot.calibration),
             sink=sink,
             renormalized_to=renormalized_to,
             largest=largest_of(levels.by_name) if largest is None else largest,
@@ -74,7 +75,7 @@ class Follower:
             for bucket in buckets:
                 began = time.perf_counter()
                 scored = self.scorer.score(bucket)
-                self.keeper.gather(bucket)
+                self.keeper.gather(bucket, scored.hashes)
                 self.scored.append((scored, round((time.perf_counter() - began) * 1_000)))
                 told(scored)
                 due = self._renormalization_due(bucket.end)

@@ -65,9 +65,12 @@ class HistoryKeeper:
     rows: list[Rows] = field(default_factory=list)
     """What the current day taught so far."""
 
-    def gather(self, bucket: EventBucket) -> None:
-        """Keep what an event bucket teaches: the rows of ``learn_outcomes`` that the allow list doesn't name."""
-        rows = learned_rows(bucket, self.job, self.allow)
+    def gather(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> None:
+        """Keep what an event bucket teaches: the rows of ``learn_outcomes`` that the allow list doesn't name.
+
+        ``hashes`` uint64[m] are those of its entities.
+        """
+        rows = learned_rows(bucket, hashes, self.job, self.allow)
         if len(rows[0]):
             self.rows.append(rows)
 
@@ -88,7 +91,7 @@ class HistoryKeeper:
         return delta
 
 
-def learned_rows(bucket: EventBucket, job: Job, allow: AllowList) -> Rows:
+def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allow: AllowList) -> Rows:
     """The rows of an event bucket that teach."""
     teaching = np.array([name in job.datafeed_config.learn_outcomes for name in bucket.outcomes], dtype=np.bool_)
     wanted = teaching[bucket.outcome] if len(teaching) else np.zeros(0, dtype=np.bool_)
@@ -96,7 +99,7 @@ def learned_rows(bucket: EventBucket, job: Job, allow: AllowList) -> Rows:
     if allow.rules and len(entity):
         free = allow.match(bucket.entities, bucket.addresses, entity, ip) == NO_RULE
         entity, ip, count = entity[free], ip[free], count[free]
-    return entity_hashes(bucket.entities)[entity], bucket.addresses[ip], count
+    return hashes[entity], bucket.addresses[ip], count
 
 
 def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:
@@ -134,7 +137,7 @@ def catch_up(
         delta = keeper.advance(day_of(bucket.start))
         if delta is not None:
             stored(delta)
-        keeper.gather(bucket)
+        keeper.gather(bucket, entity_hashes(bucket.entities))
     delta = keeper.advance(day_of(to))
     if delta is not None:
         stored(delta)

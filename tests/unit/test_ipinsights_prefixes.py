@@ -13,6 +13,7 @@ from ipi_es.ipinsights.prefixes import (
     LEVELS,
     V4_LENGTHS,
     V6_LENGTHS,
+    address_keys,
     from_words,
     network_text,
     prefix_keys,
@@ -65,6 +66,12 @@ def test_an_ipv4_mapped_address_is_the_ipv4_address() -> None:
 
 def test_no_addresses_no_keys() -> None:
     assert prefix_keys(np.zeros((0, 16), dtype=np.uint8)).shape == (0, LEVELS)
+
+
+@given(st.lists(ADDRESSES, max_size=5))
+def test_address_keys_are_the_last_column(found) -> None:
+    addresses, _ = parse([str(address) for address in found])
+    assert (address_keys(addresses) == prefix_keys(addresses)[:, ADDRESS]).all()
 
 
 @given(st.binary(min_size=16, max_size=16))

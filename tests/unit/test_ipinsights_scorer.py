@@ -10,7 +10,10 @@ from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_history, a_snapshot
 
 from ipi_es.addresses import packed
-from ipi_es.ipinsights.explanation import explain, explain_all
+from ipi_es.ipinsights.day_scorer import DayScorer
+from ipi_es.ipinsights.deltas import DayDelta
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.explanation import Explainer, explain, explain_all
 from ipi_es.ipinsights.features import FEATURES
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
@@ -46,6 +49,31 @@ def test_a_score_depends_on_nothing_but_its_pair(scorer: Scorer) -> None:
             ip.astype(np.int32),
         )
         assert (part.log_odds == whole[rows]).all()
+
+
+def test_a_day_scorer_gives_what_a_scorer_gives_until_history_moves_and_after(scorer: Scorer) -> None:
+    rng = np.random.default_rng(2)
+    history = scorer.history.copy()
+    remembering = DayScorer(scorer.snapshot, history)
+    for day in (FIRST_DAY + 12, FIRST_DAY + 13):
+        for size in (0, 1, 300, 300, 900):
+            rows = rng.integers(0, len(EVENTS), size)
+            addresses = EVENTS.addresses[rng.permutation(len(EVENTS.addresses))]
+            of = (EVENTS.entities, addresses, EVENTS.entity[rows], EVENTS.ip[rows])
+            expected, found = Scorer(scorer.snapshot, history).score(*of), remembering.score(*of)
+            for name in ("log_odds", "network_log_odds", "prior_events"):
+                assert (getattr(found, name) == getattr(expected, name)).all()
+        history.apply(DayDelta.of(day, entity_hashes(EVENTS.entities[:9]), EVENTS.addresses[:9], np.full(9, 3)))
+    assert len(np.unique(found.log_odds)) > 100
+
+
+def test_a_day_scorer_remembers_a_bounded_number_of_pairs(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ipi_es.ipinsights.day_scorer.REMEMBERED_PAIRS", 10)
+    remembering = DayScorer(scorer.snapshot, scorer.history)
+    expected = scorer.score(EVENTS.entities, EVENTS.addresses, EVENTS.entity, EVENTS.ip).log_odds
+    for rows in np.array_split(np.arange(len(EVENTS)), 30):
+        found = remembering.score(EVENTS.entities, EVENTS.addresses, EVENTS.entity[rows], EVENTS.ip[rows])
+        assert (found.log_odds == expected[rows]).all()
 
 
 def test_scoring_changes_neither_snapshot_nor_history(scorer: Scorer) -> None:
@@ -130,6 +158,19 @@ def test_many_pairs_are_explained_as_one_by_one(scorer: Scorer) -> None:
     alone = [explain(scorer, name, address.tobytes()) for name, address in zip(names, addresses, strict=True)]
     assert explain_all(scorer, names, addresses) == alone
     assert explain_all(scorer, [], addresses[:0]) == []
+
+
+def test_an_explainer_explains_anew_when_history_has_moved(scorer: Scorer) -> None:
+    moving = Scorer(scorer.snapshot, scorer.history.copy())
+    explainer = Explainer(moving)
+    names, addresses = ["user1", "nobody", "user1"], np.repeat(EVENTS.addresses[:1], 3, axis=0)
+    before = explain_all(scorer, names, addresses)
+    assert explainer.explain_all(names, addresses) == before
+    assert explainer.explain_all(names[1:], addresses[1:]) == before[1:]
+    moving.history.apply(DayDelta.of(FIRST_DAY + 12, entity_hashes(["nobody"]), addresses[:1], np.ones(1, np.int64)))
+    after = explainer.explain_all(names, addresses)
+    assert after == explain_all(moving, names, addresses)
+    assert after[1].entity_seen
 
 
 def test_feature_names_are_unique() -> None:

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.ipinsights.hashing import mix
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+CONTEXT_NAMES = ("operator", "country")
+"""The levels beside an address's prefixes; neither lies within the other, nor within a prefix."""
+CONTEXT_LEVELS = len(CONTEXT_NAMES)
+UNSEEN_OPERATOR, UNSEEN_COUNTRY = 2**32 - 1, 2**16 - 1
+"""Of made-up addresses: one that exists, but in no event (the AS number is reserved by RFC 7300)."""
+_SALT = mix(np.arange(1_001, 1_001 + CONTEXT_LEVELS, dtype=np.uint64))  # far from the prefixes' salts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +57,15 @@ class Context:
         """Whether anything is known of any address."""
         return bool(self.operator.any() or self.country.any())
 
-    def take(self, rows: NDArray[Any]) -> Context:
-        """Some of the addresses: indexes or bool[n]."""
+    def take(self, rows: NDArray[Any] | slice) -> Context:
+        """Some of the addresses: indexes, bool[n] or a slice."""
         return Context(self.operator[rows], self.country[rows])
+
+    def known(self) -> NDArray[np.bool_]:
+        """bool[n, CONTEXT_LEVELS]: what is known."""
+        return np.stack([self.operator, self.country.astype(np.uint32)], axis=1) > 0
+
+    def keys(self) -> NDArray[np.uint64]:
+        """uint64[n, CONTEXT_LEVELS]: a well mixed key of each level; of what isn't known too, so ask :meth:`known`."""
+        values = np.stack([self.operator.astype(np.uint64), self.country.astype(np.uint64)], axis=1)
+        return mix(values ^ _SALT)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.context import Context
     from ipi_es.ipinsights.history import History
 
 REMEMBERED_PAIRS = 1 << 21
@@ -33,19 +34,34 @@ class DayScorer(Scorer):
         self._forget()
 
     def score_hashed(
-        self, hashes: NDArray[np.uint64], addresses: Addresses, entity: NDArray[np.int32], ip: NDArray[np.int32]
+        self,
+        hashes: NDArray[np.uint64],
+        addresses: Addresses,
+        entity: NDArray[np.int32],
+        ip: NDArray[np.int32],
+        context: Context | None = None,
     ) -> Compatibility:
         """As in :class:`~ipi_es.ipinsights.scorer.Scorer`."""
         if self.history.day != self._day or len(self._pairs) > REMEMBERED_PAIRS:
             self._forget()
-        pairs = joined(hashes[entity], address_keys(addresses)[ip])
+        places = address_keys(addresses)
+        if context:
+            for level in context.keys().T:
+                places = joined(places, level)
+        pairs = joined(hashes[entity], places[ip])
         position, known = found_in(self._pairs, pairs)
         if not known.all():
             new = np.flatnonzero(~known)
             new = new[np.unique(pairs[new], return_index=True)[1]]
             who, local = np.unique(entity[new], return_inverse=True)
             where, place = np.unique(ip[new], return_inverse=True)
-            fresh = super().score_hashed(hashes[who], addresses[where], local.astype(np.int32), place.astype(np.int32))
+            fresh = super().score_hashed(
+                hashes[who],
+                addresses[where],
+                local.astype(np.int32),
+                place.astype(np.int32),
+                context.take(where) if context else None,
+            )
             self._remember(pairs[new], fresh)
             position, _ = found_in(self._pairs, pairs)
         prior = self.history.profiles.events_of(hashes)

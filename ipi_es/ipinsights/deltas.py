@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.ipinsights.context import Context
 from ipi_es.ipinsights.prefixes import from_words, words
 
 if TYPE_CHECKING:
@@ -33,10 +34,23 @@ class DayDelta:
     """uint8[m, 16]: ascending within an entity."""
     count: NDArray[np.uint32]
     """uint32[m]: events, at least 1."""
+    context: Context | None = None
+    """Of the addresses; None where nothing is known of any."""
 
     @classmethod
-    def of(cls, day: int, entity: NDArray[np.uint64], address: Addresses, count: NDArray[np.integer[Any]]) -> DayDelta:
-        """Sum the counts of equal (entity uint64[n], address uint8[n, 16]) rows; rows with count 0 are dropped."""
+    def of(
+        cls,
+        day: int,
+        entity: NDArray[np.uint64],
+        address: Addresses,
+        count: NDArray[np.integer[Any]],
+        context: Context | None = None,
+    ) -> DayDelta:
+        """Sum the counts of equal (entity uint64[n], address uint8[n, 16]) rows; rows with count 0 are dropped.
+
+        ``context`` is that of the rows. Where equal rows differ in it the largest numbers are kept: what is known
+        goes before what isn't, and the rows' order says nothing.
+        """
         wanted = count > 0
         entity, count = entity[wanted], count[wanted]
         high, low = words(address[wanted])
@@ -51,6 +65,7 @@ class DayDelta:
             entity=entity[starts],
             address=from_words(high[starts], low[starts]),
             count=np.minimum(total, 2**32 - 1).astype(np.uint32),
+            context=_largest(context.take(wanted).take(order), starts) if context and len(starts) else None,
         )
 
     def __len__(self) -> int:
@@ -58,9 +73,19 @@ class DayDelta:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays for :func:`ipi_es.ipinsights.snapshots.pack`; the day goes into the manifest."""
-        return {"entity": self.entity, "address": self.address, "count": self.count}
+        arrays: dict[str, NDArray[Any]] = {"entity": self.entity, "address": self.address, "count": self.count}
+        if self.context is not None:
+            arrays |= {"operator": self.context.operator, "country": self.context.country}
+        return arrays
 
     @classmethod
     def from_arrays(cls, day: int, arrays: dict[str, NDArray[Any]]) -> DayDelta:
         """The reverse of :meth:`to_arrays`."""
-        return cls(day=day, entity=arrays["entity"], address=arrays["address"], count=arrays["count"])
+        context = Context(arrays["operator"], arrays["country"]) if "operator" in arrays else None
+        return cls(day, arrays["entity"], arrays["address"], arrays["count"], context)
+
+
+def _largest(context: Context, starts: NDArray[np.intp]) -> Context | None:
+    """The largest numbers of each run of rows; None where nothing is known."""
+    found = Context(np.maximum.reduceat(context.operator, starts), np.maximum.reduceat(context.country, starts))
+    return found or None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.ipinsights.context import CONTEXT_LEVELS, CONTEXT_NAMES
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import BLOCK, LEVELS, LINE, SITE, prefix_keys, v4_words, words
 from ipi_es.ipinsights.profiles import DISTINCT_SLOTS
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.context import Context
     from ipi_es.ipinsights.history import History
     from ipi_es.ipinsights.sketches import Sketch
 
@@ -43,7 +45,10 @@ ENTITY_FEATURES = (
     *("novelty", "recency"),
 )
 NETWORK_FEATURES = ("trained", "network_log_odds")
-FEATURES = PAIR_FEATURES + ADDRESS_FEATURES + ENTITY_FEATURES + NETWORK_FEATURES
+_CONTEXT_PARTS = ("known", "pair", "pair_recency", "network", "entities", "distinct", "distinct_rate", "novelty")
+CONTEXT_FEATURES = tuple(f"{level}_{part}" for level in CONTEXT_NAMES for part in _CONTEXT_PARTS)
+"""All those of a level are 0 where the address's operator (country) or all of the entity's are not known."""
+FEATURES = PAIR_FEATURES + ADDRESS_FEATURES + ENTITY_FEATURES + NETWORK_FEATURES + CONTEXT_FEATURES
 """The columns of the combiner's input, in order; part of the snapshot's format."""
 
 
@@ -54,6 +59,8 @@ class EntityView:
     hashes: NDArray[np.uint64]
     events: NDArray[np.float64]  # prior events, ever; 0 = never seen
     features: NDArray[np.float32]  # [n, len(ENTITY_FEATURES)]
+    usable: NDArray[np.bool_]  # [n, 2] never seen, or seen with a known operator, country
+    context: NDArray[np.float32]  # [n, 2, 3] distinct, rate of distinct, novelty
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,25 @@ class AddressView:
 
     keys: NDArray[np.uint64]  # [n, LEVELS]
     features: NDArray[np.float32]  # [n, len(ADDRESS_FEATURES)]
+    context: ContextView | None = None
+    """None where nothing is known of any."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextView:
+    """What history holds of n addresses' operators and countries."""
+
+    keys: NDArray[np.uint64]  # [n, 2]
+    known: NDArray[np.bool_]  # [n, 2]
+    features: NDArray[np.float32]  # [n, 2, 2] count, entities
+
+    @classmethod
+    def of(cls, history: History, context: Context) -> ContextView:
+        """Look operators and countries up."""
+        keys, sketch = context.keys(), history.networks
+        cells = sketch.cells(keys)
+        count = sketch.read_count(cells) * np.float32(history.scale())
+        return cls(keys, context.known(), np.log1p(np.stack([count, sketch.read_members(cells)], axis=2)))
 
 
 def _recency(marks: NDArray[np.uint16], today: int) -> NDArray[np.float32]:
@@ -76,6 +102,8 @@ def entity_view(history: History, hashes: NDArray[np.uint64]) -> EntityView:
     row, found = table.find(hashes)
     columns = np.zeros((len(hashes), len(ENTITY_FEATURES)), dtype=np.float32)
     events = np.zeros(len(hashes), dtype=np.float64)
+    usable = np.ones((len(hashes), CONTEXT_LEVELS), dtype=np.bool_)
+    context = np.zeros((len(hashes), CONTEXT_LEVELS, 3), dtype=np.float32)
     if found.any():
         at = row[found]
         events[found] = table.events[at]
@@ -91,11 +119,16 @@ def entity_view(history: History, hashes: NDArray[np.uint64]) -> EntityView:
         known += [(table.recent_new[at] * scale + 0.5) / (table.recent_rows[at] * scale + 1.0)]
         known += [_recency(table.last[at], history.day - history.origin + 1)]
         columns[found] = np.stack(known, axis=1)
-    return EntityView(hashes=hashes, events=events, features=columns)
+        distinct, rows = table.context_distinct[at], table.context_rows[at] * scale
+        usable[found] = rows > 0
+        rate = np.log((distinct + 0.5) / (table.events[at, None] + 1.0))
+        novelty = (table.context_new[at] * scale + 0.5) / (rows + 1.0)
+        context[found] = np.stack([np.log1p(distinct), rate, novelty], axis=2)
+    return EntityView(hashes=hashes, events=events, features=columns, usable=usable, context=context)
 
 
-def address_view(history: History, addresses: Addresses) -> AddressView:
-    """Look addresses uint8[n, 16] up."""
+def address_view(history: History, addresses: Addresses, context: Context | None = None) -> AddressView:
+    """Look addresses uint8[n, 16] up; ``context`` is theirs."""
     keys = prefix_keys(addresses)
     sketch: Sketch = history.networks
     cells = sketch.cells(keys)
@@ -110,7 +143,7 @@ def address_view(history: History, addresses: Addresses) -> AddressView:
     last[count[:, recent] == 0] = 0
     columns[:, 2 * LEVELS : 2 * LEVELS + len(recent)] = _recency(last, today)
     columns[:, -1] = ~v4_words(*words(addresses))
-    return AddressView(keys=keys, features=columns)
+    return AddressView(keys, columns, ContextView.of(history, context) if context else None)
 
 
 def pair_features(
@@ -143,6 +176,34 @@ def pair_features(
     out[:, at : at + len(ADDRESS_FEATURES)] = addresses.features[address]
     at += len(ADDRESS_FEATURES)
     out[:, at : at + len(ENTITY_FEATURES)] = entities.features[entity]
-    out[:, -2] = trained[entity]
-    out[:, -1] = network_log_odds
+    at += len(ENTITY_FEATURES)
+    out[:, at] = trained[entity]
+    out[:, at + 1] = network_log_odds
+    out[:, at + 2 :] = (
+        0.0 if addresses.context is None else _context(history, entities, addresses.context, entity, address)
+    )
     return out
+
+
+def _context(
+    history: History,
+    entities: EntityView,
+    addresses: ContextView,
+    entity: NDArray[np.int32],
+    address: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """float32[n, len(CONTEXT_FEATURES)] of the pairs (entity[i], address[i])."""
+    sketch = history.pairs
+    usable = addresses.known[address] & entities.usable[entity]
+    cells = sketch.cells(joined(entities.hashes[entity][:, None], addresses.keys[address]))
+    count, last = sketch.read_count(cells), sketch.read_last(cells)
+    never = (entities.events[entity] == 0)[:, None] | (count == 0)
+    count[never], last[never] = 0, 0
+    columns = np.empty((len(entity), CONTEXT_LEVELS, len(_CONTEXT_PARTS)), dtype=np.float32)
+    columns[:, :, 0] = 1.0
+    np.log1p(count * np.float32(history.scale()), out=columns[:, :, 1])
+    columns[:, :, 2] = _recency(last, history.day - history.origin + 1)
+    columns[:, :, 3:5] = addresses.features[address]
+    columns[:, :, 5:] = entities.context[entity]
+    columns *= usable[:, :, None]
+    return columns.reshape(len(entity), -1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.ipinsights.context import CONTEXT_LEVELS
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import LEVELS, SITE, prefix_keys
 from ipi_es.ipinsights.profiles import DISTINCT_SLOTS, Profiles
@@ -20,6 +21,7 @@ from ipi_es.ipinsights.sketches import Sketch, cells_exponent
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ipi_es.ipinsights.context import Context
     from ipi_es.ipinsights.deltas import DayDelta
 
 MAX_ROW_WEIGHT = 8.0
@@ -37,9 +39,9 @@ class History:
     """The day that forward decay counts from: the first day of the base."""
     half_life_days: float
     pairs: Sketch
-    """By (entity, network)."""
+    """By (entity, network), (entity, operator) and (entity, country)."""
     networks: Sketch
-    """By network; its members are entities."""
+    """By network, operator and country; its members are entities."""
     profiles: Profiles
 
     @classmethod
@@ -79,6 +81,11 @@ class History:
             self._apply_block(
                 delta.entity[block], delta.address[block], weight=weight[block], unit=unit, row=row[block], mark=mark
             )
+            if delta.context is not None:
+                context = delta.context.take(block)
+                self._apply_context(
+                    delta.entity[block], context, weight=weight[block], unit=unit, row=row[block], mark=mark
+                )
         profiles = self.profiles
         profiles.events[rows] += np.add.reduceat(delta.count.astype(np.float64), begin)
         profiles.rows[rows] += np.diff(np.append(begin, len(delta)))
@@ -116,6 +123,32 @@ class History:
         self.pairs.add(pair_cells, each, mark)
         self.networks.add(network_cells, each, mark)
         profiles.merge_usual(row, networks[:, SITE], address, weight=weight, day_mark=mark)
+
+    def _apply_context(
+        self,
+        entity: NDArray[np.uint64],
+        context: Context,
+        *,
+        weight: NDArray[np.float64],
+        unit: float,
+        row: NDArray[np.intp],
+        mark: int,
+    ) -> None:
+        """The same of the rows' operators and countries, where they are known."""
+        profiles, keys, known = self.profiles, context.keys(), context.known()
+        for level in range(CONTEXT_LEVELS):
+            at = np.flatnonzero(known[:, level])
+            key, owner, each = keys[at, level], row[at], weight[at].astype(np.float32)
+            pair = joined(entity[at], key)
+            pair_cells, cells = self.pairs.cells(pair), self.networks.cells(key)
+            fresh = np.flatnonzero(self.pairs.read_count(pair_cells) == 0)
+            once = fresh[np.unique(pair[fresh], return_index=True)[1]]
+            self.networks.add_members(self.networks.cells(key[once]))
+            np.add.at(profiles.context_distinct[:, level], owner[once], 1.0)
+            np.add.at(profiles.context_new[:, level], owner[fresh], unit)
+            np.add.at(profiles.context_rows[:, level], owner, unit)
+            self.pairs.add(pair_cells, each, mark)
+            self.networks.add(cells, each, mark)
 
     def copy(self) -> History:
         """An independent copy."""

@@ -1,25 +1,31 @@
 """The IP Insights network, forward, in NumPy: entity vector × sum of prefix vectors + biases = log-odds.
 
-An address's vector is the sum of the vectors of the networks that hold it (/8, /12, … /32; IPv6 /20 … /64), through
-``num_ip_encoder_layers - 1`` residual layers ``v + tanh(v W + b)``. A network that training saw in fewer than two rows
+An address's vector is the sum of the vectors of the networks that hold it (/8, /12, … /32; IPv6 /20 … /64), and of
+its operator and country where training knew them, through ``num_ip_encoder_layers - 1`` residual layers
+``v + tanh(v W + b)``. A network that training saw in fewer than two rows
 has its level's "unseen" vector, an entity that it never saw has the unknown row; both are trained.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.ipinsights.context import CONTEXT_LEVELS
 from ipi_es.ipinsights.entities import UNKNOWN_ROW, found_in, hashed_rows
 from ipi_es.ipinsights.prefixes import ADDRESS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ipi_es.ipinsights.context import Context
+
 SLOTS = ADDRESS
 """Levels that the encoder sums: all but the exact address, which history knows better."""
+HEADS = 2 * CONTEXT_LEVELS
+"""Rows of the context table before those of its keys."""
 _BLOCK_ADDRESSES = 1 << 12
 """Addresses summed at a time: their vectors stay in the processor's cache."""
 _BLOCK_PAIRS = 1 << 16
@@ -42,6 +48,11 @@ class Network:
     """[SLOTS + m, d + 1]: the unseen network of each level, then ``prefix_keys``' rows."""
     layers: NDArray[np.float32]
     """[num_ip_encoder_layers - 1, d + 1, d]: W above b."""
+    context_keys: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    """[c]: keys of the operators and countries that have a vector, ascending."""
+    context_table: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    """[HEADS + c, d + 1]: each level's unseen vector, each level's vector where nothing is known, then
+    ``context_keys``' rows; [0, 0] where training knew neither operators nor countries."""
 
     @property
     def vector_dim(self) -> int:
@@ -66,8 +77,22 @@ class Network:
         """float32[n, d + 1]."""
         return self.entity_table[self.entity_rows(hashes)]
 
-    def address_vectors(self, keys: NDArray[np.uint64]) -> NDArray[np.float32]:
-        """float32[n, d + 1] of the addresses' prefix keys uint64[n, LEVELS]."""
+    @property
+    def knows_context(self) -> bool:
+        """Whether it was trained with operators and countries."""
+        return len(self.context_table) > 0
+
+    def context_rows(self, context: Context | None, n: int) -> NDArray[np.int32]:
+        """int32[n, CONTEXT_LEVELS]: rows of the context table; of n addresses of which nothing is known if None."""
+        if context is None:
+            return np.tile(np.arange(CONTEXT_LEVELS, HEADS, dtype=np.int32), (n, 1))
+        levels = np.arange(CONTEXT_LEVELS)
+        position, found = found_in(self.context_keys, context.keys())
+        rows = np.where(found, position + HEADS, levels)
+        return np.where(context.known(), rows, levels + CONTEXT_LEVELS).astype(np.int32)
+
+    def address_vectors(self, keys: NDArray[np.uint64], context: Context | None = None) -> NDArray[np.float32]:
+        """float32[n, d + 1] of the addresses' prefix keys uint64[n, LEVELS] and of their operators and countries."""
         total = np.empty((len(keys), self.prefix_table.shape[1]), dtype=np.float32)
         for start in range(0, len(keys), _BLOCK_ADDRESSES):
             rows = self.prefix_rows(keys[start : start + _BLOCK_ADDRESSES])
@@ -75,6 +100,10 @@ class Network:
             for slot in range(1, SLOTS):
                 block += self.prefix_table.take(rows[:, slot], axis=0)
             total[start : start + _BLOCK_ADDRESSES] = block
+        if self.knows_context:
+            rows = self.context_rows(context, len(keys))
+            for level in range(CONTEXT_LEVELS):
+                total += self.context_table.take(rows[:, level], axis=0)
         if len(self.layers):
             # in float64: BLAS rounds a row differently in batches of other sizes, and a score must not
             vector = total[:, :-1].astype(np.float64)
@@ -106,7 +135,9 @@ class Network:
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Network:
         """The reverse of :meth:`to_arrays`."""
-        return cls(**{name: arrays[f"network.{name}"] for name in cls.__slots__})
+        later = {"context_keys", "context_table"}  # not in the first snapshots of format version 1
+        names = [name for name in cls.__slots__ if name not in later or f"network.{name}" in arrays]
+        return cls(**{name: arrays[f"network.{name}"] for name in names})
 
 
 def vocabulary_rows(vocabulary: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.int32]:

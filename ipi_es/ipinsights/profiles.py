@@ -1,7 +1,7 @@
 """Each entity's totals and its usual networks, in one exact table sorted by entity hash.
 
 Bounded: :data:`USUAL` networks an entity and ``max_entities`` entities; who was away longest leaves first. About
-350 bytes an entity.
+400 bytes an entity.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.ipinsights.context import CONTEXT_LEVELS
 from ipi_es.ipinsights.entities import found_in
 from ipi_es.ipinsights.prefixes import BLOCK, LINE, SITE
 
@@ -24,7 +25,7 @@ USUAL = 8
 DISTINCT_SLOTS = (BLOCK, SITE, LINE)
 """Levels whose distinct networks are counted for each entity."""
 MAX_ENTITIES = 1 << 21
-"""Entities a history holds at most (700 MB); beyond it those away longest are forgotten."""
+"""Entities a history holds at most (800 MB); beyond it those away longest are forgotten."""
 
 
 _COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
@@ -42,7 +43,12 @@ _COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
     "usual_count": (np.float64, (USUAL,)),
     "usual_last": (np.uint16, (USUAL,)),
     "usual_address": (np.uint8, (USUAL, 16)),
+    "context_rows": (np.float64, (CONTEXT_LEVELS,)),
+    "context_new": (np.float64, (CONTEXT_LEVELS,)),
+    "context_distinct": (np.float64, (CONTEXT_LEVELS,)),
 }
+_LATER_COLUMNS = frozenset(["context_rows", "context_new", "context_distinct"])
+"""Columns that the first histories of format version 1 lack: zeros there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +69,9 @@ class Profiles:
     usual_count: NDArray[np.float64]  # [n, USUAL] forward-decayed weight
     usual_last: NDArray[np.uint16]  # [n, USUAL]
     usual_address: Addresses  # [n, USUAL, 16] one address of the site, the last seen
+    context_rows: NDArray[np.float64]  # [n, 2] of recent_rows, those whose operator, country is known
+    context_new: NDArray[np.float64]  # [n, 2] of these, from a new operator, country
+    context_distinct: NDArray[np.float64]  # [n, 2] operators, countries ever
     max_entities: int = MAX_ENTITIES
 
     @classmethod
@@ -172,7 +181,11 @@ class Profiles:
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Profiles:
         """The reverse of :meth:`to_arrays`."""
-        columns: dict[str, Any] = {name: arrays[f"profiles.{name}"] for name in _COLUMNS}
+        entities = len(arrays["profiles.hash"])
+        columns: dict[str, Any] = {}
+        for name, (dtype, shape) in _COLUMNS.items():
+            saved = arrays.get(f"profiles.{name}") if name in _LATER_COLUMNS else arrays[f"profiles.{name}"]
+            columns[name] = np.zeros((entities, *shape), dtype) if saved is None else saved
         return cls(**columns)
 
 

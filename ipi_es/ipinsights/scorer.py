@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.context import Context
     from ipi_es.ipinsights.history import History
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network import Network
@@ -56,24 +57,42 @@ class Scorer:
         self.history = history
 
     def score(
-        self, entities: Sequence[str], addresses: Addresses, entity: NDArray[np.int32], ip: NDArray[np.int32]
+        self,
+        entities: Sequence[str],
+        addresses: Addresses,
+        entity: NDArray[np.int32],
+        ip: NDArray[np.int32],
+        context: Context | None = None,
     ) -> Compatibility:
-        """Compatibility of the pairs (entities[entity[i]], addresses[ip[i]]); addresses uint8[n, 16]."""
-        return self.score_hashed(entity_hashes(entities), addresses, entity, ip)
+        """Compatibility of the pairs (entities[entity[i]], addresses[ip[i]]); addresses uint8[n, 16].
+
+        ``context`` is that of the addresses, None where neither operators nor countries are known.
+        """
+        return self.score_hashed(entity_hashes(entities), addresses, entity, ip, context)
 
     def score_hashed(
-        self, hashes: NDArray[np.uint64], addresses: Addresses, entity: NDArray[np.int32], ip: NDArray[np.int32]
+        self,
+        hashes: NDArray[np.uint64],
+        addresses: Addresses,
+        entity: NDArray[np.int32],
+        ip: NDArray[np.int32],
+        context: Context | None = None,
     ) -> Compatibility:
         """The same for entities given by hash uint64[m]."""
-        known, seen = entity_view(self.history, hashes), address_view(self.history, addresses)
-        return self._score(known, seen, entity, ip)
+        known, seen = entity_view(self.history, hashes), address_view(self.history, addresses, context)
+        return self._score(known, seen, entity, ip, context)
 
     def _score(
-        self, known: EntityView, seen: AddressView, entity: NDArray[np.int32], ip: NDArray[np.int32]
+        self,
+        known: EntityView,
+        seen: AddressView,
+        entity: NDArray[np.int32],
+        ip: NDArray[np.int32],
+        context: Context | None,
     ) -> Compatibility:
         network, combiner = self.snapshot.network, self.snapshot.combiner
         rows = network.entity_rows(known.hashes)
-        alone = network.log_odds(network.entity_table[rows], network.address_vectors(seen.keys), entity, ip)
+        alone = network.log_odds(network.entity_table[rows], network.address_vectors(seen.keys, context), entity, ip)
         if combiner is None:
             log_odds = alone.astype(np.float64).round(DIGITS)
         else:

@@ -10,9 +10,12 @@ import numpy as np
 from ipi_es.ipinsights.deltas import DAY, DayDelta
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.context import Context
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +32,10 @@ class TrainingEvents:
     calibrates: NDArray[np.bool_]  # [n] is scored in production: goes into the calibration sample
     end: int | None = None
     """The exclusive end of the training range, epoch seconds; None: the end of the last row's day."""
+    context: Context | None = None
+    """Operator and country of the m ``addresses``; None where the events have neither."""
+    look_up: Callable[[Addresses], Context] | None = None
+    """Gives the context of any address, where a file of networks is at hand; None: guessed from ``context``."""
 
     def __post_init__(self) -> None:
         if len(self.time) and bool((np.diff(self.time) < 0).any()):
@@ -46,4 +53,6 @@ class TrainingEvents:
     def delta(self, day: int, hashes: NDArray[np.uint64], rows: NDArray[Any]) -> DayDelta:
         """The delta of one day from its rows (indexes); ``hashes`` are those of ``entities``."""
         rows = rows[self.learns[rows]]
-        return DayDelta.of(day, hashes[self.entity[rows]], self.addresses[self.ip[rows]], self.count[rows])
+        ip = self.ip[rows]
+        context = self.context.take(ip) if self.context else None
+        return DayDelta.of(day, hashes[self.entity[rows]], self.addresses[ip], self.count[rows], context)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from ipinsights_events import FIRST_DAY
 from ipinsights_parts import a_history, a_snapshot, small_company
@@ -23,14 +25,19 @@ from ipi_es.worker.training import Learned, store
 TRAINED_TO = (FIRST_DAY + 12) * 86_400
 
 
-def save_snapshot(blobs: BlobStore, job: Job, *, seed: int = 1, created: int = 1_000) -> tuple[str, HistoryId]:
+def save_snapshot(
+    blobs: BlobStore, job: Job, *, seed: int = 1, created: int = 1_000, architecture: str = "hybrid"
+) -> tuple[str, HistoryId]:
     """Its id and its history's."""
     events = small_company(seed=seed)
+    network = a_snapshot(seed, events)
+    if architecture == "ip_insights":
+        network = replace(network, combiner=None)
     rng = np.random.default_rng(seed)
     snapshot = JobSnapshot(
         job_id=job.job_id,
         trained_to=TRAINED_TO,
-        network=a_snapshot(seed, events),
+        network=network,
         calibration=Calibration.fit(rng.standard_normal(3_000) * 3, rng.integers(0, 5, 3_000)),
         correlations=Correlations(same_entity=0.1, same_ip=0.1),
         levels=Levels.empty((job.entity_field, job.ip_field)),

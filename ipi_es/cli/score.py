@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ipi_es.cli.context import shell
-from ipi_es.cli.score_rows import Row, RowFormat, Score, read_rows, write_row
+from ipi_es.cli.pair_scorer import PairScorer
+from ipi_es.cli.score_rows import Row, RowFormat, read_rows, write_row
+from ipi_es.cli.score_sagemaker import JSON, Answer, MediaType, request_rows
 from ipi_es.errors import SnapshotMissing, UsageError
 
 if TYPE_CHECKING:
     from ipi_es.cli.context import Shell
     from ipi_es.cluster.port import Cluster
     from ipi_es.config.entity_names import EntityStep
-    from ipi_es.ipinsights.scorer import Scorer
     from ipi_es.state.blobs import BlobStore
     from ipi_es.worker.history_keeper import HistoryId
     from ipi_es.worker.job_snapshot import JobSnapshot
@@ -30,44 +31,11 @@ BLOCK_ROWS = 4_096
 """Rows that are scored together: enough to be fast, and few enough that a pipe flows."""
 
 
-@dataclass(frozen=True, slots=True)
-class PairScorer:
-    """A snapshot with its history, ready for rows."""
-
-    snapshot: JobSnapshot
-    scorer: Scorer
-    steps: tuple[EntityStep, ...]
-
-    def score(self, rows: Sequence[Row]) -> list[Score | None]:
-        """The scores of rows in their order; None for a malformed one."""
-        import numpy as np
-
-        from ipi_es.config.entity_names import normalize_entity
-        from ipi_es.scoring.calibration import CLASS_NAMES
-        from ipi_es.scoring.probability import written_probability
-
-        good = [row for row in rows if not row.error]
-        if not good:
-            return [None] * len(rows)
-        names = [normalize_entity(row.entity, self.steps) for row in good]
-        entities = {name: index for index, name in enumerate(dict.fromkeys(names))}
-        packed = {blob: index for index, blob in enumerate(dict.fromkeys(row.address for row in good))}
-        entity = np.array([entities[name] for name in names], dtype=np.int32)
-        ip = np.array([packed[row.address] for row in good], dtype=np.int32)
-        addresses = np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(-1, 16)
-        seen = self.scorer.score(list(entities), addresses, entity, ip)
-        history = self.scorer.history
-        classes = self.snapshot.calibration.classes(seen.prior_events[entity], history.day - history.origin)
-        ln_p = self.snapshot.calibration.ln_probability(seen.log_odds, classes).ln_p
-        scored = zip(seen.log_odds.tolist(), written_probability(ln_p).tolist(), classes.tolist(), strict=True)
-        found = iter([Score(odds, probability, CLASS_NAMES[class_]) for odds, probability, class_ in scored])
-        return [None if row.error else next(found) for row in rows]
-
-
 @click.command()
-@click.argument("job_name", metavar="JOB")
+@click.argument("job_name", metavar="[JOB]", required=False)
 @click.option(
     "--snapshot",
+    "--model-dir",
     "directory",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Directory with the job's snapshots (snapshots.directory): no cluster is asked then.",
@@ -76,27 +44,84 @@ class PairScorer:
 @click.option(
     "--input", "input_format", type=click.Choice(["auto", "csv", "json"]), default="auto", help="Default: auto."
 )
+@click.option(
+    "--content-type",
+    metavar="TYPE",
+    help="Take a request as SageMaker's IP Insights does: text/csv, application/json or application/jsonlines.",
+)
+@click.option(
+    "--accept",
+    metavar="TYPE",
+    help="Answer as SageMaker's IP Insights does, in one of these types; ;verbose=True behind it adds the embeddings. "
+    "Default with --content-type: application/json.",
+)
 @click.pass_context
 def score(
-    ctx: click.Context, job_name: str, directory: Path | None, snapshot_id: str | None, input_format: str
+    ctx: click.Context,
+    job_name: str | None,
+    directory: Path | None,
+    snapshot_id: str | None,
+    input_format: str,
+    content_type: str | None,
+    accept: str | None,
 ) -> None:
     """Score (entity, IP address) pairs of standard input with JOB's snapshot; nothing is written or learned.
 
     Takes CSV (`alice,192.0.2.1`, no header) or JSON lines (`{"entity": "alice", "ip": "192.0.2.1"}`, or SageMaker's
-    `{"features": ["alice", "192.0.2.1"]}`) and answers in the same form: compatibility (high = usual; `dot_product`
-    in SageMaker's form), probability (small = unusual) and how much history the entity has. CSV columns: entity, ip,
-    compatibility, probability, history class, error.
+    `{"features": ["alice", "192.0.2.1"]}`) and answers in the same form: compatibility (high = usual), probability
+    (small = unusual) and how much history the entity has; SageMaker's form has `dot_product` too, the network's
+    log-odds without history. CSV columns: entity, ip, compatibility, probability, history class, error.
+
+    With --content-type or --accept, requests and answers are SageMaker's:
+    `{"instances": [{"features": ["alice", "192.0.2.1"]}]}` gives `{"predictions": [{"dot_product": 3.1}]}`. JOB may be
+    left out where --snapshot has the snapshots of one job only.
 
     Example: echo alice,192.0.2.1 | ipi-es score sign-ins
     """
+    asked = None if content_type is None else MediaType.parse(content_type, "--content-type")
+    answer = None
+    if accept is not None or asked is not None:
+        answer = MediaType.parse(accept or JSON, "--accept")
+        if input_format != "auto":
+            raise UsageError("--input is of no use with --content-type or --accept", hint="leave it out")
     if sys.stdin.isatty():
         click.echo("Type entity,ip and end with Ctrl-D.", err=True)
     surroundings = shell(ctx)
-    with _open(surroundings, job_name, directory, snapshot_id) as scorer:
+    with _open(surroundings, _named(job_name, directory), directory, snapshot_id) as scorer:
         lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        form, rows = read_rows(lines, None if input_format == "auto" else _format(input_format))
-        _score_all(scorer, rows, form)
+        if answer is None:
+            form, rows = read_rows(lines, None if input_format == "auto" else _format(input_format))
+            _score_all(scorer, rows, form)
+        else:
+            _answer_all(scorer, request_rows(lines, asked), answer)
         lines.detach()
+
+
+def _named(job_name: str | None, directory: Path | None) -> str:
+    """The job that is meant."""
+    if job_name is not None:
+        return job_name
+    if directory is None:
+        raise UsageError(
+            "which job?", hint="name its file or its job_id, or a directory with snapshots: --snapshot DIR"
+        )
+    from ipi_es.state.directory_blobs import DirectoryBlobs
+
+    blobs = DirectoryBlobs(directory)
+    found = sorted(folder.name for folder in directory.iterdir() if folder.is_dir())
+    jobs = [name for name in found if _has_networks(blobs, name)]
+    if len(jobs) == 1:
+        return jobs[0]
+    if not jobs:
+        raise SnapshotMissing(f"{directory} has no snapshot", hint="make one: ipi-es train --csv FILE --snapshots DIR")
+    raise UsageError(f"{directory} has snapshots of {', '.join(jobs)}", hint=f"name one: ipi-es score {jobs[0]}")
+
+
+def _has_networks(blobs: BlobStore, name: str) -> bool:
+    try:
+        return bool(blobs.list(name, "network"))
+    except UsageError:  # no name of a job
+        return False
 
 
 def _format(text: str) -> RowFormat:
@@ -104,19 +129,55 @@ def _format(text: str) -> RowFormat:
 
 
 def _score_all(scorer: PairScorer, rows: Iterator[Row], form: RowFormat) -> None:
-    total, malformed, first = 0, 0, ""
+    malformed = _Malformed()
     while block := list(islice(rows, BLOCK_ROWS)):
         for row, result in zip(block, scorer.score(block), strict=True):
             sys.stdout.write(write_row(row, result, form))
-            total += 1
-            if row.error:
-                malformed += 1
-                first = first or f"line {row.line}: {row.error}"
+            malformed.see(row)
         sys.stdout.flush()
-    if malformed:
+    malformed.say()
+
+
+def _answer_all(scorer: PairScorer, rows: Iterator[Row], accept: MediaType) -> None:
+    if scorer.snapshot.network.combiner is not None:
         click.secho(
-            f"{malformed:,} of {total:,} rows are malformed and not scored (first: {first})", fg="yellow", err=True
+            "note: dot_product is the network's alone; this snapshot joins it with history: without --content-type and "
+            "--accept you get that compatibility",
+            fg="yellow",
+            err=True,
         )
+    answer, malformed = Answer(accept), _Malformed()
+    sys.stdout.write(answer.begin())
+    while block := list(islice(rows, BLOCK_ROWS)):
+        for row, prediction in zip(block, scorer.predict(block, verbose=accept.verbose), strict=True):
+            sys.stdout.write(answer.one(row, prediction))
+            malformed.see(row)
+        sys.stdout.flush()
+    sys.stdout.write(answer.end())
+    sys.stdout.flush()
+    malformed.say()
+
+
+@dataclass(slots=True)
+class _Malformed:
+    """Counts the rows that can't be scored."""
+
+    total: int = 0
+    count: int = 0
+    first: str = ""
+
+    def see(self, row: Row) -> None:
+        """One more row."""
+        self.total += 1
+        if row.error:
+            self.count += 1
+            self.first = self.first or f"line {row.line}: {row.error}"
+
+    def say(self) -> None:
+        """Tell of them, if there are any."""
+        if self.count:
+            text = f"{self.count:,} of {self.total:,} rows are malformed and not scored (first: {self.first})"
+            click.secho(text, fg="yellow", err=True)
 
 
 @contextmanager
@@ -161,11 +222,14 @@ def _from_directory(surroundings: Shell, job_name: str, directory: Path, snapsho
             )
         snapshot_id = found[-1].id
     snapshot = JobSnapshot.from_bytes(blobs.read(job_id, snapshot_id), job_id)
-    return _scorer(blobs, snapshot, _newest_history(blobs, job_id, snapshot_id), steps)
+    if steps is None and snapshot.network.about.get("source") != "csv":
+        note = f"note: there is no file of job {job_id} here; entities are taken as they are spelled"
+        click.secho(note, fg="yellow", err=True)
+    return _scorer(blobs, snapshot, _newest_history(blobs, job_id, snapshot_id), steps or ())
 
 
-def _job_of(surroundings: Shell, job_name: str) -> tuple[str, tuple[EntityStep, ...]]:
-    """(job_id, entity_normalize); a snapshot may be used where the job's file isn't."""
+def _job_of(surroundings: Shell, job_name: str) -> tuple[str, tuple[EntityStep, ...] | None]:
+    """(job_id, entity_normalize); a snapshot may be used where the job's file isn't: then None."""
     from ipi_es.errors import ConfigError
 
     try:
@@ -173,9 +237,7 @@ def _job_of(surroundings: Shell, job_name: str) -> tuple[str, tuple[EntityStep, 
     except ConfigError:
         raise
     except UsageError:
-        note = f"note: there is no file of job {job_name} here; entities are taken as they are spelled"
-        click.secho(note, fg="yellow", err=True)
-        return job_name, ()
+        return job_name, None
     return job.job_id, job.datafeed_config.entity_normalize
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import orjson
 
 from ipi_es.addresses import packed
+from ipi_es.ipinsights.csv_records import records
 
 RowFormat: TypeAlias = Literal["csv", "json"]
 
@@ -40,11 +41,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """``compatibility``: log-odds, high = usual; ``probability`` in (0, 1], small = unusual; class of history."""
+    """``compatibility``: log-odds, high = usual; ``probability`` in (0, 1], small = unusual; class of history.
+
+    ``dot_product``: the network's log-odds alone; the same as compatibility with architecture ``ip_insights``.
+    """
 
     compatibility: float
     probability: float
     history_class: str
+    dot_product: float
 
 
 def read_rows(lines: Iterable[str], given: RowFormat | None = None) -> tuple[RowFormat, Iterator[Row]]:
@@ -52,29 +57,27 @@ def read_rows(lines: Iterable[str], given: RowFormat | None = None) -> tuple[Row
     stream = iter(lines)
     if given is None:
         head = next((line for line in stream if line.strip()), "")
-        given = "json" if head.lstrip().startswith(("{", "[")) else "csv"
+        given = "json" if _is_json(head) else "csv"
         stream = chain([head], stream)
     return given, _json_rows(stream) if given == "json" else _csv_rows(stream)
 
 
+def _is_json(head: str) -> bool:
+    """Whether the first line is JSON; a name in braces (a GUID) before an address is CSV."""
+    if not head.lstrip().startswith(("{", "[")):
+        return False
+    cells = next(records([head]))[1]
+    return len(cells) != 2 or packed(cells[1]) is None
+
+
 def _csv_rows(lines: Iterator[str]) -> Iterator[Row]:
-    reader = csv.reader(lines)
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Row(reader.line_num, error=f"no CSV: {error}")
-            continue
-        if not cells:
-            continue
+    for number, cells in records(lines):
         if len(cells) == 2:
-            yield _row(reader.line_num, cells[0].strip(), cells[1].strip())
+            yield _row(number, cells[0], cells[1])
         else:
-            text = f"{len(cells)} columns instead of entity,ip"
+            text = f"{len(cells)} column{'s' * (len(cells) != 1)} instead of entity,ip"
             entity, ip = [_printable(cell) for cell in [*cells, ""][:2]]
-            yield Row(reader.line_num, entity, ip, error=text)
+            yield Row(number, entity, ip, error=text)
 
 
 def _json_rows(lines: Iterator[str]) -> Iterator[Row]:
@@ -82,14 +85,23 @@ def _json_rows(lines: Iterator[str]) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            found = orjson.loads(line)
+            found = _loaded(line)
         except (orjson.JSONDecodeError, UnicodeEncodeError):
             yield Row(number, error=f"no JSON object in one line: {_shown(line)}")
             continue
-        yield _json_row(number, found, line)
+        yield json_row(number, found, line)
 
 
-def _json_row(number: int, found: Any, line: str) -> Row:
+def _loaded(line: str) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        # lines cut out of a list, as SageMaker's own example of JSON lines has them
+        return orjson.loads(line.strip().removesuffix("]").removesuffix(","))
+
+
+def json_row(number: int, found: Any, line: str) -> Row:
+    """The row of one JSON value; ``number`` is its place, ``line`` its text, for the error."""
     pair, sagemaker = _pair(found)
     if pair is None:
         text = 'must be {"entity": …, "ip": …} or {"features": [entity, ip]}: ' + _shown(line)
@@ -143,9 +155,13 @@ def write_row(row: Row, score: Score | None, form: RowFormat) -> str:
         return _csv_line(row, score)
     if score is None:
         return _json_line({"line": row.line, "entity": row.entity, "ip": row.ip, "error": row.error})
-    name = "dot_product" if row.sagemaker else "compatibility"
-    said = {name: score.compatibility, "probability": score.probability, "history_class": score.history_class}
-    return _json_line(said if row.sagemaker else {"entity": row.entity, "ip": row.ip, **said})
+    said = {
+        "compatibility": score.compatibility,
+        "probability": score.probability,
+        "history_class": score.history_class,
+    }
+    before = {"dot_product": score.dot_product} if row.sagemaker else {"entity": row.entity, "ip": row.ip}
+    return _json_line(before | said)
 
 
 def _csv_line(row: Row, score: Score | None) -> str:

@@ -2,25 +2,104 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from ipi_es.cli.context import clock, shell
+from ipi_es.cli.train_csv import hyperparameter_options, train_csv
 from ipi_es.errors import UsageError
 from ipi_es.times import iso, parse_time
 
 
-@click.command()
-@click.argument("job_name", metavar="JOB")
+def _underscored(name: str) -> str:
+    """SageMaker's names have underscores; dashes will do as well."""
+    return name.replace("-", "_")
+
+
+@click.command(context_settings={"token_normalize_func": _underscored})
+@click.argument("job_name", metavar="[JOB]", required=False)
 @click.option("--start", help="Begin of the events to learn from; default: training.window before the end.")
 @click.option("--end", default="now", show_default=True, help="Exclusive end, rounded down to a UTC day.")
+@click.option(
+    "--csv",
+    metavar="FILE",
+    help="Train on pairs instead of a job's events: a headerless CSV of entity,ip, plain or gzip, a folder of them, or "
+    "- for standard input.",
+)
+@click.option(
+    "--validation",
+    metavar="FILE",
+    help="With --csv. Pairs to measure and calibrate on, as --csv takes them; default: a tenth of the rows, by chance.",
+)
+@click.option(
+    "--snapshots",
+    "--model-dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --csv. Directory to store the snapshot in; default: snapshots.directory of ipi-es.yml.",
+)
+@click.option(
+    "--hyperparameters",
+    type=click.Path(path_type=Path),
+    help="With --csv. A JSON or YAML file of hyperparameters; SageMaker's, whose values are all strings, will do.",
+)
+@hyperparameter_options
 @click.pass_context
-def train(ctx: click.Context, job_name: str, start: str | None, end: str) -> None:
+def train(
+    ctx: click.Context,
+    /,
+    job_name: str | None,
+    start: str | None,
+    end: str,
+    csv: str | None,
+    validation: str | None,
+    directory: Path | None,
+    hyperparameters: Path | None,
+    **given: Any,
+) -> None:
     """Train a network on a job's events, calibrate it, and let the job go on from it.
 
     JOB is a job's file, or the job_id of one that ipi-es.yml names. Scoring then begins at the end of what was learned.
 
+    With --csv, no cluster and no job's file are needed: the pure network (architecture ip_insights) is trained on pairs
+    as SageMaker's IP Insights is, with its hyperparameters and its log lines. A CSV has no times: there is no history
+    to join with, all rows count as of the day before --end, and rows to measure on are drawn by chance, which flatters.
+    JOB is then only the snapshot's name, ip-insights if left out.
+
     Example: ipi-es train jobs/logins.yml --end 2026-05-01
     """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if csv is not None:
+        if start is not None:
+            raise UsageError("--start is of no use with --csv", hint="a CSV has no times: leave rows out of the file")
+        train_csv(
+            shell(ctx),
+            job_name,
+            csv=csv,
+            validation=validation,
+            directory=directory,
+            hyperparameters=hyperparameters,
+            given=chosen,
+            end=end,
+        )
+        return
+    others = {"validation": validation, "snapshots": directory, "hyperparameters": hyperparameters}
+    unused = [f"--{name}" for name, value in (others | chosen).items() if value is not None]
+    if unused:
+        raise UsageError(
+            f"{', '.join(unused)} goes with --csv only",
+            hint="a job's hyperparameters are in its file, under ip_insights",
+        )
+    if job_name is None:
+        raise UsageError(
+            "which job?", hint="name its file or its job_id, or train on pairs: --csv FILE --snapshots DIR"
+        )
+    _train_job(ctx, job_name, start, end)
+
+
+def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str) -> None:
     from ipi_es.cli.told import Telling
     from ipi_es.setup.check import require_templates, require_usable
     from ipi_es.worker.job_work import JobWork

@@ -56,10 +56,13 @@ class IpInsights(Section):
         default=10_000,
         ge=1,
         le=500_000,
-        description="Real pairs in a step; at most 1/50 of the training events, so that there are enough steps.",
+        description="Real pairs in a step; at most 1/150 of the training events, so that there are enough steps.",
     )
     num_ip_encoder_layers: Count = Field(
-        default=1, ge=0, le=100, description="Dense layers over the sum of the address's prefix vectors; 0: the sum."
+        default=1,
+        ge=0,
+        le=100,
+        description="1: the sum of the address's prefix vectors; each further one is a dense layer over it.",
     )
     random_negative_sampling_rate: Count = Field(
         default=1, ge=0, le=MAX_NEGATIVES, description="Random addresses for each real pair."

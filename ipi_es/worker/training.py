@@ -123,16 +123,20 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
 
 def store(blobs: BlobStore, learned_: Learned, now: int) -> tuple[str, HistoryId]:
     """Write snapshot and history base; (snapshot id, history id). Nothing points to them yet."""
-    snapshot = learned_.snapshot
+    return store_parts(blobs, learned_.snapshot, learned_.history, now)
+
+
+def store_parts(blobs: BlobStore, snapshot: JobSnapshot, history: History, now: int) -> tuple[str, HistoryId]:
+    """As :func:`store` does."""
     blob = snapshot.to_bytes()
     snapshot_id = snapshot_id_of(snapshot.trained_to, blob)
-    base = HistoryId(history_base(snapshot_id), learned_.history.day)
+    base = HistoryId(history_base(snapshot_id), history.day)
     about = {"trained_to": iso(snapshot.trained_to), "history": base.base, **snapshot.network.metrics}
     job_id = snapshot.job_id
-    history = history_to_bytes(learned_.history)
-    blobs.write(job_id, base.base, "history_base", history, created=now, attributes={"day": base.day})
+    packed = history_to_bytes(history)
+    blobs.write(job_id, base.base, "history_base", packed, created=now, attributes={"day": base.day})
     blobs.write(job_id, snapshot_id, "network", blob, created=now, attributes=about)
-    log.info("job %s: snapshot %s, %d + %d bytes", job_id, snapshot_id, len(blob), len(history))
+    log.info("job %s: snapshot %s, %d + %d bytes", job_id, snapshot_id, len(blob), len(packed))
     return snapshot_id, base
 
 

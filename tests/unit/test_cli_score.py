@@ -65,7 +65,9 @@ def test_sagemakers_shapes_get_a_dot_product(shelf: Path, line: str) -> None:
     result = run("score", "sign-ins", "--snapshot", shelf, stdin=f"{line}\nuser\n")
     answer = json.loads(result.stdout.splitlines()[0])
     plain = run("score", "sign-ins", "--snapshot", shelf, stdin="user1,203.0.113.1\n")
-    assert answer["dot_product"] == float(cells(plain.stdout)[0][2])
+    assert answer["compatibility"] == float(cells(plain.stdout)[0][2])
+    asked = run("score", "sign-ins", "--snapshot", shelf, "--accept", "application/json", stdin="user1,203.0.113.1\n")
+    assert json.loads(asked.stdout)["predictions"] == [{"dot_product": answer["dot_product"]}]
 
 
 def test_all_spellings_give_the_same_score_whatever_the_block(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +87,7 @@ def test_malformed_rows_are_error_rows_counted_and_not_fatal(shelf: Path) -> Non
     assert [bool(row[-1]) for row in rows] == [False, True, True, True, True, True, False]
     assert [len(row) for row in rows] == [6] * 7
     assert "5 of 7 rows are malformed" in result.stderr
-    assert "line 2: 1 columns instead of entity,ip" in result.stderr
+    assert "line 2: 1 column instead of entity,ip" in result.stderr
 
 
 def test_malformed_json_is_an_error_row_with_its_line(shelf: Path) -> None:

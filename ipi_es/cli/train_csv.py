@@ -1,0 +1,141 @@
+"""`ipi-es train --csv`: SageMaker's training interface, without a cluster."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ipi_es.cli.context import clock
+from ipi_es.config.hyperparameters import SAGEMAKER, read_hyperparameters
+from ipi_es.config.ip_insights import IpInsights
+from ipi_es.errors import SnapshotError, UsageError
+from ipi_es.state.blobs import safe_name
+from ipi_es.times import SECONDS, parse_time
+
+if TYPE_CHECKING:
+    from ipi_es.cli.context import Shell
+    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+    from ipi_es.ipinsights.network_fitting import Progress
+    from ipi_es.worker.csv_training import Channels
+
+NAME = "ip-insights"
+"""What a training without a job is called on its shelf."""
+
+OPTIONS = (*SAGEMAKER, "seed", "deterministic")
+"""Hyperparameters with an option of their own; all may stand in a file."""
+
+OTHER_MEANING = ("learning_rate", "weight_decay")
+"""Hyperparameters whose values, good for SageMaker's optimizer, mean something else to ours."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def hyperparameter_options(function: F) -> F:
+    """An option for each of :data:`OPTIONS`, under the hyperparameter's own name."""
+    for name in reversed(OPTIONS):
+        field = IpInsights.model_fields[name]
+        text = f"With --csv. {field.description} Default: {str(field.default).lower()}."
+        if name == "deterministic":
+            function = click.option(f"--{name}", is_flag=True, default=None, help=text)(function)
+        else:
+            function = click.option(f"--{name}", metavar="VALUE", help=text)(function)
+    return function
+
+
+def train_csv(
+    surroundings: Shell,
+    name: str | None,
+    *,
+    csv: str,
+    validation: str | None,
+    directory: Path | None,
+    hyperparameters: Path | None,
+    given: Mapping[str, Any],
+    end: str,
+) -> None:
+    """Train on the `train` channel, store a snapshot in a directory, and print what SageMaker's log has."""
+    directory = directory or surroundings.settings.snapshots.directory
+    if directory is None:
+        raise UsageError("--csv needs a directory for the snapshot", hint="name one: --snapshots DIR")
+    section = read_hyperparameters(hyperparameters, given)
+    if section.architecture != "ip_insights":
+        raise UsageError(
+            "a CSV has no times, and architecture hybrid learns from the order of days",
+            hint="leave architecture out, or train a job on events with times: ipi-es train JOB",
+        )
+    changed = [each for each in OTHER_MEANING if each in section.model_fields_set]
+    if changed:
+        _note(
+            f"{' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} for another optimizer than SageMaker's: "
+            "without a reason to, leave the default"
+        )
+    safe_name(name or NAME)
+    _make(directory)  # now, and not after hours
+    now = clock()
+    day_end = parse_time(end, now=now) // SECONDS["d"] * SECONDS["d"]
+    _train(name or NAME, csv, validation, directory=directory, section=section, day_end=day_end, now=now)
+
+
+def _train(
+    name: str, csv: str, validation: str | None, *, directory: Path, section: IpInsights, day_end: int, now: int
+) -> None:
+    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+    from ipi_es.state.directory_blobs import DirectoryBlobs
+    from ipi_es.worker.csv_training import Channels, learn_pairs
+    from ipi_es.worker.training import store_parts
+
+    channels = Channels.read(Path(csv), None if validation is None else Path(validation))
+    _say_read(channels)
+    settings = Hyperparameters(**section.plain())
+    learned = learn_pairs(name, channels, settings, day_end, _told(settings))
+    network = learned.snapshot.network
+    snapshot_id, _ = store_parts(DirectoryBlobs(directory), learned.snapshot, learned.history, now)
+    click.echo(
+        f"Trained on {network.about['rows']:,} rows: {network.about['entities']:,} entities, "
+        f"{network.about['addresses']:,} addresses."
+    )
+    where = "rows of the validation channel" if validation else "rows held out by chance"
+    click.echo(
+        f"Snapshot {snapshot_id}: validation:discriminator_auc {network.metrics['discriminator_auc']:.4f} on "
+        f"{int(network.metrics['calibration_rows']):,} {where}."
+    )
+    click.echo(f"Next: ipi-es score {name} --snapshot {directory}")
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "check the folder's rights and owner"
+        raise SnapshotError(f"{directory} can't be made: {error.strerror or error}", hint=hint) from error
+
+
+def _say_read(channels: Channels) -> None:
+    for channel, column in (("train", channels.train), ("validation", channels.validation)):
+        if column is not None and column.left_out.total:
+            _note(f"{channel}: {column.left_out.total:,} rows are left out: {column.left_out.said()}")
+    if channels.validation is None:
+        _note(
+            "the rows to measure on are drawn from the training's: later events will score lower; "
+            "give them with --validation to know by how much"
+        )
+
+
+def _told(settings: Hyperparameters) -> Callable[[Progress], None]:
+    from ipi_es.ipinsights.sagemaker import metric_lines
+
+    def told(report: Progress) -> None:
+        for line in metric_lines(report, settings):
+            when = dt.datetime.fromtimestamp(clock(), tz=dt.UTC)
+            click.echo(f"[{when:%m/%d/%Y %H:%M:%S} INFO {os.getpid()}] {line}")
+
+    return told
+
+
+def _note(text: str) -> None:
+    click.secho(f"note: {text}", fg="yellow", err=True)

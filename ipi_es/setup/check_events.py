@@ -8,6 +8,7 @@ from ipi_es.addresses import is_private, parse
 from ipi_es.config.job import Job
 from ipi_es.errors import DataError, NoEvents, NotEnoughHistory
 from ipi_es.ipinsights.split import MIN_DAYS, MIN_ROWS
+from ipi_es.ipinsights.table_size import entity_table
 from ipi_es.setup.check_finding import Finding, ok, percent, problem, warning
 from ipi_es.setup.facts import TOP_ADDRESSES, EventFacts
 from ipi_es.times import SECONDS, format_span, iso
@@ -26,9 +27,6 @@ QUIET_BUCKETS, QUIET_SECONDS = 10, SECONDS["d"]
 
 GOOD_DAYS = 20
 """Days of events from which the network, the combiner and the calibration each see more than one working week."""
-
-VECTORS_PER_ENTITY = 2
-"""Rows of the entity table for each entity that SageMaker advises; fewer let entities share a row."""
 
 
 def judge_events(job: Job, facts: EventFacts, now: int, other_addresses: Sequence[str]) -> list[Finding]:
@@ -156,15 +154,9 @@ def _numbers(job: Job, facts: EventFacts) -> list[Finding]:
     entities, ips = facts.counts.entities, facts.counts.ips
     found = [_entities(job, entities), _ips(job, ips)]
     vectors = job.ip_insights.num_entity_vectors
-    if isinstance(vectors, int) and vectors < VECTORS_PER_ENTITY * entities:
-        how = "so that several share one" if vectors < entities else "so that some share one"
-        found.append(
-            warning(
-                "num_entity_vectors",
-                f"{vectors:,} rows for about {entities:,} entities, {how}",
-                f"set ip_insights.num_entity_vectors to auto, or to {VECTORS_PER_ENTITY * entities:,} and more",
-            )
-        )
+    too_few = entity_table(vectors, entities, about=True) if isinstance(vectors, int) else None
+    if too_few is not None:
+        found.append(warning("num_entity_vectors", *too_few))
     return found
 
 

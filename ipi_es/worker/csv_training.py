@@ -18,6 +18,7 @@ from ipi_es.scoring.calibration import Calibration, history_class
 from ipi_es.times import SECONDS
 from ipi_es.worker.job_snapshot import JobSnapshot
 from ipi_es.worker.levels import Levels
+from ipi_es.worker.training import warn_of_entity_table
 
 FIELDS = ("entity", "ip")
 """The columns of a channel; a job's snapshot has its fields there."""
@@ -60,6 +61,7 @@ def learn_pairs(
     train, validation = channels.train, channels.validation
     if validation is None:
         train, validation = held_out(train, rng)
+    warn_of_entity_table(job_id, hyperparameters.num_entity_vectors, len(np.unique(train.entity)))
     day = end // SECONDS["d"] - 1
     trained = train_pairs(channels.reader, train, validation, hyperparameters, day=day, rng=rng, progress=progress)
     calibration = Calibration.fit(trained.compatibility, history_class(trained.prior_events))

@@ -17,6 +17,7 @@ from ipi_es.errors import NoEvents, NotEnoughHistory
 from ipi_es.ipinsights.history import History
 from ipi_es.ipinsights.network_fitting import Progress
 from ipi_es.ipinsights.storage import history_to_bytes
+from ipi_es.ipinsights.table_size import entity_table, history_tables
 from ipi_es.ipinsights.training import Trained, train
 from ipi_es.scoring.aggregate import Correlations, aggregate
 from ipi_es.scoring.calibration import Calibration, comparable_events, history_class
@@ -75,8 +76,19 @@ def learn(job: Job, feed: Datafeed, start: int, end: int, told: Told | None = No
             hint="train over a longer time (--start), or lower training.min_events if the data is that sparse",
         )
     calibrate_from = calibration_start(int(events.time[0]), end, job.training.calibration_share)
-    trained = train(events, hyperparameters_of(job), progress=told.training, calibrate_from=calibrate_from)
+    hyperparameters = hyperparameters_of(job)
+    warn_of_entity_table(job.job_id, hyperparameters.num_entity_vectors, len(events.entities))
+    trained = train(events, hyperparameters, progress=told.training, calibrate_from=calibrate_from)
+    for text, hint in history_tables(trained.history):
+        log.warning("job %s: %s; %s", job.job_id, text, hint)
     return Learned(calibrated(job, trained, end), trained.history, collector)
+
+
+def warn_of_entity_table(job_id: str, rows: int | None, entities: int) -> None:
+    """Say in the log where the table's rows are too few; None: as many as are advised."""
+    too_few = None if rows is None else entity_table(rows, entities)
+    if too_few is not None:
+        log.warning("job %s: num_entity_vectors: %s; %s", job_id, *too_few)
 
 
 def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:

@@ -58,7 +58,7 @@ def normalize(s: npt.ArrayLike, ln_p: npt.ArrayLike, quantiles: Quantiles, *, co
     same_length(s=raw, ln_p=ln)
     if np.isnan(raw).any() or np.isnan(ln).any():
         raise ValueError("a result to score is not a number")
-    c1, c2, c3 = rank_cap(raw, quantiles, counted=counted), largest_cap(raw, quantiles.largest), probability_cap(ln)
+    c1, c2, c3 = rank_cap(raw, quantiles, counted=counted), largest_cap(raw, quantiles.yardstick), probability_cap(ln)
     caps = np.stack([c1, c2, c3])
     lowest = np.minimum(caps.min(axis=0), 100.0)
     score = np.where(raw > 0.0, lowest, 0.0)
@@ -81,7 +81,7 @@ def rank_cap(s: F64, quantiles: Quantiles, *, counted: bool = True) -> F64:
 def largest_cap(s: F64, largest: float) -> F64:
     """Give c2 (float64[n]): 100 · min(1.5·r, 0.5 + 0.5·r), r = min(s, s(1e-10)) / largest.
 
-    r is 1 for a new largest (which an interim bucket can hold).
+    ``largest`` is the level's :attr:`~ipi_es.scoring.quantiles.Quantiles.yardstick`; r is 1 for what is above it.
     """
     share = np.minimum(s, LARGEST_CAP) / largest if largest > 0.0 else np.ones(len(s))
     r = np.minimum(share, 1.0)

@@ -67,6 +67,18 @@ class Quantiles:
         return float(self.counts.sum())
 
     @property
+    def yardstick(self) -> float:
+        """What a raw score is measured against: the largest seen, and no less than what chance alone gives.
+
+        The least probable of m normal results has p = 1 / (m + 1) on average. Their m are the results that the memory
+        of the largest spans: of the ``n`` with a half-life of 30 days those with one of 7. Without this floor a quiet
+        week makes ordinary chance look critical.
+        """
+        spanned = self.n * LARGEST_HALF_LIFE_S / COUNT_HALF_LIFE_S
+        by_chance = float(raw_score(np.array([-math.log1p(spanned)]))[0])
+        return max(self.largest, min(by_chance, LARGEST_CAP))
+
+    @property
     def warming_up(self) -> bool:
         """Whether there is too little history to rank a score in."""
         return self.n < WARM_COUNT

@@ -51,6 +51,13 @@ def test_a_new_largest_and_an_empty_history_are_not_capped_by_the_largest() -> N
     assert largest_cap(np.array([90.0]), LARGEST_CAP)[0] == 100.0
 
 
+def test_what_chance_gives_among_so_many_results_is_not_critical() -> None:
+    quiet = Quantiles.empty().added(np.zeros(300_000))  # nothing rare at all: the largest seen says nothing
+    for p, critical in ((2e-4, False), (1e-5, True)):
+        s = raw_score([math.log(p)])
+        assert (normalize(s, [math.log(p)], quiet.added(s)).score[0] >= 75) == critical
+
+
 def test_a_loud_attack_blinds_a_job_for_a_week_not_longer() -> None:
     usual = Quantiles.empty().added([0.0] * 5_000)
     loud = usual.added([60.0])
@@ -72,7 +79,7 @@ def test_which_cap_bound_is_told() -> None:
     assert normalize([1.0], [math.log(1e-3)], long.added([1.0])).bound[0] == "probability"
     assert normalize([1.0], [math.log(1e-9)], long.added([1.0, 7.0])).bound[0] == "largest"
     assert normalize([1.0], [math.log(1e-9)], long.added([1.0] * 90_000)).bound[0] == "rank"
-    everything = normalize([1.0], [math.log(1e-9)], Quantiles.empty().added(np.zeros(10**7)).added([1.0]))
+    everything = normalize([7.0], [math.log(1e-9)], Quantiles.empty().added(np.zeros(10**7)).added([7.0]))
     assert everything.score[0] == pytest.approx(100, abs=0.2)
     assert set(BOUND_NAMES) >= set(everything.bound)
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.ipinsights.entities import UNKNOWN_ROW, found_in, hashed_rows
+from ipi_es.ipinsights.entities import UNKNOWN_ROW
 from ipi_es.ipinsights.metrics import roc_auc
 from ipi_es.ipinsights.negatives import near_addresses, random_addresses
-from ipi_es.ipinsights.network import SLOTS, Network, vocabulary_rows
+from ipi_es.ipinsights.network import SLOTS
+from ipi_es.ipinsights.network_tables import encoder_rows, initial_network, joined_table, with_arrays
 from ipi_es.ipinsights.prefixes import prefix_keys
 
 if TYPE_CHECKING:
@@ -20,19 +21,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.context import Context
+    from ipi_es.ipinsights.guessed_context import GuessedContext
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
+    from ipi_es.ipinsights.network import Network
     from ipi_es.ipinsights.scorer import Snapshot
     from ipi_es.ipinsights.tf.network_trainer import EpochRows
     from ipi_es.ipinsights.training_events import TrainingEvents
 
-MIN_ROWS_OF_A_NETWORK = 2
-"""Rows in which training must have seen a network to give it a vector: so the "unseen" vectors meet real pairs too."""
 MIN_STEPS = 150
 """Steps of an epoch, at least: ``mini_batch_size`` is made smaller where rows are few."""
 MAX_VALIDATION_ROWS = 20_000
 """Held-out rows that ``discriminator_auc`` is measured on after an epoch."""
-_ENTITY_SPREAD = 1.0
-"""Norm of an entity vector before training (address vectors start at 0)."""
+CONTEXT_DROPOUT = 0.05
+"""Share of the training rows whose operator and country are taken for unknown, so that their absence is learnt too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Pairs:
     hashes: NDArray[np.uint64]  # [n]
     address: NDArray[np.int32]  # [n] index into addresses
     addresses: Addresses  # uint8[m, 16]
+    context: Context | None = None  # of the addresses
 
     @classmethod
     def of_days(cls, events: TrainingEvents, hashes: NDArray[np.uint64], first: int, stop: int) -> Pairs:
@@ -69,14 +72,20 @@ class Pairs:
     @classmethod
     def of_rows(cls, events: TrainingEvents, hashes: NDArray[np.uint64], rows: NDArray[np.intp]) -> Pairs:
         """The given rows."""
-        return cls(hashes=hashes[events.entity[rows]], address=events.ip[rows], addresses=events.addresses)
+        return cls(hashes[events.entity[rows]], events.ip[rows], events.addresses, events.context or None)
 
     def __len__(self) -> int:
         return len(self.hashes)
 
     def take(self, rows: NDArray[np.intp]) -> Pairs:
         """Some of the rows."""
-        return Pairs(hashes=self.hashes[rows], address=self.address[rows], addresses=self.addresses)
+        return Pairs(self.hashes[rows], self.address[rows], self.addresses, self.context)
+
+    def used_only(self) -> Pairs:
+        """The same rows with those addresses alone that they use."""
+        used, place = np.unique(self.address, return_inverse=True)
+        context = self.context.take(used) if self.context else None
+        return Pairs(self.hashes, place.astype(np.int32), self.addresses[used], context)
 
 
 def capped(pairs: Pairs, most: int, rng: np.random.Generator) -> Pairs:
@@ -97,29 +106,33 @@ def fit_network(
     rng: np.random.Generator,
     report: Callable[[Progress], None],
     base: Snapshot | None = None,
+    guessed: GuessedContext | None = None,
 ) -> tuple[Network, float]:
-    """Train; (the network, its ``discriminator_auc`` on ``held_out``)."""
+    """Train; (the network, its ``discriminator_auc`` on ``held_out``).
+
+    ``guessed`` gives the operators and countries of made-up addresses, where those of the pairs are known.
+    """
     from ipi_es.ipinsights.tf.network_trainer import NetworkTrainer
 
     pairs = capped(pairs, hyperparameters.max_rows_per_entity, rng)
-    network = _initial(pairs, hyperparameters, rng, base)
+    network = initial_network(pairs, hyperparameters, rng, base)
     batch = max(1, min(hyperparameters.mini_batch_size, len(pairs) // MIN_STEPS))
     batches = len(pairs) // batch
     trainer = NetworkTrainer(
         entity_table=network.entity_table,
-        prefix_table=network.prefix_table,
+        prefix_table=joined_table(network),
         layers=network.layers,
         batch=batch,
         learning_rate=hyperparameters.learning_rate,
         weight_decay=hyperparameters.weight_decay,
         deterministic=hyperparameters.deterministic,
     )
-    used, place = np.unique(pairs.address, return_inverse=True)
-    local = Pairs(hashes=pairs.hashes, address=place.astype(np.int32), addresses=pairs.addresses[used])
-    prefixes = network.prefix_rows(prefix_keys(local.addresses))
+    local = pairs.used_only()
+    prefixes = encoder_rows(network, local.addresses, local.context)
     entity = network.entity_rows(local.hashes)
     check = held_out.take(_some(len(held_out), rng))
     strangers = random_addresses(check.addresses[check.address], rng)
+    whose = guessed.guess(strangers, rng) if guessed else None
     auc = float("nan")
     for epoch in range(1, hyperparameters.epochs + 1):
         began = time.perf_counter()
@@ -132,6 +145,7 @@ def fit_network(
             steps=batches,
             hyperparameters=hyperparameters,
             rng=rng,
+            guessed=guessed,
         )
         loss = 0.0
         for begin in range(0, batches, hyperparameters.batch_metrics_publish_interval):
@@ -139,8 +153,8 @@ def fit_network(
             loss = trainer.run(rows, begin, end)
             speed = end * batch / (time.perf_counter() - began)
             report(Progress("network", epoch, hyperparameters.epochs, end, batches, loss, speed))
-        network = _with(network, *trainer.arrays())
-        auc = _discriminator_auc(network, check, strangers)
+        network = with_arrays(network, *trainer.arrays())
+        auc = _discriminator_auc(network, check, strangers, whose)
         speed = batches * batch / (time.perf_counter() - began)
         report(Progress("network", epoch, hyperparameters.epochs, batches, batches, loss, speed, auc))
     return network, auc
@@ -148,67 +162,6 @@ def fit_network(
 
 def _some(n: int, rng: np.random.Generator) -> NDArray[np.intp]:
     return np.sort(rng.permutation(n)[:MAX_VALIDATION_ROWS])
-
-
-def _initial(
-    pairs: Pairs, hyperparameters: Hyperparameters, rng: np.random.Generator, base: Snapshot | None
-) -> Network:
-    """Tables before training: entities random, networks zero; known ones from ``base``."""
-    dim, layers = hyperparameters.vector_dim, max(hyperparameters.num_ip_encoder_layers - 1, 0)
-    trained = np.unique(pairs.hashes)
-    size = hyperparameters.num_entity_vectors
-    if size is None:
-        size = 2 * len(trained)
-        if base is not None and base.network.num_entity_vectors >= len(trained):
-            size = base.network.num_entity_vectors
-    entity = rng.standard_normal((size + 1, dim + 1)).astype(np.float32) * np.float32(_ENTITY_SPREAD / dim**0.5)
-    entity[:, -1] = 0.0
-    entity[UNKNOWN_ROW] = 0.0
-    counts = np.bincount(hashed_rows(pairs.hashes, size), minlength=size + 1)
-    used, inverse = np.unique(pairs.address, return_inverse=True)
-    keys, place = np.unique(prefix_keys(pairs.addresses[used])[:, :SLOTS], return_inverse=True)
-    rows = np.bincount(place.reshape(-1, SLOTS)[inverse].ravel(), minlength=len(keys))
-    keys = keys[rows >= MIN_ROWS_OF_A_NETWORK]
-    if base is not None and base.network.vector_dim == dim:
-        keys = np.union1d(keys, base.network.prefix_keys)
-    prefix = np.zeros((SLOTS + len(keys), dim + 1), dtype=np.float32)
-    depth = np.zeros((layers, dim + 1, dim), dtype=np.float32)
-    if base is not None and base.network.vector_dim == dim:
-        old = base.network
-        position, found = found_in(old.prefix_keys, keys)
-        prefix[:SLOTS] = old.prefix_table[:SLOTS]
-        prefix[SLOTS:][found] = old.prefix_table[position[found] + SLOTS]
-        if old.layers.shape == depth.shape:
-            depth = old.layers.copy()
-        if old.num_entity_vectors == size:
-            kept = (old.trained_count > 0) | (np.arange(size + 1) == UNKNOWN_ROW)
-            entity[kept] = old.entity_table[kept]
-            counts = counts + old.trained_count
-            trained = np.union1d(trained, old.trained_entities)
-    return Network(
-        entity_table=entity,
-        trained_count=np.minimum(counts, 2**32 - 1).astype(np.uint32),
-        trained_entities=trained,
-        prefix_keys=keys,
-        prefix_table=prefix,
-        layers=depth,
-    )
-
-
-def _with(
-    network: Network,
-    entity_table: NDArray[np.float32],
-    prefix_table: NDArray[np.float32],
-    layers: NDArray[np.float32],
-) -> Network:
-    return Network(
-        entity_table=entity_table,
-        trained_count=network.trained_count,
-        trained_entities=network.trained_entities,
-        prefix_keys=network.prefix_keys,
-        prefix_table=prefix_table,
-        layers=layers,
-    )
 
 
 def _epoch_rows(
@@ -221,37 +174,44 @@ def _epoch_rows(
     steps: int,
     hyperparameters: Hyperparameters,
     rng: np.random.Generator,
+    guessed: GuessedContext | None,
 ) -> EpochRows:
-    """A new order, new negatives and new entity dropout."""
+    """A new order, new negatives and new dropout."""
     from ipi_es.ipinsights.tf.network_trainer import EpochRows
 
     order = rng.permutation(len(pairs))[:take]
     observed = pairs.addresses[pairs.address[order]]
-    sampled = [
-        vocabulary_rows(network.prefix_keys, prefix_keys(random_addresses(observed, rng)))
-        for _ in range(hyperparameters.random_negative_sampling_rate)
-    ] + [
-        vocabulary_rows(network.prefix_keys, prefix_keys(near_addresses(rng.permutation(observed), rng)))
-        for _ in range(hyperparameters.hard_negative_sampling_rate)
+    made_up = [random_addresses(observed, rng) for _ in range(hyperparameters.random_negative_sampling_rate)]
+    made_up += [
+        near_addresses(rng.permutation(observed), rng) for _ in range(hyperparameters.hard_negative_sampling_rate)
     ]
-    negative = np.stack(sampled, axis=1) if sampled else np.zeros((take, 0, SLOTS), dtype=np.int32)
+    sampled = [encoder_rows(network, each, guessed.guess(each, rng) if guessed else None) for each in made_up]
+    positive = prefixes[pairs.address[order]]
+    negative = np.stack(sampled, axis=1) if sampled else np.zeros((take, 0, positive.shape[1]), dtype=np.int32)
+    if network.knows_context:
+        nameless = np.flatnonzero(rng.random(take) < CONTEXT_DROPOUT)
+        nothing = network.context_rows(None, 1)[0] + len(network.prefix_table)
+        positive[nameless, SLOTS:] = nothing
+        negative[nameless, :, SLOTS:] = nothing
     dropped = rng.random(take) < hyperparameters.entity_dropout
     batch = take // steps
     shuffled = hyperparameters.shuffled_negative_sampling_rate
     return EpochRows(
         entity=np.where(dropped, np.int32(UNKNOWN_ROW), entity[order]),
-        positive=prefixes[pairs.address[order]],
+        positive=positive,
         negative=negative,
         shifts=rng.integers(1, max(batch, 2), (steps, shuffled)).astype(np.int32),
     )
 
 
-def _discriminator_auc(network: Network, pairs: Pairs, strangers: Addresses) -> float:
-    """Held-out pairs against one random address each (SageMaker's ``discriminator_auc``)."""
+def _discriminator_auc(network: Network, pairs: Pairs, strangers: Addresses, whose: Context | None) -> float:
+    """Held-out pairs against one random address each (SageMaker's ``discriminator_auc``); ``whose``: its context."""
     if not len(pairs):
         return float("nan")
     vectors = network.entity_vectors(pairs.hashes)
     each = np.arange(len(pairs), dtype=np.int32)
-    real = network.log_odds(vectors, network.address_vectors(prefix_keys(pairs.addresses[pairs.address])), each, each)
-    other = network.log_odds(vectors, network.address_vectors(prefix_keys(strangers)), each, each)
+    context = pairs.context.take(pairs.address) if pairs.context else None
+    places = network.address_vectors(prefix_keys(pairs.addresses[pairs.address]), context)
+    real = network.log_odds(vectors, places, each, each)
+    other = network.log_odds(vectors, network.address_vectors(prefix_keys(strangers), whose), each, each)
     return roc_auc(real, other)

@@ -17,6 +17,7 @@ import numpy as np
 from ipi_es.ipinsights.combiner_fitting import fit_combiner
 from ipi_es.ipinsights.deltas import DAY
 from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.guessed_context import GuessedContext
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history import History
 from ipi_es.ipinsights.metrics import roc_auc
@@ -82,19 +83,30 @@ def train(
     hybrid = hyperparameters.architecture == "hybrid"
     rng = np.random.default_rng(hyperparameters.seed)
     until = split.combiner if hybrid else split.calibration
+    guessed = GuessedContext.of(events)
     pairs = Pairs.of_days(events, hashes, split.first, until)
     held_out = Pairs.of_days(events, hashes, until, split.calibration if hybrid else split.stop)
-    network, network_auc = fit_network(pairs, held_out, hyperparameters, rng=rng, report=report, base=base)
+    network, network_auc = fit_network(
+        pairs, held_out, hyperparameters, rng=rng, report=report, base=base, guessed=guessed
+    )
     history = _empty_history(events, hashes, split, hyperparameters)
     combiner = None
     if hybrid:
         combiner = fit_combiner(
-            events, hashes, network, history, split=split, hyperparameters=hyperparameters, rng=rng, report=report
+            events,
+            hashes,
+            network,
+            history,
+            split=split,
+            hyperparameters=hyperparameters,
+            rng=rng,
+            report=report,
+            guessed=guessed,
         )
     else:
         _replay(events, hashes, history, split.first, split.calibration)
     snapshot = Snapshot(hyperparameters=hyperparameters, network=network, combiner=combiner)
-    calibration, auc = _calibrate(events, hashes, snapshot, history, split=split, rng=rng)
+    calibration, auc = _calibrate(events, hashes, snapshot, history, split=split, rng=rng, guessed=guessed)
     snapshot.metrics.update(
         discriminator_auc=auc,
         network_discriminator_auc=network_auc,
@@ -122,6 +134,8 @@ def _empty_history(
     """Sized for all keys of the training range."""
     keys = prefix_keys(events.addresses)
     pairs = np.unique(np.stack([events.entity, events.ip], axis=1), axis=0)
+    if events.context:
+        keys = np.concatenate([keys, events.context.keys()], axis=1)
     pair_keys = len(np.unique(joined(hashes[pairs[:, 0]][:, None], keys[pairs[:, 1]])))
     return History.empty(
         split.first,
@@ -144,6 +158,7 @@ def _calibrate(
     *,
     split: Split,
     rng: np.random.Generator,
+    guessed: GuessedContext | None,
 ) -> tuple[Calibration, float]:
     """Score the last part in order, history moving daily; also the AUC against one random address a row."""
     taken, scores, priors, odd = [], [], [], []
@@ -154,12 +169,17 @@ def _calibrate(
             scorer = Scorer(snapshot, history)
             local, entity = np.unique(events.entity[scored], return_inverse=True)
             seen, ip = np.unique(events.ip[scored], return_inverse=True)
+            context = events.context.take(seen) if events.context else None
             result = scorer.score_hashed(
-                hashes[local], events.addresses[seen], entity.astype(np.int32), ip.astype(np.int32)
+                hashes[local], events.addresses[seen], entity.astype(np.int32), ip.astype(np.int32), context
             )
             strangers = random_addresses(events.addresses[events.ip[scored]], rng)
             other = scorer.score_hashed(
-                hashes[local], strangers, entity.astype(np.int32), np.arange(len(scored), dtype=np.int32)
+                hashes[local],
+                strangers,
+                entity.astype(np.int32),
+                np.arange(len(scored), dtype=np.int32),
+                guessed.guess(strangers, rng) if guessed else None,
             )
             taken.append(scored)
             scores.append(result.log_odds)

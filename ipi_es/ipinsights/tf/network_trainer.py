@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from ipi_es.ipinsights.network import SLOTS
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -22,8 +20,8 @@ class EpochRows:
     """The pairs of one epoch in training order; n pairs, K sampled negatives each."""
 
     entity: NDArray[np.int32]  # [n] entity rows
-    positive: NDArray[np.int32]  # [n, SLOTS] prefix rows of the real address
-    negative: NDArray[np.int32]  # [n, K, SLOTS] of the sampled addresses
+    positive: NDArray[np.int32]  # [n, S] rows of the parts (prefixes, operator, country) of the real address
+    negative: NDArray[np.int32]  # [n, K, S] of the sampled addresses
     shifts: NDArray[np.int32]  # [steps, S]: how far each shuffled negative rolls the batch
 
 
@@ -93,7 +91,8 @@ class NetworkTrainer:
         width = self._tables[0].shape[1]
         count = self._batch
         entity_rows, entity_at = tf.unique(entity)
-        addresses = tf.concat([positive[:, None, :], negative], axis=1)  # [batch, 1 + K, SLOTS]
+        slots = positive.shape[1]
+        addresses = tf.concat([positive[:, None, :], negative], axis=1)  # [batch, 1 + K, S]
         prefix_rows, prefix_at = tf.unique(tf.reshape(addresses, [-1]))
         entity_part = tf.gather(self._tables[0], entity_rows)
         prefix_part = tf.gather(self._tables[1], prefix_rows)
@@ -101,7 +100,7 @@ class NetworkTrainer:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([entity_part, prefix_part, layers])
             left = tf.gather(entity_part, entity_at)
-            parts = tf.reshape(tf.gather(prefix_part, prefix_at), [-1, SLOTS, width])
+            parts = tf.reshape(tf.gather(prefix_part, prefix_at), [-1, slots, width])
             right = self._encoded(tf.reduce_sum(parts, axis=1), layers)
             right = tf.reshape(right, [count, -1, width])
             sampled = _log_odds(left[:, None, :], right)  # [batch, 1 + K]
@@ -110,7 +109,7 @@ class NetworkTrainer:
                 other = _log_odds(left, tf.roll(right[:, 0], shifts[roll], axis=0))
                 strange = tf.cast(tf.not_equal(entity, tf.roll(entity, shifts[roll], axis=0)), tf.float32)
                 loss += tf.reduce_sum(strange * tf.nn.softplus(other))
-            penalty = tf.reduce_sum(tf.square(left[:, :-1])) + tf.reduce_sum(tf.square(parts[..., :-1])) / SLOTS
+            penalty = tf.reduce_sum(tf.square(left[:, :-1])) + tf.reduce_sum(tf.square(parts[..., :-1])) / slots
             loss = (loss + self._decay * penalty) / tf.cast(count, tf.float32)
         gradients = tape.gradient(loss, [entity_part, prefix_part, layers])
         self._update(0, entity_rows, tf.convert_to_tensor(gradients[0]))

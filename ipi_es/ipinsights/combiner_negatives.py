@@ -1,0 +1,125 @@
+"""What the combiner learns to tell real pairs from: addresses that the entities of real rows did not come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.ipinsights.context import CONTEXT_NAMES
+from ipi_es.ipinsights.negatives import near_addresses, random_addresses
+from ipi_es.ipinsights.prefixes import BLOCK, SITE, prefix_keys
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.context import Context
+    from ipi_es.ipinsights.guessed_context import GuessedContext
+    from ipi_es.ipinsights.network_fitting import Pairs
+
+NEGATIVE_WEIGHTS = {
+    "random": 0.5,
+    "shuffled": 0.7,
+    "elsewhere": 0.5,
+    "near": 0.4,
+    "operator": 1.0,
+    "country": 0.5,
+    "block": 0.5,
+}
+"""Weight of a kind's negatives against a real row's 1.
+
+``elsewhere`` is an address of another entity's drawn by network, not by row, so that networks which few use are met
+as often as the large ones. Over ten simulated companies it took the found sprayings from 85 to 95 % and lowered the
+same-IP correlation; the weights of the others followed. ``operator`` and ``country`` are of another entity's rows
+with the same operator (country): an attacker near the victim. ``block`` stands for ``operator`` where none is known.
+"""
+NEAR_V4, NEAR_V6 = (6, 20), (20, 40)
+"""Bits that a near negative keeps, [low, high). Longer ones than the network's: counts tell churn from a stranger."""
+_TRIES = 3
+"""Draws until a row of another entity is found among those of the same operator, country or block."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampled:
+    """n negatives of one kind, one for each real row."""
+
+    kind: str
+    addresses: Addresses  # uint8[n, 16]
+    context: Context | None
+    usable: NDArray[np.bool_]  # [n] false where none was found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """Rows of a pool by a code that they share."""
+
+    code: NDArray[np.uint64]  # [n] ascending
+    row: NDArray[np.intp]  # [n]
+
+    @classmethod
+    def of(cls, code: NDArray[np.uint64], wanted: NDArray[np.bool_]) -> _Groups:
+        rows = np.flatnonzero(wanted)
+        order = np.argsort(code[rows], kind="stable")
+        return cls(code[rows][order], rows[order])
+
+    def draw(self, code: NDArray[np.uint64], rng: np.random.Generator) -> NDArray[np.intp]:
+        """A row with each code, uniform; -1 where there is none."""
+        begin, end = np.searchsorted(self.code, code), np.searchsorted(self.code, code, side="right")
+        at = begin + rng.integers(0, np.maximum(end - begin, 1))
+        return (
+            np.where(end > begin, self.row[np.minimum(at, len(self.row) - 1)], -1)
+            if len(self.row)
+            else (np.full(len(code), -1, dtype=np.intp))
+        )
+
+
+class Negatives:
+    """Draws negatives for real rows from a pool of rows of the same time."""
+
+    def __init__(self, pool: Pairs, guessed: GuessedContext | None) -> None:
+        self._pool = pool
+        self._guessed = guessed
+        keys = prefix_keys(pool.addresses)
+        everywhere = np.ones(len(pool), dtype=np.bool_)
+        self._sites = np.unique(keys[pool.address, SITE], return_index=True)[1]
+        if pool.context:
+            codes, known = pool.context.keys()[pool.address], pool.context.known()[pool.address]
+            self._groups = {
+                kind: _Groups.of(codes[:, level], known[:, level]) for level, kind in enumerate(CONTEXT_NAMES)
+            }
+        else:
+            self._groups = {"block": _Groups.of(keys[pool.address, BLOCK], everywhere)}
+
+    def sample(self, pairs: Pairs, rng: np.random.Generator) -> list[Sampled]:
+        """Each kind's negatives for real pairs of the pool's time."""
+        pool, hashes = self._pool, pairs.hashes
+        own = pairs.addresses[pairs.address]
+        other = rng.integers(0, len(pool), len(pairs))
+        rare = self._sites[rng.integers(0, len(self._sites), len(pairs))]
+        found = [
+            self._made_up("random", random_addresses(own, rng), rng),
+            self._of_rows("shuffled", other, hashes),
+            self._of_rows("elsewhere", rare, hashes),
+            self._made_up("near", near_addresses(own, rng, NEAR_V4, NEAR_V6), rng),
+        ]
+        codes = pairs.context.keys()[pairs.address] if pairs.context else prefix_keys(own)[:, [BLOCK]]
+        for level, (kind, groups) in enumerate(self._groups.items()):
+            code = codes[:, level]
+            drawn = groups.draw(code, rng)
+            for _ in range(_TRIES - 1):
+                again = np.flatnonzero((drawn >= 0) & (pool.hashes[drawn] == hashes))
+                drawn[again] = groups.draw(code[again], rng)
+            found.append(self._of_rows(kind, drawn, hashes))
+        return found
+
+    def _of_rows(self, kind: str, drawn: NDArray[np.intp], hashes: NDArray[np.uint64]) -> Sampled:
+        pool = self._pool
+        address = pool.address[drawn]
+        context = pool.context.take(address) if pool.context else None
+        return Sampled(kind, pool.addresses[address], context, (drawn >= 0) & (pool.hashes[drawn] != hashes))
+
+    def _made_up(self, kind: str, addresses: Addresses, rng: np.random.Generator) -> Sampled:
+        context = self._guessed.guess(addresses, rng) if self._guessed else None
+        return Sampled(kind, addresses, context, np.ones(len(addresses), dtype=np.bool_))

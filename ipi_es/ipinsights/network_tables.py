@@ -1,0 +1,130 @@
+"""A network's tables before and after training: which rows there are, and where they begin.
+
+The trainer has one table of address parts: the prefixes' rows, then those of operators and countries, if any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.ipinsights.entities import UNKNOWN_ROW, found_in, hashed_rows
+from ipi_es.ipinsights.network import HEADS, SLOTS, Network
+from ipi_es.ipinsights.prefixes import prefix_keys
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.context import Context
+    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+    from ipi_es.ipinsights.network_fitting import Pairs
+    from ipi_es.ipinsights.scorer import Snapshot
+
+MIN_ROWS_OF_A_NETWORK = 2
+"""Rows in which training must have seen a network (an operator, a country) to give it a vector: so the "unseen"
+vectors meet real pairs too."""
+_ENTITY_SPREAD = 1.0
+"""Norm of an entity vector before training (address vectors start at 0)."""
+
+
+def initial_network(
+    pairs: Pairs, hyperparameters: Hyperparameters, rng: np.random.Generator, base: Snapshot | None
+) -> Network:
+    """Tables before training: entities random, networks zero; known ones from ``base``."""
+    dim, layers = hyperparameters.vector_dim, max(hyperparameters.num_ip_encoder_layers - 1, 0)
+    old = base.network if base is not None and base.network.vector_dim == dim else None
+    trained = np.unique(pairs.hashes)
+    size = hyperparameters.num_entity_vectors
+    if size is None:
+        size = 2 * len(trained)
+        if base is not None and base.network.num_entity_vectors >= len(trained):
+            size = base.network.num_entity_vectors
+    entity = rng.standard_normal((size + 1, dim + 1)).astype(np.float32) * np.float32(_ENTITY_SPREAD / dim**0.5)
+    entity[:, -1] = 0.0
+    entity[UNKNOWN_ROW] = 0.0
+    counts = np.bincount(hashed_rows(pairs.hashes, size), minlength=size + 1)
+    local = pairs.used_only()
+    parts = prefix_keys(local.addresses)[:, :SLOTS]
+    keys = _frequent(parts, local.address, np.ones(parts.shape, dtype=np.bool_))
+    contexts = np.zeros(0, dtype=np.uint64)
+    if local.context:
+        contexts = _frequent(local.context.keys(), local.address, local.context.known())
+    depth = np.zeros((layers, dim + 1, dim), dtype=np.float32)
+    if old is not None:
+        keys, contexts = np.union1d(keys, old.prefix_keys), np.union1d(contexts, old.context_keys)
+        if old.layers.shape == depth.shape:
+            depth = old.layers.copy()
+        if old.num_entity_vectors == size:
+            kept = (old.trained_count > 0) | (np.arange(size + 1) == UNKNOWN_ROW)
+            entity[kept] = old.entity_table[kept]
+            counts = counts + old.trained_count
+            trained = np.union1d(trained, old.trained_entities)
+    prefix = _table(SLOTS, keys, dim, None if old is None else (old.prefix_keys, old.prefix_table))
+    known = None if old is None or not old.knows_context else (old.context_keys, old.context_table)
+    with_context = bool(local.context) or known is not None
+    return Network(
+        entity_table=entity,
+        trained_count=np.minimum(counts, 2**32 - 1).astype(np.uint32),
+        trained_entities=trained,
+        prefix_keys=keys,
+        prefix_table=prefix,
+        layers=depth,
+        context_keys=contexts,
+        context_table=_table(HEADS, contexts, dim, known) if with_context else np.zeros((0, 0), dtype=np.float32),
+    )
+
+
+def _frequent(keys: NDArray[np.uint64], address: NDArray[np.int32], counted: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """The keys (of addresses, uint64[m, levels]) that enough rows have, ascending; ``counted`` bool[m, levels]."""
+    unique, place = np.unique(keys, return_inverse=True)
+    place = place.reshape(keys.shape)[address]
+    rows = np.bincount(place[counted[address]], minlength=len(unique))
+    return unique[rows >= MIN_ROWS_OF_A_NETWORK]
+
+
+def _table(
+    heads: int, keys: NDArray[np.uint64], dim: int, old: tuple[NDArray[np.uint64], NDArray[np.float32]] | None
+) -> NDArray[np.float32]:
+    """float32[heads + len(keys), dim + 1]: zeros, and the rows that the old (keys, table) has."""
+    table = np.zeros((heads + len(keys), dim + 1), dtype=np.float32)
+    if old is not None:
+        old_keys, old_table = old
+        position, found = found_in(old_keys, keys)
+        table[:heads] = old_table[:heads]
+        table[heads:][found] = old_table[position[found] + heads]
+    return table
+
+
+def joined_table(network: Network) -> NDArray[np.float32]:
+    """float32[k, d + 1]: the prefixes' table and, below it, that of operators and countries."""
+    return (
+        np.concatenate([network.prefix_table, network.context_table])
+        if network.knows_context
+        else (network.prefix_table)
+    )
+
+
+def with_arrays(
+    network: Network,
+    entity_table: NDArray[np.float32],
+    parts_table: NDArray[np.float32],
+    layers: NDArray[np.float32],
+) -> Network:
+    """The network with trained tables; ``parts_table`` as :func:`joined_table` made it."""
+    prefixes = len(network.prefix_table)
+    context = parts_table[prefixes:] if network.knows_context else network.context_table
+    return replace(
+        network, entity_table=entity_table, prefix_table=parts_table[:prefixes], context_table=context, layers=layers
+    )
+
+
+def encoder_rows(network: Network, addresses: Addresses, context: Context | None) -> NDArray[np.int32]:
+    """int32[n, SLOTS (+ CONTEXT_LEVELS)]: rows of :func:`joined_table` whose sum is an address's vector."""
+    rows = network.prefix_rows(prefix_keys(addresses))
+    if not network.knows_context:
+        return rows
+    below = network.context_rows(context, len(rows)) + np.int32(len(network.prefix_table))
+    return np.concatenate([rows, below], axis=1)

@@ -165,18 +165,28 @@ class ResultsSuite:
         assert (found.source["anomaly_score"], found.source["initial_anomaly_score"]) == (7.0, 40.0)
         assert found.source["bucket_influencers"][0]["anomaly_score"] == 7.0
 
+    @pytest.mark.parametrize("remembered", [0, 1, 2, 1_000])
     def test_documents_are_found_by_their_place(
-        self, cluster: Cluster, context: ResultContext, store: ResultStore, monkeypatch: pytest.MonkeyPatch
+        self,
+        cluster: Cluster,
+        context: ResultContext,
+        store: ResultStore,
+        monkeypatch: pytest.MonkeyPatch,
+        remembered: int,
     ) -> None:
         monkeypatch.setattr("ipi_es.results.store.MAX_PAGE", 2)
+        monkeypatch.setattr("ipi_es.results.store.REMEMBERED", remembered)
         made = [bucket(context, START + hour * HOUR) for hour in range(3)]
         store.write(made, 1)
-        store.show()
         places = [(each.index, each.id) for each in made]
         gone = (made[0].index, "gone")
         found = store.by_place([places[2], gone, places[0], places[1]])
         assert [each.source for each in found] == [made[2].source, made[0].source, made[1].source]
         assert store.by_place([]) == ResultStore(cluster, "never-ran").by_place(places) == []
+        store.rewrite([replace(found[1], source={**found[1].source, "event_count": 77})], 2)
+        assert [each.source["event_count"] for each in store.by_place(places[:2])] == [77, made[1].source["event_count"]]
+        store.delete_all(3)
+        assert store.by_place(places) == []
 
     def test_repeats_are_recognized_by_first_records_and_critical_ips(
         self, cluster: Cluster, context: ResultContext, store: ResultStore

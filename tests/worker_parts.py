@@ -71,7 +71,9 @@ def made_training(
     history = network_training._empty_history(events, hashes, split, hyperparameters)
     network_training._replay(events, hashes, history, split.first, split.calibration)
     rng = np.random.default_rng(1)
-    calibration, auc = network_training._calibrate(events, hashes, snapshot, history, split=split, rng=rng)
+    calibration, auc = network_training._calibrate(
+        events, hashes, snapshot, history, split=split, rng=rng, guessed=None
+    )
     snapshot.metrics["discriminator_auc"] = auc
     snapshot.about.update(entities=len(events.entities), addresses=len(events.addresses))
     history.day = events.end // company.DAY if events.end else split.stop

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+import orjson
+
 from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
 from ipi_es.errors import LostJob, NotFound, PermissionDenied, RequestRejected, UsageError
 from ipi_es.results import queries
@@ -20,6 +22,9 @@ from ipi_es.results.words import ALIAS, RESULT_KINDS, TEMPLATE, ResultKind
 
 MAX_PAGE = 10_000
 """Hits that one search gives (``index.max_result_window``); beyond, a scan reads page by page."""
+
+REMEMBERED = 20_000
+"""Documents written last that are kept in memory, about 30 MB: what a renormalization changes is most often new."""
 
 
 class Recent(NamedTuple):
@@ -49,20 +54,17 @@ class ResultStore:
         self._name = results_index_name
         self._flat_fields = dict(flat_fields or {})
         self._prepared: set[str] = set()
+        self._written: dict[tuple[str, str], bytes] = {}  # by (index, id), as JSON; the oldest first
 
     def write(self, documents: Iterable[ResultDocument], version: int) -> int:
         """Write documents; how many. LostJob when a newer worker's version is already there."""
         documents = list(documents)
         self._prepare(documents)
-        outcome = self._cluster.bulk(Put(each.index, each.id, each.source, version) for each in documents)
-        self._check(outcome)
-        return outcome.written
+        return self._put(documents, version)
 
     def rewrite(self, documents: Iterable[Document], version: int) -> int:
         """Write whole documents that were read before (renormalized ones) to where they were read."""
-        outcome = self._cluster.bulk(Put(each.index, each.id, each.source, version) for each in documents)
-        self._check(outcome)
-        return outcome.written
+        return self._put(list(documents), version)
 
     def drop_vanished(self, start: int, end: int, keep: Collection[str], version: int) -> int:
         """Delete the results of buckets in [start, end) whose id is not in ``keep``; how many.
@@ -73,12 +75,7 @@ class ResultStore:
         self._cluster.refresh(ALIAS)
         query = queries.results_query(self._job_id, RESULT_KINDS, start, end)
         wanted = keep if isinstance(keep, (set, frozenset)) else set(keep)
-        gone = [each for each in self._ids(query) if each.id not in wanted]
-        if not gone:
-            return 0
-        outcome = self._cluster.bulk(Drop(each.index, each.id, version) for each in gone)
-        self._check(outcome)
-        return outcome.deleted
+        return self._drop([each for each in self._ids(query) if each.id not in wanted], version)
 
     def read(
         self,
@@ -108,15 +105,23 @@ class ResultStore:
         return self._scan(queries.results_query(self._job_id, RESULT_KINDS, start, end, interim=False))
 
     def by_place(self, places: Sequence[tuple[str, str]]) -> list[Document]:
-        """The documents at (index, id), in that order; those that are gone are left out. Sees what was refreshed."""
-        found: dict[tuple[str, str], Document] = {}
+        """The documents at (index, id), in that order; those that are gone are left out.
+
+        Those that this store wrote lately come from memory: only one who holds the job's lease asks, and where another
+        has written in the meantime, writing them again is refused. The others are searched for, once shown.
+        """
+        found = {place: self._written[place] for place in places if place in self._written}
+        documents = {place: Document(place[1], place[0], orjson.loads(body)) for place, body in found.items()}
+        others = [place for place in places if place not in documents]
+        if others:
+            self.show()
         step = max(MAX_PAGE // 2, 1)  # an id can be in two indices, after results_index_name was changed
-        for start in range(0, len(places), step):
-            ids = sorted({place for _, place in places[start : start + step]})
+        for start in range(0, len(others), step):
+            ids = sorted({place for _, place in others[start : start + step]})
             query = {"bool": {"filter": [{"term": {"job_id": self._job_id}}, {"ids": {"values": ids}}]}}
             hits = self._hits({"query": query, "size": MAX_PAGE, "track_total_hits": False})
-            found |= {(each.index, each.id): each for each in hits}
-        return [found[place] for place in places if place in found]
+            documents |= {(each.index, each.id): each for each in hits}
+        return [documents[place] for place in places if place in documents]
 
     def show(self) -> None:
         """Make everything written so far visible to reads."""
@@ -148,12 +153,33 @@ class ResultStore:
         except NotFound:
             return 0
 
+    def any(self, start: int) -> bool:
+        """Whether there are results of buckets at or after ``start``."""
+        query = queries.results_query(self._job_id, RESULT_KINDS, start, None)
+        return bool(self._hits({"query": query, "_source": False, "size": 1, "track_total_hits": False}))
+
     def delete_all(self, version: int) -> int:
         """Delete all results of the job, annotations too; how many."""
         self._cluster.refresh(ALIAS)
         query = {"bool": {"filter": [{"term": {"job_id": self._job_id}}]}}
-        outcome = self._cluster.bulk(Drop(each.index, each.id, version) for each in list(self._ids(query)))
+        return self._drop(list(self._ids(query)), version)
+
+    def _put(self, documents: Sequence[ResultDocument | Document], version: int) -> int:
+        outcome = self._cluster.bulk(Put(each.index, each.id, each.source, version) for each in documents)
         self._check(outcome)
+        for each in documents:
+            self._written[each.index, each.id] = orjson.dumps(each.source)
+        for place in list(islice(self._written, max(len(self._written) - REMEMBERED, 0))):
+            del self._written[place]
+        return outcome.written
+
+    def _drop(self, documents: Sequence[Document], version: int) -> int:
+        if not documents:
+            return 0
+        outcome = self._cluster.bulk(Drop(each.index, each.id, version) for each in documents)
+        self._check(outcome)
+        for each in documents:
+            self._written.pop((each.index, each.id), None)
         return outcome.deleted
 
     def _hits(self, body: Mapping[str, Any]) -> list[Document]:

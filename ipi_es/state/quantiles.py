@@ -76,7 +76,13 @@ class QuantilesStore:
 
     def sweep(self, keep: Collection[str], version: int) -> int:
         """Delete all but ``keep``; how many. Only whoever holds the job may, so it goes by version too."""
-        gone = [place for place, source in self._all() if source["quantiles_id"] not in keep]
+        return self._drop([place for place, source in self._all() if source["quantiles_id"] not in keep], version)
+
+    def sweep_after(self, last: str, version: int) -> int:
+        """Delete those whose ids sort after ``last``; how many."""
+        return self._drop([place for place, source in self._all() if source["quantiles_id"] > last], version)
+
+    def _drop(self, gone: list[str], version: int) -> int:
         if not gone:
             return 0
         outcome = self._cluster.bulk(Drop(STATE_INDEX, place, version) for place in gone)

@@ -123,9 +123,7 @@ class StoredSink:
 
     def sweep(self) -> None:
         """Delete the quantiles of batches that never came to their end; what results were scored with is kept."""
-        state = self.state
-        keep = {id_ for id_ in self.stores.quantiles.ids() if id_ <= str(state.quantiles_id)}
-        self.stores.quantiles.sweep(keep, state.external_version)
+        self.stores.quantiles.sweep_after(str(self.state.quantiles_id), self.state.external_version)
 
     def renormalize(self, levels: Levels) -> int:
         """Score the window again with ``levels`` (those that the state points to); how many results changed."""

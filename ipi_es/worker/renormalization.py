@@ -159,7 +159,6 @@ def renormalize(window: Window, store: ResultStore, levels: Levels, state: JobSt
     if not places:
         return 0
     at, version = clock.now(), state.external_version
-    store.show()
     for start in range(0, len(places), _PAGE):
         found = store.by_place(places[start : start + _PAGE])
         store.rewrite(_rewritten(found, changes, str(state.quantiles_id), at), version)

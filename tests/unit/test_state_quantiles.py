@@ -109,6 +109,9 @@ def test_sweep_keeps_what_a_state_points_to_and_other_jobs() -> None:
     assert store.ids() == ["q-1"]
     assert other.ids() == ["q-0"]
     assert store.sweep({"q-1"}, version=9) == 0
+    assert store.sweep_after("q-1", version=9) == 0
+    assert store.sweep_after("q-0", version=9) == 1
+    assert store.ids() == []
 
 
 def test_missing_quantiles_say_what_to_do() -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "results": "results:results",
     "explain": "explain:explain",
     "score": "score:score",
+    "evaluate": "evaluate:evaluate",
     "snapshots": "snapshots:snapshots",
     "job": "job:job",
     "node": "node:node",

@@ -1,0 +1,208 @@
+"""`ipi-es evaluate`: how well attacks are told from real events, measured beside three references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ipi_es.cli.context import clock, progress_bar, shell
+from ipi_es.errors import UsageError
+
+if TYPE_CHECKING:
+    from ipi_es.evaluation.evaluation import Evaluation, Settings
+    from ipi_es.evaluation.events import Events
+    from ipi_es.evaluation.protocol import Window
+    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+TRAINED = ("hybrid", "ip_insights", "sagemaker_like")
+"""Scorers that take a while in each window; the progress counts them."""
+
+
+@click.command()
+@click.argument("events", required=False, type=_FILE)
+@click.option("--job", "job_name", help="Evaluate on the events of a job's index instead of a file.")
+@click.option("--start", help="With --job: begin, inclusive (ISO 8601 or now-365d). Default: the job's first event.")
+@click.option("--end", default="now", show_default=True, help="With --job: end, exclusive.")
+@click.option(
+    "--networks",
+    type=_FILE,
+    help="Operators and countries of networks: .csv, .csv.gz (prefix, asn, country) or .mmdb.",
+)
+@click.option("--attackers", type=_FILE, help="Addresses of known attackers, one a line.")
+@click.option(
+    "--networks-for-attacks-only",
+    "attacks_only",
+    is_flag=True,
+    help="Draw attacks by --networks, but let nobody who scores see operators and countries.",
+)
+@click.option(
+    "--state",
+    type=click.Choice(["daily", "frozen"]),
+    default="daily",
+    show_default=True,
+    help="History moves at the end of every day of a test, as in production, or stands at its start.",
+)
+@click.option("--json", "as_json", is_flag=True, help="A last line of JSON with all figures.")
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="A picture: .png, .svg or .pdf (needs matplotlib)."
+)
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    events: Path | None,
+    job_name: str | None,
+    start: str | None,
+    end: str,
+    networks: Path | None,
+    attackers: Path | None,
+    attacks_only: bool,
+    state: str,
+    as_json: bool,
+    plot: Path | None,
+) -> None:
+    """Measure which attacks the network, its history and three references find among EVENTS.
+
+    EVENTS is CSV with a header or JSON lines, plain or gzip, with timestamp, entity, ip and, if known, group (the
+    entity's organisation) and label. Eight windows in time are each trained, calibrated and tested; attacks of seven
+    kinds are injected beside the normal rows of a test. Events with labels are measured by their labels instead. The
+    table says ROC-AUC / share of attacks found at 1 % false positives.
+
+    Example: ipi-es evaluate sign-ins.csv.gz --networks asn.csv.gz --plot roc.png --json
+    """
+    import logging
+
+    import orjson
+
+    from ipi_es.evaluation.events import prepared
+    from ipi_es.evaluation.report import as_json as figures
+
+    if (events is None) == (job_name is None):
+        raise UsageError("give a file of events or --job, one of them", hint="ipi-es evaluate sign-ins.csv.gz")
+    if attacks_only and networks is None:
+        raise UsageError("--networks-for-attacks-only needs --networks", hint="name a file with --networks")
+    if plot is not None:
+        from ipi_es.evaluation.plot import require_matplotlib, require_writable
+
+        require_matplotlib()
+        require_writable(plot)
+    # many trainings in one process: TensorFlow warns that it compiles each one's loop anew
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    rows, hyperparameters = _from_file(events) if events else _from_job(ctx, str(job_name), start, end)
+    rows = prepared(rows)
+    _say_what_was_read(rows)
+    settings = _settings(rows, networks, attackers, hyperparameters, state=state, attacks_only=attacks_only)
+    done = _run(rows, settings)
+    _print(done)
+    if plot is not None:
+        from ipi_es.evaluation.plot import draw
+
+        draw(done, plot)
+        click.echo(f"Picture: {plot}")
+    if as_json:
+        click.echo(orjson.dumps(figures(done)).decode())
+
+
+def _from_file(path: Path) -> tuple[Events, Hyperparameters]:
+    from ipi_es.evaluation.reading import read_events
+    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+
+    return read_events(path), Hyperparameters()
+
+
+def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> tuple[Events, Hyperparameters]:
+    """What the job's datafeed reads, with the job's hyperparameters; failures, which don't teach, are left out."""
+    from ipi_es.config.allow_list import AllowList
+    from ipi_es.datafeed.reader import Datafeed
+    from ipi_es.datafeed.spec import FeedSpec
+    from ipi_es.errors import NoEvents
+    from ipi_es.evaluation.events import of_job
+    from ipi_es.setup.check import require_usable
+    from ipi_es.times import parse_time
+    from ipi_es.worker.learning import Collector, hyperparameters_of
+
+    here, now = shell(ctx), clock()
+    job = here.job(name)
+    with here.cluster() as cluster:
+        require_usable(cluster, job)
+        feed = Datafeed(cluster, FeedSpec.from_job(job))
+        there = feed.time_range()
+        if there is None:
+            raise NoEvents(f"job {job.job_id} has no events", hint=f"ipi-es check {job.job_id} shows what it reads")
+        first = there[0] if start is None else parse_time(start, now=now)
+        stop = min(parse_time(end, now=now), there[1] + job.bucket_span)
+        collector = Collector(job, AllowList.of(job))
+        with progress_bar() as bars:
+            task = bars.add_task("Reading", total=max((stop - first) // job.bucket_span, 0), note="")
+            for bucket in feed.read(first, max(first, stop), job.bucket_span):
+                collector.take(bucket)
+                bars.advance(task)
+    found = of_job(collector.events(stop), {name: count for name, count in collector.dropped.counts().items() if count})
+    if not len(found):
+        raise NoEvents(f"job {job.job_id} has no event that teaches in this time", hint="look at --start and --end")
+    return found, hyperparameters_of(job)
+
+
+def _say_what_was_read(events: Events) -> None:
+    attacks = f", {int((events.label > 0).sum()):,} of them labelled as attacks" if events.labelled else ""
+    click.echo(
+        f"{len(events):,} rows (unique by entity, address and day{attacks}) of {len(events.entities):,} entities "
+        f"from {len(events.addresses):,} addresses."
+    )
+    if events.malformed:
+        left = ", ".join(f"{count:,} with {reason.replace('_', ' ')}" for reason, count in events.malformed.items())
+        click.secho(f"Left out: {left}.", fg="yellow", err=True)
+
+
+def _settings(
+    events: Events,
+    networks: Path | None,
+    attackers: Path | None,
+    hyperparameters: Hyperparameters,
+    *,
+    state: str,
+    attacks_only: bool,
+) -> Settings:
+    from ipi_es.evaluation.announced import Announced
+    from ipi_es.evaluation.evaluation import Settings
+    from ipi_es.evaluation.reading import read_attackers
+    from ipi_es.ipinsights.context import Context
+    from ipi_es.networks import NetworkTable
+
+    table = None if networks is None else NetworkTable.load(networks)
+    return Settings(
+        announced=Announced.of(networks, events.addresses),
+        attackers=None if attackers is None else read_attackers(attackers),
+        look_up=None if table is None else lambda addresses: Context(*table.look_up(addresses)),
+        context_for_scorers=not attacks_only,
+        state="frozen" if state == "frozen" else "daily",
+        hyperparameters=hyperparameters,
+    )
+
+
+def _run(events: Events, settings: Settings) -> Evaluation:
+    from ipi_es.evaluation.evaluation import evaluate as measure
+    from ipi_es.evaluation.protocol import WINDOWS
+
+    with progress_bar() as bars:
+        task = bars.add_task("Evaluating", total=WINDOWS * len(TRAINED), note="")
+
+        def told(name: str, window: Window) -> None:
+            done = window.number * len(TRAINED) + TRAINED.index(name)
+            bars.update(task, completed=done, note=f"window {window.number + 1}: {name}")
+
+        return measure(events, settings, told)
+
+
+def _print(done: Evaluation) -> None:
+    from ipi_es.cli.output import Column, print_table
+    from ipi_es.evaluation.evaluation import SCORERS
+    from ipi_es.evaluation.report import sentences, table_rows
+
+    columns = [Column("attack", "Attack"), Column("count", "Count", right=True)]
+    columns += [Column(name, name, right=True) for name in SCORERS]
+    print_table(table_rows(done), columns, title="ROC-AUC / attacks found at 1 % false positives")
+    for sentence in sentences(done):
+        click.echo(sentence)

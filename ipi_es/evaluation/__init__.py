@@ -1,0 +1,1 @@
+"""How well attacks are told from real events: one protocol, the product and three references measured alike."""

@@ -1,0 +1,147 @@
+"""Where a random address may lie: the announced part of the address space, from a file of networks or without one."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.addresses import V4_PREFIX, is_private, packed
+from ipi_es.errors import UsageError
+from ipi_es.ipinsights.prefixes import from_words, v4_words, words
+from ipi_es.networks import PREFIX_COLUMNS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+
+_V4_MARK = np.uint64(0xFFFF << 32)
+_ONES = np.uint64((1 << 64) - 1)
+_UNICAST_V4 = (1 << 24, 224 << 24)
+"""1.0.0.0 to 223.255.255.255, [first, stop): what is drawn from, less private networks, without a file."""
+_MAX_V6_LENGTH = 64
+_OBSERVED_V6_LENGTH = 32
+"""Without a table the IPv6 prefixes are the observed addresses' /32: a provider's usual allocation."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Announced:
+    """IPv4 as disjoint ranges, IPv6 as prefixes of at most 64 bits."""
+
+    start_v4: NDArray[np.int64]  # [m] ascending
+    size_v4: NDArray[np.int64]  # [m] addresses in each range
+    base_v6: NDArray[np.uint64]  # [k] high 64 bits
+    length_v6: NDArray[np.int64]  # [k]
+
+    @classmethod
+    def of(cls, networks: Path | None, observed: Addresses) -> Announced:
+        """Of a table of networks, where there is one; a database in MaxMind's format lists no prefixes."""
+        if networks is None or networks.name.lower().endswith(".mmdb"):
+            return cls.of_observed(observed)
+        return cls.of_file(networks)
+
+    @classmethod
+    def of_file(cls, path: Path) -> Announced:
+        """The prefixes of a table of networks (.csv, .tsv, .gz of them). UsageError where it names none."""
+        v4, v6 = [], []
+        for blob, length in _prefixes(path):
+            if blob.startswith(V4_PREFIX):
+                v4.append((int.from_bytes(blob[12:], "big"), length - 96))
+            elif length <= _MAX_V6_LENGTH:
+                v6.append((int.from_bytes(blob[:8], "big"), length))
+        start = np.array([base >> (32 - bits) << (32 - bits) for base, bits in v4], dtype=np.int64)
+        size = np.array([1 << (32 - bits) for _, bits in v4], dtype=np.int64)
+        base = np.array([base for base, _ in v6], dtype=np.uint64)
+        return cls(*_merged(start, size), base, np.array([length for _, length in v6], dtype=np.int64))
+
+    @classmethod
+    def of_observed(cls, observed: Addresses) -> Announced:
+        """Without a file: all unicast IPv4, and the /32 of the observed IPv6 addresses uint8[n, 16]."""
+        first, stop = _UNICAST_V4
+        high, low = words(observed)
+        base = np.unique(high[~v4_words(high, low)] >> np.uint64(64 - _OBSERVED_V6_LENGTH))
+        return cls(
+            np.array([first], dtype=np.int64),
+            np.array([stop - first], dtype=np.int64),
+            base << np.uint64(64 - _OBSERVED_V6_LENGTH),
+            np.full(len(base), _OBSERVED_V6_LENGTH, dtype=np.int64),
+        )
+
+    def draw(self, v4: NDArray[np.bool_], rng: np.random.Generator) -> Addresses:
+        """uint8[n, 16]: IPv4 uniform over the ranges where ``v4`` bool[n], else uniform over the IPv6 prefixes.
+
+        A family of which nothing is announced gives addresses of the other one.
+        """
+        n = len(v4)
+        v4 = v4 if len(self.base_v6) else np.ones(n, dtype=np.bool_)
+        v4 = v4 if len(self.start_v4) else np.zeros(n, dtype=np.bool_)
+        low_4 = self._draw_v4(n, rng) if len(self.start_v4) else np.zeros(n, dtype=np.uint64)
+        prefix = rng.integers(0, max(len(self.base_v6), 1), n)
+        fresh, host = (rng.integers(0, _ONES, n, dtype=np.uint64, endpoint=True) for _ in range(2))
+        high_6 = np.zeros(n, dtype=np.uint64)
+        if len(self.base_v6):
+            length = self.length_v6[prefix].astype(np.uint64)
+            # a shift by all 64 bits is undefined
+            mask = np.where(length < 64, _ONES >> np.minimum(length, np.uint64(63)), np.uint64(0))
+            high_6 = (self.base_v6[prefix] & ~mask) | (fresh & mask)
+        return from_words(np.where(v4, np.uint64(0), high_6), np.where(v4, low_4 | _V4_MARK, host))
+
+    def _draw_v4(self, n: int, rng: np.random.Generator) -> NDArray[np.uint64]:
+        ends = np.cumsum(self.size_v4)
+        result = np.zeros(n, dtype=np.uint64)
+        left = np.arange(n)
+        while len(left):  # private addresses are drawn again
+            at = rng.integers(0, ends[-1], len(left))
+            place = np.searchsorted(ends, at, side="right")
+            value = self.start_v4[place] + at - (ends[place] - self.size_v4[place])
+            result[left] = value.astype(np.uint64)
+            left = left[is_private(from_words(np.zeros(len(left), dtype=np.uint64), result[left] | _V4_MARK))]
+        return result
+
+
+def _merged(start: NDArray[np.int64], size: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The union of ranges, as disjoint ones: (start, size)."""
+    if not len(start):
+        return start, size
+    order = np.argsort(start, kind="stable")
+    start, stop = start[order], (start + size)[order]
+    reach = np.maximum.accumulate(stop)
+    begins = np.concatenate([[True], start[1:] > reach[:-1]])
+    ends = np.append(np.flatnonzero(begins)[1:] - 1, len(start) - 1)
+    return start[begins], reach[ends] - start[begins]
+
+
+def _prefixes(path: Path) -> Iterator[tuple[bytes, int]]:
+    """(16 bytes, length in the 128-bit space) of each readable prefix of the file."""
+    for text in _table(path):
+        base, slash, bits = text.partition("/")
+        blob = packed(base)
+        if blob is None or (slash and not bits.isdecimal()):
+            continue
+        offset = 96 if blob.startswith(V4_PREFIX) else 0
+        length = offset + int(bits) if slash else 128
+        if length <= 128:
+            yield blob, length
+
+
+def _table(path: Path) -> Iterator[str]:
+    zipped = path.name.lower().endswith(".gz")
+    with (
+        gzip.open(path, "rb") if zipped else path.open("rb") as raw,
+        io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as lines,
+    ):
+        rows = csv.reader(lines, delimiter="\t" if ".tsv" in path.name.lower() else ",")
+        header = [name.strip().lower() for name in next(rows, [])]
+        at = next((header.index(name) for name in PREFIX_COLUMNS if name in header), None)
+        if at is None:
+            raise UsageError(f"{path} names no prefix", hint=f"its header needs one of {', '.join(PREFIX_COLUMNS)}")
+        for row in rows:
+            if len(row) > at:
+                yield row[at]

@@ -1,0 +1,42 @@
+"""The reference `counts`: how often was the entity in this network, against how often anybody is? Smoothed back-off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.evaluation.measures import Scores
+from ipi_es.evaluation.trial import NORMAL_ROWS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.evaluation.earlier import Counted
+    from ipi_es.evaluation.trial import Trial
+
+ENTITY_WEIGHT = 0.5
+"""Rows that the wider network's estimate counts as in the narrower one's (Krichevsky and Trofimov's half)."""
+NETWORK_ROWS = 1.0
+"""Rows added to every network's count and to their total: a network that nobody used isn't infinitely rare."""
+
+
+def counts(trial: Trial) -> Scores:
+    """Log-odds of the pairs by back-off from country and operator down to the address."""
+    scores = {name: log_odds(counted) for name, counted in trial.counted.items()}
+    return Scores(scores.pop(NORMAL_ROWS), scores)
+
+
+def log_odds(counted: Counted) -> NDArray[np.float64]:
+    """float64[n], high = usual: ln P(network | entity) / P(network) of the narrowest level.
+
+    With r of the next wider level (1 above the widest), c rows of the entity in the network, n rows of the entity and
+    P the network's share of all rows: r' = (c / P + a r) / (n + a). Levels that aren't known are passed over.
+    """
+    ratio = np.ones(len(counted.entity))
+    rows = counted.entity.astype(np.float64)
+    for level in range(counted.pair.shape[1]):
+        share = (counted.network[:, level] + NETWORK_ROWS) / (counted.total + NETWORK_ROWS)
+        finer = (counted.pair[:, level] / share + ENTITY_WEIGHT * ratio) / (rows + ENTITY_WEIGHT)
+        ratio = np.where(counted.known[:, level], finer, ratio)
+    return np.log(ratio)

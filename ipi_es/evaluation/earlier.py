@@ -1,0 +1,117 @@
+"""Exact counts of earlier rows, for the references: how often a key occurred before a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from ipi_es.ipinsights.deltas import DAY
+from ipi_es.ipinsights.hashing import joined, mix
+from ipi_es.ipinsights.prefixes import prefix_keys
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.context import Context
+
+State: TypeAlias = Literal["frozen", "daily", "online"]
+STATES: tuple[State, ...] = ("frozen", "daily", "online")
+"""What a reference may know: all before the test; all before the day; all strictly earlier."""
+_COUNTRY_SALT, _OPERATOR_SALT = np.uint64(1 << 40), np.uint64(1 << 41)
+"""Apart from each other and from the prefixes' keys, which are mixed already."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keys:
+    """The networks that hold each of n addresses, from the widest to the address itself."""
+
+    key: NDArray[np.uint64]  # [n, levels]
+    known: NDArray[np.bool_]  # [n, levels]: False where operator or country isn't known
+
+    @classmethod
+    def of(cls, addresses: Addresses, context: Context | None) -> Keys:
+        """Country, operator (both only with ``context``), then the eight prefix levels."""
+        prefixes = prefix_keys(addresses)
+        known = np.ones(prefixes.shape, dtype=np.bool_)
+        if context is None:
+            return cls(prefixes, known)
+        country, operator = context.country.astype(np.uint64), context.operator.astype(np.uint64)
+        wide = np.stack([mix(country | _COUNTRY_SALT), mix(operator | _OPERATOR_SALT)], axis=1)
+        there = np.stack([country > 0, operator > 0], axis=1)
+        return cls(np.concatenate([wide, prefixes], axis=1), np.concatenate([there, known], axis=1))
+
+    def take(self, rows: NDArray[np.intp]) -> Keys:
+        """Some of the addresses."""
+        return Keys(self.key[rows], self.known[rows])
+
+    def of_entities(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """uint64[n, levels]: keys of (hashes[i], network), hashes uint64[n]."""
+        return joined(hashes[:, None], self.key)
+
+
+def before(time: NDArray[np.int64], test: int, state: State) -> NDArray[np.int64]:
+    """int64[n]: what is earlier than this may be known at ``time`` (epoch seconds); ``test``: the test's start."""
+    if state == "frozen":
+        return np.full(len(time), test, dtype=np.int64)
+    return time // DAY * DAY if state == "daily" else time
+
+
+class Earlier:
+    """Rows with a key and a time each, counted by both."""
+
+    def __init__(self, key: NDArray[np.uint64], time: NDArray[np.int64]) -> None:
+        """Take key uint64[n] and time int64[n] of the rows, in any order."""
+        self._keys, code = np.unique(key, return_inverse=True)
+        self._first = int(time.min(initial=0))
+        self._width = int(time.max(initial=0)) - self._first + 2
+        self._rows = np.sort(code * self._width + (time - self._first))
+
+    def count(self, key: NDArray[np.uint64], until: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64[n]: rows with key[i] (uint64[n]) earlier than until[i] (int64[n])."""
+        if not len(self._keys):
+            return np.zeros(len(key), dtype=np.int64)
+        code = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
+        found = self._keys[code] == key
+        offset = np.clip(until - self._first, 0, self._width - 1)
+        begin = np.searchsorted(self._rows, code * self._width)
+        end = np.searchsorted(self._rows, code * self._width + offset)
+        return np.where(found, end - begin, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """Earlier rows of n pairs, by level."""
+
+    pair: NDArray[np.int64]  # [n, levels]: of the entity in the network
+    network: NDArray[np.int64]  # [n, levels]: of anybody in the network
+    entity: NDArray[np.int64]  # [n]: of the entity
+    total: NDArray[np.int64]  # [n]: of anybody
+    known: NDArray[np.bool_]  # [n, levels]
+
+
+class Counter:
+    """The rows that may be known in one window, and what is to be asked of them."""
+
+    def __init__(self, keys: Keys, hashes: NDArray[np.uint64], time: NDArray[np.int64]) -> None:
+        """Take the keys of the rows' addresses, the entity hashes uint64[n] and times int64[n]."""
+        pairs = keys.of_entities(hashes)
+        self._networks = [Earlier(keys.key[:, level], time) for level in range(keys.key.shape[1])]
+        self._pairs = [Earlier(pairs[:, level], time) for level in range(keys.key.shape[1])]
+        self._entities = Earlier(hashes, time)
+        self._times = np.sort(time)
+
+    def counted(self, keys: Keys, hashes: NDArray[np.uint64], until: NDArray[np.int64]) -> Counted:
+        """What was earlier than ``until`` int64[n] of the pairs (hashes[i], address i)."""
+        pairs = keys.of_entities(hashes)
+        pair = [each.count(pairs[:, level], until) for level, each in enumerate(self._pairs)]
+        network = [each.count(keys.key[:, level], until) for level, each in enumerate(self._networks)]
+        return Counted(
+            pair=np.where(keys.known, np.stack(pair, axis=1), 0),
+            network=np.where(keys.known, np.stack(network, axis=1), 0),
+            entity=self._entities.count(hashes, until),
+            total=np.searchsorted(self._times, until),
+            known=keys.known,
+        )

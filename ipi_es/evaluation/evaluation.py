@@ -1,0 +1,172 @@
+"""The whole protocol: every scorer in every window, figures at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from ipi_es.errors import NotEnoughHistory
+from ipi_es.evaluation.attacks import Attacks, Sources, injected, labelled
+from ipi_es.evaluation.counts import counts
+from ipi_es.evaluation.events import NORMAL, Events
+from ipi_es.evaluation.measures import Measured, Scores, calibration, measured
+from ipi_es.evaluation.product import LookUp, hybrid, ip_insights, sagemaker_like
+from ipi_es.evaluation.protocol import Parts, Window, parts, windows
+from ipi_es.evaluation.seen import seen
+from ipi_es.evaluation.trial import NORMAL_ROWS, Asked, Trial
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.hyperparameters import Hyperparameters
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.evaluation.announced import Announced
+    from ipi_es.evaluation.earlier import State
+
+log = logging.getLogger(__name__)
+
+SCORERS = ("hybrid", "ip_insights", "seen", "counts", "sagemaker_like")
+"""The product's two architectures, then the references."""
+Report: TypeAlias = Callable[[str, Window], None]
+"""Hears of each scorer before it begins on a window."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settings:
+    """What an evaluation is made with."""
+
+    announced: Announced
+    attackers: Addresses | None = None
+    look_up: LookUp | None = None
+    """Operator and country of addresses: without it there are no attacks of the kinds ``country`` and ``asn``."""
+    context_for_scorers: bool = True
+    """Whether the scorers may see operators and countries too."""
+    state: State = "daily"
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """All figures, and what they rest on."""
+
+    scorers: dict[str, Measured]
+    calibration: dict[str, float]
+    windows: tuple[Window, ...]
+    left_out: tuple[tuple[Window, str], ...]
+    """Windows that couldn't be measured, and why."""
+    normal_rows: int
+    labelled: bool
+
+
+def evaluate(events: Events, settings: Settings, report: Report = lambda _name, _window: None) -> Evaluation:
+    """Measure prepared events (see :func:`~ipi_es.evaluation.events.prepared`).
+
+    Labelled events are measured by their labels, others by injected attacks. NotEnoughHistory where no window can be
+    measured.
+    """
+    days = events.day
+    if events.labelled and not events.labels:
+        raise NotEnoughHistory(
+            "the events have labels, but none names an attack",
+            hint="name attacks in the column label (attack, 1, true, or any word for a kind), or leave the column out",
+        )
+    by_label = bool(events.labels)
+    look_up = settings.look_up
+    context = look_up(events.addresses) if look_up is not None else None
+    sources = Sources(settings.announced, settings.attackers, context)
+    used: list[Window] = []
+    left_out: list[tuple[Window, str]] = []
+    found: dict[str, list[Scores]] = {name: [] for name in SCORERS}
+    probability = []
+    for window in windows(int(days.min()), int(days.max()) + 1, contiguous=by_label):
+        cut = parts(events, window)
+        attacks = labelled(events, cut) if by_label else injected(events, window, cut, sources)
+        trial = _trial(events, window, cut, attacks, settings)
+        if not len(cut.normal):
+            left_out.append((window, "no test row of an entity with 5 training rows"))
+            continue
+        try:
+            scored, p = _scored(trial, settings, report)
+        except NotEnoughHistory as error:
+            left_out.append((window, error.message))
+            continue
+        used.append(window)
+        probability.append(p)
+        for name, scores in scored.items():
+            found[name].append(scores)
+    _require_some(used, left_out, found, by_label=by_label)
+    return Evaluation(
+        scorers={name: measured(scores) for name, scores in found.items()},
+        calibration=calibration(np.concatenate(probability)),
+        windows=tuple(used),
+        left_out=tuple(left_out),
+        normal_rows=sum(len(scores.normal) for scores in found["hybrid"]),
+        labelled=by_label,
+    )
+
+
+def _trial(events: Events, window: Window, cut: Parts, attacks: dict[str, Attacks], settings: Settings) -> Trial:
+    look_up = settings.look_up if settings.context_for_scorers else None
+
+    def asked(each: Attacks) -> Asked:
+        context = None if look_up is None else look_up(each.addresses)
+        return Asked(events.entity[each.row], each.addresses, events.time[each.row], context)
+
+    normal = Attacks(cut.normal, events.addresses[events.ip[cut.normal]])
+    return Trial(
+        events=events,
+        hashes=entity_hashes(events.entities),
+        context=None if look_up is None else look_up(events.addresses),
+        window=window,
+        parts=cut,
+        asked={NORMAL_ROWS: asked(normal), **{kind: asked(each) for kind, each in attacks.items()}},
+        state=settings.state,
+    )
+
+
+def _scored(trial: Trial, settings: Settings, report: Report) -> tuple[dict[str, Scores], NDArray[np.float64]]:
+    """(scores by scorer, p of the normal rows float64[n])."""
+    look_up = settings.look_up if settings.context_for_scorers else None
+    hyperparameters = replace(settings.hyperparameters)
+    report("hybrid", trial.window)
+    product = hybrid(trial, hyperparameters, look_up)
+    report("ip_insights", trial.window)
+    pure = ip_insights(trial, hyperparameters, look_up)
+    report("sagemaker_like", trial.window)
+    reference = sagemaker_like(trial, hyperparameters.seed)
+    scores = {
+        "hybrid": product.scores,
+        "ip_insights": pure,
+        "seen": seen(trial),
+        "counts": counts(trial),
+        "sagemaker_like": reference,
+    }
+    return scores, product.probability
+
+
+def _require_some(
+    used: list[Window], left_out: list[tuple[Window, str]], found: dict[str, list[Scores]], *, by_label: bool
+) -> None:
+    if not used:
+        _, why = left_out[0]
+        raise NotEnoughHistory(
+            f"none of the {len(left_out)} windows can be measured; the first: {why}",
+            hint="evaluate on more events or a longer time: entities need at least 5 rows before a test",
+        )
+    if not any(len(odd) for scores in found["hybrid"] for odd in scores.attacks.values()):
+        raise NotEnoughHistory(
+            "no attack lies in the time of a test" if by_label else "no attack could be drawn",
+            hint="attacks count from about the middle of the events on: give normal events from before them"
+            if by_label
+            else "evaluate on more events",
+        )
+
+
+def attack_rows(events: Events) -> int:
+    """How many prepared rows are labelled as attacks."""
+    return int((events.label != NORMAL).sum())

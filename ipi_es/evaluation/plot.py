@@ -1,0 +1,115 @@
+"""The picture: for each kind of attack the distribution of the product's scores, and every scorer's ROC."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ipi_es.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.evaluation.evaluation import Evaluation
+    from ipi_es.evaluation.measures import Measured
+
+WIDTH, ROW_HEIGHT = 11.0, 2.6
+"""Inches."""
+BINS = 60
+LEFT_SHARE = 1e-3
+"""The smallest share of false positives that a ROC shows (its axis is logarithmic)."""
+COLOURS = {
+    "hybrid": "#0072B2",
+    "ip_insights": "#009E73",
+    "seen": "#999999",
+    "counts": "#E69F00",
+    "sagemaker_like": "#D55E00",
+}
+"""Apart for colour-blind people too (Okabe and Ito's palette)."""
+LINES = {"hybrid": "-", "ip_insights": "--", "seen": ":", "counts": "-.", "sagemaker_like": (0, (5, 1))}
+
+
+def require_matplotlib() -> None:
+    """UsageError where the picture can't be drawn: asked before minutes of work, not after."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            "--plot needs matplotlib, which isn't installed", hint="pip install 'ipi-es[plot]', or leave --plot out"
+        ) from error
+
+
+def require_writable(path: Path) -> None:
+    """UsageError where the picture can't be written there, or its format isn't known."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    formats = FigureCanvasAgg.get_supported_filetypes()
+    if path.suffix.lower().lstrip(".") not in formats:
+        raise UsageError(f"{path} has no known picture format", hint="name it .png, .svg or .pdf")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}", hint="make it, or name another place for the picture")
+
+
+def draw(evaluation: Evaluation, path: Path) -> None:
+    """Write the picture (format by the name: png, svg, pdf). UsageError where it can't be written."""
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    kinds = list(evaluation.scorers["hybrid"].attacks)
+    figure = Figure(figsize=(WIDTH, ROW_HEIGHT * len(kinds) + 1.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes: Any = figure.subplots(len(kinds), 2, squeeze=False)
+    for row, kind in enumerate(kinds):
+        _distribution(axes[row][0], evaluation.scorers["hybrid"], kind)
+        _roc(axes[row][1], evaluation.scorers, kind)
+    axes[0][0].set_title("hybrid: share of the normal rows and of the attacks", fontsize="medium")
+    axes[0][1].set_title("all: attacks found (behind the names: ROC-AUC)", fontsize="medium")
+    axes[-1][0].set_xlabel("compatibility, log-odds (high = usual)")
+    axes[-1][1].set_xlabel("false positives: share of the normal rows")
+    try:
+        figure.savefig(path, dpi=110)
+    except OSError as error:
+        raise UsageError(f"the picture can't be written: {error}", hint="name another place with --plot") from error
+
+
+def _distribution(axis: Any, scorer: Measured, kind: str) -> None:
+    normal, attacks = pooled(scorer, kind)
+    low, high = np.quantile(np.concatenate([normal, attacks]), [0.002, 0.998])
+    edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
+    for values, colour, name in ((normal, COLOURS["hybrid"], "normal"), (attacks, COLOURS["sagemaker_like"], kind)):
+        share = np.full(len(values), 1.0 / max(len(values), 1))
+        axis.hist(np.clip(values, low, high), bins=edges, weights=share, color=colour, alpha=0.6, label=name)
+    axis.axvline(float(np.quantile(normal, 0.01)), color="black", linewidth=0.8, linestyle="--", label="1 % of normal")
+    axis.set_ylabel(kind)
+    axis.legend(fontsize="x-small")
+
+
+def _roc(axis: Any, scorers: dict[str, Measured], kind: str) -> None:
+    for name, scorer in scorers.items():
+        false, found = roc(*pooled(scorer, kind))
+        auc = scorer.attacks[kind].auc
+        label = f"{name} {auc:.3f}"
+        axis.plot(np.maximum(false, LEFT_SHARE), found, label=label, color=COLOURS.get(name), linestyle=LINES.get(name))
+    axis.axvline(0.01, color="black", linewidth=0.8, linestyle="--")
+    axis.set_xscale("log")
+    axis.set_xlim(LEFT_SHARE, 1.0)
+    axis.set_ylim(0.0, 1.02)
+    axis.legend(fontsize="x-small", loc="lower right")
+
+
+def pooled(scorer: Measured, kind: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(normal, attacks) float64 of all windows, as recall takes them."""
+    empty = np.zeros(0)
+    normal = np.concatenate([empty, *(scores.normal for scores in scorer.windows)])
+    return normal, np.concatenate([empty, *(scores.attacks.get(kind, empty) for scores in scorer.windows)])
+
+
+def roc(normal: NDArray[np.float64], attacks: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(share of normal rows, share of attacks) at or below each threshold, ascending from (0, 0) to (1, 1)."""
+    thresholds = np.unique(np.concatenate([normal, attacks]))
+    false = np.searchsorted(np.sort(normal), thresholds, side="right") / max(len(normal), 1)
+    found = np.searchsorted(np.sort(attacks), thresholds, side="right") / max(len(attacks), 1)
+    return np.concatenate([[0.0], false]), np.concatenate([[0.0], found])

@@ -1,0 +1,140 @@
+"""The product in a trial, as it runs in production: trained, calibrated, history moving once a day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from ipi_es.evaluation.measures import Scores
+from ipi_es.evaluation.trial import NORMAL_ROWS, Asked
+from ipi_es.ipinsights.context import Context
+from ipi_es.ipinsights.deltas import DAY
+from ipi_es.ipinsights.history import History
+from ipi_es.ipinsights.network_fitting import Pairs, fit_network
+from ipi_es.ipinsights.scorer import Compatibility, Scorer, Snapshot
+from ipi_es.ipinsights.training import Trained, train
+from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.scoring.calibration import Calibration, comparable_events, history_class
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.evaluation.trial import Trial
+    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+
+LookUp: TypeAlias = Callable[["Addresses"], Context]
+"""Gives the context of any addresses uint8[n, 16]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """What the default architecture gave in one window."""
+
+    scores: Scores
+    probability: NDArray[np.float64]
+    """[normal rows]: p as production would say it, small = unusual."""
+
+
+def hybrid(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | None) -> Product:
+    """Train on the window's first two parts, calibrate on the second, then score the test day by day.
+
+    History moves at the end of each day by its normal rows (state ``daily``), or stays as trained (``frozen``).
+    Raises NotEnoughHistory where the window's rows can't be trained on.
+    """
+    settings = replace(hyperparameters, architecture="hybrid")
+    events = _training_events(trial, trial.parts.learnt, trial.window.test * DAY, look_up)
+    trained = train(events, settings, calibrate_from=trial.window.calibrate * DAY)
+    calibration = _calibration(trained)
+    history = trained.history
+    scores = {name: np.empty(len(each.entity)) for name, each in trial.asked.items()}
+    probability = np.empty(len(trial.asked[NORMAL_ROWS].entity))
+    later = _training_events(trial, trial.parts.test, trial.window.stop * DAY, look_up)
+    for day in range(trial.window.test, trial.window.stop):
+        if trial.state != "frozen":
+            history.day = day
+        scorer = Scorer(trained.snapshot, history)
+        for name, rows in trial.of_day(day).items():
+            if len(rows):
+                asked = trial.asked[name]
+                found = _scored(scorer, trial, asked, rows)
+                scores[name][rows] = found.log_odds
+                if name == NORMAL_ROWS:
+                    class_ = calibration.classes(found.prior_events, history.day - history.origin)
+                    probability[rows] = np.exp(calibration.ln_probability(found.log_odds, class_).ln_p)
+        today = np.flatnonzero(later.day == day)
+        if trial.state != "frozen" and len(today):
+            history.apply(later.delta(day, trial.hashes, today))
+    return Product(Scores(scores.pop(NORMAL_ROWS), scores), probability)
+
+
+def ip_insights(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | None) -> Scores:
+    """The pure network, trained on everything of the window before the test, as the references are."""
+    settings = replace(hyperparameters, architecture="ip_insights")
+    events = _training_events(trial, trial.parts.learnt, trial.window.test * DAY, look_up)
+    first, stop = trial.window.train, trial.window.test
+    pairs = Pairs.of_days(events, trial.hashes, first, stop)
+    held_out = Pairs.of_days(events, trial.hashes, stop, stop)
+    rng = np.random.default_rng(settings.seed)
+    network, _ = fit_network(pairs, held_out, settings, rng=rng, report=lambda _: None)
+    snapshot = Snapshot(hyperparameters=settings, network=network, combiner=None)
+    scorer = Scorer(snapshot, History.empty(stop, pair_keys=1, network_keys=1))
+    scores = {
+        name: _scored(scorer, trial, asked, np.arange(len(asked.entity))).log_odds
+        for name, asked in trial.asked.items()
+    }
+    return Scores(scores.pop(NORMAL_ROWS), scores)
+
+
+def sagemaker_like(trial: Trial, seed: int) -> Scores:
+    """The reference network, trained on everything of the window before the test."""
+    from ipi_es.ipinsights.tf.sagemaker_like import SageMakerLike
+
+    rows = trial.parts.learnt
+    network = SageMakerLike(len(trial.events.entities), rng=np.random.default_rng(seed))
+    network.fit(trial.events.entity[rows], trial.events.addresses[trial.events.ip[rows]])
+    scores = {name: network.log_odds(asked.entity, asked.addresses) for name, asked in trial.asked.items()}
+    return Scores(scores.pop(NORMAL_ROWS), scores)
+
+
+def _training_events(trial: Trial, rows: NDArray[np.intp], end: int, look_up: LookUp | None) -> TrainingEvents:
+    """Some of the rows as a training takes them, with the addresses that they have and no other."""
+    events = trial.events
+    used, ip = np.unique(events.ip[rows], return_inverse=True)
+    context = None if trial.context is None else trial.context.take(used)
+    return TrainingEvents(
+        time=events.time[rows],
+        entities=events.entities,
+        entity=events.entity[rows],
+        addresses=events.addresses[used],
+        ip=ip.astype(np.int32),
+        count=np.ones(len(rows), dtype=np.int64),
+        learns=np.ones(len(rows), dtype=np.bool_),
+        calibrates=np.ones(len(rows), dtype=np.bool_),
+        end=end,
+        context=context,
+        look_up=None if context is None else look_up,
+    )
+
+
+def _scored(scorer: Scorer, trial: Trial, asked: Asked, rows: NDArray[np.intp]) -> Compatibility:
+    """Compatibility of some of the questions; ``prior_events`` is of each question, not of each entity."""
+    entities, entity = np.unique(asked.entity[rows], return_inverse=True)
+    each = np.arange(len(rows), dtype=np.int32)
+    context = None if asked.context is None else asked.context.take(rows)
+    found = scorer.score_hashed(
+        trial.hashes[entities], asked.addresses[rows], entity.astype(np.int32), each, context=context
+    )
+    return replace(found, prior_events=found.prior_events[entity])
+
+
+def _calibration(trained: Trained) -> Calibration:
+    """As a job's training makes it: classes by the events that an entity had, scaled to the history's age."""
+    sample = trained.calibration
+    age = sample.time // DAY - trained.history.origin
+    reference = float(np.unique(age).mean())
+    class_ = history_class(comparable_events(sample.prior_events, age, reference))
+    return Calibration.fit(sample.compatibility, class_, reference_days=reference)

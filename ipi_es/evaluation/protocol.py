@@ -1,0 +1,106 @@
+"""Windows in time, and who counts as a normal row of one.
+
+A window's rows are cut at UTC days: [train, calibrate) and [calibrate, test) are learnt from, [test, stop) is measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.errors import NotEnoughHistory
+from ipi_es.evaluation.events import NORMAL, Events
+from ipi_es.ipinsights.deltas import DAY
+from ipi_es.times import iso
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WINDOWS = 8
+TRAIN_DAYS, CALIBRATE_DAYS, TEST_DAYS = 360, 30, 30
+MIN_TRAIN_DAYS = 2
+"""Days a window trains on, at least: one for the network and one for the combiner."""
+MIN_DAYS = MIN_TRAIN_DAYS + 1 + WINDOWS
+"""Days of events that eight windows need: a day of calibration and a day of test each, a day apart."""
+KNOWN_ROWS = 5
+"""Rows of an entity in a window's training part from which its test rows count as normal."""
+FIXED_FIRST, FIXED_STEP = 18_444, 270
+"""The protocol's own windows: the first test begins on 2020-07-01 (days since the epoch), the next 270 days later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Days since 1970-01-01, each the start of a part; ``stop`` is exclusive."""
+
+    number: int
+    train: int
+    calibrate: int
+    test: int
+    stop: int
+
+    def __str__(self) -> str:
+        train, calibrate, test, stop = (
+            iso(day * DAY)[:10] for day in (self.train, self.calibrate, self.test, self.stop)
+        )
+        return f"train {train}, calibrate {calibrate}, test [{test}, {stop})"
+
+
+def windows(first: int, stop: int, *, contiguous: bool = False) -> list[Window]:
+    """Eight windows over events of the days [first, stop).
+
+    The protocol's own dates where the events cover them all; else eight equal steps over the range, and a range that
+    is too short for 360 + 30 + 8 × 30 days has all lengths scaled down alike, to at least a day. ``contiguous``: a
+    test lasts until the next one begins, so that no labelled attack falls between two. NotEnoughHistory below
+    :data:`MIN_DAYS` days.
+    """
+    days = stop - first
+    if days < MIN_DAYS:
+        raise NotEnoughHistory(
+            f"the events span {days} UTC day{'s' if days != 1 else ''}; eight windows need at least {MIN_DAYS}",
+            hint="evaluate on a longer time: months are good, the protocol was made for years",
+        )
+    lead = TRAIN_DAYS + CALIBRATE_DAYS
+    fixed_stop = FIXED_FIRST + (WINDOWS - 1) * FIXED_STEP + TEST_DAYS
+    if first <= FIXED_FIRST - lead and stop >= fixed_stop and not contiguous:
+        return _made(FIXED_FIRST, FIXED_STEP, TRAIN_DAYS, CALIBRATE_DAYS, TEST_DAYS)
+    scale = min(1.0, days / (lead + WINDOWS * TEST_DAYS))
+    calibrate, test = (max(int(each * scale), 1) for each in (CALIBRATE_DAYS, TEST_DAYS))
+    train = min(int(TRAIN_DAYS * scale), days - calibrate - WINDOWS * test)
+    step = (days - train - calibrate - test) // (WINDOWS - 1)
+    return _made(first + train + calibrate, step, train, calibrate, step if contiguous else test)
+
+
+def _made(first_test: int, step: int, train: int, calibrate: int, test: int) -> list[Window]:
+    starts = [first_test + number * step for number in range(WINDOWS)]
+    return [
+        Window(number, start - calibrate - train, start - calibrate, start, start + test)
+        for number, start in enumerate(starts)
+    ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """Rows of the prepared events in one window, as indexes in time order; attacks are in none but the last."""
+
+    learnt: NDArray[np.intp]  # train and calibrate
+    test: NDArray[np.intp]
+    normal: NDArray[np.intp]  # of test: those of known entities
+    labelled: NDArray[np.intp]  # labelled attacks of the test days
+
+
+def parts(events: Events, window: Window) -> Parts:
+    """Cut the prepared events of one window."""
+    day, real = events.day, events.label == NORMAL
+    learnt = np.flatnonzero(real & (day >= window.train) & (day < window.test))
+    trained = learnt[day[learnt] < window.calibrate]
+    tested = (day >= window.test) & (day < window.stop)
+    test = np.flatnonzero(real & tested)
+    rows = np.bincount(events.entity[trained], minlength=len(events.entities))
+    return Parts(
+        learnt=learnt,
+        test=test,
+        normal=test[rows[events.entity[test]] >= KNOWN_ROWS],
+        labelled=np.flatnonzero(~real & tested),
+    )

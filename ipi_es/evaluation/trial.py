@@ -1,0 +1,74 @@
+"""One window, as every scorer gets it: what it may learn from, and what it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.evaluation.earlier import Counted, Counter, Keys, State, before
+from ipi_es.ipinsights.deltas import DAY
+from ipi_es.ipinsights.entities import entity_hashes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.evaluation.events import Events
+    from ipi_es.evaluation.protocol import Parts, Window
+    from ipi_es.ipinsights.context import Context
+
+NORMAL_ROWS = "normal"
+"""The name of what is asked besides the kinds of attack."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """n pairs to be scored."""
+
+    entity: NDArray[np.int32]  # [n] index into the events' entities
+    addresses: Addresses  # uint8[n, 16]
+    time: NDArray[np.int64]  # [n] epoch seconds
+    context: Context | None  # of the addresses
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A window's rows and questions; ``context`` is that of the events' addresses, None where it isn't to be used."""
+
+    events: Events
+    hashes: NDArray[np.uint64]  # of events.entities
+    context: Context | None
+    window: Window
+    parts: Parts
+    asked: Mapping[str, Asked]
+    """NORMAL_ROWS, then the kinds of attack."""
+    state: State
+
+    @cached_property
+    def counted(self) -> dict[str, Counted]:
+        """Exact counts of what was earlier than each question, for the references that count."""
+        rows = np.concatenate([self.parts.learnt, self.parts.test])
+        keys = Keys.of(self.events.addresses, self.context).take(self.events.ip[rows])
+        counter = Counter(keys, self.hashes[self.events.entity[rows]], self.events.time[rows])
+        return {
+            name: counter.counted(
+                Keys.of(each.addresses, each.context),
+                self.hashes[each.entity],
+                before(each.time, self.window.test * DAY, self.state),
+            )
+            for name, each in self.asked.items()
+        }
+
+    def of_day(self, day: int) -> dict[str, NDArray[np.intp]]:
+        """Indexes of the questions of one UTC day, by name."""
+        return {name: np.flatnonzero(each.time // DAY == day) for name, each in self.asked.items()}
+
+
+def hashes_of(events: Events) -> NDArray[np.uint64]:
+    """uint64[entities]."""
+    return entity_hashes(events.entities)

@@ -19,7 +19,8 @@ _INTRODUCTION = """\
 
 Exit codes: 0 done, 1 failed (or, with `check` and `node status`, a “no”), 2 wrong usage or configuration, 130 ended by
 Ctrl-C. Times are ISO 8601 (`2026-05-01`, `2026-05-01T08:00:00Z`) or date math (`now-7d`), always UTC. JOB is a job's
-file, or the `job_id` of one that `ipi-es.yml` names. What the settings mean is in [configuration.md](configuration.md).
+file, or the `job_id` of one that `ipi-es.yml` names. What the settings mean is in [configuration.md](configuration.md),
+what `train` makes and how `train --csv` and `score` stand in for SageMaker's IP Insights in [network.md](network.md).
 """
 _EXAMPLE = "Example:"
 

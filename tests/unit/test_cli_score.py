@@ -130,3 +130,52 @@ def test_directory_without_the_job_says_which_folder_is_meant(tmp_path: Path) ->
 def test_quoted_entities_may_hold_commas_and_line_ends() -> None:
     _, rows = read_rows(['"Doe, Jane",192.0.2.1\n', '"two\n', 'lines",192.0.2.2\n'])
     assert [row.entity for row in rows] == ["Doe, Jane", "two\nlines"]
+
+
+ODD_NAMES = ["x" * 10_000, "nul\x00inside", "Ünïcode ☃", "{guid}", "=1+1", "\u202ertl", "🦄", "a\u2028b", '"', "null"]
+
+
+def test_odd_names_are_scored_and_spelled_as_they_came(shelf: Path) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows([name, "192.0.2.1"] for name in ODD_NAMES)
+    rows = cells(run("score", "--snapshot", shelf, stdin=text.getvalue()).stdout)
+    assert [row[0] for row in rows] == ODD_NAMES
+    lines = "".join(json.dumps({"entity": name, "ip": "192.0.2.1"}) + "\n" for name in ODD_NAMES)
+    found = [json.loads(line) for line in run("score", "--snapshot", shelf, stdin=lines).stdout.split("\n")[:-1]]
+    assert [row["entity"] for row in found] == ODD_NAMES
+    assert [row["compatibility"] for row in found] == [float(row[2]) for row in rows]
+
+
+def test_a_name_in_braces_does_not_make_csv_json(shelf: Path) -> None:
+    result = run("score", "--snapshot", shelf, stdin="{8f14e45f},192.0.2.1\nuser1,192.0.2.1\n")
+    assert [row[0] for row in cells(result.stdout)] == ["{8f14e45f}", "user1"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"entity": "\\ud800", "ip": "192.0.2.1"}',
+        '{"entity": "", "ip": "192.0.2.1"}',
+        '{"entity": "a", "ip": ""}',
+        '{"entity": "a", "ip": "192.0.2.1\\u0000"}',
+        '{"entity": ["a"], "ip": "192.0.2.1"}',
+        '{"entity": "a", "ip": 3221225985}',
+        '{"features": [1e400, "192.0.2.1"]}',
+        "[" * 2_000,
+        '{"entity": "a", "ip": "' + "x" * 10_000 + '"}',
+    ],
+)
+def test_odd_json_is_an_error_row_and_the_next_is_scored(shelf: Path, line: str) -> None:
+    result = run("score", "--snapshot", shelf, stdin=f'{line}\n{{"entity": "user1", "ip": "192.0.2.1"}}\n')
+    assert result.exit_code == 0
+    first, second = [json.loads(each) for each in result.stdout.splitlines()]
+    assert first["error"]
+    assert len(first["error"]) < 300
+    assert "compatibility" in second
+
+
+def test_a_stray_quotation_mark_costs_no_other_row(shelf: Path) -> None:
+    lines = '"open,192.0.2.1\n' + "".join(f"user{number},192.0.2.1\n" for number in range(100))
+    rows = cells(run("score", "--snapshot", shelf, stdin=lines).stdout)
+    assert [row[0] for row in rows[1:]] == [f"user{number}" for number in range(100)]
+    assert [bool(row[-1]) for row in rows] == [True] + [False] * 100

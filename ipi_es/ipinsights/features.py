@@ -27,9 +27,12 @@ RECENCY_DAYS = 14.0
 """Scale of recency: exp(-age / 14 d), 0 for never."""
 _SLOT_NAMES = ("8", "12", "16", "20", "24", "28", "32", "address")
 _RECENT_SLOTS = (BLOCK, SITE, LINE)
+_WITHIN_SLOTS = slice(0, LINE)
 
-PAIR_FEATURES = tuple(f"pair_{name}" for name in _SLOT_NAMES) + tuple(
-    f"pair_recency_{_SLOT_NAMES[slot]}" for slot in _RECENT_SLOTS
+PAIR_FEATURES = (
+    tuple(f"pair_{name}" for name in _SLOT_NAMES)
+    + tuple(f"pair_recency_{_SLOT_NAMES[slot]}" for slot in _RECENT_SLOTS)
+    + tuple(f"pair_within_{name}" for name in _SLOT_NAMES[_WITHIN_SLOTS])
 )
 ADDRESS_FEATURES = (
     tuple(f"network_{name}" for name in _SLOT_NAMES)
@@ -45,7 +48,17 @@ ENTITY_FEATURES = (
     *("novelty", "recency"),
 )
 NETWORK_FEATURES = ("trained", "network_log_odds")
-_CONTEXT_PARTS = ("known", "pair", "pair_recency", "network", "entities", "distinct", "distinct_rate", "novelty")
+_CONTEXT_PARTS = (
+    "known",
+    "pair",
+    "pair_recency",
+    "pair_within",
+    "network",
+    "entities",
+    "distinct",
+    "distinct_rate",
+    "novelty",
+)
 CONTEXT_FEATURES = tuple(f"{level}_{part}" for level in CONTEXT_NAMES for part in _CONTEXT_PARTS)
 """All those of a level are 0 where the address's operator (country) or all of the entity's are not known."""
 FEATURES = PAIR_FEATURES + ADDRESS_FEATURES + ENTITY_FEATURES + NETWORK_FEATURES + CONTEXT_FEATURES
@@ -171,8 +184,12 @@ def pair_features(
     recent = list(_RECENT_SLOTS)
     last = sketch.read_last((cells[0][:, recent], cells[1][:, recent]))
     last[count[:, recent] == 0] = 0
-    at = len(PAIR_FEATURES)
+    at = LEVELS + len(recent)
     out[:, LEVELS:at] = _recency(last, history.day - history.origin + 1)
+    within = sketch.read_members((cells[0][:, _WITHIN_SLOTS], cells[1][:, _WITHIN_SLOTS]))
+    within[count[:, _WITHIN_SLOTS] == 0] = 0
+    np.log1p(within, out=out[:, at : len(PAIR_FEATURES)])
+    at = len(PAIR_FEATURES)
     out[:, at : at + len(ADDRESS_FEATURES)] = addresses.features[address]
     at += len(ADDRESS_FEATURES)
     out[:, at : at + len(ENTITY_FEATURES)] = entities.features[entity]
@@ -203,7 +220,10 @@ def _context(
     columns[:, :, 0] = 1.0
     np.log1p(count * np.float32(history.scale()), out=columns[:, :, 1])
     columns[:, :, 2] = _recency(last, history.day - history.origin + 1)
-    columns[:, :, 3:5] = addresses.features[address]
-    columns[:, :, 5:] = entities.context[entity]
+    within = sketch.read_members(cells)
+    within[never] = 0
+    np.log1p(within, out=columns[:, :, 3])
+    columns[:, :, 4:6] = addresses.features[address]
+    columns[:, :, 6:] = entities.context[entity]
     columns *= usable[:, :, None]
     return columns.reshape(len(entity), -1)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ipi_es.ipinsights.context import CONTEXT_LEVELS
 from ipi_es.ipinsights.hashing import joined
-from ipi_es.ipinsights.prefixes import LEVELS, SITE, prefix_keys
+from ipi_es.ipinsights.prefixes import LEVELS, LINE, SITE, prefix_keys
 from ipi_es.ipinsights.profiles import DISTINCT_SLOTS, Profiles
 from ipi_es.ipinsights.sketches import Sketch, cells_exponent
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_ROW_WEIGHT = 8.0
 """A day's events from one address weigh log2(1 + events), at most this: 255 sign-ins a day say no more than 8 days."""
+_WITHIN = ((SITE, slice(0, SITE)), (LINE, slice(SITE, LINE)))
+"""(what is counted, in which levels): how much an entity moves about within a network that it uses."""
 _BLOCK_ROWS = 1 << 16
 """Rows of a delta worked on at a time: bounds the working memory (16 keys a row)."""
 
@@ -39,7 +41,8 @@ class History:
     """The day that forward decay counts from: the first day of the base."""
     half_life_days: float
     pairs: Sketch
-    """By (entity, network), (entity, operator) and (entity, country)."""
+    """By (entity, network), (entity, operator) and (entity, country); its members are the smaller networks within
+    that the entity came from: sites in what is larger than a site, lines in what is larger than a line."""
     networks: Sketch
     """By network, operator and country; its members are entities."""
     profiles: Profiles
@@ -51,7 +54,7 @@ class History:
             day=day,
             origin=day,
             half_life_days=half_life_days,
-            pairs=Sketch.empty(cells_exponent(pair_keys), members=False),
+            pairs=Sketch.empty(cells_exponent(pair_keys), members=True),
             networks=Sketch.empty(cells_exponent(network_keys), members=True),
             profiles=Profiles.empty(),
         )
@@ -78,13 +81,18 @@ class History:
         weight = np.minimum(np.log2(1.0 + delta.count), MAX_ROW_WEIGHT) * unit
         for start in range(0, len(delta), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
-            self._apply_block(
+            new_site = self._apply_block(
                 delta.entity[block], delta.address[block], weight=weight[block], unit=unit, row=row[block], mark=mark
             )
             if delta.context is not None:
-                context = delta.context.take(block)
                 self._apply_context(
-                    delta.entity[block], context, weight=weight[block], unit=unit, row=row[block], mark=mark
+                    delta.entity[block],
+                    delta.context.take(block),
+                    weight=weight[block],
+                    unit=unit,
+                    row=row[block],
+                    mark=mark,
+                    new_site=new_site,
                 )
         profiles = self.profiles
         profiles.events[rows] += np.add.reduceat(delta.count.astype(np.float64), begin)
@@ -104,8 +112,8 @@ class History:
         unit: float,
         row: NDArray[np.intp],
         mark: int,
-    ) -> None:
-        """Counts, distinct networks and usual networks of some rows of one day."""
+    ) -> NDArray[np.intp]:
+        """Counts, distinct networks and usual networks of some rows of one day; the rows of each new (entity, site)."""
         networks = prefix_keys(address)
         pairs = joined(entity[:, None], networks)
         pair_cells, network_cells = self.pairs.cells(pairs), self.networks.cells(networks)
@@ -120,9 +128,14 @@ class History:
             np.add.at(profiles.distinct[:, column], row[once_row[once_level == slot]], 1.0)
         np.add.at(profiles.recent_new, row[new_site], unit)
         each = np.broadcast_to(weight.astype(np.float32)[:, None], (len(weight), LEVELS))
+        for child, parents in _WITHIN:
+            at = once_row[once_level == child]
+            self.pairs.add_members(self.pairs.cells(pairs[at, parents]))
         self.pairs.add(pair_cells, each, mark)
         self.networks.add(network_cells, each, mark)
         profiles.merge_usual(row, networks[:, SITE], address, weight=weight, day_mark=mark)
+        new: NDArray[np.intp] = once_row[once_level == SITE]
+        return new
 
     def _apply_context(
         self,
@@ -133,6 +146,7 @@ class History:
         unit: float,
         row: NDArray[np.intp],
         mark: int,
+        new_site: NDArray[np.intp],
     ) -> None:
         """The same of the rows' operators and countries, where they are known."""
         profiles, keys, known = self.profiles, context.keys(), context.known()
@@ -144,6 +158,8 @@ class History:
             fresh = np.flatnonzero(self.pairs.read_count(pair_cells) == 0)
             once = fresh[np.unique(pair[fresh], return_index=True)[1]]
             self.networks.add_members(self.networks.cells(key[once]))
+            sites = new_site[known[new_site, level]]
+            self.pairs.add_members(self.pairs.cells(joined(entity[sites], keys[sites, level])))
             np.add.at(profiles.context_distinct[:, level], owner[once], 1.0)
             np.add.at(profiles.context_new[:, level], owner[fresh], unit)
             np.add.at(profiles.context_rows[:, level], owner, unit)

@@ -37,7 +37,7 @@ class Sketch:
     last: NDArray[np.uint16]
     """[ROWS, 2^k]: days from the origin, plus 1, of the last event; 0 = never."""
     members: NDArray[np.float32] | None = None
-    """[ROWS, 2^k]: distinct members ever (entities of a network), not decayed; None where nobody asks."""
+    """[ROWS, 2^k]: distinct members ever, not decayed; None where they aren't counted: those read are 0."""
 
     @classmethod
     def empty(cls, exponent: int, *, members: bool) -> Sketch:
@@ -72,7 +72,8 @@ class Sketch:
 
     def read_members(self, cells: tuple[NDArray[np.intp], NDArray[np.intp]]) -> NDArray[np.float32]:
         """Distinct members float32[...], at least the true ones (but for pairs that a full table hides)."""
-        assert self.members is not None
+        if self.members is None:  # the pairs of the first histories of format version 1
+            return np.zeros(cells[0].shape, dtype=np.float32)
         result: NDArray[np.float32] = np.minimum(self.members[0].take(cells[0]), self.members[1].take(cells[1]))
         return result
 
@@ -84,7 +85,8 @@ class Sketch:
 
     def add_members(self, cells: tuple[NDArray[np.intp], NDArray[np.intp]]) -> None:
         """One more distinct member for each key; a key may repeat."""
-        assert self.members is not None
+        if self.members is None:
+            return
         for row in range(ROWS):
             np.add.at(self.members[row], cells[row], np.float32(1))
 

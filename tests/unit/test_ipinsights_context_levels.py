@@ -8,6 +8,7 @@ import numpy as np
 from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_history, a_snapshot
 
+from ipi_es.addresses import parse
 from ipi_es.ipinsights.context import CONTEXT_LEVELS, Context
 from ipi_es.ipinsights.day_scorer import DayScorer
 from ipi_es.ipinsights.deltas import DayDelta
@@ -163,3 +164,20 @@ def test_training_events_hand_their_context_to_the_deltas() -> None:
     assert delta.context is not None
     assert len(delta.context) == len(delta)
     assert PLAIN.delta(int(events.day[0]), entity_hashes(events.entities), rows).context is None
+
+
+def test_a_pair_counts_the_smaller_networks_within_that_were_used() -> None:
+    history = History.empty(FIRST_DAY, pair_keys=100, network_keys=100)
+    addresses, valid = parse(["198.51.100.1", "198.51.100.2", "198.51.99.1", "203.0.113.1"])
+    assert valid.all()
+    one = context((64_500, DE), (64_500, DE), (64_500, DE), (64_501, DE))
+    count = np.ones(4, dtype=np.int64)
+    history.apply(DayDelta.of(FIRST_DAY, entity_hashes(["a"] * 4), addresses, count, one))
+    history.apply(DayDelta.of(FIRST_DAY + 1, entity_hashes(["a"] * 4), addresses, count, one))
+    values = np.expm1(features(history, ["a"], addresses[:1], one.take(slice(0, 1)))).round()
+    assert feature(values, "pair_within_16").tolist() == [2]
+    assert feature(values, "pair_within_24").tolist() == [2]
+    assert feature(values, "operator_pair_within").tolist() == [2]
+    assert feature(values, "country_pair_within").tolist() == [3]
+    stranger = features(history, ["b"], addresses[:1], one.take(slice(0, 1)))
+    assert feature(stranger, "pair_within_16").tolist() == [0]

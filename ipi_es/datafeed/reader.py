@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
@@ -68,7 +68,7 @@ class Datafeed:
         self._readers = readers
         self._normalizer = Normalizer(spec.entity_normalize, spec.ignore_private, spec.only_outcome or SUCCESS)
 
-    def read(self, start: int, end: int, span: int) -> Iterator[EventBucket]:
+    def read(self, start: int, end: int, span: int) -> Generator[EventBucket, None, None]:
         """Read the event buckets of [start, end), epoch seconds, in order, the empty ones too.
 
         Event buckets are aligned to multiples of ``span`` (seconds): ``start`` is rounded down to one, and a last
@@ -111,7 +111,7 @@ class Datafeed:
             found |= {at: one.events for at, one in self._plan(begin, until, span).items()}
         return found
 
-    def _read(self, first: int, last: int, span: int) -> Iterator[EventBucket]:
+    def _read(self, first: int, last: int, span: int) -> Generator[EventBucket, None, None]:
         stop = Event()
         pace = Pace()
         pool = ThreadPoolExecutor(self._readers, thread_name_prefix="ipi-es-datafeed")

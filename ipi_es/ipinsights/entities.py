@@ -19,9 +19,11 @@ UNKNOWN_ROW = 0
 def entity_hashes(entities: Sequence[str]) -> NDArray[np.uint64]:
     """uint64[n]: XXH3-64 of the names' UTF-8 (lone surrogates pass). Any string is a name, the empty one too."""
     digest = xxhash.xxh3_64_intdigest
-    return np.fromiter(
-        (digest(name.encode("utf-8", "surrogatepass")) for name in entities), dtype=np.uint64, count=len(entities)
-    )
+    try:
+        hashes = [digest(name.encode()) for name in entities]
+    except UnicodeEncodeError:
+        hashes = [digest(name.encode("utf-8", "surrogatepass")) for name in entities]
+    return np.array(hashes, dtype=np.uint64)
 
 
 def hashed_rows(hashes: NDArray[np.uint64], num_entity_vectors: int) -> NDArray[np.int32]:

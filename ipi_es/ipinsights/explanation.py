@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, TypeAlias
@@ -41,7 +41,7 @@ class UsualNetwork:
     last_day: int  # days since the epoch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Explanation:
     """What history says of one (entity, address) before ``History.day``."""
 
@@ -69,6 +69,11 @@ class Explanation:
     compatibility: float
     typical_compatibility: float | None
     """The median over the usual networks' addresses; None for an entity without any."""
+
+    @cached_property
+    def typical(self) -> tuple[tuple[str, int], ...]:
+        """The usual networks with their weights, rounded."""
+        return tuple((usual.network, round(usual.weight)) for usual in self.usual)
 
 
 def explain(scorer: Scorer, entity: str, address: bytes) -> Explanation:

@@ -7,6 +7,7 @@ parts with their lengths, so that ("ab", "c") and ("a", "bc") differ, and so do 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 MAX_ID_BYTES = 512
 """Both servers refuse longer ids, and the whole bulk with them."""
@@ -18,13 +19,7 @@ _LENGTH_BYTES = 8  # of a part, in bytes, before the part
 
 def digest(*parts: str) -> str:
     """32 hexadecimal digits over length-prefixed parts; the same in every process and on every machine."""
-    state = hashlib.blake2b(digest_size=_HASH_BYTES)
-    for part in parts:
-        # a lone surrogate can come out of a JSON escape; it must not stop a bucket
-        blob = part.encode("utf-8", "surrogatepass")
-        state.update(len(blob).to_bytes(_LENGTH_BYTES, "big"))
-        state.update(blob)
-    return state.hexdigest()
+    return hashlib.blake2b(_prefixed(parts), digest_size=_HASH_BYTES).hexdigest()
 
 
 def document_id(
@@ -35,11 +30,28 @@ def document_id(
     ``start`` is the bucket's start in epoch seconds, ``bucket_span`` its length in seconds; ``parts`` tell the
     results of one type in one bucket apart (the entity and the IP of a record).
     """
+    visible, begun = _begun(job_id, result_type, start, bucket_span, detector)
+    state = begun.copy()
+    state.update(_prefixed(parts))
+    return visible + state.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _begun(
+    job_id: str, result_type: str, start: int, bucket_span: int, detector: int | None
+) -> tuple[str, hashlib.blake2b]:
+    """What the ids of one bucket's results of one type have in common: their visible part, and the hash so far."""
     fixed = [result_type, str(start * 1_000), str(bucket_span)] + ([] if detector is None else [str(detector)])
     # the number of fixed parts tells a detector from the first of the other parts
-    hashed = digest(job_id, str(len(fixed)), *fixed, *parts)
+    state = hashlib.blake2b(_prefixed((job_id, str(len(fixed)), *fixed)), digest_size=_HASH_BYTES)
     visible_job = job_id.encode("utf-8", "replace")[:_JOB_BYTES].decode("utf-8", "ignore")
-    return "_".join([visible_job, *fixed, hashed])
+    return "_".join([visible_job, *fixed, ""]), state
+
+
+def _prefixed(parts: tuple[str, ...]) -> bytes:
+    # a lone surrogate can come out of a JSON escape; it must not stop a bucket
+    blobs = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return b"".join([piece for blob in blobs for piece in (len(blob).to_bytes(_LENGTH_BYTES, "big"), blob)])
 
 
 def record_id(job_id: str, start: int, bucket_span: int, detector: int, entity: str, ip: str) -> str:

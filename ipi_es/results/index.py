@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from ipi_es.results.words import ALIAS, SHARED
@@ -18,6 +19,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _IGNORE_ABOVE = 8_191
 """Characters; a keyword of more than 32,766 bytes is refused with its document, and a character has up to four."""
+
+_ASKED_AGAIN = 128
+"""Answers kept: every result asks, and a batch has few buckets and a job two fields."""
 
 ECS_LEAVES = (
     "event.ingested",
@@ -48,6 +52,7 @@ def month_of(time: int) -> tuple[int, int]:
     return moment.year, moment.month
 
 
+@lru_cache(maxsize=_ASKED_AGAIN)
 def index_for(time: int, results_index_name: str | None = None) -> str:
     """The index of a result at ``time`` (epoch seconds): ``ipi-es-anomalies-shared-2026.05``."""
     year, month = month_of(time)
@@ -61,6 +66,7 @@ def month_end(time: int) -> int:
     return int((following - _EPOCH).total_seconds())
 
 
+@lru_cache(maxsize=_ASKED_AGAIN)
 def can_be_flat(field: str) -> bool:
     """Whether results may carry a field of the events under its own name.
 

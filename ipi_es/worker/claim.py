@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from ipi_es.errors import UsageError
 from ipi_es.ipinsights.deltas import DayDelta
-from ipi_es.results.words import RESULT_KINDS
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
 from ipi_es.worker import training
@@ -85,12 +87,15 @@ class Claim:
         elif self.state.renormalize_due:
             # a killed run didn't come to it: now as then, with the levels and the window of its last batch
             self.renormalize()
-        sink, follower = self._prepared(snapshot, planned.start)
-        try:
-            follower.follow(work.read(planned.start, planned.end), told)
-            sink.sweep()
-        finally:
-            self.state = sink.state
+        with closing(work.read(planned.start, planned.end)) as reading, ThreadPoolExecutor(1) as beside:
+            preparing = beside.submit(self._prepared, snapshot, planned.start)
+            first = list(islice(reading, 1))  # from here on it reads ahead, while history is loaded
+            sink, follower = preparing.result()
+            try:
+                follower.follow(chain(first, reading), told)
+                sink.sweep()
+            finally:
+                self.state = sink.state
 
     def renormalize(self) -> int:
         """Bring the stored results of the window to the job's current levels; how many changed."""
@@ -170,4 +175,4 @@ class Claim:
         """Whether an earlier run left results at or after ``start``."""
         results = self._work.stores.results
         results.show()
-        return any(results.count(kind, start) for kind in RESULT_KINDS)
+        return results.any(start)

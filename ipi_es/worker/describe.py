@@ -97,7 +97,7 @@ class Describer:
             bound=str(scores.bound[place]),
             first_occurrence=seen.first_occurrence,
             relative_rarity=seen.relative_rarity,
-            typical=tuple((usual.network, round(usual.weight)) for usual in seen.usual),
+            typical=seen.typical,
             longest_shared_prefix=seen.shared_prefix_length,
             network=seen.network,
             network_new_to_everybody=seen.network_new_to_everybody,

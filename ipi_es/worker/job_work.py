@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,7 +58,7 @@ class JobWork:
             clock=clock or SystemClock(),
         )
 
-    def read(self, start: int, end: int) -> Iterator[EventBucket]:
+    def read(self, start: int, end: int) -> Generator[EventBucket, None, None]:
         """The event buckets of [start, end), epoch seconds."""
         return self.feed.read(start, end, self.job.bucket_span)
 

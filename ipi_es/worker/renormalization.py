@@ -69,11 +69,17 @@ class Window:
                 level = bucket_influencer_level(each["influencer_field_name"])
                 self._append(level, place, time, each["probability"], each["anomaly_score"], counts)
 
-    def _append(self, level: str, *row: Any) -> None:
-        """Append a row, in the order of the column's fields."""
-        column = self.columns.setdefault(level, _Column())
-        for name, value in zip(_Column.__slots__, row, strict=True):
-            getattr(column, name).append(value)
+    def _append(
+        self, level: str, place: tuple[str, str], time: int, probability: float, score: float, counts: bool
+    ) -> None:
+        column = self.columns.get(level)
+        if column is None:
+            column = self.columns[level] = _Column()
+        column.place.append(place)
+        column.time.append(time)
+        column.probability.append(probability)
+        column.score.append(score)
+        column.counts.append(counts)
 
     def forget_before(self, time: int) -> None:
         """Drop results of buckets before ``time``, epoch seconds."""

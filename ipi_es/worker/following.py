@@ -74,12 +74,13 @@ class Follower:
         with ThreadPoolExecutor(1, thread_name_prefix="ipi-es-writer") as writer:
             for bucket in buckets:
                 began = time.perf_counter()
+                self.keeper.settle()
                 scored = self.scorer.score(bucket)
                 self.keeper.gather(bucket, scored.hashes)
                 self.scored.append((scored, round((time.perf_counter() - began) * 1_000)))
                 told(scored)
                 due = self._renormalization_due(bucket.end)
-                if due or self._full() or day_of(bucket.end) > self.keeper.history.day:
+                if due or self._full() or day_of(bucket.end) > self.keeper.id.day:
                     writing = self._handed_over(self._batch(renormalize=due), writer, writing)
             if self.scored:
                 writing = self._handed_over(self._batch(renormalize=False), writer, writing)

@@ -56,7 +56,7 @@ class HistoryId:
 
 @dataclass(slots=True)
 class HistoryKeeper:
-    """One job's history at work: ``history`` stands at the start of the UTC day that is being scored."""
+    """One job's history at work: once settled, ``history`` stands at the start of the UTC day that is scored."""
 
     job: Job
     allow: AllowList
@@ -64,6 +64,8 @@ class HistoryKeeper:
     id: HistoryId
     rows: list[Rows] = field(default_factory=list)
     """What the current day taught so far."""
+    behind: DayDelta | None = None
+    """A day that is in ``id`` and not yet in ``history``."""
 
     def gather(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> None:
         """Keep what an event bucket teaches: the rows of ``learn_outcomes`` that the allow list doesn't name.
@@ -75,20 +77,25 @@ class HistoryKeeper:
             self.rows.append(rows)
 
     def advance(self, day: int) -> DayDelta | None:
-        """Go to the start of ``day``: apply what was gathered (of the day before it), and return it for storing.
+        """Go to the start of ``day``: what was gathered (of the day before it), for storing, is in ``id`` now.
 
         None where the day isn't over. A day that taught nothing has a delta too, an empty one: it replaces what an
-        earlier run, under other settings, may have left for that day.
+        earlier run, under other settings, may have left for that day. ``history`` follows with :meth:`settle`.
         """
-        if day <= self.history.day:
+        if day <= self.id.day:
             return None
+        self.settle()
         entity, address, count = (np.concatenate(column) for column in zip(_NO_ROWS, *self.rows, strict=True))
-        delta = DayDelta.of(self.history.day, entity, address, count)
+        self.behind = DayDelta.of(self.id.day, entity, address, count)
         self.rows.clear()
-        self.history.apply(delta)
-        self.history.day = day
         self.id = HistoryId(self.id.base, day)
-        return delta
+        return self.behind
+
+    def settle(self) -> None:
+        """Let ``history`` stand where ``id`` says: when the next day begins, while the last batch is still written."""
+        if self.behind is not None:
+            self.history.apply(self.behind)
+            self.history.day, self.behind = self.id.day, None
 
 
 def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allow: AllowList) -> Rows:
@@ -141,3 +148,4 @@ def catch_up(
     delta = keeper.advance(day_of(to))
     if delta is not None:
         stored(delta)
+    keeper.settle()

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from ipi_es.config.entity_names import EntityStep
 from ipi_es.config.types import Count, FieldName, PositiveSpan, Section, SomeTexts, Span, Texts, as_list
 
+AUTO = "auto"
+"""The usual field, if the indices have it."""
+
 DEFAULT_QUERY: dict[str, Any] = {"bool": {"filter": [{"term": {"event.category": "authentication"}}]}}
 """ECS authentication events; outcomes are chosen by `score_outcomes` and `learn_outcomes`."""
 
@@ -76,6 +79,21 @@ class DatafeedConfig(Section):
         default="event.outcome",
         description="Ours. Field that says whether a sign-in succeeded; null: every event counts as a success.",
     )
+    operator_field: FieldName | None = Field(
+        default=AUTO,
+        description="Ours. Field with the number of the network's operator (autonomous system); `auto`: `as.number` "
+        "beside the IP address, if the indices have it; null: none.",
+    )
+    country_field: FieldName | None = Field(
+        default=AUTO,
+        description="Ours. Field with the two letters of the network's country; `auto`: `geo.country_iso_code` beside "
+        "the IP address, if the indices have it; null: none.",
+    )
+    networks_files: Texts = Field(
+        default=(),
+        description="Ours. Local files with operators and countries of networks: MaxMind's format (`.mmdb`) or tables "
+        "(`.csv`, `.csv.gz` with a header that names prefix, asn, country). They go before the events' own fields.",
+    )
     score_outcomes: SomeTexts = Field(
         default=("success",),
         description="Ours. Outcomes that are scored. With `failure` too, password spraying is seen before it succeeds, "
@@ -124,6 +142,14 @@ class DatafeedConfig(Section):
         """All outcomes that are read: the scored ones, then those that only teach."""
         return tuple(dict.fromkeys(self.score_outcomes + self.learn_outcomes))
 
+    def operator_of(self, ip_field: str) -> str | None:
+        """The field with the network operator's number, whether the indices have it or not."""
+        return _beside(ip_field, "as.number") if self.operator_field == AUTO else self.operator_field
+
+    def country_of(self, ip_field: str) -> str | None:
+        """The same for the country's two letters."""
+        return _beside(ip_field, "geo.country_iso_code") if self.country_field == AUTO else self.country_field
+
     def warnings(self) -> list[str]:
         """What is set here but has no effect."""
         return [
@@ -131,3 +157,9 @@ class DatafeedConfig(Section):
             for name, reason in WITHOUT_EFFECT.items()
             if name in self.model_fields_set
         ]
+
+
+def _beside(ip_field: str, name: str) -> str:
+    """``source.as.number`` for ``source.ip``: ECS keeps what is known of an address beside it."""
+    parent, dot, _ = ip_field.rpartition(".")
+    return f"{parent}{dot}{name}"

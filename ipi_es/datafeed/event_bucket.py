@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses
+from ipi_es.ipinsights.context import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class EventBucket:
     count: NDArray[np.int64]  # [rows]
     event_count: int  # documents that match the query, before any filtering
     dropped: Dropped = field(default_factory=Dropped)
+    context: Context | None = None
+    """Operator and country of each of ``ips``; None where nothing is known of any."""
 
     @property
     def end(self) -> int:

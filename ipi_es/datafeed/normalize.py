@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, is_private
 from ipi_es.config.entity_names import EntityStep, normalize_entity
+from ipi_es.datafeed.context import context_of_ips
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.numbering import MALFORMED, Numbers, compact, merge, number_ips, number_texts
 from ipi_es.datafeed.plan import NOTHING, Counted
@@ -26,12 +27,17 @@ MAX_OUTCOMES = 127
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Unique rows of one event bucket as the cluster gave them; equal lengths. ``outcomes`` None: only one is read."""
+    """Unique rows of one event bucket as the cluster gave them; equal lengths.
+
+    ``outcomes`` None: only one is read; ``operators``, ``countries`` None: the events have none.
+    """
 
     entities: list[Any]
     ips: list[Any]
     outcomes: list[Any] | None
     counts: NDArray[np.int64]  # [rows], documents
+    operators: list[Any] | None = None
+    countries: list[Any] | None = None
 
 
 NO_ROWS = Rows([], [], None, np.empty(0, dtype=np.int64))
@@ -60,6 +66,7 @@ class Normalizer:
         ips, addresses, ip, alike = number_ips(rows.ips)
         outcomes, outcome, mixed = self._outcomes(rows.outcomes, len(entity))
         counts = rows.counts
+        context, changing = context_of_ips(len(ips), ip, rows.operators, rows.countries)
         keep, dropped = self._judge(names, entity, addresses, ip, counts)
         if keep is not None:
             entity, ip, outcome, counts = entity[keep], ip[keep], outcome[keep], counts[keep]
@@ -67,7 +74,8 @@ class Normalizer:
             ips, ip, kept = compact(ips, ip)
             outcomes, outcome, _ = compact(outcomes, outcome)
             addresses = addresses[kept]
-        if folded or alike or mixed:
+            context = context.take(kept) if context is not None else None
+        if folded or alike or mixed or changing:
             key = (entity.astype(np.int64) * len(ips) + ip) * len(outcomes) + outcome
             first, counts = merge(key, counts)
             entity, ip, outcome = entity[first], ip[first], outcome[first]
@@ -84,6 +92,7 @@ class Normalizer:
             count=counts,
             event_count=counted.events,
             dropped=missing + dropped,
+            context=context or None,
         )
 
     def _spell(self, spellings: list[Any]) -> list[str]:

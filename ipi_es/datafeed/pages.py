@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.datafeed.normalize import Rows
-from ipi_es.datafeed.requests import ENTITY, IP, MS, OUTCOME, PAIRS, TIME
+from ipi_es.datafeed.requests import COUNTRY, ENTITY, IP, MS, OPERATOR, OUTCOME, PAIRS, TIME
 
 SLICE_ROWS = 1_000
 """Rows that are taken apart at a time: half a megabyte of dicts, which stays in the processor's cache meanwhile."""
 
 _KEY, _COUNT = itemgetter("key"), itemgetter("doc_count")
 _TIME, _ENTITY, _IP, _OUTCOME = itemgetter(TIME), itemgetter(ENTITY), itemgetter(IP), itemgetter(OUTCOME)
+_OPERATOR, _COUNTRY = itemgetter(OPERATOR), itemgetter(COUNTRY)
 
 
 @dataclass(slots=True)
@@ -27,11 +28,15 @@ class Pages:
     timed: bool  # whether rows carry their event bucket
     with_outcome: bool
     page_size: int
+    with_operator: bool = False
+    with_country: bool = False
     times: list[int] = field(default_factory=list)  # [rows], epoch milliseconds; empty unless timed
     entities: list[Any] = field(default_factory=list)
     ips: list[Any] = field(default_factory=list)
     outcomes: list[Any] = field(default_factory=list)  # empty unless with_outcome
     counts: list[int] = field(default_factory=list)
+    operators: list[Any] = field(default_factory=list)  # empty unless with_operator
+    countries: list[Any] = field(default_factory=list)  # empty unless with_country
 
     def page(self, aggregations: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Take in one answer; the key to go on after, or None when this was the last page."""
@@ -47,6 +52,10 @@ class Pages:
                 self.times.extend(map(_TIME, keys))
             if self.with_outcome:
                 self.outcomes.extend(map(_OUTCOME, keys))
+            if self.with_operator:
+                self.operators.extend(map(_OPERATOR, keys))
+            if self.with_country:
+                self.countries.extend(map(_COUNTRY, keys))
         after: Mapping[str, Any] | None = pairs.get("after_key")
         return after if len(buckets) >= self.page_size else None
 
@@ -68,4 +77,11 @@ class Pages:
 
     def _rows(self, part: slice, counts: NDArray[np.int64]) -> Rows:
         outcomes = self.outcomes[part] if self.with_outcome else None
-        return Rows(self.entities[part], self.ips[part], outcomes, counts[part])
+        return Rows(
+            self.entities[part],
+            self.ips[part],
+            outcomes,
+            counts[part],
+            operators=self.operators[part] if self.with_operator else None,
+            countries=self.countries[part] if self.with_country else None,
+        )

@@ -11,6 +11,7 @@ from typing import Any
 
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.datafeed.collector import calm_collector
+from ipi_es.datafeed.context import looked_up
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.normalize import NO_ROWS, Normalizer, Rows
 from ipi_es.datafeed.pages import Pages
@@ -35,7 +36,8 @@ from ipi_es.datafeed.requests import (
     time_range_body,
 )
 from ipi_es.datafeed.spec import SUCCESS, FeedSpec
-from ipi_es.errors import UsageError
+from ipi_es.errors import NotFound, UsageError
+from ipi_es.networks import NetworkTable
 
 READERS = 2
 """Searches at a time: one more than one keeps the cluster busy while an answer is parsed; more is a load on it."""
@@ -61,9 +63,14 @@ class Datafeed:
     Raises ConfigError at once if ``spec`` asks for what the server can't do.
     """
 
-    def __init__(self, cluster: Cluster, spec: FeedSpec, *, readers: int = READERS) -> None:
+    def __init__(
+        self, cluster: Cluster, spec: FeedSpec, *, readers: int = READERS, networks: NetworkTable | None = None
+    ) -> None:
+        """``networks``: files that know operators and countries; they go before the events' own fields."""
         spec.check_server(cluster.info)
         self._cluster = cluster
+        self._wanted = spec
+        self._networks = networks
         self.spec = spec
         self._readers = readers
         self._normalizer = Normalizer(spec.entity_normalize, spec.ignore_private, spec.only_outcome or SUCCESS)
@@ -80,6 +87,8 @@ class Datafeed:
             raise UsageError(f"a span of {span} s is no time span", hint="bucket_span is at least one second")
         if end < start:
             raise UsageError("the end lies before the start", hint="give --start and --end in this order")
+        if self._wanted.context_fields:  # indices may get them at any time
+            self.spec = self._wanted.with_fields_of(self._field_types(self._wanted.context_fields))
         return self._read(*whole_buckets(start, end, span), span)
 
     def time_range(self) -> tuple[int, int] | None:
@@ -153,7 +162,13 @@ class Datafeed:
         if begin == end:
             return self._buckets(stretch, span, {})
         timed = end - begin > span
-        pages = Pages(timed, self.spec.only_outcome is None, self.spec.page_size)
+        pages = Pages(
+            timed,
+            self.spec.only_outcome is None,
+            self.spec.page_size,
+            with_operator=self.spec.operator_field is not None,
+            with_country=self.spec.country_field is not None,
+        )
         after: Mapping[str, Any] | None = None
         with calm_collector():
             while not stop.is_set():
@@ -167,10 +182,18 @@ class Datafeed:
             return self._buckets(stretch, span, pages.by_bucket(begin))
 
     def _buckets(self, stretch: Stretch, span: int, rows: Mapping[int, Rows]) -> list[EventBucket]:
-        return [
+        buckets = (
             self._normalizer.bucket(at, span, rows.get(at, NO_ROWS), stretch.counted.get(at, NOTHING))
             for at in range(stretch.start, stretch.end, span)
-        ]
+        )
+        return [looked_up(bucket, self._networks) for bucket in buckets]
+
+    def _field_types(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
+        """Types by field; none where no index matches: there is nothing to be read either."""
+        try:
+            return self._cluster.field_types(self.spec.indices, names)
+        except NotFound:
+            return {}
 
     def _search(self, body: Json) -> Mapping[str, Any]:
         """One search's aggregations; none where no index matched."""

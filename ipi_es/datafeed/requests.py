@@ -16,7 +16,7 @@ MS = 1_000
 """Milliseconds in a second: the cluster's time unit over ours."""
 
 # Names within the answers. Those of a composite's keys come back in every row, so they are one letter long.
-TIME, ENTITY, IP, OUTCOME = "t", "e", "i", "o"
+TIME, ENTITY, IP, OUTCOME, OPERATOR, COUNTRY = "t", "e", "i", "o", "a", "c"
 PAIRS = "pairs"
 BUCKETS = "buckets"
 MISSING_ENTITY = "missing_entity"
@@ -60,7 +60,8 @@ def page_body(
 
     Without ``span``, [start, end) is one event bucket and the rows carry no time. ``after`` is the last answer's
     ``after_key``. Where only one outcome is wanted it is in the query, and not in the rows. The entity comes before
-    the IP: keywords are compared by number, addresses byte by byte.
+    the IP: keywords are compared by number, addresses byte by byte. Operator and country come last: they follow from
+    the address, so they order nothing and make no more rows.
     """
     sources: list[Json] = []
     if span is not None:
@@ -69,6 +70,9 @@ def page_body(
     sources.append({IP: {"terms": {"field": spec.ip_field}}})
     if spec.only_outcome is None:
         sources.append({OUTCOME: {"terms": {"field": spec.outcome_field, "missing_bucket": True}}})
+    for name, field in ((OPERATOR, spec.operator_field), (COUNTRY, spec.country_field)):
+        if field is not None:
+            sources.append({name: {"terms": {"field": field, "missing_bucket": True}}})
     composite: Json = {"size": spec.page_size, "sources": sources}
     if after is not None:
         composite["after"] = dict(after)

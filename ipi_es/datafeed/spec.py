@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 from ipi_es.cluster.port import IndexOptions, ServerInfo
@@ -31,6 +31,13 @@ NORMALIZERS: tuple[EntityStep, ...] = get_args(EntityStep)
 """The steps that ``entity_normalize`` may name."""
 
 
+COUNTRY_TYPES = frozenset({"keyword", "constant_keyword", "wildcard"})
+"""Types of a field that can hold a country's letters; a composite aggregation takes them."""
+
+OPERATOR_TYPES = COUNTRY_TYPES | {"long", "integer", "unsigned_long"}
+"""Types of a field that can hold an operator's number, as a number or as ``AS64496``."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeedSpec:
     """Which events to read, and the fields that hold time, entity, address and outcome.
@@ -38,7 +45,9 @@ class FeedSpec:
     ``outcome_field`` None means that every event counts as a success. ``outcomes`` are the ones to read (``unknown``:
     events without the field), () all of them; events with others are in the event count, but in no row. ``query``
     and ``runtime_mappings`` go to the cluster as they are. ``ignore_private`` drops (and counts) private, loopback
-    and link-local addresses. Raises ConfigError for a page size out of range or an unknown step in
+    and link-local addresses.
+    ``operator_field`` and ``country_field`` are read where the indices have them; None: not.
+    Raises ConfigError for a page size out of range or an unknown step in
     ``entity_normalize``.
     """
 
@@ -48,6 +57,8 @@ class FeedSpec:
     time_field: str = "@timestamp"
     outcome_field: str | None = "event.outcome"
     outcomes: tuple[str, ...] = ()
+    operator_field: str | None = None
+    country_field: str | None = None
     query: Mapping[str, Any] = field(default_factory=lambda: MATCH_ALL)
     runtime_mappings: Mapping[str, Any] = field(default_factory=dict)
     entity_normalize: tuple[EntityStep, ...] = ()
@@ -78,6 +89,8 @@ class FeedSpec:
             time_field=job.time_field,
             outcome_field=feed.outcome_field,
             outcomes=feed.outcomes if feed.outcome_field is not None else (),
+            operator_field=feed.operator_of(job.ip_field),
+            country_field=feed.country_of(job.ip_field),
             query=feed.query,
             runtime_mappings=feed.runtime_mappings,
             entity_normalize=feed.entity_normalize,
@@ -96,6 +109,28 @@ class FeedSpec:
         if self.outcome_field is None:
             return SUCCESS
         return self.outcomes[0] if len(self.outcomes) == 1 else None
+
+    @property
+    def context_fields(self) -> tuple[str, ...]:
+        """The fields of operator and country that are to be read."""
+        return tuple(name for name in (self.operator_field, self.country_field) if name is not None)
+
+    def with_fields_of(self, types: Mapping[str, Mapping[str, Any]]) -> FeedSpec:
+        """The same without those fields of operator and country that the indices lack, or have in an unusable type.
+
+        ``types`` is ``{field: {type: …}}`` as :meth:`ipi_es.cluster.port.Cluster.field_types` gives it.
+        """
+
+        def usable(name: str | None, wanted: frozenset[str]) -> str | None:
+            found = frozenset(types.get(name, ())) if name is not None else frozenset()
+            alike = found <= COUNTRY_TYPES or not found & COUNTRY_TYPES  # texts and numbers can't be put in one order
+            return name if found and found <= wanted and alike else None
+
+        return replace(
+            self,
+            operator_field=usable(self.operator_field, OPERATOR_TYPES),
+            country_field=usable(self.country_field, COUNTRY_TYPES),
+        )
 
     def check_server(self, server: ServerInfo) -> None:
         """Refuse (ConfigError) what this server can't do."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from ipi_es.evaluation.events import NORMAL
 from ipi_es.evaluation.measures import Scores
 from ipi_es.evaluation.trial import NORMAL_ROWS, Asked
 from ipi_es.ipinsights.context import Context
 from ipi_es.ipinsights.deltas import DAY
 from ipi_es.ipinsights.history import History
-from ipi_es.ipinsights.network_fitting import Pairs, fit_network
+from ipi_es.ipinsights.network_fitting import fit_network
+from ipi_es.ipinsights.pairs import Pairs
 from ipi_es.ipinsights.scorer import Compatibility, Scorer, Snapshot
 from ipi_es.ipinsights.training import Trained, train
 from ipi_es.ipinsights.training_events import TrainingEvents
@@ -72,14 +74,15 @@ def hybrid(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | Non
 
 
 def ip_insights(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | None) -> Scores:
-    """The pure network, trained on everything of the window before the test, as the references are."""
+    """The pure network, trained on everything of the window before the test."""
     settings = replace(hyperparameters, architecture="ip_insights")
     events = _training_events(trial, trial.parts.learnt, trial.window.test * DAY, look_up)
     first, stop = trial.window.train, trial.window.test
     pairs = Pairs.of_days(events, trial.hashes, first, stop)
     held_out = Pairs.of_days(events, trial.hashes, stop, stop)
     rng = np.random.default_rng(settings.seed)
-    network, _ = fit_network(pairs, held_out, settings, rng=rng, report=lambda _: None)
+    source = pairs.source(settings.max_rows_per_entity, rng)
+    network, _ = fit_network(source, held_out, settings, rng=rng, report=lambda _: None)
     snapshot = Snapshot(hyperparameters=settings, network=network, combiner=None)
     scorer = Scorer(snapshot, History.empty(stop, pair_keys=1, network_keys=1))
     scores = {
@@ -90,12 +93,13 @@ def ip_insights(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp 
 
 
 def sagemaker_like(trial: Trial, seed: int) -> Scores:
-    """The reference network, trained on everything of the window before the test."""
+    """The reference network, trained on everything before the test, as the protocol says; not on the window alone."""
     from ipi_es.ipinsights.tf.sagemaker_like import SageMakerLike
 
-    rows = trial.parts.learnt
-    network = SageMakerLike(len(trial.events.entities), rng=np.random.default_rng(seed))
-    network.fit(trial.events.entity[rows], trial.events.addresses[trial.events.ip[rows]])
+    events = trial.events
+    rows = np.flatnonzero((events.label == NORMAL) & (events.day < trial.window.test))
+    network = SageMakerLike(len(events.entities), rng=np.random.default_rng(seed))
+    network.fit(events.entity[rows], events.addresses[events.ip[rows]])
     scores = {name: network.log_odds(asked.entity, asked.addresses) for name, asked in trial.asked.items()}
     return Scores(scores.pop(NORMAL_ROWS), scores)
 

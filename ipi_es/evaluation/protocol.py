@@ -5,7 +5,7 @@ A window's rows are cut at UTC days: [train, calibrate) and [calibrate, test) ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,8 +52,8 @@ def windows(first: int, stop: int, *, contiguous: bool = False) -> list[Window]:
 
     The protocol's own dates where the events cover them all; else eight equal steps over the range, and a range that
     is too short for 360 + 30 + 8 × 30 days has all lengths scaled down alike, to at least a day. ``contiguous``: a
-    test lasts until the next one begins, so that no labelled attack falls between two. NotEnoughHistory below
-    :data:`MIN_DAYS` days.
+    test lasts until the next one begins, the last to the end, so that no labelled attack falls between two.
+    NotEnoughHistory below :data:`MIN_DAYS` days.
     """
     days = stop - first
     if days < MIN_DAYS:
@@ -68,8 +68,12 @@ def windows(first: int, stop: int, *, contiguous: bool = False) -> list[Window]:
     scale = min(1.0, days / (lead + WINDOWS * TEST_DAYS))
     calibrate, test = (max(int(each * scale), 1) for each in (CALIBRATE_DAYS, TEST_DAYS))
     train = min(int(TRAIN_DAYS * scale), days - calibrate - WINDOWS * test)
+    if contiguous:
+        made = _made(first + train + calibrate, (days - train - calibrate) // WINDOWS, train, calibrate, test)
+        ends = [*(window.test for window in made[1:]), stop]
+        return [replace(window, stop=end) for window, end in zip(made, ends, strict=True)]
     step = (days - train - calibrate - test) // (WINDOWS - 1)
-    return _made(first + train + calibrate, step, train, calibrate, step if contiguous else test)
+    return _made(first + train + calibrate, step, train, calibrate, test)
 
 
 def _made(first_test: int, step: int, train: int, calibrate: int, test: int) -> list[Window]:

@@ -1,0 +1,109 @@
+"""Files of events: their two forms, and what is wrong with some."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ipi_es.errors import DataError, NoEvents, UsageError
+from ipi_es.evaluation.events import NO_GROUP, NORMAL
+from ipi_es.evaluation.reading import read_attackers, read_events
+
+CSV = "timestamp,entity,ip\n1970-01-02T00:00:05Z,ann,192.0.2.1\n1970-01-02 02:00:00+02:00,bob,2001:db8::1\n"
+
+
+def written(tmp_path: Path, text: str | bytes) -> Path:
+    path = tmp_path / "events"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_csv_is_read_in_its_order_with_times_in_utc(tmp_path: Path) -> None:
+    events = read_events(written(tmp_path, CSV))
+    assert events.time.tolist() == [86_405, 86_400]
+    assert [events.entities[code] for code in events.entity] == ["ann", "bob"]
+    assert events.addresses[events.ip[0]].tobytes()[-4:] == bytes([192, 0, 2, 1])
+    assert events.group.tolist() == [NO_GROUP, NO_GROUP]
+    assert not events.labelled
+
+
+@pytest.mark.parametrize("form", [str.encode, lambda text: gzip.compress(text.encode())], ids=["plain", "gzip"])
+def test_gzip_is_known_by_its_content(tmp_path: Path, form: object) -> None:
+    assert len(read_events(written(tmp_path, form(CSV)))) == 2  # type: ignore[operator]
+
+
+def test_json_lines_give_the_same_events_as_csv(tmp_path: Path) -> None:
+    lines = '{"@timestamp": 86405, "entity": "ann", "ip": "192.0.2.1"}\n\n'
+    lines += '{"timestamp": 86400000000, "entity": "bob", "ip": "2001:db8::1"}\n'
+    events = read_events(written(tmp_path, lines.replace("86400000000", "8640000000000")))
+    assert events.time.tolist() == [86_405, 8_640_000_000]
+    assert events.entities == ["ann", "bob"]
+
+
+def test_columns_may_come_in_any_order_with_others_among_them(tmp_path: Path) -> None:
+    events = read_events(written(tmp_path, '\ufeffip,x,label,entity,timestamp,group\n192.0.2.1,"a,b",0,ann,7,g\n'))
+    assert (events.time.tolist(), events.entities, events.group.tolist()) == ([7], ["ann"], [0])
+
+
+def test_a_mapped_address_is_the_ipv4_address(tmp_path: Path) -> None:
+    events = read_events(written(tmp_path, "timestamp,entity,ip\n1,a,192.0.2.1\n2,a,::ffff:192.0.2.1\n"))
+    assert len(events.addresses) == 1
+
+
+def test_labels_are_normal_plain_attacks_or_kinds(tmp_path: Path) -> None:
+    words = ["benign", "0", "", "Normal", "1", "attack", "true", "Spray"]
+    text = "timestamp,entity,ip,label\n" + "".join(f"1,a,192.0.2.1,{word}\n" for word in words)
+    events = read_events(written(tmp_path, text))
+    assert events.labels == ("attack", "spray")
+    assert events.label.tolist() == [NORMAL] * 4 + [1, 1, 1, 2]
+    assert events.labelled
+
+
+def test_malformed_addresses_are_counted_and_left_out(tmp_path: Path) -> None:
+    events = read_events(written(tmp_path, "timestamp,entity,ip\n1,a,192.0.2.1\n2,a,none\n3,a,\n4,a\n"))
+    assert len(events) == 1
+    assert events.malformed == {"malformed ip": 2, "missing entity or ip": 1}
+
+
+def test_empty_and_odd_names_are_names(tmp_path: Path) -> None:
+    text = b"timestamp,entity,ip\n1,,192.0.2.1\n2,\xff\xfe,192.0.2.1\n3," + b"x" * 10_000 + b",192.0.2.1\n"
+    assert len(read_events(written(tmp_path, text)).entities) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("time,entity,ip\n1,a,192.0.2.1\n", UsageError, "lacks timestamp; it has time, entity, ip"),
+        ('{"timestamp": 1, "user": "a"}\n', UsageError, "lacks entity and ip"),
+        ("", UsageError, "it has nothing"),
+        ("timestamp,entity,ip\n1,a,192.0.2.1\nyesterday,a,192.0.2.1\n", DataError, "line 3: “yesterday” is no time"),
+        ("timestamp,entity,ip\n2026-13-01,a,192.0.2.1\n", DataError, "line 2"),
+        ("timestamp,entity,ip\nnan,a,192.0.2.1\n", DataError, "“nan” is no time"),
+        ('{"timestamp": 1, "entity": "a", "ip": "192.0.2.1"}\n[1]\n', DataError, "line 2: no JSON object"),
+        ('{"timestamp": 1, "entity": "a", "ip": "192.0.2.1"}\n{"t\n', DataError, "line 2: no JSON"),
+        ("timestamp,entity,ip\n1,a,none\n", NoEvents, "no usable row"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line_and_what_to_do(
+    tmp_path: Path, text: str, kind: type[UsageError], message: str
+) -> None:
+    with pytest.raises(kind) as error:
+        read_events(written(tmp_path, text))
+    assert message in error.value.message
+    assert error.value.hint
+
+
+def test_a_cut_gzip_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="can't be read"):
+        read_events(written(tmp_path, gzip.compress(CSV.encode())[:-10]))
+
+
+def test_attackers_are_one_address_a_line(tmp_path: Path) -> None:
+    found = read_attackers(written(tmp_path, "# seen\n192.0.2.1 scanner\n\n2001:db8::1,x\nnothing\n"))
+    assert found.shape == (2, 16)
+    assert found.dtype == np.uint8
+    with pytest.raises(UsageError, match="no IP address"):
+        read_attackers(written(tmp_path, "nothing\n"))

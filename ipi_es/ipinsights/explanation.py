@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ipi_es.addresses import canonical
+from ipi_es.ipinsights.context import CONTEXT_LEVELS, Context
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import ADDRESS, SITE, network_text, prefix_keys, shared_bits
+from ipi_es.networks import country_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,6 +71,12 @@ class Explanation:
     compatibility: float
     typical_compatibility: float | None
     """The median over the usual networks' addresses; None for an entity without any."""
+    operator: int = 0
+    """Number of the autonomous system; 0 = not known."""
+    country: str | None = None
+    operator_first_occurrence: bool | None = None
+    """The entity never used this operator; None where the address's or all of the entity's are not known."""
+    country_first_occurrence: bool | None = None
 
     @cached_property
     def typical(self) -> tuple[tuple[str, int], ...]:
@@ -76,13 +84,16 @@ class Explanation:
         return tuple((usual.network, round(usual.weight)) for usual in self.usual)
 
 
-def explain(scorer: Scorer, entity: str, address: bytes) -> Explanation:
-    """Explain one pair; ``address`` is 16 bytes in network order (IPv4 mapped)."""
-    return explain_all(scorer, [entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16))[0]
+def explain(scorer: Scorer, entity: str, address: bytes, context: Context | None = None) -> Explanation:
+    """Explain one pair; ``address`` is 16 bytes in network order (IPv4 mapped), ``context`` what is known of it."""
+    return explain_all(scorer, [entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16), context)[0]
 
 
-def explain_all(scorer: Scorer, entities: Sequence[str], addresses: Addresses) -> list[Explanation]:
+def explain_all(
+    scorer: Scorer, entities: Sequence[str], addresses: Addresses, context: Context | None = None
+) -> list[Explanation]:
     """Explain n pairs (entities[i], addresses[i]), addresses uint8[n, 16]: the same as one by one, but faster."""
+    context = Context.none(len(addresses)) if context is None else context
     history = scorer.history
     hashes = entity_hashes(entities)
     prior = history.profiles.events_of(hashes)
@@ -91,10 +102,11 @@ def explain_all(scorer: Scorer, entities: Sequence[str], addresses: Addresses) -
     pair[prior == 0] = 0
     members = np.minimum.accumulate(history.networks.read_members(history.networks.cells(keys)), axis=1)
     usual, totals = _usual(history, hashes)
-    compatibility, typical = _compatibility(scorer, hashes, addresses, usual)
+    compatibility, typical = _compatibility(scorer, hashes, addresses, context, usual)
+    new_operator, new_country = _first_of_context(history, hashes, prior == 0, context)
     found = []
     for i, address in enumerate(map(bytes, addresses)):
-        blobs = [blob for _, blob in usual[i]]
+        blobs = [blob for _, blob, _, _ in usual[i]]
         shared, with_whom = max(((shared_bits(address, blob), blob) for blob in blobs), default=(0, None))
         share = min(float(pair[i, SITE]) * history.scale() / totals[i], 1.0) if totals[i] else 0.0
         found.append(
@@ -107,7 +119,7 @@ def explain_all(scorer: Scorer, entities: Sequence[str], addresses: Addresses) -
                 first_occurrence=bool(pair[i, ADDRESS] == 0),
                 network_first_occurrence=bool(pair[i, SITE] == 0),
                 relative_rarity=1.0 - share,
-                usual=tuple(network for network, _ in usual[i]),
+                usual=tuple(network for network, _, _, _ in usual[i]),
                 shared_prefix_length=shared,
                 shared_prefix_with=canonical(with_whom) if with_whom is not None and shared else None,
                 network_new_to_everybody=bool(members[i, SITE] == 0),
@@ -115,6 +127,10 @@ def explain_all(scorer: Scorer, entities: Sequence[str], addresses: Addresses) -
                 entities_on_address=int(members[i, ADDRESS]),
                 compatibility=compatibility[i],
                 typical_compatibility=typical[i],
+                operator=int(context.operator[i]),
+                country=country_text(int(context.country[i])),
+                operator_first_occurrence=new_operator[i],
+                country_first_occurrence=new_country[i],
             )
         )
     return found
@@ -125,22 +141,43 @@ class Explainer:
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer, self._day = scorer, scorer.history.day
-        self._known: dict[tuple[str, bytes], Explanation] = {}
+        self._known: dict[tuple[str, bytes, int, int], Explanation] = {}
 
-    def explain_all(self, entities: Sequence[str], addresses: Addresses) -> list[Explanation]:
+    def explain_all(
+        self, entities: Sequence[str], addresses: Addresses, context: Context | None = None
+    ) -> list[Explanation]:
         """As the function of that name."""
+        context = Context.none(len(addresses)) if context is None else context
         if self._scorer.history.day != self._day or len(self._known) > _REMEMBERED_PAIRS:
             self._known, self._day = {}, self._scorer.history.day
-        pairs = list(zip(entities, map(bytes, addresses), strict=True))
+        known = (context.operator.tolist(), context.country.tolist())
+        pairs = list(zip(entities, map(bytes, addresses), *known, strict=True))
         new = [i for i, pair in enumerate(pairs) if pair not in self._known]
         if new:
-            found = explain_all(self._scorer, [entities[i] for i in new], addresses[new])
+            found = explain_all(self._scorer, [entities[i] for i in new], addresses[new], context.take(np.array(new)))
             self._known.update(zip([pairs[i] for i in new], found, strict=True))
         return [self._known[pair] for pair in pairs]
 
 
-_Usual: TypeAlias = list[tuple[UsualNetwork, bytes]]
-"""An entity's usual networks, heaviest first, each with its address."""
+def _first_of_context(
+    history: History, hashes: NDArray[np.uint64], unseen: NDArray[np.bool_], context: Context
+) -> tuple[list[bool | None], list[bool | None]]:
+    """Whether each entity never used the operator, the country; None where either isn't known."""
+    keys, known = context.keys(), context.known()
+    never = history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))) == 0
+    row, found = history.profiles.find(hashes)
+    if len(history.profiles):
+        known &= (history.profiles.context_rows[row] > 0) | ~found[:, None]
+    never |= unseen[:, None]
+    operator, country = (
+        [bool(new) if told else None for new, told in zip(never[:, level], known[:, level], strict=True)]
+        for level in range(CONTEXT_LEVELS)
+    )
+    return operator, country
+
+
+_Usual: TypeAlias = list[tuple[UsualNetwork, bytes, int, int]]
+"""An entity's usual networks, heaviest first, each with its address, operator and country."""
 
 
 def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[list[_Usual], list[float]]:
@@ -154,13 +191,14 @@ def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[list[_Usual], 
     heaviest = np.argsort(-table.usual_count[at], axis=1, kind="stable")
     columns = (
         np.take_along_axis(column[at], heaviest, axis=1).tolist()
-        for column in (table.usual_key, table.usual_count, table.usual_last)
+        for column in (table.usual_key, table.usual_count, table.usual_last, table.usual_operator, table.usual_country)
     )
     places = np.take_along_axis(table.usual_address[at], heaviest[:, :, None], axis=1)
     rows = zip(known.tolist(), table.weight[at].tolist(), *columns, places, strict=True)
-    for i, whole, keys, counts, lasts, blobs in rows:
+    for i, whole, keys, counts, lasts, operators, countries, blobs in rows:
         total = totals[i] = whole * scale
-        for key, count, last, place in zip(keys, counts, lasts, blobs, strict=True):
+        each = zip(keys, counts, lasts, operators, countries, blobs, strict=True)
+        for key, count, last, operator, country, place in each:
             if key:
                 blob, weight = place.tobytes(), count * scale
                 network = UsualNetwork(
@@ -170,20 +208,26 @@ def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[list[_Usual], 
                     share=min(weight / total, 1.0) if total else 0.0,
                     last_day=last - 1 + history.origin,
                 )
-                usual[i].append((network, blob))
+                usual[i].append((network, blob, operator, country))
     return usual, totals
 
 
 def _compatibility(
-    scorer: Scorer, hashes: NDArray[np.uint64], addresses: Addresses, usual: list[_Usual]
+    scorer: Scorer, hashes: NDArray[np.uint64], addresses: Addresses, context: Context, usual: list[_Usual]
 ) -> tuple[list[float], list[float | None]]:
     """Of each pair, and the median over its entity's usual networks' addresses; all are scored together."""
     sizes = [len(each) for each in usual]
-    blobs = b"".join(blob for each in usual for _, blob in each)
+    blobs = b"".join(blob for each in usual for _, blob, _, _ in each)
+    theirs = Context(
+        np.array([operator for each in usual for _, _, operator, _ in each], dtype=np.uint32),
+        np.array([country for each in usual for _, _, _, country in each], dtype=np.uint16),
+    )
     places = np.concatenate([addresses, np.frombuffer(blobs, dtype=np.uint8).reshape(-1, 16)])
     whose = np.arange(len(hashes), dtype=np.int32)
     entity = np.concatenate([whose, np.repeat(whose, sizes)])
-    log_odds = scorer.score_hashed(hashes, places, entity, np.arange(len(places), dtype=np.int32)).log_odds.tolist()
+    everywhere = Context.concatenated([context, theirs])
+    each = np.arange(len(places), dtype=np.int32)
+    log_odds = scorer.score_hashed(hashes, places, entity, each, everywhere).log_odds.tolist()
     own, others = log_odds[: len(hashes)], iter(log_odds[len(hashes) :])
     return own, [median(islice(others, size)) if size else None for size in sizes]
 

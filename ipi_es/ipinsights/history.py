@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ipi_es.ipinsights.context import CONTEXT_LEVELS
+from ipi_es.ipinsights.context import CONTEXT_LEVELS, Context
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import LEVELS, LINE, SITE, prefix_keys
 from ipi_es.ipinsights.profiles import DISTINCT_SLOTS, Profiles
@@ -21,7 +21,6 @@ from ipi_es.ipinsights.sketches import Sketch, cells_exponent
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ipi_es.ipinsights.context import Context
     from ipi_es.ipinsights.deltas import DayDelta
 
 MAX_ROW_WEIGHT = 8.0
@@ -81,13 +80,15 @@ class History:
         weight = np.minimum(np.log2(1.0 + delta.count), MAX_ROW_WEIGHT) * unit
         for start in range(0, len(delta), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
+            entity, address = delta.entity[block], delta.address[block]
+            context = delta.context.take(block) if delta.context else Context.none(len(entity))
             new_site = self._apply_block(
-                delta.entity[block], delta.address[block], weight=weight[block], unit=unit, row=row[block], mark=mark
+                entity, address, context, weight=weight[block], unit=unit, row=row[block], mark=mark
             )
-            if delta.context is not None:
+            if context:
                 self._apply_context(
-                    delta.entity[block],
-                    delta.context.take(block),
+                    entity,
+                    context,
                     weight=weight[block],
                     unit=unit,
                     row=row[block],
@@ -107,6 +108,7 @@ class History:
         self,
         entity: NDArray[np.uint64],
         address: NDArray[np.uint8],
+        context: Context,
         *,
         weight: NDArray[np.float64],
         unit: float,
@@ -133,7 +135,7 @@ class History:
             self.pairs.add_members(self.pairs.cells(pairs[at, parents]))
         self.pairs.add(pair_cells, each, mark)
         self.networks.add(network_cells, each, mark)
-        profiles.merge_usual(row, networks[:, SITE], address, weight=weight, day_mark=mark)
+        profiles.merge_usual(row, networks[:, SITE], address, context, weight=weight, day_mark=mark)
         new: NDArray[np.intp] = once_row[once_level == SITE]
         return new
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.context import Context
 
 USUAL = 8
 """Networks (/24, /48) that an entity's profile holds: what fits into an explanation."""
@@ -43,11 +44,13 @@ _COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
     "usual_count": (np.float64, (USUAL,)),
     "usual_last": (np.uint16, (USUAL,)),
     "usual_address": (np.uint8, (USUAL, 16)),
+    "usual_operator": (np.uint32, (USUAL,)),
+    "usual_country": (np.uint16, (USUAL,)),
     "context_rows": (np.float64, (CONTEXT_LEVELS,)),
     "context_new": (np.float64, (CONTEXT_LEVELS,)),
     "context_distinct": (np.float64, (CONTEXT_LEVELS,)),
 }
-_LATER_COLUMNS = frozenset(["context_rows", "context_new", "context_distinct"])
+_LATER_COLUMNS = frozenset(["usual_operator", "usual_country", "context_rows", "context_new", "context_distinct"])
 """Columns that the first histories of format version 1 lack: zeros there."""
 
 
@@ -69,6 +72,8 @@ class Profiles:
     usual_count: NDArray[np.float64]  # [n, USUAL] forward-decayed weight
     usual_last: NDArray[np.uint16]  # [n, USUAL]
     usual_address: Addresses  # [n, USUAL, 16] one address of the site, the last seen
+    usual_operator: NDArray[np.uint32]  # [n, USUAL] of that address; 0 = not known
+    usual_country: NDArray[np.uint16]  # [n, USUAL]
     context_rows: NDArray[np.float64]  # [n, 2] of recent_rows, those whose operator, country is known
     context_new: NDArray[np.float64]  # [n, 2] of these, from a new operator, country
     context_distinct: NDArray[np.float64]  # [n, 2] operators, countries ever
@@ -116,6 +121,7 @@ class Profiles:
         row: NDArray[np.intp],
         site: NDArray[np.uint64],
         address: Addresses,
+        context: Context,
         *,
         weight: NDArray[np.float64],
         day_mark: int,
@@ -130,21 +136,27 @@ class Profiles:
         begin = np.flatnonzero(start)
         end = np.append(begin[1:], len(row)) - 1
         row, site, address, weight = row[begin], site[begin], address[end], np.add.reduceat(weight, begin)
+        context = context.take(end)
         match = self.usual_key[row] == site[:, None]
         there = match.any(axis=1)
         at, slot = row[there], match[there].argmax(axis=1)
         self.usual_count[at, slot] += weight[there]
         self.usual_last[at, slot] = day_mark
         self.usual_address[at, slot] = address[there]
+        self.usual_operator[at, slot] = context.operator[there]
+        self.usual_country[at, slot] = context.country[there]
         if not there.all():
             new = ~there
-            self._insert_usual(row[new], site[new], address[new], weight=weight[new], day_mark=day_mark)
+            self._insert_usual(
+                row[new], site[new], address[new], context.take(new), weight=weight[new], day_mark=day_mark
+            )
 
     def _insert_usual(
         self,
         row: NDArray[np.intp],
         site: NDArray[np.uint64],
         address: Addresses,
+        context: Context,
         *,
         weight: NDArray[np.float64],
         day_mark: int,
@@ -156,6 +168,8 @@ class Profiles:
         count = np.concatenate([self.usual_count[touched].ravel(), weight])
         last = np.concatenate([self.usual_last[touched].ravel(), np.full(len(row), day_mark, dtype=np.uint16)])
         blob = np.concatenate([self.usual_address[touched].reshape(-1, 16), address])
+        operator = np.concatenate([self.usual_operator[touched].ravel(), context.operator])
+        country = np.concatenate([self.usual_country[touched].ravel(), context.country])
         age = -last.astype(np.int64)
         heavy = np.lexsort((key, age, -count, key == 0, entity))
         rank = _rank_in_group(entity[heavy])
@@ -168,6 +182,8 @@ class Profiles:
         self.usual_count[entity[chosen], place] = count[chosen]
         self.usual_last[entity[chosen], place] = last[chosen]
         self.usual_address[entity[chosen], place] = blob[chosen]
+        self.usual_operator[entity[chosen], place] = operator[chosen]
+        self.usual_country[entity[chosen], place] = country[chosen]
 
     def copy(self) -> Profiles:
         """An independent copy."""

@@ -13,6 +13,7 @@ from ipi_es.ipinsights.context import CONTEXT_LEVELS, Context
 from ipi_es.ipinsights.day_scorer import DayScorer
 from ipi_es.ipinsights.deltas import DayDelta
 from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.explanation import explain_all
 from ipi_es.ipinsights.features import CONTEXT_FEATURES, FEATURES, address_view, entity_view, pair_features
 from ipi_es.ipinsights.history import History
 from ipi_es.ipinsights.network import HEADS, Network
@@ -181,3 +182,35 @@ def test_a_pair_counts_the_smaller_networks_within_that_were_used() -> None:
     assert feature(values, "country_pair_within").tolist() == [3]
     stranger = features(history, ["b"], addresses[:1], one.take(slice(0, 1)))
     assert feature(stranger, "pair_within_16").tolist() == [0]
+
+
+def test_an_operator_and_a_country_that_are_new_for_the_entity_are_told_of() -> None:
+    history = one_day(["a", "b"], context((64_500, DE), (64_501, FR)))
+    scorer = Scorer(a_snapshot(3, PLAIN), history)
+    known = context((64_501, DE), (64_501, 0), (64_501, DE))
+    one, two, three = explain_all(scorer, ["a", "b", "new"], PLAIN.addresses[:3], known)
+    assert (one.operator, one.country) == (64_501, "DE")
+    assert (one.operator_first_occurrence, one.country_first_occurrence) == (True, False)
+    assert (two.operator_first_occurrence, two.country_first_occurrence) == (False, None)
+    assert (three.operator_first_occurrence, three.country_first_occurrence) == (True, True)
+    plain = explain_all(scorer, ["a"], PLAIN.addresses[:1])[0]
+    assert (plain.operator, plain.country, plain.operator_first_occurrence) == (0, None, None)
+    without = Scorer(a_snapshot(3, PLAIN), one_day(["a"], None))
+    assert (
+        explain_all(without, ["a"], PLAIN.addresses[:1], known.take(slice(0, 1)))[0].operator_first_occurrence is None
+    )
+
+
+def test_usual_networks_are_compared_with_their_own_operators() -> None:
+    snapshot = a_snapshot(3, EVENTS)
+    scorer = Scorer(dataclasses.replace(snapshot, network=with_context(snapshot.network)), a_history(EVENTS))
+    row = len(EVENTS) - 1
+    name, ip = EVENTS.entities[EVENTS.entity[row]], EVENTS.ip[[row]]
+    seen = explain_all(scorer, [name], EVENTS.addresses[ip], KNOWN.take(ip))[0]
+    usual, valid = parse([network.address for network in seen.usual])
+    assert valid.all()
+    place = {bytes(address): i for i, address in enumerate(EVENTS.addresses)}
+    theirs = KNOWN.take(np.array([place[bytes(address)] for address in usual]))
+    zeros = np.zeros(len(usual), dtype=np.int32)
+    scored = scorer.score([name], usual, zeros, np.arange(len(usual), dtype=np.int32), theirs)
+    assert seen.typical_compatibility == np.median(scored.log_odds)

@@ -113,7 +113,8 @@ class IpInsights(Section):
     seed: Count = Field(default=0, ge=0, le=2**63 - 1, description="Ours. Everything random in training comes from it.")
     deterministic: bool = Field(
         default=False,
-        description="Ours. Train on one thread: the same events and seed give the same bytes; slower.",
+        description="Ours. Train with deterministic operations alone: the same events and seed give the same bytes on "
+        "one machine; slower.",
     )
 
     @model_validator(mode="after")

@@ -76,7 +76,7 @@ class Hyperparameters:
     seed: int = 0
     """Everything random in a training comes from it."""
     deterministic: bool = False
-    """Train on one thread, so that the same seed gives the same bytes; slower."""
+    """Train with TensorFlow's deterministic operations, so that the same seed gives the same bytes; slower."""
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:

@@ -41,7 +41,10 @@ def test_sizes_of_tables_and_profiles() -> None:
     an_entity = sum(
         getattr(columns, name).dtype.itemsize * int(np.prod(getattr(columns, name).shape[1:])) for name in names
     )
-    assert an_entity == pytest.approx(400, rel=0.05)
+    said = re.search(r"\| profiles \| about (\d+) an entity \| (\d+) MB \|", TEXT)
+    assert said is not None
+    assert an_entity == pytest.approx(int(said[1]), rel=0.1)
+    assert int(said[1]) / 10 == pytest.approx(int(said[2]), abs=1)
     row = 4 * (Hyperparameters().vector_dim + 1)
     assert f"| {ROWS_PER_ENTITY * 100_000 * row / 1e6:.0f} MB |" in TEXT
     assert f"| {100_000 * row / 1e6:.0f} MB for 100,000 networks |" in TEXT

@@ -70,7 +70,7 @@ class Datafeed:
         spec.check_server(cluster.info)
         self._cluster = cluster
         self._wanted = spec
-        self._networks = networks
+        self.networks = networks
         self.spec = spec
         self._readers = readers
         self._normalizer = Normalizer(spec.entity_normalize, spec.ignore_private, spec.only_outcome or SUCCESS)
@@ -186,7 +186,7 @@ class Datafeed:
             self._normalizer.bucket(at, span, rows.get(at, NO_ROWS), stretch.counted.get(at, NOTHING))
             for at in range(stretch.start, stretch.end, span)
         )
-        return [looked_up(bucket, self._networks) for bucket in buckets]
+        return [looked_up(bucket, self.networks) for bucket in buckets]
 
     def _field_types(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
         """Types by field; none where no index matches: there is nothing to be read either."""

@@ -24,6 +24,8 @@ class Explanation:
     most used first.
     ``longest_shared_prefix`` counts bits in the address's own family; None where the entity has no history in it.
     ``network`` is the address's own network, ``network_new_to_everybody`` whether no entity had ever used it;
+    ``operator_first_occurrence`` and ``country_first_occurrence``: whether the entity had never used the network's
+    operator, had never come from its country; None where that isn't known.
     ``entities_sharing_ip`` counts this bucket's entities at the address, this one included.
     """
 
@@ -41,6 +43,8 @@ class Explanation:
     longest_shared_prefix: int | None = None
     network: str | None = None
     network_new_to_everybody: bool = False
+    operator_first_occurrence: bool | None = None
+    country_first_occurrence: bool | None = None
     entities_sharing_ip: int = 1
     warming_up: bool = False
 
@@ -72,6 +76,9 @@ class Explanation:
             body["longest_shared_prefix"] = self.longest_shared_prefix
         if self.network is not None:
             body["network"] = self.network
+        for name in ("operator_first_occurrence", "country_first_occurrence"):
+            if getattr(self, name) is not None:
+                body[name] = getattr(self, name)
         return body
 
 
@@ -87,6 +94,7 @@ def sentence(record: Mapping[str, Any]) -> str:
     first = " for the first time" if why.get("by_field_first_occurrence") else ""
     reasons = [
         *_network_reason(why),
+        *_context_reason(entity, why, record),
         *_typical_reason(entity, why),
         *_sharing_reason(why, record),
         _probability_reason(float(record["probability"]), why),
@@ -108,6 +116,18 @@ def _network_reason(why: Mapping[str, Any]) -> list[str]:
         near = shared >= _NEAR_BITS
         return [f"the address shares its first {shared} bits with a usual one" if near else "nothing near it is usual"]
     return []
+
+
+def _context_reason(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """What is new of the network's operator and country; an entity without history has never used any."""
+    if not why.get("prior_events"):
+        return []
+    number, name = record.get("source.as.number"), record.get("source.as.organization.name")
+    operator = f"AS{number}" + (f" ({name})" if name else "")
+    country = record.get("source.geo.country_iso_code")
+    new = [f"operator {operator}"] if why.get("operator_first_occurrence") and number else []
+    new += [f"country {country}"] if why.get("country_first_occurrence") and country else []
+    return [f"{' and '.join(new)} {'are' if len(new) > 1 else 'is'} new for {entity}"] if new else []
 
 
 def _typical_reason(entity: str, why: Mapping[str, Any]) -> list[str]:

@@ -106,7 +106,7 @@ class BucketScorer:
 
     def _pairs(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> Pairs:
         entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
-        seen = self.scorer.score_hashed(hashes, bucket.addresses, entity, ip)
+        seen = self.scorer.score_hashed(hashes, bucket.addresses, entity, ip, bucket.context)
         prior = seen.prior_events[entity]
         history = self.scorer.history
         class_ = self.calibration.classes(prior, history.day - history.origin)

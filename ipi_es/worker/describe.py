@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from ipi_es.config.allow_list import NO_RULE
 from ipi_es.config.job import Job
 from ipi_es.ipinsights.explanation import Explainer
 from ipi_es.ipinsights.explanation import Explanation as Reasons
+from ipi_es.networks import NetworkTable
 from ipi_es.results import documents as make
 from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
 from ipi_es.results.explanation import Explanation
@@ -47,6 +49,8 @@ class Describer:
     context: ResultContext
     explainer: Explainer
     calibration: Calibration
+    networks: NetworkTable | None = None
+    """Names operators; None: their numbers must do."""
 
     def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
         """Records, influencers and the bucket."""
@@ -59,7 +63,9 @@ class Describer:
         probabilities = written_probability(pairs.ln_p[scored.records])
         sharing = np.bincount(pairs.ip, minlength=len(bucket.ips))
         entities = [bucket.entities[entity] for entity in pairs.entity[scored.records].tolist()]
-        reasons = self.explainer.explain_all(entities, bucket.addresses[pairs.ip[scored.records]])
+        places = pairs.ip[scored.records]
+        context = None if bucket.context is None else bucket.context.take(places)
+        reasons = self.explainer.explain_all(entities, bucket.addresses[places], context)
         found = []
         for place, (row, seen) in enumerate(zip(scored.records.tolist(), reasons, strict=True)):
             ip = pairs.ip[row]
@@ -77,11 +83,21 @@ class Describer:
                     typical=self._typical(seen, int(pairs.history_class[row])),
                     event_count=int(pairs.count[row]),
                     explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
+                    enrichment=self._enrichment(seen),
                     suppressed_by=None if rule == NO_RULE else self.job.allow_list[rule].name,
                     repeat_of=scored.record_repeat_of.get(row),
                 )
             )
         return found
+
+    def _enrichment(self, seen: Reasons) -> dict[str, Any]:
+        """The address's operator and country under ECS names; what isn't known is left out by the record."""
+        name = self.networks.organization(seen.operator) if self.networks is not None else None
+        return {
+            "source.as.number": seen.operator or None,
+            "source.as.organization.name": name,
+            "source.geo.country_iso_code": seen.country,
+        }
 
     def _explanation(self, scored: ScoredBucket, place: int, row: int, seen: Reasons, sharing: int) -> Explanation:
         pairs, scores = scored.pairs, scored.record_scores
@@ -101,6 +117,8 @@ class Describer:
             longest_shared_prefix=seen.shared_prefix_length,
             network=seen.network,
             network_new_to_everybody=seen.network_new_to_everybody,
+            operator_first_occurrence=seen.operator_first_occurrence,
+            country_first_occurrence=seen.country_first_occurrence,
             entities_sharing_ip=sharing,
             warming_up=scored.warming_up,
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job import Job
+from ipi_es.datafeed.context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.day_scorer import DayScorer
 from ipi_es.ipinsights.explanation import Explainer
@@ -59,7 +60,7 @@ class Follower:
             job=job,
             keeper=keeper,
             scorer=BucketScorer(job, allow, pairs, snapshot.calibration, snapshot.correlations, levels, repeats),
-            describer=Describer(job, context_of(job), Explainer(pairs), snapshot.calibration),
+            describer=Describer(job, context_of(job), Explainer(pairs), snapshot.calibration, networks_of(job)),
             sink=sink,
             renormalized_to=renormalized_to,
             largest=largest_of(levels.by_name) if largest is None else largest,

@@ -18,6 +18,7 @@ from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.errors import SnapshotDamaged
+from ipi_es.ipinsights.context import Context
 from ipi_es.ipinsights.deltas import DayDelta
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.history import History
@@ -25,10 +26,15 @@ from ipi_es.ipinsights.storage import delta_from_bytes, delta_to_bytes, history_
 from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, day_of
 
-Rows = tuple[NDArray[np.uint64], Addresses, NDArray[np.int64]]
-"""Entity hashes uint64[n], addresses uint8[n, 16], counts int64[n]."""
+Rows = tuple[NDArray[np.uint64], Addresses, NDArray[np.int64], Context]
+"""Entity hashes uint64[n], addresses uint8[n, 16], counts int64[n], the addresses' operators and countries."""
 
-_NO_ROWS: Rows = (np.zeros(0, dtype=np.uint64), np.zeros((0, 16), dtype=np.uint8), np.zeros(0, dtype=np.int64))
+_NO_ROWS: Rows = (
+    np.zeros(0, dtype=np.uint64),
+    np.zeros((0, 16), dtype=np.uint8),
+    np.zeros(0, dtype=np.int64),
+    Context.none(0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,10 @@ class HistoryKeeper:
         if day <= self.id.day:
             return None
         self.settle()
-        entity, address, count = (np.concatenate(column) for column in zip(_NO_ROWS, *self.rows, strict=True))
-        self.behind = DayDelta.of(self.id.day, entity, address, count)
+        rows = [_NO_ROWS, *self.rows]
+        entity, address, count = (np.concatenate([each[column] for each in rows]) for column in range(3))
+        context = Context.concatenated([each[3] for each in rows])
+        self.behind = DayDelta.of(self.id.day, entity, address, count, context)
         self.rows.clear()
         self.id = HistoryId(self.id.base, day)
         return self.behind
@@ -106,7 +114,8 @@ def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allo
     if allow.rules and len(entity):
         free = allow.match(bucket.entities, bucket.addresses, entity, ip) == NO_RULE
         entity, ip, count = entity[free], ip[free], count[free]
-    return hashes[entity], bucket.addresses[ip], count
+    context = Context.none(len(ip)) if bucket.context is None else bucket.context.take(ip)
+    return hashes[entity], bucket.addresses[ip], count, context
 
 
 def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:

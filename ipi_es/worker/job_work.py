@@ -10,6 +10,7 @@ from pathlib import Path
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job import Job
+from ipi_es.datafeed.context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
@@ -46,7 +47,7 @@ class JobWork:
     ) -> None:
         """``snapshots``: a directory for snapshots and history; None: the cluster."""
         self.job = job
-        self.feed = Datafeed(cluster, FeedSpec.from_job(job))
+        self.feed = Datafeed(cluster, FeedSpec.from_job(job), networks=networks_of(job))
         self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it is asked for again
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses
 from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
+from ipi_es.ipinsights.context import Context
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.training_events import TrainingEvents
 
@@ -29,6 +32,7 @@ class Collector:
         self._entities: dict[str, int] = {}
         self._ips: dict[str, int] = {}
         self._addresses: list[Addresses] = []
+        self._operator, self._country = array("I"), array("H")  # of each address
         self._columns = {name: array(code) for name, code in (("entity", "i"), ("ip", "i"), ("count", "q"))}
         self._flags = {"learns": bytearray(), "calibrates": bytearray()}
         self._times = array("q")
@@ -45,6 +49,7 @@ class Collector:
         known = len(self._ips)
         ips = np.array([self._ips.setdefault(ip, len(self._ips)) for ip in bucket.ips])
         self._addresses.append(bucket.addresses[ips >= known])
+        self._take_context(ips, bucket.context)
         learns = np.array([name in self._learn for name in bucket.outcomes])[bucket.outcome]
         scored = np.array([name in self._score for name in bucket.outcomes])[bucket.outcome]
         if self._allow.rules:
@@ -64,9 +69,23 @@ class Collector:
             self._flags[name] += (np.bincount(back, weights=flag, minlength=len(keys)) > 0).tobytes()
         self._times.frombytes(np.full(len(keys), bucket.start, dtype=np.int64).tobytes())
 
-    def events(self, end: int) -> TrainingEvents:
-        """Everything taken so far; ``end`` is the exclusive end of the range, epoch seconds."""
+    def _take_context(self, ips: NDArray[np.int64], context: Context | None) -> None:
+        """Keep the operators and countries of addresses: the last that was known of each."""
+        new = len(self._ips) - len(self._operator)
+        self._operator.frombytes(bytes(4 * new))
+        self._country.frombytes(bytes(2 * new))
+        if context is not None:
+            for column, values in ((self._operator, context.operator), (self._country, context.country)):
+                whole = np.frombuffer(column, dtype=values.dtype)
+                whole[ips[values > 0]] = values[values > 0]
+
+    def events(self, end: int, look_up: Callable[[Addresses], Context] | None = None) -> TrainingEvents:
+        """Everything taken so far; ``end`` is the exclusive end of the range, epoch seconds.
+
+        ``look_up`` gives the context of any address, where the job names files of networks.
+        """
         empty = np.zeros((0, 16), dtype=np.uint8)
+        context = Context(np.array(self._operator, dtype=np.uint32), np.array(self._country, dtype=np.uint16))
         return TrainingEvents(
             time=np.array(self._times, dtype=np.int64),
             entities=list(self._entities),
@@ -77,4 +96,6 @@ class Collector:
             learns=np.frombuffer(bytes(self._flags["learns"]), dtype=np.bool_),
             calibrates=np.frombuffer(bytes(self._flags["calibrates"]), dtype=np.bool_),
             end=end,
+            context=context or None,
+            look_up=look_up,
         )

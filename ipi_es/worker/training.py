@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.job import Job
+from ipi_es.datafeed.context import context_from
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.errors import NoEvents, NotEnoughHistory
@@ -68,7 +70,8 @@ def learn(job: Job, feed: Datafeed, start: int, end: int, told: Told | None = No
             f"no event of job {job.job_id} between {iso(start)} and {iso(end)}",
             hint=f"`ipi-es check {job.job_id}` shows which indices, query and times have events",
         )
-    events = collector.events(end)
+    networks = feed.networks
+    events = collector.events(end, None if networks is None else partial(context_from, networks))
     if len(events) < job.training.min_events:
         raise NotEnoughHistory(
             f"{len(events):,} unique (bucket, entity, IP) between {iso(start)} and {iso(end)}, "

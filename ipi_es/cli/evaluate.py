@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ TRAINED = ("hybrid", "ip_insights", "sagemaker_like")
 @click.option(
     "--networks",
     type=_FILE,
-    help="Operators and countries of networks: .csv, .csv.gz (prefix, asn, country) or .mmdb.",
+    help="Operators and countries of networks: .csv, .csv.gz (prefix, asn, country), .mmdb. Default: the job's files.",
 )
 @click.option("--attackers", type=_FILE, help="Addresses of known attackers, one a line.")
 @click.option(
@@ -81,7 +82,7 @@ def evaluate(
 
     if (events is None) == (job_name is None):
         raise UsageError("give a file of events or --job, one of them", hint="ipi-es evaluate sign-ins.csv.gz")
-    if attacks_only and networks is None:
+    if attacks_only and networks is None and job_name is None:
         raise UsageError("--networks-for-attacks-only needs --networks", hint="name a file with --networks")
     if plot is not None:
         from ipi_es.evaluation.plot import require_matplotlib, require_writable
@@ -90,10 +91,11 @@ def evaluate(
         require_writable(plot)
     # many trainings in one process: TensorFlow warns that it compiles each one's loop anew
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    rows, hyperparameters = _from_file(events) if events else _from_job(ctx, str(job_name), start, end)
-    rows = prepared(rows)
+    given = _from_file(events) if events else _from_job(ctx, str(job_name), start, end)
+    rows = prepared(given.events)
     _say_what_was_read(rows)
-    settings = _settings(rows, networks, attackers, hyperparameters, state=state, attacks_only=attacks_only)
+    files = given.networks if networks is None else (networks,)
+    settings = _settings(rows, files, attackers, given.hyperparameters, state=state, attacks_only=attacks_only)
     done = _run(rows, settings)
     _print(done)
     if plot is not None:
@@ -105,14 +107,24 @@ def evaluate(
         click.echo(orjson.dumps(figures(done)).decode())
 
 
-def _from_file(path: Path) -> tuple[Events, Hyperparameters]:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What is evaluated, and with what."""
+
+    events: Events
+    hyperparameters: Hyperparameters
+    networks: tuple[Path, ...] = ()
+    """Files of networks that a job names."""
+
+
+def _from_file(path: Path) -> _Given:
     from ipi_es.evaluation.reading import read_events
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
-    return read_events(path), Hyperparameters()
+    return _Given(read_events(path), Hyperparameters())
 
 
-def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> tuple[Events, Hyperparameters]:
+def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _Given:
     """What the job's datafeed reads, with the job's hyperparameters; failures, which don't teach, are left out."""
     from ipi_es.config.allow_list import AllowList
     from ipi_es.datafeed.reader import Datafeed
@@ -142,7 +154,7 @@ def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> tup
     found = of_job(collector.events(stop), {name: count for name, count in collector.dropped.counts().items() if count})
     if not len(found):
         raise NoEvents(f"job {job.job_id} has no event that teaches in this time", hint="look at --start and --end")
-    return found, hyperparameters_of(job)
+    return _Given(found, hyperparameters_of(job), tuple(map(Path, job.datafeed_config.networks_files)))
 
 
 def _say_what_was_read(events: Events) -> None:
@@ -158,7 +170,7 @@ def _say_what_was_read(events: Events) -> None:
 
 def _settings(
     events: Events,
-    networks: Path | None,
+    networks: tuple[Path, ...],
     attackers: Path | None,
     hyperparameters: Hyperparameters,
     *,
@@ -171,7 +183,7 @@ def _settings(
     from ipi_es.ipinsights.context import Context
     from ipi_es.networks import NetworkTable
 
-    table = None if networks is None else NetworkTable.load(networks)
+    table = NetworkTable.load(networks) if networks else None
     return Settings(
         announced=Announced.of(networks, events.addresses),
         attackers=None if attackers is None else read_attackers(attackers),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,11 +41,10 @@ class Announced:
     length_v6: NDArray[np.int64]  # [k]
 
     @classmethod
-    def of(cls, networks: Path | None, observed: Addresses) -> Announced:
-        """Of a table of networks, where there is one; a database in MaxMind's format lists no prefixes."""
-        if networks is None or networks.name.lower().endswith(".mmdb"):
-            return cls.of_observed(observed)
-        return cls.of_file(networks)
+    def of(cls, networks: Sequence[Path], observed: Addresses) -> Announced:
+        """Of the first table among the files of networks, if any; databases in MaxMind's format list no prefixes."""
+        tables = [path for path in networks if not path.name.lower().endswith(".mmdb")]
+        return cls.of_file(tables[0]) if tables else cls.of_observed(observed)
 
     @classmethod
     def of_file(cls, path: Path) -> Announced:

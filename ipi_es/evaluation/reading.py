@@ -177,11 +177,12 @@ def _seconds(text: str | None, number: int, path: Path) -> int:
     """Epoch seconds of ISO 8601 (UTC if it names no zone), epoch seconds or epoch milliseconds."""
     cleaned = (text or "").strip()
     try:
-        if cleaned[4:5] != "-":
+        try:
             value = float(cleaned)
-            return int(value / 1_000 if abs(value) >= _MILLISECONDS_FROM else value)
-        parsed = datetime.fromisoformat(cleaned)
-        return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+        except ValueError:
+            parsed = datetime.fromisoformat(cleaned)
+            return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+        return int(value / 1_000 if abs(value) >= _MILLISECONDS_FROM else value)
     except (ValueError, OverflowError) as error:
         raise DataError(
             f"{path}, line {number}: “{_shown(cleaned)}” is no time",

@@ -140,7 +140,7 @@ TABLE = (
 def test_random_addresses_lie_in_announced_space_uniform_by_address_or_by_prefix(tmp_path: Path) -> None:
     path = tmp_path / "table.csv.gz"
     path.write_bytes(gzip.compress(TABLE.encode()))
-    announced = Announced.of(path, parse([])[0])
+    announced = Announced.of([path], parse([])[0])
     v4 = np.arange(4_000) % 2 == 0
     found = announced.draw(v4, np.random.default_rng(0))
     texts, counts = np.unique([canonical(bytes(each)) for each in found[v4]], return_counts=True)
@@ -155,7 +155,7 @@ def test_random_addresses_lie_in_announced_space_uniform_by_address_or_by_prefix
 
 def test_without_a_table_random_addresses_are_public_unicast_and_in_observed_32s() -> None:
     observed, _ = parse(["192.0.2.1", "2001:db8:1::1"])
-    found = Announced.of(None, observed).draw(np.arange(2_000) % 2 == 0, np.random.default_rng(1))
+    found = Announced.of([], observed).draw(np.arange(2_000) % 2 == 0, np.random.default_rng(1))
     v4 = is_v4(found)
     assert v4.sum() == 1_000
     assert not is_private(found).any()
@@ -168,4 +168,4 @@ def test_a_table_without_a_prefix_column_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("asn\n1\n")
     with pytest.raises(UsageError, match="names no prefix"):
-        Announced.of(path, parse([])[0])
+        Announced.of([path], parse([])[0])

@@ -37,10 +37,15 @@ def test_gzip_is_known_by_its_content(tmp_path: Path, form: object) -> None:
 
 def test_json_lines_give_the_same_events_as_csv(tmp_path: Path) -> None:
     lines = '{"@timestamp": 86405, "entity": "ann", "ip": "192.0.2.1"}\n\n'
-    lines += '{"timestamp": 86400000000, "entity": "bob", "ip": "2001:db8::1"}\n'
-    events = read_events(written(tmp_path, lines.replace("86400000000", "8640000000000")))
-    assert events.time.tolist() == [86_405, 8_640_000_000]
+    lines += '{"timestamp": "19700102T000000Z", "entity": "bob", "ip": "2001:db8::1"}\n'
+    events = read_events(written(tmp_path, lines))
+    assert events.time.tolist() == [86_405, 86_400]
     assert events.entities == ["ann", "bob"]
+
+
+def test_a_large_number_is_epoch_milliseconds(tmp_path: Path) -> None:
+    text = "timestamp,entity,ip\n1750000000,a,192.0.2.1\n1750000000123,a,192.0.2.1\n1750000000.9,a,192.0.2.1\n"
+    assert read_events(written(tmp_path, text)).time.tolist() == [1_750_000_000] * 3
 
 
 def test_columns_may_come_in_any_order_with_others_among_them(tmp_path: Path) -> None:

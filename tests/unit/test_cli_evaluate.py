@@ -1,0 +1,78 @@
+"""`ipi-es evaluate --job`: what of a job's index is evaluated, and with what. No training here: see tests/ml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_run import run
+from signin_events import DAY, END, START, fill, job_data, write_job
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.errors import UsageError
+from ipi_es.evaluation.evaluation import Settings
+from ipi_es.evaluation.events import Events
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
+    made = MemoryCluster()
+    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
+    monkeypatch.setattr("ipi_es.cli.evaluate.clock", lambda: END + 600)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    return made
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Events, Settings]]:
+    """What the command would measure."""
+    found: list[tuple[Events, Settings]] = []
+
+    def stop(events: Events, settings: Settings) -> Any:
+        found.append((events, settings))
+        raise UsageError("far enough")
+
+    monkeypatch.setattr("ipi_es.cli.evaluate._run", stop)
+    return found
+
+
+def test_a_jobs_successes_are_evaluated_with_its_hyperparameters_and_networks(
+    tmp_path: Path, cluster: MemoryCluster, asked: list[tuple[Events, Settings]]
+) -> None:
+    fill(cluster)
+    (tmp_path / "networks.csv").write_text("prefix,asn,country\n192.0.2.0/28,64500,DE\n")
+    data = job_data("signins", networks_files=["networks.csv"])
+    write_job(tmp_path / "job.json", {**data, "ip_insights": {"epochs": 3}})
+    result = run("evaluate", "--job", "job.json")
+    assert "far enough" in result.stderr, result.output
+    [(events, settings)] = asked
+    assert len(events.entities) == 10
+    assert len(events.addresses) == 30
+    assert events.day[0] * DAY == START
+    assert events.time[-1] < END
+    assert not events.labelled
+    assert settings.hyperparameters.epochs == 3
+    assert settings.look_up is not None
+    known = settings.look_up(events.addresses)
+    assert (known.operator > 0).sum() == 16
+
+
+def test_a_part_of_a_jobs_time_is_evaluated(
+    tmp_path: Path, cluster: MemoryCluster, asked: list[tuple[Events, Settings]]
+) -> None:
+    fill(cluster)
+    write_job(tmp_path / "job.json", job_data("signins"))
+    run("evaluate", "--job", "job.json", "--start", "2026-05-03", "--end", "2026-05-10")
+    [(events, settings)] = asked
+    assert sorted(set(events.day - START // DAY)) == list(range(2, 9))
+    assert settings.look_up is None
+
+
+def test_a_job_without_events_says_so(tmp_path: Path, cluster: MemoryCluster) -> None:
+    fill(cluster, days=0)
+    write_job(tmp_path / "job.json", job_data("signins"))
+    result = run("evaluate", "--job", "job.json")
+    assert result.exit_code == 1
+    assert "are empty" in result.stderr

@@ -14,7 +14,8 @@ import numpy as np
 from ipi_es.ipinsights.combiner_negatives import NEGATIVE_WEIGHTS, Negatives, Sampled
 from ipi_es.ipinsights.context import Context
 from ipi_es.ipinsights.features import address_view, entity_view, pair_features
-from ipi_es.ipinsights.network_fitting import CONTEXT_DROPOUT, Pairs, Progress
+from ipi_es.ipinsights.network_fitting import CONTEXT_DROPOUT, Progress
+from ipi_es.ipinsights.pairs import Pairs
 from ipi_es.ipinsights.split import Split, day_slices
 
 if TYPE_CHECKING:

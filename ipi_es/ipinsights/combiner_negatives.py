@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ipi_es.addresses import Addresses
     from ipi_es.ipinsights.context import Context
     from ipi_es.ipinsights.guessed_context import GuessedContext
-    from ipi_es.ipinsights.network_fitting import Pairs
+    from ipi_es.ipinsights.pairs import Pairs
 
 NEGATIVE_WEIGHTS = {
     "random": 0.5,

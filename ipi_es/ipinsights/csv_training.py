@@ -18,7 +18,8 @@ from ipi_es.ipinsights.deltas import DayDelta
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history import History
-from ipi_es.ipinsights.network_fitting import Pairs, fit_network
+from ipi_es.ipinsights.network_fitting import fit_network
+from ipi_es.ipinsights.pairs import Pairs
 from ipi_es.ipinsights.prefixes import prefix_keys
 from ipi_es.ipinsights.scorer import Scorer, Snapshot
 from ipi_es.ipinsights.split import MIN_CALIBRATION_ROWS, MIN_ROWS
@@ -81,7 +82,8 @@ def train_pairs(
     if len(validation) > MAX_HELD_OUT:
         validation = validation.take(np.sort(rng.permutation(len(validation))[:MAX_HELD_OUT]))
     checked = Pairs(hashes=hashes[validation.entity], address=validation.ip, addresses=addresses)
-    network, auc = fit_network(pairs, checked, hyperparameters, rng=rng, report=progress)
+    source = pairs.source(hyperparameters.max_rows_per_entity, rng)
+    network, auc = fit_network(source, checked, hyperparameters, rng=rng, report=progress)
     snapshot = Snapshot(
         hyperparameters=hyperparameters,
         network=network,

@@ -1,22 +1,28 @@
-"""From training pairs to a :class:`~ipi_es.ipinsights.network.Network`: rows, negatives, epochs, progress."""
+"""From training pairs to a :class:`~ipi_es.ipinsights.network.Network`: epochs in chunks, negatives, progress.
+
+A chunk's rows are made by one thread while another trains on those before it: memory holds a few chunks, however many
+pairs an epoch has.
+"""
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from ipi_es.ipinsights.entities import UNKNOWN_ROW
+from ipi_es.ipinsights.epoch_rows import ChunkRows, chunk_rows
 from ipi_es.ipinsights.metrics import roc_auc
 from ipi_es.ipinsights.negatives import near_addresses, random_addresses
 from ipi_es.ipinsights.network import SLOTS
-from ipi_es.ipinsights.network_tables import encoder_rows, initial_network, joined_table, with_arrays
+from ipi_es.ipinsights.network_tables import encoder_parts, initial_network, joined_table, with_arrays
 from ipi_es.ipinsights.prefixes import prefix_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -25,16 +31,19 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.guessed_context import GuessedContext
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network import Network
+    from ipi_es.ipinsights.pairs import Pairs, PairSource
     from ipi_es.ipinsights.scorer import Snapshot
-    from ipi_es.ipinsights.tf.network_trainer import EpochRows
-    from ipi_es.ipinsights.training_events import TrainingEvents
 
 MIN_STEPS = 150
 """Steps of an epoch, at least: ``mini_batch_size`` is made smaller where rows are few."""
+CHUNK_PAIRS = 1 << 17
+"""Pairs laid out at a time, unless a batch has more: about 25 MB with the default negatives."""
 MAX_VALIDATION_ROWS = 20_000
 """Held-out rows that ``discriminator_auc`` is measured on after an epoch."""
 CONTEXT_DROPOUT = 0.05
 """Share of the training rows whose operator and country are taken for unknown, so that their absence is learnt too."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,61 +54,14 @@ class Progress:
     epoch: int | None = None  # from 1
     epochs: int | None = None
     batch: int | None = None  # steps done in this epoch
-    batches: int | None = None
-    loss: float | None = None  # mean a pair
+    batches: int | None = None  # about, before the epoch's end, where a source draws its pairs anew
+    loss: float | None = None  # mean cross-entropy of a pair with its negatives
     examples_per_second: float | None = None  # pairs with their negatives
     discriminator_auc: float | None = None  # real against random, held-out part
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
-    """n rows (entity, address, day), each once."""
-
-    hashes: NDArray[np.uint64]  # [n]
-    address: NDArray[np.int32]  # [n] index into addresses
-    addresses: Addresses  # uint8[m, 16]
-    context: Context | None = None  # of the addresses
-
-    @classmethod
-    def of_days(cls, events: TrainingEvents, hashes: NDArray[np.uint64], first: int, stop: int) -> Pairs:
-        """The rows that teach of the days [first, stop)."""
-        day = events.day
-        rows = np.flatnonzero(events.learns & (day >= first) & (day < stop))
-        triple = np.stack([day[rows], events.entity[rows], events.ip[rows]], axis=1)
-        _, once = np.unique(triple, axis=0, return_index=True)
-        return cls.of_rows(events, hashes, rows[np.sort(once)])
-
-    @classmethod
-    def of_rows(cls, events: TrainingEvents, hashes: NDArray[np.uint64], rows: NDArray[np.intp]) -> Pairs:
-        """The given rows."""
-        return cls(hashes[events.entity[rows]], events.ip[rows], events.addresses, events.context or None)
-
-    def __len__(self) -> int:
-        return len(self.hashes)
-
-    def take(self, rows: NDArray[np.intp]) -> Pairs:
-        """Some of the rows."""
-        return Pairs(self.hashes[rows], self.address[rows], self.addresses, self.context)
-
-    def used_only(self) -> Pairs:
-        """The same rows with those addresses alone that they use."""
-        used, place = np.unique(self.address, return_inverse=True)
-        context = self.context.take(used) if self.context else None
-        return Pairs(self.hashes, place.astype(np.int32), self.addresses[used], context)
-
-
-def capped(pairs: Pairs, most: int, rng: np.random.Generator) -> Pairs:
-    """At most ``most`` rows of each entity, chosen uniformly."""
-    shuffled = rng.permutation(len(pairs))
-    order = shuffled[np.argsort(pairs.hashes[shuffled], kind="stable")]
-    ranked = pairs.hashes[order]
-    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    return pairs.take(np.sort(order[rank < most]))
-
-
 def fit_network(
-    pairs: Pairs,
+    source: PairSource,
     held_out: Pairs,
     hyperparameters: Hyperparameters,
     *,
@@ -114,49 +76,31 @@ def fit_network(
     """
     from ipi_es.ipinsights.tf.network_trainer import NetworkTrainer
 
-    pairs = capped(pairs, hyperparameters.max_rows_per_entity, rng)
-    network = initial_network(pairs, hyperparameters, rng, base)
-    batch = max(1, min(hyperparameters.mini_batch_size, len(pairs) // MIN_STEPS))
-    batches = len(pairs) // batch
+    network = initial_network(source, hyperparameters, rng, base)
+    batch = max(1, min(hyperparameters.mini_batch_size, len(source) // MIN_STEPS))
     trainer = NetworkTrainer(
         entity_table=network.entity_table,
-        prefix_table=joined_table(network),
+        part_table=joined_table(network),
         layers=network.layers,
         batch=batch,
+        negatives=hyperparameters.random_negative_sampling_rate + hyperparameters.hard_negative_sampling_rate,
         learning_rate=hyperparameters.learning_rate,
         weight_decay=hyperparameters.weight_decay,
         deterministic=hyperparameters.deterministic,
     )
-    local = pairs.used_only()
-    prefixes = encoder_rows(network, local.addresses, local.context)
-    entity = network.entity_rows(local.hashes)
     check = held_out.take(_some(len(held_out), rng))
     strangers = random_addresses(check.addresses[check.address], rng)
     whose = guessed.guess(strangers, rng) if guessed else None
+    chunks = _Chunks(source, network, hyperparameters, batch, rng, guessed)
+    told = _Told(report, hyperparameters, batch, len(source) // batch)
     auc = float("nan")
-    for epoch in range(1, hyperparameters.epochs + 1):
-        began = time.perf_counter()
-        rows = _epoch_rows(
-            network,
-            local,
-            prefixes,
-            entity,
-            take=batch * batches,
-            steps=batches,
-            hyperparameters=hyperparameters,
-            rng=rng,
-            guessed=guessed,
-        )
-        loss = 0.0
-        for begin in range(0, batches, hyperparameters.batch_metrics_publish_interval):
-            end = min(begin + hyperparameters.batch_metrics_publish_interval, batches)
-            loss = trainer.run(rows, begin, end)
-            speed = end * batch / (time.perf_counter() - began)
-            report(Progress("network", epoch, hyperparameters.epochs, end, batches, loss, speed))
+    for rows in _ahead(chunks.all_epochs()):
+        if rows is not None:
+            told.trained(rows.steps, trainer.run(rows))
+            continue
         network = with_arrays(network, *trainer.arrays())
         auc = _discriminator_auc(network, check, strangers, whose)
-        speed = batches * batch / (time.perf_counter() - began)
-        report(Progress("network", epoch, hyperparameters.epochs, batches, batches, loss, speed, auc))
+        told.epoch_over(auc)
     return network, auc
 
 
@@ -164,44 +108,102 @@ def _some(n: int, rng: np.random.Generator) -> NDArray[np.intp]:
     return np.sort(rng.permutation(n)[:MAX_VALIDATION_ROWS])
 
 
-def _epoch_rows(
-    network: Network,
-    pairs: Pairs,
-    prefixes: NDArray[np.int32],
-    entity: NDArray[np.int32],
-    *,
-    take: int,
-    steps: int,
-    hyperparameters: Hyperparameters,
-    rng: np.random.Generator,
-    guessed: GuessedContext | None,
-) -> EpochRows:
-    """A new order, new negatives and new dropout."""
-    from ipi_es.ipinsights.tf.network_trainer import EpochRows
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same, each made by another thread while its predecessor is worked on."""
+    none = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="ipi-es-chunks") as pool:
+        coming = pool.submit(next, items, none)
+        while (item := coming.result()) is not none:
+            coming = pool.submit(next, items, none)
+            yield item  # type: ignore[misc]
 
-    order = rng.permutation(len(pairs))[:take]
-    observed = pairs.addresses[pairs.address[order]]
-    made_up = [random_addresses(observed, rng) for _ in range(hyperparameters.random_negative_sampling_rate)]
-    made_up += [
-        near_addresses(rng.permutation(observed), rng) for _ in range(hyperparameters.hard_negative_sampling_rate)
-    ]
-    sampled = [encoder_rows(network, each, guessed.guess(each, rng) if guessed else None) for each in made_up]
-    positive = prefixes[pairs.address[order]]
-    negative = np.stack(sampled, axis=1) if sampled else np.zeros((take, 0, positive.shape[1]), dtype=np.int32)
-    if network.knows_context:
-        nameless = np.flatnonzero(rng.random(take) < CONTEXT_DROPOUT)
-        nothing = network.context_rows(None, 1)[0] + len(network.prefix_table)
-        positive[nameless, SLOTS:] = nothing
-        negative[nameless, :, SLOTS:] = nothing
-    dropped = rng.random(take) < hyperparameters.entity_dropout
-    batch = take // steps
-    shuffled = hyperparameters.shuffled_negative_sampling_rate
-    return EpochRows(
-        entity=np.where(dropped, np.int32(UNKNOWN_ROW), entity[order]),
-        positive=positive,
-        negative=negative,
-        shifts=rng.integers(1, max(batch, 2), (steps, shuffled)).astype(np.int32),
-    )
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chunks:
+    """Lays out pairs, their negatives and dropouts as the trainer takes them; new ones for every epoch."""
+
+    source: PairSource
+    network: Network
+    hyperparameters: Hyperparameters
+    batch: int
+    rng: np.random.Generator
+    guessed: GuessedContext | None
+
+    def all_epochs(self) -> Iterator[ChunkRows | None]:
+        """The chunks of every epoch, and None after each."""
+        source, network = self.source, self.network
+        parts = encoder_parts(network, source.addresses, source.context)
+        entity = network.entity_rows(source.hashes)
+        steps = max(min(self.hyperparameters.batch_metrics_publish_interval, CHUNK_PAIRS // self.batch), 1)
+        for _ in range(self.hyperparameters.epochs):
+            for who, where in source.epoch(self.rng, steps * self.batch):
+                whole = len(who) // self.batch
+                if whole:
+                    take = slice(0, whole * self.batch)
+                    yield self._chunk(entity[who[take]], source.addresses[where[take]], parts[where[take]], whole)
+            yield None
+
+    def _chunk(
+        self, entity: NDArray[np.int32], observed: Addresses, positive: NDArray[np.int32], steps: int
+    ) -> ChunkRows:
+        """``positive``: the observed addresses' parts."""
+        network, rng, settings = self.network, self.rng, self.hyperparameters
+        made_up = [random_addresses(observed, rng) for _ in range(settings.random_negative_sampling_rate)]
+        made_up += [near_addresses(rng.permutation(observed), rng) for _ in range(settings.hard_negative_sampling_rate)]
+        context = [self.guessed.guess(each, rng) if self.guessed else None for each in made_up]
+        parts = [positive, *(encoder_parts(network, *each) for each in zip(made_up, context, strict=True))]
+        if network.knows_context:
+            nameless = np.flatnonzero(rng.random(len(entity)) < CONTEXT_DROPOUT)
+            nothing = network.context_rows(None, 1)[0] + len(network.prefix_table)
+            for one in parts:
+                one[nameless, SLOTS:] = nothing
+        dropped = rng.random(len(entity)) < settings.entity_dropout
+        shuffled = settings.shuffled_negative_sampling_rate
+        return chunk_rows(
+            np.where(dropped, np.int32(UNKNOWN_ROW), entity),
+            parts,
+            rng.integers(1, max(self.batch, 2), (steps, shuffled)).astype(np.int32),
+        )
+
+
+class _Told:
+    """Tells of progress: after ``batch_metrics_publish_interval`` steps, and when an epoch is over."""
+
+    def __init__(
+        self, report: Callable[[Progress], None], hyperparameters: Hyperparameters, batch: int, batches: int
+    ) -> None:
+        self._report, self._batch, self._batches = report, batch, batches
+        self._epochs, self._every = hyperparameters.epochs, hyperparameters.batch_metrics_publish_interval
+        self._epoch = 0
+        self._start()
+
+    def _start(self) -> None:
+        self._epoch += 1
+        self._done = self._since = 0
+        self._loss = self._last = 0.0
+        self._began = time.perf_counter()
+
+    def trained(self, steps: int, loss: float) -> None:
+        """So many steps more; ``loss``: the sum of theirs over pairs."""
+        self._done, self._since, self._loss = self._done + steps, self._since + steps, self._loss + loss
+        if self._since >= self._every:
+            self._publish()
+
+    def epoch_over(self, auc: float) -> None:
+        """No more steps in this epoch."""
+        if self._since:
+            self._publish()
+        self._report(self._progress(self._done, auc))
+        self._start()
+
+    def _publish(self) -> None:
+        self._last = self._loss / (self._since * self._batch)
+        self._report(self._progress(max(self._batches, self._done), None))
+        self._since, self._loss = 0, 0.0
+
+    def _progress(self, batches: int, auc: float | None) -> Progress:
+        speed = self._done * self._batch / (time.perf_counter() - self._began)
+        return Progress("network", self._epoch, self._epochs, self._done, batches, self._last, speed, auc)
 
 
 def _discriminator_auc(network: Network, pairs: Pairs, strangers: Addresses, whose: Context | None) -> float:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ipi_es.ipinsights.entities import UNKNOWN_ROW, found_in, hashed_rows
+from ipi_es.ipinsights.epoch_rows import NO_PART
 from ipi_es.ipinsights.network import HEADS, SLOTS, Network
-from ipi_es.ipinsights.prefixes import prefix_keys
+from ipi_es.ipinsights.prefixes import level_keys, v4_words, words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ipi_es.addresses import Addresses
     from ipi_es.ipinsights.context import Context
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
-    from ipi_es.ipinsights.network_fitting import Pairs
+    from ipi_es.ipinsights.pairs import PairSource
     from ipi_es.ipinsights.scorer import Snapshot
 
 MIN_ROWS_OF_A_NETWORK = 2
@@ -31,12 +32,12 @@ _ENTITY_SPREAD = 1.0
 
 
 def initial_network(
-    pairs: Pairs, hyperparameters: Hyperparameters, rng: np.random.Generator, base: Snapshot | None
+    source: PairSource, hyperparameters: Hyperparameters, rng: np.random.Generator, base: Snapshot | None
 ) -> Network:
     """Tables before training: entities random, networks zero; known ones from ``base``."""
     dim, layers = hyperparameters.vector_dim, max(hyperparameters.num_ip_encoder_layers - 1, 0)
     old = base.network if base is not None and base.network.vector_dim == dim else None
-    trained = np.unique(pairs.hashes)
+    trained = np.sort(source.hashes)
     size = hyperparameters.num_entity_vectors
     if size is None:
         size = 2 * len(trained)
@@ -45,13 +46,14 @@ def initial_network(
     entity = rng.standard_normal((size + 1, dim + 1)).astype(np.float32) * np.float32(_ENTITY_SPREAD / dim**0.5)
     entity[:, -1] = 0.0
     entity[UNKNOWN_ROW] = 0.0
-    counts = np.bincount(hashed_rows(pairs.hashes, size), minlength=size + 1)
-    local = pairs.used_only()
-    parts = prefix_keys(local.addresses)[:, :SLOTS]
-    keys = _frequent(parts, local.address, np.ones(parts.shape, dtype=np.bool_))
+    counts = np.bincount(hashed_rows(source.hashes, size), weights=source.entity_count, minlength=size + 1)
+    context = source.context
+    keys = _frequent_networks(source.addresses, source.address_count)
     contexts = np.zeros(0, dtype=np.uint64)
-    if local.context:
-        contexts = _frequent(local.context.keys(), local.address, local.context.known())
+    if context:
+        each = context.keys()
+        levels = [_frequent(each[at, level], source.address_count[at]) for level, at in enumerate(context.known().T)]
+        contexts = np.unique(np.concatenate(levels))
     depth = np.zeros((layers, dim + 1, dim), dtype=np.float32)
     if old is not None:
         keys, contexts = np.union1d(keys, old.prefix_keys), np.union1d(contexts, old.context_keys)
@@ -64,7 +66,7 @@ def initial_network(
             trained = np.union1d(trained, old.trained_entities)
     prefix = _table(SLOTS, keys, dim, None if old is None else (old.prefix_keys, old.prefix_table))
     known = None if old is None or not old.knows_context else (old.context_keys, old.context_table)
-    with_context = bool(local.context) or known is not None
+    with_context = bool(context) or known is not None
     return Network(
         entity_table=entity,
         trained_count=np.minimum(counts, 2**32 - 1).astype(np.uint32),
@@ -77,12 +79,21 @@ def initial_network(
     )
 
 
-def _frequent(keys: NDArray[np.uint64], address: NDArray[np.int32], counted: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """The keys (of addresses, uint64[m, levels]) that enough rows have, ascending; ``counted`` bool[m, levels]."""
-    unique, place = np.unique(keys, return_inverse=True)
-    place = place.reshape(keys.shape)[address]
-    rows = np.bincount(place[counted[address]], minlength=len(unique))
-    return unique[rows >= MIN_ROWS_OF_A_NETWORK]
+def _frequent_networks(addresses: Addresses, count: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Keys of the networks that enough rows have, ascending; ``count`` int64[m]: rows of each address."""
+    high, low = words(addresses)
+    v4 = v4_words(high, low)
+    found = [_frequent(level_keys(high, low, v4, slot), count) for slot in range(SLOTS)]
+    return np.unique(np.concatenate(found))
+
+
+def _frequent(keys: NDArray[np.uint64], count: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Those of ``keys`` uint64[m] that have enough rows, ``count`` int64[m] each."""
+    order = np.argsort(keys)
+    ranked = keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(keys) else order
+    rows = np.add.reduceat(count[order], starts) if len(keys) else count
+    return ranked[starts][rows >= MIN_ROWS_OF_A_NETWORK]
 
 
 def _table(
@@ -121,9 +132,20 @@ def with_arrays(
     )
 
 
-def encoder_rows(network: Network, addresses: Addresses, context: Context | None) -> NDArray[np.int32]:
-    """int32[n, SLOTS (+ CONTEXT_LEVELS)]: rows of :func:`joined_table` whose sum is an address's vector."""
-    rows = network.prefix_rows(prefix_keys(addresses))
+def encoder_parts(network: Network, addresses: Addresses, context: Context | None) -> NDArray[np.int32]:
+    """int32[n, SLOTS (+ CONTEXT_LEVELS)]: the addresses' parts, rows of :func:`joined_table`.
+
+    As :func:`~ipi_es.ipinsights.epoch_rows.part_lists` says.
+    """
+    high, low = words(addresses)
+    v4 = v4_words(high, low)
+    rows = np.full((len(high), SLOTS), NO_PART, dtype=np.int32)
+    at = np.arange(len(high))
+    for slot in range(SLOTS):  # a network that has a vector lies within one that has: most are soon out
+        position, found = found_in(network.prefix_keys, level_keys(high, low, v4, slot))
+        rows[at, slot] = np.where(found, position + SLOTS, slot)
+        if not found.all():
+            at, high, low, v4 = at[found], high[found], low[found], v4[found]
     if not network.knows_context:
         return rows
     below = network.context_rows(context, len(rows)) + np.int32(len(network.prefix_table))

@@ -67,6 +67,19 @@ def prefix_keys(addresses: Addresses) -> NDArray[np.uint64]:
     return keys
 
 
+def level_keys(
+    high: NDArray[np.uint64], low: NDArray[np.uint64], v4: NDArray[np.bool_], slot: int
+) -> NDArray[np.uint64]:
+    """uint64[n]: one column of :func:`prefix_keys`, of a slot above the exact address, from the addresses' words."""
+    return mix(
+        np.where(
+            v4,
+            (low & _V4_MASKS[slot]) ^ _SLOT_SALT[slot],
+            (high & _V6_MASKS[slot]) ^ _SLOT_SALT[LEVELS + slot],
+        )
+    )
+
+
 def address_keys(addresses: Addresses) -> NDArray[np.uint64]:
     """uint64[n]: the last column of :func:`prefix_keys` alone."""
     high, low = words(addresses)

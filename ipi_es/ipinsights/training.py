@@ -22,7 +22,8 @@ from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history import History
 from ipi_es.ipinsights.metrics import roc_auc
 from ipi_es.ipinsights.negatives import random_addresses
-from ipi_es.ipinsights.network_fitting import Pairs, Progress, fit_network
+from ipi_es.ipinsights.network_fitting import Progress, fit_network
+from ipi_es.ipinsights.pairs import Pairs
 from ipi_es.ipinsights.prefixes import prefix_keys
 from ipi_es.ipinsights.scorer import Scorer, Snapshot
 from ipi_es.ipinsights.split import Split, check_enough, day_slices, split_days
@@ -87,7 +88,13 @@ def train(
     pairs = Pairs.of_days(events, hashes, split.first, until)
     held_out = Pairs.of_days(events, hashes, until, split.calibration if hybrid else split.stop)
     network, network_auc = fit_network(
-        pairs, held_out, hyperparameters, rng=rng, report=report, base=base, guessed=guessed
+        pairs.source(hyperparameters.max_rows_per_entity, rng),
+        held_out,
+        hyperparameters,
+        rng=rng,
+        report=report,
+        base=base,
+        guessed=guessed,
     )
     history = _empty_history(events, hashes, split, hyperparameters)
     combiner = None

@@ -12,7 +12,7 @@ from ipi_es.ipinsights.combiner_negatives import NEGATIVE_WEIGHTS, Negatives
 from ipi_es.ipinsights.context import UNSEEN_COUNTRY, UNSEEN_OPERATOR, Context
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.guessed_context import GuessedContext
-from ipi_es.ipinsights.network_fitting import Pairs
+from ipi_es.ipinsights.pairs import Pairs
 from ipi_es.ipinsights.prefixes import BLOCK, prefix_keys
 from ipi_es.ipinsights.training_events import TrainingEvents
 

@@ -14,7 +14,7 @@ from ipi_es.errors import NotEnoughHistory, UsageError
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.metrics import roc_auc
 from ipi_es.ipinsights.negatives import near_addresses, random_addresses
-from ipi_es.ipinsights.network_fitting import Pairs, capped
+from ipi_es.ipinsights.pairs import Pairs, capped
 from ipi_es.ipinsights.prefixes import shared_bits
 from ipi_es.ipinsights.split import check_enough, day_slices, split_days
 from ipi_es.ipinsights.training_events import TrainingEvents

@@ -1,142 +1,216 @@
-"""Trains the network: a compiled loop over resident arrays, row-wise Adagrad on the rows that a step touches."""
+"""Trains the network: a compiled loop over resident arrays, row-wise Adagrad on the rows that a step touches.
+
+Gradients are written out: with a tape the vectors of all parts of all addresses would be laid out one by one, in both
+directions. Here they are added up where they are read (`SparseSegmentSum`), 3 to 5 times as fast. A tape is used for
+the dense layers alone. To make a log-odds one product, vectors are (v, bias, 1) of entities and (v, 1, bias) of
+addresses within this module.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
+from ipi_es.ipinsights.network import SLOTS
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+    from ipi_es.ipinsights.epoch_rows import ChunkRows
 
 _ACCUMULATOR_START = 1e-3
 """Adagrad's sum of squares before the first step: bounds the first steps of rare rows."""
+_INPUTS = (
+    *("entity", "entity_row", "entity_member", "entity_group", "part_row", "part_count", "place", "segment"),
+    *("member", "group", "shifts", "entity_bounds", "row_bounds", "part_bounds"),
+)
+"""Fields of :class:`~ipi_es.ipinsights.epoch_rows.ChunkRows` that the loop takes."""
+
+Inputs: TypeAlias = dict[str, tf.Tensor]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EpochRows:
-    """The pairs of one epoch in training order; n pairs, K sampled negatives each."""
+class _Table:
+    """A table of vectors with its sums of squares, [n, 2]: the mean over the vector, and the bias's."""
 
-    entity: NDArray[np.int32]  # [n] entity rows
-    positive: NDArray[np.int32]  # [n, S] rows of the parts (prefixes, operator, country) of the real address
-    negative: NDArray[np.int32]  # [n, K, S] of the sampled addresses
-    shifts: NDArray[np.int32]  # [steps, S]: how far each shuffled negative rolls the batch
+    def __init__(self, values: NDArray[np.float32], *, bias: int) -> None:
+        """``values`` float32[n, d + 1] with the bias last; ``bias``: its column, d or d + 1; 1s go into the other."""
+        width = values.shape[1]
+        wide = np.zeros((len(values), width + 1), dtype=np.float32)
+        wide[:, : width - 1], wide[:, bias] = values[:, :-1], values[:, -1]
+        self.bias = bias
+        self.rows = tf.Variable(wide)
+        self.sums = tf.Variable(tf.fill([len(values), 2], tf.constant(_ACCUMULATOR_START)))
+        spread = np.zeros((2, width + 1), dtype=np.float32)
+        spread[0, : width - 1], spread[1, bias] = 1.0, 1.0
+        self._spread = tf.constant(spread)  # [2, d + 2]: which sum a column goes by; none for the constant
+        self._mean = tf.constant(spread.T / np.maximum(spread.sum(axis=1), 1.0))
+
+    def values(self) -> NDArray[np.float32]:
+        """float32[n, d + 1], the bias last."""
+        wide = self.rows.numpy()
+        return np.concatenate([wide[:, :-2], wide[:, self.bias, None]], axis=1)
+
+    def update(self, rows: tf.Tensor, vectors: tf.Tensor, gradient: tf.Tensor, rate: float) -> None:
+        """Adagrad's step of the rows int32[m], each once; ``vectors`` [m, d + 2] are those that they have."""
+        sums = tf.gather(self.sums, rows) + tf.matmul(tf.square(gradient), self._mean)
+        # subtracting in place (scatter_sub) would take ten times as long as writing whole rows
+        step = gradient * tf.matmul(rate * tf.math.rsqrt(sums), self._spread)
+        self.sums.scatter_update(tf.IndexedSlices(sums, rows))
+        self.rows.scatter_update(tf.IndexedSlices(vectors - step, rows))
 
 
 class NetworkTrainer:
-    """Holds the tables as variables; one :meth:`run` trains some steps of an epoch."""
+    """Holds the tables as variables; :meth:`run` trains the steps of one chunk."""
 
     def __init__(
         self,
         *,
         entity_table: NDArray[np.float32],
-        prefix_table: NDArray[np.float32],
+        part_table: NDArray[np.float32],
         layers: NDArray[np.float32],
         batch: int,
+        negatives: int,
         learning_rate: float,
         weight_decay: float,
         deterministic: bool,
     ) -> None:
-        """Tables as in :class:`~ipi_es.ipinsights.network.Network`; ``batch``: pairs a step."""
+        """Tables as in :class:`~ipi_es.ipinsights.network.Network`; ``part_table``: that of prefixes and context.
+
+        ``batch``: pairs a step; ``negatives``: sampled addresses a pair.
+        """
         if deterministic:
             tf.config.experimental.enable_op_determinism()
-        self._tables = (tf.Variable(entity_table), tf.Variable(prefix_table))
-        self._sums = tuple(
-            tf.Variable(tf.fill([len(table), 2], tf.constant(_ACCUMULATOR_START)))
-            for table in (entity_table, prefix_table)
-        )
+        dim = entity_table.shape[1] - 1
+        self._dim, self._batch, self._sampled = dim, batch, negatives
+        self._rate = learning_rate
+        self._entities = _Table(entity_table, bias=dim)
+        self._entities.rows[:, dim + 1].assign(tf.ones(len(entity_table)))
+        self._parts = _Table(part_table, bias=dim + 1)
+        # in the table, row s is the sum of the unseen vectors of the levels from s on
+        self._unseen = _Table(part_table[:SLOTS], bias=dim + 1)
+        self._add_unseen_up()
         self._layers = tf.Variable(layers)
         self._layer_sums = tf.Variable(tf.fill(layers.shape, tf.constant(_ACCUMULATOR_START)))
-        self._batch = batch
-        self._rate = learning_rate
-        self._decay = weight_decay
-        self._steps = tf.function(self._loop)
+        one = np.zeros(dim + 2, dtype=np.float32)
+        one[dim] = 1.0
+        self._one = tf.constant(one)
+        self._wide = tf.ones([1, dim + 2])
+        pull = np.where(np.arange(dim + 2) < dim, 2.0 * weight_decay / batch, 0.0).astype(np.float32)[None]
+        self._pull = tf.constant(pull)  # [1, d + 2]: the gradient of the vectors' squares, not of biases'
+        self._pull_left = tf.constant(np.repeat(pull, batch, axis=0))
+        self._sign = tf.constant(np.repeat(np.array([-1.0] + [1.0] * negatives, dtype=np.float32), batch))
+        self._steps = tf.function(self._loop, reduce_retracing=True)
 
-    def run(self, rows: EpochRows, begin: int, end: int) -> float:
-        """Train steps [begin, end) of an epoch; the mean loss a pair."""
-        loss = self._steps(
-            tf.constant(rows.entity),
-            tf.constant(rows.positive),
-            tf.constant(rows.negative),
-            tf.constant(rows.shifts),
-            begin=tf.constant(begin),
-            end=tf.constant(end),
-        )
-        return float(loss.numpy()) / max(end - begin, 1)
+    def run(self, rows: ChunkRows) -> float:
+        """Train all steps of a chunk; the sum over its pairs of the cross-entropy (of a pair with its negatives)."""
+        inputs = {name: tf.constant(getattr(rows, name)) for name in _INPUTS}
+        return float(self._steps(inputs, tf.constant(rows.steps), tf.constant(rows.parts, tf.float32)).numpy())
 
     def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """(entity table, prefix table, layers) as they are now."""
-        return self._tables[0].numpy(), self._tables[1].numpy(), self._layers.numpy()
+        """(entity table, part table, layers) as they are now."""
+        parts = self._parts.values()
+        parts[:SLOTS] = self._unseen.values()
+        return self._entities.values(), parts, self._layers.numpy()
 
-    def _loop(
-        self,
-        entity: tf.Tensor,
-        positive: tf.Tensor,
-        negative: tf.Tensor,
-        shifts: tf.Tensor,
-        *,
-        begin: tf.Tensor,
-        end: tf.Tensor,
-    ) -> tf.Tensor:
+    def _add_unseen_up(self) -> None:
+        sums = tf.cumsum(self._unseen.rows, axis=0, reverse=True)
+        self._parts.rows.scatter_update(tf.IndexedSlices(sums, tf.range(SLOTS)))
+
+    def _loop(self, inputs: Inputs, steps: tf.Tensor, parts: tf.Tensor) -> tf.Tensor:
         total = tf.constant(0.0)
-        for step in tf.range(begin, end):
-            start = step * self._batch
-            stop = start + self._batch
-            total += self._step(entity[start:stop], positive[start:stop], negative[start:stop], shifts[step])
+        for step in tf.range(steps):
+            total += self._step(inputs, step, parts)
         return total
 
-    def _step(self, entity: tf.Tensor, positive: tf.Tensor, negative: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
-        width = self._tables[0].shape[1]
-        count = self._batch
-        entity_rows, entity_at = tf.unique(entity)
-        slots = positive.shape[1]
-        addresses = tf.concat([positive[:, None, :], negative], axis=1)  # [batch, 1 + K, S]
-        prefix_rows, prefix_at = tf.unique(tf.reshape(addresses, [-1]))
-        entity_part = tf.gather(self._tables[0], entity_rows)
-        prefix_part = tf.gather(self._tables[1], prefix_rows)
-        layers = tf.convert_to_tensor(self._layers)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([entity_part, prefix_part, layers])
-            left = tf.gather(entity_part, entity_at)
-            parts = tf.reshape(tf.gather(prefix_part, prefix_at), [-1, slots, width])
-            right = self._encoded(tf.reduce_sum(parts, axis=1), layers)
-            right = tf.reshape(right, [count, -1, width])
-            sampled = _log_odds(left[:, None, :], right)  # [batch, 1 + K]
-            loss = tf.reduce_sum(tf.nn.softplus(-sampled[:, 0])) + tf.reduce_sum(tf.nn.softplus(sampled[:, 1:]))
-            for roll in range(shifts.shape[0]):
-                other = _log_odds(left, tf.roll(right[:, 0], shifts[roll], axis=0))
-                strange = tf.cast(tf.not_equal(entity, tf.roll(entity, shifts[roll], axis=0)), tf.float32)
-                loss += tf.reduce_sum(strange * tf.nn.softplus(other))
-            penalty = tf.reduce_sum(tf.square(left[:, :-1])) + tf.reduce_sum(tf.square(parts[..., :-1])) / slots
-            loss = (loss + self._decay * penalty) / tf.cast(count, tf.float32)
-        gradients = tape.gradient(loss, [entity_part, prefix_part, layers])
-        self._update(0, entity_rows, tf.convert_to_tensor(gradients[0]))
-        self._update(1, prefix_rows, tf.convert_to_tensor(gradients[1]))
-        if self._layers.shape[0]:
-            self._layer_sums.assign_add(tf.square(gradients[2]))
-            self._layers.assign_sub(self._rate * gradients[2] * tf.math.rsqrt(self._layer_sums))
+    def _step(self, inputs: Inputs, step: tf.Tensor, parts: tf.Tensor) -> tf.Tensor:
+        at = slice(step * self._batch, (step + 1) * self._batch)
+        of_parts = slice(inputs["part_bounds"][step], inputs["part_bounds"][step + 1])
+        of_rows = slice(inputs["row_bounds"][step], inputs["row_bounds"][step + 1])
+        entity, rows = inputs["entity"][at], inputs["part_row"][of_rows]
+        left = tf.gather(self._entities.rows, entity)
+        part = tf.gather(self._parts.rows, rows)
+        addresses = (1 + self._sampled) * self._batch
+        total = _summed(part, inputs["place"][of_parts], inputs["segment"][of_parts], addresses)
+        total = tf.nn.bias_add(total, self._one)
+        loss, of_left, of_total = self._gradients(entity, left, total, inputs["shifts"][step])
+        of_left += self._pull_left * left
+        self._update_entities(inputs, step, at, of_left)
+        gradient = _summed(of_total, inputs["member"][of_parts], inputs["group"][of_parts], tf.shape(rows)[0])
+        self._update_parts(rows, part, gradient, inputs["part_count"][of_rows] / parts)
         return loss
 
+    def _gradients(
+        self, entity: tf.Tensor, left: tf.Tensor, total: tf.Tensor, shifts: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """(loss, its gradient by ``left`` [batch, d + 2], by ``total`` [(1 + K) · batch, d + 2]); gradients / batch."""
+        if not self._layers.shape[0]:
+            return self._of_log_odds(entity, left, total, shifts)
+        layers = tf.convert_to_tensor(self._layers)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([total, layers])
+            encoded = self._encoded(total, layers)
+        loss, of_left, of_encoded = self._of_log_odds(entity, left, encoded, shifts)
+        of_total, of_layers = tape.gradient(encoded, [total, layers], output_gradients=of_encoded)
+        self._layer_sums.assign_add(tf.square(of_layers))
+        self._layers.assign_sub(self._rate * of_layers * tf.math.rsqrt(self._layer_sums))
+        return loss, of_left, of_total
+
+    def _of_log_odds(
+        self, entity: tf.Tensor, left: tf.Tensor, right: tf.Tensor, shifts: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """As :meth:`_gradients`, for encoded addresses: the real ones of the batch, then those of each negative."""
+        lefts = tf.concat([left] * (1 + self._sampled), axis=0)
+        odds = tf.reduce_sum(lefts * right, axis=-1)
+        loss = tf.reduce_sum(tf.nn.softplus(self._sign * odds))
+        slope = self._spread(tf.math.sigmoid(self._sign * odds) * self._sign)
+        of_right = slope * lefts
+        of_left = tf.reduce_sum(tf.reshape(slope * right, [1 + self._sampled, self._batch, self._dim + 2]), axis=0)
+        own, of_own = right[: self._batch], of_right[: self._batch]
+        for roll in range(shifts.shape[0]):
+            shift = shifts[roll]
+            other = tf.roll(own, shift, axis=0)
+            odds = tf.reduce_sum(left * other, axis=-1)
+            strange = tf.cast(tf.not_equal(entity, tf.roll(entity, shift, axis=0)), tf.float32)
+            loss += tf.reduce_sum(strange * tf.nn.softplus(odds))
+            slope = self._spread(strange * tf.math.sigmoid(odds))
+            of_left += slope * other
+            of_own += tf.roll(slope * left, -shift, axis=0)
+        of_right = tf.concat([of_own, of_right[self._batch :]], axis=0)
+        return loss, of_left, of_right
+
+    def _spread(self, slope: tf.Tensor) -> tf.Tensor:
+        """[n] / batch over all columns: a product of matrices, which is much faster than broadcasting."""
+        return tf.matmul(slope[:, None] / self._batch, self._wide)
+
     def _encoded(self, total: tf.Tensor, layers: tf.Tensor) -> tf.Tensor:
-        vector, bias = total[:, :-1], total[:, -1:]
+        vector = total[:, : self._dim]
         for index in range(self._layers.shape[0]):
             vector += tf.tanh(tf.matmul(vector, layers[index, :-1]) + layers[index, -1])
-        return tf.concat([vector, bias], axis=1)
+        return tf.concat([vector, total[:, self._dim :]], axis=1)
 
-    def _update(self, which: int, rows: tf.Tensor, gradient: tf.Tensor) -> None:
-        """Row-wise Adagrad: one sum of squares for a row's vector (their mean), one for its bias."""
-        table, sums = self._tables[which], self._sums[which]
-        square = tf.square(gradient)
-        added = tf.stack([tf.reduce_mean(square[:, :-1], axis=1), square[:, -1]], axis=1)
-        now = tf.gather(sums, rows) + added
-        speed = self._rate * tf.math.rsqrt(now)
-        width = gradient.shape[1]
-        step = gradient * tf.concat([tf.repeat(speed[:, :1], width - 1, axis=1), speed[:, 1:]], axis=1)
-        sums.scatter_update(tf.IndexedSlices(now, rows))
-        table.scatter_sub(tf.IndexedSlices(step, rows))
+    def _update_entities(self, inputs: Inputs, step: tf.Tensor, at: slice, gradient: tf.Tensor) -> None:
+        bounds = inputs["entity_bounds"]
+        rows = inputs["entity_row"][bounds[step] : bounds[step + 1]]
+        summed = _summed(gradient, inputs["entity_member"][at], inputs["entity_group"][at], tf.shape(rows)[0])
+        self._entities.update(rows, tf.gather(self._entities.rows, rows), summed, self._rate)
+
+    def _update_parts(self, rows: tf.Tensor, part: tf.Tensor, gradient: tf.Tensor, share: tf.Tensor) -> None:
+        """``part`` and ``gradient`` [m, d + 2] of the rows; ``share`` [m]: addresses that have it, over the parts."""
+        # of a sum of unseen vectors to each of them
+        share = tf.concat([tf.cumsum(share[:SLOTS]), share[SLOTS:]], axis=0)
+        unseen = tf.convert_to_tensor(self._unseen.rows)
+        gradient = tf.concat([tf.cumsum(gradient[:SLOTS], axis=0), gradient[SLOTS:]], axis=0)
+        part = tf.concat([unseen, part[SLOTS:]], axis=0)
+        gradient += tf.matmul(share[:, None], self._pull) * part
+        self._unseen.update(tf.range(SLOTS), unseen, gradient[:SLOTS], self._rate)
+        self._parts.update(rows[SLOTS:], part[SLOTS:], gradient[SLOTS:], self._rate)
+        self._add_unseen_up()
 
 
-def _log_odds(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(left[..., :-1] * right[..., :-1], axis=-1) + left[..., -1] + right[..., -1]
+def _summed(data: tf.Tensor, indices: tf.Tensor, segments: tf.Tensor, number: tf.Tensor | int) -> tf.Tensor:
+    """[number, w]: the sum of ``data[indices]`` by segment, 0 where there is none; segments ascend."""
+    return tf.raw_ops.SparseSegmentSumWithNumSegments(
+        data=data, indices=indices, segment_ids=segments, num_segments=number
+    )

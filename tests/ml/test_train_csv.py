@@ -72,11 +72,13 @@ def test_from_channels_to_predictions(tmp_path: Path) -> None:
     assert float(plain.split(",")[2]) == own
 
 
-def test_standard_input_and_rows_held_out_by_chance(tmp_path: Path) -> None:
-    result = run("train", "mine", "--csv", "-", "--snapshots", tmp_path / "out", *QUICK, stdin=rows(1, 1_000))
+def test_standard_input_and_rows_held_out_by_chance(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options = ("--snapshots", tmp_path / "out", "--num_entity_vectors", "30", *QUICK)
+    result = run("train", "mine", "--csv", "-", *options, stdin=rows(1, 1_000))
     assert result.exit_code == 0, result.stderr
     assert "on 100 rows held out by chance" in result.stdout
     assert "later events will score lower" in result.stderr
+    assert "30 rows for 60 entities" in caplog.text
     assert len(dots(tmp_path / "out", "user1,192.0.2.1\n", "mine")) == 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import worker_company as company
+import xxhash
 from ipinsights_parts import a_snapshot
 
 from ipi_es.cluster.memory import MemoryCluster
@@ -48,9 +49,10 @@ def made_combiner() -> Combiner:
     """High where the entity, or anybody, used the network before; with a grain of everything else, against ties."""
     width = len(FEATURES)
     weight = {"pair_16": 1.0, "pair_24": 1.5, "pair_address": 2.0, "network_24": 0.5, "entities_24": 0.7}
-    rng = np.random.default_rng(5)
+    # by name: another feature must not make other results of those that there were
+    grain = [xxhash.xxh3_64_intdigest(name.encode()) / 2**64 for name in FEATURES]
     hidden_1 = np.zeros((1, width + 1, HIDDEN), dtype=np.float32)
-    hidden_1[0, :width, 1] = rng.random(width) * 0.05
+    hidden_1[0, :width, 1] = np.array(grain) * 0.05
     for name, value in weight.items():
         hidden_1[0, FEATURES.index(name), 0] = value
     hidden_2 = np.zeros((1, HIDDEN + 1, HIDDEN), dtype=np.float32)
@@ -68,7 +70,7 @@ def made_training(
     split, hashes = split_days(events, calibrate_from), entity_hashes(events.entities)
     made = a_snapshot(1, events)
     snapshot = Snapshot(made.hyperparameters, made.network, made_combiner(), made.metrics, dict(made.about))
-    history = network_training._empty_history(events, hashes, split, hyperparameters)
+    history = network_training.empty_history(events, hashes, split, hyperparameters)
     network_training._replay(events, hashes, history, split.first, split.calibration)
     rng = np.random.default_rng(1)
     calibration, auc = network_training._calibrate(

@@ -20,6 +20,7 @@ COMMANDS = {
     "renormalize": "renormalize:renormalize",
     "results": "results:results",
     "explain": "explain:explain",
+    "verdict": "verdict:verdict",
     "score": "score:score",
     "evaluate": "evaluate:evaluate",
     "snapshots": "snapshots:snapshots",

@@ -29,6 +29,9 @@ MAX_JOB_ID = 64
 RENORMALIZATION_DAYS, RENORMALIZATION_BUCKETS = 30, 100
 """The default renormalization window is the larger of these two, as in Elastic ML."""
 
+TAKES_PART = 0.035
+"""The largest probability that is recorded: what is held is known from the records."""
+
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 
 
@@ -141,6 +144,20 @@ class Job(Section):
     repeat_window: Span = Field(
         default=DAY,
         description="Ours. A pair seen again within this time of its first record is no new alarm; 0 turns it off.",
+    )
+    hold_probability: Number = Field(
+        default=0.005,
+        ge=0,
+        le=TAKES_PART,
+        description="Ours. What an entity does from a network where it had an address less probable than this teaches "
+        "nothing for `hold_days`, so that nobody becomes usual by his own events; 0 turns it off.",
+    )
+    hold_days: Count = Field(
+        default=7,
+        ge=1,
+        le=365,
+        description="Ours. How long that lasts from the first such record, unless `ipi-es verdict confirm` says that "
+        "it was the person; then it may teach for as long, and what is still improbable after that is held anew.",
     )
     max_records_per_bucket: Count = Field(
         default=500,

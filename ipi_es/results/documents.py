@@ -88,12 +88,14 @@ def record(
     explanation: Explanation | Mapping[str, Any] | None = None,
     suppressed_by: str | None = None,
     repeat_of: str | None = None,
+    held_until: int | None = None,
     enrichment: Mapping[str, Any] | None = None,
 ) -> ResultDocument:
     """One unusual (entity, IP) of one bucket.
 
     ``actual`` is the pair's compatibility (log-odds, high = usual), ``typical`` the entity's usual one; ``enrichment``
     is flat (``source.as.number``), ``repeat_of`` the id of the pair's first record, ``suppressed_by`` what allows it.
+    ``held_until`` (epoch seconds): the pair teaches nothing before.
     """
     score = _score(record_score)
     by_field = {context.entity_field: entity, context.ip_field: ip}
@@ -118,6 +120,8 @@ def record(
         ],
     }
     source |= _flat(by_field) | _unless_none(suppressed_by=suppressed_by, repeat_of=repeat_of)
+    if held_until is not None:
+        source["held_until"] = held_until * 1_000
     source |= {field: value for field, value in (enrichment or {}).items() if field not in source and value is not None}
     if explanation is not None:
         body = explanation.to_dict() if isinstance(explanation, Explanation) else dict(explanation)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ipi_es.times import format_span
+from ipi_es.times import format_span, iso
 
 _TYPICAL_IN_SENTENCE = 3  # networks; more than three is a table, not a sentence
 _NEAR_BITS = 8  # two addresses that share less have nothing to do with each other, in either family
@@ -102,6 +102,8 @@ def sentence(record: Mapping[str, Any]) -> str:
     text = f"{entity} used {ip}{first} ({_plural(int(record.get('event_count', 1)), 'event')}): {'; '.join(reasons)}"
     if record.get("repeat_of"):
         text += "; already reported, so it raises nothing again"
+    if record.get("held_until"):
+        text += f"; teaches nothing before {iso(int(record['held_until']) // 1_000)}"
     if record.get("suppressed_by"):
         text += f"; allowed by {record['suppressed_by']}"
     return text + "."

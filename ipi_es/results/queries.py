@@ -78,6 +78,13 @@ def first_records_query(job_id: str, start: int, end: int) -> Query:
     return _without(query, "repeat_of", "suppressed_by")
 
 
+def held_records_query(job_id: str, start: int, end: int) -> Query:
+    """Final records of [start, end) whose pair teaches nothing for a while."""
+    query = results_query(job_id, ["record"], start, end, interim=False)
+    query["bool"]["filter"].append({"exists": {"field": "held_until"}})
+    return query
+
+
 def critical_influencers_query(job_id: str, field: str, start: int, end: int) -> Query:
     """Influencers of ``field`` that were critical when they were written and are no repeats.
 

@@ -146,6 +146,24 @@ class ResultStore:
             sorted((each.source["influencer_field_value"], _seconds(each), each.id) for each in ips),
         )
 
+    def held(self, start: int, end: int) -> list[tuple[str, str, int, int, str]]:
+        """(entity, IP, time, held until, id) of the records of [start, end) that are held; times in epoch seconds."""
+        self._cluster.refresh(ALIAS)
+        found = self._scan(
+            queries.held_records_query(self._job_id, start, end),
+            source=["partition_field_value", "by_field_value", "timestamp", "held_until"],
+        )
+        return sorted(
+            (
+                each.source["partition_field_value"],
+                each.source["by_field_value"],
+                _seconds(each),
+                int(each.source["held_until"]) // 1_000,
+                each.id,
+            )
+            for each in found
+        )
+
     def count(self, kind: ResultKind, start: int | None = None, end: int | None = None) -> int:
         """How many results there are."""
         try:

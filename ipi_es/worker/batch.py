@@ -19,6 +19,7 @@ from ipi_es.scoring.renormalizer import largest_of
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
+from ipi_es.state.verdicts import VerdictStore
 from ipi_es.times import iso
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.history_keeper import HistoryId, store_delta
@@ -69,6 +70,7 @@ class Stores:
     results: ResultStore
     states: StateStore
     quantiles: QuantilesStore
+    verdicts: VerdictStore
     blobs: BlobStore
     clock: Clock
 

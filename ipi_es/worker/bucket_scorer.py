@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,7 @@ from ipi_es.scoring.aggregate import Aggregated, Correlations, aggregate
 from ipi_es.scoring.calibration import Calibration
 from ipi_es.scoring.normalizer import Normalized, normalize
 from ipi_es.scoring.probability import LN_TAKES_PART, taking_part
+from ipi_es.worker.holds import Holds
 from ipi_es.worker.levels import RECORD, Levels, bucket_influencer_level, influencer_level
 from ipi_es.worker.repeats import Repeats
 
@@ -35,7 +37,7 @@ class Pairs:
     ln_p: NDArray[np.float64]
     extrapolated: NDArray[np.bool_]
     rule: NDArray[np.int32]  # of the allow list; NO_RULE
-    repeat_of: dict[int, str]  # row → id of the record within the repeat window that it repeats
+    repeat_of: dict[int, str]  # row → id of the record within the repeat window, or before its hold, that it repeats
 
     @property
     def takes_part(self) -> NDArray[np.bool_]:
@@ -56,6 +58,7 @@ class ScoredBucket:
     ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer within the repeat window
     records: NDArray[np.int64]  # rows of ``pairs`` to write, the least probable first
     record_repeat_of: dict[int, str]  # row of ``records`` → id of the record within the repeat window
+    held_until: dict[int, int]  # row of ``records`` → end of its hold, epoch seconds
     omitted: int  # records beyond max_records_per_bucket
     record_scores: Normalized  # [len(records)]
     entity_scores: Normalized  # [n_entities]
@@ -71,7 +74,7 @@ class ScoredBucket:
 
 @dataclass(slots=True)
 class BucketScorer:
-    """Scores event buckets in order. ``levels`` and ``repeats`` move with every bucket, the rest stands still."""
+    """Scores event buckets in order. ``levels``, ``repeats`` and ``holds`` move with every bucket, the rest doesn't."""
 
     job: Job
     allow: AllowList
@@ -80,6 +83,7 @@ class BucketScorer:
     correlations: Correlations
     levels: Levels
     repeats: Repeats
+    holds: Holds
 
     def score(self, bucket: EventBucket) -> ScoredBucket:
         """Score one final event bucket: age the levels, add its scores, then score it."""
@@ -113,7 +117,7 @@ class BucketScorer:
         calibrated = self.calibration.ln_probability(seen.log_odds, class_)
         repeat_of = {}
         for row in np.flatnonzero(calibrated.ln_p <= LN_TAKES_PART).tolist():
-            known = self.repeats.of_pair(bucket.entities[entity[row]], bucket.ips[ip[row]], bucket.start)
+            known = self._known(bucket.entities[entity[row]], bucket.ips[ip[row]], bucket.start)
             if known is not None:
                 repeat_of[row] = known
         return Pairs(
@@ -129,6 +133,10 @@ class BucketScorer:
             repeat_of=repeat_of,
         )
 
+    def _known(self, entity: str, ip: str, time: int) -> str | None:
+        """The id of the record that one at ``time`` would repeat."""
+        return self.repeats.of_pair(entity, ip, time) or self.holds.first_of(entity, ip, time)
+
     def _known_ips(self, bucket: EventBucket) -> dict[int, str]:
         remembered = self.repeats.ips  # a few of tens of thousands: the others needn't be asked for one by one
         asked = [(i, ip) for i, ip in enumerate(bucket.ips) if ip in remembered] if remembered else []
@@ -141,10 +149,25 @@ class BucketScorer:
         They take part as what they are, but must not look like a first record to a run that reads them back.
         """
         known = (
-            (row, self.repeats.of_pair(bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]], bucket.start))
+            (row, self._known(bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]], bucket.start))
             for row in records.tolist()
         )
         return {row: first for row, first in known if first is not None}
+
+    def _held(self, bucket: EventBucket, pairs: Pairs, records: NDArray[np.int64]) -> dict[int, int]:
+        """The records that are held, and until when: what they tell of teaches nothing before."""
+        if self.holds.probability <= 0.0:
+            return {}
+        low = records[(pairs.ln_p[records] < math.log(self.holds.probability)) & (pairs.rule[records] == NO_RULE)]
+        low = low[teaching(bucket, self.job.datafeed_config.learn_outcomes, pairs.entity[low], pairs.ip[low])]
+        found = {}
+        for row in low.tolist():
+            entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
+            record = ids.record_id(self.job.job_id, bucket.start, bucket.span, 0, entity, ip)
+            until = self.holds.begun(entity, ip, bucket.start, record)
+            if until is not None:
+                found[row] = until
+        return found
 
     def _remember(self, scored: ScoredBucket) -> None:
         """What this bucket makes a repeat in the next ones."""
@@ -186,6 +209,7 @@ class BucketScorer:
             ip_repeat_of=ip_repeat_of,
             records=records,
             record_repeat_of=self._record_repeats(bucket, pairs, records),
+            held_until=self._held(bucket, pairs, records),
             omitted=omitted,
             record_scores=normalize(taking_part(ln_p), ln_p, self.levels[RECORD]),
             entity_scores=normalize(
@@ -210,6 +234,15 @@ def unique_pairs(
     keys, back = np.unique(entity.astype(np.int64) * width + ip, return_inverse=True)
     total = np.bincount(back, weights=count, minlength=len(keys)).astype(np.int64)
     return (keys // width).astype(np.int32), (keys % width).astype(np.int32), total
+
+
+def teaching(
+    bucket: EventBucket, outcomes: tuple[str, ...], entity: NDArray[np.int32], ip: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """bool[n]: which pairs (entity int32[n], ip int32[n]) have rows of these outcomes in the bucket."""
+    seen_entity, seen_ip, _ = unique_pairs(bucket, outcomes)
+    width = max(len(bucket.ips), 1)
+    return np.isin(entity.astype(np.int64) * width + ip, seen_entity.astype(np.int64) * width + seen_ip)
 
 
 def learned(

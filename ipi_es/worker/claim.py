@@ -51,7 +51,7 @@ class Claim:
         """Train on [start, end), store the snapshot, and let the job go on from it: scoring begins at ``end``."""
         work, stores = self._work, self._work.stores
         self.state = stores.states.renew(self.state, stores.clock.now(), TRAINING_LEASE)
-        learned = training.learn(work.job, work.feed, start, end, told)
+        learned = training.learn(work.job, work.feed, start, end, told, holds=work.holds(start, end))
         snapshot_id, history = training.store(stores.blobs, learned, stores.clock.now())
         self._restart(snapshot_id, history, learned.snapshot.trained_to)
         return learned
@@ -135,7 +135,7 @@ class Claim:
         else:
             saved = stores.quantiles.read(state.quantiles_id)
             levels, known_to = Levels.from_arrays(saved.levels), saved.time
-        keeper = work.keeper(HistoryId.parse(str(state.history_id)))
+        keeper = work.keeper(HistoryId.parse(str(state.history_id)), start)
 
         def stored(delta: DayDelta) -> None:
             store_delta(stores.blobs, job.job_id, keeper.id, delta, stores.clock.now())

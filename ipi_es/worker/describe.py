@@ -86,6 +86,7 @@ class Describer:
                     enrichment=self._enrichment(seen),
                     suppressed_by=None if rule == NO_RULE else self.job.allow_list[rule].name,
                     repeat_of=scored.record_repeat_of.get(row),
+                    held_until=scored.held_until.get(row),
                 )
             )
         return found

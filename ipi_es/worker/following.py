@@ -59,7 +59,9 @@ class Follower:
         return cls(
             job=job,
             keeper=keeper,
-            scorer=BucketScorer(job, allow, pairs, snapshot.calibration, snapshot.correlations, levels, repeats),
+            scorer=BucketScorer(
+                job, allow, pairs, snapshot.calibration, snapshot.correlations, levels, repeats, keeper.holds
+            ),
             describer=Describer(job, context_of(job), Explainer(pairs), snapshot.calibration, networks_of(job)),
             sink=sink,
             renormalized_to=renormalized_to,
@@ -116,6 +118,7 @@ class Follower:
         delta = self.keeper.advance(day_of(end))
         levels = self.scorer.levels
         self.scorer.repeats.forget_before(end)
+        self.scorer.holds.forget_before(end)
         if renormalize:
             self.renormalized_to, self.largest = end, largest_of(levels.by_name)
         return Batch(start, end, documents, levels, self.keeper.id, delta, renormalize_due=renormalize)

@@ -25,6 +25,7 @@ from ipi_es.ipinsights.history import History
 from ipi_es.ipinsights.storage import delta_from_bytes, delta_to_bytes, history_from_bytes
 from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, day_of
+from ipi_es.worker.holds import Holds
 
 Rows = tuple[NDArray[np.uint64], Addresses, NDArray[np.int64], Context]
 """Entity hashes uint64[n], addresses uint8[n, 16], counts int64[n], the addresses' operators and countries."""
@@ -68,17 +69,18 @@ class HistoryKeeper:
     allow: AllowList
     history: History
     id: HistoryId
+    holds: Holds
     rows: list[Rows] = field(default_factory=list)
     """What the current day taught so far."""
     behind: DayDelta | None = None
     """A day that is in ``id`` and not yet in ``history``."""
 
     def gather(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> None:
-        """Keep what an event bucket teaches: the rows of ``learn_outcomes`` that the allow list doesn't name.
+        """Keep what an event bucket teaches: rows of ``learn_outcomes`` neither held nor named by the allow list.
 
         ``hashes`` uint64[m] are those of its entities.
         """
-        rows = learned_rows(bucket, hashes, self.job, self.allow)
+        rows = learned_rows(bucket, hashes, self.job, self.allow, self.holds)
         if len(rows[0]):
             self.rows.append(rows)
 
@@ -106,13 +108,16 @@ class HistoryKeeper:
             self.history.day, self.behind = self.id.day, None
 
 
-def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allow: AllowList) -> Rows:
+def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allow: AllowList, holds: Holds) -> Rows:
     """The rows of an event bucket that teach."""
     teaching = np.array([name in job.datafeed_config.learn_outcomes for name in bucket.outcomes], dtype=np.bool_)
     wanted = teaching[bucket.outcome] if len(teaching) else np.zeros(0, dtype=np.bool_)
     entity, ip, count = bucket.entity[wanted], bucket.ip[wanted], bucket.count[wanted]
     if allow.rules and len(entity):
         free = allow.match(bucket.entities, bucket.addresses, entity, ip) == NO_RULE
+        entity, ip, count = entity[free], ip[free], count[free]
+    if holds.pairs and len(entity):
+        free = ~holds.of_rows(bucket, entity, ip)
         entity, ip, count = entity[free], ip[free], count[free]
     context = Context.none(len(ip)) if bucket.context is None else bucket.context.take(ip)
     return hashes[entity], bucket.addresses[ip], count, context

@@ -22,7 +22,8 @@ from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.owner import owner_alive, this_process
 from ipi_es.state.quantiles import QuantilesStore
-from ipi_es.times import iso
+from ipi_es.state.verdicts import VerdictStore
+from ipi_es.times import SECONDS, iso
 from ipi_es.worker import training
 from ipi_es.worker.batch import LEASE, Stores
 from ipi_es.worker.bucket_scorer import ScoredBucket
@@ -32,6 +33,7 @@ from ipi_es.worker.describe import context_of
 from ipi_es.worker.dry_run import Counting
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, HistoryKeeper, catch_up, load_history
+from ipi_es.worker.holds import HeldRecord, Holds
 from ipi_es.worker.job_snapshot import JobSnapshot
 from ipi_es.worker.levels import level_names
 from ipi_es.worker.repeats import Repeats
@@ -55,6 +57,7 @@ class JobWork:
             results=ResultStore(cluster, job.job_id, job.results_index_name, flat_fields=fields),
             states=StateStore(cluster),
             quantiles=QuantilesStore(cluster, job.job_id),
+            verdicts=VerdictStore(cluster, job.job_id),
             blobs=blobs,
             clock=clock or SystemClock(),
         )
@@ -105,10 +108,21 @@ class JobWork:
         base = training.history_base(snapshot_id)
         return HistoryId(base, int(self.stores.blobs.info(self.job.job_id, base).attributes["day"]))
 
-    def keeper(self, history: HistoryId) -> HistoryKeeper:
-        """The history with this id, ready to move on."""
+    def keeper(self, history: HistoryId, start: int | None = None) -> HistoryKeeper:
+        """The history with this id, ready to move on; with what is held at and before ``start``, epoch seconds."""
         loaded = load_history(self.stores.blobs, self.job.job_id, history)
-        return HistoryKeeper(self.job, AllowList.of(self.job), loaded, history)
+        begin = loaded.day * SECONDS["d"]
+        holds = Holds.of(self.job) if start is None else self.holds(begin, start)
+        return HistoryKeeper(self.job, AllowList.of(self.job), loaded, history, holds)
+
+    def holds(self, start: int, end: int) -> Holds:
+        """What is held in [start, end), epoch seconds, and how it will go on, by the records and people's verdicts."""
+        holds = Holds.of(self.job, self.stores.verdicts.confirmed())
+        if holds.probability > 0.0:
+            # those that ended are looked at too: their networks may teach for as long as the hold was
+            found = self.stores.results.held(start - 2 * holds.length, end)
+            holds.load(HeldRecord(*row) for row in found)
+        return holds
 
     def refuse_trained(self, snapshot: JobSnapshot, start: int) -> None:
         """UsageError if ``start`` lies in what the snapshot was trained on: it would find its own past usual."""
@@ -127,11 +141,11 @@ class JobWork:
         if state is not None and state.snapshot_id is not None:
             snapshot = self.snapshot(state.snapshot_id)
             self.refuse_trained(snapshot, start)
-            keeper = self.keeper(self.base_of(state.snapshot_id))
+            keeper = self.keeper(self.base_of(state.snapshot_id), start)
         else:
             learned = training.learn(job, self.feed, *training.training_range(job, start), told_training)
             snapshot, history = learned.snapshot, learned.history
-            keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("dry-run", history.day))
+            keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("dry-run", history.day), Holds.of(job))
         catch_up(keeper, start, self.read, lambda _: None)
         sink = Counting()
         follower = Follower.of(

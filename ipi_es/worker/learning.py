@@ -15,6 +15,7 @@ from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.ipinsights.context import Context
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.worker.holds import Holds
 
 
 def hyperparameters_of(job: Job) -> Hyperparameters:
@@ -23,11 +24,16 @@ def hyperparameters_of(job: Job) -> Hyperparameters:
 
 
 class Collector:
-    """Takes event buckets in order and gives :class:`TrainingEvents` with one vocabulary."""
+    """Takes event buckets in order and gives :class:`TrainingEvents` with one vocabulary.
 
-    def __init__(self, job: Job, allow: AllowList) -> None:
+    What ``holds`` holds teaches nothing, but calibrates: it was scored, and normal surprises are among it. Without them
+    the next probabilities would be too small, and would hold more.
+    """
+
+    def __init__(self, job: Job, allow: AllowList, holds: Holds | None = None) -> None:
         config = job.datafeed_config
         self._allow = allow
+        self._holds = holds or Holds.of(job)
         self._learn, self._score = set(config.learn_outcomes), set(config.score_outcomes)
         self._entities: dict[str, int] = {}
         self._ips: dict[str, int] = {}
@@ -55,6 +61,8 @@ class Collector:
         if self._allow.rules:
             free = self._allow.match(bucket.entities, bucket.addresses, bucket.entity, bucket.ip) == NO_RULE
             learns, scored = learns & free, scored & free
+        if self._holds.pairs:
+            learns = learns & ~self._holds.of_rows(bucket, bucket.entity, bucket.ip)
         keys, back = np.unique(bucket.entity.astype(np.int64) * len(bucket.ips) + bucket.ip, return_inverse=True)
         # events that don't teach must not count as history
         count = np.bincount(back, weights=bucket.count * learns, minlength=len(keys)).astype(np.int64)

@@ -28,6 +28,7 @@ from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, iso
 from ipi_es.worker.bucket_scorer import Pairs, learned
 from ipi_es.worker.history_keeper import HistoryId
+from ipi_es.worker.holds import Holds
 from ipi_es.worker.job_snapshot import JobSnapshot, snapshot_id_of
 from ipi_es.worker.learning import Collector, hyperparameters_of
 from ipi_es.worker.levels import Levels
@@ -55,13 +56,16 @@ class Learned:
     collected: Collector
 
 
-def learn(job: Job, feed: Datafeed, start: int, end: int, told: Told | None = None) -> Learned:
+def learn(
+    job: Job, feed: Datafeed, start: int, end: int, told: Told | None = None, *, holds: Holds | None = None
+) -> Learned:
     """Train on [start, end), epoch seconds; ``end`` should be the start of a UTC day, or history lacks that day's rest.
 
+    What ``holds`` holds in that time teaches nothing.
     Raises NoEvents and NotEnoughHistory with the numbers.
     """
     told = told or Told()
-    collector = Collector(job, AllowList.of(job))
+    collector = Collector(job, AllowList.of(job), holds)
     for bucket in feed.read(start, end, job.bucket_span):
         collector.take(bucket)
         told.read(bucket)

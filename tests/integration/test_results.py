@@ -14,6 +14,7 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.results.documents import ResultContext
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
+from ipi_es.setup.templates import SCHEMA_VERSION
 
 
 class TestResultStore(ResultsSuite):
@@ -36,4 +37,4 @@ class TestResultStore(ResultsSuite):
             assert settings["lifecycle"]["origination_date"] == str((START + HOUR) * 1_000)
         assert answer[index]["aliases"] == {ALIAS: {}}
         assert answer[index]["mappings"]["dynamic"] == "false"
-        assert answer[index]["mappings"]["_meta"]["schema_version"] == 1
+        assert answer[index]["mappings"]["_meta"]["schema_version"] == SCHEMA_VERSION

@@ -11,7 +11,7 @@ from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import RequestRejected, UsageError
 from ipi_es.setup import plan, templates
 from ipi_es.setup.mappings import missing_from
-from ipi_es.setup.templates import Template
+from ipi_es.setup.templates import SCHEMA_VERSION, Template
 
 RESULTS = "ipi-es-results"
 INDEX = "ipi-es-anomalies-shared-2026.05"
@@ -136,12 +136,12 @@ def test_older_schema_is_upgraded_with_its_indices() -> None:
         "upgrade index template ipi-es-state",
         f"extend mapping of index {INDEX}",
     ]
-    assert changes[-1].diff == "+ brand_new: keyword\n+ _meta.schema_version: 2"
+    assert changes[-1].diff == f"+ brand_new: keyword\n+ _meta.schema_version: {SCHEMA_VERSION + 1}"
     plan.apply(cluster, changes)
     assert plan.plan(cluster, next_schema()) == []
     mapping = cluster.get_mapping(INDEX)[INDEX]
     assert mapping["properties"]["user"] == {"type": "keyword"}
-    assert templates.schema_version(mapping) == 2
+    assert templates.schema_version(mapping) == SCHEMA_VERSION + 1
 
 
 def test_value_that_a_newer_version_changes_needs_no_force_where_nobody_touched_it() -> None:
@@ -157,7 +157,7 @@ def test_value_that_a_newer_version_changes_needs_no_force_where_nobody_touched_
 def test_newer_schema_is_refused() -> None:
     cluster = MemoryCluster()
     plan.apply(cluster, plan.plan(cluster, next_schema()))
-    with pytest.raises(UsageError, match="schema 2, and this ipi-es knows 1"):
+    with pytest.raises(UsageError, match=f"schema {SCHEMA_VERSION + 1}, and this ipi-es knows {SCHEMA_VERSION}"):
         plan.plan(cluster)
 
 

@@ -17,7 +17,7 @@ from ipi_es.errors import UsageError
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 
-JOB = company.make_job()
+JOB = company.make_job(hold_probability=0.03)  # so that the made network holds something too
 START = company.SCORED_FROM + 21 * company.HOUR
 END = company.SCORED_FROM + 51 * company.HOUR
 """Ten buckets over two ends of days and one of a month, with the spraying, the takeover and empty buckets."""
@@ -47,6 +47,7 @@ def test_the_run_holds_what_could_go_wrong(undisturbed: FragileCluster) -> None:
     assert len({index for index, _ in found}) == 2
     assert any("repeat_of" in each for each in records)
     assert any("suppressed_by" in each for each in records)
+    assert sum("held_until" in each for each in records) > 20
     assert any("repeat_of" in each for each in influencers)
     assert any("renormalized_at" in each for each in found.values())
     assert parts.stored_quantiles(undisturbed, JOB)[-1] == "20250901T030000Z"

@@ -1,0 +1,130 @@
+"""`ipi-es verdict`: what people know of a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from ipi_es.addresses import canonical, packed
+from ipi_es.cli.context import clock, shell
+from ipi_es.cli.output import Column, emit, format_option
+from ipi_es.errors import UsageError
+from ipi_es.times import iso
+
+if TYPE_CHECKING:
+    from ipi_es.config.job import Job
+    from ipi_es.state.verdicts import VerdictStore
+
+COLUMNS = (
+    Column("time", "Time"),
+    Column("verdict", "Verdict"),
+    Column("entity", "Entity"),
+    Column("network", "Network"),
+    Column("by", "By"),
+    Column("comment", "Comment", wrap=True),
+)
+
+
+@click.group()
+def verdict() -> None:
+    """Say what is known of a finding, or see what was said.
+
+    Example: ipi-es verdict confirm sign-ins alice 198.51.100.7 --comment "her new flat, asked on the phone"
+    """
+
+
+@verdict.command()
+@click.argument("job_name", metavar="JOB")
+@click.argument("entity")
+@click.argument("ip")
+@click.option("--comment", default="", help="Why; kept with the verdict.")
+@click.option("--by", help="Who says so; default: the user that runs this command.")
+@click.pass_context
+def confirm(ctx: click.Context, job_name: str, entity: str, ip: str, comment: str, by: str | None) -> None:
+    """Say that it really was ENTITY: what it does from the network of IP (/24 or /48) teaches again at once.
+
+    From the next bucket that is scored; what was held before is learned by the next training. Nothing is hidden: what
+    is still improbable is recorded as ever.
+
+    Example: ipi-es verdict confirm sign-ins alice 198.51.100.7
+    """
+    from getpass import getuser
+
+    from ipi_es.state.verdicts import Verdict
+
+    with _store(ctx, job_name) as (store, job):
+        name, address, network = _pair(job, entity, ip)
+        store.save(Verdict(name, address, network, by or getuser(), clock(), comment))
+    click.echo(f"{name} is confirmed to use {network}: it is no longer held.")
+
+
+@verdict.command("list")
+@click.argument("job_name", metavar="JOB")
+@format_option
+@click.pass_context
+def list_(ctx: click.Context, job_name: str, output_format: str) -> None:
+    """Show the verdicts on JOB's findings, the oldest first: who said what of whom, when, and why.
+
+    Example: ipi-es verdict list sign-ins
+    """
+    with _store(ctx, job_name) as (store, _):
+        found = store.all()
+    rows = [
+        {
+            "time": iso(each.at),
+            "verdict": each.verdict,
+            "entity": each.entity,
+            "ip": each.ip,
+            "network": each.network,
+            "by": each.by,
+            "comment": each.comment,
+        }
+        for each in found
+    ]
+    emit(rows, COLUMNS, output_format, empty=f"No verdict on {job_name} yet.")
+
+
+@verdict.command()
+@click.argument("job_name", metavar="JOB")
+@click.argument("entity")
+@click.argument("ip")
+@click.pass_context
+def remove(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
+    """Take back what was said of ENTITY and the network of IP. What was learned meanwhile stays.
+
+    Example: ipi-es verdict remove sign-ins alice 198.51.100.7
+    """
+    with _store(ctx, job_name) as (store, job):
+        name, _, network = _pair(job, entity, ip)
+        if not store.delete(name, network):
+            raise UsageError(
+                f"there is no verdict on {name} and {network}", hint=f"ipi-es verdict list {job_name} shows all"
+            )
+    click.echo(f"The verdict on {name} and {network} is taken back.")
+
+
+@contextmanager
+def _store(ctx: click.Context, job_name: str) -> Iterator[tuple[VerdictStore, Job]]:
+    from ipi_es.setup.check import require_templates
+    from ipi_es.state.verdicts import VerdictStore
+
+    here = shell(ctx)
+    job = here.job(job_name)
+    with here.cluster() as cluster:
+        require_templates(cluster)
+        yield VerdictStore(cluster, job.job_id), job
+
+
+def _pair(job: Job, entity: str, ip: str) -> tuple[str, str, str]:
+    """(entity as the events are normalized, address, network); UsageError for what is no address."""
+    from ipi_es.config.entity_names import normalize_entity
+    from ipi_es.ipinsights.prefixes import SITE, network_text
+
+    address = packed(ip)
+    if address is None:
+        raise UsageError(f"“{ip}” is no IP address", hint="write 198.51.100.7 or 2001:db8::7")
+    name = normalize_entity(entity, job.datafeed_config.entity_normalize)
+    return name, canonical(address), network_text(address, SITE)

@@ -1,0 +1,87 @@
+"""What people said of a job's findings: one small document a verdict, beside the job's state.
+
+The only verdict so far is *confirmed*: this entity really uses this network. It is of the network (/24 or /48) that the
+address lies in, as holds are. Whoever says it again replaces what was said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from ipi_es.cluster.port import Cluster, Document
+from ipi_es.errors import SnapshotForeign
+from ipi_es.state.job_state import STATE_INDEX
+
+FORMAT = 1
+"""Of a verdict's document; one of a newer format is refused."""
+CONFIRMED = "confirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One verdict; ``at`` in epoch seconds."""
+
+    entity: str
+    ip: str
+    network: str
+    by: str
+    at: int
+    comment: str = ""
+    verdict: str = CONFIRMED
+
+
+class VerdictStore:
+    """The verdicts on one job's findings."""
+
+    def __init__(self, cluster: Cluster, job_id: str) -> None:
+        self._cluster, self._job_id = cluster, job_id
+
+    def save(self, verdict: Verdict) -> None:
+        """Write one; it is there for whoever asks next."""
+        source = {
+            "type": "verdict",
+            "format": FORMAT,
+            "job_id": self._job_id,
+            "verdict": verdict.verdict,
+            "entity": verdict.entity,
+            "ip": verdict.ip,
+            "network": verdict.network,
+            "by": verdict.by,
+            "time": verdict.at * 1_000,
+            "comment": verdict.comment,
+        }
+        self._cluster.put(STATE_INDEX, self._id(verdict.entity, verdict.network), source, refresh=True)
+
+    def delete(self, entity: str, network: str) -> bool:
+        """Take back what was said; whether anything was."""
+        return self._cluster.delete(STATE_INDEX, self._id(entity, network))
+
+    def all(self) -> list[Verdict]:
+        """All of the job, the oldest first."""
+        self._cluster.refresh(STATE_INDEX)
+        query = {"bool": {"filter": [{"term": {"type": "verdict"}}, {"term": {"job_id": self._job_id}}]}}
+        found = [self._verdict(each) for each in self._cluster.scan(STATE_INDEX, query)]
+        return sorted(found, key=lambda each: (each.at, each.entity, each.network))
+
+    def confirmed(self) -> frozenset[tuple[str, str]]:
+        """(entity, network) that people vouched for."""
+        return frozenset((each.entity, each.network) for each in self.all() if each.verdict == CONFIRMED)
+
+    def _verdict(self, document: Document) -> Verdict:
+        source = document.source
+        if source.get("format", 0) > FORMAT:
+            raise SnapshotForeign(
+                f"a verdict on job {self._job_id} was written by a newer ipi-es (format {source['format']})",
+                hint="upgrade ipi-es here, or run the job where the newer one is",
+            )
+        names = ("entity", "ip", "network", "by", "comment", "verdict")
+        return Verdict(at=int(source["time"]) // 1_000, **{name: str(source[name]) for name in names})
+
+    def _id(self, entity: str, network: str) -> str:
+        """Of whatever length the entity's name is; the parts are length-prefixed, so that no two mix."""
+        parts = [part.encode("utf-8", "surrogatepass") for part in (entity, network)]
+        state = hashlib.blake2b(digest_size=16)
+        for part in parts:
+            state.update(len(part).to_bytes(8, "big") + part)
+        return f"verdict:{self._job_id}:{state.hexdigest()}"

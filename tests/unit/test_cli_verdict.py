@@ -1,0 +1,62 @@
+"""`ipi-es verdict` on a cluster in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_run import run
+from signin_events import job_data, write_job
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.setup import plan
+from ipi_es.state.verdicts import VerdictStore
+
+NOW = 1_780_000_000
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
+    made = MemoryCluster()
+    plan.apply(made, plan.plan(made))
+    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
+    monkeypatch.setattr("ipi_es.cli.verdict.clock", lambda: NOW)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    write_job(tmp_path / "job.json", job_data("signins", entity_normalize=["lowercase"]))
+    return made
+
+
+def test_confirmed_listed_and_taken_back(cluster: MemoryCluster) -> None:
+    said = run("verdict", "confirm", "job.json", "Alice", "2001:db8::7", "--by", "ann", "--comment", "her flat")
+    assert "alice is confirmed to use 2001:db8::/48" in said.stdout, said.output
+    assert VerdictStore(cluster, "sign-ins").confirmed() == {("alice", "2001:db8::/48")}
+    assert VerdictStore(cluster, "others").confirmed() == set()
+    (row,) = json.loads(run("verdict", "list", "job.json", "--format", "json").stdout)
+    assert row == {
+        "time": "2026-05-28T20:26:40Z",
+        "verdict": "confirmed",
+        "entity": "alice",
+        "ip": "2001:db8::7",
+        "network": "2001:db8::/48",
+        "by": "ann",
+        "comment": "her flat",
+    }
+    assert "her flat" in run("verdict", "list", "job.json").stdout
+    assert "taken back" in run("verdict", "remove", "job.json", "ALICE", "2001:db8::8").stdout
+    assert "No verdict on job.json yet" in run("verdict", "list", "job.json").stdout
+
+
+def test_what_is_no_address_or_was_never_said_is_refused(cluster: MemoryCluster) -> None:
+    assert run("verdict", "confirm", "job.json", "alice", "192.0.2.300").exit_code == 2
+    gone = run("verdict", "remove", "job.json", "alice", "192.0.2.3")
+    assert gone.exit_code == 2
+    assert "there is no verdict on alice and 192.0.2.0/24" in gone.stderr
+
+
+def test_cluster_that_is_not_set_up_is_refused(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: MemoryCluster())
+    result = run("verdict", "confirm", "job.json", "alice", "192.0.2.3")
+    assert result.exit_code != 0
+    assert "ipi-es setup" in result.stderr

@@ -13,6 +13,7 @@ from ipi_es.evaluation.measures import Scores
 from ipi_es.evaluation.trial import NORMAL_ROWS, Asked
 from ipi_es.ipinsights.context import Context
 from ipi_es.ipinsights.deltas import DAY
+from ipi_es.ipinsights.guessed_context import GuessedContext
 from ipi_es.ipinsights.history import History
 from ipi_es.ipinsights.network_fitting import fit_network
 from ipi_es.ipinsights.pairs import Pairs
@@ -82,7 +83,8 @@ def ip_insights(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp 
     held_out = Pairs.of_days(events, trial.hashes, stop, stop)
     rng = np.random.default_rng(settings.seed)
     source = pairs.source(settings.max_rows_per_entity, rng)
-    network, _ = fit_network(source, held_out, settings, rng=rng, report=lambda _: None)
+    guessed = GuessedContext.of(events)
+    network, _ = fit_network(source, held_out, settings, rng=rng, report=lambda _: None, guessed=guessed)
     snapshot = Snapshot(hyperparameters=settings, network=network, combiner=None)
     scorer = Scorer(snapshot, History.empty(stop, pair_keys=1, network_keys=1))
     scores = {

@@ -100,9 +100,10 @@ def _train(
         f"{network.about['addresses']:,} addresses."
     )
     where = "rows of the validation channel" if validation else "rows held out by chance"
+    metrics = network.metrics
     click.echo(
-        f"Snapshot {snapshot_id}: validation:discriminator_auc {network.metrics['discriminator_auc']:.4f} on "
-        f"{int(network.metrics['calibration_rows']):,} {where}."
+        f"Snapshot {snapshot_id}: validation:discriminator_auc {metrics['discriminator_auc']:.4f}, calibrated on "
+        f"{int(metrics['calibration_rows']):,} {where}."
     )
     click.echo(f"Next: ipi-es score {name} --snapshot {directory}")
 

@@ -161,29 +161,47 @@ class Profiles:
         weight: NDArray[np.float64],
         day_mark: int,
     ) -> None:
-        """Choose anew the usual networks of the entities that have a site which is not among them yet."""
-        touched = np.unique(row)
-        entity = np.concatenate([np.repeat(touched, USUAL), row])
-        key = np.concatenate([self.usual_key[touched].ravel(), site])
-        count = np.concatenate([self.usual_count[touched].ravel(), weight])
-        last = np.concatenate([self.usual_last[touched].ravel(), np.full(len(row), day_mark, dtype=np.uint16)])
-        blob = np.concatenate([self.usual_address[touched].reshape(-1, 16), address])
-        operator = np.concatenate([self.usual_operator[touched].ravel(), context.operator])
-        country = np.concatenate([self.usual_country[touched].ravel(), context.country])
-        age = -last.astype(np.int64)
-        heavy = np.lexsort((key, age, -count, key == 0, entity))
-        rank = _rank_in_group(entity[heavy])
-        others = heavy[rank >= USUAL - 1]
-        others = others[np.lexsort((key[others], -count[others], age[others], key[others] == 0, entity[others]))]
-        newest = others[_rank_in_group(entity[others]) == 0]
-        chosen = np.concatenate([heavy[rank < USUAL - 1], newest])
-        place = np.concatenate([rank[rank < USUAL - 1], np.full(len(newest), USUAL - 1, dtype=np.intp)])
-        self.usual_key[entity[chosen], place] = key[chosen]
-        self.usual_count[entity[chosen], place] = count[chosen]
-        self.usual_last[entity[chosen], place] = last[chosen]
-        self.usual_address[entity[chosen], place] = blob[chosen]
-        self.usual_operator[entity[chosen], place] = operator[chosen]
-        self.usual_country[entity[chosen], place] = country[chosen]
+        """Put (row, site)s that are not among the usual networks there, ``row`` ascending; once each."""
+        rank = _rank_in_group(row)
+        if rank.max() >= USUAL:  # lighter ones than the eight heaviest can't stay
+            order = np.lexsort((site, -weight, row))
+            kept = np.sort(order[_rank_in_group(row[order]) < USUAL])
+            row, site, address, weight, context = row[kept], site[kept], address[kept], weight[kept], context.take(kept)
+            rank = _rank_in_group(row)
+        for turn in range(int(rank.max()) + 1):
+            at = np.flatnonzero(rank == turn)
+            slot = self._place_of_new(row[at], site[at], weight[at], day_mark)
+            at, slot = at[slot < USUAL], slot[slot < USUAL]
+            owner = row[at]
+            self.usual_key[owner, slot] = site[at]
+            self.usual_count[owner, slot] = weight[at]
+            self.usual_last[owner, slot] = day_mark
+            self.usual_address[owner, slot] = address[at]
+            self.usual_operator[owner, slot] = context.operator[at]
+            self.usual_country[owner, slot] = context.country[at]
+
+    def _place_of_new(
+        self, row: NDArray[np.intp], site: NDArray[np.uint64], weight: NDArray[np.float64], day_mark: int
+    ) -> NDArray[np.intp]:
+        """Which place each new site takes, USUAL for none; ``row`` unique.
+
+        An empty one. Else, of the eight and the new one, the seven heaviest stay, and the newest of the other two.
+        """
+        place = np.count_nonzero(self.usual_key[row], axis=1)
+        full = np.flatnonzero(place == USUAL)
+        owner, each = row[full], np.arange(len(full))
+        count, last, key = self.usual_count[owner], self.usual_last[owner], self.usual_key[owner]
+        light = _lightest(count, last, key)
+        least = count[each, light]
+        count[each, light] = np.inf
+        second = _lightest(count, last, key)
+        heavier = weight[full] >= count[each, second]
+        older = np.where(last[each, light] <= last[each, second], light, second)
+        stays = (last[each, light] == day_mark) & (
+            (least > weight[full]) | ((least == weight[full]) & (key[each, light] < site[full]))
+        )
+        place[full] = np.where(heavier, older, np.where(stays, USUAL, light))
+        return place
 
     def copy(self) -> Profiles:
         """An independent copy."""
@@ -203,6 +221,15 @@ class Profiles:
             saved = arrays.get(f"profiles.{name}") if name in _LATER_COLUMNS else arrays[f"profiles.{name}"]
             columns[name] = np.zeros((entities, *shape), dtype) if saved is None else saved
         return cls(**columns)
+
+
+def _lightest(count: NDArray[np.float64], last: NDArray[np.uint16], key: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """intp[n]: the column of [n, USUAL] with the smallest count; the oldest of equals, then the largest key."""
+    least = count == count.min(axis=1, keepdims=True)
+    age = np.where(least, last, np.uint16(2**16 - 1))
+    least &= age == age.min(axis=1, keepdims=True)
+    result: NDArray[np.intp] = np.where(least, key, np.uint64(0)).argmax(axis=1)
+    return result
 
 
 def _rank_in_group(sorted_groups: NDArray[np.intp]) -> NDArray[np.intp]:

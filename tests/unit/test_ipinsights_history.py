@@ -147,12 +147,42 @@ def test_the_usual_networks_are_the_heaviest_and_the_newest() -> None:
     table = history.profiles
     row = table.find(entity_hashes(["a"]))[0][0]
     assert (table.usual_key[row] != 0).sum() == USUAL
-    assert table.usual_address[row, USUAL - 1].tobytes()[12:] == bytes([10, 9, 9, 7])
-    assert (np.diff(table.usual_count[row, : USUAL - 1]) <= 0).all()
+    kept = [table.usual_address[row, place].tobytes()[12:] for place in range(USUAL)]
+    assert bytes([10, 9, 9, 7]) in kept
+    assert len({blob[2] for blob in kept if blob[:2] == bytes([10, 0])}) == USUAL - 1
     for day in range(111, 140):  # the new one grows until it is among the heaviest
         history.apply(delta(day, [("a", "10.9.9.7", 50), ("a", f"172.16.{day}.1", 1)]))
     kept = [table.usual_address[row, place].tobytes()[12:] for place in range(USUAL)]
     assert bytes([10, 9, 9, 7]) in kept
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 3)), max_size=14), max_size=8))
+def test_the_usual_networks_are_those_that_a_plain_rule_keeps(days: list[list[tuple[int, int]]]) -> None:
+    """Of those kept and those new of a day, one after the other: the seven heaviest, the newest of the rest."""
+    history = empty()
+    kept: dict[int, tuple[float, int]] = {}  # site: weight, last day
+    for day, found in enumerate(days, 100):
+        history.apply(delta(day, [("a", f"10.0.{net}.1", count) for net, count in dict(found).items()]))
+        unit = 2.0 ** ((day - 100) / history.half_life_days)
+        todays = {net: float(np.log2(1.0 + count) * unit) for net, count in dict(found).items()}
+        for net in kept.keys() & todays.keys():
+            kept[net] = (kept[net][0] + todays.pop(net), day)
+        for net, weight in sorted(todays.items()):
+            kept[net] = (weight, day)
+            if len(kept) > USUAL:
+                light, second = sorted(kept, key=lambda net: (kept[net], -site_key(net)))[:2]
+                ranked = sorted((light, second), key=lambda net: (kept[net][1], kept[net][0], -site_key(net)))
+                del kept[ranked[0]]
+    table = history.profiles
+    row = table.find(entity_hashes(["a"]))[0]
+    if any(days):
+        stored = table.usual_address[row[0]][table.usual_key[row[0]] != 0]
+        assert {int(blob[14]) for blob in stored} == set(kept)
+
+
+def site_key(net: int) -> int:
+    return int(prefix_keys(parse([f"10.0.{net}.1"])[0])[0, SITE])
 
 
 def test_who_was_away_longest_is_forgotten_first() -> None:

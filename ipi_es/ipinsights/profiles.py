@@ -187,7 +187,7 @@ class Profiles:
 
         An empty one. Else, of the eight and the new one, the seven heaviest stay, and the newest of the other two.
         """
-        place = np.count_nonzero(self.usual_key[row], axis=1)
+        place: NDArray[np.intp] = np.count_nonzero(self.usual_key[row], axis=1)
         full = np.flatnonzero(place == USUAL)
         owner, each = row[full], np.arange(len(full))
         count, last, key = self.usual_count[owner], self.usual_last[owner], self.usual_key[owner]

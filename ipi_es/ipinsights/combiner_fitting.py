@@ -87,14 +87,18 @@ def combiner_rows(
     split: Split,
     rng: np.random.Generator,
     guessed: GuessedContext | None,
+    most: int = MAX_ROWS,
 ) -> CombinerRows:
-    """The rows of the days [split.combiner, split.calibration); ``history`` is moved to their end."""
+    """The rows of the days [split.combiner, split.calibration), about ``most`` real ones; ``history`` moves to the end.
+
+    More would teach little: they are chosen uniformly.
+    """
     for day, rows in day_slices(events, split.first, split.combiner):
         history.apply(events.delta(day, hashes, rows))
     negatives = Negatives(Pairs.of_days(events, hashes, split.combiner, split.calibration), guessed)
     in_part = (events.day >= split.combiner) & (events.day < split.calibration)
     count = max(int((events.learns & in_part).sum()), 1)
-    keep = min(1.0, MAX_ROWS / count)
+    keep = min(1.0, most / count)
     repeats = min(max(MAX_ROWS // (2 * count), 1), MAX_REPEATS)
     parts = []
     for day, rows in day_slices(events, split.combiner, split.calibration):

@@ -53,26 +53,29 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Groups:
-    """Rows of a pool by a code that they share."""
+    """Rows of a pool by a code that they share, and within it by their site (/24, /48)."""
 
-    code: NDArray[np.uint64]  # [n] ascending
+    code: NDArray[np.uint64]  # [s] of each site, ascending
+    first: NDArray[np.intp]  # [s + 1] where each site's rows begin, and the end
     row: NDArray[np.intp]  # [n]
 
     @classmethod
-    def of(cls, code: NDArray[np.uint64], wanted: NDArray[np.bool_]) -> _Groups:
+    def of(cls, code: NDArray[np.uint64], site: NDArray[np.uint64], wanted: NDArray[np.bool_]) -> _Groups:
         rows = np.flatnonzero(wanted)
-        order = np.argsort(code[rows], kind="stable")
-        return cls(code[rows][order], rows[order])
+        rows = rows[np.lexsort((site[rows], code[rows]))]
+        starts = np.ones(len(rows), dtype=np.bool_)
+        starts[1:] = (code[rows][1:] != code[rows][:-1]) | (site[rows][1:] != site[rows][:-1])
+        first = np.flatnonzero(starts)
+        return cls(code[rows[first]], np.append(first, len(rows)), rows)
 
     def draw(self, code: NDArray[np.uint64], rng: np.random.Generator) -> NDArray[np.intp]:
-        """A row with each code, uniform; -1 where there is none."""
+        """A row with each code, uniform over its sites, then over the site's rows; -1 where there is none."""
+        found = np.full(len(code), -1, dtype=np.intp)
         begin, end = np.searchsorted(self.code, code), np.searchsorted(self.code, code, side="right")
-        at = begin + rng.integers(0, np.maximum(end - begin, 1))
-        return (
-            np.where(end > begin, self.row[np.minimum(at, len(self.row) - 1)], -1)
-            if len(self.row)
-            else (np.full(len(code), -1, dtype=np.intp))
-        )
+        some = np.flatnonzero(end > begin)
+        site = rng.integers(begin[some], end[some])
+        found[some] = self.row[rng.integers(self.first[site], self.first[site + 1])]
+        return found
 
 
 class Negatives:
@@ -83,14 +86,15 @@ class Negatives:
         self._guessed = guessed
         keys = prefix_keys(pool.addresses)
         everywhere = np.ones(len(pool), dtype=np.bool_)
-        self._sites = np.unique(keys[pool.address, SITE], return_index=True)[1]
+        sites = keys[pool.address, SITE]
+        self._sites = np.unique(sites, return_index=True)[1]
         if pool.context:
             codes, known = pool.context.keys()[pool.address], pool.context.known()[pool.address]
             self._groups = {
-                kind: _Groups.of(codes[:, level], known[:, level]) for level, kind in enumerate(CONTEXT_NAMES)
+                kind: _Groups.of(codes[:, level], sites, known[:, level]) for level, kind in enumerate(CONTEXT_NAMES)
             }
         else:
-            self._groups = {"block": _Groups.of(keys[pool.address, BLOCK], everywhere)}
+            self._groups = {"block": _Groups.of(keys[pool.address, BLOCK], sites, everywhere)}
 
     def sample(self, pairs: Pairs, rng: np.random.Generator) -> list[Sampled]:
         """Each kind's negatives for real pairs of the pool's time."""

@@ -19,13 +19,12 @@ from ipi_es.ipinsights.deltas import DAY
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.guessed_context import GuessedContext
 from ipi_es.ipinsights.hashing import joined
+from ipi_es.ipinsights.held_out import Calibration, Measured, measure
 from ipi_es.ipinsights.history import History
-from ipi_es.ipinsights.metrics import roc_auc
-from ipi_es.ipinsights.negatives import random_addresses
 from ipi_es.ipinsights.network_fitting import Progress, fit_network
 from ipi_es.ipinsights.pairs import Pairs
 from ipi_es.ipinsights.prefixes import prefix_keys
-from ipi_es.ipinsights.scorer import Scorer, Snapshot
+from ipi_es.ipinsights.scorer import Snapshot
 from ipi_es.ipinsights.split import Split, check_enough, day_slices, split_days
 
 if TYPE_CHECKING:
@@ -38,17 +37,6 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Calibration:
-    """The last part, scored in order; n rows of :class:`TrainingEvents` with ``calibrates``."""
-
-    compatibility: NDArray[np.float64]  # [n], high = usual
-    prior_events: NDArray[np.float64]  # [n] of the row's entity at that time
-    entity: NDArray[np.int32]  # [n] index into the events' entities
-    ip: NDArray[np.int32]  # [n] index into the events' addresses
-    time: NDArray[np.int64]  # [n] start of the bucket, epoch seconds
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Trained:
     """What :func:`train` returns."""
 
@@ -56,6 +44,8 @@ class Trained:
     history: History
     """Everything that teaches, up to the end of the training range."""
     calibration: Calibration
+    rival: Measured | None = None
+    """What the rival makes of the same rows, against the same negatives."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -69,11 +59,13 @@ def train(
     *,
     progress: ProgressCallback | None = None,
     base: Snapshot | None = None,
+    rival: Snapshot | None = None,
     calibrate_from: int | None = None,
 ) -> Trained:
     """Train a snapshot and its history; the same events, hyperparameters and seed give the same scores.
 
     ``base``: go on from an earlier snapshot's vectors (rows keep their meaning if the table has the same size).
+    ``rival``: an earlier snapshot that is to be compared with the new one.
     ``calibrate_from``: epoch seconds, start of a UTC day; overrides where the calibration part begins.
     Raises NotEnoughHistory with the numbers where the events are too few or too uniform.
     """
@@ -96,7 +88,7 @@ def train(
         base=base,
         guessed=guessed,
     )
-    history = _empty_history(events, hashes, split, hyperparameters)
+    history = empty_history(events, hashes, split, hyperparameters)
     combiner = None
     if hybrid:
         combiner = fit_combiner(
@@ -113,7 +105,9 @@ def train(
     else:
         _replay(events, hashes, history, split.first, split.calibration)
     snapshot = Snapshot(hyperparameters=hyperparameters, network=network, combiner=combiner)
-    calibration, auc = _calibrate(events, hashes, snapshot, history, split=split, rng=rng, guessed=guessed)
+    snapshots = [snapshot] if rival is None else [snapshot, rival]
+    own, *other = measure(snapshots, events, hashes, history, split=split, rng=rng, guessed=guessed)
+    calibration, auc = own.calibration, own.discriminator_auc
     snapshot.metrics.update(
         discriminator_auc=auc,
         network_discriminator_auc=network_auc,
@@ -132,10 +126,10 @@ def train(
     report(Progress(stage="done", discriminator_auc=auc))
     end_day = split.stop if events.end is None else events.end // DAY
     history.day = max(end_day, split.stop - 1)
-    return Trained(snapshot=snapshot, history=history, calibration=calibration)
+    return Trained(snapshot=snapshot, history=history, calibration=calibration, rival=other[0] if other else None)
 
 
-def _empty_history(
+def empty_history(
     events: TrainingEvents, hashes: NDArray[np.uint64], split: Split, hyperparameters: Hyperparameters
 ) -> History:
     """Sized for all keys of the training range."""
@@ -155,51 +149,3 @@ def _empty_history(
 def _replay(events: TrainingEvents, hashes: NDArray[np.uint64], history: History, first: int, stop: int) -> None:
     for day, rows in day_slices(events, first, stop):
         history.apply(events.delta(day, hashes, rows))
-
-
-def _calibrate(
-    events: TrainingEvents,
-    hashes: NDArray[np.uint64],
-    snapshot: Snapshot,
-    history: History,
-    *,
-    split: Split,
-    rng: np.random.Generator,
-    guessed: GuessedContext | None,
-) -> tuple[Calibration, float]:
-    """Score the last part in order, history moving daily; also the AUC against one random address a row."""
-    taken, scores, priors, odd = [], [], [], []
-    for day, rows in day_slices(events, split.calibration, split.stop):
-        history.day = day
-        scored = rows[events.calibrates[rows]]
-        if len(scored):
-            scorer = Scorer(snapshot, history)
-            local, entity = np.unique(events.entity[scored], return_inverse=True)
-            seen, ip = np.unique(events.ip[scored], return_inverse=True)
-            context = events.context.take(seen) if events.context else None
-            result = scorer.score_hashed(
-                hashes[local], events.addresses[seen], entity.astype(np.int32), ip.astype(np.int32), context
-            )
-            strangers = random_addresses(events.addresses[events.ip[scored]], rng)
-            other = scorer.score_hashed(
-                hashes[local],
-                strangers,
-                entity.astype(np.int32),
-                np.arange(len(scored), dtype=np.int32),
-                guessed.guess(strangers, rng) if guessed else None,
-            )
-            taken.append(scored)
-            scores.append(result.log_odds)
-            priors.append(result.prior_events[entity])
-            odd.append(other.log_odds)
-        history.apply(events.delta(day, hashes, rows))
-    index = np.concatenate(taken)
-    compatibility = np.concatenate(scores)
-    calibration = Calibration(
-        compatibility=compatibility,
-        prior_events=np.concatenate(priors),
-        entity=events.entity[index],
-        ip=events.ip[index],
-        time=events.time[index],
-    )
-    return calibration, roc_auc(compatibility, np.concatenate(odd))

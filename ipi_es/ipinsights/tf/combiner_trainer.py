@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,10 @@ _MIN_STEPS = 2_000
 """Steps, at least: a small job makes more and smaller ones."""
 _RATE = 3e-3
 """Adam's step at the start; it falls to nothing along half a cosine."""
+_ANCHORED_RATE = 1e-3
+"""The same for a fit that goes on from trained weights."""
+_ANCHOR = 1e-3
+"""L2 on the distance from the weights that a fit began with."""
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants (Kingma, Ba 2015)
 _DECAY = 1e-4
 """L2 on the weights: holds features that say the same thing together. With 1e-5 the rare rows of a few days (journeys)
@@ -32,21 +37,40 @@ def fit_combiner(
     members: int,
     epochs: int,
     rng: np.random.Generator,
+    start: Combiner | None = None,
 ) -> tuple[Combiner, float]:
-    """Fit on features float32[n, F], real float32[n] in {0, 1}, weight float32[n]; (combiner, last epoch's loss)."""
-    mean = features.mean(axis=0)
-    deviation = features.std(axis=0)
-    scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0).astype(np.float32)
-    width = features.shape[1]
-    shapes = ((members, width + 1, HIDDEN), (members, HIDDEN + 1, HIDDEN), (members, HIDDEN + 1))
-    start = [_initial(shape, rng) for shape in shapes]
-    empty = Combiner(mean, scale, *start)
+    """Fit on features float32[n, F], real float32[n] in {0, 1}, weight float32[n]; (combiner, last epoch's loss).
+
+    ``start``: go on from its weights, and be held near them; few rows then change little.
+    """
+    empty = _untrained(features, members, rng) if start is None else _with_members(start, members)
     batch = min(max(len(features) * epochs // _MIN_STEPS, _MIN_BATCH), _BATCH, len(features))
     steps = len(features) // batch
     epochs = max(epochs, -(-_MIN_STEPS // steps))
     order = np.stack([rng.permutation(len(features))[: steps * batch] for _ in range(epochs)]).astype(np.int32)
-    weights, loss = _train(empty.standardized(features), real, weight, order, start=start, batch=batch)
-    return Combiner(mean, scale, *weights), loss
+    weights, loss = _train(
+        empty.standardized(features),
+        real,
+        weight,
+        order,
+        start=[empty.hidden_1, empty.hidden_2, empty.output],
+        anchored=start is not None,
+        batch=batch,
+    )
+    return Combiner(empty.mean, empty.scale, *weights), loss
+
+
+def _untrained(features: NDArray[np.float32], members: int, rng: np.random.Generator) -> Combiner:
+    deviation = features.std(axis=0)
+    scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0).astype(np.float32)
+    shapes = ((members, features.shape[1] + 1, HIDDEN), (members, HIDDEN + 1, HIDDEN), (members, HIDDEN + 1))
+    return Combiner(features.mean(axis=0), scale, *(_initial(shape, rng) for shape in shapes))
+
+
+def _with_members(combiner: Combiner, members: int) -> Combiner:
+    """The first of its members, or some twice."""
+    at = np.arange(members) % len(combiner.hidden_1)
+    return replace(combiner, hidden_1=combiner.hidden_1[at], hidden_2=combiner.hidden_2[at], output=combiner.output[at])
 
 
 def _initial(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -63,11 +87,14 @@ def _train(
     order: NDArray[np.int32],
     *,
     start: list[NDArray[np.float32]],
+    anchored: bool,
     batch: int,
 ) -> tuple[list[NDArray[np.float32]], float]:
     steps = order.shape[1] // batch
     whole = order.size // batch
     variables = [tf.Variable(values) for values in start]
+    anchors = [tf.constant(values) for values in start] if anchored else None
+    first_rate = _ANCHORED_RATE if anchored else _RATE
     moments = [(tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v))) for v in variables]
 
     @tf.function  # type: ignore[untyped-decorator]
@@ -77,9 +104,10 @@ def _train(
             at = rows[step * batch : (step + 1) * batch]
             with tf.GradientTape() as tape:
                 loss = _loss(variables, tf.gather(x, at), tf.gather(y, at), tf.gather(w, at))
+                loss += _penalty(variables, anchors)
             gradients = tape.gradient(loss, variables)
             done = tf.cast(step, tf.float32) / float(whole)
-            rate = _RATE * 0.5 * (1.0 + tf.cos(math.pi * done))
+            rate = first_rate * 0.5 * (1.0 + tf.cos(math.pi * done))
             for variable, (first, second), gradient in zip(variables, moments, gradients, strict=True):
                 _adam(variable, first, second, gradient, rate=rate, step=tf.cast(step + 1, tf.float32))
             if step >= whole - steps:
@@ -96,9 +124,16 @@ def _loss(variables: list[tf.Variable], x: tf.Tensor, y: tf.Tensor, w: tf.Tensor
     two = tf.nn.relu(tf.matmul(one, hidden_2[:, :-1]) + hidden_2[:, -1:])
     logit = tf.einsum("mnh,mh->mn", two, output[:, :-1]) + output[:, -1:]
     each = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.broadcast_to(y, tf.shape(logit)), logits=logit)
-    decay = tf.add_n([tf.reduce_sum(tf.square(v)) for v in variables]) * _DECAY
     # members share nothing: summing their means trains each as if it were alone
-    return tf.reduce_sum(tf.reduce_sum(each * w, axis=1) / tf.reduce_sum(w)) + decay
+    return tf.reduce_sum(tf.reduce_sum(each * w, axis=1) / tf.reduce_sum(w))
+
+
+def _penalty(variables: list[tf.Variable], anchors: list[tf.Tensor] | None) -> tf.Tensor:
+    """What weights cost: their squares, or those of the distance to what they began with."""
+    if anchors is None:
+        return tf.add_n([tf.reduce_sum(tf.square(v)) for v in variables]) * _DECAY
+    pairs = zip(variables, anchors, strict=True)
+    return tf.add_n([tf.reduce_sum(tf.square(v - anchor)) for v, anchor in pairs]) * _ANCHOR
 
 
 def _adam(

@@ -19,6 +19,7 @@ from ipi_es.ipinsights import training as network_training
 from ipi_es.ipinsights.combiner import HIDDEN, Combiner
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.features import FEATURES
+from ipi_es.ipinsights.held_out import measure
 from ipi_es.ipinsights.scorer import Snapshot
 from ipi_es.ipinsights.split import check_enough, split_days
 from ipi_es.ipinsights.training import Trained
@@ -63,7 +64,13 @@ def made_combiner() -> Combiner:
 
 
 def made_training(
-    events: TrainingEvents, hyperparameters: Any, *, progress: Any = None, calibrate_from: int | None = None
+    events: TrainingEvents,
+    hyperparameters: Any,
+    *,
+    progress: Any = None,
+    base: Any = None,
+    rival: Snapshot | None = None,
+    calibrate_from: int | None = None,
 ) -> Trained:
     """What :func:`ipi_es.ipinsights.training.train` gives, by a network that nobody trained."""
     check_enough(events)
@@ -73,13 +80,12 @@ def made_training(
     history = network_training.empty_history(events, hashes, split, hyperparameters)
     network_training._replay(events, hashes, history, split.first, split.calibration)
     rng = np.random.default_rng(1)
-    calibration, auc = network_training._calibrate(
-        events, hashes, snapshot, history, split=split, rng=rng, guessed=None
-    )
-    snapshot.metrics["discriminator_auc"] = auc
-    snapshot.about.update(entities=len(events.entities), addresses=len(events.addresses))
+    snapshots = [snapshot] if rival is None else [snapshot, rival]
+    own, *other = measure(snapshots, events, hashes, history, split=split, rng=rng, guessed=None)
+    snapshot.metrics["discriminator_auc"] = own.discriminator_auc
+    snapshot.about.update(entities=len(events.entities), addresses=len(events.addresses), warm_start=base is not None)
     history.day = events.end // company.DAY if events.end else split.stop
-    return Trained(snapshot=snapshot, history=history, calibration=calibration)
+    return Trained(snapshot, history, own.calibration, other[0] if other else None)
 
 
 def trained_cluster(job: Job, monkeypatch: Any) -> MemoryCluster:

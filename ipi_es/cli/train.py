@@ -23,6 +23,11 @@ def _underscored(name: str) -> str:
 @click.option("--start", help="Begin of the events to learn from; default: training.window before the end.")
 @click.option("--end", default="now", show_default=True, help="Exclusive end, rounded down to a UTC day.")
 @click.option(
+    "--from-scratch",
+    is_flag=True,
+    help="Begin with a new network. Default: go on from the job's last snapshot, its entities keep their rows.",
+)
+@click.option(
     "--csv",
     metavar="FILE",
     help="Train on pairs instead of a job's events: a headerless CSV of entity,ip, plain or gzip, a folder of them, or "
@@ -53,6 +58,7 @@ def train(
     job_name: str | None,
     start: str | None,
     end: str,
+    from_scratch: bool,
     csv: str | None,
     validation: str | None,
     directory: Path | None,
@@ -60,6 +66,9 @@ def train(
     **given: Any,
 ) -> None:
     """Train a network on a job's events, calibrate it, and let the job go on from it.
+
+    A job that was trained before keeps its network where the new one is worse on the part that neither was trained on;
+    history and calibration are the new training's all the same.
 
     JOB is a job's file, or the job_id of one that ipi-es.yml names. Scoring then begins at the end of what was learned.
 
@@ -74,6 +83,8 @@ def train(
     if csv is not None:
         if start is not None:
             raise UsageError("--start is of no use with --csv", hint="a CSV has no times: leave rows out of the file")
+        if from_scratch:
+            raise UsageError("--from-scratch is of no use with --csv", hint="leave it out: --csv always begins anew")
         train_csv(
             shell(ctx),
             job_name,
@@ -96,10 +107,10 @@ def train(
         raise UsageError(
             "which job?", hint="name its file or its job_id, or train on pairs: --csv FILE --snapshots DIR"
         )
-    _train_job(ctx, job_name, start, end)
+    _train_job(ctx, job_name, start, end, from_scratch=from_scratch)
 
 
-def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str) -> None:
+def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *, from_scratch: bool) -> None:
     from ipi_es.cli.told import Telling
     from ipi_es.setup.check import require_templates, require_usable
     from ipi_es.worker.job_work import JobWork
@@ -121,7 +132,7 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str) -
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
         with work.claimed() as claim:
             told.reading(first, stop)
-            learned = claim.train(first, stop, Told(told.read, told.training))
+            learned = claim.train(first, stop, Told(told.read, told.training), from_scratch=from_scratch)
             snapshot_id = claim.state.snapshot_id
     about, dropped = learned.snapshot.network.about, learned.collected.dropped
     click.echo(
@@ -131,6 +142,9 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str) -
     left_out = {name.replace("_", " "): count for name, count in dropped.counts().items() if count}
     if left_out:
         click.echo("Left out: " + ", ".join(f"{count:,} with {name}" for name, count in left_out.items()) + ".")
+    click.echo(f"The network {learned.begun}.")
+    if learned.compared is not None:
+        click.echo(f"{learned.compared}.")
     click.echo(
         f"Snapshot {snapshot_id}: discriminator_auc {learned.snapshot.network.metrics['discriminator_auc']:.4f}, "
         f"calibrated on {learned.snapshot.calibration.total:,} pairs."

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from ipi_es.errors import UsageError
+from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.ipinsights.deltas import DayDelta
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
@@ -22,6 +22,7 @@ from ipi_es.worker.job_snapshot import JobSnapshot
 from ipi_es.worker.levels import Levels
 from ipi_es.worker.renormalization import Window
 from ipi_es.worker.repeats import Repeats
+from ipi_es.worker.retraining import NONE, Previous
 
 if TYPE_CHECKING:
     from ipi_es.worker.job_work import JobWork
@@ -47,11 +48,25 @@ class Claim:
     def __init__(self, work: JobWork, state: JobState) -> None:
         self._work, self.state = work, state
 
-    def train(self, start: int, end: int, told: training.Told | None = None) -> training.Learned:
-        """Train on [start, end), store the snapshot, and let the job go on from it: scoring begins at ``end``."""
+    def train(
+        self, start: int, end: int, told: training.Told | None = None, *, from_scratch: bool = False
+    ) -> training.Learned:
+        """Train on [start, end), store the snapshot, and let the job go on from it: scoring begins at ``end``.
+
+        The network goes on from the job's last one unless ``from_scratch``, and takes its place unless it is worse.
+        """
         work, stores = self._work, self._work.stores
         self.state = stores.states.renew(self.state, stores.clock.now(), TRAINING_LEASE)
-        learned = training.learn(work.job, work.feed, start, end, told, holds=work.holds(start, end))
+        learned = training.learn(
+            work.job,
+            work.feed,
+            start,
+            end,
+            told,
+            holds=work.holds(start, end),
+            previous=self._previous(),
+            from_scratch=from_scratch,
+        )
         snapshot_id, history = training.store(stores.blobs, learned, stores.clock.now())
         self._restart(snapshot_id, history, learned.snapshot.trained_to)
         return learned
@@ -110,6 +125,16 @@ class Claim:
             return sink.renormalize(levels)
         finally:
             self.state = sink.state
+
+    def _previous(self) -> Previous:
+        """The network in use; one that can't be read must not keep a job from being trained."""
+        snapshot_id = self.state.snapshot_id
+        if snapshot_id is None:
+            return NONE
+        try:
+            return Previous(snapshot_id, self._work.snapshot(snapshot_id).network)
+        except SnapshotError as error:
+            return Previous(unusable=error.message)
 
     def _restart(self, snapshot_id: str, history: HistoryId, checkpoint: int) -> None:
         """Let the job begin at ``checkpoint`` with this snapshot and history, and the snapshot's own levels."""

@@ -32,6 +32,7 @@ from ipi_es.worker.holds import Holds
 from ipi_es.worker.job_snapshot import JobSnapshot, snapshot_id_of
 from ipi_es.worker.learning import Collector, hyperparameters_of
 from ipi_es.worker.levels import Levels
+from ipi_es.worker.retraining import NONE, Comparison, Previous, begin, better
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +55,27 @@ class Learned:
     snapshot: JobSnapshot
     history: History
     collected: Collector
+    begun: str = ""
+    """Where the network began, and why there."""
+    compared: Comparison | None = None
+    """With the network in use; None: there was none."""
 
 
 def learn(
-    job: Job, feed: Datafeed, start: int, end: int, told: Told | None = None, *, holds: Holds | None = None
+    job: Job,
+    feed: Datafeed,
+    start: int,
+    end: int,
+    told: Told | None = None,
+    *,
+    holds: Holds | None = None,
+    previous: Previous = NONE,
+    from_scratch: bool = False,
 ) -> Learned:
     """Train on [start, end), epoch seconds; ``end`` should be the start of a UTC day, or history lacks that day's rest.
 
-    What ``holds`` holds in that time teaches nothing.
+    What ``holds`` holds in that time teaches nothing. ``previous`` is gone on from where that is possible and not
+    ``from_scratch``; it stays where the new network is worse.
     Raises NoEvents and NotEnoughHistory with the numbers.
     """
     told = told or Told()
@@ -85,10 +99,22 @@ def learn(
     calibrate_from = calibration_start(int(events.time[0]), end, job.training.calibration_share)
     hyperparameters = hyperparameters_of(job)
     warn_of_entity_table(job.job_id, hyperparameters.num_entity_vectors, len(events.entities))
-    trained = train(events, hyperparameters, progress=told.training, calibrate_from=calibrate_from)
+    started = begin(previous, hyperparameters, len(events.entities), from_scratch=from_scratch)
+    log.info("job %s: the network %s", job.job_id, started.said)
+    trained = train(
+        events,
+        hyperparameters,
+        progress=told.training,
+        base=started.base,
+        rival=previous.network,
+        calibrate_from=calibrate_from,
+    )
+    trained, compared = better(trained, previous)
+    if compared is not None:
+        log.log(logging.INFO if compared.taken else logging.WARNING, "job %s: %s", job.job_id, compared)
     for text, hint in history_tables(trained.history):
         log.warning("job %s: %s; %s", job.job_id, text, hint)
-    return Learned(calibrated(job, trained, end), trained.history, collector)
+    return Learned(calibrated(job, trained, end), trained.history, collector, started.said, compared)
 
 
 def warn_of_entity_table(job_id: str, rows: int | None, entities: int) -> None:

@@ -137,3 +137,24 @@ def test_progress_tells_epochs_loss_and_auc() -> None:
     assert epochs[-1].loss < epochs[0].loss
     assert any(one.batch == 40 for one in seen)
     assert [one.stage for one in seen[-2:]] == ["combiner", "done"]
+
+
+def test_the_rival_is_measured_on_the_same_rows_and_history(both: dict[str, Trained]) -> None:
+    rival = both["hybrid"].snapshot
+    again = train(small_company(seed=1), Hyperparameters(seed=3, **QUICK), rival=rival)
+    assert again.rival is not None
+    assert again.snapshot.about["warm_start"] is False
+    # the same events, and so the same history: it gives what it gave when it was new
+    np.testing.assert_array_equal(again.rival.calibration.compatibility, both["hybrid"].calibration.compatibility)
+    np.testing.assert_array_equal(again.rival.calibration.time, again.calibration.time)
+    assert abs(again.rival.discriminator_auc - again.metrics["discriminator_auc"]) < 0.02
+
+
+def test_rows_of_known_entities_keep_their_meaning_over_a_warm_start(both: dict[str, Trained]) -> None:
+    base = both["hybrid"].snapshot
+    again = train(small_company(seed=1, days=13), Hyperparameters(**QUICK | {"epochs": 1}), base=base).snapshot
+    known = entity_hashes(small_company(seed=1).entities)
+    old, new = (each.network.entity_vectors(known) for each in (base, again))
+    np.testing.assert_array_equal(base.network.entity_rows(known), again.network.entity_rows(known))
+    likeness = (old * new).sum(axis=1) / np.linalg.norm(old, axis=1) / np.linalg.norm(new, axis=1)
+    assert np.median(likeness) > 0.9

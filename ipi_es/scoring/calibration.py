@@ -4,11 +4,12 @@ The sample is what the caller scored on data that the network never trained on. 
 
 * Body: p = (1 + #{sample ≤ c}) / (n + 1) is super-uniform for normal data, whatever the network is like.
 * Tail: below the k lowest points a tail goes on (``tail.py``), continuous with the body, and is said to be one.
+  Of entities that were never seen nothing is known but their points, so there it stays with the body.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -25,6 +26,9 @@ CLASS_STARTS: Final = (0, 1, 6, 31, 201)
 """The fewest prior events (of the entity, before the event) of each class: 0, 1–5, 6–30, 31–200, more."""
 CLASS_NAMES: Final = ("no events", "1–5 events", "6–30 events", "31–200 events", "more than 200 events")
 N_CLASSES: Final = len(CLASS_STARTS)
+UNSEEN: Final = 0
+"""The class of entities that were never seen. Its points never carry a tail: they are mostly the internet's guesses,
+alike to the last digit, and a curve through fifty of those gave a colleague's mistyped name one in two billion."""
 ENOUGH_POINTS: Final = 500
 """Points with which a class stands alone; also the fewest behind which a tail may stand."""
 LN_P_LIMIT: Final = 3.0
@@ -97,15 +101,17 @@ class Calibration:
             )
         self._own = own
         self.reference_days = reference_days
+        counts = [len(points) for points in own]
         pooled: dict[tuple[int, ...], _Sample] = {}
         for class_ in range(N_CLASSES):
-            classes = _classes_used(class_, [len(points) for points in own])
+            classes = _classes_used(class_, counts)
             if classes not in pooled:
                 points = np.sort(np.concatenate([own[i] for i in classes]))
                 tail = fit_tail(points) if len(points) >= ENOUGH_POINTS else None
                 pooled[classes] = _Sample(points, classes, tail)
-        counts = [len(points) for points in own]
-        self._samples = tuple(pooled[_classes_used(class_, counts)] for class_ in range(N_CLASSES))
+        samples = [pooled[_classes_used(class_, counts)] for class_ in range(N_CLASSES)]
+        samples[UNSEEN] = replace(samples[UNSEEN], tail=None)
+        self._samples = tuple(samples)
         self._sizes = np.array([len(sample.points) for sample in self._samples], dtype=np.int64)
         self._typical = np.array([float(np.median(sample.points)) for sample in self._samples])
 
@@ -170,7 +176,7 @@ class Calibration:
         return self._samples[class_].classes
 
     def has_tail(self, class_: int) -> bool:
-        """Whether the class's probabilities go on below its lowest points."""
+        """Whether the class's probabilities go on below its lowest points; never those of unseen entities."""
         return self._samples[class_].tail is not None
 
     def to_arrays(self) -> dict[str, AnyArray]:

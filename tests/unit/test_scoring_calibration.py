@@ -25,10 +25,10 @@ from ipi_es.scoring.tail import fit_tail
 
 def fitted(n: int, seed: int = 0) -> tuple[Calibration, np.ndarray]:
     points = np.random.default_rng(seed).logistic(size=n)
-    return Calibration.fit(points, np.zeros(n, dtype=np.int8)), np.sort(points)
+    return Calibration.fit(points, np.full(n, 3)), np.sort(points)
 
 
-def ln_p(calibration: Calibration, compatibility: np.ndarray | list[float], class_: int = 0) -> np.ndarray:
+def ln_p(calibration: Calibration, compatibility: np.ndarray | list[float], class_: int = 3) -> np.ndarray:
     c = np.asarray(compatibility, dtype=np.float64)
     return calibration.ln_probability(c, np.full(len(c), class_)).ln_p
 
@@ -47,16 +47,16 @@ def test_the_body_is_the_conformal_estimate() -> None:
 
 def test_a_small_sample_has_no_tail() -> None:
     calibration, _ = fitted(499)
-    result = calibration.ln_probability([-1e9, -math.inf], [0, 0])
+    result = calibration.ln_probability([-1e9, -math.inf], [3, 3])
     assert np.exp(result.ln_p) == pytest.approx(1 / 500)
     assert not result.extrapolated.any()
-    assert not calibration.has_tail(0)
+    assert not calibration.has_tail(3)
 
 
 def test_from_500_points_on_a_tail_goes_below_the_floor_and_says_so() -> None:
     calibration, points = fitted(500)
-    result = calibration.ln_probability([points[0] - 5, points[100]], [0, 0])
-    assert result.ln_p[0] < math.log(calibration.floor([0])[0])
+    result = calibration.ln_probability([points[0] - 5, points[100]], [3, 3])
+    assert result.ln_p[0] < math.log(calibration.floor([3])[0])
     assert result.extrapolated.tolist() == [True, False]
 
 
@@ -78,7 +78,7 @@ def test_an_exponential_tail_is_extrapolated_rightly() -> None:
     rng = np.random.default_rng(5)
     found = []
     for _ in range(60):
-        calibration = Calibration.fit(-rng.exponential(size=2_000), np.zeros(2_000))
+        calibration = Calibration.fit(-rng.exponential(size=2_000), np.full(2_000, 3))
         found.append(ln_p(calibration, [math.log(1e-5)])[0])
     # the truth is ln 1e-5; the exact law of the next excess is on the safe side of it
     assert math.log(1e-5) < np.mean(found) < math.log(3e-5)
@@ -86,7 +86,7 @@ def test_an_exponential_tail_is_extrapolated_rightly() -> None:
 
 def test_a_heavy_tail_is_not_taken_for_an_exponential_one() -> None:
     points = -np.random.default_rng(6).pareto(3.0, size=20_000)
-    calibration = Calibration.fit(points, np.zeros(20_000))
+    calibration = Calibration.fit(points, np.full(20_000, 3))
     # true p of −99 is 100^−3 = 1e-6; an exponential fitted to the same points says less than 1e-12
     assert math.log(1e-8) < ln_p(calibration, [-99.0])[0] < math.log(1e-4)
 
@@ -94,7 +94,7 @@ def test_a_heavy_tail_is_not_taken_for_an_exponential_one() -> None:
 def test_points_far_out_overrule_the_curve() -> None:
     rng = np.random.default_rng(7)
     points = np.concatenate([rng.normal(size=9_990), rng.normal(-60.0, 0.1, size=10)])
-    calibration = Calibration.fit(points, np.zeros(10_000))
+    calibration = Calibration.fit(points, np.full(10_000, 3))
     # ten of 10,000 normal events lie there: nobody may be told one in a million
     assert ln_p(calibration, [-59.5])[0] > math.log(5e-4)
 
@@ -102,17 +102,25 @@ def test_points_far_out_overrule_the_curve() -> None:
 def test_one_stray_point_does_not_blunt_the_tail() -> None:
     rng = np.random.default_rng(8)
     clean = rng.normal(size=9_999)
-    stray = Calibration.fit(np.append(clean, -30.0), np.zeros(10_000))
+    stray = Calibration.fit(np.append(clean, -30.0), np.full(10_000, 3))
     # below the floor, and critical; the body alone would say 2e-4 all the way down to the stray
     assert ln_p(stray, [-8.0])[0] < math.log(1e-4)
 
 
 def test_constant_samples_and_ties_have_a_body_only() -> None:
-    calibration = Calibration.fit(np.ones(1_000), np.zeros(1_000))
-    assert not calibration.has_tail(0)
+    calibration = Calibration.fit(np.ones(1_000), np.full(1_000, 3))
+    assert not calibration.has_tail(3)
     assert np.exp(ln_p(calibration, [0.5, 1.0])) == pytest.approx([1 / 1001, 1.0])
     few_below = np.concatenate([np.zeros(20), np.ones(980)])
     assert fit_tail(few_below) is None
+
+
+def test_of_entities_that_were_never_seen_nothing_is_extrapolated() -> None:
+    points = np.random.default_rng(1).logistic(size=2_000)
+    calibration = Calibration.fit(points, np.zeros(2_000))
+    assert not calibration.has_tail(0)
+    assert ln_p(calibration, [-1e9], class_=0) == pytest.approx(math.log(1 / 2_001))
+    assert calibration.has_tail(1)  # of the same points: they are all that it has
 
 
 def test_ties_at_the_threshold_belong_to_one_side() -> None:

@@ -34,3 +34,6 @@ with _without_greetings():
 
     # the first operation looks for accelerators, and tells of that too
     tf.constant(0.0)
+
+# several trainings in one process are several compilations, and meant to be
+tf.get_logger().setLevel("ERROR")

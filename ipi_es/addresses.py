@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from itertools import compress, repeat
+from operator import contains
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import TypeAlias
 
@@ -45,6 +47,25 @@ def parse(texts: Sequence[str]) -> tuple[Addresses, NDArray[np.bool_]]:
     valid = np.fromiter((blob is not None for blob in blobs), dtype=np.bool_, count=len(blobs))
     joined = b"".join(blob if blob is not None else bytes(16) for blob in blobs)
     return np.frombuffer(joined, dtype=np.uint8).reshape(-1, 16), valid
+
+
+def parse_many(texts: Sequence[str]) -> tuple[Addresses, NDArray[np.bool_]]:
+    """As :func:`parse`, twice as fast where all are plainly written addresses."""
+    try:
+        colon = np.fromiter(map(contains, texts, repeat(":")), dtype=np.bool_, count=len(texts))
+        v4, v6 = texts, []
+        if colon.any():
+            v4, v6 = list(compress(texts, (~colon).tolist())), list(compress(texts, colon.tolist()))
+        result = np.zeros((len(texts), 16), dtype=np.uint8)
+        result[~colon, 10:12] = 0xFF
+        blob = b"".join(map(inet_pton, repeat(AF_INET), v4))
+        result[~colon, 12:] = np.frombuffer(blob, dtype=np.uint8).reshape(-1, 4)
+        if v6:
+            blob = b"".join(map(inet_pton, repeat(AF_INET6), v6))
+            result[colon] = np.frombuffer(blob, dtype=np.uint8).reshape(-1, 16)
+    except (OSError, ValueError):
+        return parse(texts)
+    return result, np.ones(len(texts), dtype=np.bool_)
 
 
 def canonical(blob: bytes) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.ipinsights.entities import found_in
 from ipi_es.ipinsights.hashing import joined
+from ipi_es.ipinsights.lookup import found_in
 from ipi_es.ipinsights.prefixes import address_keys
 from ipi_es.ipinsights.scorer import Compatibility, Scorer, Snapshot
 

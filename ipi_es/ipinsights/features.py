@@ -16,6 +16,8 @@ from ipi_es.ipinsights.prefixes import BLOCK, LEVELS, LINE, SITE, prefix_keys, v
 from ipi_es.ipinsights.profiles import DISTINCT_SLOTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
@@ -85,6 +87,22 @@ class AddressView:
     context: ContextView | None = None
     """None where nothing is known of any."""
 
+    @classmethod
+    def concatenated(cls, parts: Sequence[AddressView]) -> AddressView:
+        """One after the other."""
+        contexts = [part.context or ContextView.unknown(len(part.keys)) for part in parts]
+        return cls(
+            np.concatenate([part.keys for part in parts]),
+            np.concatenate([part.features for part in parts]),
+            ContextView(
+                np.concatenate([each.keys for each in contexts]),
+                np.concatenate([each.known for each in contexts]),
+                np.concatenate([each.features for each in contexts]),
+            )
+            if any(part.context for part in parts)
+            else None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ContextView:
@@ -93,6 +111,12 @@ class ContextView:
     keys: NDArray[np.uint64]  # [n, 2]
     known: NDArray[np.bool_]  # [n, 2]
     features: NDArray[np.float32]  # [n, 2, 2] count, entities
+
+    @classmethod
+    def unknown(cls, n: int) -> ContextView:
+        """Nothing is known of n addresses."""
+        shape = (n, CONTEXT_LEVELS)
+        return cls(np.zeros(shape, np.uint64), np.zeros(shape, np.bool_), np.zeros((*shape, 2), np.float32))
 
     @classmethod
     def of(cls, history: History, context: Context) -> ContextView:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipi_es.ipinsights.context import CONTEXT_LEVELS
-from ipi_es.ipinsights.entities import UNKNOWN_ROW, found_in, hashed_rows
+from ipi_es.ipinsights.entities import UNKNOWN_ROW, hashed_rows
+from ipi_es.ipinsights.lookup import KeyIndex, found_in
 from ipi_es.ipinsights.prefixes import ADDRESS
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ SLOTS = ADDRESS
 """Levels that the encoder sums: all but the exact address, which history knows better."""
 HEADS = 2 * CONTEXT_LEVELS
 """Rows of the context table before those of its keys."""
+_FEW = 64
+"""A search for fewer keys than this share of the vocabulary makes no index."""
 _BLOCK_ADDRESSES = 1 << 12
 """Addresses summed at a time: their vectors stay in the processor's cache."""
 _BLOCK_PAIRS = 1 << 16
@@ -53,6 +56,8 @@ class Network:
     context_table: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     """[HEADS + c, d + 1]: each level's unseen vector, each level's vector where nothing is known, then
     ``context_keys``' rows; [0, 0] where training knew neither operators nor countries."""
+    _prefix_index: KeyIndex | None = field(default=None, init=False, repr=False)
+    """Made by the first search for many."""
 
     @property
     def vector_dim(self) -> int:
@@ -71,7 +76,17 @@ class Network:
 
     def prefix_rows(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
         """int32[n, SLOTS] of ``prefix_keys`` uint64[n, LEVELS]."""
-        return vocabulary_rows(self.prefix_keys, keys)
+        position, found = self.find_prefixes(keys[:, :SLOTS])
+        return np.where(found, position + SLOTS, np.arange(SLOTS)).astype(np.int32)
+
+    def find_prefixes(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where keys uint64[...] are among ``prefix_keys`` (0 where not), and which are."""
+        if self._prefix_index is None:
+            if keys.size * _FEW < len(self.prefix_keys):
+                return found_in(self.prefix_keys, keys)
+            object.__setattr__(self, "_prefix_index", KeyIndex(self.prefix_keys))  # the network stays what it is
+            assert self._prefix_index is not None
+        return self._prefix_index.find(keys)
 
     def entity_vectors(self, hashes: NDArray[np.uint64]) -> NDArray[np.float32]:
         """float32[n, d + 1]."""
@@ -130,17 +145,12 @@ class Network:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays under ``network.…``."""
-        return {f"network.{name}": getattr(self, name) for name in self.__slots__}
+        return {f"network.{name}": getattr(self, name) for name in self.__slots__ if not name.startswith("_")}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Network:
         """The reverse of :meth:`to_arrays`."""
         later = {"context_keys", "context_table"}  # not in the first snapshots of format version 1
-        names = [name for name in cls.__slots__ if name not in later or f"network.{name}" in arrays]
+        known = [name for name in cls.__slots__ if not name.startswith("_")]
+        names = [name for name in known if name not in later or f"network.{name}" in arrays]
         return cls(**{name: arrays[f"network.{name}"] for name in names})
-
-
-def vocabulary_rows(vocabulary: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.int32]:
-    """int32[n, SLOTS]: the prefix table's row of each key; slot s's unseen row, s, where it has none."""
-    position, found = found_in(vocabulary, keys[:, :SLOTS])
-    return np.where(found, position + SLOTS, np.arange(SLOTS)).astype(np.int32)

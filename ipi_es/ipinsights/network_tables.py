@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.ipinsights.entities import UNKNOWN_ROW, found_in, hashed_rows
+from ipi_es.ipinsights.entities import UNKNOWN_ROW, hashed_rows
 from ipi_es.ipinsights.epoch_rows import NO_PART
+from ipi_es.ipinsights.lookup import found_in
 from ipi_es.ipinsights.network import HEADS, SLOTS, Network
 from ipi_es.ipinsights.prefixes import level_keys, v4_words, words
 
@@ -142,7 +143,7 @@ def encoder_parts(network: Network, addresses: Addresses, context: Context | Non
     rows = np.full((len(high), SLOTS), NO_PART, dtype=np.int32)
     at = np.arange(len(high))
     for slot in range(SLOTS):  # a network that has a vector lies within one that has: most are soon out
-        position, found = found_in(network.prefix_keys, level_keys(high, low, v4, slot))
+        position, found = network.find_prefixes(level_keys(high, low, v4, slot))
         rows[at, slot] = np.where(found, position + SLOTS, slot)
         if not found.all():
             at, high, low, v4 = at[found], high[found], low[found], v4[found]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipi_es.ipinsights.context import CONTEXT_LEVELS
-from ipi_es.ipinsights.entities import found_in
+from ipi_es.ipinsights.lookup import found_in
 from ipi_es.ipinsights.prefixes import BLOCK, LINE, SITE
 
 if TYPE_CHECKING:

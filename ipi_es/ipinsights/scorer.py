@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.addresses import parse_many
 from ipi_es.ipinsights.combiner import DIGITS, Combiner
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.features import AddressView, EntityView, address_view, entity_view, pair_features
+from ipi_es.ipinsights.hashing import joined
+from ipi_es.ipinsights.lookup import distinct
+from ipi_es.ipinsights.prefixes import address_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +28,13 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network import Network
 
-_BLOCK_PAIRS = 1 << 14
-"""Pairs whose features are held at a time: 3 MiB."""
+_BLOCK_PAIRS = 1 << 13
+"""Pairs whose features are held at a time by a thread: 2.5 MiB."""
+_BLOCK_ADDRESSES = 1 << 14
+"""Addresses looked up at a time by a thread."""
+_MANY_PAIRS = 1 << 15
+"""Pairs from which threads are worth their start."""
+_THREADS = min(os.cpu_count() or 1, 8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,29 +90,83 @@ class Scorer:
         context: Context | None = None,
     ) -> Compatibility:
         """The same for entities given by hash uint64[m]."""
-        known, seen = entity_view(self.history, hashes), address_view(self.history, addresses, context)
-        return self._score(known, seen, entity, ip, context)
+        history = self.history
+        if len(entity) < _MANY_PAIRS:
+            return self._score(entity_view(history, hashes), self._seen(addresses, context), entity, ip)
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="ipi-es-score") as pool:
+            known = pool.submit(entity_view, history, hashes)
+            blocks = _slices(len(addresses), _BLOCK_ADDRESSES)
+            contexts = [context.take(block) if context else None for block in blocks]
+            seen = _Seen.joined(list(pool.map(self._seen, [addresses[block] for block in blocks], contexts)))
+            return self._score(known.result(), seen, entity, ip, pool)
+
+    def score_pairs(self, entities: Sequence[str], ips: Sequence[str]) -> NDArray[np.float64]:
+        """float64[n]: the log-odds of the pairs (entities[i], ips[i]) as text, nan where an address is none.
+
+        Pairs that repeat are scored once; they are told apart by 64 bits.
+        """
+        hashes, (addresses, valid) = entity_hashes(entities), parse_many(ips)
+        first, place = distinct(joined(hashes, address_keys(addresses)))
+        who, entity = distinct(hashes[first])
+        where, ip = distinct(address_keys(addresses[first]))
+        found = self.score_hashed(hashes[first][who], addresses[first][where], entity, ip).log_odds[place]
+        found[~valid] = np.nan
+        return found
+
+    def _seen(self, addresses: Addresses, context: Context | None) -> _Seen:
+        view = address_view(self.history, addresses, context)
+        return _Seen(view, self.snapshot.network.address_vectors(view.keys, context))
 
     def _score(
         self,
         known: EntityView,
-        seen: AddressView,
+        seen: _Seen,
         entity: NDArray[np.int32],
         ip: NDArray[np.int32],
-        context: Context | None,
+        pool: ThreadPoolExecutor | None = None,
     ) -> Compatibility:
         network, combiner = self.snapshot.network, self.snapshot.combiner
         rows = network.entity_rows(known.hashes)
-        alone = network.log_odds(network.entity_table[rows], network.address_vectors(seen.keys, context), entity, ip)
-        if combiner is None:
-            log_odds = alone.astype(np.float64).round(DIGITS)
-        else:
-            trained = np.log1p(network.trained_count[rows]).astype(np.float32) * (rows > 0)
-            log_odds = np.empty(len(entity), dtype=np.float64)
-            for start in range(0, len(entity), _BLOCK_PAIRS):
-                block = slice(start, start + _BLOCK_PAIRS)
-                columns = pair_features(
-                    self.history, known, seen, entity[block], ip[block], trained=trained, network_log_odds=alone[block]
-                )
-                log_odds[block] = combiner.log_odds(columns)
+        vectors = network.entity_table[rows]
+        trained = np.log1p(network.trained_count[rows]).astype(np.float32) * (rows > 0)
+        alone = np.empty(len(entity), dtype=np.float32)
+        log_odds = np.empty(len(entity), dtype=np.float64)
+
+        def block_of(block: slice) -> None:
+            alone[block] = network.log_odds(vectors, seen.vectors, entity[block], ip[block])
+            if combiner is None:
+                log_odds[block] = alone[block].astype(np.float64).round(DIGITS)
+                return
+            columns = pair_features(
+                self.history,
+                known,
+                seen.view,
+                entity[block],
+                ip[block],
+                trained=trained,
+                network_log_odds=alone[block],
+            )
+            log_odds[block] = combiner.log_odds(columns)
+
+        for _ in (pool.map if pool else map)(block_of, _slices(len(entity), _BLOCK_PAIRS)):
+            pass
         return Compatibility(log_odds=log_odds, prior_events=known.events, network_log_odds=alone)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What history and the network hold of n addresses."""
+
+    view: AddressView
+    vectors: NDArray[np.float32]  # [n, d + 1]
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Seen]) -> _Seen:
+        """One after the other."""
+        return cls(
+            AddressView.concatenated([part.view for part in parts]), np.concatenate([part.vectors for part in parts])
+        )
+
+
+def _slices(n: int, most: int) -> list[slice]:
+    return [slice(start, start + most) for start in range(0, n, most)]

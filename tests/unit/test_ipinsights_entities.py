@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.ipinsights.entities import entity_hashes, found_in, hashed_rows
+from ipi_es.ipinsights.entities import entity_hashes, hashed_rows
+from ipi_es.ipinsights.lookup import KeyIndex, found_in
 
 
 def test_hashes_are_the_same_for_ever() -> None:
@@ -37,3 +38,23 @@ def test_found_in_tells_absent_keys() -> None:
 
 
 GOLDEN = ["2d06800538d394c2", "4da10dd61a0116b0", "ecd2f4accd33db30"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sets(st.integers(0, 2**64 - 1), min_size=1, max_size=60),
+    st.lists(st.integers(0, 2**64 - 1), max_size=60),
+    st.booleans(),
+)
+def test_an_index_finds_what_halving_finds(known: set[int], others: list[int], crowded: bool) -> None:
+    """Also where all keys begin with the same bits, or are the largest there is."""
+    spread = 2**64 - 1 if not crowded else 2**20
+    keys = np.unique(np.array([key % spread for key in known] + [2**64 - 1], dtype=np.uint64))
+    asked = np.array([*others, *keys.tolist(), 0, 2**64 - 1], dtype=np.uint64)
+    place, there = KeyIndex(keys).find(asked)
+    assert there.tolist() == np.isin(asked, keys).tolist()
+    assert (keys[place[there]] == asked[there]).all()
+    assert (place[~there] == 0).all()
+    halved, also = found_in(keys, asked[:1])
+    assert halved[0] == place[0]
+    assert also[0] == there[0]

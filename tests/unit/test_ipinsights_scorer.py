@@ -9,7 +9,7 @@ import pytest
 from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_history, a_snapshot
 
-from ipi_es.addresses import packed
+from ipi_es.addresses import packed, parse, parse_many
 from ipi_es.ipinsights.day_scorer import DayScorer
 from ipi_es.ipinsights.deltas import DayDelta
 from ipi_es.ipinsights.entities import entity_hashes
@@ -186,3 +186,28 @@ def test_a_combiner_of_fewer_features_scores_the_same_among_more() -> None:
     assert combiner.for_features(FEATURES, now).log_odds(wider) == pytest.approx(combiner.log_odds(columns), abs=1e-5)
     with pytest.raises(KeyError):
         combiner.for_features(FEATURES, FEATURES[1:])
+
+
+def test_pairs_as_text_score_as_they_do_as_arrays_repeated_or_not(
+    scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one, together, and cut into blocks for threads: a score doesn't depend on what stands beside it."""
+    names = [*EVENTS.entities[:3], "nobody", "", "Ünï", EVENTS.entities[0]]
+    ips = ["192.0.2.1", "2001:db8::1", "10.0.0.1", "198.51.100.7", "::ffff:192.0.2.1", "192.0.2.200"]
+    pairs = [(name, ip) for name in names for ip in ips]
+    entities, addresses = [name for name, _ in pairs], [ip for _, ip in pairs]
+    found = scorer.score_pairs(entities, addresses)
+    alone = [scorer.score_pairs([name], [ip])[0] for name, ip in pairs]
+    assert found.tolist() == alone
+    blobs, _ = parse(addresses)
+    assert (parse_many(addresses)[0] == blobs).all()
+    each = np.arange(len(pairs), dtype=np.int32)
+    assert found.tolist() == scorer.score(entities, blobs, each, each).log_odds.tolist()
+    assert found[0] == found[4]
+    for limit in ("_MANY_PAIRS", "_BLOCK_PAIRS", "_BLOCK_ADDRESSES"):
+        monkeypatch.setattr(f"ipi_es.ipinsights.scorer.{limit}", 5)
+    assert scorer.score_pairs(entities * 2, addresses * 2).tolist() == found.tolist() * 2
+    odd = scorer.score_pairs([*EVENTS.entities[:1] * 2, "a\ud800"], ["192.0.2.1", "nowhere", "192.0.2.1"])
+    assert odd[0] == found[0]
+    assert np.isnan(odd[1])
+    assert np.isfinite(odd[2])

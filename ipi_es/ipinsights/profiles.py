@@ -195,7 +195,9 @@ class Profiles:
         least = count[each, light]
         count[each, light] = np.inf
         second = _lightest(count, last, key)
-        heavier = weight[full] >= count[each, second]
+        heavier = (weight[full] > count[each, second]) | (
+            (weight[full] == count[each, second]) & ((last[each, second] < day_mark) | (site[full] < key[each, second]))
+        )
         older = np.where(last[each, light] <= last[each, second], light, second)
         stays = (last[each, light] == day_mark) & (
             (least > weight[full]) | ((least == weight[full]) & (key[each, light] < site[full]))

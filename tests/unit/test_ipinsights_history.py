@@ -156,7 +156,7 @@ def test_the_usual_networks_are_the_heaviest_and_the_newest() -> None:
     assert bytes([10, 9, 9, 7]) in kept
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 3)), max_size=14), max_size=8))
 def test_the_usual_networks_are_those_that_a_plain_rule_keeps(days: list[list[tuple[int, int]]]) -> None:
     """Of those kept and those new of a day, one after the other: the seven heaviest, the newest of the rest."""

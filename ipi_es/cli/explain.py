@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.explanation import Explanation
     from ipi_es.worker.job_work import JobWork
 
+HELD_BACK = "  it is held back there: as calibrated it would be {:.2g}, but too little is known to be so sure"
+"""Said of a probability that warm-up raised."""
+
 RECENT = 5
 """Records of the pair that are shown."""
 
@@ -52,15 +55,18 @@ def _about_pair(work: JobWork, entity: str, address: bytes) -> list[str]:
     from ipi_es.ipinsights.explanation import explain as explain_pair
     from ipi_es.ipinsights.scorer import Scorer
     from ipi_es.scoring.calibration import CLASS_NAMES
+    from ipi_es.scoring.warm_up import YOUNG_DAYS, modest, warms_up
     from ipi_es.worker.history_keeper import HistoryId
 
     state = work.stores.states.read(work.job.job_id)
     snapshot = work.snapshot(None if state is None else state.snapshot_id)
     history = work.keeper(HistoryId.parse(str(state.history_id if state else ""))).history
     seen = explain_pair(Scorer(snapshot.network, history), entity, address)
-    class_ = snapshot.calibration.classes([seen.prior_events], history.day - history.origin)
-    ln_p = float(snapshot.calibration.ln_probability([seen.compatibility], class_).ln_p[0])
-    probability = float(np.exp(ln_p))
+    age = history.day - history.origin
+    class_ = snapshot.calibration.classes([seen.prior_events], age)
+    calibrated = snapshot.calibration.ln_probability([seen.compatibility], class_).ln_p
+    scored = modest(calibrated, class_, age, snapshot.calibration)
+    probability = float(np.exp(scored[0]))
     return [
         f"{entity} from {seen.address}, as of {iso(history.day * SECONDS['d'])}:",
         f"  compatibility {seen.compatibility:.2f} (log-odds, high = usual)"
@@ -70,6 +76,9 @@ def _about_pair(work: JobWork, entity: str, address: bytes) -> list[str]:
             else f"; {entity}'s usual addresses have about {seen.typical_compatibility:.2f}"
         ),
         f"  probability {probability:.2g}: {_one_in(probability, CLASS_NAMES[int(class_[0])])}",
+        *([HELD_BACK.format(float(np.exp(calibrated[0])))] if scored[0] > calibrated[0] else []),
+        *([f"  the job warms up: its history is {age} days long, of {YOUNG_DAYS} wanted"] if age < YOUNG_DAYS else []),
+        *([f"  {entity} warms up: fewer than six events are known"] if bool(warms_up(class_)[0]) else []),
         *_usual(entity, seen),
         *_network(entity, seen),
     ]

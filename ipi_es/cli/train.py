@@ -112,6 +112,7 @@ def train(
 
 def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *, from_scratch: bool) -> None:
     from ipi_es.cli.told import Telling
+    from ipi_es.scoring.warm_up import YOUNG_DAYS
     from ipi_es.setup.check import require_templates, require_usable
     from ipi_es.worker.job_work import JobWork
     from ipi_es.worker.training import Told, training_range
@@ -149,4 +150,10 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
         f"Snapshot {snapshot_id}: discriminator_auc {learned.snapshot.network.metrics['discriminator_auc']:.4f}, "
         f"calibrated on {learned.snapshot.calibration.total:,} pairs."
     )
+    age = learned.history.day - learned.history.origin
+    if age < YOUNG_DAYS:
+        click.echo(
+            f"Warming up: its history is {age} days long. Until it has {YOUNG_DAYS}, what entities with fewer than six "
+            "events do scores below 50 by itself."
+        )
     click.echo(f"Next: ipi-es backfill {job_name} --start {iso(stop)} --end now")

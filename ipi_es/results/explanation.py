@@ -13,6 +13,11 @@ _NEAR_BITS = 8  # two addresses that share less have nothing to do with each oth
 _RAREST_IN_WORDS = 1e-12  # probabilities below are “less than 1 in a trillion”: nobody reads more digits
 
 
+COLD_START = ("young_job", "unseen_entity", "little_history", "unseen_network")
+"""What little is known of: the job's history is shorter than two weeks, the entity was never seen, it has fewer than
+six events, nobody ever used the network."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What made one (entity, IP) unusual, and how the number came about.
@@ -26,7 +31,9 @@ class Explanation:
     ``network`` is the address's own network, ``network_new_to_everybody`` whether no entity had ever used it;
     ``operator_first_occurrence`` and ``country_first_occurrence``: whether the entity had never used the network's
     operator, had never come from its country; None where that isn't known.
-    ``entities_sharing_ip`` counts this bucket's entities at the address, this one included.
+    ``entities_sharing_ip`` counts this bucket's entities at the address, this one included. ``cold_start`` names what
+    little is known of (:data:`COLD_START`); ``calibrated_probability`` is what the probability would be, had warm-up
+    not held it back.
     """
 
     history_class: str
@@ -47,6 +54,8 @@ class Explanation:
     country_first_occurrence: bool | None = None
     entities_sharing_ip: int = 1
     warming_up: bool = False
+    cold_start: tuple[str, ...] = ()
+    calibrated_probability: float | None = None
 
     @property
     def probability_floor(self) -> float:
@@ -76,7 +85,9 @@ class Explanation:
             body["longest_shared_prefix"] = self.longest_shared_prefix
         if self.network is not None:
             body["network"] = self.network
-        for name in ("operator_first_occurrence", "country_first_occurrence"):
+        if self.cold_start:
+            body["cold_start"] = list(self.cold_start)
+        for name in ("operator_first_occurrence", "country_first_occurrence", "calibrated_probability"):
             if getattr(self, name) is not None:
                 body[name] = getattr(self, name)
         return body
@@ -85,6 +96,12 @@ class Explanation:
 def relative_rarity(events_from_ip: int, prior_events: int) -> float:
     """The share of the entity's earlier events that came from elsewhere: [0, 1], 1 where there are none."""
     return 1.0 if prior_events <= 0 else 1.0 - min(events_from_ip, prior_events) / prior_events
+
+
+def cold_start(history_class: int, *, young: bool, new_network: bool) -> tuple[str, ...]:
+    """Which of :data:`COLD_START` hold: of the job, of an entity of this class, of a network new to everybody."""
+    holds = (young, history_class == 0, history_class == 1, new_network)
+    return tuple(name for name, held in zip(COLD_START, holds, strict=True) if held)
 
 
 def sentence(record: Mapping[str, Any]) -> str:
@@ -96,6 +113,7 @@ def sentence(record: Mapping[str, Any]) -> str:
         *_network_reason(why),
         *_context_reason(entity, why, record),
         *_typical_reason(entity, why),
+        *_warm_up_reason(entity, why),
         *_sharing_reason(why, record),
         _probability_reason(float(record["probability"]), why),
     ]
@@ -138,6 +156,17 @@ def _typical_reason(entity: str, why: Mapping[str, Any]) -> list[str]:
         networks = ", ".join(f"{entry['network']} ({entry['count']:,})" for entry in typical[:_TYPICAL_IN_SENTENCE])
         return [f"{entity} usually comes from {networks}"]
     return [f"{entity} has no history yet"] if why and not why.get("prior_events") else []
+
+
+def _warm_up_reason(entity: str, why: Mapping[str, Any]) -> list[str]:
+    """How little is known, and what that held back."""
+    reasons = []
+    if "little_history" in (why.get("cold_start") or ()):
+        reasons.append(f"{entity} has only {_plural(int(why['prior_events']), 'event')} of history")
+    borrowed = why.get("calibrated_probability")
+    if borrowed is not None:
+        reasons.append(f"held back while it warms up ({_one_in(float(borrowed))} by what is known of other entities)")
+    return reasons
 
 
 def _sharing_reason(why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ipi_es.config.job import Job
 from ipi_es.errors import IpiEsError, NotFound, PermissionDenied
+from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.setup.check_events import judge_events
 from ipi_es.setup.check_fields import FieldFacts, judge_fields, other_addresses
 from ipi_es.setup.check_finding import Finding, ok, problem, warning
@@ -26,7 +27,7 @@ def judge(job: Job, facts: Facts) -> list[Finding]:
     if isinstance(facts.fields, FieldFacts):
         found += judge_fields(job, facts.fields)
         found += _events(job, facts.events, facts.now, other_addresses(job, facts.fields.types))
-    return found
+    return [*found, *_warm_up(facts.history_days)]
 
 
 def is_usable(findings: Sequence[Finding]) -> bool:
@@ -79,6 +80,16 @@ def _indices(facts: Looked[FieldFacts]) -> list[Finding]:
         return [problem(check, facts)]
     number = len(facts.indices)
     return [ok(check, f"{number} {'index matches' if number == 1 else 'indices match'}")]
+
+
+def _warm_up(days: int | None) -> list[Finding]:
+    if days is None:
+        return []
+    text = f"the job's history is {days:,} {'day' if days == 1 else 'days'} long"
+    if days >= YOUNG_DAYS:
+        return [ok("warm-up", text)]
+    hint = f"until it has {YOUNG_DAYS}, entities with little history score low: train on more days, if there are"
+    return [warning("warm-up", f"{text}: the job warms up", hint)]
 
 
 def _events(job: Job, facts: Looked[EventFacts], now: int, others: Sequence[str]) -> list[Finding]:

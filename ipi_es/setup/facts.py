@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -18,6 +18,10 @@ from ipi_es.ipinsights.split import MIN_DAYS, MIN_ROWS
 from ipi_es.setup import plan
 from ipi_es.setup.check_fields import FORWARDED, FieldFacts, field_names, judge_fields, needs_everything
 from ipi_es.setup.check_rights import Right, try_rights
+from ipi_es.state.blobs import BlobStore
+from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.directory_blobs import DirectoryBlobs
+from ipi_es.state.job_state import StateStore
 from ipi_es.times import day_of
 
 TOP_ADDRESSES = 1_000
@@ -88,6 +92,8 @@ class Facts:
     templates: Looked[TemplateFacts] = None
     fields: Looked[FieldFacts] = None
     events: Looked[EventFacts] = None
+    history_days: int | None = None
+    """Days of history that the job has; None: it was never trained."""
 
 
 def gather(cluster: Cluster, job: Job, now: int, snapshots: Path | None = None) -> Facts:
@@ -104,6 +110,8 @@ def gather(cluster: Cluster, job: Job, now: int, snapshots: Path | None = None) 
         if isinstance(fields, FieldFacts) and not _blocked(job, fields):
             events = _look(lambda: event_facts(cluster, job, now))
             facts = Facts(now, cluster.info, rights=rights, templates=facts.templates, fields=fields, events=events)
+        days = _look(lambda: history_days(cluster, job.job_id, snapshots))
+        facts = replace(facts, history_days=days if isinstance(days, int) else None)
     except ClusterUnreachable as error:
         return Facts(now, cluster.info, error, facts.rights, facts.templates, facts.fields)
     return facts
@@ -189,6 +197,17 @@ def event_facts(cluster: Cluster, job: Job, now: int) -> EventFacts:
         addresses=_terms(aggregations, "addresses"),
         teaching=teaching(feed, job, start, end),
     )
+
+
+def history_days(cluster: Cluster, job_id: str, snapshots: Path | None) -> int | None:
+    """How long the job's history is; None where it was never trained, or by an ipi-es that didn't note it."""
+    state = StateStore(cluster).read(job_id)
+    base, _, day = ((state.history_id if state is not None else None) or "").rpartition("+")
+    if not base:
+        return None
+    blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
+    origin = blobs.info(job_id, base).attributes.get("origin")
+    return None if origin is None else int(day) - int(origin)
 
 
 def teaching(feed: Datafeed, job: Job, start: int, end: int) -> Teaching:

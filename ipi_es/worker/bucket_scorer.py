@@ -19,6 +19,7 @@ from ipi_es.scoring.aggregate import Aggregated, Correlations, aggregate
 from ipi_es.scoring.calibration import Calibration
 from ipi_es.scoring.normalizer import Normalized, normalize
 from ipi_es.scoring.probability import LN_TAKES_PART, taking_part
+from ipi_es.scoring.warm_up import YOUNG_DAYS, modest
 from ipi_es.worker.holds import Holds
 from ipi_es.worker.levels import RECORD, Levels, bucket_influencer_level, influencer_level
 from ipi_es.worker.repeats import Repeats
@@ -35,6 +36,7 @@ class Pairs:
     history_class: NDArray[np.int8]
     prior_events: NDArray[np.float64]  # of the entity, up to the day's start
     ln_p: NDArray[np.float64]
+    calibrated_ln_p: NDArray[np.float64]  # before warm-up held it back
     extrapolated: NDArray[np.bool_]
     rule: NDArray[np.int32]  # of the allow list; NO_RULE
     repeat_of: dict[int, str]  # row → id of the record within the repeat window, or before its hold, that it repeats
@@ -65,6 +67,8 @@ class ScoredBucket:
     ip_scores: Normalized  # [n_ips]
     bucket_scores: dict[str, float] = field(default_factory=dict)  # by bucket influencer's field
     warming_up: bool = False
+    young: bool = False
+    """The job's history is too short to know a week."""
 
     @property
     def anomaly_score(self) -> float:
@@ -113,10 +117,12 @@ class BucketScorer:
         seen = self.scorer.score_hashed(hashes, bucket.addresses, entity, ip, bucket.context)
         prior = seen.prior_events[entity]
         history = self.scorer.history
-        class_ = self.calibration.classes(prior, history.day - history.origin)
+        age = history.day - history.origin
+        class_ = self.calibration.classes(prior, age)
         calibrated = self.calibration.ln_probability(seen.log_odds, class_)
+        ln_p = modest(calibrated.ln_p, class_, age, self.calibration)
         repeat_of = {}
-        for row in np.flatnonzero(calibrated.ln_p <= LN_TAKES_PART).tolist():
+        for row in np.flatnonzero(ln_p <= LN_TAKES_PART).tolist():
             known = self._known(bucket.entities[entity[row]], bucket.ips[ip[row]], bucket.start)
             if known is not None:
                 repeat_of[row] = known
@@ -127,8 +133,9 @@ class BucketScorer:
             compatibility=seen.log_odds,
             history_class=class_,
             prior_events=prior,
-            ln_p=calibrated.ln_p,
-            extrapolated=calibrated.extrapolated,
+            ln_p=ln_p,
+            calibrated_ln_p=calibrated.ln_p,
+            extrapolated=calibrated.extrapolated & (ln_p == calibrated.ln_p),
             rule=self.allow.match(bucket.entities, bucket.addresses, entity, ip),
             repeat_of=repeat_of,
         )
@@ -218,6 +225,7 @@ class BucketScorer:
             ip_scores=normalize(aggregated.ips.s, aggregated.ips.ln_p, self.levels[influencer_level(ip_field)]),
             bucket_scores=bucket_scores,
             warming_up=self.levels[RECORD].warming_up,
+            young=self.scorer.history.day - self.scorer.history.origin < YOUNG_DAYS,
         )
 
 

@@ -15,7 +15,7 @@ from ipi_es.ipinsights.explanation import Explanation as Reasons
 from ipi_es.networks import NetworkTable
 from ipi_es.results import documents as make
 from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
-from ipi_es.results.explanation import Explanation
+from ipi_es.results.explanation import Explanation, cold_start
 from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
 from ipi_es.scoring.combine import Combined
@@ -122,6 +122,10 @@ class Describer:
             country_first_occurrence=seen.country_first_occurrence,
             entities_sharing_ip=sharing,
             warming_up=scored.warming_up,
+            cold_start=cold_start(class_, young=scored.young, new_network=seen.network_new_to_everybody),
+            calibrated_probability=None
+            if pairs.calibrated_ln_p[row] == pairs.ln_p[row]
+            else float(written_probability(pairs.calibrated_ln_p[[row]])[0]),
         )
 
     def _typical(self, seen: Reasons, class_: int) -> float:

@@ -24,6 +24,7 @@ from ipi_es.ipinsights.training import Trained, train
 from ipi_es.scoring.aggregate import Correlations, aggregate
 from ipi_es.scoring.calibration import Calibration, comparable_events, history_class
 from ipi_es.scoring.joint import group_correlation
+from ipi_es.scoring.warm_up import modest
 from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, iso
 from ipi_es.worker.bucket_scorer import Pairs, learned
@@ -132,6 +133,7 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
     class_ = history_class(comparable_events(sample.prior_events, age, reference))
     calibration = Calibration.fit(sample.compatibility, class_, reference_days=reference)
     ln_p = calibration.ln_probability(sample.compatibility, class_)
+    scored = modest(ln_p.ln_p, class_, age, calibration)  # as production will
     bucket = sample.time // job.bucket_span
     correlations = Correlations(
         same_entity=group_correlation(ln_p.ln_p, _groups(bucket, sample.entity)),
@@ -148,7 +150,8 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
             compatibility=sample.compatibility[rows],
             history_class=class_[rows],
             prior_events=sample.prior_events[rows],
-            ln_p=ln_p.ln_p[rows],
+            ln_p=scored[rows],
+            calibrated_ln_p=ln_p.ln_p[rows],
             extrapolated=ln_p.extrapolated[rows],
             rule=np.full(len(rows), NO_RULE, dtype=np.int32),
             repeat_of={},
@@ -179,7 +182,9 @@ def store_parts(blobs: BlobStore, snapshot: JobSnapshot, history: History, now: 
     about = {"trained_to": iso(snapshot.trained_to), "history": base.base, **snapshot.network.metrics}
     job_id = snapshot.job_id
     packed = history_to_bytes(history)
-    blobs.write(job_id, base.base, "history_base", packed, created=now, attributes={"day": base.day})
+    blobs.write(
+        job_id, base.base, "history_base", packed, created=now, attributes={"day": base.day, "origin": history.origin}
+    )
     blobs.write(job_id, snapshot_id, "network", blob, created=now, attributes=about)
     log.info("job %s: snapshot %s, %d + %d bytes", job_id, snapshot_id, len(blob), len(packed))
     return snapshot_id, base

@@ -181,3 +181,11 @@ def test_percent_never_rounds_a_part_to_none_or_all(part: int, whole: int) -> No
     text = percent(part, whole)
     assert (text == "0 %") == (part == 0)
     assert (text == "100 %") == (part == whole)
+
+
+def test_young_history_is_told_with_when_it_will_do() -> None:
+    (young,) = found(replace(FACTS, history_days=9), "warm-up")
+    assert (young.level, young.message) == ("warning", "the job's history is 9 days long: the job warms up")
+    assert "until it has 14" in str(young.hint)
+    assert [each.level for each in found(replace(FACTS, history_days=14), "warm-up")] == ["ok"]
+    assert found(FACTS, "warm-up") == []

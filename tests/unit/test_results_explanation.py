@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ipi_es.results.explanation import Explanation, relative_rarity, sentence
+from ipi_es.results.explanation import Explanation, cold_start, relative_rarity, sentence
 
 WHY = Explanation(
     history_class="31–200 events",
@@ -100,3 +100,20 @@ def test_relative_rarity_is_one_for_what_was_never_used() -> None:
     assert relative_rarity(0, 120) == relative_rarity(0, 0) == 1.0
     assert relative_rarity(30, 120) == 0.75
     assert relative_rarity(120, 120) == 0.0
+
+
+def test_what_little_is_known_of_is_named() -> None:
+    assert cold_start(0, young=False, new_network=True) == ("unseen_entity", "unseen_network")
+    assert cold_start(1, young=True, new_network=False) == ("young_job", "little_history")
+    assert cold_start(4, young=False, new_network=False) == ()
+
+
+def test_little_history_and_what_it_holds_back_are_said() -> None:
+    why = replace(WHY, prior_events=3, cold_start=("little_history",), calibrated_probability=0.0001)
+    text = sentence(a_record(why))
+    assert "alice has only 3 events of history" in text
+    assert "held back while it warms up (1 event in 10,000 by what is known of other entities)" in text
+    body = why.to_dict()
+    assert body["cold_start"] == ["little_history"]
+    assert body["calibrated_probability"] == 0.0001
+    assert "cold_start" not in replace(why, cold_start=()).to_dict()

@@ -1,0 +1,289 @@
+"""Whether an attacker becomes usual by his own events, and what it costs that he doesn't.
+
+    python benchmarks/poisoning.py --people 1000 --seeds 2
+
+Simulates a company (`ipi_es.demo`), trains on all but its last ten days and scores those as a worker does, history
+moving daily, without a cluster. On the first scored day somebody signs in to an account every hour from one address.
+There are three kinds of 20 accounts each: `stranger`, from a made-up address; `colleague's`, from a neighbour of
+another person's address; `stays`, as `stranger`, but every hour of all ten days. Printed, for several settings of
+`hold_probability` and `hold_days`: the median probability of the pair at the start of later days, and the highest score
+that it allows; then the cost over all ordinary pairs: the share held, the shares with p ≤ 0.01 and 0.001, names with a
+critical record or influencer, and how many alarms (critical, no repeats) those were. Last line: JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+# quiet before TensorFlow is imported
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import Addresses, canonical, parse
+from ipi_es.config.allow_list import AllowList
+from ipi_es.config.job import Job
+from ipi_es.config.loading import check_job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.demo.company import Simulation, simulate
+from ipi_es.demo.events import INCIDENT_A, INTERNET
+from ipi_es.demo.run import END, JOB
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.negatives import near_addresses, random_addresses
+from ipi_es.ipinsights.scorer import Scorer
+from ipi_es.results.words import CRITICAL
+from ipi_es.scoring.normalizer import probability_cap
+from ipi_es.worker.bucket_scorer import ScoredBucket
+from ipi_es.worker.dry_run import Counting
+from ipi_es.worker.following import Follower
+from ipi_es.worker.history_keeper import HistoryId, HistoryKeeper
+from ipi_es.worker.holds import Holds
+from ipi_es.worker.repeats import Repeats
+from ipi_es.worker.training import Learned, learn
+
+HOUR, DAY = 3_600, 86_400
+ATTACKS = 20
+"""Accounts attacked in each way: few among a thousand, so that they don't change what is normal."""
+KINDS = ("stranger", "colleague's", "stays")
+LATER = (1, 2, 5, 8, 9)
+"""Days after the attack's begin at whose start the pairs are judged."""
+MIN_EVENTS = 50
+"""Sign-ins before the attack that an attacked account has, at least."""
+SETTINGS = ((0.0, 7), (0.001, 7), (0.005, 3), (0.005, 7), (0.005, 14), (0.01, 7))
+"""(hold_probability, hold_days)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attack:
+    """Accounts and addresses, [n] each, by kind."""
+
+    users: list[str]
+    ips: list[str]
+    kind: list[str]
+
+    def pairs(self) -> set[tuple[str, str]]:
+        """(user, IP)."""
+        return set(zip(self.users, self.ips, strict=True))
+
+
+@dataclass(slots=True)
+class Feed:
+    """A simulation as the datafeed gives it, hour by hour, with the attackers' sign-ins."""
+
+    simulation: Simulation
+    attack: Attack
+    networks: None = None
+    addresses: Addresses = field(init=False)
+    texts: list[str] = field(init=False)
+    users: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.texts = list(dict.fromkeys([*self.simulation.ips, *self.attack.ips]))
+        self.users = list(dict.fromkeys([*self.simulation.users, *self.attack.users]))
+        self.addresses = parse(self.texts)[0]
+
+    def read(self, start: int, end: int, span: int) -> Iterator[EventBucket]:
+        """The event buckets of [start, end)."""
+        times = self.simulation.timestamp
+        for begin in range(start, end, span):
+            rows = slice(*np.searchsorted(times, [begin, begin + span]).tolist())
+            codes = [self.simulation.user_code[rows], self.simulation.ip_code[rows], self.simulation.success[rows]]
+            keys, count = np.unique(np.stack(codes, axis=1).astype(np.int64), axis=0, return_counts=True)
+            extra = self._attacks(begin)
+            keys = np.concatenate([keys, extra])
+            yield self._bucket(begin, span, keys, np.concatenate([count, np.ones(len(extra), dtype=np.int64)]))
+
+    def _attacks(self, begin: int) -> NDArray[np.int64]:
+        day = (begin - self.simulation.scored_start) // DAY
+        now = [
+            (self.users.index(user), self.texts.index(ip), 1)
+            for user, ip, kind in zip(self.attack.users, self.attack.ips, self.attack.kind, strict=True)
+            if day == 0 or (day > 0 and kind == "stays")
+        ]
+        return np.array(now, dtype=np.int64).reshape(-1, 3)
+
+    def _bucket(self, start: int, span: int, keys: NDArray[np.int64], count: NDArray[np.int64]) -> EventBucket:
+        known, entity = np.unique(keys[:, 0], return_inverse=True)
+        seen, ip = np.unique(keys[:, 1], return_inverse=True)
+        return EventBucket(
+            start=start,
+            span=span,
+            entities=[self.users[code] for code in known],
+            ips=[self.texts[code] for code in seen],
+            addresses=self.addresses[seen],
+            outcomes=["failure", "success"],
+            entity=entity.astype(np.int32),
+            ip=ip.astype(np.int32),
+            outcome=keys[:, 2].astype(np.int8),
+            count=count.astype(np.int64),
+            event_count=int(count.sum()),
+        )
+
+
+def attack_on(simulation: Simulation, rng: np.random.Generator) -> Attack:
+    """Who is attacked from where."""
+    ordinary = simulation.success & (simulation.kind_code < INCIDENT_A) & (simulation.kind_code != INTERNET)
+    before = ordinary & (simulation.timestamp < simulation.scored_start)
+    counts = np.bincount(simulation.user_code[before], minlength=len(simulation.users))
+    hit = {name for incident in simulation.incidents for name in incident.entities}
+    able = [code for code in np.flatnonzero(counts >= MIN_EVENTS) if simulation.users[code] not in hit]
+    chosen = rng.permutation(able)[: ATTACKS * len(KINDS)]
+    homes = parse(simulation.ips)[0][rng.choice(simulation.ip_code[before], len(chosen))]
+    places = random_addresses(homes, rng)
+    kind = [KINDS[i // ATTACKS] for i in range(len(chosen))]
+    near = np.array([name == KINDS[1] for name in kind])
+    places[near] = near_addresses(homes[near], rng, (20, 25), (40, 57))
+    return Attack([simulation.users[code] for code in chosen], [canonical(bytes(each)) for each in places], kind)
+
+
+@dataclass(slots=True)
+class Found:
+    """What one setting gave; ``p`` holds each attacked pair's probability at the start of later days."""
+
+    p: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    pairs: int = 0
+    held: int = 0
+    at: dict[float, int] = field(default_factory=lambda: {0.01: 0, 0.001: 0})
+    names: set[str] = field(default_factory=set)
+    alarms: int = 0
+
+
+class Run:
+    """One setting on one company."""
+
+    def __init__(self, feed: Feed, learned: Learned, job: Job) -> None:
+        self.feed, self.job, self.snapshot, self.found = feed, job, learned.snapshot, Found()
+        history = copy.deepcopy(learned.history)
+        keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("run", history.day), Holds.of(job))
+        start = feed.simulation.scored_start
+        levels = self.snapshot.levels
+        repeats = Repeats(job.repeat_window)
+        self.follower = Follower.of(job, self.snapshot, keeper, levels, repeats, Counting(), renormalized_to=start)
+        self.attacked = feed.attack.pairs()
+        simulation = feed.simulation
+        self.planted = {*feed.attack.users, *feed.attack.ips}
+        self.planted |= {name for each in simulation.incidents for name in (*each.entities, *each.addresses)}
+
+    def follow(self) -> Found:
+        """Score all days."""
+        simulation = self.feed.simulation
+        for day in range((simulation.end - simulation.scored_start) // DAY):
+            begin = simulation.scored_start + day * DAY
+            self.follower.follow(self.feed.read(begin, begin + DAY, self.job.bucket_span), self._count)
+            self.follower.keeper.settle()
+            if day + 1 in LATER:
+                self.found.p[day + 1] = self._judged()
+        return self.found
+
+    def _judged(self) -> NDArray[np.float64]:
+        attack, history = self.feed.attack, self.follower.keeper.history
+        hashes, each = entity_hashes(attack.users), np.arange(len(attack.users), dtype=np.int32)
+        seen = Scorer(self.snapshot.network, history).score_hashed(hashes, parse(attack.ips)[0], each, each)
+        calibration = self.snapshot.calibration
+        class_ = calibration.classes(seen.prior_events, history.day - history.origin)
+        return np.asarray(np.exp(calibration.ln_probability(seen.log_odds, class_).ln_p))
+
+    def _count(self, scored: ScoredBucket) -> None:
+        bucket, pairs, found = scored.bucket, scored.pairs, self.found
+        planted = (
+            np.array([name in self.planted for name in bucket.entities]),
+            np.array([ip in self.planted for ip in bucket.ips]),
+        )
+        usual = ~planted[0][pairs.entity] & ~planted[1][pairs.ip]
+        found.pairs += int(usual.sum())
+        found.held += sum(bool(usual[row]) for row in scored.held_until)
+        for alpha in found.at:
+            found.at[alpha] += int((pairs.ln_p[usual] <= np.log(alpha)).sum())
+        for place in np.flatnonzero(scored.record_scores.score >= CRITICAL).tolist():
+            row = int(scored.records[place])
+            if usual[row]:
+                found.names |= {bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]}
+                found.alarms += row not in scored.record_repeat_of
+        for names, scores, hidden in (
+            (bucket.entities, scored.entity_scores.score, planted[0]),
+            (bucket.ips, scored.ip_scores.score, planted[1]),
+        ):
+            critical = np.flatnonzero((scores >= CRITICAL) & ~hidden).tolist()
+            found.names |= {names[i] for i in critical}
+            found.alarms += sum(names is bucket.entities or i not in scored.ip_repeat_of for i in critical)
+
+
+def figures(feeds: list[Feed], runs: list[Found]) -> dict[str, Any]:
+    """Over all companies: medians for each kind of attack, and the costs."""
+    kinds = np.concatenate([np.array(feed.attack.kind) for feed in feeds])
+    attacks: dict[str, dict[str, dict[str, float]]] = {}
+    for kind in KINDS:
+        attacks[kind] = {}
+        for day in LATER:
+            p = np.concatenate([run.p[day] for run in runs])[kinds == kind]
+            cap = np.clip(probability_cap(np.log(p)), 0.0, 100.0)
+            attacks[kind][str(day)] = {
+                "p": float(np.median(p)),
+                "most": float(np.median(cap)),
+                "critical": float(np.mean(cap >= CRITICAL)),
+                "usual": float(np.mean(p > 0.05)),
+            }
+    pairs = sum(run.pairs for run in runs)
+    return {
+        "attacks": attacks,
+        "held": sum(run.held for run in runs) / pairs,
+        "p001": sum(run.at[0.01] for run in runs) / pairs,
+        "p0001": sum(run.at[0.001] for run in runs) / pairs,
+        "names": sum(len(run.names) for run in runs) / len(runs),
+        "alarms": sum(run.alarms for run in runs) / len(runs),
+    }
+
+
+def prepared(seed: int, people: int) -> tuple[Feed, Learned]:
+    """A company, its attackers, and what was learned before them."""
+    simulation = simulate(seed, end=END, people=people)
+    feed = Feed(simulation, attack_on(simulation, np.random.default_rng(seed)))
+    learned = learn(check_job(JOB), feed, simulation.start, simulation.scored_start)  # type: ignore[arg-type]
+    return feed, learned
+
+
+def table(found: dict[str, dict[str, Any]]) -> None:
+    """Print it all."""
+    print("median p of the attacked pair at the start of day … (share with p > 0.05)")
+    print(f"{'hold':>12} {'attack':>12}" + "".join(f"{'day ' + str(day):>18}" for day in LATER))
+    for name, each in found.items():
+        for kind, days in each["attacks"].items():
+            cells = [f"{one['p']:.2g} ({one['usual']:.0%})" for one in days.values()]
+            print(f"{name:>12} {kind:>12}" + "".join(f"{cell:>18}" for cell in cells))
+    print(f"\n{'hold':>12} {'held':>8} {'p≤.01':>8} {'p≤.001':>8} {'names':>8} {'alarms':>8}")
+    for name, each in found.items():
+        shares = "".join(f" {each[key]:8.3%}" for key in ("held", "p001", "p0001"))
+        print(f"{name:>12}{shares} {each['names']:8.1f} {each['alarms']:8.1f}")
+
+
+def main() -> None:
+    """Run all settings on all companies."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, default=1_000)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--first-seed", type=int, default=300)
+    given = parser.parse_args()
+    runs: dict[str, list[Found]] = {f"{p:g} {days}d" if p else "off": [] for p, days in SETTINGS}
+    feeds = []
+    for seed in range(given.first_seed, given.first_seed + given.seeds):
+        feed, learned = prepared(seed, given.people)
+        feeds.append(feed)
+        for name, (probability, days) in zip(runs, SETTINGS, strict=True):
+            job = check_job({**JOB, "hold_probability": probability, "hold_days": days})
+            runs[name].append(Run(feed, learned, job).follow())
+            print(f"seed {seed}, hold {name}: done", file=sys.stderr, flush=True)
+    found = {name: figures(feeds, each) for name, each in runs.items()}
+    table(found)
+    print(json.dumps({"people": given.people, "seeds": given.seeds, "settings": found}, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

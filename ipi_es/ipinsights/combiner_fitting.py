@@ -7,15 +7,16 @@ from, are read before the day is taken in; the network never saw these days.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from ipi_es.ipinsights.combiner_negatives import NEGATIVE_WEIGHTS, Negatives, Sampled
 from ipi_es.ipinsights.context import Context
-from ipi_es.ipinsights.features import address_view, entity_view, pair_features
+from ipi_es.ipinsights.features import FEATURES, address_view, entity_view, pair_features
 from ipi_es.ipinsights.network_fitting import CONTEXT_DROPOUT, Progress
 from ipi_es.ipinsights.pairs import Pairs
+from ipi_es.ipinsights.pretrained import pretrained_combiner
 from ipi_es.ipinsights.split import Split, day_slices
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.network import Network
     from ipi_es.ipinsights.training_events import TrainingEvents
 
+Made: TypeAlias = Literal["shipped", "refitted", "own"]
+"""Where a combiner comes from: the package, the package and then the user's rows, or the user's rows alone."""
+REFIT_FROM, OWN_FROM = 100, 1_000
+"""Real rows from which the shipped combiner is refitted, and from which one of their own is better.
+
+Measured on real events, mean AUC / recall at 1 % of one trained on so few rows alone, and of a refit: 50 rows
+.936/.19, .959/.34 (the shipped one as it is .963/.43); 125 rows .970/.38, .977/.54; 400 rows .982/.66, .981/.64;
+1,000 rows .985/.75, .984/.70.
+"""
 MAX_ROWS = 60_000
 """Real rows the combiner learns from, at most (a uniform choice): 2,500 weights don't need more."""
 MAX_REPEATS = 4
@@ -71,10 +81,11 @@ class CombinerRows:
     @classmethod
     def concatenated(cls, parts: Sequence[CombinerRows]) -> CombinerRows:
         """One after the other."""
+        none = np.zeros(0, dtype=np.float32)
         return cls(
-            np.concatenate([part.features for part in parts]),
-            np.concatenate([part.real for part in parts]),
-            np.concatenate([part.weight for part in parts]),
+            np.concatenate([np.zeros((0, len(FEATURES)), dtype=np.float32), *(part.features for part in parts)]),
+            np.concatenate([none, *(part.real for part in parts)]),
+            np.concatenate([none, *(part.weight for part in parts)]),
         )
 
 
@@ -95,7 +106,8 @@ def combiner_rows(
     """
     for day, rows in day_slices(events, split.first, split.combiner):
         history.apply(events.delta(day, hashes, rows))
-    negatives = Negatives(Pairs.of_days(events, hashes, split.combiner, split.calibration), guessed)
+    pool = Pairs.of_days(events, hashes, split.combiner, split.calibration)
+    negatives = Negatives(pool, guessed)
     in_part = (events.day >= split.combiner) & (events.day < split.calibration)
     count = max(int((events.learns & in_part).sum()), 1)
     keep = min(1.0, most / count)
@@ -147,14 +159,36 @@ def fit_combiner(
     rng: np.random.Generator,
     report: Callable[[Progress], None],
     guessed: GuessedContext | None = None,
-) -> Combiner:
+) -> tuple[Combiner, Made]:
     """Train on the days [split.combiner, split.calibration); ``history`` is moved to their end."""
+    rows = combiner_rows(events, hashes, network, history, split=split, rng=rng, guessed=guessed)
+    return fitted(rows, hyperparameters, rng=rng, report=report)
+
+
+def fitted(
+    rows: CombinerRows,
+    hyperparameters: Hyperparameters,
+    *,
+    rng: np.random.Generator,
+    report: Callable[[Progress], None],
+) -> tuple[Combiner, Made]:
+    """The shipped combiner, one that began with it, or one of these rows alone, by how many of them are real."""
+    real = int(rows.real.sum())
+    if real < REFIT_FROM:
+        return pretrained_combiner(), "shipped"
     from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner as fit
 
-    rows = combiner_rows(events, hashes, network, history, split=split, rng=rng, guessed=guessed)
-    epochs = hyperparameters.combiner_epochs
+    members, epochs = hyperparameters.combiner_members, hyperparameters.combiner_epochs
+    start = pretrained_combiner() if real < OWN_FROM else None
     combiner, loss = fit(
-        rows.features, rows.real, rows.weight, members=hyperparameters.combiner_members, epochs=epochs, rng=rng
+        rows.features,
+        rows.real,
+        rows.weight,
+        members=members,
+        epochs=epochs,
+        rng=rng,
+        start=start,
+        anchor=1.0 / real,
     )
-    report(Progress("combiner", epochs, epochs, loss=loss / hyperparameters.combiner_members))
-    return combiner
+    report(Progress("combiner", epochs, epochs, loss=loss / members))
+    return combiner, "own" if start is None else "refitted"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 NETWORK_SHARE, CALIBRATION_SHARE = 0.45, 0.20
 """Shares of the rows for the network and for calibration; the combiner has what lies between."""
-MIN_DAYS = 3
-"""One day for each part."""
+MIN_DAYS = 2
+"""One for the network and one for calibration; without a part of its own the combiner is the shipped one."""
 MIN_ROWS = 100
 """Unique (bucket, entity, address) rows that teach, at least."""
 MIN_CALIBRATION_ROWS = 20
@@ -45,8 +45,8 @@ def check_enough(events: TrainingEvents) -> None:
     days = len(np.unique(events.day[events.learns]))
     if days < MIN_DAYS:
         raise NotEnoughHistory(
-            f"events on {days} UTC day{'s' if days != 1 else ''}; at least {MIN_DAYS} are needed to train, "
-            "to join and to calibrate",
+            f"events on {days} UTC day{'s' if days != 1 else ''}; "
+            f"at least {MIN_DAYS} are needed to train and to calibrate",
             hint="train over a longer time (20 days or more are good)",
         )
     if len(np.unique(events.entity[events.learns])) < 2:
@@ -65,17 +65,18 @@ def split_days(events: TrainingEvents, calibrate_from: int | None) -> Split:
     """Cut at day boundaries, as near as can be to the shares, each part at least one day with events."""
     days, count = np.unique(events.day[events.learns], return_counts=True)
     before = np.concatenate([[0], np.cumsum(count)]) / count.sum()  # the share of rows before each day
-    last = int(np.argmin(np.abs(before[2:-1] - (1 - CALIBRATION_SHARE)))) + 2
+    least = min(2, len(days) - 1)
+    last = int(np.argmin(np.abs(before[least:-1] - (1 - CALIBRATION_SHARE)))) + least
     if calibrate_from is not None:
         last = int(np.searchsorted(days, calibrate_from // DAY))
     scored = int(events.calibrates[events.day >= days[min(last, len(days) - 1)]].sum())
-    if not 2 <= last < len(days) or scored < MIN_CALIBRATION_ROWS:
+    if not 1 <= last < len(days) or scored < MIN_CALIBRATION_ROWS:
         raise NotEnoughHistory(
-            f"{scored} rows to calibrate on; at least {MIN_CALIBRATION_ROWS}, after two days to train on, are needed",
+            f"{scored} rows to calibrate on; at least {MIN_CALIBRATION_ROWS}, after a day to train on, are needed",
             hint="train over a longer time",
         )
     goal = before[last] * NETWORK_SHARE / (1 - CALIBRATION_SHARE)
-    middle = int(np.argmin(np.abs(before[1:last] - goal))) + 1
+    middle = int(np.argmin(np.abs(before[1:last] - goal))) + 1 if last > 1 else last
     stop = int(events.time[-1] // DAY) + 1
     return Split(int(days[0]), int(days[middle]), int(days[last]), stop)
 

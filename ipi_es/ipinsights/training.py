@@ -78,7 +78,8 @@ def train(
     until = split.combiner if hybrid else split.calibration
     guessed = GuessedContext.of(events)
     pairs = Pairs.of_days(events, hashes, split.first, until)
-    held_out = Pairs.of_days(events, hashes, until, split.calibration if hybrid else split.stop)
+    apart = hybrid and split.combiner < split.calibration
+    held_out = Pairs.of_days(events, hashes, until, split.calibration if apart else split.stop)
     network, network_auc = fit_network(
         pairs.source(hyperparameters.max_rows_per_entity, rng),
         held_out,
@@ -89,9 +90,9 @@ def train(
         guessed=guessed,
     )
     history = empty_history(events, hashes, split, hyperparameters)
-    combiner = None
+    combiner, made = None, None
     if hybrid:
-        combiner = fit_combiner(
+        combiner, made = fit_combiner(
             events,
             hashes,
             network,
@@ -121,6 +122,7 @@ def train(
         addresses=len(events.addresses),
         combiner_from_day=split.combiner,
         calibration_from_day=split.calibration,
+        combiner=made,
         warm_start=base is not None,
     )
     report(Progress(stage="done", discriminator_auc=auc))

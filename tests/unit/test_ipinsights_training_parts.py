@@ -72,6 +72,11 @@ def test_three_days_are_one_for_each_part() -> None:
     assert (split.combiner, split.calibration, split.stop) == (FIRST_DAY + 1, FIRST_DAY + 2, FIRST_DAY + 3)
 
 
+def test_two_days_leave_no_part_for_the_combiner() -> None:
+    split = split_days(only(EVENTS, EVENTS.day < FIRST_DAY + 2), None)
+    assert (split.combiner, split.calibration, split.stop) == (FIRST_DAY + 1, FIRST_DAY + 1, FIRST_DAY + 2)
+
+
 def test_day_slices_hold_each_row_once() -> None:
     slices = day_slices(EVENTS, FIRST_DAY, FIRST_DAY + 12)
     assert np.concatenate([rows for _, rows in slices]).tolist() == list(range(len(EVENTS)))
@@ -82,7 +87,6 @@ def test_day_slices_hold_each_row_once() -> None:
     [
         (EVENTS.time < 0, "0 sign-ins"),
         (np.arange(len(EVENTS)) < 60, "60 sign-ins"),
-        (EVENTS.day < FIRST_DAY + 2, "2 UTC days"),
         (EVENTS.day < FIRST_DAY + 1, "1 UTC day;"),
     ],
 )

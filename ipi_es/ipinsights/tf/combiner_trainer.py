@@ -21,8 +21,6 @@ _RATE = 3e-3
 """Adam's step at the start; it falls to nothing along half a cosine."""
 _ANCHORED_RATE = 1e-3
 """The same for a fit that goes on from trained weights."""
-_ANCHOR = 1e-3
-"""L2 on the distance from the weights that a fit began with."""
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants (Kingma, Ba 2015)
 _DECAY = 1e-4
 """L2 on the weights: holds features that say the same thing together. With 1e-5 the rare rows of a few days (journeys)
@@ -38,10 +36,11 @@ def fit_combiner(
     epochs: int,
     rng: np.random.Generator,
     start: Combiner | None = None,
+    anchor: float = 1e-3,
 ) -> tuple[Combiner, float]:
     """Fit on features float32[n, F], real float32[n] in {0, 1}, weight float32[n]; (combiner, last epoch's loss).
 
-    ``start``: go on from its weights, and be held near them; few rows then change little.
+    ``start``: go on from its weights, and be held near them by ``anchor``, the L2 on the distance from them.
     """
     empty = _untrained(features, members, rng) if start is None else _with_members(start, members)
     batch = min(max(len(features) * epochs // _MIN_STEPS, _MIN_BATCH), _BATCH, len(features))
@@ -54,7 +53,7 @@ def fit_combiner(
         weight,
         order,
         start=[empty.hidden_1, empty.hidden_2, empty.output],
-        anchored=start is not None,
+        anchor=0.0 if start is None else anchor,
         batch=batch,
     )
     return Combiner(empty.mean, empty.scale, *weights), loss
@@ -87,14 +86,14 @@ def _train(
     order: NDArray[np.int32],
     *,
     start: list[NDArray[np.float32]],
-    anchored: bool,
+    anchor: float,
     batch: int,
 ) -> tuple[list[NDArray[np.float32]], float]:
     steps = order.shape[1] // batch
     whole = order.size // batch
     variables = [tf.Variable(values) for values in start]
-    anchors = [tf.constant(values) for values in start] if anchored else None
-    first_rate = _ANCHORED_RATE if anchored else _RATE
+    anchors = [tf.constant(values) for values in start] if anchor else [tf.zeros_like(values) for values in start]
+    first_rate, decay = (_ANCHORED_RATE, anchor) if anchor else (_RATE, _DECAY)
     moments = [(tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v))) for v in variables]
 
     @tf.function  # type: ignore[untyped-decorator]
@@ -104,7 +103,8 @@ def _train(
             at = rows[step * batch : (step + 1) * batch]
             with tf.GradientTape() as tape:
                 loss = _loss(variables, tf.gather(x, at), tf.gather(y, at), tf.gather(w, at))
-                loss += _penalty(variables, anchors)
+                distances = [tf.reduce_sum(tf.square(v - near)) for v, near in zip(variables, anchors, strict=True)]
+                loss += tf.add_n(distances) * decay
             gradients = tape.gradient(loss, variables)
             done = tf.cast(step, tf.float32) / float(whole)
             rate = first_rate * 0.5 * (1.0 + tf.cos(math.pi * done))
@@ -126,14 +126,6 @@ def _loss(variables: list[tf.Variable], x: tf.Tensor, y: tf.Tensor, w: tf.Tensor
     each = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.broadcast_to(y, tf.shape(logit)), logits=logit)
     # members share nothing: summing their means trains each as if it were alone
     return tf.reduce_sum(tf.reduce_sum(each * w, axis=1) / tf.reduce_sum(w))
-
-
-def _penalty(variables: list[tf.Variable], anchors: list[tf.Tensor] | None) -> tf.Tensor:
-    """What weights cost: their squares, or those of the distance to what they began with."""
-    if anchors is None:
-        return tf.add_n([tf.reduce_sum(tf.square(v)) for v in variables]) * _DECAY
-    pairs = zip(variables, anchors, strict=True)
-    return tf.add_n([tf.reduce_sum(tf.square(v - anchor)) for v, anchor in pairs]) * _ANCHOR
 
 
 def _adam(

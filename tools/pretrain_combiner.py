@@ -1,0 +1,137 @@
+"""Trains the combiner that ships with the package, on simulated companies alone, and writes it into the package.
+
+    python tools/pretrain_combiner.py [--companies 32]
+
+Companies differ in size, length, how often people sign in, and in whether operators and countries are known. The same
+arguments give the same weights on one machine. It takes about half an hour on two cores; the file that it writes
+is part of the repository, so nobody needs to run this who doesn't change the features or the negatives.
+No real events are read: what it learns is how sign-ins go on, not who signs in from where.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ipi_es.addresses import parse
+from ipi_es.demo.company import Simulation, simulate
+from ipi_es.demo.providers import plan
+from ipi_es.ipinsights.combiner_fitting import CombinerRows, combiner_rows
+from ipi_es.ipinsights.context import Context
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.guessed_context import GuessedContext
+from ipi_es.ipinsights.hyperparameters import Hyperparameters
+from ipi_es.ipinsights.network_fitting import fit_network
+from ipi_es.ipinsights.pairs import Pairs
+from ipi_es.ipinsights.pretrained import FILE, to_bytes
+from ipi_es.ipinsights.split import split_days
+from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner
+from ipi_es.ipinsights.training import empty_history
+from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.networks import country_number
+
+FIRST_SEED = 50_000
+"""Companies of the pretraining are none of those that the demo, the tests and the benchmarks show."""
+END = 1_780_272_000
+"""2026-06-01 UTC: as in the demo, so that a seed gives the same company."""
+PEOPLE, DAYS = (100, 200, 400, 800), (14, 21, 30, 60, 90)
+KEPT = (0.02, 1.0)
+"""Share of its sign-ins that a company keeps, drawn on a logarithmic scale: people who sign in hourly, or monthly."""
+ROWS = 4_000
+"""Real rows that a company gives, at most."""
+EPOCHS = 12
+"""Passes: the rows are as many as no job has, and are met once in its life."""
+
+
+def company(number: int) -> tuple[Simulation, float, bool]:
+    """(simulation, share kept, whether operators are known) of one company."""
+    rng = np.random.default_rng(FIRST_SEED + number)
+    people, days = int(rng.choice(PEOPLE)), int(rng.choice(DAYS))
+    low, high = np.log(KEPT)
+    kept = float(np.exp(rng.uniform(low, high)))
+    return simulate(FIRST_SEED + number, end=END, people=people, days=days), kept, number % 2 == 0
+
+
+def events_of(made: Simulation, kept: float, known: bool, rng: np.random.Generator) -> TrainingEvents:
+    """Successful sign-ins before the incidents, by the hour, some of them dropped: person by person and at random."""
+    hour = made.timestamp // 3_600
+    before = made.success & (made.timestamp < made.scored_start)
+    share = np.minimum(kept * rng.lognormal(0.0, 1.0, len(made.users)), 1.0)[made.user_code]
+    rows = np.flatnonzero(before & (rng.random(len(made)) < share))
+    triple = np.stack([hour[rows], made.user_code[rows], made.ip_code[rows]], axis=1)
+    unique, count = np.unique(triple, axis=0, return_counts=True)
+    users, entity = np.unique(unique[:, 1], return_inverse=True)
+    places, ip = np.unique(unique[:, 2], return_inverse=True)
+    addresses, _ = parse([made.ips[i] for i in places])
+    return TrainingEvents(
+        time=unique[:, 0] * 3_600,
+        entities=[made.users[i] for i in users],
+        entity=entity.astype(np.int32),
+        addresses=addresses,
+        ip=ip.astype(np.int32),
+        count=count.astype(np.int64),
+        learns=np.ones(len(unique), dtype=np.bool_),
+        calibrates=np.ones(len(unique), dtype=np.bool_),
+        context=context_of(made.owner[places]) if known else None,
+    )
+
+
+def context_of(owner: np.ndarray) -> Context:
+    """Of providers by their index in the plan; -1 for none."""
+    providers = plan().providers
+    operator = np.array([provider.asn for provider in providers] + [0], dtype=np.uint32)
+    country = np.array([country_number(provider.country) for provider in providers] + [0], dtype=np.uint16)
+    return Context(operator[owner], country[owner])
+
+
+def rows_of(number: int) -> CombinerRows:
+    """What one company gives to learn from."""
+    rng = np.random.default_rng([FIRST_SEED, number])
+    events = events_of(*company(number), rng)
+    hashes = entity_hashes(events.entities)
+    split = split_days(events, None)
+    hyperparameters = Hyperparameters(seed=number)
+    guessed = GuessedContext.of(events)
+    pairs = Pairs.of_days(events, hashes, split.first, split.combiner)
+    held_out = Pairs.of_days(events, hashes, split.combiner, split.calibration)
+    network, _ = fit_network(
+        pairs.source(hyperparameters.max_rows_per_entity, rng),
+        held_out,
+        hyperparameters,
+        rng=rng,
+        report=lambda _: None,
+        guessed=guessed,
+    )
+    history = empty_history(events, hashes, split, hyperparameters)
+    return combiner_rows(events, hashes, network, history, split=split, rng=rng, guessed=guessed, most=ROWS)
+
+
+def main(arguments: list[str]) -> int:
+    """Simulate, train, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--companies", type=int, default=32)
+    parser.add_argument("--to", type=Path, default=FILE, help="where to write it")
+    options = parser.parse_args(arguments)
+    parts = []
+    for number in range(options.companies):
+        began = time.perf_counter()
+        parts.append(rows_of(number))
+        real = int(parts[-1].real.sum())
+        print(f"company {number}: {real:,} real rows, {time.perf_counter() - began:.0f} s", flush=True)
+    rows = CombinerRows.concatenated(parts)
+    members = Hyperparameters().combiner_members
+    combiner, loss = fit_combiner(
+        rows.features, rows.real, rows.weight, members=members, epochs=EPOCHS, rng=np.random.default_rng(FIRST_SEED)
+    )
+    blob = to_bytes(combiner)
+    options.to.write_bytes(blob)
+    print(f"{len(rows.real):,} rows, loss {loss / members:.4f}, {len(blob):,} bytes in {options.to}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

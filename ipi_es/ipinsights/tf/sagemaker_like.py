@@ -30,7 +30,8 @@ BATCH = 64
 """Real pairs a step: SageMaker's 10,000 would be one step an epoch where rows are few. With 256 and 1,024 the reference
 was weaker, by .01 and .05 of the mean AUC on real events."""
 HIDDEN = (256, 256)
-"""Units of the perceptron's hidden layers. One layer of 128 was weaker by .01 of the mean AUC, two of 512 gained .003."""
+"""Units of the perceptron's hidden layers. One of 128 was weaker by .01 of the mean AUC, two of 512 gained
+.003."""
 _BYTES, _BITS = 16, 128
 _V4_FREE = 4
 """Bytes of an IPv4-mapped address that a random one draws."""

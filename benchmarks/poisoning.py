@@ -6,9 +6,10 @@ Simulates a company (`ipi_es.demo`), trains on all but its last ten days and sco
 moving daily, without a cluster. On the first scored day somebody signs in to an account every hour from one address.
 There are three kinds of 20 accounts each: `stranger`, from a made-up address; `colleague's`, from a neighbour of
 another person's address; `stays`, as `stranger`, but every hour of all ten days. Printed, for several settings of
-`hold_probability` and `hold_days`: the median probability of the pair at the start of later days, and the highest score
-that it allows; then the cost over all ordinary pairs: the share held, the shares with p ≤ 0.01 and 0.001, names with a
-critical record or influencer, and how many alarms (critical, no repeats) those were. Last line: JSON.
+`hold_probability` and `hold_days`: the pair's compatibility (high = usual), its probability, the highest score that it
+allows (medians), and the share of pairs that are usual (p > 0.05), at the start of later days. Then the cost over all
+ordinary pairs: the share held, the shares with p ≤ 0.01 and 0.001, names with a critical record or influencer, and how
+many alarms (critical, no repeats) those were. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -146,9 +147,10 @@ def attack_on(simulation: Simulation, rng: np.random.Generator) -> Attack:
 
 @dataclass(slots=True)
 class Found:
-    """What one setting gave; ``p`` holds each attacked pair's probability at the start of later days."""
+    """What one setting gave; of each attacked pair its probability and compatibility at the start of later days."""
 
     p: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    compatibility: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     pairs: int = 0
     held: int = 0
     at: dict[float, int] = field(default_factory=lambda: {0.01: 0, 0.001: 0})
@@ -180,16 +182,17 @@ class Run:
             self.follower.follow(self.feed.read(begin, begin + DAY, self.job.bucket_span), self._count)
             self.follower.keeper.settle()
             if day + 1 in LATER:
-                self.found.p[day + 1] = self._judged()
+                self._judge(day + 1)
         return self.found
 
-    def _judged(self) -> NDArray[np.float64]:
+    def _judge(self, day: int) -> None:
         attack, history = self.feed.attack, self.follower.keeper.history
         hashes, each = entity_hashes(attack.users), np.arange(len(attack.users), dtype=np.int32)
         seen = Scorer(self.snapshot.network, history).score_hashed(hashes, parse(attack.ips)[0], each, each)
         calibration = self.snapshot.calibration
         class_ = calibration.classes(seen.prior_events, history.day - history.origin)
-        return np.asarray(np.exp(calibration.ln_probability(seen.log_odds, class_).ln_p))
+        self.found.compatibility[day] = seen.log_odds
+        self.found.p[day] = np.exp(calibration.ln_probability(seen.log_odds, class_).ln_p)
 
     def _count(self, scored: ScoredBucket) -> None:
         bucket, pairs, found = scored.bucket, scored.pairs, self.found
@@ -224,8 +227,10 @@ def figures(feeds: list[Feed], runs: list[Found]) -> dict[str, Any]:
         attacks[kind] = {}
         for day in LATER:
             p = np.concatenate([run.p[day] for run in runs])[kinds == kind]
+            compatibility = np.concatenate([run.compatibility[day] for run in runs])[kinds == kind]
             cap = np.clip(probability_cap(np.log(p)), 0.0, 100.0)
             attacks[kind][str(day)] = {
+                "compatibility": float(np.median(compatibility)),
                 "p": float(np.median(p)),
                 "most": float(np.median(cap)),
                 "critical": float(np.mean(cap >= CRITICAL)),
@@ -252,16 +257,19 @@ def prepared(seed: int, people: int) -> tuple[Feed, Learned]:
 
 def table(found: dict[str, dict[str, Any]]) -> None:
     """Print it all."""
-    print("median p of the attacked pair at the start of day … (share with p > 0.05)")
-    print(f"{'hold':>12} {'attack':>12}" + "".join(f"{'day ' + str(day):>18}" for day in LATER))
+    print("compatibility, probability, score (medians), and share of usual pairs at the start of day …")
+    print(f"{'hold':>12} {'attack':>12}" + "".join(f"{'day ' + str(day):>24}" for day in LATER))
     for name, each in found.items():
         for kind, days in each["attacks"].items():
-            cells = [f"{one['p']:.2g} ({one['usual']:.0%})" for one in days.values()]
-            print(f"{name:>12} {kind:>12}" + "".join(f"{cell:>18}" for cell in cells))
+            print(f"{name:>12} {kind:>12}" + "".join(f"{_cell(one):>24}" for one in days.values()))
     print(f"\n{'hold':>12} {'held':>8} {'p≤.01':>8} {'p≤.001':>8} {'names':>8} {'alarms':>8}")
     for name, each in found.items():
         shares = "".join(f" {each[key]:8.3%}" for key in ("held", "p001", "p0001"))
         print(f"{name:>12}{shares} {each['names']:8.1f} {each['alarms']:8.1f}")
+
+
+def _cell(one: dict[str, float]) -> str:
+    return f"{one['compatibility']:.1f} {one['p']:.2g} {one['most']:.0f} ({one['usual']:.0%})"
 
 
 def main() -> None:

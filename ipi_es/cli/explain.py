@@ -52,6 +52,7 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
 def _about_pair(work: JobWork, entity: str, address: bytes) -> list[str]:
     import numpy as np
 
+    from ipi_es.datafeed.context import context_from
     from ipi_es.ipinsights.explanation import explain as explain_pair
     from ipi_es.ipinsights.scorer import Scorer
     from ipi_es.scoring.calibration import CLASS_NAMES
@@ -61,7 +62,10 @@ def _about_pair(work: JobWork, entity: str, address: bytes) -> list[str]:
     state = work.stores.states.read(work.job.job_id)
     snapshot = work.snapshot(None if state is None else state.snapshot_id)
     history = work.keeper(HistoryId.parse(str(state.history_id if state else ""))).history
-    seen = explain_pair(Scorer(snapshot.network, history), entity, address)
+    networks = work.feed.networks
+    places = np.frombuffer(address, dtype=np.uint8).reshape(1, 16)
+    context = None if networks is None else context_from(networks, places)
+    seen = explain_pair(Scorer(snapshot.network, history), entity, address, context)
     age = history.day - history.origin
     class_ = snapshot.calibration.classes([seen.prior_events], age)
     calibrated = snapshot.calibration.ln_probability([seen.compatibility], class_).ln_p
@@ -110,6 +114,11 @@ def _network(entity: str, seen: Explanation) -> list[str]:
         lines.append(f"  nobody ever used the network {seen.network}")
     else:
         lines.append(f"  about {seen.entities_on_network:,} entities use the network {seen.network}")
+    known = [f"AS{seen.operator}"] if seen.operator else []
+    known += [seen.country] if seen.country else []
+    new = [seen.operator_first_occurrence, seen.country_first_occurrence]
+    if known:
+        lines.append(f"  the network is of {', '.join(known)}" + (f", new for {entity}" if True in new else ""))
     if seen.shared_prefix_with is not None:
         lines.append(
             f"  the nearest usual address is {seen.shared_prefix_with}: {seen.shared_prefix_length} bits in common"

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from ipi_es.addresses import Addresses
     from ipi_es.config.entity_names import EntityStep
+    from ipi_es.ipinsights.context import Context
     from ipi_es.ipinsights.scorer import Scorer
+    from ipi_es.networks import NetworkTable
     from ipi_es.worker.job_snapshot import JobSnapshot
 
 
@@ -26,6 +28,8 @@ class PairScorer:
     snapshot: JobSnapshot
     scorer: Scorer
     steps: tuple[EntityStep, ...]
+    networks: NetworkTable | None = None
+    """The job's files of networks: rows themselves carry neither operators nor countries."""
 
     def score(self, rows: Sequence[Row]) -> list[Score | None]:
         """The scores of rows in their order; None for a malformed one."""
@@ -35,7 +39,7 @@ class PairScorer:
         good = _Pairs.of(rows, self.steps)
         if good is None:
             return [None] * len(rows)
-        seen = self.scorer.score(good.entities, good.addresses, good.entity, good.ip)
+        seen = self.scorer.score(good.entities, good.addresses, good.entity, good.ip, self._context(good.addresses))
         history = self.scorer.history
         classes = self.snapshot.calibration.classes(seen.prior_events[good.entity], history.day - history.origin)
         ln_p = self.snapshot.calibration.ln_probability(seen.log_odds, classes).ln_p
@@ -45,6 +49,11 @@ class PairScorer:
         scored = zip(*(column.tolist() for column in columns), strict=True)
         found = iter([Score(odds, probability, CLASS_NAMES[class_], dot) for odds, probability, class_, dot in scored])
         return [None if row.error else next(found) for row in rows]
+
+    def _context(self, addresses: Addresses) -> Context | None:
+        from ipi_es.datafeed.context import context_from
+
+        return None if self.networks is None else context_from(self.networks, addresses)
 
     def predict(self, rows: Sequence[Row], *, verbose: bool) -> list[Prediction | None]:
         """What SageMaker's interface answers, None for a malformed row; ``verbose``: with embeddings."""

@@ -22,7 +22,7 @@ from ipi_es.errors import SnapshotMissing, UsageError
 if TYPE_CHECKING:
     from ipi_es.cli.context import Shell
     from ipi_es.cluster.port import Cluster
-    from ipi_es.config.entity_names import EntityStep
+    from ipi_es.config.job import Job
     from ipi_es.state.blobs import BlobStore
     from ipi_es.worker.history_keeper import HistoryId
     from ipi_es.worker.job_snapshot import JobSnapshot
@@ -204,14 +204,14 @@ def _from_cluster(cluster: Cluster, surroundings: Shell, job_name: str, snapshot
         history = HistoryId.parse(state.history_id)
     else:
         history = _newest_history(work.stores.blobs, job.job_id, str(wanted))
-    return _scorer(work.stores.blobs, snapshot, history, job.datafeed_config.entity_normalize)
+    return _scorer(work.stores.blobs, snapshot, history, job)
 
 
 def _from_directory(surroundings: Shell, job_name: str, directory: Path, snapshot_id: str | None) -> PairScorer:
     from ipi_es.state.directory_blobs import DirectoryBlobs
     from ipi_es.worker.job_snapshot import JobSnapshot
 
-    job_id, steps = _job_of(surroundings, job_name)
+    job_id, job = _job_of(surroundings, job_name)
     blobs = DirectoryBlobs(directory)
     if snapshot_id is None:
         found = blobs.list(job_id, "network")
@@ -222,14 +222,14 @@ def _from_directory(surroundings: Shell, job_name: str, directory: Path, snapsho
             )
         snapshot_id = found[-1].id
     snapshot = JobSnapshot.from_bytes(blobs.read(job_id, snapshot_id), job_id)
-    if steps is None and snapshot.network.about.get("source") != "csv":
+    if job is None and snapshot.network.about.get("source") != "csv":
         note = f"note: there is no file of job {job_id} here; entities are taken as they are spelled"
         click.secho(note, fg="yellow", err=True)
-    return _scorer(blobs, snapshot, _newest_history(blobs, job_id, snapshot_id), steps or ())
+    return _scorer(blobs, snapshot, _newest_history(blobs, job_id, snapshot_id), job)
 
 
-def _job_of(surroundings: Shell, job_name: str) -> tuple[str, tuple[EntityStep, ...] | None]:
-    """(job_id, entity_normalize); a snapshot may be used where the job's file isn't: then None."""
+def _job_of(surroundings: Shell, job_name: str) -> tuple[str, Job | None]:
+    """(job_id, job); a snapshot may be used where the job's file isn't: then None."""
     from ipi_es.errors import ConfigError
 
     try:
@@ -238,7 +238,7 @@ def _job_of(surroundings: Shell, job_name: str) -> tuple[str, tuple[EntityStep, 
         raise
     except UsageError:
         return job_name, None
-    return job.job_id, job.datafeed_config.entity_normalize
+    return job.job_id, job
 
 
 def _newest_history(blobs: BlobStore, job_id: str, snapshot_id: str) -> HistoryId:
@@ -253,9 +253,13 @@ def _newest_history(blobs: BlobStore, job_id: str, snapshot_id: str) -> HistoryI
     return HistoryId(base, max([day, *days]))
 
 
-def _scorer(blobs: BlobStore, snapshot: JobSnapshot, history: HistoryId, steps: tuple[EntityStep, ...]) -> PairScorer:
+def _scorer(blobs: BlobStore, snapshot: JobSnapshot, history: HistoryId, job: Job | None) -> PairScorer:
+    from ipi_es.datafeed.context import networks_of
     from ipi_es.ipinsights.scorer import Scorer
     from ipi_es.worker.history_keeper import load_history
 
     loaded = load_history(blobs, snapshot.job_id, history)
-    return PairScorer(snapshot, Scorer(snapshot.network, loaded), steps)
+    scorer = Scorer(snapshot.network, loaded)
+    if job is None:
+        return PairScorer(snapshot, scorer, ())
+    return PairScorer(snapshot, scorer, job.datafeed_config.entity_normalize, networks_of(job))

@@ -190,10 +190,12 @@ class Datafeed:
 
     def _field_types(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
         """Types by field; none where no index matches: there is nothing to be read either."""
+        runtime = {name: self._wanted.runtime_mappings[name] for name in names if name in self._wanted.runtime_mappings}
         try:
-            return self._cluster.field_types(self.spec.indices, names)
+            found: Mapping[str, Mapping[str, Any]] = self._cluster.field_types(self.spec.indices, names)
         except NotFound:
-            return {}
+            found = {}
+        return {**found, **{name: {str(field.get("type", "keyword")): ()} for name, field in runtime.items()}}
 
     def _search(self, body: Json) -> Mapping[str, Any]:
         """One search's aggregations; none where no index matched."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ipi_es.config.datafeed_config import AUTO
 from ipi_es.config.job import Job
 from ipi_es.config.nearest import nearest
+from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import FieldMissing, FieldTypeWrong
 from ipi_es.setup.check_finding import Finding, ok, problem, warning
 
@@ -91,13 +93,35 @@ FORWARDED = (
 
 
 def field_names(job: Job) -> list[str]:
-    """All fields that the job reads."""
-    return [name for role in ROLES if (name := role.name(job)) is not None]
+    """All fields that the job reads, and those of operator and country that it would read."""
+    named = [name for role in ROLES if (name := role.name(job)) is not None]
+    return [*named, *FeedSpec.from_job(job).context_fields]
 
 
 def judge_fields(job: Job, facts: FieldFacts) -> list[Finding]:
-    """One finding a field."""
-    return [_judge(job, role, name, facts) for role in ROLES if (name := role.name(job)) is not None]
+    """One finding a field; none of an operator's or country's that nobody named and the events lack."""
+    found = [_judge(job, role, name, facts) for role in ROLES if (name := role.name(job)) is not None]
+    return found + _context(job, facts)
+
+
+def _context(job: Job, facts: FieldFacts) -> list[Finding]:
+    """Operators and countries sharpen scores, and nothing depends on them."""
+    feed = job.datafeed_config
+    wanted = FeedSpec.from_job(job)
+    types = {name: _types_of(job, name, facts.types) for name in wanted.context_fields}
+    usable = wanted.with_fields_of(types)
+    found = []
+    for what, setting, given, name, used in (
+        ("operator", "operator_field", feed.operator_field, wanted.operator_field, usable.operator_field),
+        ("country", "country_field", feed.country_field, wanted.country_field, usable.country_field),
+    ):
+        if name is not None and used is not None:
+            found.append(ok(f"{what} field", f"{name} is {next(iter(types[name]))}"))
+        elif name is not None and given != AUTO:
+            how = f"is {_spread(types[name])}" if types[name] else f"is in no mapping of {', '.join(_indices(job))}"
+            hint = f"set datafeed_config.{setting} to a field that holds it, or to null"
+            found.append(warning(f"{what} field", f"{name} (the {what}) {how}: it isn't read", hint))
+    return found
 
 
 def needs_everything(job: Job, types: FieldTypes) -> bool:

@@ -218,7 +218,7 @@ def test_too_little_history_says_how_much_is_needed(cluster: MemoryCluster) -> N
     fill(cluster, days=2)
     found = look(cluster, make_job(), now=START + 2 * DAY)["history"]
     assert found.level == "problem"
-    assert "200 on 3 days are needed" in found.message
+    assert "200 on 2 days are needed" in found.message
 
 
 def test_events_in_the_future_are_a_warning(cluster: MemoryCluster) -> None:

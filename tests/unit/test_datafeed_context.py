@@ -17,6 +17,7 @@ from ipi_es.datafeed.requests import page_body
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import UsageError
 from ipi_es.networks import NetworkTable, country_text
+from ipi_es.setup.check_fields import FieldFacts, field_names, judge_fields
 
 START, SPAN = 1_700_000_400 // 3_600 * 3_600, 3_600
 
@@ -140,3 +141,32 @@ def test_files_that_are_none_are_told_of_and_none_named_is_none() -> None:
     assert networks_of(job()) is None
     with pytest.raises(UsageError, match="there is no file"):
         networks_of(job(networks_files=["/nowhere/asn.mmdb"]))
+
+
+def test_a_runtime_field_serves_as_any_other() -> None:
+    runtime = {"who": {"type": "long", "script": {"source": "emit(1)"}}}
+    feed = Datafeed(
+        cluster_of(EVENTS, operator_type=None),
+        FeedSpec(("logs",), operator_field="who"),
+    )
+    spec = FeedSpec(("logs",), operator_field="who", runtime_mappings=runtime)
+    assert feed._field_types(("who",)) == {}
+    feed._wanted = spec
+    assert spec.with_fields_of(feed._field_types(("who",))).operator_field == "who"
+
+
+@pytest.mark.parametrize(
+    ("feed", "types", "said"),
+    [
+        ({}, {}, []),
+        ({}, {"client.as.number": "long"}, [("operator field", "ok")]),
+        ({"operator_field": "asn"}, {}, [("operator field", "warning")]),
+        ({"country_field": "cc"}, {"cc": "text"}, [("country field", "warning")]),
+        ({"operator_field": None, "country_field": None}, {"client.as.number": "long"}, []),
+    ],
+)
+def test_check_tells_of_fields_that_are_read_and_of_named_ones_that_can_not_be(feed, types, said) -> None:
+    facts = FieldFacts(("logs",), {name: {kind: ["logs"]} for name, kind in types.items()})
+    found = [(finding.check, finding.level) for finding in judge_fields(job(**feed), facts)]
+    assert [each for each in found if each[0] in {"operator field", "country field"}] == said
+    assert {"client.as.number", "client.geo.country_iso_code"} <= set(field_names(job()))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ipi_es.cli.score_rows import json_row
+from ipi_es.ipinsights.history import History
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.profiles import Profiles
 from ipi_es.ipinsights.sagemaker import METRICS
@@ -26,7 +27,8 @@ def bytes_a_cell(sketch: Sketch) -> int:
 
 
 def test_sizes_of_the_history() -> None:
-    pairs, networks = (Sketch.empty(MIN_EXPONENT, members=members) for members in (False, True))
+    history = History.empty(0, pair_keys=1, network_keys=1)
+    pairs, networks = history.pairs, history.networks
     for sketch, name in ((pairs, "(entity, network)"), (networks, "network")):
         size = bytes_a_cell(sketch)
         most = size * 2**MAX_EXPONENT / 1e6

@@ -93,6 +93,7 @@ def _train(
     _say_read(channels)
     settings = Hyperparameters(**section.plain())
     learned = learn_pairs(name, channels, settings, day_end, _told(settings))
+    del channels  # what was read is large, and so are the bytes that come
     network = learned.snapshot.network
     snapshot_id, _ = store_parts(DirectoryBlobs(directory), learned.snapshot, learned.history, now)
     click.echo(

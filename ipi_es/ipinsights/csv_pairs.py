@@ -21,6 +21,7 @@ import numpy as np
 from ipi_es.addresses import packed
 from ipi_es.errors import DataError, NoEvents, UsageError
 from ipi_es.ipinsights.csv_records import records
+from ipi_es.ipinsights.spill import PairFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 STDIN = Path("-")
 _GZIP = b"\x1f\x8b"
+_WAITING = 1 << 17
+"""Numbers, two a row, that wait in memory for the file."""
 _SHOWN = 60
 """Characters of a malformed line that are shown."""
 _HIDDEN = (".", "_")
@@ -61,18 +64,22 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """The n rows of one channel, in the order of its files."""
+    """The rows of one channel, in the order of its files: numbers of the reader's entities and addresses."""
 
-    entity: NDArray[np.int32]  # [n] index into the reader's entities
-    ip: NDArray[np.int32]  # [n] index into the reader's addresses
-    left_out: LeftOut
+    file: PairFile
+    kept: NDArray[np.bool_]  # which rows of the file
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def __len__(self) -> int:
-        return len(self.entity)
+        return int(np.count_nonzero(self.kept))
 
-    def take(self, rows: NDArray[np.intp]) -> Column:
-        """Some of the rows."""
-        return Column(self.entity[rows], self.ip[rows], self.left_out)
+    def rows(self, most: int, rng: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """(entity, ip) int32[n] of at most ``most`` rows, drawn by chance where there are more, in order."""
+        at = np.flatnonzero(self.kept)
+        if len(at) > most:
+            at = at[np.sort(rng.choice(len(at), most, replace=False, shuffle=False))]
+        found = self.file.take(at)
+        return found[:, 0].copy(), found[:, 1].copy()
 
 
 class PairReader:
@@ -98,18 +105,21 @@ class PairReader:
 
         UsageError where nothing is there, NoEvents where no row can be used, DataError for damaged gzip.
         """
-        entity, ip, left_out = array("i"), array("i"), LeftOut()
+        found, left_out, numbers = PairFile(), LeftOut(), array("i")
         for file in _files(path):
             with _opened(file) as lines:
-                for at_entity, at_ip in self._pairs(lines, file.name if file != STDIN else "stdin", left_out):
-                    entity.append(at_entity)
-                    ip.append(at_ip)
-        if not entity:
+                for pair in self._pairs(lines, file.name if file != STDIN else "stdin", left_out):
+                    numbers.extend(pair)
+                    if len(numbers) >= _WAITING:
+                        found.extend(np.frombuffer(numbers, dtype=np.int32).reshape(-1, 2))
+                        numbers = array("i")
+        found.extend(np.array(numbers, dtype=np.int32).reshape(-1, 2))
+        if not len(found):
             raise NoEvents(
                 f"no row of {path} can be used" + (f": {left_out.said()}" if left_out.total else ": it is empty"),
                 hint="a row is entity,ip without a header: alice,192.0.2.1",
             )
-        return Column(np.array(entity, dtype=np.int32), np.array(ip, dtype=np.int32), left_out)
+        return Column(found, np.ones(len(found), dtype=np.bool_), left_out)
 
     def _pairs(self, lines: Iterator[str], name: str, left_out: LeftOut) -> Iterator[tuple[int, int]]:
         entities, ips = self._entities, self._ips

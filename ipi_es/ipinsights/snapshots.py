@@ -8,6 +8,7 @@ one zlib stream of ``bytes`` bytes whose XXH3-64 is ``checksum``. For stores wit
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import struct
@@ -32,6 +33,8 @@ _CHUNK_MAGIC = b"IPIC"
 _CHUNK_HEAD = struct.Struct("<4sIIQ")
 _COMPRESSION_LEVEL = 1
 """zlib's fastest: hashed tables are mostly zeros and shrink all the same."""
+_PIECE = 1 << 20
+"""Bytes decompressed at a time."""
 _DTYPES = frozenset(["|u1", "|b1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f4", "<f8"])
 _HINT_DAMAGED = "revert to an earlier snapshot (ipi-es snapshots list), or train again"
 
@@ -44,7 +47,8 @@ def pack(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> byt
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         if array.dtype.str not in _DTYPES:
             raise TypeError(f"array {name} has dtype {array.dtype.str}")
-        blob = zlib.compress(array.tobytes(), _COMPRESSION_LEVEL)
+        # the array itself, not a copy of its bytes: tables are large
+        blob = zlib.compress(array.reshape(-1).view(np.uint8).data, _COMPRESSION_LEVEL)
         entries.append(
             {
                 "name": name,
@@ -57,7 +61,11 @@ def pack(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> byt
         blobs.append(blob)
     header = json.dumps({"manifest": dict(manifest), "arrays": entries}, sort_keys=True, separators=(",", ":")).encode()
     head = _HEAD.pack(_MAGIC, VERSION, len(header), xxhash.xxh3_64_intdigest(header))
-    return b"".join([head, header, *blobs])
+    whole = io.BytesIO()
+    whole.write(head + header)
+    while blobs:  # each is given up when it is written: no second copy of all of them
+        whole.write(blobs.pop(0))
+    return whole.getvalue()
 
 
 def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -66,10 +74,10 @@ def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     Raises SnapshotForeign for another format or a later version, SnapshotDamaged where a checksum or a length is wrong.
     """
     manifest, entries, position = _header(blob)
-    arrays = {}
+    arrays, view = {}, memoryview(blob)
     for entry in entries:
         stop = position + entry["bytes"]
-        arrays[entry["name"]] = _array(entry, blob[position:stop])
+        arrays[entry["name"]] = _array(entry, view[position:stop])
         position = stop
     if position != len(blob):
         raise SnapshotDamaged(f"{len(blob) - position} bytes too many in the snapshot", hint=_HINT_DAMAGED)
@@ -98,21 +106,42 @@ def _header(blob: bytes) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
     return content["manifest"], content["arrays"], _HEAD.size + length
 
 
-def _array(entry: Mapping[str, Any], blob: bytes) -> NDArray[Any]:
+def _array(entry: Mapping[str, Any], blob: memoryview) -> NDArray[Any]:
     name, dtype, shape = entry["name"], entry["dtype"], tuple(entry["shape"])
     if len(blob) != entry["bytes"] or xxhash.xxh3_64_hexdigest(blob) != entry["checksum"]:
         raise SnapshotDamaged(f"the checksum of {name} is wrong", hint=_HINT_DAMAGED)
     if dtype not in _DTYPES:
         raise SnapshotForeign(f"{name} has the unknown dtype {dtype}")
     size = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.empty(size, dtype=np.uint8)
     try:
-        engine = zlib.decompressobj()
-        raw = engine.decompress(blob, size + 1)
+        filled = _decompress(blob, raw)
     except zlib.error as error:
         raise SnapshotDamaged(f"{name} can't be decompressed: {error}", hint=_HINT_DAMAGED) from error
-    if len(raw) != size:
+    if not filled:
         raise SnapshotDamaged(f"{name} has another size than its shape", hint=_HINT_DAMAGED)
-    return np.frombuffer(bytearray(raw), dtype=dtype).reshape(shape)
+    array: NDArray[Any] = raw.view(dtype).reshape(shape)
+    return array
+
+
+def _decompress(blob: memoryview, raw: NDArray[np.uint8]) -> bool:
+    """Fill ``raw`` piece by piece, so that no second copy of a table is held; whether it has the stream's size."""
+    engine, done = zlib.decompressobj(), 0
+    for start in range(0, len(blob), _PIECE):
+        rest: bytes | memoryview = blob[start : start + _PIECE]
+        while rest:
+            piece = engine.decompress(rest, min(_PIECE, len(raw) - done + 1))
+            if done + len(piece) > len(raw):
+                return False
+            raw[done : done + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
+            done += len(piece)
+            rest = engine.unconsumed_tail
+    while piece := engine.decompress(b"", _PIECE):
+        if done + len(piece) > len(raw):
+            return False
+        raw[done : done + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
+        done += len(piece)
+    return done == len(raw)
 
 
 def chunks(blob: bytes) -> list[bytes]:

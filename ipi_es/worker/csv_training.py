@@ -61,9 +61,17 @@ def learn_pairs(
     train, validation = channels.train, channels.validation
     if validation is None:
         train, validation = held_out(train, rng)
-    warn_of_entity_table(job_id, hyperparameters.num_entity_vectors, len(np.unique(train.entity)))
     day = end // SECONDS["d"] - 1
-    trained = train_pairs(channels.reader, train, validation, hyperparameters, day=day, rng=rng, progress=progress)
+    trained = train_pairs(
+        channels.reader,
+        train,
+        validation,
+        hyperparameters,
+        day=day,
+        rng=rng,
+        progress=progress,
+        warn=lambda entities: warn_of_entity_table(job_id, hyperparameters.num_entity_vectors, entities),
+    )
     calibration = Calibration.fit(trained.compatibility, history_class(trained.prior_events))
     snapshot = JobSnapshot(job_id, end, trained.snapshot, calibration, NO_CORRELATIONS, Levels.empty(FIELDS))
     return LearnedPairs(snapshot, trained.history)

@@ -28,7 +28,7 @@ def read(path: Path, data: bytes) -> tuple[PairReader, list[tuple[str, str]], di
     column = reader.read(path)
     pairs = [
         (reader.entities[entity], canonical(reader.addresses[ip].tobytes()))
-        for entity, ip in zip(column.entity, column.ip, strict=True)
+        for entity, ip in column.file.read(0, len(column))
     ]
     return reader, pairs, column.left_out.counts
 
@@ -129,8 +129,7 @@ def test_channels_share_one_vocabulary(tmp_path: Path) -> None:
     reader = PairReader()
     reader.read(tmp_path / "train")
     column = reader.read(tmp_path / "validation")
-    np.testing.assert_array_equal(column.entity, [1, 2])
-    np.testing.assert_array_equal(column.ip, [0, 2])
+    np.testing.assert_array_equal(column.file.read(0, 2), [[1, 0], [2, 2]])
 
 
 def test_what_is_not_there_or_empty_or_damaged_is_said(tmp_path: Path) -> None:

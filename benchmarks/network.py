@@ -14,7 +14,8 @@ address every day). Ours and the reference (`ipi_es.ipinsights.tf.sagemaker_like
   made and applied.
 - memory: peak of a process that reads the hybrid's snapshot and history, scores, and moves history by a day.
 
-Other work on the machine slows both sides; the ratios stay. Last line: JSON.
+Other work on the machine slows both sides; the ratios stay, and what of a processor's time a pair takes is told too.
+Last line: JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -161,9 +161,10 @@ def scoring(scorer: Scorer, pairs: int, turns: int) -> dict[str, float]:
     speeds: dict[str, list[float]] = {"repeating": [], "unique": [], "predict": []}
     for turn in range(turns):
         for name, (names, ips) in (("repeating", repeating), ("unique", unique)):
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             found = scorer.score_pairs(names, ips)
             speeds[name].append(len(found) / (time.perf_counter() - began))
+            say(f"  {name}: {1e6 * (time.process_time() - worked) / len(found):.2f} µs of a processor a pair")
             assert np.isfinite(found).all()
         began = time.perf_counter()
         reference.log_odds(entity, addresses, batch=32)
@@ -180,11 +181,12 @@ def moving(scorer: Scorer, events_a_day: int, turns: int) -> float:
         entity, addresses = day(DAYS + turn, round(events_a_day / EVENTS_A_ROW), rng)
         rows = rng.integers(0, len(entity), events_a_day)
         whom, where, count = hashes[entity[rows]], addresses[rows], np.ones(events_a_day, dtype=np.int64)
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         delta = DayDelta.of(history.day, whom, where, count)
         history.apply(delta)
-        seconds = time.perf_counter() - began
+        seconds, worked = time.perf_counter() - began, time.process_time() - worked
         if turn >= 2:
+            say(f"  history: {1e6 * worked / events_a_day:.2f} µs of a processor an event")
             speeds.append(events_a_day / seconds)
             say(f"history, turn {turn - 1}: {speeds[-1]:,.0f} events/s, {len(delta) / seconds:,.0f} rows/s")
     return median(speeds)
@@ -202,7 +204,9 @@ def score_and_tell_peak(folder: Path) -> None:
     scorer = Scorer(snapshot, history_from_bytes((folder / "history").read_bytes()))
     scorer.score_pairs(*texts(100_000, 1, np.random.default_rng(3)))
     moving(scorer, 200_000, 1)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # not getrusage: what it tells includes the parent's memory at the fork
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    print(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024)
 
 
 def say(text: str) -> None:

@@ -2,9 +2,9 @@
 
     nice -n 19 python benchmarks/streaming.py --pairs 50000000
 
-A child process writes `entity,ip` lines of 200,000 entities and 300,000 addresses (thirty in a /24) to `ipi-es train --csv -`,
-which reads them once, keeps them in a temporary file and trains one epoch with the defaults. No two machines take
-the same time; the peak of the resident memory is what is shown. Last line: JSON.
+A child process writes `entity,ip` lines of 200,000 entities and 300,000 addresses (thirty in a /24) to
+`ipi-es train --csv -`, which reads them once, keeps them in a temporary file and trains one epoch with the defaults. No
+two machines take the same time; the peak of the resident memory is what is shown. Last line: JSON.
 """
 
 from __future__ import annotations

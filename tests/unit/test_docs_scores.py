@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from ipi_es.config import Job
+from ipi_es.results.explanation import COLD_START
 from ipi_es.results.words import CRITICAL, RESULT_KINDS, SCORE_FIELDS
+from ipi_es.scoring.calibration import ENOUGH_POINTS
 from ipi_es.scoring.normalizer import probability_cap, rank_cap
 from ipi_es.scoring.probability import P_TAKES_PART
 from ipi_es.scoring.quantiles import WARM_COUNT, Quantiles
+from ipi_es.scoring.warm_up import MODEST, YOUNG_DAYS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
 PLAIN = " ".join(TEXT.split())
@@ -55,3 +58,13 @@ def test_names_and_defaults() -> None:
     assert f"`max_records_per_bucket` ({Job.model_fields['max_records_per_bucket'].default})" in PLAIN
     assert "`repeat_window` (24 h" in PLAIN
     assert Job.model_fields["repeat_window"].default == 24 * 3600
+
+
+def test_holds_and_warm_up_are_as_the_settings_and_the_code_say() -> None:
+    fields = Job.model_fields
+    assert f"below `hold_probability` ({fields['hold_probability'].default})" in PLAIN
+    assert f"`hold_days` ({fields['hold_days'].default})" in PLAIN
+    assert f"a probability of at least {MODEST}" in PLAIN
+    assert f"until its history has {YOUNG_DAYS} days" in PLAIN
+    assert f"fewer than {ENOUGH_POINTS} such sign-ins" in PLAIN
+    assert all(f"| `{name}` |" in TEXT for name in COLD_START)

@@ -44,10 +44,10 @@ def verdict() -> None:
 @click.option("--by", help="Who says so; default: the user that runs this command.")
 @click.pass_context
 def confirm(ctx: click.Context, job_name: str, entity: str, ip: str, comment: str, by: str | None) -> None:
-    """Say that it really was ENTITY: what it does from the network of IP (/24 or /48) teaches again at once.
+    """Say that it really was ENTITY: what it does from the network of IP (/24 or /48) teaches again.
 
-    From the next bucket that is scored; what was held before is learned by the next training. Nothing is hidden: what
-    is still improbable is recorded as ever.
+    From the next run on, with all of the day that it begins in; days before that are learned by the next training.
+    Nothing is hidden: what is still improbable is recorded as ever.
 
     Example: ipi-es verdict confirm sign-ins alice 198.51.100.7
     """

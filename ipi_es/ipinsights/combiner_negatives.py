@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ipi_es.ipinsights.context import CONTEXT_NAMES
+from ipi_es.ipinsights.hashing import joined
+from ipi_es.ipinsights.lookup import found_in
 from ipi_es.ipinsights.negatives import near_addresses, random_addresses
 from ipi_es.ipinsights.prefixes import BLOCK, SITE, prefix_keys
 
@@ -88,6 +90,7 @@ class Negatives:
         everywhere = np.ones(len(pool), dtype=np.bool_)
         sites = keys[pool.address, SITE]
         self._sites = np.unique(sites, return_index=True)[1]
+        self._used = np.unique(joined(pool.hashes, sites))
         if pool.context:
             codes, known = pool.context.keys()[pool.address], pool.context.known()[pool.address]
             self._groups = {
@@ -115,7 +118,7 @@ class Negatives:
             for _ in range(_TRIES - 1):
                 again = np.flatnonzero((drawn >= 0) & (pool.hashes[drawn] == hashes))
                 drawn[again] = groups.draw(code[again], rng)
-            found.append(self._of_rows(kind, drawn, hashes))
+            found.append(self._elsewhere(self._of_rows(kind, drawn, hashes), hashes))
         return found
 
     def _of_rows(self, kind: str, drawn: NDArray[np.intp], hashes: NDArray[np.uint64]) -> Sampled:
@@ -123,6 +126,15 @@ class Negatives:
         address = pool.address[drawn]
         context = pool.context.take(address) if pool.context else None
         return Sampled(kind, pool.addresses[address], context, (drawn >= 0) & (pool.hashes[drawn] != hashes))
+
+    def _elsewhere(self, sampled: Sampled, hashes: NDArray[np.uint64]) -> Sampled:
+        """Without those from sites that the entity uses itself.
+
+        Where an operator is an office's own, all its rows are of one site, and half of what real people do would be
+        called strange.
+        """
+        _, own = found_in(self._used, joined(hashes, prefix_keys(sampled.addresses)[:, SITE]))
+        return replace(sampled, usable=sampled.usable & ~own)
 
     def _made_up(self, kind: str, addresses: Addresses, rng: np.random.Generator) -> Sampled:
         context = self._guessed.guess(addresses, rng) if self._guessed else None

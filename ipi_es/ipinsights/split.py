@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     from ipi_es.ipinsights.training_events import TrainingEvents
 
-NETWORK_SHARE, CALIBRATION_SHARE = 0.45, 0.20
-"""Shares of the rows for the network and for calibration; the combiner has what lies between."""
+NETWORK_SHARES, CALIBRATION_SHARE = (0.20, 0.45), 0.20
+"""Shares of the rows for the network [least, most], and for calibration; the combiner has what lies between."""
+COMBINER_ROWS = 20_000
+"""Rows that the combiner has before the network's share grows: what few rows say, history says better. On real events,
+3,000 to 8,000 rows a training, recall grew from .81 to .83 with the smaller share, and AUC by .001."""
 MIN_DAYS = 2
 """One for the network and one for calibration; without a part of its own the combiner is the shipped one."""
 MIN_ROWS = 100
@@ -75,7 +78,9 @@ def split_days(events: TrainingEvents, calibrate_from: int | None) -> Split:
             f"{scored} rows to calibrate on; at least {MIN_CALIBRATION_ROWS}, after a day to train on, are needed",
             hint="train over a longer time",
         )
-    goal = before[last] * NETWORK_SHARE / (1 - CALIBRATION_SHARE)
+    learnt = 1 - CALIBRATION_SHARE
+    share = float(np.clip(learnt - COMBINER_ROWS / count.sum(), *NETWORK_SHARES))
+    goal = before[last] * share / learnt
     middle = int(np.argmin(np.abs(before[1:last] - goal))) + 1 if last > 1 else last
     stop = int(events.time[-1] // DAY) + 1
     return Split(int(days[0]), int(days[middle]), int(days[last]), stop)

@@ -63,6 +63,16 @@ def test_the_split_is_in_time_and_covers_all_days() -> None:
     assert 0.1 < share < 0.3
 
 
+def test_few_rows_go_to_the_combiner_and_many_to_the_network_too() -> None:
+    def share(repeats: int) -> float:
+        whole = np.repeat(np.arange(len(EVENTS)), repeats)
+        split = split_days(only(EVENTS, whole), None)
+        return float((EVENTS.day < split.combiner).mean())
+
+    assert share(1) == pytest.approx(0.2, abs=0.06)
+    assert share(40) == pytest.approx(0.45, abs=0.06)
+
+
 def test_calibration_can_be_told_where_to_begin() -> None:
     assert split_days(EVENTS, (FIRST_DAY + 7) * 86_400).calibration == FIRST_DAY + 7
 

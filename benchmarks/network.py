@@ -10,7 +10,7 @@ address every day). Ours and the reference (`ipi_es.ipinsights.tf.sagemaker_like
   pair, and with the defaults (1 random, 1 near, 4 shuffled); of the reference with its own negatives included.
 - scoring: pairs a second of the default hybrid, text in, log-odds out; each pair ten times, and each once. The
   reference's `predict` at batches of 32 is given arrays.
-- history: events a second, 2.6 for each (entity, address) of a day as in the shared sign-in logs; a day's delta is
+- history: events a second, 2.5 for each (entity, address) of a day (2.6 in the shared sign-in logs); a day's delta is
   made and applied.
 - memory: peak of a process that reads the hybrid's snapshot and history, scores, and moves history by a day.
 
@@ -55,7 +55,6 @@ FIRST_DAY = 20_000
 KERAS_EVENTS = 200_000
 """Pairs of one of the reference's turns."""
 PREDICTED = 16_384
-EVENTS_A_ROW = 2.6
 EQUAL = {"shuffled_negative_sampling_rate": 1, "random_negative_sampling_rate": 1, "hard_negative_sampling_rate": 0}
 
 Day = tuple[NDArray[np.int32], Addresses]
@@ -178,9 +177,8 @@ def moving(scorer: Scorer, events_a_day: int, turns: int) -> float:
     rng, hashes = np.random.default_rng(2), entity_hashes([f"user{one:06d}@example.com" for one in range(ENTITIES)])
     history, speeds = scorer.history, []
     for turn in range(turns + 2):  # two days more to touch what the tables have not yet
-        entity, addresses = day(DAYS + turn, round(events_a_day / EVENTS_A_ROW), rng)
-        rows = rng.integers(0, len(entity), events_a_day)
-        whom, where, count = hashes[entity[rows]], addresses[rows], np.ones(events_a_day, dtype=np.int64)
+        entity, where = day(DAYS + turn, events_a_day, rng)
+        whom, count = hashes[entity], np.ones(events_a_day, dtype=np.int64)
         began, worked = time.perf_counter(), time.process_time()
         delta = DayDelta.of(history.day, whom, where, count)
         history.apply(delta)

@@ -74,6 +74,7 @@ def fit_network(
 
     ``guessed`` gives the operators and countries of made-up addresses, where those of the pairs are known.
     """
+    from ipi_es.ipinsights.tf import give_back
     from ipi_es.ipinsights.tf.network_trainer import NetworkTrainer
 
     network = initial_network(source, hyperparameters, rng, base)
@@ -101,6 +102,8 @@ def fit_network(
         network = with_arrays(network, *trainer.arrays())
         auc = _discriminator_auc(network, check, strangers, whose)
         told.epoch_over(auc)
+    del trainer
+    give_back()
     return network, auc
 
 

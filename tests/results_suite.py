@@ -184,7 +184,10 @@ class ResultsSuite:
         assert [each.source for each in found] == [made[2].source, made[0].source, made[1].source]
         assert store.by_place([]) == ResultStore(cluster, "never-ran").by_place(places) == []
         store.rewrite([replace(found[1], source={**found[1].source, "event_count": 77})], 2)
-        assert [each.source["event_count"] for each in store.by_place(places[:2])] == [77, made[1].source["event_count"]]
+        assert [each.source["event_count"] for each in store.by_place(places[:2])] == [
+            77,
+            made[1].source["event_count"],
+        ]
         store.delete_all(3)
         assert store.by_place(places) == []
 

@@ -26,9 +26,10 @@ NEGATIVE_WEIGHTS = {
     "shuffled": 0.7,
     "elsewhere": 0.5,
     "near": 0.4,
-    "operator": 1.0,
+    "operator": 0.7,
     "country": 0.5,
-    "block": 0.5,
+    "block": 0.35,
+    "colleague": 0.3,
 }
 """Weight of a kind's negatives against a real row's 1.
 
@@ -36,6 +37,9 @@ NEGATIVE_WEIGHTS = {
 as often as the large ones. Over ten simulated companies it took the found sprayings from 85 to 95 % and lowered the
 same-IP correlation; the weights of the others followed. ``operator`` and ``country`` are of another entity's rows
 with the same operator (country): an attacker near the victim. ``block`` stands for ``operator`` where none is known.
+``colleague`` is of the same operator (block) too, but drawn by row and wherever it lies, so that what everybody uses
+tells less than what one alone does: without it mean AUC on real events was .982 and not .986. Alone, at weight 1, it made
+all who share an office look odd together, and sprayings from one address were lost among them.
 """
 NEAR_V4, NEAR_V6 = (6, 20), (20, 40)
 """Bits that a near negative keeps, [low, high). Longer ones than the network's: counts tell churn from a stranger."""
@@ -72,11 +76,24 @@ class _Groups:
 
     def draw(self, code: NDArray[np.uint64], rng: np.random.Generator) -> NDArray[np.intp]:
         """A row with each code, uniform over its sites, then over the site's rows; -1 where there is none."""
-        found = np.full(len(code), -1, dtype=np.intp)
+        some, begin, end = self._sites(code)
+        site = rng.integers(begin, end)
+        return self._spread(len(code), some, rng.integers(self.first[site], self.first[site + 1]))
+
+    def draw_row(self, code: NDArray[np.uint64], rng: np.random.Generator) -> NDArray[np.intp]:
+        """The same, uniform over the rows."""
+        some, begin, end = self._sites(code)
+        return self._spread(len(code), some, rng.integers(self.first[begin], self.first[end]))
+
+    def _sites(self, code: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """Which codes have sites, and theirs: [begin, end)."""
         begin, end = np.searchsorted(self.code, code), np.searchsorted(self.code, code, side="right")
         some = np.flatnonzero(end > begin)
-        site = rng.integers(begin[some], end[some])
-        found[some] = self.row[rng.integers(self.first[site], self.first[site + 1])]
+        return some, begin[some], end[some]
+
+    def _spread(self, n: int, some: NDArray[np.intp], place: NDArray[np.int64]) -> NDArray[np.intp]:
+        found = np.full(n, -1, dtype=np.intp)
+        found[some] = self.row[place]
         return found
 
 
@@ -119,6 +136,8 @@ class Negatives:
                 again = np.flatnonzero((drawn >= 0) & (pool.hashes[drawn] == hashes))
                 drawn[again] = groups.draw(code[again], rng)
             found.append(self._elsewhere(self._of_rows(kind, drawn, hashes), hashes))
+            if level == 0:
+                found.append(self._of_rows("colleague", groups.draw_row(code, rng), hashes))
         return found
 
     def _of_rows(self, kind: str, drawn: NDArray[np.intp], hashes: NDArray[np.uint64]) -> Sampled:

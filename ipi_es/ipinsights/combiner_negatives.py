@@ -38,8 +38,8 @@ as often as the large ones. Over ten simulated companies it took the found spray
 same-IP correlation; the weights of the others followed. ``operator`` and ``country`` are of another entity's rows
 with the same operator (country): an attacker near the victim. ``block`` stands for ``operator`` where none is known.
 ``colleague`` is of the same operator (block) too, but drawn by row and wherever it lies, so that what everybody uses
-tells less than what one alone does: without it mean AUC on real events was .982 and not .986. Alone, at weight 1, it made
-all who share an office look odd together, and sprayings from one address were lost among them.
+tells less than what one alone does: without it mean AUC on real events was .982 and not .986. Alone, at weight 1, it
+made all who share an office look odd together, and sprayings from one address were lost among them.
 """
 NEAR_V4, NEAR_V6 = (6, 20), (20, 40)
 """Bits that a near negative keeps, [low, high). Longer ones than the network's: counts tell churn from a stranger."""

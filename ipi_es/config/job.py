@@ -146,7 +146,7 @@ class Job(Section):
         description="Ours. A pair seen again within this time of its first record is no new alarm; 0 turns it off.",
     )
     hold_probability: Number = Field(
-        default=0.01,
+        default=0.005,
         ge=0,
         le=TAKES_PART,
         description="Ours. What an entity does from a network where it had an address less probable than this teaches "

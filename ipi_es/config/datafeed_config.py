@@ -61,13 +61,15 @@ class DatafeedConfig(Section):
     query: Query = Field(
         default=DEFAULT_QUERY, description="Query DSL that chooses the events; by default ECS authentication events."
     )
-    query_delay: Span = Field(
-        default=60,
-        description="How long after a bucket's end it is read, so that its events have arrived; Elastic: 60–120s.",
+    query_delay: Span | None = Field(
+        default=None,
+        description="How long after a bucket's end it is read, so that its events have arrived; by default 60 to 120 "
+        "seconds, another for each job, so that they don't all ask at once.",
     )
     frequency: PositiveSpan | None = Field(
         default=None,
-        description="How often the worker looks for new events; by default `bucket_span`, at most an hour.",
+        description="How often the worker looks for new events; by default, as Elastic's, 1m for a `bucket_span` up to "
+        "2m, half of it up to 20m, 10m up to 12h, 1h above. Shorter than `bucket_span`: interim results in between.",
     )
     runtime_mappings: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Fields computed at reading, passed on to the search."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, TypeAlias
+from zlib import crc32
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -28,6 +29,17 @@ MAX_JOB_ID = 64
 
 RENORMALIZATION_DAYS, RENORMALIZATION_BUCKETS = 30, 100
 """The default renormalization window is the larger of these two, as in Elastic ML."""
+
+LATE_HOURS, LATE_BUCKETS = 2, 8
+"""The default window for late events is the larger of these two."""
+
+LEAST_DELAY, DELAYS = 60, 61
+"""Seconds: the default query_delay is at least the first, and one of so many, chosen by the job's name."""
+
+MINUTE, HOUR = 60, 3_600
+FREQUENCIES = ((2 * MINUTE, MINUTE), (12 * HOUR, 10 * MINUTE))
+"""(bucket_span up to, frequency), seconds, as Elastic's datafeeds; up to 20 minutes it is half the span."""
+HALF_UP_TO = 20 * MINUTE
 
 TAKES_PART = 0.035
 """The largest probability that is recorded: what is held is known from the records."""
@@ -116,6 +128,14 @@ class Training(Section):
     min_events: Count = Field(
         default=1_000, ge=1, description="Fewer unique (bucket, entity, IP) in the window: `train` refuses to begin."
     )
+    min_history: PositiveSpan = Field(
+        default=7 * DAY,
+        description="`ipi-es run` trains a new job once its events go back so far; until then it waits, and says so.",
+    )
+    every: Span = Field(
+        default=7 * DAY,
+        description="`ipi-es run` trains again so long after the end of what was learned last; 0: never.",
+    )
 
 
 class Job(Section):
@@ -158,6 +178,20 @@ class Job(Section):
         le=365,
         description="Ours. How long that lasts from the first such record, unless `ipi-es verdict confirm` says that "
         "it was the person; then it may teach for as long, and what is still improbable after that is held anew.",
+    )
+    late_window: Span | None = Field(
+        default=None,
+        description="Ours. Buckets that end within this time before the newest are scored again when events arrive for "
+        "them late; by default the larger of 2h and 8 buckets; 0 turns it off.",
+    )
+    blind_after: Count = Field(
+        default=6,
+        ge=0,
+        description="Ours. So many buckets without any event, where there always were some: the job is blind, and says "
+        "so; 0: never.",
+    )
+    max_lag: Count = Field(
+        default=3, ge=1, description="Ours. So many complete buckets not scored yet: `/readyz` fails."
     )
     max_records_per_bucket: Count = Field(
         default=500,
@@ -216,7 +250,24 @@ class Job(Section):
     @property
     def frequency(self) -> int:
         """Seconds between two looks for new events."""
-        return self.datafeed_config.frequency or min(self.bucket_span, 3_600)
+        given, span = self.datafeed_config.frequency, self.bucket_span
+        if given is not None:
+            return given
+        if 2 * MINUTE < span <= HALF_UP_TO:
+            return span // 2
+        return next((frequency for most, frequency in FREQUENCIES if span <= most), HOUR)
+
+    @property
+    def query_delay(self) -> int:
+        """Seconds after a bucket's end at which it is complete; by default one of 60 to 120 that the name decides."""
+        given = self.datafeed_config.query_delay
+        return LEAST_DELAY + crc32(self.job_id.encode()) % DELAYS if given is None else given
+
+    def late_window_seconds(self) -> int:
+        """Seconds before the newest bucket's end in which late events are looked for; 0: never."""
+        if self.late_window is not None:
+            return self.late_window
+        return max(LATE_HOURS * HOUR, LATE_BUCKETS * self.bucket_span)
 
     def renormalization_window(self) -> int:
         """Seconds that scores are adjusted back; 0: never."""

@@ -13,6 +13,8 @@ from ipi_es.config.types import AnyPath, Count, Inconsistent, ReadableFile, Sect
 DEFAULT_HOST = "http://localhost:9200"
 """Where a server listens when nobody changed anything."""
 
+LOOPBACK, MAX_PORT = "127.0.0.1", 65_535
+
 SECRETS = ("api_key", "password", "bearer_token")
 """Settings that are never shown; each can be in a file of its own, named by ``<name>_file``."""
 
@@ -172,6 +174,31 @@ class LoggingSettings(Section):
     )
 
 
+def _listen(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > MAX_PORT:
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:9274, or :9274 for this machine alone")
+    return f"{host or LOOPBACK}:{port}"
+
+
+Listen: TypeAlias = Annotated[str, AfterValidator(_listen)]
+
+
+class WorkerSettings(Section):
+    """How `ipi-es run` works."""
+
+    listen: Listen | None = Field(
+        default=None,
+        description="HOST:PORT to serve `/healthz`, `/readyz` and `/metrics` at, without a password: keep it to this "
+        "machine, or behind something that asks for one. By default nothing is served.",
+    )
+    parallel_jobs: Count = Field(default=2, ge=1, le=64, description="Jobs that are at work at the same time.")
+    lease: Timeout = Field(
+        default=24,
+        description="How long a job stays with a worker that says nothing more; another takes it over after that.",
+    )
+
+
 class Settings(Section):
     """The whole of `ipi-es.yml`. Without a file: a server on this machine, and the jobs in `jobs/`."""
 
@@ -183,4 +210,5 @@ class Settings(Section):
         description="Files, or patterns of files, with one job each; by default `jobs/*.yml`, `*.yaml`, `*.json`.",
     )
     snapshots: SnapshotSettings = Field(default_factory=SnapshotSettings, description="Where snapshots are kept.")
+    worker: WorkerSettings = Field(default_factory=WorkerSettings, description="How `ipi-es run` works.")
     logging: LoggingSettings = Field(default_factory=LoggingSettings, description="What is logged, and how.")

@@ -1,0 +1,262 @@
+"""How the jobs of a worker are: told by those who do the work, asked by `/readyz`, `/metrics` and the log.
+
+Nothing here reads a clock or does IO; every method may be called from any thread. Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from ipi_es.config.job import Job
+from ipi_es.datafeed.event_bucket import Dropped
+from ipi_es.errors import BulkFailed, ClusterError
+from ipi_es.scoring.probability import severity
+from ipi_es.service.blindness import BlindChange, Blindness
+from ipi_es.service.report import Doing, JobReport, Mistake, Reason, Trouble
+from ipi_es.times import iso
+from ipi_es.worker.bucket_scorer import ScoredBucket
+
+RECENT = 96
+"""Buckets over which the share of unparsable events is taken: a day of quarter hours."""
+
+FAILING_AFTER = 3
+"""Ticks in a row that failed, for whatever reason, before the job counts as failing; the next tick mends most."""
+
+
+class JobHealth:
+    """One job, as this worker sees it."""
+
+    def __init__(self, job: Job) -> None:
+        self._lock = threading.Lock()
+        self._job = job
+        self._report = JobReport(job.job_id)
+        self._blindness = Blindness(job.bucket_span, job.blind_after)
+        self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT)
+
+    # --- told by who does the work ---
+
+    def tick_began(self, now: int) -> None:
+        """The scheduler has come to the job."""
+        with self._lock:
+            self._report.ticks += 1
+            self._report.last_tick = now
+            if self._report.doing is Doing.STARTING:
+                self._report.doing = Doing.RUNNING
+
+    def tick_ended(self, now: int) -> None:
+        """Everything that was due is done, without an error (or nothing was due)."""
+        with self._lock:
+            self._report.last_tick = now
+            self._report.failures_in_a_row, self._report.cluster_away = 0, None
+
+    def claimed(self, now: int, checkpoint: int | None) -> None:
+        """The lease is ours."""
+        with self._lock:
+            report = self._report
+            report.last_tick, report.doing, report.lease_held = now, Doing.RUNNING, True
+            report.holder = report.waits_for = report.cluster_away = None
+            report.checkpoint = checkpoint
+
+    def stands_by(self, now: int, holder: str) -> None:
+        """Another worker holds the lease; that is no error, and its lag is that worker's to tell."""
+        with self._lock:
+            self._rests(now, Doing.STANDING_BY)
+            self._report.holder = holder
+
+    def waits(self, now: int, what_for: str) -> None:
+        """Nothing can be done yet; that is no error."""
+        with self._lock:
+            self._rests(now, Doing.WAITING)
+            self._report.waits_for = what_for
+
+    def paused(self, now: int) -> None:
+        """A person has paused the job."""
+        with self._lock:
+            self._rests(now, Doing.PAUSED)
+
+    def _rests(self, now: int, doing: Doing) -> None:
+        report = self._report
+        report.last_tick, report.doing, report.lease_held = now, doing, False
+        report.holder = report.waits_for = report.cluster_away = None
+        report.failures_in_a_row = 0
+
+    def heard(self, scored: ScoredBucket) -> BlindChange | None:
+        """One final bucket was scored: :meth:`read` and :meth:`scored` at once, from what the follower tells."""
+        bucket = scored.bucket
+        self.read(bucket.event_count, bucket.dropped)
+        severities = Counter(str(severity(float(score))) for score in scored.record_scores.score)
+        return self.scored(bucket.end, bucket.event_count, severities)
+
+    def read(self, events: int, dropped: Dropped) -> None:
+        """Documents of one event bucket, and those of them that can't be scored."""
+        bad = dropped.missing_entity + dropped.missing_ip + dropped.malformed_ip  # private_ip is a person's choice
+        with self._lock:
+            self._report.events += events
+            self._report.dropped.update({name: count for name, count in dropped.counts().items() if count})
+            self._recent.append((events, min(bad, events)))
+            total = sum(each for each, _ in self._recent)
+            share = sum(each for _, each in self._recent) / total if total else None
+            self._report.unparsable_share = share
+
+    def scored(self, bucket_end: int, events: int, records_by_severity: Mapping[str, int]) -> BlindChange | None:
+        """One final bucket; whether the events have stopped with it, or are there again: for the log, as annotation."""
+        with self._lock:
+            self._report.buckets += 1
+            self._report.records.update(records_by_severity)
+            return self._blindness.note(bucket_end, events)
+
+    def recall(self, counts: Iterable[tuple[int, int]]) -> None:
+        """Earlier buckets, (end, events) in order of time: what is known of quiet hours before the first bucket.
+
+        From the stored buckets' ``event_count`` at a start, or from a training's reading; two weeks are enough
+        (:data:`ipi_es.service.blindness.MEMORY`).
+        """
+        with self._lock:
+            self._blindness.recall(counts)
+
+    def took(self, step: str, seconds: float) -> None:
+        """A step of the work has taken so long (``train``, ``read``, ``score``, ``write``, …)."""
+        with self._lock:
+            times, total = self._report.steps.get(step, (0, 0.0))
+            self._report.steps[step] = (times + 1, total + seconds)
+
+    def batch_written(self, now: int, checkpoint: int) -> None:
+        """Everything up to ``checkpoint`` is safe in the cluster."""
+        with self._lock:
+            self._report.last_tick, self._report.checkpoint = now, checkpoint
+            self._report.failures_in_a_row, self._report.cluster_away = 0, None
+
+    def uses(self, snapshot_id: str, trained_to: int) -> None:
+        """The network that the job scores with, and the end of what it has learned."""
+        with self._lock:
+            self._report.snapshot_id, self._report.trained_to = snapshot_id, trained_to
+
+    def trained(self, now: int, snapshot_id: str, metrics: Mapping[str, Any], trained_to: int | None = None) -> None:
+        """A training came to its end; ``metrics`` as the snapshot has them, of which the numbers are kept."""
+        with self._lock:
+            report = self._report
+            report.last_tick, report.snapshot_id, report.training_failed = now, snapshot_id, None
+            report.trained_to = now if trained_to is None else trained_to
+            report.trainings += 1
+            report.training_metrics = {
+                name: float(value) for name, value in metrics.items() if isinstance(value, int | float)
+            }
+
+    def training_failed(self, now: int, error: BaseException) -> None:
+        """A training failed; the job goes on with what it has."""
+        with self._lock:
+            self._failed(now, error)
+            self._report.training_failed = self._report.last_error
+
+    def failed(self, now: int, error: BaseException) -> None:
+        """A tick ended with an error."""
+        with self._lock:
+            self._failed(now, error)
+            self._report.failures_in_a_row += 1
+
+    def _failed(self, now: int, error: BaseException) -> None:
+        report = self._report
+        report.last_tick, report.last_error = now, Mistake.of(now, error)
+        report.errors[type(error).__name__] += 1
+        report.cluster_away = report.last_error if isinstance(error, ClusterError) else None
+        if isinstance(error, BulkFailed):
+            report.bulk_rejections += len(error.failures)
+
+    def bulk_rejected(self, documents: int) -> None:
+        """The cluster refused so many documents of a bulk, whether they were sent again or not."""
+        with self._lock:
+            self._report.bulk_rejections += documents
+
+    # --- asked ---
+
+    def lag_buckets(self, now: int) -> int | None:
+        """Complete buckets that aren't scored; None where nothing was scored yet, or another worker knows."""
+        with self._lock:
+            return self._lag(now)[0]
+
+    def report(self, now: int) -> JobReport:
+        """A copy of everything, as of ``now``."""
+        with self._lock:
+            made = deepcopy(self._report)
+            made.blind_since = self._blindness.since if self._blindness.blind else None
+            made.lag_buckets, made.lag_seconds = self._lag(now)
+            return made
+
+    def reasons(self, now: int) -> list[Reason]:
+        """What keeps the job from being as it should; nothing where another worker has it, or a person paused it."""
+        report, job = self.report(now), self._job
+        if report.doing in (Doing.PAUSED, Doing.STANDING_BY):
+            return []
+        found: dict[Trouble, str] = {}
+        if report.doing is Doing.STARTING:
+            found[Trouble.STARTING] = "not looked at yet"
+        if report.cluster_away is not None:
+            found[Trouble.CLUSTER_AWAY] = f"{report.cluster_away.kind}: {report.cluster_away.text}"
+        elif report.failures_in_a_row >= FAILING_AFTER and report.last_error is not None:
+            failures = f"the last {report.failures_in_a_row} ticks failed"
+            found[Trouble.FAILING] = f"{failures}: {report.last_error.kind}: {report.last_error.text}"
+        # with a frequency longer than the bucket span, so many are normal
+        if report.lag_buckets is not None and report.lag_buckets > max(
+            job.max_lag, -(-job.frequency // job.bucket_span)
+        ):
+            scored = f"scored up to {iso(report.checkpoint or 0)}"
+            found[Trouble.LAGGING] = f"{report.lag_buckets} complete buckets are not scored ({scored})"
+        if report.training_failed is not None:
+            failed = report.training_failed
+            found[Trouble.TRAINING_FAILED] = f"the training of {iso(failed.at)} failed: {failed.kind}: {failed.text}"
+        if report.blind_since is not None:
+            found[Trouble.BLIND] = f"no events since {iso(report.blind_since)}, although there always were some"
+        return [Reason(job.job_id, trouble, text) for trouble, text in found.items()]
+
+    def _lag(self, now: int) -> tuple[int | None, int | None]:
+        report, span = self._report, self._job.bucket_span
+        if report.checkpoint is None or report.doing in (Doing.PAUSED, Doing.STANDING_BY):
+            return None, None
+        buckets = max(now - self._job.query_delay - report.checkpoint, 0) // span
+        first_complete = report.checkpoint + span + self._job.query_delay
+        return buckets, max(now - first_complete, 0)
+
+
+class Fleet:
+    """The jobs of a worker."""
+
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+        self._lock = threading.Lock()
+        self._jobs: dict[str, JobHealth] = {}
+        for job in jobs:
+            self.add(job)
+
+    def add(self, job: Job) -> JobHealth:
+        """The health of a job; made where it is new, or where its configuration is another."""
+        with self._lock:
+            known = self._jobs.get(job.job_id)
+            if known is None or known._job != job:  # noqa: SLF001  (the same module)
+                known = self._jobs[job.job_id] = JobHealth(job)
+            return known
+
+    def remove(self, job_id: str) -> None:
+        """The worker no longer has the job."""
+        with self._lock:
+            self._jobs.pop(job_id, None)
+
+    def __getitem__(self, job_id: str) -> JobHealth:
+        with self._lock:
+            return self._jobs[job_id]
+
+    def __iter__(self) -> Iterator[JobHealth]:
+        """By job id."""
+        with self._lock:
+            found = sorted(self._jobs.items())
+        return iter(health for _, health in found)
+
+    def reports(self, now: int) -> list[JobReport]:
+        """Of every job, by job id."""
+        return [health.report(now) for health in self]
+
+    def reasons(self, now: int) -> list[Reason]:
+        """What keeps the worker from being ready; empty: it is."""
+        return [reason for health in self for reason in health.reasons(now)]

@@ -45,6 +45,8 @@ class JobState:
     quantiles_id: str | None = None
     renormalize_due: bool = False
     renormalized_to: int | None = None
+    paused: bool = False
+    """A person said so: the worker leaves the job alone, whoever holds it stops at its next write."""
     lease_epoch: int = 0
     version: int = 0
     lease_owner: str | None = None
@@ -73,6 +75,7 @@ class JobState:
             "quantiles_id": self.quantiles_id,
             "renormalize_due": self.renormalize_due,
             "renormalized_to": _to_ms(self.renormalized_to),
+            "paused": self.paused,
             "lease_epoch": self.lease_epoch,
             "version": self.version,
             "lease_owner": self.lease_owner,
@@ -97,6 +100,7 @@ class JobState:
             quantiles_id=source.get("quantiles_id"),
             renormalize_due=bool(source.get("renormalize_due", False)),
             renormalized_to=_to_s(source.get("renormalized_to")),
+            paused=bool(source.get("paused", False)),
             lease_epoch=int(source["lease_epoch"]),
             version=int(source["version"]),
             lease_owner=source.get("lease_owner"),
@@ -163,10 +167,30 @@ class StateStore:
         """Give the job back, so that the next run need not wait for the lease's end."""
         return self.save(replace(state, lease_owner=None, lease_expires=None))
 
+    def pause(self, job_id: str, paused: bool, now: int) -> JobState:
+        """Let the worker leave a job alone, or not any longer; also of a job that never ran.
+
+        Nothing else changes, the lease neither: a worker amid the job finds its next write refused (LostJob), and what
+        it did not finish is done again when the job goes on.
+        """
+        for _ in range(CLAIM_ATTEMPTS):
+            found = self.read(job_id)
+            if found is None:
+                self._require_template()
+            before = found or JobState(job_id, lease_epoch=first_epoch(now))
+            if before.paused == paused:
+                return before
+            try:
+                return self._write(replace(before, paused=paused))
+            except Conflict:
+                continue  # a worker wrote in between, as it does every few seconds
+        raise JobBusy(f"the state of job {job_id} is written by others all the time", hint="say it once more")
+
     def reset(self, state: JobState) -> JobState:
-        """Forget everything but the lease: the next batch begins anew."""
+        """Forget everything but the lease and whether it is paused: the next batch begins anew."""
         kept = JobState(
             state.job_id,
+            paused=state.paused,
             lease_epoch=state.lease_epoch,
             version=state.version + 1,
             lease_owner=state.lease_owner,

@@ -33,5 +33,6 @@ def send_chunk(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retr
         again = tally.take(lines, answer, last=attempt == retry.max_retries)
         if not again:
             return
+        retry.pressure.documents_again(len(again))
         retry.pause(attempt, f"{where} was too busy for {len(again)} of {len(lines)} documents")
         lines = again

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ipi_es.cluster.pressure import PRESSURE, Pressure
 from ipi_es.errors import ClusterError
 
 FIRST_DELAY = 0.5  # seconds; a rejected bulk queue drains in about that time
@@ -32,6 +33,7 @@ class Retry:
     max_retries: int = 5
     sleep: Callable[[float], None] = time.sleep
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
+    pressure: Pressure = PRESSURE
 
     def pause(self, attempt: int, why: str) -> None:
         """Sleep before attempt number ``attempt + 1`` (the first attempt is 0)."""
@@ -54,5 +56,6 @@ class Retry:
                     raise
                 if seen is not None:
                     seen.append(error)
+                self.pressure.request_again()
                 self.pause(attempt, error.message)
         return action()

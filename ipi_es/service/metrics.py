@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 import ipi_es
+from ipi_es.cluster.pressure import PRESSURE, Pressure
 from ipi_es.service.health import Fleet
 from ipi_es.service.report import Doing, JobReport, Trouble
 from ipi_es.worker.clock import Clock
@@ -149,8 +150,8 @@ JOB_METRICS: tuple[JobMetric, ...] = (
 class FleetCollector(Collector):
     """Asks the fleet at each scrape."""
 
-    def __init__(self, fleet: Fleet, clock: Clock) -> None:
-        self._fleet, self._clock = fleet, clock
+    def __init__(self, fleet: Fleet, clock: Clock, pressure: Pressure = PRESSURE) -> None:
+        self._fleet, self._clock, self._pressure = fleet, clock, pressure
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the registry need not ask for the time to know the names."""
@@ -170,6 +171,16 @@ class FleetCollector(Collector):
             for trouble in Trouble:
                 troubles.add_metric((report.job_id, str(trouble)), float((report.job_id, trouble) in has))
         yield troubles
+        yield CounterMetricFamily(
+            "ipi_es_cluster_retries",
+            "Requests that were tried again, because the cluster was away or busy.",
+            value=self._pressure.requests,
+        )
+        yield CounterMetricFamily(
+            "ipi_es_bulk_documents_retried",
+            "Documents that a busy cluster refused at first and that were sent again.",
+            value=self._pressure.documents,
+        )
         yield GaugeMetricFamily("ipi_es_ready", "1 where /readyz succeeds.", value=float(not reasons))
         build = GaugeMetricFamily("ipi_es_build_info", "Always 1; the label says which version.", labels=("version",))
         build.add_metric((ipi_es.__version__,), 1.0)

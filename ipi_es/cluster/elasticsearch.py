@@ -17,6 +17,7 @@ from elasticsearch.serializer import JsonSerializer
 
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.faults import connection_fault, response_fault
+from ipi_es.cluster.lifecycle import Ilm
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.cluster.rest import KEEP_ALIVE, RestCluster
 from ipi_es.cluster.retry import Retry
@@ -128,6 +129,11 @@ class ElasticsearchCluster(RestCluster):
             request_timeout=connection.request_timeout,
             serializers={"application/json": fast, "application/vnd.elasticsearch+json": fast},
         )
+
+    @property
+    def lifecycles(self) -> Ilm:
+        """See the port."""
+        return Ilm(self._request)
 
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
         headers = {"accept": "application/json"} | ({"content-type": content_type} if body is not None else {})

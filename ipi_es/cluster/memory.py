@@ -14,6 +14,7 @@ from typing import Any
 
 from ipi_es.cluster import answers
 from ipi_es.cluster.bulk import Tally, bulk_fault
+from ipi_es.cluster.lifecycle import MemoryLifecycles
 from ipi_es.cluster.memory_index import MemoryIndex
 from ipi_es.cluster.memory_names import WHERE, index_settings, matching, resolve
 from ipi_es.cluster.memory_search import run_search
@@ -37,11 +38,17 @@ class MemoryCluster:
         self._indices: dict[str, MemoryIndex] = {}
         self._templates: dict[str, Json] = {}
         self._lock = threading.RLock()  # the port may be shared by threads
+        self._lifecycles = MemoryLifecycles(self.indices)
 
     @property
     def info(self) -> ServerInfo:
         """Says OpenSearch, unless told otherwise."""
         return self._info
+
+    @property
+    def lifecycles(self) -> MemoryLifecycles:
+        """None are there, as on a bare server, until ``lifecycles.there`` is set."""
+        return self._lifecycles
 
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = _READ) -> Json:
         """See the port."""
@@ -228,6 +235,9 @@ class MemoryCluster:
                 raise NotFound(f"no such index [{index}] in {WHERE}", status=404)
             self._indices[index].put_mapping(mappings)
 
+    def lacking(self, on_cluster: Sequence[str], on_indices: Mapping[str, Sequence[str]]) -> None:
+        """See the port; here everybody may do everything."""
+
     def close(self) -> None:
         """Nothing to release."""
 
@@ -259,6 +269,8 @@ class MemoryCluster:
         best = max(matching, key=lambda template: template.get("priority", 0), default={})
         base = best.get("template", {})
         settings = index_settings(base.get("settings", {}))["index"] | index_settings(body.get("settings", {}))["index"]
+        if settings.get("number_of_shards") == "0":
+            raise RequestRejected("[index.number_of_shards] must be >= 1", status=400)
         aliases = {**base.get("aliases", {}), **body.get("aliases", {})}
         made = MemoryIndex(name, hidden=settings.get("hidden") == "true", aliases=aliases)
         for mappings in (base.get("mappings"), body.get("mappings")):

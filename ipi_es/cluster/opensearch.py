@@ -15,6 +15,7 @@ from opensearchpy.serializer import JSONSerializer
 
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.faults import connection_fault, response_fault
+from ipi_es.cluster.lifecycle import Ism
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.cluster.rest import KEEP_ALIVE, RestCluster
 from ipi_es.cluster.retry import Retry
@@ -100,6 +101,11 @@ class OpenSearchCluster(RestCluster):
             retry_on_timeout=True,  # with none left: a host that times out is only put behind the others
             serializer=_Json(),
         )
+
+    @property
+    def lifecycles(self) -> Ism:
+        """See the port."""
+        return Ism(self._request)
 
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
         headers = {"content-type": content_type}

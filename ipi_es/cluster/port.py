@@ -89,12 +89,38 @@ class BulkOutcome:
     failures: tuple[BulkItemFailure, ...] = field(default=())
 
 
+class Lifecycles(Protocol):
+    """Index lifecycle policies: ILM on Elasticsearch, ISM on OpenSearch; bodies are in the server's own form."""
+
+    def available(self) -> bool:
+        """Whether the server manages lifecycles at all. PermissionDenied where it does not let us ask."""
+
+    def read(self, name: str) -> Json | None:
+        """A policy, or None."""
+
+    def write(self, name: str, policy: Mapping[str, Any]) -> None:
+        """Create or replace a policy."""
+
+    def of_indices(self, pattern: str) -> dict[str, str | None]:
+        """``{index: name of its policy}`` of the existing indices; None: it has none."""
+
+    def attach(self, name: str, index: str) -> None:
+        """Put an index that has no policy under one."""
+
+    def renew(self, name: str, index: str) -> None:
+        """Let an index that is under a policy go by the policy as it is now."""
+
+
 class Cluster(Protocol):
     """What ipi-es needs of a cluster, and no more."""
 
     @property
     def info(self) -> ServerInfo:
         """The server, asked once when connecting."""
+
+    @property
+    def lifecycles(self) -> Lifecycles:
+        """Its index lifecycle policies."""
 
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = ...) -> Json:
         """One search; the answer as both servers give it (``hits``, ``aggregations``, ``timed_out``, ``_shards``).
@@ -172,6 +198,15 @@ class Cluster(Protocol):
 
     def put_mapping(self, index: str, mappings: Mapping[str, Any]) -> None:
         """Add fields to an existing index's mapping."""
+
+    def lacking(
+        self, on_cluster: Sequence[str], on_indices: Mapping[str, Sequence[str]]
+    ) -> list[tuple[str, str | None]] | None:
+        """(right, index or pattern; None: of the cluster) of what the credentials lack, as the server says.
+
+        None where it can't say: OpenSearch, or a server without security. A pattern lacks a right unless all that it
+        stands for has it, which a search would not notice: it leaves out what it may not read.
+        """
 
     def close(self) -> None:
         """Release connections; the port can't be used afterwards."""

@@ -6,6 +6,7 @@ An adapter adds how one request is sent (and its client's exceptions mapped), an
 from __future__ import annotations
 
 import contextlib
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -13,17 +14,18 @@ from urllib.parse import quote
 
 import orjson
 
-from ipi_es.cluster import answers
+from ipi_es.cluster import answers, privileges
 from ipi_es.cluster.bulk import Tally, bulk_fault, chunks, encode
 from ipi_es.cluster.bulk_send import BULK_ANSWER, send_chunk
-from ipi_es.cluster.port import BulkOutcome, Document, Drop, IndexOptions, Json, Put, ServerInfo
+from ipi_es.cluster.port import BulkOutcome, Document, Drop, IndexOptions, Json, Lifecycles, Put, ServerInfo
 from ipi_es.cluster.retry import Retry
-from ipi_es.errors import ClusterError, Conflict, NotFound, RequestRejected
+from ipi_es.errors import ClusterError, Conflict, NotFound, PermissionDenied, RequestRejected
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 KEEP_ALIVE = "5m"  # of a point in time, renewed by each page; a page takes seconds, a retry with all delays a minute
 _READ = IndexOptions()
+_log = logging.getLogger(__name__)
 _EVERYTHING = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
 
 
@@ -41,6 +43,11 @@ class RestCluster(ABC):
     def info(self) -> ServerInfo:
         """The server, asked once when connecting."""
         return self._info
+
+    @property
+    @abstractmethod
+    def lifecycles(self) -> Lifecycles:
+        """See the port."""
 
     @abstractmethod
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
@@ -138,11 +145,18 @@ class RestCluster(ABC):
                 hits = answer["hits"]["hits"]
                 yield from map(answers.document, hits)
                 if len(hits) < size:
-                    return
+                    break
                 body["search_after"] = hits[-1]["sort"]
-        finally:
-            with contextlib.suppress(ClusterError):  # it expires by itself; an error on the way is worth more
+        except BaseException:
+            with contextlib.suppress(ClusterError):  # it expires by itself; what went wrong on the way is worth more
                 self._close_pit(pit)
+            raise
+        try:
+            self._close_pit(pit)
+        except PermissionDenied:
+            raise  # those that nobody may close add up, until the server opens no more
+        except ClusterError as error:
+            _log.debug("a point in time stays until it expires: %s", error)
 
     def _begin_scan(self, index: str | Sequence[str], options: IndexOptions) -> str | None:
         """The id of a point in time; None where there is nothing to read and that is allowed."""
@@ -291,3 +305,11 @@ class RestCluster(ABC):
     def put_mapping(self, index: str, mappings: Mapping[str, Any]) -> None:
         """See the port."""
         self._request("PUT", f"/{answers.exact_name(index)}/_mapping", body=mappings)
+
+    def lacking(
+        self, on_cluster: Sequence[str], on_indices: Mapping[str, Sequence[str]]
+    ) -> list[tuple[str, str | None]] | None:
+        """See the port."""
+        if self._info.distribution != "elasticsearch":
+            return None
+        return privileges.lacking(self._request, on_cluster, on_indices)

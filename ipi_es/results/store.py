@@ -15,13 +15,16 @@ import orjson
 
 from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
 from ipi_es.errors import LostJob, NotFound, PermissionDenied, RequestRejected, UsageError
-from ipi_es.results import queries
+from ipi_es.results import queries, retention
 from ipi_es.results.documents import ResultDocument
 from ipi_es.results.index import conflict, flat_mapping, index_for, missing_fields, month_end, month_of
 from ipi_es.results.words import ALIAS, RESULT_KINDS, TEMPLATE, ResultKind
 
 MAX_PAGE = 10_000
 """Hits that one search gives (``index.max_result_window``); beyond, a scan reads page by page."""
+
+MAX_SNAPSHOTS = 1_000
+"""Snapshots that the results of a few days name at most."""
 
 REMEMBERED = 20_000
 """Documents written last that are kept in memory, about 30 MB: what a renormalization changes is most often new."""
@@ -123,6 +126,10 @@ class ResultStore:
             documents |= {(each.index, each.id): each for each in hits}
         return [documents[place] for place in places if place in documents]
 
+    def forget(self) -> None:
+        """Keep nothing of what was written in memory: another may have written since."""
+        self._written.clear()
+
     def show(self) -> None:
         """Make everything written so far visible to reads."""
         self._cluster.refresh(ALIAS)
@@ -175,6 +182,32 @@ class ResultStore:
         """Whether there are results of buckets at or after ``start``."""
         query = queries.results_query(self._job_id, RESULT_KINDS, start, None)
         return bool(self._hits({"query": query, "_source": False, "size": 1, "track_total_hits": False}))
+
+    def snapshot_ids(self, start: int) -> set[str]:
+        """The snapshots that results of buckets at or after ``start`` were scored with."""
+        query = queries.results_query(self._job_id, ["bucket"], start, None)
+        aggs = {"snapshots": {"terms": {"field": "snapshot_id", "size": MAX_SNAPSHOTS}}}
+        try:
+            answer = self._cluster.search(ALIAS, {"query": query, "size": 0, "aggs": aggs})
+        except NotFound:
+            return set()
+        found = answer.get("aggregations") or {}  # none where no index is there
+        return {str(each["key"]) for each in found.get("snapshots", {}).get("buckets", ())}
+
+    def delete_before(self, end: int, version: int, *, held_from: int | None = None) -> retention.Deleted:
+        """Delete results and annotations before ``end``, see :func:`ipi_es.results.retention.delete_before`."""
+        gone = retention.delete_before(self._cluster, self._job_id, end, version, held_from=held_from)
+        self._prepared -= set(gone.indices)
+        # or a renormalization would write again what it remembers of them
+        self._written.clear()
+        return gone
+
+    def delete_from(self, start: int, version: int) -> int:
+        """Delete records, influencers and buckets at or after ``start``; annotations stay. How many."""
+        self._cluster.refresh(ALIAS)
+        query = queries.results_query(self._job_id, RESULT_KINDS, start, None)
+        self._written.clear()
+        return retention.delete_found(self._cluster, self._job_id, query, version)
 
     def delete_all(self, version: int) -> int:
         """Delete all results of the job, annotations too; how many."""

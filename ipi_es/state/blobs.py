@@ -114,6 +114,12 @@ class BlobStore(Protocol):
     def delete(self, job_id: str, blob_id: str) -> bool:
         """Delete one; whether it was there."""
 
+    def sweep(self, job_id: str) -> int:
+        """Delete what killed writes left; how many pieces. For the job's holder."""
+
+    def delete_all(self, job_id: str) -> int:
+        """Delete everything of a job, also what can't be read; how many blobs."""
+
 
 def new_info(
     job_id: str, blob_id: str, kind: BlobKind, data: bytes, *, created: int, attributes: Mapping[str, Any] | None

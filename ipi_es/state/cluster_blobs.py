@@ -95,13 +95,28 @@ class ClusterBlobs:
 
     def sweep(self, job_id: str) -> int:
         """Delete chunks that no manifest points to (of a write that was killed); how many. For the job's holder."""
-        whole_ones = {
-            _chunk_id(info, number) for info in self.list(job_id) for number in range(info.chunks)
-        }  # list() refreshes
-        query = {"bool": {"filter": [{"term": {"type": "chunk"}}, {"term": {"job_id": job_id}}]}}
-        found = self._cluster.scan(SNAPSHOT_INDEX, query, source=["job_id"])
-        lost = [document.id for document in found if document.id not in whole_ones]
+        infos = self.list(job_id)  # this refreshes
+        whole_ones = {_chunk_id(info, number) for info in infos for number in range(info.chunks)}
+        # a manifest that we can't read may be of a newer ipi-es: what is below it isn't ours to judge
+        unread = self._ids(job_id, "manifest") - {_manifest_id(job_id, info.id) for info in infos}
+        kept = tuple(f"chunk:{place.removeprefix('manifest:')}:" for place in unread)
+        lost = [place for place in self._ids(job_id, "chunk") if place not in whole_ones and not place.startswith(kept)]
         return self._cluster.bulk(Drop(SNAPSHOT_INDEX, place) for place in lost).deleted if lost else 0
+
+    def delete_all(self, job_id: str) -> int:
+        """See the port."""
+        self._cluster.refresh(SNAPSHOT_INDEX)
+        manifests, chunks = self._ids(job_id, "manifest"), self._ids(job_id, "chunk")
+        if manifests or chunks:
+            # manifests first, so that nobody finds half a blob
+            self._cluster.bulk(Drop(SNAPSHOT_INDEX, place) for place in manifests)
+            self._cluster.bulk(Drop(SNAPSHOT_INDEX, place) for place in chunks)
+            self._cluster.refresh(SNAPSHOT_INDEX)
+        return len(manifests)
+
+    def _ids(self, job_id: str, kind: str) -> set[str]:
+        query = {"bool": {"filter": [{"term": {"type": kind}}, {"term": {"job_id": job_id}}]}}
+        return {document.id for document in self._cluster.scan(SNAPSHOT_INDEX, query, source=["job_id"])}
 
     def _read(self, info: BlobInfo) -> bytes:
         return whole(info, b"".join(self._pieces(info)))

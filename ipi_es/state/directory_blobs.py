@@ -110,6 +110,17 @@ class DirectoryBlobs:
                 path.unlink(missing_ok=True)
         return len(lost)
 
+    def delete_all(self, job_id: str) -> int:
+        """See the port; the job's folder goes too, unless somebody else keeps something there."""
+        folder = self._folder(job_id)
+        manifests = list(folder.glob(f"*{_MANIFEST}"))
+        with _explained(folder, "deleted"):
+            for path in [*manifests, *folder.glob("*.blob"), *folder.glob(f"*{_PART}")]:
+                path.unlink(missing_ok=True)
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        return len(manifests)
+
     def _folder(self, job_id: str) -> Path:
         return self._root / safe_name(job_id)
 

@@ -74,6 +74,10 @@ class QuantilesStore:
         """All that there are, sorted."""
         return sorted(source["quantiles_id"] for _, source in self._all())
 
+    def times(self) -> dict[str, int]:
+        """The event time of each, epoch seconds, by id."""
+        return {source["quantiles_id"]: int(source["time"]) // 1_000 for _, source in self._all()}
+
     def sweep(self, keep: Collection[str], version: int) -> int:
         """Delete all but ``keep``; how many. Only whoever holds the job may, so it goes by version too."""
         return self._drop([place for place, source in self._all() if source["quantiles_id"] not in keep], version)
@@ -92,7 +96,9 @@ class QuantilesStore:
     def _all(self) -> list[tuple[str, dict[str, Any]]]:
         self._cluster.refresh(STATE_INDEX)
         query = {"bool": {"filter": [{"term": {"type": "quantiles"}}, {"term": {"job_id": self._job_id}}]}}
-        return [(each.id, each.source) for each in self._cluster.scan(STATE_INDEX, query, source=["quantiles_id"])]
+        return [
+            (each.id, each.source) for each in self._cluster.scan(STATE_INDEX, query, source=["quantiles_id", "time"])
+        ]
 
     def _check(self, outcome: BulkOutcome) -> None:
         if outcome.fenced:

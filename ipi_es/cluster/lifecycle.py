@@ -1,0 +1,175 @@
+"""Index lifecycle policies: ILM of Elasticsearch, ISM of OpenSearch, and in memory; all behind one small port.
+
+Both are parts that a server can lack (a bare server, an OpenSearch without its plugin, a serverless project): it then
+knows no such path, and answers 400, 404, 405 or 410.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ipi_es.cluster import answers
+from ipi_es.cluster.port import Json
+from ipi_es.errors import NotFound, RequestRejected
+
+Request = Callable[..., Json]
+"""``(method, path, *, params=None, body=None)`` → the answer; errors are of the project's tree."""
+
+_EVERYTHING = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
+_ISM_POLICY = "index.plugins.index_state_management.policy_id"
+
+
+class Ilm:
+    """:class:`ipi_es.cluster.port.Lifecycles` on Elasticsearch."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def available(self) -> bool:
+        """See the port."""
+        return _answers(self._request, "/_ilm/status")
+
+    def read(self, name: str) -> Json | None:
+        """See the port."""
+        try:
+            answer = self._request("GET", f"/_ilm/policy/{answers.exact_name(name)}")
+        except NotFound:
+            return None
+        policy: Json = answer[name]["policy"]
+        return policy
+
+    def write(self, name: str, policy: Mapping[str, Any]) -> None:
+        """See the port."""
+        self._request("PUT", f"/_ilm/policy/{answers.exact_name(name)}", body={"policy": policy})
+
+    def of_indices(self, pattern: str) -> dict[str, str | None]:
+        """See the port."""
+        params = {**_EVERYTHING, "filter_path": "*.settings.index.uuid,*.settings.index.lifecycle.name"}
+        try:
+            answer = self._request("GET", f"/{answers.target(pattern)}/_settings", params=params)
+        except NotFound:
+            return {}
+        return {
+            index: (body["settings"]["index"].get("lifecycle") or {}).get("name")
+            for index, body in sorted(answer.items())
+        }
+
+    def attach(self, name: str, index: str) -> None:
+        """See the port."""
+        self._request("PUT", f"/{answers.exact_name(index)}/_settings", body={"index.lifecycle.name": name})
+
+    def renew(self, name: str, index: str) -> None:
+        """Nothing to do: an index goes by the newest version of its policy."""
+
+
+class Ism:
+    """:class:`ipi_es.cluster.port.Lifecycles` on OpenSearch."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def available(self) -> bool:
+        """See the port."""
+        return _answers(self._request, "/_plugins/_ism/policies", {"size": "1"})
+
+    def read(self, name: str) -> Json | None:
+        """See the port."""
+        found = self._found(name)
+        if found is None:
+            return None
+        policy: Json = found["policy"]
+        return policy
+
+    def write(self, name: str, policy: Mapping[str, Any]) -> None:
+        """See the port; an existing one is replaced by compare-and-set, as the server demands."""
+        before = self._found(name)
+        params = {}
+        if before is not None:
+            params = {"if_seq_no": str(before["_seq_no"]), "if_primary_term": str(before["_primary_term"])}
+        self._request("PUT", self._path(name), params=params, body={"policy": policy})
+
+    def of_indices(self, pattern: str) -> dict[str, str | None]:
+        """See the port."""
+        try:
+            answer = self._request("GET", f"/_plugins/_ism/explain/{answers.target(pattern)}")
+        except NotFound:
+            return {}
+        return {index: body.get(_ISM_POLICY) for index, body in sorted(answer.items()) if isinstance(body, dict)}
+
+    def attach(self, name: str, index: str) -> None:
+        """See the port."""
+        self._told("add", name, index)
+
+    def renew(self, name: str, index: str) -> None:
+        """See the port; the server does so when it next looks at the index."""
+        self._told("change_policy", name, index)
+
+    def _told(self, what: str, name: str, index: str) -> None:
+        path = f"/_plugins/_ism/{what}/{answers.exact_name(index)}"
+        answer = self._request("POST", path, body={"policy_id": name})
+        if answer.get("failures"):  # said with status 200
+            reasons = "; ".join(str(each.get("reason")) for each in answer.get("failed_indices", ()))
+            raise RequestRejected(
+                f"{index} could not be put under the policy {name}: {reasons}",
+                hint=f"look at it with `GET _plugins/_ism/explain/{index}`",
+            )
+
+    def _found(self, name: str) -> Json | None:
+        try:
+            return self._request("GET", self._path(name))
+        except NotFound:
+            return None
+
+    @staticmethod
+    def _path(name: str) -> str:
+        return f"/_plugins/_ism/policies/{answers.exact_name(name)}"
+
+
+class MemoryLifecycles:
+    """:class:`ipi_es.cluster.port.Lifecycles` in memory: it keeps what it is told, and deletes nothing.
+
+    ``indices`` gives the names of the existing indices that match a pattern. None is there unless ``there``.
+    """
+
+    def __init__(self, indices: Callable[[str], list[str]], *, there: bool = False) -> None:
+        self.there = there
+        self.renewed: list[str] = []
+        """Indices in the order in which they were renewed."""
+        self._indices = indices
+        self._policies: dict[str, Json] = {}
+        self._of: dict[str, str] = {}
+
+    def available(self) -> bool:
+        """See the port."""
+        return self.there
+
+    def read(self, name: str) -> Json | None:
+        """See the port."""
+        return copy.deepcopy(self._policies.get(name))
+
+    def write(self, name: str, policy: Mapping[str, Any]) -> None:
+        """See the port."""
+        self._policies[answers.exact_name(name)] = copy.deepcopy(dict(policy))
+
+    def of_indices(self, pattern: str) -> dict[str, str | None]:
+        """See the port."""
+        return {index: self._of.get(index) for index in self._indices(pattern)}
+
+    def attach(self, name: str, index: str) -> None:
+        """See the port."""
+        self._of[index] = name
+
+    def renew(self, name: str, index: str) -> None:
+        """See the port."""
+        self._of[index] = name
+        self.renewed.append(index)
+
+
+def _answers(request: Request, path: str, params: Mapping[str, str] | None = None) -> bool:
+    try:
+        request("GET", path, params=dict(params or {}))
+    except (RequestRejected, NotFound):
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""Results that are old enough to go: whole indices where nothing else is in them, single documents elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from ipi_es.cluster.port import Cluster, Drop
+from ipi_es.errors import LostJob, NotFound, PermissionDenied
+from ipi_es.results.index import month_end
+from ipi_es.results.queries import between
+from ipi_es.results.words import ALIAS, SHARED
+from ipi_es.times import parse_time
+
+log = logging.getLogger(__name__)
+
+PAGE = 5_000
+"""Documents that are deleted with one request: their ids are a megabyte at most."""
+
+_MONTH = re.compile(r"-(\d{4})\.(\d{2})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What went: single documents, and indices that were deleted whole."""
+
+    documents: int = 0
+    indices: tuple[str, ...] = ()
+
+
+def old_results(job_id: str, end: int, held_from: int | None) -> dict[str, Any]:
+    """Results and annotations of buckets before ``end``; but not records from ``held_from`` on that hold something.
+
+    Epoch seconds; None: all records may go.
+    """
+    query: dict[str, Any] = {"filter": [{"term": {"job_id": job_id}}, *between(None, end)]}
+    if held_from is not None and held_from < end:
+        held = [{"exists": {"field": "held_until"}}, *between(held_from, None)]
+        query["must_not"] = [{"bool": {"filter": held}}]
+    return {"bool": query}
+
+
+def delete_before(cluster: Cluster, job_id: str, end: int, version: int, *, held_from: int | None = None) -> Deleted:
+    """Delete what :func:`old_results` means; LostJob where a newer worker wrote some of it."""
+    cluster.refresh(ALIAS)
+    query = old_results(job_id, end, held_from)
+    whole = tuple(
+        index
+        for index in cluster.indices(f"{ALIAS}-*")
+        if _ends(index, end) and _only(cluster, index, query) and _deleted(cluster, index)
+    )
+    return Deleted(delete_found(cluster, job_id, query, version), whole)
+
+
+def delete_found(cluster: Cluster, job_id: str, query: dict[str, Any], version: int) -> int:
+    """Delete all results that a query finds, page by page; how many."""
+    found = _places(cluster, query)
+    deleted = 0
+    while page := list(islice(found, PAGE)):
+        outcome = cluster.bulk(Drop(index, place, version) for index, place in page)
+        if outcome.fenced:
+            raise LostJob(
+                f"another worker has written results of job {job_id} in the meantime",
+                hint="nothing to do: the other worker goes on; run one command a job at a time",
+            )
+        deleted += outcome.deleted
+    return deleted
+
+
+def delete_all(cluster: Cluster, job_id: str, version: int, now: int) -> Deleted:
+    """Delete everything of a job, annotations too; the indices in which nothing else is with it.
+
+    A shared index of the current month stays, empty: other jobs are about to write to it.
+    """
+    cluster.refresh(ALIAS)
+    query = {"bool": {"filter": [{"term": {"job_id": job_id}}]}}
+    whole = tuple(
+        index
+        for index in cluster.indices(f"{ALIAS}-*")
+        if (_ends(index, now) or not index.startswith(f"{ALIAS}-{SHARED}-"))
+        and _only(cluster, index, query)
+        and _deleted(cluster, index)
+    )
+    return Deleted(delete_found(cluster, job_id, query, version), whole)
+
+
+def _ends(index: str, end: int) -> bool:
+    """Whether the month of an index is over at ``end``; False for an index that isn't of a month."""
+    found = _MONTH.search(index)
+    return found is not None and month_end(parse_time(f"{found[1]}-{found[2]}-01", now=0)) <= end
+
+
+def _only(cluster: Cluster, index: str, query: dict[str, Any]) -> bool:
+    """Whether an index holds what the query finds, and nothing else."""
+    try:
+        return cluster.count(index, query) > 0 and cluster.count(index, {"bool": {"must_not": [query]}}) == 0
+    except NotFound:
+        return False  # somebody else deleted it
+
+
+def _deleted(cluster: Cluster, index: str) -> bool:
+    try:
+        return cluster.delete_index(index)
+    except PermissionDenied:
+        log.debug("not allowed to delete %s: what is in it is deleted instead", index)
+        return False
+
+
+def _places(cluster: Cluster, query: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    try:
+        for each in cluster.scan(ALIAS, query, source=False):
+            yield each.index, each.id
+    except NotFound:
+        return

@@ -187,7 +187,7 @@ def _trained(run: Run, once: TrainedOnce) -> None:
             return
         for info, blob in once.blobs:
             work.stores.blobs.write(job_id, info.id, info.kind, blob, created=info.created, attributes=info.attributes)
-        claim.state = work.stores.states.save(
+        claim.held.save(
             claim.state.advanced(snapshot_id=once.snapshot_id, history_id=once.history_id, checkpoint=once.trained_to)
         )
 

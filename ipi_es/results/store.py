@@ -130,6 +130,10 @@ class ResultStore:
         """Keep nothing of what was written in memory: another may have written since."""
         self._written.clear()
 
+    def forget(self) -> None:
+        """Keep nothing of what was written in memory: another may have written since."""
+        self._written.clear()
+
     def show(self) -> None:
         """Make everything written so far visible to reads."""
         self._cluster.refresh(ALIAS)

@@ -9,6 +9,7 @@ due), never from the clock: a run that was killed and started again makes the sa
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from ipi_es.results.documents import ResultDocument, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.scoring.renormalizer import largest_of
 from ipi_es.state.blobs import BlobStore
+from ipi_es.state.held_state import HeldState
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
 from ipi_es.state.verdicts import VerdictStore
@@ -32,8 +34,6 @@ MAX_BUCKETS = 64
 """Buckets in a batch."""
 MAX_PAIRS = 200_000
 """Unique pairs in a batch: about two seconds of work, and what is done again at most after a crash."""
-LEASE = 60
-"""Seconds that a lease lasts without a batch that renews it."""
 LARGEST = "largest"
 """The key in the state's details: the largest raw score of each level at the last renormalization."""
 
@@ -88,10 +88,26 @@ def renormalization_details(state: JobState, levels: Levels) -> dict[str, Any]:
 class StoredSink:
     """Writes batches to the cluster, and renormalizes between two of them when that is due."""
 
-    def __init__(self, stores: Stores, state: JobState, window: Window, *, rewriting: bool) -> None:
-        """``rewriting``: results of an earlier run may lie ahead; what isn't produced again is deleted."""
-        self.stores, self.state = stores, state
-        self._window, self._rewriting = window, rewriting
+    def __init__(
+        self,
+        stores: Stores,
+        held: HeldState,
+        window: Window,
+        *,
+        rewriting: bool,
+        first: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``rewriting``: results of an earlier run may lie ahead; what isn't produced again is deleted.
+
+        ``first``: changes of the state that the first batch brings besides its own.
+        """
+        self.stores, self.held, self.rewriting = stores, held, rewriting
+        self._window, self._first = window, dict(first or {})
+
+    @property
+    def state(self) -> JobState:
+        """The job's state as it was written last."""
+        return self.held.state
 
     def stamp(self, end: int) -> Stamp:
         """As in :class:`Sink`."""
@@ -99,24 +115,28 @@ class StoredSink:
 
     def write(self, batch: Batch) -> None:
         """As in :class:`Sink`; LostJob if another worker took the job over."""
-        stores, quantiles_id = self.stores, quantiles_id_of(batch.end)
-        now = stores.clock.now()
-        after = self.state.advanced(
+        stores, held, quantiles_id = self.stores, self.held, quantiles_id_of(batch.end)
+        after = held.state.advanced(
+            **self._first,
             checkpoint=batch.end,
             history_id=str(batch.history),
             quantiles_id=quantiles_id,
             renormalize_due=batch.renormalize_due,
-            lease_expires=now + LEASE,
         )
         version = after.external_version
+        held.check()
         stores.quantiles.save(SavedQuantiles(quantiles_id, batch.end, batch.levels.to_arrays()), version)
         if batch.delta is not None:
-            store_delta(stores.blobs, self.state.job_id, batch.history, batch.delta, now)
+            held.check()
+            store_delta(stores.blobs, after.job_id, batch.history, batch.delta, stores.clock.now())
+        held.check()
         stores.results.write(batch.documents, version)
-        if self._rewriting:
+        if self.rewriting:
+            held.check()
             ids = {each.id for each in batch.documents}
             stores.results.drop_vanished(batch.start, batch.end, ids, version)
-        self.state = stores.states.save(after)
+        held.save(after)
+        self._first = {}
         for each in batch.documents:
             self._window.add(each.id, each.index, each.source)
         log.debug("job %s: written to %s, %d documents", after.job_id, iso(batch.end), len(batch.documents))
@@ -125,17 +145,19 @@ class StoredSink:
 
     def sweep(self) -> None:
         """Delete the quantiles of batches that never came to their end; what results were scored with is kept."""
+        self.held.check()
         self.stores.quantiles.sweep_after(str(self.state.quantiles_id), self.state.external_version)
 
     def renormalize(self, levels: Levels) -> int:
         """Score the window again with ``levels`` (those that the state points to); how many results changed."""
-        stores, state = self.stores, self.state
-        changed = renormalize(self._window, stores.results, levels, state, stores.clock)
-        done = state.advanced(
-            renormalize_due=False,
-            renormalized_to=state.checkpoint,
-            details=renormalization_details(state, levels),
-            lease_expires=stores.clock.now() + LEASE,
+        stores, held = self.stores, self.held
+        changed = renormalize(self._window, stores.results, levels, held, stores.clock)
+        state = held.state
+        held.save(
+            state.advanced(
+                renormalize_due=False,
+                renormalized_to=state.checkpoint,
+                details=renormalization_details(state, levels),
+            )
         )
-        self.state = stores.states.save(done)
         return changed

@@ -1,34 +1,32 @@
-"""What may be done with a job while its lease is held: train, backfill, renormalize."""
+"""What may be done with a job while its lease is held: train, backfill, catch up, renormalize."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.ipinsights.deltas import DayDelta
+from ipi_es.state.held_state import HeldState
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
 from ipi_es.worker import training
-from ipi_es.worker.batch import LARGEST, LEASE, StoredSink, renormalization_details
+from ipi_es.worker.batch import LARGEST, StoredSink, renormalization_details
 from ipi_es.worker.bucket_scorer import ScoredBucket
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, catch_up, store_delta
 from ipi_es.worker.job_snapshot import JobSnapshot
-from ipi_es.worker.levels import Levels
+from ipi_es.worker.levels import Levels, level_names
 from ipi_es.worker.renormalization import Window
 from ipi_es.worker.repeats import Repeats
 from ipi_es.worker.retraining import NONE, Previous
 
 if TYPE_CHECKING:
     from ipi_es.worker.job_work import JobWork
-
-TRAINING_LEASE = 3_600
-"""Seconds of lease while a training goes on, which renews nothing; a dead one of this host is recognized at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +40,34 @@ class Range:
     """Buckets between the start that was asked for and ``start`` that have no results."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AtWork:
+    """A follower and its sink, between two batches: everything stands at the state's checkpoint."""
+
+    follower: Follower
+    sink: StoredSink
+
+
 class Claim:
     """A job whose lease is held; ``state`` is its latest."""
 
-    def __init__(self, work: JobWork, state: JobState) -> None:
-        self._work, self.state = work, state
+    def __init__(self, work: JobWork, held: HeldState) -> None:
+        self._work, self.held = work, held
+        self.at_work: AtWork | None = None
+        """What stands at the checkpoint; None: nothing is loaded, or it stands nowhere."""
+        self.leaving: dict[str, Any] = {}
+        """What the state's details get when the job is given back; None takes a key out."""
+
+    def take_up(self, at_work: AtWork | None) -> None:
+        """Go on with what an earlier claim of this process left, where nothing has changed since."""
+        self.at_work = at_work
+        if at_work is not None:
+            at_work.sink.held = self.held
+
+    @property
+    def state(self) -> JobState:
+        """What was written last."""
+        return self.held.state
 
     def train(
         self, start: int, end: int, told: training.Told | None = None, *, from_scratch: bool = False
@@ -55,20 +76,19 @@ class Claim:
 
         The network goes on from the job's last one unless ``from_scratch``, and takes its place unless it is worse.
         """
-        work, stores = self._work, self._work.stores
-        self.state = stores.states.renew(self.state, stores.clock.now(), TRAINING_LEASE)
-        learned = training.learn(
-            work.job,
-            work.feed,
-            start,
-            end,
-            told,
-            holds=work.holds(start, end),
-            previous=self._previous(),
-            from_scratch=from_scratch,
-        )
-        snapshot_id, history = training.store(stores.blobs, learned, stores.clock.now())
+        learned, snapshot_id, history = self._learn(start, end, told, from_scratch=from_scratch)
         self._restart(snapshot_id, history, learned.snapshot.trained_to)
+        return learned
+
+    def retrain(self, start: int, end: int, told: training.Told | None = None) -> training.Learned:
+        """Train on [start, end) and let the job go on with it where it is: checkpoint and levels stay.
+
+        ``end`` is at most the checkpoint. The new history is brought to the checkpoint before anything is scored.
+        """
+        learned, snapshot_id, history = self._learn(start, end, told, from_scratch=False)
+        changes: dict[str, Any] = {"snapshot_id": snapshot_id, "history_id": str(history)}
+        self.at_work = None
+        self.held.save(self.state.advanced(**changes))
         return learned
 
     def plan(self, start: int, end: int, *, again: bool = False) -> Range:
@@ -94,23 +114,33 @@ class Claim:
 
     def backfill(self, planned: Range, told: Callable[[ScoredBucket], None], *, again: bool = False) -> None:
         """Score and write the planned range; what is finished when it is stopped stays, and the next run goes on."""
-        work = self._work
-        snapshot = work.snapshot(self.state.snapshot_id)
         if again:
-            snapshot_id = str(self.state.snapshot_id)
-            self._restart(snapshot_id, work.base_of(snapshot_id), snapshot.trained_to)
-        elif self.state.renormalize_due:
-            # a killed run didn't come to it: now as then, with the levels and the window of its last batch
+            work, snapshot_id = self._work, str(self.state.snapshot_id)
+            self._restart(snapshot_id, work.base_of(snapshot_id), work.snapshot(snapshot_id).trained_to)
+        else:
+            self.make_good()
+        self._follow(planned.start, planned.end, told).sweep()
+
+    def catch_up(
+        self, end: int, told: Callable[[ScoredBucket], None], stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Score and write from the checkpoint to ``end``, as a backfill does; ends after a batch when ``stopping``."""
+        self.make_good()
+        start = int(self.state.checkpoint or 0)
+        if start < end:
+            self._follow(start, end, told, stopping)
+
+    def follower(self) -> Follower:
+        """Everything as it was after the last batch, standing at the checkpoint; made at most once a claim.
+
+        For looking ahead: who scores with it must take copies of what moves.
+        """
+        return self._standing(int(self.state.checkpoint or 0)).follower
+
+    def make_good(self) -> None:
+        """Renormalize where a killed run didn't come to it: as it would have, with the levels of its last batch."""
+        if self.state.renormalize_due:
             self.renormalize()
-        with closing(work.read(planned.start, planned.end)) as reading, ThreadPoolExecutor(1) as beside:
-            preparing = beside.submit(self._prepared, snapshot, planned.start)
-            first = list(islice(reading, 1))  # from here on it reads ahead, while history is loaded
-            sink, follower = preparing.result()
-            try:
-                follower.follow(chain(first, reading), told)
-                sink.sweep()
-            finally:
-                self.state = sink.state
 
     def renormalize(self) -> int:
         """Bring the stored results of the window to the job's current levels; how many changed."""
@@ -119,12 +149,28 @@ class Claim:
             raise UsageError(
                 f"job {state.job_id} has scored nothing yet", hint=f"ipi-es backfill {state.job_id} --start …"
             )
+        self.at_work = None
         levels = Levels.from_arrays(stores.quantiles.read(state.quantiles_id).levels)
-        sink = StoredSink(stores, state, self._window(int(state.checkpoint or 0)), rewriting=False)
-        try:
-            return sink.renormalize(levels)
-        finally:
-            self.state = sink.state
+        sink = StoredSink(stores, self.held, self._window(int(state.checkpoint or 0)), rewriting=False)
+        return sink.renormalize(levels)
+
+    def _learn(
+        self, start: int, end: int, told: training.Told | None, *, from_scratch: bool
+    ) -> tuple[training.Learned, str, HistoryId]:
+        """Train and store; nothing points to it yet."""
+        work, stores = self._work, self._work.stores
+        learned = training.learn(
+            work.job,
+            work.feed,
+            start,
+            end,
+            told,
+            holds=work.holds(start, end),
+            previous=self._previous(),
+            from_scratch=from_scratch,
+        )
+        self.held.check()
+        return learned, *training.store(stores.blobs, learned, stores.clock.now())
 
     def _previous(self) -> Previous:
         """The network in use; one that can't be read must not keep a job from being trained."""
@@ -138,7 +184,8 @@ class Claim:
 
     def _restart(self, snapshot_id: str, history: HistoryId, checkpoint: int) -> None:
         """Let the job begin at ``checkpoint`` with this snapshot and history, and the snapshot's own levels."""
-        self.state = self._work.stores.states.save(
+        self.at_work = None
+        self.held.save(
             self.state.advanced(
                 snapshot_id=snapshot_id,
                 history_id=str(history),
@@ -146,33 +193,53 @@ class Claim:
                 checkpoint=checkpoint,
                 renormalize_due=False,
                 renormalized_to=None,
-                details={},
-                lease_expires=self._work.stores.clock.now() + LEASE,
+                details={name: value for name, value in self.state.details.items() if name != LARGEST},
             )
         )
 
-    def _prepared(self, snapshot: JobSnapshot, start: int) -> tuple[StoredSink, Follower]:
+    def _follow(
+        self,
+        start: int,
+        end: int,
+        told: Callable[[ScoredBucket], None],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> StoredSink:
+        """Score and write [start, end)."""
+        with closing(self._work.read(start, end)) as reading, ThreadPoolExecutor(1) as beside:
+            preparing = beside.submit(self._standing, start)
+            first = list(islice(reading, 1))  # from here on it reads ahead, while history is loaded
+            standing = preparing.result()
+            self.at_work = None  # amid the work, and after an error, it stands nowhere
+            standing.follower.follow(chain(first, reading), told, stopping)
+        self.at_work = standing
+        return standing.sink
+
+    def _standing(self, start: int) -> AtWork:
+        if self.at_work is None or start != self.state.checkpoint:
+            self.at_work = self._prepared(start)
+        self.at_work.follower.keeper.settle()
+        return self.at_work
+
+    def _prepared(self, start: int) -> AtWork:
         """Everything as it was after the last batch, brought to ``start``."""
         work, job, stores = self._work, self._work.job, self._work.stores
         state = self.state
-        if state.quantiles_id is None:
-            levels, known_to = snapshot.levels, snapshot.trained_to
-        else:
-            saved = stores.quantiles.read(state.quantiles_id)
-            levels, known_to = Levels.from_arrays(saved.levels), saved.time
+        snapshot = work.snapshot(state.snapshot_id)
+        levels = self._levels(snapshot, start)
         keeper = work.keeper(HistoryId.parse(str(state.history_id)), start)
 
         def stored(delta: DayDelta) -> None:
+            self.held.check()
             store_delta(stores.blobs, job.job_id, keeper.id, delta, stores.clock.now())
 
         catch_up(keeper, start, work.read, stored)
         repeats = Repeats(job.repeat_window)
         repeats.load(*stores.results.recent(start - job.repeat_window, start, job.ip_field))
-        levels = levels.aged(start - known_to)
+        first: dict[str, Any] = {}
         if state.renormalized_to is None:
             # saved with the first batch: a run that goes on must know from where the first one counted
-            state = replace(state, renormalized_to=start, details=renormalization_details(state, levels))
-        sink = StoredSink(stores, state, self._window(start), rewriting=self._has_results(start))
+            first = {"renormalized_to": start, "details": renormalization_details(state, levels)}
+        sink = StoredSink(stores, self.held, self._window(start), rewriting=self._has_results(start), first=first)
         follower = Follower.of(
             job,
             snapshot,
@@ -180,10 +247,20 @@ class Claim:
             levels,
             repeats,
             sink,
-            renormalized_to=int(state.renormalized_to or 0),
-            largest=state.details.get(LARGEST),
+            renormalized_to=start if state.renormalized_to is None else state.renormalized_to,
+            largest=first.get("details", state.details).get(LARGEST),
         )
-        return sink, follower
+        return AtWork(follower, sink)
+
+    def _levels(self, snapshot: JobSnapshot, start: int) -> Levels:
+        """The job's levels, aged to ``start``; the snapshot's own where it has scored nothing yet."""
+        if self.state.quantiles_id is not None:
+            saved = self._work.stores.quantiles.read(self.state.quantiles_id)
+            levels = Levels.from_arrays(saved.levels)
+            job = self._work.job
+            if set(levels.by_name) == set(level_names((job.entity_field, job.ip_field))):
+                return levels.aged(start - saved.time)
+        return snapshot.levels.aged(start - snapshot.trained_to)
 
     def _window(self, end: int) -> Window:
         job = self._work.job

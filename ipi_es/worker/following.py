@@ -68,10 +68,16 @@ class Follower:
             largest=largest_of(levels.by_name) if largest is None else largest,
         )
 
-    def follow(self, buckets: Iterable[EventBucket], told: Callable[[ScoredBucket], None] = lambda _: None) -> None:
+    def follow(
+        self,
+        buckets: Iterable[EventBucket],
+        told: Callable[[ScoredBucket], None] = lambda _: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Score and write ``buckets``, which come in order and without gaps; what is finished at an error stays.
 
-        A batch is written while the next one is scored; when this returns or raises, no write is under way.
+        A batch is written while the next one is scored; when this returns or raises, no write is under way. Where
+        ``stopping`` says so it ends early, after a batch: where that ends must not depend on when somebody stopped it.
         """
         writing: Future[None] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="ipi-es-writer") as writer:
@@ -85,6 +91,8 @@ class Follower:
                 due = self._renormalization_due(bucket.end)
                 if due or self._full() or day_of(bucket.end) > self.keeper.id.day:
                     writing = self._handed_over(self._batch(renormalize=due), writer, writing)
+                    if stopping():
+                        break
             if self.scored:
                 writing = self._handed_over(self._batch(renormalize=False), writer, writing)
             if writing is not None:

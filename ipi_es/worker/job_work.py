@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ipi_es.cluster.port import Cluster
@@ -19,15 +20,16 @@ from ipi_es.results.store import ResultStore
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
-from ipi_es.state.job_state import StateStore
+from ipi_es.state.held_state import HeldState
+from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.state.owner import owner_alive, this_process
 from ipi_es.state.quantiles import QuantilesStore
 from ipi_es.state.verdicts import VerdictStore
 from ipi_es.times import SECONDS, iso
 from ipi_es.worker import training
-from ipi_es.worker.batch import LEASE, Stores
+from ipi_es.worker.batch import Stores
 from ipi_es.worker.bucket_scorer import ScoredBucket
-from ipi_es.worker.claim import Claim
+from ipi_es.worker.claim import AtWork, Claim
 from ipi_es.worker.clock import Clock, SystemClock
 from ipi_es.worker.describe import context_of
 from ipi_es.worker.dry_run import Counting
@@ -40,17 +42,28 @@ from ipi_es.worker.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
+LEASE = 24
+"""Seconds that a lease lasts without a renewal; `worker.lease` is another for the worker."""
+
 
 class JobWork:
     """Everything that is done for a job begins here; what needs the lease is a :class:`Claim`'s."""
 
     def __init__(
-        self, cluster: Cluster, job: Job, *, snapshots: Path | None = None, clock: Clock | None = None
+        self,
+        cluster: Cluster,
+        job: Job,
+        *,
+        snapshots: Path | None = None,
+        clock: Clock | None = None,
+        lease: int = LEASE,
     ) -> None:
-        """``snapshots``: a directory for snapshots and history; None: the cluster."""
+        """``snapshots``: a directory for snapshots and history; None: the cluster. ``lease`` in seconds."""
         self.job = job
         self.feed = Datafeed(cluster, FeedSpec.from_job(job), networks=networks_of(job))
+        self._lease = lease
         self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it is asked for again
+        self._left: tuple[JobState, AtWork] | None = None  # by the last claim
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields
         self.stores = Stores(
@@ -67,22 +80,46 @@ class JobWork:
         return self.feed.read(start, end, self.job.bucket_span)
 
     @contextmanager
-    def claimed(self) -> Iterator[Claim]:
-        """Hold the job's lease, renewed by every batch (and longer while training).
+    def claimed(self, alive: Callable[[str], bool] | None = None) -> Iterator[Claim]:
+        """Hold the job's lease, renewed in the background.
 
-        Given back at the end, also after an error. JobBusy while another holds it.
+        Given back at the end, also after an error. JobBusy while another holds it who is ``alive`` (None: who may be,
+        as far as this host can tell). What the last claim
+        left at work (history, levels) is taken up where nobody else has touched the job since.
         """
-        stores = self.stores
-        state = stores.states.claim(self.job.job_id, this_process(), stores.clock.now(), LEASE, alive=owner_alive)
-        claim = Claim(self, state)
+        stores, job_id = self.stores, self.job.job_id
+        state = stores.states.claim(job_id, this_process(), stores.clock.now(), self._lease, alive=alive or owner_alive)
+        held = HeldState(stores.states, state, now=stores.clock.now, lease=self._lease)
+        claim = Claim(self, held)
         try:
-            yield claim
+            with held.renewed():
+                claim.take_up(self._taken_up(state))
+                yield claim
         finally:
             try:
-                stores.states.release(claim.state)
+                left = held.release(**claim.leaving)
+                self._left = None if claim.at_work is None else (left, claim.at_work)
             except IpiEsError as error:
                 # the lease ends by itself, and what went wrong before matters more
                 log.debug("job %s: not given back: %s", self.job.job_id, error)
+
+    def _taken_up(self, state: JobState) -> AtWork | None:
+        """What the last claim left, if it is still so: nobody claimed in between, and no verdict was given."""
+        left, self._left = self._left, None
+        if left is not None:
+            before, at_work = left
+            as_ours = replace(
+                before,
+                lease_epoch=before.lease_epoch + 1,
+                version=state.version,
+                lease_owner=state.lease_owner,
+                lease_expires=state.lease_expires,
+            )
+            holds = at_work.follower.keeper.holds
+            if state == as_ours and (holds.probability <= 0.0 or holds.confirmed == self.stores.verdicts.confirmed()):
+                return at_work
+        self.stores.results.forget()  # others may have rewritten what was kept in memory
+        return None
 
     def snapshot(self, snapshot_id: str | None) -> JobSnapshot:
         """The snapshot that a state points to. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""

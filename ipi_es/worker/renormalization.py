@@ -15,7 +15,7 @@ from ipi_es.results.store import ResultStore
 from ipi_es.scoring import renormalizer
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import ln_written
-from ipi_es.state.job_state import JobState
+from ipi_es.state.held_state import HeldState
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.levels import RECORD, Levels, bucket_influencer_level, influencer_level
 
@@ -154,11 +154,12 @@ def _decide_largest(window: Window, changes: Changes) -> None:
             changes.max_record_scores[place] = now
 
 
-def renormalize(window: Window, store: ResultStore, levels: Levels, state: JobState, clock: Clock) -> int:
+def renormalize(window: Window, store: ResultStore, levels: Levels, held: HeldState, clock: Clock) -> int:
     """Bring the results of the window before the state's checkpoint to ``levels``; how many documents were written.
 
-    ``levels`` are the quantiles that the state points to.
+    ``levels`` are the quantiles that the state points to. LostJob.
     """
+    state = held.state
     window.forget_before((state.checkpoint or 0) - window.length)
     changes = decide(window, levels)
     places = changes.places()
@@ -167,6 +168,7 @@ def renormalize(window: Window, store: ResultStore, levels: Levels, state: JobSt
     at, version = clock.now(), state.external_version
     for start in range(0, len(places), _PAGE):
         found = store.by_place(places[start : start + _PAGE])
+        held.check()
         store.rewrite(_rewritten(found, changes, str(state.quantiles_id), at), version)
     return len(places)
 

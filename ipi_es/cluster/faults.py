@@ -81,7 +81,9 @@ def _parts(body: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
         return
     yield error
     nested = [error.get("caused_by"), *_listed(error, "root_cause")]
-    nested += [shard.get("reason") for shard in _listed(error, "failed_shards") if isinstance(shard, Mapping)]
+    # a refresh is refused shard by shard, with no error at its head
+    shards = [*_listed(error, "failed_shards"), *_listed(error.get("_shards") or {}, "failures")]
+    nested += [shard.get("reason") for shard in shards if isinstance(shard, Mapping)]
     for part in nested:
         yield from _parts(part, depth + 1)
 

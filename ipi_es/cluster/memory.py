@@ -118,11 +118,14 @@ class MemoryCluster:
         if_match: Document | None = None,
         create: bool = False,
         refresh: bool = False,
+        require_alias: bool = False,
     ) -> Document:
         """See the port."""
         with self._lock:
             self._called("put", index)
             _check_id(id)
+            if require_alias and not any(index in each.aliases for each in self._indices.values()):
+                raise NotFound(f"[{index}] is not an alias in {WHERE}", status=404)
             target = self._for_writing(index)
             if if_match is not None:
                 target.check_match(id, if_match)

@@ -161,8 +161,12 @@ class Cluster(Protocol):
         if_match: Document | None = None,
         create: bool = False,
         refresh: bool = False,
+        require_alias: bool = False,
     ) -> Document:
-        """Write one document; ``if_match`` compares sequence numbers, ``create`` refuses an existing one: Conflict."""
+        """Write one document; ``if_match`` compares sequence numbers, ``create`` refuses an existing one: Conflict.
+
+        ``require_alias``: NotFound unless ``index`` is an alias; no index is made then.
+        """
 
     def delete(self, index: str, id: str) -> bool:  # noqa: A002
         """Delete one document; whether it was there."""

@@ -206,6 +206,7 @@ class RestCluster(ABC):
         if_match: Document | None = None,
         create: bool = False,
         refresh: bool = False,
+        require_alias: bool = False,
     ) -> Document:
         """See the port. A conflict with our own earlier attempt, whose answer was lost, is a success."""
         params = {"refresh": "true"} if refresh else {}
@@ -213,6 +214,8 @@ class RestCluster(ABC):
             params |= {"if_seq_no": str(if_match.seq_no), "if_primary_term": str(if_match.primary_term)}
         if create:
             params["op_type"] = "create"
+        if require_alias:
+            params["require_alias"] = "true"
         seen: list[ClusterError] = []
         try:
             answer = self._request("PUT", self._document_path(index, id), params=params, body=source, seen=seen)

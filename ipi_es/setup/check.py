@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ipi_es.cluster.port import Distribution
 from ipi_es.config.job import Job
 from ipi_es.errors import IpiEsError, NotFound, PermissionDenied
 from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.setup.check_events import judge_events
 from ipi_es.setup.check_fields import FieldFacts, judge_fields, other_addresses
 from ipi_es.setup.check_finding import Finding, ok, problem, warning
-from ipi_es.setup.check_rights import judge_rights
+from ipi_es.setup.check_rights import hint_for, judge_rights
 from ipi_es.setup.check_usable import require_templates, require_usable
 from ipi_es.setup.facts import EventFacts, Facts, Looked, TemplateFacts
 from ipi_es.times import format_span
@@ -21,9 +22,10 @@ __all__ = ["Finding", "is_usable", "judge", "require_templates", "require_usable
 def judge(job: Job, facts: Facts) -> list[Finding]:
     """All findings; what couldn't be looked at, because something before it is wrong, is absent."""
     found = [*_configuration(job), *_server(facts)]
+    distribution = facts.server.distribution if facts.server else "opensearch"
     if facts.rights:
-        found += judge_rights(list(facts.rights))
-    found += [*_templates(facts.templates), *_indices(facts.fields)]
+        found += judge_rights(facts.rights, distribution)
+    found += [*_templates(facts.templates), *_indices(facts.fields, distribution)]
     if isinstance(facts.fields, FieldFacts):
         found += judge_fields(job, facts.fields)
         found += _events(job, facts.events, facts.now, other_addresses(job, facts.fields.types))
@@ -72,10 +74,12 @@ def _templates(facts: Looked[TemplateFacts]) -> list[Finding]:
     return [ok(check, "as this ipi-es ships them")]
 
 
-def _indices(facts: Looked[FieldFacts]) -> list[Finding]:
+def _indices(facts: Looked[FieldFacts], distribution: Distribution) -> list[Finding]:
     check = "indices"
     if facts is None:
         return []
+    if isinstance(facts, PermissionDenied):
+        facts = PermissionDenied(facts.message, hint=hint_for(facts, distribution), status=facts.status)
     if isinstance(facts, IpiEsError):
         return [problem(check, facts)]
     number = len(facts.indices)

@@ -17,7 +17,7 @@ from ipi_es.errors import ClusterUnreachable, IpiEsError, NotFound
 from ipi_es.ipinsights.split import MIN_DAYS, MIN_ROWS
 from ipi_es.setup import plan
 from ipi_es.setup.check_fields import FORWARDED, FieldFacts, field_names, judge_fields, needs_everything
-from ipi_es.setup.check_rights import Right, try_rights
+from ipi_es.setup.rights import Right, try_rights
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs

@@ -1,0 +1,107 @@
+"""The roles that ipi-es ships (``templates/roles/``), and which of them has a right that lacks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ipi_es import resources
+from ipi_es.cluster.port import Distribution
+
+READER, WRITER, SETUP = "ipi-es-reader", "ipi-es-writer", "ipi-es-setup"
+WORKER = (READER, WRITER)
+"""What a worker's one key or user has: it reads events and writes results over the same connection."""
+
+# what each distribution calls the parts of a role: cluster rights, entries for indices, their patterns and their rights
+_KEYS: dict[Distribution, tuple[str, str, str, str]] = {
+    "elasticsearch": ("cluster", "indices", "names", "privileges"),
+    "opensearch": ("cluster_permissions", "index_permissions", "index_patterns", "allowed_actions"),
+}
+
+# an action may end in a part of itself in brackets: indices:data/write/bulk[s]
+_ACTION = r"(?:cluster|indices):[\w/]+(?:\[\w+\])?"
+_REFUSED = (
+    re.compile(rf"no permissions for \[({_ACTION}(?:, ?{_ACTION})*)\]"),  # OpenSearch
+    re.compile(rf"action \[({_ACTION})\] is unauthorized"),  # Elasticsearch
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One shipped role: rights on the cluster, and (index patterns, rights on them)."""
+
+    name: str
+    distribution: Distribution
+    cluster: tuple[str, ...]
+    indices: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+
+    @property
+    def place(self) -> str:
+        """Its file, for people."""
+        return f"templates/roles/{self.distribution}/{self.name}.json"
+
+    def rights(self) -> Iterator[str]:
+        """All of its rights, some of them several times."""
+        yield from self.cluster
+        for _, rights in self.indices:
+            yield from rights
+
+
+def shipped(distribution: Distribution) -> list[Role]:
+    """The roles for one distribution, by name."""
+    files = resources.json_files(f"templates/roles/{distribution}")
+    return [_role(name, distribution, json.loads(body)) for name, body in files.items()]
+
+
+def refused_actions(message: str) -> list[str]:
+    """The actions that a server's refusal names: ``indices:data/write/index``."""
+    found = next((match[1] for pattern in _REFUSED if (match := pattern.search(message))), "")
+    return [action.strip() for action in found.split(",") if action.strip()]
+
+
+def granting(distribution: Distribution, action: str) -> Role | None:
+    """The shipped role that has the right to an action, the worker's before setup's."""
+    roles = {role.name: role for role in shipped(distribution)}
+    for name in (*WORKER, SETUP):
+        if any(fnmatchcase(_plain(action), _plain(right)) for right in roles[name].rights()):
+            return roles[name]
+    return None
+
+
+def hint(distribution: Distribution, name: str) -> str:
+    """What to do about a right that lacks."""
+    return f"give the user or key the role {name}: templates/roles/{distribution}/{name}.json, see docs/security.md"
+
+
+def wanted(
+    events: Sequence[str], results: str, *, snapshots: bool = True, without: Collection[str] = ()
+) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    """What Elasticsearch is asked for a worker: rights on the cluster, and ``{index or pattern: rights}``.
+
+    ``events`` are the job's indices, ``results`` the pattern of the indices that it writes to; ``snapshots``: whether
+    they are kept in the cluster.
+    """
+    roles = {role.name: role for role in shipped("elasticsearch")}
+    cluster = sorted({right for name in WORKER for right in roles[name].cluster})
+    (_, reading), *_ = roles[READER].indices
+    indices = {name: reading for name in events if ":" not in name and not name.startswith("-")}
+    for patterns, rights in roles[WRITER].indices:
+        for pattern in patterns:
+            if snapshots or not pattern.startswith("ipi-es-snapshots"):
+                indices[results if "*" in pattern else pattern] = tuple(r for r in rights if r not in without)
+    return cluster, indices
+
+
+def _role(name: str, distribution: Distribution, body: Mapping[str, Any]) -> Role:
+    cluster, entries, patterns, rights = _KEYS[distribution]
+    indices = tuple((tuple(entry[patterns]), tuple(entry[rights])) for entry in body.get(entries, ()))
+    return Role(name, distribution, tuple(body.get(cluster, ())), indices)
+
+
+def _plain(text: str) -> str:
+    """Without brackets, which fnmatch would take for a set of characters."""
+    return text.replace("[", "(").replace("]", ")")

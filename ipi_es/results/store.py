@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
-from ipi_es.errors import LostJob, NotFound, PermissionDenied, RequestRejected, UsageError
+from ipi_es.errors import LostJob, NotFound
 from ipi_es.results import queries, retention
-from ipi_es.results.documents import ResultDocument
-from ipi_es.results.index import conflict, flat_mapping, index_for, missing_fields, month_end, month_of
-from ipi_es.results.words import ALIAS, RESULT_KINDS, TEMPLATE, ResultKind
+from ipi_es.results.annotations import Annotation, annotations_query
+from ipi_es.results.documents import ResultContext, ResultDocument, Stamp
+from ipi_es.results.indices import ResultIndices
+from ipi_es.results.words import ALIAS, RESULT_KINDS, AnnotationType, ResultKind
 
 MAX_PAGE = 10_000
 """Hits that one search gives (``index.max_result_window``); beyond, a scan reads page by page."""
@@ -35,6 +36,16 @@ class Recent(NamedTuple):
 
     pairs: list[tuple[str, str, int, str]]  # (entity, IP, time, id) of records that repeat nothing
     ips: list[tuple[str, int, str]]  # (IP, time, id) of critical influencers that repeat nothing
+
+
+class FinalBucket(NamedTuple):
+    """What a final bucket's document says of how it came about; ``start`` and ``span`` in epoch seconds and seconds."""
+
+    start: int
+    span: int
+    event_count: int
+    snapshot_id: str
+    revision: int
 
 
 class ResultStore:
@@ -54,15 +65,13 @@ class ResultStore:
     ) -> None:
         self._cluster = cluster
         self._job_id = job_id
-        self._name = results_index_name
-        self._flat_fields = dict(flat_fields or {})
-        self._prepared: set[str] = set()
+        self._indices = ResultIndices(cluster, job_id, results_index_name, flat_fields or {})
         self._written: dict[tuple[str, str], bytes] = {}  # by (index, id), as JSON; the oldest first
 
     def write(self, documents: Iterable[ResultDocument], version: int) -> int:
         """Write documents; how many. LostJob when a newer worker's version is already there."""
         documents = list(documents)
-        self._prepare(documents)
+        self._indices.prepare(documents)
         return self._put(documents, version)
 
     def rewrite(self, documents: Iterable[Document], version: int) -> int:
@@ -107,6 +116,65 @@ class ResultStore:
         self._cluster.refresh(ALIAS)
         return self._scan(queries.results_query(self._job_id, RESULT_KINDS, start, end, interim=False))
 
+    def of_bucket(self, start: int, span: int) -> dict[str, dict[str, Any]]:
+        """``{id: source}`` of all records and influencers and the bucket at ``start``, as they were last shown."""
+        found = self._scan(queries.results_query(self._job_id, RESULT_KINDS, start, start + span))
+        return {each.id: each.source for each in found}
+
+    def final_buckets(self, start: int, end: int) -> list[FinalBucket]:
+        """The final buckets of [start, end), each start once, in order."""
+        self._cluster.refresh(ALIAS)
+        found = self._scan(
+            queries.results_query(self._job_id, ["bucket"], start, end, interim=False),
+            source=["timestamp", "bucket_span", "event_count", "snapshot_id", "revision"],
+        )
+        newest: dict[int, FinalBucket] = {}
+        for each in found:
+            source = each.source
+            one = FinalBucket(
+                _seconds(each),
+                int(source["bucket_span"]),
+                int(source["event_count"]),
+                str(source["snapshot_id"]),
+                int(source.get("revision", 0)),
+            )
+            # twice: results_index_name was changed, and the bucket scored again since; the later one knows more events
+            if one.start not in newest or newest[one.start].event_count < one.event_count:
+                newest[one.start] = one
+        return [newest[at] for at in sorted(newest)]
+
+    def annotate(
+        self, annotations: Iterable[Annotation], context: ResultContext, stamp: Stamp, version: int | None
+    ) -> int:
+        """Write what isn't there yet with the same words; how many. ``version`` None: by one who holds no lease.
+
+        LostJob as in :meth:`write`.
+        """
+        said = [each.document(context, stamp) for each in annotations]
+        if not said:
+            return 0
+        self._cluster.refresh(ALIAS)
+        query = {
+            "bool": {"filter": [{"term": {"job_id": self._job_id}}, {"ids": {"values": [each.id for each in said]}}]}
+        }
+        known = {each.id: each.source for each in self._hits({"query": query, "size": MAX_PAGE})}
+        new = [each for each in said if not _says(known.get(each.id, {}), each.source)]
+        self._indices.prepare(new)
+        return self._put(new, version) if new else 0
+
+    def annotations(
+        self,
+        start: int | None = None,
+        end: int | None = None,
+        types: Sequence[AnnotationType] = (),
+        *,
+        size: int = 100,
+    ) -> list[Document]:
+        """Annotations that overlap [start, end), epoch seconds, the newest first; of these types, if any are given."""
+        order = [{"timestamp": {"order": "desc"}}, {"annotation_type": {"order": "asc"}}]
+        query = annotations_query(self._job_id, start, end, types)
+        return self._hits({"query": query, "sort": order, "size": size, "track_total_hits": False})
+
     def by_place(self, places: Sequence[tuple[str, str]]) -> list[Document]:
         """The documents at (index, id), in that order; those that are gone are left out.
 
@@ -125,10 +193,6 @@ class ResultStore:
             hits = self._hits({"query": query, "size": MAX_PAGE, "track_total_hits": False})
             documents |= {(each.index, each.id): each for each in hits}
         return [documents[place] for place in places if place in documents]
-
-    def forget(self) -> None:
-        """Keep nothing of what was written in memory: another may have written since."""
-        self._written.clear()
 
     def forget(self) -> None:
         """Keep nothing of what was written in memory: another may have written since."""
@@ -201,7 +265,7 @@ class ResultStore:
     def delete_before(self, end: int, version: int, *, held_from: int | None = None) -> retention.Deleted:
         """Delete results and annotations before ``end``, see :func:`ipi_es.results.retention.delete_before`."""
         gone = retention.delete_before(self._cluster, self._job_id, end, version, held_from=held_from)
-        self._prepared -= set(gone.indices)
+        self._indices.gone(gone.indices)
         # or a renormalization would write again what it remembers of them
         self._written.clear()
         return gone
@@ -219,7 +283,7 @@ class ResultStore:
         query = {"bool": {"filter": [{"term": {"job_id": self._job_id}}]}}
         return self._drop(list(self._ids(query)), version)
 
-    def _put(self, documents: Sequence[ResultDocument | Document], version: int) -> int:
+    def _put(self, documents: Sequence[ResultDocument | Document], version: int | None) -> int:
         outcome = self._cluster.bulk(Put(each.index, each.id, each.source, version) for each in documents)
         self._check(outcome)
         for each in documents:
@@ -269,55 +333,10 @@ class ResultStore:
                 hint="nothing to do: the other worker goes on; run one command a job at a time",
             )
 
-    def _prepare(self, documents: Iterable[ResultDocument]) -> None:
-        times = {each.index: each.source["timestamp"] // 1_000 for each in documents}
-        for index in sorted(times.keys() - self._prepared):
-            if index == index_for(times[index], self._name):
-                self._prepare_index(index, times[index])
-            self._prepared.add(index)
 
-    def _prepare_index(self, index: str, time: int) -> None:
-        """Create an index where it is missing, and add the job's own fields to its mapping."""
-        mappings = flat_mapping(self._flat_fields)
-        existing = self._cluster.get_mapping(index).get(index)
-        if existing is None:
-            self._require_template()
-            body: dict[str, Any] = {"mappings": mappings} if mappings else {}
-            if self._cluster.info.distribution == "elasticsearch":
-                # so that an age is counted from the month's end; OpenSearch refuses every lifecycle setting
-                body["settings"] = {"index.lifecycle.origination_date": month_end(time) * 1_000}
-            if self._cluster.create_index(index, body):
-                return
-            existing = self._cluster.get_mapping(index).get(index, {})
-        for field, kind in self._flat_fields.items():
-            reason = conflict(field, kind, existing)
-            if reason:
-                raise self._field_conflict(index, field, reason)
-        if missing_fields(self._flat_fields, existing):
-            try:
-                self._cluster.put_mapping(index, mappings)
-            except RequestRejected as error:
-                raise self._field_conflict(index, ", ".join(self._flat_fields), error.message) from error
-
-    def _field_conflict(self, index: str, field: str, reason: str) -> UsageError:
-        year, month = month_of(0)
-        example = index_for(0, self._job_id).removesuffix(f"-{year:04d}.{month:02d}")
-        return UsageError(
-            f"the results of job {self._job_id} don't fit into {index}, where another job has a field in the way of "
-            f"{field}: {reason}",
-            hint=f"give the job an index of its own: `results_index_name: {self._job_id}` (→ {example}-…)",
-        )
-
-    def _require_template(self) -> None:
-        try:
-            if self._cluster.get_index_template(TEMPLATE) is not None:
-                return
-        except PermissionDenied:
-            return  # a worker may write results without being allowed to look at templates
-        raise NotFound(
-            f"the index template {TEMPLATE} is missing, and without it results can't be searched",
-            hint="run `ipi-es setup` once",
-        )
+def _says(known: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """Whether a stored annotation says what a new one does."""
+    return all(known.get(name) == said[name] for name in ("annotation", "end_timestamp"))
 
 
 def _seconds(found: Document) -> int:

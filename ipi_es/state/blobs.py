@@ -14,10 +14,10 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign, SnapshotMissing, UsageError
 
-BlobKind: TypeAlias = Literal["network", "history_base", "history_delta"]
-"""A trained network; the history up to some day; what one day added to it."""
+BlobKind: TypeAlias = Literal["network", "history_base", "history_delta", "history_late"]
+"""A trained network; the history up to some day; what one day added to it; what came too late for its own day."""
 
-BLOB_KINDS: tuple[BlobKind, ...] = ("network", "history_base", "history_delta")
+BLOB_KINDS: tuple[BlobKind, ...] = ("network", "history_base", "history_delta", "history_late")
 
 FORMAT = 1
 """Of the manifest; one of a newer format is refused."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +78,17 @@ class ScoredBucket:
         return max(self.bucket_scores.values(), default=0.0)
 
 
+class _Judged(NamedTuple):
+    """An event bucket before its scores are seen in the job's own history."""
+
+    bucket: EventBucket
+    hashes: NDArray[np.uint64]
+    pairs: Pairs
+    aggregated: Aggregated
+    ip_repeat_of: dict[int, str]
+    new_ips: NDArray[np.bool_]  # of the bucket's ips: no critical influencer within the repeat window
+
+
 @dataclass(slots=True)
 class BucketScorer:
     """Scores event buckets in order. ``levels``, ``repeats`` and ``holds`` move with every bucket, the rest doesn't."""
@@ -91,6 +104,21 @@ class BucketScorer:
 
     def score(self, bucket: EventBucket) -> ScoredBucket:
         """Score one final event bucket: age the levels, add its scores, then score it."""
+        judged = self._judged(bucket)
+        self.levels = learned(self.levels, self.job, bucket.span, judged.pairs, judged.aggregated, judged.new_ips)
+        scored = self._scored(judged, counted=True)
+        self._remember(scored)
+        return scored
+
+    def score_aside(self, bucket: EventBucket) -> ScoredBucket:
+        """Score an event bucket that doesn't count, interim or scored again: ``levels`` and ``repeats`` stay.
+
+        ``holds`` take up what it holds: give a scorer of this kind its own.
+        """
+        return self._scored(self._judged(bucket), counted=False)
+
+    def _judged(self, bucket: EventBucket) -> _Judged:
+        """What depends on no score of the job's past."""
         hashes = entity_hashes(bucket.entities)
         pairs = self._pairs(bucket, hashes)
         ip_repeat_of = self._known_ips(bucket)
@@ -107,10 +135,7 @@ class BucketScorer:
             takes_part=pairs.takes_part,
             ip_takes_part=new_ips,
         )
-        self.levels = learned(self.levels, self.job, bucket.span, pairs, aggregated, new_ips)
-        scored = self._scored(bucket, hashes, pairs, aggregated, ip_repeat_of)
-        self._remember(scored)
-        return scored
+        return _Judged(bucket, hashes, pairs, aggregated, ip_repeat_of, new_ips)
 
     def _pairs(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> Pairs:
         entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
@@ -190,19 +215,15 @@ class BucketScorer:
                 influencer = ids.influencer_id(job.job_id, bucket.start, bucket.span, job.ip_field, ip)
                 self.repeats.add_ip(ip, bucket.start, influencer)
 
-    def _scored(
-        self,
-        bucket: EventBucket,
-        hashes: NDArray[np.uint64],
-        pairs: Pairs,
-        aggregated: Aggregated,
-        ip_repeat_of: dict[int, str],
-    ) -> ScoredBucket:
+    def _scored(self, judged: _Judged, *, counted: bool) -> ScoredBucket:
+        """``counted``: the bucket's own raw scores are in ``levels``."""
+        bucket, pairs, aggregated = judged.bucket, judged.pairs, judged.aggregated
+        score = partial(normalize, counted=counted)
         entity_field, ip_field = self.job.entity_field, self.job.ip_field
         wholes = {BUCKET_TIME: aggregated.bucket_time, entity_field: aggregated.by_entity, ip_field: aggregated.by_ip}
         bucket_scores = {
             name: float(
-                normalize([wholes[name].s], [wholes[name].ln_p], self.levels[bucket_influencer_level(name)]).score[0]
+                score([wholes[name].s], [wholes[name].ln_p], self.levels[bucket_influencer_level(name)]).score[0]
             )
             for name in (BUCKET_TIME, *self.job.influencers)
         }
@@ -210,19 +231,19 @@ class BucketScorer:
         ln_p = pairs.ln_p[records]
         return ScoredBucket(
             bucket=bucket,
-            hashes=hashes,
+            hashes=judged.hashes,
             pairs=pairs,
             aggregated=aggregated,
-            ip_repeat_of=ip_repeat_of,
+            ip_repeat_of=judged.ip_repeat_of,
             records=records,
             record_repeat_of=self._record_repeats(bucket, pairs, records),
             held_until=self._held(bucket, pairs, records),
             omitted=omitted,
-            record_scores=normalize(taking_part(ln_p), ln_p, self.levels[RECORD]),
-            entity_scores=normalize(
+            record_scores=score(taking_part(ln_p), ln_p, self.levels[RECORD]),
+            entity_scores=score(
                 aggregated.entities.s, aggregated.entities.ln_p, self.levels[influencer_level(entity_field)]
             ),
-            ip_scores=normalize(aggregated.ips.s, aggregated.ips.ln_p, self.levels[influencer_level(ip_field)]),
+            ip_scores=score(aggregated.ips.s, aggregated.ips.ln_p, self.levels[influencer_level(ip_field)]),
             bucket_scores=bucket_scores,
             warming_up=self.levels[RECORD].warming_up,
             young=self.scorer.history.day - self.scorer.history.origin < YOUNG_DAYS,

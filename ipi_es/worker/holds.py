@@ -76,6 +76,11 @@ class Holds:
         """Nothing held yet."""
         return cls(job.hold_probability, job.hold_days * SECONDS["d"], frozenset(confirmed))
 
+    def copy(self) -> Holds:
+        """One that can be scored with while this one stays as it is."""
+        pairs = {ip: {entity: list(times) for entity, times in by.items()} for ip, by in self.pairs.items()}
+        return Holds(self.probability, self.length, self.confirmed, dict(self.networks), pairs)
+
     def load(self, records: Iterable[HeldRecord]) -> None:
         """Take over what earlier runs held, in any order."""
         if self.probability > 0.0:

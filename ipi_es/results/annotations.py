@@ -1,0 +1,49 @@
+"""Annotations: what a person should know of a stretch of a job's time, beside its scores.
+
+The id of an annotation follows from its type, its start and its ``parts``: saying the same again overwrites it, and one
+that is there already isn't written at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ipi_es.results.documents import ResultContext, ResultDocument, Stamp, annotation
+from ipi_es.results.queries import Query
+from ipi_es.results.words import AnnotationType
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A remark on [start, end), epoch seconds. ``parts`` tell several of one type and start apart."""
+
+    type: AnnotationType
+    start: int
+    end: int
+    text: str
+    parts: tuple[str, ...] = ()
+
+    def document(self, context: ResultContext, stamp: Stamp) -> ResultDocument:
+        """As it is stored."""
+        return annotation(
+            context,
+            stamp,
+            start=self.start,
+            end=self.end,
+            annotation_type=self.type,
+            text=self.text,
+            parts=self.parts,
+        )
+
+
+def annotations_query(job_id: str, start: int | None, end: int | None, types: Sequence[AnnotationType] = ()) -> Query:
+    """Annotations of a job that overlap [start, end), epoch seconds; of these types, if any are given."""
+    filters: list[Query] = [{"term": {"job_id": job_id}}, {"term": {"result_type": "annotation"}}]
+    if start is not None:
+        filters.append({"range": {"end_timestamp": {"gt": start * 1_000, "format": "epoch_millis"}}})
+    if end is not None:
+        filters.append({"range": {"timestamp": {"lt": end * 1_000, "format": "epoch_millis"}}})
+    if types:
+        filters.append({"terms": {"annotation_type": list(types)}})
+    return {"bool": {"filter": filters}}

@@ -1,0 +1,77 @@
+"""Making result indices ready before the first document goes there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.errors import NotFound, PermissionDenied, RequestRejected, UsageError
+from ipi_es.results.documents import ResultDocument
+from ipi_es.results.index import conflict, flat_mapping, index_for, missing_fields, month_end, month_of
+from ipi_es.results.words import TEMPLATE
+
+
+class ResultIndices:
+    """The indices that one job writes to; each is looked at once."""
+
+    def __init__(self, cluster: Cluster, job_id: str, name: str | None, flat_fields: Mapping[str, str]) -> None:
+        """``name`` is the job's ``results_index_name``; ``flat_fields`` is ``{field: type}`` that its results carry."""
+        self._cluster, self._job_id, self._name = cluster, job_id, name
+        self._flat_fields = dict(flat_fields)
+        self._prepared: set[str] = set()
+
+    def prepare(self, documents: Iterable[ResultDocument]) -> None:
+        """See that the indices of these documents are there, with the fields that the job adds."""
+        times = {each.index: each.source["timestamp"] // 1_000 for each in documents}
+        for index in sorted(times.keys() - self._prepared):
+            if index == index_for(times[index], self._name):
+                self._one(index, times[index])
+            self._prepared.add(index)
+
+    def gone(self, indices: Iterable[str]) -> None:
+        """Forget indices that were deleted."""
+        self._prepared -= set(indices)
+
+    def _one(self, index: str, time: int) -> None:
+        """Create an index where it is missing, and add the job's own fields to its mapping."""
+        mappings = flat_mapping(self._flat_fields)
+        existing = self._cluster.get_mapping(index).get(index)
+        if existing is None:
+            self._require_template()
+            body: dict[str, Any] = {"mappings": mappings} if mappings else {}
+            if self._cluster.info.distribution == "elasticsearch":
+                # so that an age is counted from the month's end; OpenSearch refuses every lifecycle setting
+                body["settings"] = {"index.lifecycle.origination_date": month_end(time) * 1_000}
+            if self._cluster.create_index(index, body):
+                return
+            existing = self._cluster.get_mapping(index).get(index, {})
+        for field, kind in self._flat_fields.items():
+            reason = conflict(field, kind, existing)
+            if reason:
+                raise self._field_conflict(index, field, reason)
+        if missing_fields(self._flat_fields, existing):
+            try:
+                self._cluster.put_mapping(index, mappings)
+            except RequestRejected as error:
+                raise self._field_conflict(index, ", ".join(self._flat_fields), error.message) from error
+
+    def _field_conflict(self, index: str, field: str, reason: str) -> UsageError:
+        year, month = month_of(0)
+        example = index_for(0, self._job_id).removesuffix(f"-{year:04d}.{month:02d}")
+        return UsageError(
+            f"the results of job {self._job_id} don't fit into {index}, where another job has a field in the way of "
+            f"{field}: {reason}",
+            hint=f"give the job an index of its own: `results_index_name: {self._job_id}` (→ {example}-…)",
+        )
+
+    def _require_template(self) -> None:
+        try:
+            if self._cluster.get_index_template(TEMPLATE) is not None:
+                return
+        except PermissionDenied:
+            return  # a worker may write results without being allowed to look at templates
+        raise NotFound(
+            f"the index template {TEMPLATE} is missing, and without it results can't be searched",
+            hint="run `ipi-es setup` once",
+        )

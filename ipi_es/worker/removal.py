@@ -1,0 +1,98 @@
+"""Making a job forget everything, or vanish: nothing of it stays behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.errors import JobBusy
+from ipi_es.results import retention
+from ipi_es.results.retention import Deleted
+from ipi_es.state.blobs import BlobStore
+from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.directory_blobs import DirectoryBlobs
+from ipi_es.state.held_state import HeldState
+from ipi_es.state.job_state import StateStore
+from ipi_es.state.owner import owner_alive, this_process
+from ipi_es.state.quantiles import QuantilesStore
+from ipi_es.state.verdicts import VerdictStore
+from ipi_es.worker.clock import Clock
+
+LEASE = 24
+"""Seconds for which the job is taken at a time: renewed for as long as there is something to delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What went."""
+
+    results: Deleted
+    blobs: int
+    """Snapshots and parts of their history."""
+    quantiles: int
+    verdicts: int
+
+    def __str__(self) -> str:
+        said = {
+            "results": self.results.documents,
+            "whole indices of results": len(self.results.indices),
+            "snapshots and parts of history": self.blobs,
+            "quantiles": self.quantiles,
+            "verdicts": self.verdicts,
+        }
+        return ", ".join(f"{count:,} {what}" for what, count in said.items() if count) or "nothing was there"
+
+
+class Removal:
+    """All that is stored of one job, by its id alone: its file may be gone already."""
+
+    def __init__(self, cluster: Cluster, job_id: str, clock: Clock, *, snapshots: Path | None = None) -> None:
+        """``snapshots``: the directory with snapshots and history; None: the cluster."""
+        self._cluster, self._job_id, self._clock = cluster, job_id, clock
+        self._states = StateStore(cluster)
+        self._blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
+
+    def reset(self) -> Removed:
+        """Forget what was learned and found, as if the job had never run; verdicts stay, and whether it is paused.
+
+        JobBusy while a worker is amid it. Stopped anywhere, it can be run again.
+        """
+        return self._remove(everything=False)
+
+    def delete(self) -> Removed:
+        """Delete all that there is of the job; JobBusy as for :meth:`reset`."""
+        return self._remove(everything=True)
+
+    def _remove(self, *, everything: bool) -> Removed:
+        job_id, now = self._job_id, self._clock.now()
+        try:
+            state = self._states.claim(job_id, this_process(), now, LEASE, alive=owner_alive)
+        except JobBusy as error:
+            raise JobBusy(
+                error.message,
+                hint=f"`ipi-es job pause {job_id}` makes a worker let go of it within half a minute; then say it again",
+            ) from error
+        # first, so that nothing points to what is deleted: stopped amid it, the job begins anew
+        held = HeldState(self._states, self._states.reset(state), now=self._clock.now, lease=LEASE)
+        with held.renewed():
+            removed = self._removed(held, now, everything=everything)
+        if everything:
+            self._states.delete(job_id)
+        else:
+            held.release()
+        return removed
+
+    def _removed(self, held: HeldState, now: int, *, everything: bool) -> Removed:
+        job_id, version = self._job_id, held.state.external_version
+        verdicts = VerdictStore(self._cluster, job_id)
+        results = retention.delete_all(self._cluster, job_id, version, now)
+        held.check()
+        blobs = self._blobs.delete_all(job_id)
+        held.check()
+        return Removed(
+            results=results,
+            blobs=blobs,
+            quantiles=QuantilesStore(self._cluster, job_id).sweep([], version),
+            verdicts=sum(verdicts.delete(each.entity, each.network) for each in verdicts.all()) if everything else 0,
+        )

@@ -1,0 +1,86 @@
+"""Going back to an earlier snapshot: network, history, quantiles and checkpoint together, as it all was at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipi_es.results.words import RESULT_KINDS
+from ipi_es.worker.batch import LARGEST
+from ipi_es.worker.history_keeper import HistoryId, load_history
+
+if TYPE_CHECKING:
+    from ipi_es.worker.claim import Claim
+    from ipi_es.worker.job_work import JobWork
+
+REVERTED_FROM = "reverted_from"
+"""The key in the state's details: the checkpoint that the job stood at when it went back, epoch seconds. The next
+training is due `training.every` after that: one that is due on the way there would undo what was gone back for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reversion:
+    """Where a job would go back to."""
+
+    snapshot_id: str
+    history: HistoryId
+    checkpoint: int
+    """Epoch seconds: the end of what the snapshot was trained on. All after it is scored again."""
+    quantiles_id: str | None
+    """As of that time; None: none are kept from then, so the snapshot's own are taken."""
+    results: int
+    """Results after the checkpoint: they are replaced when it is scored again."""
+
+
+def plan_revert(work: JobWork, snapshot_id: str) -> Reversion:
+    """What it would be; reads all parts, so that nothing that is damaged or lacks its history is gone back to.
+
+    SnapshotMissing, SnapshotDamaged, SnapshotForeign.
+    """
+    job_id, stores = work.job.job_id, work.stores
+    snapshot = work.snapshot(snapshot_id)
+    history = work.base_of(snapshot_id)
+    load_history(stores.blobs, job_id, history)
+    checkpoint = snapshot.trained_to
+    stores.results.show()
+    return Reversion(
+        snapshot_id,
+        history,
+        checkpoint,
+        _quantiles_at(work, checkpoint),
+        sum(stores.results.count(kind, checkpoint) for kind in RESULT_KINDS),
+    )
+
+
+def revert(work: JobWork, claim: Claim, to: Reversion, *, delete_results: bool = False) -> int:
+    """Go back: all of it with one write. With ``delete_results`` later results go too; how many went.
+
+    Those that are left are replaced bucket by bucket when they are scored again. Stopped between the two, the job has
+    gone back, and the results are replaced all the same.
+    """
+    state = claim.state
+    details = {name: value for name, value in state.details.items() if name != LARGEST}
+    if state.checkpoint is not None:
+        details[REVERTED_FROM] = max(state.checkpoint, int(details.get(REVERTED_FROM, 0)))
+    claim.at_work = None
+    claim.held.save(
+        state.advanced(
+            snapshot_id=to.snapshot_id,
+            history_id=str(to.history),
+            quantiles_id=to.quantiles_id,
+            checkpoint=to.checkpoint,
+            renormalize_due=False,
+            renormalized_to=None,
+            details=details,
+        )
+    )
+    if not delete_results:
+        return 0
+    claim.held.check()
+    return work.stores.results.delete_from(to.checkpoint, claim.state.external_version)
+
+
+def _quantiles_at(work: JobWork, time: int) -> str | None:
+    """The last quantiles as of ``time`` or earlier; cleaning keeps those of each snapshot's end."""
+    times = work.stores.quantiles.times()
+    return max((name for name in times if times[name] <= time), key=lambda name: (times[name], name), default=None)

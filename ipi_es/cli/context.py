@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ipi_es.cli.logs import set_up
 from ipi_es.config.job import Job
 from ipi_es.config.loading import find_job, load_settings
 from ipi_es.config.settings import Settings
@@ -56,13 +55,7 @@ def shell(ctx: click.Context) -> Shell:
     path = given.get("config_path")
     settings = load_settings(Path(path) if path else None)
     verbose = bool(given.get("verbose"))
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if verbose else settings.logging.level.upper(),
-        format="%(asctime)s %(levelname)-7s %(message)s",
-    )
-    for noisy in ("elastic_transport", "elasticsearch", "opensearch", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    set_up(settings.logging.level, settings.logging.format, verbose=verbose)
     return Shell(settings, verbose)
 
 

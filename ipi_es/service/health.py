@@ -16,6 +16,7 @@ from ipi_es.datafeed.event_bucket import Dropped
 from ipi_es.errors import BulkFailed, ClusterError
 from ipi_es.scoring.probability import severity
 from ipi_es.service.blindness import BlindChange, Blindness
+from ipi_es.service.due import complete_to
 from ipi_es.service.report import Doing, JobReport, Mistake, Reason, Trouble
 from ipi_es.times import iso
 from ipi_es.worker.bucket_scorer import ScoredBucket
@@ -216,7 +217,7 @@ class JobHealth:
         report, span = self._report, self._job.bucket_span
         if report.checkpoint is None or report.doing in (Doing.PAUSED, Doing.STANDING_BY):
             return None, None
-        buckets = max(now - self._job.query_delay - report.checkpoint, 0) // span
+        buckets = max(complete_to(self._job, now) - report.checkpoint, 0) // span
         first_complete = report.checkpoint + span + self._job.query_delay
         return buckets, max(now - first_complete, 0)
 

@@ -1,0 +1,54 @@
+"""How log lines look: text for people, or one ECS JSON object a line (`logging.format: ecs`). Always on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import ipi_es
+
+TEXT = "%(asctime)s %(levelname)-7s %(message)s"
+
+SILENT = ("elastic_transport", "elasticsearch", "opensearch", "urllib3")
+"""Clients' loggers: what they say is said once more by the error that follows, with a hint."""
+
+QUIET = ("apscheduler", "uvicorn", "asyncio", "tensorflow", "h5py")
+"""Libraries that log what they do all the time; their warnings count."""
+
+
+class AboutJob(logging.Filter):
+    """Gives each line the job that it is about, where it is about one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lets everything pass."""
+        from ipi_es.service.log_context import current_job
+
+        job_id = current_job()
+        if job_id is not None:
+            record.labels = {"job_id": job_id}
+        return True
+
+
+def set_up(level: str, log_format: Literal["text", "ecs"], *, verbose: bool = False) -> None:
+    """Let the root logger write to stderr; where somebody has set up logging already, nothing is changed."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter(log_format))
+    if log_format == "ecs":
+        handler.addFilter(AboutJob())
+    least = logging.DEBUG if verbose else logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(handlers=[handler], level=least)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(least, logging.WARNING))
+
+
+def formatter(log_format: Literal["text", "ecs"]) -> logging.Formatter:
+    """What makes a line of a record."""
+    if log_format == "text":
+        return logging.Formatter(TEXT)
+    from ecs_logging import StdlibFormatter
+
+    about = {"service.name": "ipi-es", "service.version": ipi_es.__version__, "event.dataset": "ipi-es.log"}
+    return StdlibFormatter(extra=about)

@@ -1,0 +1,124 @@
+"""`ipi-es status`: how the jobs stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ipi_es.cli.context import clock, shell
+from ipi_es.cli.output import Column, emit, format_option
+from ipi_es.times import iso
+
+if TYPE_CHECKING:
+    from ipi_es.config.job import Job
+    from ipi_es.service.standing import Standing
+    from ipi_es.state.job_state import JobState
+
+COLUMNS = (
+    Column("job_id", "Job"),
+    Column("state", "State"),
+    Column("checkpoint", "Scored to"),
+    Column("lag", "Lag", right=True),
+    Column("snapshot", "Learned to"),
+    Column("warm_up", "History", right=True),
+    Column("remarks", "Remarks", wrap=True),
+)
+
+DAY, HOUR, MINUTE = 86_400, 3_600, 60
+
+
+@click.command()
+@click.argument("job_names", metavar="[JOB]...", nargs=-1)
+@format_option
+@click.pass_context
+def status(ctx: click.Context, job_names: tuple[str, ...], output_format: str) -> None:
+    """Show how the jobs stand: who runs them, how far they are scored, what they have learned, the last error.
+
+    All jobs that have a file here or a state in the cluster, or those named. It asks the cluster alone, no worker.
+
+    Example: ipi-es status --format json
+    """
+    from ipi_es.config.loading import load_jobs
+    from ipi_es.results.store import ResultStore
+    from ipi_es.service.standing import Overview
+    from ipi_es.state.blobs import BlobStore
+    from ipi_es.state.cluster_blobs import ClusterBlobs
+    from ipi_es.state.directory_blobs import DirectoryBlobs
+    from ipi_es.state.job_state import StateStore
+
+    here, now = shell(ctx), clock()
+    configured = load_jobs(here.settings)
+    directory = here.settings.snapshots.directory
+    with here.cluster() as cluster:
+        states = StateStore(cluster).all()
+        jobs, states = _chosen(job_names, configured, states, here.job)
+        blobs: BlobStore = ClusterBlobs(cluster) if directory is None else DirectoryBlobs(directory)
+        overview = Overview(lambda job: ResultStore(cluster, job.job_id, job.results_index_name), blobs, now)
+        found = overview.of(jobs, states)
+    rows = [_for_people(each, now) if output_format == "table" else each.to_dict(now) for each in found]
+    emit(rows, COLUMNS, output_format, empty="No job yet: write a file into jobs/, then `ipi-es check JOB`.")
+
+
+def _chosen(
+    names: tuple[str, ...], jobs: list[Job], states: list[JobState], find: Callable[[str], Job]
+) -> tuple[list[Job], list[JobState]]:
+    """Everything, or what is named: by a file, by a job_id with a file, or by one that only has a state."""
+    if not names:
+        return jobs, states
+    known = {state.job_id for state in states}
+    by_id = {job.job_id: job for job in jobs}
+    wanted = {name: by_id.get(name) for name in names if name in known or name in by_id}
+    chosen = [job for job in wanted.values() if job is not None]
+    chosen += [find(name) for name in names if name not in wanted]
+    ids = set(wanted) | {job.job_id for job in chosen}
+    return chosen, [state for state in states if state.job_id in ids]
+
+
+def _for_people(found: Standing, now: int) -> dict[str, Any]:
+    from ipi_es.service.standing import Stands
+
+    state = str(found.stands)
+    if found.holder:
+        state += f" on {_host(found.holder)}"
+    elif found.last_worker and found.stands is Stands.IDLE:
+        state += f", last on {_host(found.last_worker)}"
+    age = None if found.trained_to is None else f"{iso(found.trained_to)[:10]} ({_long(now - found.trained_to)})"
+    history = None if found.history_days is None else f"{found.history_days}d"
+    return {
+        "job_id": found.job_id,
+        "state": state,
+        "checkpoint": None if found.checkpoint is None else iso(found.checkpoint),
+        "lag": None if found.lag_buckets is None else f"{found.lag_buckets:,} bucket{'s' * (found.lag_buckets != 1)}",
+        "snapshot": age,
+        "warm_up": f"{history}, warming up" if found.warming_up else history,
+        "remarks": "; ".join(_remarks(found)),
+    }
+
+
+def _host(owner: str) -> str:
+    """The machine of an owner, ``host:pid:start``."""
+    return owner.split(":", maxsplit=1)[0]
+
+
+def _remarks(found: Standing) -> list[str]:
+    remarks = []
+    if not found.configured:
+        remarks.append("no file for it here")
+    if found.waits_for:
+        remarks.append(f"waits for {found.waits_for}")
+    if found.empty_buckets:
+        remarks.append(f"no events in the last {found.empty_buckets} buckets")
+    if found.last_error is not None:
+        error = found.last_error
+        remarks.append(f"{iso(error.at)} {error.kind}: {error.text}")
+    return remarks
+
+
+def _long(seconds: int) -> str:
+    """``3d``, ``5h``, ``12m``: one figure is enough for an age."""
+    for name, unit in (("d", DAY), ("h", HOUR), ("m", MINUTE)):
+        if seconds >= unit:
+            return f"{seconds // unit}{name}"
+    return f"{max(seconds, 0)}s"

@@ -57,11 +57,15 @@ class JobWork:
         snapshots: Path | None = None,
         clock: Clock | None = None,
         lease: int = LEASE,
+        owner: str | None = None,
     ) -> None:
-        """``snapshots``: a directory for snapshots and history; None: the cluster. ``lease`` in seconds."""
+        """``snapshots``: a directory for snapshots and history; None: the cluster.
+
+        ``lease`` in seconds; ``owner`` is who holds it, None: this process.
+        """
         self.job = job
         self.feed = Datafeed(cluster, FeedSpec.from_job(job), networks=networks_of(job))
-        self._lease = lease
+        self._lease, self._owner = lease, owner
         self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it is asked for again
         self._left: tuple[JobState, AtWork] | None = None  # by the last claim
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
@@ -74,6 +78,11 @@ class JobWork:
             blobs=blobs,
             clock=clock or SystemClock(),
         )
+
+    @property
+    def owner(self) -> str:
+        """Who holds the lease while it is claimed from here."""
+        return this_process() if self._owner is None else self._owner
 
     def read(self, start: int, end: int) -> Generator[EventBucket, None, None]:
         """The event buckets of [start, end), epoch seconds."""
@@ -88,7 +97,7 @@ class JobWork:
         left at work (history, levels) is taken up where nobody else has touched the job since.
         """
         stores, job_id = self.stores, self.job.job_id
-        state = stores.states.claim(job_id, this_process(), stores.clock.now(), self._lease, alive=alive or owner_alive)
+        state = stores.states.claim(job_id, self.owner, stores.clock.now(), self._lease, alive=alive or owner_alive)
         held = HeldState(stores.states, state, now=stores.clock.now, lease=self._lease)
         claim = Claim(self, held)
         try:

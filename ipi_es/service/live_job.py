@@ -1,0 +1,231 @@
+"""One job that is looked at again and again: what is due is done, what goes wrong is told, and the next look goes on.
+
+Nothing is lost by an error or a kill: everything is taken up at the state's checkpoint. Where the job's clock was set
+back, nothing is due until it has come to the checkpoint again; nothing is ever scored twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ipi_es.errors import ClusterError, IpiEsError, JobBusy, LostJob
+from ipi_es.service import due
+from ipi_es.service.blindness import MEMORY
+from ipi_es.service.health import JobHealth
+from ipi_es.service.live_training import LiveTraining, Stopped
+from ipi_es.service.outcome import Did, Outcome
+from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Mistake
+from ipi_es.service.turns import LAST_WORKER, Turn, Turns, holder_of
+from ipi_es.state.job_state import JobState
+from ipi_es.state.owner import owner_alive
+from ipi_es.times import iso
+from ipi_es.worker.bucket_scorer import ScoredBucket
+from ipi_es.worker.claim import Claim
+from ipi_es.worker.job_work import LEASE, JobWork
+
+log = logging.getLogger(__name__)
+
+LOOK_ON = 5.0
+"""Seconds between two looks at a job that is another worker's turn: with a lease of 24 s, a dead one's is taken over
+within 30 s."""
+
+SLICE = 60.0
+"""Seconds of catching up after which other jobs get their turn; it goes on in the next tick, right after them."""
+
+RETRY = 60.0
+"""Seconds after which a job whose cluster failed is looked at again, where its next tick is later."""
+
+
+def never() -> bool:
+    """Nobody stops the work."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a live job needs beside its work; defaults are for a worker of one job."""
+
+    usable: Callable[[], None] = lambda: None
+    """Raises what is wrong with the job's indices and fields; asked before its first work."""
+    places: threading.Semaphore | None = None
+    """How many jobs may train at a time."""
+    lease: int = LEASE
+    alive: Callable[[str], bool] = owner_alive
+    stopwatch: Callable[[], float] = time.monotonic
+
+
+class LiveJob:
+    """One job of a worker. ``tick`` may be called from any thread; a second one at the same time does nothing."""
+
+    def __init__(self, work: JobWork, health: JobHealth, means: Means | None = None) -> None:
+        self.work, self.health, self.job = work, health, work.job
+        self._means = means or Means()
+        places = self._means.places or threading.Semaphore()
+        self._training = LiveTraining(work, health, places, self._means.stopwatch)
+        self._turns = Turns(work.owner, self._means.lease, self._means.alive)
+        self._at_work = threading.Lock()
+        self._ready = self._had_state = False
+
+    def tick(self, now: int, stopping: Callable[[], bool] = never, *, patient: bool = True) -> Outcome:
+        """Do what is due at ``now`` (epoch seconds), or as much of it as one turn allows.
+
+        Never raises. ``stopping`` ends it after the batch in hand. ``patient``: leave the job to the worker that did
+        its last work, as long as that one comes to it.
+        """
+        if not self._at_work.acquire(blocking=False):
+            return Outcome(Did.NOTHING)
+        try:
+            self.health.tick_began(now)
+            outcome = self._tick(now, stopping, patient=patient)
+        except Stopped:
+            return Outcome(Did.STOPPED)
+        except (JobBusy, LostJob) as error:
+            return self._not_ours(now, error)
+        except Exception as error:  # noqa: BLE001  (one job's trouble must not end the others)
+            return self._failed(now, error)
+        finally:
+            self._at_work.release()
+        if outcome.did in (Did.WORKED, Did.NOTHING, Did.STOPPED):
+            self.health.tick_ended(now)
+        return outcome
+
+    def _tick(self, now: int, stopping: Callable[[], bool], *, patient: bool) -> Outcome:
+        state = self.work.stores.states.read(self.job.job_id)
+        if state is None and self._had_state:
+            return self._rests(now, "nothing: the job was deleted; restart the worker to begin it anew")
+        self._had_state = state is not None
+        if state is not None and state.paused:
+            self.health.paused(now)
+            return Outcome(Did.PAUSED)
+        complete = due.complete_to(self.job, now)
+        if not self._anything_due(state, now, complete):
+            return Outcome(Did.NOTHING)
+        turn = self._turns.turn(state, complete, now, self._means.stopwatch()) if patient else Turn.MINE
+        if turn is Turn.THEIRS and state is not None:
+            return self._looks_on(state, now, complete)
+        with self.work.claimed((lambda _: False) if turn is Turn.OVERDUE else self._means.alive) as claim:
+            self._had_state = True
+            return self._claimed(claim, now, complete, stopping)
+
+    def _anything_due(self, state: JobState | None, now: int, complete: int) -> bool:
+        if state is None or state.snapshot_id is None:
+            return not self._training.rests
+        if state.renormalize_due:
+            return True
+        checkpoint = int(state.checkpoint or 0)
+        return checkpoint < complete or due.wants_interim(self.job, now, checkpoint)
+
+    def _claimed(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> Outcome:
+        if claim.state.paused:  # in this very moment
+            self.health.paused(now)
+            return Outcome(Did.PAUSED)
+        self.health.claimed(now, claim.state.checkpoint)
+        claim.leaving = {LAST_WORKER: self._turns.me, LAST_ERROR: self._training.mistake, WAITS_FOR: None}
+        try:
+            return self._work(claim, now, complete, stopping)
+        except (Stopped, LostJob):
+            claim.leaving.pop(LAST_ERROR)
+            raise
+        except Exception as error:
+            claim.leaving[LAST_ERROR] = Mistake.of(now, error).to_details()
+            raise
+
+    def _work(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> Outcome:
+        if not self._ready:
+            self._means.usable()
+        if claim.state.snapshot_id is None:
+            again_in = self._training.first(claim, now, complete, stopping)
+            if again_in is not None:
+                return Outcome(Did.WAITED, again_in, text=str(claim.leaving.get(WAITS_FOR) or ""))
+        if not self._ready:
+            self._recall(claim)
+            self._ready = True
+        claim.make_good()
+        buckets = self._catch_up(claim, now, complete, stopping)
+        if stopping():
+            return Outcome(Did.STOPPED, buckets=buckets)
+        if int(claim.state.checkpoint or 0) < complete:
+            return Outcome(Did.WORKED, 0.0, buckets)
+        return Outcome(Did.WORKED, buckets=buckets)
+
+    def _catch_up(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> int:
+        """Score up to ``complete``, training where that is due on the way; how many buckets."""
+        began, before = self._means.stopwatch(), int(claim.state.checkpoint or 0)
+
+        def enough() -> bool:
+            return stopping() or self._means.stopwatch() - began > SLICE
+
+        while True:
+            checkpoint, snapshot = int(claim.state.checkpoint or 0), self.work.snapshot(claim.state.snapshot_id)
+            self.health.uses(str(claim.state.snapshot_id), snapshot.trained_to)
+            train_at = self._training.due_at(snapshot.trained_to)
+            if train_at is not None and checkpoint >= train_at:
+                self._training.again(claim, now, stopping)
+                continue
+            until = complete if train_at is None else min(complete, train_at)
+            if checkpoint >= until or enough():
+                return max(checkpoint - before, 0) // self.job.bucket_span
+            self._score(claim, now, until, enough)
+
+    def _score(self, claim: Claim, now: int, until: int, enough: Callable[[], bool]) -> None:
+        written = claim.state.checkpoint
+
+        def told(scored: ScoredBucket) -> None:
+            nonlocal written
+            self._scored(scored)
+            if claim.state.checkpoint != written:
+                written = claim.state.checkpoint
+                self.health.batch_written(now, int(written or 0))
+
+        began = self._means.stopwatch()
+        claim.catch_up(until, told, enough)
+        self.health.took("score", self._means.stopwatch() - began)
+        self.health.batch_written(now, int(claim.state.checkpoint or 0))
+
+    def _scored(self, scored: ScoredBucket) -> None:
+        bucket, change = scored.bucket, self.health.heard(scored)
+        log.info(
+            "job %s: bucket %s: %d events, %d pairs, anomaly_score %.1f, %d records",
+            self.job.job_id,
+            iso(bucket.start),
+            bucket.event_count,
+            len(scored.pairs.entity),
+            scored.anomaly_score,
+            len(scored.records),
+        )
+        if change is not None and change.blind:
+            log.warning("job %s is blind: no events since %s", self.job.job_id, iso(change.start))
+        elif change is not None:
+            log.info("job %s: events again, after none since %s", self.job.job_id, iso(change.start))
+
+    def _recall(self, claim: Claim) -> None:
+        """Tell health of the weeks before the checkpoint: what is quiet every week is no blindness."""
+        end, span = int(claim.state.checkpoint or 0), self.job.bucket_span
+        start = end - MEMORY // span * span
+        counts = self.work.feed.event_counts(start, end, span)
+        self.health.recall((at + span, counts.get(at, 0)) for at in range(start, end, span))
+
+    def _looks_on(self, state: JobState, now: int, complete: int) -> Outcome:
+        holder = holder_of(state, now) or str(state.details.get(LAST_WORKER))
+        self.health.stands_by(now, holder)
+        waiting = state.snapshot_id is None or int(state.checkpoint or 0) < complete or state.lease_owner is not None
+        return Outcome(Did.STOOD_BY, LOOK_ON if waiting else None, text=f"left to {holder}")
+
+    def _rests(self, now: int, what_for: str) -> Outcome:
+        self.health.waits(now, what_for)
+        return Outcome(Did.WAITED, text=what_for)
+
+    def _not_ours(self, now: int, error: IpiEsError) -> Outcome:
+        log.log(logging.WARNING if isinstance(error, LostJob) else logging.DEBUG, "%s", error.message)
+        self.health.stands_by(now, "another worker")
+        return Outcome(Did.STOOD_BY, LOOK_ON, text=error.message)
+
+    def _failed(self, now: int, error: Exception) -> Outcome:
+        log.error("job %s: %s", self.job.job_id, error, exc_info=None if isinstance(error, IpiEsError) else error)
+        self.health.failed(now, error)
+        soon = RETRY if isinstance(error, ClusterError) and self.job.frequency > RETRY else None
+        return Outcome(Did.FAILED, soon, text=str(error))

@@ -1,0 +1,148 @@
+"""Training while a job is at work: the first one when there is enough to learn from, and again when that is due."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.errors import ClusterError, LostJob, NoEvents, NotEnoughHistory
+from ipi_es.ipinsights.network_fitting import Progress
+from ipi_es.service.due import DAY, FirstTraining, first_training, next_training
+from ipi_es.service.health import JobHealth
+from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Mistake
+from ipi_es.times import format_span, iso
+from ipi_es.worker.claim import Claim
+from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.training import Learned, Told, training_range
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 600
+"""Seconds until a new job without enough history is looked at again: one count of its events a day."""
+
+TRAIN_AGAIN = 3_600
+"""Seconds until a training that failed is tried again: it reads weeks of events, and most reasons last."""
+
+TURN = 30
+"""Seconds until a first training that found all places taken asks again."""
+
+
+class Stopped(Exception):
+    """The worker is to end: raised amid a training, which can't be finished in time and keeps nothing."""
+
+
+@dataclass(slots=True)
+class LiveTraining:
+    """One job's trainings. ``places``: how many jobs of this worker may train at a time; the others go on scoring."""
+
+    work: JobWork
+    health: JobHealth
+    places: threading.Semaphore
+    stopwatch: Callable[[], float] = time.monotonic
+    mistake: dict[str, Any] | None = None
+    """Why the last training failed, for the state's details; None: it didn't."""
+    _not_before: float = field(default=-inf)  # on the stopwatch
+
+    @property
+    def rests(self) -> bool:
+        """There is no use in trying again yet."""
+        return self.stopwatch() < self._not_before
+
+    def first(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> float | None:
+        """Train a new job on what there is; None: done. Else the seconds until the next try; what for is told.
+
+        ``complete``: the end of the last complete bucket.
+        """
+        job = self.work.job
+        start, end = training_range(job, complete)
+        found = first_training(job, complete, self.work.feed.event_counts(start, end, DAY))
+        if not found.due:
+            return self._waits(claim, now, _missing(found, format_span(job.training.min_history)))
+        try:
+            if not self._in_turn(claim, now, lambda told: claim.train(found.start, found.end, told), stopping):
+                return self._waits(claim, now, "other jobs' trainings to end", TURN)
+        except (NoEvents, NotEnoughHistory) as error:
+            return self._waits(claim, now, error.message, TRAIN_AGAIN)
+        except (ClusterError, LostJob, Stopped):
+            raise  # no matter of the training
+        except Exception as error:
+            self._failed(now, error)
+            raise
+        return None
+
+    def due_at(self, trained_to: int) -> int | None:
+        """The event time from which a training is due again; None: never, or not now, since one failed."""
+        return None if self.rests else next_training(self.work.job, trained_to)
+
+    def again(self, claim: Claim, now: int, stopping: Callable[[], bool]) -> bool:
+        """Train on the days before the checkpoint; False: not now, the job goes on with what it has."""
+        start, end = training_range(self.work.job, int(claim.state.checkpoint or 0))
+        try:
+            if self._in_turn(claim, now, lambda told: claim.retrain(start, end, told), stopping):
+                return True
+            self._not_before = self.stopwatch() + TURN
+        except (ClusterError, LostJob, Stopped):
+            raise
+        except Exception as error:  # whatever it is, it must not keep the job from scoring
+            log.warning("job %s: the training failed, scoring goes on: %s", self.work.job.job_id, error)
+            log.debug("job %s: the training failed", self.work.job.job_id, exc_info=True)
+            self._failed(now, error)
+            claim.leaving[LAST_ERROR] = self.mistake
+        return False
+
+    def _failed(self, now: int, error: Exception) -> None:
+        self.health.training_failed(now, error)
+        self.mistake = Mistake.of(now, error).to_details()
+        self._not_before = self.stopwatch() + TRAIN_AGAIN
+
+    def _in_turn(self, claim: Claim, now: int, train: Callable[[Told], Learned], stopping: Callable[[], bool]) -> bool:
+        if not self.places.acquire(blocking=False):
+            return False
+        job_id, began = self.work.job.job_id, self.stopwatch()
+        log.info("job %s: trains", job_id)
+        try:
+            learned = train(_told(stopping))
+        finally:
+            self.places.release()
+        self.mistake, self._not_before = None, -inf
+        claim.leaving[LAST_ERROR] = None
+        took, snapshot = self.stopwatch() - began, learned.snapshot
+        self.health.took("train", took)
+        self.health.trained(now, str(claim.state.snapshot_id), snapshot.network.metrics, snapshot.trained_to)
+        log.info(
+            "job %s: trained in %.0f s on %d events up to %s, snapshot %s",
+            job_id,
+            took,
+            learned.collected.event_count,
+            iso(snapshot.trained_to),
+            claim.state.snapshot_id,
+        )
+        return True
+
+    def _waits(self, claim: Claim, now: int, what_for: str, seconds: float = LOOK_AGAIN) -> float:
+        claim.leaving[WAITS_FOR] = what_for
+        self.health.waits(now, what_for)
+        log.info("job %s: waits for %s", self.work.job.job_id, what_for)
+        self._not_before = self.stopwatch() + seconds
+        return seconds
+
+
+def _missing(found: FirstTraining, wanted: str) -> str:
+    if found.oldest is None:
+        return f"events to learn from: there are none between {iso(found.start)} and {iso(found.end)}"
+    ready = "" if found.ready_at is None else f", which will be at {iso(found.ready_at)}"
+    return f"events that go back {wanted} (training.min_history){ready}: they begin on {iso(found.oldest)[:10]}"
+
+
+def _told(stopping: Callable[[], bool]) -> Told:
+    def heard(_said: EventBucket | Progress) -> None:
+        if stopping():
+            raise Stopped
+
+    return Told(heard, heard)

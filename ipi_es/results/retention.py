@@ -68,6 +68,8 @@ def delete_found(cluster: Cluster, job_id: str, query: dict[str, Any], version: 
                 hint="nothing to do: the other worker goes on; run one command a job at a time",
             )
         deleted += outcome.deleted
+    if deleted:
+        cluster.refresh(ALIAS)  # gone for readers too
     return deleted
 
 

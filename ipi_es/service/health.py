@@ -54,6 +54,14 @@ class JobHealth:
             self._report.last_tick = now
             self._report.failures_in_a_row, self._report.cluster_away = 0, None
 
+    def nothing_due(self, now: int, checkpoint: int | None) -> None:
+        """The job's state was looked at, and there was nothing to do: whoever did the last work came so far."""
+        with self._lock:
+            report = self._report
+            report.last_tick, report.checkpoint = now, checkpoint
+            if report.doing is Doing.PAUSED:
+                report.doing = Doing.RUNNING
+
     def claimed(self, now: int, checkpoint: int | None) -> None:
         """The lease is ours."""
         with self._lock:
@@ -83,7 +91,7 @@ class JobHealth:
         report = self._report
         report.last_tick, report.doing, report.lease_held = now, doing, False
         report.holder = report.waits_for = report.cluster_away = None
-        report.failures_in_a_row = 0
+        report.failures_in_a_row, report.checkpoint = 0, None  # what was known of it grows old
 
     def heard(self, scored: ScoredBucket) -> BlindChange | None:
         """One final bucket was scored: :meth:`read` and :meth:`scored` at once, from what the follower tells."""

@@ -103,6 +103,7 @@ class LiveJob:
             return Outcome(Did.PAUSED)
         complete = due.complete_to(self.job, now)
         if not self._anything_due(state, now, complete):
+            self.health.nothing_due(now, None if state is None else state.checkpoint)
             return Outcome(Did.NOTHING)
         turn = self._turns.turn(state, complete, now, self._means.stopwatch()) if patient else Turn.MINE
         if turn is Turn.THEIRS and state is not None:

@@ -150,6 +150,23 @@ def test_the_lag_of_a_job_that_another_worker_holds_is_not_ours_to_tell() -> Non
     assert (later.lag_buckets, later.holder, later.doing) == (0, None, Doing.RUNNING)
 
 
+def test_what_another_worker_has_scored_in_the_meantime_is_no_lag() -> None:
+    health = working()
+    later = NOW + 8 * SPAN
+    assert troubles(health, later) == [Trouble.LAGGING]
+    health.nothing_due(later, later - SPAN)
+    assert troubles(health, later) == []
+    assert health.lag_buckets(later) == 0
+
+
+def test_a_job_that_goes_on_after_a_pause_runs_again() -> None:
+    health = working()
+    health.paused(NOW)
+    assert health.report(NOW).checkpoint is None
+    health.nothing_due(NOW, NOW)
+    assert health.report(NOW).doing is Doing.RUNNING
+
+
 def test_unparsable_is_what_lacks_an_entity_or_an_address_and_not_what_was_left_out_on_purpose() -> None:
     health = working()
     health.read(50, Dropped(missing_entity=2, malformed_ip=3, private_ip=20))

@@ -36,6 +36,10 @@ MAX_PAIRS = 200_000
 """Unique pairs in a batch: about two seconds of work, and what is done again at most after a crash."""
 LARGEST = "largest"
 """The key in the state's details: the largest raw score of each level at the last renormalization."""
+LATE_ROWS = "late_rows"
+"""The key in the state's details: the blob of what came too late for its own day's delta."""
+OF_THE_PAST = frozenset({LARGEST, LATE_ROWS})
+"""What a job forgets that begins anew, or goes back: it reads all events again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

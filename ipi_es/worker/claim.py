@@ -14,8 +14,8 @@ from ipi_es.ipinsights.deltas import DayDelta
 from ipi_es.state.held_state import HeldState
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
-from ipi_es.worker import training
-from ipi_es.worker.batch import LARGEST, StoredSink, renormalization_details
+from ipi_es.worker import late_rows, training
+from ipi_es.worker.batch import LARGEST, OF_THE_PAST, StoredSink, renormalization_details
 from ipi_es.worker.bucket_scorer import ScoredBucket
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, catch_up, store_delta
@@ -63,6 +63,11 @@ class Claim:
         self.at_work = at_work
         if at_work is not None:
             at_work.sink.held = self.held
+
+    @property
+    def work(self) -> JobWork:
+        """The job that is held."""
+        return self._work
 
     @property
     def state(self) -> JobState:
@@ -193,7 +198,7 @@ class Claim:
                 checkpoint=checkpoint,
                 renormalize_due=False,
                 renormalized_to=None,
-                details={name: value for name, value in self.state.details.items() if name != LARGEST},
+                details={name: value for name, value in self.state.details.items() if name not in OF_THE_PAST},
             )
         )
 
@@ -227,6 +232,7 @@ class Claim:
         snapshot = work.snapshot(state.snapshot_id)
         levels = self._levels(snapshot, start)
         keeper = work.keeper(HistoryId.parse(str(state.history_id)), start)
+        keeper.rows += late_rows.waiting(stores.blobs, state)
 
         def stored(delta: DayDelta) -> None:
             self.held.check()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ipi_es.results.words import RESULT_KINDS
-from ipi_es.worker.batch import LARGEST
+from ipi_es.worker.batch import OF_THE_PAST
 from ipi_es.worker.history_keeper import HistoryId, load_history
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def revert(work: JobWork, claim: Claim, to: Reversion, *, delete_results: bool =
     gone back, and the results are replaced all the same.
     """
     state = claim.state
-    details = {name: value for name, value in state.details.items() if name != LARGEST}
+    details = {name: value for name, value in state.details.items() if name not in OF_THE_PAST}
     if state.checkpoint is not None:
         details[REVERTED_FROM] = max(state.checkpoint, int(details.get(REVERTED_FROM, 0)))
     claim.at_work = None

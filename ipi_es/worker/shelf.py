@@ -22,7 +22,7 @@ class Shelf:
     networks: list[BlobInfo] = field(default_factory=list)
     """The oldest first."""
     history: dict[str, list[BlobInfo]] = field(default_factory=dict)
-    """By base: its deltas, then the base itself."""
+    """By base: its deltas and what waits for the next one, then the base itself."""
 
     @classmethod
     def of(cls, job_id: str, blobs: BlobStore, state: JobState | None) -> Shelf:
@@ -31,7 +31,7 @@ class Shelf:
         for info in blobs.list(job_id):
             if info.kind == "network":
                 networks.append(info)
-            elif info.kind == "history_delta":
+            elif info.kind in ("history_delta", "history_late"):
                 deltas[str(info.attributes.get("base"))].append(info)
             elif info.kind == "history_base":
                 bases.append(info)

@@ -1,0 +1,248 @@
+"""Late events: a final bucket that the events have outgrown is scored again, as it was scored then. Elastic only warns.
+
+Found by counts: each final bucket's ``event_count`` against the index's. A bucket that has grown is scored with the
+snapshot and the history that it had, what was known of repeats and holds before it, and the job's quantiles of now,
+which take nothing from it; later buckets stay as they are. What is written for one bucket, in this order:
+
+    what it teaches, where its day is over (blob, then state) → records and influencers → deletion of ids that vanished
+    → annotation → the bucket, whose ``event_count`` says that all is done
+
+Killed anywhere in between, the bucket still looks outgrown, and all of it is written again under the same ids.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.errors import SnapshotError
+from ipi_es.results.annotations import Annotation
+from ipi_es.results.documents import Stamp
+from ipi_es.results.ids import bucket_id
+from ipi_es.results.rescored import with_moments
+from ipi_es.results.store import FinalBucket
+from ipi_es.times import day_of, iso
+from ipi_es.worker import late_rows
+from ipi_es.worker.aside import Aside, Judgement
+from ipi_es.worker.batch import LATE_ROWS, quantiles_id_of
+from ipi_es.worker.describe import context_of
+from ipi_es.worker.following import Follower
+from ipi_es.worker.history_keeper import HistoryId, Rows
+from ipi_es.worker.late_rows import LateRows
+
+if TYPE_CHECKING:
+    from ipi_es.worker.claim import Claim
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A bucket that late events came for."""
+
+    start: int
+    """Epoch seconds."""
+    late_events: int
+    """Documents more than were known before."""
+    event_count: int
+    anomaly_score_before: float
+    anomaly_score: float
+    new_records: int = 0
+    """Records that are news: alerts see them anew."""
+    revision: int = 0
+    unable: str | None = None
+    """Why it could not be scored again; everything of it is as it was."""
+
+
+def mend_late(claim: Claim, now: int, stopping: Callable[[], bool] = lambda: False) -> list[Mended]:
+    """Score again what late events came for within the job's ``late_window``; in order of time.
+
+    ``now``: epoch seconds, when it was looked. ``stopping`` ends it after the bucket in hand; the next call goes on.
+    LostJob where another worker took the job over.
+    """
+    mender = Mender(claim, now)
+    mended = []
+    for found, events in mender.outgrown():
+        if stopping():
+            break
+        done = mender.mend(found, events)
+        if done is not None:
+            mended.append(done)
+    return mended
+
+
+class Mender:
+    """Scores outgrown buckets again, one by one."""
+
+    def __init__(self, claim: Claim, now: int) -> None:
+        """``now`` in epoch seconds."""
+        self._claim, self._now = claim, now
+        self._work, self._job, self._stores = claim.work, claim.work.job, claim.work.stores
+        self._standing: Follower | None = None
+        self._aside: Aside | None = None  # of the last bucket: the next one is often of the same day
+
+    def outgrown(self) -> list[tuple[FinalBucket, int]]:
+        """Final buckets of the late window for which there are more events now, and how many there are."""
+        state, window, span = self._claim.state, self._job.late_window_seconds(), self._job.bucket_span
+        if state.checkpoint is None or not window:
+            return []
+        start = max(state.checkpoint - window, 0)
+        known = [
+            each
+            for each in self._stores.results.final_buckets(start // span * span, state.checkpoint)
+            if each.span == span
+        ]
+        if not known:
+            return []
+        counts = self._work.feed.event_counts(known[0].start, known[-1].start + span, span)
+        return [(each, counts[each.start]) for each in known if counts.get(each.start, 0) > each.event_count]
+
+    def mend(self, found: FinalBucket, events: int) -> Mended | None:
+        """Score one again and write it; None where it turned out not to have grown."""
+        try:
+            aside = self._aside_of(found)
+        except SnapshotError as error:
+            return self._unable(found, events, error)
+        with closing(self._work.read(found.start, found.start + found.span)) as reading:
+            bucket = next(reading)
+        if bucket.event_count <= found.event_count:
+            return None
+        began = time.perf_counter()
+        judged = aside.judge(bucket, self._follower().scorer.levels)
+        self._claim.at_work = None  # its history, window and repeats are those from before
+        self._teach(bucket, judged)
+        return self._write(found, aside, judged, began)
+
+    def _follower(self) -> Follower:
+        """What stands at the checkpoint, with the levels of now."""
+        if self._standing is None:
+            self._standing = self._claim.follower()
+        return self._standing
+
+    def _aside_of(self, found: FinalBucket) -> Aside:
+        day = day_of(found.start)
+        if self._aside is None or (self._aside.snapshot_id, self._aside.day) != (found.snapshot_id, day):
+            self._aside = Aside.of(self._work, found.snapshot_id, day, self._follower())
+        return self._aside
+
+    def _teach(self, bucket: EventBucket, judged: Judgement) -> None:
+        """Let the day that is being gathered take in what came too late for the bucket's own.
+
+        Of the current day nothing needs to be kept: its events are read again before its delta is made.
+        """
+        claim, state, day = self._claim, self._claim.state, day_of(bucket.start)
+        history = HistoryId.parse(str(state.history_id))
+        if day >= history.day:
+            return
+        before = late_rows.load(self._stores.blobs, state)
+        rows = judged.teaches(self._job)
+        new = LateRows.of(rows, history.day, bucket.start).take(~self._known(history, day, rows))
+        taken = before.take((before.bucket == bucket.start) & (before.into < history.day))
+        new = new.take(~np.isin(_keys(new), _keys(taken)))
+        if not len(new) and not ((before.bucket == bucket.start) & (before.into == history.day)).any():
+            return
+        keep_from = int(state.checkpoint or 0) - self._job.late_window_seconds() - bucket.span
+        blob = before.replaced(new, history.day, bucket.start, keep_from=keep_from).to_bytes()
+        blob_id, old_id = late_rows.blob_id_of(history.base, blob), state.details.get(LATE_ROWS)
+        if blob_id == old_id:
+            return
+        claim.held.check()
+        self._stores.blobs.write(
+            state.job_id,
+            blob_id,
+            "history_late",
+            blob,
+            created=self._stores.clock.now(),
+            attributes={"base": history.base, "into": history.day},
+        )
+        claim.held.save(claim.state.advanced(details={**claim.state.details, LATE_ROWS: blob_id}))
+        if old_id:
+            self._stores.blobs.delete(state.job_id, str(old_id))
+
+    def _known(self, history: HistoryId, day: int, rows: Rows) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """bool[n]: which rows' pairs the job's history has of that day already.
+
+        A day before the history's base was read by a training, perhaps with the late events, perhaps before they came:
+        there a pair that is in history at all is taken as known.
+        """
+        if day >= self._work.base_of(str(self._claim.state.snapshot_id)).day:
+            return late_rows.in_delta(self._stores.blobs, self._job.job_id, history, day, rows)
+        return late_rows.in_history(self._follower().keeper.history, rows)
+
+    def _write(self, found: FinalBucket, aside: Aside, judged: Judgement, began: float) -> Mended:
+        claim, results, job = self._claim, self._stores.results, self._job
+        held, start, scored = claim.held, found.start, judged.scored
+        stored = results.of_bucket(start, found.span)
+        revision = found.revision + 1
+        stamp = Stamp(
+            found.snapshot_id,
+            self._quantiles_id(),
+            self._stores.clock.now(),
+            revision=revision,
+            rescored_at=self._now,
+        )
+        took = round((time.perf_counter() - began) * 1_000)
+        made = aside.describer.documents(scored, stamp, processing_time_ms=took)
+        made, news = with_moments(made, stored)
+        before = float(stored.get(bucket_id(job.job_id, start, found.span), {}).get("anomaly_score", 0.0))
+        mended = Mended(
+            start,
+            scored.bucket.event_count - found.event_count,
+            scored.bucket.event_count,
+            before,
+            scored.anomaly_score,
+            news,
+            revision,
+        )
+        version = claim.state.external_version
+        held.check()
+        results.write(made[:-1], version)
+        held.check()
+        results.drop_vanished(start, start + found.span, {each.id for each in made}, version)
+        held.check()
+        results.annotate([_annotation(mended, found)], context_of(job), stamp, version)
+        held.check()
+        results.write(made[-1:], version)
+        log.info("job %s: bucket %s: %s", job.job_id, iso(start), _said(mended))
+        return mended
+
+    def _unable(self, found: FinalBucket, events: int, error: SnapshotError) -> Mended:
+        """Say that a bucket lacks events and why it stays so; once for as many events."""
+        claim = self._claim
+        mended = Mended(found.start, events - found.event_count, events, 0.0, 0.0, unable=error.message)
+        stamp = Stamp(found.snapshot_id, self._quantiles_id(), self._stores.clock.now())
+        claim.held.check()
+        written = self._stores.results.annotate(
+            [_annotation(mended, found)], context_of(self._job), stamp, claim.state.external_version
+        )
+        if written:
+            log.warning("job %s: bucket %s: %s", self._job.job_id, iso(found.start), _said(mended))
+        return mended
+
+    def _quantiles_id(self) -> str:
+        state = self._claim.state
+        return state.quantiles_id or quantiles_id_of(int(state.checkpoint or 0))
+
+
+def _keys(rows: LateRows) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+    return late_rows.pair_keys(rows.entity, rows.address)
+
+
+def _annotation(mended: Mended, found: FinalBucket) -> Annotation:
+    return Annotation("delayed_data", found.start, found.start + found.span, _said(mended))
+
+
+def _said(mended: Mended) -> str:
+    """For people. The same when it is said again after a kill: it rests on the bucket alone."""
+    events = f"{mended.late_events:,} of {mended.event_count:,} events came late"
+    if mended.unable is not None:
+        return f"{events}; not scored again: {mended.unable}"
+    scores = f"anomaly_score {mended.anomaly_score_before:.1f} → {mended.anomaly_score:.1f}"
+    return f"{events}; scored again (revision {mended.revision}), {scores}"

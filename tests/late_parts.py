@@ -1,0 +1,92 @@
+"""Late events for the tests of the worker: put into an index after their bucket was scored."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import worker_company as company
+import worker_parts as parts
+
+from ipi_es.addresses import packed
+from ipi_es.cluster.port import Cluster, Drop, Put
+from ipi_es.config.job import Job
+from ipi_es.ipinsights.deltas import DayDelta
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.storage import delta_from_bytes
+from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.job_state import StateStore
+from ipi_es.worker.batch import LATE_ROWS
+from ipi_es.worker.claim import Claim
+from ipi_es.worker.history_keeper import HistoryId
+from ipi_es.worker.job_work import JobWork
+
+VOLATILE = (*parts.VOLATILE, "rescored_at")
+
+
+@contextmanager
+def live(cluster: Cluster, job: Job, time: int = parts.NOW) -> Iterator[Claim]:
+    """A new process that holds the job."""
+    with JobWork(cluster, job, clock=parts.TestClock(time)).claimed() as claim:
+        yield claim
+
+
+def add_events(cluster: Cluster, found: Iterable[tuple[int, str, str]], index: str = company.EVENTS) -> list[str]:
+    """(time, entity, IP) of log-ins that arrive now; their ids."""
+    made = [
+        Put(index, f"late-{uuid.uuid4().hex}", company.document((time, who, ip, "success"))) for time, who, ip in found
+    ]
+    cluster.bulk(made)
+    cluster.refresh(index)
+    return [each.id for each in made]
+
+
+def remove_events(cluster: Cluster, ids: Iterable[str], index: str = company.EVENTS) -> None:
+    """Somebody deletes events."""
+    cluster.bulk(Drop(index, each) for each in ids)
+    cluster.refresh(index)
+
+
+def everything(cluster: Cluster, job: Job) -> dict[str, Any]:
+    """Results, and of the rest what decides future results."""
+    state = StateStore(cluster).read(job.job_id)
+    assert state is not None
+    kept = ("checkpoint", "snapshot_id", "history_id", "quantiles_id", "renormalize_due", "renormalized_to", "details")
+    return {
+        "results": {
+            place: {name: value for name, value in source.items() if name not in VOLATILE}
+            for place, source in parts.results(cluster, job).items()
+        },
+        "state": {name: getattr(state, name) for name in kept},
+        "blobs": sorted((each.id, each.sha256) for each in ClusterBlobs(cluster).list(job.job_id)),
+        "quantiles": parts.stored_quantiles(cluster, job),
+    }
+
+
+def delta_of(cluster: Cluster, job: Job, day: int) -> DayDelta:
+    """What one day (since the epoch) added to the history that the state points to."""
+    state = StateStore(cluster).read(job.job_id)
+    assert state is not None
+    history = HistoryId.parse(str(state.history_id))
+    return delta_from_bytes(ClusterBlobs(cluster).read(job.job_id, history.delta(day)))
+
+
+def count_in(delta: DayDelta, entity: str, ip: str) -> int:
+    """Events of a pair in a delta."""
+    wanted = (delta.entity == entity_hashes([entity])[0]) & (delta.address == parts_of(ip)).all(axis=1)
+    return int(delta.count[wanted].sum())
+
+
+def parts_of(ip: str) -> Any:
+    """uint8[16]."""
+    return np.frombuffer(packed(ip) or b"", dtype=np.uint8)
+
+
+def late_blob(cluster: Cluster, job: Job) -> str | None:
+    """What the state says waits for the next delta."""
+    state = StateStore(cluster).read(job.job_id)
+    assert state is not None
+    return state.details.get(LATE_ROWS)

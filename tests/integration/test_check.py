@@ -148,7 +148,11 @@ def test_a_readers_missing_rights_are_named(secured: SecuredOpenSearch, tmp_path
     assert result.exit_code == 1
     rows = json.loads(result.stdout)
     refused = [row["message"] for row in rows if row["check"] == "rights" and row["status"] == "problem"]
-    for what in ("can't read and write ipi-es-state", "can't write ipi-es-anomalies-", "can't write ipi-es-snapshots"):
+    for what in (
+        "can't read and write ipi-es-state",
+        "can't write ipi-es-anomalies-",
+        "can't read and write ipi-es-snapshots",
+    ):
         assert any(message.startswith(what) for message in refused), refused
     assert not any("check-signins" in message.partition(":")[0] for message in refused)
     assert next(row for row in rows if row["check"] == "query")["status"] == "ok"

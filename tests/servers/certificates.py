@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SERVER_NAME = "ipi-es test server"
 ADMIN_NAME = "ipi-es test admin"
-VALID_DAYS = 2
+VALID = dt.timedelta(days=2)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ class _Authority:
             .sign(self._key, hashes.SHA256())
         )
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, lasts: dt.timedelta = VALID
+    ) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
@@ -57,19 +59,21 @@ class _Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=VALID_DAYS))
+            .not_valid_after(now + lasts)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
 
-    def issue(self, name: str, *usages: x509.ObjectIdentifier) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def issue(
+        self, name: str, *usages: x509.ObjectIdentifier, lasts: dt.timedelta = VALID
+    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         """Make a certificate for the loopback address."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName(
             [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
         )
         certificate = (
-            self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key)
+            self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key, lasts)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(names, critical=False)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -78,12 +82,12 @@ class _Authority:
         return certificate, key
 
 
-def make_certificates(folder: Path) -> Certificates:
+def make_certificates(folder: Path, *, server_lasts: dt.timedelta = VALID) -> Certificates:
     """Write the files of a fresh CA, a server, an administrator and an unrelated CA into ``folder``."""
     authority, stranger = _Authority("ipi-es test CA"), _Authority("somebody else's CA")
     both = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
     issued = {
-        "server": authority.issue(SERVER_NAME, *both),  # nodes are each other's clients
+        "server": authority.issue(SERVER_NAME, *both, lasts=server_lasts),  # nodes are each other's clients
         "admin": authority.issue(ADMIN_NAME, ExtendedKeyUsageOID.CLIENT_AUTH),
     }
     pem = serialization.Encoding.PEM

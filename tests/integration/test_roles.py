@@ -1,0 +1,187 @@
+"""The shipped roles on a real OpenSearch with security: each suffices, and whatever is taken from it is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import worker_company as company
+import worker_parts as parts
+from secured_company import (
+    BUILDER,
+    EVENTS,
+    FIRST_DAY,
+    READER,
+    WORKER,
+    SecuredBench,
+    rights_of,
+    shipped_roles,
+    without,
+)
+from servers.secured import SecuredOpenSearch
+
+from ipi_es.setup import templates
+from ipi_es.times import iso
+
+ROLES = shipped_roles()
+RIGHTS = rights_of(ROLES, "ipi-es-reader", "ipi-es-writer")
+SETUP_RIGHTS = rights_of(ROLES, "ipi-es-setup")
+OWN = "ipi-es-state ipi-es-snapshots"
+RESULTS = "ipi-es-anomalies ipi-es-anomalies-*"
+NOT_FOR_BACKFILL = {
+    (OWN, "indices:admin/create"),  # the first training makes them
+    (OWN, "indices:admin/mappings/get"),  # what `check` looks at
+    (OWN, "indices:data/write/delete"),  # old quantiles and snapshots, `verdict remove`, `job delete`
+    (RESULTS, "indices:admin/delete"),  # retention
+    (RESULTS, "indices:data/write/delete"),  # what a bucket scored again no longer has
+    (RESULTS, "indices:admin/mapping/put"),  # a second job's fields in a shared index
+}
+"""What the backfill of the test does without; everything else must stop it."""
+
+
+@pytest.fixture(scope="module")
+def bench(secured_opensearch: SecuredOpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBench]:
+    job = company.make_job("secured", EVENTS, results_retention_days=3_650)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ipi_es.worker.training.train", parts.made_training)
+        made = SecuredBench(secured_opensearch, tmp_path_factory.mktemp("secured"), job)
+        for template in templates.load():
+            secured_opensearch.call("DELETE", f"/_index_template/{template.name}")
+        code, said = made.run(BUILDER, "setup")
+        assert code == 0, said
+        made.train()
+        yield made
+        made.remove()
+
+
+@pytest.fixture(scope="module")
+def quiet(bench: SecuredBench) -> dict[str, Any]:
+    """What an undisturbed backfill leaves."""
+    bench.fresh()
+    code, said = bench.backfill()
+    assert code == 0, said
+    return bench.everything()
+
+
+@pytest.fixture
+def all_roles(bench: SecuredBench) -> Iterator[None]:
+    bench.grant(ROLES)
+    yield
+    bench.grant(ROLES)
+
+
+def checked(bench: SecuredBench) -> tuple[int, list[dict[str, Any]]]:
+    code, said = bench.run(WORKER, "check", bench.job_file(), "--format", "json")
+    rows: list[dict[str, Any]] = json.loads(said)
+    return code, rows
+
+
+def test_reader_and_writer_suffice_for_all_commands_of_a_job(bench: SecuredBench, quiet: dict[str, Any]) -> None:
+    code, rows = checked(bench)
+    assert code == 0, rows
+    assert [row["status"] for row in rows if row["check"] in {"rights", "templates"}] == ["ok", "ok"]
+    job, start = bench.job_file(), iso(company.SCORED_FROM)
+    assert len(quiet["results"]) > 24  # a bucket each, and records
+    for command in (
+        ["results", "records", job, "--start", start],
+        ["results", "buckets", job, "--start", start],
+        ["snapshots", "list", job],
+        ["renormalize", job],
+        ["verdict", "confirm", job, "person07", "198.51.100.9"],
+        ["verdict", "list", job],
+        ["verdict", "remove", job, "person07", "198.51.100.9"],
+        ["backfill", job, "--start", start, "--end", iso(FIRST_DAY), "--again"],
+        ["train", job, "--end", start],
+    ):
+        code, said = bench.run(WORKER, *command)
+        assert code == 0, (command, said)
+
+
+def test_setup_role_suffices_and_has_no_right_to_read_or_write(bench: SecuredBench) -> None:
+    assert bench.run(BUILDER, "setup", "--force")[0] == 0
+    assert "Nothing to do" in bench.run(BUILDER, "setup")[1]
+    for method, path in (
+        ("POST", f"/{EVENTS}/_search"),
+        ("GET", "/ipi-es-state/_doc/1"),
+        ("DELETE", "/ipi-es-snapshots"),
+        ("DELETE", "/_index_template/ipi-es-state"),
+    ):
+        assert bench.secured.call(method, path, auth=BUILDER)[0] == 403, path
+
+
+@pytest.mark.parametrize(
+    ("user", "method", "path", "body"),
+    [
+        (READER, "PUT", f"/{EVENTS}/_doc/1", {"a": 1}),
+        (READER, "POST", "/ipi-es-anomalies/_search", None),
+        (READER, "GET", "/ipi-es-state/_doc/1", None),
+        (WORKER, "PUT", f"/{EVENTS}/_doc/1", {"a": 1}),
+        (WORKER, "DELETE", f"/{EVENTS}/_doc/1", None),
+        (WORKER, "DELETE", f"/{EVENTS}", None),
+        (WORKER, "PUT", f"/{EVENTS}/_mapping", {"properties": {}}),
+        (WORKER, "DELETE", "/ipi-es-state", None),
+        (WORKER, "DELETE", "/ipi-es-snapshots", None),
+        (WORKER, "PUT", "/ipi-es-other", None),
+        (WORKER, "PUT", "/_index_template/ipi-es-state", {"index_patterns": ["x"]}),
+        (WORKER, "PUT", "/_cluster/settings", {"transient": {"cluster.max_shards_per_node": 9}}),
+        (WORKER, "GET", "/_cat/indices", None),
+        (WORKER, "GET", "/_plugins/_security/api/internalusers", None),
+    ],
+)
+def test_what_no_role_needs_is_refused(
+    bench: SecuredBench, user: tuple[str, str], method: str, path: str, body: Any
+) -> None:
+    assert bench.secured.call(method, path, body, auth=user)[0] == 403
+
+
+@pytest.mark.parametrize(("where", "right"), RIGHTS)
+def test_a_worker_without_one_right_is_told_which_and_loses_nothing(
+    bench: SecuredBench, quiet: dict[str, Any], all_roles: None, where: str, right: str
+) -> None:
+    bench.fresh()
+    assert bench.backfill(FIRST_DAY)[0] == 0
+    bench.grant(without(ROLES, where, right))
+
+    code, rows = checked(bench)
+    named = [row for row in rows if right.rstrip("*") in row["message"]]
+    assert code == 1
+    assert named, rows
+    assert {row["status"] for row in named} == {"problem"}
+    if right != "cluster:monitor/main":  # without it, not even the distribution is known
+        assert any("templates/roles/opensearch/ipi-es-" in row["hint"] for row in named), named
+
+    code, said = bench.backfill()
+    if (where, right) in NOT_FOR_BACKFILL:
+        assert code == 0, said
+    else:
+        assert code == 1, said
+        assert right.rstrip("*") in said
+        assert "Traceback" not in said
+
+    bench.grant(ROLES)
+    if code:
+        code, said = bench.backfill()
+        assert code == 0, said
+    found = bench.everything()
+    assert found["state"] == quiet["state"]
+    assert found["blobs"] == quiet["blobs"]
+    assert found["results"] == quiet["results"]
+
+
+@pytest.mark.parametrize(("where", "right"), SETUP_RIGHTS)
+def test_setup_without_one_right_says_which(bench: SecuredBench, all_roles: None, where: str, right: str) -> None:
+    for template in templates.load():  # something to do, both for templates and for an index
+        bench.secured.call("DELETE", f"/_index_template/{template.name}")
+    bench.secured.call("DELETE", "/ipi-es-anomalies-old-2020.01")
+    assert bench.secured.call("PUT", "/ipi-es-anomalies-old-2020.01", {"mappings": {"dynamic": False}})[0] == 200
+    bench.grant(without(ROLES, where, right))
+    code, said = bench.run(BUILDER, "setup")
+    assert code == 1, said
+    assert right in said
+    bench.grant(ROLES)
+    code, said = bench.run(BUILDER, "setup")
+    assert code == 0, said
+    assert "Nothing to do" in bench.run(BUILDER, "setup")[1]
+    bench.cluster.delete_index("ipi-es-anomalies-old-2020.01")

@@ -1,12 +1,22 @@
-"""`ipi-es job`: job files, checked and made from Elastic ML's."""
+"""`ipi-es job`: job files, checked and made from Elastic ML's; jobs paused, reset and deleted."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from ipi_es.cli.context import clock, shell
+from ipi_es.cli.output import confirmed, yes_option
+
+if TYPE_CHECKING:
+    from ipi_es.cli.context import Shell
+    from ipi_es.cluster.port import Cluster
+    from ipi_es.worker.removal import Removal
 
 STDIN = "-"
 """Stands for standard input where a file is asked for."""
@@ -14,7 +24,7 @@ STDIN = "-"
 
 @click.group()
 def job() -> None:
-    """Check job files, and make them from Elastic ML jobs.
+    """Check job files, make them from Elastic ML jobs; pause, reset and delete jobs.
 
     Example: ipi-es job validate jobs/sign-ins.yml
     """
@@ -85,6 +95,118 @@ def import_(
         return
     _write(output, text)
     click.echo(f"{output} is written. Look at it, then run: ipi-es check {output}", err=True)
+
+
+@job.command()
+@click.argument("job_name", metavar="JOB")
+@click.pass_context
+def pause(ctx: click.Context, job_name: str) -> None:
+    """Let every worker leave JOB alone until `job resume`; one that is amid it stops at its next write.
+
+    Nothing is lost: what it did not finish is done when the job goes on, and so is all that was missed. Commands such
+    as train and backfill still work on it.
+
+    Example: ipi-es job pause sign-ins
+    """
+    from ipi_es.state.job_state import StateStore
+
+    with _named(ctx, job_name) as (_, cluster, job_id):
+        StateStore(cluster).pause(job_id, True, clock())
+    click.echo(f"Job {job_id} is paused. Let it go on with: ipi-es job resume {job_name}")
+
+
+@job.command()
+@click.argument("job_name", metavar="JOB")
+@click.pass_context
+def resume(ctx: click.Context, job_name: str) -> None:
+    """Let the workers go on with JOB: first with what it missed.
+
+    Example: ipi-es job resume sign-ins
+    """
+    from ipi_es.state.job_state import StateStore
+
+    with _named(ctx, job_name) as (_, cluster, job_id):
+        states = StateStore(cluster)
+        if states.read(job_id) is not None:
+            states.pause(job_id, False, clock())
+    click.echo(f"Job {job_id} goes on.")
+
+
+@job.command()
+@click.argument("job_name", metavar="JOB")
+@yes_option
+@click.pass_context
+def reset(ctx: click.Context, job_name: str, yes: bool) -> None:
+    """Let JOB begin anew: deletes its results, annotations, snapshots, history and quantiles.
+
+    Verdicts stay, and so does whether it is paused. A worker then trains it again.
+
+    Example: ipi-es job reset sign-ins
+    """
+    with _named(ctx, job_name) as (surroundings, cluster, job_id):
+        confirmed(f"{_stored(surroundings, cluster, job_id)} All of it is deleted, verdicts excepted.", yes=yes)
+        removed = _removal(surroundings, cluster, job_id).reset()
+    click.echo(f"Job {job_id} begins anew. Deleted: {removed}.")
+
+
+@job.command()
+@click.argument("job_name", metavar="JOB")
+@yes_option
+@click.pass_context
+def delete(ctx: click.Context, job_name: str, yes: bool) -> None:
+    """Delete all that is stored of JOB: results, annotations, snapshots, history, quantiles, verdicts, state.
+
+    Its file stays where it is: take it away too, or the next `ipi-es run` begins the job anew. JOB may be the job_id
+    of a job whose file is gone.
+
+    Example: ipi-es job delete sign-ins --yes
+    """
+    with _named(ctx, job_name) as (surroundings, cluster, job_id):
+        confirmed(f"{_stored(surroundings, cluster, job_id)} All of it is deleted, verdicts too.", yes=yes)
+        removed = _removal(surroundings, cluster, job_id).delete()
+    click.echo(f"Job {job_id} is deleted: {removed}. Its file, if it has one, is still there.")
+
+
+@contextmanager
+def _named(ctx: click.Context, job_name: str) -> Iterator[tuple[Shell, Cluster, str]]:
+    """(surroundings, cluster, job_id) of a job that has a file, or that the cluster knows."""
+    from ipi_es.config.loading import find_job
+    from ipi_es.errors import ConfigError, UsageError
+    from ipi_es.setup.check import require_templates
+    from ipi_es.worker.removal import is_known
+
+    surroundings = shell(ctx)
+    missing: UsageError | None = None
+    try:
+        job_id = find_job(job_name, surroundings.settings).job_id
+    except ConfigError:
+        raise
+    except UsageError as error:
+        job_id, missing = job_name, error
+    with surroundings.cluster() as cluster:
+        require_templates(cluster)
+        if missing is not None and not is_known(cluster, job_id):
+            raise missing
+        yield surroundings, cluster, job_id
+
+
+def _stored(surroundings: Shell, cluster: Cluster, job_id: str) -> str:
+    """What there is of a job, for who is asked whether it may be deleted."""
+    from ipi_es.times import iso
+
+    found = _removal(surroundings, cluster, job_id).stored()
+    scored = "" if found.checkpoint is None else f", scored up to {iso(found.checkpoint)}"
+    return (
+        f"Job {job_id}{scored}: {found.results:,} results and annotations, {found.snapshots:,} snapshots, "
+        f"{found.verdicts:,} verdicts."
+    )
+
+
+def _removal(surroundings: Shell, cluster: Cluster, job_id: str) -> Removal:
+    from ipi_es.worker.clock import SystemClock
+    from ipi_es.worker.removal import Removal
+
+    return Removal(cluster, job_id, SystemClock(), snapshots=surroundings.settings.snapshots.directory)
 
 
 def _read(name: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 import orjson
 
+from ipi_es.errors import UsageError
 from ipi_es.scoring.probability import severity
 
 SEVERITY_COLOURS = {"critical": "red", "major": "dark_orange", "minor": "yellow", "warning": "cyan"}
@@ -42,6 +43,26 @@ def format_option(function: F) -> F:
         show_default=True,
         help="For people, one JSON array, or one JSON object a line.",
     )(function)
+
+
+def yes_option(function: F) -> F:
+    """The shared ``--yes`` option of commands that destroy something."""
+    return click.option("--yes", is_flag=True, help="Don't ask.")(function)
+
+
+def confirmed(text: str, *, yes: bool) -> None:
+    """Say what is about to happen and ask, unless ``yes``; UsageError where nobody is there to answer."""
+    if yes:
+        return
+    if not _somebody_is_there():
+        raise UsageError(text, hint="nobody is there to be asked: say it with --yes")
+    click.echo(text, err=True)
+    if not click.confirm("Go on?", err=True):
+        raise click.exceptions.Exit(1)
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
 
 
 def emit(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], output_format: str, *, empty: str) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ipi_es.cli.context import clock, shell
-from ipi_es.cli.output import Column, emit, format_option
+from ipi_es.cli.output import Column, confirmed, emit, format_option, yes_option
 
 if TYPE_CHECKING:
+    from ipi_es.errors import UsageError
     from ipi_es.state.blobs import BlobInfo, BlobStore
-    from ipi_es.state.job_state import JobState
+    from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.reverting import Reversion
+    from ipi_es.worker.shelf import Shelf
 
 # an id must be seen whole to be copied, so that a table of 80 columns has to do
 COLUMNS = (
@@ -27,34 +29,9 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """The snapshots of one job, and the state that says which is in use; None: the job never ran."""
-
-    job_id: str
-    blobs: BlobStore
-    state: JobState | None
-
-    def uses(self, snapshot_id: str) -> bool:
-        """Whether the state points to the snapshot or to its history."""
-        from ipi_es.worker.training import history_base
-
-        state = self.state
-        base = (state.history_id or "").rpartition("+")[0] if state else ""
-        return state is not None and (state.snapshot_id == snapshot_id or base == history_base(snapshot_id))
-
-    def parts(self, snapshot_id: str) -> list[BlobInfo]:
-        """The history that belongs to a snapshot: deltas, then their base."""
-        from ipi_es.worker.training import history_base
-
-        base = history_base(snapshot_id)
-        deltas = [info for info in self.blobs.list(self.job_id, "history_delta") if info.attributes.get("base") == base]
-        return deltas + [info for info in self.blobs.list(self.job_id, "history_base") if info.id == base]
-
-
 @click.group()
 def snapshots() -> None:
-    """List and delete the snapshots that trainings made.
+    """List and delete the snapshots that trainings made, or go back to one.
 
     Example: ipi-es snapshots list sign-ins
     """
@@ -70,7 +47,7 @@ def list_(ctx: click.Context, job_name: str, output_format: str) -> None:
     Example: ipi-es snapshots list sign-ins --format json
     """
     with _shelf(ctx, job_name) as shelf:
-        rows = [_row(shelf, info) for info in shelf.blobs.list(shelf.job_id, "network")]
+        rows = [_row(shelf, info) for info in shelf.networks]
     if output_format == "table":
         rows = [{**row, "size": _size(row["size"]), "in_use": "yes" if row["in_use"] else ""} for row in rows]
     emit(rows, COLUMNS, output_format, empty=f"No snapshot of {job_name} yet. Make one: ipi-es train {job_name}")
@@ -89,11 +66,38 @@ def delete(ctx: click.Context, job_name: str, snapshot_ids: tuple[str, ...]) -> 
         for snapshot_id in snapshot_ids:
             _refuse(shelf, snapshot_id)
         for snapshot_id in dict.fromkeys(snapshot_ids):
-            parts = shelf.parts(snapshot_id)
-            shelf.blobs.delete(shelf.job_id, snapshot_id)  # first: nobody may find a snapshot without its history
-            for info in parts:
-                shelf.blobs.delete(shelf.job_id, info.id)
-            click.echo(f"{snapshot_id} is deleted, with {len(parts)} parts of its history.")
+            click.echo(f"{snapshot_id} is deleted, with {shelf.delete(snapshot_id)} parts of its history.")
+
+
+@snapshots.command()
+@click.argument("job_name", metavar="JOB")
+@click.argument("snapshot_id", metavar="SNAPSHOT")
+@click.option("--delete-results", is_flag=True, help="Delete the results after it now, and not one by one later.")
+@yes_option
+@click.pass_context
+def revert(ctx: click.Context, job_name: str, snapshot_id: str, delete_results: bool, yes: bool) -> None:
+    """Go back to SNAPSHOT of JOB: network, history, quantiles and checkpoint together, as they were at its end.
+
+    The worker (or `ipi-es backfill`) scores everything after it again, and replaces the results. The next training is
+    due `training.every` after where the job stands now. Annotations stay.
+
+    Example: ipi-es snapshots revert sign-ins 20260501T000000Z-1f3a9c0b --delete-results
+    """
+    from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.reverting import plan_revert
+    from ipi_es.worker.reverting import revert as go_back
+
+    surroundings = shell(ctx)
+    job = surroundings.job(job_name)
+    with surroundings.cluster() as cluster:
+        work = JobWork(cluster, job, snapshots=surroundings.settings.snapshots.directory)
+        to = plan_revert(work, _snapshot(work, snapshot_id))
+        confirmed(_said(to, work, delete_results=delete_results), yes=yes)
+        with work.claimed() as claim:
+            deleted = go_back(work, claim, to, delete_results=delete_results)
+    click.echo(
+        f"Job {job.job_id} is back at {to.snapshot_id}." + (f" {deleted:,} results are deleted." * bool(deleted))
+    )
 
 
 @contextmanager
@@ -101,18 +105,43 @@ def _shelf(ctx: click.Context, job_name: str) -> Iterator[Shelf]:
     from ipi_es.state.cluster_blobs import ClusterBlobs
     from ipi_es.state.directory_blobs import DirectoryBlobs
     from ipi_es.state.job_state import StateStore
+    from ipi_es.worker.shelf import Shelf
 
     surroundings = shell(ctx)
     job_id = surroundings.job(job_name).job_id
     directory = surroundings.settings.snapshots.directory
     with surroundings.cluster() as cluster:
         blobs: BlobStore = ClusterBlobs(cluster) if directory is None else DirectoryBlobs(directory)
-        yield Shelf(job_id, blobs, StateStore(cluster).read(job_id))
+        yield Shelf.of(job_id, blobs, StateStore(cluster).read(job_id))
+
+
+def _snapshot(work: JobWork, snapshot_id: str) -> str:
+    """The id, if there is a snapshot with it; SnapshotMissing with the nearest one."""
+    from ipi_es.state.job_state import JobState
+    from ipi_es.worker.shelf import Shelf
+
+    job_id = work.job.job_id
+    info = _known(Shelf.of(job_id, work.stores.blobs, JobState(job_id)), snapshot_id)
+    if info.kind != "network":
+        raise _only_a_part(snapshot_id)
+    return info.id
+
+
+def _said(to: Reversion, work: JobWork, *, delete_results: bool) -> str:
+    """What going back would mean."""
+    from ipi_es.times import iso
+
+    now = work.stores.states.read(work.job.job_id)
+    lines = [f"Job {work.job.job_id} goes back to snapshot {to.snapshot_id}, trained to {iso(to.checkpoint)}."]
+    if now is not None and now.checkpoint is not None and now.checkpoint > to.checkpoint:
+        buckets = (now.checkpoint - to.checkpoint) // work.job.bucket_span
+        lines.append(f"{buckets:,} buckets up to {iso(now.checkpoint)} are scored again, from the events still there.")
+    lines.append(f"{to.results:,} results after it are {'deleted' if delete_results else 'replaced by that'}.")
+    return "\n".join(lines)
 
 
 def _refuse(shelf: Shelf, snapshot_id: str) -> None:
     """Raise unless the snapshot is there, is one, and nobody needs it. A damaged one may go."""
-    from ipi_es.config.nearest import nearest
     from ipi_es.errors import SnapshotError, SnapshotMissing, UsageError
 
     job_id = shelf.job_id
@@ -122,16 +151,13 @@ def _refuse(shelf: Shelf, snapshot_id: str) -> None:
             hint=f"train again first (ipi-es train {job_id}), or delete the whole job",
         )
     try:
-        info = shelf.blobs.info(job_id, snapshot_id)
-    except SnapshotMissing as error:
-        guess = nearest(snapshot_id, [info.id for info in shelf.blobs.list(job_id, "network")])
-        raise SnapshotMissing(error.message, hint=f"did you mean {guess}?" if guess else error.hint) from error
+        info = _known(shelf, snapshot_id)
+    except SnapshotMissing:
+        raise
     except SnapshotError:
         return
     if info.kind != "network":
-        raise UsageError(
-            f"{snapshot_id} is a part of a snapshot's history", hint="name the snapshot: its history goes with it"
-        )
+        raise _only_a_part(snapshot_id)
     if _may_be_next(shelf, info):
         raise UsageError(
             f"snapshot {snapshot_id} is newer than the one in use, and a worker is at work on job {job_id}",
@@ -139,11 +165,31 @@ def _refuse(shelf: Shelf, snapshot_id: str) -> None:
         )
 
 
+def _known(shelf: Shelf, snapshot_id: str) -> BlobInfo:
+    """What is known of a blob; SnapshotMissing with the nearest snapshot's id."""
+    from ipi_es.config.nearest import nearest
+    from ipi_es.errors import SnapshotMissing
+
+    try:
+        return shelf.blobs.info(shelf.job_id, snapshot_id)
+    except SnapshotMissing as error:
+        guess = nearest(snapshot_id, [info.id for info in shelf.networks])
+        raise SnapshotMissing(error.message, hint=f"did you mean {guess}?" if guess else error.hint) from error
+
+
+def _only_a_part(blob_id: str) -> UsageError:
+    from ipi_es.errors import UsageError
+
+    return UsageError(
+        f"{blob_id} is a part of a snapshot's history", hint="name the snapshot: its history goes with it"
+    )
+
+
 def _may_be_next(shelf: Shelf, info: BlobInfo) -> bool:
     state = shelf.state
     if state is None or state.lease_owner is None or (state.lease_expires or 0) <= clock():
         return False
-    used = [other.created for other in shelf.blobs.list(shelf.job_id, "network") if other.id == state.snapshot_id]
+    used = [other.created for other in shelf.networks if other.id == state.snapshot_id]
     return not used or info.created >= used[0]
 
 

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.errors import JobBusy
+from ipi_es.errors import JobBusy, NotFound
 from ipi_es.results import retention
 from ipi_es.results.retention import Deleted
+from ipi_es.results.words import ALIAS
 from ipi_es.state.blobs import BlobStore
-from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.held_state import HeldState
-from ipi_es.state.job_state import StateStore
+from ipi_es.state.job_state import STATE_INDEX, StateStore
 from ipi_es.state.owner import owner_alive, this_process
 from ipi_es.state.quantiles import QuantilesStore
 from ipi_es.state.verdicts import VerdictStore
@@ -44,6 +45,17 @@ class Removed:
         return ", ".join(f"{count:,} {what}" for what, count in said.items() if count) or "nothing was there"
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What there is of a job; ``checkpoint`` in epoch seconds."""
+
+    checkpoint: int | None
+    results: int
+    """Annotations too."""
+    snapshots: int
+    verdicts: int
+
+
 class Removal:
     """All that is stored of one job, by its id alone: its file may be gone already."""
 
@@ -52,6 +64,16 @@ class Removal:
         self._cluster, self._job_id, self._clock = cluster, job_id, clock
         self._states = StateStore(cluster)
         self._blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
+
+    def stored(self) -> Stored:
+        """What there is."""
+        state = self._states.read(self._job_id)
+        return Stored(
+            checkpoint=None if state is None else state.checkpoint,
+            results=_count(self._cluster, ALIAS, self._job_id),
+            snapshots=len(self._blobs.list(self._job_id, "network")),
+            verdicts=len(VerdictStore(self._cluster, self._job_id).all()),
+        )
 
     def reset(self) -> Removed:
         """Forget what was learned and found, as if the job had never run; verdicts stay, and whether it is paused.
@@ -96,3 +118,16 @@ class Removal:
             quantiles=QuantilesStore(self._cluster, job_id).sweep([], version),
             verdicts=sum(verdicts.delete(each.entity, each.network) for each in verdicts.all()) if everything else 0,
         )
+
+
+def is_known(cluster: Cluster, job_id: str) -> bool:
+    """Whether a cluster holds anything of a job; for jobs whose file is gone."""
+    return any(_count(cluster, index, job_id) for index in (STATE_INDEX, SNAPSHOT_INDEX, ALIAS))
+
+
+def _count(cluster: Cluster, index: str, job_id: str) -> int:
+    cluster.refresh(index)
+    try:
+        return cluster.count(index, {"bool": {"filter": [{"term": {"job_id": job_id}}]}})
+    except NotFound:
+        return 0

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ipi_es.config.entity_names import EntityStep
-from ipi_es.config.types import Count, FieldName, PositiveSpan, Section, SomeTexts, Span, Texts, as_list
+from ipi_es.config.types import Count, FieldName, PositiveSpan, Section, SomeIndices, SomeTexts, Span, Texts, as_list
 
 AUTO = "auto"
 """The usual field, if the indices have it."""
@@ -54,7 +54,7 @@ class IndicesOptions(Section):
 class DatafeedConfig(Section):
     """The events of a job."""
 
-    indices: SomeTexts = Field(
+    indices: SomeIndices = Field(
         description="Index names, patterns, data streams or aliases; remote ones as `cluster:pattern`. `indexes` and "
         "`index_names` are taken too."
     )

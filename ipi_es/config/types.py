@@ -138,7 +138,32 @@ def _field_name(text: str) -> str:
 FieldName: TypeAlias = Annotated[str, AfterValidator(_field_name)]
 """The dotted name of one field of the events."""
 
+_NOT_IN_INDEX = re.compile(r"[\s\"\\/?#<>|,]")
+_MAX_INDEX_BYTES = 255
+"""Both servers' limit."""
+
+
+def _index_pattern(text: str) -> str:
+    """A name or pattern as both servers take it in a path; anything else could mean another request."""
+    remote, colon, name = text.rpartition(":")
+    plain = name.removeprefix("-")  # a pattern that excludes
+    if "," in text:
+        raise ValueError("names several indices: write them as a list, such as [logs-a, logs-b]")
+    if bad := _NOT_IN_INDEX.search(text):
+        raise ValueError(f"can't have {bad[0]!r} in the name or pattern of an index (date math isn't possible: use *)")
+    if not plain or plain in {".", ".."} or plain.startswith(("_", "+", "-")) or (colon and not remote):
+        raise ValueError("must be the name or pattern of an index, such as logs-* (or cluster:logs-*)")
+    if plain != plain.lower():
+        raise ValueError("has capital letters, which no index has")
+    if len(text.encode()) > _MAX_INDEX_BYTES:
+        raise ValueError(f"is longer than {_MAX_INDEX_BYTES} bytes, which no index is")
+    return text
+
+
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
+
+IndexPattern: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_index_pattern)]
+"""The name of one index, data stream or alias, or a pattern; ``cluster:`` before it, or ``-`` to leave out."""
 
 
 def as_list(value: Any) -> Any:
@@ -160,6 +185,11 @@ SomeTexts: TypeAlias = Annotated[
     tuple[Text, ...], BeforeValidator(as_list), AfterValidator(_distinct), Field(min_length=1)
 ]
 """At least one."""
+
+SomeIndices: TypeAlias = Annotated[
+    tuple[IndexPattern, ...], BeforeValidator(as_list), AfterValidator(_distinct), Field(min_length=1)
+]
+"""At least one name or pattern of indices."""
 
 
 def _place(path: Path, info: ValidationInfo) -> Path:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipi_es.cluster.answers import target
 from ipi_es.config import Job, check_job, load_job, normalize_entity
 from ipi_es.config.documents import parse_yaml, write_yaml
 from ipi_es.errors import ConfigError
@@ -269,3 +270,54 @@ def test_normalizing_twice_changes_nothing_and_order_does_not_matter(name: str, 
     once = normalize_entity(name, steps)
     assert normalize_entity(name, steps[::-1]) == once
     assert normalize_entity(once, steps) == once
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "logs-*",
+        "logs-signins-2026.11",
+        ".ds-logs-a-000001",
+        "siteb:logs-*",
+        "Site_B:logs-*",
+        "-logs-test-*",
+        "*",
+        "été-*",
+    ],
+)
+def test_index_names_patterns_remote_ones_and_exclusions_are_taken(name: str) -> None:
+    assert job(datafeed_config={"indices": [name]}).datafeed_config.indices == (name,)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("logs-a,logs-b", "write them as a list"),
+        ("logs/_delete_by_query", "can't have '/'"),
+        ("logs-*/_search?q=x#", "can't have '/'"),
+        ("logs?pretty", "can't have '?'"),
+        ("logs a", "can't have ' '"),
+        ("logs\n", "can't have '\\n'"),
+        ('logs"', "can't have"),
+        ("<logs-{now/d}>", "date math"),
+        ("_all", "must be the name or pattern"),
+        ("_security", "must be the name or pattern"),
+        ("..", "must be the name or pattern"),
+        (":logs", "must be the name or pattern"),
+        ("siteb:", "must be the name or pattern"),
+        ("Logs-*", "capital letters"),
+        ("é" * 128, "longer than 255 bytes"),
+    ],
+)
+def test_what_is_no_index_name_is_refused(name: str, says: str) -> None:
+    assert says in refused(datafeed_config={"indices": [name]})
+
+
+@given(st.text(min_size=1))
+def test_an_index_name_that_is_taken_is_one_part_of_a_path(name: str) -> None:
+    try:
+        found = job(datafeed_config={"indices": [name]})
+    except ConfigError:
+        return
+    path = target(found.datafeed_config.indices)
+    assert not set(path) & set('/?#\\" \n\r\t,')

@@ -23,6 +23,14 @@ class Documents:
         cluster.put(name, "a", {"n": 1})
         assert cluster.get(name, "b") is None
 
+    def test_nothing_is_written_or_made_where_an_alias_is_required(self, cluster: Cluster, name: str) -> None:
+        with pytest.raises(NotFound):
+            cluster.put(name, "a", {"n": 1}, require_alias=True)
+        assert cluster.indices(name) == []
+        cluster.put(name, "a", {"n": 1})
+        with pytest.raises(NotFound):
+            cluster.put(name, "a", {"n": 2}, require_alias=True)
+
     def test_compare_and_set_wins_once(self, cluster: Cluster, name: str) -> None:
         first = cluster.put(name, "state", {"n": 1})
         second = cluster.put(name, "state", {"n": 2}, if_match=first)
@@ -112,6 +120,11 @@ class Bulk:
 
 
 class Indices:
+    def test_an_index_without_shards_is_refused_and_not_made(self, cluster: Cluster, name: str) -> None:
+        with pytest.raises(RequestRejected):
+            cluster.create_index(name, {"settings": {"index.number_of_shards": 0}})
+        assert cluster.indices(name) == []
+
     def test_an_index_is_created_and_deleted_once(self, cluster: Cluster, name: str) -> None:
         assert cluster.create_index(name, {"mappings": EVENTS}) is True
         assert cluster.create_index(name, {}) is False

@@ -23,7 +23,7 @@ _KEYS: dict[Distribution, tuple[str, str, str, str]] = {
 }
 
 # an action may end in a part of itself in brackets: indices:data/write/bulk[s]
-_ACTION = r"(?:cluster|indices):[\w/]+(?:\[\w+\])?"
+_ACTION = r"(?:cluster|indices):[\w/:]+(?:\[\w+\])?"
 _REFUSED = (
     re.compile(rf"no permissions for \[({_ACTION}(?:, ?{_ACTION})*)\]"),  # OpenSearch
     re.compile(rf"action \[({_ACTION})\] is unauthorized"),  # Elasticsearch

@@ -1,4 +1,4 @@
-"""`ipi-es setup`: index templates, put where they belong."""
+"""`ipi-es setup`: index templates and a lifecycle policy, put where they belong."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 from ipi_es.cli.context import shell
 
 if TYPE_CHECKING:
+    from ipi_es.config.job import Job
+    from ipi_es.config.settings import Settings
     from ipi_es.setup.plan import Change
 
 
@@ -17,17 +19,19 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Overwrite templates that somebody changed by hand.")
 @click.pass_context
 def setup(ctx: click.Context, dry_run: bool, force: bool) -> None:
-    """Put the index templates that ipi-es needs; a second run changes nothing.
+    """Put the index templates that ipi-es needs, and a lifecycle policy; a second run changes nothing.
 
-    What an administrator set (shards, replicas, refresh interval, lifecycle, priority) or added stays as it is.
-    Exit code 1 if an index remains that setup can't mend.
+    The policy (ILM, ISM, where the server has it) deletes result indices when none of the configured jobs keeps them
+    any longer (results_retention_days). What an administrator set (shards, replicas, refresh interval, lifecycle,
+    priority), added or changed of the policy stays as it is. Exit code 1 if an index remains that setup can't mend.
 
     Example: ipi-es setup --dry-run
     """
     from ipi_es.setup import plan
 
-    with shell(ctx).cluster() as cluster:
-        changes = plan.plan(cluster)
+    surroundings = shell(ctx)
+    with surroundings.cluster() as cluster:
+        changes = plan.plan(cluster, jobs=_jobs(surroundings.settings))
         if not changes:
             click.echo(f"Nothing to do: {cluster.info.text} at {cluster.info.url} has all that ipi-es needs.")
             return
@@ -44,6 +48,18 @@ def setup(ctx: click.Context, dry_run: bool, force: bool) -> None:
         _show(change)
     if wrong:
         ctx.exit(1)
+
+
+def _jobs(settings: Settings) -> list[Job] | None:
+    """All jobs; None where a file of them has mistakes: no reason to go without templates."""
+    from ipi_es.config.loading import load_jobs
+    from ipi_es.errors import ConfigError
+
+    try:
+        return load_jobs(settings)
+    except ConfigError as error:
+        click.secho(f"note: the lifecycle policy stays as it is, since the jobs can't be read: {error}", err=True)
+        return None
 
 
 def _show(change: Change) -> None:

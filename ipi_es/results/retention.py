@@ -10,11 +10,12 @@ from itertools import islice
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop
+from ipi_es.config.job import Job
 from ipi_es.errors import LostJob, NotFound, PermissionDenied
 from ipi_es.results.index import month_end
 from ipi_es.results.queries import between
 from ipi_es.results.words import ALIAS, SHARED
-from ipi_es.times import parse_time
+from ipi_es.times import SECONDS, parse_time
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,14 @@ class Deleted:
 
     documents: int = 0
     indices: tuple[str, ...] = ()
+
+
+def held_for(job: Job) -> int:
+    """Seconds that records which hold something back are kept at least: a training must not learn it.
+
+    It looks at its window, and before that for holds that reach into it.
+    """
+    return job.training.window + 2 * job.hold_days * SECONDS["d"]
 
 
 def old_results(job_id: str, end: int, held_from: int | None) -> dict[str, Any]:

@@ -6,53 +6,41 @@ it, and adds the new fields to the indices that exist. A template changed by han
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
 
 from ipi_es.cluster.port import Cluster
+from ipi_es.config.job import Job
 from ipi_es.errors import RequestRejected, UsageError
-from ipi_es.setup import templates
+from ipi_es.results.words import TEMPLATE
+from ipi_es.setup import policies, templates
+from ipi_es.setup.change import Action, Change
 from ipi_es.setup.mappings import missing_from
 from ipi_es.setup.templates import Template
 
-Action: TypeAlias = Literal["create", "upgrade", "overwrite", "extend", "cannot"]
-"""A new template; a newer one; one that was changed by hand; fields for an index; what setup can't mend."""
+__all__ = ["Action", "Change", "apply", "missing_templates", "plan"]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference between the cluster and what is shipped.
+def plan(
+    cluster: Cluster, shipped: Sequence[Template] | None = None, *, jobs: Sequence[Job] | None = None
+) -> list[Change]:
+    """Everything that differs, what others refer to first. UsageError where the cluster's templates are newer.
 
-    ``kind`` says what ``name`` names. ``diff`` is for people, ``- `` for what is there and ``+ `` for what comes;
-    ``body`` is what is put.
+    ``jobs`` decide when the server may delete results, where it has lifecycle policies; None: that stays as it is.
     """
-
-    action: Action
-    kind: Literal["index template", "mapping of index"]
-    name: str
-    diff: str
-    body: dict[str, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def needs_force(self) -> bool:
-        """Whether it would undo what somebody did by hand."""
-        return self.action == "overwrite"
-
-    @property
-    def title(self) -> str:
-        """``upgrade index template ipi-es-results``."""
-        return f"{self.action} {self.kind} {self.name}"
-
-
-def plan(cluster: Cluster, shipped: Sequence[Template] | None = None) -> list[Change]:
-    """Everything that differs, templates first. UsageError where the cluster's templates are newer than these."""
     wanted = templates.load() if shipped is None else shipped
     changes: list[Change] = []
+    managed = policies.available(cluster)
+    if managed:
+        changes += policies.changes(cluster, jobs)
+        if cluster.info.distribution == "elasticsearch":
+            wanted = [_under_policy(template) for template in wanted]
     for template in wanted:
         changes += _template_change(cluster, template)
     for template in wanted:
         changes += _index_changes(cluster, template)
+    if managed:
+        changes += policies.attachments(cluster, template_names=_named_policy(cluster))
     return changes
 
 
@@ -69,6 +57,8 @@ def apply(cluster: Cluster, changes: Iterable[Change], *, force: bool = False) -
     for change in made:
         if change.kind == "index template":
             _put_template(cluster, change)
+        elif change.kind in ("lifecycle policy", "lifecycle policy to index"):
+            policies.put(cluster, change)
         else:
             cluster.put_mapping(change.name, change.body)
     return made
@@ -97,7 +87,8 @@ def _template_change(cluster: Cluster, template: Template) -> list[Change]:
     if there < ours:
         diff = "\n".join([f"- _meta.schema_version: {there}", f"+ _meta.schema_version: {ours}", *filter(None, [diff])])
     # an older one lacks what is new; the same version lacks only what somebody took out
-    by_hand = not templates.untouched(current) and bool(changed or (added and there == ours))
+    taken_out = [key for key in added if not templates.is_admin_setting(key)]
+    by_hand = not templates.untouched(current) and bool(changed or (taken_out and there == ours))
     action: Action = "overwrite" if by_hand else "upgrade"
     return [Change(action, "index template", template.name, diff, templates.stamped(target))]
 
@@ -129,6 +120,21 @@ def _index_changes(cluster: Cluster, template: Template) -> list[Change]:
                 diff = "\n".join(f"+ {line}" for line in missing.added)
                 changes.append(Change("extend", "mapping of index", index, diff, missing.body))
     return changes
+
+
+def _under_policy(template: Template) -> Template:
+    """The results' template with the policy of new indices: Elasticsearch finds it there, OpenSearch by a pattern."""
+    if template.name != TEMPLATE:
+        return template
+    body = copy.deepcopy(template.body)
+    body["template"]["settings"]["index"]["lifecycle"] = {"name": policies.POLICY}
+    return Template(template.name, body)
+
+
+def _named_policy(cluster: Cluster) -> str | None:
+    """The policy that the cluster's template names for new indices, or None."""
+    current = cluster.get_index_template(TEMPLATE)
+    return None if current is None else templates.flat(current).get(policies.LIFECYCLE_NAME)
 
 
 def _put_template(cluster: Cluster, change: Change) -> None:

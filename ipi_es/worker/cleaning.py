@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ipi_es.config.job import Job
-from ipi_es.results.retention import Deleted
+from ipi_es.results.retention import Deleted, held_for
 from ipi_es.state.job_state import JobState
 from ipi_es.times import SECONDS, day_of
 from ipi_es.worker.shelf import Shelf, past_keeping, trained_to
@@ -140,11 +140,6 @@ def held_from(job: Job, state: JobState, now: int) -> int | None:
     if job.hold_probability <= 0.0:
         return None
     return (now if state.checkpoint is None else state.checkpoint) - held_for(job)
-
-
-def held_for(job: Job) -> int:
-    """Seconds that records which hold something back are kept at least."""
-    return job.training.window + 2 * job.hold_days * DAY
 
 
 def kept_quantiles(

@@ -240,7 +240,7 @@ def test_killed_again_and_again_gives_the_same(outgrown: FragileCluster, mended:
 def test_a_killed_mending_and_the_day_that_ends_after_it_take_nothing_in_twice(mended: FragileCluster) -> None:
     """Killed after its late rows are in the state; then the day ends before the bucket is mended."""
     assert mended.moments is not None
-    for name, cluster in mended.moments[:12]:
+    for name, cluster in mended.moments[3:12:2]:  # before, and after the state knows of the rows
         with live(cluster, JOB, LATER + 7_200) as claim:
             claim.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
             mend_late(claim, LATER + 7_200)

@@ -1,22 +1,32 @@
 """Whether a job's events have stopped: decided purely, from one bucket's count after the other.
 
 "No events although there always were some": an empty bucket counts where the same time of the week had events the last
-time. An office's nights and weekends are empty every week and alarm nobody; an agent that died does so after
-``blind_after`` buckets in which something should have come.
+time, and so had an hour before and an hour after it. An office's nights and weekends are empty every week and alarm
+nobody, nor do clocks that are put forward or back, or people who begin a little later than last week; an agent that
+died does so after ``blind_after`` buckets in which something should have come.
 """
 
 from __future__ import annotations
 
+from array import array
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ipi_es.times import SECONDS
 
-WEEK = SECONDS["w"]
+WEEK, HOUR = SECONDS["w"], SECONDS["h"]
 
 MEMORY = 2 * WEEK
 """Seconds of earlier buckets that are worth telling it of at a start: the week before, and one more in case that one is
 the outage."""
+
+ENOUGH = 20
+"""Events of the week before that must be missed: that a few did not come is chance, and in a job of one-minute buckets
+with half of them empty it would be, every few days."""
+
+MOST = 2**32 - 1
+"""Events of a bucket that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +44,21 @@ class Blindness:
     def __init__(self, bucket_span: int, blind_after: int) -> None:
         """``bucket_span`` in seconds; ``blind_after`` in buckets, 0: never blind."""
         self._span, self._after = bucket_span, blind_after
-        self._had_events = bytearray(WEEK // bucket_span)  # by time of the week: 1 where it had some the last time
+        self._usual = array("I", bytes(array("I").itemsize * (WEEK // bucket_span)))  # events by time of the week
+        self._hour = HOUR // bucket_span
+        # an hour must pass before this week's count takes the place of the last one's: it is still looked at
+        self._newest: deque[tuple[int, int]] = deque()
         self._last = 0  # end of the newest bucket that was told
         self._since: int | None = None  # start of the first of the empty buckets in a row
-        self._missed = 0  # of those, how many should have had events
+        self._missed = self._events = 0  # of those, buckets that should have had some, and how many
 
     @property
     def blind(self) -> bool:
         """Whether the events have stopped."""
-        return self._after > 0 and (self._missed >= self._after or self.empty_buckets >= len(self._had_events))
+        if self._after == 0 or self._since is None:
+            return False
+        missed = self._missed >= self._after and self._events >= ENOUGH
+        return missed or self.empty_buckets >= len(self._usual)
 
     @property
     def since(self) -> int | None:
@@ -62,20 +78,40 @@ class Blindness:
     def note(self, end: int, events: int) -> BlindChange | None:
         """One more bucket, by its exclusive end in epoch seconds; what has changed with it.
 
-        One that was told before (a batch that is done again) changes nothing.
+        One that was told before (a batch that is done again) changes nothing. After a gap (another worker had the job)
+        silence is counted anew: nobody knows what came in between.
         """
         if end <= self._last:
             return None
+        if self._last and end != self._last + self._span:
+            self._heard()
         self._last, was = end, self.blind
-        slot = end // self._span % len(self._had_events)
+        slot = end // self._span % len(self._usual)
+        change = None
         if events:
-            since, self._since, self._missed = self._since, None, 0
-            self._had_events[slot] = 1
-            return BlindChange(False, int(since or 0), end - self._span) if was else None
+            if was:
+                change = BlindChange(False, int(self._since or 0), end - self._span)
+            self._heard()
+        else:
+            self._miss(slot, end - self._span)
+            if self.blind and not was:
+                change = BlindChange(True, int(self._since or 0), end)
+        self._remember(slot, events)
+        return change
+
+    def _heard(self) -> None:
+        self._since, self._missed, self._events = None, 0, 0
+
+    def _miss(self, slot: int, start: int) -> None:
         if self._since is None:
-            self._since = end - self._span
-        self._missed += self._had_events[slot]
-        if not self.blind:
-            # what is missed while blind is still what there always was
-            self._had_events[slot] = 0
-        return BlindChange(True, self._since, end) if self.blind and not was else None
+            self._since = start
+        usual = min(self._usual[(slot + shift) % len(self._usual)] for shift in (-self._hour, 0, self._hour))
+        self._missed += usual > 0
+        self._events += usual
+
+    def _remember(self, slot: int, events: int) -> None:
+        self._newest.append((slot, events))
+        while len(self._newest) > self._hour:
+            old, count = self._newest.popleft()
+            if count or not self.blind:  # what is missed while blind is still what there always was
+                self._usual[old] = min(count, MOST)

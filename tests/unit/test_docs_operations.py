@@ -12,7 +12,7 @@ from prometheus_client.core import Metric
 from service_parts import NOW, FixedClock, busy_fleet
 
 from ipi_es.config import Job
-from ipi_es.service.blindness import MEMORY, WEEK
+from ipi_es.service.blindness import ENOUGH, MEMORY, WEEK
 from ipi_es.service.health import FAILING_AFTER, RECENT
 from ipi_es.service.metrics import FleetCollector, registry
 from ipi_es.service.report import Doing, Trouble
@@ -90,6 +90,7 @@ def test_numbers_are_the_codes() -> None:
     assert (FAILING_AFTER, MEMORY) == (3, 2 * WEEK)
     assert "Three looks in a row" in PLAIN
     assert "two weeks back" in PLAIN
+    assert f"at least {ENOUGH} events" in PLAIN
 
 
 def rules() -> list[dict[str, Any]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.service.blindness import MEMORY, WEEK, BlindChange, Blindness
+from ipi_es.service.blindness import ENOUGH, MEMORY, WEEK, BlindChange, Blindness
 
 HOUR, DAY = 3_600, 86_400
 MONDAY = 1_748_822_400  # 2025-06-02, a Monday's start
@@ -17,7 +19,7 @@ def told(blindness: Blindness, start: int, end: int, events: int = 5) -> list[Bl
     return [change for change in changes if change is not None]
 
 
-def fed(start: int = MONDAY, end: int = MONDAY + WEEK) -> Blindness:
+def fed(start: int = MONDAY - WEEK, end: int = MONDAY + WEEK) -> Blindness:
     blindness = Blindness(HOUR, AFTER)
     assert told(blindness, start, end) == []
     return blindness
@@ -38,6 +40,7 @@ def test_silence_where_there_always_were_events_is_blind_after_so_many_buckets()
 def test_events_that_come_back_end_it_and_say_since_when() -> None:
     blindness, start = fed(), MONDAY + WEEK
     told(blindness, start, start + 10 * HOUR, 0)
+    assert blindness.blind
     back = told(blindness, start + 10 * HOUR, start + 12 * HOUR)
     assert back == [BlindChange(False, start, start + 10 * HOUR)]
     assert not blindness.blind
@@ -47,16 +50,61 @@ def test_events_that_come_back_end_it_and_say_since_when() -> None:
 def test_nights_and_weekends_that_are_always_empty_alarm_nobody() -> None:
     blindness = Blindness(HOUR, AFTER)
     for at in range(MONDAY, MONDAY + 4 * WEEK, HOUR):
-        office = (at - MONDAY) % WEEK < 5 * DAY and 8 <= (at % DAY) // HOUR < 18
-        assert blindness.note(at + HOUR, 3 if office else 0) is None
+        assert blindness.note(at + HOUR, office(at)) is None
+
+
+def office(at: int, hour_later: int = 0) -> int:
+    """Events of an hour, or of a part of it, of an office: Monday to Friday, 8 to 18."""
+    at -= hour_later * HOUR
+    return 5 if (at - MONDAY) % WEEK < 5 * DAY and 8 <= (at % DAY) // HOUR < 18 else 0
 
 
 def test_an_office_whose_events_stop_on_monday_is_blind_on_monday() -> None:
     blindness = Blindness(HOUR, AFTER)
     for at in range(MONDAY, MONDAY + WEEK, HOUR):
-        blindness.note(at + HOUR, 3 if (at - MONDAY) % WEEK < 5 * DAY and 8 <= (at % DAY) // HOUR < 18 else 0)
+        blindness.note(at + HOUR, office(at))
     (change,) = told(blindness, MONDAY + WEEK, MONDAY + WEEK + DAY, 0)
-    assert change.end == MONDAY + WEEK + (8 + AFTER) * HOUR
+    # in the first hour they could be late
+    assert change.end == MONDAY + WEEK + (8 + AFTER + 1) * HOUR
+
+
+@pytest.mark.parametrize("span", [60, 900, HOUR])
+@pytest.mark.parametrize("shift", [-1, 1])
+def test_clocks_that_are_put_forward_or_back_alarm_nobody(span: int, shift: int) -> None:
+    blindness = Blindness(span, AFTER)
+    for at in range(MONDAY, MONDAY + 3 * WEEK, span):
+        assert blindness.note(at + span, office(at, shift if at >= MONDAY + WEEK else 0)) is None
+
+
+def test_an_office_with_short_buckets_that_goes_silent_amid_the_day_is_blind_at_once() -> None:
+    span = 60
+    blindness = Blindness(span, AFTER)
+    stop, change = MONDAY + WEEK + 12 * HOUR, None
+    for at in range(MONDAY, stop + 2 * HOUR, span):
+        change = blindness.note(at + span, office(at) if at < stop else 0) or change
+    assert change == BlindChange(True, stop, stop + AFTER * span)
+
+
+def test_chance_is_no_blindness_where_half_of_the_buckets_are_empty() -> None:
+    rng, span = np.random.default_rng(1), 60
+    blindness = Blindness(span, AFTER)
+    counts = rng.poisson(0.7, size=8 * WEEK // span)
+    assert all(blindness.note(MONDAY + (n + 1) * span, int(count)) is None for n, count in enumerate(counts))
+
+
+def test_a_few_events_that_do_not_come_are_no_blindness() -> None:
+    blindness = Blindness(HOUR, AFTER)
+    told(blindness, MONDAY - WEEK, MONDAY + WEEK, 1)
+    start = MONDAY + WEEK
+    (change,) = told(blindness, start, start + DAY, 0)
+    assert change.end == start + ENOUGH * HOUR
+
+
+def test_after_a_gap_silence_is_counted_anew() -> None:
+    blindness, start = fed(), MONDAY + WEEK
+    told(blindness, start, start + 3 * HOUR, 0)
+    assert told(blindness, start + 2 * WEEK, start + 2 * WEEK + 5 * HOUR, 0) == []
+    assert blindness.empty_buckets == 5
 
 
 def test_without_a_week_of_memory_nothing_is_said_until_a_week_was_empty() -> None:
@@ -82,7 +130,7 @@ def test_a_bucket_that_is_told_again_counts_once() -> None:
 
 def test_an_outage_of_days_is_still_an_outage_after_a_restart() -> None:
     start = MONDAY + WEEK
-    counts = [(at + HOUR, 5 if at < start else 0) for at in range(MONDAY, start + 3 * DAY, HOUR)]
+    counts = [(at + HOUR, 5 if at < start else 0) for at in range(MONDAY - WEEK, start + 3 * DAY, HOUR)]
     again = Blindness(HOUR, AFTER)
     again.recall(counts)
     assert again.blind
@@ -91,7 +139,7 @@ def test_an_outage_of_days_is_still_an_outage_after_a_restart() -> None:
     assert MEMORY >= 2 * WEEK
 
 
-@given(st.lists(st.integers(0, 2), max_size=400), st.sampled_from([900, HOUR, DAY]), st.integers(1, 8))
+@given(st.lists(st.integers(0, 9), max_size=400), st.sampled_from([900, HOUR, DAY]), st.integers(1, 8))
 def test_changes_alternate_and_only_an_event_ends_blindness(counts: list[int], span: int, after: int) -> None:
     blindness, last = Blindness(span, after), False
     for position, events in enumerate(counts):

@@ -108,7 +108,7 @@ def test_a_training_that_failed_fails_until_one_succeeds() -> None:
 def test_blindness_is_said_once_and_fails_until_events_come() -> None:
     health = working()
     week = 7 * 86_400
-    health.recall((NOW - week + (at + 1) * SPAN, 4) for at in range(week // SPAN))
+    health.recall((NOW - 2 * week + (at + 1) * SPAN, 10) for at in range(2 * week // SPAN))
     assert health.scored(NOW + SPAN, 0, {}) is None
     change = health.scored(NOW + 2 * SPAN, 0, {})
     assert change is not None

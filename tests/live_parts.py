@@ -1,0 +1,95 @@
+"""Live jobs in memory: on the small company's cluster, with a stopwatch and owners of the test's."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import worker_company as company
+import worker_parts as parts
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.job import Job
+from ipi_es.service.health import JobHealth
+from ipi_es.service.live_job import LiveJob, Means
+from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.job_state import JobState, StateStore
+from ipi_es.worker.job_work import JobWork
+
+DELAY = 100
+"""Seconds: the jobs' query_delay."""
+
+
+@dataclass
+class Stopwatch:
+    """Stands until it is told."""
+
+    time: float = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@dataclass
+class Worker:
+    """One worker's live job, as a process of its own would have it."""
+
+    cluster: Cluster
+    job: Job
+    owner: str = "one:1:1"
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    dead: set[str] = field(default_factory=set)
+    places: int = 1
+    clock: parts.TestClock = field(default_factory=parts.TestClock)
+
+    def __post_init__(self) -> None:
+        self.work = JobWork(self.cluster, self.job, clock=self.clock, owner=self.owner)
+        self.health = JobHealth(self.job)
+        means = Means(
+            places=threading.Semaphore(self.places),
+            alive=lambda owner: owner not in self.dead,
+            stopwatch=self.stopwatch,
+        )
+        self.live = LiveJob(self.work, self.health, means)
+
+    def tick(self, now: int, **how: Any) -> Any:
+        """A tick at an event time: everything before it is complete."""
+        self.clock.time = max(self.clock.time, now + DELAY)
+        return self.live.tick(now + DELAY, **how)
+
+    @property
+    def state(self) -> JobState:
+        return state_of(self.cluster, self.job)
+
+
+def live_job(job_id: str = "signins", **more: Any) -> Job:
+    """The company's job with a fixed delay."""
+    feed = {"indices": [company.EVENTS], "query_delay": f"{DELAY}s", **more.pop("datafeed_config", {})}
+    return company.make_job(job_id, datafeed_config=feed, **more)
+
+
+def state_of(cluster: Cluster, job: Job) -> JobState:
+    state = StateStore(cluster).read(job.job_id)
+    assert state is not None
+    return state
+
+
+def everything(cluster: MemoryCluster, job: Job, *, stamped: bool = True) -> dict[str, Any]:
+    """Results, and of the rest what decides future results; not ``stamped``: whatever batches they were written in."""
+    state = state_of(cluster, job)
+    kept = ("checkpoint", "snapshot_id", "history_id", "quantiles_id", "renormalize_due", "renormalized_to")
+    results = parts.results(cluster, job)
+    if not stamped:
+        results = {
+            place: {name: value for name, value in each.items() if name != "quantiles_id"}
+            for place, each in results.items()
+        }
+    return {
+        "results": results,
+        "state": {name: getattr(state, name) for name in kept},
+        "largest": state.details.get("largest"),
+        "blobs": sorted((each.id, each.sha256) for each in ClusterBlobs(cluster).list(job.job_id)),
+        "quantiles": parts.stored_quantiles(cluster, job) if stamped else None,
+    }

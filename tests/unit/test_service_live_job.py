@@ -1,0 +1,271 @@
+"""A live job in memory: what it does at a tick, and that nothing but time tells it from a backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import live_parts as live
+import numpy as np
+import pytest
+import worker_company as company
+import worker_parts as parts
+from live_parts import Worker
+from worker_company import DAY, HOUR, SCORED_FROM
+from worker_parts import Killed
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.errors import ClusterUnreachable, FieldMissing
+from ipi_es.service.live_job import LOOK_ON
+from ipi_es.service.outcome import Did
+from ipi_es.service.report import LAST_ERROR, Doing, Trouble
+from ipi_es.state.job_state import StateStore
+
+JOB = live.live_job(hold_probability=0.03, datafeed_config={"frequency": "3h"})
+SPAN = 3 * HOUR
+START = SCORED_FROM
+END = SCORED_FROM + 51 * HOUR
+"""Seventeen buckets over two ends of days and one of a month, with the spraying, the takeover and empty buckets."""
+
+
+@pytest.fixture(scope="module")
+def trained() -> Iterator[MemoryCluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", 15.0)
+        patch.setattr("ipi_es.results.queries.CRITICAL", 15.0)
+        yield parts.trained_cluster(JOB, patch)
+
+
+@pytest.fixture(scope="module")
+def backfilled(trained: MemoryCluster) -> MemoryCluster:
+    cluster = parts.copy_of(trained)
+    parts.backfill(cluster, JOB, START, END)
+    return cluster
+
+
+@pytest.fixture
+def cluster(trained: MemoryCluster) -> MemoryCluster:
+    return parts.copy_of(trained)
+
+
+def test_catching_up_gives_what_a_backfill_gives(cluster: MemoryCluster, backfilled: MemoryCluster) -> None:
+    outcome = Worker(cluster, JOB).tick(END)
+    assert (outcome.did, outcome.buckets) == (Did.WORKED, 17)
+    assert live.everything(cluster, JOB) == live.everything(backfilled, JOB)
+
+
+def test_tick_after_tick_gives_what_a_backfill_gives(cluster: MemoryCluster, backfilled: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB)
+    for end in range(START, END + 1, SPAN):
+        worker.tick(end)
+    assert live.everything(cluster, JOB, stamped=False) == {
+        **live.everything(backfilled, JOB, stamped=False),
+        "state": live.everything(cluster, JOB)["state"],
+    }
+
+
+def test_a_process_for_each_tick_gives_what_a_backfill_gives(cluster: MemoryCluster, backfilled: MemoryCluster) -> None:
+    for end in range(START, END + 1, 2 * SPAN):
+        Worker(cluster, JOB).tick(end)
+    Worker(cluster, JOB).tick(END)
+    assert live.everything(cluster, JOB, stamped=False) == live.everything(backfilled, JOB, stamped=False)
+
+
+def test_what_the_last_tick_left_is_gone_on_with(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[int] = []
+    prepared = "ipi_es.worker.claim.Claim._prepared"
+    original = __import__("ipi_es.worker.claim", fromlist=["Claim"]).Claim._prepared
+
+    def counted(claim: Any, start: int) -> Any:
+        loads.append(start)
+        return original(claim, start)
+
+    monkeypatch.setattr(prepared, counted)
+    worker = Worker(cluster, JOB)
+    for end in range(START + SPAN, START + 5 * SPAN, SPAN):
+        worker.tick(end)
+    assert loads == [START]
+    parts.backfill(cluster, JOB, START, START + 5 * SPAN)  # somebody else was at work
+    worker.tick(START + 6 * SPAN)
+    assert loads[-1] == START + 5 * SPAN
+
+
+def test_verdict_takes_effect_with_the_next_tick(cluster: MemoryCluster) -> None:
+    from ipi_es.state.verdicts import Verdict
+
+    worker = Worker(cluster, JOB)
+    worker.tick(START + 16 * SPAN)
+    assert worker.work._left is not None
+    at_work = worker.work._left[1]
+    worker.work.stores.verdicts.save(Verdict("person01", "192.0.2.1", "192.0.2.0/24", "me", 1))
+    worker.tick(START + 17 * SPAN)
+    assert worker.work._left[1] is not at_work
+    assert worker.work._left[1].follower.keeper.holds.confirmed == {("person01", "192.0.2.0/24")}
+
+
+def test_bucket_is_scored_when_its_delay_is_over_and_not_before(cluster: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB)
+    assert worker.tick(START + SPAN - 1).did is Did.NOTHING
+    assert worker.tick(START + SPAN).did is Did.WORKED
+    assert worker.state.checkpoint == START + SPAN
+
+
+def test_clock_that_steps_back_scores_nothing_twice(cluster: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB)
+    worker.tick(START + 4 * SPAN)
+    before = live.everything(cluster, JOB)
+    assert worker.tick(START + 3 * SPAN).did is Did.NOTHING
+    assert live.everything(cluster, JOB) == before
+    assert worker.tick(START + 5 * SPAN).buckets == 1
+
+
+def test_killed_at_any_write_of_a_tick_and_run_again_gives_what_an_undisturbed_one_gives(
+    trained: MemoryCluster, backfilled: MemoryCluster
+) -> None:
+    cluster = parts.fragile(trained)
+    Worker(cluster, JOB).tick(START + 6 * SPAN)
+    cluster = parts.revived(cluster)
+    cluster.moments = []
+    Worker(cluster, JOB).tick(START + 9 * SPAN)  # over the end of a day
+    assert len(cluster.moments) > 8
+    for name, moment in cluster.moments:
+        worker = Worker(moment, JOB, owner="two:2:2", dead={"one:1:1"})
+        assert worker.tick(END).did is Did.WORKED
+        assert live.everything(moment, JOB, stamped=False) == live.everything(backfilled, JOB, stamped=False), name
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_again_and_again_gives_what_an_undisturbed_one_gives(
+    trained: MemoryCluster, backfilled: MemoryCluster, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    cluster, kills, now = parts.fragile(trained), 0, START
+    while now < END:
+        now = min(now + int(rng.integers(1, 4)) * SPAN, END)
+        cluster.dies_at, cluster.share = int(rng.integers(1, 12)), float(rng.choice([0.0, 0.3, 0.7, 1.0]))
+        try:
+            Worker(cluster, JOB, owner=f"one:{kills}:1", dead={f"one:{each}:1" for each in range(kills)}).tick(now)
+        except Killed:
+            kills += 1
+            now -= SPAN
+        cluster = parts.revived(cluster)
+    Worker(cluster, JOB, owner="two:2:2", dead={f"one:{each}:1" for each in range(kills + 1)}).tick(END)
+    assert kills > 2
+    assert live.everything(cluster, JOB, stamped=False) == live.everything(backfilled, JOB, stamped=False)
+
+
+def test_stopping_ends_after_the_batch_in_hand_and_the_next_tick_goes_on(
+    cluster: MemoryCluster, backfilled: MemoryCluster
+) -> None:
+    stop = {"now": False}
+    worker = Worker(cluster, JOB)
+    scored = worker.live._scored
+
+    def stopped_soon(one: Any) -> None:
+        scored(one)
+        stop["now"] = one.bucket.start > START + DAY
+
+    worker.live._scored = stopped_soon  # type: ignore[method-assign]
+    assert worker.tick(END, stopping=lambda: stop["now"]).did is Did.STOPPED
+    assert START + DAY < int(worker.state.checkpoint or 0) < END
+    assert worker.state.lease_owner is None
+    Worker(cluster, JOB).tick(END)
+    assert live.everything(cluster, JOB) == live.everything(backfilled, JOB)
+
+
+def test_long_outage_is_made_good_in_slices_so_that_others_get_their_turn(cluster: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB)
+    scored = worker.live._scored
+
+    def slow(one: Any) -> None:
+        scored(one)
+        worker.stopwatch.time += 10.0
+
+    worker.live._scored = slow  # type: ignore[method-assign]
+    outcomes = [worker.tick(END)]
+    while outcomes[-1].again_in == 0.0:
+        outcomes.append(worker.tick(END))
+    assert len(outcomes) > 2
+    assert sum(each.buckets for each in outcomes) == 17
+
+
+def test_failure_is_told_kept_in_the_state_and_over_with_the_next_tick(cluster: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB)
+    away = ClusterUnreachable("nothing listens", hint="start it")
+
+    def broken(operation: str, index: str) -> None:
+        if operation == "search" and index == company.EVENTS:
+            raise away
+
+    cluster._before = broken
+    outcome = worker.tick(END)
+    assert (outcome.did, outcome.again_in) == (Did.FAILED, 60.0)
+    assert worker.state.lease_owner is None
+    kept = worker.state.details[LAST_ERROR]
+    assert (kept["kind"], kept["text"]) == ("ClusterUnreachable", "nothing listens")
+    assert worker.health.reasons(END)[0].trouble is Trouble.CLUSTER_AWAY
+    cluster._before = lambda _operation, _index: None
+    assert worker.tick(END).did is Did.WORKED
+    assert LAST_ERROR not in worker.state.details
+    assert worker.health.reasons(END + live.DELAY) == []
+
+
+def test_a_bug_in_one_job_ends_nothing(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(cluster, JOB)
+    monkeypatch.setattr(worker.live, "_catch_up", lambda *_: 1 / 0)
+    assert worker.tick(END).did is Did.FAILED
+    assert worker.state.details[LAST_ERROR]["kind"] == "ZeroDivisionError"
+    assert worker.state.lease_owner is None
+
+
+def test_unusable_fields_are_found_before_the_first_work(cluster: MemoryCluster) -> None:
+    from dataclasses import replace
+
+    worker = Worker(cluster, JOB)
+
+    def unusable() -> None:
+        raise FieldMissing("no field source.ip")
+
+    worker.live._means = replace(worker.live._means, usable=unusable)
+    assert worker.tick(END).did is Did.FAILED
+    assert worker.state.checkpoint == START
+
+
+def test_paused_job_is_left_alone_until_it_goes_on(cluster: MemoryCluster) -> None:
+    worker, states = Worker(cluster, JOB), StateStore(cluster)
+    states.pause(JOB.job_id, True, parts.NOW)
+    assert worker.tick(END).did is Did.PAUSED
+    assert worker.health.report(END).doing is Doing.PAUSED
+    assert worker.state.checkpoint == START
+    states.pause(JOB.job_id, False, parts.NOW)
+    assert worker.tick(END).did is Did.WORKED
+
+
+def test_job_that_is_paused_amid_the_work_stops_and_loses_nothing(
+    cluster: MemoryCluster, backfilled: MemoryCluster
+) -> None:
+    worker, states = Worker(cluster, JOB), StateStore(cluster)
+    scored = worker.live._scored
+
+    def pausing(one: Any) -> None:
+        scored(one)
+        if one.bucket.start == START + DAY:
+            states.pause(JOB.job_id, True, parts.NOW)
+
+    worker.live._scored = pausing  # type: ignore[method-assign]
+    outcome = worker.tick(END)
+    assert (outcome.did, outcome.again_in) == (Did.STOOD_BY, LOOK_ON)
+    assert int(worker.state.checkpoint or 0) < END
+    states.pause(JOB.job_id, False, parts.NOW)
+    Worker(cluster, JOB, dead={"one:1:1"}).tick(END)
+    assert live.everything(cluster, JOB) == live.everything(backfilled, JOB)
+
+
+def test_job_that_was_deleted_is_not_begun_anew_behind_peoples_backs(cluster: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB)
+    worker.tick(START + SPAN)
+    StateStore(cluster).delete(JOB.job_id)
+    outcome = worker.tick(END)
+    assert (outcome.did, outcome.again_in) == (Did.WAITED, None)
+    assert "deleted" in outcome.text
+    assert StateStore(cluster).read(JOB.job_id) is None

@@ -50,6 +50,7 @@ class Blindness:
         self._newest: deque[tuple[int, int]] = deque()
         self._last = 0  # end of the newest bucket that was told
         self._since: int | None = None  # start of the first of the empty buckets in a row
+        self._told: BlindChange | None = None  # when it became blind
         self._missed = self._events = 0  # of those, buckets that should have had some, and how many
 
     @property
@@ -59,6 +60,11 @@ class Blindness:
             return False
         missed = self._missed >= self._after and self._events >= ENOUGH
         return missed or self.empty_buckets >= len(self._usual)
+
+    @property
+    def begun(self) -> BlindChange | None:
+        """The change by which it became blind; None: it isn't. After a restart the same as before it."""
+        return self._told if self.blind else None
 
     @property
     def since(self) -> int | None:
@@ -95,7 +101,7 @@ class Blindness:
         else:
             self._miss(slot, end - self._span)
             if self.blind and not was:
-                change = BlindChange(True, int(self._since or 0), end)
+                change = self._told = BlindChange(True, int(self._since or 0), end)
         self._remember(slot, events)
         return change
 

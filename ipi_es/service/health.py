@@ -127,6 +127,11 @@ class JobHealth:
         with self._lock:
             self._blindness.recall(counts)
 
+    def blind(self) -> BlindChange | None:
+        """By which change the job became blind; None: it isn't. After :meth:`recall` what was known before."""
+        with self._lock:
+            return self._blindness.begun
+
     def took(self, step: str, seconds: float) -> None:
         """A step of the work has taken so long (``train``, ``read``, ``score``, ``write``, …)."""
         with self._lock:

@@ -135,6 +135,7 @@ def test_an_outage_of_days_is_still_an_outage_after_a_restart() -> None:
     again.recall(counts)
     assert again.blind
     assert again.since == start
+    assert again.begun == BlindChange(True, start, start + AFTER * HOUR)
     assert told(again, start + 3 * DAY, start + 4 * DAY, 0) == []
     assert MEMORY >= 2 * WEEK
 

@@ -109,7 +109,8 @@ def _remarks(found: Standing) -> list[str]:
     if found.waits_for:
         remarks.append(f"waits for {found.waits_for}")
     if found.empty_buckets:
-        remarks.append(f"no events in the last {found.empty_buckets} buckets")
+        silence = f"no events in the last {found.empty_buckets} bucket{'s' * (found.empty_buckets != 1)}"
+        remarks.append(f"blind: {silence}" if found.blind else silence)
     if found.last_error is not None:
         error = found.last_error
         remarks.append(f"{iso(error.at)} {error.kind}: {error.text}")

@@ -145,8 +145,13 @@ class JobHealth:
             self._report.failures_in_a_row, self._report.cluster_away = 0, None
 
     def uses(self, snapshot_id: str, trained_to: int) -> None:
-        """The network that the job scores with, and the end of what it has learned."""
+        """The network that the job scores with, and the end of what it has learned.
+
+        Another one than before means that somebody trained it: a failure of ours is over.
+        """
         with self._lock:
+            if self._report.snapshot_id not in (None, snapshot_id):
+                self._report.training_failed = None
             self._report.snapshot_id, self._report.trained_to = snapshot_id, trained_to
 
     def trained(self, now: int, snapshot_id: str, metrics: Mapping[str, Any], trained_to: int | None = None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from ipi_es.config.job import Job
 from ipi_es.errors import SnapshotError
 from ipi_es.results.store import ResultStore
+from ipi_es.results.words import AnnotationType
 from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.service.due import complete_to
 from ipi_es.service.report import WAITS_FOR, Mistake
@@ -25,6 +26,9 @@ from ipi_es.worker.training import history_base
 
 LOOKED_BACK = 100
 """Newest buckets that are looked at for silence: one page, and enough for any ``blind_after`` that makes sense."""
+
+TOLD: tuple[AnnotationType, ...] = ("blind", "delayed_data", "model_snapshot", "warm_up")
+"""Annotations that tell how a job stands; people's own and verdicts don't."""
 
 
 class Stands(StrEnum):
@@ -61,8 +65,15 @@ class Standing:
     """Days from the first that its history knows; under 14 scores are held back (docs/scores.md)."""
     empty_buckets: int = 0
     """So many of the newest buckets in a row had no events; counted up to 100."""
+    noted: tuple[str, int, str] | None = None
+    """The newest annotation: (type, start, text)."""
     waits_for: str | None = None
     last_error: Mistake | None = None
+
+    @property
+    def blind(self) -> bool:
+        """Whether the newest that was noted is that no events came, and none have come since."""
+        return self.noted is not None and self.noted[0] == "blind" and self.empty_buckets > 0
 
     @property
     def warming_up(self) -> bool:
@@ -85,6 +96,10 @@ class Standing:
             "history_days": self.history_days,
             "warming_up": self.warming_up,
             "empty_buckets": self.empty_buckets,
+            "blind": self.blind,
+            "last_annotation": None
+            if self.noted is None
+            else {"type": self.noted[0], "timestamp": iso(self.noted[1]), "text": self.noted[2]},
             "waits_for": self.waits_for,
             "last_error": None
             if self.last_error is None
@@ -123,6 +138,7 @@ class Overview:
             trained_to=trained_to,
             history_days=days,
             empty_buckets=0 if job is None else self._silent(job),
+            noted=None if job is None else self._noted(job),
             waits_for=state.details.get(WAITS_FOR),
             last_error=Mistake.from_details(state.details),
         )
@@ -142,6 +158,12 @@ class Overview:
         newest = self._results(job).read("bucket", sort="timestamp", size=LOOKED_BACK, interim=False)
         counts = [int(each.source.get("event_count", 0)) for each in newest]
         return next((place for place, count in enumerate(counts) if count), len(counts))
+
+    def _noted(self, job: Job) -> tuple[str, int, str] | None:
+        for each in self._results(job).annotations(types=TOLD, size=1):
+            source = each.source
+            return str(source["annotation_type"]), int(source["timestamp"]) // 1_000, str(source["annotation"])
+        return None
 
 
 def _stands(state: JobState, now: int) -> Stands:

@@ -11,6 +11,7 @@ from cli_run import run
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.config.loading import load_job
+from ipi_es.results.annotations import Annotation
 from ipi_es.results.documents import ResultContext, Stamp, bucket
 from ipi_es.results.store import ResultStore
 from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Mistake
@@ -165,6 +166,17 @@ def test_silence_is_counted_from_the_newest_bucket(cluster: MemoryCluster) -> No
     store.show()
     assert rows()["logins"]["empty_buckets"] == 2
     assert "no events in the last 2 buckets" in run("status").stdout
+    assert rows()["logins"]["last_annotation"] is None
+    noted = Annotation("blind", NOW - 2 * SPAN, NOW, "No events so far.")
+    store.annotate([noted], context, Stamp(SNAPSHOT, "q", NOW), 1)
+    store.show()
+    assert rows()["logins"]["blind"] is True
+    assert rows()["logins"]["last_annotation"] == {
+        "type": "blind",
+        "timestamp": "2026-05-28T20:00:00Z",
+        "text": "No events so far.",
+    }
+    assert "blind: no events in the last 2 buckets" in run("status").stdout
 
 
 def test_a_snapshot_that_can_not_be_read_hides_nothing_else(cluster: MemoryCluster) -> None:

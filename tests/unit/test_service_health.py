@@ -105,6 +105,16 @@ def test_a_training_that_failed_fails_until_one_succeeds() -> None:
     assert (report.snapshot_id, report.trained_to) == ("20260501T000000Z-1f3a9c0b", NOW - 3_600)
 
 
+def test_a_training_by_hand_ends_the_failure_too() -> None:
+    health = working()
+    health.uses("first", NOW - 86_400)
+    health.training_failed(NOW, NotEnoughHistory("3 events"))
+    health.uses("first", NOW - 86_400)
+    assert troubles(health) == [Trouble.TRAINING_FAILED]
+    health.uses("second", NOW)
+    assert troubles(health) == []
+
+
 def test_blindness_is_said_once_and_fails_until_events_come() -> None:
     health = working()
     week = 7 * 86_400

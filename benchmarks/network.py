@@ -37,14 +37,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command sets it
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import Addresses, canonical
+from ipi_es.addresses import Addresses, canonical, from_words
 from ipi_es.ipinsights.deltas import DAY, DayDelta
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.hashing import mix
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network_fitting import Progress, fit_network
 from ipi_es.ipinsights.pairs import Pairs
-from ipi_es.ipinsights.prefixes import from_words
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import history_from_bytes, history_to_bytes, snapshot_from_bytes, snapshot_to_bytes
 from ipi_es.ipinsights.training import train

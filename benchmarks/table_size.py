@@ -25,10 +25,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import Addresses, parse
+from ipi_es.addresses import Addresses
 from ipi_es.demo.company import Simulation, simulate
 from ipi_es.demo.events import INCIDENT_A, INTERNET
 from ipi_es.demo.run import END
+from ipi_es.demo.training_events import training_events
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.hyperparameters import ARCHITECTURES, Architecture, Hyperparameters
 from ipi_es.ipinsights.metrics import roc_auc
@@ -73,22 +74,7 @@ def company(seed: int, people: int) -> Company:
     """The sign-ins of people and services that succeeded, each (hour, user, address) once."""
     found: Simulation = simulate(seed, end=END, people=people)
     ordinary = found.success & (found.kind_code < INCIDENT_A) & (found.kind_code != INTERNET)
-    keys = np.stack([found.timestamp // HOUR, found.user_code, found.ip_code], axis=1)[ordinary]
-    rows, count = np.unique(keys, axis=0, return_counts=True)
-    known, entity = np.unique(rows[:, 1], return_inverse=True)
-    seen, ip = np.unique(rows[:, 2], return_inverse=True)
-    addresses, _ = parse([found.ips[code] for code in seen])
-    events = TrainingEvents(
-        time=rows[:, 0] * HOUR,
-        entities=[found.users[code] for code in known],
-        entity=entity.astype(np.int32),
-        addresses=addresses,
-        ip=ip.astype(np.int32),
-        count=count.astype(np.int64),
-        learns=np.ones(len(rows), dtype=np.bool_),
-        calibrates=np.ones(len(rows), dtype=np.bool_),
-    )
-    return Company(events, found.scored_start)
+    return Company(training_events(found, ordinary), found.scored_start)
 
 
 def attacks(own: Addresses, others: Addresses, rng: np.random.Generator) -> dict[str, Addresses]:

@@ -20,6 +20,7 @@ Addresses: TypeAlias = NDArray[np.uint8]
 """uint8[n, 16]: addresses in network order, IPv4 as IPv4-mapped."""
 
 V4_PREFIX = bytes(10) + b"\xff\xff"
+_V4_MARK, _S32 = np.uint64(0xFFFF), np.uint64(32)
 
 
 def packed(text: str) -> bytes | None:
@@ -119,4 +120,22 @@ def is_private(addresses: Addresses) -> NDArray[np.bool_]:
     result = np.zeros(len(addresses), dtype=np.bool_)
     for cidr in PRIVATE_NETWORKS:
         result |= within(addresses, cidr)
+    return result
+
+
+def words(addresses: Addresses) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """The high and low 64 bits of uint8[n, 16] addresses, each uint64[n]."""
+    both = np.ascontiguousarray(addresses).view(">u8").astype(np.uint64)
+    return both[:, 0], both[:, 1]
+
+
+def from_words(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> Addresses:
+    """The reverse of :func:`words`: uint8[n, 16]."""
+    both = np.stack([high, low], axis=1).astype(">u8")
+    return both.view(np.uint8).reshape(-1, 16)
+
+
+def v4_words(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """bool[n]: which are IPv4 (mapped)."""
+    result: NDArray[np.bool_] = (high == 0) & ((low >> _S32) == _V4_MARK)
     return result

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import V4_PREFIX, Addresses, canonical, is_v4, packed
+from ipi_es.addresses import V4_PREFIX, Addresses, canonical, is_v4, packed, words
 from ipi_es.errors import UsageError
 
 if TYPE_CHECKING:
@@ -236,18 +236,13 @@ class _Table:
     names: dict[int, str]
 
     def find(self, addresses: Addresses) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-        high, low = _words(addresses)
+        high, low = words(addresses)
         four = is_v4(addresses)
         at_4, at_6 = self.v4.find(low & np.uint64(0xFFFFFFFF)), self.v6.find(high)
         return np.where(four, at_4[0], at_6[0]), np.where(four, at_4[1], at_6[1])
 
     def organization(self, operator: int) -> str | None:
         return self.names.get(operator)
-
-
-def _words(addresses: Addresses) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    both = np.ascontiguousarray(addresses).view(">u8").astype(np.uint64)
-    return both[:, 0], both[:, 1]
 
 
 def _read_table(path: Path) -> _Table:
@@ -316,7 +311,7 @@ def _flattened(
     addresses = np.frombuffer(b"".join(bases), dtype=np.uint8).reshape(-1, 16)
     length = np.frombuffer(bytes(lengths), dtype=np.uint8).astype(np.int64)
     operator, country = np.array(operators, dtype=np.uint32), np.array(countries, dtype=np.uint16)
-    high, low = _words(addresses)
+    high, low = words(addresses)
     four = is_v4(addresses)
     six = ~four & (length <= _WIDTH_V6)
     parts = []

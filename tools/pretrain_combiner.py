@@ -17,11 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ipi_es.addresses import parse
 from ipi_es.demo.company import Simulation, simulate
-from ipi_es.demo.providers import plan
+from ipi_es.demo.training_events import training_events
 from ipi_es.ipinsights.combiner_fitting import CombinerRows, combiner_rows
-from ipi_es.ipinsights.context import Context
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.guessed_context import GuessedContext
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
@@ -32,7 +30,6 @@ from ipi_es.ipinsights.split import split_days
 from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner
 from ipi_es.ipinsights.training import empty_history
 from ipi_es.ipinsights.training_events import TrainingEvents
-from ipi_es.networks import country_number
 
 FIRST_SEED = 50_000
 """Companies of the pretraining are none of those that the demo, the tests and the benchmarks show."""
@@ -58,34 +55,10 @@ def company(number: int) -> tuple[Simulation, float, bool]:
 
 def events_of(made: Simulation, kept: float, known: bool, rng: np.random.Generator) -> TrainingEvents:
     """Successful sign-ins before the incidents, by the hour, some of them dropped: person by person and at random."""
-    hour = made.timestamp // 3_600
     before = made.success & (made.timestamp < made.scored_start)
     share = np.minimum(kept * rng.lognormal(0.0, 1.0, len(made.users)), 1.0)[made.user_code]
     rows = np.flatnonzero(before & (rng.random(len(made)) < share))
-    triple = np.stack([hour[rows], made.user_code[rows], made.ip_code[rows]], axis=1)
-    unique, count = np.unique(triple, axis=0, return_counts=True)
-    users, entity = np.unique(unique[:, 1], return_inverse=True)
-    places, ip = np.unique(unique[:, 2], return_inverse=True)
-    addresses, _ = parse([made.ips[i] for i in places])
-    return TrainingEvents(
-        time=unique[:, 0] * 3_600,
-        entities=[made.users[i] for i in users],
-        entity=entity.astype(np.int32),
-        addresses=addresses,
-        ip=ip.astype(np.int32),
-        count=count.astype(np.int64),
-        learns=np.ones(len(unique), dtype=np.bool_),
-        calibrates=np.ones(len(unique), dtype=np.bool_),
-        context=context_of(made.owner[places]) if known else None,
-    )
-
-
-def context_of(owner: np.ndarray) -> Context:
-    """Of providers by their index in the plan; -1 for none."""
-    providers = plan().providers
-    operator = np.array([provider.asn for provider in providers] + [0], dtype=np.uint32)
-    country = np.array([country_number(provider.country) for provider in providers] + [0], dtype=np.uint16)
-    return Context(operator[owner], country[owner])
+    return training_events(made, rows, context=known)
 
 
 def rows_of(number: int) -> CombinerRows:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.addresses import V4_PREFIX, is_private, packed
+from ipi_es.addresses import V4_PREFIX, from_words, is_private, packed, v4_words, words
 from ipi_es.errors import UsageError
-from ipi_es.ipinsights.prefixes import from_words, v4_words, words
 from ipi_es.networks import PREFIX_COLUMNS
 
 if TYPE_CHECKING:

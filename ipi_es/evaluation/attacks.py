@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.addresses import from_words, v4_words, words
 from ipi_es.evaluation.events import NO_GROUP, Events
-from ipi_es.ipinsights.prefixes import from_words, v4_words, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

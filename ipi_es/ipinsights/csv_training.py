@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.addresses import v4_words, words
 from ipi_es.errors import NotEnoughHistory
 from ipi_es.ipinsights.csv_pairs import Column
 from ipi_es.ipinsights.deltas import DayDelta
@@ -20,7 +21,7 @@ from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history import History
 from ipi_es.ipinsights.network_fitting import fit_network
 from ipi_es.ipinsights.pairs import Pairs
-from ipi_es.ipinsights.prefixes import ADDRESS, address_keys, level_keys, v4_words, words
+from ipi_es.ipinsights.prefixes import ADDRESS, address_keys, level_keys
 from ipi_es.ipinsights.scorer import Scorer, Snapshot
 from ipi_es.ipinsights.sketches import MAX_EXPONENT
 from ipi_es.ipinsights.spill import FilePairs, PairFile

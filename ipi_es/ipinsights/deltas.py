@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.addresses import from_words, words
 from ipi_es.ipinsights.context import Context
-from ipi_es.ipinsights.prefixes import from_words, words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ipi_es.addresses import v4_words, words
 from ipi_es.ipinsights.context import CONTEXT_LEVELS, CONTEXT_NAMES
 from ipi_es.ipinsights.hashing import joined
-from ipi_es.ipinsights.prefixes import BLOCK, LEVELS, LINE, SITE, prefix_keys, v4_words, words
+from ipi_es.ipinsights.prefixes import BLOCK, LEVELS, LINE, SITE, prefix_keys
 from ipi_es.ipinsights.profiles import DISTINCT_SLOTS
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ipi_es.addresses import v4_words, words
 from ipi_es.ipinsights.context import UNSEEN_COUNTRY, UNSEEN_OPERATOR, Context
-from ipi_es.ipinsights.prefixes import v4_words, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable

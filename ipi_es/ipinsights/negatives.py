@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.ipinsights.prefixes import from_words, v4_words, words
+from ipi_es.addresses import from_words, v4_words, words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ipi_es.addresses import v4_words, words
 from ipi_es.ipinsights.entities import UNKNOWN_ROW, hashed_rows
 from ipi_es.ipinsights.epoch_rows import NO_PART
 from ipi_es.ipinsights.lookup import found_in
 from ipi_es.ipinsights.network import HEADS, SLOTS, Network
-from ipi_es.ipinsights.prefixes import level_keys, v4_words, words
+from ipi_es.ipinsights.prefixes import level_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

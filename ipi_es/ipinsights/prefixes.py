@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.addresses import Addresses, canonical
+from ipi_es.addresses import Addresses, canonical, v4_words, words
 from ipi_es.ipinsights.hashing import joined, mix
 
 if TYPE_CHECKING:
@@ -31,26 +31,6 @@ _SLOT_SALT = mix(np.arange(1, 2 * LEVELS + 1, dtype=np.uint64))
 _ONES = (1 << 64) - 1
 _V4_MASKS = np.array([(_ONES << (32 - length)) & 0xFFFFFFFF for length in V4_LENGTHS], dtype=np.uint64)
 _V6_MASKS = np.array([(_ONES << (64 - min(length, 64))) & _ONES for length in V6_LENGTHS], dtype=np.uint64)
-_V4_MARK = np.uint64(0xFFFF)
-_S32 = np.uint64(32)
-
-
-def words(addresses: Addresses) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """The high and low 64 bits of uint8[n, 16] addresses, each uint64[n]."""
-    both = np.ascontiguousarray(addresses).view(">u8").astype(np.uint64)
-    return both[:, 0], both[:, 1]
-
-
-def from_words(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> Addresses:
-    """The reverse of :func:`words`: uint8[n, 16]."""
-    both = np.stack([high, low], axis=1).astype(">u8")
-    return both.view(np.uint8).reshape(-1, 16)
-
-
-def v4_words(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """bool[n]: which are IPv4 (mapped)."""
-    result: NDArray[np.bool_] = (high == 0) & ((low >> _S32) == _V4_MARK)
-    return result
 
 
 def prefix_keys(addresses: Addresses) -> NDArray[np.uint64]:

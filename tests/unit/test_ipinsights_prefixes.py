@@ -7,18 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.addresses import packed, parse
+from ipi_es.addresses import from_words, packed, parse, words
 from ipi_es.ipinsights.prefixes import (
     ADDRESS,
     LEVELS,
     V4_LENGTHS,
     V6_LENGTHS,
     address_keys,
-    from_words,
     network_text,
     prefix_keys,
     shared_bits,
-    words,
 )
 
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))

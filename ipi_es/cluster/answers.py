@@ -23,7 +23,7 @@ def target(index: str | Sequence[str]) -> str:
 
 def exact_name(index: str) -> str:
     """The path of one index by its name; RequestRejected for anything that could mean several."""
-    if not index or index == "_all" or index[0] in "-_+" or _NOT_EXACT & set(index):
+    if index in {"", ".", ".."} or index[0] in "-_+" or _NOT_EXACT & set(index):
         raise RequestRejected(f"“{index}” is not the name of one index", hint="name one index, without * or commas")
     return quote(index, safe="-_.")
 

@@ -237,7 +237,10 @@ class RestCluster(ABC):
 
     @staticmethod
     def _document_path(index: str, id: str) -> str:  # noqa: A002
-        return f"/{answers.exact_name(index)}/_doc/{quote(id, safe='')}"
+        place = quote(id, safe="")
+        if not place.strip("."):
+            place = place.replace(".", "%2E")  # “..” would be taken for the folder above
+        return f"/{answers.exact_name(index)}/_doc/{place}"
 
     def bulk(
         self, actions: Iterable[Put | Drop], *, refresh: bool = False, allow_failures: bool = False

@@ -78,7 +78,8 @@ def try_rights(cluster: Cluster, job: Job, now: int, snapshots: Path | None = No
     ]
     if job.results_retention_days is not None:
         old = f"{ALIAS}-{job.results_index_name or SHARED}-0000.00"
-        tried += _try("delete results that are too old", lambda: cluster.delete_index(old))
+        finding, deleting = lambda: cluster.indices(old), lambda: cluster.delete_index(old)
+        tried += _try("find and delete indices of results that are too old", finding, deleting)
     if snapshots is None:
         tried += _try(f"read and write {SNAPSHOT_INDEX}", *_snapshots(cluster, probe))
     return tried + directory

@@ -11,10 +11,11 @@ import pytest
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.errors import LostJob, UsageError
 from ipi_es.results import documents
+from ipi_es.results.annotations import Annotation
 from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
 from ipi_es.results.overall import overall
 from ipi_es.results.renormalized import Caps, renormalized, renormalized_bucket
-from ipi_es.results.store import ResultStore
+from ipi_es.results.store import FinalBucket, ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
 from ipi_es.setup import plan
 
@@ -278,6 +279,49 @@ class ResultsSuite:
         assert store.delete_all(2) == 3
         cluster.refresh(ALIAS)
         assert store.count("bucket") == 0
+
+    def test_annotations_are_said_once_and_found_where_they_overlap(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        late = Annotation("delayed_data", START, START + HOUR, "12 events came late")
+        blind = Annotation("blind", START + HOUR, START + 5 * HOUR, "no events")
+        assert store.annotate([late, blind], context, STAMP, 1) == 2
+        again = replace(STAMP, ingested=START + HOUR)
+        assert store.annotate([late, blind], context, again, 1) == 0
+        assert store.annotate([replace(blind, end=START + 6 * HOUR), late], context, again, 1) == 1
+        assert store.annotate([replace(late, parts=("other",))], context, again, None) == 1
+        assert store.annotate([], context, again, 1) == 0
+        cluster.refresh(ALIAS)
+        found = store.annotations()
+        assert [each.source["annotation_type"] for each in found] == ["blind", "delayed_data", "delayed_data"]
+        assert found[0].source["end_timestamp"] == (START + 6 * HOUR) * 1_000
+        assert len(store.annotations(START + 2 * HOUR, START + 3 * HOUR)) == 1
+        assert store.annotations(START + 6 * HOUR, START + 7 * HOUR) == []
+        assert store.annotations(START - HOUR, START) == []
+        assert len(store.annotations(types=["delayed_data", "user"])) == 2
+
+    def test_annotations_are_fenced_and_no_results(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        late = Annotation("delayed_data", START, START + HOUR, "12 events came late")
+        store.annotate([late], context, STAMP, 2)
+        with pytest.raises(LostJob):
+            store.annotate([replace(late, text="13 events came late")], context, STAMP, 1)
+        cluster.refresh(ALIAS)
+        assert store.of_bucket(START, HOUR) == {}
+        assert store.drop_vanished(START, START + HOUR, [], 3) == 0
+
+    def test_final_buckets_tell_how_they_came_about(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        interim = replace(STAMP, is_interim=True)
+        made = [bucket(context, START + HOUR, stamp=replace(STAMP, revision=2)), bucket(context)]
+        store.write([*made, bucket(context, START + 2 * HOUR, stamp=interim), record(context)], 1)
+        assert store.final_buckets(START, START + 3 * HOUR) == [
+            FinalBucket(START, HOUR, 9, "snap-1", 0),
+            FinalBucket(START + HOUR, HOUR, 9, "snap-1", 2),
+        ]
+        assert store.of_bucket(START, HOUR) == {each.id: each.source for each in (made[1], record(context))}
 
 
 def store_of(cluster: Cluster, context: ResultContext) -> ResultStore:

@@ -147,6 +147,12 @@ class StoredSink:
         if batch.renormalize_due:
             self.renormalize(batch.levels)
 
+    def rescored(self, start: int, documents: list[ResultDocument]) -> None:
+        """Take note that the bucket at ``start`` was scored again, and written as ``documents`` by somebody else."""
+        self._window.forget_bucket(start)
+        for each in documents:
+            self._window.add(each.id, each.index, each.source)
+
     def sweep(self) -> None:
         """Delete the quantiles of batches that never came to their end; what results were scored with is kept."""
         self.held.check()

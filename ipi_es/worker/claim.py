@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.ipinsights.deltas import DayDelta
+from ipi_es.results.annotations import Annotation
+from ipi_es.results.documents import Stamp
 from ipi_es.state.held_state import HeldState
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
 from ipi_es.worker import late_rows, training
 from ipi_es.worker.batch import LARGEST, OF_THE_PAST, StoredSink, renormalization_details
 from ipi_es.worker.bucket_scorer import ScoredBucket
+from ipi_es.worker.describe import context_of
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, catch_up, store_delta
 from ipi_es.worker.job_snapshot import JobSnapshot
@@ -142,6 +145,15 @@ class Claim:
         """
         return self._standing(int(self.state.checkpoint or 0)).follower
 
+    def annotate(self, annotations: Iterable[Annotation]) -> int:
+        """Say something of the job's time; how many are new: what was said in the same words isn't written again."""
+        said, state, stores = list(annotations), self.state, self._work.stores
+        if not said:
+            return 0
+        stamp = Stamp(state.snapshot_id or "", state.quantiles_id or "", stores.clock.now())
+        self.held.check()
+        return stores.results.annotate(said, context_of(self._work.job), stamp, state.external_version)
+
     def make_good(self) -> None:
         """Renormalize where a killed run didn't come to it: as it would have, with the levels of its last batch."""
         if self.state.renormalize_due:
@@ -232,7 +244,7 @@ class Claim:
         snapshot = work.snapshot(state.snapshot_id)
         levels = self._levels(snapshot, start)
         keeper = work.keeper(HistoryId.parse(str(state.history_id)), start)
-        keeper.rows += late_rows.waiting(stores.blobs, state)
+        keeper.late += late_rows.waiting(stores.blobs, state)
 
         def stored(delta: DayDelta) -> None:
             self.held.check()

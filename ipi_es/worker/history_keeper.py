@@ -70,19 +70,19 @@ class HistoryKeeper:
     history: History
     id: HistoryId
     holds: Holds
-    rows: list[Rows] = field(default_factory=list)
-    """What the current day taught so far."""
+    rows: dict[int, Rows] = field(default_factory=dict)
+    """What the current day taught so far, by the event buckets' starts (epoch seconds)."""
+    late: list[Rows] = field(default_factory=list)
+    """What came too late for the delta of its own day, and goes into that of the current one."""
     behind: DayDelta | None = None
     """A day that is in ``id`` and not yet in ``history``."""
 
     def gather(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> None:
         """Keep what an event bucket teaches: rows of ``learn_outcomes`` neither held nor named by the allow list.
 
-        ``hashes`` uint64[m] are those of its entities.
+        ``hashes`` uint64[m] are those of its entities. Gathered again, with late events, it replaces what it was.
         """
-        rows = learned_rows(bucket, hashes, self.job, self.allow, self.holds)
-        if len(rows[0]):
-            self.rows.append(rows)
+        self.rows[bucket.start] = learned_rows(bucket, hashes, self.job, self.allow, self.holds)
 
     def advance(self, day: int) -> DayDelta | None:
         """Go to the start of ``day``: what was gathered (of the day before it), for storing, is in ``id`` now.
@@ -93,11 +93,12 @@ class HistoryKeeper:
         if day <= self.id.day:
             return None
         self.settle()
-        rows = [_NO_ROWS, *self.rows]
+        rows = [_NO_ROWS, *self.rows.values(), *self.late]
         entity, address, count = (np.concatenate([each[column] for each in rows]) for column in range(3))
         context = Context.concatenated([each[3] for each in rows])
         self.behind = DayDelta.of(self.id.day, entity, address, count, context)
         self.rows.clear()
+        self.late.clear()
         self.id = HistoryId(self.id.base, day)
         return self.behind
 

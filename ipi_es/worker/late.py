@@ -14,17 +14,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.errors import SnapshotError
 from ipi_es.results.annotations import Annotation
-from ipi_es.results.documents import Stamp
+from ipi_es.results.documents import ResultDocument, Stamp
 from ipi_es.results.ids import bucket_id
 from ipi_es.results.rescored import with_moments
 from ipi_es.results.store import FinalBucket
@@ -32,13 +33,13 @@ from ipi_es.times import day_of, iso
 from ipi_es.worker import late_rows
 from ipi_es.worker.aside import Aside, Judgement
 from ipi_es.worker.batch import LATE_ROWS, quantiles_id_of
-from ipi_es.worker.describe import context_of
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, Rows
 from ipi_es.worker.late_rows import LateRows
+from ipi_es.worker.repeats import Repeats
 
 if TYPE_CHECKING:
-    from ipi_es.worker.claim import Claim
+    from ipi_es.worker.claim import AtWork, Claim
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ def mend_late(claim: Claim, now: int, stopping: Callable[[], bool] = lambda: Fal
         done = mender.mend(found, events)
         if done is not None:
             mended.append(done)
+    mender.carry_on()
     return mended
 
 
@@ -85,7 +87,9 @@ class Mender:
         """``now`` in epoch seconds."""
         self._claim, self._now = claim, now
         self._work, self._job, self._stores = claim.work, claim.work.job, claim.work.stores
-        self._standing: Follower | None = None
+        self._standing: AtWork | None = None
+        self._carried: list[tuple[EventBucket, NDArray[np.uint64], list[ResultDocument]]] = []
+        self._anew = False  # what stands at the checkpoint has to be loaded again
         self._aside: Aside | None = None  # of the last bucket: the next one is often of the same day
 
     def outgrown(self) -> list[tuple[FinalBucket, int]]:
@@ -116,15 +120,36 @@ class Mender:
             return None
         began = time.perf_counter()
         judged = aside.judge(bucket, self._follower().scorer.levels)
-        self._claim.at_work = None  # its history, window and repeats are those from before
+        self._claim.at_work = None  # its rows, window and repeats are those from before
         self._teach(bucket, judged)
         return self._write(found, aside, judged, began)
+
+    def carry_on(self) -> None:
+        """Let what stands at the checkpoint know of the mended buckets: then the day's events need not be read again.
+
+        Afterwards it is as if it were loaded now. After an error nobody calls this, and everything is loaded.
+        """
+        claim, job, standing = self._claim, self._job, self._standing
+        if standing is None or self._anew or not self._carried:
+            return
+        follower, checkpoint = standing.follower, int(claim.state.checkpoint or 0)
+        for bucket, hashes, made in self._carried:
+            if day_of(bucket.start) >= follower.keeper.id.day:
+                follower.keeper.gather(bucket, hashes)
+            standing.sink.rescored(bucket.start, made)
+        follower.keeper.late = late_rows.waiting(self._stores.blobs, claim.state)
+        follower.scorer.repeats = Repeats(job.repeat_window)
+        recent = self._stores.results.recent(checkpoint - job.repeat_window, checkpoint, job.ip_field)
+        follower.scorer.repeats.load(*recent)
+        claim.at_work = standing
 
     def _follower(self) -> Follower:
         """What stands at the checkpoint, with the levels of now."""
         if self._standing is None:
-            self._standing = self._claim.follower()
-        return self._standing
+            follower = self._claim.follower()
+            self._standing = self._claim.at_work
+            return follower
+        return self._standing.follower
 
     def _aside_of(self, found: FinalBucket) -> Aside:
         day = day_of(found.start)
@@ -166,7 +191,7 @@ class Mender:
         if old_id:
             self._stores.blobs.delete(state.job_id, str(old_id))
 
-    def _known(self, history: HistoryId, day: int, rows: Rows) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def _known(self, history: HistoryId, day: int, rows: Rows) -> NDArray[np.bool_]:
         """bool[n]: which rows' pairs the job's history has of that day already.
 
         A day before the history's base was read by a training, perhaps with the late events, perhaps before they came:
@@ -206,23 +231,24 @@ class Mender:
         results.write(made[:-1], version)
         held.check()
         results.drop_vanished(start, start + found.span, {each.id for each in made}, version)
-        held.check()
-        results.annotate([_annotation(mended, found)], context_of(job), stamp, version)
+        claim.annotate([_annotation(mended, found)])
         held.check()
         results.write(made[-1:], version)
+        self._carried.append((scored.bucket, scored.hashes, made))
+        self._anew |= _holds(made, stored) or self._between(start)
         log.info("job %s: bucket %s: %s", job.job_id, iso(start), _said(mended))
         return mended
 
+    def _between(self, start: int) -> bool:
+        """Whether the state is behind what stands: before the first batch, and right after a training."""
+        state = self._claim.state
+        history = HistoryId.parse(str(state.history_id))
+        return state.renormalized_to is None or history.day <= day_of(start) < self._follower().keeper.id.day
+
     def _unable(self, found: FinalBucket, events: int, error: SnapshotError) -> Mended:
         """Say that a bucket lacks events and why it stays so; once for as many events."""
-        claim = self._claim
         mended = Mended(found.start, events - found.event_count, events, 0.0, 0.0, unable=error.message)
-        stamp = Stamp(found.snapshot_id, self._quantiles_id(), self._stores.clock.now())
-        claim.held.check()
-        written = self._stores.results.annotate(
-            [_annotation(mended, found)], context_of(self._job), stamp, claim.state.external_version
-        )
-        if written:
+        if self._claim.annotate([_annotation(mended, found)]):
             log.warning("job %s: bucket %s: %s", self._job.job_id, iso(found.start), _said(mended))
         return mended
 
@@ -231,8 +257,14 @@ class Mender:
         return state.quantiles_id or quantiles_id_of(int(state.checkpoint or 0))
 
 
-def _keys(rows: LateRows) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+def _keys(rows: LateRows) -> NDArray[np.uint64]:
     return late_rows.pair_keys(rows.entity, rows.address)
+
+
+def _holds(made: list[ResultDocument], stored: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the bucket holds something else than before: then rows of later buckets may not teach, or may again."""
+    before = {(place, source["held_until"]) for place, source in stored.items() if "held_until" in source}
+    return before != {(each.id, each.source["held_until"]) for each in made if "held_until" in each.source}
 
 
 def _annotation(mended: Mended, found: FinalBucket) -> Annotation:

@@ -87,6 +87,12 @@ class Window:
             column.keep(np.array(column.time, dtype=np.int64) >= time)
         self.max_record_score = {start: found for start, found in self.max_record_score.items() if start >= time}
 
+    def forget_bucket(self, time: int) -> None:
+        """Drop the results of the bucket at ``time``, epoch seconds."""
+        for column in self.columns.values():
+            column.keep(np.array(column.time, dtype=np.int64) != time)
+        self.max_record_score.pop(time, None)
+
     def load(self, store: ResultStore, end: int) -> None:
         """Take up what is stored of [end - length, end)."""
         if self.length:

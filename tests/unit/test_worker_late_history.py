@@ -18,6 +18,7 @@ from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.worker.late import mend_late
 from ipi_es.worker.late_rows import LateRows
+from ipi_es.worker.renormalization import Window
 
 JOB = company.make_job(hold_probability=0, late_window="2d")
 SPAN = JOB.bucket_span
@@ -61,6 +62,40 @@ def mend(cluster: MemoryCluster, time: int = LATER, *, until: int | None = None,
 def blobs_of(cluster: MemoryCluster, *, late: bool = False) -> dict[str, str]:
     found = ClusterBlobs(cluster).list(JOB.job_id)
     return {each.id: each.sha256 for each in found if (each.kind == "history_late") == late}
+
+
+@pytest.mark.parametrize("hold", [0, 0.03])
+def test_what_stands_is_as_if_it_were_loaded_after_the_mending(cluster: FragileCluster, hold: float) -> None:
+    job = company.make_job(hold_probability=hold, late_window="2d")
+    add_events(cluster, [(start + n, f"person2{n}", OTHER) for start in (YESTERDAY, TODAY) for n in range(4)])
+    with live(cluster, job, LATER) as claim:
+        follower = claim.follower()
+        assert len(mend_late(claim, LATER)) == 2
+        kept = claim.at_work
+        assert (kept is None) == (hold > 0)  # what holds something anew is loaded again
+        claim.at_work = None
+        loaded = claim.follower()
+        claim.at_work, standing = kept, claim.at_work
+        if kept is not None and standing is not None:
+            assert standing.follower is loaded
+            assert kept.follower is follower
+            assert follower.scorer.repeats == loaded.scorer.repeats
+            assert follower.scorer.holds == loaded.scorer.holds
+            assert contents(kept.sink._window) == contents(standing.sink._window)
+        quiet = parts.fragile(cluster)
+        claim.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
+    with live(quiet, job, LATER + 3_600) as claim:
+        claim.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
+    assert everything(cluster, job) == everything(quiet, job)
+
+
+def contents(window: Window) -> dict[str, Any]:
+    """What a renormalization looks at, in no order."""
+    columns = {
+        level: sorted(zip(*(getattr(column, name) for name in column.__slots__), strict=True))
+        for level, column in window.columns.items()
+    }
+    return {"columns": {level: rows for level, rows in columns.items() if rows}, "largest": window.max_record_score}
 
 
 @pytest.mark.parametrize("same_process", [True, False])

@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "check:check",
     "train": "train:train",
     "backfill": "backfill:backfill",
+    "run": "run:run",
     "status": "status:status",
     "renormalize": "renormalize:renormalize",
     "results": "results:results",

@@ -174,14 +174,15 @@ class LoggingSettings(Section):
     )
 
 
-def _listen(text: str) -> str:
+def listen_address(text: str) -> str:
+    """``HOST:PORT`` of what was written for it; ValueError says how to write it."""
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > MAX_PORT:
         raise ValueError("must be HOST:PORT, such as 127.0.0.1:9274, or :9274 for this machine alone")
     return f"{host or LOOPBACK}:{port}"
 
 
-Listen: TypeAlias = Annotated[str, AfterValidator(_listen)]
+Listen: TypeAlias = Annotated[str, AfterValidator(listen_address)]
 
 
 class WorkerSettings(Section):

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ipi_es.errors import ClusterError, IpiEsError, JobBusy, LostJob
-from ipi_es.service import due
-from ipi_es.service.blindness import MEMORY
+from ipi_es.service import due, remarks
+from ipi_es.service.blindness import MEMORY, BlindChange
 from ipi_es.service.health import JobHealth
 from ipi_es.service.live_training import LiveTraining, Stopped
 from ipi_es.service.outcome import Did, Outcome
@@ -25,7 +25,10 @@ from ipi_es.state.owner import owner_alive
 from ipi_es.times import iso
 from ipi_es.worker.bucket_scorer import ScoredBucket
 from ipi_es.worker.claim import Claim
+from ipi_es.worker.cleaning import clean
+from ipi_es.worker.interim import write_interim
 from ipi_es.worker.job_work import LEASE, JobWork
+from ipi_es.worker.late import mend_late
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,12 @@ within 30 s."""
 
 SLICE = 60.0
 """Seconds of catching up after which other jobs get their turn; it goes on in the next tick, right after them."""
+
+CLEANED_AT = "cleaned_at"
+"""Key in the state's details: when somebody cleaned up, epoch seconds."""
+
+CLEAN_AGAIN = 20 * 3_600
+"""Seconds after which it is done again: once a night, however many workers there are."""
 
 RETRY = 60.0
 """Seconds after which a job whose cluster failed is looked at again, where its next tick is later."""
@@ -69,6 +78,7 @@ class LiveJob:
         self._turns = Turns(work.owner, self._means.lease, self._means.alive)
         self._at_work = threading.Lock()
         self._ready = self._had_state = False
+        self._blind: list[BlindChange] = []  # not annotated yet
 
     def tick(self, now: int, stopping: Callable[[], bool] = never, *, patient: bool = True) -> Outcome:
         """Do what is due at ``now`` (epoch seconds), or as much of it as one turn allows.
@@ -92,6 +102,22 @@ class LiveJob:
         if outcome.did in (Did.WORKED, Did.NOTHING, Did.STOPPED):
             self.health.tick_ended(now)
         return outcome
+
+    def clean(self, now: int) -> Outcome:
+        """Delete what is older than it is to be kept, if nobody did in the last hours. Never raises."""
+        with self._at_work:
+            try:
+                state = self.work.stores.states.read(self.job.job_id)
+                if state is None or state.paused or now - int(state.details.get(CLEANED_AT, 0)) < CLEAN_AGAIN:
+                    return Outcome(Did.NOTHING)
+                with self.work.claimed(self._means.alive) as claim:
+                    claim.leaving = {CLEANED_AT: now}
+                    self._timed("clean", lambda: clean(self.work, claim, now))
+            except (JobBusy, LostJob) as error:
+                return self._not_ours(now, error)
+            except Exception as error:  # noqa: BLE001  (one job's trouble must not end the others)
+                return self._failed(now, error)
+        return Outcome(Did.WORKED)
 
     def _tick(self, now: int, stopping: Callable[[], bool], *, patient: bool) -> Outcome:
         state = self.work.stores.states.read(self.job.job_id)
@@ -151,7 +177,17 @@ class LiveJob:
             return Outcome(Did.STOPPED, buckets=buckets)
         if int(claim.state.checkpoint or 0) < complete:
             return Outcome(Did.WORKED, 0.0, buckets)
+        self._timed("late", lambda: mend_late(claim, now, stopping))
+        if stopping():
+            return Outcome(Did.STOPPED, buckets=buckets)
+        if due.wants_interim(self.job, now, int(claim.state.checkpoint or 0)):
+            self._timed("interim", lambda: write_interim(claim, now))
         return Outcome(Did.WORKED, buckets=buckets)
+
+    def _timed(self, step: str, work: Callable[[], object]) -> None:
+        began = self._means.stopwatch()
+        work()
+        self.health.took(step, self._means.stopwatch() - began)
 
     def _catch_up(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> int:
         """Score up to ``complete``, training where that is due on the way; how many buckets."""
@@ -182,10 +218,10 @@ class LiveJob:
                 written = claim.state.checkpoint
                 self.health.batch_written(now, int(written or 0))
 
-        began = self._means.stopwatch()
-        claim.catch_up(until, told, enough)
-        self.health.took("score", self._means.stopwatch() - began)
+        self._timed("score", lambda: claim.catch_up(until, told, enough))
         self.health.batch_written(now, int(claim.state.checkpoint or 0))
+        changes, self._blind = self._blind, []
+        remarks.write(claim, *map(remarks.of_blindness, changes))
 
     def _scored(self, scored: ScoredBucket) -> None:
         bucket, change = scored.bucket, self.health.heard(scored)
@@ -198,9 +234,12 @@ class LiveJob:
             scored.anomaly_score,
             len(scored.records),
         )
-        if change is not None and change.blind:
+        if change is None:
+            return
+        self._blind.append(change)
+        if change.blind:
             log.warning("job %s is blind: no events since %s", self.job.job_id, iso(change.start))
-        elif change is not None:
+        else:
             log.info("job %s: events again, after none since %s", self.job.job_id, iso(change.start))
 
     def _recall(self, claim: Claim) -> None:

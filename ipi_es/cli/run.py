@@ -1,0 +1,119 @@
+"""`ipi-es run`: the worker."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ipi_es.cli.context import shell
+
+if TYPE_CHECKING:
+    from ipi_es.service.outcome import Outcome
+
+LEAVES_WITHIN = 9.0
+"""Seconds after SIGTERM or Ctrl-C in which the process ends, whatever is under way: nothing is lost by that."""
+
+
+@click.command()
+@click.argument("job_names", metavar="[JOB]…", nargs=-1)
+@click.option("--once", is_flag=True, help="Do what is due, and end: for cron. Exit code 1 if any job failed.")
+@click.option("--listen", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics; default: worker.listen.")
+@click.pass_context
+def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str | None) -> None:
+    """Follow the events of all jobs, or of those named, until it is stopped.
+
+    A job without a snapshot is trained once its events go back training.min_history; then every bucket is scored as
+    soon as it is complete, late events are mended, and the job is trained again every training.every. After an outage
+    of any length it goes on where it stopped. Several workers may run the same jobs: one works, the others take over.
+
+    SIGTERM and Ctrl-C end it within ten seconds.
+
+    Example: ipi-es run --listen 127.0.0.1:9274
+    """
+    from ipi_es.cluster.connect import connect
+    from ipi_es.cluster.connection import Connection
+    from ipi_es.config.loading import find_job, load_jobs
+    from ipi_es.errors import UsageError
+    from ipi_es.service.run import Worker
+    from ipi_es.worker.clock import SystemClock
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this log
+    settings = shell(ctx).settings
+    jobs = [find_job(name, settings) for name in job_names] or load_jobs(settings)
+    if not jobs:
+        raise UsageError("there is no job", hint="write a job file into jobs/, or name files in ipi-es.yml under jobs")
+    if once and listen is not None:
+        raise UsageError("--listen is of no use with --once", hint="leave one of them out")
+    for job in jobs:
+        for warning in job.warnings():
+            click.secho(f"note: job {job.job_id}: {warning}", fg="yellow", err=True)
+    worker = Worker(
+        settings,
+        jobs,
+        lambda: connect(Connection(**settings.elasticsearch.plain())),
+        SystemClock(),
+        _stopped_by_signals(),
+    )
+    if once:
+        sys.exit(_tell(worker.once()))
+    if not worker.run(_checked(listen) or settings.worker.listen):
+        logging.getLogger(__name__).warning("left amid the work; it is taken up where it was")
+        _leave()
+
+
+def _tell(outcomes: dict[str, Outcome]) -> int:
+    """Say what came of each job; the exit code."""
+    from ipi_es.service.outcome import Did
+
+    for job_id, outcome in outcomes.items():
+        text = f": {outcome.text}" if outcome.text else ""
+        scored = f", {outcome.buckets:,} buckets scored" if outcome.buckets else ""
+        click.echo(f"{job_id}: {outcome.did}{scored}{text}", err=outcome.did is Did.FAILED)
+    return int(any(outcome.did is Did.FAILED for outcome in outcomes.values()))
+
+
+def _checked(listen: str | None) -> str | None:
+    """`--listen` as the settings would take it."""
+    from ipi_es.config.settings import listen_address
+
+    if listen is None:
+        return None
+    try:
+        return listen_address(listen)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--listen") from None
+
+
+def _stopped_by_signals() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set. A second one, or work that doesn't end, ends the process all the same."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: Any) -> None:
+        if stopping.is_set():
+            _leave()
+        stopping.set()
+        _later(LEAVES_WITHIN, _leave)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopping
+
+
+def _later(seconds: float, what: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, what)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    """End at once, without waiting for threads that wait for a cluster. Whatever they were at is done again."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)

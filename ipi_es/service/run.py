@@ -1,0 +1,120 @@
+"""The worker: all jobs of the settings, looked at on schedule until somebody stops it, or once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.job import Job
+from ipi_es.config.settings import Settings
+from ipi_es.errors import ClusterError
+from ipi_es.service.health import Fleet
+from ipi_es.service.http import Listener
+from ipi_es.service.live_job import LiveJob, Means
+from ipi_es.service.outcome import Did, Outcome
+from ipi_es.service.schedule import WATCH, Schedule
+from ipi_es.setup.check import require_templates, require_usable
+from ipi_es.worker.clock import Clock
+from ipi_es.worker.job_work import JobWork
+
+log = logging.getLogger(__name__)
+
+LEAVE = 6.0
+"""Seconds that the work under way has to come to an end, of the ten in which the worker leaves."""
+
+CONNECT_AGAIN = 10.0
+"""Seconds between two tries to reach the cluster at the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The jobs of a worker and how to reach their cluster; nothing is done before :meth:`run` or :meth:`once`."""
+
+    settings: Settings
+    jobs: Sequence[Job]
+    connect: Callable[[], Cluster]
+    clock: Clock
+    stopping: threading.Event
+    """Set by whoever wants the worker to end."""
+
+    def run(self, listen: str | None) -> bool:
+        """Work until it is stopped; False where something under way didn't come to its end in time.
+
+        A cluster that can't be reached is waited for; one that refuses (credentials, TLS, templates) raises.
+        """
+        fleet = Fleet(self.jobs)
+        with ExitStack() as stack:
+            if listen is not None:
+                stack.enter_context(Listener(listen, fleet, self.clock))
+            cluster = self._reached(fleet)
+            if cluster is None:
+                return True
+            require_templates(cluster)
+            parallel = self.settings.worker.parallel_jobs
+            schedule = Schedule(self._live(cluster, fleet), parallel=parallel, clock=self.clock, stopping=self.stopping)
+            log.info("working on %d jobs, %d at a time, with %s", len(self.jobs), parallel, cluster.info.text)
+            schedule.start()
+            while not self.stopping.wait(WATCH):
+                schedule.watch()
+            log.info("stopping: what is under way is brought to an end")
+            ended = schedule.stop(LEAVE)
+            if ended:
+                cluster.close()
+            return ended
+
+    def once(self) -> dict[str, Outcome]:
+        """Do what is due for every job, clean up after it where nobody did lately, and end; by job id."""
+        fleet, cluster = Fleet(self.jobs), self.connect()
+        try:
+            require_templates(cluster)
+            with ThreadPoolExecutor(self.settings.worker.parallel_jobs) as pool:
+                outcomes = pool.map(self._once, self._live(cluster, fleet))
+                return dict(zip((job.job_id for job in self.jobs), outcomes, strict=True))
+        finally:
+            cluster.close()
+
+    def _once(self, live: LiveJob) -> Outcome:
+        buckets = 0
+        while True:
+            done = live.tick(self.clock.now(), self.stopping.is_set, patient=False)
+            buckets += done.buckets
+            if done.did is not Did.WORKED or done.again_in is None:
+                break
+        if done.did in (Did.WORKED, Did.NOTHING) and not self.stopping.is_set():
+            cleaned = live.clean(self.clock.now())
+            if cleaned.did is Did.FAILED:
+                return cleaned
+        return Outcome(done.did, done.again_in, buckets, done.text)
+
+    def _live(self, cluster: Cluster, fleet: Fleet) -> list[LiveJob]:
+        worker = self.settings.worker
+        # one place less than jobs at a time: while weeks are learned from, the others are scored
+        places = threading.Semaphore(max(worker.parallel_jobs - 1, 1))
+        made = []
+        for job in self.jobs:
+            work = JobWork(
+                cluster, job, snapshots=self.settings.snapshots.directory, clock=self.clock, lease=worker.lease
+            )
+            means = Means(usable=partial(require_usable, cluster, job), places=places, lease=worker.lease)
+            made.append(LiveJob(work, fleet.add(job), means))
+        return made
+
+    def _reached(self, fleet: Fleet) -> Cluster | None:
+        """A connection, waited for; None: the worker was stopped before there was one."""
+        while not self.stopping.is_set():
+            try:
+                return self.connect()
+            except ClusterError as error:
+                if not error.retryable:
+                    raise
+                log.warning("%s; trying again", error.message)
+                for health in fleet:
+                    health.failed(self.clock.now(), error)
+            self.stopping.wait(CONNECT_AGAIN)
+        return None

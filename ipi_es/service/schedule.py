@@ -1,0 +1,142 @@
+"""When which job is looked at: a tick for each, a cleaning a night, as many at a time as the settings say.
+
+APScheduler keeps the times and the threads. A job is never at work twice at a time, ticks that were missed become one,
+and a job that goes on catching up queues up behind the others again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from zlib import crc32
+
+from apscheduler.events import EVENT_JOB_EXECUTED
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+
+from ipi_es.service.due import DAY, next_tick
+from ipi_es.service.live_job import LiveJob
+from ipi_es.service.outcome import Did, Outcome
+from ipi_es.worker.clock import Clock
+
+log = logging.getLogger(__name__)
+
+NIGHT = 2 * 3_600
+"""Seconds after midnight UTC: from then on jobs are cleaned up after, each at a minute of its own."""
+NIGHT_LASTS = 3 * 3_600
+
+WATCH = 5.0
+"""Seconds between two looks at the clock."""
+CLOCK_STEP = 10.0
+"""Seconds by which the clock must have been set for the ticks to be planned anew."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class At(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """Fires when ``following`` says: epoch seconds → the next time."""
+
+    def __init__(self, following: Callable[[int], int]) -> None:
+        self._following = following
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:  # noqa: ARG002
+        """APScheduler's question. What was missed isn't made up for: the next tick does it all."""
+        return _moment(self._following(int(now.timestamp())))
+
+
+class Schedule:
+    """The jobs of a worker, looked at in the background between :meth:`start` and :meth:`stop`."""
+
+    def __init__(self, jobs: Sequence[LiveJob], *, parallel: int, clock: Clock, stopping: threading.Event) -> None:
+        """``parallel``: jobs at work at a time; ``stopping`` is set when the worker is to end."""
+        self._jobs, self._clock, self._stopping = jobs, clock, stopping
+        # what APScheduler says of ticks that are late or in the way is as it should be here
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(parallel)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone=UTC,
+        )
+        self._scheduler.add_listener(self._ended, EVENT_JOB_EXECUTED)
+        self._under_way, self._idle = 0, threading.Condition()
+        self._offset = self._clock_offset()
+
+    def start(self) -> None:
+        """Look at every job now, and from then on when something is due."""
+        now = self._clock.now()
+        for live in self._jobs:
+            job = live.job
+            self._add(f"tick {job.job_id}", live.tick, partial(next_tick, job), now)
+            self._add(
+                f"clean {job.job_id}", lambda at, _stopping, live=live: live.clean(at), partial(_night, job.job_id)
+            )
+        self._scheduler.start()
+
+    def watch(self) -> None:
+        """To be called every few seconds: after the clock was set, every job is looked at, and planned by the new time.
+
+        Otherwise nothing would happen for as long as the clock was set back.
+        """
+        offset = self._clock_offset()
+        if abs(offset - self._offset) > CLOCK_STEP:
+            log.warning("the clock was set by %+.0f s: all jobs are looked at now", offset - self._offset)
+            for each in self._scheduler.get_jobs():
+                following = each.trigger.get_next_fire_time(None, _moment(self._clock.now()))
+                each.modify(next_run_time=_moment(self._clock.now()) if each.id.startswith("tick") else following)
+        self._offset = offset
+
+    def stop(self, within: float) -> bool:
+        """Begin nothing more and wait for what is under way; whether all of it ended ``within`` so many seconds."""
+        self._stopping.set()
+        self._scheduler.shutdown(wait=False)
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._under_way, within)
+
+    def _add(
+        self, name: str, work: Callable[..., Outcome], following: Callable[[int], int], first: int | None = None
+    ) -> None:
+        first = following(self._clock.now()) if first is None else first
+        self._scheduler.add_job(self._do, At(following), args=[work], id=name, next_run_time=_moment(first))
+
+    def _do(self, work: Callable[..., Outcome]) -> Outcome:
+        if self._stopping.is_set():
+            return Outcome(Did.STOPPED)
+        with self._idle:
+            self._under_way += 1
+        try:
+            return work(self._clock.now(), self._stopping.is_set)
+        finally:
+            with self._idle:
+                self._under_way -= 1
+                self._idle.notify_all()
+
+    def _ended(self, event: Any) -> None:
+        """Look again sooner than planned, where a tick asked for it."""
+        outcome = event.retval
+        if not isinstance(outcome, Outcome) or outcome.again_in is None or self._stopping.is_set():
+            return
+        job, wanted = (
+            self._scheduler.get_job(event.job_id),
+            _moment(self._clock.now()) + timedelta(seconds=outcome.again_in),
+        )
+        if job is not None and (job.next_run_time is None or wanted < job.next_run_time):
+            job.modify(next_run_time=wanted)
+
+    def _clock_offset(self) -> float:
+        return self._clock.now() - time.monotonic()
+
+
+def _night(job_id: str, now: int) -> int:
+    """The next time of the job's cleaning after ``now``, epoch seconds."""
+    into = NIGHT + crc32(job_id.encode()) % NIGHT_LASTS
+    return ((now - into) // DAY + 1) * DAY + into
+
+
+def _moment(seconds: int) -> datetime:
+    return EPOCH + timedelta(seconds=seconds)

@@ -104,7 +104,10 @@ class Listener:
         limit = time.monotonic() + LONGEST_START
         while not self._server.started and self._thread.is_alive() and time.monotonic() < limit:
             time.sleep(0.01)
-        log.info("listening on %s: /healthz, /readyz, /metrics", self.url)
+        if self._server.started:
+            log.info("listening on %s: /healthz, /readyz, /metrics", self.url)
+        else:
+            log.warning("%s does not answer after %.0f s; the work goes on without it", self.url, LONGEST_START)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,0 +1,123 @@
+"""Cleaning, going back and deleting on real servers; bare ones, which have no lifecycle policies."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import worker_company as company
+import worker_parts as parts
+from servers.pool import Server
+from worker_company import DAY, SCORED_FROM, SCORED_TO
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.job import Job
+from ipi_es.results.words import ALIAS
+from ipi_es.setup import plan, policies
+from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
+from ipi_es.state.job_state import STATE_INDEX, StateStore
+from ipi_es.worker.cleaning import clean
+from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.removal import Removal
+from ipi_es.worker.reverting import plan_revert, revert
+
+
+@pytest.fixture
+def job(cluster: Cluster, index: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
+    """A job that was trained, and scored for five days over a month's end."""
+    made = company.make_job(f"retain-{uuid.uuid4().hex[:8]}", index, results_retention_days=2, hold_probability=0.0)
+    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    company.fill(cluster, index)
+    with JobWork(cluster, made, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+        claim.train(company.LEARN_FROM, SCORED_FROM)
+    parts.backfill(cluster, made)
+    yield made
+    Removal(cluster, made.job_id, parts.TestClock(parts.NOW + 30 * DAY)).delete()
+
+
+def count(cluster: Cluster, job: Job, index: str) -> int:
+    cluster.refresh(index)
+    return cluster.count(index, {"bool": {"filter": [{"term": {"job_id": job.job_id}}]}})
+
+
+def times(cluster: Cluster, job: Job) -> list[int]:
+    return sorted(each["timestamp"] // 1_000 for each in parts.results(cluster, job).values())
+
+
+def own_indices(cluster: Cluster, job: Job) -> list[str]:
+    return [name.removeprefix(f"{ALIAS}-{job.job_id}-") for name in cluster.indices(f"{ALIAS}-{job.job_id}-*")]
+
+
+def test_old_results_go_and_the_job_goes_on(cluster: Cluster, job: Job) -> None:
+    assert own_indices(cluster, job) == ["2025.08", "2025.09"]
+    work = JobWork(cluster, job, clock=parts.TestClock(parts.NOW))
+    with work.claimed() as claim:
+        done = clean(work, claim, parts.NOW)
+        assert done.indices == (f"{ALIAS}-{job.job_id}-2025.08",)
+        assert done.results > 5
+        assert done.quantiles > 5
+        assert not clean(work, claim, parts.NOW), "twice is once"
+    assert own_indices(cluster, job) == ["2025.09"]
+    assert min(times(cluster, job)) == SCORED_TO - 2 * DAY
+    with work.claimed() as claim:
+        claim.catch_up(SCORED_TO + DAY, lambda _: None)
+    assert max(times(cluster, job)) == SCORED_TO + DAY - job.bucket_span
+
+
+def test_going_back_and_on_again_gives_the_same(cluster: Cluster, job: Job) -> None:
+    before = parts.results(cluster, job)
+    (snapshot,) = [info.id for info in ClusterBlobs(cluster).list(job.job_id, "network")]
+    work = JobWork(cluster, job, clock=parts.TestClock(parts.NOW))
+    to = plan_revert(work, snapshot)
+    assert (to.checkpoint, to.results) == (SCORED_FROM, len(before))
+    with work.claimed() as claim:
+        assert revert(work, claim, to, delete_results=True) == len(before)
+        assert parts.results(cluster, job) == {}
+        claim.catch_up(SCORED_TO, lambda _: None)
+    assert parts.results(cluster, job) == before
+
+
+def test_reset_job_begins_anew_and_a_deleted_one_leaves_nothing_behind(cluster: Cluster, job: Job) -> None:
+    before = StateStore(cluster).read(job.job_id)
+    assert min(count(cluster, job, each) for each in (ALIAS, STATE_INDEX, SNAPSHOT_INDEX)) > 0
+    Removal(cluster, job.job_id, parts.TestClock(parts.NOW + DAY)).reset()
+    state = StateStore(cluster).read(job.job_id)
+    assert before is not None
+    assert state is not None
+    assert (state.checkpoint, state.snapshot_id) == (None, None)
+    assert state.external_version > before.external_version
+    assert own_indices(cluster, job) == []
+    begun_anew(cluster, job)
+    removed = Removal(cluster, job.job_id, parts.TestClock(parts.NOW + 2 * DAY)).delete()
+    assert len(removed.results.indices) == 1
+    assert max(count(cluster, job, each) for each in (ALIAS, STATE_INDEX, SNAPSHOT_INDEX)) == 0
+    begun_anew(cluster, job)
+
+
+def begun_anew(cluster: Cluster, job: Job) -> None:
+    with JobWork(cluster, job, clock=parts.TestClock(parts.NOW + 3 * DAY)).claimed() as claim:
+        claim.train(company.LEARN_FROM, SCORED_FROM)
+        claim.catch_up(SCORED_FROM + DAY, lambda _: None)
+    assert times(cluster, job)[0] == SCORED_FROM
+
+
+def test_bare_server_says_that_it_has_no_policies(cluster: Cluster, server: Server) -> None:
+    if cluster.lifecycles.available():
+        pytest.skip(f"{server.kind} has them")
+    assert not any("lifecycle" in change.kind for change in plan.plan(cluster))
+    assert policies.too_short(cluster, company.make_job()) is None
+
+
+def test_server_with_policies_takes_ours(cluster: Cluster, server: Server, request: pytest.FixtureRequest) -> None:
+    """On clusters that are complete: given by their URL, or in containers."""
+    if not cluster.lifecycles.available():
+        pytest.skip(f"{server.kind}, a bare server, has none")
+    job = request.getfixturevalue("job")
+    plan.apply(cluster, plan.plan(cluster, jobs=[job]))
+    policy = cluster.lifecycles.read(policies.POLICY)
+    assert policy is not None
+    assert policies.days_of(cluster.info.distribution, policy)[0]
+    assert plan.plan(cluster, jobs=[job]) == []
+    attached = cluster.lifecycles.of_indices(f"{ALIAS}-{job.job_id}-*")
+    assert set(attached.values()) == {policies.POLICY}

@@ -25,7 +25,7 @@ def judge(job: Job, facts: Facts) -> list[Finding]:
     distribution = facts.server.distribution if facts.server else "opensearch"
     if facts.rights:
         found += judge_rights(facts.rights, distribution)
-    found += [*_templates(facts.templates), *_indices(facts.fields, distribution)]
+    found += [*_templates(facts.templates), *_retention(facts.templates), *_indices(facts.fields, distribution)]
     if isinstance(facts.fields, FieldFacts):
         found += judge_fields(job, facts.fields)
         found += _events(job, facts.events, facts.now, other_addresses(job, facts.fields.types))
@@ -72,6 +72,13 @@ def _templates(facts: Looked[TemplateFacts]) -> list[Finding]:
         hint = "see what differs with `ipi-es setup --dry-run`, then run `ipi-es setup`"
         return [warning(check, f"not as this ipi-es ships them: {', '.join(facts.changes)}", hint)]
     return [ok(check, "as this ipi-es ships them")]
+
+
+def _retention(facts: Looked[TemplateFacts]) -> list[Finding]:
+    if not isinstance(facts, TemplateFacts) or facts.too_short is None:
+        return []
+    hint = "run `ipi-es setup` where all jobs are configured, or change the policy"
+    return [warning("retention", facts.too_short, hint)]
 
 
 def _indices(facts: Looked[FieldFacts], distribution: Distribution) -> list[Finding]:

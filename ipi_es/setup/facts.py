@@ -15,7 +15,7 @@ from ipi_es.datafeed.requests import MS, window
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import ClusterUnreachable, IpiEsError, NotFound
 from ipi_es.ipinsights.split import MIN_DAYS, MIN_ROWS
-from ipi_es.setup import plan
+from ipi_es.setup import plan, policies
 from ipi_es.setup.check_fields import FORWARDED, FieldFacts, field_names, judge_fields, needs_everything
 from ipi_es.setup.rights import Right, try_rights
 from ipi_es.state.blobs import BlobStore
@@ -44,6 +44,8 @@ class TemplateFacts:
 
     missing: tuple[str, ...]
     changes: tuple[str, ...]
+    too_short: str | None = None
+    """Why the lifecycle policy deletes the job's results too soon; None: it doesn't, as far as can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def gather(cluster: Cluster, job: Job, now: int, snapshots: Path | None = None) 
     facts = Facts(now, cluster.info)
     try:
         rights = tuple(try_rights(cluster, job, now, snapshots))
-        facts = Facts(now, cluster.info, rights=rights, templates=_look(lambda: template_facts(cluster)))
+        facts = Facts(now, cluster.info, rights=rights, templates=_look(lambda: template_facts(cluster, job)))
         fields = _look(lambda: field_facts(cluster, job))
         facts = Facts(now, cluster.info, rights=rights, templates=facts.templates, fields=fields)
         if isinstance(fields, FieldFacts) and not _blocked(job, fields):
@@ -131,10 +133,11 @@ def _blocked(job: Job, fields: FieldFacts) -> bool:
     return any(finding.level == "problem" for finding in judge_fields(job, fields))
 
 
-def template_facts(cluster: Cluster) -> TemplateFacts:
+def template_facts(cluster: Cluster, job: Job) -> TemplateFacts:
     """What setup would do. UsageError where the cluster's templates are newer than ours."""
-    changes = plan.plan(cluster)
-    return TemplateFacts(tuple(plan.missing_templates(cluster)), tuple(change.title for change in changes))
+    changes, missing = plan.plan(cluster), plan.missing_templates(cluster)
+    too_short = policies.too_short(cluster, job)
+    return TemplateFacts(tuple(missing), tuple(change.title for change in changes), too_short)
 
 
 def field_facts(cluster: Cluster, job: Job) -> FieldFacts:

@@ -132,7 +132,7 @@ def available(cluster: Cluster) -> bool:
     try:
         return cluster.lifecycles.available()
     except PermissionDenied as error:
-        log.warning("lifecycle policies are left alone, the worker deletes old results by itself: %s", error.message)
+        log.info("lifecycle policies are left alone, the worker deletes old results by itself: %s", error.message)
         return False
 
 

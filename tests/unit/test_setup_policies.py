@@ -13,6 +13,8 @@ from ipi_es.cluster.port import Distribution, ServerInfo
 from ipi_es.config.job import Job
 from ipi_es.errors import PermissionDenied, RequestRejected
 from ipi_es.setup import plan, policies, templates
+from ipi_es.setup.check import judge
+from ipi_es.setup.facts import Facts, template_facts
 from ipi_es.setup.policies import POLICY, days_of, kept, made, too_short
 from ipi_es.state.job_state import StateStore
 
@@ -194,6 +196,7 @@ def test_server_without_policies_or_rights_to_them_is_set_up_all_the_same(
     def refused() -> bool:
         raise PermissionDenied("denied [cluster:admin/ilm/get]", status=403)
 
+    caplog.set_level("INFO")
     monkeypatch.setattr(cluster.lifecycles, "available", refused)
     assert setup(cluster, job()) == []
     assert "the worker deletes old results by itself: denied [cluster:admin/ilm/get]" in caplog.text
@@ -219,3 +222,7 @@ def test_job_whose_results_the_policy_deletes_too_soon_is_told() -> None:
     assert too_short(cluster, job(30)) is None
     assert "deletes results after 400 days, and job b needs 401" in str(too_short(cluster, job(401, "b")))
     assert "job b keeps them for ever" in str(too_short(cluster, job(None, "b")))
+    facts = Facts(0, cluster.info, templates=template_facts(cluster, job(401, "b")))
+    assert [each.message for each in judge(job(401, "b"), facts) if each.check == "retention"] == [
+        "lifecycle policy ipi-es-results deletes results after 400 days, and job b needs 401"
+    ]

@@ -23,6 +23,7 @@ from ipi_es.worker.batch import LATE_ROWS
 from ipi_es.worker.claim import Claim
 from ipi_es.worker.history_keeper import HistoryId
 from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.too_late import LOOKED_AT
 
 VOLATILE = (*parts.VOLATILE, "rescored_at")
 
@@ -54,13 +55,14 @@ def everything(cluster: Cluster, job: Job) -> dict[str, Any]:
     """Results, and of the rest what decides future results."""
     state = StateStore(cluster).read(job.job_id)
     assert state is not None
-    kept = ("checkpoint", "snapshot_id", "history_id", "quantiles_id", "renormalize_due", "renormalized_to", "details")
+    kept = ("checkpoint", "snapshot_id", "history_id", "quantiles_id", "renormalize_due", "renormalized_to")
+    details = {name: value for name, value in state.details.items() if name != LOOKED_AT}
     return {
         "results": {
             place: {name: value for name, value in source.items() if name not in VOLATILE}
             for place, source in parts.results(cluster, job).items()
         },
-        "state": {name: getattr(state, name) for name in kept},
+        "state": {**{name: getattr(state, name) for name in kept}, "details": details},
         "blobs": sorted((each.id, each.sha256) for each in ClusterBlobs(cluster).list(job.job_id)),
         "quantiles": parts.stored_quantiles(cluster, job),
     }

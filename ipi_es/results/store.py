@@ -124,10 +124,11 @@ class ResultStore:
     def final_buckets(self, start: int, end: int) -> list[FinalBucket]:
         """The final buckets of [start, end), each start once, in order."""
         self._cluster.refresh(ALIAS)
-        found = self._scan(
-            queries.results_query(self._job_id, ["bucket"], start, end, interim=False),
-            source=["timestamp", "bucket_span", "event_count", "snapshot_id", "revision"],
-        )
+        query = queries.results_query(self._job_id, ["bucket"], start, end, interim=False)
+        names = ["timestamp", "bucket_span", "event_count", "snapshot_id", "revision"]
+        found = self._hits({"query": query, "_source": names, "size": MAX_PAGE, "track_total_hits": False})
+        if len(found) == MAX_PAGE:
+            found = list(self._scan(query, source=names))
         newest: dict[int, FinalBucket] = {}
         for each in found:
             source = each.source

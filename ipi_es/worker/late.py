@@ -37,6 +37,7 @@ from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, Rows
 from ipi_es.worker.late_rows import LateRows
 from ipi_es.worker.repeats import Repeats
+from ipi_es.worker.too_late import outgrown, tell_of_too_late
 
 if TYPE_CHECKING:
     from ipi_es.worker.claim import AtWork, Claim
@@ -63,7 +64,7 @@ class Mended:
 
 
 def mend_late(claim: Claim, now: int, stopping: Callable[[], bool] = lambda: False) -> list[Mended]:
-    """Score again what late events came for within the job's ``late_window``; in order of time.
+    """Score again what late events came for within the job's ``late_window``, in order of time; tell of later ones.
 
     ``now``: epoch seconds, when it was looked. ``stopping`` ends it after the bucket in hand; the next call goes on.
     LostJob where another worker took the job over.
@@ -77,6 +78,8 @@ def mend_late(claim: Claim, now: int, stopping: Callable[[], bool] = lambda: Fal
         if done is not None:
             mended.append(done)
     mender.carry_on()
+    if not stopping():
+        tell_of_too_late(claim, now)
     return mended
 
 
@@ -94,19 +97,8 @@ class Mender:
 
     def outgrown(self) -> list[tuple[FinalBucket, int]]:
         """Final buckets of the late window for which there are more events now, and how many there are."""
-        state, window, span = self._claim.state, self._job.late_window_seconds(), self._job.bucket_span
-        if state.checkpoint is None or not window:
-            return []
-        start = max(state.checkpoint - window, 0)
-        known = [
-            each
-            for each in self._stores.results.final_buckets(start // span * span, state.checkpoint)
-            if each.span == span
-        ]
-        if not known:
-            return []
-        counts = self._work.feed.event_counts(known[0].start, known[-1].start + span, span)
-        return [(each, counts[each.start]) for each in known if counts.get(each.start, 0) > each.event_count]
+        checkpoint, window = self._claim.state.checkpoint, self._job.late_window_seconds()
+        return outgrown(self._claim, checkpoint - window, checkpoint) if checkpoint is not None and window else []
 
     def mend(self, found: FinalBucket, events: int) -> Mended | None:
         """Score one again and write it; None where it turned out not to have grown."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -198,6 +199,28 @@ def test_only_buckets_of_the_late_window_are_looked_at(cluster: MemoryCluster) -
     assert mend(cluster, off) == []
 
 
+def test_of_events_later_than_the_window_somebody_is_told_once(cluster: MemoryCluster) -> None:
+    short = company.make_job(hold_probability=0.03, late_window="6h")
+    before = parts.results(cluster, JOB, volatile=True)
+    add_events(cluster, [(YESTERDAY + n, "person03", STRANGER) for n in range(3)])
+    assert mend(cluster, short) == []
+    after = parts.results(cluster, JOB, volatile=True)
+    assert {place: after[place] for place in before} == before
+    (said,) = (each for place, each in after.items() if place not in before)
+    assert said["annotation"].startswith("3 events of this day, in 1 of its buckets, came later than late_window (6h)")
+    assert said["timestamp"] == company.SCORED_FROM * 1_000
+    add_events(cluster, [(YESTERDAY + 9, "person03", STRANGER)])
+    mend(cluster, short, LATER + 60)
+    assert parts.results(cluster, JOB, volatile=True) == after  # it is looked at once an hour
+    mend(cluster, short, LATER + 3_700)
+    (said,) = (each for place, each in parts.results(cluster, JOB).items() if place not in before)
+    assert said["annotation"].startswith("4 events of this day")
+    writes = cluster.writes
+    with live(cluster, short, LATER + 9_000) as claim:
+        mend_late(claim, LATER + 9_000)
+        assert cluster.writes == writes + 1  # the claim's
+
+
 def test_events_after_the_checkpoint_are_not_late(cluster: MemoryCluster) -> None:
     add_events(cluster, [(MIDDAY, "person03", STRANGER)])
     assert mend(cluster) == []
@@ -213,7 +236,7 @@ def test_a_bucket_with_fewer_events_than_it_had_stays(cluster: MemoryCluster) ->
 
 def test_stopping_ends_it_after_the_bucket_in_hand_and_the_next_call_goes_on(cluster: MemoryCluster) -> None:
     add_events(cluster, [(start + 60, "person03", STRANGER) for start in (YESTERDAY, TODAY)])
-    asked = iter([False, True])
+    asked = chain([False], repeat(True))
     with live(cluster, JOB, LATER) as claim:
         assert [each.start for each in mend_late(claim, LATER, lambda: next(asked))] == [YESTERDAY]
         assert [each.start for each in mend_late(claim, LATER)] == [TODAY]

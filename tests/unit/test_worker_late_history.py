@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import worker_company as company
 import worker_parts as parts
-from late_parts import add_events, count_in, delta_of, everything, late_blob, live, remove_events
+from late_parts import add_events, count_in, delta_of, everything, late_blob, live, parts_of, remove_events
 from worker_company import DAY, HOUR
 from worker_parts import FragileCluster, Killed
 
 from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.errors import SnapshotDamaged, SnapshotForeign
+from ipi_es.ipinsights.context import Context
+from ipi_es.ipinsights.snapshots import pack
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.worker.late import mend_late
 from ipi_es.worker.late_rows import LateRows
@@ -204,11 +207,40 @@ def test_late_rows_that_are_lost_do_not_stop_the_job(cluster: FragileCluster, ca
     assert "before the next training" in caplog.text
 
 
-def test_late_rows_go_there_and_back() -> None:
-    rows = LateRows.none()
+def some_rows(bucket: int, into: int, *ips: str) -> LateRows:
+    n = len(ips)
+    context = Context(np.arange(1, n + 1, dtype=np.uint32), np.full(n, 17_742, dtype=np.uint16))
+    return LateRows.of((np.arange(n, dtype=np.uint64), packed_all(ips), np.full(n, 2), context), into, bucket)
+
+
+def packed_all(ips: tuple[str, ...]) -> Any:
+    return np.stack([parts_of(ip) for ip in ips])
+
+
+@pytest.mark.parametrize("rows", [LateRows.none(), some_rows(YESTERDAY, DAY_0 + 1, STRANGER, "2001:db8::1")])
+def test_late_rows_go_there_and_back(rows: LateRows) -> None:
     back = LateRows.from_bytes(rows.to_bytes())
-    assert len(back) == 0
     assert back.to_bytes() == rows.to_bytes()
+    assert len(back) == len(rows)
+    assert [(each.dtype, each.shape) for each in back.rows()[:3]] == [(e.dtype, e.shape) for e in rows.rows()[:3]]
+
+
+def test_late_rows_of_a_bucket_replace_its_own_and_old_ones_are_dropped_with_their_window() -> None:
+    one, two = some_rows(100, 5, "192.0.2.1"), some_rows(200, 5, "192.0.2.2")
+    both = one.replaced(two, 5, 200, keep_from=0)
+    assert both.bucket.tolist() == [100, 200]
+    again = both.replaced(some_rows(100, 5, "192.0.2.3", "192.0.2.4"), 5, 100, keep_from=0)
+    assert again.bucket.tolist() == [200, 100, 100]
+    # a day later the one of 100 is out of the window, and both were taken in
+    later = again.replaced(some_rows(200, 6, "192.0.2.5"), 6, 200, keep_from=200)
+    assert list(zip(later.bucket.tolist(), later.into.tolist(), strict=True)) == [(200, 5), (200, 6)]
+
+
+def test_late_rows_of_another_kind_are_refused() -> None:
+    with pytest.raises(SnapshotForeign):
+        LateRows.from_bytes(pack({"kind": "history"}, {}))
+    with pytest.raises(SnapshotDamaged):
+        LateRows.from_bytes(pack({"kind": "late rows"}, {}))
 
 
 @pytest.fixture(scope="module")

@@ -102,6 +102,7 @@ class Mender:
 
     def mend(self, found: FinalBucket, events: int) -> Mended | None:
         """Score one again and write it; None where it turned out not to have grown."""
+        levels = self._follower().scorer.levels  # outside: what is wrong with the job itself is no bucket's trouble
         try:
             aside = self._aside_of(found)
         except SnapshotError as error:
@@ -111,7 +112,7 @@ class Mender:
         if bucket.event_count <= found.event_count:
             return None
         began = time.perf_counter()
-        judged = aside.judge(bucket, self._follower().scorer.levels)
+        judged = aside.judge(bucket, levels)
         self._claim.at_work = None  # its rows, window and repeats are those from before
         self._teach(bucket, judged)
         return self._write(found, aside, judged, began)

@@ -29,6 +29,7 @@ from ipi_es.worker.cleaning import clean
 from ipi_es.worker.interim import write_interim
 from ipi_es.worker.job_work import LEASE, JobWork
 from ipi_es.worker.late import mend_late
+from ipi_es.worker.reverting import REVERTED_FROM
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +200,8 @@ class LiveJob:
         while True:
             checkpoint, snapshot = int(claim.state.checkpoint or 0), self.work.snapshot(claim.state.snapshot_id)
             self.health.uses(str(claim.state.snapshot_id), snapshot.trained_to)
-            train_at = self._training.due_at(snapshot.trained_to)
+            # a job that went back to a snapshot is not trained on the way to where it was: that would undo it
+            train_at = self._training.due_at(max(snapshot.trained_to, int(claim.state.details.get(REVERTED_FROM, 0))))
             if train_at is not None and checkpoint >= train_at:
                 self._training.again(claim, now, stopping)
                 continue

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ipi_es.state.blobs import BlobInfo, BlobStore
 from ipi_es.state.job_state import JobState
 from ipi_es.times import SECONDS, day_of, parse_time
+from ipi_es.worker.batch import LATE_ROWS
 from ipi_es.worker.training import history_base
 
 
@@ -63,9 +64,15 @@ class Shelf:
         return len(parts)
 
     def ownerless(self) -> list[BlobInfo]:
-        """History that no snapshot has (of a training that was killed) and no state points to."""
+        """History that no snapshot has (of a training that was killed), and late rows, that no state points to."""
         owned = {history_base(info.id) for info in self.networks} | {self.base_in_use}
-        return [info for base, parts in self.history.items() if base not in owned for info in parts]
+        late = None if self.state is None else self.state.details.get(LATE_ROWS)
+        return [
+            info
+            for base, parts in self.history.items()
+            for info in parts
+            if base not in owned or (info.kind == "history_late" and info.id != late)
+        ]
 
 
 def trained_to(info: BlobInfo) -> int:

@@ -30,6 +30,8 @@ def test_templates_are_found_in_a_wheel(tmp_path: Path) -> None:
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         assert {f"ipi_es/_data/templates/{name}.json" for name in NAMES} <= set(archive.namelist())
+        policies = {f"ipi_es/_data/templates/policies/ipi-es-results.{form}.json" for form in ("ilm", "ism")}
+        assert policies <= set(archive.namelist())
         archive.extractall(site)
     code = (
         "import ipi_es; from ipi_es.setup import templates; print(ipi_es.__file__, *(t.name for t in templates.load()))"

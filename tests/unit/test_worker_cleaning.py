@@ -158,9 +158,13 @@ def test_what_killed_writes_left_goes(cluster: FragileCluster) -> None:
     chunk = {"type": "chunk", "job_id": "signins", "blob_id": "newer"}
     cluster.bulk([Put(SNAPSHOT_INDEX, "manifest:signins:newer", foreign)])
     cluster.bulk([Put(SNAPSHOT_INDEX, "chunk:signins:newer:1", chunk)], refresh=True)
-    assert cleaned(cluster).pieces == 2
+    (base,) = [info.id for info in blobs.list("signins", "history_base") if info.id.startswith("history-2025")]
+    about = {"base": base, "day": 1}
+    blobs.write("signins", f"{base}-late-1", "history_late", b"x", created=parts.NOW - 2 * DAY, attributes=about)
+    assert cleaned(cluster).pieces == 3
     left = {info.id for info in blobs.list("signins")}
-    assert "history-lost" not in left
+    assert not {"history-lost", f"{base}-late-1"} & left
+    assert base in left
     assert "history-new" in left, "a worker that lost the job may still be at it"
     assert cluster.get(SNAPSHOT_INDEX, "chunk:signins:newer:1") is not None, "of a newer ipi-es: not ours to judge"
 

@@ -57,7 +57,9 @@ class Worker:
                 return True
             require_templates(cluster)
             parallel = self.settings.worker.parallel_jobs
-            schedule = Schedule(self._live(cluster, fleet), parallel=parallel, clock=self.clock, stopping=self.stopping)
+            # one place less than jobs at a time: while weeks are learned from, the others are scored
+            jobs = self._live(cluster, fleet, trainings=max(parallel - 1, 1))
+            schedule = Schedule(jobs, parallel=parallel, clock=self.clock, stopping=self.stopping)
             log.info("working on %d jobs, %d at a time, with %s", len(self.jobs), parallel, cluster.info.text)
             schedule.start()
             while not self.stopping.wait(WATCH):
@@ -74,7 +76,7 @@ class Worker:
         try:
             require_templates(cluster)
             with ThreadPoolExecutor(self.settings.worker.parallel_jobs) as pool:
-                outcomes = pool.map(self._once, self._live(cluster, fleet))
+                outcomes = pool.map(self._once, self._live(cluster, fleet, self.settings.worker.parallel_jobs))
                 return dict(zip((job.job_id for job in self.jobs), outcomes, strict=True))
         finally:
             cluster.close()
@@ -92,11 +94,9 @@ class Worker:
                 return cleaned
         return Outcome(done.did, done.again_in, buckets, done.text)
 
-    def _live(self, cluster: Cluster, fleet: Fleet) -> list[LiveJob]:
-        worker = self.settings.worker
-        # one place less than jobs at a time: while weeks are learned from, the others are scored
-        places = threading.Semaphore(max(worker.parallel_jobs - 1, 1))
-        made = []
+    def _live(self, cluster: Cluster, fleet: Fleet, trainings: int) -> list[LiveJob]:
+        """``trainings``: how many jobs may train at a time."""
+        worker, places, made = self.settings.worker, threading.Semaphore(trainings), []
         for job in self.jobs:
             work = JobWork(
                 cluster, job, snapshots=self.settings.snapshots.directory, clock=self.clock, lease=worker.lease

@@ -104,7 +104,7 @@ class LiveJob:
             self.health.tick_ended(now)
         return outcome
 
-    def clean(self, now: int) -> Outcome:
+    def clean(self, now: int, stopping: Callable[[], bool] = never) -> Outcome:
         """Delete what is older than it is to be kept, if nobody did in the last hours. Never raises."""
         with self._at_work:
             try:
@@ -112,8 +112,10 @@ class LiveJob:
                 if state is None or state.paused or now - int(state.details.get(CLEANED_AT, 0)) < CLEAN_AGAIN:
                     return Outcome(Did.NOTHING)
                 with self.work.claimed(self._means.alive) as claim:
+                    self._timed("clean", lambda: clean(self.work, claim, now, stopping))
+                    if stopping():
+                        return Outcome(Did.STOPPED)
                     claim.leaving = {CLEANED_AT: now}
-                    self._timed("clean", lambda: clean(self.work, claim, now))
             except (JobBusy, LostJob) as error:
                 return self._not_ours(now, error)
             except Exception as error:  # noqa: BLE001  (one job's trouble must not end the others)
@@ -250,6 +252,9 @@ class LiveJob:
         start = end - MEMORY // span * span
         counts = self.work.feed.event_counts(start, end, span)
         self.health.recall((at + span, counts.get(at, 0)) for at in range(start, end, span))
+        blind = self.health.blind()
+        if blind is not None:
+            remarks.write(claim, remarks.of_blindness(blind))  # one who was killed may not have come to it
 
     def _looks_on(self, state: JobState, now: int, complete: int) -> Outcome:
         holder = holder_of(state, now) or str(state.details.get(LAST_WORKER))

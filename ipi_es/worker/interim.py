@@ -35,11 +35,11 @@ def write_interim(claim: Claim, now: int) -> int:
     standing = claim.at_work
     if standing is not None:
         standing.sink.rewriting = True  # the final bucket may lack some of these
-    claim.held.check()
-    written = results.write(documents, version)
+    # first, or one who is killed in between would leave what vanished beside a bucket that looks up to date
     claim.held.check()
     results.drop_vanished(start, end, {each.id for each in documents}, version)
-    return written
+    claim.held.check()
+    return results.write(documents, version)
 
 
 def _changed(claim: Claim, start: int, end: int) -> bool:

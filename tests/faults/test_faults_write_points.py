@@ -1,0 +1,89 @@
+"""A worker that is killed before, amid or after any of its writes: the next one leaves what an undisturbed one leaves.
+
+The write points are found in the code (tests/write_points.py), and each is a test here: a new one that no stage of
+tests/write_stages.py comes to fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import worker_parts as parts
+from fault_parts import Dump, Moment, WatchedCluster, dump, same
+from write_points import WritePoint, write_points
+from write_stages import STAGES, Stage, bare, own_events
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.worker.job_work import JobWork
+
+pytestmark = pytest.mark.faults
+
+NO_WRITES = {
+    WritePoint("service/live_job.py", "LiveJob.tick", "release"): "a lock of this process",
+    WritePoint("service/live_training.py", "LiveTraining._in_turn", "release"): "a semaphore of this process",
+    WritePoint("service/log_context.py", "about_job", "reset"): "what the log lines of this thread name",
+    WritePoint("service/metrics.py", "", "_one"): "figures of this process",
+    WritePoint("state/verdicts.py", "VerdictStore.save", "put"): "a person's command, one document",
+}
+"""Names that are a writing function's elsewhere, and what the worker itself never writes."""
+
+
+@dataclass
+class Life:
+    """All stages, done once without a kill; for each the undisturbed end, and the moments of its write points."""
+
+    expected: dict[str, Dump] = field(default_factory=dict)
+    moments: dict[WritePoint, list[tuple[Stage, Moment]]] = field(default_factory=dict)
+    tried: set[tuple[str, int, str]] = field(default_factory=set)
+
+
+@pytest.fixture(scope="module")
+def life() -> Iterator[Life]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", 15.0)
+        patch.setattr("ipi_es.results.queries.CRITICAL", 15.0)
+        patch.setattr("ipi_es.worker.training.train", parts.made_training)
+        trained = _trained()
+        made = Life()
+        begun: dict[object, MemoryCluster] = {}
+        for stage in STAGES:
+            if stage.begin not in begun:
+                begun[stage.begin] = own_events(trained)
+                stage.begin(begun[stage.begin])
+            cluster = WatchedCluster(begun[stage.begin])
+            stage.done(cluster, "one:1:1", {"one:1:1"})
+            made.expected[stage.name] = dump(cluster, stage.job)
+            for point, moments in cluster.moments.items():
+                made.moments.setdefault(point, []).extend((stage, each) for each in moments)
+        yield made
+
+
+def _trained() -> MemoryCluster:
+    cluster = bare()
+    with JobWork(cluster, STAGES[1].job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+        claim.train(parts.company.LEARN_FROM, parts.company.SCORED_FROM)
+    return cluster
+
+
+@pytest.mark.parametrize("point", sorted(write_points() - NO_WRITES.keys()), ids=str)
+def test_killed_at_the_write_point_and_started_again_leaves_what_an_undisturbed_run_leaves(
+    life: Life, point: WritePoint
+) -> None:
+    found = life.moments.get(point)
+    assert found, f"no stage comes to {point}: add one to tests/write_stages.py, so that a kill there is tried"
+    stage = found[0][0]  # others come to it too, with other points, or in the same way
+    for each, moment in found:
+        tried = each.name, moment.number, moment.when
+        if each is not stage or tried in life.tried:
+            continue
+        each.done(moment.cluster, "two:2:2", {"one:1:1"})
+        # that a training took place is said after it: a kill in between leaves it unsaid, and nothing else
+        said = () if "train" not in each.name else ("model_snapshot",)
+        same(dump(moment.cluster, each.job), life.expected[each.name], tried, may_lack=said)
+        life.tried.add(tried)
+
+
+def test_what_is_left_out_is_in_the_code() -> None:
+    assert write_points() >= NO_WRITES.keys()

@@ -1,0 +1,211 @@
+"""All that a worker does, in stages: each begins with a cluster in memory and can be done again after a kill."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import live_parts as live
+import worker_company as company
+import worker_parts as parts
+from late_parts import add_events, remove_events
+from live_parts import Worker
+from worker_company import DAY, HOUR, SCORED_FROM
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.cluster.port import Drop, Put
+from ipi_es.config.job import Job
+from ipi_es.results.index import index_for
+from ipi_es.setup import plan
+from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
+from ipi_es.state.job_state import StateStore
+from ipi_es.state.verdicts import Verdict, VerdictStore
+from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.removal import Removal
+from ipi_es.worker.reverting import plan_revert, revert
+
+TRAINING = {"window": f"{company.LEARN_DAYS}d", "min_events": 200, "every": "0s"}
+COMMON: dict[str, Any] = {
+    "hold_probability": 0.03,
+    "renormalization_window_days": 1,
+    "blind_after": 2,
+    "datafeed_config": {"frequency": "1h"},
+}
+SPAN = 3 * HOUR
+STRANGER = "85.11.9.7"
+LATER = parts.NOW + 7_200
+
+
+def job(**more: Any) -> Job:
+    """The stages' job, with some settings changed."""
+    return live.live_job(**{**COMMON, "training": TRAINING, **copy.deepcopy(more)})
+
+
+JOB = job()
+TEACHING = job(hold_probability=0)
+"""Nothing is held: what comes late is learned."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``begin`` makes the cluster from one that is trained; ``act`` works, as a process that knows nothing else."""
+
+    name: str
+    begin: Callable[[MemoryCluster], None]
+    act: Callable[[MemoryCluster, Worker], Any]
+    job: Job = JOB
+
+    def done(self, cluster: MemoryCluster, owner: str, dead: set[str]) -> None:
+        """Let a new process act."""
+        worker = Worker(cluster, self.job, owner=owner, dead=dead)
+        worker.clock.time = LATER
+        self.act(cluster, worker)
+
+
+def own_events(cluster: MemoryCluster) -> MemoryCluster:
+    """A copy with events of its own."""
+    made = parts.copy_of(cluster)
+    made._indices[company.EVENTS] = copy.deepcopy(made._indices[company.EVENTS])
+    return made
+
+
+def bare() -> MemoryCluster:
+    """Set up, with the events, and no job."""
+    cluster = MemoryCluster()
+    plan.apply(cluster, plan.plan(cluster))
+    company.fill(cluster)
+    return cluster
+
+
+def ticked(hours: float, of: Job = JOB) -> Callable[[MemoryCluster], None]:
+    """The job stands so many hours after the first scored midnight."""
+
+    def begin(cluster: MemoryCluster) -> None:
+        Worker(cluster, of).tick(SCORED_FROM + int(hours * HOUR))
+
+    return begin
+
+
+def tick(hours: float) -> Callable[[MemoryCluster, Worker], Any]:
+    """A tick so many hours after the first scored midnight."""
+    return lambda _, worker: worker.tick(SCORED_FROM + int(hours * HOUR))
+
+
+def new_job(cluster: MemoryCluster) -> None:
+    """No state, and the month's index was made by somebody else: it lacks the job's fields."""
+    StateStore(cluster).delete(JOB.job_id)
+    ClusterBlobs(cluster).delete_all(JOB.job_id)
+    cluster.create_index(index_for(SCORED_FROM, JOB.results_index_name), {})
+
+
+def interim_that_vanishes(hours: float) -> Callable[[MemoryCluster], None]:
+    """The bucket at that time has interim results whose event is gone, and others came instead."""
+
+    def begin(cluster: MemoryCluster) -> None:
+        start = SCORED_FROM + int(hours * HOUR)
+        ticked(hours)(cluster)
+        gone = add_events(cluster, [(start + 60 + n, f"person{n:02d}", STRANGER) for n in range(3)])
+        ticked(hours + 1)(cluster)
+        assert any(each["is_interim"] for each in parts.results(cluster, JOB).values() if "is_interim" in each)
+        remove_events(cluster, gone)
+        add_events(cluster, [(start + 600 + n, "person20", STRANGER) for n in range(4)])
+
+    return begin
+
+
+def blindness_unsaid(cluster: MemoryCluster) -> None:
+    """The job is blind, and who was to say so did not come to it."""
+    ticked(54)(cluster)
+    ticked(72)(cluster)
+    said = [place for place, each in parts.results(cluster, JOB).items() if each.get("annotation_type") == "blind"]
+    assert said
+    cluster.bulk([Drop(*place) for place in said], refresh=True)
+
+
+def late_events(cluster: MemoryCluster) -> None:
+    """Yesterday's late events were mended once; more came, one is gone, and one is later than the late window."""
+    now, yesterday = 36.0, SCORED_FROM + 18 * HOUR
+    ticked(now, TEACHING)(cluster)
+    first = add_events(cluster, [(yesterday + n, f"person{n:02d}", STRANGER) for n in range(3)])
+    ticked(now + 1, TEACHING)(cluster)
+    remove_events(cluster, first[:1])
+    add_events(cluster, [(yesterday + 60 + n, "person30", "85.11.10.7") for n in range(3)])
+    add_events(cluster, [(SCORED_FROM + 30 * HOUR + n, f"person{n:02d}", STRANGER) for n in range(2)])
+    add_events(cluster, [(SCORED_FROM + 3 * HOUR, "person05", STRANGER)])
+
+
+def mended_and_cleaned(_: MemoryCluster, worker: Worker) -> None:
+    """Late rows that were replaced are left by a kill, until the next cleaning."""
+    worker.tick(SCORED_FROM + 38 * HOUR)
+    worker.live.clean(LATER + 2 * DAY)
+
+
+def late_events_of_a_lost_snapshot(cluster: MemoryCluster) -> None:
+    """A late event for a bucket whose snapshot somebody deleted."""
+    ticked(30)(cluster)
+    with JobWork(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
+        old = str(claim.state.snapshot_id)
+        claim.retrain(company.LEARN_FROM + DAY, SCORED_FROM + DAY)
+        assert claim.state.snapshot_id != old
+    ticked(36)(cluster)
+    ClusterBlobs(cluster).delete(JOB.job_id, old)
+    add_events(cluster, [(SCORED_FROM + 27 * HOUR, "person03", STRANGER)])
+
+
+def much_to_clean(cluster: MemoryCluster) -> None:
+    """Results of two months, three snapshots, and pieces of a training that was killed."""
+    for days in range(1, 4):
+        ticked(24 * days)(cluster)
+        clock = parts.TestClock(parts.NOW + days * DAY)
+        with JobWork(cluster, JOB, clock=clock).claimed() as claim:
+            claim.retrain(company.LEARN_FROM, SCORED_FROM + days * DAY)
+    ticked(120)(cluster)
+    blobs = ClusterBlobs(cluster)
+    blobs.write(JOB.job_id, "history-20250101T000000Z-lost", "history_base", b"lost", created=0, attributes={"day": 1})
+    chunk = {"type": "chunk", "job_id": JOB.job_id, "blob_id": "lost", "chunk": 0, "sha256": "", "data": ""}
+    cluster.bulk([Put(SNAPSHOT_INDEX, f"chunk:{JOB.job_id}:lost:0:1:{n}", chunk) for n in range(2)], refresh=True)
+
+
+def reverted(cluster: MemoryCluster, worker: Worker) -> None:
+    """Back to the first snapshot; later results go."""
+    networks = ClusterBlobs(cluster).list(JOB.job_id, "network")
+    with worker.work.claimed(lambda _: False) as claim:
+        first = min(networks, key=lambda info: str(info.attributes["trained_to"]))
+        revert(worker.work, claim, plan_revert(worker.work, first.id), delete_results=True)
+
+
+def with_verdict(cluster: MemoryCluster) -> None:
+    """A job that has something of everything."""
+    ticked(54)(cluster)
+    VerdictStore(cluster, JOB.job_id).save(Verdict("person01", "192.0.2.1", "192.0.2.0/24", "me", 1))
+
+
+def removal(cluster: MemoryCluster) -> Removal:
+    """By another process of this host: its clock is behind all epochs, as after a restore."""
+    return Removal(cluster, JOB.job_id, parts.TestClock(LATER))
+
+
+CLEANING = job(results_retention_days=2, model_snapshot_retention_days=1)
+STAGES = (
+    Stage("the first training", new_job, tick(7), job(training={**TRAINING, "min_history": "7d"})),
+    Stage("catching up", interim_that_vanishes(33), tick(51)),
+    Stage("blindness", ticked(54), tick(72)),
+    Stage("blindness that nobody said", blindness_unsaid, tick(73)),
+    Stage("late events", late_events, mended_and_cleaned, TEACHING),
+    Stage("late events of a lost snapshot", late_events_of_a_lost_snapshot, tick(37)),
+    Stage("interim results", interim_that_vanishes(36), tick(38)),
+    Stage("training again", ticked(21), tick(28), job(training={**TRAINING, "every": "1d"})),
+    Stage("cleaning", much_to_clean, lambda _, worker: worker.live.clean(LATER + 4 * DAY), CLEANING),
+    Stage(
+        "scoring anew",
+        ticked(60),
+        lambda cluster, _: parts.backfill(
+            cluster, JOB, SCORED_FROM, SCORED_FROM + 30 * HOUR, again=True, time=LATER + HOUR
+        ),
+    ),
+    Stage("going back", much_to_clean, reverted),
+    Stage("a reset", with_verdict, lambda cluster, _: removal(cluster).reset()),
+    Stage("a deletion", with_verdict, lambda cluster, _: removal(cluster).delete()),
+)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -53,8 +54,19 @@ def old_results(job_id: str, end: int, held_from: int | None) -> dict[str, Any]:
     return {"bool": query}
 
 
-def delete_before(cluster: Cluster, job_id: str, end: int, version: int, *, held_from: int | None = None) -> Deleted:
-    """Delete what :func:`old_results` means; LostJob where a newer worker wrote some of it."""
+def delete_before(
+    cluster: Cluster,
+    job_id: str,
+    end: int,
+    version: int,
+    *,
+    held_from: int | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Deleted:
+    """Delete what :func:`old_results` means; LostJob where a newer worker wrote some of it.
+
+    When ``stopping``, the rest is left for the next time.
+    """
     cluster.refresh(ALIAS)
     query = old_results(job_id, end, held_from)
     whole = tuple(
@@ -62,21 +74,23 @@ def delete_before(cluster: Cluster, job_id: str, end: int, version: int, *, held
         for index in cluster.indices(f"{ALIAS}-*")
         if _ends(index, end) and _only(cluster, index, query) and _deleted(cluster, index)
     )
-    return Deleted(delete_found(cluster, job_id, query, version), whole)
+    return Deleted(delete_found(cluster, job_id, query, version, stopping), whole)
 
 
-def delete_found(cluster: Cluster, job_id: str, query: dict[str, Any], version: int) -> int:
-    """Delete all results that a query finds, page by page; how many."""
-    found = _places(cluster, query)
+def delete_found(
+    cluster: Cluster, job_id: str, query: dict[str, Any], version: int, stopping: Callable[[], bool] = lambda: False
+) -> int:
+    """Delete all results that a query finds, page by page, until ``stopping``; how many."""
     deleted = 0
-    while page := list(islice(found, PAGE)):
-        outcome = cluster.bulk(Drop(index, place, version) for index, place in page)
-        if outcome.fenced:
-            raise LostJob(
-                f"another worker has written results of job {job_id} in the meantime",
-                hint="nothing to do: the other worker goes on; run one command a job at a time",
-            )
-        deleted += outcome.deleted
+    with closing(_places(cluster, query)) as found:
+        while not stopping() and (page := list(islice(found, PAGE))):
+            outcome = cluster.bulk(Drop(index, place, version) for index, place in page)
+            if outcome.fenced:
+                raise LostJob(
+                    f"another worker has written results of job {job_id} in the meantime",
+                    hint="nothing to do: the other worker goes on; run one command a job at a time",
+                )
+            deleted += outcome.deleted
     if deleted:
         cluster.refresh(ALIAS)  # gone for readers too
     return deleted
@@ -121,7 +135,7 @@ def _deleted(cluster: Cluster, index: str) -> bool:
         return False
 
 
-def _places(cluster: Cluster, query: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _places(cluster: Cluster, query: dict[str, Any]) -> Generator[tuple[str, str], None, None]:
     try:
         for each in cluster.scan(ALIAS, query, source=False):
             yield each.index, each.id

@@ -7,7 +7,7 @@ ever written they find nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -263,9 +263,18 @@ class ResultStore:
         found = answer.get("aggregations") or {}  # none where no index is there
         return {str(each["key"]) for each in found.get("snapshots", {}).get("buckets", ())}
 
-    def delete_before(self, end: int, version: int, *, held_from: int | None = None) -> retention.Deleted:
+    def delete_before(
+        self,
+        end: int,
+        version: int,
+        *,
+        held_from: int | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> retention.Deleted:
         """Delete results and annotations before ``end``, see :func:`ipi_es.results.retention.delete_before`."""
-        gone = retention.delete_before(self._cluster, self._job_id, end, version, held_from=held_from)
+        gone = retention.delete_before(
+            self._cluster, self._job_id, end, version, held_from=held_from, stopping=stopping
+        )
         self._indices.gone(gone.indices)
         # or a renormalization would write again what it remembers of them
         self._written.clear()

@@ -73,9 +73,7 @@ class Schedule:
         for live in self._jobs:
             job = live.job
             self._add(f"tick {job.job_id}", live.tick, partial(next_tick, job), now)
-            self._add(
-                f"clean {job.job_id}", lambda at, _stopping, live=live: live.clean(at), partial(_night, job.job_id)
-            )
+            self._add(f"clean {job.job_id}", live.clean, partial(_night, job.job_id))
         self._scheduler.start()
 
     def watch(self) -> None:

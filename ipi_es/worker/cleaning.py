@@ -7,8 +7,8 @@ events may still change, the quantiles in force, records that hold something bac
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipi_es.config.job import Job
@@ -56,30 +56,32 @@ class Cleaned:
         return ", ".join(f"{count:,} {what}" for what, count in said.items() if count) or "nothing"
 
 
-def clean(work: JobWork, claim: Claim, now: int) -> Cleaned:
+def clean(work: JobWork, claim: Claim, now: int, stopping: Callable[[], bool] = lambda: False) -> Cleaned:
     """Delete what the job no longer needs; ``now`` in epoch seconds. LostJob where another took the job over.
 
-    Each part can be stopped anywhere, and the next cleaning goes on.
+    Each part can be stopped anywhere, by ``stopping`` or a kill, and the next cleaning goes on.
     """
-    job, results = work.job, _clean_results(work, claim, now)
-    shelf = Shelf.of(job.job_id, work.stores.blobs, claim.state)
-    snapshots = _clean_snapshots(work, claim, shelf)
-    claim.held.check()
-    pieces = _clean_pieces(work, shelf, now)
-    quantiles = _clean_quantiles(work, claim, shelf, gone=snapshots)
-    done = Cleaned(results.documents, results.indices, tuple(snapshots), pieces, quantiles)
+    job, results = work.job, _clean_results(work, claim, now, stopping)
+    done = Cleaned(results.documents, results.indices)
+    if not stopping():
+        shelf = Shelf.of(job.job_id, work.stores.blobs, claim.state)
+        snapshots = _clean_snapshots(work, claim, shelf)
+        claim.held.check()
+        pieces = _clean_pieces(work, shelf, now)
+        quantiles = _clean_quantiles(work, claim, shelf, gone=snapshots)
+        done = replace(done, snapshots=tuple(snapshots), pieces=pieces, quantiles=quantiles)
     if done:
         log.info("job %s: cleaned up: %s", job.job_id, done)
     return done
 
 
-def _clean_results(work: JobWork, claim: Claim, now: int) -> Deleted:
+def _clean_results(work: JobWork, claim: Claim, now: int, stopping: Callable[[], bool]) -> Deleted:
     end = results_end(work.job, claim.state, now)
     if end is None:
         return Deleted()
     claim.held.check()
     return work.stores.results.delete_before(
-        end, claim.state.external_version, held_from=held_from(work.job, claim.state, now)
+        end, claim.state.external_version, held_from=held_from(work.job, claim.state, now), stopping=stopping
     )
 
 

@@ -96,6 +96,19 @@ def test_where_indices_may_not_be_deleted_documents_are(cluster: FragileCluster,
     assert min(times(cluster)) == SCORED_TO - 2 * DAY
 
 
+def test_stopped_cleaning_leaves_the_rest_for_the_next(cluster: FragileCluster, monkeypatch: Any) -> None:
+    monkeypatch.setattr("ipi_es.results.retention.PAGE", 3)
+    monkeypatch.setattr("ipi_es.results.retention._ends", lambda *_: False)
+    job, asked = made_job(results_retention_days=2), iter([False, False, True, True])
+    work = JobWork(cluster, job, clock=parts.TestClock(parts.NOW))
+    with work.claimed() as claim:
+        done = clean(work, claim, parts.NOW, lambda: next(asked))
+        assert (done.results, done.quantiles) == (6, 0)
+        assert min(times(cluster)) < SCORED_TO - 2 * DAY
+        assert clean(work, claim, parts.NOW).quantiles > 0
+    assert min(times(cluster)) == SCORED_TO - 2 * DAY
+
+
 def test_records_that_hold_something_back_outlive_the_others(cluster: FragileCluster) -> None:
     job = made_job(results_retention_days=2, hold_probability=0.03)
     held = [each for each in parts.results(cluster, job).values() if "held_until" in each]

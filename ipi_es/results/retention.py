@@ -60,19 +60,23 @@ def delete_before(
     end: int,
     version: int,
     *,
+    others_from: int | None = None,
     held_from: int | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Deleted:
     """Delete what :func:`old_results` means; LostJob where a newer worker wrote some of it.
 
-    When ``stopping``, the rest is left for the next time.
+    ``others_from``: where the last of the other jobs stands, epoch seconds. It may be about to write results to the
+    months from there on, so those indices aren't deleted whole, not even empty. When ``stopping``, the rest is left for
+    the next time.
     """
     cluster.refresh(ALIAS)
     query = old_results(job_id, end, held_from)
+    over = end if others_from is None else min(end, others_from)
     whole = tuple(
         index
         for index in cluster.indices(f"{ALIAS}-*")
-        if _ends(index, end) and _only(cluster, index, query) and _deleted(cluster, index)
+        if _ends(index, over) and _only(cluster, index, query) and _deleted(cluster, index)
     )
     return Deleted(delete_found(cluster, job_id, query, version, stopping), whole)
 
@@ -96,18 +100,19 @@ def delete_found(
     return deleted
 
 
-def delete_all(cluster: Cluster, job_id: str, version: int, now: int) -> Deleted:
+def delete_all(cluster: Cluster, job_id: str, version: int, others_from: int) -> Deleted:
     """Delete everything of a job, annotations too; the indices in which nothing else is with it.
 
-    A shared index of the current month stays, empty: other jobs are about to write to it.
+    A shared index whose month isn't over at ``others_from`` (as for :func:`delete_before`) stays, empty.
     """
     cluster.refresh(ALIAS)
     query = {"bool": {"filter": [{"term": {"job_id": job_id}}]}}
     whole = tuple(
         index
         for index in cluster.indices(f"{ALIAS}-*")
-        if (_ends(index, now) or not index.startswith(f"{ALIAS}-{SHARED}-"))
+        if (_ends(index, others_from) or not index.startswith(f"{ALIAS}-{SHARED}-"))
         and _only(cluster, index, query)
+        and cluster.count(index, query) > 0
         and _deleted(cluster, index)
     )
     return Deleted(delete_found(cluster, job_id, query, version), whole)
@@ -120,9 +125,9 @@ def _ends(index: str, end: int) -> bool:
 
 
 def _only(cluster: Cluster, index: str, query: dict[str, Any]) -> bool:
-    """Whether an index holds what the query finds, and nothing else."""
+    """Whether an index holds nothing but what the query finds."""
     try:
-        return cluster.count(index, query) > 0 and cluster.count(index, {"bool": {"must_not": [query]}}) == 0
+        return cluster.count(index, {"bool": {"must_not": [query]}}) == 0
     except NotFound:
         return False  # somebody else deleted it
 

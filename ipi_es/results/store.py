@@ -268,12 +268,19 @@ class ResultStore:
         end: int,
         version: int,
         *,
+        others_from: int | None = None,
         held_from: int | None = None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> retention.Deleted:
         """Delete results and annotations before ``end``, see :func:`ipi_es.results.retention.delete_before`."""
         gone = retention.delete_before(
-            self._cluster, self._job_id, end, version, held_from=held_from, stopping=stopping
+            self._cluster,
+            self._job_id,
+            end,
+            version,
+            others_from=others_from,
+            held_from=held_from,
+            stopping=stopping,
         )
         self._indices.gone(gone.indices)
         # or a renormalization would write again what it remembers of them

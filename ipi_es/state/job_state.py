@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ipi_es.cluster.port import Cluster, Document
+from ipi_es.cluster.port import Cluster, Document, IndexOptions
 from ipi_es.errors import Conflict, JobBusy, LostJob, NotFound, PermissionDenied, SnapshotForeign
 from ipi_es.times import iso
 
@@ -126,6 +126,23 @@ class StateStore:
         self._cluster.refresh(STATE_INDEX)
         found = self._cluster.scan(STATE_INDEX, {"bool": {"filter": [{"term": {"type": "job_state"}}]}})
         return sorted((JobState.from_document(document) for document in found), key=lambda state: state.job_id)
+
+    def others_from(self, job_id: str) -> int | None:
+        """The earliest checkpoint of all jobs but this one, epoch seconds; None: there is none."""
+        others = [state.checkpoint for state in self.all() if state.job_id != job_id]
+        return min((checkpoint for checkpoint in others if checkpoint is not None), default=None)
+
+    def cluster_time(self) -> int | None:
+        """What the cluster's clock shows, epoch seconds; None where it has none (in memory), or no state yet."""
+        body = {
+            "size": 0,
+            "track_total_hits": False,
+            "query": {"bool": {"filter": [{"term": {"type": "job_state"}}]}},
+            "aggs": {"now": {"date_range": {"field": "time", "ranges": [{"to": "now"}]}}},
+        }
+        found = self._cluster.search(STATE_INDEX, body, options=IndexOptions(expand_wildcards="all"))
+        shown = [each.get("to") for each in found.get("aggregations", {}).get("now", {}).get("buckets", ())]
+        return int(shown[0]) // 1_000 if shown and shown[0] is not None else None
 
     def claim(self, job_id: str, owner: str, now: int, ttl: int, *, alive: Callable[[str], bool]) -> JobState:
         """Take the job: lease epoch + 1, lease until ``now + ttl`` (epoch seconds).

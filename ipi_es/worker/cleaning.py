@@ -81,7 +81,11 @@ def _clean_results(work: JobWork, claim: Claim, now: int, stopping: Callable[[],
         return Deleted()
     claim.held.check()
     return work.stores.results.delete_before(
-        end, claim.state.external_version, held_from=held_from(work.job, claim.state, now), stopping=stopping
+        end,
+        claim.state.external_version,
+        others_from=work.stores.states.others_from(work.job.job_id),
+        held_from=held_from(work.job, claim.state, now),
+        stopping=stopping,
     )
 
 

@@ -108,7 +108,10 @@ class Removal:
     def _removed(self, held: HeldState, now: int, *, everything: bool) -> Removed:
         job_id, version = self._job_id, held.state.external_version
         verdicts = VerdictStore(self._cluster, job_id)
-        results = retention.delete_all(self._cluster, job_id, version, now)
+        others_from = self._states.others_from(job_id)
+        results = retention.delete_all(
+            self._cluster, job_id, version, now if others_from is None else min(now, others_from)
+        )
         held.check()
         blobs = self._blobs.delete_all(job_id)
         held.check()

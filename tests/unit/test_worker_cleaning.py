@@ -85,6 +85,17 @@ def test_index_with_results_of_another_job_stays_without_ours(cluster: FragileCl
     assert min(times(cluster)) == SCORED_TO - 2 * DAY
 
 
+def test_index_that_a_job_which_is_behind_may_be_about_to_write_to_stays(cluster: FragileCluster) -> None:
+    states = StateStore(cluster)
+    other = states.claim("behind", "a", parts.NOW, 60, alive=lambda _: True)
+    other = states.save(other.advanced(checkpoint=SCORED_FROM))
+    job = made_job(results_retention_days=2)
+    assert cleaned(cluster, job).indices == ()
+    assert cluster.count(AUGUST, {"match_all": {}}) == 0
+    states.save(other.advanced(checkpoint=SEPTEMBER_BEGINS))
+    assert cleaned(cluster, job).indices == (AUGUST,), "once nobody will"
+
+
 def test_where_indices_may_not_be_deleted_documents_are(cluster: FragileCluster, monkeypatch: Any) -> None:
     def refused(_name: str) -> bool:
         raise PermissionDenied("no", status=403)

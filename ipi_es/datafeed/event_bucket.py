@@ -28,6 +28,11 @@ class Dropped:
             self.private_ip + other.private_ip,
         )
 
+    @property
+    def unparsable(self) -> int:
+        """Without a usable entity or IP; what a person left out (private addresses) isn't among them."""
+        return self.missing_entity + self.missing_ip + self.malformed_ip
+
     def counts(self) -> dict[str, int]:
         """``{reason: documents}``, for people and for logs."""
         return asdict(self)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.results import ids
-from ipi_es.results.explanation import Explanation
+from ipi_es.results.explanation import Explanation, sentence
 from ipi_es.results.index import can_be_flat, flat_fields, index_for
 from ipi_es.results.words import FUNCTION, SMALLEST_PROBABILITY, AnnotationType
 
@@ -95,7 +95,8 @@ def record(
 
     ``actual`` is the pair's compatibility (log-odds, high = usual), ``typical`` the entity's usual one; ``enrichment``
     is flat (``source.as.number``), ``repeat_of`` the id of the pair's first record, ``suppressed_by`` what allows it.
-    ``held_until`` (epoch seconds): the pair teaches nothing before.
+    ``held_until`` (epoch seconds): the pair teaches nothing before. ``reason`` is the explanation as a sentence, for
+    tables and alerts that can't put one together.
     """
     score = _score(record_score)
     by_field = {context.entity_field: entity, context.ip_field: ip}
@@ -126,6 +127,7 @@ def record(
     if explanation is not None:
         body = explanation.to_dict() if isinstance(explanation, Explanation) else dict(explanation)
         source["anomaly_score_explanation"] = body
+    source["reason"] = sentence(source)
     place = ids.record_id(context.job_id, start, context.bucket_span, context.detector_index, entity, ip)
     return ResultDocument(context.index_for(start), place, source)
 
@@ -170,12 +172,13 @@ def bucket(
     record_count: int = 0,
     new_record_count: int = 0,
     omitted_record_count: int = 0,
+    unparsable_count: int = 0,
 ) -> ResultDocument:
     """One bucket; its score is the largest of its bucket influencers', 0 where it has none.
 
     ``event_count`` are the documents that match the query, before any filtering; ``record_count`` are the records
     written, ``new_record_count`` those of them that neither repeat nor are suppressed, ``omitted_record_count`` the
-    records beyond the limit.
+    records beyond the limit, ``unparsable_count`` the documents without a usable entity or IP (at most all of them).
     """
     common = _common(context, stamp, "bucket", start)
     score = max((_score(each.anomaly_score) for each in influencers), default=0.0)
@@ -191,6 +194,7 @@ def bucket(
         "record_count": int(record_count),
         "new_record_count": int(new_record_count),
         "omitted_record_count": int(omitted_record_count),
+        "unparsable_count": int(unparsable_count),
     }
     return ResultDocument(context.index_for(start), ids.bucket_id(context.job_id, start, context.bucket_span), source)
 

@@ -39,9 +39,9 @@ FIXED_FIELDS = frozenset(
         "influencer_field_value", "influencer_score", "influencers", "initial_anomaly_score",
         "initial_influencer_score", "initial_record_score", "is_interim", "job_id", "max_record_score",
         "new_record_count", "omitted_record_count", "partition_field_name", "partition_field_value", "probability",
-        "processing_time_ms", "quantiles_id", "record_count", "record_score", "renormalized_at", "repeat_of",
+        "processing_time_ms", "quantiles_id", "reason", "record_count", "record_score", "renormalized_at", "repeat_of",
         "rescored_at", "result_type", "revision", "snapshot_id", "suppressed_by", "timestamp", "top_entities",
-        "top_ips", "typical",
+        "top_ips", "typical", "unparsable_count",
     }
 )  # fmt: skip
 """All other top-level fields of the template; a test compares the two."""

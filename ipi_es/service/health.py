@@ -102,7 +102,7 @@ class JobHealth:
 
     def read(self, events: int, dropped: Dropped) -> None:
         """Documents of one event bucket, and those of them that can't be scored."""
-        bad = dropped.missing_entity + dropped.missing_ip + dropped.malformed_ip  # private_ip is a person's choice
+        bad = dropped.unparsable
         with self._lock:
             self._report.events += events
             self._report.dropped.update({name: count for name, count in dropped.counts().items() if count})

@@ -192,6 +192,7 @@ class Describer:
             record_count=len(records),
             new_record_count=len(new),
             omitted_record_count=scored.omitted,
+            unparsable_count=min(bucket.dropped.unparsable, bucket.event_count),
         )
 
 

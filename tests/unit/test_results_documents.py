@@ -9,7 +9,7 @@ import pytest
 
 from ipi_es.results import documents
 from ipi_es.results.documents import BucketInfluencer, ResultContext, Stamp
-from ipi_es.results.explanation import Explanation
+from ipi_es.results.explanation import Explanation, sentence
 from ipi_es.results.index import ECS_LEAVES, FIXED_FIELDS, flat_mapping, mapped_type
 from ipi_es.results.words import ANNOTATION_TYPES, BUCKET_TIME
 from ipi_es.setup import templates
@@ -166,6 +166,17 @@ def test_entity_and_ip_are_flat_under_the_events_names() -> None:
 def test_optional_fields_are_left_out_when_there_is_nothing_to_say() -> None:
     source = a_record(suppressed_by=None, repeat_of=None, enrichment=None, explanation=None).source
     assert not {"suppressed_by", "repeat_of", "source.as.number", "anomaly_score_explanation"} & set(source)
+
+
+def test_record_says_why_in_a_sentence() -> None:
+    source = a_record().source
+    assert source["reason"] == sentence(source)
+    assert source["reason"].startswith("alice used 198.51.100.7 for the first time (3 events): nobody had used")
+
+
+def test_bucket_counts_what_could_not_be_read() -> None:
+    assert a_bucket().source["unparsable_count"] == 0
+    assert a_bucket(unparsable_count=7).source["unparsable_count"] == 7
 
 
 def test_bucket_score_is_the_largest_of_its_bucket_influencers() -> None:

@@ -17,8 +17,8 @@ QUIET = ("apscheduler", "uvicorn", "asyncio", "tensorflow", "h5py")
 """Libraries that log what they do all the time; their warnings count."""
 
 
-class AboutJob(logging.Filter):
-    """Gives each line the job that it is about, where it is about one."""
+class ForMachines(logging.Filter):
+    """Gives each line the job that it is about, where it is about one; where it is, log lines are for machines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Lets everything pass."""
@@ -35,13 +35,23 @@ def set_up(level: str, log_format: Literal["text", "ecs"], *, verbose: bool = Fa
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(log_format))
     if log_format == "ecs":
-        handler.addFilter(AboutJob())
+        handler.addFilter(ForMachines())
     least = logging.DEBUG if verbose else logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(handlers=[handler], level=least)
     for name in SILENT:
         logging.getLogger(name).setLevel(logging.ERROR)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(least, logging.WARNING))
+
+
+def say_error(text: str) -> bool:
+    """Log what ends the process where log lines are for machines; False: they aren't, somebody else must say it."""
+    machines = any(
+        isinstance(each, ForMachines) for handler in logging.getLogger().handlers for each in handler.filters
+    )
+    if machines:
+        logging.getLogger("ipi_es").error(text)
+    return machines
 
 
 def formatter(log_format: Literal["text", "ecs"]) -> logging.Formatter:
@@ -51,4 +61,5 @@ def formatter(log_format: Literal["text", "ecs"]) -> logging.Formatter:
     from ecs_logging import StdlibFormatter
 
     about = {"service.name": "ipi-es", "service.version": ipi_es.__version__, "event.dataset": "ipi-es.log"}
-    return StdlibFormatter(extra=about)
+    # log.original is the message once more
+    return StdlibFormatter(extra=about, exclude_fields=["log.original"])

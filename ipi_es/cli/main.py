@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import ipi_es
+from ipi_es.cli.logs import say_error
 from ipi_es.errors import IpiEsError
 
 COMMANDS = {
@@ -90,7 +91,8 @@ def main(args: list[str] | None = None) -> Any:
         error.show()
         sys.exit(error.exit_code)
     except IpiEsError as error:
-        click.secho(f"ipi-es: {error}", fg="red", err=True)
+        if not say_error(str(error)):
+            click.secho(f"ipi-es: {error}", fg="red", err=True)
         if "-v" in sys.argv or "--verbose" in sys.argv:
             raise
         sys.exit(error.exit_code)

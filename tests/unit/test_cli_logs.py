@@ -6,20 +6,22 @@ import json
 import logging
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ipi_es.cli.logs import AboutJob, formatter
+from ipi_es.cli.logs import ForMachines, formatter
 from ipi_es.errors import ClusterBusy
-from ipi_es.service.log_context import about_job, current_job
+from ipi_es.service.log_context import about_job, current_job, logs_its_job
 
 
 def line(message: str = "bucket %s: %d events", *args: Any, error: BaseException | None = None) -> dict[str, Any]:
     info = None if error is None else (type(error), error, error.__traceback__)
     record = logging.LogRecord("ipi_es.service", logging.WARNING, __file__, 1, message, args, info)
-    AboutJob().filter(record)
+    ForMachines().filter(record)
     text = formatter("ecs").format(record)
     assert "\n" not in text
     found: dict[str, Any] = json.loads(text)
@@ -49,6 +51,31 @@ def test_a_line_within_a_job_names_it() -> None:
 
 def busy() -> None:
     raise ClusterBusy("429", hint="wait")
+
+
+def test_what_works_for_a_job_logs_about_it() -> None:
+    @dataclass
+    class Works:
+        job: Any = field(default_factory=lambda: SimpleNamespace(job_id="logins"))
+
+        @logs_its_job
+        def tick(self, now: int, *, patient: bool) -> tuple[int, bool, str | None]:
+            """Tells what it was given."""
+            return now, patient, current_job()
+
+    assert Works().tick(1, patient=True) == (1, True, "logins")
+    assert current_job() is None
+    assert Works.tick.__doc__ == "Tells what it was given."
+
+
+def test_what_ends_a_process_is_a_line_too(tmp_path: Path) -> None:
+    for log_format in ("ecs", "text"):
+        (tmp_path / "ipi-es.yml").write_text(f"logging: {{format: {log_format}}}\n", encoding="utf-8")
+        code = "from ipi_es.cli.main import main; main(['run', 'nowhere'])"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 2
+        said = json.loads(done.stderr) if log_format == "ecs" else {"message": done.stderr.removeprefix("ipi-es: ")}
+        assert said["message"].startswith("there is no job “nowhere”\n  → ")
 
 
 def test_an_error_keeps_its_kind_and_its_hint_on_one_line() -> None:

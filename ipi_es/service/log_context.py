@@ -44,7 +44,7 @@ def logs_its_job(method: Callable[Concatenate[Worker, P], Given]) -> Callable[Co
     """A method of what works for one job: everything that is logged in it is about that job."""
 
     @wraps(method)
-    def about(self: Worker, *args: P.args, **how: P.kwargs) -> Given:
+    def about(self: Worker, /, *args: P.args, **how: P.kwargs) -> Given:
         with about_job(self.job.job_id):
             return method(self, *args, **how)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import worker_company as company
 import worker_parts as parts
 from cli_run import run
@@ -18,6 +21,7 @@ from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster, Drop
 from ipi_es.config.job import Job
 from ipi_es.results.words import ALIAS
+from ipi_es.setup import templates
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore, state_id
 from ipi_es.times import iso
@@ -165,3 +169,18 @@ class SecuredBench:
         for index in [EVENTS, *self.cluster.indices("ipi-es-*")]:
             self.cluster.delete_index(index)
         self.cluster.close()
+
+
+@contextmanager
+def secured_bench(secured: SecuredOpenSearch, folder: Path, job: Job) -> Iterator[SecuredBench]:
+    """A bench set up and trained by its users with the shipped roles, by a network that nobody trained."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ipi_es.worker.training.train", parts.made_training)
+        made = SecuredBench(secured, folder, job)
+        for template in templates.load():
+            secured.call("DELETE", f"/_index_template/{template.name}")
+        code, said = made.run(BUILDER, "setup")
+        assert code == 0, said
+        made.train()
+        yield made
+        made.remove()

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import worker_company as company
-import worker_parts as parts
 from secured_company import (
     BUILDER,
     EVENTS,
@@ -17,6 +16,7 @@ from secured_company import (
     WORKER,
     SecuredBench,
     rights_of,
+    secured_bench,
     shipped_roles,
     without,
 )
@@ -49,16 +49,8 @@ NOT_FOR_BACKFILL = {
 @pytest.fixture(scope="module")
 def bench(secured_opensearch: SecuredOpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBench]:
     job = company.make_job("secured", EVENTS, results_retention_days=3_650)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipi_es.worker.training.train", parts.made_training)
-        made = SecuredBench(secured_opensearch, tmp_path_factory.mktemp("secured"), job)
-        for template in templates.load():
-            secured_opensearch.call("DELETE", f"/_index_template/{template.name}")
-        code, said = made.run(BUILDER, "setup")
-        assert code == 0, said
-        made.train()
+    with secured_bench(secured_opensearch, tmp_path_factory.mktemp("secured"), job) as made:
         yield made
-        made.remove()
 
 
 @pytest.fixture(scope="module")

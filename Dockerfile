@@ -15,10 +15,14 @@ LABEL org.opencontainers.image.title="ipi-es" \
       org.opencontainers.image.description="Finds sign-ins from unusual IP addresses, beside an Elasticsearch or OpenSearch cluster"
 COPY --from=build /opt/ipi-es /opt/ipi-es
 ENV PATH=/opt/ipi-es/bin:$PATH \
+    HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
     TF_CPP_MIN_LOG_LEVEL=3
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin ipi-es
-USER 10001
+RUN groupadd --gid 10001 ipi-es \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin ipi-es
+# numbers, so that Kubernetes sees that it isn't root; only /tmp need be writable
+USER 10001:10001
 WORKDIR /etc/ipi-es
 ENTRYPOINT ["ipi-es"]
 CMD ["--help"]

@@ -64,7 +64,8 @@ def test_compose_has_no_keys_that_nobody_reads() -> None:
     assert {key for key in COMPOSE if not key.startswith("x-")} == {"services", "volumes"}
     known = {
         "build", "cap_drop", "command", "depends_on", "entrypoint", "environment", "healthcheck", "image", "init",
-        "ports", "profiles", "read_only", "security_opt", "tmpfs", "ulimits", "volumes",
+        "ports", "profiles", "read_only", "restart", "security_opt", "stop_grace_period", "tmpfs", "ulimits",
+        "volumes",
     }  # fmt: skip
     for name, service in SERVICES.items():
         assert set(service) <= known, name
@@ -146,7 +147,19 @@ def test_the_sidecar_can_write_nothing_and_has_no_rights(name: str) -> None:
     assert sidecar["init"] is True
     assert all(volume.endswith(":ro") for volume in sidecar["volumes"])
     assert "ports" not in sidecar
-    assert sidecar["command"] == ["setup"]
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_the_worker_waits_for_setup_and_is_started_again(kind: str) -> None:
+    setup, worker = SERVICES[f"ipi-es-setup-{kind}"], SERVICES[f"ipi-es-{kind}"]
+    assert setup["command"] == ["setup"]
+    assert "restart" not in setup
+    assert worker["command"][0] == "run"
+    assert worker["restart"] == "unless-stopped"
+    listens = worker["command"][-1]
+    assert listens.startswith("127.0.0.1:"), "the container's own loopback"
+    assert f"http://{listens}/healthz" in worker["healthcheck"]["test"][-1]
+    assert worker["environment"] == setup["environment"]
 
 
 @pytest.mark.parametrize("name", SIDECARS)
@@ -159,8 +172,7 @@ def test_the_sidecars_settings_and_jobs_are_found_and_valid(name: str) -> None:
     assert cluster.password is not None
     assert cluster.password.get_secret_value() == "Some-Password-1"
     assert cluster.verify_certs is (given.get("IPI_ES_VERIFY_CERTS") != "false")
-    server = next(iter(SIDECARS[name]["depends_on"]))
-    assert f"//{server}:9200" in cluster.hosts[0]
+    assert f"//{SIDECARS[name]['profiles'][0]}:9200" in cluster.hosts[0]
     job = find_job("sign-ins", settings, environ=given)
     assert job.warnings() == []
     text = (folder / "ipi-es.yml").read_text(encoding="utf-8")

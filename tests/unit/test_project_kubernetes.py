@@ -1,0 +1,189 @@
+"""deploy/kubernetes: held to Kubernetes' own schemas and to our rules, since no engine runs where the tests do."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from kubernetes_validate import ValidationError, latest_version, validate
+
+from ipi_es.cli.main import COMMANDS, cli
+from ipi_es.config.loading import job_files, load_jobs, load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "deploy" / "kubernetes"
+OLDEST = "1.29"
+"""The oldest Kubernetes that the manifests are held to."""
+A_PAGE = 90
+"""Lines."""
+SECRET_DIR = "/run/secrets/ipi-es"
+
+OBJECTS: dict[str, dict[str, Any]] = {
+    path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yaml"))
+}
+WORKLOADS = ("setup", "worker", "cronjob")
+
+
+def pod(name: str) -> dict[str, Any]:
+    """The pod's specification, however deep it lies."""
+    spec = OBJECTS[name]["spec"]
+    spec = spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec
+    found: dict[str, Any] = spec["template"]["spec"]
+    return found
+
+
+def container(name: str) -> dict[str, Any]:
+    (found,) = pod(name)["containers"]
+    return dict(found)
+
+
+def walk(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from walk(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from walk(inner)
+    else:
+        yield str(value)
+
+
+def test_all_manifests_are_known_here() -> None:
+    assert set(OBJECTS) == {"config", "cronjob", "network-policy", "setup", "worker"}
+
+
+@pytest.mark.parametrize("version", [OLDEST, latest_version()])
+@pytest.mark.parametrize("name", OBJECTS)
+def test_manifest_is_what_kubernetes_takes(name: str, version: str) -> None:
+    validate(OBJECTS[name], version, strict=True)
+
+
+def test_the_schemas_find_mistakes() -> None:
+    wrong = yaml.safe_load((FOLDER / "worker.yaml").read_text(encoding="utf-8"))
+    wrong["spec"]["template"]["spec"]["containers"][0]["readOnlyRootFilesystem"] = True
+    with pytest.raises(ValidationError):
+        validate(wrong, OLDEST, strict=True)
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_manifest_is_a_page(name: str) -> None:
+    assert len((FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()) <= A_PAGE
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_pod_has_no_rights_and_can_write_nothing_but_tmp(name: str) -> None:
+    spec, only = pod(name), container(name)
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] == 10_001
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC", "serviceAccountName"} & set(spec)
+    assert only["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    writable = {mount["name"] for mount in only["volumeMounts"] if not mount.get("readOnly")}
+    assert writable == {"tmp"}
+    volumes = {each["name"]: each for each in spec["volumes"]}
+    assert set(volumes) == {mount["name"] for mount in only["volumeMounts"]}
+    assert "sizeLimit" in volumes["tmp"]["emptyDir"]
+    assert only["resources"]["limits"]["memory"]
+
+
+def test_user_is_that_of_the_image() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_command_exists_with_its_options(name: str) -> None:
+    command, *rest = container(name)["args"]
+    assert command in COMMANDS
+    found = cli.get_command(click.Context(cli), command)
+    assert found is not None
+    found.make_context(command, [str(each) for each in rest], resilient_parsing=False)
+
+
+def test_probes_ask_what_the_worker_serves() -> None:
+    only = container("worker")
+    port = only["ports"][0]
+    assert only["args"][-1].endswith(f":{port['containerPort']}")
+    paths = {name: only[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert {each["port"] for each in paths.values()} == {port["name"]}
+    assert [each["path"] for each in paths.values()] == ["/healthz", "/healthz", "/readyz"]
+    annotations = OBJECTS["worker"]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == str(port["containerPort"])
+    (ingress,) = OBJECTS["network-policy"]["spec"]["ingress"]
+    assert ingress["ports"][0]["port"] == port["containerPort"]
+
+
+def test_selectors_find_their_pods() -> None:
+    worker = OBJECTS["worker"]["spec"]
+    assert worker["selector"]["matchLabels"].items() <= worker["template"]["metadata"]["labels"].items()
+    wanted = OBJECTS["network-policy"]["spec"]["podSelector"]["matchLabels"].items()
+    assert wanted <= worker["template"]["metadata"]["labels"].items()
+    assert wanted <= OBJECTS["cronjob"]["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_the_worker_is_given_time_to_leave_and_a_cron_job_never_overlaps_itself() -> None:
+    assert pod("worker")["terminationGracePeriodSeconds"] >= 20
+    assert OBJECTS["cronjob"]["spec"]["concurrencyPolicy"] == "Forbid"
+    assert container("cronjob")["args"] == ["run", "--once"]
+
+
+def test_setup_has_a_secret_of_its_own() -> None:
+    names = {
+        name: next(each["secret"]["secretName"] for each in pod(name)["volumes"] if "secret" in each)
+        for name in WORKLOADS
+    }
+    assert names == {"setup": "ipi-es-setup", "worker": "ipi-es", "cronjob": "ipi-es"}
+
+
+def test_no_manifest_holds_a_secret() -> None:
+    for name, body in OBJECTS.items():
+        assert body["kind"] != "Secret"
+        assert "env" not in set(walk(body)), f"{name}: secrets come as files"
+
+
+def test_settings_and_job_of_the_config_map_are_valid(tmp_path: Path) -> None:
+    data = OBJECTS["config"]["data"]
+    (config,) = (each for each in pod("worker")["volumes"] if "configMap" in each)
+    assert config["configMap"]["name"] == OBJECTS["config"]["metadata"]["name"]
+    folder = tmp_path / "etc"
+    for item in config["configMap"]["items"]:
+        place = folder / item["path"]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        text = data[item["key"]]
+        if item["key"] == "ipi-es.yml":
+            for secret in re.findall(rf"{SECRET_DIR}/(\w[\w.]*)", text):
+                (tmp_path / secret).write_text("a secret")
+            text = text.replace(SECRET_DIR, str(tmp_path))
+        place.write_text(text, encoding="utf-8")
+    assert {item["key"] for item in config["configMap"]["items"]} == set(data)
+    settings = load_settings(folder / "ipi-es.yml")
+    assert settings.elasticsearch.hosts[0].startswith("https://")
+    assert settings.elasticsearch.verify_certs
+    assert settings.elasticsearch.api_key is not None
+    assert settings.logging.format == "ecs"
+    assert len(job_files(settings)) == 1
+    (job,) = load_jobs(settings)
+    assert job.warnings() == []
+
+
+def test_the_three_workloads_mount_the_same_configuration() -> None:
+    mounts = [[each for each in pod(name)["volumes"] if each["name"] == "config"] for name in WORKLOADS]
+    assert mounts[0] == mounts[1] == mounts[2]
+    assert {container(name)["image"] for name in WORKLOADS} == {"ipi-es:local"}
+
+
+def test_the_validator_is_for_the_tests_only() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert not any(each.startswith("kubernetes") for each in project["dependencies"])

@@ -48,6 +48,7 @@ class Blindness:
         self._hour = HOUR // bucket_span
         # an hour must pass before this week's count takes the place of the last one's: it is still looked at
         self._newest: deque[tuple[int, int]] = deque()
+        self._first: int | None = None  # start of the oldest bucket that was told
         self._last = 0  # end of the newest bucket that was told
         self._since: int | None = None  # start of the first of the empty buckets in a row
         self._told: BlindChange | None = None  # when it became blind
@@ -63,8 +64,11 @@ class Blindness:
 
     @property
     def begun(self) -> BlindChange | None:
-        """The change by which it became blind; None: it isn't. After a restart the same as before it."""
-        return self._told if self.blind else None
+        """The change by which it became blind; None: it isn't, or it began before anything that was told.
+
+        After a restart the same as before it, unless the outage is older than the memory: then it was said long ago.
+        """
+        return self._told if self.blind and self._since != self._first else None
 
     @property
     def since(self) -> int | None:
@@ -89,7 +93,9 @@ class Blindness:
         """
         if end <= self._last:
             return None
-        if self._last and end != self._last + self._span:
+        if self._first is None:
+            self._first = end - self._span
+        elif end != self._last + self._span:
             self._heard()
         self._last, was = end, self.blind
         slot = end // self._span % len(self._usual)

@@ -140,6 +140,13 @@ def test_an_outage_of_days_is_still_an_outage_after_a_restart() -> None:
     assert MEMORY >= 2 * WEEK
 
 
+def test_when_an_outage_that_is_older_than_the_memory_began_is_not_known() -> None:
+    blindness = Blindness(HOUR, AFTER)
+    blindness.recall((at + HOUR, 0) for at in range(MONDAY, MONDAY + MEMORY, HOUR))
+    assert blindness.blind
+    assert blindness.begun is None
+
+
 @given(st.lists(st.integers(0, 9), max_size=400), st.sampled_from([900, HOUR, DAY]), st.integers(1, 8))
 def test_changes_alternate_and_only_an_event_ends_blindness(counts: list[int], span: int, after: int) -> None:
     blindness, last = Blindness(span, after), False

@@ -34,7 +34,7 @@ FRACTION_TERMS: Final = 400
 
 
 def squared_z(ln_p: F64) -> F64:
-    """Give z² (float64[n], ≥ 0, high = unusual) of ln p (float64[n]): 0 where p > 0.035, else as of χ² of one degree."""
+    """Give z² (float64[n], ≥ 0, high = unusual) of ln p (float64[n]): χ² of one degree, but 0 where p > 0.035."""
     z: F64 = special.ndtri_exp(ln_p - LN_2)
     return np.where(ln_p <= LN_TAKES_PART, z * z, 0.0)
 

@@ -65,7 +65,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
         sys.exit(_tell(worker.once()))
     if not worker.run(_checked(listen) or settings.worker.listen):
         logging.getLogger(__name__).warning("left amid the work; it is taken up where it was")
-        _leave()
+    _leave()
 
 
 def _tell(outcomes: dict[str, Outcome]) -> int:
@@ -113,7 +113,10 @@ def _later(seconds: float, what: Callable[[], None]) -> None:
 
 
 def _leave() -> None:
-    """End at once, without waiting for threads that wait for a cluster. Whatever they were at is done again."""
+    """End at once: threads that wait for a cluster, and TensorFlow's clearing up, would take longer than there is.
+
+    Whatever is under way is done again.
+    """
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)

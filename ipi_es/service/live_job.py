@@ -17,6 +17,7 @@ from ipi_es.service import due, remarks
 from ipi_es.service.blindness import MEMORY, BlindChange
 from ipi_es.service.health import JobHealth
 from ipi_es.service.live_training import LiveTraining, Stopped
+from ipi_es.service.log_context import logs_its_job
 from ipi_es.service.outcome import Did, Outcome
 from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Mistake
 from ipi_es.service.turns import LAST_WORKER, Turn, Turns, holder_of
@@ -40,11 +41,17 @@ within 30 s."""
 SLICE = 60.0
 """Seconds of catching up after which other jobs get their turn; it goes on in the next tick, right after them."""
 
+CLOCKS_APART = 50
+"""Seconds by which the clock may be ahead of the cluster's: no more than the least default query_delay."""
+
 CLEANED_AT = "cleaned_at"
 """Key in the state's details: when somebody cleaned up, epoch seconds."""
 
 CLEAN_AGAIN = 20 * 3_600
 """Seconds after which it is done again: once a night, however many workers there are."""
+
+CLEAN_LATER = 300.0
+"""Seconds after which a cleaning that found the job at work tries again."""
 
 RETRY = 60.0
 """Seconds after which a job whose cluster failed is looked at again, where its next tick is later."""
@@ -81,6 +88,7 @@ class LiveJob:
         self._ready = self._had_state = False
         self._blind: list[BlindChange] = []  # not annotated yet
 
+    @logs_its_job
     def tick(self, now: int, stopping: Callable[[], bool] = never, *, patient: bool = True) -> Outcome:
         """Do what is due at ``now`` (epoch seconds), or as much of it as one turn allows.
 
@@ -104,22 +112,29 @@ class LiveJob:
             self.health.tick_ended(now)
         return outcome
 
+    @logs_its_job
     def clean(self, now: int, stopping: Callable[[], bool] = never) -> Outcome:
         """Delete what is older than it is to be kept, if nobody did in the last hours. Never raises."""
-        with self._at_work:
-            try:
-                state = self.work.stores.states.read(self.job.job_id)
-                if state is None or state.paused or now - int(state.details.get(CLEANED_AT, 0)) < CLEAN_AGAIN:
-                    return Outcome(Did.NOTHING)
-                with self.work.claimed(self._means.alive) as claim:
-                    self._timed("clean", lambda: clean(self.work, claim, now, stopping))
-                    if stopping():
-                        return Outcome(Did.STOPPED)
-                    claim.leaving = {CLEANED_AT: now}
-            except (JobBusy, LostJob) as error:
-                return self._not_ours(now, error)
-            except Exception as error:  # noqa: BLE001  (one job's trouble must not end the others)
-                return self._failed(now, error)
+        if not self._at_work.acquire(blocking=False):
+            return Outcome(Did.NOTHING, CLEAN_LATER)
+        try:
+            return self._clean(now, stopping)
+        except (JobBusy, LostJob):
+            return Outcome(Did.NOTHING, CLEAN_LATER)
+        except Exception as error:  # noqa: BLE001  (one job's trouble must not end the others)
+            return self._failed(now, error)
+        finally:
+            self._at_work.release()
+
+    def _clean(self, now: int, stopping: Callable[[], bool]) -> Outcome:
+        state = self.work.stores.states.read(self.job.job_id)
+        if state is None or state.paused or now - int(state.details.get(CLEANED_AT, 0)) < CLEAN_AGAIN:
+            return Outcome(Did.NOTHING)
+        with self.work.claimed(self._means.alive) as claim:
+            self._timed("clean", lambda: clean(self.work, claim, now, stopping))
+            if stopping():
+                return Outcome(Did.STOPPED)
+            claim.leaving = {CLEANED_AT: now}
         return Outcome(Did.WORKED)
 
     def _tick(self, now: int, stopping: Callable[[], bool], *, patient: bool) -> Outcome:
@@ -167,6 +182,7 @@ class LiveJob:
     def _work(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> Outcome:
         if not self._ready:
             self._means.usable()
+        complete = min(complete, self._by_the_cluster(now, complete))
         if claim.state.snapshot_id is None:
             again_in = self._training.first(claim, now, complete, stopping)
             if again_in is not None:
@@ -191,6 +207,18 @@ class LiveJob:
         began = self._means.stopwatch()
         work()
         self.health.took(step, self._means.stopwatch() - began)
+
+    def _by_the_cluster(self, now: int, complete: int) -> int:
+        """The end of the last bucket that is complete, where this machine's clock is not ahead of the cluster's.
+
+        Otherwise buckets whose events are still to come would be scored as if there were none.
+        """
+        theirs = self.work.stores.states.cluster_time()
+        ahead = 0 if theirs is None else now - theirs
+        if theirs is None or ahead <= CLOCKS_APART:
+            return complete
+        log.warning("job %s: this clock is %d s ahead of the cluster's, which is gone by", self.job.job_id, ahead)
+        return due.complete_to(self.job, theirs)
 
     def _catch_up(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> int:
         """Score up to ``complete``, training where that is due on the way; how many buckets."""

@@ -36,18 +36,25 @@ WATCH = 5.0
 CLOCK_STEP = 10.0
 """Seconds by which the clock must have been set for the ticks to be planned anew."""
 
+LEAST = timedelta(milliseconds=1)
+"""Between two ticks of a job."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class At(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """Fires when ``following`` says: epoch seconds → the next time."""
+    """Fires when ``following`` says (epoch seconds → the next time), and once ``sooner``, where that is set."""
 
     def __init__(self, following: Callable[[int], int]) -> None:
         self._following = following
+        self.sooner: datetime | None = None
 
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:  # noqa: ARG002
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """APScheduler's question. What was missed isn't made up for: the next tick does it all."""
-        return _moment(self._following(int(now.timestamp())))
+        regular, sooner = _moment(self._following(int(now.timestamp()))), self.sooner
+        if sooner is None or (previous_fire_time is not None and sooner <= previous_fire_time):
+            return regular
+        return min(sooner, regular)
 
 
 class Schedule:
@@ -92,7 +99,8 @@ class Schedule:
     def stop(self, within: float) -> bool:
         """Begin nothing more and wait for what is under way; whether all of it ended ``within`` so many seconds."""
         self._stopping.set()
-        self._scheduler.shutdown(wait=False)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
         with self._idle:
             return self._idle.wait_for(lambda: not self._under_way, within)
 
@@ -115,16 +123,21 @@ class Schedule:
                 self._idle.notify_all()
 
     def _ended(self, event: Any) -> None:
-        """Look again sooner than planned, where a tick asked for it."""
+        """Look again sooner than planned, where a tick asked for it.
+
+        A tick that ends at once ends before APScheduler has asked its trigger for the next time, a long one after that:
+        so both are told.
+        """
         outcome = event.retval
         if not isinstance(outcome, Outcome) or outcome.again_in is None or self._stopping.is_set():
             return
-        job, wanted = (
-            self._scheduler.get_job(event.job_id),
-            _moment(self._clock.now()) + timedelta(seconds=outcome.again_in),
-        )
-        if job is not None and (job.next_run_time is None or wanted < job.next_run_time):
-            job.modify(next_run_time=wanted)
+        wanted = _moment(self._clock.now()) + timedelta(seconds=outcome.again_in)
+        wanted = max(wanted, event.scheduled_run_time + LEAST)  # never the same moment again
+        job = self._scheduler.get_job(event.job_id)
+        if job is not None:
+            job.trigger.sooner = wanted
+            if wanted < job.next_run_time:
+                job.modify(next_run_time=wanted)
 
     def _clock_offset(self) -> float:
         return self._clock.now() - time.monotonic()

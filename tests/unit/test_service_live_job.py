@@ -134,6 +134,17 @@ def test_killed_at_any_write_of_a_tick_and_run_again_gives_what_an_undisturbed_o
         assert live.everything(moment, JOB, stamped=False) == live.everything(backfilled, JOB, stamped=False), name
 
 
+def test_clock_that_is_ahead_of_the_clusters_scores_nothing_whose_events_are_still_to_come(
+    cluster: MemoryCluster,
+) -> None:
+    worker = Worker(cluster, JOB)
+    worker.work.stores.states.cluster_time = lambda: START + 2 * SPAN + live.DELAY  # type: ignore[method-assign]
+    assert worker.tick(START + 4 * SPAN).buckets == 2
+    assert worker.state.checkpoint == START + 2 * SPAN
+    worker.work.stores.states.cluster_time = lambda: START + 4 * SPAN + live.DELAY - 40  # type: ignore[method-assign]
+    assert worker.tick(START + 4 * SPAN).buckets == 2, "a little apart is what query_delay is for"
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_again_and_again_gives_what_an_undisturbed_one_gives(
     trained: MemoryCluster, backfilled: MemoryCluster, seed: int
@@ -259,6 +270,29 @@ def test_job_that_is_paused_amid_the_work_stops_and_loses_nothing(
     states.pause(JOB.job_id, False, parts.NOW)
     Worker(cluster, JOB, dead={"one:1:1"}).tick(END)
     assert live.everything(cluster, JOB) == live.everything(backfilled, JOB)
+
+
+def test_cleaning_is_done_once_a_night_whoever_asks(cluster: MemoryCluster) -> None:
+    one, two = Worker(cluster, JOB), Worker(cluster, JOB, owner="two:2:2")
+    one.tick(END)
+    assert one.live.clean(END + DAY).did is Did.WORKED
+    assert two.live.clean(END + DAY + HOUR).did is Did.NOTHING
+    assert two.live.clean(END + 2 * DAY).did is Did.WORKED
+    assert one.health.report(END).steps["clean"][0] == 1
+
+
+def test_cleaning_does_not_wait_for_a_job_at_work(cluster: MemoryCluster) -> None:
+    worker, cleaned = Worker(cluster, JOB), []
+    scored = worker.live._scored
+
+    def meanwhile(one: Any) -> None:
+        scored(one)
+        cleaned.append(worker.live.clean(END))
+
+    worker.live._scored = meanwhile  # type: ignore[method-assign]
+    worker.tick(START + SPAN)
+    assert [each.did for each in cleaned] == [Did.NOTHING]
+    assert cleaned[0].again_in
 
 
 def test_job_that_was_deleted_is_not_begun_anew_behind_peoples_backs(cluster: MemoryCluster) -> None:

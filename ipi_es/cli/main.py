@@ -23,6 +23,7 @@ COMMANDS = {
     "renormalize": "renormalize:renormalize",
     "results": "results:results",
     "explain": "explain:explain",
+    "report": "report:report",
     "verdict": "verdict:verdict",
     "score": "score:score",
     "evaluate": "evaluate:evaluate",

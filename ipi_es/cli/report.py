@@ -1,0 +1,87 @@
+"""`ipi-es report`: what was found, as one page to look at, print or mail."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ipi_es.cli.context import clock, shell
+from ipi_es.cli.zones import time_zone_option
+from ipi_es.errors import UsageError
+from ipi_es.report.text import TimeShown, counted
+from ipi_es.times import parse_time
+
+if TYPE_CHECKING:
+    from ipi_es.worker.job_work import JobWork
+
+
+@click.command()
+@click.argument("job_name", metavar="JOB")
+@click.option("--start", help="Begin, inclusive; default: seven days before the end.")
+@click.option("--end", help="End, exclusive; default: the end of the newest bucket.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="The page's file, - for standard output; default: report-JOB.html here.",
+)
+@time_zone_option
+@click.pass_context
+def report(
+    ctx: click.Context, job_name: str, start: str | None, end: str | None, output: str | None, shown: TimeShown
+) -> None:
+    """Write a job's findings as one HTML page: scores over time, who and where, each finding explained.
+
+    The page is one file that asks the network for nothing: mail it, print it, keep it with a ticket.
+
+    Example: ipi-es report jobs/logins.yml --start now-7d -o week.html
+    """
+    from ipi_es.worker.job_work import JobWork
+
+    here, now = shell(ctx), clock()
+    job = here.job(job_name)
+    times = [None if text is None else parse_time(text, now=now) for text in (start, end)]
+    with here.cluster() as cluster:
+        work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
+        made, told = page_of(work, *times, now=now, shown=shown)
+    target = output or f"report-{job.job_id}.html"
+    if target == "-":
+        sys.stdout.write(made)
+        return
+    write_page(Path(target), made)
+    click.echo(f"{told} Written to {target}")
+
+
+def page_of(
+    work: JobWork, start: int | None, end: int | None, *, now: int, shown: TimeShown | None = None
+) -> tuple[str, str]:
+    """(the page, one sentence of it) of [start, end), epoch seconds; an end that is open is the newest bucket's."""
+    from ipi_es.report.findings import DEFAULT_DAYS, newest_end, read_findings
+    from ipi_es.report.learned import read_learned
+    from ipi_es.report.page import page
+    from ipi_es.times import SECONDS
+
+    shown = shown or TimeShown()
+    if end is None:
+        newest = newest_end(work.stores.results, work.job.bucket_span)
+        end = now if newest is None else newest
+    if start is None:
+        start = end - DEFAULT_DAYS * SECONDS["d"]
+    found = read_findings(work.stores.results, work.job, start, end)
+    made = page(found, read_learned(work), made_at=now, shown=shown)
+    told = f"{counted(len(found.buckets), 'bucket')} from {shown.at(start)} to {shown.at(end)}."
+    return made, told
+
+
+def write_page(path: Path, made: str) -> None:
+    """Write the page; UsageError where the file can't be written."""
+    try:
+        path.write_text(made, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} can't be written: {error.strerror or error}", hint="name another file with -o"
+        ) from error

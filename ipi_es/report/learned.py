@@ -1,0 +1,81 @@
+"""How much a job knows: its history's age, and how many normal events each calibration class rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ipi_es.errors import IpiEsError
+from ipi_es.scoring.calibration import CLASS_NAMES, ENOUGH_POINTS, Calibration
+from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.worker.history_keeper import HistoryId
+from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.training import history_base
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLearned:
+    """One calibration class: accounts with so much history."""
+
+    name: str
+    own: int
+    """Normal events of its own that its probabilities rest on."""
+    borrowed_from: tuple[str, ...]
+    """Other classes whose events are taken too, as its own are fewer than 500."""
+    points: int
+    """Events behind its probabilities, the borrowed ones included."""
+    floor: float
+    """The smallest probability that these can witness."""
+    extrapolated: bool
+    """Whether probabilities go on below, by a fitted tail."""
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether its own events are enough."""
+        return self.own >= ENOUGH_POINTS
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the job's present snapshot knows. Times in epoch seconds; None: not known."""
+
+    snapshot_id: str | None = None
+    trained_to: int | None = None
+    history_days: int | None = None
+    classes: tuple[ClassLearned, ...] = ()
+    trouble: str | None = None
+    """Why nothing is known."""
+
+    @property
+    def young(self) -> bool:
+        """Whether the history is too short to know a week well."""
+        return self.history_days is not None and self.history_days < YOUNG_DAYS
+
+
+def read_learned(work: JobWork) -> Learned:
+    """What is known of the job's learning; a snapshot that can't be read is said and stops no report."""
+    state = work.stores.states.read(work.job.job_id)
+    if state is None or state.snapshot_id is None:
+        return Learned(trouble="The job has learned nothing yet.")
+    try:
+        snapshot = work.snapshot(state.snapshot_id)
+        base = work.stores.blobs.info(work.job.job_id, history_base(state.snapshot_id)).attributes
+        days = HistoryId.parse(str(state.history_id)).day - int(base["origin"])
+    except (IpiEsError, KeyError, TypeError, ValueError) as error:
+        reason = getattr(error, "message", None) or "it lacks what a report reads of it"
+        return Learned(state.snapshot_id, trouble=f"The snapshot can't be read: {reason}.")
+    return Learned(state.snapshot_id, snapshot.trained_to, days, classes_of(snapshot.calibration))
+
+
+def classes_of(calibration: Calibration) -> tuple[ClassLearned, ...]:
+    """The classes, from no history to most."""
+    return tuple(
+        ClassLearned(
+            name=name,
+            own=calibration.own_size(place),
+            borrowed_from=tuple(CLASS_NAMES[each] for each in calibration.used(place) if each != place),
+            points=int(calibration.size([place])[0]),
+            floor=float(calibration.floor([place])[0]),
+            extrapolated=calibration.has_tail(place),
+        )
+        for place, name in enumerate(CLASS_NAMES)
+    )

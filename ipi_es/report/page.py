@@ -1,0 +1,107 @@
+"""Findings → one HTML page: no script, no font, no picture from elsewhere, and a policy in it that forbids them.
+
+Everything from outside (names, addresses, annotations, the job's description) reaches the page through Jinja's
+escaping alone; nothing is marked as safe.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+import ipi_es
+from ipi_es.report.entries import cards_of, top_of
+from ipi_es.report.findings import MAX_RECORDS, Findings
+from ipi_es.report.lanes import LANE_HEIGHT, Axis, Lane, axis_of, event_series, lane_of, ticks_of
+from ipi_es.report.learned import Learned
+from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name, severity_range, visible
+from ipi_es.scoring.probability import Severity
+from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.times import format_span
+
+_UTC = TimeShown()
+
+
+def page(found: Findings, learned: Learned, *, made_at: int, shown: TimeShown = _UTC) -> str:
+    """The page. ``made_at`` in epoch seconds; the same findings give the same text."""
+    axis = axis_of(found.start, found.end, found.job.bucket_span)
+    cards, omitted = cards_of(found.records, found.job.job_id, shown)
+    job = found.job
+    return _template().render(
+        job=job,
+        version=ipi_es.__version__,
+        found=found,
+        learned=learned,
+        made_at=shown.at(made_at),
+        begin=shown.at(found.start),
+        end=shown.at(found.end),
+        range_arguments=f"--start {_UTC.iso(found.start)[:16]}Z --end {_UTC.iso(found.end)[:16]}Z",
+        axis=axis,
+        ticks=ticks_of(axis, shown),
+        span=format_span(axis.step),
+        lane_height=LANE_HEIGHT,
+        total=_bucket_lane(found, axis, shown),
+        entities=top_of(found.influencers, job.entity_field, cards, axis, shown),
+        addresses=top_of(found.influencers, job.ip_field, cards, axis, shown),
+        series=event_series(found.buckets, axis),
+        cards=cards,
+        omitted=omitted,
+        complete=len(found.records) < MAX_RECORDS,
+        glance=_glance(found),
+        annotations=_annotations(found, shown),
+        snapshots=sorted({str(each["snapshot_id"]) for each in found.buckets}),
+        young_days=YOUNG_DAYS,
+        severities=[(str(level), severity_range(level), int(level) + 1) for level in reversed(Severity)],
+        shown=shown,
+    )
+
+
+def _bucket_lane(found: Findings, axis: Axis, shown: TimeShown) -> Lane:
+    points = [(int(each["timestamp"]) // 1_000, float(each["anomaly_score"])) for each in found.buckets]
+    return lane_of("All", points, axis, shown)
+
+
+def _glance(found: Findings) -> list[tuple[str, str, str]]:
+    """(figure, what it counts, the severity that colours it or nothing)."""
+    buckets = Counter(severity_name(float(each["anomaly_score"])) for each in found.buckets)
+    names: dict[str, set[str]] = {found.job.entity_field: set(), found.job.ip_field: set()}
+    for each in found.influencers:
+        critical = float(each["influencer_score"]) >= Severity.CRITICAL.threshold
+        if critical and not each.get("suppressed_by") and each["influencer_field_name"] in names:
+            names[each["influencer_field_name"]].add(str(each["influencer_field_value"]))
+    entities, addresses = (len(names[name]) for name in (found.job.entity_field, found.job.ip_field))
+    return [
+        (f"{buckets['critical']:,}", "critical buckets", "critical" if buckets["critical"] else ""),
+        (f"{buckets['major']:,}", "major buckets", "major" if buckets["major"] else ""),
+        (f"{entities:,}", f"critical {found.job.entity_field} values", "critical" if entities else ""),
+        (f"{addresses:,}", f"critical {found.job.ip_field} values", "critical" if addresses else ""),
+        (f"{found.event_count:,}", f"events in {counted(len(found.buckets), 'bucket')}", ""),
+        (f"{found.record_count:,}", "unusual pairs recorded", ""),
+    ]
+
+
+def _annotations(found: Findings, shown: TimeShown) -> list[dict[str, str]]:
+    return [
+        {
+            "begin": shown.at(int(each["timestamp"]) // 1_000),
+            "end": shown.at(int(each["end_timestamp"]) // 1_000),
+            "kind": str(each["annotation_type"]).replace("_", " ").replace("model snapshot", "training"),
+            "text": visible(each["annotation"]),
+        }
+        for each in found.annotations
+    ]
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    made = Environment(
+        loader=PackageLoader("ipi_es.report", "templates"),
+        autoescape=True,  # of every file, whatever its name ends in
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"visible": visible, "score": score_text, "severity": severity_name, "one_in": one_in}
+    return made.get_template("report.html")

@@ -1,0 +1,99 @@
+"""Numbers, times and names as people read them. Names come from outside: :func:`visible` makes them harmless."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+
+from ipi_es.scoring.probability import SEVERITY_THRESHOLDS, Severity, severity
+
+_UNSEEN = "\ufffd"
+"""Stands for a character that can't be seen: the replacement character says that something is there."""
+
+_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's controls, formats (they turn the direction of text round), lone surrogates, line and paragraph ends."""
+
+_RAREST = 1e-12
+"""Probabilities below are “less than 1 in a trillion”: nobody reads more digits."""
+
+
+def visible(text: object) -> str:
+    """The text with everything replaced that would move a cursor, colour a terminal or turn the writing round."""
+    return "".join(_UNSEEN if unicodedata.category(char) in _UNSEEN_CATEGORIES else char for char in str(text))
+
+
+def score_text(score: float) -> str:
+    """A score, 0–100, as a whole number that never reaches a severity that the score doesn't: 74.9 is 74."""
+    return "<1" if 0.0 < score < 1.0 else str(int(score))
+
+
+def severity_name(score: float) -> str:
+    """``critical``, ``major``, ``minor`` or ``warning``."""
+    return str(severity(score))
+
+
+def severity_range(level: Severity) -> str:
+    """``50–75``: the scores of a severity, from its threshold up to the next one's."""
+    ends = (*SEVERITY_THRESHOLDS[1:], 100)
+    return f"{level.threshold}–{ends[level]}"
+
+
+def one_in(probability: float) -> str:
+    """``1 in 6,000``: two digits say enough of a rarity."""
+    if probability < _RAREST:
+        return "less than 1 in a trillion"
+    rarity = 1.0 / probability
+    if rarity < 100:
+        return f"1 in {rarity:.0f}"
+    magnitude = 10 ** (len(str(int(rarity))) - 2)
+    return f"1 in {round(rarity / magnitude) * magnitude:,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 event``, ``2,000 events``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeShown:
+    """Times as they are shown: in one zone, which each names. ``zone`` None: that of this machine."""
+
+    zone: tzinfo | None = UTC
+
+    def at(self, seconds: int) -> str:
+        """``2026-05-22 08:00 CEST``; ``seconds`` since the epoch, in seconds."""
+        return f"{self.minute(seconds)} {self.zone_name(seconds)}"
+
+    def minute(self, seconds: int) -> str:
+        """``2026-05-22 08:00``."""
+        return self._local(seconds).strftime("%Y-%m-%d %H:%M")
+
+    def day(self, seconds: int) -> str:
+        """``Fri 22 May``; no locale, so that a page is the same wherever it is made."""
+        moment = self._local(seconds)
+        return f"{_DAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]}"
+
+    def hour(self, seconds: int) -> str:
+        """``08:00``."""
+        return self._local(seconds).strftime("%H:%M")
+
+    def midnight(self, seconds: int) -> bool:
+        """Whether a day begins then, in the zone."""
+        moment = self._local(seconds)
+        return (moment.hour, moment.minute, moment.second) == (0, 0, 0)
+
+    def zone_name(self, seconds: int) -> str:
+        """``CEST``; of a zone without a name its offset, ``UTC+05:30``."""
+        return self._local(seconds).tzname() or "local time"
+
+    def iso(self, seconds: int) -> str:
+        """For machines: ``2026-05-22T08:00:00+02:00``."""
+        return self._local(seconds).isoformat()
+
+    def _local(self, seconds: int) -> datetime:
+        return datetime.fromtimestamp(seconds, tz=UTC).astimezone(self.zone)
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import orjson
@@ -35,7 +36,7 @@ ADDRESSES_AN_ENTITY = 6
 ENTITIES_AN_ADDRESS = 1.5
 """How many entities share an address on average (offices, households)."""
 
-MAPPINGS = {
+MAPPINGS: dict[str, Any] = {
     "dynamic": False,
     "properties": {
         "@timestamp": {"type": "date"},

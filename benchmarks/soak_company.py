@@ -1,0 +1,175 @@
+"""Small made-up companies for the soak test: each day's sign-ins follow from the company's number and the day alone.
+
+People sign in from their home, which they change every few weeks, and from the office; now and then from an address
+that never comes again, and every few days somebody tries one address on everybody. Most events arrive at once, some an
+hour or half a day late.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from streams import DAY, MAPPINGS, address_text
+
+from ipi_es.cluster.port import Cluster, Put
+
+PATTERN = "soak-signins-*"
+"""The events' indices, one a UTC day; in a shared cluster all companies'."""
+
+EVENTS_A_DAY = 8
+"""Of a person, on average."""
+
+OPENS, CLOSES = 6 * 3_600, 22 * 3_600
+"""Seconds of the day between which people sign in; the nights are empty."""
+
+OFFICES = 3
+FROM_OFFICE, ONE_OFF = 0.45, 0.03
+"""Shares of the sign-ins; the others come from home."""
+
+MOVES = (20, 60)
+"""Days after which a home gets another address: at least and at most."""
+
+SPRAYED_EVERY = 5
+"""Days between two on which one address is tried on everybody."""
+
+AT_ONCE = 20
+"""Seconds within which an event is in the cluster, unless it is late; less than the least query_delay."""
+LATE = ((0.02, 3_600), (0.003, 12 * 3_600))
+"""(share of the events, seconds that they come late at most)"""
+
+
+class Arrival(NamedTuple):
+    """An event, and when it reaches the cluster; times in epoch seconds."""
+
+    arrives: int
+    time: int
+    company: int
+    id: str
+    name: str
+    ip: str
+
+    def document(self) -> dict[str, Any]:
+        """As ECS says."""
+        return {
+            "@timestamp": self.time * 1_000,
+            "event": {"category": ["authentication"], "outcome": "success"},
+            "organization": {"id": company_id(self.company)},
+            "user": {"name": self.name},
+            "source": {"ip": self.ip},
+        }
+
+
+def company_id(number: int) -> str:
+    """The value of `organization.id`."""
+    return f"company-{number:03d}"
+
+
+def index_of(time: int) -> str:
+    """The index of an event, by its time in epoch seconds."""
+    return PATTERN.replace("*", f"{dt.datetime.fromtimestamp(time, dt.UTC):%Y.%m.%d}")
+
+
+def day_of_company(number: int, people: int, day: int) -> list[Arrival]:
+    """All sign-ins of a UTC day (since the epoch), not in order."""
+    rng = np.random.default_rng((number, day))
+    start, made = day * DAY, []
+    who = np.repeat(np.arange(people), rng.poisson(EVENTS_A_DAY, people))
+    times = start + rng.integers(OPENS, CLOSES, len(who))
+    places, late = rng.random(len(who)), rng.random(len(who))
+    for at, person in enumerate(who.tolist()):
+        if places[at] < FROM_OFFICE:
+            place = 10_000_000 + number * OFFICES + person % OFFICES
+        elif places[at] < FROM_OFFICE + ONE_OFF:
+            place = 12_000_000 + int(rng.integers(2_000_000))
+        else:
+            place = _home(number, people, person, day)
+        made.append((int(times[at]), _delay(rng, float(late[at])), person, place))
+    if (day + number) % SPRAYED_EVERY == 0:
+        sprayer, first = 15_000_000 + number * 1_000 + day % 1_000, start + 13 * 3_600
+        made += [(first + 20 * person, 1, person, sprayer) for person in range(people)]
+    return [
+        Arrival(time + delay, time, number, f"{number}-{day}-{at}", f"person{person:03d}", address_text(place))
+        for at, (time, delay, person, place) in enumerate(made)
+    ]
+
+
+def _home(number: int, people: int, person: int, day: int) -> int:
+    least, most = MOVES
+    lasts = least + (person * 7 + number) % (most - least)
+    return (number * people + person) * 100 + (day + person * 13) // lasts % 100
+
+
+def _delay(rng: np.random.Generator, chance: float) -> int:
+    for share, longest in LATE:
+        if chance < share:
+            return int(rng.integers(AT_ONCE, longest))
+        chance -= share
+    return int(rng.integers(AT_ONCE))
+
+
+@dataclass
+class Feeder:
+    """Brings the events of all companies into their clusters, as simulated time passes."""
+
+    clusters: Sequence[Cluster]
+    """Of each company, by its number; the same one for all, or one each."""
+    people: int
+    day: int
+    """The next day to be made, since the epoch."""
+    kept: int
+    """Days that events are kept."""
+    waiting: list[Arrival] = field(default_factory=list)
+    fed: int = 0
+
+    def feed(self, until: int) -> None:
+        """Everything that has arrived before ``until``, epoch seconds; deletes what is past keeping."""
+        while self.day * DAY < until:
+            for number in range(len(self.clusters)):
+                self.waiting += day_of_company(number, self.people, self.day)
+            self._turn_day()
+            self.day += 1
+        self.waiting.sort()
+        arrived = bisect_right(self.waiting, until, key=lambda each: each.arrives)
+        by_cluster: dict[int, list[Put]] = {}
+        for each in self.waiting[:arrived]:
+            put = Put(index_of(each.time), each.id, each.document())
+            by_cluster.setdefault(id(self.clusters[each.company]), []).append(put)
+        for cluster in {id(each): each for each in self.clusters}.values():
+            puts = by_cluster.get(id(cluster))
+            if puts:
+                cluster.bulk(puts, refresh=True)
+        self.fed += arrived
+        del self.waiting[:arrived]
+
+    def _turn_day(self) -> None:
+        properties = {**MAPPINGS["properties"], "organization": {"properties": {"id": {"type": "keyword"}}}}
+        settings = {"number_of_shards": 1, "number_of_replicas": 0}
+        for cluster in {id(each): each for each in self.clusters}.values():
+            cluster.create_index(
+                index_of(self.day * DAY),
+                {"settings": settings, "mappings": {"dynamic": False, "properties": properties}},
+            )
+            cluster.delete_index(index_of((self.day - self.kept) * DAY))
+
+
+def job_data(number: int, span: int, training_days: int) -> dict[str, Any]:
+    """The job of a company; ``span`` in seconds. It is looked at twice a bucket, so that there are interim results."""
+    filters = [{"term": {"event.category": "authentication"}}, {"term": {"organization.id": company_id(number)}}]
+    return {
+        "job_id": f"soak-{number:03d}",
+        "results_index_name": "soak",
+        "results_retention_days": 10,
+        "analysis_config": {"bucket_span": f"{span}s"},
+        "datafeed_config": {
+            "indices": [PATTERN],
+            "query": {"bool": {"filter": filters}},
+            "frequency": f"{span // 2}s",
+        },
+        "training": {"window": f"{training_days}d", "min_events": 100},
+        "ip_insights": {"epochs": 2, "combiner_epochs": 2, "combiner_members": 1, "vector_dim": 8},
+    }

@@ -1,0 +1,115 @@
+"""`ipi-es run` as a command, on a cluster in memory; that it runs on is tested with processes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import live_parts as live
+import pytest
+import worker_company as company
+import worker_parts as parts
+from cli_run import run
+from worker_company import HOUR, SCORED_FROM
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.errors import ClusterUnreachable
+from ipi_es.service.turns import LAST_WORKER
+from ipi_es.state.job_state import StateStore
+from ipi_es.state.owner import this_process
+
+JOB = live.live_job(datafeed_config={"frequency": "3h"}, training={"every": "0s", "min_events": 200, "window": "10d"})
+NOW = SCORED_FROM + 9 * HOUR + live.DELAY
+
+
+@pytest.fixture(scope="module")
+def trained() -> Iterator[MemoryCluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield parts.trained_cluster(JOB, patch)
+
+
+@pytest.fixture
+def cluster(trained: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
+    made = parts.copy_of(trained)
+    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
+    monkeypatch.setattr("ipi_es.worker.clock.SystemClock.now", lambda _: NOW)
+    monkeypatch.setattr("ipi_es.cli.run._stopped_by_signals", threading.Event)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    (tmp_path / "jobs").mkdir()
+    write("signins")
+    return made
+
+
+def write(job_id: str, index: str = company.EVENTS) -> None:
+    data = json.loads(JOB.model_dump_json(exclude_unset=True))
+    data |= {"job_id": job_id, "results_index_name": job_id}
+    data["datafeed_config"]["indices"] = [index]
+    Path(f"jobs/{job_id}.json").write_text(json.dumps(data))
+
+
+def test_once_does_what_is_due_and_ends(cluster: MemoryCluster) -> None:
+    done = run("run", "--once")
+    assert (done.exit_code, done.stdout) == (0, "signins: worked, 3 buckets scored\n")
+    state = StateStore(cluster).read("signins")
+    assert state is not None
+    assert (state.checkpoint, state.lease_owner) == (SCORED_FROM + 9 * HOUR, None)
+    assert state.details[LAST_WORKER] == this_process()
+    assert run("run", "--once").stdout == "signins: nothing was due\n"
+
+
+def test_once_fails_if_a_job_fails_and_does_the_others_all_the_same(cluster: MemoryCluster) -> None:
+    write("broken", index="no-such-index")
+    done = run("run", "--once")
+    assert done.exit_code == 1
+    assert "signins: worked, 3 buckets scored" in done.stdout
+    assert "broken: failed" in done.stderr
+    assert "no-such-index" in done.stderr
+
+
+def test_only_the_jobs_that_are_named_are_run(cluster: MemoryCluster) -> None:
+    write("broken", index="no-such-index")
+    assert run("run", "--once", "signins").exit_code == 0
+    assert StateStore(cluster).read("broken") is None
+
+
+def test_once_leaves_a_job_to_whoever_holds_it(cluster: MemoryCluster) -> None:
+    StateStore(cluster).claim("signins", "elsewhere:1:1", NOW, 60, alive=lambda _: True)
+    done = run("run", "--once")
+    assert done.exit_code == 0
+    assert "held by elsewhere:1:1" in done.stdout
+
+
+def test_cluster_that_is_away_ends_once_with_an_error(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_: object) -> None:
+        raise ClusterUnreachable("nothing listens", hint="start it")
+
+    monkeypatch.setattr("ipi_es.cluster.connect.connect", away)
+    done = run("run", "--once")
+    assert (done.exit_code, "nothing listens" in done.stderr) == (1, True)
+
+
+def test_cluster_that_is_not_set_up_is_said_at_once(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: MemoryCluster())
+    for options in (["--once"], []):
+        done = run("run", *options)
+        assert done.exit_code == 1
+        assert "ipi-es setup" in done.stderr
+
+
+def test_run_without_any_job_says_where_jobs_are_written(cluster: MemoryCluster) -> None:
+    Path("jobs/signins.json").unlink()
+    done = run("run")
+    assert done.exit_code == 2
+    assert "jobs/" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [(["--once", "--listen", ":1"], "no use"), (["--listen", "nowhere"], "HOST:PORT")]
+)
+def test_wrong_options_are_refused(cluster: MemoryCluster, options: list[str], said: str) -> None:
+    done = run("run", *options)
+    assert done.exit_code == 2
+    assert said in done.stderr

@@ -1,0 +1,319 @@
+"""Saved objects of Kibana 8.12 and later: data views, Lens charts, saved searches, Vega, dashboards by reference."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from consoles.formats import field_formats
+from consoles.sources import SEVERITY_COLOURS, Dashboard, Spec, dashboards, data_views, kql, panels
+from consoles.vega import swimlane
+
+CORE_VERSION = "8.8.0"
+VERSIONS = {
+    "index-pattern": "8.0.0",
+    "search": "7.9.3",
+    "visualization": "8.0.0",
+    "lens": "8.9.0",
+    "dashboard": "8.9.0",
+}
+"""Format of each type's attributes; none is newer than what 8.12 writes, so that later ones migrate them on import."""
+
+PANEL_VERSION = "8.12.0"
+_DATE_FIELDS = ("timestamp", "event.ingested", "end_timestamp", "renormalized_at")
+
+
+def objects() -> list[Spec]:
+    """All objects, those that are referred to first."""
+    views = data_views()
+    found = [_data_view(view) for view in views.values()]
+    found += [_panel(panel) for panel in panels().values()]
+    return found + [_dashboard(each, views["results"]["id"]) for each in dashboards()]
+
+
+def _object(kind: str, id_: str, attributes: Spec, references: list[Spec] | None = None) -> Spec:
+    return {
+        "type": kind,
+        "id": id_,
+        "attributes": attributes,
+        "references": references or [],
+        "coreMigrationVersion": CORE_VERSION,
+        "typeMigrationVersion": VERSIONS[kind],
+        "managed": False,
+    }
+
+
+def _data_view(view: Spec) -> Spec:
+    computed = {name: _runtime(each) for name, each in view.get("computed", {}).items()}
+    labels = {name: {"customLabel": each["label"]} for name, each in view.get("computed", {}).items()}
+    attributes = {
+        "title": view["title"],
+        "name": view["name"],
+        "timeFieldName": view["time"],
+        "fields": "[]",
+        "fieldAttrs": json.dumps(labels),
+        "fieldFormatMap": json.dumps(field_formats(view)),
+        "runtimeFieldMap": json.dumps(computed),
+        "typeMeta": "{}",
+    }
+    return _object("index-pattern", view["id"], attributes)
+
+
+def _runtime(computed: Spec) -> Spec:
+    """A script that returns its value (or null) as a runtime field's, which emits it."""
+    lines = computed["script"].replace("return null;", "return;")
+    head, _, last = lines.rpartition("return ")
+    return {"type": computed["type"], "script": {"source": f"{head}emit({last.removesuffix(';')});"}}
+
+
+def _panel(panel: Spec) -> Spec:
+    make = {"text": _text, "swimlane": _vega, "time": _time, "table": _table, "documents": _documents}
+    return make[panel["kind"]](panel)
+
+
+def _text(panel: Spec) -> Spec:
+    params = {"fontSize": 12, "openLinksInNewTab": False, "markdown": panel["text"]}
+    return _visualization(panel, "markdown", params, title=f"ipi-es: {panel['id']}")
+
+
+def _vega(panel: Spec) -> Spec:
+    spec = json.dumps(swimlane(panel, "kibana"), indent=2, ensure_ascii=False)
+    return _visualization(panel, "vega", {"spec": spec}, title=f"ipi-es: {panel['title']}")
+
+
+def _visualization(panel: Spec, kind: str, params: Spec, *, title: str) -> Spec:
+    attributes = {
+        "title": title,
+        "description": "",
+        "visState": json.dumps({"title": title, "type": kind, "params": params, "aggs": []}, ensure_ascii=False),
+        "uiStateJSON": "{}",
+        "version": 1,
+        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(_source(""))},
+    }
+    return _object("visualization", f"ipi-es-{panel['id']}", attributes)
+
+
+def _source(query: str) -> Spec:
+    return {"query": {"query": query, "language": "kuery"}, "filter": []}
+
+
+def _documents(panel: Spec) -> Spec:
+    name = "kibanaSavedObjectMeta.searchSourceJSON.index"
+    source = {"highlightAll": True, "version": True, **_source(kql(panel["filter"])), "indexRefName": name}
+    attributes = {
+        "title": f"ipi-es: {panel['title']}",
+        "description": "",
+        "columns": panel["columns"],
+        "sort": panel["sort"],
+        "hits": 0,
+        "version": 1,
+        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(source)},
+    }
+    reference = {"name": name, "type": "index-pattern", "id": data_views()[panel["view"]]["id"]}
+    return _object("search", f"ipi-es-{panel['id']}", attributes, [reference])
+
+
+def _lens(panel: Spec, kind: str, layers: dict[str, Spec], visualization: Spec) -> Spec:
+    state = {
+        "visualization": visualization,
+        "query": {"query": kql(panel["filter"]), "language": "kuery"},
+        "filters": [],
+        "datasourceStates": {"formBased": {"layers": layers}},
+        "internalReferences": [],
+        "adHocDataViews": {},
+    }
+    view = data_views()[panel.get("view", "results")]["id"]
+    references = [
+        {"type": "index-pattern", "id": view, "name": f"indexpattern-datasource-layer-{layer}"} for layer in layers
+    ]
+    title = f"ipi-es: {panel['title']}"
+    attributes = {"title": title, "description": "", "visualizationType": kind, "state": state}
+    return _object("lens", f"ipi-es-{panel['id']}", attributes, references)
+
+
+def _layer(columns: dict[str, Spec]) -> Spec:
+    return {"columns": columns, "columnOrder": list(columns), "incompleteColumns": {}, "sampling": 1}
+
+
+def _time(panel: Spec) -> Spec:
+    layers, drawn = {}, []
+    for number, series in enumerate(panel["series"]):
+        layer, x, y, split = (f"{name}{number}" for name in ("layer", "x", "y", "split"))
+        columns = {x: _time_column()}
+        if "split" in panel:
+            columns = {split: _terms(panel["split"] | {"label": series["label"]}, y)} | columns
+        columns[y] = _metric(series)
+        layers[layer] = _layer(columns)
+        look: Spec = {"forAccessor": y, "axisMode": series["axis"]}
+        if "colour" in series:
+            look["color"] = series["colour"]
+        drawn.append(
+            {
+                "layerId": layer,
+                "layerType": "data",
+                "seriesType": "bar_stacked" if series["draw"] == "bar" else "line",
+                "xAccessor": x,
+                "accessors": [y],
+                "yConfig": [look],
+                **({"splitAccessor": split} if "split" in panel else {}),
+            }
+        )
+    shown = {"x": False, "yLeft": True, "yRight": True}
+    visualization = {
+        "legend": {"isVisible": True, "position": "bottom"},
+        "valueLabels": "hide",
+        "fittingFunction": "None",
+        "axisTitlesVisibilitySettings": shown,
+        "tickLabelsVisibilitySettings": {"x": True, "yLeft": True, "yRight": True},
+        "gridlinesVisibilitySettings": {"x": False, "yLeft": True, "yRight": False},
+        "preferredSeriesType": drawn[0]["seriesType"],
+        "layers": drawn,
+    }
+    return _lens(panel, "lnsXY", layers, visualization)
+
+
+def _table(panel: Spec) -> Spec:
+    metrics = {f"metric{number}": _metric(each) for number, each in enumerate(panel["metrics"])}
+    rows = {f"row{number}": _terms(each, "metric0") for number, each in enumerate(panel["rows"])}
+    shown: list[Spec] = [{"columnId": name, "isTransposed": False} for name in (*rows, *metrics)]
+    for number, metric in enumerate(panel["metrics"]):
+        if metric.get("severity"):
+            shown[len(rows) + number] |= {"colorMode": "cell", "palette": _palette()}
+    visualization = {
+        "layerId": "layer0",
+        "layerType": "data",
+        "columns": shown,
+        "sorting": {"columnId": "metric0", "direction": "desc"},
+        "paging": {"enabled": True, "size": 10},
+    }
+    return _lens(panel, "lnsDatatable", {"layer0": _layer(rows | metrics)}, visualization)
+
+
+def _palette() -> Spec:
+    lows = [{"color": colour, "stop": low} for low, colour in SEVERITY_COLOURS]
+    highs = [*(low for low, _ in SEVERITY_COLOURS[1:]), 100]
+    stops = [{"color": colour, "stop": high} for (_, colour), high in zip(SEVERITY_COLOURS, highs, strict=True)]
+    params = {
+        "name": "custom",
+        "steps": len(stops),
+        "stops": stops,
+        "colorStops": lows,
+        "rangeType": "number",
+        "rangeMin": 0,
+        "rangeMax": None,
+        "continuity": "above",
+        "progression": "fixed",
+        "reverse": False,
+    }
+    return {"name": "custom", "type": "palette", "params": params}
+
+
+def _time_column() -> Spec:
+    return {
+        "label": "timestamp",
+        "dataType": "date",
+        "operationType": "date_histogram",
+        "sourceField": "timestamp",
+        "isBucketed": True,
+        "scale": "interval",
+        "params": {"interval": "auto", "includeEmptyRows": True, "dropPartials": False},
+    }
+
+
+def _terms(row: Spec, metric: str) -> Spec:
+    by_key = row.get("order") == "key"
+    order = {"type": "alphabetical", "fallback": False} if by_key else {"type": "column", "columnId": metric}
+    return {
+        "label": row["label"],
+        "customLabel": True,
+        "dataType": "string",
+        "operationType": "terms",
+        "sourceField": row["field"],
+        "isBucketed": True,
+        "scale": "ordinal",
+        "params": {
+            "size": row["size"],
+            "orderBy": order,
+            "orderDirection": "asc" if by_key else "desc",
+            "otherBucket": False,
+            "missingBucket": False,
+            "parentFormat": {"id": "terms"},
+        },
+    }
+
+
+def _metric(metric: Spec) -> Spec:
+    date = metric.get("field") in _DATE_FIELDS
+    params: Spec = {"emptyAsNull": True}
+    if not date and metric["op"] != "count":
+        params["format"] = {"id": "number", "params": {"decimals": 1 if _has_fraction(metric) else 0}}
+    return {
+        "label": metric["label"],
+        "customLabel": True,
+        "dataType": "date" if date else "number",
+        "operationType": metric["op"],
+        "sourceField": metric.get("field", "___records___"),
+        "isBucketed": False,
+        "scale": "ratio",
+        "params": params,
+    }
+
+
+def _has_fraction(metric: Spec) -> bool:
+    return metric["op"] == "average" or metric["field"].endswith(("_score", "_share"))
+
+
+def _dashboard(dashboard: Dashboard, view: str) -> Spec:
+    shown: list[Spec] = []
+    references: list[Spec] = []
+    for number, placed in enumerate(dashboard.panels, start=1):
+        index = str(number)
+        kind = _panel(placed.panel)["type"]
+        config: dict[str, Any] = {"enhancements": {}}
+        if placed.panel["kind"] == "text":
+            config["hidePanelTitles"] = True
+        shown.append(
+            {
+                "version": PANEL_VERSION,
+                "type": kind,
+                "panelIndex": index,
+                "panelRefName": f"panel_{index}",
+                "gridData": {"x": placed.x, "y": placed.y, "w": placed.width, "h": placed.height, "i": index},
+                "embeddableConfig": config,
+                **({"title": placed.panel["title"]} if "title" in placed.panel else {}),
+            }
+        )
+        references.append({"name": f"{index}:panel_{index}", "type": kind, "id": f"ipi-es-{placed.panel['id']}"})
+    controls = {}
+    for number, control in enumerate(dashboard.controls):
+        name = f"control-{number}"
+        explicit = {"id": name, "fieldName": control["field"], "title": control["label"], "enhancements": {}}
+        controls[name] = {
+            "order": number,
+            "width": "medium",
+            "grow": True,
+            "type": "optionsListControl",
+            "explicitInput": explicit,
+        }
+        references.append({"name": f"controlGroup_{name}:optionsListDataView", "type": "index-pattern", "id": view})
+    ignore = ("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations")
+    options = {"useMargins": True, "syncColors": False, "syncCursor": True, "syncTooltips": False}
+    attributes = {
+        "title": dashboard.title,
+        "description": dashboard.description,
+        "version": 1,
+        "timeRestore": True,
+        "timeFrom": "now-7d",
+        "timeTo": "now",
+        "refreshInterval": {"pause": True, "value": 60_000},
+        "controlGroupInput": {
+            "controlStyle": "oneLine",
+            "chainingSystem": "HIERARCHICAL",
+            "ignoreParentSettingsJSON": json.dumps(dict.fromkeys(ignore, False)),
+            "panelsJSON": json.dumps(controls),
+        },
+        "panelsJSON": json.dumps(shown),
+        "optionsJSON": json.dumps(options | {"hidePanelTitles": False}),
+        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(_source(""))},
+    }
+    return _object("dashboard", dashboard.id, attributes, references)

@@ -1,0 +1,319 @@
+"""Saved objects of OpenSearch Dashboards 2.8 and later: index patterns, visualizations, dashboards by reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from consoles.formats import field_formats
+from consoles.sources import ROOT, Dashboard, Spec, dashboards, data_views, kql, panels, reference_name
+from consoles.vega import swimlane
+
+VERSIONS = {"index-pattern": "7.6.0", "search": "7.9.3", "visualization": "7.10.0", "dashboard": "7.9.3"}
+PANEL_VERSION = "2.8.0"
+_OPS = {"average": "avg"}
+_INDEX = "kibanaSavedObjectMeta.searchSourceJSON.index"
+_KINDS = {"keyword": "string", "text": "string", "date": "date", "boolean": "boolean", "ip": "ip"}
+"""Type in the mapping → type in an index pattern; all others are numbers."""
+
+
+def objects() -> list[Spec]:
+    """All objects, those that are referred to first."""
+    views = data_views()
+    found = [_index_pattern(name, view) for name, view in views.items()]
+    found += [_panel(panel) for panel in panels().values()]
+    found += [_controls(each) for each in dashboards()]
+    return found + [_dashboard(each) for each in dashboards()]
+
+
+def _object(kind: str, id_: str, attributes: Spec, references: list[Spec] | None = None) -> Spec:
+    return {
+        "type": kind,
+        "id": id_,
+        "attributes": attributes,
+        "references": references or [],
+        "migrationVersion": {kind: VERSIONS[kind]},
+    }
+
+
+def _index_pattern(name: str, view: Spec) -> Spec:
+    fields = [] if name == "events" else list(_fields(view))
+    attributes = {
+        "title": view["title"],
+        "timeFieldName": view["time"],
+        "fields": json.dumps(fields),
+        "fieldFormatMap": json.dumps(field_formats(view)),
+    }
+    return _object("index-pattern", view["id"], attributes)
+
+
+def _fields(view: Spec) -> Iterator[Spec]:
+    """Every field of the results: index patterns carry them, and one with scripted fields alone isn't completed."""
+    template = json.loads((ROOT / "templates" / "ipi-es-results.json").read_text(encoding="utf-8"))
+    mapped = dict(_leaves(template["template"]["mappings"]["properties"])) | view.get("flat", {})
+    for name, kind in sorted(mapped.items()):
+        yield field_of(name, kind)
+    for name, computed in view.get("computed", {}).items():
+        kind = computed["type"]
+        yield field_of(name, kind) | {
+            "scripted": True,
+            "lang": "painless",
+            "script": computed["script"],
+            "readFromDocValues": False,
+        }
+
+
+def field_of(name: str, kind: str) -> Spec:
+    """One field as an index pattern lists it."""
+    return {
+        "name": name,
+        "type": _KINDS.get(kind, "number"),
+        "esTypes": [kind],
+        "count": 0,
+        "scripted": False,
+        "searchable": True,
+        "aggregatable": kind != "text",
+        "readFromDocValues": kind != "text",
+    }
+
+
+def _leaves(properties: Spec, path: str = "") -> Iterator[tuple[str, str]]:
+    for name, mapping in properties.items():
+        if mapping.get("type") == "nested":
+            continue
+        if "properties" in mapping:
+            yield from _leaves(mapping["properties"], f"{path}{name}.")
+        else:
+            kind = mapping["type"]
+            yield f"{path}{name}", "date" if kind == "alias" else kind
+
+
+def _panel(panel: Spec) -> Spec:
+    make = {"text": _text, "swimlane": _vega, "time": _time, "table": _table, "documents": _documents}
+    return make[panel["kind"]](panel)
+
+
+def _text(panel: Spec) -> Spec:
+    params = {"fontSize": 12, "openLinksInNewTab": False, "markdown": panel["text"]}
+    return _visualization(panel["id"], panel["id"], "markdown", params)
+
+
+def _vega(panel: Spec) -> Spec:
+    spec = json.dumps(swimlane(panel, "opensearch"), indent=2, ensure_ascii=False)
+    return _visualization(panel["id"], panel["title"], "vega", {"spec": spec})
+
+
+def _source(query: str) -> Spec:
+    return {"query": {"query": query, "language": "kuery"}, "filter": []}
+
+
+def _visualization(
+    id_: str,
+    title: str,
+    kind: str,
+    params: Spec,
+    *,
+    aggs: list[Spec] | None = None,
+    filter_: Spec | None = None,
+    references: list[Spec] | None = None,
+) -> Spec:
+    source = _source(kql(filter_))
+    referred = list(references or [])
+    if aggs:
+        source["indexRefName"] = _INDEX
+        referred.append({"name": _INDEX, "type": "index-pattern", "id": data_views()["results"]["id"]})
+    title = f"ipi-es: {title}"
+    attributes = {
+        "title": title,
+        "description": "",
+        "visState": json.dumps(
+            {"title": title, "type": kind, "params": params, "aggs": aggs or []}, ensure_ascii=False
+        ),
+        "uiStateJSON": "{}",
+        "version": 1,
+        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(source)},
+    }
+    return _object("visualization", f"ipi-es-{id_}", attributes, referred)
+
+
+def _documents(panel: Spec) -> Spec:
+    source = {"highlightAll": True, "version": True, **_source(kql(panel["filter"])), "indexRefName": _INDEX}
+    attributes = {
+        "title": f"ipi-es: {panel['title']}",
+        "description": "",
+        "columns": panel["columns"],
+        "sort": panel["sort"],
+        "hits": 0,
+        "version": 1,
+        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(source)},
+    }
+    reference = {"name": _INDEX, "type": "index-pattern", "id": data_views()[panel["view"]]["id"]}
+    return _object("search", f"ipi-es-{panel['id']}", attributes, [reference])
+
+
+def _metric(number: int, metric: Spec) -> Spec:
+    params = {"customLabel": metric["label"]} | ({"field": metric["field"]} if "field" in metric else {})
+    op = _OPS.get(metric["op"], metric["op"])
+    return {"id": str(number), "enabled": True, "type": op, "schema": "metric", "params": params}
+
+
+def _terms(number: int, row: Spec, schema: str) -> Spec:
+    by_key = row.get("order") == "key"
+    params = {
+        "field": row["field"],
+        "size": row["size"],
+        "orderBy": "_key" if by_key else "1",
+        "order": "asc" if by_key else "desc",
+        "otherBucket": False,
+        "otherBucketLabel": "Other",
+        "missingBucket": False,
+        "missingBucketLabel": "Missing",
+        "customLabel": row.get("label", row["field"]),
+    }
+    return {"id": str(number), "enabled": True, "type": "terms", "schema": schema, "params": params}
+
+
+def _table(panel: Spec) -> Spec:
+    aggs = [_metric(number, each) for number, each in enumerate(panel["metrics"], start=1)]
+    aggs += [_terms(number, each, "bucket") for number, each in enumerate(panel["rows"], start=len(aggs) + 1)]
+    params = {
+        "perPage": 10,
+        "showPartialRows": False,
+        "showMetricsAtAllLevels": False,
+        "showTotal": False,
+        "totalFunc": "sum",
+        "percentageCol": "",
+    }
+    return _visualization(panel["id"], panel["title"], "table", params, aggs=aggs, filter_=panel["filter"])
+
+
+def _time(panel: Spec) -> Spec:
+    aggs = [_metric(number, each) for number, each in enumerate(panel["series"], start=1)]
+    steps = {
+        "field": "timestamp",
+        "useNormalizedOpenSearchInterval": True,
+        "interval": "auto",
+        "drop_partials": False,
+        "min_doc_count": 1,
+        "extended_bounds": {},
+    }
+    aggs.append(
+        {"id": str(len(aggs) + 1), "enabled": True, "type": "date_histogram", "schema": "segment", "params": steps}
+    )
+    if "split" in panel:
+        aggs.append(_terms(len(aggs) + 1, panel["split"], "group"))
+    sides = ["left", *(["right"] if any(each["axis"] == "right" for each in panel["series"]) else [])]
+    axes = {side: f"ValueAxis-{number}" for number, side in enumerate(sides, start=1)}
+    series = [
+        {
+            "show": True,
+            "type": "histogram" if each["draw"] == "bar" else "line",
+            "mode": "stacked" if each["draw"] == "bar" else "normal",
+            "data": {"id": str(number), "label": each["label"]},
+            "valueAxis": axes[each["axis"]],
+            "drawLinesBetweenPoints": True,
+            "interpolate": "linear",
+            "lineWidth": 2,
+            "showCircles": True,
+        }
+        for number, each in enumerate(panel["series"], start=1)
+    ]
+    params = {
+        "type": series[0]["type"],
+        "grid": {"categoryLines": False},
+        "categoryAxes": [_axis("CategoryAxis-1", "bottom", "category", "")],
+        "valueAxes": [
+            _axis(
+                name,
+                side,
+                "value",
+                ", ".join(each["label"] for each in panel["series"] if each["axis"] == side),
+            )
+            for side, name in axes.items()
+        ],
+        "seriesParams": series,
+        "addTooltip": True,
+        "addLegend": True,
+        "legendPosition": "bottom",
+        "times": [],
+        "addTimeMarker": False,
+        "labels": {"show": False},
+        "thresholdLine": {"show": False, "value": 10, "width": 1, "style": "full", "color": "#E7664C"},
+    }
+    kind = str(series[0]["type"])
+    return _visualization(panel["id"], panel["title"], kind, params, aggs=aggs, filter_=panel["filter"])
+
+
+def _axis(id_: str, position: str, kind: str, title: str) -> Spec:
+    axis: Spec = {
+        "id": id_,
+        "type": kind,
+        "position": position,
+        "show": True,
+        "style": {},
+        "scale": {"type": "linear"},
+        "labels": {"show": True, "truncate": 100, "filter": kind == "category"},
+        "title": {"text": title} if title else {},
+    }
+    if kind == "value":
+        axis |= {"name": f"{position.title()}Axis-1", "scale": {"type": "linear", "mode": "normal"}}
+    return axis
+
+
+def _controls(dashboard: Dashboard) -> Spec:
+    controls, references = [], []
+    for number, control in enumerate(dashboard.controls):
+        name = f"control_{number}_index_pattern"
+        controls.append(
+            {
+                "id": f"control-{number}",
+                "fieldName": control["field"],
+                "label": control["label"],
+                "parent": "",
+                "type": "list",
+                "options": {"type": "terms", "multiselect": True, "dynamicOptions": True, "size": 20, "order": "desc"},
+                "indexPatternRefName": name,
+            }
+        )
+        references.append({"name": name, "type": "index-pattern", "id": data_views()["results"]["id"]})
+    params = {"controls": controls, "updateFiltersOnChange": True, "useTimeFilter": True, "pinFilters": False}
+    id_ = f"{dashboard.id.removeprefix('ipi-es-')}-controls"
+    return _visualization(id_, id_, "input_control_vis", params, references=references)
+
+
+CONTROL_ROWS = 6
+"""Height of the row of controls, which are a panel here."""
+
+
+def _dashboard(dashboard: Dashboard) -> Spec:
+    places = [(_controls(dashboard), {"x": 0, "y": 0, "w": 48, "h": CONTROL_ROWS}, None)]
+    for placed in dashboard.panels:
+        grid = {"x": placed.x, "y": placed.y + CONTROL_ROWS, "w": placed.width, "h": placed.height}
+        places.append((_panel(placed.panel), grid, placed.panel.get("title")))
+    shown, references = [], []
+    for number, (made, grid, title) in enumerate(places):
+        index = str(number + 1)
+        name = reference_name(number)
+        panel = {
+            "version": PANEL_VERSION,
+            "gridData": {**grid, "i": index},
+            "panelIndex": index,
+            "embeddableConfig": {} if title else {"hidePanelTitles": True},
+            "panelRefName": name,
+        }
+        shown.append(panel | ({"title": title} if title else {}))
+        references.append({"name": name, "type": made["type"], "id": made["id"]})
+    attributes = {
+        "title": dashboard.title,
+        "description": dashboard.description,
+        "hits": 0,
+        "version": 1,
+        "timeRestore": True,
+        "timeFrom": "now-7d",
+        "timeTo": "now",
+        "refreshInterval": {"pause": True, "value": 60_000},
+        "panelsJSON": json.dumps(shown),
+        "optionsJSON": json.dumps({"useMargins": True, "hidePanelTitles": False}),
+        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(_source(""))},
+    }
+    return _object("dashboard", dashboard.id, attributes, references)

@@ -1,0 +1,126 @@
+"""Reading `kibana/sources`: dashboards, panels and data views, as the plain values that both consoles are made of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "kibana" / "sources"
+
+DASHBOARDS = ("overview", "entity", "jobs")
+COLUMNS = 48
+"""Of a dashboard's grid, in both consoles."""
+
+SEVERITY_COLOURS = ((0, "#d2e9f7"), (1, "#8bc8fb"), (25, "#fdec25"), (50, "#fba740"), (75, "#fe5050"))
+"""(lowest score, background): Elastic's colours of anomalies; black text on each has a contrast of at least 5:1."""
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A panel and where it is: columns and rows from the top left."""
+
+    panel: Spec
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """One dashboard with its panels in place."""
+
+    id: str
+    title: str
+    description: str
+    controls: list[Spec]
+    panels: list[Placed]
+
+
+def data_views() -> dict[str, Spec]:
+    """By short name; computed fields have their script's text."""
+    views: dict[str, Spec] = yaml.safe_load((FOLDER / "data-views.yml").read_text(encoding="utf-8"))
+    for view in views.values():
+        for computed in view.get("computed", {}).values():
+            computed["script"] = (FOLDER / computed["script"]).read_text(encoding="utf-8").strip()
+    return views
+
+
+def dashboards() -> list[Dashboard]:
+    """All of them; ``use: ID`` stands for a panel that another dashboard describes."""
+    read = [yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8")) for name in DASHBOARDS]
+    known = {panel["id"]: panel for each in read for panel in each["panels"] if "id" in panel}
+    return [
+        Dashboard(
+            each["id"],
+            each["title"],
+            each["description"],
+            each["controls"],
+            _placed(
+                [known[panel["use"]] | {"size": panel["size"]} if "use" in panel else panel for panel in each["panels"]]
+            ),
+        )
+        for each in read
+    ]
+
+
+def panels() -> dict[str, Spec]:
+    """Every panel once, by id."""
+    return {placed.panel["id"]: placed.panel for each in dashboards() for placed in each.panels}
+
+
+def _placed(panels: list[Spec]) -> list[Placed]:
+    placed, x, y, deepest = [], 0, 0, 0
+    for panel in panels:
+        width, height = panel["size"]
+        if x + width > COLUMNS:
+            x, y = 0, deepest
+        placed.append(Placed(panel, x, y, width, height))
+        x, deepest = x + width, max(deepest, y + height)
+    return placed
+
+
+def kql(filter_: Spec | None) -> str:
+    """A panel's filter in Kibana's query language, which OpenSearch Dashboards speaks too."""
+    parts = []
+    for name, value in (filter_ or {}).items():
+        if name == "with":
+            parts += [f"{field}: *" for field in value]
+        elif name == "without":
+            parts += [f"not {field}: *" for field in value]
+        elif name in {"like", "unlike"}:
+            start = "" if name == "like" else "not "
+            parts += [f"{start}{field}: ({' or '.join(patterns)})" for field, patterns in value.items()]
+        else:
+            parts.append(f"{name}: {json.dumps(value)}")
+    return " and ".join(parts)
+
+
+def query(filter_: Spec | None) -> Spec:
+    """The same as a query of the server."""
+    must: list[Spec] = []
+    must_not: list[Spec] = []
+    for name, value in (filter_ or {}).items():
+        if name == "with":
+            must += [{"exists": {"field": field}} for field in value]
+        elif name == "without":
+            must_not += [{"exists": {"field": field}} for field in value]
+        elif name in {"like", "unlike"}:
+            for field, patterns in value.items():
+                any_of = {"bool": {"should": [{"wildcard": {field: {"value": each}}} for each in patterns]}}
+                (must if name == "like" else must_not).append(any_of)
+        else:
+            must.append({"term": {name: value}})
+    return {"bool": {"filter": must, **({"must_not": must_not} if must_not else {})}}
+
+
+def reference_name(index: int) -> str:
+    """Of a panel within its dashboard."""
+    return f"panel_{index}"

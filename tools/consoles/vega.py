@@ -1,0 +1,41 @@
+"""The swim-lane's Vega specification of a panel, for either console."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from consoles.sources import FOLDER, Spec, query
+
+ADD_FILTER = {"kibana": "kibanaAddFilter", "opensearch": "opensearchDashboardsAddFilter"}
+"""What each console calls its function."""
+
+
+def swimlane(panel: Spec, console: str) -> Spec:
+    """The specification, with the panel's fields and words put in."""
+    lane, lanes = panel["lane"]
+    clicked = ", ".join(f"{{term: {{{json.dumps(each)}: datum.lane || datum.value}}}}" for each in panel["clicked"])
+    words = {
+        "{field}": panel["field"],
+        "{score}": panel["score"],
+        "{lane}": lane,
+        "{lanes}": lanes,
+        "{clicked}": clicked,
+        "{empty}": panel["empty"],
+        "{add_filter}": ADD_FILTER[console],
+    }
+    read = json.loads((FOLDER / "swimlane.vega.json").read_text(encoding="utf-8"))
+    filled: Spec = _fill(read, words)
+    filled["data"][0]["url"]["body"]["aggs"]["shown"]["filter"] = query(panel["filter"])
+    return filled
+
+
+def _fill(value: Any, words: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {_fill(key, words): _fill(each, words) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_fill(each, words) for each in value]
+    if isinstance(value, str):
+        for placeholder, word in words.items():
+            value = value.replace(placeholder, word)
+    return value

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from ipi_es.cli.context import progress_bar
+from ipi_es.cli.context import clock, progress_bar
 from ipi_es.cli.node import node_progress
 from ipi_es.cli.output import Column, print_table
 from ipi_es.times import iso
 
 if TYPE_CHECKING:
+    from ipi_es.cluster.port import Cluster
     from ipi_es.demo.run import Outcome, Steps
 
 
@@ -27,12 +28,16 @@ SHOWN = 8
 @click.command()
 @click.option("--seed", type=click.IntRange(0), default=205, show_default=True, help="Which company is simulated.")
 @click.option("--keep", is_flag=True, help="Leave the server up, to look further.")
+@click.option(
+    "--report", "report_file", type=click.Path(dir_okay=False), help="The report's file; default: in the user's cache."
+)
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
-def demo(seed: int, keep: bool, as_json: bool) -> None:
+def demo(seed: int, keep: bool, report_file: str | None, as_json: bool) -> None:
     """Simulate a company's sign-ins with hidden incidents on a local server, and find them.
 
     Starts a local OpenSearch (the first time downloads about 62 MB), simulates 2,000 people for 30 days, learns from
-    the first 20 and scores the last 10 with the very code that works in production. Takes about two minutes.
+    the first 20 and scores the last 10 with the very code that works in production. Takes about two minutes. Ends with
+    what it found, as a table and as a page to open (`ipi-es report`).
 
     Example: ipi-es demo --keep
     """
@@ -52,6 +57,7 @@ def demo(seed: int, keep: bool, as_json: bool) -> None:
             click.echo(f"{cluster.info.text} runs at {node.url}, for this demo only.", err=True)
             with _Telling() as steps:
                 outcome = run(cluster, seed, steps.steps())
+            report = write_report(cluster, outcome, None if report_file is None else Path(report_file))
         finally:
             cluster.close()
     finally:
@@ -59,6 +65,7 @@ def demo(seed: int, keep: bool, as_json: bool) -> None:
             node.stop()
     outcome.seconds["server"] = server
     show(outcome)
+    click.echo(f"\nAs a page, for light and dark, telephone and paper: {report}")
     further(outcome, node.url if keep else None)
     if as_json:
         sys.stdout.write(orjson.dumps(outcome.summary(node.url)).decode() + "\n")
@@ -196,14 +203,34 @@ def further(outcome: Outcome, url: str | None) -> None:
     click.echo("  ipi-es node stop                          ends it")
 
 
+def write_report(cluster: Cluster, outcome: Outcome, path: Path | None) -> Path:
+    """Write the ten scored days as a page, beside the demo's other files unless told; where it is."""
+    from ipi_es.cli.report import page_of, write_page
+    from ipi_es.worker.job_work import JobWork
+
+    simulation = outcome.simulation
+    made, _ = page_of(JobWork(cluster, outcome.job), simulation.scored_start, simulation.end, now=clock())
+    path = path or demo_folder() / "report.html"
+    write_page(path, made)
+    return path.absolute()
+
+
+def demo_folder() -> Path:
+    """Where the demo's files are: beside those of the local server."""
+    from ipi_es.node.cache import node_dir
+
+    folder = node_dir().parent / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def write_files(url: str) -> Path:
     """Write an ipi-es.yml and the job's file beside the server's own; the path of the first."""
     from ipi_es.config.documents import write_yaml
     from ipi_es.demo.run import JOB
-    from ipi_es.node.cache import node_dir
 
-    folder = node_dir().parent / "demo"
-    (folder / "jobs").mkdir(parents=True, exist_ok=True)
+    folder = demo_folder()
+    (folder / "jobs").mkdir(exist_ok=True)
     (folder / "jobs" / "demo.yml").write_text(write_yaml(JOB), encoding="utf-8")
     config = folder / "ipi-es.yml"
     config.write_text(write_yaml({"elasticsearch": {"hosts": [url]}}), encoding="utf-8")

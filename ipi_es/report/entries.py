@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ipi_es.report.findings import SHOWN_FROM, leaders
 from ipi_es.report.lanes import Axis, Lane, lane_of
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name, visible
 from ipi_es.results.explanation import sentence
@@ -15,8 +16,8 @@ from ipi_es.results.explanation import sentence
 MAX_CARDS = 25
 """Cards on a page: about eight sheets of paper; the others are counted, with the command that lists them."""
 
-MAX_TOP = 10
-"""Entities and addresses in the lanes and the lists."""
+MAX_ALSO = 5
+"""Other names that a card gives before it counts them."""
 
 MAX_USUAL = 8
 """Usual networks of an entity that a record keeps."""
@@ -41,11 +42,11 @@ _LITTLE_KNOWN = {
 class Named:
     """An entity or an address over the whole time."""
 
+    value: str
+    """As it is stored; the lane has it as it is shown."""
     lane: Lane
     unusual: int
     """Buckets in which it was an influencer of a score of at least 1."""
-    card: str | None
-    """Id of its worst card on the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,42 +81,73 @@ class Card:
 @dataclass(slots=True)
 class _Pair:
     worst: Mapping[str, Any]
+    rank: float
+    """The record's score, or that of its entity or address as a whole where it stands for that one: 0–100."""
     times: list[int] = field(default_factory=list)
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """(entity, address), as they are stored."""
+        return str(self.worst["partition_field_value"]), str(self.worst["by_field_value"])
 
-def cards_of(records: Sequence[Mapping[str, Any]], job: str, shown: TimeShown) -> tuple[list[Card], int]:
-    """Cards of the worst pairs, and how many pairs were left out; what an allow-list rule allows has none."""
+
+def cards_of(
+    records: Sequence[Mapping[str, Any]], leading: Sequence[Named], job: str, shown: TimeShown
+) -> tuple[list[Card], int]:
+    """Cards of the worst pairs, and how many pairs were left out; what an allow-list rule allows has none.
+
+    ``records``: the worst first. Each of the ``leading`` entities and addresses has a card: that of its worst pair,
+    which ranks as high as the entity or the address as a whole (sixty accounts tried from one address are each hardly
+    unusual).
+    """
     pairs: dict[tuple[str, str], _Pair] = {}
-    for record in records:  # the worst first
+    for record in records:
         if record.get("suppressed_by"):
             continue
-        key = str(record["partition_field_value"]), str(record["by_field_value"])
-        pair = pairs.setdefault(key, _Pair(record))
+        names = str(record["partition_field_value"]), str(record["by_field_value"])
+        pair = pairs.setdefault(names, _Pair(record, float(record["record_score"])))
         if "repeat_of" in pair.worst and "repeat_of" not in record:
             pair.worst = record  # the first one says why; what repeats it can score higher after a renormalization
         pair.times.append(int(record["timestamp"]) // 1_000)
-    ordered = sorted(pairs.values(), key=lambda pair: -float(pair.worst["record_score"]))
-    cards = [_card(pair, number, job, shown) for number, pair in enumerate(ordered[:MAX_CARDS], 1)]
+    others = _others(pairs)
+    for each in leading:
+        theirs = [
+            pairs[each.value, other] if (each.value, other) in pairs else pairs[other, each.value]
+            for other in others.get(each.value, ())
+        ]
+        if theirs:
+            stands = max(theirs, key=lambda pair: (each.lane.worst_at in pair.times, pair.rank))
+            stands.rank = max(stands.rank, each.lane.worst)
+    ordered = sorted((pair for pair in pairs.values() if pair.rank >= SHOWN_FROM), key=lambda pair: -pair.rank)
+    cards = [_card(pair, number, others, job, shown) for number, pair in enumerate(ordered[:MAX_CARDS], 1)]
     return cards, max(len(ordered) - MAX_CARDS, 0)
 
 
-def _card(pair: _Pair, number: int, job: str, shown: TimeShown) -> Card:
+def _others(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Entity → the addresses that it has records with, and address → entities; the worst first."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for entity, ip in pairs:
+        found[entity].append(ip)
+        found[ip].append(entity)
+    return found
+
+
+def _card(pair: _Pair, number: int, others: Mapping[str, Sequence[str]], job: str, shown: TimeShown) -> Card:
     record = pair.worst
     why: Mapping[str, Any] = record.get("anomaly_score_explanation") or {}
-    entity, ip = str(record["partition_field_value"]), str(record["by_field_value"])
+    entity, ip = pair.names
     time = int(record["timestamp"]) // 1_000
-    score = float(record["record_score"])
     return Card(
         id=f"card-{number}",
         entity=visible(entity),
         ip=visible(ip),
-        score=score_text(score),
-        severity=severity_name(score),
+        score=score_text(pair.rank),
+        severity=severity_name(pair.rank),
         time=shown.at(time),
         machine_time=shown.iso(time),
         why=visible(sentence(record)),
         usual=_usual(why),
-        facts=tuple((what, visible(text)) for what, text in _facts(record, why, pair, shown)),
+        facts=tuple((what, visible(text)) for what, text in _facts(pair, why, others, shown)),
         command=visible(f"ipi-es explain {shlex.quote(job)} {shlex.quote(entity)} {shlex.quote(ip)}"),
     )
 
@@ -130,9 +162,17 @@ def _usual(why: Mapping[str, Any]) -> tuple[UsualNetwork, ...]:
 
 
 def _facts(
-    record: Mapping[str, Any], why: Mapping[str, Any], pair: _Pair, shown: TimeShown
+    pair: _Pair, why: Mapping[str, Any], others: Mapping[str, Sequence[str]], shown: TimeShown
 ) -> Iterable[tuple[str, str]]:
+    record, (entity, ip) = pair.worst, pair.names
     score, initial = float(record["record_score"]), float(record["initial_record_score"])
+    if score_text(pair.rank) != score_text(score):
+        yield "This pair alone", f"{score_text(score)} {severity_name(score)}; unusual together with those below"
+    for what, name, own in (("Also used by", ip, entity), ("Also seen at", entity, ip)):
+        also = [other for other in others.get(name, ()) if other != own]
+        if also:
+            more = f" and {len(also) - MAX_ALSO:,} more" if len(also) > MAX_ALSO else ""
+            yield what, ", ".join(also[:MAX_ALSO]) + more
     yield "Probability", _probability(record, why)
     if why.get("bound") in _HELD_BY:
         yield "Score held by", _HELD_BY[why["bound"]]
@@ -169,32 +209,11 @@ def _place(record: Mapping[str, Any], why: Mapping[str, Any]) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
-def top_of(
-    influencers: Sequence[Mapping[str, Any]],
-    field_name: str,
-    cards: Sequence[Card],
-    axis: Axis,
-    shown: TimeShown,
-) -> list[Named]:
-    """The ten worst values of a field by their highest influencer score, then by the sum; the worst first.
-
-    What an allow-list rule allows takes no part.
-    """
-    points: dict[str, list[tuple[int, float]]] = defaultdict(list)
+def leading_of(influencers: Sequence[Mapping[str, Any]], field_name: str, axis: Axis, shown: TimeShown) -> list[Named]:
+    """The ten worst values of a field with their lanes, the worst first."""
+    points: dict[str, list[tuple[int, float]]] = {name: [] for name in leaders(influencers, field_name)}
     for each in influencers:
-        if each["influencer_field_name"] == field_name and not each.get("suppressed_by"):
-            time = int(each["timestamp"]) // 1_000
-            points[str(each["influencer_field_value"])].append((time, float(each["influencer_score"])))
-    order = sorted(points, key=lambda name: (-max(score for _, score in points[name]), -_total(points[name]), name))
-    by_name: dict[str, str] = {}
-    for card in cards:
-        by_name.setdefault(card.entity, card.id)
-        by_name.setdefault(card.ip, card.id)
-    return [
-        Named(lane_of(name, points[name], axis, shown), len(points[name]), by_name.get(visible(name)))
-        for name in order[:MAX_TOP]
-    ]
-
-
-def _total(points: Sequence[tuple[int, float]]) -> float:
-    return sum(score for _, score in points)
+        value = str(each["influencer_field_value"])
+        if each["influencer_field_name"] == field_name and value in points and not each.get("suppressed_by"):
+            points[value].append((int(each["timestamp"]) // 1_000, float(each["influencer_score"])))
+    return [Named(name, lane_of(name, found, axis, shown), len(found)) for name, found in points.items()]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.config.job import Job
@@ -26,6 +27,12 @@ MAX_RECORDS = 5_000
 MAX_ANNOTATIONS = 200
 """Annotations shown, the newest."""
 
+MAX_LEADERS = 10
+"""Entities, and addresses, in the lanes and the lists."""
+
+MAX_OF_LEADER = 100
+"""Records of each of these that are looked at, whatever their score: what is unusual together need not be alone."""
+
 SHOWN_FROM = 1.0
 """Scores below are of results that were kept to be looked up, not to be read."""
 
@@ -43,7 +50,7 @@ class Findings:
     buckets: Sequence[Source] = ()
     influencers: Sequence[Source] = ()
     records: Sequence[Source] = ()
-    annotations: Sequence[Source] = field(default=())
+    annotations: Sequence[Source] = ()
 
     @property
     def record_count(self) -> int:
@@ -74,14 +81,31 @@ def read_findings(results: ResultStore, job: Job, start: int, end: int) -> Findi
         )
     buckets = results.read("bucket", start, end, sort="timestamp", desc=False, size=MAX_BUCKETS, interim=False)
     influencers = results.read("influencer", start, end, min_score=SHOWN_FROM, size=MAX_INFLUENCERS, interim=False)
+    found = [each.source for each in influencers]
     records = results.read("record", start, end, min_score=SHOWN_FROM, size=MAX_RECORDS, interim=False)
+    by_id = {each.id: each.source for each in records}
+    for name in [each for field in (job.entity_field, job.ip_field) for each in leaders(found, field)]:
+        theirs = results.read("record", start, end, values=[name], size=MAX_OF_LEADER, interim=False)
+        by_id |= {each.id: each.source for each in theirs}
     annotations = results.annotations(start, end, size=MAX_ANNOTATIONS)
     return Findings(
         job,
         start,
         end,
         buckets=[each.source for each in buckets],
-        influencers=[each.source for each in influencers],
-        records=[each.source for each in records],
+        influencers=found,
+        records=sorted(by_id.values(), key=lambda each: -float(each["record_score"])),
         annotations=[each.source for each in annotations],
     )
+
+
+def leaders(influencers: Sequence[Mapping[str, Any]], field_name: str) -> list[str]:
+    """The ten worst values of a field by their highest influencer score, then by the sum; the worst first.
+
+    What an allow-list rule allows takes no part.
+    """
+    scores: dict[str, list[float]] = defaultdict(list)
+    for each in influencers:
+        if each["influencer_field_name"] == field_name and not each.get("suppressed_by"):
+            scores[str(each["influencer_field_value"])].append(float(each["influencer_score"]))
+    return sorted(scores, key=lambda name: (-max(scores[name]), -sum(scores[name]), name))[:MAX_LEADERS]

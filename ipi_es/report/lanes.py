@@ -77,6 +77,8 @@ class Lane:
     cells: tuple[Cell, ...]
     worst: float
     """0–100, high = unusual."""
+    worst_at: int
+    """When that was, epoch seconds."""
     total: float
     """The sum of its scores."""
     summary: str
@@ -123,7 +125,7 @@ def lane_of(name: str, points: Iterable[tuple[int, float]], axis: Axis, shown: T
         for column, (score, time) in sorted(worst.items())
     )
     highest = max(worst.values(), default=(0.0, axis.start))
-    return Lane(visible(name), cells, highest[0], total, _in_words(worst.values(), highest, shown))
+    return Lane(visible(name), cells, highest[0], highest[1], total, _in_words(worst.values(), highest, shown))
 
 
 def _in_words(found: Iterable[tuple[float, int]], highest: tuple[float, int], shown: TimeShown) -> str:

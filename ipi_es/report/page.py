@@ -12,7 +12,7 @@ from functools import lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 import ipi_es
-from ipi_es.report.entries import cards_of, top_of
+from ipi_es.report.entries import cards_of, leading_of
 from ipi_es.report.findings import MAX_RECORDS, Findings
 from ipi_es.report.lanes import LANE_HEIGHT, Axis, Lane, axis_of, event_series, lane_of, ticks_of
 from ipi_es.report.learned import Learned
@@ -27,8 +27,15 @@ _UTC = TimeShown()
 def page(found: Findings, learned: Learned, *, made_at: int, shown: TimeShown = _UTC) -> str:
     """The page. ``made_at`` in epoch seconds; the same findings give the same text."""
     axis = axis_of(found.start, found.end, found.job.bucket_span)
-    cards, omitted = cards_of(found.records, found.job.job_id, shown)
     job = found.job
+    entities, addresses = (
+        leading_of(found.influencers, name, axis, shown) for name in (job.entity_field, job.ip_field)
+    )
+    cards, omitted = cards_of(found.records, [*entities, *addresses], job.job_id, shown)
+    links: dict[str, str] = {}
+    for card in cards:
+        for name in (card.entity, card.ip):
+            links.setdefault(name, card.id)
     return _template().render(
         job=job,
         version=ipi_es.__version__,
@@ -43,8 +50,9 @@ def page(found: Findings, learned: Learned, *, made_at: int, shown: TimeShown = 
         span=format_span(axis.step),
         lane_height=LANE_HEIGHT,
         total=_bucket_lane(found, axis, shown),
-        entities=top_of(found.influencers, job.entity_field, cards, axis, shown),
-        addresses=top_of(found.influencers, job.ip_field, cards, axis, shown),
+        entities=entities,
+        addresses=addresses,
+        links=links,
         series=event_series(found.buckets, axis),
         cards=cards,
         omitted=omitted,

@@ -75,11 +75,15 @@ def same(found: Dump, expected: Dump, what: object = "", *, may_lack: Collection
 
 
 def counted_once(cluster: Cluster, job: Job, events: Iterable[company.Event], start: int, end: int) -> None:
-    """Assert that each bucket of [start, end) is there once, and its ``event_count`` is the number of its events."""
+    """Assert that each final bucket of [start, end) is there once, and its ``event_count`` is the number of its events."""
     span, wanted = job.bucket_span, defaultdict[int, int](int)
     for time, *_ in events:
         wanted[time // span * span] += 1
-    found = [each for each in parts.results(cluster, job).values() if each["result_type"] == "bucket"]
+    found = [
+        each
+        for each in parts.results(cluster, job).values()
+        if each["result_type"] == "bucket" and not each["is_interim"] and start <= each["timestamp"] // 1_000 < end
+    ]
     counts = {each["timestamp"] // 1_000: each["event_count"] for each in found}
     assert len(counts) == len(found)
     assert counts == {at: wanted.get(at, 0) for at in range(start, end, span)}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop
-from ipi_es.errors import NotFound, PermissionDenied, SnapshotDamaged, SnapshotError
+from ipi_es.errors import Conflict, LostJob, NotFound, PermissionDenied, SnapshotDamaged, SnapshotError
 from ipi_es.state.blobs import BlobInfo, BlobKind, checksum, damaged, missing, new_info, whole
 
 SNAPSHOT_INDEX = "ipi-es-snapshots"
@@ -45,7 +45,14 @@ class ClusterBlobs:
             self._require_template()
         for number, piece in enumerate(pieces):
             self._cluster.put(SNAPSHOT_INDEX, _chunk_id(info, number), _chunk_source(info, number, piece))
-        self._cluster.put(SNAPSHOT_INDEX, _manifest_id(job_id, blob_id), info.to_source())
+        try:
+            place, source = _manifest_id(job_id, blob_id), info.to_source()
+            self._cluster.put(SNAPSHOT_INDEX, place, source, if_match=before, create=before is None)
+        except Conflict as error:  # pieces take long to write: long enough to be stopped and replaced amid them
+            raise LostJob(
+                f"another worker has written {blob_id} of job {job_id} in the meantime",
+                hint="nothing to do: the other worker goes on; run one command a job at a time",
+            ) from error
         if before is not None:
             self._drop_chunks_of(before.source, job_id, blob_id, but=info)
         return info

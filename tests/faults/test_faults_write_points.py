@@ -6,17 +6,14 @@ tests/write_stages.py comes to fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-import worker_parts as parts
 from fault_parts import Dump, Moment, WatchedCluster, dump, same
 from write_points import WritePoint, write_points
-from write_stages import STAGES, Stage, bare, own_events
+from write_stages import STAGES, Stage, own_events
 
 from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.worker.job_work import JobWork
 
 pytestmark = pytest.mark.faults
 
@@ -40,31 +37,18 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def life() -> Iterator[Life]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", 15.0)
-        patch.setattr("ipi_es.results.queries.CRITICAL", 15.0)
-        patch.setattr("ipi_es.worker.training.train", parts.made_training)
-        trained = _trained()
-        made = Life()
-        begun: dict[object, MemoryCluster] = {}
-        for stage in STAGES:
-            if stage.begin not in begun:
-                begun[stage.begin] = own_events(trained)
-                stage.begin(begun[stage.begin])
-            cluster = WatchedCluster(begun[stage.begin])
-            stage.done(cluster, "one:1:1", {"one:1:1"})
-            made.expected[stage.name] = dump(cluster, stage.job)
-            for point, moments in cluster.moments.items():
-                made.moments.setdefault(point, []).extend((stage, each) for each in moments)
-        yield made
-
-
-def _trained() -> MemoryCluster:
-    cluster = bare()
-    with JobWork(cluster, STAGES[1].job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
-        claim.train(parts.company.LEARN_FROM, parts.company.SCORED_FROM)
-    return cluster
+def life(trained: MemoryCluster) -> Life:
+    made, begun = Life(), dict[object, MemoryCluster]()
+    for stage in STAGES:
+        if stage.begin not in begun:
+            begun[stage.begin] = own_events(trained)
+            stage.begin(begun[stage.begin])
+        cluster = WatchedCluster(begun[stage.begin])
+        stage.done(cluster, "one:1:1", {"one:1:1"})
+        made.expected[stage.name] = dump(cluster, stage.job)
+        for point, moments in cluster.moments.items():
+            made.moments.setdefault(point, []).extend((stage, each) for each in moments)
+    return made
 
 
 @pytest.mark.parametrize("point", sorted(write_points() - NO_WRITES.keys()), ids=str)

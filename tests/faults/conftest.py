@@ -1,0 +1,32 @@
+"""What the fault cases in memory begin with: the stages' job, trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import worker_company as company
+import worker_parts as parts
+import write_stages as stages
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.worker.job_work import JobWork
+
+
+@pytest.fixture(scope="module")
+def made_training() -> Iterator[pytest.MonkeyPatch]:
+    """Training without TensorFlow, and so little spraying as there is counts as critical: there are repeats then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", 15.0)
+        patch.setattr("ipi_es.results.queries.CRITICAL", 15.0)
+        patch.setattr("ipi_es.worker.training.train", parts.made_training)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def trained(made_training: pytest.MonkeyPatch) -> MemoryCluster:
+    """The stages' job, with nothing scored."""
+    cluster = stages.bare()
+    with JobWork(cluster, stages.JOB, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+        claim.train(company.LEARN_FROM, company.SCORED_FROM)
+    return cluster

@@ -1,0 +1,307 @@
+"""The same on real servers: storms through a proxy, blocks, kills and stops of worker processes, a server that dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import live_process
+import numpy as np
+import pytest
+import worker_company as company
+import worker_parts as parts
+from backfill_process import Bench
+from fault_parts import Dump, checkpoint_of, counted_once, dump, same
+from fault_proxy import Fault, FaultProxy, Script
+from live_parts import DELAY, Worker, live_job
+from servers.plain_http import call
+from servers.pool import Server
+from worker_company import HOUR, SCORED_FROM
+
+from ipi_es.cluster.connect import connect
+from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.port import Cluster, Drop, Put
+from ipi_es.node import LocalNode
+from ipi_es.results.words import ALIAS
+from ipi_es.service.outcome import Did
+from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.job_state import STATE_INDEX, StateStore, state_id
+from ipi_es.times import iso
+from ipi_es.worker.job_work import JobWork
+
+pytestmark = pytest.mark.faults
+
+END = SCORED_FROM + 51 * HOUR
+SCORE_DAYS = 3
+AT_MOST = 40
+"""Ticks until it must be through."""
+
+
+class Place(Bench):
+    """A job with its events on one server, trained in this process; and what an undisturbed worker leaves there."""
+
+    undisturbed: Dump
+
+    @classmethod
+    def made(cls, url: str, directory: Path) -> Place:
+        name = f"faults-{uuid.uuid4().hex[:8]}"
+        job = live_job(
+            name,
+            hold_probability=0.03,
+            renormalization_window_days=1,
+            training={"window": f"{company.LEARN_DAYS}d", "min_events": 200, "every": "0s"},
+            datafeed_config={"indices": [f"test-{name}"], "frequency": "3h"},
+            results_index_name=name,
+        )
+        place = cls(url, directory, job, score_days=SCORE_DAYS)
+        place.train()
+        Worker(place.cluster, place.job).tick(END)
+        place.undisturbed = dump(place.cluster, place.job)
+        counted_once(place.cluster, job, company.events(score_days=SCORE_DAYS), SCORED_FROM, END)
+        return place
+
+    def train(self) -> None:
+        company.fill(self.cluster, self.job.datafeed_config.indices[0], score_days=self.score_days)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ipi_es.worker.training.train", parts.made_training)
+            with JobWork(self.cluster, self.job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+                claim.train(company.LEARN_FROM, SCORED_FROM)
+        store, job_id = ClusterBlobs(self.cluster), self.job.job_id
+        self.blobs = [(each, store.read(job_id, each.id)) for each in store.list(job_id)]
+        found = self.cluster.get(STATE_INDEX, state_id(job_id))
+        assert found is not None
+        self.trained = found.source
+
+    def all_is_well(self) -> None:
+        """Assert that it is as if nothing had happened."""
+        same(dump(self.cluster, self.job), self.undisturbed)
+        counted_once(self.cluster, self.job, company.events(score_days=SCORE_DAYS), SCORED_FROM, END)
+
+    def fresh_state(self) -> None:
+        """Back to the training, but the results stay."""
+        ids = parts.stored_quantiles(self.cluster, self.job)
+        self.cluster.bulk([Drop(STATE_INDEX, f"quantiles:{self.job.job_id}:{each}") for each in ids], refresh=True)
+        store, kept = ClusterBlobs(self.cluster), {info.id for info, _ in self.blobs}
+        for info in store.list(self.job.job_id):
+            if info.id not in kept:
+                store.delete(info.job_id, info.id)
+        state = StateStore(self.cluster).read(self.job.job_id)
+        assert state is not None
+        source = {**self.trained, "lease_epoch": state.lease_epoch + 1}
+        self.cluster.put(STATE_INDEX, state_id(self.job.job_id), source, refresh=True)
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """One plain request."""
+        return call(self.url, method, path, body)
+
+    def process(self, number: int, lease: int = 24) -> tuple[Any, Path]:
+        """A worker process that does what is due; with its log."""
+        log = self.directory / f"worker-{number}.log"
+        return live_process.start(self.url, self.job_file(), END + DELAY, log, lease), log
+
+
+@pytest.fixture(scope="module")
+def one(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    place = Place.made(server.url, tmp_path_factory.mktemp("faults"))
+    yield place
+    place.remove()
+
+
+@pytest.fixture
+def place(one: Place) -> Place:
+    """Trained, and nothing scored."""
+    one.fresh()
+    return one
+
+
+def through(cluster: Cluster, place: Place) -> int:
+    """Tick until all is done; how many ticks that took."""
+    worker = Worker(cluster, place.job)
+    for number in range(1, AT_MOST):
+        outcome = worker.tick(END, patient=False)
+        if outcome.did is Did.WORKED and outcome.again_in is None:
+            return number
+        assert outcome.did in (Did.FAILED, Did.STOOD_BY), outcome
+    raise AssertionError(f"not through after {AT_MOST} ticks")
+
+
+def by_chance(chance: float, *faults: Fault) -> Script:
+    rng = np.random.default_rng(5)
+
+    def script(_number: int, _method: str, path: str) -> Fault | None:
+        usable = [each for each in faults if not each.items or path == "/_bulk"]
+        if not usable or rng.random() >= chance:
+            return None
+        return usable[int(rng.integers(len(usable)))]
+
+    return script
+
+
+def only_bulks(chance: float, *faults: Fault) -> Script:
+    script = by_chance(chance, *faults)
+    return lambda number, method, path: script(number, method, path) if path == "/_bulk" else None
+
+
+def only_state(chance: float, *faults: Fault) -> Script:
+    script = by_chance(chance, *faults)
+    return lambda n, method, path: script(n, method, path) if method == "PUT" and STATE_INDEX in path else None
+
+
+STORMS: dict[str, tuple[Script, float]] = {
+    "429 and 503": (
+        by_chance(0.3, Fault(429, "es_rejected_execution_exception"), Fault(503, "unavailable_shards_exception")),
+        30.0,
+    ),
+    "timeouts": (by_chance(0.03, Fault(delay=1.5)), 1.0),
+    "half-failed bulks": (only_bulks(0.6, Fault(items=429), Fault(items=503)), 30.0),
+    "connections that are cut": (by_chance(0.15, Fault(close=True), Fault(cut=True), Fault(lost=True)), 30.0),
+    "version conflicts": (only_state(0.3, Fault(409, "version_conflict_engine_exception")), 30.0),
+}
+
+
+@pytest.mark.parametrize("storm", STORMS)
+def test_a_storm_between_worker_and_server_costs_time_alone(place: Place, storm: str) -> None:
+    with FaultProxy(place.url) as proxy:
+        connection = Connection(hosts=(proxy.url,), max_retries=1, request_timeout=STORMS[storm][1])
+        cluster = connect(connection, sleep=lambda _: None)
+        proxy.script = STORMS[storm][0]
+        through(cluster, place)
+        assert proxy.faults > 0
+        cluster.close()
+    place.all_is_well()
+
+
+def test_read_only_results_are_waited_for(place: Place) -> None:
+    through(place.cluster, place)  # so that there are indices to block
+    place.fresh_state()
+    indices = place.cluster.indices(f"{ALIAS}-{place.job.results_index_name}-*")
+    assert len(indices) == 2
+    block(place, indices, True)
+    worker = Worker(place.cluster, place.job)
+    outcome = worker.tick(END, patient=False)
+    assert outcome.did is Did.FAILED
+    assert "blocks writing" in outcome.text
+    block(place, indices, None)
+    assert worker.tick(END, patient=False).did is Did.WORKED
+    place.all_is_well()
+
+
+def block(place: Place, indices: list[str], yes: bool | None) -> None:
+    for index in indices:
+        status, said = place.call("PUT", f"/{index}/_settings", {"index.blocks.read_only_allow_delete": yes})
+        assert status == 200, said
+
+
+def test_worker_processes_that_are_killed_leave_what_one_leaves(place: Place) -> None:
+    rng, kills = np.random.default_rng(3), 0
+    for number in range(3):
+        process, log = place.process(number)
+        start = SCORED_FROM + (6 + 15 * number) * HOUR
+        assert live_process.wait_for(f"bucket {iso(start)}", process, log)
+        time.sleep(float(rng.uniform(0.0, 0.1)))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait(60) == -signal.SIGKILL
+    assert kills
+    process, log = place.process(9)
+    assert process.wait(120) == 0, log.read_text()
+    place.all_is_well()
+
+
+def test_worker_process_that_is_stopped_and_comes_back_changes_nothing(place: Place) -> None:
+    process, log = place.process(1, lease=3)
+    assert live_process.wait_for("bucket 2", process, log)
+    process.send_signal(signal.SIGSTOP)
+    behind = checkpoint_of(place.cluster, place.job)
+    worker = Worker(place.cluster, place.job)
+    worker.clock.time = END + DELAY + 60  # the lease is over
+    while worker.live.tick(END + DELAY, patient=False).did is Did.STOOD_BY:
+        worker.clock.time += 10
+    after = parts.results(place.cluster, place.job, volatile=True)
+    process.send_signal(signal.SIGCONT)
+    process.wait(120)
+    assert "Traceback" not in log.read_text()
+    assert behind <= END
+    place.all_is_well()
+    assert parts.results(place.cluster, place.job, volatile=True) == after
+
+
+def test_server_that_is_killed_amid_the_work_and_started_again(
+    one_opensearch: Place, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    data = tmp_path / "data"
+    node = LocalNode.start(data_dir=data, heap="256m")
+    port = int(node.url.rpartition(":")[2])
+    request.addfinalizer(node.stop)
+    place = Place(node.url, tmp_path / "place", one_opensearch.job, score_days=SCORE_DAYS)
+    place.take_over(one_opensearch)
+    place.undisturbed = one_opensearch.undisturbed
+    cluster = connect(Connection(hosts=(node.url,), max_retries=1), sleep=lambda _: None)
+    worker = Worker(cluster, place.job)
+    scored = worker.live._scored
+    killed: list[int] = []
+
+    def killing(each: Any) -> None:
+        scored(each)
+        if not killed and each.bucket.start >= SCORED_FROM + 27 * HOUR:
+            os.kill(node.pid, signal.SIGKILL)
+            killed.append(each.bucket.start)
+
+    worker.live._scored = killing  # type: ignore[method-assign]
+    assert worker.tick(END, patient=False).did is Did.FAILED
+    assert killed
+    again = LocalNode.start(data_dir=data, http_port=port, heap="256m")
+    request.addfinalizer(again.stop)
+    assert 0 < checkpoint_of(place.cluster, place.job) < END
+    for _ in range(3):  # connections that were open are found closed
+        if worker.tick(END, patient=False).did is Did.WORKED:
+            break
+    place.all_is_well()
+    cluster.close()
+
+
+@pytest.fixture(scope="module")
+def one_opensearch(opensearch: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    place = Place.made(opensearch.url, tmp_path_factory.mktemp("faults"))
+    yield place
+    place.remove()
+
+
+MILLION = 1_000_000
+CLONES = 20
+
+
+def test_a_bucket_with_a_million_events_is_one_bucket(one_opensearch: Place) -> None:
+    """An index of 50,000 events in one bucket, nineteen times cloned."""
+    place, cluster = one_opensearch, one_opensearch.cluster
+    place.fresh()
+    names = [f"{place.job.datafeed_config.indices[0]}-{n}" for n in range(CLONES)]
+    start, each = SCORED_FROM + 24 * HOUR, MILLION // CLONES
+    cluster.create_index(names[0], {"mappings": company.MAPPINGS, "settings": {"number_of_replicas": 0}})
+    ips = [f"85.{n % 7}.{n % 40}.{n % 9}" for n in range(each)]
+    made = (company.document((start + n % 10_000, f"person{n % 60:02d}", ip, "success")) for n, ip in enumerate(ips))
+    cluster.bulk((Put(names[0], str(n), source) for n, source in enumerate(made)), refresh=True)
+    assert place.call("PUT", f"/{names[0]}/_settings", {"index.blocks.write": True})[0] == 200
+    for name in names[1:]:
+        assert place.call("POST", f"/{names[0]}/_clone/{name}", {"settings": {"index.blocks.write": None}})[0] == 200
+    job = place.job.model_copy(
+        update={
+            "datafeed_config": place.job.datafeed_config.model_copy(
+                update={"indices": (*place.job.datafeed_config.indices, f"{place.job.datafeed_config.indices[0]}-*")}
+            )
+        }
+    )
+    try:
+        assert Worker(cluster, job).tick(END, patient=False).did is Did.WORKED
+        found = parts.of_kind(parts.results(cluster, job), "bucket")
+        counts = {one["timestamp"] // 1_000: one["event_count"] for one in found}
+        usual = sum(start <= at < start + job.bucket_span for at, *_ in company.events(score_days=SCORE_DAYS))
+        assert counts[start] == MILLION + usual
+        assert len(counts) == len(found) == 17
+    finally:
+        for name in names:
+            cluster.delete_index(name)

@@ -1,7 +1,10 @@
-"""`ipi-es setup`: index templates and a lifecycle policy, put where they belong."""
+"""`ipi-es setup`: index templates and a lifecycle policy, or a console's dashboards, put where they belong."""
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,25 +14,79 @@ from ipi_es.cli.context import shell
 if TYPE_CHECKING:
     from ipi_es.config.job import Job
     from ipi_es.config.settings import Settings
+    from ipi_es.setup.consoles import ImportOutcome
     from ipi_es.setup.plan import Change
+
+
+_READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A console and where in it, as the options name them."""
+
+    url: str
+    space: str | None
+    tenant: str | None
+    overwrite: bool
+    ca: Path | None
+    api_key_file: Path | None
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--force", is_flag=True, help="Overwrite templates that somebody changed by hand.")
+@click.option(
+    "--kibana", metavar="URL", help="Import the dashboards into this Kibana or OpenSearch Dashboards instead."
+)
+@click.option("--space", metavar="NAME", help="Kibana's space to import into; the default one if none is named.")
+@click.option("--tenant", metavar="NAME", help="OpenSearch Dashboards' tenant to import into: global, or its name.")
+@click.option("--overwrite", is_flag=True, help="Replace dashboards that are there already.")
+@click.option(
+    "--kibana-ca",
+    type=_READABLE,
+    metavar="FILE",
+    help="The CA that signed the console's certificate, if not the cluster's.",
+)
+@click.option(
+    "--kibana-api-key-file", type=_READABLE, metavar="FILE", help="An API key for the console, if not the cluster's."
+)
 @click.pass_context
-def setup(ctx: click.Context, dry_run: bool, force: bool) -> None:
+def setup(
+    ctx: click.Context,
+    dry_run: bool,
+    force: bool,
+    kibana: str | None,
+    space: str | None,
+    tenant: str | None,
+    overwrite: bool,
+    kibana_ca: Path | None,
+    kibana_api_key_file: Path | None,
+) -> None:
     """Put the index templates that ipi-es needs, and a lifecycle policy; a second run changes nothing.
 
     The policy (ILM, ISM, where the server has it) deletes result indices when none of the configured jobs keeps them
     any longer (results_retention_days). What an administrator set (shards, replicas, refresh interval, lifecycle,
     priority), added or changed of the policy stays as it is. Exit code 1 if an index remains that setup can't mend.
 
+    With --kibana nothing of that is done: the dashboards are imported into the console at that URL, with the cluster's
+    credentials. Dashboards that are there stay, unless --overwrite is given. Exit code 1 if an object was refused.
+
     Example: ipi-es setup --dry-run
     """
+    from ipi_es.errors import UsageError
     from ipi_es.setup import plan
 
     surroundings = shell(ctx)
+    if kibana is not None:
+        place = _Place(kibana, space, tenant, overwrite, kibana_ca, kibana_api_key_file)
+        ctx.exit(_dashboards(surroundings.settings, place, dry_run=dry_run))
+    given = {"--space": space, "--tenant": tenant, "--overwrite": overwrite, "--kibana-ca": kibana_ca}
+    for option, value in (given | {"--kibana-api-key-file": kibana_api_key_file}).items():
+        if value:
+            raise UsageError(
+                f"{option} is of no use without --kibana", hint="name the console: --kibana http://host:5601"
+            )
     with surroundings.cluster() as cluster:
         changes = plan.plan(cluster, jobs=_jobs(surroundings.settings))
         if not changes:
@@ -48,6 +105,50 @@ def setup(ctx: click.Context, dry_run: bool, force: bool) -> None:
         _show(change)
     if wrong:
         ctx.exit(1)
+
+
+def _dashboards(settings: Settings, place: _Place, *, dry_run: bool) -> int:
+    """Import the dashboards, and say what became of each object; the exit code."""
+    from ipi_es.cluster.connection import Connection
+    from ipi_es.cluster.console import Console
+    from ipi_es.setup import consoles
+
+    given = settings.elasticsearch.plain()
+    if place.ca is not None:
+        given |= {"ca_certs": place.ca, "ca_fingerprint": None}
+    if place.api_key_file is not None:
+        given |= {"api_key": place.api_key_file.read_text(encoding="utf-8").strip()}
+    with closing(Console(place.url, Connection(**given), space=place.space, tenant=place.tenant)) as console:
+        consoles.check_place(console.info.kind, place.space, place.tenant)
+        objects = consoles.for_jobs(consoles.load(console.info.kind), _jobs(settings) or [])
+        if dry_run:
+            click.echo(f"{console.info.text} at {console.info.url} would get:")
+            for each in objects:
+                click.echo(
+                    f"  {each['type']} {each['id']}: {each['attributes'].get('name') or each['attributes']['title']}"
+                )
+            click.echo("Nothing was changed.")
+            return 0
+        return _show_import(consoles.send(console, objects, overwrite=place.overwrite))
+
+
+def _show_import(outcome: ImportOutcome) -> int:
+    """One line for each object that failed, and what was done in numbers; 1 if anything failed."""
+    for note in outcome.notes:
+        click.secho(f"note: {note}", err=True)
+    for each in outcome.having("failed"):
+        click.secho(f"refused: {each.kind} {each.id} ({each.title}): {each.text}", fg="red", err=True)
+    counts = {name: len(outcome.having(name)) for name in ("imported", "replaced", "exists", "failed")}
+    said = [f"{counts[name]} {name}" for name in ("imported", "replaced") if counts[name]]
+    if counts["exists"]:
+        said.append(f"{counts['exists']} were there already and stay as they are (replace them with --overwrite)")
+    if counts["failed"]:
+        said.append(f"{counts['failed']} refused")
+    click.echo(f"{outcome.info.text} at {outcome.info.url}, {len(outcome.objects)} objects: {', '.join(said)}.")
+    if counts["failed"]:
+        return 1
+    click.echo("Look at the dashboard “ipi-es: Overview”.")
+    return 0
 
 
 def _jobs(settings: Settings) -> list[Job] | None:

@@ -1,0 +1,170 @@
+"""The HTTP API of Kibana and of OpenSearch Dashboards: which of them answers, and one request at a time.
+
+A console is neither cluster: it has its own URL, path, spaces (Kibana) or tenants (OpenSearch Dashboards), and asks for
+a header of its own in every request that changes something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+from urllib.parse import quote, urlsplit
+
+import orjson
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from ipi_es.cluster.connection import Connection, Endpoint
+from ipi_es.cluster.faults import connection_fault, response_fault, tls_expected_fault
+from ipi_es.cluster.tls import speaks_tls, tls_context
+from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer, UsageError
+
+Kind: TypeAlias = Literal["kibana", "opensearch-dashboards"]
+
+NAMES: dict[Kind, str] = {"kibana": "Kibana", "opensearch-dashboards": "OpenSearch Dashboards"}
+
+OLDEST: dict[Kind, tuple[int, int]] = {"kibana": (8, 12), "opensearch-dashboards": (2, 8)}
+"""The first (major, minor) that the shipped dashboards are made for."""
+
+DEFAULT_PORT = 5_601  # of both consoles, where a URL names none
+
+_XSRF: dict[Kind, str] = {"kibana": "kbn-xsrf", "opensearch-dashboards": "osd-xsrf"}
+_NAME_HEADERS: dict[str, Kind] = {"kbn-name": "kibana", "osd-name": "opensearch-dashboards"}
+_BOUNDARY = "ipi-es-dashboards-9f1c2e"  # stands in no saved object; tests look
+_FIRST_ERROR = 400
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleInfo:
+    """Which console it is; ``version`` is empty where it isn't told to everybody."""
+
+    kind: Kind
+    version: str
+    url: str
+
+    @property
+    def text(self) -> str:
+        """For people: ``Kibana 8.12.0``."""
+        return f"{NAMES[self.kind]} {self.version}".rstrip()
+
+
+class Console:
+    """One console, in a space or tenant; credentials and trust are a :class:`Connection`'s."""
+
+    def __init__(
+        self, url: str, connection: Connection, *, space: str | None = None, tenant: str | None = None
+    ) -> None:
+        self._endpoint = _endpoint(url)
+        self._authorization = connection.authorization()
+        self._timeout = connection.request_timeout
+        self._space, self._tenant = space, tenant
+        trust = Connection(
+            hosts=(self._endpoint.url,),
+            ca_certs=connection.ca_certs,
+            ca_fingerprint=connection.ca_fingerprint,
+            verify_certs=connection.verify_certs,
+            request_timeout=connection.request_timeout,
+        )
+        self._http = urllib3.PoolManager(ssl_context=tls_context(trust))
+        try:
+            self.info = self._find_out()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.clear()
+
+    def request(self, method: str, path: str, body: Any = None, *, params: Mapping[str, str] | None = None) -> Any:
+        """One request of the API below the space; the parsed answer, or an error of the project's tree."""
+        sent = None if body is None else orjson.dumps(body)
+        return self._ask(method, path, sent, "application/json", params)
+
+    def upload(self, path: str, name: str, content: bytes, *, params: Mapping[str, str] | None = None) -> Any:
+        """POST one file as a form's field ``file``; the parsed answer."""
+        head = (
+            f'--{_BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="{name}"\r\n'
+            "content-type: application/ndjson\r\n\r\n"
+        )
+        form = head.encode() + content + f"\r\n--{_BOUNDARY}--\r\n".encode()
+        return self._ask("POST", path, form, f"multipart/form-data; boundary={_BOUNDARY}", params)
+
+    def _find_out(self) -> ConsoleInfo:
+        status, headers, body = self._send("GET", "/api/status", None, {})
+        lower = {name.lower() for name in headers}
+        kind = next((kind for header, kind in _NAME_HEADERS.items() if header in lower), None)
+        if status in {401, 403} or (kind is not None and status >= _FIRST_ERROR and status != 503):
+            raise response_fault(status, body, self._endpoint.url)
+        if kind is None:
+            raise UnsupportedServer(
+                f"{self._endpoint.url} is neither Kibana nor OpenSearch Dashboards ({status})",
+                hint="give the console's URL with its base path, such as http://localhost:5601; the cluster's own port"
+                " is another one",
+            )
+        if status == 503:  # both say so while they start, and while their cluster is away
+            raise response_fault(status, body, self._endpoint.url)
+        version = body.get("version", {}) if isinstance(body, dict) else {}
+        return ConsoleInfo(kind, str(version.get("number", "")), self._endpoint.url)
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None, content_type: str, params: Mapping[str, str] | None
+    ) -> Any:
+        headers = {_XSRF[self.info.kind]: "true"}
+        if body is not None:
+            headers["content-type"] = content_type
+        if self._tenant is not None:
+            headers["securitytenant"] = self._tenant
+        query = "&".join(f"{quote(name)}={quote(value)}" for name, value in (params or {}).items())
+        space = f"/s/{quote(self._space, safe='')}" if self._space else ""
+        status, _, answer = self._send(method, f"{space}{path}" + (f"?{query}" if query else ""), body, headers)
+        if status >= _FIRST_ERROR:
+            raise _fault(status, answer, self._endpoint.url)
+        return answer
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, Mapping[str, str], Any]:
+        sent = {"accept": "application/json"} | headers
+        if self._authorization:
+            sent["authorization"] = self._authorization
+        url = self._endpoint.url
+        try:
+            answer = self._http.request(
+                method, url + path, body=body, headers=sent, timeout=self._timeout, retries=False, redirect=False
+            )
+        except (HTTPError, OSError) as error:
+            if self._endpoint.scheme == "http" and speaks_tls(self._endpoint, self._timeout):
+                raise tls_expected_fault(url) from error
+            raise connection_fault(error, url) from error
+        try:
+            parsed: Any = orjson.loads(answer.data)
+        except orjson.JSONDecodeError:
+            parsed = answer.data.decode("utf-8", "replace")
+        return answer.status, answer.headers, parsed
+
+
+def _fault(status: int, answer: Any, where: str) -> ClusterError:
+    """Consoles tell the cause as ``message``, the cluster doesn't."""
+    fault = response_fault(status, answer, where)
+    message = answer.get("message") if isinstance(answer, dict) else None
+    if message and isinstance(fault, RequestRejected):
+        return RequestRejected(f"{where} refused it ({status}): {message}", hint=fault.hint, status=status)
+    return fault
+
+
+def _endpoint(url: str) -> Endpoint:
+    """The URL taken apart, with its base path."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(f"“{url}” is no URL of a console", hint="write it as http://localhost:5601 or https://…/base")
+    if parts.username or parts.password:
+        raise UsageError(
+            "a console's URL must not hold a password", hint="credentials are those of ipi-es.yml's `elasticsearch`"
+        )
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
+    except ValueError as error:
+        raise UsageError(f"“{url}” has no usable port", hint="write it as http://localhost:5601") from error
+    return Endpoint(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))

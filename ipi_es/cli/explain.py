@@ -8,7 +8,11 @@ import click
 
 from ipi_es.addresses import canonical, packed
 from ipi_es.cli.context import shell
+from ipi_es.cli.output import SEVERITY_COLOURS, STYLE, Column, Toned, print_table, say
+from ipi_es.cli.zones import time_zone_option
 from ipi_es.errors import UsageError
+from ipi_es.report.text import TimeShown
+from ipi_es.scoring.probability import severity
 from ipi_es.times import SECONDS, iso
 
 if TYPE_CHECKING:
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 HELD_BACK = "  it is held back there: as calibrated it would be {:.2g}, but too little is known to be so sure"
 """Said of a probability that warm-up raised."""
 
+BAR = 20
+"""Characters of a share's bar."""
+
 RECENT = 5
 """Records of the pair that are shown."""
 
@@ -26,8 +33,9 @@ RECENT = 5
 @click.argument("job_name", metavar="JOB")
 @click.argument("entity")
 @click.argument("ip")
+@time_zone_option
 @click.pass_context
-def explain(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
+def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: TimeShown) -> None:
     """Say how usual an address is for an entity as of the job's last bucket, why, and what was recorded of the pair.
 
     Example: ipi-es explain jobs/logins.yml alice 198.51.100.7
@@ -43,13 +51,11 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
     name = normalize_entity(entity, job.datafeed_config.entity_normalize)
     with here.cluster() as cluster:
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
-        for line in _about_pair(work, name, address):
-            click.echo(line)
-        for line in _recorded(work, name, canonical(address)):
-            click.echo(line)
+        say(_about_pair(work, name, address, shown))
+        _recorded(work, name, canonical(address), shown)
 
 
-def _about_pair(work: JobWork, entity: str, address: bytes) -> list[str]:
+def _about_pair(work: JobWork, entity: str, address: bytes, shown: TimeShown) -> list[str | Toned]:
     import numpy as np
 
     from ipi_es.datafeed.context import context_from
@@ -72,7 +78,7 @@ def _about_pair(work: JobWork, entity: str, address: bytes) -> list[str]:
     scored = modest(calibrated, class_, age, snapshot.calibration)
     probability = float(np.exp(scored[0]))
     return [
-        f"{entity} from {seen.address}, as of {iso(history.day * SECONDS['d'])}:",
+        Toned(f"{entity} from {seen.address}, as of {shown.copyable(history.day * SECONDS['d'])}:", "bold"),
         f"  compatibility {seen.compatibility:.2f} (log-odds, high = usual)"
         + (
             ""
@@ -80,12 +86,24 @@ def _about_pair(work: JobWork, entity: str, address: bytes) -> list[str]:
             else f"; {entity}'s usual addresses have about {seen.typical_compatibility:.2f}"
         ),
         f"  probability {probability:.2g}: {_one_in(probability, CLASS_NAMES[int(class_[0])])}",
+        _allows(float(scored[0])),
         *([HELD_BACK.format(float(np.exp(calibrated[0])))] if scored[0] > calibrated[0] else []),
         *([f"  the job warms up: its history is {age} days long, of {YOUNG_DAYS} wanted"] if age < YOUNG_DAYS else []),
         *([f"  {entity} warms up: fewer than six events are known"] if bool(warms_up(class_)[0]) else []),
         *_usual(entity, seen),
         *_network(entity, seen),
     ]
+
+
+def _allows(ln_p: float) -> Toned:
+    """The third cap alone: how the others hold the score depends on the bucket that it comes in."""
+    import numpy as np
+
+    from ipi_es.scoring.normalizer import probability_cap
+
+    most = float(np.clip(probability_cap(np.array([ln_p]))[0], 0.0, 100.0))
+    name = str(severity(most))
+    return Toned(f"  seen now it could score up to {most:.0f} ({name})", SEVERITY_COLOURS[name])
 
 
 def _one_in(probability: float, class_name: str) -> str:
@@ -97,8 +115,8 @@ def _usual(entity: str, seen: Explanation) -> list[str]:
         return [f"  {entity} was never seen before"]
     lines = [f"  {entity} was seen in {seen.prior_events:,.0f} events and usually comes from:"]
     lines += [
-        f"    {usual.network:<24} {usual.share:6.1%}  last {iso(usual.last_day * SECONDS['d'])[:10]}"
-        for usual in seen.usual
+        f"    {each.network:<24} {each.share:6.1%} {_bar(each.share)}  last {iso(each.last_day * SECONDS['d'])[:10]}"
+        for each in seen.usual
     ]
     return lines
 
@@ -126,14 +144,29 @@ def _network(entity: str, seen: Explanation) -> list[str]:
     return lines
 
 
-def _recorded(work: JobWork, entity: str, ip: str) -> list[str]:
+def _bar(share: float) -> str:
+    """A share, 0–1, as a bar of :data:`BAR` characters: the eye compares faster than it reads."""
+    return "█" * round(share * BAR) + "·" * (BAR - round(share * BAR))
+
+
+def _recorded(work: JobWork, entity: str, ip: str, shown: TimeShown) -> None:
     from ipi_es.results.explanation import sentence
 
     found = work.stores.results.read("record", sort="timestamp", values=[entity, ip], size=RECENT)
     if not found:
-        return ["No record of this pair."]
-    lines = ["Records of this pair, the latest first:"]
-    for each in found:
-        source = each.source
-        lines.append(f"  {iso(source['timestamp'] // 1_000)}  score {source['record_score']:.0f}  {sentence(source)}")
-    return lines
+        say(["No record of this pair."])
+        return
+    say(["", Toned("Records of this pair, the latest first:", "bold")])
+    rows = [
+        {
+            "time": shown.copyable(each.source["timestamp"] // 1_000),
+            "score": each.source["record_score"],
+            "why": sentence(each.source),
+            STYLE: "dim" if each.source.get("repeat_of") or each.source.get("suppressed_by") else None,
+        }
+        for each in found
+    ]
+    print_table(
+        rows,
+        [Column("time", "Time"), Column("score", "Score", score=True), Column("why", "Why", wrap=True, sentence=True)],
+    )

@@ -5,19 +5,33 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 import orjson
 
 from ipi_es.errors import UsageError
+from ipi_es.report.text import visible
 from ipi_es.scoring.probability import severity
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 SEVERITY_COLOURS = {"critical": "red", "major": "dark_orange", "minor": "yellow", "warning": "cyan"}
 """rich's colour of each severity; the words are always printed too, colour is never the only sign."""
 
 PIPE_WIDTH = 160
 """Characters of a table's line where the output is no terminal."""
+
+NARROW = 140
+"""Characters of a terminal's line below which a sentence has no room in a table's column and gets lines of its own."""
+
+INDENT = 4
+"""Characters before such a line."""
+
+STYLE = "_style"
+"""Key of a row's own style, for tables alone: a result that needn't be looked at is dim."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +45,15 @@ class Column:
     score: bool = False
     right: bool = False
     wrap: bool = False
+    sentence: bool = False
+    """It holds sentences: the last column, if it is one, goes below its row where the terminal is narrow."""
+
+
+class Toned(NamedTuple):
+    """A cell's text with rich's style for it."""
+
+    text: str
+    style: str
 
 
 def format_option(function: F) -> F:
@@ -80,12 +103,32 @@ def emit(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], output_fo
             click.echo(empty)
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, title: str | None = None) -> None:
-    """An aligned table; scores carry their severity's colour and word."""
+def console() -> Console:
+    """Where people read: a terminal as wide as it is; a pipe gets wide lines, as what reads it may search for an id."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(width=PIPE_WIDTH, highlight=False)
+
+
+def say(lines: Iterable[str | Toned]) -> None:
+    """Print lines of text, coloured on a terminal; none is broken by us."""
+    out = console()
+    for line in lines:
+        out.print(cell(line), soft_wrap=True)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, title: str | None = None) -> None:
+    """An aligned table; scores carry their severity's colour and word.
+
+    On a terminal that is too narrow for a column of sentences, the last such column stands below each row instead.
+    """
+    from rich.table import Table
+
+    out = console()
+    if columns[-1].sentence and out.is_terminal and out.width < NARROW:
+        _print_with_sentences(out, rows, columns, title)
+        return
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(
@@ -95,25 +138,54 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *,
             overflow="fold",
         )
     for row in rows:
-        cells = []
-        for column in columns:
-            value = row.get(column.key)
-            if column.score and value is not None:
-                name = str(severity(float(value)))
-                cells.append(Text(f"{float(value):5.1f} {name:<8}", style=SEVERITY_COLOURS[name]))
+        cells = [cell(row.get(column.key), score=column.score) for column in columns]
+        table.add_row(*cells, style=row.get(STYLE))
+    out.print(table)
+
+
+def _print_with_sentences(
+    out: Console, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], title: str | None
+) -> None:
+    """Aligned lines, each with its sentence below."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    *short, below = columns
+    cells = [[cell(row.get(column.key), score=column.score) for column in short] for row in rows]
+    heads = [Text(column.heading, style="bold") for column in short]
+    widths = [max(line[place].cell_len for line in (heads, *cells)) for place in range(len(short))]
+    if title is not None:
+        out.print(Text(title, style="italic"))
+    for place, line in enumerate((heads, *cells)):
+        style = "" if place == 0 else rows[place - 1].get(STYLE) or ""
+        for text, column, width in zip(line, short, widths, strict=True):
+            missing = width - text.cell_len
+            if column.right or column.score:
+                text.pad_left(missing)
             else:
-                cells.append(Text(_cell(value)))
-        table.add_row(*cells)
-    console = Console()
-    # off a terminal nothing is cut: what reads a pipe may search for an id
-    Console(width=None if console.is_terminal else PIPE_WIDTH).print(table)
+                text.pad_right(missing)
+        out.print(Text("  ", style=style).join(line), style=style, soft_wrap=True)
+        if place:
+            out.print(Padding(Text(_plain(rows[place - 1].get(below.key)), style=style), (0, 0, 0, INDENT)))
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any, *, score: bool = False) -> Text:
+    """What a cell shows: a score with its severity, text from outside without what would steer a terminal."""
+    from rich.text import Text
+
+    if score and value is not None:
+        name = str(severity(float(value)))
+        return Text(f"{float(value):5.1f} {name:<8}", style=SEVERITY_COLOURS[name])
+    if isinstance(value, Toned):
+        return Text(visible(value.text), style=value.style)
+    return Text(_plain(value))
+
+
+def _plain(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, list | tuple):
-        return ", ".join(_cell(part) for part in value)
-    return str(value)
+        return ", ".join(_plain(part) for part in value)
+    return visible(value)

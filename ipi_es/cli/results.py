@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import click
 
 from ipi_es.cli.context import clock, shell
-from ipi_es.cli.output import Column, emit, format_option
+from ipi_es.cli.output import STYLE, Column, emit, format_option
+from ipi_es.cli.zones import time_zone_option
+from ipi_es.report.text import TimeShown
 from ipi_es.results.explanation import sentence
-from ipi_es.times import iso, parse_time
+from ipi_es.results.words import SCORE_FIELDS
+from ipi_es.scoring.probability import Severity, severity
+from ipi_es.times import parse_time
 
 KINDS = ("records", "influencers", "buckets", "overall")
 
@@ -21,7 +26,7 @@ COLUMNS = {
         Column("partition_field_value", "Entity"),
         Column("by_field_value", "IP"),
         Column("probability", "Probability", right=True),
-        Column("why", "Why", wrap=True),
+        Column("why", "Why", wrap=True, sentence=True),
     ],
     "influencers": [
         Column("time", "Time"),
@@ -30,7 +35,7 @@ COLUMNS = {
         Column("influencer_field_name", "Field"),
         Column("influencer_field_value", "Value"),
         Column("probability", "Probability", right=True),
-        Column("repeat_of", "Repeat of"),
+        Column("remarks", "Remarks"),
     ],
     "buckets": [
         Column("time", "Time"),
@@ -40,6 +45,7 @@ COLUMNS = {
         Column("record_count", "Records", right=True),
         Column("top_entities", "Top entities", wrap=True),
         Column("top_ips", "Top IPs", wrap=True),
+        Column("remarks", "Remarks"),
     ],
     "overall": [
         Column("time", "Time"),
@@ -47,6 +53,12 @@ COLUMNS = {
         Column("jobs", "Jobs", wrap=True),
     ],
 }
+
+REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "allowed"}
+"""Field of a result that raises no alert → the word for it."""
+
+SCORES = {"overall": "overall_score"} | {f"{kind}s": field for kind, field in SCORE_FIELDS.items()}
+"""What each kind is coloured and counted by."""
 
 
 @click.command()
@@ -60,6 +72,7 @@ COLUMNS = {
 @click.option("--entity", help="Only results of this entity.")
 @click.option("--ip", help="Only results of this address.")
 @click.option("--size", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+@time_zone_option
 @format_option
 @click.pass_context
 def results(
@@ -74,6 +87,7 @@ def results(
     entity: str | None,
     ip: str | None,
     size: int,
+    shown: TimeShown,
     output_format: str,
 ) -> None:
     """Print a job's records, influencers or buckets, the worst first; or the overall buckets of one or more jobs.
@@ -111,16 +125,31 @@ def results(
                 singular, first, stop, sort=sort, desc=desc, min_score=min_score, values=values, size=size
             )
             rows = [each.source for each in found]
-    if output_format == "table":
-        rows = [for_people(row, kind) for row in rows]
-    emit(rows, COLUMNS[kind], output_format, empty=f"No {kind}.")
+    told = rows if output_format != "table" else [for_people(row, kind, shown) for row in rows]
+    emit(told, COLUMNS[kind], output_format, empty=f"No {kind}.")
+    if output_format == "table" and rows:
+        click.echo(_summary(rows, kind, size), err=True)
 
 
-def for_people(row: dict[str, Any], kind: str) -> dict[str, Any]:
-    """A result with what a table shows besides its fields."""
-    shown = {**row, "time": iso(int(row["timestamp"]) // 1_000)}
+def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, Any]:
+    """A result with what a table shows besides its fields; what raises no alert is dim."""
+    out = {**row, "time": shown.copyable(int(row["timestamp"]) // 1_000)}
+    remarks = [word for field, word in REMARKS.items() if row.get(field)]
+    out["remarks"] = ", ".join(remarks)
+    if remarks:
+        out[STYLE] = "dim"
     if kind == "records":
-        shown["why"] = sentence(row)
+        # the sentence says of repeats and allowed ones itself
+        out["why"] = ("Interim. " if row.get("is_interim") else "") + sentence(row)
     if kind == "overall":
-        shown["jobs"] = [f"{each['job_id']} {each['max_anomaly_score']:.0f}" for each in row["jobs"]]
-    return shown
+        out["jobs"] = [f"{each['job_id']} {each['max_anomaly_score']:.0f}" for each in row["jobs"]]
+    return out
+
+
+def _summary(rows: list[dict[str, Any]], kind: str, size: int) -> str:
+    """``50 records: 2 critical, 48 warning``, and whether there may be more."""
+    field = SCORES[kind]
+    counts = Counter(severity(float(row[field])) for row in rows)
+    found = ", ".join(f"{counts[level]} {level}" for level in reversed(Severity) if counts[level])
+    more = " There may be more: ask with a larger --size." if len(rows) == size else ""
+    return f"{len(rows):,} {kind if len(rows) != 1 or kind == 'overall' else kind.removesuffix('s')}: {found}.{more}"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ipi_es.cli.context import clock, shell
-from ipi_es.cli.output import Column, emit, format_option
-from ipi_es.times import iso
+from ipi_es.cli.output import Column, Toned, emit, format_option
+from ipi_es.cli.zones import time_zone_option
+from ipi_es.report.text import TimeShown, counted
 
 if TYPE_CHECKING:
     from ipi_es.config.job import Job
@@ -23,17 +24,24 @@ COLUMNS = (
     Column("lag", "Lag", right=True),
     Column("snapshot", "Learned to"),
     Column("warm_up", "History", right=True),
-    Column("remarks", "Remarks", wrap=True),
+    Column("remarks", "Remarks", wrap=True, sentence=True),
 )
+
+NOTEWORTHY, WRONG = "yellow", "bold red"
+"""rich's styles of what a person should notice, and of what is broken; the words say it too."""
+
+STATE_COLOURS = {"running": "green", "waiting": NOTEWORTHY, "paused": NOTEWORTHY, "new": "cyan"}
+"""Of a job's state; an idle one has none: its lag tells."""
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
 
 @click.command()
 @click.argument("job_names", metavar="[JOB]...", nargs=-1)
+@time_zone_option
 @format_option
 @click.pass_context
-def status(ctx: click.Context, job_names: tuple[str, ...], output_format: str) -> None:
+def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, output_format: str) -> None:
     """Show how the jobs stand: who runs them, how far they are scored, what they have learned, the last error.
 
     All jobs that have a file here or a state in the cluster, or those named. It asks the cluster alone, no worker.
@@ -57,7 +65,7 @@ def status(ctx: click.Context, job_names: tuple[str, ...], output_format: str) -
         blobs: BlobStore = ClusterBlobs(cluster) if directory is None else DirectoryBlobs(directory)
         overview = Overview(lambda job: ResultStore(cluster, job.job_id, job.results_index_name), blobs, now)
         found = overview.of(jobs, states)
-    rows = [_for_people(each, now) if output_format == "table" else each.to_dict(now) for each in found]
+    rows = [_for_people(each, now, shown) if output_format == "table" else each.to_dict(now) for each in found]
     emit(rows, COLUMNS, output_format, empty="No job yet: write a file into jobs/, then `ipi-es check JOB`.")
 
 
@@ -76,7 +84,7 @@ def _chosen(
     return chosen, [state for state in states if state.job_id in ids]
 
 
-def _for_people(found: Standing, now: int) -> dict[str, Any]:
+def _for_people(found: Standing, now: int, shown: TimeShown) -> dict[str, Any]:
     from ipi_es.service.standing import Stands
 
     state = str(found.stands)
@@ -84,17 +92,25 @@ def _for_people(found: Standing, now: int) -> dict[str, Any]:
         state += f" on {_host(found.holder)}"
     elif found.last_worker and found.stands is Stands.IDLE:
         state += f", last on {_host(found.last_worker)}"
-    age = None if found.trained_to is None else f"{iso(found.trained_to)[:10]} ({_long(now - found.trained_to)})"
+    age = None
+    if found.trained_to is not None:
+        age = f"{shown.copyable(found.trained_to)[:10]} ({_long(now - found.trained_to)})"
     history = None if found.history_days is None else f"{found.history_days}d"
+    wrong = found.blind or found.last_error is not None
     return {
         "job_id": found.job_id,
-        "state": state,
-        "checkpoint": None if found.checkpoint is None else iso(found.checkpoint),
-        "lag": None if found.lag_buckets is None else f"{found.lag_buckets:,} bucket{'s' * (found.lag_buckets != 1)}",
+        "state": Toned(state, STATE_COLOURS.get(str(found.stands), "")),
+        "checkpoint": None if found.checkpoint is None else shown.copyable(found.checkpoint),
+        "lag": None if found.lag_buckets is None else _lag(found.lag_buckets),
         "snapshot": age,
-        "warm_up": f"{history}, warming up" if found.warming_up else history,
-        "remarks": "; ".join(_remarks(found)),
+        "warm_up": Toned(f"{history}, warming up", NOTEWORTHY) if found.warming_up else history,
+        "remarks": Toned("; ".join(_remarks(found, shown)), WRONG if wrong else ""),
     }
+
+
+def _lag(buckets: int) -> Toned:
+    """More than one bucket is more than the one that was just complete: somebody should look."""
+    return Toned(counted(buckets, "bucket"), NOTEWORTHY if buckets > 1 else "")
 
 
 def _host(owner: str) -> str:
@@ -102,7 +118,7 @@ def _host(owner: str) -> str:
     return owner.split(":", maxsplit=1)[0]
 
 
-def _remarks(found: Standing) -> list[str]:
+def _remarks(found: Standing, shown: TimeShown) -> list[str]:
     remarks = []
     if not found.configured:
         remarks.append("no file for it here")
@@ -113,7 +129,7 @@ def _remarks(found: Standing) -> list[str]:
         remarks.append(f"blind: {silence}" if found.blind else silence)
     if found.last_error is not None:
         error = found.last_error
-        remarks.append(f"{iso(error.at)} {error.kind}: {error.text}")
+        remarks.append(f"{shown.copyable(error.at)} {error.kind}: {error.text}")
     return remarks
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from ipi_es.scoring.probability import SEVERITY_THRESHOLDS, Severity, severity
+from ipi_es.times import iso
 
 _UNSEEN = "\ufffd"
 """Stands for a character that can't be seen: the replacement character says that something is there."""
@@ -64,6 +65,10 @@ class TimeShown:
     def at(self, seconds: int) -> str:
         """``2026-05-22 08:00 CEST``; ``seconds`` since the epoch, in seconds."""
         return f"{self.minute(seconds)} {self.zone_name(seconds)}"
+
+    def copyable(self, seconds: int) -> str:
+        """As ``--start`` takes it again: ``2026-05-22T06:00:00Z``, in other zones ``2026-05-22T08:00:00+02:00``."""
+        return iso(seconds) if self.zone is UTC else self.iso(seconds)
 
     def minute(self, seconds: int) -> str:
         """``2026-05-22 08:00``."""

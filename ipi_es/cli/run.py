@@ -46,6 +46,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this log
     settings = shell(ctx).settings
+    _keep_the_log()
     jobs = [find_job(name, settings) for name in job_names] or load_jobs(settings)
     if not jobs:
         raise UsageError("there is no job", hint="write a job file into jobs/, or name files in ipi-es.yml under jobs")
@@ -89,6 +90,16 @@ def _checked(listen: str | None) -> str | None:
         return listen_address(listen)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--listen") from None
+
+
+def _keep_the_log() -> None:
+    """Let the log go to where stderr goes now: while TensorFlow is imported nothing can be written to that itself."""
+    if sys.stderr is None or sys.stderr is not sys.__stderr__:
+        return  # in a test runner
+    own = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            handler.setStream(own)
 
 
 def _stopped_by_signals() -> threading.Event:

@@ -94,11 +94,12 @@ def _checked(listen: str | None) -> str | None:
 
 def _keep_the_log() -> None:
     """Let the log go to where stderr goes now: while TensorFlow is imported nothing can be written to that itself."""
-    if sys.stderr is None or sys.stderr is not sys.__stderr__:
+    stream = sys.__stderr__
+    if stream is None or sys.stderr is not stream:
         return  # in a test runner
-    own = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    own = os.fdopen(os.dup(stream.fileno()), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
             handler.setStream(own)
 
 

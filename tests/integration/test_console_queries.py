@@ -1,0 +1,222 @@
+"""What the dashboards ask, on real servers with results in them, and the swim-lane drawn from the answers."""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import vl_convert
+from console_parts import picture, queries, request, sources, vega
+from servers.pool import Server
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.results import documents
+from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.explanation import Explanation
+from ipi_es.results.store import ResultStore
+from ipi_es.results.words import ALIAS, BUCKET_TIME
+
+HOUR = 3_600
+DAY = 24 * HOUR
+START = 1_778_457_600  # 2026-05-11T00:00:00Z
+MANY = 10_000  # entities: the state that a big company's dashboard is in
+STAMP = Stamp("snap-1", "q-1", ingested=START + DAY)
+ASKING = [panel for panel in sources.panels().values() if panel["kind"] in {"time", "table", "documents"}]
+LANES = [panel for panel in sources.panels().values() if panel["kind"] == "swimlane"]
+SCRIPTS = {name: each["script"] for name, each in sources.data_views()["results"]["computed"].items()}
+
+
+@pytest.fixture
+def context(cluster: Cluster) -> Iterator[ResultContext]:
+    name = f"consoles-{uuid.uuid4().hex[:8]}"
+    yield ResultContext(name, HOUR, "user.name", "source.ip", ("user.name", "source.ip"), results_index_name=name)
+    for index in cluster.indices(f"{ALIAS}-{name}*"):
+        cluster.delete_index(index)
+
+
+def explanation(entity: int) -> Explanation:
+    return Explanation(
+        history_class="31–200 events",
+        prior_events=40,
+        calibration_size=9_999,
+        probability_extrapolated=False,
+        c1=80.0,
+        c2=90.0,
+        c3=100.0,
+        bound="rank",
+        first_occurrence=True,
+        relative_rarity=1.0,
+        typical=(("192.0.2.0/24", 40),),
+        network=f"198.51.{entity % 256}.0/24",
+        cold_start=("young_job",),
+    )
+
+
+def results(context: ResultContext, entities: int) -> Iterator[ResultDocument]:
+    """A day: 24 buckets, a record and an influencer of each entity, one more that is allowed, and an annotation."""
+    for hour in range(24):
+        score = 92.0 if hour == 9 else 0.0
+        whole = BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-5)
+        bucket = documents.bucket(
+            context, STAMP, start=START + hour * HOUR, event_count=200, processing_time_ms=5, influencers=[whole],
+            top_entities=["user-0"], unparsable_count=hour,
+        )  # fmt: skip
+        bucket.source["renormalized_at"] = (START + DAY) * 1_000
+        yield bucket
+    for number in range(entities):
+        yield from found(context, number, f"user-{number}", 99.0 if number == 0 else 90.0 * number / entities)
+    yield from found(context, 7, "allowed", 98.0, suppressed_by="vpn")
+    yield documents.annotation(
+        context, STAMP, start=START, end=START + HOUR, annotation_type="blind", text="no events for an hour"
+    )
+
+
+def found(context: ResultContext, number: int, entity: str, score: float, **more: Any) -> Iterator[ResultDocument]:
+    start, ip = START + number % 24 * HOUR, f"198.51.{number % 256}.{number // 256 % 256}"
+    yield documents.record(
+        context, STAMP, start=start, entity=entity, ip=ip, probability=1e-6, record_score=score, actual=-5.0,
+        typical=3.0, event_count=2, explanation=explanation(number), **more,
+    )  # fmt: skip
+    for field, value in (("user.name", entity), ("source.ip", ip)):
+        yield documents.influencer(
+            context, STAMP, start=start, field=field, value=value, probability=1e-6, influencer_score=score, **more
+        )
+
+
+@pytest.fixture
+def filled(cluster: Cluster, context: ResultContext) -> ResultContext:
+    fill(cluster, context, 30)
+    return context
+
+
+def fill(cluster: Cluster, context: ResultContext, entities: int) -> None:
+    ResultStore(
+        cluster, context.job_id, results_index_name=context.results_index_name, flat_fields=context.flat_fields
+    ).write(results(context, entities), 1)
+    cluster.refresh(ALIAS)
+
+
+def ask(server: Server, body: dict[str, Any]) -> dict[str, Any]:
+    status, answer = server.call("POST", f"/{ALIAS}/_search", body)
+    assert status == 200, answer
+    return dict(answer)
+
+
+def of_job(body: dict[str, Any], context: ResultContext) -> dict[str, Any]:
+    return body | {"query": {"bool": {"filter": [body["query"], {"term": {"job_id": context.job_id}}]}}}
+
+
+@pytest.mark.parametrize("panel", ASKING, ids=lambda panel: panel["id"])
+def test_every_panel_finds_what_it_shows(server: Server, filled: ResultContext, panel: dict[str, Any]) -> None:
+    scripted = {each.get("field") for each in panel.get("series", ())} & set(SCRIPTS)
+    if scripted and not server.is_opensearch:
+        pytest.skip("a bare Elasticsearch has no painless")
+    answer = ask(server, of_job(queries.body(panel, SCRIPTS if server.is_opensearch else {}), filled))
+    assert answer["hits"]["total"]["value"] > 0
+    if panel["kind"] == "documents":
+        assert all(name in answer["hits"]["hits"][0]["_source"] for name in panel["columns"][:3])
+        return
+    buckets = answer["aggregations"]["time" if panel["kind"] == "time" else "row"]["buckets"]
+    assert buckets
+    inner = buckets[0]["split"]["buckets"][0] if "split" in panel else buckets[0]
+    values = [inner[name]["value"] for name in inner if re.fullmatch(r"m\d", name)]
+    assert len(values) == len(panel.get("series") or panel["metrics"])
+    assert all(value is not None for value in values)
+
+
+def test_records_and_influencers_that_are_allowed_are_left_out(server: Server, filled: ResultContext) -> None:
+    panels = sources.panels()
+    records = ask(server, of_job(queries.body(panels["records"], {}), filled))["hits"]["hits"]
+    assert "allowed" not in {each["_source"]["partition_field_value"] for each in records}
+    assert records[0]["_source"]["reason"].startswith("user-0 used 198.51.0.0 for the first time")
+    top = ask(server, of_job(queries.body(panels["top-entities"], {}), filled))["aggregations"]["row"]["buckets"]
+    assert [each["key"] for each in top][:2] == ["user-0", "user-29"]
+    addresses = ask(server, of_job(queries.body(panels["top-ips"], {}), filled))["aggregations"]["row"]["buckets"]
+    assert all(re.fullmatch(r"[\d.]+", each["key"]) for each in addresses)
+
+
+def test_link_to_the_events_is_safe_whatever_the_entity_is_called(
+    server: Server, cluster: Cluster, context: ResultContext
+) -> None:
+    if not server.is_opensearch:
+        pytest.skip("a bare Elasticsearch has no painless")
+    odd = """o'neil "x" \\ 100% #1 & a+b! <i>"""
+    ResultStore(
+        cluster, context.job_id, results_index_name=context.results_index_name, flat_fields=context.flat_fields
+    ).write(found(context, 0, odd, 80.0), 1)
+    cluster.refresh(ALIAS)
+    (hit,) = ask(server, of_job(queries.body(sources.panels()["records"], SCRIPTS), context))["hits"]["hits"]
+    (link,) = hit["fields"]["events_link"]
+    assert link.startswith("_g=(time:(from:'2026-05-11T00:00:00Z',to:'2026-05-11T01:00:00Z'))&_a=(index:ipi-es-events,")
+    query = link.partition("query:'")[2]
+    assert not set(query) & set(' "#&+\\<>')
+    assert query == (
+        "user.name:%22o!'neil%20%5C%22x%5C%22%20%5C%5C%20100%25%20%231%20%26%20a%2Bb!!%20%3Ci%3E%22"
+        "%20and%20source.ip:%22198.51.0.0%22'))"
+    )
+
+
+@pytest.mark.parametrize("days", [0.25, 1, 7, 30, 365, 3_650])
+@pytest.mark.parametrize("panel", LANES, ids=lambda panel: panel["id"])
+def test_swim_lane_is_drawn_over_any_time_range(
+    server: Server, filled: ResultContext, panel: dict[str, Any], days: float
+) -> None:
+    end = (START + DAY) * 1_000
+    spec = vega.swimlane(panel, "kibana")
+    body = request(spec, end - int(days * DAY * 1_000), end, {"term": {"job_id": filled.job_id}})
+    svg = picture(spec, ask(server, body), vl_convert.vega_to_svg)
+    assert len(cells(svg)) >= 1
+    assert panel["empty"] not in svg
+
+
+def cells(svg: str) -> list[str]:
+    """The colours of the swim-lane's cells."""
+    (group,) = re.findall(r'<g class="mark-rect role-mark cell"[^>]*>(.*?)</g>', svg, flags=re.DOTALL)
+    return re.findall(r'fill="(#\w{6})"', group)
+
+
+def test_swim_lane_shows_the_worst_first_in_their_severities_colours(server: Server, filled: ResultContext) -> None:
+    spec = vega.swimlane(sources.panels()["lanes-entities"], "kibana")
+    start, end = START * 1_000, (START + DAY) * 1_000
+    svg = picture(
+        spec, ask(server, request(spec, start, end, {"term": {"job_id": filled.job_id}})), vl_convert.vega_to_svg
+    )
+    names = re.findall(r">(user-\d+)<", svg)
+    assert names[:3] == ["user-0", "user-29", "user-28"]
+    assert len(names) == 20
+    assert "worst 20 of about 30 entities" in svg
+    assert cells(svg)[0] == "#fe5050"
+    assert set(cells(svg)) == {"#fe5050", "#fba740", "#fdec25"}
+
+
+@pytest.mark.parametrize("panel", LANES, ids=lambda panel: panel["id"])
+def test_empty_swim_lane_says_so(server: Server, filled: ResultContext, panel: dict[str, Any]) -> None:
+    spec = vega.swimlane(panel, "opensearch")
+    later = (START + 30 * DAY) * 1_000
+    answer = ask(server, request(spec, later, later + DAY * 1_000, {"term": {"job_id": filled.job_id}}))
+    assert panel["empty"] in picture(spec, answer, vl_convert.vega_to_svg)
+
+
+def test_ten_thousand_entities_are_twenty_lanes(server: Server, cluster: Cluster, context: ResultContext) -> None:
+    fill(cluster, context, MANY)
+    spec = vega.swimlane(sources.panels()["lanes-entities"], "kibana")
+    body = request(spec, START * 1_000, (START + DAY) * 1_000, {"term": {"job_id": context.job_id}})
+    answer = ask(server, body)
+    assert answer["took"] < 10_000  # milliseconds; a console gives up after 30 s
+    svg = picture(spec, answer, vl_convert.vega_to_svg)
+    assert len(re.findall(r">(user-\d+)<", svg)) == 20
+    assert re.search(r"worst 20 of about (9,[5-9]|10,[0-5])\d\d entities", svg)
+
+
+def test_picture_has_the_size_of_its_panel(server: Server, filled: ResultContext) -> None:
+    spec = vega.swimlane(sources.panels()["lanes-jobs"], "kibana")
+    body = request(spec, START * 1_000, (START + DAY) * 1_000, {"term": {"job_id": filled.job_id}})
+    png = picture(spec, ask(server, body), vl_convert.vega_to_png, width=600, height=150)
+    width, height = struct.unpack(">II", png[16:24])
+    assert (abs(width - 600), abs(height - 150)) < (12, 12)
+    assert len(base64.b64encode(png)) > 1_000

@@ -38,9 +38,9 @@ STRANGER = "85.11.9.7"
 LATER = parts.NOW + 7_200
 
 
-def job(**more: Any) -> Job:
+def job(job_id: str = "signins", **more: Any) -> Job:
     """The stages' job, with some settings changed."""
-    return live.live_job(**{**COMMON, "training": TRAINING, **copy.deepcopy(more)})
+    return live.live_job(job_id, **{**COMMON, "training": TRAINING, **copy.deepcopy(more)})
 
 
 JOB = job()

@@ -257,7 +257,9 @@ class Claim:
         if state.renormalized_to is None:
             # saved with the first batch: a run that goes on must know from where the first one counted
             first = {"renormalized_to": start, "details": renormalization_details(state, levels)}
-        sink = StoredSink(stores, self.held, self._window(start), rewriting=self._has_results(start), first=first)
+        # after another bucket_span was set, the first bucket may begin before the checkpoint: it replaces what is there
+        begin = start - start % job.bucket_span
+        sink = StoredSink(stores, self.held, self._window(start), rewriting=self._has_results(begin), first=first)
         follower = Follower.of(
             job,
             snapshot,

@@ -32,6 +32,8 @@ from ipi_es.worker.job_work import JobWork
 pytestmark = pytest.mark.faults
 
 END = SCORED_FROM + 48 * HOUR
+MORNING, EVENING = SCORED_FROM + 29 * HOUR, SCORED_FROM + 39 * HOUR
+"""Of the second scored day: when somebody looks every half hour, and the clock is set."""
 HALF_HOURLY = stages.job(
     analysis_config={"bucket_span": "30m"}, datafeed_config={"frequency": "15m"}, hold_probability=0, blind_after=0
 )
@@ -40,7 +42,7 @@ TEACHING = stages.job(late_window="2d", hold_probability=0)
 
 
 class World:
-    """Events that arrive when they happen, ``delay`` seconds after it; [LEARN_FROM, SCORED_FROM) is there already."""
+    """Events that arrive when they happen, ``delay`` seconds after it; those before the morning are there already."""
 
     def __init__(
         self,
@@ -51,10 +53,10 @@ class World:
         self.cluster = stages.own_events(like)
         self._document = document
         self.delay, self._next, self._ids = delay, 0, itertools.count()
-        self.coming = sorted(each for each in company.events() if SCORED_FROM <= each[0] < END)
+        self.coming = sorted(each for each in company.events() if MORNING <= each[0] < EVENING)
         self.cluster.delete_index(company.EVENTS)
         self.cluster.create_index(company.EVENTS, {"mappings": company.MAPPINGS})
-        self._put(each for each in company.events() if each[0] < SCORED_FROM)
+        self._put(each for each in company.events() if each[0] < MORNING)
 
     def at(self, now: int) -> None:
         """It is ``now`` in the world."""
@@ -70,7 +72,9 @@ class World:
 
 @pytest.fixture(scope="module")
 def half_hourly(made_training: pytest.MonkeyPatch) -> MemoryCluster:
-    return trained_as(HALF_HOURLY)
+    cluster = trained_as(HALF_HOURLY)
+    Worker(cluster, HALF_HOURLY).tick(MORNING)
+    return cluster
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +112,11 @@ def looks(worker: Worker, world: World, times: Iterable[tuple[int, int]]) -> Non
 
 
 def stepping(first: int, second: int) -> Iterator[tuple[int, int]]:
-    """Every half hour; in the second day's morning the clock is wrong by ``first`` seconds, then by ``second``."""
-    for true in range(SCORED_FROM, END + HOUR, HOUR // 2):
-        wrong = first if 30 * HOUR <= true - SCORED_FROM < 33 * HOUR else 0
-        wrong = second if 33 * HOUR <= true - SCORED_FROM < 36 * HOUR else wrong
+    """Every half hour; after an hour the clock is wrong by ``first`` seconds for three, then by ``second``."""
+    for true in range(MORNING, EVENING + 1, HOUR // 2):
+        hours = (true - MORNING) // HOUR
+        wrong = first if 1 <= hours < 4 else second if 4 <= hours < 7 else 0
         yield true + DELAY, true + DELAY + wrong
-    yield END + DELAY, END + DELAY
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def test_clock_that_is_set_back_by_an_hour(
 ) -> None:
     world = World(half_hourly)
     looks(Worker(world.cluster, HALF_HOURLY), world, stepping(first, second))
-    counted_once(world.cluster, HALF_HOURLY, world.coming, SCORED_FROM, END)
+    counted_once(world.cluster, HALF_HOURLY, world.coming, MORNING, EVENING)
     if second <= 0:
         same(final(world.cluster), undisturbed)
 
@@ -133,12 +136,14 @@ def test_clock_that_is_set_forward_by_an_hour_scores_too_early_and_mends_it(half
     world = World(half_hourly)
     worker = Worker(world.cluster, HALF_HOURLY)
     looks(worker, world, stepping(HOUR, 0))
-    counted_once(world.cluster, HALF_HOURLY, world.coming, SCORED_FROM, END)
+    counted_once(world.cluster, HALF_HOURLY, world.coming, MORNING, EVENING)
     mended = [each for each in parts.results(world.cluster, HALF_HOURLY).values() if each.get("revision")]
     assert mended, "buckets were scored before their events came"
-    quiet = stages.own_events(half_hourly)
-    Worker(quiet, HALF_HOURLY).tick(END)
-    assert history_of(world.cluster, HALF_HOURLY) == history_of(quiet, HALF_HOURLY)
+    worker.tick(END)  # over the end of the day: what came late is learned with it
+    quiet = World(half_hourly)
+    quiet.at(END)
+    Worker(quiet.cluster, HALF_HOURLY).tick(END)
+    assert history_of(world.cluster, HALF_HOURLY) == history_of(quiet.cluster, HALF_HOURLY)
 
 
 def history_of(cluster: MemoryCluster, job: Job) -> Counter[tuple[str, str]]:
@@ -174,7 +179,7 @@ def test_summer_time_that_begins_or_ends_changes_nothing(
     world = World(half_hourly, document=in_local_time)
     looks(Worker(world.cluster, HALF_HOURLY), world, stepping(0, 0))
     same(final(world.cluster), undisturbed)
-    counted_once(world.cluster, HALF_HOURLY, world.coming, SCORED_FROM, END)
+    counted_once(world.cluster, HALF_HOURLY, world.coming, MORNING, EVENING)
 
 
 def in_local_time(event: company.Event) -> dict[str, Any]:
@@ -264,7 +269,7 @@ def test_events_a_day_late_mend_their_buckets(trained: MemoryCluster) -> None:
 
 
 def test_a_bucket_with_very_many_events_is_one_bucket(trained: MemoryCluster) -> None:
-    cluster, many = stages.own_events(trained), 60_000
+    cluster, many = stages.own_events(trained), 30_000
     start = SCORED_FROM + 24 * HOUR
     made = [
         Put(company.EVENTS, f"many-{n}", company.document((start + n % 600, f"person{n % 60:02d}", ip, "success")))
@@ -290,19 +295,10 @@ def test_ten_thousand_empty_buckets_are_scored_each_once(made_training: pytest.M
     end = company.SCORED_TO + 10_000 * job.bucket_span
     worker = Worker(cluster, job)
     worker.tick(company.SCORED_TO)
-    before = dump(cluster, job, stamped=False)
     assert worker.tick(end).did is Did.WORKED
-    found = buckets(cluster, job)
+    results = parts.results(cluster, job)
+    found = parts.of_kind(results, "bucket")
     assert [each["timestamp"] // 1_000 for each in found] == list(range(SCORED_FROM, end, job.bucket_span))
     assert sum(each["event_count"] for each in found) == len(each_before(end))
-    same(
-        {
-            place: each
-            for place, each in dump(cluster, job, stamped=False).items()
-            if place in before and each.get("type") != "job_state"
-        },
-        {place: each for place, each in before.items() if each.get("type") != "job_state"},
-    )
-    said = [each for each in parts.results(cluster, job).values() if each.get("annotation_type") == "blind"]
-    assert said
+    assert any(each.get("annotation_type") == "blind" for each in results.values())
     assert live.state_of(cluster, job).checkpoint == end

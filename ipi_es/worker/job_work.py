@@ -111,6 +111,8 @@ class JobWork:
             except IpiEsError as error:
                 # the lease ends by itself, and what went wrong before matters more
                 log.debug("job %s: not given back: %s", self.job.job_id, error)
+            # of use within a run; kept by hundreds of live jobs it grows for weeks, and others may rewrite it meanwhile
+            self.stores.results.forget()
 
     def _taken_up(self, state: JobState) -> AtWork | None:
         """What the last claim left, if it is still so: nobody claimed in between, and no verdict was given."""
@@ -127,7 +129,6 @@ class JobWork:
             holds = at_work.follower.keeper.holds
             if state == as_ours and (holds.probability <= 0.0 or holds.confirmed == self.stores.verdicts.confirmed()):
                 return at_work
-        self.stores.results.forget()  # others may have rewritten what was kept in memory
         return None
 
     def snapshot(self, snapshot_id: str | None) -> JobSnapshot:

@@ -37,6 +37,9 @@ MOVES = (20, 60)
 SPRAYED_EVERY = 5
 """Days between two on which one address is tried on everybody."""
 
+RETENTION_DAYS = 10
+"""Days for which every other job's results are kept; the others keep theirs, as is the default."""
+
 AT_ONCE = 20
 """Seconds within which an event is in the cluster, unless it is late; less than the least query_delay."""
 LATE = ((0.02, 3_600), (0.003, 12 * 3_600))
@@ -163,7 +166,7 @@ def job_data(number: int, span: int, training_days: int) -> dict[str, Any]:
     return {
         "job_id": f"soak-{number:03d}",
         "results_index_name": "soak",
-        "results_retention_days": 10,
+        **({"results_retention_days": RETENTION_DAYS} if number % 2 else {}),
         "analysis_config": {"bucket_span": f"{span}s"},
         "datafeed_config": {
             "indices": [PATTERN],

@@ -51,7 +51,7 @@ BEAT = 0.25
 """Seconds between two bulks of events."""
 LOOK = 0.5
 """Seconds between two looks at the checkpoint."""
-PATIENCE = 300
+PATIENCE = 900
 """Longest wait for the first training, seconds."""
 LEAVES_WITHIN = 10
 """Seconds after SIGTERM."""

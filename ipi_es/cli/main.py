@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "evaluate:evaluate",
     "snapshots": "snapshots:snapshots",
     "job": "job:job",
+    "alerts": "alerts:alerts",
     "node": "node:node",
 }
 """Command name → module of this room and the click command in it."""

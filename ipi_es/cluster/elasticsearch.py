@@ -15,6 +15,7 @@ from elasticsearch import Elasticsearch, UnsupportedProductError
 from elasticsearch.helpers import BulkIndexError, ScanError
 from elasticsearch.serializer import JsonSerializer
 
+from ipi_es.cluster.alerting import Watcher
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.faults import connection_fault, response_fault
 from ipi_es.cluster.lifecycle import Ilm
@@ -134,6 +135,11 @@ class ElasticsearchCluster(RestCluster):
     def lifecycles(self) -> Ilm:
         """See the port."""
         return Ilm(self._request)
+
+    @property
+    def alerting(self) -> Watcher:
+        """See the port."""
+        return Watcher(self._request)
 
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
         headers = {"accept": "application/json"} | ({"content-type": content_type} if body is not None else {})

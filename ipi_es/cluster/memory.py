@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ipi_es.cluster import answers
+from ipi_es.cluster.alerting import MemoryAlerting
 from ipi_es.cluster.bulk import Tally, bulk_fault
 from ipi_es.cluster.lifecycle import MemoryLifecycles
 from ipi_es.cluster.memory_index import MemoryIndex
@@ -39,6 +40,7 @@ class MemoryCluster:
         self._templates: dict[str, Json] = {}
         self._lock = threading.RLock()  # the port may be shared by threads
         self._lifecycles = MemoryLifecycles(self.indices)
+        self._alerting = MemoryAlerting()
 
     @property
     def info(self) -> ServerInfo:
@@ -49,6 +51,11 @@ class MemoryCluster:
     def lifecycles(self) -> MemoryLifecycles:
         """None are there, as on a bare server, until ``lifecycles.there`` is set."""
         return self._lifecycles
+
+    @property
+    def alerting(self) -> MemoryAlerting:
+        """None is there, as on a bare server, until ``alerting.there`` is set."""
+        return self._alerting
 
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = _READ) -> Json:
         """See the port."""

@@ -13,6 +13,7 @@ from opensearchpy.connection import Urllib3HttpConnection
 from opensearchpy.exceptions import ImproperlyConfigured, OpenSearchDslException, OpenSearchException
 from opensearchpy.serializer import JSONSerializer
 
+from ipi_es.cluster.alerting import OpenSearchAlerting
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.faults import connection_fault, response_fault
 from ipi_es.cluster.lifecycle import Ism
@@ -106,6 +107,11 @@ class OpenSearchCluster(RestCluster):
     def lifecycles(self) -> Ism:
         """See the port."""
         return Ism(self._request)
+
+    @property
+    def alerting(self) -> OpenSearchAlerting:
+        """See the port."""
+        return OpenSearchAlerting(self._request)
 
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
         headers = {"content-type": content_type}

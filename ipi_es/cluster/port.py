@@ -111,6 +111,19 @@ class Lifecycles(Protocol):
         """Let an index that is under a policy go by the policy as it is now."""
 
 
+class Alerting(Protocol):
+    """What the server itself watches: Watcher on Elasticsearch, Alerting on OpenSearch; bodies in its own form."""
+
+    def available(self) -> bool:
+        """Whether the server has it. PermissionDenied where it does not let us ask."""
+
+    def write(self, id: str, body: Mapping[str, Any]) -> bool:  # noqa: A002  (the field's word)
+        """Create or replace a watch, or the monitor of the body's name; whether it was created."""
+
+    def write_channel(self, id: str, name: str, url: str) -> bool:  # noqa: A002
+        """Create or replace what sends to a URL; whether it was created. Watches need none: RequestRejected."""
+
+
 class Cluster(Protocol):
     """What ipi-es needs of a cluster, and no more."""
 
@@ -121,6 +134,10 @@ class Cluster(Protocol):
     @property
     def lifecycles(self) -> Lifecycles:
         """Its index lifecycle policies."""
+
+    @property
+    def alerting(self) -> Alerting:
+        """What it watches by itself."""
 
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = ...) -> Json:
         """One search; the answer as both servers give it (``hits``, ``aggregations``, ``timed_out``, ``_shards``).

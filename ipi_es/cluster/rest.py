@@ -17,7 +17,7 @@ import orjson
 from ipi_es.cluster import answers, privileges
 from ipi_es.cluster.bulk import Tally, bulk_fault, chunks, encode
 from ipi_es.cluster.bulk_send import BULK_ANSWER, send_chunk
-from ipi_es.cluster.port import BulkOutcome, Document, Drop, IndexOptions, Json, Lifecycles, Put, ServerInfo
+from ipi_es.cluster.port import Alerting, BulkOutcome, Document, Drop, IndexOptions, Json, Lifecycles, Put, ServerInfo
 from ipi_es.cluster.retry import Retry
 from ipi_es.errors import ClusterError, Conflict, NotFound, PermissionDenied, RequestRejected
 
@@ -47,6 +47,11 @@ class RestCluster(ABC):
     @property
     @abstractmethod
     def lifecycles(self) -> Lifecycles:
+        """See the port."""
+
+    @property
+    @abstractmethod
+    def alerting(self) -> Alerting:
         """See the port."""
 
     @abstractmethod

@@ -8,6 +8,7 @@ from zlib import crc32
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ipi_es.config.alerts import Alerts
 from ipi_es.config.allow_rule import AllowRule, check_rules
 from ipi_es.config.datafeed_config import DatafeedConfig
 from ipi_es.config.ip_insights import IpInsights
@@ -206,6 +207,10 @@ class Job(Section):
     allow_list: tuple[AllowRule, ...] = Field(
         default=(),
         description="Ours. Pairs that are scored and written, but raise no alarm and take part in nothing else.",
+    )
+
+    alerts: Alerts = Field(
+        default_factory=Alerts, description="Ours. What is worth an alert, and whom the worker itself tells."
     )
 
     @model_validator(mode="after")

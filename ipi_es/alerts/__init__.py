@@ -1,0 +1,1 @@
+"""What tells people of findings: alert definitions for three consoles, and notifications of our own."""

@@ -1,0 +1,94 @@
+"""Putting alert definitions where they belong; a second run replaces what the first one put."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ipi_es.alerts.kibana import Kibana
+from ipi_es.alerts.kinds import STACK_NAMES, Kind, Stack
+from ipi_es.alerts.parameters import Parameters
+from ipi_es.alerts.render import Definition, destinations, render
+from ipi_es.cluster.port import Cluster
+from ipi_es.errors import NotFound, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was put where."""
+
+    what: str
+    name: str
+    created: bool
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{'created' if self.created else 'replaced'} {self.what}: {self.name}"
+
+
+def install_in_cluster(cluster: Cluster, stack: Stack, kinds: Sequence[Kind], parameters: Parameters) -> Iterator[Done]:
+    """Put watches or monitors; each is done when it is told. UsageError where the server is another's."""
+    wanted = "elasticsearch" if stack == "watcher" else "opensearch"
+    if cluster.info.distribution != wanted:
+        fitting = "opensearch" if stack == "watcher" else "watcher (or kibana)"
+        raise UsageError(f"{cluster.info.text} has no {STACK_NAMES[stack]}", hint=f"take --stack {fitting}")
+    definitions = [render(stack, kind, parameters) for kind in kinds]
+    if not cluster.alerting.available():
+        raise NotFound(
+            f"{cluster.info.text} at {cluster.info.url} has no {STACK_NAMES[stack]}",
+            hint="without its licence or plugin, use Kibana rules (--stack kibana) or the worker's own notifications: "
+            "`alerts` in the job's file",
+        )
+    channel, url = destinations(stack, parameters).get("webhook_channel"), parameters.destination.webhook
+    if channel and url:
+        name = f"ipi-es {parameters.job.job_id}: webhook"
+        yield Done("notification channel", name, cluster.alerting.write_channel(channel, name, url))
+    for each in definitions:
+        yield Done("watch" if stack == "watcher" else "monitor", each.name, cluster.alerting.write(each.id, each.body))
+
+
+def install_in_kibana(kibana: Kibana, kinds: Sequence[Kind], parameters: Parameters) -> Iterator[Done]:
+    """Put connectors and rules; each is done when it is told."""
+    definitions = [render("kibana", kind, parameters) for kind in kinds]
+    for connector in connectors(parameters):
+        yield Done(
+            "connector",
+            connector.name,
+            kibana.write_connector(connector.id, connector.name, connector.kind, connector.body),
+        )
+    for each in definitions:
+        yield Done("rule", each.name, kibana.write_rule(each.id, each.body))
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A Kibana connector; ``body`` is its configuration."""
+
+    id: str
+    name: str
+    kind: str
+    body: dict[str, object]
+
+
+def connectors(parameters: Parameters) -> list[Connector]:
+    """The connectors that a job's rules name."""
+    ids, chosen, job_id = destinations("kibana", parameters), parameters.destination, parameters.job.job_id
+    made = []
+    if index := ids["index_connector"]:
+        config: dict[str, object] = {"index": chosen.index, "refresh": False, "executionTimeField": "@timestamp"}
+        made.append(Connector(index, f"ipi-es {job_id}: index", ".index", config))
+    if webhook := ids["webhook_connector"]:
+        config = {
+            "url": chosen.webhook,
+            "method": "post",
+            "headers": {"Content-Type": "application/json"},
+            "hasAuth": False,
+        }
+        made.append(Connector(webhook, f"ipi-es {job_id}: webhook", ".webhook", config))
+    return made
+
+
+def rendered(stack: Stack, kinds: Sequence[Kind], parameters: Parameters) -> list[Definition]:
+    """All definitions of a job for one console."""
+    return [render(stack, kind, parameters) for kind in kinds]

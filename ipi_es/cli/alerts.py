@@ -1,0 +1,150 @@
+"""`ipi-es alerts`: definitions for consoles, printed or put there; our own notifications, tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import orjson
+
+from ipi_es.cli.context import shell
+
+if TYPE_CHECKING:
+    from ipi_es.alerts.kibana import Kibana
+    from ipi_es.alerts.kinds import Kind
+    from ipi_es.alerts.parameters import Parameters
+    from ipi_es.config.job import Job
+    from ipi_es.config.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_STACKS = ("watcher", "kibana", "opensearch")
+_SCORED = ("buckets", "influencers", "records")
+
+
+@click.group()
+def alerts() -> None:
+    """Alerts on findings: for Watcher, Kibana and OpenSearch, or sent by the worker itself.
+
+    Example: ipi-es alerts render sign-ins --stack opensearch --webhook https://hooks.example.org/ipi-es
+    """
+
+
+def _choices(function: F) -> F:
+    """The options that `render` and `install` share."""
+    options = [
+        click.argument("job_name", metavar="JOB"),
+        click.option("--stack", type=click.Choice(_STACKS), required=True, help="Who watches."),
+        click.option(
+            "--on",
+            "kinds",
+            type=click.Choice(_SCORED),
+            multiple=True,
+            help="What to alert on, may be repeated; default: the job's alerts.on (buckets). Alerts that say that the "
+            "job is blind, and that nothing is written, always come with them.",
+        ),
+        click.option("--threshold", type=click.FloatRange(0, 100), help="Least score; default: alerts.threshold (75)."),
+        click.option(
+            "--score-field",
+            help="Default: the initial score, so that a later renormalization neither fires nor hides.",
+        ),
+        click.option("--webhook", metavar="URL", help="Send JSON there."),
+        click.option("--index", metavar="NAME", help="Write documents there (watcher, kibana)."),
+        click.option("--channel", metavar="ID", help="A notification channel for people (opensearch)."),
+        click.option("--console", metavar="URL", help="Kibana or Dashboards, for links; default: alerts.console."),
+        click.option("--every", type=int, default=5, show_default=True, help="Minutes between two looks."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@alerts.command()
+@_choices
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder; one file a definition.")
+@click.pass_context
+def render(ctx: click.Context, /, job_name: str, stack: Any, output: Path | None, **chosen: Any) -> None:
+    """Print the definitions as they would be put, as one JSON object by id; with -o, as files.
+
+    Example: ipi-es alerts render sign-ins --stack watcher --on buckets --on records --index ipi-es-alerts
+    """
+    from ipi_es.alerts.install import connectors, rendered
+
+    kinds, parameters = _made(shell(ctx).job(job_name), chosen)
+    bodies = {each.id: each.body for each in rendered(stack, kinds, parameters)}
+    if stack == "kibana":
+        for each in connectors(parameters):
+            bodies[each.id] = {"name": each.name, "connector_type_id": each.kind, "config": each.body, "secrets": {}}
+    if output is None:
+        click.echo(orjson.dumps(bodies, option=orjson.OPT_INDENT_2).decode())
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    for name, body in bodies.items():
+        (output / f"{name}.json").write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n")
+    click.echo(f"{len(bodies)} files in {output}")
+
+
+@alerts.command()
+@_choices
+@click.option("--kibana", metavar="URL", help="Kibana's address (--stack kibana).")
+@click.option("--space", help="Kibana's space; default: the default one.")
+@click.pass_context
+def install(
+    ctx: click.Context, /, job_name: str, stack: Any, kibana: str | None, space: str | None, **chosen: Any
+) -> None:
+    """Put the definitions into the cluster, or into Kibana; a second run replaces them.
+
+    Kibana is asked with the cluster's credentials. Example:
+
+    Example: ipi-es alerts install sign-ins --stack kibana --kibana https://kibana.example.org --index ipi-es-alerts
+    """
+    from ipi_es.alerts.install import install_in_cluster, install_in_kibana
+    from ipi_es.errors import UsageError
+
+    surroundings = shell(ctx)
+    if stack == "kibana":
+        if kibana is None:
+            raise UsageError("where Kibana is, is not known", hint="say it with --kibana URL")
+        kinds, parameters = _made(surroundings.job(job_name), {**chosen, "console": chosen["console"] or kibana})
+        for done in install_in_kibana(_kibana(surroundings.settings, kibana, space), kinds, parameters):
+            click.echo(done.text)
+        return
+    kinds, parameters = _made(surroundings.job(job_name), chosen)
+    with surroundings.cluster() as cluster:
+        for done in install_in_cluster(cluster, stack, kinds, parameters):
+            click.echo(done.text)
+
+
+def _made(job: Job, chosen: dict[str, Any]) -> tuple[list[Kind], Parameters]:
+    """What to alert on, and how: the options, and where they are left out the job's `alerts`."""
+    from ipi_es.alerts.kinds import ALWAYS
+    from ipi_es.alerts.parameters import Destination, Parameters
+
+    config, threshold = job.alerts, chosen["threshold"]
+    parameters = Parameters(
+        job,
+        threshold=config.threshold if threshold is None else threshold,
+        score_field=chosen["score_field"],
+        destination=Destination(chosen["webhook"], chosen["index"], chosen["channel"]),
+        console=chosen["console"] or config.console or "",
+        interval=chosen["every"],
+        max_age=config.max_age,
+    )
+    return [*(dict.fromkeys(chosen["kinds"]) or config.on), *ALWAYS], parameters
+
+
+def _kibana(settings: Settings, url: str, space: str | None) -> Kibana:
+    from ipi_es.alerts.kibana import Kibana
+
+    plain = settings.elasticsearch.plain()
+    return Kibana(
+        url,
+        space=space,
+        api_key=plain["api_key"],
+        username=plain["username"],
+        password=plain["password"],
+        ca_certs=plain["ca_certs"],
+        verify=plain["verify_certs"],
+    )

@@ -1,0 +1,123 @@
+"""What servers watch by themselves: Watcher of Elasticsearch, Alerting of OpenSearch, and in memory.
+
+Both are parts that a server can lack (a licence, a plugin): it then knows no such path, and answers 400, 403, 404, 405.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ipi_es.cluster import answers
+from ipi_es.cluster.port import Json
+from ipi_es.errors import NotFound, RequestRejected
+
+Request = Callable[..., Json]
+"""``(method, path, *, params=None, body=None)`` → the answer; errors are of the project's tree."""
+
+_MOST_MONITORS = 1_000
+"""Monitors of one name that are looked at: names are searched by their words."""
+
+
+class Watcher:
+    """:class:`ipi_es.cluster.port.Alerting` on Elasticsearch."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def available(self) -> bool:
+        """See the port."""
+        return _answers(self._request, "GET", "/_watcher/stats")
+
+    def write(self, id: str, body: Mapping[str, Any]) -> bool:  # noqa: A002
+        """See the port."""
+        answer = self._request("PUT", f"/_watcher/watch/{answers.exact_name(id)}", body=body)
+        return bool(answer.get("created"))
+
+    def write_channel(self, id: str, name: str, url: str) -> bool:  # noqa: A002
+        """See the port."""
+        raise RequestRejected(f"a watch sends to {url} by itself: there is nowhere to put {id} ({name})")
+
+
+class OpenSearchAlerting:
+    """:class:`ipi_es.cluster.port.Alerting` on OpenSearch, with its plugins Alerting and Notifications."""
+
+    _MONITORS = "/_plugins/_alerting/monitors"
+    _CHANNELS = "/_plugins/_notifications/configs"
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def available(self) -> bool:
+        """See the port."""
+        return _answers(self._request, "GET", "/_plugins/_alerting/stats")
+
+    def write(self, id: str, body: Mapping[str, Any]) -> bool:  # noqa: A002, ARG002  (monitors have ids of their own)
+        """See the port."""
+        found = self._monitor(str(body["name"]))
+        if found is None:
+            self._request("POST", self._MONITORS, body=body)
+            return True
+        self._request("PUT", f"{self._MONITORS}/{quote(found, safe='')}", body=body)
+        return False
+
+    def write_channel(self, id: str, name: str, url: str) -> bool:  # noqa: A002
+        """See the port."""
+        path = f"{self._CHANNELS}/{answers.exact_name(id)}"
+        config = {"name": name, "config_type": "webhook", "is_enabled": True, "webhook": {"url": url}}
+        try:
+            self._request("GET", path)
+        except NotFound:
+            self._request("POST", self._CHANNELS, body={"config_id": id, "config": config})
+            return True
+        self._request("PUT", path, body={"config": config})
+        return False
+
+    def _monitor(self, name: str) -> str | None:
+        """The id of the monitor with exactly this name."""
+        query = {"size": _MOST_MONITORS, "query": {"match_phrase": {"monitor.name": name}}}
+        try:
+            answer = self._request("POST", f"{self._MONITORS}/_search", body=query)
+        except NotFound:  # the index of monitors comes with the first one
+            return None
+        for hit in answer["hits"]["hits"]:
+            source = hit["_source"].get("monitor", hit["_source"])
+            if source.get("name") == name:
+                return str(hit["_id"])
+        return None
+
+
+class MemoryAlerting:
+    """:class:`ipi_es.cluster.port.Alerting` in memory: it keeps what it is told. None is there unless ``there``."""
+
+    def __init__(self) -> None:
+        self.there = False
+        self.definitions: dict[str, Json] = {}
+        self.channels: dict[str, str] = {}
+        """``{id: URL}``."""
+
+    def available(self) -> bool:
+        """See the port."""
+        return self.there
+
+    def write(self, id: str, body: Mapping[str, Any]) -> bool:  # noqa: A002
+        """See the port."""
+        created = id not in self.definitions
+        self.definitions[answers.exact_name(id)] = copy.deepcopy(dict(body))
+        return created
+
+    def write_channel(self, id: str, name: str, url: str) -> bool:  # noqa: A002, ARG002
+        """See the port."""
+        created = id not in self.channels
+        self.channels[answers.exact_name(id)] = url
+        return created
+
+
+def _answers(request: Request, method: str, path: str) -> bool:
+    try:
+        request(method, path)
+    except (RequestRejected, NotFound):
+        return False
+    return True

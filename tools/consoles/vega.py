@@ -16,8 +16,6 @@ def swimlane(panel: Spec, console: str) -> Spec:
     lane, lanes = panel["lane"]
     clicked = ", ".join(f"{{term: {{{json.dumps(each)}: datum.lane || datum.value}}}}" for each in panel["clicked"])
     words = {
-        "{field}": panel["field"],
-        "{score}": panel["score"],
         "{lane}": lane,
         "{lanes}": lanes,
         "{clicked}": clicked,
@@ -26,7 +24,10 @@ def swimlane(panel: Spec, console: str) -> Spec:
     }
     read = json.loads((FOLDER / "swimlane.vega.json").read_text(encoding="utf-8"))
     filled: Spec = _fill(read, words)
-    filled["data"][0]["url"]["body"]["aggs"]["shown"]["filter"] = query(panel["filter"])
+    part = json.loads((FOLDER / "swimlane.query.json").read_text(encoding="utf-8"))
+    for number, each in enumerate(panel["parts"]):
+        asked = _fill(part, {"{field}": each["field"], "{score}": each["score"]})
+        filled["data"][0]["url"]["body"]["aggs"][f"part{number}"] = asked | {"filter": query(each["filter"])}
     return filled
 
 

@@ -189,6 +189,8 @@ def _table(panel: Spec) -> Spec:
 
 def _time(panel: Spec) -> Spec:
     aggs = [_metric(number, each) for number, each in enumerate(panel["series"], start=1)]
+    if "split" in panel:  # before time: the same values in every bucket of time
+        aggs.append(_terms(len(aggs) + 1, panel["split"], "group"))
     steps = {
         "field": "timestamp",
         "useNormalizedOpenSearchInterval": True,
@@ -200,8 +202,6 @@ def _time(panel: Spec) -> Spec:
     aggs.append(
         {"id": str(len(aggs) + 1), "enabled": True, "type": "date_histogram", "schema": "segment", "params": steps}
     )
-    if "split" in panel:
-        aggs.append(_terms(len(aggs) + 1, panel["split"], "group"))
     sides = ["left", *(["right"] if any(each["axis"] == "right" for each in panel["series"]) else [])]
     axes = {side: f"ValueAxis-{number}" for number, side in enumerate(sides, start=1)}
     series = [

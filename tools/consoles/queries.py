@@ -20,11 +20,12 @@ def body(panel: Spec, scripts: dict[str, str]) -> Spec:
         for row in reversed(panel["rows"]):
             aggs = {"row": {"terms": _terms(row, panel["metrics"][0]), "aggs": metrics | aggs}}
         return asked | {"size": 0, "aggs": aggs}
-    inner = _metrics(panel["series"], scripts)
-    if "split" in panel:
-        inner = {"split": {"terms": _terms(panel["split"], panel["series"][0]), "aggs": inner}}
+    metrics = _metrics(panel["series"], scripts)
     steps = {"field": "timestamp", "fixed_interval": "3h", "min_doc_count": 1}
-    return asked | {"size": 0, "aggs": {"time": {"date_histogram": steps, "aggs": inner}}}
+    time = {"time": {"date_histogram": steps, "aggs": metrics}}
+    if "split" in panel:
+        time = {"split": {"terms": _terms(panel["split"], panel["series"][0]), "aggs": metrics | time}}
+    return asked | {"size": 0, "aggs": time}
 
 
 def _terms(row: Spec, first: Spec) -> Spec:

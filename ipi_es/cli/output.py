@@ -166,7 +166,10 @@ def _print_with_sentences(
                 text.pad_right(missing)
         out.print(Text("  ", style=style).join(line), style=style, soft_wrap=True)
         if place:
-            out.print(Padding(Text(_plain(rows[place - 1].get(below.key)), style=style), (0, 0, 0, INDENT)))
+            sentence = cell(rows[place - 1].get(below.key))
+            sentence.style = sentence.style or style
+            if sentence.plain:
+                out.print(Padding(sentence, (0, 0, 0, INDENT)))
 
 
 def cell(value: Any, *, score: bool = False) -> Text:

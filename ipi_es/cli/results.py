@@ -43,9 +43,8 @@ COLUMNS = {
         Column("initial_anomaly_score", "Initially", right=True),
         Column("event_count", "Events", right=True),
         Column("record_count", "Records", right=True),
-        Column("top_entities", "Top entities", wrap=True),
-        Column("top_ips", "Top IPs", wrap=True),
         Column("remarks", "Remarks"),
+        Column("who", "Who and where", wrap=True, sentence=True),
     ],
     "overall": [
         Column("time", "Time"),
@@ -56,6 +55,9 @@ COLUMNS = {
 
 REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "allowed"}
 """Field of a result that raises no alert → the word for it."""
+
+NAMED = 4
+"""A bucket's entities and addresses that a table names; JSON has all."""
 
 SCORES = {"overall": "overall_score"} | {f"{kind}s": field for kind, field in SCORE_FIELDS.items()}
 """What each kind is coloured and counted by."""
@@ -141,9 +143,17 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
     if kind == "records":
         # the sentence says of repeats and allowed ones itself
         out["why"] = ("Interim. " if row.get("is_interim") else "") + sentence(row)
+    if kind == "buckets":
+        out["who"] = "; ".join(_some(row[field]) for field in ("top_entities", "top_ips") if row.get(field))
     if kind == "overall":
         out["jobs"] = [f"{each['job_id']} {each['max_anomaly_score']:.0f}" for each in row["jobs"]]
     return out
+
+
+def _some(names: list[str]) -> str:
+    """``alice, bob, carol and 7 more``."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _summary(rows: list[dict[str, Any]], kind: str, size: int) -> str:

@@ -17,6 +17,9 @@ MAX_COLUMNS = 120
 MAX_TICKS = 8
 """Labels under the lanes, where there is room; a phone shows every other one."""
 
+LAST_TICK = 92.0
+"""Percent of the width beyond which a label would run over the edge."""
+
 LANE_HEIGHT = 4
 """Units of a lane's height; a cell has one for a warning and all four where it is critical, so that a lane can be read
 without its colours: on paper, and by those who see them alike."""
@@ -103,7 +106,8 @@ def ticks_of(axis: Axis, shown: TimeShown) -> list[Tick]:
     if len(columns) < 2:
         columns, label = list(range(axis.columns)), lambda seconds: shown.minute(seconds)[5:]
     every = -(-len(columns) // MAX_TICKS)
-    return [Tick(100.0 * column / axis.columns, label(axis.time(column))) for column in columns[::every]]
+    found = [Tick(100.0 * column / axis.columns, label(axis.time(column))) for column in columns[::every]]
+    return [tick for tick in found if tick.at <= LAST_TICK] or found[:1]
 
 
 def lane_of(name: str, points: Iterable[tuple[int, float]], axis: Axis, shown: TimeShown) -> Lane:

@@ -1,0 +1,79 @@
+"""Tables on terminals of all widths, and names that try to steer one."""
+
+from __future__ import annotations
+
+import pytest
+
+from ipi_es.cli.output import STYLE, Column, Toned, print_table, say
+
+COLUMNS = (
+    Column("time", "Time"),
+    Column("score", "Score", score=True),
+    Column("name", "Name"),
+    Column("why", "Why", wrap=True, sentence=True),
+)
+ROWS = [
+    {"time": "t1", "score": 99.0, "name": "a-long-name", "why": "one two three"},
+    {"time": "t2", "score": 3.0, "name": "用户", "why": "four", STYLE: "dim"},
+    {"time": "t3", "score": 3.0, "name": "c", "why": Toned("", "red")},
+]
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int | None) -> list[str]:
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    if width is not None:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERM", "xterm")
+    print_table(ROWS, COLUMNS)
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_narrow_terminal_has_each_sentence_below_its_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = "\n".join(shown(monkeypatch, capsys, 60))
+    assert "99.0 critical" in text
+    assert "\n    one two three" in text
+
+
+def test_a_wide_terminal_has_sentences_in_a_column(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = shown(monkeypatch, capsys, 160)
+    assert any("a-long-name" in line and "one two three" in line for line in lines)
+
+
+def test_a_pipe_has_no_colours_and_whole_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = shown(monkeypatch, capsys, None)
+    assert lines[1] == "t1     99.0 critical  a-long-name  one two three"
+    assert "\x1b" not in "".join(lines)
+
+
+def test_columns_are_aligned_by_the_width_that_characters_take(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ipi_es.cli.output.NARROW", 1_000)
+    lines = shown(monkeypatch, capsys, 160)
+    assert all("Name" not in line or line.index("Name") > line.index("Score") for line in lines)
+    assert not any(line.strip() == "" for line in lines)  # an empty sentence has no line
+
+
+def test_a_name_from_outside_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"time": "x", "score": 1.0, "name": "\x1b[2J\rroot\u202e", "why": "[red]no markup[/red]"}], COLUMNS)
+    say(["\x1b]0;title\x07"])
+    text = capsys.readouterr().out
+    assert not {"\x1b", "\r", "\u202e", "\x07"} & set(text)
+    assert "[red]no markup[/red]" in text
+
+
+def test_severity_is_a_word_and_not_a_colour_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "\n".join(shown(monkeypatch, capsys, None))
+    assert "critical" in text
+    assert "warning" in text

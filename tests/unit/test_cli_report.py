@@ -1,0 +1,139 @@
+"""`ipi-es report` and the other commands that show results, on a scored company in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import worker_company as company
+import worker_parts as parts
+from cli_run import run
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.report.findings import read_findings
+from ipi_es.report.learned import read_learned
+from ipi_es.results.words import ALIAS
+from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
+from ipi_es.times import iso, parse_time
+from ipi_es.worker.job_work import JobWork
+
+JOB = company.make_job()
+
+
+@pytest.fixture(scope="module")
+def scored() -> Iterator[MemoryCluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        cluster = parts.trained_cluster(JOB, patch)
+        parts.backfill(cluster, JOB)
+        cluster.refresh(ALIAS)
+        yield cluster
+
+
+@pytest.fixture
+def cluster(scored: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
+    made = parts.copy_of(scored)
+    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    (tmp_path / "signins.json").write_text(json.dumps(company.job_data()))
+    return made
+
+
+def test_report_is_of_the_seven_days_up_to_the_newest_bucket_unless_told(cluster: MemoryCluster) -> None:
+    done = run("report", "signins.json")
+    assert done.exit_code == 0, done.output
+    assert "Written to report-signins.html" in done.stdout
+    text = Path("report-signins.html").read_text(encoding="utf-8")
+    assert f"{iso(company.SCORED_TO)[:10]} 00:00 UTC</p>" in text
+    assert "critical" in text
+    assert "How much the job knows" in text
+
+
+def test_report_of_given_times_in_another_zone_to_standard_output(cluster: MemoryCluster) -> None:
+    start, end = iso(company.SCORED_FROM), iso(company.SCORED_FROM + company.DAY)
+    done = run("report", "signins.json", "--start", start, "--end", end, "-o", "-", "--time-zone", "Asia/Tokyo")
+    assert done.stdout.startswith("<!DOCTYPE html>")
+    assert "09:00 JST" in done.stdout
+
+
+def test_report_of_a_job_that_never_ran_says_what_is_missing(cluster: MemoryCluster) -> None:
+    Path("new.json").write_text(json.dumps(company.job_data("new")))
+    assert run("report", "new.json", "-o", "new.html").exit_code == 0
+    text = Path("new.html").read_text(encoding="utf-8")
+    assert "Nothing was scored in this time" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-o", "missing/page.html"], "can't be written"),
+        (["--start", "2026-01-02", "--end", "2026-01-01"], "not after its start"),
+        (["--start", "1971-01-01", "--end", "2026-01-01"], "at most 50,000 buckets"),
+        (["--time-zone", "Mars/Base"], "isn't known here"),
+    ],
+)
+def test_mistakes_are_said_with_what_to_do(cluster: MemoryCluster, arguments: list[str], says: str) -> None:
+    done = run("report", "signins.json", *arguments)
+    assert done.exit_code == 2
+    assert says in done.stderr
+    assert "→" in done.stderr
+
+
+def test_findings_are_final_and_leading_names_have_their_records(cluster: MemoryCluster) -> None:
+    work = JobWork(cluster, JOB)
+    found = read_findings(work.stores.results, JOB, company.SCORED_FROM, company.SCORED_TO)
+    assert not any(each["is_interim"] for each in (*found.buckets, *found.influencers, *found.records))
+    assert [each["timestamp"] for each in found.buckets] == sorted(each["timestamp"] for each in found.buckets)
+    scores = [each["record_score"] for each in found.records]
+    assert scores == sorted(scores, reverse=True)
+    named = {each["partition_field_value"] for each in found.records} | {
+        each["by_field_value"] for each in found.records
+    }
+    assert {each["influencer_field_value"] for each in found.influencers[:5]} <= named
+
+
+def test_learned_says_how_old_the_history_is_and_what_calibration_rests_on(cluster: MemoryCluster) -> None:
+    learned = read_learned(JobWork(cluster, JOB))
+    assert learned.trouble is None
+    assert learned.history_days is not None
+    assert len(learned.classes) == 5
+    for each in learned.classes:
+        assert each.points >= each.own
+        assert bool(each.borrowed_from) != each.stands_alone
+
+
+def test_a_snapshot_that_is_gone_stops_no_report(cluster: MemoryCluster) -> None:
+    cluster.delete_index(SNAPSHOT_INDEX)
+    learned = read_learned(JobWork(cluster, JOB))
+    assert learned.trouble is not None
+    assert "can't be read" in learned.trouble
+    assert run("report", "signins.json", "-o", "page.html").exit_code == 0
+
+
+def test_results_show_local_times_on_request_and_json_never(cluster: MemoryCluster) -> None:
+    shown = run("results", "records", "signins.json", "--size", "3", "--time-zone", "Asia/Tokyo")
+    assert "+09:00" in shown.stdout
+    assert "There may be more" in shown.stderr
+    time = shown.stdout.splitlines()[1].split()[0]
+    rows = json.loads(run("results", "records", "signins.json", "--size", "3", "--format", "json").stdout)
+    assert rows[0]["timestamp"] == parse_time(time, now=0) * 1_000
+
+
+def test_results_say_how_many_of_each_severity(cluster: MemoryCluster) -> None:
+    done = run("results", "influencers", "signins.json", "--min-score", "75")
+    assert "critical" in done.stderr
+    assert "influencer" in done.stderr
+    assert run("results", "buckets", "signins.json").exit_code == 0
+    assert "No records." in run("results", "records", "signins.json", "--entity", "nobody").stdout
+
+
+def test_explain_says_what_it_could_score_and_shows_shares_and_records(cluster: MemoryCluster) -> None:
+    worst = json.loads(run("results", "records", "signins.json", "--size", "1", "--format", "json").stdout)[0]
+    done = run(
+        "explain", "signins.json", worst["partition_field_value"], worst["by_field_value"], "--time-zone", "Asia/Tokyo"
+    )
+    assert "it could score up to" in done.stdout
+    assert "█" in done.stdout
+    assert "+09:00" in done.stdout.partition("Records of this pair")[2]

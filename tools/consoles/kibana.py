@@ -260,7 +260,7 @@ def _metric(metric: Spec) -> Spec:
 
 
 def _has_fraction(metric: Spec) -> bool:
-    return metric["op"] == "average" or metric["field"].endswith(("_score", "_share"))
+    return metric["op"] == "average" or str(metric["field"]).endswith(("_score", "_share"))
 
 
 def _dashboard(dashboard: Dashboard, view: str) -> Spec:

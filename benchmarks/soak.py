@@ -28,7 +28,7 @@ import soak_live
 
 PARTS = ("days", "memory", "live")
 JOBS = {"days": 20, "memory": 200}
-SPANS = {"days": 3_600, "memory": 4 * 3_600}
+SPANS = {"days": 2 * 3_600, "memory": 4 * 3_600}
 """Seconds a bucket: in memory every search looks at every document, so there are fewer."""
 
 
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--days", type=int, default=30, help="simulated days, at least 2")
     parser.add_argument("--jobs", type=int, help="default: 20 on a server, 200 in memory")
     parser.add_argument("--people", type=int, default=12, help="of each job, in simulated days")
-    parser.add_argument("--span", type=int, help="seconds a bucket in simulated days; default: an hour, in memory four")
+    parser.add_argument("--span", type=int, help="seconds a bucket in simulated days; default: 2 h, in memory 4")
     parser.add_argument("--minutes", type=int, default=20, help="of the live part")
     parser.add_argument("--rate", type=int, default=1_000, help="events a second in the live part")
     parser.add_argument("--url", help="an existing, empty cluster; by default a local OpenSearch is started")

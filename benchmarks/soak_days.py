@@ -85,8 +85,9 @@ class Soak:
     def _print(self, number: int, day: Day) -> None:
         memory = day.memory
         print(
-            f"  day {number:>2}: {memory.rss:7.1f} MiB resident, {memory.threads:>3} threads, {memory.files:>3} files, "
-            f"{day.buckets:>5} buckets, lag {day.lag}, {day.tick_ms:5.1f} ms a tick, {day.seconds:5.1f} s",
+            f"  day {number:>2}: {memory.rss:7.1f} MiB resident ({memory.anonymous:.1f} anonymous), "
+            f"{memory.threads:>3} threads, {memory.files:>3} files, {day.buckets:>5} buckets, lag {day.lag}, "
+            f"{day.tick_ms:5.1f} ms a tick, {day.seconds:5.1f} s",
             *(f"\n      {text}" for text in day.failures[:3]),
             flush=True,
         )
@@ -101,7 +102,7 @@ class Soak:
             "events": feeder.fed,
             "resident_mib": [round(day.memory.rss) for day in self.days],
             "growth": round(last.memory.rss / second.memory.rss, 3),
-            "growth_pss": round(last.memory.pss / second.memory.pss, 3),
+            "growth_anonymous": round(last.memory.anonymous / second.memory.anonymous, 3),
             "threads": [second.memory.threads, last.memory.threads],
             "files": [second.memory.files, last.memory.files],
             "tick_ms": [round(second.tick_ms, 1), round(last.tick_ms, 1)],

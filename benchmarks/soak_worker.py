@@ -59,7 +59,8 @@ class Memory:
     """What the kernel says of this process, in MiB, and what else could leak."""
 
     rss: float
-    pss: float
+    anonymous: float
+    """Without the libraries' files, which are large and stay."""
     threads: int
     files: int
 
@@ -70,7 +71,7 @@ class Memory:
         lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
         kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines[1:])}
         files = sum(1 for _ in Path("/proc/self/fd").iterdir())
-        return cls(kib["Rss"] / 1024, kib["Pss"] / 1024, threading.active_count(), files)
+        return cls(kib["Rss"] / 1024, kib["Anonymous"] / 1024, threading.active_count(), files)
 
 
 @dataclass

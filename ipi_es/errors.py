@@ -30,6 +30,7 @@ where they arise (the two cluster adapters, the configuration reader, the local 
     │   └── SnapshotForeign         of another job, another format or a newer version
     ├── JobBusy                     another worker holds this job
     ├── LostJob                     another worker took this job over while we worked
+    ├── NotSent                     a notification that its destination did not take
     └── NodeError                   the local server of demo and tests
 """
 
@@ -184,6 +185,10 @@ class JobBusy(IpiEsError):
 
 class LostJob(IpiEsError):
     """Another worker took this job over while we worked; nothing of ours was written after that."""
+
+
+class NotSent(IpiEsError):
+    """A notification's destination did not take it, or did not answer; it is tried again."""
 
 
 class NodeError(IpiEsError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import orjson
 
-from ipi_es.cli.context import shell
+from ipi_es.cli.context import clock, shell
 
 if TYPE_CHECKING:
     from ipi_es.alerts.kibana import Kibana
@@ -148,3 +148,37 @@ def _kibana(settings: Settings, url: str, space: str | None) -> Kibana:
         ca_certs=plain["ca_certs"],
         verify=plain["verify_certs"],
     )
+
+
+@alerts.command()
+@click.argument("job_name", metavar="JOB")
+@click.option("--destination", "only", help="Only the one of this name; default: all of the job's alerts.notify.")
+@click.pass_context
+def test(ctx: click.Context, job_name: str, only: str | None) -> None:
+    """Send a test message to the job's own destinations at once; exit code 1 if one did not take it.
+
+    Nothing is remembered of it, and no cluster is needed.
+
+    Example: ipi-es alerts test sign-ins --destination on-call
+    """
+    from ipi_es.alerts.senders import sender_of
+    from ipi_es.alerts.trial import trial
+    from ipi_es.errors import NotSent, UsageError
+
+    job = shell(ctx).job(job_name)
+    chosen = [each for each in job.alerts.notify if only in (None, each.name)]
+    if not chosen:
+        raise UsageError(
+            f"job {job.job_id} has no {f'destination “{only}”' if only else 'destinations'}",
+            hint="write one into the job's file, below alerts.notify",
+        )
+    failed = 0
+    for each in chosen:
+        try:
+            sender_of(each).send(trial(job, clock()))
+        except NotSent as error:
+            failed += 1
+            click.secho(f"not sent: {error}", fg="red", err=True)
+        else:
+            click.echo(f"sent to {each.name}")
+    ctx.exit(1 if failed else 0)

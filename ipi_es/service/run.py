@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from ipi_es.alerts.notifier import Notifier
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
 from ipi_es.config.settings import Settings
@@ -20,6 +21,7 @@ from ipi_es.service.live_job import LiveJob, Means
 from ipi_es.service.outcome import Did, Outcome
 from ipi_es.service.schedule import WATCH, Schedule
 from ipi_es.setup.check import require_templates, require_usable
+from ipi_es.state.owner import this_process
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.job_work import JobWork
 
@@ -59,6 +61,9 @@ class Worker:
             parallel = self.settings.worker.parallel_jobs
             # one place less than jobs at a time: while weeks are learned from, the others are scored
             jobs = self._live(cluster, fleet, trainings=max(parallel - 1, 1))
+            notifier = self._notifier(cluster)
+            notifier.begin()
+            notifier.start(self.stopping)
             schedule = Schedule(jobs, parallel=parallel, clock=self.clock, stopping=self.stopping)
             log.info("working on %d jobs, %d at a time, with %s", len(self.jobs), parallel, cluster.info.text)
             schedule.start()
@@ -75,11 +80,19 @@ class Worker:
         fleet, cluster = Fleet(self.jobs), self.connect()
         try:
             require_templates(cluster)
+            notifier = self._notifier(cluster)
+            notifier.begin()
             with ThreadPoolExecutor(self.settings.worker.parallel_jobs) as pool:
                 outcomes = pool.map(self._once, self._live(cluster, fleet, self.settings.worker.parallel_jobs))
-                return dict(zip((job.job_id for job in self.jobs), outcomes, strict=True))
+                done = dict(zip((job.job_id for job in self.jobs), outcomes, strict=True))
+            if not notifier.once():
+                log.warning("a destination of alerts is slow: what it did not take is sent by the next run")
+            return done
         finally:
             cluster.close()
+
+    def _notifier(self, cluster: Cluster) -> Notifier:
+        return Notifier(cluster, self.jobs, this_process(), self.clock.now)
 
     def _once(self, live: LiveJob) -> Outcome:
         buckets = 0

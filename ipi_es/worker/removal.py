@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ipi_es.alerts.sent import forget
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import JobBusy, NotFound
 from ipi_es.results import retention
@@ -100,6 +101,7 @@ class Removal:
         with held.renewed():
             removed = self._removed(held, now, everything=everything)
         if everything:
+            forget(self._cluster, job_id)
             self._states.delete(job_id)
         else:
             held.release()

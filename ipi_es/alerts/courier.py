@@ -1,0 +1,86 @@
+"""Brings a job's alerts to one destination: finds what is new, sends it, remembers it. One look at a time."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from ipi_es.alerts.findings import find
+from ipi_es.alerts.message import Letter
+from ipi_es.alerts.senders import Sender
+from ipi_es.alerts.sent import Sent, SentStore, letters
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.job import Job
+from ipi_es.errors import Conflict, NotSent
+
+log = logging.getLogger(__name__)
+
+GIVE_UP = 2
+"""Letters in a row that are not taken, after which the destination is left alone for a while: one letter that a
+service doesn't like must not hold up the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a look came to: messages sent, alerts that wait, and seconds after which waiting ones can go."""
+
+    sent: int = 0
+    waiting: int = 0
+    again_in: int | None = None
+
+
+class Courier:
+    """One destination of one job. ``owner`` names this worker: two of them don't send at the same time."""
+
+    def __init__(self, cluster: Cluster, job: Job, destination: str, sender: Sender, owner: str) -> None:
+        self._cluster, self._job, self._sender, self._owner = cluster, job, sender, owner
+        self._store = SentStore(cluster, job.job_id, destination)
+        self.name = f"job {job.job_id}, {destination}"
+
+    def begin(self, now: int) -> None:
+        """Note that what is written from ``now`` on is to be sent, if nothing is noted yet."""
+        self._store.begin(now)
+
+    def deliver(self, now: int) -> Delivered:
+        """Send what is new at ``now``, epoch seconds. Errors of the cluster are raised; nothing is lost by them."""
+        sent = self._store.claim(self._owner, now)
+        if sent is None:
+            return Delivered()
+        try:
+            sent, done = self._deliver(sent, now)
+            self._store.release(sent)
+        except Conflict:  # the lease ran out amid a slow sending: whoever has it now may repeat what was not noted
+            log.warning("%s: another worker took over the notifications", self.name)
+            return Delivered()
+        return done
+
+    def _deliver(self, sent: Sent, now: int) -> tuple[Sent, Delivered]:
+        if sent.retry_at > now:
+            return sent, Delivered(again_in=sent.retry_at - now)
+        found = find(self._cluster, self._job, sent.since, now)
+        waiting = sent.unsent(found)
+        written = {each.message.id: each.written for each in waiting}
+        count = refused = 0
+        for letter in letters(waiting, sent.slots(now, self._job.alerts.max_per_hour)):
+            if self._taken(letter):
+                count, refused = count + 1, 0
+                sent = self._store.save(sent.with_sent(letter, written, now))
+                continue
+            refused += 1
+            if refused == GIVE_UP:
+                break
+        waiting = sent.unsent(found)
+        sent = sent.moved_on(waiting, now)
+        if refused:
+            sent = sent.with_failure(now)
+            return sent, Delivered(count, len(waiting), sent.retry_at - now)
+        return sent, Delivered(count, len(waiting), sent.next_slot(now) if waiting else None)
+
+    def _taken(self, letter: Letter) -> bool:
+        try:
+            self._sender.send(letter)
+        except NotSent as error:
+            log.warning("job %s: an alert was not sent and is tried again: %s", self._job.job_id, error.message)
+            return False
+        log.info("job %s: sent alert %s", self._job.job_id, letter.id)
+        return True

@@ -1,0 +1,114 @@
+"""What is said of a finding: who, from where, when, how unusual, why, and where to look."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ipi_es.alerts.kinds import Kind
+from ipi_es.times import iso
+
+DIGEST_LINES = 10
+"""Alerts that a message for several shows; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One alert. ``when`` is the bucket's start, epoch seconds; ``score`` 0–100, None where there is none.
+
+    ``id`` is the same however often it is sent: what receivers drop repeats by.
+    """
+
+    id: str
+    job_id: str
+    alert: Kind
+    when: int
+    severity: str
+    why: str
+    score: float | None = None
+    who: str = ""
+    where: str = ""
+    link: str = ""
+
+    @property
+    def title(self) -> str:
+        """One line."""
+        score = "" if self.score is None else f" {self.score:.0f}"
+        whom = f", {self.who}" if self.who else ""
+        return f"ipi-es {self.job_id}: {self.severity}{score}{whom}{f' from {self.where}' if self.where else ''}"
+
+    @property
+    def text(self) -> str:
+        """For people, below the title."""
+        return "\n".join(part for part in (f"{iso(self.when)}: {self.why}", self.link) if part)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a webhook gets: the fields that the definitions for consoles send too."""
+        return {
+            "id": self.id,
+            "job_id": self.job_id,
+            "alert": self.alert,
+            "who": self.who,
+            "from": self.where,
+            "when": iso(self.when),
+            "score": self.score,
+            "severity": self.severity,
+            "why": self.why,
+            "link": self.link,
+            "text": f"{self.title}\n{self.text}",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is sent at a time: one alert, or, where there are too many, several."""
+
+    messages: tuple[Message, ...]
+
+    @property
+    def id(self) -> str:
+        """Of the one message, or of all of them together."""
+        if len(self.messages) == 1:
+            return self.messages[0].id
+        ids = "\n".join(sorted(message.id for message in self.messages))
+        return f"several|{hashlib.blake2b(ids.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+    @property
+    def worst(self) -> Message:
+        """The one of the highest score; one without a score says that something is wrong, and goes first."""
+        return self.messages[0]
+
+    @property
+    def title(self) -> str:
+        """One line."""
+        if len(self.messages) == 1:
+            return self.worst.title
+        return f"ipi-es {self.worst.job_id}: {len(self.messages)} more alerts, the worst: {self.worst.title}"
+
+    @property
+    def text(self) -> str:
+        """For people, below the title."""
+        if len(self.messages) == 1:
+            return self.worst.text
+        shown = [f"{message.title}. {message.text}" for message in self.messages[:DIGEST_LINES]]
+        more = len(self.messages) - len(shown)
+        return "\n\n".join([*shown, f"… and {more} more" if more else ""]).strip()
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a webhook gets; several alerts are a list below ``alerts``."""
+        if len(self.messages) == 1:
+            return self.worst.to_dict()
+        return {
+            "id": self.id,
+            "job_id": self.worst.job_id,
+            "alert": "several",
+            "text": f"{self.title}\n{self.text}",
+            "alerts": [message.to_dict() for message in self.messages],
+        }
+
+
+def in_order(messages: Sequence[Message]) -> list[Message]:
+    """What says that something is wrong first, then by score, then by time and id."""
+    return sorted(messages, key=lambda each: (each.score is not None, -(each.score or 0.0), each.when, each.id))

@@ -1,0 +1,87 @@
+"""The worker's notifications: a thread for each destination, so that one that hangs holds up nobody and nothing.
+
+They read what was written from the cluster, and share nothing with the scoring but the connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from ipi_es.alerts.courier import Courier
+from ipi_es.alerts.senders import Sender, sender_of
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.alerts import Destination
+from ipi_es.config.job import Job
+from ipi_es.errors import ClusterError, IpiEsError
+
+log = logging.getLogger(__name__)
+
+LOOK = 15.0
+"""Seconds between two looks for what is new; a look is one small search."""
+
+LAST_LOOK = 30.0
+"""Seconds that ``run --once`` gives its destinations altogether; what is not sent by then is sent by the next run."""
+
+
+class Notifier:
+    """All destinations of a worker's jobs. ``now`` gives epoch seconds."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        jobs: Sequence[Job],
+        owner: str,
+        now: Callable[[], int],
+        way: Callable[[Destination], Sender] = sender_of,
+    ) -> None:
+        self._now = now
+        self._couriers = [
+            Courier(cluster, job, destination.name, way(destination), owner)
+            for job in jobs
+            for destination in job.alerts.notify
+        ]
+
+    def start(self, stopping: threading.Event) -> None:
+        """Look again and again until ``stopping``. Nobody waits for the threads: what is under way is sent again."""
+        for courier in self._couriers:
+            target, name = self._follow, f"alerts: {courier.name}"
+            threading.Thread(target=target, args=(courier, stopping), name=name, daemon=True).start()
+
+    def begin(self) -> None:
+        """Note for each new destination that its alerts begin now: before anything is scored. Sends nothing."""
+        for courier in self._couriers:
+            self._guarded(courier, courier.begin)
+
+    def once(self, limit: float = LAST_LOOK) -> bool:
+        """One look for each destination, within ``limit`` seconds; False where one hadn't come to its end."""
+        threads = [
+            threading.Thread(target=self._look, args=(courier,), name=f"alerts: {courier.name}", daemon=True)
+            for courier in self._couriers
+        ]
+        for thread in threads:
+            thread.start()
+        ends = time.monotonic() + limit
+        for thread in threads:
+            thread.join(max(ends - time.monotonic(), 0.0))
+        return not any(thread.is_alive() for thread in threads)
+
+    def _follow(self, courier: Courier, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            self._look(courier)
+            stopping.wait(LOOK)
+
+    def _look(self, courier: Courier) -> None:
+        self._guarded(courier, courier.deliver)
+
+    def _guarded(self, courier: Courier, work: Callable[[int], object]) -> None:
+        try:
+            work(self._now())
+        except ClusterError as error:
+            log.warning("%s: no look for alerts: %s", courier.name, error.message)
+        except IpiEsError as error:
+            log.error("%s: %s", courier.name, error)  # noqa: TRY400  (the message says it all)
+        except Exception:
+            log.exception("%s: notifications failed; they are tried again", courier.name)

@@ -1,0 +1,81 @@
+"""The two ways out: a JSON webhook, and Apprise for everything else. Errors never quote a URL: it is a secret."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import requests
+
+from ipi_es.alerts.message import Letter
+from ipi_es.config.alerts import Destination
+from ipi_es.errors import NotSent
+
+TIMEOUT = (5.0, 10.0)
+"""Seconds to connect, and to wait for each part of an answer."""
+
+
+class Sender(Protocol):
+    """One way to one destination."""
+
+    def send(self, letter: Letter) -> None:
+        """Send; NotSent if it was not taken, or if nobody knows."""
+
+
+class WebhookSender:
+    """POSTs a letter as JSON; its id is in the header ``Idempotency-Key`` too. Any 2xx is a yes."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+
+    def send(self, letter: Letter) -> None:
+        """See the protocol."""
+        name, url, token = self._destination.name, self._destination.secret_url(), self._destination.token()
+        headers = {"Idempotency-Key": letter.id.encode("ascii", "backslashreplace").decode()}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            with requests.post(
+                url, json=letter.to_dict(), headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
+            ) as answer:
+                status = answer.status_code
+        except requests.exceptions.RequestException as error:
+            host = urlsplit(url).hostname
+            raise NotSent(f"{name}: {host} could not be reached ({type(error).__name__})") from None
+        if not 200 <= status < 300:
+            raise NotSent(f"{name}: {urlsplit(url).hostname} answered with {status}", hint="check its URL and its log")
+
+
+class AppriseSender:
+    """Sends title and text by one of Apprise's services."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+
+    def send(self, letter: Letter) -> None:
+        """See the protocol."""
+        import apprise  # takes a third of a second, and only those who use it pay
+        from apprise.exception import AppriseException
+
+        name = self._destination.name
+        service = apprise.Apprise()
+        if not service.add(self._destination.secret_url()):
+            raise NotSent(f"{name}: Apprise can't read this URL", hint="look at the form of its service's URLs")
+        kind = {
+            "critical": apprise.NotifyType.FAILURE,
+            "major": apprise.NotifyType.FAILURE,
+            "minor": apprise.NotifyType.WARNING,
+        }.get(letter.worst.severity, apprise.NotifyType.INFO)
+        try:
+            taken = service.notify(
+                body=letter.text, title=letter.title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
+            )
+        except (OSError, TypeError, ValueError, AppriseException) as error:
+            raise NotSent(f"{name}: Apprise failed ({type(error).__name__})") from None
+        if not taken:
+            raise NotSent(f"{name}: the service did not take it", hint="the log says what Apprise was told")
+
+
+def sender_of(destination: Destination) -> Sender:
+    """The way to a destination."""
+    return WebhookSender(destination) if destination.webhook is not None else AppriseSender(destination)

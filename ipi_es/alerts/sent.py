@@ -1,0 +1,178 @@
+"""What was sent to one destination: remembered in the cluster, so that a restart neither forgets nor repeats.
+
+An alert is sent first and remembered then: a kill in between sends it again, under the same id. Results are looked for
+from ``since`` on, which stays an hour behind: what a busy cluster shows late is found all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ipi_es.alerts.findings import Found
+from ipi_es.alerts.message import Letter, in_order
+from ipi_es.cluster.port import Cluster, Document
+from ipi_es.errors import Conflict, SnapshotForeign
+from ipi_es.state.job_state import STATE_INDEX
+from ipi_es.times import SECONDS
+
+FORMAT = 1
+"""Of the document; one of a newer format is refused."""
+
+HOUR = SECONDS["h"]
+
+LOOK_BACK = HOUR * 1_000
+"""Milliseconds that ``since`` stays behind: longer than any retry of a write takes."""
+
+REMEMBERED = 2 * SECONDS["d"] * 1_000
+"""Milliseconds for which an alert stays known: a bucket that is scored again later has no old alert to repeat."""
+
+LEASE = 120
+"""Seconds for which one worker has a destination to itself: a sending takes at most some tens."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 30, HOUR
+"""Seconds: pause after the first failure, doubled by each further one up to the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The state of one destination. Times in epoch seconds, ``since`` and those of ``ids`` in milliseconds."""
+
+    job_id: str
+    destination: str
+    since: int
+    ids: Mapping[str, int] = field(default_factory=dict)
+    """Alerts that were sent → when their newest result was written."""
+    times: tuple[int, ...] = ()
+    """When messages were sent, in the last hour."""
+    failures: int = 0
+    """In a row."""
+    retry_at: int = 0
+    owner: str | None = None
+    owned_until: int = 0
+    stored: Document | None = field(default=None, compare=False, repr=False)
+
+    def unsent(self, found: Sequence[Found]) -> list[Found]:
+        """What was not sent yet."""
+        return [each for each in found if each.message.id not in self.ids]
+
+    def with_sent(self, letter: Letter, written: Mapping[str, int], now: int) -> Sent:
+        """After a letter has gone; ``written``: when the newest result of each alert was written."""
+        ids = {**self.ids, **{message.id: written[message.id] for message in letter.messages}}
+        return replace(self, ids=ids, times=(*self._last_hour(now), now), failures=0, retry_at=0)
+
+    def with_failure(self, now: int) -> Sent:
+        """After a letter that nobody took."""
+        pause = min(FIRST_PAUSE * 2 ** min(self.failures, 10), LONGEST_PAUSE)
+        return replace(self, failures=self.failures + 1, retry_at=now + pause)
+
+    def moved_on(self, waiting: Sequence[Found], now: int) -> Sent:
+        """Looking no further back than for what waits, nor than the last hour."""
+        since = max(self.since, min([now * 1_000 - LOOK_BACK, *(each.first_written for each in waiting)]))
+        oldest = min(since, now * 1_000 - REMEMBERED)
+        ids = {name: written for name, written in self.ids.items() if written >= oldest}
+        return replace(self, since=since, ids=ids)
+
+    def slots(self, now: int, most: int) -> int:
+        """Messages that may be sent at once, at ``most`` an hour."""
+        return max(most - len(self._last_hour(now)), 0)
+
+    def next_slot(self, now: int) -> int:
+        """Seconds until one of the last hour's messages is an hour old."""
+        return max(min(self._last_hour(now), default=now) + HOUR - now, 1)
+
+    def _last_hour(self, now: int) -> tuple[int, ...]:
+        return tuple(time for time in self.times if now - HOUR < time <= now)
+
+
+def letters(waiting: Sequence[Found], slots: int) -> list[Letter]:
+    """How to send what waits with at most ``slots`` messages: the worst by themselves, the rest together at last."""
+    messages = in_order([each.message for each in waiting])
+    if len(messages) <= slots:
+        return [Letter((message,)) for message in messages]
+    if slots == 0:
+        return []
+    return [*(Letter((message,)) for message in messages[: slots - 1]), Letter(tuple(messages[slots - 1 :]))]
+
+
+class SentStore:
+    """The state of one destination of one job in the cluster."""
+
+    def __init__(self, cluster: Cluster, job_id: str, destination: str) -> None:
+        self._cluster, self._job_id, self._destination = cluster, job_id, destination
+
+    def begin(self, now: int) -> None:
+        """Begin with what is written from ``now`` on, epoch seconds, if there is no state yet."""
+        if self._cluster.get(STATE_INDEX, self._id) is None:
+            with contextlib.suppress(Conflict):  # another worker did
+                self.save(self._new(now))
+
+    def _new(self, now: int) -> Sent:
+        return Sent(self._job_id, self._destination, since=now * 1_000)
+
+    def claim(self, owner: str, now: int) -> Sent | None:
+        """The state, for this worker alone for a while; None: another worker has it.
+
+        A destination that is new begins with what is written from now on.
+        """
+        found = self._cluster.get(STATE_INDEX, self._id)
+        sent = self._new(now) if found is None else _from(found)
+        if sent.owner not in (None, owner) and sent.owned_until > now:
+            return None
+        try:
+            return self.save(replace(sent, owner=owner, owned_until=now + LEASE))
+        except Conflict:
+            return None
+
+    def release(self, sent: Sent) -> None:
+        """Let any worker go on."""
+        self.save(replace(sent, owner=None, owned_until=0))
+
+    def save(self, sent: Sent) -> Sent:
+        """Write it; Conflict when another worker did so in between."""
+        written = self._cluster.put(
+            STATE_INDEX, self._id, _source(sent), if_match=sent.stored, create=sent.stored is None
+        )
+        return replace(sent, stored=written)
+
+    @property
+    def _id(self) -> str:
+        return f"alerts:{self._job_id}:{self._destination}"
+
+
+def forget(cluster: Cluster, job_id: str) -> int:
+    """Delete what is remembered of a job's notifications; of how many destinations."""
+    cluster.refresh(STATE_INDEX)
+    query = {"bool": {"filter": [{"term": {"type": "alerts"}}, {"term": {"job_id": job_id}}]}}
+    return sum(cluster.delete(STATE_INDEX, each.id) for each in list(cluster.scan(STATE_INDEX, query)))
+
+
+def _source(sent: Sent) -> dict[str, Any]:
+    details = {
+        name: getattr(sent, name) for name in ("since", "failures", "retry_at", "owner", "owned_until")
+    } | {"destination": sent.destination, "ids": dict(sent.ids), "times": list(sent.times)}  # fmt: skip
+    return {"type": "alerts", "format": FORMAT, "job_id": sent.job_id, "details": details}
+
+
+def _from(document: Document) -> Sent:
+    source = document.source
+    if source.get("format", 0) > FORMAT:
+        raise SnapshotForeign(
+            f"what is noted of job {source['job_id']}'s alerts was written by a newer ipi-es (format {source['format']})",
+            hint="upgrade ipi-es here, or run the job where the newer one is",
+        )
+    details = source["details"]
+    return Sent(
+        job_id=source["job_id"],
+        destination=details["destination"],
+        since=int(details["since"]),
+        ids={name: int(written) for name, written in details["ids"].items()},
+        times=tuple(int(time) for time in details["times"]),
+        failures=int(details["failures"]),
+        retry_at=int(details["retry_at"]),
+        owner=details["owner"],
+        owned_until=int(details["owned_until"]),
+        stored=document,
+    )

@@ -1,0 +1,292 @@
+"""Alert definitions on real servers: their queries, scripts and messages see what they must, once, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import alert_results as seeded
+import pytest
+from alert_results import BUCKET, HOUR, MINUTE, NOW, SEEDS
+from servers.pool import Server
+from service_parts import a_job
+
+from ipi_es import times
+from ipi_es.alerts.kinds import SCORED, Kind, Stack
+from ipi_es.alerts.parameters import MARGIN, Destination, Parameters
+from ipi_es.alerts.render import render
+from ipi_es.cluster.port import Cluster
+from ipi_es.results import documents
+from ipi_es.results.documents import ResultContext, ResultDocument, Stamp
+from ipi_es.results.store import ResultStore
+from ipi_es.results.words import ALIAS
+
+EVERYWHERE = Destination("http://127.0.0.1:9/hook", "ipi-es-alerts", "channel-1")
+INTERVAL = 5 * MINUTE
+
+
+@pytest.fixture
+def context(cluster: Cluster) -> Iterator[ResultContext]:
+    name = f"alerts-{uuid.uuid4().hex[:8]}"
+    yield ResultContext(name, HOUR, "user.name", "source.ip", ("user.name", "source.ip"), results_index_name=name)
+    for index in cluster.indices(f"{ALIAS}-{name}*"):
+        cluster.delete_index(index)
+
+
+@pytest.fixture
+def write(cluster: Cluster, context: ResultContext) -> Callable[[list[ResultDocument]], None]:
+    store = ResultStore(cluster, context.job_id, context.results_index_name, flat_fields=context.flat_fields)
+
+    def written(made: list[ResultDocument]) -> None:
+        store.write(made, 1)
+        cluster.refresh(ALIAS)
+
+    return written
+
+
+def definition(stack: Stack, kind: Kind, context: ResultContext, **more: Any) -> dict[str, Any]:
+    job = a_job(context.job_id, analysis_config={"bucket_span": "1h"})
+    parameters = Parameters(job, destination=EVERYWHERE, console="https://kibana.example.org", **more)
+    return render(stack, kind, parameters).body
+
+
+def iso(moment: int) -> str:
+    return times.iso(moment).replace("Z", ".000Z")
+
+
+def at(text: str, moment: int) -> str:
+    """A search's mustache, as its scheduler fills it in at a scheduled time."""
+    return text.replace("{{ctx.trigger.scheduled_time}}", iso(moment)).replace("{{period_end}}", str(moment * 1_000))
+
+
+def search_of(stack: Stack, body: dict[str, Any], moment: int) -> dict[str, Any]:
+    if stack == "watcher":
+        found = body["input"]["search"]["request"]["body"]
+    elif stack == "opensearch":
+        found = body["inputs"][0]["search"]["query"]
+    else:  # what Kibana makes of a rule, see its fetching of an Elasticsearch query
+        params = body["params"]
+        window = {"gte": iso(moment - params["timeWindowSize"] * MINUTE), "lte": iso(moment)}
+        query = json.loads(params["esQuery"])["query"]
+        found = {
+            "size": 100,
+            "query": {"bool": {"filter": [query, {"range": {params["timeField"]: window}}]}},
+            "track_total_hits": True,
+        }
+        return json.loads(json.dumps(found).replace("now-", f"{iso(moment)}||-"))
+    return json.loads(at(json.dumps(found), moment))
+
+
+def ask(server: Server, search: dict[str, Any]) -> dict[str, Any]:
+    status, answer = server.call("POST", f"/{ALIAS}/_search", search)
+    assert status == 200, answer
+    return answer
+
+
+def bare(search: dict[str, Any], server: Server) -> dict[str, Any]:
+    """Without scripts, where the server has no Painless."""
+    if server.is_opensearch:
+        return search
+    text = json.loads(json.dumps(search))
+    if groups := text.get("aggregations", {}).get("alerts"):
+        groups["aggregations"]["worst"]["top_hits"].pop("script_fields", None)
+    return text
+
+
+def fired(answer: dict[str, Any]) -> list[tuple[int, str]]:
+    """(bucket's start, entity) of each group."""
+    found = []
+    for group in answer["aggregations"]["alerts"]["buckets"]:
+        key = dict(group["key"])
+        start = key.pop("timestamp") // 1_000
+        found.append((start, key.get("partition_field_value") or key.get("influencer_field_value") or ""))
+    return found
+
+
+@pytest.mark.parametrize("kind", SCORED)
+@pytest.mark.parametrize("stack", ["watcher", "opensearch"])
+def test_fires_once_where_it_must_and_nowhere_else(
+    server: Server, context: ResultContext, write: Any, stack: Stack, kind: Kind
+) -> None:
+    made, must = SEEDS[kind](context)
+    write(made)
+    body = definition(stack, kind, context)
+    looks = [ask(server, bare(search_of(stack, body, NOW + step * INTERVAL), server)) for step in (-1, 0, 1)]
+    assert sorted(fired(looks[1])) == sorted(must)
+    assert looks[1]["hits"]["total"]["value"] >= len(must)
+    # the neighbouring windows have what lies just outside, and nothing twice
+    everything = [alert for look in looks for alert in fired(look)]
+    assert len(everything) == len(set(everything))
+
+
+@pytest.mark.parametrize("kind", SCORED)
+def test_kibana_rule_sees_the_same(server: Server, context: ResultContext, write: Any, kind: Kind) -> None:
+    made, must = SEEDS[kind](context)
+    write(made)
+    hits = ask(server, search_of("kibana", definition("kibana", kind, context), NOW))["hits"]["hits"]
+    found = {
+        (
+            hit["_source"]["timestamp"] // 1_000,
+            hit["_source"].get("partition_field_value") or hit["_source"].get("influencer_field_value") or "",
+        )
+        for hit in hits
+    }
+    # a rule looks back over several intervals, and its groups tell what was alerted before
+    assert must <= found
+    names = {name for _, name in found - must}
+    assert names <= {"second before", "second after", ""}
+
+
+def test_current_score_can_be_asked_for(server: Server, context: ResultContext, write: Any) -> None:
+    made, _ = seeded.records(context)
+    write(made)
+    body = definition("watcher", "records", context, score_field="record_score")
+    names = {name for _, name in fired(ask(server, search_of("watcher", body, NOW)))}
+    assert "up" in names
+    assert "down" not in names
+
+
+def blind(context: ResultContext, text: str, ingested: int) -> ResultDocument:
+    stamp = Stamp("snap-1", "q-1", ingested=ingested)
+    return documents.annotation(context, stamp, start=BUCKET, end=BUCKET + HOUR, annotation_type="blind", text=text)
+
+
+@pytest.mark.parametrize("stack", ["watcher", "opensearch"])
+def test_blind_fires_when_it_begins_and_not_when_it_ends(
+    server: Server, context: ResultContext, write: Any, stack: Stack
+) -> None:
+    body = definition(stack, "blind", context)
+    write(
+        [blind(context, "No events from 2026-06-01T06:00:00Z on, so far, although there always were some.", NOW - 120)]
+    )
+    assert fired(ask(server, search_of(stack, body, NOW))) == [(BUCKET, "")]
+    assert fired(ask(server, search_of(stack, body, NOW + INTERVAL))) == []
+    write([blind(context, "No events from 06:00 to 07:00, although there always were some.", NOW - 120)])
+    assert fired(ask(server, search_of(stack, body, NOW))) == []
+
+
+@pytest.mark.parametrize("stack", ["watcher", "opensearch"])
+def test_silence_is_said_at_one_look_only(server: Server, context: ResultContext, write: Any, stack: Stack) -> None:
+    write([seeded.bucket(context, BUCKET, 0.0)])
+    silence = Parameters(a_job(context.job_id, analysis_config={"bucket_span": "1h"})).silence()
+    body = definition(stack, "silent", context)
+    said = []
+    begins = seeded.WRITTEN + silence + MARGIN
+    for moment in range(NOW, begins + 4 * INTERVAL, INTERVAL):
+        found = ask(server, search_of(stack, body, moment))["aggregations"]
+        if found["latest"]["doc_count"] == 0 and found["before"]["doc_count"] > 0:
+            said.append(moment)
+    assert len(said) == 1
+    assert begins <= said[0] < begins + INTERVAL
+
+
+def painless(server: Server, source: str, params: dict[str, Any]) -> Any:
+    script = {"lang": "painless", "source": source, "params": params}
+    status, answer = server.call("POST", "/_scripts/painless/_execute", {"script": script})
+    assert status == 200, answer
+    return answer["result"]
+
+
+@pytest.mark.parametrize("kind", SCORED)
+def test_watchers_script_makes_a_message_of_each_alert(
+    opensearch: Server, context: ResultContext, kind: Kind, server: Server, write: Any
+) -> None:
+    if not server.is_opensearch:
+        pytest.skip("a bare Elasticsearch has no Painless; OpenSearch's is the same language")
+    made, must = SEEDS[kind](context)
+    write(made)
+    body = definition("watcher", kind, context)
+    payload = ask(server, search_of("watcher", body, NOW))
+    script = body["transform"]["script"]
+    source = "def ctx = params.ctx; " + re.sub(
+        r"return \['alerts': alerts\];$", "return alerts.toString();", script["source"]
+    )
+    text = painless(server, source, {**script["params"], "ctx": {"payload": payload}})
+    assert text.count("{id=") == len(must)
+    assert text.count("link=https://kibana.example.org/app/dashboards#/view/ipi-es-overview?_g=") == len(must)
+    assert "severity=critical" in text
+    assert f"{context.job_id}|{kind}|{BUCKET * 1_000}" in text
+    if kind == "records":
+        assert 'who=al"ice, from=203.0.113.9, 198.51.100.7, when=2026-06-01T06:00:00Z, score=95.0' in text
+        assert "used 203.0.113.9" in text
+
+
+@pytest.mark.parametrize("kind", SCORED)
+def test_opensearch_message_is_json_with_everything_in_it(
+    server: Server, context: ResultContext, write: Any, kind: Kind
+) -> None:
+    if not server.is_opensearch:
+        pytest.skip("the messages of OpenSearch Alerting")
+    made, must = SEEDS[kind](context)
+    write(made)
+    body = definition("opensearch", kind, context)
+    results = ask(server, search_of("opensearch", body, NOW))
+    trigger = body["triggers"][0]["query_level_trigger"]
+    condition = "def ctx = params.ctx; " + trigger["condition"]["script"]["source"]
+    assert painless(server, condition, {"ctx": {"results": [results]}}) == "true"
+    message = message_of(server, trigger["actions"][0], results)
+    *alerts, end = json.loads(message)["alerts"]
+    assert end is None
+    assert len(alerts) == len(must)
+    assert len({alert["id"] for alert in alerts}) == len(must)
+    for alert in alerts:
+        assert alert["severity"] == "critical"
+        assert alert["score"] >= 75.0
+        assert alert["when"].endswith(":00:00Z")
+        assert "2026-06-01T" in alert["link"] or "2026-05-31" in alert["link"]
+    if kind == "records":
+        alice = next(alert for alert in alerts if alert["who"] == 'al"ice')
+        assert (alice["score"], alice["from"].split()) == (95.0, ["203.0.113.9", "198.51.100.7"])
+        assert 'al"ice used 203.0.113.9' in alice["why"]
+    people = message_of(server, trigger["actions"][1], results)
+    assert people.count("critical") == len(must)
+
+
+def message_of(server: Server, action: dict[str, Any], results: dict[str, Any]) -> str:
+    """What the server's mustache makes of an action's message, with the escaping for JSON that Alerting uses."""
+    source = action["message_template"]["source"]
+    # the endpoint's own output must be JSON: the message is made as a text of that JSON, quotes of the template escaped
+    status, answer = server.call(
+        "POST",
+        "/_render/template",
+        {
+            "source": source if source.startswith("{") else json.dumps({"t": source}),
+            "params": {"ctx": {"results": [results]}},
+        },
+    )
+    assert status == 200, answer
+    output = answer["template_output"]
+    return json.dumps(output) if source.startswith("{") else output["t"]
+
+
+def test_silence_conditions_run(server: Server, context: ResultContext) -> None:
+    if not server.is_opensearch:
+        pytest.skip("a bare Elasticsearch has no Painless")
+    for stack, place in (("watcher", "payload"), ("opensearch", "results")):
+        body = definition(stack, "silent", context)
+        source = (
+            body["condition"]["script"]["source"]
+            if stack == "watcher"
+            else body["triggers"][0]["query_level_trigger"]["condition"]["script"]["source"]
+        )
+        for latest, before, said in ((0, 1, "true"), (0, 0, "false"), (1, 1, "false")):
+            counts = {"aggregations": {"latest": {"doc_count": latest}, "before": {"doc_count": before}}}
+            ctx = {place: [counts] if place == "results" else counts}
+            assert painless(server, f"def ctx = params.ctx; {source}", {"ctx": ctx}) == said
+
+
+def test_kibanas_runtime_field_is_the_buckets_time(server: Server, context: ResultContext, write: Any) -> None:
+    if not server.is_opensearch:
+        pytest.skip("a bare Elasticsearch has no Painless; OpenSearch's derived fields run the same script")
+    write([seeded.record(context, "alice", "198.51.100.7", 80.0)])
+    script = json.loads(definition("kibana", "records", context)["params"]["esQuery"])["runtime_mappings"]["alert_time"]
+    search = {
+        "query": {"term": {"job_id": context.job_id}},
+        "derived": {"alert_time": {"type": "keyword", "script": script["script"]}},
+        "fields": ["alert_time"],
+    }
+    (hit,) = ask(server, search)["hits"]["hits"]
+    assert hit["fields"]["alert_time"] == ["2026-06-01T06:00:00Z"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +21,15 @@ NAME = {"kibana": "kbn-name", "opensearch-dashboards": "osd-name"}
 class ConsoleStub:
     """Keeps what is imported in ``saved`` by (space or tenant, type, id); ``broken`` ids are refused."""
 
-    def __init__(self, kind: str, version: str, *, base: str = "", authorization: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        version: str,
+        *,
+        base: str = "",
+        authorization: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.kind, self.version, self.base, self.authorization = kind, version, base, authorization
         self.saved: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.broken: dict[str, dict[str, Any]] = {}
@@ -52,11 +61,14 @@ class ConsoleStub:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}{self.base}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}{self.base}"
 
     def get(self, request: BaseHTTPRequestHandler) -> tuple[int, Any]:
         if self.whole is not None:

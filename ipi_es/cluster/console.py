@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from ipi_es.cluster.connection import Connection, Endpoint
 from ipi_es.cluster.faults import connection_fault, response_fault, tls_expected_fault
 from ipi_es.cluster.tls import speaks_tls, tls_context
-from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer, UsageError
+from ipi_es.errors import AuthenticationFailed, ClusterError, RequestRejected, TlsError, UnsupportedServer, UsageError
 
 Kind: TypeAlias = Literal["kibana", "opensearch-dashboards"]
 
@@ -31,6 +31,8 @@ DEFAULT_PORT = 5_601  # of both consoles, where a URL names none
 
 _XSRF: dict[Kind, str] = {"kibana": "kbn-xsrf", "opensearch-dashboards": "osd-xsrf"}
 _NAME_HEADERS: dict[str, Kind] = {"kbn-name": "kibana", "osd-name": "opensearch-dashboards"}
+_TRUST = "write https:// only if the console speaks TLS; name the CA that signed its certificate with --kibana-ca FILE"
+_LOGIN = "the cluster's credentials are used (ipi-es.yml, elasticsearch), or those of --kibana-api-key-file FILE"
 _BOUNDARY = "ipi-es-dashboards-9f1c2e"  # stands in no saved object; tests look
 _FIRST_ERROR = 400
 
@@ -96,7 +98,7 @@ class Console:
         lower = {name.lower() for name in headers}
         kind = next((kind for header, kind in _NAME_HEADERS.items() if header in lower), None)
         if status in {401, 403} or (kind is not None and status >= _FIRST_ERROR and status != 503):
-            raise response_fault(status, body, self._endpoint.url)
+            raise _own_hint(response_fault(status, body, self._endpoint.url), _LOGIN)
         if kind is None:
             raise UnsupportedServer(
                 f"{self._endpoint.url} is neither Kibana nor OpenSearch Dashboards ({status})",
@@ -136,8 +138,8 @@ class Console:
             )
         except (HTTPError, OSError) as error:
             if self._endpoint.scheme == "http" and speaks_tls(self._endpoint, self._timeout):
-                raise tls_expected_fault(url) from error
-            raise connection_fault(error, url) from error
+                raise _own_hint(tls_expected_fault(url), "write the console's URL with https://") from error
+            raise _own_hint(connection_fault(error, url), _TRUST) from error
         try:
             parsed: Any = orjson.loads(answer.data)
         except orjson.JSONDecodeError:
@@ -145,9 +147,16 @@ class Console:
         return answer.status, answer.headers, parsed
 
 
+def _own_hint(fault: ClusterError, hint: str) -> ClusterError:
+    """The faults of TLS and of logging in speak of the cluster's settings; a console has others."""
+    if isinstance(fault, (TlsError, AuthenticationFailed)):
+        return type(fault)(fault.message, hint=hint, status=fault.status)
+    return fault
+
+
 def _fault(status: int, answer: Any, where: str) -> ClusterError:
     """Consoles tell the cause as ``message``, the cluster doesn't."""
-    fault = response_fault(status, answer, where)
+    fault = _own_hint(response_fault(status, answer, where), _LOGIN)
     message = answer.get("message") if isinstance(answer, dict) else None
     if message and isinstance(fault, RequestRejected):
         return RequestRejected(f"{where} refused it ({status}): {message}", hint=fault.hint, status=status)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli_run import run
 from console_stub import ConsoleStub
+from servers.certificates import make_certificates
 from signin_events import job_data, write_job
 
 from ipi_es.cluster.console import _BOUNDARY
@@ -113,7 +115,23 @@ def test_api_key_of_the_cluster_is_used_or_one_from_a_file(tmp_path: Path) -> No
     with ConsoleStub("kibana", "8.12.0", authorization="ApiKey another") as stub:
         refused = run("setup", "--kibana", stub.url)
         assert refused.exit_code == 1
+        assert "--kibana-api-key-file" in refused.stderr
         assert "Y2x1c3Rlcg==" not in refused.output
+
+
+def test_certificate_of_another_ca_needs_that_ca(tmp_path: Path) -> None:
+    made = make_certificates(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.chain, made.key)
+    with ConsoleStub("kibana", "8.12.0", tls=context) as stub:
+        refused = run("setup", "--kibana", stub.url)
+        assert refused.exit_code == 1
+        assert "is not trusted" in refused.stderr
+        assert "--kibana-ca FILE" in refused.stderr
+        assert run("setup", "--kibana", stub.url, "--kibana-ca", made.ca).exit_code == 0
+        assert stub.saved
+        plain = run("setup", "--kibana", stub.url.replace("https", "http"))
+        assert "write the console's URL with https://" in plain.stderr
 
 
 def test_jobs_indices_become_the_data_view_of_events(tmp_path: Path, console: ConsoleStub) -> None:

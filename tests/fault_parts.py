@@ -75,7 +75,7 @@ def same(found: Dump, expected: Dump, what: object = "", *, may_lack: Collection
 
 
 def counted_once(cluster: Cluster, job: Job, events: Iterable[company.Event], start: int, end: int) -> None:
-    """Assert that each final bucket of [start, end) is there once, and its ``event_count`` is the number of its events."""
+    """Assert that each final bucket of [start, end) is there once, and ``event_count`` is the number of its events."""
     span, wanted = job.bucket_span, defaultdict[int, int](int)
     for time, *_ in events:
         wanted[time // span * span] += 1

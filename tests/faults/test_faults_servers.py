@@ -78,8 +78,8 @@ class Place(Bench):
         self.trained = found.source
 
     def all_is_well(self) -> None:
-        """Assert that it is as if nothing had happened."""
-        same(dump(self.cluster, self.job), self.undisturbed)
+        """Assert that it is as if nothing had happened. Old quantiles may have been cleaned away."""
+        same(results_and_history(dump(self.cluster, self.job)), results_and_history(self.undisturbed))
         counted_once(self.cluster, self.job, company.events(score_days=SCORE_DAYS), SCORED_FROM, END)
 
     def fresh_state(self) -> None:
@@ -101,8 +101,12 @@ class Place(Bench):
 
     def process(self, number: int, lease: int = 24) -> tuple[Any, Path]:
         """A worker process that does what is due; with its log."""
-        log = self.directory / f"worker-{number}.log"
+        log = self.directory / f"worker-{number}-{time.monotonic_ns()}.log"
         return live_process.start(self.url, self.job_file(), END + DELAY, log, lease), log
+
+
+def results_and_history(found: Dump) -> Dump:
+    return {place: each for place, each in found.items() if each.get("type") != "quantiles"}
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +128,8 @@ def through(cluster: Cluster, place: Place) -> int:
     worker = Worker(cluster, place.job)
     for number in range(1, AT_MOST):
         outcome = worker.tick(END, patient=False)
-        if outcome.did is Did.WORKED and outcome.again_in is None:
-            return number
+        if outcome.did in (Did.WORKED, Did.NOTHING) and outcome.again_in is None:
+            return number  # nothing is due where all was written, and only the answer was lost
         assert outcome.did in (Did.FAILED, Did.STOOD_BY), outcome
     raise AssertionError(f"not through after {AT_MOST} ticks")
 
@@ -152,26 +156,39 @@ def only_state(chance: float, *faults: Fault) -> Script:
     return lambda n, method, path: script(n, method, path) if method == "PUT" and STATE_INDEX in path else None
 
 
+def all_of(*scripts: Script) -> Script:
+    """The first fault that any of them has."""
+    return lambda *request: next((found for each in scripts if (found := each(*request)) is not None), None)
+
+
 STORMS: dict[str, tuple[Script, float]] = {
-    "429 and 503": (
-        by_chance(0.3, Fault(429, "es_rejected_execution_exception"), Fault(503, "unavailable_shards_exception")),
+    "429, 503 and half-failed bulks": (
+        all_of(
+            by_chance(0.2, Fault(429, "es_rejected_execution_exception"), Fault(503, "unavailable_shards_exception")),
+            only_bulks(0.4, Fault(items=429), Fault(items=503)),
+        ),
         30.0,
     ),
-    "timeouts": (by_chance(0.03, Fault(delay=1.5)), 1.0),
-    "half-failed bulks": (only_bulks(0.6, Fault(items=429), Fault(items=503)), 30.0),
-    "connections that are cut": (by_chance(0.15, Fault(close=True), Fault(cut=True), Fault(lost=True)), 30.0),
-    "version conflicts": (only_state(0.3, Fault(409, "version_conflict_engine_exception")), 30.0),
+    "cut connections, timeouts and version conflicts": (
+        all_of(
+            only_state(0.1, Fault(409, "version_conflict_engine_exception")),
+            by_chance(0.01, Fault(delay=1.5)),
+            by_chance(0.2, Fault(close=True), Fault(cut=True), Fault(lost=True)),
+        ),
+        1.0,
+    ),
 }
+"""What happens, and after how many seconds the worker gives up waiting."""
 
 
 @pytest.mark.parametrize("storm", STORMS)
 def test_a_storm_between_worker_and_server_costs_time_alone(place: Place, storm: str) -> None:
     with FaultProxy(place.url) as proxy:
-        connection = Connection(hosts=(proxy.url,), max_retries=1, request_timeout=STORMS[storm][1])
+        connection = Connection(hosts=(proxy.url,), max_retries=3, request_timeout=STORMS[storm][1])
         cluster = connect(connection, sleep=lambda _: None)
         proxy.script = STORMS[storm][0]
         through(cluster, place)
-        assert proxy.faults > 0
+        assert proxy.faults > 9
         cluster.close()
     place.all_is_well()
 
@@ -202,7 +219,7 @@ def test_worker_processes_that_are_killed_leave_what_one_leaves(place: Place) ->
     for number in range(3):
         process, log = place.process(number)
         start = SCORED_FROM + (6 + 15 * number) * HOUR
-        assert live_process.wait_for(f"bucket {iso(start)}", process, log)
+        assert live_process.wait_for(f"bucket {iso(start)}", process, log), log.read_text()
         time.sleep(float(rng.uniform(0.0, 0.1)))
         process.send_signal(signal.SIGKILL)
         kills += process.wait(60) == -signal.SIGKILL

@@ -289,7 +289,7 @@ def test_a_bucket_with_very_many_events_is_one_bucket(trained: MemoryCluster) ->
 
 def test_ten_thousand_empty_buckets_are_scored_each_once(made_training: pytest.MonkeyPatch) -> None:
     job = stages.job(
-        analysis_config={"bucket_span": "5m"}, datafeed_config={"frequency": "5m"}, renormalization_window_days=0
+        analysis_config={"bucket_span": "30m"}, datafeed_config={"frequency": "30m"}, renormalization_window_days=0
     )
     cluster = trained_as(job)
     end = company.SCORED_TO + 10_000 * job.bucket_span

@@ -82,7 +82,7 @@ def test_stopped_before_any_write_and_back_it_changes_nothing(
     stage.done(quiet, "one:1:1", {"one:1:1"})
     expected = dump(quiet, stage.job)
     assert quiet.writes > 3
-    step = max(quiet.writes // 6, 1)
+    step = max(quiet.writes // 5, 1)
     for at in range(2, quiet.writes, step):  # the first write takes the job
         cluster, after = Stopping(begun, at), list[Any]()
 
@@ -148,7 +148,7 @@ def test_three_workers_at_the_same_time_leave_what_one_leaves(trained: MemoryClu
     def run(name: str) -> None:
         worker = Worker(cluster, JOB, owner=name)
         until.wait()
-        for end in range(SCORED_FROM + 3 * HOUR, END + 1, 6 * HOUR):
+        for end in range(SCORED_FROM + 3 * HOUR, END + 1, 12 * HOUR):
             did.append(worker.tick(end, patient=False).did)
         while worker.tick(END, patient=False).did is Did.STOOD_BY:
             time.sleep(0.02)

@@ -6,6 +6,7 @@ Chromium is the machine's own (``IPI_ES_CHROMIUM`` or found by name); without on
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,7 +115,7 @@ def test_the_page_prints(opened: Any, tmp_path: Path) -> None:
     opened("hostile").pdf(path=tmp_path / "report.pdf", format="A4")
     text = (tmp_path / "report.pdf").read_bytes()
     assert text.startswith(b"%PDF")
-    assert text.count(b"/Type /Page\n") <= 12
+    assert 2 <= len(re.findall(rb"/Type /Page\b", text)) <= 12
 
 
 def test_the_keyboard_reaches_the_findings_and_every_link_is_seen_when_it_is_reached(opened: Any) -> None:

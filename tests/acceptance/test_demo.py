@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 SEED = 1
 
@@ -36,4 +37,6 @@ def test_the_demo_finds_its_incidents_and_says_so_in_json() -> None:
     text = "\n".join(shown)
     assert "What was hidden, and what an alert would have said" in text
     assert "usually comes from" in text
+    report = Path(text.partition("telephone and paper: ")[2].partition("\n")[0])
+    assert "Unusual sign-ins of" in report.read_text(encoding="utf-8")
     assert "oneDNN" not in done.stderr

@@ -9,7 +9,7 @@ due), never from the clock: a run that was killed and started again makes the sa
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -96,22 +96,34 @@ class StoredSink:
         self,
         stores: Stores,
         held: HeldState,
-        window: Window,
+        load: Callable[[int], Window],
         *,
         rewriting: bool,
         first: Mapping[str, Any] | None = None,
     ) -> None:
-        """``rewriting``: results of an earlier run may lie ahead; what isn't produced again is deleted.
+        """``load`` gives the window of results before a time, epoch seconds.
 
+        ``rewriting``: results of an earlier run may lie ahead; what isn't produced again is deleted.
         ``first``: changes of the state that the first batch brings besides its own.
         """
         self.stores, self.held, self.rewriting = stores, held, rewriting
-        self._window, self._first = window, dict(first or {})
+        self._load, self._first = load, dict(first or {})
+        self._window: Window | None = None
 
     @property
     def state(self) -> JobState:
         """The job's state as it was written last."""
         return self.held.state
+
+    def window(self) -> Window:
+        """What a renormalization looks at; loaded when it is first asked for, and kept up to date from then on."""
+        if self._window is None:
+            self._window = self._load(int(self.state.checkpoint or 0))
+        return self._window
+
+    def rest(self) -> None:
+        """Keep nothing that the next renormalization can load: weeks of results, of each job of a worker."""
+        self._window = None
 
     def stamp(self, end: int) -> Stamp:
         """As in :class:`Sink`."""
@@ -141,17 +153,21 @@ class StoredSink:
             stores.results.drop_vanished(batch.start, batch.end, ids, version)
         held.save(after)
         self._first = {}
-        for each in batch.documents:
-            self._window.add(each.id, each.index, each.source)
+        self._take_note(batch.documents)
         log.debug("job %s: written to %s, %d documents", after.job_id, iso(batch.end), len(batch.documents))
         if batch.renormalize_due:
             self.renormalize(batch.levels)
 
     def rescored(self, start: int, documents: list[ResultDocument]) -> None:
         """Take note that the bucket at ``start`` was scored again, and written as ``documents`` by somebody else."""
-        self._window.forget_bucket(start)
-        for each in documents:
-            self._window.add(each.id, each.index, each.source)
+        if self._window is not None:
+            self._window.forget_bucket(start)
+            self._take_note(documents)
+
+    def _take_note(self, documents: list[ResultDocument]) -> None:
+        if self._window is not None:
+            for each in documents:
+                self._window.add(each.id, each.index, each.source)
 
     def sweep(self) -> None:
         """Delete the quantiles of batches that never came to their end; what results were scored with is kept."""
@@ -161,7 +177,7 @@ class StoredSink:
     def renormalize(self, levels: Levels) -> int:
         """Score the window again with ``levels`` (those that the state points to); how many results changed."""
         stores, held = self.stores, self.held
-        changed = renormalize(self._window, stores.results, levels, held, stores.clock)
+        changed = renormalize(self.window(), stores.results, levels, held, stores.clock)
         state = held.state
         held.save(
             state.advanced(

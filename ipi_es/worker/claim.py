@@ -168,7 +168,7 @@ class Claim:
             )
         self.at_work = None
         levels = Levels.from_arrays(stores.quantiles.read(state.quantiles_id).levels)
-        sink = StoredSink(stores, self.held, self._window(int(state.checkpoint or 0)), rewriting=False)
+        sink = StoredSink(stores, self.held, self._window, rewriting=False)
         return sink.renormalize(levels)
 
     def _learn(
@@ -259,7 +259,7 @@ class Claim:
             first = {"renormalized_to": start, "details": renormalization_details(state, levels)}
         # after another bucket_span was set, the first bucket may begin before the checkpoint: it replaces what is there
         begin = start - start % job.bucket_span
-        sink = StoredSink(stores, self.held, self._window(start), rewriting=self._has_results(begin), first=first)
+        sink = StoredSink(stores, self.held, self._window, rewriting=self._has_results(begin), first=first)
         follower = Follower.of(
             job,
             snapshot,

@@ -107,7 +107,9 @@ class JobWork:
         finally:
             try:
                 left = held.release(**claim.leaving)
-                self._left = None if claim.at_work is None else (left, claim.at_work)
+                if claim.at_work is not None:
+                    claim.at_work.sink.rest()
+                    self._left = left, claim.at_work
             except IpiEsError as error:
                 # the lease ends by itself, and what went wrong before matters more
                 log.debug("job %s: not given back: %s", self.job.job_id, error)

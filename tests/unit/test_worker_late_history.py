@@ -73,6 +73,8 @@ def test_what_stands_is_as_if_it_were_loaded_after_the_mending(cluster: FragileC
     add_events(cluster, [(start + n, f"person2{n}", OTHER) for start in (YESTERDAY, TODAY) for n in range(4)])
     with live(cluster, job, LATER) as claim:
         follower = claim.follower()
+        assert claim.at_work is not None
+        claim.at_work.sink.window()  # loaded before the mending
         assert len(mend_late(claim, LATER)) == 2
         kept = claim.at_work
         assert (kept is None) == (hold > 0)  # what holds something anew is loaded again
@@ -84,7 +86,7 @@ def test_what_stands_is_as_if_it_were_loaded_after_the_mending(cluster: FragileC
             assert kept.follower is follower
             assert follower.scorer.repeats == loaded.scorer.repeats
             assert follower.scorer.holds == loaded.scorer.holds
-            assert contents(kept.sink._window) == contents(standing.sink._window)
+            assert contents(kept.sink.window()) == contents(standing.sink.window())
         quiet = parts.fragile(cluster)
         claim.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
     with live(quiet, job, LATER + 3_600) as claim:

@@ -160,7 +160,7 @@ def _from(document: Document) -> Sent:
     source = document.source
     if source.get("format", 0) > FORMAT:
         raise SnapshotForeign(
-            f"what is noted of job {source['job_id']}'s alerts was written by a newer ipi-es (format {source['format']})",
+            f"what was sent for job {source['job_id']} was noted by a newer ipi-es (format {source['format']})",
             hint="upgrade ipi-es here, or run the job where the newer one is",
         )
     details = source["details"]

@@ -56,7 +56,7 @@ class Destination(Section):
     )
     webhook: WebhookUrl | None = Field(default=None, description="URL that gets each alert as a JSON object by POST.")
     apprise: AppriseUrl | None = Field(
-        default=None, description="URL of one of Apprise's services: mail, Slack, Teams, PagerDuty, …"
+        default=None, description="URL of one of Apprise's services: mail, Slack, Teams, PagerDuty and more."
     )
     apprise_file: ReadableFile | None = Field(default=None, description="File that holds `apprise`.")
     bearer_token_file: ReadableFile | None = Field(

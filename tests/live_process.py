@@ -56,7 +56,7 @@ def main(url: str, job_file: str, now: str, lease: str) -> int:
     worker = Worker(
         settings,
         [load_job(Path(job_file))],
-        lambda: connect(Connection(hosts=(url,), max_retries=2)),
+        lambda: connect(Connection(hosts=(url,))),
         Moved(int(now)),
         threading.Event(),
     )

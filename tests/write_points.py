@@ -25,6 +25,8 @@ OF_THE_PORT = frozenset(
 """The port's methods that change something, see :class:`ipi_es.cluster.port.Cluster`."""
 OF_THE_LEASE = frozenset({"check", "renew"})
 """What lengthens the lease and changes nothing else."""
+LOCKS = frozenset({"_at_work", "places"})
+"""Attributes that are released too, and are locks of this process."""
 
 
 class WritePoint(NamedTuple):
@@ -60,7 +62,8 @@ class _Calls(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
-        if name is not None:
+        of = getattr(getattr(node.func, "value", None), "attr", None)
+        if name is not None and of not in LOCKS:
             function = ".".join(self._place).removesuffix(".<locals>")
             self.found.append(WritePoint(self.file, function, name))
         self.generic_visit(node)

@@ -18,8 +18,6 @@ from ipi_es.cluster.memory import MemoryCluster
 pytestmark = pytest.mark.faults
 
 NO_WRITES = {
-    WritePoint("service/live_job.py", "LiveJob.tick", "release"): "a lock of this process",
-    WritePoint("service/live_training.py", "LiveTraining._in_turn", "release"): "a semaphore of this process",
     WritePoint("service/log_context.py", "about_job", "reset"): "what the log lines of this thread name",
     WritePoint("service/metrics.py", "", "_one"): "figures of this process",
     WritePoint("state/verdicts.py", "VerdictStore.save", "put"): "a person's command, one document",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 
@@ -91,3 +92,10 @@ def test_indices_are_hidden_and_whole(cluster: Cluster, server: Server, job: str
         assert (status, answer[index]["settings"]["index"]["hidden"]) == (200, "true")
         assert cluster.get_mapping(index)[index]["dynamic"] == "false"
     ClusterBlobs(cluster).delete(job, "b-1")
+
+
+def test_the_clusters_clock_is_told(cluster: Cluster, job: str) -> None:
+    claim(cluster, job, "a")
+    shown = StateStore(cluster).cluster_time()
+    assert shown is not None
+    assert abs(shown - time.time()) < 60

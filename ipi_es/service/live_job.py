@@ -253,7 +253,7 @@ class LiveJob:
         self._timed("score", lambda: claim.catch_up(until, told, enough))
         self.health.batch_written(now, int(claim.state.checkpoint or 0))
         changes, self._blind = self._blind, []
-        remarks.write(claim, *map(remarks.of_blindness, changes))
+        claim.annotate(map(remarks.of_blindness, changes))
 
     def _scored(self, scored: ScoredBucket) -> None:
         bucket, change = scored.bucket, self.health.heard(scored)
@@ -282,7 +282,7 @@ class LiveJob:
         self.health.recall((at + span, counts.get(at, 0)) for at in range(start, end, span))
         blind = self.health.blind()
         if blind is not None:
-            remarks.write(claim, remarks.of_blindness(blind))  # one who was killed may not have come to it
+            claim.annotate([remarks.of_blindness(blind)])  # one who was killed may not have come to it
 
     def _looks_on(self, state: JobState, now: int, complete: int) -> Outcome:
         holder = holder_of(state, now) or str(state.details.get(LAST_WORKER))

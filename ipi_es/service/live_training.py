@@ -114,7 +114,7 @@ class LiveTraining:
         self.mistake, self._not_before = None, -inf
         claim.leaving[LAST_ERROR] = None
         took, snapshot = self.stopwatch() - began, learned.snapshot
-        remarks.write(claim, remarks.of_training(claim, learned))
+        claim.annotate([remarks.of_training(claim, learned)])
         self.health.took("train", took)
         self.health.trained(now, str(claim.state.snapshot_id), snapshot.network.metrics, snapshot.trained_to)
         log.info(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,14 +13,15 @@ import orjson
 from ipi_es.cli.context import clock, shell
 
 if TYPE_CHECKING:
-    from ipi_es.alerts.kibana import Kibana
     from ipi_es.alerts.kinds import Kind
     from ipi_es.alerts.parameters import Parameters
+    from ipi_es.cluster.console import Console
     from ipi_es.config.job import Job
     from ipi_es.config.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _STACKS = ("watcher", "kibana", "opensearch")
 _SCORED = ("buckets", "influencers", "records")
 
@@ -89,18 +91,36 @@ def render(ctx: click.Context, /, job_name: str, stack: Any, output: Path | None
 @alerts.command()
 @_choices
 @click.option("--kibana", metavar="URL", help="Kibana's address (--stack kibana).")
-@click.option("--space", help="Kibana's space; default: the default one.")
+@click.option("--space", metavar="NAME", help="Kibana's space; the default one if none is named.")
+@click.option(
+    "--kibana-ca",
+    type=_READABLE,
+    metavar="FILE",
+    help="The CA that signed Kibana's certificate, if not the cluster's.",
+)
+@click.option(
+    "--kibana-api-key-file", type=_READABLE, metavar="FILE", help="An API key for Kibana, if not the cluster's."
+)
 @click.pass_context
 def install(
-    ctx: click.Context, /, job_name: str, stack: Any, kibana: str | None, space: str | None, **chosen: Any
+    ctx: click.Context,
+    /,
+    job_name: str,
+    stack: Any,
+    kibana: str | None,
+    space: str | None,
+    kibana_ca: Path | None,
+    kibana_api_key_file: Path | None,
+    **chosen: Any,
 ) -> None:
     """Put the definitions into the cluster, or into Kibana; a second run replaces them.
 
-    Kibana is asked with the cluster's credentials. Example:
+    Kibana is asked with the cluster's credentials, if no others are named.
 
     Example: ipi-es alerts install sign-ins --stack kibana --kibana https://kibana.example.org --index ipi-es-alerts
     """
     from ipi_es.alerts.install import install_in_cluster, install_in_kibana
+    from ipi_es.alerts.kibana import Kibana
     from ipi_es.errors import UsageError
 
     surroundings = shell(ctx)
@@ -108,8 +128,9 @@ def install(
         if kibana is None:
             raise UsageError("where Kibana is, is not known", hint="say it with --kibana URL")
         kinds, parameters = _made(surroundings.job(job_name), {**chosen, "console": chosen["console"] or kibana})
-        for done in install_in_kibana(_kibana(surroundings.settings, kibana, space), kinds, parameters):
-            click.echo(done.text)
+        with closing(_console(surroundings.settings, kibana, space, kibana_ca, kibana_api_key_file)) as console:
+            for done in install_in_kibana(Kibana(console), kinds, parameters):
+                click.echo(done.text)
         return
     kinds, parameters = _made(surroundings.job(job_name), chosen)
     with surroundings.cluster() as cluster:
@@ -135,19 +156,16 @@ def _made(job: Job, chosen: dict[str, Any]) -> tuple[list[Kind], Parameters]:
     return [*(dict.fromkeys(chosen["kinds"]) or config.on), *ALWAYS], parameters
 
 
-def _kibana(settings: Settings, url: str, space: str | None) -> Kibana:
-    from ipi_es.alerts.kibana import Kibana
+def _console(settings: Settings, url: str, space: str | None, ca: Path | None, api_key_file: Path | None) -> Console:
+    from ipi_es.cluster.connection import Connection
+    from ipi_es.cluster.console import Console
 
-    plain = settings.elasticsearch.plain()
-    return Kibana(
-        url,
-        space=space,
-        api_key=plain["api_key"],
-        username=plain["username"],
-        password=plain["password"],
-        ca_certs=plain["ca_certs"],
-        verify=plain["verify_certs"],
-    )
+    given = settings.elasticsearch.plain()
+    if ca is not None:
+        given |= {"ca_certs": str(ca), "ca_fingerprint": None}
+    if api_key_file is not None:
+        given |= {"api_key": api_key_file.read_text(encoding="utf-8").strip(), "username": None, "password": None}
+    return Console(url, Connection(**given), space=space)
 
 
 @alerts.command()

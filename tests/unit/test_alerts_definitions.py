@@ -20,6 +20,8 @@ from ipi_es.alerts.kibana import Kibana
 from ipi_es.alerts.kinds import KINDS, SCORED, STACKS, Kind, Stack
 from ipi_es.alerts.parameters import INTERVALS, MARGIN, Destination, Parameters
 from ipi_es.alerts.render import Definition, render, stable_uuid
+from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.console import Console
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.errors import AuthenticationFailed, IpiEsError, NotFound, PermissionDenied, RequestRejected, UsageError
@@ -252,8 +254,9 @@ class _Kibana(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
-        self.things: dict[str, Any] = {}
+        self.things: dict[str, Any] = {"/api/status": {}}
         self.status = 0
+        self.name = "kbn-name"
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -280,13 +283,19 @@ class _Answers(BaseHTTPRequestHandler):
 
     def _say(self, status: int) -> None:
         text = b'{"message": "said by Kibana"}'
-        self.send_response(self.server.status or status)
+        asked = self.path != "/api/status"
+        self.send_response(self.server.status if asked and self.server.status else status)
+        self.send_header(self.server.name, "here")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+def at(server: _Kibana, space: str | None = None) -> Kibana:
+    return Kibana(Console(server.url, Connection(hosts=("http://127.0.0.1:9200",)), space=space))
 
 
 @pytest.fixture
@@ -298,21 +307,27 @@ def kibana() -> Iterator[_Kibana]:
 
 
 def test_rules_and_connectors_are_put_and_replaced(kibana: _Kibana) -> None:
-    first = list(install_in_kibana(Kibana(kibana.url, space="soc"), KINDS, parameters()))
+    first = list(install_in_kibana(at(kibana, "soc"), KINDS, parameters()))
     assert all(done.created for done in first)
     assert len(first) == len(KINDS) + 2
-    assert all(path.startswith("/s/soc/api/") for path in kibana.things)
-    assert not any(done.created for done in install_in_kibana(Kibana(kibana.url, space="soc"), KINDS, parameters()))
+    assert all(path.startswith("/s/soc/api/") for path in kibana.things.keys() - {"/api/status"})
+    assert not any(done.created for done in install_in_kibana(at(kibana, "soc"), KINDS, parameters()))
 
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(401, AuthenticationFailed), (302, AuthenticationFailed), (403, PermissionDenied), (400, RequestRejected)],
+    [(401, AuthenticationFailed), (403, PermissionDenied), (400, RequestRejected)],
 )
 def test_kibanas_refusal_is_an_error_with_its_words(kibana: _Kibana, status: int, error: type[IpiEsError]) -> None:
     kibana.status = status
     with pytest.raises(error, match="said by Kibana"):
-        list(install_in_kibana(Kibana(kibana.url), KINDS, parameters()))
+        list(install_in_kibana(at(kibana), KINDS, parameters()))
+
+
+def test_the_other_console_is_said(kibana: _Kibana) -> None:
+    kibana.name = "osd-name"
+    with pytest.raises(UsageError, match="OpenSearch Dashboards has no rules"):
+        at(kibana)
 
 
 @pytest.fixture

@@ -35,11 +35,11 @@ class Notifier:
         jobs: Sequence[Job],
         owner: str,
         now: Callable[[], int],
-        way: Callable[[Destination], Sender] = sender_of,
+        way: Callable[[Destination], Sender] | None = None,
     ) -> None:
         self._now = now
         self._couriers = [
-            Courier(cluster, job, destination.name, way(destination), owner)
+            Courier(cluster, job, destination.name, (way or sender_of)(destination), owner)
             for job in jobs
             for destination in job.alerts.notify
         ]

@@ -152,7 +152,8 @@ def test_no_command_takes_a_secret_as_an_argument() -> None:
     context = click.Context(cli)
     names = [option for command in commands(cli, context) for each in command.params for option in each.opts]
     assert len(names) > 50
-    assert [name for name in names if wanted.search(name)] == []
+    # a file's name is no secret, and is how they are given
+    assert [name for name in names if wanted.search(name) and not name.endswith("-file")] == []
 
 
 def test_the_process_and_its_children_have_no_secret_in_their_arguments(tmp_path: Path) -> None:

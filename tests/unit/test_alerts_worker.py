@@ -1,0 +1,59 @@
+"""`run --once` with a destination: what the worker scores is sent at its end, once."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import alert_results as seeded
+import pytest
+from alert_results import HOUR, NOW
+from service_parts import FixedClock, a_job
+
+from ipi_es.alerts.message import Letter
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.config.settings import Settings
+from ipi_es.results.documents import ResultContext, Stamp
+from ipi_es.results.store import ResultStore
+from ipi_es.results.words import ALIAS
+from ipi_es.service.live_job import LiveJob
+from ipi_es.service.outcome import Did, Outcome
+from ipi_es.service.run import Worker
+from ipi_es.setup import plan
+
+CONTEXT = ResultContext("logins", HOUR, "user.name", "source.ip")
+
+
+class Post:
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+
+    def send(self, letter: Letter) -> None:
+        self.letters.append(letter)
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, Post]:
+    cluster, post = MemoryCluster(), Post()
+    plan.apply(cluster, plan.plan(cluster))
+
+    def scores(live: LiveJob, now: int, *_: Any, **__: Any) -> Outcome:
+        made = seeded.record(CONTEXT, "alice", "198.51.100.7", 90.0, stamp=Stamp("s", "q", ingested=now))
+        ResultStore(cluster, "logins", flat_fields=CONTEXT.flat_fields).write([made], 1)
+        cluster.refresh(ALIAS)
+        return Outcome(Did.WORKED, buckets=1)
+
+    monkeypatch.setattr(LiveJob, "tick", scores)
+    monkeypatch.setattr(LiveJob, "clean", lambda *_: Outcome(Did.NOTHING))
+    monkeypatch.setattr("ipi_es.alerts.notifier.sender_of", lambda _: post)
+    alerts = {"on": ["records"], "notify": [{"name": "ops", "webhook": "http://127.0.0.1:9/x"}]}
+    job = a_job("logins", analysis_config={"bucket_span": "1h"}, alerts=alerts)
+    return Worker(Settings(), [job], lambda: cluster, FixedClock(NOW), threading.Event()), post
+
+
+def test_what_one_run_scores_is_sent_at_its_end(worker: tuple[Worker, Post]) -> None:
+    run, post = worker
+    assert run.once()["logins"].did is Did.WORKED
+    assert [letter.worst.who for letter in post.letters] == ["alice"]
+    run.once()
+    assert len(post.letters) == 1

@@ -4,6 +4,7 @@ Usage: ``FORCE_COLOR=1 COLUMNS=130 ipi-es demo | python docs/picture.py > docs/d
 """
 
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
@@ -33,5 +34,6 @@ FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="htt
 
 with open("/dev/null", "w", encoding="utf-8") as nowhere:  # noqa: PTH123
     console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True)
-    console.print(Text.from_ansi(sys.stdin.read().strip("\n")))
+    printed = sys.stdin.read().strip("\n").replace(str(Path.home()), "~")
+    console.print(Text.from_ansi(printed))
 sys.stdout.write(console.export_svg(title="ipi-es demo", theme=DIMMED_MONOKAI, code_format=FORMAT, unique_id="demo"))

@@ -28,12 +28,14 @@ SETTINGS = ("/tmp/.keras/", "/tmp/.cache/")
 """What libraries write for themselves, and do without where they can't."""
 ROOT = Path(__file__).resolve().parents[2]
 POD = (
-    "mount --make-rprivate / && mount -o remount,ro,bind / && mount -t tmpfs -o size=64m tmpfs /tmp && "
+    f"mount --make-rprivate / && mount --bind {ROOT} /mnt && mount -o remount,ro,bind / && "
+    f"mount -t tmpfs -o size=64m tmpfs /tmp && mkdir -p {ROOT} && mount --bind /mnt {ROOT} && "
+    f"mount -o remount,ro,bind {ROOT} && "
     "exec setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs --inh-caps=-all,+dac_read_search "
     '--ambient-caps=-all,+dac_read_search "$@"'
 )
 """A root file system that is read-only, an empty /tmp, a user without rights. (The one to read everything is left to
-him: the tests' Python may lie in somebody's home.)
+him: the tests' Python may lie in somebody's home; and this checkout stays to be seen where it lies in /tmp itself.)
 """
 
 

@@ -79,7 +79,7 @@ def test_going_back_to_the_snapshot_in_use_and_on_again_gives_the_same(
     unlike = {
         place: found for place, found in after.items() if without_scores(found) != without_scores(expected[place])
     }
-    assert unlike == [], "renormalization apart, which came at other times"
+    assert unlike == {}, "renormalization apart, which came at other times"
 
 
 def without_scores(source: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.worker.job_work import JobWork
 
+WRITTEN_WITHIN = 0.5
+"""Seconds in which a small batch in memory is surely written."""
 DELAY = 100
 """Seconds: the jobs' query_delay."""
 
@@ -93,3 +96,11 @@ def everything(cluster: MemoryCluster, job: Job, *, stamped: bool = True) -> dic
         "blobs": sorted((each.id, each.sha256) for each in ClusterBlobs(cluster).list(job.job_id)),
         "quantiles": parts.stored_quantiles(cluster, job) if stamped else None,
     }
+
+
+def let_writes_end() -> None:
+    """Wait until the batch that a worker in memory writes beside its scoring is written: it isn't what is tried."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("ipi-es-writer"):
+            time.sleep(WRITTEN_WITHIN)
+            return

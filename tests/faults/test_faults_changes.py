@@ -45,6 +45,7 @@ def amid(worker: Worker, what: Callable[[], Any], at: int = MIDDLE) -> None:
         scored(each)
         if not done and each.bucket.start >= at:
             done.append(True)
+            live.let_writes_end()
             what()
 
     worker.live._scored = told  # type: ignore[method-assign]

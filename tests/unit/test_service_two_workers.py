@@ -185,6 +185,7 @@ def test_stopped_worker_looks_before_it_writes(cluster: MemoryCluster, monkeypat
     def frozen(each: Any) -> None:
         scored(each)
         if not robbed and each.bucket.start == START + DAY:
+            live.let_writes_end()
             robbed.append(one.work.stores.states.claim(JOB.job_id, "two:2:2", 1, LEASE, alive=lambda _: False))
             watch.time += 60.0
 

@@ -1,0 +1,184 @@
+"""Notifications on their way: webhooks and mail that are taken, refused, hang or are away."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alert_results import NOW
+from notifying_parts import job, ready_cluster, write, written
+
+from ipi_es.alerts.notifier import Notifier
+from ipi_es.alerts.senders import AppriseSender, WebhookSender
+from ipi_es.alerts.trial import trial
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.config.alerts import Destination
+from ipi_es.errors import NotSent
+
+
+@pytest.fixture
+def cluster() -> MemoryCluster:
+    return ready_cluster()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.answers: list[int] = []
+        self.hangs = threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/secret-path"
+
+    def handle_error(self, *_: Any) -> None:
+        """The client hung up."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.server.hangs.is_set():
+            time.sleep(3)
+            return
+        status = self.server.answers.pop(0) if self.server.answers else 200
+        if status == 200:
+            self.server.bodies.append(body)
+            self.server.headers.append(dict(self.headers))
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def web() -> Iterator[_Server]:
+    with _Server() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def destination(**keys: Any) -> Destination:
+    return job(notify=[{"name": "ops", **keys}]).alerts.notify[0]
+
+
+def test_webhook_gets_json_with_the_id_and_a_token(web: _Server, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    letter = trial(job(), NOW)
+    WebhookSender(destination(webhook=web.url, bearer_token_file=str(tmp_path / "token"))).send(letter)
+    assert web.bodies[0]["id"] == letter.id
+    assert web.headers[0]["Authorization"] == "Bearer s3cret"
+    assert web.headers[0]["Idempotency-Key"] == letter.id
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 429, 500, 503])
+def test_anything_but_a_yes_is_not_sent_and_quotes_no_url(web: _Server, status: int) -> None:
+    web.answers = [status]
+    with pytest.raises(NotSent, match=str(status)) as error:
+        WebhookSender(destination(webhook=web.url)).send(trial(job(), NOW))
+    assert "secret-path" not in str(error.value)
+
+
+def test_nobody_listens_is_not_sent_and_quotes_no_url() -> None:
+    with pytest.raises(NotSent) as error:
+        WebhookSender(destination(webhook="http://127.0.0.1:9/secret-path")).send(trial(job(), NOW))
+    assert "secret-path" not in str(error.value)
+
+
+def test_500s_and_restarts_lose_none_and_hanging_holds_nobody_up(
+    web: _Server, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipi_es.alerts.senders.TIMEOUT", (0.3, 0.3))
+    following = job(notify=[{"name": "ops", "webhook": web.url}])
+    first = Notifier(cluster, [following], "one:1:1", lambda: NOW)
+    first.begin()
+    write(cluster, written(NOW))
+    web.hangs.set()
+    begin = time.monotonic()
+    assert first.once(limit=0.05) is False
+    assert time.monotonic() - begin < 1
+    time.sleep(0.6)
+    web.hangs.clear()
+    web.answers = [500]
+    for later in (200, 400, 600):
+        assert Notifier(cluster, [following], "two:2:2", lambda later=later: NOW + later).once()
+    assert [body["who"] for body in web.bodies] == ["alice"]
+
+
+def test_threads_follow_and_end(web: _Server, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ipi_es.alerts.notifier.LOOK", 0.02)
+    notifier = Notifier(cluster, [job(notify=[{"name": "ops", "webhook": web.url}])], "one:1:1", lambda: NOW)
+    notifier.begin()
+    stopping = threading.Event()
+    notifier.start(stopping)
+    write(cluster, written(NOW))
+    ends = time.monotonic() + 5
+    while not web.bodies and time.monotonic() < ends:
+        time.sleep(0.02)
+    stopping.set()
+    assert [body["who"] for body in web.bodies] == ["alice"]
+
+
+def test_cluster_that_is_away_is_a_line_in_the_log(cluster: MemoryCluster, caplog: pytest.LogCaptureFixture) -> None:
+    from ipi_es.errors import ClusterUnreachable
+
+    def away(operation: str, index: str) -> None:
+        raise ClusterUnreachable("nobody there")
+
+    notifier = Notifier(MemoryCluster(away), [job()], "one:1:1", lambda: NOW)
+    with caplog.at_level(logging.WARNING):
+        assert notifier.once()
+    assert "nobody there" in caplog.text
+
+
+class _Mail(socketserver.StreamRequestHandler):
+    """As much of SMTP as a client needs to leave one mail."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        while line := self.rfile.readline():
+            word = line[:4].upper()
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                text = b""
+                while (part := self.rfile.readline()) != b".\r\n":
+                    text += part
+                self.server.mails.append(text.decode())  # type: ignore[attr-defined]
+            elif word == b"QUIT":
+                self.wfile.write(b"221 bye\r\n")
+                return
+            self.wfile.write(b"250 ok\r\n")
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # a part of Apprise's
+def test_apprise_sends_mail() -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mail) as server:
+        server.mails = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        url = f"mailto://127.0.0.1:{port}?from=ipi@example.org&to=soc@example.org&mode=insecure&smtp=127.0.0.1"
+        AppriseSender(destination(apprise=url)).send(trial(job(), NOW))
+        server.shutdown()
+        (mail,) = server.mails  # type: ignore[attr-defined]
+    assert "soc@example.org" in mail
+    assert "Subject:" in mail
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # a part of Apprise's
+def test_apprise_says_what_it_does_not_know() -> None:
+    with pytest.raises(NotSent, match="can't read"):
+        AppriseSender(destination(apprise="nosuchservice://secret")).send(trial(job(), NOW))

@@ -146,9 +146,8 @@ def main() -> None:
     given = parser.parse_args()
     chance = simulate(given.buckets, given.rho, given.seed)
     same = chance.correlations
-    print(
-        f"{chance.buckets:,} buckets of {PAIRS} pairs; ρ₂ same IP {same.same_ip:.3f}, entity {same.same_entity:.3f}\n"
-    )
+    ip, entity = (", ".join(f"{rho:.3f}" for rho in each) for each in (same.same_ip, same.same_entity))
+    print(f"{chance.buckets:,} buckets of {PAIRS} pairs; ρ₂ (each view) same IP {ip}, entity {entity}\n")
     print(f"{'share with p ≤':28}" + "".join(f"{alpha:>10}" for alpha in ALPHAS))
     for name, n, at in (
         ("pairs", chance.pairs, chance.pairs_at),

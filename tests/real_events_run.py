@@ -166,7 +166,10 @@ def run_on(
         snapshot = work.snapshot(claim.state.snapshot_id)
         run.calibration = snapshot.calibration
         rho = snapshot.correlations
-        run.correlations = f"same entity {rho.same_entity:.2f}, same IP {rho.same_ip:.2f}"
+        run.correlations = "; ".join(
+            f"{name} {', '.join(f'{each:.2f}' for each in view)}"
+            for name, view in (("same entity", rho.same_entity), ("same IP", rho.same_ip))
+        )
         with run.timed("backfill"):
             claim.backfill(claim.plan(*test), run.take)
         run.stored = _stored(work)

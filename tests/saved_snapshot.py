@@ -39,7 +39,7 @@ def save_snapshot(
         trained_to=TRAINED_TO,
         network=network,
         calibration=Calibration.fit(rng.standard_normal(3_000) * 3, rng.integers(0, 5, 3_000)),
-        correlations=Correlations(same_entity=0.1, same_ip=0.1),
+        correlations=Correlations(same_entity=(0.1, 0.1), same_ip=(0.1, 0.1)),
         levels=Levels.empty((job.entity_field, job.ip_field)),
     )
     history = a_history(events)

@@ -23,11 +23,14 @@ JOINT_SHARE: Final = 0.1
 
 @dataclass(frozen=True)
 class Correlations:
-    """Within-group correlations ρ₂ of z², in [0, 1], from the calibration sample; kept in the snapshot."""
+    """Within-group correlations ρ₂ of z², in [0, 1], from the calibration sample; kept in the snapshot.
 
-    same_entity: float = 0.0
+    Each is one number for each view that ``scoring.joint`` takes of a group.
+    """
+
+    same_entity: tuple[float, ...] = (0.0, 0.0)
     """Between the IPs of one entity in a bucket; about 0."""
-    same_ip: float = 0.0
+    same_ip: tuple[float, ...] = (0.0, 0.0)
     """Between the entities of one IP in a bucket; 0.3–0.6 is normal."""
 
 

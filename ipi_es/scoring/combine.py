@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ipi_es.scoring.arrays import F64, Bools, Counts, as_f64, checked_codes, same_length
 from ipi_es.scoring.extreme import ln_extreme, smallest_of_groups
-from ipi_es.scoring.joint import ln_joint
+from ipi_es.scoring.joint import COUNTS_UP_TO, ln_joint
 from ipi_es.scoring.probability import LN_TAKES_PART, inverse, raw_score
 
 
@@ -68,26 +68,28 @@ def combine(
     n_groups: int,
     how: Combination,
     *,
-    correlation: float,
+    correlation: npt.ArrayLike,
     max_joint: int,
 ) -> Combined:
     """Combine the members' ln p (float[n], the normal ones too) within groups (int[n], codes in [0, ``n_groups``)).
 
-    correlation: ρ₂ of z² among members of one group, in [0, 1]. max_joint: groups with more members have no joint part
-    (a tenth of the calibration sample); their extreme part then has the whole weight, so that their p is still
-    one. Order-free in the members. Raises ValueError for NaN, for codes out of range and for a bad correlation.
+    correlation: ρ₂ of z² among members of one group, in [0, 1], for each view of the joint part or one for both.
+    max_joint: groups with more members have no joint part (a tenth of the calibration sample); their extreme part then
+    has the whole weight, so that their p is still one. Order-free in the members. Raises ValueError for NaN, for codes
+    out of range and for a bad correlation.
     """
     ln = np.minimum(as_f64(ln_p, "ln_p"), 0.0)
     codes = checked_codes(group, n_groups, "group")
     same_length(ln_p=ln, group=codes)
     if np.isnan(ln).any():
         raise ValueError("a probability to combine is not a number")
-    if not 0.0 <= correlation <= 1.0:
+    rho = np.broadcast_to(np.asarray(correlation, dtype=np.float64), len(COUNTS_UP_TO))
+    if not ((rho >= 0.0) & (rho <= 1.0)).all():
         raise ValueError("a correlation of z² lies in [0, 1]")
     smallest, count = smallest_of_groups(ln, codes, n_groups, how.m_to)
     extreme = ln_extreme(smallest, count, how.m_from, how.m_to)
     has_joint: Bools = (count <= max_joint) if how.weight_joint > 0 else np.zeros(n_groups, dtype=np.bool_)
-    joint = ln_joint(ln, codes, count, correlation, has_joint)
+    joint = ln_joint(ln, codes, count, rho, has_joint)
     s, combined = _weighted(np.where(has_joint, joint, extreme), extreme, how)
     return Combined(ln_p=combined, s=s, count=count, ln_joint=joint, ln_extreme=extreme)
 

@@ -23,7 +23,7 @@ from ipi_es.worker.training import warn_of_entity_table
 FIELDS = ("entity", "ip")
 """The columns of a channel; a job's snapshot has its fields there."""
 
-NO_CORRELATIONS = Correlations(same_entity=0.0, same_ip=0.0)
+NO_CORRELATIONS = Correlations()
 """Without times no two rows are of one bucket: nothing is known, and `score` scores single pairs."""
 
 

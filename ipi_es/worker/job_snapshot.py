@@ -65,7 +65,7 @@ class JobSnapshot:
                 trained_to=int(manifest["trained_to"]),
                 network=snapshot_from_bytes(arrays[_NETWORK].tobytes()),
                 calibration=Calibration.from_arrays(named[_CALIBRATION]),
-                correlations=Correlations(**manifest["correlations"]),
+                correlations=Correlations(**{key: tuple(rho) for key, rho in manifest["correlations"].items()}),
                 levels=Levels.from_arrays(named[_LEVEL]),
             )
         except (KeyError, TypeError) as error:

@@ -50,7 +50,7 @@ def bucket_score(whole: Whole) -> float:
 
 
 def spraying(p: float, same_ip: float) -> Aggregated:
-    return hour([p] * 60, list(range(60)), [0] * 60, correlations=Correlations(same_ip=same_ip))
+    return hour([p] * 60, list(range(60)), [0] * 60, correlations=Correlations(same_ip=(same_ip, same_ip)))
 
 
 @pytest.mark.parametrize("same_ip", [0.0, 0.02, 0.05])
@@ -71,7 +71,7 @@ def test_spraying_where_colleagues_move_together_takes_p_near_a_thousandth() -> 
 
 def test_five_odd_among_fifty_five_usual_score_zero() -> None:
     p = [0.02] * 5 + list(np.linspace(0.1, 1.0, 55))
-    seen = hour(p, list(range(60)), [0] * 60, correlations=Correlations(same_ip=0.3))
+    seen = hour(p, list(range(60)), [0] * 60, correlations=Correlations(same_ip=(0.3, 0.3)))
     assert seen.ips.s[0] == 0.0
     assert influencer_score(seen.ips.s[0], seen.ips.ln_p[0]) == 0.0
 
@@ -92,9 +92,12 @@ def test_a_bucket_can_stay_low_while_an_influencer_in_it_is_critical() -> None:
 def test_influencers_are_what_combine_says_of_each_group() -> None:
     rng = np.random.default_rng(3)
     ln_p, entity, ip = -rng.exponential(2.0, 900), rng.integers(0, 200, 900), rng.integers(0, 100, 900)
-    same = Correlations(same_entity=0.01, same_ip=0.4)
+    same = Correlations(same_entity=(0.01, 0.02), same_ip=(0.2, 0.4))
     seen = aggregate(ln_p, entity, ip, n_entities=200, n_ips=100, correlations=same, calibration_size=5_000)
-    for groups, codes, count, rho in ((seen.entities, entity, 200, 0.01), (seen.ips, ip, 100, 0.4)):
+    for groups, codes, count, rho in (
+        (seen.entities, entity, 200, same.same_entity),
+        (seen.ips, ip, 100, same.same_ip),
+    ):
         alone = combine(ln_p, codes, count, ENTITY_OR_IP, correlation=rho, max_joint=500)
         assert (groups.s == alone.s).all()
         assert (groups.ln_p == alone.ln_p).all()
@@ -139,7 +142,12 @@ def test_the_order_of_pairs_does_not_matter() -> None:
     rng = np.random.default_rng(6)
     ln_p, entity, ip = -rng.exponential(3.0, 500), rng.integers(0, 90, 500), rng.integers(0, 80, 500)
     order = rng.permutation(500)
-    options = {"n_entities": 90, "n_ips": 80, "correlations": Correlations(0.0, 0.3), "calibration_size": 5_000}
+    options = {
+        "n_entities": 90,
+        "n_ips": 80,
+        "correlations": Correlations(same_ip=(0.2, 0.3)),
+        "calibration_size": 5_000,
+    }
     a = aggregate(ln_p, entity, ip, **options)  # type: ignore[arg-type]
     b = aggregate(ln_p[order], entity[order], ip[order], **options)  # type: ignore[arg-type]
     assert a.ips.s == pytest.approx(b.ips.s, rel=1e-9)

@@ -17,6 +17,7 @@ from scipy import special
 from ipi_es.scoring import extreme
 from ipi_es.scoring.combine import ENTITY_OR_IP, OVER_DETECTORS, OVER_MEMBERS, Combination, Combined, combine
 from ipi_es.scoring.joint import (
+    COUNTS_UP_TO,
     PRIOR_CORRELATION,
     PRIOR_GROUPS,
     group_correlation,
@@ -235,15 +236,28 @@ def test_taking_colleagues_for_independent_would_invent_alarms() -> None:
 
 def test_the_correlation_of_the_odd_ones_follows_the_one_of_all() -> None:
     group = np.repeat(np.arange(4_000), 6)
-    found = [group_correlation(dependent(4_000, 6, rho, 2), group) for rho in (0.0, 0.1, 0.4)]
-    assert found[0] < 0.01 < 0.04 < found[1] < 0.1 < 0.2 < found[2] < 0.4
+    narrow, wide = zip(*(group_correlation(dependent(4_000, 6, rho, 2), group) for rho in (0.0, 0.1, 0.4)), strict=True)
+    assert wide[0] < 0.01 < 0.04 < wide[1] < 0.1 < 0.2 < wide[2] < 0.4
+    assert narrow[0] < 0.01 < 0.02 < narrow[1] < 0.1 < narrow[2] < wide[2]
 
 
 def test_an_office_at_the_same_middling_probability_every_day_is_no_correlation() -> None:
     rng = np.random.default_rng(5)
     ln_p = np.log(rng.random((400, 30)))
     ln_p[::2] = np.log(rng.uniform(0.11, 0.2, (200, 30)))
-    assert group_correlation(ln_p.ravel(), np.repeat(np.arange(400), 30)) < 0.05
+    assert max(group_correlation(ln_p.ravel(), np.repeat(np.arange(400), 30))) < 0.05
+
+
+def test_each_view_of_a_group_finds_what_the_other_loses() -> None:
+    # rho of each view, as a company with big offices has them
+    few, many = [math.log(0.06)] * 25 + [-0.5] * 5, [math.log(0.03)] * 30
+    for ln_p, rho, lost_with in ((few, (0.05, 0.05), 0), (many, (0.05, 0.6), 1)):
+        group = np.zeros(30, dtype=int)
+        both = combine(ln_p, group, 1, ENTITY_OR_IP, correlation=rho, max_joint=100).ln_joint[0]
+        assert both < math.log(0.001)
+        z2 = squared_z(np.array(ln_p), COUNTS_UP_TO[lost_with]).sum()
+        c = 1 + 29 * rho[lost_with]
+        assert special.gammaincc(30 / c / 2, z2 / c / 2) > 0.01
 
 
 def drawn(estimate: float, groups: int) -> float:
@@ -257,25 +271,26 @@ def test_one_big_office_does_not_decide_the_correlation() -> None:
     ln_p = np.concatenate([office, np.log(rng.random(6_000))])
     group = np.concatenate([np.zeros(300, int), 1 + np.repeat(np.arange(2_000), 3)])
     # by pairs the office would weigh 44,850 to 6,000; by members it weighs 300 to 6,000
-    assert group_correlation(ln_p, group) < 0.9
-    z2 = squared_z(ln_p)
+    assert max(group_correlation(ln_p, group)) < 0.9
+    z2 = squared_z(ln_p, COUNTS_UP_TO[1])
     a = (z2 - z2.mean()) / z2.std()
     by_members = (300 * a[0] ** 2 + 6_000 * a[300:].mean() ** 2) / 6_300
-    assert group_correlation(ln_p, group) == pytest.approx(drawn(by_members, 2_001), abs=0.01)
+    assert group_correlation(ln_p, group)[1] == pytest.approx(drawn(by_members, 2_001), abs=0.01)
 
 
 def test_a_few_groups_hardly_move_the_assumed_correlation() -> None:
     ln_p = np.log(np.concatenate([np.full(4, 1e-6), np.linspace(0.01, 1.0, 2_000)]))
     group = np.concatenate([np.repeat(np.arange(2), 2), 2 + np.arange(2_000)])
-    assert PRIOR_CORRELATION < group_correlation(ln_p, group) <= drawn(1.0, 2)
+    for rho in group_correlation(ln_p, group):
+        assert PRIOR_CORRELATION < rho <= drawn(1.0, 2)
 
 
 def test_a_negative_correlation_counts_as_none_and_a_sample_without_groups_is_zero() -> None:
     ln_p = np.log(np.tile([0.9, 0.03], 500))
-    assert group_correlation(ln_p, np.repeat(np.arange(500), 2)) == pytest.approx(drawn(0.0, 500))
-    assert group_correlation(ln_p, np.arange(1_000)) == 0.0
-    assert group_correlation([], []) == 0.0
-    assert group_correlation([-1.0, -1.0], [0, 0]) == 0.0
+    assert group_correlation(ln_p, np.repeat(np.arange(500), 2)) == pytest.approx([drawn(0.0, 500)] * 2)
+    assert group_correlation(ln_p, np.arange(1_000)) == (0.0, 0.0)
+    assert group_correlation([], []) == (0.0, 0.0)
+    assert group_correlation([-1.0, -1.0], [0, 0]) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("value", GOLDEN["one_odd_pair_in_a_bucket"], ids=lambda value: f"of {value['members']}")

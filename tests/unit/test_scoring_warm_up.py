@@ -68,6 +68,12 @@ def test_many_new_accounts_behind_one_address_still_stand_out() -> None:
     ln_p = modest(np.full(n, -12.0), np.zeros(n, dtype=np.int8), 1, calibration(0))
     who, where = np.arange(n, dtype=np.int32), np.zeros(n, dtype=np.int32)
     together = aggregate(
-        ln_p, who, where, n_entities=n, n_ips=1, correlations=Correlations(0.0, 0.05), calibration_size=10_000
+        ln_p,
+        who,
+        where,
+        n_entities=n,
+        n_ips=1,
+        correlations=Correlations(same_ip=(0.05, 0.05)),
+        calibration_size=10_000,
     )
     assert float(probability_cap(together.ips.ln_p)[0]) > 75

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ POOL = pytest.StashKey[Pool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # what a shell runs in the background begins with Ctrl-C ignored, and so would the processes that tests interrupt
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         config.stash[POOL] = choose()
     except (OSError, RuntimeError) as error:

@@ -3,7 +3,7 @@
     python tools/pretrain_combiner.py [--companies 32]
 
 Companies differ in size, length, how often people sign in, and in whether operators and countries are known. The same
-arguments give the same weights on one machine. It takes about half an hour on two cores; the file that it writes
+arguments give the same weights on one machine. It takes about five minutes on two cores; the file that it writes
 is part of the repository, so nobody needs to run this who doesn't change the features or the negatives.
 No real events are read: what it learns is how sign-ins go on, not who signs in from where.
 """
@@ -27,7 +27,7 @@ from ipi_es.ipinsights.network_fitting import fit_network
 from ipi_es.ipinsights.pairs import Pairs
 from ipi_es.ipinsights.pretrained import FILE, to_bytes
 from ipi_es.ipinsights.split import split_days
-from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner
+from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner, standardization, untrained
 from ipi_es.ipinsights.training import empty_history
 from ipi_es.ipinsights.training_events import TrainingEvents
 
@@ -97,9 +97,9 @@ def main(arguments: list[str]) -> int:
         print(f"company {number}: {real:,} real rows, {time.perf_counter() - began:.0f} s", flush=True)
     rows = CombinerRows.concatenated(parts)
     members = Hyperparameters().combiner_members
-    combiner, loss = fit_combiner(
-        rows.features, rows.real, rows.weight, members=members, epochs=EPOCHS, rng=np.random.default_rng(FIRST_SEED)
-    )
+    rng = np.random.default_rng(FIRST_SEED)
+    start = untrained(*standardization(rows.features), members, rng)
+    combiner, loss = fit_combiner(rows.features, rows.real, rows.weight, start, epochs=EPOCHS, rng=rng)
     blob = to_bytes(combiner)
     options.to.write_bytes(blob)
     print(f"{len(rows.real):,} rows, loss {loss / members:.4f}, {len(blob):,} bytes in {options.to}")

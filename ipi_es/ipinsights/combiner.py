@@ -6,7 +6,7 @@ A few small networks (ReLU, two hidden layers) over standardized features; their
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +79,16 @@ class Combiner:
         hidden = np.zeros((len(self.hidden_1), len(now) + 1, HIDDEN), dtype=np.float32)
         hidden[:, at], hidden[:, -1] = self.hidden_1[:, :-1], self.hidden_1[:, -1]
         return Combiner(mean, scale, hidden, self.hidden_2, self.output)
+
+    def with_members(self, count: int) -> Combiner:
+        """The first of its members, or some twice."""
+        at = np.arange(count) % len(self.hidden_1)
+        return replace(self, hidden_1=self.hidden_1[at], hidden_2=self.hidden_2[at], output=self.output[at])
+
+    def joined(self, other: Combiner) -> Combiner:
+        """With the members of another, whose features are standardized alike."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("hidden_1", "hidden_2", "output"))
+        return Combiner(self.mean, self.scale, *(np.concatenate(pair) for pair in pairs))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays under ``combiner.…``."""

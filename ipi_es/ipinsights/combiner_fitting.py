@@ -32,14 +32,17 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.network import Network
     from ipi_es.ipinsights.training_events import TrainingEvents
 
-Made: TypeAlias = Literal["shipped", "refitted", "own"]
-"""Where a combiner comes from: the package, the package and then the user's rows, or the user's rows alone."""
-REFIT_FROM, OWN_FROM = 100, 1_000
-"""Real rows from which the shipped combiner is refitted, and from which one of their own is better.
+Made: TypeAlias = Literal["shipped", "refitted", "mixed"]
+"""Where a combiner comes from: the package; the package and then the user's rows; or half of its members so, and half
+from the user's rows alone."""
+REFIT_FROM, MIX_FROM = 100, 1_000
+"""Real rows from which the shipped combiner is refitted, and from which half the members are of these rows alone.
 
 Measured on real events, mean AUC / recall at 1 % of one trained on so few rows alone, and of a refit: 50 rows
 .936/.19, .959/.34 (the shipped one as it is .963/.43); 125 rows .970/.38, .977/.54; 400 rows .982/.66, .981/.64;
-1,000 rows .985/.75, .984/.70.
+1,000 rows .985/.75, .984/.70. With 3,000 to 6,000: own .986/.82, refitted .985/.82, mixed .985/.835. In simulated
+companies the shipped one knows that who never travelled doesn't: with half of it 12 of 12 leaked tokens of services
+were found, with own members alone 10.
 """
 MAX_ROWS = 60_000
 """Real rows the combiner learns from, at most (a uniform choice): 2,500 weights don't need more."""
@@ -172,23 +175,20 @@ def fitted(
     rng: np.random.Generator,
     report: Callable[[Progress], None],
 ) -> tuple[Combiner, Made]:
-    """The shipped combiner, one that began with it, or one of these rows alone, by how many of them are real."""
+    """The shipped combiner, one that began with it, or one half of whose members did, by how many rows are real."""
     real = int(rows.real.sum())
     if real < REFIT_FROM:
         return pretrained_combiner(), "shipped"
     from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner as fit
+    from ipi_es.ipinsights.tf.combiner_trainer import untrained
 
     members, epochs = hyperparameters.combiner_members, hyperparameters.combiner_epochs
-    start = pretrained_combiner() if real < OWN_FROM else None
-    combiner, loss = fit(
-        rows.features,
-        rows.real,
-        rows.weight,
-        members=members,
-        epochs=epochs,
-        rng=rng,
-        start=start,
-        anchor=1.0 / real,
-    )
+    own = members // 2 if real >= MIX_FROM else 0
+    shipped = pretrained_combiner()
+    columns = (rows.features, rows.real, rows.weight)
+    combiner, loss = fit(*columns, shipped.with_members(members - own), epochs=epochs, rng=rng, anchor=1.0 / real)
+    if own:
+        new, more = fit(*columns, untrained(shipped.mean, shipped.scale, own, rng), epochs=epochs, rng=rng)
+        combiner, loss = combiner.joined(new), loss + more
     report(Progress("combiner", epochs, epochs, loss=loss / members))
-    return combiner, "own" if start is None else "refitted"
+    return combiner, "mixed" if own else "refitted"

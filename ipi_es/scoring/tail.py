@@ -5,7 +5,18 @@ taken as generalized Pareto with a shape ξ > 0 (a negative shape has an endpoin
 
     ln p(c) = ln((k + 1) / (n + 1)) − ln(1 + ξ·(u − c)/σ) / ξ
 
-which at c = u continues the conformal body. Three decisions of ours keep it from inventing probabilities:
+which at c = u continues the conformal body. It follows most of the k points and can't know how they end; that follows
+from what a compatibility is, the log-odds c = ln(f_real / f_sampled) + constant:
+
+    P(real ≤ c) = ∫_{≤ c} f_real = ∫_{≤ c} e^c′ f_sampled · constant ≤ e^c · constant
+
+So p falls at least as e^c where it is this small, whatever the curve is. The constant is the least with which e^c lies
+nowhere below the sample: on or above the upper 95 % limit of each of its k points' counts. p is the smaller of curve
+and e^c · constant; where the constant is too large for log-odds, it is the curve's. On a million normal pairs of 12
+simulated companies the shares with p ≤ 1e-3, 1e-4 and 1e-5 were .97, 1.16 and 1.29 times that (by the curve alone .96,
+.92 and 0: it hid leaked tokens, fourteen e-folds out).
+
+Three decisions of ours keep the curve from inventing probabilities:
 
 * The smallest shape is 1/k, not 0. With σ the mean excess it is then the exact law of the next exponential excess
   when the mean is known from k points only: (1 + y/(k·mean))^−k. The plain exponential, fitted to 50 points, is
@@ -36,7 +47,10 @@ LARGEST_TAIL_SHARE: Final = 0.1
 LARGEST_SHAPE: Final = 0.9
 """The mean excess, which sets the scale, does not exist from a shape of 1 on."""
 POINTS_DOUBT: Final = 0.05
-"""One-sided level of the interval with which the sample's own points overrule the fitted curve."""
+"""One-sided level of the intervals with which the sample's own points overrule the curve and set the level of e^c."""
+LN_LEVEL_LIMIT: Final = 6.0
+"""Largest ln of the constant of e^c. It is bounded by the weight of sampled pairs against real ones, about 5, and was
+−4 to 4 in samples of 12 simulated companies; beyond, compatibilities can't be the log-odds that they are to be."""
 SHAPE_ERROR: Final = 2.0 / 3.0**0.5
 """Standard error of the shape by probability-weighted moments is this / √k where the true shape is 0."""
 
@@ -54,12 +68,14 @@ class Tail:
     """ξ, in [1/k, 0.9]."""
     ln_witnessed: F64
     """float64[k + 1]: ln of the least p where j points lie at or below; −inf for j = 0."""
+    ln_level: float
+    """ln of the constant of e^c: ln p ≤ ``ln_level`` + c; ∞ where only the curve is to be believed."""
 
     def ln_probability(self, compatibility: F64, lower: Counts) -> F64:
         """Give ln p of compatibilities (float64[n], all below the threshold) with ``lower`` points at or below each."""
         excess = self.threshold - compatibility
         curve = self.ln_start - np.log1p(self.shape * excess / self.scale) / self.shape
-        return np.maximum(curve, self.ln_witnessed[lower])
+        return np.maximum(np.minimum(curve, self.ln_level + compatibility), self.ln_witnessed[lower])
 
 
 def fit_tail(points: F64) -> Tail | None:
@@ -80,12 +96,16 @@ def fit_tail(points: F64) -> Tail | None:
     shape = _shape(excess, mean)
     ln_total = np.log(n + 1.0)
     witnessed = special.gammaincinv(np.arange(1, k + 1), POINTS_DOUBT)
+    lower = np.searchsorted(points, points[:k], side="right")
+    ln_upper = np.log(special.gammaincinv(lower + 1, 1.0 - POINTS_DOUBT)) - ln_total
+    ln_level = float((ln_upper - points[:k]).max())
     return Tail(
         threshold=threshold,
         ln_start=float(np.log(k + 1.0) - ln_total),
         scale=mean * (1.0 - (shape - 1.0 / k)),
         shape=shape,
         ln_witnessed=np.concatenate([[-np.inf], np.log(witnessed) - ln_total]),
+        ln_level=ln_level if ln_level <= LN_LEVEL_LIMIT else np.inf,
     )
 
 

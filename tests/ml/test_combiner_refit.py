@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ipi_es.ipinsights.combiner import Combiner
-from ipi_es.ipinsights.combiner_fitting import OWN_FROM, REFIT_FROM, CombinerRows, fitted
+from ipi_es.ipinsights.combiner_fitting import MIX_FROM, REFIT_FROM, CombinerRows, fitted
 from ipi_es.ipinsights.features import FEATURES
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.pretrained import pretrained_combiner
@@ -23,12 +23,16 @@ def distance(one: Combiner, other: Combiner) -> float:
 
 
 def test_where_a_combiner_comes_from_follows_from_the_number_of_real_rows() -> None:
-    few = Hyperparameters(combiner_epochs=1, combiner_members=2)
-    for real, made in ((REFIT_FROM, "refitted"), (OWN_FROM, "own")):
+    few, shipped = Hyperparameters(combiner_epochs=1, combiner_members=4), pretrained_combiner()
+    near = []
+    for real, made in ((REFIT_FROM, "refitted"), (MIX_FROM, "mixed")):
         combiner, found = fitted(rows_of(real), few, rng=np.random.default_rng(0), report=lambda _: None)
         assert found == made
-        assert combiner.hidden_1.shape == (2, *pretrained_combiner().hidden_1.shape[1:])
-        assert (combiner.mean == pretrained_combiner().mean).all() == (made == "refitted")
+        assert combiner.hidden_1.shape == (4, *shipped.hidden_1.shape[1:])
+        assert (combiner.mean == shipped.mean).all()
+        assert (combiner.scale == shipped.scale).all()
+        near.append(np.square(combiner.hidden_1 - shipped.hidden_1[:4]).mean(axis=(1, 2)) < 0.01)
+    assert [each.tolist() for each in near] == [[True] * 4, [True, True, False, False]]
 
 
 def test_a_heavier_anchor_holds_the_weights_nearer() -> None:
@@ -38,10 +42,9 @@ def test_a_heavier_anchor_holds_the_weights_nearer() -> None:
             rows.features,
             rows.real,
             rows.weight,
-            members=len(start.hidden_1),
+            start,
             epochs=1,
             rng=np.random.default_rng(0),
-            start=start,
             anchor=anchor,
         )[0]
         for anchor in (1e-4, 1e-1)

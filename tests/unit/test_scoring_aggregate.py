@@ -63,7 +63,7 @@ def test_spraying_over_sixty_accounts_is_critical_although_no_record_is(same_ip:
 
 
 def test_spraying_where_colleagues_move_together_takes_p_near_a_thousandth() -> None:
-    mild, odd = spraying(0.02, 0.45), spraying(1e-3, 0.45)
+    mild, odd = spraying(0.02, 0.45), spraying(8e-4, 0.45)
     assert influencer_score(mild.ips.s[0], mild.ips.ln_p[0]) < 50
     assert str(severity(influencer_score(odd.ips.s[0], odd.ips.ln_p[0]))) == "critical"
     assert odd.ips.ln_extreme[0] < math.log(1e-3)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import special
 
 from ipi_es.errors import NotEnoughHistory, SnapshotDamaged, SnapshotError
 from ipi_es.scoring.calibration import (
@@ -69,7 +71,7 @@ def test_the_tail_continues_the_body(n: int) -> None:
     assert ln_p(calibration, [points[k]])[0] == pytest.approx(math.log((k + 2) / (n + 1)), abs=1e-9)
 
 
-def test_no_single_event_goes_beyond_three_floors() -> None:
+def test_no_single_event_goes_beyond_two_floors() -> None:
     calibration, _ = fitted(1_000)
     assert ln_p(calibration, [-1e300, -math.inf]) == pytest.approx(-LN_P_LIMIT * math.log(1_001))
 
@@ -89,6 +91,36 @@ def test_a_heavy_tail_is_not_taken_for_an_exponential_one() -> None:
     calibration = Calibration.fit(points, np.full(20_000, 3))
     # true p of −99 is 100^−3 = 1e-6; an exponential fitted to the same points says less than 1e-12
     assert math.log(1e-8) < ln_p(calibration, [-99.0])[0] < math.log(1e-4)
+
+
+def log_odds_sample(n: int, seed: int) -> np.ndarray:
+    """float64[n]: log-odds of real pairs, N(6, 12) against N(-6, 12): their ratio is e^c, so these are log-odds."""
+    return np.random.default_rng(seed).normal(6.0, math.sqrt(12.0), size=n)
+
+
+def test_log_odds_fall_at_least_as_they_say_below_the_sample() -> None:
+    # a few travellers stretch the tail that the curve follows; where they end is known from the log-odds alone
+    travellers = np.random.default_rng(3).uniform(-7.0, 2.0, 100)
+    points = np.concatenate([np.random.default_rng(1).normal(8.0, 2.0, 9_900), travellers])
+    tail = fit_tail(np.sort(points))
+    assert tail is not None
+    curve = replace(tail, ln_level=math.inf)
+    far, none = np.array([-10.0, -12.0]), np.zeros(2, dtype=np.int64)
+    assert (tail.ln_probability(far, none) == tail.ln_level + far).all()
+    assert (tail.ln_probability(far, none) < curve.ln_probability(far, none) - 1.5).all()
+    # and nowhere below what the sample itself allows
+    low = np.sort(points)[:50]
+    seen = np.arange(1, 51)
+    assert (tail.ln_level + low >= np.log(special.gammaincinv(seen + 1, 0.95) / 10_001) - 1e-9).all()
+
+
+@pytest.mark.parametrize("n", [2_000, 20_000])
+def test_the_probabilities_of_log_odds_are_never_far_too_small(n: int) -> None:
+    found, true = [], special.log_ndtr((-12.0 - 6.0) / math.sqrt(12.0))
+    for seed in range(40):
+        calibration = Calibration.fit(log_odds_sample(n, seed), np.full(n, 3))
+        found.append(ln_p(calibration, [-12.0])[0])
+    assert np.mean(np.array(found) < true) < 0.1
 
 
 def test_points_far_out_overrule_the_curve() -> None:

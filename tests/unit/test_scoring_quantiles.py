@@ -81,11 +81,11 @@ def test_counts_halve_in_thirty_days_and_the_largest_in_seven() -> None:
     assert state.aged(7 * DAY_S).largest == pytest.approx(0.5)
 
 
-def test_the_yardstick_is_the_largest_seen_or_what_chance_gives_in_a_fortnight() -> None:
+def test_the_yardstick_is_the_largest_seen_or_what_chance_gives() -> None:
     assert Quantiles.empty().yardstick == 0.0
     assert Quantiles.empty().added([2.0] * 9).yardstick == 2.0
-    many = Quantiles.empty().added([0.0] * 300_000)  # 30 days' weight, 140,000 of it in a fortnight
-    assert many.yardstick == pytest.approx(float(raw_score([-math.log(140_001)])[0]))
+    many = Quantiles.empty().added([0.0] * 300_000)
+    assert many.yardstick == pytest.approx(float(raw_score([-math.log(300_001)])[0]))
 
 
 def test_the_largest_is_capped() -> None:

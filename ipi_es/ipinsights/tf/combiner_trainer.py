@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,45 +30,46 @@ def fit_combiner(
     features: NDArray[np.float32],
     real: NDArray[np.float32],
     weight: NDArray[np.float32],
+    start: Combiner,
     *,
-    members: int,
     epochs: int,
     rng: np.random.Generator,
-    start: Combiner | None = None,
-    anchor: float = 1e-3,
+    anchor: float = 0.0,
 ) -> tuple[Combiner, float]:
     """Fit on features float32[n, F], real float32[n] in {0, 1}, weight float32[n]; (combiner, last epoch's loss).
 
-    ``start``: go on from its weights, and be held near them by ``anchor``, the L2 on the distance from them.
+    The loss is the sum over members. ``start``: ``untrained``, or a trained one to go on from, whose weights are held
+    near by ``anchor`` > 0, the L2 on the distance from them.
     """
-    empty = _untrained(features, members, rng) if start is None else _with_members(start, members)
     batch = min(max(len(features) * epochs // _MIN_STEPS, _MIN_BATCH), _BATCH, len(features))
     steps = len(features) // batch
     epochs = max(epochs, -(-_MIN_STEPS // steps))
     order = np.stack([rng.permutation(len(features))[: steps * batch] for _ in range(epochs)]).astype(np.int32)
     weights, loss = _train(
-        empty.standardized(features),
+        start.standardized(features),
         real,
         weight,
         order,
-        start=[empty.hidden_1, empty.hidden_2, empty.output],
-        anchor=0.0 if start is None else anchor,
+        start=[start.hidden_1, start.hidden_2, start.output],
+        anchor=anchor,
         batch=batch,
     )
-    return Combiner(empty.mean, empty.scale, *weights), loss
+    return Combiner(start.mean, start.scale, *weights), loss
 
 
-def _untrained(features: NDArray[np.float32], members: int, rng: np.random.Generator) -> Combiner:
+def standardization(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and 1 / standard deviation (0 where there is none), float32[F] each, of features float32[n, F]."""
     deviation = features.std(axis=0)
     scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0).astype(np.float32)
-    shapes = ((members, features.shape[1] + 1, HIDDEN), (members, HIDDEN + 1, HIDDEN), (members, HIDDEN + 1))
-    return Combiner(features.mean(axis=0), scale, *(_initial(shape, rng) for shape in shapes))
+    return features.mean(axis=0), scale
 
 
-def _with_members(combiner: Combiner, members: int) -> Combiner:
-    """The first of its members, or some twice."""
-    at = np.arange(members) % len(combiner.hidden_1)
-    return replace(combiner, hidden_1=combiner.hidden_1[at], hidden_2=combiner.hidden_2[at], output=combiner.output[at])
+def untrained(
+    mean: NDArray[np.float32], scale: NDArray[np.float32], members: int, rng: np.random.Generator
+) -> Combiner:
+    """A combiner of random weights over features that are standardized so."""
+    shapes = ((members, len(mean) + 1, HIDDEN), (members, HIDDEN + 1, HIDDEN), (members, HIDDEN + 1))
+    return Combiner(mean, scale, *(_initial(shape, rng) for shape in shapes))
 
 
 def _initial(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -63,7 +63,7 @@ def test_spraying_over_sixty_accounts_is_critical_although_no_record_is(same_ip:
 
 
 def test_spraying_where_colleagues_move_together_takes_p_near_a_thousandth() -> None:
-    mild, odd = spraying(0.02, 0.45), spraying(8e-4, 0.45)
+    mild, odd = spraying(0.02, 0.45), spraying(6e-4, 0.45)
     assert influencer_score(mild.ips.s[0], mild.ips.ln_p[0]) < 50
     assert str(severity(influencer_score(odd.ips.s[0], odd.ips.ln_p[0]))) == "critical"
     assert odd.ips.ln_extreme[0] < math.log(1e-3)
@@ -84,7 +84,7 @@ def test_one_entity_from_many_odd_addresses_is_critical() -> None:
 
 
 def test_a_bucket_can_stay_low_while_an_influencer_in_it_is_critical() -> None:
-    seen = hour([1e-4], [0], [0])
+    seen = hour([5e-5], [0], [0])
     assert str(severity(influencer_score(seen.entities.s[0], seen.entities.ln_p[0]))) == "critical"
     assert str(severity(bucket_score(seen.bucket_time))) in {"warning", "minor"}
 

@@ -76,7 +76,7 @@ def test_zero_stays_zero_whatever_the_history() -> None:
 
 def test_which_cap_bound_is_told() -> None:
     long = Quantiles.empty().added(np.zeros(100_000))
-    assert normalize([1.0], [math.log(1e-3)], long.added([1.0])).bound[0] == "probability"
+    assert normalize([2.0], [math.log(1e-3)], long.added([2.0])).bound[0] == "probability"
     assert normalize([1.0], [math.log(1e-9)], long.added([1.0, 7.0])).bound[0] == "largest"
     assert normalize([1.0], [math.log(1e-9)], long.added([1.0] * 90_000)).bound[0] == "rank"
     everything = normalize([7.0], [math.log(1e-9)], Quantiles.empty().added(np.zeros(10**7)).added([7.0]))

@@ -49,8 +49,9 @@ LARGEST_SHAPE: Final = 0.9
 POINTS_DOUBT: Final = 0.05
 """One-sided level of the intervals with which the sample's own points overrule the curve and set the level of e^c."""
 LN_LEVEL_LIMIT: Final = 6.0
-"""Largest ln of the constant of e^c. It is bounded by the weight of sampled pairs against real ones, about 5, and was
-−4 to 4 in samples of 12 simulated companies; beyond, compatibilities can't be the log-odds that they are to be."""
+"""Largest ln of the constant of e^c. It is at most what sampled pairs weigh against real ones in training, about
+4; with drift and the limits of 95 %, its ln was −4 to 4 in samples of 12 simulated companies. Beyond that,
+compatibilities aren't the log-odds that they are to be."""
 SHAPE_ERROR: Final = 2.0 / 3.0**0.5
 """Standard error of the shape by probability-weighted moments is this / √k where the true shape is 0."""
 

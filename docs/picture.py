@@ -1,6 +1,6 @@
 """Draws the README's picture: what the demo prints, as an SVG of a terminal.
 
-Usage: ``FORCE_COLOR=1 COLUMNS=130 ipi-es demo | python docs/picture.py > docs/demo.svg``
+Usage: ``COLORTERM=truecolor FORCE_COLOR=1 COLUMNS=130 ipi-es demo | python docs/picture.py > docs/demo.svg``
 """
 
 import sys

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import orjson
 
+from ipi_es.cli.consoles import console_of, credentials_options
 from ipi_es.cli.context import clock, shell
 
 if TYPE_CHECKING:
     from ipi_es.alerts.kinds import Kind
     from ipi_es.alerts.parameters import Parameters
-    from ipi_es.cluster.console import Console
     from ipi_es.config.job import Job
-    from ipi_es.config.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _STACKS = ("watcher", "kibana", "opensearch")
 _SCORED = ("buckets", "influencers", "records")
 
@@ -92,15 +90,7 @@ def render(ctx: click.Context, /, job_name: str, stack: Any, output: Path | None
 @_choices
 @click.option("--kibana", metavar="URL", help="Kibana's address (--stack kibana).")
 @click.option("--space", metavar="NAME", help="Kibana's space; the default one if none is named.")
-@click.option(
-    "--kibana-ca",
-    type=_READABLE,
-    metavar="FILE",
-    help="The CA that signed Kibana's certificate, if not the cluster's.",
-)
-@click.option(
-    "--kibana-api-key-file", type=_READABLE, metavar="FILE", help="An API key for Kibana, if not the cluster's."
-)
+@credentials_options
 @click.pass_context
 def install(
     ctx: click.Context,
@@ -128,7 +118,8 @@ def install(
         if kibana is None:
             raise UsageError("where Kibana is, is not known", hint="say it with --kibana URL")
         kinds, parameters = _made(surroundings.job(job_name), {**chosen, "console": chosen["console"] or kibana})
-        with closing(_console(surroundings.settings, kibana, space, kibana_ca, kibana_api_key_file)) as console:
+        asked = console_of(surroundings.settings, kibana, space=space, ca=kibana_ca, api_key_file=kibana_api_key_file)
+        with closing(asked) as console:
             for done in install_in_kibana(Kibana(console), kinds, parameters):
                 click.echo(done.text)
         return
@@ -154,18 +145,6 @@ def _made(job: Job, chosen: dict[str, Any]) -> tuple[list[Kind], Parameters]:
         max_age=config.max_age,
     )
     return [*(dict.fromkeys(chosen["kinds"]) or config.on), *ALWAYS], parameters
-
-
-def _console(settings: Settings, url: str, space: str | None, ca: Path | None, api_key_file: Path | None) -> Console:
-    from ipi_es.cluster.connection import Connection
-    from ipi_es.cluster.console import Console
-
-    given = settings.elasticsearch.plain()
-    if ca is not None:
-        given |= {"ca_certs": str(ca), "ca_fingerprint": None}
-    if api_key_file is not None:
-        given |= {"api_key": api_key_file.read_text(encoding="utf-8").strip(), "username": None, "password": None}
-    return Console(url, Connection(**given), space=space)
 
 
 @alerts.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ipi_es.cli.consoles import console_of, credentials_options
 from ipi_es.cli.context import shell
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from ipi_es.config.settings import Settings
     from ipi_es.setup.consoles import ImportOutcome
     from ipi_es.setup.plan import Change
-
-
-_READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +40,7 @@ class _Place:
 @click.option("--space", metavar="NAME", help="Kibana's space to import into; the default one if none is named.")
 @click.option("--tenant", metavar="NAME", help="OpenSearch Dashboards' tenant to import into: global, or its name.")
 @click.option("--overwrite", is_flag=True, help="Replace dashboards that are there already.")
-@click.option(
-    "--kibana-ca",
-    type=_READABLE,
-    metavar="FILE",
-    help="The CA that signed the console's certificate, if not the cluster's.",
-)
-@click.option(
-    "--kibana-api-key-file", type=_READABLE, metavar="FILE", help="An API key for the console, if not the cluster's."
-)
+@credentials_options
 @click.pass_context
 def setup(
     ctx: click.Context,
@@ -109,16 +99,12 @@ def setup(
 
 def _dashboards(settings: Settings, place: _Place, *, dry_run: bool) -> int:
     """Import the dashboards, and say what became of each object; the exit code."""
-    from ipi_es.cluster.connection import Connection
-    from ipi_es.cluster.console import Console
     from ipi_es.setup import consoles
 
-    given = settings.elasticsearch.plain()
-    if place.ca is not None:
-        given |= {"ca_certs": place.ca, "ca_fingerprint": None}
-    if place.api_key_file is not None:
-        given |= {"api_key": place.api_key_file.read_text(encoding="utf-8").strip()}
-    with closing(Console(place.url, Connection(**given), space=place.space, tenant=place.tenant)) as console:
+    asked = console_of(
+        settings, place.url, space=place.space, tenant=place.tenant, ca=place.ca, api_key_file=place.api_key_file
+    )
+    with closing(asked) as console:
         consoles.check_place(console.info.kind, place.space, place.tenant)
         objects = consoles.for_jobs(consoles.load(console.info.kind), _jobs(settings) or [])
         if dry_run:

@@ -38,10 +38,11 @@ FRACTION_TERMS: Final = 400
 """Terms of the continued fraction; 1e-12 is reached far earlier wherever Q < 1e-280."""
 
 
-def squared_z(ln_p: F64, up_to: float) -> F64:
-    """Give z² (float64[n], ≥ 0, high = unusual) of ln p (float64[n]): χ² of one degree, but 0 where p > ``up_to``."""
+def squared_z(ln_p: F64) -> list[F64]:
+    """Give z² (float64[n], ≥ 0, high = unusual; χ² of one degree) of ln p (float64[n]) in each view: 0 beyond its p."""
     z: F64 = special.ndtri_exp(ln_p - LN_2)
-    return np.where(ln_p <= np.log(up_to), z * z, 0.0)
+    squared = z * z
+    return [np.where(ln_p <= np.log(up_to), squared, 0.0) for up_to in COUNTS_UP_TO]
 
 
 def ln_upper_gamma(a: F64, x: F64) -> F64:
@@ -78,11 +79,11 @@ def ln_joint(ln_p: F64, group: Counts, count: Counts, correlation: F64, wanted: 
     out[group[singles]] = ln_p[singles]
     if several.any():
         members = several[group]
-        ln, codes = ln_p[members], group[members]
+        codes = group[members]
         n = count[several].astype(np.float64)
         views = []
-        for up_to, rho in zip(COUNTS_UP_TO, correlation, strict=True):
-            total = np.bincount(codes, weights=squared_z(ln, up_to), minlength=len(count))[several]
+        for z2, rho in zip(squared_z(ln_p[members]), correlation, strict=True):
+            total = np.bincount(codes, weights=z2, minlength=len(count))[several]
             c = 1.0 + (n - 1.0) * rho
             views.append(ln_upper_gamma(n / c / 2.0, total / c / 2.0))
         out[several] = np.minimum(np.min(views, axis=0) + np.log(len(views)), 0.0)
@@ -107,7 +108,7 @@ def group_correlation(ln_p: npt.ArrayLike, group: npt.ArrayLike) -> tuple[float,
     ln = as_f64(ln_p, "ln_p")
     codes = checked_codes(group, int(np.max(group, initial=-1)) + 1, "group")
     same_length(ln_p=ln, group=codes)
-    return tuple(_correlation(squared_z(ln, up_to), codes) for up_to in COUNTS_UP_TO)
+    return tuple(_correlation(z2, codes) for z2 in squared_z(ln))
 
 
 def _correlation(z2: F64, codes: Counts) -> float:

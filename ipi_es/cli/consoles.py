@@ -1,0 +1,59 @@
+"""Where a console is and whose key it takes: Kibana or OpenSearch Dashboards, beside the cluster of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ipi_es.cluster.console import Console
+    from ipi_es.config.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def credentials_options(function: F) -> F:
+    """The shared options ``--kibana-ca`` and ``--kibana-api-key-file``."""
+    options = [
+        click.option(
+            "--kibana-ca",
+            type=_READABLE,
+            metavar="FILE",
+            help="The CA that signed the console's certificate, if not the cluster's.",
+        ),
+        click.option(
+            "--kibana-api-key-file",
+            type=_READABLE,
+            metavar="FILE",
+            help="An API key for the console, if not the cluster's.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def console_of(
+    settings: Settings,
+    url: str,
+    *,
+    space: str | None,
+    tenant: str | None = None,
+    ca: Path | None,
+    api_key_file: Path | None,
+) -> Console:
+    """The console at ``url``, asked as the cluster is where no CA or key of its own is given."""
+    from ipi_es.cluster.connection import Connection
+    from ipi_es.cluster.console import Console
+
+    given = settings.elasticsearch.plain()
+    if ca is not None:
+        given |= {"ca_certs": str(ca), "ca_fingerprint": None}
+    if api_key_file is not None:
+        given |= {"api_key": api_key_file.read_text(encoding="utf-8").strip(), "username": None, "password": None}
+    return Console(url, Connection(**given), space=space, tenant=tenant)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import requests
 
 from ipi_es.alerts.message import Letter
-from ipi_es.config.alerts import Destination
+from ipi_es.config.alerts import Destination, is_http
 from ipi_es.errors import NotSent
 
 TIMEOUT = (5.0, 10.0)
@@ -31,6 +31,8 @@ class WebhookSender:
     def send(self, letter: Letter) -> None:
         """See the protocol."""
         name, url, token = self._destination.name, self._destination.secret_url(), self._destination.token()
+        if not is_http(url):
+            raise NotSent(f"{name}: its file holds no URL with http:// or https://", hint="a URL, and nothing else")
         headers = {"Idempotency-Key": letter.id.encode("ascii", "backslashreplace").decode()}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -78,4 +80,4 @@ class AppriseSender:
 
 def sender_of(destination: Destination) -> Sender:
     """The way to a destination."""
-    return WebhookSender(destination) if destination.webhook is not None else AppriseSender(destination)
+    return WebhookSender(destination) if destination.is_webhook else AppriseSender(destination)

@@ -50,7 +50,15 @@ def _choices(function: F) -> F:
             "--score-field",
             help="Default: the initial score, so that a later renormalization neither fires nor hides.",
         ),
-        click.option("--webhook", metavar="URL", help="Send JSON there."),
+        click.option(
+            "--webhook", metavar="URL", help="Send JSON there. A URL that holds a secret belongs into --webhook-file."
+        ),
+        click.option(
+            "--webhook-file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="The same URL from a file: not seen in the list of processes, nor in the shell's history.",
+        ),
         click.option("--index", metavar="NAME", help="Write documents there (watcher, kibana)."),
         click.option("--channel", metavar="ID", help="A notification channel for people (opensearch)."),
         click.option("--console", metavar="URL", help="Kibana or Dashboards, for links; default: alerts.console."),
@@ -139,12 +147,30 @@ def _made(job: Job, chosen: dict[str, Any]) -> tuple[list[Kind], Parameters]:
         job,
         threshold=config.threshold if threshold is None else threshold,
         score_field=chosen["score_field"],
-        destination=Destination(chosen["webhook"], chosen["index"], chosen["channel"]),
+        destination=Destination(
+            _webhook(chosen["webhook"], chosen["webhook_file"]), chosen["index"], chosen["channel"]
+        ),
         console=chosen["console"] or config.console or "",
         interval=chosen["every"],
         max_age=config.max_age,
     )
     return [*(dict.fromkeys(chosen["kinds"]) or config.on), *ALWAYS], parameters
+
+
+def _webhook(url: str | None, file: Path | None) -> str | None:
+    """The webhook of either option; what is wrong with it is said without quoting it: it may be a secret."""
+    from ipi_es.config.alerts import is_http, read_secret
+    from ipi_es.errors import UsageError
+
+    if file is None and url is None:
+        return None
+    if file is not None and url is not None:
+        raise UsageError("--webhook and --webhook-file say the same thing", hint="keep one of them")
+    found = url or read_secret(file)
+    if not is_http(found):
+        option = "--webhook" if file is None else f"--webhook-file {file}"
+        raise UsageError(f"{option} has no URL with http:// or https://", hint="a URL, and nothing else")
+    return found
 
 
 @alerts.command()

@@ -21,9 +21,17 @@ def _name(text: str) -> str:
     return text
 
 
+def is_http(url: str) -> bool:
+    """Whether a text is one URL with http:// or https:// and a host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as a bracket that doesn't close
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not any(each.isspace() for each in url)
+
+
 def _http(secret: SecretStr) -> SecretStr:
-    parts = urlsplit(secret.get_secret_value())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not is_http(secret.get_secret_value().strip()):
         raise ValueError("must be a URL with http:// or https://")
     return secret
 
@@ -35,8 +43,7 @@ def _apprise(secret: SecretStr) -> SecretStr:
 
 
 def _console(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not is_http(text):
         raise ValueError("must be a URL with http:// or https://, such as https://kibana.example.org")
     return text.rstrip("/")
 
@@ -45,7 +52,7 @@ WebhookUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_http)]
 AppriseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_apprise)]
 AlertOn: TypeAlias = Literal["buckets", "influencers", "records"]
 
-WAYS = ("webhook", "apprise", "apprise_file")
+WAYS = ("webhook", "webhook_file", "apprise", "apprise_file")
 
 
 class Destination(Section):
@@ -55,6 +62,7 @@ class Destination(Section):
         description="For logs, and by which is remembered what was sent there: with another name, it begins anew."
     )
     webhook: WebhookUrl | None = Field(default=None, description="URL that gets each alert as a JSON object by POST.")
+    webhook_file: ReadableFile | None = Field(default=None, description="File that holds `webhook`.")
     apprise: AppriseUrl | None = Field(
         default=None, description="URL of one of Apprise's services: mail, Slack, Teams, PagerDuty and more."
     )
@@ -68,7 +76,7 @@ class Destination(Section):
         ways = [name for name in WAYS if getattr(self, name) is not None]
         if len(ways) != 1:
             raise Inconsistent(((), f"must have one of {', '.join(WAYS)}, and has {' and '.join(ways) or 'none'}"))
-        if self.bearer_token_file is not None and self.webhook is None:
+        if self.bearer_token_file is not None and not self.is_webhook:
             raise Inconsistent((("bearer_token_file",), "is for a webhook: Apprise's URLs hold their credentials"))
         return self
 
@@ -77,7 +85,12 @@ class Destination(Section):
         secret = self.webhook or self.apprise
         if secret is not None:
             return secret.get_secret_value().strip()
-        return read_secret(self.apprise_file)
+        return read_secret(self.webhook_file or self.apprise_file)
+
+    @property
+    def is_webhook(self) -> bool:
+        """JSON by POST; else it is Apprise's."""
+        return self.webhook is not None or self.webhook_file is not None
 
     def token(self) -> str | None:
         """The webhook's token, if it has one."""

@@ -350,6 +350,37 @@ def test_render_prints_what_would_be_put(job_file: Path, tmp_path: Path) -> None
     assert "goes nowhere" in nowhere.stderr
 
 
+SECRET = "https://hooks.example.org/services/T0/B0/s3cr3t"
+
+
+@pytest.mark.parametrize("stack", ["watcher", "kibana"])
+def test_a_webhook_from_a_file_is_the_same_as_one_that_is_said(job_file: Path, tmp_path: Path, stack: str) -> None:
+    (tmp_path / "hook").write_text(f"{SECRET}\n")
+    said = run("alerts", "render", "logins", "--stack", stack, "--webhook", SECRET)
+    assert SECRET in said.stdout
+    assert (
+        run("alerts", "render", "logins", "--stack", stack, "--webhook-file", tmp_path / "hook").stdout == said.stdout
+    )
+
+
+@pytest.mark.parametrize("text", ["", "s3cr3t", f"{SECRET} {SECRET}", f"url = {SECRET}", "https://[s3cr3t"])
+def test_what_is_no_webhook_is_refused_without_quoting_it(job_file: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "hook").write_text(text)
+    done = run("alerts", "render", "logins", "--stack", "watcher", "--webhook-file", tmp_path / "hook")
+    assert done.exit_code == 2
+    assert "has no URL with http:// or https://" in done.stderr
+    assert "s3cr3t" not in done.output
+    assert run("alerts", "render", "logins", "--stack", "watcher", "--webhook", text or "-").exit_code == 2
+
+
+def test_two_webhooks_are_refused(job_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "hook").write_text(SECRET)
+    both = ("--webhook", "https://a.example.org", "--webhook-file", tmp_path / "hook")
+    done = run("alerts", "render", "logins", "--stack", "opensearch", *both)
+    assert done.exit_code == 2
+    assert "keep one of them" in done.stderr
+
+
 def test_install_puts_it_and_says_so(job_file: Path, monkeypatch: pytest.MonkeyPatch, kibana: _Kibana) -> None:
     cluster = MemoryCluster()
     cluster.alerting.there = True
@@ -380,6 +411,8 @@ def test_alerts_test_says_what_came_of_it(job_file: Path, kibana: _Kibana) -> No
     [
         ({"notify": [{"name": "a", "webhook": "ftp://x"}]}, "http:// or https://"),
         ({"notify": [{"name": "a"}]}, "must have one of"),
+        ({"notify": [{"name": "a", "webhook": "http://x", "webhook_file": "logins.json"}]}, "must have one of"),
+        ({"notify": [{"name": "a", "webhook_file": "nowhere"}]}, "webhook_file: can't be read"),
         ({"notify": [{"name": "a", "apprise": "x"}]}, "as Apprise has them"),
         ({"notify": [{"name": "a", "webhook": "http://x"}, {"name": "a", "webhook": "http://y"}]}, "same name"),
         ({"on": ["events"]}, "buckets"),

@@ -17,7 +17,7 @@ from alert_results import NOW
 from notifying_parts import job, ready_cluster, write, written
 
 from ipi_es.alerts.notifier import Notifier
-from ipi_es.alerts.senders import AppriseSender, WebhookSender
+from ipi_es.alerts.senders import AppriseSender, WebhookSender, sender_of
 from ipi_es.alerts.trial import trial
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.config.alerts import Destination
@@ -97,6 +97,17 @@ def test_nobody_listens_is_not_sent_and_quotes_no_url() -> None:
     with pytest.raises(NotSent) as error:
         WebhookSender(destination(webhook="http://127.0.0.1:9/secret-path")).send(trial(job(), NOW))
     assert "secret-path" not in str(error.value)
+
+
+def test_webhook_may_come_from_a_file_that_changes(web: _Server, tmp_path: Path) -> None:
+    file = tmp_path / "hook"
+    file.write_text("not yet known")
+    sender = sender_of(destination(webhook_file=str(file)))
+    with pytest.raises(NotSent, match="its file holds no URL"):
+        sender.send(trial(job(), NOW))
+    file.write_text(f"{web.url}\n")
+    sender.send(trial(job(), NOW))
+    assert len(web.bodies) == 1
 
 
 def test_500s_and_restarts_lose_none_and_hanging_holds_nobody_up(

@@ -46,6 +46,7 @@ def busy_fleet() -> Fleet:
     busy.read(100, Dropped(missing_entity=2, private_ip=5))
     busy.scored(NOW, 100, {"critical": 1, "warning": 4})
     busy.took("score", 0.25)
+    busy.notified("ops", sent=2, refused=1, given_up=0, waiting=3)
     busy.failed(NOW, ValueError("once"))
     busy.batch_written(NOW, NOW)
     busy.tick_ended(NOW)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ipi_es.alerts.findings import find
+from ipi_es.alerts.findings import Found, find
 from ipi_es.alerts.message import Letter
 from ipi_es.alerts.senders import Sender
 from ipi_es.alerts.sent import Sent, SentStore, letters
@@ -22,11 +23,18 @@ service doesn't like must not hold up the others."""
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What a look came to: messages sent, alerts that wait, and seconds after which waiting ones can go."""
+    """What a look came to."""
 
     sent: int = 0
-    waiting: int = 0
+    """Messages that were taken."""
+    waiting: int | None = 0
+    """Alerts that wait; None: another worker is at it."""
     again_in: int | None = None
+    """Seconds after which waiting ones can go."""
+    refused: int = 0
+    """Messages that were not taken; they are tried again."""
+    given_up: int = 0
+    """Alerts that waited until they were older than ``max_age``: nobody will get them."""
 
 
 class Courier:
@@ -35,6 +43,8 @@ class Courier:
     def __init__(self, cluster: Cluster, job: Job, destination: str, sender: Sender, owner: str) -> None:
         self._cluster, self._job, self._sender, self._owner = cluster, job, sender, owner
         self._store = SentStore(cluster, job.job_id, destination)
+        self._waited: dict[str, int] = {}
+        self.job_id, self.destination = job.job_id, destination
         self.name = f"job {job.job_id}, {destination}"
 
     def begin(self, now: int) -> None:
@@ -45,36 +55,46 @@ class Courier:
         """Send what is new at ``now``, epoch seconds. Errors of the cluster are raised; nothing is lost by them."""
         sent = self._store.claim(self._owner, now)
         if sent is None:
-            return Delivered()
+            return Delivered(waiting=None)
         try:
             sent, done = self._deliver(sent, now)
             self._store.release(sent)
         except Conflict:  # the lease ran out amid a slow sending: whoever has it now may repeat what was not noted
             log.warning("%s: another worker took over the notifications", self.name)
-            return Delivered()
+            return Delivered(waiting=None)
         return done
 
     def _deliver(self, sent: Sent, now: int) -> tuple[Sent, Delivered]:
-        if sent.retry_at > now:
-            return sent, Delivered(again_in=sent.retry_at - now)
         found = find(self._cluster, self._job, sent.since, now)
         waiting = sent.unsent(found)
+        given_up = self._given_up(sent, waiting, now)
+        if sent.retry_at > now:
+            return sent, Delivered(0, len(waiting), sent.retry_at - now, given_up=given_up)
         written = {each.message.id: each.written for each in waiting}
-        count = refused = 0
+        count = refused = in_a_row = 0
         for letter in letters(waiting, sent.slots(now, self._job.alerts.max_per_hour)):
             if self._taken(letter):
-                count, refused = count + 1, 0
+                count, in_a_row = count + 1, 0
                 sent = self._store.save(sent.with_sent(letter, written, now))
                 continue
-            refused += 1
-            if refused == GIVE_UP:
+            refused, in_a_row = refused + 1, in_a_row + 1
+            if in_a_row == GIVE_UP:
                 break
         waiting = sent.unsent(found)
         sent = sent.moved_on(waiting, now)
-        if refused:
+        if in_a_row:
             sent = sent.with_failure(now)
-            return sent, Delivered(count, len(waiting), sent.retry_at - now)
-        return sent, Delivered(count, len(waiting), sent.next_slot(now) if waiting else None)
+        again_in = sent.retry_at - now if in_a_row else sent.next_slot(now) if waiting else None
+        return sent, Delivered(count, len(waiting), again_in, refused, given_up)
+
+    def _given_up(self, sent: Sent, waiting: Sequence[Found], now: int) -> int:
+        """How many alerts waited at the last look and grew too old since; of before a restart nothing is known."""
+        before, self._waited = self._waited, {each.message.id: each.message.when for each in waiting}
+        oldest = now - self._job.alerts.max_age
+        gone = [name for name, when in before.items() if when < oldest and name not in (self._waited | sent.ids)]
+        for name in gone:
+            log.error("%s: alert %s was never taken, and is given up", self.name, name)
+        return len(gone)
 
     def _taken(self, letter: Letter) -> bool:
         try:

@@ -9,8 +9,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
-from ipi_es.alerts.courier import Courier
+from ipi_es.alerts.courier import Courier, Delivered
 from ipi_es.alerts.senders import Sender, sender_of
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.alerts import Destination
@@ -26,8 +28,12 @@ LAST_LOOK = 30.0
 """Seconds that ``run --once`` gives its destinations altogether; what is not sent by then is sent by the next run."""
 
 
+Told: TypeAlias = Callable[[str, str, Delivered], None]
+"""Gets the job's id, the destination's name and what a look came to."""
+
+
 class Notifier:
-    """All destinations of a worker's jobs. ``now`` gives epoch seconds."""
+    """All destinations of a worker's jobs. ``now`` gives epoch seconds; ``told`` hears of each look, on its thread."""
 
     def __init__(
         self,
@@ -36,8 +42,9 @@ class Notifier:
         owner: str,
         now: Callable[[], int],
         way: Callable[[Destination], Sender] | None = None,
+        told: Told | None = None,
     ) -> None:
-        self._now = now
+        self._now, self._told = now, told
         self._couriers = [
             Courier(cluster, job, destination.name, (way or sender_of)(destination), owner)
             for job in jobs
@@ -74,7 +81,12 @@ class Notifier:
             stopping.wait(LOOK)
 
     def _look(self, courier: Courier) -> None:
-        self._guarded(courier, courier.deliver)
+        self._guarded(courier, partial(self._deliver, courier))
+
+    def _deliver(self, courier: Courier, now: int) -> None:
+        done = courier.deliver(now)
+        if self._told is not None:
+            self._told(courier.job_id, courier.destination, done)
 
     def _guarded(self, courier: Courier, work: Callable[[int], object]) -> None:
         try:

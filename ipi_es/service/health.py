@@ -138,6 +138,16 @@ class JobHealth:
             times, total = self._report.steps.get(step, (0, 0.0))
             self._report.steps[step] = (times + 1, total + seconds)
 
+    def notified(self, destination: str, *, sent: int, refused: int, given_up: int, waiting: int | None) -> None:
+        """The worker looked for alerts to send to a destination; ``waiting`` None: another worker is at it."""
+        with self._lock:
+            report = self._report
+            report.alerts_sent[destination] += sent
+            report.alerts_refused[destination] += refused
+            report.alerts_given_up[destination] += given_up
+            if waiting is not None:
+                report.alerts_waiting[destination] = waiting
+
     def batch_written(self, now: int, checkpoint: int) -> None:
         """Everything up to ``checkpoint`` is safe in the cluster."""
         with self._lock:

@@ -110,6 +110,14 @@ class JobReport:
     """By severity."""
     steps: dict[str, tuple[int, float]] = field(default_factory=dict)
     """Step → (times, seconds)."""
+    alerts_sent: Counter[str] = field(default_factory=Counter)
+    """Messages that were taken, by destination of `alerts.notify`; so are the next three."""
+    alerts_refused: Counter[str] = field(default_factory=Counter)
+    """Messages that were not taken, each try."""
+    alerts_given_up: Counter[str] = field(default_factory=Counter)
+    """Alerts that grew too old while they waited."""
+    alerts_waiting: dict[str, int] = field(default_factory=dict)
+    """Alerts that weren't sent yet at the last look."""
     errors: Counter[str] = field(default_factory=Counter)
     """By the error's class."""
     failures_in_a_row: int = 0

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from ipi_es.alerts.courier import Delivered
 from ipi_es.alerts.notifier import Notifier
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
@@ -61,7 +62,7 @@ class Worker:
             parallel = self.settings.worker.parallel_jobs
             # one place less than jobs at a time: while weeks are learned from, the others are scored
             jobs = self._live(cluster, fleet, trainings=max(parallel - 1, 1))
-            notifier = self._notifier(cluster)
+            notifier = self.notifier(cluster, fleet)
             notifier.begin()
             notifier.start(self.stopping)
             schedule = Schedule(jobs, parallel=parallel, clock=self.clock, stopping=self.stopping)
@@ -80,7 +81,7 @@ class Worker:
         fleet, cluster = Fleet(self.jobs), self.connect()
         try:
             require_templates(cluster)
-            notifier = self._notifier(cluster)
+            notifier = self.notifier(cluster, fleet)
             notifier.begin()
             with ThreadPoolExecutor(self.settings.worker.parallel_jobs) as pool:
                 outcomes = pool.map(self._once, self._live(cluster, fleet, self.settings.worker.parallel_jobs))
@@ -91,8 +92,15 @@ class Worker:
         finally:
             cluster.close()
 
-    def _notifier(self, cluster: Cluster) -> Notifier:
-        return Notifier(cluster, self.jobs, this_process(), self.clock.now)
+    def notifier(self, cluster: Cluster, fleet: Fleet) -> Notifier:
+        """The jobs' own notifications; what becomes of them is told to the fleet, for the metrics."""
+
+        def told(job_id: str, destination: str, done: Delivered) -> None:
+            fleet[job_id].notified(
+                destination, sent=done.sent, refused=done.refused, given_up=done.given_up, waiting=done.waiting
+            )
+
+        return Notifier(cluster, self.jobs, this_process(), self.clock.now, told=told)
 
     def _once(self, live: LiveJob) -> Outcome:
         buckets = 0

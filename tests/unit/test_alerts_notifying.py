@@ -140,7 +140,7 @@ def test_killed_between_sending_and_noting_it_is_sent_again_with_the_same_id(clu
     with pytest.raises(Killed):
         courier(cluster, DiesAfterwards()).deliver(NOW)
     other = courier(cluster, post, owner="two:2:2")
-    assert other.deliver(NOW + LEASE - 1) == Delivered()
+    assert other.deliver(NOW + LEASE - 1) == Delivered(waiting=None)
     assert other.deliver(NOW + LEASE).sent == 1
     assert len({letter.id for letter in post.letters}) == 1
     assert len(post.letters) == 2
@@ -164,7 +164,8 @@ def test_what_is_not_taken_is_tried_again_with_growing_pauses(cluster: MemoryClu
         done = one.deliver(now)
         assert (done.sent, done.waiting) == (0, 1)
         assert done.again_in is not None
-        assert one.deliver(now + done.again_in - 1).sent == 0
+        between = one.deliver(now + done.again_in - 1)
+        assert (between.sent, between.waiting, between.refused) == (0, 1, 0)
         pauses.append(done.again_in)
         now += done.again_in
     assert pauses[:3] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
@@ -179,8 +180,20 @@ def test_letter_that_a_service_does_not_like_holds_up_no_other(cluster: MemoryCl
     one = courier(cluster, post)
     write(cluster, written(NOW, "poison", 99.0), written(NOW, "alice", 90.0), written(NOW, "bob", 80.0))
     done = one.deliver(NOW)
-    assert (done.sent, done.waiting) == (2, 1)
+    assert (done.sent, done.waiting, done.refused) == (2, 1, 1)
     assert post.whom == ["alice", "bob"]
+
+
+def test_alert_that_grows_too_old_while_it_waits_is_counted_once(
+    cluster: MemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = courier(cluster, Post(away=True), max_age="2h")
+    write(cluster, written(NOW))
+    assert one.deliver(NOW).waiting == 1
+    done = one.deliver(NOW + 7_200)
+    assert (done.waiting, done.given_up) == (0, 1)
+    assert "was never taken, and is given up" in caplog.text
+    assert one.deliver(NOW + 7_300).given_up == 0
 
 
 def test_beyond_the_rate_alerts_come_together_and_none_is_lost(cluster: MemoryCluster) -> None:

@@ -1,4 +1,4 @@
-"""`run --once` with a destination: what the worker scores is sent at its end, once."""
+"""The worker with a destination: what `run --once` scores is sent at its end, once; what doesn't leave is seen."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import Any
 import alert_results as seeded
 import pytest
 from alert_results import HOUR, NOW
+from notifying_parts import write, written
 from service_parts import FixedClock, a_job
 
 from ipi_es.alerts.message import Letter
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.config.settings import Settings
+from ipi_es.errors import NotSent
 from ipi_es.results.documents import ResultContext, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
+from ipi_es.service.health import Fleet
 from ipi_es.service.live_job import LiveJob
+from ipi_es.service.metrics import exposition, registry
 from ipi_es.service.outcome import Did, Outcome
 from ipi_es.service.run import Worker
 from ipi_es.setup import plan
@@ -27,8 +31,11 @@ CONTEXT = ResultContext("logins", HOUR, "user.name", "source.ip")
 class Post:
     def __init__(self) -> None:
         self.letters: list[Letter] = []
+        self.away = False
 
     def send(self, letter: Letter) -> None:
+        if self.away:
+            raise NotSent("not today")
         self.letters.append(letter)
 
 
@@ -57,3 +64,21 @@ def test_what_one_run_scores_is_sent_at_its_end(worker: tuple[Worker, Post]) -> 
     assert [letter.worst.who for letter in post.letters] == ["alice"]
     run.once()
     assert len(post.letters) == 1
+
+
+def test_metrics_say_that_alerts_do_not_leave(worker: tuple[Worker, Post]) -> None:
+    run, post = worker
+    fleet = Fleet(run.jobs)
+    notifier = run.notifier(run.connect(), fleet)
+    notifier.begin()
+    write(run.connect(), written(NOW))
+    post.away = True
+    notifier.once()
+    text = exposition(registry(fleet, run.clock), "")[0].decode()
+    told = {line for line in text.splitlines() if line.startswith("ipi_es_alerts") and "_created" not in line}
+    assert told == {
+        'ipi_es_alerts_sent_total{destination="ops",job_id="logins"} 0.0',
+        'ipi_es_alerts_refused_total{destination="ops",job_id="logins"} 1.0',
+        'ipi_es_alerts_given_up_total{destination="ops",job_id="logins"} 0.0',
+        'ipi_es_alerts_waiting{destination="ops",job_id="logins"} 1.0',
+    }

@@ -91,7 +91,8 @@ class Courier:
         """How many alerts waited at the last look and grew too old since; of before a restart nothing is known."""
         before, self._waited = self._waited, {each.message.id: each.message.when for each in waiting}
         oldest = now - self._job.alerts.max_age
-        gone = [name for name, when in before.items() if when < oldest and name not in (self._waited | sent.ids)]
+        known = {*self._waited, *sent.ids}
+        gone = [name for name, when in before.items() if when < oldest and name not in known]
         for name in gone:
             log.error("%s: alert %s was never taken, and is given up", self.name, name)
         return len(gone)

@@ -137,3 +137,37 @@ def test_explain_says_what_it_could_score_and_shows_shares_and_records(cluster: 
     assert "it could score up to" in done.stdout
     assert "█" in done.stdout
     assert "+09:00" in done.stdout.partition("Records of this pair")[2]
+
+
+def test_explain_as_json_has_what_the_sentences_say_under_keys_that_are_always_there(cluster: MemoryCluster) -> None:
+    worst = json.loads(run("results", "records", "signins.json", "--size", "1", "--format", "json").stdout)[0]
+    pair = (worst["partition_field_value"], worst["by_field_value"])
+    (found,) = json.loads(run("explain", "signins.json", *pair, "--format", "json").stdout)
+    assert (found["job_id"], found["entity"], found["ip"]) == ("signins", *pair)
+    assert found["records"][0]["record_score"] == worst["record_score"]
+    assert found["network"] == worst["anomaly_score_explanation"]["network"]
+    assert 0.0 < found["calibrated_probability"] <= found["probability"] <= 1.0
+    text = run("explain", "signins.json", *pair).stdout
+    assert f"probability {found['probability']:.2g}: " in text
+    assert f"({found['severity_cap']})" in text
+    assert all(f"{each['network']:<24} {each['share']:6.1%}" in text for each in found["usual_networks"])
+    line = run("explain", "signins.json", "nobody", "2001:db8::7", "--format", "ndjson").stdout
+    nobody = json.loads(line)
+    assert line.count("\n") == 1
+    assert set(nobody) == set(found)
+    assert (nobody["entity_seen"], nobody["usual_networks"], nobody["records"]) == (False, [], [])
+    assert nobody["typical_compatibility"] is nobody["shared_prefix_with"] is None
+    assert "unseen_entity" in nobody["cold_start"]
+
+
+def test_explain_takes_an_operator_that_only_the_events_know_from_the_addresses_last_record(
+    cluster: MemoryCluster,
+) -> None:
+    worst = next(iter(cluster.scan(ALIAS, {"term": {"result_type": "record"}})))
+    pair = (worst.source["partition_field_value"], worst.source["by_field_value"])
+    known = {"timestamp": 4_000_000_000_000, "source.as.number": 64_500, "source.geo.country_iso_code": "SG"}
+    cluster.put(worst.index, "again", worst.source | known)
+    cluster.refresh(ALIAS)
+    (found,) = json.loads(run("explain", "signins.json", *pair, "--format", "json").stdout)
+    assert (found["operator"], found["country"]) == (64_500, "SG")
+    assert "the network is of AS64500, SG" in run("explain", "signins.json", *pair).stdout

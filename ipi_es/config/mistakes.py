@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Sequence
-from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ipi_es.config.documents import Document, Mistake, Path_
 from ipi_es.config.elastic_keys import why_not
-from ipi_es.config.nearest import nearest
+from ipi_es.config.misplaced import belongs
+from ipi_es.config.nearest import CUTOFF, nearest
+from ipi_es.config.sections import section_of
 from ipi_es.config.types import Inconsistent
 from ipi_es.errors import ConfigError
 
@@ -34,8 +34,24 @@ OTHER_WORDS = {
     "ip": "cidr",
     "network": "cidr",
     "user_name": "entity",
+    "entity_field_name": "partition_field_name",
+    "user_field": "partition_field_name",
+    "username_field": "partition_field_name",
+    "ip_field_name": "by_field_name",
+    "source_ip": "by_field_name",
+    "timestamp_field": "time_field",
+    "span": "bucket_span",
+    "bucket": "bucket_span",
+    "interval": "bucket_span",
+    "retention_days": "results_retention_days",
+    "webhook_url": "webhook",
+    "min_score": "threshold",
 }
 """What people write who know the thing by another word; proposed only where the right one is allowed."""
+
+CLEARLY = 0.85
+"""Likeness (difflib's ratio, 0–1) from which on a name is one of its own section, misspelled: one letter of seven may
+be wrong. Below it, the same name in another section is likelier to be meant."""
 
 SHOWN = 60
 """Characters of a wrong value that a message shows."""
@@ -144,9 +160,13 @@ def _unknown_key(path: Path_, root: type[BaseModel]) -> str:
     name, section = str(path[-1]), _section(root, path[:-1])
     allowed = list(section.model_fields) if section else []
     word = OTHER_WORDS.get(name.lower())
-    near = word if word in allowed else nearest(name, allowed)
-    if near:
-        return f"unknown setting; did you mean “{near}”?"
+    meant = word if word in allowed else nearest(name, allowed, CLEARLY)
+    elsewhere = None if meant else belongs(name.lower(), root) or (belongs(word, root) if word else None)
+    if elsewhere:
+        return f"unknown setting here; did you mean {elsewhere}?"
+    meant = meant or nearest(name, allowed, CUTOFF)
+    if meant:
+        return f"unknown setting; did you mean “{meant}”?"
     return f"unknown setting; allowed are {', '.join(allowed)}"
 
 
@@ -195,13 +215,3 @@ def _section(root: type[BaseModel], path: Path_) -> type[BaseModel] | None:
         field = section.model_fields.get(part) if section else None
         section = None if field is None else section_of(field.annotation)
     return section
-
-
-def section_of(annotation: Any) -> type[BaseModel] | None:
-    """The settings class that a field's annotation names, alone, optional or in a tuple."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (tuple, Union, types.UnionType):
-        found = (section_of(argument) for argument in get_args(annotation))
-        return next((section for section in found if section), None)
-    return None

@@ -9,13 +9,13 @@ CUTOFF = 0.6
 """Similarity (difflib's ratio, 0–1) from which on a name is worth proposing; difflib's own default."""
 
 
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
+def nearest(name: str, candidates: Iterable[str], cutoff: float = CUTOFF) -> str | None:
     """The candidate most like ``name`` (case and ``-``/``_`` don't count), or None if none is near.
 
     A dotted field name also matches by its last part: ``srouce_ip`` → ``source.ip``, ``usr.name`` → ``user.name``.
     """
     spelled = {_plain(candidate): candidate for candidate in candidates}
-    found = get_close_matches(_plain(name), list(spelled), n=1, cutoff=CUTOFF)
+    found = get_close_matches(_plain(name), list(spelled), n=1, cutoff=cutoff)
     return spelled[found[0]] if found else None
 
 

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ipi_es.config.job import Job
-from ipi_es.config.mistakes import section_of
+from ipi_es.config.sections import section_of
 from ipi_es.config.settings import Settings
 from ipi_es.config.types import as_span
 

@@ -71,6 +71,36 @@ def test_another_word_for_a_setting_gets_the_right_one(tmp_path: Path) -> None:
     assert "did you mean “allow_list”?" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("datafeed_config: {indices: a, entity_field: user.name}", "analysis_config.detectors[0].partition_field_name"),
+        ("datafeed_config: {indices: a, ip_field: source.ip}", "analysis_config.detectors[0].by_field_name"),
+        ("datafeed_config: {indices: a, partition_field_name: u}", "analysis_config.detectors[0].partition_field_name"),
+        ("datafeed_config: {indices: a, time_field: ts}", "data_description.time_field"),
+        ("datafeed_config: {indices: a, bucket_span: 1h}", "analysis_config.bucket_span"),
+        ("bucket_span: 1h", "analysis_config.bucket_span"),
+        ("query_delay: 1m", "datafeed_config.query_delay"),
+        ("indices: logs-*", "datafeed_config.indices"),
+        ("webhook: https://example.org", "alerts.notify[0].webhook"),
+        ("training: {epochs: 3}", "ip_insights.epochs"),
+        ("alerts: {bucket_span: 1h}", "analysis_config.bucket_span"),
+        ("ip_insights: {hold_days: 3}", "hold_days"),
+        ("analysis_config: {partition_field_name: u}", "analysis_config.detectors[0].partition_field_name"),
+    ],
+)
+def test_a_setting_in_the_wrong_place_says_where_it_belongs(tmp_path: Path, line: str, place: str) -> None:
+    given = "job_id: x\n" if line.startswith("datafeed_config") else JOB.format("x")
+    assert f"unknown setting here; did you mean “{place}”?" in str(mistakes(tmp_path, f"{given}{line}\n"))
+
+
+@pytest.mark.parametrize(
+    ("line", "near"), [("training: {windo: 30d}", "window"), ("alerts: {treshold: 50}", "threshold")]
+)
+def test_a_slip_of_the_pen_is_one_of_its_own_section(tmp_path: Path, line: str, near: str) -> None:
+    assert f"unknown setting; did you mean “{near}”?" in str(mistakes(tmp_path, f"{JOB.format('x')}{line}\n"))
+
+
 def test_a_setting_of_elastic_ml_says_why_it_is_not_here(tmp_path: Path) -> None:
     error = mistakes(tmp_path, JOB.format("x") + "analysis_limits: {model_memory_limit: 1gb}\n")
     assert "ipi-es doesn't have this setting of Elastic ML: memory is bounded by" in str(error)

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from ipi_es.config import IpInsights, Job, Settings, load_job
 from ipi_es.config.elastic_keys import GENERATED, HARMLESS, REFUSED, SILENT
-from ipi_es.config.mistakes import OTHER_WORDS, section_of
+from ipi_es.config.mistakes import OTHER_WORDS
 from ipi_es.config.reference import render
+from ipi_es.config.sections import section_of
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -31,6 +31,12 @@ _UNITS: Mapping[str, int] = {"k": 1024, "m": MEBIBYTE, "g": 1024 * MEBIBYTE}
 _NOISE = re.compile(r"^\s|\bINFO\b|\bSLF4J\b|^Traceback")
 """Stack frames and information: an exception's own line says more."""
 
+_SETTINGS = re.compile(r"JVM arguments|-XX:|Unable to lock JVM Memory", re.IGNORECASE)
+"""Lines that tell how the JVM was started: OpenSearch and Elasticsearch write theirs, and `-XX:+ExitOnOutOfMemoryError`
+among them, with every start. A heap that isn't locked is a warning that repeats the words of a real failure."""
+
+_MEMORY = re.compile(r"\bOutOfMemoryError\b|insufficient memory|Cannot allocate memory|Could not reserve enough space")
+
 
 def require_packages() -> None:
     """Refuse if a package of the ``demo`` extra is not installed.
@@ -124,11 +130,12 @@ def explain_failure(returncode: int | None, log: str, *, port: int | None = None
         log: everything that the process wrote.
         port: the HTTP port that was asked for, if one was.
     """
+    told = "\n".join(line for line in log.splitlines() if not _SETTINGS.search(line))
     if "Address already in use" in log or "BindHttpException" in log or "BindTransportException" in log:
         return port_taken(port, "address already in use")
     if "No space left on device" in log:
         return NodeError("The disk is full: the local server could not write.", hint="Free some space and start again.")
-    if re.search(r"OutOfMemoryError|insufficient memory|Cannot allocate memory|Could not reserve enough space", log):
+    if _MEMORY.search(told):
         return NodeError(
             "The local server ran out of memory.", hint="End other programs, or choose another heap (--heap)."
         )

@@ -12,6 +12,9 @@ from ipi_es.errors import NodeError, UsageError
 from ipi_es.node import checks
 from ipi_es.node.cache import MEBIBYTE
 
+JVM_STARTS = "[INFO ][o.o.n.Node] JVM arguments [-Xmx512m, -XX:+ExitOnOutOfMemoryError, -XX:+UseSerialGC]"
+NOT_LOCKED = "[WARN ][o.o.b.Natives] Unable to lock JVM Memory: error=12, reason=Cannot allocate memory"
+
 
 @pytest.mark.parametrize(("heap", "expected"), [("512m", 512 * MEBIBYTE), ("2G", 2048 * MEBIBYTE), ("64k", 65536)])
 def test_heap_is_read_with_its_unit(heap: str, expected: int) -> None:
@@ -79,6 +82,9 @@ def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyP
         (3, "Terminating due to java.lang.OutOfMemoryError: Java heap space", "out of memory"),
         (1, "There is insufficient memory for the Java Runtime Environment", "out of memory"),
         (1, "ModuleNotFoundError: No module named 'jpype'", "not installed: jpype"),
+        (1, f"{JVM_STARTS}\njava.security.cert.CertificateException: no cert", "(?s)exit code 1.*CertificateException"),
+        (1, f"{NOT_LOCKED}\njava.nio.file.AccessDeniedException: /data", "(?s)exit code 1.*AccessDeniedException"),
+        (3, f"{JVM_STARTS}\nTerminating due to java.lang.OutOfMemoryError: Java heap space", "out of memory"),
         (-9, "", r"killed \(signal 9\)"),
         (1, "java.lang.IllegalStateException: bad", r"(?s)exit code 1\. Its last log lines:.*bad"),
         (None, "still at it", "(?s)did not answer in time.*still at it"),

@@ -7,7 +7,7 @@ there leaves to the next process.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +56,10 @@ def _kept(source: Mapping[str, Any], *, stamped: bool) -> dict[str, Any]:
     return kept
 
 
-def same(found: Dump, expected: Dump, what: object = "", *, may_lack: Collection[str] = ()) -> None:
-    """Assert that two dumps are the same, and say where they are not.
-
-    ``may_lack``: types of annotations that ``found`` may be without.
-    """
+def same(found: Dump, expected: Dump, what: object = "") -> None:
+    """Assert that two dumps are the same, and say where they are not."""
     more = {place: found[place] for place in found.keys() - expected.keys()}
     less = {place: expected[place] for place in expected.keys() - found.keys()}
-    less = {place: each for place, each in less.items() if each.get("annotation_type") not in may_lack}
     assert (more, less) == ({}, {}), what
     different = [
         (place, name, expected[place].get(name), each.get(name))

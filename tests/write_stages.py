@@ -94,10 +94,19 @@ def tick(hours: float) -> Callable[[MemoryCluster, Worker], Any]:
 
 
 def new_job(cluster: MemoryCluster) -> None:
-    """No state, and the month's index was made by somebody else: it lacks the job's fields."""
+    """No state, and the month's index was made by somebody else: it lacks the job's fields.
+
+    In it stands what a training said that was killed right after, and would end elsewhere now.
+    """
     StateStore(cluster).delete(JOB.job_id)
     ClusterBlobs(cluster).delete_all(JOB.job_id)
-    cluster.create_index(index_for(SCORED_FROM, JOB.results_index_name), {})
+    index = index_for(SCORED_FROM, JOB.results_index_name)
+    cluster.refresh(index)
+    said = [Put(index, f"{each.id}-earlier", each.source) for each in cluster.scan(index, {"match_all": {}})]
+    assert said
+    cluster.delete_index(index)
+    cluster.create_index(index, {})
+    cluster.bulk(said, refresh=True)
 
 
 def interim_that_vanishes(hours: float) -> Callable[[MemoryCluster], None]:

@@ -70,6 +70,11 @@ def chunks(
         yield chunk
 
 
+def is_busy(status: int, kind: str | None) -> bool:
+    """Whether an item was refused for the moment only."""
+    return status in BUSY_STATUSES and kind != BLOCKED
+
+
 @dataclass(slots=True)
 class Tally:
     """What has become of a bulk so far."""
@@ -99,7 +104,7 @@ class Tally:
                 continue  # the document, or its whole index, is gone already
             elif status == 409 and line.versioned:
                 self.fenced.append(line.id)
-            elif status in BUSY_STATUSES and error.get("type") != BLOCKED and not last:
+            elif is_busy(status, error.get("type")) and not last:
                 again.append(line)
             else:
                 kind, reason = str(error.get("type", "")), str(error.get("reason", ""))

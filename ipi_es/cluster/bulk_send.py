@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ipi_es.cluster.bulk import Line, Tally
+from ipi_es.cluster.bulk import Line, Tally, is_busy
 from ipi_es.cluster.port import Json
 from ipi_es.cluster.retry import Retry
-from ipi_es.errors import RequestRejected
+from ipi_es.errors import ClusterBusy, ClusterReadOnly, PermissionDenied, RequestRejected
 
 # of a bulk's answer only what is judged item by item: it is several times smaller, and items keep their order
 BULK_ANSWER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
@@ -17,12 +17,12 @@ TOO_LARGE = 413  # HTTP status of a body over a limit, most often a proxy's
 def send_chunk(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retry, where: str, tally: Tally) -> None:
     """Send the lines, and those items again that the cluster was too busy for, with pauses and up to max_retries.
 
-    ``send`` takes a body and gives the answer, with its own retries for requests that fail as a whole. A chunk that is
-    found too large is halved.
+    ``send`` takes a body and gives the answer; where it fails as a whole it is tried again as any request is. A chunk
+    that is found too large is halved.
     """
     for attempt in range(retry.max_retries + 1):
         try:
-            answer = send(b"".join(line.body for line in lines))
+            answer = _sent(lines, send, retry)
         except RequestRejected as error:
             if error.status != TOO_LARGE or len(lines) < 2:
                 raise
@@ -30,9 +30,31 @@ def send_chunk(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retr
             for half in (lines[:middle], lines[middle:]):
                 send_chunk(half, send, retry, where, tally)
             return
+        failed = len(tally.failures)
         again = tally.take(lines, answer, last=attempt == retry.max_retries)
+        given_up = sum(is_busy(each.status, each.kind) for each in tally.failures[failed:])
+        retry.pressure.bulk_rejected("busy", len(again) + given_up)
+        retry.pressure.bulk_rejected("refused", len(tally.failures) - failed - given_up)
         if not again:
             return
         retry.pressure.documents_again(len(again))
         retry.pause(attempt, f"{where} was too busy for {len(again)} of {len(lines)} documents")
         lines = again
+
+
+def _sent(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retry) -> Json:
+    """One answer to the lines; a request that is refused whole counts for each of them."""
+    body = b"".join(line.body for line in lines)
+
+    def attempt() -> Json:
+        try:
+            return send(body)
+        except ClusterBusy:
+            retry.pressure.bulk_rejected("busy", len(lines))
+            raise
+        except (PermissionDenied, ClusterReadOnly, RequestRejected) as error:
+            if error.status != TOO_LARGE or len(lines) < 2:
+                retry.pressure.bulk_rejected("refused", len(lines))
+            raise
+
+    return retry.run(attempt)

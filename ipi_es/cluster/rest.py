@@ -260,7 +260,7 @@ class RestCluster(ABC):
 
     def _send_lines(self, body: bytes, refresh: bool) -> Json:
         params = {"filter_path": BULK_ANSWER} | ({"refresh": "true"} if refresh else {})
-        return self._retry.run(lambda: self._object(self._send("POST", "/_bulk", dict(params), body, NDJSON)))
+        return self._object(self._send("POST", "/_bulk", params, body, NDJSON))
 
     def refresh(self, index: str) -> None:
         """See the port."""

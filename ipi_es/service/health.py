@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
+from ipi_es.cluster.pressure import Rejection
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import Dropped
-from ipi_es.errors import BulkFailed, ClusterError
+from ipi_es.errors import ClusterError
 from ipi_es.scoring.probability import severity
 from ipi_es.service.blindness import BlindChange, Blindness
 from ipi_es.service.due import complete_to
@@ -192,13 +193,11 @@ class JobHealth:
         report.last_tick, report.last_error = now, Mistake.of(now, error)
         report.errors[type(error).__name__] += 1
         report.cluster_away = report.last_error if isinstance(error, ClusterError) else None
-        if isinstance(error, BulkFailed):
-            report.bulk_rejections += len(error.failures)
 
-    def bulk_rejected(self, documents: int) -> None:
-        """The cluster refused so many documents of a bulk, whether they were sent again or not."""
+    def bulk_rejected(self, why: Rejection, documents: int) -> None:
+        """The cluster rejected so many documents of a bulk; of those that are sent again, each time is counted."""
         with self._lock:
-            self._report.bulk_rejections += documents
+            self._report.bulk_rejections[why] += documents
 
     # --- asked ---
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ipi_es.cluster.pressure import heard_by
 from ipi_es.errors import ClusterError, IpiEsError, JobBusy, LostJob
 from ipi_es.service import due, remarks
 from ipi_es.service.blindness import MEMORY, BlindChange
@@ -80,6 +81,7 @@ class LiveJob:
 
     def __init__(self, work: JobWork, health: JobHealth, means: Means | None = None) -> None:
         self.work, self.health, self.job = work, health, work.job
+        work.took = health.took
         self._means = means or Means()
         places = self._means.places or threading.Semaphore()
         self._training = LiveTraining(work, health, places, self._means.stopwatch)
@@ -99,7 +101,8 @@ class LiveJob:
             return Outcome(Did.NOTHING)
         try:
             self.health.tick_began(now)
-            outcome = self._tick(now, stopping, patient=patient)
+            with heard_by(self.health.bulk_rejected):
+                outcome = self._tick(now, stopping, patient=patient)
         except Stopped:
             return Outcome(Did.STOPPED)
         except (JobBusy, LostJob) as error:
@@ -118,7 +121,8 @@ class LiveJob:
         if not self._at_work.acquire(blocking=False):
             return Outcome(Did.NOTHING, CLEAN_LATER)
         try:
-            return self._clean(now, stopping)
+            with heard_by(self.health.bulk_rejected):
+                return self._clean(now, stopping)
         except (JobBusy, LostJob):
             return Outcome(Did.NOTHING, CLEAN_LATER)
         except Exception as error:  # noqa: BLE001  (one job's trouble must not end the others)
@@ -250,7 +254,7 @@ class LiveJob:
                 written = claim.state.checkpoint
                 self.health.batch_written(now, int(written or 0))
 
-        self._timed("score", lambda: claim.catch_up(until, told, enough))
+        claim.catch_up(until, told, enough)
         self.health.batch_written(now, int(claim.state.checkpoint or 0))
         changes, self._blind = self._blind, []
         claim.annotate(map(remarks.of_blindness, changes))

@@ -13,7 +13,6 @@ from typing import Any
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.errors import ClusterError, LostJob, NoEvents, NotEnoughHistory
 from ipi_es.ipinsights.network_fitting import Progress
-from ipi_es.service import remarks
 from ipi_es.service.due import DAY, FirstTraining, first_training, next_training
 from ipi_es.service.health import JobHealth
 from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Mistake
@@ -114,7 +113,6 @@ class LiveTraining:
         self.mistake, self._not_before = None, -inf
         claim.leaving[LAST_ERROR] = None
         took, snapshot = self.stopwatch() - began, learned.snapshot
-        claim.annotate([remarks.of_training(claim, learned)])
         self.health.took("train", took)
         self.health.trained(now, str(claim.state.snapshot_id), snapshot.network.metrics, snapshot.trained_to)
         log.info(

@@ -16,7 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 import ipi_es
-from ipi_es.cluster.pressure import PRESSURE, Pressure
+from ipi_es.cluster.pressure import PRESSURE, REJECTIONS, Pressure
 from ipi_es.service.health import Fleet
 from ipi_es.service.report import Doing, JobReport, Trouble
 from ipi_es.worker.clock import Clock
@@ -143,8 +143,9 @@ JOB_METRICS: tuple[JobMetric, ...] = (
     JobMetric(
         "ipi_es_bulk_rejections",
         "counter",
-        "Documents that the cluster refused, also when sent again.",
-        _one(lambda r: r.bulk_rejections),
+        "Documents of bulks that the cluster rejected: busy (sent again, each time counted), or refused for good.",
+        _each(lambda r: ((why, r.bulk_rejections[why]) for why in REJECTIONS)),
+        ("reason",),
     ),
     JobMetric("ipi_es_trainings", "counter", "Trainings that came to their end.", _one(lambda r: r.trainings)),
     JobMetric(

@@ -125,7 +125,8 @@ class JobReport:
     cluster_away: Mistake | None = None
     training_failed: Mistake | None = None
     trainings: int = 0
-    bulk_rejections: int = 0
+    bulk_rejections: Counter[str] = field(default_factory=Counter)
+    """Documents of bulks, by :data:`ipi_es.cluster.pressure.Rejection`."""
     snapshot_id: str | None = None
     trained_to: int | None = None
     training_metrics: dict[str, float] = field(default_factory=dict)

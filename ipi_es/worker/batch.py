@@ -27,6 +27,7 @@ from ipi_es.worker.clock import Clock
 from ipi_es.worker.history_keeper import HistoryId, store_delta
 from ipi_es.worker.levels import Levels
 from ipi_es.worker.renormalization import Window, renormalize
+from ipi_es.worker.timing import Took, nobody, timed
 
 log = logging.getLogger(__name__)
 
@@ -100,14 +101,16 @@ class StoredSink:
         *,
         rewriting: bool,
         first: Mapping[str, Any] | None = None,
+        took: Took = nobody,
     ) -> None:
         """``load`` gives the window of results before a time, epoch seconds.
 
         ``rewriting``: results of an earlier run may lie ahead; what isn't produced again is deleted.
         ``first``: changes of the state that the first batch brings besides its own.
+        ``took`` hears how long writing and renormalizing take.
         """
         self.stores, self.held, self.rewriting = stores, held, rewriting
-        self._load, self._first = load, dict(first or {})
+        self._load, self._first, self._took = load, dict(first or {}), took
         self._window: Window | None = None
 
     @property
@@ -131,6 +134,12 @@ class StoredSink:
 
     def write(self, batch: Batch) -> None:
         """As in :class:`Sink`; LostJob if another worker took the job over."""
+        with timed(self._took, "write"):
+            self._write(batch)
+        if batch.renormalize_due:
+            self.renormalize(batch.levels)
+
+    def _write(self, batch: Batch) -> None:
         stores, held, quantiles_id = self.stores, self.held, quantiles_id_of(batch.end)
         after = held.state.advanced(
             **self._first,
@@ -155,8 +164,6 @@ class StoredSink:
         self._first = {}
         self._take_note(batch.documents)
         log.debug("job %s: written to %s, %d documents", after.job_id, iso(batch.end), len(batch.documents))
-        if batch.renormalize_due:
-            self.renormalize(batch.levels)
 
     def rescored(self, start: int, documents: list[ResultDocument]) -> None:
         """Take note that the bucket at ``start`` was scored again, and written as ``documents`` by somebody else."""
@@ -176,6 +183,10 @@ class StoredSink:
 
     def renormalize(self, levels: Levels) -> int:
         """Score the window again with ``levels`` (those that the state points to); how many results changed."""
+        with timed(self._took, "renormalize"):
+            return self._renormalize(levels)
+
+    def _renormalize(self, levels: Levels) -> int:
         stores, held = self.stores, self.held
         changed = renormalize(self.window(), stores.results, levels, held, stores.clock)
         state = held.state

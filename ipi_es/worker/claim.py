@@ -16,7 +16,7 @@ from ipi_es.results.documents import Stamp
 from ipi_es.state.held_state import HeldState
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
-from ipi_es.worker import late_rows, training
+from ipi_es.worker import late_rows, remarks, training
 from ipi_es.worker.batch import LARGEST, OF_THE_PAST, StoredSink, renormalization_details
 from ipi_es.worker.bucket_scorer import ScoredBucket
 from ipi_es.worker.describe import context_of
@@ -27,6 +27,7 @@ from ipi_es.worker.levels import Levels, level_names
 from ipi_es.worker.renormalization import Window
 from ipi_es.worker.repeats import Repeats
 from ipi_es.worker.retraining import NONE, Previous
+from ipi_es.worker.timing import each_timed, timed
 
 if TYPE_CHECKING:
     from ipi_es.worker.job_work import JobWork
@@ -85,6 +86,7 @@ class Claim:
         The network goes on from the job's last one unless ``from_scratch``, and takes its place unless it is worse.
         """
         learned, snapshot_id, history = self._learn(start, end, told, from_scratch=from_scratch)
+        self._say_trained(learned, snapshot_id, learned.snapshot.trained_to)
         self._restart(snapshot_id, history, learned.snapshot.trained_to)
         return learned
 
@@ -95,6 +97,7 @@ class Claim:
         """
         learned, snapshot_id, history = self._learn(start, end, told, from_scratch=False)
         changes: dict[str, Any] = {"snapshot_id": snapshot_id, "history_id": str(history)}
+        self._say_trained(learned, snapshot_id, int(self.state.checkpoint or 0))
         self.at_work = None
         self.held.save(self.state.advanced(**changes))
         return learned
@@ -147,10 +150,13 @@ class Claim:
 
     def annotate(self, annotations: Iterable[Annotation]) -> int:
         """Say something of the job's time; how many are new: what was said in the same words isn't written again."""
+        return self._annotate(annotations, self.state.snapshot_id)
+
+    def _annotate(self, annotations: Iterable[Annotation], snapshot_id: str | None) -> int:
         said, state, stores = list(annotations), self.state, self._work.stores
         if not said:
             return 0
-        stamp = Stamp(state.snapshot_id or "", state.quantiles_id or "", stores.clock.now())
+        stamp = Stamp(snapshot_id or "", state.quantiles_id or "", stores.clock.now())
         self.held.check()
         return stores.results.annotate(said, context_of(self._work.job), stamp, state.external_version)
 
@@ -168,7 +174,7 @@ class Claim:
             )
         self.at_work = None
         levels = Levels.from_arrays(stores.quantiles.read(state.quantiles_id).levels)
-        sink = StoredSink(stores, self.held, self._window, rewriting=False)
+        sink = StoredSink(stores, self.held, self._window, rewriting=False, took=self._work.took)
         return sink.renormalize(levels)
 
     def _learn(
@@ -188,6 +194,16 @@ class Claim:
         )
         self.held.check()
         return learned, *training.store(stores.blobs, learned, stores.clock.now())
+
+    def _say_trained(self, learned: training.Learned, snapshot_id: str, checkpoint: int) -> None:
+        """Before the state points to it: said after that, a kill in between would leave it unsaid for ever."""
+        stores, state = self._work.stores, self.state
+        if state.snapshot_id is None:
+            # a first training that was killed in between and begins anew later ends elsewhere: nothing is in use yet
+            self.held.check()
+            stores.results.drop_annotations(["model_snapshot", "warm_up"], state.external_version)
+        age = remarks.history_age(stores.blobs, state)
+        self._annotate(remarks.of_training(self._work.job, learned, snapshot_id, checkpoint, age), snapshot_id)
 
     def _previous(self) -> Previous:
         """The network in use; one that can't be read must not keep a job from being trained."""
@@ -222,7 +238,8 @@ class Claim:
         stopping: Callable[[], bool] = lambda: False,
     ) -> StoredSink:
         """Score and write [start, end)."""
-        with closing(self._work.read(start, end)) as reading, ThreadPoolExecutor(1) as beside:
+        events = each_timed(self._work.took, "read", self._work.read(start, end))
+        with closing(events) as reading, ThreadPoolExecutor(1) as beside:
             preparing = beside.submit(self._standing, start)
             first = list(islice(reading, 1))  # from here on it reads ahead, while history is loaded
             standing = preparing.result()
@@ -233,7 +250,8 @@ class Claim:
 
     def _standing(self, start: int) -> AtWork:
         if self.at_work is None or start != self.state.checkpoint:
-            self.at_work = self._prepared(start)
+            with timed(self._work.took, "load"):
+                self.at_work = self._prepared(start)
         self.at_work.follower.keeper.settle()
         return self.at_work
 
@@ -259,7 +277,8 @@ class Claim:
             first = {"renormalized_to": start, "details": renormalization_details(state, levels)}
         # after another bucket_span was set, the first bucket may begin before the checkpoint: it replaces what is there
         begin = start - start % job.bucket_span
-        sink = StoredSink(stores, self.held, self._window, rewriting=self._has_results(begin), first=first)
+        rewriting = self._has_results(begin)
+        sink = StoredSink(stores, self.held, self._window, rewriting=rewriting, first=first, took=work.took)
         follower = Follower.of(
             job,
             snapshot,
@@ -269,6 +288,7 @@ class Claim:
             sink,
             renormalized_to=start if state.renormalized_to is None else state.renormalized_to,
             largest=first.get("details", state.details).get(LARGEST),
+            took=work.took,
         )
         return AtWork(follower, sink)
 

@@ -29,13 +29,15 @@ class Counting:
 
     def write(self, batch: Batch) -> None:
         """Count the results of one batch."""
-        self.documents += len(batch.documents)
         for each in batch.documents:
             source = each.source
             kind: ResultKind = source["result_type"]
+            if kind not in RESULT_KINDS:
+                continue  # an annotation
+            self.documents += 1
             day = day_of(source["timestamp"] // 1_000)
             self.days.add(day)
-            if kind not in RESULT_KINDS or {"repeat_of", "suppressed_by"} & source.keys():
+            if {"repeat_of", "suppressed_by"} & source.keys():
                 continue
             for threshold in THRESHOLDS:
                 if source[SCORE_FIELDS[kind]] >= threshold:

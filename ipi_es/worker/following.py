@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from ipi_es.config.allow_list import AllowList
@@ -21,7 +22,9 @@ from ipi_es.worker.describe import Describer, context_of
 from ipi_es.worker.history_keeper import HistoryKeeper
 from ipi_es.worker.job_snapshot import JobSnapshot
 from ipi_es.worker.levels import Levels
+from ipi_es.worker.remarks import of_warm_up
 from ipi_es.worker.repeats import Repeats
+from ipi_es.worker.timing import Took, nobody
 
 
 @dataclass(slots=True)
@@ -39,6 +42,8 @@ class Follower:
     """The largest raw score of each level at that time."""
     scored: list[tuple[ScoredBucket, int]] = field(default_factory=list)
     """Scored, not written yet; with the milliseconds that it took."""
+    took: Took = nobody
+    """Hears how long the scoring of each batch took."""
 
     @classmethod
     def of(
@@ -52,6 +57,7 @@ class Follower:
         *,
         renormalized_to: int,
         largest: dict[str, float] | None = None,
+        took: Took = nobody,
     ) -> Follower:
         """Put the parts together; ``largest`` None: as in ``levels``."""
         pairs = DayScorer(snapshot.network, keeper.history)
@@ -66,6 +72,7 @@ class Follower:
             sink=sink,
             renormalized_to=renormalized_to,
             largest=largest_of(levels.by_name) if largest is None else largest,
+            took=took,
         )
 
     def follow(
@@ -102,7 +109,8 @@ class Follower:
         """Begin to write a batch once the one before is safe; its error, if it has one, is raised here."""
         if writing is not None:
             writing.result()
-        return writer.submit(self.sink.write, batch)
+        # in a copy of this thread's context: what is logged and rejected there is this job's too
+        return writer.submit(copy_context().run, self.sink.write, batch)
 
     def _full(self) -> bool:
         return len(self.scored) >= MAX_BUCKETS or sum(len(each.pairs.entity) for each, _ in self.scored) >= MAX_PAIRS
@@ -114,6 +122,7 @@ class Follower:
 
     def _batch(self, *, renormalize: bool) -> Batch:
         """All that was scored since the last batch; history moves on where it ends a day."""
+        began, spent = time.perf_counter(), sum(took for _, took in self.scored) / 1_000
         start, end = self.scored[0][0].bucket.start, self.scored[-1][0].bucket.end
         stamp = self.sink.stamp(end)
         # before history moves on: a record is explained with the history that it was scored with
@@ -123,10 +132,15 @@ class Follower:
             for document in self.describer.documents(each, stamp, processing_time_ms=took)
         ]
         self.scored.clear()
+        age = self.keeper.age
         delta = self.keeper.advance(day_of(end))
+        warm_up = of_warm_up(self.job, end, age, self.keeper.age)
+        if warm_up is not None:
+            documents.append(warm_up.document(self.describer.context, stamp))
         levels = self.scorer.levels
         self.scorer.repeats.forget_before(end)
         self.scorer.holds.forget_before(end)
         if renormalize:
             self.renormalized_to, self.largest = end, largest_of(levels.by_name)
+        self.took("score", spent + time.perf_counter() - began)
         return Batch(start, end, documents, levels, self.keeper.id, delta, renormalize_due=renormalize)

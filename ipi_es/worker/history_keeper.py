@@ -77,6 +77,11 @@ class HistoryKeeper:
     behind: DayDelta | None = None
     """A day that is in ``id`` and not yet in ``history``."""
 
+    @property
+    def age(self) -> int:
+        """Days from the first that the history knows to the one that is scored."""
+        return self.id.day - self.history.origin
+
     def gather(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> None:
         """Keep what an event bucket teaches: rows of ``learn_outcomes`` neither held nor named by the allow list.
 

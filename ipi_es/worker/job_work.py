@@ -39,6 +39,7 @@ from ipi_es.worker.holds import HeldRecord, Holds
 from ipi_es.worker.job_snapshot import JobSnapshot
 from ipi_es.worker.levels import level_names
 from ipi_es.worker.repeats import Repeats
+from ipi_es.worker.timing import Took, nobody
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class JobWork:
         self._left: tuple[JobState, AtWork] | None = None  # by the last claim
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields
+        self.took: Took = nobody
+        """Hears how long the steps of the work take."""
         self.stores = Stores(
             results=ResultStore(cluster, job.job_id, job.results_index_name, flat_fields=fields),
             states=StateStore(cluster),

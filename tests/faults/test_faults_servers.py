@@ -6,6 +6,7 @@ import os
 import signal
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from worker_company import HOUR, SCORED_FROM
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster, Drop, Put
+from ipi_es.cluster.pressure import heard_by
 from ipi_es.node import LocalNode
 from ipi_es.results.words import ALIAS
 from ipi_es.service.outcome import Did
@@ -60,6 +62,7 @@ class Place(Bench):
         )
         place = cls(url, directory, job, score_days=SCORE_DAYS)
         place.train()
+        place.fresh()  # without what the training said, as all the others begin
         Worker(place.cluster, place.job).tick(END)
         place.undisturbed = dump(place.cluster, place.job)
         counted_once(place.cluster, job, company.events(score_days=SCORE_DAYS), SCORED_FROM, END)
@@ -187,8 +190,12 @@ def test_a_storm_between_worker_and_server_costs_time_alone(place: Place, storm:
         connection = Connection(hosts=(proxy.url,), max_retries=3, request_timeout=STORMS[storm][1])
         cluster = connect(connection, sleep=lambda _: None)
         proxy.script = STORMS[storm][0]
-        through(cluster, place)
+        rejected = Counter[str]()
+        with heard_by(lambda why, documents: rejected.update({why: documents})):
+            through(cluster, place)
         assert proxy.faults > 9
+        assert (rejected["busy"] > 9) == ("bulks" in storm)
+        assert rejected["refused"] == 0
         cluster.close()
     place.all_is_well()
 

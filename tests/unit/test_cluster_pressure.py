@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from ipi_es.cluster.bulk import Tally, encode_action
 from ipi_es.cluster.bulk_send import send_chunk
 from ipi_es.cluster.port import Put
-from ipi_es.cluster.pressure import Pressure
+from ipi_es.cluster.pressure import Pressure, heard_by
 from ipi_es.cluster.retry import Retry
-from ipi_es.errors import ClusterBusy
+from ipi_es.errors import ClusterBusy, PermissionDenied
 
 
 def quick(pressure: Pressure) -> Retry:
@@ -43,3 +47,36 @@ def test_only_refused_documents_of_a_bulk_count() -> None:
     send_chunk(lines, send, quick(pressure), "here", tally)
     assert tally.written == 3
     assert (pressure.requests, pressure.documents) == (0, 2)
+
+
+def test_rejected_documents_are_told_to_whoever_they_are_for_and_why() -> None:
+    """Twice the whole request, then an item of it for the moment, and one for good."""
+    heard, answers = list[tuple[str, int]](), list[Any]()
+    lines = [encode_action(Put("i", str(number), {})) for number in range(3)]
+    busy = {"index": {"status": 429, "error": {"type": "es_rejected_execution_exception"}}}
+    odd = {"index": {"status": 400, "error": {"type": "mapper_parsing_exception"}}}
+    blocked = {"index": {"status": 429, "error": {"type": "cluster_block_exception"}}}
+    good = {"index": {"status": 201}}
+
+    def send(_body: bytes) -> dict[str, object]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return {"errors": True, "items": answer}
+
+    answers += [ClusterBusy("429"), ClusterBusy("503"), [good, busy, odd], [good]]
+    with heard_by(lambda why, documents: heard.append((why, documents))):
+        send_chunk(lines, send, quick(Pressure()), "here", Tally())
+        assert heard == [("busy", 3), ("busy", 3), ("busy", 1), ("refused", 1)]
+        heard.clear()
+        answers += [[good, busy, blocked], *[[busy]] * 3]
+        send_chunk(lines, send, quick(Pressure()), "here", Tally())
+        assert heard == [("busy", 1), ("refused", 1), ("busy", 1), ("busy", 1), ("busy", 1)]
+        heard.clear()
+        answers.append(PermissionDenied("no", status=403))
+        with pytest.raises(PermissionDenied):
+            send_chunk(lines, send, quick(Pressure()), "here", Tally())
+        assert heard == [("refused", 3)]
+    answers.append([good, good, odd])
+    send_chunk(lines, send, quick(Pressure()), "here", Tally())
+    assert heard == [("refused", 3)], "nobody listens any longer"

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from prometheus_client.core import Metric
 from service_parts import NOW, FixedClock, busy_fleet
 
+from ipi_es.cluster.pressure import REJECTIONS
 from ipi_es.config import Job
 from ipi_es.service.blindness import ENOUGH, MEMORY, WEEK
 from ipi_es.service.health import FAILING_AFTER, RECENT
 from ipi_es.service.metrics import FleetCollector, registry
 from ipi_es.service.report import Doing, Trouble
 from ipi_es.service.standing import Stands
+from ipi_es.worker.timing import Step
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -114,7 +116,8 @@ def test_alerts_group_by_labels_that_there_are_and_name_reasons_and_states_that_
     for rule in rules():
         for grouped in re.findall(r"(?:by|on) \(([^)]*)\)", rule["expr"]):
             assert {each.strip() for each in grouped.split(",")} <= labels
-        for key, values, words in (("reason", Trouble, r'reason=~?"([^"]+)"'), ("state", Doing, r'state=~?"([^"]+)"')):
+        reasons = (*Trouble, *REJECTIONS)
+        for key, values, words in (("reason", reasons, r'reason=~?"([^"]+)"'), ("state", Doing, r'state=~?"([^"]+)"')):
             for named in re.findall(words, rule["expr"]):
                 assert set(named.split("|")) <= {str(value) for value in values}, key
         for shown in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
@@ -141,6 +144,6 @@ def test_every_step_that_is_timed_is_a_word_of_the_page() -> None:
         step
         for source in (ROOT / "ipi_es").rglob("*.py")
         for step in re.findall(r"(?:took|_timed)\(\"(\w+)\"", source.read_text(encoding="utf-8"))
-    }
+    } | set(get_args(Step))
     (row,) = re.findall(r"^\| `ipi_es_step_seconds_count` .*$", TEXT, flags=re.MULTILINE)
     assert timed == set(re.findall(r"`(\w+)`", row)[2:])

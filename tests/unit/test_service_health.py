@@ -10,7 +10,7 @@ from service_parts import DELAY, NOW, SPAN, a_job
 
 from ipi_es.config import Job
 from ipi_es.datafeed.event_bucket import Dropped
-from ipi_es.errors import BulkFailed, ClusterUnreachable, FieldMissing, NotEnoughHistory
+from ipi_es.errors import ClusterUnreachable, FieldMissing, NotEnoughHistory
 from ipi_es.service.health import FAILING_AFTER, Fleet, JobHealth
 from ipi_es.service.report import LAST_ERROR, LONGEST_TEXT, Doing, Mistake, Trouble
 
@@ -196,9 +196,10 @@ def test_the_share_of_unparsable_events_never_exceeds_one() -> None:
 
 def test_refused_documents_are_counted() -> None:
     health = working()
-    health.failed(NOW, BulkFailed("2 refused", failures=[("a", 429, "busy"), ("b", 429, "busy")]))
-    health.bulk_rejected(3)
-    assert health.report(NOW).bulk_rejections == 5
+    health.bulk_rejected("busy", 3)
+    health.bulk_rejected("busy", 2)
+    health.bulk_rejected("refused", 1)
+    assert health.report(NOW).bulk_rejections == {"busy": 5, "refused": 1}
 
 
 def test_what_is_kept_of_an_error_is_one_short_line_that_a_state_can_hold() -> None:

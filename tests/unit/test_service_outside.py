@@ -89,7 +89,13 @@ def test_counts_are_those_of_the_results(cluster: MemoryCluster) -> None:
     assert seen["ipi_es_unparsable_share"][()] == 0
     assert seen["ipi_es_lease_held"][()] == 1
     assert seen["ipi_es_snapshot_age_seconds"][()] == END + DELAY - SCORED_FROM
-    assert seen["ipi_es_step_seconds_count"][("score",)] == 1
+    steps, seconds = seen["ipi_es_step_seconds_count"], seen["ipi_es_step_seconds_sum"]
+    batches = parts.stored_quantiles(cluster, JOB)
+    assert steps[("load",)] == 1
+    assert steps[("read",)] == 16
+    assert steps[("score",)] == steps[("write",)] == len(batches) >= 2
+    assert steps[("renormalize",)] >= 1
+    assert all(seconds[(step,)] > 0 for step in ("load", "read", "score", "write", "renormalize"))
     assert outside.ready() == (200, [], {"running": 1})
 
 

@@ -1,0 +1,63 @@
+"""What a worker says of its job beside the scores, as annotations: which network is used, and whether the job warms up.
+
+All of it is written before the state that it tells of: a worker that was killed in between does its work again, and
+says the same under the same id.
+"""
+
+from __future__ import annotations
+
+from ipi_es.config.job import Job
+from ipi_es.errors import SnapshotError
+from ipi_es.results.annotations import Annotation
+from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.state.blobs import BlobStore
+from ipi_es.state.job_state import JobState
+from ipi_es.times import day_of, iso
+from ipi_es.worker.history_keeper import HistoryId
+from ipi_es.worker.training import Learned
+
+
+def of_training(
+    job: Job, learned: Learned, snapshot_id: str, checkpoint: int, age_before: int | None
+) -> list[Annotation]:
+    """That the job scores with another snapshot from ``checkpoint`` (epoch seconds) on; its warm-up, if that changes.
+
+    ``age_before``: how many days old the history in use was until now; None: there was none.
+    """
+    compared = "" if learned.compared is None else f"; {learned.compared}"
+    text = (
+        f"From here on snapshot {snapshot_id} is used, trained on {learned.collected.event_count:,} events "
+        f"up to {iso(learned.snapshot.trained_to)}; the network {learned.begun}{compared}."
+    )
+    said = [Annotation("model_snapshot", checkpoint, checkpoint + job.bucket_span, text)]
+    warm_up = of_warm_up(job, checkpoint, age_before, day_of(checkpoint) - learned.history.origin)
+    return said if warm_up is None else [*said, warm_up]
+
+
+def of_warm_up(job: Job, time: int, before: int | None, after: int) -> Annotation | None:
+    """That the job begins or ends to warm up at ``time`` (epoch seconds); None: nothing changes.
+
+    ``before`` and ``after``: the history's age in days; None: there was no history.
+    """
+    was, is_ = before is not None and before < YOUNG_DAYS, after < YOUNG_DAYS
+    if was == is_:
+        return None
+    text = (
+        f"The job warms up: its history is {max(after, 0)} days long. Until it has {YOUNG_DAYS}, what entities with "
+        "fewer than six events do scores below 50 by itself."
+        if is_
+        else f"The job no longer warms up: its history is {after} days long."
+    )
+    return Annotation("warm_up", time, time + job.bucket_span, text)
+
+
+def history_age(blobs: BlobStore, state: JobState) -> int | None:
+    """Days from the first that the history in use knows to the checkpoint; None: there is none, or nobody can tell."""
+    if state.history_id is None or state.checkpoint is None:
+        return None
+    try:
+        base = blobs.info(state.job_id, HistoryId.parse(state.history_id).base)
+    except SnapshotError:
+        return None  # deleted or damaged: what is trained now takes its place
+    origin = base.attributes.get("origin")
+    return None if origin is None else day_of(state.checkpoint) - int(origin)

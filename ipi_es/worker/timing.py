@@ -1,0 +1,43 @@
+"""How long the steps of a job's work take: told to whoever wants to know, measured with this process's stopwatch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import Literal, TypeAlias, TypeVar
+
+Step: TypeAlias = Literal["load", "read", "score", "write", "renormalize"]
+"""``load``: snapshot, history and levels, after a start or a training. ``read``: waiting for the next bucket's events,
+which are read ahead. ``score``: a batch, with its documents. ``write``: a batch, beside the scoring of the next one.
+``renormalize``: a window of results."""
+Took: TypeAlias = Callable[[Step, float], None]
+"""Hears of (step, seconds); from any thread."""
+Item = TypeVar("Item")
+
+
+def nobody(_step: Step, _seconds: float) -> None:
+    """Nobody wants to know."""
+
+
+@contextmanager
+def timed(took: Took, step: Step) -> Iterator[None]:
+    """Tell how long the block took; also one that failed."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        took(step, time.perf_counter() - began)
+
+
+def each_timed(took: Took, step: Step, items: Generator[Item, None, None]) -> Generator[Item, None, None]:
+    """The items; tells how long each was waited for. Closed as ``items`` is."""
+    with closing(items):
+        while True:
+            began = time.perf_counter()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            took(step, time.perf_counter() - began)
+            yield item

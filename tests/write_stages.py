@@ -21,10 +21,11 @@ from ipi_es.results.index import index_for
 from ipi_es.setup import plan
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import StateStore
-from ipi_es.state.verdicts import Verdict, VerdictStore
+from ipi_es.state.verdicts import Verdict
 from ipi_es.worker.job_work import JobWork
 from ipi_es.worker.removal import Removal
 from ipi_es.worker.reverting import plan_revert, revert
+from ipi_es.worker.verdicts import Verdicts
 
 TRAINING = {"window": f"{company.LEARN_DAYS}d", "min_events": 200, "every": "0s"}
 COMMON: dict[str, Any] = {
@@ -188,7 +189,18 @@ def reverted(cluster: MemoryCluster, worker: Worker) -> None:
 def with_verdict(cluster: MemoryCluster) -> None:
     """A job that has something of everything."""
     ticked(54)(cluster)
-    VerdictStore(cluster, JOB.job_id).save(Verdict("person01", "192.0.2.1", "192.0.2.0/24", "me", 1))
+    confirmed(cluster)
+
+
+def confirmed(cluster: MemoryCluster, _: Worker | None = None) -> None:
+    """A person's verdict."""
+    said = Verdict("person01", "192.0.2.1", "192.0.2.0/24", "me", SCORED_FROM + 54 * HOUR)
+    Verdicts(cluster, JOB, LATER).confirm(said)
+
+
+def taken_back(cluster: MemoryCluster, _: Worker) -> None:
+    """The same person thinks better of it; said to be gone already, where the kill came after that."""
+    Verdicts(cluster, JOB, LATER).take_back("person01", "192.0.2.0/24")
 
 
 def removal(cluster: MemoryCluster) -> Removal:
@@ -215,6 +227,8 @@ STAGES = (
         ),
     ),
     Stage("going back", much_to_clean, reverted),
+    Stage("a verdict", ticked(54), confirmed),
+    Stage("a verdict that is taken back", with_verdict, taken_back),
     Stage("a reset", with_verdict, lambda cluster, _: removal(cluster).reset()),
     Stage("a deletion", with_verdict, lambda cluster, _: removal(cluster).delete()),
 )

@@ -16,7 +16,7 @@ from ipi_es.times import iso
 
 if TYPE_CHECKING:
     from ipi_es.config.job import Job
-    from ipi_es.state.verdicts import VerdictStore
+    from ipi_es.worker.verdicts import Verdicts
 
 COLUMNS = (
     Column("time", "Time"),
@@ -55,9 +55,9 @@ def confirm(ctx: click.Context, job_name: str, entity: str, ip: str, comment: st
 
     from ipi_es.state.verdicts import Verdict
 
-    with _store(ctx, job_name) as (store, job):
+    with _verdicts(ctx, job_name) as (verdicts, job):
         name, address, network = _pair(job, entity, ip)
-        store.save(Verdict(name, address, network, by or getuser(), clock(), comment))
+        verdicts.confirm(Verdict(name, address, network, by or getuser(), clock(), comment))
     click.echo(f"{name} is confirmed to use {network}: it is no longer held.")
 
 
@@ -70,8 +70,8 @@ def list_(ctx: click.Context, job_name: str, output_format: str) -> None:
 
     Example: ipi-es verdict list sign-ins
     """
-    with _store(ctx, job_name) as (store, _):
-        found = store.all()
+    with _verdicts(ctx, job_name) as (verdicts, _):
+        found = verdicts.all()
     rows = [
         {
             "time": iso(each.at),
@@ -97,9 +97,9 @@ def remove(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
 
     Example: ipi-es verdict remove sign-ins alice 198.51.100.7
     """
-    with _store(ctx, job_name) as (store, job):
+    with _verdicts(ctx, job_name) as (verdicts, job):
         name, _, network = _pair(job, entity, ip)
-        if not store.delete(name, network):
+        if not verdicts.take_back(name, network):
             raise UsageError(
                 f"there is no verdict on {name} and {network}", hint=f"ipi-es verdict list {job_name} shows all"
             )
@@ -107,15 +107,15 @@ def remove(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
 
 
 @contextmanager
-def _store(ctx: click.Context, job_name: str) -> Iterator[tuple[VerdictStore, Job]]:
+def _verdicts(ctx: click.Context, job_name: str) -> Iterator[tuple[Verdicts, Job]]:
     from ipi_es.setup.check import require_templates
-    from ipi_es.state.verdicts import VerdictStore
+    from ipi_es.worker.verdicts import Verdicts
 
     here = shell(ctx)
     job = here.job(job_name)
     with here.cluster() as cluster:
         require_templates(cluster)
-        yield VerdictStore(cluster, job.job_id), job
+        yield Verdicts(cluster, job, clock()), job
 
 
 def _pair(job: Job, entity: str, ip: str) -> tuple[str, str, str]:

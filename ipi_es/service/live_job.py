@@ -134,7 +134,7 @@ class LiveJob:
         state = self.work.stores.states.read(self.job.job_id)
         if state is None or state.paused or now - int(state.details.get(CLEANED_AT, 0)) < CLEAN_AGAIN:
             return Outcome(Did.NOTHING)
-        with self.work.claimed(self._means.alive) as claim:
+        with self.work.claimed(self._means.alive, patience=0) as claim:
             self._timed("clean", lambda: clean(self.work, claim, now, stopping))
             if stopping():
                 return Outcome(Did.STOPPED)
@@ -156,7 +156,8 @@ class LiveJob:
         turn = self._turns.turn(state, complete, now, self._means.stopwatch()) if patient else Turn.MINE
         if turn is Turn.THEIRS and state is not None:
             return self._looks_on(state, now, complete)
-        with self.work.claimed((lambda _: False) if turn is Turn.OVERDUE else self._means.alive) as claim:
+        alive = (lambda _: False) if turn is Turn.OVERDUE else self._means.alive
+        with self.work.claimed(alive, patience=0) as claim:
             self._had_state = True
             return self._claimed(claim, now, complete, stopping)
 

@@ -40,6 +40,7 @@ from ipi_es.worker.job_snapshot import JobSnapshot
 from ipi_es.worker.levels import level_names
 from ipi_es.worker.repeats import Repeats
 from ipi_es.worker.timing import Took, nobody
+from ipi_es.worker.waiting import PATIENCE, claim_patiently
 
 log = logging.getLogger(__name__)
 
@@ -92,15 +93,23 @@ class JobWork:
         return self.feed.read(start, end, self.job.bucket_span)
 
     @contextmanager
-    def claimed(self, alive: Callable[[str], bool] | None = None) -> Iterator[Claim]:
+    def claimed(self, alive: Callable[[str], bool] | None = None, *, patience: float = PATIENCE) -> Iterator[Claim]:
         """Hold the job's lease, renewed in the background.
 
         Given back at the end, also after an error. JobBusy while another holds it who is ``alive`` (None: who may be,
-        as far as this host can tell). What the last claim
-        left at work (history, levels) is taken up where nobody else has touched the job since.
+        as far as this host can tell), after waiting ``patience`` seconds for it. What the last claim left at work
+        (history, levels) is taken up where nobody else has touched the job since.
         """
         stores, job_id = self.stores, self.job.job_id
-        state = stores.states.claim(job_id, self.owner, stores.clock.now(), self._lease, alive=alive or owner_alive)
+        state = claim_patiently(
+            stores.states,
+            job_id,
+            self.owner,
+            stores.clock,
+            self._lease,
+            alive=alive or owner_alive,
+            patience=patience,
+        )
         held = HeldState(stores.states, state, now=stores.clock.now, lease=self._lease)
         claim = Claim(self, held)
         try:

@@ -20,6 +20,7 @@ from ipi_es.state.owner import owner_alive, this_process
 from ipi_es.state.quantiles import QuantilesStore
 from ipi_es.state.verdicts import VerdictStore
 from ipi_es.worker.clock import Clock
+from ipi_es.worker.waiting import PATIENCE, claim_patiently
 
 LEASE = 24
 """Seconds for which the job is taken at a time: renewed for as long as there is something to delete."""
@@ -60,8 +61,20 @@ class Stored:
 class Removal:
     """All that is stored of one job, by its id alone: its file may be gone already."""
 
-    def __init__(self, cluster: Cluster, job_id: str, clock: Clock, *, snapshots: Path | None = None) -> None:
-        """``snapshots``: the directory with snapshots and history; None: the cluster."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        job_id: str,
+        clock: Clock,
+        *,
+        snapshots: Path | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        """``snapshots``: the directory with snapshots and history; None: the cluster.
+
+        ``patience``: seconds to wait for a worker that is amid the job.
+        """
+        self._patience = patience
         self._cluster, self._job_id, self._clock = cluster, job_id, clock
         self._states = StateStore(cluster)
         self._blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
@@ -79,7 +92,7 @@ class Removal:
     def reset(self) -> Removed:
         """Forget what was learned and found, as if the job had never run; verdicts stay, and whether it is paused.
 
-        JobBusy while a worker is amid it. Stopped anywhere, it can be run again.
+        JobBusy where a worker stays amid it. Stopped anywhere, it can be run again.
         """
         return self._remove(everything=False)
 
@@ -90,7 +103,9 @@ class Removal:
     def _remove(self, *, everything: bool) -> Removed:
         job_id, now = self._job_id, self._clock.now()
         try:
-            state = self._states.claim(job_id, this_process(), now, LEASE, alive=owner_alive)
+            state = claim_patiently(
+                self._states, job_id, this_process(), self._clock, LEASE, alive=owner_alive, patience=self._patience
+            )
         except JobBusy as error:
             raise JobBusy(
                 error.message,

@@ -145,7 +145,7 @@ DAYS = 2 * company.DAY
 
 def removal(cluster: MemoryCluster, later: int = DAYS) -> Removal:
     """By somebody else, when all leases are over."""
-    return Removal(cluster, JOB.job_id, parts.TestClock(parts.NOW + later))
+    return Removal(cluster, JOB.job_id, parts.TestClock(parts.NOW + later), patience=0)
 
 
 def test_job_that_a_worker_is_amid_is_not_deleted_before_it_lets_go(trained: MemoryCluster) -> None:

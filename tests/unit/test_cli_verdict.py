@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_run import run
 from signin_events import job_data, write_job
 
 from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.results.store import ResultStore
 from ipi_es.setup import plan
 from ipi_es.state.verdicts import VerdictStore
 
@@ -44,8 +46,19 @@ def test_confirmed_listed_and_taken_back(cluster: MemoryCluster) -> None:
         "comment": "her flat",
     }
     assert "her flat" in run("verdict", "list", "job.json").stdout
+    (noted,) = annotations(cluster)
+    assert noted["annotation"] == "ann confirmed that alice uses 2001:db8::/48: her flat."
+    assert noted["timestamp"] == NOW // noted["bucket_span"] * noted["bucket_span"] * 1_000
     assert "taken back" in run("verdict", "remove", "job.json", "ALICE", "2001:db8::8").stdout
+    (noted,) = annotations(cluster)
+    assert noted["annotation"].endswith("her flat. Taken back at 2026-05-28T20:26:40Z.")
     assert "No verdict on job.json yet" in run("verdict", "list", "job.json").stdout
+
+
+def annotations(cluster: MemoryCluster) -> list[dict[str, Any]]:
+    store = ResultStore(cluster, "sign-ins")
+    store.show()
+    return [each.source for each in store.annotations(types=["verdict"])]
 
 
 def test_what_is_no_address_or_was_never_said_is_refused(cluster: MemoryCluster) -> None:

@@ -289,8 +289,9 @@ def test_second_worker_is_refused_while_the_first_works(
     as_process(monkeypatch, "first")
     with JobWork(cluster, JOB, clock=parts.TestClock()).claimed():
         as_process(monkeypatch, "second")
-        with pytest.raises(JobBusy, match="is held by first:1:1 until"):
-            parts.backfill(cluster, JOB)
+        second = JobWork(cluster, JOB, clock=parts.TestClock())
+        with pytest.raises(JobBusy, match="is held by first:1:1 until"), second.claimed(patience=0):
+            pass
     parts.backfill(cluster, JOB)  # given back
 
 

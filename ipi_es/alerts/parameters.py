@@ -9,6 +9,7 @@ from ipi_es.alerts.kinds import SCORED, TITLES, Kind
 from ipi_es.config.job import Job
 from ipi_es.errors import UsageError
 from ipi_es.results.words import SCORE_FIELDS
+from ipi_es.scoring.probability import Severity
 from ipi_es.times import SECONDS, format_span
 
 MARGIN = 60
@@ -96,8 +97,16 @@ class Parameters:
             "silence_minutes": -(-(MARGIN + self.silence()) // 60),
             "silence_text": format_span(self.silence()),
             "most": MOST,
+            "severity_of_score": _severity_of_score(),
+            "severity_scale": ", ".join(f"{level} from {level.threshold}" for level in reversed(Severity) if level),
             "dashboard": self.console.rstrip("/") + OVERVIEW if self.console else "",
             "webhook": self.destination.webhook,
             "index": self.destination.index,
             "channel": self.destination.channel,
         }
+
+
+def _severity_of_score() -> str:
+    """Painless that names the severity of a variable ``score``: `score >= 75 ? 'critical' : … : 'warning'`."""
+    named = "".join(f"score >= {level.threshold} ? '{level}' : " for level in reversed(Severity) if level)
+    return f"{named}'{Severity.WARNING}'"

@@ -1,8 +1,8 @@
 """Alert definitions: the templates of ``templates/alerts`` with a job's values in the place of their ``${names}``.
 
 A placeholder that is a whole text takes the value as it is (a number stays one), one within a text its words.
-``${script:NAME}`` is the Painless file of that name beside the template. An action whose destination nobody gave is
-left out.
+``${script:NAME}`` is the Painless file of that name beside the template, filled in the same way. An action whose
+destination nobody gave is left out.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def _read(stack: Stack, file: str) -> str:
 
 def _value(stack: Stack, name: str, values: Mapping[str, Any]) -> Any:
     if name.startswith("script:"):
-        return _read(stack, f"{name.removeprefix('script:')}.painless").rstrip()
+        source = _read(stack, f"{name.removeprefix('script:')}.painless").rstrip()
+        return _PLACE.sub(lambda found: str(_value(stack, found[1], values)), source)
     value = values[name]
     if value is None:
         if name in _DESTINATIONS:

@@ -350,6 +350,17 @@ def test_render_prints_what_would_be_put(job_file: Path, tmp_path: Path) -> None
     assert "goes nowhere" in nowhere.stderr
 
 
+def test_severities_are_those_of_one_table_everywhere() -> None:
+    folder = resources.folder("templates") / "alerts"
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        assert not re.search(r"\b(75|50|25)\b|'major'|'minor'", path.read_text()), path
+    chain = "score >= 75 ? 'critical' : score >= 50 ? 'major' : score >= 25 ? 'minor' : 'warning'"
+    for stack in STACKS:
+        text = json.dumps(made(stack, "records").body)
+        assert "${" not in text
+        assert (chain if stack != "kibana" else "critical from 75, major from 50, minor from 25") in text
+
+
 SECRET = "https://hooks.example.org/services/T0/B0/s3cr3t"
 
 

@@ -12,7 +12,10 @@ from cli_run import run
 
 from ipi_es.cli.main import COMMANDS, cli
 
-HEAVY = ("tensorflow", "elasticsearch", "opensearchpy", "scipy", "apscheduler")
+HEAVY = (
+    *("tensorflow", "elasticsearch", "opensearchpy", "scipy", "apscheduler", "jinja2", "apprise", "requests", "rich"),
+    *("prometheus_client", "starlette", "uvicorn"),
+)
 
 
 def _walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
@@ -43,7 +46,10 @@ def test_every_command_has_help_with_an_example_of_itself(name: str, command: cl
             assert parameter.help, f"{name} {parameter.opts[0]} has no help"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"], ["check", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["score", "--help"], ["check", "--help"], ["report", "--help"], ["run", "--help"], ["--version"]],
+)
 def test_help_leaves_heavy_libraries_alone(arguments: list[str]) -> None:
     code = (
         "import sys\n"

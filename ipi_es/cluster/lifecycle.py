@@ -63,6 +63,19 @@ class Ilm:
     def renew(self, name: str, index: str) -> None:
         """Nothing to do: an index goes by the newest version of its policy."""
 
+    def stuck(self, pattern: str) -> dict[str, str]:
+        """See the port."""
+        path = f"/{answers.target(pattern)}/_ilm/explain"
+        try:
+            answer = self._request("GET", path, params={"only_managed": "true", "only_errors": "true"})
+        except (RequestRejected, NotFound):
+            return {}
+        found = {}
+        for index, body in sorted((answer.get("indices") or {}).items()):
+            info = body.get("step_info") or {}
+            found[index] = str(info.get("reason") or info.get("message") or "the server doesn't say why")
+        return found
+
 
 class Ism:
     """:class:`ipi_es.cluster.port.Lifecycles` on OpenSearch."""
@@ -106,6 +119,20 @@ class Ism:
         """See the port; the server does so when it next looks at the index."""
         self._told("change_policy", name, index)
 
+    def stuck(self, pattern: str) -> dict[str, str]:
+        """See the port."""
+        try:
+            answer = self._request("GET", f"/_plugins/_ism/explain/{answers.target(pattern)}")
+        except (RequestRejected, NotFound):
+            return {}
+        found = {}
+        for index, body in sorted(answer.items()):
+            parts = body if isinstance(body, dict) else {}
+            if any((parts.get(name) or {}).get("failed") for name in ("action", "retry_info")):
+                info = parts.get("info") or {}
+                found[index] = str(info.get("cause") or info.get("message") or "the server doesn't say why")
+        return found
+
     def _told(self, what: str, name: str, index: str) -> None:
         path = f"/_plugins/_ism/{what}/{answers.exact_name(index)}"
         answer = self._request("POST", path, body={"policy_id": name})
@@ -138,6 +165,8 @@ class MemoryLifecycles:
         self.renewed: list[str] = []
         """Indices in the order in which they were renewed."""
         self._indices = indices
+        self.failures: dict[str, str] = {}
+        """What is answered about policies that fail."""
         self._policies: dict[str, Json] = {}
         self._of: dict[str, str] = {}
 
@@ -165,6 +194,10 @@ class MemoryLifecycles:
         """See the port."""
         self._of[index] = name
         self.renewed.append(index)
+
+    def stuck(self, pattern: str) -> dict[str, str]:
+        """See the port."""
+        return {index: self.failures[index] for index in self._indices(pattern) if index in self.failures}
 
 
 def _answers(request: Request, path: str, params: Mapping[str, str] | None = None) -> bool:

@@ -110,6 +110,9 @@ class Lifecycles(Protocol):
     def renew(self, name: str, index: str) -> None:
         """Let an index that is under a policy go by the policy as it is now."""
 
+    def stuck(self, pattern: str) -> dict[str, str]:
+        """``{index: why}`` of the indices whose policy fails on them; none where there are no policies at all."""
+
 
 class Alerting(Protocol):
     """What the server itself watches: Watcher on Elasticsearch, Alerting on OpenSearch; bodies in its own form."""

@@ -75,10 +75,18 @@ def _templates(facts: Looked[TemplateFacts]) -> list[Finding]:
 
 
 def _retention(facts: Looked[TemplateFacts]) -> list[Finding]:
-    if not isinstance(facts, TemplateFacts) or facts.too_short is None:
+    if not isinstance(facts, TemplateFacts):
         return []
-    hint = "run `ipi-es setup` where all jobs are configured, or change the policy"
-    return [warning("retention", facts.too_short, hint)]
+    found = []
+    if facts.too_short is not None:
+        hint = "run `ipi-es setup` where all jobs are configured, or change the policy"
+        found.append(warning("retention", facts.too_short, hint))
+    if facts.stuck is not None:
+        hint = (
+            "a policy has the rights of who put it: let somebody with the role ipi-es-setup put it (docs/security.md)"
+        )
+        found.append(warning("retention", facts.stuck, hint))
+    return found
 
 
 def _indices(facts: Looked[FieldFacts], distribution: Distribution) -> list[Finding]:

@@ -46,6 +46,8 @@ class TemplateFacts:
     changes: tuple[str, ...]
     too_short: str | None = None
     """Why the lifecycle policy deletes the job's results too soon; None: it doesn't, as far as can be told."""
+    stuck: str | None = None
+    """Why the server can't do what the policy says; None: it can, as far as can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def template_facts(cluster: Cluster, job: Job) -> TemplateFacts:
     """What setup would do. UsageError where the cluster's templates are newer than ours."""
     changes, missing = plan.plan(cluster), plan.missing_templates(cluster)
     too_short = policies.too_short(cluster, job)
-    return TemplateFacts(tuple(missing), tuple(change.title for change in changes), too_short)
+    return TemplateFacts(tuple(missing), tuple(change.title for change in changes), too_short, policies.stuck(cluster))
 
 
 def field_facts(cluster: Cluster, job: Job) -> FieldFacts:

@@ -200,6 +200,19 @@ def too_short(cluster: Cluster, job: Job) -> str | None:
     return None
 
 
+def stuck(cluster: Cluster) -> str | None:
+    """Why the policy does not do its work, for people; None: it does, or nobody can tell."""
+    try:
+        found = cluster.lifecycles.stuck(f"{ALIAS}-*")
+    except PermissionDenied:
+        return None
+    if not found:
+        return None
+    index, why = next(iter(found.items()))
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"lifecycle policy {POLICY} fails on {index}{more}: {why}"
+
+
 def _said(days: int | None) -> str:
     return "nothing is deleted" if days is None else f"indices are deleted {days} days after their month's end"
 

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from worker_company import HOUR, SCORED_FROM
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster, Drop, Put
-from ipi_es.cluster.pressure import heard_by
 from ipi_es.node import LocalNode
 from ipi_es.results.words import ALIAS
 from ipi_es.service.outcome import Did
@@ -126,13 +124,13 @@ def place(one: Place) -> Place:
     return one
 
 
-def through(cluster: Cluster, place: Place) -> int:
-    """Tick until all is done; how many ticks that took."""
+def through(cluster: Cluster, place: Place) -> Worker:
+    """Tick until all is done; who did it."""
     worker = Worker(cluster, place.job)
-    for number in range(1, AT_MOST):
+    for _ in range(1, AT_MOST):
         outcome = worker.tick(END, patient=False)
         if outcome.did in (Did.WORKED, Did.NOTHING) and outcome.again_in is None:
-            return number  # nothing is due where all was written, and only the answer was lost
+            return worker  # nothing is due where all was written, and only the answer was lost
         assert outcome.did in (Did.FAILED, Did.STOOD_BY), outcome
     raise AssertionError(f"not through after {AT_MOST} ticks")
 
@@ -190,9 +188,7 @@ def test_a_storm_between_worker_and_server_costs_time_alone(place: Place, storm:
         connection = Connection(hosts=(proxy.url,), max_retries=3, request_timeout=STORMS[storm][1])
         cluster = connect(connection, sleep=lambda _: None)
         proxy.script = STORMS[storm][0]
-        rejected = Counter[str]()
-        with heard_by(lambda why, documents: rejected.update({why: documents})):
-            through(cluster, place)
+        rejected = through(cluster, place).health.report(END).bulk_rejections
         assert proxy.faults > 9
         assert (rejected["busy"] > 9) == ("bulks" in storm)
         assert rejected["refused"] == 0

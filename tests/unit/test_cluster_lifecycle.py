@@ -154,3 +154,30 @@ def test_policies_in_memory() -> None:
     assert lifecycles.of_indices("a*") == {"a": "p"}
     with pytest.raises(RequestRejected):
         lifecycles.write("p*", ISM)
+
+
+def test_indices_on_which_a_policy_fails_are_told_with_the_reason() -> None:
+    denied = f"action [indices:admin/delete] is unauthorized for API key id [x] on indices [{INDEX}]"
+    path = "/ipi-es-anomalies-*/_ilm/explain?only_managed=true&only_errors=true"
+    body = {"indices": {INDEX: {"step": "ERROR", "step_info": {"type": "security_exception", "reason": denied}}}}
+    found, _ = asked("elasticsearch", {("GET", path): Reply(200, body)}, lambda each: each.stuck("ipi-es-anomalies-*"))
+    assert found == {INDEX: denied}
+
+    refused = "no permissions for [indices:admin/delete] and User [name=builder]"
+    states = {
+        INDEX: {
+            "action": {"name": "delete", "failed": True},
+            "info": {"message": "Failed to delete", "cause": refused},
+        },
+        "ipi-es-anomalies-b-2026.05": {"action": {"name": "transition", "failed": False}, "info": {"message": "…"}},
+        "ipi-es-anomalies-c-2026.05": {"index.plugins.index_state_management.policy_id": None},
+        "total_managed_indices": 2,
+    }
+    path = "/_plugins/_ism/explain/ipi-es-anomalies-*"
+    found, _ = asked("opensearch", {("GET", path): Reply(200, states)}, lambda each: each.stuck("ipi-es-anomalies-*"))
+    assert found == {INDEX: refused}
+
+
+@pytest.mark.parametrize("kind", PROBES)
+def test_server_without_policies_has_none_that_fail(kind: str) -> None:
+    assert asked(kind, {}, lambda each: each.stuck("ipi-es-anomalies-*"))[0] == {}

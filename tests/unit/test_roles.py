@@ -56,9 +56,24 @@ def test_no_role_has_more_than_it_needs(distribution: Distribution) -> None:
     assert not [right for right in setup.rights() if "write" in right.replace("policy/write", "") or right == "index"]
 
 
+@pytest.mark.parametrize(
+    ("distribution", "needed"),
+    [
+        ("opensearch", {"indices:admin/delete", "indices:admin/opensearch/ism/managedindex"}),
+        ("elasticsearch", {"delete_index", "indices:monitor/stats"}),
+    ],
+)
+def test_who_puts_the_policy_may_delete_what_the_policy_deletes(distribution: Distribution, needed: set[str]) -> None:
+    """Both servers carry a policy out with the rights of who put it; Elasticsearch looks for followers before it."""
+    may = [patterns for patterns, rights in role(distribution, roles.SETUP).indices if needed <= set(rights)]
+    assert may == [("ipi-es-anomalies-*",)]
+    assert "cluster:monitor/xpack/info/ccr" in role("elasticsearch", roles.SETUP).cluster
+
+
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_state_and_snapshots_are_never_deleted_as_a_whole(distribution: Distribution) -> None:
-    for patterns, rights in role(distribution, roles.WRITER).indices:
+    both = (*role(distribution, roles.WRITER).indices, *role(distribution, roles.SETUP).indices)
+    for patterns, rights in both:
         if "ipi-es-state" in patterns:
             assert not {"delete_index", "indices:admin/delete"} & set(rights)
 

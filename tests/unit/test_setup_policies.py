@@ -15,7 +15,7 @@ from ipi_es.errors import PermissionDenied, RequestRejected
 from ipi_es.setup import plan, policies, templates
 from ipi_es.setup.check import judge
 from ipi_es.setup.facts import Facts, template_facts
-from ipi_es.setup.policies import POLICY, days_of, kept, made, too_short
+from ipi_es.setup.policies import POLICY, days_of, kept, made, stuck, too_short
 from ipi_es.state.job_state import StateStore
 
 INDEX = "ipi-es-anomalies-shared-2026.05"
@@ -226,3 +226,16 @@ def test_job_whose_results_the_policy_deletes_too_soon_is_told() -> None:
     assert [each.message for each in judge(job(401, "b"), facts) if each.check == "retention"] == [
         "lifecycle policy ipi-es-results deletes results after 400 days, and job b needs 401"
     ]
+
+
+def test_policy_that_fails_is_a_warning_that_names_whose_rights_it_has() -> None:
+    cluster = ready()
+    setup(cluster, job())
+    cluster.create_index(INDEX, {})
+    assert stuck(cluster) is None
+    cluster.lifecycles.failures[INDEX] = "no permissions for [indices:admin/delete]"
+    facts = Facts(0, cluster.info, templates=template_facts(cluster, job()))
+    (found,) = [each for each in judge(job(), facts) if each.check == "retention"]
+    assert found.level == "warning"
+    assert found.message == f"lifecycle policy {POLICY} fails on {INDEX}: no permissions for [indices:admin/delete]"
+    assert "ipi-es-setup" in str(found.hint)

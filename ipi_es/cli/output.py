@@ -30,6 +30,12 @@ NARROW = 140
 INDENT = 4
 """Characters before such a line."""
 
+GAP = 2
+"""Characters between two columns."""
+
+LEAST = 30
+"""Characters below which a column of text isn't read any more."""
+
 STYLE = "_style"
 """Key of a row's own style, for tables alone: a result that needn't be looked at is dim."""
 
@@ -121,13 +127,15 @@ def say(lines: Iterable[str | Toned]) -> None:
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, title: str | None = None) -> None:
     """An aligned table; scores carry their severity's colour and word.
 
-    On a terminal that is too narrow for a column of sentences, the last such column stands below each row instead.
+    No value is ever cut: it may be a name to search for. On a terminal that is too narrow for a column of sentences,
+    the last such column stands below each row instead; where even the rest has no room, lines are longer than it.
     """
     from rich.table import Table
 
     out = console()
-    if columns[-1].sentence and out.is_terminal and out.width < NARROW:
-        _print_with_sentences(out, rows, columns, title)
+    cells = [[cell(row.get(column.key), score=column.score) for column in columns] for row in rows]
+    if not _has_room(out, columns, cells):
+        _print_lines(out, rows, columns, cells, title)
         return
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -137,36 +145,57 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *,
             no_wrap=not column.wrap,
             overflow="fold",
         )
-    for row in rows:
-        cells = [cell(row.get(column.key), score=column.score) for column in columns]
-        table.add_row(*cells, style=row.get(STYLE))
+    for row, line in zip(rows, cells, strict=True):
+        table.add_row(*line, style=row.get(STYLE))
     out.print(table)
 
 
-def _print_with_sentences(
-    out: Console, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], title: str | None
+def _has_room(out: Console, columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> bool:
+    """Whether columns that don't wrap are as wide as they need, and each that does has :data:`LEAST` at least."""
+    if columns[-1].sentence and out.is_terminal and out.width < NARROW:
+        return False
+    widths = [LEAST if column.wrap else width for column, width in zip(columns, _widths(columns, cells), strict=True)]
+    return sum(widths) + GAP * (len(columns) - 1) <= out.width
+
+
+def _widths(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [
+        max(cell_len(column.heading), *(line[place].cell_len for line in cells), 0)
+        for place, column in enumerate(columns)
+    ]
+
+
+def _print_lines(
+    out: Console,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[Text]],
+    title: str | None,
 ) -> None:
-    """Aligned lines, each with its sentence below."""
+    """Aligned lines that nobody breaks, each with its sentence below, if it has one."""
     from rich.padding import Padding
     from rich.text import Text
 
-    *short, below = columns
-    cells = [[cell(row.get(column.key), score=column.score) for column in short] for row in rows]
-    heads = [Text(column.heading, style="bold") for column in short]
-    widths = [max(line[place].cell_len for line in (heads, *cells)) for place in range(len(short))]
+    short = columns[:-1] if columns[-1].sentence else columns
+    heads = [Text(column.heading, style="bold") for column in columns]
+    widths = _widths(columns, cells)
     if title is not None:
         out.print(Text(title, style="italic"))
     for place, line in enumerate((heads, *cells)):
         style = "" if place == 0 else rows[place - 1].get(STYLE) or ""
-        for text, column, width in zip(line, short, widths, strict=True):
+        for text, column, width in zip(
+            line, short, widths, strict=False
+        ):  # the sentence is a cell, but not in the line
             missing = width - text.cell_len
             if column.right or column.score:
                 text.pad_left(missing)
             else:
                 text.pad_right(missing)
-        out.print(Text("  ", style=style).join(line), style=style, soft_wrap=True)
-        if place:
-            sentence = cell(rows[place - 1].get(below.key))
+        out.print(Text(" " * GAP, style=style).join(line[: len(short)]), style=style, soft_wrap=True)
+        if place and len(short) < len(columns):
+            sentence = line[-1]
             sentence.style = sentence.style or style
             if sentence.plain:
                 out.print(Padding(sentence, (0, 0, 0, INDENT)))

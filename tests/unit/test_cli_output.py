@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from ipi_es.cli.output import STYLE, Column, Toned, print_table, say
@@ -19,14 +23,20 @@ ROWS = [
 ]
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int | None) -> list[str]:
+def shown(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    width: int | None,
+    rows: Sequence[dict[str, Any]] = ROWS,
+    columns: Sequence[Column] = COLUMNS,
+) -> list[str]:
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     if width is not None:
         monkeypatch.setenv("FORCE_COLOR", "1")
         monkeypatch.setenv("COLUMNS", str(width))
         monkeypatch.setenv("TERM", "xterm")
-    print_table(ROWS, COLUMNS)
+    print_table(rows, columns)
     return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
 
@@ -77,3 +87,20 @@ def test_severity_is_a_word_and_not_a_colour_alone(
     text = "\n".join(shown(monkeypatch, capsys, None))
     assert "critical" in text
     assert "warning" in text
+
+
+@pytest.mark.parametrize("width", [None, 40, 60, 100, 200])
+@pytest.mark.parametrize("columns", [COLUMNS, COLUMNS[:3]])
+def test_no_value_is_ever_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int | None, columns: tuple[Column, ...]
+) -> None:
+    name = "service-account-" + "x" * 160
+    rows = [*ROWS, {"time": "2026-05-29T02:00:00Z", "score": 50.0, "name": name}]
+    lines = shown(monkeypatch, capsys, width, rows, columns)
+    plain = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines]
+    assert f"2026-05-29T02:00:00Z   50.0 major     {name}" in plain
+
+
+def test_a_table_without_rows_has_its_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([], COLUMNS)
+    assert capsys.readouterr().out.split() == ["Time", "Score", "Name", "Why"]

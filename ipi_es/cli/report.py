@@ -74,6 +74,10 @@ def page_of(
     found = read_findings(work.stores.results, work.job, start, end)
     made = page(found, read_learned(work), made_at=now, shown=shown)
     told = f"{counted(len(found.buckets), 'bucket')} from {shown.at(start)} to {shown.at(end)}."
+    if not found.buckets:
+        newest = newest_end(work.stores.results, work.job.bucket_span)
+        scored = "nothing was scored yet" if newest is None else f"everything up to {shown.at(newest)} is scored"
+        told += f" Of job {work.job.job_id} {scored}."
     return made, told
 
 

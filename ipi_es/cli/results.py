@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ipi_es.cli.context import clock, shell
 from ipi_es.cli.output import STYLE, Column, emit, format_option
 from ipi_es.cli.zones import time_zone_option
+from ipi_es.errors import UsageError
+from ipi_es.report.findings import newest_end
 from ipi_es.report.text import TimeShown
 from ipi_es.results.explanation import sentence
 from ipi_es.results.words import SCORE_FIELDS
 from ipi_es.scoring.probability import Severity, severity
 from ipi_es.times import parse_time
+
+if TYPE_CHECKING:
+    from ipi_es.config.job import Job
+    from ipi_es.results.store import ResultStore
 
 KINDS = ("records", "influencers", "buckets", "overall")
 
@@ -58,6 +64,9 @@ REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "all
 
 NAMED = 4
 """A bucket's entities and addresses that a table names; JSON has all."""
+
+NAMES = {"overall": "overall buckets"}
+"""What people call a kind, where it isn't its own name."""
 
 SCORES = {"overall": "overall_score"} | {f"{kind}s": field for kind, field in SCORE_FIELDS.items()}
 """What each kind is coloured and counted by."""
@@ -105,7 +114,12 @@ def results(
     here, now = shell(ctx), clock()
     first = parse_time(start, now=now) if start else None
     stop = parse_time(end, now=now) if end else None
+    if first is not None and stop is not None and stop <= first:
+        raise UsageError(
+            f"--end {end} is not after --start {start}", hint="times are [start, end), such as now-7d and now"
+        )
     rows: list[dict[str, Any]]
+    empty = f"No {NAMES.get(kind, kind)}."
     with here.cluster() as cluster:
         if kind == "overall":
             jobs = [here.job(name) for name in job_name.split(",")]
@@ -127,8 +141,10 @@ def results(
                 singular, first, stop, sort=sort, desc=desc, min_score=min_score, values=values, size=size
             )
             rows = [each.source for each in found]
+            if not rows and output_format == "table":
+                empty = _nothing(store, job, kind, first, shown)
     told = rows if output_format != "table" else [for_people(row, kind, shown) for row in rows]
-    emit(told, COLUMNS[kind], output_format, empty=f"No {kind}.")
+    emit(told, COLUMNS[kind], output_format, empty=empty)
     if output_format == "table" and rows:
         click.echo(_summary(rows, kind, size), err=True)
 
@@ -150,6 +166,15 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
     return out
 
 
+def _nothing(store: ResultStore, job: Job, kind: str, first: int | None, shown: TimeShown) -> str:
+    """Why there may be nothing: a quiet time and one that nobody looked at are not the same."""
+    newest = newest_end(store, job.bucket_span)
+    if newest is None:
+        return f"No {kind}: nothing of job {job.job_id} was scored yet."
+    scored = f"job {job.job_id} is scored up to {shown.copyable(newest)}"
+    return f"No {kind}, but {scored} only." if first is not None and first >= newest else f"No {kind}; {scored}."
+
+
 def _some(names: list[str]) -> str:
     """``alice, bob, carol and 7 more``."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
@@ -162,4 +187,5 @@ def _summary(rows: list[dict[str, Any]], kind: str, size: int) -> str:
     counts = Counter(severity(float(row[field])) for row in rows)
     found = ", ".join(f"{counts[level]} {level}" for level in reversed(Severity) if counts[level])
     more = " There may be more: ask with a larger --size." if len(rows) == size else ""
-    return f"{len(rows):,} {kind if len(rows) != 1 or kind == 'overall' else kind.removesuffix('s')}: {found}.{more}"
+    name = NAMES.get(kind, kind)
+    return f"{len(rows):,} {name if len(rows) != 1 else name.removesuffix('s')}: {found}.{more}"

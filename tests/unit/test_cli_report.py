@@ -126,7 +126,27 @@ def test_results_say_how_many_of_each_severity(cluster: MemoryCluster) -> None:
     assert "critical" in done.stderr
     assert "influencer" in done.stderr
     assert run("results", "buckets", "signins.json").exit_code == 0
-    assert "No records." in run("results", "records", "signins.json", "--entity", "nobody").stdout
+
+
+def test_nothing_found_says_up_to_when_anybody_looked(cluster: MemoryCluster) -> None:
+    scored = iso(company.SCORED_TO)
+    quiet = run("results", "records", "signins.json", "--entity", "nobody").stdout
+    assert quiet == f"No records; job signins is scored up to {scored}.\n"
+    after = run("results", "buckets", "signins.json", "--start", "2030-01-01").stdout
+    assert after == f"No buckets, but job signins is scored up to {scored} only.\n"
+    Path("new.json").write_text(json.dumps(company.job_data("new")))
+    assert "nothing of job new was scored yet" in run("results", "influencers", "new.json").stdout
+    assert "Of job new nothing was scored yet" in run("report", "new.json", "-o", "new.html").stdout
+    page = run("report", "signins.json", "--start", "2030-01-01", "--end", "2030-01-02", "-o", "later.html").stdout
+    assert page.startswith("0 buckets from 2030-01-01 00:00 UTC to 2030-01-02 00:00 UTC. ")
+    assert f"Of job signins everything up to {scored[:10]} 00:00 UTC is scored." in page
+    assert run("results", "records", "signins.json", "--entity", "nobody", "--format", "json").stdout == "[]\n"
+
+
+def test_times_that_are_the_wrong_way_round_are_refused(cluster: MemoryCluster) -> None:
+    done = run("results", "records", "signins.json", "--start", "now", "--end", "now-7d")
+    assert done.exit_code == 2
+    assert "--end now-7d is not after --start now" in done.stderr
 
 
 def test_explain_says_what_it_could_score_and_shows_shares_and_records(cluster: MemoryCluster) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -87,6 +87,10 @@ class BlobInfo:
         return info
 
 
+def nobody_asks() -> None:
+    """For who holds no lease."""
+
+
 class BlobStore(Protocol):
     """Where blobs are kept."""
 
@@ -99,8 +103,13 @@ class BlobStore(Protocol):
         *,
         created: int,
         attributes: Mapping[str, Any] | None = None,
+        still_ours: Callable[[], None] = nobody_asks,
     ) -> BlobInfo:
-        """Keep ``data``; when this returns, it is safe."""
+        """Keep ``data``; when this returns, it is safe.
+
+        ``still_ours`` raises LostJob where another has the job by now. It is asked after looking at what is there and
+        before anything is written: what a successor wrote is then either seen, or in the way of what is written here.
+        """
 
     def read(self, job_id: str, blob_id: str) -> bytes:
         """The bytes. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop
 from ipi_es.errors import Conflict, LostJob, NotFound, PermissionDenied, SnapshotDamaged, SnapshotError
-from ipi_es.state.blobs import BlobInfo, BlobKind, checksum, damaged, missing, new_info, whole
+from ipi_es.state.blobs import BlobInfo, BlobKind, checksum, damaged, missing, new_info, nobody_asks, whole
 
 SNAPSHOT_INDEX = "ipi-es-snapshots"
 SNAPSHOT_TEMPLATE = "ipi-es-snapshots"
@@ -35,6 +35,7 @@ class ClusterBlobs:
         *,
         created: int,
         attributes: Mapping[str, Any] | None = None,
+        still_ours: Callable[[], None] = nobody_asks,
     ) -> BlobInfo:
         """See the port."""
         pieces = [data[at : at + self._chunk_bytes] for at in range(0, len(data), self._chunk_bytes)] or [b""]
@@ -43,6 +44,7 @@ class ClusterBlobs:
         before = self._cluster.get(SNAPSHOT_INDEX, _manifest_id(job_id, blob_id))
         if before is None:
             self._require_template()
+        still_ours()
         for number, piece in enumerate(pieces):
             self._cluster.put(SNAPSHOT_INDEX, _chunk_id(info, number), _chunk_source(info, number, piece))
         try:

@@ -6,12 +6,12 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ipi_es.errors import SnapshotError
-from ipi_es.state.blobs import BlobInfo, BlobKind, damaged, missing, new_info, safe_name, whole
+from ipi_es.state.blobs import BlobInfo, BlobKind, damaged, missing, new_info, nobody_asks, safe_name, whole
 
 _MANIFEST = ".json"
 _PART = ".part"
@@ -32,6 +32,7 @@ class DirectoryBlobs:
         *,
         created: int,
         attributes: Mapping[str, Any] | None = None,
+        still_ours: Callable[[], None] = nobody_asks,
     ) -> BlobInfo:
         """See the port."""
         info = new_info(job_id, blob_id, kind, data, created=created, attributes=attributes)
@@ -41,6 +42,7 @@ class DirectoryBlobs:
             old = _files_of(blob_id, folder)
             data_file = self._data_file(info)
             _write_synced(data_file, data)
+            still_ours()  # files know no condition to write under: the best that can be done is to ask late
             manifest = json.dumps(info.to_source(), sort_keys=True, indent=1, ensure_ascii=False)
             _write_synced(folder / f"{blob_id}{_MANIFEST}", manifest.encode())
             for path in old:

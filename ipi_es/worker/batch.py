@@ -153,7 +153,7 @@ class StoredSink:
         stores.quantiles.save(SavedQuantiles(quantiles_id, batch.end, batch.levels.to_arrays()), version)
         if batch.delta is not None:
             held.check()
-            store_delta(stores.blobs, after.job_id, batch.history, batch.delta, stores.clock.now())
+            store_delta(stores.blobs, after.job_id, batch.history, batch.delta, stores.clock.now(), held.check)
         held.check()
         stores.results.write(batch.documents, version)
         if self.rewriting:

@@ -266,7 +266,7 @@ class Claim:
 
         def stored(delta: DayDelta) -> None:
             self.held.check()
-            store_delta(stores.blobs, job.job_id, keeper.id, delta, stores.clock.now())
+            store_delta(stores.blobs, job.job_id, keeper.id, delta, stores.clock.now(), self.held.check)
 
         catch_up(keeper, start, work.read, stored)
         repeats = Repeats(job.repeat_window)

@@ -140,11 +140,19 @@ def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:
     return history
 
 
-def store_delta(blobs: BlobStore, job_id: str, id_: HistoryId, delta: DayDelta, now: int) -> None:
-    """Write one day's delta; written before the state that points behind it."""
+def store_delta(
+    blobs: BlobStore, job_id: str, id_: HistoryId, delta: DayDelta, now: int, still_ours: Callable[[], None]
+) -> None:
+    """Write one day's delta; written before the state that points behind it. LostJob as ``still_ours`` says."""
     attributes = {"base": id_.base, "day": delta.day}
     blobs.write(
-        job_id, id_.delta(delta.day), "history_delta", delta_to_bytes(delta), created=now, attributes=attributes
+        job_id,
+        id_.delta(delta.day),
+        "history_delta",
+        delta_to_bytes(delta),
+        created=now,
+        attributes=attributes,
+        still_ours=still_ours,
     )
 
 

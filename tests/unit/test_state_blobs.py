@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import (
+    LostJob,
     NotFound,
     SnapshotDamaged,
     SnapshotError,
@@ -220,3 +221,26 @@ def test_directory_holds_whole_files_only(tmp_path: Path, monkeypatch: pytest.Mo
     assert blobs.read("logins", "n-1") == b"first"
     assert blobs.sweep("logins") == 1
     assert json.loads((tmp_path / "logins" / "n-1.json").read_text())["size"] == 5
+
+
+def test_who_lost_the_job_replaces_nothing(blobs: BlobStore) -> None:
+    def lost() -> None:
+        raise LostJob("another worker has it")
+
+    write(blobs, data=b"the successor's")
+    with pytest.raises(LostJob):
+        write(blobs, data=b"mine", still_ours=lost)
+    assert blobs.read("logins", "n-1") == b"the successor's"
+    blobs.sweep("logins")  # type: ignore[attr-defined]
+    assert blobs.read("logins", "n-1") == b"the successor's"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_who_is_stopped_right_after_asking_for_the_lease_can_not_replace_what_a_successor_wrote(there: bool) -> None:
+    """Between the two a machine may stand still for as long as it likes."""
+    blobs = ClusterBlobs(cluster(), chunk_bytes=10)
+    if there:
+        write(blobs, data=b"of an earlier run")
+    with pytest.raises(LostJob, match="another worker has written n-1"):
+        write(blobs, data=b"mine", still_ours=lambda: write(blobs, data=b"the successor's"))
+    assert blobs.read("logins", "n-1") == b"the successor's"

@@ -88,10 +88,25 @@ def render(ctx: click.Context, /, job_name: str, stack: Any, output: Path | None
     if output is None:
         click.echo(orjson.dumps(bodies, option=orjson.OPT_INDENT_2).decode())
         return
-    output.mkdir(parents=True, exist_ok=True)
+    _write(output, bodies, secret=parameters.destination.webhook if chosen["webhook_file"] else None)
+
+
+def _write(folder: Path, bodies: dict[str, dict[str, Any]], *, secret: str | None) -> None:
+    """One file a definition; one that holds a secret URL is its owner's alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    secretive = 0
     for name, body in bodies.items():
-        (output / f"{name}.json").write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n")
-    click.echo(f"{len(bodies)} files in {output}")
+        file, text = folder / f"{name}.json", orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n"
+        holds = secret is not None and orjson.dumps(secret)[1:-1] in text
+        file.touch(mode=0o600 if holds else 0o666)
+        if holds:
+            file.chmod(0o600)  # it was there already, for others too
+        file.write_bytes(text)
+        secretive += holds
+        title = body.get("name") or body.get("metadata", {}).get("name", "")
+        click.echo(f"{file}  {title}")
+    if secretive:
+        click.secho(f"note: {secretive} of these files hold the webhook's URL: only you can read them", err=True)
 
 
 @alerts.command()
@@ -141,8 +156,12 @@ def _made(job: Job, chosen: dict[str, Any]) -> tuple[list[Kind], Parameters]:
     """What to alert on, and how: the options, and where they are left out the job's `alerts`."""
     from ipi_es.alerts.kinds import ALWAYS
     from ipi_es.alerts.parameters import Destination, Parameters
+    from ipi_es.config.alerts import is_http
+    from ipi_es.errors import UsageError
 
-    config, threshold = job.alerts, chosen["threshold"]
+    config, threshold, console = job.alerts, chosen["threshold"], chosen["console"] or job.alerts.console or ""
+    if console and not is_http(console):
+        raise UsageError(f"“{console}” is no console's address", hint="such as https://kibana.example.org")
     parameters = Parameters(
         job,
         threshold=config.threshold if threshold is None else threshold,
@@ -150,7 +169,7 @@ def _made(job: Job, chosen: dict[str, Any]) -> tuple[list[Kind], Parameters]:
         destination=Destination(
             _webhook(chosen["webhook"], chosen["webhook_file"]), chosen["index"], chosen["channel"]
         ),
-        console=chosen["console"] or config.console or "",
+        console=console,
         interval=chosen["every"],
         max_age=config.max_age,
     )

@@ -1,0 +1,136 @@
+"""`ipi-es alerts`: what it prints, writes, puts and tries, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_run import run
+from kibana_rules import KibanaRules, kibana_rules
+
+from ipi_es.cluster.memory import MemoryCluster
+
+SECRET = "https://hooks.example.org/services/T0/B0/s3cr3t"
+
+
+@pytest.fixture
+def kibana() -> Iterator[KibanaRules]:
+    with kibana_rules() as server:
+        yield server
+
+
+@pytest.fixture
+def job_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    (tmp_path / "jobs").mkdir()
+    path = tmp_path / "jobs" / "logins.json"
+    path.write_text(json.dumps({"job_id": "logins", "datafeed_config": {"indices": ["logs"]}}))
+    return path
+
+
+def test_render_prints_what_would_be_put(job_file: Path, tmp_path: Path) -> None:
+    printed = json.loads(run("alerts", "render", "logins", "--stack", "watcher", "--on", "records").stdout)
+    assert set(printed) == {"ipi-es-logins-records", "ipi-es-logins-blind", "ipi-es-logins-silent"}
+    run("alerts", "render", "logins", "--stack", "kibana", "--index", "alerts", "-o", tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*.json"))) == 4
+    nowhere = run("alerts", "render", "logins", "--stack", "opensearch")
+    assert nowhere.exit_code == 2
+    assert "goes nowhere" in nowhere.stderr
+
+
+@pytest.mark.parametrize("stack", ["watcher", "kibana"])
+def test_a_webhook_from_a_file_is_the_same_as_one_that_is_said(job_file: Path, tmp_path: Path, stack: str) -> None:
+    (tmp_path / "hook").write_text(f"{SECRET}\n")
+    said = run("alerts", "render", "logins", "--stack", stack, "--webhook", SECRET)
+    assert SECRET in said.stdout
+    assert (
+        run("alerts", "render", "logins", "--stack", stack, "--webhook-file", tmp_path / "hook").stdout == said.stdout
+    )
+
+
+@pytest.mark.parametrize("text", ["", "s3cr3t", f"{SECRET} {SECRET}", f"url = {SECRET}", "https://[s3cr3t"])
+def test_what_is_no_webhook_is_refused_without_quoting_it(job_file: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "hook").write_text(text)
+    done = run("alerts", "render", "logins", "--stack", "watcher", "--webhook-file", tmp_path / "hook")
+    assert done.exit_code == 2
+    assert "has no URL with http:// or https://" in done.stderr
+    assert "s3cr3t" not in done.output
+    assert run("alerts", "render", "logins", "--stack", "watcher", "--webhook", text or "-").exit_code == 2
+
+
+def test_files_that_hold_a_secret_are_their_owners_alone(job_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "hook").write_text(SECRET)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "ipi-es-logins-blind.json").touch(mode=0o644)
+    where = ("--stack", "watcher", "-o", out)
+    done = run("alerts", "render", "logins", *where, "--webhook-file", tmp_path / "hook")
+    assert {each.stat().st_mode & 0o777 for each in out.iterdir()} == {0o600}
+    assert "3 of these files hold the webhook's URL" in done.stderr
+    assert f"{out}/ipi-es-logins-blind.json  ipi-es logins: no events" in done.stdout
+    assert SECRET not in done.output
+    channel = run("alerts", "render", "logins", "--stack", "opensearch", "-o", out, "--webhook-file", tmp_path / "hook")
+    assert "hold" not in channel.stderr
+
+
+def test_links_lead_to_a_console_or_nowhere(job_file: Path) -> None:
+    done = run("alerts", "render", "logins", "--stack", "watcher", "--console", "kibana.example.org")
+    assert done.exit_code == 2
+    assert "no console's address" in done.stderr
+
+
+def test_two_webhooks_are_refused(job_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "hook").write_text(SECRET)
+    both = ("--webhook", "https://a.example.org", "--webhook-file", tmp_path / "hook")
+    done = run("alerts", "render", "logins", "--stack", "opensearch", *both)
+    assert done.exit_code == 2
+    assert "keep one of them" in done.stderr
+
+
+def test_install_puts_it_and_says_so(job_file: Path, monkeypatch: pytest.MonkeyPatch, kibana: KibanaRules) -> None:
+    cluster = MemoryCluster()
+    cluster.alerting.there = True
+    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: cluster)
+    done = run("alerts", "install", "logins", "--stack", "opensearch", "--channel", "c1")
+    assert "created monitor: ipi-es logins: unusual buckets" in done.stdout
+    assert "replaced" in run("alerts", "install", "logins", "--stack", "opensearch", "--channel", "c1").stdout
+    put = run("alerts", "install", "logins", "--stack", "kibana", "--kibana", kibana.url, "--index", "a")
+    assert "created connector: ipi-es logins: index" in put.stdout
+    assert "created rule: ipi-es logins: no results" in put.stdout
+    assert "--kibana" in run("alerts", "install", "logins", "--stack", "kibana", "--index", "a").stderr
+
+
+def test_alerts_test_says_what_came_of_it(job_file: Path, kibana: KibanaRules) -> None:
+    assert run("alerts", "test", "logins").exit_code == 2
+    config = json.loads(job_file.read_text())
+    ways = [{"name": "here", "webhook": f"{kibana.url}/hook"}, {"name": "nowhere", "webhook": "http://127.0.0.1:9/x"}]
+    job_file.write_text(json.dumps({**config, "alerts": {"notify": ways}}))
+    done = run("alerts", "test", "logins")
+    assert done.exit_code == 1
+    assert "not sent: nowhere" in done.stderr
+    assert done.stdout == "sent to here\n"
+    assert run("alerts", "test", "logins", "--destination", "there").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("alerts", "said"),
+    [
+        ({"notify": [{"name": "a", "webhook": "ftp://x"}]}, "http:// or https://"),
+        ({"notify": [{"name": "a"}]}, "must have one of"),
+        ({"notify": [{"name": "a", "webhook": "http://x", "webhook_file": "logins.json"}]}, "must have one of"),
+        ({"notify": [{"name": "a", "webhook_file": "nowhere"}]}, "webhook_file: can't be read"),
+        ({"notify": [{"name": "a", "apprise": "x"}]}, "as Apprise has them"),
+        ({"notify": [{"name": "a", "webhook": "http://x"}, {"name": "a", "webhook": "http://y"}]}, "same name"),
+        ({"on": ["events"]}, "buckets"),
+    ],
+)
+def test_mistakes_in_the_jobs_file_are_said(job_file: Path, alerts: dict[str, Any], said: str) -> None:
+    config = json.loads(job_file.read_text())
+    job_file.write_text(json.dumps({**config, "alerts": alerts}))
+    done = run("job", "validate", job_file)
+    assert done.exit_code == 2
+    assert said in done.stderr

@@ -81,7 +81,7 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
         lines.append(f"  the job warms up: its history is {facts.history_days} days long, of {YOUNG_DAYS} wanted")
     if young & {"unseen_entity", "little_history"}:
         lines.append(f"  {entity} warms up: fewer than six events are known")
-    return [*lines, *_usual(entity, seen), *_network(entity, seen)]
+    return [*lines, *_usual(entity, seen), *_network(entity, seen, recorded=bool(facts.records))]
 
 
 def _allows(cap: float) -> Toned:
@@ -100,11 +100,12 @@ def _usual(entity: str, seen: Explanation) -> list[str]:
     return lines
 
 
-def _network(entity: str, seen: Explanation) -> list[str]:
+def _network(entity: str, seen: Explanation, *, recorded: bool) -> list[str]:
     lines = []
     if seen.first_occurrence:
         where = "nor its network" if seen.network_first_occurrence else f"but used its network {seen.network}"
-        lines.append(f"  {entity} never used this address, {where}")
+        but = " (what is recorded of it taught nothing)" if recorded else ""
+        lines.append(f"  {entity} never used this address, {where}{but}")
     else:
         lines.append(f"  {entity} used this address before")
     if seen.network_new_to_everybody:

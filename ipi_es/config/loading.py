@@ -22,6 +22,12 @@ CONFIG_VARIABLE = "IPI_ES_CONFIG"
 DEFAULT_FILE = "ipi-es.yml"
 DEFAULT_JOBS = ("jobs/*.yml", "jobs/*.yaml", "jobs/*.json")
 
+OTHER_KIND: dict[type[Section], tuple[type[Section], str]] = {
+    Job: (Settings, DEFAULT_FILE),
+    Settings: (Job, "a job's file"),
+}
+"""Where a setting may belong that isn't known in a file of one kind."""
+
 AnySection = TypeVar("AnySection", bound=Section)
 
 
@@ -107,7 +113,8 @@ def _validate(
         section = root.model_validate(data, context={"base": base})
     except ValidationError as error:
         # a value whose variable is missing is wrong for that reason alone
-        mistakes += [mistake for mistake in of_validation(error, root, document) if mistake.path not in known]
+        found = of_validation(error, root, document, OTHER_KIND.get(root))
+        mistakes += [mistake for mistake in found if mistake.path not in known]
     else:
         if not mistakes:
             return section

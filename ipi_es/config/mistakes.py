@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -63,8 +64,14 @@ def dotted(path: Path_) -> str:
     return text.removeprefix(".")
 
 
-def of_validation(error: ValidationError, root: type[BaseModel], document: Document) -> list[Mistake]:
-    """What pydantic found, in words."""
+Kind: TypeAlias = tuple[type[BaseModel], str]
+"""A kind of file: the class of what is in it, and what people call it."""
+
+
+def of_validation(
+    error: ValidationError, root: type[BaseModel], document: Document, other: Kind | None = None
+) -> list[Mistake]:
+    """What pydantic found, in words; ``other``: the other kind of file, whose settings may be meant."""
     found = error.errors(include_url=False, include_input=False)
     # a list's wrong entries are not counted as entries: “too short” is then no mistake of its own
     details = [
@@ -73,14 +80,14 @@ def of_validation(error: ValidationError, root: type[BaseModel], document: Docum
         if detail["type"] != "too_short"
         or not any(other["loc"][:-1][: len(detail["loc"])] == detail["loc"] for other in found)
     ]
-    return [mistake for detail in details for mistake in _mistakes(detail, root, document)]
+    return [mistake for detail in details for mistake in _mistakes(detail, root, document, other)]
 
 
-def _mistakes(detail: ErrorDetails, root: type[BaseModel], document: Document) -> list[Mistake]:
+def _mistakes(detail: ErrorDetails, root: type[BaseModel], document: Document, other: Kind | None) -> list[Mistake]:
     path, error = tuple(detail["loc"]), detail.get("ctx", {}).get("error")
     if isinstance(error, Inconsistent):
         return [Mistake((*path, *place), text) for place, text in error.mistakes]
-    return [Mistake(path, _words(detail, root, document))]
+    return [Mistake(path, _words(detail, root, document, other))]
 
 
 def refuse(document: Document, mistakes: Sequence[Mistake]) -> ConfigError:
@@ -99,10 +106,10 @@ def _place(document: Document, path: Path_) -> str:
     return f"{file}: {dotted(path)}" if path else file
 
 
-def _words(detail: ErrorDetails, root: type[BaseModel], document: Document) -> str:
+def _words(detail: ErrorDetails, root: type[BaseModel], document: Document, other: Kind | None) -> str:
     path, kind = tuple(detail["loc"]), detail["type"]
     if kind == "extra_forbidden":
-        return _unknown_key(path, root)
+        return _unknown_key(path, root, other)
     if kind == "missing":
         return _missing(path, root)
     return _wrong_value(detail, document)
@@ -153,7 +160,7 @@ _KINDS = {
 }
 
 
-def _unknown_key(path: Path_, root: type[BaseModel]) -> str:
+def _unknown_key(path: Path_, root: type[BaseModel], other: Kind | None) -> str:
     reason = why_not(dotted(path))
     if reason:
         return f"ipi-es doesn't have this setting of Elastic ML: {reason}"
@@ -164,6 +171,9 @@ def _unknown_key(path: Path_, root: type[BaseModel]) -> str:
     elsewhere = None if meant else belongs(name.lower(), root) or (belongs(word, root) if word else None)
     if elsewhere:
         return f"unknown setting here; did you mean {elsewhere}?"
+    there = belongs(name.lower(), other[0]) if other and not meant else None
+    if other and there:
+        return f"unknown setting here; {there} belongs into {other[1]}"
     meant = meant or nearest(name, allowed, CUTOFF)
     if meant:
         return f"unknown setting; did you mean “{meant}”?"

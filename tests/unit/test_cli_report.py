@@ -155,6 +155,7 @@ def test_explain_says_what_it_could_score_and_shows_shares_and_records(cluster: 
         "explain", "signins.json", worst["partition_field_value"], worst["by_field_value"], "--time-zone", "Asia/Tokyo"
     )
     assert "it could score up to" in done.stdout
+    assert ("never used this address" in done.stdout) == ("(what is recorded of it taught nothing)" in done.stdout)
     assert "█" in done.stdout
     assert "+09:00" in done.stdout.partition("Records of this pair")[2]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,19 @@ def test_another_word_for_a_setting_gets_the_right_one(tmp_path: Path) -> None:
 def test_a_setting_in_the_wrong_place_says_where_it_belongs(tmp_path: Path, line: str, place: str) -> None:
     given = "job_id: x\n" if line.startswith("datafeed_config") else JOB.format("x")
     assert f"unknown setting here; did you mean “{place}”?" in str(mistakes(tmp_path, f"{given}{line}\n"))
+
+
+@pytest.mark.parametrize("name", ["elasticsearch", "hosts", "snapshots", "parallel_jobs"])
+def test_a_setting_of_the_cluster_in_a_jobs_file_is_sent_to_its_own(tmp_path: Path, name: str) -> None:
+    error = str(mistakes(tmp_path, f"{JOB.format('x')}{name}: x\n"))
+    assert re.search(rf"unknown setting here; “[\w.]*{name}” belongs into ipi-es\.yml", error)
+
+
+@pytest.mark.parametrize("name", ["analysis_config", "bucket_span", "allow_list", "alerts"])
+def test_a_setting_of_a_job_in_the_settings_is_sent_to_a_jobs_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "ipi-es.yml").write_text(f"{name}: x\n")
+    with pytest.raises(ConfigError, match=rf"unknown setting here; “[\w.]*{name}” belongs into a job's file"):
+        load_settings(environ={}, directory=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -67,13 +67,16 @@ def test_old_results_go_and_the_job_goes_on(cluster: Cluster, job: Job) -> None:
 
 def test_going_back_and_on_again_gives_the_same(cluster: Cluster, job: Job) -> None:
     before = parts.results(cluster, job)
+    said = {place: each for place, each in before.items() if each["result_type"] == "annotation"}
+    scored = len(before) - len(said)
+    assert scored > len(said) > 1
     (snapshot,) = [info.id for info in ClusterBlobs(cluster).list(job.job_id, "network")]
     work = JobWork(cluster, job, clock=parts.TestClock(parts.NOW))
     to = plan_revert(work, snapshot)
-    assert (to.checkpoint, to.results) == (SCORED_FROM, len(before))
+    assert (to.checkpoint, to.results) == (SCORED_FROM, scored)
     with work.claimed() as claim:
-        assert revert(work, claim, to, delete_results=True) == len(before)
-        assert parts.results(cluster, job) == {}
+        assert revert(work, claim, to, delete_results=True) == scored
+        assert parts.results(cluster, job) == said
         claim.catch_up(SCORED_TO, lambda _: None)
     assert parts.results(cluster, job) == before
 
@@ -107,6 +110,7 @@ def test_bare_server_says_that_it_has_no_policies(cluster: Cluster, server: Serv
         pytest.skip(f"{server.kind} has them")
     assert not any("lifecycle" in change.kind for change in plan.plan(cluster))
     assert policies.too_short(cluster, company.make_job()) is None
+    assert policies.stuck(cluster) is None
 
 
 def test_server_with_policies_takes_ours(cluster: Cluster, server: Server, request: pytest.FixtureRequest) -> None:
@@ -121,3 +125,4 @@ def test_server_with_policies_takes_ours(cluster: Cluster, server: Server, reque
     assert plan.plan(cluster, jobs=[job]) == []
     attached = cluster.lifecycles.of_indices(f"{ALIAS}-{job.job_id}-*")
     assert set(attached.values()) == {policies.POLICY}
+    assert policies.stuck(cluster) is None

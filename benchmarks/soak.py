@@ -3,8 +3,9 @@
     python benchmarks/soak.py [--part days|memory|live]… [--days 30] [--jobs 20|200] [--minutes 20] [--rate 1000]
 
 ``days``: simulated days in accelerated time on a real server, 20 jobs. ``memory``: the same with 200 jobs on the
-in-memory port. Both tick live jobs by a told clock; interim results, late events, a night's cleaning and the weekly
-training are included. Every midnight the worker's process, which holds neither events nor results, tells its memory:
+in-memory port. Both tick live jobs by a told clock; interim results, late events, a night's cleaning and training again
+(every week; in memory every third, since nine tenths of a training of so few events go into building its graph) are
+included. Every midnight the worker's process, which holds neither events nor results, tells its memory:
 the last day's may be 5 % above the second's, and no job may lack a bucket after its tick. At the end every bucket of
 the last week is compared with its events.
 
@@ -30,6 +31,8 @@ PARTS = ("days", "memory", "live")
 JOBS = {"days": 20, "memory": 200}
 SPANS = {"days": 2 * 3_600, "memory": 4 * 3_600}
 """Seconds a bucket: in memory every search looks at every document, so there are fewer."""
+TRAINED_EVERY = {"days": "7d", "memory": "21d"}
+"""A training takes some four seconds of one processor however few events there are: 1,000 of them, most of an hour."""
 
 
 def main(arguments: list[str]) -> int:
@@ -40,6 +43,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, help="default: 20 on a server, 200 in memory")
     parser.add_argument("--people", type=int, default=12, help="of each job, in simulated days")
     parser.add_argument("--span", type=int, help="seconds a bucket in simulated days; default: 2 h, in memory 4")
+    parser.add_argument("--every", help="until a job is trained again; default: 7d, in memory 21d")
     parser.add_argument("--minutes", type=int, default=20, help="of the live part")
     parser.add_argument("--rate", type=int, default=1_000, help="events a second in the live part")
     parser.add_argument("--url", help="an existing, empty cluster; by default a local OpenSearch is started")
@@ -54,6 +58,7 @@ def main(arguments: list[str]) -> int:
             continue
         chosen = argparse.Namespace(**vars(options))
         chosen.jobs, chosen.span = options.jobs or JOBS[part], options.span or SPANS[part]
+        chosen.every = options.every or TRAINED_EVERY[part]
         figures[part] = (soak_days.on_a_server if part == "days" else soak_days.in_memory)(chosen)
         missed += [f"{part}: {text}" for text in soak_days.missed(figures[part])]
     for text in missed:

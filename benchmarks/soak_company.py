@@ -160,8 +160,11 @@ class Feeder:
             cluster.delete_index(index_of((self.day - self.kept) * DAY))
 
 
-def job_data(number: int, span: int, training_days: int) -> dict[str, Any]:
-    """The job of a company; ``span`` in seconds. It is looked at twice a bucket, so that there are interim results."""
+def job_data(number: int, span: int, training_days: int, every: str) -> dict[str, Any]:
+    """The job of a company; ``span`` in seconds. It is looked at twice a bucket, so that there are interim results.
+
+    ``every``: after how long it is trained again, as the setting is written.
+    """
     filters = [{"term": {"event.category": "authentication"}}, {"term": {"organization.id": company_id(number)}}]
     return {
         "job_id": f"soak-{number:03d}",
@@ -173,6 +176,6 @@ def job_data(number: int, span: int, training_days: int) -> dict[str, Any]:
             "query": {"bool": {"filter": filters}},
             "frequency": f"{span // 2}s",
         },
-        "training": {"window": f"{training_days}d", "min_events": 100},
+        "training": {"window": f"{training_days}d", "min_events": 100, "every": every},
         "ip_insights": {"epochs": 2, "combiner_epochs": 2, "combiner_members": 1, "vector_dim": 8},
     }

@@ -179,7 +179,7 @@ def in_memory(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _jobs(options: argparse.Namespace) -> list[dict[str, Any]]:
-    return [job_data(number, options.span, HISTORY) for number in range(options.jobs)]
+    return [job_data(number, options.span, HISTORY, options.every) for number in range(options.jobs)]
 
 
 @contextmanager

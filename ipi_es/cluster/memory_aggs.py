@@ -10,7 +10,7 @@ from functools import cmp_to_key
 from typing import Any, TypeAlias
 
 from ipi_es.cluster.memory_index import EPOCH, MemoryIndex, Stored, Value
-from ipi_es.cluster.memory_query import matches, order_key, unknown
+from ipi_es.cluster.memory_query import matcher, order_key, unknown
 from ipi_es.cluster.port import Json
 from ipi_es.errors import RequestRejected
 from ipi_es.times import parse_span
@@ -56,7 +56,9 @@ def _bucket(hits: Sequence[Hit], inner: Mapping[str, Any], **parts: Any) -> Json
 
 
 def _filter(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence[Hit]) -> Json:
-    return _bucket([hit for hit in hits if matches(body, *hit)], inner)
+    indices = {id(index): index for index, _ in hits}
+    matches = {at: matcher(body, index) for at, index in indices.items()}
+    return _bucket([hit for hit in hits if matches[id(hit[0])](hit[1])], inner)
 
 
 def _filters(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence[Hit]) -> Json:

@@ -62,6 +62,8 @@ class Stored:
     seq_no: int
     version: int
     leaves: dict[str, list[Any]]
+    indexed: dict[str, tuple[dict[str, str], list[Value]]] = field(default_factory=dict)
+    """By field name: the mapping's types, and what they made of the values; a search asks for the same ones again."""
 
     def source(self) -> Json:
         """A fresh copy of the source."""
@@ -203,10 +205,15 @@ class MemoryIndex:
             return self.values(stored, str(self._details[name]["path"]))
         if kind is None:
             return []
+        known = stored.indexed.get(name)
+        if known is not None and known[0] is self._types:
+            return known[1]
         leaves = stored.leaves.get(name)
         if leaves is None and name.rpartition(".")[0] in self._types:
             leaves = stored.leaves.get(name.rpartition(".")[0])  # a multi-field is filled from its parent
-        return self._typed(name, leaves or [], strict=False)
+        found = self._typed(name, leaves or [], strict=False)
+        stored.indexed[name] = self._types, found
+        return found
 
     def _typed(self, name: str, leaves: list[Any], *, strict: bool) -> list[Value]:
         kind, detail = self._types.get(name), self._details.get(name, {})

@@ -7,7 +7,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeAlias
 
 from ipi_es.cluster.memory_index import MemoryIndex, Stored, Value, canonical_ip, epoch_ms
 from ipi_es.errors import RequestRejected
@@ -18,6 +18,7 @@ _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "lte": operator.le,
 }
+Matcher: TypeAlias = Callable[[Stored], bool]
 _WORD = re.compile(r"\w+")
 _MS = 1_000  # epoch_second bounds become epoch milliseconds
 
@@ -27,14 +28,14 @@ def unknown(what: str, name: str) -> RequestRejected:
     return RequestRejected(f"unknown {what} [{name}]", hint="the in-memory cluster knows fewer forms", status=400)
 
 
-def matches(query: Mapping[str, Any], index: MemoryIndex, stored: Stored) -> bool:
-    """Whether a document matches a query (with exactly one form at the top)."""
+def matcher(query: Mapping[str, Any], index: MemoryIndex) -> Matcher:
+    """What says of an index's documents whether they match a query (with exactly one form at the top)."""
     if len(query) != 1:
         raise RequestRejected(f"a query has one form, not {sorted(query)}", status=400)
     ((form, body),) = query.items()
     if form not in _FORMS:
         raise unknown("query", form)
-    return _FORMS[form](body, index, stored)
+    return _FORMS[form](body, index)
 
 
 def _clauses(body: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
@@ -42,18 +43,25 @@ def _clauses(body: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
     return [found] if isinstance(found, Mapping) else found
 
 
-def _bool(body: Mapping[str, Any], index: MemoryIndex, stored: Stored) -> bool:
+def _bool(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     wrong = set(body) - {"filter", "must", "must_not", "should", "minimum_should_match", "boost"}
     if wrong:
         raise unknown("clause", min(wrong))
-    required = [*_clauses(body, "filter"), *_clauses(body, "must")]
-    should = _clauses(body, "should")
+    required = [matcher(clause, index) for name in ("filter", "must") for clause in _clauses(body, name)]
+    refused = [matcher(clause, index) for clause in _clauses(body, "must_not")]
+    should = [matcher(clause, index) for clause in _clauses(body, "should")]
     least = int(body.get("minimum_should_match", 1 if should and not required else 0))
-    return (
-        all(matches(clause, index, stored) for clause in required)
-        and not any(matches(clause, index, stored) for clause in _clauses(body, "must_not"))
-        and sum(matches(clause, index, stored) for clause in should) >= least
-    )
+
+    def found(stored: Stored) -> bool:
+        for clause in required:
+            if not clause(stored):
+                return False
+        for clause in refused:
+            if clause(stored):
+                return False
+        return not least or sum(clause(stored) for clause in should) >= least
+
+    return found
 
 
 def _only(body: Mapping[str, Any], form: str) -> tuple[str, Any]:
@@ -63,30 +71,32 @@ def _only(body: Mapping[str, Any], form: str) -> tuple[str, Any]:
     return named[0]
 
 
-def _term(body: Mapping[str, Any], index: MemoryIndex, stored: Stored) -> bool:
+def _term(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     name, value = _only(body, "term")
-    if isinstance(value, Mapping):
-        value = value["value"]
-    return _equals(name, value, index, stored)
+    return _equals(name, value["value"] if isinstance(value, Mapping) else value, index)
 
 
-def _terms(body: Mapping[str, Any], index: MemoryIndex, stored: Stored) -> bool:
+def _terms(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     name, wanted = _only(body, "terms")
-    return any(_equals(name, value, index, stored) for value in wanted)
+    equals = [_equals(name, value, index) for value in wanted]
+    return lambda stored: any(each(stored) for each in equals)
 
 
-def _equals(name: str, wanted: Any, index: MemoryIndex, stored: Stored) -> bool:
+def _equals(name: str, wanted: Any, index: MemoryIndex) -> Matcher:
     if name == "_id":
-        return stored.id == str(wanted)
+        return lambda stored: stored.id == str(wanted)
     if name == "_index":
-        return index.name == str(wanted)
-    kind, found = index.type_of(name), index.values(stored, name)
+        return lambda _: index.name == str(wanted)
+    kind = index.type_of(name)
     if kind == "text":
-        return any(str(wanted) in _WORD.findall(str(value).lower()) for value in found)
+        return lambda stored: any(
+            str(wanted) in _WORD.findall(str(value).lower()) for value in index.values(stored, name)
+        )
     if kind == "ip" and "/" in str(wanted):
         network = ipaddress.ip_network(wanted)
-        return any(ipaddress.ip_address(str(value)) in network for value in found)
-    return _bound(kind, wanted) in found
+        return lambda stored: any(ipaddress.ip_address(str(value)) in network for value in index.values(stored, name))
+    bound = _bound(kind, wanted)
+    return lambda stored: bound in index.values(stored, name)
 
 
 def _bound(kind: str | None, value: Any, form: str = "") -> Value:
@@ -106,24 +116,23 @@ def _bound(kind: str | None, value: Any, form: str = "") -> Value:
     return value  # type: ignore[no-any-return]
 
 
-def _range(body: Mapping[str, Any], index: MemoryIndex, stored: Stored) -> bool:
+def _range(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     name, bounds = _only(body, "range")
     kind = index.type_of(name)
     wrong = set(bounds) - {*_BOUNDS, "format", "boost", "time_zone"}
     if wrong:
         raise unknown("range parameter", min(wrong))
     limits = [
-        (_BOUNDS[key], _order(kind, _bound(kind, value, bounds.get("format", ""))))
+        (_BOUNDS[key], order_key(_bound(kind, value, bounds.get("format", "")), kind))
         for key, value in bounds.items()
         if key in _BOUNDS and value is not None
     ]
-    return any(
-        all(holds(_order(kind, value), limit) for holds, limit in limits) for value in index.values(stored, name)
-    )
 
+    def within(value: Value) -> bool:
+        key = order_key(value, kind)
+        return all(holds(key, limit) for holds, limit in limits)
 
-def _order(kind: str | None, value: Value) -> Any:
-    return order_key(value, kind)
+    return lambda stored: any(within(value) for value in index.values(stored, name))
 
 
 def order_key(value: Value, kind: str | None) -> Any:
@@ -134,41 +143,38 @@ def order_key(value: Value, kind: str | None) -> Any:
     return value.encode() if isinstance(value, str) else value
 
 
-def _exists(body: Mapping[str, Any], index: MemoryIndex, stored: Stored) -> bool:
+def _exists(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     name = body["field"]
-    if index.values(stored, name):
-        return True
-    return any(index.values(stored, inner) for inner in index.types if inner.startswith(f"{name}."))
+    names = [name, *(inner for inner in index.types if inner.startswith(f"{name}."))]
+    return lambda stored: any(index.values(stored, each) for each in names)
 
 
-def _ids(body: Mapping[str, Any], _index: MemoryIndex, stored: Stored) -> bool:
-    return stored.id in body["values"]
+def _ids(body: Mapping[str, Any], _index: MemoryIndex) -> Matcher:
+    wanted = frozenset(body["values"])
+    return lambda stored: stored.id in wanted
 
 
-def _prefix(body: Mapping[str, Any], index: MemoryIndex, stored: Stored) -> bool:
+def _prefix(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     name, value = _only(body, "prefix")
     start = value["value"] if isinstance(value, Mapping) else value
-    found = [stored.id] if name == "_id" else index.values(stored, name)
-    return any(str(each).startswith(start) for each in found)
+    return lambda stored: any(
+        str(each).startswith(start) for each in ([stored.id] if name == "_id" else index.values(stored, name))
+    )
 
 
-def _wildcard(body: Mapping[str, Any], index: MemoryIndex, stored: Stored) -> bool:
+def _wildcard(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     name, value = _only(body, "wildcard")
     pattern = value["value"] if isinstance(value, Mapping) else value
-    return any(fnmatchcase(str(each), pattern) for each in index.values(stored, name))
+    return lambda stored: any(fnmatchcase(str(each), pattern) for each in index.values(stored, name))
 
 
-def _constant_score(body: Mapping[str, Any], index: MemoryIndex, stored: Stored) -> bool:
-    return matches(body["filter"], index, stored)
-
-
-_FORMS: dict[str, Callable[[Mapping[str, Any], MemoryIndex, Stored], bool]] = {
+_FORMS: dict[str, Callable[[Mapping[str, Any], MemoryIndex], Matcher]] = {
     "bool": _bool,
-    "constant_score": _constant_score,
+    "constant_score": lambda body, index: matcher(body["filter"], index),
     "exists": _exists,
     "ids": _ids,
-    "match_all": lambda _body, _index, _stored: True,
-    "match_none": lambda _body, _index, _stored: False,
+    "match_all": lambda _body, _index: lambda _: True,
+    "match_none": lambda _body, _index: lambda _: False,
     "prefix": _prefix,
     "range": _range,
     "term": _term,

@@ -9,7 +9,7 @@ from typing import Any
 
 from ipi_es.cluster.memory_aggs import Hit, aggregate
 from ipi_es.cluster.memory_index import MemoryIndex
-from ipi_es.cluster.memory_query import matches, order_key, unknown
+from ipi_es.cluster.memory_query import matcher, order_key, unknown
 from ipi_es.cluster.port import Json
 from ipi_es.errors import RequestRejected
 
@@ -28,7 +28,10 @@ def run_search(indices: Sequence[MemoryIndex], body: Mapping[str, Any], *, windo
     if wrong:
         raise unknown("key in search body", min(wrong))
     query = body.get("query") or {"match_all": {}}
-    found: list[Hit] = [(index, doc) for index in indices for doc in index.shown() if matches(query, index, doc)]
+    found: list[Hit] = []
+    for index in indices:
+        matches = matcher(query, index)
+        found += [(index, doc) for doc in index.shown() if matches(doc)]
     first, size = int(body.get("from", 0)), int(body.get("size", _DEFAULT_SIZE))
     if first + size > window:
         raise RequestRejected(f"Result window is too large, from + size must be at most [{window}]", status=400)

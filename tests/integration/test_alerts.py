@@ -10,22 +10,18 @@ from typing import Any
 
 import alert_results as seeded
 import pytest
-from alert_results import BUCKET, HOUR, MINUTE, NOW, SEEDS
+from alert_looks import INTERVAL, ask, bare, definition, fired, message_of, painless, search_of
+from alert_results import BUCKET, HOUR, NOW, SEEDS
 from servers.pool import Server
 from service_parts import a_job
 
-from ipi_es import times
 from ipi_es.alerts.kinds import SCORED, Kind, Stack
-from ipi_es.alerts.parameters import MARGIN, Destination, Parameters
-from ipi_es.alerts.render import render
+from ipi_es.alerts.parameters import MARGIN, Parameters
 from ipi_es.cluster.port import Cluster
 from ipi_es.results import documents
 from ipi_es.results.documents import ResultContext, ResultDocument, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
-
-EVERYWHERE = Destination("http://127.0.0.1:9/hook", "ipi-es-alerts", "channel-1")
-INTERVAL = 5 * MINUTE
 
 
 @pytest.fixture
@@ -45,65 +41,6 @@ def write(cluster: Cluster, context: ResultContext) -> Callable[[list[ResultDocu
         cluster.refresh(ALIAS)
 
     return written
-
-
-def definition(stack: Stack, kind: Kind, context: ResultContext, **more: Any) -> dict[str, Any]:
-    job = a_job(context.job_id, analysis_config={"bucket_span": "1h"})
-    parameters = Parameters(job, destination=EVERYWHERE, console="https://kibana.example.org", **more)
-    return render(stack, kind, parameters).body
-
-
-def iso(moment: int) -> str:
-    return times.iso(moment).replace("Z", ".000Z")
-
-
-def at(text: str, moment: int) -> str:
-    """A search's mustache, as its scheduler fills it in at a scheduled time."""
-    return text.replace("{{ctx.trigger.scheduled_time}}", iso(moment)).replace("{{period_end}}", str(moment * 1_000))
-
-
-def search_of(stack: Stack, body: dict[str, Any], moment: int) -> dict[str, Any]:
-    if stack == "watcher":
-        found = body["input"]["search"]["request"]["body"]
-    elif stack == "opensearch":
-        found = body["inputs"][0]["search"]["query"]
-    else:  # what Kibana makes of a rule, see its fetching of an Elasticsearch query
-        params = body["params"]
-        window = {"gte": iso(moment - params["timeWindowSize"] * MINUTE), "lte": iso(moment)}
-        query = json.loads(params["esQuery"])["query"]
-        found = {
-            "size": 100,
-            "query": {"bool": {"filter": [query, {"range": {params["timeField"]: window}}]}},
-            "track_total_hits": True,
-        }
-        return json.loads(json.dumps(found).replace("now-", f"{iso(moment)}||-"))
-    return json.loads(at(json.dumps(found), moment))
-
-
-def ask(server: Server, search: dict[str, Any]) -> dict[str, Any]:
-    status, answer = server.call("POST", f"/{ALIAS}/_search", search)
-    assert status == 200, answer
-    return answer
-
-
-def bare(search: dict[str, Any], server: Server) -> dict[str, Any]:
-    """Without scripts, where the server has no Painless."""
-    if server.is_opensearch:
-        return search
-    text = json.loads(json.dumps(search))
-    if groups := text.get("aggregations", {}).get("alerts"):
-        groups["aggregations"]["worst"]["top_hits"].pop("script_fields", None)
-    return text
-
-
-def fired(answer: dict[str, Any]) -> list[tuple[int, str]]:
-    """(bucket's start, entity) of each group."""
-    found = []
-    for group in answer["aggregations"]["alerts"]["buckets"]:
-        key = dict(group["key"])
-        start = key.pop("timestamp") // 1_000
-        found.append((start, key.get("partition_field_value") or key.get("influencer_field_value") or ""))
-    return found
 
 
 @pytest.mark.parametrize("kind", SCORED)
@@ -183,13 +120,6 @@ def test_silence_is_said_at_one_look_only(server: Server, context: ResultContext
     assert begins <= said[0] < begins + INTERVAL
 
 
-def painless(server: Server, source: str, params: dict[str, Any]) -> Any:
-    script = {"lang": "painless", "source": source, "params": params}
-    status, answer = server.call("POST", "/_scripts/painless/_execute", {"script": script})
-    assert status == 200, answer
-    return answer["result"]
-
-
 @pytest.mark.parametrize("kind", SCORED)
 def test_watchers_script_makes_a_message_of_each_alert(
     opensearch: Server, context: ResultContext, kind: Kind, server: Server, write: Any
@@ -243,23 +173,6 @@ def test_opensearch_message_is_json_with_everything_in_it(
         assert 'al"ice used 203.0.113.9' in alice["why"]
     people = message_of(server, trigger["actions"][1], results)
     assert people.count("critical") == len(must)
-
-
-def message_of(server: Server, action: dict[str, Any], results: dict[str, Any]) -> str:
-    """What the server's mustache makes of an action's message, with the escaping for JSON that Alerting uses."""
-    source = action["message_template"]["source"]
-    # the endpoint's own output must be JSON: the message is made as a text of that JSON, quotes of the template escaped
-    status, answer = server.call(
-        "POST",
-        "/_render/template",
-        {
-            "source": source if source.startswith("{") else json.dumps({"t": source}),
-            "params": {"ctx": {"results": [results]}},
-        },
-    )
-    assert status == 200, answer
-    output = answer["template_output"]
-    return json.dumps(output) if source.startswith("{") else output["t"]
 
 
 def test_silence_conditions_run(server: Server, context: ResultContext) -> None:

@@ -4,10 +4,9 @@
 
 ``days``: simulated days in accelerated time on a real server, 20 jobs. ``memory``: the same with 200 jobs on the
 in-memory port. Both tick live jobs by a told clock; interim results, late events, a night's cleaning and training again
-(every week; in memory every third, since nine tenths of a training of so few events go into building its graph) are
-included. Every midnight the worker's process, which holds neither events nor results, tells its memory:
-the last day's may be 5 % above the second's, and no job may lack a bucket after its tick. At the end every bucket of
-the last week is compared with its events.
+(every week; in memory every third) are included. Every midnight the worker's process, which holds neither events nor
+results, tells its memory: the last day's may be 5 % above the second's, and no job may lack a bucket after its tick. At
+the end every bucket of the last week is compared with its events.
 
 ``live``: `ipi-es run` as it is, on buckets of a minute, while 1,000 events/s come in; every bucket must be written less
 than a bucket's length after it was complete.

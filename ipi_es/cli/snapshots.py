@@ -79,7 +79,7 @@ def revert(ctx: click.Context, job_name: str, snapshot_id: str, delete_results: 
     """Go back to SNAPSHOT of JOB: network, history, quantiles and checkpoint together, as they were at its end.
 
     The worker (or `ipi-es backfill`) scores everything after it again, and replaces the results. The next training is
-    due `training.every` after where the job stands now. Annotations stay.
+    due `training.every` after where the job stands now. What people said stays; what was said of later snapshots goes.
 
     Example: ipi-es snapshots revert sign-ins 20260501T000000Z-1f3a9c0b --delete-results
     """

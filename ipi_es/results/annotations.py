@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipi_es.results.documents import ResultContext, ResultDocument, Stamp, annotation
-from ipi_es.results.queries import Query
+from ipi_es.results.queries import Query, between
 from ipi_es.results.words import AnnotationType
 
 
@@ -35,6 +35,25 @@ class Annotation:
             text=self.text,
             parts=self.parts,
         )
+
+
+OF_SNAPSHOTS: tuple[AnnotationType, ...] = ("model_snapshot", "warm_up")
+"""What is said of the job's snapshots: from when on each is used."""
+
+OF_BUCKETS: tuple[AnnotationType, ...] = ("delayed_data", "blind")
+"""What is said of buckets: it goes with them."""
+
+
+def said_since(job_id: str, types: Sequence[AnnotationType], start: int) -> Query:
+    """Annotations of these types that begin at or after ``start``, epoch seconds."""
+    query = annotations_query(job_id, None, None, types)
+    return {"bool": {"filter": [*query["bool"]["filter"], *between(start, None)]}}
+
+
+def said_of(job_id: str, snapshot_ids: Sequence[str]) -> Query:
+    """What was said of these snapshots when they came into use."""
+    query = annotations_query(job_id, None, None, OF_SNAPSHOTS)
+    return {"bool": {"filter": [*query["bool"]["filter"], {"terms": {"snapshot_id": list(snapshot_ids)}}]}}
 
 
 def annotations_query(job_id: str, start: int | None, end: int | None, types: Sequence[AnnotationType] = ()) -> Query:

@@ -163,10 +163,13 @@ class ResultStore:
         self._indices.prepare(new)
         return self._put(new, version) if new else 0
 
-    def drop_annotations(self, types: Sequence[AnnotationType], version: int) -> int:
-        """Delete all annotations of these types; how many. LostJob as in :meth:`write`."""
+    def unsay(self, query: Mapping[str, Any], version: int) -> int:
+        """Delete the annotations that a query of :mod:`~ipi_es.results.annotations` finds; how many.
+
+        LostJob as in :meth:`write`.
+        """
         self._cluster.refresh(ALIAS)
-        return self._drop(list(self._ids(annotations_query(self._job_id, None, None, types))), version)
+        return self._drop(list(self._ids(query)), version)
 
     def annotations(
         self,

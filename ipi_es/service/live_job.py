@@ -42,6 +42,10 @@ within 30 s."""
 SLICE = 60.0
 """Seconds of catching up after which other jobs get their turn; it goes on in the next tick, right after them."""
 
+GAP = 2.0
+"""Seconds until then: a command that waits for the job (`ipi_es.worker.waiting`) looks every half second, so it finds
+the job free, whichever part of a second the schedule rounds off."""
+
 CLOCKS_APART = 50
 """Seconds by which the clock may be ahead of the cluster's: no more than the least default query_delay."""
 
@@ -200,7 +204,7 @@ class LiveJob:
         if stopping():
             return Outcome(Did.STOPPED, buckets=buckets)
         if int(claim.state.checkpoint or 0) < complete:
-            return Outcome(Did.WORKED, 0.0, buckets)
+            return Outcome(Did.WORKED, GAP, buckets)
         self._timed("late", lambda: mend_late(claim, now, stopping))
         if stopping():
             return Outcome(Did.STOPPED, buckets=buckets)
@@ -283,6 +287,7 @@ class LiveJob:
         """Tell health of the weeks before the checkpoint: what is quiet every week is no blindness."""
         end, span = int(claim.state.checkpoint or 0), self.job.bucket_span
         start = end - MEMORY // span * span
+        claim.unsay()  # so one who was killed amid a training
         counts = self.work.feed.event_counts(start, end, span)
         self.health.recall((at + span, counts.get(at, 0)) for at in range(start, end, span))
         blind = self.health.blind()

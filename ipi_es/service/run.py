@@ -107,7 +107,7 @@ class Worker:
         while True:
             done = live.tick(self.clock.now(), self.stopping.is_set, patient=False)
             buckets += done.buckets
-            if done.did is not Did.WORKED or done.again_in is None:
+            if done.did is not Did.WORKED or done.again_in is None or self.stopping.wait(done.again_in):
                 break
         if done.did in (Did.WORKED, Did.NOTHING) and not self.stopping.is_set():
             cleaned = live.clean(self.clock.now())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.ipinsights.deltas import DayDelta
-from ipi_es.results.annotations import Annotation
+from ipi_es.results.annotations import OF_SNAPSHOTS, Annotation, annotations_query, said_of
 from ipi_es.results.documents import Stamp
 from ipi_es.state.held_state import HeldState
 from ipi_es.state.job_state import JobState
@@ -148,17 +148,34 @@ class Claim:
         """
         return self._standing(int(self.state.checkpoint or 0)).follower
 
-    def annotate(self, annotations: Iterable[Annotation]) -> int:
+    def annotate(self, remarked: Iterable[Annotation]) -> int:
         """Say something of the job's time; how many are new: what was said in the same words isn't written again."""
-        return self._annotate(annotations, self.state.snapshot_id)
+        return self._annotate(remarked, self.state.snapshot_id)
 
-    def _annotate(self, annotations: Iterable[Annotation], snapshot_id: str | None) -> int:
-        said, state, stores = list(annotations), self.state, self._work.stores
+    def _annotate(self, remarked: Iterable[Annotation], snapshot_id: str | None) -> int:
+        said, state, stores = list(remarked), self.state, self._work.stores
         if not said:
             return 0
         stamp = Stamp(snapshot_id or "", state.quantiles_id or "", stores.clock.now())
         self.held.check()
         return stores.results.annotate(said, context_of(self._work.job), stamp, state.external_version)
+
+    def unsay(self) -> None:
+        """Take back what was said of snapshots that never came into use, or were gone back from.
+
+        A training says so before the state points to its snapshot; one that was killed in between may end elsewhere.
+        """
+        results, state = self._work.stores.results, self.state
+        results.show()
+        if state.snapshot_id is None:
+            query = annotations_query(state.job_id, None, None, OF_SNAPSHOTS)
+        else:
+            false = remarks.never_used(results.annotations(types=["model_snapshot"]), state.snapshot_id)
+            if not false:
+                return
+            query = said_of(state.job_id, sorted(false))
+        self.held.check()
+        results.unsay(query, state.external_version)
 
     def make_good(self) -> None:
         """Renormalize where a killed run didn't come to it: as it would have, with the levels of its last batch."""
@@ -197,12 +214,8 @@ class Claim:
 
     def _say_trained(self, learned: training.Learned, snapshot_id: str, checkpoint: int) -> None:
         """Before the state points to it: said after that, a kill in between would leave it unsaid for ever."""
-        stores, state = self._work.stores, self.state
-        if state.snapshot_id is None:
-            # a first training that was killed in between and begins anew later ends elsewhere: nothing is in use yet
-            self.held.check()
-            stores.results.drop_annotations(["model_snapshot", "warm_up"], state.external_version)
-        age = remarks.history_age(stores.blobs, state)
+        self.unsay()
+        age = remarks.history_age(self._work.stores.blobs, self.state)
         self._annotate(remarks.of_training(self._work.job, learned, snapshot_id, checkpoint, age), snapshot_id)
 
     def _previous(self) -> Previous:

@@ -6,6 +6,9 @@ says the same under the same id.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ipi_es.cluster.port import Document
 from ipi_es.config.job import Job
 from ipi_es.errors import SnapshotError
 from ipi_es.results.annotations import Annotation
@@ -49,6 +52,19 @@ def of_warm_up(job: Job, time: int, before: int | None, after: int) -> Annotatio
         else f"The job no longer warms up: its history is {after} days long."
     )
     return Annotation("warm_up", time, time + job.bucket_span, text)
+
+
+def never_used(said: Iterable[Document], snapshot_id: str) -> set[str]:
+    """The snapshots that came into use later than the one in use, which is ``snapshot_id``: so they never did.
+
+    ``said``: the annotations of type `model_snapshot`, the newest first. Empty where none is of the one in use.
+    """
+    later: set[str] = set()
+    for each in said:
+        if each.source["snapshot_id"] == snapshot_id:
+            return later
+        later.add(str(each.source["snapshot_id"]))
+    return set()
 
 
 def history_age(blobs: BlobStore, state: JobState) -> int | None:

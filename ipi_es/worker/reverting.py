@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipi_es.results.annotations import OF_BUCKETS, OF_SNAPSHOTS, said_since
 from ipi_es.results.words import RESULT_KINDS
 from ipi_es.worker.batch import OF_THE_PAST
 from ipi_es.worker.history_keeper import HistoryId, load_history
@@ -56,7 +57,8 @@ def revert(work: JobWork, claim: Claim, to: Reversion, *, delete_results: bool =
     """Go back: all of it with one write. With ``delete_results`` later results go too; how many went.
 
     Those that are left are replaced bucket by bucket when they are scored again. Stopped between the two, the job has
-    gone back, and the results are replaced all the same.
+    gone back, and the results are replaced all the same; said once more, what is left goes too. What was said of later
+    snapshots goes in any case, and of later buckets with these; what people said stays.
     """
     state = claim.state
     details = {name: value for name, value in state.details.items() if name not in OF_THE_PAST}
@@ -74,10 +76,14 @@ def revert(work: JobWork, claim: Claim, to: Reversion, *, delete_results: bool =
             details=details,
         )
     )
+    results, job_id, version = work.stores.results, work.job.job_id, claim.state.external_version
+    claim.held.check()
+    results.unsay(said_since(job_id, OF_SNAPSHOTS, to.checkpoint + 1), version)
     if not delete_results:
         return 0
+    results.unsay(said_since(job_id, OF_BUCKETS, to.checkpoint), version)
     claim.held.check()
-    return work.stores.results.delete_from(to.checkpoint, claim.state.external_version)
+    return results.delete_from(to.checkpoint, version)
 
 
 def _quantiles_at(work: JobWork, time: int) -> str | None:

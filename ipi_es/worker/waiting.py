@@ -12,12 +12,13 @@ from ipi_es.worker.clock import Clock
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 60.0
-"""Seconds that a command waits: while it catches up, a worker's tick is at work for so long at most, and the lease of
-one that died is over before that."""
+PATIENCE = 90.0
+"""Seconds that a command waits: while it catches up, a worker's tick is at work for a minute and the batch in hand, and
+the lease of one that died is over before that."""
 
 POLL = 0.5
-"""Seconds between two looks: a worker that has more to do takes the job again at once, most give it back for longer."""
+"""Seconds between two looks: a worker that has more to do leaves a gap of at least a second, most give it back for
+longer."""
 
 
 def claim_patiently(

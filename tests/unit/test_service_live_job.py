@@ -16,7 +16,7 @@ from worker_parts import Killed
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import ClusterUnreachable, FieldMissing
-from ipi_es.service.live_job import LOOK_ON
+from ipi_es.service.live_job import GAP, LOOK_ON
 from ipi_es.service.outcome import Did
 from ipi_es.service.report import LAST_ERROR, Doing, Trouble
 from ipi_es.state.job_state import StateStore
@@ -194,7 +194,7 @@ def test_long_outage_is_made_good_in_slices_so_that_others_get_their_turn(cluste
 
     worker.live._scored = slow  # type: ignore[method-assign]
     outcomes = [worker.tick(END)]
-    while outcomes[-1].again_in == 0.0:
+    while outcomes[-1].again_in == GAP:
         outcomes.append(worker.tick(END))
     assert len(outcomes) > 2
     assert sum(each.buckets for each in outcomes) == 17

@@ -11,11 +11,17 @@ from typing import Any
 import pytest
 from live_parts import live_job
 
+from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.config.job import Job
+from ipi_es.errors import JobBusy
 from ipi_es.service import schedule as schedules
+from ipi_es.service.live_job import GAP, SLICE
 from ipi_es.service.outcome import Did, Outcome
 from ipi_es.service.schedule import Schedule
+from ipi_es.setup import plan
+from ipi_es.state.job_state import StateStore
 from ipi_es.times import SECONDS
+from ipi_es.worker.waiting import PATIENCE, claim_patiently
 
 DAY = SECONDS["d"]
 
@@ -98,6 +104,29 @@ def test_job_that_asks_for_it_is_looked_at_sooner_after_the_others(run: Any) -> 
     assert wait_for(lambda: len(eager.began) == 3)
     assert other.began[0] < eager.began[1]
     assert eager.began[2] - eager.began[1] >= 0.9  # the clock shows whole seconds
+
+
+def test_command_that_waits_for_a_job_gets_it_while_a_worker_catches_up(run: Any) -> None:
+    """It asks for the job again and again; between two slices there is a gap in which the command looks."""
+    cluster = MemoryCluster()
+    plan.apply(cluster, plan.plan(cluster))
+    states, clock = StateStore(cluster), MovedClock()
+
+    def sliced() -> Outcome:
+        try:
+            state = states.claim("behind", "worker:1:1", clock.now(), 24, alive=lambda _: True)
+        except JobBusy:
+            return Outcome(Did.STOOD_BY)
+        time.sleep(0.8)
+        states.release(state)
+        return Outcome(Did.WORKED, GAP)
+
+    worker = Looked(a_job("behind"), sliced)
+    run(worker)
+    assert wait_for(lambda: bool(worker.began))
+    claimed = claim_patiently(states, "behind", "command:1:1", clock, 24, alive=lambda _: True, patience=4.0)
+    assert claimed.lease_owner == "command:1:1"
+    assert SLICE < PATIENCE
 
 
 def test_no_more_jobs_than_told_are_at_work_at_a_time(run: Any) -> None:

@@ -9,8 +9,10 @@ import pytest
 import worker_parts as parts
 from live_parts import Worker
 from worker_company import DAY, HOUR, LEARN_DAYS, LEARN_FROM, SCORED_FROM
+from worker_parts import Killed
 
 from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.cluster.port import Document
 from ipi_es.results.store import ResultStore
 from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.worker import remarks
@@ -101,3 +103,36 @@ def test_what_a_training_said_that_never_came_into_use_is_taken_back(
     (only,) = said(cluster, "model_snapshot")
     assert only["timestamp"] == (SCORED_FROM + DAY) * 1_000
     assert only["snapshot_id"] == live.state_of(cluster, JOB).snapshot_id != state.snapshot_id
+
+
+def test_what_a_retraining_said_that_never_came_into_use_is_taken_back_by_the_next_worker(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = live.state_of(cluster, JOB).snapshot_id
+    Worker(cluster, JOB).tick(SCORED_FROM + DAY)
+    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    with JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW + 9)).claimed(lambda _: False) as claim:
+        monkeypatch.setattr(claim.held, "save", killed)
+        with pytest.raises(Killed):
+            claim.retrain(LEARN_FROM + DAY, SCORED_FROM + DAY)
+    assert [each["timestamp"] for each in said(cluster, "model_snapshot")] == [
+        SCORED_FROM * 1_000,
+        (SCORED_FROM + DAY) * 1_000,
+    ]
+    Worker(cluster, JOB).tick(SCORED_FROM + DAY + 3 * HOUR)
+    (only,) = said(cluster, "model_snapshot")
+    assert (only["timestamp"], only["snapshot_id"]) == (SCORED_FROM * 1_000, used)
+    assert [each["timestamp"] for each in said(cluster, "warm_up")] == [SCORED_FROM * 1_000]
+
+
+def killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "false"),
+    [(["a"], set()), (["b", "a"], {"b"}), (["c", "b", "a", "z"], {"b", "c"}), (["b"], set()), ([], set())],
+)
+def test_snapshots_said_after_the_one_in_use_never_were(newest_first: list[str], false: set[str]) -> None:
+    documents = [Document(each, "index", {"snapshot_id": each}) for each in newest_first]
+    assert remarks.never_used(documents, "a") == false

@@ -13,6 +13,8 @@ from worker_parts import FragileCluster, Killed
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import SnapshotDamaged, SnapshotMissing
+from ipi_es.results.annotations import Annotation
+from ipi_es.results.words import AnnotationType
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.worker.cleaning import clean
@@ -101,13 +103,44 @@ def test_all_four_go_back_together(cluster: FragileCluster) -> None:
 def test_later_results_are_deleted_only_when_told(cluster: FragileCluster) -> None:
     before = parts.results(cluster, JOB)
     reverted(cluster, networks(cluster)[1])
-    assert parts.results(cluster, JOB).keys() == before.keys()
+    later = {place for place, each in before.items() if each.get("annotation_type") == "warm_up"}
+    later = {place for place in later if before[place]["timestamp"] > RETRAINED_AT * 1_000}
+    assert len(later) == 1, "on the way its history grew long enough; that is said again when it is scored again"
+    assert parts.results(cluster, JOB).keys() == before.keys() - later
     reverted(cluster, networks(cluster)[1], delete_results=True)
     left = parts.results(cluster, JOB)
-    annotations = {place for place, each in before.items() if each["result_type"] == "annotation"}
-    assert max(left[place]["timestamp"] for place in left.keys() - annotations) < RETRAINED_AT * 1_000
+    said = {place for place, each in before.items() if each["result_type"] == "annotation"}
+    assert max(left[place]["timestamp"] for place in left.keys() - said) < RETRAINED_AT * 1_000
     earlier = {place for place, each in before.items() if each["timestamp"] < RETRAINED_AT * 1_000}
-    assert left.keys() == earlier | annotations
+    assert left.keys() == earlier | (said - later), (
+        "all of it tells of times up to the snapshot's end, and of this snapshot"
+    )
+
+
+def annotated(cluster: MemoryCluster) -> list[tuple[str, int]]:
+    """(type, start) of all that is said."""
+    found = [each for each in parts.results(cluster, JOB).values() if each["result_type"] == "annotation"]
+    return sorted((each["annotation_type"], each["timestamp"] // 1_000) for each in found)
+
+
+@pytest.mark.parametrize("delete_results", [False, True])
+def test_what_was_said_of_later_snapshots_goes_and_what_people_said_stays(
+    cluster: FragileCluster, delete_results: bool
+) -> None:
+    said: list[AnnotationType] = ["blind", "delayed_data", "user", "verdict"]
+    times = [SCORED_FROM - JOB.bucket_span, SCORED_FROM, RETRAINED_AT]
+    with JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
+        claim.annotate(Annotation(kind, time, time + JOB.bucket_span, "so") for kind in said for time in times)
+    of_snapshots = [each for each in annotated(cluster) if each[0] not in said]
+    assert ("model_snapshot", RETRAINED_AT) in of_snapshots
+    reverted(cluster, networks(cluster)[0], delete_results=delete_results)
+    left = annotated(cluster)
+    assert [each for each in left if each[0] not in said] == [each for each in of_snapshots if each[1] <= SCORED_FROM]
+    assert (
+        [time for kind, time in left if kind == "user"] == [time for kind, time in left if kind == "verdict"] == times
+    )
+    for kind in ("blind", "delayed_data"):
+        assert [time for each, time in left if each == kind] == (times[:1] if delete_results else times)
 
 
 def test_what_another_network_found_vanishes_when_it_is_scored_again(cluster: FragileCluster) -> None:
@@ -132,8 +165,7 @@ def test_killed_at_any_write_it_ends_the_same(cluster: FragileCluster) -> None:
         with pytest.raises(Killed):
             reverted(dying, first, delete_results=True)
         after = parts.revived(dying)
-        if state_of(after).snapshot_id != first:  # killed before anything happened
-            reverted(after, first, time=parts.NOW + 3_600, delete_results=True)
+        reverted(after, first, time=parts.NOW + 3_600, delete_results=True)
         caught_up(after)
         assert parts.results(after, JOB) == parts.results(whole, JOB), f"killed at write {number} of {writes}"
 

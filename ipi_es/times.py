@@ -12,6 +12,9 @@ _SPAN = re.compile(r"\s*(\d+)\s*(s|m|h|d|w)\s*")
 _MATH = re.compile(r"([+-])(\d+)([smhdw])")
 _ROUND = re.compile(r"/([smhdw])$")
 
+EARLIEST, LATEST = -62_135_596_800, 253_402_300_800
+"""[0001-01-01, 10000-01-01) in epoch seconds: what has a date in four digits, here and on the servers."""
+
 
 def parse_span(text: str) -> int:
     """Whole seconds of ``15m``, ``1h``, ``1d``; UsageError otherwise (units: s, m, h, d, w)."""
@@ -33,6 +36,7 @@ def parse_time(text: str, *, now: int) -> int:
     """Epoch seconds of an ISO 8601 time (UTC if it names no zone), epoch milliseconds, or date math on ``now``.
 
     Date math: ``now``, ``now-7d``, ``now-1d/d``, ``2026-05-01||+1d``. Rounding ``/d`` rounds down, in UTC.
+    UsageError for what is none of these, or lies outside of the years 1 to 9999.
     """
     base, bars, rest = text.strip().partition("||")
     if base.startswith("now"):
@@ -50,6 +54,8 @@ def parse_time(text: str, *, now: int) -> int:
         # weeks start on Monday, as in the servers' date math; the epoch was a Thursday
         offset = 4 * SECONDS["d"] if rounding[1] == "w" else 0
         start = (start - offset) // SECONDS[rounding[1]] * SECONDS[rounding[1]] + offset
+    if not EARLIEST <= start < LATEST:
+        raise UsageError(f"“{text}” lies outside of the years 1 to 9999", hint="write a time such as now-7d")
     return start
 
 

@@ -15,6 +15,7 @@ from ipi_es.cli.logs import set_up
 from ipi_es.config.job import Job
 from ipi_es.config.loading import find_job, load_settings
 from ipi_es.config.settings import Settings
+from ipi_es.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -62,6 +63,30 @@ def shell(ctx: click.Context) -> Shell:
 def clock() -> int:
     """Epoch seconds, now: the command line is where the clock is read."""
     return int(time.time())
+
+
+def named_pair(job: Job, entity: str, ip: str) -> tuple[str, bytes]:
+    """A pair that somebody types: the entity as the job spells it, the address's 16 bytes. UsageError as below."""
+    return named_entity(job, entity), named_address(ip)
+
+
+def named_entity(job: Job, entity: str) -> str:
+    """An entity that somebody types, as results and history spell it; UsageError for an empty one."""
+    from ipi_es.config.entity_names import normalize_entity
+
+    if not entity:
+        raise UsageError("the entity is empty", hint="name one, as the events or the results spell it")
+    return normalize_entity(entity, job.datafeed_config.entity_normalize)
+
+
+def named_address(ip: str) -> bytes:
+    """The 16 bytes of an address that somebody types; UsageError for what is none."""
+    from ipi_es.addresses import packed
+
+    address = packed(ip)
+    if address is None:
+        raise UsageError(f"“{ip}” is no IP address", hint="write 198.51.100.7 or 2001:db8::7")
+    return address
 
 
 def progress_bar() -> Progress:

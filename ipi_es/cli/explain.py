@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.addresses import packed
-from ipi_es.cli.context import shell
+from ipi_es.cli.context import named_pair, shell
 from ipi_es.cli.output import SEVERITY_COLOURS, STYLE, Column, Toned, emit, format_option, print_table, say
 from ipi_es.cli.zones import time_zone_option
-from ipi_es.errors import UsageError
 from ipi_es.report.text import TimeShown, counted, one_in, score_text
 from ipi_es.scoring.probability import severity
 from ipi_es.times import SECONDS, iso
@@ -43,15 +41,11 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
     Example: ipi-es explain jobs/logins.yml alice 198.51.100.7
     """
     from ipi_es.cli.pair_facts import facts_of
-    from ipi_es.config.entity_names import normalize_entity
     from ipi_es.worker.job_work import JobWork
 
     here = shell(ctx)
     job = here.job(job_name)
-    address = packed(ip)
-    if address is None:
-        raise UsageError(f"“{ip}” is no IP address", hint="write 198.51.100.7 or 2001:db8::7")
-    name = normalize_entity(entity, job.datafeed_config.entity_normalize)
+    name, address = named_pair(job, entity, ip)
     with here.cluster() as cluster:
         facts = facts_of(JobWork(cluster, job, snapshots=here.settings.snapshots.directory), name, address)
     if output_format == "table":

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.context import clock, shell
+from ipi_es.addresses import canonical
+from ipi_es.cli.context import clock, named_address, named_entity, shell
 from ipi_es.cli.output import STYLE, Column, emit, format_option
 from ipi_es.cli.zones import time_zone_option
 from ipi_es.errors import UsageError
@@ -111,6 +112,11 @@ def results(
     from ipi_es.results.store import ResultStore
     from ipi_es.results.words import ResultKind
 
+    if kind == "overall" and (entity, ip, sort) != (None, None, None):
+        raise UsageError(
+            "overall buckets have no entity and no IP address, and are sorted by their score",
+            hint="leave out --entity, --ip and --sort, or ask for records",
+        )
     here, now = shell(ctx), clock()
     first = parse_time(start, now=now) if start else None
     stop = parse_time(end, now=now) if end else None
@@ -136,7 +142,7 @@ def results(
             singular: ResultKind = kind.removesuffix("s")  # type: ignore[assignment]
             job = here.job(job_name)
             store = ResultStore(cluster, job.job_id, job.results_index_name)
-            values = [value for value in (entity, ip) if value is not None]
+            values = _values(job, entity, ip)
             found = store.read(
                 singular, first, stop, sort=sort, desc=desc, min_score=min_score, values=values, size=size
             )
@@ -147,6 +153,12 @@ def results(
     emit(told, COLUMNS[kind], output_format, empty=empty)
     if output_format == "table" and rows:
         click.echo(_summary(rows, kind, size), err=True)
+
+
+def _values(job: Job, entity: str | None, ip: str | None) -> list[str]:
+    """What is asked for, spelled as results spell it. UsageError for an address that is none."""
+    found = [] if entity is None else [named_entity(job, entity)]
+    return found if ip is None else [*found, canonical(named_address(ip))]
 
 
 def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.addresses import canonical, packed
-from ipi_es.cli.context import clock, shell
+from ipi_es.addresses import canonical
+from ipi_es.cli.context import clock, named_pair, shell
 from ipi_es.cli.output import Column, emit, format_option
 from ipi_es.errors import UsageError
 from ipi_es.times import iso
@@ -120,11 +120,7 @@ def _verdicts(ctx: click.Context, job_name: str) -> Iterator[tuple[Verdicts, Job
 
 def _pair(job: Job, entity: str, ip: str) -> tuple[str, str, str]:
     """(entity as the events are normalized, address, network); UsageError for what is no address."""
-    from ipi_es.config.entity_names import normalize_entity
     from ipi_es.ipinsights.prefixes import SITE, network_text
 
-    address = packed(ip)
-    if address is None:
-        raise UsageError(f"“{ip}” is no IP address", hint="write 198.51.100.7 or 2001:db8::7")
-    name = normalize_entity(entity, job.datafeed_config.entity_normalize)
+    name, address = named_pair(job, entity, ip)
     return name, canonical(address), network_text(address, SITE)

@@ -192,3 +192,39 @@ def test_explain_takes_an_operator_that_only_the_events_know_from_the_addresses_
     (found,) = json.loads(run("explain", "signins.json", *pair, "--format", "json").stdout)
     assert (found["operator"], found["country"]) == (64_500, "SG")
     assert "the network is of AS64500, SG" in run("explain", "signins.json", *pair).stdout
+
+
+def test_times_beyond_all_calendars_are_refused(cluster: MemoryCluster) -> None:
+    for time in ("now-99999999999999d", "now+3000000d"):
+        done = run("results", "records", "signins.json", "--start", time)
+        assert done.exit_code == 2
+        assert "outside of the years 1 to 9999" in done.stderr
+
+
+def test_results_of_a_pair_are_found_however_it_is_spelled(cluster: MemoryCluster) -> None:
+    data = company.job_data()
+    data["datafeed_config"]["entity_normalize"] = ["lowercase", "strip_domain"]
+    Path("folding.json").write_text(json.dumps(data))
+    (first, *_) = json.loads(run("results", "records", "signins.json", "--size", "1", "--format", "json").stdout)
+    entity, ip = first["partition_field_value"], first["by_field_value"]
+    asked = ("results", "records", "folding.json", "--size", "1", "--format", "json")
+    found = json.loads(run(*asked, "--entity", f"CORP\\{entity.upper()}", "--ip", f"::ffff:{ip}").stdout)
+    assert [(each["partition_field_value"], each["by_field_value"]) for each in found] == [(entity, ip)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["results", "records", "signins.json", "--ip", "1.2.3"], "“1.2.3” is no IP address"),
+        (["results", "records", "signins.json", "--entity", ""], "the entity is empty"),
+        (["results", "overall", "signins.json", "--entity", "alice"], "have no entity"),
+        (["results", "overall", "signins.json", "--sort", "timestamp"], "are sorted by their score"),
+        (["explain", "signins.json", "", "192.0.2.1"], "the entity is empty"),
+        (["explain", "signins.json", "alice", "192.0.2"], "“192.0.2” is no IP address"),
+    ],
+)
+def test_what_no_result_can_have_is_refused(cluster: MemoryCluster, arguments: list[str], says: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert says in done.stderr
+    assert "→" in done.stderr

@@ -135,6 +135,16 @@ _STATUSES: dict[int, tuple[type[ClusterError], str, str]] = {
         "raise the limit of the proxy in front (client_max_body_size), or the cluster's http.max_content_length",
     ),
 }
+REJECTED_HINT = (
+    "the reason is the cluster's own: look at datafeed_config.query and runtime_mappings, and at the fields that the "
+    "job names; `ipi-es check JOB` tells what it can of each"
+)
+UNREADABLE = "use doc values"
+"""What all servers say, among other words, of a field whose mapping turns off what aggregations read."""
+UNREADABLE_HINT = (
+    "map the field without “doc_values: false” in the events' index template and reindex what is there, or let the job "
+    "name another field"
+)
 _REDIRECT_HINT = "name the cluster's own URL in elasticsearch.hosts, not that of a login page or a proxy"
 
 
@@ -145,7 +155,7 @@ def _by_status(status: int, where: str, said: str) -> ClusterError:
     if 300 <= status < 400:
         return RequestRejected(f"{where} redirects elsewhere ({status}){said}", hint=_REDIRECT_HINT, status=status)
     if 400 <= status < 500:
-        hint = "the reason is the cluster's own; `ipi-es check` looks at query, fields, indices and templates"
+        hint = UNREADABLE_HINT if UNREADABLE in said.lower() else REJECTED_HINT
         return RequestRejected(f"{where} refused the request ({status}){said}", hint=hint, status=status)
     hint = "look into the cluster's own log for the cause"
     return ClusterError(f"{where} failed ({status}){said}", hint=hint, status=status)

@@ -149,6 +149,13 @@ def test_the_cause_counts_more_than_the_status(status: int, cause: str, kind: ty
     assert "because" in fault.message
 
 
+def test_a_refused_request_names_what_to_look_at_and_a_field_that_cannot_be_grouped_by() -> None:
+    assert "datafeed_config.query" in response_fault(400, error_body("parsing_exception"), WHERE).hint
+    said = "Can't load fielddata on [source.ip] because fielddata is unsupported on fields of type [ip]. Use doc values"
+    fault = response_fault(400, error_body("illegal_argument_exception", said), WHERE)
+    assert "doc_values: false" in fault.hint
+
+
 @pytest.mark.parametrize(
     "body", [None, "", "<html>Bad Gateway</html>", [], {"error": "text"}, {"error": None}, {"a": 1}]
 )

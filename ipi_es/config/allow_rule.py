@@ -14,6 +14,14 @@ from ipi_es.config.types import Inconsistent, Section, Text
 WILDCARDS = "*?["
 """Characters that make an entity a shell-style pattern."""
 
+EVERY_ADDRESS = frozenset({"::/0", "0.0.0.0/0", str(ipaddress.ip_network("::ffff:0.0.0.0/96"))})
+"""Networks of all addresses, and of all IPv4 addresses: no job's finding would be left, or nearly none."""
+
+
+def names_everybody(pattern: str) -> bool:
+    """Whether a pattern names all entities: nothing but ``*``, and ``?`` beside it (``?*``)."""
+    return not pattern.strip("*?") and (not pattern or "*" in pattern)
+
 
 def _cidr(text: str) -> str:
     try:
@@ -50,8 +58,8 @@ class AllowRule(Section):
     def _not_everything(self) -> AllowRule:
         if self.entity is None and self.cidr is None:
             raise ValueError("needs entity, cidr or both")
-        every_entity = self.entity is None or not self.entity.strip("*")
-        every_address = self.cidr is None or self.cidr == "::/0"
+        every_entity = self.entity is None or names_everybody(self.entity)
+        every_address = self.cidr is None or self.cidr in EVERY_ADDRESS
         if every_entity and every_address:
             raise ValueError("would allow everything: name an entity or a network")
         return self
@@ -73,7 +81,8 @@ def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep]) -> None
         if rule.name in seen:
             mistakes.append((("allow_list", index), f"a rule “{rule.name}” is there already"))
         seen.add(rule.name)
-        if rule.entity and rule.entity.strip("*") and not normalize_entity(rule.entity, steps).strip("*"):
+        named = rule.entity is not None and not names_everybody(rule.entity)
+        if rule.entity and named and names_everybody(normalize_entity(rule.entity, steps)):
             text = f"with strip_domain entities have no domain, so “{rule.entity}” would allow everybody; use a cidr"
             mistakes.append((("allow_list", index, "entity"), text))
     if mistakes:

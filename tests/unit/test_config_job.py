@@ -202,6 +202,12 @@ def test_the_edges_of_the_sum_of_negatives_are_inclusive(total: int, rates: tupl
     assert job(ip_insights=names).ip_insights.shuffled_negative_sampling_rate == shuffled
 
 
+def test_the_network_alone_has_its_own_defaults_where_nothing_is_said() -> None:
+    found = job(ip_insights={"architecture": "ip_insights", "shuffled_negative_sampling_rate": 1}).ip_insights
+    assert (found.epochs, found.shuffled_negative_sampling_rate, found.operator_negative_sampling_rate) == (20, 1, 1)
+    assert job().ip_insights.epochs == 10
+
+
 def test_numbers_may_come_as_text_from_the_environment(tmp_path: Any) -> None:
     path = tmp_path / "job.yml"
     path.write_text(
@@ -218,7 +224,11 @@ def test_numbers_may_come_as_text_from_the_environment(tmp_path: Any) -> None:
         ({}, "needs entity, cidr or both"),
         ({"comment": "x"}, "needs entity, cidr or both"),
         ({"entity": "*"}, "would allow everything"),
+        ({"entity": "?*"}, "would allow everything"),
         ({"cidr": "::/0"}, "would allow everything"),
+        ({"cidr": "0.0.0.0/0"}, "would allow everything"),
+        ({"cidr": "::ffff:0.0.0.0/96"}, "would allow everything"),
+        ({"entity": "*", "cidr": "0.0.0.0/0"}, "would allow everything"),
         ({"cidr": "10.0.0.1/8"}, "write 10.0.0.0/8 for the network, 10.0.0.1 for the address"),
         ({"cidr": "10.0.0.256"}, "is no address or network"),
         ({"entity": 1234}, "needs quotes"),

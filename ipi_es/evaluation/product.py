@@ -76,7 +76,7 @@ def hybrid(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | Non
 
 def ip_insights(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | None) -> Scores:
     """The pure network, trained on everything of the window before the test."""
-    settings = replace(hyperparameters, architecture="ip_insights")
+    settings = hyperparameters.pure()
     events = _training_events(trial, trial.parts.learnt, trial.window.test * DAY, look_up)
     first, stop = trial.window.train, trial.window.test
     pairs = Pairs.of_days(events, trial.hashes, first, stop)

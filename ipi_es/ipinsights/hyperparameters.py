@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
+from ipi_es.config.ip_insights import PURE_DEFAULTS
 from ipi_es.errors import UsageError
 
 Architecture: TypeAlias = Literal["hybrid", "ip_insights"]
@@ -24,6 +25,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "random_negative_sampling_rate": (0, 500),
     "shuffled_negative_sampling_rate": (0, 500),
     "hard_negative_sampling_rate": (0, 500),
+    "operator_negative_sampling_rate": (0, 500),
     "weight_decay": (0.0, 10.0),
     "batch_metrics_publish_interval": (1, 1_000_000_000),
     "entity_dropout": (0.0, 0.5),
@@ -59,6 +61,8 @@ class Hyperparameters:
     """Negatives a pair with another pair's address (SageMaker: 1; they are nearly free here)."""
     hard_negative_sampling_rate: int = 1
     """Negatives a pair that share the first 6 to 15 bits with a real address (ours)."""
+    operator_negative_sampling_rate: int = 0
+    """Negatives a pair with another address of the same operator, or provider's block where it isn't known (ours)."""
     weight_decay: float = 1e-2
     """L2 on the vectors that a step touches (SageMaker: 1e-5, on the whole table at every step)."""
     batch_metrics_publish_interval: int = 1_000
@@ -91,6 +95,19 @@ class Hyperparameters:
                 f"random_negative_sampling_rate + shuffled_negative_sampling_rate is {rates}",
                 hint="their sum must be from 1 to 500",
             )
+
+    def pure(self) -> Hyperparameters:
+        """These for the pure network, with its own defaults unless they are the pure network's already."""
+        if self.architecture == "ip_insights":
+            return self
+        return Hyperparameters(**{**asdict(self), "architecture": "ip_insights", **PURE_DEFAULTS})
+
+    @property
+    def sampled_addresses(self) -> int:
+        """Negatives a pair whose addresses are encoded for it alone: all but the shuffled ones."""
+        return (
+            self.random_negative_sampling_rate + self.hard_negative_sampling_rate + self.operator_negative_sampling_rate
+        )
 
     def to_manifest(self) -> dict[str, Any]:
         """A plain dict for the snapshot's manifest."""

@@ -19,6 +19,7 @@ from ipi_es.ipinsights.metrics import roc_auc
 from ipi_es.ipinsights.negatives import near_addresses, random_addresses
 from ipi_es.ipinsights.network import SLOTS
 from ipi_es.ipinsights.network_tables import encoder_parts, initial_network, joined_table, with_arrays
+from ipi_es.ipinsights.operator_negatives import OperatorNegatives
 from ipi_es.ipinsights.prefixes import prefix_keys
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
 MIN_STEPS = 150
 """Steps of an epoch, at least: ``mini_batch_size`` is made smaller where rows are few."""
-CHUNK_PAIRS = 1 << 17
-"""Pairs laid out at a time, unless a batch has more: about 25 MB with the default negatives."""
+CHUNK_ADDRESSES = 3 << 17
+"""Addresses of pairs and of their sampled negatives laid out at a time, unless a batch has more: about 25 MB."""
 MAX_VALIDATION_ROWS = 20_000
 """Held-out rows that ``discriminator_auc`` is measured on after an epoch."""
 CONTEXT_DROPOUT = 0.05
@@ -84,7 +85,7 @@ def fit_network(
         part_table=joined_table(network),
         layers=network.layers,
         batch=batch,
-        negatives=hyperparameters.random_negative_sampling_rate + hyperparameters.hard_negative_sampling_rate,
+        negatives=hyperparameters.sampled_addresses,
         learning_rate=hyperparameters.learning_rate,
         weight_decay=hyperparameters.weight_decay,
         deterministic=hyperparameters.deterministic,
@@ -134,27 +135,34 @@ class _Chunks:
 
     def all_epochs(self) -> Iterator[ChunkRows | None]:
         """The chunks of every epoch, and None after each."""
-        source, network = self.source, self.network
+        source, network, settings = self.source, self.network, self.hyperparameters
         parts = encoder_parts(network, source.addresses, source.context)
         entity = network.entity_rows(source.hashes)
-        steps = max(min(self.hyperparameters.batch_metrics_publish_interval, CHUNK_PAIRS // self.batch), 1)
-        for _ in range(self.hyperparameters.epochs):
+        operators = OperatorNegatives.of(source.addresses, source.context)
+        pairs = CHUNK_ADDRESSES // (1 + settings.sampled_addresses)
+        steps = max(min(settings.batch_metrics_publish_interval, pairs // self.batch), 1)
+        for _ in range(settings.epochs):
             for who, where in source.epoch(self.rng, steps * self.batch):
                 whole = len(who) // self.batch
                 if whole:
-                    take = slice(0, whole * self.batch)
-                    yield self._chunk(entity[who[take]], source.addresses[where[take]], parts[where[take]], whole)
+                    at = where[: whole * self.batch]
+                    lists = [parts[at], *self._made_up(source.addresses[at])]
+                    draws = range(settings.operator_negative_sampling_rate)
+                    lists += [parts[operators.draw(at, self.rng)] for _ in draws]
+                    yield self._chunk(entity[who[: len(at)]], lists, whole)
             yield None
 
-    def _chunk(
-        self, entity: NDArray[np.int32], observed: Addresses, positive: NDArray[np.int32], steps: int
-    ) -> ChunkRows:
-        """``positive``: the observed addresses' parts."""
-        network, rng, settings = self.network, self.rng, self.hyperparameters
+    def _made_up(self, observed: Addresses) -> list[NDArray[np.int32]]:
+        """The parts of random and near addresses for each of ``observed``."""
+        rng, settings = self.rng, self.hyperparameters
         made_up = [random_addresses(observed, rng) for _ in range(settings.random_negative_sampling_rate)]
         made_up += [near_addresses(rng.permutation(observed), rng) for _ in range(settings.hard_negative_sampling_rate)]
         context = [self.guessed.guess(each, rng) if self.guessed else None for each in made_up]
-        parts = [positive, *(encoder_parts(network, *each) for each in zip(made_up, context, strict=True))]
+        return [encoder_parts(self.network, *each) for each in zip(made_up, context, strict=True)]
+
+    def _chunk(self, entity: NDArray[np.int32], parts: list[NDArray[np.int32]], steps: int) -> ChunkRows:
+        """``parts``: those of the real addresses, then those of each negative."""
+        network, rng, settings = self.network, self.rng, self.hyperparameters
         if network.knows_context:
             nameless = np.flatnonzero(rng.random(len(entity)) < CONTEXT_DROPOUT)
             nothing = network.context_rows(None, 1)[0] + len(network.prefix_table)

@@ -45,12 +45,7 @@ def metric_lines(report: Progress, hyperparameters: Hyperparameters) -> list[str
     if report.stage != "network" or report.epoch is None or report.epochs is None:
         return []
     # SageMaker's hyperparameters and ours: each pair is one example, and each of its negatives
-    examples = (
-        1
-        + hyperparameters.random_negative_sampling_rate
-        + hyperparameters.shuffled_negative_sampling_rate
-        + hyperparameters.hard_negative_sampling_rate
-    )
+    examples = 1 + hyperparameters.sampled_addresses + hyperparameters.shuffled_negative_sampling_rate
     epoch = f"host={HOST}, epoch={report.epoch - 1},"
     loss = None if report.loss is None else f"train binary_classification_cross_entropy <loss>={report.loss / examples}"
     if report.discriminator_auc is None:  # within an epoch; its end is told below

@@ -60,6 +60,9 @@ def test_other_words_lead_to_settings_that_exist() -> None:
 
 def test_the_hyperparameters_and_their_defaults_are_the_networks() -> None:
     assert Hyperparameters(**IpInsights().plain()) == Hyperparameters()
+    pure = IpInsights.model_validate({"architecture": "ip_insights"})
+    assert Hyperparameters(**pure.plain()) == Hyperparameters().pure()
+    assert Hyperparameters(**pure.plain()).pure() == Hyperparameters().pure()
 
 
 def test_reading_the_configuration_imports_no_client_and_no_tensorflow() -> None:

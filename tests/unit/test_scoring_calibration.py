@@ -242,6 +242,46 @@ def test_a_small_class_takes_its_neighbours_then_all() -> None:
     assert calibration.typical([0])[0] == np.median(np.arange(600))
 
 
+def mixed(own: int, neighbours: int = 2_000, shift: float = 3.0) -> tuple[Calibration, np.ndarray]:
+    """A class of ``own`` points, ``shift`` below those of its neighbour; (calibration, its sorted points)."""
+    rng = np.random.default_rng(own)
+    points = np.sort(rng.logistic(-shift, size=own))
+    class_ = np.repeat([2, 3], [own, neighbours])
+    return Calibration.fit(np.concatenate([points, rng.logistic(size=neighbours)]), class_), points
+
+
+@pytest.mark.parametrize("own", [100, 499])
+def test_from_100_points_on_a_class_has_its_own_body(own: int) -> None:
+    calibration, points = mixed(own)
+    assert np.exp(ln_p(calibration, points[9:], class_=2)) == pytest.approx(np.arange(11, own + 2) / (own + 1))
+    assert calibration.used(2) == (1, 2, 3)
+
+
+def test_with_99_points_a_class_has_its_neighbours_body() -> None:
+    calibration, points = mixed(99)
+    assert np.exp(ln_p(calibration, points[[50]], class_=2)) < 0.1
+
+
+def test_below_its_ten_lowest_points_a_class_goes_on_as_its_neighbours_do() -> None:
+    calibration, points = mixed(200)
+    start, apart = points[9], np.array([0.0, 1.0, 4.0, 9.0])
+    own, lent = ln_p(calibration, start - apart, class_=2), ln_p(calibration, start - apart, class_=1)
+    assert own - own[0] == pytest.approx(lent - lent[0])
+    assert calibration.ln_probability([start - 20], [2]).extrapolated.all()
+
+
+@given(st.integers(100, 499), st.floats(-8, 8), hnp.arrays(np.float64, 40, elements=st.floats(-60, 60)))
+@settings(max_examples=40, deadline=None)
+def test_where_a_class_has_its_own_body_a_lower_compatibility_never_has_a_higher_probability(
+    own: int, shift: float, queries: np.ndarray
+) -> None:
+    calibration, _ = mixed(own, neighbours=600, shift=shift)
+    found = ln_p(calibration, np.sort(queries), class_=2)
+    assert (np.diff(found) >= -1e-12).all()
+    assert (found <= 0).all()
+    assert (found >= -LN_P_LIMIT * math.log(calibration.size(2) + 1) - 1e-9).all()
+
+
 def test_classes_are_calibrated_apart() -> None:
     rng = np.random.default_rng(1)
     classes = np.repeat([0, 4], 1_000)

@@ -43,7 +43,6 @@ class Courier:
     def __init__(self, cluster: Cluster, job: Job, destination: str, sender: Sender, owner: str) -> None:
         self._cluster, self._job, self._sender, self._owner = cluster, job, sender, owner
         self._store = SentStore(cluster, job.job_id, destination)
-        self._waited: dict[str, int] = {}
         self.job_id, self.destination = job.job_id, destination
         self.name = f"job {job.job_id}, {destination}"
 
@@ -67,9 +66,9 @@ class Courier:
     def _deliver(self, sent: Sent, now: int) -> tuple[Sent, Delivered]:
         found = find(self._cluster, self._job, sent.since, now)
         waiting = sent.unsent(found)
-        given_up = self._given_up(sent, waiting, now)
+        given_up = self._given_up(sent, found, now)
         if sent.retry_at > now:
-            return sent, Delivered(0, len(waiting), sent.retry_at - now, given_up=given_up)
+            return sent.with_waiting(waiting), Delivered(0, len(waiting), sent.retry_at - now, given_up=given_up)
         written = {each.message.id: each.written for each in waiting}
         count = refused = in_a_row = 0
         for letter in letters(waiting, sent.slots(now, self._job.alerts.max_per_hour)):
@@ -81,18 +80,15 @@ class Courier:
             if in_a_row == GIVE_UP:
                 break
         waiting = sent.unsent(found)
-        sent = sent.moved_on(waiting, now)
+        sent = sent.moved_on(waiting, now).with_waiting(waiting)
         if in_a_row:
             sent = sent.with_failure(now)
         again_in = sent.retry_at - now if in_a_row else sent.next_slot(now) if waiting else None
         return sent, Delivered(count, len(waiting), again_in, refused, given_up)
 
-    def _given_up(self, sent: Sent, waiting: Sequence[Found], now: int) -> int:
-        """How many alerts waited at the last look and grew too old since; of before a restart nothing is known."""
-        before, self._waited = self._waited, {each.message.id: each.message.when for each in waiting}
-        oldest = now - self._job.alerts.max_age
-        known = {*self._waited, *sent.ids}
-        gone = [name for name, when in before.items() if when < oldest and name not in known]
+    def _given_up(self, sent: Sent, found: Sequence[Found], now: int) -> int:
+        """How many alerts waited at the last look, of whichever worker, and grew too old since."""
+        gone = sent.given_up(found, now - self._job.alerts.max_age)
         for name in gone:
             log.error("%s: alert %s was never taken, and is given up", self.name, name)
         return len(gone)

@@ -50,6 +50,8 @@ class Sent:
     failures: int = 0
     """In a row."""
     retry_at: int = 0
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Alerts that nobody took at the last look → when they happened, so that it is noticed when they grow too old."""
     owner: str | None = None
     owned_until: int = 0
     stored: Document | None = field(default=None, compare=False, repr=False)
@@ -74,6 +76,15 @@ class Sent:
         oldest = min(since, now * 1_000 - REMEMBERED)
         ids = {name: written for name, written in self.ids.items() if written >= oldest}
         return replace(self, since=since, ids=ids)
+
+    def with_waiting(self, waiting: Sequence[Found]) -> Sent:
+        """Remembering what waits."""
+        return replace(self, waiting={each.message.id: each.message.when for each in waiting})
+
+    def given_up(self, found: Sequence[Found], oldest: int) -> list[str]:
+        """What waited at the last look, isn't found any more, and happened before ``oldest``, epoch seconds."""
+        known = {each.message.id for each in found} | set(self.ids)
+        return [name for name, when in self.waiting.items() if when < oldest and name not in known]
 
     def slots(self, now: int, most: int) -> int:
         """Messages that may be sent at once, at ``most`` an hour."""
@@ -152,7 +163,10 @@ def forget(cluster: Cluster, job_id: str) -> int:
 def _source(sent: Sent) -> dict[str, Any]:
     details = {
         name: getattr(sent, name) for name in ("since", "failures", "retry_at", "owner", "owned_until")
-    } | {"destination": sent.destination, "ids": dict(sent.ids), "times": list(sent.times)}  # fmt: skip
+    } | {
+        "destination": sent.destination, "ids": dict(sent.ids), "times": list(sent.times),
+        "waiting": dict(sent.waiting),
+    }  # fmt: skip
     return {"type": "alerts", "format": FORMAT, "job_id": sent.job_id, "details": details}
 
 
@@ -172,6 +186,7 @@ def _from(document: Document) -> Sent:
         times=tuple(int(time) for time in details["times"]),
         failures=int(details["failures"]),
         retry_at=int(details["retry_at"]),
+        waiting={name: int(when) for name, when in details.get("waiting", {}).items()},
         owner=details["owner"],
         owned_until=int(details["owned_until"]),
         stored=document,

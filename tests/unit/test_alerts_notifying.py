@@ -196,6 +196,18 @@ def test_alert_that_grows_too_old_while_it_waits_is_counted_once(
     assert one.deliver(NOW + 7_300).given_up == 0
 
 
+def test_alert_that_grows_too_old_while_no_worker_runs_is_counted_by_the_next(cluster: MemoryCluster) -> None:
+    young = seeded.record(CONTEXT, "young", "198.51.100.7", 90.0, stamp=Stamp("s", "q", NOW), start=BUCKET + HOUR)
+    write(cluster, written(NOW, "old"), young)
+    assert courier(cluster, Post(away=True), max_age="2h").deliver(NOW).waiting == 2
+    post = Post()
+    after = courier(cluster, post, max_age="2h")
+    done = after.deliver(NOW + 3_600)
+    assert (done.sent, done.waiting, done.given_up) == (1, 0, 1)
+    assert post.whom == ["young"]
+    assert after.deliver(NOW + 3_700).given_up == 0
+
+
 def test_beyond_the_rate_alerts_come_together_and_none_is_lost(cluster: MemoryCluster) -> None:
     post = Post()
     one = courier(cluster, post, max_per_hour=3)

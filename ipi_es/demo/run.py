@@ -16,7 +16,9 @@ from ipi_es.demo.verdict import Verdict, concerns, judge, names_in, overlaps
 from ipi_es.results.words import ALIAS, RESULT_KINDS
 from ipi_es.setup.plan import apply, plan
 from ipi_es.worker.bucket_scorer import ScoredBucket
+from ipi_es.worker.clock import SystemClock
 from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.removal import Removal, is_known
 from ipi_es.worker.training import Told
 
 END = 1_780_272_000
@@ -92,7 +94,7 @@ class Outcome:
 
 
 def run(cluster: Cluster, seed: int, steps: Steps) -> Outcome:
-    """Simulate, index, train and backfill; the events of an earlier demo on this cluster are replaced."""
+    """Simulate, index, train and backfill; the events of an earlier demo on this cluster are replaced, and its job."""
     seconds: dict[str, float] = {}
     steps.begin("index")
     began = time.perf_counter()
@@ -101,6 +103,7 @@ def run(cluster: Cluster, seed: int, steps: Steps) -> Outcome:
     seconds["index"] = time.perf_counter() - began
     apply(cluster, plan(cluster))
     job = check_job(JOB, name="demo job")
+    forget(cluster)
     work = JobWork(cluster, job)
     steps.begin("train")
     began = time.perf_counter()
@@ -117,6 +120,12 @@ def run(cluster: Cluster, seed: int, steps: Steps) -> Outcome:
     counts: dict[str, int] = {kind: results.count(kind) for kind in RESULT_KINDS}
     counts["events"] = events
     return Outcome(simulation, job, judge(results, simulation), counts, seconds, worst)
+
+
+def forget(cluster: Cluster) -> None:
+    """Delete what an earlier demo left of its job: the verdicts and remarks on another company's people would stay."""
+    if is_known(cluster, JOB["job_id"]):
+        Removal(cluster, JOB["job_id"], SystemClock()).delete()
 
 
 _WORST = 200

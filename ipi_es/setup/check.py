@@ -83,7 +83,8 @@ def _retention(facts: Looked[TemplateFacts]) -> list[Finding]:
         found.append(warning("retention", facts.too_short, hint))
     if facts.stuck is not None:
         hint = (
-            "a policy has the rights of who put it: let somebody with the role ipi-es-setup put it (docs/security.md)"
+            "a policy has the rights of who put it: let somebody with the role ipi-es-setup put it again "
+            "(docs/retention.md)"
         )
         found.append(warning("retention", facts.stuck, hint))
     return found

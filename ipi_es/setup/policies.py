@@ -137,20 +137,24 @@ def available(cluster: Cluster) -> bool:
 
 
 def changes(cluster: Cluster, jobs: Sequence[Job] | None) -> list[Change]:
-    """What differs where there are policies; ``jobs`` None: they are not known, so the age stays as it is."""
+    """What differs where there are policies; ``jobs`` None: they are not known, so the age stays as it is.
+
+    One that fails is put again though nothing differs: it has the rights of who put it, as they were then.
+    """
     distribution, current = cluster.info.distribution, cluster.lifecycles.read(POLICY)
     ours, days = (True, None) if current is None else days_of(distribution, current)
     if not ours:
         log.info("lifecycle policy %s was changed by hand and stays as it is", POLICY)
         return []
-    if current is not None and not jobs:
-        return []
-    wanted = kept(jobs, _known(cluster)) if jobs else Kept(None, "the jobs are not known")
-    if current is not None and days == wanted.days:
+    unknown = Kept(None if current is None else days, "the jobs are not known")
+    wanted = kept(jobs, _known(cluster)) if jobs else unknown
+    failure = None if current is None else stuck(cluster)
+    if current is not None and days == wanted.days and failure is None:
         return []
     body = made(distribution, wanted.days)
-    lines = [] if current is None else [f"- {_said(days)}"]
-    diff = "\n".join([*lines, f"+ {_said(wanted.days)}: {wanted.why}"])
+    lines = [] if current is None or days == wanted.days else [f"- {_said(days)}"]
+    again = [] if failure is None else [f"+ put again, with the rights of who runs this: {failure}"]
+    diff = "\n".join([*lines, f"+ {_said(wanted.days)}: {wanted.why}", *again])
     return [Change("create" if current is None else "upgrade", "lifecycle policy", POLICY, diff, body)]
 
 

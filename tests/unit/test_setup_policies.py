@@ -15,7 +15,7 @@ from ipi_es.errors import PermissionDenied, RequestRejected
 from ipi_es.setup import plan, policies, templates
 from ipi_es.setup.check import judge
 from ipi_es.setup.facts import Facts, template_facts
-from ipi_es.setup.policies import POLICY, days_of, kept, made, stuck, too_short
+from ipi_es.setup.policies import POLICY, changes, days_of, kept, made, put, stuck, too_short
 from ipi_es.state.job_state import StateStore
 
 INDEX = "ipi-es-anomalies-shared-2026.05"
@@ -226,6 +226,22 @@ def test_job_whose_results_the_policy_deletes_too_soon_is_told() -> None:
     assert [each.message for each in judge(job(401, "b"), facts) if each.check == "retention"] == [
         "lifecycle policy ipi-es-results deletes results after 400 days, and job b needs 401"
     ]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_policy_that_fails_is_put_again_with_the_rights_of_who_runs_setup(known: bool) -> None:
+    cluster = ready()
+    setup(cluster, job(400))
+    before = cluster.lifecycles.read(POLICY)
+    cluster.create_index(INDEX, {})
+    jobs = [job(400)] if known else None
+    assert changes(cluster, jobs) == []
+    cluster.lifecycles.failures[INDEX] = "no permissions for [indices:admin/delete]"
+    (change,) = changes(cluster, jobs)
+    assert "put again, with the rights of who runs this" in change.diff
+    assert "no permissions for [indices:admin/delete]" in change.diff
+    put(cluster, change)
+    assert cluster.lifecycles.read(POLICY) == before, "its age stays"
 
 
 def test_policy_that_fails_is_a_warning_that_names_whose_rights_it_has() -> None:

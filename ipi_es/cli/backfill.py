@@ -8,7 +8,7 @@ import click
 
 from ipi_es.cli.context import clock, shell
 from ipi_es.errors import ClusterError, UsageError
-from ipi_es.times import iso, parse_time
+from ipi_es.times import format_span, iso, parse_time
 
 if TYPE_CHECKING:
     from ipi_es.worker.dry_run import Counting
@@ -39,12 +39,7 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
     here, now = shell(ctx), clock()
     job = here.job(job_name)
     span = job.bucket_span
-    # whole buckets only: half a bucket scored would never be scored whole
-    first, stop = parse_time(start, now=now) // span * span, min(parse_time(end, now=now), now) // span * span
-    if first >= stop:
-        raise UsageError(
-            f"the start {iso(first)} is not before the end {iso(stop)}", hint="give --start and --end in this order"
-        )
+    first, stop = _whole_buckets(parse_time(start, now=now), parse_time(end, now=now), now, span)
     with here.cluster() as cluster, Telling(span) as told:
         if not dry_run:
             require_templates(cluster)
@@ -80,6 +75,23 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
         return
     click.echo(f"Scored {told.events:,} events in {told.buckets:,} buckets up to {iso(stop)}.")
     click.echo(f"Next: ipi-es results records {job_name} --start {iso(first)} --desc")
+
+
+def _whole_buckets(start: int, end: int, now: int, span: int) -> tuple[int, int]:
+    """The range in whole buckets that are over: half a bucket scored would never be scored whole. Or UsageError."""
+    first, stop = start // span * span, min(end, now) // span * span
+    if end <= start:
+        raise UsageError(
+            f"the start {iso(start)} is not before the end {iso(end)}", hint="give --start and --end in this order"
+        )
+    if start >= now:
+        raise UsageError(f"the start {iso(start)} lies in the future", hint="`ipi-es run` scores what comes")
+    if first >= stop:
+        raise UsageError(
+            f"no {format_span(span)} bucket that begins at {iso(first)} or later is over by {iso(min(end, now))}",
+            hint="only whole buckets are scored: give a later --end or an earlier --start",
+        )
+    return first, stop
 
 
 def _print_counts(counted: Counting, buckets: int) -> None:

@@ -92,16 +92,15 @@ def learn(
     networks = feed.networks
     events = collector.events(end, None if networks is None else partial(context_from, networks))
     if len(events) < job.training.min_events:
-        nothing = (
-            f"`ipi-es check {job.job_id}` says what the {collector.event_count:,} events lack: a field, a public address, "
-            "an outcome that teaches"
+        unusable = (
+            f"{collector.event_count:,} events lack: a field, an address that counts, an outcome that is asked for"
         )
         raise NotEnoughHistory(
             f"{len(events):,} unique (bucket, entity, IP) between {iso(start)} and {iso(end)}, "
             f"training.min_events is {job.training.min_events:,}",
             hint="train over a longer time (--start), or lower training.min_events if the data is that sparse"
             if len(events)
-            else nothing,
+            else f"`ipi-es check {job.job_id}` says what the {unusable}",
         )
     calibrate_from = calibration_start(int(events.time[0]), end, job.training.calibration_share)
     hyperparameters = hyperparameters_of(job)

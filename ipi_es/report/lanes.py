@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from ipi_es.report.text import TimeShown, score_text, severity_name, visible
@@ -16,6 +17,9 @@ MAX_COLUMNS = 120
 
 MAX_TICKS = 8
 """Labels under the lanes, where there is room; a phone shows every other one."""
+
+GAPS_NAMED = 3
+"""Gaps that are named in words; each of the others says its time where it is pointed at."""
 
 LAST_TICK = 92.0
 """Percent of the width beyond which a label would run over the edge."""
@@ -149,6 +153,26 @@ class Series:
     path: str
     most: int
     """Events of the fullest column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Columns in which no bucket was scored: nothing is known there, which is not the same as nothing unusual."""
+
+    column: int
+    columns: int
+    title: str
+
+
+def gaps_of(buckets: Sequence[dict[str, Any]], axis: Axis, shown: TimeShown) -> list[Gap]:
+    """The gaps, in order of time; a column of which a part was scored is none."""
+    scored = {axis.column(int(each["timestamp"]) // 1_000) for each in buckets}
+    edges = [-1, *sorted(each for each in scored if 0 <= each < axis.columns), axis.columns]
+    return [
+        Gap(begin, end - begin, f"{shown.at(axis.time(begin))} to {shown.at(axis.time(end))}: not scored")
+        for begin, end in ((before + 1, after) for before, after in pairwise(edges))
+        if end > begin
+    ]
 
 
 def event_series(buckets: Sequence[dict[str, Any]], axis: Axis) -> Series:

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 import ipi_es
 from ipi_es.report.entries import cards_of, leading_of
 from ipi_es.report.findings import MAX_RECORDS, Findings
-from ipi_es.report.lanes import LANE_HEIGHT, Axis, Lane, axis_of, event_series, lane_of, ticks_of
+from ipi_es.report.lanes import GAPS_NAMED, LANE_HEIGHT, Axis, Lane, axis_of, event_series, gaps_of, lane_of, ticks_of
 from ipi_es.report.learned import Learned
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name, severity_range, visible
 from ipi_es.scoring.probability import Severity
@@ -53,6 +53,8 @@ def page(found: Findings, learned: Learned, *, made_at: int, shown: TimeShown = 
         entities=entities,
         addresses=addresses,
         links=links,
+        gaps=gaps_of(found.buckets, axis, shown),
+        gaps_named=GAPS_NAMED,
         series=event_series(found.buckets, axis),
         cards=cards,
         omitted=omitted,

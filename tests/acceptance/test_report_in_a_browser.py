@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_parts import DAY, START, YOUNG, findings, hostile
+from report_parts import DAY, START, YOUNG, bucket, findings, hostile
 
 from ipi_es.report.page import page
 
@@ -43,6 +43,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {
         "hostile": page(hostile(), YOUNG, made_at=START + DAY),
         "quiet": page(findings(), YOUNG, made_at=START + DAY),
+        "gaps": page(findings(buckets=[bucket(hour) for hour in (0, 1, 9, 10, 23)]), YOUNG, made_at=START + DAY),
         "empty": page(findings(buckets=[]), YOUNG, made_at=START + DAY),
     }
     for name, text in made.items():
@@ -91,7 +92,7 @@ def violations(tab: Any) -> list[str]:
 
 @pytest.mark.parametrize("width", [SCREEN, PHONE])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["hostile", "quiet", "empty"])
+@pytest.mark.parametrize("name", ["hostile", "quiet", "gaps", "empty"])
 def test_axe_finds_nothing_in_light_and_dark_on_screen_and_phone(
     opened: Any, name: str, scheme: str, width: int
 ) -> None:
@@ -105,7 +106,7 @@ def test_contrast_holds_on_paper_also_where_the_screen_is_dark(opened: Any) -> N
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-@pytest.mark.parametrize("name", ["hostile", "quiet", "empty"])
+@pytest.mark.parametrize("name", ["hostile", "quiet", "gaps", "empty"])
 @pytest.mark.parametrize("width", [320, PHONE, 768, SCREEN])
 def test_nothing_runs_over_the_edge(opened: Any, name: str, width: int) -> None:
     assert opened(name, width=width).evaluate("document.documentElement.scrollWidth") <= width

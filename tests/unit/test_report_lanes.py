@@ -5,7 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.report.lanes import LANE_HEIGHT, MAX_COLUMNS, MAX_TICKS, Axis, axis_of, event_series, lane_of, ticks_of
+from ipi_es.report.lanes import (
+    LANE_HEIGHT,
+    MAX_COLUMNS,
+    MAX_TICKS,
+    Axis,
+    axis_of,
+    event_series,
+    gaps_of,
+    lane_of,
+    ticks_of,
+)
 from ipi_es.report.text import TimeShown
 
 START, HOUR, DAY = 1_779_408_000, 3_600, 86_400
@@ -76,3 +86,15 @@ def test_ticks_are_few_and_within_the_axis(buckets: int, span: int) -> None:
 def test_ticks_stand_where_days_begin_and_else_tell_the_hour() -> None:
     assert ticks_of(axis_of(START, START + 2 * DAY, HOUR), UTC)[1].text == "Sat 23 May"
     assert ticks_of(axis_of(START + HOUR, START + 5 * HOUR, HOUR), UTC)[0].text == "05-22 01:00"
+
+
+def test_columns_without_a_scored_bucket_are_gaps_and_quiet_ones_are_none() -> None:
+    axis = Axis(START, 2 * HOUR, 6)
+    quiet = [{"timestamp": (START + hour * HOUR) * 1_000} for hour in (2, 3, 6)]  # of the column of 6 and 7 a part
+    found = [(gap.column, gap.columns, gap.title) for gap in gaps_of(quiet, axis, UTC)]
+    assert found == [
+        (0, 1, "2026-05-22 00:00 UTC to 2026-05-22 02:00 UTC: not scored"),
+        (2, 1, "2026-05-22 04:00 UTC to 2026-05-22 06:00 UTC: not scored"),
+        (4, 2, "2026-05-22 08:00 UTC to 2026-05-22 12:00 UTC: not scored"),
+    ]
+    assert gaps_of([{"timestamp": (START + hour * HOUR) * 1_000} for hour in range(12)], axis, UTC) == []

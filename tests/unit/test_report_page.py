@@ -85,6 +85,23 @@ def test_a_page_shows_calibration_warm_up_and_what_was_noted() -> None:
     assert "A new office opened" in text
 
 
+def test_what_was_not_scored_looks_unlike_what_was_quiet_and_is_said() -> None:
+    whole = read(replace(FULL, end=whole_end(FULL)))
+    assert not [tag for tag, given in whole.tags if given.get("class") == "unscored"]
+    assert "not scored" not in whole.text.lower()
+    some = replace(FULL, buckets=[each for each in FULL.buckets if each["timestamp"] // 3_600_000 % 24 not in {4, 5}])
+    gaps = read(replace(some, end=whole_end(FULL)))
+    lanes = sum(given.get("class") in {"cells", "events"} for _, given in gaps.tags)
+    assert sum(given.get("class") == "unscored" for _, given in gaps.tags) == lanes + 1  # and one in the legend
+    assert "2026-05-22 04:00 UTC to 2026-05-22 06:00 UTC" in gaps.text
+    assert "not scored" in gaps.text
+
+
+def whole_end(found: Findings) -> int:
+    """The end of the last bucket."""
+    return int(found.buckets[-1]["timestamp"]) // 1_000 + 3_600
+
+
 def test_what_a_rule_allows_has_no_card() -> None:
     assert "carol" not in read(FULL).text
 

@@ -153,6 +153,10 @@ def influencer(
         "influencer_field_name": field,
         "influencer_field_value": value,
     }
+    if (
+        field == context.entity_field
+    ):  # by one filter a dashboard then finds all of an entity, as a whole and record by record
+        source |= {"partition_field_name": field, "partition_field_value": value}
     source |= _flat({field: value}) | _unless_none(suppressed_by=suppressed_by, repeat_of=repeat_of)
     place = ids.influencer_id(context.job_id, start, context.bucket_span, field, value)
     return ResultDocument(context.index_for(start), place, source)

@@ -179,6 +179,17 @@ def test_bucket_counts_what_could_not_be_read() -> None:
     assert a_bucket(unparsable_count=7).source["unparsable_count"] == 7
 
 
+def test_an_entity_as_a_whole_is_found_by_the_same_field_as_its_records() -> None:
+    whole = documents.influencer(
+        CONTEXT, STAMP, start=START, field="user.name", value="alice", probability=1e-5, influencer_score=80.0
+    ).source
+    assert (whole["partition_field_name"], whole["partition_field_value"]) == ("user.name", "alice")
+    address = documents.influencer(
+        CONTEXT, STAMP, start=START, field="source.ip", value="192.0.2.1", probability=1e-5, influencer_score=80.0
+    ).source
+    assert "partition_field_value" not in address
+
+
 def test_bucket_score_is_the_largest_of_its_bucket_influencers() -> None:
     source = a_bucket().source
     assert (source["anomaly_score"], source["initial_anomaly_score"]) == (60.0, 60.0)

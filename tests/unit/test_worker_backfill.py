@@ -84,6 +84,22 @@ def test_the_suppressed_are_recorded_and_take_no_part(done: MemoryCluster) -> No
     assert company.VPN not in {ip for each in parts.of_kind(found, "bucket") for ip in each["top_ips"]}
 
 
+def test_an_allowed_entity_does_not_hide_the_address_that_sprays(cluster: MemoryCluster, done: MemoryCluster) -> None:
+    def sprayed(found: dict[tuple[str, str], dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+        return [each for each in parts.of_kind(found, kind) if each.get("source.ip") == [company.SPRAYER]]
+
+    # the rule of the VPN stays: it lies beside the address that sprays
+    job = company.make_job(allow_list=[*company.job_data()["allow_list"], {"entity": "person1*"}])
+    parts.backfill(cluster, job)
+    found = parts.results(cluster, job)
+    records = sprayed(found, "record")
+    allowed = {each["user.name"][0] for each in records if "suppressed_by" in each}
+    assert allowed == {name for each in records if (name := each["user.name"][0]).startswith("person1")}
+    assert 1 < len(allowed) < len(records)
+    assert len(records) == len(sprayed(parts.results(done, JOB), "record"))
+    assert max(each["influencer_score"] for each in sprayed(found, "influencer")) > 75
+
+
 def test_a_lasting_oddity_is_new_once_a_repeat_window(done: MemoryCluster) -> None:
     for place, who in enumerate(company.NOMADS):
         mine = [

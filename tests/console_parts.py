@@ -12,9 +12,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))  # not a package: it is run from the repository
 
-from consoles import kibana, opensearch, queries, sources, vega  # noqa: E402
+from consoles import kibana, opensearch, panel_pictures, queries, sources, vega  # noqa: E402
 
-__all__ = ["ROOT", "kibana", "opensearch", "picture", "queries", "request", "sources", "vega"]
+__all__ = ["ROOT", "kibana", "opensearch", "panel_pictures", "picture", "queries", "request", "sources", "vega"]
 
 STEPS = (  # (milliseconds a sixtieth of the time range may last, the console's interval)
     (45_000, "30s"), (180_000, "1m"), (450_000, "5m"), (1_200_000, "10m"), (2_700_000, "30m"), (7_200_000, "1h"),

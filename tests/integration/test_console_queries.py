@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import vl_convert
-from console_parts import picture, queries, request, sources, vega
+from console_parts import panel_pictures, picture, queries, request, sources, vega
 from servers.pool import Server
 
 from ipi_es.cluster.port import Cluster
@@ -130,6 +130,30 @@ def test_every_panel_finds_what_it_shows(server: Server, filled: ResultContext, 
     assert all(value is not None for value in values)
 
 
+def drawn(server: Server, context: ResultContext, panel: dict[str, Any], start: int) -> str:
+    """A chart or table of the three days from ``start``, epoch seconds, by the aggregation that Lens asks."""
+    window = start * 1_000, (start + 3 * DAY) * 1_000
+    asked = panel_pictures.asked(panel, SCRIPTS, window, [{"term": {"job_id": context.job_id}}])
+    return str(
+        vl_convert.vegalite_to_svg(panel_pictures.specification(panel, ask(server, asked), window, (1_150, 260)))
+    )
+
+
+@pytest.mark.parametrize("panel", ASKING, ids=lambda panel: panel["id"])
+def test_every_chart_and_table_is_drawn_and_an_empty_one_says_so(
+    server: Server, filled: ResultContext, panel: dict[str, Any]
+) -> None:
+    if not server.is_opensearch:
+        pytest.skip("the answers are alike, and a bare Elasticsearch has no painless")
+    svg = drawn(server, filled, panel, START - DAY)
+    assert "No results found" not in svg
+    named = [each["label"] for each in (*panel.get("rows", ()), *panel.get("metrics", ()))]
+    assert all(f">{name}<" in svg for name in named)
+    if panel["kind"] == "time":
+        assert len(re.findall(r'aria-roledescription="(?:bar|point|line mark)"', svg)) >= len(panel["series"])
+    assert "No results found" in drawn(server, filled, panel, START + 30 * DAY)
+
+
 def test_records_and_influencers_that_are_allowed_are_left_out(server: Server, filled: ResultContext) -> None:
     panels = sources.panels()
     records = ask(server, of_job(queries.body(panels["records"], {}), filled))["hits"]["hits"]
@@ -212,6 +236,11 @@ def test_ten_thousand_entities_are_twenty_lanes(server: Server, cluster: Cluster
     svg = picture(spec, answer, vl_convert.vega_to_svg)
     assert len(re.findall(r">(user-\d+)<", svg)) == 20
     assert re.search(r"worst 20 of about (9,[5-9]|10,[0-5])\d\d entities", svg)
+    if server.is_opensearch:
+        charts = {panel["id"]: drawn(server, context, panel, START - DAY) for panel in ASKING}
+        assert all(len(svg) < 500_000 for svg in charts.values())  # bytes: a console draws that at once
+        assert "user-0" in charts["top-entities"]
+        assert len(re.findall(r">user-\d+<", charts["top-entities"])) == panel_pictures.PAGE
 
 
 def test_picture_has_the_size_of_its_panel(server: Server, filled: ResultContext) -> None:

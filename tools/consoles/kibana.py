@@ -20,7 +20,7 @@ VERSIONS = {
 """Format of each type's attributes; none is newer than what 8.12 writes, so that later ones migrate them on import."""
 
 PANEL_VERSION = "8.12.0"
-_DATE_FIELDS = ("timestamp", "event.ingested", "end_timestamp", "renormalized_at")
+DATE_FIELDS = ("timestamp", "event.ingested", "end_timestamp", "renormalized_at")
 
 
 def objects() -> list[Spec]:
@@ -167,6 +167,7 @@ def _time(panel: Spec) -> Spec:
         "tickLabelsVisibilitySettings": {"x": True, "yLeft": True, "yRight": True},
         "gridlinesVisibilitySettings": {"x": False, "yLeft": True, "yRight": False},
         "preferredSeriesType": drawn[0]["seriesType"],
+        **({"yTitle": panel["measured"]} if "measured" in panel else {}),
         "layers": drawn,
     }
     return _lens(panel, "lnsXY", layers, visualization)
@@ -243,7 +244,7 @@ def _terms(row: Spec, metric: str) -> Spec:
 
 
 def _metric(metric: Spec) -> Spec:
-    date = metric.get("field") in _DATE_FIELDS
+    date = metric.get("field") in DATE_FIELDS
     params: Spec = {"emptyAsNull": True}
     if not date and metric["op"] != "count":
         params["format"] = {"id": "number", "params": {"decimals": 1 if _has_fraction(metric) else 0}}

@@ -227,7 +227,7 @@ def _time(panel: Spec) -> Spec:
                 name,
                 side,
                 "value",
-                ", ".join(each["label"] for each in panel["series"] if each["axis"] == side),
+                panel.get("measured") or ", ".join(each["label"] for each in panel["series"] if each["axis"] == side),
             )
             for side, name in axes.items()
         ],

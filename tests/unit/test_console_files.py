@@ -36,6 +36,15 @@ NEWEST = {
 }  # fmt: skip
 """What Kibana 8.12 and OpenSearch Dashboards 2.8 themselves write into an export; newer is refused by them."""
 
+KNOWN = {
+    "dashboard": {"title", "description", "kibanaSavedObjectMeta", "timeRestore", "timeFrom", "timeTo",
+                  "refreshInterval", "controlGroupInput", "panelsJSON", "optionsJSON", "hits", "version"},
+    "search": {"title", "description", "columns", "sort", "grid", "rowHeight", "rowsPerPage", "hideChart",
+               "breakdownField", "kibanaSavedObjectMeta", "isTextBasedQuery", "usesAdHocDataView", "timeRestore",
+               "timeRange", "refreshInterval", "viewMode", "hideAggregatedPreview", "hits", "version"},
+}  # fmt: skip
+"""Attributes by Kibana 8.8's schemas of these types, which refuse all others on import; later ones only added some."""
+
 LENS_OPERATIONS = {"date_histogram", "terms", "min", "max", "sum", "average", "count"}
 AGGREGATIONS = {"date_histogram", "terms", "min", "max", "sum", "avg", "count"}
 
@@ -167,6 +176,17 @@ def test_no_format_is_newer_than_the_oldest_console_writes(each: tuple[str, dict
     else:
         assert set(saved["migrationVersion"]) == {saved["type"]}
         assert numbers(saved["migrationVersion"][saved["type"]]) <= numbers(newest)
+
+
+@pytest.mark.parametrize("each", [each for each in EVERY if each[0] == "kibana"], ids=named)
+def test_kibana_refuses_no_attribute(each: tuple[str, dict[str, Any]]) -> None:
+    _, saved = each
+    if saved["type"] in KNOWN:
+        assert set(saved["attributes"]) <= KNOWN[saved["type"]]
+    if saved["type"] == "dashboard":
+        group = saved["attributes"]["controlGroupInput"]
+        assert set(group) <= {"panelsJSON", "controlStyle", "chainingSystem", "ignoreParentSettingsJSON"}
+        assert set(saved["attributes"]["refreshInterval"]) <= {"pause", "value", "display", "section"}
 
 
 @pytest.mark.parametrize("each", EVERY, ids=named)

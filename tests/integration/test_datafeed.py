@@ -72,3 +72,22 @@ def test_runtime_mappings_work_on_elasticsearch_and_are_refused_on_opensearch(cl
     else:
         (bucket,) = Datafeed(cluster, spec).read(START, START + SPAN, SPAN)
         assert rows(bucket) == {("alice", "192.0.2.1", "success"): 1}
+
+
+@pytest.fixture
+def remote(server: Server) -> Iterator[str]:
+    """The name under which the server knows a remote cluster: itself."""
+    setting = "cluster.remote.far.seeds"
+    nodes = server.call("GET", "/_nodes/_local/transport")[1]["nodes"]
+    seed = next(iter(nodes.values()))["transport"]["publish_address"]
+    assert server.call("PUT", "/_cluster/settings", {"persistent": {setting: [seed]}})[0] == 200
+    yield "far"
+    assert server.call("PUT", "/_cluster/settings", {"persistent": {setting: None}})[0] == 200
+
+
+def test_patterns_of_remote_clusters_are_read_with_those_of_this_one(cluster: Cluster, remote: str, name: str) -> None:
+    fill(cluster, name, [document(1), document(2, entity="bob")])
+    for indices, copies in (((f"{remote}:{name}*",), 1), ((f"f*:{name}", name), 2)):
+        (bucket,) = Datafeed(cluster, FeedSpec(indices)).read(START, START + SPAN, SPAN)
+        assert rows(bucket) == {(who, "192.0.2.1", "success"): copies for who in ("alice", "bob")}
+        assert bucket.event_count == 2 * copies

@@ -74,7 +74,7 @@ def _tell(outcomes: dict[str, Outcome]) -> int:
     from ipi_es.service.outcome import Did
 
     for job_id, outcome in outcomes.items():
-        text = f": {outcome.text}" if outcome.text else ""
+        text = f"{' for' if outcome.did is Did.WAITED else ':'} {outcome.text}" if outcome.text else ""
         scored = f", {outcome.buckets:,} buckets scored" if outcome.buckets else ""
         click.echo(f"{job_id}: {outcome.did}{scored}{text}", err=outcome.did is Did.FAILED)
     return int(any(outcome.did is Did.FAILED for outcome in outcomes.values()))

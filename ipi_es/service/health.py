@@ -120,12 +120,13 @@ class JobHealth:
             return self._blindness.note(bucket_end, events)
 
     def recall(self, counts: Iterable[tuple[int, int]]) -> None:
-        """Earlier buckets, (end, events) in order of time: what is known of quiet hours before the first bucket.
+        """Earlier buckets, (end, events) in order of time: all that is known of quiet hours before the next bucket.
 
         From the stored buckets' ``event_count`` at a start, or from a training's reading; two weeks are enough
         (:data:`ipi_es.service.blindness.MEMORY`).
         """
         with self._lock:
+            self._blindness = Blindness(self._job.bucket_span, self._job.blind_after)
             self._blindness.recall(counts)
 
     def blind(self) -> BlindChange | None:

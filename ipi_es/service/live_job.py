@@ -92,6 +92,7 @@ class LiveJob:
         self._turns = Turns(work.owner, self._means.lease, self._means.alive)
         self._at_work = threading.Lock()
         self._ready = self._had_state = False
+        self._stood = 0  # where the job stood when this worker last let go of it, epoch seconds
         self._blind: list[BlindChange] = []  # not annotated yet
 
     @logs_its_job
@@ -187,6 +188,8 @@ class LiveJob:
         except Exception as error:
             claim.leaving[LAST_ERROR] = Mistake.of(now, error).to_details()
             raise
+        finally:
+            self._stood = int(claim.state.checkpoint or 0)
 
     def _work(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> Outcome:
         if not self._ready:
@@ -196,7 +199,7 @@ class LiveJob:
             again_in = self._training.first(claim, now, complete, stopping)
             if again_in is not None:
                 return Outcome(Did.WAITED, again_in, text=str(claim.leaving.get(WAITS_FOR) or ""))
-        if not self._ready:
+        if not self._ready or int(claim.state.checkpoint or 0) < self._stood:  # it begins, or the job went back
             self._recall(claim)
             self._ready = True
         claim.make_good()

@@ -12,7 +12,7 @@ class Did(StrEnum):
     NOTHING = "nothing was due"
     WORKED = "worked"
     STOOD_BY = "stood by: another worker has the job"
-    WAITED = "waits for events to learn from"
+    WAITED = "waits"
     PAUSED = "is paused"
     STOPPED = "stopped amid the work"
     FAILED = "failed"

@@ -15,6 +15,7 @@ from cli_run import run
 from worker_company import HOUR, SCORED_FROM
 
 from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.cluster.port import Put
 from ipi_es.errors import ClusterUnreachable
 from ipi_es.service.turns import LAST_WORKER
 from ipi_es.state.job_state import StateStore
@@ -73,6 +74,15 @@ def test_only_the_jobs_that_are_named_are_run(cluster: MemoryCluster) -> None:
     write("broken", index="no-such-index")
     assert run("run", "--once", "signins").exit_code == 0
     assert StateStore(cluster).read("broken") is None
+
+
+def test_once_says_what_a_job_waits_for(cluster: MemoryCluster) -> None:
+    cluster.create_index("new", {"mappings": company.MAPPINGS})
+    cluster.bulk([Put("new", "1", company.document((NOW - HOUR, "new", "203.0.113.1", "success")))], refresh=True)
+    write("young", index="new")
+    done = run("run", "--once", "young")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith("young: waits for events to learn from: there are none between")
 
 
 def test_once_leaves_a_job_to_whoever_holds_it(cluster: MemoryCluster) -> None:

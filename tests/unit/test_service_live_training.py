@@ -20,6 +20,8 @@ from ipi_es.service.outcome import Did
 from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Doing, Trouble
 from ipi_es.setup import plan
 from ipi_es.worker import training
+from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.reverting import plan_revert, revert
 
 SPAN = 3 * HOUR
 FEED = {"frequency": "3h"}
@@ -191,6 +193,22 @@ def test_blindness_is_annotated_once_from_begin_to_end(undisturbed: MemoryCluste
     assert blind[0]["timestamp"] // 1_000 <= SCORED_FROM + 2 * DAY
     assert blind[0]["end_timestamp"] // 1_000 >= SCORED_FROM + 3 * DAY
     assert " to 2025-09-02T" in blind[0]["annotation"]
+
+
+def test_blindness_is_said_again_where_the_job_went_back_before_it(events: MemoryCluster) -> None:
+    cluster = parts.copy_of(events)
+    calm = live.live_job(datafeed_config=FEED, training={**TRAINING, "every": "0s"}, blind_after=3, **NO_LATE)
+    worker = Worker(cluster, calm)
+    for hours in (0, 66):
+        worker.tick(SCORED_FROM + hours * HOUR)
+    before = annotations(cluster, "blind")
+    assert len(before) == 1
+    work = JobWork(cluster, calm, clock=parts.TestClock(parts.NOW + DAY), owner="command:1:1")
+    with work.claimed() as claim:
+        revert(work, claim, plan_revert(work, str(claim.state.snapshot_id)), delete_results=True)
+    assert annotations(cluster, "blind") == []
+    worker.tick(SCORED_FROM + 66 * HOUR)
+    assert [each["annotation"] for each in annotations(cluster, "blind")] == [each["annotation"] for each in before]
 
 
 def _fails(*_: Any, **__: Any) -> Any:

@@ -14,7 +14,7 @@ from ipi_es.config import NO_RULE, AllowList, check_job
 ENTITIES = ["alice", "bob", "svc-backup", "svc-mail", "Svc-x", "[odd]"]
 IPS = ["10.1.2.3", "10.1.2.4", "192.0.2.1", "2001:db8::1", "2001:db9::1", "::ffff:10.9.9.9"]
 PATTERNS = ["alice", "bob", "svc-*", "?ob", "*-mail", "[ab]*", "carol", "SVC-*"]
-CIDRS = ["10.0.0.0/8", "10.1.2.3", "2001:db8::/32", "192.0.2.0/30", "0.0.0.0/0", "10.1.2.2/31"]
+CIDRS = ["10.0.0.0/8", "10.1.2.3", "2001:db8::/32", "192.0.2.0/30", "0.0.0.0/1", "10.1.2.2/31"]
 
 
 def match(rules: list[dict[str, str]], pairs: list[tuple[int, int]], normalize: tuple[str, ...] = ()) -> list[int]:

@@ -149,6 +149,7 @@ class LiveJob:
     def _tick(self, now: int, stopping: Callable[[], bool], *, patient: bool) -> Outcome:
         state = self.work.stores.states.read(self.job.job_id)
         if state is None and self._had_state:
+            self.health.recall(())  # what was missed of its events is nobody's concern any more
             return self._rests(now, "nothing: the job was deleted; restart the worker to begin it anew")
         self._had_state = state is not None
         if state is not None and state.paused:

@@ -21,6 +21,7 @@ from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Doing, Trouble
 from ipi_es.setup import plan
 from ipi_es.worker import training
 from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.removal import Removal
 from ipi_es.worker.reverting import plan_revert, revert
 
 SPAN = 3 * HOUR
@@ -209,6 +210,11 @@ def test_blindness_is_said_again_where_the_job_went_back_before_it(events: Memor
     assert annotations(cluster, "blind") == []
     worker.tick(SCORED_FROM + 66 * HOUR)
     assert [each["annotation"] for each in annotations(cluster, "blind")] == [each["annotation"] for each in before]
+    now = SCORED_FROM + 66 * HOUR + live.DELAY
+    assert [each.trouble for each in worker.health.reasons(now)] == [Trouble.BLIND]
+    Removal(cluster, calm.job_id, parts.TestClock(parts.NOW + 2 * DAY)).delete()
+    worker.tick(SCORED_FROM + 66 * HOUR)
+    assert worker.health.reasons(now) == [], "of a deleted job nobody misses anything"
 
 
 def _fails(*_: Any, **__: Any) -> Any:

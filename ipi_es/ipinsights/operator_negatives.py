@@ -44,6 +44,6 @@ class OperatorNegatives:
         """int32[n]: for each address one of its operator's, uniform, now and then itself.
 
         As noise-contrastive estimation has it (Gutmann, Hyvärinen 2010): without itself, mean AUC on real events was
-        .952, with it .955, and addresses of the same operator .89 and .91.
+        .952, with it .955 (20 shuffled negatives), and .89 and .91 among addresses of the same operator.
         """
         return self.order[rng.integers(self.begin[address], self.end[address])]

@@ -156,10 +156,13 @@ def test_two_parts_give_what_one_gives_but_for_the_batches(cluster: MemoryCluste
                 assert source.get(name) == second[place].get(name)
 
 
-def test_a_gap_is_learned_from_and_not_scored(cluster: MemoryCluster, done: MemoryCluster) -> None:
-    parts.backfill(cluster, JOB, SCORED_FROM, SCORED_FROM + DAY)
-    parts.backfill(cluster, JOB, SCORED_FROM + 3 * DAY + 6 * HOUR, SCORED_TO)
-    found, whole = parts.results(cluster, JOB), parts.results(done, JOB)
+def test_a_gap_is_learned_from_and_not_scored(cluster: MemoryCluster, trained: MemoryCluster) -> None:
+    # what isn't scored isn't held back either: without holds both runs learn the same
+    job, undisturbed = company.make_job(hold_probability=0), parts.copy_of(trained)
+    parts.backfill(undisturbed, job)
+    parts.backfill(cluster, job, SCORED_FROM, SCORED_FROM + DAY)
+    parts.backfill(cluster, job, SCORED_FROM + 3 * DAY + 6 * HOUR, SCORED_TO)
+    found, whole = parts.results(cluster, job), parts.results(undisturbed, job)
     starts = {each["timestamp"] // 1_000 for each in found.values()}
     assert starts == {
         *range(SCORED_FROM, SCORED_FROM + DAY, 3 * HOUR),

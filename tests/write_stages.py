@@ -17,6 +17,7 @@ from worker_company import DAY, HOUR, SCORED_FROM
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Drop, Put
 from ipi_es.config.job import Job
+from ipi_es.results.annotations import Annotation
 from ipi_es.results.index import index_for
 from ipi_es.setup import plan
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
@@ -134,6 +135,15 @@ def blindness_unsaid(cluster: MemoryCluster) -> None:
     cluster.bulk([Drop(*place) for place in said], refresh=True)
 
 
+def trained_in_vain(cluster: MemoryCluster) -> None:
+    """A training said which snapshot is used from now on, and was killed before the state pointed to it."""
+    ticked(21)(cluster)
+    time = SCORED_FROM + 21 * HOUR
+    with JobWork(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
+        said = [Annotation("model_snapshot", time, time + SPAN, "From here on snapshot lost is used.")]
+        assert claim._annotate(said, "lost") == 1
+
+
 def late_events(cluster: MemoryCluster) -> None:
     """Yesterday's late events were mended once; more came, one is gone, and one is later than the late window."""
     now, yesterday = 36.0, SCORED_FROM + 18 * HOUR
@@ -218,6 +228,7 @@ STAGES = (
     Stage("late events of a lost snapshot", late_events_of_a_lost_snapshot, tick(37)),
     Stage("interim results", interim_that_vanishes(36), tick(38)),
     Stage("training again", ticked(21), tick(28), job(training={**TRAINING, "every": "1d"})),
+    Stage("what a killed training said", trained_in_vain, tick(28)),
     Stage("cleaning", much_to_clean, lambda _, worker: worker.live.clean(LATER + 4 * DAY), CLEANING),
     Stage(
         "scoring anew",

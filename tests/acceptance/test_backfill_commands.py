@@ -115,7 +115,7 @@ def test_second_backfill_at_the_same_time_waits_and_is_told_who_holds_the_job(
     first.process.send_signal(signal.SIGSTOP)  # so that it is still there when the second one asks
     second = bench.start(*bench.backfill())
     try:
-        assert second.wait_for("waiting for it, up to 60 s"), second.said
+        assert second.wait_for("waiting for it, up to 90 s"), second.said
     finally:
         first.process.send_signal(signal.SIGCONT)
     assert f"job {bench.job.job_id} is held by" in second.said

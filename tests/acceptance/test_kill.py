@@ -27,6 +27,7 @@ def bench(opensearch: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
     made = Bench(opensearch.url, tmp_path_factory.mktemp("kill"), job, score_days=SCORE_DAYS)
     try:
         made.train()
+        made.fresh()  # what the training said beside the results isn't said again after each fresh start
         yield made
     finally:
         made.remove()

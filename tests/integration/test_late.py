@@ -87,7 +87,7 @@ def test_interim_results_are_replaced_and_leave_nothing(cluster: Cluster, index:
         interim = {place: each for place, each in found.items() if each["is_interim"]}
         assert {each["timestamp"] for each in interim.values()} == {begin * 1_000}
         assert ResultStore(cluster, job.job_id).read("record", begin, interim=False) == []
-        add_events(cluster, [(begin + 120, "person30", STRANGER)], index)
+        add_events(cluster, [(begin + 120, "person31", STRANGER)], index)
         claim.catch_up(begin + job.bucket_span, lambda _: None)
     final = of_others(cluster, job)
     assert not [each for each in final.values() if each["is_interim"]]

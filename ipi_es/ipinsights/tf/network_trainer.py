@@ -170,7 +170,8 @@ class NetworkTrainer:
         own, of_own = right[: self._batch], of_right[: self._batch]
         for roll in range(shifts.shape[0]):
             shift = shifts[roll]
-            other = tf.roll(own, shift, axis=0)
+            with tf.control_dependencies([of_own]):  # one after the other: side by side they would fill the memory
+                other = tf.roll(own, shift, axis=0)
             odds = tf.reduce_sum(left * other, axis=-1)
             strange = tf.cast(tf.not_equal(entity, tf.roll(entity, shift, axis=0)), tf.float32)
             loss += tf.reduce_sum(strange * tf.nn.softplus(odds))

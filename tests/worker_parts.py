@@ -26,7 +26,9 @@ from ipi_es.ipinsights.training import Trained
 from ipi_es.ipinsights.training_events import TrainingEvents
 from ipi_es.results.words import ALIAS
 from ipi_es.setup import plan
-from ipi_es.state.job_state import STATE_INDEX
+from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.job_state import STATE_INDEX, StateStore
+from ipi_es.state.quantiles import QuantilesStore
 from ipi_es.worker.job_work import JobWork
 
 NOW = company.SCORED_TO + 600
@@ -220,3 +222,14 @@ def fragile(cluster: MemoryCluster) -> FragileCluster:
     copied = copy_of(cluster)
     made._indices, made._templates = copied._indices, copied._templates
     return made
+
+
+def remove(cluster: Cluster, job_id: str) -> None:
+    """Leave nothing on a server of a job that has results of its own under its id."""
+    state = StateStore(cluster).read(job_id)
+    assert state is not None
+    QuantilesStore(cluster, job_id).sweep((), state.external_version)
+    ClusterBlobs(cluster).delete_all(job_id)
+    StateStore(cluster).delete(job_id)
+    for each in cluster.indices(f"{ALIAS}-{job_id}*"):
+        cluster.delete_index(each)

@@ -99,6 +99,9 @@ def _indices(facts: Looked[FieldFacts], distribution: Distribution) -> list[Find
     if isinstance(facts, IpiEsError):
         return [problem(check, facts)]
     number = len(facts.indices)
+    if not number:  # they are there, but the cluster tells of none that has no field
+        hint = "if these are the right ones, wait for their first events; else mend datafeed_config.indices"
+        return [warning(check, "the indices that match have no field yet", hint)]
     return [ok(check, f"{number} {'index matches' if number == 1 else 'indices match'}")]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 _START_FIELD = 22
@@ -26,11 +27,11 @@ def owner_alive(owner: str) -> bool:
     if host != socket.gethostname() or not pid.isdecimal():
         return True
     try:
-        os.kill(int(pid), 0)
+        # somebody else's process may not be asked: the start still tells whether it is the one that is meant
+        with suppress(PermissionError, OverflowError):
+            os.kill(int(pid), 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):
-        pass  # somebody else's process: the start still tells whether it is the one that is meant
     now = _start_of(int(pid))
     return not now or not rest or now == rest
 

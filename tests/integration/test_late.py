@@ -16,9 +16,6 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
-from ipi_es.state.cluster_blobs import ClusterBlobs
-from ipi_es.state.job_state import StateStore
-from ipi_es.state.quantiles import QuantilesStore
 from ipi_es.worker.interim import write_interim
 from ipi_es.worker.late import mend_late
 
@@ -39,13 +36,7 @@ def job(cluster: Cluster, index: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
     with live(cluster, made, parts.NOW - 3_600) as claim:
         claim.train(company.LEARN_FROM, company.SCORED_FROM)
     yield made
-    state = StateStore(cluster).read(name)
-    assert state is not None
-    QuantilesStore(cluster, name).sweep((), state.external_version)
-    ClusterBlobs(cluster).delete_all(name)
-    StateStore(cluster).delete(name)
-    for each in cluster.indices(f"{ALIAS}-{name}*"):
-        cluster.delete_index(each)
+    parts.remove(cluster, name)
 
 
 def of_others(cluster: Cluster, job: Job, *starts: int) -> dict[tuple[str, str], dict[str, Any]]:

@@ -19,9 +19,6 @@ from worker_company import DAY, HOUR
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
 from ipi_es.results.words import ALIAS
-from ipi_es.state.cluster_blobs import ClusterBlobs
-from ipi_es.state.job_state import StateStore
-from ipi_es.state.quantiles import QuantilesStore
 from ipi_es.times import iso
 
 END = company.SCORED_FROM + 2 * DAY
@@ -43,13 +40,7 @@ def job(cluster: Cluster, server: Server, index: str, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     yield made
-    state = StateStore(cluster).read(name)
-    assert state is not None
-    QuantilesStore(cluster, name).sweep((), state.external_version)
-    ClusterBlobs(cluster).delete_all(name)
-    StateStore(cluster).delete(name)
-    for each in cluster.indices(f"{ALIAS}-{name}*"):
-        cluster.delete_index(each)
+    parts.remove(cluster, name)
 
 
 def told(*arguments: str) -> list[dict[str, Any]]:

@@ -94,6 +94,14 @@ def test_each_missing_right_is_a_problem_of_its_own() -> None:
     assert findings[0].message == "can't read a: denied"
 
 
+def test_indices_without_any_field_are_not_called_none() -> None:
+    types = FieldFacts((), {})
+    [finding] = found(replace(FACTS, fields=types, events=None), "indices")
+    assert finding.level == "warning"
+    assert "no field yet" in finding.message
+    assert "wait for their first events" in finding.hint
+
+
 def test_what_could_not_be_tried_is_said_plainly() -> None:
     rights = (Right("read a"), Right("write b", unknown="setup didn't run"))
     known, unknown = found(replace(FACTS, rights=rights), "rights")

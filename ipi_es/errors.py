@@ -188,7 +188,14 @@ class LostJob(IpiEsError):
 
 
 class NotSent(IpiEsError):
-    """A notification's destination did not take it, or did not answer; it is tried again."""
+    """A notification's destination did not take it, or did not answer; it is tried again.
+
+    ``wait``: seconds for which the destination asked to be left alone, if it did.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, wait: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.wait = wait
 
 
 class NodeError(IpiEsError):

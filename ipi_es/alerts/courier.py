@@ -67,24 +67,43 @@ class Courier:
         found = find(self._cluster, self._job, sent.since, now)
         waiting = sent.unsent(found)
         given_up = self._given_up(sent, found, now)
-        if sent.retry_at > now:
-            return sent.with_waiting(waiting), Delivered(0, len(waiting), sent.retry_at - now, given_up=given_up)
-        written = {each.message.id: each.written for each in waiting}
-        count = refused = in_a_row = 0
-        for letter in letters(waiting, sent.slots(now, self._job.alerts.max_per_hour)):
-            if self._taken(letter):
-                count, in_a_row = count + 1, 0
-                sent = self._store.save(sent.with_sent(letter, written, now))
-                continue
-            refused, in_a_row = refused + 1, in_a_row + 1
-            if in_a_row == GIVE_UP:
-                break
+        sent, count, refused = self._send(sent, waiting, now)
         waiting = sent.unsent(found)
         sent = sent.moved_on(waiting, now).with_waiting(waiting)
-        if in_a_row:
-            sent = sent.with_failure(now)
-        again_in = sent.retry_at - now if in_a_row else sent.next_slot(now) if waiting else None
+        again_in = sent.again_in(waiting, now) if waiting else None
         return sent, Delivered(count, len(waiting), again_in, refused, given_up)
+
+    def _send(self, sent: Sent, waiting: Sequence[Found], now: int) -> tuple[Sent, int, int]:
+        """Send what is due; (what is remembered then, letters that were taken, letters that were not)."""
+        written = {each.message.id: each.written for each in waiting}
+        count, in_a_row, refused = 0, 0, list[Letter]()
+        for letter in self._due_letters(sent, waiting, now):
+            try:
+                self._sender.send(letter)
+            except NotSent as error:
+                log.warning("job %s: an alert was not sent and is tried again: %s", self._job.job_id, error.message)
+                refused, in_a_row = [*refused, letter], in_a_row + 1
+                if error.wait is not None:
+                    sent = sent.with_peace(error.wait, now)
+                if error.wait is not None or in_a_row == GIVE_UP:
+                    break
+            else:
+                log.info("job %s: sent alert %s", self._job.job_id, letter.id)
+                count, in_a_row = count + 1, 0
+                sent = self._store.save(sent.with_sent(letter, written, now))
+        if refused and not count:
+            return sent.with_failure(now), 0, len(refused)
+        for letter in refused:
+            sent = sent.with_refused(letter, now)
+        return sent, count, len(refused)
+
+    def _due_letters(self, sent: Sent, waiting: Sequence[Found], now: int) -> list[Letter]:
+        """The worst first; but two that aren't liked must not stand before all others, nor before what is new."""
+        due = letters(sent.due(waiting, now), sent.slots(now, self._job.alerts.max_per_hour))
+        new = [each for each in due if any(message.id not in sent.waiting for message in each.messages)]
+        known = [each for each in due if each not in new]
+        first = sent.failures * GIVE_UP % len(known) if known else 0
+        return [*new, *known[first:], *known[:first]]
 
     def _given_up(self, sent: Sent, found: Sequence[Found], now: int) -> int:
         """How many alerts waited at the last look, of whichever worker, and grew too old since."""
@@ -92,12 +111,3 @@ class Courier:
         for name in gone:
             log.error("%s: alert %s was never taken, and is given up", self.name, name)
         return len(gone)
-
-    def _taken(self, letter: Letter) -> bool:
-        try:
-            self._sender.send(letter)
-        except NotSent as error:
-            log.warning("job %s: an alert was not sent and is tried again: %s", self._job.job_id, error.message)
-            return False
-        log.info("job %s: sent alert %s", self._job.job_id, letter.id)
-        return True

@@ -123,7 +123,7 @@ def _described(job: Job, kind: Kind, ranked: list[Mapping[str, Any]]) -> tuple[s
         value = str(worst["influencer_field_value"])
         return ("", value, why) if worst["influencer_field_name"] == job.ip_field else (value, "", why)
     records, score = worst["new_record_count"], worst["max_record_score"]
-    why = f"{records} new record{'' if records == 1 else 's'}, the worst of score {score:.0f}"
+    why = f"{records} new record{'' if records == 1 else 's'}, the worst of score {int(score)}"
     return _some(worst["top_entities"]), _some(worst["top_ips"]), why
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.alerts.kinds import Kind
+from ipi_es.results.visible import visible
 from ipi_es.times import iso
 
 DIGEST_LINES = 10
@@ -34,15 +35,17 @@ class Message:
 
     @property
     def title(self) -> str:
-        """One line."""
-        score = "" if self.score is None else f" {self.score:.0f}"
+        """One line, whatever line ends a name has."""
+        score = "" if self.score is None else f" {int(self.score)}"  # 74.9 is 74: no severity that it doesn't reach
         whom = f", {self.who}" if self.who else ""
-        return f"ipi-es {self.job_id}: {self.severity}{score}{whom}{f' from {self.where}' if self.where else ''}"
+        return visible(
+            f"ipi-es {self.job_id}: {self.severity}{score}{whom}{f' from {self.where}' if self.where else ''}"
+        )
 
     @property
     def text(self) -> str:
         """For people, below the title."""
-        return "\n".join(part for part in (f"{iso(self.when)}: {self.why}", self.link) if part)
+        return "\n".join(part for part in (f"{iso(self.when)}: {visible(self.why)}", self.link) if part)
 
     def to_dict(self) -> dict[str, Any]:
         """What a webhook gets: the fields that the definitions for consoles send too."""

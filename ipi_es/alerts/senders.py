@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -14,6 +17,9 @@ from ipi_es.errors import NotSent
 TIMEOUT = (5.0, 10.0)
 """Seconds to connect, and to wait for each part of an answer."""
 
+HEADER_MOST = 500
+"""Characters of an id in a header: servers refuse a request whose headers are larger than some KiB."""
+
 
 class Sender(Protocol):
     """One way to one destination."""
@@ -23,7 +29,7 @@ class Sender(Protocol):
 
 
 class WebhookSender:
-    """POSTs a letter as JSON; its id is in the header ``Idempotency-Key`` too. Any 2xx is a yes."""
+    """POSTs a letter as JSON; its id, or a digest of it, is in the header ``Idempotency-Key``. Any 2xx is a yes."""
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
@@ -33,19 +39,42 @@ class WebhookSender:
         name, url, token = self._destination.name, self._destination.secret_url(), self._destination.token()
         if not is_http(url):
             raise NotSent(f"{name}: its file holds no URL with http:// or https://", hint="a URL, and nothing else")
-        headers = {"Idempotency-Key": letter.id.encode("ascii", "backslashreplace").decode()}
+        headers = {"Idempotency-Key": header_id(letter)}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         try:
             with requests.post(
                 url, json=letter.to_dict(), headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
             ) as answer:
-                status = answer.status_code
+                status, wait = answer.status_code, _asked_wait(answer.headers)
         except requests.exceptions.RequestException as error:
             host = urlsplit(url).hostname
             raise NotSent(f"{name}: {host} could not be reached ({type(error).__name__})") from None
         if not 200 <= status < 300:
-            raise NotSent(f"{name}: {urlsplit(url).hostname} answered with {status}", hint="check its URL and its log")
+            raise NotSent(
+                f"{name}: {urlsplit(url).hostname} answered with {status}", hint="check its URL and its log", wait=wait
+            )
+
+
+def header_id(letter: Letter) -> str:
+    """A letter's id as a header can hold it: names from outside have line ends, and may be as long as a page."""
+    text = letter.id.encode("ascii", "backslashreplace").decode()
+    if text.isprintable() and len(text) <= HEADER_MOST:
+        return text
+    digest = hashlib.blake2b(letter.id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{letter.worst.job_id}|{letter.worst.alert}|{digest}"
+
+
+def _asked_wait(headers: Mapping[str, str]) -> int | None:
+    """Seconds of a Retry-After header; a time is taken against the answer's own Date: clocks differ."""
+    asked = headers.get("Retry-After", "").strip()
+    if asked.isdecimal():
+        return int(asked)
+    try:
+        seconds = (parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
+    except (TypeError, ValueError):  # none, no date, or one with a zone and one without
+        return None
+    return max(int(seconds), 0)
 
 
 class AppriseSender:

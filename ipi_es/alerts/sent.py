@@ -52,6 +52,10 @@ class Sent:
     retry_at: int = 0
     waiting: Mapping[str, int] = field(default_factory=dict)
     """Alerts that nobody took at the last look → when they happened, so that it is noticed when they grow too old."""
+    refused: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Alerts that were not taken while others were → how often, and when they may be tried again, epoch seconds."""
+    asked_until: int = 0
+    """The destination asked to be left alone until then, epoch seconds."""
     owner: str | None = None
     owned_until: int = 0
     stored: Document | None = field(default=None, compare=False, repr=False)
@@ -60,15 +64,44 @@ class Sent:
         """What was not sent yet."""
         return [each for each in found if each.message.id not in self.ids]
 
+    def due(self, waiting: Sequence[Found], now: int) -> list[Found]:
+        """What may be tried now. Amid a pause that is what is new, once: it may be the others that aren't liked."""
+        if self.asked_until > now:
+            return []
+        tried = self.waiting if self.retry_at > now else ()
+        return [each for each in waiting if each.message.id not in tried and self._pause_of(each.message.id) <= now]
+
+    def again_in(self, waiting: Sequence[Found], now: int) -> int:
+        """Seconds until something of what waits may go; at most an hour, when the rate allows more."""
+        pauses = [self._pause_of(each.message.id) for each in waiting]
+        next_try = max(self.retry_at, self.asked_until, min(pauses, default=0))
+        return next_try - now if next_try > now else self.next_slot(now)
+
+    def _pause_of(self, alert_id: str) -> int:
+        return self.refused.get(alert_id, (0, 0))[1]
+
     def with_sent(self, letter: Letter, written: Mapping[str, int], now: int) -> Sent:
         """After a letter has gone; ``written``: when the newest result of each alert was written."""
         ids = {**self.ids, **{message.id: written[message.id] for message in letter.messages}}
-        return replace(self, ids=ids, times=(*self._last_hour(now), now), failures=0, retry_at=0)
+        return replace(self, ids=ids, times=(*self._last_hour(now), now), failures=0, retry_at=0, asked_until=0)
 
     def with_failure(self, now: int) -> Sent:
-        """After a letter that nobody took."""
-        pause = min(FIRST_PAUSE * 2 ** min(self.failures, 10), LONGEST_PAUSE)
-        return replace(self, failures=self.failures + 1, retry_at=now + pause)
+        """After a look at which nothing was taken: the destination is left alone, longer each time."""
+        if self.retry_at > now:  # only what is new was tried
+            return self
+        return replace(self, failures=self.failures + 1, retry_at=now + _pause(self.failures))
+
+    def with_refused(self, letter: Letter, now: int) -> Sent:
+        """After a letter that was not taken while others were: it is what isn't liked, and waits by itself."""
+        refused = dict(self.refused)
+        for message in letter.messages:
+            times = refused.get(message.id, (0, 0))[0]
+            refused[message.id] = (times + 1, now + _pause(times))
+        return replace(self, refused=refused)
+
+    def with_peace(self, wait: int, now: int) -> Sent:
+        """After the destination asked to be left alone for ``wait`` seconds; more than an hour is not granted."""
+        return replace(self, asked_until=now + min(max(wait, FIRST_PAUSE), LONGEST_PAUSE))
 
     def moved_on(self, waiting: Sequence[Found], now: int) -> Sent:
         """Looking no further back than for what waits, nor than the last hour."""
@@ -79,7 +112,10 @@ class Sent:
 
     def with_waiting(self, waiting: Sequence[Found]) -> Sent:
         """Remembering what waits."""
-        return replace(self, waiting={each.message.id: each.message.when for each in waiting})
+        names = {each.message.id: each.message.when for each in waiting}
+        return replace(
+            self, waiting=names, refused={name: self.refused[name] for name in names if name in self.refused}
+        )
 
     def given_up(self, found: Sequence[Found], oldest: int) -> list[str]:
         """What waited at the last look, isn't found any more, and happened before ``oldest``, epoch seconds."""
@@ -96,6 +132,11 @@ class Sent:
 
     def _last_hour(self, now: int) -> tuple[int, ...]:
         return tuple(time for time in self.times if now - HOUR < time <= now)
+
+
+def _pause(failures: int) -> int:
+    """Seconds to wait after so many earlier failures."""
+    return min(FIRST_PAUSE << min(failures, 10), LONGEST_PAUSE)
 
 
 def letters(waiting: Sequence[Found], slots: int) -> list[Letter]:
@@ -162,10 +203,11 @@ def forget(cluster: Cluster, job_id: str) -> int:
 
 def _source(sent: Sent) -> dict[str, Any]:
     details = {
-        name: getattr(sent, name) for name in ("since", "failures", "retry_at", "owner", "owned_until")
+        name: getattr(sent, name)
+        for name in ("since", "failures", "retry_at", "asked_until", "owner", "owned_until")
     } | {
         "destination": sent.destination, "ids": dict(sent.ids), "times": list(sent.times),
-        "waiting": dict(sent.waiting),
+        "waiting": dict(sent.waiting), "refused": {name: list(each) for name, each in sent.refused.items()},
     }  # fmt: skip
     return {"type": "alerts", "format": FORMAT, "job_id": sent.job_id, "details": details}
 
@@ -187,6 +229,8 @@ def _from(document: Document) -> Sent:
         failures=int(details["failures"]),
         retry_at=int(details["retry_at"]),
         waiting={name: int(when) for name, when in details.get("waiting", {}).items()},
+        refused={name: (int(times), int(at)) for name, (times, at) in details.get("refused", {}).items()},
+        asked_until=int(details.get("asked_until", 0)),
         owner=details["owner"],
         owned_until=int(details["owned_until"]),
         stored=document,

@@ -11,7 +11,7 @@ import click
 import orjson
 
 from ipi_es.errors import UsageError
-from ipi_es.report.text import visible
+from ipi_es.results.visible import visible
 from ipi_es.scoring.probability import severity
 
 if TYPE_CHECKING:

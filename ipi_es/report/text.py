@@ -1,27 +1,15 @@
-"""Numbers, times and names as people read them. Names come from outside: :func:`visible` makes them harmless."""
+"""Numbers and times as people read them."""
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from ipi_es.scoring.probability import SEVERITY_THRESHOLDS, Severity, severity
 from ipi_es.times import iso
 
-_UNSEEN = "\ufffd"
-"""Stands for a character that can't be seen: the replacement character says that something is there."""
-
-_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's controls, formats (they turn the direction of text round), lone surrogates, line and paragraph ends."""
-
 _RAREST = 1e-12
 """Probabilities below are “less than 1 in a trillion”: nobody reads more digits."""
-
-
-def visible(text: object) -> str:
-    """The text with everything replaced that would move a cursor, colour a terminal or turn the writing round."""
-    return "".join(_UNSEEN if unicodedata.category(char) in _UNSEEN_CATEGORIES else char for char in str(text))
 
 
 def score_text(score: float) -> str:

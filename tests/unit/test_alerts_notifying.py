@@ -19,6 +19,7 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.errors import NotSent
 from ipi_es.results import documents
 from ipi_es.results.documents import ResultDocument, Stamp
+from ipi_es.state.job_state import STATE_INDEX
 
 SINCE = NOW - 360
 
@@ -35,10 +36,13 @@ class Post:
     letters: list[Letter] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
     away: bool = False
+    wait: int | None = None
+    tried: list[str] = field(default_factory=list)
 
     def send(self, letter: Letter) -> None:
+        self.tried.append(letter.worst.who)
         if self.away or letter.worst.who in self.refuses:
-            raise NotSent("not today")
+            raise NotSent("not today", wait=self.wait)
         self.letters.append(letter)
 
     @property
@@ -182,6 +186,77 @@ def test_letter_that_a_service_does_not_like_holds_up_no_other(cluster: MemoryCl
     done = one.deliver(NOW)
     assert (done.sent, done.waiting, done.refused) == (2, 1, 1)
     assert post.whom == ["alice", "bob"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_letters_that_a_service_does_not_like_hold_up_none_that_comes_later(
+    cluster: MemoryCluster, number: int
+) -> None:
+    poison = {f"poison{n}" for n in range(number)}
+    post = Post(refuses=poison)
+    one = courier(cluster, post)
+    write(cluster, *(written(NOW, name, 99.0) for name in poison))
+    for second in range(0, 7_200, 60):
+        one.deliver(NOW + second)
+    for place, second in enumerate((7_200, 7_260, 9_000, 20_000)):
+        write(cluster, written(NOW + second, f"later{place}", 80.0))
+        one.deliver(NOW + second)
+        assert post.whom[-1] == f"later{place}"
+    post.refuses = set()
+    for second in range(20_000, 24_000, 60):
+        one.deliver(NOW + second)
+    assert set(post.whom) >= poison
+    assert len(post.whom) == len(set(post.whom))
+
+
+def test_two_worst_that_are_not_liked_do_not_stand_before_all_others(cluster: MemoryCluster) -> None:
+    post = Post(refuses={"poison", "venom"})
+    one = courier(cluster, post)
+    write(cluster, *(written(NOW, name, 99.0) for name in post.refuses), written(NOW, "alice", 80.0))
+    assert one.deliver(NOW).sent == 0
+    assert one.deliver(NOW + FIRST_PAUSE).sent == 1
+    assert post.whom == ["alice"]
+
+
+def test_what_is_not_liked_is_tried_again_with_growing_pauses_of_its_own(cluster: MemoryCluster) -> None:
+    post = Post(refuses={"poison"})
+    one = courier(cluster, post)
+    write(cluster, written(NOW, "poison", 99.0), written(NOW, "alice", 90.0))
+    for second in range(0, 43_200, 60):
+        one.deliver(NOW + second)
+    assert post.whom == ["alice"]
+    assert 12 < post.tried.count("poison") < 24  # 30 s, 1 min, …, then once an hour
+
+
+def test_destination_that_asks_for_peace_gets_it_and_no_longer_than_an_hour(cluster: MemoryCluster) -> None:
+    post = Post(away=True, wait=600)
+    one = courier(cluster, post)
+    write(cluster, written(NOW), written(NOW, "bob"))
+    done = one.deliver(NOW)
+    assert (done.refused, done.again_in) == (1, 600)
+    write(cluster, written(NOW + 60, "next"))
+    assert one.deliver(NOW + 599) == Delivered(waiting=3, again_in=1)
+    assert len(post.tried) == 1
+    post.wait = 10**9
+    assert one.deliver(NOW + 600).again_in == LONGEST_PAUSE
+    post.away = False
+    assert one.deliver(NOW + 600 + LONGEST_PAUSE).sent == 3
+    assert len(post.whom) == 3
+
+
+def test_state_of_before_refusals_were_noted_is_read(cluster: MemoryCluster) -> None:
+    store = SentStore(cluster, "logins", "ops")
+    store.save(Sent("logins", "ops", 5, refused={"a": (2, 9)}, asked_until=7))
+    read = store.claim("one", NOW)
+    assert read is not None
+    assert (read.refused, read.asked_until) == ({"a": (2, 9)}, 7)
+    cluster.refresh(STATE_INDEX)
+    (document,) = cluster.scan(STATE_INDEX, {"term": {"type": "alerts"}})
+    old = {key: value for key, value in document.source["details"].items() if key not in {"refused", "asked_until"}}
+    cluster.put(STATE_INDEX, document.id, {**document.source, "details": old})
+    again = store.claim("one", NOW)
+    assert again is not None
+    assert (again.refused, again.asked_until) == ({}, 0)
 
 
 def test_alert_that_grows_too_old_while_it_waits_is_counted_once(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 import logging
 import socketserver
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,8 +20,9 @@ import pytest
 from alert_results import NOW
 from notifying_parts import job, ready_cluster, write, written
 
+from ipi_es.alerts.message import Letter, Message
 from ipi_es.alerts.notifier import Notifier
-from ipi_es.alerts.senders import AppriseSender, WebhookSender, sender_of
+from ipi_es.alerts.senders import HEADER_MOST, AppriseSender, WebhookSender, header_id, sender_of
 from ipi_es.alerts.trial import trial
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.config.alerts import Destination
@@ -37,6 +42,8 @@ class _Server(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.answers: list[int] = []
+        self.more: dict[str, str] = {}
+        """Headers of answers that are no yes."""
         self.hangs = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_address[1]}/secret-path"
 
@@ -57,6 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.bodies.append(body)
             self.server.headers.append(dict(self.headers))
         self.send_response(status)
+        for name, value in self.server.more.items() if status != 200 else ():
+            self.send_header(name, value)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -91,6 +100,45 @@ def test_anything_but_a_yes_is_not_sent_and_quotes_no_url(web: _Server, status: 
     with pytest.raises(NotSent, match=str(status)) as error:
         WebhookSender(destination(webhook=web.url)).send(trial(job(), NOW))
     assert "secret-path" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("120", 120), ("0", 0), ("", None), ("soon", None), ("-5", None), ("IN ONE HOUR", 3_600), ("Tue, 99 Foo", None)],
+)
+def test_what_retry_after_says_is_told(web: _Server, header: str, seconds: int | None) -> None:
+    if header == "IN ONE HOUR":
+        header = email.utils.format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    web.answers, web.more = [429], {"Retry-After": header}
+    with pytest.raises(NotSent) as error:
+        WebhookSender(destination(webhook=web.url)).send(trial(job(), NOW))
+    if seconds is None:
+        assert error.value.wait is None
+    else:
+        assert error.value.wait == pytest.approx(seconds, abs=2)
+
+
+@pytest.mark.parametrize("name", ["two\r\nX-Header: lines", "nul\x00", "a" * 100_000, "用户 😀", "evil\u202etxt"])
+def test_no_name_keeps_its_own_alert_from_leaving(web: _Server, name: str) -> None:
+    made = Message(f"logins|records|1|{name}", "logins", "records", NOW, "critical", f"{name} used it", 99.0, name)
+    WebhookSender(destination(webhook=web.url)).send(Letter((made,)))
+    assert web.bodies[0]["id"] == made.id
+    assert web.bodies[0]["who"] == name
+    key = web.headers[0]["Idempotency-Key"]
+    assert key.isascii()
+    assert len(key) <= HEADER_MOST
+    assert "X-Header" not in web.headers[0]
+    other = Letter((replace(made, id=f"{made.id}2"),))
+    assert header_id(other) != header_id(Letter((made,)))
+
+
+def test_people_read_one_line_as_title_and_no_control_character() -> None:
+    name = "two\r\nBcc: evil@example.org\x1b[31m\u202e"
+    made = Message("i", "logins", "records", NOW, "major", f"{name} used it", 74.9, name, link="https://k")
+    assert "\n" not in made.title
+    assert made.title.startswith("ipi-es logins: major 74, two")
+    assert made.text.splitlines()[1:] == ["https://k"]
+    assert not any(unicodedata.category(each) in {"Cc", "Cf"} for each in made.title + made.text.replace("\n", ""))
 
 
 def test_nobody_listens_is_not_sent_and_quotes_no_url() -> None:

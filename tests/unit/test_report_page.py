@@ -15,7 +15,7 @@ from ipi_es.report.entries import MAX_CARDS
 from ipi_es.report.findings import Findings
 from ipi_es.report.learned import Learned
 from ipi_es.report.page import page
-from ipi_es.report.text import visible
+from ipi_es.results.visible import visible
 
 VOID = {"meta", "br", "col", "rect", "path"}
 

@@ -15,7 +15,7 @@ from alert_results import BUCKET, HOUR, NOW, SEEDS
 from servers.pool import Server
 from service_parts import a_job
 
-from ipi_es.alerts.kinds import SCORED, Kind, Stack
+from ipi_es.alerts.kinds import KINDS, SCORED, Kind, Stack
 from ipi_es.alerts.parameters import MARGIN, Parameters
 from ipi_es.cluster.port import Cluster
 from ipi_es.results import documents
@@ -216,10 +216,29 @@ def test_silence_conditions_run(server: Server, context: ResultContext) -> None:
             if stack == "watcher"
             else body["triggers"][0]["query_level_trigger"]["condition"]["script"]["source"]
         )
-        for latest, before, said in ((0, 1, "true"), (0, 0, "false"), (1, 1, "false")):
+        for counted, said in (((0, 1), "true"), ((0, 0), "false"), ((1, 1), "false"), (None, "false")):
+            latest, before = counted or (0, 0)
             counts = {"aggregations": {"latest": {"doc_count": latest}, "before": {"doc_count": before}}}
-            ctx = {place: [counts] if place == "results" else counts}
+            answer = {} if counted is None else counts  # nothing to count in: there is no index yet
+            ctx = {place: [answer] if place == "results" else answer}
             assert painless(server, f"def ctx = params.ctx; {source}", {"ctx": ctx}) == said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_monitor_can_be_put_and_is_quiet_before_the_first_result(
+    server: Server, context: ResultContext, kind: Kind
+) -> None:
+    if not server.is_opensearch:
+        pytest.skip("OpenSearch Alerting refuses a monitor whose indices can't be searched")
+    body = definition("opensearch", kind, context)
+    (index,) = body["inputs"][0]["search"]["indices"]
+    assert index == f"{ALIAS}*"  # a name alone is 404 while there is nothing; a pattern is an empty answer
+    status, answer = server.call(
+        "POST", f"/{index.replace('*', f'-{uuid.uuid4().hex}*')}/_search", search_of("opensearch", body, NOW)
+    )
+    assert status == 200
+    condition = body["triggers"][0]["query_level_trigger"]["condition"]["script"]["source"]
+    assert painless(server, f"def ctx = params.ctx; {condition}", {"ctx": {"results": [answer]}}) == "false"
 
 
 def test_kibanas_runtime_field_is_the_buckets_time(server: Server, context: ResultContext, write: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ipi_es.alerts.kinds import SCORED, TITLES, Kind
 from ipi_es.config.job import Job
@@ -47,7 +47,9 @@ class Parameters:
     job: Job
     threshold: float = 75.0
     score_field: str | None = None
-    """Default: ``initial_`` and the kind's score, so that a renormalization neither fires nor hides."""
+    """Default: the kind's score as ``score`` says."""
+    score: Literal["initial", "current"] = "initial"
+    """``initial``: the score when it was written, so that a renormalization neither fires nor hides."""
     destination: Destination = Destination()
     console: str = ""
     """Address of Kibana or OpenSearch Dashboards, for links; empty: there are none."""
@@ -71,7 +73,7 @@ class Parameters:
         allowed = (f"initial_{score}", score)
         if self.score_field is not None and self.score_field not in allowed:
             raise UsageError(f"{kind} have no {self.score_field}", hint=f"take {' or '.join(allowed)}")
-        return self.score_field or allowed[0]
+        return self.score_field or (allowed[0] if self.score == "initial" else score)
 
     def silence(self) -> int:
         """Seconds without any new bucket after which something is wrong: as long as a job may lag, and one look."""

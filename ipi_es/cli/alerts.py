@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import orjson
 
-from ipi_es.cli.consoles import console_of, credentials_options
+from ipi_es.cli.consoles import console_of, console_url, credentials_options
 from ipi_es.cli.context import clock, shell
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _choices(function: F) -> F:
         click.option("--threshold", type=click.FloatRange(0, 100), help="Least score; default: alerts.threshold (75)."),
         click.option(
             "--score-field",
-            help="Default: the initial score, so that a later renormalization neither fires nor hides.",
+            help="Default: as alerts.score says, the initial score: a later renormalization neither fires nor hides.",
         ),
         click.option(
             "--webhook", metavar="URL", help="Send JSON there. A URL that holds a secret belongs into --webhook-file."
@@ -61,7 +61,12 @@ def _choices(function: F) -> F:
         ),
         click.option("--index", metavar="NAME", help="Write documents there (watcher, kibana)."),
         click.option("--channel", metavar="ID", help="A notification channel for people (opensearch)."),
-        click.option("--console", metavar="URL", help="Kibana or Dashboards, for links; default: alerts.console."),
+        click.option(
+            "--console",
+            metavar="URL",
+            help="Kibana or Dashboards, for links, with /s/SPACE where it has one; "
+            "default: alerts.console, or else --kibana with its space.",
+        ),
         click.option("--every", type=int, default=5, show_default=True, help="Minutes between two looks."),
     ]
     for option in reversed(options):
@@ -140,7 +145,7 @@ def install(
     if stack == "kibana":
         if kibana is None:
             raise UsageError("where Kibana is, is not known", hint="say it with --kibana URL")
-        kinds, parameters = _made(surroundings.job(job_name), {**chosen, "console": chosen["console"] or kibana})
+        kinds, parameters = _made(surroundings.job(job_name), chosen, console=console_url(kibana, space))
         asked = console_of(surroundings.settings, kibana, space=space, ca=kibana_ca, api_key_file=kibana_api_key_file)
         with closing(asked) as console:
             for done in install_in_kibana(Kibana(console), kinds, parameters):
@@ -152,20 +157,25 @@ def install(
             click.echo(done.text)
 
 
-def _made(job: Job, chosen: dict[str, Any]) -> tuple[list[Kind], Parameters]:
-    """What to alert on, and how: the options, and where they are left out the job's `alerts`."""
+def _made(job: Job, chosen: dict[str, Any], *, console: str = "") -> tuple[list[Kind], Parameters]:
+    """What to alert on, and how: the options, and where they are left out the job's `alerts`.
+
+    ``console``: where links lead if neither says so.
+    """
     from ipi_es.alerts.kinds import ALWAYS
     from ipi_es.alerts.parameters import Destination, Parameters
     from ipi_es.config.alerts import is_http
     from ipi_es.errors import UsageError
 
-    config, threshold, console = job.alerts, chosen["threshold"], chosen["console"] or job.alerts.console or ""
+    config, threshold = job.alerts, chosen["threshold"]
+    console = chosen["console"] or config.console or console
     if console and not is_http(console):
         raise UsageError(f"“{console}” is no console's address", hint="such as https://kibana.example.org")
     parameters = Parameters(
         job,
         threshold=config.threshold if threshold is None else threshold,
         score_field=chosen["score_field"],
+        score=config.score,
         destination=Destination(
             _webhook(chosen["webhook"], chosen["webhook_file"]), chosen["index"], chosen["channel"]
         ),

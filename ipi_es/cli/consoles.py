@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import click
 
@@ -36,6 +37,12 @@ def credentials_options(function: F) -> F:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def console_url(url: str, space: str | None) -> str:
+    """Where people find the console: its URL, which needs no scheme, below it the space."""
+    whole = (url if "://" in url else f"http://{url}").rstrip("/")
+    return f"{whole}/s/{quote(space, safe='')}" if space else whole
 
 
 def console_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,39 @@ def test_install_puts_it_and_says_so(job_file: Path, monkeypatch: pytest.MonkeyP
     assert "created connector: ipi-es logins: index" in put.stdout
     assert "created rule: ipi-es logins: no results" in put.stdout
     assert "--kibana" in run("alerts", "install", "logins", "--stack", "kibana", "--index", "a").stderr
+
+
+def links(kibana: KibanaRules) -> set[str]:
+    """What the rules' links begin with."""
+    texts = [json.dumps(body) for path, body in kibana.things.items() if "/rule/" in path]
+    return {re.search(r'"link": "([^"?#]*)', text.replace("\\", ""))[1] for text in texts}  # type: ignore[index]
+
+
+def test_links_of_rules_lead_into_their_space_unless_the_jobs_file_or_the_option_says_where(
+    job_file: Path, kibana: KibanaRules
+) -> None:
+    put = ("alerts", "install", "logins", "--stack", "kibana", "--index", "a", "--kibana")
+    assert run(*put, kibana.url.removeprefix("http://")).exit_code == 0
+    assert links(kibana) == {f"{kibana.url}/app/dashboards"}
+    kibana.things = {"/api/status": {}}
+    assert run(*put, kibana.url, "--space", "soc").exit_code == 0
+    assert links(kibana) == {f"{kibana.url}/s/soc/app/dashboards"}
+    public = {"console": "https://kibana.example.org/s/soc"}
+    job_file.write_text(json.dumps({**json.loads(job_file.read_text()), "alerts": public}))
+    assert run(*put, kibana.url, "--space", "soc").exit_code == 0
+    assert links(kibana) == {"https://kibana.example.org/s/soc/app/dashboards"}
+    assert run(*put, kibana.url, "--space", "soc", "--console", "https://other.example.org").exit_code == 0
+    assert links(kibana) == {"https://other.example.org/app/dashboards"}
+
+
+def test_the_jobs_file_says_which_score_alerts_unless_the_option_does(job_file: Path) -> None:
+    job_file.write_text(json.dumps({**json.loads(job_file.read_text()), "alerts": {"score": "current"}}))
+    render = ("alerts", "render", "logins", "--stack", "watcher", "--on", "records", "--on", "buckets")
+    assert "initial_" not in run(*render).stdout
+    assert '"record_score"' in run(*render).stdout
+    asked = run(*render[:-2], "--score-field", "initial_record_score").stdout
+    assert '"initial_record_score"' in asked
+    assert '"record_score"' not in asked
 
 
 def test_alerts_test_says_what_came_of_it(job_file: Path, kibana: KibanaRules) -> None:

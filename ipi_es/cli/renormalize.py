@@ -23,6 +23,6 @@ def renormalize(ctx: click.Context, job_name: str) -> None:
     job = here.job(job_name)
     with here.cluster() as cluster:
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
-        with work.claimed() as claim:
+        with work.claimed(doing="renormalizing") as claim:
             changed = claim.renormalize()
     click.echo(f"{changed:,} results changed." if changed else "Nothing changed.")

@@ -93,7 +93,7 @@ def revert(ctx: click.Context, job_name: str, snapshot_id: str, delete_results: 
         work = JobWork(cluster, job, snapshots=surroundings.settings.snapshots.directory)
         to = plan_revert(work, _snapshot(work, snapshot_id))
         confirmed(_said(to, work, delete_results=delete_results), yes=yes)
-        with work.claimed() as claim:
+        with work.claimed(doing="going back to a snapshot") as claim:
             deleted = go_back(work, claim, to, delete_results=delete_results)
     click.echo(
         f"Job {job.job_id} is back at {to.snapshot_id}." + (f" {deleted:,} results are deleted." * bool(deleted))

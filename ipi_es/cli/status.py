@@ -90,6 +90,8 @@ def _for_people(found: Standing, now: int, shown: TimeShown) -> dict[str, Any]:
     state = str(found.stands)
     if found.holder:
         state += f" on {_host(found.holder)}"
+        if found.doing is not None:
+            state += f", {found.doing[0]} for {_long(now - found.doing[1])}"
     elif found.last_worker and found.stands is Stands.IDLE:
         state += f", last on {_host(found.last_worker)}"
     age = None

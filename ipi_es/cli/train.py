@@ -131,7 +131,7 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
         require_templates(cluster)
         require_usable(cluster, job)
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
-        with work.claimed() as claim:
+        with work.claimed(doing="training") as claim:
             told.reading(first, stop)
             learned = claim.train(first, stop, Told(told.read, told.training), from_scratch=from_scratch)
             snapshot_id = claim.state.snapshot_id

@@ -55,6 +55,8 @@ class Standing:
     """Whether there is a file for it here; without one lag can't be told."""
     stands: Stands
     holder: str | None = None
+    doing: tuple[str, int] | None = None
+    """What whoever holds it is doing, and since when."""
     last_worker: str | None = None
     """Who did its last work in `ipi-es run`."""
     checkpoint: int | None = None
@@ -87,6 +89,8 @@ class Standing:
             "state": str(self.stands),
             "configured": self.configured,
             "holder": self.holder,
+            "doing": None if self.doing is None else self.doing[0],
+            "doing_since": None if self.doing is None else iso(self.doing[1]),
             "last_worker": self.last_worker,
             "checkpoint": _iso(self.checkpoint),
             "lag_buckets": self.lag_buckets,
@@ -131,6 +135,7 @@ class Overview:
             configured=job is not None,
             stands=stands,
             holder=state.lease_owner if stands is Stands.RUNNING else None,
+            doing=_doing(state) if stands is Stands.RUNNING else None,
             last_worker=state.details.get(LAST_WORKER),
             checkpoint=state.checkpoint,
             lag_buckets=_lag(job, state, self._now),
@@ -174,6 +179,11 @@ def _stands(state: JobState, now: int) -> Stands:
     if state.snapshot_id is None and state.details.get(WAITS_FOR):
         return Stands.WAITING
     return Stands.IDLE
+
+
+def _doing(state: JobState) -> tuple[str, int] | None:
+    known = state.lease_for is not None and state.lease_since is not None
+    return (str(state.lease_for), int(state.lease_since or 0)) if known else None
 
 
 def _lag(job: Job | None, state: JobState, now: int) -> int | None:

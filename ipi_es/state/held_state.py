@@ -41,6 +41,7 @@ class HeldState:
         self._now, self._lease, self._monotonic = now, lease, monotonic
         self._lock = threading.RLock()
         self._lost: LostJob | None = None
+        self._doing: dict[str, Any] = {}
         self._sure = monotonic()  # when the job was last known to be ours
 
     @property
@@ -57,7 +58,7 @@ class HeldState:
         return self._write(lambda _: after, self._lease)
 
     def renew(self, now: int, ttl: int) -> JobState:
-        """Let the lease end at ``now + ttl``, and change nothing else. LostJob as in :meth:`save`."""
+        """Let the lease end at ``now + ttl``, say what for, and change nothing else. LostJob as in :meth:`save`."""
         return self._write(lambda state: state, ttl, now)
 
     def check(self) -> None:
@@ -67,6 +68,11 @@ class HeldState:
                 raise self._lost
             if self._monotonic() - self._sure > self._lease / RENEWALS:
                 self.renew(self._now(), self._lease)
+
+    def tell(self, doing: str) -> None:
+        """Say what is being done now, for people who find the job held: with the next write or renewal, not at once."""
+        with self._lock:
+            self._doing = {"lease_for": doing, "lease_since": self._now()}
 
     def release(self, **changes: Any) -> JobState:
         """Give the job back, with ``changes`` of its ``details``; a value of None takes the key out."""
@@ -105,7 +111,7 @@ class HeldState:
             self._refuse_if_lost()
             began = self._monotonic()  # before the request: its answer may take long
             expires = (self._now() if now is None else now) + ttl
-            wanted = replace(made(self._state), lease_expires=expires, stored=self._state.stored)
+            wanted = replace(made(self._state), lease_expires=expires, stored=self._state.stored, **self._doing)
             try:
                 self._state = self._states.save(wanted)
             except LostJob as error:

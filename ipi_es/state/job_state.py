@@ -13,6 +13,7 @@ from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document, IndexOptions
 from ipi_es.errors import Conflict, JobBusy, LostJob, NotFound, PermissionDenied, SnapshotForeign
+from ipi_es.state.owner import owner_for_people
 from ipi_es.times import iso
 
 STATE_INDEX = "ipi-es-state"
@@ -51,6 +52,10 @@ class JobState:
     version: int = 0
     lease_owner: str | None = None
     lease_expires: int | None = None
+    lease_for: str | None = None
+    """What whoever holds the job is doing ("training"), for people."""
+    lease_since: int | None = None
+    """Since when."""
     details: Mapping[str, Any] = field(default_factory=dict)
     stored: Document | None = field(default=None, compare=False, repr=False)
 
@@ -80,6 +85,8 @@ class JobState:
             "version": self.version,
             "lease_owner": self.lease_owner,
             "lease_expires": _to_ms(self.lease_expires),
+            "lease_for": self.lease_for,
+            "lease_since": _to_ms(self.lease_since),
             "details": dict(self.details),
         }
 
@@ -105,6 +112,8 @@ class JobState:
             version=int(source["version"]),
             lease_owner=source.get("lease_owner"),
             lease_expires=_to_s(source.get("lease_expires")),
+            lease_for=source.get("lease_for"),
+            lease_since=_to_s(source.get("lease_since")),
             details=source.get("details") or {},
             stored=document,
         )
@@ -144,10 +153,13 @@ class StateStore:
         shown = [each.get("to") for each in found.get("aggregations", {}).get("now", {}).get("buckets", ())]
         return int(shown[0]) // 1_000 if shown and shown[0] is not None else None
 
-    def claim(self, job_id: str, owner: str, now: int, ttl: int, *, alive: Callable[[str], bool]) -> JobState:
+    def claim(
+        self, job_id: str, owner: str, now: int, ttl: int, *, alive: Callable[[str], bool], doing: str | None = None
+    ) -> JobState:
         """Take the job: lease epoch + 1, lease until ``now + ttl`` (epoch seconds).
 
-        ``alive`` says whether an owner may still be at work (True when in doubt); a dead one's lease is taken at once.
+        ``doing`` is what for, for people who find it held. ``alive`` says whether an owner may still be at work (True
+        when in doubt); a dead one's lease is taken at once.
         JobBusy while another live owner's lease lasts.
         """
         for _ in range(CLAIM_ATTEMPTS):
@@ -157,7 +169,8 @@ class StateStore:
             before = found or JobState(job_id)
             _refuse_busy(before, owner, now, alive)
             epoch = first_epoch(now) if found is None else before.lease_epoch + 1
-            wanted = replace(before, lease_epoch=epoch, lease_owner=owner, lease_expires=now + ttl, version=0)
+            held = replace(before, lease_owner=owner, lease_expires=now + ttl, lease_for=doing, lease_since=now)
+            wanted = replace(held, lease_epoch=epoch, version=0)
             try:
                 return self._write(wanted)
             except Conflict:
@@ -182,7 +195,7 @@ class StateStore:
 
     def release(self, state: JobState) -> JobState:
         """Give the job back, so that the next run need not wait for the lease's end."""
-        return self.save(replace(state, lease_owner=None, lease_expires=None))
+        return self.save(_free(state))
 
     def pause(self, job_id: str, paused: bool, now: int) -> JobState:
         """Let the worker leave a job alone, or not any longer; also of a job that never ran.
@@ -212,6 +225,8 @@ class StateStore:
             version=state.version + 1,
             lease_owner=state.lease_owner,
             lease_expires=state.lease_expires,
+            lease_for=state.lease_for,
+            lease_since=state.lease_since,
             stored=state.stored,
         )
         return self.save(kept)
@@ -260,10 +275,18 @@ def _refuse_busy(state: JobState, owner: str, now: int, alive: Callable[[str], b
     holder, expires = state.lease_owner, state.lease_expires
     if holder is None or holder == owner or expires is None or expires <= now or not alive(holder):
         return
+    doing = f", {state.lease_for}" if state.lease_for else ""
+    since = f" since {iso(state.lease_since)}" if state.lease_since is not None else ""
     raise JobBusy(
-        f"job {state.job_id} is held by {holder} until {iso(expires)}",
-        hint="stop that worker, or wait: a worker that died is replaced when its lease has run out",
+        f"job {state.job_id} is held by {owner_for_people(holder)}{doing}{since}",
+        hint=f"`ipi-es status {state.job_id}` shows when it is done: say it again then. If it must be now, "
+        f"`ipi-es job pause {state.job_id}` makes a worker let go of it within half a minute, and "
+        f"`ipi-es job resume {state.job_id}` lets it go on. A lease of a machine that died ends at {iso(expires)}",
     )
+
+
+def _free(state: JobState) -> JobState:
+    return replace(state, lease_owner=None, lease_expires=None, lease_for=None, lease_since=None)
 
 
 def _to_ms(seconds: int | None) -> int | None:

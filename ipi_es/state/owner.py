@@ -36,6 +36,13 @@ def owner_alive(owner: str) -> bool:
     return not now or not rest or now == rest
 
 
+def owner_for_people(owner: str) -> str:
+    """``process 15 on HOST``."""
+    host, _, rest = owner.rpartition(":")
+    host, _, pid = host.rpartition(":")
+    return f"process {pid} on {host}" if host and pid and rest else owner
+
+
 def _start_of(pid: int) -> str:
     """The start of a running process; empty where the system doesn't tell."""
     try:

@@ -32,6 +32,9 @@ from ipi_es.worker.timing import each_timed, timed
 if TYPE_CHECKING:
     from ipi_es.worker.job_work import JobWork
 
+SCORING, TRAINING = "scoring", "training"
+"""What a job is held for, in words for people who find it held."""
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -199,16 +202,20 @@ class Claim:
     ) -> tuple[training.Learned, str, HistoryId]:
         """Train and store; nothing points to it yet."""
         work, stores = self._work, self._work.stores
-        learned = training.learn(
-            work.job,
-            work.feed,
-            start,
-            end,
-            told,
-            holds=work.holds(start, end),
-            previous=self._previous(),
-            from_scratch=from_scratch,
-        )
+        self.held.tell(TRAINING)
+        try:
+            learned = training.learn(
+                work.job,
+                work.feed,
+                start,
+                end,
+                told,
+                holds=work.holds(start, end),
+                previous=self._previous(),
+                from_scratch=from_scratch,
+            )
+        finally:
+            self.held.tell(SCORING)
         self.held.check()
         return learned, *training.store(stores.blobs, learned, stores.clock.now())
 

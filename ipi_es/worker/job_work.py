@@ -29,7 +29,7 @@ from ipi_es.times import SECONDS, iso
 from ipi_es.worker import training
 from ipi_es.worker.batch import Stores
 from ipi_es.worker.bucket_scorer import ScoredBucket
-from ipi_es.worker.claim import AtWork, Claim
+from ipi_es.worker.claim import SCORING, AtWork, Claim
 from ipi_es.worker.clock import Clock, SystemClock
 from ipi_es.worker.describe import context_of
 from ipi_es.worker.dry_run import Counting
@@ -93,8 +93,10 @@ class JobWork:
         return self.feed.read(start, end, self.job.bucket_span)
 
     @contextmanager
-    def claimed(self, alive: Callable[[str], bool] | None = None, *, patience: float = PATIENCE) -> Iterator[Claim]:
-        """Hold the job's lease, renewed in the background.
+    def claimed(
+        self, alive: Callable[[str], bool] | None = None, *, doing: str = SCORING, patience: float = PATIENCE
+    ) -> Iterator[Claim]:
+        """Hold the job's lease, renewed in the background; ``doing`` is what for, for people who find it held.
 
         Given back at the end, also after an error. JobBusy while another holds it who is ``alive`` (None: who may be,
         as far as this host can tell), after waiting ``patience`` seconds for it. What the last claim left at work
@@ -108,6 +110,7 @@ class JobWork:
             stores.clock,
             self._lease,
             alive=alive or owner_alive,
+            doing=doing,
             patience=patience,
         )
         held = HeldState(stores.states, state, now=stores.clock.now, lease=self._lease)
@@ -139,6 +142,8 @@ class JobWork:
                 version=state.version,
                 lease_owner=state.lease_owner,
                 lease_expires=state.lease_expires,
+                lease_for=state.lease_for,
+                lease_since=state.lease_since,
             )
             holds = at_work.follower.keeper.holds
             if state == as_ours and (holds.probability <= 0.0 or holds.confirmed == self.stores.verdicts.confirmed()):

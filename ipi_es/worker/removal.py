@@ -104,7 +104,14 @@ class Removal:
         job_id, now = self._job_id, self._clock.now()
         try:
             state = claim_patiently(
-                self._states, job_id, this_process(), self._clock, LEASE, alive=owner_alive, patience=self._patience
+                self._states,
+                job_id,
+                this_process(),
+                self._clock,
+                LEASE,
+                alive=owner_alive,
+                doing="deleting it" if everything else "resetting it",
+                patience=self._patience,
             )
         except JobBusy as error:
             raise JobBusy(

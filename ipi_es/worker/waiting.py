@@ -29,6 +29,7 @@ def claim_patiently(
     lease: int,
     *,
     alive: Callable[[str], bool],
+    doing: str | None = None,
     patience: float = PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> JobState:
@@ -36,7 +37,7 @@ def claim_patiently(
     waited = 0.0
     while True:
         try:
-            return states.claim(job_id, owner, clock.now(), lease, alive=alive)
+            return states.claim(job_id, owner, clock.now(), lease, alive=alive, doing=doing)
         except JobBusy as error:
             if waited >= patience:
                 raise

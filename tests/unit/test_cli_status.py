@@ -19,6 +19,7 @@ from ipi_es.service.turns import LAST_WORKER
 from ipi_es.setup import plan
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
+from ipi_es.times import iso
 from ipi_es.worker.training import history_base
 
 NOW, SPAN, DAY = 1_780_000_200, 900, 86_400
@@ -51,7 +52,7 @@ def write(job_id: str, folder: str = "jobs") -> Path:
 
 def stored(cluster: MemoryCluster, job_id: str, *, held: bool = False, **fields: Any) -> None:
     states = StateStore(cluster)
-    state = states.claim(job_id, "worker-1:7:123", NOW, 60, alive=lambda _: True)
+    state = states.claim(job_id, "worker-1:7:123", NOW, 60, alive=lambda _: True, doing="training")
     state = states.save(state.advanced(**fields))
     if not held:
         states.release(state)
@@ -95,13 +96,14 @@ def test_a_running_job_shows_who_runs_it_how_far_it_is_and_what_it_has_learned(c
     row = rows()["logins"]
     assert row["state"] == "running"
     assert row["holder"] == "worker-1:7:123"
+    assert (row["doing"], row["doing_since"]) == ("training", iso(NOW))
     assert row["lag_buckets"] == 1  # the newest of the two is complete in a minute
     assert row["snapshot_id"] == SNAPSHOT
     assert row["trained_to"] == "2026-05-26T00:00:00Z"
     assert row["snapshot_age_seconds"] == NOW - TRAINED_TO
     assert (row["history_days"], row["warming_up"]) == (21, False)
     said = run("status").stdout
-    assert "running on worker-1" in said
+    assert "running on worker-1, training for 0s" in said
     assert "1 bucket" in said
     assert "2026-05-26 (2d)" in said
 

@@ -100,7 +100,7 @@ def test_job_that_was_deleted_begins_above_its_predecessor() -> None:
 def test_live_owner_keeps_the_job_until_the_lease_ends() -> None:
     states = store()
     claim(states)
-    with pytest.raises(JobBusy, match="held by a:1:1 until 2026-05-01T00:02:00Z"):
+    with pytest.raises(JobBusy, match="held by process 1 on a since "):
         claim(states, "b:2:2", NOW + TTL - 1)
     assert claim(states, "b:2:2", NOW + TTL).lease_owner == "b:2:2"
 

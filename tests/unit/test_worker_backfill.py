@@ -309,7 +309,7 @@ def test_second_worker_is_refused_while_the_first_works(
     with JobWork(cluster, JOB, clock=parts.TestClock()).claimed():
         as_process(monkeypatch, "second")
         second = JobWork(cluster, JOB, clock=parts.TestClock())
-        with pytest.raises(JobBusy, match="is held by first:1:1 until"), second.claimed(patience=0):
+        with pytest.raises(JobBusy, match="is held by process 1 on first, scoring since"), second.claimed(patience=0):
             pass
     parts.backfill(cluster, JOB)  # given back
 

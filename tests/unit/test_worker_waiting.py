@@ -9,6 +9,7 @@ from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import JobBusy
 from ipi_es.setup import plan
 from ipi_es.state.job_state import JobState, StateStore
+from ipi_es.times import iso
 from ipi_es.worker.waiting import POLL, claim_patiently
 
 LEASE = 24
@@ -20,7 +21,7 @@ def states() -> StateStore:
     cluster = MemoryCluster()
     plan.apply(cluster, plan.plan(cluster))
     store = StateStore(cluster)
-    store.claim("signins", "worker:1:1", parts.NOW, LEASE, alive=lambda _: True)
+    store.claim("signins", "worker:1:1", parts.NOW, LEASE, alive=lambda _: True, doing="training")
     return store
 
 
@@ -59,7 +60,7 @@ def test_waits_until_the_worker_gives_the_job_back(states: StateStore, caplog: p
     assert waiter.claim().lease_owner == "command:1:1"
     assert waiter.slept == 3 * POLL
     (said,) = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
-    assert said.startswith("job signins is held by worker:1:1 until")
+    assert said.startswith(f"job signins is held by process 1 on worker, training since {iso(parts.NOW)}: waiting")
     assert said.endswith("waiting for it, up to 60 s")
 
 
@@ -71,8 +72,10 @@ def test_waits_for_the_end_of_a_dead_workers_lease(states: StateStore) -> None:
 
 def test_gives_up_when_its_patience_is_over(states: StateStore) -> None:
     waiter = Waiter(states)
-    with pytest.raises(JobBusy, match="is held by worker:1:1"):
+    with pytest.raises(JobBusy, match="is held by process 1 on worker, training since") as caught:
         waiter.claim(patience=3)
+    assert "ipi-es status signins" in str(caught.value)
+    assert "ipi-es job pause signins" in str(caught.value)
     assert waiter.slept == 3
 
 

@@ -73,6 +73,8 @@ class Means:
 
     usable: Callable[[], None] = lambda: None
     """Raises what is wrong with the job's indices and fields; asked before its first work."""
+    awaited: Callable[[], str | None] = lambda: None
+    """What a new job has to wait for before `usable` is worth asking; None: nothing."""
     places: threading.Semaphore | None = None
     """How many jobs may train at a time."""
     lease: int = LEASE
@@ -139,7 +141,7 @@ class LiveJob:
         state = self.work.stores.states.read(self.job.job_id)
         if state is None or state.paused or now - int(state.details.get(CLEANED_AT, 0)) < CLEAN_AGAIN:
             return Outcome(Did.NOTHING)
-        with self.work.claimed(self._means.alive, patience=0) as claim:
+        with self.work.claimed(self._means.alive, doing="cleaning up", patience=0) as claim:
             self._timed("clean", lambda: clean(self.work, claim, now, stopping))
             if stopping():
                 return Outcome(Did.STOPPED)
@@ -194,6 +196,9 @@ class LiveJob:
 
     def _work(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> Outcome:
         if not self._ready:
+            missing = self._means.awaited() if claim.state.snapshot_id is None else None
+            if missing is not None:
+                return Outcome(Did.WAITED, self._training.waits(claim, now, missing), text=missing)
             self._means.usable()
         complete = min(complete, self._by_the_cluster(now, complete))
         if claim.state.snapshot_id is None:

@@ -63,12 +63,12 @@ class LiveTraining:
         start, end = training_range(job, complete)
         found = first_training(job, complete, self.work.feed.event_counts(start, end, DAY))
         if not found.due:
-            return self._waits(claim, now, _missing(found, format_span(job.training.min_history)))
+            return self.waits(claim, now, _missing(found, format_span(job.training.min_history)))
         try:
             if not self._in_turn(claim, now, lambda told: claim.train(found.start, found.end, told), stopping):
-                return self._waits(claim, now, "other jobs' trainings to end", TURN)
+                return self.waits(claim, now, "other jobs' trainings to end", TURN)
         except (NoEvents, NotEnoughHistory) as error:
-            return self._waits(claim, now, error.message, TRAIN_AGAIN)
+            return self.waits(claim, now, error.message, TRAIN_AGAIN)
         except (ClusterError, LostJob, Stopped):
             raise  # no matter of the training
         except Exception as error:
@@ -125,7 +125,8 @@ class LiveTraining:
         )
         return True
 
-    def _waits(self, claim: Claim, now: int, what_for: str, seconds: float = LOOK_AGAIN) -> float:
+    def waits(self, claim: Claim, now: int, what_for: str, seconds: float = LOOK_AGAIN) -> float:
+        """Say what a new job waits for; the seconds until the next try."""
         claim.leaving[WAITS_FOR] = what_for
         self.health.waits(now, what_for)
         log.info("job %s: waits for %s", self.work.job.job_id, what_for)

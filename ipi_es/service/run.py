@@ -22,6 +22,7 @@ from ipi_es.service.live_job import LiveJob, Means
 from ipi_es.service.outcome import Did, Outcome
 from ipi_es.service.schedule import WATCH, Schedule
 from ipi_es.setup.check import require_templates, require_usable
+from ipi_es.setup.check_usable import awaited
 from ipi_es.state.owner import this_process
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.job_work import JobWork
@@ -122,7 +123,12 @@ class Worker:
             work = JobWork(
                 cluster, job, snapshots=self.settings.snapshots.directory, clock=self.clock, lease=worker.lease
             )
-            means = Means(usable=partial(require_usable, cluster, job), places=places, lease=worker.lease)
+            means = Means(
+                usable=partial(require_usable, cluster, job),
+                awaited=partial(awaited, cluster, job),
+                places=places,
+                lease=worker.lease,
+            )
             made.append(LiveJob(work, fleet.add(job), means))
         return made
 

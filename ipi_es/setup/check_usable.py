@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
 from ipi_es.datafeed.reader import Datafeed
@@ -27,6 +29,25 @@ def require_usable(cluster: Cluster, job: Job) -> None:
     if feed.time_range() is None:
         stored = cluster.count(spec.indices, {"match_all": {}}, options=spec.options)
         raise nothing_matches(job, stored) if stored else no_documents(job)
+
+
+def awaited(cluster: Cluster, job: Job) -> str | None:
+    """What a new job waits for where nothing is wrong but that no event has come yet; None: it has not to wait.
+
+    An index that is named, and not by a pattern, must be there. So must be the right to read: without it Elasticsearch
+    answers a search over a pattern as if there were no index.
+    """
+    spec = FeedSpec.from_job(job)
+    if any(":" in name for name in spec.indices):
+        return None  # of another cluster nobody here can say what may be read
+    try:
+        there = cluster.count(spec.indices, {"match_all": {}}, options=replace(spec.options, ignore_unavailable=False))
+    except NotFound:
+        return None
+    rights = {name: ("read",) for name in spec.indices if not name.startswith("-")}
+    if there or cluster.lacking([], rights):
+        return None
+    return f"the first events: there is no document in {', '.join(spec.indices)}"
 
 
 def require_templates(cluster: Cluster) -> None:

@@ -17,6 +17,7 @@ from worker_company import HOUR, SCORED_FROM
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
 from ipi_es.errors import ClusterUnreachable
+from ipi_es.service.report import LAST_ERROR, WAITS_FOR
 from ipi_es.service.turns import LAST_WORKER
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.owner import this_process
@@ -85,11 +86,52 @@ def test_once_says_what_a_job_waits_for(cluster: MemoryCluster) -> None:
     assert done.stdout.startswith("young: waits for events to learn from: there are none between")
 
 
+def test_once_waits_for_the_first_events_of_a_new_job(cluster: MemoryCluster) -> None:
+    for job_id, index in (("pattern", "auth-later-*"), ("bare", "bare"), ("empty", "empty")):
+        write(job_id, index=index)
+    cluster.create_index("bare", {})
+    cluster.create_index("empty", {"mappings": company.MAPPINGS})
+    done = run("run", "--once", "pattern", "bare", "empty")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"{job_id}: waits for the first events: there is no document in {index}"
+        for job_id, index in (("pattern", "auth-later-*"), ("bare", "bare"), ("empty", "empty"))
+    ]
+    state = StateStore(cluster).read("pattern")
+    assert state is not None
+    assert "first events" in state.details[WAITS_FOR]
+    assert LAST_ERROR not in state.details
+
+
+def test_right_that_lacks_is_no_matter_of_waiting(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a search over a pattern doesn't notice it: Elasticsearch leaves out what may not be read
+    write("young", index="auth-later-*")
+    monkeypatch.setattr(cluster, "lacking", lambda _, on_indices: [("read", name) for name in on_indices])
+    done = run("run", "--once", "young")
+    assert done.exit_code == 1
+    assert "no index matches" in done.stderr
+
+
+def test_once_fails_where_events_are_there_and_none_of_them_can_be_used(cluster: MemoryCluster) -> None:
+    write("young", index="other")
+    cluster.create_index("other", {"mappings": company.MAPPINGS})
+    other = company.document((NOW - HOUR, "new", "203.0.113.1", "success"))
+    cluster.bulk([Put("other", "1", {**other, "event": {"category": "web"}})], refresh=True)
+    done = run("run", "--once", "young")
+    assert done.exit_code == 1
+    assert "none of the 1 documents in other matches" in done.stderr
+
+
+def test_a_trained_job_whose_indices_are_gone_fails(cluster: MemoryCluster) -> None:
+    cluster.delete_index(company.EVENTS)
+    assert run("run", "--once").exit_code == 1
+
+
 def test_once_leaves_a_job_to_whoever_holds_it(cluster: MemoryCluster) -> None:
     StateStore(cluster).claim("signins", "elsewhere:1:1", NOW, 60, alive=lambda _: True)
     done = run("run", "--once")
     assert done.exit_code == 0
-    assert "held by elsewhere:1:1" in done.stdout
+    assert "held by process 1 on elsewhere" in done.stdout
 
 
 def test_cluster_that_is_away_ends_once_with_an_error(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:

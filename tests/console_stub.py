@@ -14,6 +14,11 @@ KNOWN = {
     "kibana": {"index-pattern", "search", "visualization", "lens", "dashboard"},
     "opensearch-dashboards": {"index-pattern", "search", "visualization", "dashboard"},
 }
+PARAMETERS = {
+    "kibana": {"overwrite", "createNewCopies", "compatibilityMode"},
+    "opensearch-dashboards": {"overwrite", "createNewCopies", "dataSourceId", "dataSourceEnabled"},
+}
+"""Of an import's URL; others are refused."""
 XSRF = {"kibana": "kbn-xsrf", "opensearch-dashboards": "osd-xsrf"}
 NAME = {"kibana": "kbn-name", "opensearch-dashboards": "osd-name"}
 
@@ -32,6 +37,7 @@ class ConsoleStub:
     ) -> None:
         self.kind, self.version, self.base, self.authorization = kind, version, base, authorization
         self.saved: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.asked: dict[str, str] = {}
         self.broken: dict[str, dict[str, Any]] = {}
         self.whole: tuple[int, Any] | None = None
         stub = self
@@ -92,13 +98,23 @@ class ConsoleStub:
         assert file.get_filename().endswith(".ndjson")  # the consoles refuse any other name
         objects = [json.loads(line) for line in file.get_payload(decode=True).decode().splitlines()]
         where = place.removeprefix("/s/") or request.headers.get("securitytenant", "")
-        return 200, self._take(where, objects, overwrite=("overwrite", "true") in parse_qsl(parts.query))
+        asked = dict(parse_qsl(parts.query))
+        if unknown := asked.keys() - PARAMETERS[self.kind]:
+            return 400, {
+                "statusCode": 400,
+                "error": "Bad Request",
+                "message": f"[request query]: {unknown} not expected",
+            }
+        self.asked = asked
+        return 200, self._take(where, objects, overwrite=asked.get("overwrite") == "true")
 
     def _take(self, where: str, objects: list[dict[str, Any]], *, overwrite: bool) -> dict[str, Any]:
         errors, done = [], []
         for each in objects:
             kind, id_ = each["type"], each["id"]
-            known = (where, kind, id_) in self.saved
+            there = {place for place, its, own in self.saved if (its, own) == (kind, id_)}
+            known = where in there
+            elsewhere = self.kind == "kibana" and bool(there - {where}) and not known
             wrong = self.broken.get(id_)
             if kind not in KNOWN[self.kind]:
                 wrong = {"type": "unsupported_type"}
@@ -108,7 +124,9 @@ class ConsoleStub:
                 errors.append({"id": id_, "type": kind, "title": "", "meta": {}, "error": wrong})
                 continue
             self.saved[where, kind, id_] = each
-            done.append({"id": id_, "type": kind, "meta": {}} | ({"overwrite": True} if known else {}))
+            told: dict[str, Any] = {"overwrite": True} if known else {}
+            told |= {"destinationId": f"random-{id_}"} if elsewhere else {}
+            done.append({"id": id_, "type": kind, "meta": {}} | told)
         answer: dict[str, Any] = {"success": not errors, "successCount": len(done), "warnings": []}
         return answer | ({"successResults": done} if done else {}) | ({"errors": errors} if errors else {})
 

@@ -86,14 +86,26 @@ def send(console: Console, objects: Sequence[Mapping[str, Any]], *, overwrite: b
     content = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects).encode()
     name = FILES[console.info.kind]
     params = {"overwrite": "true"} if overwrite else {}
+    note = check_version(console.info)
+    if console.info.kind == "kibana" and note is None:
+        # ids are unique over all spaces: in a second one Kibana gives others, and so leads the links there all the same
+        params["compatibilityMode"] = "true"
     answer = console.upload(_IMPORT, name, content, params=params)
     if not isinstance(answer, dict) or "success" not in answer:
         raise RequestRejected(
             f"{console.info.url} answered an import with something else: {str(answer)[:200]}",
             hint="is there a log-in page or a proxy in front of the console? Import the file by hand: Saved Objects",
         )
-    note = check_version(console.info)
-    return ImportOutcome(console.info, outcomes(objects, answer), (note,) if note else ())
+    notes = [each for each in (note, _of_other_ids(answer)) if each]
+    return ImportOutcome(console.info, outcomes(objects, answer), tuple(notes))
+
+
+def _of_other_ids(answer: Mapping[str, Any]) -> str | None:
+    """A remark where objects of another space have our ids, and the console gave others."""
+    given = sum("destinationId" in each for each in answer.get("successResults", ()))
+    if not given:
+        return None
+    return f"another space has objects with these ids: {given} got ids of their own here; links with ours lead to them"
 
 
 def outcomes(objects: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> tuple[ObjectOutcome, ...]:

@@ -83,6 +83,20 @@ def test_space_and_base_path_are_part_of_the_address(kibana: ConsoleStub) -> Non
     assert {space for space, _, _ in kibana.saved} == {"soc"}
 
 
+def test_second_space_gets_other_ids_and_links_with_ours_lead_to_them(kibana: ConsoleStub) -> None:
+    assert "ids of their own" not in run("setup", "--kibana", kibana.url, "--space", "soc").stderr
+    second = run("setup", "--kibana", kibana.url, "--space", "audit")
+    assert second.exit_code == 0
+    assert f"{number(kibana)} got ids of their own here" in second.stderr
+    assert kibana.asked == {"compatibilityMode": "true"}  # Kibana then keeps aliases of our ids in that space
+
+
+def test_console_is_asked_for_nothing_that_it_does_not_know(console: ConsoleStub) -> None:
+    assert run("setup", "--kibana", console.url, "--overwrite").exit_code == 0
+    assert ("compatibilityMode" in console.asked) == (console.kind == "kibana")
+    assert console.asked["overwrite"] == "true"
+
+
 def test_tenant_is_named_in_a_header() -> None:
     with ConsoleStub("opensearch-dashboards", "3.1.0") as stub:
         assert run("setup", "--kibana", stub.url, "--tenant", "soc").exit_code == 0

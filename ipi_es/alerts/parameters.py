@@ -18,8 +18,9 @@ MARGIN = 60
 INTERVALS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
 """Minutes between two looks: divisors of an hour, so that a cron expression gives windows of one length."""
 
-LOOK_BACK = 6
-"""Intervals that a Kibana rule looks back: it has no scheduled time, and its alerts are told apart by their groups."""
+LOOK_BACK = 6 * 60
+"""Minutes that a Kibana rule looks back: it has no scheduled time, and its alerts are told apart by their groups. As
+long as Kibana may be away, for an upgrade say, without an alert being missed; a group stays active for as long."""
 
 MOST = 1_000
 """Alerts of one look; Kibana's own limit."""
@@ -92,7 +93,7 @@ class Parameters:
             "cron": f"0 0/{self.interval} * * * ?",
             "window_start": f"{MARGIN + window}s",
             "window_end": f"{MARGIN}s",
-            "look_back": LOOK_BACK * self.interval,
+            "look_back": LOOK_BACK,
             "max_age": f"{self.max_age}s",
             "silence_start": f"{MARGIN + self.silence()}s",
             "silence_before": f"{MARGIN + self.silence() + window}s",

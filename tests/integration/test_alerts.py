@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -59,22 +60,45 @@ def test_fires_once_where_it_must_and_nowhere_else(
     assert len(everything) == len(set(everything))
 
 
+def group_of(hit: dict[str, Any]) -> tuple[int, str]:
+    """(bucket's start, entity), by which a rule's alerts are told apart."""
+    source = hit["_source"]
+    return source["timestamp"] // 1_000, source.get("partition_field_value") or source.get(
+        "influencer_field_value"
+    ) or ""
+
+
 @pytest.mark.parametrize("kind", SCORED)
 def test_kibana_rule_sees_the_same(server: Server, context: ResultContext, write: Any, kind: Kind) -> None:
     made, must = SEEDS[kind](context)
     write(made)
     hits = ask(server, search_of("kibana", definition("kibana", kind, context), NOW))["hits"]["hits"]
-    found = {
-        (
-            hit["_source"]["timestamp"] // 1_000,
-            hit["_source"].get("partition_field_value") or hit["_source"].get("influencer_field_value") or "",
-        )
-        for hit in hits
-    }
+    found = {group_of(hit) for hit in hits}
     # a rule looks back over several intervals, and its groups tell what was alerted before
     assert must <= found
     names = {name for _, name in found - must}
     assert names <= {"second before", "second after", ""}
+
+
+@pytest.mark.parametrize("kind", SCORED)
+def test_kibana_rule_fires_once_a_group_though_its_runs_drift_and_kibana_is_away(
+    server: Server, context: ResultContext, write: Any, kind: Kind
+) -> None:
+    made, must = SEEDS[kind](context)
+    write(made)
+    body = definition("kibana", kind, context)
+    early = [NOW - 700 + place * (INTERVAL + 7) for place in range(3)]  # the last sees some of what was written
+    late = [NOW + 5 * HOUR + place * (INTERVAL + 11) for place in range(16)]  # the last see nothing any more
+    active: set[tuple[int, str]] = set()
+    said: Counter[tuple[int, str]] = Counter()
+    for moment in early + late:
+        search = {**search_of("kibana", body, moment), "size": 1_000}
+        found = {group_of(hit) for hit in ask(server, search)["hits"]["hits"]}
+        said.update(found - active)  # Kibana acts on a group that was not active at the last run
+        active = found
+    assert active == set()
+    assert set(said.values()) == {1}
+    assert must <= said.keys()
 
 
 @pytest.mark.parametrize("kind", SCORED)

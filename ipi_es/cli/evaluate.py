@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from ipi_es.evaluation.protocol import Window
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
+TRAININGS = 3
+"""One alone is noisy: of the same attacks the same network found a third or a quarter, by its random numbers."""
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-TRAINED = ("hybrid", "ip_insights", "sagemaker_like")
-"""Scorers that take a while in each window; the progress counts them."""
 
 
 @click.command()
@@ -46,6 +46,13 @@ TRAINED = ("hybrid", "ip_insights", "sagemaker_like")
     show_default=True,
     help="History moves at the end of every day of a test, as in production, or stands at its start.",
 )
+@click.option(
+    "--trainings",
+    type=click.IntRange(1, 100),
+    default=TRAININGS,
+    show_default=True,
+    help="How often each network is trained, with other random numbers; figures are means. 1 is quick, and noisy.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A last line of JSON with all figures.")
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="A picture: .png, .svg or .pdf (needs matplotlib)."
@@ -61,6 +68,7 @@ def evaluate(
     attackers: Path | None,
     attacks_only: bool,
     state: str,
+    trainings: int,
     as_json: bool,
     plot: Path | None,
 ) -> None:
@@ -95,7 +103,15 @@ def evaluate(
     rows = prepared(given.events)
     _say_what_was_read(rows)
     files = given.networks if networks is None else (networks,)
-    settings = _settings(rows, files, attackers, given.hyperparameters, state=state, attacks_only=attacks_only)
+    settings = _settings(
+        rows,
+        files,
+        attackers,
+        given.hyperparameters,
+        state=state,
+        attacks_only=attacks_only,
+        trainings=trainings,
+    )
     done = _run(rows, settings)
     _print(done)
     if plot is not None:
@@ -176,6 +192,7 @@ def _settings(
     *,
     state: str,
     attacks_only: bool,
+    trainings: int,
 ) -> Settings:
     from ipi_es.evaluation.announced import Announced
     from ipi_es.evaluation.evaluation import Settings
@@ -191,18 +208,20 @@ def _settings(
         context_for_scorers=not attacks_only,
         state="frozen" if state == "frozen" else "daily",
         hyperparameters=hyperparameters,
+        trainings=trainings,
     )
 
 
 def _run(events: Events, settings: Settings) -> Evaluation:
+    from ipi_es.evaluation.evaluation import TRAINED
     from ipi_es.evaluation.evaluation import evaluate as measure
     from ipi_es.evaluation.protocol import WINDOWS
 
     with progress_bar() as bars:
-        task = bars.add_task("Evaluating", total=WINDOWS * len(TRAINED), note="")
+        task = bars.add_task("Evaluating", total=WINDOWS * settings.trainings * len(TRAINED), note="")
 
-        def told(name: str, window: Window) -> None:
-            done = window.number * len(TRAINED) + TRAINED.index(name)
+        def told(name: str, window: Window, number: int) -> None:
+            done = (window.number * settings.trainings + number) * len(TRAINED) + TRAINED.index(name)
             bars.update(task, completed=done, note=f"window {window.number + 1}: {name}")
 
         return measure(events, settings, told)

@@ -13,7 +13,7 @@ from ipi_es.errors import NotEnoughHistory
 from ipi_es.evaluation.attacks import Attacks, Sources, injected, labelled
 from ipi_es.evaluation.counts import counts
 from ipi_es.evaluation.events import NORMAL, Events
-from ipi_es.evaluation.measures import Measured, Scores, calibration, measured
+from ipi_es.evaluation.measures import Measured, Scores, calibration, mean_of, measured
 from ipi_es.evaluation.product import LookUp, hybrid, ip_insights, sagemaker_like
 from ipi_es.evaluation.protocol import Parts, Window, parts, windows
 from ipi_es.evaluation.seen import seen
@@ -32,8 +32,10 @@ log = logging.getLogger(__name__)
 
 SCORERS = ("hybrid", "ip_insights", "seen", "counts", "sagemaker_like")
 """The product's two architectures, then the references."""
-Report: TypeAlias = Callable[[str, Window], None]
-"""Hears of each scorer before it begins on a window."""
+TRAINED = ("hybrid", "ip_insights", "sagemaker_like")
+"""Those that random numbers have a part in; the others are the same every time."""
+Report: TypeAlias = Callable[[str, Window, int], None]
+"""Hears of each scorer of TRAINED before it begins on a window: its name, the window, the training's number from 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +50,9 @@ class Settings:
     """Whether the scorers may see operators and countries too."""
     state: State = "daily"
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+    """Its seed is the first training's; the next ones have the numbers after it."""
+    trainings: int = 1
+    """Of each of TRAINED, with other random numbers; the figures are means."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +68,11 @@ class Evaluation:
     labelled: bool
 
 
-def evaluate(events: Events, settings: Settings, report: Report = lambda _name, _window: None) -> Evaluation:
+def _nobody(_name: str, _window: Window, _number: int) -> None:
+    """Reports to nobody."""
+
+
+def evaluate(events: Events, settings: Settings, report: Report = _nobody) -> Evaluation:
     """Measure prepared events (see :func:`~ipi_es.evaluation.events.prepared`).
 
     Labelled events are measured by their labels, others by injected attacks. NotEnoughHistory where no window can be
@@ -81,8 +90,9 @@ def evaluate(events: Events, settings: Settings, report: Report = lambda _name, 
     sources = Sources(settings.announced, settings.attackers, context)
     used: list[Window] = []
     left_out: list[tuple[Window, str]] = []
-    found: dict[str, list[Scores]] = {name: [] for name in SCORERS}
-    probability = []
+    runs = {name: settings.trainings if name in TRAINED else 1 for name in SCORERS}
+    found: dict[str, list[list[Scores]]] = {name: [[] for _ in range(count)] for name, count in runs.items()}
+    probability: list[NDArray[np.float64]] = []
     for window in windows(int(days.min()), int(days.max()) + 1, contiguous=by_label):
         cut = parts(events, window)
         attacks = labelled(events, cut) if by_label else injected(events, window, cut, sources)
@@ -96,16 +106,17 @@ def evaluate(events: Events, settings: Settings, report: Report = lambda _name, 
             left_out.append((window, error.message))
             continue
         used.append(window)
-        probability.append(p)
-        for name, scores in scored.items():
-            found[name].append(scores)
+        probability += p
+        for name, each in scored.items():
+            for run, scores in zip(found[name], each, strict=True):
+                run.append(scores)
     _require_some(used, left_out, found, by_label=by_label)
     return Evaluation(
-        scorers={name: measured(scores) for name, scores in found.items()},
+        scorers={name: mean_of([measured(run) for run in each]) for name, each in found.items()},
         calibration=calibration(np.concatenate(probability)),
         windows=tuple(used),
         left_out=tuple(left_out),
-        normal_rows=sum(len(scores.normal) for scores in found["hybrid"]),
+        normal_rows=sum(len(scores.normal) for scores in found["hybrid"][0]),
         labelled=by_label,
     )
 
@@ -129,28 +140,29 @@ def _trial(events: Events, window: Window, cut: Parts, attacks: dict[str, Attack
     )
 
 
-def _scored(trial: Trial, settings: Settings, report: Report) -> tuple[dict[str, Scores], NDArray[np.float64]]:
-    """(scores by scorer, p of the normal rows float64[n])."""
+def _scored(
+    trial: Trial, settings: Settings, report: Report
+) -> tuple[dict[str, list[Scores]], list[NDArray[np.float64]]]:
+    """(scores by scorer, p of the normal rows float64[n]), of each training."""
     look_up = settings.look_up if settings.context_for_scorers else None
-    hyperparameters = replace(settings.hyperparameters)
-    report("hybrid", trial.window)
-    product = hybrid(trial, hyperparameters, look_up)
-    report("ip_insights", trial.window)
-    pure = ip_insights(trial, hyperparameters, look_up)
-    report("sagemaker_like", trial.window)
-    reference = sagemaker_like(trial, hyperparameters.seed)
-    scores = {
-        "hybrid": product.scores,
-        "ip_insights": pure,
-        "seen": seen(trial),
-        "counts": counts(trial),
-        "sagemaker_like": reference,
-    }
-    return scores, product.probability
+    scores: dict[str, list[Scores]] = {"seen": [seen(trial)], "counts": [counts(trial)]}
+    scores |= {name: [] for name in TRAINED}
+    probability = []
+    for number in range(settings.trainings):
+        hyperparameters = replace(settings.hyperparameters, seed=settings.hyperparameters.seed + number)
+        report("hybrid", trial.window, number)
+        product = hybrid(trial, hyperparameters, look_up)
+        scores["hybrid"].append(product.scores)
+        probability.append(product.probability)
+        report("ip_insights", trial.window, number)
+        scores["ip_insights"].append(ip_insights(trial, hyperparameters, look_up))
+        report("sagemaker_like", trial.window, number)
+        scores["sagemaker_like"].append(sagemaker_like(trial, hyperparameters.seed))
+    return scores, probability
 
 
 def _require_some(
-    used: list[Window], left_out: list[tuple[Window, str]], found: dict[str, list[Scores]], *, by_label: bool
+    used: list[Window], left_out: list[tuple[Window, str]], found: dict[str, list[list[Scores]]], *, by_label: bool
 ) -> None:
     if not used:
         _, why = left_out[0]
@@ -158,7 +170,7 @@ def _require_some(
             f"none of the {len(left_out)} windows can be measured; the first: {why}",
             hint="evaluate on more events or a longer time: entities need at least 5 rows before a test",
         )
-    if not any(len(odd) for scores in found["hybrid"] for odd in scores.attacks.values()):
+    if not any(len(odd) for scores in found["hybrid"][0] for odd in scores.attacks.values()):
         raise NotEnoughHistory(
             "no attack lies in the time of a test" if by_label else "no attack could be drawn",
             hint="attacks count from about the middle of the events on: give normal events from before them"

@@ -43,6 +43,8 @@ class Measured:
 
     attacks: dict[str, Figures]
     windows: tuple[Scores, ...] = field(repr=False)
+    runs: tuple[Measured, ...] = field(default=(), repr=False)
+    """Each training, where ``attacks`` are means over several; ``windows`` are the first one's."""
 
     @property
     def mean_auc(self) -> float:
@@ -76,6 +78,22 @@ def measured(windows: Sequence[Scores]) -> Measured:
             count=len(pooled),
         )
     return Measured(attacks, tuple(windows))
+
+
+def mean_of(runs: Sequence[Measured]) -> Measured:
+    """The figures of a scorer that was trained several times on the same: means over its trainings, at least one."""
+    first = runs[0]
+    if len(runs) == 1:
+        return first
+    attacks = {
+        kind: Figures(
+            auc=_mean([run.attacks[kind].auc for run in runs]),
+            recall={name: _mean([run.attacks[kind].recall[name] for run in runs]) for name in FALSE_POSITIVES},
+            count=figures.count,
+        )
+        for kind, figures in first.attacks.items()
+    }
+    return Measured(attacks, first.windows, tuple(runs))
 
 
 def calibration(probabilities: NDArray[np.float64]) -> dict[str, float]:

@@ -6,8 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ipi_es.evaluation.evaluation import Evaluation
-    from ipi_es.evaluation.measures import Figures
+    from ipi_es.evaluation.measures import Figures, Measured
 
 DIGITS = 5
 """Decimals of a figure in JSON."""
@@ -63,6 +65,13 @@ def sentences(evaluation: Evaluation) -> list[str]:
     """What stands below the table."""
     shares = ", ".join(f"{share:.4f} at p ≤ {limit}" for limit, share in evaluation.calibration.items())
     said = [f"Normal rows: {evaluation.normal_rows:,} in {len(evaluation.windows)} windows. Calibration: {shares}."]
+    said += [_spread(name, scorer.runs) for name, scorer in evaluation.scorers.items() if scorer.runs]
     said += [f"window {window.number + 1}: {window}" for window in evaluation.windows]
     said += [f"window {window.number + 1} left out: {why}" for window, why in evaluation.left_out]
     return said
+
+
+def _spread(name: str, runs: Sequence[Measured]) -> str:
+    """How far apart trainings with other random numbers are."""
+    each = ", ".join(_cell(run.mean_auc, run.mean_recall["recall_at_1pct"]) for run in runs)
+    return f"{name} is the mean of {len(runs)} trainings: {each}."

@@ -41,7 +41,7 @@ def test_injected_attacks_are_measured_by_all_five_and_drawn(tmp_path: Path) -> 
     (tmp_path / "attackers.txt").write_text("8.8.8.8\n8.8.4.4\n")
     company_csv(tmp_path / "events.csv")
     places = ("--networks", "networks.csv", "--attackers", "attackers.txt", "--plot", "roc.png")
-    result = run("evaluate", "events.csv", *places, "--json")
+    result = run("evaluate", "events.csv", *places, "--trainings", "1", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout.splitlines()[-1])
     assert list(found) == ["models", "calibration"]
@@ -62,8 +62,10 @@ def test_injected_attacks_are_measured_by_all_five_and_drawn(tmp_path: Path) -> 
 @pytest.mark.usefixtures("small_trial")
 def test_labelled_events_are_measured_by_their_labels(tmp_path: Path) -> None:
     company_csv(tmp_path / "events.csv", attacks=True)
-    result = run("evaluate", "events.csv", "--state", "frozen", "--json")
+    result = run("evaluate", "events.csv", "--state", "frozen", "--trainings", "2", "--json")
     assert result.exit_code == 0, result.output
+    assert "sagemaker_like is the mean of 2 trainings: " in result.stdout
+    assert "seen is the mean" not in result.stdout
     found = json.loads(result.stdout.splitlines()[-1])
     assert {kind for scorer in found["models"].values() for kind in scorer["attacks"]} == {"attack"}
     assert found["models"]["hybrid"]["mean_auc"] > 0.9

@@ -12,7 +12,7 @@ from ipi_es.addresses import parse
 from ipi_es.evaluation.counts import ENTITY_WEIGHT, log_odds
 from ipi_es.evaluation.earlier import Counted, Counter, Earlier, Keys, before
 from ipi_es.evaluation.evaluation import Evaluation
-from ipi_es.evaluation.measures import Scores, calibration, measured
+from ipi_es.evaluation.measures import Scores, calibration, mean_of, measured
 from ipi_es.evaluation.plot import roc
 from ipi_es.evaluation.report import as_json, sentences, table_rows
 from ipi_es.evaluation.seen import rank
@@ -54,6 +54,18 @@ def test_ties_at_the_threshold_are_not_found() -> None:
 def test_the_mean_is_over_kinds_whatever_their_number() -> None:
     found = measured([Scores(floats(1, 2), {"x": floats(0), "y": floats(3, 3, 3)})])
     assert found.mean_auc == pytest.approx(0.5)
+
+
+def test_figures_of_several_trainings_are_their_means() -> None:
+    windows = [Scores(floats(1, 2), {"x": floats(0)}), Scores(floats(1, 2), {"x": floats(3)})]
+    first, second = (measured([window]) for window in windows)
+    found = mean_of([first, second])
+    assert found.attacks["x"].auc == found.mean_auc == pytest.approx(0.5)
+    assert found.attacks["x"].recall["recall_at_1pct"] == pytest.approx(0.5)
+    assert found.attacks["x"].count == 1
+    assert found.runs == (first, second)
+    assert found.windows == first.windows
+    assert mean_of([first]) is first
 
 
 def test_calibration_is_the_share_at_or_below_each_limit() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import rison
 import vl_convert
 from console_parts import panel_pictures, picture, queries, request, sources, vega
 from servers.pool import Server
@@ -165,25 +166,50 @@ def test_records_and_influencers_that_are_allowed_are_left_out(server: Server, f
     assert all(re.fullmatch(r"[\d.]+", each["key"]) for each in addresses)
 
 
-def test_link_to_the_events_is_safe_whatever_the_entity_is_called(
-    server: Server, cluster: Cluster, context: ResultContext
-) -> None:
-    if not server.is_opensearch:
-        pytest.skip("a bare Elasticsearch has no painless")
-    odd = """o'neil "x" \\ 100% #1 & a+b! <i>"""
+ODD = """o'neil "x" \\ 100% #1 & a+b!? *<i>\n\t(last,line:)"""
+
+
+def link_of(server: Server, cluster: Cluster, context: ResultContext, entity: str) -> str:
+    """The link of a record of this entity."""
     ResultStore(
         cluster, context.job_id, results_index_name=context.results_index_name, flat_fields=context.flat_fields
-    ).write(found(context, 0, odd, 80.0), 1)
+    ).write(found(context, 0, entity, 80.0), 1)
     cluster.refresh(ALIAS)
     (hit,) = ask(server, of_job(queries.body(sources.panels()["records"], SCRIPTS), context))["hits"]["hits"]
     (link,) = hit["fields"]["events_link"]
-    assert link.startswith("_g=(time:(from:'2026-05-11T00:00:00Z',to:'2026-05-11T01:00:00Z'))&_a=(index:ipi-es-events,")
-    query = link.partition("query:'")[2]
-    assert not set(query) & set(' "#&+\\<>')
-    assert query == (
-        "user.name:%22o!'neil%20%5C%22x%5C%22%20%5C%5C%20100%25%20%231%20%26%20a%2Bb!!%20%3Ci%3E%22"
-        "%20and%20source.ip:%22198.51.0.0%22'))"
-    )
+    return str(link)
+
+
+@pytest.mark.parametrize(
+    ("entity", "written", "others"),
+    [
+        (ODD, [ODD, ODD.upper()], [ODD.replace("*", "_"), ODD.replace("?", "_")]),
+        ("alice", ["alice", "Alice", "CORP\\ALICE", "alice@corp.example", "X\\alice@y"], ["alice2", "malice", "a"]),
+        ("用户", ["用户", "用户@corp.example"], ["用"]),
+        ("4711", ["4711"], ["47110"]),
+        ("2001:db8::7", ["2001:db8::7"], ["2001:db8::70"]),
+    ],
+)
+def test_link_to_the_events_finds_them_however_the_entity_is_called_and_written(
+    server: Server, cluster: Cluster, context: ResultContext, index: str, entity: str, written: list[str], others: Any
+) -> None:
+    if not server.is_opensearch:
+        pytest.skip("a bare Elasticsearch has no painless")
+    link = link_of(server, cluster, context, entity)
+    assert not set(link) & set(' "#+\\<>\n\t')
+    state = rison.state_of(link)
+    assert state["_g"] == {"time": {"from": "2026-05-11T00:00:00Z", "to": "2026-05-11T01:00:00Z"}}
+    assert state["_a"]["index"] == "ipi-es-events"
+    assert state["_a"]["query"] == {"language": "kuery", "query": 'source.ip:"198.51.0.0"'}
+    (filtered,) = state["_a"]["filters"]
+    assert filtered["meta"]["alias"] == f"user.name is {entity}, however it is written"
+    fields = {"properties": {"user": {"properties": {"name": {"type": "keyword"}}}}}
+    server.call("PUT", f"/{index}", {"mappings": fields})
+    for number, name in enumerate([*written, *others]):
+        server.call("PUT", f"/{index}/_doc/{number}?refresh=true", {"user": {"name": name}})
+    status, answer = server.call("POST", f"/{index}/_search", {"size": 50, "query": filtered["query"]})
+    assert status == 200, answer
+    assert sorted(hit["_source"]["user"]["name"] for hit in answer["hits"]["hits"]) == sorted(written)
 
 
 @pytest.mark.parametrize("days", [0.25, 1, 7, 30, 365, 3_650])

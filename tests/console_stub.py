@@ -40,6 +40,8 @@ class ConsoleStub:
         self.asked: dict[str, str] = {}
         self.broken: dict[str, dict[str, Any]] = {}
         self.whole: tuple[int, Any] | None = None
+        self.refuses: tuple[int, Any] | None = None
+        """What every import is answered with."""
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -91,8 +93,8 @@ class ConsoleStub:
         assert rest == "saved_objects/_import"
         if XSRF[self.kind] not in request.headers:
             return 400, {"statusCode": 400, "error": "Bad Request", "message": f"needs {XSRF[self.kind]}"}
-        if self.whole is not None:
-            return self.whole
+        if self.whole is not None or self.refuses is not None:
+            return self.whole or self.refuses  # type: ignore[return-value]
         form = BytesParser().parsebytes(f"content-type: {request.headers['content-type']}\r\n\r\n".encode() + body)
         (file,) = form.get_payload()  # type: ignore[misc]
         assert file.get_filename().endswith(".ndjson")  # the consoles refuse any other name

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ipi_es.alerts.kinds import SCORED, TITLES, Kind
 from ipi_es.config.job import Job
 from ipi_es.errors import UsageError
-from ipi_es.results.words import SCORE_FIELDS
+from ipi_es.results.words import ALIAS, SCORE_FIELDS
 from ipi_es.scoring.probability import Severity
 from ipi_es.times import SECONDS, format_span
 
@@ -25,8 +26,26 @@ long as Kibana may be away, for an upgrade say, without an alert being missed; a
 MOST = 1_000
 """Alerts of one look; Kibana's own limit."""
 
+OURS = (ALIAS, "ipi-es-state", "ipi-es-snapshots")
+"""What the names of our own indices begin with: alerts among the results would be read as results."""
+
 OVERVIEW = "/app/dashboards#/view/ipi-es-overview"
 """Where the dashboard lies below the address of Kibana or of OpenSearch Dashboards."""
+
+
+_INDEX = re.compile(r"[^\s\"*\\<|,>/?#:A-Z_+.-][^\s\"*\\<|,>/?#:A-Z]{0,254}")
+"""What the name of one index looks like, of those that aren't hidden."""
+
+
+def check_index(name: str) -> None:
+    """UsageError for the name of an index that can't be written to, or that holds what ipi-es itself writes."""
+    if not _INDEX.fullmatch(name):
+        raise UsageError(
+            f"“{name}” can't be the name of an index",
+            hint="small letters, digits, - and _, such as ipi-es-alerts",
+        )
+    if name.startswith(OURS):
+        raise UsageError(f"“{name}” belongs to what ipi-es itself writes", hint="take another, such as ipi-es-alerts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _STACKS = ("watcher", "kibana", "opensearch")
+_ONLY = {"index": ("watcher", "kibana"), "channel": ("opensearch",)} | dict.fromkeys(
+    ("kibana", "space", "kibana-ca", "kibana-api-key-file"), ("kibana",)
+)
+"""Options that not every stack has a use for, and which have."""
 _SCORED = ("buckets", "influencers", "records")
 
 
@@ -85,6 +89,7 @@ def render(ctx: click.Context, /, job_name: str, stack: Any, output: Path | None
     """
     from ipi_es.alerts.install import connectors, rendered
 
+    _check_options(stack, chosen)
     kinds, parameters = _made(shell(ctx).job(job_name), chosen)
     bodies = {each.id: each.body for each in rendered(stack, kinds, parameters)}
     if stack == "kibana":
@@ -141,6 +146,8 @@ def install(
     from ipi_es.alerts.kibana import Kibana
     from ipi_es.errors import UsageError
 
+    of_kibana = {"kibana": kibana, "space": space, "kibana-ca": kibana_ca, "kibana-api-key-file": kibana_api_key_file}
+    _check_options(stack, chosen | of_kibana)
     surroundings = shell(ctx)
     if stack == "kibana":
         if kibana is None:
@@ -155,6 +162,23 @@ def install(
     with surroundings.cluster() as cluster:
         for done in install_in_cluster(cluster, stack, kinds, parameters):
             click.echo(done.text)
+
+
+def _check_options(stack: str, chosen: dict[str, Any]) -> None:
+    """UsageError for what the stack has no use for, and for an index that can't be: nobody would see the alerts."""
+    from ipi_es.alerts.kinds import STACK_NAMES
+    from ipi_es.alerts.parameters import check_index
+    from ipi_es.errors import UsageError
+
+    for option, stacks in _ONLY.items():
+        if chosen.get(option) is not None and stack not in stacks:
+            names = " or ".join(stacks)
+            raise UsageError(
+                f"{STACK_NAMES[stack]} takes no --{option}",  # type: ignore[index]
+                hint=f"it is for --stack {names}; leave it out",
+            )
+    if chosen["index"] is not None:
+        check_index(chosen["index"])
 
 
 def _made(job: Job, chosen: dict[str, Any], *, console: str = "") -> tuple[list[Kind], Parameters]:

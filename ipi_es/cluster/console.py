@@ -18,7 +18,18 @@ from urllib3.exceptions import HTTPError
 from ipi_es.cluster.connection import Connection, Endpoint
 from ipi_es.cluster.faults import connection_fault, response_fault, tls_expected_fault
 from ipi_es.cluster.tls import speaks_tls, tls_context
-from ipi_es.errors import AuthenticationFailed, ClusterError, RequestRejected, TlsError, UnsupportedServer, UsageError
+from ipi_es.errors import (
+    AuthenticationFailed,
+    ClusterBusy,
+    ClusterError,
+    ClusterUnreachable,
+    NotFound,
+    PermissionDenied,
+    RequestRejected,
+    TlsError,
+    UnsupportedServer,
+    UsageError,
+)
 
 Kind: TypeAlias = Literal["kibana", "opensearch-dashboards"]
 
@@ -33,6 +44,13 @@ _XSRF: dict[Kind, str] = {"kibana": "kbn-xsrf", "opensearch-dashboards": "osd-xs
 _NAME_HEADERS: dict[str, Kind] = {"kbn-name": "kibana", "osd-name": "opensearch-dashboards"}
 _TRUST = "write https:// only if the console speaks TLS; name the CA that signed its certificate with --kibana-ca FILE"
 _LOGIN = "the cluster's credentials are used (ipi-es.yml, elasticsearch), or those of --kibana-api-key-file FILE"
+_HINTS: dict[type[ClusterError], str] = {
+    ClusterUnreachable: "check the console's URL (host, port, http or https, base path), and that it runs",
+    ClusterBusy: "it is starting, or its cluster is away: look at its log, and try again in a minute",
+    PermissionDenied: "the user or key needs the right to manage saved objects there for dashboards, and “All” for"
+    " Stack Rules and for Actions and Connectors for Kibana's rules",
+    NotFound: "is there such a space? --space takes its identifier, as the console's URLs have it",
+}
 _BOUNDARY = "ipi-es-dashboards-9f1c2e"  # stands in no saved object; tests look
 _FIRST_ERROR = 400
 
@@ -106,7 +124,7 @@ class Console:
                 " is another one",
             )
         if status == 503:  # both say so while they start, and while their cluster is away
-            raise response_fault(status, body, self._endpoint.url)
+            raise _own_hint(response_fault(status, body, self._endpoint.url), _LOGIN)
         version = body.get("version", {}) if isinstance(body, dict) else {}
         return ConsoleInfo(kind, str(version.get("number", "")), self._endpoint.url)
 
@@ -148,10 +166,13 @@ class Console:
 
 
 def _own_hint(fault: ClusterError, hint: str) -> ClusterError:
-    """The faults of TLS and of logging in speak of the cluster's settings; a console has others."""
-    if isinstance(fault, (TlsError, AuthenticationFailed)):
-        return type(fault)(fault.message, hint=hint, status=fault.status)
-    return fault
+    """Faults speak of the cluster's settings; a console has others. ``hint`` is of TLS and of logging in."""
+    if not isinstance(fault, (TlsError, AuthenticationFailed)):
+        found = next((text for kind, text in _HINTS.items() if isinstance(fault, kind)), None)
+        if found is None:
+            return fault
+        hint = found
+    return type(fault)(fault.message, hint=hint, status=fault.status)
 
 
 def _fault(status: int, answer: Any, where: str) -> ClusterError:

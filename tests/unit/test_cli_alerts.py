@@ -78,6 +78,28 @@ def test_files_that_hold_a_secret_are_their_owners_alone(job_file: Path, tmp_pat
     assert "hold" not in channel.stderr
 
 
+@pytest.mark.parametrize(
+    ("stack", "options", "said"),
+    [
+        ("watcher", ("--channel", "c"), "takes no --channel"),
+        ("kibana", ("--index", "a", "--channel", "c"), "takes no --channel"),
+        ("opensearch", ("--channel", "c", "--index", "a"), "takes no --index"),
+        ("watcher", ("--index", "Bad Name"), "can't be the name of an index"),
+        ("watcher", ("--index", "a*"), "can't be the name of an index"),
+        ("watcher", ("--index", "_a"), "can't be the name of an index"),
+        ("kibana", ("--index", "ipi-es-anomalies-alerts"), "what ipi-es itself writes"),
+        ("watcher", ("--index", "a", "--threshold", "nan"), "is no score"),
+    ],
+)
+def test_what_would_never_be_seen_is_refused(job_file: Path, stack: str, options: tuple[str, ...], said: str) -> None:
+    done = run("alerts", "render", "logins", "--stack", stack, *options)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert run("alerts", "render", "logins", "--stack", "watcher", "--index", "ipi-es-alerts").exit_code == 0
+    put = run("alerts", "install", "logins", "--stack", "watcher", "--index", "a", "--space", "soc")
+    assert (put.exit_code, "takes no --space" in put.stderr) == (2, True)
+
+
 def test_links_lead_to_a_console_or_nowhere(job_file: Path) -> None:
     done = run("alerts", "render", "logins", "--stack", "watcher", "--console", "kibana.example.org")
     assert done.exit_code == 2

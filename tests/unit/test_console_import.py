@@ -196,6 +196,20 @@ def test_nobody_there_is_said() -> None:
     result = run("setup", "--kibana", url)
     assert result.exit_code == 1
     assert url in result.stderr
+    assert "check the console's URL" in result.stderr
+    assert "elasticsearch.hosts" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [(403, "the right to manage saved objects"), (404, "is there such a space?"), (503, "try again in a minute")],
+)
+def test_refusal_has_a_hint_of_the_consoles_own(console: ConsoleStub, status: int, hint: str) -> None:
+    console.refuses = (status, {"statusCode": status, "message": "said by the console"})
+    result = run("setup", "--kibana", console.url, *(("--space", "nosuch") if console.kind == "kibana" else ()))
+    assert result.exit_code == 1
+    assert "said by the console" in result.stderr
+    assert hint in result.stderr
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://user:secret@localhost:5601", "http://localhost:99999"])

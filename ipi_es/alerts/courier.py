@@ -13,6 +13,7 @@ from ipi_es.alerts.sent import Sent, SentStore, letters
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
 from ipi_es.errors import Conflict, NotSent
+from ipi_es.results.visible import visible
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Courier:
                 if error.wait is not None or in_a_row == GIVE_UP:
                     break
             else:
-                log.info("job %s: sent alert %s", self._job.job_id, letter.id)
+                log.info("job %s: sent alert %s", self._job.job_id, visible(letter.id))
                 count, in_a_row = count + 1, 0
                 sent = self._store.save(sent.with_sent(letter, written, now))
         if refused and not count:
@@ -109,5 +110,5 @@ class Courier:
         """How many alerts waited at the last look, of whichever worker, and grew too old since."""
         gone = sent.given_up(found, now - self._job.alerts.max_age)
         for name in gone:
-            log.error("%s: alert %s was never taken, and is given up", self.name, name)
+            log.error("%s: alert %s was never taken, and is given up", self.name, visible(name))
         return len(gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,6 +102,17 @@ def test_alert_is_sent_once(cluster: MemoryCluster) -> None:
     for later in (1, 600, 5_000, 100_000):
         assert one.deliver(NOW + later) == Delivered()
     assert post.whom == ["alice"]
+
+
+def test_no_name_writes_a_line_of_its_own_into_the_log(
+    cluster: MemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = courier(cluster, Post())
+    write(cluster, written(NOW, "x\n2026-06-01 ERROR forged \x1b[31m"))
+    with caplog.at_level(logging.INFO):
+        assert one.deliver(NOW).sent == 1
+    assert "forged" in caplog.messages[-1]
+    assert not set(caplog.messages[-1]) & {"\n", "\x1b"}
 
 
 def test_restarted_worker_neither_forgets_nor_repeats(cluster: MemoryCluster) -> None:

@@ -30,7 +30,8 @@ class _Answers(BaseHTTPRequestHandler):
         self._say(200 if self.path in self.server.things else 404)
 
     def do_POST(self) -> None:
-        self._say(409 if self.path in self.server.things else self._take())
+        there = {path.rpartition("/")[2] for path in self.server.things}  # ids are unique over all spaces
+        self._say(409 if self.path.rpartition("/")[2] in there else self._take())
 
     def do_PUT(self) -> None:
         self._say(self._take() if self.path in self.server.things else 404)

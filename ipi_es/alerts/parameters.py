@@ -73,6 +73,8 @@ class Parameters:
     destination: Destination = Destination()
     console: str = ""
     """Address of Kibana or OpenSearch Dashboards, for links; empty: there are none."""
+    space: str | None = None
+    """Kibana's space; None is the default one."""
     interval: int = 5
     max_age: int = 7 * SECONDS["d"]
 
@@ -94,6 +96,12 @@ class Parameters:
         if self.score_field is not None and self.score_field not in allowed:
             raise UsageError(f"{kind} have no {self.score_field}", hint=f"take {' or '.join(allowed)}")
         return self.score_field or (allowed[0] if self.score == "initial" else score)
+
+    @property
+    def place(self) -> str:
+        """What the ids of Kibana's rules and connectors are made of: they are unique over all its spaces."""
+        inside = "" if self.space in (None, "", "default") else f"{self.space}/"
+        return f"{inside}{self.job.job_id}"
 
     def silence(self) -> int:
         """Seconds without any new bucket after which something is wrong: as long as a job may lag, and one look."""

@@ -58,7 +58,7 @@ def render(stack: Stack, kind: Kind, parameters: Parameters, ids: Mapping[str, s
             hint="name a destination: "
             + ("--channel or --webhook" if stack == "opensearch" else "--index or --webhook"),
         )
-    return Definition(stack, kind, definition_id(stack, parameters.job.job_id, kind), values["name"], body)
+    return Definition(stack, kind, definition_id(stack, parameters, kind), values["name"], body)
 
 
 def destinations(stack: Stack, parameters: Parameters) -> dict[str, str | None]:
@@ -68,15 +68,17 @@ def destinations(stack: Stack, parameters: Parameters) -> dict[str, str | None]:
         return {"webhook_channel": f"ipi-es-{job_id}-webhook" if chosen.webhook else None}
     if stack == "kibana":
         return {
-            "index_connector": stable_uuid(f"{job_id}-index") if chosen.index else None,
-            "webhook_connector": stable_uuid(f"{job_id}-webhook") if chosen.webhook else None,
+            "index_connector": stable_uuid(f"{parameters.place}-index") if chosen.index else None,
+            "webhook_connector": stable_uuid(f"{parameters.place}-webhook") if chosen.webhook else None,
         }
     return {}
 
 
-def definition_id(stack: Stack, job_id: str, kind: Kind) -> str:
+def definition_id(stack: Stack, parameters: Parameters, kind: Kind) -> str:
     """The same at every run, so that a second one replaces what the first one put."""
-    return stable_uuid(f"{job_id}-{kind}") if stack == "kibana" else f"ipi-es-{job_id}-{kind}"
+    if stack == "kibana":
+        return stable_uuid(f"{parameters.place}-{kind}")
+    return f"ipi-es-{parameters.job.job_id}-{kind}"
 
 
 def stable_uuid(name: str) -> str:

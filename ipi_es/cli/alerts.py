@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -153,6 +154,7 @@ def install(
         if kibana is None:
             raise UsageError("where Kibana is, is not known", hint="say it with --kibana URL")
         kinds, parameters = _made(surroundings.job(job_name), chosen, console=console_url(kibana, space))
+        parameters = replace(parameters, space=space)
         asked = console_of(surroundings.settings, kibana, space=space, ca=kibana_ca, api_key_file=kibana_api_key_file)
         with closing(asked) as console:
             for done in install_in_kibana(Kibana(console), kinds, parameters):

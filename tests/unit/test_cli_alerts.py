@@ -150,6 +150,15 @@ def test_links_of_rules_lead_into_their_space_unless_the_jobs_file_or_the_option
     assert links(kibana) == {"https://other.example.org/app/dashboards"}
 
 
+def test_rules_can_be_put_into_more_than_one_space(job_file: Path, kibana: KibanaRules) -> None:
+    put = ("alerts", "install", "logins", "--stack", "kibana", "--index", "a", "--kibana", kibana.url)
+    for space in ((), ("--space", "soc"), ("--space", "audit")):
+        done = run(*put, *space)
+        assert done.exit_code == 0, done.output
+        assert "created rule" in done.stdout
+        assert "created" not in run(*put, *space).stdout
+
+
 def test_the_jobs_file_says_which_score_alerts_unless_the_option_does(job_file: Path) -> None:
     job_file.write_text(json.dumps({**json.loads(job_file.read_text()), "alerts": {"score": "current"}}))
     render = ("alerts", "render", "logins", "--stack", "watcher", "--on", "records", "--on", "buckets")

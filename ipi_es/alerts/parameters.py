@@ -33,6 +33,13 @@ OVERVIEW = "/app/dashboards#/view/ipi-es-overview"
 """Where the dashboard lies below the address of Kibana or of OpenSearch Dashboards."""
 
 
+_START = "{{worst.hits.hits.0.fields.timestamp.0}}"
+AROUND_BUCKET = f"?_g=(time:(from:'{_START}%7C%7C-12h',to:'{_START}%7C%7C%2B12h'))"
+"""Behind the dashboard's address in a monitor's message: half a day before and after the bucket that it is about."""
+
+LAST_DAY = "?_g=(time:(from:now-24h,to:now))"
+"""The same in a Kibana rule's, which has no time that a link could take."""
+
 _INDEX = re.compile(r"[^\s\"*\\<|,>/?#:A-Z_+.-][^\s\"*\\<|,>/?#:A-Z]{0,254}")
 """What the name of one index looks like, of those that aren't hidden."""
 
@@ -130,6 +137,8 @@ class Parameters:
             "severity_of_score": _severity_of_score(),
             "severity_scale": ", ".join(f"{level} from {level.threshold}" for level in reversed(Severity) if level),
             "dashboard": self.console.rstrip("/") + OVERVIEW if self.console else "",
+            "around_bucket": AROUND_BUCKET if self.console else "",
+            "last_day": LAST_DAY if self.console else "",
             "webhook": self.destination.webhook,
             "index": self.destination.index,
             "channel": self.destination.channel,

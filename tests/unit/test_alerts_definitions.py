@@ -23,7 +23,8 @@ ELASTICSEARCH = ServerInfo("elasticsearch", (8, 19, 5), "memory", "memory:")
 
 def made(stack: Stack, kind: Kind, destination: Destination = EVERYWHERE, **more: Any) -> Definition:
     job = a_job("logins", analysis_config={"bucket_span": "1h"})
-    return render(stack, kind, Parameters(job, destination=destination, console="https://kibana.example.org", **more))
+    given: dict[str, Any] = {"console": "https://kibana.example.org", **more}
+    return render(stack, kind, Parameters(job, destination=destination, **given))
 
 
 WATCH = {
@@ -131,6 +132,15 @@ def test_definition_has_known_keys_only_and_no_placeholder_left(stack: Stack, ki
             (name,) = action.keys() & WATCH_ACTIONS.keys()
             assert not list(mistakes(action[name], WATCH_ACTIONS[name]))
             assert set(action) - {name} == {"foreach", "max_iterations"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stack", STACKS)
+def test_without_a_console_there_is_no_half_link(stack: Stack, kind: Kind) -> None:
+    text = json.dumps(made(stack, kind, console="").body)
+    assert "_g=" not in re.sub(r"link \+= .*?;", "", text)  # Watcher's script adds it to a link that is there
+    assert "/app/dashboards" not in text
+    assert "/app/dashboards#/view/ipi-es-overview" in json.dumps(made(stack, kind, console="https://k").body)
 
 
 def test_unknown_keys_are_noticed() -> None:

@@ -44,7 +44,7 @@ class Removed:
             "quantiles": self.quantiles,
             "verdicts": self.verdicts,
         }
-        return ", ".join(f"{count:,} {what}" for what, count in said.items() if count) or "nothing was there"
+        return ", ".join(f"{count:,} {what}" for what, count in said.items() if count) or "nothing but its state"
 
 
 @dataclass(frozen=True, slots=True)

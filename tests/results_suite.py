@@ -67,6 +67,19 @@ class ResultsSuite:
         found = store.read("bucket", START, START + 2 * HOUR, sort="timestamp", desc=False)
         assert [each.source["timestamp"] for each in found] == [START * 1_000, (START + HOUR) * 1_000]
 
+    def test_what_is_new_can_be_asked_for(self, cluster: Cluster, context: ResultContext, store: ResultStore) -> None:
+        made = [record(context), record(context, START + HOUR), record(context, START + 2 * HOUR), bucket(context)]
+        made[1].source["repeat_of"] = made[0].id
+        made[2].source["suppressed_by"] = "vpn"
+        news = bucket(context, START + HOUR)
+        news.source["new_record_count"] = 1
+        made[3].source["new_record_count"] = 0
+        store.write([*made, news], 1)
+        cluster.refresh(ALIAS)
+        assert [each.id for each in store.read("record", new=True)] == [made[0].id]
+        assert [each.id for each in store.read("bucket", new=True)] == [news.id]
+        assert len(store.read("record")) == 3
+
     def test_jobs_are_kept_apart(self, cluster: Cluster, context: ResultContext, store: ResultStore) -> None:
         other = replace(context, job_id=f"{context.job_id}-2")
         store.write([record(context)], 1)

@@ -83,6 +83,7 @@ SCORES = {"overall": "overall_score"} | {f"{kind}s": field for kind, field in SC
 @click.option("--min-score", type=click.FloatRange(0, 100), help="Only results of at least this score.")
 @click.option("--entity", help="Only results of this entity.")
 @click.option("--ip", help="Only results of this address.")
+@click.option("--new", is_flag=True, help="Without repeats and what the allow list allows: what may alert.")
 @click.option("--size", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @time_zone_option
 @format_option
@@ -98,6 +99,7 @@ def results(
     min_score: float | None,
     entity: str | None,
     ip: str | None,
+    new: bool,
     size: int,
     shown: TimeShown,
     output_format: str,
@@ -106,16 +108,16 @@ def results(
 
     For overall, JOB may be several job_ids with commas between them.
 
-    Example: ipi-es results records jobs/logins.yml --start now-1d --min-score 50
+    Example: ipi-es results records jobs/logins.yml --start now-1d --min-score 50 --new
     """
     from ipi_es.results.overall import overall
     from ipi_es.results.store import ResultStore
     from ipi_es.results.words import ResultKind
 
-    if kind == "overall" and (entity, ip, sort) != (None, None, None):
+    if kind == "overall" and ((entity, ip, sort) != (None, None, None) or new):
         raise UsageError(
-            "overall buckets have no entity and no IP address, and are sorted by their score",
-            hint="leave out --entity, --ip and --sort, or ask for records",
+            "overall buckets have no entity and no IP address, know no repeats, and are sorted by their score",
+            hint="leave out --entity, --ip, --new and --sort, or ask for records",
         )
     here, now = shell(ctx), clock()
     first = parse_time(start, now=now) if start else None
@@ -144,7 +146,7 @@ def results(
             store = ResultStore(cluster, job.job_id, job.results_index_name)
             values = _values(job, entity, ip)
             found = store.read(
-                singular, first, stop, sort=sort, desc=desc, min_score=min_score, values=values, size=size
+                singular, first, stop, sort=sort, desc=desc, min_score=min_score, values=values, size=size, new=new
             )
             rows = [each.source for each in found]
             if not rows and output_format == "table":

@@ -50,8 +50,12 @@ def results_query(
     min_score: float | None = None,
     values: Sequence[str] = (),
     interim: bool = True,
+    new: bool = False,
 ) -> Query:
-    """Results of one job; ``values``: all of these entities and IPs must be in the result."""
+    """Results of one job; ``values``: all of these entities and IPs must be in the result.
+
+    ``new``: what may alert, so neither repeats nor what an allow-list rule allows, nor buckets that have nothing else.
+    """
     filters: list[Query] = [{"term": {"job_id": job_id}}, {"terms": {"result_type": list(kinds)}}, *between(start, end)]
     if min_score is not None:
         filters.append(any_of([{"range": {SCORE_FIELDS[kind]: {"gte": min_score}}} for kind in kinds]))
@@ -60,7 +64,14 @@ def results_query(
     ]
     if not interim:
         filters.append({"term": {"is_interim": False}})
-    return {"bool": {"filter": filters}}
+    query: Query = {"bool": {"filter": filters}}
+    if not new:
+        return query
+    if "bucket" in kinds:
+        others = [kind for kind in kinds if kind != "bucket"]
+        with_news: Query = {"range": {"new_record_count": {"gte": 1}}}
+        filters.append(any_of([with_news, {"terms": {"result_type": others}}]) if others else with_news)
+    return _without(query, "repeat_of", "suppressed_by")
 
 
 def sort_by(kind: ResultKind, field: str | None, *, desc: bool) -> list[dict[str, Any]]:

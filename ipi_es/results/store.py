@@ -101,10 +101,14 @@ class ResultStore:
         values: Sequence[str] = (),
         size: int = 100,
         interim: bool = True,
+        new: bool = False,
     ) -> list[Document]:
-        """Results of [start, end), worst first unless told; ``values``: entities or IPs that must be in them."""
+        """Results of [start, end), worst first unless told; ``values``: entities or IPs that must be in them.
+
+        ``new``: without repeats and what is allowed.
+        """
         query = queries.results_query(
-            self._job_id, [kind], start, end, min_score=min_score, values=values, interim=interim
+            self._job_id, [kind], start, end, min_score=min_score, values=values, interim=interim, new=new
         )
         order = queries.sort_by(kind, sort, desc=desc)
         if size <= MAX_PAGE:

@@ -128,6 +128,15 @@ def test_results_say_how_many_of_each_severity(cluster: MemoryCluster) -> None:
     assert run("results", "buckets", "signins.json").exit_code == 0
 
 
+def test_results_leave_out_repeats_on_request(cluster: MemoryCluster) -> None:
+    everything = json.loads(run("results", "records", "signins.json", "--size", "1000", "--format", "json").stdout)
+    new = json.loads(run("results", "records", "signins.json", "--size", "1000", "--new", "--format", "json").stdout)
+    wanted = [each for each in everything if not each.get("repeat_of") and not each.get("suppressed_by")]
+    assert new == wanted != everything
+    refused = run("results", "overall", "signins.json", "--new")
+    assert (refused.exit_code, "know no repeats" in refused.stderr) == (2, True)
+
+
 def test_nothing_found_says_up_to_when_anybody_looked(cluster: MemoryCluster) -> None:
     scored = iso(company.SCORED_TO)
     quiet = run("results", "records", "signins.json", "--entity", "nobody").stdout

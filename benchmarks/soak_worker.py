@@ -30,6 +30,7 @@ from soak_store import Elsewhere
 from ipi_es.cluster import connect, connection
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.loading import check_job
+from ipi_es.memory import few_arenas
 from ipi_es.service import due
 from ipi_es.service.health import Fleet
 from ipi_es.service.live_job import LiveJob, Means
@@ -98,6 +99,7 @@ class Plan:
 
 def main(plan: Plan, told: Connection) -> None:
     """Answer (what, epoch seconds) until it is `stop`."""
+    few_arenas()  # as `ipi-es run` does
     logging.basicConfig(level=logging.WARNING, format="      %(message)s")
     worker = Fellow(plan)
     if plan.trace:

@@ -41,9 +41,11 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     from ipi_es.cluster.connection import Connection
     from ipi_es.config.loading import find_job, load_jobs
     from ipi_es.errors import UsageError
+    from ipi_es.memory import few_arenas
     from ipi_es.service.run import Worker
     from ipi_es.worker.clock import SystemClock
 
+    few_arenas()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this log
     settings = shell(ctx).settings
     _keep_the_log()

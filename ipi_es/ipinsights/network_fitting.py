@@ -21,6 +21,7 @@ from ipi_es.ipinsights.network import SLOTS
 from ipi_es.ipinsights.network_tables import encoder_parts, initial_network, joined_table, with_arrays
 from ipi_es.ipinsights.operator_negatives import OperatorNegatives
 from ipi_es.ipinsights.prefixes import prefix_keys
+from ipi_es.memory import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +76,6 @@ def fit_network(
 
     ``guessed`` gives the operators and countries of made-up addresses, where those of the pairs are known.
     """
-    from ipi_es.ipinsights.tf import give_back
     from ipi_es.ipinsights.tf.network_trainer import NetworkTrainer
 
     network = initial_network(source, hyperparameters, rng, base)

@@ -1,7 +1,5 @@
 """The only place that imports TensorFlow; nothing outside imports it before a training begins."""
 
-import ctypes
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -39,11 +37,3 @@ with _without_greetings():
 
 # several trainings in one process are several compilations, and meant to be
 tf.get_logger().setLevel("ERROR")
-
-
-def give_back() -> None:
-    """Return what a training freed to the system, where the C library can: it would keep it for this process alone."""
-    gc.collect()  # a compiled loop is a cycle that holds its tables
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)

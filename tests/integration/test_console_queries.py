@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import struct
 import uuid
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import rison
 import vl_convert
-from console_parts import panel_pictures, picture, queries, request, sources, vega
+from console_parts import kibana, panel_pictures, picture, queries, request, sources, vega
 from servers.pool import Server
 
 from ipi_es.cluster.port import Cluster
@@ -210,6 +211,22 @@ def test_link_to_the_events_finds_them_however_the_entity_is_called_and_written(
     status, answer = server.call("POST", f"/{index}/_search", {"size": 50, "query": filtered["query"]})
     assert status == 200, answer
     assert sorted(hit["_source"]["user"]["name"] for hit in answer["hits"]["hits"]) == sorted(written)
+
+
+def test_kibanas_runtime_fields_run_as_opensearchs_derived_fields_do(server: Server, filled: ResultContext) -> None:
+    if not server.is_opensearch:
+        pytest.skip("a bare Elasticsearch has no painless; OpenSearch's derived fields emit as runtime fields do")
+    (view,) = (each for each in kibana.objects() if each["id"] == "ipi-es-results")
+    runtime = json.loads(view["attributes"]["runtimeFieldMap"])
+    search = {"derived": runtime, "fields": list(runtime), "size": 1}
+    found = {}
+    for kind in ("record", "bucket"):
+        query = {"bool": {"filter": [{"term": {"job_id": filled.job_id}}, {"term": {"result_type": kind}}]}}
+        (hit,) = ask(server, {**search, "query": query, "sort": [{"timestamp": "desc"}]})["hits"]["hits"]
+        found[kind] = hit["fields"]
+    assert set(found["record"]) == {"events_link"}
+    assert rison.state_of(found["record"]["events_link"][0])["_a"]["index"] == "ipi-es-events"
+    assert found["bucket"] == {"written_after": [0], "unparsable_share": [11.5]}
 
 
 @pytest.mark.parametrize("days", [0.25, 1, 7, 30, 365, 3_650])

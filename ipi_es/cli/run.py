@@ -17,7 +17,7 @@ from ipi_es.cli.context import shell
 if TYPE_CHECKING:
     from ipi_es.service.outcome import Outcome
 
-LEAVES_WITHIN = 9.0
+LEAVES_WITHIN = 8.0
 """Seconds after SIGTERM or Ctrl-C in which the process ends, whatever is under way: nothing is lost by that."""
 
 

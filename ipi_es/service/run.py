@@ -29,7 +29,7 @@ from ipi_es.worker.job_work import JobWork
 
 log = logging.getLogger(__name__)
 
-LEAVE = 6.0
+LEAVE = 5.0
 """Seconds that the work under way has to come to an end, of the ten in which the worker leaves."""
 
 CONNECT_AGAIN = 10.0

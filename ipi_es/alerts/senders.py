@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -16,6 +19,11 @@ from ipi_es.errors import NotSent
 
 TIMEOUT = (5.0, 10.0)
 """Seconds to connect, and to wait for each part of an answer."""
+
+SHORTEST_SECRET = 4
+"""Characters of a URL's part that may be a secret; shorter ones are words of its form."""
+
+_PART = re.compile(r"[^/:@?&=#,;+]+")
 
 HEADER_MOST = 500
 """Characters of an id in a header: servers refuse a request whose headers are larger than some KiB."""
@@ -47,6 +55,9 @@ class WebhookSender:
                 url, json=letter.to_dict(), headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
             ) as answer:
                 status, wait = answer.status_code, _asked_wait(answer.headers)
+        except requests.exceptions.ReadTimeout:
+            said = f"{name}: {urlsplit(url).hostname} gave no answer in {TIMEOUT[1]:g} s: it may have taken it, or not"
+            raise NotSent(said) from None
         except requests.exceptions.RequestException as error:
             host = urlsplit(url).hostname
             raise NotSent(f"{name}: {host} could not be reached ({type(error).__name__})") from None
@@ -88,23 +99,43 @@ class AppriseSender:
         import apprise  # takes a third of a second, and only those who use it pay
         from apprise.exception import AppriseException
 
-        name = self._destination.name
-        service = apprise.Apprise()
-        if not service.add(self._destination.secret_url()):
-            raise NotSent(f"{name}: Apprise can't read this URL", hint="look at the form of its service's URLs")
+        name, url = self._destination.name, self._destination.secret_url()
         kind = {
             "critical": apprise.NotifyType.FAILURE,
             "major": apprise.NotifyType.FAILURE,
             "minor": apprise.NotifyType.WARNING,
         }.get(letter.worst.severity, apprise.NotifyType.INFO)
+        service = apprise.Apprise()
         try:
-            taken = service.notify(
-                body=letter.text, title=letter.title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
-            )
+            with _without_secrets(url):
+                if not service.add(url):
+                    raise NotSent(f"{name}: Apprise can't read this URL", hint="look at the form of its service's URLs")
+                taken = service.notify(
+                    body=letter.text, title=letter.title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
+                )
         except (OSError, TypeError, ValueError, AppriseException) as error:
             raise NotSent(f"{name}: Apprise failed ({type(error).__name__})") from None
         if not taken:
             raise NotSent(f"{name}: the service did not take it", hint="the log says what Apprise was told")
+
+
+@contextmanager
+def _without_secrets(url: str) -> Iterator[None]:
+    """Keep a URL's parts out of what Apprise logs meanwhile, on threads of its own: its lines quote URLs and tokens."""
+    parts = {part for part in _PART.findall(url.partition("://")[2]) if len(part) >= SHORTEST_SECRET}
+    parts |= {unquote(part) for part in parts}
+    secret = re.compile("|".join(re.escape(part) for part in sorted(parts, key=len, reverse=True)) or r"(?!)")
+
+    def redact(record: logging.LogRecord) -> bool:
+        record.msg, record.args, record.exc_info = secret.sub("…", record.getMessage()), (), None
+        return True
+
+    log = logging.getLogger("apprise")
+    log.addFilter(redact)
+    try:
+        yield
+    finally:
+        log.removeFilter(redact)
 
 
 def sender_of(destination: Destination) -> Sender:

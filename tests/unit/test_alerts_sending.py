@@ -238,6 +238,24 @@ def test_apprise_sends_mail() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # a part of Apprise's
+@pytest.mark.parametrize(
+    "url",
+    [
+        "slack://s3cr3tA/s3cr3tB",
+        "slack://T1JJ3T3L2/A1BRTD4JD/s3cr3tC!",
+        "nosuch://s3cr3tD:s3cr3tE@example.org",
+        "mailto://user:s3cr3tF@127.0.0.1:9?smtp=127.0.0.1&from=a@example.org&to=b@example.org&mode=insecure",
+        "json://user:s3cr3tG@127.0.0.1:9/s3cr3tH?+token=s3cr3tI",
+    ],
+)
+def test_what_apprise_logs_holds_no_part_of_its_url(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(NotSent) as error:
+        AppriseSender(destination(apprise=url)).send(trial(job(), NOW))
+    assert "s3cr3t" not in caplog.text + str(error.value)
+    assert not logging.getLogger("apprise").filters
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # a part of Apprise's
 def test_apprise_says_what_it_does_not_know() -> None:
     with pytest.raises(NotSent, match="can't read"):
         AppriseSender(destination(apprise="nosuchservice://secret")).send(trial(job(), NOW))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import logging
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +25,15 @@ from ipi_es.errors import UsageError
 if TYPE_CHECKING:
     from maxminddb import Reader
 
+log = logging.getLogger(__name__)
+
 PREFIX_COLUMNS = ("prefix", "network", "cidr")
 OPERATOR_COLUMNS = ("asn", "as_number", "autonomous_system_number", "source.as.number")
 COUNTRY_COLUMNS = ("country", "country_code", "country_iso_code", "source.geo.country_iso_code")
 ORGANIZATION_COLUMNS = ("org", "organization", "as_name", "autonomous_system_organization")
 MAX_OPERATOR = 2**32 - 1
 """Autonomous system numbers have 32 bits (RFC 6793)."""
+_GZIP = b"\x1f\x8b"
 _WIDTH_V4, _WIDTH_V6 = 32, 64
 """Bits that a table looks at: IPv6 networks are never routed longer than /64, longer prefixes are left out."""
 
@@ -245,18 +250,44 @@ class _Table:
         return self.names.get(operator)
 
 
-def _read_table(path: Path) -> _Table:
+def table_rows(path: Path) -> Iterator[list[str]]:
+    """The lines of a table of networks as cells, its header first; gzip is known by its content.
+
+    UsageError where it can't be read.
+    """
     try:
         with path.open("rb") as raw:
-            plain = gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
+            zipped = raw.peek(len(_GZIP))[: len(_GZIP)] == _GZIP
+            plain = gzip.GzipFile(fileobj=raw) if zipped else raw
             text = io.TextIOWrapper(plain, encoding="utf-8-sig", newline="")
-            separator = "\t" if ".tsv" in path.name.lower() else ","
-            return _table(csv.reader(text, delimiter=separator), path)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+            yield from csv.reader(text, delimiter="\t" if ".tsv" in path.name.lower() else ",")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} can't be read as a table of networks: {error}", hint="write it in UTF-8") from error
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
         raise UsageError(f"{path} can't be read as a table of networks: {error}", hint=_HINT) from error
 
 
-def _table(rows: Iterator[list[str]], path: Path) -> _Table:
+def prefix_of(text: str) -> tuple[bytes, int] | None:
+    """(16 bytes, length) of ``192.0.2.0/24``, of an address alone or of a prefix of IPv4-mapped addresses.
+
+    The length counts from the family's own first bit: at most 32 for IPv4, else 128. None for what is no prefix.
+    """
+    base, slash, bits = text.strip().partition("/")
+    blob = packed(base)
+    if blob is None:
+        return None
+    v4 = blob.startswith(V4_PREFIX)
+    whole = _WIDTH_V4 if v4 else 128
+    if not slash:
+        return blob, whole
+    if not (bits.isascii() and bits.isdecimal() and len(bits) <= 3):
+        return None
+    length = int(bits) - (96 if v4 and ":" in base else 0)
+    return (blob, length) if 0 <= length <= whole else None
+
+
+def _read_table(path: Path) -> _Table:
+    rows = table_rows(path)
     header = [name.strip().lower() for name in next(rows, [])]
     places = [_column(header, names) for names in (PREFIX_COLUMNS, OPERATOR_COLUMNS, COUNTRY_COLUMNS)]
     name_at = _column(header, ORGANIZATION_COLUMNS)
@@ -271,17 +302,13 @@ def _table(rows: Iterator[list[str]], path: Path) -> _Table:
     numbers: dict[str, int] = {"": 0}
     letters: dict[str, int] = {"": 0}
     last = max(place for place in (*places, name_at) if place is not None)
+    left_out = 0
     for row in rows:
-        if len(row) <= last:
+        prefix = prefix_of(row[prefix_at]) if len(row) > last else None
+        if prefix is None:
+            left_out += bool(row)
             continue
-        base, slash, bits = row[prefix_at].partition("/")
-        blob = packed(base)
-        if blob is None:
-            continue
-        whole = 32 if blob.startswith(V4_PREFIX) else 128
-        length = int(bits) if bits.isdecimal() else whole
-        if length > whole or (slash and not bits.isdecimal()):
-            continue
+        blob, length = prefix
         operator = _remembered(numbers, row[operator_at], operator_number) if operator_at is not None else 0
         country = _remembered(letters, row[country_at], country_number) if country_at is not None else 0
         bases.append(blob)
@@ -291,7 +318,11 @@ def _table(rows: Iterator[list[str]], path: Path) -> _Table:
         if name_at is not None and operator and row[name_at]:
             names.setdefault(operator, row[name_at])
     if not bases:
-        raise UsageError(f"{path} holds no prefix", hint=_HINT)
+        raise UsageError(f"{path} holds no prefix", hint="a prefix is 192.0.2.0/24, 2001:db8::/32 or an address")
+    if left_out:
+        log.warning(
+            "%s: %d of %d lines are left out: no prefix, or too few columns", path, left_out, left_out + len(bases)
+        )
     return _flattened(bases, lengths, operators, countries, names)
 
 

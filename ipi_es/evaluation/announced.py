@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.addresses import V4_PREFIX, from_words, is_private, packed, v4_words, words
+from ipi_es.addresses import V4_PREFIX, from_words, is_private, v4_words, words
 from ipi_es.errors import UsageError
-from ipi_es.networks import PREFIX_COLUMNS
+from ipi_es.networks import PREFIX_COLUMNS, prefix_of, table_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +23,8 @@ _ONES = np.uint64((1 << 64) - 1)
 _UNICAST_V4 = (1 << 24, 224 << 24)
 """1.0.0.0 to 223.255.255.255, [first, stop): what is drawn from, less private networks, without a file."""
 _MAX_V6_LENGTH = 64
+_MAX_DRAWS = 100
+"""Of an address, until it is a public one. A table of a company's own networks may hold private ones only."""
 _OBSERVED_V6_LENGTH = 32
 """Without a table the IPv6 prefixes are the observed addresses' /32: a provider's usual allocation."""
 
@@ -51,7 +50,7 @@ class Announced:
         v4, v6 = [], []
         for blob, length in _prefixes(path):
             if blob.startswith(V4_PREFIX):
-                v4.append((int.from_bytes(blob[12:], "big"), length - 96))
+                v4.append((int.from_bytes(blob[12:], "big"), length))
             elif length <= _MAX_V6_LENGTH:
                 v6.append((int.from_bytes(blob[:8], "big"), length))
         start = np.array([base >> (32 - bits) << (32 - bits) for base, bits in v4], dtype=np.int64)
@@ -95,7 +94,9 @@ class Announced:
         ends = np.cumsum(self.size_v4)
         result = np.zeros(n, dtype=np.uint64)
         left = np.arange(n)
-        while len(left):  # private addresses are drawn again
+        for _ in range(_MAX_DRAWS):  # private addresses are drawn again
+            if not len(left):
+                break
             at = rng.integers(0, ends[-1], len(left))
             place = np.searchsorted(ends, at, side="right")
             value = self.start_v4[place] + at - (ends[place] - self.size_v4[place])
@@ -117,29 +118,13 @@ def _merged(start: NDArray[np.int64], size: NDArray[np.int64]) -> tuple[NDArray[
 
 
 def _prefixes(path: Path) -> Iterator[tuple[bytes, int]]:
-    """(16 bytes, length in the 128-bit space) of each readable prefix of the file."""
-    for text in _table(path):
-        base, slash, bits = text.partition("/")
-        blob = packed(base)
-        if blob is None or (slash and not bits.isdecimal()):
-            continue
-        offset = 96 if blob.startswith(V4_PREFIX) else 0
-        length = offset + int(bits) if slash else 128
-        if length <= 128:
-            yield blob, length
-
-
-def _table(path: Path) -> Iterator[str]:
-    zipped = path.name.lower().endswith(".gz")
-    with (
-        gzip.open(path, "rb") if zipped else path.open("rb") as raw,
-        io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as lines,
-    ):
-        rows = csv.reader(lines, delimiter="\t" if ".tsv" in path.name.lower() else ",")
-        header = [name.strip().lower() for name in next(rows, [])]
-        at = next((header.index(name) for name in PREFIX_COLUMNS if name in header), None)
-        if at is None:
-            raise UsageError(f"{path} names no prefix", hint=f"its header needs one of {', '.join(PREFIX_COLUMNS)}")
-        for row in rows:
-            if len(row) > at:
-                yield row[at]
+    """(16 bytes, length in the family's own bits) of each readable prefix of the file."""
+    rows = table_rows(path)
+    header = [name.strip().lower() for name in next(rows, [])]
+    at = next((header.index(name) for name in PREFIX_COLUMNS if name in header), None)
+    if at is None:
+        raise UsageError(f"{path} names no prefix", hint=f"its header needs one of {', '.join(PREFIX_COLUMNS)}")
+    for row in rows:
+        prefix = prefix_of(row[at]) if len(row) > at else None
+        if prefix is not None:
+            yield prefix

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
+import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,18 +18,24 @@ import orjson
 from ipi_es.addresses import packed
 from ipi_es.errors import DataError, NoEvents, UsageError
 from ipi_es.evaluation.events import NO_GROUP, NORMAL, Events
+from ipi_es.ipinsights.csv_records import records
 
 REQUIRED = ("timestamp", "entity", "ip")
 OPTIONAL = ("group", "label")
 ALIASES = {"@timestamp": "timestamp"}
-NORMAL_LABELS = frozenset({"", "0", "0.0", "false", "no", "none", "normal", "benign", "legitimate", "ok"})
+NO_LABELS = frozenset({"", "nan", "<na>", "n/a", "na", "null", "none"})
+"""How programs that write tables spell a cell that is empty (in lower case)."""
+NORMAL_LABELS = NO_LABELS | {"0", "0.0", "false", "no", "normal", "benign", "legitimate", "ok"}
 """Labels (in lower case) of rows that are no attack."""
 PLAIN_ATTACK_LABELS = frozenset({"1", "1.0", "true", "yes", "malicious", "anomaly", "anomalous"})
 """Labels (in lower case) that say no more than that it is one; every other label names its own kind of attack."""
 ATTACK = "attack"
 _GZIP = b"\x1f\x8b"
-_MILLISECONDS_FROM = 100_000_000_000
-"""A number this large is epoch milliseconds: as seconds it would be the year 5138."""
+_UNITS = ((100_000_000_000_000_000, 1_000_000_000), (100_000_000_000_000, 1_000_000), (100_000_000_000, 1_000))
+"""(from, a second): numbers this large are epoch nanoseconds, microseconds, milliseconds. As a number of the next
+larger unit each would be later than the year 5000."""
+_MAX_TIME = 253_402_300_800
+"""Epoch seconds: the begin of the year 10000, which ISO 8601 can't write."""
 _FORM = (
     'a CSV with the header timestamp,entity,ip[,group][,label], or JSON lines {"timestamp": …, "entity": …, "ip": …}'
 )
@@ -50,7 +56,7 @@ def read_events(path: Path) -> Events:
             with io.TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
                 for number, row in _rows(lines, path):
                     columns.take(number, row, path)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"{path} can't be read: {error}", hint="give a file of events: " + _FORM) from error
     if not columns.time:
         malformed = sum(columns.malformed.values())
@@ -64,16 +70,13 @@ def _rows(lines: IO[str], path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]
     if head.lstrip().startswith("{"):
         yield from _json_rows(head, lines, path)
         return
-    names = [_named(cell.strip()) for cell in next(csv.reader([head]), [])]
+    # unlike csv.reader, these lose one line to a stray quotation mark, and not all that follow
+    found = records(_again(head, lines))
+    _, columns = next(found, (1, []))
+    names = _named(columns)
     _require(names, path)
-    reader = csv.reader(lines)
-    try:
-        for cells in reader:
-            if cells:
-                row: dict[str, Any] = dict(zip(names, cells, strict=False))
-                yield reader.line_num + 1, row
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num + 1}: no CSV: {error}", hint=f"expected: {_FORM}") from error
+    for number, cells in found:
+        yield number, dict(zip(names, cells, strict=False))
 
 
 def _json_rows(head: str, lines: IO[str], path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -86,14 +89,15 @@ def _json_rows(head: str, lines: IO[str], path: Path) -> Iterator[tuple[int, Map
             raise DataError(f"{path}, line {number}: no JSON: {_shown(line)}", hint=f"expected: {_FORM}") from error
         if not isinstance(found, dict):
             raise DataError(f"{path}, line {number}: no JSON object: {_shown(line)}", hint=f"expected: {_FORM}")
-        row = {_named(name): value for name, value in found.items()}
+        row = dict(zip(_named(list(found)), found.values(), strict=True))
         if number == 1:
             _require(list(row), path)
         yield number, row
 
 
-def _named(column: str) -> str:
-    return ALIASES.get(column, column)
+def _named(columns: list[str]) -> list[str]:
+    """Under our names; a column that has our name goes before one that is another word for it."""
+    return [name if ALIASES.get(name, name) in columns else ALIASES.get(name, name) for name in columns]
 
 
 def _again(head: str, lines: IO[str]) -> Iterator[str]:
@@ -106,6 +110,11 @@ def _require(names: list[str], path: Path) -> None:
     if missing:
         found = ", ".join(_shown(name) for name in names) or "nothing"
         raise UsageError(f"{path} lacks {' and '.join(missing)}; it has {found}", hint=f"expected: {_FORM}")
+    twice = [name for name in (*REQUIRED, *OPTIONAL) if names.count(name) > 1]
+    if twice:
+        raise UsageError(
+            f"{path} has more than one column {' and '.join(twice)}", hint="give others another name in the first line"
+        )
 
 
 class _Columns:
@@ -170,24 +179,34 @@ class _Columns:
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, list | dict):  # several, or a part of a document: not one name, address or time
+        return None
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _seconds(text: str | None, number: int, path: Path) -> int:
-    """Epoch seconds of ISO 8601 (UTC if it names no zone), epoch seconds or epoch milliseconds."""
+    """Epoch seconds of ISO 8601 (UTC if it names no zone) or of epoch seconds, milli-, micro- or nanoseconds."""
     cleaned = (text or "").strip()
     try:
-        try:
-            value = float(cleaned)
-        except ValueError:
-            parsed = datetime.fromisoformat(cleaned)
-            return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
-        return int(value / 1_000 if abs(value) >= _MILLISECONDS_FROM else value)
+        return _seconds_of(cleaned)
     except (ValueError, OverflowError) as error:
         raise DataError(
             f"{path}, line {number}: “{_shown(cleaned)}” is no time",
             hint="write ISO 8601 (2026-05-01T08:00:00Z, UTC if it names no zone) or epoch seconds",
         ) from error
+
+
+def _seconds_of(text: str) -> int:
+    """ValueError, OverflowError for what is no time."""
+    try:
+        value = float(text)
+    except ValueError:
+        parsed = datetime.fromisoformat(text.upper().removesuffix(" UTC"))
+        return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+    seconds = int(value) // next((unit for least, unit in _UNITS if abs(value) >= least), 1)
+    if abs(seconds) >= _MAX_TIME:
+        raise OverflowError("beyond the calendar")
+    return seconds
 
 
 def _shown(text: str) -> str:

@@ -164,6 +164,13 @@ def test_without_a_table_random_addresses_are_public_unicast_and_in_observed_32s
     assert {bytes(each[:4]).hex() for each in found[~v4]} == {"20010db8"}
 
 
+def test_a_table_of_private_networks_only_is_drawn_from_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("prefix,asn\n10.0.0.0/8,64496\n")
+    found = Announced.of([path], parse([])[0]).draw(np.ones(50, dtype=np.bool_), np.random.default_rng(1))
+    assert (found[:, 12] == 10).all()
+
+
 def test_a_table_without_a_prefix_column_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("asn\n1\n")

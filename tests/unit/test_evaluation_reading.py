@@ -48,6 +48,42 @@ def test_a_large_number_is_epoch_milliseconds(tmp_path: Path) -> None:
     assert read_events(written(tmp_path, text)).time.tolist() == [1_750_000_000] * 3
 
 
+@pytest.mark.parametrize("digits", ["", "000", "000000", "000000000"])
+def test_epoch_times_may_have_any_unit(tmp_path: Path, digits: str) -> None:
+    text = f"timestamp,entity,ip\n1777622400{digits},a,192.0.2.1\n"
+    assert read_events(written(tmp_path, text)).time.tolist() == [1_777_622_400]
+
+
+@pytest.mark.parametrize("time", ["2026-05-01T08:00:00z", "2026-05-01 08:00:00 UTC", "2026-05-01T10:00:00.123+02:00"])
+def test_times_name_their_zone_in_many_ways(tmp_path: Path, time: str) -> None:
+    assert read_events(written(tmp_path, f"timestamp,entity,ip\n{time},a,192.0.2.1\n")).time.tolist() == [1777622400]
+
+
+def test_a_stray_quotation_mark_costs_no_other_row(tmp_path: Path) -> None:
+    rows = "".join(f"{number},a,192.0.2.1\n" for number in range(100))
+    events = read_events(written(tmp_path, 'timestamp,entity,ip\n1,"a,192.0.2.1\n' + rows))
+    assert len(events) == 100
+    assert events.malformed == {"missing entity or ip": 1}
+
+
+def test_space_around_a_name_is_no_part_of_it(tmp_path: Path) -> None:
+    assert read_events(written(tmp_path, "timestamp, entity, ip\n1, a, 192.0.2.1\n2,a,192.0.2.1\n")).entities == ["a"]
+
+
+def test_a_timestamp_goes_before_elastics_own(tmp_path: Path) -> None:
+    both = "@timestamp,timestamp,entity,ip\n5,6,a,192.0.2.1\n"
+    assert read_events(written(tmp_path, both)).time.tolist() == [6]
+    assert read_events(written(tmp_path, both.replace(",timestamp", ",seen"))).time.tolist() == [5]
+
+
+def test_several_names_or_addresses_in_one_row_are_malformed(tmp_path: Path) -> None:
+    rows = ['"a", "ip": "192.0.2.1"', '["a"], "ip": "192.0.2.1"', '"a", "ip": ["192.0.2.1"]']
+    text = "".join(f'{{"timestamp": 1, "entity": {row}}}\n' for row in rows)
+    events = read_events(written(tmp_path, text))
+    assert events.entities == ["a"]
+    assert events.malformed == {"missing entity or ip": 2}
+
+
 def test_columns_may_come_in_any_order_with_others_among_them(tmp_path: Path) -> None:
     events = read_events(written(tmp_path, '\ufeffip,x,label,entity,timestamp,group\n192.0.2.1,"a,b",0,ann,7,g\n'))
     assert (events.time.tolist(), events.entities, events.group.tolist()) == ([7], ["ann"], [0])
@@ -65,6 +101,12 @@ def test_labels_are_normal_plain_attacks_or_kinds(tmp_path: Path) -> None:
     assert events.labels == ("attack", "spray")
     assert events.label.tolist() == [NORMAL] * 4 + [1, 1, 1, 2]
     assert events.labelled
+
+
+@pytest.mark.parametrize("word", ["NaN", "nan", "<NA>", "N/A", "null", "None"])
+def test_an_empty_cell_of_a_program_is_no_attack(tmp_path: Path, word: str) -> None:
+    events = read_events(written(tmp_path, f"timestamp,entity,ip,label\n1,a,192.0.2.1,{word}\n"))
+    assert (events.labels, events.labelled) == ((), True)
 
 
 def test_malformed_addresses_are_counted_and_left_out(tmp_path: Path) -> None:
@@ -85,6 +127,8 @@ def test_empty_and_odd_names_are_names(tmp_path: Path) -> None:
         ('{"timestamp": 1, "user": "a"}\n', UsageError, "lacks entity and ip"),
         ("", UsageError, "it has nothing"),
         ("timestamp,entity,ip\n1,a,192.0.2.1\nyesterday,a,192.0.2.1\n", DataError, "line 3: “yesterday” is no time"),
+        ("timestamp,entity,ip,ip\n1,a,192.0.2.1,192.0.2.2\n", UsageError, "more than one column ip"),
+        ("timestamp,entity,ip\n1e300,a,192.0.2.1\n", DataError, "“1e300” is no time"),
         ("timestamp,entity,ip\n2026-13-01,a,192.0.2.1\n", DataError, "line 2"),
         ("timestamp,entity,ip\nnan,a,192.0.2.1\n", DataError, "“nan” is no time"),
         ('{"timestamp": 1, "entity": "a", "ip": "192.0.2.1"}\n[1]\n', DataError, "line 2: no JSON object"),
@@ -104,6 +148,13 @@ def test_what_is_wrong_is_said_with_its_line_and_what_to_do(
 def test_a_cut_gzip_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="can't be read"):
         read_events(written(tmp_path, gzip.compress(CSV.encode())[:-10]))
+
+
+def test_a_damaged_gzip_file_is_an_error(tmp_path: Path) -> None:
+    blob = bytearray(gzip.compress(CSV.encode() * 20))
+    blob[12:16] = b"\xff" * 4
+    with pytest.raises(UsageError, match="can't be read"):
+        read_events(written(tmp_path, bytes(blob)))
 
 
 def test_attackers_are_one_address_a_line(tmp_path: Path) -> None:

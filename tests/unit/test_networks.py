@@ -136,7 +136,8 @@ def test_nothing_is_found_of_no_addresses(tmp_path) -> None:
         ("header.csv", b"ip,who\n", "names ip, who"),
         ("none.csv", b"prefix,asn\nx,1\n1.2.3.4/33,1\n1.2.3.4/x,1\n1.2.3.4\n", "holds no prefix"),
         ("latin.csv", b"prefix,asn\n\xff\xfe,1\n", "can't be read as a table"),
-        ("broken.csv.gz", b"no gzip", "can't be read as a table"),
+        ("broken.csv.gz", b"no gzip", "names no gzip"),
+        ("damaged.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 40, "can't be read as a table"),
         ("cut.csv.gz", gzip.compress(b"prefix,asn\n1.2.3.0/24,1\n")[:-9], "can't be read as a table"),
     ],
 )
@@ -146,6 +147,23 @@ def test_a_file_that_is_none_is_named_with_a_way_out(tmp_path, name, content, sa
     with pytest.raises(UsageError, match=says) as caught:
         NetworkTable.load(tmp_path / name)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["plain.csv.gz", "packed.csv"])
+def test_gzip_is_known_by_its_content(tmp_path, name) -> None:
+    text = b"prefix,asn\n192.0.2.0/24,64496\n"
+    (tmp_path / name).write_bytes(gzip.compress(text) if name == "packed.csv" else text)
+    assert found(NetworkTable.load(tmp_path / name), "192.0.2.1") == [(64496, None)]
+
+
+def test_prefixes_may_have_space_around_them_or_be_of_mapped_addresses(tmp_path) -> None:
+    table = table_of(tmp_path, "prefix,asn\n 192.0.2.0/24 ,64496\n::ffff:198.51.100.0/120,64497\n::ffff:0:0/95,1\n")
+    assert found(table, "192.0.2.1", "198.51.100.1", "203.0.113.1") == [(64496, None), (64497, None), (0, None)]
+
+
+def test_lines_that_hold_no_prefix_are_counted_in_the_log(tmp_path, caplog) -> None:
+    table_of(tmp_path, "prefix,asn\n192.0.2.0/24,64496\n\n192.0.3.0-192.0.3.255,64497\n192.0.4.0/24\n")
+    assert "2 of 3 lines are left out" in caplog.text
 
 
 def test_no_file_at_all_is_an_error() -> None:

@@ -133,6 +133,7 @@ def _opened(path: Path) -> _Source:
 class _MaxMind:
     """A database in MaxMind's format, asked address by address (each distinct one once)."""
 
+    path: Path
     reader: Reader
     v4_only: bool
     names: dict[int, str] = field(default_factory=dict)
@@ -145,7 +146,7 @@ class _MaxMind:
             raise UsageError(f"{path} is compressed", hint=f"unpack it first: gunzip {path.name}")
         try:
             reader = maxminddb.open_database(str(path))
-            return cls(reader, reader.metadata().ip_version == 4)
+            return cls(path, reader, reader.metadata().ip_version == 4)
         except (maxminddb.InvalidDatabaseError, OSError, ValueError) as error:
             raise UsageError(f"{path} can't be read as a MaxMind database: {error}", hint=_HINT) from error
 
@@ -154,13 +155,22 @@ class _MaxMind:
         for row, blob in enumerate(map(bytes, addresses)):
             if self.v4_only and not blob.startswith(V4_PREFIX):
                 continue
-            record = self.reader.get(canonical(blob))
+            record = self._record(blob)
             if isinstance(record, Mapping):
                 operator[row], name = _operator_of(record)
                 country[row] = _country_of(record)
                 if name:
                     self.names[int(operator[row])] = name
         return operator, country
+
+    def _record(self, address: bytes) -> object:
+        """What the database has on an address. UsageError where it is damaged, which opening it doesn't show."""
+        import maxminddb
+
+        try:
+            return self.reader.get(canonical(address))
+        except (maxminddb.InvalidDatabaseError, ValueError) as error:
+            raise UsageError(f"{self.path} is damaged: {error}", hint="get it again from where it came") from error
 
     def organization(self, operator: int) -> str | None:
         return self.names.get(operator)

@@ -113,6 +113,16 @@ def test_an_ipv4_only_maxmind_file_knows_no_ipv6(tmp_path) -> None:
     assert found(table, "192.0.2.1", "2001:db8::1") == [(64496, None), (0, None)]
 
 
+def test_a_damaged_maxmind_file_is_named_when_it_is_asked(tmp_path) -> None:
+    blob = bytearray(mmdb({"192.0.2.0/24": {"asn": 64496, "as_name": "Example"}}))
+    at = blob.index(b"Example")
+    blob[at : at + 2] = b"\xff\xff"
+    (tmp_path / "asn.mmdb").write_bytes(bytes(blob))
+    table = NetworkTable.load(tmp_path / "asn.mmdb")
+    with pytest.raises(UsageError, match=r"asn\.mmdb is damaged"):
+        found(table, "192.0.2.1")
+
+
 def test_the_first_file_that_knows_a_field_gives_it(tmp_path) -> None:
     (tmp_path / "one.csv").write_text("prefix,asn,country\n192.0.2.0/24,64496,\n")
     (tmp_path / "two.csv").write_text("prefix,asn,country\n192.0.2.0/24,64497,FR\n")

@@ -85,6 +85,7 @@ def evaluate(events: Events, settings: Settings, report: Report = _nobody) -> Ev
             hint="name attacks in the column label (attack, 1, true, or any word for a kind), or leave the column out",
         )
     by_label = bool(events.labels)
+    _require_two_sides(events)
     look_up = settings.look_up
     context = look_up(events.addresses) if look_up is not None else None
     sources = Sources(settings.announced, settings.attackers, context)
@@ -159,6 +160,21 @@ def _scored(
         report("sagemaker_like", trial.window, number)
         scores["sagemaker_like"].append(sagemaker_like(trial, hyperparameters.seed))
     return scores, probability
+
+
+def _require_two_sides(events: Events) -> None:
+    """NotEnoughHistory where nobody is there to be told from anybody."""
+    normal = events.label == NORMAL
+    if not normal.any():
+        raise NotEnoughHistory(
+            f"all {len(events):,} rows are labelled as attacks",
+            hint="give the normal events too: they are what is learned. 0, false, benign or nothing says normal",
+        )
+    if len(np.unique(events.entity[normal])) == 1:
+        raise NotEnoughHistory(
+            "all normal events are of one entity: there is nobody to tell it from",
+            hint="give the events of several entities, or look whether the column entity is the right one",
+        )
 
 
 def _require_some(

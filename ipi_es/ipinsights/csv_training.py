@@ -120,7 +120,7 @@ def train_pairs(
 
 def check_enough(rows: int, source: FilePairs, validation: int) -> None:
     """NotEnoughHistory, with the numbers, if these rows can't be trained on."""
-    _at_least(rows, MIN_ROWS, "rows to train on")
+    _at_least(rows, MIN_ROWS, f"rows to train on, beside {validation:,} to validate on")
     _at_least(len(source.hashes), 2, "entities")
     _at_least(len(source.addresses), 2, "addresses")
     _at_least(validation, MIN_CALIBRATION_ROWS, "rows to validate on")
@@ -128,7 +128,7 @@ def check_enough(rows: int, source: FilePairs, validation: int) -> None:
 
 def _at_least(number: int, least: int, what: str) -> None:
     if number < least:
-        raise NotEnoughHistory(f"{number:,} {what}; at least {least:,} are needed", hint="train on more rows")
+        raise NotEnoughHistory(f"{number:,} {what}; at least {least:,} are needed", hint="give more rows")
 
 
 def history_of(

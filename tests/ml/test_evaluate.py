@@ -79,9 +79,14 @@ def test_labelled_events_are_measured_by_their_labels(tmp_path: Path) -> None:
         ("timestamp,entity,ip\nsoon,a,192.0.2.1\n", "line 2: “soon” is no time"),
         ("timestamp,entity,ip\n1,a,192.0.2.1\n2,b,192.0.2.2\n", "eight windows need at least"),
         (
-            "timestamp,entity,ip\n" + "".join(f"{day * 86400},a,192.0.2.{day}\n" for day in range(30)),
+            "timestamp,entity,ip\n" + "".join(f"{day * 86400},new{day},192.0.2.{day}\n" for day in range(30)),
             "none of the 8 windows can be measured",
         ),
+        (
+            "timestamp,entity,ip\n" + "".join(f"{day * 86400},a,192.0.2.{day}\n" for day in range(30)),
+            "all normal events are of one entity",
+        ),
+        ("timestamp,entity,ip,label\n1,a,192.0.2.1,1\n2,b,192.0.2.1,spray\n", "all 2 rows are labelled as attacks"),
         ("timestamp,entity,ip,label\n1,a,192.0.2.1,benign\n", "none names an attack"),
     ],
 )

@@ -122,4 +122,4 @@ def test_too_few_rows_are_said_with_the_numbers(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("a,192.0.2.1\n" * 50)
     result = run("train", "--csv", "f", "--snapshots", "out")
     assert result.exit_code == 1
-    assert "at least 100 are needed" in result.stderr
+    assert "30 rows to train on, beside 20 to validate on; at least 100 are needed" in result.stderr

@@ -27,10 +27,15 @@ def few_arenas() -> None:
 
 def give_back() -> None:
     """Return what is free to the system: the C library would keep it for this process alone."""
-    gc.collect()  # a compiled training loop is a cycle that holds its tables
     trim = _of_libc("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+def collect() -> None:
+    """Find what only refers to itself, as a compiled training loop does that holds its tables, and give it back."""
+    gc.collect()
+    give_back()
 
 
 def _of_libc(name: str) -> Callable[..., Any] | None:

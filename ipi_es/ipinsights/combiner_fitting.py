@@ -18,7 +18,7 @@ from ipi_es.ipinsights.network_fitting import CONTEXT_DROPOUT, Progress
 from ipi_es.ipinsights.pairs import Pairs
 from ipi_es.ipinsights.pretrained import pretrained_combiner
 from ipi_es.ipinsights.split import Split, day_slices
-from ipi_es.memory import give_back
+from ipi_es.memory import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -191,6 +191,6 @@ def fitted(
     if own:
         new, more = fit(*columns, untrained(shipped.mean, shipped.scale, own, rng), epochs=epochs, rng=rng)
         combiner, loss = combiner.joined(new), loss + more
-    give_back()
+    collect()
     report(Progress("combiner", epochs, epochs, loss=loss / members))
     return combiner, "mixed" if own else "refitted"

@@ -21,7 +21,7 @@ from ipi_es.ipinsights.network import SLOTS
 from ipi_es.ipinsights.network_tables import encoder_parts, initial_network, joined_table, with_arrays
 from ipi_es.ipinsights.operator_negatives import OperatorNegatives
 from ipi_es.ipinsights.prefixes import prefix_keys
-from ipi_es.memory import give_back
+from ipi_es.memory import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +104,7 @@ def fit_network(
         auc = _discriminator_auc(network, check, strangers, whose)
         told.epoch_over(auc)
     del trainer
-    give_back()
+    collect()
     return network, auc
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ipi_es.cluster.pressure import heard_by
 from ipi_es.errors import ClusterError, IpiEsError, JobBusy, LostJob
+from ipi_es.memory import give_back
 from ipi_es.service import due, remarks
 from ipi_es.service.blindness import MEMORY, BlindChange
 from ipi_es.service.health import JobHealth
@@ -146,6 +147,7 @@ class LiveJob:
             if stopping():
                 return Outcome(Did.STOPPED)
             claim.leaving = {CLEANED_AT: now}
+        give_back()  # what a day's work left free between what stays
         return Outcome(Did.WORKED)
 
     def _tick(self, now: int, stopping: Callable[[], bool], *, patient: bool) -> Outcome:

@@ -54,7 +54,7 @@ def test_many_threads_share_few_pools(tmp_path: Path) -> None:
 
 
 def test_giving_back_does_no_harm_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory.give_back()
+    memory.collect()
     monkeypatch.setattr(sys, "platform", "elsewhere")
-    memory.give_back()
+    memory.collect()
     memory.few_arenas()

@@ -69,16 +69,22 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
         f"  probability {facts.probability:.2g}: {rarity}, when all is normal",
         _allows(facts.score_cap),
     ]
+    if facts.suppressed_by is not None:
+        lines.append(
+            f"  but the allow list allows it ({facts.suppressed_by}): it is recorded, raises no alarm, teaches nothing"
+        )
     if facts.probability > facts.calibrated_probability:
         lines.append(HELD_BACK.format(facts.calibrated_probability))
     if "young_job" in young:
         lines.append(f"  the job warms up: its history is {facts.history_days} days long, of {YOUNG_DAYS} wanted")
     if young & {"unseen_entity", "little_history"}:
         lines.append(f"  {entity} warms up: fewer than six events are known")
-    return [*lines, *_usual(entity, seen), *_network(entity, seen, recorded=bool(facts.records))]
+    return [*lines, *_usual(entity, seen), *_network(facts)]
 
 
-def _allows(cap: float) -> Toned:
+def _allows(cap: float) -> str | Toned:
+    if cap <= 0.0:
+        return "  seen now it would score 0: nothing unusual"
     name = str(severity(cap))
     return Toned(f"  seen now it could score up to {score_text(cap)} ({name})", SEVERITY_COLOURS[name])
 
@@ -94,16 +100,21 @@ def _usual(entity: str, seen: Explanation) -> list[str]:
     return lines
 
 
-def _network(entity: str, seen: Explanation, *, recorded: bool) -> list[str]:
-    lines = []
+def _network(facts: PairFacts) -> list[str]:
+    lines, seen, entity, allowed = [], facts.seen, facts.seen.entity, facts.suppressed_by is not None
     if seen.first_occurrence:
         where = "nor its network" if seen.network_first_occurrence else f"but used its network {seen.network}"
-        but = " (what is recorded of it taught nothing)" if recorded else ""
+        but = " (what is recorded of it taught nothing)" if facts.records else ""
+        but = " as far as was learned: what is allowed teaches nothing" if allowed else but
         lines.append(f"  {entity} never used this address, {where}{but}")
     else:
         lines.append(f"  {entity} used this address before")
     if seen.network_new_to_everybody:
-        lines.append(f"  nobody ever used the network {seen.network}")
+        lines.append(
+            f"  no use of the network {seen.network} was learned"
+            if allowed
+            else f"  nobody ever used the network {seen.network}"
+        )
     else:
         users = seen.entities_on_network
         lines.append(f"  about {users:,} {'entity uses' if users == 1 else 'entities use'} the network {seen.network}")

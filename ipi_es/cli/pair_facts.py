@@ -11,6 +11,7 @@ from ipi_es.times import SECONDS, iso
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ipi_es.config.job import Job
     from ipi_es.ipinsights.context import Context
     from ipi_es.ipinsights.explanation import Explanation
     from ipi_es.worker.job_work import JobWork
@@ -37,6 +38,8 @@ class PairFacts:
     score_cap: float
     """0–100: what it could score at most if it were seen now. The third cap alone: how the others hold the score
     depends on the bucket that it comes in."""
+    suppressed_by: str | None
+    """The rule of the job's allow list that names the pair, so that it raises no alarm and teaches nothing."""
     cold_start: tuple[str, ...]
     """What little is known of (:data:`ipi_es.results.explanation.COLD_START`)."""
     seen: Explanation
@@ -59,6 +62,7 @@ class PairFacts:
             "class": self.class_name,
             "score_cap": self.score_cap,
             "severity_cap": str(severity(self.score_cap)),
+            "suppressed_by": self.suppressed_by,
             "history_days": self.history_days,
             "cold_start": list(self.cold_start),
             "entity_seen": seen.entity_seen,
@@ -120,10 +124,22 @@ def facts_of(work: JobWork, entity: str, address: bytes) -> PairFacts:
         probability=float(np.exp(scored[0])),
         calibrated_probability=float(np.exp(calibrated[0])),
         score_cap=float(np.clip(probability_cap(scored[:1])[0], 0.0, 100.0)),
+        suppressed_by=_allowed_by(work.job, entity, address),
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
         records=tuple(each.source for each in records),
     )
+
+
+def _allowed_by(job: Job, entity: str, address: bytes) -> str | None:
+    """The first rule of the job's allow list that names the pair; ``entity`` as the job spells it."""
+    import numpy as np
+
+    from ipi_es.config.allow_list import NO_RULE, AllowList
+
+    rules, only = AllowList.of(job), np.zeros(1, dtype=np.int32)
+    (rule,) = rules.match([entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16), only, only)
+    return None if rule == NO_RULE else rules.names[rule]
 
 
 def _context(work: JobWork, ip: str, address: bytes) -> Context:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,8 +70,18 @@ NAMED = 4
 NAMES = {"overall": "overall buckets"}
 """What people call a kind, where it isn't its own name."""
 
+QUIET = ("repeat_of", "suppressed_by")
+"""Fields of what raises no alert, which --new leaves out."""
+
 SCORES = {"overall": "overall_score"} | {f"{kind}s": field for kind, field in SCORE_FIELDS.items()}
 """What each kind is coloured and counted by."""
+
+
+def _number(_ctx: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    """A range takes “nan”, which nothing is at least."""
+    if value is not None and isnan(value):
+        raise click.BadParameter("nan is not a number from 0 to 100.")
+    return value
 
 
 @click.command()
@@ -80,7 +91,9 @@ SCORES = {"overall": "overall_score"} | {f"{kind}s": field for kind, field in SC
 @click.option("--end", help="End, exclusive.")
 @click.option("--sort", help="Field to sort by; default: the score.")
 @click.option("--desc/--asc", default=True, show_default=True, help="Direction of the sort.")
-@click.option("--min-score", type=click.FloatRange(0, 100), help="Only results of at least this score.")
+@click.option(
+    "--min-score", type=click.FloatRange(0, 100), callback=_number, help="Only results of at least this score."
+)
 @click.option("--entity", help="Only results of this entity.")
 @click.option("--ip", help="Only results of this address.")
 @click.option("--new", is_flag=True, help="Without repeats and what the allow list allows: what may alert.")
@@ -200,6 +213,8 @@ def _summary(rows: list[dict[str, Any]], kind: str, size: int) -> str:
     field = SCORES[kind]
     counts = Counter(severity(float(row[field])) for row in rows)
     found = ", ".join(f"{counts[level]} {level}" for level in reversed(Severity) if counts[level])
-    more = " There may be more: ask with a larger --size." if len(rows) == size else ""
+    quiet = sum(any(row.get(name) for name in QUIET) for row in rows)
+    more = f" {quiet:,} of them are repeats or allowed: --new leaves them out." if quiet else ""
+    more += " There may be more: ask with a larger --size." if len(rows) == size else ""
     name = NAMES.get(kind, kind)
     return f"{len(rows):,} {name if len(rows) != 1 else name.removesuffix('s')}: {found}.{more}"

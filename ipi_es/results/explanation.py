@@ -108,9 +108,11 @@ def sentence(record: Mapping[str, Any]) -> str:
     """One plain sentence why this record is there; a record without an explanation gets a shorter one."""
     entity, ip = str(record["partition_field_value"]), str(record["by_field_value"])
     why: Mapping[str, Any] = record.get("anomaly_score_explanation") or {}
-    first = " for the first time" if why.get("by_field_first_occurrence") else ""
+    # what is allowed never teaches, so nobody knows whether it is the first time
+    allowed = bool(record.get("suppressed_by"))
+    first = " for the first time" if why.get("by_field_first_occurrence") and not allowed else ""
     reasons = [
-        *_network_reason(why),
+        *_network_reason(why, allowed=allowed),
         *_context_reason(entity, why, record),
         *_typical_reason(entity, why),
         *_warm_up_reason(entity, why),
@@ -127,10 +129,10 @@ def sentence(record: Mapping[str, Any]) -> str:
     return text + "."
 
 
-def _network_reason(why: Mapping[str, Any]) -> list[str]:
-    network = why.get("network")
+def _network_reason(why: Mapping[str, Any], *, allowed: bool) -> list[str]:
+    network = why.get("network") or "that network"
     if why.get("network_new_to_everybody"):
-        return [f"nobody had used {network or 'that network'} before"]
+        return [f"no use of {network} was learned" if allowed else f"nobody had used {network} before"]
     shared = why.get("longest_shared_prefix")
     if shared is not None and why.get("by_field_first_occurrence"):
         near = shared >= _NEAR_BITS

@@ -133,6 +133,12 @@ def test_results_leave_out_repeats_on_request(cluster: MemoryCluster) -> None:
     new = json.loads(run("results", "records", "signins.json", "--size", "1000", "--new", "--format", "json").stdout)
     wanted = [each for each in everything if not each.get("repeat_of") and not each.get("suppressed_by")]
     assert new == wanted != everything
+    quiet = f"{len(everything) - len(new):,} of them are repeats or allowed: --new leaves them out."
+    assert quiet in run("results", "records", "signins.json", "--size", "1000").stderr
+    assert "--new" not in run("results", "records", "signins.json", "--size", "1000", "--new").stderr
+    quiet = f"{len(everything) - len(new):,} of them are repeats or allowed: --new leaves them out."
+    assert quiet in run("results", "records", "signins.json", "--size", "1000").stderr
+    assert "--new" not in run("results", "records", "signins.json", "--size", "1000", "--new").stderr
     refused = run("results", "overall", "signins.json", "--new")
     assert (refused.exit_code, "know no repeats" in refused.stderr) == (2, True)
 
@@ -163,7 +169,7 @@ def test_explain_says_what_it_could_score_and_shows_shares_and_records(cluster: 
     done = run(
         "explain", "signins.json", worst["partition_field_value"], worst["by_field_value"], "--time-zone", "Asia/Tokyo"
     )
-    assert "it could score up to" in done.stdout
+    assert "  seen now it " in done.stdout
     assert ("never used this address" in done.stdout) == ("(what is recorded of it taught nothing)" in done.stdout)
     assert "█" in done.stdout
     assert "+09:00" in done.stdout.partition("Records of this pair")[2]
@@ -179,7 +185,7 @@ def test_explain_as_json_has_what_the_sentences_say_under_keys_that_are_always_t
     assert 0.0 < found["calibrated_probability"] <= found["probability"] <= 1.0
     text = run("explain", "signins.json", *pair).stdout
     assert f"probability {found['probability']:.2g}: " in text
-    assert f"({found['severity_cap']})" in text
+    assert (f"({found['severity_cap']})" in text) == (found["score_cap"] > 0)
     assert all(f"{each['network']:<24} {each['share']:6.1%}" in text for each in found["usual_networks"])
     line = run("explain", "signins.json", "nobody", "2001:db8::7", "--format", "ndjson").stdout
     nobody = json.loads(line)
@@ -188,6 +194,47 @@ def test_explain_as_json_has_what_the_sentences_say_under_keys_that_are_always_t
     assert (nobody["entity_seen"], nobody["usual_networks"], nobody["records"]) == (False, [], [])
     assert nobody["typical_compatibility"] is nobody["shared_prefix_with"] is None
     assert "unseen_entity" in nobody["cold_start"]
+
+
+def test_explain_says_of_a_usual_pair_that_it_would_score_nothing(cluster: MemoryCluster) -> None:
+    pairs = {tuple(pair) for event in company.events() for pair in [(event["user"]["name"], event["source"]["ip"])]}
+    PLACEHOLDER
+
+
+def test_explain_says_that_a_pair_is_allowed_and_not_that_nobody_used_its_network(cluster: MemoryCluster) -> None:
+    worst = json.loads(run("results", "records", "signins.json", "--size", "1", "--format", "json").stdout)[0]
+    pair = (worst["partition_field_value"], worst["by_field_value"])
+    data = company.job_data() | {"allow_list": [{"cidr": pair[1], "entity": pair[0][0] + "*", "id": "vpn"}]}
+    Path("allowing.json").write_text(json.dumps(data))
+    text = run("explain", "allowing.json", *pair).stdout
+    assert "the allow list allows it (vpn): it is recorded, raises no alarm, teaches nothing" in text
+    assert "nobody ever used" not in text
+    for job, rule in (("allowing.json", "vpn"), ("signins.json", None)):
+        (found,) = json.loads(run("explain", job, *pair, "--format", "json").stdout)
+        assert found["suppressed_by"] == rule
+    assert "allow list" not in run("explain", "signins.json", *pair).stdout
+
+
+def test_explain_says_of_a_usual_pair_that_it_would_score_nothing(cluster: MemoryCluster) -> None:
+    asked = ("explain", "signins.json", "person20")
+    (unusual,) = json.loads(run(*asked, "192.0.2.200", "--format", "json").stdout)
+    text = run(*asked, unusual["usual_networks"][0]["last_address"]).stdout
+    assert "seen now it would score 0: nothing unusual" in text
+    assert "(warning)" not in text
+
+
+def test_explain_says_that_a_pair_is_allowed_and_not_that_nobody_used_its_network(cluster: MemoryCluster) -> None:
+    worst = json.loads(run("results", "records", "signins.json", "--size", "1", "--format", "json").stdout)[0]
+    pair = (worst["partition_field_value"], worst["by_field_value"])
+    data = company.job_data() | {"allow_list": [{"cidr": pair[1], "entity": pair[0][0] + "*", "id": "vpn"}]}
+    Path("allowing.json").write_text(json.dumps(data))
+    text = run("explain", "allowing.json", *pair).stdout
+    assert "the allow list allows it (vpn): it is recorded, raises no alarm, teaches nothing" in text
+    assert "nobody ever used" not in text
+    for job, rule in (("allowing.json", "vpn"), ("signins.json", None)):
+        (found,) = json.loads(run("explain", job, *pair, "--format", "json").stdout)
+        assert found["suppressed_by"] == rule
+    assert "allow list" not in run("explain", "signins.json", *pair).stdout
 
 
 def test_explain_takes_an_operator_that_only_the_events_know_from_the_addresses_last_record(
@@ -219,6 +266,11 @@ def test_results_of_a_pair_are_found_however_it_is_spelled(cluster: MemoryCluste
     asked = ("results", "records", "folding.json", "--size", "1", "--format", "json")
     found = json.loads(run(*asked, "--entity", f"CORP\\{entity.upper()}", "--ip", f"::ffff:{ip}").stdout)
     assert [(each["partition_field_value"], each["by_field_value"]) for each in found] == [(entity, ip)]
+
+
+def test_a_score_that_is_no_number_is_refused(cluster: MemoryCluster) -> None:
+    done = run("results", "records", "signins.json", "--min-score", "nan")
+    assert (done.exit_code, "nan is not a number from 0 to 100" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,12 @@ def test_sentence_tells_of_repeats_and_of_what_is_allowed() -> None:
     assert "(1 event)" in text
 
 
+def test_of_what_is_allowed_nothing_is_said_to_be_the_first_time() -> None:
+    text = sentence(a_record(WHY, suppressed_by="vpn"))
+    assert text.startswith("alice used 198.51.100.7 (2 events): no use of 198.51.100.0/24 was learned; ")
+    assert text.endswith("; allowed by vpn.")
+
+
 def test_sentence_needs_no_explanation() -> None:
     assert sentence(a_record(None)) == "alice used 198.51.100.7 (2 events): 1 event in 4,000 is as unusual as this."
 

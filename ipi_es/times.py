@@ -75,7 +75,7 @@ def _not_a_time(text: str) -> UsageError:
 
 def iso(seconds: int) -> str:
     """``2026-05-01T08:00:00Z``."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def day_of(seconds: int) -> int:

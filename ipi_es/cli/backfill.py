@@ -80,12 +80,12 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
 def _whole_buckets(start: int, end: int, now: int, span: int) -> tuple[int, int]:
     """The range in whole buckets that are over: half a bucket scored would never be scored whole. Or UsageError."""
     first, stop = start // span * span, min(end, now) // span * span
+    if start >= now:  # before the order is looked at: the default end is now
+        raise UsageError(f"the start {iso(start)} lies in the future", hint="`ipi-es run` scores what comes")
     if end <= start:
         raise UsageError(
             f"the start {iso(start)} is not before the end {iso(end)}", hint="give --start and --end in this order"
         )
-    if start >= now:
-        raise UsageError(f"the start {iso(start)} lies in the future", hint="`ipi-es run` scores what comes")
     if first >= stop:
         raise UsageError(
             f"no {format_span(span)} bucket that begins at {iso(first)} or later is over by {iso(min(end, now))}",

@@ -61,8 +61,11 @@ class Telling:
             done = report.epoch - 1 + (report.batch or 0) / max(report.batches or 1, 1)
             note = f"loss {report.loss:.4f}" if report.loss is not None else ""
             self._bars.update(self._tasks[name], completed=done, note=note)
-        if not self._terminal and report.epoch and report.batch in (None, report.batches):
-            log.info("training the %s: epoch %s of %s, loss %s", report.stage, report.epoch, report.epochs, report.loss)
+        # an epoch's last batch may be told of twice: only what ends the epoch has the AUC
+        ended = report.batch is None or (report.batch == report.batches and report.discriminator_auc is not None)
+        if not self._terminal and report.epoch and ended:
+            loss = "" if report.loss is None else f", loss {report.loss:.4f}"
+            log.info("training the %s: epoch %s of %s%s", report.stage, report.epoch, report.epochs, loss)
         if report.discriminator_auc is not None:
             log.info("validation: discriminator_auc=%.5f (%s)", report.discriminator_auc, report.stage)
 

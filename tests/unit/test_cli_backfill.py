@@ -45,6 +45,7 @@ def test_end_before_start_is_refused(cluster: MemoryCluster) -> None:
 
 def test_start_in_the_future_is_refused(cluster: MemoryCluster) -> None:
     assert "lies in the future" in refused(2, "now+1d", "now+2d")
+    assert "lies in the future" in refused(2, "now+1d")  # the default end is now
 
 
 def test_range_without_a_whole_bucket_is_refused(cluster: MemoryCluster) -> None:

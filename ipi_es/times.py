@@ -75,7 +75,8 @@ def _not_a_time(text: str) -> UsageError:
 
 def iso(seconds: int) -> str:
     """``2026-05-01T08:00:00Z``."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")  # strftime writes the year 1 with one digit
 
 
 def day_of(seconds: int) -> int:

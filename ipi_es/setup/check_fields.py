@@ -98,6 +98,12 @@ def field_names(job: Job) -> list[str]:
     return [*named, *FeedSpec.from_job(job).context_fields]
 
 
+def parents(name: str) -> list[str]:
+    """The objects that a field may lie in: ``a`` and ``a.b`` of ``a.b.c``."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
 def judge_fields(job: Job, facts: FieldFacts) -> list[Finding]:
     """One finding a field; none of an operator's or country's that nobody named and the events lack."""
     found = [_judge(job, role, name, facts) for role in ROLES if (name := role.name(job)) is not None]
@@ -139,6 +145,17 @@ def _judge(job: Job, role: _Role, name: str, facts: FieldFacts) -> Finding:
     types = _types_of(job, name, facts.types)
     if not types:
         return problem(check, _missing(job, role, name, facts))
+    nested = _nested(job, name, facts.types)
+    if nested is not None:
+        return problem(
+            check,
+            FieldTypeWrong(
+                f"{name} (the {role.what}) lies in {nested}, which is nested: events are read as a whole, and then "
+                "nothing of what is nested in them is seen",
+                hint=f"map {nested} as a plain object and reindex, or let an ingest pipeline copy {name} to a field "
+                f"beside it, and name that in {role.place}",
+            ),
+        )
     if set(types) - role.types:
         return problem(check, _wrong(role, name, types, facts))
     if len({"keyword" if kind in KEYWORDS else kind for kind in types}) > 1 and not set(types) <= DATES:
@@ -165,6 +182,13 @@ def _types_of(job: Job, name: str, types: FieldTypes) -> dict[str, Sequence[str]
     runtime = job.datafeed_config.runtime_mappings.get(name)
     # a runtime field hides the indexed one
     return {str(runtime.get("type", "keyword")): ["runtime_mappings"]} if runtime else found
+
+
+def _nested(job: Job, name: str, types: FieldTypes) -> str | None:
+    """The nested object that holds the field; None: there is none, or a runtime field stands before it."""
+    if name in job.datafeed_config.runtime_mappings:
+        return None
+    return next((above for above in parents(name) if "nested" in types.get(above, {})), None)
 
 
 def _missing(job: Job, role: _Role, name: str, facts: FieldFacts) -> FieldMissing:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -16,7 +18,7 @@ from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import ClusterUnreachable, IpiEsError, NotFound
 from ipi_es.ipinsights.split import MIN_DAYS, MIN_ROWS
 from ipi_es.setup import plan, policies
-from ipi_es.setup.check_fields import FORWARDED, FieldFacts, field_names, judge_fields, needs_everything
+from ipi_es.setup.check_fields import FORWARDED, FieldFacts, field_names, judge_fields, needs_everything, parents
 from ipi_es.setup.rights import Right, try_rights
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
@@ -32,6 +34,9 @@ TOP_OUTCOMES = 20
 
 CLOCK_TOLERANCE = 3_600
 """Seconds that an event may lie ahead of this machine's clock: shippers' clocks and time zones are never exact."""
+
+_BACKING = re.compile(r"\.ds-(.+?)(?:-\d{4}\.\d{2}\.\d{2})?-\d{6}")
+"""The name of a data stream's index: Elasticsearch puts the day into it, OpenSearch doesn't."""
 
 T = TypeVar("T")
 Looked: TypeAlias = T | IpiEsError | None
@@ -146,7 +151,8 @@ def field_facts(cluster: Cluster, job: Job) -> FieldFacts:
     """The types of the job's fields. NotFound, with a hint, where no index matches."""
     wanted = field_names(job)
     # the sub-fields too: a text field's keyword is what is meant most often
-    asked = [*wanted, *(f"{name}.keyword" for name in wanted), *FORWARDED, "_index"]
+    above = {each for name in wanted for each in parents(name)}
+    asked = [*wanted, *sorted(above), *(f"{name}.keyword" for name in wanted), *FORWARDED, "_index"]
     indices, types = _types(cluster, job, asked)
     everything = cluster.field_types(indices, ["*"]) if needs_everything(job, types) else {}
     names = {index for kinds in types.values() for found in kinds.values() for index in found}
@@ -168,11 +174,29 @@ def _types(cluster: Cluster, job: Job, asked: list[str]) -> tuple[list[str], dic
 
 def _no_index(cluster: Cluster, indices: list[str]) -> NotFound:
     there = _look(lambda: cluster.indices("*"))
-    plain = [name for name in there if not name.startswith((".", "ipi-es-"))] if isinstance(there, list) else []
+    known = sorted({_plain_name(name) for name in there}) if isinstance(there, list) else []
+    text = f"no index matches datafeed_config.indices: {', '.join(indices)}"
+    shut = next((name for name in known for pattern in indices if fnmatchcase(name, pattern)), None)
+    if shut is not None:
+        return NotFound(
+            f"{text}; {shut} is there, but closed or hidden, or this user may not read it",
+            hint=f"POST {shut}/_open opens a closed one; for hidden ones, set "
+            "datafeed_config.indices_options.expand_wildcards: [open, hidden]",
+            status=404,
+        )
+    plain = [name for name in known if not name.startswith((".", "ipi-es-"))]
     guess = nearest(indices[0].rstrip("*-"), plain)
     hint = f"there is “{guess}”; " if guess else ""
     hint += "check datafeed_config.indices, and that the user may see the indices (`GET _cat/indices` lists them)"
-    return NotFound(f"no index matches datafeed_config.indices: {', '.join(indices)}", hint=hint, status=404)
+    if any(":" in name for name in indices):
+        hint += "; `GET _remote/info` lists the remote clusters that this one knows"
+    return NotFound(text, hint=hint, status=404)
+
+
+def _plain_name(index: str) -> str:
+    """The data stream of a backing index, which is what people name; any other index's own name."""
+    match = _BACKING.fullmatch(index)
+    return match[1] if match else index
 
 
 def event_facts(cluster: Cluster, job: Job, now: int) -> EventFacts:

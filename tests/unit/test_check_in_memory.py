@@ -83,6 +83,21 @@ def test_missing_index_names_the_one_that_is_there(cluster: MemoryCluster) -> No
         require_usable(cluster, job)
 
 
+def test_an_index_that_is_there_but_can_not_be_read_is_not_proposed_as_another(cluster: MemoryCluster) -> None:
+    cluster.create_index("secret-a", {"mappings": MAPPING, "settings": {"index.hidden": True}})
+    finding = look(cluster, make_job("secret-*"))["indices"]
+    assert "secret-a is there, but closed or hidden" in finding.message
+    assert "POST secret-a/_open" in str(finding.hint)
+    assert "expand_wildcards" in str(finding.hint)
+
+
+@pytest.mark.parametrize("backing", [".ds-logs-auth-2026.11.22-000001", ".ds-logs-auth-000012"])
+def test_a_data_stream_is_proposed_by_its_own_name(cluster: MemoryCluster, backing: str) -> None:
+    cluster.create_index(backing, {"mappings": MAPPING})
+    assert "there is “logs-auth”" in str(look(cluster, make_job("log-auth"))["indices"].hint)
+    assert "_remote/info" in str(look(cluster, make_job("eu:logs-*"))["indices"].hint)
+
+
 def test_hidden_index_is_found_where_the_job_asks_for_hidden_ones(cluster: MemoryCluster) -> None:
     cluster.create_index("secret-a", {"mappings": MAPPING, "settings": {"index.hidden": True}})
     job = make_job("secret-*", indices_options={"expand_wildcards": ["open", "hidden"]})

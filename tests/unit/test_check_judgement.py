@@ -132,6 +132,16 @@ def test_runtime_fields_are_fields() -> None:
     assert finding.level == "ok"
 
 
+def test_a_field_in_a_nested_object_is_a_problem_unless_a_runtime_field_stands_before_it() -> None:
+    types = {**TYPES, "source": {"nested": ["signins"]}}
+    facts = replace(FACTS, fields=FieldFacts(("signins",), types))
+    [finding] = found(facts, "IP address field")
+    assert finding.level == "problem"
+    assert "source.ip (the IP address) lies in source, which is nested" in finding.message
+    [finding] = found(facts, "IP address field", runtime_mappings={"source.ip": {"type": "ip", "script": "…"}})
+    assert finding.level == "ok"
+
+
 def test_two_kinds_of_dates_are_one() -> None:
     types = {**TYPES, "@timestamp": {"date": ["a"], "date_nanos": ["b"]}}
     assert found(replace(FACTS, fields=FieldFacts(("a", "b"), types)), "time field")[0].level == "ok"

@@ -113,8 +113,20 @@ def _named(job_name: str | None, directory: Path | None) -> str:
     if len(jobs) == 1:
         return jobs[0]
     if not jobs:
-        raise SnapshotMissing(f"{directory} has no snapshot", hint="make one: ipi-es train --csv FILE --snapshots DIR")
+        raise _no_snapshot(directory)
     raise UsageError(f"{directory} has snapshots of {', '.join(jobs)}", hint=f"name one: ipi-es score {jobs[0]}")
+
+
+def _no_snapshot(directory: Path) -> SnapshotMissing:
+    """What is there instead, as far as it can be told."""
+    if any(directory.glob("*.blob")):
+        above = directory.resolve().parent
+        return SnapshotMissing(f"{directory} is the folder of one job", hint=f"name the one above it: {above}")
+    if any(directory.glob("*/*.blob")):
+        return SnapshotMissing(
+            f"{directory} has files of snapshots, but none that is whole", hint="copy them again, or train again"
+        )
+    return SnapshotMissing(f"{directory} has no snapshot", hint="make one: ipi-es train --csv FILE --snapshots DIR")
 
 
 def _has_networks(blobs: BlobStore, name: str) -> bool:

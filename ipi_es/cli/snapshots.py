@@ -121,9 +121,10 @@ def _snapshot(work: JobWork, snapshot_id: str) -> str:
     from ipi_es.worker.shelf import Shelf
 
     job_id = work.job.job_id
-    info = _known(Shelf.of(job_id, work.stores.blobs, JobState(job_id)), snapshot_id)
+    shelf = Shelf.of(job_id, work.stores.blobs, JobState(job_id))
+    info = _known(shelf, snapshot_id)
     if info.kind != "network":
-        raise _only_a_part(snapshot_id)
+        raise _only_a_part(shelf, snapshot_id)
     return info.id
 
 
@@ -157,7 +158,7 @@ def _refuse(shelf: Shelf, snapshot_id: str) -> None:
     except SnapshotError:
         return
     if info.kind != "network":
-        raise _only_a_part(snapshot_id)
+        raise _only_a_part(shelf, snapshot_id)
     if _may_be_next(shelf, info):
         raise UsageError(
             f"snapshot {snapshot_id} is newer than the one in use, and a worker is at work on job {job_id}",
@@ -177,12 +178,16 @@ def _known(shelf: Shelf, snapshot_id: str) -> BlobInfo:
         raise SnapshotMissing(error.message, hint=f"did you mean {guess}?" if guess else error.hint) from error
 
 
-def _only_a_part(blob_id: str) -> UsageError:
+def _only_a_part(shelf: Shelf, blob_id: str) -> UsageError:
     from ipi_es.errors import UsageError
+    from ipi_es.worker.training import history_base
 
-    return UsageError(
-        f"{blob_id} is a part of a snapshot's history", hint="name the snapshot: its history goes with it"
-    )
+    owners = (info.id for info in shelf.networks if f"{blob_id}-".startswith(f"{history_base(info.id)}-"))
+    owner = next(owners, None)
+    hint = "no snapshot needs it: the worker's daily cleaning removes it"
+    if owner is not None:
+        hint = f"name the snapshot, {owner}: its history goes with it"
+    return UsageError(f"{blob_id} is a part of a snapshot's history", hint=hint)
 
 
 def _may_be_next(shelf: Shelf, info: BlobInfo) -> bool:

@@ -51,13 +51,11 @@ def confirm(ctx: click.Context, job_name: str, entity: str, ip: str, comment: st
 
     Example: ipi-es verdict confirm sign-ins alice 198.51.100.7
     """
-    from getpass import getuser
-
     from ipi_es.state.verdicts import Verdict
 
     with _verdicts(ctx, job_name) as (verdicts, job):
         name, address, network = _pair(job, entity, ip)
-        verdicts.confirm(Verdict(name, address, network, by or getuser(), clock(), comment))
+        verdicts.confirm(Verdict(name, address, network, by or _user(), clock(), comment))
     click.echo(f"{name} is confirmed to use {network}: it is no longer held.")
 
 
@@ -104,6 +102,17 @@ def remove(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
                 f"there is no verdict on {name} and {network}", hint=f"ipi-es verdict list {job_name} shows all"
             )
     click.echo(f"The verdict on {name} and {network} is taken back.")
+
+
+def _user() -> str:
+    """Who runs this. In a container the number of the user may have no name."""
+    import os
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

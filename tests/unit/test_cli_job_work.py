@@ -189,4 +189,4 @@ def test_snapshot_that_is_not_there_is_told_with_the_nearest(cluster: MemoryClus
     assert f"did you mean {snapshot}?" in missing.stderr
     part = run("snapshots", "revert", "signins", f"history-{snapshot}", "--yes")
     assert part.exit_code == 2
-    assert "name the snapshot" in part.stderr
+    assert f"name the snapshot, {snapshot}: its history goes with it" in part.stderr

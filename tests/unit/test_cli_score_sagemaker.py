@@ -153,6 +153,16 @@ def test_a_request_that_is_none_is_refused_with_a_hint(
     assert result.stdout == ""
 
 
+def test_a_folder_without_a_whole_snapshot_says_what_it_is(tmp_path: Path) -> None:
+    save_snapshot(DirectoryBlobs(tmp_path), make_job().model_copy(update={"job_id": "one"}))
+    inside = run("score", "--snapshot", tmp_path / "one", stdin="a,192.0.2.1\n")
+    assert "is the folder of one job" in inside.stderr
+    assert f"name the one above it: {tmp_path}" in inside.stderr
+    for manifest in (tmp_path / "one").glob("*.json"):
+        manifest.write_text("{")
+    assert "none that is whole" in run("score", "--snapshot", tmp_path, stdin="a,192.0.2.1\n").stderr
+
+
 def test_the_job_may_be_left_out_where_there_is_one(tmp_path: Path) -> None:
     result = run("score", "--snapshot", tmp_path, stdin="a,192.0.2.1\n")
     assert "has no snapshot" in result.stderr

@@ -55,6 +55,19 @@ def test_confirmed_listed_and_taken_back(cluster: MemoryCluster) -> None:
     assert "No verdict on job.json yet" in run("verdict", "list", "job.json").stdout
 
 
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("error", [KeyError, OSError])
+def test_a_user_without_a_name_is_told_by_his_number(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    def nobody() -> str:
+        raise error("uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    assert run("verdict", "confirm", "job.json", "alice", "192.0.2.3").exit_code == 0
+    (row,) = json.loads(run("verdict", "list", "job.json", "--format", "json").stdout)
+    assert row["by"] == "uid 4711"
+
+
 def annotations(cluster: MemoryCluster) -> list[dict[str, Any]]:
     store = ResultStore(cluster, "sign-ins")
     store.show()

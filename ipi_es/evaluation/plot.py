@@ -66,7 +66,9 @@ def draw(evaluation: Evaluation, path: Path) -> None:
         _distribution(axes[row][0], evaluation.scorers["hybrid"], kind)
         _roc(axes[row][1], evaluation.scorers, kind)
     axes[0][0].set_title("hybrid: share of the normal rows and of the attacks", fontsize="medium")
-    axes[0][1].set_title("all: attacks found (behind the names: ROC-AUC)", fontsize="medium")
+    trainings = len(evaluation.scorers["hybrid"].runs)
+    behind = f"{'first training; ' if trainings else ''}behind the names: {'mean ' if trainings else ''}ROC-AUC"
+    axes[0][1].set_title(f"all: attacks found ({behind})", fontsize="medium")
     axes[-1][0].set_xlabel("compatibility, log-odds (high = usual)")
     axes[-1][1].set_xlabel("false positives: share of the normal rows")
     try:

@@ -105,6 +105,8 @@ def json_row(number: int, found: Any, line: str) -> Row:
     pair, sagemaker = _pair(found)
     if pair is None:
         text = 'must be {"entity": …, "ip": …} or {"features": [entity, ip]}: ' + _shown(line)
+        if isinstance(found, dict) and "instances" in found:
+            text = "is a whole request: --content-type application/json takes it"
         return Row(number, error=text, sagemaker=sagemaker)
     return _row(number, pair[0], pair[1], sagemaker=sagemaker)
 

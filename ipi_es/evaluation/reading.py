@@ -135,7 +135,7 @@ class _Columns:
         """One row; what can't be used is counted, an unreadable time is an error."""
         texts = {name: _text(row.get(name)) for name in (*REQUIRED, *OPTIONAL)}
         entity, ip = texts["entity"], texts["ip"]
-        if entity is None or ip is None:
+        if not entity or ip is None:  # an entity without a name is none, as in a job
             self.malformed["missing entity or ip"] += 1
             return
         if ip not in self.spelled:

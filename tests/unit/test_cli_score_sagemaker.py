@@ -153,6 +153,12 @@ def test_a_request_that_is_none_is_refused_with_a_hint(
     assert result.stdout == ""
 
 
+def test_a_request_without_its_content_type_says_which_is_needed(shelf: Path) -> None:
+    for options in ((), ("--accept", "application/json")):
+        result = run("score", "--snapshot", shelf, *options, stdin=BODIES["application/json"])
+        assert "--content-type application/json takes it" in result.stderr
+
+
 def test_a_folder_without_a_whole_snapshot_says_what_it_is(tmp_path: Path) -> None:
     save_snapshot(DirectoryBlobs(tmp_path), make_job().model_copy(update={"job_id": "one"}))
     inside = run("score", "--snapshot", tmp_path / "one", stdin="a,192.0.2.1\n")

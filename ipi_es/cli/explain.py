@@ -105,7 +105,7 @@ def _network(facts: PairFacts) -> list[str]:
     if seen.first_occurrence:
         where = "nor its network" if seen.network_first_occurrence else f"but used its network {seen.network}"
         but = " (what is recorded of it taught nothing)" if facts.records else ""
-        but = " as far as was learned: what is allowed teaches nothing" if allowed else but
+        but = " (what is allowed teaches nothing)" if allowed else but
         lines.append(f"  {entity} never used this address, {where}{but}")
     else:
         lines.append(f"  {entity} used this address before")

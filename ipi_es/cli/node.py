@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ipi_es.cli.context import progress_bar
 from ipi_es.errors import NodeError
+
+if TYPE_CHECKING:
+    from ipi_es.node import NodeStatus
 
 
 @click.group()
@@ -31,18 +36,24 @@ def start(port: int | None, heap: str, keep: bool) -> None:
 
     with node_progress() as told:
         started = start_detached(http_port=port, heap=heap, keep=keep, progress=told)
-    click.echo(f"{started.server} listens at {started.url} (process {started.pid}, log {started.log})")
+    _say(started)
 
 
 @node.command()
 def stop() -> None:
-    """Stop it.
+    """Stop it. Its data are deleted, unless it was started with --keep.
 
     Example: ipi-es node stop
     """
+    from ipi_es.node import status as find
     from ipi_es.node import stop_detached
 
-    click.echo("Stopped." if stop_detached() else "No local server runs.")
+    running = find()
+    if not stop_detached():
+        click.echo("No local server runs.")
+        return
+    kept = running is not None and running.keep
+    click.echo("Stopped. Its data are kept for the next start." if kept else "Stopped. Its data are deleted.")
 
 
 @node.command()
@@ -56,7 +67,16 @@ def status() -> None:
     found = find()
     if found is None:
         raise NodeError("no local server runs", hint="start one: ipi-es node start")
-    click.echo(f"{found.server} listens at {found.url} (process {found.pid}, log {found.log})")
+    _say(found)
+
+
+def _say(running: NodeStatus) -> None:
+    """Where it is, and what becomes of its data: who tries things out would miss them."""
+    click.echo(f"{running.server} listens at {running.url} (process {running.pid}, log {running.log})")
+    if running.keep:
+        click.echo("Its data stay when it stops, for the next start; one without --keep deletes them at its end.")
+    else:
+        click.echo("Its data are deleted when it stops; `ipi-es node start --keep` keeps them.")
 
 
 class node_progress:  # noqa: N801  (used like a function, as a context)

@@ -1,4 +1,4 @@
-"""What `ipi-es node` says of the local server's data: they are gone when it stops, unless somebody asked to keep them."""
+"""What `ipi-es node` says of the local server's data: gone when it stops, unless somebody asked to keep them."""
 
 from __future__ import annotations
 

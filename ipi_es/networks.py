@@ -273,7 +273,10 @@ def table_rows(path: Path) -> Iterator[list[str]]:
             yield from csv.reader(text, delimiter="\t" if ".tsv" in path.name.lower() else ",")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} can't be read as a table of networks: {error}", hint="write it in UTF-8") from error
-    except (OSError, EOFError, zlib.error, csv.Error) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        hint = "it is damaged or cut off: get it again from where it came"
+        raise UsageError(f"{path} can't be read as a table of networks: {error}", hint=hint) from error
+    except (OSError, csv.Error) as error:
         raise UsageError(f"{path} can't be read as a table of networks: {error}", hint=_HINT) from error
 
 

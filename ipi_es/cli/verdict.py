@@ -56,7 +56,7 @@ def confirm(ctx: click.Context, job_name: str, entity: str, ip: str, comment: st
     with _verdicts(ctx, job_name) as (verdicts, job):
         name, address, network = _pair(job, entity, ip)
         verdicts.confirm(Verdict(name, address, network, by or _user(), clock(), comment))
-    click.echo(f"{name} is confirmed to use {network}: it is no longer held.")
+    click.echo(f"{name} is confirmed to use {network}: from the next run on nothing it does there is held.")
 
 
 @verdict.command("list")

@@ -34,6 +34,8 @@ SCORERS = ("hybrid", "ip_insights", "seen", "counts", "sagemaker_like")
 """The product's two architectures, then the references."""
 TRAINED = ("hybrid", "ip_insights", "sagemaker_like")
 """Those that random numbers have a part in; the others are the same every time."""
+SEEDS = 2**63
+"""Seeds are below this; behind the last one comes 0."""
 Report: TypeAlias = Callable[[str, Window, int], None]
 """Hears of each scorer of TRAINED before it begins on a window: its name, the window, the training's number from 0."""
 
@@ -150,7 +152,7 @@ def _scored(
     scores |= {name: [] for name in TRAINED}
     probability = []
     for number in range(settings.trainings):
-        hyperparameters = replace(settings.hyperparameters, seed=settings.hyperparameters.seed + number)
+        hyperparameters = replace(settings.hyperparameters, seed=(settings.hyperparameters.seed + number) % SEEDS)
         report("hybrid", trial.window, number)
         product = hybrid(trial, hyperparameters, look_up)
         scores["hybrid"].append(product.scores)

@@ -56,7 +56,10 @@ def read_events(path: Path) -> Events:
             with io.TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
                 for number, row in _rows(lines, path):
                     columns.take(number, row, path)
-    except (OSError, EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        hint = "it is damaged or cut off: write it again, or unpack what can be read of it"
+        raise UsageError(f"{path} can't be read: {error}", hint=hint) from error
+    except OSError as error:
         raise UsageError(f"{path} can't be read: {error}", hint="give a file of events: " + _FORM) from error
     if not columns.time:
         malformed = sum(columns.malformed.values())

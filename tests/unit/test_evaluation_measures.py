@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from evaluation_events import DAY
 
 from ipi_es.addresses import parse
+from ipi_es.evaluation import evaluation
+from ipi_es.evaluation.announced import Announced
 from ipi_es.evaluation.counts import ENTITY_WEIGHT, log_odds
 from ipi_es.evaluation.earlier import Counted, Counter, Earlier, Keys, before
 from ipi_es.evaluation.evaluation import Evaluation
@@ -17,6 +21,7 @@ from ipi_es.evaluation.plot import roc
 from ipi_es.evaluation.report import as_json, sentences, table_rows
 from ipi_es.evaluation.seen import rank
 from ipi_es.ipinsights.context import Context
+from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.prefixes import LEVELS
 
 
@@ -66,6 +71,24 @@ def test_figures_of_several_trainings_are_their_means() -> None:
     assert found.runs == (first, second)
     assert found.windows == first.windows
     assert mean_of([first]) is first
+
+
+def test_each_training_has_a_seed_of_its_own_behind_the_largest_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    nothing = Scores(np.zeros(0), {})
+
+    def trained(_trial: object, hyperparameters: Hyperparameters, _look_up: object) -> SimpleNamespace:
+        seeds.append(hyperparameters.seed)
+        return SimpleNamespace(scores=nothing, probability=np.zeros(0))
+
+    for name in ("hybrid", "ip_insights"):
+        monkeypatch.setattr(evaluation, name, trained)
+    for name in ("seen", "counts", "sagemaker_like"):
+        monkeypatch.setattr(evaluation, name, lambda *_: nothing)
+    settings = evaluation.Settings(Announced.of([], parse([])[0]), hyperparameters=Hyperparameters(seed=2**63 - 1))
+    scores, _ = evaluation._scored(SimpleNamespace(window=None), replace(settings, trainings=2), lambda *_: None)
+    assert seeds == [2**63 - 1] * 2 + [0] * 2
+    assert {name: len(each) for name, each in scores.items()}["sagemaker_like"] == 2
 
 
 def test_calibration_is_the_share_at_or_below_each_limit() -> None:

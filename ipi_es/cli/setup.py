@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ipi_es.setup.plan import Change
 
 
+NOT_BY_SETUP = "`ipi-es setup` can't mend it: do what is said above."
+"""Said where nothing but such differences remain."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A console and where in it, as the options name them."""
@@ -86,7 +90,9 @@ def setup(
             for change in changes:
                 _show(change)
             by_hand = any(change.needs_force for change in changes)
-            click.echo(f"Nothing was changed. Do it with: ipi-es setup{' --force' if by_hand else ''}")
+            way = f"Do it with: ipi-es setup{' --force' if by_hand else ''}"
+            mendable = any(change.action != "cannot" for change in changes)
+            click.echo(f"Nothing was changed. {way if mendable else NOT_BY_SETUP}")
             return
         for change in plan.apply(cluster, changes, force=force):
             click.echo(f"done: {change.title}")

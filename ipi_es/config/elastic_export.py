@@ -58,7 +58,8 @@ def _choose(jobs: list[ElasticJob], job_id: str | None, name: str) -> ElasticJob
         raise ConfigError("holds no Elastic ML anomaly detection job", place=name, hint=hint)
     if job_id is not None:
         if job_id not in names:
-            raise ConfigError(f"holds no job “{job_id}”{did_you_mean(job_id, names)}", place=name)
+            hint = f"it holds {', '.join(names)}; a new name is set in the file that is written"
+            raise ConfigError(f"holds no job “{job_id}”{did_you_mean(job_id, names)}", place=name, hint=hint)
         return jobs[names.index(job_id)]
     if len(jobs) > 1:
         raise ConfigError(f"holds {len(jobs)} jobs: {', '.join(names)}", place=name, hint="say which one by its job_id")

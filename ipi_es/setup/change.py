@@ -34,4 +34,5 @@ class Change:
     @property
     def title(self) -> str:
         """``upgrade index template ipi-es-results``."""
-        return f"{self.action} {self.kind} {self.name}"
+        action = "can't mend" if self.action == "cannot" else self.action
+        return f"{action} {self.kind} {self.name}"

@@ -69,7 +69,7 @@ def _templates(facts: Looked[TemplateFacts]) -> list[Finding]:
         error = NotFound(f"missing: {', '.join(facts.missing)}", hint="run `ipi-es setup` once")
         return [problem(check, error)]
     if facts.changes:
-        hint = "see what differs with `ipi-es setup --dry-run`, then run `ipi-es setup`"
+        hint = "`ipi-es setup --dry-run` shows what differs and how to mend it"
         return [warning(check, f"not as this ipi-es ships them: {', '.join(facts.changes)}", hint)]
     return [ok(check, "as this ipi-es ships them")]
 

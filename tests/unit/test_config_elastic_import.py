@@ -167,6 +167,9 @@ def test_of_several_jobs_one_must_be_chosen() -> None:
     assert "holds 2 jobs: auth_rare_source_ip_for_a_user, b" in refused(several, None)
     assert import_elastic_job(several, job_id="b").job["job_id"] == "b"
     assert "did you mean “auth_rare_source_ip_for_a_user”?" in refused(several, None, job_id="auth_rare_source_ip")
+    with pytest.raises(ConfigError) as caught:
+        import_elastic_job(several, job_id="zzz")
+    assert "it holds auth_rare_source_ip_for_a_user, b" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("job", [{}, [], "text", None, {"hits": {}}, [[]], {"jobs": []}, {"jobs": "x"}])

@@ -169,7 +169,7 @@ def test_optional_fields_are_left_out_when_there_is_nothing_to_say() -> None:
 
 
 def test_record_says_why_in_a_sentence() -> None:
-    source = a_record().source
+    source = a_record(suppressed_by=None).source
     assert source["reason"] == sentence(source)
     assert source["reason"].startswith("alice used 198.51.100.7 for the first time (3 events): nobody had used")
 

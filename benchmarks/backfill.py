@@ -7,8 +7,9 @@ before, on two weeks of the same people, which isn't counted. Then datafeed and 
 each counts; a first turn of both, in which a fresh server compiles its code, doesn't. The backfill is what
 `ipi-es backfill --again` does: it claims the job, loads snapshot and history from the cluster, scores, writes results
 and state in batches, and gives the job back. Results of the turn before are deleted first; their index stays, as the
-month's index does. Without ``--url`` a local OpenSearch is started. The last line is JSON with ``ratio_repeating``,
-``ratio_unique`` and ``events_per_second``.
+month's index does. A third way reads the events and writes the very documents of the backfill beside that, without
+scoring anything: no backfill can be faster than that. Without ``--url`` a local OpenSearch is started. The last line is
+JSON with ``ratio_repeating``, ``ratio_unique``, ``events_per_second`` and the ratios ``without_scoring``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
@@ -34,6 +36,7 @@ from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
 from ipi_es.node.local import LocalNode
+from ipi_es.results.documents import ResultDocument
 from ipi_es.results.words import RESULT_KINDS
 from ipi_es.setup import plan
 from ipi_es.worker.bucket_scorer import ScoredBucket
@@ -106,14 +109,23 @@ def main(arguments: list[str]) -> int:
         print(f"{cluster.info.text}, {options.events:,} events a stream, {os.cpu_count()} processors")
         found = {name: _compare(name, url, cluster, options) for name in REPEATS}
         cluster.close()
-    last: dict[str, object] = {f"ratio_{name}": round(ratio, 2) for name, (ratio, _) in found.items()}
-    last["events_per_second"] = {name: round(rate) for name, (_, rate) in found.items()}
+    last: dict[str, object] = {f"ratio_{name}": round(each.ratio, 2) for name, each in found.items()}
+    last["events_per_second"] = {name: round(each.rate) for name, each in found.items()}
+    last["without_scoring"] = {name: round(each.without_scoring, 2) for name, each in found.items()}
     print(json.dumps(last))
-    return int(any(found[name][0] < TARGETS[name] for name in TARGETS))
+    return int(any(found[name].ratio < TARGETS[name] for name in TARGETS))
 
 
-def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace) -> tuple[float, float]:
-    """The backfill's share of the datafeed's events a second, and its events a second."""
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Of one stream."""
+
+    ratio: float  # the backfill's share of the datafeed's events a second
+    rate: float  # the backfill's events a second
+    without_scoring: float  # the share of one that reads and writes the same, and scores nothing
+
+
+def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace) -> Compared:
     index = f"ipi-es-benchmark-{name}"
     stream = make_stream(options.events, repeats=REPEATS[name], buckets=BUCKETS, seed=options.seed)
     past = max(int(options.events * TRAINED_SHARE), LEAST_TRAINED)
@@ -126,25 +138,46 @@ def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace)
     with work.claimed() as claim:
         claim.train(START - TRAINED_DAYS * DAY, START)
     read, whole = Way(lambda: _read(work, stream)), Way(lambda: _backfill(cluster, job, stream))
+    idle = Way(lambda: _without_scoring(work, stream, documents, version))
+    documents: list[ResultDocument] = []
     results = ""
     for number in range(-WARMING, options.rounds):
         read.measure(len(stream), url)
-        with work.claimed() as claim:
-            work.stores.results.delete_all(claim.state.external_version)
+        version = _emptied(work)
+        idle.measure(len(stream), url)
+        _emptied(work)
         whole.measure(len(stream), url)
         work.stores.results.show()
+        found = (each for kind in RESULT_KINDS for each in work.stores.results.read(kind, size=len(stream)))
+        documents = [ResultDocument(each.index, each.id, each.source) for each in found]
         results = ", ".join(f"{work.stores.results.count(kind):,} {kind}s" for kind in RESULT_KINDS)
         took = f"datafeed {read.seconds[-1]:.2f} s, backfill {whole.seconds[-1]:.2f} s"
         if number < 0:
-            read, whole = Way(read.run), Way(whole.run)
+            read, whole, idle = Way(read.run), Way(whole.run), Way(idle.run)
             took += " (not counted)"
         print(f"{name}: {took}; {results}", flush=True)
     for leftover in (index, f"{index}-past"):
         drop(url, leftover)
-    ratio = median(read.seconds) / median(whole.seconds)
+    ratio, most = (median(read.seconds) / median(way.seconds) for way in (whole, idle))
     print(f"{name:<10} datafeed {read.text(len(stream))}")
     print(f"{'':<10} backfill {whole.text(len(stream))}   {ratio:.2f} of it; load {os.getloadavg()[0]:.1f}", flush=True)
-    return ratio, len(stream) / median(whole.seconds)
+    print(f"{'':<10} without scoring {most:.2f} of it", flush=True)
+    return Compared(ratio, len(stream) / median(whole.seconds), most)
+
+
+def _emptied(work: JobWork) -> int:
+    """Delete the job's results; the version that later writes may have."""
+    with work.claimed() as claim:
+        work.stores.results.delete_all(claim.state.external_version)
+        return claim.state.external_version
+
+
+def _without_scoring(work: JobWork, stream: Stream, documents: list[ResultDocument], version: int) -> int:
+    with ThreadPoolExecutor(1) as beside:
+        writing = beside.submit(work.stores.results.write, documents, version)
+        seen = _read(work, stream)
+        writing.result()
+    return seen
 
 
 def _job(name: str, index: str, seed: int) -> Job:

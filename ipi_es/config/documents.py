@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from ipi_es.config.document_limits import MAX_BYTES, PLAIN_TAGS, TOO_DEEP, check_data, check_nodes, check_size
 from ipi_es.config.nearest import nearest
 from ipi_es.errors import ConfigError
 
@@ -66,7 +67,10 @@ _Loader.yaml_implicit_resolvers[""] = _Loader.yaml_implicit_resolvers["\0"]
 def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
     # YAML 1.1 reads 010 as 8; nobody who writes a port or a day means that
-    return int(text, 16) if text.startswith("0x") else int(text)
+    try:
+        return int(text, 16) if text.startswith("0x") else int(text)
+    except ValueError:  # more digits than Python reads, or the tag !!int before a word
+        raise yaml.constructor.ConstructorError(None, None, "this is no whole number", node.start_mark) from None
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
@@ -75,7 +79,10 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
 def read_document(path: Path) -> Document:
     """The document in a file; ConfigError if it can't be read or isn't YAML (JSON, if it is called `.json`)."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        check_size(len(raw), str(path))
+        text = raw.decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError("there is no such file", place=str(path), hint="check the path") from None
     except UnicodeDecodeError:
@@ -87,11 +94,15 @@ def read_document(path: Path) -> Document:
 
 def parse_yaml(text: str, *, name: str) -> Document:
     """The document of a YAML text (JSON is YAML too). Messages never quote the text: it may hold secrets."""
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError:
+        raise ConfigError(_NOT_TEXT, place=name) from None
     try:
         node = loader.get_single_node()
         if node is None:
             return Document(name, None)
+        check_nodes(node, name)
         lines: dict[Path_, int] = {}
         mistakes = tuple(_walk(node, (), lines, ()))
         # the constructor would fail on a key that can't be hashed, and nobody could walk through an endless value
@@ -101,9 +112,15 @@ def parse_yaml(text: str, *, name: str) -> Document:
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise ConfigError(f"is not valid YAML: {_problem(error)}", place=place, hint=_YAML_HINT) from None
     except yaml.YAMLError:
-        raise ConfigError("is not valid YAML: it has characters that can't be in a text file", place=name) from None
+        raise ConfigError(_NOT_TEXT, place=name) from None
     except RecursionError:
-        raise ConfigError("is nested too deeply", place=name) from None
+        raise ConfigError(TOO_DEEP, place=name) from None
+    except (ValueError, LookupError, TypeError):  # the tag !!float or !!bool before a word
+        raise ConfigError(
+            "is not valid YAML: a value doesn't fit the tag before it",
+            place=name,
+            hint="leave tags such as !!float out",
+        ) from None
     finally:
         loader.dispose()
     return Document(name, data, lines, mistakes)
@@ -132,7 +149,9 @@ def _escaped(data: Any) -> Any:
 
 
 _BAD_KEY, _ENDLESS = "a key must be plain text", "refers to itself"
+_ODD_TAG = "this tag is of no use here: write plain text, a number, a list or a mapping"
 _BROKEN = (_BAD_KEY, _ENDLESS)
+_NOT_TEXT = "is not valid YAML: it has characters that can't be in a text file"
 _YAML_HINT = (
     "look at that line and the one before: indentation by spaces, `key: value`, quotes around special characters"
 )
@@ -156,6 +175,8 @@ def _walk(node: yaml.Node, path: Path_, lines: dict[Path_, int], above: tuple[in
     if id(node) in above:
         yield Mistake(path, _ENDLESS)
         return
+    if node.tag not in PLAIN_TAGS:
+        raise yaml.constructor.ConstructorError(None, None, _ODD_TAG, node.start_mark)
     above = (*above, id(node))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
@@ -166,6 +187,8 @@ def _walk(node: yaml.Node, path: Path_, lines: dict[Path_, int], above: tuple[in
             if not isinstance(key, yaml.ScalarNode):
                 yield Mistake(path, _BAD_KEY)
                 continue
+            if key.tag not in PLAIN_TAGS:
+                raise yaml.constructor.ConstructorError(None, None, _ODD_TAG, key.start_mark)
             place = (*path, key.value)
             line = key.start_mark.line + 1
             if place in lines and key.tag != "tag:yaml.org,2002:merge":
@@ -176,18 +199,40 @@ def _walk(node: yaml.Node, path: Path_, lines: dict[Path_, int], above: tuple[in
 
 def parse_json(text: str, *, name: str) -> Document:
     """The document of a JSON text, with its lines where the YAML reader can follow."""
+    twice: list[str] = []
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(found)
+        if len(made) < len(found):
+            names = [key for key, _ in found]
+            twice.extend(dict.fromkeys(key for key in names if names.count(key) > 1))
+        return made
+
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=pairs, parse_constant=_no_number)
+        check_data(data, name)
     except json.JSONDecodeError as error:
         place = f"{name}:{error.lineno}:{error.colno}"
         raise ConfigError(f"is not valid JSON: {error.msg}", place=place, hint="look at that line") from None
     except RecursionError:
-        raise ConfigError("is nested too deeply", place=name) from None
+        raise ConfigError(TOO_DEEP, place=name) from None
+    except ValueError:
+        raise ConfigError("is not valid JSON: it has a number that can't be read", place=name) from None
     try:
-        located = parse_yaml(text.replace("\t", " "), name=name)
+        located = parse_yaml(text.replace("\t", " "), name=name) if len(text) <= _LOCATED else None
     except ConfigError:
-        return Document(name, data)
-    return Document(name, data, located.lines, located.mistakes)
+        located = None
+    if located is not None and located.data is not None:
+        return Document(name, data, located.lines, located.mistakes)
+    return Document(name, data, {}, tuple(Mistake((), f"has the key {key} twice: keep one") for key in twice))
+
+
+_LOCATED = 1_000_000
+"""Characters of a JSON text up to which lines are looked for: the YAML reader takes ten seconds a megabyte."""
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(word)
 
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\})?")

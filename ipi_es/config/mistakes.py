@@ -57,6 +57,9 @@ be wrong. Below it, the same name in another section is likelier to be meant."""
 SHOWN = 60
 """Characters of a wrong value that a message shows."""
 
+LISTED = 100
+"""Mistakes of one file that a message lists."""
+
 
 def dotted(path: Path_) -> str:
     """``analysis_config.detectors[0].function``."""
@@ -80,7 +83,9 @@ def of_validation(
         if detail["type"] != "too_short"
         or not any(other["loc"][:-1][: len(detail["loc"])] == detail["loc"] for other in found)
     ]
-    return [mistake for detail in details for mistake in _mistakes(detail, root, document, other)]
+    found_mistakes = [mistake for detail in details[:LISTED] for mistake in _mistakes(detail, root, document, other)]
+    more = len(details) - LISTED
+    return [*found_mistakes, Mistake((), f"and {more:,} mistakes more")] if more > 0 else found_mistakes
 
 
 def _mistakes(detail: ErrorDetails, root: type[BaseModel], document: Document, other: Kind | None) -> list[Mistake]:

@@ -13,7 +13,9 @@ from ipi_es.setup.check_fields import FieldFacts, judge_fields, other_addresses
 from ipi_es.setup.check_finding import Finding, ok, problem, warning
 from ipi_es.setup.check_rights import hint_for, judge_rights
 from ipi_es.setup.check_usable import require_templates, require_usable
-from ipi_es.setup.facts import EventFacts, Facts, Looked, TemplateFacts
+from ipi_es.setup.facts import Facts, TemplateFacts
+from ipi_es.setup.facts_events import EventFacts
+from ipi_es.setup.looks import Looked
 from ipi_es.times import format_span
 
 __all__ = ["Finding", "is_usable", "judge", "require_templates", "require_usable"]

@@ -10,7 +10,7 @@ from ipi_es.errors import DataError, NoEvents, NotEnoughHistory
 from ipi_es.ipinsights.split import MIN_DAYS, MIN_ROWS
 from ipi_es.ipinsights.table_size import entity_table
 from ipi_es.setup.check_finding import Finding, ok, percent, problem, warning
-from ipi_es.setup.facts import TOP_ADDRESSES, EventFacts
+from ipi_es.setup.facts_events import TOP_ADDRESSES, EventFacts
 from ipi_es.times import SECONDS, format_span, iso
 
 MISSING_WARNED = 0.1

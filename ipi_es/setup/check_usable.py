@@ -11,7 +11,7 @@ from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import NotFound
 from ipi_es.setup.check_events import no_documents, nothing_matches
 from ipi_es.setup.check_fields import judge_fields
-from ipi_es.setup.facts import field_facts
+from ipi_es.setup.facts_fields import field_facts
 from ipi_es.setup.plan import missing_templates
 
 

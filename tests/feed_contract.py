@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ipi_es.cluster.port import Cluster, IndexOptions, Json, Put
+from ipi_es.cluster.port import Cluster, Drop, IndexOptions, Json, Put
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
@@ -128,6 +128,31 @@ class FeedContract:
         counts = feed.counts(START, START + SPAN)
         assert (counts.events, counts.missing_ip, counts.entities, counts.ips) == (3, 1, 2, 1)
         assert feed.event_counts(START, START + SPAN, SPAN) == {START: 3}
+
+    def test_digest_and_sequence_numbers_tell_of_rows_that_changed(self, cluster: Cluster, name: str) -> None:
+        fill(cluster, name, [document(n, entity=f"u{n % 3}", ip=f"192.0.2.{n}") for n in range(9)])
+        feed = Datafeed(cluster, FeedSpec((name,)))
+        seen = [self._seen(cluster, name, feed)]
+        cluster.put(name, "4", document(4, entity="u1", ip="192.0.2.99"))
+        seen.append(self._seen(cluster, name, feed))
+        cluster.bulk([Drop(name, "5"), Put(name, "x", document(5, entity="other", ip="192.0.2.5"))])
+        seen.append(self._seen(cluster, name, feed))
+        cluster.put(name, "6", {**document(6, entity="u0", ip="192.0.2.6"), "note": "not read"})
+        seen.append(self._seen(cluster, name, feed))
+        assert {events for events, _, _ in seen} == {9}
+        assert len({seq_no for _, seq_no, _ in seen}) == 4
+        digests = [digest for _, _, digest in seen]
+        assert len(set(digests)) == 3
+        assert digests[2] == digests[3]
+
+    @staticmethod
+    def _seen(cluster: Cluster, name: str, feed: Datafeed) -> tuple[int, str | None, str]:
+        cluster.refresh(name)
+        (bucket,) = feed.read(START, START + SPAN, SPAN)
+        (counted,) = feed.counted(START, START + SPAN, SPAN).values()
+        assert (counted.events, counted.seq_no) == (bucket.event_count, bucket.seq_no)
+        assert bucket.seq_no is not None
+        return bucket.event_count, bucket.seq_no, bucket.digest
 
     def test_missing_index_is_an_empty_feed_where_the_options_allow_it(self, cluster: Cluster, name: str) -> None:
         feed = Datafeed(cluster, FeedSpec((f"{name}-*",), options=IndexOptions()))

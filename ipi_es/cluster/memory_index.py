@@ -17,6 +17,8 @@ from ipi_es.errors import Conflict, RequestRejected
 
 Value: TypeAlias = str | int | float | bool
 PRIMARY_TERM = 1
+SEQ_NO = "_seq_no"
+"""The only field of the servers' own that can be aggregated here."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T.*)?")
 _WHOLE = frozenset({"long", "integer", "short", "byte", "unsigned_long"})
@@ -196,6 +198,8 @@ class MemoryIndex:
     def type_of(self, name: str) -> str | None:
         """A field's type, with field aliases followed; None if it isn't mapped."""
         kind = self._types.get(name)
+        if name == SEQ_NO:
+            return "long"
         return self.type_of(str(self._details[name]["path"])) if kind == "alias" else kind
 
     def values(self, stored: Stored, name: str) -> list[Value]:
@@ -204,7 +208,7 @@ class MemoryIndex:
         if kind == "alias":
             return self.values(stored, str(self._details[name]["path"]))
         if kind is None:
-            return []
+            return [stored.seq_no] if name == SEQ_NO else []
         known = stored.indexed.get(name)
         if known is not None and known[0] is self._types:
             return known[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -9,6 +10,41 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses
 from ipi_es.ipinsights.context import Context
+from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.hashing import joined, mix
+from ipi_es.ipinsights.prefixes import ADDRESS, prefix_keys
+
+NO_ROWS_DIGEST = "0" * 16
+"""The digest of no rows."""
+
+
+def rows_digest(
+    entities: Sequence[str],
+    addresses: Addresses,
+    outcomes: Sequence[str],
+    rows: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]],
+    context: Context | None = None,
+) -> str:
+    """16 hexadecimal digits of unique rows (entity, IP, outcome, count), each [rows] as in :class:`EventBucket`.
+
+    Equal for equal rows in any order, in every process and on every machine. ``context`` is of ``addresses``: another
+    operator or country of an address gives another digest.
+    """
+    entity, ip, outcome, count = rows
+    if not len(entity):
+        return NO_ROWS_DIGEST
+    places = joined(prefix_keys(addresses)[:, ADDRESS], _context_keys(context, len(addresses)))
+    keys = joined(entity_hashes(entities)[entity], places[ip])
+    keys = joined(keys, entity_hashes(outcomes)[outcome])
+    keys = mix(joined(keys, mix(count.astype(np.uint64))))
+    return f"{int(keys.sum(dtype=np.uint64)):016x}"
+
+
+def _context_keys(context: Context | None, n: int) -> NDArray[np.uint64]:
+    """uint64[n]; 0 where nothing is known."""
+    if context is None:
+        return np.zeros(n, dtype=np.uint64)
+    return mix((context.operator.astype(np.uint64) << np.uint64(16)) | context.country.astype(np.uint64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +97,10 @@ class EventBucket:
     dropped: Dropped = field(default_factory=Dropped)
     context: Context | None = None
     """Operator and country of each of ``ips``; None where nothing is known of any."""
+    digest: str = NO_ROWS_DIGEST
+    """Of the rows as the events gave them, see :func:`rows_digest`."""
+    seq_no: str | None = None
+    """Largest and sum of the documents' sequence numbers, taken before the rows were read; None: not known."""
 
     @property
     def end(self) -> int:

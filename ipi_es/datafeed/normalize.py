@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ipi_es.addresses import Addresses, is_private
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.datafeed.context import context_of_ips
-from ipi_es.datafeed.event_bucket import Dropped, EventBucket
+from ipi_es.datafeed.event_bucket import Dropped, EventBucket, rows_digest
 from ipi_es.datafeed.numbering import MALFORMED, Numbers, compact, merge, number_ips, number_texts
 from ipi_es.datafeed.plan import NOTHING, Counted
 from ipi_es.datafeed.spec import SUCCESS, UNKNOWN
@@ -61,7 +61,7 @@ class Normalizer:
         """
         missing = Dropped(missing_entity=counted.missing_entity, missing_ip=counted.missing_ip)
         if not rows.entities:
-            return _empty(start, span, counted.events, missing)
+            return _empty(start, span, counted, missing)
         names, entity, folded = number_texts(rows.entities, self._spell)
         ips, addresses, ip, alike = number_ips(rows.ips)
         outcomes, outcome, mixed = self._outcomes(rows.outcomes, len(entity))
@@ -79,6 +79,7 @@ class Normalizer:
             key = (entity.astype(np.int64) * len(ips) + ip) * len(outcomes) + outcome
             first, counts = merge(key, counts)
             entity, ip, outcome = entity[first], ip[first], outcome[first]
+        numbers = entity, ip, outcome.astype(np.int8), counts
         return EventBucket(
             start=start,
             span=span,
@@ -88,11 +89,13 @@ class Normalizer:
             outcomes=outcomes,
             entity=entity,
             ip=ip,
-            outcome=outcome.astype(np.int8),
+            outcome=numbers[2],
             count=counts,
             event_count=counted.events,
             dropped=missing + dropped,
             context=context or None,
+            digest=rows_digest(names, addresses, outcomes, numbers, context),
+            seq_no=counted.seq_no,
         )
 
     def _spell(self, spellings: list[Any]) -> list[str]:
@@ -139,7 +142,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _empty(start: int, span: int, events: int, dropped: Dropped) -> EventBucket:
+def _empty(start: int, span: int, counted: Counted, dropped: Dropped) -> EventBucket:
     return EventBucket(
         start=start,
         span=span,
@@ -151,6 +154,7 @@ def _empty(start: int, span: int, events: int, dropped: Dropped) -> EventBucket:
         ip=_NO_INDICES,
         outcome=_NO_OUTCOMES,
         count=NO_ROWS.counts,
-        event_count=events,
+        event_count=counted.events,
         dropped=dropped,
+        seq_no=counted.seq_no,
     )

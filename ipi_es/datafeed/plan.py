@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ipi_es.datafeed.requests import BUCKETS, MISSING_ENTITY, MISSING_IP, MS
+from ipi_es.datafeed.requests import BUCKETS, MISSING_ENTITY, MISSING_IP, MS, SEQ_NO_MAX, SEQ_NO_SUM
 
 PLAN_BUCKETS = 2_000
 """Event buckets that one counting request covers: three counts each stay far below the servers' 65,535 a search."""
@@ -34,6 +34,8 @@ class Counted:
     events: int = 0
     missing_entity: int = 0
     missing_ip: int = 0
+    seq_no: str | None = None
+    """Largest and sum of the documents' sequence numbers; None where the server doesn't give them."""
 
 
 NOTHING = Counted()
@@ -87,10 +89,21 @@ def read_plan(aggregations: Mapping[str, Any]) -> dict[int, Counted]:
     """``{event bucket's start: Counted}`` from the answer to ``plan_body``; empty event buckets are absent."""
     missing_entity = _histogram(aggregations.get(MISSING_ENTITY, {}))
     missing_ip = _histogram(aggregations.get(MISSING_IP, {}))
+    seq_no = _seq_no(aggregations)
     return {
-        start: Counted(events, missing_entity.get(start, 0), missing_ip.get(start, 0))
+        start: Counted(events, missing_entity.get(start, 0), missing_ip.get(start, 0), seq_no.get(start))
         for start, events in _histogram(aggregations).items()
     }
+
+
+def _seq_no(aggregations: Mapping[str, Any]) -> dict[int, str]:
+    """``{event bucket's start: "largest-sum"}`` of the sequence numbers, where the answer has them."""
+    found = {}
+    for bucket in aggregations.get(BUCKETS, {}).get("buckets", ()):
+        largest, total = (bucket.get(name, {}).get("value") for name in (SEQ_NO_MAX, SEQ_NO_SUM))
+        if largest is not None and total is not None:
+            found[int(bucket["key"]) // MS] = f"{int(largest)}-{int(total)}"
+    return found
 
 
 def _histogram(aggregations: Mapping[str, Any]) -> dict[int, int]:

@@ -36,7 +36,7 @@ from ipi_es.datafeed.requests import (
     time_range_body,
 )
 from ipi_es.datafeed.spec import SUCCESS, FeedSpec
-from ipi_es.errors import NotFound, UsageError
+from ipi_es.errors import NotFound, RequestRejected, UsageError
 from ipi_es.networks import NetworkTable
 
 READERS = 2
@@ -73,6 +73,7 @@ class Datafeed:
         self.networks = networks
         self.spec = spec
         self._readers = readers
+        self._gives_seq_no = True  # until the server refuses it
         self._normalizer = Normalizer(spec.entity_normalize, spec.ignore_private, spec.only_outcome or SUCCESS)
 
     def read(self, start: int, end: int, span: int) -> Generator[EventBucket, None, None]:
@@ -114,10 +115,14 @@ class Datafeed:
 
         The same counts as ``EventBucket.event_count``: comparing them with an earlier reading shows late events.
         """
+        return {at: one.events for at, one in self.counted(start, end, span).items()}
+
+    def counted(self, start: int, end: int, span: int) -> dict[int, Counted]:
+        """``{event bucket's start: Counted}`` of the whole event buckets of [start, end) that have documents."""
         first, last = whole_buckets(start, end, span)
-        found: dict[int, int] = {}
+        found: dict[int, Counted] = {}
         for begin, until in _parts(first, last, span):
-            found |= {at: one.events for at, one in self._plan(begin, until, span).items()}
+            found |= self._plan(begin, until, span)
         return found
 
     def _read(self, first: int, last: int, span: int) -> Generator[EventBucket, None, None]:
@@ -154,7 +159,16 @@ class Datafeed:
             yield from stretches(begin, until, counted.result(), pace=pace, page_size=self.spec.page_size)
 
     def _plan(self, start: int, end: int, span: int) -> dict[int, Counted]:
-        return read_plan(self._search(plan_body(self.spec, start, end, span)))
+        seq_no = self._gives_seq_no
+        try:
+            return read_plan(self._search(plan_body(self.spec, start, end, span, seq_no=seq_no)))
+        except RequestRejected:
+            if not seq_no:
+                raise
+        # refused for another reason than the sequence numbers, it is refused again right here
+        found = read_plan(self._search(plan_body(self.spec, start, end, span)))
+        self._gives_seq_no = False
+        return found
 
     def _fetch(self, stretch: Stretch, span: int, pace: Pace, stop: Event) -> list[EventBucket]:
         """Read one stretch to its end. Runs in a reader's thread; an unwanted one returns early."""

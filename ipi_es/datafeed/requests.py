@@ -21,6 +21,9 @@ PAIRS = "pairs"
 BUCKETS = "buckets"
 MISSING_ENTITY = "missing_entity"
 MISSING_IP = "missing_ip"
+SEQ_NO = "_seq_no"
+"""The servers' own field: the number of the operation that wrote a document, counted per shard."""
+SEQ_NO_MAX, SEQ_NO_SUM = "seq_no_max", "seq_no_sum"
 
 UNIQUE_PRECISION = 3_000
 """Distinct values up to which the cluster counts them almost exactly (its documented default; more costs memory)."""
@@ -39,14 +42,16 @@ def window(spec: FeedSpec, start: int, end: int) -> Json:
     return {"bool": {"filter": [within, dict(spec.query)]}}
 
 
-def plan_body(spec: FeedSpec, start: int, end: int, span: int) -> Json:
+def plan_body(spec: FeedSpec, start: int, end: int, span: int, *, seq_no: bool = False) -> Json:
     """How many documents each event bucket of [start, end) has, and how many of them lack the entity or the IP.
 
-    ``start`` must be a multiple of ``span``. Empty event buckets are absent from the answer.
+    ``start`` must be a multiple of ``span``. Empty event buckets are absent from the answer. ``seq_no``: also the
+    largest and the sum of the documents' sequence numbers, which change when one of them is written again.
     """
     histogram = {"date_histogram": {**_by_time(spec, span), "min_doc_count": 1}}
+    numbers = {SEQ_NO_MAX: {"max": {"field": SEQ_NO}}, SEQ_NO_SUM: {"sum": {"field": SEQ_NO}}}
     aggregations = {
-        BUCKETS: histogram,
+        BUCKETS: {**histogram, "aggs": numbers} if seq_no else histogram,
         MISSING_ENTITY: {"missing": {"field": spec.entity_field}, "aggs": {BUCKETS: histogram}},
         MISSING_IP: {"missing": {"field": spec.ip_field}, "aggs": {BUCKETS: histogram}},
     }

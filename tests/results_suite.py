@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -328,11 +329,12 @@ class ResultsSuite:
         self, cluster: Cluster, context: ResultContext, store: ResultStore
     ) -> None:
         interim = replace(STAMP, is_interim=True)
-        made = [bucket(context, START + HOUR, stamp=replace(STAMP, revision=2)), bucket(context)]
+        seen = {"events_digest": "00ab", "events_seq_no": "8-36"}
+        made = [bucket(context, START + HOUR, stamp=replace(STAMP, revision=2), **seen), bucket(context)]
         store.write([*made, bucket(context, START + 2 * HOUR, stamp=interim), record(context)], 1)
         assert store.final_buckets(START, START + 3 * HOUR) == [
             FinalBucket(START, HOUR, 9, "snap-1", 0),
-            FinalBucket(START + HOUR, HOUR, 9, "snap-1", 2),
+            FinalBucket(START + HOUR, HOUR, 9, "snap-1", 2, "00ab", "8-36"),
         ]
         assert store.of_bucket(START, HOUR) == {each.id: each.source for each in (made[1], record(context))}
 
@@ -375,9 +377,12 @@ def influencer(
     )
 
 
-def bucket(context: ResultContext, start: int = START, *, score: float = 40.0, stamp: Stamp = STAMP) -> ResultDocument:
+def bucket(
+    context: ResultContext, start: int = START, *, score: float = 40.0, stamp: Stamp = STAMP, **more: Any
+) -> ResultDocument:
     whole = BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-5)
-    return documents.bucket(context, stamp, start=start, event_count=9, processing_time_ms=1, influencers=[whole])
+    made: dict[str, Any] = {"event_count": 9, "processing_time_ms": 1, "influencers": [whole], **more}
+    return documents.bucket(context, stamp, start=start, **made)
 
 
 def annotation(context: ResultContext) -> ResultDocument:

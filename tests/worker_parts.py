@@ -32,8 +32,8 @@ from ipi_es.state.quantiles import QuantilesStore
 from ipi_es.worker.job_work import JobWork
 
 NOW = company.SCORED_TO + 600
-VOLATILE = ("event.ingested", "renormalized_at", "processing_time_ms")
-"""Fields that tell of the run and not of the events."""
+VOLATILE = ("event.ingested", "renormalized_at", "processing_time_ms", "events_seq_no")
+"""Fields that tell of the run, or of the order in which events were indexed, and not of the events."""
 
 
 @dataclass

@@ -168,6 +168,8 @@ def bucket(
     *,
     start: int,
     event_count: int,
+    events_digest: str | None = None,
+    events_seq_no: str | None = None,
     processing_time_ms: int,
     influencers: Sequence[BucketInfluencer] = (),
     top_entities: Sequence[str] = (),
@@ -175,14 +177,17 @@ def bucket(
     max_record_score: float = 0.0,
     record_count: int = 0,
     new_record_count: int = 0,
+    influencer_count: int = 0,
     omitted_record_count: int = 0,
     unparsable_count: int = 0,
 ) -> ResultDocument:
     """One bucket; its score is the largest of its bucket influencers', 0 where it has none.
 
-    ``event_count`` are the documents that match the query, before any filtering; ``record_count`` are the records
-    written, ``new_record_count`` those of them that neither repeat nor are suppressed, ``omitted_record_count`` the
-    records beyond the limit, ``unparsable_count`` the documents without a usable entity or IP (at most all of them).
+    ``event_count`` are the documents that match the query, before any filtering; ``events_digest`` is of their unique
+    rows, ``events_seq_no`` of their sequence numbers (:class:`ipi_es.datafeed.event_bucket.EventBucket`).
+    ``record_count`` and ``influencer_count`` are the records and influencers written, ``new_record_count`` the records
+    that neither repeat nor are suppressed, ``omitted_record_count`` the records beyond the limit, ``unparsable_count``
+    the documents without a usable entity or IP (at most all of them).
     """
     common = _common(context, stamp, "bucket", start)
     score = max((_score(each.anomaly_score) for each in influencers), default=0.0)
@@ -197,9 +202,10 @@ def bucket(
         "max_record_score": _score(max_record_score),
         "record_count": int(record_count),
         "new_record_count": int(new_record_count),
+        "influencer_count": int(influencer_count),
         "omitted_record_count": int(omitted_record_count),
         "unparsable_count": int(unparsable_count),
-    }
+    } | _unless_none(events_digest=events_digest, events_seq_no=events_seq_no)
     return ResultDocument(context.index_for(start), ids.bucket_id(context.job_id, start, context.bucket_span), source)
 
 

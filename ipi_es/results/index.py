@@ -35,8 +35,9 @@ FIXED_FIELDS = frozenset(
     {
         "@timestamp", "actual", "annotation", "annotation_type", "anomaly_score", "anomaly_score_explanation",
         "bucket_influencers", "bucket_span", "by_field_name", "by_field_value", "detector_index", "end_timestamp",
-        "event_count", "function", "function_description", "held_until", "influencer_field_name",
-        "influencer_field_value", "influencer_score", "influencers", "initial_anomaly_score",
+        "event_count", "events_digest", "events_seq_no", "function", "function_description", "held_until",
+        "influencer_count", "influencer_field_name", "influencer_field_value", "influencer_score", "influencers",
+        "initial_anomaly_score",
         "initial_influencer_score", "initial_record_score", "is_interim", "job_id", "max_record_score",
         "new_record_count", "omitted_record_count", "partition_field_name", "partition_field_value", "probability",
         "processing_time_ms", "quantiles_id", "reason", "record_count", "record_score", "renormalized_at", "repeat_of",

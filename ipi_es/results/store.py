@@ -46,6 +46,10 @@ class FinalBucket(NamedTuple):
     event_count: int
     snapshot_id: str
     revision: int
+    events_digest: str | None = None
+    """Of the rows that it was scored with; None: an earlier version wrote it."""
+    events_seq_no: str | None = None
+    """Of the documents that the rows were read from, when they were last known to be these."""
 
 
 class ResultStore:
@@ -129,7 +133,7 @@ class ResultStore:
         """The final buckets of [start, end), each start once, in order."""
         self._cluster.refresh(ALIAS)
         query = queries.results_query(self._job_id, ["bucket"], start, end, interim=False)
-        names = ["timestamp", "bucket_span", "event_count", "snapshot_id", "revision"]
+        names = ["timestamp", "bucket_span", *FinalBucket._fields[2:]]
         found = self._hits({"query": query, "_source": names, "size": MAX_PAGE, "track_total_hits": False})
         if len(found) == MAX_PAGE:
             found = list(self._scan(query, source=names))
@@ -142,9 +146,12 @@ class ResultStore:
                 int(source["event_count"]),
                 str(source["snapshot_id"]),
                 int(source.get("revision", 0)),
+                source.get("events_digest"),
+                source.get("events_seq_no"),
             )
-            # twice: results_index_name was changed, and the bucket scored again since; the later one knows more events
-            if one.start not in newest or newest[one.start].event_count < one.event_count:
+            # twice: results_index_name was changed, and the bucket scored again since
+            other = newest.get(one.start)
+            if other is None or (other.revision, other.event_count) < (one.revision, one.event_count):
                 newest[one.start] = one
         return [newest[at] for at in sorted(newest)]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ipi_es import resources
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Of the shipped templates. Raised by every change of a template; changes only ever add."""
 
 FINGERPRINT = "fingerprint"

@@ -56,7 +56,7 @@ class Describer:
         """Records, influencers and the bucket."""
         records = self._records(scored, stamp)
         influencers = self._influencers(scored, stamp)
-        return [*records, *influencers, self._bucket(scored, stamp, records, processing_time_ms)]
+        return [*records, *influencers, self._bucket(scored, stamp, records, len(influencers), processing_time_ms)]
 
     def _records(self, scored: ScoredBucket, stamp: Stamp) -> list[ResultDocument]:
         bucket, pairs = scored.bucket, scored.pairs
@@ -160,7 +160,12 @@ class Describer:
         return found
 
     def _bucket(
-        self, scored: ScoredBucket, stamp: Stamp, records: list[ResultDocument], processing_time_ms: int
+        self,
+        scored: ScoredBucket,
+        stamp: Stamp,
+        records: list[ResultDocument],
+        influencer_count: int,
+        processing_time_ms: int,
     ) -> ResultDocument:
         bucket, together = scored.bucket, scored.aggregated
         wholes = {
@@ -184,6 +189,8 @@ class Describer:
             stamp,
             start=bucket.start,
             event_count=bucket.event_count,
+            events_digest=bucket.digest,
+            events_seq_no=bucket.seq_no,
             processing_time_ms=processing_time_ms,
             influencers=influencers,
             top_entities=top_names(bucket.entities, together.entities, scored.entity_scores.score),
@@ -191,6 +198,7 @@ class Describer:
             max_record_score=max((each.source["record_score"] for each in new), default=0.0),
             record_count=len(records),
             new_record_count=len(new),
+            influencer_count=influencer_count,
             omitted_record_count=scored.omitted,
             unparsable_count=min(bucket.dropped.unparsable, bucket.event_count),
         )

@@ -1,7 +1,8 @@
 """IP addresses as arrays: one representation for the datafeed, the network and the allow list.
 
 An address is 16 bytes in network order; IPv4 is IPv4-mapped (``::ffff:a.b.c.d``), so that both families
-share one array and an IPv4-mapped IPv6 address *is* the IPv4 address.
+share one array and an IPv4-mapped IPv6 address *is* the IPv4 address. So is one of NAT64, 6to4 or Teredo
+(:mod:`ipi_es.embedded_addresses`): what is read here is unwrapped.
 """
 
 from __future__ import annotations
@@ -16,15 +17,26 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ipi_es.embedded_addresses import MAPPED, Embedding, unwrap, unwrapped
+
 Addresses: TypeAlias = NDArray[np.uint8]
 """uint8[n, 16]: addresses in network order, IPv4 as IPv4-mapped."""
 
-V4_PREFIX = bytes(10) + b"\xff\xff"
+V4_PREFIX = MAPPED
 _V4_MARK, _S32 = np.uint64(0xFFFF), np.uint64(32)
 
 
-def packed(text: str) -> bytes | None:
-    """The 16 bytes of one address, or None if ``text`` is none.
+def packed(text: str, own: Sequence[Embedding] = ()) -> bytes | None:
+    """The 16 bytes of one address, or None if ``text`` is none; an IPv4 address inside it is taken out.
+
+    ``own``: prefixes of translators besides those that are known everywhere. As :func:`packed_as_written` otherwise.
+    """
+    blob = packed_as_written(text)
+    return blob if blob is None or blob.startswith(V4_PREFIX) else unwrapped(blob, own)
+
+
+def packed_as_written(text: str) -> bytes | None:
+    """The 16 bytes of one address (IPv4 as IPv4-mapped), or None if ``text`` is none.
 
     Brackets, surrounding space and an IPv6 zone (``fe80::1%eth0``) are dropped; ports are not accepted.
     """
@@ -63,7 +75,7 @@ def parse_many(texts: Sequence[str]) -> tuple[Addresses, NDArray[np.bool_]]:
         result[~colon, 12:] = np.frombuffer(blob, dtype=np.uint8).reshape(-1, 4)
         if v6:
             blob = b"".join(map(inet_pton, repeat(AF_INET6), v6))
-            result[colon] = np.frombuffer(blob, dtype=np.uint8).reshape(-1, 16)
+            result[colon] = unwrap(np.frombuffer(blob, dtype=np.uint8).reshape(-1, 16))
     except (OSError, ValueError):
         return parse(texts)
     return result, np.ones(len(texts), dtype=np.bool_)
@@ -81,18 +93,22 @@ def is_v4(addresses: Addresses) -> NDArray[np.bool_]:
 
 
 PRIVATE_NETWORKS = (
+    "0.0.0.0/8",  # unspecified: a log's word for “no address”
     "10.0.0.0/8",  # RFC 1918
     "172.16.0.0/12",
     "192.168.0.0/16",
+    "100.64.0.0/10",  # shared address space between a provider and its customers, RFC 6598
     "127.0.0.0/8",  # loopback
     "169.254.0.0/16",  # link-local
-    "::1/128",
+    "::/128",  # unspecified
+    "::1/128",  # loopback
     "fc00::/7",  # unique local, RFC 4193
     "fe80::/10",  # link-local
 )
 """Networks whose addresses say nothing about where on the internet somebody is.
 
-Narrower than :attr:`ipaddress.IPv4Address.is_private`, which also counts the documentation ranges.
+Narrower than :attr:`ipaddress.IPv4Address.is_private`, which also counts the documentation and benchmarking ranges:
+those are on no interface, and an event that has one is an odd finding rather than an ordinary one to leave out.
 """
 
 
@@ -100,7 +116,7 @@ def network(cidr: str) -> tuple[Addresses, int]:
     """(address uint8[16], prefix length in the 128-bit space) of a CIDR or a single address; ValueError if neither."""
     parsed = ipaddress.ip_network(cidr, strict=False)
     offset = 96 if parsed.version == 4 else 0
-    blob = packed(str(parsed.network_address)) or bytes(16)
+    blob = (V4_PREFIX if offset else b"") + parsed.network_address.packed
     return np.frombuffer(blob, dtype=np.uint8), parsed.prefixlen + offset
 
 
@@ -116,7 +132,7 @@ def within(addresses: Addresses, cidr: str) -> NDArray[np.bool_]:
 
 
 def is_private(addresses: Addresses) -> NDArray[np.bool_]:
-    """bool[n]: which addresses are private, loopback or link-local (:data:`PRIVATE_NETWORKS`)."""
+    """bool[n]: which are private, shared, loopback, link-local or unspecified (:data:`PRIVATE_NETWORKS`)."""
     result = np.zeros(len(addresses), dtype=np.bool_)
     for cidr in PRIVATE_NETWORKS:
         result |= within(addresses, cidr)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import V4_PREFIX, Addresses, canonical, is_v4, packed, words
+from ipi_es.addresses import V4_PREFIX, Addresses, canonical, is_v4, packed_as_written, words
 from ipi_es.errors import UsageError
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ def prefix_of(text: str) -> tuple[bytes, int] | None:
     The length counts from the family's own first bit: at most 32 for IPv4, else 128. None for what is no prefix.
     """
     base, slash, bits = text.strip().partition("/")
-    blob = packed(base)
+    blob = packed_as_written(base)  # 2002::/16 is that network, and not 0.0.0.0
     if blob is None:
         return None
     v4 = blob.startswith(V4_PREFIX)

@@ -67,7 +67,7 @@ def clock() -> int:
 
 def named_pair(job: Job, entity: str, ip: str) -> tuple[str, bytes]:
     """A pair that somebody types: the entity as the job spells it, the address's 16 bytes. UsageError as below."""
-    return named_entity(job, entity), named_address(ip)
+    return named_entity(job, entity), named_address(ip, job)
 
 
 def named_entity(job: Job, entity: str) -> str:
@@ -79,11 +79,11 @@ def named_entity(job: Job, entity: str) -> str:
     return normalize_entity(entity, job.datafeed_config.entity_normalize)
 
 
-def named_address(ip: str) -> bytes:
-    """The 16 bytes of an address that somebody types; UsageError for what is none."""
+def named_address(ip: str, job: Job) -> bytes:
+    """The 16 bytes of an address that somebody types, as the job takes it; UsageError for what is none."""
     from ipi_es.addresses import packed
 
-    address = packed(ip)
+    address = packed(ip, job.datafeed_config.translators)
     if address is None:
         raise UsageError(f"“{ip}” is no IP address", hint="write 198.51.100.7 or 2001:db8::7")
     return address

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ipi_es.addresses import Addresses
     from ipi_es.config.entity_names import EntityStep
+    from ipi_es.embedded_addresses import Embedding
     from ipi_es.ipinsights.context import Context
     from ipi_es.ipinsights.scorer import Scorer
     from ipi_es.networks import NetworkTable
@@ -30,13 +31,15 @@ class PairScorer:
     steps: tuple[EntityStep, ...]
     networks: NetworkTable | None = None
     """The job's files of networks: rows themselves carry neither operators nor countries."""
+    translators: tuple[Embedding, ...] = ()
+    """The job's `nat64_prefixes`."""
 
     def score(self, rows: Sequence[Row]) -> list[Score | None]:
         """The scores of rows in their order; None for a malformed one."""
         from ipi_es.scoring.calibration import CLASS_NAMES
         from ipi_es.scoring.probability import written_probability
 
-        good = _Pairs.of(rows, self.steps)
+        good = _Pairs.of(rows, self.steps, self.translators)
         if good is None:
             return [None] * len(rows)
         seen = self.scorer.score(good.entities, good.addresses, good.entity, good.ip, self._context(good.addresses))
@@ -60,7 +63,7 @@ class PairScorer:
         from ipi_es.ipinsights.entities import entity_hashes
         from ipi_es.ipinsights.sagemaker import embeddings
 
-        good = _Pairs.of(rows, self.steps)
+        good = _Pairs.of(rows, self.steps, self.translators)
         if good is None:
             return [None] * len(rows)
         found = iter(self._dot_products(good).tolist())
@@ -88,21 +91,25 @@ class _Pairs:
     ip: NDArray[np.int32]
 
     @classmethod
-    def of(cls, rows: Sequence[Row], steps: tuple[EntityStep, ...]) -> _Pairs | None:
+    def of(
+        cls, rows: Sequence[Row], steps: tuple[EntityStep, ...], translators: tuple[Embedding, ...]
+    ) -> _Pairs | None:
         """None where all rows are malformed."""
         import numpy as np
 
         from ipi_es.config.entity_names import normalize_entity
+        from ipi_es.embedded_addresses import unwrapped
 
         good = [row for row in rows if not row.error]
         if not good:
             return None
         names = [normalize_entity(row.entity, steps) for row in good]
         entities = {name: index for index, name in enumerate(dict.fromkeys(names))}
-        packed = {blob: index for index, blob in enumerate(dict.fromkeys(row.address for row in good))}
+        blobs = [unwrapped(row.address, translators) for row in good]
+        packed = {blob: index for index, blob in enumerate(dict.fromkeys(blobs))}
         return cls(
             list(entities),
             np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(-1, 16),
             np.array([entities[name] for name in names], dtype=np.int32),
-            np.array([packed[row.address] for row in good], dtype=np.int32),
+            np.array([packed[blob] for blob in blobs], dtype=np.int32),
         )

@@ -173,7 +173,7 @@ def results(
 def _values(job: Job, entity: str | None, ip: str | None) -> list[str]:
     """What is asked for, spelled as results spell it. UsageError for an address that is none."""
     found = [] if entity is None else [named_entity(job, entity)]
-    return found if ip is None else [*found, canonical(named_address(ip))]
+    return found if ip is None else [*found, canonical(named_address(ip, job))]
 
 
 def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, Any]:

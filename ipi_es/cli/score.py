@@ -274,4 +274,5 @@ def _scorer(blobs: BlobStore, snapshot: JobSnapshot, history: HistoryId, job: Jo
     scorer = Scorer(snapshot.network, loaded)
     if job is None:
         return PairScorer(snapshot, scorer, ())
-    return PairScorer(snapshot, scorer, job.datafeed_config.entity_normalize, networks_of(job))
+    feed = job.datafeed_config
+    return PairScorer(snapshot, scorer, feed.entity_normalize, networks_of(job), feed.translators)

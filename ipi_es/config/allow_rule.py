@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.types import Inconsistent, Section, Text
+from ipi_es.embedded_addresses import Embedding, unwrapped_network
 
 WILDCARDS = "*?["
 """Characters that make an entity a shell-style pattern."""
@@ -25,9 +26,11 @@ def names_everybody(pattern: str) -> bool:
 
 def _cidr(text: str) -> str:
     try:
-        return str(ipaddress.ip_network(text))
+        network = ipaddress.ip_network(text)
     except ValueError:
         pass
+    else:
+        return str(unwrapped_network(network))
     try:
         interface = ipaddress.ip_interface(text)
     except ValueError:
@@ -73,17 +76,37 @@ class AllowRule(Section):
         return " ".join(f"{key}:{value}" for key, value in parts if value is not None)
 
 
-def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep]) -> None:
-    """Inconsistent for rules named alike, and for patterns that normalization turns into “everybody”."""
+def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep], translators: Sequence[Embedding] = ()) -> None:
+    """Inconsistent for rules named alike, and for rules that would match all entities or none.
+
+    Normalization can turn a pattern into “all entities”; addresses inside a translator's prefix are never seen, since
+    the IPv4 address is taken out of them.
+    """
     mistakes: list[tuple[tuple[str | int, ...], str]] = []
     seen: set[str] = set()
     for index, rule in enumerate(rules):
         if rule.name in seen:
             mistakes.append((("allow_list", index), f"a rule “{rule.name}” is there already"))
         seen.add(rule.name)
+        if inside := _inside(rule.cidr, translators):
+            mistakes.append((("allow_list", index, "cidr"), inside))
         named = rule.entity is not None and not names_everybody(rule.entity)
         if rule.entity and named and names_everybody(normalize_entity(rule.entity, steps)):
-            text = f"with strip_domain entities have no domain, so “{rule.entity}” would allow everybody; use a cidr"
+            text = f"with {', '.join(steps)} “{rule.entity}” is “*” and would allow everybody; use a cidr"
             mistakes.append((("allow_list", index, "entity"), text))
     if mistakes:
         raise Inconsistent(*mistakes)
+
+
+def _inside(cidr: str | None, translators: Sequence[Embedding]) -> str | None:
+    """What is wrong with a network inside a translator's prefix; None: it lies in none."""
+    if cidr is None or not translators:
+        return None
+    network = ipaddress.ip_network(cidr)
+    try:
+        found = unwrapped_network(network, translators)
+    except ValueError as error:
+        return str(error)
+    if found == network:
+        return None
+    return f"{cidr} lies in one of nat64_prefixes, whose addresses count as the IPv4 addresses inside: write {found}"

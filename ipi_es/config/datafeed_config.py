@@ -7,7 +7,19 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ipi_es.config.entity_names import EntityStep
-from ipi_es.config.types import Count, FieldName, PositiveSpan, Section, SomeIndices, SomeTexts, Span, Texts, as_list
+from ipi_es.config.types import (
+    Count,
+    FieldName,
+    PositiveSpan,
+    Section,
+    SomeIndices,
+    SomeTexts,
+    Span,
+    Texts,
+    as_list,
+    distinct,
+)
+from ipi_es.embedded_addresses import Embedding, nat64
 
 AUTO = "auto"
 """The usual field, if the indices have it."""
@@ -35,6 +47,17 @@ def _one_clause(query: dict[str, Any]) -> dict[str, Any]:
 
 
 Query: TypeAlias = Annotated[dict[str, Any], AfterValidator(_one_clause)]
+
+
+def _nat64_prefix(text: str) -> str:
+    return str(nat64(text).network)
+
+
+Nat64Prefixes: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_nat64_prefix)], ...],
+    BeforeValidator(as_list),
+    AfterValidator(distinct),
+]
 
 
 def _wildcards(value: Any) -> Any:
@@ -108,11 +131,20 @@ class DatafeedConfig(Section):
     )
     entity_normalize: Annotated[tuple[EntityStep, ...], BeforeValidator(as_list)] = Field(
         default=(),
-        description="Ours. `lowercase`, `strip_domain`: with both, `CORP\\alice`, `alice@corp` and `Alice` are one.",
+        description="Ours. `lowercase`, `strip_domain`: with both, `CORP\\alice`, `alice@corp` and `Alice` are one. "
+        "`strip_slash_domain`: `corp/alice` too; Kerberos' services (`host/…`, `HTTP/…`) stay, but `alice/admin` "
+        "becomes `admin`. `trim`: white space around a name is dropped; `nfc`: an e with a separate accent is é "
+        "(Unicode NFC).",
     )
     ignore_private: bool = Field(
         default=False,
-        description="Ours. Leave out events from private, loopback and link-local addresses (they are counted).",
+        description="Ours. Leave out events from private, shared (`100.64.0.0/10`), loopback, link-local and "
+        "unspecified (`0.0.0.0`, `::`) addresses; they are counted.",
+    )
+    nat64_prefixes: Nat64Prefixes = Field(
+        default=(),
+        description="Ours. Your translators' own prefixes (RFC 6052, /32 to /96), such as `2001:db8:64::/96`: their "
+        "addresses count as the IPv4 addresses inside. Those of `64:ff9b::/96`, 6to4 and Teredo always do.",
     )
     max_page: Count = Field(
         default=20_000,
@@ -138,6 +170,12 @@ class DatafeedConfig(Section):
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are the same setting: keep indices")
         return {("indices" if name in given else name): value for name, value in data.items()}
+
+    @property
+    def translators(self) -> tuple[Embedding, ...]:
+        """`nat64_prefixes`, ready for use; the longest first."""
+        found = [nat64(prefix) for prefix in self.nat64_prefixes]
+        return tuple(sorted(found, key=lambda one: -len(one.prefix)))
 
     @property
     def outcomes(self) -> Texts:

@@ -2,23 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
-EntityStep: TypeAlias = Literal["lowercase", "strip_domain"]
+EntityStep: TypeAlias = Literal["lowercase", "strip_domain", "strip_slash_domain", "trim", "nfc"]
+
+STEPS: tuple[EntityStep, ...] = get_args(EntityStep)
+
+SERVICES = frozenset(
+    (
+        *("afs", "cifs", "dns", "exchangemdb", "ftp", "gc", "hdfs", "host", "http", "imap", "kadmin", "kafka"),
+        *("krbtgt", "ldap", "mssqlsvc", "nfs", "pop", "postgres", "restrictedkrbhost", "rpcss", "sip", "smtp"),
+        *("termsrv", "wsman"),
+    )
+)
+"""Service classes of Kerberos principals: ``host/server.example`` is a machine and no person of a domain *host*."""
+
+_SLASH_DOMAIN = re.compile(r"([\w.*?-]+)/([^/]+)")
 
 
 def normalize_entity(name: str, steps: Sequence[EntityStep]) -> str:
     r"""``name`` after the ``entity_normalize`` steps, in a fixed order whatever the order given; idempotent.
 
-    ``strip_domain`` drops ``DOMAIN\`` before and ``@domain`` behind; a name that would vanish stays as it is.
+    ``nfc`` composes characters (an e and an accent become é), ``trim`` drops white space around the name.
+    ``strip_domain`` drops ``DOMAIN\`` before and ``@domain`` behind, ``strip_slash_domain`` drops ``domain/`` before,
+    unless it is a service class of Kerberos; a name that would vanish by that stays as it is.
     """
+    composed, trimmed = "nfc" in steps, "trim" in steps
+    if composed:
+        name = unicodedata.normalize("NFC", name)
+    if trimmed:
+        name = name.strip()
     if "strip_domain" in steps:
-        name = _without_domain(name)
-    return name.lower() if "lowercase" in steps else name
+        name = _without_domain(name, trimmed)
+    if "strip_slash_domain" in steps:
+        name = _without_slash_domain(name, trimmed)
+    if "lowercase" in steps:
+        name = name.lower()
+        if composed:  # small letters may compose where their capitals don't
+            name = unicodedata.normalize("NFC", name)
+    return name
 
 
-def _without_domain(name: str) -> str:
+def _without_domain(name: str, trimmed: bool) -> str:
     user = name.rpartition("\\")[2]
     user = user.partition("@")[0]
-    return user or name
+    return (user.strip() if trimmed else user) or name
+
+
+def _without_slash_domain(name: str, trimmed: bool) -> str:
+    found = _SLASH_DOMAIN.fullmatch(name)
+    if found is None or found[1].lower() in SERVICES:
+        return name
+    return (found[2].strip() if trimmed else found[2]) or name
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What one more step of ``entity_normalize`` would do to some names."""
+
+    step: EntityStep
+    fewer: int
+    """How many entities fewer there would be."""
+    example: tuple[str, str]
+    """Two spellings that would become one entity."""
+
+
+def folds(names: Iterable[str], steps: Sequence[EntityStep]) -> list[Fold]:
+    """What each step that isn't in ``steps`` would merge, the one that merges most first; those that merge none not."""
+    spelled: dict[str, str] = {}  # entity → a spelling of it
+    for name in names:
+        spelled.setdefault(normalize_entity(name, steps), name)
+    found = []
+    for step in STEPS:
+        if step in steps:
+            continue
+        merged: dict[str, str] = {}
+        example: tuple[str, str] | None = None
+        for spelling in spelled.values():
+            first = merged.setdefault(normalize_entity(spelling, (*steps, step)), spelling)
+            if first != spelling and example is None:
+                example = (first, spelling)
+        if example is not None:
+            found.append(Fold(step, len(spelled) - len(merged), example))
+    return sorted(found, key=lambda fold: -fold.fewer)

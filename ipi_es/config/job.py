@@ -218,7 +218,7 @@ class Job(Section):
         if self.time_field in (self.ip_field, self.entity_field):
             text = f"{self.time_field} is also a field of the detector"
             raise Inconsistent((("data_description", "time_field"), text))
-        check_rules(self.allow_list, self.datafeed_config.entity_normalize)
+        check_rules(self.allow_list, self.datafeed_config.entity_normalize, self.datafeed_config.translators)
         return self
 
     @property

@@ -171,23 +171,24 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """The same values; ValueError where one is there twice."""
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
         raise ValueError(f"names {', '.join(twice)} more than once")
     return values
 
 
-Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(as_list), AfterValidator(_distinct)]
+Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(as_list), AfterValidator(distinct)]
 """Distinct strings; one string stands for a list of one."""
 
 SomeTexts: TypeAlias = Annotated[
-    tuple[Text, ...], BeforeValidator(as_list), AfterValidator(_distinct), Field(min_length=1)
+    tuple[Text, ...], BeforeValidator(as_list), AfterValidator(distinct), Field(min_length=1)
 ]
 """At least one."""
 
 SomeIndices: TypeAlias = Annotated[
-    tuple[IndexPattern, ...], BeforeValidator(as_list), AfterValidator(_distinct), Field(min_length=1)
+    tuple[IndexPattern, ...], BeforeValidator(as_list), AfterValidator(distinct), Field(min_length=1)
 ]
 """At least one name or pattern of indices."""
 

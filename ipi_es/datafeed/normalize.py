@@ -19,6 +19,7 @@ from ipi_es.datafeed.event_bucket import Dropped, EventBucket, rows_digest
 from ipi_es.datafeed.numbering import MALFORMED, Numbers, compact, merge, number_ips, number_texts
 from ipi_es.datafeed.plan import NOTHING, Counted
 from ipi_es.datafeed.spec import SUCCESS, UNKNOWN
+from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import FieldTypeWrong
 
 MAX_OUTCOMES = 127
@@ -53,6 +54,8 @@ class Normalizer:
     entity_normalize: tuple[EntityStep, ...] = ()
     ignore_private: bool = False
     only_outcome: str = SUCCESS  # of all rows that carry none
+    translators: tuple[Embedding, ...] = ()
+    """Prefixes of translators, besides those that are known everywhere."""
 
     def bucket(self, start: int, span: int, rows: Rows, counted: Counted = NOTHING) -> EventBucket:
         """Make the EventBucket of [start, start + span); rows keep their order, equal ones become one, counts added.
@@ -63,7 +66,7 @@ class Normalizer:
         if not rows.entities:
             return _empty(start, span, counted, missing)
         names, entity, folded = number_texts(rows.entities, self._spell)
-        ips, addresses, ip, alike = number_ips(rows.ips)
+        ips, addresses, ip, alike = number_ips(rows.ips, self.translators)
         outcomes, outcome, mixed = self._outcomes(rows.outcomes, len(entity))
         counts = rows.counts
         context, changing = context_of_ips(len(ips), ip, rows.operators, rows.countries)

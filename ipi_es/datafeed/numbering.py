@@ -6,7 +6,7 @@ walked through in their order, and no dict of strings is asked where a compariso
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import compress
 from operator import ne
 from socket import AF_INET, AF_INET6, inet_pton
@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import V4_PREFIX, Addresses, canonical, is_v4, packed
+from ipi_es.addresses import V4_PREFIX, Addresses, canonical, is_v4, packed_as_written
+from ipi_es.embedded_addresses import Embedding, unwrap
 
 Numbers: TypeAlias = NDArray[np.int32]
 """int32[rows]: each row's place in a list of distinct values."""
@@ -42,21 +43,22 @@ def number_texts(values: list[Any], spell: Callable[[list[Any]], list[str]]) -> 
     return distinct, np.repeat(numbers, lengths), len(distinct) < len(spellings)
 
 
-def number_ips(values: list[Any]) -> tuple[list[str], Addresses, Numbers, bool]:
+def number_ips(values: list[Any], own: Sequence[Embedding] = ()) -> tuple[list[str], Addresses, Numbers, bool]:
     """Distinct addresses as canonical text and as bytes in the order of appearance, each row's number.
 
+    IPv4 addresses inside others are taken out; ``own``: prefixes of translators besides those that are known.
     The last value says whether different spellings may have become one address. A malformed one's number is
     MALFORMED. By bytes, not by text: parsing each row is faster than looking its text up.
     """
     blobs = _pack(values)
     if blobs is None:  # some malformed or oddly spelled: the slow way, for all of the event bucket
-        found = [packed(value) if isinstance(value, str) else None for value in values]
+        found = [packed_as_written(value) if isinstance(value, str) else None for value in values]
         valid = np.fromiter((blob is not None for blob in found), dtype=np.bool_, count=len(found))
-        _, addresses, numbers = _distinct([blob for blob in found if blob is not None])
+        _, addresses, numbers = _distinct([blob for blob in found if blob is not None], own)
         result = np.full(len(values), MALFORMED, dtype=np.int32)
         result[valid] = numbers
         return _canonical(addresses), addresses, result, True
-    first, addresses, numbers = _distinct(blobs)
+    first, addresses, numbers = _distinct(blobs, own)
     if ":" in "".join(values):
         return _canonical(addresses), addresses, numbers, True
     # What inet_pton takes for IPv4 is canonical: no leading zeros, spaces, shortened or hexadecimal forms.
@@ -72,9 +74,11 @@ def _pack(values: list[Any]) -> list[bytes] | None:
         return None
 
 
-def _distinct(blobs: list[bytes]) -> tuple[NDArray[np.intp], Addresses, Numbers]:
+def _distinct(blobs: list[bytes], own: Sequence[Embedding]) -> tuple[NDArray[np.intp], Addresses, Numbers]:
     """Distinct addresses in the order of appearance: their first rows, their bytes; and each row's number."""
     rows = np.frombuffer(b"".join(blobs), dtype=np.uint8).reshape(-1, 16)
+    if not is_v4(rows).all():
+        rows = unwrap(rows, own)
     words = rows.view(">u4").astype(np.int64)  # [rows, 4]
     keys = words[:, 3]
     if not is_v4(rows).all():

@@ -74,7 +74,9 @@ class Datafeed:
         self.spec = spec
         self._readers = readers
         self._gives_seq_no = True  # until the server refuses it
-        self._normalizer = Normalizer(spec.entity_normalize, spec.ignore_private, spec.only_outcome or SUCCESS)
+        self._normalizer = Normalizer(
+            spec.entity_normalize, spec.ignore_private, spec.only_outcome or SUCCESS, spec.translators
+        )
 
     def read(self, start: int, end: int, span: int) -> Generator[EventBucket, None, None]:
         """Read the event buckets of [start, end), epoch seconds, in order, the empty ones too.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any
 
 from ipi_es.cluster.port import IndexOptions, ServerInfo
-from ipi_es.config.entity_names import EntityStep
+from ipi_es.config.entity_names import STEPS, EntityStep
 from ipi_es.config.job import Job
+from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import ConfigError
 
 MAX_PAGE_SIZE = 65_535
@@ -27,9 +28,6 @@ UNKNOWN = "unknown"
 
 MATCH_ALL: Mapping[str, Any] = {"match_all": {}}
 
-NORMALIZERS: tuple[EntityStep, ...] = get_args(EntityStep)
-"""The steps that ``entity_normalize`` may name."""
-
 
 COUNTRY_TYPES = frozenset({"keyword", "constant_keyword", "wildcard"})
 """Types of a field that can hold a country's letters; a composite aggregation takes them."""
@@ -45,7 +43,7 @@ class FeedSpec:
     ``outcome_field`` None means that every event counts as a success. ``outcomes`` are the ones to read (``unknown``:
     events without the field), () all of them; events with others are in the event count, but in no row. ``query``
     and ``runtime_mappings`` go to the cluster as they are. ``ignore_private`` drops (and counts) private, loopback
-    and link-local addresses.
+    and link-local addresses. ``translators`` are prefixes that have IPv4 addresses inside.
     ``operator_field`` and ``country_field`` are read where the indices have them; None: not.
     Raises ConfigError for a page size out of range or an unknown step in
     ``entity_normalize``.
@@ -63,6 +61,7 @@ class FeedSpec:
     runtime_mappings: Mapping[str, Any] = field(default_factory=dict)
     entity_normalize: tuple[EntityStep, ...] = ()
     ignore_private: bool = False
+    translators: tuple[Embedding, ...] = ()
     options: IndexOptions = field(default_factory=IndexOptions)
     page_size: int = DEFAULT_PAGE_SIZE
 
@@ -74,8 +73,8 @@ class FeedSpec:
                 f"a page of {self.page_size} rows is out of range", hint=f"choose 1 to {MAX_PAGE_SIZE} rows a page"
             )
         for step in self.entity_normalize:
-            if step not in NORMALIZERS:
-                raise ConfigError(f"“{step}” is no way to normalize entities", hint=f"known: {', '.join(NORMALIZERS)}")
+            if step not in STEPS:
+                raise ConfigError(f"“{step}” is no way to normalize entities", hint=f"known: {', '.join(STEPS)}")
 
     @classmethod
     def from_job(cls, job: Job) -> FeedSpec:
@@ -95,6 +94,7 @@ class FeedSpec:
             runtime_mappings=feed.runtime_mappings,
             entity_normalize=feed.entity_normalize,
             ignore_private=feed.ignore_private,
+            translators=feed.translators,
             options=IndexOptions(
                 ignore_unavailable=options.ignore_unavailable,
                 allow_no_indices=options.allow_no_indices,

@@ -186,6 +186,8 @@ def link_of(server: Server, cluster: Cluster, context: ResultContext, entity: st
     [
         (ODD, [ODD, ODD.upper()], [ODD.replace("*", "_"), ODD.replace("?", "_")]),
         ("alice", ["alice", "Alice", "CORP\\ALICE", "alice@corp.example", "X\\alice@y"], ["alice2", "malice", "a"]),
+        ("alice", ["corp/Alice", "corp/alice@x", " alice", "alice "], ["corp/malice", "alice/admin"]),
+        ("josé", ["José", "Jose\u0301", "CORP\\JOSE\u0301"], ["jose"]),
         ("用户", ["用户", "用户@corp.example"], ["用"]),
         ("4711", ["4711"], ["47110"]),
         ("2001:db8::7", ["2001:db8::7"], ["2001:db8::70"]),
@@ -201,7 +203,9 @@ def test_link_to_the_events_finds_them_however_the_entity_is_called_and_written(
     state = rison.state_of(link)
     assert state["_g"] == {"time": {"from": "2026-05-11T00:00:00Z", "to": "2026-05-11T01:00:00Z"}}
     assert state["_a"]["index"] == "ipi-es-events"
-    assert state["_a"]["query"] == {"language": "kuery", "query": 'source.ip:"198.51.0.0"'}
+    assert state["_a"]["query"]["language"] == "kuery"
+    wanted = 'source.ip:("198.51.0.0" or "64:ff9b::c633:0" or "2002:c633:0::/48")'
+    assert state["_a"]["query"]["query"] == wanted
     (filtered,) = state["_a"]["filters"]
     assert filtered["meta"]["alias"] == f"user.name is {entity}, however it is written"
     fields = {"properties": {"user": {"properties": {"name": {"type": "keyword"}}}}}
@@ -211,6 +215,18 @@ def test_link_to_the_events_finds_them_however_the_entity_is_called_and_written(
     status, answer = server.call("POST", f"/{index}/_search", {"size": 50, "query": filtered["query"]})
     assert status == 200, answer
     assert sorted(hit["_source"]["user"]["name"] for hit in answer["hits"]["hits"]) == sorted(written)
+
+
+def test_link_to_the_events_finds_addresses_inside_others(server: Server, index: str) -> None:
+    """What KQL makes of the link's three values: phrases, which fields of addresses take as networks too."""
+    server.call("PUT", f"/{index}", {"mappings": {"properties": {"ip": {"type": "ip"}}}})
+    inside = ["198.51.0.0", "::ffff:198.51.0.0", "64:ff9b::198.51.0.0", "2002:c633:0::1", "2002:c633:0:7:a::b"]
+    for number, ip in enumerate([*inside, "198.51.0.1", "2002:c633:1::1", "64:ff9b::c633:1"]):
+        server.call("PUT", f"/{index}/_doc/{number}?refresh=true", {"ip": ip})
+    asked = [{"match_phrase": {"ip": text}} for text in ("198.51.0.0", "64:ff9b::c633:0", "2002:c633:0::/48")]
+    status, answer = server.call("POST", f"/{index}/_search", {"size": 50, "query": {"bool": {"should": asked}}})
+    assert status == 200, answer
+    assert sorted(hit["_source"]["ip"] for hit in answer["hits"]["hits"]) == sorted(inside)
 
 
 def test_kibanas_runtime_fields_run_as_opensearchs_derived_fields_do(server: Server, filled: ResultContext) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ipi_es.cluster.answers import target
 from ipi_es.config import Job, check_job, load_job, normalize_entity
 from ipi_es.config.documents import parse_yaml, write_yaml
+from ipi_es.config.entity_names import STEPS, folds
 from ipi_es.errors import ConfigError
 
 MINIMAL: dict[str, Any] = {"job_id": "logins", "datafeed_config": {"indices": ["logs-*"]}}
@@ -275,7 +276,49 @@ def test_a_name_that_is_only_a_domain_stays(name: str) -> None:
     assert normalize_entity(name, ["strip_domain"]) == name
 
 
-@given(st.text(max_size=12), st.lists(st.sampled_from(["lowercase", "strip_domain"]), unique=True))
+@pytest.mark.parametrize(
+    ("steps", "name", "entity"),
+    [
+        (["trim"], " alice\t\u00a0", "alice"),
+        (["trim"], "alice smith", "alice smith"),
+        (["trim"], "   ", ""),  # no name: such events are counted as without one
+        (["nfc"], "Jose\u0301", "José"),
+        (["nfc"], "José", "José"),
+        (["strip_slash_domain"], "corp/alice", "alice"),
+        (["strip_slash_domain"], "corp.example/alice.smith", "alice.smith"),
+        (["strip_slash_domain"], "host/server.example", "host/server.example"),
+        (["strip_slash_domain"], "HTTP/web.example@REALM", "HTTP/web.example@REALM"),
+        (["strip_slash_domain"], "krbtgt/REALM", "krbtgt/REALM"),
+        (["strip_slash_domain"], "arn:aws:iam::123:user/alice", "arn:aws:iam::123:user/alice"),
+        (["strip_slash_domain"], "a/b/c", "a/b/c"),
+        (["strip_slash_domain"], "corp/", "corp/"),
+        (["strip_domain"], "corp/alice", "corp/alice"),  # as before: a principal may be called so
+        (["strip_domain", "strip_slash_domain", "lowercase"], "CORP/Alice@corp.example", "alice"),
+        (["strip_domain", "trim"], "CORP\\ alice @corp ", "alice"),
+        (["strip_domain", "trim"], "CORP\\ @x", "CORP\\ @x"),
+        (["lowercase", "nfc", "trim"], " JOSE\u0301 ", "josé"),
+    ],
+)
+def test_each_step_folds_what_it_says(steps: Any, name: str, entity: str) -> None:
+    assert normalize_entity(name, steps) == entity
+    assert normalize_entity(entity, steps) == entity
+
+
+def test_spellings_that_a_missing_step_would_fold_are_counted() -> None:
+    names = ["alice", "Alice", "ALICE ", "alice ", "corp/bob", "bob", "CORP\\bob", "Jose\u0301", "José"]
+    found = folds(names, ["lowercase"])
+    assert [(fold.step, fold.fewer) for fold in found] == [
+        ("strip_domain", 1), ("strip_slash_domain", 1), ("trim", 1), ("nfc", 1),
+    ]  # fmt: skip
+    assert {fold.step: fold.example for fold in found}["strip_slash_domain"] == ("corp/bob", "bob")
+    assert folds(names, STEPS) == []
+    assert folds([], []) == []
+
+
+_SPELLED = st.text(st.sampled_from("aA/\\@ .\te\u0301éİßΣ:*-\u1e9b\u0323"), max_size=8)
+
+
+@given(_SPELLED | st.text(max_size=12), st.lists(st.sampled_from(STEPS), unique=True))
 def test_normalizing_twice_changes_nothing_and_order_does_not_matter(name: str, steps: list[Any]) -> None:
     once = normalize_entity(name, steps)
     assert normalize_entity(name, steps[::-1]) == once

@@ -42,7 +42,7 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
     first, stop = _whole_buckets(parse_time(start, now=now), parse_time(end, now=now), now, span)
     with here.cluster() as cluster, Telling(span) as told:
         if not dry_run:
-            require_templates(cluster)
+            require_templates(cluster, [job])
         require_usable(cluster, job)
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
         learning = Told(told.read, told.training)

@@ -39,6 +39,12 @@ class _Place:
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--force", is_flag=True, help="Overwrite templates that somebody changed by hand.")
 @click.option(
+    "--priority",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Give the index templates of ipi-es this priority: where another template takes its indices.",
+)
+@click.option(
     "--kibana", metavar="URL", help="Import the dashboards into this Kibana or OpenSearch Dashboards instead."
 )
 @click.option("--space", metavar="NAME", help="Kibana's space to import into; the default one if none is named.")
@@ -50,6 +56,7 @@ def setup(
     ctx: click.Context,
     dry_run: bool,
     force: bool,
+    priority: int | None,
     kibana: str | None,
     space: str | None,
     tenant: str | None,
@@ -61,7 +68,9 @@ def setup(
 
     The policy (ILM, ISM, where the server has it) deletes result indices when none of the configured jobs keeps them
     any longer (results_retention_days). What an administrator set (shards, replicas, refresh interval, lifecycle,
-    priority), added or changed of the policy stays as it is. Exit code 1 if an index remains that setup can't mend.
+    priority), added or changed of the policy stays as it is. Exit code 1 if an index remains that setup can't mend, or
+    if an index template of somebody else takes the indices of ipi-es: --priority, or a narrower pattern there, mends
+    that.
 
     With --kibana nothing of that is done: the dashboards are imported into the console at that URL, with the cluster's
     credentials. Dashboards that are there stay, unless --overwrite is given. Exit code 1 if an object was refused.
@@ -82,7 +91,7 @@ def setup(
                 f"{option} is of no use without --kibana", hint="name the console: --kibana http://host:5601"
             )
     with surroundings.cluster() as cluster:
-        changes = plan.plan(cluster, jobs=_jobs(surroundings.settings))
+        changes = plan.plan(cluster, jobs=_jobs(surroundings.settings), priority=priority)
         if not changes:
             click.echo(f"Nothing to do: {cluster.info.text} at {cluster.info.url} has all that ipi-es needs.")
             return
@@ -93,6 +102,8 @@ def setup(
             way = f"Do it with: ipi-es setup{' --force' if by_hand else ''}"
             mendable = any(change.action != "cannot" for change in changes)
             click.echo(f"Nothing was changed. {way if mendable else NOT_BY_SETUP}")
+            if any(change.action == "cannot" for change in changes):
+                ctx.exit(1)
             return
         for change in plan.apply(cluster, changes, force=force):
             click.echo(f"done: {change.title}")

@@ -128,7 +128,7 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
             hint="the end is rounded down to a whole UTC day",
         )
     with here.cluster() as cluster, Telling(job.bucket_span) as told:
-        require_templates(cluster)
+        require_templates(cluster, [job])
         require_usable(cluster, job)
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
         with work.claimed(doing="training") as claim:

@@ -13,14 +13,16 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ipi_es.cluster import answers
+from ipi_es.cluster.admin import MemoryAdmin, winner
 from ipi_es.cluster.alerting import MemoryAlerting
 from ipi_es.cluster.bulk import Tally, bulk_fault
+from ipi_es.cluster.faults import BLOCKED
 from ipi_es.cluster.lifecycle import MemoryLifecycles
 from ipi_es.cluster.memory_index import MemoryIndex
 from ipi_es.cluster.memory_names import WHERE, index_settings, matching, resolve
 from ipi_es.cluster.memory_search import run_search
 from ipi_es.cluster.port import BulkItemFailure, BulkOutcome, Document, Drop, IndexOptions, Json, Put, ServerInfo
-from ipi_es.errors import Conflict, NotFound, RequestRejected
+from ipi_es.errors import ClusterReadOnly, Conflict, NotFound, RequestRejected
 
 MAX_ID_BYTES = 512
 _READ = IndexOptions()
@@ -41,6 +43,7 @@ class MemoryCluster:
         self._lock = threading.RLock()  # the port may be shared by threads
         self._lifecycles = MemoryLifecycles(self.indices)
         self._alerting = MemoryAlerting()
+        self._admin = MemoryAdmin(lambda: self._indices, lambda: self._templates, self._called)
 
     @property
     def info(self) -> ServerInfo:
@@ -56,6 +59,11 @@ class MemoryCluster:
     def alerting(self) -> MemoryAlerting:
         """None is there, as on a bare server, until ``alerting.there`` is set."""
         return self._alerting
+
+    @property
+    def admin(self) -> MemoryAdmin:
+        """Templates, aliases and blocks; ``admin.set`` changes an index's settings."""
+        return self._admin
 
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = _READ) -> Json:
         """See the port."""
@@ -181,6 +189,8 @@ class MemoryCluster:
                 tally.deleted += 1
         except Conflict:
             tally.fenced.append(action.id)
+        except ClusterReadOnly as error:
+            tally.failures.append(BulkItemFailure(action.id, 403, BLOCKED, error.message))
         except RequestRejected as error:
             tally.failures.append(BulkItemFailure(action.id, 400, "mapper_parsing_exception", error.message))
 
@@ -271,18 +281,18 @@ class MemoryCluster:
         return behind[0]
 
     def _create(self, name: str, body: Mapping[str, Any]) -> MemoryIndex:
-        matching = [
-            template
-            for template in self._templates.values()
-            if any(fnmatchcase(name, pattern) for pattern in template["index_patterns"])
-        ]
-        best = max(matching, key=lambda template: template.get("priority", 0), default={})
-        base = best.get("template", {})
+        best = winner(self._templates, name)
+        if "data_stream" in best:
+            text = (
+                f"cannot create index with name [{name}], because it matches a template that creates data streams only"
+            )
+            raise RequestRejected(text, status=400)
+        base = best.get("template") or {}
         settings = index_settings(base.get("settings", {}))["index"] | index_settings(body.get("settings", {}))["index"]
         if settings.get("number_of_shards") == "0":
             raise RequestRejected("[index.number_of_shards] must be >= 1", status=400)
         aliases = {**base.get("aliases", {}), **body.get("aliases", {})}
-        made = MemoryIndex(name, hidden=settings.get("hidden") == "true", aliases=aliases)
+        made = MemoryIndex(name, hidden=settings.get("hidden") == "true", aliases=aliases, settings=settings)
         for mappings in (base.get("mappings"), body.get("mappings")):
             if mappings:
                 made.put_mapping(copy.deepcopy(mappings))

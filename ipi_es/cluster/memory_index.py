@@ -13,7 +13,7 @@ import orjson
 
 from ipi_es.cluster.bulk import encode
 from ipi_es.cluster.port import Document, Json
-from ipi_es.errors import Conflict, RequestRejected
+from ipi_es.errors import ClusterReadOnly, Conflict, RequestRejected
 
 Value: TypeAlias = str | int | float | bool
 PRIMARY_TERM = 1
@@ -81,6 +81,8 @@ class MemoryIndex:
     hidden: bool = False
     aliases: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     mappings: Json = field(default_factory=dict)
+    settings: Json = field(default_factory=dict)
+    """As the servers give them back, below ``index``."""
     _types: dict[str, str] = field(default_factory=dict)
     _details: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _closed: list[str] = field(default_factory=list)
@@ -126,6 +128,7 @@ class MemoryIndex:
 
     def write(self, id: str, source: Mapping[str, Any], version: int | None = None) -> Document:  # noqa: A002
         """Index a document; Conflict when ``version`` (external_gte) is lower than what is, or was, there."""
+        self._check_block()
         raw = encode(source, f"document {id}")
         leaves: dict[str, list[Any]] = {}
         for name, value in flatten(orjson.loads(raw)):
@@ -141,10 +144,16 @@ class MemoryIndex:
 
     def remove(self, id: str, version: int | None = None) -> bool:  # noqa: A002
         """Delete a document; whether it was there. A versioned deletion is remembered, so late writes stay fenced."""
+        self._check_block()
         self._deleted_versions[id] = self._next_version(id, version)
         found = self._docs.pop(id, None)
         self._touch(id)
         return found is not None
+
+    def _check_block(self) -> None:
+        """ClusterReadOnly where the settings forbid writing."""
+        if any(value == "true" for value in self.settings.get("blocks", {}).values()):
+            raise ClusterReadOnly(f"index [{self.name}] blocked by: [FORBIDDEN/8/index write (api)];", status=403)
 
     def _next_version(self, id: str, version: int | None) -> int:  # noqa: A002
         found = self._docs.get(id)

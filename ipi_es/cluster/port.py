@@ -127,6 +127,28 @@ class Alerting(Protocol):
         """Create or replace what sends to a URL; whether it was created. Watches need none: RequestRejected."""
 
 
+class Admin(Protocol):
+    """What indices are made with, their aliases, and what blocks writing to them."""
+
+    def index_templates(self) -> dict[str, Json]:
+        """All composable index templates by name, bodies as in :meth:`Cluster.get_index_template`."""
+
+    def simulate_index(self, name: str) -> Json | None:
+        """``settings`` (below ``index``), ``mappings`` and ``aliases`` that an index of this name would be made with.
+
+        None where the server can't tell, or does not let these credentials ask.
+        """
+
+    def add_alias(self, index: str, alias: str) -> None:
+        """Give one index an alias; nothing happens if it has it."""
+
+    def write_blocks(self, pattern: str) -> dict[str, str]:
+        """``{index: setting}`` of the indices whose settings forbid writing until somebody changes them.
+
+        The block of a full disk, which the server removes by itself, is not among them.
+        """
+
+
 class Cluster(Protocol):
     """What ipi-es needs of a cluster, and no more."""
 
@@ -141,6 +163,10 @@ class Cluster(Protocol):
     @property
     def alerting(self) -> Alerting:
         """What it watches by itself."""
+
+    @property
+    def admin(self) -> Admin:
+        """What its indices are made with, aliases and write blocks."""
 
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = ...) -> Json:
         """One search; the answer as both servers give it (``hits``, ``aggregations``, ``timed_out``, ``_shards``).

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import orjson
 
 from ipi_es.cluster import answers, privileges
+from ipi_es.cluster.admin import RestAdmin
 from ipi_es.cluster.bulk import Tally, bulk_fault, chunks, encode
 from ipi_es.cluster.bulk_send import BULK_ANSWER, send_chunk
 from ipi_es.cluster.port import Alerting, BulkOutcome, Document, Drop, IndexOptions, Json, Lifecycles, Put, ServerInfo
@@ -53,6 +54,11 @@ class RestCluster(ABC):
     @abstractmethod
     def alerting(self) -> Alerting:
         """See the port."""
+
+    @property
+    def admin(self) -> RestAdmin:
+        """See the port."""
+        return RestAdmin(self._request)
 
     @abstractmethod
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:

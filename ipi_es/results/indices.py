@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.errors import NotFound, PermissionDenied, RequestRejected, UsageError
+from ipi_es.cluster.takeover import require_ours, shipped, shortfall
+from ipi_es.errors import ClusterError, NotFound, PermissionDenied, RequestRejected, UsageError
 from ipi_es.results.documents import ResultDocument
 from ipi_es.results.index import conflict, flat_mapping, index_for, missing_fields, month_end, month_of
-from ipi_es.results.words import TEMPLATE
+from ipi_es.results.words import ALIAS, TEMPLATE
 
 
 class ResultIndices:
@@ -39,13 +41,18 @@ class ResultIndices:
         existing = self._cluster.get_mapping(index).get(index)
         if existing is None:
             self._require_template()
+            require_ours(self._cluster, index, TEMPLATE)
             body: dict[str, Any] = {"mappings": mappings} if mappings else {}
             if self._cluster.info.distribution == "elasticsearch":
                 # so that an age is counted from the month's end; OpenSearch refuses every lifecycle setting
                 body["settings"] = {"index.lifecycle.origination_date": month_end(time) * 1_000}
-            if self._cluster.create_index(index, body):
-                return
+            made = self._cluster.create_index(index, body)
             existing = self._cluster.get_mapping(index).get(index, {})
+            self._require_whole(index, existing, made=made)
+            if made:
+                return
+        else:
+            self._require_whole(index, existing, made=False)
         for field, kind in self._flat_fields.items():
             reason = conflict(field, kind, existing)
             if reason:
@@ -55,6 +62,36 @@ class ResultIndices:
                 self._cluster.put_mapping(index, mappings)
             except RequestRejected as error:
                 raise self._field_conflict(index, ", ".join(self._flat_fields), error.message) from error
+
+    def _require_whole(self, index: str, mapping: Mapping[str, Any], *, made: bool) -> None:
+        """UsageError unless an index has the alias and the types by which results are found.
+
+        One that was made just now, and so is empty, is deleted again.
+        """
+        effect = {"mappings": mapping, "aliases": {ALIAS: {}} if self._has_alias(index) else {}}
+        lacks = shortfall(effect, shipped(TEMPLATE)["template"], strict=False).fatal
+        if not lacks:
+            return
+        text = ", ".join(lacks)
+        if not made:
+            raise UsageError(
+                f"results in index {index} can't be found: {text}",
+                hint="`ipi-es setup` adds a missing alias; an index with other types must be deleted, or its documents "
+                "moved to a new one (_reindex)",
+            )
+        with suppress(ClusterError):
+            self._cluster.delete_index(index)
+        raise UsageError(
+            f"index {index} would be made in a way that results in it can't be found: {text}",
+            hint="another index template takes it, or ipi-es-results was changed by hand: `ipi-es setup --dry-run` "
+            "names it and says what to do",
+        )
+
+    def _has_alias(self, index: str) -> bool:
+        try:
+            return index in self._cluster.indices(ALIAS)
+        except PermissionDenied:
+            return True  # can't be told
 
     def _field_conflict(self, index: str, field: str, reason: str) -> UsageError:
         year, month = month_of(0)

@@ -59,7 +59,7 @@ class Worker:
             cluster = self._reached(fleet)
             if cluster is None:
                 return True
-            require_templates(cluster)
+            require_templates(cluster, ())  # results: each job for itself, at its first write to a month
             parallel = self.settings.worker.parallel_jobs
             # one place less than jobs at a time: while weeks are learned from, the others are scored
             jobs = self._live(cluster, fleet, trainings=max(parallel - 1, 1))
@@ -81,7 +81,7 @@ class Worker:
         """Do what is due for every job, clean up after it where nobody did lately, and end; by job id."""
         fleet, cluster = Fleet(self.jobs), self.connect()
         try:
-            require_templates(cluster)
+            require_templates(cluster, ())  # results: each job for itself, at its first write to a month
             notifier = self.notifier(cluster, fleet)
             notifier.begin()
             with ThreadPoolExecutor(self.settings.worker.parallel_jobs) as pool:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 Action: TypeAlias = Literal["create", "upgrade", "overwrite", "extend", "attach", "cannot"]
-"""A new template or policy; a newer one; one that was changed by hand; fields for an index; a policy for an index;
-what setup can't mend."""
+"""A new template or policy; a newer one; one that was changed by hand; fields for an index; a policy or an
+alias for an index; what setup can't mend."""
 
-Kind: TypeAlias = Literal["index template", "mapping of index", "lifecycle policy", "lifecycle policy to index"]
+Kind: TypeAlias = Literal[
+    "index template", "mapping of index", "alias to index", "lifecycle policy", "lifecycle policy to index"
+]
 
 
 @dataclass(frozen=True, slots=True)

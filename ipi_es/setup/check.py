@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from ipi_es.cluster.port import Distribution
 from ipi_es.config.job import Job
-from ipi_es.errors import IpiEsError, NotFound, PermissionDenied
+from ipi_es.errors import IpiEsError, PermissionDenied
 from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.setup.check_events import judge_events
 from ipi_es.setup.check_fields import FieldFacts, judge_fields, other_addresses
 from ipi_es.setup.check_finding import Finding, ok, problem, warning
 from ipi_es.setup.check_rights import hint_for, judge_rights
+from ipi_es.setup.check_templates import judge_templates
 from ipi_es.setup.check_usable import require_templates, require_usable
-from ipi_es.setup.facts import Facts, TemplateFacts
+from ipi_es.setup.facts import Facts
+from ipi_es.setup.facts_templates import TemplateFacts
 from ipi_es.setup.facts_events import EventFacts
 from ipi_es.setup.looks import Looked
 from ipi_es.times import format_span
@@ -27,7 +29,11 @@ def judge(job: Job, facts: Facts) -> list[Finding]:
     distribution = facts.server.distribution if facts.server else "opensearch"
     if facts.rights:
         found += judge_rights(facts.rights, distribution)
-    found += [*_templates(facts.templates), *_retention(facts.templates), *_indices(facts.fields, distribution)]
+    found += [
+        *judge_templates(job, facts.templates, facts.now),
+        *_retention(facts.templates),
+        *_indices(facts.fields, distribution),
+    ]
     if isinstance(facts.fields, FieldFacts):
         found += judge_fields(job, facts.fields)
         found += _events(job, facts.events, facts.now, other_addresses(job, facts.fields.types))
@@ -56,24 +62,6 @@ def _server(facts: Facts) -> list[Finding]:
         return []
     name = f", cluster {facts.server.cluster_name}" if facts.server.cluster_name else ""
     return [ok("cluster", f"{facts.server.text} at {facts.server.url}{name}")]
-
-
-def _templates(facts: Looked[TemplateFacts]) -> list[Finding]:
-    check = "templates"
-    if facts is None:
-        return []
-    if isinstance(facts, PermissionDenied):
-        text = "can't be looked at: the user may not read index templates"
-        return [warning(check, text, "somebody who may should run `ipi-es setup --dry-run`: it says what is missing")]
-    if isinstance(facts, IpiEsError):
-        return [problem(check, facts)]
-    if facts.missing:
-        error = NotFound(f"missing: {', '.join(facts.missing)}", hint="run `ipi-es setup` once")
-        return [problem(check, error)]
-    if facts.changes:
-        hint = "`ipi-es setup --dry-run` shows what differs and how to mend it"
-        return [warning(check, f"not as this ipi-es ships them: {', '.join(facts.changes)}", hint)]
-    return [ok(check, "as this ipi-es ships them")]
 
 
 def _retention(facts: Looked[TemplateFacts]) -> list[Finding]:

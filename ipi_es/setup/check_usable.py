@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ipi_es.cluster.port import Cluster
@@ -13,6 +14,7 @@ from ipi_es.setup.check_events import no_documents, nothing_matches
 from ipi_es.setup.check_fields import judge_fields
 from ipi_es.setup.facts_fields import field_facts
 from ipi_es.setup.plan import missing_templates
+from ipi_es.setup.takeovers import require_none
 
 
 def require_usable(cluster: Cluster, job: Job) -> None:
@@ -50,8 +52,14 @@ def awaited(cluster: Cluster, job: Job) -> str | None:
     return f"the first events: there is no document in {', '.join(spec.indices)}"
 
 
-def require_templates(cluster: Cluster) -> None:
-    """NotFound unless setup ran: without templates the servers would guess mappings, and guess wrong."""
+def require_templates(cluster: Cluster, jobs: Sequence[Job] | None = None) -> None:
+    """Raise unless new indices of ipi-es are made as they must be: else the servers guess mappings, and guess wrong.
+
+    NotFound where setup didn't run. With ``jobs`` also UsageError where an index template of somebody else takes the
+    index of the state, of the snapshots, or the result indices of these jobs.
+    """
     missing = missing_templates(cluster)
     if missing:
         raise NotFound(f"index templates are missing: {', '.join(missing)}", hint="run `ipi-es setup` once")
+    if jobs is not None:
+        require_none(cluster, jobs)

@@ -8,28 +8,16 @@ from pathlib import Path
 from ipi_es.cluster.port import Cluster, ServerInfo
 from ipi_es.config.job import Job
 from ipi_es.errors import ClusterUnreachable, IpiEsError
-from ipi_es.setup import plan, policies
 from ipi_es.setup.check_fields import FieldFacts, judge_fields
 from ipi_es.setup.facts_events import EventFacts, event_facts
 from ipi_es.setup.facts_fields import field_facts
+from ipi_es.setup.facts_templates import TemplateFacts, template_facts
 from ipi_es.setup.looks import Looked, look
 from ipi_es.setup.rights import Right, try_rights
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import StateStore
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateFacts:
-    """Templates that are missing, and what else setup would change."""
-
-    missing: tuple[str, ...]
-    changes: tuple[str, ...]
-    too_short: str | None = None
-    """Why the lifecycle policy deletes the job's results too soon; None: it doesn't, as far as can be told."""
-    stuck: str | None = None
-    """Why the server can't do what the policy says; None: it can, as far as can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +43,7 @@ def gather(cluster: Cluster, job: Job, now: int, snapshots: Path | None = None) 
     facts = Facts(now, cluster.info)
     try:
         rights = tuple(try_rights(cluster, job, now, snapshots))
-        facts = Facts(now, cluster.info, rights=rights, templates=look(lambda: template_facts(cluster, job)))
+        facts = Facts(now, cluster.info, rights=rights, templates=look(lambda: template_facts(cluster, job, now)))
         fields = look(lambda: field_facts(cluster, job))
         facts = Facts(now, cluster.info, rights=rights, templates=facts.templates, fields=fields)
         if isinstance(fields, FieldFacts) and not _blocked(job, fields):
@@ -71,13 +59,6 @@ def gather(cluster: Cluster, job: Job, now: int, snapshots: Path | None = None) 
 def _blocked(job: Job, fields: FieldFacts) -> bool:
     """Whether events can't be read, so that looking at them would only repeat what is wrong with the fields."""
     return any(finding.level == "problem" for finding in judge_fields(job, fields))
-
-
-def template_facts(cluster: Cluster, job: Job) -> TemplateFacts:
-    """What setup would do. UsageError where the cluster's templates are newer than ours."""
-    changes, missing = plan.plan(cluster), plan.missing_templates(cluster)
-    too_short = policies.too_short(cluster, job)
-    return TemplateFacts(tuple(missing), tuple(change.title for change in changes), too_short, policies.stuck(cluster))
 
 
 def history_days(cluster: Cluster, job_id: str, snapshots: Path | None) -> int | None:

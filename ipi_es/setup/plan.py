@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
-from ipi_es.errors import RequestRejected, UsageError
-from ipi_es.results.words import TEMPLATE
-from ipi_es.setup import policies, templates
+from ipi_es.errors import PermissionDenied, RequestRejected, UsageError
+from ipi_es.results.words import ALIAS, TEMPLATE
+from ipi_es.setup import policies, takeovers, templates
 from ipi_es.setup.change import Action, Change
 from ipi_es.setup.mappings import missing_from
 from ipi_es.setup.templates import Template
@@ -22,13 +22,18 @@ __all__ = ["Action", "Change", "apply", "missing_templates", "plan"]
 
 
 def plan(
-    cluster: Cluster, shipped: Sequence[Template] | None = None, *, jobs: Sequence[Job] | None = None
+    cluster: Cluster,
+    shipped: Sequence[Template] | None = None,
+    *,
+    jobs: Sequence[Job] | None = None,
+    priority: int | None = None,
 ) -> list[Change]:
     """Everything that differs, what others refer to first. UsageError where the cluster's templates are newer.
 
     ``jobs`` decide when the server may delete results, where it has lifecycle policies; None: that stays as it is.
+    ``priority`` is what our index templates shall have; None: what they have, or as shipped.
     """
-    wanted = templates.load() if shipped is None else shipped
+    wanted = list(templates.load() if shipped is None else shipped)
     changes: list[Change] = []
     managed = policies.available(cluster)
     if managed:
@@ -36,7 +41,8 @@ def plan(
         if cluster.info.distribution == "elasticsearch":
             wanted = [_under_policy(template) for template in wanted]
     for template in wanted:
-        changes += _template_change(cluster, template)
+        changes += _template_change(cluster, template, priority)
+    changes += takeovers.changes(cluster, jobs, priority)
     for template in wanted:
         changes += _index_changes(cluster, template)
     if managed:
@@ -59,6 +65,8 @@ def apply(cluster: Cluster, changes: Iterable[Change], *, force: bool = False) -
             _put_template(cluster, change)
         elif change.kind in ("lifecycle policy", "lifecycle policy to index"):
             policies.put(cluster, change)
+        elif change.kind == "alias to index":
+            cluster.admin.add_alias(change.name, ALIAS)
         else:
             cluster.put_mapping(change.name, change.body)
     return made
@@ -69,7 +77,9 @@ def missing_templates(cluster: Cluster) -> list[str]:
     return [each.name for each in templates.load() if cluster.get_index_template(each.name) is None]
 
 
-def _template_change(cluster: Cluster, template: Template) -> list[Change]:
+def _template_change(cluster: Cluster, template: Template, priority: int | None) -> list[Change]:
+    if priority is not None:
+        template = Template(template.name, {**template.body, "priority": priority})
     current = cluster.get_index_template(template.name)
     if current is None:
         diff = "\n".join(f"+ {key}: {value}" for key, value in sorted(templates.flat(template.body).items()))
@@ -81,6 +91,8 @@ def _template_change(cluster: Cluster, template: Template) -> list[Change]:
             hint="a newer ipi-es was here: upgrade this one (`pip install --upgrade ipi-es`)",
         )
     target = templates.merged(current, template.body)
+    if priority is not None:
+        target["priority"] = priority
     diff, changed, added = _difference(templates.flat(current), templates.flat(target))
     if not diff and there == ours:
         return []
@@ -88,6 +100,7 @@ def _template_change(cluster: Cluster, template: Template) -> list[Change]:
         diff = "\n".join([f"- _meta.schema_version: {there}", f"+ _meta.schema_version: {ours}", *filter(None, [diff])])
     # an older one lacks what is new; the same version lacks only what somebody took out
     taken_out = [key for key in added if not templates.is_admin_setting(key)]
+    changed = [key for key in changed if key != "priority"]  # asked for, or as an administrator set it
     by_hand = not templates.untouched(current) and bool(changed or (taken_out and there == ours))
     action: Action = "overwrite" if by_hand else "upgrade"
     return [Change(action, "index template", template.name, diff, templates.stamped(target))]
@@ -109,6 +122,7 @@ def _difference(current: dict[str, str], target: dict[str, str]) -> tuple[str, l
 
 def _index_changes(cluster: Cluster, template: Template) -> list[Change]:
     changes = []
+    behind = _behind_alias(cluster) if template.name == TEMPLATE else None
     for pattern in template.index_patterns:
         for index, mapping in sorted(cluster.get_mapping(pattern).items()):
             missing = missing_from(mapping, template.mappings)
@@ -116,10 +130,21 @@ def _index_changes(cluster: Cluster, template: Template) -> list[Change]:
                 diff = "\n".join(f"! {line}" for line in missing.conflicts)
                 hint = "! a field's type can't be changed: move the index's documents to a new one, or delete it"
                 changes.append(Change("cannot", "mapping of index", index, f"{diff}\n{hint}"))
+            elif behind is not None and index not in behind:
+                # with other types searches over the alias would fail, or sort wrongly, in all months
+                changes.append(Change("attach", "alias to index", index, f"+ {ALIAS}: its results can't be found now"))
             if missing.body:
                 diff = "\n".join(f"+ {line}" for line in missing.added)
                 changes.append(Change("extend", "mapping of index", index, diff, missing.body))
     return changes
+
+
+def _behind_alias(cluster: Cluster) -> set[str] | None:
+    """The indices that the results' alias stands for; None where that may not be looked at."""
+    try:
+        return set(cluster.get_mapping(ALIAS))
+    except PermissionDenied:
+        return None
 
 
 def _under_policy(template: Template) -> Template:

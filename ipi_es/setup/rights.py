@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ipi_es.cluster.port import Cluster, Document, Drop, IndexOptions
+from ipi_es.cluster.takeover import require_ours
 from ipi_es.config.job import Job
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import (
@@ -26,6 +27,7 @@ from ipi_es.errors import (
     PermissionDenied,
     RequestRejected,
     SnapshotError,
+    UsageError,
 )
 from ipi_es.results.index import index_for, month_end
 from ipi_es.results.words import ALIAS, SHARED
@@ -171,6 +173,8 @@ def _state(cluster: Cluster, probe: str) -> list[Right]:
     refused = [right for right in looked if right.error]
     if not refused and not cluster.get_index_template(STATE_TEMPLATE) and not _is_there(cluster, STATE_INDEX):
         return [Right(what, unknown="setup didn't run")]
+    if not refused and (taken := _taken(cluster)) is not None:
+        return [Right(what, unknown=taken)]
     steps: list[Step] = [
         _making(cluster, STATE_INDEX),
         lambda: cluster.put(STATE_INDEX, probe, {"type": "probe"}),
@@ -181,6 +185,15 @@ def _state(cluster: Cluster, probe: str) -> list[Right]:
         *_reading(cluster, STATE_INDEX, probe),
     ]
     return [*refused, *_try(what, *steps)]
+
+
+def _taken(cluster: Cluster) -> str | None:
+    """Why a probe would make the state's index with guessed types; None: it would not."""
+    try:
+        require_ours(cluster, STATE_INDEX, STATE_TEMPLATE)
+    except UsageError as error:
+        return error.message
+    return None
 
 
 def _some_index(cluster: Cluster, job: Job) -> str | None:

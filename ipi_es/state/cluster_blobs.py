@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop
+from ipi_es.cluster.takeover import require_ours
 from ipi_es.errors import Conflict, LostJob, NotFound, PermissionDenied, SnapshotDamaged, SnapshotError
 from ipi_es.state.blobs import BlobInfo, BlobKind, checksum, damaged, missing, new_info, nobody_asks, whole
 
@@ -25,6 +26,7 @@ class ClusterBlobs:
     def __init__(self, cluster: Cluster, *, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._cluster = cluster
         self._chunk_bytes = chunk_bytes
+        self._looked = False  # whether another template takes the index: once a process is enough
 
     def write(
         self,
@@ -157,6 +159,9 @@ class ClusterBlobs:
     def _require_template(self) -> None:
         try:
             if self._cluster.get_index_template(SNAPSHOT_TEMPLATE) is not None:
+                if not self._looked:
+                    require_ours(self._cluster, SNAPSHOT_INDEX, SNAPSHOT_TEMPLATE)
+                self._looked = True
                 return
         except PermissionDenied:
             return  # a worker may keep snapshots without being allowed to look at templates

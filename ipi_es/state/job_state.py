@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document, IndexOptions
+from ipi_es.cluster.takeover import require_ours
 from ipi_es.errors import Conflict, JobBusy, LostJob, NotFound, PermissionDenied, SnapshotForeign
 from ipi_es.state.owner import owner_for_people
 from ipi_es.times import iso
@@ -248,6 +249,7 @@ class StateStore:
     def _require_template(self) -> None:
         try:
             if self._cluster.get_index_template(STATE_TEMPLATE) is not None:
+                require_ours(self._cluster, STATE_INDEX, STATE_TEMPLATE)
                 return
         except PermissionDenied:
             return  # a worker may keep its state without being allowed to look at templates

@@ -14,7 +14,8 @@ from ipi_es.config.job import Job
 from ipi_es.errors import PermissionDenied, RequestRejected
 from ipi_es.setup import plan, policies, templates
 from ipi_es.setup.check import judge
-from ipi_es.setup.facts import Facts, template_facts
+from ipi_es.setup.facts import Facts
+from ipi_es.setup.facts_templates import template_facts
 from ipi_es.setup.policies import POLICY, changes, days_of, kept, made, put, stuck, too_short
 from ipi_es.state.job_state import StateStore
 
@@ -222,7 +223,7 @@ def test_job_whose_results_the_policy_deletes_too_soon_is_told() -> None:
     assert too_short(cluster, job(30)) is None
     assert "deletes results after 400 days, and job b needs 401" in str(too_short(cluster, job(401, "b")))
     assert "job b keeps them for ever" in str(too_short(cluster, job(None, "b")))
-    facts = Facts(0, cluster.info, templates=template_facts(cluster, job(401, "b")))
+    facts = Facts(0, cluster.info, templates=template_facts(cluster, job(401, "b"), 0))
     assert [each.message for each in judge(job(401, "b"), facts) if each.check == "retention"] == [
         "lifecycle policy ipi-es-results deletes results after 400 days, and job b needs 401"
     ]
@@ -250,7 +251,7 @@ def test_policy_that_fails_is_a_warning_that_names_whose_rights_it_has() -> None
     cluster.create_index(INDEX, {})
     assert stuck(cluster) is None
     cluster.lifecycles.failures[INDEX] = "no permissions for [indices:admin/delete]"
-    facts = Facts(0, cluster.info, templates=template_facts(cluster, job()))
+    facts = Facts(0, cluster.info, templates=template_facts(cluster, job(), 0))
     (found,) = [each for each in judge(job(), facts) if each.check == "retention"]
     assert found.level == "warning"
     assert found.message == f"lifecycle policy {POLICY} fails on {INDEX}: no permissions for [indices:admin/delete]"

@@ -1,0 +1,191 @@
+"""Whether another index template takes our indices, and what such indices would lack.
+
+Of several composable templates that match an index's name the servers apply one alone, the one with the highest
+priority. So ``*`` with priority 1,000 leaves nothing of ours: no alias, guessed types; results are written and nobody
+finds them. What takes effect is asked of the server (``_simulate_index``), not read from our own template.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ipi_es import resources
+from ipi_es.cluster.admin import covers, priority_of
+from ipi_es.cluster.port import Cluster, Json
+from ipi_es.errors import PermissionDenied, UsageError
+
+SHOWN = 3
+"""Missing or wrong fields that a message names; the rest is counted."""
+
+NEEDED_SETTINGS = ("gc_deletes",)
+"""Index settings that results and state rely on: for so long a deleted document's version refuses an older writer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """What an index lacks of what its documents need.
+
+    ``fatal``: documents would be written that searches don't find or refuse. ``other``: less serious, and possible in
+    an index of an older ipi-es.
+    """
+
+    fatal: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.fatal or self.other)
+
+    @property
+    def text(self) -> str:
+        """For people: ``no alias ipi-es-anomalies, dynamic is true and should be false, …``."""
+        return ", ".join([*self.fatal, *self.other])
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A template of somebody else that takes an index of ours, and what the index would lack."""
+
+    index: str
+    ours: str
+    our_priority: int
+    other: str
+    other_priority: int
+    lacks: str
+
+    @property
+    def text(self) -> str:
+        """What is wrong, for people."""
+        return (
+            f"index template {self.other} (priority {self.other_priority}) takes {self.index} instead of {self.ours} "
+            f"(priority {self.our_priority}): {self.lacks}"
+        )
+
+    @property
+    def hint(self) -> str:
+        """What to do next."""
+        return (
+            f"`ipi-es setup --priority {self.other_priority + 1}` lets the templates of ipi-es win for its own indices "
+            f"(ipi-es-*) and changes no other index; or narrow the index_patterns of {self.other}"
+        )
+
+    def error(self) -> UsageError:
+        """As an error, for who was about to write."""
+        return UsageError(self.text, hint=self.hint)
+
+
+@cache
+def shipped(name: str) -> dict[str, Any]:
+    """The body of one of our index templates, as it is shipped."""
+    body: dict[str, Any] = json.loads(resources.json_files("templates")[name])
+    return body
+
+
+def takeover(
+    cluster: Cluster,
+    index: str,
+    ours: str,
+    *,
+    templates: Mapping[str, Json] | None = None,
+    priority: int | None = None,
+) -> Takeover | None:
+    """Which template takes ``index`` from our template ``ours`` and gives it less than it needs; None: none does.
+
+    ``templates`` are all of the cluster's; None: they are asked for, and PermissionDenied where they may not be read.
+    ``priority`` is what ours will have; None: what the cluster's has, or as shipped. The server is asked what takes
+    effect only where another template has a higher priority.
+    """
+    if templates is None:
+        templates = cluster.admin.index_templates()
+    mine = priority_of(templates.get(ours) or shipped(ours)) if priority is None else priority
+    above = {
+        name: body
+        for name, body in templates.items()
+        if name != ours and covers(body.get("index_patterns", ()), index) and priority_of(body) > mine
+    }
+    if not above:
+        return None
+    name = max(above, key=lambda each: priority_of(above[each]))
+    if "data_stream" in above[name]:
+        lacks = "it makes data streams only, and ipi-es needs plain indices"
+    else:
+        effect = cluster.admin.simulate_index(index)
+        if effect is None:
+            if above[name].get("composed_of"):
+                return None  # can't be told beforehand: the index is looked at once it is made
+            effect = above[name].get("template") or {}
+        found = shortfall(effect, shipped(ours)["template"], strict=True)
+        if not found:
+            return None
+        lacks = found.text
+    return Takeover(index, ours, mine, name, priority_of(above[name]), lacks)
+
+
+def require_ours(cluster: Cluster, index: str, ours: str) -> None:
+    """UsageError where another template would make ``index``, which isn't there yet, with less than it needs."""
+    try:
+        found = takeover(cluster, index, ours)
+    except PermissionDenied:
+        return  # one may write without being allowed to look at templates
+    if found is not None and not cluster.get_mapping(index):
+        raise found.error()
+
+
+def shortfall(effect: Mapping[str, Any], wanted: Mapping[str, Any], *, strict: bool) -> Shortfall:
+    """What ``effect`` (aliases, mappings, settings of an index) lacks of ``wanted``, a shipped template's part.
+
+    Without ``strict`` fields that are missing count only where the mapping isn't of an older ipi-es, and settings not
+    at all.
+    """
+    fatal = [f"no alias {alias}" for alias in wanted.get("aliases", {}) if alias not in effect.get("aliases", {})]
+    mappings, ours = effect.get("mappings") or {}, wanted["mappings"]
+    have, want = dict(field_types(mappings)), dict(field_types(ours))
+    wrong = [
+        f"{field} is {have[field]} and should be {kind}"
+        for field, kind in want.items()
+        if have.get(field, kind) != kind
+    ]
+    missing = [field for field in want if field not in have]
+    dynamic, wanted_dynamic = (str(each.get("dynamic", "true")).lower() for each in (mappings, ours))
+    other = []
+    if dynamic != wanted_dynamic:
+        other.append(f"dynamic is {dynamic} and should be {wanted_dynamic}")
+    fatal += _few(wrong, "")
+    if strict or _version(mappings) is None or _version(mappings) == _version(ours):
+        unmapped = _few(missing, "not mapped: ")
+        fatal += unmapped if len(missing) == len(want) else []
+        other += unmapped if len(missing) != len(want) else []
+    if strict:
+        other += _settings(effect, wanted)
+    return Shortfall(tuple(fatal), tuple(other))
+
+
+def _settings(effect: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    have = (effect.get("settings") or {}).get("index") or {}
+    for name in NEEDED_SETTINGS:
+        value = wanted["settings"]["index"].get(name)
+        if value is not None and str(have.get(name)) != str(value):
+            yield f"index.{name} is {have.get(name, 'the default')} and should be {value}"
+
+
+def _few(found: list[str], before: str) -> list[str]:
+    if not found:
+        return []
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return [f"{before}{', '.join(found[:SHOWN])}{more}"]
+
+
+def field_types(mappings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted name, type) of all fields of a mapping; plain objects only by what is below them."""
+    for name, body in (mappings.get("properties") or {}).items():
+        if "type" in body and body["type"] != "object":
+            yield f"{above}{name}", str(body["type"])
+        yield from field_types(body, f"{above}{name}.")
+
+
+def _version(mappings: Mapping[str, Any]) -> int | None:
+    version = (mappings.get("_meta") or {}).get("schema_version")
+    return version if isinstance(version, int) else None

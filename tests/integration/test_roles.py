@@ -31,10 +31,12 @@ LIFECYCLE = "ipi-es-state ipi-es-anomalies ipi-es-anomalies-*"
 """What setup looks at for the lifecycle policy only: this server has no lifecycle policies, so it isn't needed here."""
 OF_THE_POLICY = "indices:admin/delete"
 """What the policy does later, with the rights of who put it."""
+SIMULATION = "indices:admin/index_template/simulate_index"
+"""Without it setup compares the priorities of index templates."""
 SETUP_RIGHTS = [
     (where, right)
     for where, right in rights_of(ROLES, "ipi-es-setup")
-    if "/ism/" not in right and right != OF_THE_POLICY and where != LIFECYCLE
+    if "/ism/" not in right and right not in (OF_THE_POLICY, SIMULATION) and where != LIFECYCLE
 ]
 OWN = "ipi-es-state ipi-es-snapshots"
 RESULTS = "ipi-es-anomalies ipi-es-anomalies-*"

@@ -15,8 +15,8 @@ from ipi_es.setup.check_rights import hint_for, judge_rights
 from ipi_es.setup.check_templates import judge_templates
 from ipi_es.setup.check_usable import require_templates, require_usable
 from ipi_es.setup.facts import Facts
-from ipi_es.setup.facts_templates import TemplateFacts
 from ipi_es.setup.facts_events import EventFacts
+from ipi_es.setup.facts_templates import TemplateFacts
 from ipi_es.setup.looks import Looked
 from ipi_es.times import format_span
 

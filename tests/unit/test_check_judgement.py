@@ -18,8 +18,8 @@ from ipi_es.setup.check_events import judge_events
 from ipi_es.setup.check_fields import FieldFacts
 from ipi_es.setup.check_finding import Finding, percent
 from ipi_es.setup.facts import Facts
-from ipi_es.setup.facts_templates import TemplateFacts
 from ipi_es.setup.facts_events import EventFacts, Teaching
+from ipi_es.setup.facts_templates import TemplateFacts
 from ipi_es.setup.rights import Right
 
 TYPES = {

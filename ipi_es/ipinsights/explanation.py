@@ -54,9 +54,9 @@ class Explanation:
     entity_seen: bool
     prior_events: float
     first_occurrence: bool
-    """The entity never used this address."""
+    """No use of this address by the entity is in the history: what is held, allowed or not yet learned isn't either."""
     network_first_occurrence: bool
-    """The entity never used this site."""
+    """The same of this site."""
     relative_rarity: float
     """1 - the share of the entity's weight that lies in this site: 1 = never, 0 = nothing else."""
     usual: tuple[UsualNetwork, ...]
@@ -75,13 +75,13 @@ class Explanation:
     """Number of the autonomous system; 0 = not known."""
     country: str | None = None
     operator_first_occurrence: bool | None = None
-    """The entity never used this operator; None where the address's or all of the entity's are not known."""
+    """The same of this operator; None where the address's or all of the entity's are not known."""
     country_first_occurrence: bool | None = None
 
     @cached_property
-    def typical(self) -> tuple[tuple[str, int], ...]:
-        """The usual networks with their weights, rounded."""
-        return tuple((usual.network, round(usual.weight)) for usual in self.usual)
+    def typical(self) -> tuple[tuple[str, int, float], ...]:
+        """The usual networks, each with its weight, rounded, and its share, 0 to 1."""
+        return tuple((usual.network, round(usual.weight), usual.share) for usual in self.usual)
 
 
 def explain(scorer: Scorer, entity: str, address: bytes, context: Context | None = None) -> Explanation:
@@ -136,12 +136,25 @@ def explain_all(
     return found
 
 
+def unlearned(history: History, hashes: NDArray[np.uint64], addresses: Addresses) -> NDArray[np.bool_]:
+    """bool[n]: no use of addresses[i] (uint8[n, 16]) by the entity of hashes[i] is in the history."""
+    keys = prefix_keys(addresses)
+    counts = history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))).min(axis=1, initial=np.inf)
+    never: NDArray[np.bool_] = (counts == 0) | (history.profiles.events_of(hashes) == 0)
+    return never
+
+
 class Explainer:
     """Explains pairs, each of them once while the scorer's history stands: an oddity lasts for hours."""
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer, self._day = scorer, scorer.history.day
         self._known: dict[tuple[str, bytes, int, int], Explanation] = {}
+
+    @property
+    def history(self) -> History:
+        """What pairs are explained by."""
+        return self._scorer.history
 
     def explain_all(
         self, entities: Sequence[str], addresses: Addresses, context: Context | None = None

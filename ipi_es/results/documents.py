@@ -14,6 +14,7 @@ from typing import Any
 from ipi_es.results import ids
 from ipi_es.results.explanation import Explanation, sentence
 from ipi_es.results.index import can_be_flat, flat_fields, index_for
+from ipi_es.results.members import Members, Unusual, bucket_sentence, influencer_sentence, outcome_list
 from ipi_es.results.words import FUNCTION, SMALLEST_PROBABILITY, AnnotationType
 
 
@@ -90,13 +91,15 @@ def record(
     repeat_of: str | None = None,
     held_until: int | None = None,
     enrichment: Mapping[str, Any] | None = None,
+    outcomes: Sequence[tuple[str, int]] = (),
 ) -> ResultDocument:
     """One unusual (entity, IP) of one bucket.
 
     ``actual`` is the pair's compatibility (log-odds, high = usual), ``typical`` the entity's usual one; ``enrichment``
     is flat (``source.as.number``), ``repeat_of`` the id of the pair's first record, ``suppressed_by`` what allows it.
-    ``held_until`` (epoch seconds): the pair teaches nothing before. ``reason`` is the explanation as a sentence, for
-    tables and alerts that can't put one together.
+    ``held_until`` (epoch seconds): the pair isn't learned before. ``outcomes``: (outcome, events) of the event count,
+    where the job scores several. ``reason`` is the explanation in sentences, for tables and alerts that can't put them
+    together.
     """
     score = _score(record_score)
     by_field = {context.entity_field: entity, context.ip_field: ip}
@@ -123,6 +126,8 @@ def record(
     source |= _flat(by_field) | _unless_none(suppressed_by=suppressed_by, repeat_of=repeat_of)
     if held_until is not None:
         source["held_until"] = held_until * 1_000
+    if outcomes:
+        source["outcomes"] = outcome_list(outcomes)
     source |= {field: value for field, value in (enrichment or {}).items() if field not in source and value is not None}
     if explanation is not None:
         body = explanation.to_dict() if isinstance(explanation, Explanation) else dict(explanation)
@@ -143,8 +148,9 @@ def influencer(
     influencer_score: float,
     suppressed_by: str | None = None,
     repeat_of: str | None = None,
+    members: Members | None = None,
 ) -> ResultDocument:
-    """One entity or one IP over all its records of a bucket."""
+    """One entity or one IP over all its records of a bucket; ``members``: its addresses, or its entities, there."""
     score = _score(influencer_score)
     source = _common(context, stamp, "influencer", start) | {
         "influencer_score": score,
@@ -158,6 +164,10 @@ def influencer(
     ):  # by one filter a dashboard then finds all of an entity, as a whole and record by record
         source |= {"partition_field_name": field, "partition_field_value": value}
     source |= _flat({field: value}) | _unless_none(suppressed_by=suppressed_by, repeat_of=repeat_of)
+    if members is not None:
+        of_entity = field == context.entity_field
+        source |= {name: each for name, each in members.to_dict(of_entity=of_entity).items() if name not in source}
+        source["reason"] = influencer_sentence(source, context.ip_field if of_entity else context.entity_field)
     place = ids.influencer_id(context.job_id, start, context.bucket_span, field, value)
     return ResultDocument(context.index_for(start), place, source)
 
@@ -180,6 +190,7 @@ def bucket(
     influencer_count: int = 0,
     omitted_record_count: int = 0,
     unparsable_count: int = 0,
+    unusual: Unusual | None = None,
 ) -> ResultDocument:
     """One bucket; its score is the largest of its bucket influencers', 0 where it has none.
 
@@ -187,25 +198,33 @@ def bucket(
     rows, ``events_seq_no`` of their sequence numbers (:class:`ipi_es.datafeed.event_bucket.EventBucket`).
     ``record_count`` and ``influencer_count`` are the records and influencers written, ``new_record_count`` the records
     that neither repeat nor are suppressed, ``omitted_record_count`` the records beyond the limit, ``unparsable_count``
-    the documents without a usable entity or IP (at most all of them).
+    the documents without a usable entity or IP (at most all of them); ``unusual`` counts what is new and unusual,
+    beyond the limit too.
     """
     common = _common(context, stamp, "bucket", start)
     score = max((_score(each.anomaly_score) for each in influencers), default=0.0)
-    source = common | {
-        "anomaly_score": score,
-        "initial_anomaly_score": score,
-        "event_count": int(event_count),
-        "processing_time_ms": int(processing_time_ms),
-        "bucket_influencers": [_bucket_influencer(common, each) for each in influencers],
-        "top_entities": list(top_entities),
-        "top_ips": list(top_ips),
-        "max_record_score": _score(max_record_score),
-        "record_count": int(record_count),
-        "new_record_count": int(new_record_count),
-        "influencer_count": int(influencer_count),
-        "omitted_record_count": int(omitted_record_count),
-        "unparsable_count": int(unparsable_count),
-    } | _unless_none(events_digest=events_digest, events_seq_no=events_seq_no)
+    source = (
+        common
+        | {
+            "anomaly_score": score,
+            "initial_anomaly_score": score,
+            "event_count": int(event_count),
+            "processing_time_ms": int(processing_time_ms),
+            "bucket_influencers": [_bucket_influencer(common, each) for each in influencers],
+            "top_entities": list(top_entities),
+            "top_ips": list(top_ips),
+            "max_record_score": _score(max_record_score),
+            "record_count": int(record_count),
+            "new_record_count": int(new_record_count),
+            "influencer_count": int(influencer_count),
+            "omitted_record_count": int(omitted_record_count),
+            "unparsable_count": int(unparsable_count),
+        }
+        | _unless_none(events_digest=events_digest, events_seq_no=events_seq_no)
+    )
+    if unusual is not None:
+        source |= unusual.to_dict()
+        source |= _unless_none(reason=bucket_sentence(source, context.entity_field, context.ip_field))
     return ResultDocument(context.index_for(start), ids.bucket_id(context.job_id, start, context.bucket_span), source)
 
 

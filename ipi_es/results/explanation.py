@@ -1,4 +1,4 @@
-"""Why a record has its score: the ``anomaly_score_explanation`` object, and one plain sentence."""
+"""Why a record has its score: the ``anomaly_score_explanation`` object, and plain sentences."""
 
 from __future__ import annotations
 
@@ -6,16 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ipi_es.results import ids
+from ipi_es.results.phrases import (
+    begun_with_capital,
+    dated_repeat,
+    events_text,
+    learned_before,
+    one_in,
+    plural,
+    rule_text,
+)
 from ipi_es.times import format_span, iso
 
 _TYPICAL_IN_SENTENCE = 3  # networks; more than three is a table, not a sentence
+_USUAL_SHARE = 0.05  # of an entity's history; a network with less was visited, and is not where it usually comes from
 _NEAR_BITS = 8  # two addresses that share less have nothing to do with each other, in either family
-_RAREST_IN_WORDS = 1e-12  # probabilities below are “less than 1 in a trillion”: nobody reads more digits
 
 
 COLD_START = ("young_job", "unseen_entity", "little_history", "unseen_network")
 """What little is known of: the job's history is shorter than two weeks, the entity was never seen, it has fewer than
-six events, nobody ever used the network."""
+six events, no use of the network was learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +35,14 @@ class Explanation:
     ``history_class`` names the calibration class by the entity's ``prior_events`` (``31–200 events``);
     ``calibration_size`` counts the points that its probability rests on. ``c1``, ``c2``, ``c3`` are the caps, from 0
     up, and ``bound`` names the one that held (``rank``, ``largest``, ``probability``, in that order, or ``none``).
-    ``relative_rarity`` is in [0, 1], 1 = never used by this entity. ``typical`` holds (network, events) of the entity,
-    most used first.
+    All about the past is what was learned before the record's UTC day. What is held, allowed, of an outcome that isn't
+    learned, or of the same day is not in it. ``first_occurrence``: no use of the address by the entity;
+    ``relative_rarity`` is in [0, 1], 1 = the same. ``typical`` holds (network, weight, share) of the entity, heaviest
+    first: decayed days, and their share of all of the entity's, 0 to 1.
     ``longest_shared_prefix`` counts bits in the address's own family; None where the entity has no history in it.
-    ``network`` is the address's own network, ``network_new_to_everybody`` whether no entity had ever used it;
-    ``operator_first_occurrence`` and ``country_first_occurrence``: whether the entity had never used the network's
-    operator, had never come from its country; None where that isn't known.
+    ``network`` is the address's own network, ``network_new_to_everybody``: no use of it by any entity;
+    ``operator_first_occurrence`` and ``country_first_occurrence``: no use of the network's operator, of its country, by
+    the entity; None where that isn't known.
     ``entities_sharing_ip`` counts this bucket's entities at the address, this one included. ``cold_start`` names what
     little is known of (:data:`COLD_START`); ``calibrated_probability`` is what the probability would be, had warm-up
     not held it back.
@@ -46,7 +58,7 @@ class Explanation:
     bound: str
     first_occurrence: bool
     relative_rarity: float
-    typical: tuple[tuple[str, int], ...] = ()
+    typical: tuple[tuple[str, int, float], ...] = ()
     longest_shared_prefix: int | None = None
     network: str | None = None
     network_new_to_everybody: bool = False
@@ -77,7 +89,7 @@ class Explanation:
             "warming_up": self.warming_up,
             "by_field_first_occurrence": self.first_occurrence,
             "by_field_relative_rarity": self.relative_rarity,
-            "typical": [{"network": network, "count": count} for network, count in self.typical],
+            "typical": [{"network": network, "count": count, "share": share} for network, count, share in self.typical],
             "network_new_to_everybody": self.network_new_to_everybody,
             "entities_sharing_ip": self.entities_sharing_ip,
         }
@@ -105,45 +117,46 @@ def cold_start(history_class: int, *, young: bool, new_network: bool) -> tuple[s
 
 
 def sentence(record: Mapping[str, Any]) -> str:
-    """One plain sentence why this record is there; a record without an explanation gets a shorter one."""
+    """Say in plain sentences why this record is there; a record without an explanation gets fewer.
+
+    What is said of the past is said of what was learned before the record's day. A record that repeats another one, or
+    that a rule allows, was seen before and not learned: of it no “never” and no “nobody” is said.
+    """
     entity, ip = str(record["partition_field_value"]), str(record["by_field_value"])
     why: Mapping[str, Any] = record.get("anomaly_score_explanation") or {}
-    # what is allowed never teaches, so nobody knows whether it is the first time
-    allowed = bool(record.get("suppressed_by"))
-    first = " for the first time" if why.get("by_field_first_occurrence") and not allowed else ""
-    reasons = [
-        *_network_reason(why, allowed=allowed),
-        *_context_reason(entity, why, record),
-        *_typical_reason(entity, why),
-        *_warm_up_reason(entity, why),
-        *_sharing_reason(why, record),
-        _probability_reason(float(record["probability"]), why),
+    known = bool(record.get("suppressed_by") or record.get("repeat_of"))
+    past = [*([] if known else _never(entity, why, record)), *_usually(entity, why)]
+    sentences = [
+        f"{entity} used {ip} ({events_text(record)})",
+        *learned_before(int(record.get("timestamp", 0)), past),
+        *_sharing(why, record),
+        _probability(entity, float(record["probability"]), why),
+        *_repeat(record),
     ]
-    text = f"{entity} used {ip}{first} ({_plural(int(record.get('event_count', 1)), 'event')}): {'; '.join(reasons)}"
-    if record.get("repeat_of"):
-        text += "; already reported, so it raises nothing again"
     if record.get("held_until"):
-        text += f"; teaches nothing before {iso(int(record['held_until']) // 1_000)}"
+        sentences.append(f"Not learned until {iso(int(record['held_until']) // 1_000)}")
     if record.get("suppressed_by"):
-        text += f"; allowed by {record['suppressed_by']}"
-    return text + "."
+        sentences.append(rule_text(str(record["suppressed_by"])))
+    return ". ".join(sentences) + "."
 
 
-def _network_reason(why: Mapping[str, Any], *, allowed: bool) -> list[str]:
-    network = why.get("network") or "that network"
+def _never(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """What isn't in the history: the address, its network, operator and country."""
+    claims = []
+    seen = bool(why.get("prior_events"))
+    if seen and why.get("by_field_first_occurrence"):
+        claims.append(f"{entity} never used this address")
     if why.get("network_new_to_everybody"):
-        return [f"no use of {network} was learned" if allowed else f"nobody had used {network} before"]
-    shared = why.get("longest_shared_prefix")
-    if shared is not None and why.get("by_field_first_occurrence"):
+        claims.append(f"nobody used {why.get('network') or 'its network'}")
+    elif why.get("longest_shared_prefix") is not None and why.get("by_field_first_occurrence"):
+        shared = int(why["longest_shared_prefix"])
         near = shared >= _NEAR_BITS
-        return [f"the address shares its first {shared} bits with a usual one" if near else "nothing near it is usual"]
-    return []
+        claims.append(f"a usual address shares its first {shared} bits" if near else "no usual address is near it")
+    return [*claims, *(_context(entity, why, record) if seen else [])]
 
 
-def _context_reason(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
-    """What is new of the network's operator and country; an entity without history has never used any."""
-    if not why.get("prior_events"):
-        return []
+def _context(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """What is new of the network's operator and country."""
     number, name = record.get("source.as.number"), record.get("source.as.organization.name")
     operator = f"AS{number}" + (f" ({name})" if name else "")
     country = record.get("source.geo.country_iso_code")
@@ -152,26 +165,31 @@ def _context_reason(entity: str, why: Mapping[str, Any], record: Mapping[str, An
     return [f"{' and '.join(new)} {'are' if len(new) > 1 else 'is'} new for {entity}"] if new else []
 
 
-def _typical_reason(entity: str, why: Mapping[str, Any]) -> list[str]:
-    typical: Sequence[Mapping[str, Any]] = why.get("typical") or ()
-    if typical:
-        networks = ", ".join(f"{entry['network']} ({entry['count']:,})" for entry in typical[:_TYPICAL_IN_SENTENCE])
-        return [f"{entity} usually comes from {networks}"]
-    return [f"{entity} has no history yet"] if why and not why.get("prior_events") else []
-
-
-def _warm_up_reason(entity: str, why: Mapping[str, Any]) -> list[str]:
-    """How little is known, and what that held back."""
-    reasons = []
+def _usually(entity: str, why: Mapping[str, Any]) -> list[str]:
+    """Where the entity comes from, and how little is known of it."""
+    if not why:
+        return []
+    if not why.get("prior_events"):
+        return [f"there is nothing of {entity}"]
+    shares = usual_shares(why)
+    usual = [f"{network} ({share:.0%})" for network, share in shares if share >= _USUAL_SHARE][:_TYPICAL_IN_SENTENCE]
+    claims = [f"{entity} usually comes from {', '.join(usual)}"] if usual else []
+    if shares and not usual:
+        claims = [f"{entity} comes from many networks, each less than {_USUAL_SHARE:.0%}"]
     if "little_history" in (why.get("cold_start") or ()):
-        reasons.append(f"{entity} has only {_plural(int(why['prior_events']), 'event')} of history")
-    borrowed = why.get("calibrated_probability")
-    if borrowed is not None:
-        reasons.append(f"held back while it warms up ({_one_in(float(borrowed))} by what is known of other entities)")
-    return reasons
+        claims.append(f"{entity} has only {plural(int(why['prior_events']), 'event')}")
+    return claims
 
 
-def _sharing_reason(why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+def usual_shares(why: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """(network, share of the entity's history, 0 to 1), heaviest first; those that weigh nothing are left out."""
+    typical: Sequence[Mapping[str, Any]] = why.get("typical") or ()
+    whole = sum(int(each["count"]) for each in typical) or 1  # results of older versions hold no share
+    shares = [(str(each["network"]), float(each.get("share", int(each["count"]) / whole))) for each in typical]
+    return [(network, share) for network, share in shares if share > 0.0]
+
+
+def _sharing(why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
     sharing = int(why.get("entities_sharing_ip") or 1)
     if sharing <= 1:
         return []
@@ -180,21 +198,23 @@ def _sharing_reason(why: Mapping[str, Any], record: Mapping[str, Any]) -> list[s
     return [f"{sharing:,} different {record.get('partition_field_name', 'entity')} values used the address in {within}"]
 
 
-def _probability_reason(probability: float, why: Mapping[str, Any]) -> str:
-    group = f" of entities with {why['class']} before" if why.get("class") else ""
-    text = f"{_one_in(probability)}{group} is as unusual as this"
+def _probability(entity: str, probability: float, why: Mapping[str, Any]) -> str:
+    borrowed = why.get("calibrated_probability")
+    if borrowed is not None:
+        rarity = begun_with_capital(f"{one_in(float(borrowed))} of other entities is as unusual as this")
+        return f"{rarity}; counted as {one_in(probability)} while too little is known of {entity} or of the job"
+    group = f" of entities with a comparable history ({why['class']})" if why.get("class") else ""
+    text = begun_with_capital(f"{one_in(probability)}{group} is as unusual as this")
     return text + " (estimated beyond what was seen)" if why.get("probability_extrapolated") else text
 
 
-def _one_in(probability: float) -> str:
-    if probability < _RAREST_IN_WORDS:
-        return "less than 1 event in a trillion"
-    rarity = 1.0 / probability
-    if rarity < 100:
-        return f"1 event in {rarity:.0f}"
-    magnitude = 10 ** (len(str(int(rarity))) - 2)  # two digits say enough
-    return f"1 event in {round(rarity / magnitude) * magnitude:,}"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def _repeat(record: Mapping[str, Any]) -> list[str]:
+    """When the finding was first made that the record repeats; that may be of another address of its network."""
+    first = record.get("repeat_of")
+    if not first:
+        return []
+    begun = ids.start_of(str(first))
+    entity, ip = str(record["partition_field_value"]), str(record["by_field_value"])
+    place = (str(record.get("job_id")), begun or 0, int(record.get("bucket_span") or 0))
+    own = ids.record_id(*place, int(record.get("detector_index") or 0), entity, ip) == first
+    return [dated_repeat(begun, "" if own or begun is None else "in the same network")]

@@ -7,10 +7,14 @@ parts with their lengths, so that ("ab", "c") and ("a", "bc") differ, and so do 
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 
 MAX_ID_BYTES = 512
 """Both servers refuse longer ids, and the whole bulk with them."""
+
+_STARTED = re.compile(r"_(?:record|influencer|bucket)_(\d+)_\d+_(?:\d+_)?[0-9a-f]{32}")
+"""The end of an id: the group is the start of the bucket, epoch milliseconds."""
 
 _HASH_BYTES = 16  # 128 bits: two of 10^12 results collide with a chance of 10^-15
 _JOB_BYTES = 200  # job ids have at most 64 characters; a longer one is cut here, and still in the hash
@@ -72,3 +76,9 @@ def bucket_id(job_id: str, start: int, bucket_span: int) -> str:
 def annotation_id(job_id: str, start: int, bucket_span: int, annotation_type: str, *parts: str) -> str:
     """The id of one annotation; ``parts`` tell several of one type and time apart."""
     return document_id(job_id, "annotation", start, bucket_span, annotation_type, *parts)
+
+
+def start_of(result_id: str) -> int | None:
+    """The start of the bucket that a result with this id is of, epoch seconds; None for what is no such id."""
+    found = _STARTED.search(result_id)
+    return int(found[1]) // 1_000 if found is not None and found.end() == len(result_id) else None

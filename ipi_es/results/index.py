@@ -33,16 +33,18 @@ ECS_LEAVES = (
 
 FIXED_FIELDS = frozenset(
     {
-        "@timestamp", "actual", "annotation", "annotation_type", "anomaly_score", "anomaly_score_explanation",
-        "bucket_influencers", "bucket_span", "by_field_name", "by_field_value", "detector_index", "end_timestamp",
-        "event_count", "events_digest", "events_seq_no", "function", "function_description", "held_until",
-        "influencer_count", "influencer_field_name", "influencer_field_value", "influencer_score", "influencers",
-        "initial_anomaly_score",
-        "initial_influencer_score", "initial_record_score", "is_interim", "job_id", "max_record_score",
-        "new_record_count", "omitted_record_count", "partition_field_name", "partition_field_value", "probability",
-        "processing_time_ms", "quantiles_id", "reason", "record_count", "record_score", "renormalized_at", "repeat_of",
-        "rescored_at", "result_type", "revision", "snapshot_id", "suppressed_by", "timestamp", "top_entities",
-        "top_ips", "typical", "unparsable_count",
+        "@timestamp", "actual", "allowed_entity_count", "allowed_ip_count", "annotation", "annotation_type",
+        "anomaly_score", "anomaly_score_explanation", "bucket_influencers", "bucket_span", "by_field_name",
+        "by_field_value", "detector_index", "end_timestamp", "entity_count", "event_count", "events_digest",
+        "events_seq_no", "function", "function_description", "held_until", "influencer_count",
+        "influencer_field_name", "influencer_field_value", "influencer_score", "influencers", "initial_anomaly_score",
+        "initial_influencer_score", "initial_record_score", "ip_count", "is_interim", "job_id", "max_record_score",
+        "new_record_count", "omitted_record_count", "outcomes", "partition_field_name", "partition_field_value",
+        "probability", "processing_time_ms", "quantiles_id", "reason", "record_count", "record_score",
+        "renormalized_at", "repeat_of", "repeated_entity_count", "repeated_ip_count", "rescored_at", "result_type",
+        "revision", "snapshot_id", "suppressed_by", "timestamp", "top_entities", "top_ips", "typical",
+        "unlearned_entity_count", "unlearned_ip_count", "unlearned_pair_count", "unparsable_count",
+        "unusual_entity_count", "unusual_ip_count", "unusual_pair_count",
     }
 )  # fmt: skip
 """All other top-level fields of the template; a test compares the two."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,14 @@ from ipi_es.networks import NetworkTable
 from ipi_es.results import documents as make
 from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
 from ipi_es.results.explanation import Explanation, cold_start
+from ipi_es.results.members import Members
 from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
 from ipi_es.scoring.combine import Combined
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART, written_probability
 from ipi_es.worker.bucket_scorer import ScoredBucket
+from ipi_es.worker.members import BucketMembers
 
 MAX_SCORE = 100.0
 
@@ -54,11 +57,18 @@ class Describer:
 
     def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
         """Records, influencers and the bucket."""
-        records = self._records(scored, stamp)
-        influencers = self._influencers(scored, stamp)
-        return [*records, *influencers, self._bucket(scored, stamp, records, len(influencers), processing_time_ms)]
+        members = BucketMembers(
+            scored, self.explainer.history, self.job.datafeed_config.score_outcomes, self._organization
+        )
+        records = self._records(scored, stamp, members)
+        influencers = self._influencers(scored, stamp, members)
+        whole = self._bucket(scored, stamp, records, len(influencers), members, processing_time_ms)
+        return [*records, *influencers, whole]
 
-    def _records(self, scored: ScoredBucket, stamp: Stamp) -> list[ResultDocument]:
+    def _organization(self, operator: int) -> str | None:
+        return self.networks.organization(operator) if self.networks is not None else None
+
+    def _records(self, scored: ScoredBucket, stamp: Stamp, members: BucketMembers) -> list[ResultDocument]:
         bucket, pairs = scored.bucket, scored.pairs
         probabilities = written_probability(pairs.ln_p[scored.records])
         sharing = np.bincount(pairs.ip, minlength=len(bucket.ips))
@@ -87,16 +97,16 @@ class Describer:
                     suppressed_by=None if rule == NO_RULE else self.job.allow_list[rule].name,
                     repeat_of=scored.record_repeat_of.get(row),
                     held_until=scored.held_until.get(row),
+                    outcomes=members.outcomes_of([row]),
                 )
             )
         return found
 
     def _enrichment(self, seen: Reasons) -> dict[str, Any]:
         """The address's operator and country under ECS names; what isn't known is left out by the record."""
-        name = self.networks.organization(seen.operator) if self.networks is not None else None
         return {
             "source.as.number": seen.operator or None,
-            "source.as.organization.name": name,
+            "source.as.organization.name": self._organization(seen.operator),
             "source.geo.country_iso_code": seen.country,
         }
 
@@ -133,14 +143,15 @@ class Describer:
         own = seen.typical_compatibility
         return float(self.calibration.typical(class_)) if own is None else own
 
-    def _influencers(self, scored: ScoredBucket, stamp: Stamp) -> list[ResultDocument]:
+    def _influencers(self, scored: ScoredBucket, stamp: Stamp, members: BucketMembers) -> list[ResultDocument]:
         bucket, together = scored.bucket, scored.aggregated
-        levels: tuple[tuple[str, list[str], Combined, Normalized, dict[int, str]], ...] = (
-            (self.job.entity_field, bucket.entities, together.entities, scored.entity_scores, {}),
-            (self.job.ip_field, bucket.ips, together.ips, scored.ip_scores, scored.ip_repeat_of),
+        of_entity, of_ip = members.of_entity, members.of_ip
+        levels: tuple[tuple[str, list[str], Combined, Normalized, dict[int, str], Callable[[int], Members]], ...] = (
+            (self.job.entity_field, bucket.entities, together.entities, scored.entity_scores, {}, of_entity),
+            (self.job.ip_field, bucket.ips, together.ips, scored.ip_scores, scored.ip_repeat_of, of_ip),
         )
         found = []
-        for field, names, groups, scores, repeat_of in levels:
+        for field, names, groups, scores, repeat_of, members_of in levels:
             if field not in self.job.influencers:
                 continue
             probabilities = written_probability(groups.ln_p)
@@ -154,6 +165,7 @@ class Describer:
                     probability=float(probabilities[i]),
                     influencer_score=float(scores.score[i]),
                     repeat_of=repeat_of.get(i),
+                    members=members_of(i),
                 )
                 for i in np.flatnonzero(worth_writing(groups)).tolist()
             ]
@@ -165,6 +177,7 @@ class Describer:
         stamp: Stamp,
         records: list[ResultDocument],
         influencer_count: int,
+        members: BucketMembers,
         processing_time_ms: int,
     ) -> ResultDocument:
         bucket, together = scored.bucket, scored.aggregated
@@ -201,6 +214,7 @@ class Describer:
             influencer_count=influencer_count,
             omitted_record_count=scored.omitted,
             unparsable_count=min(bucket.dropped.unparsable, bucket.event_count),
+            unusual=members.unusual(),
         )
 
 

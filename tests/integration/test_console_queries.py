@@ -53,7 +53,7 @@ def explanation(entity: int) -> Explanation:
         bound="rank",
         first_occurrence=True,
         relative_rarity=1.0,
-        typical=(("192.0.2.0/24", 40),),
+        typical=(("192.0.2.0/24", 40, 1.0),),
         network=f"198.51.{entity % 256}.0/24",
         cold_start=("young_job",),
     )

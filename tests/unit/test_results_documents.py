@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ipi_es.results import documents
 from ipi_es.results.documents import BucketInfluencer, ResultContext, Stamp
 from ipi_es.results.explanation import Explanation, sentence
 from ipi_es.results.index import ECS_LEAVES, FIXED_FIELDS, flat_mapping, mapped_type
+from ipi_es.results.members import Members, Unusual
 from ipi_es.results.words import ANNOTATION_TYPES, BUCKET_TIME
 from ipi_es.setup import templates
 
@@ -28,7 +30,7 @@ EXPLANATION = Explanation(
     bound="rank",
     first_occurrence=True,
     relative_rarity=1.0,
-    typical=(("192.0.2.0/24", 100), ("203.0.113.0/24", 20)),
+    typical=(("192.0.2.0/24", 100, 0.8333), ("203.0.113.0/24", 20, 0.1667)),
     longest_shared_prefix=3,
     network="198.51.100.0/24",
     network_new_to_everybody=True,
@@ -85,7 +87,43 @@ def an_annotation() -> documents.ResultDocument:
     )
 
 
-ALL = [a_record(), an_influencer(), a_bucket(), an_annotation()]
+MEMBERS = Members(
+    count=45,
+    unlearned=41,
+    repeats=2,
+    allowed=1,
+    names=("a", "b", "c", "d", "e", "f"),
+    event_count=61,
+    outcomes=(("failure", 58), ("success", 3)),
+    operators=(64_500,),
+    organizations=("Example",),
+    countries=("SG",),
+)
+TRIED = documents.influencer(
+    CONTEXT,
+    STAMP,
+    start=START,
+    field="source.ip",
+    value="203.0.113.9",
+    probability=0.00018,
+    influencer_score=80,
+    members=MEMBERS,
+)
+TAKEN = documents.influencer(
+    CONTEXT,
+    STAMP,
+    start=START,
+    field="user.name",
+    value="alice",
+    probability=0.00018,
+    influencer_score=80,
+    members=replace(MEMBERS, count=2, unlearned=2, repeats=0, allowed=0, names=("192.0.2.1", "192.0.2.2"), outcomes=()),
+)
+UNUSUAL = a_bucket(unusual=Unusual(pairs=7, entities=6, ips=1, unlearned=5))
+ALL = [
+    a_record(outcomes=(("failure", 2), ("success", 1))), an_influencer(), a_bucket(), an_annotation(),
+    TRIED, TAKEN, UNUSUAL,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("document", ALL, ids=lambda each: each.source["result_type"])
@@ -171,7 +209,7 @@ def test_optional_fields_are_left_out_when_there_is_nothing_to_say() -> None:
 def test_record_says_why_in_a_sentence() -> None:
     source = a_record(suppressed_by=None).source
     assert source["reason"] == sentence(source)
-    assert source["reason"].startswith("alice used 198.51.100.7 for the first time (3 events): nobody had used")
+    assert source["reason"].startswith("alice used 198.51.100.7 (3 events). In what was learned before 2026-05-01, ")
 
 
 def test_bucket_counts_what_could_not_be_read() -> None:
@@ -236,3 +274,32 @@ def test_impossible_numbers_are_refused(wrong: dict[str, float]) -> None:
 def test_same_input_gives_the_same_document() -> None:
     assert a_record() == a_record()
     assert a_record().id != a_record(entity="bob").id
+
+
+def test_influencer_that_is_an_address_says_with_whom_and_how_many() -> None:
+    source = TRIED.source
+    assert (source["entity_count"], source["unlearned_entity_count"], source["event_count"]) == (45, 41, 61)
+    assert source["top_entities"] == list("abcdef")
+    assert source["reason"] == (
+        "203.0.113.9 was used by 45 user.name values (61 events: 58 failure, 3 success): a, b, c, d, e and 40 more. "
+        "In what was learned before 2026-05-01, 41 of them never used it. Of them 2 repeat earlier findings and "
+        "1 is allowed. Operator AS64500; country SG. 1 source.ip value in 5,600 is as unusual as this."
+    )
+
+
+def test_influencer_that_is_an_entity_says_from_where() -> None:
+    source = TAKEN.source
+    assert (source["ip_count"], source["unlearned_ip_count"]) == (2, 2)
+    assert source["top_ips"] == ["192.0.2.1", "192.0.2.2"]
+    assert source["reason"] == (
+        "alice used 2 source.ip values (61 events): 192.0.2.1, 192.0.2.2. In what was learned before 2026-05-01, "
+        "alice never used any of them. Operator AS64500; country SG. 1 user.name value in 5,600 is as unusual as this."
+    )
+
+
+def test_bucket_says_what_is_unusual_in_it() -> None:
+    assert UNUSUAL.source["reason"] == (
+        "7 unusual pairs of 6 user.name values and 1 source.ip value: alice and 5 more; from 198.51.100.7. "
+        "In what was learned before 2026-05-01, 5 of these pairs never occurred."
+    )
+    assert "reason" not in a_bucket(unusual=Unusual(0, 0, 0, 0)).source

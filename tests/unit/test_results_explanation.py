@@ -1,4 +1,4 @@
-"""Why a record is there, in one sentence."""
+"""Why a record is there, in plain sentences."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ipi_es.results import ids
 from ipi_es.results.explanation import Explanation, cold_start, relative_rarity, sentence
 
 WHY = Explanation(
@@ -20,7 +21,7 @@ WHY = Explanation(
     bound="rank",
     first_occurrence=True,
     relative_rarity=1.0,
-    typical=(("192.0.2.0/24", 1_100), ("203.0.113.0/24", 20)),
+    typical=(("192.0.2.0/24", 90, 0.75), ("203.0.113.0/24", 24, 0.2), ("2001:db8::/48", 6, 0.0499)),
     longest_shared_prefix=3,
     network="198.51.100.0/24",
     network_new_to_everybody=True,
@@ -36,6 +37,9 @@ def a_record(why: Explanation | None, **changes: Any) -> dict[str, Any]:
         "event_count": 2,
         "probability": 0.00025,
         "bucket_span": 3_600,
+        "timestamp": 1_780_293_600_000,
+        "job_id": "logins",
+        "detector_index": 0,
     }
     if why is not None:
         record["anomaly_score_explanation"] = why.to_dict()
@@ -44,45 +48,72 @@ def a_record(why: Explanation | None, **changes: Any) -> dict[str, Any]:
 
 def test_sentence_names_who_where_and_why() -> None:
     assert sentence(a_record(WHY)) == (
-        "alice used 198.51.100.7 for the first time (2 events): nobody had used 198.51.100.0/24 before; "
-        "alice usually comes from 192.0.2.0/24 (1,100), 203.0.113.0/24 (20); "
-        "1 event in 4,000 of entities with 31–200 events before is as unusual as this."
+        "alice used 198.51.100.7 (2 events). In what was learned before 2026-06-01, alice never used this address; "
+        "nobody used 198.51.100.0/24; alice usually comes from 192.0.2.0/24 (75%), 203.0.113.0/24 (20%). "
+        "1 event in 4,000 of entities with a comparable history (31–200 events) is as unusual as this."
     )
+
+
+def test_where_an_entity_usually_comes_from_is_never_a_network_without_weight() -> None:
+    text = sentence(a_record(replace(WHY, typical=(("192.0.2.0/24", 1, 1.0), ("203.0.113.0/24", 0, 0.0)))))
+    assert "alice usually comes from 192.0.2.0/24 (100%). " in text
+    many = tuple((f"192.0.{place}.0/24", 1, 0.04) for place in range(8))
+    assert "alice comes from many networks, each less than 5%. " in sentence(a_record(replace(WHY, typical=many)))
+    old = a_record(WHY)
+    for each in old["anomaly_score_explanation"]["typical"]:
+        del each["share"]  # as older versions wrote it
+    old["anomaly_score_explanation"]["typical"].append({"network": "10.0.0.0/24", "count": 0})
+    assert "usually comes from 192.0.2.0/24 (75%), 203.0.113.0/24 (20%), 2001:db8::/48 (5%). " in sentence(old)
 
 
 def test_sentence_tells_of_a_shared_address() -> None:
     why = replace(WHY, entities_sharing_ip=60, network_new_to_everybody=False, longest_shared_prefix=19)
     text = sentence(a_record(why))
     assert "60 different user.name values used the address in the same 1h" in text
-    assert "the address shares its first 19 bits with a usual one" in text
-    assert "nothing near it is usual" in sentence(a_record(replace(why, longest_shared_prefix=7)))
+    assert "a usual address shares its first 19 bits" in text
+    assert "no usual address is near it" in sentence(a_record(replace(why, longest_shared_prefix=7)))
 
 
 def test_sentence_tells_of_an_extrapolated_probability() -> None:
     text = sentence(a_record(replace(WHY, probability_extrapolated=True), probability=1e-20))
-    assert "less than 1 event in a trillion" in text
+    assert "Less than 1 event in a trillion" in text
     assert "estimated beyond what was seen" in text
 
 
 def test_sentence_tells_of_an_entity_without_history() -> None:
     why = replace(WHY, typical=(), prior_events=0, history_class="no events", longest_shared_prefix=None)
-    assert "alice has no history yet" in sentence(a_record(why))
+    text = sentence(a_record(why))
+    assert "In what was learned before 2026-06-01, nobody used 198.51.100.0/24; there is nothing of alice. " in text
+    assert "never" not in text
 
 
-def test_sentence_tells_of_repeats_and_of_what_is_allowed() -> None:
-    text = sentence(a_record(WHY, repeat_of="id", suppressed_by="vpn", event_count=1))
-    assert text.endswith("; already reported, so it raises nothing again; allowed by vpn.")
-    assert "(1 event)" in text
+def test_repeat_names_its_first_finding_and_says_nothing_of_a_first_time() -> None:
+    first = ids.record_id("logins", 1_780_261_200, 3_600, 0, "alice", "198.51.100.7")
+    held = a_record(WHY, repeat_of=first, held_until=1_780_866_000_000, event_count=1)
+    text = sentence(held)
+    assert text.startswith("alice used 198.51.100.7 (1 event). In what was learned before 2026-06-01, alice usually")
+    assert text.endswith(". Repeat of the finding of 2026-05-31T21:00:00Z. Not learned until 2026-06-07T21:00:00Z.")
+    assert not {"never", "nobody", "new for"} & {word for word in ("never", "nobody", "new for") if word in text}
+    other = ids.record_id("logins", 1_780_261_200, 3_600, 0, "alice", "198.51.100.9")
+    assert "Repeat of the finding of 2026-05-31T21:00:00Z in the same network." in sentence(held | {"repeat_of": other})
+    assert "Repeat of an earlier finding." in sentence(held | {"repeat_of": "id"})
 
 
 def test_of_what_is_allowed_nothing_is_said_to_be_the_first_time() -> None:
     text = sentence(a_record(WHY, suppressed_by="vpn"))
-    assert text.startswith("alice used 198.51.100.7 (2 events): no use of 198.51.100.0/24 was learned; ")
-    assert text.endswith("; allowed by vpn.")
+    assert text.startswith("alice used 198.51.100.7 (2 events). In what was learned before 2026-06-01, alice usually")
+    assert text.endswith(". Allowed by vpn, so it is never learned.")
+    assert "nobody" not in text
+
+
+def test_events_are_told_by_outcome_where_several_are_scored() -> None:
+    outcomes = [{"outcome": "failure", "count": 1_200}, {"outcome": "success", "count": 1}]
+    text = sentence(a_record(WHY, outcomes=outcomes, event_count=1_201))
+    assert text.startswith("alice used 198.51.100.7 (1,201 events: 1,200 failure, 1 success). ")
 
 
 def test_sentence_needs_no_explanation() -> None:
-    assert sentence(a_record(None)) == "alice used 198.51.100.7 (2 events): 1 event in 4,000 is as unusual as this."
+    assert sentence(a_record(None)) == "alice used 198.51.100.7 (2 events). 1 event in 4,000 is as unusual as this."
 
 
 @pytest.mark.parametrize(
@@ -117,8 +148,11 @@ def test_what_little_is_known_of_is_named() -> None:
 def test_little_history_and_what_it_holds_back_are_said() -> None:
     why = replace(WHY, prior_events=3, cold_start=("little_history",), calibrated_probability=0.0001)
     text = sentence(a_record(why))
-    assert "alice has only 3 events of history" in text
-    assert "held back while it warms up (1 event in 10,000 by what is known of other entities)" in text
+    assert "alice has only 3 events. " in text
+    assert (
+        "1 event in 10,000 of other entities is as unusual as this; "
+        "counted as 1 event in 4,000 while too little is known of alice or of the job." in text
+    )
     body = why.to_dict()
     assert body["cold_start"] == ["little_history"]
     assert body["calibrated_probability"] == 0.0001

@@ -32,7 +32,7 @@ BAR = 20
 @format_option
 @click.pass_context
 def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: TimeShown, output_format: str) -> None:
-    """Say how usual an address is for an entity as of the job's last bucket, why, and what was recorded of the pair.
+    """Say how usual an address is for an entity by what the job has learned, why, and what was recorded of the pair.
 
     As JSON it is one object (in an array, as everywhere) with all of that, and with the pair's latest records as
     `ipi-es results` has them. Its keys are always there: null is what isn't known. score_cap is the most that the pair
@@ -62,7 +62,7 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
     typical = ""
     if seen.typical_compatibility is not None:
         typical = f"; {entity}'s usual addresses have about {seen.typical_compatibility:.2f}"
-    rarity = f"{one_in(facts.probability)} events of entities with {facts.class_name} is as unusual"
+    rarity = f"{one_in(facts.probability)} events of entities with a comparable history ({facts.class_name}) is as unusual"
     lines: list[str | Toned] = [
         Toned(f"{entity} from {seen.address}, as of {shown.copyable(facts.as_of)}:", "bold"),
         f"  compatibility {seen.compatibility:.2f} (log-odds, high = usual){typical}",
@@ -71,7 +71,7 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
     ]
     if facts.suppressed_by is not None:
         lines.append(
-            f"  but the allow list allows it ({facts.suppressed_by}): it is recorded, raises no alarm, teaches nothing"
+            f"  but the allow list allows it ({facts.suppressed_by}): it is recorded, raises no alarm, is never learned"
         )
     if facts.probability > facts.calibrated_probability:
         lines.append(HELD_BACK.format(facts.calibrated_probability))
@@ -79,7 +79,8 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
         lines.append(f"  the job warms up: its history is {facts.history_days} days long, of {YOUNG_DAYS} wanted")
     if young & {"unseen_entity", "little_history"}:
         lines.append(f"  {entity} warms up: fewer than six events are known")
-    return [*lines, *_usual(entity, seen), *_network(facts)]
+    learned = f"  learned before {iso(facts.as_of)[:10]}, without what is held, allowed or of other outcomes:"
+    return [*lines, learned, *_usual(entity, seen), *_network(facts)]
 
 
 def _allows(cap: float) -> str | Toned:
@@ -91,8 +92,8 @@ def _allows(cap: float) -> str | Toned:
 
 def _usual(entity: str, seen: Explanation) -> list[str]:
     if not seen.entity_seen:
-        return [f"  {entity} was never seen before"]
-    lines = [f"  {entity} was seen in {counted(round(seen.prior_events), 'event')} and usually comes from:"]
+        return [f"  no event of {entity}"]
+    lines = [f"  {counted(round(seen.prior_events), 'event')} of {entity}, which came from:"]
     lines += [
         f"    {each.network:<24} {each.share:6.1%} {_bar(each.share)}  last {iso(each.last_day * SECONDS['d'])[:10]}"
         for each in seen.usual
@@ -100,34 +101,38 @@ def _usual(entity: str, seen: Explanation) -> list[str]:
     return lines
 
 
-def _network(facts: PairFacts) -> list[str]:
-    lines, seen, entity, allowed = [], facts.seen, facts.seen.entity, facts.suppressed_by is not None
+def _network(facts: PairFacts) -> list[str | Toned]:
+    lines, seen, entity = list[str | Toned](), facts.seen, facts.seen.entity
     if seen.first_occurrence:
-        where = "nor its network" if seen.network_first_occurrence else f"but used its network {seen.network}"
-        but = " (what is recorded of it taught nothing)" if facts.records else ""
-        but = " (what is allowed teaches nothing)" if allowed else but
-        lines.append(f"  {entity} never used this address, {where}{but}")
+        where = "nor of its network" if seen.network_first_occurrence else f"but of its network {seen.network}"
+        lines.append(f"  no use of this address by {entity}, {where}")
     else:
-        lines.append(f"  {entity} used this address before")
+        lines.append(f"  at least one use of this address by {entity}")
     if seen.network_new_to_everybody:
-        lines.append(
-            f"  no use of the network {seen.network} was learned"
-            if allowed
-            else f"  nobody ever used the network {seen.network}"
-        )
+        lines.append(f"  no use of the network {seen.network} by anybody")
     else:
-        users = seen.entities_on_network
-        lines.append(f"  about {users:,} {'entity uses' if users == 1 else 'entities use'} the network {seen.network}")
+        users = counted(seen.entities_on_network, "entity").replace("entitys", "entities")
+        lines.append(f"  uses of the network {seen.network} by about {users}")
     known = [f"AS{seen.operator}"] if seen.operator else []
     known += [seen.country] if seen.country else []
     new = [seen.operator_first_occurrence, seen.country_first_occurrence]
     if known:
-        lines.append(f"  the network is of {', '.join(known)}" + (f", new for {entity}" if True in new else ""))
+        lines.append(f"  the network is of {', '.join(known)}" + (f", not learned for {entity}" if True in new else ""))
     if seen.shared_prefix_with is not None:
         lines.append(
             f"  the nearest usual address is {seen.shared_prefix_with}: {seen.shared_prefix_length} bits in common"
         )
-    return lines
+    return [*lines, *_not_learned(facts)]
+
+
+def _not_learned(facts: PairFacts) -> list[str | Toned]:
+    """What was seen of the pair and is not in the history."""
+    if facts.first_recorded is None:
+        return []
+    text = f"  {counted(facts.record_count, 'record')} of this pair, the first of {iso(facts.first_recorded)}"
+    if facts.held_until is not None:
+        text += f"; not learned until {iso(facts.held_until)}"
+    return [text]
 
 
 def _bar(share: float) -> str:

@@ -45,6 +45,12 @@ class PairFacts:
     seen: Explanation
     records: tuple[Mapping[str, Any], ...]
     """Its latest records, as `ipi-es results` has them."""
+    record_count: int
+    """All of its records."""
+    first_recorded: int | None
+    """Epoch seconds: the bucket of the first of them."""
+    held_until: int | None
+    """Epoch seconds: the pair isn't learned before, by its latest record; None: it is not held then."""
 
     def to_dict(self) -> dict[str, Any]:
         """What programs read. Every key is always there; null: it isn't known, or there is none."""
@@ -88,6 +94,9 @@ class PairFacts:
             "country_first_occurrence": seen.country_first_occurrence,
             "longest_shared_prefix": None if seen.shared_prefix_with is None else seen.shared_prefix_length,
             "shared_prefix_with": seen.shared_prefix_with,
+            "record_count": self.record_count,
+            "first_recorded": None if self.first_recorded is None else iso(self.first_recorded),
+            "held_until": None if self.held_until is None else iso(self.held_until),
             "records": list(self.records),
         }
 
@@ -114,7 +123,10 @@ def facts_of(work: JobWork, entity: str, address: bytes) -> PairFacts:
     class_ = snapshot.calibration.classes([seen.prior_events], age)
     calibrated = snapshot.calibration.ln_probability([seen.compatibility], class_).ln_p
     scored = modest(calibrated, class_, age, snapshot.calibration)
-    records = work.stores.results.read("record", sort="timestamp", values=[entity, ip], size=RECENT)
+    results = work.stores.results
+    records = results.read("record", sort="timestamp", values=[entity, ip], size=RECENT)
+    first = results.read("record", sort="timestamp", desc=False, values=[entity, ip], size=1)
+    until = max((int(each.source["held_until"]) // 1_000 for each in records if "held_until" in each.source), default=0)
     return PairFacts(
         job_id=work.job.job_id,
         snapshot_id=str(state.snapshot_id if state else ""),
@@ -128,6 +140,9 @@ def facts_of(work: JobWork, entity: str, address: bytes) -> PairFacts:
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
         records=tuple(each.source for each in records),
+        record_count=results.count("record", values=[entity, ip]) if len(records) == RECENT else len(records),
+        first_recorded=int(first[0].source["timestamp"]) // 1_000 if first else None,
+        held_until=until if until > history.day * SECONDS["d"] else None,
     )
 
 

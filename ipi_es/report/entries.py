@@ -11,7 +11,7 @@ from typing import Any
 from ipi_es.report.findings import SHOWN_FROM, leaders
 from ipi_es.report.lanes import Axis, Lane, lane_of
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name
-from ipi_es.results.explanation import sentence
+from ipi_es.results.explanation import sentence, usual_shares
 from ipi_es.results.visible import visible
 
 MAX_CARDS = 25
@@ -32,9 +32,9 @@ _HELD_BY = {
 
 _LITTLE_KNOWN = {
     "young_job": "the job's history is shorter than two weeks",
-    "unseen_entity": "this name was never seen before",
-    "little_history": "fewer than six events of this name are known",
-    "unseen_network": "nobody was ever seen in this network",
+    "unseen_entity": "no event of this name was learned",
+    "little_history": "fewer than six events of this name were learned",
+    "unseen_network": "no use of this network was learned",
 }
 """`cold_start` of an explanation."""
 
@@ -52,10 +52,9 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class UsualNetwork:
-    """A network that an entity uses: ``share`` in percent of its days there, rounded."""
+    """A network that an entity uses: ``share`` in percent of its learned history, rounded."""
 
     network: str
-    count: int
     share: int
 
 
@@ -154,12 +153,8 @@ def _card(pair: _Pair, number: int, others: Mapping[str, Sequence[str]], job: st
 
 
 def _usual(why: Mapping[str, Any]) -> tuple[UsualNetwork, ...]:
-    typical: Sequence[Mapping[str, Any]] = (why.get("typical") or ())[:MAX_USUAL]
-    whole = sum(int(each["count"]) for each in typical) or 1
-    return tuple(
-        UsualNetwork(visible(each["network"]), int(each["count"]), round(100 * int(each["count"]) / whole))
-        for each in typical
-    )
+    shares = [(network, round(100 * share)) for network, share in usual_shares(why)[:MAX_USUAL]]
+    return tuple(UsualNetwork(visible(network), share) for network, share in shares if share)
 
 
 def _facts(
@@ -186,7 +181,7 @@ def _facts(
     if place:
         yield "Network", place
     if why.get("prior_events") is not None:
-        yield "History", f"{counted(int(why['prior_events']), 'event')} before this one"
+        yield "History", f"{counted(int(why['prior_events']), 'event')} learned before that day"
     if len(pair.times) > 1:
         first, last = min(pair.times), max(pair.times)
         yield "Seen", f"in {counted(len(pair.times), 'bucket')}, {shown.at(first)} to {shown.at(last)}"
@@ -198,7 +193,7 @@ def _facts(
 def _probability(record: Mapping[str, Any], why: Mapping[str, Any]) -> str:
     text = f"{one_in(float(record['probability']))} events"
     if why.get("class"):
-        text += f" of names with {why['class']}"
+        text += f" of names with a comparable history ({why['class']})"
     if why.get("calibration_size"):
         text += f", counted among {counted(int(why['calibration_size']), 'normal event')}"
     return text + (" and extrapolated" if why.get("probability_extrapolated") else "")

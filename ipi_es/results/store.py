@@ -259,10 +259,12 @@ class ResultStore:
             for each in found
         )
 
-    def count(self, kind: ResultKind, start: int | None = None, end: int | None = None) -> int:
-        """How many results there are."""
+    def count(
+        self, kind: ResultKind, start: int | None = None, end: int | None = None, *, values: Sequence[str] = ()
+    ) -> int:
+        """How many results there are; ``values``: entities or IPs that must be in them."""
         try:
-            return self._cluster.count(ALIAS, queries.results_query(self._job_id, [kind], start, end))
+            return self._cluster.count(ALIAS, queries.results_query(self._job_id, [kind], start, end, values=values))
         except NotFound:
             return 0
 

@@ -62,7 +62,9 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
     typical = ""
     if seen.typical_compatibility is not None:
         typical = f"; {entity}'s usual addresses have about {seen.typical_compatibility:.2f}"
-    rarity = f"{one_in(facts.probability)} events of entities with a comparable history ({facts.class_name}) is as unusual"
+    rarity = (
+        f"{one_in(facts.probability)} events of entities with a comparable history ({facts.class_name}) is as unusual"
+    )
     lines: list[str | Toned] = [
         Toned(f"{entity} from {seen.address}, as of {shown.copyable(facts.as_of)}:", "bold"),
         f"  compatibility {seen.compatibility:.2f} (log-odds, high = usual){typical}",

@@ -73,7 +73,7 @@ def test_a_page_shows_who_from_where_when_why_and_what_is_usual() -> None:
     assert "2026-05-22 01:00 UTC" in text
     assert "In what was learned before 2026-05-22, alice never used this address; nobody used 198.51.100.0/24" in text
     assert "Where alice usually comes from 203.0.113.0/24 75% 2001:db8::/48 25%" in text
-    assert "1 in 10,000 events of names with 31–200 events" in text
+    assert "1 in 10,000 events of names with a comparable history (31–200 events)" in text
     assert "ipi-es explain logins alice 198.51.100.7" in text
 
 

@@ -18,8 +18,7 @@ from ipi_es.config.settings import Settings
 from ipi_es.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
+    from ipi_es.cli.terminal import Bars
     from ipi_es.cluster.port import Cluster
 
 
@@ -89,25 +88,8 @@ def named_address(ip: str, job: Job) -> bytes:
     return address
 
 
-def progress_bar() -> Progress:
-    """The one look of progress bars; on anything but a terminal it stays silent."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+def progress_bar() -> Bars:
+    """The one look of progress bars; on anything but a terminal they stay silent."""
+    from ipi_es.cli.terminal import Bars
 
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description:<22}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
+    return Bars()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Literal, TextIO
 
 import ipi_es
 
@@ -30,9 +31,37 @@ class ForMachines(logging.Filter):
         return True
 
 
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stderr`` is at that moment: while progress bars are drawn, to what prints above them."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._follows = True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        if self._follows and sys.stderr is not None:
+            self.stream = sys.stderr
+        super().emit(record)
+
+    def setStream(self, stream: TextIO) -> TextIO | None:  # noqa: N802  (logging's name)
+        """Write to this stream from now on, whatever ``sys.stderr`` is."""
+        self._follows = False
+        return super().setStream(stream)
+
+
+class TextFormatter(logging.Formatter):
+    """Lines for people, with this machine's time and its offset: ``2026-05-31T14:00:00.123+02:00``."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
+        """The record's time; UTC ends with ``Z``."""
+        moment = datetime.fromtimestamp(record.created, tz=UTC).astimezone()
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def set_up(level: str, log_format: Literal["text", "ecs"], *, verbose: bool = False) -> None:
     """Let the root logger write to stderr; where somebody has set up logging already, nothing is changed."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(formatter(log_format))
     if log_format == "ecs":
         handler.addFilter(ForMachines())
@@ -57,7 +86,7 @@ def say_error(text: str) -> bool:
 def formatter(log_format: Literal["text", "ecs"]) -> logging.Formatter:
     """What makes a line of a record."""
     if log_format == "text":
-        return logging.Formatter(TEXT)
+        return TextFormatter(TEXT)
     from ecs_logging import StdlibFormatter
 
     about = {"service.name": "ipi-es", "service.version": ipi_es.__version__, "event.dataset": "ipi-es.log"}

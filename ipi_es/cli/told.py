@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ class Telling:
         """``span``: the job's bucket_span, seconds."""
         self._span = span
         self._bars = progress_bar()
-        self._terminal = sys.stderr.isatty()
+        self._terminal = self._bars.drawn
         self._tasks: dict[str, TaskID] = {}
         self.events = 0
         """Documents in the event buckets that were scored."""

@@ -117,4 +117,4 @@ def test_settings_decide_what_a_process_logs(tmp_path: Path, log_format: str, ve
         assert [each["message"] for each in said] == ["mine", *(["detail"] if verbose else []), "missed"]
         assert said[0]["labels"] == {"job_id": "logins"}
     else:
-        assert [each.split()[2:] for each in lines] == [["INFO", "mine"], ["WARNING", "missed"]]
+        assert [each.split()[1:] for each in lines] == [["INFO", "mine"], ["WARNING", "missed"]]

@@ -28,6 +28,7 @@ where they arise (the two cluster adapters, the configuration reader, the local 
     │   ├── SnapshotMissing         none saved (yet)
     │   ├── SnapshotDamaged         checksum or structure is wrong
     │   └── SnapshotForeign         of another job, another format or a newer version
+    ├── UnknownEntity               a name that the job has never seen
     ├── JobBusy                     another worker holds this job
     ├── LostJob                     another worker took this job over while we worked
     ├── NotSent                     a notification that its destination did not take
@@ -177,6 +178,10 @@ class SnapshotDamaged(SnapshotError):
 
 class SnapshotForeign(SnapshotError):
     """A snapshot belongs to another job, another format or a newer version."""
+
+
+class UnknownEntity(IpiEsError):
+    """A name that is in neither the history nor the results of a job."""
 
 
 class JobBusy(IpiEsError):

@@ -10,6 +10,8 @@ from ipi_es.errors import UsageError
 SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _SPAN = re.compile(r"\s*(\d+)\s*(s|m|h|d|w)\s*")
 _MATH = re.compile(r"([+-])(\d+)([smhdw])")
+_SPACED_OFFSET = re.compile(r"(?<=\d) (?:UTC|([+-]\d\d:\d\d))$")
+"""``2026-05-22 08:00 +02:00``, ``2026-05-22 06:00 UTC``: as times are shown for people."""
 _ROUND = re.compile(r"/([smhdw])$")
 
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_800
@@ -35,6 +37,7 @@ def format_span(seconds: int) -> str:
 def parse_time(text: str, *, now: int) -> int:
     """Epoch seconds of an ISO 8601 time (UTC if it names no zone), epoch milliseconds, or date math on ``now``.
 
+    A space may stand before an ISO time's offset, as where times are shown for people.
     Date math: ``now``, ``now-7d``, ``now-1d/d``, ``2026-05-01||+1d``. Rounding ``/d`` rounds down, in UTC.
     UsageError for what is none of these, or lies outside of the years 1 to 9999.
     """
@@ -63,7 +66,7 @@ def _parse_iso(text: str) -> int:
     if re.fullmatch(r"\d{11,}", text):
         return int(text) // 1_000
     try:
-        parsed = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(_SPACED_OFFSET.sub(lambda match: match[1] or "Z", text))
     except ValueError:
         raise _not_a_time(text) from None
     return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())

@@ -17,7 +17,7 @@ _TOKEN = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|\x1b\][^\x07]*\x07|\r|\n|[^\x1b\
 
 
 class Screen:
-    """What a person sees of ``text``, with what scrolled away: it has no height. It knows the orders that rich sends."""
+    """What a person sees of ``text``, with what scrolled away: it has no height. It knows what rich sends."""
 
     def __init__(self, columns: int, text: str = "") -> None:
         self.columns, self.row, self.column = columns, 0, 0

@@ -160,7 +160,7 @@ def _show_incidents(outcome: Outcome) -> None:
         rows.append(
             {
                 "id": incident.id,
-                "when": f"{iso(incident.start)[5:16]} – {iso(incident.end)[5:16]}",
+                "when": f"{iso(incident.start)[5:16]}Z – {iso(incident.end)[5:16]}Z",
                 "score": verdict.scores[incident.id],
                 "word": word,
                 "title": incident.title,

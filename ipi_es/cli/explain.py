@@ -9,12 +9,15 @@ import click
 from ipi_es.cli.context import named_pair, shell
 from ipi_es.cli.output import SEVERITY_COLOURS, STYLE, Column, Toned, emit, format_option, print_table, say
 from ipi_es.cli.zones import time_zone_option
+from ipi_es.errors import UnknownEntity
 from ipi_es.report.text import TimeShown, counted, one_in, score_text
+from ipi_es.results.visible import visible
 from ipi_es.scoring.probability import severity
 from ipi_es.times import SECONDS, iso
 
 if TYPE_CHECKING:
     from ipi_es.cli.pair_facts import PairFacts
+    from ipi_es.cluster.port import Cluster
     from ipi_es.ipinsights.explanation import Explanation
 
 HELD_BACK = "  it is held back there: as calibrated it would be {:.2g}, but too little is known to be so sure"
@@ -34,6 +37,8 @@ BAR = 20
 def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: TimeShown, output_format: str) -> None:
     """Say how usual an address is for an entity by what the job has learned, why, and what was recorded of the pair.
 
+    An entity that the job has never seen is judged as a new one; the exit code is then 1, as it may be misspelled.
+
     As JSON it is one object (in an array, as everywhere) with all of that, and with the pair's latest records as
     `ipi-es results` has them. Its keys are always there: null is what isn't known. score_cap is the most that the pair
     could score if it were seen now.
@@ -48,11 +53,29 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
     name, address = named_pair(job, entity, ip)
     with here.cluster() as cluster:
         facts = facts_of(JobWork(cluster, job, snapshots=here.settings.snapshots.directory), name, address)
+        unknown = _unknown(cluster, facts, job_name)
     if output_format == "table":
         say(_about(facts, shown))
         _recorded(facts, shown)
     else:
         emit([facts.to_dict()], (), output_format, empty="")
+    if unknown is not None:
+        raise unknown
+
+
+def _unknown(cluster: Cluster, facts: PairFacts, job_name: str) -> UnknownEntity | None:
+    """The error of a name that neither the history nor any record has: most often it is misspelled."""
+    from ipi_es.results.listing import nearest_entity, recorded_entity
+
+    entity, job_id = facts.seen.entity, facts.job_id
+    if facts.seen.entity_seen or recorded_entity(cluster, job_id, entity):
+        return None
+    guess = nearest_entity(cluster, job_id, entity)
+    known = f"did you mean “{visible(guess)}”?" if guess else f"`ipi-es results records {job_name}` shows known names."
+    return UnknownEntity(
+        f"job {job_id} knows no entity “{visible(entity)}”: no event up to {iso(facts.as_of)} and no record is of it",
+        hint=f"{known} What is said above is as of a new one",
+    )
 
 
 def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:

@@ -1,7 +1,8 @@
-"""The one place that prints results: as a table for people, as JSON or JSON lines for programs."""
+"""The one place that prints results: as a table for people, as JSON, JSON lines or CSV for programs."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,10 +68,11 @@ def format_option(function: F) -> F:
     return click.option(
         "--format",
         "output_format",
-        type=click.Choice(["table", "json", "ndjson"]),
+        type=click.Choice(["table", "json", "ndjson", "csv"]),
         default="table",
         show_default=True,
-        help="For people, one JSON array, or one JSON object a line.",
+        help="For people; one JSON array; one JSON object a line; or CSV with headings, where text that a spreadsheet "
+        "would take for a formula begins with an apostrophe.",
     )(function)
 
 
@@ -94,13 +96,27 @@ def _somebody_is_there() -> bool:
     return sys.stdin.isatty()
 
 
-def emit(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], output_format: str, *, empty: str) -> None:
-    """Print ``rows`` in the asked format; ``empty`` is what a person reads when there are none."""
+def emit(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[Column],
+    output_format: str,
+    *,
+    empty: str,
+    fields: Sequence[str] = (),
+) -> None:
+    """Print ``rows`` in the asked format; ``empty`` is what a person reads when there are none.
+
+    ``fields``: the first columns of CSV, which are there without any row too.
+    """
     if output_format == "ndjson":
         for row in rows:
             sys.stdout.write(orjson.dumps(row).decode() + "\n")
     elif output_format == "json":
         sys.stdout.write(orjson.dumps(list(rows), option=orjson.OPT_INDENT_2).decode() + "\n")
+    elif output_format == "csv":
+        from ipi_es.cli.csv_output import write_csv
+
+        write_csv(sys.stdout, rows, fields)
     else:
         found = list(rows)
         if found:
@@ -128,7 +144,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *,
     """An aligned table; scores carry their severity's colour and word.
 
     No value is ever cut: it may be a name to search for. On a terminal that is too narrow for a column of sentences,
-    the last such column stands below each row instead; where even the rest has no room, lines are longer than it.
+    the last such column stands below each row instead; where even the rest has no room, a row takes several lines.
     """
     from rich.table import Table
 
@@ -151,10 +167,19 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *,
 
 
 def _has_room(out: Console, columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> bool:
-    """Whether columns that don't wrap are as wide as they need, and each that does has :data:`LEAST` at least."""
+    """Whether columns that don't wrap are as wide as they need, and each that does has :data:`LEAST` at least.
+
+    A column that wraps needs as much as its longest word, so that no name is broken.
+    """
+    from rich.cells import cell_len
+
     if columns[-1].sentence and out.is_terminal and out.width < NARROW:
         return False
-    widths = [LEAST if column.wrap else width for column, width in zip(columns, _widths(columns, cells), strict=True)]
+    widths = _widths(columns, cells)
+    for place, column in enumerate(columns):
+        if column.wrap:
+            words = (cell_len(word) for line in cells for word in line[place].plain.split())
+            widths[place] = max([LEAST, *words])
     return sum(widths) + GAP * (len(columns) - 1) <= out.width
 
 
@@ -174,31 +199,76 @@ def _print_lines(
     cells: Sequence[Sequence[Text]],
     title: str | None,
 ) -> None:
-    """Aligned lines that nobody breaks, each with its sentence below, if it has one."""
-    from rich.padding import Padding
+    """Aligned lines, each with its sentence below, if it has one.
+
+    On a terminal that is too narrow for all columns a row takes several lines, which the headings take too.
+    """
     from rich.text import Text
 
     short = columns[:-1] if columns[-1].sentence else columns
     heads = [Text(column.heading, style="bold") for column in columns]
     widths = _widths(columns, cells)
+    decks = _decks(widths[: len(short)], out.width if out.is_terminal else None)
     if title is not None:
         out.print(Text(title, style="italic"))
     for place, line in enumerate((heads, *cells)):
         style = "" if place == 0 else rows[place - 1].get(STYLE) or ""
-        for text, column, width in zip(
-            line, short, widths, strict=False
-        ):  # the sentence is a cell, but not in the line
-            missing = width - text.cell_len
-            if column.right or column.score:
-                text.pad_left(missing)
-            else:
-                text.pad_right(missing)
-        out.print(Text(" " * GAP, style=style).join(line[: len(short)]), style=style, soft_wrap=True)
-        if place and len(short) < len(columns):
-            sentence = line[-1]
-            sentence.style = sentence.style or style
-            if sentence.plain:
-                out.print(Padding(sentence, (0, 0, 0, INDENT)))
+        # the sentence is a cell, but not in the lines
+        padded = [_padded(*each) for each in zip(line, short, widths, strict=False)]
+        for number, deck in enumerate(decks):
+            text = Text(" " * GAP, style=style).join(padded[each] for each in deck)
+            text.rstrip()
+            if number:
+                text.pad_left(INDENT)
+            out.print(text, style=style, soft_wrap=True)
+        if place and len(short) < len(columns) and line[-1].plain:
+            line[-1].style = line[-1].style or style
+            _print_below(out, line[-1])
+
+
+def _decks(widths: Sequence[int], room: int | None) -> list[range]:
+    """Which columns of ``widths`` characters share a line of ``room`` characters; None: all of them.
+
+    A column that is wider than a line has one for itself, which the terminal wraps: its values stay whole.
+    """
+    decks, begin, used = [], 0, 0
+    for place, width in enumerate(widths):
+        longer = used + GAP + width if place > begin else width + (INDENT if begin else 0)
+        if room is not None and longer > room and place > begin:
+            decks.append(range(begin, place))
+            begin, longer = place, width + INDENT
+        used = longer
+    return [*decks, range(begin, len(widths))]
+
+
+def _padded(text: Text, column: Column, width: int) -> Text:
+    missing = width - text.cell_len
+    if column.right or column.score:
+        text.pad_left(missing)
+    else:
+        text.pad_right(missing)
+    return text
+
+
+def _print_below(out: Console, sentence: Text) -> None:
+    """A sentence below its row: broken between words alone, as a name or an address in it may be looked for."""
+    for line in sentence.divide(_line_ends(sentence.plain, max(out.width - INDENT, 1))):
+        line.rstrip()
+        line.pad_left(INDENT)
+        out.print(line, soft_wrap=True)
+
+
+def _line_ends(text: str, room: int) -> list[int]:
+    """Where lines of at most ``room`` characters end; a word that is longer has a line for itself."""
+    from rich.cells import cell_len
+
+    ends, used = [], 0
+    for match in re.finditer(r"\S+\s*", text):
+        if used and used + cell_len(match.group().rstrip()) > room:
+            ends.append(match.start())
+            used = 0
+        used += cell_len(match.group())
+    return ends
 
 
 def cell(value: Any, *, score: bool = False) -> Text:

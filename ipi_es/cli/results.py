@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +12,24 @@ import click
 
 from ipi_es.addresses import canonical
 from ipi_es.cli.context import clock, named_address, named_entity, shell
+from ipi_es.cli.csv_output import RESULT_FIELDS, result_rows
+from ipi_es.cli.influencer_lines import joined, some, who
 from ipi_es.cli.output import STYLE, Column, emit, format_option
 from ipi_es.cli.zones import time_zone_option
 from ipi_es.errors import UsageError
-from ipi_es.report.findings import newest_end
-from ipi_es.report.text import TimeShown
+from ipi_es.report.text import TimeShown, counted
 from ipi_es.results.explanation import sentence
+from ipi_es.results.queries import check_kind
+from ipi_es.results.visible import visible
 from ipi_es.results.words import SCORE_FIELDS
 from ipi_es.scoring.probability import Severity, severity
-from ipi_es.times import parse_time
+from ipi_es.times import iso, parse_time
 
 if TYPE_CHECKING:
+    from ipi_es.cli.context import Shell
+    from ipi_es.cluster.port import Cluster
     from ipi_es.config.job import Job
-    from ipi_es.results.store import ResultStore
+    from ipi_es.results.listing import Quiet
 
 KINDS = ("records", "influencers", "buckets", "overall")
 
@@ -40,10 +47,9 @@ COLUMNS = {
         Column("time", "Time"),
         Column("influencer_score", "Score", score=True),
         Column("initial_influencer_score", "Initially", right=True),
-        Column("influencer_field_name", "Field"),
-        Column("influencer_field_value", "Value"),
         Column("probability", "Probability", right=True),
         Column("remarks", "Remarks"),
+        Column("who", "Who and where", wrap=True, sentence=True),
     ],
     "buckets": [
         Column("time", "Time"),
@@ -64,14 +70,8 @@ COLUMNS = {
 REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "allowed"}
 """Field of a result that raises no alert → the word for it."""
 
-NAMED = 4
-"""A bucket's entities and addresses that a table names; JSON has all."""
-
 NAMES = {"overall": "overall buckets"}
 """What people call a kind, where it isn't its own name."""
-
-QUIET = ("repeat_of", "suppressed_by")
-"""Fields of what raises no alert, which --new leaves out."""
 
 SCORES = {"overall": "overall_score"} | {f"{kind}s": field for kind, field in SCORE_FIELDS.items()}
 """What each kind is coloured and counted by."""
@@ -96,84 +96,160 @@ def _number(_ctx: click.Context, _option: click.Parameter, value: float | None) 
 )
 @click.option("--entity", help="Only results of this entity.")
 @click.option("--ip", help="Only results of this address.")
-@click.option("--new", is_flag=True, help="Without repeats and what the allow list allows: what may alert.")
+@click.option("--all", "everything", is_flag=True, help="With repeats and what the allow list allows.")
+@click.option(
+    "--new",
+    is_flag=True,
+    help="Without them: what may alert. Tables of records and influencers are so by themselves; buckets, JSON and CSV "
+    "have everything unless told.",
+)
 @click.option("--size", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @time_zone_option
 @format_option
 @click.pass_context
 def results(
-    ctx: click.Context,
-    kind: str,
-    job_name: str,
-    start: str | None,
-    end: str | None,
-    sort: str | None,
-    desc: bool,
-    min_score: float | None,
-    entity: str | None,
-    ip: str | None,
-    new: bool,
-    size: int,
-    shown: TimeShown,
-    output_format: str,
+    ctx: click.Context, /, kind: str, job_name: str, shown: TimeShown, output_format: str, **chosen: Any
 ) -> None:
     """Print a job's records, influencers or buckets, the worst first; or the overall buckets of one or more jobs.
 
-    For overall, JOB may be several job_ids with commas between them.
+    Tables of records and influencers show what is new, and say how many repeats they leave out; --all shows those too.
+    In a table of influencers an entity and its addresses of one event share a line. For overall, JOB may be several
+    job_ids with commas between them.
 
-    Example: ipi-es results records jobs/logins.yml --start now-1d --min-score 50 --new
+    Example: ipi-es results records jobs/logins.yml --start now-1d --min-score 50
     """
-    from ipi_es.results.overall import overall
-    from ipi_es.results.store import ResultStore
-    from ipi_es.results.words import ResultKind
-
-    if kind == "overall" and ((entity, ip, sort) != (None, None, None) or new):
-        raise UsageError(
-            "overall buckets have no entity and no IP address, know no repeats, and are sorted by their score",
-            hint="leave out --entity, --ip, --new and --sort, or ask for records",
-        )
-    here, now = shell(ctx), clock()
-    first = parse_time(start, now=now) if start else None
-    stop = parse_time(end, now=now) if end else None
-    if first is not None and stop is not None and stop <= first:
-        raise UsageError(
-            f"--end {end} is not after --start {start}", hint="times are [start, end), such as now-7d and now"
-        )
-    rows: list[dict[str, Any]]
-    empty = f"No {NAMES.get(kind, kind)}."
+    asked = Asked.of(chosen, kind, table=output_format == "table", now=clock())
+    here = shell(ctx)
     with here.cluster() as cluster:
         if kind == "overall":
-            jobs = [here.job(name) for name in job_name.split(",")]
-            rows = overall(
-                cluster,
-                [job.job_id for job in jobs],
-                first or 0,
-                now if stop is None else stop,
-                bucket_span=max(job.bucket_span for job in jobs),
-                min_score=min_score or 0.0,
-            )
-            rows = sorted(rows, key=lambda row: -row["overall_score"] if desc else row["overall_score"])[:size]
+            found = _overall(here, cluster, [here.job(name) for name in job_name.split(",")], asked)
         else:
-            singular: ResultKind = kind.removesuffix("s")  # type: ignore[assignment]
-            job = here.job(job_name)
-            store = ResultStore(cluster, job.job_id, job.results_index_name)
-            values = _values(job, entity, ip)
-            found = store.read(
-                singular, first, stop, sort=sort, desc=desc, min_score=min_score, values=values, size=size, new=new
+            found = _of_job(here, cluster, here.job(job_name), kind, asked, shown)
+    for note in found.notes:
+        click.secho(f"note: {note}", fg="yellow", err=True)
+    if output_format == "csv":
+        emit(result_rows(found.rows, kind), (), output_format, empty="", fields=RESULT_FIELDS[kind])
+    elif output_format != "table":
+        emit(found.rows, (), output_format, empty="")
+    else:
+        lines = [for_people(row, kind, shown) for row in found.lines]
+        emit(lines, COLUMNS[kind], output_format, empty=found.empty)
+        if lines:
+            click.echo(_summary(found, kind, asked), err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options say. Times in epoch seconds, ``now`` the clock's."""
+
+    start: int | None
+    end: int | None
+    now: int
+    sort: str | None
+    desc: bool
+    min_score: float | None
+    entity: str | None
+    ip: str | None
+    new: bool
+    """Leave out repeats and what is allowed."""
+    size: int
+    table: bool
+
+    @classmethod
+    def of(cls, chosen: dict[str, Any], kind: str, *, table: bool, now: int) -> Asked:
+        """UsageError for options that contradict each other, or that the kind has no use for."""
+        new, everything, entity, ip = (chosen[name] for name in ("new", "everything", "entity", "ip"))
+        if kind == "overall" and ((entity, ip, chosen["sort"]) != (None, None, None) or new or everything):
+            raise UsageError(
+                "overall buckets have no entity and no IP address, know no repeats, and are sorted by their score",
+                hint="leave out --entity, --ip, --all, --new and --sort, or ask for records",
             )
-            rows = [each.source for each in found]
-            if not rows and output_format == "table":
-                empty = _nothing(store, job, kind, first, shown)
-    told = rows if output_format != "table" else [for_people(row, kind, shown) for row in rows]
-    emit(told, COLUMNS[kind], output_format, empty=empty)
-    if output_format == "table" and rows:
-        click.echo(_summary(rows, kind, size), err=True)
+        if new and everything:
+            raise UsageError("--new and --all contradict each other", hint="leave one of them out")
+        if kind == "influencers" and entity is not None and ip is not None:
+            raise UsageError(
+                "an influencer is an entity or an address, and never both",
+                hint="give --entity or --ip, or ask for records",
+            )
+        start, end = (None if text is None else parse_time(text, now=now) for text in (chosen["start"], chosen["end"]))
+        if start is not None and end is not None and end <= start:
+            raise UsageError(
+                f"--end {chosen['end']} is not after --start {chosen['start']}",
+                hint="times are [start, end), such as now-7d and now",
+            )
+        new = new or (table and kind in ("records", "influencers") and not everything)
+        plain = {name: chosen[name] for name in ("sort", "desc", "min_score", "entity", "ip", "size")}
+        return cls(start=start, end=end, now=now, new=new, table=table, **plain)
 
 
-def _values(job: Job, entity: str | None, ip: str | None) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found: ``rows`` as programs read them, ``lines`` as a table shows them."""
+
+    rows: list[dict[str, Any]]
+    lines: list[dict[str, Any]]
+    empty: str
+    left_out: Quiet | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: Asked) -> Found:
+    from ipi_es.cli.results_there import newest_result
+    from ipi_es.results.overall import overall
+
+    seen = [newest_result(cluster, job, here.settings.snapshots.directory) for job in jobs]
+    rows = overall(
+        cluster,
+        [job.job_id for job in jobs],
+        asked.start or 0,
+        asked.now if asked.end is None else asked.end,
+        bucket_span=max(job.bucket_span for job in jobs),
+        min_score=asked.min_score or 0.0,
+    )
+    rows = sorted(rows, key=lambda row: -row["overall_score"] if asked.desc else row["overall_score"])[: asked.size]
+    newest = max((end for end, _ in seen if end is not None), default=None)
+    empty = "nothing was scored yet" if newest is None else f"the results go up to {iso(newest)}"
+    return Found(rows, rows, f"No overall buckets; {empty}.", None, tuple(note for _, note in seen if note))
+
+
+def _of_job(here: Shell, cluster: Cluster, job: Job, kind: str, asked: Asked, shown: TimeShown) -> Found:
+    from ipi_es.cli.results_there import newest_result
+    from ipi_es.results.listing import count_quiet, pairs_of
+    from ipi_es.results.store import ResultStore
+
+    singular = check_kind(kind)
+    start, end, least, values = asked.start, asked.end, asked.min_score, _values(job, asked)
+    store = ResultStore(cluster, job.job_id, job.results_index_name)
+    found = store.read(
+        singular,
+        start,
+        end,
+        sort=asked.sort,
+        desc=asked.desc,
+        min_score=least,
+        values=values,
+        size=asked.size,
+        new=asked.new,
+    )
+    rows = lines = [each.source for each in found]
+    newest, note = newest_result(cluster, job, here.settings.snapshots.directory)
+    notes = () if note is None else (note,)
+    if newest is None or not asked.table:
+        return Found(rows, lines, f"No {kind}: nothing of job {job.job_id} was scored yet.", None, notes)
+    left_out = None
+    if asked.new:
+        left_out = count_quiet(cluster, job.job_id, singular, start, end, min_score=least, values=values)
+    if kind == "influencers" and rows:
+        places = [row["timestamp"] for row in rows], [row["influencer_field_value"] for row in rows]
+        lines = joined(rows, pairs_of(cluster, job.job_id, *places), job.entity_field)
+    empty = "" if rows else _nothing(job, kind, asked, newest, shown, left_out) + _guess(cluster, job, asked)
+    return Found(rows, lines, empty, left_out, notes)
+
+
+def _values(job: Job, asked: Asked) -> list[str]:
     """What is asked for, spelled as results spell it. UsageError for an address that is none."""
-    found = [] if entity is None else [named_entity(job, entity)]
-    return found if ip is None else [*found, canonical(named_address(ip, job))]
+    found = [] if asked.entity is None else [named_entity(job, asked.entity)]
+    return found if asked.ip is None else [*found, canonical(named_address(asked.ip, job))]
 
 
 def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, Any]:
@@ -186,35 +262,54 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
     if kind == "records":
         # the sentence says of repeats and allowed ones itself
         out["why"] = ("Interim. " if row.get("is_interim") else "") + sentence(row)
+    if kind == "influencers":
+        out["who"] = who(row)
     if kind == "buckets":
-        out["who"] = "; ".join(_some(row[field]) for field in ("top_entities", "top_ips") if row.get(field))
+        out["who"] = "; ".join(some(row[field]) for field in ("top_entities", "top_ips") if row.get(field))
     if kind == "overall":
         out["jobs"] = [f"{each['job_id']} {each['max_anomaly_score']:.0f}" for each in row["jobs"]]
     return out
 
 
-def _nothing(store: ResultStore, job: Job, kind: str, first: int | None, shown: TimeShown) -> str:
+def _nothing(job: Job, kind: str, asked: Asked, newest: int, shown: TimeShown, left_out: Quiet | None) -> str:
     """Why there may be nothing: a quiet time and one that nobody looked at are not the same."""
-    newest = newest_end(store, job.bucket_span)
-    if newest is None:
-        return f"No {kind}: nothing of job {job.job_id} was scored yet."
     scored = f"job {job.job_id} is scored up to {shown.copyable(newest)}"
-    return f"No {kind}, but {scored} only." if first is not None and first >= newest else f"No {kind}; {scored}."
+    if asked.start is not None and asked.start >= newest:
+        return f"No {kind}, but {scored} only."
+    quiet = _left_out(left_out)
+    return f"No new {kind}; {scored}. {quiet}" if quiet else f"No {kind}; {scored}."
 
 
-def _some(names: list[str]) -> str:
-    """``alice, bob, carol and 7 more``."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+def _guess(cluster: Cluster, job: Job, asked: Asked) -> str:
+    """A known name that is like the one that was asked for."""
+    from ipi_es.results.listing import nearest_entity
+
+    if asked.entity is None:
+        return ""
+    entity = named_entity(job, asked.entity)
+    guess = nearest_entity(cluster, job.job_id, entity)
+    return f" Did you mean “{visible(guess)}”?" if guess not in (None, entity) else ""
 
 
-def _summary(rows: list[dict[str, Any]], kind: str, size: int) -> str:
-    """``50 records: 2 critical, 48 warning``, and whether there may be more."""
+def _left_out(quiet: Quiet | None) -> str:
+    """Say how many are left out: ``Left out: 12 repeats; --all shows them.``."""
+    if quiet is None or not any(quiet):
+        return ""
+    parts = [counted(quiet.repeats, "repeat")] if quiet.repeats else []
+    parts += [f"{quiet.allowed:,} that the allow list allows"] if quiet.allowed else []
+    return f"Left out: {' and '.join(parts)}; --all shows them."
+
+
+def _summary(found: Found, kind: str, asked: Asked) -> str:
+    """``50 records: 2 critical, 48 warning.``, what is left out, and whether there may be more."""
     field = SCORES[kind]
-    counts = Counter(severity(float(row[field])) for row in rows)
-    found = ", ".join(f"{counts[level]} {level}" for level in reversed(Severity) if counts[level])
-    quiet = sum(any(row.get(name) for name in QUIET) for row in rows)
-    more = f" {quiet:,} of them are repeats or allowed: --new leaves them out." if quiet else ""
-    more += " There may be more: ask with a larger --size." if len(rows) == size else ""
-    name = NAMES.get(kind, kind)
-    return f"{len(rows):,} {name if len(rows) != 1 else name.removesuffix('s')}: {found}.{more}"
+    counts = Counter(severity(float(row[field])) for row in found.lines)
+    levels = ", ".join(f"{counts[level]} {level}" for level in reversed(Severity) if counts[level])
+    number, name = len(found.rows), NAMES.get(kind, kind)
+    text = f"{number:,} {name if number != 1 else name.removesuffix('s')}"
+    if len(found.lines) < number:
+        text += f" in {counted(len(found.lines), 'line')}"
+    among = sum(any(row.get(name) for name in ("repeat_of", "suppressed_by")) for row in found.rows)
+    quiet = f"Repeats or allowed: {among:,} of them; --new leaves those out." if among else _left_out(found.left_out)
+    more = "There may be more: ask with a larger --size." if number == asked.size else ""
+    return " ".join(part for part in (f"{text}: {levels}.", quiet, more) if part)

@@ -28,6 +28,9 @@ COLUMNS = (
     Column("in_use", "in use"),
 )
 
+FIELDS = ("snapshot_id", "trained_to", "created", "size", "history_days", "in_use", "discriminator_auc")
+"""The first columns of CSV; a training's other figures follow."""
+
 
 @click.group()
 def snapshots() -> None:
@@ -50,7 +53,8 @@ def list_(ctx: click.Context, job_name: str, output_format: str) -> None:
         rows = [_row(shelf, info) for info in shelf.networks]
     if output_format == "table":
         rows = [{**row, "size": _size(row["size"]), "in_use": "yes" if row["in_use"] else ""} for row in rows]
-    emit(rows, COLUMNS, output_format, empty=f"No snapshot of {job_name} yet. Make one: ipi-es train {job_name}")
+    empty = f"No snapshot of {job_name} yet. Make one: ipi-es train {job_name}"
+    emit(rows, COLUMNS, output_format, empty=empty, fields=FIELDS)
 
 
 @snapshots.command()

@@ -27,6 +27,9 @@ COLUMNS = (
     Column("remarks", "Remarks", wrap=True, sentence=True),
 )
 
+FIELDS = ("job_id", "state", "configured", "checkpoint", "lag_buckets", "blind", "last_error")
+"""The first columns of CSV; what else programs read of a job follows."""
+
 NOTEWORTHY, WRONG = "yellow", "bold red"
 """rich's styles of what a person should notice, and of what is broken; the words say it too."""
 
@@ -66,7 +69,8 @@ def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, out
         overview = Overview(lambda job: ResultStore(cluster, job.job_id, job.results_index_name), blobs, now)
         found = overview.of(jobs, states)
     rows = [_for_people(each, now, shown) if output_format == "table" else each.to_dict(now) for each in found]
-    emit(rows, COLUMNS, output_format, empty="No job yet: write a file into jobs/, then `ipi-es check JOB`.")
+    empty = "No job yet: write a file into jobs/, then `ipi-es check JOB`."
+    emit(rows, COLUMNS, output_format, empty=empty, fields=FIELDS)
 
 
 def _chosen(
@@ -96,7 +100,9 @@ def _for_people(found: Standing, now: int, shown: TimeShown) -> dict[str, Any]:
         state += f", last on {_host(found.last_worker)}"
     age = None
     if found.trained_to is not None:
-        age = f"{shown.copyable(found.trained_to)[:10]} ({_long(now - found.trained_to)})"
+        # training ends at a UTC midnight, which is no date of another zone
+        moment = shown.copyable(found.trained_to)
+        age = f"{moment.removesuffix('T00:00:00Z')} ({_long(now - found.trained_to)})"
     history = None if found.history_days is None else f"{found.history_days}d"
     wrong = found.blind or found.last_error is not None
     return {

@@ -93,7 +93,7 @@ class Bars(Progress):
         if self.drawn and self._lines is None:
             self._before = sys.stderr
             self._lines = LinesAboveBars(self.console, self._before)
-            sys.stderr = self._lines  # type: ignore[assignment]
+            sys.stderr = self._lines
         super().start()
 
     def stop(self) -> None:

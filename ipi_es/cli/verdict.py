@@ -27,6 +27,9 @@ COLUMNS = (
     Column("comment", "Comment", wrap=True),
 )
 
+FIELDS = ("time", "verdict", "entity", "ip", "network", "by", "comment")
+"""The columns of CSV."""
+
 
 @click.group()
 def verdict() -> None:
@@ -82,7 +85,7 @@ def list_(ctx: click.Context, job_name: str, output_format: str) -> None:
         }
         for each in found
     ]
-    emit(rows, COLUMNS, output_format, empty=f"No verdict on {job_name} yet.")
+    emit(rows, COLUMNS, output_format, empty=f"No verdict on {job_name} yet.", fields=FIELDS)
 
 
 @verdict.command()

@@ -51,7 +51,7 @@ class TimeShown:
     zone: tzinfo | None = UTC
 
     def at(self, seconds: int) -> str:
-        """``2026-05-22 08:00 CEST``; ``seconds`` since the epoch, in seconds."""
+        """``2026-05-22 08:00 +02:00``, in UTC ``2026-05-22 06:00 UTC``; ``seconds`` since the epoch."""
         return f"{self.minute(seconds)} {self.zone_name(seconds)}"
 
     def copyable(self, seconds: int) -> str:
@@ -77,8 +77,8 @@ class TimeShown:
         return (moment.hour, moment.minute, moment.second) == (0, 0, 0)
 
     def zone_name(self, seconds: int) -> str:
-        """``CEST``; of a zone without a name its offset, ``UTC+05:30``."""
-        return self._local(seconds).tzname() or "local time"
+        """The offset from UTC, ``+02:00``; ``UTC``. Names such as CST or IST are used for several zones."""
+        return "UTC" if self.zone is UTC else self.iso(seconds)[len("2026-05-22T08:00:00") :]
 
     def iso(self, seconds: int) -> str:
         """For machines: ``2026-05-22T08:00:00+02:00``."""

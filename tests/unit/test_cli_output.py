@@ -89,16 +89,60 @@ def test_severity_is_a_word_and_not_a_colour_alone(
     assert "warning" in text
 
 
-@pytest.mark.parametrize("width", [None, 40, 60, 100, 200])
+WIDEST_ADDRESS = "2001:0db8:aaaa:bbbb:cccc:dddd:255.255.255.255"
+"""45 characters: as wide as an IPv6 address can be written."""
+
+LONG_NAME = "service-account-of-a-department-with-a-long-name@example.org"
+
+
+@pytest.mark.parametrize("width", [None, 20, 40, 60, 80, 100, 200])
 @pytest.mark.parametrize("columns", [COLUMNS, COLUMNS[:3]])
+@pytest.mark.parametrize("name", [LONG_NAME, WIDEST_ADDRESS, "service-account-" + "x" * 160])
 def test_no_value_is_ever_cut(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int | None, columns: tuple[Column, ...]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    width: int | None,
+    columns: tuple[Column, ...],
 ) -> None:
-    name = "service-account-" + "x" * 160
-    rows = [*ROWS, {"time": "2026-05-29T02:00:00Z", "score": 50.0, "name": name}]
+    assert (len(LONG_NAME), len(WIDEST_ADDRESS)) == (60, 45)
+    sentence = f"{WIDEST_ADDRESS} is new for {name}"
+    rows = [*ROWS, {"time": "2026-05-29T02:00:00Z", "score": 50.0, "name": name, "why": sentence}]
     lines = shown(monkeypatch, capsys, width, rows, columns)
     plain = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines]
-    assert f"2026-05-29T02:00:00Z   50.0 major     {name}" in plain
+    assert any("2026-05-29T02:00:00Z" in line for line in plain)
+    assert any("50.0 major" in line for line in plain)
+    values = [name, WIDEST_ADDRESS] if columns == COLUMNS else [name]
+    for value in values:
+        assert any(value in line for line in plain), (value, plain)
+    assert "…" not in "".join(plain)
+
+
+def test_a_row_that_has_no_room_takes_several_lines_under_headings_that_do_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    columns = (*COLUMNS[:3], Column("ip", "IP"), Column("probability", "Probability", right=True))
+    row = {"time": "2026-05-29T02:00:00Z", "score": 50.0, "name": LONG_NAME, "ip": WIDEST_ADDRESS, "probability": 1e-5}
+    lines = shown(monkeypatch, capsys, 80, [row], columns)
+    assert [re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines] == [
+        "Time                           Score",
+        "    Name",
+        "    IP                                             Probability",
+        "2026-05-29T02:00:00Z   50.0 major",
+        f"    {LONG_NAME}",
+        f"    {WIDEST_ADDRESS}        1e-05",
+    ]
+
+
+@pytest.mark.parametrize("width", [None, 145, 200])
+def test_a_column_that_wraps_breaks_between_words_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int | None
+) -> None:
+    row = {"time": "t", "score": 50.0, "name": "n" * 60, "why": f"{LONG_NAME} from {WIDEST_ADDRESS} and more"}
+    text = "\n".join(shown(monkeypatch, capsys, width, [row]))
+    assert LONG_NAME in text
+    assert WIDEST_ADDRESS in text
 
 
 def test_a_table_without_rows_has_its_headings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,7 +56,7 @@ def test_report_of_given_times_in_another_zone_to_standard_output(cluster: Memor
     start, end = iso(company.SCORED_FROM), iso(company.SCORED_FROM + company.DAY)
     done = run("report", "signins.json", "--start", start, "--end", end, "-o", "-", "--time-zone", "Asia/Tokyo")
     assert done.stdout.startswith("<!DOCTYPE html>")
-    assert "09:00 JST" in done.stdout
+    assert "09:00 +09:00" in done.stdout
 
 
 def test_report_of_a_job_that_never_ran_says_what_is_missing(cluster: MemoryCluster) -> None:
@@ -134,9 +134,6 @@ def test_results_leave_out_repeats_on_request(cluster: MemoryCluster) -> None:
     new = json.loads(run("results", "records", "signins.json", "--size", "1000", "--new", "--format", "json").stdout)
     wanted = [each for each in everything if not each.get("repeat_of") and not each.get("suppressed_by")]
     assert new == wanted != everything
-    quiet = f"{len(everything) - len(new):,} of them are repeats or allowed: --new leaves them out."
-    assert quiet in run("results", "records", "signins.json", "--size", "1000").stderr
-    assert "--new" not in run("results", "records", "signins.json", "--size", "1000", "--new").stderr
     refused = run("results", "overall", "signins.json", "--new")
     assert (refused.exit_code, "know no repeats" in refused.stderr) == (2, True)
 

@@ -56,8 +56,9 @@ def test_times_are_utc_unless_another_zone_is_asked_for() -> None:
 
 
 def test_summer_and_winter_have_their_own_offsets() -> None:
-    assert BERLIN.at(SUMMER) == "2026-05-22 08:00 CEST"
-    assert BERLIN.at(WINTER) == "2026-01-01 09:00 CET"
+    assert BERLIN.at(SUMMER) == "2026-05-22 08:00 +02:00"
+    assert BERLIN.at(WINTER) == "2026-01-01 09:00 +01:00"
+    assert TimeShown(ZoneInfo("America/Chicago")).at(SUMMER) == "2026-05-22 01:00 -05:00"  # and not “CST” or “CDT”
     assert BERLIN.day(SUMMER) == "Fri 22 May"
 
 
@@ -65,6 +66,7 @@ def test_summer_and_winter_have_their_own_offsets() -> None:
 def test_a_time_that_is_copied_means_the_same_again(seconds: int) -> None:
     for shown in (TimeShown(), BERLIN, TimeShown(None)):
         assert parse_time(shown.copyable(seconds), now=0) == seconds
+        assert parse_time(shown.at(seconds), now=0) == seconds // 60 * 60
 
 
 def test_midnight_is_the_zones() -> None:

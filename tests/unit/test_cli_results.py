@@ -1,0 +1,279 @@
+"""`ipi-es results`: what is new comes first, an event has one line, and nothing is claimed that isn't so."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import worker_company as company
+import worker_parts as parts
+from cli_run import run
+
+from ipi_es.cli.csv_output import RESULT_FIELDS
+from ipi_es.cli.influencer_lines import joined, who
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.report.text import counted
+from ipi_es.results.listing import Pair
+from ipi_es.results.words import ALIAS
+from ipi_es.times import iso
+
+JOB = company.make_job()
+QUIET = ("repeat_of", "suppressed_by")
+
+
+@pytest.fixture(scope="module")
+def scored() -> Iterator[MemoryCluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        cluster = parts.trained_cluster(JOB, patch)
+        parts.backfill(cluster, JOB)
+        cluster.refresh(ALIAS)
+        yield cluster
+
+
+@pytest.fixture
+def cluster(scored: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
+    made = parts.copy_of(scored)
+    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    (tmp_path / "signins.json").write_text(json.dumps(company.job_data()))
+    return made
+
+
+def rows_of(*asked: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("results", *asked, "--size", "10000", "--format", "json").stdout)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["records", "influencers"])
+def test_a_table_shows_what_is_new_and_counts_what_it_leaves_out(cluster: MemoryCluster, kind: str) -> None:
+    rows = rows_of(kind, "signins.json")
+    new = [row for row in rows if not any(row.get(name) for name in QUIET)]
+    repeats = sum(bool(row.get("repeat_of")) for row in rows)
+    allowed = len(rows) - len(new) - repeats
+    assert repeats > 0
+    assert (allowed > 0) == (kind == "records")
+    shown = run("results", kind, "signins.json", "--size", "10000")
+    assert shown.exit_code == 0
+    assert shown.stderr.startswith(f"{len(new)} {kind}")
+    too = f" and {allowed} that the allow list allows" if allowed else ""
+    assert f"Left out: {counted(repeats, 'repeat')}{too}; --all shows them." in shown.stderr
+    assert dated(shown.stdout) <= len(new)
+    everything = run("results", kind, "signins.json", "--size", "10000", "--all")
+    assert everything.stderr.startswith(f"{len(rows)} {kind}")
+    assert f"Repeats or allowed: {repeats + allowed} of them; --new leaves those out." in everything.stderr
+    if kind == "records":
+        assert dated(everything.stdout) > dated(shown.stdout)
+    else:  # an address that is a repeat may join lines, and says what it is
+        assert "  repeat  " in everything.stdout
+        assert "  repeat  " not in shown.stdout
+
+
+def dated(text: str) -> int:
+    """Lines of a table that begin a row."""
+    return sum(line.startswith("20") for line in text.splitlines())
+
+
+def test_new_is_what_a_table_shows_anyway(cluster: MemoryCluster) -> None:
+    assert run("results", "records", "signins.json", "--new").output == run("results", "records", "signins.json").output
+
+
+def test_programs_get_everything_unless_they_say_otherwise(cluster: MemoryCluster) -> None:
+    rows = rows_of("records", "signins.json")
+    assert any(row.get("repeat_of") for row in rows)
+    assert rows == rows_of("records", "signins.json", "--all")
+    assert rows_of("records", "signins.json", "--new") == [
+        row for row in rows if not any(row.get(name) for name in QUIET)
+    ]
+    lines = run("results", "records", "signins.json", "--size", "10000", "--format", "ndjson").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == rows
+
+
+def test_buckets_are_all_shown(cluster: MemoryCluster) -> None:
+    asked = ("results", "buckets", "signins.json", "--size", "10000")
+    assert run(*asked).stderr.startswith(f"{len(rows_of('buckets', 'signins.json'))} buckets: ")
+    assert "Left out" not in run(*asked).stderr
+
+
+def test_repeats_alone_are_not_nothing(cluster: MemoryCluster) -> None:
+    rows = rows_of("records", "signins.json")
+    only = next(row for row in rows if row.get("repeat_of"))
+    start = only["timestamp"] // 1_000
+    asked = ("--start", iso(start), "--end", iso(start + 3_600), "--entity", only["partition_field_value"])
+    done = run("results", "records", "signins.json", *asked)
+    assert done.stdout.startswith("No new records; job signins is scored up to")
+    assert done.stdout.rstrip().endswith("Left out: 1 repeat; --all shows them.")
+
+
+def test_an_entity_and_its_addresses_of_one_event_share_a_line(cluster: MemoryCluster) -> None:
+    rows = rows_of("influencers", "signins.json", "--new", "--min-score", "5")
+    sprayer = [row for row in rows if row["influencer_field_value"] == company.SPRAYER]
+    victim = [row for row in rows if row["influencer_field_value"] == company.VICTIM]
+    assert sprayer
+    assert victim
+    assert sprayer[0]["timestamp"] == victim[0]["timestamp"]  # and yet two events: the account has other addresses too
+    shown = run("results", "influencers", "signins.json", "--min-score", "5")
+    lines = shown.stdout.splitlines()[1:]
+    assert len(lines) < len(rows)
+    assert shown.stderr.startswith(f"{len(rows)} influencers in {len(lines)} lines: ")
+    for row in (*sprayer, *victim):
+        name, time = row["influencer_field_value"], iso(row["timestamp"] // 1_000)
+        assert any(line.startswith(time) and name in line for line in lines)
+    assert any(f"more from {company.SPRAYER}" in line for line in lines)
+    assert any(f"{company.VICTIM} from 101.7.0.9, " in line for line in lines)
+    worst = max(row["influencer_score"] for row in rows)
+    assert f"{worst:5.1f}" in lines[0]
+
+
+def influencer(field: str, value: str, score: float, timestamp: int = 1) -> dict[str, Any]:
+    return {
+        "timestamp": timestamp,
+        "influencer_field_name": field,
+        "influencer_field_value": value,
+        "influencer_score": score,
+    }
+
+
+def test_only_records_that_are_there_connect_influencers() -> None:
+    rows = [
+        influencer("source.ip", "192.0.2.1", 90.0),
+        influencer("user.name", "alice", 95.0),
+        influencer("user.name", "bob", 80.0),
+        influencer("user.name", "carol", 70.0),
+        influencer("user.name", "alice", 60.0, timestamp=2),
+        influencer("user.name", "dave", 50.0),
+        influencer("user.name", "alice", 40.0, timestamp=3),
+        influencer("source.ip", "192.0.2.1", 30.0, timestamp=3),
+        influencer("source.ip", "192.0.2.2", 20.0, timestamp=3),
+    ]
+    pairs = [
+        Pair(1, "alice", "192.0.2.1"),
+        Pair(1, "eve", "192.0.2.1"),
+        Pair(1, "bob", "198.51.100.7"),
+        Pair(1, "carol", "198.51.100.7"),
+        Pair(2, "alice", "192.0.2.1"),
+        Pair(3, "alice", "192.0.2.1"),
+        Pair(3, "alice", "192.0.2.2"),
+        Pair(3, "bob", "192.0.2.1"),
+    ]
+    lines = joined(rows, pairs, "user.name")
+    assert [(line["influencer_score"], who(line)) for line in lines] == [
+        (95.0, "alice, eve from 192.0.2.1"),  # one event, of the worst of both scores
+        (80.0, "bob from 198.51.100.7"),  # that address is no influencer: it makes no event of those who share it
+        (70.0, "carol from 198.51.100.7"),
+        (60.0, "alice from 192.0.2.1"),  # another bucket
+        (50.0, "dave"),  # its records were beyond the bucket's limit
+        (40.0, "alice from 192.0.2.2, 192.0.2.1"),  # two events: alice and that address each have others, too
+        (30.0, "alice, bob from 192.0.2.1"),
+    ]
+    many = joined([influencer("source.ip", "a", 1.0)], [Pair(1, f"u{n}", "a") for n in range(7)], "user.name")
+    assert who(many[0]) == "u0, u1, u2, u3 and 3 more from a"
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (["influencers", "signins.json", "--entity", "a", "--ip", "192.0.2.1"], "an entity or an address, and never"),
+        (["records", "signins.json", "--all", "--new"], "contradict each other"),
+        (["overall", "signins.json", "--all"], "know no repeats"),
+        (["records", "nowhere"], "there is no job “nowhere”"),
+    ],
+)
+def test_what_can_have_no_answer_is_refused(cluster: MemoryCluster, asked: list[str], says: str) -> None:
+    done = run("results", *asked)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize("output", ["table", "json", "csv"])
+@pytest.mark.parametrize("kind", ["records", "influencers", "buckets", "overall"])
+def test_results_that_are_gone_are_not_taken_for_a_quiet_time(cluster: MemoryCluster, kind: str, output: str) -> None:
+    for index in cluster.indices("ipi-es-anomalies*"):
+        cluster.delete_index(index)
+    done = run("results", kind, "signins.json", "--format", output)
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert f"job signins is scored up to {iso(company.SCORED_TO)}, but none of its results can be found" in done.stderr
+    assert "ipi-es check signins" in done.stderr
+
+
+def test_a_month_that_is_gone_is_told(cluster: MemoryCluster) -> None:
+    cluster.delete_index(max(cluster.indices("ipi-es-anomalies*")))
+    done = run("results", "buckets", "signins.json")
+    assert done.exit_code == 0
+    assert "but its results can be found up to 2025-09-01T00:00:00Z only" in done.stderr
+
+
+def test_a_job_that_was_trained_alone_has_no_results_yet(cluster: MemoryCluster) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        trained = parts.trained_cluster(JOB, patch)
+        patch.setattr("ipi_es.cluster.connect.connect", lambda _: trained)
+        done = run("results", "records", "signins.json")
+    assert (done.exit_code, done.stdout) == (0, "No records: nothing of job signins was scored yet.\n")
+
+
+def test_a_name_that_is_unknown_is_told_with_the_nearest_one(cluster: MemoryCluster) -> None:
+    known = rows_of("records", "signins.json")[0]["partition_field_value"]
+    typo = known.replace("person", "preson")
+    for output in ("table", "json"):
+        done = run("explain", "signins.json", typo, "192.0.2.1", "--format", output)
+        assert done.exit_code == 1
+        assert f"job signins knows no entity “{typo}”" in done.stderr
+        assert f"did you mean “{known[:6]}" in done.stderr
+    assert run("explain", "signins.json", known, "192.0.2.1").exit_code == 0
+    strange = run("explain", "signins.json", "\x1b[2J", "192.0.2.1")
+    assert strange.exit_code == 1
+    assert "\x1b" not in strange.output
+    assert "`ipi-es results records signins.json` shows known names" in strange.stderr
+    assert "Did you mean “person" in run("results", "records", "signins.json", "--entity", typo).stdout
+
+
+def test_a_name_that_only_records_know_is_known(cluster: MemoryCluster) -> None:
+    record = next(iter(cluster.scan(ALIAS, {"term": {"result_type": "record"}})))
+    cluster.put(record.index, "new", record.source | {"partition_field_value": "newcomer"})
+    cluster.refresh(ALIAS)
+    assert run("explain", "signins.json", "newcomer", "192.0.2.1").exit_code == 0
+
+
+@pytest.mark.parametrize("kind", ["records", "influencers", "buckets"])
+def test_results_as_csv_have_what_json_has(cluster: MemoryCluster, kind: str) -> None:
+    asked = ("results", kind, "signins.json", "--size", "1000", "--format")
+    rows = json.loads(run(*asked, "json").stdout)
+    done = run(*asked, "csv")
+    assert (done.exit_code, done.stderr) == (0, "")
+    lines = list(csv.DictReader(io.StringIO(done.stdout, newline="")))
+    assert len(lines) == len(rows) > 10
+    assert tuple(lines[0]) == RESULT_FIELDS[kind]
+    score = {"records": "record_score", "influencers": "influencer_score", "buckets": "anomaly_score"}[kind]
+    for row, line in zip(rows, lines, strict=True):
+        assert float(line[score]) == row[score]
+        assert line["timestamp"] == iso(row["timestamp"] // 1_000)
+        assert line["is_interim"] == "false"
+    missing = {name for row in rows for name in row} - set(RESULT_FIELDS[kind])
+    # fields that hold what another column says already, or that are the same in every row
+    same = {"detector_index", "function", "function_description", "partition_field_name", "partition_field_value"}
+    assert missing <= {JOB.entity_field, JOB.ip_field} | same
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("results", "overall", "signins.json"),
+        ("results", "records", "signins.json", "--entity", "nobody"),
+        ("verdict", "list", "signins.json"),
+        ("snapshots", "list", "signins.json"),
+        ("status", "signins.json"),
+        ("explain", "signins.json", "person20", "192.0.2.200"),
+        ("check", "signins.json"),
+    ],
+)
+def test_every_command_writes_a_table_with_headings(cluster: MemoryCluster, asked: tuple[str, ...]) -> None:
+    done = run(*asked, "--format", "csv")
+    heads, *lines = list(csv.reader(io.StringIO(done.stdout, newline=""), strict=True))
+    assert len(heads) > 3
+    assert all(len(line) == len(heads) for line in lines)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ipi_es.cluster.faults import BUSY_HINT, BUSY_KINDS, kinds_of, reason_of
+from ipi_es.cluster.faults import BUSY_KINDS, kinds_of, reason_of
+from ipi_es.cluster.hints import BUSY_HINT, special_hint
 from ipi_es.cluster.port import Document, IndexOptions, Json
 from ipi_es.errors import ClusterBusy, ClusterError, ClusterTimeout, NotFound, RequestRejected
 
@@ -64,7 +65,7 @@ def _shard_fault(shards: Mapping[str, Any], where: str) -> ClusterError:
         and all(kind.endswith(("argument_exception", "parsing_exception")) for kind in kinds)
     ):
         return RequestRejected(text, hint="check the job's query and fields with `ipi-es check`", status=400)
-    return ClusterBusy(text, hint=BUSY_HINT)
+    return ClusterBusy(text, hint=special_hint(kinds, " ".join(reasons)) or BUSY_HINT)
 
 
 def _check_remotes(clusters: Mapping[str, Any], where: str) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from ipi_es.cluster.faults import BLOCKED, BUSY_STATUSES, READ_ONLY_HINT
+from ipi_es.cluster.faults import BLOCKED, BUSY_STATUSES
+from ipi_es.cluster.hints import block_hint, special_hint
 from ipi_es.cluster.port import BulkItemFailure, BulkOutcome, Drop, Put
 from ipi_es.errors import BulkFailed, ClusterError, ClusterReadOnly, PermissionDenied, RequestRejected
 
@@ -107,7 +108,7 @@ class Tally:
             elif is_busy(status, error.get("type")) and not last:
                 again.append(line)
             else:
-                kind, reason = str(error.get("type", "")), str(error.get("reason", ""))
+                kind, reason = str(error.get("type") or ""), str(error.get("reason") or "")
                 self.failures.append(BulkItemFailure(line.id, status, kind, reason))
         return again
 
@@ -121,14 +122,16 @@ def bulk_fault(failures: Sequence[BulkItemFailure], where: str) -> ClusterError:
     first = failures[0]
     shown = "; ".join(f"{each.id}: {each.reason or each.kind}" for each in failures[:SHOWN_FAILURES])
     text = f"{len(failures)} document{'s' * (len(failures) > 1)} refused ({shown})"
-    if any(each.kind == BLOCKED for each in failures):
-        return ClusterReadOnly(f"{where} blocks writing: {text}", hint=READ_ONLY_HINT, status=first.status)
+    block = next((each for each in failures if each.kind == BLOCKED), None)
+    if block is not None:
+        return ClusterReadOnly(f"{where} blocks writing: {text}", hint=block_hint(block.reason), status=first.status)
     if all(each.status == 403 for each in failures):
         return PermissionDenied(
             f"{where} denied writing: {text}",
             hint="give the user or key the right to write ipi-es-*; `ipi-es check JOB` tries it",
             status=403,
         )
+    special = special_hint([each.kind for each in failures], " ".join(each.reason for each in failures))
     if all(each.status in BUSY_STATUSES for each in failures):
         hint = "the cluster is overloaded: it refused these again and again; look at its write queue and heap"
     else:
@@ -136,6 +139,6 @@ def bulk_fault(failures: Sequence[BulkItemFailure], where: str) -> ClusterError:
     return BulkFailed(
         f"{where}: {text}",
         failures=[(each.id, each.status, each.reason or each.kind) for each in failures],
-        hint=hint,
+        hint=special or hint,
         status=first.status,
     )

@@ -12,8 +12,10 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
 import urllib3.exceptions as urllib3_errors
 
+from ipi_es.cluster.hints import BUSY_HINT, block_hint, special_hint
 from ipi_es.errors import (
     AuthenticationFailed,
     ClusterBusy,
@@ -49,11 +51,6 @@ BUSY_KINDS = frozenset(
 # OpenSearch wraps this one in 503, which says “try again”; again would be as wrong
 REJECTED_KINDS = frozenset({"too_many_buckets_exception"})
 BLOCKED = "cluster_block_exception"
-BUSY_HINT = "look at the cluster's health and load; ipi-es tried again as often as max_retries allows"
-READ_ONLY_HINT = (
-    "most often a disk is full: free space or add a node; the block goes away by itself, or remove it with"
-    ' PUT INDEX/_settings {"index.blocks.read_only_allow_delete": null}'
-)
 _REASON_LIMIT = 600  # characters; a server may repeat a whole request in its reason
 _TLS_ALERT = "\x15\x03"  # how a TLS server's refusal begins where a status line is expected
 _DEPTH_LIMIT = 8  # nested causes; servers give at most a handful
@@ -69,7 +66,12 @@ def reason_of(body: Any) -> str:
     reasons = [str(part["reason"]) for part in _parts(body) if isinstance(part.get("reason"), str) and part["reason"]]
     if reasons:
         return reasons[-1][:_REASON_LIMIT]
+    kinds = kinds_of(body)
+    if kinds:
+        return ", ".join(dict.fromkeys(kinds))[:_REASON_LIMIT]
     error = body.get("error", body) if isinstance(body, Mapping) else body
+    if isinstance(error, Mapping | list):  # as the server wrote it, for people
+        error = orjson.dumps(error, default=str, option=orjson.OPT_NON_STR_KEYS).decode() if error else ""
     return " ".join(str(error).split())[:_REASON_LIMIT] if error else ""
 
 
@@ -98,16 +100,17 @@ def response_fault(status: int, body: Any, where: str) -> ClusterError:
     kinds, reason = set(kinds_of(body)), reason_of(body)
     said = f": {reason}" if reason else ""
     if BLOCKED in kinds and status in {403, 429}:
-        return ClusterReadOnly(f"{where} blocks writing{said}", hint=READ_ONLY_HINT, status=status)
+        return ClusterReadOnly(f"{where} blocks writing{said}", hint=block_hint(said), status=status)
+    special = special_hint(kinds, said)
     if kinds & REJECTED_KINDS:
-        return RequestRejected(
-            f"{where} refused the request, it makes too many buckets{said}",
-            hint="make datafeed_config.chunking_config or the page size smaller, or raise search.max_buckets",
-            status=status,
-        )
+        text = f"{where} refused the request, it makes too many buckets{said}"
+        return RequestRejected(text, hint=special, status=status)
     if status in BUSY_STATUSES or (status >= 500 and kinds & BUSY_KINDS):
-        return ClusterBusy(f"{where} is busy or not ready ({status}){said}", hint=BUSY_HINT, status=status)
-    return _by_status(status, where, said)
+        return ClusterBusy(f"{where} is busy or not ready ({status}){said}", hint=special or BUSY_HINT, status=status)
+    error = _by_status(status, where, said)
+    if special is not None:
+        error.hint = special
+    return error
 
 
 # status → error, what happened there, what to do about it

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.cluster.takeover import require_ours, shipped, shortfall
-from ipi_es.errors import ClusterError, NotFound, PermissionDenied, RequestRejected, UsageError
+from ipi_es.errors import ClusterError, ClusterReadOnly, NotFound, PermissionDenied, RequestRejected, UsageError
 from ipi_es.results.documents import ResultDocument
 from ipi_es.results.index import conflict, flat_mapping, index_for, missing_fields, month_end, month_of
 from ipi_es.results.words import ALIAS, TEMPLATE
@@ -30,6 +31,32 @@ class ResultIndices:
             if index == index_for(times[index], self._name):
                 self._one(index, times[index])
             self._prepared.add(index)
+
+    def write_blocks(self, indices: Iterable[str]) -> dict[str, str]:
+        """``{index: setting}`` of those that may not be written to; empty where that may not be asked."""
+        names = sorted(set(indices))
+        try:
+            return self._cluster.admin.write_blocks(",".join(names)) if names else {}
+        except PermissionDenied:
+            return {}
+
+    def write_block(self, time: int) -> ClusterReadOnly | None:
+        """Why results at ``time``, epoch seconds, can't be written; None: they can, as far as can be told."""
+        index = index_for(time, self._name)
+        setting = self.write_blocks([index]).get(index)
+        return None if setting is None else ClusterReadOnly(f"{index} may not be written to ({setting})")
+
+    def writable(self, documents: Sequence[ResultDocument], now: int) -> list[ResultDocument]:
+        """The documents, those of older months that may not be written to in the index of ``now``, epoch seconds.
+
+        For annotations: they are found by their time wherever they lie.
+        """
+        current = index_for(now, self._name)
+        blocked = self.write_blocks(each.index for each in documents if each.index < current)
+        if blocked and current not in self._prepared:
+            self._one(current, now)
+            self._prepared.add(current)
+        return [replace(each, index=current) if each.index in blocked else each for each in documents]
 
     def gone(self, indices: Iterable[str]) -> None:
         """Forget indices that were deleted."""

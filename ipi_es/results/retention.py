@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +12,7 @@ from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop
 from ipi_es.config.job import Job
-from ipi_es.errors import LostJob, NotFound, PermissionDenied
+from ipi_es.errors import ClusterReadOnly, LostJob, NotFound, PermissionDenied
 from ipi_es.results.index import month_end
 from ipi_es.results.queries import between
 from ipi_es.results.words import ALIAS, SHARED
@@ -78,15 +78,24 @@ def delete_before(
         for index in cluster.indices(f"{ALIAS}-*")
         if _ends(index, over) and _only(cluster, index, query) and _deleted(cluster, index)
     )
-    return Deleted(delete_found(cluster, job_id, query, version, stopping), whole)
+    blocked = _blocked(cluster)
+    if blocked:
+        log.info("job %s: single results of %s stay, they may not be written to", job_id, ", ".join(sorted(blocked)))
+    return Deleted(delete_found(cluster, job_id, query, version, stopping, but=blocked), whole)
 
 
 def delete_found(
-    cluster: Cluster, job_id: str, query: dict[str, Any], version: int, stopping: Callable[[], bool] = lambda: False
+    cluster: Cluster,
+    job_id: str,
+    query: dict[str, Any],
+    version: int,
+    stopping: Callable[[], bool] = lambda: False,
+    *,
+    but: Collection[str] = (),
 ) -> int:
-    """Delete all results that a query finds, page by page, until ``stopping``; how many."""
+    """Delete all results that a query finds, page by page, until ``stopping``; how many. Not in the indices ``but``."""
     deleted = 0
-    with closing(_places(cluster, query)) as found:
+    with closing(_places(cluster, query, but)) as found:
         while not stopping() and (page := list(islice(found, PAGE))):
             outcome = cluster.bulk(Drop(index, place, version) for index, place in page)
             if outcome.fenced:
@@ -138,11 +147,23 @@ def _deleted(cluster: Cluster, index: str) -> bool:
     except PermissionDenied:
         log.debug("not allowed to delete %s: what is in it is deleted instead", index)
         return False
+    except ClusterReadOnly as error:
+        log.info("%s stays: %s", index, error.message)  # index.blocks.read_only also forbids deleting it
+        return False
 
 
-def _places(cluster: Cluster, query: dict[str, Any]) -> Generator[tuple[str, str], None, None]:
+def _blocked(cluster: Cluster) -> set[str]:
+    """Result indices that may not be written to: months that a lifecycle policy or a person has closed."""
+    try:
+        return set(cluster.admin.write_blocks(f"{ALIAS}-*"))
+    except PermissionDenied:
+        return set()
+
+
+def _places(cluster: Cluster, query: dict[str, Any], but: Collection[str]) -> Generator[tuple[str, str], None, None]:
     try:
         for each in cluster.scan(ALIAS, query, source=False):
-            yield each.index, each.id
+            if each.index not in but:
+                yield each.index, each.id
     except NotFound:
         return

@@ -69,13 +69,13 @@ class ResultStore:
     ) -> None:
         self._cluster = cluster
         self._job_id = job_id
-        self._indices = ResultIndices(cluster, job_id, results_index_name, flat_fields or {})
+        self.indices = ResultIndices(cluster, job_id, results_index_name, flat_fields or {})
         self._written: dict[tuple[str, str], bytes] = {}  # by (index, id), as JSON; the oldest first
 
     def write(self, documents: Iterable[ResultDocument], version: int) -> int:
         """Write documents; how many. LostJob when a newer worker's version is already there."""
         documents = list(documents)
-        self._indices.prepare(documents)
+        self.indices.prepare(documents)
         return self._put(documents, version)
 
     def rewrite(self, documents: Iterable[Document], version: int) -> int:
@@ -171,7 +171,8 @@ class ResultStore:
         }
         known = {each.id: each.source for each in self._hits({"query": query, "size": MAX_PAGE})}
         new = [each for each in said if not _says(known.get(each.id, {}), each.source)]
-        self._indices.prepare(new)
+        new = self.indices.writable(new, stamp.ingested)
+        self.indices.prepare(new)
         return self._put(new, version) if new else 0
 
     def unsay(self, query: Mapping[str, Any], version: int) -> int:
@@ -303,7 +304,7 @@ class ResultStore:
             held_from=held_from,
             stopping=stopping,
         )
-        self._indices.gone(gone.indices)
+        self.indices.gone(gone.indices)
         # or a renormalization would write again what it remembers of them
         self._written.clear()
         return gone

@@ -37,6 +37,10 @@ MAX_PAIRS = 200_000
 """Unique pairs in a batch: about two seconds of work, and what is done again at most after a crash."""
 LARGEST = "largest"
 """The key in the state's details: the largest raw score of each level at the last renormalization."""
+LEFT_OUT = "not_renormalized"
+"""The key in the state's details: indices of results that the last renormalization could not write to."""
+MONTH = len("2026.05")
+"""Characters at the end of a result index's name that say of which month it is."""
 LATE_ROWS = "late_rows"
 """The key in the state's details: the blob of what came too late for its own day's delta."""
 OF_THE_PAST = frozenset({LARGEST, LATE_ROWS})
@@ -188,13 +192,36 @@ class StoredSink:
 
     def _renormalize(self, levels: Levels) -> int:
         stores, held = self.stores, self.held
-        changed = renormalize(self.window(), stores.results, levels, held, stores.clock)
+        blocked = self._left_out()
+        changed = renormalize(self.window(), stores.results, levels, held, stores.clock, blocked)
         state = held.state
+        details = {name: value for name, value in renormalization_details(state, levels).items() if name != LEFT_OUT}
+        if blocked:
+            details[LEFT_OUT] = blocked
         held.save(
             state.advanced(
                 renormalize_due=False,
                 renormalized_to=state.checkpoint,
-                details=renormalization_details(state, levels),
+                details=details,
             )
         )
         return changed
+
+    def _left_out(self) -> list[str]:
+        """The indices of older months whose results keep their scores, because nothing may be written there.
+
+        Each is logged once: the state remembers it. The newest index isn't among them: what can't be written there is
+        an error.
+        """
+        window, state = self.window(), self.held.state
+        indices = window.indices()
+        newest = max((index[-MONTH:] for index in indices), default="")
+        blocked = self.stores.results.indices.write_blocks(each for each in indices if each[-MONTH:] < newest)
+        for index in sorted(blocked.keys() - set(state.details.get(LEFT_OUT, ()))):
+            log.warning(
+                "job %s: scores in %s stay as they are: it may not be written to (%s)",
+                state.job_id,
+                index,
+                blocked[index],
+            )
+        return sorted(blocked)

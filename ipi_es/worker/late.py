@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.errors import SnapshotError
+from ipi_es.errors import IpiEsError, SnapshotError
 from ipi_es.results.annotations import Annotation
 from ipi_es.results.documents import ResultDocument, Stamp
 from ipi_es.results.ids import bucket_id
@@ -102,6 +102,9 @@ class Mender:
 
     def mend(self, found: FinalBucket, events: int) -> Mended | None:
         """Score one again and write it; None where it turned out not to have grown."""
+        blocked = self._stores.results.indices.write_block(found.start)
+        if blocked is not None:
+            return self._unable(found, events, blocked)
         levels = self._follower().scorer.levels  # outside: what is wrong with the job itself is no bucket's trouble
         try:
             aside = self._aside_of(found)
@@ -238,7 +241,7 @@ class Mender:
         history = HistoryId.parse(str(state.history_id))
         return state.renormalized_to is None or history.day <= day_of(start) < self._follower().keeper.id.day
 
-    def _unable(self, found: FinalBucket, events: int, error: SnapshotError) -> Mended:
+    def _unable(self, found: FinalBucket, events: int, error: IpiEsError) -> Mended:
         """Say that a bucket lacks events and why it stays so; once for as many events."""
         mended = Mended(found.start, events - found.event_count, events, 0.0, 0.0, unable=error.message)
         if self._claim.annotate([_annotation(mended, found)]):

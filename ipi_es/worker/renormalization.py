@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,10 @@ class _Column:
     probability: list[float] = field(default_factory=list)
     score: list[float] = field(default_factory=list)
     counts: list[bool] = field(default_factory=list)  # neither repeat nor suppressed
+
+    def outside(self, blocked: Collection[str]) -> NDArray[np.bool_]:
+        """bool[n]: which results lie in none of these indices."""
+        return np.array([index not in blocked for index, _ in self.place], dtype=np.bool_)
 
     def keep(self, wanted: NDArray[np.bool_]) -> None:
         chosen = np.flatnonzero(wanted).tolist()
@@ -93,6 +97,11 @@ class Window:
             column.keep(np.array(column.time, dtype=np.int64) != time)
         self.max_record_score.pop(time, None)
 
+    def indices(self) -> set[str]:
+        """Where its results lie."""
+        places = {place[0] for column in self.columns.values() for place in column.place}
+        return places | {place[0] for place, _ in self.max_record_score.values()}
+
     def load(self, store: ResultStore, end: int) -> None:
         """Take up what is stored of [end - length, end)."""
         if self.length:
@@ -113,8 +122,11 @@ class Changes:
         return sorted({*self.results, *self.buckets, *self.max_record_scores})
 
 
-def decide(window: Window, levels: Levels) -> Changes:
-    """Which documents of the window change; the window's own scores are brought up to date with it."""
+def decide(window: Window, levels: Levels, blocked: Collection[str] = ()) -> Changes:
+    """Which documents of the window change; the window's own scores are brought up to date with it.
+
+    What lies in the ``blocked`` indices stays as it is stored, in the window too.
+    """
     changes = Changes()
     # results of other fields, that the job had before it was trained anew, keep their scores
     bucket_levels = {level: name for level, name in _bucket_fields(window).items() if level in levels.by_name}
@@ -122,21 +134,23 @@ def decide(window: Window, levels: Levels) -> Changes:
         if not column.place or level in bucket_levels or level not in levels.by_name:
             continue
         new = renormalizer.renormalize(ln_written(column.probability), column.score, levels[level])
-        for i in np.flatnonzero(new.write).tolist():
+        for i in np.flatnonzero(new.write & column.outside(blocked)).tolist():
             column.score[i] = float(new.normalized.score[i])
             changes.results[column.place[i]] = column.score[i], _caps(new.normalized, i, levels[level].warming_up)
-    _decide_buckets(window, levels, bucket_levels, changes)
-    _decide_largest(window, changes)
+    _decide_buckets(window, levels, bucket_levels, changes, blocked)
+    _decide_largest(window, changes, blocked)
     return changes
 
 
-def _decide_buckets(window: Window, levels: Levels, fields: Mapping[str, str], changes: Changes) -> None:
+def _decide_buckets(
+    window: Window, levels: Levels, fields: Mapping[str, str], changes: Changes, blocked: Collection[str]
+) -> None:
     """A bucket is written whole when a score of any of its influencers, and so perhaps its own, changes visibly."""
     new = {}
     for level, name in fields.items():
         column = window.columns[level]
         new[name] = renormalizer.renormalize(ln_written(column.probability), column.score, levels[level])
-        for i in np.flatnonzero(new[name].write).tolist():
+        for i in np.flatnonzero(new[name].write & column.outside(blocked)).tolist():
             changes.buckets.setdefault(column.place[i], {})
     for level, name in fields.items():
         column = window.columns[level]
@@ -146,7 +160,7 @@ def _decide_buckets(window: Window, levels: Levels, fields: Mapping[str, str], c
                 changes.buckets[place][name] = column.score[i]
 
 
-def _decide_largest(window: Window, changes: Changes) -> None:
+def _decide_largest(window: Window, changes: Changes, blocked: Collection[str]) -> None:
     """``max_record_score`` follows the records' scores, where the difference can be seen or the bucket is written."""
     largest: dict[int, float] = {}
     records = window.columns.get(RECORD, _Column())
@@ -155,19 +169,29 @@ def _decide_largest(window: Window, changes: Changes) -> None:
             largest[time] = max(largest.get(time, 0.0), score)
     for time, (place, before) in list(window.max_record_score.items()):
         now = largest.get(time, 0.0)
+        if place[0] in blocked:
+            continue
         if now != before and (place in changes.buckets or bool(renormalizer.visible([before], [now])[0])):
             window.max_record_score[time] = place, now
             changes.max_record_scores[place] = now
 
 
-def renormalize(window: Window, store: ResultStore, levels: Levels, held: HeldState, clock: Clock) -> int:
+def renormalize(
+    window: Window,
+    store: ResultStore,
+    levels: Levels,
+    held: HeldState,
+    clock: Clock,
+    blocked: Collection[str] = (),
+) -> int:
     """Bring the results of the window before the state's checkpoint to ``levels``; how many documents were written.
 
-    ``levels`` are the quantiles that the state points to. LostJob.
+    ``levels`` are the quantiles that the state points to. ``blocked``: indices of older months that may not be written
+    to; their results keep the scores that they have. LostJob.
     """
     state = held.state
     window.forget_before((state.checkpoint or 0) - window.length)
-    changes = decide(window, levels)
+    changes = decide(window, levels, blocked)
     places = changes.places()
     if not places:
         return 0

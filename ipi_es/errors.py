@@ -16,6 +16,7 @@ where they arise (the two cluster adapters, the configuration reader, the local 
     │   ├── RequestRejected         400 and other 4xx: the request itself is wrong
     │   ├── Conflict                409: somebody else wrote in between
     │   ├── ClusterBusy             429, 502, 503, 504; retried
+    │   │   └── AnswerIncomplete    an answer with status 200 that does not prove to be whole; retried
     │   ├── ClusterReadOnly         an index or cluster block (most often: the disk is full)
     │   ├── UnsupportedServer       a version or a distribution that is not supported
     │   └── BulkFailed              some items of a bulk failed; carries them
@@ -24,6 +25,7 @@ where they arise (the two cluster adapters, the configuration reader, the local 
     │   ├── FieldTypeWrong          a configured field has a type that can't be used
     │   ├── NoEvents                nothing in the range
     │   └── NotEnoughHistory        too few events or entities to train or calibrate on
+    ├── StateDamaged                a stored document of a job's state holds an impossible value
     ├── SnapshotError               a saved network or history can't be used
     │   ├── SnapshotMissing         none saved (yet)
     │   ├── SnapshotDamaged         checksum or structure is wrong
@@ -121,6 +123,10 @@ class ClusterBusy(ClusterError):
     retryable = True
 
 
+class AnswerIncomplete(ClusterBusy):
+    """An answer lacks a part that proves it whole (shards, aggregations, items, rows): it is not used."""
+
+
 class ClusterReadOnly(ClusterError):
     """Writes are blocked; most often because a disk is full."""
 
@@ -162,6 +168,10 @@ class NoEvents(DataError):
 
 class NotEnoughHistory(DataError):
     """Too few events or entities to train a network or to calibrate it."""
+
+
+class StateDamaged(IpiEsError):
+    """A stored document of a job's state holds a value that is impossible there."""
 
 
 class SnapshotError(IpiEsError):

@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from bulk_parts import ids
+
 UPSTREAM_SECONDS = 60
 NOT_FORWARDED = {"host", "connection", "keep-alive", "transfer-encoding", "content-length", "accept-encoding"}
 
@@ -118,7 +120,10 @@ class _Handler(BaseHTTPRequestHandler):
             answers = json.loads(answer)["items"]
         refused = {"status": status, "error": {"type": "rejected_execution_exception", "reason": "half of it"}}
         done = iter(answers)
-        mixed = [next(done) if place % 2 else {"index": refused} for place in range(len(items))]
+        mixed = [
+            next(done) if place % 2 else {"index": {"_id": id, **refused}}
+            for place, id in enumerate(ids(body))  # noqa: A001
+        ]
         self._answer(200, headers if kept else [], json.dumps({"errors": True, "items": mixed}).encode())
 
     def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -5,7 +5,6 @@ Deliberately naive: a brute-force reading of what the servers document, to hold 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -24,15 +23,17 @@ class FeedCluster:
         self.info = ServerInfo(distribution, (3, 8, 0), "memory", "memory:")  # type: ignore[arg-type]
         self.bodies: list[Mapping[str, Any]] = []
         self.before: Callable[[Mapping[str, Any]], None] = lambda body: None
+        self.altered: Callable[[Mapping[str, Any], dict[str, Any]], dict[str, Any]] = lambda _body, answer: answer
 
     def search(self, index: Any, body: Mapping[str, Any], *, options: Any = None) -> dict[str, Any]:
         self.bodies.append(body)
         self.before(body)
         found = [event for event in self.events if _matches(event, body["query"])]
-        return {
+        answer = {
             "hits": {"total": {"value": len(found), "relation": "eq"}, "hits": []},
             "aggregations": _aggregations(found, body["aggs"]),
         }
+        return self.altered(body, answer)
 
     @property
     def pages(self) -> int:
@@ -50,10 +51,18 @@ def _matches(event: Event, query: Mapping[str, Any]) -> bool:
     if kind == "match_all":
         return True
     if kind == "bool":
-        return all(_matches(event, one) for one in inner["filter"])
+        return (
+            all(_matches(event, one) for one in inner.get("filter", ()))
+            and not any(_matches(event, one) for one in inner.get("must_not", ()))
+            and ("should" not in inner or any(_matches(event, one) for one in inner["should"]))
+        )
+    if kind == "exists":
+        return bool(_values(event, inner["field"]))
     field, limits = next(iter(inner.items()))
     if kind == "term":
         return limits in _values(event, field)
+    if kind == "terms":
+        return any(value in limits for value in _values(event, field))
     return any(limits["gte"] <= value < limits["lt"] for value in _values(event, field))
 
 
@@ -70,6 +79,19 @@ def _missing(events: list[Event], spec: Mapping[str, Any], inner: Mapping[str, A
     return {"doc_count": len(found), **_aggregations(found, inner)}
 
 
+def _filter(events: list[Event], spec: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
+    found = [event for event in events if _matches(event, spec)]
+    return {"doc_count": len(found), **_aggregations(found, inner)}
+
+
+def _value_count(events: list[Event], spec: Mapping[str, Any], _: object) -> dict[str, Any]:
+    return {"value": sum(len(_values(event, spec["field"])) for event in events)}
+
+
+def _sum(events: list[Event], spec: Mapping[str, Any], _: object) -> dict[str, Any]:
+    return {"value": float(sum(value for event in events for value in _values(event, spec["field"])))}
+
+
 def _extreme(choose: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
     def extreme(events: list[Event], spec: Mapping[str, Any], _: object) -> dict[str, Any]:
         return {"value": choose((value for event in events for value in _values(event, spec["field"])), default=None)}
@@ -81,9 +103,16 @@ def _cardinality(events: list[Event], spec: Mapping[str, Any], _: object) -> dic
     return {"value": len({value for event in events for value in _values(event, spec["field"])})}
 
 
-def _date_histogram(events: list[Event], spec: Mapping[str, Any], _: object) -> dict[str, Any]:
-    counts = Counter(key for event in events for key in _source_values(event, {"date_histogram": spec}))
-    return {"buckets": [{"key": key, "doc_count": counts[key]} for key in sorted(counts)]}
+def _date_histogram(events: list[Event], spec: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[int, list[Event]] = {}
+    for event in events:
+        for key in _source_values(event, {"date_histogram": spec}):
+            found.setdefault(key, []).append(event)
+    return {
+        "buckets": [
+            {"key": key, "doc_count": len(found[key]), **_aggregations(found[key], inner)} for key in sorted(found)
+        ]
+    }
 
 
 def _source_values(event: Event, source: Mapping[str, Any]) -> list[Any]:
@@ -99,16 +128,20 @@ def _order(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple((value is not None, value if isinstance(value, int) else str(value)) for value in key)
 
 
-def _composite(events: list[Event], spec: Mapping[str, Any], _: object) -> dict[str, Any]:
+def _composite(events: list[Event], spec: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
     sources = [next(iter(source.items())) for source in spec["sources"]]
     names = [name for name, _source in sources]
-    counts = Counter(
-        key for event in events for key in product(*(_source_values(event, source) for _name, source in sources))
-    )
+    found: dict[tuple[Any, ...], list[Event]] = {}
+    for event in events:
+        for key in product(*(_source_values(event, source) for _name, source in sources)):
+            found.setdefault(key, []).append(event)
     after = spec.get("after")
     beyond = _order(tuple(after[name] for name in names)) if after else None
-    keys = [key for key in sorted(counts, key=_order) if beyond is None or _order(key) > beyond][: spec["size"]]
-    rows = [{"key": dict(zip(names, key, strict=True)), "doc_count": counts[key]} for key in keys]
+    keys = [key for key in sorted(found, key=_order) if beyond is None or _order(key) > beyond][: spec["size"]]
+    rows = [
+        {"key": dict(zip(names, key, strict=True)), "doc_count": len(found[key]), **_aggregations(found[key], inner)}
+        for key in keys
+    ]
     return {"buckets": rows, "after_key": rows[-1]["key"]} if rows else {"buckets": []}
 
 
@@ -116,7 +149,10 @@ _KINDS: dict[str, Callable[..., dict[str, Any]]] = {
     "composite": _composite,
     "date_histogram": _date_histogram,
     "missing": _missing,
+    "filter": _filter,
+    "value_count": _value_count,
     "min": _extreme(min),
     "max": _extreme(max),
+    "sum": _sum,
     "cardinality": _cardinality,
 }

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ipi_es.cluster import answers
+from ipi_es.cluster import answers, proofs
+from ipi_es.cluster.by_index import by_index
 from ipi_es.cluster.memory_index import MemoryIndex
 from ipi_es.cluster.memory_names import WHERE, index_settings, matching
 from ipi_es.cluster.port import Json
@@ -22,8 +23,6 @@ Request = Callable[..., Json]
 
 LASTING_BLOCKS = ("write", "read_only")
 """Blocks that a person or a lifecycle policy sets. The one of a full disk goes away by itself and isn't among them."""
-
-_EVERYTHING = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
 
 
 def covers(patterns: Iterable[str], index: str) -> bool:
@@ -47,13 +46,15 @@ class RestAdmin:
 
     def index_templates(self) -> dict[str, Json]:
         """See the port."""
-        answer = self._request("GET", "/_index_template")
-        return {str(each["name"]): dict(each["index_template"]) for each in answer.get("index_templates", ())}
+        answer = self._request("GET", "/_index_template", proof=proofs.templates)
+        return {str(each["name"]): dict(each["index_template"]) for each in answer["index_templates"]}
 
     def simulate_index(self, name: str) -> Json | None:
         """See the port."""
         try:
-            answer = self._request("POST", f"/_index_template/_simulate_index/{answers.exact_name(name)}")
+            path = f"/_index_template/_simulate_index/{answers.exact_name(name)}"
+            # where no template matches, nothing is answered: that it is made without one is told, never passed over
+            answer = self._request("POST", path, proof=proofs.anything)
         except (NotFound, PermissionDenied, RequestRejected):
             return None
         return dict(answer.get("template") or {})
@@ -61,16 +62,12 @@ class RestAdmin:
     def add_alias(self, index: str, alias: str) -> None:
         """See the port."""
         action = {"add": {"index": answers.exact_name(index), "alias": answers.exact_name(alias)}}
-        self._request("POST", "/_aliases", body={"actions": [action]})
+        self._request("POST", "/_aliases", body={"actions": [action]}, proof=proofs.acknowledged)
 
     def write_blocks(self, pattern: str) -> dict[str, str]:
         """See the port."""
-        params = {**_EVERYTHING, "filter_path": "*.settings.index.blocks"}
-        try:
-            answer = self._request("GET", f"/{answers.target(pattern)}/_settings", params=params)
-        except NotFound:
-            return {}
-        return _blocked({index: body["settings"]["index"] for index, body in answer.items()})
+        found = by_index(self._request, pattern, "settings", ["blocks"])
+        return _blocked({index: each["index"] for index, each in found.items()})
 
 
 class MemoryAdmin:

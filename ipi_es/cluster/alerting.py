@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from ipi_es.cluster import answers
+from ipi_es.cluster import answers, proofs
 from ipi_es.cluster.port import Json
 from ipi_es.errors import NotFound, RequestRejected
 
@@ -33,7 +34,8 @@ class Watcher:
 
     def write(self, id: str, body: Mapping[str, Any]) -> bool:  # noqa: A002
         """See the port."""
-        answer = self._request("PUT", f"/_watcher/watch/{answers.exact_name(id)}", body=body)
+        path = f"/_watcher/watch/{answers.exact_name(id)}"
+        answer = self._request("PUT", path, body=body, proof=proofs.flag("created"))
         return bool(answer.get("created"))
 
     def write_channel(self, id: str, name: str, url: str) -> bool:  # noqa: A002
@@ -58,9 +60,9 @@ class OpenSearchAlerting:
         """See the port."""
         found = self._monitor(str(body["name"]))
         if found is None:
-            self._request("POST", self._MONITORS, body=body)
+            self._request("POST", self._MONITORS, body=body, proof=proofs.text("_id"))
             return True
-        self._request("PUT", f"{self._MONITORS}/{quote(found, safe='')}", body=body)
+        self._request("PUT", f"{self._MONITORS}/{quote(found, safe='')}", body=body, proof=proofs.text("_id"))
         return False
 
     def write_channel(self, id: str, name: str, url: str) -> bool:  # noqa: A002
@@ -70,16 +72,17 @@ class OpenSearchAlerting:
         try:
             self._request("GET", path)
         except NotFound:
-            self._request("POST", self._CHANNELS, body={"config_id": id, "config": config})
+            body = {"config_id": id, "config": config}
+            self._request("POST", self._CHANNELS, body=body, proof=proofs.text("config_id"))
             return True
-        self._request("PUT", path, body={"config": config})
+        self._request("PUT", path, body={"config": config}, proof=proofs.text("config_id"))
         return False
 
     def _monitor(self, name: str) -> str | None:
         """The id of the monitor with exactly this name."""
         query = {"size": _MOST_MONITORS, "query": {"match_phrase": {"monitor.name": name}}}
         try:
-            answer = self._request("POST", f"{self._MONITORS}/_search", body=query)
+            answer = self._request("POST", f"{self._MONITORS}/_search", body=query, proof=partial(proofs.hits, query))
         except NotFound:  # the index of monitors comes with the first one
             return None
         for hit in answer["hits"]["hits"]:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from ipi_es.cluster import proofs
 from ipi_es.cluster.faults import BUSY_KINDS, kinds_of, reason_of
-from ipi_es.cluster.hints import BUSY_HINT, special_hint
+from ipi_es.cluster.hints import BUSY_HINT, INCOMPLETE_HINT, special_hint
 from ipi_es.cluster.port import Document, IndexOptions, Json
-from ipi_es.errors import ClusterBusy, ClusterError, ClusterTimeout, NotFound, RequestRejected
+from ipi_es.errors import AnswerIncomplete, ClusterBusy, ClusterError, ClusterTimeout, NotFound, RequestRejected
 
 # a remote cluster's failure that only says that it has no such index is no missing answer
 _HARMLESS_REMOTE = frozenset({"index_not_found_exception"})
@@ -43,13 +44,49 @@ def _flag(value: bool) -> str:
 
 
 def check_whole(answer: Mapping[str, Any], where: str) -> None:
-    """Raise unless every shard of every cluster answered in time: half an answer must never be scored."""
+    """Raise unless every shard of every cluster answered to the end: half an answer must never be scored.
+
+    ClusterTimeout, AnswerIncomplete (both are tried again), or what the failed shards say. Skipped shards are among the
+    successful ones.
+    """
     if answer.get("timed_out"):
         raise ClusterTimeout(f"a search on {where} ran out of time and gave a part only", hint=BUSY_HINT)
-    shards = answer.get("_shards", {})
+    if answer.get("terminated_early"):
+        raise incomplete(where, "says that it was terminated early")
+    shards = answer.get("_shards")
+    if not isinstance(shards, Mapping):
+        raise incomplete(where, 'has no "_shards"')
     if shards.get("failed"):
         raise _shard_fault(shards, where)
-    _check_remotes(answer.get("_clusters", {}), where)
+    _check_counts(shards, where)
+    _check_remotes(answer.get("_clusters"), where)
+
+
+def check_search(answer: Mapping[str, Any], body: Mapping[str, Any], where: str) -> None:
+    """Raise unless an answer to the search ``body`` is whole and has all hits and aggregations that were asked for."""
+    check_whole(answer, where)
+    aggs = body.get("aggs", body.get("aggregations"))
+    try:
+        if int(body.get("size", 1)) or body.get("track_total_hits") is True:
+            proofs.hits(body, answer)
+        # without any index to search there is nothing to aggregate, and both servers leave the key out
+        if aggs and ("aggregations" in answer or answer["_shards"]["total"]):
+            proofs.aggregated(aggs, answer.get("aggregations"))
+    except proofs.Lacking as lacking:
+        raise incomplete(where, str(lacking)) from lacking
+
+
+def incomplete(where: str, lacks: object) -> AnswerIncomplete:
+    """The error for an answer with status 200 that does not prove to be whole."""
+    return AnswerIncomplete(f"an answer of {where} is not whole: it {lacks}", hint=INCOMPLETE_HINT)
+
+
+def _check_counts(shards: Mapping[str, Any], where: str) -> None:
+    total, successful, failed = (shards.get(name) for name in ("total", "successful", "failed"))
+    if not (proofs.is_count(total) and proofs.is_count(successful) and proofs.is_count(failed)):
+        raise incomplete(where, 'does not count its shards ("total", "successful", "failed")')
+    if total != successful:
+        raise incomplete(where, f"is of {successful} shards of {total}")
 
 
 def _shard_fault(shards: Mapping[str, Any], where: str) -> ClusterError:
@@ -68,19 +105,31 @@ def _shard_fault(shards: Mapping[str, Any], where: str) -> ClusterError:
     return ClusterBusy(text, hint=special_hint(kinds, " ".join(reasons)) or BUSY_HINT)
 
 
-def _check_remotes(clusters: Mapping[str, Any], where: str) -> None:
-    missing = [
-        name
-        for name, detail in clusters.get("details", {}).items()
-        if detail.get("status") in {"skipped", "failed", "partial"} and not _harmless(detail.get("failures", ()))
-    ]
-    lost = not clusters.get("details") and bool(clusters.get("skipped") or clusters.get("failed"))
+def _check_remotes(clusters: object, where: str) -> None:
+    if clusters is None:
+        return
+    if not isinstance(clusters, Mapping):
+        raise incomplete(where, 'has an odd "_clusters"')
+    details = clusters.get("details") or {}
+    missing = [name for name, detail in details.items() if not _remote_is_whole(detail, f"{name} of {where}")]
+    lost = not details and any(clusters.get(name) for name in ("skipped", "failed", "partial", "running"))
     if missing or lost:
         names = ", ".join(sorted(missing)) or "a remote cluster"
         raise ClusterBusy(
             f"{names} gave no whole answer to {where}",
             hint="look at GET _remote/info; ipi-es waits for a remote cluster rather than score without its events",
         )
+
+
+def _remote_is_whole(detail: Mapping[str, Any], where: str) -> bool:
+    """Whether one of several clusters answered to the end; AnswerIncomplete where its own shards don't add up."""
+    if detail.get("status") in {"skipped", "failed", "partial"}:
+        return _harmless(detail.get("failures", ()))
+    if detail.get("timed_out") or detail.get("status") == "running":
+        return False
+    if detail.get("_shards") is not None:
+        _check_counts(detail["_shards"], where)
+    return True
 
 
 def _harmless(failures: Iterable[Mapping[str, Any]]) -> bool:
@@ -134,9 +183,6 @@ def field_types(answer: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def template_body(answer: Mapping[str, Any], name: str) -> Json | None:
-    """One composable template's body out of the list that the server gives."""
-    for entry in answer.get("index_templates", ()):
-        if entry["name"] == name:
-            return dict(entry["index_template"])
-    return None
+def template_body(answer: Mapping[str, Any], name: str) -> Json:
+    """One composable template's body out of the list that the server gives; it is there (``proofs.template``)."""
+    return next(dict(entry["index_template"]) for entry in answer["index_templates"] if entry["name"] == name)

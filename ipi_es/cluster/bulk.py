@@ -15,6 +15,7 @@ import orjson
 from ipi_es.cluster.faults import BLOCKED, BUSY_STATUSES
 from ipi_es.cluster.hints import block_hint, special_hint
 from ipi_es.cluster.port import BulkItemFailure, BulkOutcome, Drop, Put
+from ipi_es.cluster.proofs import Lacking
 from ipi_es.errors import BulkFailed, ClusterError, ClusterReadOnly, PermissionDenied, RequestRejected
 
 CHUNK_ITEMS = 1_000  # documents a request; results are about 1 KB, so the bytes rarely decide
@@ -76,6 +77,21 @@ def is_busy(status: int, kind: str | None) -> bool:
     return status in BUSY_STATUSES and kind != BLOCKED
 
 
+def check_items(lines: Sequence[Line], answer: Mapping[str, Any]) -> None:
+    """Raise Lacking unless a bulk's answer has one item for each line, about its document and with a status."""
+    items = answer.get("items")
+    if not isinstance(items, list):
+        raise Lacking('has no "items" of the bulk')
+    if len(items) != len(lines):
+        raise Lacking(f"has {len(items)} items of a bulk of {len(lines)}")
+    for line, item in zip(lines, items, strict=True):
+        result = next(iter(item.values()), None) if isinstance(item, Mapping) else None
+        if not isinstance(result, Mapping) or result.get("_id") != line.id:
+            raise Lacking(f"has no item for document {line.id} of the bulk in its place")
+        if not isinstance(result.get("status"), int):
+            raise Lacking(f"has no status for document {line.id} of the bulk")
+
+
 @dataclass(slots=True)
 class Tally:
     """What has become of a bulk so far."""
@@ -90,9 +106,6 @@ class Tally:
 
         ``last``: no attempt is left, so busy items count as failures.
         """
-        if not answer.get("errors", True) and not any(line.is_drop for line in lines):
-            self.written += len(lines)
-            return []
         again: list[Line] = []
         for line, item in zip(lines, answer["items"], strict=True):
             result = next(iter(item.values()))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ipi_es.cluster.bulk import Line, Tally, is_busy
+from ipi_es.cluster.answers import incomplete
+from ipi_es.cluster.bulk import Line, Tally, check_items, is_busy
 from ipi_es.cluster.port import Json
+from ipi_es.cluster.proofs import Lacking
 from ipi_es.cluster.retry import Retry
-from ipi_es.errors import ClusterBusy, ClusterReadOnly, PermissionDenied, RequestRejected
+from ipi_es.errors import AnswerIncomplete, ClusterBusy, ClusterReadOnly, PermissionDenied, RequestRejected
 
 # of a bulk's answer only what is judged item by item: it is several times smaller, and items keep their order
-BULK_ANSWER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
+# and the ids prove that it is about these
+BULK_ANSWER = "errors,items.*._id,items.*.status,items.*.error.type,items.*.error.reason"
 TOO_LARGE = 413  # HTTP status of a body over a limit, most often a proxy's
 
 
@@ -22,7 +25,7 @@ def send_chunk(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retr
     """
     for attempt in range(retry.max_retries + 1):
         try:
-            answer = _sent(lines, send, retry)
+            answer = _sent(lines, send, retry, where)
         except RequestRejected as error:
             if error.status != TOO_LARGE or len(lines) < 2:
                 raise
@@ -42,13 +45,18 @@ def send_chunk(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retr
         lines = again
 
 
-def _sent(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retry) -> Json:
-    """One answer to the lines; a request that is refused whole counts for each of them."""
+def _sent(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retry, where: str) -> Json:
+    """One answer that is about all of the lines; a request that is refused whole counts for each of them.
+
+    What is not proven to be done is done again: writing the same document again changes nothing.
+    """
     body = b"".join(line.body for line in lines)
 
     def attempt() -> Json:
         try:
-            return send(body)
+            return _about(lines, send(body), where)
+        except AnswerIncomplete:
+            raise
         except ClusterBusy:
             retry.pressure.bulk_rejected("busy", len(lines))
             raise
@@ -58,3 +66,11 @@ def _sent(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retry) ->
             raise
 
     return retry.run(attempt)
+
+
+def _about(lines: Sequence[Line], answer: Json, where: str) -> Json:
+    try:
+        check_items(lines, answer)
+    except Lacking as lacking:
+        raise incomplete(where, lacking) from lacking
+    return answer

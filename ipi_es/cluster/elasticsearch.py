@@ -15,6 +15,7 @@ from elasticsearch import Elasticsearch, UnsupportedProductError
 from elasticsearch.helpers import BulkIndexError, ScanError
 from elasticsearch.serializer import JsonSerializer
 
+from ipi_es.cluster import proofs
 from ipi_es.cluster.alerting import Watcher
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.faults import connection_fault, response_fault
@@ -149,7 +150,8 @@ class ElasticsearchCluster(RestCluster):
             raise map_error(error, self._where) from error
 
     def _open_pit(self, path: str, params: dict[str, str]) -> str:
-        return str(self._request("POST", f"/{path}/_pit", params={**params, "keep_alive": KEEP_ALIVE})["id"])
+        params = {**params, "keep_alive": KEEP_ALIVE}
+        return str(self._request("POST", f"/{path}/_pit", params=params, proof=proofs.opened("id"))["id"])
 
     def _close_pit(self, pit: str) -> None:
         self._request("DELETE", "/_pit", body={"id": pit})

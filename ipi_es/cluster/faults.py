@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 import urllib3.exceptions as urllib3_errors
 
-from ipi_es.cluster.hints import BUSY_HINT, block_hint, special_hint
+from ipi_es.cluster.hints import BUSY_HINT, INCOMPLETE_HINT, block_hint, special_hint
 from ipi_es.errors import (
+    AnswerIncomplete,
     AuthenticationFailed,
     ClusterBusy,
     ClusterError,
@@ -30,6 +31,9 @@ from ipi_es.errors import (
     TlsError,
 )
 
+NOT_FOUND = 404
+# what an answer with this status has if it is the cluster's, and not that of a proxy without a cluster behind it
+_SAID_MISSING = frozenset({"error", "found", "result"})
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 # a server that is short of something for the moment, whatever status it wraps this in
 BUSY_KINDS = frozenset(
@@ -107,6 +111,10 @@ def response_fault(status: int, body: Any, where: str) -> ClusterError:
         return RequestRejected(text, hint=special, status=status)
     if status in BUSY_STATUSES or (status >= 500 and kinds & BUSY_KINDS):
         return ClusterBusy(f"{where} is busy or not ready ({status}){said}", hint=special or BUSY_HINT, status=status)
+    if status == NOT_FOUND and not (isinstance(body, Mapping) and _SAID_MISSING & body.keys()):
+        return AnswerIncomplete(
+            f"{where} answered {NOT_FOUND} and did not say what is missing{said}", hint=INCOMPLETE_HINT, status=status
+        )
     error = _by_status(status, where, said)
     if special is not None:
         error.hint = special

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+INCOMPLETE_HINT = (
+    "nothing was scored from it; look at the cluster's health, and whether a proxy or a cache between here and the "
+    "cluster changes answers"
+)
 BUSY_HINT = "look at the cluster's health and load; ipi-es tried again as often as max_retries allows"
 DISK_FULL_HINT = (
     "most often a disk is full: free space or add a node; the block goes away by itself, or remove it with"

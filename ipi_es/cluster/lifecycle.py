@@ -10,14 +10,14 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ipi_es.cluster import answers
+from ipi_es.cluster import answers, proofs
+from ipi_es.cluster.by_index import by_index
 from ipi_es.cluster.port import Json
 from ipi_es.errors import NotFound, RequestRejected
 
 Request = Callable[..., Json]
 """``(method, path, *, params=None, body=None)`` → the answer; errors are of the project's tree."""
 
-_EVERYTHING = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
 _ISM_POLICY = "index.plugins.index_state_management.policy_id"
 
 
@@ -34,7 +34,8 @@ class Ilm:
     def read(self, name: str) -> Json | None:
         """See the port."""
         try:
-            answer = self._request("GET", f"/_ilm/policy/{answers.exact_name(name)}")
+            path = f"/_ilm/policy/{answers.exact_name(name)}"
+            answer = self._request("GET", path, proof=proofs.inside(name, "policy"))
         except NotFound:
             return None
         policy: Json = answer[name]["policy"]
@@ -42,23 +43,18 @@ class Ilm:
 
     def write(self, name: str, policy: Mapping[str, Any]) -> None:
         """See the port."""
-        self._request("PUT", f"/_ilm/policy/{answers.exact_name(name)}", body={"policy": policy})
+        path = f"/_ilm/policy/{answers.exact_name(name)}"
+        self._request("PUT", path, body={"policy": policy}, proof=proofs.acknowledged)
 
     def of_indices(self, pattern: str) -> dict[str, str | None]:
         """See the port."""
-        params = {**_EVERYTHING, "filter_path": "*.settings.index.uuid,*.settings.index.lifecycle.name"}
-        try:
-            answer = self._request("GET", f"/{answers.target(pattern)}/_settings", params=params)
-        except NotFound:
-            return {}
-        return {
-            index: (body["settings"]["index"].get("lifecycle") or {}).get("name")
-            for index, body in sorted(answer.items())
-        }
+        found = by_index(self._request, pattern, "settings", ["lifecycle.name"])
+        return {index: (each["index"].get("lifecycle") or {}).get("name") for index, each in sorted(found.items())}
 
     def attach(self, name: str, index: str) -> None:
         """See the port."""
-        self._request("PUT", f"/{answers.exact_name(index)}/_settings", body={"index.lifecycle.name": name})
+        path = f"/{answers.exact_name(index)}/_settings"
+        self._request("PUT", path, body={"index.lifecycle.name": name}, proof=proofs.acknowledged)
 
     def renew(self, name: str, index: str) -> None:
         """Nothing to do: an index goes by the newest version of its policy."""
@@ -67,7 +63,8 @@ class Ilm:
         """See the port."""
         path = f"/{answers.target(pattern)}/_ilm/explain"
         try:
-            answer = self._request("GET", path, params={"only_managed": "true", "only_errors": "true"})
+            params = {"only_managed": "true", "only_errors": "true"}
+            answer = self._request("GET", path, params=params, proof=proofs.mapping("indices"))
         except (RequestRejected, NotFound):
             return {}
         found = {}
@@ -101,7 +98,7 @@ class Ism:
         params = {}
         if before is not None:
             params = {"if_seq_no": str(before["_seq_no"]), "if_primary_term": str(before["_primary_term"])}
-        self._request("PUT", self._path(name), params=params, body={"policy": policy})
+        self._request("PUT", self._path(name), params=params, body={"policy": policy}, proof=proofs.text("_id"))
 
     def of_indices(self, pattern: str) -> dict[str, str | None]:
         """See the port."""
@@ -135,7 +132,7 @@ class Ism:
 
     def _told(self, what: str, name: str, index: str) -> None:
         path = f"/_plugins/_ism/{what}/{answers.exact_name(index)}"
-        answer = self._request("POST", path, body={"policy_id": name})
+        answer = self._request("POST", path, body={"policy_id": name}, proof=proofs.flag("failures"))
         if answer.get("failures"):  # said with status 200
             reasons = "; ".join(str(each.get("reason")) for each in answer.get("failed_indices", ()))
             raise RequestRejected(
@@ -145,7 +142,7 @@ class Ism:
 
     def _found(self, name: str) -> Json | None:
         try:
-            return self._request("GET", self._path(name))
+            return self._request("GET", self._path(name), proof=proofs.mapping("policy"))
         except NotFound:
             return None
 

@@ -13,9 +13,10 @@ from opensearchpy.connection import Urllib3HttpConnection
 from opensearchpy.exceptions import ImproperlyConfigured, OpenSearchDslException, OpenSearchException
 from opensearchpy.serializer import JSONSerializer
 
+from ipi_es.cluster import proofs
 from ipi_es.cluster.alerting import OpenSearchAlerting
 from ipi_es.cluster.connection import Connection
-from ipi_es.cluster.faults import connection_fault, response_fault
+from ipi_es.cluster.faults import NOT_FOUND, connection_fault, response_fault
 from ipi_es.cluster.lifecycle import Ism
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.cluster.rest import KEEP_ALIVE, RestCluster
@@ -36,7 +37,7 @@ def map_error(error: Exception, where: str) -> ClusterError:
         return connection_fault(error, where)  # its status is “N/A”
     if isinstance(error, opensearchpy.TransportError):
         status = error.status_code
-        body = error.info if error.info else {"error": str(error.error)}
+        body = error.info if error.info or status == NOT_FOUND else {"error": str(error.error)}
         return response_fault(status, body, where) if isinstance(status, int) else connection_fault(error, where)
     if isinstance(error, opensearchpy.SerializationError):
         return UnsupportedServer(
@@ -123,7 +124,8 @@ class OpenSearchCluster(RestCluster):
     def _open_pit(self, path: str, params: dict[str, str]) -> str | None:
         params = {**params, "keep_alive": KEEP_ALIVE}
         try:
-            return str(self._request("POST", f"/{path}/_search/point_in_time", params=params)["pit_id"])
+            path = f"/{path}/_search/point_in_time"
+            return str(self._request("POST", path, params=params, proof=proofs.opened("pit_id"))["pit_id"])
         except RequestRejected as error:
             if NOTHING_TO_OPEN in error.message:
                 return None

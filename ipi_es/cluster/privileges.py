@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from ipi_es.cluster import proofs
 from ipi_es.cluster.port import Json
 from ipi_es.errors import NotFound, RequestRejected
 
@@ -19,7 +20,8 @@ def lacking(
     """See :meth:`ipi_es.cluster.port.Cluster.lacking`; None from a bare server, or with security turned off."""
     index = [{"names": [name], "privileges": list(rights)} for name, rights in on_indices.items()]
     try:
-        answer = request("POST", _PATH, body={"cluster": list(on_cluster), "index": index})
+        body = {"cluster": list(on_cluster), "index": index}
+        answer = request("POST", _PATH, body=body, proof=proofs.rights)
     except (NotFound, RequestRejected):
         return None
     has = answer.get("cluster", {})

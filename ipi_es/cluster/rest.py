@@ -14,10 +14,11 @@ from urllib.parse import quote
 
 import orjson
 
-from ipi_es.cluster import answers, privileges
+from ipi_es.cluster import answers, privileges, proofs
 from ipi_es.cluster.admin import RestAdmin
 from ipi_es.cluster.bulk import Tally, bulk_fault, chunks, encode
 from ipi_es.cluster.bulk_send import BULK_ANSWER, send_chunk
+from ipi_es.cluster.by_index import by_index
 from ipi_es.cluster.port import Alerting, BulkOutcome, Document, Drop, IndexOptions, Json, Lifecycles, Put, ServerInfo
 from ipi_es.cluster.retry import Retry
 from ipi_es.errors import ClusterError, Conflict, NotFound, PermissionDenied, RequestRejected
@@ -88,15 +89,24 @@ class RestCluster(ABC):
         params: dict[str, str] | None = None,
         body: Any = None,
         seen: list[ClusterError] | None = None,
+        proof: proofs.Proof = proofs.not_empty,
     ) -> Json:
-        """One request with retries; the answer is a JSON object."""
+        """One request with retries; the answer is a JSON object that passes ``proof``, or AnswerIncomplete."""
         data = None if body is None else encode(body)
 
         def attempt() -> Json:
             # a copy: a client may take things out of it
-            return self._object(self._send(method, path, dict(params or {}), data, JSON))
+            answer = self._object(self._send(method, path, dict(params or {}), data, JSON))
+            self._prove(proof, answer)
+            return answer
 
         return self._retry.run(attempt, seen)
+
+    def _prove(self, proof: proofs.Proof, answer: Json) -> None:
+        try:
+            proof(answer)
+        except proofs.Lacking as lacking:
+            raise answers.incomplete(self._where, lacking) from lacking
 
     def _object(self, answer: Any) -> Json:
         if not isinstance(answer, dict):
@@ -115,12 +125,16 @@ class RestCluster(ABC):
         answers.check_remotes_known(index, answer, self._where)
         return answer
 
-    def _search(self, path: str, body: Mapping[str, Any], params: dict[str, str]) -> Json:
+    def _search(
+        self, path: str, body: Mapping[str, Any], params: dict[str, str], proof: proofs.Proof = proofs.anything
+    ) -> Json:
+        """One search that is whole; ``proof`` is what it must prove besides."""
         params = {**params, "allow_partial_search_results": "false"}
 
         def attempt() -> Json:
             answer = self._object(self._send("POST", path, dict(params), data, JSON))
-            answers.check_whole(answer, self._where)
+            answers.check_search(answer, body, self._where)
+            self._prove(proof, answer)
             return answer
 
         data = encode(body)
@@ -146,18 +160,22 @@ class RestCluster(ABC):
             "_source": source if isinstance(source, bool) else list(source),
             "sort": [*sort, *self._tie_breaker()],
             "size": size,
-            "track_total_hits": False,
+            "track_total_hits": True,  # of the first page: then it is known how many documents must come
             "seq_no_primary_term": True,
         }
+        left = size
         try:
             while True:
-                answer = self._search("/_search", {**body, "pit": {"id": pit, "keep_alive": KEEP_ALIVE}}, {})
+                expected = None if body["track_total_hits"] else min(size, left)
+                page = {**body, "pit": {"id": pit, "keep_alive": KEEP_ALIVE}}
+                answer = self._search("/_search", page, {}, proofs.page(expected, body.get("search_after")))
                 pit = answer.get("pit_id", pit)
                 hits = answer["hits"]["hits"]
+                left = (answer["hits"]["total"]["value"] if expected is None else left) - len(hits)
                 yield from map(answers.document, hits)
-                if len(hits) < size:
+                if not left:
                     break
-                body["search_after"] = hits[-1]["sort"]
+                body |= {"search_after": hits[-1]["sort"], "track_total_hits": False}
         except BaseException:
             with contextlib.suppress(ClusterError):  # it expires by itself; what went wrong on the way is worth more
                 self._close_pit(pit)
@@ -185,15 +203,22 @@ class RestCluster(ABC):
     def count(self, index: str | Sequence[str], query: Mapping[str, Any], *, options: IndexOptions = _READ) -> int:
         """See the port."""
         path = f"/{answers.target(index)}/_count"
-        answer = self._request("POST", path, params=answers.read_params(options), body={"query": dict(query)})
-        answers.check_whole(answer, self._where)
-        return int(answer["count"])
+        data = encode({"query": dict(query)})
+
+        def attempt() -> int:
+            answer = self._object(self._send("POST", path, answers.read_params(options), data, JSON))
+            answers.check_whole(answer, self._where)
+            self._prove(proofs.counted, answer)
+            return int(answer["count"])
+
+        return self._retry.run(attempt)
 
     def field_types(self, index: str | Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, list[str]]]:
         """See the port."""
         params = {**answers.read_params(_READ), "fields": ",".join(fields), "include_unmapped": "true"}
-        answer = self._request("GET", f"/{answers.target(index)}/_field_caps", params=params)
-        if not answer.get("indices"):
+        path = f"/{answers.target(index)}/_field_caps"
+        answer = self._request("GET", path, params=params, proof=proofs.field_capabilities)
+        if not answer["indices"]:
             raise NotFound(
                 f"no index of {self._where} matches {index if isinstance(index, str) else ','.join(index)}",
                 hint="check datafeed_config.indices; `GET _cat/indices` lists what is there",
@@ -204,7 +229,7 @@ class RestCluster(ABC):
     def get(self, index: str, id: str) -> Document | None:  # noqa: A002
         """See the port."""
         try:
-            return answers.document(self._request("GET", self._document_path(index, id)))
+            return answers.document(self._request("GET", self._document_path(index, id), proof=proofs.found(id)))
         except NotFound:
             return None
 
@@ -229,7 +254,8 @@ class RestCluster(ABC):
             params["require_alias"] = "true"
         seen: list[ClusterError] = []
         try:
-            answer = self._request("PUT", self._document_path(index, id), params=params, body=source, seen=seen)
+            path, proof = self._document_path(index, id), proofs.written(id)
+            answer = self._request("PUT", path, params=params, body=source, seen=seen, proof=proof)
         except Conflict:
             found = self.get(index, id) if seen else None
             if found is None or found.source != orjson.loads(encode(source)):
@@ -241,7 +267,7 @@ class RestCluster(ABC):
         """See the port."""
         seen: list[ClusterError] = []
         try:
-            self._request("DELETE", self._document_path(index, id), seen=seen)
+            self._request("DELETE", self._document_path(index, id), seen=seen, proof=proofs.deleted(id))
         except NotFound:
             return bool(seen)  # an attempt whose answer was lost has most likely deleted it
         return True
@@ -271,20 +297,17 @@ class RestCluster(ABC):
     def refresh(self, index: str) -> None:
         """See the port."""
         with contextlib.suppress(NotFound):
-            self._request("POST", f"/{answers.target(index)}/_refresh", params=dict(_EVERYTHING))
+            path = f"/{answers.target(index)}/_refresh"
+            self._request("POST", path, params=dict(_EVERYTHING), proof=proofs.refreshed)
 
     def indices(self, pattern: str) -> list[str]:
         """See the port."""
-        params = {**_EVERYTHING, "filter_path": "*.settings.index.uuid"}
-        try:
-            return sorted(self._request("GET", f"/{answers.target(pattern)}/_settings", params=params))
-        except NotFound:
-            return []
+        return sorted(by_index(self._request, pattern, "settings", ["uuid"]))
 
     def create_index(self, name: str, body: Mapping[str, Any]) -> bool:
         """See the port."""
         try:
-            self._request("PUT", f"/{answers.exact_name(name)}", body=body)
+            self._request("PUT", f"/{answers.exact_name(name)}", body=body, proof=proofs.acknowledged)
         except RequestRejected as error:
             if "already exists" in error.message:
                 return False
@@ -294,7 +317,8 @@ class RestCluster(ABC):
     def delete_index(self, name: str) -> bool:
         """See the port."""
         try:
-            self._request("DELETE", f"/{answers.exact_name(name)}", params={"ignore_unavailable": "false"})
+            path, params = f"/{answers.exact_name(name)}", {"ignore_unavailable": "false"}
+            self._request("DELETE", path, params=params, proof=proofs.acknowledged)
         except NotFound:
             return False
         return True
@@ -302,26 +326,23 @@ class RestCluster(ABC):
     def get_index_template(self, name: str) -> Json | None:
         """See the port."""
         try:
-            answer = self._request("GET", f"/_index_template/{answers.exact_name(name)}")
+            path = f"/_index_template/{answers.exact_name(name)}"
+            answer = self._request("GET", path, proof=proofs.template(name))
         except NotFound:
             return None
         return answers.template_body(answer, name)
 
     def put_index_template(self, name: str, body: Mapping[str, Any]) -> None:
         """See the port."""
-        self._request("PUT", f"/_index_template/{answers.exact_name(name)}", body=body)
+        self._request("PUT", f"/_index_template/{answers.exact_name(name)}", body=body, proof=proofs.acknowledged)
 
     def get_mapping(self, pattern: str) -> dict[str, Json]:
         """See the port."""
-        try:
-            answer = self._request("GET", f"/{answers.target(pattern)}/_mapping", params=dict(_EVERYTHING))
-        except NotFound:
-            return {}
-        return {index: body["mappings"] for index, body in answer.items()}
+        return by_index(self._request, pattern, "mappings")
 
     def put_mapping(self, index: str, mappings: Mapping[str, Any]) -> None:
         """See the port."""
-        self._request("PUT", f"/{answers.exact_name(index)}/_mapping", body=mappings)
+        self._request("PUT", f"/{answers.exact_name(index)}/_mapping", body=mappings, proof=proofs.acknowledged)
 
     def lacking(
         self, on_cluster: Sequence[str], on_indices: Mapping[str, Sequence[str]]

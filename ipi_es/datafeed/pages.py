@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ipi_es.cluster.hints import INCOMPLETE_HINT
 from ipi_es.datafeed.normalize import Rows
 from ipi_es.datafeed.requests import COUNTRY, ENTITY, IP, MS, OPERATOR, OUTCOME, PAIRS, TIME
+from ipi_es.errors import AnswerIncomplete
 
 SLICE_ROWS = 1_000
 """Rows that are taken apart at a time: half a megabyte of dicts, which stays in the processor's cache meanwhile."""
@@ -37,11 +39,31 @@ class Pages:
     counts: list[int] = field(default_factory=list)
     operators: list[Any] = field(default_factory=list)  # empty unless with_operator
     countries: list[Any] = field(default_factory=list)  # empty unless with_country
+    last: Mapping[str, Any] | None = None  # the last page's last key
 
     def page(self, aggregations: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Take in one answer; the key to go on after, or None when this was the last page."""
-        pairs = aggregations.get(PAIRS, {})
-        buckets: Sequence[Mapping[str, Any]] = pairs.get("buckets", ())
+        """Take in one answer; the key to go on after, or None when this was the last page.
+
+        AnswerIncomplete for a page whose rows lack something, or that doesn't go on where the one before ended.
+        """
+        pairs = aggregations[PAIRS]
+        buckets: Sequence[Mapping[str, Any]] = pairs["buckets"]
+        try:
+            self._take(buckets)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise not_whole(f"a row lacks {error}") from error
+        if not buckets:
+            return None
+        after: Mapping[str, Any] | None = pairs.get("after_key")
+        first, last = _KEY(buckets[0]), _KEY(buckets[-1])
+        if after != last:
+            raise not_whole("a page does not end where it says")
+        if self.last is not None and (first == self.last or (self.timed and first[TIME] < self.last[TIME])):
+            raise not_whole("a page does not go on where the one before ended")
+        self.last = last
+        return after if len(buckets) >= self.page_size else None
+
+    def _take(self, buckets: Sequence[Mapping[str, Any]]) -> None:
         for begin in range(0, len(buckets), SLICE_ROWS):
             part = buckets[begin : begin + SLICE_ROWS]
             keys = list(map(_KEY, part))
@@ -56,18 +78,24 @@ class Pages:
                 self.operators.extend(map(_OPERATOR, keys))
             if self.with_country:
                 self.countries.extend(map(_COUNTRY, keys))
-        after: Mapping[str, Any] | None = pairs.get("after_key")
-        return after if len(buckets) >= self.page_size else None
 
     def by_bucket(self, start: int) -> dict[int, Rows]:
-        """``{event bucket's start, epoch seconds: its rows}``; ``start`` is the only one's where rows aren't timed."""
+        """``{event bucket's start, epoch seconds: its rows}``; ``start`` is the only one's where rows aren't timed.
+
+        AnswerIncomplete where counts or times are none, or times go back.
+        """
         if not self.entities:
             return {}
-        counts = np.array(self.counts, dtype=np.int64)
+        counts = _numbers(self.counts)
+        if counts.min() < 1:
+            raise not_whole("a row has no documents")
         if not self.timed:
             return {start: self._rows(slice(None), counts)}
-        times = np.array(self.times, dtype=np.int64)
-        edges: NDArray[np.intp] = np.flatnonzero(np.diff(times)) + 1
+        times = _numbers(self.times)
+        steps = np.diff(times)
+        if (steps < 0).any():
+            raise not_whole("rows are not in the order of time")
+        edges: NDArray[np.intp] = np.flatnonzero(steps) + 1
         firsts = [0, *edges.tolist()]
         lasts = [*firsts[1:], len(times)]
         return {
@@ -85,3 +113,19 @@ class Pages:
             operators=self.operators[part] if self.with_operator else None,
             countries=self.countries[part] if self.with_country else None,
         )
+
+
+def _numbers(values: list[Any]) -> NDArray[np.int64]:
+    """int64[rows]; AnswerIncomplete where some is no whole number."""
+    try:
+        found = np.array(values)
+    except ValueError as error:
+        raise not_whole("a row's number is none") from error
+    if found.dtype.kind not in "iu" or found.ndim != 1:
+        raise not_whole("a row's number is none")
+    return found.astype(np.int64, copy=False)
+
+
+def not_whole(what: str) -> AnswerIncomplete:
+    """The error for rows that don't prove to be all there are."""
+    return AnswerIncomplete(f"the events that were read are not whole: {what}", hint=INCOMPLETE_HINT)

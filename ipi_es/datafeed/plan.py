@@ -2,8 +2,7 @@
 
 First the cluster is asked how many events each event bucket has (cheap: one pass, no keys). Event buckets are then
 grouped into *stretches* that fit one page of the composite aggregation each. So hours with a few events don't cost
-a request each, empty ones cost none, and what is read first is the count: events that arrive in between make the
-count too small, never too large, and late-data detection sees them.
+a request each, empty ones cost none. What is counted is also what proves the reading (:mod:`ipi_es.datafeed.proven`).
 """
 
 from __future__ import annotations
@@ -12,7 +11,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ipi_es.datafeed.requests import BUCKETS, MISSING_ENTITY, MISSING_IP, MS, SEQ_NO_MAX, SEQ_NO_SUM
+from ipi_es.datafeed.requests import (
+    BUCKETS,
+    MISSING_ENTITY,
+    MISSING_IP,
+    MS,
+    READABLE,
+    SEQ_NO_MAX,
+    SEQ_NO_SUM,
+    VALUES,
+)
 
 PLAN_BUCKETS = 2_000
 """Event buckets that one counting request covers: three counts each stay far below the servers' 65,535 a search."""
@@ -29,13 +37,34 @@ MEMORY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Documents of one event bucket: all that match, and those without entity or IP."""
+    """Documents of one event bucket: all that match, those without entity or IP, and those that give rows.
+
+    ``more`` has, of each field of a row by its name in a composite's keys, its values beyond one a document; it is
+    empty where that wasn't asked for.
+    """
 
     events: int = 0
     missing_entity: int = 0
     missing_ip: int = 0
+    readable: int = 0
+    more: Mapping[str, int] = field(default_factory=dict)
     seq_no: str | None = None
     """Largest and sum of the documents' sequence numbers; None where the server doesn't give them."""
+
+    @property
+    def least(self) -> int:
+        """Documents of all rows together, a document counted in each of its rows; the least there can be."""
+        return self.readable + sum(self.more.values())
+
+    @property
+    def several(self) -> tuple[str, ...]:
+        """The fields that have several values in some document."""
+        return tuple(sorted(name for name, values in self.more.items() if values))
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is just ``least``: two fields with several values each may multiply in a document."""
+        return len(self.several) < 2
 
 
 NOTHING = Counted()
@@ -87,28 +116,48 @@ def whole_buckets(start: int, end: int, span: int) -> tuple[int, int]:
 
 def read_plan(aggregations: Mapping[str, Any]) -> dict[int, Counted]:
     """``{event bucket's start: Counted}`` from the answer to ``plan_body``; empty event buckets are absent."""
-    missing_entity = _histogram(aggregations.get(MISSING_ENTITY, {}))
-    missing_ip = _histogram(aggregations.get(MISSING_IP, {}))
+    missing_entity = counts_of(aggregations[MISSING_ENTITY])
+    missing_ip = counts_of(aggregations[MISSING_IP])
+    readable = counts_of(aggregations[READABLE])
     seq_no = _seq_no(aggregations)
+    more = {_start(each): _more(each) for each in aggregations[READABLE][BUCKETS]["buckets"]}
     return {
-        start: Counted(events, missing_entity.get(start, 0), missing_ip.get(start, 0), seq_no.get(start))
-        for start, events in _histogram(aggregations).items()
+        start: Counted(
+            events,
+            missing_entity.get(start, 0),
+            missing_ip.get(start, 0),
+            readable.get(start, 0),
+            more.get(start, {}),
+            seq_no.get(start),
+        )
+        for start, events in counts_of(aggregations).items()
     }
 
 
 def _seq_no(aggregations: Mapping[str, Any]) -> dict[int, str]:
     """``{event bucket's start: "largest-sum"}`` of the sequence numbers, where the answer has them."""
     found = {}
-    for bucket in aggregations.get(BUCKETS, {}).get("buckets", ()):
+    for bucket in aggregations[BUCKETS]["buckets"]:
         largest, total = (bucket.get(name, {}).get("value") for name in (SEQ_NO_MAX, SEQ_NO_SUM))
         if largest is not None and total is not None:
-            found[int(bucket["key"]) // MS] = f"{int(largest)}-{int(total)}"
+            found[_start(bucket)] = f"{int(largest)}-{int(total)}"
     return found
 
 
-def _histogram(aggregations: Mapping[str, Any]) -> dict[int, int]:
-    buckets = aggregations.get(BUCKETS, {}).get("buckets", ())
-    return {int(bucket["key"]) // MS: int(bucket["doc_count"]) for bucket in buckets if bucket["doc_count"]}
+def counts_of(aggregations: Mapping[str, Any]) -> dict[int, int]:
+    """``{event bucket's start: documents}`` of a histogram; empty event buckets are absent."""
+    buckets = aggregations[BUCKETS]["buckets"]
+    return {_start(bucket): int(bucket["doc_count"]) for bucket in buckets if bucket["doc_count"]}
+
+
+def _start(bucket: Mapping[str, Any]) -> int:
+    return int(bucket["key"]) // MS
+
+
+def _more(bucket: Mapping[str, Any]) -> dict[str, int]:
+    """Values beyond one a document, of each field that was asked for."""
+    parts = {name: part for name, part in bucket.items() if isinstance(part, Mapping)}
+    return {name: int(part[VALUES]["value"]) - int(part["doc_count"]) for name, part in parts.items()}
 
 
 def stretches(start: int, end: int, counted: Mapping[int, Counted], *, pace: Pace, page_size: int) -> Iterator[Stretch]:

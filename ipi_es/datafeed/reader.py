@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.datafeed.collector import calm_collector
 from ipi_es.datafeed.context import looked_up
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.normalize import NO_ROWS, Normalizer, Rows
-from ipi_es.datafeed.pages import Pages
 from ipi_es.datafeed.plan import (
     NOTHING,
     PLAN_BUCKETS,
     Counted,
     Pace,
     Stretch,
-    read_plan,
     stretches,
     whole_buckets,
 )
-from ipi_es.datafeed.requests import (
-    MISSING_ENTITY,
-    MISSING_IP,
-    MS,
-    TIME,
-    counts_body,
-    page_body,
-    plan_body,
-    time_range_body,
-)
+from ipi_es.datafeed.proven import ProvenReader
+from ipi_es.datafeed.requests import MISSING_ENTITY, MISSING_IP, MS, counts_body, time_range_body
 from ipi_es.datafeed.spec import SUCCESS, FeedSpec
-from ipi_es.errors import NotFound, RequestRejected, UsageError
+from ipi_es.errors import NotFound, UsageError
 from ipi_es.networks import NetworkTable
 
 READERS = 2
@@ -44,6 +34,9 @@ READERS = 2
 
 AHEAD = 2
 """Stretches that are read or being read before the consumer asks for them, for each of the readers."""
+
+
+Of = TypeVar("Of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +66,7 @@ class Datafeed:
         self.networks = networks
         self.spec = spec
         self._readers = readers
-        self._gives_seq_no = True  # until the server refuses it
+        self._proven = ProvenReader(cluster, spec)
         self._normalizer = Normalizer(
             spec.entity_normalize, spec.ignore_private, spec.only_outcome or SUCCESS, spec.translators
         )
@@ -91,7 +84,9 @@ class Datafeed:
         if end < start:
             raise UsageError("the end lies before the start", hint="give --start and --end in this order")
         if self._wanted.context_fields:  # indices may get them at any time
-            self.spec = self._wanted.with_fields_of(self._field_types(self._wanted.context_fields))
+            spec = self._wanted.with_fields_of(self._field_types(self._wanted.context_fields))
+            if spec != self.spec:
+                self.spec, self._proven = spec, ProvenReader(self._cluster, spec)
         return self._read(*whole_buckets(start, end, span), span)
 
     def time_range(self) -> tuple[int, int] | None:
@@ -117,14 +112,19 @@ class Datafeed:
 
         The same counts as ``EventBucket.event_count``: comparing them with an earlier reading shows late events.
         """
-        return {at: one.events for at, one in self.counted(start, end, span).items()}
+        return self._in_parts(self._proven.events, start, end, span)
 
     def counted(self, start: int, end: int, span: int) -> dict[int, Counted]:
         """``{event bucket's start: Counted}`` of the whole event buckets of [start, end) that have documents."""
+        return self._in_parts(self._proven.count, start, end, span)
+
+    def _in_parts(
+        self, count: Callable[[int, int, int], dict[int, Of]], start: int, end: int, span: int
+    ) -> dict[int, Of]:
         first, last = whole_buckets(start, end, span)
-        found: dict[int, Counted] = {}
+        found: dict[int, Of] = {}
         for begin, until in _parts(first, last, span):
-            found |= self._plan(begin, until, span)
+            found |= count(begin, until, span)
         return found
 
     def _read(self, first: int, last: int, span: int) -> Generator[EventBucket, None, None]:
@@ -154,48 +154,18 @@ class Datafeed:
         parts = _parts(first, last, span)
         while True:
             while len(counting) < 2 and (part := next(parts, None)) is not None:
-                counting.append((*part, pool.submit(self._plan, *part, span)))
+                counting.append((*part, pool.submit(self._proven.count, *part, span)))
             if not counting:
                 return
             begin, until, counted = counting.popleft()
             yield from stretches(begin, until, counted.result(), pace=pace, page_size=self.spec.page_size)
 
-    def _plan(self, start: int, end: int, span: int) -> dict[int, Counted]:
-        seq_no = self._gives_seq_no
-        try:
-            return read_plan(self._search(plan_body(self.spec, start, end, span, seq_no=seq_no)))
-        except RequestRejected:
-            if not seq_no:
-                raise
-        # refused for another reason than the sequence numbers, it is refused again right here
-        found = read_plan(self._search(plan_body(self.spec, start, end, span)))
-        self._gives_seq_no = False
-        return found
-
     def _fetch(self, stretch: Stretch, span: int, pace: Pace, stop: Event) -> list[EventBucket]:
         """Read one stretch to its end. Runs in a reader's thread; an unwanted one returns early."""
-        begin, end = stretch.filled(span)
-        if begin == end:
-            return self._buckets(stretch, span, {})
-        timed = end - begin > span
-        pages = Pages(
-            timed,
-            self.spec.only_outcome is None,
-            self.spec.page_size,
-            with_operator=self.spec.operator_field is not None,
-            with_country=self.spec.country_field is not None,
-        )
-        after: Mapping[str, Any] | None = None
         with calm_collector():
-            while not stop.is_set():
-                body = page_body(self.spec, begin, end, span=span if timed else None, after=after)
-                after = pages.page(self._search(body))
-                if after is None:
-                    break
-                if timed:
-                    begin = int(after[TIME]) // MS  # what lies before was read: the cluster needn't look at it again
-            pace.learn(len(pages.entities), stretch.events)
-            return self._buckets(stretch, span, pages.by_bucket(begin))
+            read = self._proven.read(stretch, span, stop.is_set)
+            pace.learn(read.rows, read.stretch.events)
+            return self._buckets(read.stretch, span, read.by_bucket)
 
     def _buckets(self, stretch: Stretch, span: int, rows: Mapping[int, Rows]) -> list[EventBucket]:
         buckets = (

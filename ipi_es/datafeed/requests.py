@@ -6,7 +6,7 @@ the last millisecond before ``end`` is inside and one at ``end`` is not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ipi_es.cluster.port import Json
@@ -21,6 +21,10 @@ PAIRS = "pairs"
 BUCKETS = "buckets"
 MISSING_ENTITY = "missing_entity"
 MISSING_IP = "missing_ip"
+READABLE = "readable"
+VALUES = "n"
+LACKING = "none"
+
 SEQ_NO = "_seq_no"
 """The servers' own field: the number of the operation that wrote a document, counted per shard."""
 SEQ_NO_MAX, SEQ_NO_SUM = "seq_no_max", "seq_no_sum"
@@ -42,20 +46,64 @@ def window(spec: FeedSpec, start: int, end: int) -> Json:
     return {"bool": {"filter": [within, dict(spec.query)]}}
 
 
-def plan_body(spec: FeedSpec, start: int, end: int, span: int, *, seq_no: bool = False) -> Json:
-    """How many documents each event bucket of [start, end) has, and how many of them lack the entity or the IP.
+def events_body(spec: FeedSpec, start: int, end: int, span: int) -> Json:
+    """Ask how many documents each event bucket of [start, end) has, and all of them together.
 
-    ``start`` must be a multiple of ``span``. Empty event buckets are absent from the answer. ``seq_no``: also the
-    largest and the sum of the documents' sequence numbers, which change when one of them is written again.
+    ``start`` must be a multiple of ``span``. Empty event buckets are absent from the answer.
     """
-    histogram = {"date_histogram": {**_by_time(spec, span), "min_doc_count": 1}}
-    numbers = {SEQ_NO_MAX: {"max": {"field": SEQ_NO}}, SEQ_NO_SUM: {"sum": {"field": SEQ_NO}}}
-    aggregations = {
-        BUCKETS: {**histogram, "aggs": numbers} if seq_no else histogram,
+    aggregations = {BUCKETS: _histogram(spec, span)}
+    return {**_search(spec, window(spec, start, end), aggregations), "track_total_hits": True}
+
+
+def plan_body(spec: FeedSpec, start: int, end: int, span: int, *, values: bool = False, seq_no: bool = False) -> Json:
+    """Ask the same, and of each event bucket which documents can't be read, and how many must be read.
+
+    Those without the entity, those without the IP; and those that have both and an outcome that is wanted: each gives
+    at least one row. With ``values``, the values of the latter in each field of a row: where a field has several in a
+    document, it gives more rows. With ``seq_no``, the largest and the sum of all documents' sequence numbers, which
+    change when one of them is written again.
+    """
+    body = events_body(spec, start, end, span)
+    if seq_no:
+        numbers = {SEQ_NO_MAX: {"max": {"field": SEQ_NO}}, SEQ_NO_SUM: {"sum": {"field": SEQ_NO}}}
+        body["aggs"][BUCKETS]["aggs"] = numbers
+    histogram = _histogram(spec, span)
+    readable = histogram
+    if values:
+        inner = {
+            name: {"filter": {"exists": {"field": field}}, "aggs": {VALUES: {"value_count": {"field": field}}}}
+            for name, field in row_fields(spec).items()
+        }
+        readable = {**histogram, "aggs": inner}
+    body["aggs"] |= {
         MISSING_ENTITY: {"missing": {"field": spec.entity_field}, "aggs": {BUCKETS: histogram}},
         MISSING_IP: {"missing": {"field": spec.ip_field}, "aggs": {BUCKETS: histogram}},
+        READABLE: {"filter": _readable(spec), "aggs": {BUCKETS: readable}},
     }
-    return _search(spec, window(spec, start, end), aggregations)
+    return body
+
+
+def row_fields(spec: FeedSpec) -> dict[str, str]:
+    """The fields of a row's key, the time apart, by their names within a composite's keys."""
+    fields = {
+        ENTITY: spec.entity_field,
+        IP: spec.ip_field,
+        OUTCOME: spec.outcome_field if spec.only_outcome is None else None,
+        OPERATOR: spec.operator_field,
+        COUNTRY: spec.country_field,
+    }
+    return {name: field for name, field in fields.items() if field is not None}
+
+
+def _readable(spec: FeedSpec) -> Json:
+    """Match the documents that give rows."""
+    both: list[Json] = [{"exists": {"field": field}} for field in (spec.entity_field, spec.ip_field)]
+    chosen = _chosen(spec)
+    return {"bool": {"filter": both if chosen is None else [*both, chosen]}}
+
+
+def _histogram(spec: FeedSpec, span: int) -> Json:
+    return {"date_histogram": {**_by_time(spec, span), "min_doc_count": 1}}
 
 
 def page_body(
@@ -84,6 +132,25 @@ def page_body(
     return _search(spec, _wanted(spec, window(spec, start, end)), {PAIRS: {"composite": composite}})
 
 
+def combinations_body(
+    spec: FeedSpec, start: int, end: int, names: Sequence[str], after: Mapping[str, Any] | None = None
+) -> Json:
+    """One page of what proves the rows of [start, end) where several fields have several values.
+
+    A document gives a row for each combination of its values. Grouped by all the fields of ``names`` but the last one,
+    and that one's values counted in each group, the same number is had in another way.
+    """
+    fields = row_fields(spec)
+    sources = [{name: {"terms": {"field": fields[name], "missing_bucket": True}}} for name in names[:-1]]
+    composite: Json = {"size": spec.page_size, "sources": sources}
+    if after is not None:
+        composite["after"] = dict(after)
+    last = {"field": fields[names[-1]]}
+    inner = {VALUES: {"value_count": last}, LACKING: {"missing": last}}
+    query = {"bool": {"filter": [window(spec, start, end), _readable(spec)]}}
+    return _search(spec, query, {PAIRS: {"composite": composite, "aggs": inner}})
+
+
 def time_range_body(spec: FeedSpec) -> Json:
     """Ask for the first and the last time of all the job's events."""
     field = {"field": spec.time_field}
@@ -104,13 +171,19 @@ def counts_body(spec: FeedSpec, start: int, end: int) -> Json:
 
 def _wanted(spec: FeedSpec, query: Json) -> Json:
     """Narrow ``query`` to the outcomes that are wanted."""
+    chosen = _chosen(spec)
+    return query if chosen is None else {"bool": {"filter": [query, chosen]}}
+
+
+def _chosen(spec: FeedSpec) -> Json | None:
+    """Match the outcomes that are wanted; None: all of them are."""
     if spec.outcome_field is None or not spec.outcomes:
-        return query
+        return None
     chosen: Json = {"terms": {spec.outcome_field: list(spec.outcomes)}}
     if UNKNOWN in spec.outcomes:
         absent = {"bool": {"must_not": [{"exists": {"field": spec.outcome_field}}]}}
         chosen = {"bool": {"should": [chosen, absent], "minimum_should_match": 1}}
-    return {"bool": {"filter": [query, chosen]}}
+    return chosen
 
 
 def _by_time(spec: FeedSpec, span: int) -> Json:

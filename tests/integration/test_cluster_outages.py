@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from bulk_parts import answer
 from stub_server import Reply, Script, StubServer
 
 from ipi_es.cluster.connect import connect
@@ -33,7 +34,8 @@ ROOTS: dict[str, Any] = {
     "elasticsearch": {"cluster_name": "stub", "version": {"number": "9.5.3", "build_flavor": "default"}},
     "opensearch": {"cluster_name": "stub", "version": {"number": "3.8.0", "distribution": "opensearch"}},
 }
-EMPTY = {"timed_out": False, "_shards": {"total": 1, "failed": 0}, "hits": {"hits": []}}
+NO_HITS: dict[str, Any] = {"total": {"value": 0, "relation": "eq"}, "hits": []}
+EMPTY = {"timed_out": False, "_shards": {"total": 1, "successful": 1, "failed": 0}, "hits": NO_HITS}
 BUSY = {"error": {"type": "es_rejected_execution_exception", "reason": "queue full"}, "status": 429}
 RETRIES = 3
 
@@ -73,6 +75,12 @@ FAULTS = {
     "closed in the middle of an answer": Reply(200, EMPTY, cut=True),
     "timed out": Reply(200, {**EMPTY, "timed_out": True}),
     "a failed shard": Reply(200, {**EMPTY, "_shards": {"total": 2, "failed": 1}}),
+    "three shards of five": Reply(200, {**EMPTY, "_shards": {"total": 5, "successful": 3, "failed": 0}}),
+    "terminated early": Reply(200, {**EMPTY, "terminated_early": True}),
+    "an empty object": Reply(200, {}),
+    "no hits": Reply(200, {**EMPTY, "hits": {}}),
+    "another total": Reply(200, {**EMPTY, "hits": {**NO_HITS, "total": {"value": 1, "relation": "eq"}}}),
+    "404 of a proxy": Reply(404, {}),
 }
 
 
@@ -80,7 +88,7 @@ FAULTS = {
 def test_a_passing_fault_is_waited_out(kind: str, fault: Reply) -> None:
     slept: list[float] = []
     with cluster_with(kind, first(RETRIES, fault, Reply(200, EMPTY)), slept) as cluster:
-        assert cluster.search("i", {})["hits"] == {"hits": []}
+        assert cluster.search("i", {})["hits"] == NO_HITS
     assert len(slept) == RETRIES
     assert slept[0] < slept[-1]
 
@@ -138,7 +146,7 @@ def test_busy_documents_are_sent_again_alone(kind: str) -> None:
         bodies.append(ids)
         busy = {"index": {"status": 429, "error": {"type": "rejected_execution_exception", "reason": "full"}}}
         items = [busy if len(bodies) == 1 and id_ != "0" else {"index": {"status": 201}} for id_ in ids]
-        return Reply(200, {"errors": len(bodies) == 1, "items": items})
+        return Reply(200, answer(body, items))
 
     with cluster_with(kind, script) as cluster:
         assert cluster.bulk(Put("i", str(n), {}) for n in range(3)).written == 3
@@ -149,7 +157,7 @@ def test_documents_that_stay_busy_fail_in_the_end(kind: str) -> None:
     item = {"index": {"status": 429, "error": {"type": "rejected_execution_exception", "reason": "full"}}}
     slept: list[float] = []
     with (
-        cluster_with(kind, lambda *_: Reply(200, {"errors": True, "items": [item]}), slept) as cluster,
+        cluster_with(kind, lambda _method, _path, body: Reply(200, answer(body, [item])), slept) as cluster,
         pytest.raises(BulkFailed, match="full"),
     ):
         cluster.bulk([Put("i", "a", {})])
@@ -164,7 +172,7 @@ def test_a_bulk_that_a_proxy_finds_too_large_is_halved(kind: str) -> None:
         if count > 2:
             return Reply(413, "<html>413 Request Entity Too Large</html>", "text/html")
         sizes.append(count)
-        return Reply(200, {"errors": False, "items": [{"index": {"status": 201}}] * count})
+        return Reply(200, answer(body, [{"index": {"status": 201}}] * count))
 
     with cluster_with(kind, script) as cluster:
         assert cluster.bulk(Put("i", str(n), {}) for n in range(7)).written == 7
@@ -174,7 +182,7 @@ def test_a_bulk_that_a_proxy_finds_too_large_is_halved(kind: str) -> None:
 def test_denied_documents_in_a_good_answer_are_a_missing_right(kind: str) -> None:
     item = {"index": {"status": 403, "error": {"type": "security_exception", "reason": "no permissions"}}}
     with (
-        cluster_with(kind, lambda *_: Reply(200, {"errors": True, "items": [item]})) as cluster,
+        cluster_with(kind, lambda _method, _path, body: Reply(200, answer(body, [item]))) as cluster,
         pytest.raises(PermissionDenied, match="no permissions"),
     ):
         cluster.bulk([Put("i", "a", {})])
@@ -221,7 +229,7 @@ def test_another_host_takes_over(kind: str) -> None:
             cluster = connect(Connection(hosts=(dead, stub.url), max_retries=RETRIES), sleep=lambda _: None)
             assert cluster.info.url == stub.url
             for _ in range(4):
-                assert cluster.search("i", {})["hits"] == {"hits": []}
+                assert cluster.search("i", {})["hits"] == NO_HITS
             cluster.close()
 
 
@@ -232,7 +240,7 @@ def test_a_path_before_the_clusters_own_is_kept(kind: str) -> None:
 
     with StubServer(script) as stub:
         cluster = connect(Connection(hosts=(f"{stub.url}/behind/it/",), max_retries=0))
-        assert cluster.search("i", {})["hits"] == {"hits": []}
+        assert cluster.search("i", {})["hits"] == NO_HITS
         cluster.close()
     assert stub.requests == [("GET", "/behind/it/"), ("POST", "/behind/it/i/_search")]
 
@@ -317,7 +325,7 @@ def test_a_busy_cluster_is_named_in_the_log(kind: str, caplog: pytest.LogCapture
 
 
 def test_a_bulk_as_a_whole_may_be_busy(kind: str) -> None:
-    done = Reply(200, {"errors": False, "items": [{"index": {"status": 201}}]})
+    done = Reply(200, {"errors": False, "items": [{"index": {"_id": "a", "status": 201}}]})
     with cluster_with(kind, first(2, Reply(429, BUSY), done)) as cluster:
         assert cluster.bulk([Put("i", "a", {})]).written == 1
     with cluster_with(kind, lambda *_: Reply(429, BUSY)) as cluster, pytest.raises(ClusterBusy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from ipi_es.cluster.connection import Connection
@@ -20,10 +21,15 @@ class Recorded(OpenSearchCluster):
     def _request(self, method: str, path: str, **_: Any) -> dict[str, Any]:
         return {"pit_id": "p"}
 
-    def _search(self, path: str, body: Any, params: dict[str, str]) -> dict[str, Any]:
-        self.bodies.append(dict(body))
-        hits = [{"_id": str(n), "_index": "i", "_source": {}, "sort": [n, "i"]} for n in range(2)]
-        return {"hits": {"hits": hits[: 3 - len(self.bodies)]}}
+    def _send(self, method: str, path: str, params: dict[str, str], body: Any, content_type: str) -> dict[str, Any]:
+        asked = orjson.loads(body)
+        self.bodies.append(asked)
+        first = 2 * (len(self.bodies) - 1)
+        hits = [
+            {"_id": str(n), "_index": "i", "_source": {}, "sort": [n, "i"]} for n in range(first, min(first + 2, 3))
+        ]
+        total = {"total": {"value": 3, "relation": "eq"}} if asked["track_total_hits"] else {}
+        return {"_shards": {"total": 1, "successful": 1, "failed": 0}, "hits": {**total, "hits": hits}}
 
 
 @pytest.mark.parametrize(

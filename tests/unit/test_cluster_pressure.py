@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from bulk_parts import answer
 
 from ipi_es.cluster.bulk import Tally, encode_action
 from ipi_es.cluster.bulk_send import send_chunk
@@ -39,9 +40,7 @@ def test_only_refused_documents_of_a_bulk_count() -> None:
         sent.append(body)
         busy = {"index": {"status": 429, "error": {"type": "es_rejected_execution_exception"}}}
         good = {"index": {"status": 201}}
-        return (
-            {"errors": True, "items": [good, busy, busy]} if len(sent) == 1 else {"errors": False, "items": [good] * 2}
-        )
+        return answer(body, [good, busy, busy] if len(sent) == 1 else [good] * 2)
 
     tally = Tally()
     send_chunk(lines, send, quick(pressure), "here", tally)
@@ -58,11 +57,11 @@ def test_rejected_documents_are_told_to_whoever_they_are_for_and_why() -> None:
     blocked = {"index": {"status": 429, "error": {"type": "cluster_block_exception"}}}
     good = {"index": {"status": 201}}
 
-    def send(_body: bytes) -> dict[str, object]:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return {"errors": True, "items": answer}
+    def send(body: bytes) -> dict[str, object]:
+        results = answers.pop(0)
+        if isinstance(results, Exception):
+            raise results
+        return answer(body, results)
 
     answers += [ClusterBusy("429"), ClusterBusy("503"), [good, busy, odd], [good]]
     with heard_by(lambda why, documents: heard.append((why, documents))):

@@ -126,8 +126,10 @@ class Recorded(OpenSearchCluster):
         self.paths.append(path)
         return {
             "_index": "i",
-            "_id": "a",
+            "_id": unquote(path.rpartition("/")[2]),
             "_source": {},
+            "found": True,
+            "result": "deleted" if method == "DELETE" else "created",
             "_seq_no": 0,
             "_primary_term": 1,
             "errors": False,

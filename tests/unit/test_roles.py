@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import pytest
+from bulk_parts import answer
 from stub_server import Reply, StubServer
 
 from ipi_es.cluster.connect import connect
@@ -155,9 +157,10 @@ def found_lacking(lacking: set[tuple[str, str]], job: dict[str, Any] = JOB) -> t
             wanted.update(orjson.loads(body))
             return Reply(body=asked(wanted, lacking))
         if method == "PUT" and "_doc" in path:
-            return Reply(body={"_index": "i", "_seq_no": 1, "_primary_term": 1})
+            id = unquote(path.partition("?")[0].rpartition("/")[2])  # noqa: A001
+            return Reply(body={"_index": "i", "_id": id, "result": "created", "_seq_no": 1, "_primary_term": 1})
         if path.startswith("/_bulk"):
-            return Reply(body={"errors": False, "items": [{"delete": {"status": 404}}]})
+            return Reply(body=answer(body, [{"delete": {"status": 404}}]))
         return Reply(status=404, body={"error": {"type": "index_not_found_exception", "reason": "no such index"}})
 
     with StubServer(script) as stub:

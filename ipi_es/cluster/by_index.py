@@ -1,0 +1,51 @@
+"""Settings and mappings of the indices that match a pattern.
+
+The servers answer ``{}`` where no index matches, and so may a proxy that answers nothing: then the shards behind the
+pattern are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from ipi_es.cluster import answers, proofs
+from ipi_es.cluster.port import Json
+from ipi_es.errors import NotFound, PermissionDenied
+
+Request = Callable[..., Json]
+"""``(method, path, *, params=None, body=None, proof=…)`` → the answer; errors are of the project's tree."""
+
+_EVERYTHING = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
+_PATHS = {"settings": "_settings", "mappings": "_mapping"}
+TRIES = 3
+
+
+def by_index(
+    request: Request, pattern: str, what: Literal["settings", "mappings"], only: Sequence[str] = ()
+) -> dict[str, Json]:
+    """``{index: its settings or mappings}`` of all indices, hidden and closed ones too; AnswerIncomplete.
+
+    ``only``: names below ``settings.index`` that are wanted; the others are left out.
+    """
+    path = f"/{answers.target(pattern)}"
+    # the uuid, which every index has, proves that an index is there
+    chosen = {"filter_path": ",".join(f"*.settings.index.{name}" for name in ("uuid", *only))} if only else {}
+    for _ in range(TRIES):
+        try:
+            answer = request(
+                "GET", f"{path}/{_PATHS[what]}", params={**_EVERYTHING, **chosen}, proof=proofs.objects(what)
+            )
+        except NotFound:
+            return {}
+        if answer or _none_is_there(request, path):
+            return {index: dict(body[what]) for index, body in answer.items()}
+    raise answers.incomplete(f"GET {path}/{_PATHS[what]}", "names no index, though there are some")
+
+
+def _none_is_there(request: Request, path: str) -> bool:
+    try:
+        counted = request("POST", f"{path}/_count", params=dict(_EVERYTHING), proof=proofs.sharded)
+    except (NotFound, PermissionDenied):
+        return True  # who may not read there has no better answer
+    return not counted["_shards"]["total"]

@@ -1,0 +1,273 @@
+"""Reading a stretch with the proof that its rows are all there are.
+
+What was counted must be what is read: in each event bucket the rows' documents add up to the documents that have an
+entity, an IP and a wanted outcome. Where they don't, it is counted again, and read again: a difference may come from
+
+- fields with several values in a document, which gives a row for each combination: counted by their values;
+- events that arrived or vanished between counting and reading: equal on a later attempt. Where events keep arriving,
+  the count from before the reading is kept, which is too small: late-data detection then finds the rest;
+- a server that can't combine a composite aggregation with the time (Elasticsearch 9.4.0 to 9.4.4 answers without rows
+  for ``logsdb`` indices): each event bucket is then read by itself.
+
+Anything else is an AnswerIncomplete: nothing of the stretch is handed on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ipi_es.cluster.port import Cluster, Json
+from ipi_es.datafeed.normalize import NO_ROWS, Rows
+from ipi_es.datafeed.pages import Pages, not_whole
+from ipi_es.datafeed.plan import NOTHING, Counted, Stretch, counts_of, read_plan
+from ipi_es.datafeed.requests import (
+    LACKING,
+    MISSING_ENTITY,
+    MISSING_IP,
+    MS,
+    PAIRS,
+    READABLE,
+    TIME,
+    VALUES,
+    combinations_body,
+    events_body,
+    page_body,
+    plan_body,
+)
+from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.errors import AnswerIncomplete, RequestRejected
+from ipi_es.times import iso
+
+TRIES = 3
+"""Readings of a stretch, and askings for a count: events that arrive in between seldom do so three times."""
+
+OFTEN = 2
+"""Stretches whose rows came only without their time: from then on each event bucket is read by itself."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Read:
+    """A stretch with its counts as they were proven, and its rows by event bucket."""
+
+    stretch: Stretch
+    by_bucket: dict[int, Rows] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """All rows."""
+        return sum(len(rows.entities) for rows in self.by_bucket.values())
+
+    def documents(self, at: int) -> int:
+        """Documents of an event bucket's rows, a document counted in each of its rows."""
+        return int(self.by_bucket[at].counts.sum()) if at in self.by_bucket else 0
+
+    def wrong(self, counted: Mapping[int, Counted], span: int) -> list[int]:
+        """The event buckets whose rows aren't what was counted."""
+        return [
+            at
+            for at in range(self.stretch.start, self.stretch.end, span)
+            if not _explained(self.documents(at), counted.get(at, NOTHING))
+        ]
+
+
+def _explained(documents: int, counted: Counted) -> bool:
+    return documents == counted.least and counted.exact
+
+
+class ProvenReader:
+    """Counts and reads the events of one datafeed. May be used by several threads."""
+
+    def __init__(self, cluster: Cluster, spec: FeedSpec) -> None:
+        self._cluster, self._spec = cluster, spec
+        self._gives_seq_no = True  # until the server refuses it
+        self._several = False  # whether some field had several values in a document: then values are counted at once
+        self._short = 0  # how often rows came only without their time
+
+    def events(self, start: int, end: int, span: int) -> dict[int, int]:
+        """``{event bucket's start: documents}`` of [start, end), as the cluster counts them now."""
+        return self._asked(events_body(self._spec, start, end, span), counts_of)
+
+    def count(self, start: int, end: int, span: int, *, values: bool = False) -> dict[int, Counted]:
+        """``{event bucket's start: Counted}`` of [start, end); AnswerIncomplete where the counts contradict."""
+        values = values or self._several
+        seq_no = self._gives_seq_no
+        try:
+            found = self._asked(plan_body(self._spec, start, end, span, values=values, seq_no=seq_no), self._plan)
+        except RequestRejected:
+            if not seq_no:
+                raise
+            # refused for another reason than the sequence numbers, it is refused again right here
+            found = self._asked(plan_body(self._spec, start, end, span, values=values), self._plan)
+            self._gives_seq_no = False
+        self._several = self._several or any(one.several for one in found.values())
+        return found
+
+    def read(self, stretch: Stretch, span: int, unwanted: Callable[[], bool]) -> Read:
+        """Read all rows of a stretch; AnswerIncomplete unless they are what was counted.
+
+        What is ``unwanted`` meanwhile is returned without its rows.
+        """
+        for attempt in range(TRIES):
+            last = attempt == TRIES - 1
+            try:
+                read = self._read(stretch, span, unwanted)
+            except AnswerIncomplete:
+                if last:
+                    raise
+                continue
+            if unwanted():
+                return Read(stretch)
+            if not read.wrong(stretch.counted, span):
+                self._short = 0 if self._is_timed(stretch, span) else self._short
+                return read
+            short = any(read.documents(at) < one.least for at, one in stretch.counted.items())
+            stretch = read.stretch = self._counted_again(stretch, span)
+            wrong = read.wrong(stretch.counted, span)
+            if wrong:
+                wrong = self._read_apart(read, wrong, span, unwanted)
+                if short and not wrong:
+                    self._worked_around()
+            if unwanted() or not wrong:
+                return read
+            if last and _only_grew(read, wrong, self._counted_again(stretch, span)):
+                return read
+        at = wrong[0]
+        raise not_whole(
+            f"of the bucket from {iso(at)} rows of {read.documents(at):,} documents were read, but "
+            f"{stretch.counted.get(at, NOTHING).least:,} were counted"
+        )
+
+    def _counted_again(self, stretch: Stretch, span: int) -> Stretch:
+        """The stretch as it is counted now, but with sequence numbers of before the reading, as they are meant."""
+        now = self.count(stretch.start, stretch.end, span, values=True)
+        before = {at: stretch.counted.get(at, NOTHING).seq_no for at in now}
+        return replace(stretch, counted={at: replace(one, seq_no=before[at]) for at, one in now.items()})
+
+    def _read_apart(self, read: Read, wrong: Iterable[int], span: int, unwanted: Callable[[], bool]) -> list[int]:
+        """Read event buckets once more, each by itself; those that are wrong still. ``read`` gets their rows."""
+        still = []
+        for at in wrong:
+            read.by_bucket[at] = self._pages(at, at + span, None, unwanted).get(at, NO_ROWS)
+            if unwanted():
+                return []
+            one, documents = read.stretch.counted.get(at, NOTHING), read.documents(at)
+            if not (_explained(documents, one) if one.exact else documents == self._combinations(at, span, one)):
+                still.append(at)
+        return still
+
+    def _combinations(self, at: int, span: int, counted: Counted) -> int:
+        """How many documents the rows of an event bucket have where several fields have several values."""
+        found, after = 0, None
+        while True:
+            answer = self._search(combinations_body(self._spec, at, at + span, counted.several, after))
+            pairs = answer["aggregations"][PAIRS] if "aggregations" in answer else {"buckets": ()}
+            for bucket in pairs["buckets"]:
+                found += int(bucket[VALUES]["value"]) + int(bucket[LACKING]["doc_count"])
+            after = pairs.get("after_key")
+            if after is None or len(pairs["buckets"]) < self._spec.page_size:
+                return found
+
+    def _worked_around(self) -> None:
+        """Note that reading each event bucket by itself gave what reading several at once did not."""
+        if not self._short:
+            _log.warning(
+                "%s left out rows of events that were asked for together with their time; they were read again, each "
+                "bucket by itself",
+                self._cluster.info.text,
+            )
+        self._short += 1
+
+    def _read(self, stretch: Stretch, span: int, unwanted: Callable[[], bool]) -> Read:
+        begin, end = stretch.filled(span)
+        if begin == end:
+            return Read(stretch)
+        if self._is_timed(stretch, span):
+            return Read(stretch, self._pages(begin, end, span, unwanted))
+        read = Read(stretch)
+        for at in stretch.counted:
+            read.by_bucket |= self._pages(at, at + span, None, unwanted)
+        return read
+
+    def _is_timed(self, stretch: Stretch, span: int) -> bool:
+        """Whether rows are asked for together with their time: of several event buckets at once."""
+        begin, end = stretch.filled(span)
+        return end - begin > span and self._short < OFTEN
+
+    def _pages(self, begin: int, end: int, span: int | None, unwanted: Callable[[], bool]) -> dict[int, Rows]:
+        """Rows of [begin, end) by event bucket; of the only one without ``span``."""
+        spec, start = self._spec, begin
+        pages = Pages(
+            span is not None,
+            spec.only_outcome is None,
+            spec.page_size,
+            with_operator=spec.operator_field is not None,
+            with_country=spec.country_field is not None,
+        )
+        after: Mapping[str, Any] | None = None
+        while not unwanted():
+            answer = self._search(page_body(spec, begin, end, span=span, after=after))
+            if "aggregations" not in answer:
+                break  # no index is there any longer
+            after = pages.page(answer["aggregations"])
+            if after is None:
+                break
+            if span is not None:
+                begin = int(after[TIME]) // MS  # what lies before was read: the cluster needn't look at it again
+        return pages.by_bucket(start)
+
+    def _asked(self, body: Json, taken: Callable[[Mapping[str, Any]], Any]) -> Any:
+        """What ``taken`` makes of the aggregations of a counting request, asked again where they contradict."""
+        for attempt in range(TRIES):
+            answer = self._search(body)
+            try:
+                total = answer["hits"]["total"]["value"]
+                if "aggregations" not in answer and not total:
+                    return {}  # no index matches
+                found = answer["aggregations"]
+                if sum(counts_of(found).values()) < total:
+                    raise not_whole(f"the buckets' counts are less than all {total:,} events")
+                return taken(found)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                if attempt == TRIES - 1:
+                    raise not_whole(f"a count lacks {error}") from error
+            except AnswerIncomplete:
+                if attempt == TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")  # the last attempt returns or raises
+
+    def _plan(self, aggregations: Mapping[str, Any]) -> dict[int, Counted]:
+        for name in (MISSING_ENTITY, MISSING_IP, READABLE):
+            part = aggregations[name]
+            if sum(counts_of(part).values()) < part["doc_count"]:
+                raise not_whole(f"the buckets' counts of “{name}” are less than all {part['doc_count']:,}")
+        found = read_plan(aggregations)
+        for at, one in found.items():
+            lacking = one.events - one.readable  # without entity or IP, or with an outcome that isn't wanted
+            fewest, most = max(one.missing_entity, one.missing_ip), one.missing_entity + one.missing_ip
+            if (
+                lacking < fewest
+                or (not self._spec.outcomes and lacking > most)
+                or min(one.more.values(), default=0) < 0
+            ):
+                raise not_whole(
+                    f"of the {one.events:,} events from {iso(at)} on, {one.missing_entity:,} lack the entity and "
+                    f"{one.missing_ip:,} the IP, but {one.readable:,} can be read"
+                )
+        return found
+
+    def _search(self, body: Json) -> Json:
+        return self._cluster.search(self._spec.indices, body, options=self._spec.options)
+
+
+def _only_grew(read: Read, wrong: Iterable[int], after: Stretch) -> bool:
+    """Whether events that arrived meanwhile explain it: all that had been counted before the reading were read.
+
+    The event bucket then keeps the count from before, which is too small: late-data detection finds the rest.
+    """
+    pairs = [(at, read.stretch.counted.get(at, NOTHING), after.counted.get(at, NOTHING)) for at in wrong]
+    return all(one.exact and other.exact and one.least <= read.documents(at) <= other.least for at, one, other in pairs)

@@ -46,22 +46,23 @@ class Pages:
 
         AnswerIncomplete for a page whose rows lack something, or that doesn't go on where the one before ended.
         """
-        pairs = aggregations[PAIRS]
-        buckets: Sequence[Mapping[str, Any]] = pairs["buckets"]
         try:
-            self._take(buckets)
+            return self._page(aggregations[PAIRS])
         except (KeyError, TypeError, AttributeError) as error:
-            raise not_whole(f"a row lacks {error}") from error
+            raise not_whole(f"a page lacks {error}") from error
+
+    def _page(self, pairs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        buckets: Sequence[Mapping[str, Any]] = pairs["buckets"]
+        self._take(buckets)
         if not buckets:
             return None
-        after: Mapping[str, Any] | None = pairs.get("after_key")
-        first, last = _KEY(buckets[0]), _KEY(buckets[-1])
+        first, last, after = _KEY(buckets[0]), _KEY(buckets[-1]), pairs["after_key"]
         if after != last:
             raise not_whole("a page does not end where it says")
         if self.last is not None and (first == self.last or (self.timed and first[TIME] < self.last[TIME])):
             raise not_whole("a page does not go on where the one before ended")
         self.last = last
-        return after if len(buckets) >= self.page_size else None
+        return last if len(buckets) >= self.page_size else None
 
     def _take(self, buckets: Sequence[Mapping[str, Any]]) -> None:
         for begin in range(0, len(buckets), SLICE_ROWS):

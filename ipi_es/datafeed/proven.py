@@ -90,12 +90,14 @@ class ProvenReader:
 
     def events(self, start: int, end: int, span: int) -> dict[int, int]:
         """``{event bucket's start: documents}`` of [start, end), as the cluster counts them now."""
-        return self._asked(events_body(self._spec, start, end, span), counts_of)
+        found: dict[int, int] = self._asked(events_body(self._spec, start, end, span), counts_of)
+        return found
 
     def count(self, start: int, end: int, span: int, *, values: bool = False) -> dict[int, Counted]:
         """``{event bucket's start: Counted}`` of [start, end); AnswerIncomplete where the counts contradict."""
         values = values or self._several
         seq_no = self._gives_seq_no
+        found: dict[int, Counted]
         try:
             found = self._asked(plan_body(self._spec, start, end, span, values=values, seq_no=seq_no), self._plan)
         except RequestRejected:
@@ -130,7 +132,7 @@ class ProvenReader:
             wrong = read.wrong(stretch.counted, span)
             if wrong:
                 wrong = self._read_apart(read, wrong, span, unwanted)
-                if short and not wrong:
+                if short and not (wrong or unwanted()):
                     self._worked_around()
             if unwanted() or not wrong:
                 return read
@@ -162,15 +164,21 @@ class ProvenReader:
 
     def _combinations(self, at: int, span: int, counted: Counted) -> int:
         """How many documents the rows of an event bucket have where several fields have several values."""
-        found, after = 0, None
-        while True:
-            answer = self._search(combinations_body(self._spec, at, at + span, counted.several, after))
-            pairs = answer["aggregations"][PAIRS] if "aggregations" in answer else {"buckets": ()}
-            for bucket in pairs["buckets"]:
-                found += int(bucket[VALUES]["value"]) + int(bucket[LACKING]["doc_count"])
-            after = pairs.get("after_key")
-            if after is None or len(pairs["buckets"]) < self._spec.page_size:
-                return found
+        found = 0
+        after: Mapping[str, Any] | None = None
+        try:
+            while True:
+                answer = self._search(combinations_body(self._spec, at, at + span, counted.several, after))
+                if "aggregations" not in answer:
+                    return found  # no index is there any longer
+                pairs = answer["aggregations"][PAIRS]
+                for bucket in pairs["buckets"]:
+                    found += int(bucket[VALUES]["value"]) + int(bucket[LACKING]["doc_count"])
+                if len(pairs["buckets"]) < self._spec.page_size:
+                    return found
+                after = pairs["after_key"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise not_whole(f"a page lacks {error}") from error
 
     def _worked_around(self) -> None:
         """Note that reading each event bucket by itself gave what reading several at once did not."""

@@ -133,7 +133,7 @@ class RestCluster(ABC):
 
         def attempt() -> Json:
             answer = self._object(self._send("POST", path, dict(params), data, JSON))
-            answers.check_search(answer, body, self._where)
+            answers.check_search(answer, body, self._where, self._info.distribution)
             self._prove(proof, answer)
             return answer
 

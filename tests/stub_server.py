@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -19,6 +21,8 @@ class Reply:
     content_type: str = "application/json"
     cut: bool = False
     close: bool = False
+    a_byte_each: float = 0.0
+    """Seconds between the bytes of the body."""
     wait: threading.Event | None = None
 
 
@@ -68,9 +72,21 @@ class StubServer:
         if self._product:
             handler.send_header("x-elastic-product", self._product)
         handler.end_headers()
+        if reply.a_byte_each:
+            self._drip(handler, data, reply.a_byte_each)
+            return
         handler.wfile.write(data[: len(data) // 2] if reply.cut else data)
         if reply.cut:
             handler.close_connection = True
+
+    def _drip(self, handler: BaseHTTPRequestHandler, data: bytes, seconds: float) -> None:
+        with suppress(OSError):
+            for place in range(len(data)):
+                if self._closed:
+                    break
+                handler.wfile.write(data[place : place + 1])
+                time.sleep(seconds)
+        handler.close_connection = True
 
     @property
     def url(self) -> str:

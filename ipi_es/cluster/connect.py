@@ -14,6 +14,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from ipi_es.cluster.connection import Connection, Endpoint
+from ipi_es.cluster.deadline import limited_manager
 from ipi_es.cluster.faults import connection_fault, response_fault, tls_expected_fault
 from ipi_es.cluster.port import Cluster, Distribution, ServerInfo
 from ipi_es.cluster.retry import Retry
@@ -79,7 +80,7 @@ class _Answer:
 
 def _ask(endpoint: Endpoint, connection: Connection, context: ssl.SSLContext | None) -> ServerInfo:
     """``GET /`` first; a bare server has no handler for it, so ``GET /_nodes/_local`` second."""
-    with urllib3.PoolManager(ssl_context=context) as http:
+    with limited_manager(ssl_context=context) as http:
         root = _get(http, endpoint, "/", connection)
         if root.status == 200 and isinstance(root.body, dict) and "version" in root.body:
             found = _from_root(root, endpoint)

@@ -12,10 +12,10 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
 
 import orjson
-import urllib3
 from urllib3.exceptions import HTTPError
 
 from ipi_es.cluster.connection import Connection, Endpoint
+from ipi_es.cluster.deadline import limited_manager
 from ipi_es.cluster.faults import connection_fault, response_fault, tls_expected_fault
 from ipi_es.cluster.tls import speaks_tls, tls_context
 from ipi_es.errors import (
@@ -86,7 +86,7 @@ class Console:
             verify_certs=connection.verify_certs,
             request_timeout=connection.request_timeout,
         )
-        self._http = urllib3.PoolManager(ssl_context=tls_context(trust))
+        self._http = limited_manager(ssl_context=tls_context(trust))
         try:
             self.info = self._find_out()
         except BaseException:

@@ -18,6 +18,7 @@ from elasticsearch.serializer import JsonSerializer
 from ipi_es.cluster import proofs
 from ipi_es.cluster.alerting import Watcher
 from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.deadline import limited
 from ipi_es.cluster.faults import connection_fault, response_fault
 from ipi_es.cluster.lifecycle import Ilm
 from ipi_es.cluster.port import ServerInfo
@@ -81,6 +82,7 @@ class _Node(Urllib3HttpNode):
                 block=True,
                 ssl_context=config.ssl_context,
             )
+        limited(self.pool)
 
     def perform_request(
         self,

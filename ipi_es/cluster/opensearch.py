@@ -16,6 +16,7 @@ from opensearchpy.serializer import JSONSerializer
 from ipi_es.cluster import proofs
 from ipi_es.cluster.alerting import OpenSearchAlerting
 from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.deadline import limited
 from ipi_es.cluster.faults import NOT_FOUND, connection_fault, response_fault
 from ipi_es.cluster.lifecycle import Ism
 from ipi_es.cluster.port import ServerInfo
@@ -64,6 +65,10 @@ class _Json(JSONSerializer):
 
 class _Connection(Urllib3HttpConnection):
     """A host; what the server warns of goes to the log, not to the user's terminal."""
+
+    def _create_urllib3_pool(self) -> None:
+        super()._create_urllib3_pool()
+        limited(self.pool)
 
     def _raise_warnings(self, warning_headers: Iterable[str]) -> None:
         for warning in warning_headers or ():

@@ -41,7 +41,7 @@ def decode(body: Mapping[str, Any]) -> NDArray[Any]:
             raise SnapshotDamaged(f"a stored array is of {dtype}")
         blob = zlib.decompress(base64.b64decode(body["data"], validate=True))
         array = np.frombuffer(blob, dtype=dtype).reshape([int(length) for length in body["shape"]])
-    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, SyntaxError, binascii.Error, zlib.error) as error:
         raise SnapshotDamaged(f"a stored array can't be read: {error}") from error
     return array.astype(dtype.newbyteorder("="))
 

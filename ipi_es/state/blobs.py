@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign, SnapshotMissing, UsageError
+from ipi_es.state.fields import Fields
 
 BlobKind: TypeAlias = Literal["network", "history_base", "history_delta", "history_late"]
 """A trained network; the history up to some day; what one day added to it; what came too late for its own day."""
@@ -21,6 +22,10 @@ BLOB_KINDS: tuple[BlobKind, ...] = ("network", "history_base", "history_delta", 
 
 FORMAT = 1
 """Of the manifest; one of a newer format is refused."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MOST_BYTES = 1 << 40
+"""A terabyte: no network and no history comes near it."""
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """Ids that are file names and parts of document ids as they are."""
@@ -60,20 +65,10 @@ class BlobInfo:
     @classmethod
     def from_source(cls, source: Mapping[str, Any], job_id: str, blob_id: str) -> BlobInfo:
         """Take up a manifest. SnapshotForeign: of another job or a newer format; SnapshotDamaged: not whole."""
-        try:
-            owner, found, version = source["job_id"], source["blob_id"], int(source["format"])
-            info = cls(
-                job_id=owner,
-                id=found,
-                kind=source["kind"],
-                created=int(source["created"]) // 1_000,
-                size=int(source["size"]),
-                sha256=source["sha256"],
-                chunks=int(source["chunks"]),
-                attributes=source.get("attributes") or {},
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise damaged(job_id, blob_id, f"its manifest lacks {error}") from error
+        fields = Fields(
+            source, f"snapshot {blob_id} of job {job_id} is damaged", _hint(job_id, blob_id), SnapshotDamaged
+        )
+        owner, found, version = fields.text("job_id"), fields.text("blob_id"), fields.number("format", 0, 1 << 31)
         if owner != job_id or found != blob_id:
             raise SnapshotForeign(
                 f"snapshot {blob_id} of job {job_id} is really {found} of job {owner}",
@@ -84,7 +79,22 @@ class BlobInfo:
                 f"snapshot {blob_id} of job {job_id} was written by a newer ipi-es (format {version})",
                 hint="upgrade ipi-es here, or train again",
             )
-        return info
+        kind, sha256 = fields.text("kind"), fields.text("sha256")
+        if kind not in BLOB_KINDS:
+            fields.wrong("kind", kind, f"one of {', '.join(BLOB_KINDS)}")
+        if not _SHA256.fullmatch(sha256):
+            fields.wrong("sha256", sha256, "a checksum of 64 hexadecimal digits")
+        size = fields.number("size", 0, _MOST_BYTES)
+        return cls(
+            job_id=owner,
+            id=found,
+            kind=kind,
+            created=fields.time("created"),
+            size=size,
+            sha256=sha256,
+            chunks=fields.number("chunks", 1, max(size, 1)),
+            attributes=fields.mapping("attributes"),
+        )
 
 
 def nobody_asks() -> None:
@@ -167,8 +177,12 @@ def damaged(job_id: str, blob_id: str, why: str) -> SnapshotDamaged:
     """The error for a blob that is there but not whole."""
     return SnapshotDamaged(
         f"snapshot {blob_id} of job {job_id} is damaged: {why}",
-        hint=f"delete it (`ipi-es snapshots delete {job_id} {blob_id}`) and train again",
+        hint=_hint(job_id, blob_id),
     )
+
+
+def _hint(job_id: str, blob_id: str) -> str:
+    return f"delete it (`ipi-es snapshots delete {job_id} {blob_id}`) and train again"
 
 
 def missing(job_id: str, blob_id: str) -> SnapshotMissing:

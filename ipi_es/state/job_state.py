@@ -7,15 +7,19 @@ when somebody else may claim.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document, IndexOptions
 from ipi_es.cluster.takeover import require_ours
-from ipi_es.errors import Conflict, JobBusy, LostJob, NotFound, PermissionDenied, SnapshotForeign
+from ipi_es.errors import Conflict, JobBusy, LostJob, NotFound, PermissionDenied, SnapshotForeign, StateDamaged
+from ipi_es.state.fields import LATEST, Fields
 from ipi_es.state.owner import owner_for_people
 from ipi_es.times import iso
+
+log = logging.getLogger(__name__)
 
 STATE_INDEX = "ipi-es-state"
 STATE_TEMPLATE = "ipi-es-state"
@@ -27,6 +31,19 @@ VERSION_BITS = 32
 
 _EPOCHS_BEGIN = 1_577_836_800
 """Epoch seconds of 2020-01-01: lease epochs counted in seconds from there stay below 2^31 until 2088."""
+
+_MOST_EPOCHS = (1 << 31) - 1
+_ID = "state:"
+_DAMAGED_HINT = (
+    f"look at it with `GET {STATE_INDEX}/_doc/state:JOB`: put the value right there, or delete that document and train "
+    "the job again"
+)
+
+TIMES_IN_DETAILS = frozenset({"cleaned_at", "too_late_looked_at", "reverted_from"})
+TEXTS_IN_DETAILS = frozenset({"worker", "waits_for", "late_rows"})
+NUMBERS_IN_DETAILS = frozenset({"largest"})
+OBJECTS_IN_DETAILS: Mapping[str, Mapping[str, type]] = {"last_error": {"at": int, "kind": str, "text": str}}
+"""What the worker keeps in ``details`` and reckons with when it is read; other keys may hold anything."""
 
 CLAIM_ATTEMPTS = 3
 """Two workers that claim at the same moment: one loses the compare-and-set, looks again and finds the job busy."""
@@ -93,31 +110,58 @@ class JobState:
 
     @classmethod
     def from_document(cls, document: Document) -> JobState:
-        """Take up a stored state; SnapshotForeign where it is of a newer format."""
-        source = document.source
-        if source.get("format", 0) > FORMAT:
+        """Take up a stored state.
+
+        SnapshotForeign where it is of a newer format, StateDamaged where a value is impossible.
+        """
+        source, name = document.source, document.id.removeprefix(_ID)
+        fields = Fields(source, f"the state of job {name} is damaged", _DAMAGED_HINT)
+        if fields.number("format", 0, 1 << 31, absent=0) > FORMAT:
             raise SnapshotForeign(
                 f"the state of job {source.get('job_id')} was written by a newer ipi-es (format {source['format']})",
                 hint="upgrade ipi-es here, or run the job where the newer one is",
             )
+        job_id = fields.text("job_id")
+        if document.id.startswith(_ID) and job_id != name:
+            fields.wrong("job_id", job_id, name)
         return cls(
-            job_id=source["job_id"],
-            checkpoint=_to_s(source.get("checkpoint")),
-            snapshot_id=source.get("snapshot_id"),
-            history_id=source.get("history_id"),
-            quantiles_id=source.get("quantiles_id"),
-            renormalize_due=bool(source.get("renormalize_due", False)),
-            renormalized_to=_to_s(source.get("renormalized_to")),
-            paused=bool(source.get("paused", False)),
-            lease_epoch=int(source["lease_epoch"]),
-            version=int(source["version"]),
-            lease_owner=source.get("lease_owner"),
-            lease_expires=_to_s(source.get("lease_expires")),
-            lease_for=source.get("lease_for"),
-            lease_since=_to_s(source.get("lease_since")),
-            details=source.get("details") or {},
+            job_id=job_id,
+            checkpoint=fields.time_or_none("checkpoint"),
+            snapshot_id=fields.text_or_none("snapshot_id"),
+            history_id=fields.text_or_none("history_id"),
+            quantiles_id=fields.text_or_none("quantiles_id"),
+            renormalize_due=fields.flag("renormalize_due"),
+            renormalized_to=fields.time_or_none("renormalized_to"),
+            paused=fields.flag("paused"),
+            lease_epoch=fields.number("lease_epoch", 0, _MOST_EPOCHS),
+            version=fields.number("version", 0, (1 << VERSION_BITS) - 1),
+            lease_owner=fields.text_or_none("lease_owner"),
+            lease_expires=fields.time_or_none("lease_expires"),
+            lease_for=fields.text_or_none("lease_for"),
+            lease_since=fields.time_or_none("lease_since"),
+            details=_checked(fields.mapping("details"), name),
             stored=document,
         )
+
+
+def _checked(details: Mapping[str, Any], job_id: str) -> Mapping[str, Any]:
+    """The details as they are; StateDamaged where one that is reckoned with has another type."""
+    fields = Fields(details, f"the state of job {job_id} is damaged: in its details", _DAMAGED_HINT)
+    for name, value in details.items():
+        if name in TIMES_IN_DETAILS:
+            fields.number(name, 0, LATEST)
+        elif name in TEXTS_IN_DETAILS:
+            fields.text_or_none(name)
+        elif name in NUMBERS_IN_DETAILS:
+            for level, number in fields.mapping(name).items():
+                if not isinstance(number, int | float) or isinstance(number, bool):
+                    fields.wrong(f"{name}.{level}", number, "a number")
+        elif name in OBJECTS_IN_DETAILS and value is not None:
+            inner = Fields(fields.mapping(name), f"the state of job {job_id} is damaged: in its {name}", _DAMAGED_HINT)
+            for key, kind in OBJECTS_IN_DETAILS[name].items():
+                if value:
+                    inner.number(key, 0, LATEST) if kind is int else inner.text(key)
+    return details
 
 
 class StateStore:
@@ -132,14 +176,32 @@ class StateStore:
         return None if document is None else JobState.from_document(document)
 
     def all(self) -> list[JobState]:
-        """The states of all jobs, by job id."""
+        """The states of all jobs, by job id; damaged ones are told in the log and left out."""
         self._cluster.refresh(STATE_INDEX)
-        found = self._cluster.scan(STATE_INDEX, {"bool": {"filter": [{"term": {"type": "job_state"}}]}})
-        return sorted((JobState.from_document(document) for document in found), key=lambda state: state.job_id)
+        return self._all()[0]
+
+    def _all(self) -> tuple[list[JobState], list[str]]:
+        """The states that can be read, by job id, and the ids of the documents that can't."""
+        found, damaged = list[JobState](), list[str]()
+        query = {"bool": {"filter": [{"term": {"type": "job_state"}}]}}
+        for document in self._cluster.scan(STATE_INDEX, query):
+            try:
+                found.append(JobState.from_document(document))
+            except StateDamaged as error:
+                log.warning("%s", error)
+                damaged.append(document.id)
+        return sorted(found, key=lambda state: state.job_id), damaged
 
     def others_from(self, job_id: str) -> int | None:
-        """The earliest checkpoint of all jobs but this one, epoch seconds; None: there is none."""
-        others = [state.checkpoint for state in self.all() if state.job_id != job_id]
+        """The earliest checkpoint of all jobs but this one, epoch seconds; None: there is none.
+
+        0 where the state of another job is damaged: it may be anywhere.
+        """
+        self._cluster.refresh(STATE_INDEX)
+        found, damaged = self._all()
+        if set(damaged) - {state_id(job_id)}:
+            return 0
+        others = [state.checkpoint for state in found if state.job_id != job_id]
         return min((checkpoint for checkpoint in others if checkpoint is not None), default=None)
 
     def cluster_time(self) -> int | None:
@@ -270,7 +332,7 @@ def first_epoch(now: int) -> int:
 
 def state_id(job_id: str) -> str:
     """The document of a job; ``:`` can't be in a job id, so no other document has the same."""
-    return f"state:{job_id}"
+    return f"{_ID}{job_id}"
 
 
 def _refuse_busy(state: JobState, owner: str, now: int, alive: Callable[[str], bool]) -> None:
@@ -293,7 +355,3 @@ def _free(state: JobState) -> JobState:
 
 def _to_ms(seconds: int | None) -> int | None:
     return None if seconds is None else seconds * 1_000
-
-
-def _to_s(milliseconds: int | None) -> int | None:
-    return None if milliseconds is None else int(milliseconds) // 1_000

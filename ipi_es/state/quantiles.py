@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.cluster.port import BulkOutcome, Cluster, Drop, Put
+from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
 from ipi_es.errors import LostJob, SnapshotDamaged, SnapshotForeign, SnapshotMissing
 from ipi_es.state import arrays
+from ipi_es.state.fields import Fields
 from ipi_es.state.job_state import STATE_INDEX
 
 FORMAT = 1
@@ -59,16 +60,29 @@ class QuantilesStore:
                 hint=f"they were deleted by hand; `ipi-es backfill {self._job_id} --start … --again` builds them anew",
             )
         source = document.source
-        if source.get("job_id") != self._job_id or source.get("format", 0) > FORMAT:
+        fields = self._fields(source, quantiles_id)
+        if fields.text("job_id") != self._job_id or fields.number("format", 0, 1 << 31, absent=0) > FORMAT:
             raise SnapshotForeign(
                 f"quantiles {quantiles_id} are of job {source.get('job_id')}, format {source.get('format')}",
                 hint=f"expected job {self._job_id}, format {FORMAT} at most: is a newer ipi-es at work on this job?",
             )
-        try:
-            levels = {name: arrays.decode(body) for name, body in source["levels"].items()}
-            return SavedQuantiles(quantiles_id, int(source["time"]) // 1_000, levels)
-        except (KeyError, AttributeError) as error:
-            raise SnapshotDamaged(f"quantiles {quantiles_id} of job {self._job_id} lack {error}") from error
+        if fields.text("quantiles_id") != quantiles_id:
+            fields.wrong("quantiles_id", source["quantiles_id"], quantiles_id)
+        levels = {}
+        for name, body in fields.mapping("levels").items():
+            if not isinstance(body, Mapping):
+                fields.wrong(f"levels.{name}", body, "a stored array")
+            levels[name] = arrays.decode(body)
+            if levels[name].dtype.kind != "f":
+                fields.wrong(f"levels.{name}", levels[name].dtype.name, "an array of floats")
+        if not levels:
+            fields.wrong("levels", source.get("levels"), "an array a level")
+        return SavedQuantiles(quantiles_id, fields.time("time"), levels)
+
+    def _fields(self, source: Mapping[str, Any], quantiles_id: object) -> Fields:
+        hint = f"`ipi-es backfill {self._job_id} --start … --again` builds them anew"
+        what = f"quantiles {quantiles_id} of job {self._job_id} are damaged"
+        return Fields(source, what, hint, SnapshotDamaged)
 
     def ids(self) -> list[str]:
         """All that there are, sorted."""
@@ -76,7 +90,10 @@ class QuantilesStore:
 
     def times(self) -> dict[str, int]:
         """The event time of each, epoch seconds, by id."""
-        return {source["quantiles_id"]: int(source["time"]) // 1_000 for _, source in self._all()}
+        return {
+            source["quantiles_id"]: self._fields(source, source["quantiles_id"]).time("time")
+            for _, source in self._all()
+        }
 
     def sweep(self, keep: Collection[str], version: int) -> int:
         """Delete all but ``keep``; how many. Only whoever holds the job may, so it goes by version too."""
@@ -96,9 +113,11 @@ class QuantilesStore:
     def _all(self) -> list[tuple[str, dict[str, Any]]]:
         self._cluster.refresh(STATE_INDEX)
         query = {"bool": {"filter": [{"term": {"type": "quantiles"}}, {"term": {"job_id": self._job_id}}]}}
-        return [
-            (each.id, each.source) for each in self._cluster.scan(STATE_INDEX, query, source=["quantiles_id", "time"])
-        ]
+        found = self._cluster.scan(STATE_INDEX, query, source=["quantiles_id", "time"])
+        return [(each.id, {**each.source, "quantiles_id": self._id_of(each)}) for each in found]
+
+    def _id_of(self, document: Document) -> str:
+        return self._fields(document.source, document.id).text("quantiles_id")
 
     def _check(self, outcome: BulkOutcome) -> None:
         if outcome.fenced:

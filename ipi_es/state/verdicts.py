@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.errors import SnapshotForeign
+from ipi_es.state.fields import Fields
 from ipi_es.state.job_state import STATE_INDEX
 
 FORMAT = 1
 """Of a verdict's document; one of a newer format is refused."""
 CONFIRMED = "confirmed"
+_DAMAGED_HINT = f"delete that document of {STATE_INDEX}, and say the verdict again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,15 @@ class VerdictStore:
 
     def _verdict(self, document: Document) -> Verdict:
         source = document.source
-        if source.get("format", 0) > FORMAT:
+        fields = Fields(source, f"a verdict on job {self._job_id} ({document.id}) is damaged", _DAMAGED_HINT)
+        if fields.number("format", 0, 1 << 31, absent=0) > FORMAT:
             raise SnapshotForeign(
                 f"a verdict on job {self._job_id} was written by a newer ipi-es (format {source['format']})",
                 hint="upgrade ipi-es here, or run the job where the newer one is",
             )
-        names = ("entity", "ip", "network", "by", "comment", "verdict")
-        return Verdict(at=int(source["time"]) // 1_000, **{name: str(source[name]) for name in names})
+        names = ("entity", "ip", "network", "by", "verdict")
+        texts = {name: fields.text(name) for name in names}
+        return Verdict(at=fields.time("time"), comment=fields.text_or_none("comment") or "", **texts)
 
     def _id(self, entity: str, network: str) -> str:
         """Of whatever length the entity's name is; the parts are length-prefixed, so that no two mix."""

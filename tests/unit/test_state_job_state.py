@@ -10,12 +10,13 @@ from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Document
 from ipi_es.errors import JobBusy, LostJob, NotFound, SnapshotForeign
 from ipi_es.setup import plan
+from ipi_es.state.fields import LATEST
 from ipi_es.state.job_state import JobState, StateStore, first_epoch, state_id
 
 NOW = 1_777_593_600
 TTL = 120
 
-optional_time = st.none() | st.integers(0, 2**33)
+optional_time = st.none() | st.integers(0, LATEST)
 states = st.builds(
     JobState,
     job_id=st.just("logins"),

@@ -1,0 +1,78 @@
+"""Reading the fields of stored documents: a value that is impossible ends in an error that names it.
+
+Documents can be changed by hand, restored from another cluster or cut by a proxy; what is read back from them decides
+which events are scored next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from ipi_es.errors import IpiEsError, StateDamaged
+
+LATEST = 4_102_444_800
+"""Epoch seconds of 2100-01-01: no time in a stored document lies behind it."""
+_LONGEST = 80
+"""Characters of a value that a message shows."""
+
+
+class Fields:
+    """The fields of one document; ``what`` names it in messages, ``hint`` says what to do about a wrong one."""
+
+    def __init__(self, source: Mapping[str, Any], what: str, hint: str, error: type[IpiEsError] = StateDamaged) -> None:
+        self._source, self._what, self._hint, self._error = source, what, hint, error
+
+    def wrong(self, name: str, value: object, wanted: str) -> NoReturn:
+        """Raise the error for a field's value."""
+        shown = f"{value!r}"
+        shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+        raise self._error(f"{self._what}: its field “{name}” is {shown}, not {wanted}", hint=self._hint)
+
+    def text(self, name: str) -> str:
+        """A text that isn't empty."""
+        value = self._source.get(name)
+        if not isinstance(value, str) or not value:
+            self.wrong(name, value, "a text")
+        return value
+
+    def text_or_none(self, name: str) -> str | None:
+        """A text, or nothing."""
+        value = self._source.get(name)
+        if value is not None and not isinstance(value, str):
+            self.wrong(name, value, "a text")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """True or False; False where it is absent."""
+        value = self._source.get(name, False)
+        if not isinstance(value, bool):
+            self.wrong(name, value, "true or false")
+        return value
+
+    def number(self, name: str, least: int, most: int, absent: int | None = None) -> int:
+        """A whole number of [least, most]; ``absent`` where the field is."""
+        value = self._source.get(name, absent)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            self.wrong(name, value, f"a whole number from {least} to {most}")
+        return value
+
+    def time(self, name: str) -> int:
+        """Epoch seconds of a time that is stored in milliseconds."""
+        value = self._source.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or value % 1_000 or not 0 <= value <= LATEST * 1_000:
+            self.wrong(name, value, "a time before the year 2100, in milliseconds and of whole seconds")
+        return value // 1_000
+
+    def time_or_none(self, name: str) -> int | None:
+        """The same, or nothing."""
+        return None if self._source.get(name) is None else self.time(name)
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """An object; an empty one where it is absent."""
+        value = self._source.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.wrong(name, value, "an object")
+        return value

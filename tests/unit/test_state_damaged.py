@@ -1,0 +1,233 @@
+"""A stored document with an impossible value ends in an error that names it, and in no other."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.cluster.port import Document
+from ipi_es.errors import IpiEsError, SnapshotDamaged, StateDamaged
+from ipi_es.setup import plan
+from ipi_es.state.blobs import BlobInfo
+from ipi_es.state.job_state import STATE_INDEX, JobState, StateStore, state_id
+from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
+from ipi_es.state.verdicts import Verdict, VerdictStore
+
+NOW = 1_777_593_600
+STATE = JobState(
+    "logins",
+    checkpoint=NOW,
+    snapshot_id="s-1",
+    history_id="h-1",
+    quantiles_id="q-1",
+    renormalized_to=NOW,
+    lease_epoch=200_000_000,
+    version=7,
+    lease_owner="a:1:1",
+    lease_expires=NOW + 60,
+    lease_for="training",
+    lease_since=NOW,
+    details={"worker": "a:1:1", "cleaned_at": NOW, "largest": {"record": 4.5}, "other": [1, {"a": None}]}
+    | {"last_error": {"at": NOW, "kind": "ClusterBusy", "text": "it is busy"}},
+)
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=9)
+    | st.lists(st.integers(), max_size=2)
+    | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2)
+)
+
+
+def cluster() -> MemoryCluster:
+    made = MemoryCluster()
+    plan.apply(made, plan.plan(made))
+    return made
+
+
+def loaded(source: dict[str, Any]) -> JobState:
+    return JobState.from_document(Document(state_id("logins"), STATE_INDEX, source))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("checkpoint", 99_999_999_999_000),
+        ("checkpoint", -1_000),
+        ("checkpoint", NOW * 1_000 + 1),
+        ("checkpoint", "2026-05-01"),
+        ("checkpoint", True),
+        ("details", []),
+        ("details", "none"),
+        ("lease_epoch", 1 << 40),
+        ("lease_epoch", 1 << 31),
+        ("lease_epoch", None),
+        ("version", 1 << 32),
+        ("version", -1),
+        ("version", 1.0),
+        ("paused", "no"),
+        ("renormalize_due", 1),
+        ("snapshot_id", 7),
+        ("lease_owner", ["a"]),
+        ("job_id", "another"),
+        ("format", "1"),
+    ],
+)
+def test_an_odd_state_is_an_error_that_names_job_field_and_value(field: str, value: Any) -> None:
+    with pytest.raises(StateDamaged) as caught:
+        loaded({**STATE.to_source(), field: value})
+    assert "job logins" in caught.value.message
+    assert f"“{field}”" in caught.value.message
+    assert repr(value) in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cleaned_at", "yesterday"),
+        ("too_late_looked_at", 1 << 40),
+        ("worker", 3),
+        ("largest", {"record": "much"}),
+        ("last_error", {"at": NOW}),
+        ("last_error", [1]),
+    ],
+)
+def test_odd_details_are_an_error_that_names_them(name: str, value: Any) -> None:
+    with pytest.raises(StateDamaged, match=name) as caught:
+        loaded({**STATE.to_source(), "details": {name: value}})
+    assert "job logins" in caught.value.message
+
+
+def mutated(source: dict[str, Any], path: list[int], value: Any, *, gone: bool) -> dict[str, Any]:
+    """``value`` in some place of the document, or that place gone."""
+    source = copy.deepcopy(source)
+    place, key = source, ""
+    at: Any = source
+    for step in path:
+        place, keys = at, sorted(at)
+        key = keys[step % len(keys)]
+        at = at[key]
+        if not isinstance(at, dict) or not at:
+            break
+    if gone:
+        del place[key]
+    else:
+        place[key] = value
+    return source
+
+
+@settings(max_examples=500)
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=3), VALUES, st.booleans())
+def test_any_mutation_of_a_state_loads_equal_or_is_an_error_of_ours(path: list[int], value: Any, gone: bool) -> None:
+    source = mutated(STATE.to_source(), path, value, gone=gone)
+    try:
+        found = loaded(source)
+    except IpiEsError:
+        return
+    optional = {"format": 1, "type": "job_state", "renormalize_due": False, "paused": False}
+    expected = {**dict.fromkeys(STATE.to_source()), **optional, **source}
+    again = found.to_source()
+    assert {**again, "details": None} == {**expected, "details": None, "type": "job_state", "format": 1}
+    assert repr(again["details"]) == repr(expected["details"] or {})
+    assert 0 <= found.external_version < 2**63
+
+
+def test_a_damaged_state_stops_its_own_job_alone() -> None:
+    made = cluster()
+    states = StateStore(made)
+    for name in ("logins", "mails"):
+        states.claim(name, "a:1:1", NOW, 60, alive=lambda _: True)
+    source = {**STATE.to_source(), "checkpoint": 99_999_999_999_000}
+    made.put(STATE_INDEX, state_id("logins"), source, refresh=True)
+    assert [state.job_id for state in states.all()] == ["mails"]
+    assert states.others_from("mails") == 0
+    assert states.others_from("logins") is None
+    with pytest.raises(StateDamaged, match="checkpoint"):
+        states.claim("logins", "b:1:1", NOW, 60, alive=lambda _: True)
+
+
+def quantiles() -> tuple[MemoryCluster, QuantilesStore, str, dict[str, Any]]:
+    made = cluster()
+    store = QuantilesStore(made, "logins")
+    store.save(SavedQuantiles("q-1", NOW, {"record": np.arange(8.0), "bucket_time": np.zeros(8)}), 1)
+    place = "quantiles:logins:q-1"
+    document = made.get(STATE_INDEX, place)
+    assert document is not None
+    return made, store, place, document.source
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("time", 1 << 60), ("time", 1.5), ("levels", []), ("levels", {"record": 3}), ("levels", {}), ("levels", None)],
+)
+def test_odd_quantiles_are_an_error_that_names_job_field_and_value(field: str, value: Any) -> None:
+    made, store, place, source = quantiles()
+    made.put(STATE_INDEX, place, {**source, field: value}, refresh=True)
+    with pytest.raises(SnapshotDamaged, match=rf"q-1 of job logins.*{field}"):
+        store.read("q-1")
+    if field == "time":
+        with pytest.raises(SnapshotDamaged, match=re.escape(repr(value))):
+            store.times()
+
+
+def is_ours(load: Callable[[], Any]) -> bool:
+    """Whether it fails, and as it should."""
+    try:
+        load()
+    except IpiEsError:
+        return True
+    return False
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=3), VALUES, st.booleans())
+def test_any_mutation_of_quantiles_loads_equal_or_is_an_error_of_ours(path: list[int], value: Any, gone: bool) -> None:
+    made, store, place, source = quantiles()
+    whole = store.read("q-1")
+    changed = mutated(source, path, value, gone=gone)
+    document = Document(place, STATE_INDEX, changed)
+    made.get = lambda _index, _id: document  # type: ignore[method-assign]
+    if not is_ours(lambda: store.read("q-1")):
+        found = store.read("q-1")
+        assert found.time * 1_000 == changed["time"]
+        assert {name: array.tolist() for name, array in found.levels.items()}.keys() == changed["levels"].keys()
+        same = [name for name in found.levels if changed["levels"].get(name) == source["levels"].get(name)]
+        assert all((found.levels[name] == whole.levels[name]).all() for name in same)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=2), VALUES, st.booleans())
+def test_any_mutation_of_a_manifest_loads_equal_or_is_an_error_of_ours(path: list[int], value: Any, gone: bool) -> None:
+    info = BlobInfo("logins", "n-1", "network", NOW, 25, "0" * 64, 3, {"day": 7})
+    changed = mutated(info.to_source(), path, value, gone=gone)
+    if not is_ours(lambda: BlobInfo.from_source(changed, "logins", "n-1")):
+        found = BlobInfo.from_source(changed, "logins", "n-1").to_source()
+        for name in set(found) - {"type", "format", "attributes"}:
+            assert found[name] == changed[name]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=1), VALUES, st.booleans())
+def test_any_mutation_of_a_verdict_loads_equal_or_is_an_error_of_ours(path: list[int], value: Any, gone: bool) -> None:
+    made = cluster()
+    store = VerdictStore(made, "logins")
+    store.save(Verdict("ann", "192.0.2.1", "192.0.2.0/24", "bob", NOW))
+    (document,) = made.scan(STATE_INDEX, {"term": {"type": "verdict"}})
+    changed = Document(document.id, STATE_INDEX, mutated(document.source, path, value, gone=gone))
+    made.scan = lambda *_args, **_how: iter([changed])  # type: ignore[method-assign]
+    if not is_ours(store.all):
+        (found,) = store.all()
+        assert (found.entity, found.ip, found.at * 1_000) == tuple(
+            changed.source[name] for name in ("entity", "ip", "time")
+        )

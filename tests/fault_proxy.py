@@ -22,6 +22,9 @@ UPSTREAM_SECONDS = 60
 NOT_FORWARDED = {"host", "connection", "keep-alive", "transfer-encoding", "content-length", "accept-encoding"}
 
 
+Alter = Callable[[Any, Any], Any]
+
+
 @dataclass(frozen=True)
 class Fault:
     """What happens; ``status``: refused with it, ``kind`` the error's type."""
@@ -38,6 +41,10 @@ class Fault:
     """Seconds before it is passed on."""
     items: int = 0
     """Of a bulk every other item is refused with this status, the others are done."""
+    alter: Alter | None = None
+    """The answer, with status 200, becomes what this makes of (request, answer); None: it stays as it is."""
+    drip: float = 0.0
+    """Seconds between the bytes of the answer."""
 
 
 Script = Callable[[int, str, str], Fault | None]
@@ -47,7 +54,7 @@ class FaultProxy:
     """Forwards to ``target``; ``script`` may be changed at any time. ``faults`` counts what it did."""
 
     def __init__(self, target: str, script: Script = lambda *_: None) -> None:
-        self.target, self.script, self.requests, self.faults = target, script, 0, 0
+        self.target, self.script, self.requests, self.faults, self.altered = target, script, 0, 0, 0
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
@@ -109,7 +116,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.lost:
             self.close_connection = True
             return
-        self._answer(status, headers, answer, cut=fault.cut)
+        if fault.alter is not None and status < 300:
+            altered = fault.alter(_parsed(body), json.loads(answer))
+            if altered is not None:
+                self.server.proxy.altered += 1
+                answer = json.dumps(altered).encode()
+        self._answer(status, headers, answer, cut=fault.cut, drip=fault.drip)
 
     def _half(self, body: bytes, status: int) -> None:
         items = _items(body)
@@ -135,7 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
             response = upstream.getresponse()
             return response.status, list(response.headers.items()), response.read()
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, *, cut: bool = False) -> None:
+    def _answer(
+        self, status: int, headers: list[tuple[str, str]], body: bytes, *, cut: bool = False, drip: float = 0.0
+    ) -> None:
         self.send_response_only(status)
         said = {key.lower(): value for key, value in headers if key.lower() not in NOT_FORWARDED}
         # without the product's header the client refuses to go on, at an error too
@@ -143,13 +157,25 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
+        if drip:
+            for place in range(len(body)):
+                self.wfile.write(body[place : place + 1])
+                time.sleep(drip)
+        elif self.command != "HEAD":
             self.wfile.write(body[: len(body) // 2] if cut else body)
         if cut:
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Keep the tests' output free of requests."""
+
+
+def _parsed(body: bytes) -> Any:
+    """A request's JSON; a bulk's body as it is."""
+    try:
+        return json.loads(body or b"null")
+    except ValueError:
+        return body
 
 
 def _items(body: bytes) -> list[bytes]:

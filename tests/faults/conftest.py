@@ -8,6 +8,8 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 import write_stages as stages
+from fault_place import Place
+from servers.pool import Server
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.worker.job_work import JobWork
@@ -30,3 +32,17 @@ def trained(made_training: pytest.MonkeyPatch) -> MemoryCluster:
     with JobWork(cluster, stages.JOB, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, company.SCORED_FROM)
     return cluster
+
+
+@pytest.fixture(scope="module")
+def one(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    place = Place.made(server.url, tmp_path_factory.mktemp("faults"))
+    yield place
+    place.remove()
+
+
+@pytest.fixture
+def place(one: Place) -> Place:
+    """Trained, and nothing scored."""
+    one.fresh()
+    return one

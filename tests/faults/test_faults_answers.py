@@ -125,7 +125,8 @@ def test_an_answer_that_is_not_whole_is_never_scored(place: Place, what: str) ->
         assert outcome.did is Did.FAILED, outcome
         assert "not whole" in outcome.text, outcome
         assert proxy.altered
-        assert checkpoint_of(place.cluster, place.job) == before
+        # what was written with its answer lost may be a state after whole batches
+        assert checkpoint_of(place.cluster, place.job) == before or "to a write" in what
         proxy.script = lambda *_: None
         through(cluster, place)
     place.all_is_well()

@@ -74,6 +74,9 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
         _print_counts(counted, told.buckets)
         return
     click.echo(f"Scored {told.events:,} events in {told.buckets:,} buckets up to {iso(stop)}.")
+    if not told.events:
+        note = f"note: there was no event in any of them; `ipi-es check {job_name}` says what the job's query finds"
+        click.secho(note, fg="yellow", err=True)
     click.echo(f"Next: ipi-es results records {job_name} --start {iso(first)} --desc")
 
 

@@ -17,11 +17,18 @@ def renormalize(ctx: click.Context, job_name: str) -> None:
 
     Example: ipi-es renormalize jobs/logins.yml
     """
+    from ipi_es.cli.results_there import newest_result
     from ipi_es.worker.job_work import JobWork
 
     here = shell(ctx)
     job = here.job(job_name)
     with here.cluster() as cluster:
+        newest, note = newest_result(cluster, job, here.settings.snapshots.directory)
+        if newest is None:
+            click.echo(f"Nothing changed: nothing of job {job.job_id} was scored yet.")
+            return
+        if note is not None:
+            click.secho(f"note: {note}", fg="yellow", err=True)
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
         with work.claimed(doing="renormalizing") as claim:
             changed = claim.renormalize()

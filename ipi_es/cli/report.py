@@ -40,12 +40,16 @@ def report(
 
     Example: ipi-es report jobs/logins.yml --start now-7d -o week.html
     """
+    from ipi_es.cli.results_there import newest_result
     from ipi_es.worker.job_work import JobWork
 
     here, now = shell(ctx), clock()
     job = here.job(job_name)
     times = [None if text is None else parse_time(text, now=now) for text in (start, end)]
     with here.cluster() as cluster:
+        _, note = newest_result(cluster, job, here.settings.snapshots.directory)
+        if note is not None:
+            click.secho(f"note: {note}", fg="yellow", err=True)
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
         made, told = page_of(work, *times, now=now, shown=shown)
     target = output or f"report-{job.job_id}.html"

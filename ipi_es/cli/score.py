@@ -186,10 +186,15 @@ class _Malformed:
             self.first = self.first or f"line {row.line}: {row.error}"
 
     def say(self) -> None:
-        """Tell of them, if there are any."""
+        """Tell of them, if there are any; UsageError where no row could be scored."""
         if self.count:
             text = f"{self.count:,} of {self.total:,} rows are malformed and not scored (first: {self.first})"
             click.secho(text, fg="yellow", err=True)
+            if self.count == self.total:
+                raise UsageError(
+                    "no row was scored",
+                    hint="write one pair a line: alice,192.0.2.1 (`ipi-es score --help` has the other forms)",
+                )
 
 
 @contextmanager

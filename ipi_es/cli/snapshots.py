@@ -49,12 +49,20 @@ def list_(ctx: click.Context, job_name: str, output_format: str) -> None:
 
     Example: ipi-es snapshots list sign-ins --format json
     """
+    from ipi_es.errors import SnapshotMissing
+
     with _shelf(ctx, job_name) as shelf:
         rows = [_row(shelf, info) for info in shelf.networks]
     if output_format == "table":
         rows = [{**row, "size": _size(row["size"]), "in_use": "yes" if row["in_use"] else ""} for row in rows]
     empty = f"No snapshot of {job_name} yet. Make one: ipi-es train {job_name}"
     emit(rows, COLUMNS, output_format, empty=empty, fields=FIELDS)
+    missing = None if shelf.state is None else shelf.state.snapshot_id
+    if missing is not None and missing not in {info.id for info in shelf.networks}:
+        raise SnapshotMissing(
+            f"snapshot {missing}, which job {shelf.job_id} uses, is not there",
+            hint=f"look at snapshots.directory of ipi-es.yml, bring it back, or train again: ipi-es train {job_name}",
+        )
 
 
 @snapshots.command()

@@ -273,3 +273,30 @@ def test_every_command_writes_a_table_with_headings(cluster: MemoryCluster, aske
     heads, *lines = list(csv.reader(io.StringIO(done.stdout, newline=""), strict=True))
     assert len(heads) > 3
     assert all(len(line) == len(heads) for line in lines)
+
+
+@pytest.mark.parametrize("command", [["renormalize"], ["report", "-o", "page.html"]])
+def test_no_command_takes_results_that_are_gone_for_a_quiet_time(cluster: MemoryCluster, command: list[str]) -> None:
+    for index in cluster.indices("ipi-es-anomalies*"):
+        cluster.delete_index(index)
+    done = run(command[0], "signins.json", *command[1:])
+    assert done.exit_code == 1
+    assert "none of its results can be found" in done.stderr
+    assert not Path("page.html").exists()
+
+
+def test_a_snapshot_that_is_in_use_and_gone_is_no_empty_list(cluster: MemoryCluster) -> None:
+    assert run("snapshots", "list", "signins.json").exit_code == 0
+    for index in cluster.indices("ipi-es-snapshots*"):
+        cluster.delete_index(index)
+    done = run("snapshots", "list", "signins.json")
+    assert done.exit_code == 1
+    assert "which job signins uses, is not there" in done.stderr
+
+
+def test_a_backfill_without_any_event_says_so(cluster: MemoryCluster) -> None:
+    later = company.SCORED_TO + 2 * company.DAY
+    done = run("backfill", "signins.json", "--start", iso(company.SCORED_TO), "--end", iso(later))
+    assert done.exit_code == 0
+    assert done.stdout.startswith("Scored 0 events in 16 buckets")
+    assert "there was no event in any of them; `ipi-es check signins.json` says what" in done.stderr

@@ -179,3 +179,9 @@ def test_a_stray_quotation_mark_costs_no_other_row(shelf: Path) -> None:
     rows = cells(run("score", "--snapshot", shelf, stdin=lines).stdout)
     assert [row[0] for row in rows[1:]] == [f"user{number}" for number in range(100)]
     assert [bool(row[-1]) for row in rows] == [True] + [False] * 100
+
+
+def test_where_no_row_was_scored_the_exit_code_says_so(shelf: Path) -> None:
+    result = run("score", "sign-ins", "--snapshot", shelf, stdin="user1,nonsense\n")
+    assert result.exit_code == 2
+    assert "no row was scored" in result.stderr

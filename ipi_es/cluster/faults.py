@@ -126,7 +126,7 @@ _STATUSES: dict[int, tuple[type[ClusterError], str, str]] = {
     401: (
         AuthenticationFailed,
         "refused the credentials",
-        "check elasticsearch.api_key, or username and password, and that they are of this cluster",
+        "check elasticsearch.api_key, or username and password; a worker reads them at its start: restart it then",
     ),
     403: (
         PermissionDenied,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import alert_results as seeded
 from alert_results import HOUR
@@ -36,4 +37,6 @@ def write(cluster: Cluster, *made: ResultDocument) -> None:
 
 
 def written(moment: int, name: str = "alice", score: float = 90.0, **more: Any) -> ResultDocument:
-    return seeded.record(CONTEXT, name, "198.51.100.7", score, stamp=Stamp("s", "q", ingested=moment), **more)
+    """A record of one event alone: each name has an address of its own."""
+    ip = "198.51.100.7" if name == "alice" else f"198.18.{crc32(name.encode()) >> 8 & 255}.{crc32(name.encode()) & 255}"
+    return seeded.record(CONTEXT, name, ip, score, stamp=Stamp("s", "q", ingested=moment), **more)

@@ -101,7 +101,7 @@ class Courier:
     def _due_letters(self, sent: Sent, waiting: Sequence[Found], now: int) -> list[Letter]:
         """The worst first; but two that aren't liked must not stand before all others, nor before what is new."""
         due = letters(sent.due(waiting, now), sent.slots(now, self._job.alerts.max_per_hour))
-        new = [each for each in due if any(message.id not in sent.waiting for message in each.messages)]
+        new = [each for each in due if any(name not in sent.waiting for name in each.finding_ids)]
         known = [each for each in due if each not in new]
         first = sent.failures * GIVE_UP % len(known) if known else 0
         return [*new, *known[first:], *known[:first]]

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ipi_es.alerts.kinds import SCORED, Kind, ScoredKind
-from ipi_es.alerts.message import Message
+from ipi_es.alerts.message import Message, named
 from ipi_es.alerts.parameters import OVERVIEW
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.config.job import Job
 from ipi_es.results.words import ALIAS, SCORE_FIELDS
 from ipi_es.scoring.probability import severity
 from ipi_es.times import iso
-
-SHOWN = 3
-"""Addresses of an alert that are named."""
 
 BLIND_GOES_ON = "so far"
 """What an annotation says of a time without events that has not ended; at its end it says how long it was."""
@@ -105,32 +102,58 @@ def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterab
     field = score_field(job, kind)
     ranked = sorted(sources, key=lambda source: -float(source[field]))
     worst, score = ranked[0], float(ranked[0][field])
-    who, where, why = _described(job, kind, ranked)
+    found = _named(job, kind, ranked)
     when, word = int(worst["timestamp"]) // 1_000, str(severity(score))
-    # a bucket that is scored again because of late events may alert again, if it is of a higher severity: another id
-    alert_id = "|".join((job.job_id, kind, *key[1:], word))
-    return Message(alert_id, job.job_id, kind, when, word, why, score, who, where, link(job, when))
+    return Message(
+        # a bucket that is scored again may alert again, if it is of a higher severity: another id
+        id="|".join((job.job_id, kind, *key[1:], word)),
+        job_id=job.job_id,
+        alert=kind,
+        when=when,
+        severity=word,
+        why=str(worst.get("reason") or _why(kind, worst)),
+        score=score,
+        who=named(found.entities, found.entity_count),
+        where=named(found.addresses, found.address_count),
+        link=link(job, when),
+        entities=found.entities,
+        addresses=found.addresses,
+        entity_count=found.entity_count,
+        address_count=found.address_count,
+    )
 
 
-def _described(job: Job, kind: Kind, ranked: list[Mapping[str, Any]]) -> tuple[str, str, str]:
-    """(who, from where, why)."""
+class _Named(NamedTuple):
+    """Whom and what a finding names, the worst first, and of how many."""
+
+    entities: tuple[str, ...]
+    entity_count: int
+    addresses: tuple[str, ...]
+    address_count: int
+
+
+def _named(job: Job, kind: Kind, ranked: list[Mapping[str, Any]]) -> _Named:
     worst = ranked[0]
     if kind == "records":
-        where = list(dict.fromkeys(str(source["by_field_value"]) for source in ranked))
-        return str(worst["partition_field_value"]), _some(where), str(worst["reason"])
+        where = tuple(dict.fromkeys(str(source["by_field_value"]) for source in ranked))
+        return _Named((str(worst["partition_field_value"]),), 1, where, len(where))
+    entities, addresses = (tuple(map(str, worst.get(name) or ())) for name in ("top_entities", "top_ips"))
+    if kind == "buckets":
+        counts = (int(worst.get(f"unusual_{what}_count") or 0) for what in ("entity", "ip"))
+        entity_count, address_count = counts
+        return _Named(entities, max(entity_count, len(entities)), addresses, max(address_count, len(addresses)))
+    value = (str(worst["influencer_field_value"]),)
+    if worst["influencer_field_name"] == job.ip_field:
+        return _Named(entities, int(worst.get("entity_count") or len(entities)), value, 1)
+    return _Named(value, 1, addresses, int(worst.get("ip_count") or len(addresses)))
+
+
+def _why(kind: Kind, worst: Mapping[str, Any]) -> str:
+    """In place of the reason that results of older versions don't have."""
     if kind == "influencers":
-        why = f"unusual over all its records of this bucket: probability {float(worst['probability']):.2g}"
-        value = str(worst["influencer_field_value"])
-        return ("", value, why) if worst["influencer_field_name"] == job.ip_field else (value, "", why)
-    records, score = worst["new_record_count"], worst["max_record_score"]
-    why = f"{records} new record{'' if records == 1 else 's'}, the worst of score {int(score)}"
-    return _some(worst["top_entities"]), _some(worst["top_ips"]), why
-
-
-def _some(values: Iterable[str]) -> str:
-    named = list(values)
-    more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-    return ", ".join(named[:SHOWN]) + more
+        return f"Unusual over all its records of this bucket: probability {float(worst['probability']):.2g}."
+    count = int(worst["new_record_count"])
+    return f"{count:,} new record{'' if count == 1 else 's'}."
 
 
 def _blind(job: Job, source: Mapping[str, Any]) -> Message:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ipi_es.alerts.findings import Found
+from ipi_es.alerts.incidents import incidents
 from ipi_es.alerts.message import Letter, in_order
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.errors import Conflict, SnapshotForeign
@@ -82,7 +83,7 @@ class Sent:
 
     def with_sent(self, letter: Letter, written: Mapping[str, int], now: int) -> Sent:
         """After a letter has gone; ``written``: when the newest result of each alert was written."""
-        ids = {**self.ids, **{message.id: written[message.id] for message in letter.messages}}
+        ids = {**self.ids, **{name: written[name] for name in letter.finding_ids}}
         return replace(self, ids=ids, times=(*self._last_hour(now), now), failures=0, retry_at=0, asked_until=0)
 
     def with_failure(self, now: int) -> Sent:
@@ -94,9 +95,9 @@ class Sent:
     def with_refused(self, letter: Letter, now: int) -> Sent:
         """After a letter that was not taken while others were: it is what isn't liked, and waits by itself."""
         refused = dict(self.refused)
-        for message in letter.messages:
-            times = refused.get(message.id, (0, 0))[0]
-            refused[message.id] = (times + 1, now + _pause(times))
+        for name in letter.finding_ids:
+            times = refused.get(name, (0, 0))[0]
+            refused[name] = (times + 1, now + _pause(times))
         return replace(self, refused=refused)
 
     def with_peace(self, wait: int, now: int) -> Sent:
@@ -140,8 +141,11 @@ def _pause(failures: int) -> int:
 
 
 def letters(waiting: Sequence[Found], slots: int) -> list[Letter]:
-    """How to send what waits with at most ``slots`` messages: the worst by themselves, the rest together at last."""
-    messages = in_order([each.message for each in waiting])
+    """How to send what waits with at most ``slots`` messages: the worst by themselves, the rest together at last.
+
+    Findings that belong together are one message (:mod:`ipi_es.alerts.incidents`); each of them is noted when it went.
+    """
+    messages = in_order(incidents(each.message for each in waiting))
     if len(messages) <= slots:
         return [Letter((message,)) for message in messages]
     if slots == 0:

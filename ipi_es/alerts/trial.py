@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from ipi_es.alerts.findings import link
+from ipi_es.alerts.incidents import merged
+from ipi_es.alerts.kinds import ScoredKind
 from ipi_es.alerts.message import Letter, Message
 from ipi_es.config.job import Job
 
 
 def trial(job: Job, now: int) -> Letter:
-    """A letter that looks like an alert and says that it is none; ``now`` in epoch seconds."""
+    """A letter that looks like an alert of two findings and says that it is none; ``now`` in epoch seconds."""
     start = now // job.bucket_span * job.bucket_span
-    why = "This is a test of ipi-es: nothing was found."
-    message = Message(
-        f"{job.job_id}|test|{now * 1_000}",
-        job.job_id,
-        "records",
-        start,
-        "warning",
-        why,
-        score=0.0,
-        who="test",
-        where="192.0.2.1",
-        link=link(job, start),
-    )
-    return Letter((message,))
+    entity, address = "test", "192.0.2.1"
+    kinds: tuple[ScoredKind, ...] = ("influencers", "records")
+    found = [
+        Message(
+            f"{job.job_id}|test|{now * 1_000}|{kind}",
+            job.job_id,
+            kind,
+            start,
+            "warning",
+            "This is a test of ipi-es: nothing was found.",
+            score=0.0,
+            who=entity,
+            where=address,
+            link=link(job, start),
+            entities=(entity,),
+            addresses=(address,),
+            entity_count=1,
+            address_count=1,
+        )
+        for kind in kinds
+    ]
+    return Letter((merged(found),))

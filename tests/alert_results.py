@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ipi_es.results import documents
 from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.members import Members, Unusual
 from ipi_es.results.renormalized import renormalized, renormalized_bucket
 from ipi_es.results.words import BUCKET_TIME
 
@@ -33,9 +34,25 @@ def record(context: ResultContext, entity: str, ip: str, score: float, **more: o
 def influencer(context: ResultContext, value: str, score: float, **more: object) -> ResultDocument:
     stamp = more.pop("stamp", STAMP)
     start = more.pop("start", BUCKET)
+    members = Members(5, 4, 0, 0, ("198.51.100.7", "203.0.113.9", "203.0.113.10", "203.0.113.11", "203.0.113.12"), 7)
     return documents.influencer(
-        context, stamp, start=start, field="user.name", value=value, probability=1e-6, influencer_score=score, **more
-    )  # type: ignore[arg-type]
+        context, stamp, start=start, field="user.name", value=value, probability=1e-6, influencer_score=score,
+        members=members, **more,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def tried_address(context: ResultContext, score: float) -> ResultDocument:
+    """An address over 45 accounts."""
+    return documents.influencer(
+        context,
+        STAMP,
+        start=BUCKET,
+        field=context.ip_field,
+        value="203.0.113.66",
+        probability=1e-6,
+        influencer_score=score,
+        members=Members(45, 41, 0, 0, ("alice", 'b"ob', "carol", "dave"), 50),
+    )
 
 
 def bucket(context: ResultContext, start: int, score: float, *, stamp: Stamp = STAMP, new: int = 2) -> ResultDocument:
@@ -51,6 +68,7 @@ def bucket(context: ResultContext, start: int, score: float, *, stamp: Stamp = S
         max_record_score=score,
         record_count=2,
         new_record_count=new,
+        unusual=Unusual(2, 2, 1, 2),
     )
 
 
@@ -95,6 +113,7 @@ def records(context: ResultContext) -> tuple[list[ResultDocument], set[tuple[int
 def influencers(context: ResultContext) -> tuple[list[ResultDocument], set[tuple[int, str]]]:
     made = [
         influencer(context, "alice", 80.0),
+        tried_address(context, 90.0),
         influencer(context, "below", 74.0),
         influencer(context, "interim", 99.0, stamp=INTERIM),
         influencer(context, "suppressed", 99.0, suppressed_by="vpn"),
@@ -103,7 +122,7 @@ def influencers(context: ResultContext) -> tuple[list[ResultDocument], set[tuple
         rescored(influencer(context, "down", 90.0), 10.0),
         *(influencer(context, name, 90.0, stamp=stamp) for name, stamp in AT.items()),
     ]
-    return made, {(BUCKET, value) for value in ("alice", "down", "first second", "last second")}
+    return made, {(BUCKET, value) for value in ("alice", "203.0.113.66", "down", "first second", "last second")}
 
 
 def buckets(context: ResultContext) -> tuple[list[ResultDocument], set[tuple[int, str]]]:

@@ -44,6 +44,10 @@ def write(cluster: Cluster, context: ResultContext) -> Callable[[list[ResultDocu
     return written
 
 
+TRIED = "203.0.113.66 was used by 45 user.name values (50 events): alice, "
+"""How the alert of the address that tried many accounts begins to say why."""
+
+
 @pytest.mark.parametrize("kind", SCORED)
 @pytest.mark.parametrize("stack", ["watcher", "opensearch"])
 def test_fires_once_where_it_must_and_nowhere_else(
@@ -130,6 +134,10 @@ def test_kibana_rules_messages_are_filled_from_what_a_rule_found(
             assert filled["who"] == 'al"ice'
             assert set(filled["from"].split()) == {"203.0.113.9", "198.51.100.7"}
             assert 'al"ice used 203.0.113.9' in filled["why"]
+        elif kind == "influencers":
+            assert filled["why"] == chosen[0]["_source"]["reason"]
+            assert filled["who"]
+            assert filled["from"]
 
 
 def test_current_score_can_be_asked_for(server: Server, context: ResultContext, write: Any) -> None:
@@ -197,6 +205,13 @@ def test_watchers_script_makes_a_message_of_each_alert(
     if kind == "records":
         assert 'who=al"ice, from=203.0.113.9, 198.51.100.7, when=2026-06-01T06:00:00Z, score=95.0' in text
         assert "used 203.0.113.9" in text
+    elif kind == "influencers":
+        assert 'who=alice, b"ob, carol and 42 more, from=203.0.113.66, when' in text
+        assert "who=down, from=198.51.100.7, 203.0.113.9, 203.0.113.10 and 2 more, when" in text
+        assert TRIED in text
+    else:
+        assert 'who=alice, b"ob, from=198.51.100.7, when' in text
+        assert "why=2 unusual pairs of 2 user.name values and 1 source.ip value: " in text
 
 
 @pytest.mark.parametrize("kind", SCORED)
@@ -226,6 +241,14 @@ def test_opensearch_message_is_json_with_everything_in_it(
         alice = next(alert for alert in alerts if alert["who"] == 'al"ice')
         assert (alice["score"], alice["from"].split()) == (95.0, ["203.0.113.9", "198.51.100.7"])
         assert 'al"ice used 203.0.113.9' in alice["why"]
+    elif kind == "influencers":
+        tried = next(alert for alert in alerts if "203.0.113.66" in alert["id"])
+        assert (tried["who"].split(), tried["from"]) == (["alice", 'b"ob', "carol", "dave"], "203.0.113.66")
+        assert tried["why"].startswith(TRIED)
+        down = next(alert for alert in alerts if alert["who"] == "down")
+        assert down["from"].split()[:2] == ["198.51.100.7", "203.0.113.9"]
+    else:
+        assert all(alert["why"].startswith("2 unusual pairs of 2 user.name values") for alert in alerts)
     people = message_of(server, trigger["actions"][1], results)
     assert people.count("critical") == len(must)
 

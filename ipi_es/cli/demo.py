@@ -109,9 +109,10 @@ class _Telling:
 
 def show(outcome: Outcome) -> None:
     """Print the worst results, and what became of the incidents."""
+    from ipi_es.report.text import score_text
     from ipi_es.results.explanation import sentence
 
-    columns = [Column("time", "Time"), Column("score", "Score", score=True)]
+    columns = [Column("time", "Time"), Column("score", "Score", score=True), Column("initial", "Initially", right=True)]
     columns += [Column("incident", ""), Column("what", "What", wrap=True)]
     tables = (
         ("bucket", "anomaly_score", "The worst hours", _bucket_line),
@@ -123,6 +124,7 @@ def show(outcome: Outcome) -> None:
             {
                 "time": iso(each.source["timestamp"] // 1_000),
                 "score": each.source[score],
+                "initial": score_text(each.source[f"initial_{score}"]),
                 "incident": outcome.incident_of(each),
                 "what": line(each.source),
             }
@@ -130,6 +132,7 @@ def show(outcome: Outcome) -> None:
             if "repeat_of" not in each.source
         ][:SHOWN]
         print_table(rows, columns, title=f"\n{title}")
+    click.echo("\nScore: as of now, after renormalization. Initially: when it was written, which alerts go by.")
     _show_incidents(outcome)
 
 
@@ -170,7 +173,7 @@ def _show_incidents(outcome: Outcome) -> None:
         Column("id", ""),
         Column("title", "Hidden incident", wrap=True),
         Column("when", "When"),
-        Column("score", "Score", score=True),
+        Column("score", "Initial score", score=True),
         Column("word", ""),
     ]
     print_table(rows, columns, title="\nWhat was hidden, and what an alert would have said")
@@ -180,8 +183,10 @@ def _show_incidents(outcome: Outcome) -> None:
     )
     others = ", ".join(verdict.other_critical[:6]) + (" …" if len(verdict.other_critical) > 6 else "")
     click.echo(
-        f"Besides them {len(verdict.other_critical)} other entities and addresses were critical in the ten days"
+        f"Besides them {len(verdict.other_critical)} other entities and addresses were critical in the ten days when "
+        "they were written"
         + (f": {others}." if others else ".")
+        + f" By the scores of now, after renormalization, it is {len(verdict.now_critical)}."
     )
 
 

@@ -20,14 +20,19 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Scores are 0–100, as they were when they were written: what alerts go by. Renormalization moves them later."""
+    """Scores are 0–100, as they were when they were written (``initial_*``): what alerts go by.
+
+    Renormalization moves scores later: only what says so goes by those of now.
+    """
 
     scores: dict[str, float]
     """Incident → the highest score of a record or influencer of its entities or addresses, in its hours."""
     bucket_scores: dict[str, float]
     """Incident → the highest score of a bucket in its hours."""
     other_critical: tuple[str, ...]
-    """Other entities and IPs with a critical record or influencer in the scored days."""
+    """Other entities and IPs with a critical record or influencer in the scored days, by initial scores."""
+    now_critical: tuple[str, ...]
+    """The same by the scores of now, after renormalization."""
     other_critical_buckets: tuple[int, ...]
     """Starts (epoch seconds) of critical buckets outside the incidents' hours."""
 
@@ -47,12 +52,15 @@ def judge(results: ResultStore, simulation: Simulation) -> Verdict:
     incidents = simulation.incidents
     scores = {incident.id: 0.0 for incident in incidents}
     others: set[str] = set()
-    for names, start, end, score in _results(results):
+    now: set[str] = set()
+    for names, start, end, score, current in _results(results):
         theirs = [incident for incident in incidents if concerns(incident, names, start, end)]
         for incident in theirs:
             scores[incident.id] = max(scores[incident.id], score)
         if score >= CRITICAL and not theirs:
             others |= names
+        if current >= CRITICAL and not theirs:
+            now |= names
     buckets = {incident.id: 0.0 for incident in incidents}
     other_buckets = []
     for found in results.read("bucket", size=_MOST):
@@ -62,16 +70,18 @@ def judge(results: ResultStore, simulation: Simulation) -> Verdict:
             buckets[incident.id] = max(buckets[incident.id], score)
         if score >= CRITICAL and not at:
             other_buckets.append(start)
-    return Verdict(scores, buckets, tuple(sorted(others)), tuple(sorted(other_buckets)))
+    return Verdict(scores, buckets, tuple(sorted(others)), tuple(sorted(now)), tuple(sorted(other_buckets)))
 
 
-def _results(results: ResultStore) -> Iterator[tuple[set[str], int, int, float]]:
-    """(entities and IPs that a result is about, start, end of its bucket, score)."""
+def _results(results: ResultStore) -> Iterator[tuple[set[str], int, int, float, float]]:
+    """(entities and IPs that a result is about, start, end of its bucket, initial score, score of now)."""
     for kind in ("record", "influencer"):
         for found in results.read(kind, size=_MOST):
             source = found.source
             start = source["timestamp"] // 1_000
-            yield names_in(found), start, start + source["bucket_span"], float(source[f"initial_{SCORE_FIELDS[kind]}"])
+            score = SCORE_FIELDS[kind]
+            initial, current = float(source[f"initial_{score}"]), float(source[score])
+            yield names_in(found), start, start + source["bucket_span"], initial, current
 
 
 def names_in(found: Document) -> set[str]:

@@ -61,6 +61,7 @@ def page(found: Findings, learned: Learned, *, made_at: int, shown: TimeShown = 
         omitted=omitted,
         complete=len(found.records) < MAX_RECORDS,
         glance=_glance(found),
+        when_written=_when_written(found),
         annotations=_annotations(found, shown),
         snapshots=sorted({str(each["snapshot_id"]) for each in found.buckets}),
         young_days=YOUNG_DAYS,
@@ -75,14 +76,9 @@ def _bucket_lane(found: Findings, axis: Axis, shown: TimeShown) -> Lane:
 
 
 def _glance(found: Findings) -> list[tuple[str, str, str]]:
-    """(figure, what it counts, the severity that colours it or nothing)."""
+    """(figure, what it counts, the severity that colours it or nothing), by the scores of now."""
     buckets = Counter(severity_name(float(each["anomaly_score"])) for each in found.buckets)
-    names: dict[str, set[str]] = {found.job.entity_field: set(), found.job.ip_field: set()}
-    for each in found.influencers:
-        critical = float(each["influencer_score"]) >= Severity.CRITICAL.threshold
-        if critical and not each.get("suppressed_by") and each["influencer_field_name"] in names:
-            names[each["influencer_field_name"]].add(str(each["influencer_field_value"]))
-    entities, addresses = (len(names[name]) for name in (found.job.entity_field, found.job.ip_field))
+    entities, addresses = _critical_names(found, "influencer_score")
     return [
         (f"{buckets['critical']:,}", "critical buckets", "critical" if buckets["critical"] else ""),
         (f"{buckets['major']:,}", "major buckets", "major" if buckets["major"] else ""),
@@ -91,6 +87,28 @@ def _glance(found: Findings) -> list[tuple[str, str, str]]:
         (f"{found.event_count:,}", f"events in {counted(len(found.buckets), 'bucket')}", ""),
         (f"{found.record_count:,}", "unusual pairs recorded", ""),
     ]
+
+
+def _critical_names(found: Findings, field: str) -> tuple[int, int]:
+    """How many entities, and addresses, have a critical influencer by the score ``field``."""
+    names: dict[str, set[str]] = {found.job.entity_field: set(), found.job.ip_field: set()}
+    for each in found.influencers:
+        critical = float(each[field]) >= Severity.CRITICAL.threshold
+        if critical and not each.get("suppressed_by") and each["influencer_field_name"] in names:
+            names[each["influencer_field_name"]].add(str(each["influencer_field_value"]))
+    return len(names[found.job.entity_field]), len(names[found.job.ip_field])
+
+
+def _when_written(found: Findings) -> str:
+    """What was critical by the initial scores, which alerts go by."""
+    buckets = sum(float(each["initial_anomaly_score"]) >= Severity.CRITICAL.threshold for each in found.buckets)
+    entities, addresses = _critical_names(found, "initial_influencer_score")
+    return (
+        f"Scores are those of now, after renormalization. By the initial ones, which alerts go by, "
+        f"{counted(buckets, 'bucket')} and, of the names that score at least 1 now, "
+        f"{counted(entities, f'{found.job.entity_field} value')} and "
+        f"{counted(addresses, f'{found.job.ip_field} value')} were critical."
+    )
 
 
 def _annotations(found: Findings, shown: TimeShown) -> list[dict[str, str]]:

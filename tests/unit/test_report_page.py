@@ -213,3 +213,13 @@ def test_none_or_ten_thousand_entities_make_a_page_that_can_be_mailed(entities: 
 def test_a_year_of_quarters_of_an_hour_has_no_more_columns_than_a_day() -> None:
     year = [bucket(hour, 60.0) for hour in range(0, 365 * 24, 6)]
     assert len(made(Findings(FULL.job, START, START + 365 * DAY, buckets=year))) < 100_000
+
+
+def test_page_says_which_scores_it_counts_by_where_initial_and_current_differ() -> None:
+    risen = influencer("user.name", "alice", 80.9) | {"initial_influencer_score": 74.97}
+    text = " ".join(read(findings(records=[record()], influencers=[risen])).text.split())
+    assert "1 critical user.name values" in text
+    assert (
+        "Scores are those of now, after renormalization. By the initial ones, which alerts go by, 0 buckets and, of "
+        "the names that score at least 1 now, 0 user.name values and 0 source.ip values were critical." in text
+    )

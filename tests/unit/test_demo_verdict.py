@@ -1,0 +1,47 @@
+"""What the demo says of itself: by which scores it counts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from ipi_es.cli.demo import show
+from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.config.loading import check_job
+from ipi_es.demo.company import simulate
+from ipi_es.demo.run import END, JOB, Outcome
+from ipi_es.demo.verdict import judge
+from ipi_es.results import documents
+from ipi_es.results.renormalized import renormalized
+from ipi_es.results.store import ResultStore
+from ipi_es.results.words import ALIAS
+from ipi_es.setup import plan
+from ipi_es.worker.describe import context_of
+
+
+def test_demo_says_that_it_counts_by_initial_scores_and_what_it_would_be_by_those_of_now(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    simulation, job, cluster = simulate(3, end=END, people=110, days=14), check_job(JOB), MemoryCluster()
+    plan.apply(cluster, plan.plan(cluster))
+    context, stamp = context_of(job), documents.Stamp("s", "q", END)
+    made = documents.influencer(
+        context, stamp, start=END - 3_600, field="user.name", value="alice", probability=1e-4, influencer_score=74.97
+    )
+    risen = replace(made, source=renormalized(made.source, score=80.9, quantiles_id="r", at=END))
+    store = ResultStore(cluster, job.job_id, flat_fields=context.flat_fields)
+    store.write([risen], 1)
+    cluster.refresh(ALIAS)
+    verdict = judge(store, simulation)
+    assert (verdict.other_critical, verdict.now_critical) == ((), ("alice",))
+    worst = {"bucket": [], "record": [], "influencer": store.read("influencer")}
+    show(Outcome(simulation, job, verdict, {}, {}, worst))
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Score: as of now, after renormalization. Initially: when it was written, which alerts go by." in text
+    assert re.search(r"2026-05-31T23:00:00Z 80\S* (?:critical )?74 user.name: alice", text), text
+    assert (
+        "Besides them 0 other entities and addresses were critical in the ten days when they were written. "
+        "By the scores of now, after renormalization, it is 1." in text
+    )

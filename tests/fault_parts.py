@@ -25,7 +25,7 @@ from ipi_es.state.job_state import STATE_INDEX, StateStore
 OF_THE_RUN = frozenset({*parts.VOLATILE, "rescored_at", "created"})
 """Fields that say when something was written, and how long it took."""
 OF_THE_LEASE = frozenset({"lease_epoch", "version", "lease_owner", "lease_expires"})
-DETAILS_OF_THE_RUN = frozenset({"worker", "last_error", "waits_for", "cleaned_at", "too_late_looked_at"})
+DETAILS_OF_THE_RUN = frozenset({"worker", "last_error", "waits_for", "cleaned_at", "too_late_looked_at", "reread"})
 """Of the state's details: who was at work, and what went wrong on the way."""
 
 Dump = dict[tuple[str, str], dict[str, Any]]

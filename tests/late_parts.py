@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.worker.batch import LATE_ROWS
 from ipi_es.worker.claim import Claim
+from ipi_es.worker.event_changes import REREAD
 from ipi_es.worker.history_keeper import HistoryId
 from ipi_es.worker.job_work import JobWork
 from ipi_es.worker.too_late import LOOKED_AT
@@ -56,7 +58,7 @@ def everything(cluster: Cluster, job: Job) -> dict[str, Any]:
     state = StateStore(cluster).read(job.job_id)
     assert state is not None
     kept = ("checkpoint", "snapshot_id", "history_id", "quantiles_id", "renormalize_due", "renormalized_to")
-    details = {name: value for name, value in state.details.items() if name != LOOKED_AT}
+    details = {name: value for name, value in state.details.items() if name not in {LOOKED_AT, REREAD}}
     return {
         "results": {
             place: {name: value for name, value in source.items() if name not in VOLATILE}
@@ -92,3 +94,26 @@ def late_blob(cluster: Cluster, job: Job) -> str | None:
     state = StateStore(cluster).read(job.job_id)
     assert state is not None
     return state.details.get(LATE_ROWS)
+
+
+def ids_between(cluster: Cluster, start: int, end: int, index: str = company.EVENTS) -> list[str]:
+    """The ids of the events of [start, end), epoch seconds, in order."""
+    limits = {"gte": start * 1_000, "lt": end * 1_000, "format": "epoch_millis"}
+    found = cluster.scan(index, {"range": {"@timestamp": limits}}, source=["user"])
+    return sorted((each.id for each in found), key=lambda name: (len(name), name))
+
+
+def change_events(cluster: Cluster, ids: Iterable[str], index: str = company.EVENTS, **changes: Any) -> None:
+    """Somebody writes events again, with other fields (``ip``, ``who``, ``outcome``) or with the same."""
+    for each in ids:
+        stored = cluster.get(index, each)
+        assert stored is not None
+        source = copy.deepcopy(stored.source)
+        for name, (section, leaf) in _PLACES.items():
+            if name in changes:
+                source[section][leaf] = changes[name]
+        cluster.put(index, each, source)
+    cluster.refresh(index)
+
+
+_PLACES = {"ip": ("source", "ip"), "who": ("user", "name"), "outcome": ("event", "outcome")}

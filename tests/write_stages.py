@@ -10,7 +10,7 @@ from typing import Any
 import live_parts as live
 import worker_company as company
 import worker_parts as parts
-from late_parts import add_events, remove_events
+from late_parts import add_events, change_events, ids_between, remove_events
 from live_parts import Worker
 from worker_company import DAY, HOUR, SCORED_FROM
 
@@ -145,7 +145,10 @@ def trained_in_vain(cluster: MemoryCluster) -> None:
 
 
 def late_events(cluster: MemoryCluster) -> None:
-    """Yesterday's late events were mended once; more came, one is gone, and one is later than the late window."""
+    """Yesterday's late events were mended once; more came, one is gone, and one is later than the late window.
+
+    Besides, events were changed and written again unchanged, within the window and before it.
+    """
     now, yesterday = 36.0, SCORED_FROM + 18 * HOUR
     ticked(now, TEACHING)(cluster)
     first = add_events(cluster, [(yesterday + n, f"person{n:02d}", STRANGER) for n in range(3)])
@@ -154,6 +157,9 @@ def late_events(cluster: MemoryCluster) -> None:
     add_events(cluster, [(yesterday + 60 + n, "person30", "85.11.10.7") for n in range(3)])
     add_events(cluster, [(SCORED_FROM + 30 * HOUR + n, f"person{n:02d}", STRANGER) for n in range(2)])
     add_events(cluster, [(SCORED_FROM + 3 * HOUR, "person05", STRANGER)])
+    for hour, changes in ((21, {}), (15, {"ip": STRANGER}), (9, {"ip": STRANGER})):
+        start = SCORED_FROM + hour * HOUR
+        change_events(cluster, ids_between(cluster, start, start + SPAN)[:1], **changes)
 
 
 def mended_and_cleaned(_: MemoryCluster, worker: Worker) -> None:

@@ -1,7 +1,8 @@
-"""A bucket that was scored again: which of its results are news, and so get a new moment for alerts to see.
+"""A bucket that was scored again: which of its results are news, and what stays where its events vanished.
 
-Alert queries look back on ``event.ingested`` and go by the initial score. A result that was there before keeps its
-moment, or each late event would alert anew on what everybody knows; unless it was no alarm then and is one now.
+What is news gets a new moment for alerts to see. Alert queries look back on ``event.ingested`` and go by the initial
+score. A result that was there before keeps its moment, or each late event would alert anew on what everybody knows;
+unless it was no alarm then and is one now.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ from ipi_es.scoring.probability import severity
 MOMENT = "event.ingested"
 NO_ALARM = frozenset({"repeat_of", "suppressed_by"})
 """A result with one of these is no alarm."""
+
+_OF_THE_SCORE = (
+    "anomaly_score", "initial_anomaly_score", "bucket_influencers", "top_entities", "top_ips", "unusual_pair_count",
+    "unusual_entity_count", "unusual_ip_count", "unlearned_pair_count", "reason",
+)  # fmt: skip
+"""What a bucket keeps where its score would fall because events vanished."""
 
 
 def is_news(new: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
@@ -47,3 +54,35 @@ def with_moments(
         found.append(each)
         alarms += each.source["result_type"] == "record" and not NO_ALARM & each.source.keys()
     return found, alarms
+
+
+def beside_stored(
+    made: list[ResultDocument], stored: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[ResultDocument], list[ResultDocument]]:
+    """(what is written, what stays as it is) of a bucket that lost events: whoever deletes events deletes no finding.
+
+    ``made`` ends with the bucket. A result that is stored stays, unless it is of a higher severity now; the bucket's
+    score never falls, and its counts are of all its results.
+    """
+    *results, bucket = made
+    new = [each for each in results if is_news(each.source, stored.get(each.id))]
+    written = {each.id for each in new}
+    kept = [
+        ResultDocument(bucket.index, place, dict(source))
+        for place, source in stored.items()
+        if place not in written and place != bucket.id
+    ]
+    sources = [each.source for each in (*new, *kept)]
+    records = [each for each in sources if each["result_type"] == "record"]
+    alarms = [each for each in records if not NO_ALARM & each.keys()]
+    before, source = stored.get(bucket.id, {}), dict(bucket.source)
+    if before.get("anomaly_score", 0.0) > source["anomaly_score"]:
+        source |= {name: before[name] for name in _OF_THE_SCORE if name in before}
+    source |= {
+        "max_record_score": max((each["record_score"] for each in alarms), default=0.0),
+        "record_count": len(records),
+        "new_record_count": len(alarms),
+        "influencer_count": len(sources) - len(records),
+        "omitted_record_count": max(source["omitted_record_count"], before.get("omitted_record_count", 0)),
+    }
+    return [*new, ResultDocument(bucket.index, bucket.id, source)], kept

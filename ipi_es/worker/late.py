@@ -1,13 +1,13 @@
-"""Late events: a final bucket that the events have outgrown is scored again, as it was scored then. Elastic only warns.
+"""Late events: a final bucket whose events changed since is scored again, as it was scored then. Elastic only warns.
 
-Found by counts: each final bucket's ``event_count`` against the index's. A bucket that has grown is scored with the
-snapshot and the history that it had, what was known of repeats and holds before it, and the job's quantiles of now,
-which take nothing from it; later buckets stay as they are. What is written for one bucket, in this order:
+How such buckets are found is in :mod:`ipi_es.worker.event_changes`. One is scored with the snapshot and the history
+that it had, what was known of repeats and holds before it, and the job's quantiles of now, which take nothing from it;
+later buckets stay as they are. Where it lost events, what was found in it stays. What is written, in this order:
 
     what it teaches, where its day is over (blob, then state) → records and influencers → deletion of ids that vanished
-    → annotation → the bucket, whose ``event_count`` says that all is done
+    → annotation → the bucket, whose ``event_count`` and ``events_digest`` say that all is done
 
-Killed anywhere in between, the bucket still looks outgrown, and all of it is written again under the same ids.
+Killed anywhere in between, the bucket still looks changed, and all of it is written again under the same ids.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,17 +26,26 @@ from ipi_es.errors import IpiEsError, SnapshotError
 from ipi_es.results.annotations import Annotation
 from ipi_es.results.documents import ResultDocument, Stamp
 from ipi_es.results.ids import bucket_id
-from ipi_es.results.rescored import with_moments
+from ipi_es.results.rescored import beside_stored, with_moments
 from ipi_es.results.store import FinalBucket
 from ipi_es.times import day_of, iso
 from ipi_es.worker import late_rows
 from ipi_es.worker.aside import Aside, Judgement
 from ipi_es.worker.batch import LATE_ROWS, quantiles_id_of
+from ipi_es.worker.event_changes import (
+    REREAD,
+    Look,
+    RereadBudget,
+    differs,
+    looks_at,
+    note_seq_no,
+    read_again,
+)
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, Rows
 from ipi_es.worker.late_rows import LateRows
 from ipi_es.worker.repeats import Repeats
-from ipi_es.worker.too_late import outgrown, tell_of_too_late
+from ipi_es.worker.too_late import tell_of_too_late
 
 if TYPE_CHECKING:
     from ipi_es.worker.claim import AtWork, Claim
@@ -47,12 +55,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """A bucket that late events came for."""
+    """A bucket whose events changed after it was scored."""
 
     start: int
     """Epoch seconds."""
     late_events: int
-    """Documents more than were known before."""
+    """Documents more than were known before; negative: so many vanished; 0: as many, but others."""
     event_count: int
     anomaly_score_before: float
     anomaly_score: float
@@ -64,27 +72,29 @@ class Mended:
 
 
 def mend_late(claim: Claim, now: int, stopping: Callable[[], bool] = lambda: False) -> list[Mended]:
-    """Score again what late events came for within the job's ``late_window``, in order of time; tell of later ones.
+    """Score again what changed within the job's ``late_window``, in order of time; tell of later changes.
 
     ``now``: epoch seconds, when it was looked. ``stopping`` ends it after the bucket in hand; the next call goes on.
     LostJob where another worker took the job over.
     """
     mender = Mender(claim, now)
     mended = []
-    for found, events in mender.outgrown():
+    for look in mender.changed():
         if stopping():
             break
-        done = mender.mend(found, events)
+        done = mender.mend(look)
         if done is not None:
             mended.append(done)
     mender.carry_on()
-    if not stopping():
-        tell_of_too_late(claim, now)
+    if not stopping() and mender.budget is not None:
+        tell_of_too_late(claim, now, mender.budget)
+    if mender.budget is not None:
+        claim.leaving[REREAD] = mender.budget.to_details()
     return mended
 
 
 class Mender:
-    """Scores outgrown buckets again, one by one."""
+    """Scores changed buckets again, one by one."""
 
     def __init__(self, claim: Claim, now: int) -> None:
         """``now`` in epoch seconds."""
@@ -94,31 +104,53 @@ class Mender:
         self._carried: list[tuple[EventBucket, NDArray[np.uint64], list[ResultDocument]]] = []
         self._anew = False  # what stands at the checkpoint has to be loaded again
         self._aside: Aside | None = None  # of the last bucket: the next one is often of the same day
+        self.budget: RereadBudget | None = None
+        """Of reading again; None until :meth:`changed`, and where nothing is looked for."""
 
-    def outgrown(self) -> list[tuple[FinalBucket, int]]:
-        """Final buckets of the late window for which there are more events now, and how many there are."""
-        checkpoint, window = self._claim.state.checkpoint, self._job.late_window_seconds()
-        return outgrown(self._claim, checkpoint - window, checkpoint) if checkpoint is not None and window else []
+    def changed(self) -> list[Look]:
+        """Final buckets of the late window whose events changed, or may have, in order of time."""
+        claim, checkpoint, window = self._claim, self._claim.state.checkpoint, self._job.late_window_seconds()
+        if checkpoint is None or not window:
+            return []
+        looks = looks_at(claim, checkpoint - window, checkpoint)
+        details = {**claim.state.details, **claim.leaving}
+        self.budget = RereadBudget.of(details, checkpoint, looks)
+        recounted = [each for each in looks if each.recounted]
+        rewritten = self.budget.rewritten(looks)
+        swept = self.budget.swept(looks, checkpoint - window + self._job.bucket_span)
+        return sorted([*recounted, *rewritten, *swept], key=lambda look: look.found.start)
 
-    def mend(self, found: FinalBucket, events: int) -> Mended | None:
-        """Score one again and write it; None where it turned out not to have grown."""
+    def mend(self, look: Look) -> Mended | None:
+        """Score one again and write it; None where its events turned out to be the same."""
+        found, bucket = look.found, None
+        if not look.recounted:
+            bucket = self._changed_rows(found)
+            if bucket is None:
+                return None
         blocked = self._stores.results.indices.write_block(found.start)
         if blocked is not None:
-            return self._unable(found, events, blocked)
+            return self._unable(look, blocked, bucket)
         levels = self._follower().scorer.levels  # outside: what is wrong with the job itself is no bucket's trouble
         try:
             aside = self._aside_of(found)
         except SnapshotError as error:
-            return self._unable(found, events, error)
-        with closing(self._work.read(found.start, found.start + found.span)) as reading:
-            bucket = next(reading)
-        if bucket.event_count <= found.event_count:
+            return self._unable(look, error, bucket)
+        bucket = bucket or self._changed_rows(found)
+        if bucket is None:
             return None
         began = time.perf_counter()
         judged = aside.judge(bucket, levels)
         self._claim.at_work = None  # its rows, window and repeats are those from before
         self._teach(bucket, judged)
         return self._write(found, aside, judged, began)
+
+    def _changed_rows(self, found: FinalBucket) -> EventBucket | None:
+        """The bucket's events as they are now; None where they are those that it was scored with."""
+        bucket = read_again(self._work, found)
+        if differs(found, bucket):
+            return bucket
+        note_seq_no(self._claim, found, bucket)
+        return None
 
     def carry_on(self) -> None:
         """Let what stands at the checkpoint know of the mended buckets: then the day's events need not be read again.
@@ -222,17 +254,21 @@ class Mender:
             news,
             revision,
         )
+        made, kept = beside_stored(made, stored) if mended.late_events < 0 else (made, [])
+        mended = replace(mended, anomaly_score=float(made[-1].source["anomaly_score"]))
         version = claim.state.external_version
         held.check()
         results.write(made[:-1], version)
         held.check()
-        results.drop_vanished(start, start + found.span, {each.id for each in made}, version)
+        results.drop_vanished(start, start + found.span, {each.id for each in (*made, *kept)}, version)
         claim.annotate([_annotation(mended, found)])
         held.check()
         results.write(made[-1:], version)
-        self._carried.append((scored.bucket, scored.hashes, made))
-        self._anew |= _holds(made, stored) or self._between(start)
-        log.info("job %s: bucket %s: %s", job.job_id, iso(start), _said(mended))
+        whole = [*kept, *made]
+        self._carried.append((scored.bucket, scored.hashes, whole))
+        self._anew |= _holds(whole, stored) or self._between(start)
+        level = logging.WARNING if mended.late_events < 0 else logging.INFO
+        log.log(level, "job %s: bucket %s: %s", job.job_id, iso(start), _said(mended))
         return mended
 
     def _between(self, start: int) -> bool:
@@ -241,11 +277,17 @@ class Mender:
         history = HistoryId.parse(str(state.history_id))
         return state.renormalized_to is None or history.day <= day_of(start) < self._follower().keeper.id.day
 
-    def _unable(self, found: FinalBucket, events: int, error: IpiEsError) -> Mended:
-        """Say that a bucket lacks events and why it stays so; once for as many events."""
+    def _unable(self, look: Look, error: IpiEsError, bucket: EventBucket | None) -> Mended:
+        """Say that a bucket's events changed and why it stays as it is; once for as many events.
+
+        ``bucket``: its events, if they were read.
+        """
+        found, events = look.found, look.events
         mended = Mended(found.start, events - found.event_count, events, 0.0, 0.0, unable=error.message)
         if self._claim.annotate([_annotation(mended, found)]):
             log.warning("job %s: bucket %s: %s", self._job.job_id, iso(found.start), _said(mended))
+        if bucket is not None:
+            note_seq_no(self._claim, found, bucket)
         return mended
 
     def _quantiles_id(self) -> str:
@@ -269,8 +311,15 @@ def _annotation(mended: Mended, found: FinalBucket) -> Annotation:
 
 def _said(mended: Mended) -> str:
     """For people. The same when it is said again after a kill: it rests on the bucket alone."""
-    events = f"{mended.late_events:,} of {mended.event_count:,} events came late"
+    late, count = mended.late_events, mended.event_count
+    if late > 0:
+        events = f"{late:,} of {count:,} events came late"
+    elif late < 0:
+        events = f"{-late:,} of {count - late:,} events vanished after the bucket was scored"
+    else:
+        events = f"the {count:,} events were changed after the bucket was scored"
     if mended.unable is not None:
         return f"{events}; not scored again: {mended.unable}"
     scores = f"anomaly_score {mended.anomaly_score_before:.1f} → {mended.anomaly_score:.1f}"
-    return f"{events}; scored again (revision {mended.revision}), {scores}"
+    said = f"{events}; scored again (revision {mended.revision}), {scores}"
+    return f"{said}; what had been found stays" if late < 0 else said

@@ -194,6 +194,19 @@ def much_to_clean(cluster: MemoryCluster) -> None:
     cluster.bulk([Put(SNAPSHOT_INDEX, f"chunk:{JOB.job_id}:lost:0:1:{n}", chunk) for n in range(2)], refresh=True)
 
 
+def results_deleted(cluster: MemoryCluster) -> None:
+    """Somebody deleted a bucket, and what was said to be missing of the day before is there again."""
+    ticked(54)(cluster)
+    gone = [
+        place
+        for place, each in parts.results(cluster, JOB).items()
+        if each["result_type"] == "bucket" and each["timestamp"] == (SCORED_FROM + 33 * HOUR) * 1_000
+    ]
+    cluster.bulk([Drop(*place) for place in gone], refresh=True)
+    with JobWork(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
+        assert claim.annotate([Annotation("results_missing", SCORED_FROM, SCORED_FROM + DAY, "1 buckets")]) == 1
+
+
 def reverted(cluster: MemoryCluster, worker: Worker) -> None:
     """Back to the first snapshot; later results go."""
     networks = ClusterBlobs(cluster).list(JOB.job_id, "network")
@@ -243,6 +256,7 @@ STAGES = (
             cluster, JOB, SCORED_FROM, SCORED_FROM + 30 * HOUR, again=True, time=LATER + HOUR
         ),
     ),
+    Stage("deleted results", results_deleted, lambda _, worker: worker.live.clean(LATER + DAY)),
     Stage("going back", much_to_clean, reverted),
     Stage("a verdict", ticked(54), confirmed),
     Stage("a verdict that is taken back", with_verdict, taken_back),

@@ -132,6 +132,8 @@ def _remarks(found: Standing, shown: TimeShown) -> list[str]:
         remarks.append("no file for it here")
     if found.waits_for:
         remarks.append(f"waits for {found.waits_for}")
+    if found.missing_results:
+        remarks.append(found.missing_results)
     if found.empty_buckets:
         silence = f"no events in the last {found.empty_buckets} bucket{'s' * (found.empty_buckets != 1)}"
         remarks.append(f"blind: {silence}" if found.blind else silence)

@@ -17,6 +17,7 @@ from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
 from ipi_es.errors import LostJob, NotFound
 from ipi_es.results import queries, retention
 from ipi_es.results.annotations import Annotation, annotations_query
+from ipi_es.results.counts import DayCounts, daily_body, read_daily
 from ipi_es.results.documents import ResultContext, ResultDocument, Stamp
 from ipi_es.results.indices import ResultIndices
 from ipi_es.results.words import ALIAS, RESULT_KINDS, AnnotationType, ResultKind
@@ -268,6 +269,15 @@ class ResultStore:
             return self._cluster.count(ALIAS, queries.results_query(self._job_id, [kind], start, end, values=values))
         except NotFound:
             return 0
+
+    def daily_counts(self, start: int, end: int) -> dict[int, DayCounts]:
+        """``{day since the epoch: how many final results it has}`` of [start, end), epoch seconds."""
+        self._cluster.refresh(ALIAS)
+        try:
+            answer = self._cluster.search(ALIAS, daily_body(self._job_id, start, end))
+        except NotFound:
+            return {}
+        return read_daily(answer.get("aggregations") or {})  # none where no index is there
 
     def any(self, start: int) -> bool:
         """Whether there are results of buckets at or after ``start``."""

@@ -25,9 +25,19 @@ SCORE_FIELDS: dict[ResultKind, str] = {
 }
 """Result type → its score, 0–100, high = unusual. ``initial_`` before it gives the score at the time of writing."""
 
-AnnotationType: TypeAlias = Literal["delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "user"]
+AnnotationType: TypeAlias = Literal[
+    "delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "user", "results_missing"
+]
 
-ANNOTATION_TYPES: tuple[AnnotationType, ...] = ("delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "user")
+ANNOTATION_TYPES: tuple[AnnotationType, ...] = (
+    "delayed_data",
+    "blind",
+    "model_snapshot",
+    "warm_up",
+    "verdict",
+    "user",
+    "results_missing",
+)
 
 BUCKET_TIME = "bucket_time"
 """The built-in bucket influencer: how unusual the bucket is over all its entities."""

@@ -146,7 +146,7 @@ class LiveJob:
             self._timed("clean", lambda: clean(self.work, claim, now, stopping))
             if stopping():
                 return Outcome(Did.STOPPED)
-            claim.leaving = {CLEANED_AT: now}
+            claim.leaving[CLEANED_AT] = now
         give_back()  # what a day's work left free between what stays
         return Outcome(Did.WORKED)
 

@@ -22,6 +22,7 @@ from ipi_es.state.blobs import BlobStore
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
 from ipi_es.worker.history_keeper import HistoryId
+from ipi_es.worker.missing_results import MISSING_RESULTS
 from ipi_es.worker.training import history_base
 
 LOOKED_BACK = 100
@@ -71,6 +72,8 @@ class Standing:
     """The newest annotation: (type, start, text)."""
     waits_for: str | None = None
     last_error: Mistake | None = None
+    missing_results: str | None = None
+    """What the last nightly look found to be deleted by somebody."""
 
     @property
     def blind(self) -> bool:
@@ -105,6 +108,7 @@ class Standing:
             if self.noted is None
             else {"type": self.noted[0], "timestamp": iso(self.noted[1]), "text": self.noted[2]},
             "waits_for": self.waits_for,
+            "missing_results": self.missing_results,
             "last_error": None
             if self.last_error is None
             else self.last_error.to_details() | {"at": iso(self.last_error.at)},
@@ -145,6 +149,7 @@ class Overview:
             empty_buckets=0 if job is None else self._silent(job),
             noted=None if job is None else self._noted(job),
             waits_for=state.details.get(WAITS_FOR),
+            missing_results=state.details.get(MISSING_RESULTS),
             last_error=Mistake.from_details(state.details),
         )
 

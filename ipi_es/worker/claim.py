@@ -24,6 +24,7 @@ from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, catch_up, store_delta
 from ipi_es.worker.job_snapshot import JobSnapshot
 from ipi_es.worker.levels import Levels, level_names
+from ipi_es.worker.missing_results import SCORED_FROM
 from ipi_es.worker.renormalization import Window
 from ipi_es.worker.repeats import Repeats
 from ipi_es.worker.retraining import NONE, Previous
@@ -129,8 +130,9 @@ class Claim:
     def backfill(self, planned: Range, told: Callable[[ScoredBucket], None], *, again: bool = False) -> None:
         """Score and write the planned range; what is finished when it is stopped stays, and the next run goes on."""
         if again:
-            work, snapshot_id = self._work, str(self.state.snapshot_id)
-            self._restart(snapshot_id, work.base_of(snapshot_id), work.snapshot(snapshot_id).trained_to)
+            work, snapshot_id, state = self._work, str(self.state.snapshot_id), self.state
+            joins = state.renormalized_to is not None and planned.start <= int(state.checkpoint or 0)
+            self._restart(snapshot_id, work.base_of(snapshot_id), work.snapshot(snapshot_id).trained_to, joins=joins)
         else:
             self.make_good()
         self._follow(planned.start, planned.end, told).sweep()
@@ -235,9 +237,13 @@ class Claim:
         except SnapshotError as error:
             return Previous(unusable=error.message)
 
-    def _restart(self, snapshot_id: str, history: HistoryId, checkpoint: int) -> None:
-        """Let the job begin at ``checkpoint`` with this snapshot and history, and the snapshot's own levels."""
+    def _restart(self, snapshot_id: str, history: HistoryId, checkpoint: int, *, joins: bool = False) -> None:
+        """Let the job begin at ``checkpoint`` with this snapshot and history, and the snapshot's own levels.
+
+        ``joins``: what will be scored follows the results that are there without a gap.
+        """
         self.at_work = None
+        forgotten = OF_THE_PAST if joins else OF_THE_PAST | {SCORED_FROM}
         self.held.save(
             self.state.advanced(
                 snapshot_id=snapshot_id,
@@ -246,7 +252,7 @@ class Claim:
                 checkpoint=checkpoint,
                 renormalize_due=False,
                 renormalized_to=None,
-                details={name: value for name, value in self.state.details.items() if name not in OF_THE_PAST},
+                details={name: value for name, value in self.state.details.items() if name not in forgotten},
             )
         )
 
@@ -258,6 +264,8 @@ class Claim:
         stopping: Callable[[], bool] = lambda: False,
     ) -> StoredSink:
         """Score and write [start, end)."""
+        if self.state.renormalized_to is not None and start > int(self.state.checkpoint or 0):
+            self.leaving[SCORED_FROM] = start  # what lies between isn't missing: nobody scored it
         events = each_timed(self._work.took, "read", self._work.read(start, end))
         with closing(events) as reading, ThreadPoolExecutor(1) as beside:
             preparing = beside.submit(self._standing, start)
@@ -294,7 +302,9 @@ class Claim:
         first: dict[str, Any] = {}
         if state.renormalized_to is None:
             # saved with the first batch: a run that goes on must know from where the first one counted
-            first = {"renormalized_to": start, "details": renormalization_details(state, levels)}
+            details = renormalization_details(state, levels)
+            details[SCORED_FROM] = min(int(details.get(SCORED_FROM, start)), start)
+            first = {"renormalized_to": start, "details": details}
         # after another bucket_span was set, the first bucket may begin before the checkpoint: it replaces what is there
         begin = start - start % job.bucket_span
         rewriting = self._has_results(begin)

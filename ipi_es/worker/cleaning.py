@@ -15,6 +15,7 @@ from ipi_es.config.job import Job
 from ipi_es.results.retention import Deleted, held_for
 from ipi_es.state.job_state import JobState
 from ipi_es.times import SECONDS, day_of
+from ipi_es.worker.missing_results import tell_of_missing
 from ipi_es.worker.shelf import Shelf, past_keeping, trained_to
 
 if TYPE_CHECKING:
@@ -57,13 +58,16 @@ class Cleaned:
 
 
 def clean(work: JobWork, claim: Claim, now: int, stopping: Callable[[], bool] = lambda: False) -> Cleaned:
-    """Delete what the job no longer needs; ``now`` in epoch seconds. LostJob where another took the job over.
+    """Delete what the job no longer needs, and look whether anybody deleted what it does need.
+
+    ``now`` in epoch seconds. LostJob where another took the job over.
 
     Each part can be stopped anywhere, by ``stopping`` or a kill, and the next cleaning goes on.
     """
     job, results = work.job, _clean_results(work, claim, now, stopping)
     done = Cleaned(results.documents, results.indices)
     if not stopping():
+        tell_of_missing(claim, results_end(job, claim.state, now))
         shelf = Shelf.of(job.job_id, work.stores.blobs, claim.state)
         snapshots = _clean_snapshots(work, claim, shelf)
         claim.held.check()

@@ -70,7 +70,8 @@ def tell_of_missing(claim: Claim, kept_from: int | None) -> list[Missing]:
         log.warning("job %s: %s: %s", job.job_id, summary, "; ".join(each.text for each in said))
     days = {each.day for each in found}
     earlier = results.annotations(types=["results_missing"], size=MOST_SAID)
-    whole = [each for each in earlier if _day(each.source) not in days]
+    blocked = results.indices.write_blocks({each.index for each in earlier})
+    whole = [each for each in earlier if _day(each.source) not in days and each.index not in blocked]
     if whole:
         claim.held.check()
         ids = {"ids": {"values": [each.id for each in whole]}}

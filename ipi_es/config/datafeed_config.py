@@ -33,7 +33,7 @@ MAX_PAGE = 65_535
 WITHOUT_EFFECT = {
     "scroll_size": "events are read by aggregation, not by scrolling",
     "chunking_config": "ipi-es reads one bucket_span at a time",
-    "delayed_data_check_config": "ipi-es checks for late events by the buckets' own event_count",
+    "delayed_data_check_config": "ipi-es checks for late events by the count and the digest of each bucket's events",
     "max_empty_searches": "ipi-es follows the events until it is stopped",
 }
 """Keys of Elastic's datafeeds that may stay in the file: leaving them out changes no result."""

@@ -9,15 +9,25 @@ from typing import Any
 import pytest
 import worker_company as company
 import worker_parts as parts
-from late_parts import add_events, count_in, delta_of, late_blob, live
+from late_parts import (
+    add_events,
+    change_events,
+    count_in,
+    delta_of,
+    ids_between,
+    late_blob,
+    live,
+    remove_events,
+)
 from worker_company import DAY, HOUR
 
-from ipi_es.cluster.port import Cluster
+from ipi_es.cluster.port import Cluster, Drop
 from ipi_es.config.job import Job
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
 from ipi_es.worker.interim import write_interim
 from ipi_es.worker.late import mend_late
+from ipi_es.worker.missing_results import tell_of_missing
 
 MIDNIGHT = company.SCORED_FROM + DAY
 MORNING = MIDNIGHT + 9 * HOUR
@@ -84,3 +94,43 @@ def test_interim_results_are_replaced_and_leave_nothing(cluster: Cluster, index:
     assert not [each for each in final.values() if each["is_interim"]]
     assert interim.keys() - {place for place, each in final.items()} == set()
     assert {place for place, each in final.items() if each["timestamp"] == begin * 1_000} > interim.keys()
+
+
+def test_changed_and_vanished_events_are_found_by_content(cluster: Cluster, index: str, job: Job) -> None:
+    with live(cluster, job) as claim:
+        claim.catch_up(MORNING, lambda _: None)
+        assert mend_late(claim, LATER) == []
+    span = job.bucket_span
+    others = of_others(cluster, job, TODAY, YESTERDAY)
+    change_events(cluster, ids_between(cluster, TODAY, TODAY + span, index)[:1], index, ip=STRANGER)
+    remove_events(cluster, ids_between(cluster, YESTERDAY, YESTERDAY + span, index)[:5], index)
+    add_events(cluster, [(YESTERDAY + 60 + n, f"person4{n}", STRANGER) for n in range(4)], index)
+    with live(cluster, job, LATER) as claim:
+        mended = mend_late(claim, LATER)
+        assert [(each.start, each.late_events, each.revision) for each in mended] == [
+            (YESTERDAY, -1, 1),
+            (TODAY, 0, 1),
+        ]
+        assert mend_late(claim, LATER) == []
+    assert of_others(cluster, job, TODAY, YESTERDAY) == others
+    found = ResultStore(cluster, job.job_id).read("record", values=[STRANGER])
+    assert {each.source["timestamp"] // 1_000 for each in found} == {TODAY, YESTERDAY}
+    assert {f"person4{n}" for n in range(4)} <= {each.source["partition_field_value"] for each in found}
+
+
+def test_deleted_results_are_counted(cluster: Cluster, index: str, job: Job) -> None:
+    with live(cluster, job) as claim:
+        claim.catch_up(MORNING, lambda _: None)
+    with live(cluster, job, LATER) as claim:
+        assert tell_of_missing(claim, None) == []
+    found = parts.results(cluster, job)
+    gone = [place for place, each in found.items() if each["result_type"] == "record"][:3]
+    gone += [
+        place for place, each in found.items() if (each["result_type"], each["timestamp"]) == ("bucket", TODAY * 1_000)
+    ]
+    cluster.bulk([Drop(*place) for place in gone], refresh=True)
+    with live(cluster, job, LATER) as claim:
+        missing = tell_of_missing(claim, None)
+    assert sum(each.buckets for each in missing) == 1
+    said = ResultStore(cluster, job.job_id).annotations(types=["results_missing"])
+    assert len(said) == len(missing) >= 1

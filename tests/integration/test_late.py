@@ -132,5 +132,6 @@ def test_deleted_results_are_counted(cluster: Cluster, index: str, job: Job) -> 
     with live(cluster, job, LATER) as claim:
         missing = tell_of_missing(claim, None)
     assert sum(each.buckets for each in missing) == 1
+    cluster.refresh(ALIAS)
     said = ResultStore(cluster, job.job_id).annotations(types=["results_missing"])
     assert len(said) == len(missing) >= 1

@@ -40,6 +40,8 @@ OLDEST: dict[Kind, tuple[int, int]] = {"kibana": (8, 12), "opensearch-dashboards
 
 DEFAULT_PORT = 5_601  # of both consoles, where a URL names none
 
+_NOT_FOUND = 404
+
 _XSRF: dict[Kind, str] = {"kibana": "kbn-xsrf", "opensearch-dashboards": "osd-xsrf"}
 _NAME_HEADERS: dict[str, Kind] = {"kbn-name": "kibana", "osd-name": "opensearch-dashboards"}
 _TRUST = "write https:// only if the console speaks TLS; name the CA that signed its certificate with --kibana-ca FILE"
@@ -176,9 +178,10 @@ def _own_hint(fault: ClusterError, hint: str) -> ClusterError:
 
 
 def _fault(status: int, answer: Any, where: str) -> ClusterError:
-    """Consoles tell the cause as ``message``, the cluster doesn't."""
-    fault = _own_hint(response_fault(status, answer, where), _LOGIN)
+    """Consoles tell the cause as ``message``, the cluster doesn't: that says what is missing, too."""
     message = answer.get("message") if isinstance(answer, dict) else None
+    told = {"error": message, **answer} if message and status == _NOT_FOUND else answer
+    fault = _own_hint(response_fault(status, told, where), _LOGIN)
     if message and isinstance(fault, RequestRejected):
         return RequestRejected(f"{where} refused it ({status}): {message}", hint=fault.hint, status=status)
     return fault

@@ -217,6 +217,11 @@ class MemoryCluster:
             self._create(name, body)
             return True
 
+    def close_index(self, name: str) -> None:
+        """Close an index, so that no search sees it, as ``POST NAME/_close`` does. Not of the port."""
+        with self._lock:
+            self._indices[name].closed = True
+
     def delete_index(self, name: str) -> bool:
         """See the port."""
         answers.exact_name(name)

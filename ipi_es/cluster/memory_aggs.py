@@ -42,6 +42,8 @@ def _one(name: str, body: Mapping[str, Any], hits: Sequence[Hit]) -> Json:
 
 def _values(hit: Hit, field: str) -> list[Value]:
     index, stored = hit
+    if field == "_index":
+        return [index.name]
     if index.type_of(field) == "text":
         raise RequestRejected(f"Fielddata is disabled on [{field}], use a keyword field instead", status=400)
     return index.values(stored, field)
@@ -98,6 +100,8 @@ def _terms(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence[Hit
         rows.sort(key=lambda row: len(row[1]), reverse=way == "desc")
     elif by == "_key":
         rows = rows if way == "asc" else rows[::-1]
+    elif by in inner:
+        rows.sort(key=lambda row: _one(by, inner[by], row[1])["value"], reverse=way == "desc")
     else:
         raise unknown("terms order", by)
     buckets = [_bucket(own, inner, **_shown(value, kind)) for value, own in rows[:size]]
@@ -185,7 +189,8 @@ def _all(body: Mapping[str, Any], hits: Sequence[Hit]) -> list[Value]:
 def _value_count(body: Mapping[str, Any], hits: Sequence[Hit]) -> Json:
     if body["field"] in {"_id", "_index"}:
         return {"value": len(hits)}
-    return {"value": len(_all(body, hits))}
+    # of one document, equal texts and addresses are stored once
+    return {"value": sum(len(set(_values(hit, body["field"]))) for hit in hits)}
 
 
 def _cardinality(body: Mapping[str, Any], hits: Sequence[Hit]) -> Json:

@@ -79,6 +79,7 @@ class MemoryIndex:
 
     name: str
     hidden: bool = False
+    closed: bool = False
     aliases: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     mappings: Json = field(default_factory=dict)
     settings: Json = field(default_factory=dict)

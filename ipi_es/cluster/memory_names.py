@@ -8,7 +8,7 @@ from typing import Any
 
 from ipi_es.cluster.memory_index import MemoryIndex
 from ipi_es.cluster.port import IndexOptions, Json
-from ipi_es.errors import NotFound
+from ipi_es.errors import NotFound, RequestRejected
 
 WHERE = "the cluster in memory"
 
@@ -24,6 +24,8 @@ def resolve(
             raise NotFound(f"{WHERE} knows no remote cluster {part.partition(':')[0]}", status=404)
         matched = matching(indices, part.removeprefix("-"), hidden=bool(expands & {"hidden", "all"}))
         is_pattern = "*" in part or part == "_all"
+        if not expands & {"closed", "all"}:
+            matched = _open_only(part, matched, refused=not is_pattern and not options.ignore_unavailable)
         if not matched and not (options.allow_no_indices if is_pattern else options.ignore_unavailable):
             raise NotFound(f"no such index [{part}] in {WHERE}", status=404)
         for each in matched:
@@ -32,6 +34,14 @@ def resolve(
             else:
                 found[each.name] = each
     return [found[name] for name in sorted(found)]
+
+
+def _open_only(part: str, matched: list[MemoryIndex], *, refused: bool) -> list[MemoryIndex]:
+    """Leave closed indices out; or refuse them, as the servers do where one is named."""
+    found = [each for each in matched if not each.closed]
+    if refused and len(found) < len(matched):
+        raise RequestRejected(f"index [{part}] of {WHERE} is closed", status=400)
+    return found
 
 
 def matching(indices: Mapping[str, MemoryIndex], part: str, *, hidden: bool) -> list[MemoryIndex]:

@@ -129,7 +129,7 @@ def page_body(
     composite: Json = {"size": spec.page_size, "sources": sources}
     if after is not None:
         composite["after"] = dict(after)
-    return _search(spec, _wanted(spec, window(spec, start, end)), {PAIRS: {"composite": composite}})
+    return _search(spec, wanted(spec, window(spec, start, end)), {PAIRS: {"composite": composite}})
 
 
 def combinations_body(
@@ -169,7 +169,7 @@ def counts_body(spec: FeedSpec, start: int, end: int) -> Json:
     return {**_search(spec, window(spec, start, end), aggregations), "track_total_hits": True}
 
 
-def _wanted(spec: FeedSpec, query: Json) -> Json:
+def wanted(spec: FeedSpec, query: Json) -> Json:
     """Narrow ``query`` to the outcomes that are wanted."""
     chosen = _chosen(spec)
     return query if chosen is None else {"bool": {"filter": [query, chosen]}}

@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from ipi_es.cluster.port import Distribution
 from ipi_es.config.job import Job
 from ipi_es.errors import IpiEsError, PermissionDenied
 from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.setup.check_context import judge_context
+from ipi_es.setup.check_entities import judge_several, judge_spellings, judge_spread
 from ipi_es.setup.check_events import judge_events
-from ipi_es.setup.check_fields import FieldFacts, judge_fields, other_addresses
+from ipi_es.setup.check_fields import FieldFacts, judge_fields
 from ipi_es.setup.check_finding import Finding, ok, problem, warning
+from ipi_es.setup.check_indices import judge_clashes, judge_timeless, judge_unread
+from ipi_es.setup.check_outcomes import OutcomeField, judge_outcomes
+from ipi_es.setup.check_query import judge_query
 from ipi_es.setup.check_rights import hint_for, judge_rights
 from ipi_es.setup.check_templates import judge_templates
 from ipi_es.setup.check_usable import require_templates, require_usable
 from ipi_es.setup.facts import Facts
-from ipi_es.setup.facts_events import EventFacts
 from ipi_es.setup.facts_templates import TemplateFacts
+from ipi_es.setup.field_roles import OUTCOME
 from ipi_es.setup.looks import Looked
+from ipi_es.setup.proposals import other_addresses
 from ipi_es.times import format_span
+
+T = TypeVar("T")
 
 __all__ = ["Finding", "is_usable", "judge", "require_templates", "require_usable"]
 
 
 def judge(job: Job, facts: Facts) -> list[Finding]:
     """All findings; what couldn't be looked at, because something before it is wrong, is absent."""
-    found = [*_configuration(job), *_server(facts)]
+    found = [*_configuration(job), *judge_query(job), *_server(facts)]
     distribution = facts.server.distribution if facts.server else "opensearch"
     if facts.rights:
         found += judge_rights(facts.rights, distribution)
-    found += [
-        *judge_templates(job, facts.templates, facts.now),
-        *_retention(facts.templates),
-        *_indices(facts.fields, distribution),
-    ]
+    found += [*judge_templates(job, facts.templates, facts.now), *_retention(facts.templates)]
+    found += _looked("results", facts.clashes, lambda clashes: judge_clashes(job, clashes))
+    found += _indices(facts.fields, distribution)
+    found += _looked("indices", facts.unread, judge_unread)
     if isinstance(facts.fields, FieldFacts):
         found += judge_fields(job, facts.fields)
-        found += _events(job, facts.events, facts.now, other_addresses(job, facts.fields.types))
+        found += _events(job, facts, facts.fields)
     return [*found, *_warm_up(facts.history_days)]
 
 
@@ -105,9 +113,30 @@ def _warm_up(days: int | None) -> list[Finding]:
     return [warning("warm-up", f"{text}: the job warms up", hint)]
 
 
-def _events(job: Job, facts: Looked[EventFacts], now: int, others: Sequence[str]) -> list[Finding]:
+def _events(job: Job, facts: Facts, fields: FieldFacts) -> list[Finding]:
+    events, sample = facts.events, facts.sample
+    if events is None:
+        return []
+    if isinstance(events, IpiEsError):
+        return [problem("events", events)]
+    found = judge_timeless(job, events.timeless) if events.timeless is not None else []
+    found += judge_events(job, events, facts.now, other_addresses(job.ip_field, fields.types, sample))
+    if not events.counts.events:
+        return found
+    other = facts.failures if isinstance(facts.failures, OutcomeField) else None
+    if OUTCOME.what not in events.unreadable:
+        found += judge_outcomes(job, events.outcomes, events.missing_outcome, events.counts.events, other)
+    found += judge_several(job, events, sample)
+    found += _looked("context", facts.context, lambda context: judge_context(job, context))
+    found += _looked("entities", facts.spread, lambda spread: judge_spread(job, spread))
+    return found + _looked("spellings", facts.names, lambda names: judge_spellings(job, names))
+
+
+def _looked(check: str, facts: Looked[T], judged: Callable[[T], list[Finding]]) -> list[Finding]:
+    """What is judged of facts; a warning where they couldn't be looked at, and the others are judged all the same."""
     if facts is None:
         return []
     if isinstance(facts, IpiEsError):
-        return [problem("events", facts)]
-    return judge_events(job, facts, now, others)
+        hint = facts.hint or "run the same check again; if it comes back, look into the cluster's own log"
+        return [warning(check, f"couldn't be looked at: {facts.message}", hint)]
+    return judged(facts)

@@ -10,7 +10,8 @@ from ipi_es.errors import DataError, NoEvents, NotEnoughHistory
 from ipi_es.ipinsights.split import MIN_DAYS, MIN_ROWS
 from ipi_es.ipinsights.table_size import entity_table
 from ipi_es.setup.check_finding import Finding, ok, percent, problem, warning
-from ipi_es.setup.facts_events import TOP_ADDRESSES, EventFacts
+from ipi_es.setup.facts_events import TOP_ADDRESSES, EventFacts, Teaching
+from ipi_es.setup.field_roles import ENTITY, IP, TIME
 from ipi_es.times import SECONDS, format_span, iso
 
 MISSING_WARNED = 0.1
@@ -33,19 +34,34 @@ def judge_events(job: Job, facts: EventFacts, now: int, other_addresses: Sequenc
     """All findings on the events, ``now`` in epoch seconds; ``other_addresses``: fields that may hold the client's."""
     if not facts.stored:
         return [problem("time range", no_documents(job))]
-    if not facts.last:
+    if TIME.what in facts.unreadable and not facts.counts.events:
+        return [problem("query", nothing_matches(job, facts.stored))]
+    if not facts.last and TIME.what not in facts.unreadable:
         return [_stored_range(facts), problem("query", nothing_matches(job, facts.stored))]
-    counts = facts.counts
     return [
-        *_time_range(job, facts, now),
-        ok("query", f"{counts.events:,} events between {iso(facts.start)} and {iso(facts.end)} match"),
-        _missing("entity", job.entity_field, counts.missing_entity, counts.events),
-        _missing("IP address", job.ip_field, counts.missing_ip, counts.events),
-        *_outcomes(job, facts),
+        *_when(job, facts, now),
+        *_fields(job, facts),
         *_numbers(job, facts),
         *_addresses(job, facts, other_addresses),
-        *_history(job, facts),
+        *([_history(job, facts, facts.teaching)] if facts.teaching else []),
     ]
+
+
+def _when(job: Job, facts: EventFacts, now: int) -> list[Finding]:
+    events = facts.counts.events
+    if TIME.what in facts.unreadable:
+        return [ok("query", f"{events:,} documents match, of any time")]
+    matching = ok("query", f"{events:,} events between {iso(facts.start)} and {iso(facts.end)} match")
+    return [*_time_range(job, facts, now), matching]
+
+
+def _fields(job: Job, facts: EventFacts) -> list[Finding]:
+    counts, found = facts.counts, list[Finding]()
+    if ENTITY.what not in facts.unreadable:
+        found.append(_missing(ENTITY.what, job.entity_field, counts.missing_entity, counts.events))
+    if IP.what not in facts.unreadable:
+        found.append(_missing(IP.what, job.ip_field, counts.missing_ip, counts.events))
+    return found
 
 
 def no_documents(job: Job) -> NoEvents:
@@ -121,38 +137,10 @@ def _missing(what: str, name: str, missing: int, events: int) -> Finding:
     return ok(check, f"{percent(events - missing, events)} have {name}")
 
 
-def _outcomes(job: Job, facts: EventFacts) -> list[Finding]:
-    feed, check, events = job.datafeed_config, "outcomes", facts.counts.events
-    if feed.outcome_field is None:
-        return [ok(check, "no outcome field: every event counts as a success")]
-    seen = {name: count for name, count in facts.outcomes.items() if count}
-    if facts.missing_outcome:
-        seen["unknown"] = seen.get("unknown", 0) + facts.missing_outcome
-    shown = ", ".join(f"{name} {percent(count, events)}" for name, count in seen.items()) or "nothing"
-    wanted = {"score_outcomes": feed.score_outcomes, "learn_outcomes": feed.learn_outcomes}
-    empty = [name for name, outcomes in wanted.items() if not set(outcomes) & set(seen)]
-    if empty:
-        asked = " and ".join(f"{name} ({', '.join(wanted[name])})" for name in empty)
-        error = DataError(
-            f"no event has an outcome of {asked}; {feed.outcome_field} holds {shown}",
-            hint=f"write the events' own words into {' and '.join(empty)}, or set datafeed_config.outcome_field to "
-            "null: then every event counts as a success",
-        )
-        return [problem(check, error)]
-    if facts.missing_outcome > events * MISSING_WARNED:
-        return [
-            warning(
-                check,
-                f"{percent(facts.missing_outcome, events)} of the events lack {feed.outcome_field} ({shown})",
-                "they are left out: add “unknown” to score_outcomes and learn_outcomes if they are sign-ins too",
-            )
-        ]
-    return [ok(check, f"{feed.outcome_field}: {shown}")]
-
-
 def _numbers(job: Job, facts: EventFacts) -> list[Finding]:
     entities, ips = facts.counts.entities, facts.counts.ips
-    found = [_entities(job, entities), _ips(job, ips)]
+    found = [] if ENTITY.what in facts.unreadable else [_entities(job, entities)]
+    found += [] if IP.what in facts.unreadable else [_ips(job, ips)]
     vectors = job.ip_insights.num_entity_vectors
     too_few = entity_table(vectors, entities, about=True) if isinstance(vectors, int) else None
     if too_few is not None:
@@ -242,8 +230,8 @@ def _proxy_hint(others: Sequence[str]) -> str:
     return hint + "let the log carry the original address (client.ip, X-Forwarded-For), and name it in by_field_name"
 
 
-def _history(job: Job, facts: EventFacts) -> list[Finding]:
-    check, have = "history", facts.teaching
+def _history(job: Job, facts: EventFacts, have: Teaching) -> Finding:
+    check = "history"
     wanted = max(job.training.min_events, MIN_ROWS)
     if have.rows < wanted or have.days < MIN_DAYS:
         error = NotEnoughHistory(
@@ -252,9 +240,9 @@ def _history(job: Job, facts: EventFacts) -> list[Finding]:
             hint="wait for more events, let the query or learn_outcomes take more of them, or lower "
             f"training.min_events (not below {MIN_ROWS})",
         )
-        return [problem(check, error)]
+        return problem(check, error)
     days = -(-(facts.end - facts.start) // SECONDS["d"])
     text = f"{days} days to learn from, with at least {have.rows:,} unique (bucket, entity, IP)"
     if days < GOOD_DAYS:
-        return [warning(check, text, f"{GOOD_DAYS} days or more make probabilities that can be trusted: give it time")]
-    return [ok(check, text)]
+        return warning(check, text, f"{GOOD_DAYS} days or more make probabilities that can be trusted: give it time")
+    return ok(check, text)

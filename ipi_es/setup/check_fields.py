@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ipi_es.config.datafeed_config import AUTO
 from ipi_es.config.job import Job
-from ipi_es.config.nearest import nearest
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import FieldMissing, FieldTypeWrong
 from ipi_es.setup.check_finding import Finding, ok, problem, warning
-
-FieldTypes = Mapping[str, Mapping[str, Sequence[str]]]
-"""``{field: {type: [indices…]}}`` as the cluster's port gives it."""
-
-KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard"})
-NUMBERS = frozenset({"long", "integer", "short", "byte", "unsigned_long"})
-DATES = frozenset({"date", "date_nanos"})
-NOT_FIELDS = frozenset({"object", "nested"})
+from ipi_es.setup.field_roles import DATES, IP, KEYWORDS, NOT_FIELDS, OUTCOME, ROLES, FieldTypes, Role, serves
+from ipi_es.setup.proposals import propose
+from ipi_es.setup.sample import Sample
 
 SHOWN_INDICES = 3
 """Names of indices in a message."""
@@ -31,65 +25,8 @@ class FieldFacts:
     indices: tuple[str, ...]
     types: FieldTypes
     everything: FieldTypes = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Role:
-    """What a field is used for, where the job's file names it, and the types that serve."""
-
-    what: str
-    place: str
-    types: frozenset[str]
-    wanted: str
-    usual: tuple[str, ...]
-    """Names that such fields often have; proposed where nothing is spelled alike."""
-    name: Callable[[Job], str | None]
-
-
-_ENTITY = _Role(
-    "entity",
-    "analysis_config.detectors[0].partition_field_name",
-    KEYWORDS | NUMBERS | {"ip", "version"},
-    "keyword",
-    ("user.name", "user.email", "user.id", "client.user.name", "source.user.name", "winlog.event_data.TargetUserName"),
-    lambda job: job.entity_field,
-)
-_IP = _Role(
-    "IP address",
-    "analysis_config.detectors[0].by_field_name",
-    KEYWORDS | {"ip"},
-    "ip",
-    ("source.ip", "client.ip", "source.address", "client.address", "network.forwarded_ip", "host.ip"),
-    lambda job: job.ip_field,
-)
-_TIME = _Role(
-    "time",
-    "data_description.time_field",
-    DATES,
-    "date",
-    ("@timestamp", "event.created", "timestamp", "event.ingested"),
-    lambda job: job.time_field,
-)
-_OUTCOME = _Role(
-    "outcome",
-    "datafeed_config.outcome_field",
-    KEYWORDS | NUMBERS | {"boolean"},
-    "keyword",
-    ("event.outcome", "event.type", "event.action"),
-    lambda job: job.datafeed_config.outcome_field,
-)
-ROLES = (_TIME, _ENTITY, _IP, _OUTCOME)
-
-FORWARDED = (
-    "client.ip",
-    "source.nat.ip",
-    "network.forwarded_ip",
-    "http.request.headers.x-forwarded-for",
-    "http.request.headers.x_forwarded_for",
-    "x_forwarded_for",
-    "client.address",
-)
-"""Fields in which proxies and shippers keep the address that the client really had."""
+    sample: Sample = field(default_factory=Sample)
+    """Documents whose values say which field can be proposed; empty: none was read."""
 
 
 def field_names(job: Job) -> list[str]:
@@ -114,7 +51,7 @@ def _context(job: Job, facts: FieldFacts) -> list[Finding]:
     """Operators and countries sharpen scores, and nothing depends on them."""
     feed = job.datafeed_config
     wanted = FeedSpec.from_job(job)
-    types = {name: _types_of(job, name, facts.types) for name in wanted.context_fields}
+    types = {name: types_of(job, name, facts.types) for name in wanted.context_fields}
     usable = wanted.with_fields_of(types)
     found = []
     for what, setting, given, name, used in (
@@ -130,19 +67,20 @@ def _context(job: Job, facts: FieldFacts) -> list[Finding]:
     return found
 
 
+def unreadable_roles(job: Job, facts: FieldFacts) -> frozenset[str]:
+    """What the fields are for that can't be read (``entity``, ``time`` …)."""
+    wrong = {finding.check for finding in judge_fields(job, facts) if finding.level == "problem"}
+    return frozenset(role.what for role in ROLES if f"{role.what} field" in wrong)
+
+
 def needs_everything(job: Job, types: FieldTypes) -> bool:
     """Whether a field is missing or wrong, so that others are worth looking for."""
     return any(finding.level != "ok" for finding in judge_fields(job, FieldFacts((), types)))
 
 
-def other_addresses(job: Job, types: FieldTypes) -> list[str]:
-    """Fields that may hold the client's own address, where the job's field holds a proxy's."""
-    return [name for name in FORWARDED if name in types and name != job.ip_field]
-
-
-def _judge(job: Job, role: _Role, name: str, facts: FieldFacts) -> Finding:
+def _judge(job: Job, role: Role, name: str, facts: FieldFacts) -> Finding:
     check = f"{role.what} field"
-    types = _types_of(job, name, facts.types)
+    types = types_of(job, name, facts.types)
     if not types:
         return problem(check, _missing(job, role, name, facts))
     nested = _nested(job, name, facts.types)
@@ -168,7 +106,7 @@ def _judge(job: Job, role: _Role, name: str, facts: FieldFacts) -> Finding:
             ),
         )
     kind = next(iter(types))
-    if role is _IP and kind in KEYWORDS:
+    if role is IP and kind in KEYWORDS:
         return warning(
             check,
             f"{name} is {kind}: addresses are compared as they are spelled when they are read, and parsed here",
@@ -177,7 +115,8 @@ def _judge(job: Job, role: _Role, name: str, facts: FieldFacts) -> Finding:
     return ok(check, f"{name} is {kind}")
 
 
-def _types_of(job: Job, name: str, types: FieldTypes) -> dict[str, Sequence[str]]:
+def types_of(job: Job, name: str, types: FieldTypes) -> dict[str, Sequence[str]]:
+    """The types that a search sees of a field."""
     found = dict(types.get(name, {}))
     runtime = job.datafeed_config.runtime_mappings.get(name)
     # a runtime field hides the indexed one
@@ -191,39 +130,29 @@ def _nested(job: Job, name: str, types: FieldTypes) -> str | None:
     return next((above for above in parents(name) if "nested" in types.get(above, {})), None)
 
 
-def _missing(job: Job, role: _Role, name: str, facts: FieldFacts) -> FieldMissing:
-    proposed = _nearest(role, name, facts.everything)
+def _missing(job: Job, role: Role, name: str, facts: FieldFacts) -> FieldMissing:
+    proposed = propose(role, name, facts.everything, facts.sample)
     hint = f"did you mean “{proposed}”? " if proposed else ""
-    if role is _OUTCOME:
+    if role is OUTCOME:
         hint += f"Set {role.place}, or set it to null: then every event counts as a success"
     else:
         hint += f"Set {role.place} to the field that holds the {role.what}"
     return FieldMissing(f"{name} (the {role.what}) is in no mapping of {', '.join(_indices(job))}", hint=hint)
 
 
-def _wrong(role: _Role, name: str, types: Mapping[str, Sequence[str]], facts: FieldFacts) -> FieldTypeWrong:
+def _wrong(role: Role, name: str, types: Mapping[str, Sequence[str]], facts: FieldFacts) -> FieldTypeWrong:
     known = {**facts.everything, **facts.types}
     text = f"{name} (the {role.what}) is {_spread(types)}; it must be {role.wanted}"
-    below = [other for other in sorted(known) if other.startswith(f"{name}.") and _serves(role, known[other])]
+    below = [other for other in sorted(known) if other.startswith(f"{name}.") and serves(role, known[other])]
     if set(types) & NOT_FIELDS:
         hint = f"it is no field but holds others: name one of them{_list(below)}"
     elif below:
         hint = f"name its sub-field “{below[0]}” in {role.place}"
-    elif other := _nearest(role, name, {key: kinds for key, kinds in known.items() if key != name}):
+    elif other := propose(role, name, {key: kinds for key, kinds in known.items() if key != name}, facts.sample):
         hint = f"is “{other}” meant? Otherwise map {name} as {role.wanted} in the events' index template, and reindex"
     else:
         hint = f"map {name} as {role.wanted} in the events' index template, and reindex what is there"
     return FieldTypeWrong(text, hint=hint)
-
-
-def _serves(role: _Role, types: Mapping[str, Sequence[str]]) -> bool:
-    return bool(types) and set(types) <= role.types
-
-
-def _nearest(role: _Role, name: str, everything: FieldTypes) -> str | None:
-    """The field most like ``name`` that would serve, else one of the usual names."""
-    fitting = [other for other, types in everything.items() if _serves(role, types) and not other.startswith("_")]
-    return nearest(name, fitting) or next((usual for usual in role.usual if usual in fitting), None)
 
 
 def _spread(types: Mapping[str, Sequence[str]]) -> str:

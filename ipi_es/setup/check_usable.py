@@ -11,9 +11,12 @@ from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import NotFound
 from ipi_es.setup.check_events import no_documents, nothing_matches
-from ipi_es.setup.check_fields import judge_fields
+from ipi_es.setup.check_fields import judge_fields, unreadable_roles
+from ipi_es.setup.check_indices import judge_clashes
 from ipi_es.setup.facts_fields import field_facts
+from ipi_es.setup.facts_indices import result_clashes
 from ipi_es.setup.plan import missing_templates
+from ipi_es.setup.sample import take_sample
 from ipi_es.setup.takeovers import require_none
 
 
@@ -21,11 +24,15 @@ def require_usable(cluster: Cluster, job: Job) -> None:
     """Raise what `check` would call a problem with the indices, the fields or the query, before anything starts.
 
     NotFound (no index matches), FieldMissing, FieldTypeWrong, NoEvents (empty, or nothing matches), ConfigError (what
-    this server can't do), each with a hint. Four small requests.
+    this server can't do), UsageError (results that don't fit into an index that is there), each with a hint. Five small
+    requests.
     """
     spec = FeedSpec.from_job(job)
     feed = Datafeed(cluster, spec)
-    for finding in judge_fields(job, field_facts(cluster, job)):
+    fields = field_facts(cluster, job)
+    if unreadable_roles(job, fields):
+        fields = replace(fields, sample=take_sample(cluster, None, spec))
+    for finding in [*judge_fields(job, fields), *judge_clashes(job, result_clashes(cluster, job))]:
         if finding.level == "problem" and finding.error is not None:
             raise finding.error
     if feed.time_range() is None:

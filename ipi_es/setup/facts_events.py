@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.config.job import Job
 from ipi_es.datafeed.reader import Datafeed, FeedCounts
-from ipi_es.datafeed.requests import MS, window
+from ipi_es.datafeed.requests import MS, UNIQUE_PRECISION
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.ipinsights.split import MIN_DAYS, MIN_ROWS
+from ipi_es.setup.field_roles import ENTITY, IP, OUTCOME, TIME
+from ipi_es.setup.sample import Scope
 from ipi_es.times import day_of
 
 TOP_ADDRESSES = 1_000
@@ -18,6 +21,9 @@ TOP_ADDRESSES = 1_000
 
 TOP_OUTCOMES = 20
 """Outcomes with the most events; ECS knows three."""
+
+TOP_INDICES = 200
+"""Indices with the most events whose documents without a time are counted each."""
 
 CLOCK_TOLERANCE = 3_600
 """Seconds that an event may lie ahead of this machine's clock: shippers' clocks and time zones are never exact."""
@@ -32,6 +38,17 @@ class Teaching:
     days: int
     """UTC days that have some."""
     enough: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timeless:
+    """Documents that match the query and lack the time field, so that no time range ever finds them."""
+
+    documents: int
+    of: int
+    """All documents that match."""
+    indices: Mapping[str, tuple[int, int]]
+    """``{index: (without a time, all)}`` of those that have some, the most first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +72,101 @@ class EventFacts:
     missing_outcome: int = 0
     addresses: Mapping[str, int] = field(default_factory=dict)
     """The :data:`TOP_ADDRESSES` with the most events, with their counts."""
-    teaching: Teaching = field(default_factory=lambda: Teaching(0, 0, enough=False))
+    teaching: Teaching | None = field(default_factory=lambda: Teaching(0, 0, enough=False))
+    """None: not counted, since a field can't be read."""
+    unreadable: frozenset[str] = frozenset()
+    """What the fields that can't be read are for (``entity``, ``time`` …); nothing was counted of them."""
+    timeless: Timeless | None = None
+    entity_values: int = 0
+    """Values of the entity field; more than documents that have it where documents have several."""
+    ip_values: int = 0
 
 
-def event_facts(cluster: Cluster, job: Job, now: int) -> EventFacts:
-    """Look at the events of the last training window that there is."""
+def event_facts(
+    cluster: Cluster, job: Job, now: int, unreadable: frozenset[str] = frozenset()
+) -> tuple[EventFacts, Scope | None]:
+    """Count the events of the last training window that there is, and say which documents those are.
+
+    ``unreadable``: what the fields are for that can't be read; the rest is counted all the same, and without a time
+    all that matches. The scope is None where nothing matches.
+    """
     spec = FeedSpec.from_job(job)
     feed = Datafeed(cluster, spec, readers=1)
     stored = cluster.count(spec.indices, {"match_all": {}}, options=spec.options)
-    found = feed.time_range() if stored else None
-    if found is None:
-        return EventFacts(stored, stored_range=_stored_range(cluster, spec) if stored else None)
-    first, last = found
+    if TIME.what in unreadable:
+        scope = Scope(spec, timed=False)
+        matching = scope.count(cluster) if stored else 0
+        found = _counted(cluster, scope, unreadable, matching) if matching else {}
+        return EventFacts(stored, unreadable=unreadable, teaching=None, **found), scope if matching else None
+    timeless = _timeless(cluster, Scope(spec, timed=False)) if stored else None
+    ranged = feed.time_range() if stored else None
+    if ranged is None:
+        range_ = _stored_range(cluster, spec) if stored else None
+        return EventFacts(stored, stored_range=range_, timeless=timeless, unreadable=unreadable), None
+    first, last = ranged
     ahead = last > now + CLOCK_TOLERANCE
     end = now if ahead and first < now else last
-    start = max(first, end - job.training.window)
-    answer = cluster.search(spec.indices, _body(spec, start, end), options=spec.options)
-    aggregations = answer.get("aggregations", {})
-    return EventFacts(
+    scope = Scope(spec, max(first, end - job.training.window), end)
+    future = Scope(spec, now + CLOCK_TOLERANCE, last)
+    facts = EventFacts(
         stored=stored,
         first=first,
         last=last,
-        start=start,
+        start=scope.start,
         end=end,
-        counts=feed.counts(start, end),
-        future=feed.counts(now + CLOCK_TOLERANCE, last).events if ahead else 0,
-        outcomes=_terms(aggregations, "outcomes"),
-        missing_outcome=int(aggregations.get("missing_outcome", {}).get("doc_count", 0)),
-        addresses=_terms(aggregations, "addresses"),
-        teaching=teaching(feed, job, start, end),
+        future=future.count(cluster) if ahead else 0,
+        teaching=None if unreadable else teaching(feed, job, scope.start, end),
+        unreadable=unreadable,
+        timeless=timeless,
+        **_counted(cluster, scope, unreadable, scope.count(cluster)),
     )
+    return facts, scope
+
+
+def _counted(cluster: Cluster, scope: Scope, unreadable: frozenset[str], events: int) -> dict[str, Any]:
+    """The parts of the facts that one search counts, of the fields that can be read."""
+    spec, aggregations = scope.spec, dict[str, Json]()
+    for name, role, field_ in (("entity", ENTITY, spec.entity_field), ("ip", IP, spec.ip_field)):
+        if role.what not in unreadable:
+            aggregations[f"missing_{name}"] = {"missing": {"field": field_}}
+            aggregations[f"{name}_values"] = {"value_count": {"field": field_}}
+            aggregations[name] = {"cardinality": {"field": field_, "precision_threshold": UNIQUE_PRECISION}}
+    if IP.what not in unreadable:
+        aggregations["addresses"] = {"terms": {"field": spec.ip_field, "size": TOP_ADDRESSES}}
+    if spec.outcome_field is not None and OUTCOME.what not in unreadable:
+        aggregations["outcomes"] = {"terms": {"field": spec.outcome_field, "size": TOP_OUTCOMES}}
+        aggregations["missing_outcome"] = {"missing": {"field": spec.outcome_field}}
+    found = scope.aggregate(cluster, aggregations) if aggregations else {}
+
+    def number(name: str, key: str) -> int:
+        return int(found.get(name, {}).get(key) or 0)
+
+    counts = FeedCounts(
+        events=events,
+        missing_entity=number("missing_entity", "doc_count"),
+        missing_ip=number("missing_ip", "doc_count"),
+        entities=number("entity", "value"),
+        ips=number("ip", "value"),
+    )
+    return {
+        "counts": counts,
+        "outcomes": terms_of(found, "outcomes"),
+        "missing_outcome": number("missing_outcome", "doc_count"),
+        "addresses": terms_of(found, "addresses"),
+        "entity_values": number("entity_values", "value"),
+        "ip_values": number("ip_values", "value"),
+    }
+
+
+def _timeless(cluster: Cluster, scope: Scope) -> Timeless:
+    missing = {"missing": {"field": scope.spec.time_field}}
+    by_index = {"terms": {"field": "_index", "size": TOP_INDICES}, "aggs": {"timeless": missing}}
+    found = scope.aggregate(cluster, {"timeless": missing, "indices": by_index})
+    rows = found.get("indices", {}).get("buckets", ())
+    each = {str(row["key"]): (int(row["timeless"]["doc_count"]), int(row["doc_count"])) for row in rows}
+    there = sum(of for _, of in each.values()) + int(found.get("indices", {}).get("sum_other_doc_count", 0))
+    worst = sorted((name for name in each if each[name][0]), key=lambda name: -each[name][0])
+    return Timeless(int(found.get("timeless", {}).get("doc_count", 0)), there, {name: each[name] for name in worst})
 
 
 def teaching(feed: Datafeed, job: Job, start: int, end: int) -> Teaching:
@@ -103,18 +185,8 @@ def teaching(feed: Datafeed, job: Job, start: int, end: int) -> Teaching:
     return Teaching(rows, len(days), enough=False)
 
 
-def _body(spec: FeedSpec, start: int, end: int) -> Json:
-    aggregations: Json = {"addresses": {"terms": {"field": spec.ip_field, "size": TOP_ADDRESSES}}}
-    if spec.outcome_field is not None:
-        aggregations["outcomes"] = {"terms": {"field": spec.outcome_field, "size": TOP_OUTCOMES}}
-        aggregations["missing_outcome"] = {"missing": {"field": spec.outcome_field}}
-    body: Json = {"size": 0, "track_total_hits": False, "query": window(spec, start, end), "aggs": aggregations}
-    if spec.runtime_mappings:
-        body["runtime_mappings"] = dict(spec.runtime_mappings)
-    return body
-
-
-def _terms(aggregations: Mapping[str, Json], name: str) -> dict[str, int]:
+def terms_of(aggregations: Mapping[str, Json], name: str) -> dict[str, int]:
+    """``{value: documents}`` of a terms aggregation, the most frequent first."""
     buckets = aggregations.get(name, {}).get("buckets", ())
     return {str(each.get("key_as_string", each["key"])): int(each["doc_count"]) for each in buckets}
 

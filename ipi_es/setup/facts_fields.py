@@ -9,7 +9,8 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
 from ipi_es.config.nearest import nearest
 from ipi_es.errors import NotFound
-from ipi_es.setup.check_fields import FORWARDED, FieldFacts, field_names, needs_everything, parents
+from ipi_es.setup.check_fields import FieldFacts, field_names, needs_everything, parents
+from ipi_es.setup.field_roles import FORWARDED
 from ipi_es.setup.looks import look
 
 _BACKING = re.compile(r"\.ds-(.+?)(?:-\d{4}\.\d{2}\.\d{2})?-\d{6}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from signin_events import DAY, END, MAPPING, START, fill, make_job
+from signin_events import CONTEXT_MAPPING, DAY, END, MAPPING, START, fill, make_job, with_context
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.config.job import Job
@@ -43,7 +43,7 @@ def levels(found: dict[str, Finding]) -> set[str]:
 
 
 def test_a_healthy_job_has_only_ok(cluster: MemoryCluster) -> None:
-    fill(cluster)
+    fill(cluster, change=with_context, mapping=CONTEXT_MAPPING)
     found = look(cluster, make_job())
     assert levels(found) == {"ok"}, [finding for finding in found.values() if finding.level != "ok"]
     assert list(found)[:4] == ["configuration", "cluster", "rights", "templates"]

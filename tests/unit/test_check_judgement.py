@@ -17,6 +17,7 @@ from ipi_es.setup.check import is_usable, judge
 from ipi_es.setup.check_events import judge_events
 from ipi_es.setup.check_fields import FieldFacts
 from ipi_es.setup.check_finding import Finding, percent
+from ipi_es.setup.check_outcomes import judge_outcomes
 from ipi_es.setup.facts import Facts
 from ipi_es.setup.facts_events import EventFacts, Teaching
 from ipi_es.setup.facts_templates import TemplateFacts
@@ -158,7 +159,7 @@ def test_no_outcome_field_needs_none() -> None:
 
 
 def test_missing_outcomes_count_as_unknown() -> None:
-    finding = on_events("outcomes", outcomes={"success": 500}, missing_outcome=500)
+    [finding] = judge_outcomes(make_job(), {"success": 500}, 500, 1_000)
     assert finding.level == "warning"
     assert "unknown 50 %" in finding.message
 

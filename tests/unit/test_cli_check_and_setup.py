@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_run import run
 from saved_snapshot import add_day, save_snapshot
-from signin_events import DAY, END, fill, job_data, make_job, write_job
+from signin_events import CONTEXT_MAPPING, DAY, END, fill, job_data, make_job, with_context, write_job
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import ClusterUnreachable
@@ -77,7 +77,7 @@ def test_setup_exits_with_1_where_an_index_cannot_be_mended(cluster: MemoryClust
 
 
 def test_check_of_a_healthy_job_exits_with_0(ready: MemoryCluster) -> None:
-    fill(ready)
+    fill(ready, change=with_context, mapping=CONTEXT_MAPPING)
     result = run("check", "sign-ins")
     assert result.exit_code == 0, result.output
     assert "0 problems, 0 warnings" in result.stdout

@@ -1,0 +1,80 @@
+"""Words that logs use for the outcome of a sign-in: which say that it succeeded, and which that it failed. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+Meaning: TypeAlias = Literal["success", "failure"]
+
+SUCCESS_WORDS = frozenset(
+    {
+        "accept", "accepted", "allow", "allowed", "approve", "approved", "authenticated", "grant",
+        "granted", "ok", "okay", "pass", "passed", "permit", "permitted", "succeed", "succeeded",
+        "succeeds", "success", "successful", "successfully", "true", "valid",
+    }
+)  # fmt: skip
+FAILURE_WORDS = frozenset(
+    {
+        "bad", "block", "blocked", "declined", "denied", "deny", "disallowed", "error", "errors",
+        "fail", "failed", "fails", "failure", "failures", "false", "forbidden", "fraud",
+        "incorrect", "invalid", "mismatch", "refused", "reject", "rejected", "unauthorised",
+        "unauthorized", "unsuccessful", "wrong",
+    }
+)  # fmt: skip
+STATUS_FAILURES = frozenset({"401", "403"})
+"""HTTP's answers to wrong or missing credentials, in a field whose name says that it is a status."""
+
+_YES_OR_NO = frozenset({"true", "false"})
+_SAYS_SUCCESS = frozenset(
+    {
+        "accepted", "allowed", "authenticated", "authorized", "granted", "ok", "passed",
+        "succeeded", "success", "successful",
+    }
+)  # fmt: skip
+"""Parts of a field's name under which `true` and `false` are an outcome."""
+
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def parts(text: str) -> list[str]:
+    """The words of a text, lower case, also of `LOGIN_ERROR`, `loginFailed` and `a.status-code`."""
+    return [part.lower() for part in _PART.findall(text)]
+
+
+def meaning(word: str) -> Meaning | None:
+    """What an outcome's word says; None: nothing that is known."""
+    found = set(parts(word))
+    if found & FAILURE_WORDS or ({"not", "no"} & found and found & SUCCESS_WORDS):
+        return "failure"
+    return "success" if found & SUCCESS_WORDS else None
+
+
+def meaning_in(field: str, word: str) -> Meaning | None:
+    """As :func:`meaning` for a field that nobody has named yet: numbers and yes or no count by the field's name."""
+    named = set(parts(field))
+    if word in STATUS_FAILURES:
+        return "failure" if {"status", "code"} <= named or ({"status"} <= named and "http" in named) else None
+    if word in _YES_OR_NO and not named & _SAYS_SUCCESS:
+        return None
+    return meaning(word)
+
+
+def spelled_alike(word: str, wanted: Iterable[str]) -> bool:
+    """Whether a word means what a wanted one does: the same letters, the same meaning, or a number beside words."""
+    wanted = list(wanted)
+    if _plain(word) in {_plain(each) for each in wanted}:
+        return True
+    said = meaning(word)
+    if said is not None:
+        return said in {meaning(each) for each in wanted}
+    return _is_number(word) and not any(_is_number(each) for each in wanted)
+
+
+def _plain(word: str) -> str:
+    return "".join(letter for letter in word.casefold() if letter.isalnum())
+
+
+def _is_number(word: str) -> bool:
+    return word.strip().lstrip("-").isdecimal()

@@ -29,7 +29,7 @@ _FILLING = (
 
 def judge_context(job: Job, facts: ContextFacts) -> list[Finding]:
     """Findings on each of operator and country that isn't known as it should be, then one line on both."""
-    if not facts.public:
+    if facts.public <= facts.private:
         return []  # private addresses have neither
     found, known = [], []
     for part, one in facts.parts.items():

@@ -134,7 +134,8 @@ def _missing(job: Job, role: Role, name: str, facts: FieldFacts) -> FieldMissing
     proposed = propose(role, name, facts.everything, facts.sample)
     hint = f"did you mean “{proposed}”? " if proposed else ""
     if role is OUTCOME:
-        hint += f"Set {role.place}, or set it to null: then every event counts as a success"
+        hint += f"Set {role.place}; or, if the query chooses successful sign-ins only, set it to null: every event "
+        hint += "counts as a success then"
     else:
         hint += f"Set {role.place} to the field that holds the {role.what}"
     return FieldMissing(f"{name} (the {role.what}) is in no mapping of {', '.join(_indices(job))}", hint=hint)

@@ -45,6 +45,8 @@ class ContextFacts:
     """``public``: events from public addresses among the most frequent ones, which all shares are of."""
 
     public: int
+    private: int
+    """Events from all others among the most frequent addresses."""
     parts: Mapping[ContextPart, PartFacts]
 
 
@@ -77,7 +79,8 @@ def context_facts(cluster: Cluster, job: Job, fields: FieldFacts, scope: Scope, 
             from_files=sum(int(row["doc_count"]) for row, one in zip(own, numbers.get(part, []), strict=False) if one),
             other=_other(cluster, job, part, used[part], sample),
         )
-    return ContextFacts(sum(int(row["doc_count"]) for row in own), parts)
+    number = sum(int(row["doc_count"]) for row in own)
+    return ContextFacts(number, sum(int(row["doc_count"]) for row in rows) - number, parts)
 
 
 def _other(cluster: Cluster, job: Job, part: ContextPart, used: str | None, sample: Sample) -> str | None:

@@ -11,8 +11,8 @@ import numpy as np
 from ipi_es.addresses import is_private, parse
 from ipi_es.config.nearest import nearest
 from ipi_es.networks import country_number, operator_number
-from ipi_es.setup.field_roles import ENTITY, FORWARDED, IP, FieldTypes, Role, serves
-from ipi_es.setup.outcome_words import parts
+from ipi_es.setup.field_roles import ENTITY, FORWARDED, IP, OUTCOME, TIME, FieldTypes, Role, serves
+from ipi_es.setup.outcome_words import meaning_in, parts
 from ipi_es.setup.sample import FILLED, MOSTLY, Held, Sample
 
 ContextPart: TypeAlias = Literal["operator", "country"]
@@ -20,8 +20,14 @@ ContextPart: TypeAlias = Literal["operator", "country"]
 ALIKE = 0.8
 """Similarity of names (0–1) from which on a field is taken for a misspelled one, before the usual names are tried."""
 
+ONE_VALUE = 0.5
+"""Share of the documents with several values from which on a field is proposed only where no other is."""
+
 ONE_EACH = 0.9
 """Share of different values from which on a field names single events and not users."""
+
+FEW = 20
+"""Documents up to which it can't be said whether a field tells users apart."""
 
 _PEOPLE = ("user", "login", "account", "email", "upn", "principal", "username", "actor", "subject", "member")
 """Parts of names that fields of users have, in logs whose names are nobody's convention."""
@@ -43,6 +49,10 @@ def propose(role: Role, name: str, everything: FieldTypes, sample: Sample) -> st
         for other, types in sorted(everything.items())
         if serves(role, types) and not other.startswith("_") and _holds(role, sample, other)
     ]
+    if role in (IP, ENTITY):  # several values are better than no field, and `check` says so of them
+        fitting = [
+            each for each in fitting if sample.held(each).several < ONE_VALUE * sample.held(each).filled
+        ] or fitting
     usual = (each for each in role.usual if each in fitting)
     by_role = (each for each in fitting if sample.documents and _speaks_of(role, each))
     return nearest(name, fitting, ALIKE) or next(usual, None) or next(by_role, None) or nearest(name, fitting)
@@ -83,22 +93,27 @@ def parsed(part: ContextPart, value: str) -> bool:
 
 def _holds(role: Role, sample: Sample, name: str) -> bool:
     """Whether the sampled documents hold in a field what the role asks for; yes where there are none."""
-    if not sample.documents or role not in (IP, ENTITY):
+    if not sample.documents:
         return True
     held = sample.held(name)
     if held.filled < FILLED * len(sample.documents):
         return False
+    if role is OUTCOME:
+        failures = any(meaning_in(name, word) == "failure" for word in held.values)
+        return held.several < ONE_VALUE * held.filled and (failures or name in role.usual[:1])
     if role is IP:
-        return held.addresses >= MOSTLY and held.several < FILLED * held.filled
+        return held.addresses >= MOSTLY
+    if role is not ENTITY:
+        return True
     different = len(held.values)
-    one_each = held.filled > 20 and different > ONE_EACH * held.filled  # of a few documents nothing can be said
-    return held.addresses < MOSTLY and not one_each
+    few = held.filled <= FEW
+    return held.addresses < MOSTLY and (few or 1 < different <= ONE_EACH * held.filled)
 
 
 def _speaks_of(role: Role, name: str) -> bool:
     if role is ENTITY:
-        return bool(set(parts(name)) & set(_PEOPLE)) and "agent" not in parts(name)
-    return role is IP and not set(parts(name)) & _OTHER_END
+        return any(each in part for each in _PEOPLE for part in parts(name)) and "agent" not in parts(name)
+    return role in (TIME, OUTCOME) or (role is IP and not set(parts(name)) & _OTHER_END)
 
 
 def _is_operator(name: str) -> bool:

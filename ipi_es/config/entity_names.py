@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal, TypeAlias, get_args
 
 EntityStep: TypeAlias = Literal["lowercase", "strip_domain", "strip_slash_domain", "trim", "nfc"]
@@ -58,34 +57,3 @@ def _without_slash_domain(name: str, trimmed: bool) -> str:
     if found is None or found[1].lower() in SERVICES:
         return name
     return (found[2].strip() if trimmed else found[2]) or name
-
-
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """What one more step of ``entity_normalize`` would do to some names."""
-
-    step: EntityStep
-    fewer: int
-    """How many entities fewer there would be."""
-    example: tuple[str, str]
-    """Two spellings that would become one entity."""
-
-
-def folds(names: Iterable[str], steps: Sequence[EntityStep]) -> list[Fold]:
-    """What each step that isn't in ``steps`` would merge, the one that merges most first; those that merge none not."""
-    spelled: dict[str, str] = {}  # entity → a spelling of it
-    for name in names:
-        spelled.setdefault(normalize_entity(name, steps), name)
-    found = []
-    for step in STEPS:
-        if step in steps:
-            continue
-        merged: dict[str, str] = {}
-        example: tuple[str, str] | None = None
-        for spelling in spelled.values():
-            first = merged.setdefault(normalize_entity(spelling, (*steps, step)), spelling)
-            if first != spelling and example is None:
-                example = (first, spelling)
-        if example is not None:
-            found.append(Fold(step, len(spelled) - len(merged), example))
-    return sorted(found, key=lambda fold: -fold.fewer)

@@ -13,7 +13,7 @@ from ipi_es.setup.facts_entities import NAMES, Names, Spread
 from ipi_es.setup.facts_events import EventFacts
 from ipi_es.setup.field_roles import ENTITY, IP, Role
 from ipi_es.setup.sample import Sample
-from ipi_es.setup.spellings import DOMAIN_STEP, folding
+from ipi_es.setup.spellings import DOMAIN_STEPS, folding
 
 SEVERAL_WARNED, SEVERAL_WRONG = 0.001, 0.01
 """Shares of documents with several values: worth a word, and from which on each proxy has a history of its own."""
@@ -140,10 +140,11 @@ def judge_spellings(job: Job, names: Names) -> list[Finding]:
     )
     wanted = [*steps, *found.steps]
     hint = f"set datafeed_config.entity_normalize: [{', '.join(wanted)}] before the first training"
-    if DOMAIN_STEP in found.steps and found.other_domains:
+    domains = [step for step in DOMAIN_STEPS if step in found.steps]
+    if domains and found.other_domains:
         hint += (
-            f"; {DOMAIN_STEP} would also join {found.other_domains:,} that differ by their domain alone: leave it out "
-            "if these are different people"
+            f"; {' and '.join(domains)} would also join {found.other_domains:,} that differ by their domain alone: "
+            "leave it out if these are different people"
         )
     if found.folded < FOLDED_NUMBER and found.folded < FOLDED_SHARE * found.entities:
         return [ok("spellings", text)]

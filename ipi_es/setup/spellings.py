@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 
-DOMAIN_STEP = "strip_domain"
+LETTER_STEPS: tuple[EntityStep, ...] = ("trim", "nfc", "lowercase")
+"""Steps that fold spellings of one name only."""
 
-_STEPS: Mapping[str, Callable[[str], str]] = {
-    "trim": str.strip,
-    "nfc": lambda name: unicodedata.normalize("NFC", name),
-    "lowercase": str.lower,
-}
-"""Steps that fold spellings of one name only, in the order in which they are applied."""
+DOMAIN_STEPS: tuple[EntityStep, ...] = ("strip_domain", "strip_slash_domain")
+"""Steps that fold a name with a domain and the same one without, and names of two domains, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,74 +22,62 @@ class Folding:
 
     entities: int
     """Names as they are told apart now."""
-    steps: Mapping[str, int]
-    """``{step: names that it would fold}`` of the steps that fold some; none is there that another makes needless."""
+    steps: Mapping[EntityStep, int]
+    """``{step: names that it would fold}`` of the steps that fold some beyond what the others do."""
     folded: int
-    """Names that all of these steps together would fold into others."""
+    """Names that differ from another by what these steps fold; two domains of one form aren't counted."""
     examples: tuple[tuple[str, ...], ...]
     """Some names that would be one, group by group."""
     other_domains: int
-    """Names of one domain form that stripping domains would join, such as a@x.org and a@y.org."""
+    """Names of one form that stripping domains would join, such as a@x.org and a@y.org."""
 
 
 def folding(names: Iterable[str], steps: Sequence[EntityStep] = ()) -> Folding:
-    """What the steps that aren't in ``steps`` yet would fold."""
+    r"""What the steps that aren't in ``steps`` yet would fold.
+
+    A step that strips domains is counted only where a user is spelled in two forms (`CORP\alice` beside `alice@corp`
+    or `alice`): alice@x.org and alice@y.org may be two people.
+    """
     distinct = sorted({normalize_entity(name, steps) for name in names})
-    missing = [step for step in _STEPS if step not in steps]
-    useful = {step: folds for step in missing if (folds := _folds(distinct, missing, step))}
-    groups = _groups(distinct, list(useful))
-    folded = len(distinct) - len(groups)
+    letters = [*steps, *(step for step in LETTER_STEPS if step not in steps)]
+    groups = _groups(distinct, letters)
+    useful: dict[EntityStep, int] = {}
+    for step in LETTER_STEPS:
+        number = len(_groups(distinct, [each for each in letters if each != step])) - len(groups)
+        if step not in steps and number > 0:
+            useful[step] = number
+    users = _groups(list(groups), [*letters, *(step for step in DOMAIN_STEPS if step not in steps)])
+    forms = {user: _by_form(spelled) for user, spelled in users.items() if len(spelled) > 1}
+    several = {user: each for user, each in forms.items() if len(each) > 1}
+    for step in DOMAIN_STEPS:
+        number = sum(_strips(name, step) for each in several.values() for name in chain.from_iterable(each.values()))
+        if step not in steps and number:
+            useful[step] = number
     examples = [tuple(group) for group in groups.values() if len(group) > 1]
-    joined = 0
-    if DOMAIN_STEP not in steps:
-        domains, joined, shown = _domains([group[0] for group in groups.values()], list(useful))
-        if domains:
-            useful[DOMAIN_STEP] = domains
-            folded += domains
-            examples += shown
-    return Folding(len(distinct), useful, folded, tuple(examples), joined)
+    examples += [tuple(chain.from_iterable(groups[name] for name in users[user])) for user in several]
+    return Folding(
+        entities=len(distinct),
+        steps=useful,
+        folded=len(distinct) - len(groups) + sum(len(each) - 1 for each in several.values()),
+        examples=tuple(examples),
+        other_domains=sum(len(names) - 1 for each in forms.values() for names in each.values()),
+    )
 
 
-def _folds(names: Sequence[str], steps: Sequence[str], step: str) -> int:
-    """How many names more are folded with ``step`` than by the others of ``steps`` alone."""
-    others = [each for each in steps if each != step]
-    return len(_groups(names, others)) - len(_groups(names, steps))
-
-
-def _groups(names: Sequence[str], steps: Sequence[str]) -> dict[str, list[str]]:
+def _groups(names: Sequence[str], steps: Sequence[EntityStep]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        found[_spelled(name, steps)].append(name)
+        found[normalize_entity(name, steps)].append(name)
     return found
 
 
-def _spelled(name: str, steps: Sequence[str]) -> str:
-    for step in _STEPS:
-        if step in steps:
-            name = _STEPS[step](name) or name
-    return name
-
-
-def _domains(names: Sequence[str], steps: Sequence[str]) -> tuple[int, int, list[tuple[str, ...]]]:
-    r"""(names of another domain form that would fold, names of the same form that would, examples).
-
-    Only `CORP\alice` beside `alice@corp` or `alice` shows that one user is spelled in two forms.
-    """
-    users: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+def _by_form(names: Sequence[str]) -> dict[str, list[str]]:
+    r"""Names of one user by their form: with `DOMAIN\`, `domain/`, `@domain`, or bare."""
+    found: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        form, user = _form(_spelled(name, steps))
-        users[user][form].append(name)
-    several = [forms for forms in users.values() if len(forms) > 1]
-    same = sum(len(each) - 1 for forms in users.values() for each in forms.values())
-    examples = [tuple(each for names in forms.values() for each in names) for forms in several]
-    return sum(len(forms) - 1 for forms in several), same, examples
+        found[next((mark for mark in "\\/@" if mark in name), "")].append(name)
+    return found
 
 
-def _form(name: str) -> tuple[str, str]:
-    r"""(form, user) of `CORP\alice`, `corp/alice`, `alice@corp` and `alice`."""
-    for mark in ("\\", "/"):
-        domain, found, user = name.rpartition(mark)
-        if found and domain and user and mark not in domain:
-            return mark, user.partition("@")[0] or user
-    user, found, domain = name.partition("@")
-    return ("@", user) if found and user and domain else ("", name)
+def _strips(name: str, step: EntityStep) -> bool:
+    return normalize_entity(name, [step]) != name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from cli_run import run
 from servers.pool import Server
 from servers.secured import SecuredOpenSearch
-from signin_events import MAPPING, fill, job_data, make_job, write_job
+from signin_events import CONTEXT_MAPPING, MAPPING, fill, job_data, make_job, with_context, write_job
 
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
@@ -31,13 +32,18 @@ def config(server: Server, tmp_path: Path) -> Path:
     return file
 
 
+def checked(config: Path, job: Path) -> list[dict[str, Any]]:
+    """All findings of a check."""
+    rows: list[dict[str, Any]] = json.loads(run("--config", config, "check", job, "--format", "json").stdout)
+    return rows
+
+
 def check(config: Path, job: Path) -> dict[str, dict[str, Any]]:
-    result = run("--config", config, "check", job, "--format", "json")
-    return {row["check"]: row for row in json.loads(result.stdout)}
+    return {row["check"]: row for row in checked(config, job)}
 
 
 def test_healthy_job_has_no_problem(config: Path, cluster: Cluster, index: str, server: Server, tmp_path: Path) -> None:
-    fill(cluster, index)
+    fill(cluster, index, with_context, mapping=CONTEXT_MAPPING)
     result = run("--config", config, "check", write_job(tmp_path / "job.json", job_data(index)), "--format", "json")
     found = {row["check"]: row for row in json.loads(result.stdout)}
     assert result.exit_code == 0, result.output
@@ -85,6 +91,91 @@ def test_hidden_indices_and_unavailable_ones(config: Path, cluster: Cluster, ind
     assert check(config, write_job(tmp_path / "job.json", job))["indices"]["status"] == "ok"
     job = job_data(f"{index}-h*")
     assert check(config, write_job(tmp_path / "job.json", job))["indices"]["status"] == "problem"
+
+
+def test_what_nobody_reads_is_found_on_the_servers_too(
+    config: Path, cluster: Cluster, index: str, server: Server, tmp_path: Path
+) -> None:
+    """A named index that is missing, closed ones, documents without a time: by shares of each index."""
+
+    def half(document: dict[str, Any], number: int) -> dict[str, Any]:
+        document = with_context(document)
+        return document if number % 2 else {key: each for key, each in document.items() if key != "@timestamp"}
+
+    fill(cluster, f"{index}-a", with_context, mapping=CONTEXT_MAPPING)
+    fill(cluster, f"{index}-b", half, mapping=CONTEXT_MAPPING)
+    for closed in ("c", "d"):
+        fill(cluster, f"{index}-{closed}", mapping=MAPPING)
+        urllib.request.urlopen(urllib.request.Request(f"{server.url}/{index}-{closed}/_close", method="POST")).close()
+    job = job_data(f"{index}-*")
+    job["datafeed_config"]["indices"] += [f"{index}-c", f"{index}-missing"]
+    rows = checked(config, write_job(tmp_path / "job.json", job))
+    messages = [(row["status"], row["message"]) for row in rows if row["check"] in {"indices", "time field"}]
+    assert any(s == "problem" and f"{index}-missing is missing" in m for s, m in messages), messages
+    assert any(s == "problem" and f"{index}-c is closed" in m for s, m in messages), messages
+    assert any(s == "warning" and m.endswith(f"can't be read: {index}-d") for s, m in messages), messages
+    timeless = (
+        f"25 % of the 1,000 documents that match the query lack @timestamp and can never be read (50 % of {index}-b)"
+    )
+    assert ("problem", timeless) in messages
+
+
+def test_values_are_judged_on_the_servers_too(config: Path, cluster: Cluster, index: str, tmp_path: Path) -> None:
+    """Several addresses, another spelling of outcomes and entities, a role, a country's name: all in one run."""
+
+    def odd(document: dict[str, Any], number: int) -> dict[str, Any]:
+        document = with_context(document)
+        document["source"]["geo"]["country_iso_code"] = "United States"
+        if number % 4 == 0:
+            document["event"]["outcome"] = "Success"
+        if number % 20 < 12:
+            document["user"]["name"] = "AdminRole" if number % 2 else "adminrole"
+            document["source"]["as"] = {"number": 65_000 + number % 20}
+        if number % 10 == 1:
+            document["source"]["ip"] = [document["source"]["ip"], "203.0.113.80"]
+        return document
+
+    fill(cluster, index, odd, mapping=CONTEXT_MAPPING)
+    rows = checked(config, write_job(tmp_path / "job.json", job_data(index)))
+    said = {row["check"]: row["message"] for row in rows if row["status"] != "ok"}
+    assert "25 % of the events have an outcome that looks like success" in said["outcomes"]
+    assert "10 % of the events have several values in source.ip" in said["IP address field"]
+    assert "differ from others by spelling alone (lowercase 1): “AdminRole” = “adminrole”" in said["spellings"]
+    assert "“United States”" in said["country field"]
+    assert not any("couldn't be looked at" in message for message in said.values()), said
+
+
+def test_roles_and_failures_are_found_on_the_servers_too(
+    config: Path, cluster: Cluster, index: str, tmp_path: Path
+) -> None:
+    def role(document: dict[str, Any], number: int) -> dict[str, Any]:
+        document = with_context(document)
+        if number % 20 < 15:
+            document["user"]["name"] = "AdminRole"
+            document["source"] = {"ip": f"198.{number % 20}.100.7", "as": {"number": 65_000 + number % 20}}
+        return document
+
+    fill(cluster, index, role, mapping=CONTEXT_MAPPING)
+    rows = checked(config, write_job(tmp_path / "job.json", job_data(index, outcome_field=None)))
+    said = {row["check"]: row["message"] for row in rows if row["status"] != "ok"}
+    assert "AdminRole from 15 operators (15 addresses) in a day" in said["entities"]
+    assert "event.outcome says that 10 % of them failed (success 90 %, failure 10 %)" in said["outcomes"]
+
+
+def test_a_clash_in_the_result_index_is_found_on_the_servers_too(
+    config: Path, cluster: Cluster, index: str, tmp_path: Path
+) -> None:
+    fill(cluster, index, with_context, mapping=CONTEXT_MAPPING)
+    name = f"ipi-es-anomalies-{index}-2026.05"
+    mapping = {"properties": {"user": {"properties": {"name": {"type": "long"}}}}}
+    cluster.create_index(name, {"mappings": mapping})
+    try:
+        rows = checked(config, write_job(tmp_path / "job.json", {**job_data(index), "results_index_name": index}))
+    finally:
+        cluster.delete_index(name)
+    [found] = [row for row in rows if row["check"] == "results"]
+    assert found["status"] == "problem"
+    assert "user.name: it is long there, and keyword here" in found["message"]
 
 
 def test_setup_twice_has_nothing_to_do(config: Path, cluster: Cluster) -> None:

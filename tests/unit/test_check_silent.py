@@ -10,12 +10,14 @@ from signin_events import CONTEXT_MAPPING, END, MAPPING, fill, make_job, with_co
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
+from ipi_es.config.entity_names import STEPS
 from ipi_es.config.job import Job
 from ipi_es.errors import RequestRejected, UsageError
 from ipi_es.setup import plan
 from ipi_es.setup.check import is_usable, judge, require_usable
 from ipi_es.setup.check_finding import Finding
 from ipi_es.setup.facts import gather
+from ipi_es.setup.spellings import folding
 
 NOW = END + 600
 Doc = dict[str, Any]
@@ -413,7 +415,7 @@ def test_what_only_failed_and_a_single_day_are_no_role(cluster: MemoryCluster) -
         (lambda name: f"u\u0308{name}", "nfc", 10),
         (lambda name: f"CORP\\{name}", "strip_domain", 10),
         (lambda name: f"{name}@corp.example", "strip_domain", 10),
-        (lambda name: f"corp/{name}", "strip_domain", 10),
+        (lambda name: f"corp/{name}", "strip_slash_domain", 10),
     ],
 )
 def test_entities_that_differ_by_spelling_alone_are_counted(
@@ -430,6 +432,20 @@ def test_entities_that_differ_by_spelling_alone_are_counted(
     assert (found.check, found.level) == ("spellings", "warning")
     assert f"{folded} of 20 entities differ from others by spelling alone ({step} {folded})" in found.message
     assert f"entity_normalize: [{step}]" in str(found.hint)
+
+
+def test_each_step_that_would_fold_is_counted_by_itself() -> None:
+    names = ["alice", "Alice", "ALICE ", "alice ", "corp/bob", "bob", "CORP\\bob", "Jose\u0301", "José", "HOST/bob"]
+    found = folding(names, ["lowercase"])
+    assert dict(found.steps) == {"trim": 1, "nfc": 1, "strip_domain": 1, "strip_slash_domain": 1}
+    assert (found.entities, found.folded) == (8, 4)
+    assert folding(names, STEPS).folded == 0
+    assert folding([]).folded == 0
+
+
+def test_domains_that_are_joined_besides_are_counted() -> None:
+    found = folding(["alice", "alice@a.example", "alice@b.example"])
+    assert (dict(found.steps), found.folded, found.other_domains) == ({"strip_domain": 2}, 1, 1)
 
 
 def test_two_domains_of_one_form_are_two_people(cluster: MemoryCluster) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ipi_es.cluster.answers import target
 from ipi_es.config import Job, check_job, load_job, normalize_entity
 from ipi_es.config.documents import parse_yaml, write_yaml
-from ipi_es.config.entity_names import STEPS, folds
+from ipi_es.config.entity_names import STEPS
 from ipi_es.errors import ConfigError
 
 MINIMAL: dict[str, Any] = {"job_id": "logins", "datafeed_config": {"indices": ["logs-*"]}}
@@ -302,17 +302,6 @@ def test_a_name_that_is_only_a_domain_stays(name: str) -> None:
 def test_each_step_folds_what_it_says(steps: Any, name: str, entity: str) -> None:
     assert normalize_entity(name, steps) == entity
     assert normalize_entity(entity, steps) == entity
-
-
-def test_spellings_that_a_missing_step_would_fold_are_counted() -> None:
-    names = ["alice", "Alice", "ALICE ", "alice ", "corp/bob", "bob", "CORP\\bob", "Jose\u0301", "José"]
-    found = folds(names, ["lowercase"])
-    assert [(fold.step, fold.fewer) for fold in found] == [
-        ("strip_domain", 1), ("strip_slash_domain", 1), ("trim", 1), ("nfc", 1),
-    ]  # fmt: skip
-    assert {fold.step: fold.example for fold in found}["strip_slash_domain"] == ("corp/bob", "bob")
-    assert folds(names, STEPS) == []
-    assert folds([], []) == []
 
 
 _SPELLED = st.text(st.sampled_from("aA/\\@ .\te\u0301éİßΣ:*-\u1e9b\u0323"), max_size=8)

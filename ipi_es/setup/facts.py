@@ -114,7 +114,7 @@ def _values(
 ) -> Found:
     found: Found = {}
     if ENTITY.what not in unreadable:
-        found["names"] = look(lambda: entity_names(cluster, scope))
+        found["names"] = look(lambda: entity_names(cluster, job, scope))
     if IP.what not in unreadable:
         found["context"] = look(lambda: context_facts(cluster, job, fields, scope, sample))
     if not unreadable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,7 +34,7 @@ _PRECISION = 100
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Entities as they are spelled in the events that are scored or learned. ``all``: there are no more."""
+    """Entities as they are spelled in the events that are learned. ``all``: there are no more."""
 
     names: tuple[str, ...]
     all: bool
@@ -54,9 +54,15 @@ class Spread:
     """Distinct operators; None: none is known."""
 
 
-def entity_names(cluster: Cluster, scope: Scope) -> Names:
+def _learned(job: Job, scope: Scope, start: int | None = None) -> Json:
+    """Only events that are learned: of failures many are the internet's, which tries names from everywhere."""
+    outcomes = job.datafeed_config.learn_outcomes
+    return wanted(replace(scope.spec, outcomes=outcomes), scope.query(start))
+
+
+def entity_names(cluster: Cluster, job: Job, scope: Scope) -> Names:
     """The most frequent entities of the scope."""
-    query = wanted(scope.spec, scope.query())
+    query = _learned(job, scope)
     found = scope.aggregate(cluster, {"names": {"terms": {"field": scope.spec.entity_field, "size": NAMES}}}, query)
     rest = int(found.get("names", {}).get("sum_other_doc_count", 0))
     return Names(tuple(terms_of(found, "names")), all=not rest)
@@ -84,7 +90,7 @@ def spread_entities(cluster: Cluster, job: Job, scope: Scope, operator_field: st
         },
     }
     days = {"date_histogram": {"field": spec.time_field, "fixed_interval": f"{day}s", "min_doc_count": 1}}
-    query = wanted(spec, scope.query(start))
+    query = _learned(job, scope, start)
     found = scope.aggregate(cluster, {"days": {**days, "aggs": {"top": top}}}, query)
     networks = networks_of(job) if operator_field is None else None
     return tuple(

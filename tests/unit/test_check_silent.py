@@ -404,7 +404,8 @@ def test_what_only_failed_and_a_single_day_are_no_role(cluster: MemoryCluster) -
         return document
 
     healthy(cluster, attacked)
-    assert not [each for each in findings(cluster) if each.check == "entities"]
+    job = make_job(score_outcomes=["success", "failure"])
+    assert not [each for each in findings(cluster, job) if each.check == "entities"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from ipi_es.config.job import Job
 from ipi_es.errors import RequestRejected, UsageError
 from ipi_es.setup import plan
 from ipi_es.setup.check import is_usable, judge, require_usable
+from ipi_es.setup.check_context import RECALL_WITH, RECALL_WITHOUT
 from ipi_es.setup.check_finding import Finding
 from ipi_es.setup.facts import gather
 from ipi_es.setup.spellings import folding
@@ -548,3 +551,9 @@ def test_a_healthy_job_stays_healthy(cluster: MemoryCluster) -> None:
     found = judge(make_job(), gather(cluster, make_job(), NOW))
     assert is_usable(found)
     assert {each.level for each in found} == {"ok"}
+
+
+def test_the_figures_of_context_are_those_of_the_docs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    assert re.search(rf"\*\*mean\*\* \| \*\*\.\d+ / \.{RECALL_WITH}\*\*", text)
+    assert re.search(rf"for attacks only, [^|]*\| \.\d+ / \.{RECALL_WITHOUT} ", text)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 import true_sentences as truth
 import worker_company as company
 import worker_parts as parts
+from cli_run import run
+from late_parts import add_events, live
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
 from ipi_es.config.job import Job
+from ipi_es.config.loading import check_job
 from ipi_es.demo.company import simulate
 from ipi_es.demo.documents import INDEX, documents, index_template
 from ipi_es.demo.run import END
@@ -23,6 +28,7 @@ from ipi_es.results.words import ALIAS
 from ipi_es.setup import plan
 from ipi_es.times import iso
 from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.late import mend_late
 
 
 def results_of(cluster: MemoryCluster, job: Job) -> dict[str, dict[str, Any]]:
@@ -52,7 +58,7 @@ def company_events() -> list[truth.Event]:
 def test_every_sentence_is_true_of_the_company(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     data = company.job_data(**settings)
     data["datafeed_config"] = data["datafeed_config"] | {"score_outcomes": ["success", "failure"]}
-    job = company.check_job(data)
+    job = check_job(data)
     cluster = parts.trained_cluster(job, monkeypatch)
     parts.backfill(cluster, job)
     results = results_of(cluster, job)
@@ -76,7 +82,7 @@ def test_every_sentence_is_true_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> 
     cluster.refresh(INDEX)
     data = {**DEMO, "training": {"window": f"{DAYS}d", "min_events": 200}}
     data["allow_list"] = [{"entity": "svc*", "id": "services"}]
-    job = company.check_job(data)
+    job = check_job(data)
     monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
     with JobWork(cluster, job, clock=parts.TestClock(simulation.end + 600)).claimed() as claim:
         claim.train(simulation.start, simulation.scored_start)
@@ -110,3 +116,92 @@ def events_of(source: dict[str, Any]) -> list[truth.Event]:
         )
         for each in addresses
     ]
+
+
+def test_every_sentence_is_true_of_buckets_that_late_events_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = company.make_job(hold_probability=0, late_window="2d")
+    cluster = parts.trained_cluster(job, monkeypatch)
+    day = company.SCORED_FROM + company.DAY
+    today, yesterday = day + 3 * company.HOUR, day - 6 * company.HOUR
+    with live(cluster, job) as claim:
+        claim.catch_up(day + 6 * company.HOUR, lambda _: None)
+    late = [(start + n, f"person2{n}", "85.44.3.1") for start in (yesterday, today) for n in range(4)]
+    add_events(cluster, late)
+    with live(cluster, job, parts.NOW + 7_200) as claim:
+        assert len(mend_late(claim, parts.NOW + 7_200)) == 2
+        claim.catch_up(day + 2 * company.DAY, lambda _: None)
+    results = results_of(cluster, job)
+    assert {each["revision"] for each in results.values()} == {0, 1}
+    arrived = day // company.DAY
+    events = company_events() + [truth.Event(*each, "success", learned_on=arrived) for each in late]
+    kinds = truth.check_all(past_of(job, events, results), results)
+    assert kinds["never"] > 0
+
+
+def test_explain_says_what_the_events_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"hold_probability": 0.035, "hold_days": 7}
+    job = company.make_job(**settings)
+    cluster = parts.trained_cluster(job, monkeypatch)
+    parts.backfill(cluster, job)
+    cluster.refresh(ALIAS)
+    results = results_of(cluster, job)
+    past = past_of(job, company_events(), results)
+    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: cluster)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    (tmp_path / "signins.json").write_text(json.dumps(company.job_data(**settings)))
+    recorded = {(each["partition_field_value"], each["by_field_value"]) for each in past.records}
+    used = [(event.entity, event.ip) for event in company_events()[:400:40]]
+    checked = set()
+    for entity, ip in [
+        *sorted(recorded)[::12],
+        *used,
+        ("person13", "198.18.2.7"),
+        ("person01", "192.0.2.77"),
+        ("stranger", "85.1.2.3"),
+    ]:
+        text = run("explain", "signins.json", entity, ip).stdout.partition("Records of this pair")[0]
+        checked |= check_explained(past, text, entity, ip, company.SCORED_TO // company.DAY)
+    assert checked == {"events", "share", "used", "unused", "network", "unused network", "records", "held", "nothing"}
+
+
+def check_explained(past: truth.Past, text: str, entity: str, ip: str, day: int) -> set[str]:
+    """AssertionError where a line of `ipi-es explain` says what the events don't; what was checked."""
+    assert f"learned before {iso(day * company.DAY)[:10]}, " in text
+    learned, network, checked = past.of(entity, day), truth.network_of(ip), set()
+    users = {event.entity for when, event in past.learned if when < day and truth.network_of(event.ip) == network}
+    records = [each for each in past.records if (each["partition_field_value"], each["by_field_value"]) == (entity, ip)]
+    shares = past.shares(entity, day) if learned else {}
+    assert not re.search(r"never used|nobody|usually", text), text
+    for line in map(str.strip, text.splitlines()):
+        if found := re.fullmatch(rf"([\d,]+) events? of {entity}, which came from:", line):
+            assert truth.number(found[1]) == len(learned)
+            checked.add("events")
+        elif line == f"no event of {entity}":
+            assert not learned
+            checked.add("nothing")
+        elif found := re.match(r"(\S+/\d+) +([\d.]+)% ", line):
+            assert abs(float(found[2]) - 100 * shares[found[1]]) <= 0.051
+            checked.add("share")
+        elif found := re.fullmatch(rf"no use of this address by {entity}, (?:nor of its network|but of its .+)", line):
+            assert not past.used(entity, ip, day)
+            assert ("but of" in line) == (entity in users)
+            checked.add("unused")
+        elif line == f"at least one use of this address by {entity}":
+            assert past.used(entity, ip, day)
+            checked.add("used")
+        elif line == f"no use of the network {network} by anybody":
+            assert not users
+            checked.add("unused network")
+        elif found := re.fullmatch(rf"uses of the network {re.escape(network)} by about ([\d,]+) entit(?:y|ies)", line):
+            assert truth.number(found[1]) >= len(users) > 0
+            checked.add("network")
+        elif found := re.match(r"([\d,]+) records? of this pair, the first of ([^;]+)", line):
+            assert truth.number(found[1]) == len(records)
+            assert truth.seconds(found[2]) * 1_000 == min(each["timestamp"] for each in records)
+            checked.add("records")
+            if until := re.search(r"not learned until (\S+)", line):
+                assert truth.seconds(until[1]) * 1_000 in {each.get("held_until") for each in records}
+                checked.add("held")
+    assert ("records" in checked) == bool(records)
+    return checked

@@ -5,7 +5,8 @@ where they arise (the two cluster adapters, the configuration reader, the local 
 
     IpiEsError                      exit code 1
     ├── UsageError                  exit code 2: wrong command line or configuration
-    │   └── ConfigError             a mistake in a file, with its place
+    │   ├── ConfigError             a mistake in a file, with its place
+    │   └── JobChanged              a trained job's settings aren't those that it was made with
     ├── ClusterError                anything that the cluster, or the way to it, did
     │   ├── ClusterUnreachable      no connection (host, port, DNS, gone in the middle); retried
     │   │   └── ClusterTimeout      connected, but no answer in time; retried
@@ -71,6 +72,10 @@ class ConfigError(UsageError):
     def __init__(self, message: str, *, place: str | None = None, hint: str | None = None) -> None:
         super().__init__(f"{place}: {message}" if place else message, hint=hint)
         self.place = place
+
+
+class JobChanged(UsageError):
+    """Settings of a trained job changed: what was learned may not fit them."""
 
 
 class ClusterError(IpiEsError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ipi_es.cli.context import clock, shell
+from ipi_es.cli.output import accept_change_option
 from ipi_es.errors import ClusterError, UsageError
 from ipi_es.times import format_span, iso, parse_time
 
@@ -22,8 +23,11 @@ KEPT = "What was finished is kept; run the same command again to go on."
 @click.option("--end", default="now", show_default=True, help="End, exclusive.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; print how many alerts a day each threshold would give.")
 @click.option("--again", is_flag=True, help="Score the range anew from --start, replacing the results of earlier runs.")
+@accept_change_option
 @click.pass_context
-def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: bool, again: bool) -> None:
+def backfill(
+    ctx: click.Context, job_name: str, start: str, end: str, dry_run: bool, again: bool, accept_change: bool
+) -> None:
     """Score a job's events of [--start, --end) and write the results.
 
     A job that has no snapshot yet is trained first, on the events before --start. A run that was stopped, however it
@@ -34,9 +38,11 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
     from ipi_es.cli.told import Telling
     from ipi_es.setup.check import require_templates, require_usable
     from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.made_with import OnChange
     from ipi_es.worker.training import Told, training_range
 
     here, now = shell(ctx), clock()
+    on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
     job = here.job(job_name)
     span = job.bucket_span
     first, stop = _whole_buckets(parse_time(start, now=now), parse_time(end, now=now), now, span)
@@ -48,9 +54,9 @@ def backfill(ctx: click.Context, job_name: str, start: str, end: str, dry_run: b
         learning = Told(told.read, told.training)
         if dry_run:
             told.scoring(first, stop)
-            counted = work.dry_run(first, stop, told.scored, learning)
+            counted = work.dry_run(first, stop, told.scored, learning, on_change)
         else:
-            with work.claimed() as claim:
+            with work.claimed(on_change=on_change) as claim:
                 if claim.state.snapshot_id is None:
                     learn_from, learn_to = training_range(job, first)
                     told.reading(learn_from, learn_to)

@@ -47,13 +47,17 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
     """
     from ipi_es.cli.pair_facts import facts_of
     from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.made_with import changed, kept
 
     here = shell(ctx)
     job = here.job(job_name)
     name, address = named_pair(job, entity, ip)
     with here.cluster() as cluster:
-        facts = facts_of(JobWork(cluster, job, snapshots=here.settings.snapshots.directory), name, address)
+        work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
+        facts = facts_of(work, name, address)
         unknown = _unknown(cluster, facts, job_name)
+        for change in changed(job, kept(work.stores.states.read(job.job_id))):
+            click.secho(f"note: {change}; this is of what was learned before", fg="yellow", err=True)
     if output_format == "table":
         say(_about(facts, shown))
         _recorded(facts, shown)

@@ -76,6 +76,16 @@ def format_option(function: F) -> F:
     )(function)
 
 
+def accept_change_option(function: F) -> F:
+    """The shared ``--accept-change`` option of commands that go on with what a job has learned."""
+    return click.option(
+        "--accept-change",
+        is_flag=True,
+        help="Go on with what was learned although settings of the job changed since (docs/configuration.md lists "
+        "which may).",
+    )(function)
+
+
 def yes_option(function: F) -> F:
     """The shared ``--yes`` option of commands that destroy something."""
     return click.option("--yes", is_flag=True, help="Don't ask.")(function)

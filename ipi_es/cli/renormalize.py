@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from ipi_es.cli.context import shell
+from ipi_es.cli.output import accept_change_option
 
 
 @click.command()
 @click.argument("job_name", metavar="JOB")
+@accept_change_option
 @click.pass_context
-def renormalize(ctx: click.Context, job_name: str) -> None:
+def renormalize(ctx: click.Context, job_name: str, accept_change: bool) -> None:
     """Score the stored results of the renormalization window again, from their stored probability.
 
     A backfill does this by itself when it is due. Run twice, the second run changes nothing.
@@ -19,7 +21,9 @@ def renormalize(ctx: click.Context, job_name: str) -> None:
     """
     from ipi_es.cli.results_there import newest_result
     from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.made_with import OnChange
 
+    on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
     here = shell(ctx)
     job = here.job(job_name)
     with here.cluster() as cluster:
@@ -30,6 +34,6 @@ def renormalize(ctx: click.Context, job_name: str) -> None:
         if note is not None:
             click.secho(f"note: {note}", fg="yellow", err=True)
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
-        with work.claimed(doing="renormalizing") as claim:
+        with work.claimed(doing="renormalizing", on_change=on_change) as claim:
             changed = claim.renormalize()
     click.echo(f"{changed:,} results changed." if changed else "Nothing changed.")

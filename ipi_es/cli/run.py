@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ipi_es.cli.context import shell
+from ipi_es.cli.output import accept_change_option
 
 if TYPE_CHECKING:
     from ipi_es.service.outcome import Outcome
@@ -25,8 +26,9 @@ LEAVES_WITHIN = 8.0
 @click.argument("job_names", metavar="[JOB]…", nargs=-1)
 @click.option("--once", is_flag=True, help="Do what is due, and end: for cron. Exit code 1 if any job failed.")
 @click.option("--listen", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics; default: worker.listen.")
+@accept_change_option
 @click.pass_context
-def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str | None) -> None:
+def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str | None, accept_change: bool) -> None:
     """Follow the events of all jobs, or of those named, until it is stopped.
 
     A job without a snapshot is trained once its events go back training.min_history; then every bucket is scored as
@@ -44,6 +46,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     from ipi_es.memory import few_arenas
     from ipi_es.service.run import Worker
     from ipi_es.worker.clock import SystemClock
+    from ipi_es.worker.made_with import OnChange
 
     few_arenas()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this log
@@ -63,6 +66,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
         lambda: connect(Connection(**settings.elasticsearch.plain())),
         SystemClock(),
         _stopped_by_signals(),
+        OnChange.ACCEPT if accept_change else OnChange.REFUSE,
     )
     if once:
         sys.exit(_tell(worker.once()))

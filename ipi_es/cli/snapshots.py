@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ipi_es.cli.context import clock, shell
-from ipi_es.cli.output import Column, confirmed, emit, format_option, yes_option
+from ipi_es.cli.output import Column, accept_change_option, confirmed, emit, format_option, yes_option
 
 if TYPE_CHECKING:
     from ipi_es.errors import UsageError
@@ -85,9 +85,12 @@ def delete(ctx: click.Context, job_name: str, snapshot_ids: tuple[str, ...]) -> 
 @click.argument("job_name", metavar="JOB")
 @click.argument("snapshot_id", metavar="SNAPSHOT")
 @click.option("--delete-results", is_flag=True, help="Delete the results after it now, and not one by one later.")
+@accept_change_option
 @yes_option
 @click.pass_context
-def revert(ctx: click.Context, job_name: str, snapshot_id: str, delete_results: bool, yes: bool) -> None:
+def revert(
+    ctx: click.Context, job_name: str, snapshot_id: str, delete_results: bool, accept_change: bool, yes: bool
+) -> None:
     """Go back to SNAPSHOT of JOB: network, history, quantiles and checkpoint together, as they were at its end.
 
     The worker (or `ipi-es backfill`) scores everything after it again, and replaces the results. The next training is
@@ -96,6 +99,7 @@ def revert(ctx: click.Context, job_name: str, snapshot_id: str, delete_results: 
     Example: ipi-es snapshots revert sign-ins 20260501T000000Z-1f3a9c0b --delete-results
     """
     from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.made_with import OnChange
     from ipi_es.worker.reverting import plan_revert
     from ipi_es.worker.reverting import revert as go_back
 
@@ -103,9 +107,10 @@ def revert(ctx: click.Context, job_name: str, snapshot_id: str, delete_results: 
     job = surroundings.job(job_name)
     with surroundings.cluster() as cluster:
         work = JobWork(cluster, job, snapshots=surroundings.settings.snapshots.directory)
-        to = plan_revert(work, _snapshot(work, snapshot_id))
+        on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
+        to = plan_revert(work, _snapshot(work, snapshot_id), on_change)
         confirmed(_said(to, work, delete_results=delete_results), yes=yes)
-        with work.claimed(doing="going back to a snapshot") as claim:
+        with work.claimed(doing="going back to a snapshot", on_change=OnChange.IGNORE) as claim:
             deleted = go_back(work, claim, to, delete_results=delete_results)
     click.echo(
         f"Job {job.job_id} is back at {to.snapshot_id}." + (f" {deleted:,} results are deleted." * bool(deleted))

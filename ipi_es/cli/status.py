@@ -104,7 +104,7 @@ def _for_people(found: Standing, now: int, shown: TimeShown) -> dict[str, Any]:
         moment = shown.copyable(found.trained_to)
         age = f"{moment.removesuffix('T00:00:00Z')} ({_long(now - found.trained_to)})"
     history = None if found.history_days is None else f"{found.history_days}d"
-    wrong = found.blind or found.last_error is not None
+    wrong = found.blind or found.last_error is not None or bool(found.changed)
     return {
         "job_id": found.job_id,
         "state": Toned(state, STATE_COLOURS.get(str(found.stands), "")),
@@ -134,6 +134,7 @@ def _remarks(found: Standing, shown: TimeShown) -> list[str]:
         remarks.append(f"waits for {found.waits_for}")
     if found.missing_results:
         remarks.append(found.missing_results)
+    remarks += [f"{change}: train the job, or accept it with --accept-change" for change in found.changed]
     if found.empty_buckets:
         silence = f"no events in the last {found.empty_buckets} bucket{'s' * (found.empty_buckets != 1)}"
         remarks.append(f"blind: {silence}" if found.blind else silence)

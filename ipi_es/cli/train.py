@@ -115,6 +115,7 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
     from ipi_es.scoring.warm_up import YOUNG_DAYS
     from ipi_es.setup.check import require_templates, require_usable
     from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.made_with import OnChange
     from ipi_es.worker.training import Told, training_range
 
     here, now = shell(ctx), clock()
@@ -131,7 +132,7 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
         require_templates(cluster, [job])
         require_usable(cluster, job)
         work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
-        with work.claimed(doing="training") as claim:
+        with work.claimed(doing="training", on_change=OnChange.IGNORE) as claim:
             told.reading(first, stop)
             learned = claim.train(first, stop, Told(told.read, told.training), from_scratch=from_scratch)
             snapshot_id = claim.state.snapshot_id

@@ -41,7 +41,37 @@ def render() -> str:
     for title, root in (("ipi-es.yml", Settings), ("A job", Job)):
         parts.append(f"## {title}")
         parts.extend(_sections(root, ""))
+    parts.extend(_changes())
     return "\n\n".join(parts) + "\n"
+
+
+_CHANGES = """\
+What a job has learned was made of its events as its file described them then. The job's state keeps those settings,
+and every command that goes on with it compares them with the file: `backfill`, `run`, `renormalize`, and `snapshots
+revert` with those of the snapshot. Each setting has one rule:
+
+- **free**: taken as it is.
+- **accept**: refused, with the old value and the new one, until somebody says `--accept-change`; the job then goes on
+  with what it has learned. A training (`ipi-es train JOB`) takes it too.
+- **train**: refused until the job is trained with it: `ipi-es train JOB` does that, and begins a new network. Results
+  of before stay as they are; those of a day that is scored again are replaced.
+
+To set the old value again is always possible. A worker (`ipi-es run`) that finds such a change leaves the job alone
+and says so in its log, `/readyz` and metrics; it goes on by itself once the job is trained. A state that was written
+before ipi-es kept this is taken for what the file says. `ipi-es status` and `explain` only note the difference."""
+
+_MEANING = {"free": "free", "accept": "**accept**", "train": "**train**"}
+
+
+def _changes() -> Iterator[str]:
+    """The rule of each setting of a trained job."""
+    from ipi_es.config.job_changes import RULES
+
+    yield "## Changing a trained job"
+    yield _CHANGES
+    rows = ["| setting | rule | |", "|---|---|---|"]
+    rows += [f"| `{name}` | {_MEANING[rule.rule]} | {rule.why} |" for name, rule in RULES.items()]
+    yield "\n".join(rows)
 
 
 def _sections(section: type[BaseModel], path: str) -> Iterator[str]:

@@ -32,6 +32,7 @@ from ipi_es.worker.cleaning import clean
 from ipi_es.worker.interim import write_interim
 from ipi_es.worker.job_work import LEASE, JobWork
 from ipi_es.worker.late import mend_late
+from ipi_es.worker.made_with import OnChange, require_unchanged
 from ipi_es.worker.reverting import REVERTED_FROM
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ class Means:
     lease: int = LEASE
     alive: Callable[[str], bool] = owner_alive
     stopwatch: Callable[[], float] = time.monotonic
+    on_change: OnChange = OnChange.REFUSE
+    """What to do where the job's settings aren't those that it was trained with."""
 
 
 class LiveJob:
@@ -142,7 +145,7 @@ class LiveJob:
         state = self.work.stores.states.read(self.job.job_id)
         if state is None or state.paused or now - int(state.details.get(CLEANED_AT, 0)) < CLEAN_AGAIN:
             return Outcome(Did.NOTHING)
-        with self.work.claimed(self._means.alive, doing="cleaning up", patience=0) as claim:
+        with self.work.claimed(self._means.alive, doing="cleaning up", patience=0, on_change=OnChange.IGNORE) as claim:
             self._timed("clean", lambda: clean(self.work, claim, now, stopping))
             if stopping():
                 return Outcome(Did.STOPPED)
@@ -159,6 +162,7 @@ class LiveJob:
         if state is not None and state.paused:
             self.health.paused(now)
             return Outcome(Did.PAUSED)
+        require_unchanged(self.job, state, self._means.on_change)  # before a lease is taken
         complete = due.complete_to(self.job, now)
         if not self._anything_due(state, now, complete):
             self.health.nothing_due(now, None if state is None else state.checkpoint)
@@ -167,7 +171,7 @@ class LiveJob:
         if turn is Turn.THEIRS and state is not None:
             return self._looks_on(state, now, complete)
         alive = (lambda _: False) if turn is Turn.OVERDUE else self._means.alive
-        with self.work.claimed(alive, patience=0) as claim:
+        with self.work.claimed(alive, patience=0, on_change=self._means.on_change) as claim:
             self._had_state = True
             return self._claimed(claim, now, complete, stopping)
 
@@ -184,7 +188,7 @@ class LiveJob:
             self.health.paused(now)
             return Outcome(Did.PAUSED)
         self.health.claimed(now, claim.state.checkpoint)
-        claim.leaving = {LAST_WORKER: self._turns.me, LAST_ERROR: self._training.mistake, WAITS_FOR: None}
+        claim.leaving |= {LAST_WORKER: self._turns.me, LAST_ERROR: self._training.mistake, WAITS_FOR: None}
         try:
             return self._work(claim, now, complete, stopping)
         except (Stopped, LostJob):

@@ -26,6 +26,7 @@ from ipi_es.setup.check_usable import awaited
 from ipi_es.state.owner import this_process
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.made_with import OnChange
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Worker:
     clock: Clock
     stopping: threading.Event
     """Set by whoever wants the worker to end."""
+    on_change: OnChange = OnChange.REFUSE
+    """What to do with jobs whose settings aren't those that they were trained with."""
 
     def run(self, listen: str | None) -> bool:
         """Work until it is stopped; False where something under way didn't come to its end in time.
@@ -128,6 +131,7 @@ class Worker:
                 awaited=partial(awaited, cluster, job),
                 places=places,
                 lease=worker.lease,
+                on_change=self.on_change,
             )
             made.append(LiveJob(work, fleet.add(job), means))
         return made

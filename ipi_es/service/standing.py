@@ -22,6 +22,7 @@ from ipi_es.state.blobs import BlobStore
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
 from ipi_es.worker.history_keeper import HistoryId
+from ipi_es.worker.made_with import changed, kept
 from ipi_es.worker.missing_results import MISSING_RESULTS
 from ipi_es.worker.training import history_base
 
@@ -71,6 +72,8 @@ class Standing:
     noted: tuple[str, int, str] | None = None
     """The newest annotation: (type, start, text)."""
     waits_for: str | None = None
+    changed: tuple[str, ...] = ()
+    """Settings in the job's file here that aren't what the job was trained with, in words."""
     last_error: Mistake | None = None
     missing_results: str | None = None
     """What the last nightly look found to be deleted by somebody."""
@@ -109,6 +112,7 @@ class Standing:
             else {"type": self.noted[0], "timestamp": iso(self.noted[1]), "text": self.noted[2]},
             "waits_for": self.waits_for,
             "missing_results": self.missing_results,
+            "settings_changed": list(self.changed),
             "last_error": None
             if self.last_error is None
             else self.last_error.to_details() | {"at": iso(self.last_error.at)},
@@ -150,6 +154,7 @@ class Overview:
             noted=None if job is None else self._noted(job),
             waits_for=state.details.get(WAITS_FOR),
             missing_results=state.details.get(MISSING_RESULTS),
+            changed=() if job is None else tuple(map(str, changed(job, kept(state)))),
             last_error=Mistake.from_details(state.details),
         )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ipi_es.config.job_changes import made_with
 from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.ipinsights.deltas import DayDelta
 from ipi_es.results.annotations import OF_SNAPSHOTS, Annotation, annotations_query, said_of
@@ -24,6 +27,7 @@ from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, catch_up, store_delta
 from ipi_es.worker.job_snapshot import JobSnapshot
 from ipi_es.worker.levels import Levels, level_names
+from ipi_es.worker.made_with import MADE_WITH, changed, kept
 from ipi_es.worker.missing_results import SCORED_FROM
 from ipi_es.worker.renormalization import Window
 from ipi_es.worker.repeats import Repeats
@@ -32,6 +36,8 @@ from ipi_es.worker.timing import each_timed, timed
 
 if TYPE_CHECKING:
     from ipi_es.worker.job_work import JobWork
+
+log = logging.getLogger(__name__)
 
 SCORING, TRAINING = "scoring", "training"
 """What a job is held for, in words for people who find it held."""
@@ -91,7 +97,7 @@ class Claim:
         """
         learned, snapshot_id, history = self._learn(start, end, told, from_scratch=from_scratch)
         self._say_trained(learned, snapshot_id, learned.snapshot.trained_to)
-        self._restart(snapshot_id, history, learned.snapshot.trained_to)
+        self._restart(snapshot_id, history, learned.snapshot.trained_to, {MADE_WITH: made_with(self._work.job)})
         return learned
 
     def retrain(self, start: int, end: int, told: training.Told | None = None) -> training.Learned:
@@ -100,7 +106,8 @@ class Claim:
         ``end`` is at most the checkpoint. The new history is brought to the checkpoint before anything is scored.
         """
         learned, snapshot_id, history = self._learn(start, end, told, from_scratch=False)
-        changes: dict[str, Any] = {"snapshot_id": snapshot_id, "history_id": str(history)}
+        details = {**self.state.details, MADE_WITH: made_with(self._work.job)}
+        changes: dict[str, Any] = {"snapshot_id": snapshot_id, "history_id": str(history), "details": details}
         self._say_trained(learned, snapshot_id, int(self.state.checkpoint or 0))
         self.at_work = None
         self.held.save(self.state.advanced(**changes))
@@ -232,15 +239,27 @@ class Claim:
         snapshot_id = self.state.snapshot_id
         if snapshot_id is None:
             return NONE
+        other = [each for each in changed(self._work.job, kept(self.state)) if each.rule == "train"]
+        if other:
+            return Previous(unusable="; ".join(map(str, other)))
         try:
             return Previous(snapshot_id, self._work.snapshot(snapshot_id).network)
         except SnapshotError as error:
             return Previous(unusable=error.message)
 
-    def _restart(self, snapshot_id: str, history: HistoryId, checkpoint: int, *, joins: bool = False) -> None:
+    def _restart(
+        self,
+        snapshot_id: str,
+        history: HistoryId,
+        checkpoint: int,
+        details: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        joins: bool = False,
+    ) -> None:
         """Let the job begin at ``checkpoint`` with this snapshot and history, and the snapshot's own levels.
 
-        ``joins``: what will be scored follows the results that are there without a gap.
+        ``details`` are added to the state's. ``joins``: what will be scored follows the results that are there without
+        a gap.
         """
         self.at_work = None
         forgotten = OF_THE_PAST if joins else OF_THE_PAST | {SCORED_FROM}
@@ -252,7 +271,10 @@ class Claim:
                 checkpoint=checkpoint,
                 renormalize_due=False,
                 renormalized_to=None,
-                details={name: value for name, value in self.state.details.items() if name not in forgotten},
+                details={
+                    **{name: value for name, value in self.state.details.items() if name not in forgotten},
+                    **details,
+                },
             )
         )
 
@@ -288,6 +310,9 @@ class Claim:
         work, job, stores = self._work, self._work.job, self._work.stores
         state = self.state
         snapshot = work.snapshot(state.snapshot_id)
+        if MADE_WITH not in state.details:
+            log.info("job %s: what it was made with wasn't kept; taken for what its file says", job.job_id)
+            self.leaving[MADE_WITH] = made_with(job)
         levels = self._levels(snapshot, start)
         keeper = work.keeper(HistoryId.parse(str(state.history_id)), start)
         keeper.late += late_rows.waiting(stores.blobs, state)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,15 +34,19 @@ class JobSnapshot:
     correlations: Correlations
     levels: Levels
     """The normalizer's state after the calibration part, as of ``trained_to``."""
+    made_with: Mapping[str, Any] | None = None
+    """The job's settings that it was trained with; None: a version trained it that didn't keep them."""
 
     def to_bytes(self) -> bytes:
         """The blob; equal contents give equal bytes."""
-        manifest = {
+        manifest: dict[str, Any] = {
             "kind": _KIND,
             "job_id": self.job_id,
             "trained_to": self.trained_to,
             "correlations": {"same_entity": self.correlations.same_entity, "same_ip": self.correlations.same_ip},
         }
+        if self.made_with is not None:
+            manifest["made_with"] = dict(self.made_with)
         arrays = {_CALIBRATION + name: array for name, array in self.calibration.to_arrays().items()}
         arrays |= {_LEVEL + name: array for name, array in self.levels.to_arrays().items()}
         arrays[_NETWORK] = np.frombuffer(snapshot_to_bytes(self.network), dtype=np.uint8)
@@ -67,6 +73,7 @@ class JobSnapshot:
                 calibration=Calibration.from_arrays(named[_CALIBRATION]),
                 correlations=Correlations(**{key: tuple(rho) for key, rho in manifest["correlations"].items()}),
                 levels=Levels.from_arrays(named[_LEVEL]),
+                made_with=manifest.get("made_with"),
             )
         except (KeyError, TypeError) as error:
             raise SnapshotDamaged(

@@ -37,7 +37,8 @@ from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, HistoryKeeper, catch_up, load_history
 from ipi_es.worker.holds import HeldRecord, Holds
 from ipi_es.worker.job_snapshot import JobSnapshot
-from ipi_es.worker.levels import level_names
+from ipi_es.worker.levels import fields_of, level_names
+from ipi_es.worker.made_with import OnChange, new_details, require_unchanged
 from ipi_es.worker.repeats import Repeats
 from ipi_es.worker.timing import Took, nobody
 from ipi_es.worker.waiting import PATIENCE, claim_patiently
@@ -94,13 +95,19 @@ class JobWork:
 
     @contextmanager
     def claimed(
-        self, alive: Callable[[str], bool] | None = None, *, doing: str = SCORING, patience: float = PATIENCE
+        self,
+        alive: Callable[[str], bool] | None = None,
+        *,
+        doing: str = SCORING,
+        patience: float = PATIENCE,
+        on_change: OnChange = OnChange.REFUSE,
     ) -> Iterator[Claim]:
         """Hold the job's lease, renewed in the background; ``doing`` is what for, for people who find it held.
 
         Given back at the end, also after an error. JobBusy while another holds it who is ``alive`` (None: who may be,
         as far as this host can tell), after waiting ``patience`` seconds for it. What the last claim left at work
         (history, levels) is taken up where nobody else has touched the job since.
+        JobChanged where the job's settings aren't those that it was made with, and ``on_change`` doesn't take that.
         """
         stores, job_id = self.stores, self.job.job_id
         state = claim_patiently(
@@ -118,6 +125,9 @@ class JobWork:
         try:
             with held.renewed():
                 claim.take_up(self._taken_up(state))
+                details = new_details(self.job, state, on_change)
+                if details is not None:
+                    held.save(held.state.advanced(details=details))
                 yield claim
         finally:
             try:
@@ -161,9 +171,10 @@ class JobWork:
         snapshot = JobSnapshot.from_bytes(self.stores.blobs.read(self.job.job_id, snapshot_id), self.job.job_id)
         job = self.job
         if set(snapshot.levels.by_name) != set(level_names((job.entity_field, job.ip_field))):
+            fields = " and ".join(sorted(fields_of(snapshot.levels)))
             raise SnapshotForeign(
-                f"snapshot {snapshot_id} of job {job.job_id} was trained on other fields than {job.entity_field} and "
-                f"{job.ip_field}",
+                f"snapshot {snapshot_id} of job {job.job_id} was trained on the fields {fields}, and the job's file "
+                f"names {job.entity_field} and {job.ip_field}",
                 hint=f"train it on these: ipi-es train {job.job_id}",
             )
         self._snapshot = snapshot_id, snapshot
@@ -200,10 +211,19 @@ class JobWork:
             )
 
     def dry_run(
-        self, start: int, end: int, told: Callable[[ScoredBucket], None], told_training: training.Told
+        self,
+        start: int,
+        end: int,
+        told: Callable[[ScoredBucket], None],
+        told_training: training.Told,
+        on_change: OnChange = OnChange.REFUSE,
     ) -> Counting:
-        """Score [start, end) and write nothing; trains in memory where the job has no snapshot yet."""
+        """Score [start, end) and write nothing; trains in memory where the job has no snapshot yet.
+
+        JobChanged as in :meth:`claimed`.
+        """
         job, state = self.job, self.stores.states.read(self.job.job_id)
+        require_unchanged(job, state, on_change)
         if state is not None and state.snapshot_id is not None:
             snapshot = self.snapshot(state.snapshot_id)
             self.refuse_trained(snapshot, start)

@@ -34,6 +34,12 @@ def level_names(fields: tuple[str, str]) -> tuple[str, ...]:
     )
 
 
+def fields_of(levels: Levels) -> set[str]:
+    """The entity and IP fields that a job's levels are of."""
+    prefix = influencer_level("")
+    return {name.removeprefix(prefix) for name in levels.by_name if name.startswith(prefix)}
+
+
 @dataclass(frozen=True, slots=True)
 class Levels:
     """Quantiles by level; immutable, a bucket gives new ones."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipi_es.config.job_changes import made_with
 from ipi_es.results.annotations import OF_BUCKETS, OF_SNAPSHOTS, said_since
 from ipi_es.results.words import RESULT_KINDS
 from ipi_es.worker.batch import OF_THE_PAST
 from ipi_es.worker.history_keeper import HistoryId, load_history
+from ipi_es.worker.made_with import MADE_WITH, OnChange, changed, refuse
 
 if TYPE_CHECKING:
     from ipi_es.worker.claim import Claim
@@ -31,15 +33,19 @@ class Reversion:
     """As of that time; None: none are kept from then, so the snapshot's own are taken."""
     results: int
     """Results after the checkpoint: they are replaced when it is scored again."""
+    settings_known: bool = True
+    """Whether the snapshot knows the settings that it was made with."""
 
 
-def plan_revert(work: JobWork, snapshot_id: str) -> Reversion:
+def plan_revert(work: JobWork, snapshot_id: str, on_change: OnChange = OnChange.REFUSE) -> Reversion:
     """What it would be; reads all parts, so that nothing that is damaged or lacks its history is gone back to.
 
-    SnapshotMissing, SnapshotDamaged, SnapshotForeign.
+    SnapshotMissing, SnapshotDamaged, SnapshotForeign; JobChanged where the snapshot was made with other settings than
+    the job has now, and ``on_change`` doesn't take that.
     """
     job_id, stores = work.job.job_id, work.stores
     snapshot = work.snapshot(snapshot_id)
+    refuse(work.job, changed(work.job, snapshot.made_with), on_change, snapshot=snapshot_id)
     history = work.base_of(snapshot_id)
     load_history(stores.blobs, job_id, history)
     checkpoint = snapshot.trained_to
@@ -50,6 +56,7 @@ def plan_revert(work: JobWork, snapshot_id: str) -> Reversion:
         checkpoint,
         _quantiles_at(work, checkpoint),
         sum(stores.results.count(kind, checkpoint) for kind in RESULT_KINDS),
+        snapshot.made_with is not None,
     )
 
 
@@ -62,6 +69,9 @@ def revert(work: JobWork, claim: Claim, to: Reversion, *, delete_results: bool =
     """
     state = claim.state
     details = {name: value for name, value in state.details.items() if name not in OF_THE_PAST}
+    details.pop(MADE_WITH, None)
+    if to.settings_known:
+        details[MADE_WITH] = made_with(work.job)  # as the snapshot's, or accepted
     if state.checkpoint is not None:
         details[REVERTED_FROM] = max(state.checkpoint, int(details.get(REVERTED_FROM, 0)))
     claim.at_work = None

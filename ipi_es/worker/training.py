@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.job import Job
+from ipi_es.config.job_changes import made_with
 from ipi_es.datafeed.context import context_from
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.reader import Datafeed
@@ -171,7 +172,7 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
             calibration_size=calibration.total,
         )
         levels = learned(levels, job, job.bucket_span, pairs, together, np.ones(len(ips), dtype=np.bool_))
-    return JobSnapshot(job.job_id, end, trained.snapshot, calibration, correlations, levels)
+    return JobSnapshot(job.job_id, end, trained.snapshot, calibration, correlations, levels, made_with(job))
 
 
 def store(blobs: BlobStore, learned_: Learned, now: int) -> tuple[str, HistoryId]:

@@ -12,7 +12,7 @@ import worker_parts as parts
 from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 
 from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.errors import ClusterReadOnly, JobBusy, LostJob, SnapshotForeign, SnapshotMissing, UsageError
+from ipi_es.errors import ClusterReadOnly, JobBusy, JobChanged, LostJob, SnapshotForeign, SnapshotMissing, UsageError
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
@@ -292,7 +292,18 @@ def test_job_without_a_snapshot_is_told_to_train(trained: MemoryCluster) -> None
 def test_job_that_looks_at_other_fields_than_it_was_trained_on_is_refused(cluster: MemoryCluster) -> None:
     detector = {"by_field_name": "client.ip", "partition_field_name": "user.name"}
     other = company.make_job(analysis_config={"bucket_span": "3h", "detectors": [detector]})
-    with pytest.raises(SnapshotForeign, match=r"other fields than user.name and client.ip"):
+    with pytest.raises(JobChanged, match=r"by_field_name was source\.ip and is client\.ip"):
+        parts.backfill(cluster, other)
+
+
+def test_fields_of_a_snapshot_of_before_settings_were_kept_are_named(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipi_es.worker.made_with.kept", lambda _: None)
+    detector = {"by_field_name": "client.ip", "partition_field_name": "user.name"}
+    other = company.make_job(analysis_config={"bucket_span": "3h", "detectors": [detector]})
+    said = r"trained on the fields source\.ip and user\.name, and the job's file names user\.name and client\.ip"
+    with pytest.raises(SnapshotForeign, match=said):
         parts.backfill(cluster, other)
 
 

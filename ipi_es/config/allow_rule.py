@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ipi_es.config.allow_coverage import SHOWN, too_much
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.types import Inconsistent, Section, Text
 from ipi_es.embedded_addresses import Embedding, unwrapped_network
@@ -77,7 +78,7 @@ class AllowRule(Section):
 
 
 def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep], translators: Sequence[Embedding] = ()) -> None:
-    """Inconsistent for rules named alike, and for rules that would match all entities or none.
+    """Inconsistent for rules named alike, for rules that match all entities or none, and for too many together.
 
     Normalization can turn a pattern into “all entities”; addresses inside a translator's prefix are never seen, since
     the IPv4 address is taken out of them.
@@ -94,6 +95,12 @@ def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep], transla
         if rule.entity and named and names_everybody(normalize_entity(rule.entity, steps)):
             text = f"with {', '.join(steps)} “{rule.entity}” is “*” and would allow everybody; use a cidr"
             mistakes.append((("allow_list", index, "entity"), text))
+    together = None if mistakes else too_much(rules, steps)
+    if together is not None:
+        shown = ", ".join(f"“{name}”" for name in together.rules[:SHOWN])
+        more = f" and {len(together.rules) - SHOWN} more" if len(together.rules) > SHOWN else ""
+        text = f"{shown}{more} would allow {together.text}: narrow them, or take one out"
+        mistakes.append((("allow_list",), text))
     if mistakes:
         raise Inconsistent(*mistakes)
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import time
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipi_es.addresses import parse
 from ipi_es.config import NO_RULE, AllowList, check_job
+from ipi_es.errors import ConfigError
 
 ENTITIES = ["alice", "bob", "svc-backup", "svc-mail", "Svc-x", "[odd]"]
 IPS = ["10.1.2.3", "10.1.2.4", "192.0.2.1", "2001:db8::1", "2001:db9::1", "::ffff:10.9.9.9"]
@@ -29,6 +32,76 @@ def match(rules: list[dict[str, str]], pairs: list[tuple[int, int]], normalize: 
     found = AllowList.of(check_job(job)).match(ENTITIES, addresses, rows[:, 0], rows[:, 1])
     assert found.dtype == np.int32
     return found.tolist()
+
+
+def refused(*rules: dict[str, str], normalize: tuple[str, ...] = ()) -> str:
+    """What the job's reader says of the rules; empty if it takes them."""
+    job = {
+        "job_id": "x",
+        "datafeed_config": {"indices": "a", "entity_normalize": list(normalize)},
+        "allow_list": list(rules),
+    }
+    try:
+        check_job(job)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [{"cidr": "0.0.0.0/1"}, {"cidr": "128.0.0.0/1"}],
+        [{"cidr": "0.0.0.0/1"}, {"cidr": "128.0.0.0/2"}],
+        [{"cidr": f"{16 * block}.0.0.0/4"} for block in range(12)],
+        [{"cidr": "::ffff:0:0/97"}, {"cidr": "128.0.0.0/1"}],
+        [{"cidr": "2000::/3"}],
+        [{"cidr": "::/1"}, {"cidr": "8000::/1"}],
+        [{"cidr": "2000::/4"}, {"cidr": "3000::/4"}],
+        [{"entity": "[!_]*"}],
+        [{"entity": "*[a-z]*"}],
+        [{"entity": "*@*"}],
+        [{"entity": "[a-m]*"}, {"entity": "[n-z]*"}],
+        [{"entity": "[a-m]*"}, {"entity": "[n-z]*", "cidr": "0.0.0.0/1"}, {"entity": "*", "cidr": "128.0.0.0/1"}],
+        [{"entity": "[!_]*", "cidr": "0.0.0.0/1"}, {"entity": "*[a-z0-9]*", "cidr": "128.0.0.0/1"}],
+    ],
+)
+def test_rules_that_together_cover_nearly_everything_are_refused_by_name(rules: list[dict[str, str]]) -> None:
+    said = refused(*rules, {"entity": "svc-*", "id": "services"})
+    assert "would allow" in said
+    assert "services" not in said
+    named = rules[0].get("entity") or rules[0]["cidr"]
+    assert named in said
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [{"cidr": net} for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")],
+        [{"cidr": "0.0.0.0/1"}],
+        [{"cidr": "2000::/4"}],
+        [{"entity": "svc-*"}, {"entity": "*-svc"}, {"entity": "*$"}, {"entity": "root"}],
+        [{"entity": "[a-m]*"}],
+        [{"entity": "*@partner.example"}, {"entity": "*.admin@*"}],
+        [{"entity": "svc-*"}, {"cidr": "0.0.0.0/2"}, {"entity": "*", "cidr": "192.0.2.0/24"}],
+        [{"entity": "*[a-z]*", "cidr": "10.0.0.0/8"}, {"entity": "backup"}],
+        [{"cidr": f"{block}.0.0.0/8"} for block in range(1, 100) if block != 10],
+    ],
+)
+def test_rules_that_a_person_writes_are_taken(rules: list[dict[str, str]]) -> None:
+    assert refused(*rules) == ""
+
+
+def test_many_rules_are_judged_within_a_second() -> None:
+    rules = [{"cidr": f"{1 + number // 256}.{number % 256}.0.0/16"} for number in range(2_000)]
+    before = time.perf_counter()
+    assert refused(*rules) == ""
+    assert time.perf_counter() - before < 2.0
+
+
+def test_what_normalization_makes_of_names_counts() -> None:
+    assert refused({"entity": "*\\*"}) != ""
+    assert "would allow" in refused({"entity": "[a-z]*"}, normalize=("lowercase", "strip_domain"))
 
 
 RULES = st.tuples(st.none() | st.sampled_from(PATTERNS), st.none() | st.sampled_from(CIDRS)).filter(any)

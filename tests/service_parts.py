@@ -7,6 +7,7 @@ from typing import Any
 
 from ipi_es.config import Job
 from ipi_es.config.loading import check_job
+from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.event_bucket import Dropped
 from ipi_es.service.health import Fleet
 
@@ -44,7 +45,7 @@ def busy_fleet() -> Fleet:
     busy.claimed(NOW, NOW - SPAN)
     busy.trained(NOW, "20260501T000000Z-1f3a9c0b", {"discriminator_auc": 0.97}, NOW - 3_600)
     busy.read(100, Dropped(missing_entity=2, private_ip=5))
-    busy.scored(NOW, 100, {"critical": 1, "warning": 4})
+    busy.scored(NOW, BucketCounts(100), {"critical": 1, "warning": 4})
     busy.took("score", 0.25)
     busy.notified("ops", sent=2, refused=1, given_up=0, waiting=3)
     busy.failed(NOW, ValueError("once"))

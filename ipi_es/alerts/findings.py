@@ -11,12 +11,11 @@ from ipi_es.alerts.message import Message, named
 from ipi_es.alerts.parameters import OVERVIEW
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.config.job import Job
+from ipi_es.results.annotations import GOES_ON
 from ipi_es.results.words import ALIAS, SCORE_FIELDS
 from ipi_es.scoring.probability import severity
 from ipi_es.times import iso
 
-BLIND_GOES_ON = "so far"
-"""What an annotation says of a time without events that has not ended; at its end it says how long it was."""
 
 _KIND_OF = {result: kind for kind, result in SCORED.items()}
 
@@ -89,8 +88,8 @@ def _found(job: Job, documents: list[Document]) -> Found | None:
     sources = [document.source for document in documents]
     key = _key(sources[0])
     if key[0] == "annotation":
-        if not any(BLIND_GOES_ON in str(source["annotation"]) for source in sources):
-            return None
+        if not any(source.get("blind_state") in GOES_ON for source in sources):
+            return None  # it has ended
         message = _blind(job, sources[0])
     else:
         message = _of_scores(job, _KIND_OF[sources[0]["result_type"]], key, sources)

@@ -136,8 +136,9 @@ def _remarks(found: Standing, shown: TimeShown) -> list[str]:
         remarks.append(found.missing_results)
     remarks += [f"{change}: train the job, or accept it with --accept-change" for change in found.changed]
     if found.empty_buckets:
-        silence = f"no events in the last {found.empty_buckets} bucket{'s' * (found.empty_buckets != 1)}"
-        remarks.append(f"blind: {silence}" if found.blind else silence)
+        remarks.append(f"no events in the last {found.empty_buckets} bucket{'s' * (found.empty_buckets != 1)}")
+    if found.blindness is not None:
+        remarks.append(f"{found.blindness.state.replace('_', ' ')}: {found.blindness.text}")
     if found.last_error is not None:
         error = found.last_error
         remarks.append(f"{shown.copyable(error.at)} {error.kind}: {error.text}")

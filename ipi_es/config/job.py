@@ -186,10 +186,10 @@ class Job(Section):
         "them late; by default the larger of 2h and 8 buckets; 0 turns it off.",
     )
     blind_after: Count = Field(
-        default=6,
+        default=3,
         ge=0,
-        description="Ours. So many buckets without any event, where there always were some: the job is blind, and says "
-        "so; 0: never.",
+        description="Ours. Buckets after which a job that gets no events where some are usual says that it is blind, "
+        "and half blind where most of them, or all usable ones, are missing; more where few are usual; 0: never.",
     )
     max_lag: Count = Field(
         default=3, ge=1, description="Ours. So many complete buckets not scored yet: `/readyz` fails."

@@ -17,12 +17,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Json
+from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.normalize import NO_ROWS, Rows
 from ipi_es.datafeed.pages import Pages, not_whole
 from ipi_es.datafeed.plan import NOTHING, Counted, Stretch, counts_of, read_plan
+from ipi_es.datafeed.recall import outcomes_of, read_recall, recall_body
 from ipi_es.datafeed.requests import (
     LACKING,
     MISSING_ENTITY,
@@ -107,6 +110,12 @@ class ProvenReader:
             found = self._asked(plan_body(self._spec, start, end, span, values=values), self._plan)
             self._gives_seq_no = False
         self._several = self._several or any(one.several for one in found.values())
+        return found
+
+    def recall(self, start: int, end: int, span: int) -> dict[int, BucketCounts]:
+        """``{event bucket's start: BucketCounts}`` of [start, end), as the cluster counts them now."""
+        body, outcomes = recall_body(self._spec, start, end, span), outcomes_of(self._spec)
+        found: dict[int, BucketCounts] = self._asked(body, partial(read_recall, outcomes=outcomes))
         return found
 
     def read(self, stretch: Stretch, span: int, unwanted: Callable[[], bool]) -> Read:

@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from ipi_es.cluster.port import Cluster, Json
+from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.collector import calm_collector
 from ipi_es.datafeed.context import looked_up
 from ipi_es.datafeed.event_bucket import EventBucket
@@ -24,6 +25,7 @@ from ipi_es.datafeed.plan import (
     whole_buckets,
 )
 from ipi_es.datafeed.proven import ProvenReader
+from ipi_es.datafeed.recall import read_words, words_body
 from ipi_es.datafeed.requests import MISSING_ENTITY, MISSING_IP, MS, counts_body, time_range_body
 from ipi_es.datafeed.spec import SUCCESS, FeedSpec
 from ipi_es.errors import NotFound, UsageError
@@ -126,6 +128,19 @@ class Datafeed:
         for begin, until in _parts(first, last, span):
             found |= count(begin, until, span)
         return found
+
+    def recalled(self, start: int, end: int, span: int) -> dict[int, BucketCounts]:
+        """``{event bucket's start: counts}`` of those that have events, without reading them: what was usual then.
+
+        Malformed addresses aren't known, and count as usable.
+        """
+        return self._in_parts(self._proven.recall, start, end, span)
+
+    def outcome_words(self, start: int, end: int) -> dict[str, int]:
+        """The most frequent values of the outcome field in [start, end), with their documents; the most first."""
+        if self.spec.outcome_field is None:
+            return {}
+        return read_words(self._search(words_body(self.spec, start, end)))
 
     def _read(self, first: int, last: int, span: int) -> Generator[EventBucket, None, None]:
         stop = Event()

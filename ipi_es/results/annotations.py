@@ -16,13 +16,17 @@ from ipi_es.results.words import AnnotationType
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A remark on [start, end), epoch seconds. ``parts`` tell several of one type and start apart."""
+    """A remark on [start, end), epoch seconds. ``parts`` tell several of one type and start apart.
+
+    ``fields`` are what programs read of it, as (name, value): :data:`BLIND_FIELDS`.
+    """
 
     type: AnnotationType
     start: int
     end: int
     text: str
     parts: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
 
     def document(self, context: ResultContext, stamp: Stamp) -> ResultDocument:
         """As it is stored."""
@@ -34,6 +38,7 @@ class Annotation:
             annotation_type=self.type,
             text=self.text,
             parts=self.parts,
+            fields=dict(self.fields),
         )
 
 
@@ -42,6 +47,13 @@ OF_SNAPSHOTS: tuple[AnnotationType, ...] = ("model_snapshot", "warm_up")
 
 OF_BUCKETS: tuple[AnnotationType, ...] = ("delayed_data", "blind")
 """What is said of buckets: it goes with them."""
+
+
+BLIND_FIELDS = ("blind_state", "blind_reason", "blind_field")
+"""Of an annotation of type `blind`: `blind`, `half_blind` or `ended`; the reason; the field of the events, if any."""
+
+GOES_ON = ("blind", "half_blind")
+"""Values of `blind_state` while it lasts: what alerts look for."""
 
 
 def said_since(job_id: str, types: Sequence[AnnotationType], start: int) -> Query:

@@ -191,6 +191,8 @@ def bucket(
     omitted_record_count: int = 0,
     unparsable_count: int = 0,
     unusual: Unusual | None = None,
+    dropped: Mapping[str, int] | None = None,
+    usable: Mapping[str, int] | None = None,
 ) -> ResultDocument:
     """One bucket; its score is the largest of its bucket influencers', 0 where it has none.
 
@@ -199,7 +201,8 @@ def bucket(
     ``record_count`` and ``influencer_count`` are the records and influencers written, ``new_record_count`` the records
     that neither repeat nor are suppressed, ``omitted_record_count`` the records beyond the limit, ``unparsable_count``
     the documents without a usable entity or IP (at most all of them); ``unusual`` counts what is new and unusual,
-    beyond the limit too.
+    beyond the limit too. ``dropped`` counts the documents that can't be scored by reason, ``usable`` the others by
+    outcome: from them a worker knows after a restart what is usual.
     """
     common = _common(context, stamp, "bucket", start)
     score = max((_score(each.anomaly_score) for each in influencers), default=0.0)
@@ -220,12 +223,19 @@ def bucket(
             "omitted_record_count": int(omitted_record_count),
             "unparsable_count": int(unparsable_count),
         }
+        | _counts(dropped or {}, usable or {})
         | _unless_none(events_digest=events_digest, events_seq_no=events_seq_no)
     )
     if unusual is not None:
         source |= unusual.to_dict()
         source |= _unless_none(reason=bucket_sentence(source, context.entity_field, context.ip_field))
     return ResultDocument(context.index_for(start), ids.bucket_id(context.job_id, start, context.bucket_span), source)
+
+
+def _counts(dropped: Mapping[str, int], usable: Mapping[str, int]) -> dict[str, Any]:
+    names = sorted(usable)
+    by_outcome = {"usable_outcomes": names, "usable_counts": [int(usable[name]) for name in names]}
+    return {f"{reason}_count": int(count) for reason, count in dropped.items()} | by_outcome
 
 
 def annotation(
@@ -237,13 +247,18 @@ def annotation(
     annotation_type: AnnotationType,
     text: str,
     parts: Sequence[str] = (),
+    fields: Mapping[str, str] | None = None,
 ) -> ResultDocument:
-    """A remark on [start, end); ``parts`` tell several of one type and start apart."""
+    """A remark on [start, end); ``parts`` tell several of one type and start apart.
+
+    ``fields``: what programs read instead of the text (``blind_state``).
+    """
     source = _common(context, stamp, "annotation", start) | {
         "annotation": text,
         "annotation_type": annotation_type,
         "end_timestamp": end * 1_000,
     }
+    source |= fields or {}
     place = ids.annotation_id(context.job_id, start, context.bucket_span, annotation_type, *parts)
     return ResultDocument(context.index_for(start), place, source)
 

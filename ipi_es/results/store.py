@@ -16,7 +16,7 @@ import orjson
 from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
 from ipi_es.errors import LostJob, NotFound
 from ipi_es.results import queries, retention
-from ipi_es.results.annotations import Annotation, annotations_query
+from ipi_es.results.annotations import BLIND_FIELDS, Annotation, annotations_query
 from ipi_es.results.counts import DayCounts, daily_body, read_daily
 from ipi_es.results.documents import ResultContext, ResultDocument, Stamp
 from ipi_es.results.indices import ResultIndices
@@ -27,6 +27,11 @@ MAX_PAGE = 10_000
 
 MAX_SNAPSHOTS = 1_000
 """Snapshots that the results of a few days name at most."""
+
+COUNT_FIELDS = (
+    "event_count", "missing_entity_count", "missing_ip_count", "malformed_ip_count", "usable_outcomes", "usable_counts",
+)  # fmt: skip
+"""Fields of a bucket from which a worker knows after a restart what is usual; before schema 4 only the first."""
 
 REMEMBERED = 20_000
 """Documents written last that are kept in memory, about 30 MB: what a renormalization changes is most often new."""
@@ -155,6 +160,13 @@ class ResultStore:
             if other is None or (other.revision, other.event_count) < (one.revision, one.event_count):
                 newest[one.start] = one
         return [newest[at] for at in sorted(newest)]
+
+    def counts_of_buckets(self, start: int, end: int) -> list[Mapping[str, Any]]:
+        """What the final buckets of [start, end) counted (:data:`COUNT_FIELDS`), the oldest first."""
+        self._cluster.refresh(ALIAS)
+        query = queries.results_query(self._job_id, ["bucket"], start, end, interim=False)
+        found = self._scan(query, source=["timestamp", "bucket_span", *COUNT_FIELDS])
+        return sorted((each.source for each in found), key=lambda source: int(source["timestamp"]))
 
     def annotate(
         self, annotations: Iterable[Annotation], context: ResultContext, stamp: Stamp, version: int | None
@@ -385,7 +397,7 @@ class ResultStore:
 
 def _says(known: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
     """Whether a stored annotation says what a new one does."""
-    return all(known.get(name) == said[name] for name in ("annotation", "end_timestamp"))
+    return all(known.get(name) == said.get(name) for name in ("annotation", "end_timestamp", *BLIND_FIELDS))
 
 
 def _seconds(found: Document) -> int:

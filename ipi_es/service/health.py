@@ -13,11 +13,14 @@ from typing import Any
 
 from ipi_es.cluster.pressure import Rejection
 from ipi_es.config.job import Job
+from ipi_es.datafeed.bucket_counts import BucketCounts, counts_of
 from ipi_es.datafeed.event_bucket import Dropped
 from ipi_es.errors import ClusterError
 from ipi_es.scoring.probability import severity
-from ipi_es.service.blindness import BlindChange, Blindness
+from ipi_es.service.blind_change import BlindChange, BlindState
+from ipi_es.service.blindness import Blindness
 from ipi_es.service.due import complete_to
+from ipi_es.service.remarks import blind_text
 from ipi_es.service.report import Doing, JobReport, Mistake, Reason, Trouble
 from ipi_es.times import iso
 from ipi_es.worker.bucket_scorer import ScoredBucket
@@ -36,7 +39,8 @@ class JobHealth:
         self._lock = threading.Lock()
         self._job = job
         self._report = JobReport(job.job_id)
-        self._blindness = Blindness(job.bucket_span, job.blind_after)
+        self._blindness = _blindness_of(job)
+        self._words: Mapping[str, int] = {}
         self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT)
 
     # --- told by who does the work ---
@@ -99,7 +103,7 @@ class JobHealth:
         bucket = scored.bucket
         self.read(bucket.event_count, bucket.dropped)
         severities = Counter(str(severity(float(score))) for score in scored.record_scores.score)
-        return self.scored(bucket.end, bucket.event_count, severities)
+        return self.scored(bucket.end, counts_of(bucket), severities)
 
     def read(self, events: int, dropped: Dropped) -> None:
         """Documents of one event bucket, and those of them that can't be scored."""
@@ -112,27 +116,37 @@ class JobHealth:
             share = sum(each for _, each in self._recent) / total if total else None
             self._report.unparsable_share = share
 
-    def scored(self, bucket_end: int, events: int, records_by_severity: Mapping[str, int]) -> BlindChange | None:
-        """One final bucket; whether the events have stopped with it, or are there again: for the log, as annotation."""
+    def scored(
+        self, bucket_end: int, counts: BucketCounts, records_by_severity: Mapping[str, int]
+    ) -> BlindChange | None:
+        """One final bucket; whether with it the job became blind or half blind, or is neither again."""
         with self._lock:
             self._report.buckets += 1
             self._report.records.update(records_by_severity)
-            return self._blindness.note(bucket_end, events)
+            change = self._blindness.note(bucket_end, counts)
+            if change is not None:
+                self._words = {}
+            return change
 
-    def recall(self, counts: Iterable[tuple[int, int]]) -> None:
-        """Earlier buckets, (end, events) in order of time: all that is known of quiet hours before the next bucket.
+    def recall(self, counts: Iterable[tuple[int, BucketCounts]]) -> None:
+        """Earlier buckets, (end, counts) in order of time: all that is known of what is usual before the next bucket.
 
-        From the stored buckets' ``event_count`` at a start, or from a training's reading; two weeks are enough
-        (:data:`ipi_es.service.blindness.MEMORY`).
+        :func:`ipi_es.service.recalling.recalled` gives them.
         """
+        blindness = _blindness_of(self._job)
+        blindness.recall(counts)
         with self._lock:
-            self._blindness = Blindness(self._job.bucket_span, self._job.blind_after)
-            self._blindness.recall(counts)
+            self._blindness, self._words = blindness, {}
 
     def blind(self) -> BlindChange | None:
-        """By which change the job became blind; None: it isn't. After :meth:`recall` what was known before."""
+        """By which change the job became blind or half blind; None: it is neither, or was before what is recalled."""
         with self._lock:
             return self._blindness.begun
+
+    def explain(self, words: Mapping[str, int]) -> None:
+        """The values of the outcome field, with their documents, where an outcome is missing."""
+        with self._lock:
+            self._words = words
 
     def took(self, step: str, seconds: float) -> None:
         """A step of the work has taken so long (``train``, ``read``, ``score``, ``write``, …)."""
@@ -211,7 +225,7 @@ class JobHealth:
         """A copy of everything, as of ``now``."""
         with self._lock:
             made = deepcopy(self._report)
-            made.blind_since = self._blindness.since if self._blindness.blind else None
+            made.blind, made.outcome_words = self._blindness.current, self._words
             made.lag_buckets, made.lag_seconds = self._lag(now)
             return made
 
@@ -237,8 +251,9 @@ class JobHealth:
         if report.training_failed is not None:
             failed = report.training_failed
             found[Trouble.TRAINING_FAILED] = f"the training of {iso(failed.at)} failed: {failed.kind}: {failed.text}"
-        if report.blind_since is not None:
-            found[Trouble.BLIND] = f"no events since {iso(report.blind_since)}, although there always were some"
+        if report.blind is not None:
+            trouble = Trouble.BLIND if report.blind.state is BlindState.BLIND else Trouble.HALF_BLIND
+            found[trouble] = blind_text(job, report.blind, report.outcome_words)
         return [Reason(job.job_id, trouble, text) for trouble, text in found.items()]
 
     def _lag(self, now: int) -> tuple[int | None, int | None]:
@@ -248,6 +263,11 @@ class JobHealth:
         buckets = max(complete_to(self._job, now) - report.checkpoint, 0) // span
         first_complete = report.checkpoint + span + self._job.query_delay
         return buckets, max(now - first_complete, 0)
+
+
+def _blindness_of(job: Job) -> Blindness:
+    feed = job.datafeed_config
+    return Blindness(job.bucket_span, job.blind_after, feed.score_outcomes, feed.outcomes)
 
 
 class Fleet:

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from ipi_es.cluster.pressure import heard_by
 from ipi_es.errors import ClusterError, IpiEsError, JobBusy, LostJob
 from ipi_es.memory import give_back
+from ipi_es.results.annotations import Annotation
 from ipi_es.service import due, remarks
-from ipi_es.service.blindness import MEMORY, BlindChange
+from ipi_es.service.blind_change import BlindChange, BlindReason
 from ipi_es.service.health import JobHealth
 from ipi_es.service.live_training import LiveTraining, Stopped
 from ipi_es.service.log_context import logs_its_job
 from ipi_es.service.outcome import Did, Outcome
+from ipi_es.service.recalling import recalled
 from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Mistake
 from ipi_es.service.turns import LAST_WORKER, Turn, Turns, holder_of
 from ipi_es.state.job_state import JobState
@@ -211,7 +213,7 @@ class LiveJob:
             again_in = self._training.first(claim, now, complete, stopping)
             if again_in is not None:
                 return Outcome(Did.WAITED, again_in, text=str(claim.leaving.get(WAITS_FOR) or ""))
-        if not self._ready or int(claim.state.checkpoint or 0) < self._stood:  # it begins, or the job went back
+        if not self._ready or int(claim.state.checkpoint or 0) != self._stood:  # new, gone back, or another's work
             self._recall(claim)
             self._ready = True
         claim.make_good()
@@ -277,7 +279,20 @@ class LiveJob:
         claim.catch_up(until, told, enough)
         self.health.batch_written(now, int(claim.state.checkpoint or 0))
         changes, self._blind = self._blind, []
-        claim.annotate(map(remarks.of_blindness, changes))
+        claim.annotate(self._remark(change) for change in changes)
+
+    def _remark(self, change: BlindChange) -> Annotation:
+        """What is said of a change; of an outcome that is missing, which ones there are instead."""
+        words: dict[str, int] = {}
+        if change.goes_on and change.reason is BlindReason.OUTCOME_MISSING:
+            words = self.work.feed.outcome_words(change.start, change.end)
+            self.health.explain(words)
+        said = remarks.of_blindness(self.job, change, words)
+        if change.goes_on:
+            log.warning("job %s is %s: %s", self.job.job_id, change.state.replace("_", " "), said.text)
+        else:
+            log.info("job %s is no longer blind: %s", self.job.job_id, said.text)
+        return said
 
     def _scored(self, scored: ScoredBucket) -> None:
         bucket, change = scored.bucket, self.health.heard(scored)
@@ -290,24 +305,17 @@ class LiveJob:
             scored.anomaly_score,
             len(scored.records),
         )
-        if change is None:
-            return
-        self._blind.append(change)
-        if change.blind:
-            log.warning("job %s is blind: no events since %s", self.job.job_id, iso(change.start))
-        else:
-            log.info("job %s: events again, after none since %s", self.job.job_id, iso(change.start))
+        if change is not None:
+            self._blind.append(change)
 
     def _recall(self, claim: Claim) -> None:
         """Tell health of the weeks before the checkpoint: what is quiet every week is no blindness."""
-        end, span = int(claim.state.checkpoint or 0), self.job.bucket_span
-        start = end - MEMORY // span * span
         claim.unsay()  # so one who was killed amid a training
-        counts = self.work.feed.event_counts(start, end, span)
-        self.health.recall((at + span, counts.get(at, 0)) for at in range(start, end, span))
+        results, end = self.work.stores.results, int(claim.state.checkpoint or 0)
+        self.health.recall(recalled(self.work.feed, results, end, self.job.bucket_span))
         blind = self.health.blind()
         if blind is not None:
-            claim.annotate([remarks.of_blindness(blind)])  # one who was killed may not have come to it
+            claim.annotate([self._remark(blind)])  # one who was killed may not have come to it
 
     def _looks_on(self, state: JobState, now: int, complete: int) -> Outcome:
         holder = holder_of(state, now) or str(state.details.get(LAST_WORKER))

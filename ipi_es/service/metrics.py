@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 import ipi_es
 from ipi_es.cluster.pressure import PRESSURE, REJECTIONS, Pressure
+from ipi_es.service.blind_change import BLIND_STATES
 from ipi_es.service.health import Fleet
 from ipi_es.service.report import Doing, JobReport, Trouble
 from ipi_es.worker.clock import Clock
@@ -97,6 +98,13 @@ JOB_METRICS: tuple[JobMetric, ...] = (
         "gauge",
         "Share of the events in the last 96 buckets without an entity, or without an address that is one; 0-1.",
         _one(lambda r: r.unparsable_share),
+    ),
+    JobMetric(
+        "ipi_es_blind",
+        "gauge",
+        "1 where the job is blind (no events) or half blind (most of them, or all usable ones, are missing); else 0.",
+        _each(lambda r: [(str(each), r.blind is not None and r.blind.state is each) for each in BLIND_STATES]),
+        ("state",),
     ),
     JobMetric(
         "ipi_es_buckets", "counter", "Buckets scored; one that is done again counts again.", _one(lambda r: r.buckets)

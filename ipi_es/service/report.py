@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ipi_es.service.blind_change import BlindChange
+
 LAST_ERROR, WAITS_FOR = "last_error", "waits_for"
 """Keys in the details of a job's state: the last failure as :meth:`Mistake.to_details` gives it, and what a new job
 waits for (text). Kept there so that `ipi-es status` need not ask the worker."""
@@ -48,7 +50,9 @@ class Trouble(StrEnum):
     TRAINING_FAILED = "training_failed"
     """The last training failed; scoring goes on with the network in use."""
     BLIND = "blind"
-    """No events any more, although there always were some."""
+    """No events any more, although there usually are some."""
+    HALF_BLIND = "half_blind"
+    """Most events, or all usable ones, are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +134,10 @@ class JobReport:
     snapshot_id: str | None = None
     trained_to: int | None = None
     training_metrics: dict[str, float] = field(default_factory=dict)
-    blind_since: int | None = None
-    """Start of the first empty bucket, where the job is blind."""
+    blind: BlindChange | None = None
+    """By which change the job is blind or half blind."""
+    outcome_words: Mapping[str, int] = field(default_factory=dict)
+    """Values of the outcome field with their documents, where that is the reason."""
     lag_buckets: int | None = None
     """Complete buckets that aren't scored; None where another worker knows, or nothing was scored yet."""
     lag_seconds: int | None = None

@@ -12,6 +12,7 @@ from typing import Any
 
 from ipi_es.config.job import Job
 from ipi_es.errors import SnapshotError
+from ipi_es.results.annotations import GOES_ON
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import AnnotationType
 from ipi_es.scoring.warm_up import YOUNG_DAYS
@@ -49,6 +50,17 @@ class Stands(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Blindness:
+    """What the newest annotation of type `blind` says, while it lasts; ``since`` in epoch seconds."""
+
+    state: str
+    reason: str
+    field: str | None
+    since: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """One job. Times in epoch seconds; None: not known, or there is none."""
 
@@ -71,6 +83,8 @@ class Standing:
     """So many of the newest buckets in a row had no events; counted up to 100."""
     noted: tuple[str, int, str] | None = None
     """The newest annotation: (type, start, text)."""
+    blindness: Blindness | None = None
+    """That the job is blind or half blind, as it was last noted."""
     waits_for: str | None = None
     changed: tuple[str, ...] = ()
     """Settings in the job's file here that aren't what the job was trained with, in words."""
@@ -80,8 +94,8 @@ class Standing:
 
     @property
     def blind(self) -> bool:
-        """Whether the newest that was noted is that no events came, and none have come since."""
-        return self.noted is not None and self.noted[0] == "blind" and self.empty_buckets > 0
+        """Whether no events come, or most of them, or all usable ones, are missing."""
+        return self.blindness is not None
 
     @property
     def warming_up(self) -> bool:
@@ -107,6 +121,11 @@ class Standing:
             "warming_up": self.warming_up,
             "empty_buckets": self.empty_buckets,
             "blind": self.blind,
+            "blind_state": None if self.blindness is None else self.blindness.state,
+            "blind_reason": None if self.blindness is None else self.blindness.reason,
+            "blind_field": None if self.blindness is None else self.blindness.field,
+            "blind_since": None if self.blindness is None else iso(self.blindness.since),
+            "blind_text": None if self.blindness is None else self.blindness.text,
             "last_annotation": None
             if self.noted is None
             else {"type": self.noted[0], "timestamp": iso(self.noted[1]), "text": self.noted[2]},
@@ -152,6 +171,7 @@ class Overview:
             history_days=days,
             empty_buckets=0 if job is None else self._silent(job),
             noted=None if job is None else self._noted(job),
+            blindness=None if job is None else self._blindness(job),
             waits_for=state.details.get(WAITS_FOR),
             missing_results=state.details.get(MISSING_RESULTS),
             changed=() if job is None else tuple(map(str, changed(job, kept(state)))),
@@ -178,6 +198,15 @@ class Overview:
         for each in self._results(job).annotations(types=TOLD, size=1):
             source = each.source
             return str(source["annotation_type"]), int(source["timestamp"]) // 1_000, str(source["annotation"])
+        return None
+
+    def _blindness(self, job: Job) -> Blindness | None:
+        for each in self._results(job).annotations(types=("blind",), size=1):
+            source = each.source
+            state = str(source.get("blind_state"))
+            if state in GOES_ON:
+                since, field = int(source["timestamp"]) // 1_000, source.get("blind_field")
+                return Blindness(state, str(source["blind_reason"]), field, since, str(source["annotation"]))
         return None
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ipi_es.config.allow_list import NO_RULE
 from ipi_es.config.job import Job
+from ipi_es.datafeed.bucket_counts import counts_of
 from ipi_es.ipinsights.explanation import Explainer
 from ipi_es.ipinsights.explanation import Explanation as Reasons
 from ipi_es.networks import NetworkTable
@@ -215,6 +216,8 @@ class Describer:
             omitted_record_count=scored.omitted,
             unparsable_count=min(bucket.dropped.unparsable, bucket.event_count),
             unusual=members.unusual(),
+            dropped=bucket.dropped.counts(),
+            usable=counts_of(bucket).outcomes,
         )
 
 

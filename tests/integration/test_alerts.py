@@ -149,9 +149,11 @@ def test_current_score_can_be_asked_for(server: Server, context: ResultContext, 
     assert "down" not in names
 
 
-def blind(context: ResultContext, text: str, ingested: int) -> ResultDocument:
-    stamp = Stamp("snap-1", "q-1", ingested=ingested)
-    return documents.annotation(context, stamp, start=BUCKET, end=BUCKET + HOUR, annotation_type="blind", text=text)
+def blind(context: ResultContext, state: str, ingested: int) -> ResultDocument:
+    stamp, fields = Stamp("snap-1", "q-1", ingested=ingested), {"blind_state": state, "blind_reason": "no_events"}
+    return documents.annotation(
+        context, stamp, start=BUCKET, end=BUCKET + HOUR, annotation_type="blind", text="No events.", fields=fields
+    )
 
 
 @pytest.mark.parametrize("stack", ["watcher", "opensearch"])
@@ -159,12 +161,11 @@ def test_blind_fires_when_it_begins_and_not_when_it_ends(
     server: Server, context: ResultContext, write: Any, stack: Stack
 ) -> None:
     body = definition(stack, "blind", context)
-    write(
-        [blind(context, "No events from 2026-06-01T06:00:00Z on, so far, although there always were some.", NOW - 120)]
-    )
-    assert fired(ask(server, search_of(stack, body, NOW))) == [(BUCKET, "")]
-    assert fired(ask(server, search_of(stack, body, NOW + INTERVAL))) == []
-    write([blind(context, "No events from 06:00 to 07:00, although there always were some.", NOW - 120)])
+    for state in ("blind", "half_blind"):
+        write([blind(context, state, NOW - 120)])
+        assert fired(ask(server, search_of(stack, body, NOW))) == [(BUCKET, "")]
+        assert fired(ask(server, search_of(stack, body, NOW + INTERVAL))) == []
+    write([blind(context, "ended", NOW - 120)])
     assert fired(ask(server, search_of(stack, body, NOW))) == []
 
 

@@ -84,13 +84,17 @@ def test_message_says_who_from_where_when_how_unusual_why_and_where_to_look(clus
 
 
 def test_blindness_alerts_when_it_begins(cluster: MemoryCluster) -> None:
-    def note(text: str) -> ResultDocument:
-        return documents.annotation(CONTEXT, STAMP, start=BUCKET, end=BUCKET + HOUR, annotation_type="blind", text=text)
+    def note(state: str) -> ResultDocument:
+        fields = {"blind_state": state, "blind_reason": "no_events"}
+        return documents.annotation(
+            CONTEXT, STAMP, start=BUCKET, end=BUCKET + HOUR, annotation_type="blind", text="Text.", fields=fields
+        )
 
-    write(cluster, note("No events from 06:00 on, so far, although there always were some."))
-    (found,) = find(cluster, job(), SINCE * 1_000, NOW)
-    assert (found.message.alert, found.message.severity, found.message.score) == ("blind", "critical", None)
-    write(cluster, note("No events from 06:00 to 07:00, although there always were some."))
+    for state in ("blind", "half_blind"):
+        write(cluster, note(state))
+        (found,) = find(cluster, job(), SINCE * 1_000, NOW)
+        assert (found.message.alert, found.message.severity, found.message.score) == ("blind", "critical", None)
+    write(cluster, note("ended"))
     assert find(cluster, job(), SINCE * 1_000, NOW) == []
 
 

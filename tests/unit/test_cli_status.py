@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,8 @@ def test_silence_is_counted_from_the_newest_bucket(cluster: MemoryCluster) -> No
     assert rows()["logins"]["empty_buckets"] == 2
     assert "no events in the last 2 buckets" in run("status").stdout
     assert rows()["logins"]["last_annotation"] is None
-    noted = Annotation("blind", NOW - 2 * SPAN, NOW, "No events so far.")
+    fields = (("blind_state", "blind"), ("blind_reason", "no_events"))
+    noted = Annotation("blind", NOW - 2 * SPAN, NOW, "No events so far.", fields=fields)
     store.annotate([noted], context, Stamp(SNAPSHOT, "q", NOW), 1)
     store.show()
     assert rows()["logins"]["blind"] is True
@@ -178,7 +180,12 @@ def test_silence_is_counted_from_the_newest_bucket(cluster: MemoryCluster) -> No
         "timestamp": "2026-05-28T20:00:00Z",
         "text": "No events so far.",
     }
-    assert "blind: no events in the last 2 buckets" in run("status").stdout
+    assert (rows()["logins"]["blind_state"], rows()["logins"]["blind_reason"]) == ("blind", "no_events")
+    assert rows()["logins"]["blind_since"] == "2026-05-28T20:00:00Z"
+    assert "blind: No events so far." in " ".join(run("status").stdout.split())
+    store.annotate([replace(noted, fields=(("blind_state", "ended"), *fields[1:]))], context, Stamp("s", "q", NOW), 1)
+    store.show()
+    assert (rows()["logins"]["blind"], rows()["logins"]["blind_state"]) == (False, None)
 
 
 def test_a_snapshot_that_can_not_be_read_hides_nothing_else(cluster: MemoryCluster) -> None:

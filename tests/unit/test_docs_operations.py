@@ -13,11 +13,12 @@ from service_parts import NOW, FixedClock, busy_fleet
 
 from ipi_es.cluster.pressure import REJECTIONS
 from ipi_es.config import Job
-from ipi_es.service.blindness import ENOUGH, MEMORY, WEEK
+from ipi_es.service.blindness import EMPTY_DAY, ENOUGH, GONE, LOW, NONE_ENOUGH, QUIET_ENOUGH
 from ipi_es.service.health import FAILING_AFTER, RECENT
 from ipi_es.service.metrics import FleetCollector, registry
 from ipi_es.service.report import Doing, Trouble
 from ipi_es.service.standing import Stands
+from ipi_es.service.usual_rates import MEMORY, WEEK, WEEKS
 from ipi_es.worker.timing import Step
 
 ROOT = Path(__file__).parents[2]
@@ -89,10 +90,14 @@ def test_numbers_are_the_codes() -> None:
     assert f"`max_lag` ({fields['max_lag'].default})" in PLAIN
     assert f"`blind_after` ({fields['blind_after'].default})" in PLAIN
     assert f"last {RECENT} buckets" in PLAIN
-    assert (FAILING_AFTER, MEMORY) == (3, 2 * WEEK)
+    assert (FAILING_AFTER, MEMORY, WEEKS) == (3, 5 * WEEK, 4)
     assert "Three looks in a row" in PLAIN
-    assert "two weeks back" in PLAIN
-    assert f"at least {ENOUGH} events" in PLAIN
+    assert "It knows five weeks" in PLAIN
+    assert "up to four earlier weeks" in PLAIN
+    assert f"at least {NONE_ENOUGH} are usual" in PLAIN
+    assert f"the quietest of the last 28 days would have had {QUIET_ENOUGH};" in PLAIN
+    assert f"at least {ENOUGH} are usual, and at most a quarter" in PLAIN
+    assert (LOW, GONE, EMPTY_DAY) == (0.25, 0.02, 6 * 3_600)
 
 
 def rules() -> list[dict[str, Any]]:

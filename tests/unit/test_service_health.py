@@ -9,8 +9,10 @@ import pytest
 from service_parts import DELAY, NOW, SPAN, a_job
 
 from ipi_es.config import Job
+from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.event_bucket import Dropped
 from ipi_es.errors import ClusterUnreachable, FieldMissing, NotEnoughHistory
+from ipi_es.service.blind_change import BlindState
 from ipi_es.service.health import FAILING_AFTER, Fleet, JobHealth
 from ipi_es.service.report import LAST_ERROR, LONGEST_TEXT, Doing, Mistake, Trouble
 
@@ -118,16 +120,19 @@ def test_a_training_by_hand_ends_the_failure_too() -> None:
 def test_blindness_is_said_once_and_fails_until_events_come() -> None:
     health = working()
     week = 7 * 86_400
-    health.recall((NOW - 2 * week + (at + 1) * SPAN, 10) for at in range(2 * week // SPAN))
-    assert health.scored(NOW + SPAN, 0, {}) is None
-    change = health.scored(NOW + 2 * SPAN, 0, {})
+    usual, none = BucketCounts(10, outcomes={"success": 10}), BucketCounts(0)
+    health.recall((NOW - 2 * week + (at + 1) * SPAN, usual) for at in range(2 * week // SPAN))
+    assert health.scored(NOW + SPAN, none, {}) is None
+    change = health.scored(NOW + 2 * SPAN, none, {})
     assert change is not None
-    assert (change.blind, change.start, change.end) == (True, NOW, NOW + 2 * SPAN)
-    assert troubles(health) == [Trouble.BLIND]
-    assert health.scored(NOW + 3 * SPAN, 0, {}) is None
-    back = health.scored(NOW + 4 * SPAN, 1, {"critical": 1})
+    assert (change.state, change.start, change.end) == (BlindState.BLIND, NOW, NOW + 2 * SPAN)
+    (reason,) = health.reasons(NOW)
+    assert reason.trouble is Trouble.BLIND
+    assert reason.text.startswith("No events from 2026-05-28T20:30:00Z on, so far, although")
+    assert health.scored(NOW + 3 * SPAN, none, {}) is None
+    back = health.scored(NOW + 4 * SPAN, usual, {"critical": 1})
     assert back is not None
-    assert not back.blind
+    assert back.state is BlindState.ENDED
     assert troubles(health) == []
     assert health.report(NOW).records == {"critical": 1}
 

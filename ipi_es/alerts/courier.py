@@ -36,6 +36,10 @@ class Delivered:
     """Messages that were not taken; they are tried again."""
     given_up: int = 0
     """Alerts that waited until they were older than ``max_age``: nobody will get them."""
+    failing_since: int | None = None
+    """When the first message in a row was not taken, epoch seconds; None: the last one was, or nothing waits."""
+    error: str = ""
+    """Why the last one was not taken: the host, and no secret of the URL."""
 
 
 class Courier:
@@ -72,18 +76,18 @@ class Courier:
         waiting = sent.unsent(found)
         sent = sent.moved_on(waiting, now).with_waiting(waiting)
         again_in = sent.again_in(waiting, now) if waiting else None
-        return sent, Delivered(count, len(waiting), again_in, refused, given_up)
+        return sent, Delivered(count, len(waiting), again_in, refused, given_up, sent.failing_since or None, sent.error)
 
     def _send(self, sent: Sent, waiting: Sequence[Found], now: int) -> tuple[Sent, int, int]:
         """Send what is due; (what is remembered then, letters that were taken, letters that were not)."""
         written = {each.message.id: each.written for each in waiting}
-        count, in_a_row, refused = 0, 0, list[Letter]()
+        count, in_a_row, refused, why = 0, 0, list[Letter](), ""
         for letter in self._due_letters(sent, waiting, now):
             try:
                 self._sender.send(letter)
             except NotSent as error:
                 log.warning("job %s: an alert was not sent and is tried again: %s", self._job.job_id, error.message)
-                refused, in_a_row = [*refused, letter], in_a_row + 1
+                refused, in_a_row, why = [*refused, letter], in_a_row + 1, error.message
                 if error.wait is not None:
                     sent = sent.with_peace(error.wait, now)
                 if error.wait is not None or in_a_row == GIVE_UP:
@@ -93,7 +97,7 @@ class Courier:
                 count, in_a_row = count + 1, 0
                 sent = self._store.save(sent.with_sent(letter, written, now))
         if refused and not count:
-            return sent.with_failure(now), 0, len(refused)
+            return sent.with_failure(now, why), 0, len(refused)
         for letter in refused:
             sent = sent.with_refused(letter, now)
         return sent, count, len(refused)

@@ -95,7 +95,7 @@ class AppriseSender:
         self._destination = destination
 
     def send(self, letter: Letter) -> None:
-        """See the protocol."""
+        """See the protocol. Errors name the service by the URL's scheme: the host may be a part of the secret."""
         import apprise  # takes a third of a second, and only those who use it pay
         from apprise.exception import AppriseException
 
@@ -106,6 +106,7 @@ class AppriseSender:
             "minor": apprise.NotifyType.WARNING,
         }.get(letter.worst.severity, apprise.NotifyType.INFO)
         service = apprise.Apprise()
+        named = f"{name} ({_scheme(url)}://)"
         try:
             with _without_secrets(url):
                 if not service.add(url):
@@ -114,9 +115,9 @@ class AppriseSender:
                     body=letter.text, title=letter.title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
                 )
         except (OSError, TypeError, ValueError, AppriseException) as error:
-            raise NotSent(f"{name}: Apprise failed ({type(error).__name__})") from None
+            raise NotSent(f"{named}: Apprise failed ({type(error).__name__})") from None
         if not taken:
-            raise NotSent(f"{name}: the service did not take it", hint="the log says what Apprise was told")
+            raise NotSent(f"{named}: the service did not take it", hint="the log says what Apprise was told")
 
 
 @contextmanager
@@ -136,6 +137,11 @@ def _without_secrets(url: str) -> Iterator[None]:
         yield
     finally:
         log.removeFilter(redact)
+
+
+def _scheme(url: str) -> str:
+    """The service's name in an Apprise URL that could be read: ``slack``, ``mailtos``."""
+    return url.partition("://")[0].strip().lower()
 
 
 def sender_of(destination: Destination) -> Sender:

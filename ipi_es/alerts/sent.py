@@ -55,6 +55,10 @@ class Sent:
     """Alerts that nobody took at the last look → when they happened, so that it is noticed when they grow too old."""
     refused: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Alerts that were not taken while others were → how often, and when they may be tried again, epoch seconds."""
+    failing_since: int = 0
+    """When the first message in a row was not taken; 0: the last one was taken, or nothing waits."""
+    error: str = ""
+    """Why the last one was not taken; names the host, and no secret."""
     asked_until: int = 0
     """The destination asked to be left alone until then, epoch seconds."""
     owner: str | None = None
@@ -84,13 +88,15 @@ class Sent:
     def with_sent(self, letter: Letter, written: Mapping[str, int], now: int) -> Sent:
         """After a letter has gone; ``written``: when the newest result of each alert was written."""
         ids = {**self.ids, **{name: written[name] for name in letter.finding_ids}}
-        return replace(self, ids=ids, times=(*self._last_hour(now), now), failures=0, retry_at=0, asked_until=0)
+        times = (*self._last_hour(now), now)
+        return replace(self, ids=ids, times=times, failures=0, retry_at=0, asked_until=0, failing_since=0, error="")
 
-    def with_failure(self, now: int) -> Sent:
-        """After a look at which nothing was taken: the destination is left alone, longer each time."""
+    def with_failure(self, now: int, error: str) -> Sent:
+        """After a look at which nothing was taken, because of ``error``: a pause, longer each time."""
+        failing = replace(self, failing_since=self.failing_since or now, error=error)
         if self.retry_at > now:  # only what is new was tried
-            return self
-        return replace(self, failures=self.failures + 1, retry_at=now + _pause(self.failures))
+            return failing
+        return replace(failing, failures=self.failures + 1, retry_at=now + _pause(self.failures))
 
     def with_refused(self, letter: Letter, now: int) -> Sent:
         """After a letter that was not taken while others were: it is what isn't liked, and waits by itself."""
@@ -114,9 +120,9 @@ class Sent:
     def with_waiting(self, waiting: Sequence[Found]) -> Sent:
         """Remembering what waits."""
         names = {each.message.id: each.message.when for each in waiting}
-        return replace(
-            self, waiting=names, refused={name: self.refused[name] for name in names if name in self.refused}
-        )
+        refused = {name: self.refused[name] for name in names if name in self.refused}
+        failing_since, error = (self.failing_since, self.error) if names else (0, "")
+        return replace(self, waiting=names, refused=refused, failing_since=failing_since, error=error)
 
     def given_up(self, found: Sequence[Found], oldest: int) -> list[str]:
         """What waited at the last look, isn't found any more, and happened before ``oldest``, epoch seconds."""
@@ -206,10 +212,8 @@ def forget(cluster: Cluster, job_id: str) -> int:
 
 
 def _source(sent: Sent) -> dict[str, Any]:
-    details = {
-        name: getattr(sent, name)
-        for name in ("since", "failures", "retry_at", "asked_until", "owner", "owned_until")
-    } | {
+    plain = ("since", "failures", "retry_at", "asked_until", "owner", "owned_until", "failing_since", "error")
+    details = {name: getattr(sent, name) for name in plain} | {
         "destination": sent.destination, "ids": dict(sent.ids), "times": list(sent.times),
         "waiting": dict(sent.waiting), "refused": {name: list(each) for name, each in sent.refused.items()},
     }  # fmt: skip
@@ -235,6 +239,8 @@ def _from(document: Document) -> Sent:
         waiting={name: int(when) for name, when in details.get("waiting", {}).items()},
         refused={name: (int(times), int(at)) for name, (times, at) in details.get("refused", {}).items()},
         asked_until=int(details.get("asked_until", 0)),
+        failing_since=int(details.get("failing_since", 0)),
+        error=str(details.get("error", "")),
         owner=details["owner"],
         owned_until=int(details["owned_until"]),
         stored=document,

@@ -28,6 +28,9 @@ from ipi_es.worker.bucket_scorer import ScoredBucket
 RECENT = 96
 """Buckets over which the share of unparsable events is taken: a day of quarter hours."""
 
+DEAD_AFTER = 900
+"""Seconds for which a destination must have taken no alert to be a reason: a restart of a service takes minutes."""
+
 FAILING_AFTER = 3
 """Ticks in a row that failed, for whatever reason, before the job counts as failing; the next tick mends most."""
 
@@ -154,8 +157,21 @@ class JobHealth:
             times, total = self._report.steps.get(step, (0, 0.0))
             self._report.steps[step] = (times + 1, total + seconds)
 
-    def notified(self, destination: str, *, sent: int, refused: int, given_up: int, waiting: int | None) -> None:
-        """The worker looked for alerts to send to a destination; ``waiting`` None: another worker is at it."""
+    def notified(
+        self,
+        destination: str,
+        *,
+        sent: int,
+        refused: int,
+        given_up: int,
+        waiting: int | None,
+        failing_since: int | None = None,
+        error: str = "",
+    ) -> None:
+        """The worker looked for alerts to send to a destination; ``waiting`` None: another worker is at it.
+
+        ``failing_since``: when it began to take nothing (epoch seconds), because of ``error``; None: it takes them.
+        """
         with self._lock:
             report = self._report
             report.alerts_sent[destination] += sent
@@ -163,6 +179,9 @@ class JobHealth:
             report.alerts_given_up[destination] += given_up
             if waiting is not None:
                 report.alerts_waiting[destination] = waiting
+                report.alerts_failing.pop(destination, None)
+                if failing_since is not None:
+                    report.alerts_failing[destination] = Mistake(failing_since, "NotSent", error)
 
     def batch_written(self, now: int, checkpoint: int) -> None:
         """Everything up to ``checkpoint`` is safe in the cluster."""
@@ -230,11 +249,14 @@ class JobHealth:
             return made
 
     def reasons(self, now: int) -> list[Reason]:
-        """What keeps the job from being as it should; nothing where another worker has it, or a person paused it."""
+        """What keeps the job from being as it should.
+
+        Where another worker has it, or a person paused it: only alerts that this worker can't deliver.
+        """
         report, job = self.report(now), self._job
+        found: dict[Trouble, str] = _dead_destinations(report, now)
         if report.doing in (Doing.PAUSED, Doing.STANDING_BY):
-            return []
-        found: dict[Trouble, str] = {}
+            return [Reason(job.job_id, trouble, text) for trouble, text in found.items()]
         if report.doing is Doing.STARTING:
             found[Trouble.STARTING] = "not looked at yet"
         if report.cluster_away is not None:
@@ -263,6 +285,17 @@ class JobHealth:
         buckets = max(complete_to(self._job, now) - report.checkpoint, 0) // span
         first_complete = report.checkpoint + span + self._job.query_delay
         return buckets, max(now - first_complete, 0)
+
+
+def _dead_destinations(report: JobReport, now: int) -> dict[Trouble, str]:
+    """Destinations that have taken nothing for :data:`DEAD_AFTER`, with host and error."""
+    dead = [
+        f"{destination} has taken no alert since {iso(failing.at)}, and {report.alerts_waiting[destination]} wait "
+        f"(the last error: {failing.text})"
+        for destination, failing in sorted(report.alerts_failing.items())
+        if now - failing.at >= DEAD_AFTER
+    ]
+    return {Trouble.DESTINATION_DEAD: "; ".join(dead)} if dead else {}
 
 
 def _blindness_of(job: Job) -> Blindness:

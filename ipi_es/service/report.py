@@ -53,6 +53,8 @@ class Trouble(StrEnum):
     """No events any more, although there usually are some."""
     HALF_BLIND = "half_blind"
     """Most events, or all usable ones, are missing."""
+    DESTINATION_DEAD = "destination_dead"
+    """A destination of alerts has taken nothing for a quarter of an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ class JobReport:
     """Alerts that grew too old while they waited."""
     alerts_waiting: dict[str, int] = field(default_factory=dict)
     """Alerts that weren't sent yet at the last look."""
+    alerts_failing: dict[str, Mistake] = field(default_factory=dict)
+    """Destinations that take nothing: since when, and why."""
     errors: Counter[str] = field(default_factory=Counter)
     """By the error's class."""
     failures_in_a_row: int = 0

@@ -101,7 +101,13 @@ class Worker:
 
         def told(job_id: str, destination: str, done: Delivered) -> None:
             fleet[job_id].notified(
-                destination, sent=done.sent, refused=done.refused, given_up=done.given_up, waiting=done.waiting
+                destination,
+                sent=done.sent,
+                refused=done.refused,
+                given_up=done.given_up,
+                waiting=done.waiting,
+                failing_since=done.failing_since,
+                error=done.error,
             )
 
         return Notifier(cluster, self.jobs, this_process(), self.clock.now, told=told)

@@ -38,7 +38,8 @@ class Rates:
 
     def __init__(self, seen: F64, weeks: F64, days: Callable[[], F64]) -> None:
         """``seen`` float64[columns]; ``weeks`` and ``days`` float64[periods, shifts, columns], infinite: not known."""
-        self.seen, self._weeks, self._look_up, self._known_days = seen, weeks, days, None
+        self.seen, self._weeks, self._look_up = seen, weeks, days
+        self._known_days: F64 | None = None
 
     @property
     def _days(self) -> F64:

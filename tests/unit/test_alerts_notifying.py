@@ -251,7 +251,7 @@ def test_destination_that_asks_for_peace_gets_it_and_no_longer_than_an_hour(clus
     done = one.deliver(NOW)
     assert (done.refused, done.again_in) == (1, 600)
     write(cluster, written(NOW + 60, "next"))
-    assert one.deliver(NOW + 599) == Delivered(waiting=3, again_in=1)
+    assert one.deliver(NOW + 599) == Delivered(waiting=3, again_in=1, failing_since=NOW, error="not today")
     assert len(post.tried) == 1
     post.wait = 10**9
     assert one.deliver(NOW + 600).again_in == LONGEST_PAUSE

@@ -18,13 +18,16 @@ from ipi_es.errors import NotSent
 from ipi_es.results.documents import ResultContext, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
-from ipi_es.service.health import Fleet
+from ipi_es.service.health import DEAD_AFTER, Fleet
+from ipi_es.service.http import readiness
 from ipi_es.service.live_job import LiveJob
 from ipi_es.service.metrics import exposition, registry
 from ipi_es.service.outcome import Did, Outcome
 from ipi_es.service.run import Worker
 from ipi_es.setup import plan
+from ipi_es.times import iso
 
+AWAY = "ops: chat.example could not be reached (ConnectionError)"
 CONTEXT = ResultContext("logins", HOUR, "user.name", "source.ip")
 
 
@@ -35,7 +38,7 @@ class Post:
 
     def send(self, letter: Letter) -> None:
         if self.away:
-            raise NotSent("not today")
+            raise NotSent(AWAY)
         self.letters.append(letter)
 
 
@@ -82,3 +85,31 @@ def test_metrics_say_that_alerts_do_not_leave(worker: tuple[Worker, Post]) -> No
         'ipi_es_alerts_given_up_total{destination="ops",job_id="logins"} 0.0',
         'ipi_es_alerts_waiting{destination="ops",job_id="logins"} 1.0',
     }
+
+
+def test_a_destination_that_takes_nothing_for_a_quarter_of_an_hour_is_a_reason(worker: tuple[Worker, Post]) -> None:
+    run, post = worker
+    clock = run.clock
+    assert isinstance(clock, FixedClock)
+
+    def look(fleet: Fleet, seconds: int) -> list[str]:
+        clock.time = NOW + seconds
+        run.notifier(run.connect(), fleet).once()
+        for health in fleet:
+            health.tick_began(clock.time)
+        found = readiness(fleet, clock.time)["reasons"]
+        return [each["text"] for each in found if each["reason"] == "destination_dead"]
+
+    fleet = Fleet(run.jobs)
+    run.notifier(run.connect(), fleet).begin()
+    write(run.connect(), written(NOW))
+    post.away = True
+    assert look(fleet, 0) == []
+    assert look(fleet, DEAD_AFTER - 1) == []
+    (text,) = look(fleet, DEAD_AFTER)
+    assert text == f"ops has taken no alert since {iso(NOW)}, and 1 wait (the last error: {AWAY})"
+    again = Fleet(run.jobs)  # a restart doesn't begin to count anew
+    assert len(look(again, DEAD_AFTER + 60)) == 1
+    post.away = False
+    assert look(again, DEAD_AFTER + 8 * 3_600) == []
+    assert len(post.letters) == 1

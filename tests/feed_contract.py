@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop, IndexOptions, Json, Put
+from ipi_es.datafeed.bucket_counts import BucketCounts, counts_of
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
@@ -128,6 +129,21 @@ class FeedContract:
         counts = feed.counts(START, START + SPAN)
         assert (counts.events, counts.missing_ip, counts.entities, counts.ips) == (3, 1, 2, 1)
         assert feed.event_counts(START, START + SPAN, SPAN) == {START: 3}
+
+    def test_counts_are_recalled_as_they_were_read(self, cluster: Cluster, name: str) -> None:
+        events = [document(n, outcome=outcome) for n, outcome in enumerate(["success", "success", "failure", None])]
+        events += [document(9, ip=None), document(8, entity=None, outcome="failure"), document(7, outcome="Success")]
+        fill(cluster, name, [*events, document(SPAN * 1_000)])
+        outcomes = ("success", "failure", "unknown")
+        feed = Datafeed(cluster, FeedSpec((name,), outcomes=outcomes))
+        found = feed.recalled(START, START + 3 * SPAN, SPAN)
+        first = BucketCounts(7, 1, 1, outcomes={"success": 2, "failure": 1, "unknown": 1})
+        assert found == {START: first, START + SPAN: BucketCounts(1, outcomes={"success": 1})}
+        assert [counts_of(bucket) for bucket in feed.read(START, START + 2 * SPAN, SPAN)] == list(found.values())
+        assert feed.outcome_words(START, START + SPAN) == {"success": 3, "failure": 2, "Success": 1}
+        without = Datafeed(cluster, FeedSpec((name,), outcome_field=None))
+        assert without.recalled(START, START + SPAN, SPAN)[START].outcomes == {"success": 5}
+        assert without.outcome_words(START, START + SPAN) == {}
 
     def test_digest_and_sequence_numbers_tell_of_rows_that_changed(self, cluster: Cluster, name: str) -> None:
         fill(cluster, name, [document(n, entity=f"u{n % 3}", ip=f"192.0.2.{n}") for n in range(9)])

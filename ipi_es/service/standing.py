@@ -50,7 +50,7 @@ class Stands(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Blindness:
+class NotedBlindness:
     """What the newest annotation of type `blind` says, while it lasts; ``since`` in epoch seconds."""
 
     state: str
@@ -83,7 +83,7 @@ class Standing:
     """So many of the newest buckets in a row had no events; counted up to 100."""
     noted: tuple[str, int, str] | None = None
     """The newest annotation: (type, start, text)."""
-    blindness: Blindness | None = None
+    blindness: NotedBlindness | None = None
     """That the job is blind or half blind, as it was last noted."""
     waits_for: str | None = None
     changed: tuple[str, ...] = ()
@@ -200,13 +200,13 @@ class Overview:
             return str(source["annotation_type"]), int(source["timestamp"]) // 1_000, str(source["annotation"])
         return None
 
-    def _blindness(self, job: Job) -> Blindness | None:
+    def _blindness(self, job: Job) -> NotedBlindness | None:
         for each in self._results(job).annotations(types=("blind",), size=1):
             source = each.source
             state = str(source.get("blind_state"))
             if state in GOES_ON:
                 since, field = int(source["timestamp"]) // 1_000, source.get("blind_field")
-                return Blindness(state, str(source["blind_reason"]), field, since, str(source["annotation"]))
+                return NotedBlindness(state, str(source["blind_reason"]), field, since, str(source["annotation"]))
         return None
 
 

@@ -202,9 +202,22 @@ class Blindness:
             rates = self._rates.rates(buckets) if self._fresh % times == 0 else None
             found = None if rates is None else self._few(buckets, rates) or self._unusable(buckets, rates)
             if found is not None:
-                return found
+                return self._trimmed(found)
             buckets, times = 2 * buckets, 2 * times
         return None
+
+    def _trimmed(self, found: _Finding) -> _Finding:
+        """Without the buckets at the beginning of the stretch that were as usual: it began after them."""
+        column, buckets = found.column, found.buckets
+        while buckets > 1:
+            first = self._rates.rates(1, buckets - 1)
+            if first is None or first.seen[column] < BACK * max(first.usual(column), 1.0):
+                break
+            buckets -= 1
+        rates = self._rates.rates(buckets)
+        if rates is None or buckets == found.buckets:
+            return found
+        return _Finding(column, buckets, rates, rates.usual(_EVENTS) if column == _EVENTS else _usual_of(column, rates))
 
     def _missed(self) -> float:
         """Events that should have come since the last one, in so many that the job is blind; else 0.

@@ -16,7 +16,6 @@ from ipi_es.results.words import ALIAS, SCORE_FIELDS
 from ipi_es.scoring.probability import severity
 from ipi_es.times import iso
 
-
 _KIND_OF = {result: kind for kind, result in SCORED.items()}
 
 

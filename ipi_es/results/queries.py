@@ -20,6 +20,11 @@ SORT_FIELDS: dict[ResultKind, tuple[str, ...]] = {
 }  # fmt: skip
 """What a result type can be sorted by."""
 
+COUNT_FIELDS = (
+    "event_count", "missing_entity_count", "missing_ip_count", "malformed_ip_count", "usable_outcomes", "usable_counts",
+)  # fmt: skip
+"""Fields of a bucket from which a worker knows after a restart what is usual; before schema 4 only the first."""
+
 _TIE_BREAKERS: dict[ResultKind, tuple[str, ...]] = {
     "record": ("timestamp", "partition_field_value", "by_field_value"),
     "influencer": ("timestamp", "influencer_field_name", "influencer_field_value"),

@@ -28,11 +28,6 @@ MAX_PAGE = 10_000
 MAX_SNAPSHOTS = 1_000
 """Snapshots that the results of a few days name at most."""
 
-COUNT_FIELDS = (
-    "event_count", "missing_entity_count", "missing_ip_count", "malformed_ip_count", "usable_outcomes", "usable_counts",
-)  # fmt: skip
-"""Fields of a bucket from which a worker knows after a restart what is usual; before schema 4 only the first."""
-
 REMEMBERED = 20_000
 """Documents written last that are kept in memory, about 30 MB: what a renormalization changes is most often new."""
 
@@ -162,10 +157,10 @@ class ResultStore:
         return [newest[at] for at in sorted(newest)]
 
     def counts_of_buckets(self, start: int, end: int) -> list[Mapping[str, Any]]:
-        """What the final buckets of [start, end) counted (:data:`COUNT_FIELDS`), the oldest first."""
+        """What the final buckets of [start, end) counted (`queries.COUNT_FIELDS`), the oldest first."""
         self._cluster.refresh(ALIAS)
         query = queries.results_query(self._job_id, ["bucket"], start, end, interim=False)
-        found = self._scan(query, source=["timestamp", "bucket_span", *COUNT_FIELDS])
+        found = self._scan(query, source=["timestamp", "bucket_span", *queries.COUNT_FIELDS])
         return sorted((each.source for each in found), key=lambda source: int(source["timestamp"]))
 
     def annotate(

@@ -201,13 +201,17 @@ class Blindness:
             # twice as long a stretch is looked at half as often
             rates = self._rates.rates(buckets) if self._fresh % times == 0 else None
             found = None if rates is None else self._few(buckets, rates) or self._unusable(buckets, rates)
+            found = None if found is None else self._trimmed(found)
             if found is not None:
-                return self._trimmed(found)
+                return found
             buckets, times = 2 * buckets, 2 * times
         return None
 
-    def _trimmed(self, found: _Finding) -> _Finding:
-        """Without the buckets at the beginning of the stretch that were as usual: it began after them."""
+    def _trimmed(self, found: _Finding) -> _Finding | None:
+        """Without the buckets at the beginning of the stretch that were as usual: it began after them.
+
+        None: nothing came since then, which is judged by itself.
+        """
         column, buckets = found.column, found.buckets
         while buckets > 1:
             first = self._rates.rates(1, buckets - 1)
@@ -217,6 +221,8 @@ class Blindness:
         rates = self._rates.rates(buckets)
         if rates is None or buckets == found.buckets:
             return found
+        if rates.seen[_EVENTS] == 0:
+            return None
         return _Finding(column, buckets, rates, rates.usual(_EVENTS) if column == _EVENTS else _usual_of(column, rates))
 
     def _missed(self) -> float:

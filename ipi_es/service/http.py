@@ -6,6 +6,7 @@ itself only on this machine.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import socket
 import threading
@@ -22,6 +23,7 @@ from starlette.routing import Route
 
 import ipi_es
 from ipi_es.errors import UsageError
+from ipi_es.service import limits
 from ipi_es.service.health import Fleet
 from ipi_es.service.metrics import exposition, registry
 from ipi_es.worker.clock import Clock
@@ -81,7 +83,6 @@ class Listener:
         config = uvicorn.Config(
             application(fleet, clock),
             loop="asyncio",
-            http="h11",
             ws="none",
             lifespan="off",
             log_config=None,
@@ -89,6 +90,7 @@ class Listener:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=1,
+            **limits.options(),
         )
         self._server = uvicorn.Server(config)
         # a daemon: a process that must die isn't kept by somebody who reads slowly
@@ -106,6 +108,12 @@ class Listener:
             time.sleep(0.01)
         if self._server.started:
             log.info("listening on %s: /healthz, /readyz, /metrics", self.url)
+            if not _is_loopback(str(self._socket.getsockname()[0])):
+                log.warning(
+                    "%s is reachable from other machines, without TLS and without a password: it shows job names, "
+                    "counts and errors; let a firewall or a network policy limit who may connect",
+                    self.url,
+                )
         else:
             log.warning("%s does not answer after %.0f s; the work goes on without it", self.url, LONGEST_START)
         return self
@@ -121,6 +129,11 @@ class Listener:
             self._server.run(sockets=[self._socket])
         except Exception:  # the thread's last frame: the work goes on without its window
             log.exception("%s is no longer served", self.url)
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether only this machine can connect to an address."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -31,22 +31,38 @@ def job() -> None:
 
 
 @job.command()
-@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-def validate(file: Path) -> None:
-    """Check a job's file without a cluster; exit code 2 if something is wrong, with every mistake's place.
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def validate(files: tuple[Path, ...]) -> None:
+    """Check job files without a cluster; exit code 2 if something is wrong, with every mistake's place.
+
+    A folder stands for the job files in it. Two files with the same job_id are a mistake too.
 
     Example: ipi-es job validate jobs/sign-ins.yml
     """
-    from ipi_es.config.loading import load_job
+    from ipi_es.config.loading import all_of, read_files
     from ipi_es.times import format_span
 
-    found = load_job(file)
-    for note in found.warnings():
-        _note(note)
-    click.echo(
-        f"{file}: ok. Job {found.job_id}: rare {found.ip_field} of each {found.entity_field}, every "
-        f"{format_span(found.bucket_span)}, from {', '.join(found.datafeed_config.indices)}"
-    )
+    named = [inner for file in files for inner in (_inside(file) if file.is_dir() else [file])]
+    jobs, bad = read_files(dict.fromkeys(named))
+    for found, file in jobs:
+        for note in found.warnings():
+            _note(note)
+        click.echo(
+            f"{file}: ok. Job {found.job_id}: rare {found.ip_field} of each {found.entity_field}, every "
+            f"{format_span(found.bucket_span)}, from {', '.join(found.datafeed_config.indices)}"
+        )
+    if bad:
+        raise all_of(bad)
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The job files in a folder; UsageError where it has none."""
+    found = sorted(path for path in folder.iterdir() if path.suffix in (".yml", ".yaml", ".json"))
+    if not found:
+        from ipi_es.errors import UsageError
+
+        raise UsageError(f"{folder} has no job file", hint="a job file's name ends in .yml, .yaml or .json")
+    return found
 
 
 @job.command("import")

@@ -24,7 +24,11 @@ LEAVES_WITHIN = 8.0
 
 @click.command()
 @click.argument("job_names", metavar="[JOB]…", nargs=-1)
-@click.option("--once", is_flag=True, help="Do what is due, and end: for cron. Exit code 1 if any job failed.")
+@click.option(
+    "--once",
+    is_flag=True,
+    help="Do what is due, and end: for cron. Exit code 1 if a job failed or its file has mistakes.",
+)
 @click.option("--listen", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics; default: worker.listen.")
 @accept_change_option
 @click.pass_context
@@ -35,13 +39,16 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     soon as it is complete, late events are mended, and the job is trained again every training.every. After an outage
     of any length it goes on where it stopped. Several workers may run the same jobs: one works, the others take over.
 
+    A job file with mistakes stops only that job: it is named in the log and in /readyz, and read again at the next
+    start.
+
     SIGTERM and Ctrl-C end it within ten seconds.
 
     Example: ipi-es run --listen 127.0.0.1:9274
     """
     from ipi_es.cluster.connect import connect
     from ipi_es.cluster.connection import Connection
-    from ipi_es.config.loading import find_job, load_jobs
+    from ipi_es.config.loading import BadFile, all_of, find_job, read_jobs
     from ipi_es.errors import UsageError
     from ipi_es.memory import few_arenas
     from ipi_es.service.run import Worker
@@ -52,7 +59,14 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this log
     settings = shell(ctx).settings
     _keep_the_log()
-    jobs = [find_job(name, settings) for name in job_names] or load_jobs(settings)
+    bad: list[BadFile] = []
+    jobs = [find_job(name, settings) for name in job_names]
+    if not jobs:
+        jobs, bad = read_jobs(settings)
+    if bad and not jobs:
+        raise all_of(bad)
+    for each in bad:
+        logging.getLogger(__name__).error("a job file can't be used, the others run: %s", each.error)
     if not jobs:
         raise UsageError("there is no job", hint="write a job file into jobs/, or name files in ipi-es.yml under jobs")
     if once and listen is not None:
@@ -66,10 +80,11 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
         lambda: connect(Connection(**settings.elasticsearch.plain())),
         SystemClock(),
         _stopped_by_signals(),
-        OnChange.ACCEPT if accept_change else OnChange.REFUSE,
+        bad=bad,
+        on_change=OnChange.ACCEPT if accept_change else OnChange.REFUSE,
     )
     if once:
-        sys.exit(_tell(worker.once()))
+        sys.exit(_tell(worker.once()) or int(bool(bad)))
     if not worker.run(_checked(listen) or settings.worker.listen):
         logging.getLogger(__name__).warning("left amid the work; it is taken up where it was")
     _leave()

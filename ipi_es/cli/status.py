@@ -51,7 +51,7 @@ def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, out
 
     Example: ipi-es status --format json
     """
-    from ipi_es.config.loading import load_jobs
+    from ipi_es.config.loading import read_jobs
     from ipi_es.results.store import ResultStore
     from ipi_es.service.standing import Overview
     from ipi_es.state.blobs import BlobStore
@@ -60,7 +60,9 @@ def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, out
     from ipi_es.state.job_state import StateStore
 
     here, now = shell(ctx), clock()
-    configured = load_jobs(here.settings)
+    configured, bad = read_jobs(here.settings)
+    for each in bad:
+        click.secho(f"note: a job file can't be used: {each.error.message}", fg="yellow", err=True)
     directory = here.settings.snapshots.directory
     with here.cluster() as cluster:
         states = StateStore(cluster).all()

@@ -8,7 +8,16 @@ from ipi_es.config.datafeed_config import DatafeedConfig, IndicesOptions
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.ip_insights import IpInsights
 from ipi_es.config.job import AnalysisConfig, DataDescription, Detector, Job, Training
-from ipi_es.config.loading import check_job, find_job, job_files, load_job, load_jobs, load_settings
+from ipi_es.config.loading import (
+    BadFile,
+    check_job,
+    find_job,
+    job_files,
+    load_job,
+    load_jobs,
+    load_settings,
+    read_jobs,
+)
 from ipi_es.config.nearest import did_you_mean, nearest
 from ipi_es.config.settings import ClusterSettings, LoggingSettings, Settings, SnapshotSettings
 
@@ -17,6 +26,7 @@ __all__ = [
     "AllowList",
     "AllowRule",
     "AnalysisConfig",
+    "BadFile",
     "ClusterSettings",
     "DataDescription",
     "DatafeedConfig",
@@ -38,4 +48,5 @@ __all__ = [
     "load_settings",
     "nearest",
     "normalize_entity",
+    "read_jobs",
 ]

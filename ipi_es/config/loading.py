@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,34 +124,90 @@ def _validate(
 
 def job_files(settings: Settings) -> list[Path]:
     """The job files that the settings name, sorted; ConfigError for a named file that isn't there."""
-    found: set[Path] = set()
-    for pattern in settings.jobs or DEFAULT_JOBS:
-        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute patterns)
-        if not matches and not glob.has_magic(pattern):
-            raise ConfigError(f"jobs: there is no file {pattern}", hint="correct `jobs` in ipi-es.yml")
-        found.update(Path(match) for match in matches)
-    return sorted(found)
+    found, missing = _job_files(settings)
+    if missing:
+        raise missing[0].error
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file of a job that can't be used, and why."""
+
+    path: Path
+    error: ConfigError
+
+
+def read_jobs(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> tuple[list[Job], list[BadFile]]:
+    """The jobs that the settings name, by job_id, and the files that can't be used, by their path."""
+    files, missing = _job_files(settings)
+    read, bad = read_files(files, environ=environ)
+    return [job for job, _ in read], sorted([*missing, *bad], key=lambda each: each.path)
+
+
+def read_files(
+    files: Iterable[Path], *, environ: Mapping[str, str] = os.environ
+) -> tuple[list[tuple[Job, Path]], list[BadFile]]:
+    """The jobs in files, each with its file, by job_id; and the files that can't be used.
+
+    Of files with one job_id none is used: it isn't known which of them is meant.
+    """
+    bad: list[BadFile] = []
+    read: dict[str, list[tuple[Job, Path]]] = {}
+    for path in files:
+        try:
+            job = load_job(path, environ=environ)
+        except ConfigError as error:
+            bad.append(BadFile(path, error))
+        else:
+            read.setdefault(job.job_id, []).append((job, path))
+    for job_id, found in read.items():
+        for _, path in found if len(found) > 1 else ():
+            others = " and ".join(str(other) for _, other in found if other != path)
+            hint = "a job_id is used once: change one, or take one file away"
+            bad.append(BadFile(path, ConfigError(f"{others} has the job_id {job_id} too", place=str(path), hint=hint)))
+    return [found[0] for _, found in sorted(read.items()) if len(found) == 1], bad
 
 
 def load_jobs(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> list[Job]:
-    """All jobs that the settings name, by job_id; ConfigError if two files have one job_id."""
-    jobs: dict[str, tuple[Job, Path]] = {}
-    for path in job_files(settings):
-        job = load_job(path, environ=environ)
-        if job.job_id in jobs:
-            hint = "a job_id is used once: change one, or take one file away"
-            raise ConfigError(f"{jobs[job.job_id][1]} has the job_id {job.job_id} too", place=str(path), hint=hint)
-        jobs[job.job_id] = job, path
-    return [jobs[job_id][0] for job_id in sorted(jobs)]
+    """All jobs that the settings name, by job_id; ConfigError with all mistakes of all files that can't be used."""
+    jobs, bad = read_jobs(settings, environ=environ)
+    if bad:
+        raise all_of(bad)
+    return jobs
+
+
+def all_of(bad: Sequence[BadFile]) -> ConfigError:
+    """One error for all files that can't be used."""
+    if len(bad) == 1:
+        return bad[0].error
+    texts = [each.error.message for each in bad]
+    hints = dict.fromkeys(each.error.hint for each in bad if each.error.hint)
+    return ConfigError("\n".join([f"{len(bad)} job files can't be used", *texts]), hint="; ".join(hints) or None)
+
+
+def _job_files(settings: Settings) -> tuple[list[Path], list[BadFile]]:
+    found: set[Path] = set()
+    missing = []
+    for pattern in settings.jobs or DEFAULT_JOBS:
+        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute patterns)
+        if not matches and not glob.has_magic(pattern):
+            error = ConfigError(f"jobs: there is no file {pattern}", hint="correct `jobs` in ipi-es.yml")
+            missing.append(BadFile(Path(pattern), error))
+        found.update(Path(match) for match in matches)
+    return sorted(found), missing
 
 
 def find_job(name: str, settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Job:
     """The job that a command names: a file (`x.yml`, `x.yaml`, `x.json`, or with a slash), else a job_id."""
     if Path(name).suffix in (".yml", ".yaml", ".json") or os.sep in name:
         return load_job(Path(name), environ=environ)
-    jobs = {job.job_id: job for job in load_jobs(settings, environ=environ)}
+    read, bad = read_jobs(settings, environ=environ)
+    jobs = {job.job_id: job for job in read}
     if name in jobs:
         return jobs[name]
+    if bad:  # it may be in one of them
+        raise all_of(bad)
     near = nearest(name, jobs)
     if near:
         raise UsageError(f"there is no job “{name}”", hint=f"did you mean “{near}”?")

@@ -25,8 +25,8 @@ Two kinds of file, YAML or JSON:
 
 - `ipi-es.yml`: the cluster, and where the jobs are. It is looked for at `--config`, then at `$IPI_ES_CONFIG`, then in
   the current folder. Without one, the server is `http://localhost:9200` and the jobs are in `jobs/`.
-- one file a job, with Elastic ML's keys. `ipi-es job validate FILE` checks one; `ipi-es job import FILE` makes one of
-  an Elastic ML job. An example: [example-job.yml](example-job.yml).
+- one file a job, with Elastic ML's keys. `ipi-es job validate FILE...` checks them; `ipi-es job import FILE` makes one
+  of an Elastic ML job. An example: [example-job.yml](example-job.yml).
 
 In both, `${NAME}` and `${NAME:default}` in a value stand for an environment variable (`$${` for the characters
 themselves), relative paths count from the folder of the file, and a key that isn't in these tables is refused.

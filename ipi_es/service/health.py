@@ -13,6 +13,7 @@ from typing import Any
 
 from ipi_es.cluster.pressure import Rejection
 from ipi_es.config.job import Job
+from ipi_es.config.loading import BadFile
 from ipi_es.datafeed.bucket_counts import BucketCounts, counts_of
 from ipi_es.datafeed.event_bucket import Dropped
 from ipi_es.errors import ClusterError
@@ -306,7 +307,9 @@ def _blindness_of(job: Job) -> Blindness:
 class Fleet:
     """The jobs of a worker."""
 
-    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+    def __init__(self, jobs: Iterable[Job] = (), bad: Iterable[BadFile] = ()) -> None:
+        """``bad``: files of jobs that can't be used; each is a reason not to be ready until a new start."""
+        self._bad = [Reason(each.path.name, Trouble.BAD_FILE, each.error.message) for each in bad]
         self._lock = threading.Lock()
         self._jobs: dict[str, JobHealth] = {}
         for job in jobs:
@@ -341,4 +344,4 @@ class Fleet:
 
     def reasons(self, now: int) -> list[Reason]:
         """What keeps the worker from being ready; empty: it is."""
-        return [reason for health in self for reason in health.reasons(now)]
+        return [*self._bad, *(reason for health in self for reason in health.reasons(now))]

@@ -207,6 +207,8 @@ class FleetCollector(Collector):
         for report in reports:
             for trouble in Trouble:
                 troubles.add_metric((report.job_id, str(trouble)), float((report.job_id, trouble) in has))
+        for name, trouble in sorted(has - {(report.job_id, each) for report in reports for each in Trouble}):
+            troubles.add_metric((name, str(trouble)), 1.0)  # a file that gave no job
         yield troubles
         yield CounterMetricFamily(
             "ipi_es_cluster_retries",

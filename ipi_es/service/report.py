@@ -55,6 +55,8 @@ class Trouble(StrEnum):
     """Most events, or all usable ones, are missing."""
     DESTINATION_DEAD = "destination_dead"
     """A destination of alerts has taken nothing for a quarter of an hour."""
+    BAD_FILE = "bad_file"
+    """The job's file can't be used; the reason's ``job_id`` is the file's name."""
 
 
 @dataclass(frozen=True, slots=True)

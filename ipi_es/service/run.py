@@ -14,6 +14,7 @@ from ipi_es.alerts.courier import Delivered
 from ipi_es.alerts.notifier import Notifier
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
+from ipi_es.config.loading import BadFile
 from ipi_es.config.settings import Settings
 from ipi_es.errors import ClusterError
 from ipi_es.service.health import Fleet
@@ -47,6 +48,8 @@ class Worker:
     clock: Clock
     stopping: threading.Event
     """Set by whoever wants the worker to end."""
+    bad: Sequence[BadFile] = ()
+    """Files of jobs that can't be used: the others run, and the worker isn't ready."""
     on_change: OnChange = OnChange.REFUSE
     """What to do with jobs whose settings aren't those that they were trained with."""
 
@@ -55,7 +58,7 @@ class Worker:
 
         A cluster that can't be reached is waited for; one that refuses (credentials, TLS, templates) raises.
         """
-        fleet = Fleet(self.jobs)
+        fleet = Fleet(self.jobs, self.bad)
         with ExitStack() as stack:
             if listen is not None:
                 stack.enter_context(Listener(listen, fleet, self.clock))

@@ -43,6 +43,28 @@ def test_harmless_oddities_are_notes(tmp_path: Path) -> None:
     assert "scroll_size has no effect" in result.stderr
 
 
+def test_mistakes_of_all_files_are_listed_at_once(tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir()
+    for name, change in (("a", {}), ("b", {"bucketspan": 1}), ("c", {"job_id": "C"}), ("d", {"job_id": "d"})):
+        write_job(tmp_path / "jobs" / f"{name}.json", {**job_data("logs-*"), "job_id": name, **change})
+    write_job(tmp_path / "e.json", {**job_data("logs-*"), "job_id": "d"})
+    result = run("job", "validate", tmp_path / "jobs", tmp_path / "e.json", tmp_path / "missing.yml")
+    assert result.exit_code == 2
+    assert "a.json: ok. Job a" in result.stdout
+    assert "Job d" not in result.stdout
+    said = " ".join(result.stderr.split())
+    assert "5 job files can't be used" in said
+    for part in ("b.json", "bucketspan", "c.json", "e.json has the job_id d too", "d.json has the job_id d too"):
+        assert part in said
+    assert "missing.yml: there is no such file" in said
+
+
+def test_a_folder_without_job_files_is_refused(tmp_path: Path) -> None:
+    result = run("job", "validate", tmp_path)
+    assert result.exit_code == 2
+    assert "has no job file" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

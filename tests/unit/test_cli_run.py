@@ -52,6 +52,22 @@ def write(job_id: str, index: str = company.EVENTS) -> None:
     Path(f"jobs/{job_id}.json").write_text(json.dumps(data))
 
 
+def test_a_bad_file_stops_only_its_own_job(cluster: MemoryCluster, caplog: pytest.LogCaptureFixture) -> None:
+    Path("jobs/broken.yml").write_text("job_id: broken\n")
+    done = run("run", "--once")
+    assert (done.exit_code, done.stdout) == (1, "signins: worked, 3 buckets scored\n")
+    assert "jobs/broken.yml: datafeed_config: is missing" in caplog.text
+
+
+def test_without_any_good_file_all_bad_ones_are_listed(cluster: MemoryCluster) -> None:
+    Path("jobs/signins.json").write_text("{")
+    Path("jobs/broken.yml").write_text("job_id: broken\n")
+    done = run("run", "--once")
+    assert done.exit_code == 2
+    assert "broken.yml" in done.stderr
+    assert "signins.json" in done.stderr
+
+
 def test_once_does_what_is_due_and_ends(cluster: MemoryCluster) -> None:
     done = run("run", "--once")
     assert (done.exit_code, done.stdout) == (0, "signins: worked, 3 buckets scored\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ipi_es.config import find_job, load_job, load_jobs, load_settings
+from ipi_es.config import find_job, load_job, load_jobs, load_settings, read_jobs
 from ipi_es.errors import ConfigError, UsageError
 
 JOB = "job_id: {}\ndatafeed_config: {{indices: a}}\n"
@@ -192,6 +192,24 @@ def test_two_files_with_one_job_id_are_refused(tmp_path: Path) -> None:
     (tmp_path / "jobs" / "z.json").write_text('{"job_id": "vpn", "datafeed_config": {"indices": "b"}}', "utf-8")
     with pytest.raises(ConfigError, match="has the job_id vpn too"):
         load_jobs(load_settings(environ={}, directory=tmp_path), environ={})
+
+
+def test_a_bad_file_stops_only_its_own_job(tmp_path: Path) -> None:
+    workplace(tmp_path, "vpn", "sso", "mail")
+    (tmp_path / "jobs" / "broken.yml").write_text("job_id: [", "utf-8")
+    (tmp_path / "jobs" / "twin.yml").write_text(JOB.format("sso"), "utf-8")
+    (tmp_path / "jobs" / "wrong.yml").write_text("job_id: wrong\n", "utf-8")
+    settings = load_settings(environ={}, directory=tmp_path)
+    jobs, bad = read_jobs(settings, environ={})
+    assert [job.job_id for job in jobs] == ["mail", "vpn"]
+    assert [each.path.name for each in bad] == ["broken.yml", "sso.yml", "twin.yml", "wrong.yml"]
+    with pytest.raises(ConfigError) as caught:
+        load_jobs(settings, environ={})
+    for name in ("broken.yml", "sso.yml", "twin.yml", "wrong.yml"):
+        assert name in str(caught.value)
+    assert find_job("vpn", settings, environ={}).job_id == "vpn"
+    with pytest.raises(ConfigError, match=r"broken\.yml"):
+        find_job("wrong", settings, environ={})
 
 
 def test_a_named_job_file_that_is_missing_is_refused_and_an_empty_pattern_is_not(tmp_path: Path) -> None:

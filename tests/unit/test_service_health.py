@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from service_parts import DELAY, NOW, SPAN, a_job
 
-from ipi_es.config import Job
+from ipi_es.config import BadFile, Job
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.event_bucket import Dropped
-from ipi_es.errors import ClusterUnreachable, FieldMissing, NotEnoughHistory
+from ipi_es.errors import ClusterUnreachable, ConfigError, FieldMissing, NotEnoughHistory
 from ipi_es.service.blind_change import BlindState
 from ipi_es.service.health import FAILING_AFTER, Fleet, JobHealth
 from ipi_es.service.report import LAST_ERROR, LONGEST_TEXT, Doing, Mistake, Trouble
@@ -252,3 +253,11 @@ def test_many_threads_lose_no_count() -> None:
         thread.join()
     report = health.report(NOW)
     assert (report.events, report.dropped["private_ip"], report.steps["read"]) == (2_000, 2_000, (2_000, 2_000.0))
+
+
+def test_a_bad_job_file_is_a_reason_by_its_name() -> None:
+    error = ConfigError("datafeed_config is missing", place="jobs/vpn.yml")
+    fleet = Fleet([], [BadFile(Path("jobs/vpn.yml"), error)])
+    (reason,) = fleet.reasons(NOW)
+    assert (reason.job_id, str(reason.trouble)) == ("vpn.yml", "bad_file")
+    assert reason.text == "jobs/vpn.yml: datafeed_config is missing"

@@ -9,12 +9,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from service_parts import NOW, FixedClock, a_job, busy_fleet
 
-from ipi_es.errors import ClusterUnreachable, UsageError
+from ipi_es.config import BadFile
+from ipi_es.errors import ClusterUnreachable, ConfigError, UsageError
 from ipi_es.service.health import Fleet
 from ipi_es.service.http import Listener
 
@@ -171,3 +173,14 @@ def test_two_hundred_jobs_are_told_in_a_moment(clock: FixedClock) -> None:
         body = ask(f"{listener.url}/metrics")[2]
         assert time.monotonic() - began < 3
     assert body.count("ipi_es_lease_held{") == 200
+
+
+def test_a_bad_job_file_fails_readyz_and_is_a_metric(clock: FixedClock) -> None:
+    bad = BadFile(Path("jobs/vpn.yml"), ConfigError("is empty", place="jobs/vpn.yml"))
+    with Listener("127.0.0.1:0", Fleet([], [bad]), clock) as listener:
+        status, _, body = ask(f"{listener.url}/readyz")
+        assert status == 503
+        assert json.loads(body)["reasons"] == [
+            {"job_id": "vpn.yml", "reason": "bad_file", "text": "jobs/vpn.yml: is empty"}
+        ]
+        assert 'ipi_es_trouble{job_id="vpn.yml",reason="bad_file"} 1.0' in ask(f"{listener.url}/metrics")[2]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ipi_es.ipinsights.metrics import roc_auc
 from ipi_es.ipinsights.negatives import random_addresses
+from ipi_es.ipinsights.prefixes import address_keys
 from ipi_es.ipinsights.scorer import Scorer, Snapshot
 from ipi_es.ipinsights.split import Split, day_slices
 
@@ -31,6 +32,9 @@ class Calibration:
     entity: NDArray[np.int32]  # [n] index into the events' entities
     ip: NDArray[np.int32]  # [n] index into the events' addresses
     time: NDArray[np.int64]  # [n] start of the bucket, epoch seconds
+    failures_only: NDArray[np.bool_]  # [n] as in TrainingEvents
+    entity_hash: NDArray[np.uint64]  # [n]
+    ip_key: NDArray[np.uint64]  # [n] of the address
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +82,7 @@ def measure(
             priors.append(history.profiles.events_of(hashes[local])[entity])
         history.apply(events.delta(day, hashes, rows))
     index = np.concatenate(taken)
-    return [_measured(each, np.concatenate(priors), index, events) for each in scores]
+    return [_measured(each, np.concatenate(priors), index, events, hashes) for each in scores]
 
 
 def _measured(
@@ -86,7 +90,9 @@ def _measured(
     prior_events: NDArray[np.float64],
     index: NDArray[np.intp],
     events: TrainingEvents,
+    hashes: NDArray[np.uint64],
 ) -> Measured:
+    failed = np.zeros(len(events), dtype=np.bool_) if events.failures_only is None else events.failures_only
     real, odd = (np.concatenate(column) for column in zip(*scores, strict=True))
     calibration = Calibration(
         compatibility=real,
@@ -94,5 +100,8 @@ def _measured(
         entity=events.entity[index],
         ip=events.ip[index],
         time=events.time[index],
+        failures_only=failed[index],
+        entity_hash=hashes[events.entity[index]],
+        ip_key=address_keys(events.addresses[events.ip[index]]),
     )
     return Measured(calibration, roc_auc(real, odd))

@@ -36,6 +36,8 @@ class TrainingEvents:
     """Operator and country of the m ``addresses``; None where the events have neither."""
     look_up: Callable[[Addresses], Context] | None = None
     """Gives the context of any address, where a file of networks is at hand; None: guessed from ``context``."""
+    failures_only: NDArray[np.bool_] | None = None
+    """bool[n]: none of the row's sign-ins is of an outcome that teaches; None: all are."""
 
     def __post_init__(self) -> None:
         if len(self.time) and bool((np.diff(self.time) < 0).any()):

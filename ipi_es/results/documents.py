@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ipi_es.results import ids
+from ipi_es.results import ids, reported
 from ipi_es.results.explanation import Explanation, sentence
 from ipi_es.results.index import can_be_flat, flat_fields, index_for
 from ipi_es.results.members import Members, Unusual, bucket_sentence, influencer_sentence, outcome_list
+from ipi_es.results.reported import Extent
 from ipi_es.results.words import FUNCTION, SMALLEST_PROBABILITY, AnnotationType
 
 
@@ -72,6 +73,7 @@ class BucketInfluencer:
     anomaly_score: float
     raw_anomaly_score: float
     probability: float
+    failures_only: bool = False
 
 
 def record(
@@ -90,6 +92,8 @@ def record(
     suppressed_by: str | None = None,
     repeat_of: str | None = None,
     held_until: int | None = None,
+    failures_only: bool = False,
+    extent: Extent | None = None,
     enrichment: Mapping[str, Any] | None = None,
     outcomes: Sequence[tuple[str, int]] = (),
 ) -> ResultDocument:
@@ -97,9 +101,10 @@ def record(
 
     ``actual`` is the pair's compatibility (log-odds, high = usual), ``typical`` the entity's usual one; ``enrichment``
     is flat (``source.as.number``), ``repeat_of`` the id of the pair's first record, ``suppressed_by`` what allows it.
-    ``held_until`` (epoch seconds): the pair isn't learned before. ``outcomes``: (outcome, events) of the event count,
-    where the job scores several. ``reason`` is the explanation in sentences, for tables and alerts that can't put them
-    together.
+    ``held_until`` (epoch seconds): the pair isn't learned before. ``failures_only``: none of its sign-ins succeeded.
+    ``extent``: how much is reported with it, where it repeats nothing. ``outcomes``: (outcome, events) of the event
+    count, where the job scores several. ``reason`` is the explanation in sentences, for tables and alerts that can't
+    put them together.
     """
     score = _score(record_score)
     by_field = {context.entity_field: entity, context.ip_field: ip}
@@ -124,6 +129,7 @@ def record(
         ],
     }
     source |= _flat(by_field) | _unless_none(suppressed_by=suppressed_by, repeat_of=repeat_of)
+    source |= _reported(failures_only, extent)
     if held_until is not None:
         source["held_until"] = held_until * 1_000
     if outcomes:
@@ -148,9 +154,14 @@ def influencer(
     influencer_score: float,
     suppressed_by: str | None = None,
     repeat_of: str | None = None,
+    failures_only: bool = False,
+    extent: Extent | None = None,
     members: Members | None = None,
 ) -> ResultDocument:
-    """One entity or one IP over all its records of a bucket; ``members``: its addresses, or its entities, there."""
+    """One entity or one IP over all its records of a bucket; ``members``: its addresses, or its entities, there.
+
+    ``failures_only`` and ``extent`` as of a record.
+    """
     score = _score(influencer_score)
     source = _common(context, stamp, "influencer", start) | {
         "influencer_score": score,
@@ -164,6 +175,7 @@ def influencer(
     ):  # by one filter a dashboard then finds all of an entity, as a whole and record by record
         source |= {"partition_field_name": field, "partition_field_value": value}
     source |= _flat({field: value}) | _unless_none(suppressed_by=suppressed_by, repeat_of=repeat_of)
+    source |= _reported(failures_only, extent)
     if members is not None:
         of_entity = field == context.entity_field
         source |= {name: each for name, each in members.to_dict(of_entity=of_entity).items() if name not in source}
@@ -190,6 +202,7 @@ def bucket(
     influencer_count: int = 0,
     omitted_record_count: int = 0,
     unparsable_count: int = 0,
+    unlearned_entities: Sequence[str] = (),
     unusual: Unusual | None = None,
     dropped: Mapping[str, int] | None = None,
     usable: Mapping[str, int] | None = None,
@@ -202,7 +215,8 @@ def bucket(
     that neither repeat nor are suppressed, ``omitted_record_count`` the records beyond the limit, ``unparsable_count``
     the documents without a usable entity or IP (at most all of them); ``unusual`` counts what is new and unusual,
     beyond the limit too. ``dropped`` counts the documents that can't be scored by reason, ``usable`` the others by
-    outcome: from them a worker knows after a restart what is usual.
+    outcome: from them a worker knows after a restart what is usual. ``unlearned_entities`` are those of whose
+    improbable pairs some are beyond the limit: nothing of them is learned from the bucket.
     """
     common = _common(context, stamp, "bucket", start)
     score = max((_score(each.anomaly_score) for each in influencers), default=0.0)
@@ -229,6 +243,8 @@ def bucket(
     if unusual is not None:
         source |= unusual.to_dict()
         source |= _unless_none(reason=bucket_sentence(source, context.entity_field, context.ip_field))
+    if unlearned_entities:
+        source["unlearned_entities"] = list(unlearned_entities)
     return ResultDocument(context.index_for(start), ids.bucket_id(context.job_id, start, context.bucket_span), source)
 
 
@@ -290,7 +306,13 @@ def _bucket_influencer(common: Mapping[str, Any], each: BucketInfluencer) -> dic
         "initial_anomaly_score": score,
         "raw_anomaly_score": _score(each.raw_anomaly_score),
         "probability": _probability(each.probability),
+        **_reported(each.failures_only, None),
     }
+
+
+def _reported(failures_only: bool, extent: Extent | None) -> dict[str, Any]:
+    found: dict[str, Any] = {"failures_only": True} if failures_only else {}
+    return found if extent is None else found | {reported.FIELD: extent.to_source()}
 
 
 def _flat(values: Mapping[str, str]) -> dict[str, list[str]]:

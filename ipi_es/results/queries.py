@@ -101,6 +101,13 @@ def held_records_query(job_id: str, start: int, end: int) -> Query:
     return query
 
 
+def with_omitted_records_query(job_id: str, start: int, end: int) -> Query:
+    """Final buckets of [start, end) with more records than are written."""
+    query = results_query(job_id, ["bucket"], start, end, interim=False)
+    query["bool"]["filter"].append({"range": {"omitted_record_count": {"gte": 1}}})
+    return query
+
+
 def critical_influencers_query(job_id: str, field: str, start: int, end: int) -> Query:
     """Influencers of ``field`` that were critical when they were written and are no repeats.
 

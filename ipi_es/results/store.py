@@ -20,6 +20,7 @@ from ipi_es.results.annotations import BLIND_FIELDS, Annotation, annotations_que
 from ipi_es.results.counts import DayCounts, daily_body, read_daily
 from ipi_es.results.documents import ResultContext, ResultDocument, Stamp
 from ipi_es.results.indices import ResultIndices
+from ipi_es.results.reported import FIELD, Extent, Recent, ReportedIp, ReportedPair
 from ipi_es.results.words import ALIAS, RESULT_KINDS, AnnotationType, ResultKind
 
 MAX_PAGE = 10_000
@@ -32,11 +33,7 @@ REMEMBERED = 20_000
 """Documents written last that are kept in memory, about 30 MB: what a renormalization changes is most often new."""
 
 
-class Recent(NamedTuple):
-    """What repeats are recognized by; times are the buckets' starts in epoch seconds, ids those of the documents."""
-
-    pairs: list[tuple[str, str, int, str]]  # (entity, IP, time, id) of records that repeat nothing
-    ips: list[tuple[str, int, str]]  # (IP, time, id) of critical influencers that repeat nothing
+_REPORTED = (FIELD, "failures_only")
 
 
 class FinalBucket(NamedTuple):
@@ -236,26 +233,53 @@ class ResultStore:
         self._cluster.refresh(ALIAS)
         pairs = self._scan(
             queries.first_records_query(self._job_id, start, end),
-            source=["partition_field_value", "by_field_value", "timestamp"],
+            source=["partition_field_value", "by_field_value", "timestamp", "initial_record_score", *_REPORTED],
         )
         ips = self._scan(
             queries.critical_influencers_query(self._job_id, ip_field, start, end),
-            source=["influencer_field_value", "timestamp"],
+            source=["influencer_field_value", "timestamp", "initial_influencer_score", *_REPORTED],
         )
         return Recent(
             sorted(
-                (each.source["partition_field_value"], each.source["by_field_value"], _seconds(each), each.id)
+                ReportedPair(
+                    each.source["partition_field_value"],
+                    each.source["by_field_value"],
+                    _seconds(each),
+                    each.id,
+                    Extent.of(each.source, "initial_record_score"),
+                    "failures_only" in each.source,
+                )
                 for each in pairs
             ),
-            sorted((each.source["influencer_field_value"], _seconds(each), each.id) for each in ips),
+            sorted(
+                ReportedIp(
+                    each.source["influencer_field_value"],
+                    _seconds(each),
+                    each.id,
+                    Extent.of(each.source, "initial_influencer_score"),
+                    "failures_only" in each.source,
+                )
+                for each in ips
+            ),
         )
 
-    def held(self, start: int, end: int) -> list[tuple[str, str, int, int, str]]:
-        """(entity, IP, time, held until, id) of the records of [start, end) that are held; times in epoch seconds."""
+    def held(self, start: int, end: int) -> list[tuple[str, str, int, int, str, Extent | None]]:
+        """(entity, IP, time, held until, id, extent) of the records of [start, end) that are held, by time.
+
+        Times in epoch seconds; the extent is what was reported, None of a repeat.
+        """
         self._cluster.refresh(ALIAS)
         found = self._scan(
             queries.held_records_query(self._job_id, start, end),
-            source=["partition_field_value", "by_field_value", "timestamp", "held_until"],
+            source=[
+                "partition_field_value",
+                "by_field_value",
+                "timestamp",
+                "held_until",
+                "repeat_of",
+                "initial_record_score",
+                *_REPORTED,
+            ],
         )
         return sorted(
             (
@@ -264,8 +288,18 @@ class ResultStore:
                 _seconds(each),
                 int(each.source["held_until"]) // 1_000,
                 each.id,
+                None if "repeat_of" in each.source else Extent.of(each.source, "initial_record_score"),
             )
             for each in found
+        )
+
+    def unlearned(self, start: int, end: int) -> list[tuple[int, str]]:
+        """(time, entity) of what buckets of [start, end) teach nothing of, besides what is held; epoch seconds."""
+        found = self._scan(
+            queries.with_omitted_records_query(self._job_id, start, end), source=["timestamp", "unlearned_entities"]
+        )
+        return sorted(
+            (_seconds(each), entity) for each in found for entity in each.source.get("unlearned_entities", ())
         )
 
     def count(

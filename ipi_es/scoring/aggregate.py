@@ -9,13 +9,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ipi_es.scoring.arrays import F64, as_f64, checked_codes, same_length
+from ipi_es.scoring.arrays import F64, Counts, as_f64, checked_codes, same_length
+from ipi_es.scoring.bounded import MOST_A_SOURCE, least_of_each
 from ipi_es.scoring.combine import ENTITY_OR_IP, OVER_MEMBERS, Combined, combine
+
+Codes: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 JOINT_SHARE: Final = 0.1
 """No joint part for groups larger than this share of the calibration sample: so large a group was never seen."""
@@ -71,37 +74,54 @@ def aggregate(
     correlations: Correlations,
     calibration_size: int,
     takes_part: npt.ArrayLike | None = None,
+    takes_part_by_ip: npt.ArrayLike | None = None,
     ip_takes_part: npt.ArrayLike | None = None,
+    sources: Literal["entity", "ip"] = "entity",
 ) -> Aggregated:
     """Combine the unique pairs of one event bucket, the normal ones too.
 
     ln_p: float[n]; entity: int[n], codes in [0, n_entities); ip: int[n], codes in [0, n_ips); takes_part: bool[n],
-    false for repeats and for what is suppressed (they count nowhere, not even as members); ip_takes_part: bool[n_ips],
-    false for IP influencers that repeat one (they are scored, but are no members of the bucket over IPs);
-    calibration_size: points of all classes together.
+    false for repeats and for what is suppressed (they count nowhere, not even as members); takes_part_by_ip: bool[n],
+    the same for the groups by IP, where that is another question; ip_takes_part: bool[n_ips], false for IP influencers
+    that repeat one (they are scored, but are no members of the bucket over IPs); calibration_size: points of all
+    classes together; sources: whose groups could be a flood, each has a few as members of the bucket.
     """
     ln = as_f64(ln_p, "ln_p")
     entities, ips = checked_codes(entity, n_entities, "entity"), checked_codes(ip, n_ips, "ip")
     same_length(ln_p=ln, entity=entities, ip=ips)
-    if takes_part is not None:
-        part = np.asarray(takes_part, dtype=np.bool_)
-        same_length(ln_p=ln, takes_part=part)
-        ln, entities, ips = ln[part], entities[part], ips[part]
+    part = np.ones(len(ln), dtype=np.bool_) if takes_part is None else np.asarray(takes_part, dtype=np.bool_)
+    by_ip = part if takes_part_by_ip is None else np.asarray(takes_part_by_ip, dtype=np.bool_)
+    same_length(ln_p=ln, takes_part=part, takes_part_by_ip=by_ip)
     max_joint = int(JOINT_SHARE * calibration_size)
     per_entity = combine(
-        ln, entities, n_entities, ENTITY_OR_IP, correlation=correlations.same_entity, max_joint=max_joint
+        ln[part], entities[part], n_entities, ENTITY_OR_IP, correlation=correlations.same_entity, max_joint=max_joint
     )
-    per_ip = combine(ln, ips, n_ips, ENTITY_OR_IP, correlation=correlations.same_ip, max_joint=max_joint)
-    over_entities = _whole(per_entity)
-    return Aggregated(per_entity, per_ip, over_entities, over_entities, _whole(per_ip, ip_takes_part))
+    per_ip = combine(ln[by_ip], ips[by_ip], n_ips, ENTITY_OR_IP, correlation=correlations.same_ip, max_joint=max_joint)
+    of_entity, of_ip = np.arange(n_entities), np.arange(n_ips)
+    if sources == "ip":
+        of_entity = leading(entities[part], ln[part], ips[part], n_entities)
+    else:
+        of_ip = leading(ips[by_ip], ln[by_ip], entities[by_ip], n_ips)
+    over_entities = _whole(per_entity, of_entity)
+    return Aggregated(per_entity, per_ip, over_entities, over_entities, _whole(per_ip, of_ip, ip_takes_part))
 
 
-def _whole(groups: Combined, takes_part: npt.ArrayLike | None = None) -> Whole:
+def leading(group: Codes, ln_p: F64, member: Codes, n_groups: int) -> Counts:
+    """Give each group's least probable member (int64[n_groups]; −1 where it has none); arrays [n]."""
+    found = np.full(n_groups, -1, dtype=np.int64)
+    order = np.lexsort((member, ln_p, group))[::-1]
+    found[group[order]] = member[order]  # the last one written is the least probable
+    return found
+
+
+def _whole(groups: Combined, of_one: Counts, takes_part: npt.ArrayLike | None = None) -> Whole:
+    """``of_one`` int64[g]: whose a group is. Of one's groups a few count, or a flood would hide all others in it."""
     present = groups.count > 0
     if takes_part is not None:
         part = np.asarray(takes_part, dtype=np.bool_)
         same_length(count=groups.count, takes_part=part)
         present &= part
+    present[present] = least_of_each(of_one[present], groups.ln_p[present], MOST_A_SOURCE)
     ln_p: F64 = groups.ln_p[present]
     members = len(ln_p)
     one = combine(ln_p, np.zeros(members, dtype=np.int64), 1, OVER_MEMBERS, correlation=0.0, max_joint=0)

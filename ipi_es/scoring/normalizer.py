@@ -16,7 +16,7 @@ from scipy import special
 
 from ipi_es.scoring.arrays import F64, as_f64, same_length
 from ipi_es.scoring.probability import P_L
-from ipi_es.scoring.quantiles import LARGEST_CAP, Quantiles, cells_of
+from ipi_es.scoring.quantiles import DOUBTED_SOURCES, LARGEST_CAP, Quantiles, cells_of
 
 RANK_KNOTS: Final = (0.0, 70.0, 85.0, 90.0, 95.0, 97.0, 99.0, 99.9, 100.0)
 """Percentiles, in %, at which the first cap is given; linear between them."""
@@ -67,11 +67,16 @@ def normalize(s: npt.ArrayLike, ln_p: npt.ArrayLike, quantiles: Quantiles, *, co
 
 
 def rank_cap(s: F64, quantiles: Quantiles, *, counted: bool = True) -> F64:
-    """Give c1 (float64[n]): the percentile of s through the knots, averaged over the percentile's own uncertainty."""
+    """Give c1 (float64[n]): the percentile of s through the knots, averaged over the percentile's own uncertainty.
+
+    Three results that are not below s count as if they were: they may be those of one attacker, whose every account
+    counts once in that part of the history (:func:`ipi_es.scoring.bounded.added`).
+    """
     cells, back = np.unique(cells_of(s), return_inverse=True)
     # All scores of a cell rank alike, and the Beta quantiles are dear: once per cell.
     _, first = np.unique(back, return_index=True)
     share, others = quantiles.percentile(s[first], counted=counted)
+    share = np.minimum(share + DOUBTED_SOURCES / np.maximum(others, 1.0), 1.0)
     a, b = others * share + RANK_PRIOR, others * (1.0 - share) + RANK_PRIOR
     ends = [np.interp(100.0 * special.betaincinv(a, b, end), RANK_KNOTS, RANK_SCORES) for end in RANK_INTERVAL]
     cap: F64 = ((ends[0] + ends[1]) / 2.0)[back]

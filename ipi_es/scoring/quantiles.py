@@ -8,7 +8,7 @@ randomness and is one array. A job keeps one for each level: record; influencer 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -34,6 +34,14 @@ LOWEST: Final = 8e-4
 HIGHEST: Final = 100.0
 WARM_COUNT: Final = 10.0
 """Below this many (decayed) results the job is warming up, and says so."""
+DOUBTED_SOURCES: Final = 3
+"""Sources (accounts, for failed sign-ins addresses) that one attacker is assumed to command: what this many of them did
+decides no score of others."""
+SOURCES: Final = 256
+"""Sources whose largest score a level remembers. The rank that makes a result critical, 0.4 % of all, is decided by
+fewer up to 60,000 results, and by the probability beyond."""
+ANONYMOUS: Final = 0
+"""The key of a result whose source isn't known: each is a source of its own."""
 
 _CELLS_PER_LN = CELLS / math.log(HIGHEST / LOWEST)
 
@@ -48,6 +56,52 @@ def cells_of(s: npt.ArrayLike) -> Counts:
 
 
 @dataclass(frozen=True, eq=False)
+class Sources:
+    """The largest raw score of each of the at most :data:`SOURCES` sources with the largest ones. Immutable."""
+
+    keys: Counts
+    """int64[k] in [0, 2^52), each once, but for ANONYMOUS."""
+    scores: F64
+    """float64[k], capped at 7.39 and decayed; in descending order."""
+
+    @classmethod
+    def none(cls) -> Sources:
+        """No source yet."""
+        return cls(np.zeros(0, dtype=np.int64), np.zeros(0))
+
+    def added(self, keys: Counts, scores: F64) -> Sources:
+        """Take in results (int64[n], float64[n]); those of 0 say nothing."""
+        keys = np.concatenate([self.keys, keys[scores > 0.0]])
+        scores = np.concatenate([self.scores, np.minimum(scores[scores > 0.0], LARGEST_CAP)])
+        order = np.lexsort((keys, -scores))
+        keys, scores = keys[order], scores[order]
+        first = np.zeros(len(keys), dtype=np.bool_)
+        first[np.unique(keys, return_index=True)[1]] = True
+        kept = np.flatnonzero(first | (keys == ANONYMOUS))[:SOURCES]
+        return Sources(keys[kept], scores[kept])
+
+    def aged(self, factor: float) -> Sources:
+        """Let the scores decay; their order stays."""
+        return Sources(self.keys, self.scores * factor)
+
+    def score_of(self, keys: Counts) -> F64:
+        """Give the largest score of each source (int64[n] → float64[n]); 0 where none is remembered."""
+        order = np.argsort(self.keys, kind="stable")
+        place = np.searchsorted(self.keys, keys, sorter=order)
+        found = np.zeros(len(keys))
+        inside = np.flatnonzero(place < len(order))
+        at = order[place[inside]]
+        same = (self.keys[at] == keys[inside]) & (keys[inside] != ANONYMOUS)
+        found[inside[same]] = self.scores[at[same]]
+        return found
+
+    @property
+    def undoubted(self) -> float:
+        """The largest score that is no doubted source's: the one after those of :data:`DOUBTED_SOURCES` sources."""
+        return float(self.scores[DOUBTED_SOURCES]) if len(self.scores) > DOUBTED_SOURCES else 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class Quantiles:
     """Immutable: ``aged``, ``added`` and ``merged`` give new ones."""
 
@@ -55,6 +109,8 @@ class Quantiles:
     """float64[801], decayed results per cell."""
     largest: float = 0.0
     """Largest raw score seen, capped at 7.39 and decayed."""
+    sources: Sources = field(default_factory=Sources.none)
+    """Whose the largest ones were."""
 
     @classmethod
     def empty(cls) -> Quantiles:
@@ -70,13 +126,16 @@ class Quantiles:
     def yardstick(self) -> float:
         """What a raw score is measured against: the largest seen, and no less than what chance alone gives.
 
+        The largest but for those of three sources: an attacker who is loud once from each of three accounts would else
+        make everything that follows look small for weeks.
+
         The least probable of n normal results is below p = 1 / (2n) in two histories of five. Without this floor a
         quiet week makes ordinary chance look critical. Critical names by chance in ten days of a simulated company: 7.2
         where it was granted a fortnight's results and 5.8 with n (12 seeds); 6.1 with n and 4.4 with 2n (14 seeds, all
         42 incidents found by both).
         """
         by_chance = float(raw_score(np.array([-math.log1p(2.0 * self.n)]))[0])
-        return max(self.largest, min(by_chance, LARGEST_CAP))
+        return max(self.sources.undoubted, min(by_chance, LARGEST_CAP))
 
     @property
     def warming_up(self) -> bool:
@@ -87,23 +146,31 @@ class Quantiles:
         """Let event time pass, ``seconds`` ≥ 0; two times after each other are their sum."""
         if not seconds >= 0:
             raise ValueError("event time does not run backwards")
+        left = 2.0 ** (-seconds / LARGEST_HALF_LIFE_S)
         return Quantiles(
-            self.counts * 2.0 ** (-seconds / COUNT_HALF_LIFE_S),
-            self.largest * 2.0 ** (-seconds / LARGEST_HALF_LIFE_S),
+            self.counts * 2.0 ** (-seconds / COUNT_HALF_LIFE_S), self.largest * left, self.sources.aged(left)
         )
 
-    def added(self, s: npt.ArrayLike, *, zeros: int = 0) -> Quantiles:
-        """Add results of raw scores ``s`` (float[n], in [0, 100], zeros among them or not) and ``zeros`` more of 0."""
+    def added(
+        self, s: npt.ArrayLike, *, zeros: int = 0, keys: Counts | None = None, counted_as: F64 | None = None
+    ) -> Quantiles:
+        """Add results of raw scores ``s`` (float[n], in [0, 100], zeros among them or not) and ``zeros`` more of 0.
+
+        ``keys`` int64[n]: their sources; None: each has one of its own. ``counted_as`` float64[n]: the scores that are
+        counted, where they are other ones; what the sources reached is ``s`` in any case.
+        """
         x = np.asarray(s, dtype=np.float64)
         if zeros < 0 or (x.size and not (float(x.min()) >= 0.0 and float(x.max()) <= HIGHEST)):
             raise ValueError("a raw anomaly score lies in [0, 100], and zeros are counted from 0 up")
-        counts = self.counts + np.bincount(cells_of(x), minlength=CELLS + 1)
+        counts = self.counts + np.bincount(cells_of(x if counted_as is None else counted_as), minlength=CELLS + 1)
         counts[0] += zeros
-        return Quantiles(counts, max(self.largest, min(float(x.max(initial=0.0)), LARGEST_CAP)))
+        sources = self.sources.added(np.full(len(x), ANONYMOUS, dtype=np.int64) if keys is None else keys, x)
+        return Quantiles(counts, max(self.largest, min(float(x.max(initial=0.0)), LARGEST_CAP)), sources)
 
     def merged(self, other: Quantiles) -> Quantiles:
         """Put two histories of one level together; both must be aged to the same time."""
-        return Quantiles(self.counts + other.counts, max(self.largest, other.largest))
+        sources = self.sources.added(other.sources.keys, other.sources.scores)
+        return Quantiles(self.counts + other.counts, max(self.largest, other.largest), sources)
 
     def percentile(self, s: npt.ArrayLike, *, counted: bool = True) -> tuple[F64, F64]:
         """Rank raw scores (float[n]) among the *other* results: F in [0, 1] and the others' number (float64[n] each).
@@ -121,16 +188,23 @@ class Quantiles:
         return np.clip(share, 0.0, 1.0)[cells], others[cells]
 
     def to_array(self) -> F64:
-        """Give the state as one array, float64[802]: the counts, then the largest."""
-        return np.append(self.counts, self.largest)
+        """Give the state as one array, float64[802 + 2k]: the counts, the largest, the k sources' keys and scores."""
+        return np.concatenate([self.counts, [self.largest], self.sources.keys, self.sources.scores])
 
     @classmethod
     def from_array(cls, array: npt.ArrayLike) -> Quantiles:
-        """Take up the state of ``to_array``. Raises SnapshotDamaged."""
+        """Take up the state of ``to_array``; one without sources is of an earlier ipi-es. Raises SnapshotDamaged."""
         state = np.array(array, dtype=np.float64)
-        if state.shape != (CELLS + 2,) or not (np.isfinite(state).all() and float(state.min()) >= 0.0):
+        rest = state[CELLS + 2 :] if state.ndim == 1 else state
+        if (
+            state.ndim != 1
+            or len(state) < CELLS + 2
+            or len(rest) % 2
+            or not (np.isfinite(state).all() and float(state.min()) >= 0.0)
+        ):
             raise SnapshotDamaged(
                 "the saved quantiles of a job can't be used",
                 hint="run a backfill over the last 30 days: it builds them anew",
             )
-        return cls(state[:-1], float(state[-1]))
+        keys, scores = np.split(rest, 2)
+        return cls(state[: CELLS + 1], float(state[CELLS + 1]), Sources(keys.astype(np.int64), scores))

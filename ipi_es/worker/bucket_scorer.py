@@ -3,52 +3,48 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import NO_RULE, AllowList
+from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.prefixes import address_keys
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results import ids
-from ipi_es.results.words import BUCKET_TIME, CRITICAL
-from ipi_es.scoring.aggregate import Aggregated, Correlations, aggregate
+from ipi_es.results.reported import Extent, ReportedIp, ReportedPair
+from ipi_es.results.words import CRITICAL
+from ipi_es.scoring.aggregate import Correlations, Whole
 from ipi_es.scoring.calibration import Calibration
-from ipi_es.scoring.normalizer import Normalized, normalize
-from ipi_es.scoring.probability import LN_TAKES_PART, taking_part
+from ipi_es.scoring.normalizer import Normalized
+from ipi_es.scoring.probability import LN_TAKES_PART
 from ipi_es.scoring.warm_up import YOUNG_DAYS, modest
-from ipi_es.worker.holds import Holds
-from ipi_es.worker.levels import RECORD, Levels, bucket_influencer_level, influencer_level
-from ipi_es.worker.repeats import Repeats
+from ipi_es.worker.chosen_records import chosen_records
+from ipi_es.worker.holds import EVERYBODY, HeldRecord, Holds
+from ipi_es.worker.levels import Levels, record_level
+from ipi_es.worker.outcome_views import (
+    Merged,
+    TakesPart,
+    View,
+    ViewScores,
+    chosen,
+    learned,
+    merged,
+    scores_of,
+    taken,
+    views_of,
+)
+from ipi_es.worker.repeat_decision import NOTHING_MUTED, Extents, Known, Muted, muted, takes_part
+from ipi_es.worker.repeats import First, Repeats
+from ipi_es.worker.scored_pairs import Pairs, teaching, unique_pairs
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
-    """The unique (entity, IP) of the scored outcomes of one event bucket; all arrays are [n]."""
-
-    entity: NDArray[np.int32]  # index into the event bucket's entities
-    ip: NDArray[np.int32]  # index into its ips
-    count: NDArray[np.int64]  # documents
-    compatibility: NDArray[np.float64]
-    history_class: NDArray[np.int8]
-    prior_events: NDArray[np.float64]  # of the entity, up to the day's start
-    ln_p: NDArray[np.float64]
-    calibrated_ln_p: NDArray[np.float64]  # before warm-up held it back
-    extrapolated: NDArray[np.bool_]
-    rule: NDArray[np.int32]  # of the allow list; NO_RULE
-    repeat_of: dict[int, str]  # row → id of the record within the repeat window, or before its hold, that it repeats
-
-    @property
-    def takes_part(self) -> NDArray[np.bool_]:
-        """bool[n]: neither suppressed nor a repeat."""
-        part = np.asarray(self.rule == NO_RULE, dtype=np.bool_)
-        part[list(self.repeat_of)] = False
-        return part
+MOST_LEFT_OUT = 1_000
+"""Entities that a bucket's document names as not learned; where there are more, it teaches nothing at all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,19 +54,33 @@ class ScoredBucket:
     bucket: EventBucket
     hashes: NDArray[np.uint64]  # of the bucket's entities
     pairs: Pairs
-    aggregated: Aggregated
-    ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer within the repeat window
+    takes_part: NDArray[np.bool_]  # [n_pairs], neither suppressed nor a repeat
+    entities: Merged  # groups by entity, with their scores
+    ips: Merged
+    wholes: dict[str, tuple[Whole, bool]]  # by bucket influencer's field; whether failures alone make it
+    ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer that its influencer repeats
+    ip_extents: dict[int, Extent]  # index of an IP with a critical influencer that repeats nothing
     records: NDArray[np.int64]  # rows of ``pairs`` to write, the least probable first
-    record_repeat_of: dict[int, str]  # row of ``records`` → id of the record within the repeat window
+    record_repeat_of: dict[int, str]  # row of ``records`` → id of the record that it repeats
+    record_extents: dict[int, Extent]  # row of ``records`` that repeats nothing and isn't suppressed
     held_until: dict[int, int]  # row of ``records`` → end of its hold, epoch seconds
+    left_out: list[str]  # entities that the bucket teaches nothing of, because not all of their holds are records
     omitted: int  # records beyond max_records_per_bucket
     record_scores: Normalized  # [len(records)]
-    entity_scores: Normalized  # [n_entities]
-    ip_scores: Normalized  # [n_ips]
     bucket_scores: dict[str, float] = field(default_factory=dict)  # by bucket influencer's field
     warming_up: bool = False
     young: bool = False
     """The job's history is too short to know a week."""
+
+    @property
+    def entity_scores(self) -> Normalized:
+        """[n_entities]."""
+        return self.entities.scores
+
+    @property
+    def ip_scores(self) -> Normalized:
+        """[n_ips]."""
+        return self.ips.scores
 
     @property
     def anomaly_score(self) -> float:
@@ -84,9 +94,10 @@ class _Judged(NamedTuple):
     bucket: EventBucket
     hashes: NDArray[np.uint64]
     pairs: Pairs
-    aggregated: Aggregated
-    ip_repeat_of: dict[int, str]
-    new_ips: NDArray[np.bool_]  # of the bucket's ips: no critical influencer within the repeat window
+    known: Known
+    muted: Muted
+    part: TakesPart
+    views: list[View]
 
 
 @dataclass(slots=True)
@@ -105,7 +116,16 @@ class BucketScorer:
     def score(self, bucket: EventBucket) -> ScoredBucket:
         """Score one final event bucket: age the levels, add its scores, then score it."""
         judged = self._judged(bucket)
-        self.levels = learned(self.levels, self.job, bucket.span, judged.pairs, judged.aggregated, judged.new_ips)
+        self.levels = learned(
+            self.levels,
+            self.job,
+            bucket.span,
+            judged.pairs,
+            judged.part,
+            judged.views,
+            judged.hashes,
+            address_keys(bucket.addresses),
+        )
         scored = self._scored(judged, counted=True)
         self._remember(scored)
         return scored
@@ -118,24 +138,23 @@ class BucketScorer:
         return self._scored(self._judged(bucket), counted=False)
 
     def _judged(self, bucket: EventBucket) -> _Judged:
-        """What depends on no score of the job's past."""
+        """What depends on no score of the job's past, but for what was reported already."""
         hashes = entity_hashes(bucket.entities)
         pairs = self._pairs(bucket, hashes)
-        ip_repeat_of = self._known_ips(bucket)
-        new_ips = np.ones(len(bucket.ips), dtype=np.bool_)
-        new_ips[list(ip_repeat_of)] = False
-        aggregated = aggregate(
-            pairs.ln_p,
-            pairs.entity,
-            pairs.ip,
-            n_entities=len(bucket.entities),
-            n_ips=len(bucket.ips),
-            correlations=self.correlations,
-            calibration_size=self.calibration.total,
-            takes_part=pairs.takes_part,
-            ip_takes_part=new_ips,
-        )
-        return _Judged(bucket, hashes, pairs, aggregated, ip_repeat_of, new_ips)
+        known = self._known(bucket, pairs)
+        decided = NOTHING_MUTED
+        part = takes_part(pairs, len(bucket.ips), known, decided)
+        views = self._views(bucket, pairs, part)
+        if known:
+            scores = [scores_of(view, pairs, self.job, self.levels, counted=False) for view in views]
+            extents = [Extents(bucket, pairs, view.rows) for view in views]
+            decided = muted(pairs, known, views, scores, extents)
+            part = takes_part(pairs, len(bucket.ips), known, decided)
+            views = self._views(bucket, pairs, part)
+        return _Judged(bucket, hashes, pairs, known, decided, part, views)
+
+    def _views(self, bucket: EventBucket, pairs: Pairs, part: TakesPart) -> list[View]:
+        return views_of(pairs, part, len(bucket.entities), len(bucket.ips), self.correlations, self.calibration.total)
 
     def _pairs(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> Pairs:
         entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
@@ -146,11 +165,6 @@ class BucketScorer:
         class_ = self.calibration.classes(prior, age)
         calibrated = self.calibration.ln_probability(seen.log_odds, class_)
         ln_p = modest(calibrated.ln_p, class_, age, self.calibration)
-        repeat_of = {}
-        for row in np.flatnonzero(ln_p <= LN_TAKES_PART).tolist():
-            known = self._known(bucket.entities[entity[row]], bucket.ips[ip[row]], bucket.start)
-            if known is not None:
-                repeat_of[row] = known
         return Pairs(
             entity=entity,
             ip=ip,
@@ -162,164 +176,172 @@ class BucketScorer:
             calibrated_ln_p=calibrated.ln_p,
             extrapolated=calibrated.extrapolated & (ln_p == calibrated.ln_p),
             rule=self.allow.match(bucket.entities, bucket.addresses, entity, ip),
-            repeat_of=repeat_of,
+            failures_only=~teaching(bucket, self.job.datafeed_config.learn_outcomes, entity, ip),
         )
 
-    def _known(self, entity: str, ip: str, time: int) -> str | None:
-        """The id of the record that one at ``time`` would repeat."""
-        return self.repeats.of_pair(entity, ip, time) or self.holds.first_of(entity, ip, time)
-
-    def _known_ips(self, bucket: EventBucket) -> dict[int, str]:
-        remembered = self.repeats.ips  # a few of tens of thousands: the others needn't be asked for one by one
+    def _known(self, bucket: EventBucket, pairs: Pairs) -> Known:
+        """What may repeat: unusual pairs, and addresses that were critical."""
+        found = {}
+        for row in np.flatnonzero(pairs.ln_p <= LN_TAKES_PART).tolist():
+            first = self._first(bucket, pairs, row)
+            if first is not None:
+                found[row] = first
+        remembered = {ip for ip, _ in self.repeats.ips}  # a few of tens of thousands
         asked = [(i, ip) for i, ip in enumerate(bucket.ips) if ip in remembered] if remembered else []
-        known = ((i, self.repeats.of_ip(ip, bucket.start)) for i, ip in asked)
-        return {i: first for i, first in known if first is not None}
+        succeeded = np.isin(np.arange(len(bucket.ips)), pairs.ip[~pairs.failures_only])
+        firsts = ((i, self.repeats.of_ip(ip, bucket.start, failures_only=not succeeded[i])) for i, ip in asked)
+        return Known(found, {i: first for i, first in firsts if first is not None})
 
-    def _record_repeats(self, bucket: EventBucket, pairs: Pairs, records: NDArray[np.int64]) -> dict[int, str]:
+    def _first(self, bucket: EventBucket, pairs: Pairs, row: int) -> First | None:
+        """The record that a pair may repeat."""
+        entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
+        failures_only = bool(pairs.failures_only[row])
+        known = self.repeats.of_pair(entity, ip, bucket.start, failures_only=failures_only)
+        return known or self.holds.first_of(entity, ip, bucket.start)
+
+    def _record_repeats(self, judged: _Judged, records: NDArray[np.int64]) -> dict[int, str]:
         """Also of usual pairs that are only recorded as somebody's child.
 
         They take part as what they are, but must not look like a first record to a run that reads them back.
         """
-        known = (
-            (row, self._known(bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]], bucket.start))
-            for row in records.tolist()
-        )
-        return {row: first for row, first in known if first is not None}
-
-    def _held(self, bucket: EventBucket, pairs: Pairs, records: NDArray[np.int64]) -> dict[int, int]:
-        """The records that are held, and until when: what they tell of teaches nothing before."""
-        if self.holds.probability <= 0.0:
-            return {}
-        low = records[(pairs.ln_p[records] < math.log(self.holds.probability)) & (pairs.rule[records] == NO_RULE)]
-        low = low[teaching(bucket, self.job.datafeed_config.learn_outcomes, pairs.entity[low], pairs.ip[low])]
         found = {}
-        for row in low.tolist():
-            entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
-            record = ids.record_id(self.job.job_id, bucket.start, bucket.span, 0, entity, ip)
-            until = self.holds.begun(entity, ip, bucket.start, record)
-            if until is not None:
-                found[row] = until
+        for row in records.tolist():
+            if int(judged.pairs.entity[row]) not in judged.muted.entities and row in judged.known.pairs:
+                continue  # news: it repeats nothing any longer
+            first = judged.known.pairs.get(row) or self._first(judged.bucket, judged.pairs, row)
+            if first is not None:
+                found[row] = first.id
         return found
+
+    def _hold(
+        self, judged: _Judged, records: NDArray[np.int64], extents: dict[int, Extent]
+    ) -> tuple[dict[int, int], list[str]]:
+        """Hold what is very improbable: (row of ``records`` → until when, entities that the bucket must not teach).
+
+        What is held follows from the pairs, not from which of them are written: where the records don't show all of an
+        entity's holds, nothing of the bucket is learned of it.
+        """
+        bucket, pairs, holds = judged.bucket, judged.pairs, self.holds
+        if holds.probability <= 0.0:
+            return {}, []
+        low = np.flatnonzero((pairs.ln_p < math.log(holds.probability)) & ~pairs.allowed & ~pairs.failures_only)
+        until = {}
+        for row in low.tolist():
+            end = holds.until(bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]], bucket.start)
+            if end is not None:
+                until[row] = end
+        written = [row for row in records.tolist() if row in until]
+        for row in written:
+            entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
+            record = self._record_id(bucket, entity, ip)
+            holds.begin(HeldRecord(entity, ip, bucket.start, until[row], record, extents.get(row)))
+        unwritten = {bucket.entities[pairs.entity[row]] for row in until.keys() - set(written)}
+        left_out = sorted(unwritten) if len(unwritten) <= MOST_LEFT_OUT else [EVERYBODY]
+        holds.leave_out(bucket.start, left_out)
+        return {row: until[row] for row in written}, left_out
+
+    def _record_id(self, bucket: EventBucket, entity: str, ip: str) -> str:
+        return ids.record_id(self.job.job_id, bucket.start, bucket.span, 0, entity, ip)
 
     def _remember(self, scored: ScoredBucket) -> None:
         """What this bucket makes a repeat in the next ones."""
         job, bucket, pairs = self.job, scored.bucket, scored.pairs
-        part = pairs.takes_part
-        for row in scored.records[part[scored.records]].tolist():
+        for row, extent in scored.record_extents.items():
             entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
-            record = ids.record_id(job.job_id, bucket.start, bucket.span, 0, entity, ip)
-            self.repeats.add_pair(entity, ip, bucket.start, record)
-        if job.ip_field in job.influencers:
-            for i in np.flatnonzero(scored.ip_scores.score >= CRITICAL).tolist():
-                ip = bucket.ips[i]
-                influencer = ids.influencer_id(job.job_id, bucket.start, bucket.span, job.ip_field, ip)
-                self.repeats.add_ip(ip, bucket.start, influencer)
+            record, failed = self._record_id(bucket, entity, ip), bool(pairs.failures_only[row])
+            self.repeats.add_pair(ReportedPair(entity, ip, bucket.start, record, extent, failed))
+        for i, extent in scored.ip_extents.items():
+            ip = bucket.ips[i]
+            influencer = ids.influencer_id(job.job_id, bucket.start, bucket.span, job.ip_field, ip)
+            failed = bool(scored.ips.failures_only[i])
+            self.repeats.add_ip(ReportedIp(ip, bucket.start, influencer, extent, failed))
 
     def _scored(self, judged: _Judged, *, counted: bool) -> ScoredBucket:
         """``counted``: the bucket's own raw scores are in ``levels``."""
-        bucket, pairs, aggregated = judged.bucket, judged.pairs, judged.aggregated
-        score = partial(normalize, counted=counted)
-        entity_field, ip_field = self.job.entity_field, self.job.ip_field
-        wholes = {BUCKET_TIME: aggregated.bucket_time, entity_field: aggregated.by_entity, ip_field: aggregated.by_ip}
-        bucket_scores = {
-            name: float(
-                score([wholes[name].s], [wholes[name].ln_p], self.levels[bucket_influencer_level(name)]).score[0]
-            )
-            for name in (BUCKET_TIME, *self.job.influencers)
-        }
-        records, omitted = chosen_records(pairs, aggregated, self.job.max_records_per_bucket)
-        ln_p = pairs.ln_p[records]
+        bucket, pairs, views = judged.bucket, judged.pairs, judged.views
+        scores = [scores_of(view, pairs, self.job, self.levels, counted=counted) for view in views]
+        entities = merged([view.together.entities for view in views], [each.entities for each in scores])
+        ips = merged([view.together.ips for view in views], [each.ips for each in scores])
+        most = self.job.max_records_per_bucket
+        records, omitted = chosen_records(pairs, entities.groups, ips.groups, judged.part.by_entity, most)
+        record_scores = _rows_of(records, pairs, scores)
+        repeats = self._record_repeats(judged, records)
+        ip_repeat_of = {i: first.id for i, first in judged.known.ips.items() if i in judged.muted.ips}
+        record_extents, ip_extents = self._extents(judged, records, scores, repeats, ip_repeat_of)
+        held_until, left_out = self._hold(judged, records, record_extents)
+        bucket_scores, wholes = _buckets(views, scores, self.job)
         return ScoredBucket(
             bucket=bucket,
             hashes=judged.hashes,
             pairs=pairs,
-            aggregated=aggregated,
-            ip_repeat_of=judged.ip_repeat_of,
+            takes_part=judged.part.by_entity,
+            entities=entities,
+            ips=ips,
+            wholes=wholes,
+            ip_repeat_of=ip_repeat_of,
+            ip_extents=ip_extents,
             records=records,
-            record_repeat_of=self._record_repeats(bucket, pairs, records),
-            held_until=self._held(bucket, pairs, records),
-            omitted=omitted,
-            record_scores=score(taking_part(ln_p), ln_p, self.levels[RECORD]),
-            entity_scores=score(
-                aggregated.entities.s, aggregated.entities.ln_p, self.levels[influencer_level(entity_field)]
-            ),
-            ip_scores=score(aggregated.ips.s, aggregated.ips.ln_p, self.levels[influencer_level(ip_field)]),
+            record_repeat_of=repeats,
+            record_extents=record_extents,
+            held_until=held_until,
+            left_out=left_out,
+            omitted=len(omitted),
+            record_scores=record_scores,
             bucket_scores=bucket_scores,
-            warming_up=self.levels[RECORD].warming_up,
+            warming_up=self.levels[record_level()].warming_up,
             young=self.scorer.history.day - self.scorer.history.origin < YOUNG_DAYS,
         )
 
-
-def unique_pairs(
-    bucket: EventBucket, outcomes: tuple[str, ...]
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-    """(entity int32[n], ip int32[n], count int64[n]): rows of these outcomes, one for each (entity, IP)."""
-    wanted = np.array([name in outcomes for name in bucket.outcomes], dtype=np.bool_)
-    rows = wanted[bucket.outcome] if len(wanted) else np.zeros(0, dtype=np.bool_)
-    entity, ip, count = bucket.entity[rows], bucket.ip[rows], bucket.count[rows]
-    if wanted.sum() < 2:
-        return entity, ip, count  # rows are unique per outcome already
-    width = max(len(bucket.ips), 1)
-    keys, back = np.unique(entity.astype(np.int64) * width + ip, return_inverse=True)
-    total = np.bincount(back, weights=count, minlength=len(keys)).astype(np.int64)
-    return (keys // width).astype(np.int32), (keys % width).astype(np.int32), total
-
-
-def teaching(
-    bucket: EventBucket, outcomes: tuple[str, ...], entity: NDArray[np.int32], ip: NDArray[np.int32]
-) -> NDArray[np.bool_]:
-    """bool[n]: which pairs (entity int32[n], ip int32[n]) have rows of these outcomes in the bucket."""
-    seen_entity, seen_ip, _ = unique_pairs(bucket, outcomes)
-    width = max(len(bucket.ips), 1)
-    return np.isin(entity.astype(np.int64) * width + ip, seen_entity.astype(np.int64) * width + seen_ip)
-
-
-def learned(
-    levels: Levels, job: Job, span: int, pairs: Pairs, aggregated: Aggregated, new_ips: NDArray[np.bool_]
-) -> Levels:
-    """The levels after one bucket: aged by ``span`` seconds, with the raw scores of all that takes part, zeros too."""
-    entities, ips = aggregated.entities, aggregated.ips
-    scores = {
-        RECORD: taking_part(pairs.ln_p[pairs.takes_part]),
-        influencer_level(job.entity_field): entities.s[entities.count > 0],
-        influencer_level(job.ip_field): ips.s[(ips.count > 0) & new_ips],
-    }
-    for name, whole in (
-        (BUCKET_TIME, aggregated.bucket_time),
-        (job.entity_field, aggregated.by_entity),
-        (job.ip_field, aggregated.by_ip),
-    ):
-        # a bucket without members says nothing about how unusual buckets are
-        scores[bucket_influencer_level(name)] = np.array([whole.s] if whole.members else [])
-    return levels.aged(span).added(scores)
+    def _extents(
+        self,
+        judged: _Judged,
+        records: NDArray[np.int64],
+        scores: Sequence[ViewScores],
+        repeats: Mapping[int, str],
+        ip_repeat_of: Mapping[int, str],
+    ) -> tuple[dict[int, Extent], dict[int, Extent]]:
+        """How much is reported, by row of a record and by index of a critical IP, of those that repeat nothing."""
+        job, pairs, known = self.job, judged.pairs, judged.known
+        news = [row for row in records.tolist() if row not in repeats and judged.part.by_entity[row]]
+        by_row: dict[int, Extent] = {}
+        by_ip: dict[int, Extent] = {}
+        for view, score in zip(judged.views, scores, strict=True):
+            extents = Extents(judged.bucket, pairs, view.rows)
+            of_entities = score.entities.score if job.entity_field in job.influencers else score.entities.score * 0.0
+            of_ips = score.ips.score if job.ip_field in job.influencers else score.ips.score * 0.0
+            for row in news:
+                if view.rows[row]:
+                    entity, ip = int(pairs.entity[row]), int(pairs.ip[row])
+                    most = max(float(score.records.score[row]), float(of_entities[entity]), float(of_ips[ip]))
+                    by_row[row] = _with(extents.of(most, entity, ip), known.pairs.get(row))
+            for i in np.flatnonzero(of_ips >= CRITICAL).tolist():
+                if i not in ip_repeat_of:
+                    extent = extents.of(float(of_ips[i]), None, i)
+                    by_ip[i] = _with(extent if i not in by_ip else extent.widened(by_ip[i]), known.ips.get(i))
+        return by_row, by_ip
 
 
-def chosen_records(pairs: Pairs, aggregated: Aggregated, most: int) -> tuple[NDArray[np.int64], int]:
-    """(rows int64[r], omitted): pairs with p ≤ 0.035, the least probable first, at most ``most``.
-
-    Every influencer that is written gets its least probable pair as a child, whatever that pair's p. Where there are
-    too many, repeats and the suppressed are left out first: they must not hide what is new.
-    """
-    rows = np.flatnonzero(pairs.ln_p <= LN_TAKES_PART)
-    part = np.flatnonzero(pairs.takes_part)
-    children = [
-        least_of_groups(codes[part], pairs.ln_p[part], groups.s > 0.0)
-        for codes, groups in ((pairs.entity, aggregated.entities), (pairs.ip, aggregated.ips))
-    ]
-    rows = np.unique(np.concatenate([rows, *(part[found] for found in children)]))
-    rows = rows[np.lexsort((pairs.ip[rows], pairs.entity[rows], pairs.ln_p[rows]))]
-    if len(rows) <= most:
-        return rows, 0
-    new_first = np.argsort(~pairs.takes_part[rows], kind="stable")
-    return rows[np.sort(new_first[:most])], len(rows) - most
+def _with(extent: Extent, before: First | None) -> Extent:
+    return extent if before is None else extent.widened(before.extent)
 
 
-def least_of_groups(
-    codes: NDArray[np.int32], values: NDArray[np.float64], wanted: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """int64[k]: for each wanted group (bool[n_groups]) the position of its smallest value; groups by ``codes`` [n]."""
-    inside = np.flatnonzero(wanted[codes]) if len(codes) else np.zeros(0, dtype=np.int64)
-    order = inside[np.lexsort((values[inside], codes[inside]))]
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = codes[order][1:] != codes[order][:-1]
-    return order[first]
+def _rows_of(records: NDArray[np.int64], pairs: Pairs, scores: Sequence[ViewScores]) -> Normalized:
+    """The records' scores, each of its own view."""
+    if len(scores) == 1:
+        return taken(scores[0].records, records)
+    return chosen(taken(scores[0].records, records), taken(scores[1].records, records), pairs.failures_only[records])
+
+
+def _buckets(
+    views: Sequence[View], scores: Sequence[ViewScores], job: Job
+) -> tuple[dict[str, float], dict[str, tuple[Whole, bool]]]:
+    """By bucket influencer's field: its score, and the bucket with whether failures alone make it."""
+    found: dict[str, float] = {}
+    wholes: dict[str, tuple[Whole, bool]] = {}
+    for view, score in zip(views, scores, strict=True):
+        of_view = view.wholes(job)
+        for name, value in score.buckets.items():
+            empty = name in wholes and not wholes[name][0].members and of_view[name].members
+            if name not in found or value > found[name] or empty:
+                found[name], wholes[name] = value, (of_view[name], view.failures_only)
+    return found, wholes

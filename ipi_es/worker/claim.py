@@ -26,7 +26,7 @@ from ipi_es.worker.describe import context_of
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, catch_up, store_delta
 from ipi_es.worker.job_snapshot import JobSnapshot
-from ipi_es.worker.levels import Levels, level_names
+from ipi_es.worker.levels import Levels
 from ipi_es.worker.made_with import MADE_WITH, changed, kept
 from ipi_es.worker.missing_results import SCORED_FROM
 from ipi_es.worker.renormalization import Window
@@ -353,7 +353,7 @@ class Claim:
             saved = self._work.stores.quantiles.read(self.state.quantiles_id)
             levels = Levels.from_arrays(saved.levels)
             job = self._work.job
-            if set(levels.by_name) == set(level_names((job.entity_field, job.ip_field))):
+            if levels.are_of((job.entity_field, job.ip_field)):
                 return levels.aged(start - saved.time)
         return snapshot.levels.aged(start - snapshot.trained_to)
 

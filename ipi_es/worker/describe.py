@@ -19,13 +19,14 @@ from ipi_es.results import documents as make
 from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
 from ipi_es.results.explanation import Explanation, cold_start
 from ipi_es.results.members import Members
+from ipi_es.results.reported import Extent
 from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
 from ipi_es.scoring.combine import Combined
-from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART, written_probability
 from ipi_es.worker.bucket_scorer import ScoredBucket
 from ipi_es.worker.members import BucketMembers
+from ipi_es.worker.outcome_views import Merged
 
 MAX_SCORE = 100.0
 
@@ -99,6 +100,8 @@ class Describer:
                     repeat_of=scored.record_repeat_of.get(row),
                     held_until=scored.held_until.get(row),
                     outcomes=members.outcomes_of([row]),
+                    failures_only=bool(pairs.failures_only[row]),
+                    extent=scored.record_extents.get(row),
                 )
             )
         return found
@@ -145,17 +148,19 @@ class Describer:
         return float(self.calibration.typical(class_)) if own is None else own
 
     def _influencers(self, scored: ScoredBucket, stamp: Stamp, members: BucketMembers) -> list[ResultDocument]:
-        bucket, together = scored.bucket, scored.aggregated
+        bucket = scored.bucket
         of_entity, of_ip = members.of_entity, members.of_ip
-        levels: tuple[tuple[str, list[str], Combined, Normalized, dict[int, str], Callable[[int], Members]], ...] = (
-            (self.job.entity_field, bucket.entities, together.entities, scored.entity_scores, {}, of_entity),
-            (self.job.ip_field, bucket.ips, together.ips, scored.ip_scores, scored.ip_repeat_of, of_ip),
+        levels: tuple[
+            tuple[str, list[str], Merged, dict[int, str], dict[int, Extent], Callable[[int], Members]], ...
+        ] = (
+            (self.job.entity_field, bucket.entities, scored.entities, {}, {}, of_entity),
+            (self.job.ip_field, bucket.ips, scored.ips, scored.ip_repeat_of, scored.ip_extents, of_ip),
         )
         found = []
-        for field, names, groups, scores, repeat_of, members_of in levels:
+        for field, names, merged, repeat_of, extents, members_of in levels:
             if field not in self.job.influencers:
                 continue
-            probabilities = written_probability(groups.ln_p)
+            probabilities = written_probability(merged.groups.ln_p)
             found += [
                 make.influencer(
                     self.context,
@@ -164,11 +169,13 @@ class Describer:
                     field=field,
                     value=names[i],
                     probability=float(probabilities[i]),
-                    influencer_score=float(scores.score[i]),
+                    influencer_score=float(merged.scores.score[i]),
                     repeat_of=repeat_of.get(i),
                     members=members_of(i),
+                    failures_only=bool(merged.failures_only[i]),
+                    extent=extents.get(i),
                 )
-                for i in np.flatnonzero(worth_writing(groups)).tolist()
+                for i in np.flatnonzero(worth_writing(merged.groups)).tolist()
             ]
         return found
 
@@ -181,18 +188,14 @@ class Describer:
         members: BucketMembers,
         processing_time_ms: int,
     ) -> ResultDocument:
-        bucket, together = scored.bucket, scored.aggregated
-        wholes = {
-            BUCKET_TIME: together.bucket_time,
-            self.job.entity_field: together.by_entity,
-            self.job.ip_field: together.by_ip,
-        }
+        bucket, wholes = scored.bucket, scored.wholes
         influencers = [
             BucketInfluencer(
                 field=name,
                 anomaly_score=score,
-                raw_anomaly_score=wholes[name].s,
-                probability=float(written_probability(wholes[name].ln_p)),
+                raw_anomaly_score=wholes[name][0].s,
+                probability=float(written_probability(wholes[name][0].ln_p)),
+                failures_only=wholes[name][1],
             )
             for name, score in scored.bucket_scores.items()
             if name != BUCKET_TIME or records
@@ -207,13 +210,14 @@ class Describer:
             events_seq_no=bucket.seq_no,
             processing_time_ms=processing_time_ms,
             influencers=influencers,
-            top_entities=top_names(bucket.entities, together.entities, scored.entity_scores.score),
-            top_ips=top_names(bucket.ips, together.ips, scored.ip_scores.score),
+            top_entities=top_names(bucket.entities, scored.entities.groups, scored.entity_scores.score),
+            top_ips=top_names(bucket.ips, scored.ips.groups, scored.ip_scores.score),
             max_record_score=max((each.source["record_score"] for each in new), default=0.0),
             record_count=len(records),
             new_record_count=len(new),
             influencer_count=influencer_count,
             omitted_record_count=scored.omitted,
+            unlearned_entities=scored.left_out,
             unparsable_count=min(bucket.dropped.unparsable, bucket.event_count),
             unusual=members.unusual(),
             dropped=bucket.dropped.counts(),

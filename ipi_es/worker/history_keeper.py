@@ -122,7 +122,7 @@ def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allo
     if allow.rules and len(entity):
         free = allow.match(bucket.entities, bucket.addresses, entity, ip) == NO_RULE
         entity, ip, count = entity[free], ip[free], count[free]
-    if holds.pairs and len(entity):
+    if (holds.pairs or bucket.start in holds.unlearned) and len(entity):
         free = ~holds.of_rows(bucket, entity, ip)
         entity, ip, count = entity[free], ip[free], count[free]
     context = Context.none(len(ip)) if bucket.context is None else bucket.context.take(ip)

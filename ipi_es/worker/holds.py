@@ -22,7 +22,9 @@ from ipi_es.addresses import packed
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.prefixes import SITE, network_text
+from ipi_es.results.reported import Extent
 from ipi_es.times import SECONDS
+from ipi_es.worker.repeats import First
 
 Place = tuple[str, str]
 """(entity, network)."""
@@ -42,6 +44,8 @@ class Hold(NamedTuple):
     until: int
     id: str
     """Of the record that began it."""
+    extent: Extent = Extent()
+    """The most that was reported of it."""
 
 
 class HeldRecord(NamedTuple):
@@ -52,6 +56,19 @@ class HeldRecord(NamedTuple):
     time: int
     until: int
     id: str
+    extent: Extent | None = None
+    """What was reported with it; None: it is a repeat."""
+
+
+class BucketEntity(NamedTuple):
+    """An entity of whose unusual pairs in the bucket at ``time`` some were left out: none of them teaches."""
+
+    time: int
+    entity: str
+
+
+EVERYBODY = "*"
+"""Stands for all entities of a bucket."""
 
 
 def network_of(ip: str) -> str:
@@ -70,6 +87,8 @@ class Holds:
     networks: dict[Place, Hold] = field(default_factory=dict)
     pairs: dict[str, dict[str, list[Held]]] = field(default_factory=dict)
     """IP → entity → its holds, in order of time."""
+    unlearned: dict[int, set[str]] = field(default_factory=dict)
+    """A bucket's start → entities that it teaches nothing of."""
 
     @classmethod
     def of(cls, job: Job, confirmed: Collection[Place] = ()) -> Holds:
@@ -79,45 +98,58 @@ class Holds:
     def copy(self) -> Holds:
         """One that can be scored with while this one stays as it is."""
         pairs = {ip: {entity: list(times) for entity, times in by.items()} for ip, by in self.pairs.items()}
-        return Holds(self.probability, self.length, self.confirmed, dict(self.networks), pairs)
+        unlearned = {start: set(entities) for start, entities in self.unlearned.items()}
+        return Holds(self.probability, self.length, self.confirmed, dict(self.networks), pairs, unlearned)
 
-    def load(self, records: Iterable[HeldRecord]) -> None:
+    def load(self, records: Iterable[HeldRecord], unlearned: Iterable[BucketEntity] = ()) -> None:
         """Take over what earlier runs held, in any order."""
         if self.probability > 0.0:
+            for start, entity in unlearned:
+                self.unlearned.setdefault(start, set()).add(entity)
             for record in sorted(records, key=lambda row: row.time):
                 place = record.entity, network_of(record.ip)
                 if place not in self.confirmed:
                     self._hold(place, record)
 
-    def begun(self, entity: str, ip: str, time: int, record_id: str) -> int | None:
-        """A pair below ``probability`` was recorded for the bucket at ``time``.
-
-        Gives until when it is held, epoch seconds; None: it is free.
-        """
+    def until(self, entity: str, ip: str, time: int) -> int | None:
+        """Until when a pair below ``probability`` at ``time`` is held, both epoch seconds; None: it is free."""
         place = entity, network_of(ip)
         if place in self.confirmed:
             return None
         known = self.networks.get(place)
         until = time + self.length if known is None or time >= known.until + self.length else known.until
-        if time >= until:
-            return None
-        self._hold(place, HeldRecord(entity, ip, time, until, record_id))
-        return until
+        return until if time < until else None
 
-    def first_of(self, entity: str, ip: str, time: int) -> str | None:
-        """The id of the record that began the hold which a record at ``time`` falls in."""
+    def begin(self, record: HeldRecord) -> None:
+        """Hold a pair: its record is written with ``held_until``."""
+        self._hold((record.entity, network_of(record.ip)), record)
+
+    def leave_out(self, start: int, entities: Iterable[str]) -> None:
+        """Let the bucket at ``start`` teach nothing of these entities; its document says so."""
+        found = set(entities)
+        if found:
+            self.unlearned[start] = found
+
+    def first_of(self, entity: str, ip: str, time: int) -> First | None:
+        """The record that began the hold which a record at ``time`` falls in, with the most that was reported of it."""
         known = self.networks.get((entity, network_of(ip))) if self.networks else None
-        return known.id if known is not None and known.begin < time < known.until else None
+        if known is None or not known.begin < time < known.until:
+            return None
+        return First(known.begin, known.id, known.extent)
 
     def of_rows(self, bucket: EventBucket, entity: NDArray[np.int32], ip: NDArray[np.int32]) -> NDArray[np.bool_]:
         """bool[n]: which pairs (entity int32[n], ip int32[n], indexes into the bucket's) are held in its time."""
         held = np.zeros(len(entity), dtype=np.bool_)
+        left_out = self.unlearned.get(bucket.start)
+        if left_out is not None:
+            named = [place for place, name in enumerate(bucket.entities) if name in left_out or EVERYBODY in left_out]
+            held |= np.isin(entity, named)
         if not self.pairs:
             return held
         known = [place for place, text in enumerate(bucket.ips) if text in self.pairs]
         for row in np.flatnonzero(np.isin(ip, known)).tolist():
             times = self.pairs[bucket.ips[ip[row]]].get(bucket.entities[entity[row]], ())
-            held[row] = any(begin <= bucket.start < until for begin, until in times)
+            held[row] |= any(begin <= bucket.start < until for begin, until in times)
         return held
 
     def forget_before(self, time: int) -> None:
@@ -128,13 +160,20 @@ class Holds:
             for ip, by in self.pairs.items()
         )
         self.pairs = {ip: by for ip, by in kept if by}
+        day = time - time % SECONDS["d"]  # of the day that is gathered, buckets may be gathered again
+        self.unlearned = {start: names for start, names in self.unlearned.items() if start >= day}
 
     def _hold(self, place: Place, record: HeldRecord) -> None:
         known = self.networks.get(place)
-        new = Hold(record.time, record.until, record.id)
+        extent = Extent() if record.extent is None else record.extent
+        new = Hold(record.time, record.until, record.id, extent)
         # of several records of the bucket that began it the least id: whoever reads them back takes the same
-        if known is None or known.until < new.until or (known.until == new.until and new < known):
+        if known is None or known.until < new.until:
             self.networks[place] = new
+        elif known.until == new.until:
+            first = new if (new.begin, new.id) < (known.begin, known.id) else known
+            most = known.extent if record.extent is None else known.extent.widened(extent)
+            self.networks[place] = first._replace(extent=most)
         times = self.pairs.setdefault(record.ip, {}).setdefault(record.entity, [])
         if not times or times[-1].until != record.until:
             times.append(Held(record.time, record.until))

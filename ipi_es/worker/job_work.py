@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
 
 from ipi_es.cluster.port import Cluster
@@ -35,9 +36,9 @@ from ipi_es.worker.describe import context_of
 from ipi_es.worker.dry_run import Counting
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, HistoryKeeper, catch_up, load_history
-from ipi_es.worker.holds import HeldRecord, Holds
+from ipi_es.worker.holds import BucketEntity, HeldRecord, Holds
 from ipi_es.worker.job_snapshot import JobSnapshot
-from ipi_es.worker.levels import fields_of, level_names
+from ipi_es.worker.levels import fields_of
 from ipi_es.worker.made_with import OnChange, new_details, require_unchanged
 from ipi_es.worker.repeats import Repeats
 from ipi_es.worker.timing import Took, nobody
@@ -170,7 +171,7 @@ class JobWork:
             )
         snapshot = JobSnapshot.from_bytes(self.stores.blobs.read(self.job.job_id, snapshot_id), self.job.job_id)
         job = self.job
-        if set(snapshot.levels.by_name) != set(level_names((job.entity_field, job.ip_field))):
+        if not snapshot.levels.are_of((job.entity_field, job.ip_field)):
             fields = " and ".join(sorted(fields_of(snapshot.levels)))
             raise SnapshotForeign(
                 f"snapshot {snapshot_id} of job {job.job_id} was trained on the fields {fields}, and the job's file "
@@ -197,8 +198,9 @@ class JobWork:
         holds = Holds.of(self.job, self.stores.verdicts.confirmed())
         if holds.probability > 0.0:
             # those that ended are looked at too: their networks may teach for as long as the hold was
-            found = self.stores.results.held(start - 2 * holds.length, end)
-            holds.load(HeldRecord(*row) for row in found)
+            results = self.stores.results
+            found = results.held(start - 2 * holds.length, end)
+            holds.load((HeldRecord(*row) for row in found), starmap(BucketEntity, results.unlearned(start, end)))
         return holds
 
     def refuse_trained(self, snapshot: JobSnapshot, start: int) -> None:

@@ -40,7 +40,7 @@ class Collector:
         self._addresses: list[Addresses] = []
         self._operator, self._country = array("I"), array("H")  # of each address
         self._columns = {name: array(code) for name, code in (("entity", "i"), ("ip", "i"), ("count", "q"))}
-        self._flags = {"learns": bytearray(), "calibrates": bytearray()}
+        self._flags = {"learns": bytearray(), "calibrates": bytearray(), "succeeded": bytearray()}
         self._times = array("q")
         self.dropped = Dropped()
         self.event_count = 0
@@ -56,12 +56,13 @@ class Collector:
         ips = np.array([self._ips.setdefault(ip, len(self._ips)) for ip in bucket.ips])
         self._addresses.append(bucket.addresses[ips >= known])
         self._take_context(ips, bucket.context)
-        learns = np.array([name in self._learn for name in bucket.outcomes])[bucket.outcome]
+        succeeded = np.array([name in self._learn for name in bucket.outcomes])[bucket.outcome]
+        learns = succeeded
         scored = np.array([name in self._score for name in bucket.outcomes])[bucket.outcome]
         if self._allow.rules:
             free = self._allow.match(bucket.entities, bucket.addresses, bucket.entity, bucket.ip) == NO_RULE
             learns, scored = learns & free, scored & free
-        if self._holds.pairs:
+        if self._holds.pairs or bucket.start in self._holds.unlearned:
             learns = learns & ~self._holds.of_rows(bucket, bucket.entity, bucket.ip)
         keys, back = np.unique(bucket.entity.astype(np.int64) * len(bucket.ips) + bucket.ip, return_inverse=True)
         # events that don't teach must not count as history
@@ -73,7 +74,7 @@ class Collector:
         }
         for name, values in rows.items():
             self._columns[name].frombytes(values.tobytes())
-        for name, flag in (("learns", learns), ("calibrates", scored)):
+        for name, flag in (("learns", learns), ("calibrates", scored), ("succeeded", succeeded)):
             self._flags[name] += (np.bincount(back, weights=flag, minlength=len(keys)) > 0).tobytes()
         self._times.frombytes(np.full(len(keys), bucket.start, dtype=np.int64).tobytes())
 
@@ -106,4 +107,5 @@ class Collector:
             end=end,
             context=context or None,
             look_up=look_up,
+            failures_only=~np.frombuffer(bytes(self._flags["succeeded"]), dtype=np.bool_),
         )

@@ -1,8 +1,12 @@
-"""The normalizer's state of a whole job: quantiles by level, under fixed names."""
+"""The normalizer's state of a whole job: quantiles by level, under fixed names.
+
+Failed sign-ins have levels of their own: anybody can make them without limit, and must not decide by them what makes a
+successful one look unusual.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,20 +17,27 @@ from ipi_es.scoring.quantiles import Quantiles
 
 RECORD = "record"
 """The level of all records of a job."""
+FAILED = "failed:"
+"""Before the names of the levels of what only failed."""
 
 
-def influencer_level(field: str) -> str:
+def record_level(*, failures_only: bool = False) -> str:
+    """The level of the records of pairs that succeeded, or of those that only failed."""
+    return FAILED * failures_only + RECORD
+
+
+def influencer_level(field: str, *, failures_only: bool = False) -> str:
     """The level of the influencers of one field."""
-    return f"influencer:{field}"
+    return f"{FAILED * failures_only}influencer:{field}"
 
 
-def bucket_influencer_level(field: str) -> str:
+def bucket_influencer_level(field: str, *, failures_only: bool = False) -> str:
     """The level of the bucket influencers of one field, ``bucket_time`` among them."""
-    return f"bucket_influencer:{field}"
+    return f"{FAILED * failures_only}bucket_influencer:{field}"
 
 
 def level_names(fields: tuple[str, str]) -> tuple[str, ...]:
-    """All levels of a job with these (entity, IP) fields."""
+    """All levels that a job with these (entity, IP) fields has; those of failures come when there are some."""
     return (
         RECORD,
         *(influencer_level(field) for field in fields),
@@ -42,7 +53,7 @@ def fields_of(levels: Levels) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Quantiles by level; immutable, a bucket gives new ones."""
+    """Quantiles by level; immutable, a bucket gives new ones. A level that nothing was added to is empty."""
 
     by_name: Mapping[str, Quantiles]
 
@@ -51,20 +62,24 @@ class Levels:
         """A job's first state."""
         return cls({name: Quantiles.empty() for name in level_names(fields)})
 
+    def are_of(self, fields: tuple[str, str]) -> bool:
+        """Whether these are the levels of a job with these (entity, IP) fields."""
+        return {name for name in self.by_name if not name.startswith(FAILED)} == set(level_names(fields))
+
     def __getitem__(self, name: str) -> Quantiles:
-        return self.by_name[name]
+        found = self.by_name.get(name)
+        return Quantiles.empty() if found is None else found
 
     def aged(self, seconds: float) -> Levels:
         """Let event time pass for every level."""
         return Levels({name: quantiles.aged(seconds) for name, quantiles in self.by_name.items()})
 
-    def added(self, scores: Mapping[str, NDArray[np.float64]]) -> Levels:
-        """Add raw scores (float64[n]) to the levels named."""
-        new = {name: self.by_name[name].added(s) for name, s in scores.items() if len(s)}
-        return Levels({**self.by_name, **new})
+    def changed(self, changes: Mapping[str, Callable[[Quantiles], Quantiles]]) -> Levels:
+        """Change the levels named."""
+        return Levels({**self.by_name, **{name: change(self[name]) for name, change in changes.items()}})
 
     def to_arrays(self) -> dict[str, NDArray[np.float64]]:
-        """The state of every level, float64[802]."""
+        """The state of every level, float64[802 + 2k]."""
         return {name: quantiles.to_array() for name, quantiles in self.by_name.items()}
 
     @classmethod

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import NO_RULE
 from ipi_es.ipinsights.explanation import unlearned
 from ipi_es.ipinsights.history import History
 from ipi_es.networks import country_text
 from ipi_es.results.members import NAMED, Members, Unusual
-from ipi_es.worker.bucket_scorer import ScoredBucket, chosen_records
+from ipi_es.worker.bucket_scorer import ScoredBucket
+from ipi_es.worker.chosen_records import chosen_records
 
 Organization = Callable[[int], str | None]
 """Gives an operator's name by its number."""
@@ -36,13 +36,13 @@ class BucketMembers:
     @cached_property
     def _repeats(self) -> NDArray[np.bool_]:
         """bool[n pairs]: which were known before this bucket."""
-        rows = np.zeros(len(self.scored.pairs.entity), dtype=np.bool_)
-        rows[[*self.scored.pairs.repeat_of, *self.scored.record_repeat_of]] = True
+        rows = ~self.scored.takes_part & ~self._allowed
+        rows[list(self.scored.record_repeat_of)] = True
         return rows
 
     @cached_property
     def _allowed(self) -> NDArray[np.bool_]:
-        return np.asarray(self.scored.pairs.rule != NO_RULE, dtype=np.bool_)
+        return self.scored.pairs.allowed
 
     @cached_property
     def _counts(self) -> NDArray[np.bool_]:
@@ -76,7 +76,8 @@ class BucketMembers:
     def unusual(self) -> Unusual:
         """What the bucket would have records of if there were no limit: the pairs that count in it."""
         pairs = self.scored.pairs
-        rows, _ = chosen_records(pairs, self.scored.aggregated, len(pairs.entity))
+        scored = self.scored
+        rows, _ = chosen_records(pairs, scored.entities.groups, scored.ips.groups, scored.takes_part, len(pairs.entity))
         rows = rows[self._counts[rows]]
         return Unusual(
             pairs=len(rows),

@@ -17,7 +17,7 @@ from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import ln_written
 from ipi_es.state.held_state import HeldState
 from ipi_es.worker.clock import Clock
-from ipi_es.worker.levels import RECORD, Levels, bucket_influencer_level, influencer_level
+from ipi_es.worker.levels import Levels, bucket_influencer_level, influencer_level, record_level
 
 _PAGE = 1_000
 """Documents that are read whole and written at a time."""
@@ -62,15 +62,18 @@ class Window:
             return
         kind, place, time = source["result_type"], (index, id_), int(source["timestamp"]) // 1_000
         counts = "repeat_of" not in source and "suppressed_by" not in source
+        failed = "failures_only" in source
         if kind == "record":
-            self._append(RECORD, place, time, source["probability"], source["record_score"], counts)
+            level = record_level(failures_only=failed)
+            self._append(level, place, time, source["probability"], source["record_score"], counts)
         elif kind == "influencer":
-            level = influencer_level(source["influencer_field_name"])
+            level = influencer_level(source["influencer_field_name"], failures_only=failed)
             self._append(level, place, time, source["probability"], source["influencer_score"], counts)
         elif kind == "bucket":
             self.max_record_score[time] = place, float(source["max_record_score"])
             for each in source["bucket_influencers"]:
-                level = bucket_influencer_level(each["influencer_field_name"])
+                failed = "failures_only" in each
+                level = bucket_influencer_level(each["influencer_field_name"], failures_only=failed)
                 self._append(level, place, time, each["probability"], each["anomaly_score"], counts)
 
     def _append(
@@ -163,10 +166,11 @@ def _decide_buckets(
 def _decide_largest(window: Window, changes: Changes, blocked: Collection[str]) -> None:
     """``max_record_score`` follows the records' scores, where the difference can be seen or the bucket is written."""
     largest: dict[int, float] = {}
-    records = window.columns.get(RECORD, _Column())
-    for time, score, counts in zip(records.time, records.score, records.counts, strict=True):
-        if counts:
-            largest[time] = max(largest.get(time, 0.0), score)
+    for failed in (False, True):
+        records = window.columns.get(record_level(failures_only=failed), _Column())
+        for time, score, counts in zip(records.time, records.score, records.counts, strict=True):
+            if counts:
+                largest[time] = max(largest.get(time, 0.0), score)
     for time, (place, before) in list(window.max_record_score.items()):
         now = largest.get(time, 0.0)
         if place[0] in blocked:
@@ -221,8 +225,10 @@ def _rewritten(found: list[Document], changes: Changes, quantiles_id: str, at: i
 
 
 def _bucket_fields(window: Window) -> dict[str, str]:
-    prefix = bucket_influencer_level("")
-    return {level: level.removeprefix(prefix) for level in window.columns if level.startswith(prefix)}
+    prefixes = [bucket_influencer_level("", failures_only=failed) for failed in (False, True)]
+    return {
+        level: level.removeprefix(prefix) for level in window.columns for prefix in prefixes if level.startswith(prefix)
+    }
 
 
 def _caps(normalized: Normalized, i: int, warming_up: bool) -> Caps:

@@ -22,19 +22,20 @@ from ipi_es.ipinsights.network_fitting import Progress
 from ipi_es.ipinsights.storage import history_to_bytes
 from ipi_es.ipinsights.table_size import entity_table, history_tables
 from ipi_es.ipinsights.training import Trained, train
-from ipi_es.scoring.aggregate import Correlations, aggregate
+from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration, comparable_events, history_class
 from ipi_es.scoring.joint import group_correlation
 from ipi_es.scoring.warm_up import modest
 from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, iso
-from ipi_es.worker.bucket_scorer import Pairs, learned
 from ipi_es.worker.history_keeper import HistoryId
 from ipi_es.worker.holds import Holds
 from ipi_es.worker.job_snapshot import JobSnapshot, snapshot_id_of
 from ipi_es.worker.learning import Collector, hyperparameters_of
 from ipi_es.worker.levels import Levels
+from ipi_es.worker.outcome_views import TakesPart, learned, views_of
 from ipi_es.worker.retraining import NONE, Comparison, Previous, begin, better
+from ipi_es.worker.scored_pairs import Pairs
 
 log = logging.getLogger(__name__)
 
@@ -147,8 +148,8 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
     )
     levels = Levels.empty((job.entity_field, job.ip_field))
     for rows in np.split(np.arange(len(bucket)), np.flatnonzero(np.diff(bucket)) + 1):
-        entities, entity = np.unique(sample.entity[rows], return_inverse=True)
-        ips, ip = np.unique(sample.ip[rows], return_inverse=True)
+        entities, first, entity = np.unique(sample.entity[rows], return_index=True, return_inverse=True)
+        ips, first_ip, ip = np.unique(sample.ip[rows], return_index=True, return_inverse=True)
         pairs = Pairs(
             entity=entity.astype(np.int32),
             ip=ip.astype(np.int32),
@@ -160,18 +161,12 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
             calibrated_ln_p=ln_p.ln_p[rows],
             extrapolated=ln_p.extrapolated[rows],
             rule=np.full(len(rows), NO_RULE, dtype=np.int32),
-            repeat_of={},
+            failures_only=sample.failures_only[rows],
         )
-        together = aggregate(
-            pairs.ln_p,
-            entity,
-            ip,
-            n_entities=len(entities),
-            n_ips=len(ips),
-            correlations=correlations,
-            calibration_size=calibration.total,
-        )
-        levels = learned(levels, job, job.bucket_span, pairs, together, np.ones(len(ips), dtype=np.bool_))
+        part = TakesPart.everything(len(rows), len(ips))
+        views = views_of(pairs, part, len(entities), len(ips), correlations, calibration.total)
+        keys = sample.entity_hash[rows][first], sample.ip_key[rows][first_ip]
+        levels = learned(levels, job, job.bucket_span, pairs, part, views, *keys)
     return JobSnapshot(job.job_id, end, trained.snapshot, calibration, correlations, levels, made_with(job))
 
 

@@ -1,0 +1,144 @@
+"""Which findings of a bucket only repeat what was reported before.
+
+An unusual pair that was a record within the repeat window, or falls into a hold, *may* be a repeat. It is one unless
+there is news: its entity, seen with all of its unusual pairs, is of a higher severity than what was reported, or has
+more unusual addresses or networks. The groups of an address are asked for themselves, by severity and accounts. So
+nobody can mute an attack by a milder one before it, nor a large one by a small one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import Addresses, is_v4
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.results.reported import Extent
+from ipi_es.scoring.probability import LN_TAKES_PART, severity
+from ipi_es.worker.outcome_views import TakesPart, View, ViewScores
+from ipi_es.worker.repeats import First
+from ipi_es.worker.scored_pairs import Pairs
+
+V4_NETWORK_BYTES, V6_NETWORK_BYTES, V6_LINE_BYTES = 15, 6, 8
+"""Leading bytes of 16 that a network (/24, /48) and an IPv6 line (/64) share."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What the unusual pairs and the addresses of a bucket may repeat."""
+
+    pairs: Mapping[int, First]
+    """By row."""
+    ips: Mapping[int, First]
+    """By index of the IP: critical influencers."""
+
+    def __bool__(self) -> bool:
+        return bool(self.pairs or self.ips)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Muted:
+    """What repeats."""
+
+    entities: frozenset[int]
+    """Indexes: their pairs that may repeat do."""
+    ips: frozenset[int]
+
+
+NOTHING_MUTED = Muted(frozenset(), frozenset())
+
+
+class Extents:
+    """How much is unusual of each entity and each IP of one view."""
+
+    def __init__(self, bucket: EventBucket, pairs: Pairs, rows: NDArray[np.bool_]) -> None:
+        """``rows`` bool[n]: the view's pairs; of them those count that are unusual and not allowed."""
+        odd = np.flatnonzero(rows & (pairs.ln_p <= LN_TAKES_PART) & ~pairs.allowed)
+        lines, networks = _numbered(bucket.addresses)
+        entity, ip = pairs.entity[odd], pairs.ip[odd]
+        self._addresses = _distinct(entity, lines[ip], len(bucket.entities))
+        self._networks = _distinct(entity, networks[ip], len(bucket.entities))
+        self._accounts = _distinct(ip, entity, len(bucket.ips))
+
+    def of(self, score: float, entity: int | None, ip: int | None) -> Extent:
+        """The extent of an entity, of an IP, or of a pair; ``score`` is what is reported of it."""
+        addresses, networks = (0, 0) if entity is None else (self._addresses[entity], self._networks[entity])
+        return Extent(score, int(addresses), int(networks), 0 if ip is None else int(self._accounts[ip]))
+
+
+def muted(
+    pairs: Pairs, known: Known, views: Sequence[View], scores: Sequence[ViewScores], extents: Sequence[Extents]
+) -> Muted:
+    """Decide what repeats; ``scores`` are those of the bucket with all that may repeat in it."""
+    entities: set[int] = set()
+    ips: set[int] = set()
+    for view, score, extent in zip(views, scores, extents, strict=True):
+        mine = {row: first for row, first in known.pairs.items() if view.rows[row]}
+        by_entity = _grouped((int(pairs.entity[row]), first) for row, first in mine.items())
+        by_ip = _grouped((int(pairs.ip[row]), first) for row, first in mine.items())
+        for ip, first in known.ips.items():
+            by_ip.setdefault(ip, []).append(first)
+        best = _best(pairs.entity, score.records.score, view.rows)
+        for entity, reported in by_entity.items():
+            now = extent.of(max(float(score.entities.score[entity]), best(entity)), entity, None)
+            if _covered(now, reported):
+                entities.add(entity)
+        for ip, reported in by_ip.items():
+            if _covered(extent.of(float(score.ips.score[ip]), None, ip), reported):
+                ips.add(ip)
+    return Muted(frozenset(entities), frozenset(ips))
+
+
+def takes_part(pairs: Pairs, n_ips: int, known: Known, decided: Muted) -> TakesPart:
+    """What counts when these are muted."""
+    by_entity, by_ip = ~pairs.allowed, ~pairs.allowed
+    rows = np.array(sorted(known.pairs), dtype=np.int64)
+    by_entity[rows[np.isin(pairs.entity[rows], list(decided.entities))]] = False
+    by_ip[rows[np.isin(pairs.ip[rows], list(decided.ips))]] = False
+    ips = np.ones(n_ips, dtype=np.bool_)
+    ips[[ip for ip in known.ips if ip in decided.ips]] = False
+    return TakesPart(by_entity, by_ip, ips)
+
+
+def _covered(now: Extent, reported: Sequence[First]) -> bool:
+    most = reported[0].extent
+    for each in reported[1:]:
+        most = most.widened(each.extent)
+    milder = severity(now.score) <= severity(most.score)
+    return milder and all(mine <= before for mine, before in zip(now[1:], most[1:], strict=True))
+
+
+def _grouped(rows: Iterable[tuple[int, First]]) -> dict[int, list[First]]:
+    found: dict[int, list[First]] = {}
+    for group, first in rows:
+        found.setdefault(group, []).append(first)
+    return found
+
+
+def _best(group: NDArray[np.int32], score: NDArray[np.float64], rows: NDArray[np.bool_]) -> Callable[[int], float]:
+    """The highest score (0 where there is none) of a group's rows."""
+    return lambda wanted: float(score[rows & (group == wanted)].max(initial=0.0))
+
+
+def _numbered(addresses: Addresses) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(line int64[n], network int64[n]): the same number for the same IPv4 address or /64, and /24 or /48."""
+    v4 = is_v4(addresses)
+    lines, networks = addresses.copy(), addresses.copy()
+    lines[~v4, V6_LINE_BYTES:] = 0
+    networks[v4, V4_NETWORK_BYTES:] = 0
+    networks[~v4, V6_NETWORK_BYTES:] = 0
+    return _numbers(lines), _numbers(networks)
+
+
+def _numbers(rows: Addresses) -> NDArray[np.int64]:
+    whole = np.ascontiguousarray(rows).view("V16").ravel()
+    return np.unique(whole, return_inverse=True)[1].astype(np.int64)
+
+
+def _distinct(group: NDArray[np.int32], value: NDArray[np.integer], n_groups: int) -> NDArray[np.int64]:
+    """int64[n_groups]: how many different values each group has; arrays [n]."""
+    keys = np.unique(np.stack([group.astype(np.int64), value.astype(np.int64)], axis=1), axis=0)
+    return np.bincount(keys[:, 0], minlength=n_groups).astype(np.int64)

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ipi_es.scoring.arrays import F64, Bools, as_f64, same_length
-from ipi_es.scoring.normalizer import Normalized, normalize
+from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import raw_score, severity_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ipi_es.scoring.quantiles import Quantiles
 
@@ -66,8 +66,10 @@ def visible(old: npt.ArrayLike, new: npt.ArrayLike) -> Bools:
     return seen | (np.abs(now - was) >= VISIBLE_POINTS) | (now < was * VISIBLE_SHARE)
 
 
-def renormalize(ln_p: npt.ArrayLike, old: npt.ArrayLike, quantiles: Quantiles) -> Renormalized:
+def renormalize(ln_p: npt.ArrayLike, old: npt.ArrayLike, score: Callable[[F64, F64], Normalized]) -> Renormalized:
     """Score stored results of one level again: ln of their stored probability and their score so far (float[n] each).
+
+    ``score`` gives the scores for raw scores and ln p (float64[n] each), by the level as it is now.
 
     A score of 0 stays 0: it belongs to s = 0, and a stored p in (0.035, 0.05) alone can't tell whether s was 0. Every
     other result has s > 0, and p = inverse(s) gives it back. Never for interim results.
@@ -75,5 +77,5 @@ def renormalize(ln_p: npt.ArrayLike, old: npt.ArrayLike, quantiles: Quantiles) -
     was = as_f64(old, "old")
     ln: F64 = as_f64(ln_p, "ln_p")
     s = np.where(was > 0.0, raw_score(ln), 0.0)
-    normalized = normalize(s, ln, quantiles)
+    normalized = score(s, ln)
     return Renormalized(normalized, visible(was, normalized.score))

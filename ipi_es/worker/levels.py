@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.results.words import BUCKET_TIME
+from ipi_es.scoring.normalizer import Normalized, chosen, normalize
 from ipi_es.scoring.quantiles import Quantiles
 
 RECORD = "record"
@@ -69,6 +70,18 @@ class Levels:
     def __getitem__(self, name: str) -> Quantiles:
         found = self.by_name.get(name)
         return Quantiles.empty() if found is None else found
+
+    def score(self, name: str, s: NDArray[np.float64], ln_p: NDArray[np.float64], *, counted: bool) -> Normalized:
+        """Score results (raw scores float64[n], ln p float64[n]) of one level; ``counted``: they are in it.
+
+        What only failed scores no higher than a success of its probability: it isn't in that level, and what usually
+        fails says little of how unusual it is to get in.
+        """
+        found = normalize(s, ln_p, self[name], counted=counted)
+        if not name.startswith(FAILED):
+            return found
+        as_success = normalize(s, ln_p, self[name.removeprefix(FAILED)], counted=False)
+        return chosen(found, as_success, as_success.score < found.score)
 
     def aged(self, seconds: float) -> Levels:
         """Let event time pass for every level."""

@@ -19,8 +19,9 @@ from ipi_es.config.job import Job
 from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring import bounded
 from ipi_es.scoring.aggregate import Aggregated, Correlations, Whole, aggregate, leading
+from ipi_es.scoring.arrays import F64
 from ipi_es.scoring.combine import Combined
-from ipi_es.scoring.normalizer import Normalized, normalize
+from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import taking_part
 from ipi_es.scoring.quantiles import Quantiles
 from ipi_es.worker.levels import Levels, bucket_influencer_level, influencer_level, record_level
@@ -102,29 +103,24 @@ def views_of(
 
 def scores_of(view: View, pairs: Pairs, job: Job, levels: Levels, *, counted: bool) -> ViewScores:
     """Score a view; ``counted``: its own raw scores are in ``levels``."""
-    score: Callable[..., Normalized] = partial(normalize, counted=counted)
-    failed, together = view.failures_only, view.together
-    wholes = view.wholes(job)
-    buckets = {
-        name: float(
-            score(
-                [wholes[name].s],
-                [wholes[name].ln_p],
-                levels[bucket_influencer_level(name, failures_only=failed)],
-            ).score[0]
-        )
-        for name in (BUCKET_TIME, *job.influencers)
-    }
+    failed, together, wholes = view.failures_only, view.together, view.wholes(job)
+
+    def score(level: str, s: F64, ln_p: F64) -> Normalized:
+        return levels.score(level, s, ln_p, counted=counted)
+
+    def of_groups(field: str, groups: Combined) -> Normalized:
+        return score(influencer_level(field, failures_only=failed), groups.s, groups.ln_p)
+
+    def of_whole(name: str, whole: Whole) -> float:
+        level = bucket_influencer_level(name, failures_only=failed)
+        return float(score(level, np.array([whole.s]), np.array([whole.ln_p])).score[0])
+
     return ViewScores(
-        records=score(taking_part(pairs.ln_p), pairs.ln_p, levels[record_level(failures_only=failed)]),
-        entities=_of_groups(score, together.entities, levels[influencer_level(job.entity_field, failures_only=failed)]),
-        ips=_of_groups(score, together.ips, levels[influencer_level(job.ip_field, failures_only=failed)]),
-        buckets=buckets,
+        records=score(record_level(failures_only=failed), taking_part(pairs.ln_p), pairs.ln_p),
+        entities=of_groups(job.entity_field, together.entities),
+        ips=of_groups(job.ip_field, together.ips),
+        buckets={name: of_whole(name, wholes[name]) for name in (BUCKET_TIME, *job.influencers)},
     )
-
-
-def _of_groups(score: Callable[..., Normalized], groups: Combined, level: Quantiles) -> Normalized:
-    return score(groups.s, groups.ln_p, level)
 
 
 def learned(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ipi_es.results.store import ResultStore
 from ipi_es.scoring import renormalizer
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import ln_written
+from ipi_es.scoring.renormalizer import Renormalized
 from ipi_es.state.held_state import HeldState
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.levels import Levels, bucket_influencer_level, influencer_level, record_level
@@ -136,13 +138,19 @@ def decide(window: Window, levels: Levels, blocked: Collection[str] = ()) -> Cha
     for level, column in window.columns.items():
         if not column.place or level in bucket_levels or level not in levels.by_name:
             continue
-        new = renormalizer.renormalize(ln_written(column.probability), column.score, levels[level])
+        new = _renormalize(column, levels, level)
         for i in np.flatnonzero(new.write & column.outside(blocked)).tolist():
             column.score[i] = float(new.normalized.score[i])
             changes.results[column.place[i]] = column.score[i], _caps(new.normalized, i, levels[level].warming_up)
     _decide_buckets(window, levels, bucket_levels, changes, blocked)
     _decide_largest(window, changes, blocked)
     return changes
+
+
+def _renormalize(column: _Column, levels: Levels, level: str) -> Renormalized:
+    return renormalizer.renormalize(
+        ln_written(column.probability), column.score, partial(levels.score, level, counted=True)
+    )
 
 
 def _decide_buckets(
@@ -152,14 +160,14 @@ def _decide_buckets(
     new = {}
     for level, name in fields.items():
         column = window.columns[level]
-        new[name] = renormalizer.renormalize(ln_written(column.probability), column.score, levels[level])
-        for i in np.flatnonzero(new[name].write & column.outside(blocked)).tolist():
+        new[level] = _renormalize(column, levels, level)
+        for i in np.flatnonzero(new[level].write & column.outside(blocked)).tolist():
             changes.buckets.setdefault(column.place[i], {})
     for level, name in fields.items():
         column = window.columns[level]
         for i, place in enumerate(column.place):
             if place in changes.buckets:
-                column.score[i] = float(new[name].normalized.score[i])
+                column.score[i] = float(new[level].normalized.score[i])
                 changes.buckets[place][name] = column.score[i]
 
 

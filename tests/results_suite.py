@@ -16,6 +16,7 @@ from ipi_es.results.annotations import Annotation
 from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
 from ipi_es.results.overall import overall
 from ipi_es.results.renormalized import Caps, renormalized, renormalized_bucket
+from ipi_es.results.reported import Extent, ReportedIp, ReportedPair
 from ipi_es.results.store import FinalBucket, ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
 from ipi_es.setup import plan
@@ -219,8 +220,8 @@ class ResultsSuite:
         )
         store.write([first, repeat, suppressed, loud, quiet, again, open_still, entity], 1)
         pairs, ips = store.recent(START, START + 2 * HOUR, "source.ip")
-        assert pairs == [("alice", "198.51.100.7", START, first.id)]
-        assert ips == [("198.51.100.7", START, loud.id)]
+        assert pairs == [ReportedPair("alice", "198.51.100.7", START, first.id, Extent(first.source["record_score"]))]
+        assert ips == [ReportedIp("198.51.100.7", START, loud.id, Extent(75.0))]
         assert store.recent(START + 1, START + 2 * HOUR, "source.ip") == ([], [])
 
     def test_overall_score_is_the_mean_of_the_worst_jobs(

@@ -68,9 +68,7 @@ def normalize(s: npt.ArrayLike, ln_p: npt.ArrayLike, quantiles: Quantiles, *, co
 
 def chosen(ours: Normalized, other: Normalized, take: Bools) -> Normalized:
     """Give the scores of ``other`` where ``take`` (bool[n]) says so, else ``ours``."""
-    return Normalized(
-        *(np.where(take, theirs, mine) for mine, theirs in zip(vars(ours).values(), vars(other).values(), strict=True))
-    )
+    return Normalized(**{name: np.where(take, getattr(other, name), mine) for name, mine in vars(ours).items()})
 
 
 def rank_cap(s: F64, quantiles: Quantiles, *, counted: bool = True) -> F64:

@@ -158,7 +158,7 @@ def _decide_buckets(
 ) -> None:
     """A bucket is written whole when a score of any of its influencers, and so perhaps its own, changes visibly."""
     new = {}
-    for level, name in fields.items():
+    for level in fields:
         column = window.columns[level]
         new[level] = _renormalize(column, levels, level)
         for i in np.flatnonzero(new[level].write & column.outside(blocked)).tolist():

@@ -15,11 +15,13 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import ADDRESS, prefix_keys
+from ipi_es.results.reported import Extent
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.verdicts import Verdict
 from ipi_es.worker.history_keeper import HistoryId
-from ipi_es.worker.holds import Held, HeldRecord, Holds, network_of
+from ipi_es.worker.holds import EVERYBODY, BucketEntity, Held, HeldRecord, Holds, network_of
 from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.repeats import First
 
 HOLD = 7 * DAY
 THIEF, VICTIM = "198.51.100.66", "person20"
@@ -47,6 +49,13 @@ def bucket(start: int, pairs: list[tuple[str, str]]) -> EventBucket:
     )
 
 
+def begun(of: Holds, entity: str, ip: str, time: int, record: str) -> int | None:
+    until = of.until(entity, ip, time)
+    if until is not None:
+        of.begin(HeldRecord(entity, ip, time, until, record))
+    return until
+
+
 def held(of: Holds, time: int, *pairs: tuple[str, str]) -> list[bool]:
     rows = bucket(time, list(pairs))
     return of.of_rows(rows, rows.entity, rows.ip).tolist()
@@ -54,14 +63,14 @@ def held(of: Holds, time: int, *pairs: tuple[str, str]) -> list[bool]:
 
 def test_hold_counts_from_its_first_record_and_does_not_slide() -> None:
     made = holds()
-    assert made.begun("alice", "192.0.2.1", 0, "r0") == HOLD
-    assert made.begun("alice", "192.0.2.1", HOLD - 1, "r1") == HOLD
+    assert begun(made, "alice", "192.0.2.1", 0, "r0") == HOLD
+    assert begun(made, "alice", "192.0.2.1", HOLD - 1, "r1") == HOLD
     assert made.pairs == {"192.0.2.1": {"alice": [Held(0, HOLD)]}}
 
 
 def test_hold_end_is_exclusive() -> None:
     made = holds()
-    made.begun("alice", "192.0.2.1", DAY, "r")
+    begun(made, "alice", "192.0.2.1", DAY, "r")
     pair = ("alice", "192.0.2.1")
     assert [held(made, time, pair) for time in (DAY - 1, DAY, DAY + HOLD - 1, DAY + HOLD)] == [
         [False],
@@ -74,18 +83,18 @@ def test_hold_end_is_exclusive() -> None:
 
 def test_after_a_hold_it_may_teach_for_as_long_and_is_then_held_anew() -> None:
     made = holds()
-    made.begun("alice", "192.0.2.1", 0, "r0")
-    assert made.begun("alice", "192.0.2.1", HOLD, "r1") is None
-    assert made.begun("alice", "192.0.2.1", 2 * HOLD - 1, "r2") is None
-    assert made.begun("alice", "192.0.2.1", 2 * HOLD, "r3") == 3 * HOLD
+    begun(made, "alice", "192.0.2.1", 0, "r0")
+    assert begun(made, "alice", "192.0.2.1", HOLD, "r1") is None
+    assert begun(made, "alice", "192.0.2.1", 2 * HOLD - 1, "r2") is None
+    assert begun(made, "alice", "192.0.2.1", 2 * HOLD, "r3") == 3 * HOLD
 
 
 def test_addresses_of_one_network_have_one_hold() -> None:
     made = holds()
-    made.begun("alice", "2001:db8:0:1::1", 0, "r0")
-    assert made.begun("alice", "2001:db8:0:1::2", DAY, "r1") == HOLD  # tomorrow's address of the same line
-    assert made.begun("alice", "2001:db8:0:1::2", HOLD, "r2") is None
-    assert made.first_of("alice", "2001:db8:0:1::3", DAY) == "r0"
+    begun(made, "alice", "2001:db8:0:1::1", 0, "r0")
+    assert begun(made, "alice", "2001:db8:0:1::2", DAY, "r1") == HOLD  # tomorrow's address of the same line
+    assert begun(made, "alice", "2001:db8:0:1::2", HOLD, "r2") is None
+    assert made.first_of("alice", "2001:db8:0:1::3", DAY) == First(0, "r0")
     assert made.first_of("alice", "2001:db8:0:1::3", 0) is None  # no repeat of itself
     assert made.first_of("alice", "2001:db8:0:1::3", HOLD) is None
     assert made.first_of("bob", "2001:db8:0:1::3", DAY) is None
@@ -93,10 +102,10 @@ def test_addresses_of_one_network_have_one_hold() -> None:
 
 def test_confirmed_network_is_never_held() -> None:
     made = holds(confirmed=frozenset([("alice", network_of("192.0.2.1"))]))
-    assert made.begun("alice", "192.0.2.9", 0, "r") is None
+    assert begun(made, "alice", "192.0.2.9", 0, "r") is None
     made.load([HeldRecord("alice", "192.0.2.1", 0, HOLD, "r")])
     assert made.pairs == {}
-    assert made.begun("bob", "192.0.2.1", 0, "r") == HOLD
+    assert begun(made, "bob", "192.0.2.1", 0, "r") == HOLD
 
 
 def test_probability_of_zero_holds_nothing_that_was_held() -> None:
@@ -110,7 +119,7 @@ def test_reading_back_is_free_of_order_and_gives_what_the_run_knew() -> None:
     ran, written = holds(), []
     for ip in ("192.0.2.7", "192.0.2.2"):
         for time in times:
-            until = ran.begun("alice", ip, time, f"{ip}@{time}")
+            until = begun(ran, "alice", ip, time, f"{ip}@{time}")
             if until is not None:
                 written.append(HeldRecord("alice", ip, time, until, f"{ip}@{time}"))
     for rows in (written, written[::-1]):
@@ -119,9 +128,31 @@ def test_reading_back_is_free_of_order_and_gives_what_the_run_knew() -> None:
         assert loaded == ran
 
 
+def test_hold_knows_the_most_that_was_reported_of_it() -> None:
+    one, many = Extent(30.0, 1, 1, 1), Extent(80.0, 4, 2, 1)
+    rows = [
+        HeldRecord("alice", "192.0.2.1", 0, HOLD, "r0", one),
+        HeldRecord("alice", "192.0.2.1", 60, HOLD, "r1"),  # a repeat: it reports nothing
+        HeldRecord("alice", "192.0.2.2", 60, HOLD, "r2", many),
+    ]
+    for order in (1, -1):
+        made = holds()
+        made.load(rows[::order])
+        assert made.first_of("alice", "192.0.2.9", DAY) == First(0, "r0", Extent(80.0, 4, 2, 1))
+
+
+def test_nothing_is_learned_of_whom_the_records_do_not_show_whole() -> None:
+    made = holds()
+    made.load([], [BucketEntity(DAY, "alice"), BucketEntity(DAY + HOUR, EVERYBODY)])
+    pairs = ("alice", "192.0.2.1"), ("bob", "192.0.2.1")
+    assert [held(made, time, *pairs) for time in (0, DAY, DAY + HOUR)] == [[False] * 2, [True, False], [True] * 2]
+    made.forget_before(2 * DAY)
+    assert held(made, DAY, *pairs) == [False] * 2
+
+
 def test_what_is_over_is_forgotten() -> None:
     made = holds()
-    made.begun("alice", "192.0.2.1", 0, "r")
+    begun(made, "alice", "192.0.2.1", 0, "r")
     made.forget_before(HOLD)
     assert made.pairs == {}
     assert len(made.networks) == 1  # it may teach now, and must not be held anew

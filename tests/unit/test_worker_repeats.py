@@ -8,49 +8,71 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 
+from ipi_es.results.reported import Extent, ReportedIp, ReportedPair
 from ipi_es.worker.job_work import JobWork
 from ipi_es.worker.repeats import First, Repeats
 
 WINDOW = 100
 
 
-def test_window_counts_from_the_first_record_and_does_not_slide() -> None:
+def pair(time: int, entity: str = "alice", ip: str = "192.0.2.1", **more: object) -> ReportedPair:
+    return ReportedPair(entity, ip, time, f"r{time}", **more)  # type: ignore[arg-type]
+
+
+def address(time: int, ip: str = "192.0.2.1", **more: object) -> ReportedIp:
+    return ReportedIp(ip, time, f"i{time}", **more)  # type: ignore[arg-type]
+
+
+def test_window_counts_from_the_last_finding_that_repeats_nothing() -> None:
     repeats = Repeats(WINDOW)
-    for time in (0, 60, 120):
-        repeats.add_pair("alice", "192.0.2.1", time, f"r{time}")
-    assert repeats.pairs == {("alice", "192.0.2.1"): First(120, "r120")}
-    assert repeats.of_pair("alice", "192.0.2.1", 219) == "r120"
+    repeats.add_pair(pair(0))
+    assert repeats.of_pair("alice", "192.0.2.1", 99) == First(0, "r0")
+    assert repeats.of_pair("alice", "192.0.2.1", 100) is None
+    repeats.add_pair(pair(60, extent=Extent(90.0, 4, 1, 1)))  # more than was reported: news
+    assert repeats.of_pair("alice", "192.0.2.1", 159) == First(60, "r60", Extent(90.0, 4, 1, 1))
 
 
 def test_window_end_is_exclusive_and_its_begin_is_no_repeat_of_itself() -> None:
     repeats = Repeats(WINDOW)
-    repeats.add_ip("192.0.2.1", 50, "i")
-    assert [repeats.of_ip("192.0.2.1", time) for time in (50, 51, 149, 150)] == [None, "i", "i", None]
+    repeats.add_ip(address(50))
+    first = First(50, "i50")
+    assert [repeats.of_ip("192.0.2.1", time) for time in (50, 51, 149, 150)] == [None, first, first, None]
     assert repeats.of_ip("192.0.2.2", 51) is None
+
+
+def test_success_never_repeats_what_only_failed() -> None:
+    repeats = Repeats(WINDOW)
+    repeats.load([pair(0, failures_only=True)], [address(0, failures_only=True)])
+    assert repeats.of_pair("alice", "192.0.2.1", 50) is None
+    assert repeats.of_ip("192.0.2.1", 50) is None
+    assert repeats.of_pair("alice", "192.0.2.1", 50, failures_only=True) == First(0, "r0")
+    repeats.load([pair(10)], [address(10)])
+    assert repeats.of_pair("alice", "192.0.2.1", 50, failures_only=True) == First(10, "r10")
+    assert repeats.of_ip("192.0.2.1", 50, failures_only=True) == First(10, "i10")
 
 
 def test_window_of_zero_turns_repeats_off() -> None:
     repeats = Repeats(0)
-    repeats.add_pair("alice", "192.0.2.1", 0, "r")
-    repeats.add_ip("192.0.2.1", 0, "i")
+    repeats.add_pair(pair(0))
+    repeats.add_ip(address(0))
     assert repeats.pairs == repeats.ips == {}
 
 
 def test_reading_back_is_free_of_order() -> None:
-    rows = [("alice", "192.0.2.1", time, f"r{time}") for time in (30, 0, 99)]
-    ips = [("192.0.2.1", time, f"i{time}") for time in (30, 0)]
+    rows, ips = [pair(time) for time in (30, 0, 99)], [address(time) for time in (30, 0)]
     for order in (1, -1):
         repeats = Repeats(WINDOW)
         repeats.load(rows[::order], ips[::order])
-        assert repeats.pairs == {("alice", "192.0.2.1"): First(0, "r0")}
-        assert repeats.ips == {"192.0.2.1": First(0, "i0")}
+        assert repeats.pairs == {("alice", "192.0.2.1", False): First(99, "r99")}
+        assert repeats.ips == {("192.0.2.1", False): First(30, "i30")}
 
 
 def test_what_can_not_be_repeated_any_more_is_forgotten() -> None:
     repeats = Repeats(WINDOW)
-    repeats.load([("alice", "a", 0, "r0"), ("bob", "a", 50, "r50")], [("a", 0, "i0"), ("b", 1, "i1")])
+    repeats.load([pair(0), pair(50, "bob")], [address(0), address(1, "192.0.2.2")])
     repeats.forget_before(100)
-    assert (repeats.pairs, repeats.ips) == ({("bob", "a"): First(50, "r50")}, {"b": First(1, "i1")})
+    assert repeats.pairs == {("bob", "192.0.2.1", False): First(50, "r50")}
+    assert repeats.ips == {("192.0.2.2", False): First(1, "i1")}
 
 
 @pytest.mark.parametrize("usual", [0.035, 1e-9], ids=["as scored", "all records are children"])

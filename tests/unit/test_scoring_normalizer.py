@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.scoring.normalizer import BOUND_NAMES, largest_cap, normalize, probability_cap, rank_cap
+from ipi_es.scoring.arrays import F64
+from ipi_es.scoring.normalizer import BOUND_NAMES, Normalized, largest_cap, normalize, probability_cap, rank_cap
 from ipi_es.scoring.probability import LN_L, LN_MIN, ln_written, raw_score, written_probability
 from ipi_es.scoring.quantiles import DAY_S, LARGEST_CAP, Quantiles
 from ipi_es.scoring.renormalizer import PATIENCE_S, is_due, largest_of, renormalize, visible
@@ -58,9 +60,23 @@ def test_what_chance_gives_among_so_many_results_is_not_critical() -> None:
         assert (normalize(s, [math.log(p)], quiet.added(s)).score[0] >= 75) == critical
 
 
-def test_a_loud_attack_blinds_a_job_for_a_week_not_longer() -> None:
+def by(quantiles: Quantiles) -> Callable[[F64, F64], Normalized]:
+    """Score by one level that has the results already."""
+    return lambda s, ln_p: normalize(s, ln_p, quantiles)
+
+
+def test_what_three_sources_reached_blinds_nobody() -> None:
     usual = Quantiles.empty().added([0.0] * 5_000)
-    loud = usual.added([60.0])
+    s, ln_p = raw_score([math.log(1e-4)]), [math.log(1e-4)]
+    alone = normalize(s, ln_p, usual.added(s)).c2[0]
+    keys = np.array([7, 7, 8, 9])
+    assert normalize(s, ln_p, usual.added([60.0, 50.0, 60.0, 60.0], keys=keys).added(s)).c2[0] == alone
+    assert normalize(s, ln_p, usual.added([60.0] * 4, keys=keys + np.arange(4)).added(s)).c2[0] < 25
+
+
+def test_what_many_reached_blinds_a_job_for_a_week_not_longer() -> None:
+    usual = Quantiles.empty().added([0.0] * 5_000)
+    loud = usual.added([60.0] * 4)
     s, ln_p = raw_score([math.log(1e-4)]), [math.log(1e-4)]
     scores = [normalize(s, ln_p, loud.aged(days * DAY_S).added(s)).c2[0] for days in (0, 7, 14, 21)]
     assert scores[0] < 25
@@ -150,9 +166,9 @@ def test_renormalizing_twice_writes_nothing_the_second_time(
 ) -> None:
     ln_p, old = (np.array(column) for column in zip(*stored, strict=True))
     state = Quantiles.empty().added(history)
-    first = renormalize(ln_p, old, state)
+    first = renormalize(ln_p, old, by(state))
     now = np.where(first.write, first.normalized.score, old)
-    assert not renormalize(ln_p, now, state).write.any()
+    assert not renormalize(ln_p, now, by(state)).write.any()
 
 
 def test_renormalizing_in_an_unmoved_history_gives_the_scores_of_the_first_time() -> None:
@@ -160,13 +176,13 @@ def test_renormalizing_in_an_unmoved_history_gives_the_scores_of_the_first_time(
     s = raw_score(ln_p)
     state = Quantiles.empty().added(np.zeros(1_000)).added(s)
     first = normalize(s, ln_p, state).score
-    again = renormalize(ln_written(written_probability(ln_p)), first, state)
+    again = renormalize(ln_written(written_probability(ln_p)), first, by(state))
     assert again.normalized.score == pytest.approx(first, rel=1e-9)
     assert not again.write.any()
 
 
 def test_a_score_of_zero_stays_zero() -> None:
-    again = renormalize(np.log([0.04]), [0.0], Quantiles.empty().added([0.0] * 500))
+    again = renormalize(np.log([0.04]), [0.0], by(Quantiles.empty().added([0.0] * 500)))
     assert again.normalized.score[0] == 0.0
     assert not again.write[0]
 
@@ -176,9 +192,9 @@ def test_scores_move_both_ways() -> None:
     s = raw_score(ln_p)
     quiet, busy = (Quantiles.empty().added(np.zeros(2_000)).added(more) for more in (s, np.full(200, 7.0)))
     high, low = (normalize(s, ln_p, state).score for state in (quiet, busy))
-    assert renormalize(ln_p, high, busy).normalized.score[0] < high[0]
-    assert renormalize(ln_p, low, quiet).normalized.score[0] > low[0]
-    assert renormalize(ln_p, high, busy).write[0]
+    assert renormalize(ln_p, high, by(busy)).normalized.score[0] < high[0]
+    assert renormalize(ln_p, low, by(quiet)).normalized.score[0] > low[0]
+    assert renormalize(ln_p, high, by(busy)).write[0]
 
 
 def test_it_is_due_when_a_largest_grew_by_more_than_a_tenth_or_after_six_hours() -> None:

@@ -1,0 +1,176 @@
+"""A simulated company of 200 people, trained once, and what an attacker adds to its sign-ins."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import Addresses, parse
+from ipi_es.config.allow_list import AllowList
+from ipi_es.config.job import Job
+from ipi_es.config.loading import check_job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.demo.company import Simulation, simulate
+from ipi_es.demo.run import END, JOB
+from ipi_es.worker.batch import Batch
+from ipi_es.worker.dry_run import Counting
+from ipi_es.worker.following import Follower
+from ipi_es.worker.history_keeper import HistoryId, HistoryKeeper
+from ipi_es.worker.holds import Holds
+from ipi_es.worker.repeats import Repeats
+from ipi_es.worker.training import Learned, learn
+
+HOUR, DAY = 3_600, 86_400
+PEOPLE, SEED = 200, 701
+SCORES = {
+    "record": "initial_record_score",
+    "influencer": "initial_influencer_score",
+    "bucket": "initial_anomaly_score",
+}
+
+
+class SignIn(NamedTuple):
+    """One sign-in that isn't of the company's own."""
+
+    time: int
+    user: str
+    ip: str
+    success: bool = True
+
+
+@dataclass(slots=True)
+class Feed:
+    """The simulation as the datafeed gives it, with the attacker's sign-ins."""
+
+    simulation: Simulation
+    added: Sequence[SignIn] = ()
+    networks: None = None
+    users: list[str] = field(init=False)
+    ips: list[str] = field(init=False)
+    addresses: Addresses = field(init=False)
+    rows: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.users = list(dict.fromkeys([*self.simulation.users, *(each.user for each in self.added)]))
+        self.ips = list(dict.fromkeys([*self.simulation.ips, *(each.ip for each in self.added)]))
+        self.addresses = parse(self.ips)[0]
+        user, ip = ({name: place for place, name in enumerate(names)} for names in (self.users, self.ips))
+        rows = [(each.time, user[each.user], ip[each.ip], int(each.success)) for each in self.added]
+        self.rows = np.array(rows, dtype=np.int64).reshape(-1, 4)
+
+    def read(self, start: int, end: int, span: int) -> Iterator[EventBucket]:
+        """The event buckets of [start, end), epoch seconds."""
+        simulation, times = self.simulation, self.simulation.timestamp
+        for begin in range(start, end, span):
+            rows = slice(*np.searchsorted(times, [begin, begin + span]).tolist())
+            codes = [simulation.user_code[rows], simulation.ip_code[rows], simulation.success[rows]]
+            inside = (self.rows[:, 0] >= begin) & (self.rows[:, 0] < begin + span)
+            both = np.concatenate([np.stack(codes, axis=1).astype(np.int64), self.rows[inside][:, 1:]])
+            keys, count = np.unique(both, axis=0, return_counts=True)
+            known, entity = np.unique(keys[:, 0], return_inverse=True)
+            seen, ip = np.unique(keys[:, 1], return_inverse=True)
+            yield EventBucket(
+                start=begin,
+                span=span,
+                entities=[self.users[code] for code in known],
+                ips=[self.ips[code] for code in seen],
+                addresses=self.addresses[seen],
+                outcomes=["failure", "success"],
+                entity=entity.astype(np.int32),
+                ip=ip.astype(np.int32),
+                outcome=keys[:, 2].astype(np.int8),
+                count=count.astype(np.int64),
+                event_count=int(count.sum()),
+            )
+
+
+@dataclass(slots=True)
+class Kept(Counting):
+    """Keeps the documents."""
+
+    documents_kept: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, batch: Batch) -> None:
+        """Take the results of one batch."""
+        self.documents_kept += [each.source for each in batch.documents]
+
+
+@dataclass(frozen=True)
+class Company:
+    """What was learned of it; ``scored`` scores its days with an attacker's sign-ins among them."""
+
+    simulation: Simulation
+    learned: Learned
+
+    @classmethod
+    def trained(cls) -> Company:
+        """Simulate and train: some twenty seconds."""
+        simulation = simulate(SEED, end=END, people=PEOPLE)
+        feed = Feed(simulation)
+        return cls(simulation, learn(check_job(JOB), feed, simulation.start, simulation.scored_start))  # type: ignore[arg-type]
+
+    @property
+    def start(self) -> int:
+        """Where scoring begins, epoch seconds."""
+        return self.simulation.scored_start
+
+    def scored(self, added: Sequence[SignIn], *, days: int = 4, **settings: Any) -> list[dict[str, Any]]:
+        """The documents of the first days."""
+        job: Job = check_job({**JOB, **settings})
+        history = copy.deepcopy(self.learned.history)
+        keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("run", history.day), Holds.of(job))
+        sink = Kept()
+        follower = Follower.of(
+            job,
+            self.learned.snapshot,
+            keeper,
+            self.learned.snapshot.levels,
+            Repeats(job.repeat_window),
+            sink,
+            renormalized_to=self.start,
+        )
+        follower.follow(Feed(self.simulation, added).read(self.start, self.start + days * DAY, job.bucket_span))
+        return sink.documents_kept
+
+    def people(self, number: int, seed: int) -> list[str]:
+        """Some who sign in often and are in no planted incident."""
+        simulation = self.simulation
+        before = (simulation.timestamp < self.start) & simulation.success
+        counts = np.bincount(simulation.user_code[before], minlength=len(simulation.users))
+        planted = {name for incident in simulation.incidents for name in incident.entities}
+        able = [
+            name
+            for name, count in zip(simulation.users, counts.tolist(), strict=True)
+            if count >= 50 and name not in planted and not name.startswith("svc")
+        ]
+        return [able[place] for place in np.random.default_rng(seed).permutation(len(able))[:number]]
+
+
+def alerting(documents: Sequence[dict[str, Any]], start: int, end: int) -> Iterator[dict[str, Any]]:
+    """Documents of buckets in [start, end) that may alert: neither repeats nor allowed; buckets with news."""
+    for each in documents:
+        kind = each["result_type"]
+        if kind not in SCORES or "repeat_of" in each or (kind == "bucket" and not each["new_record_count"]):
+            continue
+        if start <= each["timestamp"] // 1_000 < end:
+            yield each
+
+
+def worst(documents: Sequence[dict[str, Any]], attack: Sequence[SignIn], start: int, end: int) -> float:
+    """The highest score in [start, end) of an alert that names an account or address of the attack."""
+    named = {each.user for each in attack} | {each.ip for each in attack}
+    found = 0.0
+    for each in alerting(documents, start, end):
+        kind = each["result_type"]
+        if kind == "record":
+            names = {each["partition_field_value"], each["by_field_value"]}
+        else:
+            names = {each["influencer_field_value"]} if kind == "influencer" else set()
+        if names & named:
+            found = max(found, float(each[SCORES[kind]]))
+    return found

@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import Addresses
+from ipi_es.addresses import Addresses, words
 from ipi_es.ipinsights.context import Context
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.hashing import joined, mix
-from ipi_es.ipinsights.prefixes import ADDRESS, prefix_keys
 
 NO_ROWS_DIGEST = "0" * 16
 """The digest of no rows."""
@@ -33,7 +32,8 @@ def rows_digest(
     entity, ip, outcome, count = rows
     if not len(entity):
         return NO_ROWS_DIGEST
-    places = joined(prefix_keys(addresses)[:, ADDRESS], _context_keys(context, len(addresses)))
+    high, low = words(addresses)
+    places = joined(joined(mix(high), mix(low)), _context_keys(context, len(addresses)))
     keys = joined(entity_hashes(entities)[entity], places[ip])
     keys = joined(keys, entity_hashes(outcomes)[outcome])
     keys = mix(joined(keys, mix(count.astype(np.uint64))))

@@ -53,7 +53,7 @@ def test_other_rows_have_another_digest(one: list[Row], other: list[Row]) -> Non
 def test_it_is_the_same_everywhere() -> None:
     assert digest([]) == NO_ROWS_DIGEST
     rows = [("alice", "192.0.2.1", "success", 2), ("bob", "2001:db8::1", "failure", 1)]
-    assert digest(rows) == "d177f3e4d0c3f583"
+    assert digest(rows) == "1b2a3fae57cc15d5"
 
 
 def test_spellings_that_become_one_name_are_one_row() -> None:

@@ -188,6 +188,17 @@ def field_types(answer: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
     return found
 
 
+def merged_types(parts: Iterable[dict[str, dict[str, list[str]]]]) -> dict[str, dict[str, list[str]]]:
+    """Field types that were asked for in parts, as one answer."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for part in parts:
+        for name, types in part.items():
+            for kind, indices in types.items():
+                known = found.setdefault(name, {})
+                known[kind] = sorted({*known.get(kind, ()), *indices})
+    return found
+
+
 def template_body(answer: Mapping[str, Any], name: str) -> Json:
     """One composable template's body out of the list that the server gives; it is there (``proofs.template``)."""
     return next(dict(entry["index_template"]) for entry in answer["index_templates"] if entry["name"] == name)

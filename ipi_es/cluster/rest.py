@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import orjson
 
-from ipi_es.cluster import answers, privileges, proofs
+from ipi_es.cluster import answers, long_names, privileges, proofs
 from ipi_es.cluster.admin import RestAdmin
 from ipi_es.cluster.bulk import Tally, bulk_fault, chunks, encode
 from ipi_es.cluster.bulk_send import BULK_ANSWER, send_chunk
@@ -121,18 +121,28 @@ class RestCluster(ABC):
         path = f"/{answers.target(index)}/_search"
         # Each of ours is asked once: cached, it would push out people's searches and cost a tenth more (measured)
         params = {**answers.read_params(options), "request_cache": "false"}
-        answer = self._search(path, body, params)
+        answer = self._search(path, body, params, index=index)
         answers.check_remotes_known(index, answer, self._where)
         return answer
 
     def _search(
-        self, path: str, body: Mapping[str, Any], params: dict[str, str], proof: proofs.Proof = proofs.anything
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        params: dict[str, str],
+        proof: proofs.Proof = proofs.anything,
+        index: str | Sequence[str] = (),
     ) -> Json:
-        """One search that is whole; ``proof`` is what it must prove besides."""
+        """One search that is whole; ``proof`` is what it must prove besides. ``index``: the names in the path."""
         params = {**params, "allow_partial_search_results": "false"}
+        in_body = long_names.search_lines(index, params, encode(body)) if long_names.too_long(path, params) else None
 
         def attempt() -> Json:
-            answer = self._object(self._send("POST", path, dict(params), data, JSON))
+            if in_body is None:
+                answer = self._object(self._send("POST", path, dict(params), data, JSON))
+            else:
+                found = self._object(self._send("POST", "/_msearch", {}, in_body, NDJSON))
+                answer = long_names.only_answer(found, self._where)
             answers.check_search(answer, body, self._where, self._info.distribution)
             self._prove(proof, answer)
             return answer
@@ -203,6 +213,9 @@ class RestCluster(ABC):
     def count(self, index: str | Sequence[str], query: Mapping[str, Any], *, options: IndexOptions = _READ) -> int:
         """See the port."""
         path = f"/{answers.target(index)}/_count"
+        if long_names.too_long(path, answers.read_params(options)):
+            everything = {"query": dict(query), "size": 0, "track_total_hits": True}
+            return int(self.search(index, everything, options=options)["hits"]["total"]["value"])
         data = encode({"query": dict(query)})
 
         def attempt() -> int:
@@ -217,14 +230,24 @@ class RestCluster(ABC):
         """See the port."""
         params = {**answers.read_params(_READ), "fields": ",".join(fields), "include_unmapped": "true"}
         path = f"/{answers.target(index)}/_field_caps"
-        answer = self._request("GET", path, params=params, proof=proofs.field_capabilities)
-        if not answer["indices"]:
+        whole = not long_names.too_long(path, params)
+        asked = (
+            [(path, params)]
+            if whole
+            else [
+                (f"/{answers.target(names)}/_field_caps", {**params, "fields": ",".join(some)})
+                for names in long_names.index_parts(index)
+                for some in long_names.parts(fields)
+            ]
+        )
+        told = [self._request("GET", each, params=how, proof=proofs.field_capabilities) for each, how in asked]
+        if not any(answer["indices"] for answer in told):
             raise NotFound(
                 f"no index of {self._where} matches {index if isinstance(index, str) else ','.join(index)}",
                 hint="check datafeed_config.indices; `GET _cat/indices` lists what is there",
                 status=404,
             )
-        return answers.field_types(answer)
+        return answers.merged_types(answers.field_types(answer) for answer in told)
 
     def get(self, index: str, id: str) -> Document | None:  # noqa: A002
         """See the port."""

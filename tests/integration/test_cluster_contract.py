@@ -12,7 +12,7 @@ from servers.pool import Server
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster, Put
-from ipi_es.errors import ClusterReadOnly
+from ipi_es.errors import ClusterReadOnly, NotFound
 
 
 @pytest.fixture
@@ -84,3 +84,16 @@ def test_a_document_of_8_mib_goes_there_and_back(cluster: Cluster, name: str) ->
     got = cluster.get(name, "1")
     assert got is not None
     assert got.source["data"] == data
+
+
+def test_81_long_names_are_asked_for_in_a_body_or_in_parts(cluster: Cluster, name: str) -> None:
+    """Together they have more than 4,096 bytes, which no URL may have."""
+    fill(cluster, name, *(event(minute) for minute in range(9)))
+    names = [f"{name}{'-absent' * 12}-{number:02}" for number in range(80)] + [name]
+    fields = [f"absent.{'long.' * 30}{number}" for number in range(60)] + ["user.name"]
+    assert len(",".join(names)) > 4_096
+    assert cluster.count(names, {"match_all": {}}) == 9
+    assert len(cluster.search(names, {"query": {"match_all": {}}})["hits"]["hits"]) == 9
+    assert cluster.field_types(names, fields) == cluster.field_types(name, ["user.name"])
+    with pytest.raises(NotFound):
+        cluster.field_types(names[:-1], fields)

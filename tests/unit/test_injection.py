@@ -33,7 +33,7 @@ CODE = {
 """What would make a text into code, or into a query language, at the server."""
 PAINLESS = re.compile(r'"lang":\s*"painless",\s*"source":\s*"((?:[^"\\\\]|\\\\.)*)"')
 ALLOWED = {"ipi_es/node/opensearch.py", "ipi_es/config/elastic_keys.py", "ipi_es/setup/check_query.py"}
-"""Names of the local server's modules, of settings of Elastic ML that are refused, and of what a job's own query holds."""
+"""Names of the local server's modules, of refused settings of Elastic ML, and of what a job's own query holds."""
 
 
 def texts(value: Any) -> Iterator[str]:

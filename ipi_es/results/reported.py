@@ -8,8 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ipi_es.cluster.port import Document
+
 FIELD = "reported_extent"
 """The field of a record and of an influencer that holds its Extent."""
+
+RECORD_SCORE, INFLUENCER_SCORE = "initial_record_score", "initial_influencer_score"
+
+OF_IP = ("influencer_field_value", "timestamp", INFLUENCER_SCORE, FIELD, "failures_only")
+OF_PAIR = ("partition_field_value", "by_field_value", "timestamp", RECORD_SCORE, FIELD, "failures_only")
+OF_HELD = (*OF_PAIR, "held_until", "repeat_of")
+"""The fields to read of the documents."""
 
 
 class Extent(NamedTuple):
@@ -56,6 +65,11 @@ class ReportedPair(NamedTuple):
     extent: Extent = Extent()
     failures_only: bool = False
 
+    @classmethod
+    def of(cls, document: Document) -> ReportedPair:
+        """Take it from a record with the fields of :data:`OF_PAIR`."""
+        return cls(*_pair(document), document.id, *_reported(document.source, RECORD_SCORE))
+
 
 class ReportedIp(NamedTuple):
     """A critical influencer of an IP that repeats nothing."""
@@ -66,9 +80,55 @@ class ReportedIp(NamedTuple):
     extent: Extent = Extent()
     failures_only: bool = False
 
+    @classmethod
+    def of(cls, document: Document) -> ReportedIp:
+        """Take it from an influencer with the fields of :data:`OF_IP`."""
+        source = document.source
+        value = source["influencer_field_value"]
+        return cls(value, _seconds(source["timestamp"]), document.id, *_reported(source, INFLUENCER_SCORE))
+
 
 class Recent(NamedTuple):
     """What repeats are recognized by."""
 
     pairs: list[ReportedPair]
     ips: list[ReportedIp]
+
+
+class HeldRecord(NamedTuple):
+    """What a stored record says of a hold; times in epoch seconds."""
+
+    entity: str
+    ip: str
+    time: int
+    until: int
+    id: str
+    extent: Extent | None = None
+    """What was reported with it; None: it is a repeat."""
+
+    @classmethod
+    def of(cls, document: Document) -> HeldRecord:
+        """Take it from a record with the fields of :data:`OF_HELD`."""
+        source = document.source
+        extent = None if "repeat_of" in source else Extent.of(source, RECORD_SCORE)
+        return cls(*_pair(document), _seconds(source["held_until"]), document.id, extent)
+
+
+class BucketEntity(NamedTuple):
+    """An entity of whose unusual pairs in the bucket at ``time`` some were left out: none of them teaches."""
+
+    time: int
+    entity: str
+
+
+def _pair(document: Document) -> tuple[str, str, int]:
+    source = document.source
+    return source["partition_field_value"], source["by_field_value"], _seconds(source["timestamp"])
+
+
+def _reported(source: Mapping[str, Any], score: str) -> tuple[Extent, bool]:
+    return Extent.of(source, score), "failures_only" in source
+
+
+def _seconds(milliseconds: Any) -> int:
+    return int(milliseconds) // 1_000

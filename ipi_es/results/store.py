@@ -15,12 +15,12 @@ import orjson
 
 from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
 from ipi_es.errors import LostJob, NotFound
-from ipi_es.results import queries, retention
+from ipi_es.results import queries, reported, retention
 from ipi_es.results.annotations import BLIND_FIELDS, Annotation, annotations_query
 from ipi_es.results.counts import DayCounts, daily_body, read_daily
 from ipi_es.results.documents import ResultContext, ResultDocument, Stamp
 from ipi_es.results.indices import ResultIndices
-from ipi_es.results.reported import FIELD, Extent, Recent, ReportedIp, ReportedPair
+from ipi_es.results.reported import BucketEntity, HeldRecord, Recent, ReportedIp, ReportedPair
 from ipi_es.results.words import ALIAS, RESULT_KINDS, AnnotationType, ResultKind
 
 MAX_PAGE = 10_000
@@ -31,9 +31,6 @@ MAX_SNAPSHOTS = 1_000
 
 REMEMBERED = 20_000
 """Documents written last that are kept in memory, about 30 MB: what a renormalization changes is most often new."""
-
-
-_REPORTED = (FIELD, "failures_only")
 
 
 class FinalBucket(NamedTuple):
@@ -231,75 +228,24 @@ class ResultStore:
     def recent(self, start: int, end: int, ip_field: str) -> Recent:
         """First records of pairs, and first critical influencers of ``ip_field``, with a bucket in [start, end)."""
         self._cluster.refresh(ALIAS)
-        pairs = self._scan(
-            queries.first_records_query(self._job_id, start, end),
-            source=["partition_field_value", "by_field_value", "timestamp", "initial_record_score", *_REPORTED],
-        )
-        ips = self._scan(
-            queries.critical_influencers_query(self._job_id, ip_field, start, end),
-            source=["influencer_field_value", "timestamp", "initial_influencer_score", *_REPORTED],
-        )
-        return Recent(
-            sorted(
-                ReportedPair(
-                    each.source["partition_field_value"],
-                    each.source["by_field_value"],
-                    _seconds(each),
-                    each.id,
-                    Extent.of(each.source, "initial_record_score"),
-                    "failures_only" in each.source,
-                )
-                for each in pairs
-            ),
-            sorted(
-                ReportedIp(
-                    each.source["influencer_field_value"],
-                    _seconds(each),
-                    each.id,
-                    Extent.of(each.source, "initial_influencer_score"),
-                    "failures_only" in each.source,
-                )
-                for each in ips
-            ),
-        )
+        pairs = self._scan(queries.first_records_query(self._job_id, start, end), source=reported.OF_PAIR)
+        ips = self._scan(queries.critical_influencers_query(self._job_id, ip_field, start, end), source=reported.OF_IP)
+        return Recent(sorted(map(ReportedPair.of, pairs)), sorted(map(ReportedIp.of, ips)))
 
-    def held(self, start: int, end: int) -> list[tuple[str, str, int, int, str, Extent | None]]:
-        """(entity, IP, time, held until, id, extent) of the records of [start, end) that are held, by time.
-
-        Times in epoch seconds; the extent is what was reported, None of a repeat.
-        """
+    def held(self, start: int, end: int) -> list[HeldRecord]:
+        """The records of [start, end), epoch seconds, that are held."""
         self._cluster.refresh(ALIAS)
-        found = self._scan(
-            queries.held_records_query(self._job_id, start, end),
-            source=[
-                "partition_field_value",
-                "by_field_value",
-                "timestamp",
-                "held_until",
-                "repeat_of",
-                "initial_record_score",
-                *_REPORTED,
-            ],
-        )
-        return sorted(
-            (
-                each.source["partition_field_value"],
-                each.source["by_field_value"],
-                _seconds(each),
-                int(each.source["held_until"]) // 1_000,
-                each.id,
-                None if "repeat_of" in each.source else Extent.of(each.source, "initial_record_score"),
-            )
-            for each in found
-        )
+        found = self._scan(queries.held_records_query(self._job_id, start, end), source=reported.OF_HELD)
+        return sorted(map(HeldRecord.of, found), key=lambda each: each[:5])
 
-    def unlearned(self, start: int, end: int) -> list[tuple[int, str]]:
-        """(time, entity) of what buckets of [start, end) teach nothing of, besides what is held; epoch seconds."""
-        found = self._scan(
-            queries.with_omitted_records_query(self._job_id, start, end), source=["timestamp", "unlearned_entities"]
-        )
+    def unlearned(self, start: int, end: int) -> list[BucketEntity]:
+        """What buckets of [start, end), epoch seconds, teach nothing of, besides what is held."""
+        query = queries.with_omitted_records_query(self._job_id, start, end)
+        found = self._scan(query, source=["timestamp", "unlearned_entities"])
         return sorted(
-            (_seconds(each), entity) for each in found for entity in each.source.get("unlearned_entities", ())
+            BucketEntity(_seconds(each), entity)
+            for each in found
+            for entity in each.source.get("unlearned_entities", ())
         )
 
     def count(

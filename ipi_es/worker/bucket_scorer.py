@@ -17,7 +17,7 @@ from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.prefixes import address_keys
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results import ids
-from ipi_es.results.reported import Extent, ReportedIp, ReportedPair
+from ipi_es.results.reported import Extent, HeldRecord, ReportedIp, ReportedPair
 from ipi_es.results.words import CRITICAL
 from ipi_es.scoring.aggregate import Correlations, Whole
 from ipi_es.scoring.calibration import Calibration
@@ -25,7 +25,7 @@ from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART
 from ipi_es.scoring.warm_up import YOUNG_DAYS, modest
 from ipi_es.worker.chosen_records import chosen_records
-from ipi_es.worker.holds import EVERYBODY, HeldRecord, Holds
+from ipi_es.worker.holds import EVERYBODY, Holds
 from ipi_es.worker.levels import Levels, record_level
 from ipi_es.worker.outcome_views import (
     Merged,

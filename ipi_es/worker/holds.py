@@ -22,7 +22,7 @@ from ipi_es.addresses import packed
 from ipi_es.config.job import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.prefixes import SITE, network_text
-from ipi_es.results.reported import Extent
+from ipi_es.results.reported import BucketEntity, Extent, HeldRecord
 from ipi_es.times import SECONDS
 from ipi_es.worker.repeats import First
 
@@ -46,25 +46,6 @@ class Hold(NamedTuple):
     """Of the record that began it."""
     extent: Extent = Extent()
     """The most that was reported of it."""
-
-
-class HeldRecord(NamedTuple):
-    """What a stored record says of a hold; times in epoch seconds."""
-
-    entity: str
-    ip: str
-    time: int
-    until: int
-    id: str
-    extent: Extent | None = None
-    """What was reported with it; None: it is a repeat."""
-
-
-class BucketEntity(NamedTuple):
-    """An entity of whose unusual pairs in the bucket at ``time`` some were left out: none of them teaches."""
-
-    time: int
-    entity: str
 
 
 EVERYBODY = "*"

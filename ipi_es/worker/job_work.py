@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import starmap
 from pathlib import Path
 
 from ipi_es.cluster.port import Cluster
@@ -36,7 +35,7 @@ from ipi_es.worker.describe import context_of
 from ipi_es.worker.dry_run import Counting
 from ipi_es.worker.following import Follower
 from ipi_es.worker.history_keeper import HistoryId, HistoryKeeper, catch_up, load_history
-from ipi_es.worker.holds import BucketEntity, HeldRecord, Holds
+from ipi_es.worker.holds import Holds
 from ipi_es.worker.job_snapshot import JobSnapshot
 from ipi_es.worker.levels import fields_of
 from ipi_es.worker.made_with import OnChange, new_details, require_unchanged
@@ -200,7 +199,7 @@ class JobWork:
             # those that ended are looked at too: their networks may teach for as long as the hold was
             results = self.stores.results
             found = results.held(start - 2 * holds.length, end)
-            holds.load((HeldRecord(*row) for row in found), starmap(BucketEntity, results.unlearned(start, end)))
+            holds.load(found, results.unlearned(start, end))
         return holds
 
     def refuse_trained(self, snapshot: JobSnapshot, start: int) -> None:

@@ -15,11 +15,11 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import ADDRESS, prefix_keys
-from ipi_es.results.reported import Extent
+from ipi_es.results.reported import BucketEntity, Extent, HeldRecord
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.verdicts import Verdict
 from ipi_es.worker.history_keeper import HistoryId
-from ipi_es.worker.holds import EVERYBODY, BucketEntity, Held, HeldRecord, Holds, network_of
+from ipi_es.worker.holds import EVERYBODY, Held, Holds, network_of
 from ipi_es.worker.job_work import JobWork
 from ipi_es.worker.repeats import First
 

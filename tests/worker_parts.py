@@ -233,3 +233,17 @@ def remove(cluster: Cluster, job_id: str) -> None:
     StateStore(cluster).delete(job_id)
     for each in cluster.indices(f"{ALIAS}-{job_id}*"):
         cluster.delete_index(each)
+
+
+def everything(cluster: MemoryCluster, job: Job, *, quantiles: bool = True) -> dict[str, Any]:
+    """Results, and of the rest what decides future results."""
+    state = StateStore(cluster).read(job.job_id)
+    assert state is not None
+    blobs = ClusterBlobs(cluster).list(job.job_id)
+    kept = ("checkpoint", "snapshot_id", "history_id", "quantiles_id", "renormalize_due", "renormalized_to", "details")
+    return {
+        "results": results(cluster, job),
+        "state": {name: getattr(state, name) for name in kept},
+        "blobs": sorted((each.id, each.sha256) for each in blobs),
+        "quantiles": stored_quantiles(cluster, job) if quantiles else None,
+    }

@@ -14,7 +14,7 @@ from ipi_es.cluster.port import Cluster, Drop
 from ipi_es.config.job import Job
 from ipi_es.errors import ClusterReadOnly, LostJob, NotFound, PermissionDenied
 from ipi_es.results.index import month_end
-from ipi_es.results.queries import between
+from ipi_es.results.queries import any_of, between
 from ipi_es.results.words import ALIAS, SHARED
 from ipi_es.times import SECONDS, parse_time
 
@@ -43,13 +43,14 @@ def held_for(job: Job) -> int:
 
 
 def old_results(job_id: str, end: int, held_from: int | None) -> dict[str, Any]:
-    """Results and annotations of buckets before ``end``; but not records from ``held_from`` on that hold something.
+    """Results and annotations of buckets before ``end``; but not those from ``held_from`` on that keep from learning.
 
-    Epoch seconds; None: all records may go.
+    These are records that hold something and buckets that name unlearned entities. Epoch seconds; None: all may go.
     """
     query: dict[str, Any] = {"filter": [{"term": {"job_id": job_id}}, *between(None, end)]}
     if held_from is not None and held_from < end:
-        held = [{"exists": {"field": "held_until"}}, *between(held_from, None)]
+        holding = [{"exists": {"field": field}} for field in ("held_until", "unlearned_entities")]
+        held = [any_of(holding), *between(held_from, None)]
         query["must_not"] = [{"bool": {"filter": held}}]
     return {"bool": query}
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -301,8 +301,13 @@ def _keys(rows: LateRows) -> NDArray[np.uint64]:
 
 def _holds(made: list[ResultDocument], stored: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether the bucket holds something else than before: then rows of later buckets may not teach, or may again."""
-    before = {(place, source["held_until"]) for place, source in stored.items() if "held_until" in source}
-    return before != {(each.id, each.source["held_until"]) for each in made if "held_until" in each.source}
+    return _held_back(stored.items()) != _held_back((each.id, each.source) for each in made)
+
+
+def _held_back(results: Iterable[tuple[str, Mapping[str, Any]]]) -> set[tuple[str, str]]:
+    """What results say that isn't learned: of records until when, of buckets of whom."""
+    fields = ("held_until", "unlearned_entities")
+    return {(place, f"{name} {source[name]}") for place, source in results for name in fields if name in source}
 
 
 def _annotation(mended: Mended, found: FinalBucket) -> Annotation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +11,7 @@ import worker_parts as parts
 from worker_parts import FragileCluster, Killed
 
 from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.config.job import Job
 from ipi_es.errors import UsageError
-from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 
 JOB = company.make_job(hold_probability=0.03)  # so that the made network holds something too
@@ -54,7 +51,7 @@ def test_the_run_holds_what_could_go_wrong(undisturbed: FragileCluster) -> None:
 
 
 def test_killed_at_any_write_and_run_again_gives_the_same(undisturbed: FragileCluster) -> None:
-    expected = everything(undisturbed, JOB)
+    expected = parts.everything(undisturbed, JOB)
     assert undisturbed.moments is not None
     assert len(undisturbed.moments) > 40
     for name, cluster in undisturbed.moments:
@@ -63,7 +60,7 @@ def test_killed_at_any_write_and_run_again_gives_the_same(undisturbed: FragileCl
         if state.checkpoint == END and not state.renormalize_due:
             break  # all results are there
         parts.backfill(cluster, JOB, START, END, time=parts.NOW + 7_200)
-        assert everything(cluster, JOB) == expected, f"killed after {name}"
+        assert parts.everything(cluster, JOB) == expected, f"killed after {name}"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -84,18 +81,4 @@ def test_killed_again_and_again_gives_the_same(trained: MemoryCluster, undisturb
             break
     assert kills > 3
     cluster = parts.revived(cluster)
-    assert everything(cluster, JOB, quantiles=False) == everything(undisturbed, JOB, quantiles=False)
-
-
-def everything(cluster: MemoryCluster, job: Job, *, quantiles: bool = True) -> dict[str, Any]:
-    """Results, and of the rest what decides future results."""
-    state = StateStore(cluster).read(job.job_id)
-    assert state is not None
-    blobs = ClusterBlobs(cluster).list(job.job_id)
-    kept = ("checkpoint", "snapshot_id", "history_id", "quantiles_id", "renormalize_due", "renormalized_to", "details")
-    return {
-        "results": parts.results(cluster, job),
-        "state": {name: getattr(state, name) for name in kept},
-        "blobs": sorted((each.id, each.sha256) for each in blobs),
-        "quantiles": parts.stored_quantiles(cluster, job) if quantiles else None,
-    }
+    assert parts.everything(cluster, JOB, quantiles=False) == parts.everything(undisturbed, JOB, quantiles=False)

@@ -74,13 +74,14 @@ class Levels:
     def score(self, name: str, s: NDArray[np.float64], ln_p: NDArray[np.float64], *, counted: bool) -> Normalized:
         """Score results (raw scores float64[n], ln p float64[n]) of one level; ``counted``: they are in it.
 
-        What only failed scores no higher than a success of its probability: it isn't in that level, and what usually
-        fails says little of how unusual it is to get in.
+        What only failed scores no higher than a success of its probability, where the job has seen as many of those:
+        few failures say little of how unusual one is.
         """
         found = normalize(s, ln_p, self[name], counted=counted)
-        if not name.startswith(FAILED):
+        successes = self[name.removeprefix(FAILED)]
+        if not name.startswith(FAILED) or successes.n < self[name].n:
             return found
-        as_success = normalize(s, ln_p, self[name.removeprefix(FAILED)], counted=False)
+        as_success = normalize(s, ln_p, successes, counted=False)
         return chosen(found, as_success, as_success.score < found.score)
 
     def aged(self, seconds: float) -> Levels:

@@ -1,0 +1,52 @@
+"""Levels: what only failed is measured against failures, and scores no higher than a success would."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ipi_es.scoring.normalizer import normalize
+from ipi_es.scoring.probability import raw_score
+from ipi_es.scoring.quantiles import Quantiles
+from ipi_es.worker.levels import FAILED, Levels, level_names, record_level
+
+FIELDS = ("user.name", "source.ip")
+LN_P = np.array([math.log(3e-4)])
+S = raw_score(LN_P)
+
+
+def score(successes: int, failures: int) -> float:
+    """Of one guess, where so many results of each kind were seen, none of them unusual."""
+    levels = Levels(
+        {
+            record_level(): Quantiles.empty().added([], zeros=successes),
+            FAILED + "record": Quantiles.empty().added([], zeros=failures),
+        }
+    )
+    return float(levels.score(record_level(failures_only=True), S, LN_P, counted=False).score[0])
+
+
+def alone(results: int) -> float:
+    return float(normalize(S, LN_P, Quantiles.empty().added([], zeros=results), counted=False).score[0])
+
+
+def test_a_guess_among_few_failures_is_no_more_than_a_success_would_be() -> None:
+    assert alone(500) >= 75.0
+    assert score(100_000, 500) == alone(100_000) < 50.0
+
+
+def test_a_flood_of_failures_counts_for_failures_alone() -> None:
+    assert score(1_000, 100_000) == alone(100_000)
+    assert alone(1_000) > alone(100_000)
+
+
+def test_a_job_that_scores_failures_alone_is_not_held_down_by_successes_that_it_never_sees() -> None:
+    assert score(0, 500) == alone(500)
+
+
+def test_levels_of_failures_are_no_other_fields() -> None:
+    names = level_names(FIELDS)
+    assert Levels({name: Quantiles.empty() for name in (*names, FAILED + "record")}).are_of(FIELDS)
+    assert not Levels({name: Quantiles.empty() for name in names[1:]}).are_of(FIELDS)
+    assert Levels.empty(FIELDS)[FAILED + "record"].n == 0.0

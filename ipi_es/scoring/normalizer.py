@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from ipi_es.scoring.arrays import F64, Bools, as_f64, same_length
+from ipi_es.scoring.arrays import F64, as_f64, same_length
 from ipi_es.scoring.probability import P_L
 from ipi_es.scoring.quantiles import DOUBTED_SOURCES, LARGEST_CAP, Quantiles, cells_of
 
@@ -64,11 +64,6 @@ def normalize(s: npt.ArrayLike, ln_p: npt.ArrayLike, quantiles: Quantiles, *, co
     score = np.where(raw > 0.0, lowest, 0.0)
     which = np.where((raw > 0.0) & (lowest < 100.0), caps.argmin(axis=0), BOUND_NAMES.index("none"))
     return Normalized(score, c1, c2, c3, np.array(BOUND_NAMES)[which])
-
-
-def chosen(ours: Normalized, other: Normalized, take: Bools) -> Normalized:
-    """Give the scores of ``other`` where ``take`` (bool[n]) says so, else ``ours``."""
-    return Normalized(**{name: np.where(take, getattr(other, name), mine) for name, mine in vars(ours).items()})
 
 
 def rank_cap(s: F64, quantiles: Quantiles, *, counted: bool = True) -> F64:

@@ -1,7 +1,7 @@
 """The normalizer's state of a whole job: quantiles by level, under fixed names.
 
 Failed sign-ins have levels of their own: anybody can make them without limit, and must not decide by them what makes a
-successful one look unusual.
+successful one look unusual. They themselves are measured against both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.results.words import BUCKET_TIME
-from ipi_es.scoring.normalizer import Normalized, chosen, normalize
+from ipi_es.scoring.normalizer import Normalized, normalize
 from ipi_es.scoring.quantiles import Quantiles
 
 RECORD = "record"
@@ -74,15 +74,13 @@ class Levels:
     def score(self, name: str, s: NDArray[np.float64], ln_p: NDArray[np.float64], *, counted: bool) -> Normalized:
         """Score results (raw scores float64[n], ln p float64[n]) of one level; ``counted``: they are in it.
 
-        What only failed scores no higher than a success of its probability, where the job has seen as many of those:
-        few failures say little of how unusual one is.
+        What only failed is measured against all that was seen, failures and successes: few failures say little of how
+        unusual one is. What succeeded is measured against successes alone.
         """
-        found = normalize(s, ln_p, self[name], counted=counted)
-        successes = self[name.removeprefix(FAILED)]
-        if not name.startswith(FAILED) or successes.n < self[name].n:
-            return found
-        as_success = normalize(s, ln_p, successes, counted=False)
-        return chosen(found, as_success, as_success.score < found.score)
+        level = self[name]
+        if name.startswith(FAILED):
+            level = level.merged(self[name.removeprefix(FAILED)])
+        return normalize(s, ln_p, level, counted=counted)
 
     def aged(self, seconds: float) -> Levels:
         """Let event time pass for every level."""

@@ -1,4 +1,4 @@
-"""Levels: what only failed is measured against failures, and scores no higher than a success would."""
+"""Levels: what succeeded is measured against successes, what only failed against everything."""
 
 from __future__ import annotations
 
@@ -31,18 +31,20 @@ def alone(results: int) -> float:
     return float(normalize(S, LN_P, Quantiles.empty().added([], zeros=results), counted=False).score[0])
 
 
-def test_a_guess_among_few_failures_is_no_more_than_a_success_would_be() -> None:
+def test_a_guess_among_few_failures_is_measured_against_successes_too() -> None:
     assert alone(500) >= 75.0
-    assert score(100_000, 500) == alone(100_000) < 50.0
+    assert score(100_000, 500) == alone(100_500) < 50.0
+    assert score(100_000, 0) == alone(100_000)
 
 
-def test_a_flood_of_failures_counts_for_failures_alone() -> None:
-    assert score(1_000, 100_000) == alone(100_000)
-    assert alone(1_000) > alone(100_000)
-
-
-def test_a_job_that_scores_failures_alone_is_not_held_down_by_successes_that_it_never_sees() -> None:
+def test_a_job_that_scores_failures_alone_has_them_to_measure_by() -> None:
     assert score(0, 500) == alone(500)
+
+
+def test_failures_say_nothing_of_successes() -> None:
+    levels = Levels({FAILED + "record": Quantiles.empty().added([9.0] * 500)})
+    found = levels.score(record_level(), S, LN_P, counted=False)
+    assert found.score.tolist() == normalize(S, LN_P, Quantiles.empty(), counted=False).score.tolist()
 
 
 def test_levels_of_failures_are_no_other_fields() -> None:

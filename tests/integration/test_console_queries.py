@@ -160,7 +160,7 @@ def test_records_and_influencers_that_are_allowed_are_left_out(server: Server, f
     panels = sources.panels()
     records = ask(server, of_job(queries.body(panels["records"], {}), filled))["hits"]["hits"]
     assert "allowed" not in {each["_source"]["partition_field_value"] for each in records}
-    assert records[0]["_source"]["reason"].startswith("user-0 used 198.51.0.0 for the first time")
+    assert records[0]["_source"]["reason"].startswith("user-0 used 198.51.0.0 (2 events). In what was learned before ")
     top = ask(server, of_job(queries.body(panels["top-entities"], {}), filled))["aggregations"]["row"]["buckets"]
     assert [each["key"] for each in top][:2] == ["user-0", "user-29"]
     addresses = ask(server, of_job(queries.body(panels["top-ips"], {}), filled))["aggregations"]["row"]["buckets"]

@@ -39,7 +39,7 @@ from ipi_es.worker.outcome_views import (
     taken,
     views_of,
 )
-from ipi_es.worker.repeat_decision import NOTHING_MUTED, Extents, Known, Muted, muted, takes_part
+from ipi_es.worker.repeat_decision import NOTHING_MUTED, Extents, Known, muted, takes_part
 from ipi_es.worker.repeats import First, Repeats
 from ipi_es.worker.scored_pairs import Pairs, teaching, unique_pairs
 
@@ -95,7 +95,6 @@ class _Judged(NamedTuple):
     hashes: NDArray[np.uint64]
     pairs: Pairs
     known: Known
-    muted: Muted
     part: TakesPart
     views: list[View]
 
@@ -142,8 +141,7 @@ class BucketScorer:
         hashes = entity_hashes(bucket.entities)
         pairs = self._pairs(bucket, hashes)
         known = self._known(bucket, pairs)
-        decided = NOTHING_MUTED
-        part = takes_part(pairs, len(bucket.ips), known, decided)
+        part = takes_part(pairs, len(bucket.ips), known, NOTHING_MUTED)
         views = self._views(bucket, pairs, part)
         if known:
             scores = [scores_of(view, pairs, self.job, self.levels, counted=False) for view in views]
@@ -151,7 +149,7 @@ class BucketScorer:
             decided = muted(pairs, known, views, scores, extents)
             part = takes_part(pairs, len(bucket.ips), known, decided)
             views = self._views(bucket, pairs, part)
-        return _Judged(bucket, hashes, pairs, known, decided, part, views)
+        return _Judged(bucket, hashes, pairs, known, part, views)
 
     def _views(self, bucket: EventBucket, pairs: Pairs, part: TakesPart) -> list[View]:
         return views_of(pairs, part, len(bucket.entities), len(bucket.ips), self.correlations, self.calibration.total)
@@ -206,7 +204,7 @@ class BucketScorer:
         """
         found = {}
         for row in records.tolist():
-            if int(judged.pairs.entity[row]) not in judged.muted.entities and row in judged.known.pairs:
+            if row in judged.known.pairs and judged.part.by_entity[row]:
                 continue  # news: it repeats nothing any longer
             first = judged.known.pairs.get(row) or self._first(judged.bucket, judged.pairs, row)
             if first is not None:
@@ -261,13 +259,16 @@ class BucketScorer:
         bucket, pairs, views = judged.bucket, judged.pairs, judged.views
         scores = [scores_of(view, pairs, self.job, self.levels, counted=counted) for view in views]
         entities = merged([view.together.entities for view in views], [each.entities for each in scores])
-        ips = merged([view.together.ips for view in views], [each.ips for each in scores])
+        news = [judged.part.ips[view.failures_only] for view in views]
+        ips = merged([view.together.ips for view in views], [each.ips for each in scores], news)
         most = self.job.max_records_per_bucket
         records, omitted = chosen_records(pairs, entities.groups, ips.groups, judged.part.by_entity, most)
         record_scores = _rows_of(records, pairs, scores)
         repeats = self._record_repeats(judged, records)
-        ip_repeat_of = {i: first.id for i, first in judged.known.ips.items() if i in judged.muted.ips}
-        record_extents, ip_extents = self._extents(judged, records, scores, repeats, ip_repeat_of)
+        ip_repeat_of = {
+            i: first.id for i, first in judged.known.ips.items() if not judged.part.ips[bool(ips.failures_only[i])][i]
+        }
+        record_extents, ip_extents = self._extents(judged, records, scores, repeats, ips, ip_repeat_of)
         held_until, left_out = self._hold(judged, records, record_extents)
         bucket_scores, wholes = _buckets(views, scores, self.job)
         return ScoredBucket(
@@ -298,6 +299,7 @@ class BucketScorer:
         records: NDArray[np.int64],
         scores: Sequence[ViewScores],
         repeats: Mapping[int, str],
+        ips: Merged,
         ip_repeat_of: Mapping[int, str],
     ) -> tuple[dict[int, Extent], dict[int, Extent]]:
         """How much is reported, by row of a record and by index of a critical IP, of those that repeat nothing."""
@@ -314,10 +316,9 @@ class BucketScorer:
                     entity, ip = int(pairs.entity[row]), int(pairs.ip[row])
                     most = max(float(score.records.score[row]), float(of_entities[entity]), float(of_ips[ip]))
                     by_row[row] = _with(extents.of(most, entity, ip), known.pairs.get(row))
-            for i in np.flatnonzero(of_ips >= CRITICAL).tolist():
+            for i in np.flatnonzero((of_ips >= CRITICAL) & (ips.failures_only == view.failures_only)).tolist():
                 if i not in ip_repeat_of:
-                    extent = extents.of(float(of_ips[i]), None, i)
-                    by_ip[i] = _with(extent if i not in by_ip else extent.widened(by_ip[i]), known.ips.get(i))
+                    by_ip[i] = _with(extents.of(float(of_ips[i]), None, i), known.ips.get(i))
         return by_row, by_ip
 
 

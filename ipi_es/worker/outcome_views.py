@@ -42,13 +42,14 @@ class TakesPart:
     """bool[n_pairs], for records and for groups by entity."""
     by_ip: Bools
     """bool[n_pairs], for groups by IP."""
-    ips: Bools
-    """bool[n_ips], for the bucket over IPs: no critical influencer that this one repeats."""
+    ips: tuple[Bools, Bools]
+    """bool[n_ips], of successes and of failures, for the bucket over IPs: no critical influencer that this repeats."""
 
     @classmethod
     def everything(cls, n_pairs: int, n_ips: int) -> TakesPart:
         """Nothing repeats, nothing is allowed."""
-        return cls(*(np.ones(n, dtype=np.bool_) for n in (n_pairs, n_pairs, n_ips)))
+        rows, ips = np.ones(n_pairs, dtype=np.bool_), np.ones(n_ips, dtype=np.bool_)
+        return cls(rows, rows, (ips, ips))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +95,7 @@ def views_of(
             calibration_size=calibration_size,
             takes_part=part.by_entity & rows,
             takes_part_by_ip=part.by_ip & rows,
-            ip_takes_part=part.ips,
+            ip_takes_part=part.ips[failures_only],
             sources="ip" if failures_only else "entity",
         )
         found.append(View(failures_only, rows, together))
@@ -155,7 +156,7 @@ def _additions(
     n_entities, n_ips = len(together.entities.count), len(together.ips.count)
     of_entity = leading(pairs.entity[rows], pairs.ln_p[rows], source[rows], n_entities)
     of_ip = leading(pairs.ip[by_ip], pairs.ln_p[by_ip], source[by_ip], n_ips)
-    entities, ips = together.entities.count > 0, (together.ips.count > 0) & part.ips
+    entities, ips = together.entities.count > 0, (together.ips.count > 0) & part.ips[failed]
     found: dict[str, Callable[[Quantiles], Quantiles]] = {}
 
     def add(name: str, s: NDArray[np.float64], ln_p: NDArray[np.float64], of: NDArray[np.int64]) -> None:
@@ -195,12 +196,18 @@ class Merged:
     """bool[g]."""
 
 
-def merged(groups: Sequence[Combined], scores: Sequence[Normalized]) -> Merged:
-    """Put the views of one field together: what succeeded first, then failures, where there are any."""
+def merged(groups: Sequence[Combined], scores: Sequence[Normalized], news: Sequence[Bools] = ()) -> Merged:
+    """Put the views of one field together: what succeeded first, then failures, where there are any.
+
+    ``news`` bool[g] each: which groups repeat nothing; they go before those that do, whatever their scores.
+    """
     if len(groups) == 1:
         return Merged(groups[0], scores[0], np.zeros(len(groups[0].count), dtype=np.bool_))
     (ours, failed), (score, failed_score) = groups, scores
-    take = (failed.count > 0) & ((ours.count == 0) | (failed_score.score > score.score))
+    higher = failed_score.score > score.score
+    if news:
+        higher = np.where(news[0] == news[1], higher, news[1])
+    take = (failed.count > 0) & ((ours.count == 0) | higher)
     return Merged(chosen(ours, failed, take), chosen(score, failed_score, take), take)
 
 

@@ -43,9 +43,9 @@ class Known:
 class Muted:
     """What repeats."""
 
-    entities: frozenset[int]
-    """Indexes: their pairs that may repeat do."""
-    ips: frozenset[int]
+    entities: frozenset[tuple[int, bool]]
+    """(index, failures only): the pairs of an entity that may repeat do, those that succeeded or those that failed."""
+    ips: frozenset[tuple[int, bool]]
 
 
 NOTHING_MUTED = Muted(frozenset(), frozenset())
@@ -73,8 +73,8 @@ def muted(
     pairs: Pairs, known: Known, views: Sequence[View], scores: Sequence[ViewScores], extents: Sequence[Extents]
 ) -> Muted:
     """Decide what repeats; ``scores`` are those of the bucket with all that may repeat in it."""
-    entities: set[int] = set()
-    ips: set[int] = set()
+    entities: set[tuple[int, bool]] = set()
+    ips: set[tuple[int, bool]] = set()
     for view, score, extent in zip(views, scores, extents, strict=True):
         mine = {row: first for row, first in known.pairs.items() if view.rows[row]}
         by_entity = _grouped((int(pairs.entity[row]), first) for row, first in mine.items())
@@ -85,21 +85,23 @@ def muted(
         for entity, reported in by_entity.items():
             now = extent.of(max(float(score.entities.score[entity]), best(entity)), entity, None)
             if _covered(now, reported):
-                entities.add(entity)
+                entities.add((entity, view.failures_only))
         for ip, reported in by_ip.items():
             if _covered(extent.of(float(score.ips.score[ip]), None, ip), reported):
-                ips.add(ip)
+                ips.add((ip, view.failures_only))
     return Muted(frozenset(entities), frozenset(ips))
 
 
 def takes_part(pairs: Pairs, n_ips: int, known: Known, decided: Muted) -> TakesPart:
     """What counts when these are muted."""
     by_entity, by_ip = ~pairs.allowed, ~pairs.allowed
-    rows = np.array(sorted(known.pairs), dtype=np.int64)
-    by_entity[rows[np.isin(pairs.entity[rows], list(decided.entities))]] = False
-    by_ip[rows[np.isin(pairs.ip[rows], list(decided.ips))]] = False
-    ips = np.ones(n_ips, dtype=np.bool_)
-    ips[[ip for ip in known.ips if ip in decided.ips]] = False
+    for row in known.pairs:
+        failed = bool(pairs.failures_only[row])
+        by_entity[row] &= (int(pairs.entity[row]), failed) not in decided.entities
+        by_ip[row] &= (int(pairs.ip[row]), failed) not in decided.ips
+    ips = np.ones(n_ips, dtype=np.bool_), np.ones(n_ips, dtype=np.bool_)
+    for ip, failed in decided.ips:
+        ips[failed][ip] = ip not in known.ips
     return TakesPart(by_entity, by_ip, ips)
 
 

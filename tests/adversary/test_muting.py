@@ -160,7 +160,7 @@ def drawn(company: Company, attack: list[SignIn], family: str, number: int, lead
     return [SignIn(company.start + begin + i, who, each.ip) for i, each in enumerate(attack[:50]) for who in whose]
 
 
-@settings(deadline=None, max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     pieces=st.lists(
         st.tuples(st.sampled_from(FAMILIES), st.integers(1, 2_000), st.integers(0, 60), st.integers(0, 2**32 - 1)),

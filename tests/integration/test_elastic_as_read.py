@@ -43,6 +43,7 @@ WRITES = (
 )
 KEEPS = (*READS, *WRITES, "indices:data/read/get", "indices:admin/mappings/get", "indices:admin/refresh")
 LIFECYCLE = ("cluster:admin/ilm/get", "cluster:admin/ilm/put", "cluster:admin/ilm/operation_mode/get")
+SIMULATED = "indices:admin/index_template/simulate_index"
 TEMPLATES = ("indices:admin/index_template/get", "indices:admin/index_template/put")
 
 NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
@@ -56,13 +57,15 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
     },
     SETUP: {
         # the last: before an index is deleted, lifecycle management asks whether others follow it
-        None: ("cluster:monitor/main", *TEMPLATES, *LIFECYCLE, "cluster:monitor/xpack/info/ccr"),
+        None: ("cluster:monitor/main", *TEMPLATES, SIMULATED, *LIFECYCLE, "cluster:monitor/xpack/info/ccr"),
         STATE: ("indices:data/read/search", "indices:admin/refresh", "indices:admin/mapping/put"),
         SNAPSHOTS: ("indices:admin/mappings/get", "indices:admin/mapping/put"),
-        ALIAS: ("indices:data/read/search", "indices:admin/refresh"),
+        ALIAS: ("indices:data/read/search", "indices:admin/refresh", "indices:admin/aliases", "indices:admin/get"),
         RESULTS: (
             "indices:admin/mapping/put",
             "indices:admin/mappings/get",
+            "indices:admin/aliases",
+            "indices:admin/get",
             "indices:monitor/settings/get",
             "indices:admin/settings/update",
             "indices:admin/ilm/explain",

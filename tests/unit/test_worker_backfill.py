@@ -219,12 +219,10 @@ def test_again_removes_what_is_no_longer_found_and_nothing_before_it(done: Memor
 
 
 def test_again_forgets_what_history_had_under_other_settings(done: MemoryCluster, cluster: MemoryCluster) -> None:
-    nothing_teaches = company.make_job(
-        allow_list=[{"cidr": "0.0.0.0/1", "id": "a"}, {"cidr": "128.0.0.0/1", "id": "b"}]
-    )
-    parts.backfill(cluster, nothing_teaches, SCORED_FROM, SCORED_FROM + DAY)
+    half_teaches = company.make_job(allow_list=[{"cidr": "0.0.0.0/1", "id": "a"}])
+    parts.backfill(cluster, half_teaches, SCORED_FROM, SCORED_FROM + DAY)
     again = parts.copy_of(done)
-    parts.backfill(again, nothing_teaches, SCORED_FROM, SCORED_FROM + DAY, again=True)
+    parts.backfill(again, half_teaches, SCORED_FROM, SCORED_FROM + DAY, again=True)
 
     def deltas(found: MemoryCluster) -> dict[str, str]:
         return {each.id: each.sha256 for each in ClusterBlobs(found).list(JOB.job_id, "history_delta")}

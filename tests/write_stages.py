@@ -163,10 +163,9 @@ def late_events(cluster: MemoryCluster) -> None:
 
 
 def mended_and_cleaned(_: MemoryCluster, worker: Worker) -> None:
-    """Late rows that were replaced are left by a kill or by a worker that lost the job, until the next cleaning."""
+    """Late rows that were replaced are left by a kill, until the next cleaning."""
     worker.tick(SCORED_FROM + 38 * HOUR)
     worker.live.clean(LATER + 2 * DAY)
-    worker.live.clean(LATER + 3 * DAY)
 
 
 def late_events_of_a_lost_snapshot(cluster: MemoryCluster) -> None:

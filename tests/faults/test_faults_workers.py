@@ -80,7 +80,7 @@ def test_stopped_before_any_write_and_back_it_changes_nothing(
     stage.begin(begun)
     quiet = Stopping(begun, 0)
     stage.done(quiet, "one:1:1", {"one:1:1"})
-    expected = dump(quiet, stage.job)
+    expected = cleaned(quiet, stage)
     assert quiet.writes > 3
     step = max(quiet.writes // 5, 1)
     for at in range(2, quiet.writes, step):  # the first write takes the job
@@ -94,8 +94,15 @@ def test_stopped_before_any_write_and_back_it_changes_nothing(
         cluster.meanwhile = meanwhile
         stage.done(cluster, "one:1:1", {"one:1:1"})
         assert after, at
-        same(dump(cluster, stage.job), expected, at)
         assert results_of(cluster, stage) == after[0], at
+        same(cleaned(cluster, stage), expected, at)
+
+
+def cleaned(cluster: MemoryCluster, stage: Stage) -> Dump:
+    """What is left; of late events by the next cleaning, as a worker may write their rows that has lost the job."""
+    if stage.name == "late events":
+        Worker(cluster, stage.job).live.clean(stages.LATER + 9 * company.DAY)
+    return dump(cluster, stage.job)
 
 
 def results_of(cluster: MemoryCluster, stage: Stage) -> dict[tuple[str, str], dict[str, Any]]:

@@ -240,6 +240,7 @@ def removal(cluster: MemoryCluster) -> Removal:
 CLEANING = job(results_retention_days=2, model_snapshot_retention_days=1)
 STAGES = (
     Stage("the first training", new_job, tick(7), job(training={**TRAINING, "min_history": "7d"})),
+    Stage("one more index", ticked(36), tick(39), job(datafeed_config={"indices": [company.EVENTS, "test-more-*"]})),
     Stage("catching up", interim_that_vanishes(33), tick(51)),
     Stage("blindness", ticked(54), tick(72)),
     Stage("blindness that nobody said", blindness_unsaid, tick(73)),

@@ -8,12 +8,10 @@ from urllib.parse import quote
 
 from ipi_es.cluster import proofs
 from ipi_es.cluster.faults import BUSY_KINDS, kinds_of, reason_of
-from ipi_es.cluster.hints import BUSY_HINT, INCOMPLETE_HINT, special_hint
+from ipi_es.cluster.hints import BUSY_HINT, INCOMPLETE_HINT, NO_SHARD_HINT, special_hint
 from ipi_es.cluster.port import Distribution, Document, IndexOptions, Json
 from ipi_es.errors import AnswerIncomplete, ClusterBusy, ClusterError, ClusterTimeout, NotFound, RequestRejected
 
-# a remote cluster's failure that only says that it has no such index is no missing answer
-_HARMLESS_REMOTE = frozenset({"index_not_found_exception"})
 _NOT_EXACT = frozenset('*?,<>|"\\/ #:')  # what no index name may contain, and what would make it a pattern
 
 
@@ -49,8 +47,11 @@ def check_whole(answer: Mapping[str, Any], where: str, *, may_end_early: bool = 
     ClusterTimeout, AnswerIncomplete (both are tried again), or what the failed shards say. Skipped shards are among the
     successful ones. ``may_end_early``: it is no fault to say ``terminated_early``.
     """
-    if answer.get("timed_out"):
+    timed_out = answer.get("timed_out", False)
+    if timed_out is True:
         raise ClusterTimeout(f"a search on {where} ran out of time and gave a part only", hint=BUSY_HINT)
+    if timed_out is not False:
+        raise incomplete(where, 'does not say whether it "timed_out"')
     if answer.get("terminated_early") and not may_end_early:
         raise incomplete(where, "says that it was terminated early")
     shards = answer.get("_shards")
@@ -81,26 +82,27 @@ def check_search(answer: Mapping[str, Any], body: Mapping[str, Any], where: str,
         raise incomplete(where, str(lacking)) from lacking
 
 
-def incomplete(where: str, lacks: object) -> AnswerIncomplete:
+def incomplete(where: str, lacks: object, hint: str = INCOMPLETE_HINT) -> AnswerIncomplete:
     """The error for an answer with status 200 that does not prove to be whole."""
-    return AnswerIncomplete(f"an answer of {where} is not whole: it {lacks}", hint=INCOMPLETE_HINT)
+    return AnswerIncomplete(f"an answer of {where} is not whole: it {lacks}", hint=hint)
 
 
-def _check_counts(shards: Mapping[str, Any], where: str) -> None:
-    total, successful, failed = (shards.get(name) for name in ("total", "successful", "failed"))
-    if not (proofs.is_count(total) and proofs.is_count(successful) and proofs.is_count(failed)):
-        raise incomplete(where, 'does not count its shards ("total", "successful", "failed")')
-    if total != successful:
-        raise incomplete(where, f"is of {successful} shards of {total}")
+def _check_counts(shards: object, where: str) -> None:
+    try:
+        proofs.all_shards(shards)
+    except proofs.Lacking as lacking:
+        raise incomplete(where, lacking, hint=NO_SHARD_HINT) from lacking
 
 
 def _shard_fault(shards: Mapping[str, Any], where: str) -> ClusterError:
-    failures = shards.get("failures", ())
-    kinds = {kind for failure in failures for kind in kinds_of(failure.get("reason", {}))}
-    reasons = [reason_of(failure.get("reason", {})) for failure in failures]
-    text = (
-        f"{shards['failed']} of {shards.get('total', '?')} shards of {where} failed: {reasons[0] if reasons else '?'}"
+    failures = shards.get("failures")
+    causes = (
+        [each.get("reason") for each in failures if isinstance(each, Mapping)] if isinstance(failures, list) else []
     )
+    kinds = {kind for cause in causes for kind in kinds_of(cause)}
+    reasons = [reason for reason in map(reason_of, causes) if reason]
+    why = reasons[0] if reasons else "the server gave no reason"
+    text = f"{shards['failed']} of {shards.get('total', 'all')} shards of {where} failed: {why}"
     if (
         kinds
         and not kinds & BUSY_KINDS
@@ -111,35 +113,34 @@ def _shard_fault(shards: Mapping[str, Any], where: str) -> ClusterError:
 
 
 def _check_remotes(clusters: object, where: str) -> None:
+    """Each cluster that was asked must be told of: by its own details, or where there are none by the counts."""
     if clusters is None:
         return
-    if not isinstance(clusters, Mapping):
+    details = clusters.get("details", {}) if isinstance(clusters, Mapping) else None
+    if not isinstance(clusters, Mapping) or not isinstance(details, Mapping):
         raise incomplete(where, 'has an odd "_clusters"')
-    details = clusters.get("details") or {}
-    missing = [name for name, detail in details.items() if not _remote_is_whole(detail, f"{name} of {where}")]
-    lost = not details and any(clusters.get(name) for name in ("skipped", "failed", "partial", "running"))
-    if missing or lost:
-        names = ", ".join(sorted(missing)) or "a remote cluster"
-        raise ClusterBusy(
-            f"{names} gave no whole answer to {where}",
-            hint="look at GET _remote/info; ipi-es waits for a remote cluster rather than score without its events",
-        )
+    missing = [str(name) for name, detail in details.items() if not _remote_is_whole(detail, f"{name} of {where}")]
+    total, told = clusters.get("total"), len(details) if details else clusters.get("successful")
+    if not missing and total == told and proofs.is_count(total):
+        return
+    names = ", ".join(sorted(missing)) or "a remote cluster"
+    raise ClusterBusy(
+        f"{names} gave no whole answer to {where}",
+        hint="look at GET _remote/info; ipi-es waits for a remote cluster rather than score without its events",
+    )
 
 
-def _remote_is_whole(detail: Mapping[str, Any], where: str) -> bool:
+def _remote_is_whole(detail: object, where: str) -> bool:
     """Whether one of several clusters answered to the end; AnswerIncomplete where its own shards don't add up."""
-    if detail.get("status") in {"skipped", "failed", "partial"}:
-        return _harmless(detail.get("failures", ()))
-    if detail.get("timed_out") or detail.get("status") == "running":
+    if not isinstance(detail, Mapping):
+        return False
+    if detail.get("status") != "successful":
+        return proofs.harmless(detail.get("failures"), "reason")
+    if detail.get("timed_out"):
         return False
     if detail.get("_shards") is not None:
         _check_counts(detail["_shards"], where)
     return True
-
-
-def _harmless(failures: Iterable[Mapping[str, Any]]) -> bool:
-    kinds = [set(kinds_of(failure.get("reason", {}))) for failure in failures]
-    return bool(kinds) and all(each and each <= _HARMLESS_REMOTE for each in kinds)
 
 
 def check_remotes_known(index: str | Sequence[str], answer: Mapping[str, Any], where: str) -> None:

@@ -20,6 +20,7 @@ from ipi_es.errors import BulkFailed, ClusterError, ClusterReadOnly, PermissionD
 
 CHUNK_ITEMS = 1_000  # documents a request; results are about 1 KB, so the bytes rarely decide
 CHUNK_BYTES = 5 * 1024 * 1024  # well under the 22 MB that Elasticsearch 9 refuses; one larger document goes alone
+_STATUSES = range(200, 600)
 SHOWN_FAILURES = 3  # refused items whose reasons stand in the message
 
 
@@ -78,18 +79,28 @@ def is_busy(status: int, kind: str | None) -> bool:
 
 
 def check_items(lines: Sequence[Line], answer: Mapping[str, Any]) -> None:
-    """Raise Lacking unless a bulk's answer has one item for each line, about its document and with a status."""
+    """Raise Lacking unless a bulk's answer has one item for each line, about its document and with a status.
+
+    An error beside a good status, and errors that no item has, contradict: then nothing counts as written.
+    """
     items = answer.get("items")
     if not isinstance(items, list):
         raise Lacking('has no "items" of the bulk')
     if len(items) != len(lines):
         raise Lacking(f"has {len(items)} items of a bulk of {len(lines)}")
+    failed = False
     for line, item in zip(lines, items, strict=True):
         result = next(iter(item.values()), None) if isinstance(item, Mapping) else None
         if not isinstance(result, Mapping) or result.get("_id") != line.id:
             raise Lacking(f"has no item for document {line.id} of the bulk in its place")
-        if not isinstance(result.get("status"), int):
+        status, error = result.get("status"), result.get("error")
+        if not isinstance(status, int) or status not in _STATUSES:
             raise Lacking(f"has no status for document {line.id} of the bulk")
+        if error is not None and (status < 300 or not isinstance(error, Mapping)):
+            raise Lacking(f"has an odd error for document {line.id} of the bulk")
+        failed = failed or error is not None
+    if answer.get("errors") is True and not failed:
+        raise Lacking('says "errors": true, but no item of the bulk has one')
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import urllib3.exceptions as urllib3_errors
 
-from ipi_es.cluster.hints import BUSY_HINT, INCOMPLETE_HINT, block_hint, special_hint
+from ipi_es.cluster.hints import BUSY_HINT, INCOMPLETE_HINT, READ_BLOCKED, block_hint, special_hint
 from ipi_es.errors import (
     AnswerIncomplete,
     AuthenticationFailed,
@@ -57,6 +57,7 @@ REJECTED_KINDS = frozenset({"too_many_buckets_exception"})
 BLOCKED = "cluster_block_exception"
 _REASON_LIMIT = 600  # characters; a server may repeat a whole request in its reason
 _TLS_ALERT = "\x15\x03"  # how a TLS server's refusal begins where a status line is expected
+_PARTIAL_ADVICE = " Consider using `allow_partial_search_results`"  # half an answer is what is never wanted
 _DEPTH_LIMIT = 8  # nested causes; servers give at most a handful
 
 
@@ -69,7 +70,7 @@ def reason_of(body: Any) -> str:
     """The sentence that says most about an error answer: the innermost reason."""
     reasons = [str(part["reason"]) for part in _parts(body) if isinstance(part.get("reason"), str) and part["reason"]]
     if reasons:
-        return reasons[-1][:_REASON_LIMIT]
+        return reasons[-1].partition(_PARTIAL_ADVICE)[0][:_REASON_LIMIT]
     kinds = kinds_of(body)
     if kinds:
         return ", ".join(dict.fromkeys(kinds))[:_REASON_LIMIT]
@@ -103,6 +104,8 @@ def response_fault(status: int, body: Any, where: str) -> ClusterError:
     """The error for an answer with this HTTP status (any that is not 2xx) and body (parsed, text or None)."""
     kinds, reason = set(kinds_of(body)), reason_of(body)
     said = f": {reason}" if reason else ""
+    if BLOCKED in kinds and READ_BLOCKED in said:
+        return RequestRejected(f"{where} blocks reading{said}", hint=block_hint(said), status=status)
     if BLOCKED in kinds and status in {403, 429}:
         return ClusterReadOnly(f"{where} blocks writing{said}", hint=block_hint(said), status=status)
     special = special_hint(kinds, said)

@@ -34,6 +34,8 @@ NO_SHARD_HINT = (
 NO_SHARD_KINDS = frozenset({"no_shard_available_action_exception", "unavailable_shards_exception"})
 ALL_FAILED = "all shards failed"
 """The reason of a search on indices of which no shard is assigned: no cause is given with it."""
+SOME_MISSING = "due to missing shards"
+"""Within the reason where some are not assigned."""
 
 _BLOCKED_INDEX = re.compile(r"index \[([^\]]+)\] blocked by")
 _SETTINGS = (
@@ -41,6 +43,8 @@ _SETTINGS = (
     ("FORBIDDEN/5/", "index.blocks.read_only"),
     ("FORBIDDEN/9/", "index.blocks.metadata"),
 )
+READ_BLOCKED = "FORBIDDEN/7/"
+"""How a server says that an index may not be read: ``index.blocks.read``."""
 _CLUSTER_WIDE = ("FORBIDDEN/6/", "FORBIDDEN/13/")
 _SHARD_LIMIT = re.compile(r"maximum (?:normal |frozen |data nodes? )?shards open|max_shards_per_node", re.IGNORECASE)
 _LONG_LINE = re.compile(r"HTTP (?:request )?line is (?:too long|larger)|too_long_(?:http_line|frame)", re.IGNORECASE)
@@ -50,6 +54,11 @@ def block_hint(reason: str) -> str:
     """What to do about a block, by what the server says of it: the setting that was made, or a full disk."""
     named = _BLOCKED_INDEX.search(reason)
     index = named[1] if named else "INDEX"
+    if READ_BLOCKED in reason:
+        return (
+            f"reading the index is forbidden by a setting; if it is to be read: PUT {index}/_settings "
+            '{"index.blocks.read": null}; else leave it out of datafeed_config.indices'
+        )
     for code, setting in _SETTINGS:
         if code in reason:
             return (
@@ -72,6 +81,6 @@ def special_hint(kinds: Collection[str], said: str) -> str | None:
         return SHARDS_HINT
     if _LONG_LINE.search(said) or any(_LONG_LINE.search(kind) for kind in kinds):
         return LONG_LINE_HINT
-    if NO_SHARD_KINDS & set(kinds) or said.strip(" :") == ALL_FAILED:
+    if NO_SHARD_KINDS & set(kinds) or said.strip(" :") == ALL_FAILED or SOME_MISSING in said:
         return NO_SHARD_HINT
     return None

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
+from ipi_es.cluster.answers import incomplete
 from ipi_es.cluster.faults import response_fault
 from ipi_es.cluster.port import Json
 
@@ -36,11 +37,15 @@ def search_lines(index: str | Sequence[str], params: Mapping[str, str], body: by
 
 
 def only_answer(answer: Json, where: str) -> Json:
-    """The answer to a single search within that of ``_msearch``; what refused it raises."""
-    found: Json = (answer.get("responses") or [{}])[0]
-    if "error" in found:
-        raise response_fault(int(found.get("status", 500)), found, where)
-    return found
+    """The answer to a single search within that of ``_msearch``; what refused it raises, and AnswerIncomplete."""
+    found = answer.get("responses")
+    if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
+        raise incomplete(where, "has not one answer to one search")
+    one: Json = found[0]
+    if "error" in one:
+        status = one.get("status")
+        raise response_fault(status if isinstance(status, int) else 500, one, where)
+    return one
 
 
 def index_parts(index: str | Sequence[str]) -> Iterator[list[str]]:

@@ -8,16 +8,22 @@ status 200 passes none of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, TypeAlias
+
+from ipi_es.cluster.faults import kinds_of, reason_of
 
 Answer: TypeAlias = Mapping[str, Any]
 Proof: TypeAlias = Callable[[Answer], None]
 
 _SINGLE = frozenset({"filter", "missing", "global", "nested"})
 """Aggregations with one bucket: a count, and what is asked for inside it."""
-_METRICS = frozenset({"avg", "cardinality", "max", "min", "sum", "value_count"})
+SHOWN = 3
+"""Names of indices in a message."""
+_COUNTS = frozenset({"cardinality", "value_count"})
+_METRICS = frozenset({"avg", "max", "min", "sum"}) | _COUNTS
 _HARMLESS = frozenset({"index_not_found_exception"})
-"""Why a remote cluster may be missing among the indices of field capabilities: it has no such index."""
+"""Why a remote cluster's answer may be missing: it has no such index."""
 
 
 class Lacking(Exception):
@@ -141,10 +147,20 @@ def opened(name: str) -> Proof:
     def proof(answer: Answer) -> None:
         text(name)(answer)
         shards = answer.get("_shards")
-        if shards is not None and shards.get("total") != shards.get("successful"):
-            raise Lacking(f"is of {shards.get('successful')} shards of {shards.get('total')}")
+        if shards is not None:
+            all_shards(shards)
 
     return proof
+
+
+def all_shards(shards: object) -> None:
+    """That as many shards were successful as there are; skipped ones are among the successful."""
+    counts = [shards.get(name) for name in ("total", "successful", "failed")] if isinstance(shards, Mapping) else [None]
+    if not all(map(is_count, counts)):
+        raise Lacking('does not count its shards ("total", "successful", "failed")')
+    total, successful, _ = counts
+    if total != successful:
+        raise Lacking(f"is of {successful} shards of {total}")
 
 
 def flag(name: str) -> Proof:
@@ -207,13 +223,25 @@ def field_capabilities(answer: Answer) -> None:
     """Of field capabilities: indices and fields, and no index that failed."""
     if not isinstance(answer.get("indices"), list | str) or not isinstance(answer.get("fields"), Mapping):
         raise Lacking('has no "indices" and "fields"')
-    if answer.get("failed_indices") and not all(map(_is_harmless, answer.get("failures") or [None])):
-        raise Lacking(f"leaves out {answer['failed_indices']} indices that failed")
+    failures = answer.get("failures")
+    if answer.get("failed_indices") and not harmless(failures, "failure"):
+        raise Lacking(f"leaves out {_failed(failures)}")
 
 
-def _is_harmless(failure: object) -> bool:
-    cause = failure.get("failure") if isinstance(failure, Mapping) else None
-    return isinstance(cause, Mapping) and cause.get("type") in _HARMLESS
+def _failed(failures: object) -> str:
+    """The indices that failed, with the reason of the first."""
+    rows = [each for each in failures if isinstance(each, Mapping)] if isinstance(failures, list) else []
+    names = [str(name) for each in rows if isinstance(each.get("indices"), list) for name in each["indices"]]
+    reason = reason_of(rows[0].get("failure")) if rows else ""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN]) or 'indices that failed'}{more}{f': {reason}' if reason else ''}"
+
+
+def harmless(failures: object, cause: str) -> bool:
+    """Whether there are failures and all of them only say that there is no such index; ``cause``: the key of each."""
+    rows = failures if isinstance(failures, list) else []
+    kinds = [set(kinds_of(each.get(cause))) if isinstance(each, Mapping) else set() for each in rows]
+    return bool(kinds) and all(each and each <= _HARMLESS for each in kinds)
 
 
 def rights(answer: Answer) -> None:
@@ -233,12 +261,19 @@ def aggregated(aggs: Mapping[str, Any], answer: Mapping[str, Any] | None, path: 
         if not isinstance(part, Mapping):
             raise Lacking(f'has no "{place}"')
         if kind in _METRICS:
-            if "value" not in part:
+            if not _is_value(part.get("value", ""), whole=kind in _COUNTS):
                 raise Lacking(f'has no "{place}.value"')
         elif kind in _SINGLE:
             _bucket(part, inner, place)
         else:
             _buckets(part, inner, place, composite=kind == "composite")
+
+
+def _is_value(value: object, *, whole: bool) -> bool:
+    """Whether a metric's value is a number (a whole one, if ``whole``); an extreme of no documents has none."""
+    if whole:
+        return is_count(value)
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value))
 
 
 def _buckets(part: Mapping[str, Any], inner: Mapping[str, Any], place: str, *, composite: bool) -> None:
@@ -250,8 +285,12 @@ def _buckets(part: Mapping[str, Any], inner: Mapping[str, Any], place: str, *, c
             raise Lacking(f'has no "{place}.after_key"')
         if not inner:
             return
-    for bucket in buckets.values() if isinstance(buckets, Mapping) else buckets:
+    if isinstance(buckets, Mapping):  # named ones
+        buckets = [{"key": name, **bucket} if isinstance(bucket, Mapping) else None for name, bucket in buckets.items()]
+    for bucket in buckets:
         _bucket(bucket, inner, place)
+        if "key" not in bucket:
+            raise Lacking(f'has no "key" in "{place}"')
 
 
 def _bucket(bucket: object, inner: Mapping[str, Any], place: str) -> None:
@@ -282,7 +321,10 @@ def hits(body: Mapping[str, Any], answer: Answer) -> None:
 
 
 def page(expected: int | None, after: object) -> Proof:
-    """Of one page of a scan: it has ``expected`` hits (None: as :func:`hits` says), and goes on behind ``after``."""
+    """Of one page of a scan: it has ``expected`` hits (None: as :func:`hits` says), and goes on behind ``after``.
+
+    A page that was given before has the hit that is gone on behind; no two hits have one sort.
+    """
 
     def proof(answer: Answer) -> None:
         rows = answer["hits"]["hits"]
@@ -291,7 +333,7 @@ def page(expected: int | None, after: object) -> Proof:
         keys = [hit.get("sort") for hit in rows]
         if not all(isinstance(key, list) and key for key in keys):
             raise Lacking('has hits without "sort"')
-        if any(one == other for one, other in zip([after, *keys], keys, strict=False)):
+        if len({str(key) for key in (after, *keys)}) <= len(keys):
             raise Lacking("has the same hit twice")
 
     return proof

@@ -45,6 +45,12 @@ NO_SHARD = {
 }
 NONE_ASSIGNED = body("search_phase_execution_exception", "all shards failed", phase="query", failed_shards=[])
 
+SOME_ASSIGNED = body(
+    "search_phase_execution_exception",
+    "Search rejected due to missing shards [[logs][0]]. "
+    "Consider using `allow_partial_search_results` setting to bypass this error.",
+)
+
 
 @pytest.mark.parametrize(
     ("status", "answer", "kind", "hint"),
@@ -55,8 +61,9 @@ NONE_ASSIGNED = body("search_phase_execution_exception", "all shards failed", ph
         (400, LONG, errors.RequestRejected, "http.max_initial_line_length"),
         (503, NO_SHARD, errors.ClusterBusy, "_cluster/allocation/explain"),
         (503, NONE_ASSIGNED, errors.ClusterBusy, "_cluster/allocation/explain"),
+        (503, SOME_ASSIGNED, errors.ClusterBusy, "_cluster/allocation/explain"),
     ],
-    ids=["buckets on OpenSearch", "buckets", "shard limit", "long line", "no shard", "none assigned"],
+    ids=["buckets on OpenSearch", "buckets", "shard limit", "long line", "no shard", "none assigned", "some assigned"],
 )
 def test_each_cause_has_its_hint(status: int, answer: Any, kind: type[errors.ClusterError], hint: str) -> None:
     fault = response_fault(status, answer, WHERE)
@@ -94,6 +101,14 @@ def test_each_block_names_the_setting_that_made_it(status: int, reason: str, hin
     assert hint in str(item.hint)
 
 
+def test_an_index_that_may_not_be_read_is_not_said_to_forbid_writing() -> None:
+    reason = "index [logs-vpn] blocked by: [FORBIDDEN/7/index read (api)];"
+    fault = response_fault(403, body("cluster_block_exception", reason), WHERE)
+    assert type(fault) is errors.RequestRejected
+    assert fault.message == f"{WHERE} blocks reading: {reason}"
+    assert 'PUT logs-vpn/_settings {"index.blocks.read": null}' in str(fault.hint)
+
+
 def test_items_of_a_bulk_have_them_too() -> None:
     reason = str(SHARDS["error"]["reason"])
     assert "max_shards_per_node" in str(
@@ -120,6 +135,10 @@ def test_no_message_has_a_python_dict(answer: Any) -> None:
         assert "{'" not in text
         assert "None" not in text
         assert "['" not in text
+
+
+def test_the_advice_to_be_content_with_a_part_is_not_passed_on() -> None:
+    assert reason_of(SOME_ASSIGNED) == "Search rejected due to missing shards [[logs][0]]."
 
 
 def test_failed_shards_of_an_answer_are_told_in_words() -> None:

@@ -27,12 +27,10 @@ from ipi_es.datafeed.pages import Pages, not_whole
 from ipi_es.datafeed.plan import NOTHING, Counted, Stretch, counts_of, read_plan
 from ipi_es.datafeed.recall import outcomes_of, read_recall, recall_body
 from ipi_es.datafeed.requests import (
+    BUCKETS,
     LACKING,
-    MISSING_ENTITY,
-    MISSING_IP,
     MS,
     PAIRS,
-    READABLE,
     TIME,
     VALUES,
     combinations_body,
@@ -93,7 +91,7 @@ class ProvenReader:
 
     def events(self, start: int, end: int, span: int) -> dict[int, int]:
         """``{event bucket's start: documents}`` of [start, end), as the cluster counts them now."""
-        found: dict[int, int] = self._asked(events_body(self._spec, start, end, span), counts_of)
+        found: dict[int, int] = self._asked(events_body, (start, end, span), counts_of)
         return found
 
     def count(self, start: int, end: int, span: int, *, values: bool = False) -> dict[int, Counted]:
@@ -102,20 +100,20 @@ class ProvenReader:
         seq_no = self._gives_seq_no
         found: dict[int, Counted]
         try:
-            found = self._asked(plan_body(self._spec, start, end, span, values=values, seq_no=seq_no), self._plan)
+            found = self._asked(partial(plan_body, values=values, seq_no=seq_no), (start, end, span), self._plan)
         except RequestRejected:
             if not seq_no:
                 raise
             # refused for another reason than the sequence numbers, it is refused again right here
-            found = self._asked(plan_body(self._spec, start, end, span, values=values), self._plan)
+            found = self._asked(partial(plan_body, values=values), (start, end, span), self._plan)
             self._gives_seq_no = False
         self._several = self._several or any(one.several for one in found.values())
         return found
 
     def recall(self, start: int, end: int, span: int) -> dict[int, BucketCounts]:
         """``{event bucket's start: BucketCounts}`` of [start, end), as the cluster counts them now."""
-        body, outcomes = recall_body(self._spec, start, end, span), outcomes_of(self._spec)
-        found: dict[int, BucketCounts] = self._asked(body, partial(read_recall, outcomes=outcomes))
+        taken = partial(read_recall, outcomes=outcomes_of(self._spec))
+        found: dict[int, BucketCounts] = self._asked(recall_body, (start, end, span), taken)
         return found
 
     def read(self, stretch: Stretch, span: int, unwanted: Callable[[], bool]) -> Read:
@@ -185,6 +183,8 @@ class ProvenReader:
                     found += int(bucket[VALUES]["value"]) + int(bucket[LACKING]["doc_count"])
                 if len(pairs["buckets"]) < self._spec.page_size:
                     return found
+                if pairs["after_key"] == after:
+                    raise not_whole("a page does not go on where the one before ended")
                 after = pairs["after_key"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise not_whole(f"a page lacks {error}") from error
@@ -234,22 +234,29 @@ class ProvenReader:
             if after is None:
                 break
             if span is not None:
-                begin = int(after[TIME]) // MS  # what lies before was read: the cluster needn't look at it again
+                # what lies before was read: the cluster needn't look at it again
+                begin = max(begin, int(after[TIME]) // MS)
         return pages.by_bucket(start)
 
-    def _asked(self, body: Json, taken: Callable[[Mapping[str, Any]], Any]) -> Any:
-        """What ``taken`` makes of the aggregations of a counting request, asked again where they contradict."""
+    def _asked(
+        self,
+        body: Callable[[FeedSpec, int, int, int], Json],
+        stretch: tuple[int, int, int],
+        taken: Callable[[Mapping[str, Any]], Any],
+    ) -> Any:
+        """What ``taken`` makes of the counts that ``body`` asks for, asked again where they contradict.
+
+        ``stretch`` is (start, end, span).
+        """
+        asked = body(self._spec, *stretch)
         for attempt in range(TRIES):
-            answer = self._search(body)
+            answer = self._search(asked)
             try:
                 total = answer["hits"]["total"]["value"]
                 if "aggregations" not in answer and not total:
                     return {}  # no index matches
-                found = answer["aggregations"]
-                if sum(counts_of(found).values()) < total:
-                    raise not_whole(f"the buckets' counts are less than all {total:,} events")
-                return taken(found)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                return taken(_counts_within(answer["aggregations"], total, *stretch))
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 if attempt == TRIES - 1:
                     raise not_whole(f"a count lacks {error}") from error
             except AnswerIncomplete:
@@ -258,10 +265,6 @@ class ProvenReader:
         raise AssertionError("unreachable")  # the last attempt returns or raises
 
     def _plan(self, aggregations: Mapping[str, Any]) -> dict[int, Counted]:
-        for name in (MISSING_ENTITY, MISSING_IP, READABLE):
-            part = aggregations[name]
-            if sum(counts_of(part).values()) < part["doc_count"]:
-                raise not_whole(f"the buckets' counts of “{name}” are less than all {part['doc_count']:,}")
         found = read_plan(aggregations)
         for at, one in found.items():
             lacking = one.events - one.readable  # without entity or IP, or with an outcome that isn't wanted
@@ -279,6 +282,32 @@ class ProvenReader:
 
     def _search(self, body: Json) -> Json:
         return self._cluster.search(self._spec.indices, body, options=self._spec.options)
+
+
+def _counts_within(
+    aggregations: Mapping[str, Any], total: int, start: int, end: int, span: int
+) -> dict[str, Mapping[str, Any]]:
+    """The histograms of a counting request with their buckets of [start, end), which count all documents.
+
+    A document with several times is in several buckets, and not all of these are asked for. AnswerIncomplete.
+    """
+    found = {BUCKETS: _cut(aggregations[BUCKETS], start, end, span)}
+    if sum(counts_of(found).values()) < total:
+        raise not_whole(f"the buckets' counts are less than all {total:,} events")
+    for name, part in aggregations.items():
+        if name != BUCKETS:
+            found[name] = {**part, BUCKETS: _cut(part[BUCKETS], start, end, span)}
+            if sum(counts_of(found[name]).values()) < part["doc_count"]:
+                raise not_whole(f"the buckets' counts of “{name}” are less than all {part['doc_count']:,}")
+    return found
+
+
+def _cut(histogram: Mapping[str, Any], start: int, end: int, span: int) -> Mapping[str, Any]:
+    """The buckets of [start, end); AnswerIncomplete for one that isn't of a multiple of ``span``."""
+    buckets = histogram["buckets"]
+    if any(bucket["key"] % (span * MS) for bucket in buckets):
+        raise not_whole(f"a count is of no bucket of {span:,} s")
+    return {"buckets": [bucket for bucket in buckets if start * MS <= bucket["key"] < end * MS]}
 
 
 def _only_grew(read: Read, wrong: Iterable[int], after: Stretch) -> bool:

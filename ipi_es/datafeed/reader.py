@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Event
 from typing import Any, TypeVar
 
@@ -26,7 +25,7 @@ from ipi_es.datafeed.plan import (
 )
 from ipi_es.datafeed.proven import ProvenReader
 from ipi_es.datafeed.recall import read_words, words_body
-from ipi_es.datafeed.requests import MISSING_ENTITY, MISSING_IP, MS, counts_body, time_range_body
+from ipi_es.datafeed.requests import MS, time_range_body
 from ipi_es.datafeed.spec import SUCCESS, FeedSpec
 from ipi_es.errors import NotFound, UsageError
 from ipi_es.networks import NetworkTable
@@ -39,17 +38,6 @@ AHEAD = 2
 
 
 Of = TypeVar("Of")
-
-
-@dataclass(frozen=True, slots=True)
-class FeedCounts:
-    """Totals of an interval; ``entities`` and ``ips`` are distinct values as they are spelled, approximately."""
-
-    events: int
-    missing_entity: int
-    missing_ip: int
-    entities: int
-    ips: int
 
 
 class Datafeed:
@@ -96,18 +84,6 @@ class Datafeed:
         found = self._search(time_range_body(self.spec))
         first, last = (found.get(name, {}).get("value") for name in ("first", "last"))
         return None if first is None or last is None else (int(first // MS), int(last // MS) + 1)
-
-    def counts(self, start: int, end: int) -> FeedCounts:
-        """How many events [start, end) has, and what they lack."""
-        answer = self._cluster.search(self.spec.indices, counts_body(self.spec, start, end), options=self.spec.options)
-        found = answer.get("aggregations", {})
-        return FeedCounts(
-            events=int(answer["hits"]["total"]["value"]),
-            missing_entity=int(found.get(MISSING_ENTITY, {}).get("doc_count", 0)),
-            missing_ip=int(found.get(MISSING_IP, {}).get("doc_count", 0)),
-            entities=int(found.get("entities", {}).get("value", 0)),
-            ips=int(found.get("ips", {}).get("value", 0)),
-        )
 
     def event_counts(self, start: int, end: int, span: int) -> dict[int, int]:
         """``{event bucket's start: documents}`` of the whole event buckets of [start, end) that have any.

@@ -29,9 +29,6 @@ SEQ_NO = "_seq_no"
 """The servers' own field: the number of the operation that wrote a document, counted per shard."""
 SEQ_NO_MAX, SEQ_NO_SUM = "seq_no_max", "seq_no_sum"
 
-UNIQUE_PRECISION = 3_000
-"""Distinct values up to which the cluster counts them almost exactly (its documented default; more costs memory)."""
-
 
 def window(spec: FeedSpec, start: int, end: int) -> Json:
     """Make the query for the job's events in [start, end).
@@ -156,17 +153,6 @@ def time_range_body(spec: FeedSpec) -> Json:
     field = {"field": spec.time_field}
     query = dict(spec.query) or {"match_all": {}}
     return _search(spec, query, {"first": {"min": field}, "last": {"max": field}})
-
-
-def counts_body(spec: FeedSpec, start: int, end: int) -> Json:
-    """Totals of [start, end): documents, those without entity or IP, distinct entities and IPs (approximate)."""
-    aggregations: Json = {
-        MISSING_ENTITY: {"missing": {"field": spec.entity_field}},
-        MISSING_IP: {"missing": {"field": spec.ip_field}},
-        "entities": {"cardinality": {"field": spec.entity_field, "precision_threshold": UNIQUE_PRECISION}},
-        "ips": {"cardinality": {"field": spec.ip_field, "precision_threshold": UNIQUE_PRECISION}},
-    }
-    return {**_search(spec, window(spec, start, end), aggregations), "track_total_hits": True}
 
 
 def wanted(spec: FeedSpec, query: Json) -> Json:

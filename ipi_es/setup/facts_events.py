@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.config.job import Job
-from ipi_es.datafeed.reader import Datafeed, FeedCounts
-from ipi_es.datafeed.requests import MS, UNIQUE_PRECISION
-from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.spec import MATCH_ALL, FeedSpec
 from ipi_es.ipinsights.split import MIN_DAYS, MIN_ROWS
 from ipi_es.setup.field_roles import ENTITY, IP, OUTCOME, TIME
 from ipi_es.setup.sample import Scope
@@ -27,6 +26,21 @@ TOP_INDICES = 200
 
 CLOCK_TOLERANCE = 3_600
 """Seconds that an event may lie ahead of this machine's clock: shippers' clocks and time zones are never exact."""
+
+
+UNIQUE_PRECISION = 3_000
+"""Distinct values up to which the cluster counts them almost exactly (its documented default; more costs memory)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCounts:
+    """Totals of an interval; ``entities`` and ``ips`` are distinct values as they are spelled, approximately."""
+
+    events: int
+    missing_entity: int
+    missing_ip: int
+    entities: int
+    ips: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +207,4 @@ def terms_of(aggregations: Mapping[str, Json], name: str) -> dict[str, int]:
 
 def _stored_range(cluster: Cluster, spec: FeedSpec) -> tuple[int, int] | None:
     """[first, end) of all documents, whatever the query."""
-    field_ = {"field": spec.time_field}
-    body = {"size": 0, "track_total_hits": False, "aggs": {"first": {"min": field_}, "last": {"max": field_}}}
-    found = cluster.search(spec.indices, body, options=spec.options).get("aggregations", {})
-    first, last = (found.get(name, {}).get("value") for name in ("first", "last"))
-    return None if first is None or last is None else (int(first // MS), int(last // MS) + 1)
+    return Datafeed(cluster, replace(spec, query=MATCH_ALL), readers=1).time_range()

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from signin_events import END, START, make_job
 
 from ipi_es.cluster.port import ServerInfo
-from ipi_es.datafeed.reader import FeedCounts
 from ipi_es.errors import AuthenticationFailed, BulkFailed, IpiEsError, PermissionDenied, UsageError
 from ipi_es.setup.check import is_usable, judge
 from ipi_es.setup.check_events import judge_events
@@ -19,7 +18,7 @@ from ipi_es.setup.check_fields import FieldFacts
 from ipi_es.setup.check_finding import Finding, percent
 from ipi_es.setup.check_outcomes import judge_outcomes
 from ipi_es.setup.facts import Facts
-from ipi_es.setup.facts_events import EventFacts, Teaching
+from ipi_es.setup.facts_events import EventFacts, FeedCounts, Teaching
 from ipi_es.setup.facts_templates import TemplateFacts
 from ipi_es.setup.rights import Right
 

@@ -239,6 +239,73 @@ def test_events_that_lack_what_they_are_counted_to_have_are_an_error() -> None:
         read(feed(EVENTS, alter))
 
 
+def cached(source: Datafeed, chosen: Callable[[Any], bool]) -> None:
+    """A proxy that knows an answer by its path alone: all chosen requests get what the first of them got."""
+    kept: list[Answer] = []
+
+    def altered(body: Any, answer: Answer) -> Answer:
+        if not chosen(body):
+            return answer
+        kept.append(answer)
+        return copy.deepcopy(kept[0])
+
+    source._cluster.altered = altered  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("hours", [1, HOURS])
+def test_a_page_that_is_given_again_and_again_ends_in_an_error(hours: int) -> None:
+    source = feed(EVENTS[: 5 * hours], page_size=2)
+    cached(source, is_page)
+    with pytest.raises(AnswerIncomplete, match="go on where the one before ended"):
+        read(source)
+
+
+def test_combinations_that_are_given_again_and_again_end_in_an_error() -> None:
+    both = {"entity": ["a", "b"], "ip": ["192.0.2.1", "192.0.2.2"]}
+    source = feed([event(1, **both), event(2, entity=["c", "d"], ip="192.0.2.3"), event(3)], page_size=2)
+    cached(source, lambda body: "aggs" in body["aggs"].get("pairs", {}))
+    with pytest.raises(AnswerIncomplete):
+        read(source)
+
+
+def moved(seconds: float) -> Alter:
+    """All counts as of a later time."""
+
+    def alter(body: Any, answer: Answer) -> Answer:
+        if not is_page(body):
+            parts = answer["aggregations"]
+            for part in [parts, *(parts[name] for name in parts if name != "buckets")]:
+                for bucket in part["buckets"]["buckets"]:
+                    bucket["key"] += int(seconds * 1_000)
+        return answer
+
+    return alter
+
+
+@pytest.mark.parametrize("seconds", [1, -SPAN, SPAN, SPAN / 2, HOURS * SPAN, -100 * SPAN])
+def test_counts_of_other_times_than_asked_for_are_an_error(seconds: float) -> None:
+    with pytest.raises(AnswerIncomplete):
+        read(feed(EVENTS, moved(seconds)))
+    with pytest.raises(AnswerIncomplete):
+        feed(EVENTS, moved(HOURS * SPAN)).event_counts(START, START + HOURS * SPAN, SPAN)
+
+
+def test_a_document_with_several_times_is_in_each_bucket_that_was_asked_for() -> None:
+    several = [START + each for each in (-SPAN, 10, SPAN + 10, 100 * SPAN)]
+    odd = {**event(0, entity="odd"), "@timestamp": [each * 1_000 for each in several]}
+    found = read(feed([*EVENTS, odd], page_size=3))
+    assert [events for events, _, _ in found] == [6, 6, 5, 5, 5, 5]
+    assert [bucket["odd", "192.0.2.1", "success"] for _, _, bucket in found] == [1, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("part", ["missing_entity", "missing_ip", "outcome_0"])
+def test_what_was_usual_is_proven_too(part: str) -> None:
+    events = [event(1), event(2, entity=None), event(3, ip=None)]
+    source = feed(events, without("aggregations", part, "buckets", "buckets", 0))
+    with pytest.raises(AnswerIncomplete, match=part):
+        source.recalled(START, START + SPAN, SPAN)
+
+
 DRAWN = st.lists(
     st.tuples(
         st.integers(0, HOURS * SPAN * 1_000 - 1),
@@ -275,10 +342,12 @@ def test_no_part_of_an_answer_becomes_an_event_bucket_with_other_rows(
         if places:
             times -= 1
             part, key = rng.choice(places)
-            if isinstance(key, slice):
+            if not isinstance(key, slice):
+                del part[key]
+            elif rng.random() < 0.5:
                 part[key] = []
             else:
-                del part[key]
+                part[key] = 2 * part[key]
         return answer
 
     source = feed(events, alter, page_size=page_size, outcomes=outcomes)
@@ -291,7 +360,7 @@ def test_no_part_of_an_answer_becomes_an_event_bucket_with_other_rows(
 
 
 def removable(part: Any) -> Iterator[tuple[Any, Any]]:
-    """Everything in an answer that can be left out: keys of objects, ends of lists."""
+    """Everything in an answer that can be left out: keys of objects, ends of lists (which may also come twice)."""
     if isinstance(part, dict):
         for key, inner in part.items():
             yield part, key

@@ -263,10 +263,6 @@ class TestHelpers:
     def test_time_range_of_nothing_is_none(self) -> None:
         assert feed([]).time_range() is None
 
-    def test_counts_say_what_is_missing(self) -> None:
-        counts = feed([event(1), event(2, entity=None), event(3, ip=None), event(SPAN)]).counts(START, START + SPAN)
-        assert (counts.events, counts.missing_entity, counts.missing_ip, counts.entities, counts.ips) == (3, 1, 1, 1, 1)
-
     def test_event_counts_are_those_of_the_buckets(self) -> None:
         source = feed([event(1), event(2), event(2 * SPAN)])
         assert source.event_counts(START, START + 3 * SPAN, SPAN) == {START: 2, START + 2 * SPAN: 1}

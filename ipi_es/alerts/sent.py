@@ -16,11 +16,17 @@ from ipi_es.alerts.incidents import incidents
 from ipi_es.alerts.message import Letter, in_order
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.errors import Conflict, SnapshotForeign
+from ipi_es.state.fields import LATEST, Fields
 from ipi_es.state.job_state import STATE_INDEX
 from ipi_es.times import SECONDS
 
 FORMAT = 1
 """Of the document; one of a newer format is refused."""
+
+_DAMAGED_HINT = (
+    f"look at it with `GET {STATE_INDEX}/_doc/ID`: put the value right there, or delete that document; what was found "
+    "before is then not sent any more"
+)
 
 HOUR = SECONDS["h"]
 
@@ -221,27 +227,44 @@ def _source(sent: Sent) -> dict[str, Any]:
 
 
 def _from(document: Document) -> Sent:
-    source = document.source
-    if source.get("format", 0) > FORMAT:
+    """Take up a stored state; SnapshotForeign where it is of a newer format, StateDamaged where a value is odd."""
+    fields = Fields(document.source, f"the state of notifications {document.id} is damaged", _DAMAGED_HINT)
+    version = fields.number("format", 0, 1 << 31, absent=0)
+    if version > FORMAT:
         raise SnapshotForeign(
-            f"what was sent for job {source['job_id']} was noted by a newer ipi-es (format {source['format']})",
+            f"the state of notifications {document.id} was written by a newer ipi-es (format {version})",
             hint="upgrade ipi-es here, or run the job where the newer one is",
         )
-    details = source["details"]
+    details, most = fields.inside("details"), LATEST * 1_000
     return Sent(
-        job_id=source["job_id"],
-        destination=details["destination"],
-        since=int(details["since"]),
-        ids={name: int(written) for name, written in details["ids"].items()},
-        times=tuple(int(time) for time in details["times"]),
-        failures=int(details["failures"]),
-        retry_at=int(details["retry_at"]),
-        waiting={name: int(when) for name, when in details.get("waiting", {}).items()},
-        refused={name: (int(times), int(at)) for name, (times, at) in details.get("refused", {}).items()},
-        asked_until=int(details.get("asked_until", 0)),
-        failing_since=int(details.get("failing_since", 0)),
-        error=str(details.get("error", "")),
-        owner=details["owner"],
-        owned_until=int(details["owned_until"]),
+        job_id=fields.text("job_id"),
+        destination=details.text("destination"),
+        since=details.number("since", 0, most),
+        ids=_times(details.inside("ids"), most),
+        times=tuple(details.whole("times", time, 0, LATEST) for time in details.rows("times")),
+        failures=details.number("failures", 0, 1 << 31),
+        retry_at=details.number("retry_at", 0, LATEST),
+        waiting=_times(details.inside("waiting"), LATEST),
+        refused=_refused(details.inside("refused")),
+        asked_until=details.number("asked_until", 0, LATEST, absent=0),
+        failing_since=details.number("failing_since", 0, LATEST, absent=0),
+        error=details.text_or_none("error") or "",
+        owner=details.text_or_none("owner"),
+        owned_until=details.number("owned_until", 0, LATEST),
         stored=document,
     )
+
+
+def _times(fields: Fields, most: int) -> dict[str, int]:
+    return {name: fields.number(name, 0, most) for name in fields.names}
+
+
+def _refused(fields: Fields) -> dict[str, tuple[int, int]]:
+    """Of each alert how often it was refused, and when it may be tried again."""
+    found = {}
+    for name in fields.names:
+        row = fields.rows(name)
+        if len(row) != 2:
+            fields.wrong(name, row, "how often, and a time")
+        found[name] = (fields.whole(name, row[0], 0, 1 << 31), fields.whole(name, row[1], 0, LATEST))
+    return found

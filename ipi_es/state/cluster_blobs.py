@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -139,7 +138,7 @@ class ClusterBlobs:
                 raise damaged(info.job_id, info.id, f"part {number + 1} of {info.chunks} is missing")
             try:
                 piece = base64.b64decode(found.source["data"], validate=True)
-            except (KeyError, TypeError, binascii.Error) as error:
+            except (KeyError, TypeError, ValueError) as error:
                 raise damaged(info.job_id, info.id, f"part {number + 1} can't be read: {error}") from error
             if checksum(piece) != found.source.get("sha256"):
                 raise damaged(info.job_id, info.id, f"the checksum of part {number + 1} of {info.chunks} is wrong")

@@ -6,6 +6,8 @@ which events are scored next.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -25,9 +27,19 @@ class Fields:
 
     def wrong(self, name: str, value: object, wanted: str) -> NoReturn:
         """Raise the error for a field's value."""
-        shown = f"{value!r}"
+        shown = json.dumps(value, ensure_ascii=False, default=str)
         shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
-        raise self._error(f"{self._what}: its field “{name}” is {shown}, not {wanted}", hint=self._hint)
+        is_ = f"is {shown}" if value is not None else "is missing or null"
+        raise self._error(f"{self._what}: its field “{name}” {is_}, not {wanted}", hint=self._hint)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the fields."""
+        return list(self._source)
+
+    def inside(self, name: str) -> Fields:
+        """The fields of an object; none where it is absent."""
+        return Fields(self.mapping(name), f"{self._what}: in its {name}", self._hint, self._error)
 
     def text(self, name: str) -> str:
         """A text that isn't empty."""
@@ -52,10 +64,34 @@ class Fields:
 
     def number(self, name: str, least: int, most: int, absent: int | None = None) -> int:
         """A whole number of [least, most]; ``absent`` where the field is."""
-        value = self._source.get(name, absent)
+        return self.whole(name, self._source.get(name, absent), least, most)
+
+    def whole(self, name: str, value: object, least: int, most: int) -> int:
+        """``value``, a part of the field, as a whole number of [least, most]."""
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             self.wrong(name, value, f"a whole number from {least} to {most}")
         return value
+
+    def real(self, name: str) -> float:
+        """A number that is finite."""
+        value = self._source.get(name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            self.wrong(name, value, "a number")
+        return float(value)
+
+    def texts(self, name: str) -> list[str]:
+        """A list of texts; an empty one where it is absent."""
+        value = self.rows(name)
+        if not all(isinstance(each, str) for each in value):
+            self.wrong(name, value, "a list of texts")
+        return value
+
+    def rows(self, name: str) -> list[Any]:
+        """A list; an empty one where it is absent."""
+        value = self._source.get(name)
+        if value is not None and not isinstance(value, list):
+            self.wrong(name, value, "a list")
+        return value or []
 
     def time(self, name: str) -> int:
         """Epoch seconds of a time that is stored in milliseconds."""

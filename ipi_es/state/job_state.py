@@ -15,7 +15,8 @@ from typing import Any
 from ipi_es.cluster.port import Cluster, Document, IndexOptions
 from ipi_es.cluster.takeover import require_ours
 from ipi_es.errors import Conflict, JobBusy, LostJob, NotFound, PermissionDenied, SnapshotForeign, StateDamaged
-from ipi_es.state.fields import LATEST, Fields
+from ipi_es.state.details import check_details
+from ipi_es.state.fields import Fields
 from ipi_es.state.owner import owner_for_people
 from ipi_es.times import iso
 
@@ -38,12 +39,6 @@ _DAMAGED_HINT = (
     f"look at it with `GET {STATE_INDEX}/_doc/state:JOB`: put the value right there, or delete that document and train "
     "the job again"
 )
-
-TIMES_IN_DETAILS = frozenset({"cleaned_at", "too_late_looked_at", "reverted_from"})
-TEXTS_IN_DETAILS = frozenset({"worker", "waits_for", "late_rows"})
-NUMBERS_IN_DETAILS = frozenset({"largest"})
-OBJECTS_IN_DETAILS: Mapping[str, Mapping[str, type]] = {"last_error": {"at": int, "kind": str, "text": str}}
-"""What the worker keeps in ``details`` and reckons with when it is read; other keys may hold anything."""
 
 CLAIM_ATTEMPTS = 3
 """Two workers that claim at the same moment: one loses the compare-and-set, looks again and finds the job busy."""
@@ -121,6 +116,7 @@ class JobState:
                 f"the state of job {source.get('job_id')} was written by a newer ipi-es (format {source['format']})",
                 hint="upgrade ipi-es here, or run the job where the newer one is",
             )
+        check_details(fields.mapping("details"), fields.inside("details"))
         job_id = fields.text("job_id")
         if document.id.startswith(_ID) and job_id != name:
             fields.wrong("job_id", job_id, name)
@@ -139,29 +135,9 @@ class JobState:
             lease_expires=fields.time_or_none("lease_expires"),
             lease_for=fields.text_or_none("lease_for"),
             lease_since=fields.time_or_none("lease_since"),
-            details=_checked(fields.mapping("details"), name),
+            details=fields.mapping("details"),
             stored=document,
         )
-
-
-def _checked(details: Mapping[str, Any], job_id: str) -> Mapping[str, Any]:
-    """The details as they are; StateDamaged where one that is reckoned with has another type."""
-    fields = Fields(details, f"the state of job {job_id} is damaged: in its details", _DAMAGED_HINT)
-    for name, value in details.items():
-        if name in TIMES_IN_DETAILS:
-            fields.number(name, 0, LATEST)
-        elif name in TEXTS_IN_DETAILS:
-            fields.text_or_none(name)
-        elif name in NUMBERS_IN_DETAILS:
-            for level, number in fields.mapping(name).items():
-                if not isinstance(number, int | float) or isinstance(number, bool):
-                    fields.wrong(f"{name}.{level}", number, "a number")
-        elif name in OBJECTS_IN_DETAILS and value is not None:
-            inner = Fields(fields.mapping(name), f"the state of job {job_id} is damaged: in its {name}", _DAMAGED_HINT)
-            for key, kind in OBJECTS_IN_DETAILS[name].items():
-                if value:
-                    inner.number(key, 0, LATEST) if kind is int else inner.text(key)
-    return details
 
 
 class StateStore:

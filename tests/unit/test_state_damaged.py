@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ipi_es.alerts.sent import Sent, SentStore
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Document
 from ipi_es.errors import IpiEsError, SnapshotDamaged, StateDamaged
@@ -36,7 +38,9 @@ STATE = JobState(
     lease_for="training",
     lease_since=NOW,
     details={"worker": "a:1:1", "cleaned_at": NOW, "largest": {"record": 4.5}, "other": [1, {"a": None}]}
-    | {"last_error": {"at": NOW, "kind": "ClusterBusy", "text": "it is busy"}},
+    | {"last_error": {"at": NOW, "kind": "ClusterBusy", "text": "it is busy"}, "scored_from": NOW}
+    | {"not_renormalized": ["ipi-es-anomalies-shared-2026.05"], "made_with": {"a": 1}, "missing_results": None}
+    | {"reread": {"counted_to": NOW, "swept_to": -1, "left": 0.5}},
 )
 VALUES = (
     st.none()
@@ -88,7 +92,8 @@ def test_an_odd_state_is_an_error_that_names_job_field_and_value(field: str, val
         loaded({**STATE.to_source(), field: value})
     assert "job logins" in caught.value.message
     assert f"“{field}”" in caught.value.message
-    assert repr(value) in caught.value.message
+    shown = json.dumps(value) if value is not None else "missing or null"
+    assert f"“{field}” is {shown}, not " in caught.value.message
     assert caught.value.hint
 
 
@@ -101,6 +106,16 @@ def test_an_odd_state_is_an_error_that_names_job_field_and_value(field: str, val
         ("largest", {"record": "much"}),
         ("last_error", {"at": NOW}),
         ("last_error", [1]),
+        ("scored_from", None),
+        ("scored_from", "2026"),
+        ("missing_results", 1),
+        ("not_renormalized", "ipi-es-anomalies-shared-2026.05"),
+        ("not_renormalized", [1]),
+        ("made_with", ["a"]),
+        ("reread", [1]),
+        ("reread", {"counted_to": NOW}),
+        ("reread", {"counted_to": NOW, "swept_to": None, "left": 1.0}),
+        ("reread", {"counted_to": NOW, "swept_to": -1, "left": float("nan")}),
     ],
 )
 def test_odd_details_are_an_error_that_names_them(name: str, value: Any) -> None:
@@ -177,7 +192,7 @@ def test_odd_quantiles_are_an_error_that_names_job_field_and_value(field: str, v
     with pytest.raises(SnapshotDamaged, match=rf"q-1 of job logins.*{field}"):
         store.read("q-1")
     if field == "time":
-        with pytest.raises(SnapshotDamaged, match=re.escape(repr(value))):
+        with pytest.raises(SnapshotDamaged, match=re.escape(json.dumps(value))):
             store.times()
 
 
@@ -231,3 +246,56 @@ def test_any_mutation_of_a_verdict_loads_equal_or_is_an_error_of_ours(path: list
         assert (found.entity, found.ip, found.at * 1_000) == tuple(
             changed.source[name] for name in ("entity", "ip", "time")
         )
+
+
+SENT = Sent(
+    "logins",
+    "ops",
+    NOW * 1_000,
+    ids={"a": NOW * 1_000},
+    times=(NOW, NOW + 1),
+    failures=2,
+    retry_at=NOW,
+    waiting={"b": NOW},
+    refused={"c": (2, NOW)},
+    failing_since=NOW,
+    error="it is away",
+)
+
+
+def sent() -> tuple[MemoryCluster, SentStore, Document]:
+    made = cluster()
+    store = SentStore(made, "logins", "ops")
+    return made, store, store.save(SENT).stored or Document("", "", {})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("since", 99_999_999_999_000_000, "“since” is 99999999999000000"),
+        ("ids", [], "“ids” is []"),
+        ("ids", {"a": "x"}, 'in its ids: its field “a” is "x"'),
+        ("times", [NOW, None], "“times” is missing or null"),
+        ("refused", {"c": [1]}, "in its refused: its field “c” is [1]"),
+        ("owner", 3, "“owner” is 3"),
+        ("owned_until", None, "“owned_until” is missing or null"),
+    ],
+)
+def test_odd_notes_of_what_was_sent_are_an_error_that_names_them(field: str, value: Any, named: str) -> None:
+    made, store, document = sent()
+    details = {**document.source["details"], field: value}
+    made.put(STATE_INDEX, document.id, {**document.source, "details": details})
+    with pytest.raises(StateDamaged, match=re.escape(named)) as caught:
+        store.claim("one", NOW)
+    assert "alerts:logins:ops" in caught.value.message
+    assert caught.value.hint
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=3), VALUES, st.booleans())
+def test_any_mutation_of_what_was_sent_loads_or_is_an_error_of_ours(path: list[int], value: Any, gone: bool) -> None:
+    made, store, document = sent()
+    changed = Document(document.id, STATE_INDEX, mutated(document.source, path, value, gone=gone), 0, 1)
+    made.get = lambda _index, _id: changed  # type: ignore[method-assign]
+    made.put = lambda *_args, **_how: changed  # type: ignore[method-assign]
+    is_ours(lambda: store.claim("one", NOW))

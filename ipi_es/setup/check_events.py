@@ -208,7 +208,6 @@ def _addresses(job: Job, facts: EventFacts, others: Sequence[str]) -> list[Findi
 
 
 def _private(job: Job, private: int, looked_at: int, others: Sequence[str]) -> list[Finding]:
-    which = "the events" if looked_at else "those looked at"
     if private == looked_at:
         text = f"all addresses in {job.ip_field} are private (the {TOP_ADDRESSES:,} with the most events)"
         if job.datafeed_config.ignore_private:
@@ -219,8 +218,10 @@ def _private(job: Job, private: int, looked_at: int, others: Sequence[str]) -> l
         hint = _proxy_hint(others)
         if not job.datafeed_config.ignore_private:
             hint += "; datafeed_config.ignore_private: true leaves the private ones out"
-        return [warning("private addresses", f"{percent(private, looked_at)} of {which} have a private address", hint)]
-    return [ok("private addresses", f"{percent(private, looked_at)} of {which} have one")]
+        return [
+            warning("private addresses", f"{percent(private, looked_at)} of the events have a private address", hint)
+        ]
+    return [ok("private addresses", f"{percent(private, looked_at)} of the events have one")]
 
 
 def _proxy_hint(others: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ SHOWN = 3
 
 
 def judge_unread(unread: Sequence[UnreadIndex]) -> list[Finding]:
-    """A problem for what the job names itself and can't read; a warning for closed indices behind its patterns."""
+    """A problem for what the job names itself and can't read; a warning for closed indices behind names of several."""
     found = []
     for why in ("missing", "closed"):
         names = [each.name for each in unread if each.named and each.why == why]
@@ -30,8 +30,8 @@ def judge_unread(unread: Sequence[UnreadIndex]) -> list[Finding]:
     closed = [each.name for each in unread if not each.named]
     if closed:
         text = (
-            f"{len(closed)} closed {'index' if len(closed) == 1 else 'indices'} that datafeed_config.indices "
-            f"{'matches' if len(closed) == 1 else 'match'} can't be read: {some(closed)}"
+            f"{len(closed)} closed {'index' if len(closed) == 1 else 'indices'} behind datafeed_config.indices "
+            f"can't be read: {some(closed)}"
         )
         hint = (
             f"POST {closed[0]}/_open opens one; if it is closed because it is old, nothing needs to be done, and a "
@@ -45,7 +45,7 @@ def _named(names: Sequence[str], why: str) -> str:
     one = len(names) == 1
     return (
         f"{some(names)} {'is' if one else 'are'} {why}, though datafeed_config.indices names "
-        f"{'it' if one else 'them'}: {'its' if one else 'their'} events are left out silently"
+        f"{'it' if one else 'them'}: nothing is read from {'it' if one else 'them'}, and no command fails for that"
     )
 
 

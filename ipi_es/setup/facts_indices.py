@@ -21,7 +21,7 @@ LOOKED_AT = 50
 
 @dataclass(frozen=True, slots=True)
 class UnreadIndex:
-    """An index whose events nobody reads. ``named``: by its own name; else a pattern matches it."""
+    """An index whose events nobody reads. ``named``: by its own name; else by a pattern, an alias or a data stream."""
 
     name: str
     why: Unread
@@ -48,13 +48,14 @@ def unread_indices(cluster: Cluster, job: Job, found: Sequence[str]) -> tuple[Un
     for name in spec.indices:
         if ":" in name or name in left_out:
             continue
-        if "*" not in name and name != "_all":
-            why = None if name in found else _why(cluster, spec, name)
-            if why is not None:
-                result[name] = UnreadIndex(name, why, named=True)
-            continue
+        is_pattern = "*" in name or name == "_all"
+        why = None if is_pattern or name in found else _why(cluster, spec, name)
+        behind = _indices(cluster, name) if is_pattern or why == "closed" else []
+        if why is not None and (not behind or name in behind):
+            result[name] = UnreadIndex(name, why, named=True)
+            continue  # an alias or a data stream is read all the same, without what is closed of it
         excluded = {index for each in left_out for index in _indices(cluster, each[1:])}
-        hidden = [index for index in _indices(cluster, name) if index not in found and index not in excluded]
+        hidden = [index for index in behind if index not in found and index not in excluded]
         for index in hidden[:LOOKED_AT]:
             if index not in result and _why(cluster, spec, index) == "closed":
                 result[index] = UnreadIndex(index, "closed", named=False)

@@ -57,7 +57,17 @@ def test_a_closed_index_behind_a_pattern_is_a_warning(cluster: MemoryCluster) ->
     cluster.create_index("signins-secret", {"mappings": MAPPING, "settings": {"index.hidden": True}})
     found = only(cluster, make_job("signins-*"))
     assert (found.check, found.level) == ("indices", "warning")
-    assert "1 closed index that datafeed_config.indices matches can't be read: signins-04" in found.message
+    assert "1 closed index behind datafeed_config.indices can't be read: signins-04" in found.message
+
+
+def test_an_alias_with_a_closed_index_is_read_without_it_and_that_is_a_warning(cluster: MemoryCluster) -> None:
+    for index in ("signins-05", "signins-04"):
+        healthy(cluster, index=index)
+        cluster.admin.add_alias(index, "signins-all")
+    cluster.close_index("signins-04")
+    found = only(cluster, make_job("signins-all"))
+    assert (found.check, found.level) == ("indices", "warning")
+    assert "1 closed index behind datafeed_config.indices can't be read: signins-04" in found.message
 
 
 def test_a_closed_index_that_is_excluded_is_not_mentioned(cluster: MemoryCluster) -> None:

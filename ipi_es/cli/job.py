@@ -143,9 +143,11 @@ def resume(ctx: click.Context, job_name: str) -> None:
 
     with _named(ctx, job_name) as (_, cluster, job_id):
         states = StateStore(cluster)
-        if states.read(job_id) is not None:
+        state = states.read(job_id)
+        paused = state is not None and state.paused
+        if paused:
             states.pause(job_id, False, clock())
-    click.echo(f"Job {job_id} goes on.")
+    click.echo(f"Job {job_id} goes on." if paused else f"Job {job_id} was not paused: nothing to do.")
 
 
 @job.command()

@@ -123,7 +123,7 @@ def _validate(
 
 
 def job_files(settings: Settings) -> list[Path]:
-    """The job files that the settings name, sorted; ConfigError for a named file that isn't there."""
+    """The job files that the settings name, sorted; ConfigError for a named file that isn't there, or a folder."""
     found, missing = _job_files(settings)
     if missing:
         raise missing[0].error
@@ -194,7 +194,12 @@ def _job_files(settings: Settings) -> tuple[list[Path], list[BadFile]]:
         if not matches and not glob.has_magic(pattern):
             error = ConfigError(f"jobs: there is no file {pattern}", hint="correct `jobs` in ipi-es.yml")
             missing.append(BadFile(Path(pattern), error))
-        found.update(Path(match) for match in matches)
+        elif Path(pattern).is_dir():
+            error = ConfigError(
+                f"jobs: {pattern} is a folder", hint=f"name the files in it in ipi-es.yml: `jobs: {pattern}/*.yml`"
+            )
+            missing.append(BadFile(Path(pattern), error))
+        found.update(path for path in map(Path, matches) if not path.is_dir())
     return sorted(found), missing
 
 

@@ -68,8 +68,9 @@ def test_paused_and_resumed(cluster: MemoryCluster) -> None:
 
 def test_resuming_a_job_that_never_ran_makes_no_state(cluster: MemoryCluster) -> None:
     Path("jobs/new.json").write_text(json.dumps(company.job_data("new")))
-    assert run("job", "resume", "new").exit_code == 0
+    assert run("job", "resume", "new").stdout == "Job new was not paused: nothing to do.\n"
     assert StateStore(cluster).read("new") is None
+    assert run("job", "resume", "signins").stdout == "Job signins was not paused: nothing to do.\n"
     assert run("job", "pause", "new").exit_code == 0
     assert StateStore(cluster).read("new") is not None
 

@@ -218,3 +218,14 @@ def test_a_named_job_file_that_is_missing_is_refused_and_an_empty_pattern_is_not
     (tmp_path / "ipi-es.yml").write_text("jobs: [a.yml]", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"there is no file .*a\.yml"):
         load_jobs(load_settings(environ={}, directory=tmp_path), environ={})
+
+
+def test_a_folder_instead_of_job_files_is_refused_with_the_pattern_that_is_meant(tmp_path: Path) -> None:
+    workplace(tmp_path, "vpn")
+    (tmp_path / "jobs" / "old").mkdir()
+    (tmp_path / "ipi-es.yml").write_text("jobs: jobs", encoding="utf-8")
+    with pytest.raises(ConfigError, match="jobs is a folder") as caught:
+        load_jobs(load_settings(environ={}, directory=tmp_path), environ={})
+    assert str(caught.value.hint).endswith("jobs/*.yml`")
+    (tmp_path / "ipi-es.yml").write_text("jobs: jobs/*", encoding="utf-8")
+    assert [job.job_id for job in load_jobs(load_settings(environ={}, directory=tmp_path), environ={})] == ["vpn"]

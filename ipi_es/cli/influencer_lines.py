@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ipi_es.lists import some
 from ipi_es.results.listing import Pair
 
 NAMED = 4
@@ -37,13 +38,7 @@ def joined(influencers: Sequence[Mapping[str, Any]], pairs: Iterable[Pair], enti
 
 def who(row: Mapping[str, Any]) -> str:
     """``alice from 203.0.113.9``; ``alice, bob, carol, dave and 41 more from 203.0.113.9``."""
-    return " from ".join(some(row[part]) for part in ("entities", "addresses") if row[part])
-
-
-def some(names: Sequence[str]) -> str:
-    """``alice, bob, carol, dave and 7 more``."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return " from ".join(some(row[part], NAMED) for part in ("entities", "addresses") if row[part])
 
 
 def _ends(pair: Pair) -> tuple[Key, Key]:

@@ -13,10 +13,11 @@ import click
 from ipi_es.addresses import canonical
 from ipi_es.cli.context import clock, named_address, named_entity, shell
 from ipi_es.cli.csv_output import RESULT_FIELDS, result_rows
-from ipi_es.cli.influencer_lines import joined, some, who
+from ipi_es.cli.influencer_lines import NAMED, joined, who
 from ipi_es.cli.output import STYLE, Column, emit, format_option
 from ipi_es.cli.zones import time_zone_option
 from ipi_es.errors import UsageError
+from ipi_es.lists import some
 from ipi_es.report.text import TimeShown, counted
 from ipi_es.results.explanation import sentence
 from ipi_es.results.queries import check_kind
@@ -265,7 +266,7 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
     if kind == "influencers":
         out["who"] = who(row)
     if kind == "buckets":
-        out["who"] = "; ".join(some(row[field]) for field in ("top_entities", "top_ips") if row.get(field))
+        out["who"] = "; ".join(some(row[field], NAMED) for field in ("top_entities", "top_ips") if row.get(field))
     if kind == "overall":
         out["jobs"] = [f"{each['job_id']} {each['max_anomaly_score']:.0f}" for each in row["jobs"]]
     return out

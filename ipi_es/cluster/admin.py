@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ipi_es.cluster import answers, proofs
+from ipi_es.cluster.asking import Request
 from ipi_es.cluster.by_index import by_index
 from ipi_es.cluster.memory_index import MemoryIndex
 from ipi_es.cluster.memory_names import WHERE, index_settings, matching
 from ipi_es.cluster.port import Json
 from ipi_es.errors import NotFound, PermissionDenied, RequestRejected
-
-Request = Callable[..., Json]
-"""``(method, path, *, params=None, body=None)`` → the answer; errors are of the project's tree."""
 
 LASTING_BLOCKS = ("write", "read_only")
 """Blocks that a person or a lifecycle policy sets. The one of a full disk goes away by itself and isn't among them."""

@@ -6,17 +6,15 @@ Both are parts that a server can lack (a licence, a plugin): it then knows no su
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from ipi_es.cluster import answers, proofs
+from ipi_es.cluster.asking import Request, knows
 from ipi_es.cluster.port import Json
 from ipi_es.errors import NotFound, RequestRejected
-
-Request = Callable[..., Json]
-"""``(method, path, *, params=None, body=None)`` → the answer; errors are of the project's tree."""
 
 _MOST_MONITORS = 1_000
 """Monitors of one name that are looked at: names are searched by their words."""
@@ -30,7 +28,7 @@ class Watcher:
 
     def available(self) -> bool:
         """See the port."""
-        return _answers(self._request, "GET", "/_watcher/stats")
+        return knows(self._request, "/_watcher/stats")
 
     def write(self, id: str, body: Mapping[str, Any]) -> bool:  # noqa: A002
         """See the port."""
@@ -54,7 +52,7 @@ class OpenSearchAlerting:
 
     def available(self) -> bool:
         """See the port."""
-        return _answers(self._request, "GET", "/_plugins/_alerting/stats")
+        return knows(self._request, "/_plugins/_alerting/stats")
 
     def write(self, id: str, body: Mapping[str, Any]) -> bool:  # noqa: A002, ARG002  (monitors have ids of their own)
         """See the port."""
@@ -116,11 +114,3 @@ class MemoryAlerting:
         created = id not in self.channels
         self.channels[answers.exact_name(id)] = url
         return created
-
-
-def _answers(request: Request, method: str, path: str) -> bool:
-    try:
-        request(method, path)
-    except (RequestRejected, NotFound):
-        return False
-    return True

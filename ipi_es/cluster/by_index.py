@@ -6,17 +6,14 @@ pattern are counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from ipi_es.cluster import answers, proofs
+from ipi_es.cluster.asking import EVERYTHING, Request
 from ipi_es.cluster.port import Json
 from ipi_es.errors import NotFound, PermissionDenied
 
-Request = Callable[..., Json]
-"""``(method, path, *, params=None, body=None, proof=…)`` → the answer; errors are of the project's tree."""
-
-_EVERYTHING = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
 _PATHS = {"settings": "_settings", "mappings": "_mapping"}
 TRIES = 3
 
@@ -34,7 +31,7 @@ def by_index(
     for _ in range(TRIES):
         try:
             answer = request(
-                "GET", f"{path}/{_PATHS[what]}", params={**_EVERYTHING, **chosen}, proof=proofs.objects(what)
+                "GET", f"{path}/{_PATHS[what]}", params={**EVERYTHING, **chosen}, proof=proofs.objects(what)
             )
         except NotFound:
             return {}
@@ -45,7 +42,7 @@ def by_index(
 
 def _none_is_there(request: Request, path: str) -> bool:
     try:
-        counted = request("POST", f"{path}/_count", params=dict(_EVERYTHING), proof=proofs.sharded)
+        counted = request("POST", f"{path}/_count", params=dict(EVERYTHING), proof=proofs.sharded)
     except (NotFound, PermissionDenied):
         return True  # who may not read there has no better answer
     return not counted["_shards"]["total"]

@@ -11,12 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ipi_es.cluster import answers, proofs
+from ipi_es.cluster.asking import Request, knows
 from ipi_es.cluster.by_index import by_index
 from ipi_es.cluster.port import Json
 from ipi_es.errors import NotFound, RequestRejected
-
-Request = Callable[..., Json]
-"""``(method, path, *, params=None, body=None)`` → the answer; errors are of the project's tree."""
 
 _ISM_POLICY = "index.plugins.index_state_management.policy_id"
 
@@ -29,7 +27,7 @@ class Ilm:
 
     def available(self) -> bool:
         """See the port."""
-        return _answers(self._request, "/_ilm/status")
+        return knows(self._request, "/_ilm/status")
 
     def read(self, name: str) -> Json | None:
         """See the port."""
@@ -82,7 +80,7 @@ class Ism:
 
     def available(self) -> bool:
         """See the port."""
-        return _answers(self._request, "/_plugins/_ism/policies", {"size": "1"})
+        return knows(self._request, "/_plugins/_ism/policies", {"size": "1"})
 
     def read(self, name: str) -> Json | None:
         """See the port."""
@@ -195,11 +193,3 @@ class MemoryLifecycles:
     def stuck(self, pattern: str) -> dict[str, str]:
         """See the port."""
         return {index: self.failures[index] for index in self._indices(pattern) if index in self.failures}
-
-
-def _answers(request: Request, path: str, params: Mapping[str, str] | None = None) -> bool:
-    try:
-        request("GET", path, params=dict(params or {}))
-    except (RequestRejected, NotFound):
-        return False
-    return True

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ipi_es.cluster import proofs
-from ipi_es.cluster.port import Json
+from ipi_es.cluster.asking import Request
 from ipi_es.errors import NotFound, RequestRejected
-
-Request = Callable[..., Json]
-"""``(method, path, *, body)`` → the answer; errors are of the project's tree."""
 
 _PATH = "/_security/user/_has_privileges"
 

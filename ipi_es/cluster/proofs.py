@@ -12,14 +12,13 @@ from math import isfinite
 from typing import Any, TypeAlias
 
 from ipi_es.cluster.faults import kinds_of, reason_of
+from ipi_es.lists import some
 
 Answer: TypeAlias = Mapping[str, Any]
 Proof: TypeAlias = Callable[[Answer], None]
 
 _SINGLE = frozenset({"filter", "missing", "global", "nested"})
 """Aggregations with one bucket: a count, and what is asked for inside it."""
-SHOWN = 3
-"""Names of indices in a message."""
 _COUNTS = frozenset({"cardinality", "value_count"})
 _METRICS = frozenset({"avg", "max", "min", "sum"}) | _COUNTS
 _HARMLESS = frozenset({"index_not_found_exception"})
@@ -233,8 +232,7 @@ def _failed(failures: object) -> str:
     rows = [each for each in failures if isinstance(each, Mapping)] if isinstance(failures, list) else []
     names = [str(name) for each in rows if isinstance(each.get("indices"), list) for name in each["indices"]]
     reason = reason_of(rows[0].get("failure")) if rows else ""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN]) or 'indices that failed'}{more}{f': {reason}' if reason else ''}"
+    return f"{some(names) or 'indices that failed'}{f': {reason}' if reason else ''}"
 
 
 def harmless(failures: object, cause: str) -> bool:

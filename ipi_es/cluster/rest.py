@@ -16,6 +16,7 @@ import orjson
 
 from ipi_es.cluster import answers, long_names, privileges, proofs
 from ipi_es.cluster.admin import RestAdmin
+from ipi_es.cluster.asking import EVERYTHING
 from ipi_es.cluster.bulk import Tally, bulk_fault, chunks, encode
 from ipi_es.cluster.bulk_send import BULK_ANSWER, send_chunk
 from ipi_es.cluster.by_index import by_index
@@ -28,7 +29,6 @@ NDJSON = "application/x-ndjson"
 KEEP_ALIVE = "5m"  # of a point in time, renewed by each page; a page takes seconds, a retry with all delays a minute
 _READ = IndexOptions()
 _log = logging.getLogger(__name__)
-_EVERYTHING = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
 
 
 class RestCluster(ABC):
@@ -321,7 +321,7 @@ class RestCluster(ABC):
         """See the port."""
         with contextlib.suppress(NotFound):
             path = f"/{answers.target(index)}/_refresh"
-            self._request("POST", path, params=dict(_EVERYTHING), proof=proofs.refreshed)
+            self._request("POST", path, params=dict(EVERYTHING), proof=proofs.refreshed)
 
     def indices(self, pattern: str) -> list[str]:
         """See the port."""

@@ -17,9 +17,7 @@ from ipi_es import resources
 from ipi_es.cluster.admin import covers, priority_of
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.errors import PermissionDenied, UsageError
-
-SHOWN = 3
-"""Missing or wrong fields that a message names; the rest is counted."""
+from ipi_es.lists import some
 
 NEEDED_SETTINGS = ("gc_deletes",)
 """Index settings that results and state rely on: for so long a deleted document's version refuses an older writer."""
@@ -172,10 +170,7 @@ def _settings(effect: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[
 
 
 def _few(found: list[str], before: str) -> list[str]:
-    if not found:
-        return []
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return [f"{before}{', '.join(found[:SHOWN])}{more}"]
+    return [f"{before}{some(found)}"] if found else []
 
 
 def field_types(mappings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

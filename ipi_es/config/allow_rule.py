@@ -12,6 +12,7 @@ from ipi_es.config.allow_coverage import SHOWN, too_much
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.types import Inconsistent, Section, Text
 from ipi_es.embedded_addresses import Embedding, unwrapped_network
+from ipi_es.lists import some
 
 WILDCARDS = "*?["
 """Characters that make an entity a shell-style pattern."""
@@ -97,9 +98,8 @@ def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep], transla
             mistakes.append((("allow_list", index, "entity"), text))
     together = None if mistakes else too_much(rules, steps)
     if together is not None:
-        shown = ", ".join(f"“{name}”" for name in together.rules[:SHOWN])
-        more = f" and {len(together.rules) - SHOWN} more" if len(together.rules) > SHOWN else ""
-        text = f"{shown}{more} would allow {together.text}: narrow them, or take one out"
+        shown = some([f"“{name}”" for name in together.rules], SHOWN)
+        text = f"{shown} would allow {together.text}: narrow them, or take one out"
         mistakes.append((("allow_list",), text))
     if mistakes:
         raise Inconsistent(*mistakes)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ipi_es.lists import some
 from ipi_es.report.findings import SHOWN_FROM, leaders
 from ipi_es.report.lanes import Axis, Lane, lane_of
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name
@@ -167,8 +168,7 @@ def _facts(
     for what, name, own in (("Also used by", ip, entity), ("Also seen at", entity, ip)):
         also = [other for other in others.get(name, ()) if other != own]
         if also:
-            more = f" and {len(also) - MAX_ALSO:,} more" if len(also) > MAX_ALSO else ""
-            yield what, ", ".join(also[:MAX_ALSO]) + more
+            yield what, some(also, MAX_ALSO)
     yield "Probability", _probability(record, why)
     if why.get("bound") in _HELD_BY:
         yield "Score held by", _HELD_BY[why["bound"]]

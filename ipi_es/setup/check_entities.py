@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ipi_es.addresses import is_private, parse
 from ipi_es.config.job import Job
 from ipi_es.errors import DataError
+from ipi_es.lists import some
 from ipi_es.setup.check_finding import Finding, ok, percent, problem, warning
 from ipi_es.setup.facts_entities import NAMES, Names, Spread
 from ipi_es.setup.facts_events import EventFacts
@@ -97,11 +98,10 @@ def judge_spread(job: Job, spread: Sequence[Spread]) -> list[Finding]:
     if not many:
         return []
     worst = sorted(many, key=lambda name: -max(_number(each) for each in many[name]))
-    shown = [_shown(name, max(many[name], key=_number)) for name in worst[:SHOWN]]
-    more = f" and {len(worst) - SHOWN} more" if len(worst) > SHOWN else ""
+    shown = [_shown(name, max(many[name], key=_number)) for name in worst]
     text = (
         f"{len(worst)} {job.entity_field} {'signs' if len(worst) == 1 else 'sign'} in from more networks than a person "
-        f"does: {'; '.join(shown)}{more}"
+        f"does: {some(shown, separator='; ')}"
     )
     hint = (
         "a role, a shared account or a service has no usual address: name a field that tells its users apart in "

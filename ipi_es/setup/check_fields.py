@@ -9,13 +9,11 @@ from ipi_es.config.datafeed_config import AUTO
 from ipi_es.config.job import Job
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import FieldMissing, FieldTypeWrong
+from ipi_es.lists import some
 from ipi_es.setup.check_finding import Finding, ok, problem, warning
 from ipi_es.setup.field_roles import DATES, IP, KEYWORDS, NOT_FIELDS, OUTCOME, ROLES, FieldTypes, Role, serves
 from ipi_es.setup.proposals import propose
 from ipi_es.setup.sample import Sample
-
-SHOWN_INDICES = 3
-"""Names of indices in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +157,11 @@ def _wrong(role: Role, name: str, types: Mapping[str, Sequence[str]], facts: Fie
 def _spread(types: Mapping[str, Sequence[str]]) -> str:
     if len(types) == 1:
         return next(iter(types))
-    parts = []
-    for kind in sorted(types):
-        names = list(types[kind])
-        more = f" and {len(names) - SHOWN_INDICES} more" if len(names) > SHOWN_INDICES else ""
-        parts.append(f"{kind} in {', '.join(names[:SHOWN_INDICES])}{more}")
-    return "; ".join(parts)
+    return "; ".join(f"{kind} in {some(types[kind])}" for kind in sorted(types))
 
 
 def _list(names: Sequence[str]) -> str:
-    return f" ({', '.join(names[:SHOWN_INDICES])})" if names else ""
+    return f" ({some(names)})" if names else ""
 
 
 def _indices(job: Job) -> Sequence[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ipi_es.config.job import Job
 from ipi_es.errors import DataError, NotFound, UsageError
+from ipi_es.lists import some
 from ipi_es.setup.check_finding import Finding, percent, problem, warning
 from ipi_es.setup.facts_events import Timeless
 from ipi_es.setup.facts_indices import Clash, UnreadIndex
@@ -15,9 +16,6 @@ TIMELESS_WARNED = 0.001
 
 TIMELESS_WRONG = 0.01
 """Share from which the job doesn't see what it is thought to see."""
-
-SHOWN = 3
-"""Names in a message."""
 
 
 def judge_unread(unread: Sequence[UnreadIndex]) -> list[Finding]:
@@ -86,9 +84,3 @@ def judge_clashes(job: Job, clashes: Sequence[Clash]) -> list[Finding]:
     own = job.job_id if job.results_index_name != job.job_id else f"{job.job_id}-2"
     hint = f"give the job a result index of its own: `results_index_name: {own}`"
     return [problem("results", UsageError(text, hint=hint))]
-
-
-def some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipi_es.config.job import Job
 from ipi_es.datafeed.spec import UNKNOWN
 from ipi_es.errors import DataError
+from ipi_es.lists import some
 from ipi_es.setup.check_finding import Finding, ok, percent, problem, warning
 from ipi_es.setup.outcome_words import meaning, meaning_in, spelled_alike
 
@@ -66,8 +67,7 @@ def judge_outcomes(
 
 def shares(seen: Mapping[str, int], events: int) -> str:
     """``success 90 %, failure 10 %``; the most frequent ones."""
-    shown = [f"{name} {percent(count, events)}" for name, count in list(seen.items())[:SHOWN]]
-    return ", ".join(shown) + (f" and {len(seen) - SHOWN} more" if len(seen) > SHOWN else "") or "nothing"
+    return some([f"{name} {percent(count, events)}" for name, count in seen.items()], SHOWN) or "nothing"
 
 
 def _none_wanted(job: Job, seen: Mapping[str, int], events: int, empty: Mapping[str, tuple[str, ...]]) -> Finding:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ipi_es.config.job import Job
 from ipi_es.errors import ConfigError
+from ipi_es.lists import some
 from ipi_es.setup.check_finding import Finding, problem
 
 BOUNDS = ("gt", "gte", "lt", "lte", "from", "to")
@@ -20,18 +21,14 @@ _RELATIVE = re.compile(rf"now|{_MATH}+(?:[+-]\d+[yMwdhHms]|/[yMwdhHms])*")
 _IN_TEXT = re.compile(rf"(?<![\w.@-])(?:{_MATH}|(?<=[\[{{<>=])\s*now\b|\bTO\s+now\b|now(?=\s+TO\b))")
 """Within the text of a query string: date math, or a bare `now` as the bound of a range."""
 
-SHOWN = 3
-"""Places in the query that a message names."""
-
 
 def judge_query(job: Job) -> list[Finding]:
     """A problem where the query holds relative times; nothing otherwise."""
     found = list(relative_times(job.datafeed_config.query))
     if not found:
         return []
-    shown = ", ".join(f"{value} at {place}" for place, value in found[:SHOWN])
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    text = f"datafeed_config.query has a time that moves with the clock: {shown}{more}"
+    shown = some([f"{value} at {place}" for place, value in found])
+    text = f"datafeed_config.query has a time that moves with the clock: {shown}"
     hint = (
         "take it out: the job adds the time range of each bucket itself. With it, a backfill and a training see only "
         "what the clock leaves over, and no result can be repeated"

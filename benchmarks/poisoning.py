@@ -189,7 +189,7 @@ class Run:
         attack, history = self.feed.attack, self.follower.keeper.history
         hashes, each = entity_hashes(attack.users), np.arange(len(attack.users), dtype=np.int32)
         seen = Scorer(self.snapshot.network, history).score_hashed(hashes, parse(attack.ips)[0], each, each)
-        calibration = self.snapshot.calibration
+        calibration = self.snapshot.references.successes.calibration
         class_ = calibration.classes(seen.prior_events, history.day - history.origin)
         self.found.compatibility[day] = seen.log_odds
         self.found.p[day] = np.exp(calibration.ln_probability(seen.log_odds, class_).ln_p)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from ipi_es.errors import UsageError
 
@@ -76,6 +77,7 @@ def _not_a_time(text: str) -> UsageError:
     return UsageError(f"“{text}” is not a time", hint="write 2026-05-01, 2026-05-01T08:00:00Z, now, now-7d or now-1d/d")
 
 
+@lru_cache(maxsize=256)  # results of one bucket say the same times again and again
 def iso(seconds: int) -> str:
     """``2026-05-01T08:00:00Z``."""
     time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)

@@ -134,15 +134,17 @@ class Aggregating:
             "least": {"min": {"field": "n"}},
             "most": {"max": {"field": "n"}},
             "sum": {"sum": {"field": "n"}},
+            "numbers": {"stats": {"field": "n"}},
             "last": {"max": {"field": "@timestamp"}},
             "without": {"missing": {"field": "user.name"}},
             "nothing": {"max": {"field": "x"}},
         }
         answer = cluster.search(name, {"size": 0, "aggs": aggs})["aggregations"]
-        values = {key: answer[key]["value"] for key in aggs if key != "without"}
+        values = {key: answer[key]["value"] for key in aggs if key not in {"numbers", "without"}}
         assert values == {
             "users": 2, "values": 3, "least": 2, "most": 4, "sum": 6, "last": DAY + 2 * MINUTE, "nothing": None,
         }  # fmt: skip
+        assert answer["numbers"] == {"count": 2, "min": 2, "max": 4, "avg": 3, "sum": 6}
         assert answer["without"]["doc_count"] == 1
         assert answer["last"]["value_as_string"] == "2026-05-01T00:02:00.000Z"
 

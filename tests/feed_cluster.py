@@ -88,8 +88,9 @@ def _value_count(events: list[Event], spec: Mapping[str, Any], _: object) -> dic
     return {"value": sum(len(_values(event, spec["field"])) for event in events)}
 
 
-def _sum(events: list[Event], spec: Mapping[str, Any], _: object) -> dict[str, Any]:
-    return {"value": float(sum(value for event in events for value in _values(event, spec["field"])))}
+def _stats(events: list[Event], spec: Mapping[str, Any], _: object) -> dict[str, Any]:
+    values = [value for event in events for value in _values(event, spec["field"])]
+    return {"count": len(values), "max": max(values, default=None), "sum": float(sum(values))}
 
 
 def _extreme(choose: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
@@ -153,6 +154,6 @@ _KINDS: dict[str, Callable[..., dict[str, Any]]] = {
     "value_count": _value_count,
     "min": _extreme(min),
     "max": _extreme(max),
-    "sum": _sum,
+    "stats": _stats,
     "cardinality": _cardinality,
 }

@@ -164,8 +164,8 @@ def run_on(
     work = run.work
     with work.claimed() as claim:
         snapshot = work.snapshot(claim.state.snapshot_id)
-        run.calibration = snapshot.calibration
-        rho = snapshot.correlations
+        run.calibration = snapshot.references.failures.calibration
+        rho = snapshot.references.failures.correlations
         run.correlations = "; ".join(
             f"{name} {', '.join(f'{each:.2f}' for each in view)}"
             for name, view in (("same entity", rho.same_entity), ("same IP", rho.same_ip))

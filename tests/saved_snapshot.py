@@ -15,6 +15,7 @@ from ipi_es.ipinsights.deltas import DayDelta
 from ipi_es.ipinsights.entities import entity_hashes
 from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration
+from ipi_es.scoring.references import References
 from ipi_es.state.blobs import BlobStore
 from ipi_es.worker.history_keeper import HistoryId, store_delta
 from ipi_es.worker.job_snapshot import JobSnapshot
@@ -38,8 +39,10 @@ def save_snapshot(
         job_id=job.job_id,
         trained_to=TRAINED_TO,
         network=network,
-        calibration=Calibration.fit(rng.standard_normal(3_000) * 3, rng.integers(0, 5, 3_000)),
-        correlations=Correlations(same_entity=(0.1, 0.1), same_ip=(0.1, 0.1)),
+        references=References.alike(
+            Calibration.fit(rng.standard_normal(3_000) * 3, rng.integers(0, 5, 3_000)),
+            Correlations(same_entity=(0.1, 0.1), same_ip=(0.1, 0.1)),
+        ),
         levels=Levels.empty((job.entity_field, job.ip_field)),
     )
     history = a_history(events)

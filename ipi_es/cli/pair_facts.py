@@ -111,7 +111,7 @@ def facts_of(work: JobWork, entity: str, address: bytes) -> PairFacts:
     from ipi_es.results.explanation import cold_start
     from ipi_es.scoring.calibration import CLASS_NAMES
     from ipi_es.scoring.normalizer import probability_cap
-    from ipi_es.scoring.warm_up import YOUNG_DAYS, modest
+    from ipi_es.scoring.warm_up import YOUNG_DAYS
     from ipi_es.worker.history_keeper import HistoryId
 
     state = work.stores.states.read(work.job.job_id)
@@ -120,9 +120,8 @@ def facts_of(work: JobWork, entity: str, address: bytes) -> PairFacts:
     ip = canonical(address)
     seen = explain(Scorer(snapshot.network, history), entity, address, _context(work, ip, address))
     age = history.day - history.origin
-    class_ = snapshot.calibration.classes([seen.prior_events], age)
-    calibrated = snapshot.calibration.ln_probability([seen.compatibility], class_).ln_p
-    scored = modest(calibrated, class_, age, snapshot.calibration)
+    judged = snapshot.references.judge([seen.compatibility], [seen.prior_events], [age], np.zeros(1, dtype=np.bool_))
+    class_, calibrated, scored = judged.history_class, judged.calibrated.ln_p, judged.ln_p
     results = work.stores.results
     records = results.read("record", sort="timestamp", values=[entity, ip], size=RECENT)
     first = results.read("record", sort="timestamp", desc=False, values=[entity, ip], size=1)

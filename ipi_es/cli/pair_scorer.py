@@ -44,8 +44,9 @@ class PairScorer:
             return [None] * len(rows)
         seen = self.scorer.score(good.entities, good.addresses, good.entity, good.ip, self._context(good.addresses))
         history = self.scorer.history
-        classes = self.snapshot.calibration.classes(seen.prior_events[good.entity], history.day - history.origin)
-        ln_p = self.snapshot.calibration.ln_probability(seen.log_odds, classes).ln_p
+        calibration = self.snapshot.references.successes.calibration
+        classes = calibration.classes(seen.prior_events[good.entity], history.day - history.origin)
+        ln_p = calibration.ln_probability(seen.log_odds, classes).ln_p
         # SageMaker's shape is answered with the network's log-odds too
         alone = self._dot_products(good) if any(row.sagemaker for row in rows) else seen.log_odds
         columns = (seen.log_odds, written_probability(ln_p), classes, alone)

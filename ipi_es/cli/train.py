@@ -149,7 +149,7 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
         click.echo(f"{learned.compared}.")
     click.echo(
         f"Snapshot {snapshot_id}: discriminator_auc {learned.snapshot.network.metrics['discriminator_auc']:.4f}, "
-        f"calibrated on {learned.snapshot.calibration.total:,} pairs."
+        f"calibrated on {learned.snapshot.references.failures.calibration.total:,} pairs."
     )
     age = learned.history.day - learned.history.origin
     if age < YOUNG_DAYS:

@@ -209,11 +209,21 @@ def _number(reduce: Callable[[list[float]], float], empty: float | None) -> Call
     return metric
 
 
+def _stats(body: Mapping[str, Any], hits: Sequence[Hit]) -> Json:
+    numbers = [float(value) for value in _all(body, hits)]
+    if not numbers:
+        return {"count": 0, "min": None, "max": None, "avg": None, "sum": 0.0}
+    total = sum(numbers)
+    most = {"count": len(numbers), "min": min(numbers), "max": max(numbers)}
+    return {**most, "avg": total / len(numbers), "sum": total}
+
+
 _METRICS: dict[str, Callable[[Mapping[str, Any], Sequence[Hit]], Json]] = {
     "avg": _number(lambda numbers: sum(numbers) / len(numbers), None),
     "cardinality": _cardinality,
     "max": _number(max, None),
     "min": _number(min, None),
+    "stats": _stats,
     "sum": _number(sum, 0.0),
     "value_count": _value_count,
 }

@@ -261,6 +261,9 @@ def aggregated(aggs: Mapping[str, Any], answer: Mapping[str, Any] | None, path: 
         if kind in _METRICS:
             if not _is_value(part.get("value", ""), whole=kind in _COUNTS):
                 raise Lacking(f'has no "{place}.value"')
+        elif kind == "stats":
+            if not is_count(part.get("count")) or not {"max", "sum"} <= part.keys():
+                raise Lacking(f'has no "count", "max" and "sum" in "{place}"')
         elif kind in _SINGLE:
             _bucket(part, inner, place)
         else:

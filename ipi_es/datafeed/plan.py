@@ -16,9 +16,8 @@ from ipi_es.datafeed.requests import (
     MISSING_ENTITY,
     MISSING_IP,
     MS,
+    NUMBERS,
     READABLE,
-    SEQ_NO_MAX,
-    SEQ_NO_SUM,
     VALUES,
 )
 
@@ -138,7 +137,7 @@ def _seq_no(aggregations: Mapping[str, Any]) -> dict[int, str]:
     """``{event bucket's start: "largest-sum"}`` of the sequence numbers, where the answer has them."""
     found = {}
     for bucket in aggregations[BUCKETS]["buckets"]:
-        largest, total = (bucket.get(name, {}).get("value") for name in (SEQ_NO_MAX, SEQ_NO_SUM))
+        largest, total = (bucket.get(NUMBERS, {}).get(name) for name in ("max", "sum"))
         if largest is not None and total is not None:
             found[_start(bucket)] = f"{int(largest)}-{int(total)}"
     return found

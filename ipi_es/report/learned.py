@@ -63,7 +63,7 @@ def read_learned(work: JobWork) -> Learned:
     except (IpiEsError, KeyError, TypeError, ValueError) as error:
         reason = getattr(error, "message", None) or "it lacks what a report reads of it"
         return Learned(state.snapshot_id, trouble=f"The snapshot can't be read: {reason}.")
-    return Learned(state.snapshot_id, snapshot.trained_to, days, classes_of(snapshot.calibration))
+    return Learned(state.snapshot_id, snapshot.trained_to, days, classes_of(snapshot.references.successes.calibration))
 
 
 def classes_of(calibration: Calibration) -> tuple[ClassLearned, ...]:

@@ -171,8 +171,8 @@ def _usually(entity: str, why: Mapping[str, Any]) -> list[str]:
         return []
     if not why.get("prior_events"):
         return [f"there is nothing of {entity}"]
-    shares = usual_shares(why)
-    usual = [f"{network} ({share:.0%})" for network, share in shares if share >= _USUAL_SHARE][:_TYPICAL_IN_SENTENCE]
+    shares = usual_shares(why, most=_TYPICAL_IN_SENTENCE)
+    usual = [f"{network} ({share:.0%})" for network, share in shares if share >= _USUAL_SHARE]
     claims = [f"{entity} usually comes from {', '.join(usual)}"] if usual else []
     if shares and not usual:
         claims = [f"{entity} comes from many networks, each less than {_USUAL_SHARE:.0%}"]
@@ -181,12 +181,16 @@ def _usually(entity: str, why: Mapping[str, Any]) -> list[str]:
     return claims
 
 
-def usual_shares(why: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """(network, share of the entity's history, 0 to 1), heaviest first; those that weigh nothing are left out."""
+def usual_shares(why: Mapping[str, Any], most: int | None = None) -> list[tuple[str, float]]:
+    """The ``most`` first of (network, share of the entity's history, 0 to 1), heaviest first.
+
+    Those that weigh nothing are left out.
+    """
     typical: Sequence[Mapping[str, Any]] = why.get("typical") or ()
-    whole = sum(int(each["count"]) for each in typical) or 1  # results of older versions hold no share
-    shares = [(str(each["network"]), float(each.get("share", int(each["count"]) / whole))) for each in typical]
-    return [(network, share) for network, share in shares if share > 0.0]
+    if typical and "share" not in typical[0]:  # results of older versions hold none
+        whole = sum(int(each["count"]) for each in typical) or 1
+        typical = [{"network": each["network"], "share": int(each["count"]) / whole} for each in typical]
+    return [(each["network"], each["share"]) for each in typical[:most] if each["share"] > 0.0]
 
 
 def _sharing(why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:

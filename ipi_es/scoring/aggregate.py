@@ -107,9 +107,12 @@ def aggregate(
 
 
 def leading(group: Codes, ln_p: F64, member: Codes, n_groups: int) -> Counts:
-    """Give each group's least probable member (int64[n_groups]; −1 where it has none); arrays [n]."""
+    """Give each group's least probable member (int64[n_groups]; −1 where it has none); arrays [n].
+
+    Of equally probable ones the first.
+    """
     found = np.full(n_groups, -1, dtype=np.int64)
-    order = np.lexsort((member, ln_p, group))[::-1]
+    order = np.argsort(ln_p, kind="stable")[::-1]
     found[group[order]] = member[order]  # the last one written is the least probable
     return found
 

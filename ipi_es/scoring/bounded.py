@@ -58,7 +58,7 @@ def critical_cell(quantiles: Quantiles) -> int | None:
 
 def least_of_each(keys: Counts, values: F64, most: int) -> Bools:
     """Decide (bool[n]) which values are among the ``most`` smallest of their key; ties go to the earlier one."""
-    order = np.lexsort((np.arange(len(keys)), values, keys))
+    order = np.lexsort((values, keys))
     new = np.ones(len(order), dtype=np.bool_)
     new[1:] = keys[order][1:] != keys[order][:-1]
     begins = np.flatnonzero(new)

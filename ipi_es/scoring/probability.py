@@ -12,6 +12,7 @@ value. The raw anomaly score s (0–100, high = unusual) is the same function fo
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
@@ -122,7 +123,9 @@ def ln_written(probability: npt.ArrayLike) -> F64:
 
 def severity(score: float) -> Severity:
     """Give the severity of one score in [0, 100] (the normalized one, high = unusual)."""
-    return Severity(int(severity_levels(np.array([score]))[0]))
+    if math.isnan(score):
+        raise ValueError("a score is not a number")
+    return Severity(bisect_right(SEVERITY_THRESHOLDS, score, lo=1) - 1)
 
 
 def severity_levels(score: npt.ArrayLike) -> Class8:

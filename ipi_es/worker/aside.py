@@ -63,7 +63,7 @@ class Aside:
             pairs = standing.scorer.scorer
         else:
             pairs = DayScorer(snapshot.network, load_history(work.stores.blobs, job.job_id, wanted))
-        describer = Describer(job, context_of(job), Explainer(pairs), snapshot.calibration, networks_of(job))
+        describer = Describer(job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job))
         return cls(work, snapshot_id, day, pairs, describer)
 
     def judge(self, bucket: EventBucket, levels: Levels) -> Judgement:
@@ -77,8 +77,7 @@ class Aside:
             job,
             AllowList.of(job),
             self.pairs,
-            snapshot.calibration,
-            snapshot.correlations,
+            snapshot.references,
             levels,
             repeats,
             holds,

@@ -19,11 +19,11 @@ from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results import ids
 from ipi_es.results.reported import Extent, HeldRecord, ReportedIp, ReportedPair
 from ipi_es.results.words import CRITICAL
-from ipi_es.scoring.aggregate import Correlations, Whole
-from ipi_es.scoring.calibration import Calibration
+from ipi_es.scoring.aggregate import Whole
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART
-from ipi_es.scoring.warm_up import YOUNG_DAYS, modest
+from ipi_es.scoring.references import References
+from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.worker.chosen_records import chosen_records
 from ipi_es.worker.holds import EVERYBODY, Holds
 from ipi_es.worker.levels import Levels, record_level
@@ -39,7 +39,7 @@ from ipi_es.worker.outcome_views import (
     taken,
     views_of,
 )
-from ipi_es.worker.repeat_decision import NOTHING_MUTED, Extents, Known, muted, takes_part
+from ipi_es.worker.repeat_decision import NOTHING_MUTED, Extents, Known, Muted, in_question, muted, takes_part
 from ipi_es.worker.repeats import First, Repeats
 from ipi_es.worker.scored_pairs import Pairs, teaching, unique_pairs
 
@@ -106,8 +106,7 @@ class BucketScorer:
     job: Job
     allow: AllowList
     scorer: Scorer
-    calibration: Calibration
-    correlations: Correlations
+    references: References
     levels: Levels
     repeats: Repeats
     holds: Holds
@@ -141,18 +140,19 @@ class BucketScorer:
         hashes = entity_hashes(bucket.entities)
         pairs = self._pairs(bucket, hashes)
         known = self._known(bucket, pairs)
-        part = takes_part(pairs, len(bucket.ips), known, NOTHING_MUTED)
+        decided = self._muted(bucket, pairs, known) if known else NOTHING_MUTED
+        part = takes_part(pairs, len(bucket.ips), known, decided)
+        return _Judged(bucket, hashes, pairs, known, part, self._views(bucket, pairs, part))
+
+    def _muted(self, bucket: EventBucket, pairs: Pairs, known: Known) -> Muted:
+        """What repeats, by what the groups that may would be if nothing did."""
+        part = in_question(pairs, takes_part(pairs, len(bucket.ips), known, NOTHING_MUTED), known)
         views = self._views(bucket, pairs, part)
-        if known:
-            scores = [scores_of(view, pairs, self.job, self.levels, counted=False) for view in views]
-            extents = [Extents(bucket, pairs, view.rows) for view in views]
-            decided = muted(pairs, known, views, scores, extents)
-            part = takes_part(pairs, len(bucket.ips), known, decided)
-            views = self._views(bucket, pairs, part)
-        return _Judged(bucket, hashes, pairs, known, part, views)
+        scores = [scores_of(view, pairs, self.job, self.levels, counted=False) for view in views]
+        return muted(pairs, known, views, scores, [Extents(bucket, pairs, view.rows) for view in views])
 
     def _views(self, bucket: EventBucket, pairs: Pairs, part: TakesPart) -> list[View]:
-        return views_of(pairs, part, len(bucket.entities), len(bucket.ips), self.correlations, self.calibration.total)
+        return views_of(pairs, part, len(bucket.entities), len(bucket.ips), self.references)
 
     def _pairs(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> Pairs:
         entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
@@ -160,21 +160,21 @@ class BucketScorer:
         prior = seen.prior_events[entity]
         history = self.scorer.history
         age = history.day - history.origin
-        class_ = self.calibration.classes(prior, age)
-        calibrated = self.calibration.ln_probability(seen.log_odds, class_)
-        ln_p = modest(calibrated.ln_p, class_, age, self.calibration)
+        failures_only = ~teaching(bucket, self.job.datafeed_config.learn_outcomes, entity, ip)
+        judged = self.references.judge(seen.log_odds, prior, age, failures_only)
+        calibrated = judged.calibrated
         return Pairs(
             entity=entity,
             ip=ip,
             count=count,
             compatibility=seen.log_odds,
-            history_class=class_,
+            history_class=judged.history_class,
             prior_events=prior,
-            ln_p=ln_p,
+            ln_p=judged.ln_p,
             calibrated_ln_p=calibrated.ln_p,
-            extrapolated=calibrated.extrapolated & (ln_p == calibrated.ln_p),
+            extrapolated=calibrated.extrapolated & (judged.ln_p == calibrated.ln_p),
             rule=self.allow.match(bucket.entities, bucket.addresses, entity, ip),
-            failures_only=~teaching(bucket, self.job.datafeed_config.learn_outcomes, entity, ip),
+            failures_only=failures_only,
         )
 
     def _known(self, bucket: EventBucket, pairs: Pairs) -> Known:

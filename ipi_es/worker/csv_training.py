@@ -15,6 +15,7 @@ from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network_fitting import Progress
 from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration, history_class
+from ipi_es.scoring.references import References
 from ipi_es.times import SECONDS
 from ipi_es.worker.job_snapshot import JobSnapshot
 from ipi_es.worker.levels import Levels
@@ -73,5 +74,6 @@ def learn_pairs(
         warn=lambda entities: warn_of_entity_table(job_id, hyperparameters.num_entity_vectors, entities),
     )
     calibration = Calibration.fit(trained.compatibility, history_class(trained.prior_events))
-    snapshot = JobSnapshot(job_id, end, trained.snapshot, calibration, NO_CORRELATIONS, Levels.empty(FIELDS))
+    references = References.alike(calibration, NO_CORRELATIONS)
+    snapshot = JobSnapshot(job_id, end, trained.snapshot, references, Levels.empty(FIELDS))
     return LearnedPairs(snapshot, trained.history)

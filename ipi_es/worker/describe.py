@@ -24,9 +24,11 @@ from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
 from ipi_es.scoring.combine import Combined
 from ipi_es.scoring.probability import LN_TAKES_PART, written_probability
+from ipi_es.scoring.references import References
 from ipi_es.worker.bucket_scorer import ScoredBucket
 from ipi_es.worker.members import BucketMembers
 from ipi_es.worker.outcome_views import Merged
+from ipi_es.worker.scored_pairs import Pairs
 
 MAX_SCORE = 100.0
 
@@ -53,7 +55,7 @@ class Describer:
     job: Job
     context: ResultContext
     explainer: Explainer
-    calibration: Calibration
+    references: References
     networks: NetworkTable | None = None
     """Names operators; None: their numbers must do."""
 
@@ -92,7 +94,7 @@ class Describer:
                     probability=float(probabilities[place]),
                     record_score=float(scored.record_scores.score[place]),
                     actual=float(pairs.compatibility[row]),
-                    typical=self._typical(seen, int(pairs.history_class[row])),
+                    typical=self._typical(seen, pairs, row),
                     event_count=int(pairs.count[row]),
                     explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
                     enrichment=self._enrichment(seen),
@@ -120,7 +122,7 @@ class Describer:
         return Explanation(
             history_class=CLASS_NAMES[class_],
             prior_events=int(pairs.prior_events[row]),
-            calibration_size=int(self.calibration.size(class_)),
+            calibration_size=int(self._calibration(pairs, row).size(class_)),
             probability_extrapolated=bool(pairs.extrapolated[row]),
             c1=float(scores.c1[place]),
             c2=float(scores.c2[place]),
@@ -142,10 +144,13 @@ class Describer:
             else float(written_probability(pairs.calibrated_ln_p[[row]])[0]),
         )
 
-    def _typical(self, seen: Reasons, class_: int) -> float:
+    def _calibration(self, pairs: Pairs, row: int) -> Calibration:
+        return self.references.of(failures_only=bool(pairs.failures_only[row])).calibration
+
+    def _typical(self, seen: Reasons, pairs: Pairs, row: int) -> float:
         """The entity's usual compatibility; its class's, where it has no history."""
         own = seen.typical_compatibility
-        return float(self.calibration.typical(class_)) if own is None else own
+        return float(self._calibration(pairs, row).typical(int(pairs.history_class[row]))) if own is None else own
 
     def _influencers(self, scored: ScoredBucket, stamp: Stamp, members: BucketMembers) -> list[ResultDocument]:
         bucket = scored.bucket

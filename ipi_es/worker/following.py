@@ -65,10 +65,8 @@ class Follower:
         return cls(
             job=job,
             keeper=keeper,
-            scorer=BucketScorer(
-                job, allow, pairs, snapshot.calibration, snapshot.correlations, levels, repeats, keeper.holds
-            ),
-            describer=Describer(job, context_of(job), Explainer(pairs), snapshot.calibration, networks_of(job)),
+            scorer=BucketScorer(job, allow, pairs, snapshot.references, levels, repeats, keeper.holds),
+            describer=Describer(job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job)),
             sink=sink,
             renormalized_to=renormalized_to,
             largest=largest_of(levels.by_name) if largest is None else largest,

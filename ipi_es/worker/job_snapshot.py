@@ -15,11 +15,12 @@ from ipi_es.ipinsights.snapshots import pack, unpack
 from ipi_es.ipinsights.storage import snapshot_from_bytes, snapshot_to_bytes
 from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration
+from ipi_es.scoring.references import Reference, References
 from ipi_es.times import iso
 from ipi_es.worker.levels import Levels
 
 _KIND = "job_snapshot"
-_CALIBRATION, _LEVEL, _NETWORK = "calibration.", "level.", "network"
+_CALIBRATION, _FAILED, _LEVEL, _NETWORK = "calibration.", "failed_calibration.", "level.", "network"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +31,7 @@ class JobSnapshot:
     trained_to: int
     """Exclusive end of what it has seen, epoch seconds; scoring begins there."""
     network: Snapshot
-    calibration: Calibration
-    correlations: Correlations
+    references: References
     levels: Levels
     """The normalizer's state after the calibration part, as of ``trained_to``."""
     made_with: Mapping[str, Any] | None = None
@@ -43,11 +43,15 @@ class JobSnapshot:
             "kind": _KIND,
             "job_id": self.job_id,
             "trained_to": self.trained_to,
-            "correlations": {"same_entity": self.correlations.same_entity, "same_ip": self.correlations.same_ip},
+            "correlations": _as_json(self.references.successes.correlations),
         }
         if self.made_with is not None:
             manifest["made_with"] = dict(self.made_with)
-        arrays = {_CALIBRATION + name: array for name, array in self.calibration.to_arrays().items()}
+        successes, failures = self.references.successes, self.references.failures
+        arrays = {_CALIBRATION + name: array for name, array in successes.calibration.to_arrays().items()}
+        if failures is not successes:
+            manifest["failed_correlations"] = _as_json(failures.correlations)
+            arrays |= {_FAILED + name: array for name, array in failures.calibration.to_arrays().items()}
         arrays |= {_LEVEL + name: array for name, array in self.levels.to_arrays().items()}
         arrays[_NETWORK] = np.frombuffer(snapshot_to_bytes(self.network), dtype=np.uint8)
         return pack(manifest, arrays)
@@ -64,14 +68,19 @@ class JobSnapshot:
         try:
             named = {
                 prefix: {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-                for prefix in (_CALIBRATION, _LEVEL)
+                for prefix in (_CALIBRATION, _FAILED, _LEVEL)
             }
+            references = References.alike(
+                Calibration.from_arrays(named[_CALIBRATION]), _correlations(manifest["correlations"])
+            )
+            if named[_FAILED]:
+                failures = Calibration.from_arrays(named[_FAILED]), _correlations(manifest["failed_correlations"])
+                references = References(references.successes, Reference(*failures))
             return cls(
                 job_id=job_id,
                 trained_to=int(manifest["trained_to"]),
                 network=snapshot_from_bytes(arrays[_NETWORK].tobytes()),
-                calibration=Calibration.from_arrays(named[_CALIBRATION]),
-                correlations=Correlations(**{key: tuple(rho) for key, rho in manifest["correlations"].items()}),
+                references=references,
                 levels=Levels.from_arrays(named[_LEVEL]),
                 made_with=manifest.get("made_with"),
             )
@@ -79,6 +88,14 @@ class JobSnapshot:
             raise SnapshotDamaged(
                 f"the snapshot lacks {error}", hint=f"train the job: ipi-es train {job_id}"
             ) from error
+
+
+def _as_json(correlations: Correlations) -> dict[str, tuple[float, ...]]:
+    return {"same_entity": correlations.same_entity, "same_ip": correlations.same_ip}
+
+
+def _correlations(stored: Mapping[str, Any]) -> Correlations:
+    return Correlations(**{key: tuple(rho) for key, rho in stored.items()})
 
 
 def snapshot_id_of(trained_to: int, blob: bytes) -> str:

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from ipi_es.config.job import Job
 from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring import bounded
-from ipi_es.scoring.aggregate import Aggregated, Correlations, Whole, aggregate, leading
+from ipi_es.scoring.aggregate import Aggregated, Whole, aggregate, leading
 from ipi_es.scoring.arrays import F64
 from ipi_es.scoring.combine import Combined
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import taking_part
 from ipi_es.scoring.quantiles import Quantiles
+from ipi_es.scoring.references import References
 from ipi_es.worker.levels import Levels, bucket_influencer_level, influencer_level, record_level
 from ipi_es.worker.scored_pairs import Pairs
 
@@ -78,21 +79,20 @@ class ViewScores:
     buckets: dict[str, float]  # by bucket influencer's field
 
 
-def views_of(
-    pairs: Pairs, part: TakesPart, n_entities: int, n_ips: int, correlations: Correlations, calibration_size: int
-) -> list[View]:
+def views_of(pairs: Pairs, part: TakesPart, n_entities: int, n_ips: int, references: References) -> list[View]:
     """The view of what succeeded, and that of failures where there are any."""
     found = []
     for failures_only in (False, True) if pairs.failures_only.any() else (False,):
         rows = pairs.failures_only == failures_only
+        reference = references.of(failures_only=failures_only)
         together = aggregate(
             pairs.ln_p,
             pairs.entity,
             pairs.ip,
             n_entities=n_entities,
             n_ips=n_ips,
-            correlations=correlations,
-            calibration_size=calibration_size,
+            correlations=reference.correlations,
+            calibration_size=reference.calibration.total,
             takes_part=part.by_entity & rows,
             takes_part_by_ip=part.by_ip & rows,
             ip_takes_part=part.ips[failures_only],

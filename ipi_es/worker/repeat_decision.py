@@ -8,7 +8,7 @@ nobody can mute an attack by a milder one before it, nor a large one by a small 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,10 +57,10 @@ class Extents:
     def __init__(self, bucket: EventBucket, pairs: Pairs, rows: NDArray[np.bool_]) -> None:
         """``rows`` bool[n]: the view's pairs; of them those count that are unusual and not allowed."""
         odd = np.flatnonzero(rows & (pairs.ln_p <= LN_TAKES_PART) & ~pairs.allowed)
-        lines, networks = _numbered(bucket.addresses)
         entity, ip = pairs.entity[odd], pairs.ip[odd]
-        self._addresses = _distinct(entity, lines[ip], len(bucket.entities))
-        self._networks = _distinct(entity, networks[ip], len(bucket.entities))
+        lines, networks = _numbered(bucket.addresses[ip])
+        self._addresses = _distinct(entity, lines, len(bucket.entities))
+        self._networks = _distinct(entity, networks, len(bucket.entities))
         self._accounts = _distinct(ip, entity, len(bucket.ips))
 
     def of(self, score: float, entity: int | None, ip: int | None) -> Extent:
@@ -81,10 +81,10 @@ def muted(
         by_ip = _grouped((int(pairs.ip[row]), first) for row, first in mine.items())
         for ip, first in known.ips.items():
             by_ip.setdefault(ip, []).append(first)
-        best = _best(pairs.entity, score.records.score, view.rows)
+        most = score.entities.score.copy()
+        np.maximum.at(most, pairs.entity[view.rows], score.records.score[view.rows])
         for entity, reported in by_entity.items():
-            now = extent.of(max(float(score.entities.score[entity]), best(entity)), entity, None)
-            if _covered(now, reported):
+            if _covered(extent.of(float(most[entity]), entity, None), reported):
                 entities.add((entity, view.failures_only))
         for ip, reported in by_ip.items():
             if _covered(extent.of(float(score.ips.score[ip]), None, ip), reported):
@@ -105,6 +105,14 @@ def takes_part(pairs: Pairs, n_ips: int, known: Known, decided: Muted) -> TakesP
     return TakesPart(by_entity, by_ip, ips)
 
 
+def in_question(pairs: Pairs, part: TakesPart, known: Known) -> TakesPart:
+    """The part with only those groups about which :func:`muted` decides: all other ones cost time for nothing."""
+    rows = np.array(list(known.pairs), dtype=np.int64)
+    ips = np.concatenate([pairs.ip[rows], np.array(list(known.ips), dtype=np.int32)])
+    by_entity = part.by_entity & np.isin(pairs.entity, pairs.entity[rows])
+    return TakesPart(by_entity, part.by_ip & np.isin(pairs.ip, ips), part.ips)
+
+
 def _covered(now: Extent, reported: Sequence[First]) -> bool:
     most = reported[0].extent
     for each in reported[1:]:
@@ -118,11 +126,6 @@ def _grouped(rows: Iterable[tuple[int, First]]) -> dict[int, list[First]]:
     for group, first in rows:
         found.setdefault(group, []).append(first)
     return found
-
-
-def _best(group: NDArray[np.int32], score: NDArray[np.float64], rows: NDArray[np.bool_]) -> Callable[[int], float]:
-    """The highest score (0 where there is none) of a group's rows."""
-    return lambda wanted: float(score[rows & (group == wanted)].max(initial=0.0))
 
 
 def _numbered(addresses: Addresses) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -142,5 +145,6 @@ def _numbers(rows: Addresses) -> NDArray[np.int64]:
 
 def _distinct(group: NDArray[np.int32], value: NDArray[np.integer], n_groups: int) -> NDArray[np.int64]:
     """int64[n_groups]: how many different values each group has; arrays [n]."""
-    keys = np.unique(np.stack([group.astype(np.int64), value.astype(np.int64)], axis=1), axis=0)
-    return np.bincount(keys[:, 0], minlength=n_groups).astype(np.int64)
+    values = int(value.max(initial=-1)) + 1
+    keys = np.unique(group.astype(np.int64) * values + value)
+    return np.bincount(keys // max(values, 1), minlength=n_groups).astype(np.int64)

@@ -22,10 +22,7 @@ from ipi_es.ipinsights.network_fitting import Progress
 from ipi_es.ipinsights.storage import history_to_bytes
 from ipi_es.ipinsights.table_size import entity_table, history_tables
 from ipi_es.ipinsights.training import Trained, train
-from ipi_es.scoring.aggregate import Correlations
-from ipi_es.scoring.calibration import Calibration, comparable_events, history_class
-from ipi_es.scoring.joint import group_correlation
-from ipi_es.scoring.warm_up import modest
+from ipi_es.scoring.references import References
 from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, iso
 from ipi_es.worker.history_keeper import HistoryId
@@ -136,16 +133,11 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
     """A training with its probabilities, correlations and the levels that its calibration part gives."""
     sample = trained.calibration
     age = sample.time // SECONDS["d"] - trained.history.origin
-    reference = float(np.unique(age).mean())
-    class_ = history_class(comparable_events(sample.prior_events, age, reference))
-    calibration = Calibration.fit(sample.compatibility, class_, reference_days=reference)
-    ln_p = calibration.ln_probability(sample.compatibility, class_)
-    scored = modest(ln_p.ln_p, class_, age, calibration)  # as production will
     bucket = sample.time // job.bucket_span
-    correlations = Correlations(
-        same_entity=group_correlation(ln_p.ln_p, _groups(bucket, sample.entity)),
-        same_ip=group_correlation(ln_p.ln_p, _groups(bucket, sample.ip)),
-    )
+    compatibility, prior, failures_only = sample.compatibility, sample.prior_events, sample.failures_only
+    groups = _groups(bucket, sample.entity), _groups(bucket, sample.ip)
+    references = References.fit(compatibility, prior, age, failures_only, *groups)
+    judged = references.judge(compatibility, prior, age, failures_only)  # as production will
     levels = Levels.empty((job.entity_field, job.ip_field))
     for rows in np.split(np.arange(len(bucket)), np.flatnonzero(np.diff(bucket)) + 1):
         entities, first, entity = np.unique(sample.entity[rows], return_index=True, return_inverse=True)
@@ -155,19 +147,19 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
             ip=ip.astype(np.int32),
             count=np.ones(len(rows), dtype=np.int64),
             compatibility=sample.compatibility[rows],
-            history_class=class_[rows],
+            history_class=judged.history_class[rows],
             prior_events=sample.prior_events[rows],
-            ln_p=scored[rows],
-            calibrated_ln_p=ln_p.ln_p[rows],
-            extrapolated=ln_p.extrapolated[rows],
+            ln_p=judged.ln_p[rows],
+            calibrated_ln_p=judged.calibrated.ln_p[rows],
+            extrapolated=judged.calibrated.extrapolated[rows],
             rule=np.full(len(rows), NO_RULE, dtype=np.int32),
             failures_only=sample.failures_only[rows],
         )
         part = TakesPart.everything(len(rows), len(ips))
-        views = views_of(pairs, part, len(entities), len(ips), correlations, calibration.total)
+        views = views_of(pairs, part, len(entities), len(ips), references)
         keys = sample.entity_hash[rows][first], sample.ip_key[rows][first_ip]
         levels = learned(levels, job, job.bucket_span, pairs, part, views, *keys)
-    return JobSnapshot(job.job_id, end, trained.snapshot, calibration, correlations, levels, made_with(job))
+    return JobSnapshot(job.job_id, end, trained.snapshot, references, levels, made_with(job))
 
 
 def store(blobs: BlobStore, learned_: Learned, now: int) -> tuple[str, HistoryId]:
@@ -219,6 +211,4 @@ def training_range(job: Job, end: int) -> tuple[int, int]:
 
 def _groups(bucket: NDArray[np.int64], code: NDArray[np.int32]) -> NDArray[np.int64]:
     """int64[n]: the group of each row that shares a bucket and a code."""
-    keys = bucket.astype(np.int64) * (int(code.max(initial=0)) + 1) + code
-    groups: NDArray[np.int64] = np.unique(keys, return_inverse=True)[1].astype(np.int64)
-    return groups
+    return bucket.astype(np.int64) * (int(code.max(initial=0)) + 1) + code

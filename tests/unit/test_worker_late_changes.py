@@ -46,7 +46,7 @@ class Counting(MemoryCluster):
             self.rows_of += sum(each["doc_count"] for each in found["aggregations"]["pairs"]["buckets"])
         if self.hides_seq_no:
             for each in found.get("aggregations", {}).get("buckets", {}).get("buckets", ()):
-                each.pop("seq_no_max", None)
+                each.pop("numbers", None)
         return found
 
 

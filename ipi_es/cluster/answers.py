@@ -82,6 +82,21 @@ def check_search(answer: Mapping[str, Any], body: Mapping[str, Any], where: str,
         raise incomplete(where, str(lacking)) from lacking
 
 
+def all_buckets(answer: Mapping[str, Any], name: str, where: str) -> list[Json]:
+    """The buckets of an aggregation that has each hit in exactly one; none where there is no index.
+
+    The search must ask for the exact total. AnswerIncomplete where the buckets, and what is beyond their number, count
+    another one.
+    """
+    part: Json = (answer.get("aggregations") or {}).get(name, {})
+    buckets: list[Json] = part.get("buckets", [])
+    counted = sum(each["doc_count"] for each in buckets) + part.get("sum_other_doc_count", 0)
+    total = answer["hits"]["total"]["value"]
+    if counted != total:
+        raise incomplete(where, f"counts {counted:,} of {total:,} documents in “{name}”")
+    return buckets
+
+
 def incomplete(where: str, lacks: object, hint: str = INCOMPLETE_HINT) -> AnswerIncomplete:
     """The error for an answer with status 200 that does not prove to be whole."""
     return AnswerIncomplete(f"an answer of {where} is not whole: it {lacks}", hint=hint)

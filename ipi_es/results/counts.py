@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +32,13 @@ def daily_body(job_id: str, start: int, end: int) -> dict[str, Any]:
     kinds["bucket"]["aggs"] = sums
     by_day = {"date_histogram": {"field": "timestamp", "fixed_interval": "1d", "min_doc_count": 1}, "aggs": kinds}
     query = queries.results_query(job_id, RESULT_KINDS, start, end, interim=False)
-    return {"query": query, "size": 0, "track_total_hits": False, "aggs": {"days": by_day}}
+    return {"query": query, "size": 0, "track_total_hits": True, "aggs": {"days": by_day}}
 
 
-def read_daily(aggregations: Mapping[str, Any]) -> dict[int, DayCounts]:
-    """``{day since the epoch: its counts}`` from the answer; days without any result are absent."""
+def read_daily(days: Iterable[Mapping[str, Any]]) -> dict[int, DayCounts]:
+    """``{day since the epoch: its counts}`` from the answer's ``days``; days without any result are absent."""
     found = {}
-    for each in aggregations.get("days", {}).get("buckets", ()):
+    for each in days:
         said = {
             name: int(each["bucket"][name]["value"]) for name in ("bucket_span", "record_count", "influencer_count")
         }

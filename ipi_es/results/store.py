@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from ipi_es.cluster.answers import all_buckets
 from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
 from ipi_es.errors import LostJob, NotFound
 from ipi_es.results import queries, reported, retention
@@ -111,7 +112,7 @@ class ResultStore:
         )
         order = queries.sort_by(kind, sort, desc=desc)
         if size <= MAX_PAGE:
-            return self._hits({"query": query, "sort": order, "size": size, "track_total_hits": False})
+            return self._hits({"query": query, "sort": order, "size": size})
         return list(islice(self._scan(query, sort=order), size))
 
     def scan_window(self, start: int, end: int) -> Iterator[Document]:
@@ -129,7 +130,7 @@ class ResultStore:
         self._cluster.refresh(ALIAS)
         query = queries.results_query(self._job_id, ["bucket"], start, end, interim=False)
         names = ["timestamp", "bucket_span", *FinalBucket._fields[2:]]
-        found = self._hits({"query": query, "_source": names, "size": MAX_PAGE, "track_total_hits": False})
+        found = self._hits({"query": query, "_source": names, "size": MAX_PAGE})
         if len(found) == MAX_PAGE:
             found = list(self._scan(query, source=names))
         newest: dict[int, FinalBucket] = {}
@@ -196,7 +197,7 @@ class ResultStore:
         """Annotations that overlap [start, end), epoch seconds, the newest first; of these types, if any are given."""
         order = [{"timestamp": {"order": "desc"}}, {"annotation_type": {"order": "asc"}}]
         query = annotations_query(self._job_id, start, end, types)
-        return self._hits({"query": query, "sort": order, "size": size, "track_total_hits": False})
+        return self._hits({"query": query, "sort": order, "size": size})
 
     def by_place(self, places: Sequence[tuple[str, str]]) -> list[Document]:
         """The documents at (index, id), in that order; those that are gone are left out.
@@ -213,7 +214,7 @@ class ResultStore:
         for start in range(0, len(others), step):
             ids = sorted({place for _, place in others[start : start + step]})
             query = {"bool": {"filter": [{"term": {"job_id": self._job_id}}, {"ids": {"values": ids}}]}}
-            hits = self._hits({"query": query, "size": MAX_PAGE, "track_total_hits": False})
+            hits = self._hits({"query": query, "size": MAX_PAGE})
             documents |= {(each.index, each.id): each for each in hits}
         return [documents[place] for place in places if place in documents]
 
@@ -260,27 +261,19 @@ class ResultStore:
     def daily_counts(self, start: int, end: int) -> dict[int, DayCounts]:
         """``{day since the epoch: how many final results it has}`` of [start, end), epoch seconds."""
         self._cluster.refresh(ALIAS)
-        try:
-            answer = self._cluster.search(ALIAS, daily_body(self._job_id, start, end))
-        except NotFound:
-            return {}
-        return read_daily(answer.get("aggregations") or {})  # none where no index is there
+        return read_daily(self._buckets("days", daily_body(self._job_id, start, end)))
 
     def any(self, start: int) -> bool:
         """Whether there are results of buckets at or after ``start``."""
         query = queries.results_query(self._job_id, RESULT_KINDS, start, None)
-        return bool(self._hits({"query": query, "_source": False, "size": 1, "track_total_hits": False}))
+        return bool(self._hits({"query": query, "_source": False, "size": 1}))
 
     def snapshot_ids(self, start: int) -> set[str]:
         """The snapshots that results of buckets at or after ``start`` were scored with."""
         query = queries.results_query(self._job_id, ["bucket"], start, None)
         aggs = {"snapshots": {"terms": {"field": "snapshot_id", "size": MAX_SNAPSHOTS}}}
-        try:
-            answer = self._cluster.search(ALIAS, {"query": query, "size": 0, "aggs": aggs})
-        except NotFound:
-            return set()
-        found = answer.get("aggregations") or {}  # none where no index is there
-        return {str(each["key"]) for each in found.get("snapshots", {}).get("buckets", ())}
+        body = {"query": query, "size": 0, "track_total_hits": True, "aggs": aggs}
+        return {str(each["key"]) for each in self._buckets("snapshots", body)}
 
     def delete_before(
         self,
@@ -337,7 +330,15 @@ class ResultStore:
             self._written.pop((each.index, each.id), None)
         return outcome.deleted
 
+    def _buckets(self, name: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The buckets of an aggregation that has each hit in one; see :func:`ipi_es.cluster.answers.all_buckets`."""
+        try:
+            return all_buckets(self._cluster.search(ALIAS, body), name, self._cluster.info.url)
+        except NotFound:
+            return []
+
     def _hits(self, body: Mapping[str, Any]) -> list[Document]:
+        """The hits; with ``track_total_hits`` as the servers have it they are proven to be all, up to MAX_PAGE."""
         try:
             answer = self._cluster.search(ALIAS, body)
         except NotFound:
@@ -346,7 +347,7 @@ class ResultStore:
 
     def _ids(self, query: Mapping[str, Any]) -> Iterator[Document]:
         """Ids and indices of all hits: one search where they fit in a page, which is nearly always."""
-        hits = self._hits({"query": query, "_source": False, "size": MAX_PAGE, "track_total_hits": False})
+        hits = self._hits({"query": query, "_source": False, "size": MAX_PAGE})
         return iter(hits) if len(hits) < MAX_PAGE else self._scan(query, source=False)
 
     def _scan(

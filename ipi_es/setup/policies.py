@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ipi_es import resources
+from ipi_es.cluster.answers import all_buckets
 from ipi_es.cluster.port import Cluster, Distribution
 from ipi_es.config.job import Job
 from ipi_es.errors import PermissionDenied, RequestRejected
@@ -226,7 +227,8 @@ def _known(cluster: Cluster) -> list[str]:
     found: set[str] = set()
     for index in (STATE_INDEX, ALIAS):
         cluster.refresh(index)
-        body = {"size": 0, "aggs": {"jobs": {"terms": {"field": "job_id", "size": MAX_JOBS}}}}
-        answer = cluster.search(index, body).get("aggregations") or {}  # none where no index is there
-        found |= {str(each["key"]) for each in answer.get("jobs", {}).get("buckets", ())}
+        query = {"exists": {"field": "job_id"}}
+        aggs = {"jobs": {"terms": {"field": "job_id", "size": MAX_JOBS}}}
+        answer = cluster.search(index, {"query": query, "size": 0, "track_total_hits": True, "aggs": aggs})
+        found |= {str(each["key"]) for each in all_buckets(answer, "jobs", cluster.info.url)}
     return sorted(found)

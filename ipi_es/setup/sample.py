@@ -130,7 +130,7 @@ def take_sample(cluster: Cluster, scope: Scope | None, spec: FeedSpec) -> Sample
 
 
 def _read(cluster: Cluster, spec: FeedSpec, query: Json, size: int) -> tuple[dict[str, tuple[str, ...]], ...]:
-    body: Json = {"size": size, "track_total_hits": False, "query": query, "_source": {"excludes": _LEFT_OUT}}
+    body: Json = {"size": size, "query": query, "_source": {"excludes": _LEFT_OUT}}
     if spec.runtime_mappings:
         body["runtime_mappings"] = dict(spec.runtime_mappings)
     hits = cluster.search(spec.indices, body, options=spec.options)["hits"]["hits"]

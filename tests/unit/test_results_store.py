@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
-from results_suite import HOUR, START, ResultsSuite, record, store_of
+from results_suite import HOUR, START, ResultsSuite, bucket, record, store_of
+from signin_events import make_job
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import ServerInfo
-from ipi_es.errors import NotFound, PermissionDenied
+from ipi_es.errors import AnswerIncomplete, NotFound, PermissionDenied
 from ipi_es.results.documents import ResultContext
 from ipi_es.results.words import ALIAS
-from ipi_es.setup import templates
+from ipi_es.setup import policies, templates
 
 CONTEXT = ResultContext("logins", HOUR, "user.name", "source.ip")
 
@@ -20,10 +24,47 @@ def put_templates(cluster: MemoryCluster) -> None:
         cluster.put_index_template(template.name, template.body)
 
 
+class Provable(MemoryCluster):
+    """Refuses a search whose answer proves nothing: hits must have a total to be held against."""
+
+    def search(self, index: Any, body: Mapping[str, Any], **how: Any) -> dict[str, Any]:
+        assert body.get("track_total_hits", True) is not False, body
+        return super().search(index, body, **how)
+
+
 class TestResultStoreInMemory(ResultsSuite):
     @pytest.fixture
     def cluster(self) -> MemoryCluster:
-        return MemoryCluster()
+        return Provable()
+
+
+class HalfAnswers(MemoryCluster):
+    """Leaves out the last bucket of each aggregation, once it is told to."""
+
+    half = False
+
+    def search(self, index: Any, body: Mapping[str, Any], **how: Any) -> dict[str, Any]:
+        answer = super().search(index, body, **how)
+        for part in answer.get("aggregations", {}).values() if self.half else ():
+            del part["buckets"][-1]
+        return answer
+
+
+def test_half_of_the_counts_is_no_count() -> None:
+    cluster = HalfAnswers()
+    put_templates(cluster)
+    store = store_of(cluster, CONTEXT)
+    store.write([bucket(CONTEXT, START), bucket(CONTEXT, START + 24 * HOUR)], 1)
+    store.show()
+    assert len(store.daily_counts(START, START + 48 * HOUR)) == 2
+    assert len(store.snapshot_ids(START)) == 1
+    cluster.half = True
+    with pytest.raises(AnswerIncomplete, match="days"):
+        store.daily_counts(START, START + 48 * HOUR)
+    with pytest.raises(AnswerIncomplete, match="snapshots"):
+        store.snapshot_ids(START)
+    with pytest.raises(AnswerIncomplete, match="jobs"):
+        policies.changes(cluster, [make_job()])
 
 
 def test_writing_without_setup_says_what_to_do() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import urllib3.exceptions as urllib3_errors
 
-from ipi_es.cluster.hints import BUSY_HINT, INCOMPLETE_HINT, READ_BLOCKED, block_hint, special_hint
+from ipi_es.cluster.hints import BUSY_HINT, CLOSED, INCOMPLETE_HINT, READ_BLOCKED, block_hint, special_hint
 from ipi_es.errors import (
     AnswerIncomplete,
     AuthenticationFailed,
@@ -68,7 +68,7 @@ def kinds_of(body: Any) -> list[str]:
 
 def reason_of(body: Any) -> str:
     """The sentence that says most about an error answer: the innermost reason."""
-    reasons = [str(part["reason"]) for part in _parts(body) if isinstance(part.get("reason"), str) and part["reason"]]
+    reasons = [_reason(part) for part in _parts(body) if isinstance(part.get("reason"), str) and part["reason"]]
     if reasons:
         return reasons[-1].partition(_PARTIAL_ADVICE)[0][:_REASON_LIMIT]
     kinds = kinds_of(body)
@@ -78,6 +78,13 @@ def reason_of(body: Any) -> str:
     if isinstance(error, Mapping | list):  # as the server wrote it, for people
         error = orjson.dumps(error, default=str, option=orjson.OPT_NON_STR_KEYS).decode() if error else ""
     return " ".join(str(error).split())[:_REASON_LIMIT] if error else ""
+
+
+def _reason(part: Mapping[str, Any]) -> str:
+    """The reason of one cause; of a closed index both servers say just “closed”."""
+    if part.get("type") == CLOSED and "index" in part:
+        return f"index [{part['index']}] is closed"
+    return str(part["reason"])
 
 
 def _parts(body: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:

@@ -31,6 +31,8 @@ NO_SHARD_HINT = (
     "on once it is assigned"
 )
 
+CLOSED_HINT = "POST INDEX/_open opens the index; or take it out of datafeed_config.indices, or out of the alias"
+CLOSED = "index_closed_exception"
 NO_SHARD_KINDS = frozenset({"no_shard_available_action_exception", "unavailable_shards_exception"})
 ALL_FAILED = "all shards failed"
 """The reason of a search on indices of which no shard is assigned: no cause is given with it."""
@@ -77,6 +79,8 @@ def special_hint(kinds: Collection[str], said: str) -> str | None:
     """The hint of a cause that has one of its own; None: the status decides. ``said``: the reason, and its types."""
     if "too_many_buckets_exception" in kinds:
         return BUCKETS_HINT
+    if CLOSED in kinds:
+        return CLOSED_HINT
     if _SHARD_LIMIT.search(said):
         return SHARDS_HINT
     if _LONG_LINE.search(said) or any(_LONG_LINE.search(kind) for kind in kinds):

@@ -49,7 +49,7 @@ class Pages:
         try:
             return self._page(aggregations[PAIRS])
         except (KeyError, TypeError, AttributeError) as error:
-            raise not_whole(f"a page lacks {error}") from error
+            raise lacking("a page", error) from error
 
     def _page(self, pairs: Mapping[str, Any]) -> Mapping[str, Any] | None:
         buckets: Sequence[Mapping[str, Any]] = pairs["buckets"]
@@ -126,6 +126,11 @@ def _numbers(values: list[Any]) -> NDArray[np.int64]:
     if found.dtype.kind not in "iu" or found.ndim != 1:
         raise not_whole("a row's number is none")
     return found.astype(np.int64, copy=False)
+
+
+def lacking(part: str, error: Exception) -> AnswerIncomplete:
+    """The error for a part of an answer where reading it failed with ``error``: a key is missing, or a type is odd."""
+    return not_whole(f"{part} lacks “{error.args[0]}”" if isinstance(error, KeyError) else f"{part} has an odd value")
 
 
 def not_whole(what: str) -> AnswerIncomplete:

@@ -23,7 +23,7 @@ from typing import Any
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.normalize import NO_ROWS, Rows
-from ipi_es.datafeed.pages import Pages, not_whole
+from ipi_es.datafeed.pages import Pages, lacking, not_whole
 from ipi_es.datafeed.plan import NOTHING, Counted, Stretch, counts_of, read_plan
 from ipi_es.datafeed.recall import outcomes_of, read_recall, recall_body
 from ipi_es.datafeed.requests import (
@@ -187,7 +187,7 @@ class ProvenReader:
                     raise not_whole("a page does not go on where the one before ended")
                 after = pairs["after_key"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise not_whole(f"a page lacks {error}") from error
+            raise lacking("a page", error) from error
 
     def _worked_around(self) -> None:
         """Note that reading each event bucket by itself gave what reading several at once did not."""
@@ -258,7 +258,7 @@ class ProvenReader:
                 return taken(_counts_within(answer["aggregations"], total, *stretch))
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 if attempt == TRIES - 1:
-                    raise not_whole(f"a count lacks {error}") from error
+                    raise lacking("a count", error) from error
             except AnswerIncomplete:
                 if attempt == TRIES - 1:
                     raise

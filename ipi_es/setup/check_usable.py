@@ -9,7 +9,7 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.config.job import Job
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
-from ipi_es.errors import NotFound
+from ipi_es.errors import NotFound, RequestRejected
 from ipi_es.setup.check_events import no_documents, nothing_matches
 from ipi_es.setup.check_fields import judge_fields, unreadable_roles
 from ipi_es.setup.check_indices import judge_clashes
@@ -51,8 +51,8 @@ def awaited(cluster: Cluster, job: Job) -> str | None:
         return None  # of another cluster nobody here can say what may be read
     try:
         there = cluster.count(spec.indices, {"match_all": {}}, options=replace(spec.options, ignore_unavailable=False))
-    except NotFound:
-        return None
+    except (NotFound, RequestRejected):
+        return None  # an index is missing, closed or may not be read: the training says so, or does without it
     rights = {name: ("read",) for name in spec.indices if not name.startswith("-")}
     if there or cluster.lacking([], rights):
         return None

@@ -190,7 +190,7 @@ class StateStore:
         }
         found = self._cluster.search(STATE_INDEX, body, options=IndexOptions(expand_wildcards="all"))
         shown = [each.get("to") for each in found.get("aggregations", {}).get("now", {}).get("buckets", ())]
-        return int(shown[0]) // 1_000 if shown and shown[0] is not None else None
+        return int(shown[0]) // 1_000 if shown and isinstance(shown[0], int | float) else None
 
     def claim(
         self, job_id: str, owner: str, now: int, ttl: int, *, alive: Callable[[str], bool], doing: str | None = None

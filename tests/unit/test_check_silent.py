@@ -16,6 +16,7 @@ from ipi_es.errors import RequestRejected, UsageError
 from ipi_es.setup import plan
 from ipi_es.setup.check import is_usable, judge, require_usable
 from ipi_es.setup.check_context import RECALL_WITH, RECALL_WITHOUT
+from ipi_es.setup.check_usable import awaited
 from ipi_es.setup.facts import gather
 
 
@@ -68,6 +69,17 @@ def test_an_alias_with_a_closed_index_is_read_without_it_and_that_is_a_warning(c
     found = only(cluster, make_job("signins-all"))
     assert (found.check, found.level) == ("indices", "warning")
     assert "1 closed index behind datafeed_config.indices can't be read: signins-04" in found.message
+
+
+def test_a_closed_index_does_not_keep_a_new_job_from_training(cluster: MemoryCluster) -> None:
+    for index in ("signins-05", "signins-04"):
+        healthy(cluster, index=index)
+        cluster.admin.add_alias(index, "signins-all")
+    cluster.close_index("signins-04")
+    both = make_job().datafeed_config.model_copy(update={"indices": ("signins-05", "signins-04")})
+    for job in (make_job("signins-all"), make_job().model_copy(update={"datafeed_config": both})):
+        assert awaited(cluster, job) is None
+        require_usable(cluster, job)
 
 
 def test_a_closed_index_that_is_excluded_is_not_mentioned(cluster: MemoryCluster) -> None:

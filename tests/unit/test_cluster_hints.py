@@ -29,6 +29,7 @@ SHARDS = body(
     "Validation Failed: 1: this action would add [1] total shards, but this cluster currently has [1000]/[1000] "
     "maximum shards open;",
 )
+CLOSED = body("index_closed_exception", "closed", index="logs-old")
 LONG = body("too_long_http_line_exception", "An HTTP line is larger than 4096 bytes.")
 NO_SHARD = {
     "error": {
@@ -59,11 +60,21 @@ SOME_ASSIGNED = body(
         (400, BUCKETS, errors.RequestRejected, "search.max_buckets"),
         (400, SHARDS, errors.RequestRejected, "cluster.max_shards_per_node"),
         (400, LONG, errors.RequestRejected, "http.max_initial_line_length"),
+        (400, CLOSED, errors.RequestRejected, "POST INDEX/_open"),
         (503, NO_SHARD, errors.ClusterBusy, "_cluster/allocation/explain"),
         (503, NONE_ASSIGNED, errors.ClusterBusy, "_cluster/allocation/explain"),
         (503, SOME_ASSIGNED, errors.ClusterBusy, "_cluster/allocation/explain"),
     ],
-    ids=["buckets on OpenSearch", "buckets", "shard limit", "long line", "no shard", "none assigned", "some assigned"],
+    ids=[
+        "buckets on OpenSearch",
+        "buckets",
+        "shard limit",
+        "long line",
+        "closed",
+        "no shard",
+        "none assigned",
+        "some assigned",
+    ],
 )
 def test_each_cause_has_its_hint(status: int, answer: Any, kind: type[errors.ClusterError], hint: str) -> None:
     fault = response_fault(status, answer, WHERE)
@@ -135,6 +146,10 @@ def test_no_message_has_a_python_dict(answer: Any) -> None:
         assert "{'" not in text
         assert "None" not in text
         assert "['" not in text
+
+
+def test_a_closed_index_is_named() -> None:
+    assert reason_of(CLOSED) == "index [logs-old] is closed"
 
 
 def test_the_advice_to_be_content_with_a_part_is_not_passed_on() -> None:

@@ -29,7 +29,8 @@ SHARDS = body(
     "Validation Failed: 1: this action would add [1] total shards, but this cluster currently has [1000]/[1000] "
     "maximum shards open;",
 )
-CLOSED = body("index_closed_exception", "closed", index="logs-old")
+OLD = {"type": "index_closed_exception", "reason": "closed", "index": "logs-old"}
+CLOSED = {"error": {"root_cause": [OLD], **OLD}, "status": 400}
 LONG = body("too_long_http_line_exception", "An HTTP line is larger than 4096 bytes.")
 NO_SHARD = {
     "error": {

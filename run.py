@@ -11,6 +11,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -18,6 +19,8 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 LOCK = ROOT / "requirements-dev.lock"
+WITHOUT_SERVERS = ("tests/unit", "tests/ml", "tests/adversary")
+"""Tests that start no server: they run beside those that mostly wait for one."""
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -48,6 +51,24 @@ def install() -> None:
     stamp.write_text(wanted)
 
 
+def all_tests() -> int:
+    """Run every test, in two processes at once; print one after the other, and give the worse exit code."""
+    with tempfile.TemporaryFile("w+") as printed:
+        pytest = str(BIN / "pytest")
+        apart = [pytest, *WITHOUT_SERVERS, "-o", "cache_dir=.pytest_cache/without-servers"]
+        print(f"$ pytest {' '.join(WITHOUT_SERVERS)} (printed at the end)", flush=True)
+        beside = subprocess.Popen(apart, cwd=ROOT, stdout=printed, stderr=subprocess.STDOUT)
+        try:
+            ignored = [f"--ignore={each}" for each in WITHOUT_SERVERS]
+            print("$ pytest, all others", flush=True)
+            codes = [subprocess.run([pytest, *ignored], cwd=ROOT, check=False).returncode, beside.wait()]
+        finally:
+            beside.kill()  # only where something went wrong here, or Ctrl-C did
+        printed.seek(0)
+        print(printed.read(), flush=True)
+    return max(codes, key=abs)
+
+
 def main() -> None:
     """Install, then do what the first word says."""
     if sys.version_info < (3, 11):
@@ -61,6 +82,7 @@ def main() -> None:
     if not rest:
         for check in CHECKS:
             call(*check)
+        sys.exit(all_tests())
     call("pytest", *rest)
 
 

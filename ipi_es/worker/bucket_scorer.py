@@ -19,12 +19,12 @@ from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results import ids
 from ipi_es.results.reported import Extent, HeldRecord, ReportedIp, ReportedPair
 from ipi_es.results.words import CRITICAL
-from ipi_es.scoring.aggregate import Whole
+from ipi_es.scoring.aggregate import Whole, leading
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART
 from ipi_es.scoring.references import References
 from ipi_es.scoring.warm_up import YOUNG_DAYS
-from ipi_es.worker.chosen_records import chosen_records
+from ipi_es.worker.chosen_records import MOST_INFLUENCERS, chosen_influencers, chosen_records
 from ipi_es.worker.holds import EVERYBODY, Holds
 from ipi_es.worker.levels import Levels, record_level
 from ipi_es.worker.outcome_views import (
@@ -57,6 +57,8 @@ class ScoredBucket:
     takes_part: NDArray[np.bool_]  # [n_pairs], neither suppressed nor a repeat
     entities: Merged  # groups by entity, with their scores
     ips: Merged
+    written_entities: NDArray[np.bool_]  # [n_entities], which get an influencer's document
+    written_ips: NDArray[np.bool_]
     wholes: dict[str, tuple[Whole, bool]]  # by bucket influencer's field; whether failures alone make it
     ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer that its influencer repeats
     ip_extents: dict[int, Extent]  # index of an IP with a critical influencer that repeats nothing
@@ -268,7 +270,10 @@ class BucketScorer:
         ip_repeat_of = {
             i: first.id for i, first in judged.known.ips.items() if not judged.part.ips[bool(ips.failures_only[i])][i]
         }
-        record_extents, ip_extents = self._extents(judged, records, scores, repeats, ips, ip_repeat_of)
+        written_entities, written_ips = _influencers(judged, entities, ips, ip_repeat_of, most)
+        # what no document tells of is nothing that a later one repeats: it could not be read back
+        ips_told = (written_ips, ip_repeat_of)
+        record_extents, ip_extents = self._extents(judged, records, scores, repeats, ips, ips_told)
         held_until, left_out = self._hold(judged, records, record_extents)
         bucket_scores, wholes = _buckets(views, scores, self.job)
         return ScoredBucket(
@@ -278,6 +283,8 @@ class BucketScorer:
             takes_part=judged.part.by_entity,
             entities=entities,
             ips=ips,
+            written_entities=written_entities,
+            written_ips=written_ips,
             wholes=wholes,
             ip_repeat_of=ip_repeat_of,
             ip_extents=ip_extents,
@@ -300,9 +307,13 @@ class BucketScorer:
         scores: Sequence[ViewScores],
         repeats: Mapping[int, str],
         ips: Merged,
-        ip_repeat_of: Mapping[int, str],
+        ips_told: tuple[NDArray[np.bool_], Mapping[int, str]],
     ) -> tuple[dict[int, Extent], dict[int, Extent]]:
-        """How much is reported, by row of a record and by index of a critical IP, of those that repeat nothing."""
+        """How much is reported, by row of a record and by index of a critical IP, of those that repeat nothing.
+
+        ``ips_told``: which IPs get a document, and which of them repeat what.
+        """
+        written, ip_repeat_of = ips_told
         job, pairs, known = self.job, judged.pairs, judged.known
         news = [row for row in records.tolist() if row not in repeats and judged.part.by_entity[row]]
         by_row: dict[int, Extent] = {}
@@ -316,10 +327,37 @@ class BucketScorer:
                     entity, ip = int(pairs.entity[row]), int(pairs.ip[row])
                     most = max(float(score.records.score[row]), float(of_entities[entity]), float(of_ips[ip]))
                     by_row[row] = _with(extents.of(most, entity, ip), known.pairs.get(row))
-            for i in np.flatnonzero((of_ips >= CRITICAL) & (ips.failures_only == view.failures_only)).tolist():
+            for i in np.flatnonzero(
+                (of_ips >= CRITICAL) & (ips.failures_only == view.failures_only) & written
+            ).tolist():
                 if i not in ip_repeat_of:
                     by_ip[i] = _with(extents.of(float(of_ips[i]), None, i), known.ips.get(i))
         return by_row, by_ip
+
+
+def _influencers(
+    judged: _Judged, entities: Merged, ips: Merged, ip_repeat_of: Mapping[int, str], most: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(bool[n_entities], bool[n_ips]): which get an influencer's document."""
+    pairs, part = judged.pairs, judged.part
+    most = max(most, MOST_INFLUENCERS)
+    of_entity = leading(
+        pairs.entity[part.by_entity], pairs.ln_p[part.by_entity], pairs.ip[part.by_entity], len(judged.bucket.entities)
+    )
+    of_ip = leading(pairs.ip[part.by_ip], pairs.ln_p[part.by_ip], pairs.entity[part.by_ip], len(judged.bucket.ips))
+    news = np.ones(len(of_ip), dtype=np.bool_)
+    news[list(ip_repeat_of)] = False
+    return (
+        chosen_influencers(
+            entities.groups,
+            entities.scores.score,
+            of_entity,
+            failures_only=entities.failures_only,
+            news=np.ones(len(of_entity), dtype=np.bool_),
+            most=most,
+        ),
+        chosen_influencers(ips.groups, ips.scores.score, of_ip, failures_only=ips.failures_only, news=news, most=most),
+    )
 
 
 def _with(extent: Extent, before: First | None) -> Extent:

@@ -1,4 +1,7 @@
-"""Which pairs of an event bucket become records. What is written decides nothing of what is known: see ``holds``."""
+"""Which pairs of an event bucket become records, and which entities and addresses influencers.
+
+What is written decides nothing of what is held: see ``holds``.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,37 @@ from ipi_es.worker.scored_pairs import Pairs
 ENTITY_SHARE = 10
 """One entity has at most a tenth of the records, where there are too many: three accounts that sign in from a thousand
 addresses don't leave others without theirs."""
+
+MOST_INFLUENCERS = 1_000
+"""Influencers of one field that a bucket has at most, where it has no more records: more than anybody looks at. A flood
+of 300,000 accounts would otherwise write 600,000 documents."""
+
+
+def chosen_influencers(
+    groups: Combined,
+    scores: NDArray[np.float64],
+    sources: NDArray[np.int64],
+    *,
+    failures_only: NDArray[np.bool_],
+    news: NDArray[np.bool_],
+    most: int,
+) -> NDArray[np.bool_]:
+    """bool[g]: which groups of one field get a document, at most ``most``; arrays [g].
+
+    Those that are worth it: something takes part, and s > 0 or p ≤ 0.035. Where there are too many, repeats are left
+    out first, then what only failed, then what exceeds a tenth of one source (an account, of failures an address), then
+    the lowest ``scores``.
+    """
+    worth: NDArray[np.bool_] = (groups.count > 0) & ((groups.s > 0.0) | (groups.ln_p <= LN_TAKES_PART))
+    rows = np.flatnonzero(worth)
+    if len(rows) <= most:
+        return worth
+    places = (sources[rows] * 2 + failures_only[rows]) * 2 + news[rows]
+    within = least_of_each(places, groups.ln_p[rows], max(most // ENTITY_SHARE, 1))
+    order = np.lexsort((groups.ln_p[rows], -scores[rows], ~within, failures_only[rows], ~news[rows]))
+    chosen = np.zeros(len(worth), dtype=np.bool_)
+    chosen[rows[order[:most]]] = True
+    return chosen
 
 
 def chosen_records(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,7 @@ from ipi_es.results.members import Members
 from ipi_es.results.reported import Extent
 from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
-from ipi_es.scoring.combine import Combined
-from ipi_es.scoring.probability import LN_TAKES_PART, written_probability
+from ipi_es.scoring.probability import written_probability
 from ipi_es.scoring.references import References
 from ipi_es.worker.bucket_scorer import ScoredBucket
 from ipi_es.worker.members import BucketMembers
@@ -46,6 +45,18 @@ def context_of(job: Job) -> ResultContext:
         influencers=job.influencers,
         results_index_name=job.results_index_name,
     )
+
+
+class _Field(NamedTuple):
+    """The influencers of one field; arrays and indexes are of its values in the bucket."""
+
+    name: str
+    values: list[str]
+    merged: Merged
+    written: NDArray[np.bool_]
+    repeat_of: dict[int, str]
+    extents: dict[int, Extent]
+    members: Callable[[int], Members]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +166,20 @@ class Describer:
     def _influencers(self, scored: ScoredBucket, stamp: Stamp, members: BucketMembers) -> list[ResultDocument]:
         bucket = scored.bucket
         of_entity, of_ip = members.of_entity, members.of_ip
-        levels: tuple[
-            tuple[str, list[str], Merged, dict[int, str], dict[int, Extent], Callable[[int], Members]], ...
-        ] = (
-            (self.job.entity_field, bucket.entities, scored.entities, {}, {}, of_entity),
-            (self.job.ip_field, bucket.ips, scored.ips, scored.ip_repeat_of, scored.ip_extents, of_ip),
+        fields = (
+            _Field(self.job.entity_field, bucket.entities, scored.entities, scored.written_entities, {}, {}, of_entity),
+            _Field(
+                self.job.ip_field,
+                bucket.ips,
+                scored.ips,
+                scored.written_ips,
+                scored.ip_repeat_of,
+                scored.ip_extents,
+                of_ip,
+            ),
         )
         found = []
-        for field, names, merged, repeat_of, extents, members_of in levels:
+        for field, names, merged, written, repeat_of, extents, members_of in fields:
             if field not in self.job.influencers:
                 continue
             probabilities = written_probability(merged.groups.ln_p)
@@ -180,7 +197,7 @@ class Describer:
                     failures_only=bool(merged.failures_only[i]),
                     extent=extents.get(i),
                 )
-                for i in np.flatnonzero(worth_writing(merged.groups)).tolist()
+                for i in np.flatnonzero(written).tolist()
             ]
         return found
 
@@ -215,8 +232,8 @@ class Describer:
             events_seq_no=bucket.seq_no,
             processing_time_ms=processing_time_ms,
             influencers=influencers,
-            top_entities=top_names(bucket.entities, scored.entities.groups, scored.entity_scores.score),
-            top_ips=top_names(bucket.ips, scored.ips.groups, scored.ip_scores.score),
+            top_entities=top_names(bucket.entities, scored.entities, scored.written_entities),
+            top_ips=top_names(bucket.ips, scored.ips, scored.written_ips),
             max_record_score=max((each.source["record_score"] for each in new), default=0.0),
             record_count=len(records),
             new_record_count=len(new),
@@ -230,14 +247,8 @@ class Describer:
         )
 
 
-def worth_writing(groups: Combined) -> NDArray[np.bool_]:
-    """bool[g]: influencers that get a document: something takes part, and s > 0 or p ≤ 0.035."""
-    found: NDArray[np.bool_] = (groups.count > 0) & ((groups.s > 0.0) | (groups.ln_p <= LN_TAKES_PART))
-    return found
-
-
-def top_names(names: list[str], groups: Combined, scores: NDArray[np.float64]) -> list[str]:
+def top_names(names: list[str], merged: Merged, written: NDArray[np.bool_]) -> list[str]:
     """The at most :data:`TOP` names of written influencers, the highest score first (ties: the less probable)."""
-    written = np.flatnonzero(worth_writing(groups))
-    order = written[np.lexsort((groups.ln_p[written], -scores[written]))][:TOP]
+    rows = np.flatnonzero(written)
+    order = rows[np.lexsort((merged.groups.ln_p[rows], -merged.scores.score[rows]))][:TOP]
     return [names[i] for i in order.tolist()]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,11 @@ EVERYBODY = "*"
 """Stands for all entities of a bucket."""
 
 
+REMEMBERED_NETWORKS = 1 << 14
+"""Addresses whose network is remembered: a flood comes from an address again and again, 10 µs each time."""
+
+
+@lru_cache(maxsize=REMEMBERED_NETWORKS)
 def network_of(ip: str) -> str:
     """The network that a hold of this address is of: /24, /48."""
     address = packed(ip)

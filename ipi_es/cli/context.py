@@ -28,6 +28,8 @@ class Shell:
 
     settings: Settings
     verbose: bool
+    config: Path | None = None
+    """The file that the settings are from, where one was named."""
 
     def job(self, name: str) -> Job:
         """The job of a file or of a job_id, with its harmless oddities said."""
@@ -36,13 +38,20 @@ class Shell:
             click.secho(f"note: {warning}", fg="yellow", err=True)
         return job
 
-    @contextmanager
-    def cluster(self) -> Iterator[Cluster]:
-        """A connection that is closed at the end."""
+    def connect(self) -> Cluster:
+        """Connect; credentials that are replaced later in the configuration are found there."""
         from ipi_es.cluster.connect import connect
         from ipi_es.cluster.connection import Connection
 
-        cluster = connect(Connection(**self.settings.elasticsearch.plain()))
+        def read_again() -> Connection:
+            return Connection(**load_settings(self.config).elasticsearch.plain())
+
+        return connect(Connection(**self.settings.elasticsearch.plain(), read_again=read_again))
+
+    @contextmanager
+    def cluster(self) -> Iterator[Cluster]:
+        """A connection that is closed at the end."""
+        cluster = self.connect()
         try:
             yield cluster
         finally:
@@ -53,10 +62,11 @@ def shell(ctx: click.Context) -> Shell:
     """The shell of the running command; reads the settings."""
     given: dict[str, Any] = ctx.find_root().obj or {}
     path = given.get("config_path")
-    settings = load_settings(Path(path) if path else None)
+    config = Path(path) if path else None
+    settings = load_settings(config)
     verbose = bool(given.get("verbose"))
     set_up(settings.logging.level, settings.logging.format, verbose=verbose)
-    return Shell(settings, verbose)
+    return Shell(settings, verbose, config)
 
 
 def clock() -> int:

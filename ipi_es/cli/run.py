@@ -46,8 +46,6 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
 
     Example: ipi-es run --listen 127.0.0.1:9274
     """
-    from ipi_es.cluster.connect import connect
-    from ipi_es.cluster.connection import Connection
     from ipi_es.config.loading import BadFile, all_of, find_job, read_jobs
     from ipi_es.errors import UsageError
     from ipi_es.memory import few_arenas
@@ -57,7 +55,8 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
 
     few_arenas()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this log
-    settings = shell(ctx).settings
+    surroundings = shell(ctx)
+    settings = surroundings.settings
     _keep_the_log()
     bad: list[BadFile] = []
     jobs = [find_job(name, settings) for name in job_names]
@@ -77,7 +76,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     worker = Worker(
         settings,
         jobs,
-        lambda: connect(Connection(**settings.elasticsearch.plain())),
+        surroundings.connect,
         SystemClock(),
         _stopped_by_signals(),
         bad=bad,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -37,7 +38,8 @@ class Connection:
     ``hosts`` are URLs (``http://`` and port 9200 if they name none; ``user:password@`` is taken as credentials).
     ``api_key`` is ``id:key`` or its base64 form. ``ca_fingerprint`` is the SHA-256 of the CA's (or the server's own)
     certificate in hexadecimal and replaces ``ca_certs`` and the check of the host's name.
-    ``request_timeout`` is in seconds; ``max_retries`` counts the attempts after the first.
+    ``request_timeout`` is in seconds; ``max_retries`` counts the attempts after the first. ``read_again`` reads the
+    configuration once more, for credentials and authorities that were replaced; an IpiEsError where that fails.
     """
 
     hosts: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ class Connection:
     verify_certs: bool = True
     request_timeout: float = 30.0
     max_retries: int = 5
+    read_again: Callable[[], Connection] | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         auth = self.authorization()

@@ -22,6 +22,7 @@ from ipi_es.cluster.deadline import limited
 from ipi_es.cluster.faults import connection_fault, response_fault
 from ipi_es.cluster.lifecycle import Ilm
 from ipi_es.cluster.port import ServerInfo
+from ipi_es.cluster.renewal import RenewedClient
 from ipi_es.cluster.rest import KEEP_ALIVE, RestCluster
 from ipi_es.cluster.retry import Retry
 from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer
@@ -110,29 +111,7 @@ class ElasticsearchCluster(RestCluster):
         super().__init__(info, connection.where, retry)
         # the client warns of each failure; errors are raised and reported here anyway
         logging.getLogger("elastic_transport").setLevel(logging.ERROR)
-        authorization = connection.authorization()
-        nodes = [
-            NodeConfig(
-                endpoint.scheme,
-                endpoint.host,
-                endpoint.port,
-                path_prefix=endpoint.prefix,
-                connections_per_node=CONNECTIONS,
-                request_timeout=connection.request_timeout,
-                ssl_context=context if endpoint.scheme == "https" else None,
-            )
-            for endpoint in connection.endpoints()
-        ]
-        fast = _Json()
-        self._client = Elasticsearch(
-            nodes,
-            node_class=_Node,
-            headers={"authorization": authorization} if authorization else {},
-            max_retries=0,  # ours is the one mechanism
-            retry_on_status=(),
-            request_timeout=connection.request_timeout,
-            serializers={"application/json": fast, "application/vnd.elasticsearch+json": fast},
-        )
+        self._clients = RenewedClient(connection, context, _client_of)
 
     @property
     def lifecycles(self) -> Ilm:
@@ -145,11 +124,15 @@ class ElasticsearchCluster(RestCluster):
         return Watcher(self._request)
 
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
-        headers = {"accept": "application/json"} | ({"content-type": content_type} if body is not None else {})
-        try:
-            return self._client.perform_request(method, path, params=params, headers=headers, body=body).body
-        except CLIENT_ERRORS as error:
-            raise map_error(error, self._where) from error
+        def request(client: Elasticsearch) -> Any:
+            headers = {"accept": "application/json"} | ({"content-type": content_type} if body is not None else {})
+            own = dict(params)  # a client may take things out of it
+            try:
+                return client.perform_request(method, path, params=own, headers=headers, body=body).body
+            except CLIENT_ERRORS as error:
+                raise map_error(error, self._where) from error
+
+        return self._clients.send(request)
 
     def _open_pit(self, path: str, params: dict[str, str]) -> str:
         params = {**params, "keep_alive": KEEP_ALIVE}
@@ -163,4 +146,30 @@ class ElasticsearchCluster(RestCluster):
 
     def close(self) -> None:
         """Release connections; the port can't be used afterwards."""
-        self._client.close()
+        self._clients.client.close()
+
+
+def _client_of(connection: Connection, context: ssl.SSLContext | None) -> Elasticsearch:
+    authorization = connection.authorization()
+    nodes = [
+        NodeConfig(
+            endpoint.scheme,
+            endpoint.host,
+            endpoint.port,
+            path_prefix=endpoint.prefix,
+            connections_per_node=CONNECTIONS,
+            request_timeout=connection.request_timeout,
+            ssl_context=context if endpoint.scheme == "https" else None,
+        )
+        for endpoint in connection.endpoints()
+    ]
+    fast = _Json()
+    return Elasticsearch(
+        nodes,
+        node_class=_Node,
+        headers={"authorization": authorization} if authorization else {},
+        max_retries=0,  # ours is the one mechanism
+        retry_on_status=(),
+        request_timeout=connection.request_timeout,
+        serializers={"application/json": fast, "application/vnd.elasticsearch+json": fast},
+    )

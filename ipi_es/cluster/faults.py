@@ -136,7 +136,7 @@ _STATUSES: dict[int, tuple[type[ClusterError], str, str]] = {
     401: (
         AuthenticationFailed,
         "refused the credentials",
-        "check elasticsearch.api_key, or username and password; a worker reads them at its start: restart it then",
+        "check elasticsearch.api_key, or username and password; a worker reads them again at its next look",
     ),
     403: (
         PermissionDenied,

@@ -20,6 +20,7 @@ from ipi_es.cluster.deadline import limited
 from ipi_es.cluster.faults import NOT_FOUND, connection_fault, response_fault
 from ipi_es.cluster.lifecycle import Ism
 from ipi_es.cluster.port import ServerInfo
+from ipi_es.cluster.renewal import RenewedClient
 from ipi_es.cluster.rest import KEEP_ALIVE, RestCluster
 from ipi_es.cluster.retry import Retry
 from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer
@@ -86,28 +87,7 @@ class OpenSearchCluster(RestCluster):
         super().__init__(info, connection.where, retry)
         # the client logs each failed request with its traceback; errors are raised and reported here anyway
         logging.getLogger("opensearch").setLevel(logging.ERROR)
-        authorization = connection.authorization()
-        hosts = [
-            {
-                "host": endpoint.host,
-                "port": endpoint.port,
-                "scheme": endpoint.scheme,
-                "use_ssl": endpoint.scheme == "https",
-                "url_prefix": endpoint.prefix,
-                **({"ssl_context": context} if endpoint.scheme == "https" else {}),
-            }
-            for endpoint in connection.endpoints()
-        ]
-        self._client = opensearchpy.OpenSearch(
-            hosts,
-            connection_class=_Connection,
-            headers={"authorization": authorization} if authorization else {},
-            timeout=connection.request_timeout,
-            pool_maxsize=CONNECTIONS,
-            max_retries=0,  # ours is the one mechanism
-            retry_on_timeout=True,  # with none left: a host that times out is only put behind the others
-            serializer=_Json(),
-        )
+        self._clients = RenewedClient(connection, context, _client_of)
 
     @property
     def lifecycles(self) -> Ism:
@@ -120,11 +100,14 @@ class OpenSearchCluster(RestCluster):
         return OpenSearchAlerting(self._request)
 
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
-        headers = {"content-type": content_type}
-        try:
-            return self._client.transport.perform_request(method, path, params=params, headers=headers, body=body)
-        except CLIENT_ERRORS as error:
-            raise map_error(error, self._where) from error
+        def request(client: opensearchpy.OpenSearch) -> Any:
+            headers, own = {"content-type": content_type}, dict(params)  # a client may take things out of it
+            try:
+                return client.transport.perform_request(method, path, params=own, headers=headers, body=body)
+            except CLIENT_ERRORS as error:
+                raise map_error(error, self._where) from error
+
+        return self._clients.send(request)
 
     def _open_pit(self, path: str, params: dict[str, str]) -> str | None:
         params = {**params, "keep_alive": KEEP_ALIVE}
@@ -147,4 +130,29 @@ class OpenSearchCluster(RestCluster):
 
     def close(self) -> None:
         """Release connections; the port can't be used afterwards."""
-        self._client.close()
+        self._clients.client.close()
+
+
+def _client_of(connection: Connection, context: ssl.SSLContext | None) -> opensearchpy.OpenSearch:
+    authorization = connection.authorization()
+    hosts = [
+        {
+            "host": endpoint.host,
+            "port": endpoint.port,
+            "scheme": endpoint.scheme,
+            "use_ssl": endpoint.scheme == "https",
+            "url_prefix": endpoint.prefix,
+            **({"ssl_context": context} if endpoint.scheme == "https" else {}),
+        }
+        for endpoint in connection.endpoints()
+    ]
+    return opensearchpy.OpenSearch(
+        hosts,
+        connection_class=_Connection,
+        headers={"authorization": authorization} if authorization else {},
+        timeout=connection.request_timeout,
+        pool_maxsize=CONNECTIONS,
+        max_retries=0,  # ours is the one mechanism
+        retry_on_timeout=True,  # with none left: a host that times out is only put behind the others
+        serializer=_Json(),
+    )

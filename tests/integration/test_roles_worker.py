@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import live_parts
 import pytest
 import worker_company as company
 import worker_parts as parts
@@ -21,7 +23,9 @@ from secured_company import (
 )
 from servers.secured import SecuredOpenSearch
 
+from ipi_es.cli.context import Shell
 from ipi_es.cluster.connect import connect
+from ipi_es.config.loading import load_settings
 from ipi_es.config.settings import Settings
 from ipi_es.errors import PermissionDenied
 from ipi_es.service.outcome import Did, Outcome
@@ -91,5 +95,37 @@ def test_a_worker_that_lost_a_right_says_which_and_goes_on_when_it_has_it_again(
     assert once(bench, LAST_DAY + LATER).did is Did.WORKED
     found = bench.everything()
     assert found["state"] == quiet["state"]
+    assert found["blobs"] == quiet["blobs"]
+    assert found["results"] == quiet["results"]
+
+
+def test_a_worker_whose_password_is_revoked_says_so_and_goes_on_with_the_one_in_its_file(
+    bench: SecuredBench, quiet: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.fresh()
+    name, first, second = *WORKER, "Nw-7735-Zxv!"
+    password = tmp_path / "password"
+    password.write_text(first)
+    file = bench.config(WORKER, password=None, password_file=str(password))
+    cluster = Shell(load_settings(file), verbose=False, config=file).connect()
+    worker = live_parts.Worker(cluster, bench.job)
+
+    def look(time: int) -> Outcome:
+        worker.clock.time = time
+        return worker.live.tick(time)
+
+    assert look(FIRST_DAY + LATER).did is Did.WORKED
+    bench._put(f"internalusers/{name}", {"password": second})
+    try:
+        said = look(LAST_DAY + LATER)
+        assert said.did is Did.FAILED, said
+        assert "refused the credentials" in said.text
+        password.write_text(second)
+        assert look(LAST_DAY + LATER).did is Did.WORKED
+    finally:
+        bench._put(f"internalusers/{name}", {"password": first})
+        cluster.close()
+    assert not [each for each in (first, second) if each in said.text + caplog.text]
+    found = bench.everything()
     assert found["blobs"] == quiet["blobs"]
     assert found["results"] == quiet["results"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from stub_server import Reply, StubServer
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.errors import AuthenticationFailed, TlsError
+from ipi_es.errors import AuthenticationFailed, ConfigError, TlsError
 
 VERSIONS = {
     "elasticsearch": {"version": {"number": "8.19.4", "build_flavor": "default"}, "cluster_name": "c"},
@@ -39,16 +41,14 @@ def proxy(request: pytest.FixtureRequest, issued: list[Certificates]) -> Iterato
         yield made
 
 
-def connected(proxy: TlsProxy, **trust: str | Path) -> Cluster:
-    settings = Connection(
-        hosts=(proxy.url,),
-        username=proxy.username,
-        password=proxy.password,
-        max_retries=1,
-        request_timeout=5.0,
-        **(trust or {"ca_certs": proxy.ca}),  # type: ignore[arg-type]
-    )
-    return connect(settings, sleep=lambda _: None)
+def settings(proxy: TlsProxy, **changes: str | Path) -> Connection:
+    trust = changes if {"ca_certs", "ca_fingerprint"} & changes.keys() else {"ca_certs": proxy.ca, **changes}
+    known = {"username": proxy.username, "password": proxy.password, **trust}
+    return Connection(hosts=(proxy.url,), max_retries=1, request_timeout=5.0, **known)  # type: ignore[arg-type]
+
+
+def connected(proxy: TlsProxy, read_again: Callable[[], Connection] | None = None, **trust: str | Path) -> Cluster:
+    return connect(replace(settings(proxy, **trust), read_again=read_again), sleep=lambda _: None)
 
 
 def count(cluster: Cluster) -> int:
@@ -88,8 +88,74 @@ def test_credentials_that_are_revoked_are_told_and_work_again_when_they_are_give
     proxy.change_password("another")
     with pytest.raises(AuthenticationFailed) as caught:
         count(cluster)
-    assert "restart it" in str(caught.value)
+    assert "again at its next look" in str(caught.value)
     assert proxy.password not in str(caught.value)
     proxy.change_password(proxy.password)
+    assert count(cluster) == 3
+    cluster.close()
+
+
+def test_a_new_authority_in_the_file_is_read_when_the_certificate_is_refused(
+    proxy: TlsProxy, issued: list[Certificates], tmp_path: Path
+) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_bytes(issued[0].ca.read_bytes())
+    cluster = connected(proxy, lambda: settings(proxy, ca_certs=file), ca_certs=file)
+    assert count(cluster) == 3
+    proxy.rotate(issued[1])
+    with pytest.raises(TlsError):
+        count(cluster)
+    for content in (b"", b"half of a certi"):  # somebody is writing it
+        file.write_bytes(content)
+        with pytest.raises(TlsError):
+            count(cluster)
+    file.write_bytes(issued[1].ca.read_bytes())
+    assert count(cluster) == 3
+    cluster.close()
+
+
+def test_a_new_password_is_read_when_the_old_one_is_refused(proxy: TlsProxy, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    known, broken = [proxy.password], [False]
+
+    def read_again() -> Connection:
+        if broken[0]:
+            raise ConfigError("the file is empty or no text", place="ipi-es.yml: elasticsearch.password_file")
+        return settings(proxy, password=known[0])
+
+    cluster = connected(proxy, read_again)
+    proxy.change_password("second")
+    for broken[0] in (False, True):
+        with pytest.raises(AuthenticationFailed):
+            count(cluster)
+    assert "ipi-es.yml: elasticsearch.password_file: the file is empty" in caplog.text
+    known[0], broken[0] = "second", False
+    assert count(cluster) == 3
+    assert "have changed and were read again" in caplog.text
+    assert "second" not in caplog.text
+    cluster.close()
+
+
+def test_threads_that_are_refused_together_read_once_and_all_go_on(proxy: TlsProxy) -> None:
+    reads = list[int]()
+
+    def read_again() -> Connection:
+        reads.append(1)
+        return settings(proxy, password="second")
+
+    cluster = connected(proxy, read_again)
+    proxy.change_password("second")
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: count(cluster), range(16))) == [3] * 16
+    assert len(reads) == 1
+    cluster.close()
+
+
+def test_hosts_stay_when_credentials_are_read_again(proxy: TlsProxy) -> None:
+    elsewhere = Connection(
+        hosts=("https://127.0.0.1:9",), username=proxy.username, password="second", ca_certs=proxy.ca
+    )
+    cluster = connected(proxy, lambda: elsewhere)
+    proxy.change_password("second")
     assert count(cluster) == 3
     cluster.close()

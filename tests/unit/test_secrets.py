@@ -102,8 +102,9 @@ def test_no_repr_has_a_secret(tmp_path: Path, way: str) -> None:
             settings = load_settings(settings_file(tmp_path, stub.url, way))
             connection = Connection(**settings.elasticsearch.plain())
             cluster = connect(connection)
-            client = cluster._client  # type: ignore[attr-defined]
+            client = cluster._clients.client  # type: ignore[attr-defined]
             shown = [settings, settings.elasticsearch, connection, cluster, cluster.info, client, client.transport]
+            shown += [cluster._clients, cluster._clients._in_use]  # type: ignore[attr-defined]
             assert leaks("".join(f"{each!r} {each}" for each in shown)) == []
             assert leaks(settings.model_dump_json()) == []
             cluster.close()

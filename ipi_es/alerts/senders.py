@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
 from ipi_es.alerts.message import Letter
+from ipi_es.alerts.redaction import redactor
 from ipi_es.config.alerts import Destination, is_http
 from ipi_es.errors import NotSent
 
 TIMEOUT = (5.0, 10.0)
 """Seconds to connect, and to wait for each part of an answer."""
-
-SHORTEST_SECRET = 4
-"""Characters of a URL's part that may be a secret; shorter ones are words of its form."""
-
-_PART = re.compile(r"[^/:@?&=#,;+]+")
 
 HEADER_MOST = 500
 """Characters of an id in a header: servers refuse a request whose headers are larger than some KiB."""
@@ -48,6 +43,8 @@ class WebhookSender:
         if not is_http(url):
             raise NotSent(f"{name}: its file holds no URL with http:// or https://", hint="a URL, and nothing else")
         headers = {"Idempotency-Key": header_id(letter)}
+        if token and not (token.isascii() and token.isprintable()):
+            raise NotSent(f"{name}: its token has characters that no header can hold", hint="one line of plain ASCII")
         if token:
             headers["Authorization"] = f"Bearer {token}"
         try:
@@ -58,7 +55,7 @@ class WebhookSender:
         except requests.exceptions.ReadTimeout:
             said = f"{name}: {urlsplit(url).hostname} gave no answer in {TIMEOUT[1]:g} s: it may have taken it, or not"
             raise NotSent(said) from None
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, ValueError) as error:  # the latter of odd hosts
             host = urlsplit(url).hostname
             raise NotSent(f"{name}: {host} could not be reached ({type(error).__name__})") from None
         if not 200 <= status < 300:
@@ -123,12 +120,10 @@ class AppriseSender:
 @contextmanager
 def _without_secrets(url: str) -> Iterator[None]:
     """Keep a URL's parts out of what Apprise logs meanwhile, on threads of its own: its lines quote URLs and tokens."""
-    parts = {part for part in _PART.findall(url.partition("://")[2]) if len(part) >= SHORTEST_SECRET}
-    parts |= {unquote(part) for part in parts}
-    secret = re.compile("|".join(re.escape(part) for part in sorted(parts, key=len, reverse=True)) or r"(?!)")
+    hidden = redactor(url)
 
     def redact(record: logging.LogRecord) -> bool:
-        record.msg, record.args, record.exc_info = secret.sub("…", record.getMessage()), (), None
+        record.msg, record.args, record.exc_info = hidden(record.getMessage()), (), None
         return True
 
     log = logging.getLogger("apprise")

@@ -145,6 +145,7 @@ def install(
     """
     from ipi_es.alerts.install import install_in_cluster, install_in_kibana
     from ipi_es.alerts.kibana import Kibana
+    from ipi_es.alerts.redaction import unquoted
     from ipi_es.errors import UsageError
 
     of_kibana = {"kibana": kibana, "space": space, "kibana-ca": kibana_ca, "kibana-api-key-file": kibana_api_key_file}
@@ -156,12 +157,12 @@ def install(
         kinds, parameters = _made(surroundings.job(job_name), chosen, console=console_url(kibana, space))
         parameters = replace(parameters, space=space)
         asked = console_of(surroundings.settings, kibana, space=space, ca=kibana_ca, api_key_file=kibana_api_key_file)
-        with closing(asked) as console:
+        with closing(asked) as console, unquoted(parameters.destination.webhook):
             for done in install_in_kibana(Kibana(console), kinds, parameters):
                 click.echo(done.text)
         return
     kinds, parameters = _made(surroundings.job(job_name), chosen)
-    with surroundings.cluster() as cluster:
+    with surroundings.cluster() as cluster, unquoted(parameters.destination.webhook):
         for done in install_in_cluster(cluster, stack, kinds, parameters):
             click.echo(done.text)
 
@@ -190,13 +191,14 @@ def _made(job: Job, chosen: dict[str, Any], *, console: str = "") -> tuple[list[
     """
     from ipi_es.alerts.kinds import ALWAYS
     from ipi_es.alerts.parameters import Destination, Parameters
-    from ipi_es.config.alerts import is_http
+    from ipi_es.config.alerts import console_mistake
     from ipi_es.errors import UsageError
 
     config, threshold = job.alerts, chosen["threshold"]
     console = chosen["console"] or config.console or console
-    if console and not is_http(console):
-        raise UsageError(f"“{console}” is no console's address", hint="such as https://kibana.example.org")
+    mistake = console_mistake(console) if console else None
+    if mistake is not None:
+        raise UsageError(f"the console's URL {mistake}")
     parameters = Parameters(
         job,
         threshold=config.threshold if threshold is None else threshold,

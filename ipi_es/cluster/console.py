@@ -188,14 +188,17 @@ def _fault(status: int, answer: Any, where: str) -> ClusterError:
 
 
 def _endpoint(url: str) -> Endpoint:
-    """The URL taken apart, with its base path."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UsageError(f"“{url}” is no URL of a console", hint="write it as http://localhost:5601 or https://…/base")
-    if parts.username or parts.password:
+    """The URL taken apart, with its base path. UsageError, which doesn't quote a URL that may hold a password."""
+    if "@" in url:
         raise UsageError(
             "a console's URL must not hold a password", hint="credentials are those of ipi-es.yml's `elasticsearch`"
         )
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+    except ValueError:  # such as a bracket that doesn't close
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(f"“{url}” is no URL of a console", hint="write it as http://localhost:5601 or https://…/base")
     try:
         port = parts.port or (443 if parts.scheme == "https" else DEFAULT_PORT)
     except ValueError as error:

@@ -42,9 +42,17 @@ def _apprise(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def console_mistake(url: str) -> str | None:
+    """Say what is wrong with a console's URL, without quoting it; None: nothing. It is written into every alert."""
+    if "@" in url:
+        return "has credentials in it, and would be in every alert: leave them out"
+    return None if is_http(url) else "must be a URL with http:// or https://, such as https://kibana.example.org"
+
+
 def _console(text: str) -> str:
-    if not is_http(text):
-        raise ValueError("must be a URL with http:// or https://, such as https://kibana.example.org")
+    mistake = console_mistake(text)
+    if mistake is not None:
+        raise ValueError(mistake)
     return text.rstrip("/")
 
 

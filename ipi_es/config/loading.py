@@ -15,7 +15,7 @@ from ipi_es.config.documents import Document, Mistake, expand, read_document
 from ipi_es.config.job import Job
 from ipi_es.config.mistakes import of_validation, refuse
 from ipi_es.config.nearest import nearest
-from ipi_es.config.settings import SECRETS, ClusterSettings, Settings
+from ipi_es.config.settings import SECRETS, ClusterSettings, Settings, header_mistake
 from ipi_es.config.types import Section
 from ipi_es.errors import ConfigError, UsageError
 
@@ -76,10 +76,11 @@ def _with_secrets(cluster: ClusterSettings, document: Document) -> ClusterSettin
             secret = path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError):
             secret = ""
-        if secret:
+        mistake = header_mistake(name, secret) if secret else "the file is empty or no text"
+        if mistake is None:
             read[name] = SecretStr(secret)
         else:
-            mistakes.append(Mistake(("elasticsearch", f"{name}_file"), "the file is empty or no text"))
+            mistakes.append(Mistake(("elasticsearch", f"{name}_file"), mistake))
     if mistakes:
         raise refuse(document, mistakes)
     return cluster.model_copy(update=read)

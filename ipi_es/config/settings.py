@@ -19,20 +19,26 @@ SECRETS = ("api_key", "password", "bearer_token")
 """Settings that are never shown; each can be in a file of its own, named by ``<name>_file``."""
 
 
+_NO_URL = "must be a URL with http:// or https://, such as https://es.example.org:9200"
+
+
 def _hosts(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
     if "@" in text:
         raise ValueError("has credentials in it: put them into username and password (or password_file)")
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # its message may quote the text
+        raise ValueError(_NO_URL) from None
     try:
         port = parts.port
     except ValueError:
         port = None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be a URL with http:// or https://, such as https://es.example.org:9200")
+        raise ValueError(_NO_URL)
     if port is None:
         raise ValueError("must name its port, such as https://es.example.org:9200 (or :443)")
     if parts.query or parts.fragment:
@@ -44,6 +50,13 @@ def _secret(value: SecretStr) -> SecretStr:
     if not value.get_secret_value():
         raise ValueError("is empty; leave it out, or give it a value")
     return value
+
+
+def header_mistake(name: str, secret: str) -> str | None:
+    """Say why a secret can't be sent in a header, without quoting it; None: it can. A password is sent encoded."""
+    if name == "password" or (secret.isascii() and secret.isprintable()):
+        return None
+    return f"{name} has a line break or another character that no header can hold: write one line of plain ASCII"
 
 
 def _fingerprint(text: str) -> str:
@@ -123,7 +136,8 @@ class ClusterSettings(Section):
             mistakes.append("username needs password or password_file")
         if has["password"] and self.username is None:
             mistakes.append("password needs username")
-        return mistakes
+        given = {name: _reveal(getattr(self, name)) or "" for name in SECRETS}
+        return mistakes + [said for name, text in given.items() if (said := header_mistake(name, text))]
 
     def _tls_mistakes(self) -> list[str]:
         mistakes = []

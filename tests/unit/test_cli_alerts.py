@@ -103,7 +103,7 @@ def test_what_would_never_be_seen_is_refused(job_file: Path, stack: str, options
 def test_links_lead_to_a_console_or_nowhere(job_file: Path) -> None:
     done = run("alerts", "render", "logins", "--stack", "watcher", "--console", "kibana.example.org")
     assert done.exit_code == 2
-    assert "no console's address" in done.stderr
+    assert "the console's URL must be a URL with http:// or https://" in done.stderr
 
 
 def test_two_webhooks_are_refused(job_file: Path, tmp_path: Path) -> None:

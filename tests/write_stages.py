@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +18,16 @@ from worker_company import DAY, HOUR, SCORED_FROM
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Drop, Put
 from ipi_es.config.job import Job
+from ipi_es.errors import JobBusy, UsageError
 from ipi_es.results.annotations import Annotation
 from ipi_es.results.index import index_for
 from ipi_es.setup import plan
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import StateStore
+from ipi_es.state.owner import this_process
 from ipi_es.state.verdicts import Verdict
 from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.removal import Removal
+from ipi_es.worker.removal import DELETING, Removal
 from ipi_es.worker.reverting import plan_revert, revert
 from ipi_es.worker.verdicts import Verdicts
 
@@ -232,6 +235,21 @@ def taken_back(cluster: MemoryCluster, _: Worker) -> None:
     Verdicts(cluster, JOB, LATER).take_back("person01", "192.0.2.0/24")
 
 
+def confirmed_amid_a_deletion(cluster: MemoryCluster, _: Worker) -> None:
+    """A verdict is written while another process takes the job to delete it, which it then does."""
+    verdicts, states = Verdicts(cluster, JOB, LATER), StateStore(cluster)
+    note = verdicts._note
+
+    def noted(*said: Any) -> None:
+        note(*said)
+        states.claim(JOB.job_id, this_process(), LATER, 24, alive=lambda _: False, doing=DELETING)
+
+    verdicts._note = noted  # type: ignore[method-assign]
+    with suppress(JobBusy, UsageError):
+        verdicts.confirm(Verdict("person01", "192.0.2.1", "192.0.2.0/24", "me", SCORED_FROM + 54 * HOUR))
+    removal(cluster).delete()
+
+
 def removal(cluster: MemoryCluster) -> Removal:
     """By another process of this host: its clock is behind all epochs, as after a restore."""
     return Removal(cluster, JOB.job_id, parts.TestClock(LATER))
@@ -261,6 +279,7 @@ STAGES = (
     Stage("going back", much_to_clean, reverted),
     Stage("a verdict", ticked(54), confirmed),
     Stage("a verdict that is taken back", with_verdict, taken_back),
+    Stage("a verdict amid a deletion", with_verdict, confirmed_amid_a_deletion),
     Stage("a reset", with_verdict, lambda cluster, _: removal(cluster).reset()),
     Stage("a deletion", with_verdict, lambda cluster, _: removal(cluster).delete()),
 )

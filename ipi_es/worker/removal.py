@@ -22,6 +22,9 @@ from ipi_es.state.verdicts import VerdictStore
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.waiting import PATIENCE, claim_patiently
 
+DELETING = "deleting it"
+"""What a job's lease is for while it is deleted."""
+
 LEASE = 24
 """Seconds for which the job is taken at a time: renewed for as long as there is something to delete."""
 
@@ -110,7 +113,7 @@ class Removal:
                 self._clock,
                 LEASE,
                 alive=owner_alive,
-                doing="deleting it" if everything else "resetting it",
+                doing=DELETING if everything else "resetting it",
                 patience=self._patience,
             )
         except JobBusy as error:

@@ -46,3 +46,10 @@ def place(one: Place) -> Place:
     """Trained, and nothing scored."""
     one.fresh()
     return one
+
+
+@pytest.fixture(scope="module")
+def one_opensearch(opensearch: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    place = Place.made(opensearch.url, tmp_path_factory.mktemp("faults"))
+    yield place
+    place.remove()

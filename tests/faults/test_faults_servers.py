@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from fault_parts import checkpoint_of
 from fault_place import END, SCORE_DAYS, Place, through
 from fault_proxy import Fault, FaultProxy, Script
 from live_parts import DELAY, Worker
-from servers.pool import Server
 from worker_company import HOUR, SCORED_FROM
 
 from ipi_es.cluster.connect import connect
@@ -180,13 +178,6 @@ def test_server_that_is_killed_amid_the_work_and_started_again(
             break
     place.all_is_well()
     cluster.close()
-
-
-@pytest.fixture(scope="module")
-def one_opensearch(opensearch: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    place = Place.made(opensearch.url, tmp_path_factory.mktemp("faults"))
-    yield place
-    place.remove()
 
 
 MILLION = 1_000_000

@@ -13,7 +13,10 @@ from signin_events import job_data, write_job
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.results.store import ResultStore
 from ipi_es.setup import plan
+from ipi_es.state.job_state import StateStore
 from ipi_es.state.verdicts import VerdictStore
+from ipi_es.worker.removal import DELETING
+from ipi_es.worker.verdicts import Verdicts
 
 NOW = 1_780_000_000
 
@@ -22,6 +25,7 @@ NOW = 1_780_000_000
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = MemoryCluster()
     plan.apply(made, plan.plan(made))
+    StateStore(made).pause("sign-ins", True, NOW)  # a state, as every job has that ran
     monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
     monkeypatch.setattr("ipi_es.cli.verdict.clock", lambda: NOW)
     monkeypatch.chdir(tmp_path)
@@ -86,3 +90,29 @@ def test_cluster_that_is_not_set_up_is_refused(cluster: MemoryCluster, monkeypat
     result = run("verdict", "confirm", "job.json", "alice", "192.0.2.3")
     assert result.exit_code != 0
     assert "ipi-es setup" in result.stderr
+
+
+def test_a_job_that_never_ran_or_was_deleted_takes_no_verdict(cluster: MemoryCluster) -> None:
+    StateStore(cluster).delete("sign-ins")
+    refused = run("verdict", "confirm", "job.json", "alice", "192.0.2.3")
+    assert refused.exit_code == 2
+    assert "job sign-ins has no state: it never ran, or it was deleted" in refused.output
+    assert VerdictStore(cluster, "sign-ins").all() == []
+    assert annotations(cluster) == []
+
+
+def test_a_verdict_on_a_job_that_is_deleted_at_that_moment_leaves_nothing(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, note = StateStore(cluster), Verdicts._note
+
+    def noted(verdicts: Verdicts, *said: Any) -> None:
+        note(verdicts, *said)
+        states.claim("sign-ins", "host:7:1", NOW, 24, alive=lambda _: True, doing=DELETING)
+
+    monkeypatch.setattr(Verdicts, "_note", noted)
+    refused = run("verdict", "confirm", "job.json", "alice", "192.0.2.3")
+    assert refused.exit_code == 1
+    assert "job sign-ins is held by process 7 on host, deleting it since 2026-05-28T20:26:40Z" in refused.output
+    assert VerdictStore(cluster, "sign-ins").all() == []
+    assert annotations(cluster) == []

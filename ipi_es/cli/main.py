@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from typing import Any
@@ -101,4 +102,12 @@ def main(args: list[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        # of what is written to files and to where the output goes; snapshots have an error of their own
+        click.secho(f"ipi-es: can't write: {error.strerror}", fg="red", err=True)
+        if "-v" in sys.argv or "--verbose" in sys.argv:
+            raise
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -158,4 +158,6 @@ def _explained(path: Path, what: str) -> Iterator[None]:
         hint = "check the folder's rights and owner"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             hint = "the disk is full: free some space, or delete old snapshots"
+        elif error.errno == errno.EFBIG:
+            hint = "a limit on the size of files (`ulimit -f`) is too low for a snapshot: raise it for this process"
         raise SnapshotError(f"{path} can't be {what}: {error.strerror or error}", hint=hint) from error

@@ -1,21 +1,32 @@
-"""A full disk under ``snapshots.directory``: said with what to do, nothing is scored past it, and then made good."""
+"""A full disk, or a limit on files, under ``snapshots.directory`` and under what commands write.
+
+It is said with what to do, nothing is scored past it, and it is made good when there is space.
+"""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import live_parts
 import pytest
 import worker_company as company
 import worker_parts as parts
-from worker_company import DAY, SCORED_FROM
+from worker_company import DAY, HOUR, SCORED_FROM
 
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import SnapshotError
+from ipi_es.service.outcome import Did
 from ipi_es.setup import plan
 from ipi_es.state import directory_blobs
+from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.worker.job_work import JobWork
 
@@ -71,3 +82,54 @@ def test_worker_with_a_full_disk_says_so_and_goes_on_when_there_is_space(
     work = JobWork(disturbed, JOB, snapshots=tmp_path / "full")
     work.stores.blobs.sweep(JOB.job_id)
     assert not list((tmp_path / "full").rglob("*.part"))
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No file that this process writes may become larger than ``size`` bytes: the real thing, as the system does it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_live_worker_under_a_limit_on_files_says_so_and_goes_on_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    cluster = trained(tmp_path / "disk")
+    worker = live_parts.Worker(cluster, live_parts.live_job(hold_probability=0.03))
+    worker.work.stores.blobs = DirectoryBlobs(tmp_path / "disk")
+    worker.tick(SCORED_FROM + 12 * HOUR)
+    for _ in range(2):
+        with files_of_at_most(64):
+            outcome = worker.tick(END)
+        assert outcome.did is Did.FAILED
+        assert "File too large" in outcome.text
+        assert "a limit on the size of files" in outcome.text
+        assert worker.state.checkpoint <= SCORED_FROM + DAY
+        assert [each for each in worker.work.stores.blobs.list(JOB.job_id) if each.kind == "history_delta"] == []
+    assert worker.tick(END).did is Did.WORKED
+    assert worker.state.checkpoint == END
+    deltas = [each for each in worker.work.stores.blobs.list(JOB.job_id) if each.kind == "history_delta"]
+    assert len(deltas) == (END - SCORED_FROM) // DAY
+    for each in deltas:
+        worker.work.stores.blobs.read(JOB.job_id, each.id)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_command_whose_output_has_no_space_says_so() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123  (a device, not a path of ours)
+        done = subprocess.run(
+            [sys.executable, "-m", "ipi_es", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "ipi-es: can't write: No space left on device"

@@ -54,7 +54,7 @@ class ScoredBucket:
     bucket: EventBucket
     hashes: NDArray[np.uint64]  # of the bucket's entities
     pairs: Pairs
-    takes_part: NDArray[np.bool_]  # [n_pairs], neither suppressed nor a repeat
+    takes_part: NDArray[np.bool_]  # [n_pairs], not suppressed, and news of its entity or of its IP
     entities: Merged  # groups by entity, with their scores
     ips: Merged
     written_entities: NDArray[np.bool_]  # [n_entities], which get an influencer's document
@@ -188,9 +188,12 @@ class BucketScorer:
                 found[row] = first
         remembered = {ip for ip, _ in self.repeats.ips}  # a few of tens of thousands
         asked = [(i, ip) for i, ip in enumerate(bucket.ips) if ip in remembered] if remembered else []
-        succeeded = np.isin(np.arange(len(bucket.ips)), pairs.ip[~pairs.failures_only])
-        firsts = ((i, self.repeats.of_ip(ip, bucket.start, failures_only=not succeeded[i])) for i, ip in asked)
-        return Known(found, {i: first for i, first in firsts if first is not None})
+        firsts = {
+            (i, failed): self.repeats.of_ip(ip, bucket.start, failures_only=failed)
+            for i, ip in asked
+            for failed in (False, True)
+        }
+        return Known(found, {place: first for place, first in firsts.items() if first is not None})
 
     def _first(self, bucket: EventBucket, pairs: Pairs, row: int) -> First | None:
         """The record that a pair may repeat."""
@@ -206,7 +209,7 @@ class BucketScorer:
         """
         found = {}
         for row in records.tolist():
-            if row in judged.known.pairs and judged.part.by_entity[row]:
+            if row in judged.known.pairs and judged.part.anywhere[row]:
                 continue  # news: it repeats nothing any longer
             first = judged.known.pairs.get(row) or self._first(judged.bucket, judged.pairs, row)
             if first is not None:
@@ -264,11 +267,13 @@ class BucketScorer:
         news = [judged.part.ips[view.failures_only] for view in views]
         ips = merged([view.together.ips for view in views], [each.ips for each in scores], news)
         most = self.job.max_records_per_bucket
-        records, omitted = chosen_records(pairs, entities.groups, ips.groups, judged.part.by_entity, most)
+        records, omitted = chosen_records(pairs, entities.groups, ips.groups, judged.part.anywhere, most)
         record_scores = _rows_of(records, pairs, scores)
         repeats = self._record_repeats(judged, records)
         ip_repeat_of = {
-            i: first.id for i, first in judged.known.ips.items() if not judged.part.ips[bool(ips.failures_only[i])][i]
+            i: first.id
+            for (i, failed), first in judged.known.ips.items()
+            if failed == ips.failures_only[i] and not judged.part.ips[failed][i]
         }
         written_entities, written_ips = _influencers(judged, entities, ips, ip_repeat_of, most)
         # what no document tells of is nothing that a later one repeats: it could not be read back
@@ -280,7 +285,7 @@ class BucketScorer:
             bucket=bucket,
             hashes=judged.hashes,
             pairs=pairs,
-            takes_part=judged.part.by_entity,
+            takes_part=judged.part.anywhere,
             entities=entities,
             ips=ips,
             written_entities=written_entities,
@@ -315,7 +320,7 @@ class BucketScorer:
         """
         written, ip_repeat_of = ips_told
         job, pairs, known = self.job, judged.pairs, judged.known
-        news = [row for row in records.tolist() if row not in repeats and judged.part.by_entity[row]]
+        news = [row for row in records.tolist() if row not in repeats and judged.part.anywhere[row]]
         by_row: dict[int, Extent] = {}
         by_ip: dict[int, Extent] = {}
         for view, score in zip(judged.views, scores, strict=True):
@@ -331,7 +336,7 @@ class BucketScorer:
                 (of_ips >= CRITICAL) & (ips.failures_only == view.failures_only) & written
             ).tolist():
                 if i not in ip_repeat_of:
-                    by_ip[i] = _with(extents.of(float(of_ips[i]), None, i), known.ips.get(i))
+                    by_ip[i] = _with(extents.of(float(of_ips[i]), None, i), known.ips.get((i, view.failures_only)))
         return by_row, by_ip
 
 

@@ -46,6 +46,11 @@ class TakesPart:
     ips: tuple[Bools, Bools]
     """bool[n_ips], of successes and of failures, for the bucket over IPs: no critical influencer that this repeats."""
 
+    @property
+    def anywhere(self) -> Bools:
+        """bool[n_pairs]: what is news of its entity, or of its IP."""
+        return self.by_entity | self.by_ip
+
     @classmethod
     def everything(cls, n_pairs: int, n_ips: int) -> TakesPart:
         """Nothing repeats, nothing is allowed."""

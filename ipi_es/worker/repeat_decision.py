@@ -32,8 +32,8 @@ class Known:
 
     pairs: Mapping[int, First]
     """By row."""
-    ips: Mapping[int, First]
-    """By index of the IP: critical influencers."""
+    ips: Mapping[tuple[int, bool], First]
+    """By index of the IP, and whether it is of its failures: critical influencers."""
 
     def __bool__(self) -> bool:
         return bool(self.pairs or self.ips)
@@ -79,8 +79,9 @@ def muted(
         mine = {row: first for row, first in known.pairs.items() if view.rows[row]}
         by_entity = _grouped((int(pairs.entity[row]), first) for row, first in mine.items())
         by_ip = _grouped((int(pairs.ip[row]), first) for row, first in mine.items())
-        for ip, first in known.ips.items():
-            by_ip.setdefault(ip, []).append(first)
+        for (ip, failed), first in known.ips.items():
+            if failed == view.failures_only:
+                by_ip.setdefault(ip, []).append(first)
         most = score.entities.score.copy()
         np.maximum.at(most, pairs.entity[view.rows], score.records.score[view.rows])
         for entity, reported in by_entity.items():
@@ -101,14 +102,14 @@ def takes_part(pairs: Pairs, n_ips: int, known: Known, decided: Muted) -> TakesP
         by_ip[row] &= (int(pairs.ip[row]), failed) not in decided.ips
     ips = np.ones(n_ips, dtype=np.bool_), np.ones(n_ips, dtype=np.bool_)
     for ip, failed in decided.ips:
-        ips[failed][ip] = ip not in known.ips
+        ips[failed][ip] = (ip, failed) not in known.ips
     return TakesPart(by_entity, by_ip, ips)
 
 
 def in_question(pairs: Pairs, part: TakesPart, known: Known) -> TakesPart:
     """The part with only those groups about which :func:`muted` decides: all other ones cost time for nothing."""
     rows = np.array(list(known.pairs), dtype=np.int64)
-    ips = np.concatenate([pairs.ip[rows], np.array(list(known.ips), dtype=np.int32)])
+    ips = np.concatenate([pairs.ip[rows], np.array([ip for ip, _ in known.ips], dtype=np.int32)])
     by_entity = part.by_entity & np.isin(pairs.entity, pairs.entity[rows])
     return TakesPart(by_entity, part.by_ip & np.isin(pairs.ip, ips), part.ips)
 

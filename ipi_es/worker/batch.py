@@ -24,6 +24,7 @@ from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
 from ipi_es.state.verdicts import VerdictStore
 from ipi_es.times import iso
 from ipi_es.worker.clock import Clock
+from ipi_es.worker.event_changes import REREAD
 from ipi_es.worker.history_keeper import HistoryId, store_delta
 from ipi_es.worker.levels import Levels
 from ipi_es.worker.renormalization import Window, renormalize
@@ -43,7 +44,7 @@ MONTH = len("2026.05")
 """Characters at the end of a result index's name that say of which month it is."""
 LATE_ROWS = "late_rows"
 """The key in the state's details: the blob of what came too late for its own day's delta."""
-OF_THE_PAST = frozenset({LARGEST, LATE_ROWS})
+OF_THE_PAST = frozenset({LARGEST, LATE_ROWS, REREAD})
 """What a job forgets that begins anew, or goes back: it reads all events again."""
 
 

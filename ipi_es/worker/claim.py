@@ -286,8 +286,6 @@ class Claim:
         stopping: Callable[[], bool] = lambda: False,
     ) -> StoredSink:
         """Score and write [start, end)."""
-        if self.state.renormalized_to is not None and start > int(self.state.checkpoint or 0):
-            self.leaving[SCORED_FROM] = start  # what lies between isn't missing: nobody scored it
         events = each_timed(self._work.took, "read", self._work.read(start, end))
         with closing(events) as reading, ThreadPoolExecutor(1) as beside:
             preparing = beside.submit(self._standing, start)
@@ -330,6 +328,8 @@ class Claim:
             details = renormalization_details(state, levels)
             details[SCORED_FROM] = min(int(details.get(SCORED_FROM, start)), start)
             first = {"renormalized_to": start, "details": details}
+        elif start > int(state.checkpoint or 0):  # what lies between isn't missing: nobody scored it
+            first = {"details": {**state.details, SCORED_FROM: start}}
         # after another bucket_span was set, the first bucket may begin before the checkpoint: it replaces what is there
         begin = start - start % job.bucket_span
         rewriting = self._has_results(begin)

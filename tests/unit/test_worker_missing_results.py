@@ -13,7 +13,7 @@ from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Drop
 from ipi_es.results.counts import DayCounts
-from ipi_es.state.job_state import StateStore
+from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.worker.cleaning import clean
 from ipi_es.worker.job_work import JobWork
 from ipi_es.worker.missing_results import MISSING_RESULTS, missing
@@ -47,10 +47,14 @@ def night(cluster: MemoryCluster, job: Any = JOB, now: int = parts.NOW) -> dict[
     return {(each["timestamp"] // 1_000 - SCORED_FROM) // DAY: each["annotation"] for each in said}
 
 
-def details(cluster: MemoryCluster) -> dict[str, Any]:
+def state_of(cluster: MemoryCluster) -> JobState:
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
-    return dict(state.details)
+    return state
+
+
+def details(cluster: MemoryCluster) -> dict[str, Any]:
+    return dict(state_of(cluster).details)
 
 
 def delete(cluster: MemoryCluster, wanted: Callable[[dict[str, Any]], bool]) -> int:
@@ -135,6 +139,16 @@ def test_gap_that_nobody_scored_is_not_missing(cluster: MemoryCluster) -> None:
     assert details(cluster)[BEGUN] == SCORED_TO + DAY
     delete(cluster, of("bucket", SCORED_TO + DAY, SCORED_TO + DAY + HOUR))
     assert night(cluster).keys() == {6}
+
+
+def test_gap_that_nobody_scored_is_not_missing_after_a_kill_either(cluster: MemoryCluster) -> None:
+    killed = parts.fragile(cluster)
+    killed.moments = []
+    parts.backfill(killed, JOB, SCORED_TO + DAY, SCORED_TO + 3 * DAY, time=parts.NOW + HOUR)
+    amid = [moment for _, moment in killed.moments if state_of(moment).checkpoint == SCORED_TO + 2 * DAY]
+    assert amid
+    for moment in amid:
+        assert details(moment)[BEGUN] == SCORED_TO + DAY
 
 
 def test_job_of_an_earlier_version_is_watched_from_now_on(cluster: MemoryCluster) -> None:

@@ -18,7 +18,9 @@ from ipi_es.results.words import AnnotationType
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.worker.cleaning import clean
+from ipi_es.worker.event_changes import REREAD
 from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.late import mend_late
 from ipi_es.worker.reverting import REVERTED_FROM, Reversion, plan_revert, revert
 
 JOB = company.make_job(hold_probability=0.03)
@@ -98,6 +100,14 @@ def test_all_four_go_back_together(cluster: FragileCluster) -> None:
     assert to.results > 100
     assert state.details[REVERTED_FROM] == SCORED_TO
     assert not state.renormalize_due
+
+
+def test_buckets_are_read_again_by_what_is_scored_since(cluster: FragileCluster) -> None:
+    with JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
+        mend_late(claim, parts.NOW)
+    assert state_of(cluster).details[REREAD]["counted_to"] == SCORED_TO
+    reverted(cluster, networks(cluster)[0])
+    assert REREAD not in state_of(cluster).details
 
 
 def test_later_results_are_deleted_only_when_told(cluster: FragileCluster) -> None:

@@ -99,7 +99,7 @@ class ResultsSuite:
         assert [entity_of(each) for each in store.read("record")] == ["u1", "u3", "u2", "u0"]
         assert [entity_of(each) for each in store.read("record", min_score=50, size=2)] == ["u1", "u3"]
         assert [entity_of(each) for each in store.read("record", desc=False, size=1)] == ["u0"]
-        assert [entity_of(each) for each in store.read("record", values=["u2", "198.51.100.7"])] == ["u2"]
+        assert [entity_of(each) for each in store.read("record", entity="u2", ip="198.51.100.7")] == ["u2"]
         assert [entity_of(each) for each in store.read("record", size=20_000)] == ["u1", "u3", "u2", "u0"]
         with pytest.raises(UsageError, match="sort by one of"):
             store.read("record", sort="wrong")

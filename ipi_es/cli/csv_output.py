@@ -23,27 +23,33 @@ MILLISECONDS = frozenset({"timestamp", "event.ingested", "held_until", "rescored
 """Fields of results that hold epoch milliseconds; as CSV they are UTC times in ISO 8601."""
 
 _COMMON = ("job_id", "result_type", "timestamp", "bucket_span", "is_interim")
+_CONTEXT = ("source.as.number", "source.as.organization.name", "source.geo.country_iso_code")
 _STAMP = ("event.ingested", "snapshot_id", "quantiles_id", "revision", "rescored_at", "renormalized_at")
 
 RESULT_FIELDS: dict[str, tuple[str, ...]] = {
     "records": (
         *_COMMON, "record_score", "initial_record_score", "probability", "partition_field_name",
-        "partition_field_value", "by_field_name", "by_field_value", "actual", "typical", "event_count",
-        "source.as.number", "source.as.organization.name", "source.geo.country_iso_code", "reason",
-        "repeat_of", "suppressed_by", "held_until", "influencers", "anomaly_score_explanation", *_STAMP,
+        "partition_field_value", "by_field_name", "by_field_value", "actual", "typical", "event_count", "outcomes",
+        "failures_only", *_CONTEXT, "reason", "repeat_of", "suppressed_by", "held_until", "reported_extent",
+        "influencers", "anomaly_score_explanation", *_STAMP,
     ),
     "influencers": (
         *_COMMON, "influencer_score", "initial_influencer_score", "probability", "influencer_field_name",
-        "influencer_field_value", "repeat_of", "suppressed_by", *_STAMP,
+        "influencer_field_value", "event_count", "outcomes", "failures_only", "entity_count", "unlearned_entity_count",
+        "repeated_entity_count", "allowed_entity_count", "top_entities", "ip_count", "unlearned_ip_count",
+        "repeated_ip_count", "allowed_ip_count", "top_ips", *_CONTEXT, "reason", "repeat_of", "suppressed_by",
+        "reported_extent", *_STAMP,
     ),
     "buckets": (
-        *_COMMON, "anomaly_score", "initial_anomaly_score", "event_count", "unparsable_count", "record_count",
-        "new_record_count", "omitted_record_count", "max_record_score", "top_entities", "top_ips",
-        "bucket_influencers", "processing_time_ms", *_STAMP,
+        *_COMMON, "anomaly_score", "initial_anomaly_score", "event_count", "unparsable_count", "missing_entity_count",
+        "missing_ip_count", "malformed_ip_count", "private_ip_count", "usable_outcomes", "usable_counts",
+        "record_count", "new_record_count", "omitted_record_count", "influencer_count", "max_record_score",
+        "unusual_pair_count", "unusual_entity_count", "unusual_ip_count", "unlearned_pair_count", "top_entities",
+        "top_ips", "reason", "unlearned_entities", "bucket_influencers", "processing_time_ms", *_STAMP,
     ),
     "overall": ("result_type", "timestamp", "bucket_span", "is_interim", "overall_score", "jobs"),
 }  # fmt: skip
-"""The columns of each kind of result. They are the same for every job; JSON has the fields besides, which are not."""
+"""The columns of each kind of result, the same for every job. JSON has all fields, those named as in the events too."""
 
 
 def write_csv(out: TextIO, rows: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> None:

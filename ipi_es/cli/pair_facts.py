@@ -123,8 +123,8 @@ def facts_of(work: JobWork, entity: str, address: bytes) -> PairFacts:
     judged = snapshot.references.judge([seen.compatibility], [seen.prior_events], [age], np.zeros(1, dtype=np.bool_))
     class_, calibrated, scored = judged.history_class, judged.calibrated.ln_p, judged.ln_p
     results = work.stores.results
-    records = results.read("record", sort="timestamp", values=[entity, ip], size=RECENT)
-    first = results.read("record", sort="timestamp", desc=False, values=[entity, ip], size=1)
+    records = results.read("record", sort="timestamp", entity=entity, ip=ip, size=RECENT)
+    first = results.read("record", sort="timestamp", desc=False, entity=entity, ip=ip, size=1)
     until = max((int(each.source["held_until"]) // 1_000 for each in records if "held_until" in each.source), default=0)
     return PairFacts(
         job_id=work.job.job_id,
@@ -139,7 +139,7 @@ def facts_of(work: JobWork, entity: str, address: bytes) -> PairFacts:
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
         records=tuple(each.source for each in records),
-        record_count=results.count("record", values=[entity, ip]) if len(records) == RECENT else len(records),
+        record_count=results.count("record", entity=entity, ip=ip) if len(records) == RECENT else len(records),
         first_recorded=int(first[0].source["timestamp"]) // 1_000 if first else None,
         held_until=until if until > history.day * SECONDS["d"] else None,
     )
@@ -170,7 +170,7 @@ def _context(work: JobWork, ip: str, address: bytes) -> Context:
     found = Context.none(1)
     if work.feed.networks is not None:
         found = context_from(work.feed.networks, np.frombuffer(address, dtype=np.uint8).reshape(1, 16))
-    for each in work.stores.results.read("record", sort="timestamp", values=[ip], size=1):
+    for each in work.stores.results.read("record", sort="timestamp", ip=ip, size=1):
         operator = operator_number(each.source.get("source.as.number"))
         country = country_number(each.source.get("source.geo.country_iso_code"))
         found = Context(

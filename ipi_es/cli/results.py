@@ -13,11 +13,10 @@ import click
 from ipi_es.addresses import canonical
 from ipi_es.cli.context import clock, named_address, named_entity, shell
 from ipi_es.cli.csv_output import RESULT_FIELDS, result_rows
-from ipi_es.cli.influencer_lines import NAMED, joined, who
+from ipi_es.cli.influencer_lines import joined, who
 from ipi_es.cli.output import STYLE, Column, emit, format_option
 from ipi_es.cli.zones import time_zone_option
 from ipi_es.errors import UsageError
-from ipi_es.lists import some
 from ipi_es.report.text import TimeShown, counted
 from ipi_es.results.explanation import sentence
 from ipi_es.results.queries import check_kind
@@ -50,7 +49,8 @@ COLUMNS = {
         Column("initial_influencer_score", "Initially", right=True),
         Column("probability", "Probability", right=True),
         Column("remarks", "Remarks"),
-        Column("who", "Who and where", wrap=True, sentence=True),
+        Column("who", "Who and where", wrap=True),
+        Column("reason", "Why", wrap=True, sentence=True),
     ],
     "buckets": [
         Column("time", "Time"),
@@ -59,7 +59,7 @@ COLUMNS = {
         Column("event_count", "Events", right=True),
         Column("record_count", "Records", right=True),
         Column("remarks", "Remarks"),
-        Column("who", "Who and where", wrap=True, sentence=True),
+        Column("why", "Why", wrap=True, sentence=True),
     ],
     "overall": [
         Column("time", "Time"),
@@ -219,7 +219,8 @@ def _of_job(here: Shell, cluster: Cluster, job: Job, kind: str, asked: Asked, sh
     from ipi_es.results.store import ResultStore
 
     singular = check_kind(kind)
-    start, end, least, values = asked.start, asked.end, asked.min_score, _values(job, asked)
+    start, end, least = asked.start, asked.end, asked.min_score
+    entity, ip = _names(job, asked)
     store = ResultStore(cluster, job.job_id, job.results_index_name)
     found = store.read(
         singular,
@@ -228,7 +229,8 @@ def _of_job(here: Shell, cluster: Cluster, job: Job, kind: str, asked: Asked, sh
         sort=asked.sort,
         desc=asked.desc,
         min_score=least,
-        values=values,
+        entity=entity,
+        ip=ip,
         size=asked.size,
         new=asked.new,
     )
@@ -239,7 +241,7 @@ def _of_job(here: Shell, cluster: Cluster, job: Job, kind: str, asked: Asked, sh
         return Found(rows, lines, f"No {kind}: nothing of job {job.job_id} was scored yet.", None, notes)
     left_out = None
     if asked.new:
-        left_out = count_quiet(cluster, job.job_id, singular, start, end, min_score=least, values=values)
+        left_out = count_quiet(cluster, job.job_id, singular, start, end, min_score=least, entity=entity, ip=ip)
     if kind == "influencers" and rows:
         places = [row["timestamp"] for row in rows], [row["influencer_field_value"] for row in rows]
         lines = joined(rows, pairs_of(cluster, job.job_id, *places), job.entity_field)
@@ -247,10 +249,10 @@ def _of_job(here: Shell, cluster: Cluster, job: Job, kind: str, asked: Asked, sh
     return Found(rows, lines, empty, left_out, notes)
 
 
-def _values(job: Job, asked: Asked) -> list[str]:
-    """What is asked for, spelled as results spell it. UsageError for an address that is none."""
-    found = [] if asked.entity is None else [named_entity(job, asked.entity)]
-    return found if asked.ip is None else [*found, canonical(named_address(asked.ip, job))]
+def _names(job: Job, asked: Asked) -> tuple[str | None, str | None]:
+    """The entity and the address that are asked for, spelled as results spell them. UsageError for no address."""
+    entity = None if asked.entity is None else named_entity(job, asked.entity)
+    return entity, None if asked.ip is None else canonical(named_address(asked.ip, job))
 
 
 def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, Any]:
@@ -266,7 +268,8 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
     if kind == "influencers":
         out["who"] = who(row)
     if kind == "buckets":
-        out["who"] = "; ".join(some(row[field], NAMED) for field in ("top_entities", "top_ips") if row.get(field))
+        names = (", ".join(row[field]) for field in ("top_entities", "top_ips") if row.get(field))
+        out["why"] = row.get("reason") or "; ".join(names)  # earlier versions wrote no reason
     if kind == "overall":
         out["jobs"] = [f"{each['job_id']} {each['max_anomaly_score']:.0f}" for each in row["jobs"]]
     return out

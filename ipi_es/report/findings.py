@@ -84,8 +84,9 @@ def read_findings(results: ResultStore, job: Job, start: int, end: int) -> Findi
     found = [each.source for each in influencers]
     records = results.read("record", start, end, min_score=SHOWN_FROM, size=MAX_RECORDS, interim=False)
     by_id = {each.id: each.source for each in records}
-    for name in [each for field in (job.entity_field, job.ip_field) for each in leaders(found, field)]:
-        theirs = results.read("record", start, end, values=[name], size=MAX_OF_LEADER, interim=False)
+    entities: list[tuple[str | None, str | None]] = [(name, None) for name in leaders(found, job.entity_field)]
+    for entity, ip in [*entities, *((None, name) for name in leaders(found, job.ip_field))]:
+        theirs = results.read("record", start, end, entity=entity, ip=ip, size=MAX_OF_LEADER, interim=False)
         by_id |= {each.id: each.source for each in theirs}
     annotations = results.annotations(start, end, size=MAX_ANNOTATIONS)
     return Findings(

@@ -47,12 +47,13 @@ def count_quiet(
     end: int | None,
     *,
     min_score: float | None = None,
-    values: Sequence[str] = (),
+    entity: str | None = None,
+    ip: str | None = None,
 ) -> Quiet:
     """Repeats, and what is allowed and no repeat, among the results that are asked for; times in epoch seconds."""
 
     def count(field: str, *, without: str | None = None) -> int:
-        query = results_query(job_id, [kind], start, end, min_score=min_score, values=values)
+        query = results_query(job_id, [kind], start, end, min_score=min_score, entity=entity, ip=ip)
         query["bool"]["filter"].append({"exists": {"field": field}})
         if without is not None:
             query["bool"]["must_not"] = [{"exists": {"field": without}}]
@@ -83,7 +84,7 @@ def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Se
 def recorded_entity(cluster: Cluster, job_id: str, entity: str) -> bool:
     """Whether any record is of the entity."""
     try:
-        return cluster.count(ALIAS, results_query(job_id, ["record"], None, None, values=[entity])) > 0
+        return cluster.count(ALIAS, results_query(job_id, ["record"], None, None, entity=entity)) > 0
     except NotFound:
         return False
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ipi_es.lists import some
 from ipi_es.results import ids
 from ipi_es.results.phrases import (
     begun_with_capital,
@@ -15,7 +16,6 @@ from ipi_es.results.phrases import (
     one_in,
     plural,
     rule_text,
-    some_of,
 )
 
 NAMED = 10
@@ -106,7 +106,7 @@ def influencer_sentence(source: Mapping[str, Any], other_field: str) -> str:
     seen = f"{value} {verb} {plural(count, f'{other_field} value')} ({events_text(source)})"
     rarity = one_in(float(source["probability"]), f"{source['influencer_field_name']} value")
     sentences = [
-        f"{seen}: {some_of(names, count, IN_SENTENCE)}",
+        f"{seen}: {some(names, IN_SENTENCE, total=count)}",
         *learned_before(int(source["timestamp"]), _never(value, count, unlearned, of_entity=of_entity)),
         *_others(repeats, allowed),
         *_places(source, plural_form=of_entity),
@@ -155,8 +155,8 @@ def bucket_sentence(source: Mapping[str, Any], entity_field: str, ip_field: str)
     entities, ips, unlearned = (
         int(source[name]) for name in ("unusual_entity_count", "unusual_ip_count", "unlearned_pair_count")
     )
-    who = some_of(source.get("top_entities") or (), entities, IN_SENTENCE)
-    where = some_of(source.get("top_ips") or (), ips, IN_SENTENCE)
+    who = some(source.get("top_entities") or (), IN_SENTENCE, total=entities)
+    where = some(source.get("top_ips") or (), IN_SENTENCE, total=ips)
     whose = f"{plural(entities, f'{entity_field} value')} and {plural(ips, f'{ip_field} value')}"
     sentences = [f"{plural(pairs, 'unusual pair')} of {whose}" + (f": {who}; from {where}" if who and where else "")]
     never = "none of these pairs occurred" if unlearned == pairs else f"{unlearned:,} of these pairs never occurred"

@@ -59,10 +59,3 @@ def dated_repeat(begun: int | None, where: str = "") -> str:
 def rule_text(rule: str) -> str:
     """Say which rule of the allow list allows a result."""
     return f"Allowed by {rule}, so it is never learned"
-
-
-def some_of(values: Sequence[str], total: int, most: int) -> str:
-    """The first ``most`` of ``values``, which are among ``total``, and how many more there are."""
-    named = list(values[:most])
-    more = max(total, len(values)) - len(named)
-    return ", ".join(named) + (f" and {more:,} more" if more and named else "")

@@ -32,11 +32,17 @@ _TIE_BREAKERS: dict[ResultKind, tuple[str, ...]] = {
 }
 """Sorted by after the wanted field, so that two runs print the same lines."""
 
-_VALUE_FIELDS: dict[ResultKind, tuple[str, ...]] = {
-    "record": ("partition_field_value", "by_field_value"),
-    "influencer": ("influencer_field_value",),
-    "bucket": ("top_entities", "top_ips"),
+_ENTITY_FIELDS: dict[ResultKind, str] = {
+    "record": "partition_field_value",
+    "influencer": "partition_field_value",
+    "bucket": "top_entities",
 }
+_IP_FIELDS: dict[ResultKind, str] = {
+    "record": "by_field_value",
+    "influencer": "influencer_field_value",
+    "bucket": "top_ips",
+}
+"""Where a result of each type names an entity, and an address. An entity's name may itself be an address."""
 
 
 def between(start: int | None, end: int | None) -> list[Query]:
@@ -53,20 +59,22 @@ def results_query(
     end: int | None,
     *,
     min_score: float | None = None,
-    values: Sequence[str] = (),
+    entity: str | None = None,
+    ip: str | None = None,
     interim: bool = True,
     new: bool = False,
 ) -> Query:
-    """Results of one job; ``values``: all of these entities and IPs must be in the result.
+    """Results of one job; ``entity`` and ``ip``: those that name this entity, and this address.
 
     ``new``: what may alert, so neither repeats nor what an allow-list rule allows, nor buckets that have nothing else.
     """
     filters: list[Query] = [{"term": {"job_id": job_id}}, {"terms": {"result_type": list(kinds)}}, *between(start, end)]
     if min_score is not None:
         filters.append(any_of([{"range": {SCORE_FIELDS[kind]: {"gte": min_score}}} for kind in kinds]))
-    filters += [
-        any_of([{"term": {field: value}} for kind in kinds for field in _VALUE_FIELDS[kind]]) for value in values
-    ]
+    if entity is not None:
+        filters.append(any_of([{"term": {_ENTITY_FIELDS[kind]: entity}} for kind in kinds]))
+    if ip is not None:
+        filters.append(any_of([_of_ip(kind, ip) for kind in kinds]))
     if not interim:
         filters.append({"term": {"is_interim": False}})
     query: Query = {"bool": {"filter": filters}}
@@ -77,6 +85,13 @@ def results_query(
         with_news: Query = {"range": {"new_record_count": {"gte": 1}}}
         filters.append(any_of([with_news, {"terms": {"result_type": others}}]) if others else with_news)
     return _without(query, "repeat_of", "suppressed_by")
+
+
+def _of_ip(kind: ResultKind, ip: str) -> Query:
+    term: Query = {"term": {_IP_FIELDS[kind]: ip}}
+    if kind != "influencer":
+        return term
+    return _without({"bool": {"filter": [term]}}, _ENTITY_FIELDS[kind])
 
 
 def sort_by(kind: ResultKind, field: str | None, *, desc: bool) -> list[dict[str, Any]]:

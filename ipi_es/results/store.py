@@ -98,17 +98,18 @@ class ResultStore:
         sort: str | None = None,
         desc: bool = True,
         min_score: float | None = None,
-        values: Sequence[str] = (),
+        entity: str | None = None,
+        ip: str | None = None,
         size: int = 100,
         interim: bool = True,
         new: bool = False,
     ) -> list[Document]:
-        """Results of [start, end), worst first unless told; ``values``: entities or IPs that must be in them.
+        """Results of [start, end), worst first unless told; ``entity`` and ``ip``: those that name them.
 
         ``new``: without repeats and what is allowed.
         """
         query = queries.results_query(
-            self._job_id, [kind], start, end, min_score=min_score, values=values, interim=interim, new=new
+            self._job_id, [kind], start, end, min_score=min_score, entity=entity, ip=ip, interim=interim, new=new
         )
         order = queries.sort_by(kind, sort, desc=desc)
         if size <= MAX_PAGE:
@@ -250,11 +251,18 @@ class ResultStore:
         )
 
     def count(
-        self, kind: ResultKind, start: int | None = None, end: int | None = None, *, values: Sequence[str] = ()
+        self,
+        kind: ResultKind,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        entity: str | None = None,
+        ip: str | None = None,
     ) -> int:
-        """How many results there are; ``values``: entities or IPs that must be in them."""
+        """How many results there are; ``entity`` and ``ip``: of those that name them."""
+        query = queries.results_query(self._job_id, [kind], start, end, entity=entity, ip=ip)
         try:
-            return self._cluster.count(ALIAS, queries.results_query(self._job_id, [kind], start, end, values=values))
+            return self._cluster.count(ALIAS, query)
         except NotFound:
             return 0
 

@@ -72,7 +72,7 @@ def test_late_events_mend_their_buckets_alone_and_are_learned(cluster: Cluster, 
     store = ResultStore(cluster, job.job_id)
     said = store.annotations(TODAY, TODAY + job.bucket_span, ["delayed_data"])
     assert [each.source["timestamp"] for each in said] == [TODAY * 1_000]
-    news = [each for each in store.read("record", values=[STRANGER]) if each.source["event.ingested"] > LATER * 1_000]
+    news = [each for each in store.read("record", ip=STRANGER) if each.source["event.ingested"] > LATER * 1_000]
     assert {each.source["partition_field_value"] for each in news} == {"person03", "person04"}
 
 
@@ -113,7 +113,7 @@ def test_changed_and_vanished_events_are_found_by_content(cluster: Cluster, inde
         ]
         assert mend_late(claim, LATER) == []
     assert of_others(cluster, job, TODAY, YESTERDAY) == others
-    found = ResultStore(cluster, job.job_id).read("record", values=[STRANGER])
+    found = ResultStore(cluster, job.job_id).read("record", ip=STRANGER)
     assert {each.source["timestamp"] // 1_000 for each in found} == {TODAY, YESTERDAY}
     assert {f"person4{n}" for n in range(4)} <= {each.source["partition_field_value"] for each in found}
 

@@ -102,7 +102,7 @@ def test_a_jobs_query_goes_to_the_server_as_it_is() -> None:
 
 
 def test_names_are_terms_in_the_queries_of_results() -> None:
-    assert is_only_data(queries.results_query("job", ["record"], 0, None, values=[HOSTILE]))
+    assert is_only_data(queries.results_query("job", ["record"], 0, None, entity=HOSTILE, ip=HOSTILE))
     assert is_only_data(queries.results_query(HOSTILE, ["bucket"], None, None))
     assert is_only_data(queries.critical_influencers_query("job", HOSTILE, 0, 1))
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
+from ipi_es.results import phrases
 from ipi_es.scoring.probability import SEVERITY_THRESHOLDS, Severity, severity
 from ipi_es.times import iso
-
-_RAREST = 1e-12
-"""Probabilities below are “less than 1 in a trillion”: nobody reads more digits."""
 
 
 def score_text(score: float) -> str:
@@ -30,18 +28,12 @@ def severity_range(level: Severity) -> str:
 
 def one_in(probability: float) -> str:
     """``1 in 6,000``: two digits say enough of a rarity."""
-    if probability < _RAREST:
-        return "less than 1 in a trillion"
-    rarity = 1.0 / probability
-    if rarity < 100:
-        return f"1 in {rarity:.0f}"
-    magnitude = 10 ** (len(str(int(rarity))) - 2)
-    return f"1 in {round(rarity / magnitude) * magnitude:,}"
+    return phrases.one_in(probability, noun="")
 
 
 def counted(number: int, noun: str) -> str:
     """``1 event``, ``2,000 events``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return phrases.plural(number, noun)
 
 
 @dataclass(frozen=True, slots=True)

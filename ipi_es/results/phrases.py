@@ -40,14 +40,15 @@ def begun_with_capital(text: str) -> str:
 
 
 def one_in(probability: float, noun: str = "event") -> str:
-    """``1 event in 6,000``: two digits say enough of a rarity."""
+    """``1 event in 6,000``, without a noun ``1 in 6,000``: two digits say enough of a rarity."""
+    one = f"1 {noun} in" if noun else "1 in"
     if probability < _RAREST:
-        return f"less than 1 {noun} in a trillion"
+        return f"less than {one} a trillion"
     rarity = 1.0 / probability
     if rarity < 100:
-        return f"1 {noun} in {rarity:.0f}"
+        return f"{one} {rarity:.0f}"
     magnitude = 10 ** (len(str(int(rarity))) - 2)
-    return f"1 {noun} in {round(rarity / magnitude) * magnitude:,}"
+    return f"{one} {round(rarity / magnitude) * magnitude:,}"
 
 
 def dated_repeat(begun: int | None, where: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -287,10 +288,16 @@ def cell(value: Any, *, score: bool = False) -> Text:
 
     if score and value is not None:
         name = str(severity(float(value)))
-        return Text(f"{float(value):5.1f} {name:<8}", style=SEVERITY_COLOURS[name])
+        return Text(f"{tenths(float(value)):>5} {name:<8}", style=SEVERITY_COLOURS[name])
     if isinstance(value, Toned):
         return Text(visible(value.text), style=value.style)
     return Text(_plain(value))
+
+
+def tenths(score: float) -> str:
+    """A score, 0–100, with one decimal that never reaches a severity that the score doesn't: 74.97 is 74.9."""
+    text = f"{score:.1f}"
+    return text if severity(float(text)) == severity(score) else f"{math.floor(score * 10) / 10:.1f}"
 
 
 def _plain(value: Any) -> str:

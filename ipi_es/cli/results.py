@@ -14,7 +14,7 @@ from ipi_es.addresses import canonical
 from ipi_es.cli.context import clock, named_address, named_entity, shell
 from ipi_es.cli.csv_output import RESULT_FIELDS, result_rows
 from ipi_es.cli.influencer_lines import joined, who
-from ipi_es.cli.output import STYLE, Column, emit, format_option
+from ipi_es.cli.output import STYLE, Column, emit, format_option, tenths
 from ipi_es.cli.zones import time_zone_option
 from ipi_es.errors import UsageError
 from ipi_es.report.text import TimeShown, counted
@@ -258,6 +258,7 @@ def _names(job: Job, asked: Asked) -> tuple[str | None, str | None]:
 def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, Any]:
     """A result with what a table shows besides its fields; what raises no alert is dim."""
     out = {**row, "time": shown.copyable(int(row["timestamp"]) // 1_000)}
+    out |= {name: tenths(float(value)) for name, value in row.items() if name.startswith("initial_")}
     remarks = [word for field, word in REMARKS.items() if row.get(field)]
     out["remarks"] = ", ".join(remarks)
     if remarks:

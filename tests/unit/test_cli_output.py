@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ipi_es.cli.output import STYLE, Column, Toned, print_table, say
+from ipi_es.cli.output import STYLE, Column, Toned, print_table, say, tenths
 
 COLUMNS = (
     Column("time", "Time"),
@@ -87,6 +87,14 @@ def test_severity_is_a_word_and_not_a_colour_alone(
     text = "\n".join(shown(monkeypatch, capsys, None))
     assert "critical" in text
     assert "warning" in text
+
+
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [(74.97, "74.9"), (75.0, "75.0"), (49.99, "49.9"), (24.951, "24.9"), (83.18, "83.2"), (0.04, "0.0")],
+)
+def test_no_score_is_shown_as_of_a_severity_that_it_does_not_reach(score: float, text: str) -> None:
+    assert tenths(score) == text
 
 
 WIDEST_ADDRESS = "2001:0db8:aaaa:bbbb:cccc:dddd:255.255.255.255"

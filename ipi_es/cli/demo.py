@@ -205,7 +205,7 @@ def further(outcome: Outcome, url: str | None) -> None:
     click.echo(f"  {command} results records demo --min-score 50")
     if worst is not None:
         click.echo(f"  {command} explain demo {worst['partition_field_value']} {worst['by_field_value']}")
-    click.echo("  ipi-es node stop                          ends it and deletes its data")
+    click.echo("  ipi-es node stop                          ends it; its data stay for `ipi-es node start --keep`")
 
 
 def write_report(cluster: Cluster, outcome: Outcome, path: Path | None) -> Path:

@@ -26,7 +26,9 @@ from ipi_es.setup import templates
 from ipi_es.times import iso
 
 ROLES = shipped_roles()
-RIGHTS = rights_of(ROLES, "ipi-es-reader", "ipi-es-writer")
+TOGETHER = ("cluster", "indices:data/read/msearch")
+"""What only searches over long lists of indices need, and dashboards."""
+RIGHTS = [each for each in rights_of(ROLES, "ipi-es-reader", "ipi-es-writer") if each != TOGETHER]
 LIFECYCLE = "ipi-es-state ipi-es-anomalies ipi-es-anomalies-*"
 """What setup looks at for the lifecycle policy only: this server has no lifecycle policies, so it isn't needed here."""
 OF_THE_POLICY = "indices:admin/delete"
@@ -190,3 +192,48 @@ def test_setup_without_one_right_says_which(bench: SecuredBench, all_roles: None
     assert code == 0, said
     assert "Nothing to do" in bench.run(BUILDER, "setup")[1]
     bench.cluster.delete_index("ipi-es-anomalies-old-2020.01")
+
+
+def test_a_long_list_of_indices_needs_the_right_to_search_several_at_once(bench: SecuredBench, all_roles: None) -> None:
+    names = [f"{EVENTS}-{'x' * 90}-{number:03d}" for number in range(40)]
+    job = bench.folder / "long.json"
+    feed = {
+        **company.job_data("secured", EVENTS)["datafeed_config"],
+        "indices": [EVENTS, *(f"{each}*" for each in names)],
+    }
+    job.write_text(json.dumps({**company.job_data("secured", EVENTS), "datafeed_config": feed}))
+    roles = shipped_roles()
+    for bad, code in ((without(roles, *TOGETHER), 1), (roles, 0)):
+        roles_now = json.loads(json.dumps(bad))
+        roles_now["ipi-es-reader"]["index_permissions"][0]["index_patterns"] = [f"{EVENTS}*"]
+        bench.grant(roles_now)
+        found, said = bench.run(WORKER, "check", job, "--format", "json")
+        rows = json.loads(said)
+        named = [row for row in rows if TOGETHER[1] in row["message"]]
+        assert bool(named) == bool(code), rows
+        assert found == code, rows
+        if code:
+            assert any("ipi-es-reader.json" in row["hint"] for row in named), named
+
+
+ANALYST = ("analyst", "Kq-7734-Zxv!")
+
+
+@pytest.mark.parametrize("with_the_right", [False, True])
+def test_people_who_look_at_dashboards_need_read_and_the_right_to_search_several_at_once(
+    bench: SecuredBench, quiet: dict[str, Any], with_the_right: bool
+) -> None:
+    rights = {"index_patterns": ["ipi-es-anomalies*"], "allowed_actions": ["read"]}
+    role = {"cluster_permissions": [TOGETHER[1]] * with_the_right, "index_permissions": [rights]}
+    for path, body in (
+        (f"internalusers/{ANALYST[0]}", {"password": ANALYST[1]}),
+        (f"roles/{ANALYST[0]}", role),
+        (f"rolesmapping/{ANALYST[0]}", {"users": [ANALYST[0]]}),
+    ):
+        assert bench.secured.call("PUT", f"/_plugins/_security/api/{path}", body)[0] in (200, 201)
+    lines = '{"index": "ipi-es-anomalies"}\n{"size": 0, "track_total_hits": true}\n'
+    status, answer = bench.secured.call("POST", "/_msearch", lines, auth=ANALYST)
+    assert (status == 200) == with_the_right, answer
+    if with_the_right:
+        assert answer["responses"][0]["hits"]["total"]["value"] > 24
+    assert bench.secured.call("POST", "/ipi-es-anomalies/_search", auth=ANALYST)[0] == 200

@@ -19,8 +19,8 @@ import copy
 import json
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 # quiet before TensorFlow is imported
@@ -29,11 +29,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import Addresses, canonical, parse
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from simulated_feed import Feed, SignIn
+
+from ipi_es.addresses import canonical, parse
 from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job import Job
 from ipi_es.config.loading import check_job
-from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.demo.company import Simulation, simulate
 from ipi_es.demo.events import INCIDENT_A, INTERNET
 from ipi_es.demo.run import END, JOB
@@ -75,58 +78,16 @@ class Attack:
         return set(zip(self.users, self.ips, strict=True))
 
 
-@dataclass(slots=True)
-class Feed:
-    """A simulation as the datafeed gives it, hour by hour, with the attackers' sign-ins."""
-
-    simulation: Simulation
-    attack: Attack
-    networks: None = None
-    addresses: Addresses = field(init=False)
-    texts: list[str] = field(init=False)
-    users: list[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.texts = list(dict.fromkeys([*self.simulation.ips, *self.attack.ips]))
-        self.users = list(dict.fromkeys([*self.simulation.users, *self.attack.users]))
-        self.addresses = parse(self.texts)[0]
-
-    def read(self, start: int, end: int, span: int) -> Iterator[EventBucket]:
-        """The event buckets of [start, end)."""
-        times = self.simulation.timestamp
-        for begin in range(start, end, span):
-            rows = slice(*np.searchsorted(times, [begin, begin + span]).tolist())
-            codes = [self.simulation.user_code[rows], self.simulation.ip_code[rows], self.simulation.success[rows]]
-            keys, count = np.unique(np.stack(codes, axis=1).astype(np.int64), axis=0, return_counts=True)
-            extra = self._attacks(begin)
-            keys = np.concatenate([keys, extra])
-            yield self._bucket(begin, span, keys, np.concatenate([count, np.ones(len(extra), dtype=np.int64)]))
-
-    def _attacks(self, begin: int) -> NDArray[np.int64]:
-        day = (begin - self.simulation.scored_start) // DAY
-        now = [
-            (self.users.index(user), self.texts.index(ip), 1)
-            for user, ip, kind in zip(self.attack.users, self.attack.ips, self.attack.kind, strict=True)
-            if day == 0 or (day > 0 and kind == "stays")
-        ]
-        return np.array(now, dtype=np.int64).reshape(-1, 3)
-
-    def _bucket(self, start: int, span: int, keys: NDArray[np.int64], count: NDArray[np.int64]) -> EventBucket:
-        known, entity = np.unique(keys[:, 0], return_inverse=True)
-        seen, ip = np.unique(keys[:, 1], return_inverse=True)
-        return EventBucket(
-            start=start,
-            span=span,
-            entities=[self.users[code] for code in known],
-            ips=[self.texts[code] for code in seen],
-            addresses=self.addresses[seen],
-            outcomes=["failure", "success"],
-            entity=entity.astype(np.int32),
-            ip=ip.astype(np.int32),
-            outcome=keys[:, 2].astype(np.int8),
-            count=count.astype(np.int64),
-            event_count=int(count.sum()),
+def feed_of(simulation: Simulation, attack: Attack) -> Feed:
+    """The simulation with the attackers' sign-ins: one an hour, for a day or from then on."""
+    added = [
+        SignIn(time, user, ip)
+        for user, ip, kind in zip(attack.users, attack.ips, attack.kind, strict=True)
+        for time in range(
+            simulation.scored_start, simulation.end if kind == "stays" else simulation.scored_start + DAY, HOUR
         )
+    ]
+    return Feed(simulation, added)
 
 
 def attack_on(simulation: Simulation, rng: np.random.Generator) -> Attack:
@@ -161,17 +122,17 @@ class Found:
 class Run:
     """One setting on one company."""
 
-    def __init__(self, feed: Feed, learned: Learned, job: Job) -> None:
-        self.feed, self.job, self.snapshot, self.found = feed, job, learned.snapshot, Found()
+    def __init__(self, feed: Feed, attack: Attack, learned: Learned, job: Job) -> None:
+        self.feed, self.attack, self.job, self.snapshot, self.found = feed, attack, job, learned.snapshot, Found()
         history = copy.deepcopy(learned.history)
         keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("run", history.day), Holds.of(job))
         start = feed.simulation.scored_start
         levels = self.snapshot.levels
         repeats = Repeats(job.repeat_window)
         self.follower = Follower.of(job, self.snapshot, keeper, levels, repeats, Counting(), renormalized_to=start)
-        self.attacked = feed.attack.pairs()
+        self.attacked = attack.pairs()
         simulation = feed.simulation
-        self.planted = {*feed.attack.users, *feed.attack.ips}
+        self.planted = {*attack.users, *attack.ips}
         self.planted |= {name for each in simulation.incidents for name in (*each.entities, *each.addresses)}
 
     def follow(self) -> Found:
@@ -186,7 +147,7 @@ class Run:
         return self.found
 
     def _judge(self, day: int) -> None:
-        attack, history = self.feed.attack, self.follower.keeper.history
+        attack, history = self.attack, self.follower.keeper.history
         hashes, each = entity_hashes(attack.users), np.arange(len(attack.users), dtype=np.int32)
         seen = Scorer(self.snapshot.network, history).score_hashed(hashes, parse(attack.ips)[0], each, each)
         calibration = self.snapshot.references.successes.calibration
@@ -219,9 +180,9 @@ class Run:
             found.alarms += sum(names is bucket.entities or i not in scored.ip_repeat_of for i in critical)
 
 
-def figures(feeds: list[Feed], runs: list[Found]) -> dict[str, Any]:
+def figures(drawn: list[Attack], runs: list[Found]) -> dict[str, Any]:
     """Over all companies: medians for each kind of attack, and the costs."""
-    kinds = np.concatenate([np.array(feed.attack.kind) for feed in feeds])
+    kinds = np.concatenate([np.array(attack.kind) for attack in drawn])
     attacks: dict[str, dict[str, dict[str, float]]] = {}
     for kind in KINDS:
         attacks[kind] = {}
@@ -247,12 +208,13 @@ def figures(feeds: list[Feed], runs: list[Found]) -> dict[str, Any]:
     }
 
 
-def prepared(seed: int, people: int) -> tuple[Feed, Learned]:
+def prepared(seed: int, people: int) -> tuple[Feed, Attack, Learned]:
     """A company, its attackers, and what was learned before them."""
     simulation = simulate(seed, end=END, people=people)
-    feed = Feed(simulation, attack_on(simulation, np.random.default_rng(seed)))
+    attack = attack_on(simulation, np.random.default_rng(seed))
+    feed = feed_of(simulation, attack)
     learned = learn(check_job(JOB), feed, simulation.start, simulation.scored_start)  # type: ignore[arg-type]
-    return feed, learned
+    return feed, attack, learned
 
 
 def table(found: dict[str, dict[str, Any]]) -> None:
@@ -280,15 +242,15 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=300)
     given = parser.parse_args()
     runs: dict[str, list[Found]] = {f"{p:g} {days}d" if p else "off": [] for p, days in SETTINGS}
-    feeds = []
+    attacks = []
     for seed in range(given.first_seed, given.first_seed + given.seeds):
-        feed, learned = prepared(seed, given.people)
-        feeds.append(feed)
+        feed, attack, learned = prepared(seed, given.people)
+        attacks.append(attack)
         for name, (probability, days) in zip(runs, SETTINGS, strict=True):
             job = check_job({**JOB, "hold_probability": probability, "hold_days": days})
-            runs[name].append(Run(feed, learned, job).follow())
+            runs[name].append(Run(feed, attack, learned, job).follow())
             print(f"seed {seed}, hold {name}: done", file=sys.stderr, flush=True)
-    found = {name: figures(feeds, each) for name, each in runs.items()}
+    found = {name: figures(attacks, each) for name, each in runs.items()}
     table(found)
     print(json.dumps({"people": given.people, "seeds": given.seeds, "settings": found}, ensure_ascii=False))
 

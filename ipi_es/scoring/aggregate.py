@@ -17,11 +17,13 @@ import numpy.typing as npt
 from ipi_es.scoring.arrays import F64, Counts, as_f64, checked_codes, same_length
 from ipi_es.scoring.bounded import MOST_A_SOURCE, least_of_each
 from ipi_es.scoring.combine import ENTITY_OR_IP, OVER_MEMBERS, Combined, combine
+from ipi_es.scoring.joint import LN_2
+from ipi_es.scoring.probability import raw_score
 
 Codes: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 JOINT_SHARE: Final = 0.1
-"""No joint part for groups larger than this share of the calibration sample: so large a group was never seen."""
+"""Groups larger than this share of the calibration sample count as if they were so large: larger ones weren't seen."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def aggregate(
     takes_part_by_ip: npt.ArrayLike | None = None,
     ip_takes_part: npt.ArrayLike | None = None,
     sources: Literal["entity", "ip"] = "entity",
+    made_up: npt.ArrayLike | None = None,
 ) -> Aggregated:
     """Combine the unique pairs of one event bucket, the normal ones too.
 
@@ -84,7 +87,9 @@ def aggregate(
     false for repeats and for what is suppressed (they count nowhere, not even as members); takes_part_by_ip: bool[n],
     the same for the groups by IP, where that is another question; ip_takes_part: bool[n_ips], false for IP influencers
     that repeat one (they are scored, but are no members of the bucket over IPs); calibration_size: points of all
-    classes together; sources: whose groups could be a flood, each has a few as members of the bucket.
+    classes together; sources: whose groups could be a flood, each has a few as members of the bucket; made_up: bool[n],
+    pairs of entities whose names anybody could have made up: an IP is judged with and without them, so that a thousand
+    invented names don't hide sixty real ones among them.
     """
     ln = as_f64(ln_p, "ln_p")
     entities, ips = checked_codes(entity, n_entities, "entity"), checked_codes(ip, n_ips, "ip")
@@ -97,6 +102,12 @@ def aggregate(
         ln[part], entities[part], n_entities, ENTITY_OR_IP, correlation=correlations.same_entity, max_joint=max_joint
     )
     per_ip = combine(ln[by_ip], ips[by_ip], n_ips, ENTITY_OR_IP, correlation=correlations.same_ip, max_joint=max_joint)
+    if made_up is not None:
+        real = by_ip & ~np.asarray(made_up, dtype=np.bool_)
+        of_real = combine(
+            ln[real], ips[real], n_ips, ENTITY_OR_IP, correlation=correlations.same_ip, max_joint=max_joint
+        )
+        per_ip = _of_either(per_ip, of_real)
     of_entity, of_ip = np.arange(n_entities), np.arange(n_ips)
     if sources == "ip":
         of_entity = leading(entities[part], ln[part], ips[part], n_entities)
@@ -104,6 +115,22 @@ def aggregate(
         of_ip = leading(ips[by_ip], ln[by_ip], entities[by_ip], n_ips)
     over_entities = _whole(per_entity, of_entity)
     return Aggregated(per_entity, per_ip, over_entities, over_entities, _whole(per_ip, of_ip, ip_takes_part))
+
+
+def _of_either(whole: Combined, part: Combined) -> Combined:
+    """Give each group as a whole or by a part of its members, whichever is less probable: twice its p (Bonferroni)."""
+    two = (part.count > 0) & (part.count < whole.count)
+    take = two & (part.ln_p < whole.ln_p)
+    least = np.where(take, part.ln_p, whole.ln_p)
+    ln_p = np.where(two, np.minimum(least + LN_2, 0.0), least)
+    s = np.where(take, part.s, whole.s)
+    return Combined(
+        ln_p=ln_p,
+        s=np.where(two & (s > 0.0), raw_score(ln_p), s),
+        count=whole.count,
+        ln_joint=np.where(take, part.ln_joint, whole.ln_joint),
+        ln_extreme=np.where(take, part.ln_extreme, whole.ln_extreme),
+    )
 
 
 def leading(group: Codes, ln_p: F64, member: Codes, n_groups: int) -> Counts:

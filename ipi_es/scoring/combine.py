@@ -57,7 +57,7 @@ class Combined:
     count: Counts
     """Members, int64."""
     ln_joint: F64
-    """ln P_J, float64; NaN where the group has no joint part."""
+    """ln P_J, float64; NaN where the group has no joint part: there the extreme part has the whole weight."""
     ln_extreme: F64
     """ln P_E, float64."""
 
@@ -74,9 +74,10 @@ def combine(
     """Combine the members' ln p (float[n], the normal ones too) within groups (int[n], codes in [0, ``n_groups``)).
 
     correlation: ρ₂ of z² among members of one group, in [0, 1], for each view of the joint part or one for both.
-    max_joint: groups with more members have no joint part (a tenth of the calibration sample); their extreme part then
-    has the whole weight, so that their p is still one. Order-free in the members. Raises ValueError for NaN, for codes
-    out of range and for a bad correlation.
+    max_joint: the largest group whose joint part is taken as it is (a tenth of the calibration sample). A larger one
+    counts as one of that size and of the same mean z², and its joint part is never above its extreme part: more members
+    must not make what they do less unusual. Order-free in the members. Raises ValueError for NaN, for codes out of
+    range and for a bad correlation.
     """
     ln = np.minimum(as_f64(ln_p, "ln_p"), 0.0)
     codes = checked_codes(group, n_groups, "group")
@@ -88,9 +89,10 @@ def combine(
         raise ValueError("a correlation of z² lies in [0, 1]")
     smallest, count = smallest_of_groups(ln, codes, n_groups, how.m_to)
     extreme = ln_extreme(smallest, count, how.m_from, how.m_to)
-    has_joint: Bools = (count <= max_joint) if how.weight_joint > 0 else np.zeros(n_groups, dtype=np.bool_)
-    joint = ln_joint(ln, codes, count, rho, has_joint)
-    s, combined = _weighted(np.where(has_joint, joint, extreme), extreme, how)
+    small: Bools = count <= max_joint
+    has_joint = (small | (max_joint > 1)) & (how.weight_joint > 0)
+    joint = ln_joint(ln, codes, count, rho, has_joint, max_joint)
+    s, combined = _weighted(np.where(small & has_joint, joint, np.fmin(joint, extreme)), extreme, how)
     return Combined(ln_p=combined, s=s, count=count, ln_joint=joint, ln_extreme=extreme)
 
 

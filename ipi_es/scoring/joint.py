@@ -65,11 +65,15 @@ def _ln_upper_gamma_far(a: F64, x: F64) -> F64:
     return result
 
 
-def ln_joint(ln_p: F64, group: Counts, count: Counts, correlation: F64, wanted: npt.NDArray[np.bool_]) -> F64:
+def ln_joint(
+    ln_p: F64, group: Counts, count: Counts, correlation: F64, wanted: npt.NDArray[np.bool_], most: int
+) -> F64:
     """Give ln P_J per group (float64[g]); NaN where not ``wanted`` (bool[g]).
 
     ln_p: float64[n]; group: int64[n] in [0, g); count: int64[g], members of each group; correlation: float64[2], ρ₂ in
-    [0, 1] of each view. A group of one gives its own p exactly, an empty one p = 1.
+    [0, 1] of each view; most: a larger group counts as one of so many members with the same mean z² (so large a one was
+    never seen, and for normal members its mean is nearer to 1 than theirs). A group of one gives its own p exactly, an
+    empty one p = 1.
     """
     out = np.full(len(count), np.nan)
     out[wanted & (count == 0)] = 0.0
@@ -80,10 +84,11 @@ def ln_joint(ln_p: F64, group: Counts, count: Counts, correlation: F64, wanted: 
     if several.any():
         members = several[group]
         codes = group[members]
-        n = count[several].astype(np.float64)
+        members_of = count[several].astype(np.float64)
+        n = np.minimum(members_of, most)
         views = []
         for z2, rho in zip(squared_z(ln_p[members]), correlation, strict=True):
-            total = np.bincount(codes, weights=z2, minlength=len(count))[several]
+            total = np.bincount(codes, weights=z2, minlength=len(count))[several] * (n / members_of)
             c = 1.0 + (n - 1.0) * rho
             views.append(ln_upper_gamma(n / c / 2.0, total / c / 2.0))
         out[several] = np.minimum(np.min(views, axis=0) + np.log(len(views)), 0.0)

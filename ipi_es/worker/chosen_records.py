@@ -34,7 +34,7 @@ def chosen_influencers(
     """bool[g]: which groups of one field get a document, at most ``most``; arrays [g].
 
     Those that are worth it: something takes part, and s > 0 or p ≤ 0.035. Where there are too many, repeats are left
-    out first, then what only failed, then what exceeds a tenth of one source (an account, of failures an address), then
+    out first, then what exceeds a tenth of one source (an account, of failures an address), then what only failed, then
     the lowest ``scores``.
     """
     worth: NDArray[np.bool_] = (groups.count > 0) & ((groups.s > 0.0) | (groups.ln_p <= LN_TAKES_PART))
@@ -43,7 +43,7 @@ def chosen_influencers(
         return worth
     places = (sources[rows] * 2 + failures_only[rows]) * 2 + news[rows]
     within = least_of_each(places, groups.ln_p[rows], max(most // ENTITY_SHARE, 1))
-    order = np.lexsort((groups.ln_p[rows], -scores[rows], ~within, failures_only[rows], ~news[rows]))
+    order = np.lexsort((groups.ln_p[rows], -scores[rows], failures_only[rows], ~within, ~news[rows]))
     chosen = np.zeros(len(worth), dtype=np.bool_)
     chosen[rows[order[:most]]] = True
     return chosen

@@ -20,6 +20,7 @@ from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring import bounded
 from ipi_es.scoring.aggregate import Aggregated, Whole, aggregate, leading
 from ipi_es.scoring.arrays import F64
+from ipi_es.scoring.calibration import UNSEEN
 from ipi_es.scoring.combine import Combined
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import taking_part
@@ -102,6 +103,7 @@ def views_of(pairs: Pairs, part: TakesPart, n_entities: int, n_ips: int, referen
             takes_part_by_ip=part.by_ip & rows,
             ip_takes_part=part.ips[failures_only],
             sources="ip" if failures_only else "entity",
+            made_up=pairs.history_class == UNSEEN if failures_only else None,
         )
         found.append(View(failures_only, rows, together))
     return found

@@ -69,6 +69,26 @@ def test_spraying_where_colleagues_move_together_takes_p_near_a_thousandth() -> 
     assert odd.ips.ln_extreme[0] < math.log(1e-3)
 
 
+@pytest.mark.parametrize("invented", [1, 200, 20_000])
+def test_invented_names_hide_no_spraying_among_them(invented: int) -> None:
+    p = [0.02] * 60 + [0.5] * invented
+    entities = list(range(60 + invented))
+    made_up = np.zeros(len(p) + USUAL, dtype=bool)
+    made_up[60 : len(p)] = True
+    alone = hour([0.02] * 60, list(range(60)), [0] * 60)
+    seen = hour(p, entities, [0] * len(p), made_up=made_up)
+    assert seen.ips.ln_p[0] == pytest.approx(alone.ips.ln_p[0] + math.log(2), rel=1e-9)
+    assert seen.ips.count[0] == 60 + invented
+    assert str(severity(influencer_score(seen.ips.s[0], seen.ips.ln_p[0]))) == "critical"
+    assert str(severity(bucket_score(seen.by_ip))) == "critical"
+
+
+def test_invented_names_alone_are_judged_as_a_group() -> None:
+    made_up = np.array([True] * 60 + [False] * USUAL)
+    p = [0.02] * 60, list(range(60)), [0] * 60
+    assert hour(*p, made_up=made_up).ips.ln_p[0] == hour(*p).ips.ln_p[0]
+
+
 def test_five_odd_among_fifty_five_usual_score_zero() -> None:
     p = [0.02] * 5 + list(np.linspace(0.1, 1.0, 55))
     seen = hour(p, list(range(60)), [0] * 60, correlations=Correlations(same_ip=(0.3, 0.3)))

@@ -144,13 +144,30 @@ def test_a_probability_above_0_035_with_a_raw_score_is_kept() -> None:
     assert all(raw_score(group.ln_p)[0] == pytest.approx(group.s[0], rel=1e-9) for group in kept)
 
 
-def test_a_group_beyond_a_tenth_of_the_sample_has_no_joint_part() -> None:
-    p = [1e-3] * 20
-    without, with_ = one(p, most=19), one(p, most=20)
-    assert math.isnan(without.ln_joint[0])
-    assert without.ln_p[0] == without.ln_extreme[0] == with_.ln_extreme[0]
-    assert without.s[0] == raw_score(without.ln_extreme)[0]
-    assert with_.ln_p[0] < without.ln_p[0]
+def test_a_group_beyond_a_tenth_of_the_sample_counts_as_one_of_that_size() -> None:
+    larger, largest = one([1e-3] * 20, most=10), one([1e-3] * 10, most=10)
+    assert larger.ln_joint[0] == pytest.approx(largest.ln_joint[0], rel=1e-12)
+    assert larger.s[0] > one([1e-3], most=10).s[0]
+    usual = one(np.linspace(0.001, 1.0, 1_000), most=100)
+    assert usual.s[0] == 0.0
+
+
+def test_the_joint_part_of_a_group_beyond_it_is_never_above_its_extreme_part() -> None:
+    one_odd = one([1e-12, *np.linspace(0.01, 1.0, 60)], most=20)
+    assert one_odd.ln_joint[0] > one_odd.ln_extreme[0]
+    assert one_odd.ln_p[0] == one_odd.ln_extreme[0]
+    none = one([1e-12, *np.linspace(0.01, 1.0, 60)], most=0)
+    assert math.isnan(none.ln_joint[0])
+    assert none.ln_p[0] == one_odd.ln_p[0]
+
+
+@pytest.mark.parametrize("p", [0.02, 0.005, 1e-4])
+@pytest.mark.parametrize("rho", [0.0, 0.05, 0.3])
+def test_more_members_that_are_as_odd_take_away_no_more_than_the_extreme_part(p: float, rho: float) -> None:
+    groups = [one([p] * n, rho=rho, most=100) for n in (50, 90, 100, 101, 150, 1_000, 30_000)]
+    for fewer, more in itertools.pairwise(groups):
+        assert more.ln_joint[0] <= fewer.ln_joint[0] + 1e-9
+        assert more.s[0] >= 0.5 * raw_score(fewer.ln_joint)[0] * (1 - 1e-9)
 
 
 @settings(max_examples=60, deadline=None)

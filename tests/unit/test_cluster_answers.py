@@ -53,6 +53,7 @@ def test_a_remote_cluster_without_the_index_is_no_loss() -> None:
 
 def test_a_remote_pattern_needs_a_remote_cluster() -> None:
     check_remotes_known(["logs-*", "more"], WHOLE, "here")
+    check_remotes_known(["logs-auth-default::data", "logs-*::failures"], WHOLE, "here")
     check_remotes_known("c:logs-*", {**WHOLE, "_clusters": {"total": 1, "successful": 1}}, "here")
     for index in ("c:logs-*", "logs-*,c:logs-*", ["logs-*", "c:logs-*"]):
         with pytest.raises(NotFound, match="remote cluster c"):

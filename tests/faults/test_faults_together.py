@@ -42,6 +42,7 @@ REFUSALS = (
     "has no state",
     "was deleted",
     "is scored up to",
+    "in the meantime",
 )
 """What a command may say that did not do its work: who has the job, or that there is nothing to work on."""
 

@@ -102,8 +102,8 @@ def aggregate(
         ln[part], entities[part], n_entities, ENTITY_OR_IP, correlation=correlations.same_entity, max_joint=max_joint
     )
     per_ip = combine(ln[by_ip], ips[by_ip], n_ips, ENTITY_OR_IP, correlation=correlations.same_ip, max_joint=max_joint)
-    if made_up is not None:
-        real = by_ip & ~np.asarray(made_up, dtype=np.bool_)
+    real = by_ip if made_up is None else by_ip & ~np.asarray(made_up, dtype=np.bool_)
+    if real.sum() < by_ip.sum():
         of_real = combine(
             ln[real], ips[real], n_ips, ENTITY_OR_IP, correlation=correlations.same_ip, max_joint=max_joint
         )

@@ -14,14 +14,14 @@ import numpy as np
 
 from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.arrays import F64, Bools, Class8, Counts
-from ipi_es.scoring.calibration import Calibrated, Calibration, comparable_events, history_class
+from ipi_es.scoring.calibration import ENOUGH_POINTS, Calibrated, Calibration, comparable_events, history_class
 from ipi_es.scoring.joint import group_correlation
 from ipi_es.scoring.warm_up import modest
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-FEWEST_SUCCESSES: Final = 500
+FEWEST_SUCCESSES: Final = ENOUGH_POINTS
 """Successes of a sample that stand alone; where there are fewer, failures are needed to say anything at all."""
 
 

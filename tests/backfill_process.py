@@ -131,8 +131,8 @@ class Bench:
         self.trained, self.blobs = other.trained, other.blobs
         self.fresh()
 
-    def fresh(self) -> None:
-        """As it was after the training: no results, no quantiles, no later history."""
+    def fresh(self, epoch: int = 0) -> None:
+        """As it was after the training: no results, no quantiles, no later history; the lease's epoch above ``epoch``."""
         self.clean()
         store = ClusterBlobs(self.cluster)
         for info, data in self.blobs:
@@ -140,7 +140,7 @@ class Bench:
             store.write(info.job_id, info.id, info.kind, data, created=info.created, attributes=attributes)
         before = StateStore(self.cluster).read(self.job.job_id)
         # above what was written before: places of deleted documents remember their versions
-        epoch = max(self.trained["lease_epoch"], before.lease_epoch if before else 0) + 1
+        epoch = max(epoch, self.trained["lease_epoch"], before.lease_epoch if before else 0) + 1
         source = {**self.trained, "lease_epoch": epoch}
         self.cluster.put(STATE_INDEX, state_id(self.job.job_id), source, refresh=True)
 

@@ -132,7 +132,7 @@ class Bench:
         self.fresh()
 
     def fresh(self, epoch: int = 0) -> None:
-        """As it was after the training: no results, no quantiles, no later history; the lease's epoch above ``epoch``."""
+        """As it was after the training: no results, no quantiles, no later history; its epoch above ``epoch``."""
         self.clean()
         store = ClusterBlobs(self.cluster)
         for info, data in self.blobs:

@@ -166,7 +166,7 @@ class FeedContract:
         (counted,) = feed.counted(START, START + SPAN, SPAN).values()
         assert (counted.events, counted.seq_no) == (bucket.event_count, bucket.seq_no)
         assert bucket.seq_no is not None
-        return bucket.event_count, bucket.seq_no, bucket.digest
+        return bucket.event_count, bucket.seq_no, bucket.digest()
 
     def test_missing_index_is_an_empty_feed_where_the_options_allow_it(self, cluster: Cluster, name: str) -> None:
         feed = Datafeed(cluster, FeedSpec((f"{name}-*",), options=IndexOptions()))

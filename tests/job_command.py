@@ -76,7 +76,7 @@ class Command:
 
     @classmethod
     def start(cls, what: str, url: str, job: Job, clock: Clock) -> Command:
-        """Start one; it is a copy of this process, so that nothing has to be imported first, and the clock is shared."""
+        """Start one: a copy of this process, so that nothing has to be imported first, and the clock is shared."""
         context = get_context("fork")
         ours, theirs = context.Pipe()
         process = context.Process(target=_run, args=(what, url, job, clock, theirs), daemon=True)

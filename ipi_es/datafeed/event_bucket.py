@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -15,29 +14,6 @@ from ipi_es.ipinsights.hashing import joined, mix
 
 NO_ROWS_DIGEST = "0" * 16
 """The digest of no rows."""
-
-
-def rows_digest(
-    entities: Sequence[str],
-    addresses: Addresses,
-    outcomes: Sequence[str],
-    rows: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]],
-    context: Context | None = None,
-) -> str:
-    """16 hexadecimal digits of unique rows (entity, IP, outcome, count), each [rows] as in :class:`EventBucket`.
-
-    Equal for equal rows in any order, in every process and on every machine. ``context`` is of ``addresses``: another
-    operator or country of an address gives another digest.
-    """
-    entity, ip, outcome, count = rows
-    if not len(entity):
-        return NO_ROWS_DIGEST
-    high, low = words(addresses)
-    places = joined(joined(mix(high), mix(low)), _context_keys(context, len(addresses)))
-    keys = joined(entity_hashes(entities)[entity], places[ip])
-    keys = joined(keys, entity_hashes(outcomes)[outcome])
-    keys = mix(joined(keys, mix(count.astype(np.uint64))))
-    return f"{int(keys.sum(dtype=np.uint64)):016x}"
 
 
 def _context_keys(context: Context | None, n: int) -> NDArray[np.uint64]:
@@ -97,8 +73,8 @@ class EventBucket:
     dropped: Dropped = field(default_factory=Dropped)
     context: Context | None = None
     """Operator and country of each of ``ips``; None where nothing is known of any."""
-    digest: str = NO_ROWS_DIGEST
-    """Of the rows as the events gave them, see :func:`rows_digest`."""
+    given_context: Context | None = None
+    """The same as the events gave it, before files of networks were asked."""
     seq_no: str | None = None
     """Largest and sum of the documents' sequence numbers, taken before the rows were read; None: not known."""
 
@@ -106,3 +82,18 @@ class EventBucket:
     def end(self) -> int:
         """The exclusive end, epoch seconds."""
         return self.start + self.span
+
+    def digest(self, hashes: NDArray[np.uint64] | None = None) -> str:
+        """Return 16 hexadecimal digits of the rows as the events gave them: equal for equal rows in any order.
+
+        The same in every process and on every machine; another operator or country of an address gives another digest.
+        ``hashes``: the hashes of ``entities``, where they are known already.
+        """
+        if not len(self.entity):
+            return NO_ROWS_DIGEST
+        high, low = words(self.addresses)
+        places = joined(joined(mix(high), mix(low)), _context_keys(self.given_context, len(self.addresses)))
+        names = entity_hashes(self.entities) if hashes is None else hashes
+        keys = joined(joined(names[self.entity], places[self.ip]), entity_hashes(self.outcomes)[self.outcome])
+        keys = mix(joined(keys, mix(self.count.astype(np.uint64))))
+        return f"{int(keys.sum(dtype=np.uint64)):016x}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ipi_es.addresses import Addresses, is_private
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.datafeed.context import context_of_ips
-from ipi_es.datafeed.event_bucket import Dropped, EventBucket, rows_digest
+from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.numbering import MALFORMED, Numbers, compact, merge, number_ips, number_texts
 from ipi_es.datafeed.plan import NOTHING, Counted
 from ipi_es.datafeed.spec import SUCCESS, UNKNOWN
@@ -82,7 +82,6 @@ class Normalizer:
             key = (entity.astype(np.int64) * len(ips) + ip) * len(outcomes) + outcome
             first, counts = merge(key, counts)
             entity, ip, outcome = entity[first], ip[first], outcome[first]
-        numbers = entity, ip, outcome.astype(np.int8), counts
         return EventBucket(
             start=start,
             span=span,
@@ -92,12 +91,12 @@ class Normalizer:
             outcomes=outcomes,
             entity=entity,
             ip=ip,
-            outcome=numbers[2],
+            outcome=outcome.astype(np.int8),
             count=counts,
             event_count=counted.events,
             dropped=missing + dropped,
             context=context or None,
-            digest=rows_digest(names, addresses, outcomes, numbers, context),
+            given_context=context or None,
             seq_no=counted.seq_no,
         )
 

@@ -77,11 +77,13 @@ def _pack(values: list[Any]) -> list[bytes] | None:
 def _distinct(blobs: list[bytes], own: Sequence[Embedding]) -> tuple[NDArray[np.intp], Addresses, Numbers]:
     """Distinct addresses in the order of appearance: their first rows, their bytes; and each row's number."""
     rows = np.frombuffer(b"".join(blobs), dtype=np.uint8).reshape(-1, 16)
-    if not is_v4(rows).all():
+    all_v4 = bool(is_v4(rows).all())
+    if not all_v4:
         rows = unwrap(rows, own)
+        all_v4 = bool(is_v4(rows).all())
     words = rows.view(">u4").astype(np.int64)  # [rows, 4]
     keys = words[:, 3]
-    if not is_v4(rows).all():
+    if not all_v4:
         # Sorting whole numbers is much faster than sorting byte strings: number the upper half, then both together.
         _, upper = np.unique((words[:, 0] << 32) | words[:, 1], return_inverse=True)
         _, lower = np.unique((words[:, 2] << 32) | words[:, 3], return_inverse=True)

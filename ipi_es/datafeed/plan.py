@@ -18,6 +18,7 @@ from ipi_es.datafeed.requests import (
     MS,
     NUMBERS,
     READABLE,
+    UNREADABLE,
     VALUES,
 )
 
@@ -115,21 +116,21 @@ def whole_buckets(start: int, end: int, span: int) -> tuple[int, int]:
 
 def read_plan(aggregations: Mapping[str, Any]) -> dict[int, Counted]:
     """``{event bucket's start: Counted}`` from the answer to ``plan_body``; empty event buckets are absent."""
-    missing_entity = counts_of(aggregations[MISSING_ENTITY])
-    missing_ip = counts_of(aggregations[MISSING_IP])
-    readable = counts_of(aggregations[READABLE])
+    none = aggregations[UNREADABLE]
+    unreadable, missing_entity, missing_ip = map(counts_of, (none, none[MISSING_ENTITY], none[MISSING_IP]))
+    valued = aggregations.get(READABLE, {}).get(BUCKETS, {}).get("buckets", ())
+    more = {_start(each): _more(each) for each in valued}
     seq_no = _seq_no(aggregations)
-    more = {_start(each): _more(each) for each in aggregations[READABLE][BUCKETS]["buckets"]}
     return {
         start: Counted(
-            events,
+            count,
             missing_entity.get(start, 0),
             missing_ip.get(start, 0),
-            readable.get(start, 0),
+            count - unreadable.get(start, 0),
             more.get(start, {}),
             seq_no.get(start),
         )
-        for start, events in counts_of(aggregations).items()
+        for start, count in counts_of(aggregations).items()
     }
 
 

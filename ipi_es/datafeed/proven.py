@@ -255,7 +255,7 @@ class ProvenReader:
                 total = answer["hits"]["total"]["value"]
                 if "aggregations" not in answer and not total:
                     return {}  # no index matches
-                return taken(_counts_within(answer["aggregations"], total, *stretch))
+                return taken(_counts_within({**answer["aggregations"], "doc_count": total}, *stretch))
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 if attempt == TRIES - 1:
                     raise lacking("a count", error) from error
@@ -270,7 +270,8 @@ class ProvenReader:
             lacking = one.events - one.readable  # without entity or IP, or with an outcome that isn't wanted
             fewest, most = max(one.missing_entity, one.missing_ip), one.missing_entity + one.missing_ip
             if (
-                lacking < fewest
+                one.readable < 0
+                or lacking < fewest
                 or (not self._spec.outcomes and lacking > most)
                 or min(one.more.values(), default=0) < 0
             ):
@@ -284,21 +285,20 @@ class ProvenReader:
         return self._cluster.search(self._spec.indices, body, options=self._spec.options)
 
 
-def _counts_within(
-    aggregations: Mapping[str, Any], total: int, start: int, end: int, span: int
-) -> dict[str, Mapping[str, Any]]:
-    """The histograms of a counting request with their buckets of [start, end), which count all documents.
+def _counts_within(part: Mapping[str, Any], start: int, end: int, span: int, name: str = "") -> dict[str, Any]:
+    """The part of an answer with its histograms' buckets of [start, end), which count all of its documents.
 
     A document with several times is in several buckets, and not all of these are asked for. AnswerIncomplete.
     """
-    found = {BUCKETS: _cut(aggregations[BUCKETS], start, end, span)}
-    if sum(counts_of(found).values()) < total:
-        raise not_whole(f"the buckets' counts are less than all {total:,} events")
-    for name, part in aggregations.items():
-        if name != BUCKETS:
-            found[name] = {**part, BUCKETS: _cut(part[BUCKETS], start, end, span)}
-            if sum(counts_of(found[name]).values()) < part["doc_count"]:
-                raise not_whole(f"the buckets' counts of “{name}” are less than all {part['doc_count']:,}")
+    found: dict[str, Any] = {
+        inner: _counts_within(each, start, end, span, inner)
+        for inner, each in part.items()
+        if inner != BUCKETS and isinstance(each, Mapping)
+    }
+    found[BUCKETS] = _cut(part[BUCKETS], start, end, span)
+    if sum(counts_of(found).values()) < part["doc_count"]:
+        of = f" of “{name}”" if name else ""
+        raise not_whole(f"the buckets' counts{of} are less than all {part['doc_count']:,} events")
     return found
 
 

@@ -21,7 +21,7 @@ PAIRS = "pairs"
 BUCKETS = "buckets"
 MISSING_ENTITY = "missing_entity"
 MISSING_IP = "missing_ip"
-READABLE = "readable"
+READABLE, UNREADABLE = "readable", "unreadable"
 VALUES = "n"
 LACKING = "none"
 
@@ -53,30 +53,33 @@ def events_body(spec: FeedSpec, start: int, end: int, span: int) -> Json:
 
 
 def plan_body(spec: FeedSpec, start: int, end: int, span: int, *, values: bool = False, seq_no: bool = False) -> Json:
-    """Ask the same, and of each event bucket which documents can't be read, and how many must be read.
+    """Ask the same, and of each event bucket which documents give no row, and why.
 
-    Those without the entity, those without the IP; and those that have both and an outcome that is wanted: each gives
-    at least one row. With ``values``, the values of the latter in each field of a row: where a field has several in a
-    document, it gives more rows. With ``seq_no``, the largest and the sum of all documents' sequence numbers, which
-    change when one of them is written again.
+    They lack the entity or the IP, or their outcome isn't wanted. All others give at least one row. With ``values``,
+    ask for the latter too, with their values in each field of a row: where a field has several in a document, it gives
+    more rows. With ``seq_no``, ask for the largest and the sum of all documents' sequence numbers, which change when
+    one of them is written again.
     """
     body = events_body(spec, start, end, span)
     if seq_no:
         # both at once: a third less time for the whole count than by "max" and "sum" (OpenSearch 3.8.0)
         body["aggs"][BUCKETS]["aggs"] = {NUMBERS: {"stats": {"field": SEQ_NO}}}
     histogram = _histogram(spec, span)
-    readable = histogram
+    # those that give no row are few: to count the others takes twice the time (OpenSearch 3.8.0)
+    body["aggs"][UNREADABLE] = {
+        "filter": {"bool": {"must_not": [_readable(spec)]}},
+        "aggs": {
+            BUCKETS: histogram,
+            MISSING_ENTITY: {"missing": {"field": spec.entity_field}, "aggs": {BUCKETS: histogram}},
+            MISSING_IP: {"missing": {"field": spec.ip_field}, "aggs": {BUCKETS: histogram}},
+        },
+    }
     if values:
         inner = {
             name: {"filter": {"exists": {"field": field}}, "aggs": {VALUES: {"value_count": {"field": field}}}}
             for name, field in row_fields(spec).items()
         }
-        readable = {**histogram, "aggs": inner}
-    body["aggs"] |= {
-        MISSING_ENTITY: {"missing": {"field": spec.entity_field}, "aggs": {BUCKETS: histogram}},
-        MISSING_IP: {"missing": {"field": spec.ip_field}, "aggs": {BUCKETS: histogram}},
-        READABLE: {"filter": _readable(spec), "aggs": {BUCKETS: readable}},
-    }
+        body["aggs"][READABLE] = {"filter": _readable(spec), "aggs": {BUCKETS: {**histogram, "aggs": inner}}}
     return body
 
 

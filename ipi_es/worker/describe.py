@@ -228,7 +228,7 @@ class Describer:
             stamp,
             start=bucket.start,
             event_count=bucket.event_count,
-            events_digest=bucket.digest,
+            events_digest=bucket.digest(scored.hashes),
             events_seq_no=bucket.seq_no,
             processing_time_ms=processing_time_ms,
             influencers=influencers,

@@ -126,7 +126,7 @@ def differs(found: FinalBucket, bucket: EventBucket) -> bool:
     """Whether the events are others than those that the bucket was scored with."""
     if bucket.event_count != found.event_count:
         return True
-    return found.events_digest is not None and found.events_digest != bucket.digest
+    return found.events_digest is not None and found.events_digest != bucket.digest()
 
 
 def note_seq_no(claim: Claim, found: FinalBucket, bucket: EventBucket) -> None:

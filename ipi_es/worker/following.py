@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job import Job
+from ipi_es.datafeed.collector import calm_collector
 from ipi_es.datafeed.context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.day_scorer import DayScorer
@@ -124,11 +125,12 @@ class Follower:
         start, end = self.scored[0][0].bucket.start, self.scored[-1][0].bucket.end
         stamp = self.sink.stamp(end)
         # before history moves on: a record is explained with the history that it was scored with
-        documents = [
-            document
-            for each, took in self.scored
-            for document in self.describer.documents(each, stamp, processing_time_ms=took)
-        ]
+        with calm_collector():
+            documents = [
+                document
+                for each, took in self.scored
+                for document in self.describer.documents(each, stamp, processing_time_ms=took)
+            ]
         self.scored.clear()
         age = self.keeper.age
         delta = self.keeper.advance(day_of(end))

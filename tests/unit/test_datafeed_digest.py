@@ -35,7 +35,7 @@ ROWS = st.lists(
 def digest(rows: list[Row], operators: list[int] | None = None) -> str:
     entities, ips, outcomes, counts = ([row[column] for row in rows] for column in range(4))
     made = Rows(entities, ips, outcomes, np.array(counts, dtype=np.int64), operators=operators)
-    return Normalizer().bucket(START, SPAN, made).digest
+    return Normalizer().bucket(START, SPAN, made).digest()
 
 
 @given(ROWS, st.randoms(use_true_random=False))

@@ -212,10 +212,10 @@ COUNTS = {
     "no buckets": without("aggregations", "buckets"),
     "a bucket less": without("aggregations", "buckets", "buckets", 0),
     "no key": without("aggregations", "buckets", "buckets", 0, "key"),
-    "no missing entities": without("aggregations", "missing_entity"),
-    "no missing addresses": without("aggregations", "missing_ip", "buckets"),
-    "no readable events": without("aggregations", "readable"),
-    "a bucket of readable events less": without("aggregations", "readable", "buckets", "buckets", 0),
+    "no missing entities": without("aggregations", "unreadable", "missing_entity"),
+    "no missing addresses": without("aggregations", "unreadable", "missing_ip", "buckets"),
+    "no unreadable events": without("aggregations", "unreadable"),
+    "a bucket of unreadable events less": without("aggregations", "unreadable", "buckets", "buckets", 0),
     "no aggregations": without("aggregations"),
     "no total": without("hits", "total"),
     "no hits": without("hits"),
@@ -224,7 +224,8 @@ COUNTS = {
 
 @pytest.mark.parametrize("alter", COUNTS.values(), ids=COUNTS)
 def test_a_count_that_lacks_something_is_an_error(alter: Alter) -> None:
-    source = feed(EVENTS, lambda body, answer: answer if is_page(body) else alter(body, answer))
+    events = [*EVENTS, event(3, ip=None)]
+    source = feed(events, lambda body, answer: answer if is_page(body) else alter(body, answer))
     with pytest.raises(AnswerIncomplete):
         read(source)
 
@@ -232,7 +233,9 @@ def test_a_count_that_lacks_something_is_an_error(alter: Alter) -> None:
 def test_events_that_lack_what_they_are_counted_to_have_are_an_error() -> None:
     def alter(body: Any, answer: Answer) -> Answer:
         if not is_page(body):
-            answer["aggregations"]["missing_ip"]["buckets"]["buckets"] = [{"key": START * 1_000, "doc_count": 3}]
+            answer["aggregations"]["unreadable"]["missing_ip"]["buckets"]["buckets"] = [
+                {"key": START * 1_000, "doc_count": 3}
+            ]
         return answer
 
     with pytest.raises(AnswerIncomplete, match="3 the IP, but 5 can be read"):

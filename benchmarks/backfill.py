@@ -34,13 +34,13 @@ from streams import DAY, SPAN, START, Stream, drop, load, make_past, make_stream
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.node.local import LocalNode
-from ipi_es.results.documents import ResultDocument
+from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.words import RESULT_KINDS
-from ipi_es.setup import plan
-from ipi_es.worker.bucket_scorer import ScoredBucket
-from ipi_es.worker.job_work import JobWork
+from ipi_es.setup import setup_plan
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 
 BUCKETS = 24
 """Event buckets of a stream: a day in hours, 42,000 events an hour, as in read.py."""
@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     with _server(options.url) as url:
         cluster = connect(Connection(hosts=(url,)))
-        plan.apply(cluster, plan.plan(cluster))
+        setup_plan.apply(cluster, setup_plan.plan(cluster))
         print(f"{cluster.info.text}, {options.events:,} events a stream, {os.cpu_count()} processors")
         found = {name: _compare(name, url, cluster, options) for name in REPEATS}
         cluster.close()

@@ -25,9 +25,9 @@ import numpy as np
 
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.demo.company import Simulation, simulate
-from ipi_es.demo.events import CLOUD, INTERNET, SERVICE
-from ipi_es.service.blind_change import BlindChange
-from ipi_es.service.blindness import Blindness
+from ipi_es.demo.signin_columns import CLOUD, INTERNET, SERVICE
+from ipi_es.service.blindness.blind_change import BlindChange
+from ipi_es.service.blindness.blindness import Blindness
 from ipi_es.times import iso
 
 HOUR, DAY = 3_600, 86_400

@@ -38,16 +38,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, canonical, from_words
-from ipi_es.ipinsights.deltas import DAY, DayDelta
-from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import mix
+from ipi_es.ipinsights.history.deltas import DAY, DayDelta
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.network_fitting import Progress, fit_network
-from ipi_es.ipinsights.pairs import Pairs
+from ipi_es.ipinsights.network.network_fitting import Progress, fit_network
+from ipi_es.ipinsights.network.pairs import Pairs
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import history_from_bytes, history_to_bytes, snapshot_from_bytes, snapshot_to_bytes
-from ipi_es.ipinsights.training import train
-from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.ipinsights.training.training import train
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 ENTITIES, DAYS, ROWS_A_DAY = 100_000, 10, 64_000
 FIRST_DAY = 20_000

@@ -35,23 +35,23 @@ from simulated_feed import Feed, SignIn
 
 from ipi_es.addresses import canonical, parse
 from ipi_es.config.allow_list import AllowList
-from ipi_es.config.job import Job
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
+from ipi_es.config.job_config import Job
 from ipi_es.demo.company import Simulation, simulate
-from ipi_es.demo.events import INCIDENT_A, INTERNET
-from ipi_es.demo.run import END, JOB
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.negatives import near_addresses, random_addresses
+from ipi_es.demo.demo_run import END, JOB
+from ipi_es.demo.signin_columns import INCIDENT_A, INTERNET
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.network.negatives import near_addresses, random_addresses
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results.words import CRITICAL
 from ipi_es.scoring.normalizer import probability_cap
-from ipi_es.worker.bucket_scorer import ScoredBucket
-from ipi_es.worker.dry_run import Counting
-from ipi_es.worker.following import Follower
-from ipi_es.worker.history_keeper import HistoryId, HistoryKeeper
-from ipi_es.worker.holds import Holds
-from ipi_es.worker.repeats import Repeats
-from ipi_es.worker.training import Learned, learn
+from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper
+from ipi_es.worker.history.holds import Holds
+from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.dry_run import Counting
+from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scoring_pipeline import Follower
+from ipi_es.worker.training.job_training import Learned, learn
 
 HOUR, DAY = 3_600, 86_400
 ATTACKS = 20

@@ -30,10 +30,10 @@ from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
 from ipi_es.node.local import LocalNode
 from ipi_es.results.words import ALIAS, RESULT_KINDS
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.times import iso
-from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.job_resources import JobWork
 
 SIZES = "1000:10000,10000:100000,100000:300000"
 ADDRESSES = 5
@@ -134,7 +134,7 @@ def measure(url: str, cluster: Cluster, entities: int, events: int, options: arg
 
 def _results(url: str, cluster: Cluster, folder: Path) -> tuple[int, int]:
     """(result documents, bytes of one copy of their index)."""
-    from ipi_es.config.loading import load_job
+    from ipi_es.config.files.loading import load_job
 
     job = load_job(folder / "job.json")
     store = JobWork(cluster, job).stores.results
@@ -201,7 +201,7 @@ def main(arguments: list[str]) -> int:
 
 def _all(url: str, sizes: list[tuple[int, ...]], options: argparse.Namespace, folder: Path) -> list[Row]:
     cluster = connect(Connection(hosts=(url,)))
-    plan.apply(cluster, plan.plan(cluster), force=True)
+    setup_plan.apply(cluster, setup_plan.plan(cluster), force=True)
     print(f"{cluster.info.text}, {os.cpu_count()} processors, {options.history} days learned from", flush=True)
     rows = []
     for entities, events in sizes:

@@ -20,11 +20,11 @@ from streams import DAY, START
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
 from ipi_es.node.local import LocalNode
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.times import iso
-from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.job_resources import JobWork
 
 HISTORY = 8
 """Days of events before the first simulated one: what the jobs are first trained on, and always."""
@@ -160,7 +160,7 @@ def on_a_server(options: argparse.Namespace) -> dict[str, Any]:
     """All jobs on one real server."""
     with server(options.url) as url:
         cluster = connect(Connection(hosts=(url,)))
-        plan.apply(cluster, plan.plan(cluster))
+        setup_plan.apply(cluster, setup_plan.plan(cluster))
         print(f"{options.jobs} jobs for {options.days} days on {cluster.info.text}", flush=True)
         with _worker(Plan(_jobs(options), url, trace=options.trace)) as ask:
             return Soak(options, [cluster] * options.jobs, ask).run()
@@ -170,7 +170,7 @@ def in_memory(options: argparse.Namespace) -> dict[str, Any]:
     """Each job on a cluster in memory of its own, all of which lie in this process and not in the worker's."""
     clusters = [soak_store.DailyCluster() for _ in range(options.jobs)]
     for cluster in clusters:
-        plan.apply(cluster, plan.plan(cluster))
+        setup_plan.apply(cluster, setup_plan.plan(cluster))
     print(f"{options.jobs} jobs for {options.days} days on clusters in memory", flush=True)
     pipes = [multiprocessing.Pipe() for _ in clusters]
     soak_store.serve(clusters, [here for here, _ in pipes])

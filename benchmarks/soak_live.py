@@ -26,11 +26,11 @@ from streams import DAY, MAPPINGS, address_text
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.job import Job
-from ipi_es.config.loading import load_job
+from ipi_es.config.files.loading import load_job
+from ipi_es.config.job_config import Job
 from ipi_es.service.due import complete_to
-from ipi_es.setup import plan
-from ipi_es.worker.job_work import JobWork
+from ipi_es.setup import setup_plan
+from ipi_es.worker.job_resources import JobWork
 
 INDEX, JOB = "soak-live", "soak-live"
 SPAN = 60
@@ -166,7 +166,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSORS])
     with server(options.url) as url, tempfile.TemporaryDirectory() as folder:
         cluster = connect(Connection(hosts=(url,)))
-        plan.apply(cluster, plan.plan(cluster))
+        setup_plan.apply(cluster, setup_plan.plan(cluster))
         cluster.delete_index(INDEX)
         cluster.create_index(
             INDEX, {"settings": {"number_of_shards": 1, "number_of_replicas": 0}, "mappings": MAPPINGS}

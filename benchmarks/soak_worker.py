@@ -29,14 +29,14 @@ from soak_store import Elsewhere
 
 from ipi_es.cluster import connect, connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.loading import check_job
-from ipi_es.memory import few_arenas
+from ipi_es.config.files.loading import check_job
+from ipi_es.malloc import few_arenas
 from ipi_es.service import due
-from ipi_es.service.health import Fleet
+from ipi_es.service.health.health import Fleet
 from ipi_es.service.live_job import LiveJob, Means
-from ipi_es.service.outcome import Did
-from ipi_es.setup.check import require_usable
-from ipi_es.worker.job_work import JobWork
+from ipi_es.service.tick_outcome import Did
+from ipi_es.setup.checks.judge import require_usable
+from ipi_es.worker.job_resources import JobWork
 
 PARALLEL = 2
 """Jobs at a time, as `worker.parallel_jobs` is by default."""

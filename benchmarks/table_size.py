@@ -27,16 +27,16 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses
 from ipi_es.demo.company import Simulation, simulate
-from ipi_es.demo.events import INCIDENT_A, INTERNET
-from ipi_es.demo.run import END
-from ipi_es.demo.training_events import training_events
-from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.demo.demo_run import END
+from ipi_es.demo.demo_training_events import training_events
+from ipi_es.demo.signin_columns import INCIDENT_A, INTERNET
+from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hyperparameters import ARCHITECTURES, Architecture, Hyperparameters
-from ipi_es.ipinsights.metrics import roc_auc
-from ipi_es.ipinsights.negatives import near_addresses, random_addresses
+from ipi_es.ipinsights.network.negatives import near_addresses, random_addresses
+from ipi_es.ipinsights.roc_auc import roc_auc
 from ipi_es.ipinsights.scorer import Scorer
-from ipi_es.ipinsights.training import train
-from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.ipinsights.training.training import train
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 HOUR, DAY = 3_600, 86_400
 ROWS_PER_ENTITY = (0.1, 0.5, 1.0, 2.0)

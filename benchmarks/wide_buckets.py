@@ -30,8 +30,8 @@ import worker_parts as parts
 
 from ipi_es.addresses import canonical
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.training import Told
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.training.job_training import Told
 
 SECONDS, BYTES = 60.0, 2 << 30
 CASES = ("users", "addresses", "one", "both")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ipi_es.results import documents
-from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
-from ipi_es.results.members import Members, Unusual
-from ipi_es.results.renormalized import renormalized, renormalized_bucket
+from ipi_es.results.documents import result_documents
+from ipi_es.results.documents.members import Members, Unusual
+from ipi_es.results.documents.renormalized import renormalized, renormalized_bucket
+from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
 from ipi_es.results.words import BUCKET_TIME
 
 HOUR, MINUTE = 3_600, 60
@@ -25,7 +25,7 @@ STAMP = Stamp("snap-1", "q-1", ingested=WRITTEN)
 def record(context: ResultContext, entity: str, ip: str, score: float, **more: object) -> ResultDocument:
     stamp = more.pop("stamp", STAMP)
     start = more.pop("start", BUCKET)
-    return documents.record(
+    return result_documents.record(
         context, stamp, start=start, entity=entity, ip=ip, probability=1e-6, record_score=score, actual=-5.0,
         typical=3.0, event_count=2, explanation={"class": "some", "prior_events": 40}, **more,
     )  # type: ignore[arg-type]  # fmt: skip
@@ -35,7 +35,7 @@ def influencer(context: ResultContext, value: str, score: float, **more: object)
     stamp = more.pop("stamp", STAMP)
     start = more.pop("start", BUCKET)
     members = Members(5, 4, 0, 0, ("198.51.100.7", "203.0.113.9", "203.0.113.10", "203.0.113.11", "203.0.113.12"), 7)
-    return documents.influencer(
+    return result_documents.influencer(
         context, stamp, start=start, field="user.name", value=value, probability=1e-6, influencer_score=score,
         members=members, **more,
     )  # type: ignore[arg-type]  # fmt: skip
@@ -43,7 +43,7 @@ def influencer(context: ResultContext, value: str, score: float, **more: object)
 
 def tried_address(context: ResultContext, score: float) -> ResultDocument:
     """An address over 45 accounts."""
-    return documents.influencer(
+    return result_documents.influencer(
         context,
         STAMP,
         start=BUCKET,
@@ -56,7 +56,7 @@ def tried_address(context: ResultContext, score: float) -> ResultDocument:
 
 
 def bucket(context: ResultContext, start: int, score: float, *, stamp: Stamp = STAMP, new: int = 2) -> ResultDocument:
-    return documents.bucket(
+    return result_documents.bucket(
         context,
         stamp,
         start=start,

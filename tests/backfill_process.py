@@ -18,9 +18,9 @@ import worker_parts as parts
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster, Drop
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.results.words import ALIAS
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.state.blobs import BlobInfo
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore, state_id
@@ -74,7 +74,7 @@ class Bench:
         self.cluster = connect(Connection(hosts=(self.url,)))
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "ipi-es.yml").write_text(f"elasticsearch:\n  hosts: [{self.url}]\n  max_retries: 2\n")
-        plan.apply(self.cluster, plan.plan(self.cluster), force=True)
+        setup_plan.apply(self.cluster, setup_plan.plan(self.cluster), force=True)
 
     @property
     def end(self) -> int:

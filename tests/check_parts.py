@@ -7,11 +7,11 @@ from typing import Any
 
 from signin_events import CONTEXT_MAPPING, END, fill, make_job, with_context
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.config.job import Job
-from ipi_es.setup.check import judge
-from ipi_es.setup.check_finding import Finding
-from ipi_es.setup.facts import gather
+from ipi_es.config.job_config import Job
+from ipi_es.setup.checks.check_finding import Finding
+from ipi_es.setup.checks.judge import judge
+from ipi_es.setup.facts.gather import gather
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW = END + 600
 Doc = dict[str, Any]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ipi_es.addresses import parse
-from ipi_es.evaluation.events import NO_GROUP, Events
+from ipi_es.evaluation.evaluation_events import NO_GROUP, Events
 
 DAY = 86_400
 

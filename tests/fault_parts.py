@@ -15,12 +15,12 @@ import worker_company as company
 import worker_parts as parts
 from write_points import WritePoint, under_way
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import BulkOutcome, Cluster, Drop, Put
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.results.words import ALIAS
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 OF_THE_RUN = frozenset({*parts.VOLATILE, "rescored_at", "created"})
 """Fields that say when something was written, and how long it took."""

@@ -18,10 +18,10 @@ from servers.plain_http import call
 from worker_company import HOUR, SCORED_FROM
 
 from ipi_es.cluster.port import Cluster, Drop
-from ipi_es.service.outcome import Did
+from ipi_es.service.tick_outcome import Did
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore, state_id
-from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.job_resources import JobWork
 
 END = SCORED_FROM + 51 * HOUR
 SCORE_DAYS = 3
@@ -56,7 +56,7 @@ class Place(Bench):
     def train(self) -> None:
         company.fill(self.cluster, self.job.datafeed_config.indices[0], score_days=self.score_days)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ipi_es.worker.training.train", parts.made_training)
+            patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
             with JobWork(self.cluster, self.job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
                 claim.train(company.LEARN_FROM, SCORED_FROM)
         store, job_id = ClusterBlobs(self.cluster), self.job.job_id

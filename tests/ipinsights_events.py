@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ipi_es.addresses import parse
-from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 FIRST_DAY = 20_000
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from ipinsights_events import FIRST_DAY, small_company
 
-from ipi_es.ipinsights.combiner import HIDDEN, Combiner
-from ipi_es.ipinsights.deltas import DayDelta
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.features import FEATURES
-from ipi_es.ipinsights.history import History
+from ipi_es.ipinsights.combiner.combiner import HIDDEN, Combiner
+from ipi_es.ipinsights.combiner.features import FEATURES
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.deltas import DayDelta
+from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.network import SLOTS, Network
+from ipi_es.ipinsights.network.network import SLOTS, Network
 from ipi_es.ipinsights.prefixes import prefix_keys
 from ipi_es.ipinsights.scorer import Snapshot
-from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 
 def a_snapshot(seed: int, events: TrainingEvents, *, dim: int = 6, members: int = 2, layers: int = 1) -> Snapshot:

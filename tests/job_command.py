@@ -16,18 +16,18 @@ import worker_parts as parts
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.config.settings import Settings
 from ipi_es.errors import IpiEsError
-from ipi_es.service.outcome import Did
-from ipi_es.service.run import Worker
-from ipi_es.state.verdicts import Verdict
-from ipi_es.worker import training
+from ipi_es.service.tick_outcome import Did
+from ipi_es.service.worker import Worker
+from ipi_es.state.verdict_store import Verdict
+from ipi_es.worker.changed_settings import OnChange
 from ipi_es.worker.clock import Clock
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.made_with import OnChange
-from ipi_es.worker.removal import Removal
-from ipi_es.worker.verdicts import Verdicts
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_verdicts import Verdicts
+from ipi_es.worker.training import job_training
+from ipi_es.worker.upkeep.removal import Removal
 
 PATIENCE = 4.0
 """Seconds that each waits for the job; a person's commands wait longer."""
@@ -97,7 +97,7 @@ class Command:
 
 
 def _run(what: str, url: str, job: Job, clock: Clock, pipe: Connection_) -> None:
-    training.train = parts.made_training  # type: ignore[assignment]
+    job_training.train = parts.made_training  # type: ignore[assignment]
     try:
         cluster = connect(Connection(hosts=(url,)))
         pipe.recv()

@@ -14,18 +14,18 @@ import worker_parts as parts
 
 from ipi_es.addresses import packed
 from ipi_es.cluster.port import Cluster, Drop, Put
-from ipi_es.config.job import Job
-from ipi_es.ipinsights.deltas import DayDelta
-from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.config.job_config import Job
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.storage import delta_from_bytes
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
-from ipi_es.worker.batch import LATE_ROWS
-from ipi_es.worker.claim import Claim
-from ipi_es.worker.event_changes import REREAD
-from ipi_es.worker.history_keeper import HistoryId
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.too_late import LOOKED_AT
+from ipi_es.worker.history.history_keeper import HistoryId
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_session import Claim
+from ipi_es.worker.late.event_changes import REREAD
+from ipi_es.worker.late.late_warnings import LOOKED_AT
+from ipi_es.worker.scoring.batch import LATE_ROWS
 
 VOLATILE = (*parts.VOLATILE, "rescored_at")
 

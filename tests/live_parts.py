@@ -10,14 +10,14 @@ from typing import Any
 import worker_company as company
 import worker_parts as parts
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.job import Job
-from ipi_es.service.health import JobHealth
+from ipi_es.config.job_config import Job
+from ipi_es.service.health.health import JobHealth
 from ipi_es.service.live_job import LiveJob, Means
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import JobState, StateStore
-from ipi_es.worker.job_work import JobWork
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
 
 WRITTEN_WITHIN = 0.5
 """Seconds in which a small batch in memory is surely written."""

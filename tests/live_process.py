@@ -15,10 +15,10 @@ from pathlib import Path
 
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
-from ipi_es.config.loading import load_job
+from ipi_es.config.files.loading import load_job
 from ipi_es.config.settings import Settings
-from ipi_es.service.outcome import Did
-from ipi_es.service.run import Worker
+from ipi_es.service.tick_outcome import Did
+from ipi_es.service.worker import Worker
 
 
 @dataclass

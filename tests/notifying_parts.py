@@ -9,13 +9,13 @@ import alert_results as seeded
 from alert_results import HOUR
 from service_parts import a_job
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.job import Job
-from ipi_es.results.documents import ResultContext, ResultDocument, Stamp
+from ipi_es.config.job_config import Job
+from ipi_es.results.documents.result_documents import ResultContext, ResultDocument, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 CONTEXT = ResultContext("logins", HOUR, "user.name", "source.ip", ("user.name", "source.ip"))
 
@@ -27,7 +27,7 @@ def job(**alerts: Any) -> Job:
 
 def ready_cluster() -> MemoryCluster:
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     return made
 
 

@@ -11,7 +11,7 @@ import worker_parts as parts
 from worker_company import DAY, HOUR, LEARN_DAYS, SCORED_FROM
 
 from ipi_es.cluster.port import Cluster, Put
-from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.job_resources import JobWork
 
 NAMES = (
     "x" * 10_000,
@@ -68,7 +68,7 @@ def fill(cluster: Cluster, index: str) -> int:
 def run_job(cluster: Cluster, job_id: str, index: str, patch: pytest.MonkeyPatch) -> Any:
     """Train (without TensorFlow) and score two days twice; (what was learned, the results of each time)."""
     job = company.make_job(job_id, index)
-    patch.setattr("ipi_es.worker.training.train", parts.made_training)
+    patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     with JobWork(cluster, job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         learned = claim.train(company.LEARN_FROM, SCORED_FROM)
     found = []

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from real_events import Event, Pair, Planted, documents, index_body, known_entities
 
 from ipi_es.cluster.port import Cluster, Document, Put
-from ipi_es.config.job import Job
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
+from ipi_es.config.job_config import Job
 from ipi_es.results.words import ALIAS
 from ipi_es.scoring.calibration import Calibration
-from ipi_es.setup.plan import apply, plan
+from ipi_es.setup.setup_plan import apply, plan
 from ipi_es.state.blobs import BlobInfo
-from ipi_es.worker.bucket_scorer import ScoredBucket
-from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 
 Key = tuple[Any, ...]
 """(result type, start of the bucket, what it is of …)."""

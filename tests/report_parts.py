@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ipi_es.config.loading import check_job
-from ipi_es.report.findings import Findings
+from ipi_es.config.files.loading import check_job
 from ipi_es.report.learned import ClassLearned, Learned
-from ipi_es.results import documents as make
-from ipi_es.results.annotations import Annotation
-from ipi_es.results.documents import BucketInfluencer, ResultContext, Stamp
-from ipi_es.results.explanation import Explanation
+from ipi_es.report.report_findings import Findings
+from ipi_es.results.documents import result_documents as make
+from ipi_es.results.documents.annotations import Annotation
+from ipi_es.results.documents.explanation import Explanation
+from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, Stamp
 
 START, HOUR, DAY = 1_779_408_000, 3_600, 86_400
 """2026-05-22T00:00:00Z."""

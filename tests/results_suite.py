@@ -11,15 +11,15 @@ import pytest
 
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.errors import LostJob, UsageError
-from ipi_es.results import documents
-from ipi_es.results.annotations import Annotation
-from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
-from ipi_es.results.overall import overall
-from ipi_es.results.renormalized import Caps, renormalized, renormalized_bucket
-from ipi_es.results.reported import Extent, ReportedIp, ReportedPair
+from ipi_es.results.documents import result_documents
+from ipi_es.results.documents.annotations import Annotation
+from ipi_es.results.documents.renormalized import Caps, renormalized, renormalized_bucket
+from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.reading.overall import overall
+from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedPair
 from ipi_es.results.store import FinalBucket, ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 
 HOUR = 3_600
 START = 1_780_268_400  # 2026-05-31T23:00:00Z: the next bucket lies in another month, and so in another index
@@ -31,7 +31,7 @@ class ResultsSuite:
 
     @pytest.fixture
     def context(self, cluster: Cluster) -> Iterator[ResultContext]:
-        plan.apply(cluster, plan.plan(cluster), force=True)
+        setup_plan.apply(cluster, setup_plan.plan(cluster), force=True)
         name = f"test-{uuid.uuid4().hex[:8]}"
         yield ResultContext(name, HOUR, "user.name", "source.ip", ("user.name", "source.ip"), results_index_name=name)
         for index in cluster.indices(f"{ALIAS}-{name}*"):
@@ -215,7 +215,7 @@ class ResultsSuite:
         loud, quiet = influencer(context, score=75), influencer(context, ip="192.0.2.1", score=74.9)
         again = influencer(context, START + HOUR, score=99, repeat_of="x")
         open_still = record(context, entity="carol", stamp=replace(STAMP, is_interim=True))
-        entity = documents.influencer(
+        entity = result_documents.influencer(
             context, STAMP, start=START, field="user.name", value="alice", probability=1e-9, influencer_score=99
         )
         store.write([first, repeat, suppressed, loud, quiet, again, open_still, entity], 1)
@@ -354,7 +354,7 @@ def record(
     stamp: Stamp = STAMP,
     **fields: str,
 ) -> ResultDocument:
-    return documents.record(
+    return result_documents.record(
         context,
         stamp,
         start=start,
@@ -373,7 +373,7 @@ def record(
 def influencer(
     context: ResultContext, start: int = START, *, ip: str = "198.51.100.7", score: float = 80.0, **fields: str
 ) -> ResultDocument:
-    return documents.influencer(
+    return result_documents.influencer(
         context, STAMP, start=start, field="source.ip", value=ip, probability=1e-9, influencer_score=score, **fields
     )
 
@@ -383,11 +383,11 @@ def bucket(
 ) -> ResultDocument:
     whole = BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-5)
     made: dict[str, Any] = {"event_count": 9, "processing_time_ms": 1, "influencers": [whole], **more}
-    return documents.bucket(context, stamp, start=start, **made)
+    return result_documents.bucket(context, stamp, start=start, **made)
 
 
 def annotation(context: ResultContext) -> ResultDocument:
-    return documents.annotation(
+    return result_documents.annotation(
         context, STAMP, start=START, end=START + HOUR, annotation_type="delayed_data", text="12 events came late"
     )
 

@@ -10,18 +10,18 @@ from ipinsights_parts import a_history, a_snapshot, small_company
 
 from ipi_es.addresses import parse
 from ipi_es.config.allow_list import AllowList
-from ipi_es.config.job import Job
-from ipi_es.ipinsights.deltas import DayDelta
-from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.config.job_config import Job
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration
 from ipi_es.scoring.references import References
 from ipi_es.state.blobs import BlobStore
-from ipi_es.worker.history_keeper import HistoryId, store_delta
-from ipi_es.worker.job_snapshot import JobSnapshot
-from ipi_es.worker.learning import Collector
-from ipi_es.worker.levels import Levels
-from ipi_es.worker.training import Learned, store
+from ipi_es.worker.history.history_keeper import HistoryId, store_delta
+from ipi_es.worker.scoring.normalizer_state import Levels
+from ipi_es.worker.training.job_snapshot import JobSnapshot
+from ipi_es.worker.training.job_training import Learned, store
+from ipi_es.worker.training.training_rows import Collector
 
 TRAINED_TO = (FIRST_DAY + 12) * 86_400
 

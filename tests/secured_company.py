@@ -19,7 +19,7 @@ from servers.secured import SecuredOpenSearch
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster, Drop
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.results.words import ALIAS
 from ipi_es.setup import templates
 from ipi_es.state.cluster_blobs import ClusterBlobs
@@ -175,7 +175,7 @@ class SecuredBench:
 def secured_bench(secured: SecuredOpenSearch, folder: Path, job: Job) -> Iterator[SecuredBench]:
     """A bench set up and trained by its users with the shipped roles, by a network that nobody trained."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipi_es.worker.training.train", parts.made_training)
+        patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
         made = SecuredBench(secured, folder, job)
         for template in templates.load():
             secured.call("DELETE", f"/_index_template/{template.name}")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.config import Job
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.event_bucket import Dropped
-from ipi_es.service.health import Fleet
+from ipi_es.service.health.health import Fleet
 
 SPAN, DELAY = 900, 60
 NOW = 1_780_000_200

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Put
-from ipi_es.config.job import Job
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
+from ipi_es.config.job_config import Job
 
 START = 1_777_593_600  # 2026-05-01T00:00:00Z
 DAY = 86_400

@@ -16,11 +16,11 @@ from cli_run import run
 from results_suite import HOUR, START, record, store_of
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.cluster.takeover import takeover
+from ipi_es.cluster.template_conflict import takeover
 from ipi_es.errors import UsageError
-from ipi_es.results.documents import ResultContext
+from ipi_es.results.documents.result_documents import ResultContext
 from ipi_es.results.words import ALIAS, TEMPLATE
-from ipi_es.setup import plan, templates
+from ipi_es.setup import setup_plan, templates
 
 STRONGER: dict[str, Any] = {
     "index_patterns": ["*"],
@@ -90,7 +90,7 @@ class TakeoverSuite:
 
     def test_the_first_write_to_a_month_refuses(self, cluster: Cluster) -> None:
         """Also while a worker runs that began before the other template was put there."""
-        plan.apply(cluster, plan.plan(cluster))
+        setup_plan.apply(cluster, setup_plan.plan(cluster))
         store = store_of(cluster, CONTEXT)
         store.write([record(CONTEXT)], 1)
         cluster.put_index_template(OTHER, STRONGER)
@@ -100,7 +100,7 @@ class TakeoverSuite:
         assert cluster.indices(f"{ALIAS}-test-taken-*") == [TAKEN]
 
     def test_a_stronger_template_that_gives_all_that_is_needed_is_no_clash(self, cluster: Cluster) -> None:
-        plan.apply(cluster, plan.plan(cluster))
+        setup_plan.apply(cluster, setup_plan.plan(cluster))
         ours = next(each for each in templates.load() if each.name == TEMPLATE)
         body = {**ours.body, "index_patterns": [f"{ALIAS}-test-*"], "priority": 1_000}
         cluster.put_index_template(OTHER, body)
@@ -123,7 +123,7 @@ class TakeoverSuite:
         company.fill(cluster)
         mappings = next(each for each in templates.load() if each.name == TEMPLATE).mappings
         cluster.create_index(TAKEN, {"mappings": mappings})
-        plan.apply(cluster, [each for each in plan.plan(cluster) if each.kind == "index template"])
+        setup_plan.apply(cluster, [each for each in setup_plan.plan(cluster) if each.kind == "index template"])
         with pytest.raises(UsageError, match="no alias ipi-es-anomalies") as refused:
             store_of(cluster, CONTEXT).write([record(CONTEXT)], 1)
         assert "ipi-es setup" in str(refused.value)

@@ -13,7 +13,7 @@ from ipinsights_events import small_company
 
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
-from ipi_es.ipinsights.training import train
+from ipi_es.ipinsights.training.training import train
 
 
 def main(architecture: str, deterministic: str, out: str) -> None:

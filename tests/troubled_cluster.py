@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import worker_parts as parts
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import BulkOutcome, Drop, Put
 from ipi_es.errors import (
     AuthenticationFailed,
@@ -21,6 +20,7 @@ from ipi_es.errors import (
     Conflict,
     TlsError,
 )
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 WRITES = ("put", "bulk", "delete", "create_index", "put_mapping")
 READS = ("search", "scan", "count", "get")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from ipi_es.config.job import Job
-from ipi_es.results import ids
+from ipi_es.config.job_config import Job
+from ipi_es.results.documents import ids
 
 DAY = 86_400
 HALF_LIFE = 60.0

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.cluster.port import Cluster, Put
-from ipi_es.config.job import Job
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
+from ipi_es.config.job_config import Job
 
 DAY, HOUR = 86_400, 3_600
 LEARN_DAYS, SCORE_DAYS = 10, 5

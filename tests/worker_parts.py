@@ -12,24 +12,24 @@ import worker_company as company
 import xxhash
 from ipinsights_parts import a_snapshot
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
-from ipi_es.config.job import Job
-from ipi_es.ipinsights import training as network_training
-from ipi_es.ipinsights.combiner import HIDDEN, Combiner
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.features import FEATURES
-from ipi_es.ipinsights.held_out import measure
+from ipi_es.config.job_config import Job
+from ipi_es.ipinsights.combiner.combiner import HIDDEN, Combiner
+from ipi_es.ipinsights.combiner.features import FEATURES
+from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.scorer import Snapshot
-from ipi_es.ipinsights.split import check_enough, split_days
-from ipi_es.ipinsights.training import Trained
-from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.ipinsights.training import training as network_training
+from ipi_es.ipinsights.training.held_out import measure
+from ipi_es.ipinsights.training.time_split import check_enough, split_days
+from ipi_es.ipinsights.training.training import Trained
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 from ipi_es.results.words import ALIAS
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore
-from ipi_es.state.quantiles import QuantilesStore
-from ipi_es.worker.job_work import JobWork
+from ipi_es.state.quantiles_store import QuantilesStore
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
 
 NOW = company.SCORED_TO + 600
 VOLATILE = ("event.ingested", "renormalized_at", "processing_time_ms", "events_seq_no")
@@ -74,7 +74,7 @@ def made_training(
     rival: Snapshot | None = None,
     calibrate_from: int | None = None,
 ) -> Trained:
-    """What :func:`ipi_es.ipinsights.training.train` gives, by a network that nobody trained."""
+    """What :func:`ipi_es.ipinsights.training.training.train` gives, by a network that nobody trained."""
     check_enough(events)
     split, hashes = split_days(events, calibrate_from), entity_hashes(events.entities)
     made = a_snapshot(1, events)
@@ -93,9 +93,9 @@ def made_training(
 def trained_cluster(job: Job, monkeypatch: Any) -> MemoryCluster:
     """A cluster that is set up, with the company's events and the job trained on the first ten days."""
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     company.fill(cluster)
-    monkeypatch.setattr("ipi_es.worker.training.train", made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", made_training)
     with JobWork(cluster, job, clock=TestClock(NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, company.SCORED_FROM)
     return cluster

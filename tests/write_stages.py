@@ -15,21 +15,21 @@ from late_parts import add_events, change_events, ids_between, remove_events
 from live_parts import Worker
 from worker_company import DAY, HOUR, SCORED_FROM
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Drop, Put
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.errors import JobBusy, UsageError
-from ipi_es.results.annotations import Annotation
-from ipi_es.results.index import index_for
-from ipi_es.setup import plan
+from ipi_es.results.documents.annotations import Annotation
+from ipi_es.results.index_mapping import index_for
+from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.owner import this_process
-from ipi_es.state.verdicts import Verdict
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.removal import DELETING, Removal
-from ipi_es.worker.reverting import plan_revert, revert
-from ipi_es.worker.verdicts import Verdicts
+from ipi_es.state.verdict_store import Verdict
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_verdicts import Verdicts
+from ipi_es.worker.training.revert import plan_revert, revert
+from ipi_es.worker.upkeep.removal import DELETING, Removal
 
 TRAINING = {"window": f"{company.LEARN_DAYS}d", "min_events": 200, "every": "0s"}
 COMMON: dict[str, Any] = {
@@ -79,7 +79,7 @@ def own_events(cluster: MemoryCluster) -> MemoryCluster:
 def bare() -> MemoryCluster:
     """Set up, with the events, and no job."""
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     company.fill(cluster)
     return cluster
 

@@ -18,18 +18,18 @@ from pathlib import Path
 import numpy as np
 
 from ipi_es.demo.company import Simulation, simulate
-from ipi_es.demo.training_events import training_events
-from ipi_es.ipinsights.combiner_fitting import CombinerRows, combiner_rows
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.guessed_context import GuessedContext
+from ipi_es.demo.demo_training_events import training_events
+from ipi_es.ipinsights.combiner.combiner_fitting import CombinerRows, combiner_rows
+from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
+from ipi_es.ipinsights.combiner.pretrained import FILE, to_bytes
+from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.network_fitting import fit_network
-from ipi_es.ipinsights.pairs import Pairs
-from ipi_es.ipinsights.pretrained import FILE, to_bytes
-from ipi_es.ipinsights.split import split_days
+from ipi_es.ipinsights.network.network_fitting import fit_network
+from ipi_es.ipinsights.network.pairs import Pairs
 from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner, standardization, untrained
-from ipi_es.ipinsights.training import empty_history
-from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.ipinsights.training.time_split import split_days
+from ipi_es.ipinsights.training.training import empty_history
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 FIRST_SEED = 50_000
 """Companies of the pretraining are none of those that the demo, the tests and the benchmarks show."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.alerts.kinds import TITLES, Kind
-from ipi_es.results.visible import visible
+from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso
 
 DIGEST_LINES = 10

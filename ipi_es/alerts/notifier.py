@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from ipi_es.alerts.courier import Courier, Delivered
+from ipi_es.alerts.delivery import Courier, Delivered
 from ipi_es.alerts.senders import Sender, sender_of
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.alerts import Destination
-from ipi_es.config.job import Job
+from ipi_es.config.alert_config import Destination
+from ipi_es.config.job_config import Job
 from ipi_es.errors import ClusterError, IpiEsError
 
 log = logging.getLogger(__name__)

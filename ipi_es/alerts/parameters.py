@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ipi_es.alerts.kinds import SCORED, TITLES, Kind
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
 from ipi_es.results.words import ALIAS, SCORE_FIELDS
 from ipi_es.scoring.probability import Severity

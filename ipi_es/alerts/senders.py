@@ -14,7 +14,7 @@ import requests
 
 from ipi_es.alerts.message import Letter
 from ipi_es.alerts.redaction import redactor
-from ipi_es.config.alerts import Destination, is_http
+from ipi_es.config.alert_config import Destination, is_http
 from ipi_es.errors import NotSent
 
 TIMEOUT = (5.0, 10.0)

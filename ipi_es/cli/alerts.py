@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import orjson
 
-from ipi_es.cli.consoles import console_of, console_url, credentials_options
-from ipi_es.cli.context import clock, shell
+from ipi_es.cli.shared.console_options import console_of, console_url, credentials_options
+from ipi_es.cli.shared.shell import clock, shell
 
 if TYPE_CHECKING:
     from ipi_es.alerts.kinds import Kind
     from ipi_es.alerts.parameters import Parameters
-    from ipi_es.config.job import Job
+    from ipi_es.config.job_config import Job
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -191,7 +191,7 @@ def _made(job: Job, chosen: dict[str, Any], *, console: str = "") -> tuple[list[
     """
     from ipi_es.alerts.kinds import ALWAYS
     from ipi_es.alerts.parameters import Destination, Parameters
-    from ipi_es.config.alerts import console_mistake
+    from ipi_es.config.alert_config import console_mistake
     from ipi_es.errors import UsageError
 
     config, threshold = job.alerts, chosen["threshold"]
@@ -216,7 +216,7 @@ def _made(job: Job, chosen: dict[str, Any], *, console: str = "") -> tuple[list[
 
 def _webhook(url: str | None, file: Path | None) -> str | None:
     """The webhook of either option; what is wrong with it is said without quoting it: it may be a secret."""
-    from ipi_es.config.alerts import is_http, read_secret
+    from ipi_es.config.alert_config import is_http, read_secret
     from ipi_es.errors import UsageError
 
     if file is None and url is None:
@@ -242,7 +242,7 @@ def test(ctx: click.Context, job_name: str, only: str | None) -> None:
     Example: ipi-es alerts test sign-ins --destination on-call
     """
     from ipi_es.alerts.senders import sender_of
-    from ipi_es.alerts.trial import trial
+    from ipi_es.alerts.test_message import trial
     from ipi_es.errors import NotSent, UsageError
 
     job = shell(ctx).job(job_name)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.cli.context import clock, shell
-from ipi_es.cli.output import accept_change_option
+from ipi_es.cli.shared.output import accept_change_option
+from ipi_es.cli.shared.shell import clock, shell
 from ipi_es.errors import ClusterError, UsageError
 from ipi_es.times import format_span, iso, parse_time
 
 if TYPE_CHECKING:
-    from ipi_es.worker.dry_run import Counting
+    from ipi_es.worker.scoring.dry_run import Counting
 
 KEPT = "What was finished is kept; run the same command again to go on."
 
@@ -35,11 +35,11 @@ def backfill(
 
     Example: ipi-es backfill jobs/logins.yml --start now-30d --end now
     """
-    from ipi_es.cli.told import Telling
-    from ipi_es.setup.check import require_templates, require_usable
-    from ipi_es.worker.job_work import JobWork
-    from ipi_es.worker.made_with import OnChange
-    from ipi_es.worker.training import Told, training_range
+    from ipi_es.cli.shared.progress import Telling
+    from ipi_es.setup.checks.judge import require_templates, require_usable
+    from ipi_es.worker.changed_settings import OnChange
+    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.training.job_training import Told, training_range
 
     here, now = shell(ctx), clock()
     on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
@@ -104,10 +104,10 @@ def _whole_buckets(start: int, end: int, now: int, span: int) -> tuple[int, int]
 
 
 def _print_counts(counted: Counting, buckets: int) -> None:
-    from ipi_es.cli.output import Column, print_table
+    from ipi_es.cli.shared.output import Column, print_table
     from ipi_es.results.words import RESULT_KINDS
     from ipi_es.times import SECONDS
-    from ipi_es.worker.dry_run import THRESHOLDS
+    from ipi_es.worker.scoring.dry_run import THRESHOLDS
 
     rows = []
     for kind in RESULT_KINDS:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.cli.context import clock, shell
-from ipi_es.cli.output import emit, format_option
+from ipi_es.cli.shared.output import emit, format_option
+from ipi_es.cli.shared.shell import clock, shell
 
 if TYPE_CHECKING:
-    from ipi_es.cli.context import Shell
-    from ipi_es.config.job import Job
-    from ipi_es.setup.check_finding import Finding
-    from ipi_es.setup.facts import Facts
+    from ipi_es.cli.shared.shell import Shell
+    from ipi_es.config.job_config import Job
+    from ipi_es.setup.checks.check_finding import Finding
+    from ipi_es.setup.facts.gather import Facts
 
 STYLES = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("PROBLEM", "red")}
 """Word and colour of each status."""
@@ -32,8 +32,8 @@ def check(ctx: click.Context, job_name: str, output_format: str) -> None:
 
     Example: ipi-es check sign-ins
     """
-    from ipi_es.config.loading import find_job
-    from ipi_es.setup.check import is_usable, judge
+    from ipi_es.config.files.loading import find_job
+    from ipi_es.setup.checks.judge import is_usable, judge
 
     surroundings = shell(ctx)
     job = find_job(job_name, surroundings.settings)  # its notes are findings here
@@ -48,7 +48,7 @@ def check(ctx: click.Context, job_name: str, output_format: str) -> None:
 
 def _facts(surroundings: Shell, job: Job) -> Facts:
     from ipi_es.errors import ClusterError
-    from ipi_es.setup.facts import Facts, gather
+    from ipi_es.setup.facts.gather import Facts, gather
 
     now = clock()
     try:

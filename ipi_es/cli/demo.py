@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from ipi_es.cli.context import clock, progress_bar
 from ipi_es.cli.node import node_progress
-from ipi_es.cli.output import Column, print_table
+from ipi_es.cli.shared.output import Column, print_table
+from ipi_es.cli.shared.shell import clock, progress_bar
 from ipi_es.times import iso
 
 if TYPE_CHECKING:
     from ipi_es.cluster.port import Cluster
-    from ipi_es.demo.run import Outcome, Steps
+    from ipi_es.demo.demo_run import Outcome, Steps
 
 
 SHOWN = 8
@@ -43,7 +43,7 @@ def demo(seed: int, keep: bool, report_file: str | None, as_json: bool) -> None:
     """
     from ipi_es.cluster.connect import connect
     from ipi_es.cluster.connection import Connection
-    from ipi_es.demo.run import run
+    from ipi_es.demo.demo_run import run
     from ipi_es.node import LocalNode, start_detached
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this
@@ -84,8 +84,8 @@ class _Telling:
 
     def steps(self) -> Steps:
         """What the demo's run reports to."""
-        from ipi_es.demo.run import Steps
-        from ipi_es.worker.training import Told
+        from ipi_es.demo.demo_run import Steps
+        from ipi_es.worker.training.job_training import Told
 
         tasks = {
             name: self._bars.add_task(what, total=total, note="", visible=False)
@@ -110,7 +110,7 @@ class _Telling:
 def show(outcome: Outcome) -> None:
     """Print the worst results, and what became of the incidents."""
     from ipi_es.report.text import score_text
-    from ipi_es.results.explanation import sentence
+    from ipi_es.results.documents.explanation import sentence
 
     columns = [Column("time", "Time"), Column("score", "Score", score=True), Column("initial", "Initially", right=True)]
     columns += [Column("incident", ""), Column("what", "What", wrap=True)]
@@ -149,7 +149,7 @@ def _influencer_line(source: dict[str, Any]) -> str:
 
 
 def _show_incidents(outcome: Outcome) -> None:
-    from ipi_es.demo.verdict import HARD
+    from ipi_es.demo.demo_verdict import HARD
     from ipi_es.results.words import CRITICAL
 
     verdict = outcome.verdict
@@ -211,7 +211,7 @@ def further(outcome: Outcome, url: str | None) -> None:
 def write_report(cluster: Cluster, outcome: Outcome, path: Path | None) -> Path:
     """Write the ten scored days as a page, beside the demo's other files unless told; where it is."""
     from ipi_es.cli.report import page_of, write_page
-    from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.job_resources import JobWork
 
     simulation = outcome.simulation
     made, _ = page_of(JobWork(cluster, outcome.job), simulation.scored_start, simulation.end, now=clock())
@@ -231,8 +231,8 @@ def demo_folder() -> Path:
 
 def write_files(url: str) -> Path:
     """Write an ipi-es.yml and the job's file beside the server's own; the path of the first."""
-    from ipi_es.config.documents import write_yaml
-    from ipi_es.demo.run import JOB
+    from ipi_es.config.files.yaml_documents import write_yaml
+    from ipi_es.demo.demo_run import JOB
 
     folder = demo_folder()
     (folder / "jobs").mkdir(exist_ok=True)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.cli.context import clock, progress_bar, shell
+from ipi_es.cli.shared.shell import clock, progress_bar, shell
 from ipi_es.errors import UsageError
 
 if TYPE_CHECKING:
     from ipi_es.evaluation.evaluation import Evaluation, Settings
-    from ipi_es.evaluation.events import Events
+    from ipi_es.evaluation.evaluation_events import Events
     from ipi_es.evaluation.protocol import Window
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
@@ -85,8 +85,8 @@ def evaluate(
 
     import orjson
 
-    from ipi_es.evaluation.events import prepared
-    from ipi_es.evaluation.report import as_json as figures
+    from ipi_es.evaluation.evaluation_events import prepared
+    from ipi_es.evaluation.evaluation_report import as_json as figures
 
     if (events is None) == (job_name is None):
         raise UsageError("give a file of events or --job, one of them", hint="ipi-es evaluate sign-ins.csv.gz")
@@ -146,10 +146,10 @@ def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _Gi
     from ipi_es.datafeed.reader import Datafeed
     from ipi_es.datafeed.spec import FeedSpec
     from ipi_es.errors import NoEvents
-    from ipi_es.evaluation.events import of_job
-    from ipi_es.setup.check import require_usable
+    from ipi_es.evaluation.evaluation_events import of_job
+    from ipi_es.setup.checks.judge import require_usable
     from ipi_es.times import parse_time
-    from ipi_es.worker.learning import Collector, hyperparameters_of
+    from ipi_es.worker.training.training_rows import Collector, hyperparameters_of
 
     here, now = shell(ctx), clock()
     job = here.job(name)
@@ -197,7 +197,7 @@ def _settings(
     from ipi_es.evaluation.announced import Announced
     from ipi_es.evaluation.evaluation import Settings
     from ipi_es.evaluation.reading import read_attackers
-    from ipi_es.ipinsights.context import Context
+    from ipi_es.ipinsights.address_context import Context
     from ipi_es.networks import NetworkTable
 
     table = NetworkTable.load(networks) if networks else None
@@ -228,9 +228,9 @@ def _run(events: Events, settings: Settings) -> Evaluation:
 
 
 def _print(done: Evaluation) -> None:
-    from ipi_es.cli.output import Column, print_table
+    from ipi_es.cli.shared.output import Column, print_table
     from ipi_es.evaluation.evaluation import SCORERS
-    from ipi_es.evaluation.report import sentences, table_rows
+    from ipi_es.evaluation.evaluation_report import sentences, table_rows
 
     columns = [Column("attack", "Attack"), Column("count", "Count", right=True)]
     columns += [Column(name, name, right=True) for name in SCORERS]

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.cli.context import named_pair, shell
-from ipi_es.cli.output import SEVERITY_COLOURS, STYLE, Column, Toned, emit, format_option, print_table, say
-from ipi_es.cli.zones import time_zone_option
+from ipi_es.cli.shared.output import SEVERITY_COLOURS, STYLE, Column, Toned, emit, format_option, print_table, say
+from ipi_es.cli.shared.shell import named_pair, shell
+from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.errors import UnknownEntity
 from ipi_es.report.text import TimeShown, counted, one_in, score_text
-from ipi_es.results.visible import visible
+from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import severity
 from ipi_es.times import SECONDS, iso
 
 if TYPE_CHECKING:
-    from ipi_es.cli.pair_facts import PairFacts
+    from ipi_es.cli.shared.pair_facts import PairFacts
     from ipi_es.cluster.port import Cluster
-    from ipi_es.ipinsights.explanation import Explanation
+    from ipi_es.ipinsights.pair_explanation import Explanation
 
 HELD_BACK = "  it is held back there: as calibrated it would be {:.2g}, but too little is known to be so sure"
 """Said of a probability that warm-up raised."""
@@ -45,9 +45,9 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
 
     Example: ipi-es explain jobs/logins.yml alice 198.51.100.7
     """
-    from ipi_es.cli.pair_facts import facts_of
-    from ipi_es.worker.job_work import JobWork
-    from ipi_es.worker.made_with import changed, kept
+    from ipi_es.cli.shared.pair_facts import facts_of
+    from ipi_es.worker.changed_settings import changed, kept
+    from ipi_es.worker.job_resources import JobWork
 
     here = shell(ctx)
     job = here.job(job_name)
@@ -69,7 +69,7 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
 
 def _unknown(cluster: Cluster, facts: PairFacts, job_name: str) -> UnknownEntity | None:
     """The error of a name that neither the history nor any record has: most often it is misspelled."""
-    from ipi_es.results.listing import nearest_entity, recorded_entity
+    from ipi_es.results.reading.listing import nearest_entity, recorded_entity
 
     entity, job_id = facts.seen.entity, facts.job_id
     if facts.seen.entity_seen or recorded_entity(cluster, job_id, entity):
@@ -170,7 +170,7 @@ def _bar(share: float) -> str:
 
 
 def _recorded(facts: PairFacts, shown: TimeShown) -> None:
-    from ipi_es.results.explanation import sentence
+    from ipi_es.results.documents.explanation import sentence
 
     if not facts.records:
         say(["No record of this pair."])

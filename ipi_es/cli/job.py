@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.context import clock, shell
-from ipi_es.cli.output import confirmed, yes_option
+from ipi_es.cli.shared.output import confirmed, yes_option
+from ipi_es.cli.shared.shell import clock, shell
 
 if TYPE_CHECKING:
-    from ipi_es.cli.context import Shell
+    from ipi_es.cli.shared.shell import Shell
     from ipi_es.cluster.port import Cluster
-    from ipi_es.worker.removal import Removal
+    from ipi_es.worker.upkeep.removal import Removal
 
 STDIN = "-"
 """Stands for standard input where a file is asked for."""
@@ -39,7 +39,7 @@ def validate(files: tuple[Path, ...]) -> None:
 
     Example: ipi-es job validate jobs/sign-ins.yml
     """
-    from ipi_es.config.loading import all_of, read_files
+    from ipi_es.config.files.loading import all_of, read_files
     from ipi_es.times import format_span
 
     named = [inner for file in files for inner in (_inside(file) if file.is_dir() else [file])]
@@ -89,8 +89,8 @@ def import_(
 
     Example: ipi-es job import rare-ips.json -o jobs/rare-ips.yml
     """
-    from ipi_es.config.documents import write_yaml
-    from ipi_es.config.elastic_import import import_elastic_job
+    from ipi_es.config.elastic.elastic_import import import_elastic_job
+    from ipi_es.config.files.yaml_documents import write_yaml
 
     if output is not None and output.exists() and not overwrite:
         from ipi_es.errors import UsageError
@@ -188,10 +188,10 @@ def delete(ctx: click.Context, job_name: str, yes: bool) -> None:
 @contextmanager
 def _named(ctx: click.Context, job_name: str) -> Iterator[tuple[Shell, Cluster, str]]:
     """(surroundings, cluster, job_id) of a job that has a file, or that the cluster knows."""
-    from ipi_es.config.loading import find_job
+    from ipi_es.config.files.loading import find_job
     from ipi_es.errors import ConfigError, UsageError
-    from ipi_es.setup.check import require_templates
-    from ipi_es.worker.removal import is_known
+    from ipi_es.setup.checks.judge import require_templates
+    from ipi_es.worker.upkeep.removal import is_known
 
     surroundings = shell(ctx)
     missing: UsageError | None = None
@@ -222,13 +222,13 @@ def _stored(surroundings: Shell, cluster: Cluster, job_id: str) -> str:
 
 def _removal(surroundings: Shell, cluster: Cluster, job_id: str) -> Removal:
     from ipi_es.worker.clock import SystemClock
-    from ipi_es.worker.removal import Removal
+    from ipi_es.worker.upkeep.removal import Removal
 
     return Removal(cluster, job_id, SystemClock(), snapshots=surroundings.settings.snapshots.directory)
 
 
 def _read(name: str) -> Any:
-    from ipi_es.config.documents import parse_json, read_document
+    from ipi_es.config.files.yaml_documents import parse_json, read_document
 
     if name == STDIN:
         return parse_json(sys.stdin.read(), name="standard input").data

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import ipi_es
-from ipi_es.cli.logs import say_error
+from ipi_es.cli.shared.logs import say_error
 from ipi_es.errors import IpiEsError
 
 COMMANDS = {
@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from ipi_es.config.nearest import nearest
+            from ipi_es.config.files.nearest import nearest
 
             guess = nearest(args[0], COMMANDS)
             hint = f" Did you mean “{guess}”?" if guess else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.cli.context import progress_bar
+from ipi_es.cli.shared.shell import progress_bar
 from ipi_es.errors import NodeError
 
 if TYPE_CHECKING:

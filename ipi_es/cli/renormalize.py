@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ipi_es.cli.context import shell
-from ipi_es.cli.output import accept_change_option
+from ipi_es.cli.shared.output import accept_change_option
+from ipi_es.cli.shared.shell import shell
 
 
 @click.command()
@@ -19,9 +19,9 @@ def renormalize(ctx: click.Context, job_name: str, accept_change: bool) -> None:
 
     Example: ipi-es renormalize jobs/logins.yml
     """
-    from ipi_es.cli.results_there import newest_result
-    from ipi_es.worker.job_work import JobWork
-    from ipi_es.worker.made_with import OnChange
+    from ipi_es.cli.shared.results_there import newest_result
+    from ipi_es.worker.changed_settings import OnChange
+    from ipi_es.worker.job_resources import JobWork
 
     on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
     here = shell(ctx)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.cli.context import clock, shell
-from ipi_es.cli.zones import time_zone_option
+from ipi_es.cli.shared.shell import clock, shell
+from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.errors import UsageError
 from ipi_es.report.text import TimeShown, counted
 from ipi_es.times import parse_time
 
 if TYPE_CHECKING:
-    from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.job_resources import JobWork
 
 
 @click.command()
@@ -40,8 +40,8 @@ def report(
 
     Example: ipi-es report jobs/logins.yml --start now-7d -o week.html
     """
-    from ipi_es.cli.results_there import newest_result
-    from ipi_es.worker.job_work import JobWork
+    from ipi_es.cli.shared.results_there import newest_result
+    from ipi_es.worker.job_resources import JobWork
 
     here, now = shell(ctx), clock()
     job = here.job(job_name)
@@ -64,9 +64,9 @@ def page_of(
     work: JobWork, start: int | None, end: int | None, *, now: int, shown: TimeShown | None = None
 ) -> tuple[str, str]:
     """(the page, one sentence of it) of [start, end), epoch seconds; an end that is open is the newest bucket's."""
-    from ipi_es.report.findings import DEFAULT_DAYS, newest_end, read_findings
     from ipi_es.report.learned import read_learned
     from ipi_es.report.page import page
+    from ipi_es.report.report_findings import DEFAULT_DAYS, newest_end, read_findings
     from ipi_es.times import SECONDS
 
     shown = shown or TimeShown()

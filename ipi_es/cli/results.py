@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ipi_es.addresses import canonical
-from ipi_es.cli.context import clock, named_address, named_entity, shell
-from ipi_es.cli.csv_output import RESULT_FIELDS, result_rows
-from ipi_es.cli.influencer_lines import joined, who
-from ipi_es.cli.output import STYLE, Column, emit, format_option, tenths
-from ipi_es.cli.zones import time_zone_option
+from ipi_es.cli.shared.csv_output import RESULT_FIELDS, result_rows
+from ipi_es.cli.shared.influencer_lines import joined, who
+from ipi_es.cli.shared.output import STYLE, Column, emit, format_option, tenths
+from ipi_es.cli.shared.shell import clock, named_address, named_entity, shell
+from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.errors import UsageError
 from ipi_es.report.text import TimeShown, counted
-from ipi_es.results.explanation import sentence
-from ipi_es.results.queries import check_kind
-from ipi_es.results.visible import visible
+from ipi_es.results.documents.explanation import sentence
+from ipi_es.results.documents.visible import visible
+from ipi_es.results.reading.queries import check_kind
 from ipi_es.results.words import SCORE_FIELDS
 from ipi_es.scoring.probability import Severity, severity
 from ipi_es.times import iso, parse_time
 
 if TYPE_CHECKING:
-    from ipi_es.cli.context import Shell
+    from ipi_es.cli.shared.shell import Shell
     from ipi_es.cluster.port import Cluster
-    from ipi_es.config.job import Job
-    from ipi_es.results.listing import Quiet
+    from ipi_es.config.job_config import Job
+    from ipi_es.results.reading.listing import Quiet
 
 KINDS = ("records", "influencers", "buckets", "overall")
 
@@ -195,8 +195,8 @@ class Found:
 
 
 def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: Asked) -> Found:
-    from ipi_es.cli.results_there import newest_result
-    from ipi_es.results.overall import overall
+    from ipi_es.cli.shared.results_there import newest_result
+    from ipi_es.results.reading.overall import overall
 
     seen = [newest_result(cluster, job, here.settings.snapshots.directory) for job in jobs]
     rows = overall(
@@ -214,8 +214,8 @@ def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: Asked) -
 
 
 def _of_job(here: Shell, cluster: Cluster, job: Job, kind: str, asked: Asked, shown: TimeShown) -> Found:
-    from ipi_es.cli.results_there import newest_result
-    from ipi_es.results.listing import count_quiet, pairs_of
+    from ipi_es.cli.shared.results_there import newest_result
+    from ipi_es.results.reading.listing import count_quiet, pairs_of
     from ipi_es.results.store import ResultStore
 
     singular = check_kind(kind)
@@ -287,7 +287,7 @@ def _nothing(job: Job, kind: str, asked: Asked, newest: int, shown: TimeShown, l
 
 def _guess(cluster: Cluster, job: Job, asked: Asked) -> str:
     """A known name that is like the one that was asked for."""
-    from ipi_es.results.listing import nearest_entity
+    from ipi_es.results.reading.listing import nearest_entity
 
     if asked.entity is None:
         return ""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.context import shell
-from ipi_es.cli.output import accept_change_option
+from ipi_es.cli.shared.output import accept_change_option
+from ipi_es.cli.shared.shell import shell
 
 if TYPE_CHECKING:
-    from ipi_es.service.outcome import Outcome
+    from ipi_es.service.tick_outcome import Outcome
 
 LEAVES_WITHIN = 8.0
 """Seconds after SIGTERM or Ctrl-C in which the process ends, whatever is under way: nothing is lost by that."""
@@ -46,12 +46,12 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
 
     Example: ipi-es run --listen 127.0.0.1:9274
     """
-    from ipi_es.config.loading import BadFile, all_of, find_job, read_jobs
+    from ipi_es.config.files.loading import BadFile, all_of, find_job, read_jobs
     from ipi_es.errors import UsageError
-    from ipi_es.memory import few_arenas
-    from ipi_es.service.run import Worker
+    from ipi_es.malloc import few_arenas
+    from ipi_es.service.worker import Worker
+    from ipi_es.worker.changed_settings import OnChange
     from ipi_es.worker.clock import SystemClock
-    from ipi_es.worker.made_with import OnChange
 
     few_arenas()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this log
@@ -91,7 +91,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
 
 def _tell(outcomes: dict[str, Outcome]) -> int:
     """Say what came of each job; the exit code."""
-    from ipi_es.service.outcome import Did
+    from ipi_es.service.tick_outcome import Did
 
     for job_id, outcome in outcomes.items():
         text = f"{' for' if outcome.did is Did.WAITED else ':'} {outcome.text}" if outcome.text else ""

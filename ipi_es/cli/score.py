@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.cli.context import shell
-from ipi_es.cli.pair_scorer import PairScorer
-from ipi_es.cli.score_rows import Row, RowFormat, read_rows, write_row
-from ipi_es.cli.score_sagemaker import JSON, Answer, MediaType, request_rows
+from ipi_es.cli.pairs.pair_scorer import PairScorer
+from ipi_es.cli.pairs.score_rows import Row, RowFormat, read_rows, write_row
+from ipi_es.cli.pairs.score_sagemaker import JSON, Answer, MediaType, request_rows
+from ipi_es.cli.shared.shell import shell
 from ipi_es.errors import SnapshotMissing, UsageError
 
 if TYPE_CHECKING:
-    from ipi_es.cli.context import Shell
+    from ipi_es.cli.shared.shell import Shell
     from ipi_es.cluster.port import Cluster
-    from ipi_es.config.job import Job
+    from ipi_es.config.job_config import Job
     from ipi_es.state.blobs import BlobStore
-    from ipi_es.worker.history_keeper import HistoryId
-    from ipi_es.worker.job_snapshot import JobSnapshot
+    from ipi_es.worker.history.history_keeper import HistoryId
+    from ipi_es.worker.training.job_snapshot import JobSnapshot
 
 BLOCK_ROWS = 4_096
 """Rows that are scored together: enough to be fast, and few enough that a pipe flows."""
@@ -208,8 +208,8 @@ def _open(surroundings: Shell, job_name: str, directory: Path | None, snapshot_i
 
 def _from_cluster(cluster: Cluster, surroundings: Shell, job_name: str, snapshot_id: str | None) -> PairScorer:
     """The snapshot and the history that the job's state points to, or the ones asked for."""
-    from ipi_es.worker.history_keeper import HistoryId
-    from ipi_es.worker.job_work import JobWork
+    from ipi_es.worker.history.history_keeper import HistoryId
+    from ipi_es.worker.job_resources import JobWork
 
     job = surroundings.job(job_name)
     work = JobWork(cluster, job, snapshots=surroundings.settings.snapshots.directory)
@@ -226,7 +226,7 @@ def _from_cluster(cluster: Cluster, surroundings: Shell, job_name: str, snapshot
 
 def _from_directory(surroundings: Shell, job_name: str, directory: Path, snapshot_id: str | None) -> PairScorer:
     from ipi_es.state.directory_blobs import DirectoryBlobs
-    from ipi_es.worker.job_snapshot import JobSnapshot
+    from ipi_es.worker.training.job_snapshot import JobSnapshot
 
     job_id, job = _job_of(surroundings, job_name)
     blobs = DirectoryBlobs(directory)
@@ -260,8 +260,8 @@ def _job_of(surroundings: Shell, job_name: str) -> tuple[str, Job | None]:
 
 def _newest_history(blobs: BlobStore, job_id: str, snapshot_id: str) -> HistoryId:
     """The snapshot's history with all days that were added to it."""
-    from ipi_es.worker.history_keeper import HistoryId
-    from ipi_es.worker.training import history_base
+    from ipi_es.worker.history.history_keeper import HistoryId
+    from ipi_es.worker.training.job_training import history_base
 
     base = history_base(snapshot_id)
     day = int(blobs.info(job_id, base).attributes["day"])
@@ -271,9 +271,9 @@ def _newest_history(blobs: BlobStore, job_id: str, snapshot_id: str) -> HistoryI
 
 
 def _scorer(blobs: BlobStore, snapshot: JobSnapshot, history: HistoryId, job: Job | None) -> PairScorer:
-    from ipi_es.datafeed.context import networks_of
+    from ipi_es.datafeed.bucket_context import networks_of
     from ipi_es.ipinsights.scorer import Scorer
-    from ipi_es.worker.history_keeper import load_history
+    from ipi_es.worker.history.history_keeper import load_history
 
     loaded = load_history(blobs, snapshot.job_id, history)
     scorer = Scorer(snapshot.network, loaded)

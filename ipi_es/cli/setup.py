@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.cli.consoles import console_of, credentials_options
-from ipi_es.cli.context import shell
+from ipi_es.cli.shared.console_options import console_of, credentials_options
+from ipi_es.cli.shared.shell import shell
 
 if TYPE_CHECKING:
-    from ipi_es.config.job import Job
+    from ipi_es.config.job_config import Job
     from ipi_es.config.settings import Settings
-    from ipi_es.setup.consoles import ImportOutcome
-    from ipi_es.setup.plan import Change
+    from ipi_es.setup.console_import import ImportOutcome
+    from ipi_es.setup.setup_plan import Change
 
 
 NOT_BY_SETUP = "`ipi-es setup` can't mend it: do what is said above."
@@ -78,7 +78,7 @@ def setup(
     Example: ipi-es setup --dry-run
     """
     from ipi_es.errors import UsageError
-    from ipi_es.setup import plan
+    from ipi_es.setup import setup_plan
 
     surroundings = shell(ctx)
     if kibana is not None:
@@ -91,7 +91,7 @@ def setup(
                 f"{option} is of no use without --kibana", hint="name the console: --kibana http://host:5601"
             )
     with surroundings.cluster() as cluster:
-        changes = plan.plan(cluster, jobs=_jobs(surroundings.settings), priority=priority)
+        changes = setup_plan.plan(cluster, jobs=_jobs(surroundings.settings), priority=priority)
         if not changes:
             click.echo(f"Nothing to do: {cluster.info.text} at {cluster.info.url} has all that ipi-es needs.")
             return
@@ -105,7 +105,7 @@ def setup(
             if any(change.action == "cannot" for change in changes):
                 ctx.exit(1)
             return
-        for change in plan.apply(cluster, changes, force=force):
+        for change in setup_plan.apply(cluster, changes, force=force):
             click.echo(f"done: {change.title}")
     wrong = [change for change in changes if change.action == "cannot"]
     for change in wrong:
@@ -116,14 +116,14 @@ def setup(
 
 def _dashboards(settings: Settings, place: _Place, *, dry_run: bool) -> int:
     """Import the dashboards, and say what became of each object; the exit code."""
-    from ipi_es.setup import consoles
+    from ipi_es.setup import console_import
 
     asked = console_of(
         settings, place.url, space=place.space, tenant=place.tenant, ca=place.ca, api_key_file=place.api_key_file
     )
     with closing(asked) as console:
-        consoles.check_place(console.info.kind, place.space, place.tenant)
-        objects = consoles.for_jobs(consoles.load(console.info.kind), _jobs(settings) or [])
+        console_import.check_place(console.info.kind, place.space, place.tenant)
+        objects = console_import.for_jobs(console_import.load(console.info.kind), _jobs(settings) or [])
         if dry_run:
             click.echo(f"{console.info.text} at {console.info.url} would get:")
             for each in objects:
@@ -132,7 +132,7 @@ def _dashboards(settings: Settings, place: _Place, *, dry_run: bool) -> int:
                 )
             click.echo("Nothing was changed.")
             return 0
-        return _show_import(consoles.send(console, objects, overwrite=place.overwrite))
+        return _show_import(console_import.send(console, objects, overwrite=place.overwrite))
 
 
 def _show_import(outcome: ImportOutcome) -> int:
@@ -156,7 +156,7 @@ def _show_import(outcome: ImportOutcome) -> int:
 
 def _jobs(settings: Settings) -> list[Job] | None:
     """All jobs; None where a file of them has mistakes: no reason to go without templates."""
-    from ipi_es.config.loading import load_jobs
+    from ipi_es.config.files.loading import load_jobs
     from ipi_es.errors import ConfigError
 
     try:

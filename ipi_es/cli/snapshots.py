@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.context import clock, shell
-from ipi_es.cli.output import Column, accept_change_option, confirmed, emit, format_option, yes_option
+from ipi_es.cli.shared.output import Column, accept_change_option, confirmed, emit, format_option, yes_option
+from ipi_es.cli.shared.shell import clock, shell
 
 if TYPE_CHECKING:
     from ipi_es.errors import UsageError
     from ipi_es.state.blobs import BlobInfo, BlobStore
-    from ipi_es.worker.job_work import JobWork
-    from ipi_es.worker.reverting import Reversion
-    from ipi_es.worker.shelf import Shelf
+    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.training.revert import Reversion
+    from ipi_es.worker.training.snapshot_inventory import Shelf
 
 # an id must be seen whole to be copied, so that a table of 80 columns has to do
 COLUMNS = (
@@ -98,10 +98,10 @@ def revert(
 
     Example: ipi-es snapshots revert sign-ins 20260501T000000Z-1f3a9c0b --delete-results
     """
-    from ipi_es.worker.job_work import JobWork
-    from ipi_es.worker.made_with import OnChange
-    from ipi_es.worker.reverting import plan_revert
-    from ipi_es.worker.reverting import revert as go_back
+    from ipi_es.worker.changed_settings import OnChange
+    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.training.revert import plan_revert
+    from ipi_es.worker.training.revert import revert as go_back
 
     surroundings = shell(ctx)
     job = surroundings.job(job_name)
@@ -122,7 +122,7 @@ def _shelf(ctx: click.Context, job_name: str) -> Iterator[Shelf]:
     from ipi_es.state.cluster_blobs import ClusterBlobs
     from ipi_es.state.directory_blobs import DirectoryBlobs
     from ipi_es.state.job_state import StateStore
-    from ipi_es.worker.shelf import Shelf
+    from ipi_es.worker.training.snapshot_inventory import Shelf
 
     surroundings = shell(ctx)
     job_id = surroundings.job(job_name).job_id
@@ -135,7 +135,7 @@ def _shelf(ctx: click.Context, job_name: str) -> Iterator[Shelf]:
 def _snapshot(work: JobWork, snapshot_id: str) -> str:
     """The id, if there is a snapshot with it; SnapshotMissing with the nearest one."""
     from ipi_es.state.job_state import JobState
-    from ipi_es.worker.shelf import Shelf
+    from ipi_es.worker.training.snapshot_inventory import Shelf
 
     job_id = work.job.job_id
     shelf = Shelf.of(job_id, work.stores.blobs, JobState(job_id))
@@ -185,7 +185,7 @@ def _refuse(shelf: Shelf, snapshot_id: str) -> None:
 
 def _known(shelf: Shelf, snapshot_id: str) -> BlobInfo:
     """What is known of a blob; SnapshotMissing with the nearest snapshot's id."""
-    from ipi_es.config.nearest import nearest
+    from ipi_es.config.files.nearest import nearest
     from ipi_es.errors import SnapshotMissing
 
     try:
@@ -197,7 +197,7 @@ def _known(shelf: Shelf, snapshot_id: str) -> BlobInfo:
 
 def _only_a_part(shelf: Shelf, blob_id: str) -> UsageError:
     from ipi_es.errors import UsageError
-    from ipi_es.worker.training import history_base
+    from ipi_es.worker.training.job_training import history_base
 
     owners = (info.id for info in shelf.networks if f"{blob_id}-".startswith(f"{history_base(info.id)}-"))
     owner = next(owners, None)

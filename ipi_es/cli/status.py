@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.context import clock, shell
-from ipi_es.cli.output import Column, Toned, emit, format_option
-from ipi_es.cli.zones import time_zone_option
+from ipi_es.cli.shared.output import Column, Toned, emit, format_option
+from ipi_es.cli.shared.shell import clock, shell
+from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.report.text import TimeShown, counted
 
 if TYPE_CHECKING:
-    from ipi_es.config.job import Job
-    from ipi_es.service.standing import Standing
+    from ipi_es.config.job_config import Job
+    from ipi_es.service.health.job_status import Standing
     from ipi_es.state.job_state import JobState
 
 COLUMNS = (
@@ -51,9 +51,9 @@ def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, out
 
     Example: ipi-es status --format json
     """
-    from ipi_es.config.loading import read_jobs
+    from ipi_es.config.files.loading import read_jobs
     from ipi_es.results.store import ResultStore
-    from ipi_es.service.standing import Overview
+    from ipi_es.service.health.job_status import Overview
     from ipi_es.state.blobs import BlobStore
     from ipi_es.state.cluster_blobs import ClusterBlobs
     from ipi_es.state.directory_blobs import DirectoryBlobs
@@ -91,7 +91,7 @@ def _chosen(
 
 
 def _for_people(found: Standing, now: int, shown: TimeShown) -> dict[str, Any]:
-    from ipi_es.service.standing import Stands
+    from ipi_es.service.health.job_status import Stands
 
     state = str(found.stands)
     if found.holder:

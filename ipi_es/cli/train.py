@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ipi_es.cli.context import clock, shell
+from ipi_es.cli.shared.shell import clock, shell
 from ipi_es.cli.train_csv import hyperparameter_options, train_csv
 from ipi_es.errors import UsageError
 from ipi_es.times import iso, parse_time
@@ -111,12 +111,12 @@ def train(
 
 
 def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *, from_scratch: bool) -> None:
-    from ipi_es.cli.told import Telling
+    from ipi_es.cli.shared.progress import Telling
     from ipi_es.scoring.warm_up import YOUNG_DAYS
-    from ipi_es.setup.check import require_templates, require_usable
-    from ipi_es.worker.job_work import JobWork
-    from ipi_es.worker.made_with import OnChange
-    from ipi_es.worker.training import Told, training_range
+    from ipi_es.setup.checks.judge import require_templates, require_usable
+    from ipi_es.worker.changed_settings import OnChange
+    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.training.job_training import Told, training_range
 
     here, now = shell(ctx), clock()
     job = here.job(job_name)

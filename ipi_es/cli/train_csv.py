@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ipi_es.cli.context import clock
-from ipi_es.config.hyperparameters import SAGEMAKER, read_hyperparameters
+from ipi_es.cli.shared.shell import clock
+from ipi_es.config.hyperparameter_files import SAGEMAKER, read_hyperparameters
 from ipi_es.config.ip_insights import IpInsights
 from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.state.blobs import safe_name
 from ipi_es.times import SECONDS, parse_time
 
 if TYPE_CHECKING:
-    from ipi_es.cli.context import Shell
+    from ipi_es.cli.shared.shell import Shell
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
-    from ipi_es.ipinsights.network_fitting import Progress
-    from ipi_es.worker.csv_training import Channels
+    from ipi_es.ipinsights.network.network_fitting import Progress
+    from ipi_es.worker.training.channel_training import Channels
 
 NAME = "ip-insights"
 """What a training without a job is called on its shelf."""
@@ -86,8 +86,8 @@ def _train(
 ) -> None:
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.state.directory_blobs import DirectoryBlobs
-    from ipi_es.worker.csv_training import Channels, learn_pairs
-    from ipi_es.worker.training import store_parts
+    from ipi_es.worker.training.channel_training import Channels, learn_pairs
+    from ipi_es.worker.training.job_training import store_parts
 
     channels = Channels.read(Path(csv), None if validation is None else Path(validation))
     _say_read(channels)
@@ -129,7 +129,7 @@ def _say_read(channels: Channels) -> None:
 
 
 def _told(settings: Hyperparameters) -> Callable[[Progress], None]:
-    from ipi_es.ipinsights.sagemaker import metric_lines
+    from ipi_es.ipinsights.sagemaker.embeddings import metric_lines
 
     def told(report: Progress) -> None:
         for line in metric_lines(report, settings):

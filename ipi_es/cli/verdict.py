@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ipi_es.addresses import canonical
-from ipi_es.cli.context import clock, named_pair, shell
-from ipi_es.cli.output import Column, emit, format_option
+from ipi_es.cli.shared.output import Column, emit, format_option
+from ipi_es.cli.shared.shell import clock, named_pair, shell
 from ipi_es.errors import UsageError
 from ipi_es.times import iso
 
 if TYPE_CHECKING:
-    from ipi_es.config.job import Job
-    from ipi_es.worker.verdicts import Verdicts
+    from ipi_es.config.job_config import Job
+    from ipi_es.worker.job_verdicts import Verdicts
 
 COLUMNS = (
     Column("time", "Time"),
@@ -54,7 +54,7 @@ def confirm(ctx: click.Context, job_name: str, entity: str, ip: str, comment: st
 
     Example: ipi-es verdict confirm sign-ins alice 198.51.100.7
     """
-    from ipi_es.state.verdicts import Verdict
+    from ipi_es.state.verdict_store import Verdict
 
     with _verdicts(ctx, job_name) as (verdicts, job):
         name, address, network = _pair(job, entity, ip)
@@ -120,8 +120,8 @@ def _user() -> str:
 
 @contextmanager
 def _verdicts(ctx: click.Context, job_name: str) -> Iterator[tuple[Verdicts, Job]]:
-    from ipi_es.setup.check import require_templates
-    from ipi_es.worker.verdicts import Verdicts
+    from ipi_es.setup.checks.judge import require_templates
+    from ipi_es.worker.job_verdicts import Verdicts
 
     here = shell(ctx)
     job = here.job(job_name)

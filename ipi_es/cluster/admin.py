@@ -6,17 +6,14 @@ Both servers have the same paths for them. A server that lacks the simulation of
 
 from __future__ import annotations
 
-import copy
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ipi_es.cluster import answers, proofs
-from ipi_es.cluster.asking import Request
+from ipi_es.cluster.answers import answers, proofs
 from ipi_es.cluster.by_index import by_index
-from ipi_es.cluster.memory_index import MemoryIndex
-from ipi_es.cluster.memory_names import WHERE, index_settings, matching
 from ipi_es.cluster.port import Json
+from ipi_es.cluster.rest_requests import Request
 from ipi_es.errors import NotFound, PermissionDenied, RequestRejected
 
 LASTING_BLOCKS = ("write", "read_only")
@@ -65,65 +62,7 @@ class RestAdmin:
     def write_blocks(self, pattern: str) -> dict[str, str]:
         """See the port."""
         found = by_index(self._request, pattern, "settings", ["blocks"])
-        return _blocked({index: each["index"] for index, each in found.items()})
-
-
-class MemoryAdmin:
-    """:class:`ipi_es.cluster.port.Admin` in memory; ``simulates`` False: as where credentials may not simulate."""
-
-    def __init__(
-        self,
-        indices: Callable[[], dict[str, MemoryIndex]],
-        templates: Callable[[], Mapping[str, Json]],
-        called: Callable[[str, str], None],
-    ) -> None:
-        self._indices, self._templates, self._called = indices, templates, called
-        self.simulates = True
-
-    def index_templates(self) -> dict[str, Json]:
-        """See the port."""
-        self._called("index_templates", "")
-        return copy.deepcopy(dict(self._templates()))
-
-    def simulate_index(self, name: str) -> Json | None:
-        """See the port."""
-        answers.exact_name(name)
-        self._called("simulate_index", name)
-        if not self.simulates:
-            return None
-        return copy.deepcopy(dict(winner(self._templates(), name).get("template") or {}))
-
-    def add_alias(self, index: str, alias: str) -> None:
-        """See the port."""
-        self._called("add_alias", index)
-        self._one(index).aliases[alias] = {}
-
-    def write_blocks(self, pattern: str) -> dict[str, str]:
-        """See the port."""
-        self._called("write_blocks", pattern)
-        found = {
-            each.name: each
-            for part in pattern.split(",")
-            for each in matching(self._indices(), part, hidden=True)
-            if "blocks" in each.settings
-        }
-        return _blocked({name: each.settings for name, each in found.items()})
-
-    def set(self, index: str, settings: Mapping[str, Any]) -> None:
-        """Change an index's settings, as ``PUT INDEX/_settings`` does; None takes one out. Not of the port."""
-        one = self._one(index)
-        for key, value in settings.items():
-            nested = index_settings({key: value})["index"]
-            for name, inner in nested.items():
-                here = one.settings.setdefault(name, {}) if isinstance(inner, dict) else one.settings
-                here |= inner if isinstance(inner, dict) else {name: inner}
-        blocks = one.settings.get("blocks", {})
-        one.settings["blocks"] = {name: value for name, value in blocks.items() if value != "None"}
-
-    def _one(self, index: str) -> MemoryIndex:
-        if index not in self._indices():
-            raise NotFound(f"no such index [{index}] in {WHERE}", status=404)
-        return self._indices()[index]
+        return blocked({index: each["index"] for index, each in found.items()})
 
 
 def winner(templates: Mapping[str, Json], index: str) -> Json:
@@ -132,7 +71,8 @@ def winner(templates: Mapping[str, Json], index: str) -> Json:
     return max(found, key=priority_of, default={})
 
 
-def _blocked(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def blocked(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Find which indices have a lasting write block, by their settings: ``{index: setting}``."""
     found = {}
     for index, each in sorted(settings.items()):
         blocks = each.get("blocks") or {}

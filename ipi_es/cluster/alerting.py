@@ -5,15 +5,13 @@ Both are parts that a server can lack (a licence, a plugin): it then knows no su
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from ipi_es.cluster import answers, proofs
-from ipi_es.cluster.asking import Request, knows
-from ipi_es.cluster.port import Json
+from ipi_es.cluster.answers import answers, proofs
+from ipi_es.cluster.rest_requests import Request, knows
 from ipi_es.errors import NotFound, RequestRejected
 
 _MOST_MONITORS = 1_000
@@ -88,29 +86,3 @@ class OpenSearchAlerting:
             if source.get("name") == name:
                 return str(hit["_id"])
         return None
-
-
-class MemoryAlerting:
-    """:class:`ipi_es.cluster.port.Alerting` in memory: it keeps what it is told. None is there unless ``there``."""
-
-    def __init__(self) -> None:
-        self.there = False
-        self.definitions: dict[str, Json] = {}
-        self.channels: dict[str, str] = {}
-        """``{id: URL}``."""
-
-    def available(self) -> bool:
-        """See the port."""
-        return self.there
-
-    def write(self, id: str, body: Mapping[str, Any]) -> bool:  # noqa: A002
-        """See the port."""
-        created = id not in self.definitions
-        self.definitions[answers.exact_name(id)] = copy.deepcopy(dict(body))
-        return created
-
-    def write_channel(self, id: str, name: str, url: str) -> bool:  # noqa: A002, ARG002
-        """See the port."""
-        created = id not in self.channels
-        self.channels[answers.exact_name(id)] = url
-        return created

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from ipi_es.cluster import answers, proofs
-from ipi_es.cluster.asking import EVERYTHING, Request
+from ipi_es.cluster.answers import answers, proofs
 from ipi_es.cluster.port import Json
+from ipi_es.cluster.rest_requests import EVERYTHING, Request
 from ipi_es.errors import NotFound, PermissionDenied
 
 _PATHS = {"settings": "_settings", "mappings": "_mapping"}

@@ -13,12 +13,12 @@ import orjson
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from ipi_es.cluster.answers.faults import connection_fault, response_fault, tls_expected_fault
 from ipi_es.cluster.connection import Connection, Endpoint
-from ipi_es.cluster.deadline import limited_manager
-from ipi_es.cluster.faults import connection_fault, response_fault, tls_expected_fault
 from ipi_es.cluster.port import Cluster, Distribution, ServerInfo
-from ipi_es.cluster.retry import Retry
-from ipi_es.cluster.tls import speaks_tls, tls_context
+from ipi_es.cluster.transport.deadline import limited_manager
+from ipi_es.cluster.transport.retry import Retry
+from ipi_es.cluster.transport.tls import speaks_tls, tls_context
 from ipi_es.errors import (
     ClusterBusy,
     ClusterError,

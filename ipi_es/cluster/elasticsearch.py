@@ -15,16 +15,16 @@ from elasticsearch import Elasticsearch, UnsupportedProductError
 from elasticsearch.helpers import BulkIndexError, ScanError
 from elasticsearch.serializer import JsonSerializer
 
-from ipi_es.cluster import proofs
 from ipi_es.cluster.alerting import Watcher
+from ipi_es.cluster.answers import proofs
+from ipi_es.cluster.answers.faults import connection_fault, response_fault
+from ipi_es.cluster.client_renewal import RenewedClient
 from ipi_es.cluster.connection import Connection
-from ipi_es.cluster.deadline import limited
-from ipi_es.cluster.faults import connection_fault, response_fault
 from ipi_es.cluster.lifecycle import Ilm
 from ipi_es.cluster.port import ServerInfo
-from ipi_es.cluster.renewal import RenewedClient
 from ipi_es.cluster.rest import KEEP_ALIVE, RestCluster
-from ipi_es.cluster.retry import Retry
+from ipi_es.cluster.transport.deadline import limited
+from ipi_es.cluster.transport.retry import Retry
 from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer
 
 CONNECTIONS = 10  # kept open per host; the worker's threads share them

@@ -6,14 +6,13 @@ knows no such path, and answers 400, 404, 405 or 410.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ipi_es.cluster import answers, proofs
-from ipi_es.cluster.asking import Request, knows
+from ipi_es.cluster.answers import answers, proofs
 from ipi_es.cluster.by_index import by_index
 from ipi_es.cluster.port import Json
+from ipi_es.cluster.rest_requests import Request, knows
 from ipi_es.errors import NotFound, RequestRejected
 
 _ISM_POLICY = "index.plugins.index_state_management.policy_id"
@@ -147,49 +146,3 @@ class Ism:
     @staticmethod
     def _path(name: str) -> str:
         return f"/_plugins/_ism/policies/{answers.exact_name(name)}"
-
-
-class MemoryLifecycles:
-    """:class:`ipi_es.cluster.port.Lifecycles` in memory: it keeps what it is told, and deletes nothing.
-
-    ``indices`` gives the names of the existing indices that match a pattern. None is there unless ``there``.
-    """
-
-    def __init__(self, indices: Callable[[str], list[str]], *, there: bool = False) -> None:
-        self.there = there
-        self.renewed: list[str] = []
-        """Indices in the order in which they were renewed."""
-        self._indices = indices
-        self.failures: dict[str, str] = {}
-        """What is answered about policies that fail."""
-        self._policies: dict[str, Json] = {}
-        self._of: dict[str, str] = {}
-
-    def available(self) -> bool:
-        """See the port."""
-        return self.there
-
-    def read(self, name: str) -> Json | None:
-        """See the port."""
-        return copy.deepcopy(self._policies.get(name))
-
-    def write(self, name: str, policy: Mapping[str, Any]) -> None:
-        """See the port."""
-        self._policies[answers.exact_name(name)] = copy.deepcopy(dict(policy))
-
-    def of_indices(self, pattern: str) -> dict[str, str | None]:
-        """See the port."""
-        return {index: self._of.get(index) for index in self._indices(pattern)}
-
-    def attach(self, name: str, index: str) -> None:
-        """See the port."""
-        self._of[index] = name
-
-    def renew(self, name: str, index: str) -> None:
-        """See the port."""
-        self._of[index] = name
-        self.renewed.append(index)
-
-    def stuck(self, pattern: str) -> dict[str, str]:
-        """See the port."""
-        return {index: self.failures[index] for index in self._indices(pattern) if index in self.failures}

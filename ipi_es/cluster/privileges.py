@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ipi_es.cluster import proofs
-from ipi_es.cluster.asking import Request
+from ipi_es.cluster.answers import proofs
+from ipi_es.cluster.rest_requests import Request
 from ipi_es.errors import NotFound, RequestRejected
 
 _PATH = "/_security/user/_has_privileges"

@@ -14,14 +14,16 @@ from urllib.parse import quote
 
 import orjson
 
-from ipi_es.cluster import answers, long_names, privileges, proofs
+from ipi_es.cluster import privileges
 from ipi_es.cluster.admin import RestAdmin
-from ipi_es.cluster.asking import EVERYTHING
-from ipi_es.cluster.bulk import Tally, bulk_fault, chunks, encode
-from ipi_es.cluster.bulk_send import BULK_ANSWER, send_chunk
+from ipi_es.cluster.answers import answers, proofs
 from ipi_es.cluster.by_index import by_index
 from ipi_es.cluster.port import Alerting, BulkOutcome, Document, Drop, IndexOptions, Json, Lifecycles, Put, ServerInfo
-from ipi_es.cluster.retry import Retry
+from ipi_es.cluster.rest_requests import EVERYTHING
+from ipi_es.cluster.transport import long_names
+from ipi_es.cluster.transport.bulk import Tally, bulk_fault, chunks, encode
+from ipi_es.cluster.transport.bulk_send import BULK_ANSWER, send_chunk
+from ipi_es.cluster.transport.retry import Retry
 from ipi_es.errors import ClusterError, Conflict, NotFound, PermissionDenied, RequestRejected
 
 JSON = "application/json"

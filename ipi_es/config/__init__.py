@@ -6,9 +6,7 @@ from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.datafeed_config import DatafeedConfig, IndicesOptions
 from ipi_es.config.entity_names import EntityStep, normalize_entity
-from ipi_es.config.ip_insights import IpInsights
-from ipi_es.config.job import AnalysisConfig, DataDescription, Detector, Job, Training
-from ipi_es.config.loading import (
+from ipi_es.config.files.loading import (
     BadFile,
     check_job,
     find_job,
@@ -18,7 +16,9 @@ from ipi_es.config.loading import (
     load_settings,
     read_jobs,
 )
-from ipi_es.config.nearest import did_you_mean, nearest
+from ipi_es.config.files.nearest import did_you_mean, nearest
+from ipi_es.config.ip_insights import IpInsights
+from ipi_es.config.job_config import AnalysisConfig, DataDescription, Detector, Job, Training
 from ipi_es.config.settings import ClusterSettings, LoggingSettings, Settings, SnapshotSettings
 
 __all__ = [

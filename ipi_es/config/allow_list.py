@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ipi_es.addresses import Addresses, within
 from ipi_es.config.allow_rule import WILDCARDS, AllowRule
 from ipi_es.config.entity_names import EntityStep, normalize_entity
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 
 NO_RULE = -1
 """What :meth:`AllowList.match` gives a row that no rule names."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, words
-from ipi_es.ipinsights.context import Context
-from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined, mix
 
 NO_ROWS_DIGEST = "0" * 16

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, is_private
 from ipi_es.config.entity_names import EntityStep, normalize_entity
-from ipi_es.datafeed.context import context_of_ips
+from ipi_es.datafeed.bucket_context import context_of_ips
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.numbering import MALFORMED, Numbers, compact, merge, number_ips, number_texts
-from ipi_es.datafeed.plan import NOTHING, Counted
+from ipi_es.datafeed.read_plan import NOTHING, Counted
 from ipi_es.datafeed.spec import SUCCESS, UNKNOWN
 from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import FieldTypeWrong

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.cluster.hints import INCOMPLETE_HINT
+from ipi_es.cluster.answers.hints import INCOMPLETE_HINT
 from ipi_es.datafeed.normalize import Rows
 from ipi_es.datafeed.requests import COUNTRY, ENTITY, IP, MS, OPERATOR, OUTCOME, PAIRS, TIME
 from ipi_es.errors import AnswerIncomplete

@@ -24,7 +24,7 @@ from ipi_es.cluster.port import Cluster, Json
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.normalize import NO_ROWS, Rows
 from ipi_es.datafeed.pages import Pages, lacking, not_whole
-from ipi_es.datafeed.plan import NOTHING, Counted, Stretch, counts_of, read_plan
+from ipi_es.datafeed.read_plan import NOTHING, Counted, Stretch, counts_of, read_plan
 from ipi_es.datafeed.recall import outcomes_of, read_recall, recall_body
 from ipi_es.datafeed.requests import (
     BUCKETS,

@@ -9,21 +9,13 @@ from threading import Event
 from typing import Any, TypeVar
 
 from ipi_es.cluster.port import Cluster, Json
+from ipi_es.datafeed.bucket_context import looked_up
 from ipi_es.datafeed.bucket_counts import BucketCounts
-from ipi_es.datafeed.collector import calm_collector
-from ipi_es.datafeed.context import looked_up
 from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.datafeed.gc_pause import calm_collector
 from ipi_es.datafeed.normalize import NO_ROWS, Normalizer, Rows
-from ipi_es.datafeed.plan import (
-    NOTHING,
-    PLAN_BUCKETS,
-    Counted,
-    Pace,
-    Stretch,
-    stretches,
-    whole_buckets,
-)
 from ipi_es.datafeed.proven import ProvenReader
+from ipi_es.datafeed.read_plan import NOTHING, PLAN_BUCKETS, Counted, Pace, Stretch, stretches, whole_buckets
 from ipi_es.datafeed.recall import read_words, words_body
 from ipi_es.datafeed.requests import MS, time_range_body
 from ipi_es.datafeed.spec import SUCCESS, FeedSpec

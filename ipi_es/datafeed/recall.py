@@ -7,7 +7,7 @@ from typing import Any
 
 from ipi_es.cluster.port import Json
 from ipi_es.datafeed.bucket_counts import BucketCounts
-from ipi_es.datafeed.plan import counts_of
+from ipi_es.datafeed.read_plan import counts_of
 from ipi_es.datafeed.requests import BUCKETS, MISSING_ENTITY, MISSING_IP, events_body, window
 from ipi_es.datafeed.spec import SUCCESS, UNKNOWN, FeedSpec
 

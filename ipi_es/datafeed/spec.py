@@ -8,7 +8,7 @@ from typing import Any
 
 from ipi_es.cluster.port import IndexOptions, ServerInfo
 from ipi_es.config.entity_names import STEPS, EntityStep
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import ConfigError
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.demo import events as ev
-from ipi_es.demo.events import DAY_MS, HOUR_MS, Events
+from ipi_es.demo import signin_columns as ev
 from ipi_es.demo.names import API, BASTION, GUESSES, MAIL, SERVICE_AGENT, SSH_AGENT, SSO, mistyped
+from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, Events
 from ipi_es.demo.staff import Ints, Words, random_hosts, spread
 
 if TYPE_CHECKING:

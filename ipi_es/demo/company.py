@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, canonical
 from ipi_es.demo import background, signins, staff
-from ipi_es.demo import events as ev
+from ipi_es.demo import signin_columns as ev
 from ipi_es.demo.days import spend
-from ipi_es.demo.events import DAY_MS, KINDS, Events
 from ipi_es.demo.incidents import SCORED_DAYS, Draft, Incident, Scene, plant
 from ipi_es.demo.names import AGENTS, GUESSES, HOSTS
 from ipi_es.demo.names import people as people_names
 from ipi_es.demo.names import services as service_names
 from ipi_es.demo.providers import plan
+from ipi_es.demo.signin_columns import DAY_MS, KINDS, Events
 from ipi_es.errors import UsageError
 
 DAY_S = 86_400

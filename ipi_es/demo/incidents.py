@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ipi_es.demo import events as ev
+from ipi_es.demo import signin_columns as ev
 from ipi_es.demo.background import STEADY, Services
-from ipi_es.demo.events import DAY_MS, HOUR_MS, Events
 from ipi_es.demo.names import API, DESKTOP_AGENTS, MAIL, SERVICE_AGENT, SSO
 from ipi_es.demo.providers import MAPPED, Plan
+from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, Events
 from ipi_es.demo.staff import GATEWAY_ADDRESSES, HOME_BITS, SITES, Networks, Staff, Words, random_hosts
 
 SCORED_DAYS = 10

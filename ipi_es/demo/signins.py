@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ipi_es.demo import events as ev
+from ipi_es.demo import signin_columns as ev
 from ipi_es.demo.days import AT_HOME, AT_OFFICE, ON_HOLIDAY, ON_TRIP, Days
-from ipi_es.demo.events import DAY_MS, HOUR_MS, Events
 from ipi_es.demo.names import API, MAIL, SSO, VPN_GATEWAY
+from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, Events
 from ipi_es.demo.staff import (
     GATEWAY_ADDRESSES,
     HOME_BITS,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipi_es.addresses import from_words, v4_words, words
-from ipi_es.evaluation.events import NO_GROUP, Events
+from ipi_es.evaluation.evaluation_events import NO_GROUP, Events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ipi_es.addresses import Addresses
     from ipi_es.evaluation.announced import Announced
     from ipi_es.evaluation.protocol import Parts, Window
-    from ipi_es.ipinsights.context import Context
+    from ipi_es.ipinsights.address_context import Context
 
 KINDS = ("random", "shuffled", "country", "asn", "group", "attacker", "neighbour")
 """In the order in which they are drawn; part of the protocol."""

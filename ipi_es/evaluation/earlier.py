@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from ipi_es.ipinsights.deltas import DAY
 from ipi_es.ipinsights.hashing import joined, mix
+from ipi_es.ipinsights.history.deltas import DAY
 from ipi_es.ipinsights.prefixes import prefix_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.context import Context
+    from ipi_es.ipinsights.address_context import Context
 
 State: TypeAlias = Literal["frozen", "daily", "online"]
 STATES: tuple[State, ...] = ("frozen", "daily", "online")

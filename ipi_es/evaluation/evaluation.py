@@ -11,14 +11,14 @@ import numpy as np
 
 from ipi_es.errors import NotEnoughHistory
 from ipi_es.evaluation.attacks import Attacks, Sources, injected, labelled
-from ipi_es.evaluation.counts import counts
-from ipi_es.evaluation.events import NORMAL, Events
+from ipi_es.evaluation.counts_scorer import counts
+from ipi_es.evaluation.evaluation_events import NORMAL, Events
 from ipi_es.evaluation.measures import Measured, Scores, calibration, mean_of, measured
 from ipi_es.evaluation.product import LookUp, hybrid, ip_insights, sagemaker_like
 from ipi_es.evaluation.protocol import Parts, Window, parts, windows
-from ipi_es.evaluation.seen import seen
+from ipi_es.evaluation.seen_scorer import seen
 from ipi_es.evaluation.trial import NORMAL_ROWS, Asked, Trial
-from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _nobody(_name: str, _window: Window, _number: int) -> None:
 
 
 def evaluate(events: Events, settings: Settings, report: Report = _nobody) -> Evaluation:
-    """Measure prepared events (see :func:`~ipi_es.evaluation.events.prepared`).
+    """Measure prepared events (see :func:`~ipi_es.evaluation.evaluation_events.prepared`).
 
     Labelled events are measured by their labels, others by injected attacks. NotEnoughHistory where no window can be
     measured.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.ipinsights.metrics import roc_auc
+from ipi_es.ipinsights.roc_auc import roc_auc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

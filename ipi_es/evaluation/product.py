@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from ipi_es.evaluation.events import NORMAL
+from ipi_es.evaluation.evaluation_events import NORMAL
 from ipi_es.evaluation.measures import Scores
 from ipi_es.evaluation.trial import NORMAL_ROWS, Asked
-from ipi_es.ipinsights.context import Context
-from ipi_es.ipinsights.deltas import DAY
-from ipi_es.ipinsights.guessed_context import GuessedContext
-from ipi_es.ipinsights.history import History
-from ipi_es.ipinsights.network_fitting import fit_network
-from ipi_es.ipinsights.pairs import Pairs
+from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
+from ipi_es.ipinsights.history.deltas import DAY
+from ipi_es.ipinsights.history.history import History
+from ipi_es.ipinsights.network.network_fitting import fit_network
+from ipi_es.ipinsights.network.pairs import Pairs
 from ipi_es.ipinsights.scorer import Compatibility, Scorer, Snapshot
-from ipi_es.ipinsights.training import Trained, train
-from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.ipinsights.training.training import Trained, train
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 from ipi_es.scoring.calibration import Calibration, comparable_events, history_class
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ipi_es.errors import NotEnoughHistory
-from ipi_es.evaluation.events import NORMAL, Events
-from ipi_es.ipinsights.deltas import DAY
+from ipi_es.evaluation.evaluation_events import NORMAL, Events
+from ipi_es.ipinsights.history.deltas import DAY
 from ipi_es.times import iso
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import orjson
 
 from ipi_es.addresses import packed
 from ipi_es.errors import DataError, NoEvents, UsageError
-from ipi_es.evaluation.events import NO_GROUP, NORMAL, Events
-from ipi_es.ipinsights.csv_records import records
+from ipi_es.evaluation.evaluation_events import NO_GROUP, NORMAL, Events
+from ipi_es.ipinsights.sagemaker.csv_records import records
 
 REQUIRED = ("timestamp", "entity", "ip")
 OPTIONAL = ("group", "label")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ipi_es.evaluation.earlier import Counted, Counter, Keys, State, before
-from ipi_es.ipinsights.deltas import DAY
-from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.deltas import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.evaluation.events import Events
+    from ipi_es.evaluation.evaluation_events import Events
     from ipi_es.evaluation.protocol import Parts, Window
-    from ipi_es.ipinsights.context import Context
+    from ipi_es.ipinsights.address_context import Context
 
 NORMAL_ROWS = "normal"
 """The name of what is asked besides the kinds of attack."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ipi_es.ipinsights.hashing import joined
-from ipi_es.ipinsights.lookup import found_in
+from ipi_es.ipinsights.key_index import found_in
 from ipi_es.ipinsights.prefixes import address_keys
 from ipi_es.ipinsights.scorer import Compatibility, Scorer, Snapshot
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.context import Context
-    from ipi_es.ipinsights.history import History
+    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.history.history import History
 
 REMEMBERED_PAIRS = 1 << 21
 """Pairs remembered before remembering begins anew: 40 MB."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipi_es.addresses import parse_many
-from ipi_es.ipinsights.combiner import DIGITS, Combiner
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.features import AddressView, EntityView, address_view, entity_view, pair_features
+from ipi_es.ipinsights.combiner.combiner import DIGITS, Combiner
+from ipi_es.ipinsights.combiner.features import AddressView, EntityView, address_view, entity_view, pair_features
+from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
-from ipi_es.ipinsights.lookup import distinct
+from ipi_es.ipinsights.key_index import distinct
 from ipi_es.ipinsights.prefixes import address_keys
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.context import Context
-    from ipi_es.ipinsights.history import History
+    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.history.history import History
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
-    from ipi_es.ipinsights.network import Network
+    from ipi_es.ipinsights.network.network import Network
 
 _BLOCK_PAIRS = 1 << 13
 """Pairs whose features are held at a time by a thread: 2.5 MiB."""

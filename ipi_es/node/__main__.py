@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ipi_es.node import child, opensearch
+from ipi_es.node import child, opensearch_node
 
 if __name__ == "__main__":
-    child.run(Path(sys.argv[1]), opensearch.start)
+    child.run(Path(sys.argv[1]), opensearch_node.start)

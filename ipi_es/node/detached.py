@@ -18,7 +18,7 @@ from ipi_es.errors import NodeError
 from ipi_es.node.cache import locked, node_dir
 from ipi_es.node.child import CLOSE_PATIENCE_SECONDS
 from ipi_es.node.local import DEFAULT_HEAP, launch
-from ipi_es.node.opensearch import SERVER
+from ipi_es.node.opensearch_node import SERVER
 from ipi_es.node.process import POLL_SECONDS
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ipi_es.node.checks import (
 from ipi_es.node.child import Spec
 from ipi_es.node.data import open_data_dir
 from ipi_es.node.jars import Progress, ensure_jars, read_jar_list
-from ipi_es.node.opensearch import SERVER
+from ipi_es.node.opensearch_node import SERVER
 from ipi_es.node.process import ServerProcess
 
 if TYPE_CHECKING:

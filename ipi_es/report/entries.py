@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ipi_es.lists import some
-from ipi_es.report.findings import SHOWN_FROM, leaders
 from ipi_es.report.lanes import Axis, Lane, lane_of
+from ipi_es.report.report_findings import SHOWN_FROM, leaders
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name
-from ipi_es.results.explanation import sentence, usual_shares
-from ipi_es.results.visible import visible
+from ipi_es.results.documents.explanation import sentence, usual_shares
+from ipi_es.results.documents.visible import visible
 
 MAX_CARDS = 25
 """Cards on a page: about eight sheets of paper; the others are counted, with the command that lists them."""

@@ -13,11 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 import ipi_es
 from ipi_es.report.entries import cards_of, leading_of
-from ipi_es.report.findings import MAX_RECORDS, Findings
 from ipi_es.report.lanes import GAPS_NAMED, LANE_HEIGHT, Axis, Lane, axis_of, event_series, gaps_of, lane_of, ticks_of
 from ipi_es.report.learned import Learned
+from ipi_es.report.report_findings import MAX_RECORDS, Findings
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name, severity_range
-from ipi_es.results.visible import visible
+from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import Severity
 from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.times import format_span

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-from ipi_es.results import phrases
+from ipi_es.results.documents import phrases
 from ipi_es.scoring.probability import SEVERITY_THRESHOLDS, Severity, severity
 from ipi_es.times import iso
 

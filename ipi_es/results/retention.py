@@ -11,10 +11,10 @@ from itertools import islice
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.errors import ClusterReadOnly, LostJob, NotFound, PermissionDenied
-from ipi_es.results.index import month_end
-from ipi_es.results.queries import any_of, between
+from ipi_es.results.index_mapping import month_end
+from ipi_es.results.reading.queries import any_of, between
 from ipi_es.results.words import ALIAS, SHARED
 from ipi_es.times import SECONDS, parse_time
 

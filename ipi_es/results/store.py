@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ipi_es.cluster.answers import all_buckets
+from ipi_es.cluster.answers.answers import all_buckets
 from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
 from ipi_es.errors import LostJob, NotFound
-from ipi_es.results import queries, reported, retention
-from ipi_es.results.annotations import BLIND_FIELDS, Annotation, annotations_query
-from ipi_es.results.counts import DayCounts, daily_body, read_daily
-from ipi_es.results.documents import ResultContext, ResultDocument, Stamp
-from ipi_es.results.indices import ResultIndices
-from ipi_es.results.reported import BucketEntity, HeldRecord, Recent, ReportedIp, ReportedPair
+from ipi_es.results import retention
+from ipi_es.results.documents.annotations import BLIND_FIELDS, Annotation, annotations_query
+from ipi_es.results.documents.result_documents import ResultContext, ResultDocument, Stamp
+from ipi_es.results.reading import queries, reported
+from ipi_es.results.reading.day_counts import DayCounts, daily_body, read_daily
+from ipi_es.results.reading.reported import BucketEntity, HeldRecord, Recent, ReportedIp, ReportedPair
+from ipi_es.results.result_indices import ResultIndices
 from ipi_es.results.words import ALIAS, RESULT_KINDS, AnnotationType, ResultKind
 
 MAX_PAGE = 10_000
@@ -52,7 +53,7 @@ class ResultStore:
     """Results of one job.
 
     ``flat_fields`` is ``{field: type}`` of the fields that results carry under the events' own names
-    (:attr:`ipi_es.results.documents.ResultContext.flat_fields`); a store that only reads needs none.
+    (:attr:`ipi_es.results.documents.result_documents.ResultContext.flat_fields`); a store that only reads needs none.
     """
 
     def __init__(
@@ -180,7 +181,7 @@ class ResultStore:
         return self._put(new, version) if new else 0
 
     def unsay(self, query: Mapping[str, Any], version: int) -> int:
-        """Delete the annotations that a query of :mod:`~ipi_es.results.annotations` finds; how many.
+        """Delete the annotations that a query of :mod:`~ipi_es.results.documents.annotations` finds; how many.
 
         LostJob as in :meth:`write`.
         """
@@ -339,7 +340,7 @@ class ResultStore:
         return outcome.deleted
 
     def _buckets(self, name: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The buckets of an aggregation that has each hit in one; see :func:`ipi_es.cluster.answers.all_buckets`."""
+        """Read the buckets of an aggregation that has each hit in exactly one of them."""
         try:
             return all_buckets(self._cluster.search(ALIAS, body), name, self._cluster.info.url)
         except NotFound:

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ipi_es.scoring.arrays import F64, Counts, as_f64, checked_codes, same_length
+from ipi_es.scoring.array_checks import F64, Counts, as_f64, checked_codes, same_length
 from ipi_es.scoring.bounded import MOST_A_SOURCE, least_of_each
 from ipi_es.scoring.combine import ENTITY_OR_IP, OVER_MEMBERS, Combined, combine
 from ipi_es.scoring.joint import LN_2

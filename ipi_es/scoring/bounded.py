@@ -23,7 +23,7 @@ from ipi_es.scoring.probability import P_L, Severity, inverse
 from ipi_es.scoring.quantiles import CELLS, HIGHEST, LOWEST, Quantiles, cells_of
 
 if TYPE_CHECKING:
-    from ipi_es.scoring.arrays import F64, Bools, Counts
+    from ipi_es.scoring.array_checks import F64, Bools, Counts
 
 MOST_A_SOURCE: Final = 8
 """Results of one source that count in a bucket: more than a person's addresses in an hour, fewer than a flood."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ipi_es.errors import NotEnoughHistory, SnapshotDamaged, SnapshotError
-from ipi_es.scoring.arrays import F64, AnyArray, Bools, Class8, Counts, as_f64, checked_codes, same_length
+from ipi_es.scoring.array_checks import F64, AnyArray, Bools, Class8, Counts, as_f64, checked_codes, same_length
 from ipi_es.scoring.tail import Tail, fit_tail
 
 if TYPE_CHECKING:

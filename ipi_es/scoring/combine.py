@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ipi_es.scoring.arrays import F64, Bools, Counts, as_f64, checked_codes, same_length
+from ipi_es.scoring.array_checks import F64, Bools, Counts, as_f64, checked_codes, same_length
 from ipi_es.scoring.extreme import ln_extreme, smallest_of_groups
 from ipi_es.scoring.joint import COUNTS_UP_TO, ln_joint
 from ipi_es.scoring.probability import LN_TAKES_PART, inverse, raw_score

@@ -20,7 +20,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipi_es.scoring.arrays import F64, Bools, Counts
+    from ipi_es.scoring.array_checks import F64, Bools, Counts
 
 LARGEST_LN_P: Final = -1e-15
 """p = 1 is taken as 1 − 1e-15, which keeps ln(1 − p) finite."""

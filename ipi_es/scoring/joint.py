@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from ipi_es.scoring.arrays import F64, Counts, as_f64, checked_codes, same_length
+from ipi_es.scoring.array_checks import F64, Counts, as_f64, checked_codes, same_length
 
 COUNTS_UP_TO: Final = (0.035, 0.1)
 """Largest p of a member that counts, in each view. All who share an office lie at the same middling p every day, which

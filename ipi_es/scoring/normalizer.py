@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from ipi_es.scoring.arrays import F64, as_f64, same_length
+from ipi_es.scoring.array_checks import F64, as_f64, same_length
 from ipi_es.scoring.probability import P_L
 from ipi_es.scoring.quantiles import DOUBTED_SOURCES, LARGEST_CAP, Quantiles, cells_of
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from ipi_es.scoring.arrays import F64, AnyArray, Class8
+    from ipi_es.scoring.array_checks import F64, AnyArray, Class8
 
 P_L: Final = 0.05
 """Above this probability the raw score is 0: one event in twenty is no news."""

@@ -18,7 +18,7 @@ from ipi_es.errors import SnapshotDamaged
 from ipi_es.scoring.probability import raw_score
 
 if TYPE_CHECKING:
-    from ipi_es.scoring.arrays import F64, Counts
+    from ipi_es.scoring.array_checks import F64, Counts
 
 DAY_S: Final = 86_400
 COUNT_HALF_LIFE_S: Final = 30 * DAY_S

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ipi_es.scoring.aggregate import Correlations
-from ipi_es.scoring.arrays import F64, Bools, Class8, Counts
+from ipi_es.scoring.array_checks import F64, Bools, Class8, Counts
 from ipi_es.scoring.calibration import ENOUGH_POINTS, Calibrated, Calibration, comparable_events, history_class
 from ipi_es.scoring.joint import group_correlation
 from ipi_es.scoring.warm_up import modest

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from ipi_es.scoring.arrays import F64, Bools, as_f64, same_length
+from ipi_es.scoring.array_checks import F64, Bools, as_f64, same_length
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import raw_score, severity_levels
 

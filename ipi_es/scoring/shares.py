@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from ipi_es.scoring.arrays import as_f64, checked_codes, same_length
+from ipi_es.scoring.array_checks import as_f64, checked_codes, same_length
 from ipi_es.scoring.calibration import CLASS_NAMES, ENOUGH_POINTS, N_CLASSES
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ import numpy as np
 from scipy import special
 
 if TYPE_CHECKING:
-    from ipi_es.scoring.arrays import F64, Counts
+    from ipi_es.scoring.array_checks import F64, Counts
 
 MIN_EXCEEDANCES: Final = 50
 """A tail stands on at least this many points."""

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ipi_es.scoring.arrays import F64, Bools, as_f64
+from ipi_es.scoring.array_checks import F64, Bools, as_f64
 from ipi_es.scoring.calibration import ENOUGH_POINTS, Calibration
 
 WARM_UP_CLASSES: Final = 2

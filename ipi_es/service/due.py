@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.times import SECONDS
-from ipi_es.worker.training import training_range
+from ipi_es.worker.training.job_training import training_range
 
 DAY = SECONDS["d"]
 

@@ -12,30 +12,31 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ipi_es.cluster.pressure import heard_by
+from ipi_es.cluster.transport.pressure import heard_by
 from ipi_es.errors import ClusterError, IpiEsError, JobBusy, LostJob
-from ipi_es.memory import give_back
-from ipi_es.results.annotations import Annotation
-from ipi_es.service import due, remarks
-from ipi_es.service.blind_change import BlindChange, BlindReason
-from ipi_es.service.health import JobHealth
+from ipi_es.malloc import give_back
+from ipi_es.results.documents.annotations import Annotation
+from ipi_es.service import due
+from ipi_es.service.blindness import blindness_annotations
+from ipi_es.service.blindness.blind_change import BlindChange, BlindReason
+from ipi_es.service.blindness.count_recall import recalled
+from ipi_es.service.health.health import JobHealth
+from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, Mistake
 from ipi_es.service.live_training import LiveTraining, Stopped
 from ipi_es.service.log_context import logs_its_job
-from ipi_es.service.outcome import Did, Outcome
-from ipi_es.service.recalling import recalled
-from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Mistake
-from ipi_es.service.turns import LAST_WORKER, Turn, Turns, holder_of
+from ipi_es.service.takeover import LAST_WORKER, Turn, Turns, holder_of
+from ipi_es.service.tick_outcome import Did, Outcome
 from ipi_es.state.job_state import JobState
 from ipi_es.state.owner import owner_alive
 from ipi_es.times import iso
-from ipi_es.worker.bucket_scorer import ScoredBucket
-from ipi_es.worker.claim import Claim
-from ipi_es.worker.cleaning import clean
-from ipi_es.worker.interim import write_interim
-from ipi_es.worker.job_work import LEASE, JobWork
-from ipi_es.worker.late import mend_late
-from ipi_es.worker.made_with import OnChange, require_unchanged
-from ipi_es.worker.reverting import REVERTED_FROM
+from ipi_es.worker.changed_settings import OnChange, require_unchanged
+from ipi_es.worker.job_resources import LEASE, JobWork
+from ipi_es.worker.job_session import Claim
+from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.interim_results import write_interim
+from ipi_es.worker.training.revert import REVERTED_FROM
+from ipi_es.worker.upkeep.cleanup import clean
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,8 @@ SLICE = 60.0
 """Seconds of catching up after which other jobs get their turn; it goes on in the next tick, right after them."""
 
 GAP = 2.0
-"""Seconds until then: a command that waits for the job (`ipi_es.worker.waiting`) looks every half second, so it finds
-the job free, whichever part of a second the schedule rounds off."""
+"""Seconds until then: a command that waits for the job (`ipi_es.worker.lease_wait`) looks every half second, so it
+finds the job free, whichever part of a second the schedule rounds off."""
 
 CLOCKS_APART = 50
 """Seconds by which the clock may be ahead of the cluster's: no more than the least default query_delay."""
@@ -287,7 +288,7 @@ class LiveJob:
         if change.goes_on and change.reason is BlindReason.OUTCOME_MISSING:
             words = self.work.feed.outcome_words(change.start, change.end)
             self.health.explain(words)
-        said = remarks.of_blindness(self.job, change, words)
+        said = blindness_annotations.of_blindness(self.job, change, words)
         if change.goes_on:
             log.warning("job %s is %s: %s", self.job.job_id, change.state.replace("_", " "), said.text)
         else:

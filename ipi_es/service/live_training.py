@@ -12,14 +12,14 @@ from typing import Any
 
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.errors import ClusterError, LostJob, NoEvents, NotEnoughHistory
-from ipi_es.ipinsights.network_fitting import Progress
+from ipi_es.ipinsights.network.network_fitting import Progress
 from ipi_es.service.due import DAY, FirstTraining, first_training, next_training
-from ipi_es.service.health import JobHealth
-from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Mistake
+from ipi_es.service.health.health import JobHealth
+from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, Mistake
 from ipi_es.times import format_span, iso
-from ipi_es.worker.claim import Claim
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.training import Learned, Told, training_range
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_session import Claim
+from ipi_es.worker.training.job_training import Learned, Told, training_range
 
 log = logging.getLogger(__name__)
 

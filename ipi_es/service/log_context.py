@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 
 P = ParamSpec("P")
 Given = TypeVar("Given")

@@ -22,7 +22,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from ipi_es.service.due import DAY, next_tick
 from ipi_es.service.live_job import LiveJob
-from ipi_es.service.outcome import Did, Outcome
+from ipi_es.service.tick_outcome import Did, Outcome
 from ipi_es.worker.clock import Clock
 
 log = logging.getLogger(__name__)

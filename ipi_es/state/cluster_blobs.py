@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop
-from ipi_es.cluster.takeover import require_ours
+from ipi_es.cluster.template_conflict import require_ours
 from ipi_es.errors import Conflict, LostJob, NotFound, PermissionDenied, SnapshotDamaged, SnapshotError
 from ipi_es.state.blobs import BlobInfo, BlobKind, checksum, damaged, missing, new_info, nobody_asks, whole
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document, IndexOptions
-from ipi_es.cluster.takeover import require_ours
+from ipi_es.cluster.template_conflict import require_ours
 from ipi_es.errors import Conflict, JobBusy, LostJob, NotFound, PermissionDenied, SnapshotForeign, StateDamaged
 from ipi_es.state.details import check_details
 from ipi_es.state.fields import Fields

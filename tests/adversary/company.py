@@ -11,17 +11,17 @@ import numpy as np
 from simulated_feed import Feed, SignIn
 
 from ipi_es.config.allow_list import AllowList
-from ipi_es.config.job import Job
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
+from ipi_es.config.job_config import Job
 from ipi_es.demo.company import Simulation, simulate
-from ipi_es.demo.run import END, JOB
-from ipi_es.worker.batch import Batch
-from ipi_es.worker.dry_run import Counting
-from ipi_es.worker.following import Follower
-from ipi_es.worker.history_keeper import HistoryId, HistoryKeeper
-from ipi_es.worker.holds import Holds
-from ipi_es.worker.repeats import Repeats
-from ipi_es.worker.training import Learned, learn
+from ipi_es.demo.demo_run import END, JOB
+from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper
+from ipi_es.worker.history.holds import Holds
+from ipi_es.worker.scoring.batch import Batch
+from ipi_es.worker.scoring.dry_run import Counting
+from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scoring_pipeline import Follower
+from ipi_es.worker.training.job_training import Learned, learn
 
 HOUR, DAY = 3_600, 86_400
 PEOPLE, SEED = 200, 701

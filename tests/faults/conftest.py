@@ -11,17 +11,17 @@ import write_stages as stages
 from fault_place import Place
 from servers.pool import Server
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.worker.job_work import JobWork
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
 
 
 @pytest.fixture(scope="module")
 def made_training() -> Iterator[pytest.MonkeyPatch]:
     """Training without TensorFlow, and so little spraying as there is counts as critical: there are repeats then."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", 15.0)
-        patch.setattr("ipi_es.results.queries.CRITICAL", 15.0)
-        patch.setattr("ipi_es.worker.training.train", parts.made_training)
+        patch.setattr("ipi_es.worker.scoring.bucket_scorer.CRITICAL", 15.0)
+        patch.setattr("ipi_es.results.reading.queries.CRITICAL", 15.0)
+        patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
         yield patch
 
 

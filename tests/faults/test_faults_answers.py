@@ -18,7 +18,7 @@ from live_parts import Worker
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.service.outcome import Did
+from ipi_es.service.tick_outcome import Did
 from ipi_es.state.job_state import STATE_INDEX, state_id
 
 pytestmark = pytest.mark.faults

@@ -19,9 +19,9 @@ from worker_company import HOUR, SCORED_FROM
 
 from ipi_es.cluster.port import Drop, Put
 from ipi_es.results.store import ResultStore
-from ipi_es.service.health import Fleet
-from ipi_es.service.http import readiness
-from ipi_es.service.metrics import exposition, registry
+from ipi_es.service.health.health import Fleet
+from ipi_es.service.health.http_server import readiness
+from ipi_es.service.health.metrics import exposition, registry
 
 pytestmark = pytest.mark.faults
 

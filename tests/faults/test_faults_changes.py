@@ -16,13 +16,13 @@ from live_parts import Stopwatch, Worker
 from worker_company import HOUR, SCORED_FROM
 from write_stages import JOB, TRAINING
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import JobBusy
-from ipi_es.service.outcome import Did
-from ipi_es.state.held_state import HeldState
+from ipi_es.service.tick_outcome import Did
 from ipi_es.state.job_state import StateStore
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.removal import Removal
+from ipi_es.state.leased_state import HeldState
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.upkeep.removal import Removal
 
 pytestmark = pytest.mark.faults
 
@@ -55,7 +55,7 @@ def amid(worker: Worker, what: Callable[[], Any], at: int = MIDDLE) -> None:
 def watch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     """By which leases are measured: a worker that is stopped for a minute knows that its own may be over."""
     made = Stopwatch()
-    monkeypatch.setattr("ipi_es.worker.job_work.HeldState", partial(HeldState, monotonic=made))
+    monkeypatch.setattr("ipi_es.worker.job_resources.HeldState", partial(HeldState, monotonic=made))
     return made
 
 

@@ -11,8 +11,8 @@ from troubled_cluster import TROUBLES, WRITES, Trouble, TroubledCluster
 from worker_company import HOUR, SCORED_FROM
 from write_stages import JOB
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.service.outcome import Did
+from ipi_es.service.tick_outcome import Did
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 pytestmark = pytest.mark.faults
 

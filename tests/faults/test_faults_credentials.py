@@ -18,10 +18,10 @@ from servers.certificates import Certificates, make_certificates
 from servers.tls_proxy import TlsProxy
 from worker_company import HOUR, SCORED_FROM
 
-from ipi_es.cli.context import Shell
+from ipi_es.cli.shared.shell import Shell
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.loading import load_settings
-from ipi_es.service.outcome import Did
+from ipi_es.config.files.loading import load_settings
+from ipi_es.service.tick_outcome import Did
 
 pytestmark = pytest.mark.faults
 

@@ -24,7 +24,7 @@ from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Put
 from ipi_es.node import LocalNode
 from ipi_es.results.words import ALIAS
-from ipi_es.service.outcome import Did
+from ipi_es.service.tick_outcome import Did
 from ipi_es.state.job_state import STATE_INDEX
 from ipi_es.times import iso
 

@@ -21,13 +21,13 @@ from live_parts import DELAY, Worker
 from worker_company import DAY, HOUR, SCORED_FROM
 from write_stages import JOB, STRANGER
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.ipinsights.storage import delta_from_bytes
-from ipi_es.service.outcome import Did
+from ipi_es.service.tick_outcome import Did
 from ipi_es.state.cluster_blobs import ClusterBlobs
-from ipi_es.worker.job_work import JobWork
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
 
 pytestmark = pytest.mark.faults
 

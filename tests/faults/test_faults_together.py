@@ -26,11 +26,11 @@ from write_stages import JOB
 
 from ipi_es.alerts.message import Letter
 from ipi_es.alerts.notifier import Notifier
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.service.outcome import Did
+from ipi_es.service.tick_outcome import Did
 from ipi_es.state.job_state import StateStore, first_epoch
-from ipi_es.worker.history_keeper import HistoryId, load_history
-from ipi_es.worker.job_work import JobWork
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.history.history_keeper import HistoryId, load_history
+from ipi_es.worker.job_resources import JobWork
 
 pytestmark = pytest.mark.faults
 

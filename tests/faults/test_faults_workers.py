@@ -19,10 +19,10 @@ from worker_company import HOUR, SCORED_FROM
 from worker_parts import Killed
 from write_stages import JOB, STAGES, Stage
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.service.live_job import LOOK_ON
-from ipi_es.service.outcome import Did
-from ipi_es.state.held_state import HeldState
+from ipi_es.service.tick_outcome import Did
+from ipi_es.state.leased_state import HeldState
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 pytestmark = pytest.mark.faults
 
@@ -75,7 +75,7 @@ def test_stopped_before_any_write_and_back_it_changes_nothing(
     trained: MemoryCluster, monkeypatch: pytest.MonkeyPatch, stage: Stage
 ) -> None:
     watch = Stopwatch()
-    monkeypatch.setattr("ipi_es.worker.job_work.HeldState", partial(HeldState, monotonic=watch))
+    monkeypatch.setattr("ipi_es.worker.job_resources.HeldState", partial(HeldState, monotonic=watch))
     begun = stages.own_events(trained)
     stage.begin(begun)
     quiet = Stopping(begun, 0)

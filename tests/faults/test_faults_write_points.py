@@ -13,7 +13,7 @@ from fault_parts import Dump, Moment, WatchedCluster, dump, same
 from write_points import WritePoint, write_points
 from write_stages import STAGES, Stage, own_events
 
-from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 pytestmark = pytest.mark.faults
 

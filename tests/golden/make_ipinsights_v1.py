@@ -8,10 +8,10 @@ import numpy as np
 from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_snapshot, day_deltas
 
-from ipi_es.ipinsights.history import History
+from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.scorer import Scorer
-from ipi_es.ipinsights.snapshots import pack
 from ipi_es.ipinsights.storage import delta_to_bytes, history_to_bytes, snapshot_to_bytes
+from ipi_es.ipinsights.trained_network import pack
 
 
 def main() -> None:

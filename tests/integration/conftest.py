@@ -11,14 +11,14 @@ from servers.pool import Server
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 
 
 @pytest.fixture
 def cluster(server: Server) -> Iterator[Cluster]:
     """A connection to the server, with our templates in place."""
     made = connect(Connection(hosts=(server.url,)))
-    plan.apply(made, plan.plan(made), force=True)
+    setup_plan.apply(made, setup_plan.plan(made), force=True)
     yield made
     made.close()
 

@@ -19,8 +19,8 @@ from service_parts import a_job
 from ipi_es.alerts.kinds import KINDS, SCORED, Kind, Stack
 from ipi_es.alerts.parameters import MARGIN, Parameters
 from ipi_es.cluster.port import Cluster
-from ipi_es.results import documents
-from ipi_es.results.documents import ResultContext, ResultDocument, Stamp
+from ipi_es.results.documents import result_documents
+from ipi_es.results.documents.result_documents import ResultContext, ResultDocument, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
 
@@ -151,7 +151,7 @@ def test_current_score_can_be_asked_for(server: Server, context: ResultContext, 
 
 def blind(context: ResultContext, state: str, ingested: int) -> ResultDocument:
     stamp, fields = Stamp("snap-1", "q-1", ingested=ingested), {"blind_state": state, "blind_reason": "no_events"}
-    return documents.annotation(
+    return result_documents.annotation(
         context, stamp, start=BUCKET, end=BUCKET + HOUR, annotation_type="blind", text="No events.", fields=fields
     )
 

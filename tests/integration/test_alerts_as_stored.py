@@ -22,7 +22,7 @@ from ipi_es.alerts.kinds import KINDS, SCORED, Kind
 from ipi_es.cluster.alerting import OpenSearchAlerting
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import NodeError, NotFound
-from ipi_es.results.documents import ResultContext
+from ipi_es.results.documents.result_documents import ResultContext
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
 

@@ -17,8 +17,8 @@ from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import FieldTypeWrong
-from ipi_es.setup import plan
-from ipi_es.setup.check import require_usable
+from ipi_es.setup import setup_plan
+from ipi_es.setup.checks.judge import require_usable
 
 SECURITY = "/_plugins/_security/api"
 READER = ("check-reader", "Read-only-9182!")
@@ -208,7 +208,7 @@ def secured(secured_opensearch: SecuredOpenSearch) -> SecuredOpenSearch:
     _user(secured_opensearch, WORKER, [reads, works], [*basic, "indices:admin/index_template/get"])
     admin = connect(_connection(secured_opensearch, (secured_opensearch.username, secured_opensearch.password)))
     try:
-        plan.apply(admin, plan.plan(admin), force=True)
+        setup_plan.apply(admin, setup_plan.plan(admin), force=True)
         fill(admin, "check-signins")
     finally:
         admin.close()

@@ -17,9 +17,9 @@ from console_parts import kibana, panel_pictures, picture, queries, request, sou
 from servers.pool import Server
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.results import documents
-from ipi_es.results.documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
-from ipi_es.results.explanation import Explanation
+from ipi_es.results.documents import result_documents
+from ipi_es.results.documents.explanation import Explanation
+from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
 
@@ -64,7 +64,7 @@ def results(context: ResultContext, entities: int) -> Iterator[ResultDocument]:
     for hour in range(24):
         score = 92.0 if hour == 9 else 0.0
         whole = BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-5)
-        bucket = documents.bucket(
+        bucket = result_documents.bucket(
             context, STAMP, start=START + hour * HOUR, event_count=200, processing_time_ms=5, influencers=[whole],
             top_entities=["user-0"], unparsable_count=hour,
         )  # fmt: skip
@@ -73,19 +73,19 @@ def results(context: ResultContext, entities: int) -> Iterator[ResultDocument]:
     for number in range(entities):
         yield from found(context, number, f"user-{number}", 99.0 if number == 0 else 90.0 * number / entities)
     yield from found(context, 7, "allowed", 98.0, suppressed_by="vpn")
-    yield documents.annotation(
+    yield result_documents.annotation(
         context, STAMP, start=START, end=START + HOUR, annotation_type="blind", text="no events for an hour"
     )
 
 
 def found(context: ResultContext, number: int, entity: str, score: float, **more: Any) -> Iterator[ResultDocument]:
     start, ip = START + number % 24 * HOUR, f"198.51.{number % 256}.{number // 256 % 256}"
-    yield documents.record(
+    yield result_documents.record(
         context, STAMP, start=start, entity=entity, ip=ip, probability=1e-6, record_score=score, actual=-5.0,
         typical=3.0, event_count=2, explanation=explanation(number), **more,
     )  # fmt: skip
     for field, value in (("user.name", entity), ("source.ip", ip)):
-        yield documents.influencer(
+        yield result_documents.influencer(
             context, STAMP, start=start, field=field, value=value, probability=1e-6, influencer_score=score, **more
         )
 

@@ -23,7 +23,7 @@ from servers.elasticsearch import VERSIONS, NoJdk
 
 from ipi_es import resources
 from ipi_es.errors import NodeError
-from ipi_es.setup.policies import made
+from ipi_es.setup.lifecycle_policy import made
 from ipi_es.setup.roles import READER, SETUP, WORKER, WRITER
 
 DAYS = (None, 30, 400)

@@ -22,12 +22,12 @@ from late_parts import (
 from worker_company import DAY, HOUR
 
 from ipi_es.cluster.port import Cluster, Drop
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
-from ipi_es.worker.interim import write_interim
-from ipi_es.worker.late import mend_late
-from ipi_es.worker.missing_results import tell_of_missing
+from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.scoring.interim_results import write_interim
+from ipi_es.worker.upkeep.missing_results import tell_of_missing
 
 MIDNIGHT = company.SCORED_FROM + DAY
 MORNING = MIDNIGHT + 9 * HOUR
@@ -42,7 +42,7 @@ def job(cluster: Cluster, index: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
     name = f"late-{uuid.uuid4().hex[:8]}"
     made = company.make_job(name, index, hold_probability=0)
     company.fill(cluster, index, score_days=3)
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     with live(cluster, made, parts.NOW - 3_600) as claim:
         claim.train(company.LEARN_FROM, company.SCORED_FROM)
     yield made

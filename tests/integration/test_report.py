@@ -17,7 +17,7 @@ from servers.pool import Server
 from worker_company import DAY, HOUR
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.results.words import ALIAS
 from ipi_es.times import iso
 
@@ -30,7 +30,7 @@ def job(cluster: Cluster, server: Server, index: str, tmp_path: Path, monkeypatc
     name = f"report-{uuid.uuid4().hex[:8]}"
     made = company.make_job(name, index)
     company.fill(cluster, index, score_days=2)
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     with parts.JobWork(cluster, made, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, company.SCORED_FROM)
     parts.backfill(cluster, made, end=END)

@@ -11,7 +11,7 @@ from servers.pool import Server
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.results.documents import ResultContext
+from ipi_es.results.documents.result_documents import ResultContext
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
 from ipi_es.setup.templates import SCHEMA_VERSION

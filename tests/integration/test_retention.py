@@ -12,22 +12,22 @@ from servers.pool import Server
 from worker_company import DAY, SCORED_FROM, SCORED_TO
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.results.words import ALIAS
-from ipi_es.setup import plan, policies
+from ipi_es.setup import lifecycle_policy, setup_plan
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore
-from ipi_es.worker.cleaning import clean
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.removal import Removal
-from ipi_es.worker.reverting import plan_revert, revert
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.training.revert import plan_revert, revert
+from ipi_es.worker.upkeep.cleanup import clean
+from ipi_es.worker.upkeep.removal import Removal
 
 
 @pytest.fixture
 def job(cluster: Cluster, index: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
     """A job that was trained, and scored for five days over a month's end."""
     made = company.make_job(f"retain-{uuid.uuid4().hex[:8]}", index, results_retention_days=2, hold_probability=0.0)
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     company.fill(cluster, index)
     with JobWork(cluster, made, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, SCORED_FROM)
@@ -109,9 +109,9 @@ def begun_anew(cluster: Cluster, job: Job) -> None:
 def test_bare_server_says_that_it_has_no_policies(cluster: Cluster, server: Server) -> None:
     if cluster.lifecycles.available():
         pytest.skip(f"{server.kind} has them")
-    assert not any("lifecycle" in change.kind for change in plan.plan(cluster))
-    assert policies.too_short(cluster, company.make_job()) is None
-    assert policies.stuck(cluster) is None
+    assert not any("lifecycle" in change.kind for change in setup_plan.plan(cluster))
+    assert lifecycle_policy.too_short(cluster, company.make_job()) is None
+    assert lifecycle_policy.stuck(cluster) is None
 
 
 def test_server_with_policies_takes_ours(cluster: Cluster, server: Server, request: pytest.FixtureRequest) -> None:
@@ -119,11 +119,11 @@ def test_server_with_policies_takes_ours(cluster: Cluster, server: Server, reque
     if not cluster.lifecycles.available():
         pytest.skip(f"{server.kind}, a bare server, has none")
     job = request.getfixturevalue("job")
-    plan.apply(cluster, plan.plan(cluster, jobs=[job]))
-    policy = cluster.lifecycles.read(policies.POLICY)
+    setup_plan.apply(cluster, setup_plan.plan(cluster, jobs=[job]))
+    policy = cluster.lifecycles.read(lifecycle_policy.POLICY)
     assert policy is not None
-    assert policies.days_of(cluster.info.distribution, policy)[0]
-    assert plan.plan(cluster, jobs=[job]) == []
+    assert lifecycle_policy.days_of(cluster.info.distribution, policy)[0]
+    assert setup_plan.plan(cluster, jobs=[job]) == []
     attached = cluster.lifecycles.of_indices(f"{ALIAS}-{job.job_id}-*")
-    assert set(attached.values()) == {policies.POLICY}
-    assert policies.stuck(cluster) is None
+    assert set(attached.values()) == {lifecycle_policy.POLICY}
+    assert lifecycle_policy.stuck(cluster) is None

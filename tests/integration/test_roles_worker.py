@@ -23,13 +23,13 @@ from secured_company import (
 )
 from servers.secured import SecuredOpenSearch
 
-from ipi_es.cli.context import Shell
+from ipi_es.cli.shared.shell import Shell
 from ipi_es.cluster.connect import connect
-from ipi_es.config.loading import load_settings
+from ipi_es.config.files.loading import load_settings
 from ipi_es.config.settings import Settings
 from ipi_es.errors import PermissionDenied
-from ipi_es.service.outcome import Did, Outcome
-from ipi_es.service.run import Worker
+from ipi_es.service.tick_outcome import Did, Outcome
+from ipi_es.service.worker import Worker
 
 OWN = "ipi-es-state ipi-es-snapshots"
 RESULTS = "ipi-es-anomalies ipi-es-anomalies-*"

@@ -12,7 +12,7 @@ from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import UsageError
-from ipi_es.setup import plan, templates
+from ipi_es.setup import setup_plan, templates
 
 RESULTS = "ipi-es-results"
 INDEX = "ipi-es-anomalies-test-setup-2026.05"
@@ -43,46 +43,46 @@ def next_schema() -> list[templates.Template]:
 
 
 def test_second_run_changes_nothing(cluster: Cluster) -> None:
-    changes = plan.plan(cluster)
+    changes = setup_plan.plan(cluster)
     assert [change.title for change in changes if change.kind == "index template"] == [
         f"create index template {name}" for name in ("ipi-es-results", "ipi-es-snapshots", "ipi-es-state")
     ]
-    plan.apply(cluster, changes)
-    assert plan.plan(cluster) == []
+    setup_plan.apply(cluster, changes)
+    assert setup_plan.plan(cluster) == []
     for template in templates.load():
         assert templates.untouched(cluster.get_index_template(template.name) or {})
     cluster.create_index(INDEX, {})
-    assert plan.plan(cluster) == []
+    assert setup_plan.plan(cluster) == []
 
 
 def test_older_schema_is_upgraded_with_its_indices(cluster: Cluster) -> None:
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     cluster.create_index(INDEX, {})
-    changes = plan.plan(cluster, next_schema())
+    changes = setup_plan.plan(cluster, next_schema())
     assert {change.action for change in changes} == {"upgrade", "extend"}
     mine = [change for change in changes if change.kind == "index template" or change.name == INDEX]
-    plan.apply(cluster, mine)
+    setup_plan.apply(cluster, mine)
     mapping = cluster.get_mapping(INDEX)[INDEX]
     assert mapping["properties"]["brand_new"] == {"type": "keyword"}
     assert mapping["properties"]["bucket_influencers"]["properties"]["brand_new"] == {"type": "keyword"}
     assert templates.schema_version(mapping) == templates.SCHEMA_VERSION + 1
     with pytest.raises(UsageError, match="upgrade this one"):
-        plan.plan(cluster)
+        setup_plan.plan(cluster)
 
 
 def test_change_by_hand_is_shown_and_only_overwritten_with_force(cluster: Cluster, server: Server) -> None:
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     body = templates.own_part(cluster.get_index_template(RESULTS) or {})
     body["template"]["settings"] |= {"index.gc_deletes": "60s", "index.number_of_replicas": 2}
     body["template"]["settings"]["index.auto_expand_replicas"] = "false"
     status, answer = server.call("PUT", f"/_index_template/{RESULTS}", body)
     assert status == 200, answer
-    (change,) = plan.plan(cluster)
+    (change,) = setup_plan.plan(cluster)
     assert change.diff == "- template.settings.index.gc_deletes: 60s\n+ template.settings.index.gc_deletes: 1h"
     with pytest.raises(UsageError, match="--force"):
-        plan.apply(cluster, [change])
-    plan.apply(cluster, [change], force=True)
-    assert plan.plan(cluster) == []
+        setup_plan.apply(cluster, [change])
+    setup_plan.apply(cluster, [change], force=True)
+    assert setup_plan.plan(cluster) == []
     kept = templates.flat(cluster.get_index_template(RESULTS) or {})
     assert kept["template.settings.index.number_of_replicas"] == "2"
     assert kept["template.settings.index.gc_deletes"] == "1h"
@@ -92,13 +92,13 @@ def test_template_put_by_hand_from_the_file_is_as_good(cluster: Cluster, server:
     for template in templates.load():
         status, answer = server.call("PUT", f"/_index_template/{template.name}", template.body)
         assert status == 200, answer
-    assert [change for change in plan.plan(cluster) if change.kind == "index template"] == []
+    assert [change for change in setup_plan.plan(cluster) if change.kind == "index template"] == []
 
 
 def test_index_that_was_made_without_the_template_is_told(cluster: Cluster) -> None:
     cluster.create_index(INDEX, {"mappings": {"properties": {"job_id": {"type": "text"}}}})
-    plan.apply(cluster, [change for change in plan.plan(cluster) if change.action == "create"])
-    mine = [change for change in plan.plan(cluster) if change.name == INDEX]
+    setup_plan.apply(cluster, [change for change in setup_plan.plan(cluster) if change.action == "create"])
+    mine = [change for change in setup_plan.plan(cluster) if change.name == INDEX]
     assert [change.action for change in mine] == ["cannot", "extend"]
-    plan.apply(cluster, mine)
-    assert [change.action for change in plan.plan(cluster) if change.name == INDEX] == ["cannot"]
+    setup_plan.apply(cluster, mine)
+    assert [change.action for change in setup_plan.plan(cluster) if change.name == INDEX] == ["cannot"]

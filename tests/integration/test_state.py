@@ -15,7 +15,7 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.errors import JobBusy, LostJob, SnapshotDamaged, SnapshotMissing
 from ipi_es.state.cluster_blobs import CHUNK_BYTES, SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore
-from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
+from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
 
 NOW = 1_777_593_600
 

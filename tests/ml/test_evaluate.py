@@ -13,7 +13,7 @@ from evaluation_events import company_csv
 
 from ipi_es.addresses import parse
 from ipi_es.evaluation.evaluation import SCORERS
-from ipi_es.ipinsights.metrics import roc_auc
+from ipi_es.ipinsights.roc_auc import roc_auc
 from ipi_es.ipinsights.tf.sagemaker_like import SageMakerLike, random_of_family
 
 NETWORKS = "prefix,asn,organisation,country\n" + "".join(

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 import ipi_es.ipinsights.tf  # noqa: F401  (quiet, before TensorFlow itself)
-from ipi_es.ipinsights.epoch_rows import NO_PART, ChunkRows, chunk_rows
-from ipi_es.ipinsights.network import SLOTS
+from ipi_es.ipinsights.network.epoch_rows import NO_PART, ChunkRows, chunk_rows
+from ipi_es.ipinsights.network.network import SLOTS
 from ipi_es.ipinsights.tf.network_trainer import NetworkTrainer
 
 DIM, BATCH, STEPS, NEGATIVES, SHUFFLED = 5, 12, 3, 2, 2

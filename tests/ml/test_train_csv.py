@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cli_run import run
 
-from ipi_es.ipinsights.sagemaker import METRICS
+from ipi_es.ipinsights.sagemaker.embeddings import METRICS
 
 QUICK = ("--epochs", "4", "--vector_dim", "8")
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from ipinsights_events import FIRST_DAY, small_company
 
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.history import History
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.network_fitting import Progress
+from ipi_es.ipinsights.network.network_fitting import Progress
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
-from ipi_es.ipinsights.training import Trained, train
+from ipi_es.ipinsights.training.training import Trained, train
 
 ARCHITECTURES = ("hybrid", "ip_insights")
 QUICK = {"epochs": 5, "combiner_epochs": 4, "vector_dim": 16}

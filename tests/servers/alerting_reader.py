@@ -18,7 +18,7 @@ from typing import Any
 import ipi_es.node
 from ipi_es.node.checks import require_packages
 from ipi_es.node.jars import ensure_jars, read_jar_list
-from ipi_es.node.opensearch import SERVER
+from ipi_es.node.opensearch_node import SERVER
 
 KIND = "opensearch-alerting"
 PATIENCE = 120.0

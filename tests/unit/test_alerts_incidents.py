@@ -10,16 +10,16 @@ import pytest
 from alert_results import BUCKET, HOUR, NOW
 from notifying_parts import CONTEXT, job, ready_cluster, write
 
-from ipi_es.alerts.courier import Courier, Delivered
-from ipi_es.alerts.incidents import incidents
+from ipi_es.alerts.delivery import Courier, Delivered
+from ipi_es.alerts.delivery_state import LEASE
+from ipi_es.alerts.incident_messages import incidents
 from ipi_es.alerts.message import Letter, Message
-from ipi_es.alerts.sent import LEASE
-from ipi_es.alerts.trial import trial
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.results import documents
-from ipi_es.results.documents import BucketInfluencer, ResultDocument, Stamp
-from ipi_es.results.members import Members, Unusual
+from ipi_es.alerts.test_message import trial
+from ipi_es.results.documents import result_documents
+from ipi_es.results.documents.members import Members, Unusual
+from ipi_es.results.documents.result_documents import BucketInfluencer, ResultDocument, Stamp
 from ipi_es.results.words import BUCKET_TIME
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 STAMP = Stamp("s", "q", ingested=NOW)
 SPRAYER = "203.0.113.9"
@@ -30,14 +30,14 @@ ACCOUNTS = tuple(f"user{n:02d}" for n in range(45))
 def address(ip: str = SPRAYER, names: tuple[str, ...] = ACCOUNTS, score: float = 92.0, **more: Any) -> ResultDocument:
     members = Members(len(names), len(names) - 4, 0, 0, names[:10], len(names) + 5)
     given = {"start": BUCKET, "stamp": STAMP, **more}
-    return documents.influencer(
+    return result_documents.influencer(
         CONTEXT, field="source.ip", value=ip, probability=1e-6, influencer_score=score, members=members, **given
     )
 
 
 def entity(name: str, ips: tuple[str, ...] = (SPRAYER,), score: float = 80.0) -> ResultDocument:
     members = Members(len(ips), len(ips), 0, 0, ips[:10], len(ips))
-    return documents.influencer(
+    return result_documents.influencer(
         CONTEXT, STAMP, start=BUCKET, field="user.name", value=name, probability=1e-6, influencer_score=score,
         members=members,
     )  # fmt: skip
@@ -48,7 +48,7 @@ def record(name: str, ip: str = SPRAYER, score: float = 90.0) -> ResultDocument:
 
 
 def whole(score: float = 90.0) -> ResultDocument:
-    return documents.bucket(
+    return result_documents.bucket(
         CONTEXT, STAMP, start=BUCKET, event_count=90, processing_time_ms=3,
         influencers=[BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-6)], top_entities=ACCOUNTS[:10], top_ips=[SPRAYER],
         record_count=50, new_record_count=50, unusual=Unusual(46, 45, 2, 42),

@@ -11,16 +11,16 @@ import pytest
 from alert_results import BUCKET, HOUR, NOW, STAMP
 from notifying_parts import CONTEXT, job, ready_cluster, write, written
 
-from ipi_es.alerts.courier import Courier, Delivered
-from ipi_es.alerts.findings import find
+from ipi_es.alerts.delivery import Courier, Delivered
+from ipi_es.alerts.delivery_state import FIRST_PAUSE, LEASE, LONGEST_PAUSE, Sent, SentStore, forget
+from ipi_es.alerts.found_alerts import find
 from ipi_es.alerts.message import Letter
-from ipi_es.alerts.sent import FIRST_PAUSE, LEASE, LONGEST_PAUSE, Sent, SentStore, forget
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import NotSent
-from ipi_es.results import documents
-from ipi_es.results.documents import ResultDocument, Stamp
+from ipi_es.results.documents import result_documents
+from ipi_es.results.documents.result_documents import ResultDocument, Stamp
 from ipi_es.state.job_state import STATE_INDEX
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 SINCE = NOW - 360
 
@@ -86,7 +86,7 @@ def test_message_says_who_from_where_when_how_unusual_why_and_where_to_look(clus
 def test_blindness_alerts_when_it_begins(cluster: MemoryCluster) -> None:
     def note(state: str) -> ResultDocument:
         fields = {"blind_state": state, "blind_reason": "no_events"}
-        return documents.annotation(
+        return result_documents.annotation(
             CONTEXT, STAMP, start=BUCKET, end=BUCKET + HOUR, annotation_type="blind", text="Text.", fields=fields
         )
 

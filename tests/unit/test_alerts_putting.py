@@ -14,9 +14,9 @@ from ipi_es.alerts.kinds import KINDS
 from ipi_es.alerts.parameters import Destination, Parameters
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.console import Console
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.errors import AuthenticationFailed, IpiEsError, NotFound, PermissionDenied, RequestRejected, UsageError
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 EVERYWHERE = Destination("https://hooks.example.org/x", "ipi-es-alerts", "channel-1")
 ELASTICSEARCH = ServerInfo("elasticsearch", (8, 19, 5), "memory", "memory:")

@@ -23,10 +23,10 @@ from notifying_parts import job, ready_cluster, write, written
 from ipi_es.alerts.message import Letter, Message
 from ipi_es.alerts.notifier import Notifier
 from ipi_es.alerts.senders import HEADER_MOST, AppriseSender, WebhookSender, header_id, sender_of
-from ipi_es.alerts.trial import trial
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.config.alerts import Destination
+from ipi_es.alerts.test_message import trial
+from ipi_es.config.alert_config import Destination
 from ipi_es.errors import NotSent
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 
 @pytest.fixture

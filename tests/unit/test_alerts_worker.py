@@ -12,19 +12,19 @@ from notifying_parts import write, written
 from service_parts import FixedClock, a_job
 
 from ipi_es.alerts.message import Letter
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.config.settings import Settings
 from ipi_es.errors import NotSent
-from ipi_es.results.documents import ResultContext, Stamp
+from ipi_es.results.documents.result_documents import ResultContext, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
-from ipi_es.service.health import DEAD_AFTER, Fleet
-from ipi_es.service.http import readiness
+from ipi_es.service.health.health import DEAD_AFTER, Fleet
+from ipi_es.service.health.http_server import readiness
+from ipi_es.service.health.metrics import exposition, registry
 from ipi_es.service.live_job import LiveJob
-from ipi_es.service.metrics import exposition, registry
-from ipi_es.service.outcome import Did, Outcome
-from ipi_es.service.run import Worker
-from ipi_es.setup import plan
+from ipi_es.service.tick_outcome import Did, Outcome
+from ipi_es.service.worker import Worker
+from ipi_es.setup import setup_plan
+from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
 
 AWAY = "ops: chat.example could not be reached (ConnectionError)"
@@ -45,7 +45,7 @@ class Post:
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, Post]:
     cluster, post = MemoryCluster(), Post()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
 
     def scores(live: LiveJob, now: int, *_: Any, **__: Any) -> Outcome:
         made = seeded.record(CONTEXT, "alice", "198.51.100.7", 90.0, stamp=Stamp("s", "q", ingested=now))

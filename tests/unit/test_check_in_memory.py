@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from signin_events import CONTEXT_MAPPING, DAY, END, MAPPING, START, fill, make_job, with_context
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.errors import ClusterUnreachable, FieldMissing, FieldTypeWrong, NoEvents, NotFound, PermissionDenied
-from ipi_es.setup import plan
-from ipi_es.setup.check import is_usable, judge, require_templates, require_usable
-from ipi_es.setup.check_finding import Finding
-from ipi_es.setup.facts import gather
+from ipi_es.setup import setup_plan
+from ipi_es.setup.checks.check_finding import Finding
+from ipi_es.setup.checks.judge import is_usable, judge, require_templates, require_usable
+from ipi_es.setup.facts.gather import gather
 from ipi_es.state.job_state import STATE_INDEX
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW = END + 600
 
@@ -23,7 +23,7 @@ NOW = END + 600
 @pytest.fixture
 def cluster() -> MemoryCluster:
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     return made
 
 
@@ -261,7 +261,7 @@ def test_refused_reading_is_a_problem_of_rights() -> None:
             raise PermissionDenied("denied", hint="ask for the right", status=403)
 
     cluster = MemoryCluster(before=lambda operation, index: deny(operation, str(index)))
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     fill(cluster)
     found = look(cluster, make_job())
     assert "can't read signins: denied" in found["rights"].message
@@ -276,7 +276,7 @@ def test_cluster_that_goes_away_is_said_and_what_was_seen_stays() -> None:
             raise ClusterUnreachable("connection refused", hint="is it up?")
 
     cluster = MemoryCluster(before=before)
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     fill(cluster)
     gone = True
     found = look(cluster, make_job())

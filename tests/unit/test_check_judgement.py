@@ -12,15 +12,15 @@ from signin_events import END, START, make_job
 
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.errors import AuthenticationFailed, BulkFailed, IpiEsError, PermissionDenied, UsageError
-from ipi_es.setup.check import is_usable, judge
-from ipi_es.setup.check_events import judge_events
-from ipi_es.setup.check_fields import FieldFacts
-from ipi_es.setup.check_finding import Finding, percent
-from ipi_es.setup.check_outcomes import judge_outcomes
-from ipi_es.setup.facts import Facts
-from ipi_es.setup.facts_events import EventFacts, FeedCounts, Teaching
-from ipi_es.setup.facts_templates import TemplateFacts
-from ipi_es.setup.rights import Right
+from ipi_es.setup.checks.check_events import judge_events
+from ipi_es.setup.checks.check_fields import FieldFacts
+from ipi_es.setup.checks.check_finding import Finding, percent
+from ipi_es.setup.checks.check_outcomes import judge_outcomes
+from ipi_es.setup.checks.judge import is_usable, judge
+from ipi_es.setup.facts.facts_events import EventFacts, FeedCounts, Teaching
+from ipi_es.setup.facts.facts_templates import TemplateFacts
+from ipi_es.setup.facts.gather import Facts
+from ipi_es.setup.facts.rights import Right
 
 TYPES = {
     "@timestamp": {"date": ["signins"]},

@@ -10,20 +10,20 @@ import pytest
 from check_parts import KEYWORD, NOW, Doc, findings, healthy, mapping_of, only
 from signin_events import CONTEXT_MAPPING, MAPPING, make_job
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
 from ipi_es.errors import RequestRejected, UsageError
-from ipi_es.setup import plan
-from ipi_es.setup.check import is_usable, judge, require_usable
-from ipi_es.setup.check_context import RECALL_WITH, RECALL_WITHOUT
-from ipi_es.setup.check_usable import awaited
-from ipi_es.setup.facts import gather
+from ipi_es.setup import setup_plan
+from ipi_es.setup.checks.check_context import RECALL_WITH, RECALL_WITHOUT
+from ipi_es.setup.checks.check_usable import awaited
+from ipi_es.setup.checks.judge import is_usable, judge, require_usable
+from ipi_es.setup.facts.gather import gather
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 
 @pytest.fixture
 def cluster() -> MemoryCluster:
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     return made
 
 
@@ -277,8 +277,8 @@ def test_a_look_that_fails_does_not_hide_the_others(cluster: MemoryCluster, monk
     def refuse(*_: Any) -> Any:
         raise RequestRejected("too many buckets", hint="raise search.max_buckets", status=400)
 
-    monkeypatch.setattr("ipi_es.setup.facts.spread_entities", refuse)
-    monkeypatch.setattr("ipi_es.setup.facts.result_clashes", refuse)
+    monkeypatch.setattr("ipi_es.setup.facts.gather.spread_entities", refuse)
+    monkeypatch.setattr("ipi_es.setup.facts.gather.result_clashes", refuse)
     healthy(cluster)
     found = findings(cluster, make_job(outcome_field=None))
     assert [each.check for each in found] == ["results", "outcomes", "entities"]

@@ -8,16 +8,16 @@ import pytest
 from check_parts import KEYWORD, Doc, findings, healthy, mapping_of, only
 from signin_events import CONTEXT_MAPPING, fill, make_job
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.config.entity_names import STEPS
-from ipi_es.setup import plan
-from ipi_es.setup.spellings import folding
+from ipi_es.setup import setup_plan
+from ipi_es.setup.checks.spellings import folding
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 
 @pytest.fixture
 def cluster() -> MemoryCluster:
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     return made
 
 

@@ -12,7 +12,7 @@ import pytest
 from cli_run import run
 from kibana_rules import KibanaRules, kibana_rules
 
-from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 SECRET = "https://hooks.example.org/services/T0/B0/s3cr3t"
 

@@ -9,8 +9,8 @@ import pytest
 import worker_company as company
 from cli_run import run
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW = company.SCORED_TO + 1_800
 """Half an hour into a bucket of three hours."""
@@ -19,7 +19,7 @@ NOW = company.SCORED_TO + 1_800
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     company.fill(made)
     monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
     monkeypatch.setattr("ipi_es.cli.backfill.clock", lambda: NOW)

@@ -10,11 +10,11 @@ from cli_run import run
 from saved_snapshot import add_day, save_snapshot
 from signin_events import CONTEXT_MAPPING, DAY, END, fill, job_data, make_job, with_context, write_job
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import ClusterUnreachable
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW = END + 600
 
@@ -39,7 +39,7 @@ def job(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ready(cluster: MemoryCluster, job: Path) -> MemoryCluster:
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     return cluster
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ipi_es.cli.consoles import console_of
+from ipi_es.cli.shared.console_options import console_of
 from ipi_es.cluster import console
 from ipi_es.cluster.connection import Connection
 from ipi_es.config.settings import Settings

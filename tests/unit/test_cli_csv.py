@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.cli.csv_output import FORMULA, write_csv
 from ipi_es.cli.main import cli
-from ipi_es.results.visible import visible
+from ipi_es.cli.shared.csv_output import FORMULA, write_csv
+from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso
 
 

@@ -9,10 +9,10 @@ import pytest
 from cli_run import run
 from signin_events import DAY, END, START, fill, job_data, write_job
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import UsageError
 from ipi_es.evaluation.evaluation import Settings
-from ipi_es.evaluation.events import Events
+from ipi_es.evaluation.evaluation_events import Events
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from cli_run import run
 from signin_events import job_data, write_job
 
-from ipi_es.config.loading import load_job
+from ipi_es.config.files.loading import load_job
 
 
 def elastic_job(**more: Any) -> dict[str, Any]:

@@ -12,13 +12,13 @@ import worker_company as company
 import worker_parts as parts
 from cli_run import run
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
 from ipi_es.results.words import ALIAS
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, JobState, StateStore
-from ipi_es.state.verdicts import Verdict, VerdictStore
-from ipi_es.worker.waiting import claim_patiently
+from ipi_es.state.verdict_store import Verdict, VerdictStore
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.lease_wait import claim_patiently
 
 JOB = company.make_job()
 OTHERS = ("ipi-es-anomalies-shared-2025.08", "ipi-es-anomalies-signins-2025.08")
@@ -128,7 +128,7 @@ def test_nothing_is_destroyed_without_being_asked_for(
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
 def test_who_is_there_is_asked(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
-    monkeypatch.setattr("ipi_es.cli.output._somebody_is_there", lambda: True)
+    monkeypatch.setattr("ipi_es.cli.shared.output._somebody_is_there", lambda: True)
     before = remains(cluster)
     asked = run("job", "delete", "signins", stdin=f"{answer}\n")
     assert asked.exit_code == code, asked.output
@@ -165,7 +165,7 @@ def test_killed_deletion_is_ended_by_the_next(cluster: Any) -> None:
 
 
 def made_removal(cluster: MemoryCluster) -> Any:
-    from ipi_es.worker.removal import Removal
+    from ipi_es.worker.upkeep.removal import Removal
 
     return Removal(cluster, "signins", parts.TestClock(parts.NOW + 7_200))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ipi_es.cli.logs import ForMachines, formatter
+from ipi_es.cli.shared.logs import ForMachines, formatter
 from ipi_es.errors import ClusterBusy
 from ipi_es.service.log_context import about_job, current_job, logs_its_job
 
@@ -98,7 +98,7 @@ def test_settings_decide_what_a_process_logs(tmp_path: Path, log_format: str, ve
     (tmp_path / "ipi-es.yml").write_text(f"logging: {{format: {log_format}, level: info}}\n", encoding="utf-8")
     code = (
         "import logging, click\n"
-        "from ipi_es.cli.context import shell\n"
+        "from ipi_es.cli.shared.shell import shell\n"
         "from ipi_es.service.log_context import about_job\n"
         f"context = click.Context(click.Command('x'), obj={{'verbose': {verbose}}})\n"
         "shell(context)\n"

@@ -12,13 +12,13 @@ import worker_company as company
 import worker_parts as parts
 from cli_run import run
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.report.findings import read_findings
 from ipi_es.report.learned import read_learned
+from ipi_es.report.report_findings import read_findings
 from ipi_es.results.words import ALIAS
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
+from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso, parse_time
-from ipi_es.worker.job_work import JobWork
+from ipi_es.worker.job_resources import JobWork
 
 JOB = company.make_job()
 

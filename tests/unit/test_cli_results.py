@@ -14,12 +14,12 @@ import worker_company as company
 import worker_parts as parts
 from cli_run import run
 
-from ipi_es.cli.csv_output import RESULT_FIELDS
-from ipi_es.cli.influencer_lines import joined, who
-from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.cli.shared.csv_output import RESULT_FIELDS
+from ipi_es.cli.shared.influencer_lines import joined, who
 from ipi_es.report.text import counted
-from ipi_es.results.listing import Pair
+from ipi_es.results.reading.listing import Pair
 from ipi_es.results.words import ALIAS
+from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
 
 JOB = company.make_job()

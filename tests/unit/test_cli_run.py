@@ -14,13 +14,13 @@ import worker_parts as parts
 from cli_run import run
 from worker_company import HOUR, SCORED_FROM
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
 from ipi_es.errors import ClusterUnreachable
-from ipi_es.service.report import LAST_ERROR, WAITS_FOR
-from ipi_es.service.turns import LAST_WORKER
+from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR
+from ipi_es.service.takeover import LAST_WORKER
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.owner import this_process
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 JOB = live.live_job(datafeed_config={"frequency": "3h"}, training={"every": "0s", "min_events": 200, "window": "10d"})
 NOW = SCORED_FROM + 9 * HOUR + live.DELAY

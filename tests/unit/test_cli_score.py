@@ -12,7 +12,7 @@ from cli_run import run
 from saved_snapshot import add_day, save_snapshot
 from signin_events import job_data, make_job, write_job
 
-from ipi_es.cli.score_rows import read_rows
+from ipi_es.cli.pairs.score_rows import read_rows
 from ipi_es.scoring.calibration import CLASS_NAMES
 from ipi_es.state.directory_blobs import DirectoryBlobs
 

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from cli_run import run
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.config.loading import load_job
-from ipi_es.results.annotations import Annotation
-from ipi_es.results.documents import ResultContext, Stamp, bucket
+from ipi_es.config.files.loading import load_job
+from ipi_es.results.documents.annotations import Annotation
+from ipi_es.results.documents.result_documents import ResultContext, Stamp, bucket
 from ipi_es.results.store import ResultStore
-from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Mistake
-from ipi_es.service.turns import LAST_WORKER
-from ipi_es.setup import plan
+from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, Mistake
+from ipi_es.service.takeover import LAST_WORKER
+from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
+from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
-from ipi_es.worker.training import history_base
+from ipi_es.worker.training.job_training import history_base
 
 NOW, SPAN, DAY = 1_780_000_200, 900, 86_400
 TRAINED_TO = NOW // DAY * DAY - 2 * DAY
@@ -31,7 +31,7 @@ SNAPSHOT = "20260526T000000Z-1f3a9c0b"
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
     monkeypatch.setattr("ipi_es.cli.status.clock", lambda: NOW)
     monkeypatch.chdir(tmp_path)

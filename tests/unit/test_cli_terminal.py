@@ -12,15 +12,15 @@ import pytest
 from rich.console import Console
 from terminal_screen import Screen, python, written_to_terminal
 
-from ipi_es.cli.terminal import LinesAboveBars
+from ipi_es.cli.shared.terminal import LinesAboveBars
 
 LINES = 30
 
 NOISE = f"""
 import logging, sys, threading, time
 import click
-from ipi_es.cli.context import progress_bar
-from ipi_es.cli.logs import set_up
+from ipi_es.cli.shared.shell import progress_bar
+from ipi_es.cli.shared.logs import set_up
 
 set_up("info", LOG_FORMAT)
 log = logging.getLogger("ipi_es.noise")
@@ -70,7 +70,7 @@ def test_log_lines_notes_and_bars_do_not_cut_each_other(columns: int, log_format
 
 BARS = """
 import time
-from ipi_es.cli.context import progress_bar
+from ipi_es.cli.shared.shell import progress_bar
 with progress_bar() as bars:
     task = bars.add_task("Training the combiner", total=1000, note="loss 2.6381")
     bars.update(task, completed=123)
@@ -125,7 +125,7 @@ def test_what_is_written_in_pieces_is_printed_in_lines() -> None:
 def test_log_lines_carry_the_offset_of_their_time() -> None:
     code = (
         "import logging, os, time\n"
-        "from ipi_es.cli.logs import set_up\n"
+        "from ipi_es.cli.shared.logs import set_up\n"
         "set_up('info', 'text')\n"
         "for zone in ('Asia/Kolkata', 'UTC'):\n"
         "    os.environ['TZ'] = zone; time.tzset(); logging.getLogger('ipi_es').info('said')\n"

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from ipi_es.cli.told import Telling
-from ipi_es.ipinsights.network_fitting import Progress
+from ipi_es.cli.shared.progress import Telling
+from ipi_es.ipinsights.network.network_fitting import Progress
 
 
 def test_an_epoch_is_told_of_once_though_its_last_batch_is_reported_too(

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from cli_run import run
 
-from ipi_es.config.hyperparameters import SAGEMAKER, read_hyperparameters
+from ipi_es.config.hyperparameter_files import SAGEMAKER, read_hyperparameters
 from ipi_es.config.ip_insights import IpInsights
 from ipi_es.errors import ConfigError
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.network_fitting import Progress
-from ipi_es.ipinsights.sagemaker import METRICS, metric_lines
+from ipi_es.ipinsights.network.network_fitting import Progress
+from ipi_es.ipinsights.sagemaker.embeddings import METRICS, metric_lines
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ import pytest
 from cli_run import run
 from signin_events import job_data, write_job
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.results.store import ResultStore
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import StateStore
-from ipi_es.state.verdicts import VerdictStore
-from ipi_es.worker.removal import DELETING
-from ipi_es.worker.verdicts import Verdicts
+from ipi_es.state.verdict_store import VerdictStore
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_verdicts import Verdicts
+from ipi_es.worker.upkeep.removal import DELETING
 
 NOW = 1_780_000_000
 
@@ -24,7 +24,7 @@ NOW = 1_780_000_000
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     StateStore(made).pause("sign-ins", True, NOW)  # a state, as every job has that ran
     monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
     monkeypatch.setattr("ipi_es.cli.verdict.clock", lambda: NOW)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ipi_es.cluster.answers import check_remotes_known, check_whole, exact_name, field_types, target
+from ipi_es.cluster.answers.answers import check_remotes_known, check_whole, exact_name, field_types, target
 from ipi_es.errors import ClusterBusy, ClusterError, ClusterTimeout, NotFound, RequestRejected
 
 WHOLE = {"timed_out": False, "_shards": {"total": 2, "successful": 2, "failed": 0}}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.cluster.bulk import BulkItemFailure, Tally, bulk_fault, chunks, encode, encode_action
 from ipi_es.cluster.port import Drop, Put
+from ipi_es.cluster.transport.bulk import BulkItemFailure, Tally, bulk_fault, chunks, encode, encode_action
 from ipi_es.errors import BulkFailed, ClusterReadOnly, PermissionDenied, RequestRejected
 
 LINES = [

@@ -22,7 +22,7 @@ import urllib3.exceptions
 from ipi_es import errors
 from ipi_es.cluster import elasticsearch as elastic_adapter
 from ipi_es.cluster import opensearch as opensearch_adapter
-from ipi_es.cluster.faults import connection_fault, reason_of, response_fault
+from ipi_es.cluster.answers.faults import connection_fault, reason_of, response_fault
 
 WHERE = "https://es.example:9200"
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from ipi_es import errors
-from ipi_es.cluster.answers import check_whole
-from ipi_es.cluster.bulk import bulk_fault
-from ipi_es.cluster.faults import reason_of, response_fault
+from ipi_es.cluster.answers.answers import check_whole
+from ipi_es.cluster.answers.faults import reason_of, response_fault
 from ipi_es.cluster.port import BulkItemFailure
+from ipi_es.cluster.transport.bulk import bulk_fault
 
 WHERE = "http://127.0.0.1:9200"
 

@@ -11,12 +11,12 @@ from stub_server import Reply, StubServer
 
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.elasticsearch import ElasticsearchCluster
-from ipi_es.cluster.lifecycle import MemoryLifecycles
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.opensearch import OpenSearchCluster
 from ipi_es.cluster.port import Lifecycles, ServerInfo
-from ipi_es.cluster.retry import Retry
+from ipi_es.cluster.transport.retry import Retry
 from ipi_es.errors import Conflict, PermissionDenied, RequestRejected
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.testing.memory_parts import MemoryLifecycles
 
 INDEX = "ipi-es-anomalies-shared-2026.05"
 Answers = dict[tuple[str, str], Reply]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from cluster_contract import Contract
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Cluster, Put
 from ipi_es.errors import ClusterBusy, RequestRejected
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 
 class TestMemory(Contract):

@@ -10,7 +10,7 @@ import pytest
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.opensearch import OpenSearchCluster
 from ipi_es.cluster.port import ServerInfo
-from ipi_es.cluster.retry import Retry
+from ipi_es.cluster.transport.retry import Retry
 
 
 class Recorded(OpenSearchCluster):

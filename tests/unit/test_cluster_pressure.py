@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from bulk_parts import answer
 
-from ipi_es.cluster.bulk import Tally, encode_action
-from ipi_es.cluster.bulk_send import send_chunk
 from ipi_es.cluster.port import Put
-from ipi_es.cluster.pressure import Pressure, heard_by
-from ipi_es.cluster.retry import Retry
+from ipi_es.cluster.transport.bulk import Tally, encode_action
+from ipi_es.cluster.transport.bulk_send import send_chunk
+from ipi_es.cluster.transport.pressure import Pressure, heard_by
+from ipi_es.cluster.transport.retry import Retry
 from ipi_es.errors import ClusterBusy, PermissionDenied
 
 

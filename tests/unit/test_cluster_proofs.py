@@ -12,9 +12,10 @@ from bulk_parts import answer as bulk_answer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.cluster import answers, long_names, proofs
-from ipi_es.cluster.bulk import check_items, encode_action
+from ipi_es.cluster.answers import answers, proofs
 from ipi_es.cluster.port import Put
+from ipi_es.cluster.transport import long_names
+from ipi_es.cluster.transport.bulk import check_items, encode_action
 from ipi_es.errors import AnswerIncomplete, ClusterBusy, ClusterError
 
 WHERE = "here"

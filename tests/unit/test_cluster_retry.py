@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.cluster.retry import FIRST_DELAY, LONGEST_DELAY, Retry
+from ipi_es.cluster.transport.retry import FIRST_DELAY, LONGEST_DELAY, Retry
 from ipi_es.errors import ClusterBusy, ClusterError, ClusterTimeout, ClusterUnreachable, RequestRejected
 
 

@@ -13,9 +13,9 @@ from cli_run import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.config.document_limits import MAX_ALIASED, MAX_BYTES, MAX_DEPTH
-from ipi_es.config.documents import parse_json, parse_yaml, read_document
-from ipi_es.config.loading import load_job, load_settings
+from ipi_es.config.files.document_limits import MAX_ALIASED, MAX_BYTES, MAX_DEPTH
+from ipi_es.config.files.loading import load_job, load_settings
+from ipi_es.config.files.yaml_documents import parse_json, parse_yaml, read_document
 from ipi_es.errors import ConfigError, IpiEsError
 
 

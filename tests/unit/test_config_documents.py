@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.config.documents import expand, parse_json, parse_yaml, read_document, write_yaml
+from ipi_es.config.files.yaml_documents import expand, parse_json, parse_yaml, read_document, write_yaml
 from ipi_es.errors import ConfigError
 
 TEXT = st.text(

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from ipi_es.config import check_job
-from ipi_es.config.documents import expand, parse_yaml, write_yaml
-from ipi_es.config.elastic_import import Imported, import_elastic_job
+from ipi_es.config.elastic.elastic_import import Imported, import_elastic_job
+from ipi_es.config.files.yaml_documents import expand, parse_yaml, write_yaml
 from ipi_es.errors import ConfigError
 
 JOB: dict[str, Any] = {

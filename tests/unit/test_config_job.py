@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.cluster.answers import target
+from ipi_es.cluster.answers.answers import target
 from ipi_es.config import Job, check_job, load_job, normalize_entity
-from ipi_es.config.documents import parse_yaml, write_yaml
 from ipi_es.config.entity_names import STEPS
+from ipi_es.config.files.yaml_documents import parse_yaml, write_yaml
 from ipi_es.errors import ConfigError
 
 MINIMAL: dict[str, Any] = {"job_id": "logins", "datafeed_config": {"indices": ["logs-*"]}}

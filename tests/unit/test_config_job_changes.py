@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from ipi_es.config import Job, check_job
-from ipi_es.config.job_changes import LONGEST, RULES, changes, made_with
 from ipi_es.config.sections import is_list, section_of
+from ipi_es.config.setting_rules import LONGEST, RULES, changes, made_with
 
 BASE: dict[str, Any] = {"job_id": "x", "datafeed_config": {"indices": ["logs-*"]}}
 

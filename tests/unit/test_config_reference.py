@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel
 
 from ipi_es.config import IpInsights, Job, Settings, load_job
-from ipi_es.config.elastic_keys import GENERATED, HARMLESS, REFUSED, SILENT
-from ipi_es.config.mistakes import OTHER_WORDS
-from ipi_es.config.reference import render
+from ipi_es.config.config_reference import render
+from ipi_es.config.elastic.elastic_keys import GENERATED, HARMLESS, REFUSED, SILENT
+from ipi_es.config.files.mistakes import OTHER_WORDS
 from ipi_es.config.sections import section_of
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
@@ -28,7 +28,7 @@ def fields(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, str 
 
 def test_the_reference_is_what_the_settings_say() -> None:
     written = (DOCS / "configuration.md").read_text(encoding="utf-8")
-    assert written == render(), "run: python -m ipi_es.config.reference > docs/configuration.md"
+    assert written == render(), "run: python -m ipi_es.config.config_reference > docs/configuration.md"
 
 
 @pytest.mark.parametrize("root", [Settings, Job])

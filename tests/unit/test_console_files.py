@@ -12,12 +12,12 @@ import pytest
 from console_parts import ROOT, kibana, opensearch, sources, vega
 
 from ipi_es import resources
-from ipi_es.results.index import mapped_type
+from ipi_es.results.index_mapping import mapped_type
 from ipi_es.scoring.probability import SEVERITY_THRESHOLDS
-from ipi_es.setup import consoles, templates
+from ipi_es.setup import console_import, templates
 
 KINDS = ("kibana", "opensearch-dashboards")
-FILES = {kind: consoles.load(kind) for kind in KINDS}
+FILES = {kind: console_import.load(kind) for kind in KINDS}
 COMPUTED = set(sources.data_views()["results"]["computed"])
 EVERY = [(kind, each) for kind in KINDS for each in FILES[kind]]
 PANEL_IDS = [
@@ -69,7 +69,7 @@ def test_files_are_as_their_sources_say() -> None:
 
 
 def test_files_are_found_as_resources() -> None:
-    assert all(resources.folder("kibana").joinpath(file).is_file() for file in consoles.FILES.values())
+    assert all(resources.folder("kibana").joinpath(file).is_file() for file in console_import.FILES.values())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from servers.certificates import make_certificates
 from signin_events import job_data, write_job
 
 from ipi_es.cluster.console import _BOUNDARY
-from ipi_es.setup import consoles
+from ipi_es.setup import console_import
 
 CONSOLES = [("kibana", "8.12.0"), ("opensearch-dashboards", "2.8.0")]
 
@@ -38,7 +38,7 @@ def kibana() -> Iterator[ConsoleStub]:
 
 
 def number(console: ConsoleStub) -> int:
-    return len(consoles.load(console.kind))  # type: ignore[arg-type]
+    return len(console_import.load(console.kind))  # type: ignore[arg-type]
 
 
 def test_all_objects_are_imported_and_it_says_so(console: ConsoleStub) -> None:
@@ -227,4 +227,4 @@ def test_options_of_the_console_need_one() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind, _ in CONSOLES])
 def test_boundary_of_the_form_stands_in_no_object(kind: str) -> None:
-    assert _BOUNDARY not in json.dumps(consoles.load(kind))  # type: ignore[arg-type]
+    assert _BOUNDARY not in json.dumps(console_import.load(kind))  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ipi_es.datafeed.collector import CALM_THRESHOLD, calm_collector
+from ipi_es.datafeed.gc_pause import CALM_THRESHOLD, calm_collector
 
 
 @pytest.fixture(autouse=True)

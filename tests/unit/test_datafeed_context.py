@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.config.job import Job
-from ipi_es.datafeed.context import context_of_ips, networks_of
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.bucket_context import context_of_ips, networks_of
 from ipi_es.datafeed.numbering import MALFORMED
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.requests import page_body
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import UsageError
 from ipi_es.networks import NetworkTable, country_text
-from ipi_es.setup.check_fields import FieldFacts, field_names, judge_fields
+from ipi_es.setup.checks.check_fields import FieldFacts, field_names, judge_fields
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 START, SPAN = 1_700_000_400 // 3_600 * 3_600, 3_600
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Json, Put
 from ipi_es.datafeed.event_bucket import NO_ROWS_DIGEST
 from ipi_es.datafeed.normalize import Normalizer, Rows
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import RequestRejected
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 START, SPAN = 1_772_323_200, 3_600
 Row = tuple[str, str, str, int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from feed_contract import FeedContract
 
-from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 
 class TestMemory(FeedContract):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from worker_parts import TestClock
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.demo import run as demo
-from ipi_es.setup import plan
+from ipi_es.demo import demo_run as demo
+from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import StateStore
-from ipi_es.state.verdicts import Verdict, VerdictStore
-from ipi_es.worker.removal import is_known
+from ipi_es.state.verdict_store import Verdict, VerdictStore
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.upkeep.removal import is_known
 
 SAID_AT = 1_780_000_000
 
@@ -19,7 +19,7 @@ SAID_AT = 1_780_000_000
 def cluster() -> MemoryCluster:
     """Set up, and not used yet."""
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     return made
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ipi_es.addresses import canonical, packed
-from ipi_es.demo import events as ev
+from ipi_es.demo import signin_columns as ev
 from ipi_es.demo.company import Simulation, simulate
 from ipi_es.demo.days import sites_are_countries
 from ipi_es.demo.names import BASTION, GUESSES, mistyped, people

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from ipi_es.demo.company import Simulation, simulate
-from ipi_es.demo.documents import INDEX, bulk_bodies, documents, index_template, sources
+from ipi_es.demo.event_documents import INDEX, bulk_bodies, documents, index_template, sources
 
 END = 1_790_000_000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ipi_es.demo import events as ev
+from ipi_es.demo import signin_columns as ev
 from ipi_es.demo.company import Simulation, simulate
 from ipi_es.demo.incidents import Incident
 from ipi_es.demo.providers import plan

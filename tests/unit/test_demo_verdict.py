@@ -8,26 +8,26 @@ from dataclasses import replace
 import pytest
 
 from ipi_es.cli.demo import show
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
 from ipi_es.demo.company import simulate
-from ipi_es.demo.run import END, JOB, Outcome
-from ipi_es.demo.verdict import judge
-from ipi_es.results import documents
-from ipi_es.results.renormalized import renormalized
+from ipi_es.demo.demo_run import END, JOB, Outcome
+from ipi_es.demo.demo_verdict import judge
+from ipi_es.results.documents import result_documents
+from ipi_es.results.documents.renormalized import renormalized
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
-from ipi_es.setup import plan
-from ipi_es.worker.describe import context_of
+from ipi_es.setup import setup_plan
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.scoring.describer import context_of
 
 
 def test_demo_says_that_it_counts_by_initial_scores_and_what_it_would_be_by_those_of_now(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     simulation, job, cluster = simulate(3, end=END, people=110, days=14), check_job(JOB), MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
-    context, stamp = context_of(job), documents.Stamp("s", "q", END)
-    made = documents.influencer(
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
+    context, stamp = context_of(job), result_documents.Stamp("s", "q", END)
+    made = result_documents.influencer(
         context, stamp, start=END - 3_600, field="user.name", value="alice", probability=1e-4, influencer_score=74.97
     )
     risen = replace(made, source=renormalized(made.source, score=80.9, quantiles_id="r", at=END))

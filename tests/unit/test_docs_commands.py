@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
+from ipi_es.cli.command_reference import render
 from ipi_es.cli.main import COMMANDS, cli
-from ipi_es.cli.reference import render
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("kibana/*.md")])
@@ -29,7 +29,7 @@ ANY = ("COMMAND", "[OPTIONS]", "[ARGS]...")
 
 def test_the_command_reference_is_what_the_help_says() -> None:
     written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert written == render(), "run: python -m ipi_es.cli.reference > docs/commands.md"
+    assert written == render(), "run: python -m ipi_es.cli.command_reference > docs/commands.md"
 
 
 def test_the_reference_has_every_command_once() -> None:

@@ -11,14 +11,14 @@ import yaml
 from prometheus_client.core import Metric
 from service_parts import NOW, FixedClock, busy_fleet
 
-from ipi_es.cluster.pressure import REJECTIONS
+from ipi_es.cluster.transport.pressure import REJECTIONS
 from ipi_es.config import Job
-from ipi_es.service.blindness import EMPTY_DAY, ENOUGH, GONE, LOW, NONE_ENOUGH, QUIET_ENOUGH
-from ipi_es.service.health import FAILING_AFTER, RECENT
-from ipi_es.service.metrics import FleetCollector, registry
-from ipi_es.service.report import Doing, Trouble
-from ipi_es.service.standing import Stands
-from ipi_es.service.usual_rates import MEMORY, WEEK, WEEKS
+from ipi_es.service.blindness.blindness import EMPTY_DAY, ENOUGH, GONE, LOW, NONE_ENOUGH, QUIET_ENOUGH
+from ipi_es.service.blindness.usual_rates import MEMORY, WEEK, WEEKS
+from ipi_es.service.health.health import FAILING_AFTER, RECENT
+from ipi_es.service.health.job_report import Doing, Trouble
+from ipi_es.service.health.job_status import Stands
+from ipi_es.service.health.metrics import FleetCollector, registry
 from ipi_es.worker.timing import Step
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ipi_es.config import Job
-from ipi_es.results.explanation import COLD_START
+from ipi_es.results.documents.explanation import COLD_START
 from ipi_es.results.words import CRITICAL, RESULT_KINDS, SCORE_FIELDS
 from ipi_es.scoring.calibration import ENOUGH_POINTS
 from ipi_es.scoring.normalizer import probability_cap, rank_cap

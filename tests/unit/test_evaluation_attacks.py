@@ -13,9 +13,9 @@ from ipi_es.addresses import canonical, is_private, is_v4, parse
 from ipi_es.errors import UsageError
 from ipi_es.evaluation.announced import Announced
 from ipi_es.evaluation.attacks import KINDS, Sources, injected, labelled, neighbours, organisations
-from ipi_es.evaluation.events import NO_GROUP, Events, prepared
+from ipi_es.evaluation.evaluation_events import NO_GROUP, Events, prepared
 from ipi_es.evaluation.protocol import Window, parts
-from ipi_es.ipinsights.context import Context
+from ipi_es.ipinsights.address_context import Context
 
 WINDOW = Window(3, 10, 20, 22, 25)
 HOMES = {"ann": "192.0.2.1", "bob": "198.51.100.1", "cid": "203.0.113.1", "dot": "203.0.113.2"}

@@ -13,14 +13,14 @@ from evaluation_events import DAY
 from ipi_es.addresses import parse
 from ipi_es.evaluation import evaluation
 from ipi_es.evaluation.announced import Announced
-from ipi_es.evaluation.counts import ENTITY_WEIGHT, log_odds
+from ipi_es.evaluation.counts_scorer import ENTITY_WEIGHT, log_odds
 from ipi_es.evaluation.earlier import Counted, Counter, Earlier, Keys, before
 from ipi_es.evaluation.evaluation import Evaluation
+from ipi_es.evaluation.evaluation_report import as_json, sentences, table_rows
 from ipi_es.evaluation.measures import Scores, calibration, mean_of, measured
 from ipi_es.evaluation.plot import roc
-from ipi_es.evaluation.report import as_json, sentences, table_rows
-from ipi_es.evaluation.seen import rank
-from ipi_es.ipinsights.context import Context
+from ipi_es.evaluation.seen_scorer import rank
+from ipi_es.ipinsights.address_context import Context
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.prefixes import LEVELS
 

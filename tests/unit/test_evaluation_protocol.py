@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipi_es.errors import NotEnoughHistory
-from ipi_es.evaluation.events import MAX_ROWS_OF_ENTITY, prepared
+from ipi_es.evaluation.evaluation_events import MAX_ROWS_OF_ENTITY, prepared
 from ipi_es.evaluation.protocol import MIN_DAYS, WINDOWS, Window, parts, windows
 from ipi_es.times import parse_time
 

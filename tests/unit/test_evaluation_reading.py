@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ipi_es.errors import DataError, NoEvents, UsageError
-from ipi_es.evaluation.events import NO_GROUP, NORMAL
+from ipi_es.evaluation.evaluation_events import NO_GROUP, NORMAL
 from ipi_es.evaluation.reading import read_attackers, read_events
 
 CSV = "timestamp,entity,ip\n1970-01-02T00:00:05Z,ann,192.0.2.1\n1970-01-02 02:00:00+02:00,bob,2001:db8::1\n"

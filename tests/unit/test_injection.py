@@ -13,16 +13,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ipi_es.cluster.answers import exact_name, target
+from ipi_es.cluster.answers.answers import exact_name, target
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.opensearch import OpenSearchCluster
 from ipi_es.cluster.port import Drop, Put, ServerInfo
-from ipi_es.cluster.retry import Retry
+from ipi_es.cluster.transport.retry import Retry
 from ipi_es.datafeed import requests
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import RequestRejected
-from ipi_es.results import queries
-from ipi_es.results.ids import document_id
+from ipi_es.results.documents.ids import document_id
+from ipi_es.results.reading import queries
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "x'\"}]); ctx._source.remove('a'); // ${jndi} {{#toJson}}q{{/toJson}} ../../_all OR user.name:* \\ \n"
@@ -177,7 +177,7 @@ def test_nothing_is_deleted_but_one_index_by_its_name(name: str) -> None:
 
 
 def test_names_in_a_bulk_are_json_and_can_not_begin_another_action() -> None:
-    from ipi_es.cluster.bulk import encode_action
+    from ipi_es.cluster.transport.bulk import encode_action
 
     for action in (Put("i", HOSTILE, {"user": HOSTILE}), Drop("i", HOSTILE)):
         lines = encode_action(action).body.decode().split("\n")

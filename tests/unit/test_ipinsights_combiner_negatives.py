@@ -8,13 +8,13 @@ import numpy as np
 from ipinsights_events import small_company
 
 from ipi_es.addresses import parse
-from ipi_es.ipinsights.combiner_negatives import NEGATIVE_WEIGHTS, Negatives
-from ipi_es.ipinsights.context import UNSEEN_COUNTRY, UNSEEN_OPERATOR, Context
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.guessed_context import GuessedContext
-from ipi_es.ipinsights.pairs import Pairs
+from ipi_es.ipinsights.address_context import UNSEEN_COUNTRY, UNSEEN_OPERATOR, Context
+from ipi_es.ipinsights.combiner.combiner_negatives import NEGATIVE_WEIGHTS, Negatives
+from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.network.pairs import Pairs
 from ipi_es.ipinsights.prefixes import BLOCK, prefix_keys
-from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 PLAIN = small_company(seed=5)
 OPERATOR = (PLAIN.addresses[:, 12].astype(np.uint32) % 7) + 1

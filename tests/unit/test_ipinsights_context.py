@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ipi_es.ipinsights.context import Context
+from ipi_es.ipinsights.address_context import Context
 
 
 def test_nothing_known_is_false_and_anything_known_is_true() -> None:

@@ -9,17 +9,17 @@ from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_history, a_snapshot
 
 from ipi_es.addresses import parse
-from ipi_es.ipinsights.context import CONTEXT_LEVELS, Context
+from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, Context
+from ipi_es.ipinsights.combiner.features import CONTEXT_FEATURES, FEATURES, address_view, entity_view, pair_features
 from ipi_es.ipinsights.day_scorer import DayScorer
-from ipi_es.ipinsights.deltas import DayDelta
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.explanation import explain_all
-from ipi_es.ipinsights.features import CONTEXT_FEATURES, FEATURES, address_view, entity_view, pair_features
-from ipi_es.ipinsights.history import History
-from ipi_es.ipinsights.network import HEADS, Network
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.deltas import DayDelta
+from ipi_es.ipinsights.history.history import History
+from ipi_es.ipinsights.network.network import HEADS, Network
+from ipi_es.ipinsights.pair_explanation import explain_all
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import delta_from_bytes, delta_to_bytes, history_from_bytes, history_to_bytes
-from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 PLAIN = small_company(seed=5)
 DE, FR = 0x4445, 0x4652

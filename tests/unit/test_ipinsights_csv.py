@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from ipi_es.addresses import canonical
 from ipi_es.errors import DataError, NoEvents, UsageError
-from ipi_es.ipinsights.csv_pairs import PairReader
-from ipi_es.ipinsights.csv_records import MAX_JOINED_LINES, records
+from ipi_es.ipinsights.sagemaker.csv_pairs import PairReader
+from ipi_es.ipinsights.sagemaker.csv_records import MAX_JOINED_LINES, records
 
 
 def cells(text: str) -> list[list[str]]:

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.ipinsights.entities import entity_hashes, hashed_rows
-from ipi_es.ipinsights.lookup import KeyIndex, found_in
+from ipi_es.ipinsights.entity_hashing import entity_hashes, hashed_rows
+from ipi_es.ipinsights.key_index import KeyIndex, found_in
 
 
 def test_hashes_are_the_same_for_ever() -> None:

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipi_es.addresses import parse, v4_words, words
-from ipi_es.ipinsights.context import Context
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.epoch_rows import NO_PART, chunk_rows
+from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.network import SLOTS
-from ipi_es.ipinsights.network_tables import encoder_parts, initial_network
-from ipi_es.ipinsights.pairs import Pairs
+from ipi_es.ipinsights.network.epoch_rows import NO_PART, chunk_rows
+from ipi_es.ipinsights.network.network import SLOTS
+from ipi_es.ipinsights.network.network_tables import encoder_parts, initial_network
+from ipi_es.ipinsights.network.pairs import Pairs
 from ipi_es.ipinsights.prefixes import LEVELS, level_keys, prefix_keys
 
 IPS = ("192.0.2.1", "192.0.2.1", "192.0.2.9", "198.51.100.7", "2001:db8:1::5", "2001:db8:1::6", "2001:db8:2::7")

@@ -8,14 +8,14 @@ from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_history, day_deltas
 
 from ipi_es.addresses import parse
-from ipi_es.ipinsights.deltas import DayDelta
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.features import ADDRESS_FEATURES, ENTITY_FEATURES, address_view, entity_view
+from ipi_es.ipinsights.combiner.features import ADDRESS_FEATURES, ENTITY_FEATURES, address_view, entity_view
+from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
-from ipi_es.ipinsights.history import History
+from ipi_es.ipinsights.history.deltas import DayDelta
+from ipi_es.ipinsights.history.history import History
+from ipi_es.ipinsights.history.profiles import USUAL
+from ipi_es.ipinsights.history.sketches import cells_exponent
 from ipi_es.ipinsights.prefixes import ADDRESS, SITE, prefix_keys
-from ipi_es.ipinsights.profiles import USUAL
-from ipi_es.ipinsights.sketches import cells_exponent
 from ipi_es.ipinsights.storage import delta_from_bytes, delta_to_bytes, history_from_bytes, history_to_bytes
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ipi_es.addresses import parse
-from ipi_es.ipinsights.context import Context
-from ipi_es.ipinsights.operator_negatives import OperatorNegatives
+from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.network.operator_negatives import OperatorNegatives
 
 TEXTS = ["192.0.2.1", "198.51.100.7", "192.0.2.9", "203.0.113.5", "192.0.77.1", "2001:db8::1", "2001:db8:5::2"]
 

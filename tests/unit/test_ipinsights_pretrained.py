@@ -11,13 +11,13 @@ import pytest
 from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_history, a_snapshot
 
-from ipi_es.ipinsights.combiner_fitting import REFIT_FROM, CombinerRows, fitted
-from ipi_es.ipinsights.features import FEATURES
+from ipi_es.ipinsights.combiner.combiner_fitting import REFIT_FROM, CombinerRows, fitted
+from ipi_es.ipinsights.combiner.features import FEATURES
+from ipi_es.ipinsights.combiner.pretrained import FILE, pretrained_combiner, to_bytes
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.metrics import roc_auc
-from ipi_es.ipinsights.pretrained import FILE, pretrained_combiner, to_bytes
+from ipi_es.ipinsights.roc_auc import roc_auc
 from ipi_es.ipinsights.scorer import Scorer
-from ipi_es.ipinsights.snapshots import manifest_of
+from ipi_es.ipinsights.trained_network import manifest_of
 
 EVENTS = small_company(seed=5)
 
@@ -70,6 +70,7 @@ def test_no_rows_at_all_can_be_joined() -> None:
 
 def test_the_shipped_combiner_needs_no_tensorflow() -> None:
     code = (
-        "import sys, ipi_es.ipinsights.pretrained as p; p.pretrained_combiner(); sys.exit('tensorflow' in sys.modules)"
+        "import sys, ipi_es.ipinsights.combiner.pretrained as p; p.pretrained_combiner(); "
+        "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

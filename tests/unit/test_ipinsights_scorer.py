@@ -10,11 +10,11 @@ from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_history, a_snapshot
 
 from ipi_es.addresses import packed, parse, parse_many
+from ipi_es.ipinsights.combiner.features import FEATURES
 from ipi_es.ipinsights.day_scorer import DayScorer
-from ipi_es.ipinsights.deltas import DayDelta
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.explanation import Explainer, explain, explain_all
-from ipi_es.ipinsights.features import FEATURES
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.deltas import DayDelta
+from ipi_es.ipinsights.pair_explanation import Explainer, explain, explain_all
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
 
@@ -105,7 +105,7 @@ def test_nothing_to_score_gives_nothing(scorer: Scorer) -> None:
 
 def test_scoring_never_imports_tensorflow() -> None:
     script = (
-        "import sys; import ipi_es.ipinsights.training, ipi_es.ipinsights.scorer, ipi_es.ipinsights.storage;"
+        "import sys; import ipi_es.ipinsights.training.training, ipi_es.ipinsights.scorer, ipi_es.ipinsights.storage;"
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -11,10 +11,9 @@ from ipinsights_events import small_company
 from ipinsights_parts import a_history, a_snapshot
 
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign
-from ipi_es.ipinsights import snapshots
-from ipi_es.ipinsights.features import FEATURES
+from ipi_es.ipinsights import trained_network
+from ipi_es.ipinsights.combiner.features import FEATURES
 from ipi_es.ipinsights.scorer import Scorer
-from ipi_es.ipinsights.snapshots import chunks, manifest_of, pack, unchunked, unpack
 from ipi_es.ipinsights.storage import (
     delta_from_bytes,
     history_from_bytes,
@@ -22,6 +21,7 @@ from ipi_es.ipinsights.storage import (
     snapshot_from_bytes,
     snapshot_to_bytes,
 )
+from ipi_es.ipinsights.trained_network import chunks, manifest_of, pack, unchunked, unpack
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 ARRAYS = st.dictionaries(
@@ -68,7 +68,7 @@ def test_every_truncation_is_noticed() -> None:
 
 
 def test_a_later_version_is_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "VERSION", 2)
+    monkeypatch.setattr(trained_network, "VERSION", 2)
     later = pack({}, {})
     monkeypatch.undo()
     with pytest.raises(SnapshotForeign, match="version 2"):
@@ -81,7 +81,7 @@ def test_objects_are_refused() -> None:
 
 
 def test_chunks_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "MAX_CHUNK_BYTES", 100)
+    monkeypatch.setattr(trained_network, "MAX_CHUNK_BYTES", 100)
     pieces = chunks(SOME)
     assert len(pieces) > 2
     assert all(len(piece) <= 100 for piece in pieces)

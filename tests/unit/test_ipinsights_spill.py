@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from ipi_es.addresses import parse
-from ipi_es.ipinsights import csv_training, spill
-from ipi_es.ipinsights.csv_pairs import Column
-from ipi_es.ipinsights.entities import entity_hashes
-from ipi_es.ipinsights.spill import FilePairs, PairFile
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.network import pair_file
+from ipi_es.ipinsights.network.pair_file import FilePairs, PairFile
+from ipi_es.ipinsights.sagemaker import csv_training
+from ipi_es.ipinsights.sagemaker.csv_pairs import Column
 
 ENTITIES, ADDRESSES, ROWS = 7, 40, 1_000
 
@@ -43,8 +44,8 @@ def test_a_file_gives_back_what_it_took(rows: np.ndarray) -> None:
 def test_every_kept_row_is_in_every_epoch_once_and_in_another_order(
     rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spill, "BLOCK_ROWS", 64)
-    monkeypatch.setattr(spill, "MIXED_BLOCKS", 3)
+    monkeypatch.setattr(pair_file, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(pair_file, "MIXED_BLOCKS", 3)
     kept = np.arange(ROWS) % 5 > 0
     hashes, addresses = vocabulary()
     source = FilePairs.of(filed(rows), kept, hashes, addresses, most=ROWS)

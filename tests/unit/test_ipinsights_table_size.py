@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from ipinsights_parts import a_history, small_company
 
-from ipi_es.ipinsights.sketches import MIN_EXPONENT, Sketch, cells_exponent
-from ipi_es.ipinsights.table_size import CROWDED, entity_table, history_tables, used
-from ipi_es.worker.training import warn_of_entity_table
+from ipi_es.ipinsights.history.sketches import MIN_EXPONENT, Sketch, cells_exponent
+from ipi_es.ipinsights.network.table_size import CROWDED, entity_table, history_tables, used
+from ipi_es.worker.training.job_training import warn_of_entity_table
 
 
 def test_two_rows_an_entity_are_enough_and_one_fewer_is_not() -> None:

@@ -12,12 +12,12 @@ from scipy.stats import mannwhitneyu
 from ipi_es.addresses import is_v4, parse
 from ipi_es.errors import NotEnoughHistory, UsageError
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.metrics import roc_auc
-from ipi_es.ipinsights.negatives import near_addresses, random_addresses
-from ipi_es.ipinsights.pairs import Pairs, capped
+from ipi_es.ipinsights.network.negatives import near_addresses, random_addresses
+from ipi_es.ipinsights.network.pairs import Pairs, capped
 from ipi_es.ipinsights.prefixes import shared_bits
-from ipi_es.ipinsights.split import check_enough, day_slices, split_days
-from ipi_es.ipinsights.training_events import TrainingEvents
+from ipi_es.ipinsights.roc_auc import roc_auc
+from ipi_es.ipinsights.training.time_split import check_enough, day_slices, split_days
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 EVENTS = small_company(seed=6)
 OBSERVED, _ = parse(["192.0.2.1", "8.8.4.4", "2001:db8:1:2::3"] * 300)

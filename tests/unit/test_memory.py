@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ipi_es import memory
+from ipi_es import malloc
 
 POOLS = """
 import ctypes, sys, threading
-from ipi_es.memory import few_arenas
+from ipi_es.malloc import few_arenas
 
 if sys.argv[2] == "few":
     few_arenas()
@@ -50,11 +50,11 @@ def pools(folder: Path, how: str) -> int:
 
 @glibc
 def test_many_threads_share_few_pools(tmp_path: Path) -> None:
-    assert pools(tmp_path, "few") <= memory.ARENAS < pools(tmp_path, "as it is")
+    assert pools(tmp_path, "few") <= malloc.ARENAS < pools(tmp_path, "as it is")
 
 
 def test_giving_back_does_no_harm_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory.collect()
+    malloc.collect()
     monkeypatch.setattr(sys, "platform", "elsewhere")
-    memory.collect()
-    memory.few_arenas()
+    malloc.collect()
+    malloc.few_arenas()

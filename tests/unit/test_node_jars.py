@@ -14,7 +14,7 @@ from ipi_es.errors import NodeError
 from ipi_es.node import cache, jars
 from ipi_es.node.jars import Jar, ensure_jars, is_whole, read_jar_list
 from ipi_es.node.local import JAR_LIST
-from ipi_es.node.opensearch import SERVER
+from ipi_es.node.opensearch_node import SERVER
 
 CONTENT = b"the bytes of a jar"
 JAR = Jar("org.example:thing:1.2", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ipi_es.config.loading import find_job, load_settings
+from ipi_es.config.files.loading import find_job, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ import yaml
 from kubernetes_validate import ValidationError, latest_version, validate
 
 from ipi_es.cli.main import COMMANDS, cli
-from ipi_es.config.loading import job_files, load_jobs, load_settings
+from ipi_es.config.files.loading import job_files, load_jobs, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"

@@ -12,10 +12,10 @@ import pytest
 from report_parts import DAY, HOSTILE, START, YOUNG, bucket, findings, hostile, influencer, note, record
 
 from ipi_es.report.entries import MAX_CARDS
-from ipi_es.report.findings import Findings
 from ipi_es.report.learned import Learned
 from ipi_es.report.page import page
-from ipi_es.results.visible import visible
+from ipi_es.report.report_findings import Findings
+from ipi_es.results.documents.visible import visible
 
 VOID = {"meta", "br", "col", "rect", "path"}
 

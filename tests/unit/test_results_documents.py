@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ipi_es.results import documents
-from ipi_es.results.documents import BucketInfluencer, ResultContext, Stamp
-from ipi_es.results.explanation import Explanation, sentence
-from ipi_es.results.index import ECS_LEAVES, FIXED_FIELDS, flat_mapping, mapped_type
-from ipi_es.results.members import Members, Unusual
+from ipi_es.results.documents import result_documents
+from ipi_es.results.documents.explanation import Explanation, sentence
+from ipi_es.results.documents.members import Members, Unusual
+from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, Stamp
+from ipi_es.results.index_mapping import ECS_LEAVES, FIXED_FIELDS, flat_mapping, mapped_type
 from ipi_es.results.words import ANNOTATION_TYPES, BUCKET_TIME
 from ipi_es.setup import templates
 
@@ -38,7 +38,7 @@ EXPLANATION = Explanation(
 )
 
 
-def a_record(**changes: Any) -> documents.ResultDocument:
+def a_record(**changes: Any) -> result_documents.ResultDocument:
     fields: dict[str, Any] = {
         "start": START,
         "entity": "alice",
@@ -53,10 +53,10 @@ def a_record(**changes: Any) -> documents.ResultDocument:
         "repeat_of": "some-id",
         "enrichment": {"source.as.number": 64_500, "source.as.organization.name": "Example", "source.ip": "x"},
     }
-    return documents.record(CONTEXT, STAMP, **(fields | changes))
+    return result_documents.record(CONTEXT, STAMP, **(fields | changes))
 
 
-def a_bucket(**changes: Any) -> documents.ResultDocument:
+def a_bucket(**changes: Any) -> result_documents.ResultDocument:
     fields: dict[str, Any] = {
         "start": START,
         "event_count": 500,
@@ -72,17 +72,17 @@ def a_bucket(**changes: Any) -> documents.ResultDocument:
         "new_record_count": 1,
         "omitted_record_count": 0,
     }
-    return documents.bucket(CONTEXT, STAMP, **(fields | changes))
+    return result_documents.bucket(CONTEXT, STAMP, **(fields | changes))
 
 
-def an_influencer() -> documents.ResultDocument:
-    return documents.influencer(
+def an_influencer() -> result_documents.ResultDocument:
+    return result_documents.influencer(
         CONTEXT, STAMP, start=START, field="source.ip", value="198.51.100.7", probability=1e-9, influencer_score=80
     )
 
 
-def an_annotation() -> documents.ResultDocument:
-    return documents.annotation(
+def an_annotation() -> result_documents.ResultDocument:
+    return result_documents.annotation(
         CONTEXT, STAMP, start=START, end=START + 3_600, annotation_type="blind", text="no events for an hour"
     )
 
@@ -99,7 +99,7 @@ MEMBERS = Members(
     organizations=("Example",),
     countries=("SG",),
 )
-TRIED = documents.influencer(
+TRIED = result_documents.influencer(
     CONTEXT,
     STAMP,
     start=START,
@@ -109,7 +109,7 @@ TRIED = documents.influencer(
     influencer_score=80,
     members=MEMBERS,
 )
-TAKEN = documents.influencer(
+TAKEN = result_documents.influencer(
     CONTEXT,
     STAMP,
     start=START,
@@ -127,7 +127,7 @@ ALL = [
 
 
 @pytest.mark.parametrize("document", ALL, ids=lambda each: each.source["result_type"])
-def test_what_all_results_have(document: documents.ResultDocument) -> None:
+def test_what_all_results_have(document: result_documents.ResultDocument) -> None:
     assert document.index == "ipi-es-anomalies-shared-2026.05"
     assert document.id.startswith(f"logins_{document.source['result_type']}_{START * 1_000}_3600_")
     expected = {
@@ -145,7 +145,7 @@ def test_what_all_results_have(document: documents.ResultDocument) -> None:
 
 
 @pytest.mark.parametrize("document", ALL, ids=lambda each: each.source["result_type"])
-def test_every_field_is_in_the_mapping(document: documents.ResultDocument) -> None:
+def test_every_field_is_in_the_mapping(document: result_documents.ResultDocument) -> None:
     (shipped,) = (each for each in templates.load() if each.name == "ipi-es-results")
     mapping = templates._overlay(shipped.mappings, flat_mapping(CONTEXT.flat_fields))
     for field in leaves(document.source):
@@ -218,11 +218,11 @@ def test_bucket_counts_what_could_not_be_read() -> None:
 
 
 def test_an_entity_as_a_whole_is_found_by_the_same_field_as_its_records() -> None:
-    whole = documents.influencer(
+    whole = result_documents.influencer(
         CONTEXT, STAMP, start=START, field="user.name", value="alice", probability=1e-5, influencer_score=80.0
     ).source
     assert (whole["partition_field_name"], whole["partition_field_value"]) == ("user.name", "alice")
-    address = documents.influencer(
+    address = result_documents.influencer(
         CONTEXT, STAMP, start=START, field="source.ip", value="192.0.2.1", probability=1e-5, influencer_score=80.0
     ).source
     assert "partition_field_value" not in address
@@ -247,7 +247,7 @@ def test_bucket_score_is_the_largest_of_its_bucket_influencers() -> None:
 
 
 def test_empty_bucket_scores_nothing() -> None:
-    source = documents.bucket(CONTEXT, STAMP, start=START, event_count=0, processing_time_ms=0).source
+    source = result_documents.bucket(CONTEXT, STAMP, start=START, event_count=0, processing_time_ms=0).source
     assert (source["anomaly_score"], source["record_count"], source["bucket_influencers"]) == (0.0, 0, [])
 
 

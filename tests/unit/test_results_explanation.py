@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ipi_es.results import ids
-from ipi_es.results.explanation import Explanation, cold_start, relative_rarity, sentence
+from ipi_es.results.documents import ids
+from ipi_es.results.documents.explanation import Explanation, cold_start, relative_rarity, sentence
 
 WHY = Explanation(
     history_class="31–200 events",

@@ -9,7 +9,7 @@ import sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.results import ids
+from ipi_es.results.documents import ids
 
 PARTS = st.lists(st.text(max_size=8), max_size=4)
 JOB = st.from_regex(r"[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?", fullmatch=True)

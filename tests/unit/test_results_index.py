@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.results.index import (
+from ipi_es.results.index_mapping import (
     can_be_flat,
     flat_fields,
     flat_mapping,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from results_suite import START, record
 
-from ipi_es.results.documents import ResultContext, ResultDocument
-from ipi_es.results.rescored import MOMENT, is_news, with_moments
+from ipi_es.results.documents.rescored import MOMENT, is_news, with_moments
+from ipi_es.results.documents.result_documents import ResultContext, ResultDocument
 
 CONTEXT = ResultContext("logins", 3_600, "user.name", "source.ip")
 

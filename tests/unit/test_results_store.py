@@ -9,12 +9,12 @@ import pytest
 from results_suite import HOUR, START, ResultsSuite, bucket, record, store_of
 from signin_events import make_job
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.errors import AnswerIncomplete, NotFound, PermissionDenied
-from ipi_es.results.documents import ResultContext
+from ipi_es.results.documents.result_documents import ResultContext
 from ipi_es.results.words import ALIAS
-from ipi_es.setup import policies, templates
+from ipi_es.setup import lifecycle_policy, templates
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 CONTEXT = ResultContext("logins", HOUR, "user.name", "source.ip")
 
@@ -64,7 +64,7 @@ def test_half_of_the_counts_is_no_count() -> None:
     with pytest.raises(AnswerIncomplete, match="snapshots"):
         store.snapshot_ids(START)
     with pytest.raises(AnswerIncomplete, match="jobs"):
-        policies.changes(cluster, [make_job()])
+        lifecycle_policy.changes(cluster, [make_job()])
 
 
 def test_writing_without_setup_says_what_to_do() -> None:

@@ -14,13 +14,13 @@ from stub_server import Reply, StubServer
 
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Distribution
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
 from ipi_es.errors import PermissionDenied
-from ipi_es.setup import plan, roles
-from ipi_es.setup.check_rights import judge_rights
-from ipi_es.setup.rights import Right, try_rights
+from ipi_es.setup import roles, setup_plan
+from ipi_es.setup.checks.check_rights import judge_rights
+from ipi_es.setup.facts.rights import Right, try_rights
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 ROOT = Path(__file__).resolve().parents[2]
 DISTRIBUTIONS: tuple[Distribution, ...] = ("elasticsearch", "opensearch")
@@ -216,7 +216,7 @@ def test_remote_and_excluded_indices_are_not_asked_for() -> None:
 
 def test_trying_makes_and_changes_nothing_but_the_states_probe() -> None:
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     cluster.create_index("ipi-es-anomalies-shared-2026.04", {})
     cluster.put("ipi-es-anomalies-shared-2026.04", "a", {"n": 1}, refresh=True)
     try_rights(cluster, check_job({**JOB, "results_retention_days": 1}), NOW)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.scoring.arrays import F64
+from ipi_es.scoring.array_checks import F64
 from ipi_es.scoring.normalizer import BOUND_NAMES, Normalized, largest_cap, normalize, probability_cap, rank_cap
 from ipi_es.scoring.probability import LN_L, LN_MIN, ln_written, raw_score, written_probability
 from ipi_es.scoring.quantiles import DAY_S, LARGEST_CAP, Quantiles

@@ -24,7 +24,7 @@ from stub_server import Reply, StubServer
 from ipi_es.cli.main import cli
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
-from ipi_es.config.loading import load_settings
+from ipi_es.config.files.loading import load_settings
 from ipi_es.errors import ClusterError, IpiEsError
 
 SECRET = "Gx7-hunter2/%:Zq"

@@ -19,13 +19,13 @@ from service_parts import NOW, FixedClock, a_job
 from signin_events import job_data, write_job
 from stub_server import Reply, StubServer
 
-from ipi_es.cli.logs import set_up
-from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.cli.shared.logs import set_up
 from ipi_es.config.settings import Settings
-from ipi_es.service.health import DEAD_AFTER, Fleet
-from ipi_es.service.http import readiness
-from ipi_es.service.metrics import exposition, registry
-from ipi_es.service.run import Worker
+from ipi_es.service.health.health import DEAD_AFTER, Fleet
+from ipi_es.service.health.http_server import readiness
+from ipi_es.service.health.metrics import exposition, registry
+from ipi_es.service.worker import Worker
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 SECRET = "Gx7-hunter2/%:Zq"
 IN_URL = quote(SECRET, safe="")

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipi_es.datafeed.bucket_counts import BucketCounts
-from ipi_es.service.blind_change import BlindChange, BlindReason, BlindState
-from ipi_es.service.blindness import MEMORY, NONE_ENOUGH, Blindness
-from ipi_es.service.usual_rates import WEEK
+from ipi_es.service.blindness.blind_change import BlindChange, BlindReason, BlindState
+from ipi_es.service.blindness.blindness import MEMORY, NONE_ENOUGH, Blindness
+from ipi_es.service.blindness.usual_rates import WEEK
 
 HOUR, DAY = 3_600, 86_400
 MONDAY = 1_748_822_400  # 2025-06-02, a Monday's start

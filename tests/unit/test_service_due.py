@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from live_parts import DELAY, live_job
 
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.service import due
 from ipi_es.service.due import DAY
-from ipi_es.service.turns import Turn, Turns
+from ipi_es.service.takeover import Turn, Turns
 from ipi_es.state.job_state import JobState
 
 HOUR = 3_600

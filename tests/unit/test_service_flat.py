@@ -13,7 +13,7 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 
-from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 DAYS = 25
 """Twelve times as long as holds and repeats last."""

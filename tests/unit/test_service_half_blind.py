@@ -14,11 +14,11 @@ from live_parts import DELAY, Worker
 from service_parts import FixedClock
 from worker_company import DAY, EVENTS, HOUR, SCORED_FROM
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Drop, Put
 from ipi_es.results.store import ResultStore
-from ipi_es.service.health import Fleet
-from ipi_es.service.metrics import FleetCollector
+from ipi_es.service.health.health import Fleet
+from ipi_es.service.health.metrics import FleetCollector
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 SPAN = 3 * HOUR
 JOB = live.live_job(

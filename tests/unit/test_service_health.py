@@ -13,9 +13,9 @@ from ipi_es.config import BadFile, Job
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.event_bucket import Dropped
 from ipi_es.errors import ClusterUnreachable, ConfigError, FieldMissing, NotEnoughHistory
-from ipi_es.service.blind_change import BlindState
-from ipi_es.service.health import FAILING_AFTER, Fleet, JobHealth
-from ipi_es.service.report import LAST_ERROR, LONGEST_TEXT, Doing, Mistake, Trouble
+from ipi_es.service.blindness.blind_change import BlindState
+from ipi_es.service.health.health import FAILING_AFTER, Fleet, JobHealth
+from ipi_es.service.health.job_report import LAST_ERROR, LONGEST_TEXT, Doing, Mistake, Trouble
 
 AWAY = ClusterUnreachable("no connection to http://127.0.0.1:9200", hint="start it")
 

@@ -17,8 +17,8 @@ from service_parts import NOW, FixedClock, a_job, busy_fleet
 
 from ipi_es.config import BadFile
 from ipi_es.errors import ClusterUnreachable, ConfigError, UsageError
-from ipi_es.service.health import Fleet
-from ipi_es.service.http import Listener
+from ipi_es.service.health.health import Fleet
+from ipi_es.service.health.http_server import Listener
 
 
 @pytest.fixture

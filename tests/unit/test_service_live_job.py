@@ -14,12 +14,12 @@ from live_parts import Worker
 from worker_company import DAY, HOUR, SCORED_FROM
 from worker_parts import Killed
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import ClusterUnreachable, FieldMissing
+from ipi_es.service.health.job_report import LAST_ERROR, Doing, Trouble
 from ipi_es.service.live_job import GAP, LOOK_ON
-from ipi_es.service.outcome import Did
-from ipi_es.service.report import LAST_ERROR, Doing, Trouble
+from ipi_es.service.tick_outcome import Did
 from ipi_es.state.job_state import StateStore
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 JOB = live.live_job(hold_probability=0.03, datafeed_config={"frequency": "3h"})
 SPAN = 3 * HOUR
@@ -31,8 +31,8 @@ END = SCORED_FROM + 51 * HOUR
 @pytest.fixture(scope="module")
 def trained() -> Iterator[MemoryCluster]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", 15.0)
-        patch.setattr("ipi_es.results.queries.CRITICAL", 15.0)
+        patch.setattr("ipi_es.worker.scoring.bucket_scorer.CRITICAL", 15.0)
+        patch.setattr("ipi_es.results.reading.queries.CRITICAL", 15.0)
         yield parts.trained_cluster(JOB, patch)
 
 
@@ -73,8 +73,8 @@ def test_a_process_for_each_tick_gives_what_a_backfill_gives(cluster: MemoryClus
 
 def test_what_the_last_tick_left_is_gone_on_with(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[int] = []
-    prepared = "ipi_es.worker.claim.Claim._prepared"
-    original = __import__("ipi_es.worker.claim", fromlist=["Claim"]).Claim._prepared
+    prepared = "ipi_es.worker.job_session.Claim._prepared"
+    original = __import__("ipi_es.worker.job_session", fromlist=["Claim"]).Claim._prepared
 
     def counted(claim: Any, start: int) -> Any:
         loads.append(start)
@@ -91,7 +91,7 @@ def test_what_the_last_tick_left_is_gone_on_with(cluster: MemoryCluster, monkeyp
 
 
 def test_verdict_takes_effect_with_the_next_tick(cluster: MemoryCluster) -> None:
-    from ipi_es.state.verdicts import Verdict
+    from ipi_es.state.verdict_store import Verdict
 
     worker = Worker(cluster, JOB)
     worker.tick(START + 16 * SPAN)

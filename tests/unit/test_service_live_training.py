@@ -12,17 +12,17 @@ import worker_parts as parts
 from live_parts import Worker
 from worker_company import DAY, HOUR, LEARN_FROM, SCORED_FROM
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import NotEnoughHistory
 from ipi_es.results.store import ResultStore
+from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, Doing, Trouble
 from ipi_es.service.live_training import LOOK_AGAIN, TRAIN_AGAIN
-from ipi_es.service.outcome import Did
-from ipi_es.service.report import LAST_ERROR, WAITS_FOR, Doing, Trouble
-from ipi_es.setup import plan
-from ipi_es.worker import training
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.removal import Removal
-from ipi_es.worker.reverting import plan_revert, revert
+from ipi_es.service.tick_outcome import Did
+from ipi_es.setup import setup_plan
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.training import job_training
+from ipi_es.worker.training.revert import plan_revert, revert
+from ipi_es.worker.upkeep.removal import Removal
 
 SPAN = 3 * HOUR
 FEED = {"frequency": "3h"}
@@ -36,9 +36,9 @@ END = SCORED_FROM + 2 * DAY + SPAN
 def events() -> Iterator[MemoryCluster]:
     """A cluster that is set up, with events and no job."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipi_es.worker.training.train", parts.made_training)
+        patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
         cluster = MemoryCluster()
-        plan.apply(cluster, plan.plan(cluster))
+        setup_plan.apply(cluster, setup_plan.plan(cluster))
         company.fill(cluster)
         yield cluster
 
@@ -132,14 +132,14 @@ def test_retraining_that_fails_is_told_and_scoring_goes_on(
     worker = Worker(cluster, JOB)
     worker.tick(SCORED_FROM + SPAN)
     before = worker.state.snapshot_id
-    monkeypatch.setattr(training, "train", _fails)
+    monkeypatch.setattr(job_training, "train", _fails)
     assert worker.tick(SCORED_FROM + DAY + SPAN).did is Did.WORKED
     assert (worker.state.checkpoint, worker.state.snapshot_id) == (SCORED_FROM + DAY + SPAN, before)
     assert worker.state.details[LAST_ERROR]["kind"] == "NotEnoughHistory"
     assert [each.trouble for each in worker.health.reasons(SCORED_FROM + DAY + SPAN)] == [Trouble.TRAINING_FAILED]
     assert worker.tick(SCORED_FROM + DAY + 2 * SPAN).did is Did.WORKED
     assert LAST_ERROR in worker.state.details, "it stays until a training succeeds"
-    monkeypatch.setattr(training, "train", parts.made_training)
+    monkeypatch.setattr(job_training, "train", parts.made_training)
     worker.stopwatch.time += TRAIN_AGAIN
     worker.tick(SCORED_FROM + DAY + 3 * SPAN)
     assert worker.state.snapshot_id != before
@@ -150,7 +150,7 @@ def test_retraining_that_fails_is_told_and_scoring_goes_on(
 def test_first_training_without_enough_to_learn_from_waits(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "train", _fails)
+    monkeypatch.setattr(job_training, "train", _fails)
     worker = Worker(cluster, JOB)
     outcome = worker.tick(SCORED_FROM)
     assert (outcome.did, outcome.again_in) == (Did.WAITED, TRAIN_AGAIN)

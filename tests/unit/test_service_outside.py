@@ -18,13 +18,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from service_parts import FixedClock
 from worker_company import DAY, HOUR, SCORED_FROM
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import ClusterUnreachable
 from ipi_es.results.store import ResultStore
 from ipi_es.scoring.probability import severity
-from ipi_es.service.health import Fleet
-from ipi_es.service.http import Listener
+from ipi_es.service.health.health import Fleet
+from ipi_es.service.health.http_server import Listener
 from ipi_es.state.job_state import StateStore
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 JOB = live.live_job(blind_after=3, datafeed_config={"frequency": "3h"})
 SPAN, START, END = 3 * HOUR, SCORED_FROM, SCORED_FROM + 2 * DAY

@@ -10,13 +10,13 @@ from live_parts import Worker
 from worker_company import DAY, SCORED_FROM, SCORED_TO
 from worker_parts import FragileCluster
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.service.outcome import Did
+from ipi_es.service.tick_outcome import Did
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.removal import Removal
-from ipi_es.worker.reverting import plan_revert, revert
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.training.revert import plan_revert, revert
+from ipi_es.worker.upkeep.removal import Removal
 
 JOB = live.live_job(training={"window": f"{company.LEARN_DAYS}d", "min_events": 200, "every": "3d"})
 TRAINED_AGAIN = SCORED_FROM + 3 * DAY

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from live_parts import live_job
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.errors import JobBusy
 from ipi_es.service import schedule as schedules
 from ipi_es.service.live_job import GAP, SLICE
-from ipi_es.service.outcome import Did, Outcome
 from ipi_es.service.schedule import Schedule
-from ipi_es.setup import plan
+from ipi_es.service.tick_outcome import Did, Outcome
+from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import StateStore
+from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import SECONDS
-from ipi_es.worker.waiting import PATIENCE, claim_patiently
+from ipi_es.worker.lease_wait import PATIENCE, claim_patiently
 
 DAY = SECONDS["d"]
 
@@ -109,7 +109,7 @@ def test_job_that_asks_for_it_is_looked_at_sooner_after_the_others(run: Any) -> 
 def test_command_that_waits_for_a_job_gets_it_while_a_worker_catches_up(run: Any) -> None:
     """It asks for the job again and again; between two slices there is a gap in which the command looks."""
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     states, clock = StateStore(cluster), MovedClock()
 
     def sliced() -> Outcome:

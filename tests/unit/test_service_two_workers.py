@@ -13,13 +13,13 @@ from live_parts import Stopwatch, Worker
 from worker_company import DAY, HOUR, SCORED_FROM
 from worker_parts import Killed
 
-from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.service.health.job_report import Doing
 from ipi_es.service.live_job import LOOK_ON
-from ipi_es.service.outcome import Did
-from ipi_es.service.report import Doing
-from ipi_es.service.turns import LAST_WORKER
-from ipi_es.state.held_state import HeldState
-from ipi_es.worker.job_work import LEASE
+from ipi_es.service.takeover import LAST_WORKER
+from ipi_es.service.tick_outcome import Did
+from ipi_es.state.leased_state import HeldState
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import LEASE
 
 JOB = live.live_job(datafeed_config={"frequency": "3h"})
 SPAN = 3 * HOUR
@@ -178,7 +178,7 @@ def test_stopped_worker_that_comes_back_writes_nothing_that_lasts(
 def test_stopped_worker_looks_before_it_writes(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one hasn't written yet: no version keeps the first from writing, so it must look."""
     watch, written, robbed = Stopwatch(), [], []
-    monkeypatch.setattr("ipi_es.worker.job_work.HeldState", partial(HeldState, monotonic=watch))
+    monkeypatch.setattr("ipi_es.worker.job_resources.HeldState", partial(HeldState, monotonic=watch))
     one = Worker(cluster, JOB)
     scored, bulk = one.live._scored, cluster.bulk
 

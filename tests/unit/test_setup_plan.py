@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import RequestRejected, UsageError
-from ipi_es.setup import plan, templates
+from ipi_es.setup import setup_plan, templates
 from ipi_es.setup.mappings import missing_from
 from ipi_es.setup.templates import SCHEMA_VERSION, Template
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 RESULTS = "ipi-es-results"
 INDEX = "ipi-es-anomalies-shared-2026.05"
@@ -19,7 +19,7 @@ INDEX = "ipi-es-anomalies-shared-2026.05"
 
 def ready() -> MemoryCluster:
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     return cluster
 
 
@@ -41,33 +41,33 @@ def next_schema() -> list[Template]:
 
 def test_empty_cluster_gets_all_templates() -> None:
     cluster = MemoryCluster()
-    assert plan.missing_templates(cluster) == ["ipi-es-results", "ipi-es-snapshots", "ipi-es-state"]
-    changes = plan.plan(cluster)
+    assert setup_plan.missing_templates(cluster) == ["ipi-es-results", "ipi-es-snapshots", "ipi-es-state"]
+    changes = setup_plan.plan(cluster)
     assert [change.title for change in changes] == [
         "create index template ipi-es-results",
         "create index template ipi-es-snapshots",
         "create index template ipi-es-state",
     ]
     assert "+ template.settings.index.gc_deletes: 1h" in changes[0].diff
-    plan.apply(cluster, changes)
-    assert plan.missing_templates(cluster) == []
+    setup_plan.apply(cluster, changes)
+    assert setup_plan.missing_templates(cluster) == []
 
 
 def test_planning_writes_nothing() -> None:
     operations: list[str] = []
     cluster = MemoryCluster(before=lambda operation, _index: operations.append(operation))
-    plan.plan(cluster)
+    setup_plan.plan(cluster)
     assert set(operations) <= {"get_index_template", "get_mapping", "index_templates"}
 
 
 def test_second_run_changes_nothing() -> None:
-    assert plan.plan(ready()) == []
+    assert setup_plan.plan(ready()) == []
 
 
 def test_index_made_from_the_template_needs_nothing() -> None:
     cluster = ready()
     cluster.create_index(INDEX, {})
-    assert plan.plan(cluster) == []
+    assert setup_plan.plan(cluster) == []
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_index_made_from_the_template_needs_nothing() -> None:
 def test_settings_of_an_administrator_stay(setting: str, value: Any) -> None:
     cluster = ready()
     edited(cluster, lambda body: body["template"]["settings"]["index"].update({setting: value}))
-    assert plan.plan(cluster) == []
-    plan.apply(cluster, plan.plan(cluster, next_schema()), force=True)
+    assert setup_plan.plan(cluster) == []
+    setup_plan.apply(cluster, setup_plan.plan(cluster, next_schema()), force=True)
     body = cluster.get_index_template(RESULTS)
     assert body is not None
     assert templates.flat(body)[f"template.settings.index.{setting}"] == str(value)
@@ -94,10 +94,10 @@ def test_additions_of_an_administrator_survive_an_upgrade() -> None:
         body["priority"] = 900
 
     edited(cluster, change)
-    assert plan.plan(cluster) == []
-    changes = plan.plan(cluster, next_schema())
+    assert setup_plan.plan(cluster) == []
+    changes = setup_plan.plan(cluster, next_schema())
     assert {change.action for change in changes} == {"upgrade"}
-    plan.apply(cluster, changes)
+    setup_plan.apply(cluster, changes)
     found = templates.flat(cluster.get_index_template(RESULTS) or {})
     assert found["template.mappings.properties.team.type"] == "keyword"
     assert found["template.aliases.soc"] == "{}"
@@ -108,20 +108,20 @@ def test_additions_of_an_administrator_survive_an_upgrade() -> None:
 def test_change_by_hand_is_shown_and_only_overwritten_with_force() -> None:
     cluster = ready()
     edited(cluster, lambda body: body["template"]["settings"]["index"].update({"gc_deletes": "60s"}))
-    (change,) = plan.plan(cluster)
+    (change,) = setup_plan.plan(cluster)
     assert change.title == "overwrite index template ipi-es-results"
     assert change.diff == "- template.settings.index.gc_deletes: 60s\n+ template.settings.index.gc_deletes: 1h"
     with pytest.raises(UsageError, match="--force"):
-        plan.apply(cluster, [change])
-    assert plan.plan(cluster) == [change]
-    plan.apply(cluster, [change], force=True)
-    assert plan.plan(cluster) == []
+        setup_plan.apply(cluster, [change])
+    assert setup_plan.plan(cluster) == [change]
+    setup_plan.apply(cluster, [change], force=True)
+    assert setup_plan.plan(cluster) == []
 
 
 def test_field_taken_out_by_hand_is_a_change_by_hand() -> None:
     cluster = ready()
     edited(cluster, lambda body: body["template"]["mappings"]["properties"].pop("record_score"))
-    (change,) = plan.plan(cluster)
+    (change,) = setup_plan.plan(cluster)
     assert change.needs_force
     assert change.diff == "+ template.mappings.properties.record_score.type: double"
 
@@ -129,7 +129,7 @@ def test_field_taken_out_by_hand_is_a_change_by_hand() -> None:
 def test_older_schema_is_upgraded_with_its_indices() -> None:
     cluster = ready()
     cluster.create_index(INDEX, {"mappings": {"properties": {"user": {"type": "keyword"}}}})
-    changes = plan.plan(cluster, next_schema())
+    changes = setup_plan.plan(cluster, next_schema())
     assert [change.title for change in changes] == [
         "upgrade index template ipi-es-results",
         "upgrade index template ipi-es-snapshots",
@@ -137,8 +137,8 @@ def test_older_schema_is_upgraded_with_its_indices() -> None:
         f"extend mapping of index {INDEX}",
     ]
     assert changes[-1].diff == f"+ brand_new: keyword\n+ _meta.schema_version: {SCHEMA_VERSION + 1}"
-    plan.apply(cluster, changes)
-    assert plan.plan(cluster, next_schema()) == []
+    setup_plan.apply(cluster, changes)
+    assert setup_plan.plan(cluster, next_schema()) == []
     mapping = cluster.get_mapping(INDEX)[INDEX]
     assert mapping["properties"]["user"] == {"type": "keyword"}
     assert templates.schema_version(mapping) == SCHEMA_VERSION + 1
@@ -149,28 +149,28 @@ def test_value_that_a_newer_version_changes_needs_no_force_where_nobody_touched_
     shipped = next_schema()
     for template in shipped:
         template.body["template"]["settings"]["index"]["gc_deletes"] = "2h"
-    assert {change.action for change in plan.plan(cluster, shipped)} == {"upgrade"}
+    assert {change.action for change in setup_plan.plan(cluster, shipped)} == {"upgrade"}
     edited(cluster, lambda body: body["template"]["settings"]["index"].update({"gc_deletes": "5h"}))
-    assert plan.plan(cluster, shipped)[0].action == "overwrite"
+    assert setup_plan.plan(cluster, shipped)[0].action == "overwrite"
 
 
 def test_newer_schema_is_refused() -> None:
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster, next_schema()))
+    setup_plan.apply(cluster, setup_plan.plan(cluster, next_schema()))
     with pytest.raises(UsageError, match=f"schema {SCHEMA_VERSION + 1}, and this ipi-es knows {SCHEMA_VERSION}"):
-        plan.plan(cluster)
+        setup_plan.plan(cluster)
 
 
 def test_index_that_was_made_without_the_template_is_told() -> None:
     cluster = MemoryCluster()
     cluster.create_index(INDEX, {"mappings": {"properties": {"job_id": {"type": "text"}, "event": {"properties": {}}}}})
-    plan.apply(cluster, [change for change in plan.plan(cluster) if change.action == "create"])
-    cannot, extend = plan.plan(cluster)
+    setup_plan.apply(cluster, [change for change in setup_plan.plan(cluster) if change.action == "create"])
+    cannot, extend = setup_plan.plan(cluster)
     assert (cannot.action, cannot.name) == ("cannot", INDEX)
     assert "job_id: is text, should be keyword" in cannot.diff
-    made = plan.apply(cluster, [cannot, extend])
+    made = setup_plan.apply(cluster, [cannot, extend])
     assert made == [extend]
-    assert plan.plan(cluster) == [cannot]
+    assert setup_plan.plan(cluster) == [cannot]
 
 
 def test_refused_template_is_explained() -> None:
@@ -180,7 +180,7 @@ def test_refused_template_is_explained() -> None:
 
     cluster = Refusing()
     with pytest.raises(RequestRejected, match="another template of the same priority"):
-        plan.apply(cluster, plan.plan(cluster))
+        setup_plan.apply(cluster, setup_plan.plan(cluster))
 
 
 def test_nested_fields_are_extended_as_nested() -> None:

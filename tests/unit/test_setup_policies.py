@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import worker_company as company
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Distribution, ServerInfo
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.errors import PermissionDenied, RequestRejected
-from ipi_es.setup import plan, policies, templates
-from ipi_es.setup.check import judge
-from ipi_es.setup.facts import Facts
-from ipi_es.setup.facts_templates import template_facts
-from ipi_es.setup.policies import POLICY, changes, days_of, kept, made, put, stuck, too_short
+from ipi_es.setup import lifecycle_policy, setup_plan, templates
+from ipi_es.setup.checks.judge import judge
+from ipi_es.setup.facts.facts_templates import template_facts
+from ipi_es.setup.facts.gather import Facts
+from ipi_es.setup.lifecycle_policy import POLICY, changes, days_of, kept, made, put, stuck, too_short
 from ipi_es.state.job_state import StateStore
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 INDEX = "ipi-es-anomalies-shared-2026.05"
 BOTH = pytest.mark.parametrize("kind", ["elasticsearch", "opensearch"])
@@ -35,8 +35,8 @@ def job(days: int | None = 400, job_id: str = "signins", **more: Any) -> Job:
 
 
 def setup(cluster: MemoryCluster, *jobs: Job) -> list[str]:
-    changes = plan.plan(cluster, jobs=jobs)
-    plan.apply(cluster, changes)
+    changes = setup_plan.plan(cluster, jobs=jobs)
+    setup_plan.apply(cluster, changes)
     return [change.title for change in changes]
 
 
@@ -110,7 +110,7 @@ def test_elasticsearch_finds_it_in_the_template_and_opensearch_refuses_that() ->
         setup(cluster, job())
         body = cluster.get_index_template("ipi-es-results")
         assert body is not None
-        assert templates.flat(body).get(policies.LIFECYCLE_NAME) == name
+        assert templates.flat(body).get(lifecycle_policy.LIFECYCLE_NAME) == name
         assert templates.untouched(body)
 
 
@@ -120,12 +120,12 @@ def test_age_follows_the_jobs_also_of_indices_that_are_there(kind: Distribution)
     setup(cluster, job(400))
     cluster.create_index(INDEX, {})
     setup(cluster, job(400))
-    (change,) = plan.plan(cluster, jobs=[job(400), job(None, "b")])
+    (change,) = setup_plan.plan(cluster, jobs=[job(400), job(None, "b")])
     assert change.diff == (
         "- indices are deleted 400 days after their month's end\n"
         "+ nothing is deleted: job b keeps its results for ever (no results_retention_days)"
     )
-    plan.apply(cluster, [change])
+    setup_plan.apply(cluster, [change])
     assert age(cluster) is None
     assert cluster.lifecycles.renewed == [INDEX]
 
@@ -133,8 +133,8 @@ def test_age_follows_the_jobs_also_of_indices_that_are_there(kind: Distribution)
 def test_age_stays_where_the_jobs_are_not_known() -> None:
     cluster = ready()
     setup(cluster, job(400))
-    assert plan.plan(cluster) == []
-    assert plan.plan(cluster, jobs=[]) == []
+    assert setup_plan.plan(cluster) == []
+    assert setup_plan.plan(cluster, jobs=[]) == []
     assert age(cluster) == 400
 
 
@@ -170,7 +170,7 @@ def test_policy_of_an_administrator_in_the_template_stays_alone() -> None:
     cluster.create_index(INDEX, {})
     cluster.lifecycles.there = True
     assert setup(cluster, job()) == [f"create lifecycle policy {POLICY}"]
-    assert templates.flat(cluster.get_index_template("ipi-es-results") or {})[policies.LIFECYCLE_NAME] == "ours"
+    assert templates.flat(cluster.get_index_template("ipi-es-results") or {})[lifecycle_policy.LIFECYCLE_NAME] == "ours"
     assert cluster.lifecycles.of_indices("*") == {INDEX: None}
 
 
@@ -184,7 +184,7 @@ def test_older_setup_gets_the_policy_without_force() -> None:
     cluster.lifecycles.there = True
     assert "upgrade index template ipi-es-results" in setup(cluster, job())
     flat = templates.flat(cluster.get_index_template("ipi-es-results") or {})
-    assert (flat[policies.LIFECYCLE_NAME], flat["template.settings.index.number_of_replicas"]) == (POLICY, "2")
+    assert (flat[lifecycle_policy.LIFECYCLE_NAME], flat["template.settings.index.number_of_replicas"]) == (POLICY, "2")
 
 
 def test_server_without_policies_or_rights_to_them_is_set_up_all_the_same(

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import (
     LostJob,
     NotFound,
@@ -21,17 +20,18 @@ from ipi_es.errors import (
     SnapshotMissing,
     UsageError,
 )
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import CHUNK_BYTES, SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW = 1_777_593_600
 
 
 def cluster() -> MemoryCluster:
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     return made
 
 

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.alerts.sent import Sent, SentStore
-from ipi_es.cluster.memory import MemoryCluster
+from ipi_es.alerts.delivery_state import Sent, SentStore
 from ipi_es.cluster.port import Document
 from ipi_es.errors import IpiEsError, SnapshotDamaged, StateDamaged
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.state.blobs import BlobInfo
 from ipi_es.state.job_state import STATE_INDEX, JobState, StateStore, state_id
-from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
-from ipi_es.state.verdicts import Verdict, VerdictStore
+from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
+from ipi_es.state.verdict_store import Verdict, VerdictStore
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW = 1_777_593_600
 STATE = JobState(
@@ -55,7 +55,7 @@ VALUES = (
 
 def cluster() -> MemoryCluster:
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     return made
 
 

@@ -8,11 +8,11 @@ import time
 import pytest
 from live_parts import Stopwatch
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import ClusterUnreachable, LostJob
-from ipi_es.setup import plan
-from ipi_es.state.held_state import HeldState
+from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import STATE_INDEX, StateStore
+from ipi_es.state.leased_state import HeldState
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW, LEASE = 1_777_593_600, 24
 
@@ -20,7 +20,7 @@ NOW, LEASE = 1_777_593_600, 24
 class Bench:
     def __init__(self, lease: int = LEASE) -> None:
         self.cluster = MemoryCluster()
-        plan.apply(self.cluster, plan.plan(self.cluster))
+        setup_plan.apply(self.cluster, setup_plan.plan(self.cluster))
         self.states, self.watch, self.now = StateStore(self.cluster), Stopwatch(), NOW
         state = self.states.claim("job", "one:1:1", NOW, lease, alive=lambda _: True)
         self.held = HeldState(self.states, state, now=lambda: self.now, lease=lease, monotonic=self.watch)

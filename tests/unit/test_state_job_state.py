@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Document
 from ipi_es.errors import JobBusy, LostJob, NotFound, SnapshotForeign
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.state.fields import LATEST
 from ipi_es.state.job_state import JobState, StateStore, first_epoch, state_id
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW = 1_777_593_600
 TTL = 120
@@ -36,7 +36,7 @@ states = st.builds(
 
 def store() -> StateStore:
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     return StateStore(cluster)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import LostJob, NotFound
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import JobState, StateStore, first_epoch
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW = 1_777_593_600
 
 
 def made_states() -> StateStore:
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     return StateStore(cluster)
 
 

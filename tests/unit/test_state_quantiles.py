@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import LostJob, SnapshotDamaged, SnapshotForeign, SnapshotMissing
-from ipi_es.setup import plan
-from ipi_es.state import arrays
+from ipi_es.setup import setup_plan
+from ipi_es.state import array_encoding
 from ipi_es.state.job_state import STATE_INDEX
-from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
+from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 numbers = hnp.arrays(
     st.sampled_from([np.float64, np.float32, np.int64, np.uint8, np.bool_]), hnp.array_shapes(min_side=0, max_dims=3)
@@ -25,7 +25,7 @@ numbers = hnp.arrays(
 
 def cluster() -> MemoryCluster:
     made = MemoryCluster()
-    plan.apply(made, plan.plan(made))
+    setup_plan.apply(made, setup_plan.plan(made))
     return made
 
 
@@ -35,9 +35,9 @@ def saved(quantiles_id: str = "q-1") -> SavedQuantiles:
 
 @given(numbers)
 def test_array_goes_there_and_back_exactly(array: np.ndarray[Any, Any]) -> None:
-    body = json.loads(json.dumps(arrays.encode(array)))
-    assert arrays.is_encoded(body)
-    found = arrays.decode(body)
+    body = json.loads(json.dumps(array_encoding.encode(array)))
+    assert array_encoding.is_encoded(body)
+    found = array_encoding.decode(body)
     assert found.dtype == array.dtype
     assert found.shape == array.shape
     assert found.tobytes() == array.tobytes()
@@ -45,14 +45,14 @@ def test_array_goes_there_and_back_exactly(array: np.ndarray[Any, Any]) -> None:
 
 
 def test_array_of_another_byte_order_comes_back_in_ours() -> None:
-    found = arrays.decode(arrays.encode(np.arange(3, dtype=">i4")))
+    found = array_encoding.decode(array_encoding.encode(np.arange(3, dtype=">i4")))
     assert found.dtype == np.dtype("int32")
     assert found.tolist() == [0, 1, 2]
 
 
 def test_array_of_objects_is_refused() -> None:
     with pytest.raises(ValueError, match="can't be stored"):
-        arrays.encode(np.array([object()]))
+        array_encoding.encode(np.array([object()]))
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_array_of_objects_is_refused() -> None:
 )
 def test_damaged_array_is_refused(damage: dict[str, Any]) -> None:
     with pytest.raises(SnapshotDamaged):
-        arrays.decode({**arrays.encode(np.arange(5.0)), **damage})
+        array_encoding.decode({**array_encoding.encode(np.arange(5.0)), **damage})
 
 
 def test_empty_histogram_is_small() -> None:
-    assert len(arrays.encode(np.zeros(802))["data"]) < 100
+    assert len(array_encoding.encode(np.zeros(802))["data"]) < 100
 
 
 def test_quantiles_go_there_and_back() -> None:

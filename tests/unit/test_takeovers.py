@@ -11,11 +11,11 @@ from results_suite import record, store_of
 from takeover_suite import CONTEXT, OTHER, STRONGER, TAKEN, TakeoverSuite
 
 from ipi_es.cluster.admin import covers
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.cluster.takeover import takeover
+from ipi_es.cluster.template_conflict import takeover
 from ipi_es.errors import PermissionDenied, UsageError
 from ipi_es.results.words import TEMPLATE
-from ipi_es.setup import plan, takeovers
+from ipi_es.setup import setup_plan, template_conflicts
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 
 class TestTakeoversInMemory(TakeoverSuite):
@@ -34,7 +34,7 @@ class TestTakeoversInMemory(TakeoverSuite):
 
 def ready() -> MemoryCluster:
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     return cluster
 
 
@@ -94,11 +94,11 @@ def test_a_template_of_data_streams_is_named() -> None:
 def test_state_and_snapshots_are_looked_at_too(index: str) -> None:
     cluster = ready()
     cluster.put_index_template(OTHER, {**STRONGER, "index_patterns": [f"{index}*"]})
-    (found,) = takeovers.found(cluster, [])
+    (found,) = template_conflicts.found(cluster, [])
     assert (found.index, found.ours) == (index, index)
     assert found.lacks.startswith("not mapped: ")
     with pytest.raises(UsageError, match=f"takes {index} instead of {index}"):
-        takeovers.require_none(cluster, ())
+        template_conflicts.require_none(cluster, ())
 
 
 def test_a_newer_field_alone_does_not_stop_a_worker_before_setup_ran_again() -> None:

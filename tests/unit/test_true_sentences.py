@@ -16,19 +16,19 @@ import worker_parts as parts
 from cli_run import run
 from late_parts import add_events, live
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
-from ipi_es.config.job import Job
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
+from ipi_es.config.job_config import Job
 from ipi_es.demo.company import simulate
-from ipi_es.demo.documents import INDEX, documents, index_template
-from ipi_es.demo.run import END
-from ipi_es.demo.run import JOB as DEMO
+from ipi_es.demo.demo_run import END
+from ipi_es.demo.demo_run import JOB as DEMO
+from ipi_es.demo.event_documents import INDEX, documents, index_template
 from ipi_es.results.words import ALIAS
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
+from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.late import mend_late
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.late.late_rescoring import mend_late
 
 
 def results_of(cluster: MemoryCluster, job: Job) -> dict[str, dict[str, Any]]:
@@ -74,7 +74,7 @@ PEOPLE, DAYS, SCORED = 110, 14, 4
 def test_every_sentence_is_true_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     simulation = simulate(3, end=END, people=PEOPLE, days=DAYS)
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     cluster.put_index_template(INDEX, index_template())
     until = simulation.scored_start + SCORED * company.DAY
     found = [each for each in documents(simulation) if each["@timestamp"] < iso(until)]
@@ -83,7 +83,7 @@ def test_every_sentence_is_true_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> 
     data = {**DEMO, "training": {"window": f"{DAYS}d", "min_events": 200}}
     data["allow_list"] = [{"entity": "svc*", "id": "services"}]
     job = check_job(data)
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     with JobWork(cluster, job, clock=parts.TestClock(simulation.end + 600)).claimed() as claim:
         claim.train(simulation.start, simulation.scored_start)
         claim.backfill(claim.plan(simulation.scored_start, until), lambda _: None)

@@ -11,13 +11,13 @@ import worker_company as company
 import worker_parts as parts
 from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import ClusterReadOnly, JobBusy, JobChanged, LostJob, SnapshotForeign, SnapshotMissing, UsageError
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
-from ipi_es.state.quantiles import QuantilesStore, SavedQuantiles
-from ipi_es.worker import batch as batches
-from ipi_es.worker.job_work import JobWork
+from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.scoring import batch as batches
 
 JOB = company.make_job()
 MIDDAY = SCORED_FROM + DAY + 12 * HOUR
@@ -254,11 +254,11 @@ def test_a_batch_ends_with_its_buckets_pairs_or_day(trained: MemoryCluster, monk
     monkeypatch.setattr(batches.StoredSink, "write", watched)
     parts.backfill(parts.copy_of(trained), never, SCORED_FROM, SCORED_FROM + 2 * DAY)
     assert ends == [8, 16]
-    monkeypatch.setattr("ipi_es.worker.following.MAX_BUCKETS", 3)
+    monkeypatch.setattr("ipi_es.worker.scoring.scoring_pipeline.MAX_BUCKETS", 3)
     ends.clear()
     parts.backfill(parts.copy_of(trained), never, SCORED_FROM, SCORED_FROM + 2 * DAY)
     assert ends == [3, 6, 8, 11, 14, 16]
-    monkeypatch.setattr("ipi_es.worker.following.MAX_PAIRS", 70)
+    monkeypatch.setattr("ipi_es.worker.scoring.scoring_pipeline.MAX_PAIRS", 70)
     ends.clear()
     parts.backfill(parts.copy_of(trained), never, SCORED_FROM, SCORED_FROM + DAY)
     assert ends == [3, 5, 7, 8]
@@ -267,7 +267,7 @@ def test_a_batch_ends_with_its_buckets_pairs_or_day(trained: MemoryCluster, monk
 def test_dry_run_writes_nothing_and_counts(trained: MemoryCluster) -> None:
     cluster = parts.fragile(trained)
     seen: list[Any] = []
-    from ipi_es.worker.training import Told
+    from ipi_es.worker.training.job_training import Told
 
     counted = JobWork(cluster, JOB, clock=parts.TestClock()).dry_run(SCORED_FROM, SCORED_TO, seen.append, Told())
     assert cluster.writes == 0
@@ -297,7 +297,7 @@ def test_job_that_looks_at_other_fields_than_it_was_trained_on_is_refused(cluste
 def test_fields_of_a_snapshot_of_before_settings_were_kept_are_named(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipi_es.worker.made_with.kept", lambda _: None)
+    monkeypatch.setattr("ipi_es.worker.changed_settings.kept", lambda _: None)
     detector = {"by_field_name": "client.ip", "partition_field_name": "user.name"}
     other = company.make_job(analysis_config={"bucket_span": "3h", "detectors": [detector]})
     said = r"trained on the fields source\.ip and user\.name, and the job's file names user\.name and client\.ip"
@@ -307,8 +307,8 @@ def test_fields_of_a_snapshot_of_before_settings_were_kept_are_named(
 
 def as_process(monkeypatch: pytest.MonkeyPatch, name: str, alive: bool = True) -> None:
     """Be another process of another host."""
-    monkeypatch.setattr("ipi_es.worker.job_work.this_process", lambda: f"{name}:1:1")
-    monkeypatch.setattr("ipi_es.worker.job_work.owner_alive", lambda _: alive)
+    monkeypatch.setattr("ipi_es.worker.job_resources.this_process", lambda: f"{name}:1:1")
+    monkeypatch.setattr("ipi_es.worker.job_resources.owner_alive", lambda _: alive)
 
 
 def test_second_worker_is_refused_while_the_first_works(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipi_es.times import SECONDS
-from ipi_es.worker.training import calibration_start
+from ipi_es.worker.training.job_training import calibration_start
 
 DAY = SECONDS["d"]
 

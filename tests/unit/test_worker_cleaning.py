@@ -11,15 +11,15 @@ import worker_parts as parts
 from worker_company import DAY, SCORED_FROM, SCORED_TO
 from worker_parts import FragileCluster, Killed
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.errors import PermissionDenied
 from ipi_es.results.words import ALIAS
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import JobState, StateStore
-from ipi_es.worker.cleaning import Cleaned, clean, results_end
-from ipi_es.worker.job_work import JobWork
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.upkeep.cleanup import Cleaned, clean, results_end
 
 JOB = company.make_job(hold_probability=0.03)
 AUGUST, SEPTEMBER = "ipi-es-anomalies-signins-2025.08", "ipi-es-anomalies-signins-2025.09"
@@ -150,7 +150,7 @@ def test_renormalization_writes_nothing_again_that_was_cleaned(cluster: FragileC
 
 
 def retrained(cluster: MemoryCluster, monkeypatch: Any, *, at: int, seed_days: int = 0) -> str:
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     with JobWork(cluster, JOB, clock=parts.TestClock(at)).claimed() as claim:
         claim.retrain(company.LEARN_FROM + DAY, SCORED_TO - seed_days * DAY)
         return str(claim.state.snapshot_id)

@@ -6,11 +6,11 @@ import numpy as np
 
 from ipi_es.addresses import parse
 from ipi_es.config.allow_list import AllowList
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.ipinsights.context import Context
-from ipi_es.results.explanation import sentence
-from ipi_es.worker.learning import Collector
+from ipi_es.ipinsights.address_context import Context
+from ipi_es.results.documents.explanation import sentence
+from ipi_es.worker.training.training_rows import Collector
 
 DE, FR = 0x4445, 0x4652
 JOB = Job.model_validate(

@@ -21,14 +21,14 @@ import worker_company as company
 import worker_parts as parts
 from worker_company import DAY, HOUR, SCORED_FROM
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import SnapshotError
-from ipi_es.service.outcome import Did
-from ipi_es.setup import plan
+from ipi_es.service.tick_outcome import Did
+from ipi_es.setup import setup_plan
 from ipi_es.state import directory_blobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import StateStore
-from ipi_es.worker.job_work import JobWork
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
 
 JOB = company.make_job(hold_probability=0.03)
 END = SCORED_FROM + 3 * DAY
@@ -36,7 +36,7 @@ END = SCORED_FROM + 3 * DAY
 
 def trained(folder: Path) -> MemoryCluster:
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     company.fill(cluster)
     with JobWork(cluster, JOB, snapshots=folder, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, SCORED_FROM)
@@ -67,7 +67,7 @@ def full_for(times: int) -> Callable[[Path, bytes], None]:
 def test_worker_with_a_full_disk_says_so_and_goes_on_when_there_is_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     quiet, disturbed = trained(tmp_path / "quiet"), trained(tmp_path / "full")
     backfill(quiet, tmp_path / "quiet")
     monkeypatch.setattr(directory_blobs, "_write_synced", full_for(times))
@@ -98,7 +98,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 def test_a_live_worker_under_a_limit_on_files_says_so_and_goes_on_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     cluster = trained(tmp_path / "disk")
     worker = live_parts.Worker(cluster, live_parts.live_job(hold_probability=0.03))
     worker.work.stores.blobs = DirectoryBlobs(tmp_path / "disk")

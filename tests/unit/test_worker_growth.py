@@ -10,8 +10,8 @@ import worker_company as company
 import worker_parts as parts
 from worker_company import HOUR, PEOPLE, SCORED_FROM
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 SPAN = 3 * HOUR
 ATTACKER = "198.51.100.99"
@@ -27,8 +27,8 @@ def scored(
     monkeypatch: pytest.MonkeyPatch, attempts: Iterable[Attempt], **settings: Any
 ) -> dict[int, list[dict[str, Any]]]:
     """The results of the first day, by bucket, with an attacker's (time, account, outcome) among its events."""
-    monkeypatch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", CRITICAL)
-    monkeypatch.setattr("ipi_es.results.queries.CRITICAL", CRITICAL)
+    monkeypatch.setattr("ipi_es.worker.scoring.bucket_scorer.CRITICAL", CRITICAL)
+    monkeypatch.setattr("ipi_es.results.reading.queries.CRITICAL", CRITICAL)
     job = company.make_job(datafeed_config=BOTH, repeat_window="2d", **settings)
     cluster: MemoryCluster = parts.trained_cluster(job, monkeypatch)
     events = [(time, who, ATTACKER, outcome) for time, who, outcome in attempts]

@@ -9,19 +9,19 @@ import worker_parts as parts
 from worker_company import DAY, HOUR, SCORED_FROM
 
 from ipi_es.addresses import parse
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.ipinsights.entities import entity_hashes
+from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import ADDRESS, prefix_keys
-from ipi_es.results.reported import BucketEntity, Extent, HeldRecord
+from ipi_es.results.reading.reported import BucketEntity, Extent, HeldRecord
 from ipi_es.state.job_state import StateStore
-from ipi_es.state.verdicts import Verdict
-from ipi_es.worker.history_keeper import HistoryId
-from ipi_es.worker.holds import EVERYBODY, Held, Holds, network_of
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.repeats import First
+from ipi_es.state.verdict_store import Verdict
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.history.history_keeper import HistoryId
+from ipi_es.worker.history.holds import EVERYBODY, Held, Holds, network_of
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.scoring.repeats import First
 
 HOLD = 7 * DAY
 THIEF, VICTIM = "198.51.100.66", "person20"
@@ -231,7 +231,7 @@ def test_later_training_leaves_out_what_is_held_but_calibrates_with_it(
 ) -> None:
     cluster = parts.copy_of(attacked)
     parts.backfill(cluster, JOB, end=SCORED_FROM + DAY)
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     work = JobWork(cluster, JOB)
     with work.claimed() as claim:
         learned = claim.train(company.LEARN_FROM, SCORED_FROM + DAY)

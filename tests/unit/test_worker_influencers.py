@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.scoring.combine import Combined
-from ipi_es.worker.chosen_records import ENTITY_SHARE, chosen_influencers
+from ipi_es.worker.scoring.record_selection import ENTITY_SHARE, chosen_influencers
 
 MOST = 100
 

@@ -12,10 +12,10 @@ import worker_parts as parts
 from late_parts import add_events, everything, live, remove_events
 from worker_company import DAY, HOUR
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.config.loading import check_job
+from ipi_es.config.files.loading import check_job
 from ipi_es.state.job_state import StateStore
-from ipi_es.worker.interim import write_interim
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.scoring.interim_results import write_interim
 
 JOB = company.make_job(hold_probability=0.03, renormalization_window_days=1)
 SPAN = JOB.bucket_span

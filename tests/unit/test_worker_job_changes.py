@@ -15,14 +15,14 @@ import worker_parts as parts
 from cli_run import run
 from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.config.job import Job
+from ipi_es.config.job_config import Job
 from ipi_es.errors import JobChanged
-from ipi_es.service.outcome import Did
+from ipi_es.service.tick_outcome import Did
 from ipi_es.state.job_state import JobState, StateStore
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.made_with import MADE_WITH, OnChange
-from ipi_es.worker.reverting import plan_revert, revert
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.changed_settings import MADE_WITH, OnChange
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.training.revert import plan_revert, revert
 
 JOB = company.make_job()
 FINER: dict[str, Any] = {"analysis_config": {**company.job_data()["analysis_config"], "bucket_span": "1h"}}
@@ -43,7 +43,7 @@ def made() -> Iterator[MemoryCluster]:
 
 @pytest.fixture
 def cluster(made: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     return parts.copy_of(made)
 
 

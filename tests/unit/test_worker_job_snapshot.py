@@ -7,10 +7,10 @@ import pytest
 from ipinsights_parts import a_snapshot, small_company
 
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign
-from ipi_es.ipinsights.snapshots import pack, unpack
+from ipi_es.ipinsights.trained_network import pack, unpack
 from ipi_es.scoring.references import References
-from ipi_es.worker.job_snapshot import JobSnapshot
-from ipi_es.worker.levels import Levels
+from ipi_es.worker.scoring.normalizer_state import Levels
+from ipi_es.worker.training.job_snapshot import JobSnapshot
 
 FAILURES = 900
 

@@ -10,9 +10,9 @@ import worker_company as company
 import worker_parts as parts
 from worker_parts import FragileCluster, Killed
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import UsageError
 from ipi_es.state.job_state import StateStore
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 JOB = company.make_job(hold_probability=0.03)  # so that the made network holds something too
 START = company.SCORED_FROM + 21 * company.HOUR
@@ -24,8 +24,8 @@ END = company.SCORED_FROM + 51 * company.HOUR
 def trained() -> Iterator[MemoryCluster]:
     with pytest.MonkeyPatch.context() as patch:
         # so that the little spraying makes repeats of addresses too
-        patch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", 15.0)
-        patch.setattr("ipi_es.results.queries.CRITICAL", 15.0)
+        patch.setattr("ipi_es.worker.scoring.bucket_scorer.CRITICAL", 15.0)
+        patch.setattr("ipi_es.results.reading.queries.CRITICAL", 15.0)
         yield parts.trained_cluster(JOB, patch)
 
 

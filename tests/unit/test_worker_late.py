@@ -13,11 +13,11 @@ import worker_parts as parts
 from late_parts import add_events, everything, live, remove_events
 from worker_company import DAY, HOUR
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import LostJob
 from ipi_es.results.store import ResultStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
-from ipi_es.worker.late import Mended, mend_late
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.late.late_rescoring import Mended, mend_late
 
 JOB = company.make_job(hold_probability=0.03, renormalization_window_days=1)
 SPAN = JOB.bucket_span

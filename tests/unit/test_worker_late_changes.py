@@ -13,14 +13,14 @@ import worker_parts as parts
 from late_parts import add_events, change_events, everything, ids_between, live, remove_events
 from worker_company import DAY, HOUR
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Json
 from ipi_es.datafeed.event_bucket import NO_ROWS_DIGEST
 from ipi_es.results.store import FinalBucket
 from ipi_es.state.cluster_blobs import ClusterBlobs
-from ipi_es.worker.event_changes import REREAD, Look, RereadBudget
-from ipi_es.worker.late import Mended, mend_late
-from ipi_es.worker.too_late import vanished
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.late.event_changes import REREAD, Look, RereadBudget
+from ipi_es.worker.late.late_rescoring import Mended, mend_late
+from ipi_es.worker.late.late_warnings import vanished
 
 JOB = company.make_job(hold_probability=0.03, renormalization_window_days=1)
 SPAN = JOB.bucket_span

@@ -14,14 +14,14 @@ from late_parts import add_events, count_in, delta_of, everything, late_blob, li
 from worker_company import DAY, HOUR
 from worker_parts import FragileCluster, Killed
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign
-from ipi_es.ipinsights.context import Context
-from ipi_es.ipinsights.snapshots import pack
+from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.trained_network import pack
 from ipi_es.state.cluster_blobs import ClusterBlobs
-from ipi_es.worker.late import mend_late
-from ipi_es.worker.late_rows import LateRows
-from ipi_es.worker.renormalization import Window
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.late.late_rows import LateRows
+from ipi_es.worker.scoring.renormalization import Window
 
 JOB = company.make_job(hold_probability=0, late_window="2d")
 SPAN = JOB.bucket_span

@@ -9,7 +9,7 @@ import numpy as np
 from ipi_es.scoring.normalizer import normalize
 from ipi_es.scoring.probability import raw_score
 from ipi_es.scoring.quantiles import Quantiles
-from ipi_es.worker.levels import FAILED, Levels, level_names, record_level
+from ipi_es.worker.scoring.normalizer_state import FAILED, Levels, level_names, record_level
 
 FIELDS = ("user.name", "source.ip")
 LN_P = np.array([math.log(3e-4)])

@@ -10,14 +10,14 @@ import worker_company as company
 import worker_parts as parts
 from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Drop
-from ipi_es.results.counts import DayCounts
+from ipi_es.results.reading.day_counts import DayCounts
 from ipi_es.state.job_state import JobState, StateStore
-from ipi_es.worker.cleaning import clean
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.missing_results import MISSING_RESULTS, missing
-from ipi_es.worker.missing_results import SCORED_FROM as BEGUN
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.upkeep.cleanup import clean
+from ipi_es.worker.upkeep.missing_results import MISSING_RESULTS, missing
+from ipi_es.worker.upkeep.missing_results import SCORED_FROM as BEGUN
 
 JOB = company.make_job(hold_probability=0.03)
 SPAN = JOB.bucket_span

@@ -10,14 +10,14 @@ import pytest
 import worker_parts as parts
 from worker_company import DAY, SCORED_FROM
 
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 
 @pytest.fixture(scope="module")
 def done() -> Iterator[tuple[Any, Any]]:
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     odd_events.fill(cluster, "odd")
     with pytest.MonkeyPatch.context() as patch:
         yield odd_events.run_job(cluster, "odd-job", "odd", patch)

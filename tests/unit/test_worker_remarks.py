@@ -11,12 +11,12 @@ from live_parts import Worker
 from worker_company import DAY, HOUR, LEARN_DAYS, LEARN_FROM, SCORED_FROM
 from worker_parts import Killed
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Document
 from ipi_es.results.store import ResultStore
 from ipi_es.scoring.warm_up import YOUNG_DAYS
-from ipi_es.worker import remarks
-from ipi_es.worker.job_work import JobWork
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker import job_annotations
+from ipi_es.worker.job_resources import JobWork
 
 JOB = live.live_job(training={"window": f"{LEARN_DAYS}d", "min_events": 200, "every": "0s"}, late_window="0s")
 GROWN_UP = SCORED_FROM + (YOUNG_DAYS - LEARN_DAYS) * DAY
@@ -61,10 +61,10 @@ def test_it_is_said_once_however_often_it_is_scored_or_trained_again(cluster: Me
 
 def test_a_training_on_fewer_days_begins_it_anew(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     Worker(cluster, JOB).tick(SCORED_FROM + DAY)
-    monkeypatch.setattr(remarks, "YOUNG_DAYS", LEARN_DAYS)
+    monkeypatch.setattr(job_annotations, "YOUNG_DAYS", LEARN_DAYS)
     with JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW + 9)).claimed() as claim:
-        monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
-        assert remarks.history_age(claim.work.stores.blobs, claim.state) == LEARN_DAYS + 1
+        monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+        assert job_annotations.history_age(claim.work.stores.blobs, claim.state) == LEARN_DAYS + 1
         claim.retrain(LEARN_FROM + 5 * DAY, SCORED_FROM + DAY)
     assert [each["timestamp"] for each in said(cluster, "warm_up")] == [
         SCORED_FROM * 1_000,
@@ -79,7 +79,7 @@ def test_a_training_on_fewer_days_begins_it_anew(cluster: MemoryCluster, monkeyp
 
 def test_only_a_change_is_said() -> None:
     def kind(before: int | None, after: int) -> str | None:
-        found = remarks.of_warm_up(JOB, SCORED_FROM, before, after)
+        found = job_annotations.of_warm_up(JOB, SCORED_FROM, before, after)
         return None if found is None else found.text.partition(":")[0]
 
     assert kind(None, YOUNG_DAYS) is None
@@ -97,7 +97,7 @@ def test_what_a_training_said_that_never_came_into_use_is_taken_back(
     state = live.state_of(cluster, JOB)
     states = JobWork(cluster, JOB).stores.states
     states.save(states.claim(JOB.job_id, "x", parts.NOW, 1, alive=lambda _: False).advanced(snapshot_id=None))
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     with JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW + 9)).claimed(lambda _: False) as claim:
         claim.train(LEARN_FROM + DAY, SCORED_FROM + DAY)
     (only,) = said(cluster, "model_snapshot")
@@ -110,7 +110,7 @@ def test_what_a_retraining_said_that_never_came_into_use_is_taken_back_by_the_ne
 ) -> None:
     used = live.state_of(cluster, JOB).snapshot_id
     Worker(cluster, JOB).tick(SCORED_FROM + DAY)
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     with JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW + 9)).claimed(lambda _: False) as claim:
         monkeypatch.setattr(claim.held, "save", killed)
         with pytest.raises(Killed):
@@ -135,4 +135,4 @@ def killed(*_: object, **__: object) -> None:
 )
 def test_snapshots_said_after_the_one_in_use_never_were(newest_first: list[str], false: set[str]) -> None:
     documents = [Document(each, "index", {"snapshot_id": each}) for each in newest_first]
-    assert remarks.never_used(documents, "a") == false
+    assert job_annotations.never_used(documents, "a") == false

@@ -11,10 +11,10 @@ import worker_parts as parts
 from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 from worker_parts import FragileCluster, Killed
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.results.words import SCORE_FIELDS
 from ipi_es.state.job_state import StateStore
-from ipi_es.worker.job_work import JobWork
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
 
 JOB = company.make_job()
 LATER = parts.NOW + 86_400
@@ -118,7 +118,7 @@ def test_run_after_a_backfill_that_ended_with_one_writes_nothing(trained: Memory
 
 
 def test_interrupted_and_run_again_gives_the_same(drifted: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipi_es.worker.renormalization._PAGE", 7)
+    monkeypatch.setattr("ipi_es.worker.scoring.renormalization._PAGE", 7)
     whole = parts.copy_of(drifted)
     changed = renormalize(whole)
     assert changed > 3 * 7

@@ -8,9 +8,9 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 
-from ipi_es.results.reported import Extent, ReportedIp, ReportedPair
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.repeats import First, Repeats
+from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedPair
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.scoring.repeats import First, Repeats
 
 WINDOW = 100
 
@@ -78,10 +78,10 @@ def test_what_can_not_be_repeated_any_more_is_forgotten() -> None:
 @pytest.mark.parametrize("usual", [0.035, 1e-9], ids=["as scored", "all records are children"])
 def test_a_run_knows_what_it_would_read_back(monkeypatch: pytest.MonkeyPatch, usual: float) -> None:
     # records above the bound are written as children of influencers only: they must not look like first records
-    monkeypatch.setattr("ipi_es.worker.bucket_scorer.LN_TAKES_PART", math.log(usual))
-    monkeypatch.setattr("ipi_es.worker.bucket_scorer.CRITICAL", 15.0)
-    monkeypatch.setattr("ipi_es.results.queries.CRITICAL", 15.0)
-    monkeypatch.setattr("ipi_es.worker.following.MAX_BUCKETS", 1)
+    monkeypatch.setattr("ipi_es.worker.scoring.bucket_scorer.LN_TAKES_PART", math.log(usual))
+    monkeypatch.setattr("ipi_es.worker.scoring.bucket_scorer.CRITICAL", 15.0)
+    monkeypatch.setattr("ipi_es.results.reading.queries.CRITICAL", 15.0)
+    monkeypatch.setattr("ipi_es.worker.scoring.scoring_pipeline.MAX_BUCKETS", 1)
     job = company.make_job(repeat_window="10h")  # ends between buckets: some first records are out, their repeats in
     cluster = parts.trained_cluster(job, monkeypatch)
     store = JobWork(cluster, job).stores.results

@@ -13,17 +13,17 @@ from ipinsights_parts import a_snapshot, small_company
 from worker_company import DAY, LEARN_FROM, SCORED_FROM
 
 from ipi_es.addresses import parse
-from ipi_es.cluster.memory import MemoryCluster
-from ipi_es.ipinsights.deltas import DayDelta
-from ipi_es.ipinsights.entities import UNKNOWN_ROW, entity_hashes
+from ipi_es.ipinsights.entity_hashing import UNKNOWN_ROW, entity_hashes
+from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.scorer import Scorer, Snapshot
 from ipi_es.ipinsights.storage import snapshot_to_bytes
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
-from ipi_es.worker.history_keeper import HistoryId
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.retraining import NONE, WORSE_ABOUT, WORSE_AT_LEAST, Comparison, Previous, begin
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.history.history_keeper import HistoryId
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.training.retraining import NONE, WORSE_ABOUT, WORSE_AT_LEAST, Comparison, Previous, begin
 
 JOB = company.make_job()
 AGAIN_TO = SCORED_FROM + 2 * DAY
@@ -119,7 +119,7 @@ def trained() -> MemoryCluster:
 
 def again(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, how: Any, **more: Any) -> tuple[Any, Snapshot]:
     """(what a second training over two more days learned, the network in use before it)."""
-    monkeypatch.setattr("ipi_es.worker.training.train", how)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", how)
     work = JobWork(cluster, JOB, clock=parts.TestClock())
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
@@ -175,7 +175,7 @@ def test_snapshot_that_can_not_be_read_keeps_nobody_from_training(
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
     ClusterBlobs(cluster).delete(JOB.job_id, str(state.snapshot_id))
-    monkeypatch.setattr("ipi_es.worker.training.train", parts.made_training)
+    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     with JobWork(cluster, JOB).claimed() as claim:
         learned = claim.train(LEARN_FROM, AGAIN_TO)
     assert learned.begun.startswith("starts anew: job signins has no snapshot")

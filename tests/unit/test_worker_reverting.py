@@ -11,17 +11,17 @@ import worker_parts as parts
 from worker_company import DAY, SCORED_FROM, SCORED_TO
 from worker_parts import FragileCluster, Killed
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import SnapshotDamaged, SnapshotMissing
-from ipi_es.results.annotations import Annotation
+from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.words import AnnotationType
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import JobState, StateStore
-from ipi_es.worker.cleaning import clean
-from ipi_es.worker.event_changes import REREAD
-from ipi_es.worker.job_work import JobWork
-from ipi_es.worker.late import mend_late
-from ipi_es.worker.reverting import REVERTED_FROM, Reversion, plan_revert, revert
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.late.event_changes import REREAD
+from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.training.revert import REVERTED_FROM, Reversion, plan_revert, revert
+from ipi_es.worker.upkeep.cleanup import clean
 
 JOB = company.make_job(hold_probability=0.03)
 RETRAINED_AT = SCORED_FROM + 3 * DAY

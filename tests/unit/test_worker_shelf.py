@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipi_es.state.blobs import BlobInfo
-from ipi_es.worker.cleaning import kept_quantiles
-from ipi_es.worker.shelf import past_keeping
+from ipi_es.worker.training.snapshot_inventory import past_keeping
+from ipi_es.worker.upkeep.cleanup import kept_quantiles
 
 DAY, HOUR = 86_400, 3_600
 NOW = 1_780_012_800 - 1_780_012_800 % DAY + 12 * HOUR

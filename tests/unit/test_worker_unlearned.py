@@ -9,11 +9,11 @@ import worker_company as company
 import worker_parts as parts
 from worker_parts import FragileCluster
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.results.retention import old_results
 from ipi_es.results.words import ALIAS
 from ipi_es.state.job_state import StateStore
-from ipi_es.worker.job_work import JobWork
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.job_resources import JobWork
 
 JOB = company.make_job(hold_probability=0.03, max_records_per_bucket=2)
 START = company.SCORED_FROM + 21 * company.HOUR

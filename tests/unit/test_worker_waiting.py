@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import worker_parts as parts
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import JobBusy
-from ipi_es.setup import plan
+from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import JobState, StateStore
+from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
-from ipi_es.worker.waiting import POLL, claim_patiently
+from ipi_es.worker.lease_wait import POLL, claim_patiently
 
 LEASE = 24
 
@@ -19,7 +19,7 @@ LEASE = 24
 def states() -> StateStore:
     """Of a cluster where a worker of another host is amid the job."""
     cluster = MemoryCluster()
-    plan.apply(cluster, plan.plan(cluster))
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
     store = StateStore(cluster)
     store.claim("signins", "worker:1:1", parts.NOW, LEASE, alive=lambda _: True, doing="training")
     return store

@@ -13,11 +13,11 @@ import worker_parts as parts
 from cli_run import run
 from worker_company import HOUR, SCORED_FROM
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.cluster.port import Put
 from ipi_es.scoring.calibration import Calibrated, Calibration
 from ipi_es.scoring.warm_up import MODEST
-from ipi_es.setup.facts import history_days
+from ipi_es.setup.facts.gather import history_days
+from ipi_es.testing.memory_cluster import MemoryCluster
 
 JOB = company.make_job()
 NEW, FAR = "newcomer", "198.51.100.66"

@@ -16,13 +16,13 @@ from cli_run import run
 from late_parts import add_events, live
 from worker_company import DAY, HOUR
 
-from ipi_es.cluster.memory import MemoryCluster
 from ipi_es.errors import ClusterReadOnly
 from ipi_es.results.retention import delete_before
 from ipi_es.results.words import ALIAS
 from ipi_es.state.job_state import StateStore
-from ipi_es.worker.batch import LEFT_OUT
-from ipi_es.worker.late import mend_late
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.scoring.batch import LEFT_OUT
 
 JOB = company.make_job()
 MONTH_END = company.SCORED_FROM + 2 * DAY

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from ipi_es.ipinsights.combiner import HIDDEN, Combiner
+from ipi_es.ipinsights.combiner.combiner import HIDDEN, Combiner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

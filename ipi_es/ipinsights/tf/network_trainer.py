@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from ipi_es.ipinsights.network import SLOTS
+from ipi_es.ipinsights.network.network import SLOTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ipi_es.ipinsights.epoch_rows import ChunkRows
+    from ipi_es.ipinsights.network.epoch_rows import ChunkRows
 
 _ACCUMULATOR_START = 1e-3
 """Adagrad's sum of squares before the first step: bounds the first steps of rare rows."""
@@ -26,7 +26,7 @@ _INPUTS = (
     *("entity", "entity_row", "entity_member", "entity_group", "part_row", "part_count", "place", "segment"),
     *("member", "group", "shifts", "entity_bounds", "row_bounds", "part_bounds"),
 )
-"""Fields of :class:`~ipi_es.ipinsights.epoch_rows.ChunkRows` that the loop takes."""
+"""Fields of :class:`~ipi_es.ipinsights.network.epoch_rows.ChunkRows` that the loop takes."""
 
 Inputs: TypeAlias = dict[str, tf.Tensor]
 
@@ -76,7 +76,7 @@ class NetworkTrainer:
         weight_decay: float,
         deterministic: bool,
     ) -> None:
-        """Tables as in :class:`~ipi_es.ipinsights.network.Network`; ``part_table``: that of prefixes and context.
+        """Take tables as in :class:`~ipi_es.ipinsights.network.network.Network`; ``part_table``: prefixes and context.
 
         ``batch``: pairs a step; ``negatives``: sampled addresses a pair.
         """

@@ -1,0 +1,118 @@
+"""Brings a job's alerts to one destination: finds what is new, sends it, remembers it. One look at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ipi_es.alerts.delivery_state import Sent, SentStore, letters
+from ipi_es.alerts.found_alerts import Found, find
+from ipi_es.alerts.message import Letter
+from ipi_es.alerts.senders import Sender
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.job_config import Job
+from ipi_es.errors import Conflict, NotSent
+from ipi_es.results.documents.visible import visible
+
+log = logging.getLogger(__name__)
+
+GIVE_UP = 2
+"""Letters in a row that are not taken, after which the destination is left alone for a while: one letter that a
+service doesn't like must not hold up the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a look came to."""
+
+    sent: int = 0
+    """Messages that were taken."""
+    waiting: int | None = 0
+    """Alerts that wait; None: another worker is at it."""
+    again_in: int | None = None
+    """Seconds after which waiting ones can go."""
+    refused: int = 0
+    """Messages that were not taken; they are tried again."""
+    given_up: int = 0
+    """Alerts that waited until they were older than ``max_age``: nobody will get them."""
+    failing_since: int | None = None
+    """When the first message in a row was not taken, epoch seconds; None: the last one was, or nothing waits."""
+    error: str = ""
+    """Why the last one was not taken: the host, and no secret of the URL."""
+
+
+class Courier:
+    """One destination of one job. ``owner`` names this worker: two of them don't send at the same time."""
+
+    def __init__(self, cluster: Cluster, job: Job, destination: str, sender: Sender, owner: str) -> None:
+        self._cluster, self._job, self._sender, self._owner = cluster, job, sender, owner
+        self._store = SentStore(cluster, job.job_id, destination)
+        self.job_id, self.destination = job.job_id, destination
+        self.name = f"job {job.job_id}, {destination}"
+
+    def begin(self, now: int) -> None:
+        """Note that what is written from ``now`` on is to be sent, if nothing is noted yet."""
+        self._store.begin(now)
+
+    def deliver(self, now: int) -> Delivered:
+        """Send what is new at ``now``, epoch seconds. Errors of the cluster are raised; nothing is lost by them."""
+        sent = self._store.claim(self._owner, now)
+        if sent is None:
+            return Delivered(waiting=None)
+        try:
+            sent, done = self._deliver(sent, now)
+            self._store.release(sent)
+        except Conflict:  # the lease ran out amid a slow sending: whoever has it now may repeat what was not noted
+            log.warning("%s: another worker took over the notifications", self.name)
+            return Delivered(waiting=None)
+        return done
+
+    def _deliver(self, sent: Sent, now: int) -> tuple[Sent, Delivered]:
+        found = find(self._cluster, self._job, sent.since, now)
+        waiting = sent.unsent(found)
+        given_up = self._given_up(sent, found, now)
+        sent, count, refused = self._send(sent, waiting, now)
+        waiting = sent.unsent(found)
+        sent = sent.moved_on(waiting, now).with_waiting(waiting)
+        again_in = sent.again_in(waiting, now) if waiting else None
+        return sent, Delivered(count, len(waiting), again_in, refused, given_up, sent.failing_since or None, sent.error)
+
+    def _send(self, sent: Sent, waiting: Sequence[Found], now: int) -> tuple[Sent, int, int]:
+        """Send what is due; (what is remembered then, letters that were taken, letters that were not)."""
+        written = {each.message.id: each.written for each in waiting}
+        count, in_a_row, refused, why = 0, 0, list[Letter](), ""
+        for letter in self._due_letters(sent, waiting, now):
+            try:
+                self._sender.send(letter)
+            except NotSent as error:
+                log.warning("job %s: an alert was not sent and is tried again: %s", self._job.job_id, error.message)
+                refused, in_a_row, why = [*refused, letter], in_a_row + 1, error.message
+                if error.wait is not None:
+                    sent = sent.with_peace(error.wait, now)
+                if error.wait is not None or in_a_row == GIVE_UP:
+                    break
+            else:
+                log.info("job %s: sent alert %s", self._job.job_id, visible(letter.id))
+                count, in_a_row = count + 1, 0
+                sent = self._store.save(sent.with_sent(letter, written, now))
+        if refused and not count:
+            return sent.with_failure(now, why), 0, len(refused)
+        for letter in refused:
+            sent = sent.with_refused(letter, now)
+        return sent, count, len(refused)
+
+    def _due_letters(self, sent: Sent, waiting: Sequence[Found], now: int) -> list[Letter]:
+        """The worst first; but two that aren't liked must not stand before all others, nor before what is new."""
+        due = letters(sent.due(waiting, now), sent.slots(now, self._job.alerts.max_per_hour))
+        new = [each for each in due if any(name not in sent.waiting for name in each.finding_ids)]
+        known = [each for each in due if each not in new]
+        first = sent.failures * GIVE_UP % len(known) if known else 0
+        return [*new, *known[first:], *known[:first]]
+
+    def _given_up(self, sent: Sent, found: Sequence[Found], now: int) -> int:
+        """How many alerts waited at the last look, of whichever worker, and grew too old since."""
+        gone = sent.given_up(found, now - self._job.alerts.max_age)
+        for name in gone:
+            log.error("%s: alert %s was never taken, and is given up", self.name, visible(name))
+        return len(gone)

@@ -1,0 +1,271 @@
+"""What was sent to one destination: remembered in the cluster, so that a restart neither forgets nor repeats.
+
+An alert is sent first and remembered then: a kill in between sends it again, under the same id. Results are looked for
+from ``since`` on, which stays an hour behind: what a busy cluster shows late is found all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ipi_es.alerts.found_alerts import Found
+from ipi_es.alerts.incident_messages import incidents
+from ipi_es.alerts.message import Letter, in_order
+from ipi_es.cluster.port import Cluster, Document
+from ipi_es.errors import Conflict, SnapshotForeign
+from ipi_es.state.fields import LATEST, Fields
+from ipi_es.state.job_state import STATE_INDEX
+from ipi_es.times import SECONDS
+
+FORMAT = 1
+"""Of the document; one of a newer format is refused."""
+
+_DAMAGED_HINT = (
+    f"look at it with `GET {STATE_INDEX}/_doc/ID`: put the value right there, or delete that document; what was found "
+    "before is then not sent any more"
+)
+
+HOUR = SECONDS["h"]
+
+LOOK_BACK = HOUR * 1_000
+"""Milliseconds that ``since`` stays behind: longer than any retry of a write takes."""
+
+REMEMBERED = 2 * SECONDS["d"] * 1_000
+"""Milliseconds for which an alert stays known: a bucket that is scored again later has no old alert to repeat."""
+
+LEASE = 120
+"""Seconds for which one worker has a destination to itself: a sending takes at most some tens."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 30, HOUR
+"""Seconds: pause after the first failure, doubled by each further one up to the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The state of one destination. Times in epoch seconds, ``since`` and those of ``ids`` in milliseconds."""
+
+    job_id: str
+    destination: str
+    since: int
+    ids: Mapping[str, int] = field(default_factory=dict)
+    """Alerts that were sent → when their newest result was written."""
+    times: tuple[int, ...] = ()
+    """When messages were sent, in the last hour."""
+    failures: int = 0
+    """In a row."""
+    retry_at: int = 0
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Alerts that nobody took at the last look → when they happened, so that it is noticed when they grow too old."""
+    refused: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Alerts that were not taken while others were → how often, and when they may be tried again, epoch seconds."""
+    failing_since: int = 0
+    """When the first message in a row was not taken; 0: the last one was taken, or nothing waits."""
+    error: str = ""
+    """Why the last one was not taken; names the host, and no secret."""
+    asked_until: int = 0
+    """The destination asked to be left alone until then, epoch seconds."""
+    owner: str | None = None
+    owned_until: int = 0
+    stored: Document | None = field(default=None, compare=False, repr=False)
+
+    def unsent(self, found: Sequence[Found]) -> list[Found]:
+        """What was not sent yet."""
+        return [each for each in found if each.message.id not in self.ids]
+
+    def due(self, waiting: Sequence[Found], now: int) -> list[Found]:
+        """What may be tried now. Amid a pause that is what is new, once: it may be the others that aren't liked."""
+        if self.asked_until > now:
+            return []
+        tried = self.waiting if self.retry_at > now else ()
+        return [each for each in waiting if each.message.id not in tried and self._pause_of(each.message.id) <= now]
+
+    def again_in(self, waiting: Sequence[Found], now: int) -> int:
+        """Seconds until something of what waits may go; at most an hour, when the rate allows more."""
+        pauses = [self._pause_of(each.message.id) for each in waiting]
+        next_try = max(self.retry_at, self.asked_until, min(pauses, default=0))
+        return next_try - now if next_try > now else self.next_slot(now)
+
+    def _pause_of(self, alert_id: str) -> int:
+        return self.refused.get(alert_id, (0, 0))[1]
+
+    def with_sent(self, letter: Letter, written: Mapping[str, int], now: int) -> Sent:
+        """After a letter has gone; ``written``: when the newest result of each alert was written."""
+        ids = {**self.ids, **{name: written[name] for name in letter.finding_ids}}
+        times = (*self._last_hour(now), now)
+        return replace(self, ids=ids, times=times, failures=0, retry_at=0, asked_until=0, failing_since=0, error="")
+
+    def with_failure(self, now: int, error: str) -> Sent:
+        """After a look at which nothing was taken, because of ``error``: a pause, longer each time."""
+        failing = replace(self, failing_since=self.failing_since or now, error=error)
+        if self.retry_at > now:  # only what is new was tried
+            return failing
+        return replace(failing, failures=self.failures + 1, retry_at=now + _pause(self.failures))
+
+    def with_refused(self, letter: Letter, now: int) -> Sent:
+        """After a letter that was not taken while others were: it is what isn't liked, and waits by itself."""
+        refused = dict(self.refused)
+        for name in letter.finding_ids:
+            times = refused.get(name, (0, 0))[0]
+            refused[name] = (times + 1, now + _pause(times))
+        return replace(self, refused=refused)
+
+    def with_peace(self, wait: int, now: int) -> Sent:
+        """After the destination asked to be left alone for ``wait`` seconds; more than an hour is not granted."""
+        return replace(self, asked_until=now + min(max(wait, FIRST_PAUSE), LONGEST_PAUSE))
+
+    def moved_on(self, waiting: Sequence[Found], now: int) -> Sent:
+        """Looking no further back than for what waits, nor than the last hour."""
+        since = max(self.since, min([now * 1_000 - LOOK_BACK, *(each.first_written for each in waiting)]))
+        oldest = min(since, now * 1_000 - REMEMBERED)
+        ids = {name: written for name, written in self.ids.items() if written >= oldest}
+        return replace(self, since=since, ids=ids)
+
+    def with_waiting(self, waiting: Sequence[Found]) -> Sent:
+        """Remembering what waits."""
+        names = {each.message.id: each.message.when for each in waiting}
+        refused = {name: self.refused[name] for name in names if name in self.refused}
+        failing_since, error = (self.failing_since, self.error) if names else (0, "")
+        return replace(self, waiting=names, refused=refused, failing_since=failing_since, error=error)
+
+    def given_up(self, found: Sequence[Found], oldest: int) -> list[str]:
+        """What waited at the last look, isn't found any more, and happened before ``oldest``, epoch seconds."""
+        known = {each.message.id for each in found} | set(self.ids)
+        return [name for name, when in self.waiting.items() if when < oldest and name not in known]
+
+    def slots(self, now: int, most: int) -> int:
+        """Messages that may be sent at once, at ``most`` an hour."""
+        return max(most - len(self._last_hour(now)), 0)
+
+    def next_slot(self, now: int) -> int:
+        """Seconds until one of the last hour's messages is an hour old."""
+        return max(min(self._last_hour(now), default=now) + HOUR - now, 1)
+
+    def _last_hour(self, now: int) -> tuple[int, ...]:
+        return tuple(time for time in self.times if now - HOUR < time <= now)
+
+
+def _pause(failures: int) -> int:
+    """Seconds to wait after so many earlier failures."""
+    return min(FIRST_PAUSE << min(failures, 10), LONGEST_PAUSE)
+
+
+def letters(waiting: Sequence[Found], slots: int) -> list[Letter]:
+    """How to send what waits with at most ``slots`` messages: the worst by themselves, the rest together at last.
+
+    Findings that belong together are one message (:mod:`ipi_es.alerts.incident_messages`); each of them is noted when
+    it was sent.
+    """
+    messages = in_order(incidents(each.message for each in waiting))
+    if len(messages) <= slots:
+        return [Letter((message,)) for message in messages]
+    if slots == 0:
+        return []
+    return [*(Letter((message,)) for message in messages[: slots - 1]), Letter(tuple(messages[slots - 1 :]))]
+
+
+class SentStore:
+    """The state of one destination of one job in the cluster."""
+
+    def __init__(self, cluster: Cluster, job_id: str, destination: str) -> None:
+        self._cluster, self._job_id, self._destination = cluster, job_id, destination
+
+    def begin(self, now: int) -> None:
+        """Begin with what is written from ``now`` on, epoch seconds, if there is no state yet."""
+        if self._cluster.get(STATE_INDEX, self._id) is None:
+            with contextlib.suppress(Conflict):  # another worker did
+                self.save(self._new(now))
+
+    def _new(self, now: int) -> Sent:
+        return Sent(self._job_id, self._destination, since=now * 1_000)
+
+    def claim(self, owner: str, now: int) -> Sent | None:
+        """The state, for this worker alone for a while; None: another worker has it.
+
+        A destination that is new begins with what is written from now on.
+        """
+        found = self._cluster.get(STATE_INDEX, self._id)
+        sent = self._new(now) if found is None else _from(found)
+        if sent.owner not in (None, owner) and sent.owned_until > now:
+            return None
+        try:
+            return self.save(replace(sent, owner=owner, owned_until=now + LEASE))
+        except Conflict:
+            return None
+
+    def release(self, sent: Sent) -> None:
+        """Let any worker go on."""
+        self.save(replace(sent, owner=None, owned_until=0))
+
+    def save(self, sent: Sent) -> Sent:
+        """Write it; Conflict when another worker did so in between."""
+        written = self._cluster.put(
+            STATE_INDEX, self._id, _source(sent), if_match=sent.stored, create=sent.stored is None
+        )
+        return replace(sent, stored=written)
+
+    @property
+    def _id(self) -> str:
+        return f"alerts:{self._job_id}:{self._destination}"
+
+
+def forget(cluster: Cluster, job_id: str) -> int:
+    """Delete what is remembered of a job's notifications; of how many destinations."""
+    cluster.refresh(STATE_INDEX)
+    query = {"bool": {"filter": [{"term": {"type": "alerts"}}, {"term": {"job_id": job_id}}]}}
+    return sum(cluster.delete(STATE_INDEX, each.id) for each in list(cluster.scan(STATE_INDEX, query)))
+
+
+def _source(sent: Sent) -> dict[str, Any]:
+    plain = ("since", "failures", "retry_at", "asked_until", "owner", "owned_until", "failing_since", "error")
+    details = {name: getattr(sent, name) for name in plain} | {
+        "destination": sent.destination, "ids": dict(sent.ids), "times": list(sent.times),
+        "waiting": dict(sent.waiting), "refused": {name: list(each) for name, each in sent.refused.items()},
+    }  # fmt: skip
+    return {"type": "alerts", "format": FORMAT, "job_id": sent.job_id, "details": details}
+
+
+def _from(document: Document) -> Sent:
+    """Take up a stored state; SnapshotForeign where it is of a newer format, StateDamaged where a value is odd."""
+    fields = Fields(document.source, f"the state of notifications {document.id} is damaged", _DAMAGED_HINT)
+    version = fields.number("format", 0, 1 << 31, absent=0)
+    if version > FORMAT:
+        raise SnapshotForeign(
+            f"the state of notifications {document.id} was written by a newer ipi-es (format {version})",
+            hint="upgrade ipi-es here, or run the job where the newer one is",
+        )
+    details, most = fields.inside("details"), LATEST * 1_000
+    return Sent(
+        job_id=fields.text("job_id"),
+        destination=details.text("destination"),
+        since=details.number("since", 0, most),
+        ids=_times(details.inside("ids"), most),
+        times=tuple(details.whole("times", time, 0, LATEST) for time in details.rows("times")),
+        failures=details.number("failures", 0, 1 << 31),
+        retry_at=details.number("retry_at", 0, LATEST),
+        waiting=_times(details.inside("waiting"), LATEST),
+        refused=_refused(details.inside("refused")),
+        asked_until=details.number("asked_until", 0, LATEST, absent=0),
+        failing_since=details.number("failing_since", 0, LATEST, absent=0),
+        error=details.text_or_none("error") or "",
+        owner=details.text_or_none("owner"),
+        owned_until=details.number("owned_until", 0, LATEST),
+        stored=document,
+    )
+
+
+def _times(fields: Fields, most: int) -> dict[str, int]:
+    return {name: fields.number(name, 0, most) for name in fields.names}
+
+
+def _refused(fields: Fields) -> dict[str, tuple[int, int]]:
+    """Of each alert how often it was refused, and when it may be tried again."""
+    found = {}
+    for name in fields.names:
+        row = fields.rows(name)
+        if len(row) != 2:
+            fields.wrong(name, row, "how often, and a time")
+        found[name] = (fields.whole(name, row[0], 0, 1 << 31), fields.whole(name, row[1], 0, LATEST))
+    return found

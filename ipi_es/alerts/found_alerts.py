@@ -1,0 +1,172 @@
+"""The alerts that a job's results hold, by the same rules as the definitions for consoles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ipi_es.alerts.kinds import SCORED, Kind, ScoredKind
+from ipi_es.alerts.message import Message, named
+from ipi_es.alerts.parameters import OVERVIEW
+from ipi_es.cluster.port import Cluster, Document
+from ipi_es.config.job_config import Job
+from ipi_es.results.documents.annotations import GOES_ON
+from ipi_es.results.words import ALIAS, SCORE_FIELDS
+from ipi_es.scoring.probability import severity
+from ipi_es.times import iso
+
+_KIND_OF = {result: kind for kind, result in SCORED.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One alert, and when its results were written: the newest and the oldest of them, epoch milliseconds."""
+
+    message: Message
+    written: int
+    first_written: int
+
+
+def find(cluster: Cluster, job: Job, since: int, now: int) -> list[Found]:
+    """Alerts whose results were written since ``since`` (epoch milliseconds); ``now`` in epoch seconds.
+
+    One for each (bucket) or (bucket, entity): its worst result speaks for it.
+    """
+    groups: dict[tuple[str, ...], list[Document]] = {}
+    for document in cluster.scan(ALIAS, _query(job, since, now)):
+        groups.setdefault(_key(document.source), []).append(document)
+    found = [_found(job, documents) for documents in groups.values()]
+    return [each for each in found if each is not None]
+
+
+def _query(job: Job, since: int, now: int) -> dict[str, Any]:
+    config = job.alerts
+    kinds = [_scored(job, kind) for kind in config.on]
+    blind = {"bool": {"filter": [{"term": {"result_type": "annotation"}}, {"term": {"annotation_type": "blind"}}]}}
+    return {
+        "bool": {
+            "filter": [
+                {"term": {"job_id": job.job_id}},
+                {"term": {"is_interim": False}},
+                {"range": {"event.ingested": {"gte": since, "format": "epoch_millis"}}},
+                {"range": {"timestamp": {"gte": (now - config.max_age) * 1_000, "format": "epoch_millis"}}},
+                {"bool": {"should": [*kinds, blind], "minimum_should_match": 1}},
+            ],
+            "must_not": [{"exists": {"field": "suppressed_by"}}, {"exists": {"field": "repeat_of"}}],
+        }
+    }
+
+
+def _scored(job: Job, kind: ScoredKind) -> dict[str, Any]:
+    filters: list[dict[str, Any]] = [
+        {"term": {"result_type": SCORED[kind]}},
+        {"range": {score_field(job, kind): {"gte": job.alerts.threshold}}},
+    ]
+    if kind == "buckets":
+        filters.append({"range": {"new_record_count": {"gte": 1}}})  # nothing but repeats is no news
+    return {"bool": {"filter": filters}}
+
+
+def score_field(job: Job, kind: ScoredKind) -> str:
+    """The score that an alert goes by."""
+    score = SCORE_FIELDS[SCORED[kind]]
+    return f"initial_{score}" if job.alerts.score == "initial" else score
+
+
+def _key(source: Mapping[str, Any]) -> tuple[str, ...]:
+    kind, start = str(source["result_type"]), str(source["timestamp"])
+    if kind == "record":
+        return kind, start, str(source["partition_field_value"])
+    if kind == "influencer":
+        return kind, start, str(source["influencer_field_name"]), str(source["influencer_field_value"])
+    return kind, start
+
+
+def _found(job: Job, documents: list[Document]) -> Found | None:
+    sources = [document.source for document in documents]
+    key = _key(sources[0])
+    if key[0] == "annotation":
+        if not any(source.get("blind_state") in GOES_ON for source in sources):
+            return None  # it has ended
+        message = _blind(job, sources[0])
+    else:
+        message = _of_scores(job, _KIND_OF[sources[0]["result_type"]], key, sources)
+    written = [_millis(source["event.ingested"]) for source in sources]
+    return Found(message, max(written), min(written))
+
+
+def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterable[Mapping[str, Any]]) -> Message:
+    field = score_field(job, kind)
+    ranked = sorted(sources, key=lambda source: -float(source[field]))
+    worst, score = ranked[0], float(ranked[0][field])
+    found = _named(job, kind, ranked)
+    when, word = int(worst["timestamp"]) // 1_000, str(severity(score))
+    return Message(
+        # a bucket that is scored again may alert again, if it is of a higher severity: another id
+        id="|".join((job.job_id, kind, *key[1:], word)),
+        job_id=job.job_id,
+        alert=kind,
+        when=when,
+        severity=word,
+        why=str(worst.get("reason") or _why(kind, worst)),
+        score=score,
+        who=named(found.entities, found.entity_count),
+        where=named(found.addresses, found.address_count),
+        link=link(job, when),
+        entities=found.entities,
+        addresses=found.addresses,
+        entity_count=found.entity_count,
+        address_count=found.address_count,
+    )
+
+
+class _Named(NamedTuple):
+    """Whom and what a finding names, the worst first, and of how many."""
+
+    entities: tuple[str, ...]
+    entity_count: int
+    addresses: tuple[str, ...]
+    address_count: int
+
+
+def _named(job: Job, kind: Kind, ranked: list[Mapping[str, Any]]) -> _Named:
+    worst = ranked[0]
+    if kind == "records":
+        where = tuple(dict.fromkeys(str(source["by_field_value"]) for source in ranked))
+        return _Named((str(worst["partition_field_value"]),), 1, where, len(where))
+    entities, addresses = (tuple(map(str, worst.get(name) or ())) for name in ("top_entities", "top_ips"))
+    if kind == "buckets":
+        counts = (int(worst.get(f"unusual_{what}_count") or 0) for what in ("entity", "ip"))
+        entity_count, address_count = counts
+        return _Named(entities, max(entity_count, len(entities)), addresses, max(address_count, len(addresses)))
+    value = (str(worst["influencer_field_value"]),)
+    if worst["influencer_field_name"] == job.ip_field:
+        return _Named(entities, int(worst.get("entity_count") or len(entities)), value, 1)
+    return _Named(value, 1, addresses, int(worst.get("ip_count") or len(addresses)))
+
+
+def _why(kind: Kind, worst: Mapping[str, Any]) -> str:
+    """In place of the reason that results of older versions don't have."""
+    if kind == "influencers":
+        return f"Unusual over all its records of this bucket: probability {float(worst['probability']):.2g}."
+    count = int(worst["new_record_count"])
+    return f"{count:,} new record{'' if count == 1 else 's'}."
+
+
+def _blind(job: Job, source: Mapping[str, Any]) -> Message:
+    start = int(source["timestamp"]) // 1_000
+    alert_id = f"{job.job_id}|blind|{source['timestamp']}"
+    return Message(alert_id, job.job_id, "blind", start, "critical", str(source["annotation"]), link=link(job, start))
+
+
+def link(job: Job, when: int) -> str:
+    """The dashboard, half a day before and after ``when``; empty where nobody said where the console is."""
+    if job.alerts.console is None:
+        return ""
+    moment = iso(when)
+    return f"{job.alerts.console}{OVERVIEW}?_g=(time:(from:'{moment}%7C%7C-12h',to:'{moment}%7C%7C%2B12h'))"
+
+
+def _millis(value: Any) -> int:
+    return int(value)

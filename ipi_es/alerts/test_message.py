@@ -1,0 +1,36 @@
+"""The message that `ipi-es alerts test` sends."""
+
+from __future__ import annotations
+
+from ipi_es.alerts.found_alerts import link
+from ipi_es.alerts.incident_messages import merged
+from ipi_es.alerts.kinds import ScoredKind
+from ipi_es.alerts.message import Letter, Message
+from ipi_es.config.job_config import Job
+
+
+def trial(job: Job, now: int) -> Letter:
+    """A letter that looks like an alert of two findings and says that it is none; ``now`` in epoch seconds."""
+    start = now // job.bucket_span * job.bucket_span
+    entity, address = "test", "192.0.2.1"
+    kinds: tuple[ScoredKind, ...] = ("influencers", "records")
+    found = [
+        Message(
+            f"{job.job_id}|test|{now * 1_000}|{kind}",
+            job.job_id,
+            kind,
+            start,
+            "warning",
+            "This is a test of ipi-es: nothing was found.",
+            score=0.0,
+            who=entity,
+            where=address,
+            link=link(job, start),
+            entities=(entity,),
+            addresses=(address,),
+            entity_count=1,
+            address_count=1,
+        )
+        for kind in kinds
+    ]
+    return Letter((merged(found),))

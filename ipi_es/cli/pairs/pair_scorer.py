@@ -1,0 +1,116 @@
+"""Pairs of a block of rows, scored with one snapshot and its history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipi_es.cli.pairs.score_rows import Row, Score
+from ipi_es.cli.pairs.score_sagemaker import Prediction
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.config.entity_names import EntityStep
+    from ipi_es.embedded_addresses import Embedding
+    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.scorer import Scorer
+    from ipi_es.networks import NetworkTable
+    from ipi_es.worker.training.job_snapshot import JobSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class PairScorer:
+    """A snapshot with its history, ready for rows."""
+
+    snapshot: JobSnapshot
+    scorer: Scorer
+    steps: tuple[EntityStep, ...]
+    networks: NetworkTable | None = None
+    """The job's files of networks: rows themselves carry neither operators nor countries."""
+    translators: tuple[Embedding, ...] = ()
+    """The job's `nat64_prefixes`."""
+
+    def score(self, rows: Sequence[Row]) -> list[Score | None]:
+        """The scores of rows in their order; None for a malformed one."""
+        from ipi_es.scoring.calibration import CLASS_NAMES
+        from ipi_es.scoring.probability import written_probability
+
+        good = _Pairs.of(rows, self.steps, self.translators)
+        if good is None:
+            return [None] * len(rows)
+        seen = self.scorer.score(good.entities, good.addresses, good.entity, good.ip, self._context(good.addresses))
+        history = self.scorer.history
+        calibration = self.snapshot.references.successes.calibration
+        classes = calibration.classes(seen.prior_events[good.entity], history.day - history.origin)
+        ln_p = calibration.ln_probability(seen.log_odds, classes).ln_p
+        # SageMaker's shape is answered with the network's log-odds too
+        alone = self._dot_products(good) if any(row.sagemaker for row in rows) else seen.log_odds
+        columns = (seen.log_odds, written_probability(ln_p), classes, alone)
+        scored = zip(*(column.tolist() for column in columns), strict=True)
+        found = iter([Score(odds, probability, CLASS_NAMES[class_], dot) for odds, probability, class_, dot in scored])
+        return [None if row.error else next(found) for row in rows]
+
+    def _context(self, addresses: Addresses) -> Context | None:
+        from ipi_es.datafeed.bucket_context import context_from
+
+        return None if self.networks is None else context_from(self.networks, addresses)
+
+    def predict(self, rows: Sequence[Row], *, verbose: bool) -> list[Prediction | None]:
+        """What SageMaker's interface answers, None for a malformed row; ``verbose``: with embeddings."""
+        from ipi_es.ipinsights.entity_hashing import entity_hashes
+        from ipi_es.ipinsights.sagemaker.embeddings import embeddings
+
+        good = _Pairs.of(rows, self.steps, self.translators)
+        if good is None:
+            return [None] * len(rows)
+        found = iter(self._dot_products(good).tolist())
+        if not verbose:
+            return [None if row.error else Prediction(next(found)) for row in rows]
+        entity, ip = embeddings(self.snapshot.network.network, entity_hashes(good.entities), good.addresses)
+        vectors = zip(entity[good.entity].tolist(), ip[good.ip].tolist(), strict=True)
+        return [None if row.error else Prediction(next(found), *next(vectors)) for row in rows]
+
+    def _dot_products(self, pairs: _Pairs) -> NDArray[np.float64]:
+        from ipi_es.ipinsights.entity_hashing import entity_hashes
+        from ipi_es.ipinsights.sagemaker.embeddings import dot_products
+
+        network = self.snapshot.network.network
+        return dot_products(network, entity_hashes(pairs.entities), pairs.addresses, pairs.entity, pairs.ip)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """The rows of a block that aren't malformed, as arrays: each entity and each address once."""
+
+    entities: list[str]
+    addresses: Addresses
+    entity: NDArray[np.int32]
+    ip: NDArray[np.int32]
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[Row], steps: tuple[EntityStep, ...], translators: tuple[Embedding, ...]
+    ) -> _Pairs | None:
+        """None where all rows are malformed."""
+        import numpy as np
+
+        from ipi_es.config.entity_names import normalize_entity
+        from ipi_es.embedded_addresses import unwrapped
+
+        good = [row for row in rows if not row.error]
+        if not good:
+            return None
+        names = [normalize_entity(row.entity, steps) for row in good]
+        entities = {name: index for index, name in enumerate(dict.fromkeys(names))}
+        blobs = [unwrapped(row.address, translators) for row in good]
+        packed = {blob: index for index, blob in enumerate(dict.fromkeys(blobs))}
+        return cls(
+            list(entities),
+            np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(-1, 16),
+            np.array([entities[name] for name in names], dtype=np.int32),
+            np.array([packed[blob] for blob in blobs], dtype=np.int32),
+        )

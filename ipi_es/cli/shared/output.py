@@ -1,0 +1,310 @@
+"""The one place that prints results: as a table for people, as JSON, JSON lines or CSV for programs."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+import orjson
+
+from ipi_es.errors import UsageError
+from ipi_es.results.documents.visible import visible
+from ipi_es.scoring.probability import severity
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+SEVERITY_COLOURS = {"critical": "red", "major": "dark_orange", "minor": "yellow", "warning": "cyan"}
+"""rich's colour of each severity; the words are always printed too, colour is never the only sign."""
+
+PIPE_WIDTH = 160
+"""Characters of a table's line where the output is no terminal."""
+
+NARROW = 140
+"""Characters of a terminal's line below which a sentence has no room in a table's column and gets lines of its own."""
+
+INDENT = 4
+"""Characters before such a line."""
+
+GAP = 2
+"""Characters between two columns."""
+
+LEAST = 30
+"""Characters below which a column of text isn't read any more."""
+
+STYLE = "_style"
+"""Key of a row's own style, for tables alone: a result that needn't be looked at is dim."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A table's column: where its value is in a row, its heading, and whether it holds a score."""
+
+    key: str
+    heading: str
+    score: bool = False
+    right: bool = False
+    wrap: bool = False
+    sentence: bool = False
+    """It holds sentences: the last column, if it is one, goes below its row where the terminal is narrow."""
+
+
+class Toned(NamedTuple):
+    """A cell's text with rich's style for it."""
+
+    text: str
+    style: str
+
+
+def format_option(function: F) -> F:
+    """The shared ``--format`` option."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(["table", "json", "ndjson", "csv"]),
+        default="table",
+        show_default=True,
+        help="For people; one JSON array; one JSON object a line; or CSV with headings, where text that a spreadsheet "
+        "would take for a formula begins with an apostrophe.",
+    )(function)
+
+
+def accept_change_option(function: F) -> F:
+    """The shared ``--accept-change`` option of commands that go on with what a job has learned."""
+    return click.option(
+        "--accept-change",
+        is_flag=True,
+        help="Go on with what was learned although settings of the job changed since (docs/configuration.md lists "
+        "which may).",
+    )(function)
+
+
+def yes_option(function: F) -> F:
+    """The shared ``--yes`` option of commands that destroy something."""
+    return click.option("--yes", is_flag=True, help="Don't ask.")(function)
+
+
+def confirmed(text: str, *, yes: bool) -> None:
+    """Say what is about to happen and ask, unless ``yes``; UsageError where nobody is there to answer."""
+    if yes:
+        return
+    if not _somebody_is_there():
+        raise UsageError(text, hint="nobody is there to be asked: say it with --yes")
+    click.echo(text, err=True)
+    if not click.confirm("Go on?", err=True):
+        raise click.exceptions.Exit(1)
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
+
+
+def emit(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[Column],
+    output_format: str,
+    *,
+    empty: str,
+    fields: Sequence[str] = (),
+) -> None:
+    """Print ``rows`` in the asked format; ``empty`` is what a person reads when there are none.
+
+    ``fields``: the first columns of CSV, which are there without any row too.
+    """
+    if output_format == "ndjson":
+        for row in rows:
+            sys.stdout.write(orjson.dumps(row).decode() + "\n")
+    elif output_format == "json":
+        sys.stdout.write(orjson.dumps(list(rows), option=orjson.OPT_INDENT_2).decode() + "\n")
+    elif output_format == "csv":
+        from ipi_es.cli.shared.csv_output import write_csv
+
+        write_csv(sys.stdout, rows, fields)
+    else:
+        found = list(rows)
+        if found:
+            print_table(found, columns)
+        else:
+            click.echo(empty)
+
+
+def console() -> Console:
+    """Where people read: a terminal as wide as it is; a pipe gets wide lines, as what reads it may search for an id."""
+    from rich.console import Console
+
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(width=PIPE_WIDTH, highlight=False)
+
+
+def say(lines: Iterable[str | Toned]) -> None:
+    """Print lines of text, coloured on a terminal; none is broken by us."""
+    out = console()
+    for line in lines:
+        out.print(cell(line), soft_wrap=True)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, title: str | None = None) -> None:
+    """An aligned table; scores carry their severity's colour and word.
+
+    No value is ever cut: it may be a name to search for. On a terminal that is too narrow for a column of sentences,
+    the last such column stands below each row instead; where even the rest has no room, a row takes several lines.
+    """
+    from rich.table import Table
+
+    out = console()
+    cells = [[cell(row.get(column.key), score=column.score) for column in columns] for row in rows]
+    if not _has_room(out, columns, cells):
+        _print_lines(out, rows, columns, cells, title)
+        return
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(
+            column.heading,
+            justify="right" if column.right or column.score else "left",
+            no_wrap=not column.wrap,
+            overflow="fold",
+        )
+    for row, line in zip(rows, cells, strict=True):
+        table.add_row(*line, style=row.get(STYLE))
+    out.print(table)
+
+
+def _has_room(out: Console, columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> bool:
+    """Whether columns that don't wrap are as wide as they need, and each that does has :data:`LEAST` at least.
+
+    A column that wraps needs as much as its longest word, so that no name is broken.
+    """
+    from rich.cells import cell_len
+
+    if columns[-1].sentence and out.is_terminal and out.width < NARROW:
+        return False
+    widths = _widths(columns, cells)
+    for place, column in enumerate(columns):
+        if column.wrap:
+            words = (cell_len(word) for line in cells for word in line[place].plain.split())
+            widths[place] = max([LEAST, *words])
+    return sum(widths) + GAP * (len(columns) - 1) <= out.width
+
+
+def _widths(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [
+        max(cell_len(column.heading), *(line[place].cell_len for line in cells), 0)
+        for place, column in enumerate(columns)
+    ]
+
+
+def _print_lines(
+    out: Console,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[Text]],
+    title: str | None,
+) -> None:
+    """Aligned lines, each with its sentence below, if it has one.
+
+    On a terminal that is too narrow for all columns a row takes several lines, which the headings take too.
+    """
+    from rich.text import Text
+
+    short = columns[:-1] if columns[-1].sentence else columns
+    heads = [Text(column.heading, style="bold") for column in columns]
+    widths = _widths(columns, cells)
+    decks = _decks(widths[: len(short)], out.width if out.is_terminal else None)
+    if title is not None:
+        out.print(Text(title, style="italic"))
+    for place, line in enumerate((heads, *cells)):
+        style = "" if place == 0 else rows[place - 1].get(STYLE) or ""
+        # the sentence is a cell, but not in the lines
+        padded = [_padded(*each) for each in zip(line, short, widths, strict=False)]
+        for number, deck in enumerate(decks):
+            text = Text(" " * GAP, style=style).join(padded[each] for each in deck)
+            text.rstrip()
+            if number:
+                text.pad_left(INDENT)
+            out.print(text, style=style, soft_wrap=True)
+        if place and len(short) < len(columns) and line[-1].plain:
+            line[-1].style = line[-1].style or style
+            _print_below(out, line[-1])
+
+
+def _decks(widths: Sequence[int], room: int | None) -> list[range]:
+    """Which columns of ``widths`` characters share a line of ``room`` characters; None: all of them.
+
+    A column that is wider than a line has one for itself, which the terminal wraps: its values stay whole.
+    """
+    decks, begin, used = [], 0, 0
+    for place, width in enumerate(widths):
+        longer = used + GAP + width if place > begin else width + (INDENT if begin else 0)
+        if room is not None and longer > room and place > begin:
+            decks.append(range(begin, place))
+            begin, longer = place, width + INDENT
+        used = longer
+    return [*decks, range(begin, len(widths))]
+
+
+def _padded(text: Text, column: Column, width: int) -> Text:
+    missing = width - text.cell_len
+    if column.right or column.score:
+        text.pad_left(missing)
+    else:
+        text.pad_right(missing)
+    return text
+
+
+def _print_below(out: Console, sentence: Text) -> None:
+    """A sentence below its row: broken between words alone, as a name or an address in it may be looked for."""
+    for line in sentence.divide(_line_ends(sentence.plain, max(out.width - INDENT, 1))):
+        line.rstrip()
+        line.pad_left(INDENT)
+        out.print(line, soft_wrap=True)
+
+
+def _line_ends(text: str, room: int) -> list[int]:
+    """Where lines of at most ``room`` characters end; a word that is longer has a line for itself."""
+    from rich.cells import cell_len
+
+    ends, used = [], 0
+    for match in re.finditer(r"\S+\s*", text):
+        if used and used + cell_len(match.group().rstrip()) > room:
+            ends.append(match.start())
+            used = 0
+        used += cell_len(match.group())
+    return ends
+
+
+def cell(value: Any, *, score: bool = False) -> Text:
+    """What a cell shows: a score with its severity, text from outside without what would steer a terminal."""
+    from rich.text import Text
+
+    if score and value is not None:
+        name = str(severity(float(value)))
+        return Text(f"{tenths(float(value)):>5} {name:<8}", style=SEVERITY_COLOURS[name])
+    if isinstance(value, Toned):
+        return Text(visible(value.text), style=value.style)
+    return Text(_plain(value))
+
+
+def tenths(score: float) -> str:
+    """A score, 0–100, with one decimal that never reaches a severity that the score doesn't: 74.97 is 74.9."""
+    text = f"{score:.1f}"
+    return text if severity(float(text)) == severity(score) else f"{math.floor(score * 10) / 10:.1f}"
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(part) for part in value)
+    return visible(value)

@@ -1,0 +1,180 @@
+"""What `ipi-es explain` knows of a pair: plain values under fixed names, from which its sentences are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ipi_es.scoring.probability import severity
+from ipi_es.times import SECONDS, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ipi_es.config.job_config import Job
+    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.pair_explanation import Explanation
+    from ipi_es.worker.job_resources import JobWork
+
+RECENT = 5
+"""Records of the pair that are told, the latest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairFacts:
+    """One (entity, address) as of the end of what its job has learned."""
+
+    job_id: str
+    snapshot_id: str
+    as_of: int
+    """Epoch seconds: the history's end."""
+    history_days: int
+    class_name: str
+    """Of the entity's calibration: by how many events of it were known."""
+    probability: float
+    """As it would be scored, small = unusual."""
+    calibrated_probability: float
+    """Smaller than that where warm-up holds it back."""
+    score_cap: float
+    """0–100: what it could score at most if it were seen now. The third cap alone: how the others hold the score
+    depends on the bucket that it comes in."""
+    suppressed_by: str | None
+    """The rule of the job's allow list that names the pair, so that it raises no alarm and teaches nothing."""
+    cold_start: tuple[str, ...]
+    """What little is known of (:data:`ipi_es.results.documents.explanation.COLD_START`)."""
+    seen: Explanation
+    records: tuple[Mapping[str, Any], ...]
+    """Its latest records, as `ipi-es results` has them."""
+    record_count: int
+    """All of its records."""
+    first_recorded: int | None
+    """Epoch seconds: the bucket of the first of them."""
+    held_until: int | None
+    """Epoch seconds: the pair isn't learned before, by its latest record; None: it is not held then."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What programs read. Every key is always there; null: it isn't known, or there is none."""
+        seen = self.seen
+        return {
+            "job_id": self.job_id,
+            "entity": seen.entity,
+            "ip": seen.address,
+            "as_of": iso(self.as_of),
+            "snapshot_id": self.snapshot_id,
+            "compatibility": seen.compatibility,
+            "typical_compatibility": seen.typical_compatibility,
+            "probability": self.probability,
+            "calibrated_probability": self.calibrated_probability,
+            "class": self.class_name,
+            "score_cap": self.score_cap,
+            "severity_cap": str(severity(self.score_cap)),
+            "suppressed_by": self.suppressed_by,
+            "history_days": self.history_days,
+            "cold_start": list(self.cold_start),
+            "entity_seen": seen.entity_seen,
+            "prior_events": seen.prior_events,
+            "usual_networks": [
+                {
+                    "network": each.network,
+                    "share": each.share,
+                    "last_address": each.address,
+                    "last_day": iso(each.last_day * SECONDS["d"])[:10],
+                }
+                for each in seen.usual
+            ],
+            "by_field_first_occurrence": seen.first_occurrence,
+            "by_field_relative_rarity": seen.relative_rarity,
+            "network": seen.network,
+            "network_first_occurrence": seen.network_first_occurrence,
+            "network_new_to_everybody": seen.network_new_to_everybody,
+            "entities_on_network": seen.entities_on_network,
+            "operator": seen.operator or None,
+            "operator_first_occurrence": seen.operator_first_occurrence,
+            "country": seen.country,
+            "country_first_occurrence": seen.country_first_occurrence,
+            "longest_shared_prefix": None if seen.shared_prefix_with is None else seen.shared_prefix_length,
+            "shared_prefix_with": seen.shared_prefix_with,
+            "record_count": self.record_count,
+            "first_recorded": None if self.first_recorded is None else iso(self.first_recorded),
+            "held_until": None if self.held_until is None else iso(self.held_until),
+            "records": list(self.records),
+        }
+
+
+def facts_of(work: JobWork, entity: str, address: bytes) -> PairFacts:
+    """Everything that is known of the pair; ``address`` is 16 bytes in network order (IPv4 mapped)."""
+    import numpy as np
+
+    from ipi_es.addresses import canonical
+    from ipi_es.ipinsights.pair_explanation import explain
+    from ipi_es.ipinsights.scorer import Scorer
+    from ipi_es.results.documents.explanation import cold_start
+    from ipi_es.scoring.calibration import CLASS_NAMES
+    from ipi_es.scoring.normalizer import probability_cap
+    from ipi_es.scoring.warm_up import YOUNG_DAYS
+    from ipi_es.worker.history.history_keeper import HistoryId
+
+    state = work.stores.states.read(work.job.job_id)
+    snapshot = work.snapshot(None if state is None else state.snapshot_id)
+    history = work.keeper(HistoryId.parse(str(state.history_id if state else ""))).history
+    ip = canonical(address)
+    seen = explain(Scorer(snapshot.network, history), entity, address, _context(work, ip, address))
+    age = history.day - history.origin
+    judged = snapshot.references.judge([seen.compatibility], [seen.prior_events], [age], np.zeros(1, dtype=np.bool_))
+    class_, calibrated, scored = judged.history_class, judged.calibrated.ln_p, judged.ln_p
+    results = work.stores.results
+    records = results.read("record", sort="timestamp", entity=entity, ip=ip, size=RECENT)
+    first = results.read("record", sort="timestamp", desc=False, entity=entity, ip=ip, size=1)
+    until = max((int(each.source["held_until"]) // 1_000 for each in records if "held_until" in each.source), default=0)
+    return PairFacts(
+        job_id=work.job.job_id,
+        snapshot_id=str(state.snapshot_id if state else ""),
+        as_of=history.day * SECONDS["d"],
+        history_days=int(age),
+        class_name=CLASS_NAMES[int(class_[0])],
+        probability=float(np.exp(scored[0])),
+        calibrated_probability=float(np.exp(calibrated[0])),
+        score_cap=float(np.clip(probability_cap(scored[:1])[0], 0.0, 100.0)),
+        suppressed_by=_allowed_by(work.job, entity, address),
+        cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
+        seen=seen,
+        records=tuple(each.source for each in records),
+        record_count=results.count("record", entity=entity, ip=ip) if len(records) == RECENT else len(records),
+        first_recorded=int(first[0].source["timestamp"]) // 1_000 if first else None,
+        held_until=until if until > history.day * SECONDS["d"] else None,
+    )
+
+
+def _allowed_by(job: Job, entity: str, address: bytes) -> str | None:
+    """The first rule of the job's allow list that names the pair; ``entity`` as the job spells it."""
+    import numpy as np
+
+    from ipi_es.config.allow_list import NO_RULE, AllowList
+
+    rules, only = AllowList.of(job), np.zeros(1, dtype=np.int32)
+    (rule,) = rules.match([entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16), only, only)
+    return None if rule == NO_RULE else rules.names[rule]
+
+
+def _context(work: JobWork, ip: str, address: bytes) -> Context:
+    """The address's operator and country: of the files of networks, else as they were last recorded with it.
+
+    Where events bring them along, a pair would otherwise be judged without what its record was judged with.
+    """
+    import numpy as np
+
+    from ipi_es.datafeed.bucket_context import context_from
+    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.networks import country_number, operator_number
+
+    found = Context.none(1)
+    if work.feed.networks is not None:
+        found = context_from(work.feed.networks, np.frombuffer(address, dtype=np.uint8).reshape(1, 16))
+    for each in work.stores.results.read("record", sort="timestamp", ip=ip, size=1):
+        operator = operator_number(each.source.get("source.as.number"))
+        country = country_number(each.source.get("source.geo.country_iso_code"))
+        found = Context(
+            np.where(found.operator == 0, operator, found.operator).astype(np.uint32),
+            np.where(found.country == 0, country, found.country).astype(np.uint16),
+        )
+    return found

@@ -1,0 +1,61 @@
+"""Whether a job's results can be seen at all: “nothing” is said only of a time that was really scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipi_es.errors import NotFound, PermissionDenied, SnapshotError
+from ipi_es.report.report_findings import newest_end
+from ipi_es.times import SECONDS, iso
+
+if TYPE_CHECKING:
+    from ipi_es.cluster.port import Cluster
+    from ipi_es.config.job_config import Job
+
+BEHIND = SECONDS["d"]
+"""Seconds by which the newest result that is found may lie behind what is scored: a batch that isn't shown yet."""
+
+
+def newest_result(cluster: Cluster, job: Job, directory: Path | None) -> tuple[int | None, str | None]:
+    """(exclusive end of the newest final bucket that can be read, a warning), epoch seconds; None: there is none.
+
+    NotFound where the job's state says that buckets were scored, and none of them is to be found. ``directory`` is
+    where snapshots are, if not in the cluster. A user who may not read the state gets no such proof.
+    """
+    from ipi_es.results.store import ResultStore
+
+    scored = _scored_to(cluster, job, directory)
+    newest = newest_end(ResultStore(cluster, job.job_id, job.results_index_name), job.bucket_span)
+    if scored is None:
+        return newest, None
+    hint = f"`ipi-es check {job.job_id}` looks at the indices and at the alias over them"
+    if newest is None:
+        raise NotFound(
+            f"job {job.job_id} is scored up to {iso(scored)}, but none of its results can be found: they were deleted, "
+            "or their indices lack the alias ipi-es-anomalies",
+            hint=hint,
+        )
+    if scored - newest > BEHIND:
+        return newest, (
+            f"job {job.job_id} is scored up to {iso(scored)}, but its results can be found up to {iso(newest)} only; "
+            f"{hint}"
+        )
+    return newest, None
+
+
+def _scored_to(cluster: Cluster, job: Job, directory: Path | None) -> int | None:
+    """Up to when buckets were scored, as the state says; None where none was, or the state can't be read."""
+    from ipi_es.state.job_state import StateStore
+    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.training.job_training import history_base
+
+    try:
+        state = StateStore(cluster).read(job.job_id)
+        if state is None or state.checkpoint is None or state.snapshot_id is None:
+            return None
+        blobs = JobWork(cluster, job, snapshots=directory).stores.blobs
+        day = int(blobs.info(job.job_id, history_base(state.snapshot_id)).attributes["day"])
+    except (PermissionDenied, NotFound, SnapshotError, KeyError, TypeError, ValueError):
+        return None
+    return state.checkpoint if state.checkpoint > day * SECONDS["d"] else None

@@ -1,0 +1,105 @@
+"""What most commands begin with: settings, the job they name, a connection, the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ipi_es.cli.shared.logs import set_up
+from ipi_es.config.files.loading import find_job, load_settings
+from ipi_es.config.job_config import Job
+from ipi_es.config.settings import Settings
+from ipi_es.errors import UsageError
+
+if TYPE_CHECKING:
+    from ipi_es.cli.shared.terminal import Bars
+    from ipi_es.cluster.port import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The command's surroundings; made once a command."""
+
+    settings: Settings
+    verbose: bool
+    config: Path | None = None
+    """The file that the settings are from, where one was named."""
+
+    def job(self, name: str) -> Job:
+        """The job of a file or of a job_id, with its harmless oddities said."""
+        job = find_job(name, self.settings)
+        for warning in job.warnings():
+            click.secho(f"note: {warning}", fg="yellow", err=True)
+        return job
+
+    def connect(self) -> Cluster:
+        """Connect; credentials that are replaced later in the configuration are found there."""
+        from ipi_es.cluster.connect import connect
+        from ipi_es.cluster.connection import Connection
+
+        def read_again() -> Connection:
+            return Connection(**load_settings(self.config).elasticsearch.plain())
+
+        return connect(Connection(**self.settings.elasticsearch.plain(), read_again=read_again))
+
+    @contextmanager
+    def cluster(self) -> Iterator[Cluster]:
+        """A connection that is closed at the end."""
+        cluster = self.connect()
+        try:
+            yield cluster
+        finally:
+            cluster.close()
+
+
+def shell(ctx: click.Context) -> Shell:
+    """The shell of the running command; reads the settings."""
+    given: dict[str, Any] = ctx.find_root().obj or {}
+    path = given.get("config_path")
+    config = Path(path) if path else None
+    settings = load_settings(config)
+    verbose = bool(given.get("verbose"))
+    set_up(settings.logging.level, settings.logging.format, verbose=verbose)
+    return Shell(settings, verbose, config)
+
+
+def clock() -> int:
+    """Epoch seconds, now: the command line is where the clock is read."""
+    return int(time.time())
+
+
+def named_pair(job: Job, entity: str, ip: str) -> tuple[str, bytes]:
+    """A pair that somebody types: the entity as the job spells it, the address's 16 bytes. UsageError as below."""
+    return named_entity(job, entity), named_address(ip, job)
+
+
+def named_entity(job: Job, entity: str) -> str:
+    """An entity that somebody types, as results and history spell it; UsageError for an empty one."""
+    from ipi_es.config.entity_names import normalize_entity
+
+    if not entity:
+        raise UsageError("the entity is empty", hint="name one, as the events or the results spell it")
+    return normalize_entity(entity, job.datafeed_config.entity_normalize)
+
+
+def named_address(ip: str, job: Job) -> bytes:
+    """The 16 bytes of an address that somebody types, as the job takes it; UsageError for what is none."""
+    from ipi_es.addresses import packed
+
+    address = packed(ip, job.datafeed_config.translators)
+    if address is None:
+        raise UsageError(f"“{ip}” is no IP address", hint="write 198.51.100.7 or 2001:db8::7")
+    return address
+
+
+def progress_bar() -> Bars:
+    """The one look of progress bars; on anything but a terminal they stay silent."""
+    from ipi_es.cli.shared.terminal import Bars
+
+    return Bars()

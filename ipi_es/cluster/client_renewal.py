@@ -1,0 +1,111 @@
+"""Credentials and certificate authorities that change while a connection is in use.
+
+Files are replaced when a key expires or an authority is exchanged. A worker that runs for months must not need a
+restart for that: where the cluster refuses the credentials, or presents a certificate that is not trusted, the
+configuration is read again, and the request is sent once more if it says something new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+from ipi_es.cluster.connection import Connection
+from ipi_es.cluster.transport.tls import tls_context
+from ipi_es.errors import AuthenticationFailed, IpiEsError, TlsError
+
+Client = TypeVar("Client")
+Answer = TypeVar("Answer")
+
+_log = logging.getLogger(__name__)
+
+
+class _InUse(NamedTuple, Generic[Client]):
+    """A client with what it was made of; ``marks`` is a digest of credentials and authorities."""
+
+    client: Client
+    connection: Connection
+    marks: str
+
+
+class RenewedClient(Generic[Client]):
+    """The client of one cluster, replaced when the configuration has other credentials. For any thread."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        context: ssl.SSLContext | None,
+        make: Callable[[Connection, ssl.SSLContext | None], Client],
+    ) -> None:
+        """``make`` builds a client."""
+        self._make, self._lock = make, threading.Lock()
+        self._in_use = _InUse(make(connection, context), connection, _marks(connection))
+
+    @property
+    def client(self) -> Client:
+        """The client in use."""
+        return self._in_use.client
+
+    def send(self, request: Callable[[Client], Answer]) -> Answer:
+        """Return what ``request`` returns for the client in use.
+
+        AuthenticationFailed or TlsError where the configuration has nothing else to offer.
+        """
+        refused = self._in_use
+        try:
+            return request(refused.client)
+        except (AuthenticationFailed, TlsError):
+            found = self._renewed(refused)
+            if found is None:
+                raise
+        return request(found.client)
+
+    def _renewed(self, refused: _InUse[Client]) -> _InUse[Client] | None:
+        """What to use instead; None where the configuration says the same, or can't be read."""
+        with self._lock:
+            if refused is not self._in_use:
+                return self._in_use  # another thread has replaced it
+            wanted = self._read(refused.connection)
+            if wanted is None or (marks := _marks(wanted)) == refused.marks:
+                return None
+            made = self._make(wanted, tls_context(wanted))
+            _log.info("the credentials or certificate authorities of %s have changed and were read again", wanted.where)
+            # the old client isn't closed: other threads may be using it
+            self._in_use = _InUse(made, wanted, marks)
+            return self._in_use
+
+    def _read(self, before: Connection) -> Connection | None:
+        """The connection with the credentials and authorities that the configuration has now; hosts and limits stay."""
+        if before.read_again is None:
+            return None
+        try:
+            found = before.read_again()
+        except IpiEsError as error:
+            _log.warning("the configuration can't be read again: %s", error.message)
+            return None
+        return replace(
+            before,
+            api_key=found.api_key,
+            username=found.username,
+            password=found.password,
+            bearer_token=found.bearer_token,
+            ca_certs=found.ca_certs,
+            ca_fingerprint=found.ca_fingerprint,
+        )
+
+
+def _marks(connection: Connection) -> str:
+    """A digest of all that a renewal may change: the values, and the content of the authorities' file."""
+    authorities = b""
+    if connection.ca_certs is not None:
+        with suppress(OSError):  # missing counts as empty; who makes the context says what is wrong with it
+            authorities = Path(connection.ca_certs).read_bytes()
+    values = repr((connection.authorization(), connection.ca_fingerprint, authorities))
+    return hashlib.blake2b(values.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""Send requests: retries, deadlines, TLS, bulk bodies and long index lists."""

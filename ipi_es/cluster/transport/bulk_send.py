@@ -1,0 +1,76 @@
+"""Sending one chunk of a bulk until every item has its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ipi_es.cluster.answers.answers import incomplete
+from ipi_es.cluster.answers.proofs import Lacking
+from ipi_es.cluster.port import Json
+from ipi_es.cluster.transport.bulk import Line, Tally, check_items, is_busy
+from ipi_es.cluster.transport.retry import Retry
+from ipi_es.errors import AnswerIncomplete, ClusterBusy, ClusterReadOnly, PermissionDenied, RequestRejected
+
+# of a bulk's answer only what is judged item by item: it is several times smaller, and items keep their order
+# and the ids prove that it is about these
+BULK_ANSWER = "errors,items.*._id,items.*.status,items.*.error.type,items.*.error.reason"
+TOO_LARGE = 413  # HTTP status of a body over a limit, most often a proxy's
+
+
+def send_chunk(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retry, where: str, tally: Tally) -> None:
+    """Send the lines, and those items again that the cluster was too busy for, with pauses and up to max_retries.
+
+    ``send`` takes a body and gives the answer; where it fails as a whole it is tried again as any request is. A chunk
+    that is found too large is halved.
+    """
+    for attempt in range(retry.max_retries + 1):
+        try:
+            answer = _sent(lines, send, retry, where)
+        except RequestRejected as error:
+            if error.status != TOO_LARGE or len(lines) < 2:
+                raise
+            middle = len(lines) // 2
+            for half in (lines[:middle], lines[middle:]):
+                send_chunk(half, send, retry, where, tally)
+            return
+        failed = len(tally.failures)
+        again = tally.take(lines, answer, last=attempt == retry.max_retries)
+        given_up = sum(is_busy(each.status, each.kind) for each in tally.failures[failed:])
+        retry.pressure.bulk_rejected("busy", len(again) + given_up)
+        retry.pressure.bulk_rejected("refused", len(tally.failures) - failed - given_up)
+        if not again:
+            return
+        retry.pressure.documents_again(len(again))
+        retry.pause(attempt, f"{where} was too busy for {len(again)} of {len(lines)} documents")
+        lines = again
+
+
+def _sent(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retry, where: str) -> Json:
+    """One answer that is about all of the lines; a request that is refused whole counts for each of them.
+
+    What is not proven to be done is done again: writing the same document again changes nothing.
+    """
+    body = b"".join(line.body for line in lines)
+
+    def attempt() -> Json:
+        try:
+            return _about(lines, send(body), where)
+        except AnswerIncomplete:
+            raise
+        except ClusterBusy:
+            retry.pressure.bulk_rejected("busy", len(lines))
+            raise
+        except (PermissionDenied, ClusterReadOnly, RequestRejected) as error:
+            if error.status != TOO_LARGE or len(lines) < 2:
+                retry.pressure.bulk_rejected("refused", len(lines))
+            raise
+
+    return retry.run(attempt)
+
+
+def _about(lines: Sequence[Line], answer: Json, where: str) -> Json:
+    try:
+        check_items(lines, answer)
+    except Lacking as lacking:
+        raise incomplete(where, lacking) from lacking
+    return answer

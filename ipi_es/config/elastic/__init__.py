@@ -1,0 +1,1 @@
+"""Elastic ML's jobs and datafeeds, translated to jobs of ipi-es."""

@@ -1,0 +1,1 @@
+"""Read YAML and JSON files, and report every mistake with its place."""

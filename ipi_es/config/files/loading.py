@@ -1,0 +1,221 @@
+"""Settings and jobs from files: found, read, expanded, checked; every mistake of a file at once."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import SecretStr, ValidationError
+
+from ipi_es.config.files.mistakes import of_validation, refuse
+from ipi_es.config.files.nearest import nearest
+from ipi_es.config.files.yaml_documents import Document, Mistake, expand, read_document
+from ipi_es.config.job_config import Job
+from ipi_es.config.settings import SECRETS, ClusterSettings, Settings, header_mistake
+from ipi_es.config.types import Section
+from ipi_es.errors import ConfigError, UsageError
+
+CONFIG_VARIABLE = "IPI_ES_CONFIG"
+DEFAULT_FILE = "ipi-es.yml"
+DEFAULT_JOBS = ("jobs/*.yml", "jobs/*.yaml", "jobs/*.json")
+
+OTHER_KIND: dict[type[Section], tuple[type[Section], str]] = {
+    Job: (Settings, DEFAULT_FILE),
+    Settings: (Job, "a job's file"),
+}
+"""Where a setting may belong that isn't known in a file of one kind."""
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def load_settings(
+    path: Path | None = None, *, environ: Mapping[str, str] = os.environ, directory: Path | None = None
+) -> Settings:
+    """The settings of ``path``, else of ``$IPI_ES_CONFIG``, else of ``ipi-es.yml`` in ``directory`` (here).
+
+    Without any: a server on this machine. Relative paths in a file count from its folder. ConfigError on mistakes.
+    """
+    directory = Path.cwd() if directory is None else directory
+    found = path or _settings_file(environ, directory)
+    if found is None:
+        return Settings(jobs=_absolute(DEFAULT_JOBS, directory))
+    document = read_document(found)
+    base = found.absolute().parent
+    if document.data is None and not document.mistakes:  # everything in it is a comment
+        document = Document(document.name, {})
+    settings = _validate(Settings, document, environ, base)
+    with_secrets = _with_secrets(settings.elasticsearch, document)
+    jobs = _absolute(DEFAULT_JOBS if settings.jobs is None else settings.jobs, base)
+    return settings.model_copy(update={"elasticsearch": with_secrets, "jobs": jobs})
+
+
+def _settings_file(environ: Mapping[str, str], directory: Path) -> Path | None:
+    if named := environ.get(CONFIG_VARIABLE):
+        return Path(named).expanduser()
+    usual = directory / DEFAULT_FILE
+    return usual if usual.exists() else None
+
+
+def _absolute(patterns: tuple[str, ...], base: Path) -> tuple[str, ...]:
+    return tuple(str(base / Path(pattern).expanduser()) for pattern in patterns)
+
+
+def _with_secrets(cluster: ClusterSettings, document: Document) -> ClusterSettings:
+    """Read the `*_file` secrets; a trailing line end is no part of a secret."""
+    read: dict[str, SecretStr] = {}
+    mistakes: list[Mistake] = []
+    for name in SECRETS:
+        path: Path | None = getattr(cluster, f"{name}_file")
+        if path is None:
+            continue
+        try:
+            secret = path.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            secret = ""
+        mistake = header_mistake(name, secret) if secret else "the file is empty or no text"
+        if mistake is None:
+            read[name] = SecretStr(secret)
+        else:
+            mistakes.append(Mistake(("elasticsearch", f"{name}_file"), mistake))
+    if mistakes:
+        raise refuse(document, mistakes)
+    return cluster.model_copy(update=read)
+
+
+def load_job(path: Path, *, environ: Mapping[str, str] = os.environ) -> Job:
+    """The job in a file; ConfigError on mistakes, all of them."""
+    document = read_document(path)
+    if document.data is None and not document.mistakes:
+        hint = "a job needs at least job_id and datafeed_config.indices"
+        raise ConfigError("is empty", place=document.name, hint=hint)
+    return _validate(Job, document, environ, path.absolute().parent)
+
+
+def check_job(data: Any, *, name: str = "job", environ: Mapping[str, str] | None = None) -> Job:
+    """The job in plain values (of an import, of a test); ConfigError as for a file called ``name``.
+
+    `${VAR}` is expanded only where ``environ`` is given.
+    """
+    return _validate(Job, Document(name, data), environ, None)
+
+
+def _validate(
+    root: type[AnySection], document: Document, environ: Mapping[str, str] | None, base: Path | None
+) -> AnySection:
+    if document.data is None:
+        raise refuse(document, document.mistakes)
+    data, unset = (document.data, []) if environ is None else expand(document.data, environ)
+    mistakes = [*document.mistakes, *unset]
+    known = {mistake.path for mistake in mistakes}
+    try:
+        section = root.model_validate(data, context={"base": base})
+    except ValidationError as error:
+        # a value whose variable is missing is wrong for that reason alone
+        found = of_validation(error, root, document, OTHER_KIND.get(root))
+        mistakes += [mistake for mistake in found if mistake.path not in known]
+    else:
+        if not mistakes:
+            return section
+    raise refuse(document, mistakes)
+
+
+def job_files(settings: Settings) -> list[Path]:
+    """The job files that the settings name, sorted; ConfigError for a named file that isn't there, or a folder."""
+    found, missing = _job_files(settings)
+    if missing:
+        raise missing[0].error
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file of a job that can't be used, and why."""
+
+    path: Path
+    error: ConfigError
+
+
+def read_jobs(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> tuple[list[Job], list[BadFile]]:
+    """The jobs that the settings name, by job_id, and the files that can't be used, by their path."""
+    files, missing = _job_files(settings)
+    read, bad = read_files(files, environ=environ)
+    return [job for job, _ in read], sorted([*missing, *bad], key=lambda each: each.path)
+
+
+def read_files(
+    files: Iterable[Path], *, environ: Mapping[str, str] = os.environ
+) -> tuple[list[tuple[Job, Path]], list[BadFile]]:
+    """The jobs in files, each with its file, by job_id; and the files that can't be used.
+
+    Of files with one job_id none is used: it isn't known which of them is meant.
+    """
+    bad: list[BadFile] = []
+    read: dict[str, list[tuple[Job, Path]]] = {}
+    for path in files:
+        try:
+            job = load_job(path, environ=environ)
+        except ConfigError as error:
+            bad.append(BadFile(path, error))
+        else:
+            read.setdefault(job.job_id, []).append((job, path))
+    for job_id, found in read.items():
+        for _, path in found if len(found) > 1 else ():
+            others = " and ".join(str(other) for _, other in found if other != path)
+            hint = "a job_id is used once: change one, or take one file away"
+            bad.append(BadFile(path, ConfigError(f"{others} has the job_id {job_id} too", place=str(path), hint=hint)))
+    return [found[0] for _, found in sorted(read.items()) if len(found) == 1], bad
+
+
+def load_jobs(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> list[Job]:
+    """All jobs that the settings name, by job_id; ConfigError with all mistakes of all files that can't be used."""
+    jobs, bad = read_jobs(settings, environ=environ)
+    if bad:
+        raise all_of(bad)
+    return jobs
+
+
+def all_of(bad: Sequence[BadFile]) -> ConfigError:
+    """One error for all files that can't be used."""
+    if len(bad) == 1:
+        return bad[0].error
+    texts = [each.error.message for each in bad]
+    hints = dict.fromkeys(each.error.hint for each in bad if each.error.hint)
+    return ConfigError("\n".join([f"{len(bad)} job files can't be used", *texts]), hint="; ".join(hints) or None)
+
+
+def _job_files(settings: Settings) -> tuple[list[Path], list[BadFile]]:
+    found: set[Path] = set()
+    missing = []
+    for pattern in settings.jobs or DEFAULT_JOBS:
+        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute patterns)
+        if not matches and not glob.has_magic(pattern):
+            error = ConfigError(f"jobs: there is no file {pattern}", hint="correct `jobs` in ipi-es.yml")
+            missing.append(BadFile(Path(pattern), error))
+        elif Path(pattern).is_dir():
+            error = ConfigError(
+                f"jobs: {pattern} is a folder", hint=f"name the files in it in ipi-es.yml: `jobs: {pattern}/*.yml`"
+            )
+            missing.append(BadFile(Path(pattern), error))
+        found.update(path for path in map(Path, matches) if not path.is_dir())
+    return sorted(found), missing
+
+
+def find_job(name: str, settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Job:
+    """The job that a command names: a file (`x.yml`, `x.yaml`, `x.json`, or with a slash), else a job_id."""
+    if Path(name).suffix in (".yml", ".yaml", ".json") or os.sep in name:
+        return load_job(Path(name), environ=environ)
+    read, bad = read_jobs(settings, environ=environ)
+    jobs = {job.job_id: job for job in read}
+    if name in jobs:
+        return jobs[name]
+    if bad:  # it may be in one of them
+        raise all_of(bad)
+    near = nearest(name, jobs)
+    if near:
+        raise UsageError(f"there is no job “{name}”", hint=f"did you mean “{near}”?")
+    known = f"there are {', '.join(jobs)}" if jobs else "write a job file into jobs/, or name the file itself"
+    raise UsageError(f"there is no job “{name}”", hint=known)

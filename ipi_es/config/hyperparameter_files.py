@@ -1,0 +1,50 @@
+"""Hyperparameters apart from a job: a file of SageMaker's (a JSON mapping of strings), and options of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ipi_es.config.files.mistakes import of_validation, refuse
+from ipi_es.config.files.yaml_documents import Document, read_document
+from ipi_es.config.ip_insights import IpInsights
+from ipi_es.errors import ConfigError
+
+SAGEMAKER = (
+    "num_entity_vectors",
+    "vector_dim",
+    "epochs",
+    "learning_rate",
+    "mini_batch_size",
+    "num_ip_encoder_layers",
+    "random_negative_sampling_rate",
+    "shuffled_negative_sampling_rate",
+    "weight_decay",
+    "batch_metrics_publish_interval",
+)
+"""SageMaker's hyperparameters of IP Insights, in the order of its documentation's importance."""
+
+_NOT_OURS = ("_", "sagemaker_")
+"""What the names of entries begin with that SageMaker adds for itself (``_tuning_objective_metric``)."""
+
+
+def read_hyperparameters(path: Path | None, given: Mapping[str, Any]) -> IpInsights:
+    """Hyperparameters of a file, with ``given`` (an option's text under its name) before it; all may be strings.
+
+    ConfigError with every mistake and its place. Pairs without times can't be joined with history: the architecture is
+    `ip_insights` unless the file says otherwise.
+    """
+    document = Document("hyperparameters", {}) if path is None else read_document(path)
+    data = {} if document.data is None else document.data
+    if document.mistakes:
+        raise refuse(document, document.mistakes)
+    if not isinstance(data, dict):
+        raise ConfigError("must be a mapping of names to values", place=document.name)
+    own = {name: value for name, value in data.items() if not str(name).startswith(_NOT_OURS)}
+    try:
+        return IpInsights.model_validate({"architecture": "ip_insights", **own, **given})
+    except ValidationError as error:
+        raise refuse(document, of_validation(error, IpInsights, document)) from error

@@ -1,0 +1,285 @@
+"""A job: Elastic ML's keys, checked and frozen."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, TypeAlias
+from zlib import crc32
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ipi_es.config.alert_config import Alerts
+from ipi_es.config.allow_rule import AllowRule, check_rules
+from ipi_es.config.datafeed_config import DatafeedConfig
+from ipi_es.config.ip_insights import IpInsights
+from ipi_es.config.types import (
+    DAY,
+    BucketSpan,
+    Count,
+    FieldName,
+    Inconsistent,
+    Number,
+    PositiveSpan,
+    Section,
+    Span,
+    Texts,
+)
+
+MAX_JOB_ID = 64
+"""Characters; Elastic's limit, which also keeps document ids below 512 bytes."""
+
+RENORMALIZATION_DAYS, RENORMALIZATION_BUCKETS = 30, 100
+"""The default renormalization window is the larger of these two, as in Elastic ML."""
+
+LATE_HOURS, LATE_BUCKETS = 2, 8
+"""The default window for late events is the larger of these two."""
+
+LEAST_DELAY, DELAYS = 60, 61
+"""Seconds: the default query_delay is at least the first, and one of so many, chosen by the job's name."""
+
+MINUTE, HOUR = 60, 3_600
+FREQUENCIES = ((2 * MINUTE, MINUTE), (12 * HOUR, 10 * MINUTE))
+"""(bucket_span up to, frequency), seconds, as Elastic's datafeeds; up to 20 minutes it is half the span."""
+HALF_UP_TO = 20 * MINUTE
+
+TAKES_PART = 0.035
+"""The largest probability that is recorded: what is held is known from the records."""
+
+_ID = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
+
+
+def _elastic_id(text: str) -> str:
+    if len(text) > MAX_JOB_ID or not _ID.fullmatch(text):
+        raise ValueError(
+            f"“{text}” is not allowed: lowercase letters a–z, digits, - and _, beginning and ending with a letter or "
+            f"digit, at most {MAX_JOB_ID} characters"
+        )
+    return text
+
+
+ElasticId: TypeAlias = Annotated[str, AfterValidator(_elastic_id)]
+
+
+class Detector(Section):
+    """What is looked for: rare addresses of an entity."""
+
+    function: Literal["rare"] = Field(default="rare", description="`rare` is the only function.")
+    by_field_name: FieldName = Field(default="source.ip", description="The field with the IP address.")
+    partition_field_name: FieldName = Field(default="user.name", description="The field with the entity.")
+    detector_description: str | None = Field(default=None, description="For people.")
+
+    @model_validator(mode="after")
+    def _two_fields(self) -> Detector:
+        if self.by_field_name == self.partition_field_name:
+            raise ValueError(
+                f"by_field_name and partition_field_name are both {self.by_field_name}: the first is the IP address, "
+                "the second the entity"
+            )
+        return self
+
+
+class AnalysisConfig(Section):
+    """How events are analysed."""
+
+    bucket_span: BucketSpan = Field(
+        default=3_600, description="Length of a bucket: 1m to 1d, a divisor of a day. Sparse data wants longer ones."
+    )
+    detectors: Annotated[tuple[Detector, ...], Field(min_length=1, max_length=1)] = Field(
+        default_factory=lambda: (Detector(),), description="Exactly one detector."
+    )
+    influencers: Texts | None = Field(
+        default=None,
+        description="The detector's two fields or one of them; by default both. They get influencer results.",
+    )
+
+    @model_validator(mode="after")
+    def _influencers_of_detector(self) -> AnalysisConfig:
+        allowed = (self.detectors[0].partition_field_name, self.detectors[0].by_field_name)
+        wrong = [
+            (("influencers", index), f"{name} is not possible; allowed are {' and '.join(allowed)}")
+            for index, name in enumerate(self.influencers or ())
+            if name not in allowed
+        ]
+        if wrong:
+            raise Inconsistent(*wrong)
+        return self
+
+
+class DataDescription(Section):
+    """Where an event's time is."""
+
+    time_field: FieldName = Field(default="@timestamp", description="The date field that orders the events.")
+    time_format: Literal["epoch_ms", "epoch"] = Field(
+        default="epoch_ms", description="Kept for Elastic's files; times are read from the date field as they are."
+    )
+
+
+class Training(Section):
+    """What the network and the calibration learn from. Ours."""
+
+    window: PositiveSpan = Field(
+        default=90 * DAY, description="How much history before the first scored bucket is taken."
+    )
+    calibration_share: Number = Field(
+        default=0.2,
+        ge=0.05,
+        le=0.5,
+        description="The last part of the window, which is never trained on: probabilities are calibrated with it.",
+    )
+    min_events: Count = Field(
+        default=1_000, ge=1, description="Fewer unique (bucket, entity, IP) in the window: `train` refuses to begin."
+    )
+    min_history: PositiveSpan = Field(
+        default=7 * DAY,
+        description="`ipi-es run` trains a new job once its events go back so far; until then it waits, and says so.",
+    )
+    every: Span = Field(
+        default=7 * DAY,
+        description="`ipi-es run` trains again so long after the end of what was learned last; 0: never.",
+    )
+
+
+class Job(Section):
+    """One anomaly-detection job."""
+
+    job_id: ElasticId = Field(description="The job's name in results and commands: a–z, 0–9, - and _, at most 64.")
+    job_type: Literal["anomaly_detector"] = Field(default="anomaly_detector", description="Kept for Elastic's files.")
+    description: str = Field(default="", description="For people.")
+    groups: tuple[ElasticId, ...] = Field(default=(), description="Groups that the job belongs to.")
+    analysis_config: AnalysisConfig = Field(default_factory=AnalysisConfig, description="How events are analysed.")
+    data_description: DataDescription = Field(default_factory=DataDescription, description="Where an event's time is.")
+    datafeed_config: DatafeedConfig = Field(description="Where the events come from.")
+    results_index_name: ElasticId = Field(
+        default="shared", description="Results go to `ipi-es-anomalies-{this}-{yyyy.MM}`, all behind one alias."
+    )
+    results_retention_days: Annotated[Count, Field(ge=1)] | None = Field(
+        default=None, description="Results older than this are deleted; by default never."
+    )
+    model_snapshot_retention_days: Count = Field(
+        default=10, ge=1, description="Snapshots older than this before the newest are deleted."
+    )
+    renormalization_window_days: Annotated[Count, Field(ge=0)] | None = Field(
+        default=None,
+        description="How far back scores are adjusted; by default the larger of 30 days and 100 buckets; 0: never.",
+    )
+    repeat_window: Span = Field(
+        default=DAY,
+        description="Ours. A pair seen again within this time of its first record is no new alarm; 0 turns it off.",
+    )
+    hold_probability: Number = Field(
+        default=0.005,
+        ge=0,
+        le=TAKES_PART,
+        description="Ours. What an entity does from a network where it had an address less probable than this teaches "
+        "nothing for `hold_days`, so that nobody becomes usual by his own events; 0 turns it off.",
+    )
+    hold_days: Count = Field(
+        default=7,
+        ge=1,
+        le=365,
+        description="Ours. How long that lasts from the first such record, unless `ipi-es verdict confirm` says that "
+        "it was the person; then it may teach for as long, and what is still improbable after that is held anew.",
+    )
+    late_window: Span | None = Field(
+        default=None,
+        description="Ours. Buckets that end within this time before the newest are scored again when events arrive for "
+        "them late; by default the larger of 2h and 8 buckets; 0 turns it off.",
+    )
+    blind_after: Count = Field(
+        default=3,
+        ge=0,
+        description="Ours. Buckets after which a job that gets no events where some are usual says that it is blind, "
+        "and half blind where most of them, or all usable ones, are missing; more where few are usual; 0: never.",
+    )
+    max_lag: Count = Field(
+        default=3, ge=1, description="Ours. So many complete buckets not scored yet: `/readyz` fails."
+    )
+    max_records_per_bucket: Count = Field(
+        default=500,
+        ge=1,
+        le=10_000,
+        description="Ours. At most so many records are written for a bucket; the worst are kept.",
+    )
+    training: Training = Field(default_factory=Training, description="Ours. What is learned from.")
+    ip_insights: IpInsights = Field(
+        default_factory=IpInsights, description="The network's hyperparameters, under SageMaker's names."
+    )
+    allow_list: tuple[AllowRule, ...] = Field(
+        default=(),
+        description="Ours. Pairs that are scored and written, but raise no alarm and take part in nothing else.",
+    )
+
+    alerts: Alerts = Field(
+        default_factory=Alerts, description="Ours. What is worth an alert, and whom the worker itself tells."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Job:
+        if self.time_field in (self.ip_field, self.entity_field):
+            text = f"{self.time_field} is also a field of the detector"
+            raise Inconsistent((("data_description", "time_field"), text))
+        check_rules(self.allow_list, self.datafeed_config.entity_normalize, self.datafeed_config.translators)
+        return self
+
+    @property
+    def bucket_span(self) -> int:
+        """Seconds."""
+        return self.analysis_config.bucket_span
+
+    @property
+    def detector(self) -> Detector:
+        """The one detector."""
+        return self.analysis_config.detectors[0]
+
+    @property
+    def ip_field(self) -> str:
+        """The field with the address (`by_field_name`)."""
+        return self.detector.by_field_name
+
+    @property
+    def entity_field(self) -> str:
+        """The field with the entity (`partition_field_name`)."""
+        return self.detector.partition_field_name
+
+    @property
+    def time_field(self) -> str:
+        """The date field."""
+        return self.data_description.time_field
+
+    @property
+    def influencers(self) -> tuple[str, ...]:
+        """The fields with influencer results."""
+        chosen = self.analysis_config.influencers
+        return (self.entity_field, self.ip_field) if chosen is None else chosen
+
+    @property
+    def frequency(self) -> int:
+        """Seconds between two looks for new events."""
+        given, span = self.datafeed_config.frequency, self.bucket_span
+        if given is not None:
+            return given
+        if 2 * MINUTE < span <= HALF_UP_TO:
+            return span // 2
+        return next((frequency for most, frequency in FREQUENCIES if span <= most), HOUR)
+
+    @property
+    def query_delay(self) -> int:
+        """Seconds after a bucket's end at which it is complete; by default one of 60 to 120 that the name decides."""
+        given = self.datafeed_config.query_delay
+        return LEAST_DELAY + crc32(self.job_id.encode()) % DELAYS if given is None else given
+
+    def late_window_seconds(self) -> int:
+        """Seconds before the newest bucket's end in which late events are looked for; 0: never."""
+        if self.late_window is not None:
+            return self.late_window
+        return max(LATE_HOURS * HOUR, LATE_BUCKETS * self.bucket_span)
+
+    def renormalization_window(self) -> int:
+        """Seconds that scores are adjusted back; 0: never."""
+        if self.renormalization_window_days is not None:
+            return self.renormalization_window_days * DAY
+        return max(RENORMALIZATION_DAYS * DAY, RENORMALIZATION_BUCKETS * self.bucket_span)
+
+    def warnings(self) -> list[str]:
+        """What is set but has no effect, for people."""
+        return self.datafeed_config.warnings()

@@ -1,0 +1,194 @@
+"""What a job was made with: which settings a trained job may change, and how.
+
+A network, a history and quantiles are made of events as the job's file described them. Each setting has one rule:
+
+- ``free``: taken as it is, nothing that was learned becomes wrong;
+- ``accept``: refused until a person accepts it; what was learned is gone on with;
+- ``train``: what was learned doesn't fit any longer; refused until the job is trained with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal, TypeAlias
+
+from ipi_es.config.job_config import Job
+from ipi_es.times import format_span
+
+Rule: TypeAlias = Literal["free", "accept", "train"]
+
+LONGEST = 2_000
+"""Characters of a value that are kept; of a longer one, its beginning and a digest: a state is written every batch."""
+
+SHOWN = 160
+"""Characters of a value that a message shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRule:
+    """What happens where a setting of a trained job changes."""
+
+    rule: Rule
+    why: str
+    read: Callable[[Job], Any] = lambda _: None
+    """The setting's value as JSON has it; of a free one it isn't kept."""
+    shares: bool = False
+    """A list: free while old and new have an entry in common."""
+
+
+def _free(why: str) -> SettingRule:
+    return SettingRule("free", why)
+
+
+_NEXT = "takes effect at the next training"
+_SCORES = "concerns scoring from now on"
+_WORDS = "for people"
+
+RULES: dict[str, SettingRule] = {
+    "job_id": _free("another job_id is another job"),
+    "job_type": _free(_WORDS),
+    "description": _free(_WORDS),
+    "groups": _free(_WORDS),
+    "analysis_config.bucket_span": SettingRule(
+        "train",
+        "history, calibration and quantiles count by bucket",
+        lambda job: format_span(job.bucket_span),
+    ),
+    "analysis_config.detectors[].function": _free("there is only one"),
+    "analysis_config.detectors[].by_field_name": SettingRule(
+        "train", "other addresses were learned", lambda job: job.ip_field
+    ),
+    "analysis_config.detectors[].partition_field_name": SettingRule(
+        "train", "other entities were learned", lambda job: job.entity_field
+    ),
+    "analysis_config.detectors[].detector_description": _free(_WORDS),
+    "analysis_config.influencers": _free("all levels are counted, whichever are written"),
+    "data_description.time_field": SettingRule(
+        "accept", "events near the checkpoint may be scored twice, or not at all", lambda job: job.time_field
+    ),
+    "data_description.time_format": _free("has no effect"),
+    "datafeed_config.indices": SettingRule(
+        "accept",
+        "free while one of the names stays; with none left the events may be others, whose entities were never seen",
+        lambda job: sorted(job.datafeed_config.indices),
+        shares=True,
+    ),
+    "datafeed_config.query": SettingRule(
+        "accept",
+        "a wider query has entities that were never seen, a narrower one keeps what was learned of others",
+        lambda job: job.datafeed_config.query,
+    ),
+    "datafeed_config.query_delay": _free("when a bucket is read, not what is in it"),
+    "datafeed_config.frequency": _free("when a bucket is read, not what is in it"),
+    "datafeed_config.runtime_mappings": SettingRule(
+        "accept", "they may compute other names or addresses", lambda job: job.datafeed_config.runtime_mappings
+    ),
+    "datafeed_config.indices_options": _free("how missing indices are treated"),
+    "datafeed_config.outcome_field": SettingRule(
+        "train", "failures may have been learned as successes", lambda job: job.datafeed_config.outcome_field
+    ),
+    "datafeed_config.operator_field": SettingRule(
+        "accept",
+        "operators look new until they were seen again",
+        lambda job: job.datafeed_config.operator_of(job.ip_field),
+    ),
+    "datafeed_config.country_field": SettingRule(
+        "accept",
+        "countries look new until they were seen again",
+        lambda job: job.datafeed_config.country_of(job.ip_field),
+    ),
+    "datafeed_config.networks_files": SettingRule(
+        "accept",
+        "free but from none to some, or back: operators and countries then look new until they were seen again",
+        lambda job: bool(job.datafeed_config.networks_files),
+    ),
+    "datafeed_config.score_outcomes": SettingRule(
+        "accept",
+        "probabilities were calibrated on other outcomes",
+        lambda job: sorted(job.datafeed_config.score_outcomes),
+    ),
+    "datafeed_config.learn_outcomes": SettingRule(
+        "train", "other outcomes were learned", lambda job: sorted(job.datafeed_config.learn_outcomes)
+    ),
+    "datafeed_config.entity_normalize": SettingRule(
+        "train", "entities have other names", lambda job: sorted(job.datafeed_config.entity_normalize)
+    ),
+    "datafeed_config.ignore_private": SettingRule(
+        "accept", "private addresses were learned, or never seen", lambda job: job.datafeed_config.ignore_private
+    ),
+    "datafeed_config.nat64_prefixes": SettingRule(
+        "accept",
+        "addresses behind these translators look new until they were seen again",
+        lambda job: sorted(job.datafeed_config.nat64_prefixes),
+    ),
+    "datafeed_config.max_page": _free("how events are read, not which"),
+    "datafeed_config.scroll_size": _free("has no effect"),
+    "datafeed_config.chunking_config": _free("has no effect"),
+    "datafeed_config.delayed_data_check_config": _free("has no effect"),
+    "datafeed_config.max_empty_searches": _free("has no effect"),
+    "results_index_name": _free("results are found by the job's name, in whichever index they are"),
+    "results_retention_days": _free("what is kept"),
+    "model_snapshot_retention_days": _free("what is kept"),
+    "renormalization_window_days": _free(_SCORES),
+    "repeat_window": _free(_SCORES),
+    "hold_probability": _free("holds that were begun last as long as they would have"),
+    "hold_days": _free("counts for holds that last, too"),
+    "late_window": _free(_SCORES),
+    "blind_after": _free("when the job is called blind"),
+    "max_lag": _free("when the job is called late"),
+    "max_records_per_bucket": _free(_SCORES),
+    "training": _free(_NEXT),
+    "ip_insights": _free(_NEXT),
+    "allow_list": _free("pairs that it names teach nothing from now on; what they taught stays until a training"),
+    "alerts": _free("what is sent from now on"),
+}
+"""Every setting of a job's file, or the section that holds it; a test finds those without a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A setting that isn't what it was."""
+
+    setting: str
+    before: Any
+    now: Any
+    rule: Rule
+
+    def __str__(self) -> str:
+        return f"{self.setting} was {_shown(self.before)} and is {_shown(self.now)}"
+
+
+def made_with(job: Job) -> dict[str, Any]:
+    """The settings that decide what is learned, by their place in the file, as JSON has them."""
+    return {setting: _kept(rule.read(job)) for setting, rule in RULES.items() if rule.rule != "free"}
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    """What differs, whatever its rule; settings that ``before`` doesn't know are as they were."""
+    found = []
+    for setting, value in now.items():
+        if setting not in before or before[setting] == value:
+            continue
+        rule, old = RULES[setting], before[setting]
+        free = rule.shares and isinstance(old, list) and isinstance(value, list) and set(old) & set(value)
+        found.append(Change(setting, old, value, "free" if free else rule.rule))
+    return found
+
+
+def _kept(value: Any) -> Any:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    if len(text) <= LONGEST:
+        return json.loads(text)
+    return {"begins": text[:SHOWN], "sha256": sha256(text.encode("utf-8", "surrogatepass")).hexdigest()}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, dict) and set(value) == {"begins", "sha256"}:
+        return f"{value['begins']}…"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -1,0 +1,77 @@
+"""Operators and countries of an event bucket's addresses: from the events' own fields and from files of networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import Addresses
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.datafeed.numbering import MALFORMED, Numbers
+from ipi_es.ipinsights.address_context import Context
+from ipi_es.networks import NetworkTable, country_number, operator_number
+
+
+def context_of_ips(
+    n: int, ip: Numbers, operators: list[Any] | None, countries: list[Any] | None
+) -> tuple[Context | None, bool]:
+    """The context of n addresses from that of the rows, and whether rows of one address differ in it.
+
+    ``ip`` int32[rows] is each row's address; ``operators``, ``countries`` [rows] are as the cluster gave them, None
+    where they weren't read. The largest numbers are kept: what is known goes before what isn't, in any order.
+    """
+    if operators is None and countries is None:
+        return None, False
+    context, changing = Context.none(n), False
+    rows = ip != MALFORMED
+    known = ip[rows]
+    for target, values, number in (
+        (context.operator, operators, operator_number),
+        (context.country, countries, country_number),
+    ):
+        if values is not None:
+            each = _numbers(values, number)[rows].astype(target.dtype)
+            np.maximum.at(target, known, each)
+            changing = changing or bool((target[known] != each).any())
+    return context, changing
+
+
+def _numbers(values: list[Any], number: Callable[[object], int]) -> NDArray[np.uint32]:
+    """uint32[rows]: each value's number; a distinct one is read once."""
+    place = {value: number(value) for value in dict.fromkeys(values)}
+    return np.fromiter(map(place.__getitem__, values), dtype=np.uint32, count=len(values))
+
+
+def looked_up(bucket: EventBucket, networks: NetworkTable | None) -> EventBucket:
+    """The event bucket with what the files know of its addresses; its own fields fill what they don't."""
+    if networks is None or not len(bucket.addresses):
+        return bucket
+    found = context_from(networks, bucket.addresses)
+    if bucket.context is not None:
+        found = Context(
+            np.where(found.operator == 0, bucket.context.operator, found.operator),
+            np.where(found.country == 0, bucket.context.country, found.country),
+        )
+    return replace(bucket, context=found or None)
+
+
+def networks_of(job: Job) -> NetworkTable | None:
+    """The job's files of networks, opened once a process; UsageError for one that can't be used."""
+    files = job.datafeed_config.networks_files
+    return _opened(files) if files else None
+
+
+@lru_cache(maxsize=4)
+def _opened(files: tuple[str, ...]) -> NetworkTable:
+    return NetworkTable.load(files)
+
+
+def context_from(networks: NetworkTable, addresses: Addresses) -> Context:
+    """What the files know of addresses uint8[n, 16]."""
+    return Context(*networks.look_up(addresses))

@@ -1,0 +1,122 @@
+"""What is evaluated, as arrays: the rows of a file or of a job, before and after the protocol's first step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.addresses import from_words, words
+from ipi_es.ipinsights.history.deltas import DAY
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.training.training_events import TrainingEvents
+
+NORMAL = 0
+"""The label's code of a row that is no attack."""
+NO_GROUP = -1
+"""The group's code of a row that names none."""
+MAX_ROWS_OF_ENTITY = 2_000
+"""Rows of one entity, at most (the protocol's first step): no service account outweighs the people."""
+_CHOICE_SEED = 0
+"""Seed of the choice among an entity's rows: the protocol's ``default_rng(0)``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """n rows (time, entity, address) with what else is known of each."""
+
+    time: NDArray[np.int64]  # [n] epoch seconds
+    entities: list[str]
+    entity: NDArray[np.int32]  # [n] index into entities
+    addresses: Addresses  # uint8[m, 16]
+    ip: NDArray[np.int32]  # [n] index into addresses
+    group: NDArray[np.int32]  # [n] code of the entity's organisation, NO_GROUP if it has none
+    label: NDArray[np.int32]  # [n] NORMAL, or 1 + index into labels
+    labels: tuple[str, ...] = ()
+    """Kinds of labelled attack; empty: the events have no labels."""
+    labelled: bool = False
+    """Whether the events came with labels at all."""
+    malformed: dict[str, int] = field(default_factory=dict)
+    """Rows that were left out, by reason."""
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def day(self) -> NDArray[np.int64]:
+        """int64[n]: UTC day of each row, days since the epoch."""
+        result: NDArray[np.int64] = self.time // DAY
+        return result
+
+    def take(self, rows: NDArray[np.intp]) -> Events:
+        """Some of the rows; the vocabularies stay."""
+        return Events(
+            time=self.time[rows],
+            entities=self.entities,
+            entity=self.entity[rows],
+            addresses=self.addresses,
+            ip=self.ip[rows],
+            group=self.group[rows],
+            label=self.label[rows],
+            labels=self.labels,
+            labelled=self.labelled,
+            malformed=self.malformed,
+        )
+
+
+def of_job(events: TrainingEvents, malformed: dict[str, int]) -> Events:
+    """The rows of a job that teach; ``malformed``: documents that the datafeed left out, by reason."""
+    rows = np.flatnonzero(events.learns)
+    return Events(
+        time=events.time[rows],
+        entities=events.entities,
+        entity=events.entity[rows],
+        addresses=events.addresses,
+        ip=events.ip[rows],
+        group=np.full(len(rows), NO_GROUP, dtype=np.int32),
+        label=np.full(len(rows), NORMAL, dtype=np.int32),
+        malformed=malformed,
+    )
+
+
+def prepared(events: Events) -> Events:
+    """The protocol's first step: in time order, one row per (entity, address, UTC day), few rows an entity.
+
+    Equal addresses become one index however they were spelled. A normal and an attack row of one day stay two; the
+    choice among an entity's rows is made among its normal ones.
+    """
+    events = _one_index_per_address(events.take(np.argsort(events.time, kind="stable")))
+    keys = np.stack([events.day, events.entity, events.ip, events.label], axis=1)
+    _, first = np.unique(keys, axis=0, return_index=True)
+    events = events.take(np.sort(first))
+    rng = np.random.default_rng(_CHOICE_SEED)
+    keep = np.ones(len(events), dtype=np.bool_)
+    normal = np.flatnonzero(events.label == NORMAL)
+    count = np.bincount(events.entity[normal], minlength=len(events.entities))
+    for entity in np.flatnonzero(count > MAX_ROWS_OF_ENTITY):
+        rows = normal[events.entity[normal] == entity]
+        keep[rows] = False
+        keep[rng.choice(rows, MAX_ROWS_OF_ENTITY, replace=False)] = True
+    return events.take(np.flatnonzero(keep))
+
+
+def _one_index_per_address(events: Events) -> Events:
+    high, low = words(events.addresses)
+    unique, place = np.unique(np.stack([high, low], axis=1), axis=0, return_inverse=True)
+    return Events(
+        time=events.time,
+        entities=events.entities,
+        entity=events.entity,
+        addresses=from_words(unique[:, 0], unique[:, 1]),
+        ip=place.ravel()[events.ip].astype(np.int32),
+        group=events.group,
+        label=events.label,
+        labels=events.labels,
+        labelled=events.labelled,
+        malformed=events.malformed,
+    )

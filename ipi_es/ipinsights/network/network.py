@@ -1,0 +1,156 @@
+"""The IP Insights network, forward, in NumPy: entity vector × sum of prefix vectors + biases = log-odds.
+
+An address's vector is the sum of the vectors of the networks that hold it (/8, /12, … /32; IPv6 /20 … /64), and of
+its operator and country where training knew them, through ``num_ip_encoder_layers - 1`` residual layers
+``v + tanh(v W + b)``. A network that training saw in fewer than two rows
+has its level's "unseen" vector, an entity that it never saw has the unknown row; both are trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ipi_es.ipinsights.address_context import CONTEXT_LEVELS
+from ipi_es.ipinsights.entity_hashing import UNKNOWN_ROW, hashed_rows
+from ipi_es.ipinsights.key_index import KeyIndex, found_in
+from ipi_es.ipinsights.prefixes import ADDRESS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.ipinsights.address_context import Context
+
+SLOTS = ADDRESS
+"""Levels that the encoder sums: all but the exact address, which history knows better."""
+HEADS = 2 * CONTEXT_LEVELS
+"""Rows of the context table before those of its keys."""
+_FEW = 64
+"""A search for fewer keys than this share of the vocabulary makes no index."""
+_BLOCK_ADDRESSES = 1 << 12
+"""Addresses summed at a time: their vectors stay in the processor's cache."""
+_BLOCK_PAIRS = 1 << 16
+"""Pairs multiplied at a time: bounds the working memory to 2 · 65,536 · vector_dim floats."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """Trained arrays, d = vector_dim; the last of the d + 1 columns of a table is the bias."""
+
+    entity_table: NDArray[np.float32]
+    """[num_entity_vectors + 1, d + 1]; row 0 is the unknown entity."""
+    trained_count: NDArray[np.uint32]
+    """[num_entity_vectors + 1]: training rows of each row's entities (without epochs)."""
+    trained_entities: NDArray[np.uint64]
+    """Hashes of the entities that training saw, ascending."""
+    prefix_keys: NDArray[np.uint64]
+    """[m]: keys of the networks that have a vector, ascending."""
+    prefix_table: NDArray[np.float32]
+    """[SLOTS + m, d + 1]: the unseen network of each level, then ``prefix_keys``' rows."""
+    layers: NDArray[np.float32]
+    """[num_ip_encoder_layers - 1, d + 1, d]: W above b."""
+    context_keys: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    """[c]: keys of the operators and countries that have a vector, ascending."""
+    context_table: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    """[HEADS + c, d + 1]: each level's unseen vector, each level's vector where nothing is known, then
+    ``context_keys``' rows; [0, 0] where training knew neither operators nor countries."""
+    _prefix_index: KeyIndex | None = field(default=None, init=False, repr=False)
+    """Made by the first search for many."""
+
+    @property
+    def vector_dim(self) -> int:
+        """D."""
+        return int(self.entity_table.shape[1]) - 1
+
+    @property
+    def num_entity_vectors(self) -> int:
+        """Rows of the entity table besides the unknown one."""
+        return len(self.entity_table) - 1
+
+    def entity_rows(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """int32[n]: the row of each entity, :data:`~ipi_es.ipinsights.entity_hashing.UNKNOWN_ROW` if never trained."""
+        _, trained = found_in(self.trained_entities, hashes)
+        return np.where(trained, hashed_rows(hashes, self.num_entity_vectors), np.int32(UNKNOWN_ROW))
+
+    def prefix_rows(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """int32[n, SLOTS] of ``prefix_keys`` uint64[n, LEVELS]."""
+        position, found = self.find_prefixes(keys[:, :SLOTS])
+        return np.where(found, position + SLOTS, np.arange(SLOTS)).astype(np.int32)
+
+    def find_prefixes(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where keys uint64[...] are among ``prefix_keys`` (0 where not), and which are."""
+        if self._prefix_index is None:
+            if keys.size * _FEW < len(self.prefix_keys):
+                return found_in(self.prefix_keys, keys)
+            object.__setattr__(self, "_prefix_index", KeyIndex(self.prefix_keys))  # the network stays what it is
+            assert self._prefix_index is not None
+        return self._prefix_index.find(keys)
+
+    def entity_vectors(self, hashes: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """float32[n, d + 1]."""
+        return self.entity_table[self.entity_rows(hashes)]
+
+    @property
+    def knows_context(self) -> bool:
+        """Whether it was trained with operators and countries."""
+        return len(self.context_table) > 0
+
+    def context_rows(self, context: Context | None, n: int) -> NDArray[np.int32]:
+        """int32[n, CONTEXT_LEVELS]: rows of the context table; of n addresses of which nothing is known if None."""
+        if context is None:
+            return np.tile(np.arange(CONTEXT_LEVELS, HEADS, dtype=np.int32), (n, 1))
+        levels = np.arange(CONTEXT_LEVELS)
+        position, found = found_in(self.context_keys, context.keys())
+        rows = np.where(found, position + HEADS, levels)
+        return np.where(context.known(), rows, levels + CONTEXT_LEVELS).astype(np.int32)
+
+    def address_vectors(self, keys: NDArray[np.uint64], context: Context | None = None) -> NDArray[np.float32]:
+        """float32[n, d + 1] of the addresses' prefix keys uint64[n, LEVELS] and of their operators and countries."""
+        total = np.empty((len(keys), self.prefix_table.shape[1]), dtype=np.float32)
+        for start in range(0, len(keys), _BLOCK_ADDRESSES):
+            rows = self.prefix_rows(keys[start : start + _BLOCK_ADDRESSES])
+            block = self.prefix_table.take(rows[:, 0], axis=0)
+            for slot in range(1, SLOTS):
+                block += self.prefix_table.take(rows[:, slot], axis=0)
+            total[start : start + _BLOCK_ADDRESSES] = block
+        if self.knows_context:
+            rows = self.context_rows(context, len(keys))
+            for level in range(CONTEXT_LEVELS):
+                total += self.context_table.take(rows[:, level], axis=0)
+        if len(self.layers):
+            # in float64: BLAS rounds a row differently in batches of other sizes, and a score must not
+            vector = total[:, :-1].astype(np.float64)
+            for layer in self.layers.astype(np.float64):
+                vector += np.tanh(vector @ layer[:-1] + layer[-1])
+            total[:, :-1] = vector
+        return total
+
+    def log_odds(
+        self,
+        entity_vectors: NDArray[np.float32],
+        address_vectors: NDArray[np.float32],
+        entity: NDArray[np.int32],
+        address: NDArray[np.int32],
+    ) -> NDArray[np.float32]:
+        """float32[n]: compatibility of the pairs (entity[i], address[i]), indexes into the vectors."""
+        out = np.empty(len(entity), dtype=np.float32)
+        for start in range(0, len(entity), _BLOCK_PAIRS):
+            block = slice(start, start + _BLOCK_PAIRS)
+            left, right = entity_vectors[entity[block]], address_vectors[address[block]]
+            out[block] = np.einsum("nd,nd->n", left[:, :-1], right[:, :-1])
+            out[block] += left[:, -1] + right[:, -1]
+        return out
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Arrays under ``network.…``."""
+        return {f"network.{name}": getattr(self, name) for name in self.__slots__ if not name.startswith("_")}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Network:
+        """The reverse of :meth:`to_arrays`."""
+        later = {"context_keys", "context_table"}  # not in the first snapshots of format version 1
+        known = [name for name in cls.__slots__ if not name.startswith("_")]
+        names = [name for name in known if name not in later or f"network.{name}" in arrays]
+        return cls(**{name: arrays[f"network.{name}"] for name in names})

@@ -1,0 +1,135 @@
+"""(entity, address) pairs that the network learns from, and where an epoch takes them from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.training.training_events import TrainingEvents
+
+Rows: TypeAlias = "tuple[NDArray[np.int32], NDArray[np.int32]]"
+"""n pairs: indexes into a source's entities and addresses."""
+
+
+class PairSource(Protocol):
+    """Where a training takes its pairs from, epoch after epoch."""
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """uint64[e]: the entities that have pairs, each once."""
+
+    @property
+    def entity_count(self) -> NDArray[np.int64]:
+        """int64[e]: the pairs of each."""
+
+    @property
+    def addresses(self) -> Addresses:
+        """uint8[m, 16]: the addresses that pairs have."""
+
+    @property
+    def address_count(self) -> NDArray[np.int64]:
+        """int64[m]: the pairs of each."""
+
+    @property
+    def context(self) -> Context | None:
+        """Of the addresses."""
+
+    def __len__(self) -> int:
+        """Pairs of an epoch (about, where they are drawn anew for each)."""
+
+    def epoch(self, rng: np.random.Generator, most: int) -> Iterator[Rows]:
+        """All pairs once, in a new order, ``most`` at a time (fewer at the end)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """n rows (entity, address, day), each once."""
+
+    hashes: NDArray[np.uint64]  # [n]
+    address: NDArray[np.int32]  # [n] index into addresses
+    addresses: Addresses  # uint8[m, 16]
+    context: Context | None = None  # of the addresses
+
+    @classmethod
+    def of_days(cls, events: TrainingEvents, hashes: NDArray[np.uint64], first: int, stop: int) -> Pairs:
+        """The rows that teach of the days [first, stop)."""
+        from ipi_es.ipinsights.training.time_split import day_slices
+
+        parts = [np.zeros(0, dtype=np.intp)]
+        for _, rows in day_slices(events, first, stop):
+            taught = rows[events.learns[rows]]
+            keys = events.entity[taught].astype(np.int64) * len(events.addresses) + events.ip[taught]
+            parts.append(taught[np.sort(np.unique(keys, return_index=True)[1])])
+        return cls.of_rows(events, hashes, np.concatenate(parts))
+
+    @classmethod
+    def of_rows(cls, events: TrainingEvents, hashes: NDArray[np.uint64], rows: NDArray[np.intp]) -> Pairs:
+        """The given rows."""
+        return cls(hashes[events.entity[rows]], events.ip[rows], events.addresses, events.context or None)
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def take(self, rows: NDArray[np.intp]) -> Pairs:
+        """Some of the rows."""
+        return Pairs(self.hashes[rows], self.address[rows], self.addresses, self.context)
+
+    def source(self, most: int, rng: np.random.Generator) -> ResidentPairs:
+        """At most ``most`` rows of each entity, chosen uniformly, as a training takes them."""
+        kept = capped(self, most, rng)
+        hashes, entity = np.unique(kept.hashes, return_inverse=True)
+        count = np.bincount(kept.address, minlength=len(self.addresses))
+        used = np.flatnonzero(count)
+        place = np.zeros(len(count), dtype=np.int32)
+        place[used] = np.arange(len(used), dtype=np.int32)
+        return ResidentPairs(
+            hashes=hashes,
+            entity_count=np.bincount(entity, minlength=len(hashes)),
+            addresses=self.addresses[used],
+            address_count=count[used],
+            context=self.context.take(used) if self.context else None,
+            entity=entity.astype(np.int32),
+            address=place[kept.address],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResidentPairs:
+    """A :class:`PairSource` in memory: 8 bytes a pair."""
+
+    hashes: NDArray[np.uint64]  # [e], ascending
+    entity_count: NDArray[np.int64]  # [e]
+    addresses: Addresses  # uint8[m, 16]
+    address_count: NDArray[np.int64]  # [m]
+    context: Context | None
+    entity: NDArray[np.int32]  # [n] index into hashes
+    address: NDArray[np.int32]  # [n] index into addresses
+
+    def __len__(self) -> int:
+        return len(self.entity)
+
+    def epoch(self, rng: np.random.Generator, most: int) -> Iterator[Rows]:
+        """As :class:`PairSource` says."""
+        order = rng.permutation(len(self))
+        for start in range(0, len(order), most):
+            rows = order[start : start + most]
+            yield self.entity[rows], self.address[rows]
+
+
+def capped(pairs: Pairs, most: int, rng: np.random.Generator) -> Pairs:
+    """At most ``most`` rows of each entity, chosen uniformly."""
+    shuffled = rng.permutation(len(pairs))
+    order = shuffled[np.argsort(pairs.hashes[shuffled], kind="stable")]
+    ranked = pairs.hashes[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    return pairs.take(np.sort(order[rank < most]))

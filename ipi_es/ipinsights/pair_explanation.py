@@ -1,0 +1,250 @@
+"""Why a pair is compatible or not, in the user's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import islice
+from statistics import median
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from ipi_es.addresses import canonical
+from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, Context
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.hashing import joined
+from ipi_es.ipinsights.prefixes import ADDRESS, SITE, network_text, prefix_keys, shared_bits
+from ipi_es.networks import country_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.history.history import History
+    from ipi_es.ipinsights.scorer import Scorer
+
+_REMEMBERED_NETWORKS = 1 << 16
+"""Texts of networks that are kept, about 10 MB: people come from the same ones hour by hour."""
+
+_REMEMBERED_PAIRS = 10_000
+"""Explanations that are kept, about 20 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsualNetwork:
+    """A site that the entity uses."""
+
+    network: str  # CIDR: /24 or /48
+    address: str  # the last address seen there
+    weight: float  # decayed days, a day with more events up to 8
+    share: float  # of the entity's whole weight, 0 to 1
+    last_day: int  # days since the epoch
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What history says of one (entity, address) before ``History.day``."""
+
+    entity: str
+    address: str
+    network: str
+    """The address's site, /24 or /48."""
+    entity_seen: bool
+    prior_events: float
+    first_occurrence: bool
+    """No use of this address by the entity is in the history: what is held, allowed or not yet learned isn't either."""
+    network_first_occurrence: bool
+    """The same of this site."""
+    relative_rarity: float
+    """1 - the share of the entity's weight that lies in this site: 1 = never, 0 = nothing else."""
+    usual: tuple[UsualNetwork, ...]
+    """Heaviest first, at most eight."""
+    shared_prefix_length: int
+    """Bits of the longest prefix shared with an address of the usual networks; 0 = none of this family."""
+    shared_prefix_with: str | None
+    network_new_to_everybody: bool
+    entities_on_network: int
+    """Distinct entities ever seen in the site (an upper bound)."""
+    entities_on_address: int
+    compatibility: float
+    typical_compatibility: float | None
+    """The median over the usual networks' addresses; None for an entity without any."""
+    operator: int = 0
+    """Number of the autonomous system; 0 = not known."""
+    country: str | None = None
+    operator_first_occurrence: bool | None = None
+    """The same of this operator; None where the address's or all of the entity's are not known."""
+    country_first_occurrence: bool | None = None
+
+    @cached_property
+    def typical(self) -> tuple[tuple[str, int, float], ...]:
+        """The usual networks, each with its weight, rounded, and its share, 0 to 1."""
+        return tuple((usual.network, round(usual.weight), usual.share) for usual in self.usual)
+
+
+def explain(scorer: Scorer, entity: str, address: bytes, context: Context | None = None) -> Explanation:
+    """Explain one pair; ``address`` is 16 bytes in network order (IPv4 mapped), ``context`` what is known of it."""
+    return explain_all(scorer, [entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16), context)[0]
+
+
+def explain_all(
+    scorer: Scorer, entities: Sequence[str], addresses: Addresses, context: Context | None = None
+) -> list[Explanation]:
+    """Explain n pairs (entities[i], addresses[i]), addresses uint8[n, 16]: the same as one by one, but faster."""
+    context = Context.none(len(addresses)) if context is None else context
+    history = scorer.history
+    hashes = entity_hashes(entities)
+    prior = history.profiles.events_of(hashes)
+    keys = prefix_keys(addresses)
+    pair = np.minimum.accumulate(history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))), axis=1)
+    pair[prior == 0] = 0
+    members = np.minimum.accumulate(history.networks.read_members(history.networks.cells(keys)), axis=1)
+    usual, totals = _usual(history, hashes)
+    compatibility, typical = _compatibility(scorer, hashes, addresses, context, usual)
+    new_operator, new_country = _first_of_context(history, hashes, prior == 0, context)
+    found = []
+    for i, address in enumerate(map(bytes, addresses)):
+        blobs = [blob for _, blob, _, _ in usual[i]]
+        shared, with_whom = max(((shared_bits(address, blob), blob) for blob in blobs), default=(0, None))
+        share = min(float(pair[i, SITE]) * history.scale() / totals[i], 1.0) if totals[i] else 0.0
+        found.append(
+            Explanation(
+                entity=entities[i],
+                address=canonical(address),
+                network=_network_text(address),
+                entity_seen=bool(prior[i] > 0),
+                prior_events=float(prior[i]),
+                first_occurrence=bool(pair[i, ADDRESS] == 0),
+                network_first_occurrence=bool(pair[i, SITE] == 0),
+                relative_rarity=1.0 - share,
+                usual=tuple(network for network, _, _, _ in usual[i]),
+                shared_prefix_length=shared,
+                shared_prefix_with=canonical(with_whom) if with_whom is not None and shared else None,
+                network_new_to_everybody=bool(members[i, SITE] == 0),
+                entities_on_network=int(members[i, SITE]),
+                entities_on_address=int(members[i, ADDRESS]),
+                compatibility=compatibility[i],
+                typical_compatibility=typical[i],
+                operator=int(context.operator[i]),
+                country=country_text(int(context.country[i])),
+                operator_first_occurrence=new_operator[i],
+                country_first_occurrence=new_country[i],
+            )
+        )
+    return found
+
+
+def unlearned(history: History, hashes: NDArray[np.uint64], addresses: Addresses) -> NDArray[np.bool_]:
+    """bool[n]: no use of addresses[i] (uint8[n, 16]) by the entity of hashes[i] is in the history."""
+    keys = prefix_keys(addresses)
+    counts = history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))).min(axis=1, initial=np.inf)
+    never: NDArray[np.bool_] = (counts == 0) | (history.profiles.events_of(hashes) == 0)
+    return never
+
+
+class Explainer:
+    """Explains pairs, each of them once while the scorer's history stands: an oddity lasts for hours."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer, self._day = scorer, scorer.history.day
+        self._known: dict[tuple[str, bytes, int, int], Explanation] = {}
+
+    @property
+    def history(self) -> History:
+        """What pairs are explained by."""
+        return self._scorer.history
+
+    def explain_all(
+        self, entities: Sequence[str], addresses: Addresses, context: Context | None = None
+    ) -> list[Explanation]:
+        """As the function of that name."""
+        context = Context.none(len(addresses)) if context is None else context
+        if self._scorer.history.day != self._day or len(self._known) > _REMEMBERED_PAIRS:
+            self._known, self._day = {}, self._scorer.history.day
+        known = (context.operator.tolist(), context.country.tolist())
+        pairs = list(zip(entities, map(bytes, addresses), *known, strict=True))
+        new = [i for i, pair in enumerate(pairs) if pair not in self._known]
+        if new:
+            found = explain_all(self._scorer, [entities[i] for i in new], addresses[new], context.take(np.array(new)))
+            self._known.update(zip([pairs[i] for i in new], found, strict=True))
+        return [self._known[pair] for pair in pairs]
+
+
+def _first_of_context(
+    history: History, hashes: NDArray[np.uint64], unseen: NDArray[np.bool_], context: Context
+) -> tuple[list[bool | None], list[bool | None]]:
+    """Whether each entity never used the operator, the country; None where either isn't known."""
+    keys, known = context.keys(), context.known()
+    never = history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))) == 0
+    row, found = history.profiles.find(hashes)
+    if len(history.profiles):
+        known &= (history.profiles.context_rows[row] > 0) | ~found[:, None]
+    never |= unseen[:, None]
+    operator, country = (
+        [bool(new) if told else None for new, told in zip(never[:, level], known[:, level], strict=True)]
+        for level in range(CONTEXT_LEVELS)
+    )
+    return operator, country
+
+
+_Usual: TypeAlias = list[tuple[UsualNetwork, bytes, int, int]]
+"""An entity's usual networks, heaviest first, each with its address, operator and country."""
+
+
+def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[list[_Usual], list[float]]:
+    """The usual networks of entities uint64[n], and their whole decayed weight; 0 where there is no history."""
+    usual: list[_Usual] = [[] for _ in hashes]
+    totals = [0.0] * len(hashes)
+    table, scale = history.profiles, history.scale()
+    row, found = table.find(hashes)
+    known = np.flatnonzero(found)
+    at = row[known]
+    heaviest = np.argsort(-table.usual_count[at], axis=1, kind="stable")
+    columns = (
+        np.take_along_axis(column[at], heaviest, axis=1).tolist()
+        for column in (table.usual_key, table.usual_count, table.usual_last, table.usual_operator, table.usual_country)
+    )
+    places = np.take_along_axis(table.usual_address[at], heaviest[:, :, None], axis=1)
+    rows = zip(known.tolist(), table.weight[at].tolist(), *columns, places, strict=True)
+    for i, whole, keys, counts, lasts, operators, countries, blobs in rows:
+        total = totals[i] = whole * scale
+        each = zip(keys, counts, lasts, operators, countries, blobs, strict=True)
+        for key, count, last, operator, country, place in each:
+            if key:
+                blob, weight = place.tobytes(), count * scale
+                network = UsualNetwork(
+                    network=_network_text(blob),
+                    address=canonical(blob),
+                    weight=weight,
+                    share=min(weight / total, 1.0) if total else 0.0,
+                    last_day=last - 1 + history.origin,
+                )
+                usual[i].append((network, blob, operator, country))
+    return usual, totals
+
+
+def _compatibility(
+    scorer: Scorer, hashes: NDArray[np.uint64], addresses: Addresses, context: Context, usual: list[_Usual]
+) -> tuple[list[float], list[float | None]]:
+    """Of each pair, and the median over its entity's usual networks' addresses; all are scored together."""
+    sizes = [len(each) for each in usual]
+    blobs = b"".join(blob for each in usual for _, blob, _, _ in each)
+    theirs = Context(
+        np.array([operator for each in usual for _, _, operator, _ in each], dtype=np.uint32),
+        np.array([country for each in usual for _, _, _, country in each], dtype=np.uint16),
+    )
+    places = np.concatenate([addresses, np.frombuffer(blobs, dtype=np.uint8).reshape(-1, 16)])
+    whose = np.arange(len(hashes), dtype=np.int32)
+    entity = np.concatenate([whose, np.repeat(whose, sizes)])
+    everywhere = Context.concatenated([context, theirs])
+    each = np.arange(len(places), dtype=np.int32)
+    log_odds = scorer.score_hashed(hashes, places, entity, each, everywhere).log_odds.tolist()
+    own, others = log_odds[: len(hashes)], iter(log_odds[len(hashes) :])
+    return own, [median(islice(others, size)) if size else None for size in sizes]
+
+
+@lru_cache(maxsize=_REMEMBERED_NETWORKS)
+def _network_text(address: bytes) -> str:
+    return network_text(address, SITE)

@@ -1,0 +1,1 @@
+"""A whole training: time split, network, history, combiner and calibration rows."""

@@ -1,0 +1,93 @@
+"""How the rows of a training are cut in time, and when they are too few."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ipi_es.errors import NotEnoughHistory
+from ipi_es.ipinsights.history.deltas import DAY
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ipi_es.ipinsights.training.training_events import TrainingEvents
+
+NETWORK_SHARES, CALIBRATION_SHARE = (0.20, 0.45), 0.20
+"""Shares of the rows for the network [least, most], and for calibration; the combiner has what lies between."""
+COMBINER_ROWS = 20_000
+"""Rows that the combiner has before the network's share grows: what few rows say, history says better. On real events,
+3,000 to 8,000 rows a training, recall grew from .81 to .83 with the smaller share, and AUC by .001."""
+MIN_DAYS = 2
+"""One for the network and one for calibration; without a part of its own the combiner is the shipped one."""
+MIN_ROWS = 100
+"""Unique (bucket, entity, address) rows that teach, at least."""
+MIN_CALIBRATION_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Days (since the epoch): the network has [first, combiner), the combiner [combiner, calibration)."""
+
+    first: int
+    combiner: int
+    calibration: int
+    stop: int
+
+
+def check_enough(events: TrainingEvents) -> None:
+    """NotEnoughHistory, with the numbers, if these rows can't be trained on."""
+    rows = int(events.learns.sum())
+    if rows < MIN_ROWS:
+        raise NotEnoughHistory(
+            f"{rows} sign-ins (unique by bucket, entity and address) to learn from; at least {MIN_ROWS} are needed",
+            hint="train over a longer time, or look at the query and learn_outcomes",
+        )
+    days = len(np.unique(events.day[events.learns]))
+    if days < MIN_DAYS:
+        raise NotEnoughHistory(
+            f"events on {days} UTC day{'s' if days != 1 else ''}; "
+            f"at least {MIN_DAYS} are needed to train and to calibrate",
+            hint="train over a longer time (20 days or more are good)",
+        )
+    if len(np.unique(events.entity[events.learns])) < 2:
+        raise NotEnoughHistory(
+            "all events are of one entity: there is nobody to tell it from",
+            hint="choose an entity field that tells users apart (user.name)",
+        )
+    if len(np.unique(events.ip[events.learns])) < 2:
+        raise NotEnoughHistory(
+            "all events come from one address",
+            hint="a proxy or load balancer may hide the clients; look for a field with the original address",
+        )
+
+
+def split_days(events: TrainingEvents, calibrate_from: int | None) -> Split:
+    """Cut at day boundaries, as near as can be to the shares, each part at least one day with events."""
+    days, count = np.unique(events.day[events.learns], return_counts=True)
+    before = np.concatenate([[0], np.cumsum(count)]) / count.sum()  # the share of rows before each day
+    least = min(2, len(days) - 1)
+    last = int(np.argmin(np.abs(before[least:-1] - (1 - CALIBRATION_SHARE)))) + least
+    if calibrate_from is not None:
+        last = int(np.searchsorted(days, calibrate_from // DAY))
+    scored = int(events.calibrates[events.day >= days[min(last, len(days) - 1)]].sum())
+    if not 1 <= last < len(days) or scored < MIN_CALIBRATION_ROWS:
+        raise NotEnoughHistory(
+            f"{scored} rows to calibrate on; at least {MIN_CALIBRATION_ROWS}, after a day to train on, are needed",
+            hint="train over a longer time",
+        )
+    learnt = 1 - CALIBRATION_SHARE
+    share = float(np.clip(learnt - COMBINER_ROWS / count.sum(), *NETWORK_SHARES))
+    goal = before[last] * share / learnt
+    middle = int(np.argmin(np.abs(before[1:last] - goal))) + 1 if last > 1 else last
+    stop = int(events.time[-1] // DAY) + 1
+    return Split(int(days[0]), int(days[middle]), int(days[last]), stop)
+
+
+def day_slices(events: TrainingEvents, first: int, stop: int) -> list[tuple[int, NDArray[np.intp]]]:
+    """(day, row indexes) of each day in [first, stop) that has rows."""
+    day = events.day
+    days = np.unique(day)
+    return [(int(d), np.arange(*np.searchsorted(day, [d, d + 1]))) for d in days[(days >= first) & (days < stop)]]

@@ -1,0 +1,60 @@
+"""What a training reads: unique rows in time order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ipi_es.ipinsights.history.deltas import DAY, DayDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from ipi_es.addresses import Addresses
+    from ipi_es.ipinsights.address_context import Context
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingEvents:
+    """n rows (bucket, entity, address), one for each that occurred, ordered by ``time``."""
+
+    time: NDArray[np.int64]  # [n] start of the row's bucket, epoch seconds, ascending
+    entities: list[str]
+    entity: NDArray[np.int32]  # [n] index into entities
+    addresses: Addresses  # uint8[m, 16]
+    ip: NDArray[np.int32]  # [n] index into addresses
+    count: NDArray[np.int64]  # [n] events, at least 1
+    learns: NDArray[np.bool_]  # [n] teaches: goes into history and training
+    calibrates: NDArray[np.bool_]  # [n] is scored in production: goes into the calibration sample
+    end: int | None = None
+    """The exclusive end of the training range, epoch seconds; None: the end of the last row's day."""
+    context: Context | None = None
+    """Operator and country of the m ``addresses``; None where the events have neither."""
+    look_up: Callable[[Addresses], Context] | None = None
+    """Gives the context of any address, where a file of networks is at hand; None: guessed from ``context``."""
+    failures_only: NDArray[np.bool_] | None = None
+    """bool[n]: none of the row's sign-ins is of an outcome that teaches; None: all are."""
+
+    def __post_init__(self) -> None:
+        if len(self.time) and bool((np.diff(self.time) < 0).any()):
+            raise ValueError("training rows must be in time order")
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def day(self) -> NDArray[np.int64]:
+        """int64[n]: UTC day of each row, days since the epoch."""
+        result: NDArray[np.int64] = self.time // DAY
+        return result
+
+    def delta(self, day: int, hashes: NDArray[np.uint64], rows: NDArray[Any]) -> DayDelta:
+        """The delta of one day from its rows (indexes); ``hashes`` are those of ``entities``."""
+        rows = rows[self.learns[rows]]
+        ip = self.ip[rows]
+        context = self.context.take(ip) if self.context else None
+        return DayDelta.of(day, hashes[self.entity[rows]], self.addresses[ip], self.count[rows], context)

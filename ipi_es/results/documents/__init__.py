@@ -1,0 +1,1 @@
+"""Build result documents, their ids and their sentences. Pure."""

@@ -1,0 +1,224 @@
+"""Why a record has its score: the ``anomaly_score_explanation`` object, and plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ipi_es.results.documents import ids
+from ipi_es.results.documents.phrases import (
+    begun_with_capital,
+    dated_repeat,
+    events_text,
+    learned_before,
+    one_in,
+    plural,
+    rule_text,
+)
+from ipi_es.times import format_span, iso
+
+_TYPICAL_IN_SENTENCE = 3  # networks; more than three is a table, not a sentence
+_USUAL_SHARE = 0.05  # of an entity's history; a network with less was visited, and is not where it usually comes from
+_NEAR_BITS = 8  # two addresses that share less have nothing to do with each other, in either family
+
+
+COLD_START = ("young_job", "unseen_entity", "little_history", "unseen_network")
+"""What little is known of: the job's history is shorter than two weeks, the entity was never seen, it has fewer than
+six events, no use of the network was learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What made one (entity, IP) unusual, and how the number came about.
+
+    ``history_class`` names the calibration class by the entity's ``prior_events`` (``31–200 events``);
+    ``calibration_size`` counts the points that its probability rests on. ``c1``, ``c2``, ``c3`` are the caps, from 0
+    up, and ``bound`` names the one that held (``rank``, ``largest``, ``probability``, in that order, or ``none``).
+    All about the past is what was learned before the record's UTC day. What is held, allowed, of an outcome that isn't
+    learned, or of the same day is not in it. ``first_occurrence``: no use of the address by the entity;
+    ``relative_rarity`` is in [0, 1], 1 = the same. ``typical`` holds (network, weight, share) of the entity, heaviest
+    first: decayed days, and their share of all of the entity's, 0 to 1.
+    ``longest_shared_prefix`` counts bits in the address's own family; None where the entity has no history in it.
+    ``network`` is the address's own network, ``network_new_to_everybody``: no use of it by any entity;
+    ``operator_first_occurrence`` and ``country_first_occurrence``: no use of the network's operator, of its country, by
+    the entity; None where that isn't known.
+    ``entities_sharing_ip`` counts this bucket's entities at the address, this one included. ``cold_start`` names what
+    little is known of (:data:`COLD_START`); ``calibrated_probability`` is what the probability would be, had warm-up
+    not held it back.
+    """
+
+    history_class: str
+    prior_events: int
+    calibration_size: int
+    probability_extrapolated: bool
+    c1: float
+    c2: float
+    c3: float
+    bound: str
+    first_occurrence: bool
+    relative_rarity: float
+    typical: tuple[tuple[str, int, float], ...] = ()
+    longest_shared_prefix: int | None = None
+    network: str | None = None
+    network_new_to_everybody: bool = False
+    operator_first_occurrence: bool | None = None
+    country_first_occurrence: bool | None = None
+    entities_sharing_ip: int = 1
+    warming_up: bool = False
+    cold_start: tuple[str, ...] = ()
+    calibrated_probability: float | None = None
+
+    @property
+    def probability_floor(self) -> float:
+        """The smallest probability that the calibration sample alone can give: 1/(n + 1)."""
+        return 1.0 / (self.calibration_size + 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object as it is stored; parts that are unknown are left out."""
+        body: dict[str, Any] = {
+            "class": self.history_class,
+            "prior_events": self.prior_events,
+            "calibration_size": self.calibration_size,
+            "probability_floor": self.probability_floor,
+            "probability_extrapolated": self.probability_extrapolated,
+            "c1": self.c1,
+            "c2": self.c2,
+            "c3": self.c3,
+            "bound": self.bound,
+            "warming_up": self.warming_up,
+            "by_field_first_occurrence": self.first_occurrence,
+            "by_field_relative_rarity": self.relative_rarity,
+            "typical": [{"network": network, "count": count, "share": share} for network, count, share in self.typical],
+            "network_new_to_everybody": self.network_new_to_everybody,
+            "entities_sharing_ip": self.entities_sharing_ip,
+        }
+        if self.longest_shared_prefix is not None:
+            body["longest_shared_prefix"] = self.longest_shared_prefix
+        if self.network is not None:
+            body["network"] = self.network
+        if self.cold_start:
+            body["cold_start"] = list(self.cold_start)
+        for name in ("operator_first_occurrence", "country_first_occurrence", "calibrated_probability"):
+            if getattr(self, name) is not None:
+                body[name] = getattr(self, name)
+        return body
+
+
+def relative_rarity(events_from_ip: int, prior_events: int) -> float:
+    """The share of the entity's earlier events that came from elsewhere: [0, 1], 1 where there are none."""
+    return 1.0 if prior_events <= 0 else 1.0 - min(events_from_ip, prior_events) / prior_events
+
+
+def cold_start(history_class: int, *, young: bool, new_network: bool) -> tuple[str, ...]:
+    """Which of :data:`COLD_START` hold: of the job, of an entity of this class, of a network new to everybody."""
+    holds = (young, history_class == 0, history_class == 1, new_network)
+    return tuple(name for name, held in zip(COLD_START, holds, strict=True) if held)
+
+
+def sentence(record: Mapping[str, Any]) -> str:
+    """Say in plain sentences why this record is there; a record without an explanation gets fewer.
+
+    What is said of the past is said of what was learned before the record's day. A record that repeats another one, or
+    that a rule allows, was seen before and not learned: of it no “never” and no “nobody” is said.
+    """
+    entity, ip = str(record["partition_field_value"]), str(record["by_field_value"])
+    why: Mapping[str, Any] = record.get("anomaly_score_explanation") or {}
+    known = bool(record.get("suppressed_by") or record.get("repeat_of"))
+    past = [*([] if known else _never(entity, why, record)), *_usually(entity, why)]
+    sentences = [
+        f"{entity} used {ip} ({events_text(record)})",
+        *learned_before(int(record.get("timestamp", 0)), past),
+        *_sharing(why, record),
+        _probability(entity, float(record["probability"]), why),
+        *_repeat(record),
+    ]
+    if record.get("held_until"):
+        sentences.append(f"Not learned until {iso(int(record['held_until']) // 1_000)}")
+    if record.get("suppressed_by"):
+        sentences.append(rule_text(str(record["suppressed_by"])))
+    return ". ".join(sentences) + "."
+
+
+def _never(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """What isn't in the history: the address, its network, operator and country."""
+    claims = []
+    seen = bool(why.get("prior_events"))
+    if seen and why.get("by_field_first_occurrence"):
+        claims.append(f"{entity} never used this address")
+    if why.get("network_new_to_everybody"):
+        claims.append(f"nobody used {why.get('network') or 'its network'}")
+    elif why.get("longest_shared_prefix") is not None and why.get("by_field_first_occurrence"):
+        shared = int(why["longest_shared_prefix"])
+        near = shared >= _NEAR_BITS
+        claims.append(f"a usual address shares its first {shared} bits" if near else "no usual address is near it")
+    return [*claims, *(_context(entity, why, record) if seen else [])]
+
+
+def _context(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """What is new of the network's operator and country."""
+    number, name = record.get("source.as.number"), record.get("source.as.organization.name")
+    operator = f"AS{number}" + (f" ({name})" if name else "")
+    country = record.get("source.geo.country_iso_code")
+    new = [f"operator {operator}"] if why.get("operator_first_occurrence") and number else []
+    new += [f"country {country}"] if why.get("country_first_occurrence") and country else []
+    return [f"{' and '.join(new)} {'are' if len(new) > 1 else 'is'} new for {entity}"] if new else []
+
+
+def _usually(entity: str, why: Mapping[str, Any]) -> list[str]:
+    """Where the entity comes from, and how little is known of it."""
+    if not why:
+        return []
+    if not why.get("prior_events"):
+        return [f"there is nothing of {entity}"]
+    shares = usual_shares(why, most=_TYPICAL_IN_SENTENCE)
+    usual = [f"{network} ({share:.0%})" for network, share in shares if share >= _USUAL_SHARE]
+    claims = [f"{entity} usually comes from {', '.join(usual)}"] if usual else []
+    if shares and not usual:
+        claims = [f"{entity} comes from many networks, each less than {_USUAL_SHARE:.0%}"]
+    if "little_history" in (why.get("cold_start") or ()):
+        claims.append(f"{entity} has only {plural(int(why['prior_events']), 'event')}")
+    return claims
+
+
+def usual_shares(why: Mapping[str, Any], most: int | None = None) -> list[tuple[str, float]]:
+    """The ``most`` first of (network, share of the entity's history, 0 to 1), heaviest first.
+
+    Those that weigh nothing are left out.
+    """
+    typical: Sequence[Mapping[str, Any]] = why.get("typical") or ()
+    if typical and "share" not in typical[0]:  # results of older versions hold none
+        whole = sum(int(each["count"]) for each in typical) or 1
+        typical = [{"network": each["network"], "share": int(each["count"]) / whole} for each in typical]
+    return [(each["network"], each["share"]) for each in typical[:most] if each["share"] > 0.0]
+
+
+def _sharing(why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    sharing = int(why.get("entities_sharing_ip") or 1)
+    if sharing <= 1:
+        return []
+    span = record.get("bucket_span")
+    within = f"the same {format_span(int(span))}" if span else "the same bucket"
+    return [f"{sharing:,} different {record.get('partition_field_name', 'entity')} values used the address in {within}"]
+
+
+def _probability(entity: str, probability: float, why: Mapping[str, Any]) -> str:
+    borrowed = why.get("calibrated_probability")
+    if borrowed is not None:
+        rarity = begun_with_capital(f"{one_in(float(borrowed))} of other entities is as unusual as this")
+        return f"{rarity}; counted as {one_in(probability)} while too little is known of {entity} or of the job"
+    group = f" of entities with a comparable history ({why['class']})" if why.get("class") else ""
+    text = begun_with_capital(f"{one_in(probability)}{group} is as unusual as this")
+    return text + " (estimated beyond what was seen)" if why.get("probability_extrapolated") else text
+
+
+def _repeat(record: Mapping[str, Any]) -> list[str]:
+    """When the finding was first made that the record repeats; that may be of another address of its network."""
+    first = record.get("repeat_of")
+    if not first:
+        return []
+    begun = ids.start_of(str(first))
+    entity, ip = str(record["partition_field_value"]), str(record["by_field_value"])
+    place = (str(record.get("job_id")), begun or 0, int(record.get("bucket_span") or 0))
+    own = ids.record_id(*place, int(record.get("detector_index") or 0), entity, ip) == first
+    return [dated_repeat(begun, "" if own or begun is None else "in the same network")]

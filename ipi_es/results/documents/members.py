@@ -1,0 +1,164 @@
+"""What an influencer or a bucket is made of: how many, how many of them never learned, and the worst by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ipi_es.lists import some
+from ipi_es.results.documents import ids
+from ipi_es.results.documents.phrases import (
+    begun_with_capital,
+    dated_repeat,
+    events_text,
+    learned_before,
+    one_in,
+    plural,
+    rule_text,
+)
+
+NAMED = 10
+"""Names that a result holds, the worst first."""
+
+IN_SENTENCE = 5
+"""Names in a sentence; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """All that one address's entities (or one entity's addresses) did in a bucket, written as records or not.
+
+    ``count`` are the distinct ones. Of these, ``repeats`` repeat earlier findings, ``allowed`` are allowed, and
+    ``unlearned`` are neither, but not in what was learned before the bucket's UTC day. ``names``: at most
+    :data:`NAMED`, the worst first. ``outcomes``: (outcome, events), where the job scores several. ``operators``
+    (numbers), ``organizations`` and ``countries`` are of the named addresses, each once.
+    """
+
+    count: int
+    unlearned: int
+    repeats: int
+    allowed: int
+    names: tuple[str, ...]
+    event_count: int
+    outcomes: tuple[tuple[str, int], ...] = ()
+    operators: tuple[int, ...] = ()
+    organizations: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+
+    def to_dict(self, *, of_entity: bool) -> dict[str, Any]:
+        """The fields of an influencer that is an entity, or an address."""
+        what = "ip" if of_entity else "entity"
+        body: dict[str, Any] = {
+            "event_count": self.event_count,
+            f"{what}_count": self.count,
+            f"unlearned_{what}_count": self.unlearned,
+            f"repeated_{what}_count": self.repeats,
+            f"allowed_{what}_count": self.allowed,
+            "top_ips" if of_entity else "top_entities": list(self.names),
+        }
+        if self.outcomes:
+            body["outcomes"] = outcome_list(self.outcomes)
+        context = {
+            "source.as.number": self.operators,
+            "source.as.organization.name": self.organizations,
+            "source.geo.country_iso_code": self.countries,
+        }
+        return body | {name: list(values) for name, values in context.items() if values}
+
+
+@dataclass(frozen=True, slots=True)
+class Unusual:
+    """The unusual pairs of a bucket that count in it (neither repeats nor allowed), written as records or not.
+
+    ``unlearned``: pairs that are not in what was learned before the bucket's UTC day.
+    """
+
+    pairs: int
+    entities: int
+    ips: int
+    unlearned: int
+
+    def to_dict(self) -> dict[str, int]:
+        """The fields of a bucket."""
+        return {
+            "unusual_pair_count": self.pairs,
+            "unusual_entity_count": self.entities,
+            "unusual_ip_count": self.ips,
+            "unlearned_pair_count": self.unlearned,
+        }
+
+
+def outcome_list(outcomes: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    """(outcome, events) as results hold them."""
+    return [{"outcome": outcome, "count": count} for outcome, count in outcomes]
+
+
+def influencer_sentence(source: Mapping[str, Any], other_field: str) -> str:
+    """Say in plain sentences with whom or from where an influencer was seen; ``other_field``: what its members are."""
+    value, of_entity = str(source["influencer_field_value"]), "ip_count" in source
+    what = "ip" if of_entity else "entity"
+    count, unlearned, repeats, allowed = (
+        int(source.get(f"{part}{what}_count") or 0) for part in ("", "unlearned_", "repeated_", "allowed_")
+    )
+    names: Sequence[str] = source.get("top_ips" if of_entity else "top_entities") or ()
+    verb = "used" if of_entity else "was used by"
+    seen = f"{value} {verb} {plural(count, f'{other_field} value')} ({events_text(source)})"
+    rarity = one_in(float(source["probability"]), f"{source['influencer_field_name']} value")
+    sentences = [
+        f"{seen}: {some(names, IN_SENTENCE, total=count)}",
+        *learned_before(int(source["timestamp"]), _never(value, count, unlearned, of_entity=of_entity)),
+        *_others(repeats, allowed),
+        *_places(source, plural_form=of_entity),
+        begun_with_capital(f"{rarity} is as unusual as this"),
+    ]
+    if source.get("repeat_of"):
+        sentences.append(dated_repeat(ids.start_of(str(source["repeat_of"]))))
+    if source.get("suppressed_by"):
+        sentences.append(rule_text(str(source["suppressed_by"])))
+    return ". ".join(sentences) + "."
+
+
+def _never(value: str, count: int, unlearned: int, *, of_entity: bool) -> list[str]:
+    if not unlearned:
+        return []
+    if of_entity:
+        return [f"{value} never used " + ("any of them" if unlearned == count else f"{unlearned:,} of them")]
+    return ["none of them used it" if unlearned == count else f"{unlearned:,} of them never used it"]
+
+
+def _others(repeats: int, allowed: int) -> list[str]:
+    parts = []
+    if repeats:
+        parts.append(f"{repeats:,} {'repeats an earlier finding' if repeats == 1 else 'repeat earlier findings'}")
+    if allowed:
+        parts.append(f"{allowed:,} {'is' if allowed == 1 else 'are'} allowed")
+    return [f"Of them {' and '.join(parts)}"] if parts else []
+
+
+def _places(source: Mapping[str, Any], *, plural_form: bool) -> list[str]:
+    operators = [f"AS{number}" for number in source.get("source.as.number") or ()]
+    countries = [str(country) for country in source.get("source.geo.country_iso_code") or ()]
+    said = []
+    for noun, values in (("operator", operators), ("country", countries)):
+        if values:
+            many = {"operator": "operators", "country": "countries"}[noun] if plural_form else noun
+            said.append(f"{many if len(values) > 1 else noun} {', '.join(values)}")
+    return [begun_with_capital("; ".join(said))] if said else []
+
+
+def bucket_sentence(source: Mapping[str, Any], entity_field: str, ip_field: str) -> str | None:
+    """Say in plain sentences what is unusual in a bucket; None: nothing is."""
+    pairs = int(source["unusual_pair_count"])
+    if not pairs:
+        return None
+    entities, ips, unlearned = (
+        int(source[name]) for name in ("unusual_entity_count", "unusual_ip_count", "unlearned_pair_count")
+    )
+    who = some(source.get("top_entities") or (), IN_SENTENCE, total=entities)
+    where = some(source.get("top_ips") or (), IN_SENTENCE, total=ips)
+    whose = f"{plural(entities, f'{entity_field} value')} and {plural(ips, f'{ip_field} value')}"
+    sentences = [f"{plural(pairs, 'unusual pair')} of {whose}" + (f": {who}; from {where}" if who and where else "")]
+    never = "none of these pairs occurred" if unlearned == pairs else f"{unlearned:,} of these pairs never occurred"
+    sentences += learned_before(int(source["timestamp"]), [never] if unlearned else [])
+    return ". ".join(sentences) + "."

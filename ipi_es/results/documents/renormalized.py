@@ -1,0 +1,68 @@
+"""What a renormalization writes: documents with new scores. ``initial_*`` and ``event.ingested`` never change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ipi_es.results.words import SCORE_FIELDS, ResultKind
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What held the new score of a record down (see :class:`ipi_es.results.documents.explanation.Explanation`)."""
+
+    c1: float
+    c2: float
+    c3: float
+    bound: str
+    warming_up: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The part of ``anomaly_score_explanation`` that a renormalization changes."""
+        return {"c1": self.c1, "c2": self.c2, "c3": self.c3, "bound": self.bound, "warming_up": self.warming_up}
+
+
+def renormalized(
+    source: Mapping[str, Any],
+    *,
+    score: float,
+    quantiles_id: str,
+    at: int,
+    caps: Caps | None = None,
+) -> dict[str, Any]:
+    """A record or an influencer with another score; ``at`` in epoch seconds, the source given is left as it is."""
+    kind: ResultKind = source["result_type"]
+    changed = {**source, SCORE_FIELDS[kind]: float(score), "quantiles_id": quantiles_id, "renormalized_at": at * 1_000}
+    if caps is not None and "anomaly_score_explanation" in source:
+        changed["anomaly_score_explanation"] = {**source["anomaly_score_explanation"], **caps.to_dict()}
+    return changed
+
+
+def renormalized_bucket(
+    source: Mapping[str, Any],
+    *,
+    scores: Mapping[str, float],
+    quantiles_id: str,
+    at: int,
+    max_record_score: float | None = None,
+) -> dict[str, Any]:
+    """A bucket whose bucket influencers have other scores (``{influencer_field_name: score}``; those left out stay).
+
+    The bucket's own score is the largest of them. ``max_record_score``: where a record of the bucket changed.
+    """
+    influencers = [
+        {**each, "anomaly_score": float(scores.get(each["influencer_field_name"], each["anomaly_score"]))}
+        for each in source["bucket_influencers"]
+    ]
+    changed = {
+        **source,
+        "bucket_influencers": influencers,
+        "anomaly_score": max((each["anomaly_score"] for each in influencers), default=0.0),
+        "quantiles_id": quantiles_id,
+        "renormalized_at": at * 1_000,
+    }
+    if max_record_score is not None:
+        changed["max_record_score"] = float(max_record_score)
+    return changed

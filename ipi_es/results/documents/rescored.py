@@ -1,0 +1,88 @@
+"""A bucket that was scored again: which of its results are news, and what stays where its events vanished.
+
+What is news gets a new moment for alerts to see. Alert queries look back on ``event.ingested`` and go by the initial
+score. A result that was there before keeps its moment, or each late event would alert anew on what everybody knows;
+unless it was no alarm then and is one now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ipi_es.results.documents.result_documents import ResultDocument
+from ipi_es.results.words import SCORE_FIELDS
+from ipi_es.scoring.probability import severity
+
+MOMENT = "event.ingested"
+NO_ALARM = frozenset({"repeat_of", "suppressed_by"})
+"""A result with one of these is no alarm."""
+
+_OF_THE_SCORE = (
+    "anomaly_score", "initial_anomaly_score", "bucket_influencers", "top_entities", "top_ips", "unusual_pair_count",
+    "unusual_entity_count", "unusual_ip_count", "unlearned_pair_count", "reason",
+)  # fmt: skip
+"""What a bucket keeps where its score would fall because events vanished."""
+
+
+def is_news(new: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
+    """Whether a result (its source) must be looked at anew: it wasn't there, or is of a higher severity now.
+
+    By initial scores: a renormalization in between alerted nobody. A repeat that is none any longer is news too.
+    """
+    if before is None or before["is_interim"]:
+        return True
+    if NO_ALARM & before.keys() and not NO_ALARM & new.keys():
+        return True
+    initial = f"initial_{SCORE_FIELDS[new['result_type']]}"
+    return severity(new[initial]) > severity(before[initial])
+
+
+def with_moments(
+    made: list[ResultDocument], stored: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[ResultDocument], int]:
+    """(documents, how many records are new alarms).
+
+    What is no news keeps the moment that it has in ``stored`` (``{id: source}``).
+    """
+    found, alarms = [], 0
+    for each in made:
+        before = stored.get(each.id)
+        if before is not None and not is_news(each.source, before):
+            found.append(ResultDocument(each.index, each.id, {**each.source, MOMENT: before[MOMENT]}))
+            continue
+        found.append(each)
+        alarms += each.source["result_type"] == "record" and not NO_ALARM & each.source.keys()
+    return found, alarms
+
+
+def beside_stored(
+    made: list[ResultDocument], stored: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[ResultDocument], list[ResultDocument]]:
+    """(what is written, what stays as it is) of a bucket that lost events: whoever deletes events deletes no finding.
+
+    ``made`` ends with the bucket. A result that is stored stays, unless it is of a higher severity now; the bucket's
+    score never falls, and its counts are of all its results.
+    """
+    *results, bucket = made
+    new = [each for each in results if is_news(each.source, stored.get(each.id))]
+    written = {each.id for each in new}
+    kept = [
+        ResultDocument(bucket.index, place, dict(source))
+        for place, source in stored.items()
+        if place not in written and place != bucket.id
+    ]
+    sources = [each.source for each in (*new, *kept)]
+    records = [each for each in sources if each["result_type"] == "record"]
+    alarms = [each for each in records if not NO_ALARM & each.keys()]
+    before, source = stored.get(bucket.id, {}), dict(bucket.source)
+    if before.get("anomaly_score", 0.0) > source["anomaly_score"]:
+        source |= {name: before[name] for name in _OF_THE_SCORE if name in before}
+    source |= {
+        "max_record_score": max((each["record_score"] for each in alarms), default=0.0),
+        "record_count": len(records),
+        "new_record_count": len(alarms),
+        "influencer_count": len(sources) - len(records),
+        "omitted_record_count": max(source["omitted_record_count"], before.get("omitted_record_count", 0)),
+    }
+    return [*new, ResultDocument(bucket.index, bucket.id, source)], kept

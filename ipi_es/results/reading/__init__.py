@@ -1,0 +1,1 @@
+"""Read results back: queries, counts, and what was reported before."""

@@ -1,0 +1,104 @@
+"""What a list of results says besides them: how many are left out of it, and which of them are of one event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.files.nearest import nearest
+from ipi_es.errors import NotFound
+from ipi_es.results.reading.queries import any_of, results_query
+from ipi_es.results.words import ALIAS, ResultKind
+
+_FIELDS = ("timestamp", "partition_field_value", "by_field_value")
+
+_BUCKETS_AT_ONCE = 500
+"""Buckets that one search names; far below the 65,536 terms that servers take."""
+
+MAX_NAMES = 10_000
+"""Entities with records among which the nearest name is looked for: what one aggregation may answer everywhere."""
+
+MAX_PAIRS = 50_000
+"""Records that are read to join influencers: a hundred full buckets. Beyond, lines are joined no further."""
+
+
+class Quiet(NamedTuple):
+    """How many results raise no alert."""
+
+    repeats: int
+    allowed: int
+
+
+class Pair(NamedTuple):
+    """One record's place: epoch milliseconds of its bucket, entity, address."""
+
+    timestamp: int
+    entity: str
+    ip: str
+
+
+def count_quiet(
+    cluster: Cluster,
+    job_id: str,
+    kind: ResultKind,
+    start: int | None,
+    end: int | None,
+    *,
+    min_score: float | None = None,
+    entity: str | None = None,
+    ip: str | None = None,
+) -> Quiet:
+    """Repeats, and what is allowed and no repeat, among the results that are asked for; times in epoch seconds."""
+
+    def count(field: str, *, without: str | None = None) -> int:
+        query = results_query(job_id, [kind], start, end, min_score=min_score, entity=entity, ip=ip)
+        query["bool"]["filter"].append({"exists": {"field": field}})
+        if without is not None:
+            query["bool"]["must_not"] = [{"exists": {"field": without}}]
+        return cluster.count(ALIAS, query)
+
+    return Quiet(count("repeat_of"), count("suppressed_by", without="repeat_of"))
+
+
+def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Sequence[str]) -> list[Pair]:
+    """The pairs of records in the buckets that begin at ``timestamps``, epoch milliseconds, of any of ``names``.
+
+    Names are entities and addresses. At most :data:`MAX_PAIRS`.
+    """
+    buckets, wanted = sorted(set(timestamps)), sorted(set(names))
+    found: list[Pair] = []
+    for place in range(0, len(buckets), _BUCKETS_AT_ONCE):
+        part = buckets[place : place + _BUCKETS_AT_ONCE]
+        query: dict[str, Any] = results_query(job_id, ["record"], part[0] // 1_000, part[-1] // 1_000 + 1)
+        query["bool"]["filter"] += [
+            {"terms": {"timestamp": part}},
+            any_of([{"terms": {field: wanted}} for field in _FIELDS[1:]]),
+        ]
+        records = islice(cluster.scan(ALIAS, query, source=_FIELDS), MAX_PAIRS - len(found))
+        found += [Pair(*(each.source[name] for name in _FIELDS)) for each in records]
+    return found
+
+
+def recorded_entity(cluster: Cluster, job_id: str, entity: str) -> bool:
+    """Whether any record is of the entity."""
+    try:
+        return cluster.count(ALIAS, results_query(job_id, ["record"], None, None, entity=entity)) > 0
+    except NotFound:
+        return False
+
+
+def nearest_entity(cluster: Cluster, job_id: str, entity: str) -> str | None:
+    """The name most like ``entity`` among those with the most records; None: none is like it.
+
+    History knows names by their hashes alone, so records are all that can be asked.
+    """
+    aggs = {"names": {"terms": {"field": "partition_field_value", "size": MAX_NAMES}}}
+    body = {"query": results_query(job_id, ["record"], None, None), "size": 0, "aggs": aggs}
+    try:
+        answer = cluster.search(ALIAS, body)
+    except NotFound:
+        return None
+    buckets = (answer.get("aggregations") or {}).get("names", {}).get("buckets", ())
+    return nearest(entity, (str(each["key"]) for each in buckets))

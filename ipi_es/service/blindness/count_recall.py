@@ -1,0 +1,46 @@
+"""What a job's earlier buckets held, so that a worker knows after a start or a takeover what is usual.
+
+From the stored buckets, which say what was there when they were scored. Where there are none (the time of the training,
+results of an older version or deleted ones) the events themselves are counted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ipi_es.datafeed.bucket_counts import NO_EVENTS, BucketCounts
+from ipi_es.datafeed.reader import Datafeed
+from ipi_es.results.store import ResultStore
+from ipi_es.service.blindness.usual_rates import MEMORY
+
+MS = 1_000
+
+
+def recalled(feed: Datafeed, results: ResultStore, end: int, span: int) -> Iterator[tuple[int, BucketCounts]]:
+    """(end, counts) of every bucket of five weeks up to ``end`` (epoch seconds), in order of time."""
+    begin = end - MEMORY // span * span
+    stored = {
+        int(source["timestamp"]) // MS: source
+        for source in results.counts_of_buckets(begin, end)
+        if int(source["bucket_span"]) == span
+    }
+    unknown = [at for at in range(begin, end, span) if "usable_counts" not in stored.get(at, {})]
+    counted = feed.recalled(unknown[0], unknown[-1] + span, span) if unknown else {}
+    for at in range(begin, end, span):
+        yield at + span, _counts(stored.get(at), counted.get(at, NO_EVENTS))
+
+
+def _counts(stored: Mapping[str, Any] | None, counted: BucketCounts) -> BucketCounts:
+    if stored is None:
+        return counted
+    if "usable_counts" not in stored:  # of before schema 4
+        events = int(stored["event_count"])
+        return counted if counted.events >= events else BucketCounts(events, outcomes=counted.outcomes)
+    return BucketCounts(
+        events=int(stored["event_count"]),
+        missing_entity=int(stored["missing_entity_count"]),
+        missing_ip=int(stored["missing_ip_count"]),
+        malformed_ip=int(stored["malformed_ip_count"]),
+        outcomes=dict(zip(stored["usable_outcomes"], map(int, stored["usable_counts"]), strict=True)),
+    )

@@ -1,0 +1,1 @@
+"""How the jobs of a worker are: health, readiness, metrics and `ipi-es status`."""

@@ -1,0 +1,150 @@
+"""What is known of a worker's jobs at one moment: plain values, for `/readyz`, `/metrics` and `ipi-es status`.
+
+Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ipi_es.service.blindness.blind_change import BlindChange
+
+LAST_ERROR, WAITS_FOR = "last_error", "waits_for"
+"""Keys in the details of a job's state: the last failure as :meth:`Mistake.to_details` gives it, and what a new job
+waits for (text). Kept there so that `ipi-es status` need not ask the worker."""
+
+LONGEST_TEXT = 300
+"""Characters of an error that are kept: the log has the rest."""
+
+
+class Doing(StrEnum):
+    """What a job is at."""
+
+    STARTING = "starting"
+    """Not looked at yet."""
+    RUNNING = "running"
+    """This worker runs it."""
+    STANDING_BY = "standing_by"
+    """Another worker holds its lease."""
+    WAITING = "waiting"
+    """Something is missing that time will bring: history to train on."""
+    PAUSED = "paused"
+    """A person paused it."""
+
+
+class Trouble(StrEnum):
+    """Why a worker is not ready."""
+
+    STARTING = "starting"
+    """The job was not looked at yet."""
+    CLUSTER_AWAY = "cluster_away"
+    """The last tick ended with an error of the cluster, or of the way to it."""
+    FAILING = "failing"
+    """Several ticks in a row ended with an error."""
+    LAGGING = "lagging"
+    """More than ``max_lag`` complete buckets aren't scored."""
+    TRAINING_FAILED = "training_failed"
+    """The last training failed; scoring goes on with the network in use."""
+    BLIND = "blind"
+    """No events any more, although there usually are some."""
+    HALF_BLIND = "half_blind"
+    """Most events, or all usable ones, are missing."""
+    DESTINATION_DEAD = "destination_dead"
+    """A destination of alerts has taken nothing for a quarter of an hour."""
+    BAD_FILE = "bad_file"
+    """The job's file can't be used; the reason's ``job_id`` is the file's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that keeps a worker from being ready."""
+
+    job_id: str
+    trouble: Trouble
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """An error, small enough to be kept and shown."""
+
+    at: int
+    kind: str
+    """The error's class."""
+    text: str
+
+    @classmethod
+    def of(cls, now: int, error: BaseException) -> Mistake:
+        """What is kept of an error; the first line says what is wrong, the hint is for the log."""
+        message = str(getattr(error, "message", error)) or type(error).__name__
+        return cls(now, type(error).__name__, " ".join(message.split())[:LONGEST_TEXT])
+
+    def to_details(self) -> dict[str, Any]:
+        """As a state's details keep it."""
+        return {"at": self.at, "kind": self.kind, "text": self.text}
+
+    @classmethod
+    def from_details(cls, details: Mapping[str, Any]) -> Mistake | None:
+        """The reverse; None where there was none."""
+        found = details.get(LAST_ERROR)
+        return None if not found else cls(int(found["at"]), str(found["kind"]), str(found["text"]))
+
+
+@dataclass(slots=True)
+class JobReport:
+    """All that is known of a job at one moment. Counts are since the process began."""
+
+    job_id: str
+    doing: Doing = Doing.STARTING
+    holder: str | None = None
+    """Who holds the lease, where this worker stands by."""
+    waits_for: str | None = None
+    lease_held: bool = False
+    """This worker did the job's last tick."""
+    ticks: int = 0
+    last_tick: int | None = None
+    checkpoint: int | None = None
+    events: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Documents that match the query but can't be scored, by reason."""
+    unparsable_share: float | None = None
+    """Of the last buckets' events: without an entity, or without an IP that is one; 0–1, None without events."""
+    buckets: int = 0
+    records: Counter[str] = field(default_factory=Counter)
+    """By severity."""
+    steps: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Step → (times, seconds)."""
+    alerts_sent: Counter[str] = field(default_factory=Counter)
+    """Messages that were taken, by destination of `alerts.notify`; so are the next three."""
+    alerts_refused: Counter[str] = field(default_factory=Counter)
+    """Messages that were not taken, each try."""
+    alerts_given_up: Counter[str] = field(default_factory=Counter)
+    """Alerts that grew too old while they waited."""
+    alerts_waiting: dict[str, int] = field(default_factory=dict)
+    """Alerts that weren't sent yet at the last look."""
+    alerts_failing: dict[str, Mistake] = field(default_factory=dict)
+    """Destinations that take nothing: since when, and why."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """By the error's class."""
+    failures_in_a_row: int = 0
+    last_error: Mistake | None = None
+    cluster_away: Mistake | None = None
+    training_failed: Mistake | None = None
+    trainings: int = 0
+    bulk_rejections: Counter[str] = field(default_factory=Counter)
+    """Documents of bulks, by :data:`ipi_es.cluster.transport.pressure.Rejection`."""
+    snapshot_id: str | None = None
+    trained_to: int | None = None
+    training_metrics: dict[str, float] = field(default_factory=dict)
+    blind: BlindChange | None = None
+    """By which change the job is blind or half blind."""
+    outcome_words: Mapping[str, int] = field(default_factory=dict)
+    """Values of the outcome field with their documents, where that is the reason."""
+    lag_buckets: int | None = None
+    """Complete buckets that aren't scored; None where another worker knows, or nothing was scored yet."""
+    lag_seconds: int | None = None
+    """How long the oldest of those has been complete; 0 where there is none."""

@@ -1,0 +1,236 @@
+"""How jobs stand, from the cluster alone: their states, snapshots and newest buckets. What `ipi-es status` prints.
+
+No worker is asked, so it says the same wherever it is run, and also where no worker runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ipi_es.config.job_config import Job
+from ipi_es.errors import SnapshotError
+from ipi_es.results.documents.annotations import GOES_ON
+from ipi_es.results.store import ResultStore
+from ipi_es.results.words import AnnotationType
+from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.service.due import complete_to
+from ipi_es.service.health.job_report import WAITS_FOR, Mistake
+from ipi_es.service.takeover import LAST_WORKER
+from ipi_es.state.blobs import BlobStore
+from ipi_es.state.job_state import JobState
+from ipi_es.times import iso
+from ipi_es.worker.changed_settings import changed, kept
+from ipi_es.worker.history.history_keeper import HistoryId
+from ipi_es.worker.training.job_training import history_base
+from ipi_es.worker.upkeep.missing_results import MISSING_RESULTS
+
+LOOKED_BACK = 100
+"""Newest buckets that are looked at for silence: one page, and enough for any ``blind_after`` that makes sense."""
+
+TOLD: tuple[AnnotationType, ...] = ("blind", "delayed_data", "model_snapshot", "warm_up")
+"""Annotations that tell how a job stands; people's own and verdicts don't."""
+
+
+class Stands(StrEnum):
+    """What a job's state says of it."""
+
+    NEW = "new"
+    """It has no state: nothing was ever done for it."""
+    WAITING = "waiting"
+    """It waits for history to train on."""
+    RUNNING = "running"
+    """Somebody holds its lease at this moment."""
+    IDLE = "idle"
+    """Nobody is at work on it at this moment; its lag tells whether anybody should be."""
+    PAUSED = "paused"
+    """A person paused it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotedBlindness:
+    """What the newest annotation of type `blind` says, while it lasts; ``since`` in epoch seconds."""
+
+    state: str
+    reason: str
+    field: str | None
+    since: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One job. Times in epoch seconds; None: not known, or there is none."""
+
+    job_id: str
+    configured: bool
+    """Whether there is a file for it here; without one lag can't be told."""
+    stands: Stands
+    holder: str | None = None
+    doing: tuple[str, int] | None = None
+    """What whoever holds it is doing, and since when."""
+    last_worker: str | None = None
+    """Who did its last work in `ipi-es run`."""
+    checkpoint: int | None = None
+    lag_buckets: int | None = None
+    snapshot_id: str | None = None
+    trained_to: int | None = None
+    history_days: int | None = None
+    """Days from the first that its history knows; under 14 scores are held back (docs/scores.md)."""
+    empty_buckets: int = 0
+    """So many of the newest buckets in a row had no events; counted up to 100."""
+    noted: tuple[str, int, str] | None = None
+    """The newest annotation: (type, start, text)."""
+    blindness: NotedBlindness | None = None
+    """That the job is blind or half blind, as it was last noted."""
+    waits_for: str | None = None
+    changed: tuple[str, ...] = ()
+    """Settings in the job's file here that aren't what the job was trained with, in words."""
+    last_error: Mistake | None = None
+    missing_results: str | None = None
+    """What the last nightly look found to be deleted by somebody."""
+
+    @property
+    def blind(self) -> bool:
+        """Whether no events come, or most of them, or all usable ones, are missing."""
+        return self.blindness is not None
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether the job is too young to know a week well."""
+        return self.history_days is not None and self.history_days < YOUNG_DAYS
+
+    def to_dict(self, now: int) -> dict[str, Any]:
+        """Plain values under fixed names: what programs read."""
+        return {
+            "job_id": self.job_id,
+            "state": str(self.stands),
+            "configured": self.configured,
+            "holder": self.holder,
+            "doing": None if self.doing is None else self.doing[0],
+            "doing_since": None if self.doing is None else iso(self.doing[1]),
+            "last_worker": self.last_worker,
+            "checkpoint": _iso(self.checkpoint),
+            "lag_buckets": self.lag_buckets,
+            "snapshot_id": self.snapshot_id,
+            "trained_to": _iso(self.trained_to),
+            "snapshot_age_seconds": None if self.trained_to is None else max(now - self.trained_to, 0),
+            "history_days": self.history_days,
+            "warming_up": self.warming_up,
+            "empty_buckets": self.empty_buckets,
+            "blind": self.blind,
+            "blind_state": None if self.blindness is None else self.blindness.state,
+            "blind_reason": None if self.blindness is None else self.blindness.reason,
+            "blind_field": None if self.blindness is None else self.blindness.field,
+            "blind_since": None if self.blindness is None else iso(self.blindness.since),
+            "blind_text": None if self.blindness is None else self.blindness.text,
+            "last_annotation": None
+            if self.noted is None
+            else {"type": self.noted[0], "timestamp": iso(self.noted[1]), "text": self.noted[2]},
+            "waits_for": self.waits_for,
+            "missing_results": self.missing_results,
+            "settings_changed": list(self.changed),
+            "last_error": None
+            if self.last_error is None
+            else self.last_error.to_details() | {"at": iso(self.last_error.at)},
+        }
+
+
+class Overview:
+    """Reads how jobs stand."""
+
+    def __init__(self, results: Callable[[Job], ResultStore], blobs: BlobStore, now: int) -> None:
+        """``results`` gives a job's results; ``now`` in epoch seconds."""
+        self._results, self._blobs, self._now = results, blobs, now
+
+    def of(self, jobs: Iterable[Job], states: Iterable[JobState]) -> list[Standing]:
+        """Every job that has a file here or a state in the cluster, by job id."""
+        configured = {job.job_id: job for job in jobs}
+        known = {state.job_id: state for state in states}
+        return [self.one(name, configured.get(name), known.get(name)) for name in sorted(configured.keys() | known)]
+
+    def one(self, job_id: str, job: Job | None, state: JobState | None) -> Standing:
+        """One job; without a state it is new."""
+        if state is None:
+            return Standing(job_id, job is not None, Stands.NEW)
+        stands = _stands(state, self._now)
+        trained_to, days = self._learned(state)
+        return Standing(
+            job_id=job_id,
+            configured=job is not None,
+            stands=stands,
+            holder=state.lease_owner if stands is Stands.RUNNING else None,
+            doing=_doing(state) if stands is Stands.RUNNING else None,
+            last_worker=state.details.get(LAST_WORKER),
+            checkpoint=state.checkpoint,
+            lag_buckets=_lag(job, state, self._now),
+            snapshot_id=state.snapshot_id,
+            trained_to=trained_to,
+            history_days=days,
+            empty_buckets=0 if job is None else self._silent(job),
+            noted=None if job is None else self._noted(job),
+            blindness=None if job is None else self._blindness(job),
+            waits_for=state.details.get(WAITS_FOR),
+            missing_results=state.details.get(MISSING_RESULTS),
+            changed=() if job is None else tuple(map(str, changed(job, kept(state)))),
+            last_error=Mistake.from_details(state.details),
+        )
+
+    def _learned(self, state: JobState) -> tuple[int | None, int | None]:
+        """(end of what the network has learned, days of history); None where a snapshot can't be read."""
+        if state.snapshot_id is None or state.history_id is None:
+            return None, None
+        try:
+            base = self._blobs.info(state.job_id, history_base(state.snapshot_id)).attributes
+            day = HistoryId.parse(state.history_id).day
+            return int(base["day"]) * 86_400, day - int(base["origin"])
+        except (SnapshotError, KeyError, TypeError, ValueError):
+            return None, None
+
+    def _silent(self, job: Job) -> int:
+        newest = self._results(job).read("bucket", sort="timestamp", size=LOOKED_BACK, interim=False)
+        counts = [int(each.source.get("event_count", 0)) for each in newest]
+        return next((place for place, count in enumerate(counts) if count), len(counts))
+
+    def _noted(self, job: Job) -> tuple[str, int, str] | None:
+        for each in self._results(job).annotations(types=TOLD, size=1):
+            source = each.source
+            return str(source["annotation_type"]), int(source["timestamp"]) // 1_000, str(source["annotation"])
+        return None
+
+    def _blindness(self, job: Job) -> NotedBlindness | None:
+        for each in self._results(job).annotations(types=("blind",), size=1):
+            source = each.source
+            state = str(source.get("blind_state"))
+            if state in GOES_ON:
+                since, field = int(source["timestamp"]) // 1_000, source.get("blind_field")
+                return NotedBlindness(state, str(source["blind_reason"]), field, since, str(source["annotation"]))
+        return None
+
+
+def _stands(state: JobState, now: int) -> Stands:
+    if state.paused:
+        return Stands.PAUSED
+    if state.lease_owner is not None and (state.lease_expires or 0) > now:
+        return Stands.RUNNING
+    if state.snapshot_id is None and state.details.get(WAITS_FOR):
+        return Stands.WAITING
+    return Stands.IDLE
+
+
+def _doing(state: JobState) -> tuple[str, int] | None:
+    known = state.lease_for is not None and state.lease_since is not None
+    return (str(state.lease_for), int(state.lease_since or 0)) if known else None
+
+
+def _lag(job: Job | None, state: JobState, now: int) -> int | None:
+    """Complete buckets that aren't scored; None where nothing was scored yet, or the job has no file here."""
+    if job is None or state.checkpoint is None:
+        return None
+    return max(complete_to(job, now) - state.checkpoint, 0) // job.bucket_span
+
+
+def _iso(seconds: int | None) -> str | None:
+    return None if seconds is None else iso(seconds)

@@ -1,0 +1,160 @@
+"""The worker: all jobs of the settings, looked at on schedule until somebody stops it, or once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from ipi_es.alerts.delivery import Delivered
+from ipi_es.alerts.notifier import Notifier
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.files.loading import BadFile
+from ipi_es.config.job_config import Job
+from ipi_es.config.settings import Settings
+from ipi_es.errors import ClusterError
+from ipi_es.service.health.health import Fleet
+from ipi_es.service.health.http_server import Listener
+from ipi_es.service.live_job import LiveJob, Means
+from ipi_es.service.schedule import WATCH, Schedule
+from ipi_es.service.tick_outcome import Did, Outcome
+from ipi_es.setup.checks.check_usable import awaited
+from ipi_es.setup.checks.judge import require_templates, require_usable
+from ipi_es.state.owner import this_process
+from ipi_es.worker.changed_settings import OnChange
+from ipi_es.worker.clock import Clock
+from ipi_es.worker.job_resources import JobWork
+
+log = logging.getLogger(__name__)
+
+LEAVE = 5.0
+"""Seconds that the work under way has to come to an end, of the ten in which the worker leaves."""
+
+CONNECT_AGAIN = 10.0
+"""Seconds between two tries to reach the cluster at the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The jobs of a worker and how to reach their cluster; nothing is done before :meth:`run` or :meth:`once`."""
+
+    settings: Settings
+    jobs: Sequence[Job]
+    connect: Callable[[], Cluster]
+    clock: Clock
+    stopping: threading.Event
+    """Set by whoever wants the worker to end."""
+    bad: Sequence[BadFile] = ()
+    """Files of jobs that can't be used: the others run, and the worker isn't ready."""
+    on_change: OnChange = OnChange.REFUSE
+    """What to do with jobs whose settings aren't those that they were trained with."""
+
+    def run(self, listen: str | None) -> bool:
+        """Work until it is stopped; False where something under way didn't come to its end in time.
+
+        A cluster that can't be reached is waited for; one that refuses (credentials, TLS, templates) raises.
+        """
+        fleet = Fleet(self.jobs, self.bad)
+        with ExitStack() as stack:
+            if listen is not None:
+                stack.enter_context(Listener(listen, fleet, self.clock))
+            cluster = self._reached(fleet)
+            if cluster is None:
+                return True
+            require_templates(cluster, ())  # results: each job for itself, at its first write to a month
+            parallel = self.settings.worker.parallel_jobs
+            # one place less than jobs at a time: while weeks are learned from, the others are scored
+            jobs = self._live(cluster, fleet, trainings=max(parallel - 1, 1))
+            notifier = self.notifier(cluster, fleet)
+            notifier.begin()
+            notifier.start(self.stopping)
+            schedule = Schedule(jobs, parallel=parallel, clock=self.clock, stopping=self.stopping)
+            log.info("working on %d jobs, %d at a time, with %s", len(self.jobs), parallel, cluster.info.text)
+            schedule.start()
+            while not self.stopping.wait(WATCH):
+                schedule.watch()
+            log.info("stopping: what is under way is brought to an end")
+            ended = schedule.stop(LEAVE)
+            if ended:
+                cluster.close()
+            return ended
+
+    def once(self) -> dict[str, Outcome]:
+        """Do what is due for every job, clean up after it where nobody did lately, and end; by job id."""
+        fleet, cluster = Fleet(self.jobs), self.connect()
+        try:
+            require_templates(cluster, ())  # results: each job for itself, at its first write to a month
+            notifier = self.notifier(cluster, fleet)
+            notifier.begin()
+            with ThreadPoolExecutor(self.settings.worker.parallel_jobs) as pool:
+                outcomes = pool.map(self._once, self._live(cluster, fleet, self.settings.worker.parallel_jobs))
+                done = dict(zip((job.job_id for job in self.jobs), outcomes, strict=True))
+            if not notifier.once():
+                log.warning("a destination of alerts is slow: what it did not take is sent by the next run")
+            return done
+        finally:
+            cluster.close()
+
+    def notifier(self, cluster: Cluster, fleet: Fleet) -> Notifier:
+        """The jobs' own notifications; what becomes of them is told to the fleet, for the metrics."""
+
+        def told(job_id: str, destination: str, done: Delivered) -> None:
+            fleet[job_id].notified(
+                destination,
+                sent=done.sent,
+                refused=done.refused,
+                given_up=done.given_up,
+                waiting=done.waiting,
+                failing_since=done.failing_since,
+                error=done.error,
+            )
+
+        return Notifier(cluster, self.jobs, this_process(), self.clock.now, told=told)
+
+    def _once(self, live: LiveJob) -> Outcome:
+        buckets = 0
+        while True:
+            done = live.tick(self.clock.now(), self.stopping.is_set, patient=False)
+            buckets += done.buckets
+            if done.did is not Did.WORKED or done.again_in is None or self.stopping.wait(done.again_in):
+                break
+        if done.did in (Did.WORKED, Did.NOTHING) and not self.stopping.is_set():
+            cleaned = live.clean(self.clock.now())
+            if cleaned.did is Did.FAILED:
+                return cleaned
+        return Outcome(done.did, done.again_in, buckets, done.text)
+
+    def _live(self, cluster: Cluster, fleet: Fleet, trainings: int) -> list[LiveJob]:
+        """``trainings``: how many jobs may train at a time."""
+        worker, places, made = self.settings.worker, threading.Semaphore(trainings), []
+        for job in self.jobs:
+            work = JobWork(
+                cluster, job, snapshots=self.settings.snapshots.directory, clock=self.clock, lease=worker.lease
+            )
+            means = Means(
+                usable=partial(require_usable, cluster, job),
+                awaited=partial(awaited, cluster, job),
+                places=places,
+                lease=worker.lease,
+                on_change=self.on_change,
+            )
+            made.append(LiveJob(work, fleet.add(job), means))
+        return made
+
+    def _reached(self, fleet: Fleet) -> Cluster | None:
+        """A connection, waited for; None: the worker was stopped before there was one."""
+        while not self.stopping.is_set():
+            try:
+                return self.connect()
+            except ClusterError as error:
+                if not error.retryable:
+                    raise
+                log.warning("%s; trying again", error.message)
+                for health in fleet:
+                    health.failed(self.clock.now(), error)
+            self.stopping.wait(CONNECT_AGAIN)
+        return None

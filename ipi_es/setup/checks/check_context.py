@@ -1,0 +1,95 @@
+"""Operators and countries of the addresses, judged: are they known, can they be read, what would they add? Pure."""
+
+from __future__ import annotations
+
+from ipi_es.config.datafeed_config import AUTO
+from ipi_es.config.job_config import Job
+from ipi_es.setup.checks.check_finding import Finding, ok, percent, warning
+from ipi_es.setup.checks.proposals import ContextPart, parsed
+from ipi_es.setup.facts.facts_context import ContextFacts, PartFacts
+
+RECALL_WITH, RECALL_WITHOUT = 84, 75
+"""Percent of the attacks that were found at 1 % false positives, on real events (means of docs/evaluation.md)."""
+
+KNOWN = 0.5
+"""Share of the events from public addresses from which on their operator, or country, counts as known."""
+
+READABLE = 0.5
+"""Share of a field's most frequent values that must be read as what they should be."""
+
+_FORMS: dict[ContextPart, str] = {
+    "operator": "the number of an autonomous system (64496 or AS64496)",
+    "country": "the two letters of a country (DE)",
+}
+_FILLING = (
+    "let a GeoIP processor in the events' ingest pipeline write them beside the address, or name local files that know "
+    "them in datafeed_config.networks_files (docs/network.md)"
+)
+
+
+def judge_context(job: Job, facts: ContextFacts) -> list[Finding]:
+    """Findings on each of operator and country that isn't known as it should be, then one line on both."""
+    if facts.public <= facts.private:
+        return []  # private addresses have neither
+    found, known = [], []
+    for part, one in facts.parts.items():
+        bad = _part(job, part, one, facts.public)
+        found += bad
+        if not bad and _is_known(part, one, facts.public):
+            known.append(part)
+    lacking = [part for part in facts.parts if part not in known]
+    if not lacking or found or _declined(job):
+        return found
+    gain = (
+        f"on real events {RECALL_WITH} % of the attacks were found with both, {RECALL_WITHOUT} % without, at 1 % false "
+        "positives (docs/evaluation.md)"
+    )
+    if known:
+        return [ok("context", f"of the addresses {known[0]} is known, and no {lacking[0]}: {gain}")]
+    text = f"neither operator nor country of the addresses is known: {gain}"
+    return [warning("context", text, _FILLING)]
+
+
+def _part(job: Job, part: ContextPart, one: PartFacts, public: int) -> list[Finding]:
+    """A warning where the field that is named or found can't be read, is empty, or lies elsewhere."""
+    setting = f"datafeed_config.{part}_field"
+    feed = job.datafeed_config
+    given = feed.operator_field if part == "operator" else feed.country_field
+    if given is None or _is_known(part, one, public):
+        return []
+    move = f"set {setting}: {one.other}" if one.other else None
+    if one.used is not None and one.values and not _readable(part, one):
+        example = ", ".join(f"“{value[:50]}”" for value in list(one.values)[:3])
+        text = f"{one.used} can't be read as {part}s: it holds {example}, and {_FORMS[part]} is needed"
+        return [warning(f"{part} field", text, move or f"name a field that holds it in {setting}, or null; {_FILLING}")]
+    if one.other is not None:
+        wanted = feed.operator_of(job.ip_field) if part == "operator" else feed.country_of(job.ip_field)
+        lack = (
+            f"{percent(public - one.filled, public)} of the events lack {wanted}"
+            if one.used
+            else (f"no event has {wanted}" if given == AUTO else f"{wanted} isn't read")
+        )
+        text = f"{lack}, but {one.other} holds the {part} of {job.ip_field} on most of them"
+        return [warning(f"{part} field", text, f"{move}")]
+    if one.used is not None and given != AUTO:
+        text = f"{percent(public - one.filled, public)} of the events from public addresses lack {one.used}"
+        return [
+            warning(f"{part} field", text, f"name a field that more of them have in {setting}, or null; {_FILLING}")
+        ]
+    return []
+
+
+def _is_known(part: ContextPart, one: PartFacts, public: int) -> bool:
+    own = one.used is not None and _readable(part, one) and one.filled >= KNOWN * public
+    return own or one.from_files >= KNOWN * public
+
+
+def _readable(part: ContextPart, one: PartFacts) -> bool:
+    total = sum(one.values.values())
+    return sum(count for value, count in one.values.items() if parsed(part, value)) >= READABLE * total
+
+
+def _declined(job: Job) -> bool:
+    """Whether somebody set both fields to null: then nothing is missing."""
+    feed = job.datafeed_config
+    return feed.operator_field is None and feed.country_field is None and not feed.networks_files

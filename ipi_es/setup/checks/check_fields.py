@@ -1,0 +1,168 @@
+"""The fields that a job names, judged by their types in the indices. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ipi_es.config.datafeed_config import AUTO
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.errors import FieldMissing, FieldTypeWrong
+from ipi_es.lists import some
+from ipi_es.setup.checks.check_finding import Finding, ok, problem, warning
+from ipi_es.setup.checks.proposals import propose
+from ipi_es.setup.facts.document_sample import Sample
+from ipi_es.setup.facts.field_roles import DATES, IP, KEYWORDS, NOT_FIELDS, OUTCOME, ROLES, FieldTypes, Role, serves
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFacts:
+    """What field capabilities say. ``everything`` holds all fields, where one that is named is missing or wrong."""
+
+    indices: tuple[str, ...]
+    types: FieldTypes
+    everything: FieldTypes = field(default_factory=dict)
+    sample: Sample = field(default_factory=Sample)
+    """Documents whose values say which field can be proposed; empty: none was read."""
+
+
+def field_names(job: Job) -> list[str]:
+    """All fields that the job reads, and those of operator and country that it would read."""
+    named = [name for role in ROLES if (name := role.name(job)) is not None]
+    return [*named, *FeedSpec.from_job(job).context_fields]
+
+
+def parents(name: str) -> list[str]:
+    """The objects that a field may lie in: ``a`` and ``a.b`` of ``a.b.c``."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def judge_fields(job: Job, facts: FieldFacts) -> list[Finding]:
+    """One finding a field; none of an operator's or country's that nobody named and the events lack."""
+    found = [_judge(job, role, name, facts) for role in ROLES if (name := role.name(job)) is not None]
+    return found + _context(job, facts)
+
+
+def _context(job: Job, facts: FieldFacts) -> list[Finding]:
+    """Operators and countries sharpen scores, and nothing depends on them."""
+    feed = job.datafeed_config
+    wanted = FeedSpec.from_job(job)
+    types = {name: types_of(job, name, facts.types) for name in wanted.context_fields}
+    usable = wanted.with_fields_of(types)
+    found = []
+    for what, setting, given, name, used in (
+        ("operator", "operator_field", feed.operator_field, wanted.operator_field, usable.operator_field),
+        ("country", "country_field", feed.country_field, wanted.country_field, usable.country_field),
+    ):
+        if name is not None and used is not None:
+            found.append(ok(f"{what} field", f"{name} is {next(iter(types[name]))}"))
+        elif name is not None and given != AUTO:
+            how = f"is {_spread(types[name])}" if types[name] else f"is in no mapping of {', '.join(_indices(job))}"
+            hint = f"set datafeed_config.{setting} to a field that holds it, or to null"
+            found.append(warning(f"{what} field", f"{name} (the {what}) {how}: it isn't read", hint))
+    return found
+
+
+def unreadable_roles(job: Job, facts: FieldFacts) -> frozenset[str]:
+    """What the fields are for that can't be read (``entity``, ``time`` …)."""
+    wrong = {finding.check for finding in judge_fields(job, facts) if finding.level == "problem"}
+    return frozenset(role.what for role in ROLES if f"{role.what} field" in wrong)
+
+
+def needs_everything(job: Job, types: FieldTypes) -> bool:
+    """Whether a field is missing or wrong, so that others are worth looking for."""
+    return any(finding.level != "ok" for finding in judge_fields(job, FieldFacts((), types)))
+
+
+def _judge(job: Job, role: Role, name: str, facts: FieldFacts) -> Finding:
+    check = f"{role.what} field"
+    types = types_of(job, name, facts.types)
+    if not types:
+        return problem(check, _missing(job, role, name, facts))
+    nested = _nested(job, name, facts.types)
+    if nested is not None:
+        return problem(
+            check,
+            FieldTypeWrong(
+                f"{name} (the {role.what}) lies in {nested}, which is nested: events are read as a whole, and then "
+                "nothing of what is nested in them is seen",
+                hint=f"map {nested} as a plain object and reindex, or let an ingest pipeline copy {name} to a field "
+                f"beside it, and name that in {role.place}",
+            ),
+        )
+    if set(types) - role.types:
+        return problem(check, _wrong(role, name, types, facts))
+    if len({"keyword" if kind in KEYWORDS else kind for kind in types}) > 1 and not set(types) <= DATES:
+        return problem(
+            check,
+            FieldTypeWrong(
+                f"{name} has several types: {_spread(types)}",
+                hint="the cluster counts each type apart, so that one pair comes twice: leave one kind of index out of "
+                "datafeed_config.indices, or reindex it",
+            ),
+        )
+    kind = next(iter(types))
+    if role is IP and kind in KEYWORDS:
+        return warning(
+            check,
+            f"{name} is {kind}: addresses are compared as they are spelled when they are read, and parsed here",
+            f"map {name} as ip in the events' index template: it is smaller, and malformed addresses are noticed",
+        )
+    return ok(check, f"{name} is {kind}")
+
+
+def types_of(job: Job, name: str, types: FieldTypes) -> dict[str, Sequence[str]]:
+    """The types that a search sees of a field."""
+    found = dict(types.get(name, {}))
+    runtime = job.datafeed_config.runtime_mappings.get(name)
+    # a runtime field hides the indexed one
+    return {str(runtime.get("type", "keyword")): ["runtime_mappings"]} if runtime else found
+
+
+def _nested(job: Job, name: str, types: FieldTypes) -> str | None:
+    """The nested object that holds the field; None: there is none, or a runtime field stands before it."""
+    if name in job.datafeed_config.runtime_mappings:
+        return None
+    return next((above for above in parents(name) if "nested" in types.get(above, {})), None)
+
+
+def _missing(job: Job, role: Role, name: str, facts: FieldFacts) -> FieldMissing:
+    proposed = propose(role, name, facts.everything, facts.sample)
+    hint = f"did you mean “{proposed}”? " if proposed else ""
+    if role is OUTCOME:
+        hint += f"Set {role.place}; or, if the query chooses successful sign-ins only, set it to null: every event "
+        hint += "counts as a success then"
+    else:
+        hint += f"Set {role.place} to the field that holds the {role.what}"
+    return FieldMissing(f"{name} (the {role.what}) is in no mapping of {', '.join(_indices(job))}", hint=hint)
+
+
+def _wrong(role: Role, name: str, types: Mapping[str, Sequence[str]], facts: FieldFacts) -> FieldTypeWrong:
+    known = {**facts.everything, **facts.types}
+    text = f"{name} (the {role.what}) is {_spread(types)}; it must be {role.wanted}"
+    below = [other for other in sorted(known) if other.startswith(f"{name}.") and serves(role, known[other])]
+    if set(types) & NOT_FIELDS:
+        hint = f"it is no field but holds others: name one of them{_list(below)}"
+    elif below:
+        hint = f"name its sub-field “{below[0]}” in {role.place}"
+    elif other := propose(role, name, {key: kinds for key, kinds in known.items() if key != name}, facts.sample):
+        hint = f"is “{other}” meant? Otherwise map {name} as {role.wanted} in the events' index template, and reindex"
+    else:
+        hint = f"map {name} as {role.wanted} in the events' index template, and reindex what is there"
+    return FieldTypeWrong(text, hint=hint)
+
+
+def _spread(types: Mapping[str, Sequence[str]]) -> str:
+    if len(types) == 1:
+        return next(iter(types))
+    return "; ".join(f"{kind} in {some(types[kind])}" for kind in sorted(types))
+
+
+def _list(names: Sequence[str]) -> str:
+    return f" ({some(names)})" if names else ""
+
+
+def _indices(job: Job) -> Sequence[str]:
+    return job.datafeed_config.indices

@@ -1,0 +1,142 @@
+"""`check`: facts judged, in the order in which one thing rests on the other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ipi_es.cluster.port import Distribution
+from ipi_es.config.job_config import Job
+from ipi_es.errors import IpiEsError, PermissionDenied
+from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.setup.checks.check_context import judge_context
+from ipi_es.setup.checks.check_entities import judge_several, judge_spellings, judge_spread
+from ipi_es.setup.checks.check_events import judge_events
+from ipi_es.setup.checks.check_fields import FieldFacts, judge_fields
+from ipi_es.setup.checks.check_finding import Finding, ok, problem, warning
+from ipi_es.setup.checks.check_indices import judge_clashes, judge_timeless, judge_unread
+from ipi_es.setup.checks.check_outcomes import OutcomeField, judge_outcomes
+from ipi_es.setup.checks.check_query import judge_query
+from ipi_es.setup.checks.check_rights import hint_for, judge_rights
+from ipi_es.setup.checks.check_templates import judge_templates
+from ipi_es.setup.checks.check_usable import require_templates, require_usable
+from ipi_es.setup.checks.proposals import other_addresses
+from ipi_es.setup.facts.facts_templates import TemplateFacts
+from ipi_es.setup.facts.field_roles import OUTCOME
+from ipi_es.setup.facts.gather import Facts
+from ipi_es.setup.facts.optional_read import Looked
+from ipi_es.times import format_span
+
+T = TypeVar("T")
+
+__all__ = ["Finding", "is_usable", "judge", "require_templates", "require_usable"]
+
+
+def judge(job: Job, facts: Facts) -> list[Finding]:
+    """All findings; what couldn't be looked at, because something before it is wrong, is absent."""
+    found = [*_configuration(job), *judge_query(job), *_server(facts)]
+    distribution = facts.server.distribution if facts.server else "opensearch"
+    if facts.rights:
+        found += judge_rights(facts.rights, distribution)
+    found += [*judge_templates(job, facts.templates, facts.now), *_retention(facts.templates)]
+    found += _looked("results", facts.clashes, lambda clashes: judge_clashes(job, clashes))
+    found += _indices(facts.fields, distribution)
+    found += _looked("indices", facts.unread, judge_unread)
+    if isinstance(facts.fields, FieldFacts):
+        found += judge_fields(job, facts.fields)
+        found += _events(job, facts, facts.fields)
+    return [*found, *_warm_up(facts.history_days)]
+
+
+def is_usable(findings: Sequence[Finding]) -> bool:
+    """Whether there is no problem among them."""
+    return all(finding.level != "problem" for finding in findings)
+
+
+def _configuration(job: Job) -> list[Finding]:
+    feed = job.datafeed_config
+    text = (
+        f"job {job.job_id}: rare {job.ip_field} of each {job.entity_field}, every {format_span(job.bucket_span)}, "
+        f"from {', '.join(feed.indices)}"
+    )
+    hint = "take it out of the job's file, or leave it: it changes nothing"
+    return [ok("configuration", text), *(warning("configuration", each, hint) for each in job.warnings())]
+
+
+def _server(facts: Facts) -> list[Finding]:
+    if facts.unreachable is not None:
+        return [problem("cluster", facts.unreachable)]
+    if facts.server is None:
+        return []
+    name = f", cluster {facts.server.cluster_name}" if facts.server.cluster_name else ""
+    return [ok("cluster", f"{facts.server.text} at {facts.server.url}{name}")]
+
+
+def _retention(facts: Looked[TemplateFacts]) -> list[Finding]:
+    if not isinstance(facts, TemplateFacts):
+        return []
+    found = []
+    if facts.too_short is not None:
+        hint = "run `ipi-es setup` where all jobs are configured, or change the policy"
+        found.append(warning("retention", facts.too_short, hint))
+    if facts.stuck is not None:
+        hint = (
+            "a policy has the rights of who put it: let somebody with the role ipi-es-setup put it again "
+            "(docs/retention.md)"
+        )
+        found.append(warning("retention", facts.stuck, hint))
+    return found
+
+
+def _indices(facts: Looked[FieldFacts], distribution: Distribution) -> list[Finding]:
+    check = "indices"
+    if facts is None:
+        return []
+    if isinstance(facts, PermissionDenied):
+        facts = PermissionDenied(facts.message, hint=hint_for(facts, distribution), status=facts.status)
+    if isinstance(facts, IpiEsError):
+        return [problem(check, facts)]
+    number = len(facts.indices)
+    if not number:  # they are there, but the cluster tells of none that has no field
+        hint = "if these are the right ones, wait for their first events; else mend datafeed_config.indices"
+        return [warning(check, "the indices that match have no field yet", hint)]
+    return [ok(check, f"{number} {'index matches' if number == 1 else 'indices match'}")]
+
+
+def _warm_up(days: int | None) -> list[Finding]:
+    if days is None:
+        return []
+    text = f"the job's history is {days:,} {'day' if days == 1 else 'days'} long"
+    if days >= YOUNG_DAYS:
+        return [ok("warm-up", text)]
+    hint = f"until it has {YOUNG_DAYS}, entities with little history score low: train on more days, if there are"
+    return [warning("warm-up", f"{text}: the job warms up", hint)]
+
+
+def _events(job: Job, facts: Facts, fields: FieldFacts) -> list[Finding]:
+    events, sample = facts.events, facts.sample
+    if events is None:
+        return []
+    if isinstance(events, IpiEsError):
+        return [problem("events", events)]
+    found = judge_timeless(job, events.timeless) if events.timeless is not None else []
+    found += judge_events(job, events, facts.now, other_addresses(job.ip_field, fields.types, sample))
+    if not events.counts.events:
+        return found
+    other = facts.failures if isinstance(facts.failures, OutcomeField) else None
+    if OUTCOME.what not in events.unreadable:
+        found += judge_outcomes(job, events.outcomes, events.missing_outcome, events.counts.events, other)
+    found += judge_several(job, events, sample)
+    found += _looked("context", facts.context, lambda context: judge_context(job, context))
+    found += _looked("entities", facts.spread, lambda spread: judge_spread(job, spread))
+    return found + _looked("spellings", facts.names, lambda names: judge_spellings(job, names))
+
+
+def _looked(check: str, facts: Looked[T], judged: Callable[[T], list[Finding]]) -> list[Finding]:
+    """What is judged of facts; a warning where they couldn't be looked at, and the others are judged all the same."""
+    if facts is None:
+        return []
+    if isinstance(facts, IpiEsError):
+        hint = facts.hint or "run the same check again; if it comes back, look into the cluster's own log"
+        return [warning(check, f"couldn't be looked at: {facts.message}", hint)]
+    return judged(facts)

@@ -1,0 +1,181 @@
+"""Fields to propose for a role: by type, then by what they hold, and by name only among those. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from ipi_es.addresses import is_private, parse
+from ipi_es.config.files.nearest import nearest
+from ipi_es.networks import country_number, operator_number
+from ipi_es.setup.facts.document_sample import FILLED, MOSTLY, Held, Sample
+from ipi_es.setup.facts.field_roles import ENTITY, FORWARDED, IP, OUTCOME, TIME, FieldTypes, Role, serves
+from ipi_es.setup.facts.outcome_words import meaning_in, parts
+
+ContextPart: TypeAlias = Literal["operator", "country"]
+
+ALIKE = 0.8
+"""Similarity of names (0–1) from which on a field is taken for a misspelled one, before the usual names are tried."""
+
+ONE_VALUE = 0.5
+"""Share of the documents with several values from which on a field is proposed only where no other is."""
+
+ONE_EACH = 0.9
+"""Share of different values from which on a field names single events and not users."""
+
+FEW = 20
+"""Documents up to which it can't be said whether a field tells users apart."""
+
+_PEOPLE = ("user", "login", "account", "email", "upn", "principal", "username", "actor", "subject", "member")
+"""Parts of names that fields of users have, in logs whose names are nobody's convention."""
+
+_OTHER_END = frozenset({"destination", "server", "host", "observer", "agent", "node", "dst", "dest"})
+"""Parts of names of what lies at the other end of a sign-in, whose operator and country say nothing of the client."""
+
+_SAYS_COUNTRY = frozenset({"country", "countrycode", "nation"})
+_NAMES_ONLY = frozenset({"name", "organization", "org", "continent", "region", "city"})
+
+
+def propose(role: Role, name: str, everything: FieldTypes, sample: Sample) -> str | None:
+    """A field that serves the role and holds what it asks for; None if there is none.
+
+    Among these: one that is spelled almost like ``name``, then the usual names, then the one most like it.
+    """
+    fitting = [
+        other
+        for other, types in sorted(everything.items())
+        if serves(role, types) and not other.startswith("_") and _holds(role, sample, other)
+    ]
+    if role in (IP, ENTITY):  # several values are better than no field, and `check` says so of them
+        fitting = [
+            each for each in fitting if sample.held(each).several < ONE_VALUE * sample.held(each).filled
+        ] or fitting
+    usual = (each for each in role.usual if each in fitting)
+    by_role = (each for each in fitting if sample.documents and _speaks_of(role, each))
+    return nearest(name, fitting, ALIKE) or next(usual, None) or next(by_role, None) or nearest(name, fitting)
+
+
+def other_addresses(ip_field: str, types: Iterable[str], sample: Sample) -> list[str]:
+    """Fields that may hold the client's own address, where the job's field holds a proxy's."""
+    there = [name for name in FORWARDED if name in types and name != ip_field]
+    if not sample.documents:
+        return there
+    own = sample.held(ip_field).values
+    return [name for name in there if _holds(IP, sample, name) and sample.held(name).values != own]
+
+
+def elsewhere(part: ContextPart, ip_field: str, sample: Sample) -> list[str]:
+    """Fields of documents that hold operators, or countries' two letters, of the address in ``ip_field``; best first.
+
+    Each holds what it must on most documents that have the address, gives one address one value, and doesn't belong to
+    another public address of the same document.
+    """
+    with_ip = [document for document in sample.documents if sample.values(document, ip_field)]
+    part_of: Callable[[str], bool] = _is_operator if part == "operator" else _is_country
+    known = Sample(tuple(with_ip))
+    found = []
+    for name in known.names:
+        held = known.held(name)
+        if not part_of(name) or held.filled < FILLED * len(with_ip) or not _parses(part, held):
+            continue
+        if _steady(known, ip_field, name) and not _of_another(known, ip_field, name):
+            found.append(name)
+    return sorted(found, key=lambda name: (-_common(name, ip_field), name.count("."), name))
+
+
+def parsed(part: ContextPart, value: str) -> bool:
+    """Whether a value is an operator's number, or a country's two letters."""
+    return bool(operator_number(value) if part == "operator" else country_number(value))
+
+
+def _holds(role: Role, sample: Sample, name: str) -> bool:
+    """Whether the sampled documents hold in a field what the role asks for; yes where there are none."""
+    if not sample.documents:
+        return True
+    held = sample.held(name)
+    if held.filled < FILLED * len(sample.documents):
+        return False
+    if role is OUTCOME:
+        failures = any(meaning_in(name, word) == "failure" for word in held.values)
+        return held.several < ONE_VALUE * held.filled and (failures or name in role.usual[:1])
+    if role is IP:
+        return held.addresses >= MOSTLY
+    if role is not ENTITY:
+        return True
+    different = len(held.values)
+    few = held.filled <= FEW
+    return held.addresses < MOSTLY and (few or 1 < different <= ONE_EACH * held.filled)
+
+
+def _speaks_of(role: Role, name: str) -> bool:
+    if role is ENTITY:
+        return any(each in part for each in _PEOPLE for part in parts(name)) and "agent" not in parts(name)
+    return role in (TIME, OUTCOME) or (role is IP and not set(parts(name)) & _OTHER_END)
+
+
+def _is_operator(name: str) -> bool:
+    words = parts(name)
+    if set(words) & _OTHER_END or set(words) & _NAMES_ONLY:
+        return False
+    return "asn" in words or {"autonomous", "number"} <= set(words) or words[-2:] == ["as", "number"]
+
+
+def _is_country(name: str) -> bool:
+    words = set(parts(name))
+    return bool(words & _SAYS_COUNTRY) and not words & _OTHER_END
+
+
+def _parses(part: ContextPart, held: Held) -> bool:
+    return held.share(lambda value: parsed(part, value)) >= MOSTLY
+
+
+def _steady(sample: Sample, ip_field: str, name: str) -> bool:
+    """Whether one address has one value: what differs from event to event isn't of the address."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for document in sample.documents:
+        for address in sample.values(document, ip_field):
+            seen[address].update(sample.values(document, name))
+    return sum(len(values) > 1 for values in seen.values()) <= (1 - MOSTLY) * len(seen)
+
+
+def _of_another(sample: Sample, ip_field: str, name: str) -> bool:
+    """Whether the field lies beside another public address than that in ``ip_field``, on most documents."""
+    base = _base(name)
+    beside = f"{base}.ip" if base else ""
+    if not base or beside == ip_field:
+        return False
+    pairs = [(sample.values(d, beside), sample.values(d, ip_field)) for d in sample.documents]
+    others = [one[0] for one, own in pairs if one and not set(one) & set(own)]
+    return sum(_public(others).values()) > FILLED * len(pairs)
+
+
+def _public(addresses: list[str]) -> dict[str, int]:
+    """``{address: times}`` of those that are public."""
+    packed, valid = parse(addresses)
+    found: dict[str, int] = {}
+    for address, public in zip(addresses, np.asarray(valid & ~is_private(packed)), strict=True):
+        if public:
+            found[address] = found.get(address, 0) + 1
+    return found
+
+
+def _base(name: str) -> str:
+    """``source`` of ``source.as.number`` and ``source.geo.country_iso_code``; nothing where it isn't of that form."""
+    for middle in (".as.", ".geo."):
+        before, found, _ = name.rpartition(middle)
+        if found:
+            return before
+    return ""
+
+
+def _common(one: str, other: str) -> int:
+    """How many leading parts two dotted names share."""
+    number = 0
+    for left, right in zip(one.split("."), other.split("."), strict=False):
+        if left != right:
+            break
+        number += 1
+    return number

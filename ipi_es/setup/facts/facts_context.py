@@ -1,0 +1,97 @@
+"""What a job would know of its addresses' operators and countries: its own fields, its files, and other fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ipi_es.addresses import is_private, parse
+from ipi_es.cluster.port import Cluster, Json
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.bucket_context import context_from, networks_of
+from ipi_es.datafeed.spec import COUNTRY_TYPES, OPERATOR_TYPES
+from ipi_es.setup.checks.check_fields import FieldFacts, types_of
+from ipi_es.setup.checks.proposals import ContextPart, elsewhere
+from ipi_es.setup.facts.document_sample import Sample, Scope
+from ipi_es.setup.facts.facts_events import TOP_ADDRESSES, terms_of
+
+PARTS: tuple[ContextPart, ...] = ("operator", "country")
+
+TOP_VALUES = 20
+"""Values of an operator's or a country's field that are looked at: enough to see that none of them can be read."""
+
+CANDIDATES = 4
+"""Fields of other places whose types are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartFacts:
+    """One of operator and country, on the events of public addresses (the most frequent ones)."""
+
+    used: str | None = None
+    """The field that is read; None: the indices have none of a type that can be."""
+    filled: int = 0
+    """Events whose address has it, of :attr:`ContextFacts.public`."""
+    values: Mapping[str, int] = field(default_factory=dict)
+    """The field's most frequent values with their events."""
+    from_files: int = 0
+    """Events whose address the job's files of networks know."""
+    other: str | None = None
+    """Another field that holds it, on most documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextFacts:
+    """``public``: events from public addresses among the most frequent ones, which all shares are of."""
+
+    public: int
+    private: int
+    """Events from all others among the most frequent addresses."""
+    parts: Mapping[ContextPart, PartFacts]
+
+
+def context_facts(cluster: Cluster, job: Job, fields: FieldFacts, scope: Scope, sample: Sample) -> ContextFacts:
+    """Look at the most frequent addresses and what their events, the files and the sample say of them."""
+    types = {name: types_of(job, name, fields.types) for name in scope.spec.context_fields}
+    usable = scope.spec.with_fields_of(types)
+    used: dict[ContextPart, str | None] = {"operator": usable.operator_field, "country": usable.country_field}
+    there = {part: name for part, name in used.items() if name is not None}
+    known: dict[str, Json] = {part: {"filter": {"exists": {"field": name}}} for part, name in there.items()}
+    addresses: Json = {"terms": {"field": scope.spec.ip_field, "size": TOP_ADDRESSES}}
+    asked: dict[str, Json] = {"addresses": addresses | ({"aggs": known} if known else {})}
+    asked |= {part: {"terms": {"field": name, "size": TOP_VALUES}} for part, name in there.items()}
+    found = scope.aggregate(cluster, asked)
+    rows = found.get("addresses", {}).get("buckets", ())
+    packed, valid = parse([str(row["key"]) for row in rows])
+    public = valid & ~is_private(packed)
+    own = [row for row, one in zip(rows, public, strict=True) if one]
+    networks = networks_of(job)
+    context = context_from(networks, packed[public]) if networks is not None and own else None
+    numbers: dict[ContextPart, list[int]] = {}
+    if context is not None:
+        numbers = {"operator": context.operator.tolist(), "country": context.country.tolist()}
+    parts: dict[ContextPart, PartFacts] = {}
+    for part in PARTS:
+        parts[part] = PartFacts(
+            used=used[part],
+            filled=sum(int(row[part]["doc_count"]) for row in own) if part in there else 0,
+            values=terms_of(found, part),
+            from_files=sum(int(row["doc_count"]) for row, one in zip(own, numbers.get(part, []), strict=False) if one),
+            other=_other(cluster, job, part, used[part], sample),
+        )
+    number = sum(int(row["doc_count"]) for row in own)
+    return ContextFacts(number, sum(int(row["doc_count"]) for row in rows) - number, parts)
+
+
+def _other(cluster: Cluster, job: Job, part: ContextPart, used: str | None, sample: Sample) -> str | None:
+    """Another field of the sampled documents that holds it, in a type that can be read."""
+    names = [name for name in elsewhere(part, job.ip_field, sample) if name != used][:CANDIDATES]
+    if not names:
+        return None
+    asked = [each for name in names for each in (name, f"{name}.keyword")]
+    types = cluster.field_types(list(job.datafeed_config.indices), asked)
+    for name in asked:
+        kinds = frozenset(types.get(name, ()))
+        if name != used and kinds and kinds <= (OPERATOR_TYPES if part == "operator" else COUNTRY_TYPES):
+            return name
+    return None

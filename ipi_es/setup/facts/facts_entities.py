@@ -1,0 +1,128 @@
+"""How entities are spelled, and which of them sign in from more networks a day than a person does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ipi_es.addresses import Addresses, is_v4, parse
+from ipi_es.cluster.port import Cluster, Json
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.bucket_context import context_from, networks_of
+from ipi_es.datafeed.requests import wanted
+from ipi_es.networks import NetworkTable
+from ipi_es.setup.facts.document_sample import Scope
+from ipi_es.setup.facts.facts_events import terms_of
+from ipi_es.times import SECONDS
+
+NAMES = 10_000
+"""Entities with the most events whose names are compared; one answer of less than a megabyte."""
+
+SPREAD_DAYS = 7
+"""Last days in which entities of many networks are looked for."""
+
+SPREAD_ENTITIES = 5
+"""Entities of a day that are looked at closely: those with the most operators, or addresses where none are known."""
+
+SPREAD_ADDRESSES = 200
+"""Addresses of such an entity and day that are read."""
+
+_PRECISION = 100
+"""Distinct values up to which they are counted nearly exactly; more of them are many in any case, and cost memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Entities as they are spelled in the events that are learned. ``all``: there are no more."""
+
+    names: tuple[str, ...]
+    all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One entity on one UTC day (days since the epoch)."""
+
+    entity: str
+    day: int
+    events: int
+    addresses: int
+    networks: int
+    """Distinct /16 (IPv6: /32) of at most :data:`SPREAD_ADDRESSES` addresses."""
+    operators: int | None
+    """Distinct operators; None: none is known."""
+
+
+def _learned(job: Job, scope: Scope, start: int | None = None) -> Json:
+    """Only events that are learned: of failures many are the internet's, which tries names from everywhere."""
+    outcomes = job.datafeed_config.learn_outcomes
+    return wanted(replace(scope.spec, outcomes=outcomes), scope.query(start))
+
+
+def entity_names(cluster: Cluster, job: Job, scope: Scope) -> Names:
+    """The most frequent entities of the scope."""
+    query = _learned(job, scope)
+    found = scope.aggregate(cluster, {"names": {"terms": {"field": scope.spec.entity_field, "size": NAMES}}}, query)
+    rest = int(found.get("names", {}).get("sum_other_doc_count", 0))
+    return Names(tuple(terms_of(found, "names")), all=not rest)
+
+
+def spread_entities(cluster: Cluster, job: Job, scope: Scope, operator_field: str | None) -> tuple[Spread, ...]:
+    """The entities of the last days that had the most operators (or addresses), day by day.
+
+    ``operator_field``: a field that can be read; None: files of networks, if the job has some, say who runs a network.
+    """
+    day = SECONDS["d"]
+    start = max(scope.start, (scope.end // day - SPREAD_DAYS) * day)
+    spec = scope.spec
+    top: Json = {
+        "terms": {
+            "field": spec.entity_field,
+            "size": SPREAD_ENTITIES,
+            "shard_size": 10 * SPREAD_ENTITIES,
+            "order": {"variety": "desc"},
+        },
+        "aggs": {
+            "variety": {"cardinality": {"field": operator_field or spec.ip_field, "precision_threshold": _PRECISION}},
+            "number": {"cardinality": {"field": spec.ip_field, "precision_threshold": _PRECISION}},
+            "addresses": {"terms": {"field": spec.ip_field, "size": SPREAD_ADDRESSES}},
+        },
+    }
+    days = {"date_histogram": {"field": spec.time_field, "fixed_interval": f"{day}s", "min_doc_count": 1}}
+    query = _learned(job, scope, start)
+    found = scope.aggregate(cluster, {"days": {**days, "aggs": {"top": top}}}, query)
+    networks = networks_of(job) if operator_field is None else None
+    return tuple(
+        _spread(row, int(each["key"]) // (day * 1_000), operator_field is not None, networks)
+        for each in found.get("days", {}).get("buckets", ())
+        for row in each["top"]["buckets"]
+    )
+
+
+def _spread(row: Json, day: int, by_field: bool, networks: NetworkTable | None) -> Spread:
+    addresses, valid = parse(list(terms_of(row, "addresses")))
+    known = addresses[valid]
+    operators = int(row["variety"]["value"]) if by_field else _operators(known, networks)
+    return Spread(
+        entity=str(row.get("key_as_string", row["key"])),
+        day=day,
+        events=int(row["doc_count"]),
+        addresses=int(row["number"]["value"]),
+        networks=_sixteens(known),
+        operators=operators,
+    )
+
+
+def _operators(addresses: Addresses, networks: NetworkTable | None) -> int | None:
+    if networks is None or not len(addresses):
+        return None
+    found = context_from(networks, addresses).operator
+    return len(np.unique(found[found != 0])) or None
+
+
+def _sixteens(addresses: Addresses) -> int:
+    """Distinct /16 of IPv4 and /32 of IPv6 addresses uint8[n, 16]."""
+    v4 = is_v4(addresses)
+    fours = {bytes(each) for each in addresses[v4][:, 12:14]}
+    return len(fours) + len({bytes(each) for each in addresses[~v4][:, :4]})

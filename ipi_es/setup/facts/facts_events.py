@@ -1,0 +1,210 @@
+"""The events of a job, counted: how many, since when, what they lack, their outcomes and addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ipi_es.cluster.port import Cluster, Json
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.spec import MATCH_ALL, FeedSpec
+from ipi_es.ipinsights.training.time_split import MIN_DAYS, MIN_ROWS
+from ipi_es.setup.facts.document_sample import Scope
+from ipi_es.setup.facts.field_roles import ENTITY, IP, OUTCOME, TIME
+from ipi_es.times import day_of
+
+TOP_ADDRESSES = 1_000
+"""Addresses with the most events that are looked at: enough to see a proxy, and one small answer."""
+
+TOP_OUTCOMES = 20
+"""Outcomes with the most events; ECS knows three."""
+
+TOP_INDICES = 200
+"""Indices with the most events whose documents without a time are counted each."""
+
+CLOCK_TOLERANCE = 3_600
+"""Seconds that an event may lie ahead of this machine's clock: shippers' clocks and time zones are never exact."""
+
+
+UNIQUE_PRECISION = 3_000
+"""Distinct values up to which the cluster counts them almost exactly (its documented default; more costs memory)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCounts:
+    """Totals of an interval; ``entities`` and ``ips`` are distinct values as they are spelled, approximately."""
+
+    events: int
+    missing_entity: int
+    missing_ip: int
+    entities: int
+    ips: int
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """What a training would have, counted no further than is enough. ``enough``: counting stopped for that reason."""
+
+    rows: int
+    """Unique (bucket, entity, IP) of ``learn_outcomes``."""
+    days: int
+    """UTC days that have some."""
+    enough: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timeless:
+    """Documents that match the query and lack the time field, so that no time range ever finds them."""
+
+    documents: int
+    of: int
+    """All documents that match."""
+    indices: Mapping[str, tuple[int, int]]
+    """``{index: (without a time, all)}`` of those that have some, the most first."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFacts:
+    """The events. Times in epoch seconds; [start, end) is the part that was looked at, as long as a training's window.
+
+    ``stored`` counts all documents of the indices, ``counts`` those in [start, end) that match the query; where
+    nothing matches there is no more than ``stored`` and ``stored_range``.
+    """
+
+    stored: int
+    stored_range: tuple[int, int] | None = None
+    first: int = 0
+    last: int = 0
+    start: int = 0
+    end: int = 0
+    counts: FeedCounts = field(default_factory=lambda: FeedCounts(0, 0, 0, 0, 0))
+    future: int = 0
+    """Events that lie ahead of the clock by more than :data:`CLOCK_TOLERANCE`."""
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    missing_outcome: int = 0
+    addresses: Mapping[str, int] = field(default_factory=dict)
+    """The :data:`TOP_ADDRESSES` with the most events, with their counts."""
+    teaching: Teaching | None = field(default_factory=lambda: Teaching(0, 0, enough=False))
+    """None: not counted, since a field can't be read."""
+    unreadable: frozenset[str] = frozenset()
+    """What the fields that can't be read are for (``entity``, ``time`` …); nothing was counted of them."""
+    timeless: Timeless | None = None
+    entity_values: int = 0
+    """Values of the entity field; more than documents that have it where documents have several."""
+    ip_values: int = 0
+
+
+def event_facts(
+    cluster: Cluster, job: Job, now: int, unreadable: frozenset[str] = frozenset()
+) -> tuple[EventFacts, Scope | None]:
+    """Count the events of the last training window that there is, and say which documents those are.
+
+    ``unreadable``: what the fields are for that can't be read; the rest is counted all the same, and without a time
+    all that matches. The scope is None where nothing matches.
+    """
+    spec = FeedSpec.from_job(job)
+    feed = Datafeed(cluster, spec, readers=1)
+    stored = cluster.count(spec.indices, {"match_all": {}}, options=spec.options)
+    if TIME.what in unreadable:
+        scope = Scope(spec, timed=False)
+        matching = scope.count(cluster) if stored else 0
+        found = _counted(cluster, scope, unreadable, matching) if matching else {}
+        return EventFacts(stored, unreadable=unreadable, teaching=None, **found), scope if matching else None
+    timeless = _timeless(cluster, Scope(spec, timed=False)) if stored else None
+    ranged = feed.time_range() if stored else None
+    if ranged is None:
+        range_ = _stored_range(cluster, spec) if stored else None
+        return EventFacts(stored, stored_range=range_, timeless=timeless, unreadable=unreadable), None
+    first, last = ranged
+    ahead = last > now + CLOCK_TOLERANCE
+    end = now if ahead and first < now else last
+    scope = Scope(spec, max(first, end - job.training.window), end)
+    future = Scope(spec, now + CLOCK_TOLERANCE, last)
+    facts = EventFacts(
+        stored=stored,
+        first=first,
+        last=last,
+        start=scope.start,
+        end=end,
+        future=future.count(cluster) if ahead else 0,
+        teaching=None if unreadable else teaching(feed, job, scope.start, end),
+        unreadable=unreadable,
+        timeless=timeless,
+        **_counted(cluster, scope, unreadable, scope.count(cluster)),
+    )
+    return facts, scope
+
+
+def _counted(cluster: Cluster, scope: Scope, unreadable: frozenset[str], events: int) -> dict[str, Any]:
+    """The parts of the facts that one search counts, of the fields that can be read."""
+    spec, aggregations = scope.spec, dict[str, Json]()
+    for name, role, field_ in (("entity", ENTITY, spec.entity_field), ("ip", IP, spec.ip_field)):
+        if role.what not in unreadable:
+            aggregations[f"missing_{name}"] = {"missing": {"field": field_}}
+            aggregations[f"{name}_values"] = {"value_count": {"field": field_}}
+            aggregations[name] = {"cardinality": {"field": field_, "precision_threshold": UNIQUE_PRECISION}}
+    if IP.what not in unreadable:
+        aggregations["addresses"] = {"terms": {"field": spec.ip_field, "size": TOP_ADDRESSES}}
+    if spec.outcome_field is not None and OUTCOME.what not in unreadable:
+        aggregations["outcomes"] = {"terms": {"field": spec.outcome_field, "size": TOP_OUTCOMES}}
+        aggregations["missing_outcome"] = {"missing": {"field": spec.outcome_field}}
+    found = scope.aggregate(cluster, aggregations) if aggregations else {}
+
+    def number(name: str, key: str) -> int:
+        return int(found.get(name, {}).get(key) or 0)
+
+    counts = FeedCounts(
+        events=events,
+        missing_entity=number("missing_entity", "doc_count"),
+        missing_ip=number("missing_ip", "doc_count"),
+        entities=number("entity", "value"),
+        ips=number("ip", "value"),
+    )
+    return {
+        "counts": counts,
+        "outcomes": terms_of(found, "outcomes"),
+        "missing_outcome": number("missing_outcome", "doc_count"),
+        "addresses": terms_of(found, "addresses"),
+        "entity_values": number("entity_values", "value"),
+        "ip_values": number("ip_values", "value"),
+    }
+
+
+def _timeless(cluster: Cluster, scope: Scope) -> Timeless:
+    missing = {"missing": {"field": scope.spec.time_field}}
+    by_index = {"terms": {"field": "_index", "size": TOP_INDICES}, "aggs": {"timeless": missing}}
+    found = scope.aggregate(cluster, {"timeless": missing, "indices": by_index})
+    rows = found.get("indices", {}).get("buckets", ())
+    each = {str(row["key"]): (int(row["timeless"]["doc_count"]), int(row["doc_count"])) for row in rows}
+    there = sum(of for _, of in each.values()) + int(found.get("indices", {}).get("sum_other_doc_count", 0))
+    worst = sorted((name for name in each if each[name][0]), key=lambda name: -each[name][0])
+    return Timeless(int(found.get("timeless", {}).get("doc_count", 0)), there, {name: each[name] for name in worst})
+
+
+def teaching(feed: Datafeed, job: Job, start: int, end: int) -> Teaching:
+    """Read [start, end) until there is enough to train on; most jobs have that after a few event buckets a day."""
+    span, wanted = job.bucket_span, max(job.training.min_events, MIN_ROWS)
+    rows, days = 0, set()
+    buckets = feed.read(start, -(-end // span) * span, span)
+    for bucket in buckets:
+        learns = [index for index, name in enumerate(bucket.outcomes) if name in job.datafeed_config.learn_outcomes]
+        count = sum(int((bucket.outcome == index).sum()) for index in learns)
+        if count:
+            rows += count
+            days.add(day_of(bucket.start))
+        if rows >= wanted and len(days) >= MIN_DAYS:
+            return Teaching(rows, len(days), enough=True)
+    return Teaching(rows, len(days), enough=False)
+
+
+def terms_of(aggregations: Mapping[str, Json], name: str) -> dict[str, int]:
+    """``{value: documents}`` of a terms aggregation, the most frequent first."""
+    buckets = aggregations.get(name, {}).get("buckets", ())
+    return {str(each.get("key_as_string", each["key"])): int(each["doc_count"]) for each in buckets}
+
+
+def _stored_range(cluster: Cluster, spec: FeedSpec) -> tuple[int, int] | None:
+    """[first, end) of all documents, whatever the query."""
+    return Datafeed(cluster, replace(spec, query=MATCH_ALL), readers=1).time_range()

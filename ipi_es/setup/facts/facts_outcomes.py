@@ -1,0 +1,60 @@
+"""A field that says which sign-ins failed, where the job names none: found by what the documents hold."""
+
+from __future__ import annotations
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.job_config import Job
+from ipi_es.setup.checks.check_outcomes import OutcomeField
+from ipi_es.setup.facts.document_sample import FILLED, Held, Sample, Scope
+from ipi_es.setup.facts.facts_events import TOP_OUTCOMES, terms_of
+from ipi_es.setup.facts.field_roles import OUTCOME, serves
+from ipi_es.setup.facts.outcome_words import meaning_in
+
+USUAL = "event.outcome"
+"""The field of ECS, which is asked for whether the sample has a failure in it or not."""
+
+MAX_WORDS = 30
+"""Different values up to which a field may be one of outcomes; more are messages, names or numbers."""
+
+MAX_WORD = 40
+"""Characters of an outcome."""
+
+CANDIDATES = 3
+"""Fields whose values are counted."""
+
+_NO_OUTCOMES = ("log.", "tags", "agent.", "host.", "ecs.", "data_stream.", "related.", "user_agent.", "url.", "error.")
+"""Fields in which words of failure say something of the shipper, or of the line, and not of the sign-in."""
+
+
+def failure_field(cluster: Cluster, job: Job, scope: Scope, sample: Sample) -> OutcomeField | None:
+    """The field that holds words of failure on most documents of the scope, with its words; None if there is none."""
+    names = [name for name in sample.names if name not in (job.entity_field, job.ip_field) and _may_be(sample, name)]
+    names = sorted(names, key=lambda name: _rank(name, sample.held(name)))[:CANDIDATES]
+    asked = list(dict.fromkeys([USUAL, *names]))
+    types = cluster.field_types(
+        list(scope.spec.indices), [each for name in asked for each in (name, f"{name}.keyword")]
+    )
+    for name in asked:
+        readable = next((each for each in (name, f"{name}.keyword") if serves(OUTCOME, types.get(each, {}))), None)
+        if readable is None:
+            continue
+        found = scope.aggregate(cluster, {"words": {"terms": {"field": readable, "size": TOP_OUTCOMES}}})
+        other = OutcomeField(readable, terms_of(found, "words"))
+        if other.of("failure"):
+            return other
+    return None
+
+
+def _may_be(sample: Sample, name: str) -> bool:
+    held = sample.held(name)
+    if name.startswith(_NO_OUTCOMES) or len(held.values) > MAX_WORDS or held.filled < FILLED * len(sample.documents):
+        return False
+    if any(len(word) > MAX_WORD for word in held.values):
+        return False
+    return any(meaning_in(name, word) == "failure" for word in held.values)
+
+
+def _rank(name: str, held: Held) -> tuple[bool, int, str]:
+    """Fields that hold both outcomes first, then those that more documents have."""
+    both = any(meaning_in(name, word) == "success" for word in held.values)
+    return not both, -held.filled, name

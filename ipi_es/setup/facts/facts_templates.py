@@ -1,0 +1,68 @@
+"""What `check` judges of index templates, result indices and the lifecycle policy: reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.cluster.template_conflict import Takeover
+from ipi_es.config.job_config import Job
+from ipi_es.errors import PermissionDenied
+from ipi_es.results.words import ALIAS, SHARED
+from ipi_es.setup import lifecycle_policy, setup_plan, template_conflicts
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFacts:
+    """Templates that are missing, and what else setup would change."""
+
+    missing: tuple[str, ...]
+    changes: tuple[str, ...]
+    too_short: str | None = None
+    """Why the lifecycle policy deletes the job's results too soon; None: it doesn't, as far as can be told."""
+    stuck: str | None = None
+    """Why the server can't do what the policy says; None: it can, as far as can be told."""
+    takeovers: tuple[Takeover, ...] = ()
+    """Index templates of somebody else that take an index of the job."""
+    lost: tuple[str, ...] = ()
+    """What setup would say of result indices that exist and that searches don't find, or fail on."""
+    blocked: Mapping[str, str] = field(default_factory=dict)
+    """Result indices of the job that may not be written to, with the setting that says so."""
+
+
+def template_facts(cluster: Cluster, job: Job, now: int) -> TemplateFacts:
+    """What setup would do, and what it can't mend. UsageError where the cluster's templates are newer than ours.
+
+    ``now`` in epoch seconds.
+    """
+    changes, missing = setup_plan.plan(cluster), setup_plan.missing_templates(cluster)
+    return TemplateFacts(
+        tuple(missing),
+        tuple(change.title for change in changes),
+        lifecycle_policy.too_short(cluster, job),
+        lifecycle_policy.stuck(cluster),
+        takeovers=tuple(_allowed(lambda: template_conflicts.found(cluster, [job], now=now), [])),
+        lost=tuple(f"{change.name}: {_said(change.diff)}" for change in changes if _is_lost(change)),
+        blocked=_allowed(lambda: cluster.admin.write_blocks(f"{ALIAS}-{job.results_index_name or SHARED}-*"), {}),
+    )
+
+
+def _is_lost(change: setup_plan.Change) -> bool:
+    """Whether a change is of an index whose documents aren't found, or found wrongly."""
+    return change.kind == "alias to index" or (change.kind == "mapping of index" and change.action == "cannot")
+
+
+def _said(diff: str) -> str:
+    return ", ".join(line.lstrip("+-! ") for line in diff.splitlines()[:1])
+
+
+def _allowed(act: Callable[[], T], otherwise: T) -> T:
+    """What is found, or ``otherwise`` where the credentials may not look."""
+    try:
+        return act()
+    except PermissionDenied:
+        return otherwise

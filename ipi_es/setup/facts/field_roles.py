@@ -1,0 +1,80 @@
+"""What a job's fields are for: where each is named, the types that serve, and the names that such fields often have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ipi_es.config.job_config import Job
+
+FieldTypes = Mapping[str, Mapping[str, Sequence[str]]]
+"""``{field: {type: [indices…]}}`` as the cluster's port gives it."""
+
+KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard"})
+NUMBERS = frozenset({"long", "integer", "short", "byte", "unsigned_long"})
+DATES = frozenset({"date", "date_nanos"})
+NOT_FIELDS = frozenset({"object", "nested"})
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a field is used for, where the job's file names it, and the types that serve."""
+
+    what: str
+    place: str
+    types: frozenset[str]
+    wanted: str
+    usual: tuple[str, ...]
+    """Names that such fields often have; proposed where nothing is spelled alike."""
+    name: Callable[[Job], str | None]
+
+
+ENTITY = Role(
+    "entity",
+    "analysis_config.detectors[0].partition_field_name",
+    KEYWORDS | NUMBERS | {"ip", "version"},
+    "keyword",
+    ("user.name", "user.email", "user.id", "client.user.name", "source.user.name", "winlog.event_data.TargetUserName"),
+    lambda job: job.entity_field,
+)
+IP = Role(
+    "IP address",
+    "analysis_config.detectors[0].by_field_name",
+    KEYWORDS | {"ip"},
+    "ip",
+    ("source.ip", "client.ip", "source.address", "client.address", "network.forwarded_ip", "host.ip"),
+    lambda job: job.ip_field,
+)
+TIME = Role(
+    "time",
+    "data_description.time_field",
+    DATES,
+    "date",
+    ("@timestamp", "event.created", "timestamp", "event.ingested"),
+    lambda job: job.time_field,
+)
+OUTCOME = Role(
+    "outcome",
+    "datafeed_config.outcome_field",
+    KEYWORDS | NUMBERS | {"boolean"},
+    "keyword",
+    ("event.outcome", "event.type", "event.action"),
+    lambda job: job.datafeed_config.outcome_field,
+)
+ROLES = (TIME, ENTITY, IP, OUTCOME)
+
+FORWARDED = (
+    "client.ip",
+    "source.nat.ip",
+    "network.forwarded_ip",
+    "http.request.headers.x-forwarded-for",
+    "http.request.headers.x_forwarded_for",
+    "x_forwarded_for",
+    "client.address",
+)
+"""Fields in which proxies and shippers keep the address that the client really had."""
+
+
+def serves(role: Role, types: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a field of these types can be read in this role."""
+    return bool(types) and set(types) <= role.types

@@ -1,0 +1,144 @@
+"""What `check` judges, gathered from the cluster: reads only, but for the rights' probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ipi_es.cluster.port import Cluster, ServerInfo
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.errors import ClusterUnreachable, IpiEsError
+from ipi_es.setup.checks.check_fields import FieldFacts, types_of, unreadable_roles
+from ipi_es.setup.checks.check_outcomes import OutcomeField
+from ipi_es.setup.facts.document_sample import Sample, Scope, take_sample
+from ipi_es.setup.facts.facts_context import ContextFacts, context_facts
+from ipi_es.setup.facts.facts_entities import Names, Spread, entity_names, spread_entities
+from ipi_es.setup.facts.facts_events import EventFacts, event_facts
+from ipi_es.setup.facts.facts_fields import field_facts
+from ipi_es.setup.facts.facts_indices import Clash, UnreadIndex, result_clashes, unread_indices
+from ipi_es.setup.facts.facts_outcomes import failure_field
+from ipi_es.setup.facts.facts_templates import TemplateFacts, template_facts
+from ipi_es.setup.facts.field_roles import ENTITY, IP
+from ipi_es.setup.facts.optional_read import Looked, look
+from ipi_es.setup.facts.rights import Right, try_rights
+from ipi_es.state.blobs import BlobStore
+from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.directory_blobs import DirectoryBlobs
+from ipi_es.state.job_state import StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that is judged; ``unreachable``: the cluster was, at the beginning or on the way."""
+
+    now: int
+    server: ServerInfo | None = None
+    unreachable: IpiEsError | None = None
+    rights: tuple[Right, ...] = ()
+    templates: Looked[TemplateFacts] = None
+    fields: Looked[FieldFacts] = None
+    events: Looked[EventFacts] = None
+    history_days: int | None = None
+    """Days of history that the job has; None: it was never trained."""
+    sample: Sample = field(default_factory=Sample)
+    unread: Looked[tuple[UnreadIndex, ...]] = None
+    clashes: Looked[tuple[Clash, ...]] = None
+    context: Looked[ContextFacts] = None
+    names: Looked[Names] = None
+    spread: Looked[tuple[Spread, ...]] = None
+    failures: Looked[OutcomeField] = None
+    """A field that says which sign-ins failed, where the job names none."""
+
+
+def gather(cluster: Cluster, job: Job, now: int, snapshots: Path | None = None) -> Facts:
+    """Look at everything; ``now`` is epoch seconds, ``snapshots`` the directory of snapshots (None: the cluster).
+
+    What fails is in the facts; nothing is raised.
+    """
+    facts = Facts(now, cluster.info)
+    try:
+        for step in _STEPS:
+            facts = replace(facts, **step(cluster, job, facts, snapshots))
+    except ClusterUnreachable as error:
+        return replace(facts, unreachable=error)
+    return facts
+
+
+def _rights(cluster: Cluster, job: Job, facts: Facts, snapshots: Path | None) -> Found:
+    return {"rights": tuple(try_rights(cluster, job, facts.now, snapshots))}
+
+
+def _setup(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) -> Found:
+    return {
+        "templates": look(lambda: template_facts(cluster, job, facts.now)),
+        "clashes": look(lambda: result_clashes(cluster, job)),
+    }
+
+
+def _history(cluster: Cluster, job: Job, _facts: Facts, snapshots: Path | None) -> Found:
+    days = look(lambda: history_days(cluster, job.job_id, snapshots))
+    return {"history_days": days if isinstance(days, int) else None}
+
+
+def _fields(cluster: Cluster, job: Job, _facts: Facts, _snapshots: Path | None) -> Found:
+    fields = look(lambda: field_facts(cluster, job))
+    if not isinstance(fields, FieldFacts):
+        return {"fields": fields}
+    return {"fields": fields, "unread": look(lambda: unread_indices(cluster, job, fields.indices))}
+
+
+def _events(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) -> Found:
+    """The events, and what rests on which of them there are; what can't be read is left out, and nothing more."""
+    fields = facts.fields
+    if not isinstance(fields, FieldFacts):
+        return {}
+    unreadable = unreadable_roles(job, fields)
+    looked = look(lambda: event_facts(cluster, job, facts.now, unreadable))
+    if isinstance(looked, IpiEsError):
+        return {"events": looked}
+    events, scope = looked
+    spec = FeedSpec.from_job(job)
+    taken = look(lambda: take_sample(cluster, scope, spec)) if events.stored else Sample()
+    sample = taken if isinstance(taken, Sample) else Sample()
+    found: Found = {"events": events, "sample": sample, "fields": replace(fields, sample=sample)}
+    if scope is not None:
+        found |= _values(cluster, job, fields, scope, sample, unreadable)
+    return found
+
+
+def _values(
+    cluster: Cluster, job: Job, fields: FieldFacts, scope: Scope, sample: Sample, unreadable: frozenset[str]
+) -> Found:
+    found: Found = {}
+    if ENTITY.what not in unreadable:
+        found["names"] = look(lambda: entity_names(cluster, job, scope))
+    if IP.what not in unreadable:
+        found["context"] = look(lambda: context_facts(cluster, job, fields, scope, sample))
+    if not unreadable:
+        types = {name: types_of(job, name, fields.types) for name in scope.spec.context_fields}
+        operator = scope.spec.with_fields_of(types).operator_field
+        found["spread"] = look(lambda: spread_entities(cluster, job, scope, operator))
+    if scope.spec.outcome_field is None:
+        found["failures"] = look(lambda: failure_field(cluster, job, scope, sample))
+    return found
+
+
+Found: TypeAlias = dict[str, Any]
+"""Fields of :class:`Facts` by name."""
+
+_STEPS: tuple[Callable[[Cluster, Job, Facts, Path | None], Found], ...] = (_rights, _setup, _history, _fields, _events)
+"""In this order: what was found before the cluster went away is kept."""
+
+
+def history_days(cluster: Cluster, job_id: str, snapshots: Path | None) -> int | None:
+    """How long the job's history is; None where it was never trained, or by an ipi-es that didn't note it."""
+    state = StateStore(cluster).read(job_id)
+    base, _, day = ((state.history_id if state is not None else None) or "").rpartition("+")
+    if not base:
+        return None
+    blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
+    origin = blobs.info(job_id, base).attributes.get("origin")
+    return None if origin is None else int(day) - int(origin)

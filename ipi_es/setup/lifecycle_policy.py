@@ -1,0 +1,234 @@
+"""The lifecycle policy of result indices: when an index that no job wants any longer goes, by the server itself.
+
+The worker deletes each job's old results, whether or not there is a policy; the policy is for the months that nobody
+comes back to, and for an administrator, who may add phases to it: one that was changed by hand is left alone.
+
+One policy is over all result indices, so it deletes nothing before the last job has had enough: where one job keeps
+its results for ever, or isn't known here, it deletes nothing at all. On Elasticsearch an index's age counts from its
+``origination_date``, the end of its month; OpenSearch knows only the day on which it was made, at the earliest the
+first of its month, so the longest month is added there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ipi_es import resources
+from ipi_es.cluster.answers.answers import all_buckets
+from ipi_es.cluster.port import Cluster, Distribution
+from ipi_es.config.job_config import Job
+from ipi_es.errors import PermissionDenied, RequestRejected
+from ipi_es.results.retention import held_for
+from ipi_es.results.words import ALIAS
+from ipi_es.setup.setup_change import Change
+from ipi_es.state.job_state import STATE_INDEX
+from ipi_es.times import SECONDS
+
+log = logging.getLogger(__name__)
+
+POLICY = "ipi-es-results"
+LIFECYCLE_NAME = "template.settings.index.lifecycle.name"
+"""Where Elasticsearch's index template says under which policy new indices are."""
+
+LONGEST_MONTH = 31
+"""Days between the making of a month's index, at the earliest, and the month's end."""
+
+FOR_EVER = 36_500
+"""Days that stand for it where a policy must name an age: a policy without its last step could not be given one later
+without setting the indices' states anew."""
+
+MAX_JOBS = 10_000
+"""Job ids that are looked up in the state index at most."""
+
+_DAYS = re.compile(r"(\d+)d")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """For how many days all results are kept; None: for ever. ``why`` is for people."""
+
+    days: int | None
+    why: str
+
+
+def kept(jobs: Sequence[Job], known: Collection[str]) -> Kept:
+    """How long all of the jobs together need an index; ``known``: ids of the jobs that the cluster knows."""
+    strangers = sorted(set(known) - {job.job_id for job in jobs})
+    for_ever = sorted(job.job_id for job in jobs if job.results_retention_days is None)
+    if strangers:
+        return Kept(None, f"nobody here knows how long job {strangers[0]} keeps its results")
+    if for_ever:
+        return Kept(None, f"job {for_ever[0]} keeps its results for ever (no results_retention_days)")
+    longest = max(jobs, key=_days, default=None)
+    if longest is None:
+        return Kept(None, "there is no job")
+    return Kept(_days(longest), f"job {longest.job_id} needs them longest")
+
+
+def _days(job: Job) -> int:
+    """Days that a job needs its results: as long as it is told, or as records hold something back."""
+    held = 0 if job.hold_probability <= 0.0 else held_for(job)
+    return max(job.results_retention_days or 0, -(-held // SECONDS["d"]))
+
+
+def made(distribution: Distribution, days: int | None) -> dict[str, Any]:
+    """The shipped policy with this age in days; None: nothing is deleted."""
+    form = "ilm" if distribution == "elasticsearch" else "ism"
+    policy: dict[str, Any] = json.loads(resources.json_files("templates/policies")[f"{POLICY}.{form}"])["policy"]
+    if form == "ism":
+        age = FOR_EVER if days is None else days + LONGEST_MONTH
+        policy["states"][0]["transitions"][0]["conditions"]["min_index_age"] = f"{age}d"
+    elif days is None:
+        del policy["phases"]["delete"]
+    else:
+        policy["phases"]["delete"]["min_age"] = f"{days}d"
+    return policy
+
+
+def days_of(distribution: Distribution, policy: Mapping[str, Any]) -> tuple[bool, int | None]:
+    """(whether a policy still is as ipi-es makes it, apart from the age; the age in days as given to :func:`made`)."""
+    try:
+        if distribution == "elasticsearch":
+            text = policy["phases"].get("delete", {}).get("min_age")
+        else:
+            text = policy["states"][0]["transitions"][0]["conditions"]["min_index_age"]
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return False, None
+    found = None if text is None else _DAYS.fullmatch(str(text))
+    if text is not None and found is None:
+        return False, None
+    days = None if found is None else int(found[1])
+    if distribution == "opensearch" and days is not None:
+        days = None if days == FOR_EVER else days - LONGEST_MONTH
+    return _outline(policy) == _outline(made(distribution, days)), days
+
+
+def _outline(policy: Mapping[str, Any]) -> Any:
+    """What a policy does, without what the servers add: versions, times, retries, defaults."""
+    phases = {
+        name: (body.get("min_age") if name == "delete" else None, sorted(body.get("actions", {})))
+        for name, body in policy.get("phases", {}).items()
+    }
+    states = [
+        (
+            state["name"],
+            [sorted(set(action) - {"retry", "timeout"}) for action in state.get("actions") or ()],
+            [(each.get("state_name"), each.get("conditions")) for each in state.get("transitions") or ()],
+        )
+        for state in policy.get("states", ())
+    ]
+    attached = policy.get("ism_template") or ()
+    attached = [attached] if isinstance(attached, Mapping) else attached  # one alone, of an early OpenSearch
+    patterns = sorted(pattern for each in attached for pattern in each["index_patterns"])
+    return phases, states, patterns
+
+
+def available(cluster: Cluster) -> bool:
+    """Whether the server has lifecycle policies, and lets us see them."""
+    try:
+        return cluster.lifecycles.available()
+    except PermissionDenied as error:
+        log.info("lifecycle policies are left alone, the worker deletes old results by itself: %s", error.message)
+        return False
+
+
+def changes(cluster: Cluster, jobs: Sequence[Job] | None) -> list[Change]:
+    """What differs where there are policies; ``jobs`` None: they are not known, so the age stays as it is.
+
+    One that fails is put again though nothing differs: it has the rights of who put it, as they were then.
+    """
+    distribution, current = cluster.info.distribution, cluster.lifecycles.read(POLICY)
+    ours, days = (True, None) if current is None else days_of(distribution, current)
+    if not ours:
+        log.info("lifecycle policy %s was changed by hand and stays as it is", POLICY)
+        return []
+    unknown = Kept(None if current is None else days, "the jobs are not known")
+    wanted = kept(jobs, _known(cluster)) if jobs else unknown
+    failure = None if current is None else stuck(cluster)
+    if current is not None and days == wanted.days and failure is None:
+        return []
+    body = made(distribution, wanted.days)
+    lines = [] if current is None or days == wanted.days else [f"- {_said(days)}"]
+    again = [] if failure is None else [f"+ put again, with the rights of who runs this: {failure}"]
+    diff = "\n".join([*lines, f"+ {_said(wanted.days)}: {wanted.why}", *again])
+    return [Change("create" if current is None else "upgrade", "lifecycle policy", POLICY, diff, body)]
+
+
+def attachments(cluster: Cluster, *, template_names: str | None) -> list[Change]:
+    """Indices that are under no policy; none where an administrator's template names another one for new indices."""
+    if template_names not in (None, POLICY):
+        return []
+    return [
+        Change("attach", "lifecycle policy to index", index, f"+ {POLICY}")
+        for index, name in cluster.lifecycles.of_indices(f"{ALIAS}-*").items()
+        if name is None
+    ]
+
+
+def put(cluster: Cluster, change: Change) -> None:
+    """Make one change."""
+    lifecycles = cluster.lifecycles
+    if change.kind == "lifecycle policy to index":
+        lifecycles.attach(POLICY, change.name)
+        return
+    try:
+        lifecycles.write(change.name, change.body)
+    except RequestRejected as error:
+        raise RequestRejected(
+            f"lifecycle policy {change.name} was refused: {error.message}",
+            hint="is there another policy of the same priority for ipi-es-anomalies-*? Change its pattern or priority",
+            status=error.status,
+        ) from error
+    for index, name in lifecycles.of_indices(f"{ALIAS}-*").items():
+        if name == change.name:
+            lifecycles.renew(change.name, index)
+
+
+def too_short(cluster: Cluster, job: Job) -> str | None:
+    """Why the policy deletes a job's results too soon, for people; None: it doesn't, or nobody can tell."""
+    try:
+        current = cluster.lifecycles.read(POLICY) if cluster.lifecycles.available() else None
+    except PermissionDenied:
+        return None
+    ours, days = (False, None) if current is None else days_of(cluster.info.distribution, current)
+    if not ours or days is None:
+        return None
+    if job.results_retention_days is None:
+        return f"lifecycle policy {POLICY} deletes results after {days} days, and job {job.job_id} keeps them for ever"
+    if days < _days(job):
+        return f"lifecycle policy {POLICY} deletes results after {days} days, and job {job.job_id} needs {_days(job)}"
+    return None
+
+
+def stuck(cluster: Cluster) -> str | None:
+    """Why the policy does not do its work, for people; None: it does, or nobody can tell."""
+    try:
+        found = cluster.lifecycles.stuck(f"{ALIAS}-*")
+    except PermissionDenied:
+        return None
+    if not found:
+        return None
+    index, why = next(iter(found.items()))
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"lifecycle policy {POLICY} fails on {index}{more}: {why}"
+
+
+def _said(days: int | None) -> str:
+    return "nothing is deleted" if days is None else f"indices are deleted {days} days after their month's end"
+
+
+def _known(cluster: Cluster) -> list[str]:
+    """Ids of the jobs that have a state, or results."""
+    found: set[str] = set()
+    for index in (STATE_INDEX, ALIAS):
+        cluster.refresh(index)
+        query = {"exists": {"field": "job_id"}}
+        aggs = {"jobs": {"terms": {"field": "job_id", "size": MAX_JOBS}}}
+        answer = cluster.search(index, {"query": query, "size": 0, "track_total_hits": True, "aggs": aggs})
+        found |= {str(each["key"]) for each in all_buckets(answer, "jobs", cluster.info.url)}
+    return sorted(found)

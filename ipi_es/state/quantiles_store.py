@@ -1,0 +1,130 @@
+"""The normalizer's state of a job, one immutable document a batch, under an id that the batch determines.
+
+A batch that is run again writes the same document again. The job's state points to the one in force; later and earlier
+ones are swept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.cluster.port import BulkOutcome, Cluster, Document, Drop, Put
+from ipi_es.errors import LostJob, SnapshotDamaged, SnapshotForeign, SnapshotMissing
+from ipi_es.state import array_encoding
+from ipi_es.state.fields import Fields
+from ipi_es.state.job_state import STATE_INDEX
+
+FORMAT = 1
+"""Of a quantiles document; one of a newer format is refused."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedQuantiles:
+    """One array a level (``record``, ``bucket_time`` …), as of event time ``time`` (epoch seconds)."""
+
+    id: str
+    time: int
+    levels: Mapping[str, NDArray[np.float64]]
+
+
+class QuantilesStore:
+    """The quantiles documents of one job."""
+
+    def __init__(self, cluster: Cluster, job_id: str) -> None:
+        self._cluster = cluster
+        self._job_id = job_id
+
+    def save(self, quantiles: SavedQuantiles, version: int) -> None:
+        """Write one; LostJob where a newer worker wrote the same id already."""
+        source = {
+            "type": "quantiles",
+            "format": FORMAT,
+            "job_id": self._job_id,
+            "quantiles_id": quantiles.id,
+            "time": quantiles.time * 1_000,
+            "levels": {name: array_encoding.encode(array) for name, array in sorted(quantiles.levels.items())},
+        }
+        self._check(self._cluster.bulk([Put(STATE_INDEX, self._document_id(quantiles.id), source, version)]))
+
+    def read(self, quantiles_id: str) -> SavedQuantiles:
+        """Read one. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""
+        document = self._cluster.get(STATE_INDEX, self._document_id(quantiles_id))
+        if document is None:
+            raise SnapshotMissing(
+                f"job {self._job_id} has no quantiles {quantiles_id}",
+                hint=f"they were deleted by hand; `ipi-es backfill {self._job_id} --start … --again` builds them anew",
+            )
+        source = document.source
+        fields = self._fields(source, quantiles_id)
+        if fields.text("job_id") != self._job_id or fields.number("format", 0, 1 << 31, absent=0) > FORMAT:
+            raise SnapshotForeign(
+                f"quantiles {quantiles_id} are of job {source.get('job_id')}, format {source.get('format')}",
+                hint=f"expected job {self._job_id}, format {FORMAT} at most: is a newer ipi-es at work on this job?",
+            )
+        if fields.text("quantiles_id") != quantiles_id:
+            fields.wrong("quantiles_id", source["quantiles_id"], quantiles_id)
+        levels = {}
+        for name, body in fields.mapping("levels").items():
+            if not isinstance(body, Mapping):
+                fields.wrong(f"levels.{name}", body, "a stored array")
+            levels[name] = array_encoding.decode(body)
+            if levels[name].dtype.kind != "f":
+                fields.wrong(f"levels.{name}", levels[name].dtype.name, "an array of floats")
+        if not levels:
+            fields.wrong("levels", source.get("levels"), "an array a level")
+        return SavedQuantiles(quantiles_id, fields.time("time"), levels)
+
+    def _fields(self, source: Mapping[str, Any], quantiles_id: object) -> Fields:
+        hint = f"`ipi-es backfill {self._job_id} --start … --again` builds them anew"
+        what = f"quantiles {quantiles_id} of job {self._job_id} are damaged"
+        return Fields(source, what, hint, SnapshotDamaged)
+
+    def ids(self) -> list[str]:
+        """All that there are, sorted."""
+        return sorted(source["quantiles_id"] for _, source in self._all())
+
+    def times(self) -> dict[str, int]:
+        """The event time of each, epoch seconds, by id."""
+        return {
+            source["quantiles_id"]: self._fields(source, source["quantiles_id"]).time("time")
+            for _, source in self._all()
+        }
+
+    def sweep(self, keep: Collection[str], version: int) -> int:
+        """Delete all but ``keep``; how many. Only whoever holds the job may, so it goes by version too."""
+        return self._drop([place for place, source in self._all() if source["quantiles_id"] not in keep], version)
+
+    def sweep_after(self, last: str, version: int) -> int:
+        """Delete those whose ids sort after ``last``; how many."""
+        return self._drop([place for place, source in self._all() if source["quantiles_id"] > last], version)
+
+    def _drop(self, gone: list[str], version: int) -> int:
+        if not gone:
+            return 0
+        outcome = self._cluster.bulk(Drop(STATE_INDEX, place, version) for place in gone)
+        self._check(outcome)
+        return outcome.deleted
+
+    def _all(self) -> list[tuple[str, dict[str, Any]]]:
+        self._cluster.refresh(STATE_INDEX)
+        query = {"bool": {"filter": [{"term": {"type": "quantiles"}}, {"term": {"job_id": self._job_id}}]}}
+        found = self._cluster.scan(STATE_INDEX, query, source=["quantiles_id", "time"])
+        return [(each.id, {**each.source, "quantiles_id": self._id_of(each)}) for each in found]
+
+    def _id_of(self, document: Document) -> str:
+        return self._fields(document.source, document.id).text("quantiles_id")
+
+    def _check(self, outcome: BulkOutcome) -> None:
+        if outcome.fenced:
+            raise LostJob(
+                f"another worker has written quantiles of job {self._job_id} in the meantime",
+                hint="nothing to do: the other worker goes on; run one command a job at a time",
+            )
+
+    def _document_id(self, quantiles_id: str) -> str:
+        return f"quantiles:{self._job_id}:{quantiles_id}"

@@ -1,0 +1,79 @@
+"""A trained job whose settings changed is refused, or goes on where that is accepted: one rule for all commands."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from ipi_es.config.job_config import Job
+from ipi_es.config.setting_rules import Change, changes, made_with
+from ipi_es.errors import JobChanged
+from ipi_es.state.job_state import JobState
+
+log = logging.getLogger(__name__)
+
+MADE_WITH = "made_with"
+"""Key of the state's ``details``: the settings that what was learned was made with, or that were accepted since."""
+
+
+class OnChange(Enum):
+    """What to do where a trained job's settings aren't what they were."""
+
+    REFUSE = "refuse"
+    ACCEPT = "accept"
+    """Go on with what was learned, where the rule allows it."""
+    IGNORE = "ignore"
+    """What is done doesn't depend on them: training, cleaning, going back."""
+
+
+def kept(state: JobState | None) -> Mapping[str, Any] | None:
+    """The settings that a state was made with; None: nothing was learned, or by a version that didn't keep them."""
+    found = None if state is None or state.snapshot_id is None else state.details.get(MADE_WITH)
+    return found if isinstance(found, Mapping) else None
+
+
+def changed(job: Job, before: Mapping[str, Any] | None) -> list[Change]:
+    """What differs from ``before`` and isn't free."""
+    return [] if before is None else [each for each in changes(before, made_with(job)) if each.rule != "free"]
+
+
+def new_details(job: Job, state: JobState, on_change: OnChange) -> dict[str, Any] | None:
+    """The details that the state should have from now on; None: they are right. JobChanged where that is refused."""
+    before = kept(state)
+    if on_change is OnChange.IGNORE or before is None:
+        return None
+    now = made_with(job)
+    found = changes(before, now)
+    refuse(job, found, on_change)
+    for each in found:
+        log.warning("job %s: %s; it goes on with what was learned", job.job_id, each)
+    return None if before == now else {**state.details, MADE_WITH: now}
+
+
+def require_unchanged(job: Job, state: JobState | None, on_change: OnChange) -> None:
+    """Raise JobChanged where :func:`new_details` would; nothing is said of what is accepted."""
+    before = kept(state)
+    if on_change is not OnChange.IGNORE and before is not None:
+        refuse(job, changes(before, made_with(job)), on_change)
+
+
+def refuse(job: Job, found: Sequence[Change], on_change: OnChange, *, snapshot: str | None = None) -> None:
+    """Raise JobChanged unless all changes are free, or accepted and may be.
+
+    ``snapshot``: of the one with this id, and not of what the job goes on with.
+    """
+    train = [each for each in found if each.rule == "train"]
+    accept = [each for each in found if each.rule == "accept"]
+    if not train and (not accept or on_change is OnChange.ACCEPT):
+        return
+    listed = "".join(f"\n  {each}" for each in (*train, *accept))
+    what = f"job {job.job_id}" if snapshot is None else f"snapshot {snapshot} of job {job.job_id}"
+    anew = f"train the job with the new ones: ipi-es train {job.job_id}"
+    also = "" if train else ". Or go on with what was learned: the same command with --accept-change"
+    needs = f". Needs a training: {', '.join(each.setting for each in train)}" if train and accept else ""
+    raise JobChanged(
+        f"{what} was made with other settings than its file has:{listed}",
+        hint=f"set them back, or {anew}{also}{needs}",
+    )

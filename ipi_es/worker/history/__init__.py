@@ -1,0 +1,1 @@
+"""A job's history and learning holds as its buckets are scored."""

@@ -1,0 +1,179 @@
+"""History that moves once a UTC day: the day's rows are gathered while it is scored, and applied when it is over.
+
+History is a base, written by training, and one delta a day on it, all immutable. The state points to the last day
+that was applied (``base+day``); what lies behind it was written by a batch that never came to its end, and is written
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import Addresses
+from ipi_es.config.allow_list import NO_RULE, AllowList
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.errors import SnapshotDamaged
+from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.deltas import DayDelta
+from ipi_es.ipinsights.history.history import History
+from ipi_es.ipinsights.storage import delta_from_bytes, delta_to_bytes, history_from_bytes
+from ipi_es.state.blobs import BlobStore
+from ipi_es.times import SECONDS, day_of
+from ipi_es.worker.history.holds import Holds
+
+Rows = tuple[NDArray[np.uint64], Addresses, NDArray[np.int64], Context]
+"""Entity hashes uint64[n], addresses uint8[n, 16], counts int64[n], the addresses' operators and countries."""
+
+_NO_ROWS: Rows = (
+    np.zeros(0, dtype=np.uint64),
+    np.zeros((0, 16), dtype=np.uint8),
+    np.zeros(0, dtype=np.int64),
+    Context.none(0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryId:
+    """Which history: a base, and the day (since the epoch) up to which deltas are in it, exclusive."""
+
+    base: str
+    day: int
+
+    def __str__(self) -> str:
+        return f"{self.base}+{self.day}"
+
+    @classmethod
+    def parse(cls, text: str) -> HistoryId:
+        """The reverse of ``str()``."""
+        base, _, day = text.rpartition("+")
+        if not base or not day.isdecimal():
+            raise SnapshotDamaged(f"“{text}” is no history's id", hint="score the range anew: backfill --again")
+        return cls(base, int(day))
+
+    def delta(self, day: int) -> str:
+        """The blob id of one day's delta."""
+        return f"{self.base}-{day}"
+
+
+@dataclass(slots=True)
+class HistoryKeeper:
+    """One job's history at work: once settled, ``history`` stands at the start of the UTC day that is scored."""
+
+    job: Job
+    allow: AllowList
+    history: History
+    id: HistoryId
+    holds: Holds
+    rows: dict[int, Rows] = field(default_factory=dict)
+    """What the current day taught so far, by the event buckets' starts (epoch seconds)."""
+    late: list[Rows] = field(default_factory=list)
+    """What came too late for the delta of its own day, and goes into that of the current one."""
+    behind: DayDelta | None = None
+    """A day that is in ``id`` and not yet in ``history``."""
+
+    @property
+    def age(self) -> int:
+        """Days from the first that the history knows to the one that is scored."""
+        return self.id.day - self.history.origin
+
+    def gather(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> None:
+        """Keep what an event bucket teaches: rows of ``learn_outcomes`` neither held nor named by the allow list.
+
+        ``hashes`` uint64[m] are those of its entities. Gathered again, with late events, it replaces what it was.
+        """
+        self.rows[bucket.start] = learned_rows(bucket, hashes, self.job, self.allow, self.holds)
+
+    def advance(self, day: int) -> DayDelta | None:
+        """Go to the start of ``day``: what was gathered (of the day before it), for storing, is in ``id`` now.
+
+        None where the day isn't over. A day that taught nothing has a delta too, an empty one: it replaces what an
+        earlier run, under other settings, may have left for that day. ``history`` follows with :meth:`settle`.
+        """
+        if day <= self.id.day:
+            return None
+        self.settle()
+        rows = [_NO_ROWS, *self.rows.values(), *self.late]
+        entity, address, count = (np.concatenate([each[column] for each in rows]) for column in range(3))
+        context = Context.concatenated([each[3] for each in rows])
+        self.behind = DayDelta.of(self.id.day, entity, address, count, context)
+        self.rows.clear()
+        self.late.clear()
+        self.id = HistoryId(self.id.base, day)
+        return self.behind
+
+    def settle(self) -> None:
+        """Let ``history`` stand where ``id`` says: when the next day begins, while the last batch is still written."""
+        if self.behind is not None:
+            self.history.apply(self.behind)
+            self.history.day, self.behind = self.id.day, None
+
+
+def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allow: AllowList, holds: Holds) -> Rows:
+    """The rows of an event bucket that teach."""
+    teaching = np.array([name in job.datafeed_config.learn_outcomes for name in bucket.outcomes], dtype=np.bool_)
+    wanted = teaching[bucket.outcome] if len(teaching) else np.zeros(0, dtype=np.bool_)
+    entity, ip, count = bucket.entity[wanted], bucket.ip[wanted], bucket.count[wanted]
+    if allow.rules and len(entity):
+        free = allow.match(bucket.entities, bucket.addresses, entity, ip) == NO_RULE
+        entity, ip, count = entity[free], ip[free], count[free]
+    if (holds.pairs or bucket.start in holds.unlearned) and len(entity):
+        free = ~holds.of_rows(bucket, entity, ip)
+        entity, ip, count = entity[free], ip[free], count[free]
+    context = Context.none(len(ip)) if bucket.context is None else bucket.context.take(ip)
+    return hashes[entity], bucket.addresses[ip], count, context
+
+
+def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:
+    """The history that a state points to: its base with all deltas before the day."""
+    history = history_from_bytes(blobs.read(job_id, wanted.base))
+    found = {info.id: info for info in blobs.list(job_id, "history_delta")}
+    for day in range(history.day, wanted.day):
+        if wanted.delta(day) in found:
+            history.apply(delta_from_bytes(blobs.read(job_id, wanted.delta(day))))
+    history.day = wanted.day
+    return history
+
+
+def store_delta(
+    blobs: BlobStore, job_id: str, id_: HistoryId, delta: DayDelta, now: int, still_ours: Callable[[], None]
+) -> None:
+    """Write one day's delta; written before the state that points behind it. LostJob as ``still_ours`` says."""
+    attributes = {"base": id_.base, "day": delta.day}
+    blobs.write(
+        job_id,
+        id_.delta(delta.day),
+        "history_delta",
+        delta_to_bytes(delta),
+        created=now,
+        attributes=attributes,
+        still_ours=still_ours,
+    )
+
+
+def catch_up(
+    keeper: HistoryKeeper,
+    to: int,
+    read: Callable[[int, int], Iterable[EventBucket]],
+    stored: Callable[[DayDelta], None],
+) -> None:
+    """Bring ``keeper`` to ``to`` (epoch seconds) by reading the events between again.
+
+    These are days that were skipped, and the part of the current day that an earlier run scored. ``stored`` gets the
+    deltas of whole days.
+    """
+    begin = keeper.history.day * SECONDS["d"]
+    for bucket in read(begin, to):
+        delta = keeper.advance(day_of(bucket.start))
+        if delta is not None:
+            stored(delta)
+        keeper.gather(bucket, entity_hashes(bucket.entities))
+    delta = keeper.advance(day_of(to))
+    if delta is not None:
+        stored(delta)
+    keeper.settle()

@@ -1,0 +1,79 @@
+"""What a worker says of its job beside the scores, as annotations: which network is used, and whether the job warms up.
+
+All of it is written before the state that it tells of: a worker that was killed in between does its work again, and
+says the same under the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ipi_es.cluster.port import Document
+from ipi_es.config.job_config import Job
+from ipi_es.errors import SnapshotError
+from ipi_es.results.documents.annotations import Annotation
+from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.state.blobs import BlobStore
+from ipi_es.state.job_state import JobState
+from ipi_es.times import day_of, iso
+from ipi_es.worker.history.history_keeper import HistoryId
+from ipi_es.worker.training.job_training import Learned
+
+
+def of_training(
+    job: Job, learned: Learned, snapshot_id: str, checkpoint: int, age_before: int | None
+) -> list[Annotation]:
+    """That the job scores with another snapshot from ``checkpoint`` (epoch seconds) on; its warm-up, if that changes.
+
+    ``age_before``: how many days old the history in use was until now; None: there was none.
+    """
+    compared = "" if learned.compared is None else f"; {learned.compared}"
+    text = (
+        f"From here on snapshot {snapshot_id} is used, trained on {learned.collected.event_count:,} events "
+        f"up to {iso(learned.snapshot.trained_to)}; the network {learned.begun}{compared}."
+    )
+    said = [Annotation("model_snapshot", checkpoint, checkpoint + job.bucket_span, text)]
+    warm_up = of_warm_up(job, checkpoint, age_before, day_of(checkpoint) - learned.history.origin)
+    return said if warm_up is None else [*said, warm_up]
+
+
+def of_warm_up(job: Job, time: int, before: int | None, after: int) -> Annotation | None:
+    """That the job begins or ends to warm up at ``time`` (epoch seconds); None: nothing changes.
+
+    ``before`` and ``after``: the history's age in days; None: there was no history.
+    """
+    was, is_ = before is not None and before < YOUNG_DAYS, after < YOUNG_DAYS
+    if was == is_:
+        return None
+    text = (
+        f"The job warms up: its history is {max(after, 0)} days long. Until it has {YOUNG_DAYS}, what entities with "
+        "fewer than six events do scores below 50 by itself."
+        if is_
+        else f"The job no longer warms up: its history is {after} days long."
+    )
+    return Annotation("warm_up", time, time + job.bucket_span, text)
+
+
+def never_used(said: Iterable[Document], snapshot_id: str) -> set[str]:
+    """The snapshots that came into use later than the one in use, which is ``snapshot_id``: so they never did.
+
+    ``said``: the annotations of type `model_snapshot`, the newest first. Empty where none is of the one in use.
+    """
+    later: set[str] = set()
+    for each in said:
+        if each.source["snapshot_id"] == snapshot_id:
+            return later
+        later.add(str(each.source["snapshot_id"]))
+    return set()
+
+
+def history_age(blobs: BlobStore, state: JobState) -> int | None:
+    """Days from the first that the history in use knows to the checkpoint; None: there is none, or nobody can tell."""
+    if state.history_id is None or state.checkpoint is None:
+        return None
+    try:
+        base = blobs.info(state.job_id, HistoryId.parse(state.history_id).base)
+    except SnapshotError:
+        return None  # deleted or damaged: what is trained now takes its place
+    origin = base.attributes.get("origin")
+    return None if origin is None else day_of(state.checkpoint) - int(origin)

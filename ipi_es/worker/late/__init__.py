@@ -1,0 +1,1 @@
+"""Score buckets again whose events changed after they were scored."""

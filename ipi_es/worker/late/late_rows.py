@@ -1,0 +1,178 @@
+"""What came too late for its own day's delta waits here for the next one.
+
+A day's delta that buckets were scored with is never changed: what was scored could not be scored again in the same way.
+So the rows of a late event whose day is over go into the delta of the day that is being gathered. Until that is written
+they lie in one small immutable blob, under an id that its contents give; the job's state points to it. Rows keep the
+bucket that they came in: a bucket that is scored once more replaces its own, and takes nothing in twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import Addresses
+from ipi_es.errors import SnapshotDamaged, SnapshotError, SnapshotForeign, SnapshotMissing
+from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.hashing import joined
+from ipi_es.ipinsights.history.deltas import DayDelta
+from ipi_es.ipinsights.history.history import History
+from ipi_es.ipinsights.prefixes import address_keys, prefix_keys
+from ipi_es.ipinsights.storage import delta_from_bytes
+from ipi_es.ipinsights.trained_network import pack, unpack
+from ipi_es.state.blobs import BlobStore
+from ipi_es.state.job_state import JobState
+from ipi_es.worker.history.history_keeper import HistoryId, Rows
+from ipi_es.worker.scoring.batch import LATE_ROWS
+
+log = logging.getLogger(__name__)
+
+_KIND = "late rows"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LateRows:
+    """Rows of buckets whose day is over; all arrays are [n]."""
+
+    into: NDArray[np.int64]
+    """Day (since the epoch) whose delta takes the row in."""
+    bucket: NDArray[np.int64]
+    """Start of the bucket that it came in, epoch seconds."""
+    entity: NDArray[np.uint64]
+    """Entity hashes."""
+    address: Addresses
+    """uint8[n, 16]."""
+    count: NDArray[np.int64]
+    """Events."""
+    context: Context
+    """Of the addresses."""
+
+    @classmethod
+    def none(cls) -> LateRows:
+        """Nothing was late."""
+        times, addresses = np.zeros(0, dtype=np.int64), np.zeros((0, 16), dtype=np.uint8)
+        return cls(times, times, np.zeros(0, dtype=np.uint64), addresses, times, Context.none(0))
+
+    @classmethod
+    def of(cls, rows: Rows, into: int, bucket: int) -> LateRows:
+        """The rows of one bucket (its start in epoch seconds) that the delta of day ``into`` takes in."""
+        entity, address, count, context = rows
+        n = len(entity)
+        return cls(np.full(n, into, np.int64), np.full(n, bucket, np.int64), entity, address, count, context)
+
+    def __len__(self) -> int:
+        return len(self.entity)
+
+    def take(self, wanted: NDArray[np.bool_]) -> LateRows:
+        """The rows where ``wanted`` bool[n]."""
+        return LateRows(
+            self.into[wanted],
+            self.bucket[wanted],
+            self.entity[wanted],
+            self.address[wanted],
+            self.count[wanted],
+            self.context.take(wanted),
+        )
+
+    def replaced(self, new: LateRows, into: int, bucket: int, *, keep_from: int) -> LateRows:
+        """With ``new`` for what ``bucket`` had waiting for day ``into``.
+
+        What was taken in by an earlier day is kept while its bucket is at or after ``keep_from`` (epoch seconds): only
+        such a bucket can be scored again.
+        """
+        kept = self.take((self.into >= into) | (self.bucket >= keep_from))
+        kept = kept.take((kept.into != into) | (kept.bucket != bucket))
+        return LateRows(
+            np.concatenate([kept.into, new.into]),
+            np.concatenate([kept.bucket, new.bucket]),
+            np.concatenate([kept.entity, new.entity]),
+            np.concatenate([kept.address, new.address]),
+            np.concatenate([kept.count, new.count]),
+            Context.concatenated([kept.context, new.context]),
+        )
+
+    def rows(self) -> Rows:
+        """As a history keeper gathers them."""
+        return self.entity, self.address, self.count, self.context
+
+    def to_bytes(self) -> bytes:
+        """The blob; equal rows in the same order give equal bytes."""
+        arrays: dict[str, NDArray[Any]] = {
+            "into": self.into,
+            "bucket": self.bucket,
+            "entity": self.entity,
+            "address": self.address,
+            "count": self.count,
+            "operator": self.context.operator,
+            "country": self.context.country,
+        }
+        return pack({"kind": _KIND}, arrays)
+
+    @classmethod
+    def from_bytes(cls, blob: bytes) -> LateRows:
+        """The reverse. SnapshotForeign, SnapshotDamaged."""
+        manifest, arrays = unpack(blob)
+        if manifest.get("kind") != _KIND:
+            raise SnapshotForeign(f"these bytes are a {manifest.get('kind')}, not {_KIND}")
+        try:
+            return cls(
+                into=arrays["into"],
+                bucket=arrays["bucket"],
+                entity=arrays["entity"],
+                address=arrays["address"],
+                count=arrays["count"],
+                context=Context(arrays["operator"], arrays["country"]),
+            )
+        except KeyError as error:
+            raise SnapshotDamaged(f"the late rows lack {error}") from error
+
+
+def load(blobs: BlobStore, state: JobState) -> LateRows:
+    """What the state points to, where it is of the state's history; none of another's, which was read anew."""
+    blob_id, base = state.details.get(LATE_ROWS), HistoryId.parse(str(state.history_id)).base
+    if not blob_id or not str(blob_id).startswith(f"{base}-"):
+        return LateRows.none()
+    try:
+        return LateRows.from_bytes(blobs.read(state.job_id, str(blob_id)))
+    except SnapshotError as error:
+        # a few pairs that the next training learns; a job that stands still for them would be worse
+        log.warning("job %s: late events are not learned before the next training: %s", state.job_id, error.message)
+        return LateRows.none()
+
+
+def waiting(blobs: BlobStore, state: JobState) -> list[Rows]:
+    """What the delta of the day that the state stands in takes in besides that day's own rows."""
+    late = load(blobs, state)
+    now = late.take(late.into == HistoryId.parse(str(state.history_id)).day)
+    return [now.rows()] if len(now) else []
+
+
+def blob_id_of(base: str, blob: bytes) -> str:
+    """``{base}-late-{what is in it}``."""
+    return f"{base}-late-{hashlib.sha256(blob).hexdigest()[:12]}"
+
+
+def pair_keys(entity: NDArray[np.uint64], address: Addresses) -> NDArray[np.uint64]:
+    """uint64[n]: keys of (entity hash uint64[n], address uint8[n, 16]); two of a million collide with 3e-8."""
+    return joined(entity, address_keys(address))
+
+
+def in_delta(blobs: BlobStore, job_id: str, history: HistoryId, day: int, rows: Rows) -> NDArray[np.bool_]:
+    """bool[n]: which rows' pairs a day's delta has already."""
+    try:
+        delta: DayDelta = delta_from_bytes(blobs.read(job_id, history.delta(day)))
+    except SnapshotMissing:
+        return np.zeros(len(rows[0]), dtype=np.bool_)
+    return np.isin(pair_keys(rows[0], rows[1]), pair_keys(delta.entity, delta.address))
+
+
+def in_history(history: History, rows: Rows) -> NDArray[np.bool_]:
+    """bool[n]: which rows' pairs a history has already; a few that it hasn't may look so (it is a sketch)."""
+    keys = joined(rows[0][:, None], prefix_keys(rows[1]))
+    found: NDArray[np.bool_] = history.pairs.read_count(history.pairs.cells(keys)).min(axis=1) > 0
+    return found

@@ -1,0 +1,111 @@
+"""Events that change later than the job's ``late_window``: their buckets stay as they are, but somebody is told.
+
+Told are events that came, events that vanished, and rows that were changed. What a retention of the events deletes is
+none of that: buckets that lost events, one after the other from the oldest one that is looked at, are taken for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ipi_es.datafeed.read_plan import PLAN_BUCKETS
+from ipi_es.results.documents.annotations import Annotation
+from ipi_es.times import SECONDS, day_of, format_span, iso
+from ipi_es.worker.late.event_changes import Look, RereadBudget, differs, looks_at, note_seq_no, read_again
+
+if TYPE_CHECKING:
+    from ipi_es.worker.job_session import Claim
+
+log = logging.getLogger(__name__)
+
+LOOKED_AT = "too_late_looked_at"
+"""Key in the state's details: when it was looked at last, epoch seconds."""
+
+LOOK_AGAIN = SECONDS["h"]
+"""Seconds until it is looked at again: nothing can be done about it, so a question an hour is enough."""
+
+BACK = 7 * SECONDS["d"]
+"""Seconds before the checkpoint in which it is looked for, or as far as one counting request reaches."""
+
+
+def tell_of_too_late(claim: Claim, now: int, budget: RereadBudget) -> int:
+    """Annotate what changed later than ``late_window``; how many events that came or vanished are known of.
+
+    Looks once an hour, whichever worker it is; ``now`` in epoch seconds, ``budget`` is of reading again. LostJob.
+    """
+    job, state = claim.work.job, claim.state
+    window = job.late_window_seconds()
+    since = now - int(state.details.get(LOOKED_AT, 0))
+    if state.checkpoint is None or not window or 0 <= since < LOOK_AGAIN:
+        return 0
+    back = min(BACK, PLAN_BUCKETS * job.bucket_span)
+    looks = looks_at(claim, state.checkpoint - back, state.checkpoint - window)
+    came, gone = _by_day(looks), _by_day(vanished(looks))
+    late = [_of_late(day, [n for n in counts if n > 0], window) for day, counts in came.items() if max(counts) > 0]
+    lost = [_of_vanished(day, [-n for n in counts]) for day, counts in gone.items()]
+    said = [*late, *lost]
+    if claim.annotate(said):
+        log.warning("job %s: %s", job.job_id, "; ".join(each.text for each in said))
+    for each in budget.rewritten(looks):
+        _tell_of_changed(claim, each, window)
+    claim.leaving[LOOKED_AT] = now
+    return sum(max(n, 0) for counts in came.values() for n in counts) - sum(sum(counts) for counts in gone.values())
+
+
+def vanished(looks: Sequence[Look]) -> list[Look]:
+    """Those that lost events, but for what a retention of the events deleted; in order of time.
+
+    A retention deletes from the oldest on: all buckets up to some time have lost events, or never had any.
+    """
+    kept_from = next((n for n, each in enumerate(looks) if each.events >= each.found.event_count > 0), None)
+    if kept_from is None:
+        return []  # where nothing at all is left there is no telling, and the late window tells
+    return [each for each in looks[kept_from:] if each.events < each.found.event_count]
+
+
+def _by_day(looks: Sequence[Look]) -> dict[int, list[int]]:
+    """``{day since the epoch: documents more (or fewer) than were known, of each bucket where they differ}``."""
+    days: dict[int, list[int]] = defaultdict(list)
+    for each in looks:
+        if each.recounted:
+            days[day_of(each.found.start)].append(each.events - each.found.event_count)
+    return days
+
+
+def _tell_of_changed(claim: Claim, look: Look, window: int) -> None:
+    """Read a bucket again whose documents were written since, and say so where its rows are others."""
+    found, job = look.found, claim.work.job
+    bucket = read_again(claim.work, found)
+    if differs(found, bucket):
+        text = (
+            f"the {bucket.event_count:,} events of this bucket were changed later than late_window "
+            f"({format_span(window)}) after scoring; they were not scored again, and the next training learns them"
+        )
+        told = Annotation("delayed_data", found.start, found.start + found.span, text, ("changed_too_late",))
+        if claim.annotate([told]):
+            log.warning("job %s: bucket %s: %s", job.job_id, iso(found.start), text)
+    note_seq_no(claim, found, bucket)
+
+
+def _of_late(day: int, late: Sequence[int], window: int) -> Annotation:
+    text = (
+        f"{sum(late):,} events of this day, in {len(late):,} of its buckets, came later than late_window "
+        f"({format_span(window)}); they were not scored, and the next training learns them"
+    )
+    return _of_day(day, text, "too_late")
+
+
+def _of_vanished(day: int, gone: Sequence[int]) -> Annotation:
+    text = (
+        f"{sum(gone):,} events of this day, in {len(gone):,} of its buckets, vanished after they were scored; "
+        "results keep what was found in them. If nobody was meant to delete them, find out who did"
+    )
+    return _of_day(day, text, "vanished")
+
+
+def _of_day(day: int, text: str, part: str) -> Annotation:
+    start = day * SECONDS["d"]
+    return Annotation("delayed_data", start, start + SECONDS["d"], text, (part,))

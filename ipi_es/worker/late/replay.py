@@ -1,0 +1,85 @@
+"""Scoring beside the stream: one day's buckets with the snapshot and the history that they had. Nothing moves by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipi_es.config.allow_list import AllowList
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.bucket_context import networks_of
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.ipinsights.day_scorer import DayScorer
+from ipi_es.ipinsights.pair_explanation import Explainer
+from ipi_es.ipinsights.scorer import Scorer
+from ipi_es.times import SECONDS
+from ipi_es.worker.history.history_keeper import HistoryId, Rows, learned_rows, load_history
+from ipi_es.worker.history.holds import Holds
+from ipi_es.worker.scoring.bucket_scorer import BucketScorer, ScoredBucket
+from ipi_es.worker.scoring.describer import Describer, context_of
+from ipi_es.worker.scoring.normalizer_state import Levels
+from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scoring_pipeline import Follower
+from ipi_es.worker.training.job_training import history_base
+
+if TYPE_CHECKING:
+    from ipi_es.worker.job_resources import JobWork
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One bucket scored aside."""
+
+    scored: ScoredBucket
+    holds: Holds
+    """All that was held up to the bucket, and by it."""
+
+    def teaches(self, job: Job) -> Rows:
+        """The rows of the bucket that belong into history."""
+        return learned_rows(self.scored.bucket, self.scored.hashes, job, AllowList.of(job), self.holds)
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Scores buckets of one UTC day as they were scored then, but for levels, which the caller gives."""
+
+    work: JobWork
+    snapshot_id: str
+    day: int
+    """Since the epoch."""
+    pairs: Scorer
+    describer: Describer
+
+    @classmethod
+    def of(cls, work: JobWork, snapshot_id: str, day: int, standing: Follower | None = None) -> Aside:
+        """Load what that day's buckets were scored with, or take it from ``standing``, where that stands there.
+
+        SnapshotMissing, SnapshotDamaged, SnapshotForeign where it can't be loaded any more.
+        """
+        job, snapshot = work.job, work.snapshot(snapshot_id)
+        wanted = HistoryId(history_base(snapshot_id), day)
+        if standing is not None and standing.keeper.id == wanted:
+            standing.keeper.settle()
+            pairs = standing.scorer.scorer
+        else:
+            pairs = DayScorer(snapshot.network, load_history(work.stores.blobs, job.job_id, wanted))
+        describer = Describer(job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job))
+        return cls(work, snapshot_id, day, pairs, describer)
+
+    def judge(self, bucket: EventBucket, levels: Levels) -> Judgement:
+        """Score a bucket of the day with what was known of repeats and holds before it, and with ``levels``."""
+        work, job = self.work, self.work.job
+        snapshot = work.snapshot(self.snapshot_id)
+        repeats = Repeats(job.repeat_window)
+        repeats.load(*work.stores.results.recent(bucket.start - job.repeat_window, bucket.start, job.ip_field))
+        holds = work.holds(self.day * SECONDS["d"], bucket.start)
+        scorer = BucketScorer(
+            job,
+            AllowList.of(job),
+            self.pairs,
+            snapshot.references,
+            levels,
+            repeats,
+            holds,
+        )
+        return Judgement(scorer.score_aside(bucket), holds)

@@ -1,0 +1,1 @@
+"""Score event buckets, turn them into result documents, and write them in batches."""

@@ -1,0 +1,143 @@
+"""What an influencer or a bucket is made of, counted over all pairs of the bucket, whether records of them are written.
+
+``max_records_per_bucket`` cuts the records that are written; it doesn't cut what is counted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.ipinsights.history.history import History
+from ipi_es.ipinsights.pair_explanation import unlearned
+from ipi_es.networks import country_text
+from ipi_es.results.documents.members import NAMED, Members, Unusual
+from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.record_selection import chosen_records
+
+Organization = Callable[[int], str | None]
+"""Gives an operator's name by its number."""
+
+
+@dataclass(frozen=True)
+class BucketMembers:
+    """Counts over the pairs of one scored bucket. ``outcomes``: those that the job scores."""
+
+    scored: ScoredBucket
+    history: History
+    outcomes: tuple[str, ...]
+    organization: Organization = lambda _: None
+
+    @cached_property
+    def _repeats(self) -> NDArray[np.bool_]:
+        """bool[n pairs]: which were known before this bucket."""
+        rows = ~self.scored.takes_part & ~self._allowed
+        rows[list(self.scored.record_repeat_of)] = True
+        return rows
+
+    @cached_property
+    def _allowed(self) -> NDArray[np.bool_]:
+        return self.scored.pairs.allowed
+
+    @cached_property
+    def _counts(self) -> NDArray[np.bool_]:
+        """bool[n pairs]: neither a repeat nor allowed."""
+        return ~self._repeats & ~self._allowed
+
+    @cached_property
+    def _by_entity(self) -> NDArray[np.intp]:
+        """The pairs in order of their entities, the unusual ones of an entity first."""
+        return self._sorted(self.scored.pairs.entity)
+
+    @cached_property
+    def _by_ip(self) -> NDArray[np.intp]:
+        return self._sorted(self.scored.pairs.ip)
+
+    def _sorted(self, codes: NDArray[np.int32]) -> NDArray[np.intp]:
+        return np.lexsort((self.scored.pairs.ln_p, ~self._counts, codes))
+
+    def of_entity(self, entity: int) -> Members:
+        """The addresses of one entity (an index into the bucket's)."""
+        rows = _slice(self._by_entity, self.scored.pairs.entity, entity)
+        ips = self.scored.pairs.ip[rows]
+        return self._members(rows, [self.scored.bucket.ips[i] for i in ips[:NAMED].tolist()], ips[:NAMED])
+
+    def of_ip(self, ip: int) -> Members:
+        """The entities of one address (an index into the bucket's)."""
+        rows = _slice(self._by_ip, self.scored.pairs.ip, ip)
+        names = [self.scored.bucket.entities[i] for i in self.scored.pairs.entity[rows[:NAMED]].tolist()]
+        return self._members(rows, names, np.array([ip]))
+
+    def unusual(self) -> Unusual:
+        """What the bucket would have records of if there were no limit: the pairs that count in it."""
+        pairs = self.scored.pairs
+        scored = self.scored
+        rows, _ = chosen_records(pairs, scored.entities.groups, scored.ips.groups, scored.takes_part, len(pairs.entity))
+        rows = rows[self._counts[rows]]
+        return Unusual(
+            pairs=len(rows),
+            entities=len(np.unique(pairs.entity[rows])),
+            ips=len(np.unique(pairs.ip[rows])),
+            unlearned=int(np.count_nonzero(self._unlearned(rows))),
+        )
+
+    def outcomes_of(self, rows: NDArray[np.intp] | list[int]) -> tuple[tuple[str, int], ...]:
+        """(outcome, events) of some pairs, the most frequent first; empty where the job scores one outcome alone."""
+        if self._outcome_counts is None:
+            return ()
+        counts = self._outcome_counts[rows].sum(axis=0).tolist()
+        named = zip(self.scored.bucket.outcomes, counts, strict=True)
+        return tuple(sorted(((name, count) for name, count in named if count), key=lambda one: (-one[1], one[0])))
+
+    @cached_property
+    def _outcome_counts(self) -> NDArray[np.int64] | None:
+        """int64[n pairs, n outcomes]: documents of the scored outcomes; None where that is one alone."""
+        bucket, pairs = self.scored.bucket, self.scored.pairs
+        if len(self.outcomes) < 2:
+            return None
+        width = max(len(bucket.ips), 1)
+        wanted = np.array([name in self.outcomes for name in bucket.outcomes], dtype=np.bool_)
+        rows = np.flatnonzero(wanted[bucket.outcome]) if len(wanted) else np.zeros(0, dtype=np.intp)
+        keys = pairs.entity.astype(np.int64) * width + pairs.ip
+        order = np.argsort(keys)
+        place = order[np.searchsorted(keys[order], bucket.entity[rows].astype(np.int64) * width + bucket.ip[rows])]
+        counts = np.zeros((len(keys), len(bucket.outcomes)), dtype=np.int64)
+        np.add.at(counts, (place, bucket.outcome[rows]), bucket.count[rows])
+        return counts
+
+    def _unlearned(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """bool[len(rows)]: the pairs that aren't in the history."""
+        if not len(rows):
+            return np.zeros(0, dtype=np.bool_)
+        entity, ip = self.scored.pairs.entity[rows], self.scored.pairs.ip[rows]
+        return unlearned(self.history, self.scored.hashes[entity], self.scored.bucket.addresses[ip])
+
+    def _members(self, rows: NDArray[np.intp], names: list[str], named_ips: NDArray[Any]) -> Members:
+        pairs, context = self.scored.pairs, self.scored.bucket.context
+        counts = rows[self._counts[rows]]
+        operators = [] if context is None else [each for each in context.operator[named_ips].tolist() if each]
+        countries = [] if context is None else [country_text(each) for each in context.country[named_ips].tolist()]
+        organizations = [self.organization(each) for each in operators]
+        return Members(
+            count=len(rows),
+            unlearned=int(np.count_nonzero(self._unlearned(counts))),
+            repeats=int(np.count_nonzero(self._repeats[rows] & ~self._allowed[rows])),
+            allowed=int(np.count_nonzero(self._allowed[rows])),
+            names=tuple(names),
+            event_count=int(pairs.count[rows].sum()),
+            outcomes=self.outcomes_of(rows),
+            operators=tuple(dict.fromkeys(operators)),
+            organizations=tuple(dict.fromkeys(each for each in organizations if each)),
+            countries=tuple(dict.fromkeys(each for each in countries if each)),
+        )
+
+
+def _slice(order: NDArray[np.intp], codes: NDArray[np.int32], code: int) -> NDArray[np.intp]:
+    """The part of ``order``, which sorts by ``codes``, whose code is ``code``."""
+    begin, end = np.searchsorted(codes, [code, code + 1], sorter=order)
+    return order[begin:end]

@@ -1,0 +1,391 @@
+"""One event bucket → everything that will be said of it: decided purely, written elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.config.allow_list import AllowList
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.prefixes import address_keys
+from ipi_es.ipinsights.scorer import Scorer
+from ipi_es.results.documents import ids
+from ipi_es.results.reading.reported import Extent, HeldRecord, ReportedIp, ReportedPair
+from ipi_es.results.words import CRITICAL
+from ipi_es.scoring.aggregate import Whole, leading
+from ipi_es.scoring.normalizer import Normalized
+from ipi_es.scoring.probability import LN_TAKES_PART
+from ipi_es.scoring.references import References
+from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.worker.history.holds import EVERYBODY, Holds
+from ipi_es.worker.scoring.normalizer_state import Levels, record_level
+from ipi_es.worker.scoring.outcome_views import (
+    Merged,
+    TakesPart,
+    View,
+    ViewScores,
+    chosen,
+    learned,
+    merged,
+    scores_of,
+    taken,
+    views_of,
+)
+from ipi_es.worker.scoring.record_selection import MOST_INFLUENCERS, chosen_influencers, chosen_records
+from ipi_es.worker.scoring.repeat_decision import NOTHING_MUTED, Extents, Known, Muted, in_question, muted, takes_part
+from ipi_es.worker.scoring.repeats import First, Repeats
+from ipi_es.worker.scoring.scored_pairs import Pairs, teaching, unique_pairs
+
+MOST_LEFT_OUT = 1_000
+"""Entities that a bucket's document names as not learned; where there are more, it teaches nothing at all."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredBucket:
+    """What was decided of one event bucket; scores are 0–100, high = unusual."""
+
+    bucket: EventBucket
+    hashes: NDArray[np.uint64]  # of the bucket's entities
+    pairs: Pairs
+    takes_part: NDArray[np.bool_]  # [n_pairs], not suppressed, and news of its entity or of its IP
+    entities: Merged  # groups by entity, with their scores
+    ips: Merged
+    written_entities: NDArray[np.bool_]  # [n_entities], which get an influencer's document
+    written_ips: NDArray[np.bool_]
+    wholes: dict[str, tuple[Whole, bool]]  # by bucket influencer's field; whether failures alone make it
+    ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer that its influencer repeats
+    ip_extents: dict[int, Extent]  # index of an IP with a critical influencer that repeats nothing
+    records: NDArray[np.int64]  # rows of ``pairs`` to write, the least probable first
+    record_repeat_of: dict[int, str]  # row of ``records`` → id of the record that it repeats
+    record_extents: dict[int, Extent]  # row of ``records`` that repeats nothing and isn't suppressed
+    held_until: dict[int, int]  # row of ``records`` → end of its hold, epoch seconds
+    left_out: list[str]  # entities that the bucket teaches nothing of, because not all of their holds are records
+    omitted: int  # records beyond max_records_per_bucket
+    record_scores: Normalized  # [len(records)]
+    bucket_scores: dict[str, float] = field(default_factory=dict)  # by bucket influencer's field
+    warming_up: bool = False
+    young: bool = False
+    """The job's history is too short to know a week."""
+
+    @property
+    def entity_scores(self) -> Normalized:
+        """[n_entities]."""
+        return self.entities.scores
+
+    @property
+    def ip_scores(self) -> Normalized:
+        """[n_ips]."""
+        return self.ips.scores
+
+    @property
+    def anomaly_score(self) -> float:
+        """The largest of the bucket influencers'."""
+        return max(self.bucket_scores.values(), default=0.0)
+
+
+class _Judged(NamedTuple):
+    """An event bucket before its scores are seen in the job's own history."""
+
+    bucket: EventBucket
+    hashes: NDArray[np.uint64]
+    pairs: Pairs
+    known: Known
+    part: TakesPart
+    views: list[View]
+
+
+@dataclass(slots=True)
+class BucketScorer:
+    """Scores event buckets in order. ``levels``, ``repeats`` and ``holds`` move with every bucket, the rest doesn't."""
+
+    job: Job
+    allow: AllowList
+    scorer: Scorer
+    references: References
+    levels: Levels
+    repeats: Repeats
+    holds: Holds
+
+    def score(self, bucket: EventBucket) -> ScoredBucket:
+        """Score one final event bucket: age the levels, add its scores, then score it."""
+        judged = self._judged(bucket)
+        self.levels = learned(
+            self.levels,
+            self.job,
+            bucket.span,
+            judged.pairs,
+            judged.part,
+            judged.views,
+            judged.hashes,
+            address_keys(bucket.addresses),
+        )
+        scored = self._scored(judged, counted=True)
+        self._remember(scored)
+        return scored
+
+    def score_aside(self, bucket: EventBucket) -> ScoredBucket:
+        """Score an event bucket that doesn't count, interim or scored again: ``levels`` and ``repeats`` stay.
+
+        ``holds`` take up what it holds: give a scorer of this kind its own.
+        """
+        return self._scored(self._judged(bucket), counted=False)
+
+    def _judged(self, bucket: EventBucket) -> _Judged:
+        """What depends on no score of the job's past, but for what was reported already."""
+        hashes = entity_hashes(bucket.entities)
+        pairs = self._pairs(bucket, hashes)
+        known = self._known(bucket, pairs)
+        decided = self._muted(bucket, pairs, known) if known else NOTHING_MUTED
+        part = takes_part(pairs, len(bucket.ips), known, decided)
+        return _Judged(bucket, hashes, pairs, known, part, self._views(bucket, pairs, part))
+
+    def _muted(self, bucket: EventBucket, pairs: Pairs, known: Known) -> Muted:
+        """What repeats, by what the groups that may would be if nothing did."""
+        part = in_question(pairs, takes_part(pairs, len(bucket.ips), known, NOTHING_MUTED), known)
+        views = self._views(bucket, pairs, part)
+        scores = [scores_of(view, pairs, self.job, self.levels, counted=False) for view in views]
+        return muted(pairs, known, views, scores, [Extents(bucket, pairs, view.rows) for view in views])
+
+    def _views(self, bucket: EventBucket, pairs: Pairs, part: TakesPart) -> list[View]:
+        return views_of(pairs, part, len(bucket.entities), len(bucket.ips), self.references)
+
+    def _pairs(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> Pairs:
+        entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
+        seen = self.scorer.score_hashed(hashes, bucket.addresses, entity, ip, bucket.context)
+        prior = seen.prior_events[entity]
+        history = self.scorer.history
+        age = history.day - history.origin
+        failures_only = ~teaching(bucket, self.job.datafeed_config.learn_outcomes, entity, ip)
+        judged = self.references.judge(seen.log_odds, prior, age, failures_only)
+        calibrated = judged.calibrated
+        return Pairs(
+            entity=entity,
+            ip=ip,
+            count=count,
+            compatibility=seen.log_odds,
+            history_class=judged.history_class,
+            prior_events=prior,
+            ln_p=judged.ln_p,
+            calibrated_ln_p=calibrated.ln_p,
+            extrapolated=calibrated.extrapolated & (judged.ln_p == calibrated.ln_p),
+            rule=self.allow.match(bucket.entities, bucket.addresses, entity, ip),
+            failures_only=failures_only,
+        )
+
+    def _known(self, bucket: EventBucket, pairs: Pairs) -> Known:
+        """What may repeat: unusual pairs, and addresses that were critical."""
+        found = {}
+        for row in np.flatnonzero(pairs.ln_p <= LN_TAKES_PART).tolist():
+            first = self._first(bucket, pairs, row)
+            if first is not None:
+                found[row] = first
+        remembered = {ip for ip, _ in self.repeats.ips}  # a few of tens of thousands
+        asked = [(i, ip) for i, ip in enumerate(bucket.ips) if ip in remembered] if remembered else []
+        firsts = {
+            (i, failed): self.repeats.of_ip(ip, bucket.start, failures_only=failed)
+            for i, ip in asked
+            for failed in (False, True)
+        }
+        return Known(found, {place: first for place, first in firsts.items() if first is not None})
+
+    def _first(self, bucket: EventBucket, pairs: Pairs, row: int) -> First | None:
+        """The record that a pair may repeat."""
+        entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
+        failures_only = bool(pairs.failures_only[row])
+        known = self.repeats.of_pair(entity, ip, bucket.start, failures_only=failures_only)
+        return known or self.holds.first_of(entity, ip, bucket.start)
+
+    def _record_repeats(self, judged: _Judged, records: NDArray[np.int64]) -> dict[int, str]:
+        """Also of usual pairs that are only recorded as somebody's child.
+
+        They take part as what they are, but must not look like a first record to a run that reads them back.
+        """
+        found = {}
+        for row in records.tolist():
+            if row in judged.known.pairs and judged.part.anywhere[row]:
+                continue  # news: it repeats nothing any longer
+            first = judged.known.pairs.get(row) or self._first(judged.bucket, judged.pairs, row)
+            if first is not None:
+                found[row] = first.id
+        return found
+
+    def _hold(
+        self, judged: _Judged, records: NDArray[np.int64], extents: dict[int, Extent]
+    ) -> tuple[dict[int, int], list[str]]:
+        """Hold what is very improbable: (row of ``records`` → until when, entities that the bucket must not teach).
+
+        What is held follows from the pairs, not from which of them are written: where the records don't show all of an
+        entity's holds, nothing of the bucket is learned of it.
+        """
+        bucket, pairs, holds = judged.bucket, judged.pairs, self.holds
+        if holds.probability <= 0.0:
+            return {}, []
+        low = np.flatnonzero((pairs.ln_p < math.log(holds.probability)) & ~pairs.allowed & ~pairs.failures_only)
+        until = {}
+        for row in low.tolist():
+            end = holds.until(bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]], bucket.start)
+            if end is not None:
+                until[row] = end
+        written = [row for row in records.tolist() if row in until]
+        for row in written:
+            entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
+            record = self._record_id(bucket, entity, ip)
+            holds.begin(HeldRecord(entity, ip, bucket.start, until[row], record, extents.get(row)))
+        unwritten = {bucket.entities[pairs.entity[row]] for row in until.keys() - set(written)}
+        left_out = sorted(unwritten) if len(unwritten) <= MOST_LEFT_OUT else [EVERYBODY]
+        holds.leave_out(bucket.start, left_out)
+        return {row: until[row] for row in written}, left_out
+
+    def _record_id(self, bucket: EventBucket, entity: str, ip: str) -> str:
+        return ids.record_id(self.job.job_id, bucket.start, bucket.span, 0, entity, ip)
+
+    def _remember(self, scored: ScoredBucket) -> None:
+        """What this bucket makes a repeat in the next ones."""
+        job, bucket, pairs = self.job, scored.bucket, scored.pairs
+        for row, extent in scored.record_extents.items():
+            entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
+            record, failed = self._record_id(bucket, entity, ip), bool(pairs.failures_only[row])
+            self.repeats.add_pair(ReportedPair(entity, ip, bucket.start, record, extent, failed))
+        for i, extent in scored.ip_extents.items():
+            ip = bucket.ips[i]
+            influencer = ids.influencer_id(job.job_id, bucket.start, bucket.span, job.ip_field, ip)
+            failed = bool(scored.ips.failures_only[i])
+            self.repeats.add_ip(ReportedIp(ip, bucket.start, influencer, extent, failed))
+
+    def _scored(self, judged: _Judged, *, counted: bool) -> ScoredBucket:
+        """``counted``: the bucket's own raw scores are in ``levels``."""
+        bucket, pairs, views = judged.bucket, judged.pairs, judged.views
+        scores = [scores_of(view, pairs, self.job, self.levels, counted=counted) for view in views]
+        entities = merged([view.together.entities for view in views], [each.entities for each in scores])
+        news = [judged.part.ips[view.failures_only] for view in views]
+        ips = merged([view.together.ips for view in views], [each.ips for each in scores], news)
+        most = self.job.max_records_per_bucket
+        records, omitted = chosen_records(pairs, entities.groups, ips.groups, judged.part.anywhere, most)
+        record_scores = _rows_of(records, pairs, scores)
+        repeats = self._record_repeats(judged, records)
+        ip_repeat_of = {
+            i: first.id
+            for (i, failed), first in judged.known.ips.items()
+            if failed == ips.failures_only[i] and not judged.part.ips[failed][i]
+        }
+        written_entities, written_ips = _influencers(judged, entities, ips, ip_repeat_of, most)
+        # what no document tells of is nothing that a later one repeats: it could not be read back
+        ips_told = (written_ips, ip_repeat_of)
+        record_extents, ip_extents = self._extents(judged, records, scores, repeats, ips, ips_told)
+        held_until, left_out = self._hold(judged, records, record_extents)
+        bucket_scores, wholes = _buckets(views, scores, self.job)
+        return ScoredBucket(
+            bucket=bucket,
+            hashes=judged.hashes,
+            pairs=pairs,
+            takes_part=judged.part.anywhere,
+            entities=entities,
+            ips=ips,
+            written_entities=written_entities,
+            written_ips=written_ips,
+            wholes=wholes,
+            ip_repeat_of=ip_repeat_of,
+            ip_extents=ip_extents,
+            records=records,
+            record_repeat_of=repeats,
+            record_extents=record_extents,
+            held_until=held_until,
+            left_out=left_out,
+            omitted=len(omitted),
+            record_scores=record_scores,
+            bucket_scores=bucket_scores,
+            warming_up=self.levels[record_level()].warming_up,
+            young=self.scorer.history.day - self.scorer.history.origin < YOUNG_DAYS,
+        )
+
+    def _extents(
+        self,
+        judged: _Judged,
+        records: NDArray[np.int64],
+        scores: Sequence[ViewScores],
+        repeats: Mapping[int, str],
+        ips: Merged,
+        ips_told: tuple[NDArray[np.bool_], Mapping[int, str]],
+    ) -> tuple[dict[int, Extent], dict[int, Extent]]:
+        """How much is reported, by row of a record and by index of a critical IP, of those that repeat nothing.
+
+        ``ips_told``: which IPs get a document, and which of them repeat what.
+        """
+        written, ip_repeat_of = ips_told
+        job, pairs, known = self.job, judged.pairs, judged.known
+        news = [row for row in records.tolist() if row not in repeats and judged.part.anywhere[row]]
+        by_row: dict[int, Extent] = {}
+        by_ip: dict[int, Extent] = {}
+        for view, score in zip(judged.views, scores, strict=True):
+            extents = Extents(judged.bucket, pairs, view.rows)
+            of_entities = score.entities.score if job.entity_field in job.influencers else score.entities.score * 0.0
+            of_ips = score.ips.score if job.ip_field in job.influencers else score.ips.score * 0.0
+            for row in news:
+                if view.rows[row]:
+                    entity, ip = int(pairs.entity[row]), int(pairs.ip[row])
+                    most = max(float(score.records.score[row]), float(of_entities[entity]), float(of_ips[ip]))
+                    by_row[row] = _with(extents.of(most, entity, ip), known.pairs.get(row))
+            for i in np.flatnonzero(
+                (of_ips >= CRITICAL) & (ips.failures_only == view.failures_only) & written
+            ).tolist():
+                if i not in ip_repeat_of:
+                    by_ip[i] = _with(extents.of(float(of_ips[i]), None, i), known.ips.get((i, view.failures_only)))
+        return by_row, by_ip
+
+
+def _influencers(
+    judged: _Judged, entities: Merged, ips: Merged, ip_repeat_of: Mapping[int, str], most: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(bool[n_entities], bool[n_ips]): which get an influencer's document."""
+    pairs, part = judged.pairs, judged.part
+    most = max(most, MOST_INFLUENCERS)
+    of_entity = leading(
+        pairs.entity[part.by_entity], pairs.ln_p[part.by_entity], pairs.ip[part.by_entity], len(judged.bucket.entities)
+    )
+    of_ip = leading(pairs.ip[part.by_ip], pairs.ln_p[part.by_ip], pairs.entity[part.by_ip], len(judged.bucket.ips))
+    news = np.ones(len(of_ip), dtype=np.bool_)
+    news[list(ip_repeat_of)] = False
+    return (
+        chosen_influencers(
+            entities.groups,
+            entities.scores.score,
+            of_entity,
+            failures_only=entities.failures_only,
+            news=np.ones(len(of_entity), dtype=np.bool_),
+            most=most,
+        ),
+        chosen_influencers(ips.groups, ips.scores.score, of_ip, failures_only=ips.failures_only, news=news, most=most),
+    )
+
+
+def _with(extent: Extent, before: First | None) -> Extent:
+    return extent if before is None else extent.widened(before.extent)
+
+
+def _rows_of(records: NDArray[np.int64], pairs: Pairs, scores: Sequence[ViewScores]) -> Normalized:
+    """The records' scores, each of its own view."""
+    if len(scores) == 1:
+        return taken(scores[0].records, records)
+    return chosen(taken(scores[0].records, records), taken(scores[1].records, records), pairs.failures_only[records])
+
+
+def _buckets(
+    views: Sequence[View], scores: Sequence[ViewScores], job: Job
+) -> tuple[dict[str, float], dict[str, tuple[Whole, bool]]]:
+    """By bucket influencer's field: its score, and the bucket with whether failures alone make it."""
+    found: dict[str, float] = {}
+    wholes: dict[str, tuple[Whole, bool]] = {}
+    for view, score in zip(views, scores, strict=True):
+        of_view = view.wholes(job)
+        for name, value in score.buckets.items():
+            empty = name in wholes and not wholes[name][0].members and of_view[name].members
+            if name not in found or value > found[name] or empty:
+                found[name], wholes[name] = value, (of_view[name], view.failures_only)
+    return found, wholes

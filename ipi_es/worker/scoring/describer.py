@@ -1,0 +1,254 @@
+"""A scored bucket → its result documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.config.allow_list import NO_RULE
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.bucket_counts import counts_of
+from ipi_es.ipinsights.pair_explanation import Explainer
+from ipi_es.ipinsights.pair_explanation import Explanation as Reasons
+from ipi_es.networks import NetworkTable
+from ipi_es.results.documents import result_documents as make
+from ipi_es.results.documents.explanation import Explanation, cold_start
+from ipi_es.results.documents.members import Members
+from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.reading.reported import Extent
+from ipi_es.results.words import BUCKET_TIME
+from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
+from ipi_es.scoring.probability import written_probability
+from ipi_es.scoring.references import References
+from ipi_es.worker.scoring.bucket_members import BucketMembers
+from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.outcome_views import Merged
+from ipi_es.worker.scoring.scored_pairs import Pairs
+
+MAX_SCORE = 100.0
+
+TOP = 10
+"""Entities and IPs named in a bucket's ``top_entities`` and ``top_ips``."""
+
+
+def context_of(job: Job) -> ResultContext:
+    """What all results of a job have in common."""
+    return ResultContext(
+        job_id=job.job_id,
+        bucket_span=job.bucket_span,
+        entity_field=job.entity_field,
+        ip_field=job.ip_field,
+        influencers=job.influencers,
+        results_index_name=job.results_index_name,
+    )
+
+
+class _Field(NamedTuple):
+    """The influencers of one field; arrays and indexes are of its values in the bucket."""
+
+    name: str
+    values: list[str]
+    merged: Merged
+    written: NDArray[np.bool_]
+    repeat_of: dict[int, str]
+    extents: dict[int, Extent]
+    members: Callable[[int], Members]
+
+
+@dataclass(frozen=True, slots=True)
+class Describer:
+    """Turns scored buckets of one day into documents; ``explainer`` is of the scorer that scored them."""
+
+    job: Job
+    context: ResultContext
+    explainer: Explainer
+    references: References
+    networks: NetworkTable | None = None
+    """Names operators; None: their numbers must do."""
+
+    def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
+        """Records, influencers and the bucket."""
+        members = BucketMembers(
+            scored, self.explainer.history, self.job.datafeed_config.score_outcomes, self._organization
+        )
+        records = self._records(scored, stamp, members)
+        influencers = self._influencers(scored, stamp, members)
+        whole = self._bucket(scored, stamp, records, len(influencers), members, processing_time_ms)
+        return [*records, *influencers, whole]
+
+    def _organization(self, operator: int) -> str | None:
+        return self.networks.organization(operator) if self.networks is not None else None
+
+    def _records(self, scored: ScoredBucket, stamp: Stamp, members: BucketMembers) -> list[ResultDocument]:
+        bucket, pairs = scored.bucket, scored.pairs
+        probabilities = written_probability(pairs.ln_p[scored.records])
+        sharing = np.bincount(pairs.ip, minlength=len(bucket.ips))
+        entities = [bucket.entities[entity] for entity in pairs.entity[scored.records].tolist()]
+        places = pairs.ip[scored.records]
+        context = None if bucket.context is None else bucket.context.take(places)
+        reasons = self.explainer.explain_all(entities, bucket.addresses[places], context)
+        found = []
+        for place, (row, seen) in enumerate(zip(scored.records.tolist(), reasons, strict=True)):
+            ip = pairs.ip[row]
+            rule = int(pairs.rule[row])
+            found.append(
+                make.record(
+                    self.context,
+                    stamp,
+                    start=bucket.start,
+                    entity=entities[place],
+                    ip=bucket.ips[ip],
+                    probability=float(probabilities[place]),
+                    record_score=float(scored.record_scores.score[place]),
+                    actual=float(pairs.compatibility[row]),
+                    typical=self._typical(seen, pairs, row),
+                    event_count=int(pairs.count[row]),
+                    explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
+                    enrichment=self._enrichment(seen),
+                    suppressed_by=None if rule == NO_RULE else self.job.allow_list[rule].name,
+                    repeat_of=scored.record_repeat_of.get(row),
+                    held_until=scored.held_until.get(row),
+                    outcomes=members.outcomes_of([row]),
+                    failures_only=bool(pairs.failures_only[row]),
+                    extent=scored.record_extents.get(row),
+                )
+            )
+        return found
+
+    def _enrichment(self, seen: Reasons) -> dict[str, Any]:
+        """The address's operator and country under ECS names; what isn't known is left out by the record."""
+        return {
+            "source.as.number": seen.operator or None,
+            "source.as.organization.name": self._organization(seen.operator),
+            "source.geo.country_iso_code": seen.country,
+        }
+
+    def _explanation(self, scored: ScoredBucket, place: int, row: int, seen: Reasons, sharing: int) -> Explanation:
+        pairs, scores = scored.pairs, scored.record_scores
+        class_ = int(pairs.history_class[row])
+        return Explanation(
+            history_class=CLASS_NAMES[class_],
+            prior_events=int(pairs.prior_events[row]),
+            calibration_size=int(self._calibration(pairs, row).size(class_)),
+            probability_extrapolated=bool(pairs.extrapolated[row]),
+            c1=float(scores.c1[place]),
+            c2=float(scores.c2[place]),
+            c3=float(min(scores.c3[place], MAX_SCORE)),
+            bound=str(scores.bound[place]),
+            first_occurrence=seen.first_occurrence,
+            relative_rarity=seen.relative_rarity,
+            typical=seen.typical,
+            longest_shared_prefix=seen.shared_prefix_length,
+            network=seen.network,
+            network_new_to_everybody=seen.network_new_to_everybody,
+            operator_first_occurrence=seen.operator_first_occurrence,
+            country_first_occurrence=seen.country_first_occurrence,
+            entities_sharing_ip=sharing,
+            warming_up=scored.warming_up,
+            cold_start=cold_start(class_, young=scored.young, new_network=seen.network_new_to_everybody),
+            calibrated_probability=None
+            if pairs.calibrated_ln_p[row] == pairs.ln_p[row]
+            else float(written_probability(pairs.calibrated_ln_p[[row]])[0]),
+        )
+
+    def _calibration(self, pairs: Pairs, row: int) -> Calibration:
+        return self.references.of(failures_only=bool(pairs.failures_only[row])).calibration
+
+    def _typical(self, seen: Reasons, pairs: Pairs, row: int) -> float:
+        """The entity's usual compatibility; its class's, where it has no history."""
+        own = seen.typical_compatibility
+        return float(self._calibration(pairs, row).typical(int(pairs.history_class[row]))) if own is None else own
+
+    def _influencers(self, scored: ScoredBucket, stamp: Stamp, members: BucketMembers) -> list[ResultDocument]:
+        bucket = scored.bucket
+        of_entity, of_ip = members.of_entity, members.of_ip
+        fields = (
+            _Field(self.job.entity_field, bucket.entities, scored.entities, scored.written_entities, {}, {}, of_entity),
+            _Field(
+                self.job.ip_field,
+                bucket.ips,
+                scored.ips,
+                scored.written_ips,
+                scored.ip_repeat_of,
+                scored.ip_extents,
+                of_ip,
+            ),
+        )
+        found = []
+        for field, names, merged, written, repeat_of, extents, members_of in fields:
+            if field not in self.job.influencers:
+                continue
+            probabilities = written_probability(merged.groups.ln_p)
+            found += [
+                make.influencer(
+                    self.context,
+                    stamp,
+                    start=bucket.start,
+                    field=field,
+                    value=names[i],
+                    probability=float(probabilities[i]),
+                    influencer_score=float(merged.scores.score[i]),
+                    repeat_of=repeat_of.get(i),
+                    members=members_of(i),
+                    failures_only=bool(merged.failures_only[i]),
+                    extent=extents.get(i),
+                )
+                for i in np.flatnonzero(written).tolist()
+            ]
+        return found
+
+    def _bucket(
+        self,
+        scored: ScoredBucket,
+        stamp: Stamp,
+        records: list[ResultDocument],
+        influencer_count: int,
+        members: BucketMembers,
+        processing_time_ms: int,
+    ) -> ResultDocument:
+        bucket, wholes = scored.bucket, scored.wholes
+        influencers = [
+            BucketInfluencer(
+                field=name,
+                anomaly_score=score,
+                raw_anomaly_score=wholes[name][0].s,
+                probability=float(written_probability(wholes[name][0].ln_p)),
+                failures_only=wholes[name][1],
+            )
+            for name, score in scored.bucket_scores.items()
+            if name != BUCKET_TIME or records
+        ]
+        new = [each for each in records if not {"repeat_of", "suppressed_by"} & each.source.keys()]
+        return make.bucket(
+            self.context,
+            stamp,
+            start=bucket.start,
+            event_count=bucket.event_count,
+            events_digest=bucket.digest(scored.hashes),
+            events_seq_no=bucket.seq_no,
+            processing_time_ms=processing_time_ms,
+            influencers=influencers,
+            top_entities=top_names(bucket.entities, scored.entities, scored.written_entities),
+            top_ips=top_names(bucket.ips, scored.ips, scored.written_ips),
+            max_record_score=max((each.source["record_score"] for each in new), default=0.0),
+            record_count=len(records),
+            new_record_count=len(new),
+            influencer_count=influencer_count,
+            omitted_record_count=scored.omitted,
+            unlearned_entities=scored.left_out,
+            unparsable_count=min(bucket.dropped.unparsable, bucket.event_count),
+            unusual=members.unusual(),
+            dropped=bucket.dropped.counts(),
+            usable=counts_of(bucket).outcomes,
+        )
+
+
+def top_names(names: list[str], merged: Merged, written: NDArray[np.bool_]) -> list[str]:
+    """The at most :data:`TOP` names of written influencers, the highest score first (ties: the less probable)."""
+    rows = np.flatnonzero(written)
+    order = rows[np.lexsort((merged.groups.ln_p[rows], -merged.scores.score[rows]))][:TOP]
+    return [names[i] for i in order.tolist()]

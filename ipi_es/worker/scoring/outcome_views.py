@@ -1,0 +1,228 @@
+"""A bucket seen twice: over what succeeded, and over what only failed.
+
+Anybody can fail to sign in, to any account and without limit. So failures are members of groups of their own, measured
+against levels of their own: no number of them makes a success look usual. What is written of an entity, an address or
+the bucket is the view with the higher score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.config.job_config import Job
+from ipi_es.results.words import BUCKET_TIME
+from ipi_es.scoring import bounded
+from ipi_es.scoring.aggregate import Aggregated, Whole, aggregate, leading
+from ipi_es.scoring.array_checks import F64
+from ipi_es.scoring.calibration import UNSEEN
+from ipi_es.scoring.combine import Combined
+from ipi_es.scoring.normalizer import Normalized
+from ipi_es.scoring.probability import taking_part
+from ipi_es.scoring.quantiles import Quantiles
+from ipi_es.scoring.references import References
+from ipi_es.worker.scoring.normalizer_state import Levels, bucket_influencer_level, influencer_level, record_level
+from ipi_es.worker.scoring.scored_pairs import Pairs
+
+Bools: TypeAlias = NDArray[np.bool_]
+T = TypeVar("T", Combined, Normalized)
+
+KEY_BITS = 52
+"""A source's key is that many bits of its hash: whole numbers that a float64 holds exactly."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TakesPart:
+    """What counts in a bucket; ``repeat`` findings and what the allow list names don't."""
+
+    by_entity: Bools
+    """bool[n_pairs], for records and for groups by entity."""
+    by_ip: Bools
+    """bool[n_pairs], for groups by IP."""
+    ips: tuple[Bools, Bools]
+    """bool[n_ips], of successes and of failures, for the bucket over IPs: no critical influencer that this repeats."""
+
+    @property
+    def anywhere(self) -> Bools:
+        """bool[n_pairs]: what is news of its entity, or of its IP."""
+        return self.by_entity | self.by_ip
+
+    @classmethod
+    def everything(cls, n_pairs: int, n_ips: int) -> TakesPart:
+        """Nothing repeats, nothing is allowed."""
+        rows, ips = np.ones(n_pairs, dtype=np.bool_), np.ones(n_ips, dtype=np.bool_)
+        return cls(rows, rows, (ips, ips))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """The pairs of one kind, combined."""
+
+    failures_only: bool
+    rows: Bools
+    """bool[n_pairs]."""
+    together: Aggregated
+
+    def wholes(self, job: Job) -> dict[str, Whole]:
+        """The bucket by bucket influencer's field."""
+        together = self.together
+        found = {BUCKET_TIME: together.bucket_time, job.entity_field: together.by_entity}
+        return found | {job.ip_field: together.by_ip}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ViewScores:
+    """The scores of one view."""
+
+    records: Normalized  # [n_pairs]; meaningful in the view's rows
+    entities: Normalized  # [n_entities]
+    ips: Normalized  # [n_ips]
+    buckets: dict[str, float]  # by bucket influencer's field
+
+
+def views_of(pairs: Pairs, part: TakesPart, n_entities: int, n_ips: int, references: References) -> list[View]:
+    """The view of what succeeded, and that of failures where there are any."""
+    found = []
+    for failures_only in (False, True) if pairs.failures_only.any() else (False,):
+        rows = pairs.failures_only == failures_only
+        reference = references.of(failures_only=failures_only)
+        together = aggregate(
+            pairs.ln_p,
+            pairs.entity,
+            pairs.ip,
+            n_entities=n_entities,
+            n_ips=n_ips,
+            correlations=reference.correlations,
+            calibration_size=reference.calibration.total,
+            takes_part=part.by_entity & rows,
+            takes_part_by_ip=part.by_ip & rows,
+            ip_takes_part=part.ips[failures_only],
+            sources="ip" if failures_only else "entity",
+            made_up=pairs.history_class == UNSEEN if failures_only else None,
+        )
+        found.append(View(failures_only, rows, together))
+    return found
+
+
+def scores_of(view: View, pairs: Pairs, job: Job, levels: Levels, *, counted: bool) -> ViewScores:
+    """Score a view; ``counted``: its own raw scores are in ``levels``."""
+    failed, together, wholes = view.failures_only, view.together, view.wholes(job)
+
+    def score(level: str, s: F64, ln_p: F64) -> Normalized:
+        return levels.score(level, s, ln_p, counted=counted)
+
+    def of_groups(field: str, groups: Combined) -> Normalized:
+        return score(influencer_level(field, failures_only=failed), groups.s, groups.ln_p)
+
+    def of_whole(name: str, whole: Whole) -> float:
+        level = bucket_influencer_level(name, failures_only=failed)
+        return float(score(level, np.array([whole.s]), np.array([whole.ln_p])).score[0])
+
+    return ViewScores(
+        records=score(record_level(failures_only=failed), taking_part(pairs.ln_p), pairs.ln_p),
+        entities=of_groups(job.entity_field, together.entities),
+        ips=of_groups(job.ip_field, together.ips),
+        buckets={name: of_whole(name, wholes[name]) for name in (BUCKET_TIME, *job.influencers)},
+    )
+
+
+def learned(
+    levels: Levels,
+    job: Job,
+    span: int,
+    pairs: Pairs,
+    part: TakesPart,
+    views: Sequence[View],
+    entity_hashes: NDArray[np.uint64],
+    ip_hashes: NDArray[np.uint64],
+) -> Levels:
+    """The levels after one bucket: aged by ``span`` seconds, with the raw scores of all that takes part, zeros too.
+
+    No source decides a level (:mod:`ipi_es.scoring.bounded`): of successes an account, of failures an address.
+    ``entity_hashes`` uint64[n_entities], ``ip_hashes`` uint64[n_ips].
+    """
+    levels = levels.aged(span)
+    entity_keys, ip_keys = source_keys(entity_hashes), source_keys(ip_hashes)
+    for view in views:
+        levels = levels.changed(_additions(view, job, pairs, part, ip_keys if view.failures_only else entity_keys))
+    return levels
+
+
+def _additions(
+    view: View, job: Job, pairs: Pairs, part: TakesPart, keys: NDArray[np.int64]
+) -> dict[str, Callable[[Quantiles], Quantiles]]:
+    """``keys`` int64: of the entities, of failures the IPs."""
+    failed, together = view.failures_only, view.together
+    source = pairs.ip if failed else pairs.entity
+    rows, by_ip = part.by_entity & view.rows, part.by_ip & view.rows
+    n_entities, n_ips = len(together.entities.count), len(together.ips.count)
+    of_entity = leading(pairs.entity[rows], pairs.ln_p[rows], source[rows], n_entities)
+    of_ip = leading(pairs.ip[by_ip], pairs.ln_p[by_ip], source[by_ip], n_ips)
+    entities, ips = together.entities.count > 0, (together.ips.count > 0) & part.ips[failed]
+    found: dict[str, Callable[[Quantiles], Quantiles]] = {}
+
+    def add(name: str, s: NDArray[np.float64], ln_p: NDArray[np.float64], of: NDArray[np.int64]) -> None:
+        if len(s):
+            found[name] = partial(bounded.added, s=s, ln_p=ln_p, keys=keys[of])
+
+    ln_p = pairs.ln_p[rows]
+    add(record_level(failures_only=failed), taking_part(ln_p), ln_p, source[rows].astype(np.int64))
+    for field, groups, here, of in (
+        (job.entity_field, together.entities, entities, of_entity),
+        (job.ip_field, together.ips, ips, of_ip),
+    ):
+        add(influencer_level(field, failures_only=failed), groups.s[here], groups.ln_p[here], of[here])
+    for name, whole in view.wholes(job).items():
+        groups, here, of = (
+            (together.ips, ips, of_ip) if name == job.ip_field else (together.entities, entities, of_entity)
+        )
+        if whole.members:  # a bucket without members says nothing about how unusual buckets are
+            first = np.flatnonzero(here)[int(np.argmin(groups.ln_p[here]))]
+            s, ln = np.array([whole.s]), np.array([whole.ln_p])
+            add(bucket_influencer_level(name, failures_only=failed), s, ln, of[[first]])
+    return found
+
+
+def source_keys(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Keys of sources (int64[n] in [1, 2^52)) from their hashes (uint64[n])."""
+    return (hashes >> np.uint64(64 - KEY_BITS)).astype(np.int64) | 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Merged:
+    """Groups of one field, each by the view with the higher score."""
+
+    groups: Combined
+    scores: Normalized
+    failures_only: Bools
+    """bool[g]."""
+
+
+def merged(groups: Sequence[Combined], scores: Sequence[Normalized], news: Sequence[Bools] = ()) -> Merged:
+    """Put the views of one field together: what succeeded first, then failures, where there are any.
+
+    ``news`` bool[g] each: which groups repeat nothing; they go before those that do, whatever their scores.
+    """
+    if len(groups) == 1:
+        return Merged(groups[0], scores[0], np.zeros(len(groups[0].count), dtype=np.bool_))
+    (ours, failed), (score, failed_score) = groups, scores
+    higher = failed_score.score > score.score
+    if news:
+        higher = np.where(news[0] == news[1], higher, news[1])
+    take = (failed.count > 0) & ((ours.count == 0) | higher)
+    return Merged(chosen(ours, failed, take), chosen(score, failed_score, take), take)
+
+
+def taken(all_: T, rows: NDArray[np.int64]) -> T:
+    """These rows (int64[r]) of every array."""
+    return type(all_)(**{name: value[rows] for name, value in vars(all_).items()})
+
+
+def chosen(ours: T, other: T, take: Bools) -> T:
+    """Every array with the values of ``other`` where ``take`` says so."""
+    return type(ours)(**{name: np.where(take, getattr(other, name), value) for name, value in vars(ours).items()})

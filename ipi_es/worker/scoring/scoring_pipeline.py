@@ -1,0 +1,146 @@
+"""Following events: bucket by bucket through scoring, in batches into a sink. The one loop of backfill and worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field
+
+from ipi_es.config.allow_list import AllowList
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.bucket_context import networks_of
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.datafeed.gc_pause import calm_collector
+from ipi_es.ipinsights.day_scorer import DayScorer
+from ipi_es.ipinsights.pair_explanation import Explainer
+from ipi_es.scoring.renormalizer import is_due, largest_of
+from ipi_es.times import day_of
+from ipi_es.worker.history.history_keeper import HistoryKeeper
+from ipi_es.worker.job_annotations import of_warm_up
+from ipi_es.worker.scoring.batch import MAX_BUCKETS, MAX_PAIRS, Batch, Sink
+from ipi_es.worker.scoring.bucket_scorer import BucketScorer, ScoredBucket
+from ipi_es.worker.scoring.describer import Describer, context_of
+from ipi_es.worker.scoring.normalizer_state import Levels
+from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.timing import Took, nobody
+from ipi_es.worker.training.job_snapshot import JobSnapshot
+
+
+@dataclass(slots=True)
+class Follower:
+    """A job at work between two moments: what moves with every bucket, and the batch that isn't written yet."""
+
+    job: Job
+    keeper: HistoryKeeper
+    scorer: BucketScorer
+    describer: Describer
+    sink: Sink
+    renormalized_to: int
+    """Event time of the last renormalization, epoch seconds."""
+    largest: dict[str, float]
+    """The largest raw score of each level at that time."""
+    scored: list[tuple[ScoredBucket, int]] = field(default_factory=list)
+    """Scored, not written yet; with the milliseconds that it took."""
+    took: Took = nobody
+    """Hears how long the scoring of each batch took."""
+
+    @classmethod
+    def of(
+        cls,
+        job: Job,
+        snapshot: JobSnapshot,
+        keeper: HistoryKeeper,
+        levels: Levels,
+        repeats: Repeats,
+        sink: Sink,
+        *,
+        renormalized_to: int,
+        largest: dict[str, float] | None = None,
+        took: Took = nobody,
+    ) -> Follower:
+        """Put the parts together; ``largest`` None: as in ``levels``."""
+        pairs = DayScorer(snapshot.network, keeper.history)
+        allow = AllowList.of(job)
+        return cls(
+            job=job,
+            keeper=keeper,
+            scorer=BucketScorer(job, allow, pairs, snapshot.references, levels, repeats, keeper.holds),
+            describer=Describer(job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job)),
+            sink=sink,
+            renormalized_to=renormalized_to,
+            largest=largest_of(levels.by_name) if largest is None else largest,
+            took=took,
+        )
+
+    def follow(
+        self,
+        buckets: Iterable[EventBucket],
+        told: Callable[[ScoredBucket], None] = lambda _: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Score and write ``buckets``, which come in order and without gaps; what is finished at an error stays.
+
+        A batch is written while the next one is scored; when this returns or raises, no write is under way. Where
+        ``stopping`` says so it ends early, after a batch: where that ends must not depend on when somebody stopped it.
+        """
+        writing: Future[None] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="ipi-es-writer") as writer:
+            for bucket in buckets:
+                began = time.perf_counter()
+                self.keeper.settle()
+                scored = self.scorer.score(bucket)
+                self.keeper.gather(bucket, scored.hashes)
+                self.scored.append((scored, round((time.perf_counter() - began) * 1_000)))
+                told(scored)
+                due = self._renormalization_due(bucket.end)
+                if due or self._full() or day_of(bucket.end) > self.keeper.id.day:
+                    writing = self._handed_over(self._batch(renormalize=due), writer, writing)
+                    if stopping():
+                        break
+            if self.scored:
+                writing = self._handed_over(self._batch(renormalize=False), writer, writing)
+            if writing is not None:
+                writing.result()
+
+    def _handed_over(self, batch: Batch, writer: ThreadPoolExecutor, writing: Future[None] | None) -> Future[None]:
+        """Begin to write a batch once the one before is safe; its error, if it has one, is raised here."""
+        if writing is not None:
+            writing.result()
+        # in a copy of this thread's context: what is logged and rejected there is this job's too
+        return writer.submit(copy_context().run, self.sink.write, batch)
+
+    def _full(self) -> bool:
+        return len(self.scored) >= MAX_BUCKETS or sum(len(each.pairs.entity) for each, _ in self.scored) >= MAX_PAIRS
+
+    def _renormalization_due(self, now: int) -> bool:
+        if not self.job.renormalization_window():
+            return False
+        return is_due(self.largest, largest_of(self.scorer.levels.by_name), now - self.renormalized_to)
+
+    def _batch(self, *, renormalize: bool) -> Batch:
+        """All that was scored since the last batch; history moves on where it ends a day."""
+        began, spent = time.perf_counter(), sum(took for _, took in self.scored) / 1_000
+        start, end = self.scored[0][0].bucket.start, self.scored[-1][0].bucket.end
+        stamp = self.sink.stamp(end)
+        # before history moves on: a record is explained with the history that it was scored with
+        with calm_collector():
+            documents = [
+                document
+                for each, took in self.scored
+                for document in self.describer.documents(each, stamp, processing_time_ms=took)
+            ]
+        self.scored.clear()
+        age = self.keeper.age
+        delta = self.keeper.advance(day_of(end))
+        warm_up = of_warm_up(self.job, end, age, self.keeper.age)
+        if warm_up is not None:
+            documents.append(warm_up.document(self.describer.context, stamp))
+        levels = self.scorer.levels
+        self.scorer.repeats.forget_before(end)
+        self.scorer.holds.forget_before(end)
+        if renormalize:
+            self.renormalized_to, self.largest = end, largest_of(levels.by_name)
+        self.took("score", spent + time.perf_counter() - began)
+        return Batch(start, end, documents, levels, self.keeper.id, delta, renormalize_due=renormalize)

@@ -1,0 +1,1 @@
+"""Train a job, store its snapshot, and go back to an earlier one."""

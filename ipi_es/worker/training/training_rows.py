@@ -1,0 +1,111 @@
+"""What the datafeed reads, as the rows that a training takes."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import Addresses
+from ipi_es.config.allow_list import NO_RULE, AllowList
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.event_bucket import Dropped, EventBucket
+from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.hyperparameters import Hyperparameters
+from ipi_es.ipinsights.training.training_events import TrainingEvents
+from ipi_es.worker.history.holds import Holds
+
+
+def hyperparameters_of(job: Job) -> Hyperparameters:
+    """The job's `ip_insights` section as the network room takes it."""
+    return Hyperparameters(**job.ip_insights.plain())
+
+
+class Collector:
+    """Takes event buckets in order and gives :class:`TrainingEvents` with one vocabulary.
+
+    What ``holds`` holds teaches nothing, but calibrates: it was scored, and normal surprises are among it. Without them
+    the next probabilities would be too small, and would hold more.
+    """
+
+    def __init__(self, job: Job, allow: AllowList, holds: Holds | None = None) -> None:
+        config = job.datafeed_config
+        self._allow = allow
+        self._holds = holds or Holds.of(job)
+        self._learn, self._score = set(config.learn_outcomes), set(config.score_outcomes)
+        self._entities: dict[str, int] = {}
+        self._ips: dict[str, int] = {}
+        self._addresses: list[Addresses] = []
+        self._operator, self._country = array("I"), array("H")  # of each address
+        self._columns = {name: array(code) for name, code in (("entity", "i"), ("ip", "i"), ("count", "q"))}
+        self._flags = {"learns": bytearray(), "calibrates": bytearray(), "succeeded": bytearray()}
+        self._times = array("q")
+        self.dropped = Dropped()
+        self.event_count = 0
+
+    def take(self, bucket: EventBucket) -> None:
+        """Add the rows of one event bucket; one row for each (entity, IP) however many outcomes it has."""
+        self.dropped += bucket.dropped
+        self.event_count += bucket.event_count
+        if not len(bucket.entity):
+            return
+        entities = np.array([self._entities.setdefault(name, len(self._entities)) for name in bucket.entities])
+        known = len(self._ips)
+        ips = np.array([self._ips.setdefault(ip, len(self._ips)) for ip in bucket.ips])
+        self._addresses.append(bucket.addresses[ips >= known])
+        self._take_context(ips, bucket.context)
+        succeeded = np.array([name in self._learn for name in bucket.outcomes])[bucket.outcome]
+        learns = succeeded
+        scored = np.array([name in self._score for name in bucket.outcomes])[bucket.outcome]
+        if self._allow.rules:
+            free = self._allow.match(bucket.entities, bucket.addresses, bucket.entity, bucket.ip) == NO_RULE
+            learns, scored = learns & free, scored & free
+        if self._holds.pairs or bucket.start in self._holds.unlearned:
+            learns = learns & ~self._holds.of_rows(bucket, bucket.entity, bucket.ip)
+        keys, back = np.unique(bucket.entity.astype(np.int64) * len(bucket.ips) + bucket.ip, return_inverse=True)
+        # events that don't teach must not count as history
+        count = np.bincount(back, weights=bucket.count * learns, minlength=len(keys)).astype(np.int64)
+        rows = {
+            "entity": entities[keys // len(bucket.ips)].astype(np.int32),
+            "ip": ips[keys % len(bucket.ips)].astype(np.int32),
+            "count": np.maximum(count, 1),
+        }
+        for name, values in rows.items():
+            self._columns[name].frombytes(values.tobytes())
+        for name, flag in (("learns", learns), ("calibrates", scored), ("succeeded", succeeded)):
+            self._flags[name] += (np.bincount(back, weights=flag, minlength=len(keys)) > 0).tobytes()
+        self._times.frombytes(np.full(len(keys), bucket.start, dtype=np.int64).tobytes())
+
+    def _take_context(self, ips: NDArray[np.int64], context: Context | None) -> None:
+        """Keep the operators and countries of addresses: the last that was known of each."""
+        new = len(self._ips) - len(self._operator)
+        self._operator.frombytes(bytes(4 * new))
+        self._country.frombytes(bytes(2 * new))
+        if context is not None:
+            for column, values in ((self._operator, context.operator), (self._country, context.country)):
+                whole = np.frombuffer(column, dtype=values.dtype)
+                whole[ips[values > 0]] = values[values > 0]
+
+    def events(self, end: int, look_up: Callable[[Addresses], Context] | None = None) -> TrainingEvents:
+        """Everything taken so far; ``end`` is the exclusive end of the range, epoch seconds.
+
+        ``look_up`` gives the context of any address, where the job names files of networks.
+        """
+        empty = np.zeros((0, 16), dtype=np.uint8)
+        context = Context(np.array(self._operator, dtype=np.uint32), np.array(self._country, dtype=np.uint16))
+        return TrainingEvents(
+            time=np.array(self._times, dtype=np.int64),
+            entities=list(self._entities),
+            entity=np.array(self._columns["entity"], dtype=np.int32),
+            addresses=np.concatenate([empty, *self._addresses]),
+            ip=np.array(self._columns["ip"], dtype=np.int32),
+            count=np.array(self._columns["count"], dtype=np.int64),
+            learns=np.frombuffer(bytes(self._flags["learns"]), dtype=np.bool_),
+            calibrates=np.frombuffer(bytes(self._flags["calibrates"]), dtype=np.bool_),
+            end=end,
+            context=context or None,
+            look_up=look_up,
+            failures_only=~np.frombuffer(bytes(self._flags["succeeded"]), dtype=np.bool_),
+        )

@@ -1,0 +1,1 @@
+"""Nightly cleanup, missing results, and removal of a job."""

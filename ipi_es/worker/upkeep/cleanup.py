@@ -1,0 +1,172 @@
+"""Cleaning up after a job, once a night: what is older than it is to be kept, and what killed runs left.
+
+Whatever is needed goes by the state and stays: the snapshot in use with its history, snapshots of results that late
+events may still change, the quantiles in force, records that hold something back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ipi_es.config.job_config import Job
+from ipi_es.results.retention import Deleted, held_for
+from ipi_es.state.job_state import JobState
+from ipi_es.times import SECONDS, day_of
+from ipi_es.worker.training.snapshot_inventory import Shelf, past_keeping, trained_to
+from ipi_es.worker.upkeep.missing_results import tell_of_missing
+
+if TYPE_CHECKING:
+    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_session import Claim
+
+log = logging.getLogger(__name__)
+
+DAY = SECONDS["d"]
+
+ALL_FOR = DAY
+"""Seconds before the checkpoint in which every batch's quantiles are kept; before that one a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What one cleaning deleted."""
+
+    results: int = 0
+    """Result documents and annotations, one by one."""
+    indices: tuple[str, ...] = ()
+    """Indices of results that were deleted whole."""
+    snapshots: tuple[str, ...] = ()
+    pieces: int = 0
+    """What killed writes and trainings left."""
+    quantiles: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.results or self.indices or self.snapshots or self.pieces or self.quantiles)
+
+    def __str__(self) -> str:
+        said = {
+            "results": self.results,
+            "whole indices": len(self.indices),
+            "snapshots": len(self.snapshots),
+            "quantiles": self.quantiles,
+            "pieces of killed writes": self.pieces,
+        }
+        return ", ".join(f"{count:,} {what}" for what, count in said.items() if count) or "nothing"
+
+
+def clean(work: JobWork, claim: Claim, now: int, stopping: Callable[[], bool] = lambda: False) -> Cleaned:
+    """Delete what the job no longer needs, and look whether anybody deleted what it does need.
+
+    ``now`` in epoch seconds. LostJob where another took the job over.
+
+    Each part can be stopped anywhere, by ``stopping`` or a kill, and the next cleaning goes on.
+    """
+    job, results = work.job, _clean_results(work, claim, now, stopping)
+    done = Cleaned(results.documents, results.indices)
+    if not stopping():
+        tell_of_missing(claim, results_end(job, claim.state, now))
+        shelf = Shelf.of(job.job_id, work.stores.blobs, claim.state)
+        snapshots = _clean_snapshots(work, claim, shelf)
+        claim.held.check()
+        pieces = _clean_pieces(work, shelf, now)
+        quantiles = _clean_quantiles(work, claim, shelf, gone=snapshots)
+        done = replace(done, snapshots=tuple(snapshots), pieces=pieces, quantiles=quantiles)
+    if done:
+        log.info("job %s: cleaned up: %s", job.job_id, done)
+    return done
+
+
+def _clean_results(work: JobWork, claim: Claim, now: int, stopping: Callable[[], bool]) -> Deleted:
+    end = results_end(work.job, claim.state, now)
+    if end is None:
+        return Deleted()
+    claim.held.check()
+    return work.stores.results.delete_before(
+        end,
+        claim.state.external_version,
+        others_from=work.stores.states.others_from(work.job.job_id),
+        held_from=held_from(work.job, claim.state, now),
+        stopping=stopping,
+    )
+
+
+def _clean_snapshots(work: JobWork, claim: Claim, shelf: Shelf) -> list[str]:
+    job, state = work.job, claim.state
+    used = {info.id for info in shelf.networks if shelf.uses(info.id)}
+    if state.checkpoint is not None:
+        # a bucket that gets late events is scored again with the snapshot that it had
+        used |= work.stores.results.snapshot_ids(state.checkpoint - max(job.late_window_seconds(), DAY))
+    gone = past_keeping(shelf.networks, job.model_snapshot_retention_days, used)
+    for snapshot_id in gone:
+        claim.held.check()
+        shelf.delete(snapshot_id)
+    return gone
+
+
+def _clean_pieces(work: JobWork, shelf: Shelf, now: int) -> int:
+    """What no snapshot has; but nothing of the last day, that a worker which lost the job may still be writing."""
+    blobs, job_id = work.stores.blobs, work.job.job_id
+    ownerless = [info for info in shelf.ownerless() if info.created < now - DAY]
+    for info in ownerless:
+        blobs.delete(job_id, info.id)
+    return len(ownerless) + blobs.sweep(job_id)
+
+
+def _clean_quantiles(work: JobWork, claim: Claim, shelf: Shelf, *, gone: Collection[str]) -> int:
+    state, store = claim.state, work.stores.quantiles
+    starts = [trained_to(info) for info in shelf.networks if info.id not in gone]
+    times = store.times()
+    days = work.job.model_snapshot_retention_days
+    keep = kept_quantiles(times, state.quantiles_id, state.checkpoint, days, starts)
+    if len(keep) == len(times):
+        return 0
+    claim.held.check()
+    return store.sweep(keep, state.external_version)
+
+
+def results_end(job: Job, state: JobState, now: int) -> int | None:
+    """Before which bucket's start results are too old, epoch seconds; None: they are kept for ever.
+
+    A whole UTC day, so that no bucket is cut. What scoring looks back on stays, also where a job is far behind.
+    """
+    days = job.results_retention_days
+    if days is None:
+        return None
+    end = now - days * DAY
+    if state.checkpoint is not None:
+        end = min(end, state.checkpoint - max(job.late_window_seconds(), job.repeat_window))
+    return end // DAY * DAY
+
+
+def held_from(job: Job, state: JobState, now: int) -> int | None:
+    """From when on records that hold something back are still looked at, epoch seconds; None: nothing is held.
+
+    What is held is known from the records alone, and a training must not learn it: it looks at its window, and before
+    that for holds that reach into it.
+    """
+    if job.hold_probability <= 0.0:
+        return None
+    return (now if state.checkpoint is None else state.checkpoint) - held_for(job)
+
+
+def kept_quantiles(
+    times: Mapping[str, int], current: str | None, checkpoint: int | None, days: int, starts: Sequence[int]
+) -> set[str]:
+    """Which quantiles stay, of all with their event times, epoch seconds.
+
+    The one in force, all of the last day before the checkpoint, the last of each UTC day for ``days`` before it, and
+    those with which each kept snapshot began (at ``starts``), so that the job can go back there.
+    """
+    if not times:
+        return set()
+    latest = max(times.values()) if checkpoint is None else checkpoint
+    in_order = sorted(times, key=lambda name: (times[name], name))
+    # a batch that ends at midnight is the last of the day before
+    keep = {day_of(times[name] - 1): name for name in in_order if times[name] > latest - days * DAY}
+    kept = {*keep.values(), *(name for name in in_order if times[name] > latest - ALL_FOR)}
+    for start in starts:
+        kept |= set([name for name in in_order if times[name] <= start][-1:])
+    return kept | {name for name in times if name == current}

@@ -1,0 +1,123 @@
+"""Results that somebody deleted: looked for once a night, by counting them.
+
+Each bucket from the first one that was scored to the checkpoint has a document, and says how many records and
+influencers it has. What ``results_retention_days`` deletes is not missing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipi_es.errors import SnapshotError
+from ipi_es.results.documents.annotations import Annotation
+from ipi_es.results.reading.day_counts import DayCounts
+from ipi_es.times import SECONDS, day_of, iso
+
+if TYPE_CHECKING:
+    from ipi_es.config.job_config import Job
+    from ipi_es.worker.job_session import Claim
+
+log = logging.getLogger(__name__)
+
+DAY = SECONDS["d"]
+
+SCORED_FROM = "scored_from"
+"""Key in the state's details: from when on there are results without gaps, epoch seconds."""
+
+MISSING_RESULTS = "missing_results"
+"""Key in the state's details: what is missing, in words."""
+
+MOST_SAID = 1_000
+"""Days that are said to lack results; more than that are two years of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What one UTC day (since the epoch) lacks."""
+
+    day: int
+    buckets: int
+    records: int
+    influencers: int
+
+    def __str__(self) -> str:
+        parts = {"buckets": self.buckets, "records": self.records, "influencers": self.influencers}
+        return ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
+
+
+def tell_of_missing(claim: Claim, kept_from: int | None) -> list[Missing]:
+    """Annotate the days whose results are not all there, and take back what was said of days that are whole again.
+
+    ``kept_from``: before it results were deleted as too old, epoch seconds; None: none were. LostJob.
+    """
+    job, state, results = claim.work.job, claim.state, claim.work.stores.results
+    if state.checkpoint is None or state.renormalized_to is None:
+        return []  # it scored nothing yet, or begins anew
+    known = state.details.get(SCORED_FROM)
+    # an earlier version didn't note it: from now on
+    start = max(int(state.checkpoint if known is None else known), kept_from or 0)
+    claim.leaving[SCORED_FROM] = start
+    found = missing(results.daily_counts(start, state.checkpoint), start, state.checkpoint, job.bucket_span)
+    said = [_annotation(claim, each) for each in found]
+    new = claim.annotate(said)
+    summary = (
+        f"results are missing on {len(found)} days, the first is {iso(found[0].day * DAY)[:10]}" if found else None
+    )
+    if new:
+        log.warning("job %s: %s: %s", job.job_id, summary, "; ".join(each.text for each in said))
+    days = {each.day for each in found}
+    earlier = results.annotations(types=["results_missing"], size=MOST_SAID)
+    blocked = results.indices.write_blocks({each.index for each in earlier})
+    whole = [each for each in earlier if _day(each.source) not in days and each.index not in blocked]
+    if whole:
+        claim.held.check()
+        ids = {"ids": {"values": [each.id for each in whole]}}
+        results.unsay({"bool": {"filter": [{"term": {"job_id": job.job_id}}, ids]}}, state.external_version)
+    claim.leaving[MISSING_RESULTS] = summary
+    return found
+
+
+def missing(days: Mapping[int, DayCounts], start: int, end: int, span: int) -> list[Missing]:
+    """What lacks in [start, end), epoch seconds, in order of time; ``days`` by day since the epoch."""
+    found = []
+    for day in range(day_of(start), day_of(end - 1) + 1):
+        there = days.get(day, DayCounts())
+        expected = min((day + 1) * DAY, end) - max(day * DAY, start)
+        lacks = Missing(
+            day,
+            -(-max(expected - there.seconds, 0) // span),
+            max(there.record_count - there.records, 0),
+            max(there.influencer_count - there.influencers, 0),
+        )
+        if str(lacks):
+            found.append(lacks)
+    return found
+
+
+def _day(source: Mapping[str, object]) -> int:
+    return day_of(int(str(source["timestamp"])) // 1_000)
+
+
+def _annotation(claim: Claim, lacks: Missing) -> Annotation:
+    start = lacks.day * DAY
+    text = f"results of this day are missing: {lacks}. Somebody deleted them; {_restore(claim, start)}"
+    return Annotation("results_missing", start, start + DAY, text)
+
+
+def _restore(claim: Claim, start: int) -> str:
+    """What to do about it."""
+    job: Job = claim.work.job
+    try:
+        trained_to = claim.work.snapshot(claim.state.snapshot_id).trained_to
+    except SnapshotError:
+        trained_to = start + 1
+    if start >= trained_to:
+        end = iso(int(claim.state.checkpoint or 0))
+        return f"`ipi-es backfill {job.job_id} --start {iso(start)} --end {end} --again` scores them again"
+    return (
+        "restore the index from a backup of the cluster, or score everything since then again: "
+        f"`ipi-es snapshots revert {job.job_id} SNAPSHOT` to a snapshot trained to {iso(start)} or before"
+    )

@@ -39,7 +39,7 @@ from ipi_es.node.local import LocalNode
 from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.words import RESULT_KINDS
 from ipi_es.setup import setup_plan
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 
 BUCKETS = 24
@@ -134,7 +134,7 @@ def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace)
     load(url, index, stream)
     load(url, f"{index}-past", make_past(stream, events=past, days=TRAINED_DAYS, seed=options.seed))
     job = _job(name, index, options.seed)
-    work = JobWork(cluster, job)
+    work = JobResources(cluster, job)
     with work.claimed() as claim:
         claim.train(START - TRAINED_DAYS * DAY, START)
     read, whole = Way(lambda: _read(work, stream)), Way(lambda: _backfill(cluster, job, stream))
@@ -165,14 +165,14 @@ def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace)
     return Compared(ratio, len(stream) / median(whole.seconds), most)
 
 
-def _emptied(work: JobWork) -> int:
+def _emptied(work: JobResources) -> int:
     """Delete the job's results; the version that later writes may have."""
     with work.claimed() as claim:
         work.stores.results.delete_all(claim.state.external_version)
         return claim.state.external_version
 
 
-def _without_scoring(work: JobWork, stream: Stream, documents: list[ResultDocument], version: int) -> int:
+def _without_scoring(work: JobResources, stream: Stream, documents: list[ResultDocument], version: int) -> int:
     with ThreadPoolExecutor(1) as beside:
         writing = beside.submit(work.stores.results.write, documents, version)
         seen = _read(work, stream)
@@ -192,7 +192,7 @@ def _job(name: str, index: str, seed: int) -> Job:
     )
 
 
-def _read(work: JobWork, stream: Stream) -> int:
+def _read(work: JobResources, stream: Stream) -> int:
     return sum(int(bucket.count.sum()) for bucket in work.read(START, stream.end))
 
 
@@ -203,7 +203,7 @@ def _backfill(cluster: Cluster, job: Job, stream: Stream) -> int:
         nonlocal seen
         seen += int(scored.bucket.count.sum())
 
-    with JobWork(cluster, job).claimed() as claim:
+    with JobResources(cluster, job).claimed() as claim:
         claim.backfill(claim.plan(START, stream.end, again=True), told, again=True)
     return seen
 

@@ -42,8 +42,8 @@ from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import mix
 from ipi_es.ipinsights.history.deltas import DAY, DayDelta
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.network.network_fitting import Progress, fit_network
-from ipi_es.ipinsights.network.pairs import Pairs
+from ipi_es.ipinsights.network.network_fitting import TrainingProgress, fit_network
+from ipi_es.ipinsights.network.pairs import TrainingPairs
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import history_from_bytes, history_to_bytes, snapshot_from_bytes, snapshot_to_bytes
 from ipi_es.ipinsights.training.training import train
@@ -123,10 +123,10 @@ def training(events: TrainingEvents, batch: int, turns: int) -> dict[str, float]
 def ours(events: TrainingEvents, hyperparameters: Hyperparameters) -> float:
     """Pairs a second of the epochs after the first, in which the loop is compiled."""
     hashes, rng = entity_hashes(events.entities), np.random.default_rng(0)
-    pairs = Pairs.of_days(events, hashes, FIRST_DAY, FIRST_DAY + DAYS)
+    pairs = TrainingPairs.of_days(events, hashes, FIRST_DAY, FIRST_DAY + DAYS)
     speeds: list[float] = []
 
-    def told(report: Progress) -> None:
+    def told(report: TrainingProgress) -> None:
         if report.discriminator_auc is not None and report.examples_per_second is not None:
             speeds.append(report.examples_per_second)
 

@@ -48,10 +48,10 @@ from ipi_es.scoring.normalizer import probability_cap
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper
 from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
-from ipi_es.worker.scoring.dry_run import Counting
+from ipi_es.worker.scoring.dry_run import AlertCounts
 from ipi_es.worker.scoring.repeats import Repeats
-from ipi_es.worker.scoring.scoring_pipeline import Follower
-from ipi_es.worker.training.job_training import Learned, learn
+from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
+from ipi_es.worker.training.job_training import TrainedJob, learn
 
 HOUR, DAY = 3_600, 86_400
 ATTACKS = 20
@@ -122,14 +122,16 @@ class Found:
 class Run:
     """One setting on one company."""
 
-    def __init__(self, feed: Feed, attack: Attack, learned: Learned, job: Job) -> None:
+    def __init__(self, feed: Feed, attack: Attack, learned: TrainedJob, job: Job) -> None:
         self.feed, self.attack, self.job, self.snapshot, self.found = feed, attack, job, learned.snapshot, Found()
         history = copy.deepcopy(learned.history)
         keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("run", history.day), Holds.of(job))
         start = feed.simulation.scored_start
         levels = self.snapshot.levels
         repeats = Repeats(job.repeat_window)
-        self.follower = Follower.of(job, self.snapshot, keeper, levels, repeats, Counting(), renormalized_to=start)
+        self.follower = ScoringPipeline.of(
+            job, self.snapshot, keeper, levels, repeats, AlertCounts(), renormalized_to=start
+        )
         self.attacked = attack.pairs()
         simulation = feed.simulation
         self.planted = {*attack.users, *attack.ips}
@@ -208,7 +210,7 @@ def figures(drawn: list[Attack], runs: list[Found]) -> dict[str, Any]:
     }
 
 
-def prepared(seed: int, people: int) -> tuple[Feed, Attack, Learned]:
+def prepared(seed: int, people: int) -> tuple[Feed, Attack, TrainedJob]:
     """A company, its attackers, and what was learned before them."""
     simulation = simulate(seed, end=END, people=people)
     attack = attack_on(simulation, np.random.default_rng(seed))

@@ -33,7 +33,7 @@ from ipi_es.results.words import ALIAS, RESULT_KINDS
 from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.times import iso
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 SIZES = "1000:10000,10000:100000,100000:300000"
 ADDRESSES = 5
@@ -137,7 +137,7 @@ def _results(url: str, cluster: Cluster, folder: Path) -> tuple[int, int]:
     from ipi_es.config.files.loading import load_job
 
     job = load_job(folder / "job.json")
-    store = JobWork(cluster, job).stores.results
+    store = JobResources(cluster, job).stores.results
     store.show()
     pattern = f"{ALIAS}-{job.results_index_name}-*"
     urllib3.request("POST", f"{url}/{pattern}/_flush?wait_if_ongoing=true")

@@ -24,7 +24,7 @@ from ipi_es.config.files.loading import check_job
 from ipi_es.node.local import LocalNode
 from ipi_es.setup import setup_plan
 from ipi_es.times import iso
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 HISTORY = 8
 """Days of events before the first simulated one: what the jobs are first trained on, and always."""
@@ -142,7 +142,7 @@ class Completeness:
 
 def _complete(cluster: Cluster, data: dict[str, Any]) -> Completeness:
     job = check_job(data)
-    work = JobWork(cluster, job)
+    work = JobResources(cluster, job)
     state = work.stores.states.read(job.job_id)
     end = 0 if state is None else int(state.checkpoint or 0)
     start = max(START, end - (HISTORY - 1) * DAY)

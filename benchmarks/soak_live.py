@@ -30,7 +30,7 @@ from ipi_es.config.files.loading import load_job
 from ipi_es.config.job_config import Job
 from ipi_es.service.due import complete_to
 from ipi_es.setup import setup_plan
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 INDEX, JOB = "soak-live", "soak-live"
 SPAN = 60
@@ -291,7 +291,7 @@ def _left(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 def _complete(cluster: Cluster, job: Job, start: int, end: int) -> dict[str, int]:
     """Whether every bucket has all its events."""
-    work = JobWork(cluster, job)
+    work = JobResources(cluster, job)
     cluster.refresh(INDEX)
     stored = {each.start: each.event_count for each in work.stores.results.final_buckets(start, end)}
     counts = work.feed.event_counts(start, end, SPAN)
@@ -300,7 +300,7 @@ def _complete(cluster: Cluster, job: Job, start: int, end: int) -> dict[str, int
 
 
 def _checkpoint(cluster: Cluster, job: Job) -> int | None:
-    state = JobWork(cluster, job).stores.states.read(job.job_id)
+    state = JobResources(cluster, job).stores.states.read(job.job_id)
     return None if state is None else state.checkpoint
 
 

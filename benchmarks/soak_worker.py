@@ -1,6 +1,6 @@
 """The worker of the soak test, in a process of its own: live jobs, ticked at simulated times that it is told.
 
-Everything is what `ipi-es run` uses (`LiveJob` on `JobWork`, two jobs at a time); only the clock is told, and the
+Everything is what `ipi-es run` uses (`LiveJob` on `JobResources`, two jobs at a time); only the clock is told, and the
 schedule's times come from the benchmark, which asks the same function (`ipi_es.service.due.next_tick`).
 """
 
@@ -33,10 +33,10 @@ from ipi_es.config.files.loading import check_job
 from ipi_es.malloc import few_arenas
 from ipi_es.service import due
 from ipi_es.service.health.health import Fleet
-from ipi_es.service.live_job import LiveJob, Means
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.live_job import LiveJob, WorkerContext
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.setup.checks.judge import require_usable
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 PARALLEL = 2
 """Jobs at a time, as `worker.parallel_jobs` is by default."""
@@ -128,8 +128,8 @@ class Fellow:
         self._jobs: list[tuple[LiveJob, ToldClock]] = []
         for job, cluster in zip(jobs, clusters, strict=True):
             clock = ToldClock()
-            means = Means(usable=partial(require_usable, cluster, job), places=places)
-            live = LiveJob(JobWork(cluster, job, clock=clock), self._fleet.add(job), means)
+            means = WorkerContext(usable=partial(require_usable, cluster, job), places=places)
+            live = LiveJob(JobResources(cluster, job, clock=clock), self._fleet.add(job), means)
             self._jobs.append((live, clock))
         self._traced: list[tracemalloc.Snapshot] = []
 
@@ -171,20 +171,20 @@ class Fellow:
         while True:
             outcome = live.tick(now)
             buckets += outcome.buckets
-            if outcome.did is not Did.WORKED or outcome.again_in is None:
+            if outcome.did is not TickResult.WORKED or outcome.again_in is None:
                 break
         seconds = time.perf_counter() - began
         state = live.work.stores.states.read(live.job.job_id)
         checkpoint = 0 if state is None else int(state.checkpoint or 0)
         lag = (due.complete_to(live.job, now) - checkpoint) // live.job.bucket_span
-        wrong = outcome.did not in (Did.WORKED, Did.NOTHING)
+        wrong = outcome.did not in (TickResult.WORKED, TickResult.NOTHING)
         return lag, buckets, seconds, f"{live.job.job_id}: {outcome.did}: {outcome.text}" if wrong else ""
 
     def _clean(self, base: int, each: tuple[LiveJob, ToldClock]) -> str:
         live, clock = each
         clock.time = base + live.job.query_delay
         outcome = live.clean(clock.time)
-        return f"{live.job.job_id}: cleaning {outcome.did}: {outcome.text}" if outcome.did is Did.FAILED else ""
+        return f"{live.job.job_id}: cleaning {outcome.did}: {outcome.text}" if outcome.did is TickResult.FAILED else ""
 
     def _seconds(self, step: str) -> float:
         return sum(report.steps.get(step, (0, 0.0))[1] for report in self._fleet.reports(0))

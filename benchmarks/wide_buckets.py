@@ -30,8 +30,8 @@ import worker_parts as parts
 
 from ipi_es.addresses import canonical
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.worker.job_resources import JobWork
-from ipi_es.worker.training.job_training import Told
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.training.job_training import TrainingCallbacks
 
 SECONDS, BYTES = 60.0, 2 << 30
 CASES = ("users", "addresses", "one", "both")
@@ -108,7 +108,7 @@ def measure(case: str) -> dict[str, float]:
     """Score the case's day: its first two buckets are wide, the others are empty, and the day is learned at its end."""
     job = company.make_job()
     with pytest.MonkeyPatch.context() as patch:
-        work = JobWork(parts.trained_cluster(job, patch), job, clock=parts.TestClock())
+        work = JobResources(parts.trained_cluster(job, patch), job, clock=parts.TestClock())
         start, span = company.SCORED_FROM, job.bucket_span
         wide = bucket_of(case, start, span)
         again = replace(wide, start=start + span)
@@ -117,7 +117,9 @@ def measure(case: str) -> dict[str, float]:
         scores: list[float] = []
         began = time.process_time()  # other work on the machine doesn't count
         with Peak() as peak:
-            counted = work.dry_run(start, start + company.DAY, lambda each: scores.append(each.anomaly_score), Told())
+            counted = work.dry_run(
+                start, start + company.DAY, lambda each: scores.append(each.anomaly_score), TrainingCallbacks()
+            )
         took = time.process_time() - began
     return {
         "pairs": len(wide.entity),

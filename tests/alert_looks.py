@@ -11,12 +11,12 @@ from service_parts import a_job
 
 from ipi_es import times
 from ipi_es.alerts.kinds import Kind, Stack
-from ipi_es.alerts.parameters import Destination, Parameters
+from ipi_es.alerts.parameters import ConsoleDestination, Parameters
 from ipi_es.alerts.render import render
 from ipi_es.results.documents.result_documents import ResultContext
 from ipi_es.results.words import ALIAS
 
-EVERYWHERE = Destination("http://127.0.0.1:9/hook", "ipi-es-alerts", "channel-1")
+EVERYWHERE = ConsoleDestination("http://127.0.0.1:9/hook", "ipi-es-alerts", "channel-1")
 INTERVAL = 5 * MINUTE
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from ipi_es.addresses import parse
-from ipi_es.evaluation.evaluation_events import NO_GROUP, Events
+from ipi_es.evaluation.evaluation_events import NO_GROUP, EvaluationEvents
 
 DAY = 86_400
 
 
 def events_of(
     rows: list[tuple[int, str, str]], *, groups: dict[str, int] | None = None, labels: list[int] | None = None
-) -> Events:
+) -> EvaluationEvents:
     """Events of (time, entity, address text); ``groups``: entity → code; ``labels``: a code for each row."""
     names, entity = np.unique([row[1] for row in rows], return_inverse=True)
     texts, ip = np.unique([row[2] for row in rows], return_inverse=True)
@@ -22,7 +22,7 @@ def events_of(
     assert valid.all()
     group = [(groups or {}).get(row[1], NO_GROUP) for row in rows]
     kinds = max(labels or [0])
-    return Events(
+    return EvaluationEvents(
         time=np.array([row[0] for row in rows], dtype=np.int64),
         entities=[str(name) for name in names],
         entity=entity.astype(np.int32),

@@ -18,10 +18,10 @@ from servers.plain_http import call
 from worker_company import HOUR, SCORED_FROM
 
 from ipi_es.cluster.port import Cluster, Drop
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore, state_id
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 END = SCORED_FROM + 51 * HOUR
 SCORE_DAYS = 3
@@ -57,7 +57,7 @@ class Place(Bench):
         company.fill(self.cluster, self.job.datafeed_config.indices[0], score_days=self.score_days)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-            with JobWork(self.cluster, self.job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+            with JobResources(self.cluster, self.job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
                 claim.train(company.LEARN_FROM, SCORED_FROM)
         store, job_id = ClusterBlobs(self.cluster), self.job.job_id
         self.blobs = [(each, store.read(job_id, each.id)) for each in store.list(job_id)]
@@ -102,7 +102,7 @@ def through(cluster: Cluster, place: Place) -> Worker:
     worker = Worker(cluster, place.job)
     for _ in range(1, AT_MOST):
         outcome = worker.tick(END, patient=False)
-        if outcome.did in (Did.WORKED, Did.NOTHING) and outcome.again_in is None:
+        if outcome.did in (TickResult.WORKED, TickResult.NOTHING) and outcome.again_in is None:
             return worker  # nothing is due where all was written, and only the answer was lost
-        assert outcome.did in (Did.FAILED, Did.STOOD_BY), outcome
+        assert outcome.did in (TickResult.FAILED, TickResult.STOOD_BY), outcome
     raise AssertionError(f"not through after {AT_MOST} ticks")

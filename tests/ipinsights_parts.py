@@ -13,11 +13,11 @@ from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.network import SLOTS, Network
 from ipi_es.ipinsights.prefixes import prefix_keys
-from ipi_es.ipinsights.scorer import Snapshot
+from ipi_es.ipinsights.scorer import TrainedNetwork
 from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 
-def a_snapshot(seed: int, events: TrainingEvents, *, dim: int = 6, members: int = 2, layers: int = 1) -> Snapshot:
+def a_snapshot(seed: int, events: TrainingEvents, *, dim: int = 6, members: int = 2, layers: int = 1) -> TrainedNetwork:
     """A snapshot of random weights that knows the events' entities and networks."""
     rng = np.random.default_rng(seed)
     hashes = np.sort(entity_hashes(events.entities))
@@ -42,7 +42,7 @@ def a_snapshot(seed: int, events: TrainingEvents, *, dim: int = 6, members: int 
         hidden_2=some(members, HIDDEN + 1, HIDDEN) * np.float32(0.2),
         output=some(members, HIDDEN + 1),
     )
-    return Snapshot(
+    return TrainedNetwork(
         Hyperparameters(vector_dim=dim), network, combiner, {"discriminator_auc": 0.5}, {"rows": len(events)}
     )
 

@@ -19,12 +19,12 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
 from ipi_es.config.settings import Settings
 from ipi_es.errors import IpiEsError
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.service.worker import Worker
 from ipi_es.state.verdict_store import Verdict
 from ipi_es.worker.changed_settings import OnChange
 from ipi_es.worker.clock import Clock
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_verdicts import Verdicts
 from ipi_es.worker.training import job_training
 from ipi_es.worker.upkeep.removal import Removal
@@ -36,14 +36,14 @@ AHEAD = 2 * company.DAY
 
 
 def train(cluster: Cluster, job: Job, clock: Clock) -> None:
-    with JobWork(cluster, job, clock=clock).claimed(
+    with JobResources(cluster, job, clock=clock).claimed(
         doing="training", patience=PATIENCE, on_change=OnChange.IGNORE
     ) as claim:
         claim.train(company.LEARN_FROM, company.SCORED_FROM)
 
 
 def backfill(cluster: Cluster, job: Job, clock: Clock) -> None:
-    with JobWork(cluster, job, clock=clock).claimed(patience=PATIENCE) as claim:
+    with JobResources(cluster, job, clock=clock).claimed(patience=PATIENCE) as claim:
         claim.backfill(claim.plan(company.SCORED_FROM, company.SCORED_FROM + AHEAD), lambda _: None)
 
 
@@ -58,7 +58,7 @@ def delete(cluster: Cluster, job: Job, clock: Clock) -> None:
 
 def work(cluster: Cluster, job: Job, clock: Clock) -> None:
     outcome = Worker(Settings(), [job], lambda: cluster, clock, threading.Event()).once()[job.job_id]
-    if outcome.did in (Did.FAILED, Did.STOOD_BY):
+    if outcome.did in (TickResult.FAILED, TickResult.STOOD_BY):
         raise IpiEsError(outcome.text)
 
 

@@ -21,8 +21,8 @@ from ipi_es.ipinsights.storage import delta_from_bytes
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.worker.history.history_keeper import HistoryId
-from ipi_es.worker.job_resources import JobWork
-from ipi_es.worker.job_session import Claim
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.job_session import JobSession
 from ipi_es.worker.late.event_changes import REREAD
 from ipi_es.worker.late.late_warnings import LOOKED_AT
 from ipi_es.worker.scoring.batch import LATE_ROWS
@@ -31,9 +31,9 @@ VOLATILE = (*parts.VOLATILE, "rescored_at")
 
 
 @contextmanager
-def live(cluster: Cluster, job: Job, time: int = parts.NOW) -> Iterator[Claim]:
+def live(cluster: Cluster, job: Job, time: int = parts.NOW) -> Iterator[JobSession]:
     """A new process that holds the job."""
-    with JobWork(cluster, job, clock=parts.TestClock(time)).claimed() as claim:
+    with JobResources(cluster, job, clock=parts.TestClock(time)).claimed() as claim:
         yield claim
 
 

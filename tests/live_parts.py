@@ -13,11 +13,11 @@ import worker_parts as parts
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
 from ipi_es.service.health.health import JobHealth
-from ipi_es.service.live_job import LiveJob, Means
+from ipi_es.service.live_job import LiveJob, WorkerContext
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 WRITTEN_WITHIN = 0.5
 """Seconds in which a small batch in memory is surely written."""
@@ -48,9 +48,9 @@ class Worker:
     clock: parts.TestClock = field(default_factory=parts.TestClock)
 
     def __post_init__(self) -> None:
-        self.work = JobWork(self.cluster, self.job, clock=self.clock, owner=self.owner)
+        self.work = JobResources(self.cluster, self.job, clock=self.clock, owner=self.owner)
         self.health = JobHealth(self.job)
-        means = Means(
+        means = WorkerContext(
             places=threading.Semaphore(self.places),
             alive=lambda owner: owner not in self.dead,
             stopwatch=self.stopwatch,

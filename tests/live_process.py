@@ -17,7 +17,7 @@ from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.config.files.loading import load_job
 from ipi_es.config.settings import Settings
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.service.worker import Worker
 
 
@@ -62,7 +62,7 @@ def main(url: str, job_file: str, now: str, lease: str) -> int:
     )
     outcomes = worker.once()
     print(outcomes)
-    return int(any(each.did is Did.FAILED for each in outcomes.values()))
+    return int(any(each.did is TickResult.FAILED for each in outcomes.values()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import worker_parts as parts
 from worker_company import DAY, HOUR, LEARN_DAYS, SCORED_FROM
 
 from ipi_es.cluster.port import Cluster, Put
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 NAMES = (
     "x" * 10_000,
@@ -69,7 +69,7 @@ def run_job(cluster: Cluster, job_id: str, index: str, patch: pytest.MonkeyPatch
     """Train (without TensorFlow) and score two days twice; (what was learned, the results of each time)."""
     job = company.make_job(job_id, index)
     patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with JobWork(cluster, job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+    with JobResources(cluster, job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         learned = claim.train(company.LEARN_FROM, SCORED_FROM)
     found = []
     for again in (False, True):

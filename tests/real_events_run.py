@@ -24,7 +24,7 @@ from ipi_es.results.words import ALIAS
 from ipi_es.scoring.calibration import Calibration
 from ipi_es.setup.setup_plan import apply, plan
 from ipi_es.state.blobs import BlobInfo
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 
 Key = tuple[Any, ...]
@@ -72,9 +72,9 @@ class Run:
         self.seconds[what] = time.perf_counter() - began
 
     @property
-    def work(self) -> JobWork:
+    def work(self) -> JobResources:
         """The job in its cluster."""
-        return JobWork(self.cluster, self.job)
+        return JobResources(self.cluster, self.job)
 
     def take(self, scored: ScoredBucket) -> None:
         """Keep what was decided of a bucket."""
@@ -195,7 +195,7 @@ def _trained(run: Run, once: TrainedOnce) -> None:
         )
 
 
-def _stored(work: JobWork) -> dict[str, Document]:
+def _stored(work: JobResources) -> dict[str, Document]:
     return {each.id: each for each in work.stores.results.scan_window(0, 2**32)}
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ipi_es.config.files.loading import check_job
-from ipi_es.report.learned import ClassLearned, Learned
+from ipi_es.report.learned import ClassLearned, JobKnowledge
 from ipi_es.report.report_findings import Findings
 from ipi_es.results.documents import result_documents as make
 from ipi_es.results.documents.annotations import Annotation
-from ipi_es.results.documents.explanation import Explanation
+from ipi_es.results.documents.explanation import ScoreExplanation
 from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, Stamp
 
 START, HOUR, DAY = 1_779_408_000, 3_600, 86_400
@@ -29,7 +29,7 @@ JOB = check_job(
 )
 CONTEXT = ResultContext("logins", HOUR, "user.name", "source.ip", ("user.name", "source.ip"))
 STAMP = Stamp("20260522T000000Z-1f3a9c0b", "q", START)
-WHY = Explanation(
+WHY = ScoreExplanation(
     history_class="31–200 events",
     prior_events=142,
     calibration_size=55_636,
@@ -46,7 +46,7 @@ WHY = Explanation(
     network_new_to_everybody=True,
     cold_start=("young_job",),
 )
-YOUNG = Learned(
+YOUNG = JobKnowledge(
     "20260522T000000Z-1f3a9c0b",
     START,
     10,

@@ -18,10 +18,10 @@ from ipi_es.scoring.calibration import Calibration
 from ipi_es.scoring.references import References
 from ipi_es.state.blobs import BlobStore
 from ipi_es.worker.history.history_keeper import HistoryId, store_delta
-from ipi_es.worker.scoring.normalizer_state import Levels
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.training.job_snapshot import JobSnapshot
-from ipi_es.worker.training.job_training import Learned, store
-from ipi_es.worker.training.training_rows import Collector
+from ipi_es.worker.training.job_training import TrainedJob, store
+from ipi_es.worker.training.training_rows import TrainingRowsCollector
 
 TRAINED_TO = (FIRST_DAY + 12) * 86_400
 
@@ -43,11 +43,11 @@ def save_snapshot(
             Calibration.fit(rng.standard_normal(3_000) * 3, rng.integers(0, 5, 3_000)),
             Correlations(same_entity=(0.1, 0.1), same_ip=(0.1, 0.1)),
         ),
-        levels=Levels.empty((job.entity_field, job.ip_field)),
+        levels=NormalizerState.empty((job.entity_field, job.ip_field)),
     )
     history = a_history(events)
     history.day = FIRST_DAY + 12
-    return store(blobs, Learned(snapshot, history, Collector(job, AllowList.of(job))), created)
+    return store(blobs, TrainedJob(snapshot, history, TrainingRowsCollector(job, AllowList.of(job))), created)
 
 
 def add_day(blobs: BlobStore, job: Job, history: HistoryId, entity: str, ip: str) -> HistoryId:

@@ -16,7 +16,7 @@ from cli_run import run
 from results_suite import HOUR, START, record, store_of
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.cluster.template_conflict import takeover
+from ipi_es.cluster.template_conflict import find_conflict
 from ipi_es.errors import UsageError
 from ipi_es.results.documents.result_documents import ResultContext
 from ipi_es.results.words import ALIAS, TEMPLATE
@@ -81,7 +81,7 @@ class TakeoverSuite:
         cluster.put_index_template(OTHER, STRONGER)
         done = run("--config", config, "setup", "--priority", "1001")
         assert done.exit_code == 0, done.output
-        assert takeover(cluster, TAKEN, TEMPLATE) is None
+        assert find_conflict(cluster, TAKEN, TEMPLATE) is None
         again = run("--config", config, "setup")
         assert (again.exit_code, "Nothing to do" in again.output) == (0, True)
         assert {int((cluster.get_index_template(each.name) or {})["priority"]) for each in templates.load()} == {1_001}
@@ -104,14 +104,14 @@ class TakeoverSuite:
         ours = next(each for each in templates.load() if each.name == TEMPLATE)
         body = {**ours.body, "index_patterns": [f"{ALIAS}-test-*"], "priority": 1_000}
         cluster.put_index_template(OTHER, body)
-        assert takeover(cluster, TAKEN, TEMPLATE) is None
+        assert find_conflict(cluster, TAKEN, TEMPLATE) is None
         assert store_of(cluster, CONTEXT).write([record(CONTEXT)], 1) == 1
         less = json.loads(json.dumps(body))
         del less["template"]["settings"]["index"]["gc_deletes"]
         less["template"]["mappings"]["dynamic"] = True
         less["template"]["mappings"]["properties"]["job_id"] = {"type": "text"}
         cluster.put_index_template(OTHER, less)
-        found = takeover(cluster, TAKEN, TEMPLATE)
+        found = find_conflict(cluster, TAKEN, TEMPLATE)
         assert found is not None
         assert "job_id is text and should be keyword" in found.lacks
         assert "dynamic is true and should be false" in found.lacks

@@ -17,7 +17,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.ipinsights.combiner.combiner import HIDDEN, Combiner
 from ipi_es.ipinsights.combiner.features import FEATURES
 from ipi_es.ipinsights.entity_hashing import entity_hashes
-from ipi_es.ipinsights.scorer import Snapshot
+from ipi_es.ipinsights.scorer import TrainedNetwork
 from ipi_es.ipinsights.training import training as network_training
 from ipi_es.ipinsights.training.held_out import measure
 from ipi_es.ipinsights.training.time_split import check_enough, split_days
@@ -29,7 +29,7 @@ from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 NOW = company.SCORED_TO + 600
 VOLATILE = ("event.ingested", "renormalized_at", "processing_time_ms", "events_seq_no")
@@ -71,14 +71,14 @@ def made_training(
     *,
     progress: Any = None,
     base: Any = None,
-    rival: Snapshot | None = None,
+    rival: TrainedNetwork | None = None,
     calibrate_from: int | None = None,
 ) -> Trained:
     """What :func:`ipi_es.ipinsights.training.training.train` gives, by a network that nobody trained."""
     check_enough(events)
     split, hashes = split_days(events, calibrate_from), entity_hashes(events.entities)
     made = a_snapshot(1, events)
-    snapshot = Snapshot(made.hyperparameters, made.network, made_combiner(), made.metrics, dict(made.about))
+    snapshot = TrainedNetwork(made.hyperparameters, made.network, made_combiner(), made.metrics, dict(made.about))
     history = network_training.empty_history(events, hashes, split, hyperparameters)
     network_training._replay(events, hashes, history, split.first, split.calibration)
     rng = np.random.default_rng(1)
@@ -96,7 +96,7 @@ def trained_cluster(job: Job, monkeypatch: Any) -> MemoryCluster:
     setup_plan.apply(cluster, setup_plan.plan(cluster))
     company.fill(cluster)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", made_training)
-    with JobWork(cluster, job, clock=TestClock(NOW - 3_600)).claimed() as claim:
+    with JobResources(cluster, job, clock=TestClock(NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, company.SCORED_FROM)
     return cluster
 
@@ -121,7 +121,7 @@ def backfill(
     told: Callable[[Any], None] = lambda _: None,
 ) -> None:
     """What the command does."""
-    with JobWork(cluster, job, clock=TestClock(time)).claimed() as claim:
+    with JobResources(cluster, job, clock=TestClock(time)).claimed() as claim:
         planned = claim.plan(start, end, again=again)
         claim.backfill(planned, told, again=again)
 

@@ -26,7 +26,7 @@ from ipi_es.state.job_state import StateStore
 from ipi_es.state.owner import this_process
 from ipi_es.state.verdict_store import Verdict
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_verdicts import Verdicts
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.removal import DELETING, Removal
@@ -142,7 +142,7 @@ def trained_in_vain(cluster: MemoryCluster) -> None:
     """A training said which snapshot is used from now on, and was killed before the state pointed to it."""
     ticked(21)(cluster)
     time = SCORED_FROM + 21 * HOUR
-    with JobWork(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
+    with JobResources(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
         said = [Annotation("model_snapshot", time, time + SPAN, "From here on snapshot lost is used.")]
         assert claim._annotate(said, "lost") == 1
 
@@ -174,7 +174,7 @@ def mended_and_cleaned(_: MemoryCluster, worker: Worker) -> None:
 def late_events_of_a_lost_snapshot(cluster: MemoryCluster) -> None:
     """A late event for a bucket whose snapshot somebody deleted."""
     ticked(30)(cluster)
-    with JobWork(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
+    with JobResources(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
         old = str(claim.state.snapshot_id)
         claim.retrain(company.LEARN_FROM + DAY, SCORED_FROM + DAY)
         assert claim.state.snapshot_id != old
@@ -188,7 +188,7 @@ def much_to_clean(cluster: MemoryCluster) -> None:
     for days in range(1, 4):
         ticked(24 * days)(cluster)
         clock = parts.TestClock(parts.NOW + days * DAY)
-        with JobWork(cluster, JOB, clock=clock).claimed() as claim:
+        with JobResources(cluster, JOB, clock=clock).claimed() as claim:
             claim.retrain(company.LEARN_FROM, SCORED_FROM + days * DAY)
     ticked(120)(cluster)
     blobs = ClusterBlobs(cluster)
@@ -206,7 +206,7 @@ def results_deleted(cluster: MemoryCluster) -> None:
         if each["result_type"] == "bucket" and each["timestamp"] == (SCORED_FROM + 33 * HOUR) * 1_000
     ]
     cluster.bulk([Drop(*place) for place in gone], refresh=True)
-    with JobWork(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
+    with JobResources(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
         assert claim.annotate([Annotation("results_missing", SCORED_FROM, SCORED_FROM + DAY, "1 buckets")]) == 1
 
 

@@ -25,7 +25,7 @@ from ipi_es.ipinsights.combiner.pretrained import FILE, to_bytes
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.network_fitting import fit_network
-from ipi_es.ipinsights.network.pairs import Pairs
+from ipi_es.ipinsights.network.pairs import TrainingPairs
 from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner, standardization, untrained
 from ipi_es.ipinsights.training.time_split import split_days
 from ipi_es.ipinsights.training.training import empty_history
@@ -69,8 +69,8 @@ def rows_of(number: int) -> CombinerRows:
     split = split_days(events, None)
     hyperparameters = Hyperparameters(seed=number)
     guessed = GuessedContext.of(events)
-    pairs = Pairs.of_days(events, hashes, split.first, split.combiner)
-    held_out = Pairs.of_days(events, hashes, split.combiner, split.calibration)
+    pairs = TrainingPairs.of_days(events, hashes, split.first, split.combiner)
+    held_out = TrainingPairs.of_days(events, hashes, split.combiner, split.calibration)
     network, _ = fit_network(
         pairs.source(hyperparameters.max_rows_per_entity, rng),
         held_out,

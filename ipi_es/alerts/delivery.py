@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipi_es.alerts.delivery_state import Sent, SentStore, letters
-from ipi_es.alerts.found_alerts import Found, find
-from ipi_es.alerts.message import Letter
+from ipi_es.alerts.found_alerts import FoundAlert, find
+from ipi_es.alerts.message import Notification
 from ipi_es.alerts.senders import Sender
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
@@ -23,7 +23,7 @@ service doesn't like must not hold up the others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class DeliveryResult:
     """What a look came to."""
 
     sent: int = 0
@@ -42,7 +42,7 @@ class Delivered:
     """Why the last one was not taken: the host, and no secret of the URL."""
 
 
-class Courier:
+class Delivery:
     """One destination of one job. ``owner`` names this worker: two of them don't send at the same time."""
 
     def __init__(self, cluster: Cluster, job: Job, destination: str, sender: Sender, owner: str) -> None:
@@ -55,20 +55,20 @@ class Courier:
         """Note that what is written from ``now`` on is to be sent, if nothing is noted yet."""
         self._store.begin(now)
 
-    def deliver(self, now: int) -> Delivered:
+    def deliver(self, now: int) -> DeliveryResult:
         """Send what is new at ``now``, epoch seconds. Errors of the cluster are raised; nothing is lost by them."""
         sent = self._store.claim(self._owner, now)
         if sent is None:
-            return Delivered(waiting=None)
+            return DeliveryResult(waiting=None)
         try:
             sent, done = self._deliver(sent, now)
             self._store.release(sent)
         except Conflict:  # the lease ran out amid a slow sending: whoever has it now may repeat what was not noted
             log.warning("%s: another worker took over the notifications", self.name)
-            return Delivered(waiting=None)
+            return DeliveryResult(waiting=None)
         return done
 
-    def _deliver(self, sent: Sent, now: int) -> tuple[Sent, Delivered]:
+    def _deliver(self, sent: Sent, now: int) -> tuple[Sent, DeliveryResult]:
         found = find(self._cluster, self._job, sent.since, now)
         waiting = sent.unsent(found)
         given_up = self._given_up(sent, found, now)
@@ -76,12 +76,14 @@ class Courier:
         waiting = sent.unsent(found)
         sent = sent.moved_on(waiting, now).with_waiting(waiting)
         again_in = sent.again_in(waiting, now) if waiting else None
-        return sent, Delivered(count, len(waiting), again_in, refused, given_up, sent.failing_since or None, sent.error)
+        return sent, DeliveryResult(
+            count, len(waiting), again_in, refused, given_up, sent.failing_since or None, sent.error
+        )
 
-    def _send(self, sent: Sent, waiting: Sequence[Found], now: int) -> tuple[Sent, int, int]:
+    def _send(self, sent: Sent, waiting: Sequence[FoundAlert], now: int) -> tuple[Sent, int, int]:
         """Send what is due; (what is remembered then, letters that were taken, letters that were not)."""
         written = {each.message.id: each.written for each in waiting}
-        count, in_a_row, refused, why = 0, 0, list[Letter](), ""
+        count, in_a_row, refused, why = 0, 0, list[Notification](), ""
         for letter in self._due_letters(sent, waiting, now):
             try:
                 self._sender.send(letter)
@@ -102,7 +104,7 @@ class Courier:
             sent = sent.with_refused(letter, now)
         return sent, count, len(refused)
 
-    def _due_letters(self, sent: Sent, waiting: Sequence[Found], now: int) -> list[Letter]:
+    def _due_letters(self, sent: Sent, waiting: Sequence[FoundAlert], now: int) -> list[Notification]:
         """The worst first; but two that aren't liked must not stand before all others, nor before what is new."""
         due = letters(sent.due(waiting, now), sent.slots(now, self._job.alerts.max_per_hour))
         new = [each for each in due if any(name not in sent.waiting for name in each.finding_ids)]
@@ -110,7 +112,7 @@ class Courier:
         first = sent.failures * GIVE_UP % len(known) if known else 0
         return [*new, *known[first:], *known[:first]]
 
-    def _given_up(self, sent: Sent, found: Sequence[Found], now: int) -> int:
+    def _given_up(self, sent: Sent, found: Sequence[FoundAlert], now: int) -> int:
         """How many alerts waited at the last look, of whichever worker, and grew too old since."""
         gone = sent.given_up(found, now - self._job.alerts.max_age)
         for name in gone:

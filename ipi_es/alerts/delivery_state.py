@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ipi_es.alerts.found_alerts import Found
+from ipi_es.alerts.found_alerts import FoundAlert
 from ipi_es.alerts.incident_messages import incidents
-from ipi_es.alerts.message import Letter, in_order
+from ipi_es.alerts.message import Notification, in_order
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.errors import Conflict, SnapshotForeign
 from ipi_es.state.fields import LATEST, Fields
@@ -71,18 +71,18 @@ class Sent:
     owned_until: int = 0
     stored: Document | None = field(default=None, compare=False, repr=False)
 
-    def unsent(self, found: Sequence[Found]) -> list[Found]:
+    def unsent(self, found: Sequence[FoundAlert]) -> list[FoundAlert]:
         """What was not sent yet."""
         return [each for each in found if each.message.id not in self.ids]
 
-    def due(self, waiting: Sequence[Found], now: int) -> list[Found]:
+    def due(self, waiting: Sequence[FoundAlert], now: int) -> list[FoundAlert]:
         """What may be tried now. Amid a pause that is what is new, once: it may be the others that aren't liked."""
         if self.asked_until > now:
             return []
         tried = self.waiting if self.retry_at > now else ()
         return [each for each in waiting if each.message.id not in tried and self._pause_of(each.message.id) <= now]
 
-    def again_in(self, waiting: Sequence[Found], now: int) -> int:
+    def again_in(self, waiting: Sequence[FoundAlert], now: int) -> int:
         """Seconds until something of what waits may go; at most an hour, when the rate allows more."""
         pauses = [self._pause_of(each.message.id) for each in waiting]
         next_try = max(self.retry_at, self.asked_until, min(pauses, default=0))
@@ -91,7 +91,7 @@ class Sent:
     def _pause_of(self, alert_id: str) -> int:
         return self.refused.get(alert_id, (0, 0))[1]
 
-    def with_sent(self, letter: Letter, written: Mapping[str, int], now: int) -> Sent:
+    def with_sent(self, letter: Notification, written: Mapping[str, int], now: int) -> Sent:
         """After a letter has gone; ``written``: when the newest result of each alert was written."""
         ids = {**self.ids, **{name: written[name] for name in letter.finding_ids}}
         times = (*self._last_hour(now), now)
@@ -104,7 +104,7 @@ class Sent:
             return failing
         return replace(failing, failures=self.failures + 1, retry_at=now + _pause(self.failures))
 
-    def with_refused(self, letter: Letter, now: int) -> Sent:
+    def with_refused(self, letter: Notification, now: int) -> Sent:
         """After a letter that was not taken while others were: it is what isn't liked, and waits by itself."""
         refused = dict(self.refused)
         for name in letter.finding_ids:
@@ -116,21 +116,21 @@ class Sent:
         """After the destination asked to be left alone for ``wait`` seconds; more than an hour is not granted."""
         return replace(self, asked_until=now + min(max(wait, FIRST_PAUSE), LONGEST_PAUSE))
 
-    def moved_on(self, waiting: Sequence[Found], now: int) -> Sent:
+    def moved_on(self, waiting: Sequence[FoundAlert], now: int) -> Sent:
         """Looking no further back than for what waits, nor than the last hour."""
         since = max(self.since, min([now * 1_000 - LOOK_BACK, *(each.first_written for each in waiting)]))
         oldest = min(since, now * 1_000 - REMEMBERED)
         ids = {name: written for name, written in self.ids.items() if written >= oldest}
         return replace(self, since=since, ids=ids)
 
-    def with_waiting(self, waiting: Sequence[Found]) -> Sent:
+    def with_waiting(self, waiting: Sequence[FoundAlert]) -> Sent:
         """Remembering what waits."""
         names = {each.message.id: each.message.when for each in waiting}
         refused = {name: self.refused[name] for name in names if name in self.refused}
         failing_since, error = (self.failing_since, self.error) if names else (0, "")
         return replace(self, waiting=names, refused=refused, failing_since=failing_since, error=error)
 
-    def given_up(self, found: Sequence[Found], oldest: int) -> list[str]:
+    def given_up(self, found: Sequence[FoundAlert], oldest: int) -> list[str]:
         """What waited at the last look, isn't found any more, and happened before ``oldest``, epoch seconds."""
         known = {each.message.id for each in found} | set(self.ids)
         return [name for name, when in self.waiting.items() if when < oldest and name not in known]
@@ -152,7 +152,7 @@ def _pause(failures: int) -> int:
     return min(FIRST_PAUSE << min(failures, 10), LONGEST_PAUSE)
 
 
-def letters(waiting: Sequence[Found], slots: int) -> list[Letter]:
+def letters(waiting: Sequence[FoundAlert], slots: int) -> list[Notification]:
     """How to send what waits with at most ``slots`` messages: the worst by themselves, the rest together at last.
 
     Findings that belong together are one message (:mod:`ipi_es.alerts.incident_messages`); each of them is noted when
@@ -160,10 +160,13 @@ def letters(waiting: Sequence[Found], slots: int) -> list[Letter]:
     """
     messages = in_order(incidents(each.message for each in waiting))
     if len(messages) <= slots:
-        return [Letter((message,)) for message in messages]
+        return [Notification((message,)) for message in messages]
     if slots == 0:
         return []
-    return [*(Letter((message,)) for message in messages[: slots - 1]), Letter(tuple(messages[slots - 1 :]))]
+    return [
+        *(Notification((message,)) for message in messages[: slots - 1]),
+        Notification(tuple(messages[slots - 1 :])),
+    ]
 
 
 class SentStore:

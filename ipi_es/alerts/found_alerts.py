@@ -20,7 +20,7 @@ _KIND_OF = {result: kind for kind, result in SCORED.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundAlert:
     """One alert, and when its results were written: the newest and the oldest of them, epoch milliseconds."""
 
     message: Message
@@ -28,7 +28,7 @@ class Found:
     first_written: int
 
 
-def find(cluster: Cluster, job: Job, since: int, now: int) -> list[Found]:
+def find(cluster: Cluster, job: Job, since: int, now: int) -> list[FoundAlert]:
     """Alerts whose results were written since ``since`` (epoch milliseconds); ``now`` in epoch seconds.
 
     One for each (bucket) or (bucket, entity): its worst result speaks for it.
@@ -83,7 +83,7 @@ def _key(source: Mapping[str, Any]) -> tuple[str, ...]:
     return kind, start
 
 
-def _found(job: Job, documents: list[Document]) -> Found | None:
+def _found(job: Job, documents: list[Document]) -> FoundAlert | None:
     sources = [document.source for document in documents]
     key = _key(sources[0])
     if key[0] == "annotation":
@@ -93,7 +93,7 @@ def _found(job: Job, documents: list[Document]) -> Found | None:
     else:
         message = _of_scores(job, _KIND_OF[sources[0]["result_type"]], key, sources)
     written = [_millis(source["event.ingested"]) for source in sources]
-    return Found(message, max(written), min(written))
+    return FoundAlert(message, max(written), min(written))
 
 
 def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterable[Mapping[str, Any]]) -> Message:

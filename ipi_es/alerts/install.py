@@ -14,7 +14,7 @@ from ipi_es.errors import NotFound, UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class InstalledDefinition:
     """What was put where."""
 
     what: str
@@ -27,7 +27,9 @@ class Done:
         return f"{'created' if self.created else 'replaced'} {self.what}: {self.name}"
 
 
-def install_in_cluster(cluster: Cluster, stack: Stack, kinds: Sequence[Kind], parameters: Parameters) -> Iterator[Done]:
+def install_in_cluster(
+    cluster: Cluster, stack: Stack, kinds: Sequence[Kind], parameters: Parameters
+) -> Iterator[InstalledDefinition]:
     """Put watches or monitors; each is done when it is told. UsageError where the server is another's."""
     wanted = "elasticsearch" if stack == "watcher" else "opensearch"
     if cluster.info.distribution != wanted:
@@ -43,22 +45,24 @@ def install_in_cluster(cluster: Cluster, stack: Stack, kinds: Sequence[Kind], pa
     channel, url = destinations(stack, parameters).get("webhook_channel"), parameters.destination.webhook
     if channel and url:
         name = f"ipi-es {parameters.job.job_id}: webhook"
-        yield Done("notification channel", name, cluster.alerting.write_channel(channel, name, url))
+        yield InstalledDefinition("notification channel", name, cluster.alerting.write_channel(channel, name, url))
     for each in definitions:
-        yield Done("watch" if stack == "watcher" else "monitor", each.name, cluster.alerting.write(each.id, each.body))
+        yield InstalledDefinition(
+            "watch" if stack == "watcher" else "monitor", each.name, cluster.alerting.write(each.id, each.body)
+        )
 
 
-def install_in_kibana(kibana: Kibana, kinds: Sequence[Kind], parameters: Parameters) -> Iterator[Done]:
+def install_in_kibana(kibana: Kibana, kinds: Sequence[Kind], parameters: Parameters) -> Iterator[InstalledDefinition]:
     """Put connectors and rules; each is done when it is told."""
     definitions = [render("kibana", kind, parameters) for kind in kinds]
     for connector in connectors(parameters):
-        yield Done(
+        yield InstalledDefinition(
             "connector",
             connector.name,
             kibana.write_connector(connector.id, connector.name, connector.kind, connector.body),
         )
     for each in definitions:
-        yield Done("rule", each.name, kibana.write_rule(each.id, each.body))
+        yield InstalledDefinition("rule", each.name, kibana.write_rule(each.id, each.body))
 
 
 @dataclass(frozen=True, slots=True)

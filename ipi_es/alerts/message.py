@@ -111,7 +111,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Notification:
     """What is sent at a time: one alert, or, where there are too many, several."""
 
     messages: tuple[Message, ...]

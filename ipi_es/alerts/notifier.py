@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from ipi_es.alerts.delivery import Courier, Delivered
+from ipi_es.alerts.delivery import Delivery, DeliveryResult
 from ipi_es.alerts.senders import Sender, sender_of
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.alert_config import Destination
@@ -28,7 +28,7 @@ LAST_LOOK = 30.0
 """Seconds that ``run --once`` gives its destinations altogether; what is not sent by then is sent by the next run."""
 
 
-Told: TypeAlias = Callable[[str, str, Delivered], None]
+Told: TypeAlias = Callable[[str, str, DeliveryResult], None]
 """Gets the job's id, the destination's name and what a look came to."""
 
 
@@ -46,7 +46,7 @@ class Notifier:
     ) -> None:
         self._now, self._told = now, told
         self._couriers = [
-            Courier(cluster, job, destination.name, (way or sender_of)(destination), owner)
+            Delivery(cluster, job, destination.name, (way or sender_of)(destination), owner)
             for job in jobs
             for destination in job.alerts.notify
         ]
@@ -75,20 +75,20 @@ class Notifier:
             thread.join(max(ends - time.monotonic(), 0.0))
         return not any(thread.is_alive() for thread in threads)
 
-    def _follow(self, courier: Courier, stopping: threading.Event) -> None:
+    def _follow(self, courier: Delivery, stopping: threading.Event) -> None:
         while not stopping.is_set():
             self._look(courier)
             stopping.wait(LOOK)
 
-    def _look(self, courier: Courier) -> None:
+    def _look(self, courier: Delivery) -> None:
         self._guarded(courier, partial(self._deliver, courier))
 
-    def _deliver(self, courier: Courier, now: int) -> None:
+    def _deliver(self, courier: Delivery, now: int) -> None:
         done = courier.deliver(now)
         if self._told is not None:
             self._told(courier.job_id, courier.destination, done)
 
-    def _guarded(self, courier: Courier, work: Callable[[int], object]) -> None:
+    def _guarded(self, courier: Delivery, work: Callable[[int], object]) -> None:
         try:
             work(self._now())
         except ClusterError as error:

@@ -56,7 +56,7 @@ def check_index(name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class ConsoleDestination:
     """Where alerts go; what is left out isn't in the definition. Connectors and channels are the console's ids."""
 
     webhook: str | None = None
@@ -77,7 +77,7 @@ class Parameters:
     """Default: the kind's score as ``score`` says."""
     score: Literal["initial", "current"] = "initial"
     """``initial``: the score when it was written, so that a renormalization neither fires nor hides."""
-    destination: Destination = Destination()
+    destination: ConsoleDestination = ConsoleDestination()
     console: str = ""
     """Address of Kibana or OpenSearch Dashboards, for links; empty: there are none."""
     space: str | None = None

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ipi_es.alerts.message import Letter
+from ipi_es.alerts.message import Notification
 from ipi_es.alerts.redaction import redactor
 from ipi_es.config.alert_config import Destination, is_http
 from ipi_es.errors import NotSent
@@ -27,7 +27,7 @@ HEADER_MOST = 500
 class Sender(Protocol):
     """One way to one destination."""
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Notification) -> None:
         """Send; NotSent if it was not taken, or if nobody knows."""
 
 
@@ -37,7 +37,7 @@ class WebhookSender:
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Notification) -> None:
         """See the protocol."""
         name, url, token = self._destination.name, self._destination.secret_url(), self._destination.token()
         if not is_http(url):
@@ -64,7 +64,7 @@ class WebhookSender:
             )
 
 
-def header_id(letter: Letter) -> str:
+def header_id(letter: Notification) -> str:
     """A letter's id as a header can hold it: names from outside have line ends, and may be as long as a page."""
     text = letter.id.encode("ascii", "backslashreplace").decode()
     if text.isprintable() and len(text) <= HEADER_MOST:
@@ -91,7 +91,7 @@ class AppriseSender:
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Notification) -> None:
         """See the protocol. Errors name the service by the URL's scheme: the host may be a part of the secret."""
         import apprise  # takes a third of a second, and only those who use it pay
         from apprise.exception import AppriseException

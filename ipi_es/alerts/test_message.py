@@ -5,11 +5,11 @@ from __future__ import annotations
 from ipi_es.alerts.found_alerts import link
 from ipi_es.alerts.incident_messages import merged
 from ipi_es.alerts.kinds import ScoredKind
-from ipi_es.alerts.message import Letter, Message
+from ipi_es.alerts.message import Message, Notification
 from ipi_es.config.job_config import Job
 
 
-def trial(job: Job, now: int) -> Letter:
+def trial(job: Job, now: int) -> Notification:
     """A letter that looks like an alert of two findings and says that it is none; ``now`` in epoch seconds."""
     start = now // job.bucket_span * job.bucket_span
     entity, address = "test", "192.0.2.1"
@@ -33,4 +33,4 @@ def trial(job: Job, now: int) -> Letter:
         )
         for kind in kinds
     ]
-    return Letter((merged(found),))
+    return Notification((merged(found),))

@@ -190,7 +190,7 @@ def _made(job: Job, chosen: dict[str, Any], *, console: str = "") -> tuple[list[
     ``console``: where links lead if neither says so.
     """
     from ipi_es.alerts.kinds import ALWAYS
-    from ipi_es.alerts.parameters import Destination, Parameters
+    from ipi_es.alerts.parameters import ConsoleDestination, Parameters
     from ipi_es.config.alert_config import console_mistake
     from ipi_es.errors import UsageError
 
@@ -204,7 +204,7 @@ def _made(job: Job, chosen: dict[str, Any], *, console: str = "") -> tuple[list[
         threshold=config.threshold if threshold is None else threshold,
         score_field=chosen["score_field"],
         score=config.score,
-        destination=Destination(
+        destination=ConsoleDestination(
             _webhook(chosen["webhook"], chosen["webhook_file"]), chosen["index"], chosen["channel"]
         ),
         console=console,

@@ -12,7 +12,7 @@ from ipi_es.errors import ClusterError, UsageError
 from ipi_es.times import format_span, iso, parse_time
 
 if TYPE_CHECKING:
-    from ipi_es.worker.scoring.dry_run import Counting
+    from ipi_es.worker.scoring.dry_run import AlertCounts
 
 KEPT = "What was finished is kept; run the same command again to go on."
 
@@ -35,23 +35,23 @@ def backfill(
 
     Example: ipi-es backfill jobs/logins.yml --start now-30d --end now
     """
-    from ipi_es.cli.shared.progress import Telling
+    from ipi_es.cli.shared.progress import ProgressReporter
     from ipi_es.setup.checks.judge import require_templates, require_usable
     from ipi_es.worker.changed_settings import OnChange
-    from ipi_es.worker.job_resources import JobWork
-    from ipi_es.worker.training.job_training import Told, training_range
+    from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.training.job_training import TrainingCallbacks, training_range
 
     here, now = shell(ctx), clock()
     on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
     job = here.job(job_name)
     span = job.bucket_span
     first, stop = _whole_buckets(parse_time(start, now=now), parse_time(end, now=now), now, span)
-    with here.cluster() as cluster, Telling(span) as told:
+    with here.cluster() as cluster, ProgressReporter(span) as told:
         if not dry_run:
             require_templates(cluster, [job])
         require_usable(cluster, job)
-        work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
-        learning = Told(told.read, told.training)
+        work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
+        learning = TrainingCallbacks(told.read, told.training)
         if dry_run:
             told.scoring(first, stop)
             counted = work.dry_run(first, stop, told.scored, learning, on_change)
@@ -103,7 +103,7 @@ def _whole_buckets(start: int, end: int, now: int, span: int) -> tuple[int, int]
     return first, stop
 
 
-def _print_counts(counted: Counting, buckets: int) -> None:
+def _print_counts(counted: AlertCounts, buckets: int) -> None:
     from ipi_es.cli.shared.output import Column, print_table
     from ipi_es.results.words import RESULT_KINDS
     from ipi_es.times import SECONDS

@@ -18,7 +18,7 @@ from ipi_es.times import iso
 
 if TYPE_CHECKING:
     from ipi_es.cluster.port import Cluster
-    from ipi_es.demo.demo_run import Outcome, Steps
+    from ipi_es.demo.demo_run import DemoOutcome, Steps
 
 
 SHOWN = 8
@@ -55,7 +55,7 @@ def demo(seed: int, keep: bool, report_file: str | None, as_json: bool) -> None:
         cluster = connect(Connection(hosts=(node.url,)))
         try:
             click.echo(f"{cluster.info.text} runs at {node.url}, for this demo only.", err=True)
-            with _Telling() as steps:
+            with _DemoProgress() as steps:
                 outcome = run(cluster, seed, steps.steps())
             report = write_report(cluster, outcome, None if report_file is None else Path(report_file))
         finally:
@@ -71,10 +71,10 @@ def demo(seed: int, keep: bool, report_file: str | None, as_json: bool) -> None:
         sys.stdout.write(orjson.dumps(outcome.summary(node.url)).decode() + "\n")
 
 
-class _Telling:
+class _DemoProgress:
     """Progress bars of the demo's steps."""
 
-    def __enter__(self) -> _Telling:
+    def __enter__(self) -> _DemoProgress:
         self._bars = progress_bar()
         self._bars.start()
         return self
@@ -85,7 +85,7 @@ class _Telling:
     def steps(self) -> Steps:
         """What the demo's run reports to."""
         from ipi_es.demo.demo_run import Steps
-        from ipi_es.worker.training.job_training import Told
+        from ipi_es.worker.training.job_training import TrainingCallbacks
 
         tasks = {
             name: self._bars.add_task(what, total=total, note="", visible=False)
@@ -102,12 +102,12 @@ class _Telling:
         return Steps(
             begin=begin,
             indexed=lambda done, total: self._bars.update(tasks["index"], completed=done, total=total),
-            training=Told(read=lambda _: self._bars.advance(tasks["train"])),
+            training=TrainingCallbacks(read=lambda _: self._bars.advance(tasks["train"])),
             scored=lambda _: self._bars.advance(tasks["backfill"]),
         )
 
 
-def show(outcome: Outcome) -> None:
+def show(outcome: DemoOutcome) -> None:
     """Print the worst results, and what became of the incidents."""
     from ipi_es.report.text import score_text
     from ipi_es.results.documents.explanation import sentence
@@ -148,7 +148,7 @@ def _influencer_line(source: dict[str, Any]) -> str:
     return f"{source['influencer_field_name']}: {source['influencer_field_value']}{repeat}"
 
 
-def _show_incidents(outcome: Outcome) -> None:
+def _show_incidents(outcome: DemoOutcome) -> None:
     from ipi_es.demo.demo_verdict import HARD
     from ipi_es.results.words import CRITICAL
 
@@ -190,7 +190,7 @@ def _show_incidents(outcome: Outcome) -> None:
     )
 
 
-def further(outcome: Outcome, url: str | None) -> None:
+def further(outcome: DemoOutcome, url: str | None) -> None:
     """Print the commands to look further; for a server that stays, write the files that they need."""
     seconds = ", ".join(f"{name} {took:.0f} s" for name, took in outcome.seconds.items())
     click.echo(f"\n{outcome.counts['events']:,} events in {outcome.counts['bucket']} buckets ({seconds}).")
@@ -208,13 +208,13 @@ def further(outcome: Outcome, url: str | None) -> None:
     click.echo("  ipi-es node stop                          ends it; its data stay for `ipi-es node start --keep`")
 
 
-def write_report(cluster: Cluster, outcome: Outcome, path: Path | None) -> Path:
+def write_report(cluster: Cluster, outcome: DemoOutcome, path: Path | None) -> Path:
     """Write the ten scored days as a page, beside the demo's other files unless told; where it is."""
     from ipi_es.cli.report import page_of, write_page
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
 
     simulation = outcome.simulation
-    made, _ = page_of(JobWork(cluster, outcome.job), simulation.scored_start, simulation.end, now=clock())
+    made, _ = page_of(JobResources(cluster, outcome.job), simulation.scored_start, simulation.end, now=clock())
     path = path or demo_folder() / "report.html"
     write_page(path, made)
     return path.absolute()

@@ -12,9 +12,9 @@ from ipi_es.cli.shared.shell import clock, progress_bar, shell
 from ipi_es.errors import UsageError
 
 if TYPE_CHECKING:
-    from ipi_es.evaluation.evaluation import Evaluation, Settings
-    from ipi_es.evaluation.evaluation_events import Events
-    from ipi_es.evaluation.protocol import Window
+    from ipi_es.evaluation.evaluation import Evaluation, EvaluationSettings
+    from ipi_es.evaluation.evaluation_events import EvaluationEvents
+    from ipi_es.evaluation.protocol import EvaluationWindow
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
 TRAININGS = 3
@@ -124,23 +124,23 @@ def evaluate(
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _EvaluationInput:
     """What is evaluated, and with what."""
 
-    events: Events
+    events: EvaluationEvents
     hyperparameters: Hyperparameters
     networks: tuple[Path, ...] = ()
     """Files of networks that a job names."""
 
 
-def _from_file(path: Path) -> _Given:
+def _from_file(path: Path) -> _EvaluationInput:
     from ipi_es.evaluation.reading import read_events
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
-    return _Given(read_events(path), Hyperparameters())
+    return _EvaluationInput(read_events(path), Hyperparameters())
 
 
-def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _Given:
+def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _EvaluationInput:
     """What the job's datafeed reads, with the job's hyperparameters; failures, which don't teach, are left out."""
     from ipi_es.config.allow_list import AllowList
     from ipi_es.datafeed.reader import Datafeed
@@ -149,7 +149,7 @@ def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _Gi
     from ipi_es.evaluation.evaluation_events import of_job
     from ipi_es.setup.checks.judge import require_usable
     from ipi_es.times import parse_time
-    from ipi_es.worker.training.training_rows import Collector, hyperparameters_of
+    from ipi_es.worker.training.training_rows import TrainingRowsCollector, hyperparameters_of
 
     here, now = shell(ctx), clock()
     job = here.job(name)
@@ -161,7 +161,7 @@ def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _Gi
             raise NoEvents(f"job {job.job_id} has no events", hint=f"ipi-es check {job.job_id} shows what it reads")
         first = there[0] if start is None else parse_time(start, now=now)
         stop = min(parse_time(end, now=now), there[1] + job.bucket_span)
-        collector = Collector(job, AllowList.of(job))
+        collector = TrainingRowsCollector(job, AllowList.of(job))
         with progress_bar() as bars:
             task = bars.add_task("Reading", total=max((stop - first) // job.bucket_span, 0), note="")
             for bucket in feed.read(first, max(first, stop), job.bucket_span):
@@ -170,10 +170,10 @@ def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _Gi
     found = of_job(collector.events(stop), {name: count for name, count in collector.dropped.counts().items() if count})
     if not len(found):
         raise NoEvents(f"job {job.job_id} has no event that teaches in this time", hint="look at --start and --end")
-    return _Given(found, hyperparameters_of(job), tuple(map(Path, job.datafeed_config.networks_files)))
+    return _EvaluationInput(found, hyperparameters_of(job), tuple(map(Path, job.datafeed_config.networks_files)))
 
 
-def _say_what_was_read(events: Events) -> None:
+def _say_what_was_read(events: EvaluationEvents) -> None:
     attacks = f", {int((events.label > 0).sum()):,} of them labelled as attacks" if events.labelled else ""
     click.echo(
         f"{len(events):,} rows (unique by entity, address and day{attacks}) of {len(events.entities):,} entities "
@@ -185,7 +185,7 @@ def _say_what_was_read(events: Events) -> None:
 
 
 def _settings(
-    events: Events,
+    events: EvaluationEvents,
     networks: tuple[Path, ...],
     attackers: Path | None,
     hyperparameters: Hyperparameters,
@@ -193,18 +193,18 @@ def _settings(
     state: str,
     attacks_only: bool,
     trainings: int,
-) -> Settings:
+) -> EvaluationSettings:
     from ipi_es.evaluation.announced import Announced
-    from ipi_es.evaluation.evaluation import Settings
+    from ipi_es.evaluation.evaluation import EvaluationSettings
     from ipi_es.evaluation.reading import read_attackers
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.networks import NetworkTable
 
     table = NetworkTable.load(networks) if networks else None
-    return Settings(
+    return EvaluationSettings(
         announced=Announced.of(networks, events.addresses),
         attackers=None if attackers is None else read_attackers(attackers),
-        look_up=None if table is None else lambda addresses: Context(*table.look_up(addresses)),
+        look_up=None if table is None else lambda addresses: AddressContext(*table.look_up(addresses)),
         context_for_scorers=not attacks_only,
         state="frozen" if state == "frozen" else "daily",
         hyperparameters=hyperparameters,
@@ -212,7 +212,7 @@ def _settings(
     )
 
 
-def _run(events: Events, settings: Settings) -> Evaluation:
+def _run(events: EvaluationEvents, settings: EvaluationSettings) -> Evaluation:
     from ipi_es.evaluation.evaluation import TRAINED
     from ipi_es.evaluation.evaluation import evaluate as measure
     from ipi_es.evaluation.protocol import WINDOWS
@@ -220,7 +220,7 @@ def _run(events: Events, settings: Settings) -> Evaluation:
     with progress_bar() as bars:
         task = bars.add_task("Evaluating", total=WINDOWS * settings.trainings * len(TRAINED), note="")
 
-        def told(name: str, window: Window, number: int) -> None:
+        def told(name: str, window: EvaluationWindow, number: int) -> None:
             done = (window.number * settings.trainings + number) * len(TRAINED) + TRAINED.index(name)
             bars.update(task, completed=done, note=f"window {window.number + 1}: {name}")
 

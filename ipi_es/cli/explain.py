@@ -18,7 +18,7 @@ from ipi_es.times import SECONDS, iso
 if TYPE_CHECKING:
     from ipi_es.cli.shared.pair_facts import PairFacts
     from ipi_es.cluster.port import Cluster
-    from ipi_es.ipinsights.pair_explanation import Explanation
+    from ipi_es.ipinsights.pair_explanation import PairExplanation
 
 HELD_BACK = "  it is held back there: as calibrated it would be {:.2g}, but too little is known to be so sure"
 """Said of a probability that warm-up raised."""
@@ -47,13 +47,13 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
     """
     from ipi_es.cli.shared.pair_facts import facts_of
     from ipi_es.worker.changed_settings import changed, kept
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
 
     here = shell(ctx)
     job = here.job(job_name)
     name, address = named_pair(job, entity, ip)
     with here.cluster() as cluster:
-        work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
+        work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
         facts = facts_of(work, name, address)
         unknown = _unknown(cluster, facts, job_name)
         for change in changed(job, kept(work.stores.states.read(job.job_id))):
@@ -119,7 +119,7 @@ def _allows(cap: float) -> str | Toned:
     return Toned(f"  seen now it could score up to {score_text(cap)} ({name})", SEVERITY_COLOURS[name])
 
 
-def _usual(entity: str, seen: Explanation) -> list[str]:
+def _usual(entity: str, seen: PairExplanation) -> list[str]:
     if not seen.entity_seen:
         return [f"  no event of {entity}"]
     lines = [f"  {counted(round(seen.prior_events), 'event')} of {entity}, which came from:"]

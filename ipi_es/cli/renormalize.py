@@ -21,7 +21,7 @@ def renormalize(ctx: click.Context, job_name: str, accept_change: bool) -> None:
     """
     from ipi_es.cli.shared.results_there import newest_result
     from ipi_es.worker.changed_settings import OnChange
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
 
     on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
     here = shell(ctx)
@@ -33,7 +33,7 @@ def renormalize(ctx: click.Context, job_name: str, accept_change: bool) -> None:
             return
         if note is not None:
             click.secho(f"note: {note}", fg="yellow", err=True)
-        work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
+        work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
         with work.claimed(doing="renormalizing", on_change=on_change) as claim:
             changed = claim.renormalize()
     click.echo(f"{changed:,} results changed." if changed else "Nothing changed.")

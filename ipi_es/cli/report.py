@@ -15,7 +15,7 @@ from ipi_es.report.text import TimeShown, counted
 from ipi_es.times import parse_time
 
 if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
 
 
 @click.command()
@@ -41,7 +41,7 @@ def report(
     Example: ipi-es report jobs/logins.yml --start now-7d -o week.html
     """
     from ipi_es.cli.shared.results_there import newest_result
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
 
     here, now = shell(ctx), clock()
     job = here.job(job_name)
@@ -50,7 +50,7 @@ def report(
         _, note = newest_result(cluster, job, here.settings.snapshots.directory)
         if note is not None:
             click.secho(f"note: {note}", fg="yellow", err=True)
-        work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
+        work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
         made, told = page_of(work, *times, now=now, shown=shown)
     target = output or f"report-{job.job_id}.html"
     if target == "-":
@@ -61,7 +61,7 @@ def report(
 
 
 def page_of(
-    work: JobWork, start: int | None, end: int | None, *, now: int, shown: TimeShown | None = None
+    work: JobResources, start: int | None, end: int | None, *, now: int, shown: TimeShown | None = None
 ) -> tuple[str, str]:
     """(the page, one sentence of it) of [start, end), epoch seconds; an end that is open is the newest bucket's."""
     from ipi_es.report.learned import read_learned

@@ -119,7 +119,7 @@ def results(
 
     Example: ipi-es results records jobs/logins.yml --start now-1d --min-score 50
     """
-    asked = Asked.of(chosen, kind, table=output_format == "table", now=clock())
+    asked = ResultsRequest.of(chosen, kind, table=output_format == "table", now=clock())
     here = shell(ctx)
     with here.cluster() as cluster:
         if kind == "overall":
@@ -140,7 +140,7 @@ def results(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResultsRequest:
     """What the options say. Times in epoch seconds, ``now`` the clock's."""
 
     start: int | None
@@ -157,7 +157,7 @@ class Asked:
     table: bool
 
     @classmethod
-    def of(cls, chosen: dict[str, Any], kind: str, *, table: bool, now: int) -> Asked:
+    def of(cls, chosen: dict[str, Any], kind: str, *, table: bool, now: int) -> ResultsRequest:
         """UsageError for options that contradict each other, or that the kind has no use for."""
         new, everything, entity, ip = (chosen[name] for name in ("new", "everything", "entity", "ip"))
         if kind == "overall" and ((entity, ip, chosen["sort"]) != (None, None, None) or new or everything):
@@ -184,7 +184,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundResults:
     """What was found: ``rows`` as programs read them, ``lines`` as a table shows them."""
 
     rows: list[dict[str, Any]]
@@ -194,7 +194,7 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: Asked) -> Found:
+def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: ResultsRequest) -> FoundResults:
     from ipi_es.cli.shared.results_there import newest_result
     from ipi_es.results.reading.overall import overall
 
@@ -210,10 +210,12 @@ def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: Asked) -
     rows = sorted(rows, key=lambda row: -row["overall_score"] if asked.desc else row["overall_score"])[: asked.size]
     newest = max((end for end, _ in seen if end is not None), default=None)
     empty = "nothing was scored yet" if newest is None else f"the results go up to {iso(newest)}"
-    return Found(rows, rows, f"No overall buckets; {empty}.", None, tuple(note for _, note in seen if note))
+    return FoundResults(rows, rows, f"No overall buckets; {empty}.", None, tuple(note for _, note in seen if note))
 
 
-def _of_job(here: Shell, cluster: Cluster, job: Job, kind: str, asked: Asked, shown: TimeShown) -> Found:
+def _of_job(
+    here: Shell, cluster: Cluster, job: Job, kind: str, asked: ResultsRequest, shown: TimeShown
+) -> FoundResults:
     from ipi_es.cli.shared.results_there import newest_result
     from ipi_es.results.reading.listing import count_quiet, pairs_of
     from ipi_es.results.store import ResultStore
@@ -238,7 +240,7 @@ def _of_job(here: Shell, cluster: Cluster, job: Job, kind: str, asked: Asked, sh
     newest, note = newest_result(cluster, job, here.settings.snapshots.directory)
     notes = () if note is None else (note,)
     if newest is None or not asked.table:
-        return Found(rows, lines, f"No {kind}: nothing of job {job.job_id} was scored yet.", None, notes)
+        return FoundResults(rows, lines, f"No {kind}: nothing of job {job.job_id} was scored yet.", None, notes)
     left_out = None
     if asked.new:
         left_out = count_quiet(cluster, job.job_id, singular, start, end, min_score=least, entity=entity, ip=ip)
@@ -246,10 +248,10 @@ def _of_job(here: Shell, cluster: Cluster, job: Job, kind: str, asked: Asked, sh
         places = [row["timestamp"] for row in rows], [row["influencer_field_value"] for row in rows]
         lines = joined(rows, pairs_of(cluster, job.job_id, *places), job.entity_field)
     empty = "" if rows else _nothing(job, kind, asked, newest, shown, left_out) + _guess(cluster, job, asked)
-    return Found(rows, lines, empty, left_out, notes)
+    return FoundResults(rows, lines, empty, left_out, notes)
 
 
-def _names(job: Job, asked: Asked) -> tuple[str | None, str | None]:
+def _names(job: Job, asked: ResultsRequest) -> tuple[str | None, str | None]:
     """The entity and the address that are asked for, spelled as results spell them. UsageError for no address."""
     entity = None if asked.entity is None else named_entity(job, asked.entity)
     return entity, None if asked.ip is None else canonical(named_address(asked.ip, job))
@@ -276,7 +278,7 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
     return out
 
 
-def _nothing(job: Job, kind: str, asked: Asked, newest: int, shown: TimeShown, left_out: Quiet | None) -> str:
+def _nothing(job: Job, kind: str, asked: ResultsRequest, newest: int, shown: TimeShown, left_out: Quiet | None) -> str:
     """Why there may be nothing: a quiet time and one that nobody looked at are not the same."""
     scored = f"job {job.job_id} is scored up to {shown.copyable(newest)}"
     if asked.start is not None and asked.start >= newest:
@@ -285,7 +287,7 @@ def _nothing(job: Job, kind: str, asked: Asked, newest: int, shown: TimeShown, l
     return f"No new {kind}; {scored}. {quiet}" if quiet else f"No {kind}; {scored}."
 
 
-def _guess(cluster: Cluster, job: Job, asked: Asked) -> str:
+def _guess(cluster: Cluster, job: Job, asked: ResultsRequest) -> str:
     """A known name that is like the one that was asked for."""
     from ipi_es.results.reading.listing import nearest_entity
 
@@ -305,7 +307,7 @@ def _left_out(quiet: Quiet | None) -> str:
     return f"Left out: {' and '.join(parts)}; --all shows them."
 
 
-def _summary(found: Found, kind: str, asked: Asked) -> str:
+def _summary(found: FoundResults, kind: str, asked: ResultsRequest) -> str:
     """``50 records: 2 critical, 48 warning.``, what is left out, and whether there may be more."""
     field = SCORES[kind]
     counts = Counter(severity(float(row[field])) for row in found.lines)

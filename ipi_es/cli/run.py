@@ -16,7 +16,7 @@ from ipi_es.cli.shared.output import accept_change_option
 from ipi_es.cli.shared.shell import shell
 
 if TYPE_CHECKING:
-    from ipi_es.service.tick_outcome import Outcome
+    from ipi_es.service.tick_outcome import TickOutcome
 
 LEAVES_WITHIN = 8.0
 """Seconds after SIGTERM or Ctrl-C in which the process ends, whatever is under way: nothing is lost by that."""
@@ -89,15 +89,15 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     _leave()
 
 
-def _tell(outcomes: dict[str, Outcome]) -> int:
+def _tell(outcomes: dict[str, TickOutcome]) -> int:
     """Say what came of each job; the exit code."""
-    from ipi_es.service.tick_outcome import Did
+    from ipi_es.service.tick_outcome import TickResult
 
     for job_id, outcome in outcomes.items():
-        text = f"{' for' if outcome.did is Did.WAITED else ':'} {outcome.text}" if outcome.text else ""
+        text = f"{' for' if outcome.did is TickResult.WAITED else ':'} {outcome.text}" if outcome.text else ""
         scored = f", {outcome.buckets:,} buckets scored" if outcome.buckets else ""
-        click.echo(f"{job_id}: {outcome.did}{scored}{text}", err=outcome.did is Did.FAILED)
-    return int(any(outcome.did is Did.FAILED for outcome in outcomes.values()))
+        click.echo(f"{job_id}: {outcome.did}{scored}{text}", err=outcome.did is TickResult.FAILED)
+    return int(any(outcome.did is TickResult.FAILED for outcome in outcomes.values()))
 
 
 def _checked(listen: str | None) -> str | None:

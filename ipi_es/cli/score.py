@@ -209,10 +209,10 @@ def _open(surroundings: Shell, job_name: str, directory: Path | None, snapshot_i
 def _from_cluster(cluster: Cluster, surroundings: Shell, job_name: str, snapshot_id: str | None) -> PairScorer:
     """The snapshot and the history that the job's state points to, or the ones asked for."""
     from ipi_es.worker.history.history_keeper import HistoryId
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
 
     job = surroundings.job(job_name)
-    work = JobWork(cluster, job, snapshots=surroundings.settings.snapshots.directory)
+    work = JobResources(cluster, job, snapshots=surroundings.settings.snapshots.directory)
     state = work.stores.states.read(job.job_id)
     in_use = None if state is None else state.snapshot_id
     wanted = snapshot_id or in_use

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ipi_es.config.job_config import Job
     from ipi_es.config.settings import Settings
     from ipi_es.setup.console_import import ImportOutcome
-    from ipi_es.setup.setup_plan import Change
+    from ipi_es.setup.setup_change import SetupChange
 
 
 NOT_BY_SETUP = "`ipi-es setup` can't mend it: do what is said above."
@@ -166,7 +166,7 @@ def _jobs(settings: Settings) -> list[Job] | None:
         return None
 
 
-def _show(change: Change) -> None:
+def _show(change: SetupChange) -> None:
     """The title, and the differences coloured on a terminal."""
     click.secho(change.title + (" (needs --force)" if change.needs_force else ""), bold=True)
     colours = {"+": "green", "-": "red", "!": "yellow"}

@@ -14,9 +14,9 @@ from ipi_es.cli.shared.shell import clock, shell
 if TYPE_CHECKING:
     from ipi_es.errors import UsageError
     from ipi_es.state.blobs import BlobInfo, BlobStore
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
     from ipi_es.worker.training.revert import Reversion
-    from ipi_es.worker.training.snapshot_inventory import Shelf
+    from ipi_es.worker.training.snapshot_inventory import SnapshotInventory
 
 # an id must be seen whole to be copied, so that a table of 80 columns has to do
 COLUMNS = (
@@ -99,14 +99,14 @@ def revert(
     Example: ipi-es snapshots revert sign-ins 20260501T000000Z-1f3a9c0b --delete-results
     """
     from ipi_es.worker.changed_settings import OnChange
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
     from ipi_es.worker.training.revert import plan_revert
     from ipi_es.worker.training.revert import revert as go_back
 
     surroundings = shell(ctx)
     job = surroundings.job(job_name)
     with surroundings.cluster() as cluster:
-        work = JobWork(cluster, job, snapshots=surroundings.settings.snapshots.directory)
+        work = JobResources(cluster, job, snapshots=surroundings.settings.snapshots.directory)
         on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
         to = plan_revert(work, _snapshot(work, snapshot_id), on_change)
         confirmed(_said(to, work, delete_results=delete_results), yes=yes)
@@ -118,34 +118,34 @@ def revert(
 
 
 @contextmanager
-def _shelf(ctx: click.Context, job_name: str) -> Iterator[Shelf]:
+def _shelf(ctx: click.Context, job_name: str) -> Iterator[SnapshotInventory]:
     from ipi_es.state.cluster_blobs import ClusterBlobs
     from ipi_es.state.directory_blobs import DirectoryBlobs
     from ipi_es.state.job_state import StateStore
-    from ipi_es.worker.training.snapshot_inventory import Shelf
+    from ipi_es.worker.training.snapshot_inventory import SnapshotInventory
 
     surroundings = shell(ctx)
     job_id = surroundings.job(job_name).job_id
     directory = surroundings.settings.snapshots.directory
     with surroundings.cluster() as cluster:
         blobs: BlobStore = ClusterBlobs(cluster) if directory is None else DirectoryBlobs(directory)
-        yield Shelf.of(job_id, blobs, StateStore(cluster).read(job_id))
+        yield SnapshotInventory.of(job_id, blobs, StateStore(cluster).read(job_id))
 
 
-def _snapshot(work: JobWork, snapshot_id: str) -> str:
+def _snapshot(work: JobResources, snapshot_id: str) -> str:
     """The id, if there is a snapshot with it; SnapshotMissing with the nearest one."""
     from ipi_es.state.job_state import JobState
-    from ipi_es.worker.training.snapshot_inventory import Shelf
+    from ipi_es.worker.training.snapshot_inventory import SnapshotInventory
 
     job_id = work.job.job_id
-    shelf = Shelf.of(job_id, work.stores.blobs, JobState(job_id))
+    shelf = SnapshotInventory.of(job_id, work.stores.blobs, JobState(job_id))
     info = _known(shelf, snapshot_id)
     if info.kind != "network":
         raise _only_a_part(shelf, snapshot_id)
     return info.id
 
 
-def _said(to: Reversion, work: JobWork, *, delete_results: bool) -> str:
+def _said(to: Reversion, work: JobResources, *, delete_results: bool) -> str:
     """What going back would mean."""
     from ipi_es.times import iso
 
@@ -158,7 +158,7 @@ def _said(to: Reversion, work: JobWork, *, delete_results: bool) -> str:
     return "\n".join(lines)
 
 
-def _refuse(shelf: Shelf, snapshot_id: str) -> None:
+def _refuse(shelf: SnapshotInventory, snapshot_id: str) -> None:
     """Raise unless the snapshot is there, is one, and nobody needs it. A damaged one may go."""
     from ipi_es.errors import SnapshotError, SnapshotMissing, UsageError
 
@@ -183,7 +183,7 @@ def _refuse(shelf: Shelf, snapshot_id: str) -> None:
         )
 
 
-def _known(shelf: Shelf, snapshot_id: str) -> BlobInfo:
+def _known(shelf: SnapshotInventory, snapshot_id: str) -> BlobInfo:
     """What is known of a blob; SnapshotMissing with the nearest snapshot's id."""
     from ipi_es.config.files.nearest import nearest
     from ipi_es.errors import SnapshotMissing
@@ -195,7 +195,7 @@ def _known(shelf: Shelf, snapshot_id: str) -> BlobInfo:
         raise SnapshotMissing(error.message, hint=f"did you mean {guess}?" if guess else error.hint) from error
 
 
-def _only_a_part(shelf: Shelf, blob_id: str) -> UsageError:
+def _only_a_part(shelf: SnapshotInventory, blob_id: str) -> UsageError:
     from ipi_es.errors import UsageError
     from ipi_es.worker.training.job_training import history_base
 
@@ -207,7 +207,7 @@ def _only_a_part(shelf: Shelf, blob_id: str) -> UsageError:
     return UsageError(f"{blob_id} is a part of a snapshot's history", hint=hint)
 
 
-def _may_be_next(shelf: Shelf, info: BlobInfo) -> bool:
+def _may_be_next(shelf: SnapshotInventory, info: BlobInfo) -> bool:
     state = shelf.state
     if state is None or state.lease_owner is None or (state.lease_expires or 0) <= clock():
         return False
@@ -215,7 +215,7 @@ def _may_be_next(shelf: Shelf, info: BlobInfo) -> bool:
     return not used or info.created >= used[0]
 
 
-def _row(shelf: Shelf, info: BlobInfo) -> dict[str, Any]:
+def _row(shelf: SnapshotInventory, info: BlobInfo) -> dict[str, Any]:
     from ipi_es.times import iso
 
     parts = shelf.parts(info.id)

@@ -14,7 +14,7 @@ from ipi_es.report.text import TimeShown, counted
 
 if TYPE_CHECKING:
     from ipi_es.config.job_config import Job
-    from ipi_es.service.health.job_status import Standing
+    from ipi_es.service.health.job_status import JobStatus
     from ipi_es.state.job_state import JobState
 
 COLUMNS = (
@@ -53,7 +53,7 @@ def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, out
     """
     from ipi_es.config.files.loading import read_jobs
     from ipi_es.results.store import ResultStore
-    from ipi_es.service.health.job_status import Overview
+    from ipi_es.service.health.job_status import JobStatusReader
     from ipi_es.state.blobs import BlobStore
     from ipi_es.state.cluster_blobs import ClusterBlobs
     from ipi_es.state.directory_blobs import DirectoryBlobs
@@ -68,7 +68,7 @@ def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, out
         states = StateStore(cluster).all()
         jobs, states = _chosen(job_names, configured, states, here.job)
         blobs: BlobStore = ClusterBlobs(cluster) if directory is None else DirectoryBlobs(directory)
-        overview = Overview(lambda job: ResultStore(cluster, job.job_id, job.results_index_name), blobs, now)
+        overview = JobStatusReader(lambda job: ResultStore(cluster, job.job_id, job.results_index_name), blobs, now)
         found = overview.of(jobs, states)
     rows = [_for_people(each, now, shown) if output_format == "table" else each.to_dict(now) for each in found]
     empty = "No job yet: write a file into jobs/, then `ipi-es check JOB`."
@@ -90,15 +90,15 @@ def _chosen(
     return chosen, [state for state in states if state.job_id in ids]
 
 
-def _for_people(found: Standing, now: int, shown: TimeShown) -> dict[str, Any]:
-    from ipi_es.service.health.job_status import Stands
+def _for_people(found: JobStatus, now: int, shown: TimeShown) -> dict[str, Any]:
+    from ipi_es.service.health.job_status import StoredStatus
 
     state = str(found.stands)
     if found.holder:
         state += f" on {_host(found.holder)}"
         if found.doing is not None:
             state += f", {found.doing[0]} for {_long(now - found.doing[1])}"
-    elif found.last_worker and found.stands is Stands.IDLE:
+    elif found.last_worker and found.stands is StoredStatus.IDLE:
         state += f", last on {_host(found.last_worker)}"
     age = None
     if found.trained_to is not None:
@@ -128,7 +128,7 @@ def _host(owner: str) -> str:
     return owner.split(":", maxsplit=1)[0]
 
 
-def _remarks(found: Standing, shown: TimeShown) -> list[str]:
+def _remarks(found: JobStatus, shown: TimeShown) -> list[str]:
     remarks = []
     if not found.configured:
         remarks.append("no file for it here")

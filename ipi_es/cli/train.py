@@ -111,12 +111,12 @@ def train(
 
 
 def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *, from_scratch: bool) -> None:
-    from ipi_es.cli.shared.progress import Telling
+    from ipi_es.cli.shared.progress import ProgressReporter
     from ipi_es.scoring.warm_up import YOUNG_DAYS
     from ipi_es.setup.checks.judge import require_templates, require_usable
     from ipi_es.worker.changed_settings import OnChange
-    from ipi_es.worker.job_resources import JobWork
-    from ipi_es.worker.training.job_training import Told, training_range
+    from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.training.job_training import TrainingCallbacks, training_range
 
     here, now = shell(ctx), clock()
     job = here.job(job_name)
@@ -128,13 +128,13 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
             f"the start {iso(first)} is not before the end {iso(stop)}",
             hint="the end is rounded down to a whole UTC day",
         )
-    with here.cluster() as cluster, Telling(job.bucket_span) as told:
+    with here.cluster() as cluster, ProgressReporter(job.bucket_span) as told:
         require_templates(cluster, [job])
         require_usable(cluster, job)
-        work = JobWork(cluster, job, snapshots=here.settings.snapshots.directory)
+        work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
         with work.claimed(doing="training", on_change=OnChange.IGNORE) as claim:
             told.reading(first, stop)
-            learned = claim.train(first, stop, Told(told.read, told.training), from_scratch=from_scratch)
+            learned = claim.train(first, stop, TrainingCallbacks(told.read, told.training), from_scratch=from_scratch)
             snapshot_id = claim.state.snapshot_id
     about, dropped = learned.snapshot.network.about, learned.collected.dropped
     click.echo(

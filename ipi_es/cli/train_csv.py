@@ -20,7 +20,7 @@ from ipi_es.times import SECONDS, parse_time
 if TYPE_CHECKING:
     from ipi_es.cli.shared.shell import Shell
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
-    from ipi_es.ipinsights.network.network_fitting import Progress
+    from ipi_es.ipinsights.network.network_fitting import TrainingProgress
     from ipi_es.worker.training.channel_training import Channels
 
 NAME = "ip-insights"
@@ -128,10 +128,10 @@ def _say_read(channels: Channels) -> None:
         )
 
 
-def _told(settings: Hyperparameters) -> Callable[[Progress], None]:
+def _told(settings: Hyperparameters) -> Callable[[TrainingProgress], None]:
     from ipi_es.ipinsights.sagemaker.embeddings import metric_lines
 
-    def told(report: Progress) -> None:
+    def told(report: TrainingProgress) -> None:
         for line in metric_lines(report, settings):
             when = dt.datetime.fromtimestamp(clock(), tz=dt.UTC)
             click.echo(f"[{when:%m/%d/%Y %H:%M:%S} INFO {os.getpid()}] {line}")

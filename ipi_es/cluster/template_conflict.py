@@ -44,7 +44,7 @@ class Shortfall:
 
 
 @dataclass(frozen=True, slots=True)
-class Takeover:
+class TemplateConflict:
     """A template of somebody else that takes an index of ours, and what the index would lack."""
 
     index: str
@@ -82,14 +82,14 @@ def shipped(name: str) -> dict[str, Any]:
     return body
 
 
-def takeover(
+def find_conflict(
     cluster: Cluster,
     index: str,
     ours: str,
     *,
     templates: Mapping[str, Json] | None = None,
     priority: int | None = None,
-) -> Takeover | None:
+) -> TemplateConflict | None:
     """Which template takes ``index`` from our template ``ours`` and gives it less than it needs; None: none does.
 
     ``templates`` are all of the cluster's; None: they are asked for, and PermissionDenied where they may not be read.
@@ -119,13 +119,13 @@ def takeover(
         if not found:
             return None
         lacks = found.text
-    return Takeover(index, ours, mine, name, priority_of(above[name]), lacks)
+    return TemplateConflict(index, ours, mine, name, priority_of(above[name]), lacks)
 
 
 def require_ours(cluster: Cluster, index: str, ours: str) -> None:
     """UsageError where another template would make ``index``, which isn't there yet, with less than it needs."""
     try:
-        found = takeover(cluster, index, ours)
+        found = find_conflict(cluster, index, ours)
     except PermissionDenied:
         return  # one may write without being allowed to look at templates
     if found is not None and not cluster.get_mapping(index):

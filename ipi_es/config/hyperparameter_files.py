@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ipi_es.config.files.mistakes import of_validation, refuse
-from ipi_es.config.files.yaml_documents import Document, read_document
+from ipi_es.config.files.yaml_documents import YamlDocument, read_document
 from ipi_es.config.ip_insights import IpInsights
 from ipi_es.errors import ConfigError
 
@@ -37,7 +37,7 @@ def read_hyperparameters(path: Path | None, given: Mapping[str, Any]) -> IpInsig
     ConfigError with every mistake and its place. Pairs without times can't be joined with history: the architecture is
     `ip_insights` unless the file says otherwise.
     """
-    document = Document("hyperparameters", {}) if path is None else read_document(path)
+    document = YamlDocument("hyperparameters", {}) if path is None else read_document(path)
     data = {} if document.data is None else document.data
     if document.mistakes:
         raise refuse(document, document.mistakes)

@@ -149,7 +149,7 @@ RULES: dict[str, SettingRule] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangedSetting:
     """A setting that isn't what it was."""
 
     setting: str
@@ -166,7 +166,7 @@ def made_with(job: Job) -> dict[str, Any]:
     return {setting: _kept(rule.read(job)) for setting, rule in RULES.items() if rule.rule != "free"}
 
 
-def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ChangedSetting]:
     """What differs, whatever its rule; settings that ``before`` doesn't know are as they were."""
     found = []
     for setting, value in now.items():
@@ -174,7 +174,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
             continue
         rule, old = RULES[setting], before[setting]
         free = rule.shares and isinstance(old, list) and isinstance(value, list) and set(old) & set(value)
-        found.append(Change(setting, old, value, "free" if free else rule.rule))
+        found.append(ChangedSetting(setting, old, value, "free" if free else rule.rule))
     return found
 
 

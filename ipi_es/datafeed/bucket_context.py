@@ -14,13 +14,13 @@ from ipi_es.addresses import Addresses
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.numbering import MALFORMED, Numbers
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.networks import NetworkTable, country_number, operator_number
 
 
 def context_of_ips(
     n: int, ip: Numbers, operators: list[Any] | None, countries: list[Any] | None
-) -> tuple[Context | None, bool]:
+) -> tuple[AddressContext | None, bool]:
     """The context of n addresses from that of the rows, and whether rows of one address differ in it.
 
     ``ip`` int32[rows] is each row's address; ``operators``, ``countries`` [rows] are as the cluster gave them, None
@@ -28,7 +28,7 @@ def context_of_ips(
     """
     if operators is None and countries is None:
         return None, False
-    context, changing = Context.none(n), False
+    context, changing = AddressContext.none(n), False
     rows = ip != MALFORMED
     known = ip[rows]
     for target, values, number in (
@@ -54,7 +54,7 @@ def looked_up(bucket: EventBucket, networks: NetworkTable | None) -> EventBucket
         return bucket
     found = context_from(networks, bucket.addresses)
     if bucket.context is not None:
-        found = Context(
+        found = AddressContext(
             np.where(found.operator == 0, bucket.context.operator, found.operator),
             np.where(found.country == 0, bucket.context.country, found.country),
         )
@@ -72,6 +72,6 @@ def _opened(files: tuple[str, ...]) -> NetworkTable:
     return NetworkTable.load(files)
 
 
-def context_from(networks: NetworkTable, addresses: Addresses) -> Context:
+def context_from(networks: NetworkTable, addresses: Addresses) -> AddressContext:
     """What the files know of addresses uint8[n, 16]."""
-    return Context(*networks.look_up(addresses))
+    return AddressContext(*networks.look_up(addresses))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, words
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined, mix
 
@@ -16,7 +16,7 @@ NO_ROWS_DIGEST = "0" * 16
 """The digest of no rows."""
 
 
-def _context_keys(context: Context | None, n: int) -> NDArray[np.uint64]:
+def _context_keys(context: AddressContext | None, n: int) -> NDArray[np.uint64]:
     """uint64[n]; 0 where nothing is known."""
     if context is None:
         return np.zeros(n, dtype=np.uint64)
@@ -71,9 +71,9 @@ class EventBucket:
     count: NDArray[np.int64]  # [rows]
     event_count: int  # documents that match the query, before any filtering
     dropped: Dropped = field(default_factory=Dropped)
-    context: Context | None = None
+    context: AddressContext | None = None
     """Operator and country of each of ``ips``; None where nothing is known of any."""
-    given_context: Context | None = None
+    given_context: AddressContext | None = None
     """The same as the events gave it, before files of networks were asked."""
     seq_no: str | None = None
     """Largest and sum of the documents' sequence numbers, taken before the rows were read; None: not known."""

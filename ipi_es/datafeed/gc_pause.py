@@ -20,7 +20,7 @@ _usual = 0
 
 
 @contextmanager
-def calm_collector() -> Iterator[None]:
+def gc_pause() -> Iterator[None]:
     """Collect seldom, never not at all, until the last of all that are within has left."""
     global _readers, _usual  # noqa: PLW0603  (the collector is the process's own)
     with _lock:

@@ -17,7 +17,7 @@ from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.datafeed.bucket_context import context_of_ips
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.numbering import MALFORMED, Numbers, compact, merge, number_ips, number_texts
-from ipi_es.datafeed.read_plan import NOTHING, Counted
+from ipi_es.datafeed.read_plan import NOTHING, CountedBucket
 from ipi_es.datafeed.spec import SUCCESS, UNKNOWN
 from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import FieldTypeWrong
@@ -57,7 +57,7 @@ class Normalizer:
     translators: tuple[Embedding, ...] = ()
     """Prefixes of translators, besides those that are known everywhere."""
 
-    def bucket(self, start: int, span: int, rows: Rows, counted: Counted = NOTHING) -> EventBucket:
+    def bucket(self, start: int, span: int, rows: Rows, counted: CountedBucket = NOTHING) -> EventBucket:
         """Make the EventBucket of [start, start + span); rows keep their order, equal ones become one, counts added.
 
         Raises FieldTypeWrong if the outcome field has more than 127 distinct values.
@@ -144,7 +144,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _empty(start: int, span: int, counted: Counted, dropped: Dropped) -> EventBucket:
+def _empty(start: int, span: int, counted: CountedBucket, dropped: Dropped) -> EventBucket:
     return EventBucket(
         start=start,
         span=span,

@@ -24,7 +24,7 @@ from ipi_es.cluster.port import Cluster, Json
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.normalize import NO_ROWS, Rows
 from ipi_es.datafeed.pages import Pages, lacking, not_whole
-from ipi_es.datafeed.read_plan import NOTHING, Counted, Stretch, counts_of, read_plan
+from ipi_es.datafeed.read_plan import NOTHING, CountedBucket, Stretch, counts_of, read_plan
 from ipi_es.datafeed.recall import outcomes_of, read_recall, recall_body
 from ipi_es.datafeed.requests import (
     BUCKETS,
@@ -67,7 +67,7 @@ class Read:
         """Documents of an event bucket's rows, a document counted in each of its rows."""
         return int(self.by_bucket[at].counts.sum()) if at in self.by_bucket else 0
 
-    def wrong(self, counted: Mapping[int, Counted], span: int) -> list[int]:
+    def wrong(self, counted: Mapping[int, CountedBucket], span: int) -> list[int]:
         """The event buckets whose rows aren't what was counted."""
         return [
             at
@@ -76,7 +76,7 @@ class Read:
         ]
 
 
-def _explained(documents: int, counted: Counted) -> bool:
+def _explained(documents: int, counted: CountedBucket) -> bool:
     return documents == counted.least and counted.exact
 
 
@@ -94,11 +94,11 @@ class ProvenReader:
         found: dict[int, int] = self._asked(events_body, (start, end, span), counts_of)
         return found
 
-    def count(self, start: int, end: int, span: int, *, values: bool = False) -> dict[int, Counted]:
+    def count(self, start: int, end: int, span: int, *, values: bool = False) -> dict[int, CountedBucket]:
         """``{event bucket's start: Counted}`` of [start, end); AnswerIncomplete where the counts contradict."""
         values = values or self._several
         seq_no = self._gives_seq_no
-        found: dict[int, Counted]
+        found: dict[int, CountedBucket]
         try:
             found = self._asked(partial(plan_body, values=values, seq_no=seq_no), (start, end, span), self._plan)
         except RequestRejected:
@@ -169,7 +169,7 @@ class ProvenReader:
                 still.append(at)
         return still
 
-    def _combinations(self, at: int, span: int, counted: Counted) -> int:
+    def _combinations(self, at: int, span: int, counted: CountedBucket) -> int:
         """How many documents the rows of an event bucket have where several fields have several values."""
         found = 0
         after: Mapping[str, Any] | None = None
@@ -264,7 +264,7 @@ class ProvenReader:
                     raise
         raise AssertionError("unreachable")  # the last attempt returns or raises
 
-    def _plan(self, aggregations: Mapping[str, Any]) -> dict[int, Counted]:
+    def _plan(self, aggregations: Mapping[str, Any]) -> dict[int, CountedBucket]:
         found = read_plan(aggregations)
         for at, one in found.items():
             lacking = one.events - one.readable  # without entity or IP, or with an outcome that isn't wanted

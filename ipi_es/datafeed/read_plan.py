@@ -36,7 +36,7 @@ MEMORY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedBucket:
     """Documents of one event bucket: all that match, those without entity or IP, and those that give rows.
 
     ``more`` has, of each field of a row by its name in a composite's keys, its values beyond one a document; it is
@@ -67,7 +67,7 @@ class Counted:
         return len(self.several) < 2
 
 
-NOTHING = Counted()
+NOTHING = CountedBucket()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Stretch:
 
     start: int
     end: int
-    counted: Mapping[int, Counted]
+    counted: Mapping[int, CountedBucket]
 
     @property
     def events(self) -> int:
@@ -114,7 +114,7 @@ def whole_buckets(start: int, end: int, span: int) -> tuple[int, int]:
     return start - start % span, end - end % span
 
 
-def read_plan(aggregations: Mapping[str, Any]) -> dict[int, Counted]:
+def read_plan(aggregations: Mapping[str, Any]) -> dict[int, CountedBucket]:
     """``{event bucket's start: Counted}`` from the answer to ``plan_body``; empty event buckets are absent."""
     none = aggregations[UNREADABLE]
     unreadable, missing_entity, missing_ip = map(counts_of, (none, none[MISSING_ENTITY], none[MISSING_IP]))
@@ -122,7 +122,7 @@ def read_plan(aggregations: Mapping[str, Any]) -> dict[int, Counted]:
     more = {_start(each): _more(each) for each in valued}
     seq_no = _seq_no(aggregations)
     return {
-        start: Counted(
+        start: CountedBucket(
             count,
             missing_entity.get(start, 0),
             missing_ip.get(start, 0),
@@ -160,14 +160,16 @@ def _more(bucket: Mapping[str, Any]) -> dict[str, int]:
     return {name: int(part[VALUES]["value"]) - int(part["doc_count"]) for name, part in parts.items()}
 
 
-def stretches(start: int, end: int, counted: Mapping[int, Counted], *, pace: Pace, page_size: int) -> Iterator[Stretch]:
+def stretches(
+    start: int, end: int, counted: Mapping[int, CountedBucket], *, pace: Pace, page_size: int
+) -> Iterator[Stretch]:
     """Cut [start, end) into stretches, in order and without gaps.
 
     Lazy on purpose: how long the next one is depends on what ``pace`` has learned by then. Empty event buckets go with
     the stretch before them; one event bucket with more events than fit is a stretch of its own.
     """
     begin, events = start, 0
-    inside: dict[int, Counted] = {}
+    inside: dict[int, CountedBucket] = {}
     for at in sorted(counted):
         one = counted[at]
         if inside and events + one.events > pace.events_a_stretch(page_size):

@@ -12,10 +12,10 @@ from ipi_es.cluster.port import Cluster, Json
 from ipi_es.datafeed.bucket_context import looked_up
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.datafeed.gc_pause import calm_collector
+from ipi_es.datafeed.gc_pause import gc_pause
 from ipi_es.datafeed.normalize import NO_ROWS, Normalizer, Rows
 from ipi_es.datafeed.proven import ProvenReader
-from ipi_es.datafeed.read_plan import NOTHING, PLAN_BUCKETS, Counted, Pace, Stretch, stretches, whole_buckets
+from ipi_es.datafeed.read_plan import NOTHING, PLAN_BUCKETS, CountedBucket, Pace, Stretch, stretches, whole_buckets
 from ipi_es.datafeed.recall import read_words, words_body
 from ipi_es.datafeed.requests import MS, time_range_body
 from ipi_es.datafeed.spec import SUCCESS, FeedSpec
@@ -84,7 +84,7 @@ class Datafeed:
         """
         return self._in_parts(self._proven.events, start, end, span)
 
-    def counted(self, start: int, end: int, span: int) -> dict[int, Counted]:
+    def counted(self, start: int, end: int, span: int) -> dict[int, CountedBucket]:
         """``{event bucket's start: Counted}`` of the whole event buckets of [start, end) that have documents."""
         return self._in_parts(self._proven.count, start, end, span)
 
@@ -133,7 +133,7 @@ class Datafeed:
 
     def _planned(self, pool: ThreadPoolExecutor, first: int, last: int, span: int, pace: Pace) -> Iterator[Stretch]:
         """All stretches in order; the next part is counted while the one before is read."""
-        counting: deque[tuple[int, int, Future[dict[int, Counted]]]] = deque()
+        counting: deque[tuple[int, int, Future[dict[int, CountedBucket]]]] = deque()
         parts = _parts(first, last, span)
         while True:
             while len(counting) < 2 and (part := next(parts, None)) is not None:
@@ -145,7 +145,7 @@ class Datafeed:
 
     def _fetch(self, stretch: Stretch, span: int, pace: Pace, stop: Event) -> list[EventBucket]:
         """Read one stretch to its end. Runs in a reader's thread; an unwanted one returns early."""
-        with calm_collector():
+        with gc_pause():
             read = self._proven.read(stretch, span, stop.is_set)
             pace.learn(read.rows, read.stretch.events)
             return self._buckets(read.stretch, span, read.by_bucket)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ipi_es.demo import signin_columns as ev
 from ipi_es.demo.names import API, BASTION, GUESSES, MAIL, SERVICE_AGENT, SSH_AGENT, SSO, mistyped
-from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, Events
+from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, SigninColumns
 from ipi_es.demo.staff import Ints, Words, random_hosts, spread
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def services(rng: np.random.Generator, plan: Plan, count: int, start_ms: int, da
 
 def service_events(
     rng: np.random.Generator, plan: Plan, accounts: Services, *, first_code: int, start_ms: int, days: int
-) -> Events:
+) -> SigninColumns:
     """Sign service accounts in: all day, all week, at steady intervals with a little jitter."""
     parts = []
     for i, period in enumerate(accounts.period):
@@ -117,7 +117,9 @@ def attackers(rng: np.random.Generator, plan: Plan, count: int) -> Words:
     )
 
 
-def noise(rng: np.random.Generator, plan: Plan, *, people: int, first_guess: int, start_ms: int, days: int) -> Events:
+def noise(
+    rng: np.random.Generator, plan: Plan, *, people: int, first_guess: int, start_ms: int, days: int
+) -> SigninColumns:
     """Draw failed log-ins by strangers: guessed names in visits of an hour or so, and now and then a real name."""
     visits = int(rng.poisson(ATTACKERS_A_DAY * days))
     addresses = attackers(rng, plan, visits)
@@ -144,8 +146,8 @@ def noise(rng: np.random.Generator, plan: Plan, *, people: int, first_guess: int
 
 
 def mistyped_names(
-    rng: np.random.Generator, signins: Events, names: list[str], first_code: int
-) -> tuple[Events, list[str]]:
+    rng: np.random.Generator, signins: SigninColumns, names: list[str], first_code: int
+) -> tuple[SigninColumns, list[str]]:
     """Draw failures under names that don't exist, each seconds before the real one's sign-in; and those names."""
     rows = np.flatnonzero(signins.success & (rng.random(len(signins)) < MISTYPED_NAMES))
     known = set(names)

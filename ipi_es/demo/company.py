@@ -16,7 +16,7 @@ from ipi_es.demo.names import AGENTS, GUESSES, HOSTS
 from ipi_es.demo.names import people as people_names
 from ipi_es.demo.names import services as service_names
 from ipi_es.demo.providers import plan
-from ipi_es.demo.signin_columns import DAY_MS, KINDS, Events
+from ipi_es.demo.signin_columns import DAY_MS, KINDS, SigninColumns
 from ipi_es.errors import UsageError
 
 DAY_S = 86_400
@@ -136,7 +136,7 @@ def simulate(seed: int, *, end: int, people: int = 2_000, days: int = 30) -> Sim
 
 
 def _finish(
-    made: Events, drafts: list[Draft], names: tuple[str, ...], *, seed: int, span: tuple[int, int], people: int
+    made: SigninColumns, drafts: list[Draft], names: tuple[str, ...], *, seed: int, span: tuple[int, int], people: int
 ) -> Simulation:
     """Give every address its text and its owner, and every incident its names."""
     high, low, code = _distinct(made)
@@ -157,7 +157,7 @@ def _finish(
     )  # fmt: skip
 
 
-def _distinct(made: Events) -> tuple[staff.Words, staff.Words, NDArray[np.int64]]:
+def _distinct(made: SigninColumns) -> tuple[staff.Words, staff.Words, NDArray[np.int64]]:
     """Find the distinct addresses as (high, low), and int64[n] which one each event has."""
     order = np.lexsort((made.low, made.high))
     high, low = made.high[order], made.low[order]

@@ -11,14 +11,14 @@ from ipi_es.cluster.port import Cluster, Document, Put
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.job_config import Job
 from ipi_es.demo.company import Simulation, simulate
-from ipi_es.demo.demo_verdict import Verdict, concerns, judge, names_in, overlaps
+from ipi_es.demo.demo_verdict import DemoVerdict, concerns, judge, names_in, overlaps
 from ipi_es.demo.event_documents import INDEX, documents, index_template
 from ipi_es.results.words import ALIAS, RESULT_KINDS
 from ipi_es.setup.setup_plan import apply, plan
 from ipi_es.worker.clock import SystemClock
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
-from ipi_es.worker.training.job_training import Told
+from ipi_es.worker.training.job_training import TrainingCallbacks
 from ipi_es.worker.upkeep.removal import Removal, is_known
 
 END = 1_780_272_000
@@ -43,17 +43,17 @@ class Steps:
 
     begin: Callable[[str], None] = lambda _: None
     indexed: Callable[[int, int], None] = lambda _done, _total: None
-    training: Told = field(default_factory=Told)
+    training: TrainingCallbacks = field(default_factory=TrainingCallbacks)
     scored: Callable[[ScoredBucket], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoOutcome:
     """What the demo found."""
 
     simulation: Simulation
     job: Job
-    verdict: Verdict
+    verdict: DemoVerdict
     counts: dict[str, int]
     """Documents by result type; ``events``: sign-ins and noise that were indexed."""
     seconds: dict[str, float]
@@ -93,7 +93,7 @@ class Outcome:
         }
 
 
-def run(cluster: Cluster, seed: int, steps: Steps) -> Outcome:
+def run(cluster: Cluster, seed: int, steps: Steps) -> DemoOutcome:
     """Simulate, index, train and backfill; the events of an earlier demo on this cluster are replaced, and its job."""
     seconds: dict[str, float] = {}
     steps.begin("index")
@@ -104,7 +104,7 @@ def run(cluster: Cluster, seed: int, steps: Steps) -> Outcome:
     apply(cluster, plan(cluster))
     job = check_job(JOB, name="demo job")
     forget(cluster)
-    work = JobWork(cluster, job)
+    work = JobResources(cluster, job)
     steps.begin("train")
     began = time.perf_counter()
     with work.claimed() as claim:
@@ -119,7 +119,7 @@ def run(cluster: Cluster, seed: int, steps: Steps) -> Outcome:
     worst: dict[str, list[Document]] = {kind: results.read(kind, size=_WORST) for kind in RESULT_KINDS}
     counts: dict[str, int] = {kind: results.count(kind) for kind in RESULT_KINDS}
     counts["events"] = events
-    return Outcome(simulation, job, judge(results, simulation), counts, seconds, worst)
+    return DemoOutcome(simulation, job, judge(results, simulation), counts, seconds, worst)
 
 
 def forget(cluster: Cluster) -> None:

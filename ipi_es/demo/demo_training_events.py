@@ -8,7 +8,7 @@ import numpy as np
 
 from ipi_es.addresses import parse
 from ipi_es.demo.providers import plan
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.training.training_events import TrainingEvents
 from ipi_es.networks import country_number
 
@@ -46,9 +46,9 @@ def training_events(
     )
 
 
-def _context_of(owner: NDArray[np.int64]) -> Context:
+def _context_of(owner: NDArray[np.int64]) -> AddressContext:
     """Of providers by their index in the plan; -1 for none."""
     providers = plan().providers
     operator = np.array([provider.asn for provider in providers] + [0], dtype=np.uint32)
     country = np.array([country_number(provider.country) for provider in providers] + [0], dtype=np.uint16)
-    return Context(operator[owner], country[owner])
+    return AddressContext(operator[owner], country[owner])

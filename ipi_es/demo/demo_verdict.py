@@ -19,7 +19,7 @@ _MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DemoVerdict:
     """Scores are 0–100, as they were when they were written (``initial_*``): what alerts go by.
 
     Renormalization moves scores later: only what says so goes by those of now.
@@ -47,7 +47,7 @@ class Verdict:
         return tuple(id_ for id_ in self.expected if self.scores[id_] >= CRITICAL)
 
 
-def judge(results: ResultStore, simulation: Simulation) -> Verdict:
+def judge(results: ResultStore, simulation: Simulation) -> DemoVerdict:
     """Compare what stands in the result index with what was planted."""
     incidents = simulation.incidents
     scores = {incident.id: 0.0 for incident in incidents}
@@ -70,7 +70,7 @@ def judge(results: ResultStore, simulation: Simulation) -> Verdict:
             buckets[incident.id] = max(buckets[incident.id], score)
         if score >= CRITICAL and not at:
             other_buckets.append(start)
-    return Verdict(scores, buckets, tuple(sorted(others)), tuple(sorted(now)), tuple(sorted(other_buckets)))
+    return DemoVerdict(scores, buckets, tuple(sorted(others)), tuple(sorted(now)), tuple(sorted(other_buckets)))
 
 
 def _results(results: ResultStore) -> Iterator[tuple[set[str], int, int, float, float]]:

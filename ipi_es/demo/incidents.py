@@ -10,7 +10,7 @@ from ipi_es.demo import signin_columns as ev
 from ipi_es.demo.background import STEADY, Services
 from ipi_es.demo.names import API, DESKTOP_AGENTS, MAIL, SERVICE_AGENT, SSO
 from ipi_es.demo.providers import MAPPED, Plan
-from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, Events
+from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, SigninColumns
 from ipi_es.demo.staff import GATEWAY_ADDRESSES, HOME_BITS, SITES, Networks, Staff, Words, random_hosts
 
 SCORED_DAYS = 10
@@ -47,7 +47,7 @@ class Draft:
 
     id: str
     title: str
-    events: Events
+    events: SigninColumns
     entities: tuple[int, ...]
     shown_by: str
 

@@ -25,7 +25,7 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 
 @dataclass(frozen=True)
-class Events:
+class SigninColumns:
     """Sign-ins, [n] each.
 
     ``time`` is in epoch milliseconds, ``user`` a code, the address as two uint64 halves, ``success``,
@@ -44,9 +44,9 @@ class Events:
     def __len__(self) -> int:
         return len(self.time)
 
-    def take(self, rows: NDArray[np.intp] | Flags) -> Events:
+    def take(self, rows: NDArray[np.intp] | Flags) -> SigninColumns:
         """Pick the events at ``rows`` (positions or a mask)."""
-        return Events(*(getattr(self, f.name)[rows] for f in fields(self)))
+        return SigninColumns(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 def events(
@@ -59,14 +59,14 @@ def events(
     kind: Ints | int,
     host: Ints | int,
     agent: Ints | int,
-) -> Events:
+) -> SigninColumns:
     """Make events from columns; a single number is meant for all rows, ``high`` is 0 (IPv4) where it isn't given."""
     n = len(time)
 
     def column(value: Ints | int) -> Ints:
         return np.broadcast_to(np.asarray(value, np.int64), (n,))
 
-    return Events(
+    return SigninColumns(
         time=np.asarray(time, np.int64),
         user=column(user),
         high=np.zeros(n, np.uint64) if high is None else high,
@@ -78,6 +78,6 @@ def events(
     )
 
 
-def concatenate(parts: Sequence[Events]) -> Events:
+def concatenate(parts: Sequence[SigninColumns]) -> SigninColumns:
     """Put all parts one after the other."""
-    return Events(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Events)))
+    return SigninColumns(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(SigninColumns)))

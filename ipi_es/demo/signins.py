@@ -9,7 +9,7 @@ import numpy as np
 from ipi_es.demo import signin_columns as ev
 from ipi_es.demo.days import AT_HOME, AT_OFFICE, ON_HOLIDAY, ON_TRIP, Days
 from ipi_es.demo.names import API, MAIL, SSO, VPN_GATEWAY
-from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, Events
+from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, SigninColumns
 from ipi_es.demo.staff import (
     GATEWAY_ADDRESSES,
     HOME_BITS,
@@ -73,7 +73,7 @@ class _Drafts:
         return spread(self.salt, purpose, self.person, *keys)
 
 
-def people(rng: np.random.Generator, nets: Networks, staff: Staff, days: Days, start_ms: int) -> Events:
+def people(rng: np.random.Generator, nets: Networks, staff: Staff, days: Days, start_ms: int) -> SigninColumns:
     """Draw all sign-ins of people, unsorted; some fall outside the simulated range and are cut off later."""
     world = _World(nets, staff, days)
     count = rng.poisson(days.expected)
@@ -222,14 +222,14 @@ def _one_off(world: _World, d: _Drafts) -> tuple[Words, Words]:
     return np.zeros(len(word), np.uint64), np.where(chance(spread(word, 3)) < 0.5, friend, cafe)
 
 
-def _with_follow_ups(rng: np.random.Generator, first: Events) -> Events:
+def _with_follow_ups(rng: np.random.Generator, first: SigninColumns) -> SigninColumns:
     rows = np.flatnonzero(rng.random(len(first)) < FOLLOW_UP)
     more = first.take(rows)
     later = more.time + (rng.exponential(FOLLOW_UP_MEAN_S * 1000, len(rows))).astype(np.int64) + 1000
     return ev.concatenate([first, replace(more, time=later, host=rng.choice((SSO, SSO + 1, MAIL, API), len(rows)))])
 
 
-def _with_errors(rng: np.random.Generator, all_events: Events) -> Events:
+def _with_errors(rng: np.random.Generator, all_events: SigninColumns) -> SigninColumns:
     """Wrong passwords, one or more in a row, some seconds before the sign-in that worked."""
     tries = np.where(rng.random(len(all_events)) < TYPING_ERROR, rng.geometric(0.75, len(all_events)), 0)
     rows = np.repeat(np.arange(len(all_events)), tries)

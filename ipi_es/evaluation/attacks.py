@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipi_es.addresses import from_words, v4_words, words
-from ipi_es.evaluation.evaluation_events import NO_GROUP, Events
+from ipi_es.evaluation.evaluation_events import NO_GROUP, EvaluationEvents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from ipi_es.addresses import Addresses
     from ipi_es.evaluation.announced import Announced
-    from ipi_es.evaluation.protocol import Parts, Window
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.evaluation.protocol import EvaluationWindow, Parts
+    from ipi_es.ipinsights.address_context import AddressContext
 
 KINDS = ("random", "shuffled", "country", "asn", "group", "attacker", "neighbour")
 """In the order in which they are drawn; part of the protocol."""
@@ -39,17 +39,17 @@ class Attacks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sources:
+class AttackSources:
     """What attacks are drawn from besides the events."""
 
     announced: Announced
     attackers: Addresses | None
     """uint8[n, 16]; None: there is no attack of the kind ``attacker``."""
-    context: Context | None
+    context: AddressContext | None
     """Operator and country of the events' addresses; None: no attacks of the kinds ``country`` and ``asn``."""
 
 
-def organisations(events: Events) -> NDArray[np.int32]:
+def organisations(events: EvaluationEvents) -> NDArray[np.int32]:
     """int32[rows]: each row's group if 2 to 100 entities are of it, else NO_GROUP."""
     pairs = np.unique(np.stack([events.group, events.entity], axis=1), axis=0)
     pairs = pairs[pairs[:, 0] != NO_GROUP]
@@ -59,7 +59,9 @@ def organisations(events: Events) -> NDArray[np.int32]:
     return np.where(kept, events.group, NO_GROUP).astype(np.int32)
 
 
-def injected(events: Events, window: Window, parts: Parts, sources: Sources) -> dict[str, Attacks]:
+def injected(
+    events: EvaluationEvents, window: EvaluationWindow, parts: Parts, sources: AttackSources
+) -> dict[str, Attacks]:
     """The attacks of each kind on a window's normal rows; kinds for which nothing is known are left out."""
     rng = np.random.default_rng(_SEED + window.number)
     normal = parts.normal
@@ -81,7 +83,7 @@ def injected(events: Events, window: Window, parts: Parts, sources: Sources) -> 
     return {kind: found[kind] for kind in KINDS if kind in found and len(found[kind].row)}
 
 
-def labelled(events: Events, parts: Parts) -> dict[str, Attacks]:
+def labelled(events: EvaluationEvents, parts: Parts) -> dict[str, Attacks]:
     """A window's labelled attacks by label."""
     found = {}
     for code, name in enumerate(events.labels, start=1):
@@ -97,7 +99,7 @@ def _codes(values: NDArray[np.integer[Any]], missing: int) -> NDArray[np.int64]:
 
 
 def _of_others(
-    events: Events,
+    events: EvaluationEvents,
     normal: NDArray[np.intp],
     pools: list[NDArray[np.intp]],
     code: NDArray[np.int64],

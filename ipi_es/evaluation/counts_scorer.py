@@ -12,7 +12,7 @@ from ipi_es.evaluation.trial import NORMAL_ROWS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ipi_es.evaluation.earlier import Counted
+    from ipi_es.evaluation.earlier import EarlierCounts
     from ipi_es.evaluation.trial import Trial
 
 ENTITY_WEIGHT = 0.5
@@ -27,7 +27,7 @@ def counts(trial: Trial) -> Scores:
     return Scores(scores.pop(NORMAL_ROWS), scores)
 
 
-def log_odds(counted: Counted) -> NDArray[np.float64]:
+def log_odds(counted: EarlierCounts) -> NDArray[np.float64]:
     """float64[n], high = usual: ln P(network | entity) / P(network) of the narrowest level.
 
     With r of the next wider level (1 above the widest), c rows of the entity in the network, n rows of the entity and

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
 
 State: TypeAlias = Literal["frozen", "daily", "online"]
 STATES: tuple[State, ...] = ("frozen", "daily", "online")
@@ -32,7 +32,7 @@ class Keys:
     known: NDArray[np.bool_]  # [n, levels]: False where operator or country isn't known
 
     @classmethod
-    def of(cls, addresses: Addresses, context: Context | None) -> Keys:
+    def of(cls, addresses: Addresses, context: AddressContext | None) -> Keys:
         """Country, operator (both only with ``context``), then the eight prefix levels."""
         prefixes = prefix_keys(addresses)
         known = np.ones(prefixes.shape, dtype=np.bool_)
@@ -59,7 +59,7 @@ def before(time: NDArray[np.int64], test: int, state: State) -> NDArray[np.int64
     return time // DAY * DAY if state == "daily" else time
 
 
-class Earlier:
+class EarlierRows:
     """Rows with a key and a time each, counted by both."""
 
     def __init__(self, key: NDArray[np.uint64], time: NDArray[np.int64]) -> None:
@@ -82,7 +82,7 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Counted:
+class EarlierCounts:
     """Earlier rows of n pairs, by level."""
 
     pair: NDArray[np.int64]  # [n, levels]: of the entity in the network
@@ -98,17 +98,17 @@ class Counter:
     def __init__(self, keys: Keys, hashes: NDArray[np.uint64], time: NDArray[np.int64]) -> None:
         """Take the keys of the rows' addresses, the entity hashes uint64[n] and times int64[n]."""
         pairs = keys.of_entities(hashes)
-        self._networks = [Earlier(keys.key[:, level], time) for level in range(keys.key.shape[1])]
-        self._pairs = [Earlier(pairs[:, level], time) for level in range(keys.key.shape[1])]
-        self._entities = Earlier(hashes, time)
+        self._networks = [EarlierRows(keys.key[:, level], time) for level in range(keys.key.shape[1])]
+        self._pairs = [EarlierRows(pairs[:, level], time) for level in range(keys.key.shape[1])]
+        self._entities = EarlierRows(hashes, time)
         self._times = np.sort(time)
 
-    def counted(self, keys: Keys, hashes: NDArray[np.uint64], until: NDArray[np.int64]) -> Counted:
+    def counted(self, keys: Keys, hashes: NDArray[np.uint64], until: NDArray[np.int64]) -> EarlierCounts:
         """What was earlier than ``until`` int64[n] of the pairs (hashes[i], address i)."""
         pairs = keys.of_entities(hashes)
         pair = [each.count(pairs[:, level], until) for level, each in enumerate(self._pairs)]
         network = [each.count(keys.key[:, level], until) for level, each in enumerate(self._networks)]
-        return Counted(
+        return EarlierCounts(
             pair=np.where(keys.known, np.stack(pair, axis=1), 0),
             network=np.where(keys.known, np.stack(network, axis=1), 0),
             entity=self._entities.count(hashes, until),

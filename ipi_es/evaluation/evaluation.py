@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ipi_es.errors import NotEnoughHistory
-from ipi_es.evaluation.attacks import Attacks, Sources, injected, labelled
+from ipi_es.evaluation.attacks import Attacks, AttackSources, injected, labelled
 from ipi_es.evaluation.counts_scorer import counts
-from ipi_es.evaluation.evaluation_events import NORMAL, Events
-from ipi_es.evaluation.measures import Measured, Scores, calibration, mean_of, measured
+from ipi_es.evaluation.evaluation_events import NORMAL, EvaluationEvents
+from ipi_es.evaluation.measures import ScorerFigures, Scores, calibration, mean_of, measured
 from ipi_es.evaluation.product import LookUp, hybrid, ip_insights, sagemaker_like
-from ipi_es.evaluation.protocol import Parts, Window, parts, windows
+from ipi_es.evaluation.protocol import EvaluationWindow, Parts, parts, windows
 from ipi_es.evaluation.seen_scorer import seen
-from ipi_es.evaluation.trial import NORMAL_ROWS, Asked, Trial
+from ipi_es.evaluation.trial import NORMAL_ROWS, Trial, TrialPairs
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
@@ -36,12 +36,12 @@ TRAINED = ("hybrid", "ip_insights", "sagemaker_like")
 """Those that random numbers have a part in; the others are the same every time."""
 SEEDS = 2**63
 """Seeds are below this; behind the last one comes 0."""
-Report: TypeAlias = Callable[[str, Window, int], None]
+Report: TypeAlias = Callable[[str, EvaluationWindow, int], None]
 """Hears of each scorer of TRAINED before it begins on a window: its name, the window, the training's number from 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Settings:
+class EvaluationSettings:
     """What an evaluation is made with."""
 
     announced: Announced
@@ -61,20 +61,20 @@ class Settings:
 class Evaluation:
     """All figures, and what they rest on."""
 
-    scorers: dict[str, Measured]
+    scorers: dict[str, ScorerFigures]
     calibration: dict[str, float]
-    windows: tuple[Window, ...]
-    left_out: tuple[tuple[Window, str], ...]
+    windows: tuple[EvaluationWindow, ...]
+    left_out: tuple[tuple[EvaluationWindow, str], ...]
     """Windows that couldn't be measured, and why."""
     normal_rows: int
     labelled: bool
 
 
-def _nobody(_name: str, _window: Window, _number: int) -> None:
+def _nobody(_name: str, _window: EvaluationWindow, _number: int) -> None:
     """Reports to nobody."""
 
 
-def evaluate(events: Events, settings: Settings, report: Report = _nobody) -> Evaluation:
+def evaluate(events: EvaluationEvents, settings: EvaluationSettings, report: Report = _nobody) -> Evaluation:
     """Measure prepared events (see :func:`~ipi_es.evaluation.evaluation_events.prepared`).
 
     Labelled events are measured by their labels, others by injected attacks. NotEnoughHistory where no window can be
@@ -90,9 +90,9 @@ def evaluate(events: Events, settings: Settings, report: Report = _nobody) -> Ev
     _require_two_sides(events)
     look_up = settings.look_up
     context = look_up(events.addresses) if look_up is not None else None
-    sources = Sources(settings.announced, settings.attackers, context)
-    used: list[Window] = []
-    left_out: list[tuple[Window, str]] = []
+    sources = AttackSources(settings.announced, settings.attackers, context)
+    used: list[EvaluationWindow] = []
+    left_out: list[tuple[EvaluationWindow, str]] = []
     runs = {name: settings.trainings if name in TRAINED else 1 for name in SCORERS}
     found: dict[str, list[list[Scores]]] = {name: [[] for _ in range(count)] for name, count in runs.items()}
     probability: list[NDArray[np.float64]] = []
@@ -124,12 +124,18 @@ def evaluate(events: Events, settings: Settings, report: Report = _nobody) -> Ev
     )
 
 
-def _trial(events: Events, window: Window, cut: Parts, attacks: dict[str, Attacks], settings: Settings) -> Trial:
+def _trial(
+    events: EvaluationEvents,
+    window: EvaluationWindow,
+    cut: Parts,
+    attacks: dict[str, Attacks],
+    settings: EvaluationSettings,
+) -> Trial:
     look_up = settings.look_up if settings.context_for_scorers else None
 
-    def asked(each: Attacks) -> Asked:
+    def asked(each: Attacks) -> TrialPairs:
         context = None if look_up is None else look_up(each.addresses)
-        return Asked(events.entity[each.row], each.addresses, events.time[each.row], context)
+        return TrialPairs(events.entity[each.row], each.addresses, events.time[each.row], context)
 
     normal = Attacks(cut.normal, events.addresses[events.ip[cut.normal]])
     return Trial(
@@ -144,7 +150,7 @@ def _trial(events: Events, window: Window, cut: Parts, attacks: dict[str, Attack
 
 
 def _scored(
-    trial: Trial, settings: Settings, report: Report
+    trial: Trial, settings: EvaluationSettings, report: Report
 ) -> tuple[dict[str, list[Scores]], list[NDArray[np.float64]]]:
     """(scores by scorer, p of the normal rows float64[n]), of each training."""
     look_up = settings.look_up if settings.context_for_scorers else None
@@ -164,7 +170,7 @@ def _scored(
     return scores, probability
 
 
-def _require_two_sides(events: Events) -> None:
+def _require_two_sides(events: EvaluationEvents) -> None:
     """NotEnoughHistory where nobody is there to be told from anybody."""
     normal = events.label == NORMAL
     if not normal.any():
@@ -180,7 +186,11 @@ def _require_two_sides(events: Events) -> None:
 
 
 def _require_some(
-    used: list[Window], left_out: list[tuple[Window, str]], found: dict[str, list[list[Scores]]], *, by_label: bool
+    used: list[EvaluationWindow],
+    left_out: list[tuple[EvaluationWindow, str]],
+    found: dict[str, list[list[Scores]]],
+    *,
+    by_label: bool,
 ) -> None:
     if not used:
         _, why = left_out[0]
@@ -197,6 +207,6 @@ def _require_some(
         )
 
 
-def attack_rows(events: Events) -> int:
+def attack_rows(events: EvaluationEvents) -> int:
     """How many prepared rows are labelled as attacks."""
     return int((events.label != NORMAL).sum())

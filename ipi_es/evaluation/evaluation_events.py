@@ -27,7 +27,7 @@ _CHOICE_SEED = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Events:
+class EvaluationEvents:
     """n rows (time, entity, address) with what else is known of each."""
 
     time: NDArray[np.int64]  # [n] epoch seconds
@@ -53,9 +53,9 @@ class Events:
         result: NDArray[np.int64] = self.time // DAY
         return result
 
-    def take(self, rows: NDArray[np.intp]) -> Events:
+    def take(self, rows: NDArray[np.intp]) -> EvaluationEvents:
         """Some of the rows; the vocabularies stay."""
-        return Events(
+        return EvaluationEvents(
             time=self.time[rows],
             entities=self.entities,
             entity=self.entity[rows],
@@ -69,10 +69,10 @@ class Events:
         )
 
 
-def of_job(events: TrainingEvents, malformed: dict[str, int]) -> Events:
+def of_job(events: TrainingEvents, malformed: dict[str, int]) -> EvaluationEvents:
     """The rows of a job that teach; ``malformed``: documents that the datafeed left out, by reason."""
     rows = np.flatnonzero(events.learns)
-    return Events(
+    return EvaluationEvents(
         time=events.time[rows],
         entities=events.entities,
         entity=events.entity[rows],
@@ -84,7 +84,7 @@ def of_job(events: TrainingEvents, malformed: dict[str, int]) -> Events:
     )
 
 
-def prepared(events: Events) -> Events:
+def prepared(events: EvaluationEvents) -> EvaluationEvents:
     """The protocol's first step: in time order, one row per (entity, address, UTC day), few rows an entity.
 
     Equal addresses become one index however they were spelled. A normal and an attack row of one day stay two; the
@@ -105,10 +105,10 @@ def prepared(events: Events) -> Events:
     return events.take(np.flatnonzero(keep))
 
 
-def _one_index_per_address(events: Events) -> Events:
+def _one_index_per_address(events: EvaluationEvents) -> EvaluationEvents:
     high, low = words(events.addresses)
     unique, place = np.unique(np.stack([high, low], axis=1), axis=0, return_inverse=True)
-    return Events(
+    return EvaluationEvents(
         time=events.time,
         entities=events.entities,
         entity=events.entity,

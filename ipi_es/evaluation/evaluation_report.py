@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipi_es.evaluation.evaluation import Evaluation
-    from ipi_es.evaluation.measures import Figures, Measured
+    from ipi_es.evaluation.measures import Figures, ScorerFigures
 
 DIGITS = 5
 """Decimals of a figure in JSON."""
@@ -71,7 +71,7 @@ def sentences(evaluation: Evaluation) -> list[str]:
     return said
 
 
-def _spread(name: str, runs: Sequence[Measured]) -> str:
+def _spread(name: str, runs: Sequence[ScorerFigures]) -> str:
     """How far apart trainings with other random numbers are."""
     each = ", ".join(_cell(run.mean_auc, run.mean_recall["recall_at_1pct"]) for run in runs)
     return f"{name} is the mean of {len(runs)} trainings: {each}."

@@ -38,12 +38,12 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class ScorerFigures:
     """One scorer over all windows."""
 
     attacks: dict[str, Figures]
     windows: tuple[Scores, ...] = field(repr=False)
-    runs: tuple[Measured, ...] = field(default=(), repr=False)
+    runs: tuple[ScorerFigures, ...] = field(default=(), repr=False)
     """Each training, where ``attacks`` are means over several; ``windows`` are the first one's."""
 
     @property
@@ -57,7 +57,7 @@ class Measured:
         return {name: _mean([each.recall[name] for each in self.attacks.values()]) for name in FALSE_POSITIVES}
 
 
-def measured(windows: Sequence[Scores]) -> Measured:
+def measured(windows: Sequence[Scores]) -> ScorerFigures:
     """AUC per window, averaged by the number of attacks; recall of raw scores pooled over the windows.
 
     The threshold is the normal rows' quantile, and an attack is found strictly below it.
@@ -77,10 +77,10 @@ def measured(windows: Sequence[Scores]) -> Measured:
             recall={name: _share(pooled < threshold) for name, threshold in thresholds.items()},
             count=len(pooled),
         )
-    return Measured(attacks, tuple(windows))
+    return ScorerFigures(attacks, tuple(windows))
 
 
-def mean_of(runs: Sequence[Measured]) -> Measured:
+def mean_of(runs: Sequence[ScorerFigures]) -> ScorerFigures:
     """The figures of a scorer that was trained several times on the same: means over its trainings, at least one."""
     first = runs[0]
     if len(runs) == 1:
@@ -93,7 +93,7 @@ def mean_of(runs: Sequence[Measured]) -> Measured:
         )
         for kind, figures in first.attacks.items()
     }
-    return Measured(attacks, first.windows, tuple(runs))
+    return ScorerFigures(attacks, first.windows, tuple(runs))
 
 
 def calibration(probabilities: NDArray[np.float64]) -> dict[str, float]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.evaluation.evaluation import Evaluation
-    from ipi_es.evaluation.measures import Measured
+    from ipi_es.evaluation.measures import ScorerFigures
 
 WIDTH, ROW_HEIGHT = 11.0, 2.6
 """Inches."""
@@ -77,7 +77,7 @@ def draw(evaluation: Evaluation, path: Path) -> None:
         raise UsageError(f"the picture can't be written: {error}", hint="name another place with --plot") from error
 
 
-def _distribution(axis: Any, scorer: Measured, kind: str) -> None:
+def _distribution(axis: Any, scorer: ScorerFigures, kind: str) -> None:
     normal, attacks = pooled(scorer, kind)
     low, high = np.quantile(np.concatenate([normal, attacks]), [0.002, 0.998])
     edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
@@ -89,7 +89,7 @@ def _distribution(axis: Any, scorer: Measured, kind: str) -> None:
     axis.legend(fontsize="x-small")
 
 
-def _roc(axis: Any, scorers: dict[str, Measured], kind: str) -> None:
+def _roc(axis: Any, scorers: dict[str, ScorerFigures], kind: str) -> None:
     for name, scorer in scorers.items():
         false, found = roc(*pooled(scorer, kind))
         auc = scorer.attacks[kind].auc
@@ -102,7 +102,7 @@ def _roc(axis: Any, scorers: dict[str, Measured], kind: str) -> None:
     axis.legend(fontsize="x-small", loc="lower right")
 
 
-def pooled(scorer: Measured, kind: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def pooled(scorer: ScorerFigures, kind: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(normal, attacks) float64 of all windows, as recall takes them."""
     empty = np.zeros(0)
     normal = np.concatenate([empty, *(scores.normal for scores in scorer.windows)])

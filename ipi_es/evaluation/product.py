@@ -10,14 +10,14 @@ import numpy as np
 
 from ipi_es.evaluation.evaluation_events import NORMAL
 from ipi_es.evaluation.measures import Scores
-from ipi_es.evaluation.trial import NORMAL_ROWS, Asked
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.evaluation.trial import NORMAL_ROWS, TrialPairs
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
 from ipi_es.ipinsights.history.deltas import DAY
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.network.network_fitting import fit_network
-from ipi_es.ipinsights.network.pairs import Pairs
-from ipi_es.ipinsights.scorer import Compatibility, Scorer, Snapshot
+from ipi_es.ipinsights.network.pairs import TrainingPairs
+from ipi_es.ipinsights.scorer import Compatibility, Scorer, TrainedNetwork
 from ipi_es.ipinsights.training.training import Trained, train
 from ipi_es.ipinsights.training.training_events import TrainingEvents
 from ipi_es.scoring.calibration import Calibration, comparable_events, history_class
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ipi_es.evaluation.trial import Trial
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
-LookUp: TypeAlias = Callable[["Addresses"], Context]
+LookUp: TypeAlias = Callable[["Addresses"], AddressContext]
 """Gives the context of any addresses uint8[n, 16]."""
 
 
@@ -79,13 +79,13 @@ def ip_insights(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp 
     settings = hyperparameters.pure()
     events = _training_events(trial, trial.parts.learnt, trial.window.test * DAY, look_up)
     first, stop = trial.window.train, trial.window.test
-    pairs = Pairs.of_days(events, trial.hashes, first, stop)
-    held_out = Pairs.of_days(events, trial.hashes, stop, stop)
+    pairs = TrainingPairs.of_days(events, trial.hashes, first, stop)
+    held_out = TrainingPairs.of_days(events, trial.hashes, stop, stop)
     rng = np.random.default_rng(settings.seed)
     source = pairs.source(settings.max_rows_per_entity, rng)
     guessed = GuessedContext.of(events)
     network, _ = fit_network(source, held_out, settings, rng=rng, report=lambda _: None, guessed=guessed)
-    snapshot = Snapshot(hyperparameters=settings, network=network, combiner=None)
+    snapshot = TrainedNetwork(hyperparameters=settings, network=network, combiner=None)
     scorer = Scorer(snapshot, History.empty(stop, pair_keys=1, network_keys=1))
     scores = {
         name: _scored(scorer, trial, asked, np.arange(len(asked.entity))).log_odds
@@ -126,7 +126,7 @@ def _training_events(trial: Trial, rows: NDArray[np.intp], end: int, look_up: Lo
     )
 
 
-def _scored(scorer: Scorer, trial: Trial, asked: Asked, rows: NDArray[np.intp]) -> Compatibility:
+def _scored(scorer: Scorer, trial: Trial, asked: TrialPairs, rows: NDArray[np.intp]) -> Compatibility:
     """Compatibility of some of the questions; ``prior_events`` is of each question, not of each entity."""
     entities, entity = np.unique(asked.entity[rows], return_inverse=True)
     each = np.arange(len(rows), dtype=np.int32)

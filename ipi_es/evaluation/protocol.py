@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ipi_es.errors import NotEnoughHistory
-from ipi_es.evaluation.evaluation_events import NORMAL, Events
+from ipi_es.evaluation.evaluation_events import NORMAL, EvaluationEvents
 from ipi_es.ipinsights.history.deltas import DAY
 from ipi_es.times import iso
 
@@ -31,7 +31,7 @@ FIXED_FIRST, FIXED_STEP = 18_444, 270
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class EvaluationWindow:
     """Days since 1970-01-01, each the start of a part; ``stop`` is exclusive."""
 
     number: int
@@ -47,7 +47,7 @@ class Window:
         return f"train {train}, calibrate {calibrate}, test [{test}, {stop})"
 
 
-def windows(first: int, stop: int, *, contiguous: bool = False) -> list[Window]:
+def windows(first: int, stop: int, *, contiguous: bool = False) -> list[EvaluationWindow]:
     """Eight windows over events of the days [first, stop).
 
     The protocol's own dates where the events cover them all; else eight equal steps over the range, and a range that
@@ -76,10 +76,10 @@ def windows(first: int, stop: int, *, contiguous: bool = False) -> list[Window]:
     return _made(first + train + calibrate, step, train, calibrate, test)
 
 
-def _made(first_test: int, step: int, train: int, calibrate: int, test: int) -> list[Window]:
+def _made(first_test: int, step: int, train: int, calibrate: int, test: int) -> list[EvaluationWindow]:
     starts = [first_test + number * step for number in range(WINDOWS)]
     return [
-        Window(number, start - calibrate - train, start - calibrate, start, start + test)
+        EvaluationWindow(number, start - calibrate - train, start - calibrate, start, start + test)
         for number, start in enumerate(starts)
     ]
 
@@ -94,7 +94,7 @@ class Parts:
     labelled: NDArray[np.intp]  # labelled attacks of the test days
 
 
-def parts(events: Events, window: Window) -> Parts:
+def parts(events: EvaluationEvents, window: EvaluationWindow) -> Parts:
     """Cut the prepared events of one window."""
     day, real = events.day, events.label == NORMAL
     learnt = np.flatnonzero(real & (day >= window.train) & (day < window.test))

@@ -17,7 +17,7 @@ import orjson
 
 from ipi_es.addresses import packed
 from ipi_es.errors import DataError, NoEvents, UsageError
-from ipi_es.evaluation.evaluation_events import NO_GROUP, NORMAL, Events
+from ipi_es.evaluation.evaluation_events import NO_GROUP, NORMAL, EvaluationEvents
 from ipi_es.ipinsights.sagemaker.csv_records import records
 
 REQUIRED = ("timestamp", "entity", "ip")
@@ -42,7 +42,7 @@ _FORM = (
 _MAX_SHOWN = 60
 
 
-def read_events(path: Path) -> Events:
+def read_events(path: Path) -> EvaluationEvents:
     """The events of a file, in its order; malformed addresses are counted and left out.
 
     UsageError: no such file, or a column is missing; DataError: a timestamp can't be read; NoEvents: no usable row.
@@ -163,9 +163,9 @@ class _Columns:
         kind = ATTACK if word in PLAIN_ATTACK_LABELS else word
         return 1 + self.labels.setdefault(kind, len(self.labels))
 
-    def events(self) -> Events:
+    def events(self) -> EvaluationEvents:
         """All of them as arrays."""
-        return Events(
+        return EvaluationEvents(
             time=np.array(self.time, dtype=np.int64),
             entities=list(self.entities),
             entity=np.array(self.entity, dtype=np.int32),

@@ -13,7 +13,7 @@ from ipi_es.ipinsights.prefixes import LEVELS, SITE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ipi_es.evaluation.earlier import Counted
+    from ipi_es.evaluation.earlier import EarlierCounts
     from ipi_es.evaluation.trial import Trial
 
 _NARROW, _OPERATOR, _COUNTRY = 300.0, 200.0, 100.0
@@ -27,7 +27,7 @@ def seen(trial: Trial) -> Scores:
     return Scores(scores.pop(NORMAL_ROWS), scores)
 
 
-def rank(counted: Counted) -> NDArray[np.float64]:
+def rank(counted: EarlierCounts) -> NDArray[np.float64]:
     """float64[n], high = usual: exact address > longest prefix > operator > country > wide prefixes > nothing."""
     there = counted.pair > 0
     depth: NDArray[np.int64] = there[:, -LEVELS:].sum(axis=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.evaluation.earlier import Counted, Counter, Keys, State, before
+from ipi_es.evaluation.earlier import Counter, EarlierCounts, Keys, State, before
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DAY
 
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.evaluation.evaluation_events import Events
-    from ipi_es.evaluation.protocol import Parts, Window
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.evaluation.evaluation_events import EvaluationEvents
+    from ipi_es.evaluation.protocol import EvaluationWindow, Parts
+    from ipi_es.ipinsights.address_context import AddressContext
 
 NORMAL_ROWS = "normal"
 """The name of what is asked besides the kinds of attack."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class TrialPairs:
     """n pairs to be scored."""
 
     entity: NDArray[np.int32]  # [n] index into the events' entities
     addresses: Addresses  # uint8[n, 16]
     time: NDArray[np.int64]  # [n] epoch seconds
-    context: Context | None  # of the addresses
+    context: AddressContext | None  # of the addresses
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
     """A window's rows and questions; ``context`` is that of the events' addresses, None where it isn't to be used."""
 
-    events: Events
+    events: EvaluationEvents
     hashes: NDArray[np.uint64]  # of events.entities
-    context: Context | None
-    window: Window
+    context: AddressContext | None
+    window: EvaluationWindow
     parts: Parts
-    asked: Mapping[str, Asked]
+    asked: Mapping[str, TrialPairs]
     """NORMAL_ROWS, then the kinds of attack."""
     state: State
 
     @cached_property
-    def counted(self) -> dict[str, Counted]:
+    def counted(self) -> dict[str, EarlierCounts]:
         """Exact counts of what was earlier than each question, for the references that count."""
         rows = np.concatenate([self.parts.learnt, self.parts.test])
         keys = Keys.of(self.events.addresses, self.context).take(self.events.ip[rows])
@@ -69,6 +69,6 @@ class Trial:
         return {name: np.flatnonzero(each.time // DAY == day) for name, each in self.asked.items()}
 
 
-def hashes_of(events: Events) -> NDArray[np.uint64]:
+def hashes_of(events: EvaluationEvents) -> NDArray[np.uint64]:
     """uint64[entities]."""
     return entity_hashes(events.entities)

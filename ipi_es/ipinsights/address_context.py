@@ -22,7 +22,7 @@ _SALT = mix(np.arange(1_001, 1_001 + CONTEXT_LEVELS, dtype=np.uint64))  # far fr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Context:
+class AddressContext:
     """Of n addresses, in the same order; 0 where it isn't known."""
 
     operator: NDArray[np.uint32]
@@ -37,12 +37,12 @@ class Context:
             )
 
     @classmethod
-    def none(cls, n: int) -> Context:
+    def none(cls, n: int) -> AddressContext:
         """Nothing is known of n addresses."""
         return cls(np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=np.uint16))
 
     @classmethod
-    def concatenated(cls, parts: Sequence[Context]) -> Context:
+    def concatenated(cls, parts: Sequence[AddressContext]) -> AddressContext:
         """One after the other."""
         empty = cls.none(0)
         return cls(
@@ -57,9 +57,9 @@ class Context:
         """Whether anything is known of any address."""
         return bool(self.operator.any() or self.country.any())
 
-    def take(self, rows: NDArray[Any] | slice) -> Context:
+    def take(self, rows: NDArray[Any] | slice) -> AddressContext:
         """Some of the addresses: indexes, bool[n] or a slice."""
-        return Context(self.operator[rows], self.country[rows])
+        return AddressContext(self.operator[rows], self.country[rows])
 
     def known(self) -> NDArray[np.bool_]:
         """bool[n, CONTEXT_LEVELS]: what is known."""

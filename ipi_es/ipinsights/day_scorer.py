@@ -9,13 +9,13 @@ import numpy as np
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.key_index import found_in
 from ipi_es.ipinsights.prefixes import address_keys
-from ipi_es.ipinsights.scorer import Compatibility, Scorer, Snapshot
+from ipi_es.ipinsights.scorer import Compatibility, Scorer, TrainedNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.history.history import History
 
 REMEMBERED_PAIRS = 1 << 21
@@ -29,7 +29,7 @@ class DayScorer(Scorer):
     bits: two of a day's million share them with a chance of 3e-8.
     """
 
-    def __init__(self, snapshot: Snapshot, history: History) -> None:
+    def __init__(self, snapshot: TrainedNetwork, history: History) -> None:
         super().__init__(snapshot, history)
         self._forget()
 
@@ -39,7 +39,7 @@ class DayScorer(Scorer):
         addresses: Addresses,
         entity: NDArray[np.int32],
         ip: NDArray[np.int32],
-        context: Context | None = None,
+        context: AddressContext | None = None,
     ) -> Compatibility:
         """As in :class:`~ipi_es.ipinsights.scorer.Scorer`."""
         if self.history.day != self._day or len(self._pairs) > REMEMBERED_PAIRS:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ipi_es.addresses import canonical
-from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, Context
+from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, AddressContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import ADDRESS, SITE, network_text, prefix_keys, shared_bits
@@ -44,7 +44,7 @@ class UsualNetwork:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class PairExplanation:
     """What history says of one (entity, address) before ``History.day``."""
 
     entity: str
@@ -84,16 +84,16 @@ class Explanation:
         return tuple((usual.network, round(usual.weight), usual.share) for usual in self.usual)
 
 
-def explain(scorer: Scorer, entity: str, address: bytes, context: Context | None = None) -> Explanation:
+def explain(scorer: Scorer, entity: str, address: bytes, context: AddressContext | None = None) -> PairExplanation:
     """Explain one pair; ``address`` is 16 bytes in network order (IPv4 mapped), ``context`` what is known of it."""
     return explain_all(scorer, [entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16), context)[0]
 
 
 def explain_all(
-    scorer: Scorer, entities: Sequence[str], addresses: Addresses, context: Context | None = None
-) -> list[Explanation]:
+    scorer: Scorer, entities: Sequence[str], addresses: Addresses, context: AddressContext | None = None
+) -> list[PairExplanation]:
     """Explain n pairs (entities[i], addresses[i]), addresses uint8[n, 16]: the same as one by one, but faster."""
-    context = Context.none(len(addresses)) if context is None else context
+    context = AddressContext.none(len(addresses)) if context is None else context
     history = scorer.history
     hashes = entity_hashes(entities)
     prior = history.profiles.events_of(hashes)
@@ -110,7 +110,7 @@ def explain_all(
         shared, with_whom = max(((shared_bits(address, blob), blob) for blob in blobs), default=(0, None))
         share = min(float(pair[i, SITE]) * history.scale() / totals[i], 1.0) if totals[i] else 0.0
         found.append(
-            Explanation(
+            PairExplanation(
                 entity=entities[i],
                 address=canonical(address),
                 network=_network_text(address),
@@ -149,7 +149,7 @@ class Explainer:
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer, self._day = scorer, scorer.history.day
-        self._known: dict[tuple[str, bytes, int, int], Explanation] = {}
+        self._known: dict[tuple[str, bytes, int, int], PairExplanation] = {}
 
     @property
     def history(self) -> History:
@@ -157,10 +157,10 @@ class Explainer:
         return self._scorer.history
 
     def explain_all(
-        self, entities: Sequence[str], addresses: Addresses, context: Context | None = None
-    ) -> list[Explanation]:
+        self, entities: Sequence[str], addresses: Addresses, context: AddressContext | None = None
+    ) -> list[PairExplanation]:
         """As the function of that name."""
-        context = Context.none(len(addresses)) if context is None else context
+        context = AddressContext.none(len(addresses)) if context is None else context
         if self._scorer.history.day != self._day or len(self._known) > _REMEMBERED_PAIRS:
             self._known, self._day = {}, self._scorer.history.day
         known = (context.operator.tolist(), context.country.tolist())
@@ -173,7 +173,7 @@ class Explainer:
 
 
 def _first_of_context(
-    history: History, hashes: NDArray[np.uint64], unseen: NDArray[np.bool_], context: Context
+    history: History, hashes: NDArray[np.uint64], unseen: NDArray[np.bool_], context: AddressContext
 ) -> tuple[list[bool | None], list[bool | None]]:
     """Whether each entity never used the operator, the country; None where either isn't known."""
     keys, known = context.keys(), context.known()
@@ -226,19 +226,19 @@ def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[list[_Usual], 
 
 
 def _compatibility(
-    scorer: Scorer, hashes: NDArray[np.uint64], addresses: Addresses, context: Context, usual: list[_Usual]
+    scorer: Scorer, hashes: NDArray[np.uint64], addresses: Addresses, context: AddressContext, usual: list[_Usual]
 ) -> tuple[list[float], list[float | None]]:
     """Of each pair, and the median over its entity's usual networks' addresses; all are scored together."""
     sizes = [len(each) for each in usual]
     blobs = b"".join(blob for each in usual for _, blob, _, _ in each)
-    theirs = Context(
+    theirs = AddressContext(
         np.array([operator for each in usual for _, _, operator, _ in each], dtype=np.uint32),
         np.array([country for each in usual for _, _, _, country in each], dtype=np.uint16),
     )
     places = np.concatenate([addresses, np.frombuffer(blobs, dtype=np.uint8).reshape(-1, 16)])
     whose = np.arange(len(hashes), dtype=np.int32)
     entity = np.concatenate([whose, np.repeat(whose, sizes)])
-    everywhere = Context.concatenated([context, theirs])
+    everywhere = AddressContext.concatenated([context, theirs])
     each = np.arange(len(places), dtype=np.int32)
     log_odds = scorer.score_hashed(hashes, places, entity, each, everywhere).log_odds.tolist()
     own, others = log_odds[: len(hashes)], iter(log_odds[len(hashes) :])

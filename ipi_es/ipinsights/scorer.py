@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.history.history import History
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network import Network
@@ -38,7 +38,7 @@ _THREADS = min(os.cpu_count() or 1, 8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
+class TrainedNetwork:
     """What a training leaves: immutable, stored apart from the history that moves."""
 
     hyperparameters: Hyperparameters
@@ -63,7 +63,7 @@ class Compatibility:
 class Scorer:
     """Scores pairs with one snapshot and one history, neither of which it changes."""
 
-    def __init__(self, snapshot: Snapshot, history: History) -> None:
+    def __init__(self, snapshot: TrainedNetwork, history: History) -> None:
         self.snapshot = snapshot
         self.history = history
 
@@ -73,7 +73,7 @@ class Scorer:
         addresses: Addresses,
         entity: NDArray[np.int32],
         ip: NDArray[np.int32],
-        context: Context | None = None,
+        context: AddressContext | None = None,
     ) -> Compatibility:
         """Compatibility of the pairs (entities[entity[i]], addresses[ip[i]]); addresses uint8[n, 16].
 
@@ -87,7 +87,7 @@ class Scorer:
         addresses: Addresses,
         entity: NDArray[np.int32],
         ip: NDArray[np.int32],
-        context: Context | None = None,
+        context: AddressContext | None = None,
     ) -> Compatibility:
         """The same for entities given by hash uint64[m]."""
         history = self.history
@@ -113,7 +113,7 @@ class Scorer:
         found[~valid] = np.nan
         return found
 
-    def _seen(self, addresses: Addresses, context: Context | None) -> _Seen:
+    def _seen(self, addresses: Addresses, context: AddressContext | None) -> _Seen:
         view = address_view(self.history, addresses, context)
         return _Seen(view, self.snapshot.network.address_vectors(view.keys, context))
 

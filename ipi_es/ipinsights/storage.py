@@ -11,7 +11,7 @@ from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.network import Network
-from ipi_es.ipinsights.scorer import Snapshot
+from ipi_es.ipinsights.scorer import TrainedNetwork
 from ipi_es.ipinsights.trained_network import pack, unpack
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _KIND = "kind"
 
 
-def snapshot_to_bytes(snapshot: Snapshot, extra: Mapping[str, Any] | None = None) -> bytes:
+def snapshot_to_bytes(snapshot: TrainedNetwork, extra: Mapping[str, Any] | None = None) -> bytes:
     """A snapshot; ``extra`` JSON values are kept in its manifest under ``extra`` (job, time)."""
     manifest = {
         _KIND: "snapshot",
@@ -38,7 +38,7 @@ def snapshot_to_bytes(snapshot: Snapshot, extra: Mapping[str, Any] | None = None
     return pack(manifest, arrays)
 
 
-def snapshot_from_bytes(blob: bytes) -> Snapshot:
+def snapshot_from_bytes(blob: bytes) -> TrainedNetwork:
     """The reverse; SnapshotForeign if it was made of features that this version doesn't compute."""
     manifest, arrays = _read(blob, "snapshot")
     combiner = None
@@ -51,7 +51,7 @@ def snapshot_from_bytes(blob: bytes) -> Snapshot:
                     hint="use the ipi-es that made it, or train again",
                 )
             combiner = Combiner.from_arrays(arrays).for_features(manifest["features"], FEATURES)
-        return Snapshot(
+        return TrainedNetwork(
             hyperparameters=Hyperparameters.from_manifest(manifest["hyperparameters"]),
             network=Network.from_arrays(arrays),
             combiner=combiner,

@@ -52,7 +52,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class UsualNetwork:
+class NetworkShare:
     """A network that an entity uses: ``share`` in percent of its learned history, rounded."""
 
     network: str
@@ -72,7 +72,7 @@ class Card:
     machine_time: str
     why: str
     """The sentence."""
-    usual: tuple[UsualNetwork, ...]
+    usual: tuple[NetworkShare, ...]
     facts: tuple[tuple[str, str], ...]
     """(what, text), in the order of reading."""
     command: str
@@ -153,9 +153,9 @@ def _card(pair: _Pair, number: int, others: Mapping[str, Sequence[str]], job: st
     )
 
 
-def _usual(why: Mapping[str, Any]) -> tuple[UsualNetwork, ...]:
+def _usual(why: Mapping[str, Any]) -> tuple[NetworkShare, ...]:
     shares = [(network, round(100 * share)) for network, share in usual_shares(why)[:MAX_USUAL]]
-    return tuple(UsualNetwork(visible(network), share) for network, share in shares if share)
+    return tuple(NetworkShare(visible(network), share) for network, share in shares if share)
 
 
 def _facts(

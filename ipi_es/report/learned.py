@@ -8,7 +8,7 @@ from ipi_es.errors import IpiEsError
 from ipi_es.scoring.calibration import CLASS_NAMES, ENOUGH_POINTS, Calibration
 from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.worker.history.history_keeper import HistoryId
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.training.job_training import history_base
 
 
@@ -35,7 +35,7 @@ class ClassLearned:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class JobKnowledge:
     """What the job's present snapshot knows. Times in epoch seconds; None: not known."""
 
     snapshot_id: str | None = None
@@ -51,19 +51,21 @@ class Learned:
         return self.history_days is not None and self.history_days < YOUNG_DAYS
 
 
-def read_learned(work: JobWork) -> Learned:
+def read_learned(work: JobResources) -> JobKnowledge:
     """What is known of the job's learning; a snapshot that can't be read is said and stops no report."""
     state = work.stores.states.read(work.job.job_id)
     if state is None or state.snapshot_id is None:
-        return Learned(trouble="The job has learned nothing yet.")
+        return JobKnowledge(trouble="The job has learned nothing yet.")
     try:
         snapshot = work.snapshot(state.snapshot_id)
         base = work.stores.blobs.info(work.job.job_id, history_base(state.snapshot_id)).attributes
         days = HistoryId.parse(str(state.history_id)).day - int(base["origin"])
     except (IpiEsError, KeyError, TypeError, ValueError) as error:
         reason = getattr(error, "message", None) or "it lacks what a report reads of it"
-        return Learned(state.snapshot_id, trouble=f"The snapshot can't be read: {reason}.")
-    return Learned(state.snapshot_id, snapshot.trained_to, days, classes_of(snapshot.references.successes.calibration))
+        return JobKnowledge(state.snapshot_id, trouble=f"The snapshot can't be read: {reason}.")
+    return JobKnowledge(
+        state.snapshot_id, snapshot.trained_to, days, classes_of(snapshot.references.successes.calibration)
+    )
 
 
 def classes_of(calibration: Calibration) -> tuple[ClassLearned, ...]:

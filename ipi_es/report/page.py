@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 import ipi_es
 from ipi_es.report.entries import cards_of, leading_of
 from ipi_es.report.lanes import GAPS_NAMED, LANE_HEIGHT, Axis, Lane, axis_of, event_series, gaps_of, lane_of, ticks_of
-from ipi_es.report.learned import Learned
+from ipi_es.report.learned import JobKnowledge
 from ipi_es.report.report_findings import MAX_RECORDS, Findings
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name, severity_range
 from ipi_es.results.documents.visible import visible
@@ -25,7 +25,7 @@ from ipi_es.times import format_span
 _UTC = TimeShown()
 
 
-def page(found: Findings, learned: Learned, *, made_at: int, shown: TimeShown = _UTC) -> str:
+def page(found: Findings, learned: JobKnowledge, *, made_at: int, shown: TimeShown = _UTC) -> str:
     """The page. ``made_at`` in epoch seconds; the same findings give the same text."""
     axis = axis_of(found.start, found.end, found.job.bucket_span)
     job = found.job

@@ -40,7 +40,7 @@ class Correlations:
 
 
 @dataclass(frozen=True)
-class Whole:
+class BucketView:
     """The bucket, seen over the members of one field."""
 
     ln_p: float
@@ -58,11 +58,11 @@ class Aggregated:
     """Entity influencers, arrays [n_entities]; ``count`` is 0 where no pair of the entity takes part."""
     ips: Combined
     """IP influencers, arrays [n_ips]."""
-    bucket_time: Whole
+    bucket_time: BucketView
     """Over entities, whatever the influencers are. ln p = 0 and s = 0 where nothing takes part."""
-    by_entity: Whole
+    by_entity: BucketView
     """The entity field's bucket influencer: the same probability as ``bucket_time``."""
-    by_ip: Whole
+    by_ip: BucketView
     """The IP field's bucket influencer."""
 
 
@@ -144,7 +144,7 @@ def leading(group: Codes, ln_p: F64, member: Codes, n_groups: int) -> Counts:
     return found
 
 
-def _whole(groups: Combined, of_one: Counts, takes_part: npt.ArrayLike | None = None) -> Whole:
+def _whole(groups: Combined, of_one: Counts, takes_part: npt.ArrayLike | None = None) -> BucketView:
     """``of_one`` int64[g]: whose a group is. Of one's groups a few count, or a flood would hide all others in it."""
     present = groups.count > 0
     if takes_part is not None:
@@ -155,4 +155,4 @@ def _whole(groups: Combined, of_one: Counts, takes_part: npt.ArrayLike | None = 
     ln_p: F64 = groups.ln_p[present]
     members = len(ln_p)
     one = combine(ln_p, np.zeros(members, dtype=np.int64), 1, OVER_MEMBERS, correlation=0.0, max_joint=0)
-    return Whole(float(one.ln_p[0]), float(one.s[0]), members)
+    return BucketView(float(one.ln_p[0]), float(one.s[0]), members)

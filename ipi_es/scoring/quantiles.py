@@ -56,7 +56,7 @@ def cells_of(s: npt.ArrayLike) -> Counts:
 
 
 @dataclass(frozen=True, eq=False)
-class Sources:
+class LargestSources:
     """The largest raw score of each of the at most :data:`SOURCES` sources with the largest ones. Immutable."""
 
     keys: Counts
@@ -65,11 +65,11 @@ class Sources:
     """float64[k], capped at 7.39 and decayed; in descending order."""
 
     @classmethod
-    def none(cls) -> Sources:
+    def none(cls) -> LargestSources:
         """No source yet."""
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0))
 
-    def added(self, keys: Counts, scores: F64) -> Sources:
+    def added(self, keys: Counts, scores: F64) -> LargestSources:
         """Take in results (int64[n], float64[n]); those of 0 say nothing."""
         keys = np.concatenate([self.keys, keys[scores > 0.0]])
         scores = np.concatenate([self.scores, np.minimum(scores[scores > 0.0], LARGEST_CAP)])
@@ -78,11 +78,11 @@ class Sources:
         first = np.zeros(len(keys), dtype=np.bool_)
         first[np.unique(keys, return_index=True)[1]] = True
         kept = np.flatnonzero(first | (keys == ANONYMOUS))[:SOURCES]
-        return Sources(keys[kept], scores[kept])
+        return LargestSources(keys[kept], scores[kept])
 
-    def aged(self, factor: float) -> Sources:
+    def aged(self, factor: float) -> LargestSources:
         """Let the scores decay; their order stays."""
-        return Sources(self.keys, self.scores * factor)
+        return LargestSources(self.keys, self.scores * factor)
 
     def score_of(self, keys: Counts) -> F64:
         """Give the largest score of each source (int64[n] → float64[n]); 0 where none is remembered."""
@@ -109,7 +109,7 @@ class Quantiles:
     """float64[801], decayed results per cell."""
     largest: float = 0.0
     """Largest raw score seen, capped at 7.39 and decayed."""
-    sources: Sources = field(default_factory=Sources.none)
+    sources: LargestSources = field(default_factory=LargestSources.none)
     """Whose the largest ones were."""
 
     @classmethod
@@ -207,4 +207,4 @@ class Quantiles:
                 hint="run a backfill over the last 30 days: it builds them anew",
             )
         keys, scores = np.split(rest, 2)
-        return cls(state[: CELLS + 1], float(state[CELLS + 1]), Sources(keys.astype(np.int64), scores))
+        return cls(state[: CELLS + 1], float(state[CELLS + 1]), LargestSources(keys.astype(np.int64), scores))

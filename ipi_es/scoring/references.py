@@ -34,7 +34,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedPairs:
     """What the references say of n pairs."""
 
     history_class: Class8
@@ -93,7 +93,7 @@ class References:
 
     def judge(
         self, compatibility: npt.ArrayLike, prior_events: npt.ArrayLike, age_days: npt.ArrayLike, failures_only: Bools
-    ) -> Judged:
+    ) -> JudgedPairs:
         """Compare n pairs: compatibility float[n], prior events float[n], age of history in days, bool[n].
 
         Raises SnapshotError where a compatibility is not a number.
@@ -107,7 +107,7 @@ class References:
                 part = of.calibration.ln_probability(values[rows], class_[rows])
                 found.ln_p[rows], found.extrapolated[rows] = part.ln_p, part.extrapolated
                 held[rows] = modest(part.ln_p, class_[rows], age[rows], of.calibration)
-        return Judged(class_, found, held)
+        return JudgedPairs(class_, found, held)
 
 
 def _dense(codes: Counts) -> Counts:

@@ -21,18 +21,18 @@ from ipi_es.service.blindness import blindness_annotations
 from ipi_es.service.blindness.blind_change import BlindChange, BlindReason
 from ipi_es.service.blindness.count_recall import recalled
 from ipi_es.service.health.health import JobHealth
-from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, Mistake
+from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, LastError
 from ipi_es.service.live_training import LiveTraining, Stopped
 from ipi_es.service.log_context import logs_its_job
-from ipi_es.service.takeover import LAST_WORKER, Turn, Turns, holder_of
-from ipi_es.service.tick_outcome import Did, Outcome
+from ipi_es.service.takeover import LAST_WORKER, TakeoverDecision, TakeoverTurn, holder_of
+from ipi_es.service.tick_outcome import TickOutcome, TickResult
 from ipi_es.state.job_state import JobState
 from ipi_es.state.owner import owner_alive
 from ipi_es.times import iso
 from ipi_es.worker.changed_settings import OnChange, require_unchanged
-from ipi_es.worker.job_resources import LEASE, JobWork
-from ipi_es.worker.job_session import Claim
-from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.job_resources import LEASE, JobResources
+from ipi_es.worker.job_session import JobSession
+from ipi_es.worker.late.late_rescoring import rescore_late
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.interim_results import write_interim
 from ipi_es.worker.training.revert import REVERTED_FROM
@@ -73,7 +73,7 @@ def never() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class WorkerContext:
     """What a live job needs beside its work; defaults are for a worker of one job."""
 
     usable: Callable[[], None] = lambda: None
@@ -92,71 +92,71 @@ class Means:
 class LiveJob:
     """One job of a worker. ``tick`` may be called from any thread; a second one at the same time does nothing."""
 
-    def __init__(self, work: JobWork, health: JobHealth, means: Means | None = None) -> None:
+    def __init__(self, work: JobResources, health: JobHealth, means: WorkerContext | None = None) -> None:
         self.work, self.health, self.job = work, health, work.job
         work.took = health.took
-        self._means = means or Means()
+        self._means = means or WorkerContext()
         places = self._means.places or threading.Semaphore()
         self._training = LiveTraining(work, health, places, self._means.stopwatch)
-        self._turns = Turns(work.owner, self._means.lease, self._means.alive)
+        self._turns = TakeoverDecision(work.owner, self._means.lease, self._means.alive)
         self._at_work = threading.Lock()
         self._ready = self._had_state = False
         self._stood = 0  # where the job stood when this worker last let go of it, epoch seconds
         self._blind: list[BlindChange] = []  # not annotated yet
 
     @logs_its_job
-    def tick(self, now: int, stopping: Callable[[], bool] = never, *, patient: bool = True) -> Outcome:
+    def tick(self, now: int, stopping: Callable[[], bool] = never, *, patient: bool = True) -> TickOutcome:
         """Do what is due at ``now`` (epoch seconds), or as much of it as one turn allows.
 
         Never raises. ``stopping`` ends it after the batch in hand. ``patient``: leave the job to the worker that did
         its last work, as long as that one comes to it.
         """
         if not self._at_work.acquire(blocking=False):
-            return Outcome(Did.NOTHING)
+            return TickOutcome(TickResult.NOTHING)
         try:
             self.health.tick_began(now)
             with heard_by(self.health.bulk_rejected):
                 outcome = self._tick(now, stopping, patient=patient)
         except Stopped:
-            return Outcome(Did.STOPPED)
+            return TickOutcome(TickResult.STOPPED)
         except (JobBusy, LostJob) as error:
             return self._not_ours(now, error)
         except Exception as error:  # noqa: BLE001  (one job's trouble must not end the others)
             return self._failed(now, error)
         finally:
             self._at_work.release()
-        if outcome.did in (Did.WORKED, Did.NOTHING, Did.STOPPED):
+        if outcome.did in (TickResult.WORKED, TickResult.NOTHING, TickResult.STOPPED):
             self.health.tick_ended(now)
         return outcome
 
     @logs_its_job
-    def clean(self, now: int, stopping: Callable[[], bool] = never) -> Outcome:
+    def clean(self, now: int, stopping: Callable[[], bool] = never) -> TickOutcome:
         """Delete what is older than it is to be kept, if nobody did in the last hours. Never raises."""
         if not self._at_work.acquire(blocking=False):
-            return Outcome(Did.NOTHING, CLEAN_LATER)
+            return TickOutcome(TickResult.NOTHING, CLEAN_LATER)
         try:
             with heard_by(self.health.bulk_rejected):
                 return self._clean(now, stopping)
         except (JobBusy, LostJob):
-            return Outcome(Did.NOTHING, CLEAN_LATER)
+            return TickOutcome(TickResult.NOTHING, CLEAN_LATER)
         except Exception as error:  # noqa: BLE001  (one job's trouble must not end the others)
             return self._failed(now, error)
         finally:
             self._at_work.release()
 
-    def _clean(self, now: int, stopping: Callable[[], bool]) -> Outcome:
+    def _clean(self, now: int, stopping: Callable[[], bool]) -> TickOutcome:
         state = self.work.stores.states.read(self.job.job_id)
         if state is None or state.paused or now - int(state.details.get(CLEANED_AT, 0)) < CLEAN_AGAIN:
-            return Outcome(Did.NOTHING)
+            return TickOutcome(TickResult.NOTHING)
         with self.work.claimed(self._means.alive, doing="cleaning up", patience=0, on_change=OnChange.IGNORE) as claim:
             self._timed("clean", lambda: clean(self.work, claim, now, stopping))
             if stopping():
-                return Outcome(Did.STOPPED)
+                return TickOutcome(TickResult.STOPPED)
             claim.leaving[CLEANED_AT] = now
         give_back()  # what a day's work left free between what stays
-        return Outcome(Did.WORKED)
+        return TickOutcome(TickResult.WORKED)
 
-    def _tick(self, now: int, stopping: Callable[[], bool], *, patient: bool) -> Outcome:
+    def _tick(self, now: int, stopping: Callable[[], bool], *, patient: bool) -> TickOutcome:
         state = self.work.stores.states.read(self.job.job_id)
         if state is None and self._had_state:
             self.health.recall(())  # what was missed of its events is nobody's concern any more
@@ -164,16 +164,16 @@ class LiveJob:
         self._had_state = state is not None
         if state is not None and state.paused:
             self.health.paused(now)
-            return Outcome(Did.PAUSED)
+            return TickOutcome(TickResult.PAUSED)
         require_unchanged(self.job, state, self._means.on_change)  # before a lease is taken
         complete = due.complete_to(self.job, now)
         if not self._anything_due(state, now, complete):
             self.health.nothing_due(now, None if state is None else state.checkpoint)
-            return Outcome(Did.NOTHING)
-        turn = self._turns.turn(state, complete, now, self._means.stopwatch()) if patient else Turn.MINE
-        if turn is Turn.THEIRS and state is not None:
+            return TickOutcome(TickResult.NOTHING)
+        turn = self._turns.turn(state, complete, now, self._means.stopwatch()) if patient else TakeoverTurn.MINE
+        if turn is TakeoverTurn.THEIRS and state is not None:
             return self._looks_on(state, now, complete)
-        alive = (lambda _: False) if turn is Turn.OVERDUE else self._means.alive
+        alive = (lambda _: False) if turn is TakeoverTurn.OVERDUE else self._means.alive
         with self.work.claimed(alive, patience=0, on_change=self._means.on_change) as claim:
             self._had_state = True
             return self._claimed(claim, now, complete, stopping)
@@ -186,10 +186,10 @@ class LiveJob:
         checkpoint = int(state.checkpoint or 0)
         return checkpoint < complete or due.wants_interim(self.job, now, checkpoint)
 
-    def _claimed(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> Outcome:
+    def _claimed(self, claim: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> TickOutcome:
         if claim.state.paused:  # in this very moment
             self.health.paused(now)
-            return Outcome(Did.PAUSED)
+            return TickOutcome(TickResult.PAUSED)
         self.health.claimed(now, claim.state.checkpoint)
         claim.leaving |= {LAST_WORKER: self._turns.me, LAST_ERROR: self._training.mistake, WAITS_FOR: None}
         try:
@@ -198,37 +198,37 @@ class LiveJob:
             claim.leaving.pop(LAST_ERROR)
             raise
         except Exception as error:
-            claim.leaving[LAST_ERROR] = Mistake.of(now, error).to_details()
+            claim.leaving[LAST_ERROR] = LastError.of(now, error).to_details()
             raise
         finally:
             self._stood = int(claim.state.checkpoint or 0)
 
-    def _work(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> Outcome:
+    def _work(self, claim: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> TickOutcome:
         if not self._ready:
             missing = self._means.awaited() if claim.state.snapshot_id is None else None
             if missing is not None:
-                return Outcome(Did.WAITED, self._training.waits(claim, now, missing), text=missing)
+                return TickOutcome(TickResult.WAITED, self._training.waits(claim, now, missing), text=missing)
             self._means.usable()
         complete = min(complete, self._by_the_cluster(now, complete))
         if claim.state.snapshot_id is None:
             again_in = self._training.first(claim, now, complete, stopping)
             if again_in is not None:
-                return Outcome(Did.WAITED, again_in, text=str(claim.leaving.get(WAITS_FOR) or ""))
+                return TickOutcome(TickResult.WAITED, again_in, text=str(claim.leaving.get(WAITS_FOR) or ""))
         if not self._ready or int(claim.state.checkpoint or 0) != self._stood:  # new, gone back, or another's work
             self._recall(claim)
             self._ready = True
         claim.make_good()
         buckets = self._catch_up(claim, now, complete, stopping)
         if stopping():
-            return Outcome(Did.STOPPED, buckets=buckets)
+            return TickOutcome(TickResult.STOPPED, buckets=buckets)
         if int(claim.state.checkpoint or 0) < complete:
-            return Outcome(Did.WORKED, GAP, buckets)
-        self._timed("late", lambda: mend_late(claim, now, stopping))
+            return TickOutcome(TickResult.WORKED, GAP, buckets)
+        self._timed("late", lambda: rescore_late(claim, now, stopping))
         if stopping():
-            return Outcome(Did.STOPPED, buckets=buckets)
+            return TickOutcome(TickResult.STOPPED, buckets=buckets)
         if due.wants_interim(self.job, now, int(claim.state.checkpoint or 0)):
             self._timed("interim", lambda: write_interim(claim, now))
-        return Outcome(Did.WORKED, buckets=buckets)
+        return TickOutcome(TickResult.WORKED, buckets=buckets)
 
     def _timed(self, step: str, work: Callable[[], object]) -> None:
         began = self._means.stopwatch()
@@ -247,7 +247,7 @@ class LiveJob:
         log.warning("job %s: this clock is %d s ahead of the cluster's, which is gone by", self.job.job_id, ahead)
         return due.complete_to(self.job, theirs)
 
-    def _catch_up(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> int:
+    def _catch_up(self, claim: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> int:
         """Score up to ``complete``, training where that is due on the way; how many buckets."""
         began, before = self._means.stopwatch(), int(claim.state.checkpoint or 0)
 
@@ -267,7 +267,7 @@ class LiveJob:
                 return max(checkpoint - before, 0) // self.job.bucket_span
             self._score(claim, now, until, enough)
 
-    def _score(self, claim: Claim, now: int, until: int, enough: Callable[[], bool]) -> None:
+    def _score(self, claim: JobSession, now: int, until: int, enough: Callable[[], bool]) -> None:
         written = claim.state.checkpoint
 
         def told(scored: ScoredBucket) -> None:
@@ -309,7 +309,7 @@ class LiveJob:
         if change is not None:
             self._blind.append(change)
 
-    def _recall(self, claim: Claim) -> None:
+    def _recall(self, claim: JobSession) -> None:
         """Tell health of the weeks before the checkpoint: what is quiet every week is no blindness."""
         claim.unsay()  # so one who was killed amid a training
         results, end = self.work.stores.results, int(claim.state.checkpoint or 0)
@@ -318,23 +318,23 @@ class LiveJob:
         if blind is not None:
             claim.annotate([self._remark(blind)])  # one who was killed may not have come to it
 
-    def _looks_on(self, state: JobState, now: int, complete: int) -> Outcome:
+    def _looks_on(self, state: JobState, now: int, complete: int) -> TickOutcome:
         holder = holder_of(state, now) or str(state.details.get(LAST_WORKER))
         self.health.stands_by(now, holder)
         waiting = state.snapshot_id is None or int(state.checkpoint or 0) < complete or state.lease_owner is not None
-        return Outcome(Did.STOOD_BY, LOOK_ON if waiting else None, text=f"left to {holder}")
+        return TickOutcome(TickResult.STOOD_BY, LOOK_ON if waiting else None, text=f"left to {holder}")
 
-    def _rests(self, now: int, what_for: str) -> Outcome:
+    def _rests(self, now: int, what_for: str) -> TickOutcome:
         self.health.waits(now, what_for)
-        return Outcome(Did.WAITED, text=what_for)
+        return TickOutcome(TickResult.WAITED, text=what_for)
 
-    def _not_ours(self, now: int, error: IpiEsError) -> Outcome:
+    def _not_ours(self, now: int, error: IpiEsError) -> TickOutcome:
         log.log(logging.WARNING if isinstance(error, LostJob) else logging.DEBUG, "%s", error.message)
         self.health.stands_by(now, "another worker")
-        return Outcome(Did.STOOD_BY, LOOK_ON, text=error.message)
+        return TickOutcome(TickResult.STOOD_BY, LOOK_ON, text=error.message)
 
-    def _failed(self, now: int, error: Exception) -> Outcome:
+    def _failed(self, now: int, error: Exception) -> TickOutcome:
         log.error("job %s: %s", self.job.job_id, error, exc_info=None if isinstance(error, IpiEsError) else error)
         self.health.failed(now, error)
         soon = RETRY if isinstance(error, ClusterError) and self.job.frequency > RETRY else None
-        return Outcome(Did.FAILED, soon, text=str(error))
+        return TickOutcome(TickResult.FAILED, soon, text=str(error))

@@ -12,14 +12,14 @@ from typing import Any
 
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.errors import ClusterError, LostJob, NoEvents, NotEnoughHistory
-from ipi_es.ipinsights.network.network_fitting import Progress
+from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 from ipi_es.service.due import DAY, FirstTraining, first_training, next_training
 from ipi_es.service.health.health import JobHealth
-from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, Mistake
+from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, LastError
 from ipi_es.times import format_span, iso
-from ipi_es.worker.job_resources import JobWork
-from ipi_es.worker.job_session import Claim
-from ipi_es.worker.training.job_training import Learned, Told, training_range
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.job_session import JobSession
+from ipi_es.worker.training.job_training import TrainedJob, TrainingCallbacks, training_range
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Stopped(Exception):
 class LiveTraining:
     """One job's trainings. ``places``: how many jobs of this worker may train at a time; the others go on scoring."""
 
-    work: JobWork
+    work: JobResources
     health: JobHealth
     places: threading.Semaphore
     stopwatch: Callable[[], float] = time.monotonic
@@ -54,7 +54,7 @@ class LiveTraining:
         """There is no use in trying again yet."""
         return self.stopwatch() < self._not_before
 
-    def first(self, claim: Claim, now: int, complete: int, stopping: Callable[[], bool]) -> float | None:
+    def first(self, claim: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> float | None:
         """Train a new job on what there is; None: done. Else the seconds until the next try; what for is told.
 
         ``complete``: the end of the last complete bucket.
@@ -80,7 +80,7 @@ class LiveTraining:
         """The event time from which a training is due again; None: never, or not now, since one failed."""
         return None if self.rests else next_training(self.work.job, trained_to)
 
-    def again(self, claim: Claim, now: int, stopping: Callable[[], bool]) -> bool:
+    def again(self, claim: JobSession, now: int, stopping: Callable[[], bool]) -> bool:
         """Train on the days before the checkpoint; False: not now, the job goes on with what it has."""
         start, end = training_range(self.work.job, int(claim.state.checkpoint or 0))
         try:
@@ -98,10 +98,16 @@ class LiveTraining:
 
     def _failed(self, now: int, error: Exception) -> None:
         self.health.training_failed(now, error)
-        self.mistake = Mistake.of(now, error).to_details()
+        self.mistake = LastError.of(now, error).to_details()
         self._not_before = self.stopwatch() + TRAIN_AGAIN
 
-    def _in_turn(self, claim: Claim, now: int, train: Callable[[Told], Learned], stopping: Callable[[], bool]) -> bool:
+    def _in_turn(
+        self,
+        claim: JobSession,
+        now: int,
+        train: Callable[[TrainingCallbacks], TrainedJob],
+        stopping: Callable[[], bool],
+    ) -> bool:
         if not self.places.acquire(blocking=False):
             return False
         job_id, began = self.work.job.job_id, self.stopwatch()
@@ -125,7 +131,7 @@ class LiveTraining:
         )
         return True
 
-    def waits(self, claim: Claim, now: int, what_for: str, seconds: float = LOOK_AGAIN) -> float:
+    def waits(self, claim: JobSession, now: int, what_for: str, seconds: float = LOOK_AGAIN) -> float:
         """Say what a new job waits for; the seconds until the next try."""
         claim.leaving[WAITS_FOR] = what_for
         self.health.waits(now, what_for)
@@ -141,9 +147,9 @@ def _missing(found: FirstTraining, wanted: str) -> str:
     return f"events that go back {wanted} (training.min_history){ready}: they begin on {iso(found.oldest)[:10]}"
 
 
-def _told(stopping: Callable[[], bool]) -> Told:
-    def heard(_said: EventBucket | Progress) -> None:
+def _told(stopping: Callable[[], bool]) -> TrainingCallbacks:
+    def heard(_said: EventBucket | TrainingProgress) -> None:
         if stopping():
             raise Stopped
 
-    return Told(heard, heard)
+    return TrainingCallbacks(heard, heard)

@@ -22,7 +22,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from ipi_es.service.due import DAY, next_tick
 from ipi_es.service.live_job import LiveJob
-from ipi_es.service.tick_outcome import Did, Outcome
+from ipi_es.service.tick_outcome import TickOutcome, TickResult
 from ipi_es.worker.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -105,14 +105,14 @@ class Schedule:
             return self._idle.wait_for(lambda: not self._under_way, within)
 
     def _add(
-        self, name: str, work: Callable[..., Outcome], following: Callable[[int], int], first: int | None = None
+        self, name: str, work: Callable[..., TickOutcome], following: Callable[[int], int], first: int | None = None
     ) -> None:
         first = following(self._clock.now()) if first is None else first
         self._scheduler.add_job(self._do, At(following), args=[work], id=name, next_run_time=_moment(first))
 
-    def _do(self, work: Callable[..., Outcome]) -> Outcome:
+    def _do(self, work: Callable[..., TickOutcome]) -> TickOutcome:
         if self._stopping.is_set():
-            return Outcome(Did.STOPPED)
+            return TickOutcome(TickResult.STOPPED)
         with self._idle:
             self._under_way += 1
         try:
@@ -129,7 +129,7 @@ class Schedule:
         so both are told.
         """
         outcome = event.retval
-        if not isinstance(outcome, Outcome) or outcome.again_in is None or self._stopping.is_set():
+        if not isinstance(outcome, TickOutcome) or outcome.again_in is None or self._stopping.is_set():
             return
         wanted = _moment(self._clock.now()) + timedelta(seconds=outcome.again_in)
         wanted = max(wanted, event.scheduled_run_time + LEAST)  # never the same moment again

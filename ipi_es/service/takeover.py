@@ -17,7 +17,7 @@ LAST_WORKER = "worker"
 """Key in the state's details: who did the job's last work."""
 
 
-class Turn(Enum):
+class TakeoverTurn(Enum):
     """What a worker that finds work may do."""
 
     MINE = "claim the job"
@@ -26,7 +26,7 @@ class Turn(Enum):
 
 
 @dataclass(slots=True)
-class Turns:
+class TakeoverDecision:
     """One worker's view of one job. ``lease`` in seconds; ``alive`` is False for owners that are surely dead."""
 
     me: str
@@ -35,27 +35,27 @@ class Turns:
     _seen: tuple[object, ...] = ()
     _since: float = field(default=0.0)
 
-    def turn(self, state: JobState | None, complete: int, now: int, stopwatch: float) -> Turn:
+    def turn(self, state: JobState | None, complete: int, now: int, stopwatch: float) -> TakeoverTurn:
         """Whose turn it is, where the job has work.
 
         ``complete``: the end of the last complete bucket; ``now`` in epoch seconds, ``stopwatch`` in seconds that
         nobody sets.
         """
         if state is None:
-            return Turn.MINE
+            return TakeoverTurn.MINE
         holder = holder_of(state, now)
         if holder not in (None, self.me) and self.alive(str(holder)):
-            return self._after(Turn.OVERDUE, ("held", *_place(state)), stopwatch)
+            return self._after(TakeoverTurn.OVERDUE, ("held", *_place(state)), stopwatch)
         last = state.details.get(LAST_WORKER)
         if last in (None, self.me) or not self.alive(str(last)):
-            return Turn.MINE
-        return self._after(Turn.MINE, ("due", complete, *_place(state)), stopwatch)
+            return TakeoverTurn.MINE
+        return self._after(TakeoverTurn.MINE, ("due", complete, *_place(state)), stopwatch)
 
-    def _after(self, then: Turn, seen: tuple[object, ...], stopwatch: float) -> Turn:
+    def _after(self, then: TakeoverTurn, seen: tuple[object, ...], stopwatch: float) -> TakeoverTurn:
         """``then``, once the same has been seen for a lease's length."""
         if seen != self._seen:
             self._seen, self._since = seen, stopwatch
-        return then if stopwatch - self._since >= self.lease else Turn.THEIRS
+        return then if stopwatch - self._since >= self.lease else TakeoverTurn.THEIRS
 
 
 def holder_of(state: JobState, now: int) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Did(StrEnum):
+class TickResult(StrEnum):
     """What a tick did."""
 
     NOTHING = "nothing was due"
@@ -19,10 +19,10 @@ class Did(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TickOutcome:
     """A tick's end."""
 
-    did: Did
+    did: TickResult
     again_in: float | None = None
     """Seconds after which to look again; None: with the next regular tick."""
     buckets: int = 0

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from ipi_es.alerts.delivery import Delivered
+from ipi_es.alerts.delivery import DeliveryResult
 from ipi_es.alerts.notifier import Notifier
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.files.loading import BadFile
@@ -19,15 +19,15 @@ from ipi_es.config.settings import Settings
 from ipi_es.errors import ClusterError
 from ipi_es.service.health.health import Fleet
 from ipi_es.service.health.http_server import Listener
-from ipi_es.service.live_job import LiveJob, Means
+from ipi_es.service.live_job import LiveJob, WorkerContext
 from ipi_es.service.schedule import WATCH, Schedule
-from ipi_es.service.tick_outcome import Did, Outcome
+from ipi_es.service.tick_outcome import TickOutcome, TickResult
 from ipi_es.setup.checks.check_usable import awaited
 from ipi_es.setup.checks.judge import require_templates, require_usable
 from ipi_es.state.owner import this_process
 from ipi_es.worker.changed_settings import OnChange
 from ipi_es.worker.clock import Clock
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Worker:
                 cluster.close()
             return ended
 
-    def once(self) -> dict[str, Outcome]:
+    def once(self) -> dict[str, TickOutcome]:
         """Do what is due for every job, clean up after it where nobody did lately, and end; by job id."""
         fleet, cluster = Fleet(self.jobs), self.connect()
         try:
@@ -102,7 +102,7 @@ class Worker:
     def notifier(self, cluster: Cluster, fleet: Fleet) -> Notifier:
         """The jobs' own notifications; what becomes of them is told to the fleet, for the metrics."""
 
-        def told(job_id: str, destination: str, done: Delivered) -> None:
+        def told(job_id: str, destination: str, done: DeliveryResult) -> None:
             fleet[job_id].notified(
                 destination,
                 sent=done.sent,
@@ -115,27 +115,27 @@ class Worker:
 
         return Notifier(cluster, self.jobs, this_process(), self.clock.now, told=told)
 
-    def _once(self, live: LiveJob) -> Outcome:
+    def _once(self, live: LiveJob) -> TickOutcome:
         buckets = 0
         while True:
             done = live.tick(self.clock.now(), self.stopping.is_set, patient=False)
             buckets += done.buckets
-            if done.did is not Did.WORKED or done.again_in is None or self.stopping.wait(done.again_in):
+            if done.did is not TickResult.WORKED or done.again_in is None or self.stopping.wait(done.again_in):
                 break
-        if done.did in (Did.WORKED, Did.NOTHING) and not self.stopping.is_set():
+        if done.did in (TickResult.WORKED, TickResult.NOTHING) and not self.stopping.is_set():
             cleaned = live.clean(self.clock.now())
-            if cleaned.did is Did.FAILED:
+            if cleaned.did is TickResult.FAILED:
                 return cleaned
-        return Outcome(done.did, done.again_in, buckets, done.text)
+        return TickOutcome(done.did, done.again_in, buckets, done.text)
 
     def _live(self, cluster: Cluster, fleet: Fleet, trainings: int) -> list[LiveJob]:
         """``trainings``: how many jobs may train at a time."""
         worker, places, made = self.settings.worker, threading.Semaphore(trainings), []
         for job in self.jobs:
-            work = JobWork(
+            work = JobResources(
                 cluster, job, snapshots=self.settings.snapshots.directory, clock=self.clock, lease=worker.lease
             )
-            means = Means(
+            means = WorkerContext(
                 usable=partial(require_usable, cluster, job),
                 awaited=partial(awaited, cluster, job),
                 places=places,

@@ -25,7 +25,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.errors import PermissionDenied, RequestRejected
 from ipi_es.results.retention import held_for
 from ipi_es.results.words import ALIAS
-from ipi_es.setup.setup_change import Change
+from ipi_es.setup.setup_change import SetupChange
 from ipi_es.state.job_state import STATE_INDEX
 from ipi_es.times import SECONDS
 
@@ -49,25 +49,25 @@ _DAYS = re.compile(r"(\d+)d")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RetentionNeed:
     """For how many days all results are kept; None: for ever. ``why`` is for people."""
 
     days: int | None
     why: str
 
 
-def kept(jobs: Sequence[Job], known: Collection[str]) -> Kept:
+def kept(jobs: Sequence[Job], known: Collection[str]) -> RetentionNeed:
     """How long all of the jobs together need an index; ``known``: ids of the jobs that the cluster knows."""
     strangers = sorted(set(known) - {job.job_id for job in jobs})
     for_ever = sorted(job.job_id for job in jobs if job.results_retention_days is None)
     if strangers:
-        return Kept(None, f"nobody here knows how long job {strangers[0]} keeps its results")
+        return RetentionNeed(None, f"nobody here knows how long job {strangers[0]} keeps its results")
     if for_ever:
-        return Kept(None, f"job {for_ever[0]} keeps its results for ever (no results_retention_days)")
+        return RetentionNeed(None, f"job {for_ever[0]} keeps its results for ever (no results_retention_days)")
     longest = max(jobs, key=_days, default=None)
     if longest is None:
-        return Kept(None, "there is no job")
-    return Kept(_days(longest), f"job {longest.job_id} needs them longest")
+        return RetentionNeed(None, "there is no job")
+    return RetentionNeed(_days(longest), f"job {longest.job_id} needs them longest")
 
 
 def _days(job: Job) -> int:
@@ -137,7 +137,7 @@ def available(cluster: Cluster) -> bool:
         return False
 
 
-def changes(cluster: Cluster, jobs: Sequence[Job] | None) -> list[Change]:
+def changes(cluster: Cluster, jobs: Sequence[Job] | None) -> list[SetupChange]:
     """What differs where there are policies; ``jobs`` None: they are not known, so the age stays as it is.
 
     One that fails is put again though nothing differs: it has the rights of who put it, as they were then.
@@ -147,7 +147,7 @@ def changes(cluster: Cluster, jobs: Sequence[Job] | None) -> list[Change]:
     if not ours:
         log.info("lifecycle policy %s was changed by hand and stays as it is", POLICY)
         return []
-    unknown = Kept(None if current is None else days, "the jobs are not known")
+    unknown = RetentionNeed(None if current is None else days, "the jobs are not known")
     wanted = kept(jobs, _known(cluster)) if jobs else unknown
     failure = None if current is None else stuck(cluster)
     if current is not None and days == wanted.days and failure is None:
@@ -156,21 +156,21 @@ def changes(cluster: Cluster, jobs: Sequence[Job] | None) -> list[Change]:
     lines = [] if current is None or days == wanted.days else [f"- {_said(days)}"]
     again = [] if failure is None else [f"+ put again, with the rights of who runs this: {failure}"]
     diff = "\n".join([*lines, f"+ {_said(wanted.days)}: {wanted.why}", *again])
-    return [Change("create" if current is None else "upgrade", "lifecycle policy", POLICY, diff, body)]
+    return [SetupChange("create" if current is None else "upgrade", "lifecycle policy", POLICY, diff, body)]
 
 
-def attachments(cluster: Cluster, *, template_names: str | None) -> list[Change]:
+def attachments(cluster: Cluster, *, template_names: str | None) -> list[SetupChange]:
     """Indices that are under no policy; none where an administrator's template names another one for new indices."""
     if template_names not in (None, POLICY):
         return []
     return [
-        Change("attach", "lifecycle policy to index", index, f"+ {POLICY}")
+        SetupChange("attach", "lifecycle policy to index", index, f"+ {POLICY}")
         for index, name in cluster.lifecycles.of_indices(f"{ALIAS}-*").items()
         if name is None
     ]
 
 
-def put(cluster: Cluster, change: Change) -> None:
+def put(cluster: Cluster, change: SetupChange) -> None:
     """Make one change."""
     lifecycles = cluster.lifecycles
     if change.kind == "lifecycle policy to index":

@@ -10,7 +10,7 @@ from ipi_es.setup.templates import schema_version
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingMappings:
     """``body`` is what to put (empty: nothing); ``added`` and ``conflicts`` are lines for people."""
 
     body: dict[str, Any] = field(default_factory=dict)
@@ -18,9 +18,9 @@ class Missing:
     conflicts: list[str] = field(default_factory=list)
 
 
-def missing_from(existing: Mapping[str, Any], shipped: Mapping[str, Any]) -> Missing:
+def missing_from(existing: Mapping[str, Any], shipped: Mapping[str, Any]) -> MissingMappings:
     """Compare an index's mapping with the shipped one; fields of the index that aren't shipped don't matter."""
-    found = Missing()
+    found = MissingMappings()
     properties = _missing_properties(existing, shipped, "", found)
     if properties:
         found.body["properties"] = properties
@@ -34,7 +34,7 @@ def missing_from(existing: Mapping[str, Any], shipped: Mapping[str, Any]) -> Mis
 
 
 def _missing_properties(
-    existing: Mapping[str, Any], shipped: Mapping[str, Any], path: str, found: Missing
+    existing: Mapping[str, Any], shipped: Mapping[str, Any], path: str, found: MissingMappings
 ) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
     have = existing.get("properties") or {}

@@ -15,7 +15,7 @@ Kind: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SetupChange:
     """One difference between the cluster and what is shipped.
 
     ``kind`` says what ``name`` names. ``diff`` is for people, ``- `` for what is there and ``+ `` for what comes;

@@ -15,10 +15,10 @@ from ipi_es.errors import PermissionDenied, RequestRejected, UsageError
 from ipi_es.results.words import ALIAS, TEMPLATE
 from ipi_es.setup import lifecycle_policy, template_conflicts, templates
 from ipi_es.setup.mappings import missing_from
-from ipi_es.setup.setup_change import Action, Change
+from ipi_es.setup.setup_change import Action, SetupChange
 from ipi_es.setup.templates import Template
 
-__all__ = ["Action", "Change", "apply", "missing_templates", "plan"]
+__all__ = ["Action", "SetupChange", "apply", "missing_templates", "plan"]
 
 
 def plan(
@@ -27,14 +27,14 @@ def plan(
     *,
     jobs: Sequence[Job] | None = None,
     priority: int | None = None,
-) -> list[Change]:
+) -> list[SetupChange]:
     """Everything that differs, what others refer to first. UsageError where the cluster's templates are newer.
 
     ``jobs`` decide when the server may delete results, where it has lifecycle policies; None: that stays as it is.
     ``priority`` is what our index templates shall have; None: what they have, or as shipped.
     """
     wanted = list(templates.load() if shipped is None else shipped)
-    changes: list[Change] = []
+    changes: list[SetupChange] = []
     managed = lifecycle_policy.available(cluster)
     if managed:
         changes += lifecycle_policy.changes(cluster, jobs)
@@ -50,7 +50,7 @@ def plan(
     return changes
 
 
-def apply(cluster: Cluster, changes: Iterable[Change], *, force: bool = False) -> list[Change]:
+def apply(cluster: Cluster, changes: Iterable[SetupChange], *, force: bool = False) -> list[SetupChange]:
     """Make the changes; those made. Nothing is written where one of them needs ``force`` that wasn't given."""
     changes = list(changes)
     by_hand = [change.name for change in changes if change.needs_force]
@@ -77,13 +77,13 @@ def missing_templates(cluster: Cluster) -> list[str]:
     return [each.name for each in templates.load() if cluster.get_index_template(each.name) is None]
 
 
-def _template_change(cluster: Cluster, template: Template, priority: int | None) -> list[Change]:
+def _template_change(cluster: Cluster, template: Template, priority: int | None) -> list[SetupChange]:
     if priority is not None:
         template = Template(template.name, {**template.body, "priority": priority})
     current = cluster.get_index_template(template.name)
     if current is None:
         diff = "\n".join(f"+ {key}: {value}" for key, value in sorted(templates.flat(template.body).items()))
-        return [Change("create", "index template", template.name, diff, templates.stamped(template.body))]
+        return [SetupChange("create", "index template", template.name, diff, templates.stamped(template.body))]
     there, ours = templates.schema_version(current), templates.schema_version(template.body)
     if there > ours:
         raise UsageError(
@@ -103,7 +103,7 @@ def _template_change(cluster: Cluster, template: Template, priority: int | None)
     changed = [key for key in changed if key != "priority"]  # asked for, or as an administrator set it
     by_hand = not templates.untouched(current) and bool(changed or (taken_out and there == ours))
     action: Action = "overwrite" if by_hand else "upgrade"
-    return [Change(action, "index template", template.name, diff, templates.stamped(target))]
+    return [SetupChange(action, "index template", template.name, diff, templates.stamped(target))]
 
 
 def _difference(current: dict[str, str], target: dict[str, str]) -> tuple[str, list[str], list[str]]:
@@ -120,7 +120,7 @@ def _difference(current: dict[str, str], target: dict[str, str]) -> tuple[str, l
     return "\n".join(lines), [*changed, *gone], added
 
 
-def _index_changes(cluster: Cluster, template: Template) -> list[Change]:
+def _index_changes(cluster: Cluster, template: Template) -> list[SetupChange]:
     changes = []
     behind = _behind_alias(cluster) if template.name == TEMPLATE else None
     for pattern in template.index_patterns:
@@ -129,13 +129,15 @@ def _index_changes(cluster: Cluster, template: Template) -> list[Change]:
             if missing.conflicts:
                 diff = "\n".join(f"! {line}" for line in missing.conflicts)
                 hint = "! a field's type can't be changed: move the index's documents to a new one, or delete it"
-                changes.append(Change("cannot", "mapping of index", index, f"{diff}\n{hint}"))
+                changes.append(SetupChange("cannot", "mapping of index", index, f"{diff}\n{hint}"))
             elif behind is not None and index not in behind:
                 # with other types searches over the alias would fail, or sort wrongly, in all months
-                changes.append(Change("attach", "alias to index", index, f"+ {ALIAS}: its results can't be found now"))
+                changes.append(
+                    SetupChange("attach", "alias to index", index, f"+ {ALIAS}: its results can't be found now")
+                )
             if missing.body:
                 diff = "\n".join(f"+ {line}" for line in missing.added)
-                changes.append(Change("extend", "mapping of index", index, diff, missing.body))
+                changes.append(SetupChange("extend", "mapping of index", index, diff, missing.body))
     return changes
 
 
@@ -162,7 +164,7 @@ def _named_policy(cluster: Cluster) -> str | None:
     return None if current is None else templates.flat(current).get(lifecycle_policy.LIFECYCLE_NAME)
 
 
-def _put_template(cluster: Cluster, change: Change) -> None:
+def _put_template(cluster: Cluster, change: SetupChange) -> None:
     try:
         cluster.put_index_template(change.name, change.body)
     except RequestRejected as error:

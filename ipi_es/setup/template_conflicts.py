@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.cluster.template_conflict import Takeover, takeover
+from ipi_es.cluster.template_conflict import TemplateConflict, find_conflict
 from ipi_es.config.job_config import Job
 from ipi_es.errors import PermissionDenied
 from ipi_es.results.index_mapping import index_for, month_end
 from ipi_es.results.words import TEMPLATE
-from ipi_es.setup.setup_change import Change
+from ipi_es.setup.setup_change import SetupChange
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, SNAPSHOT_TEMPLATE
 from ipi_es.state.job_state import STATE_INDEX, STATE_TEMPLATE
 
@@ -20,7 +20,7 @@ ANY_TIME = 1_767_225_600
 
 def found(
     cluster: Cluster, jobs: Sequence[Job] | None = None, *, now: int | None = None, priority: int | None = None
-) -> list[Takeover]:
+) -> list[TemplateConflict]:
     """Each template that takes an index of ours, once, with one index as the example.
 
     Asked for the state's and the snapshots' index, and for result indices of the ``jobs`` (None: of the shared ones)
@@ -31,22 +31,22 @@ def found(
     moments = [ANY_TIME] if now is None else [now, month_end(now)]
     asked = [(index_for(time, name), TEMPLATE) for name in sorted(names, key=str) for time in moments]
     asked += [(SNAPSHOT_INDEX, SNAPSHOT_TEMPLATE), (STATE_INDEX, STATE_TEMPLATE)]
-    known: dict[tuple[str, str], Takeover] = {}
+    known: dict[tuple[str, str], TemplateConflict] = {}
     templates = cluster.admin.index_templates()
     for index, ours in asked:
-        one = takeover(cluster, index, ours, templates=templates, priority=priority)
+        one = find_conflict(cluster, index, ours, templates=templates, priority=priority)
         if one is not None:
             known.setdefault((one.other, ours), one)
     return list(known.values())
 
 
-def changes(cluster: Cluster, jobs: Sequence[Job] | None, priority: int | None = None) -> list[Change]:
+def changes(cluster: Cluster, jobs: Sequence[Job] | None, priority: int | None = None) -> list[SetupChange]:
     """What setup says of them: nothing that it mends by itself, since another template was put there on purpose."""
     try:
         there = found(cluster, jobs, priority=priority)
     except PermissionDenied:
         return []  # our own templates can be read, so this is a server that tells one from all
-    return [Change("cannot", "index template", each.ours, f"! {each.text}\n! {each.hint}") for each in there]
+    return [SetupChange("cannot", "index template", each.ours, f"! {each.text}\n! {each.hint}") for each in there]
 
 
 def require_none(cluster: Cluster, jobs: Sequence[Job]) -> None:

@@ -2,7 +2,7 @@
 
 A renewal changes the lease's end and nothing else, but each write has to name the document that it follows: so all of
 them go through one lock. A worker that was stopped for longer than its lease (SIGSTOP, a frozen machine) may have lost
-the job without noticing: :meth:`HeldState.check`, asked before every write, renews first where that could be.
+the job without noticing: :meth:`LeasedState.check`, asked before every write, renews first where that could be.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RENEWALS = 3
 """Renewals within the length of a lease: two may fail before somebody else may take the job."""
 
 
-class HeldState:
+class LeasedState:
     """A claimed job's state. May be used by any thread; ``state`` is what was written last."""
 
     def __init__(

@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 
 from ipi_es.cluster.port import Json
 from ipi_es.errors import RequestRejected
-from ipi_es.testing.memory_index import EPOCH, MemoryIndex, Stored, Value
+from ipi_es.testing.memory_index import EPOCH, MemoryIndex, StoredDocument, Value
 from ipi_es.testing.memory_query import matcher, order_key, unknown
 from ipi_es.times import parse_span
 
-Hit: TypeAlias = tuple[MemoryIndex, Stored]
+Hit: TypeAlias = tuple[MemoryIndex, StoredDocument]
 Key: TypeAlias = tuple[Value | None, ...]
 MAX_PAGE = 65_535  # buckets of a composite page; OpenSearch's limit, the lower of the two
 _DEFAULT_SIZE = 10

@@ -46,7 +46,7 @@ def canonical_ip(value: str) -> str:
 
 
 @dataclass(slots=True)
-class Stored:
+class StoredDocument:
     """One document; ``raw`` is its source as JSON, ``leaves`` its leaf values by dotted name."""
 
     id: str
@@ -77,8 +77,8 @@ class MemoryIndex:
     _types: dict[str, str] = field(default_factory=dict)
     _details: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _closed: list[str] = field(default_factory=list)
-    _docs: dict[str, Stored] = field(default_factory=dict)
-    _shown: dict[str, Stored] = field(default_factory=dict)
+    _docs: dict[str, StoredDocument] = field(default_factory=dict)
+    _shown: dict[str, StoredDocument] = field(default_factory=dict)
     _deleted_versions: dict[str, int] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _next_seq_no: int = 0
@@ -107,7 +107,7 @@ class MemoryIndex:
         found = self._docs.get(id)
         return None if found is None else self.document(found)
 
-    def document(self, stored: Stored) -> Document:
+    def document(self, stored: StoredDocument) -> Document:
         """A stored document as the port gives it."""
         return Document(stored.id, self.name, stored.source(), stored.seq_no, PRIMARY_TERM)
 
@@ -127,7 +127,7 @@ class MemoryIndex:
         self._map_new(leaves)
         for name, values in leaves.items():
             self._typed(name, values, strict=True)
-        stored = Stored(id, raw, self._next_seq_no, self._next_version(id, version), leaves)
+        stored = StoredDocument(id, raw, self._next_seq_no, self._next_version(id, version), leaves)
         self._docs[id] = stored
         self._deleted_versions.pop(id, None)
         self._touch(id)
@@ -169,7 +169,7 @@ class MemoryIndex:
                 self._shown.pop(id_, None)
         self._changed.clear()
 
-    def shown(self) -> list[Stored]:
+    def shown(self) -> list[StoredDocument]:
         """The documents that a search sees."""
         return list(self._shown.values())
 
@@ -202,7 +202,7 @@ class MemoryIndex:
             return "long"
         return self.type_of(str(self._details[name]["path"])) if kind == "alias" else kind
 
-    def values(self, stored: Stored, name: str) -> list[Value]:
+    def values(self, stored: StoredDocument, name: str) -> list[Value]:
         """A field's values in one document as they are indexed: dates in epoch milliseconds, IPs canonical."""
         kind = self._types.get(name)
         if kind == "alias":

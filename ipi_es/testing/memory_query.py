@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from ipi_es.errors import RequestRejected
-from ipi_es.testing.memory_index import MemoryIndex, Stored, Value, canonical_ip, epoch_ms
+from ipi_es.testing.memory_index import MemoryIndex, StoredDocument, Value, canonical_ip, epoch_ms
 
 _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
@@ -18,7 +18,7 @@ _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "lte": operator.le,
 }
-Matcher: TypeAlias = Callable[[Stored], bool]
+Matcher: TypeAlias = Callable[[StoredDocument], bool]
 _WORD = re.compile(r"\w+")
 _MS = 1_000  # epoch_second bounds become epoch milliseconds
 
@@ -52,7 +52,7 @@ def _bool(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     should = [matcher(clause, index) for clause in _clauses(body, "should")]
     least = int(body.get("minimum_should_match", 1 if should and not required else 0))
 
-    def found(stored: Stored) -> bool:
+    def found(stored: StoredDocument) -> bool:
         for clause in required:
             if not clause(stored):
                 return False

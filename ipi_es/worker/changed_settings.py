@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from ipi_es.config.job_config import Job
-from ipi_es.config.setting_rules import Change, changes, made_with
+from ipi_es.config.setting_rules import ChangedSetting, changes, made_with
 from ipi_es.errors import JobChanged
 from ipi_es.state.job_state import JobState
 
@@ -34,7 +34,7 @@ def kept(state: JobState | None) -> Mapping[str, Any] | None:
     return found if isinstance(found, Mapping) else None
 
 
-def changed(job: Job, before: Mapping[str, Any] | None) -> list[Change]:
+def changed(job: Job, before: Mapping[str, Any] | None) -> list[ChangedSetting]:
     """What differs from ``before`` and isn't free."""
     return [] if before is None else [each for each in changes(before, made_with(job)) if each.rule != "free"]
 
@@ -59,7 +59,7 @@ def require_unchanged(job: Job, state: JobState | None, on_change: OnChange) -> 
         refuse(job, changes(before, made_with(job)), on_change)
 
 
-def refuse(job: Job, found: Sequence[Change], on_change: OnChange, *, snapshot: str | None = None) -> None:
+def refuse(job: Job, found: Sequence[ChangedSetting], on_change: OnChange, *, snapshot: str | None = None) -> None:
     """Raise JobChanged unless all changes are free, or accepted and may be.
 
     ``snapshot``: of the one with this id, and not of what the job goes on with.

@@ -17,11 +17,11 @@ from ipi_es.state.blobs import BlobStore
 from ipi_es.state.job_state import JobState
 from ipi_es.times import day_of, iso
 from ipi_es.worker.history.history_keeper import HistoryId
-from ipi_es.worker.training.job_training import Learned
+from ipi_es.worker.training.job_training import TrainedJob
 
 
 def of_training(
-    job: Job, learned: Learned, snapshot_id: str, checkpoint: int, age_before: int | None
+    job: Job, learned: TrainedJob, snapshot_id: str, checkpoint: int, age_before: int | None
 ) -> list[Annotation]:
     """That the job scores with another snapshot from ``checkpoint`` (epoch seconds) on; its warm-up, if that changes.
 

@@ -21,7 +21,7 @@ from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import JobState, StateStore
-from ipi_es.state.leased_state import HeldState
+from ipi_es.state.leased_state import LeasedState
 from ipi_es.state.owner import owner_alive, this_process
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.state.verdict_store import VerdictStore
@@ -30,16 +30,16 @@ from ipi_es.worker.changed_settings import OnChange, new_details, require_unchan
 from ipi_es.worker.clock import Clock, SystemClock
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, catch_up, load_history
 from ipi_es.worker.history.holds import Holds
-from ipi_es.worker.job_session import SCORING, AtWork, Claim
-from ipi_es.worker.lease_wait import PATIENCE, claim_patiently
+from ipi_es.worker.job_session import SCORING, JobSession, ScoringState
+from ipi_es.worker.lease_wait import PATIENCE, acquire_lease
 from ipi_es.worker.scoring.batch import Stores
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.describer import context_of
-from ipi_es.worker.scoring.dry_run import Counting
+from ipi_es.worker.scoring.dry_run import AlertCounts
 from ipi_es.worker.scoring.normalizer_state import fields_of
 from ipi_es.worker.scoring.repeats import Repeats
-from ipi_es.worker.scoring.scoring_pipeline import Follower
-from ipi_es.worker.timing import Took, nobody
+from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
+from ipi_es.worker.timing import OnStep, ignore_step
 from ipi_es.worker.training import job_training
 from ipi_es.worker.training.job_snapshot import JobSnapshot
 
@@ -49,8 +49,8 @@ LEASE = 24
 """Seconds that a lease lasts without a renewal; `worker.lease` is another for the worker."""
 
 
-class JobWork:
-    """Everything that is done for a job begins here; what needs the lease is a :class:`Claim`'s."""
+class JobResources:
+    """Everything that is done for a job begins here; what needs the lease is a :class:`JobSession`'s."""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class JobWork:
         self.feed = Datafeed(cluster, FeedSpec.from_job(job), networks=networks_of(job))
         self._lease, self._owner = lease, owner
         self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it is asked for again
-        self._left: tuple[JobState, AtWork] | None = None  # by the last claim
+        self._left: tuple[JobState, ScoringState] | None = None  # by the last claim
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields
-        self.took: Took = nobody
+        self.took: OnStep = ignore_step
         """Hears how long the steps of the work take."""
         self.stores = Stores(
             results=ResultStore(cluster, job.job_id, job.results_index_name, flat_fields=fields),
@@ -101,7 +101,7 @@ class JobWork:
         doing: str = SCORING,
         patience: float = PATIENCE,
         on_change: OnChange = OnChange.REFUSE,
-    ) -> Iterator[Claim]:
+    ) -> Iterator[JobSession]:
         """Hold the job's lease, renewed in the background; ``doing`` is what for, for people who find it held.
 
         Given back at the end, also after an error. JobBusy while another holds it who is ``alive`` (None: who may be,
@@ -110,7 +110,7 @@ class JobWork:
         JobChanged where the job's settings aren't those that it was made with, and ``on_change`` doesn't take that.
         """
         stores, job_id = self.stores, self.job.job_id
-        state = claim_patiently(
+        state = acquire_lease(
             stores.states,
             job_id,
             self.owner,
@@ -120,8 +120,8 @@ class JobWork:
             doing=doing,
             patience=patience,
         )
-        held = HeldState(stores.states, state, now=stores.clock.now, lease=self._lease)
-        claim = Claim(self, held)
+        held = LeasedState(stores.states, state, now=stores.clock.now, lease=self._lease)
+        claim = JobSession(self, held)
         try:
             with held.renewed():
                 claim.take_up(self._taken_up(state))
@@ -141,7 +141,7 @@ class JobWork:
             # of use within a run; kept by hundreds of live jobs it grows for weeks, and others may rewrite it meanwhile
             self.stores.results.forget()
 
-    def _taken_up(self, state: JobState) -> AtWork | None:
+    def _taken_up(self, state: JobState) -> ScoringState | None:
         """What the last claim left, if it is still so: nobody claimed in between, and no verdict was given."""
         left, self._left = self._left, None
         if left is not None:
@@ -216,9 +216,9 @@ class JobWork:
         start: int,
         end: int,
         told: Callable[[ScoredBucket], None],
-        told_training: job_training.Told,
+        told_training: job_training.TrainingCallbacks,
         on_change: OnChange = OnChange.REFUSE,
-    ) -> Counting:
+    ) -> AlertCounts:
         """Score [start, end) and write nothing; trains in memory where the job has no snapshot yet.
 
         JobChanged as in :meth:`claimed`.
@@ -234,8 +234,8 @@ class JobWork:
             snapshot, history = learned.snapshot, learned.history
             keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("dry-run", history.day), Holds.of(job))
         catch_up(keeper, start, self.read, lambda _: None)
-        sink = Counting()
-        follower = Follower.of(
+        sink = AlertCounts()
+        follower = ScoringPipeline.of(
             job,
             snapshot,
             keeper,

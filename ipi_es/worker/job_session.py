@@ -17,7 +17,7 @@ from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.results.documents.annotations import OF_SNAPSHOTS, Annotation, annotations_query, said_of
 from ipi_es.results.documents.result_documents import Stamp
 from ipi_es.state.job_state import JobState
-from ipi_es.state.leased_state import HeldState
+from ipi_es.state.leased_state import LeasedState
 from ipi_es.times import iso
 from ipi_es.worker import job_annotations
 from ipi_es.worker.changed_settings import MADE_WITH, changed, kept
@@ -26,18 +26,18 @@ from ipi_es.worker.late import late_rows
 from ipi_es.worker.scoring.batch import LARGEST, OF_THE_PAST, StoredSink, renormalization_details
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.describer import context_of
-from ipi_es.worker.scoring.normalizer_state import Levels
-from ipi_es.worker.scoring.renormalization import Window
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
+from ipi_es.worker.scoring.renormalization import ResultWindow
 from ipi_es.worker.scoring.repeats import Repeats
-from ipi_es.worker.scoring.scoring_pipeline import Follower
+from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.timing import each_timed, timed
 from ipi_es.worker.training import job_training
 from ipi_es.worker.training.job_snapshot import JobSnapshot
-from ipi_es.worker.training.retraining import NONE, Previous
+from ipi_es.worker.training.retraining import NONE, PreviousNetwork
 from ipi_es.worker.upkeep.missing_results import SCORED_FROM
 
 if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ SCORING, TRAINING = "scoring", "training"
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class BackfillRange:
     """What a backfill will do: [start, end) in epoch seconds, and whether it goes on from an earlier run."""
 
     start: int
@@ -57,31 +57,31 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AtWork:
+class ScoringState:
     """A follower and its sink, between two batches: everything stands at the state's checkpoint."""
 
-    follower: Follower
+    follower: ScoringPipeline
     sink: StoredSink
 
 
-class Claim:
+class JobSession:
     """A job whose lease is held; ``state`` is its latest."""
 
-    def __init__(self, work: JobWork, held: HeldState) -> None:
+    def __init__(self, work: JobResources, held: LeasedState) -> None:
         self._work, self.held = work, held
-        self.at_work: AtWork | None = None
+        self.at_work: ScoringState | None = None
         """What stands at the checkpoint; None: nothing is loaded, or it stands nowhere."""
         self.leaving: dict[str, Any] = {}
         """What the state's details get when the job is given back; None takes a key out."""
 
-    def take_up(self, at_work: AtWork | None) -> None:
+    def take_up(self, at_work: ScoringState | None) -> None:
         """Go on with what an earlier claim of this process left, where nothing has changed since."""
         self.at_work = at_work
         if at_work is not None:
             at_work.sink.held = self.held
 
     @property
-    def work(self) -> JobWork:
+    def work(self) -> JobResources:
         """The job that is held."""
         return self._work
 
@@ -91,8 +91,8 @@ class Claim:
         return self.held.state
 
     def train(
-        self, start: int, end: int, told: job_training.Told | None = None, *, from_scratch: bool = False
-    ) -> job_training.Learned:
+        self, start: int, end: int, told: job_training.TrainingCallbacks | None = None, *, from_scratch: bool = False
+    ) -> job_training.TrainedJob:
         """Train on [start, end), store the snapshot, and let the job go on from it: scoring begins at ``end``.
 
         The network goes on from the job's last one unless ``from_scratch``, and takes its place unless it is worse.
@@ -102,7 +102,9 @@ class Claim:
         self._restart(snapshot_id, history, learned.snapshot.trained_to, {MADE_WITH: made_with(self._work.job)})
         return learned
 
-    def retrain(self, start: int, end: int, told: job_training.Told | None = None) -> job_training.Learned:
+    def retrain(
+        self, start: int, end: int, told: job_training.TrainingCallbacks | None = None
+    ) -> job_training.TrainedJob:
         """Train on [start, end) and let the job go on with it where it is: checkpoint and levels stay.
 
         ``end`` is at most the checkpoint. The new history is brought to the checkpoint before anything is scored.
@@ -115,7 +117,7 @@ class Claim:
         self.held.save(self.state.advanced(**changes))
         return learned
 
-    def plan(self, start: int, end: int, *, again: bool = False) -> Range:
+    def plan(self, start: int, end: int, *, again: bool = False) -> BackfillRange:
         """Where a backfill of [start, end) begins: there, or where an earlier one stopped.
 
         UsageError where nothing is left to do, or where the range was trained on.
@@ -125,18 +127,18 @@ class Claim:
         begun = state.quantiles_id is not None and state.checkpoint is not None
         if again or not begun or int(state.checkpoint or 0) <= start:
             work.refuse_trained(snapshot, start)
-            return Range(start, end)
+            return BackfillRange(start, end)
         checkpoint = int(state.checkpoint or 0)
         if checkpoint >= end and state.renormalize_due:
-            return Range(checkpoint, checkpoint, resumed=True)  # killed before that, after its last bucket
+            return BackfillRange(checkpoint, checkpoint, resumed=True)  # killed before that, after its last bucket
         if checkpoint >= end:
             raise UsageError(
                 f"job {state.job_id} is scored up to {iso(checkpoint)} already",
                 hint="--again scores the range anew and replaces its results",
             )
-        return Range(checkpoint, end, resumed=True, never_scored=self._never_scored(start, checkpoint))
+        return BackfillRange(checkpoint, end, resumed=True, never_scored=self._never_scored(start, checkpoint))
 
-    def backfill(self, planned: Range, told: Callable[[ScoredBucket], None], *, again: bool = False) -> None:
+    def backfill(self, planned: BackfillRange, told: Callable[[ScoredBucket], None], *, again: bool = False) -> None:
         """Score and write the planned range; what is finished when it is stopped stays, and the next run goes on."""
         if again:
             work, snapshot_id, state = self._work, str(self.state.snapshot_id), self.state
@@ -155,7 +157,7 @@ class Claim:
         if start < end:
             self._follow(start, end, told, stopping)
 
-    def follower(self) -> Follower:
+    def follower(self) -> ScoringPipeline:
         """Everything as it was after the last batch, standing at the checkpoint; made at most once a claim.
 
         For looking ahead: who scores with it must take copies of what moves.
@@ -204,13 +206,13 @@ class Claim:
                 f"job {state.job_id} has scored nothing yet", hint=f"ipi-es backfill {state.job_id} --start …"
             )
         self.at_work = None
-        levels = Levels.from_arrays(stores.quantiles.read(state.quantiles_id).levels)
+        levels = NormalizerState.from_arrays(stores.quantiles.read(state.quantiles_id).levels)
         sink = StoredSink(stores, self.held, self._window, rewriting=False, took=self._work.took)
         return sink.renormalize(levels)
 
     def _learn(
-        self, start: int, end: int, told: job_training.Told | None, *, from_scratch: bool
-    ) -> tuple[job_training.Learned, str, HistoryId]:
+        self, start: int, end: int, told: job_training.TrainingCallbacks | None, *, from_scratch: bool
+    ) -> tuple[job_training.TrainedJob, str, HistoryId]:
         """Train and store; nothing points to it yet."""
         work, stores = self._work, self._work.stores
         self.held.tell(TRAINING)
@@ -230,24 +232,24 @@ class Claim:
         self.held.check()
         return learned, *job_training.store(stores.blobs, learned, stores.clock.now())
 
-    def _say_trained(self, learned: job_training.Learned, snapshot_id: str, checkpoint: int) -> None:
+    def _say_trained(self, learned: job_training.TrainedJob, snapshot_id: str, checkpoint: int) -> None:
         """Before the state points to it: said after that, a kill in between would leave it unsaid for ever."""
         self.unsay()
         age = job_annotations.history_age(self._work.stores.blobs, self.state)
         self._annotate(job_annotations.of_training(self._work.job, learned, snapshot_id, checkpoint, age), snapshot_id)
 
-    def _previous(self) -> Previous:
+    def _previous(self) -> PreviousNetwork:
         """The network in use; one that can't be read must not keep a job from being trained."""
         snapshot_id = self.state.snapshot_id
         if snapshot_id is None:
             return NONE
         other = [each for each in changed(self._work.job, kept(self.state)) if each.rule == "train"]
         if other:
-            return Previous(unusable="; ".join(map(str, other)))
+            return PreviousNetwork(unusable="; ".join(map(str, other)))
         try:
-            return Previous(snapshot_id, self._work.snapshot(snapshot_id).network)
+            return PreviousNetwork(snapshot_id, self._work.snapshot(snapshot_id).network)
         except SnapshotError as error:
-            return Previous(unusable=error.message)
+            return PreviousNetwork(unusable=error.message)
 
     def _restart(
         self,
@@ -298,14 +300,14 @@ class Claim:
         self.at_work = standing
         return standing.sink
 
-    def _standing(self, start: int) -> AtWork:
+    def _standing(self, start: int) -> ScoringState:
         if self.at_work is None or start != self.state.checkpoint:
             with timed(self._work.took, "load"):
                 self.at_work = self._prepared(start)
         self.at_work.follower.keeper.settle()
         return self.at_work
 
-    def _prepared(self, start: int) -> AtWork:
+    def _prepared(self, start: int) -> ScoringState:
         """Everything as it was after the last batch, brought to ``start``."""
         work, job, stores = self._work, self._work.job, self._work.stores
         state = self.state
@@ -336,7 +338,7 @@ class Claim:
         begin = start - start % job.bucket_span
         rewriting = self._has_results(begin)
         sink = StoredSink(stores, self.held, self._window, rewriting=rewriting, first=first, took=work.took)
-        follower = Follower.of(
+        follower = ScoringPipeline.of(
             job,
             snapshot,
             keeper,
@@ -347,21 +349,21 @@ class Claim:
             largest=first.get("details", state.details).get(LARGEST),
             took=work.took,
         )
-        return AtWork(follower, sink)
+        return ScoringState(follower, sink)
 
-    def _levels(self, snapshot: JobSnapshot, start: int) -> Levels:
+    def _levels(self, snapshot: JobSnapshot, start: int) -> NormalizerState:
         """The job's levels, aged to ``start``; the snapshot's own where it has scored nothing yet."""
         if self.state.quantiles_id is not None:
             saved = self._work.stores.quantiles.read(self.state.quantiles_id)
-            levels = Levels.from_arrays(saved.levels)
+            levels = NormalizerState.from_arrays(saved.levels)
             job = self._work.job
             if levels.are_of((job.entity_field, job.ip_field)):
                 return levels.aged(start - saved.time)
         return snapshot.levels.aged(start - snapshot.trained_to)
 
-    def _window(self, end: int) -> Window:
+    def _window(self, end: int) -> ResultWindow:
         job = self._work.job
-        window = Window(job.renormalization_window(), job.entity_field, job.ip_field)
+        window = ResultWindow(job.renormalization_window(), job.entity_field, job.ip_field)
         window.load(self._work.stores.results, end)
         return window
 

@@ -21,7 +21,7 @@ POLL = 0.5
 longer."""
 
 
-def claim_patiently(
+def acquire_lease(
     states: StateStore,
     job_id: str,
     owner: str,

@@ -11,17 +11,17 @@ Step: TypeAlias = Literal["load", "read", "score", "write", "renormalize"]
 """``load``: snapshot, history and levels, after a start or a training. ``read``: waiting for the next bucket's events,
 which are read ahead. ``score``: a batch, with its documents. ``write``: a batch, beside the scoring of the next one.
 ``renormalize``: a window of results."""
-Took: TypeAlias = Callable[[Step, float], None]
+OnStep: TypeAlias = Callable[[Step, float], None]
 """Hears of (step, seconds); from any thread."""
 Item = TypeVar("Item")
 
 
-def nobody(_step: Step, _seconds: float) -> None:
+def ignore_step(_step: Step, _seconds: float) -> None:
     """Nobody wants to know."""
 
 
 @contextmanager
-def timed(took: Took, step: Step) -> Iterator[None]:
+def timed(took: OnStep, step: Step) -> Iterator[None]:
     """Tell how long the block took; also one that failed."""
     began = time.perf_counter()
     try:
@@ -30,7 +30,7 @@ def timed(took: Took, step: Step) -> Iterator[None]:
         took(step, time.perf_counter() - began)
 
 
-def each_timed(took: Took, step: Step, items: Generator[Item, None, None]) -> Generator[Item, None, None]:
+def each_timed(took: OnStep, step: Step, items: Generator[Item, None, None]) -> Generator[Item, None, None]:
     """The items; tells how long each was waited for. Closed as ``items`` is."""
     with closing(items):
         while True:

@@ -18,10 +18,10 @@ from ipi_es.demo.demo_run import END, JOB
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper
 from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.scoring.batch import Batch
-from ipi_es.worker.scoring.dry_run import Counting
+from ipi_es.worker.scoring.dry_run import AlertCounts
 from ipi_es.worker.scoring.repeats import Repeats
-from ipi_es.worker.scoring.scoring_pipeline import Follower
-from ipi_es.worker.training.job_training import Learned, learn
+from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
+from ipi_es.worker.training.job_training import TrainedJob, learn
 
 HOUR, DAY = 3_600, 86_400
 PEOPLE, SEED = 200, 701
@@ -33,7 +33,7 @@ SCORES = {
 
 
 @dataclass(slots=True)
-class Kept(Counting):
+class Kept(AlertCounts):
     """Keeps the documents."""
 
     documents_kept: list[dict[str, Any]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Company:
     """What was learned of it; ``scored`` scores its days with an attacker's sign-ins among them."""
 
     simulation: Simulation
-    learned: Learned
+    learned: TrainedJob
 
     @classmethod
     def trained(cls) -> Company:
@@ -68,7 +68,7 @@ class Company:
         history = copy.deepcopy(self.learned.history)
         keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("run", history.day), Holds.of(job))
         sink = Kept()
-        follower = Follower.of(
+        follower = ScoringPipeline.of(
             job,
             self.learned.snapshot,
             keeper,

@@ -12,7 +12,7 @@ from fault_place import Place
 from servers.pool import Server
 
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def made_training() -> Iterator[pytest.MonkeyPatch]:
 def trained(made_training: pytest.MonkeyPatch) -> MemoryCluster:
     """The stages' job, with nothing scored."""
     cluster = stages.bare()
-    with JobWork(cluster, stages.JOB, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+    with JobResources(cluster, stages.JOB, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, company.SCORED_FROM)
     return cluster
 

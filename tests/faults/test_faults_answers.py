@@ -18,7 +18,7 @@ from live_parts import Worker
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.job_state import STATE_INDEX, state_id
 
 pytestmark = pytest.mark.faults
@@ -122,7 +122,7 @@ def test_an_answer_that_is_not_whole_is_never_scored(place: Place, what: str) ->
         proxy.script = LASTING[what]
         before = checkpoint_of(place.cluster, place.job)
         outcome = Worker(cluster, place.job).tick(END, patient=False)
-        assert outcome.did is Did.FAILED, outcome
+        assert outcome.did is TickResult.FAILED, outcome
         assert "not whole" in outcome.text, outcome
         assert proxy.altered
         # what was written with its answer lost may be a state after whole batches
@@ -149,7 +149,7 @@ def test_an_answer_of_a_byte_now_and_then_ends_in_time(place: Place) -> None:
         proxy.script = lambda _n, _method, path: Fault(drip=0.2) if path.endswith("/_search") else None
         before, begin = checkpoint_of(place.cluster, place.job), time.monotonic()
         outcome = Worker(cluster, place.job).tick(END, patient=False)
-        assert outcome.did is Did.FAILED, outcome
+        assert outcome.did is TickResult.FAILED, outcome
         assert "no answer in time" in outcome.text
         assert time.monotonic() - begin < 20 * LIMIT
         assert checkpoint_of(place.cluster, place.job) == before
@@ -177,7 +177,7 @@ def test_a_state_of_an_impossible_time_stops_the_job_until_it_is_put_right(place
     odd = json.loads(json.dumps({**found.source, "checkpoint": 99_999_999_999_000}))
     place.cluster.put(STATE_INDEX, name, odd, refresh=True)
     outcome = Worker(place.cluster, place.job).tick(END, patient=False)
-    assert outcome.did is Did.FAILED, outcome
+    assert outcome.did is TickResult.FAILED, outcome
     assert "“checkpoint” is 99999999999000" in outcome.text
     place.cluster.put(STATE_INDEX, name, found.source, refresh=True)
     through(place.cluster, place)

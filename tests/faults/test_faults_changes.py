@@ -17,11 +17,11 @@ from worker_company import HOUR, SCORED_FROM
 from write_stages import JOB, TRAINING
 
 from ipi_es.errors import JobBusy
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.job_state import StateStore
-from ipi_es.state.leased_state import HeldState
+from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.upkeep.removal import Removal
 
 pytestmark = pytest.mark.faults
@@ -55,7 +55,7 @@ def amid(worker: Worker, what: Callable[[], Any], at: int = MIDDLE) -> None:
 def watch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     """By which leases are measured: a worker that is stopped for a minute knows that its own may be over."""
     made = Stopwatch()
-    monkeypatch.setattr("ipi_es.worker.job_resources.HeldState", partial(HeldState, monotonic=made))
+    monkeypatch.setattr("ipi_es.worker.job_resources.LeasedState", partial(LeasedState, monotonic=made))
     return made
 
 
@@ -90,7 +90,7 @@ def test_other_bucket_span_counts_no_event_twice(made_training: pytest.MonkeyPat
     first = stages.job(analysis_config={"bucket_span": before}, datafeed_config={"frequency": before})
     second = stages.job(analysis_config={"bucket_span": after}, datafeed_config={"frequency": after})
     cluster = stages.bare()
-    with JobWork(cluster, first, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+    with JobResources(cluster, first, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, SCORED_FROM)
     middle = SCORED_FROM + 35 * HOUR - 35 * HOUR % first.bucket_span  # no bucket of the second one ends there
     Worker(cluster, first).tick(middle)
@@ -115,7 +115,7 @@ def test_other_fields_are_refused_until_they_are_learned_and_nothing_is_lost(
     config = {"bucket_span": "3h", "detectors": [detector]}
     other = stages.job(analysis_config=config)
     outcome = Worker(cluster, other).tick(END)
-    assert outcome.did is Did.FAILED, outcome
+    assert outcome.did is TickResult.FAILED, outcome
     assert live.state_of(cluster, JOB).checkpoint == MIDDLE
     Worker(cluster, JOB).tick(END)
     same(dump(cluster, JOB), undisturbed)
@@ -133,8 +133,8 @@ def test_job_that_is_paused_amid_the_work_goes_on_where_it_was(trained: MemoryCl
     Worker(cluster, JOB).tick(MIDDLE)
     worker, states = Worker(cluster, JOB), StateStore(cluster)
     amid(worker, lambda: states.pause(JOB.job_id, True, parts.NOW), MIDDLE + 6 * HOUR)
-    assert worker.tick(END).did is Did.STOOD_BY
-    assert worker.tick(END).did is Did.PAUSED
+    assert worker.tick(END).did is TickResult.STOOD_BY
+    assert worker.tick(END).did is TickResult.PAUSED
     states.pause(JOB.job_id, False, parts.NOW)
     Worker(cluster, JOB, dead={"one:1:1"}).tick(END)
     same(dump(cluster, JOB), undisturbed)
@@ -160,11 +160,11 @@ def test_job_that_a_worker_is_amid_is_not_deleted_before_it_lets_go(trained: Mem
         states.pause(JOB.job_id, True, parts.NOW)
 
     amid(worker, delete)
-    assert worker.tick(END).did is Did.STOOD_BY
+    assert worker.tick(END).did is TickResult.STOOD_BY
     assert "job pause" in told[0]
     removal(cluster).delete()
     assert dump(cluster, JOB) == {}
-    assert worker.tick(END).did is Did.WAITED
+    assert worker.tick(END).did is TickResult.WAITED
     assert dump(cluster, JOB) == {}
 
 
@@ -181,7 +181,7 @@ def test_job_whose_lease_ran_out_and_that_was_deleted_amid_the_work_leaves_nothi
         assert dump(cluster, JOB) == {}
 
     amid(worker, delete, SCORED_FROM + at * HOUR)
-    assert worker.tick(END).did in (Did.STOOD_BY, Did.FAILED)
+    assert worker.tick(END).did in (TickResult.STOOD_BY, TickResult.FAILED)
     assert dump(cluster, JOB) == {}
 
 
@@ -196,8 +196,8 @@ def test_job_that_is_reset_amid_the_work_begins_anew(trained: MemoryCluster, wat
         watch.time += 60.0
 
     amid(worker, reset, SCORED_FROM + at * HOUR)
-    assert worker.tick(END).did in (Did.STOOD_BY, Did.FAILED)
-    assert Worker(cluster, again, dead={"one:1:1"}).tick(END).did is Did.WORKED
+    assert worker.tick(END).did in (TickResult.STOOD_BY, TickResult.FAILED)
+    assert Worker(cluster, again, dead={"one:1:1"}).tick(END).did is TickResult.WORKED
     fresh = stages.own_events(trained)
     removal(fresh).reset()
     Worker(fresh, again).tick(END)

@@ -11,7 +11,7 @@ from troubled_cluster import TROUBLES, WRITES, Trouble, TroubledCluster
 from worker_company import HOUR, SCORED_FROM
 from write_stages import JOB
 
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 pytestmark = pytest.mark.faults
@@ -42,9 +42,9 @@ def through(cluster: TroubledCluster, worker: Worker) -> int:
     """Tick until all is done; how many ticks that took."""
     for number in range(1, AT_MOST):
         outcome = worker.tick(END)
-        if outcome.did is Did.WORKED and outcome.again_in is None:
+        if outcome.did is TickResult.WORKED and outcome.again_in is None:
             return number
-        assert outcome.did in (Did.FAILED, Did.STOOD_BY), outcome
+        assert outcome.did in (TickResult.FAILED, TickResult.STOOD_BY), outcome
     raise AssertionError(f"{cluster.failed} operations failed, and it is not through after {AT_MOST} ticks")
 
 
@@ -74,7 +74,7 @@ def test_a_worker_a_tick_in_a_storm_leaves_the_same(begun: MemoryCluster, undist
     for number in range(AT_MOST):
         worker = Worker(cluster, JOB, owner=f"one:{number}:1", dead=dead)
         dead.add(worker.owner)
-        if worker.tick(END).did is Did.WORKED:
+        if worker.tick(END).did is TickResult.WORKED:
             break
     cluster.quiet = True
     same(dump(cluster, JOB), undisturbed)
@@ -84,7 +84,7 @@ def test_an_outage_of_days_is_made_good_in_order(trained: MemoryCluster) -> None
     cluster = TroubledCluster(trained, [TROUBLES["nobody listens"]], 1.0, 1)
     worker = Worker(cluster, JOB)
     for hours in range(0, 48, 3):
-        assert worker.tick(SCORED_FROM + hours * HOUR).did is Did.FAILED
+        assert worker.tick(SCORED_FROM + hours * HOUR).did is TickResult.FAILED
     cluster.quiet = True
-    assert worker.tick(END).did is Did.WORKED
+    assert worker.tick(END).did is TickResult.WORKED
     counted_once(cluster, JOB, company.events(), SCORED_FROM, END)

@@ -21,7 +21,7 @@ from worker_company import HOUR, SCORED_FROM
 from ipi_es.cli.shared.shell import Shell
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.files.loading import load_settings
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 
 pytestmark = pytest.mark.faults
 
@@ -82,13 +82,13 @@ def test_a_worker_is_refused_says_so_and_goes_on_with_what_the_files_hold_then(
     amid(worker, lambda: proxy.change_password(SECOND) if what == "password" else proxy.rotate(issued[1]))
     with caplog.at_level(logging.INFO):
         outcome = worker.tick(END)
-        assert outcome.did is Did.FAILED
+        assert outcome.did is TickResult.FAILED
         assert ("refused the credentials" if what == "password" else "is not trusted") in outcome.text
         assert "cluster_away" in {str(each.trouble) for each in worker.health.reasons(END + DELAY)}
         assert checkpoint_of(place.cluster, place.job) <= MIDDLE
         (tmp_path / "password").write_text(f"{SECOND if what == 'password' else proxy.password}\n")
         (tmp_path / "ca.pem").write_bytes(issued[int(what == "certificate")].ca.read_bytes())
-        assert worker.tick(END).did is Did.WORKED
+        assert worker.tick(END).did is TickResult.WORKED
     assert worker.health.reasons(END + DELAY) == []
     assert "have changed and were read again" in caplog.text
     for secret in (proxy.password, SECOND):
@@ -101,6 +101,6 @@ def test_a_new_certificate_of_the_same_authority_is_nothing_to_a_worker(
 ) -> None:
     worker = Worker(cluster, place.job)
     amid(worker, lambda: proxy.rotate(replace(issued[0])))
-    while worker.tick(END).did is Did.FAILED:  # a connection that is closed amid a write whose answer is lost
+    while worker.tick(END).did is TickResult.FAILED:  # a connection that is closed amid a write whose answer is lost
         pass
     place.all_is_well()

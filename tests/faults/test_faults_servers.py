@@ -24,7 +24,7 @@ from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Put
 from ipi_es.node import LocalNode
 from ipi_es.results.words import ALIAS
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.job_state import STATE_INDEX
 from ipi_es.times import iso
 
@@ -100,10 +100,10 @@ def test_read_only_results_are_waited_for(place: Place) -> None:
     block(place, indices, True)
     worker = Worker(place.cluster, place.job)
     outcome = worker.tick(END, patient=False)
-    assert outcome.did is Did.FAILED
+    assert outcome.did is TickResult.FAILED
     assert "blocks writing" in outcome.text
     block(place, indices, None)
-    assert worker.tick(END, patient=False).did is Did.WORKED
+    assert worker.tick(END, patient=False).did is TickResult.WORKED
     place.all_is_well()
 
 
@@ -135,7 +135,7 @@ def test_worker_process_that_is_stopped_and_comes_back_changes_nothing(place: Pl
     behind = checkpoint_of(place.cluster, place.job)
     worker = Worker(place.cluster, place.job)
     worker.clock.time = END + DELAY + 60  # the lease is over
-    while worker.live.tick(END + DELAY, patient=False).did is Did.STOOD_BY:
+    while worker.live.tick(END + DELAY, patient=False).did is TickResult.STOOD_BY:
         worker.clock.time += 10
     after = parts.results(place.cluster, place.job, volatile=True)
     process.send_signal(signal.SIGCONT)
@@ -168,13 +168,13 @@ def test_server_that_is_killed_amid_the_work_and_started_again(
             killed.append(each.bucket.start)
 
     worker.live._scored = killing  # type: ignore[method-assign]
-    assert worker.tick(END, patient=False).did is Did.FAILED
+    assert worker.tick(END, patient=False).did is TickResult.FAILED
     assert killed
     again = LocalNode.start(data_dir=data, http_port=port, heap="256m")
     request.addfinalizer(again.stop)
     assert 0 < checkpoint_of(place.cluster, place.job) < END
     for _ in range(3):  # connections that were open are found closed
-        if worker.tick(END, patient=False).did is Did.WORKED:
+        if worker.tick(END, patient=False).did is TickResult.WORKED:
             break
     place.all_is_well()
     cluster.close()
@@ -205,7 +205,7 @@ def test_a_bucket_with_a_million_events_is_one_bucket(one_opensearch: Place) -> 
         }
     )
     try:
-        assert Worker(cluster, job).tick(END, patient=False).did is Did.WORKED
+        assert Worker(cluster, job).tick(END, patient=False).did is TickResult.WORKED
         found = parts.of_kind(parts.results(cluster, job), "bucket")
         counts = {one["timestamp"] // 1_000: one["event_count"] for one in found}
         usual = sum(start <= at < start + job.bucket_span for at, *_ in company.events(score_days=SCORE_DAYS))

@@ -24,10 +24,10 @@ from write_stages import JOB, STRANGER
 from ipi_es.cluster.port import Put
 from ipi_es.config.job_config import Job
 from ipi_es.ipinsights.storage import delta_from_bytes
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 pytestmark = pytest.mark.faults
 
@@ -87,7 +87,7 @@ def undisturbed(half_hourly: MemoryCluster) -> Dump:
 
 def trained_as(job: Job) -> MemoryCluster:
     cluster = stages.bare()
-    with JobWork(cluster, job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+    with JobResources(cluster, job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, SCORED_FROM)
     return cluster
 
@@ -108,7 +108,7 @@ def looks(worker: Worker, world: World, times: Iterable[tuple[int, int]]) -> Non
         world.at(true)
         worker.clock.time = max(worker.clock.time, told)
         outcome = worker.live.tick(told)
-        assert outcome.did in (Did.WORKED, Did.NOTHING), outcome
+        assert outcome.did in (TickResult.WORKED, TickResult.NOTHING), outcome
 
 
 def stepping(first: int, second: int) -> Iterator[tuple[int, int]]:
@@ -295,7 +295,7 @@ def test_ten_thousand_empty_buckets_are_scored_each_once(made_training: pytest.M
     end = company.SCORED_TO + 10_000 * job.bucket_span
     worker = Worker(cluster, job)
     worker.tick(company.SCORED_TO)
-    assert worker.tick(end).did is Did.WORKED
+    assert worker.tick(end).did is TickResult.WORKED
     results = parts.results(cluster, job)
     found = parts.of_kind(results, "bucket")
     assert [each["timestamp"] // 1_000 for each in found] == list(range(SCORED_FROM, end, job.bucket_span))

@@ -24,13 +24,13 @@ from live_process import Moved
 from worker_company import HOUR, SCORED_FROM
 from write_stages import JOB
 
-from ipi_es.alerts.message import Letter
+from ipi_es.alerts.message import Notification
 from ipi_es.alerts.notifier import Notifier
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.job_state import StateStore, first_epoch
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.history.history_keeper import HistoryId, load_history
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 pytestmark = pytest.mark.faults
 
@@ -87,7 +87,7 @@ def nothing_torn(place: Place) -> None:
         assert dump(cluster, job) == {}
         return
     assert state.lease_owner is None
-    work = JobWork(cluster, job)
+    work = JobResources(cluster, job)
     if state.snapshot_id is None:
         assert [each for each in dump(cluster, job).values() if each.get("type") != "job_state"] == []
         return
@@ -110,9 +110,9 @@ class Post:
     """Takes every message."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[Notification] = []
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Notification) -> None:
         self.letters.append(letter)
 
 
@@ -137,10 +137,10 @@ def test_two_workers_with_different_files_of_a_job_do_not_flip_it_nor_alert_twic
         each.begin()
     for end in range(SCORED_FROM + 3 * HOUR, END + 1, 3 * HOUR):
         changed = theirs["signins"].tick(end)
-        assert changed.did is Did.FAILED
+        assert changed.did is TickResult.FAILED
         assert "bucket_span was 3h and is 1h" in changed.text
-        assert ours.tick(end).did is Did.WORKED
-        assert theirs["vpn"].tick(end).did is Did.WORKED
+        assert ours.tick(end).did is TickResult.WORKED
+        assert theirs["vpn"].tick(end).did is TickResult.WORKED
         threads = [threading.Thread(target=each.once) for each in notifiers]
         for thread in threads:
             thread.start()

@@ -20,8 +20,8 @@ from worker_parts import Killed
 from write_stages import JOB, STAGES, Stage
 
 from ipi_es.service.live_job import LOOK_ON
-from ipi_es.service.tick_outcome import Did
-from ipi_es.state.leased_state import HeldState
+from ipi_es.service.tick_outcome import TickResult
+from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 pytestmark = pytest.mark.faults
@@ -75,7 +75,7 @@ def test_stopped_before_any_write_and_back_it_changes_nothing(
     trained: MemoryCluster, monkeypatch: pytest.MonkeyPatch, stage: Stage
 ) -> None:
     watch = Stopwatch()
-    monkeypatch.setattr("ipi_es.worker.job_resources.HeldState", partial(HeldState, monotonic=watch))
+    monkeypatch.setattr("ipi_es.worker.job_resources.LeasedState", partial(LeasedState, monotonic=watch))
     begun = stages.own_events(trained)
     stage.begin(begun)
     quiet = Stopping(begun, 0)
@@ -124,7 +124,7 @@ def test_workers_that_come_and_go_leave_what_one_leaves(trained: MemoryCluster, 
         cluster.dies_at = int(rng.integers(2, 12)) if rng.random() < 0.2 else None
         try:
             outcome = of[names[place]].tick(min(now, END))
-            assert outcome.did is not Did.FAILED, outcome
+            assert outcome.did is not TickResult.FAILED, outcome
         except Killed:
             kills, born = kills + 1, born + 1
             dead.add(names[place])
@@ -150,14 +150,14 @@ def without_interim(cluster: MemoryCluster) -> Dump:
 
 def test_three_workers_at_the_same_time_leave_what_one_leaves(trained: MemoryCluster, alone: Dump) -> None:
     """Three threads that look again and again, without any patience: one works, the others find the job busy."""
-    cluster, until, did = parts.copy_of(trained), threading.Barrier(3), list[Did]()
+    cluster, until, did = parts.copy_of(trained), threading.Barrier(3), list[TickResult]()
 
     def run(name: str) -> None:
         worker = Worker(cluster, JOB, owner=name)
         until.wait()
         for end in range(SCORED_FROM + 3 * HOUR, END + 1, 12 * HOUR):
             did.append(worker.tick(end, patient=False).did)
-        while worker.tick(END, patient=False).did is Did.STOOD_BY:
+        while worker.tick(END, patient=False).did is TickResult.STOOD_BY:
             time.sleep(0.02)
 
     threads = [threading.Thread(target=run, args=(f"host:{n}:1",)) for n in range(3)]
@@ -165,7 +165,7 @@ def test_three_workers_at_the_same_time_leave_what_one_leaves(trained: MemoryClu
         each.start()
     for each in threads:
         each.join()
-    assert set(did) <= {Did.WORKED, Did.NOTHING, Did.STOOD_BY}
-    assert Did.STOOD_BY in did
+    assert set(did) <= {TickResult.WORKED, TickResult.NOTHING, TickResult.STOOD_BY}
+    assert TickResult.STOOD_BY in did
     same(without_interim(cluster), alone)
     counted_once(cluster, JOB, company.events(), SCORED_FROM, END)

@@ -18,7 +18,7 @@ from servers.pool import Server
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.results.documents import result_documents
-from ipi_es.results.documents.explanation import Explanation
+from ipi_es.results.documents.explanation import ScoreExplanation
 from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
@@ -41,8 +41,8 @@ def context(cluster: Cluster) -> Iterator[ResultContext]:
         cluster.delete_index(index)
 
 
-def explanation(entity: int) -> Explanation:
-    return Explanation(
+def explanation(entity: int) -> ScoreExplanation:
+    return ScoreExplanation(
         history_class="31–200 events",
         prior_events=40,
         calibration_size=9_999,

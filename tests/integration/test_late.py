@@ -25,9 +25,9 @@ from ipi_es.cluster.port import Cluster, Drop
 from ipi_es.config.job_config import Job
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
-from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.late.late_rescoring import rescore_late
 from ipi_es.worker.scoring.interim_results import write_interim
-from ipi_es.worker.upkeep.missing_results import tell_of_missing
+from ipi_es.worker.upkeep.missing_results import warn_of_missing
 
 MIDNIGHT = company.SCORED_FROM + DAY
 MORNING = MIDNIGHT + 9 * HOUR
@@ -57,13 +57,13 @@ def of_others(cluster: Cluster, job: Job, *starts: int) -> dict[tuple[str, str],
 def test_late_events_mend_their_buckets_alone_and_are_learned(cluster: Cluster, index: str, job: Job) -> None:
     with live(cluster, job) as claim:
         claim.catch_up(MORNING, lambda _: None)
-        assert mend_late(claim, LATER) == []
+        assert rescore_late(claim, LATER) == []
     others = of_others(cluster, job, TODAY, YESTERDAY)
     add_events(cluster, [(TODAY + 60, "person03", STRANGER), (YESTERDAY + 60, "person04", STRANGER)], index)
     with live(cluster, job, LATER) as claim:
-        mended = mend_late(claim, LATER)
+        mended = rescore_late(claim, LATER)
         assert [(each.start, each.late_events, each.revision) for each in mended] == [(YESTERDAY, 1, 1), (TODAY, 1, 1)]
-        assert mend_late(claim, LATER) == []
+        assert rescore_late(claim, LATER) == []
         assert late_blob(cluster, job) is not None
         assert of_others(cluster, job, TODAY, YESTERDAY) == others
         claim.catch_up(MIDNIGHT + DAY + job.bucket_span, lambda _: None)
@@ -99,19 +99,19 @@ def test_interim_results_are_replaced_and_leave_nothing(cluster: Cluster, index:
 def test_changed_and_vanished_events_are_found_by_content(cluster: Cluster, index: str, job: Job) -> None:
     with live(cluster, job) as claim:
         claim.catch_up(MORNING, lambda _: None)
-        assert mend_late(claim, LATER) == []
+        assert rescore_late(claim, LATER) == []
     span = job.bucket_span
     others = of_others(cluster, job, TODAY, YESTERDAY)
     change_events(cluster, ids_between(cluster, TODAY, TODAY + span, index)[:1], index, ip=STRANGER)
     remove_events(cluster, ids_between(cluster, YESTERDAY, YESTERDAY + span, index)[:5], index)
     add_events(cluster, [(YESTERDAY + 60 + n, f"person4{n}", STRANGER) for n in range(4)], index)
     with live(cluster, job, LATER) as claim:
-        mended = mend_late(claim, LATER)
+        mended = rescore_late(claim, LATER)
         assert [(each.start, each.late_events, each.revision) for each in mended] == [
             (YESTERDAY, -1, 1),
             (TODAY, 0, 1),
         ]
-        assert mend_late(claim, LATER) == []
+        assert rescore_late(claim, LATER) == []
     assert of_others(cluster, job, TODAY, YESTERDAY) == others
     found = ResultStore(cluster, job.job_id).read("record", ip=STRANGER)
     assert {each.source["timestamp"] // 1_000 for each in found} == {TODAY, YESTERDAY}
@@ -122,7 +122,7 @@ def test_deleted_results_are_counted(cluster: Cluster, index: str, job: Job) -> 
     with live(cluster, job) as claim:
         claim.catch_up(MORNING, lambda _: None)
     with live(cluster, job, LATER) as claim:
-        assert tell_of_missing(claim, None) == []
+        assert warn_of_missing(claim, None) == []
     found = parts.results(cluster, job)
     gone = [place for place, each in found.items() if each["result_type"] == "record"][:3]
     gone += [
@@ -130,7 +130,7 @@ def test_deleted_results_are_counted(cluster: Cluster, index: str, job: Job) -> 
     ]
     cluster.bulk([Drop(*place) for place in gone], refresh=True)
     with live(cluster, job, LATER) as claim:
-        missing = tell_of_missing(claim, None)
+        missing = warn_of_missing(claim, None)
     assert sum(each.buckets for each in missing) == 1
     cluster.refresh(ALIAS)
     said = ResultStore(cluster, job.job_id).annotations(types=["results_missing"])

@@ -31,7 +31,7 @@ def job(cluster: Cluster, server: Server, index: str, tmp_path: Path, monkeypatc
     made = company.make_job(name, index)
     company.fill(cluster, index, score_days=2)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with parts.JobWork(cluster, made, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+    with parts.JobResources(cluster, made, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, company.SCORED_FROM)
     parts.backfill(cluster, made, end=END)
     cluster.refresh(ALIAS)

@@ -17,7 +17,7 @@ from ipi_es.results.words import ALIAS
 from ipi_es.setup import lifecycle_policy, setup_plan
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.cleanup import clean
 from ipi_es.worker.upkeep.removal import Removal
@@ -29,7 +29,7 @@ def job(cluster: Cluster, index: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
     made = company.make_job(f"retain-{uuid.uuid4().hex[:8]}", index, results_retention_days=2, hold_probability=0.0)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     company.fill(cluster, index)
-    with JobWork(cluster, made, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+    with JobResources(cluster, made, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, SCORED_FROM)
     parts.backfill(cluster, made)
     yield made
@@ -51,7 +51,7 @@ def own_indices(cluster: Cluster, job: Job) -> list[str]:
 
 def test_old_results_go_and_the_job_goes_on(cluster: Cluster, job: Job) -> None:
     assert own_indices(cluster, job) == ["2025.08", "2025.09"]
-    work = JobWork(cluster, job, clock=parts.TestClock(parts.NOW))
+    work = JobResources(cluster, job, clock=parts.TestClock(parts.NOW))
     with work.claimed() as claim:
         done = clean(work, claim, parts.NOW)
         assert done.indices == (f"{ALIAS}-{job.job_id}-2025.08",)
@@ -72,7 +72,7 @@ def test_going_back_and_on_again_gives_the_same(cluster: Cluster, job: Job) -> N
     scored = len(before) - len(everything_said)
     assert scored > len(said) > 1
     (snapshot,) = [info.id for info in ClusterBlobs(cluster).list(job.job_id, "network")]
-    work = JobWork(cluster, job, clock=parts.TestClock(parts.NOW))
+    work = JobResources(cluster, job, clock=parts.TestClock(parts.NOW))
     to = plan_revert(work, snapshot)
     assert (to.checkpoint, to.results) == (SCORED_FROM, scored)
     with work.claimed() as claim:
@@ -100,7 +100,7 @@ def test_reset_job_begins_anew_and_a_deleted_one_leaves_nothing_behind(cluster: 
 
 
 def begun_anew(cluster: Cluster, job: Job) -> None:
-    with JobWork(cluster, job, clock=parts.TestClock(parts.NOW + 3 * DAY)).claimed() as claim:
+    with JobResources(cluster, job, clock=parts.TestClock(parts.NOW + 3 * DAY)).claimed() as claim:
         claim.train(company.LEARN_FROM, SCORED_FROM)
         claim.catch_up(SCORED_FROM + DAY, lambda _: None)
     assert times(cluster, job)[0] == SCORED_FROM

@@ -28,7 +28,7 @@ from ipi_es.cluster.connect import connect
 from ipi_es.config.files.loading import load_settings
 from ipi_es.config.settings import Settings
 from ipi_es.errors import PermissionDenied
-from ipi_es.service.tick_outcome import Did, Outcome
+from ipi_es.service.tick_outcome import TickOutcome, TickResult
 from ipi_es.service.worker import Worker
 
 OWN = "ipi-es-state ipi-es-snapshots"
@@ -44,7 +44,7 @@ def bench(secured_opensearch: SecuredOpenSearch, tmp_path_factory: pytest.TempPa
         yield made
 
 
-def once(bench: SecuredBench, time: int) -> Outcome:
+def once(bench: SecuredBench, time: int) -> TickOutcome:
     """What `ipi-es run --once` does at ``time``, epoch seconds."""
     clock = parts.TestClock(time)
     worker = Worker(Settings(), [bench.job], lambda: connect(bench.connection(WORKER)), clock, threading.Event())
@@ -57,7 +57,7 @@ def quiet(bench: SecuredBench) -> dict[str, Any]:
     bench.fresh()
     for time in (FIRST_DAY + LATER, LAST_DAY + LATER):
         done = once(bench, time)
-        assert done.did is Did.WORKED, done
+        assert done.did is TickResult.WORKED, done
     return bench.everything()
 
 
@@ -81,18 +81,18 @@ def test_a_worker_that_lost_a_right_says_which_and_goes_on_when_it_has_it_again(
 ) -> None:
     roles = shipped_roles()
     bench.fresh()
-    assert once(bench, FIRST_DAY + LATER).did is Did.WORKED
+    assert once(bench, FIRST_DAY + LATER).did is TickResult.WORKED
     bench.grant(without(roles, where, right))
     try:
         said = once(bench, LAST_DAY + LATER)
-        assert said.did is Did.FAILED, said
+        assert said.did is TickResult.FAILED, said
         text = said.text
     except PermissionDenied as error:  # refused before there is any job to say it of
         text = str(error)
     finally:
         bench.grant(roles)
     assert right.rstrip("*") in text
-    assert once(bench, LAST_DAY + LATER).did is Did.WORKED
+    assert once(bench, LAST_DAY + LATER).did is TickResult.WORKED
     found = bench.everything()
     assert found["state"] == quiet["state"]
     assert found["blobs"] == quiet["blobs"]
@@ -110,18 +110,18 @@ def test_a_worker_whose_password_is_revoked_says_so_and_goes_on_with_the_one_in_
     cluster = Shell(load_settings(file), verbose=False, config=file).connect()
     worker = live_parts.Worker(cluster, bench.job)
 
-    def look(time: int) -> Outcome:
+    def look(time: int) -> TickOutcome:
         worker.clock.time = time
         return worker.live.tick(time)
 
-    assert look(FIRST_DAY + LATER).did is Did.WORKED
+    assert look(FIRST_DAY + LATER).did is TickResult.WORKED
     bench._put(f"internalusers/{name}", {"password": second})
     try:
         said = look(LAST_DAY + LATER)
-        assert said.did is Did.FAILED, said
+        assert said.did is TickResult.FAILED, said
         assert "refused the credentials" in said.text
         password.write_text(second)
-        assert look(LAST_DAY + LATER).did is Did.WORKED
+        assert look(LAST_DAY + LATER).did is TickResult.WORKED
     finally:
         bench._put(f"internalusers/{name}", {"password": first})
         cluster.close()

@@ -11,7 +11,7 @@ from ipinsights_events import FIRST_DAY, small_company
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.network.network_fitting import Progress
+from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
 from ipi_es.ipinsights.training.training import Trained, train
@@ -125,7 +125,7 @@ def test_odd_names_and_one_entity_with_most_events_are_trained_on() -> None:
 
 
 def test_progress_tells_epochs_loss_and_auc() -> None:
-    seen: list[Progress] = []
+    seen: list[TrainingProgress] = []
     train(
         small_company(seed=1), Hyperparameters(**QUICK | {"batch_metrics_publish_interval": 40}), progress=seen.append
     )

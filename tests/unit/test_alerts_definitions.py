@@ -12,16 +12,16 @@ from service_parts import a_job
 
 from ipi_es import resources
 from ipi_es.alerts.kinds import KINDS, SCORED, STACKS, Kind, Stack
-from ipi_es.alerts.parameters import INTERVALS, MARGIN, Destination, Parameters
+from ipi_es.alerts.parameters import INTERVALS, MARGIN, ConsoleDestination, Parameters
 from ipi_es.alerts.render import Definition, render, stable_uuid
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.errors import UsageError
 
-EVERYWHERE = Destination("https://hooks.example.org/x", "ipi-es-alerts", "channel-1")
+EVERYWHERE = ConsoleDestination("https://hooks.example.org/x", "ipi-es-alerts", "channel-1")
 ELASTICSEARCH = ServerInfo("elasticsearch", (8, 19, 5), "memory", "memory:")
 
 
-def made(stack: Stack, kind: Kind, destination: Destination = EVERYWHERE, **more: Any) -> Definition:
+def made(stack: Stack, kind: Kind, destination: ConsoleDestination = EVERYWHERE, **more: Any) -> Definition:
     job = a_job("logins", analysis_config={"bucket_span": "1h"})
     given: dict[str, Any] = {"console": "https://kibana.example.org", **more}
     return render(stack, kind, Parameters(job, destination=destination, **given))
@@ -199,14 +199,14 @@ def test_what_can_not_be_is_refused() -> None:
         made("watcher", "buckets", threshold=101.0)
     for stack in ("kibana", "opensearch"):
         with pytest.raises(UsageError, match="goes nowhere"):
-            made(stack, "buckets", Destination())
+            made(stack, "buckets", ConsoleDestination())
 
 
 def test_only_named_destinations_are_in_it_and_a_watch_without_any_logs() -> None:
-    assert set(made("watcher", "records", Destination()).body["actions"]) == {"log"}
-    assert set(made("watcher", "records", Destination(index="a")).body["actions"]) == {"index"}
-    assert len(made("kibana", "records", Destination(index="a")).body["actions"]) == 1
-    (trigger,) = made("opensearch", "records", Destination(channel="c")).body["triggers"]
+    assert set(made("watcher", "records", ConsoleDestination()).body["actions"]) == {"log"}
+    assert set(made("watcher", "records", ConsoleDestination(index="a")).body["actions"]) == {"index"}
+    assert len(made("kibana", "records", ConsoleDestination(index="a")).body["actions"]) == 1
+    (trigger,) = made("opensearch", "records", ConsoleDestination(channel="c")).body["triggers"]
     assert [each["destination_id"] for each in trigger["query_level_trigger"]["actions"]] == ["c"]
 
 

@@ -10,10 +10,10 @@ import pytest
 from alert_results import BUCKET, HOUR, NOW
 from notifying_parts import CONTEXT, job, ready_cluster, write
 
-from ipi_es.alerts.delivery import Courier, Delivered
+from ipi_es.alerts.delivery import Delivery, DeliveryResult
 from ipi_es.alerts.delivery_state import LEASE
 from ipi_es.alerts.incident_messages import incidents
-from ipi_es.alerts.message import Letter, Message
+from ipi_es.alerts.message import Message, Notification
 from ipi_es.alerts.test_message import trial
 from ipi_es.results.documents import result_documents
 from ipi_es.results.documents.members import Members, Unusual
@@ -59,10 +59,10 @@ def whole(score: float = 90.0) -> ResultDocument:
 class Post:
     """Takes letters; may fail, or die after having taken one."""
 
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[Notification] = field(default_factory=list)
     dies: bool = False
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Notification) -> None:
         self.letters.append(letter)
         if self.dies:
             raise Killed
@@ -77,8 +77,8 @@ def cluster() -> MemoryCluster:
     return ready_cluster()
 
 
-def courier(cluster: MemoryCluster, post: Post, owner: str = "one:1:1", **alerts: Any) -> Courier:
-    made = Courier(cluster, job(**{**ALL, **alerts}), "ops", post, owner)
+def courier(cluster: MemoryCluster, post: Post, owner: str = "one:1:1", **alerts: Any) -> Delivery:
+    made = Delivery(cluster, job(**{**ALL, **alerts}), "ops", post, owner)
     made.begin(NOW - 360)
     return made
 
@@ -103,7 +103,7 @@ def test_address_with_its_accounts_and_records_is_one_message(cluster: MemoryClu
     one = courier(cluster, post)
     spraying = [record(name) for name in ACCOUNTS[:4]]
     write(cluster, address(), *spraying, entity(ACCOUNTS[0], score=97.0))
-    assert one.deliver(NOW) == Delivered(sent=1)
+    assert one.deliver(NOW) == DeliveryResult(sent=1)
     sent = post.letters[0].to_dict()
     assert (sent["alert"], sent["score"], sent["severity"]) == ("influencers", 97.0, "critical")
     assert (sent["who"], sent["from"]) == ("user00, user01, user02 and 42 more", SPRAYER)
@@ -111,14 +111,14 @@ def test_address_with_its_accounts_and_records_is_one_message(cluster: MemoryClu
     assert sent["findings"][0]["why"] == sent["why"] == address().source["reason"]
     assert post.letters[0].text.count("\n- ") == 5
     for later in (1, 600, 5_000):
-        assert one.deliver(NOW + later) == Delivered()
+        assert one.deliver(NOW + later) == DeliveryResult()
 
 
 def test_bucket_covers_all_that_is_found_in_it(cluster: MemoryCluster) -> None:
     post = Post()
     one = courier(cluster, post)
     write(cluster, whole(), address(), record("elsewhere", "198.51.100.1"), *(record(name) for name in ACCOUNTS[:3]))
-    assert one.deliver(NOW) == Delivered(sent=1)
+    assert one.deliver(NOW) == DeliveryResult(sent=1)
     sent = post.letters[0].to_dict()
     assert sent["alert"] == "buckets"
     assert sent["why"].startswith("46 unusual pairs of 45 user.name values and 2 source.ip values: user00, ")
@@ -174,7 +174,7 @@ def test_killed_after_sending_it_sends_the_same_message_again_and_loses_no_findi
     assert courier(cluster, post, owner="two:2:2").deliver(NOW + LEASE).sent == 1
     assert post.letters[0].id == dying.letters[0].id
     assert set(post.letters[0].finding_ids) == set(dying.letters[0].finding_ids)
-    assert courier(cluster, post, owner="three:3:3").deliver(NOW + LEASE + 1) == Delivered()
+    assert courier(cluster, post, owner="three:3:3").deliver(NOW + LEASE + 1) == DeliveryResult()
 
 
 def test_what_comes_later_of_an_incident_is_told_of_alone(cluster: MemoryCluster) -> None:
@@ -185,14 +185,14 @@ def test_what_comes_later_of_an_incident_is_told_of_alone(cluster: MemoryCluster
     write(cluster, address(), record(ACCOUNTS[1]))  # seen amid the writing of a bucket
     assert one.deliver(NOW + 15).sent == 1
     assert [len(letter.finding_ids) for letter in post.letters] == [1, 2]
-    assert one.deliver(NOW + 30) == Delivered()
+    assert one.deliver(NOW + 30) == DeliveryResult()
 
 
 def test_refused_incident_waits_as_a_whole(cluster: MemoryCluster) -> None:
     from ipi_es.errors import NotSent
 
     class Away(Post):
-        def send(self, letter: Letter) -> None:
+        def send(self, letter: Notification) -> None:
             raise NotSent("not today")
 
     write(cluster, address(), *(record(name) for name in ACCOUNTS[:3]))

@@ -11,10 +11,10 @@ import pytest
 from alert_results import BUCKET, HOUR, NOW, STAMP
 from notifying_parts import CONTEXT, job, ready_cluster, write, written
 
-from ipi_es.alerts.delivery import Courier, Delivered
+from ipi_es.alerts.delivery import Delivery, DeliveryResult
 from ipi_es.alerts.delivery_state import FIRST_PAUSE, LEASE, LONGEST_PAUSE, Sent, SentStore, forget
 from ipi_es.alerts.found_alerts import find
-from ipi_es.alerts.message import Letter
+from ipi_es.alerts.message import Notification
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import NotSent
 from ipi_es.results.documents import result_documents
@@ -34,13 +34,13 @@ def cluster() -> MemoryCluster:
 class Post:
     """Takes letters; what is in ``refuses`` is not taken."""
 
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[Notification] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
     away: bool = False
     wait: int | None = None
     tried: list[str] = field(default_factory=list)
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Notification) -> None:
         self.tried.append(letter.worst.who)
         if self.away or letter.worst.who in self.refuses:
             raise NotSent("not today", wait=self.wait)
@@ -51,8 +51,8 @@ class Post:
         return [message.who for letter in self.letters for message in letter.messages]
 
 
-def courier(cluster: Cluster, post: Post, owner: str = "one:1:1", **alerts: Any) -> Courier:
-    made = Courier(cluster, job(**alerts), "ops", post, owner)
+def courier(cluster: Cluster, post: Post, owner: str = "one:1:1", **alerts: Any) -> Delivery:
+    made = Delivery(cluster, job(**alerts), "ops", post, owner)
     made.begin(SINCE)
     return made
 
@@ -102,9 +102,9 @@ def test_alert_is_sent_once(cluster: MemoryCluster) -> None:
     post = Post()
     one = courier(cluster, post)
     write(cluster, written(NOW))
-    assert one.deliver(NOW) == Delivered(sent=1)
+    assert one.deliver(NOW) == DeliveryResult(sent=1)
     for later in (1, 600, 5_000, 100_000):
-        assert one.deliver(NOW + later) == Delivered()
+        assert one.deliver(NOW + later) == DeliveryResult()
     assert post.whom == ["alice"]
 
 
@@ -153,14 +153,14 @@ def test_killed_between_sending_and_noting_it_is_sent_again_with_the_same_id(clu
         pass
 
     class DiesAfterwards(Post):
-        def send(self, letter: Letter) -> None:
+        def send(self, letter: Notification) -> None:
             post.send(letter)
             raise Killed
 
     with pytest.raises(Killed):
         courier(cluster, DiesAfterwards()).deliver(NOW)
     other = courier(cluster, post, owner="two:2:2")
-    assert other.deliver(NOW + LEASE - 1) == Delivered(waiting=None)
+    assert other.deliver(NOW + LEASE - 1) == DeliveryResult(waiting=None)
     assert other.deliver(NOW + LEASE).sent == 1
     assert len({letter.id for letter in post.letters}) == 1
     assert len(post.letters) == 2
@@ -192,7 +192,7 @@ def test_what_is_not_taken_is_tried_again_with_growing_pauses(cluster: MemoryClu
     assert pauses[-1] == LONGEST_PAUSE
     post.away = False
     assert one.deliver(now).sent == 1
-    assert one.deliver(now + 1) == Delivered()
+    assert one.deliver(now + 1) == DeliveryResult()
 
 
 def test_letter_that_a_service_does_not_like_holds_up_no_other(cluster: MemoryCluster) -> None:
@@ -251,7 +251,7 @@ def test_destination_that_asks_for_peace_gets_it_and_no_longer_than_an_hour(clus
     done = one.deliver(NOW)
     assert (done.refused, done.again_in) == (1, 600)
     write(cluster, written(NOW + 60, "next"))
-    assert one.deliver(NOW + 599) == Delivered(waiting=3, again_in=1, failing_since=NOW, error="not today")
+    assert one.deliver(NOW + 599) == DeliveryResult(waiting=3, again_in=1, failing_since=NOW, error="not today")
     assert len(post.tried) == 1
     post.wait = 10**9
     assert one.deliver(NOW + 600).again_in == LONGEST_PAUSE

@@ -11,14 +11,14 @@ from service_parts import a_job
 from ipi_es.alerts.install import install_in_cluster, install_in_kibana
 from ipi_es.alerts.kibana import Kibana
 from ipi_es.alerts.kinds import KINDS
-from ipi_es.alerts.parameters import Destination, Parameters
+from ipi_es.alerts.parameters import ConsoleDestination, Parameters
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.console import Console
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.errors import AuthenticationFailed, IpiEsError, NotFound, PermissionDenied, RequestRejected, UsageError
 from ipi_es.testing.memory_cluster import MemoryCluster
 
-EVERYWHERE = Destination("https://hooks.example.org/x", "ipi-es-alerts", "channel-1")
+EVERYWHERE = ConsoleDestination("https://hooks.example.org/x", "ipi-es-alerts", "channel-1")
 ELASTICSEARCH = ServerInfo("elasticsearch", (8, 19, 5), "memory", "memory:")
 
 

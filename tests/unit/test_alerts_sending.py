@@ -20,7 +20,7 @@ import pytest
 from alert_results import NOW
 from notifying_parts import job, ready_cluster, write, written
 
-from ipi_es.alerts.message import Letter, Message
+from ipi_es.alerts.message import Message, Notification
 from ipi_es.alerts.notifier import Notifier
 from ipi_es.alerts.senders import HEADER_MOST, AppriseSender, WebhookSender, header_id, sender_of
 from ipi_es.alerts.test_message import trial
@@ -121,15 +121,15 @@ def test_what_retry_after_says_is_told(web: _Server, header: str, seconds: int |
 @pytest.mark.parametrize("name", ["two\r\nX-Header: lines", "nul\x00", "a" * 100_000, "用户 😀", "evil\u202etxt"])
 def test_no_name_keeps_its_own_alert_from_leaving(web: _Server, name: str) -> None:
     made = Message(f"logins|records|1|{name}", "logins", "records", NOW, "critical", f"{name} used it", 99.0, name)
-    WebhookSender(destination(webhook=web.url)).send(Letter((made,)))
+    WebhookSender(destination(webhook=web.url)).send(Notification((made,)))
     assert web.bodies[0]["id"] == made.id
     assert web.bodies[0]["who"] == name
     key = web.headers[0]["Idempotency-Key"]
     assert key.isascii()
     assert len(key) <= HEADER_MOST
     assert "X-Header" not in web.headers[0]
-    other = Letter((replace(made, id=f"{made.id}2"),))
-    assert header_id(other) != header_id(Letter((made,)))
+    other = Notification((replace(made, id=f"{made.id}2"),))
+    assert header_id(other) != header_id(Notification((made,)))
 
 
 def test_people_read_one_line_as_title_and_no_control_character() -> None:

@@ -11,7 +11,7 @@ from alert_results import HOUR, NOW
 from notifying_parts import write, written
 from service_parts import FixedClock, a_job
 
-from ipi_es.alerts.message import Letter
+from ipi_es.alerts.message import Notification
 from ipi_es.config.settings import Settings
 from ipi_es.errors import NotSent
 from ipi_es.results.documents.result_documents import ResultContext, Stamp
@@ -21,7 +21,7 @@ from ipi_es.service.health.health import DEAD_AFTER, Fleet
 from ipi_es.service.health.http_server import readiness
 from ipi_es.service.health.metrics import exposition, registry
 from ipi_es.service.live_job import LiveJob
-from ipi_es.service.tick_outcome import Did, Outcome
+from ipi_es.service.tick_outcome import TickOutcome, TickResult
 from ipi_es.service.worker import Worker
 from ipi_es.setup import setup_plan
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -33,10 +33,10 @@ CONTEXT = ResultContext("logins", HOUR, "user.name", "source.ip")
 
 class Post:
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[Notification] = []
         self.away = False
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Notification) -> None:
         if self.away:
             raise NotSent(AWAY)
         self.letters.append(letter)
@@ -47,14 +47,14 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, Post]:
     cluster, post = MemoryCluster(), Post()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
 
-    def scores(live: LiveJob, now: int, *_: Any, **__: Any) -> Outcome:
+    def scores(live: LiveJob, now: int, *_: Any, **__: Any) -> TickOutcome:
         made = seeded.record(CONTEXT, "alice", "198.51.100.7", 90.0, stamp=Stamp("s", "q", ingested=now))
         ResultStore(cluster, "logins", flat_fields=CONTEXT.flat_fields).write([made], 1)
         cluster.refresh(ALIAS)
-        return Outcome(Did.WORKED, buckets=1)
+        return TickOutcome(TickResult.WORKED, buckets=1)
 
     monkeypatch.setattr(LiveJob, "tick", scores)
-    monkeypatch.setattr(LiveJob, "clean", lambda *_: Outcome(Did.NOTHING))
+    monkeypatch.setattr(LiveJob, "clean", lambda *_: TickOutcome(TickResult.NOTHING))
     monkeypatch.setattr("ipi_es.alerts.notifier.sender_of", lambda _: post)
     alerts = {"on": ["records"], "notify": [{"name": "ops", "webhook": "http://127.0.0.1:9/x"}]}
     job = a_job("logins", analysis_config={"bucket_span": "1h"}, alerts=alerts)
@@ -63,7 +63,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, Post]:
 
 def test_what_one_run_scores_is_sent_at_its_end(worker: tuple[Worker, Post]) -> None:
     run, post = worker
-    assert run.once()["logins"].did is Did.WORKED
+    assert run.once()["logins"].did is TickResult.WORKED
     assert [letter.worst.who for letter in post.letters] == ["alice"]
     run.once()
     assert len(post.letters) == 1

@@ -10,8 +10,8 @@ from cli_run import run
 from signin_events import DAY, END, START, fill, job_data, write_job
 
 from ipi_es.errors import UsageError
-from ipi_es.evaluation.evaluation import Settings
-from ipi_es.evaluation.evaluation_events import Events
+from ipi_es.evaluation.evaluation import EvaluationSettings
+from ipi_es.evaluation.evaluation_events import EvaluationEvents
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 
@@ -26,11 +26,11 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Events, Settings]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[EvaluationEvents, EvaluationSettings]]:
     """What the command would measure."""
-    found: list[tuple[Events, Settings]] = []
+    found: list[tuple[EvaluationEvents, EvaluationSettings]] = []
 
-    def stop(events: Events, settings: Settings) -> Any:
+    def stop(events: EvaluationEvents, settings: EvaluationSettings) -> Any:
         found.append((events, settings))
         raise UsageError("far enough")
 
@@ -39,7 +39,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Events, Settings]]:
 
 
 def test_a_jobs_successes_are_evaluated_with_its_hyperparameters_and_networks(
-    tmp_path: Path, cluster: MemoryCluster, asked: list[tuple[Events, Settings]]
+    tmp_path: Path, cluster: MemoryCluster, asked: list[tuple[EvaluationEvents, EvaluationSettings]]
 ) -> None:
     fill(cluster)
     (tmp_path / "networks.csv").write_text("prefix,asn,country\n192.0.2.0/28,64500,DE\n")
@@ -60,7 +60,7 @@ def test_a_jobs_successes_are_evaluated_with_its_hyperparameters_and_networks(
 
 
 def test_a_part_of_a_jobs_time_is_evaluated(
-    tmp_path: Path, cluster: MemoryCluster, asked: list[tuple[Events, Settings]]
+    tmp_path: Path, cluster: MemoryCluster, asked: list[tuple[EvaluationEvents, EvaluationSettings]]
 ) -> None:
     fill(cluster)
     write_job(tmp_path / "job.json", job_data("signins"))

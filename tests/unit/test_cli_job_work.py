@@ -18,7 +18,7 @@ from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, JobState, StateStore
 from ipi_es.state.verdict_store import Verdict, VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.lease_wait import claim_patiently
+from ipi_es.worker.lease_wait import acquire_lease
 
 JOB = company.make_job()
 OTHERS = ("ipi-es-anomalies-shared-2025.08", "ipi-es-anomalies-signins-2025.08")
@@ -137,7 +137,7 @@ def test_who_is_there_is_asked(cluster: MemoryCluster, monkeypatch: pytest.Monke
 
 
 def test_job_that_a_worker_is_amid_is_not_touched(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(claim_patiently.__kwdefaults__, "sleep", lambda _: None)  # 90 s a command
+    monkeypatch.setitem(acquire_lease.__kwdefaults__, "sleep", lambda _: None)  # 90 s a command
     now = 4_000_000_000
     StateStore(cluster).claim("signins", "elsewhere:1:2", now, 60, alive=lambda _: True)
     before = remains(cluster)

@@ -18,7 +18,7 @@ from ipi_es.results.words import ALIAS
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso, parse_time
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 JOB = company.make_job()
 
@@ -83,7 +83,7 @@ def test_mistakes_are_said_with_what_to_do(cluster: MemoryCluster, arguments: li
 
 
 def test_findings_are_final_and_leading_names_have_their_records(cluster: MemoryCluster) -> None:
-    work = JobWork(cluster, JOB)
+    work = JobResources(cluster, JOB)
     found = read_findings(work.stores.results, JOB, company.SCORED_FROM, company.SCORED_TO)
     assert not any(each["is_interim"] for each in (*found.buckets, *found.influencers, *found.records))
     assert [each["timestamp"] for each in found.buckets] == sorted(each["timestamp"] for each in found.buckets)
@@ -96,7 +96,7 @@ def test_findings_are_final_and_leading_names_have_their_records(cluster: Memory
 
 
 def test_learned_says_how_old_the_history_is_and_what_calibration_rests_on(cluster: MemoryCluster) -> None:
-    learned = read_learned(JobWork(cluster, JOB))
+    learned = read_learned(JobResources(cluster, JOB))
     assert learned.trouble is None
     assert learned.history_days is not None
     assert len(learned.classes) == 5
@@ -107,7 +107,7 @@ def test_learned_says_how_old_the_history_is_and_what_calibration_rests_on(clust
 
 def test_a_snapshot_that_is_gone_stops_no_report(cluster: MemoryCluster) -> None:
     cluster.delete_index(SNAPSHOT_INDEX)
-    learned = read_learned(JobWork(cluster, JOB))
+    learned = read_learned(JobResources(cluster, JOB))
     assert learned.trouble is not None
     assert "can't be read" in learned.trouble
     assert run("report", "signins.json", "-o", "page.html").exit_code == 0

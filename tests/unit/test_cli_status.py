@@ -14,7 +14,7 @@ from ipi_es.config.files.loading import load_job
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.result_documents import ResultContext, Stamp, bucket
 from ipi_es.results.store import ResultStore
-from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, Mistake
+from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, LastError
 from ipi_es.service.takeover import LAST_WORKER
 from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import ClusterBlobs
@@ -149,7 +149,7 @@ def test_a_young_job_is_warming_up(cluster: MemoryCluster) -> None:
 
 def test_the_last_error_is_shown(cluster: MemoryCluster) -> None:
     write("logins")
-    mistake = Mistake(NOW - 60, "FieldMissing", "user.name is in no mapping")
+    mistake = LastError(NOW - 60, "FieldMissing", "user.name is in no mapping")
     trained(cluster, "logins", details={LAST_ERROR: mistake.to_details()})
     error = {"at": "2026-05-28T20:29:00Z", "kind": "FieldMissing", "text": "user.name is in no mapping"}
     assert rows()["logins"]["last_error"] == error

@@ -6,19 +6,19 @@ import logging
 
 import pytest
 
-from ipi_es.cli.shared.progress import Telling
-from ipi_es.ipinsights.network.network_fitting import Progress
+from ipi_es.cli.shared.progress import ProgressReporter
+from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 
 
 def test_an_epoch_is_told_of_once_though_its_last_batch_is_reported_too(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: False)
-    told = Telling(3_600)
+    told = ProgressReporter(3_600)
     with caplog.at_level(logging.INFO, logger="ipi_es"):
-        told.training(Progress("network", 1, 10, 150, 150, 2.6380836159173695, 1.0, None))
-        told.training(Progress("network", 1, 10, 150, 150, 2.6380836159173695, 1.0, 0.9996))
-        told.training(Progress("combiner", 6, 6, loss=0.25))
+        told.training(TrainingProgress("network", 1, 10, 150, 150, 2.6380836159173695, 1.0, None))
+        told.training(TrainingProgress("network", 1, 10, 150, 150, 2.6380836159173695, 1.0, 0.9996))
+        told.training(TrainingProgress("combiner", 6, 6, loss=0.25))
     assert caplog.messages == [
         "training the network: epoch 1 of 10, loss 2.6381",
         "validation: discriminator_auc=0.99960 (network)",

@@ -13,7 +13,7 @@ from ipi_es.config.hyperparameter_files import SAGEMAKER, read_hyperparameters
 from ipi_es.config.ip_insights import IpInsights
 from ipi_es.errors import ConfigError
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.network.network_fitting import Progress
+from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 from ipi_es.ipinsights.sagemaker.embeddings import METRICS, metric_lines
 
 
@@ -70,8 +70,8 @@ def test_a_wrong_hyperparameter_is_named_with_its_file(tmp_path: Path, values: o
 
 def test_the_log_lines_are_what_sagemakers_metric_definitions_find() -> None:
     settings = Hyperparameters(architecture="ip_insights")
-    inside = metric_lines(Progress("network", 2, 4, 1_000, 1_500, 3.5, 900.0), settings)
-    end = metric_lines(Progress("network", 2, 4, 1_500, 1_500, 3.5, 1_234.5, 0.987), settings)
+    inside = metric_lines(TrainingProgress("network", 2, 4, 1_000, 1_500, 3.5, 900.0), settings)
+    end = metric_lines(TrainingProgress("network", 2, 4, 1_500, 1_500, 3.5, 1_234.5, 0.987), settings)
     found = {
         name: re.search(pattern, line).group(1)  # type: ignore[union-attr]
         for name, pattern in METRICS.items()
@@ -84,7 +84,7 @@ def test_the_log_lines_are_what_sagemakers_metric_definitions_find() -> None:
     assert found["train:progress"] == "50"
     assert float(found["train:binary_classification_cross_entropy:epoch"]) == pytest.approx(3.5 / 7)
     assert end[1] == "#quality_metric: host=algo-1, epoch=1, validation discriminator_auc <score>=0.987"
-    assert metric_lines(Progress("done", discriminator_auc=0.9), settings) == []
+    assert metric_lines(TrainingProgress("done", discriminator_auc=0.9), settings) == []
 
 
 @pytest.mark.parametrize(

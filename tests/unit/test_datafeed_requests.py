@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from ipi_es.config.job_config import Job
-from ipi_es.datafeed.read_plan import Counted, Pace, stretches, whole_buckets
+from ipi_es.datafeed.read_plan import CountedBucket, Pace, stretches, whole_buckets
 from ipi_es.datafeed.requests import page_body, plan_body, window
 from ipi_es.datafeed.spec import MAX_PAGE_SIZE, FeedSpec
 from ipi_es.errors import ConfigError
@@ -90,7 +90,7 @@ def test_whole_buckets_round_the_start_down_and_leave_a_cut_end_out() -> None:
 
 
 def test_stretches_cover_everything_once() -> None:
-    counted = {START + hour * SPAN: Counted(hour + 1) for hour in range(0, 20, 3)}
+    counted = {START + hour * SPAN: CountedBucket(hour + 1) for hour in range(0, 20, 3)}
     found = list(stretches(START, START + 24 * SPAN, counted, pace=Pace(), page_size=20))
     assert found[0].start == START
     assert found[-1].end == START + 24 * SPAN

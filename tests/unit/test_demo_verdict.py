@@ -10,7 +10,7 @@ import pytest
 from ipi_es.cli.demo import show
 from ipi_es.config.files.loading import check_job
 from ipi_es.demo.company import simulate
-from ipi_es.demo.demo_run import END, JOB, Outcome
+from ipi_es.demo.demo_run import END, JOB, DemoOutcome
 from ipi_es.demo.demo_verdict import judge
 from ipi_es.results.documents import result_documents
 from ipi_es.results.documents.renormalized import renormalized
@@ -37,7 +37,7 @@ def test_demo_says_that_it_counts_by_initial_scores_and_what_it_would_be_by_thos
     verdict = judge(store, simulation)
     assert (verdict.other_critical, verdict.now_critical) == ((), ("alice",))
     worst = {"bucket": [], "record": [], "influencer": store.read("influencer")}
-    show(Outcome(simulation, job, verdict, {}, {}, worst))
+    show(DemoOutcome(simulation, job, verdict, {}, {}, worst))
     text = " ".join(capsys.readouterr().out.split())
     assert "Score: as of now, after renormalization. Initially: when it was written, which alerts go by." in text
     assert re.search(r"2026-05-31T23:00:00Z 80\S* (?:critical )?74 user.name: alice", text), text

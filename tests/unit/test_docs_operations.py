@@ -16,8 +16,8 @@ from ipi_es.config import Job
 from ipi_es.service.blindness.blindness import EMPTY_DAY, ENOUGH, GONE, LOW, NONE_ENOUGH, QUIET_ENOUGH
 from ipi_es.service.blindness.usual_rates import MEMORY, WEEK, WEEKS
 from ipi_es.service.health.health import FAILING_AFTER, RECENT
-from ipi_es.service.health.job_report import Doing, Trouble
-from ipi_es.service.health.job_status import Stands
+from ipi_es.service.health.job_report import JobActivity, NotReadyReason
+from ipi_es.service.health.job_status import StoredStatus
 from ipi_es.service.health.metrics import FleetCollector, registry
 from ipi_es.worker.timing import Step
 
@@ -76,13 +76,13 @@ def table(heading: str) -> list[str]:
 
 
 def test_every_reason_has_what_it_means_and_what_to_do() -> None:
-    assert table("reason") == [str(trouble) for trouble in Trouble]
+    assert table("reason") == [str(trouble) for trouble in NotReadyReason]
 
 
 def test_every_state_is_explained() -> None:
-    assert table("state") == [str(stands) for stands in Stands]
+    assert table("state") == [str(stands) for stands in StoredStatus]
     (row,) = re.findall(r"^\| `ipi_es_job_state` .*$", TEXT, flags=re.MULTILINE)
-    assert re.findall(r"`(\w+)`", row)[2:] == [str(doing) for doing in Doing]
+    assert re.findall(r"`(\w+)`", row)[2:] == [str(doing) for doing in JobActivity]
 
 
 def test_numbers_are_the_codes() -> None:
@@ -121,8 +121,11 @@ def test_alerts_group_by_labels_that_there_are_and_name_reasons_and_states_that_
     for rule in rules():
         for grouped in re.findall(r"(?:by|on) \(([^)]*)\)", rule["expr"]):
             assert {each.strip() for each in grouped.split(",")} <= labels
-        reasons = (*Trouble, *REJECTIONS)
-        for key, values, words in (("reason", reasons, r'reason=~?"([^"]+)"'), ("state", Doing, r'state=~?"([^"]+)"')):
+        reasons = (*NotReadyReason, *REJECTIONS)
+        for key, values, words in (
+            ("reason", reasons, r'reason=~?"([^"]+)"'),
+            ("state", JobActivity, r'state=~?"([^"]+)"'),
+        ):
             for named in re.findall(words, rule["expr"]):
                 assert set(named.split("|")) <= {str(value) for value in values}, key
         for shown in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):

@@ -12,38 +12,38 @@ from evaluation_events import DAY, events_of
 from ipi_es.addresses import canonical, is_private, is_v4, parse
 from ipi_es.errors import UsageError
 from ipi_es.evaluation.announced import Announced
-from ipi_es.evaluation.attacks import KINDS, Sources, injected, labelled, neighbours, organisations
-from ipi_es.evaluation.evaluation_events import NO_GROUP, Events, prepared
-from ipi_es.evaluation.protocol import Window, parts
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.evaluation.attacks import KINDS, AttackSources, injected, labelled, neighbours, organisations
+from ipi_es.evaluation.evaluation_events import NO_GROUP, EvaluationEvents, prepared
+from ipi_es.evaluation.protocol import EvaluationWindow, parts
+from ipi_es.ipinsights.address_context import AddressContext
 
-WINDOW = Window(3, 10, 20, 22, 25)
+WINDOW = EvaluationWindow(3, 10, 20, 22, 25)
 HOMES = {"ann": "192.0.2.1", "bob": "198.51.100.1", "cid": "203.0.113.1", "dot": "203.0.113.2"}
 
 
-def company() -> Events:
+def company() -> EvaluationEvents:
     """Ann and Bob share a group; Ann, Cid and Dot a country; Cid and Dot an operator. Dot isn't in the test."""
     rows = [(day * DAY, name, home) for name, home in HOMES.items() for day in (10, 12, 14, 16, 18, 22)]
     rows = [row for row in rows if row[1] != "dot" or row[0] < 22 * DAY]
     return prepared(events_of(rows, groups={"ann": 0, "bob": 0, "cid": 1}))
 
 
-def sources(events: Events, *, context: bool = True, attackers: bool = True) -> Sources:
+def sources(events: EvaluationEvents, *, context: bool = True, attackers: bool = True) -> AttackSources:
     who = [canonical(bytes(address)) for address in events.addresses]
     operator = {"192.0.2.1": 1, "198.51.100.1": 2, "203.0.113.1": 3, "203.0.113.2": 3}
     country = {"192.0.2.1": 7, "198.51.100.1": 0, "203.0.113.1": 7, "203.0.113.2": 7}
-    known = Context(
+    known = AddressContext(
         np.array([operator[each] for each in who], dtype=np.uint32),
         np.array([country[each] for each in who], dtype=np.uint16),
     )
-    return Sources(
+    return AttackSources(
         announced=Announced.of_observed(events.addresses),
         attackers=parse(["8.8.8.8"])[0] if attackers else None,
         context=known if context else None,
     )
 
 
-def drawn(events: Events, given: Sources) -> dict[str, dict[str, str]]:
+def drawn(events: EvaluationEvents, given: AttackSources) -> dict[str, dict[str, str]]:
     """Kind → whose row → the attack's address."""
     cut = parts(events, WINDOW)
     found = injected(events, WINDOW, cut, given)
@@ -93,8 +93,8 @@ def test_nobody_is_attacked_from_a_row_of_his_own() -> None:
     assert (found.addresses != own).any(axis=1).all()
 
 
-def sources_without(events: Events) -> Sources:
-    return Sources(Announced.of_observed(events.addresses), None, None)
+def sources_without(events: EvaluationEvents) -> AttackSources:
+    return AttackSources(Announced.of_observed(events.addresses), None, None)
 
 
 def test_the_same_events_have_the_same_attacks_and_another_window_has_others() -> None:
@@ -103,7 +103,7 @@ def test_the_same_events_have_the_same_attacks_and_another_window_has_others() -
     once, again = (injected(events, WINDOW, cut, sources(events)) for _ in range(2))
     for kind in KINDS:
         assert np.array_equal(once[kind].addresses, again[kind].addresses)
-    other = injected(events, Window(4, *(10, 20, 22, 25)), cut, sources(events))
+    other = injected(events, EvaluationWindow(4, *(10, 20, 22, 25)), cut, sources(events))
     assert not np.array_equal(once["random"].addresses, other["random"].addresses)
 
 

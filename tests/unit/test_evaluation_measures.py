@@ -14,13 +14,13 @@ from ipi_es.addresses import parse
 from ipi_es.evaluation import evaluation
 from ipi_es.evaluation.announced import Announced
 from ipi_es.evaluation.counts_scorer import ENTITY_WEIGHT, log_odds
-from ipi_es.evaluation.earlier import Counted, Counter, Earlier, Keys, before
+from ipi_es.evaluation.earlier import Counter, EarlierCounts, EarlierRows, Keys, before
 from ipi_es.evaluation.evaluation import Evaluation
 from ipi_es.evaluation.evaluation_report import as_json, sentences, table_rows
 from ipi_es.evaluation.measures import Scores, calibration, mean_of, measured
 from ipi_es.evaluation.plot import roc
 from ipi_es.evaluation.seen_scorer import rank
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.prefixes import LEVELS
 
@@ -85,7 +85,9 @@ def test_each_training_has_a_seed_of_its_own_behind_the_largest_too(monkeypatch:
         monkeypatch.setattr(evaluation, name, trained)
     for name in ("seen", "counts", "sagemaker_like"):
         monkeypatch.setattr(evaluation, name, lambda *_: nothing)
-    settings = evaluation.Settings(Announced.of([], parse([])[0]), hyperparameters=Hyperparameters(seed=2**63 - 1))
+    settings = evaluation.EvaluationSettings(
+        Announced.of([], parse([])[0]), hyperparameters=Hyperparameters(seed=2**63 - 1)
+    )
     scores, _ = evaluation._scored(SimpleNamespace(window=None), replace(settings, trainings=2), lambda *_: None)
     assert seeds == [2**63 - 1] * 2 + [0] * 2
     assert {name: len(each) for name, each in scores.items()}["sagemaker_like"] == 2
@@ -102,7 +104,7 @@ def test_a_roc_goes_from_nothing_to_everything() -> None:
 
 
 def test_earlier_rows_are_strictly_earlier() -> None:
-    earlier = Earlier(np.array([5, 5, 9, 5], dtype=np.uint64), np.array([30, 10, 20, 20]))
+    earlier = EarlierRows(np.array([5, 5, 9, 5], dtype=np.uint64), np.array([30, 10, 20, 20]))
     key, until = np.array([5, 5, 5, 5, 9, 7], dtype=np.uint64), np.array([10, 20, 31, 10**9, 5, 99])
     assert earlier.count(key, until).tolist() == [0, 1, 3, 3, 0, 0]
 
@@ -119,7 +121,7 @@ def test_states_know_all_before_the_test_the_day_or_the_event() -> None:
 def test_counts_by_level_are_those_of_the_entity_and_of_anybody() -> None:
     texts = ["192.0.2.1", "192.0.2.77", "198.51.100.1"]
     addresses = parse(texts)[0]
-    context = Context(np.array([1, 1, 2], dtype=np.uint32), np.array([0, 0, 7], dtype=np.uint16))
+    context = AddressContext(np.array([1, 1, 2], dtype=np.uint32), np.array([0, 0, 7], dtype=np.uint16))
     keys, hashes = Keys.of(addresses, context), np.array([11, 22], dtype=np.uint64)
     counter = Counter(keys.take(np.array([0, 1, 2])), hashes[[0, 1, 0]], np.array([1, 2, 3]))
     found = counter.counted(keys.take(np.array([1])), hashes[[0]], np.array([100]))
@@ -129,11 +131,11 @@ def test_counts_by_level_are_those_of_the_entity_and_of_anybody() -> None:
     assert found.known[0].tolist() == [False] + [True] * 9
 
 
-def counted(pair: list[int], network: list[int], entity: int, total: int, *, context: bool = True) -> Counted:
+def counted(pair: list[int], network: list[int], entity: int, total: int, *, context: bool = True) -> EarlierCounts:
     known = np.ones((1, len(pair)), dtype=np.bool_)
     if not context:
         known[:, :2] = False
-    return Counted(np.array([pair]), np.array([network]), np.array([entity]), np.array([total]), known)
+    return EarlierCounts(np.array([pair]), np.array([network]), np.array([entity]), np.array([total]), known)
 
 
 def test_seen_ranks_address_prefix_operator_country_wide_prefix_nothing() -> None:
@@ -150,7 +152,7 @@ def test_seen_ranks_address_prefix_operator_country_wide_prefix_nothing() -> Non
 
 def test_seen_does_without_context() -> None:
     pairs = np.array([[1] * LEVELS, [1, 1] + [0] * 6])
-    found = rank(Counted(pairs, pairs, np.ones(2), np.ones(2), np.ones((2, LEVELS), dtype=np.bool_)))
+    found = rank(EarlierCounts(pairs, pairs, np.ones(2), np.ones(2), np.ones((2, LEVELS), dtype=np.bool_)))
     assert found[0] > found[1] > 0
 
 

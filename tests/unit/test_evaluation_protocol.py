@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ipi_es.errors import NotEnoughHistory
 from ipi_es.evaluation.evaluation_events import MAX_ROWS_OF_ENTITY, prepared
-from ipi_es.evaluation.protocol import MIN_DAYS, WINDOWS, Window, parts, windows
+from ipi_es.evaluation.protocol import MIN_DAYS, WINDOWS, EvaluationWindow, parts, windows
 from ipi_es.times import parse_time
 
 
@@ -41,7 +41,9 @@ def test_an_entity_has_at_most_two_thousand_rows_and_the_choice_is_repeatable() 
 def test_events_that_cover_the_protocols_dates_have_its_windows() -> None:
     made = windows(day_of("2019-04-25"), day_of("2026-07-16"))
     assert len(made) == WINDOWS
-    assert made[0] == Window(0, day_of("2019-06-07"), day_of("2020-06-01"), day_of("2020-07-01"), day_of("2020-07-31"))
+    assert made[0] == EvaluationWindow(
+        0, day_of("2019-06-07"), day_of("2020-06-01"), day_of("2020-07-01"), day_of("2020-07-31")
+    )
     assert made[-1].test == day_of("2020-07-01") + 7 * 270
 
 
@@ -72,7 +74,7 @@ def test_too_short_a_history_says_how_long_it_must_be() -> None:
 
 
 def test_normal_rows_are_test_rows_of_entities_with_five_training_rows() -> None:
-    window = Window(0, 10, 20, 22, 25)
+    window = EvaluationWindow(0, 10, 20, 22, 25)
     known = [(day * DAY, "known", "192.0.2.1") for day in (10, 12, 14, 16, 19, 22, 24, 25)]
     fresh = [(day * DAY, "fresh", "192.0.2.1") for day in (9, 15, 16, 17, 19, 20, 21, 23)]
     cut = parts(prepared(events_of(known + fresh)), window)
@@ -83,7 +85,7 @@ def test_normal_rows_are_test_rows_of_entities_with_five_training_rows() -> None
 
 def test_labelled_attacks_are_learnt_by_nobody() -> None:
     rows = [(day * DAY, "a", "192.0.2.1") for day in (10, 11, 12, 13, 14, 21, 22, 23)]
-    cut = parts(prepared(events_of(rows, labels=[0, 0, 0, 0, 0, 1, 1, 0])), Window(0, 10, 20, 22, 25))
+    cut = parts(prepared(events_of(rows, labels=[0, 0, 0, 0, 0, 1, 1, 0])), EvaluationWindow(0, 10, 20, 22, 25))
     assert cut.learnt.tolist() == [0, 1, 2, 3, 4]
     assert cut.labelled.tolist() == [6]
     assert cut.test.tolist() == cut.normal.tolist() == [7]

@@ -8,22 +8,22 @@ import numpy as np
 from ipinsights_events import small_company
 
 from ipi_es.addresses import parse
-from ipi_es.ipinsights.address_context import UNSEEN_COUNTRY, UNSEEN_OPERATOR, Context
+from ipi_es.ipinsights.address_context import UNSEEN_COUNTRY, UNSEEN_OPERATOR, AddressContext
 from ipi_es.ipinsights.combiner.combiner_negatives import NEGATIVE_WEIGHTS, Negatives
 from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
-from ipi_es.ipinsights.network.pairs import Pairs
+from ipi_es.ipinsights.network.pairs import TrainingPairs
 from ipi_es.ipinsights.prefixes import BLOCK, prefix_keys
 from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 PLAIN = small_company(seed=5)
 OPERATOR = (PLAIN.addresses[:, 12].astype(np.uint32) % 7) + 1
-KNOWN = Context(OPERATOR.astype(np.uint32), (OPERATOR % 3 + 0x4141).astype(np.uint16))
+KNOWN = AddressContext(OPERATOR.astype(np.uint32), (OPERATOR % 3 + 0x4141).astype(np.uint16))
 EVENTS = dataclasses.replace(PLAIN, context=KNOWN)
 
 
-def pairs_of(events: TrainingEvents) -> Pairs:
-    return Pairs.of_rows(events, entity_hashes(events.entities), np.arange(len(events)))
+def pairs_of(events: TrainingEvents) -> TrainingPairs:
+    return TrainingPairs.of_rows(events, entity_hashes(events.entities), np.arange(len(events)))
 
 
 def addresses(*texts: str) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_made_up_addresses_are_never_unknown_where_real_ones_are_known() -> None
 
 def test_what_is_near_an_observed_address_has_its_operator_and_what_is_far_an_unseen_one() -> None:
     observed = addresses("10.0.0.1", "10.0.0.2", "203.0.113.9", "2001:db8::1")
-    known = Context(np.array([1, 2, 3, 4], dtype=np.uint32), np.array([5, 6, 7, 8], dtype=np.uint16))
+    known = AddressContext(np.array([1, 2, 3, 4], dtype=np.uint32), np.array([5, 6, 7, 8], dtype=np.uint16))
     events = dataclasses.replace(PLAIN, addresses=observed, context=known, ip=PLAIN.ip % 4)
     guessed = GuessedContext.of(events)
     assert guessed is not None
@@ -84,8 +84,8 @@ def test_what_is_near_an_observed_address_has_its_operator_and_what_is_far_an_un
 
 
 def test_a_file_of_networks_is_asked_before_guessing() -> None:
-    def look_up(asked: np.ndarray) -> Context:
-        return Context(np.full(len(asked), 99, dtype=np.uint32), np.zeros(len(asked), dtype=np.uint16))
+    def look_up(asked: np.ndarray) -> AddressContext:
+        return AddressContext(np.full(len(asked), 99, dtype=np.uint32), np.zeros(len(asked), dtype=np.uint16))
 
     guessed = GuessedContext.of(dataclasses.replace(EVENTS, look_up=look_up))
     assert guessed is not None
@@ -96,4 +96,4 @@ def test_a_file_of_networks_is_asked_before_guessing() -> None:
 
 def test_nothing_is_guessed_where_nothing_is_known() -> None:
     assert GuessedContext.of(PLAIN) is None
-    assert GuessedContext.of(dataclasses.replace(PLAIN, context=Context.none(len(PLAIN.addresses)))) is None
+    assert GuessedContext.of(dataclasses.replace(PLAIN, context=AddressContext.none(len(PLAIN.addresses)))) is None

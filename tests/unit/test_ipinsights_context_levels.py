@@ -9,7 +9,7 @@ from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_history, a_snapshot
 
 from ipi_es.addresses import parse
-from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, Context
+from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, AddressContext
 from ipi_es.ipinsights.combiner.features import CONTEXT_FEATURES, FEATURES, address_view, entity_view, pair_features
 from ipi_es.ipinsights.day_scorer import DayScorer
 from ipi_es.ipinsights.entity_hashing import entity_hashes
@@ -23,7 +23,7 @@ from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 PLAIN = small_company(seed=5)
 DE, FR = 0x4445, 0x4652
-KNOWN = Context(
+KNOWN = AddressContext(
     (64_496 + PLAIN.addresses[:, 12].astype(np.uint32) % 7).astype(np.uint32),
     np.where(PLAIN.addresses[:, 12] % 2, DE, FR).astype(np.uint16),
 )
@@ -31,12 +31,12 @@ EVENTS = dataclasses.replace(PLAIN, context=KNOWN)
 NO_CONTEXT = slice(FEATURES.index(CONTEXT_FEATURES[0]), None)
 
 
-def context(*rows: tuple[int, int]) -> Context:
+def context(*rows: tuple[int, int]) -> AddressContext:
     operator, country = zip(*rows, strict=True)
-    return Context(np.array(operator, dtype=np.uint32), np.array(country, dtype=np.uint16))
+    return AddressContext(np.array(operator, dtype=np.uint32), np.array(country, dtype=np.uint16))
 
 
-def features(history: History, names: list[str], addresses: np.ndarray, known: Context | None) -> np.ndarray:
+def features(history: History, names: list[str], addresses: np.ndarray, known: AddressContext | None) -> np.ndarray:
     each = np.arange(len(names), dtype=np.int32)
     zeros = np.zeros(len(names), dtype=np.float32)
     entities, places = entity_view(history, entity_hashes(names)), address_view(history, addresses, known)
@@ -47,7 +47,7 @@ def feature(values: np.ndarray, name: str) -> np.ndarray:
     return values[:, FEATURES.index(name)]
 
 
-def one_day(names: list[str], known: Context | None) -> History:
+def one_day(names: list[str], known: AddressContext | None) -> History:
     history = History.empty(FIRST_DAY, pair_keys=100, network_keys=100)
     count = np.ones(len(names), dtype=np.int64)
     history.apply(DayDelta.of(FIRST_DAY, entity_hashes(names), PLAIN.addresses[: len(names)], count, known))
@@ -70,7 +70,7 @@ def test_a_delta_keeps_what_is_known_whatever_the_order_of_its_rows() -> None:
 def test_a_delta_without_context_has_the_bytes_of_old() -> None:
     entity, count = entity_hashes(["a"]), np.ones(1, dtype=np.int64)
     plain = DayDelta.of(FIRST_DAY, entity, PLAIN.addresses[:1], count)
-    unknown = DayDelta.of(FIRST_DAY, entity, PLAIN.addresses[:1], count, Context.none(1))
+    unknown = DayDelta.of(FIRST_DAY, entity, PLAIN.addresses[:1], count, AddressContext.none(1))
     assert delta_to_bytes(plain) == delta_to_bytes(unknown)
     assert set(plain.to_arrays()) == {"entity", "address", "count"}
 
@@ -102,7 +102,7 @@ def test_features_are_zero_where_nothing_is_known_of_the_address_or_ever_was_of_
     with_, without = one_day(["a"], context((64_500, DE))), one_day(["a"], None)
     place, known = PLAIN.addresses[:1], context((64_500, DE))
     assert (features(with_, ["a"], place, None)[:, NO_CONTEXT] == 0).all()
-    assert (features(with_, ["a"], place, Context.none(1))[:, NO_CONTEXT] == 0).all()
+    assert (features(with_, ["a"], place, AddressContext.none(1))[:, NO_CONTEXT] == 0).all()
     assert (features(without, ["a"], place, known)[:, NO_CONTEXT] == 0).all()
     assert feature(features(without, ["new"], place, known), "operator_known").tolist() == [1]
 
@@ -153,7 +153,7 @@ def test_a_pair_scores_the_same_alone_and_remembered_with_its_context() -> None:
     for _ in range(2):
         again = day.score(EVENTS.entities, EVENTS.addresses, EVENTS.entity, EVENTS.ip, KNOWN)
         assert (again.log_odds == whole.log_odds).all()
-    moved = Context(KNOWN.operator[::-1].copy(), KNOWN.country)
+    moved = AddressContext(KNOWN.operator[::-1].copy(), KNOWN.country)
     other = day.score(EVENTS.entities, EVENTS.addresses, EVENTS.entity, EVENTS.ip, moved)
     assert (other.log_odds != whole.log_odds).any()
 

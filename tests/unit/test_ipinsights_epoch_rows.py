@@ -8,24 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipi_es.addresses import parse, v4_words, words
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.epoch_rows import NO_PART, chunk_rows
 from ipi_es.ipinsights.network.network import SLOTS
 from ipi_es.ipinsights.network.network_tables import encoder_parts, initial_network
-from ipi_es.ipinsights.network.pairs import Pairs
+from ipi_es.ipinsights.network.pairs import TrainingPairs
 from ipi_es.ipinsights.prefixes import LEVELS, level_keys, prefix_keys
 
 IPS = ("192.0.2.1", "192.0.2.1", "192.0.2.9", "198.51.100.7", "2001:db8:1::5", "2001:db8:1::6", "2001:db8:2::7")
 
 
-def pairs(context: bool = False) -> Pairs:
+def pairs(context: bool = False) -> TrainingPairs:
     addresses, _ = parse(IPS)
     operators = np.array([5, 5, 5, 7, 9, 9, 0], dtype=np.uint32)
-    known = Context(operators, np.full(len(IPS), 17_477, dtype=np.uint16)) if context else None
+    known = AddressContext(operators, np.full(len(IPS), 17_477, dtype=np.uint16)) if context else None
     hashes = entity_hashes([f"user{row % 3}" for row in range(len(IPS))])
-    return Pairs(hashes, np.arange(len(IPS), dtype=np.int32), addresses, known)
+    return TrainingPairs(hashes, np.arange(len(IPS), dtype=np.int32), addresses, known)
 
 
 @settings(max_examples=40, deadline=None)
@@ -65,7 +65,7 @@ def test_parts_are_the_rows_that_scoring_sums_the_unseen_levels_as_one(context: 
     source = own.source(100, np.random.default_rng(0))
     network = initial_network(source, Hyperparameters(), np.random.default_rng(0), None)
     addresses, _ = parse([*IPS, "9.9.9.9", "192.0.2.77", "2001:db8:ffff::1"])
-    unknown = Context(np.full(10, 7, dtype=np.uint32), np.zeros(10, dtype=np.uint16)) if context else None
+    unknown = AddressContext(np.full(10, 7, dtype=np.uint32), np.zeros(10, dtype=np.uint16)) if context else None
     rows = network.prefix_rows(prefix_keys(addresses))
     for row, found in zip(rows, encoder_parts(network, addresses, unknown), strict=True):
         listed = [part for part in found[:SLOTS] if part != NO_PART]

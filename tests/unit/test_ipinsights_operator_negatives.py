@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ipi_es.addresses import parse
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.network.operator_negatives import OperatorNegatives
 
 TEXTS = ["192.0.2.1", "198.51.100.7", "192.0.2.9", "203.0.113.5", "192.0.77.1", "2001:db8::1", "2001:db8:5::2"]
 
 
-def drawn(context: Context | None) -> list[set[int]]:
+def drawn(context: AddressContext | None) -> list[set[int]]:
     """Which addresses are drawn for each, of 200 tries."""
     negatives = OperatorNegatives.of(parse(TEXTS)[0], context)
     rng = np.random.default_rng(0)
@@ -22,7 +22,7 @@ def drawn(context: Context | None) -> list[set[int]]:
 
 
 def test_an_operators_addresses_are_drawn_for_each_other_and_for_themselves() -> None:
-    context = Context(np.array([5, 5, 9, 9, 7, 5, 0], dtype=np.uint32), np.zeros(7, dtype=np.uint16))
+    context = AddressContext(np.array([5, 5, 9, 9, 7, 5, 0], dtype=np.uint32), np.zeros(7, dtype=np.uint16))
     assert drawn(context) == [{0, 1, 5}, {0, 1, 5}, {2, 3}, {2, 3}, {4}, {0, 1, 5}, {6}]
 
 

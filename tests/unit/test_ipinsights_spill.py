@@ -10,7 +10,7 @@ from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.network import pair_file
 from ipi_es.ipinsights.network.pair_file import FilePairs, PairFile
 from ipi_es.ipinsights.sagemaker import csv_training
-from ipi_es.ipinsights.sagemaker.csv_pairs import Column
+from ipi_es.ipinsights.sagemaker.csv_pairs import ChannelRows
 
 ENTITIES, ADDRESSES, ROWS = 7, 40, 1_000
 
@@ -76,7 +76,7 @@ def test_no_entity_drowns_the_others(rows: np.ndarray) -> None:
 
 def test_history_of_parts_is_history_of_all(rows: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     hashes, addresses = vocabulary()
-    column = Column(filed(rows), np.ones(ROWS, dtype=np.bool_))
+    column = ChannelRows(filed(rows), np.ones(ROWS, dtype=np.bool_))
     whole = csv_training.history_of(column, hashes, addresses, day=100, half_life_days=60.0)
     monkeypatch.setattr(csv_training, "PART_ROWS", 150)
     parts = csv_training.history_of(column, hashes, addresses, day=100, half_life_days=60.0)

@@ -13,7 +13,7 @@ from ipi_es.addresses import is_v4, parse
 from ipi_es.errors import NotEnoughHistory, UsageError
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.negatives import near_addresses, random_addresses
-from ipi_es.ipinsights.network.pairs import Pairs, capped
+from ipi_es.ipinsights.network.pairs import TrainingPairs, capped
 from ipi_es.ipinsights.prefixes import shared_bits
 from ipi_es.ipinsights.roc_auc import roc_auc
 from ipi_es.ipinsights.training.time_split import check_enough, day_slices, split_days
@@ -119,7 +119,7 @@ def test_rows_out_of_time_order_are_refused() -> None:
 
 def test_no_entity_has_more_rows_than_the_cap() -> None:
     hashes = np.repeat(np.array([1, 2, 3], dtype=np.uint64), [50, 5, 1])
-    pairs = Pairs(hashes=hashes, address=np.zeros(56, dtype=np.int32), addresses=OBSERVED)
+    pairs = TrainingPairs(hashes=hashes, address=np.zeros(56, dtype=np.int32), addresses=OBSERVED)
     left = capped(pairs, 10, np.random.default_rng(0))
     assert np.unique(left.hashes, return_counts=True)[1].tolist() == [10, 5, 1]
 

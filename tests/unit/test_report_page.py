@@ -12,7 +12,7 @@ import pytest
 from report_parts import DAY, HOSTILE, START, YOUNG, bucket, findings, hostile, influencer, note, record
 
 from ipi_es.report.entries import MAX_CARDS
-from ipi_es.report.learned import Learned
+from ipi_es.report.learned import JobKnowledge
 from ipi_es.report.page import page
 from ipi_es.report.report_findings import Findings
 from ipi_es.results.documents.visible import visible
@@ -46,11 +46,11 @@ class Reader(HTMLParser):
         self.text += data
 
 
-def made(found: Findings, learned: Learned = YOUNG) -> str:
+def made(found: Findings, learned: JobKnowledge = YOUNG) -> str:
     return page(found, learned, made_at=START + DAY)
 
 
-def read(found: Findings, learned: Learned = YOUNG) -> Reader:
+def read(found: Findings, learned: JobKnowledge = YOUNG) -> Reader:
     reader = Reader(made(found, learned))
     assert reader.open == []
     return reader
@@ -171,7 +171,9 @@ def test_quiet_buckets_make_a_page_without_cards() -> None:
 
 
 def test_a_snapshot_that_cannot_be_read_is_said() -> None:
-    assert "The job has learned nothing yet." in read(FULL, Learned(trouble="The job has learned nothing yet.")).text
+    assert (
+        "The job has learned nothing yet." in read(FULL, JobKnowledge(trouble="The job has learned nothing yet.")).text
+    )
 
 
 def test_another_snapshot_than_the_present_one_is_named() -> None:

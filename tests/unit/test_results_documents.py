@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ipi_es.results.documents import result_documents
-from ipi_es.results.documents.explanation import Explanation, sentence
+from ipi_es.results.documents.explanation import ScoreExplanation, sentence
 from ipi_es.results.documents.members import Members, Unusual
 from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, Stamp
 from ipi_es.results.index_mapping import ECS_LEAVES, FIXED_FIELDS, flat_mapping, mapped_type
@@ -19,7 +19,7 @@ from ipi_es.setup import templates
 START = 1_777_593_600
 CONTEXT = ResultContext("logins", 3_600, "user.name", "source.ip", ("user.name", "source.ip"))
 STAMP = Stamp("snap-1", "q-1", ingested=START + 7_200, rescored_at=START + 9_000, revision=2)
-EXPLANATION = Explanation(
+EXPLANATION = ScoreExplanation(
     history_class="31–200 events",
     prior_events=120,
     calibration_size=9_999,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ipi_es.results.documents import ids
-from ipi_es.results.documents.explanation import Explanation, cold_start, relative_rarity, sentence
+from ipi_es.results.documents.explanation import ScoreExplanation, cold_start, relative_rarity, sentence
 
-WHY = Explanation(
+WHY = ScoreExplanation(
     history_class="31–200 events",
     prior_events=120,
     calibration_size=9_999,
@@ -29,7 +29,7 @@ WHY = Explanation(
 )
 
 
-def a_record(why: Explanation | None, **changes: Any) -> dict[str, Any]:
+def a_record(why: ScoreExplanation | None, **changes: Any) -> dict[str, Any]:
     record = {
         "partition_field_name": "user.name",
         "partition_field_value": "alice",

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ipi_es.scoring.aggregate import Aggregated, Correlations, Whole, aggregate
+from ipi_es.scoring.aggregate import Aggregated, BucketView, Correlations, aggregate
 from ipi_es.scoring.combine import ENTITY_OR_IP, combine
 from ipi_es.scoring.normalizer import normalize
 from ipi_es.scoring.probability import LN_TAKES_PART, severity, taking_part
@@ -45,7 +45,7 @@ def influencer_score(s: float, ln_p: float, members: int = USUAL) -> float:
     return float(normalize([s], [ln_p], ten_days(members).added([s])).score[0])
 
 
-def bucket_score(whole: Whole) -> float:
+def bucket_score(whole: BucketView) -> float:
     return influencer_score(whole.s, whole.ln_p, members=1)
 
 
@@ -154,7 +154,7 @@ def test_an_ip_that_repeats_is_scored_but_no_member_of_its_bucket() -> None:
 
 def test_a_bucket_without_pairs_is_inconspicuous() -> None:
     seen = aggregate([], [], [], n_entities=0, n_ips=0, correlations=Correlations(), calibration_size=1_000)
-    assert seen.bucket_time == Whole(ln_p=0.0, s=0.0, members=0)
+    assert seen.bucket_time == BucketView(ln_p=0.0, s=0.0, members=0)
     assert seen.by_ip.ln_p > LN_TAKES_PART
 
 

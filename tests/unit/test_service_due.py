@@ -10,7 +10,7 @@ from live_parts import DELAY, live_job
 from ipi_es.config.job_config import Job
 from ipi_es.service import due
 from ipi_es.service.due import DAY
-from ipi_es.service.takeover import Turn, Turns
+from ipi_es.service.takeover import TakeoverDecision, TakeoverTurn
 from ipi_es.state.job_state import JobState
 
 HOUR = 3_600
@@ -82,37 +82,37 @@ def state(**more: object) -> JobState:
     return JobState("job", lease_epoch=1, **more)  # type: ignore[arg-type]
 
 
-def turns(dead: str = "") -> Turns:
-    return Turns("me:1:1", 24, lambda owner: owner != dead)
+def turns(dead: str = "") -> TakeoverDecision:
+    return TakeoverDecision("me:1:1", 24, lambda owner: owner != dead)
 
 
 def test_free_job_is_anybodys() -> None:
-    assert turns().turn(None, 0, 0, 0.0) is Turn.MINE
-    assert turns().turn(state(), 0, 0, 0.0) is Turn.MINE
-    assert turns().turn(state(details={"worker": "me:1:1"}), 0, 0, 0.0) is Turn.MINE
-    assert turns("other:1:1").turn(state(details={"worker": "other:1:1"}), 0, 0, 0.0) is Turn.MINE
+    assert turns().turn(None, 0, 0, 0.0) is TakeoverTurn.MINE
+    assert turns().turn(state(), 0, 0, 0.0) is TakeoverTurn.MINE
+    assert turns().turn(state(details={"worker": "me:1:1"}), 0, 0, 0.0) is TakeoverTurn.MINE
+    assert turns("other:1:1").turn(state(details={"worker": "other:1:1"}), 0, 0, 0.0) is TakeoverTurn.MINE
 
 
 def test_job_of_another_is_mine_when_work_lay_for_a_lease() -> None:
     mine, free = turns(), state(details={"worker": "other:1:1"})
-    assert mine.turn(free, 3_600, 0, 100.0) is Turn.THEIRS
-    assert mine.turn(free, 3_600, 0, 123.9) is Turn.THEIRS
-    assert mine.turn(free, 3_600, 0, 124.0) is Turn.MINE
+    assert mine.turn(free, 3_600, 0, 100.0) is TakeoverTurn.THEIRS
+    assert mine.turn(free, 3_600, 0, 123.9) is TakeoverTurn.THEIRS
+    assert mine.turn(free, 3_600, 0, 124.0) is TakeoverTurn.MINE
 
 
 def test_other_work_is_waited_for_anew() -> None:
     mine, free = turns(), state(details={"worker": "other:1:1"})
     mine.turn(free, 3_600, 0, 100.0)
-    assert mine.turn(free, 7_200, 0, 130.0) is Turn.THEIRS
-    assert mine.turn(free, 7_200, 0, 154.0) is Turn.MINE
+    assert mine.turn(free, 7_200, 0, 130.0) is TakeoverTurn.THEIRS
+    assert mine.turn(free, 7_200, 0, 154.0) is TakeoverTurn.MINE
 
 
 def test_held_job_is_taken_when_nobody_renews_it_whatever_the_clock_says() -> None:
     mine, held = turns(), state(lease_owner="other:1:1", lease_expires=2**40)
-    assert mine.turn(held, 0, 50, 0.0) is Turn.THEIRS
-    assert mine.turn(held, 3_600, 60, 23.9) is Turn.THEIRS
-    assert mine.turn(held, 3_600, 61, 24.0) is Turn.OVERDUE
+    assert mine.turn(held, 0, 50, 0.0) is TakeoverTurn.THEIRS
+    assert mine.turn(held, 3_600, 60, 23.9) is TakeoverTurn.THEIRS
+    assert mine.turn(held, 3_600, 61, 24.0) is TakeoverTurn.OVERDUE
 
 
 def test_lease_that_has_run_out_by_the_clock_is_free() -> None:
-    assert turns().turn(state(lease_owner="other:1:1", lease_expires=100), 0, 100, 0.0) is Turn.MINE
+    assert turns().turn(state(lease_owner="other:1:1", lease_expires=100), 0, 100, 0.0) is TakeoverTurn.MINE

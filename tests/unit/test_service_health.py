@@ -15,7 +15,7 @@ from ipi_es.datafeed.event_bucket import Dropped
 from ipi_es.errors import ClusterUnreachable, ConfigError, FieldMissing, NotEnoughHistory
 from ipi_es.service.blindness.blind_change import BlindState
 from ipi_es.service.health.health import FAILING_AFTER, Fleet, JobHealth
-from ipi_es.service.health.job_report import LAST_ERROR, LONGEST_TEXT, Doing, Mistake, Trouble
+from ipi_es.service.health.job_report import LAST_ERROR, LONGEST_TEXT, JobActivity, LastError, NotReadyReason
 
 AWAY = ClusterUnreachable("no connection to http://127.0.0.1:9200", hint="start it")
 
@@ -29,7 +29,7 @@ def working(job: Job | None = None) -> JobHealth:
     return health
 
 
-def troubles(health: JobHealth, now: int = NOW) -> list[Trouble]:
+def troubles(health: JobHealth, now: int = NOW) -> list[NotReadyReason]:
     return [reason.trouble for reason in health.reasons(now)]
 
 
@@ -40,7 +40,7 @@ def test_a_job_that_works_is_ready() -> None:
 
 def test_a_job_that_nobody_looked_at_yet_is_not() -> None:
     health = JobHealth(a_job())
-    assert troubles(health) == [Trouble.STARTING]
+    assert troubles(health) == [NotReadyReason.STARTING]
     health.tick_began(NOW)
     assert troubles(health) == []
 
@@ -57,7 +57,7 @@ def test_lag_of_more_than_max_lag_buckets_fails() -> None:
     health = working(a_job(max_lag=2))
     assert troubles(health, NOW + 2 * SPAN + DELAY) == []
     (reason,) = health.reasons(NOW + 3 * SPAN + DELAY)
-    assert reason.trouble is Trouble.LAGGING
+    assert reason.trouble is NotReadyReason.LAGGING
     assert "3 complete buckets" in reason.text
 
 
@@ -65,7 +65,7 @@ def test_a_frequency_longer_than_the_span_is_no_lag() -> None:
     rare = {"indices": ["logs"], "query_delay": "60s", "frequency": "2h"}
     health = working(a_job(max_lag=1, datafeed_config=rare))
     assert troubles(health, NOW + 8 * SPAN + DELAY) == []
-    assert troubles(health, NOW + 9 * SPAN + DELAY) == [Trouble.LAGGING]
+    assert troubles(health, NOW + 9 * SPAN + DELAY) == [NotReadyReason.LAGGING]
 
 
 def test_a_clock_that_steps_back_is_no_lag() -> None:
@@ -76,11 +76,11 @@ def test_a_cluster_that_is_away_fails_until_something_succeeds() -> None:
     health = working()
     health.failed(NOW, AWAY)
     (reason,) = health.reasons(NOW)
-    assert reason.trouble is Trouble.CLUSTER_AWAY
+    assert reason.trouble is NotReadyReason.CLUSTER_AWAY
     assert reason.text == "ClusterUnreachable: no connection to http://127.0.0.1:9200"
     health.tick_ended(NOW + 60)
     assert troubles(health) == []
-    assert health.report(NOW).last_error == Mistake(NOW, "ClusterUnreachable", AWAY.message)
+    assert health.report(NOW).last_error == LastError(NOW, "ClusterUnreachable", AWAY.message)
 
 
 def test_other_errors_fail_when_they_come_again() -> None:
@@ -89,7 +89,7 @@ def test_other_errors_fail_when_they_come_again() -> None:
         health.failed(NOW, FieldMissing("user.name is in no mapping"))
     assert troubles(health) == []
     health.failed(NOW, FieldMissing("user.name is in no mapping"))
-    assert troubles(health) == [Trouble.FAILING]
+    assert troubles(health) == [NotReadyReason.FAILING]
     health.batch_written(NOW, NOW)
     assert troubles(health) == []
     assert health.report(NOW).errors == {"FieldMissing": FAILING_AFTER}
@@ -100,7 +100,7 @@ def test_a_training_that_failed_fails_until_one_succeeds() -> None:
     health.training_failed(NOW, NotEnoughHistory("3 events"))
     health.tick_ended(NOW)
     health.batch_written(NOW, NOW)
-    assert troubles(health) == [Trouble.TRAINING_FAILED]
+    assert troubles(health) == [NotReadyReason.TRAINING_FAILED]
     health.trained(NOW, "20260501T000000Z-1f3a9c0b", {"discriminator_auc": 0.9, "network_of": "x"}, NOW - 3_600)
     report = health.report(NOW)
     assert troubles(health) == []
@@ -113,7 +113,7 @@ def test_a_training_by_hand_ends_the_failure_too() -> None:
     health.uses("first", NOW - 86_400)
     health.training_failed(NOW, NotEnoughHistory("3 events"))
     health.uses("first", NOW - 86_400)
-    assert troubles(health) == [Trouble.TRAINING_FAILED]
+    assert troubles(health) == [NotReadyReason.TRAINING_FAILED]
     health.uses("second", NOW)
     assert troubles(health) == []
 
@@ -128,7 +128,7 @@ def test_blindness_is_said_once_and_fails_until_events_come() -> None:
     assert change is not None
     assert (change.state, change.start, change.end) == (BlindState.BLIND, NOW, NOW + 2 * SPAN)
     (reason,) = health.reasons(NOW)
-    assert reason.trouble is Trouble.BLIND
+    assert reason.trouble is NotReadyReason.BLIND
     assert reason.text.startswith("No events from 2026-05-28T20:30:00Z on, so far, although")
     assert health.scored(NOW + 3 * SPAN, none, {}) is None
     back = health.scored(NOW + 4 * SPAN, usual, {"critical": 1})
@@ -138,10 +138,10 @@ def test_blindness_is_said_once_and_fails_until_events_come() -> None:
     assert health.report(NOW).records == {"critical": 1}
 
 
-RESTS: dict[str, tuple[Callable[[JobHealth], None], Doing]] = {
-    "standing by": (lambda health: health.stands_by(NOW, "other:1:2"), Doing.STANDING_BY),
-    "waiting": (lambda health: health.waits(NOW, "7d of events; there are 3d"), Doing.WAITING),
-    "paused": (lambda health: health.paused(NOW), Doing.PAUSED),
+RESTS: dict[str, tuple[Callable[[JobHealth], None], JobActivity]] = {
+    "standing by": (lambda health: health.stands_by(NOW, "other:1:2"), JobActivity.STANDING_BY),
+    "waiting": (lambda health: health.waits(NOW, "7d of events; there are 3d"), JobActivity.WAITING),
+    "paused": (lambda health: health.paused(NOW), JobActivity.PAUSED),
 }
 
 
@@ -163,13 +163,13 @@ def test_the_lag_of_a_job_that_another_worker_holds_is_not_ours_to_tell() -> Non
     assert (later.lag_buckets, later.lag_seconds, later.holder) == (None, None, "other:1:2")
     health.claimed(NOW + 86_400, NOW + 86_400 - SPAN)
     later = health.report(NOW + 86_400)
-    assert (later.lag_buckets, later.holder, later.doing) == (0, None, Doing.RUNNING)
+    assert (later.lag_buckets, later.holder, later.doing) == (0, None, JobActivity.RUNNING)
 
 
 def test_what_another_worker_has_scored_in_the_meantime_is_no_lag() -> None:
     health = working()
     later = NOW + 8 * SPAN
-    assert troubles(health, later) == [Trouble.LAGGING]
+    assert troubles(health, later) == [NotReadyReason.LAGGING]
     health.nothing_due(later, later - SPAN)
     assert troubles(health, later) == []
     assert health.lag_buckets(later) == 0
@@ -180,7 +180,7 @@ def test_a_job_that_goes_on_after_a_pause_runs_again() -> None:
     health.paused(NOW)
     assert health.report(NOW).checkpoint is None
     health.nothing_due(NOW, NOW)
-    assert health.report(NOW).doing is Doing.RUNNING
+    assert health.report(NOW).doing is JobActivity.RUNNING
 
 
 def test_unparsable_is_what_lacks_an_entity_or_an_address_and_not_what_was_left_out_on_purpose() -> None:
@@ -209,12 +209,12 @@ def test_refused_documents_are_counted() -> None:
 
 
 def test_what_is_kept_of_an_error_is_one_short_line_that_a_state_can_hold() -> None:
-    mistake = Mistake.of(NOW, FieldMissing("user.name\n  is " + "x" * 1_000, hint="not this"))
+    mistake = LastError.of(NOW, FieldMissing("user.name\n  is " + "x" * 1_000, hint="not this"))
     assert len(mistake.text) == LONGEST_TEXT
     assert mistake.text.startswith("user.name is x")
-    assert Mistake.from_details({LAST_ERROR: mistake.to_details()}) == mistake
-    assert Mistake.from_details({}) is None
-    assert Mistake.of(NOW, KeyError()).text == "KeyError"
+    assert LastError.from_details({LAST_ERROR: mistake.to_details()}) == mistake
+    assert LastError.from_details({}) is None
+    assert LastError.of(NOW, KeyError()).text == "KeyError"
 
 
 def test_a_report_is_a_copy() -> None:

@@ -15,9 +15,9 @@ from worker_company import DAY, HOUR, SCORED_FROM
 from worker_parts import Killed
 
 from ipi_es.errors import ClusterUnreachable, FieldMissing
-from ipi_es.service.health.job_report import LAST_ERROR, Doing, Trouble
+from ipi_es.service.health.job_report import LAST_ERROR, JobActivity, NotReadyReason
 from ipi_es.service.live_job import GAP, LOOK_ON
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 
@@ -50,7 +50,7 @@ def cluster(trained: MemoryCluster) -> MemoryCluster:
 
 def test_catching_up_gives_what_a_backfill_gives(cluster: MemoryCluster, backfilled: MemoryCluster) -> None:
     outcome = Worker(cluster, JOB).tick(END)
-    assert (outcome.did, outcome.buckets) == (Did.WORKED, 17)
+    assert (outcome.did, outcome.buckets) == (TickResult.WORKED, 17)
     assert live.everything(cluster, JOB) == live.everything(backfilled, JOB)
 
 
@@ -73,8 +73,8 @@ def test_a_process_for_each_tick_gives_what_a_backfill_gives(cluster: MemoryClus
 
 def test_what_the_last_tick_left_is_gone_on_with(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[int] = []
-    prepared = "ipi_es.worker.job_session.Claim._prepared"
-    original = __import__("ipi_es.worker.job_session", fromlist=["Claim"]).Claim._prepared
+    prepared = "ipi_es.worker.job_session.JobSession._prepared"
+    original = __import__("ipi_es.worker.job_session", fromlist=["JobSession"]).JobSession._prepared
 
     def counted(claim: Any, start: int) -> Any:
         loads.append(start)
@@ -105,8 +105,8 @@ def test_verdict_takes_effect_with_the_next_tick(cluster: MemoryCluster) -> None
 
 def test_bucket_is_scored_when_its_delay_is_over_and_not_before(cluster: MemoryCluster) -> None:
     worker = Worker(cluster, JOB)
-    assert worker.tick(START + SPAN - 1).did is Did.NOTHING
-    assert worker.tick(START + SPAN).did is Did.WORKED
+    assert worker.tick(START + SPAN - 1).did is TickResult.NOTHING
+    assert worker.tick(START + SPAN).did is TickResult.WORKED
     assert worker.state.checkpoint == START + SPAN
 
 
@@ -114,7 +114,7 @@ def test_clock_that_steps_back_scores_nothing_twice(cluster: MemoryCluster) -> N
     worker = Worker(cluster, JOB)
     worker.tick(START + 4 * SPAN)
     before = live.everything(cluster, JOB)
-    assert worker.tick(START + 3 * SPAN).did is Did.NOTHING
+    assert worker.tick(START + 3 * SPAN).did is TickResult.NOTHING
     assert live.everything(cluster, JOB) == before
     assert worker.tick(START + 5 * SPAN).buckets == 1
 
@@ -130,7 +130,7 @@ def test_killed_at_any_write_of_a_tick_and_run_again_gives_what_an_undisturbed_o
     assert len(cluster.moments) > 8
     for name, moment in cluster.moments:
         worker = Worker(moment, JOB, owner="two:2:2", dead={"one:1:1"})
-        assert worker.tick(END).did is Did.WORKED
+        assert worker.tick(END).did is TickResult.WORKED
         assert live.everything(moment, JOB, stamped=False) == live.everything(backfilled, JOB, stamped=False), name
 
 
@@ -177,7 +177,7 @@ def test_stopping_ends_after_the_batch_in_hand_and_the_next_tick_goes_on(
         stop["now"] = one.bucket.start > START + DAY
 
     worker.live._scored = stopped_soon  # type: ignore[method-assign]
-    assert worker.tick(END, stopping=lambda: stop["now"]).did is Did.STOPPED
+    assert worker.tick(END, stopping=lambda: stop["now"]).did is TickResult.STOPPED
     assert START + DAY < int(worker.state.checkpoint or 0) < END
     assert worker.state.lease_owner is None
     Worker(cluster, JOB).tick(END)
@@ -210,13 +210,13 @@ def test_failure_is_told_kept_in_the_state_and_over_with_the_next_tick(cluster: 
 
     cluster._before = broken
     outcome = worker.tick(END)
-    assert (outcome.did, outcome.again_in) == (Did.FAILED, 60.0)
+    assert (outcome.did, outcome.again_in) == (TickResult.FAILED, 60.0)
     assert worker.state.lease_owner is None
     kept = worker.state.details[LAST_ERROR]
     assert (kept["kind"], kept["text"]) == ("ClusterUnreachable", "nothing listens")
-    assert worker.health.reasons(END)[0].trouble is Trouble.CLUSTER_AWAY
+    assert worker.health.reasons(END)[0].trouble is NotReadyReason.CLUSTER_AWAY
     cluster._before = lambda _operation, _index: None
-    assert worker.tick(END).did is Did.WORKED
+    assert worker.tick(END).did is TickResult.WORKED
     assert LAST_ERROR not in worker.state.details
     assert worker.health.reasons(END + live.DELAY) == []
 
@@ -224,7 +224,7 @@ def test_failure_is_told_kept_in_the_state_and_over_with_the_next_tick(cluster: 
 def test_a_bug_in_one_job_ends_nothing(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker(cluster, JOB)
     monkeypatch.setattr(worker.live, "_catch_up", lambda *_: 1 / 0)
-    assert worker.tick(END).did is Did.FAILED
+    assert worker.tick(END).did is TickResult.FAILED
     assert worker.state.details[LAST_ERROR]["kind"] == "ZeroDivisionError"
     assert worker.state.lease_owner is None
 
@@ -238,18 +238,18 @@ def test_unusable_fields_are_found_before_the_first_work(cluster: MemoryCluster)
         raise FieldMissing("no field source.ip")
 
     worker.live._means = replace(worker.live._means, usable=unusable)
-    assert worker.tick(END).did is Did.FAILED
+    assert worker.tick(END).did is TickResult.FAILED
     assert worker.state.checkpoint == START
 
 
 def test_paused_job_is_left_alone_until_it_goes_on(cluster: MemoryCluster) -> None:
     worker, states = Worker(cluster, JOB), StateStore(cluster)
     states.pause(JOB.job_id, True, parts.NOW)
-    assert worker.tick(END).did is Did.PAUSED
-    assert worker.health.report(END).doing is Doing.PAUSED
+    assert worker.tick(END).did is TickResult.PAUSED
+    assert worker.health.report(END).doing is JobActivity.PAUSED
     assert worker.state.checkpoint == START
     states.pause(JOB.job_id, False, parts.NOW)
-    assert worker.tick(END).did is Did.WORKED
+    assert worker.tick(END).did is TickResult.WORKED
 
 
 def test_job_that_is_paused_amid_the_work_stops_and_loses_nothing(
@@ -265,7 +265,7 @@ def test_job_that_is_paused_amid_the_work_stops_and_loses_nothing(
 
     worker.live._scored = pausing  # type: ignore[method-assign]
     outcome = worker.tick(END)
-    assert (outcome.did, outcome.again_in) == (Did.STOOD_BY, LOOK_ON)
+    assert (outcome.did, outcome.again_in) == (TickResult.STOOD_BY, LOOK_ON)
     assert int(worker.state.checkpoint or 0) < END
     states.pause(JOB.job_id, False, parts.NOW)
     Worker(cluster, JOB, dead={"one:1:1"}).tick(END)
@@ -275,9 +275,9 @@ def test_job_that_is_paused_amid_the_work_stops_and_loses_nothing(
 def test_cleaning_is_done_once_a_night_whoever_asks(cluster: MemoryCluster) -> None:
     one, two = Worker(cluster, JOB), Worker(cluster, JOB, owner="two:2:2")
     one.tick(END)
-    assert one.live.clean(END + DAY).did is Did.WORKED
-    assert two.live.clean(END + DAY + HOUR).did is Did.NOTHING
-    assert two.live.clean(END + 2 * DAY).did is Did.WORKED
+    assert one.live.clean(END + DAY).did is TickResult.WORKED
+    assert two.live.clean(END + DAY + HOUR).did is TickResult.NOTHING
+    assert two.live.clean(END + 2 * DAY).did is TickResult.WORKED
     assert one.health.report(END).steps["clean"][0] == 1
 
 
@@ -291,7 +291,7 @@ def test_cleaning_does_not_wait_for_a_job_at_work(cluster: MemoryCluster) -> Non
 
     worker.live._scored = meanwhile  # type: ignore[method-assign]
     worker.tick(START + SPAN)
-    assert [each.did for each in cleaned] == [Did.NOTHING]
+    assert [each.did for each in cleaned] == [TickResult.NOTHING]
     assert cleaned[0].again_in
 
 
@@ -300,6 +300,6 @@ def test_job_that_was_deleted_is_not_begun_anew_behind_peoples_backs(cluster: Me
     worker.tick(START + SPAN)
     StateStore(cluster).delete(JOB.job_id)
     outcome = worker.tick(END)
-    assert (outcome.did, outcome.again_in) == (Did.WAITED, None)
+    assert (outcome.did, outcome.again_in) == (TickResult.WAITED, None)
     assert "deleted" in outcome.text
     assert StateStore(cluster).read(JOB.job_id) is None

@@ -14,12 +14,12 @@ from worker_company import DAY, HOUR, LEARN_FROM, SCORED_FROM
 
 from ipi_es.errors import NotEnoughHistory
 from ipi_es.results.store import ResultStore
-from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, Doing, Trouble
+from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, JobActivity, NotReadyReason
 from ipi_es.service.live_training import LOOK_AGAIN, TRAIN_AGAIN
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.setup import setup_plan
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.training import job_training
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.removal import Removal
@@ -54,7 +54,7 @@ def undisturbed(events: MemoryCluster) -> MemoryCluster:
     cluster = parts.copy_of(events)
     worker = Worker(cluster, JOB)
     for end in range(SCORED_FROM, END + 1, SPAN):
-        assert worker.tick(end).did in (Did.WORKED, Did.NOTHING)
+        assert worker.tick(end).did in (TickResult.WORKED, TickResult.NOTHING)
     return cluster
 
 
@@ -67,14 +67,14 @@ def annotations(cluster: MemoryCluster, kind: str) -> list[dict[str, Any]]:
 def test_new_job_waits_for_enough_history_and_says_so(cluster: MemoryCluster) -> None:
     worker, now = Worker(cluster, JOB), LEARN_FROM + 7 * DAY + HOUR
     outcome = worker.tick(now)
-    assert (outcome.did, outcome.again_in) == (Did.WAITED, LOOK_AGAIN)
+    assert (outcome.did, outcome.again_in) == (TickResult.WAITED, LOOK_AGAIN)
     said = worker.state.details[WAITS_FOR]
     assert "go back 8d" in said
     assert "2025-08-28T00:00:00Z" in said
-    assert worker.health.report(now).doing is Doing.WAITING
-    assert worker.tick(now + 60).did is Did.NOTHING, "not looked for every minute"
+    assert worker.health.report(now).doing is JobActivity.WAITING
+    assert worker.tick(now + 60).did is TickResult.NOTHING, "not looked for every minute"
     worker.stopwatch.time += LOOK_AGAIN
-    assert worker.tick(LEARN_FROM + 8 * DAY).did is Did.WORKED
+    assert worker.tick(LEARN_FROM + 8 * DAY).did is TickResult.WORKED
     assert worker.work.snapshot(worker.state.snapshot_id).trained_to == LEARN_FROM + 8 * DAY
     assert WAITS_FOR not in worker.state.details
 
@@ -82,7 +82,7 @@ def test_new_job_waits_for_enough_history_and_says_so(cluster: MemoryCluster) ->
 def test_first_training_learns_what_there_is_and_scoring_goes_on_from_its_end(cluster: MemoryCluster) -> None:
     worker = Worker(cluster, JOB)
     outcome = worker.tick(SCORED_FROM + 2 * SPAN)
-    assert (outcome.did, outcome.buckets) == (Did.WORKED, 2)
+    assert (outcome.did, outcome.buckets) == (TickResult.WORKED, 2)
     assert worker.work.snapshot(worker.state.snapshot_id).trained_to == SCORED_FROM
     assert worker.state.checkpoint == SCORED_FROM + 2 * SPAN
     remark = annotations(cluster, "model_snapshot")[0]
@@ -108,7 +108,7 @@ def test_outage_is_made_good_with_the_trainings_that_it_missed(
 ) -> None:
     Worker(cluster, JOB).tick(SCORED_FROM + SPAN)
     worker = Worker(cluster, JOB)
-    assert worker.tick(END).did is Did.WORKED
+    assert worker.tick(END).did is TickResult.WORKED
     assert live.everything(cluster, JOB, stamped=False) == live.everything(undisturbed, JOB, stamped=False)
 
 
@@ -121,7 +121,7 @@ def test_retraining_that_is_killed_is_done_again(events: MemoryCluster, undistur
     assert len(cluster.moments) > 10
     for name, moment in cluster.moments[::5]:
         worker = Worker(moment, JOB, owner="two:2:2", dead={"one:1:1"})
-        assert worker.tick(END).did is Did.WORKED
+        assert worker.tick(END).did is TickResult.WORKED
         one, other = (live.everything(each, JOB, stamped=False) for each in (moment, undisturbed))
         assert one == other, name
 
@@ -133,11 +133,13 @@ def test_retraining_that_fails_is_told_and_scoring_goes_on(
     worker.tick(SCORED_FROM + SPAN)
     before = worker.state.snapshot_id
     monkeypatch.setattr(job_training, "train", _fails)
-    assert worker.tick(SCORED_FROM + DAY + SPAN).did is Did.WORKED
+    assert worker.tick(SCORED_FROM + DAY + SPAN).did is TickResult.WORKED
     assert (worker.state.checkpoint, worker.state.snapshot_id) == (SCORED_FROM + DAY + SPAN, before)
     assert worker.state.details[LAST_ERROR]["kind"] == "NotEnoughHistory"
-    assert [each.trouble for each in worker.health.reasons(SCORED_FROM + DAY + SPAN)] == [Trouble.TRAINING_FAILED]
-    assert worker.tick(SCORED_FROM + DAY + 2 * SPAN).did is Did.WORKED
+    assert [each.trouble for each in worker.health.reasons(SCORED_FROM + DAY + SPAN)] == [
+        NotReadyReason.TRAINING_FAILED
+    ]
+    assert worker.tick(SCORED_FROM + DAY + 2 * SPAN).did is TickResult.WORKED
     assert LAST_ERROR in worker.state.details, "it stays until a training succeeds"
     monkeypatch.setattr(job_training, "train", parts.made_training)
     worker.stopwatch.time += TRAIN_AGAIN
@@ -153,7 +155,7 @@ def test_first_training_without_enough_to_learn_from_waits(
     monkeypatch.setattr(job_training, "train", _fails)
     worker = Worker(cluster, JOB)
     outcome = worker.tick(SCORED_FROM)
-    assert (outcome.did, outcome.again_in) == (Did.WAITED, TRAIN_AGAIN)
+    assert (outcome.did, outcome.again_in) == (TickResult.WAITED, TRAIN_AGAIN)
     assert worker.state.details[WAITS_FOR] == "too few"
 
 
@@ -164,7 +166,7 @@ def test_stopping_ends_a_training_and_keeps_nothing_of_it(cluster: MemoryCluster
         asked.append(1)
         return len(asked) > 20
 
-    assert worker.tick(SCORED_FROM + SPAN, stopping=stopping).did is Did.STOPPED
+    assert worker.tick(SCORED_FROM + SPAN, stopping=stopping).did is TickResult.STOPPED
     assert worker.state.snapshot_id is None
     assert worker.state.lease_owner is None
     assert worker.live._training.places.acquire(blocking=False)
@@ -175,7 +177,7 @@ def test_job_whose_turn_to_train_it_is_not_goes_on_scoring(cluster: MemoryCluste
     worker.tick(SCORED_FROM + SPAN)
     before = worker.state.snapshot_id
     worker.live._training.places.acquire()
-    assert worker.tick(SCORED_FROM + DAY + SPAN).did is Did.WORKED
+    assert worker.tick(SCORED_FROM + DAY + SPAN).did is TickResult.WORKED
     assert (worker.state.checkpoint, worker.state.snapshot_id) == (SCORED_FROM + DAY + SPAN, before)
     worker.live._training.places.release()
     worker.stopwatch.time += 60
@@ -204,14 +206,14 @@ def test_blindness_is_said_again_where_the_job_went_back_before_it(events: Memor
         worker.tick(SCORED_FROM + hours * HOUR)
     before = annotations(cluster, "blind")
     assert len(before) == 1
-    work = JobWork(cluster, calm, clock=parts.TestClock(parts.NOW + DAY), owner="command:1:1")
+    work = JobResources(cluster, calm, clock=parts.TestClock(parts.NOW + DAY), owner="command:1:1")
     with work.claimed() as claim:
         revert(work, claim, plan_revert(work, str(claim.state.snapshot_id)), delete_results=True)
     assert annotations(cluster, "blind") == []
     worker.tick(SCORED_FROM + 66 * HOUR)
     assert [each["annotation"] for each in annotations(cluster, "blind")] == [each["annotation"] for each in before]
     now = SCORED_FROM + 66 * HOUR + live.DELAY
-    assert [each.trouble for each in worker.health.reasons(now)] == [Trouble.BLIND]
+    assert [each.trouble for each in worker.health.reasons(now)] == [NotReadyReason.BLIND]
     Removal(cluster, calm.job_id, parts.TestClock(parts.NOW + 2 * DAY)).delete()
     worker.tick(SCORED_FROM + 66 * HOUR)
     assert worker.health.reasons(now) == [], "of a deleted job nobody misses anything"

@@ -10,11 +10,11 @@ from live_parts import Worker
 from worker_company import DAY, SCORED_FROM, SCORED_TO
 from worker_parts import FragileCluster
 
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.removal import Removal
 
@@ -34,13 +34,13 @@ def networks(cluster: MemoryCluster) -> list[str]:
 
 
 def scored_to(worker: Worker, end: int) -> None:
-    while worker.tick(end).did is Did.WORKED and worker.state.checkpoint != end:
+    while worker.tick(end).did is TickResult.WORKED and worker.state.checkpoint != end:
         pass
     assert worker.state.checkpoint == end
 
 
 def gone_back(cluster: MemoryCluster, snapshot_id: str) -> None:
-    work = JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW + DAY), owner="command:1:1")
+    work = JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + DAY), owner="command:1:1")
     with work.claimed() as claim:
         revert(work, claim, plan_revert(work, snapshot_id))
 
@@ -77,7 +77,7 @@ def test_worker_cleans_and_goes_on(cluster: FragileCluster) -> None:
     job = live.live_job(results_retention_days=1, hold_probability=0.0, late_window="3h", repeat_window="3h")
     worker = Worker(cluster, job)
     scored_to(worker, SCORED_TO)
-    assert worker.live.clean(SCORED_TO + 600).did is Did.WORKED
+    assert worker.live.clean(SCORED_TO + 600).did is TickResult.WORKED
     times = [each["timestamp"] // 1_000 for each in parts.results(cluster, job).values()]
     assert min(times) == SCORED_TO - DAY
     scored_to(worker, SCORED_TO + DAY)
@@ -88,7 +88,7 @@ def test_job_that_is_deleted_under_way_stays_deleted(cluster: FragileCluster) ->
     scored_to(worker, SCORED_FROM + DAY)
     removal(cluster).delete()
     for hours in (3, 6):
-        assert worker.tick(SCORED_FROM + DAY + hours * 3_600).did is not Did.WORKED
+        assert worker.tick(SCORED_FROM + DAY + hours * 3_600).did is not TickResult.WORKED
     assert StateStore(cluster).read("signins") is None
     assert parts.results(cluster, JOB) == {}
 
@@ -110,7 +110,7 @@ def test_job_that_is_paused_under_way_is_made_good_when_it_goes_on(cluster: Frag
     worker = Worker(cluster, JOB)
     scored_to(worker, SCORED_FROM + DAY)
     StateStore(cluster).pause("signins", True, parts.NOW)
-    assert worker.tick(SCORED_FROM + 2 * DAY).did is Did.PAUSED
+    assert worker.tick(SCORED_FROM + 2 * DAY).did is TickResult.PAUSED
     assert worker.state.checkpoint == SCORED_FROM + DAY
     StateStore(cluster).pause("signins", False, parts.NOW)
     scored_to(worker, SCORED_TO)

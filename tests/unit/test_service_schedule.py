@@ -16,12 +16,12 @@ from ipi_es.errors import JobBusy
 from ipi_es.service import schedule as schedules
 from ipi_es.service.live_job import GAP, SLICE
 from ipi_es.service.schedule import Schedule
-from ipi_es.service.tick_outcome import Did, Outcome
+from ipi_es.service.tick_outcome import TickOutcome, TickResult
 from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import SECONDS
-from ipi_es.worker.lease_wait import PATIENCE, claim_patiently
+from ipi_es.worker.lease_wait import PATIENCE, acquire_lease
 
 DAY = SECONDS["d"]
 
@@ -39,19 +39,19 @@ class Looked:
     """In place of a live job: notes when it is looked at."""
 
     job: Job
-    work: Callable[[], Outcome] = lambda: Outcome(Did.NOTHING)
+    work: Callable[[], TickOutcome] = lambda: TickOutcome(TickResult.NOTHING)
     began: list[float] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)
 
-    def tick(self, now: int, stopping: Callable[[], bool]) -> Outcome:
+    def tick(self, now: int, stopping: Callable[[], bool]) -> TickOutcome:
         self.began.append(time.monotonic())
         try:
             return self.work()
         finally:
             self.ended.append(time.monotonic())
 
-    def clean(self, now: int, stopping: Callable[[], bool]) -> Outcome:
-        return Outcome(Did.NOTHING)
+    def clean(self, now: int, stopping: Callable[[], bool]) -> TickOutcome:
+        return TickOutcome(TickResult.NOTHING)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_every_job_is_looked_at_at_the_start(run: Any) -> None:
 
 def test_job_is_looked_at_every_frequency_and_never_twice_at_a_time(run: Any) -> None:
     quick = Looked(a_job("quick", "1s"))
-    slow = Looked(a_job("slow", "1s"), lambda: time.sleep(1.7) or Outcome(Did.WORKED))  # type: ignore[func-returns-value]
+    slow = Looked(a_job("slow", "1s"), lambda: time.sleep(1.7) or TickOutcome(TickResult.WORKED))  # type: ignore[func-returns-value]
     run(quick, slow)
     assert wait_for(lambda: len(slow.ended) >= 2)
     assert len(quick.began) >= 3
@@ -98,7 +98,7 @@ def test_job_is_looked_at_every_frequency_and_never_twice_at_a_time(run: Any) ->
 
 def test_job_that_asks_for_it_is_looked_at_sooner_after_the_others(run: Any) -> None:
     more = iter([0.0, 2.0, None])
-    eager = Looked(a_job("eager"), lambda: Outcome(Did.WORKED, next(more)))
+    eager = Looked(a_job("eager"), lambda: TickOutcome(TickResult.WORKED, next(more)))
     other = Looked(a_job("other"))
     run(eager, other, parallel=1)
     assert wait_for(lambda: len(eager.began) == 3)
@@ -112,25 +112,25 @@ def test_command_that_waits_for_a_job_gets_it_while_a_worker_catches_up(run: Any
     setup_plan.apply(cluster, setup_plan.plan(cluster))
     states, clock = StateStore(cluster), MovedClock()
 
-    def sliced() -> Outcome:
+    def sliced() -> TickOutcome:
         try:
             state = states.claim("behind", "worker:1:1", clock.now(), 24, alive=lambda _: True)
         except JobBusy:
-            return Outcome(Did.STOOD_BY)
+            return TickOutcome(TickResult.STOOD_BY)
         time.sleep(0.8)
         states.release(state)
-        return Outcome(Did.WORKED, GAP)
+        return TickOutcome(TickResult.WORKED, GAP)
 
     worker = Looked(a_job("behind"), sliced)
     run(worker)
     assert wait_for(lambda: bool(worker.began))
-    claimed = claim_patiently(states, "behind", "command:1:1", clock, 24, alive=lambda _: True, patience=4.0)
+    claimed = acquire_lease(states, "behind", "command:1:1", clock, 24, alive=lambda _: True, patience=4.0)
     assert claimed.lease_owner == "command:1:1"
     assert SLICE < PATIENCE
 
 
 def test_no_more_jobs_than_told_are_at_work_at_a_time(run: Any) -> None:
-    jobs = [Looked(a_job(f"job-{n}"), lambda: time.sleep(0.2) or Outcome(Did.WORKED)) for n in range(4)]  # type: ignore[func-returns-value]
+    jobs = [Looked(a_job(f"job-{n}"), lambda: time.sleep(0.2) or TickOutcome(TickResult.WORKED)) for n in range(4)]  # type: ignore[func-returns-value]
     run(*jobs, parallel=2)
     assert wait_for(lambda: all(each.ended for each in jobs))
     moments = sorted([(t, 1) for each in jobs for t in each.began] + [(t, -1) for each in jobs for t in each.ended])
@@ -142,7 +142,7 @@ def test_no_more_jobs_than_told_are_at_work_at_a_time(run: Any) -> None:
 
 
 def test_stopping_waits_for_what_is_under_way_and_begins_nothing(run: Any) -> None:
-    jobs = [Looked(a_job(f"job-{n}"), lambda: time.sleep(0.5) or Outcome(Did.WORKED)) for n in range(3)]  # type: ignore[func-returns-value]
+    jobs = [Looked(a_job(f"job-{n}"), lambda: time.sleep(0.5) or TickOutcome(TickResult.WORKED)) for n in range(3)]  # type: ignore[func-returns-value]
     schedule = run(*jobs, parallel=1)
     assert wait_for(lambda: bool(jobs[0].began))
     assert schedule.stop(5.0)
@@ -153,7 +153,9 @@ def test_stopping_waits_for_what_is_under_way_and_begins_nothing(run: Any) -> No
 
 def test_stopping_does_not_wait_longer_than_told(run: Any) -> None:
     over = threading.Event()
-    stuck = Looked(a_job("stuck"), lambda: (over.wait(20) and Outcome(Did.WORKED)) or Outcome(Did.WORKED))
+    stuck = Looked(
+        a_job("stuck"), lambda: (over.wait(20) and TickOutcome(TickResult.WORKED)) or TickOutcome(TickResult.WORKED)
+    )
     schedule = run(stuck)
     assert wait_for(lambda: bool(stuck.began))
     assert not schedule.stop(0.3)

@@ -13,11 +13,11 @@ from live_parts import Stopwatch, Worker
 from worker_company import DAY, HOUR, SCORED_FROM
 from worker_parts import Killed
 
-from ipi_es.service.health.job_report import Doing
+from ipi_es.service.health.job_report import JobActivity
 from ipi_es.service.live_job import LOOK_ON
 from ipi_es.service.takeover import LAST_WORKER
-from ipi_es.service.tick_outcome import Did
-from ipi_es.state.leased_state import HeldState
+from ipi_es.service.tick_outcome import TickResult
+from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import LEASE
 
@@ -51,15 +51,15 @@ def pair(cluster: Any) -> tuple[Worker, Worker]:
 
 def test_the_worker_that_did_the_last_work_goes_first(cluster: MemoryCluster) -> None:
     one, two = pair(cluster)
-    assert one.tick(START + SPAN).did is Did.WORKED
+    assert one.tick(START + SPAN).did is TickResult.WORKED
     for end in range(START + 2 * SPAN, START + 5 * SPAN, SPAN):
         outcome = two.tick(end)
-        assert (outcome.did, outcome.again_in) == (Did.STOOD_BY, LOOK_ON)
+        assert (outcome.did, outcome.again_in) == (TickResult.STOOD_BY, LOOK_ON)
         assert "one:1:1" in outcome.text
-        assert one.tick(end).did is Did.WORKED
-        assert two.tick(end).did is Did.NOTHING
+        assert one.tick(end).did is TickResult.WORKED
+        assert two.tick(end).did is TickResult.NOTHING
     assert one.state.details[LAST_WORKER] == "one:1:1"
-    assert two.health.report(END).doing is Doing.STANDING_BY
+    assert two.health.report(END).doing is JobActivity.STANDING_BY
     assert two.health.reasons(END + DAY) == []
 
 
@@ -69,7 +69,7 @@ def test_the_other_takes_over_when_the_first_does_not_come_to_it(
     one, two = pair(cluster)
     one.tick(START + SPAN)
     waited = 0.0
-    while two.tick(END).did is Did.STOOD_BY:
+    while two.tick(END).did is TickResult.STOOD_BY:
         two.stopwatch.time += LOOK_ON
         waited += LOOK_ON
     assert waited <= 30
@@ -80,7 +80,7 @@ def test_worker_that_is_surely_dead_is_not_waited_for(cluster: MemoryCluster) ->
     one, two = pair(cluster)
     one.tick(START + SPAN)
     two.dead.add("one:1:1")
-    assert two.tick(END).did is Did.WORKED
+    assert two.tick(END).did is TickResult.WORKED
 
 
 def test_lease_of_one_that_died_elsewhere_is_taken_over_within_30_s(
@@ -93,7 +93,7 @@ def test_lease_of_one_that_died_elsewhere_is_taken_over_within_30_s(
     cluster = parts.revived(cluster)
     two = Worker(cluster, JOB, owner="two:2:2")
     two.clock.time = int(live.state_of(cluster, JOB).lease_expires or 0) - LEASE
-    while two.live.tick(END + live.DELAY).did is Did.STOOD_BY:
+    while two.live.tick(END + live.DELAY).did is TickResult.STOOD_BY:
         two.clock.time += int(LOOK_ON)
         two.stopwatch.time += LOOK_ON
     assert 0 < two.stopwatch.time <= 30
@@ -109,21 +109,21 @@ def test_lease_that_a_wrong_clock_gave_does_not_last_forever(trained: MemoryClus
         one.live.tick(END + live.DELAY)
     two = Worker(parts.revived(cluster), JOB, owner="two:2:2")
     outcome = two.live.tick(END + live.DELAY)
-    assert outcome.did is Did.STOOD_BY
+    assert outcome.did is TickResult.STOOD_BY
     two.stopwatch.time += LEASE
-    assert two.live.tick(END + live.DELAY).did is Did.WORKED
+    assert two.live.tick(END + live.DELAY).did is TickResult.WORKED
 
 
 def test_worker_that_works_long_is_not_robbed(cluster: MemoryCluster) -> None:
     one, two = pair(cluster)
-    looks: list[Did] = []
+    looks: list[TickResult] = []
     with one.work.claimed() as claim:
         for _ in range(20):
             claim.held.renew(one.clock.now(), LEASE)
             looks.append(two.tick(END).did)
             one.stopwatch.time += LEASE / 3
-    assert set(looks) == {Did.STOOD_BY}
-    assert two.tick(END).did is Did.WORKED
+    assert set(looks) == {TickResult.STOOD_BY}
+    assert two.tick(END).did is TickResult.WORKED
 
 
 class Frozen(MemoryCluster):
@@ -168,9 +168,9 @@ def test_stopped_worker_that_comes_back_writes_nothing_that_lasts(
     cluster.meanwhile, cluster.at = freeze, at
     outcome = one.tick(END)
     if not results:  # it had done everything by then
-        assert outcome.did is Did.WORKED
+        assert outcome.did is TickResult.WORKED
         return
-    assert outcome.did in (Did.STOOD_BY, Did.NOTHING) or at == 1
+    assert outcome.did in (TickResult.STOOD_BY, TickResult.NOTHING) or at == 1
     assert live.everything(cluster, JOB, stamped=False) == live.everything(backfilled, JOB, stamped=False)
     assert parts.results(cluster, JOB, volatile=True) == results[0][1]
 
@@ -178,7 +178,7 @@ def test_stopped_worker_that_comes_back_writes_nothing_that_lasts(
 def test_stopped_worker_looks_before_it_writes(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one hasn't written yet: no version keeps the first from writing, so it must look."""
     watch, written, robbed = Stopwatch(), [], []
-    monkeypatch.setattr("ipi_es.worker.job_resources.HeldState", partial(HeldState, monotonic=watch))
+    monkeypatch.setattr("ipi_es.worker.job_resources.LeasedState", partial(LeasedState, monotonic=watch))
     one = Worker(cluster, JOB)
     scored, bulk = one.live._scored, cluster.bulk
 
@@ -197,6 +197,6 @@ def test_stopped_worker_looks_before_it_writes(cluster: MemoryCluster, monkeypat
 
     one.live._scored = frozen  # type: ignore[method-assign]
     cluster.bulk = watched  # type: ignore[method-assign]
-    assert one.tick(END).did is Did.STOOD_BY
+    assert one.tick(END).did is TickResult.STOOD_BY
     assert robbed
     assert written == []

@@ -11,7 +11,7 @@ from live_parts import Stopwatch
 from ipi_es.errors import ClusterUnreachable, LostJob
 from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import STATE_INDEX, StateStore
-from ipi_es.state.leased_state import HeldState
+from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW, LEASE = 1_777_593_600, 24
@@ -23,7 +23,7 @@ class Bench:
         setup_plan.apply(self.cluster, setup_plan.plan(self.cluster))
         self.states, self.watch, self.now = StateStore(self.cluster), Stopwatch(), NOW
         state = self.states.claim("job", "one:1:1", NOW, lease, alive=lambda _: True)
-        self.held = HeldState(self.states, state, now=lambda: self.now, lease=lease, monotonic=self.watch)
+        self.held = LeasedState(self.states, state, now=lambda: self.now, lease=lease, monotonic=self.watch)
 
     def robbed(self) -> None:
         self.states.claim("job", "two:2:2", NOW, LEASE, alive=lambda _: False)

@@ -11,7 +11,7 @@ from results_suite import record, store_of
 from takeover_suite import CONTEXT, OTHER, STRONGER, TAKEN, TakeoverSuite
 
 from ipi_es.cluster.admin import covers
-from ipi_es.cluster.template_conflict import takeover
+from ipi_es.cluster.template_conflict import find_conflict
 from ipi_es.errors import PermissionDenied, UsageError
 from ipi_es.results.words import TEMPLATE
 from ipi_es.setup import setup_plan, template_conflicts
@@ -49,11 +49,11 @@ def test_without_the_simulation_priorities_and_the_template_itself_are_compared(
     cluster = ready()
     cluster.admin.simulates = False
     cluster.put_index_template(OTHER, STRONGER)
-    found = takeover(cluster, TAKEN, TEMPLATE)
+    found = find_conflict(cluster, TAKEN, TEMPLATE)
     assert found is not None
     assert (found.other, found.other_priority, found.our_priority) == (OTHER, 1_000, 500)
     cluster.put_index_template(OTHER, {**STRONGER, "priority": 499})
-    assert takeover(cluster, TAKEN, TEMPLATE) is None
+    assert find_conflict(cluster, TAKEN, TEMPLATE) is None
 
 
 def test_what_can_not_be_told_beforehand_is_seen_in_the_index_that_was_made() -> None:
@@ -85,7 +85,7 @@ def _no_templates(operation: str, _index: str) -> None:
 def test_a_template_of_data_streams_is_named() -> None:
     cluster = ready()
     cluster.put_index_template(OTHER, {**STRONGER, "data_stream": {}})
-    found = takeover(cluster, TAKEN, TEMPLATE)
+    found = find_conflict(cluster, TAKEN, TEMPLATE)
     assert found is not None
     assert "data streams" in found.lacks
 

@@ -27,8 +27,8 @@ from ipi_es.results.words import ALIAS
 from ipi_es.setup import setup_plan
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
-from ipi_es.worker.job_resources import JobWork
-from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.late.late_rescoring import rescore_late
 
 
 def results_of(cluster: MemoryCluster, job: Job) -> dict[str, dict[str, Any]]:
@@ -84,7 +84,7 @@ def test_every_sentence_is_true_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> 
     data["allow_list"] = [{"entity": "svc*", "id": "services"}]
     job = check_job(data)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with JobWork(cluster, job, clock=parts.TestClock(simulation.end + 600)).claimed() as claim:
+    with JobResources(cluster, job, clock=parts.TestClock(simulation.end + 600)).claimed() as claim:
         claim.train(simulation.start, simulation.scored_start)
         claim.backfill(claim.plan(simulation.scored_start, until), lambda _: None)
     results = results_of(cluster, job)
@@ -128,7 +128,7 @@ def test_every_sentence_is_true_of_buckets_that_late_events_change(monkeypatch: 
     late = [(start + n, f"person2{n}", "85.44.3.1") for start in (yesterday, today) for n in range(4)]
     add_events(cluster, late)
     with live(cluster, job, parts.NOW + 7_200) as claim:
-        assert len(mend_late(claim, parts.NOW + 7_200)) == 2
+        assert len(rescore_late(claim, parts.NOW + 7_200)) == 2
         claim.catch_up(day + 2 * company.DAY, lambda _: None)
     results = results_of(cluster, job)
     assert {each["revision"] for each in results.values()} == {0, 1}

@@ -16,7 +16,7 @@ from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.scoring import batch as batches
 
 JOB = company.make_job()
@@ -177,7 +177,7 @@ def test_a_gap_is_learned_from_and_not_scored(cluster: MemoryCluster, trained: M
 
 
 def test_scoring_begins_where_training_ended_or_later(cluster: MemoryCluster) -> None:
-    with JobWork(cluster, JOB, clock=parts.TestClock()).claimed() as claim:
+    with JobResources(cluster, JOB, clock=parts.TestClock()).claimed() as claim:
         assert claim.plan(SCORED_FROM, SCORED_TO).start == SCORED_FROM
         with pytest.raises(UsageError, match="was trained on events up to 2025-08-30T00:00:00Z"):
             claim.plan(SCORED_FROM - 3 * HOUR, SCORED_TO)
@@ -185,7 +185,7 @@ def test_scoring_begins_where_training_ended_or_later(cluster: MemoryCluster) ->
 
 def test_a_run_goes_on_from_the_checkpoint_and_tells_of_buckets_before_it(cluster: MemoryCluster) -> None:
     parts.backfill(cluster, JOB, SCORED_FROM + DAY, SCORED_FROM + 2 * DAY)
-    with JobWork(cluster, JOB, clock=parts.TestClock()).claimed() as claim:
+    with JobResources(cluster, JOB, clock=parts.TestClock()).claimed() as claim:
         planned = claim.plan(SCORED_FROM + DAY, SCORED_TO)
         assert (planned.start, planned.resumed, planned.never_scored) == (SCORED_FROM + 2 * DAY, True, 0)
         assert claim.plan(SCORED_FROM, SCORED_TO).never_scored == 8
@@ -267,9 +267,11 @@ def test_a_batch_ends_with_its_buckets_pairs_or_day(trained: MemoryCluster, monk
 def test_dry_run_writes_nothing_and_counts(trained: MemoryCluster) -> None:
     cluster = parts.fragile(trained)
     seen: list[Any] = []
-    from ipi_es.worker.training.job_training import Told
+    from ipi_es.worker.training.job_training import TrainingCallbacks
 
-    counted = JobWork(cluster, JOB, clock=parts.TestClock()).dry_run(SCORED_FROM, SCORED_TO, seen.append, Told())
+    counted = JobResources(cluster, JOB, clock=parts.TestClock()).dry_run(
+        SCORED_FROM, SCORED_TO, seen.append, TrainingCallbacks()
+    )
     assert cluster.writes == 0
     assert len(seen) == 40
     attack_day = (SCORED_FROM + DAY) // DAY
@@ -281,7 +283,7 @@ def test_dry_run_writes_nothing_and_counts(trained: MemoryCluster) -> None:
 def test_job_without_a_snapshot_is_told_to_train(trained: MemoryCluster) -> None:
     other = company.make_job("untrained")
     with (
-        JobWork(parts.copy_of(trained), other, clock=parts.TestClock()).claimed() as claim,
+        JobResources(parts.copy_of(trained), other, clock=parts.TestClock()).claimed() as claim,
         pytest.raises(SnapshotMissing, match="has no snapshot yet"),
     ):
         claim.plan(SCORED_FROM, SCORED_TO)
@@ -315,9 +317,9 @@ def test_second_worker_is_refused_while_the_first_works(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_process(monkeypatch, "first")
-    with JobWork(cluster, JOB, clock=parts.TestClock()).claimed():
+    with JobResources(cluster, JOB, clock=parts.TestClock()).claimed():
         as_process(monkeypatch, "second")
-        second = JobWork(cluster, JOB, clock=parts.TestClock())
+        second = JobResources(cluster, JOB, clock=parts.TestClock())
         with pytest.raises(JobBusy, match="is held by process 1 on first, scoring since"), second.claimed(patience=0):
             pass
     parts.backfill(cluster, JOB)  # given back

@@ -8,9 +8,9 @@ from ipi_es.addresses import parse
 from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.results.documents.explanation import sentence
-from ipi_es.worker.training.training_rows import Collector
+from ipi_es.worker.training.training_rows import TrainingRowsCollector
 
 DE, FR = 0x4445, 0x4652
 JOB = Job.model_validate(
@@ -19,7 +19,7 @@ JOB = Job.model_validate(
 START = 1_700_000_000 // 86_400 * 86_400
 
 
-def bucket(hour: int, ips: list[str], context: Context | None) -> EventBucket:
+def bucket(hour: int, ips: list[str], context: AddressContext | None) -> EventBucket:
     addresses, valid = parse(ips)
     assert valid.all()
     n = len(ips)
@@ -39,13 +39,13 @@ def bucket(hour: int, ips: list[str], context: Context | None) -> EventBucket:
     )
 
 
-def known(*rows: tuple[int, int]) -> Context:
+def known(*rows: tuple[int, int]) -> AddressContext:
     operator, country = zip(*rows, strict=True)
-    return Context(np.array(operator, dtype=np.uint32), np.array(country, dtype=np.uint16))
+    return AddressContext(np.array(operator, dtype=np.uint32), np.array(country, dtype=np.uint16))
 
 
 def test_a_training_gets_what_was_last_known_of_each_address() -> None:
-    collector = Collector(JOB, AllowList.of(JOB))
+    collector = TrainingRowsCollector(JOB, AllowList.of(JOB))
     collector.take(bucket(0, ["192.0.2.1", "192.0.2.2"], None))
     collector.take(bucket(1, ["192.0.2.2", "192.0.2.3"], known((64_500, DE), (64_501, 0))))
     collector.take(bucket(2, ["192.0.2.3", "192.0.2.2"], known((0, FR), (64_502, 0))))
@@ -56,7 +56,7 @@ def test_a_training_gets_what_was_last_known_of_each_address() -> None:
 
 
 def test_a_training_of_events_without_operators_has_no_context() -> None:
-    collector = Collector(JOB, AllowList.of(JOB))
+    collector = TrainingRowsCollector(JOB, AllowList.of(JOB))
     collector.take(bucket(0, ["192.0.2.1"], None))
     assert collector.events(START + 86_400).context is None
 

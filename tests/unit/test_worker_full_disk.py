@@ -22,13 +22,13 @@ import worker_parts as parts
 from worker_company import DAY, HOUR, SCORED_FROM
 
 from ipi_es.errors import SnapshotError
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.setup import setup_plan
 from ipi_es.state import directory_blobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 JOB = company.make_job(hold_probability=0.03)
 END = SCORED_FROM + 3 * DAY
@@ -38,13 +38,13 @@ def trained(folder: Path) -> MemoryCluster:
     cluster = MemoryCluster()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
     company.fill(cluster)
-    with JobWork(cluster, JOB, snapshots=folder, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
+    with JobResources(cluster, JOB, snapshots=folder, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
         claim.train(company.LEARN_FROM, SCORED_FROM)
     return cluster
 
 
 def backfill(cluster: MemoryCluster, folder: Path) -> None:
-    with JobWork(cluster, JOB, snapshots=folder, clock=parts.TestClock()).claimed() as claim:
+    with JobResources(cluster, JOB, snapshots=folder, clock=parts.TestClock()).claimed() as claim:
         claim.backfill(claim.plan(SCORED_FROM, END), lambda _: None)
 
 
@@ -79,7 +79,7 @@ def test_worker_with_a_full_disk_says_so_and_goes_on_when_there_is_space(
         assert state.checkpoint <= SCORED_FROM + DAY, "not past the day whose delta could not be written"
     backfill(disturbed, tmp_path / "full")
     assert parts.results(disturbed, JOB) == parts.results(quiet, JOB)
-    work = JobWork(disturbed, JOB, snapshots=tmp_path / "full")
+    work = JobResources(disturbed, JOB, snapshots=tmp_path / "full")
     work.stores.blobs.sweep(JOB.job_id)
     assert not list((tmp_path / "full").rglob("*.part"))
 
@@ -106,12 +106,12 @@ def test_a_live_worker_under_a_limit_on_files_says_so_and_goes_on_without_it(
     for _ in range(2):
         with files_of_at_most(64):
             outcome = worker.tick(END)
-        assert outcome.did is Did.FAILED
+        assert outcome.did is TickResult.FAILED
         assert "File too large" in outcome.text
         assert "a limit on the size of files" in outcome.text
         assert worker.state.checkpoint <= SCORED_FROM + DAY
         assert [each for each in worker.work.stores.blobs.list(JOB.job_id) if each.kind == "history_delta"] == []
-    assert worker.tick(END).did is Did.WORKED
+    assert worker.tick(END).did is TickResult.WORKED
     assert worker.state.checkpoint == END
     deltas = [each for each in worker.work.stores.blobs.list(JOB.job_id) if each.kind == "history_delta"]
     assert len(deltas) == (END - SCORED_FROM) // DAY

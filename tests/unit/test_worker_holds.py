@@ -19,8 +19,8 @@ from ipi_es.state.job_state import StateStore
 from ipi_es.state.verdict_store import Verdict
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.history.history_keeper import HistoryId
-from ipi_es.worker.history.holds import EVERYBODY, Held, Holds, network_of
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.history.holds import EVERYBODY, HeldPair, Holds, network_of
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.scoring.repeats import First
 
 HOLD = 7 * DAY
@@ -65,7 +65,7 @@ def test_hold_counts_from_its_first_record_and_does_not_slide() -> None:
     made = holds()
     assert begun(made, "alice", "192.0.2.1", 0, "r0") == HOLD
     assert begun(made, "alice", "192.0.2.1", HOLD - 1, "r1") == HOLD
-    assert made.pairs == {"192.0.2.1": {"alice": [Held(0, HOLD)]}}
+    assert made.pairs == {"192.0.2.1": {"alice": [HeldPair(0, HOLD)]}}
 
 
 def test_hold_end_is_exclusive() -> None:
@@ -178,7 +178,7 @@ def learned_from(cluster: MemoryCluster, *, off: bool = False, days: int = 1) ->
     parts.backfill(cluster, job, end=SCORED_FROM + days * DAY)
     state = StateStore(cluster).read(job.job_id)
     assert state is not None
-    history = JobWork(cluster, job).keeper(HistoryId.parse(str(state.history_id))).history
+    history = JobResources(cluster, job).keeper(HistoryId.parse(str(state.history_id))).history
     key = joined(entity_hashes([VICTIM])[:, None], prefix_keys(parse([THIEF])[0]))
     return round(float(history.pairs.read_count(history.pairs.cells(key))[0, ADDRESS]))
 
@@ -203,7 +203,7 @@ def test_without_holds_he_becomes_usual(attacked: MemoryCluster) -> None:
 
 def test_confirmed_by_a_person_it_teaches(attacked: MemoryCluster) -> None:
     cluster = parts.copy_of(attacked)
-    store = JobWork(cluster, JOB).stores.verdicts
+    store = JobResources(cluster, JOB).stores.verdicts
     said = Verdict(VICTIM, THIEF, network_of(THIEF), "ann", SCORED_FROM, "asked her")
     store.save(said)
     assert store.all() == [said]
@@ -216,7 +216,7 @@ def test_confirmed_by_a_person_it_teaches(attacked: MemoryCluster) -> None:
 def test_confirmed_in_the_middle_of_a_day_the_whole_day_teaches(attacked: MemoryCluster) -> None:
     cluster = parts.copy_of(attacked)
     parts.backfill(cluster, JOB, end=SCORED_FROM + 12 * HOUR)
-    JobWork(cluster, JOB).stores.verdicts.save(Verdict(VICTIM, THIEF, network_of(THIEF), "ann", SCORED_FROM))
+    JobResources(cluster, JOB).stores.verdicts.save(Verdict(VICTIM, THIEF, network_of(THIEF), "ann", SCORED_FROM))
     assert learned_from(cluster) > 0
 
 
@@ -232,7 +232,7 @@ def test_later_training_leaves_out_what_is_held_but_calibrates_with_it(
     cluster = parts.copy_of(attacked)
     parts.backfill(cluster, JOB, end=SCORED_FROM + DAY)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    work = JobWork(cluster, JOB)
+    work = JobResources(cluster, JOB)
     with work.claimed() as claim:
         learned = claim.train(company.LEARN_FROM, SCORED_FROM + DAY)
     events = learned.collected.events(SCORED_FROM + DAY)
@@ -242,4 +242,4 @@ def test_later_training_leaves_out_what_is_held_but_calibrates_with_it(
     assert not events.learns[rows].any()
     assert events.calibrates[rows].all()
     off = company.make_job(hold_probability=0)
-    assert not JobWork(cluster, off).holds(company.LEARN_FROM, SCORED_FROM + DAY).pairs
+    assert not JobResources(cluster, off).holds(company.LEARN_FROM, SCORED_FROM + DAY).pairs

@@ -17,11 +17,11 @@ from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 
 from ipi_es.config.job_config import Job
 from ipi_es.errors import JobChanged
-from ipi_es.service.tick_outcome import Did
+from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.changed_settings import MADE_WITH, OnChange
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.training.revert import plan_revert, revert
 
 JOB = company.make_job()
@@ -54,14 +54,14 @@ def state_of(cluster: MemoryCluster) -> JobState:
 
 
 def opened(cluster: MemoryCluster, job: Job, on_change: OnChange = OnChange.REFUSE) -> JobState:
-    with JobWork(cluster, job, clock=parts.TestClock()).claimed(on_change=on_change) as claim:
+    with JobResources(cluster, job, clock=parts.TestClock()).claimed(on_change=on_change) as claim:
         return claim.state
 
 
 def test_a_training_keeps_what_it_was_made_with(cluster: MemoryCluster) -> None:
     known = state_of(cluster).details[MADE_WITH]
     assert known["analysis_config.bucket_span"] == "3h"
-    work = JobWork(cluster, JOB)
+    work = JobResources(cluster, JOB)
     assert work.snapshot(state_of(cluster).snapshot_id).made_with == known
 
 
@@ -101,7 +101,7 @@ def test_an_index_more_is_taken_and_kept(cluster: MemoryCluster) -> None:
 
 def test_a_training_takes_the_new_settings_and_begins_a_new_network(cluster: MemoryCluster) -> None:
     finer = company.make_job(**FINER)
-    with JobWork(cluster, finer, clock=parts.TestClock()).claimed(on_change=OnChange.IGNORE) as claim:
+    with JobResources(cluster, finer, clock=parts.TestClock()).claimed(on_change=OnChange.IGNORE) as claim:
         learned = claim.train(company.LEARN_FROM, SCORED_FROM)
     assert "starts anew: analysis_config.bucket_span was 3h and is 1h" in learned.begun
     assert learned.compared is None, "the old network isn't taken back, however good it is"
@@ -136,11 +136,11 @@ def test_an_older_state_is_taken_for_what_the_file_says(
 
 def test_going_back_to_a_snapshot_of_other_settings_is_refused(cluster: MemoryCluster) -> None:
     first, finer = str(state_of(cluster).snapshot_id), company.make_job(**FINER)
-    with JobWork(cluster, finer, clock=parts.TestClock()).claimed(on_change=OnChange.IGNORE) as claim:
+    with JobResources(cluster, finer, clock=parts.TestClock()).claimed(on_change=OnChange.IGNORE) as claim:
         claim.train(company.LEARN_FROM, SCORED_FROM)
     with pytest.raises(JobChanged, match=f"snapshot {first} of job signins was made with other settings"):
-        plan_revert(JobWork(cluster, finer), first)
-    work = JobWork(cluster, JOB, clock=parts.TestClock())  # the file as it was
+        plan_revert(JobResources(cluster, finer), first)
+    work = JobResources(cluster, JOB, clock=parts.TestClock())  # the file as it was
     with work.claimed(on_change=OnChange.IGNORE) as claim:
         revert(work, claim, plan_revert(work, first))
     assert opened(cluster, JOB).snapshot_id == first
@@ -152,17 +152,17 @@ def test_a_worker_leaves_the_job_alone_until_it_is_trained(
     worker = live.Worker(cluster, live.live_job(**FINER))
     before = state_of(cluster)
     outcome = worker.tick(SCORED_FROM + 2 * DAY)
-    assert outcome.did is Did.FAILED
+    assert outcome.did is TickResult.FAILED
     assert "bucket_span was 3h and is 1h" in outcome.text
     assert state_of(cluster).lease_epoch == before.lease_epoch, "the lease is left to who does the work"
     with worker.work.claimed(on_change=OnChange.IGNORE) as claim:
         claim.train(company.LEARN_FROM, SCORED_FROM)
-    assert worker.tick(SCORED_FROM + 6 * HOUR).did is Did.WORKED
+    assert worker.tick(SCORED_FROM + 6 * HOUR).did is TickResult.WORKED
 
 
 def test_cleaning_goes_on(cluster: MemoryCluster) -> None:
     worker = live.Worker(cluster, live.live_job(**FINER))
-    assert worker.live.clean(SCORED_TO + 40 * DAY).did is Did.WORKED
+    assert worker.live.clean(SCORED_TO + 40 * DAY).did is TickResult.WORKED
 
 
 class TestCommands:

@@ -9,7 +9,7 @@ from ipinsights_parts import a_snapshot, small_company
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign
 from ipi_es.ipinsights.trained_network import pack, unpack
 from ipi_es.scoring.references import References
-from ipi_es.worker.scoring.normalizer_state import Levels
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.training.job_snapshot import JobSnapshot
 
 FAILURES = 900
@@ -25,7 +25,9 @@ def snapshot() -> JobSnapshot:
         compatibility, rng.integers(0, 400, n).astype(float), np.full(n, 20), failed, group, group
     )
     network = a_snapshot(1, small_company(seed=1))
-    return JobSnapshot("logins", 86_400 * 20_000, network, references, Levels.empty(("user.name", "source.ip")))
+    return JobSnapshot(
+        "logins", 86_400 * 20_000, network, references, NormalizerState.empty(("user.name", "source.ip"))
+    )
 
 
 def test_it_comes_back_as_it_was_stored(snapshot: JobSnapshot) -> None:

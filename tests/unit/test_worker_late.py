@@ -17,7 +17,7 @@ from ipi_es.errors import LostJob
 from ipi_es.results.store import ResultStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.late.late_rescoring import Mended, mend_late
+from ipi_es.worker.late.late_rescoring import RescoredBucket, rescore_late
 
 JOB = company.make_job(hold_probability=0.03, renormalization_window_days=1)
 SPAN = JOB.bucket_span
@@ -60,9 +60,9 @@ def in_time(before: MemoryCluster, found: list[tuple[int, str, str]], end: int =
     return cluster
 
 
-def mend(cluster: MemoryCluster, job: Any = JOB, time: int = LATER) -> list[Mended]:
+def mend(cluster: MemoryCluster, job: Any = JOB, time: int = LATER) -> list[RescoredBucket]:
     with live(cluster, job, time) as claim:
-        return mend_late(claim, time)
+        return rescore_late(claim, time)
 
 
 def at(cluster: MemoryCluster, start: int) -> dict[str, dict[str, Any]]:
@@ -87,7 +87,7 @@ def records_of(cluster: MemoryCluster, start: int) -> dict[str, dict[str, Any]]:
 def test_where_nothing_is_late_nothing_is_written(cluster: MemoryCluster) -> None:
     with live(cluster, JOB) as claim:
         writes = cluster.writes
-        assert mend_late(claim, LATER) == []
+        assert rescore_late(claim, LATER) == []
         assert cluster.writes == writes
 
 
@@ -137,7 +137,7 @@ def test_mended_again_it_writes_nothing(cluster: MemoryCluster) -> None:
     assert len(mend(cluster)) == 2
     with live(cluster, JOB, LATER + 600) as claim:
         writes = cluster.writes
-        assert mend_late(claim, LATER + 600) == []
+        assert rescore_late(claim, LATER + 600) == []
         assert cluster.writes == writes
 
 
@@ -217,7 +217,7 @@ def test_of_events_later_than_the_window_somebody_is_told_once(cluster: MemoryCl
     assert said["annotation"].startswith("4 events of this day")
     writes = cluster.writes
     with live(cluster, short, LATER + 9_000) as claim:
-        mend_late(claim, LATER + 9_000)
+        rescore_late(claim, LATER + 9_000)
         assert cluster.writes == writes + 1  # the claim's
 
 
@@ -240,8 +240,8 @@ def test_stopping_ends_it_after_the_bucket_in_hand_and_the_next_call_goes_on(clu
     add_events(cluster, [(start + 60, "person03", STRANGER) for start in (YESTERDAY, TODAY)])
     asked = chain([False, False], repeat(True))  # the oldest bucket is read again to be sure
     with live(cluster, JOB, LATER) as claim:
-        assert [each.start for each in mend_late(claim, LATER, lambda: next(asked))] == [YESTERDAY]
-        assert [each.start for each in mend_late(claim, LATER)] == [TODAY]
+        assert [each.start for each in rescore_late(claim, LATER, lambda: next(asked))] == [YESTERDAY]
+        assert [each.start for each in rescore_late(claim, LATER)] == [TODAY]
 
 
 def test_a_record_of_a_mended_bucket_is_repeated_by_a_later_mended_one(cluster: MemoryCluster) -> None:
@@ -258,7 +258,7 @@ def test_a_record_of_a_mended_bucket_is_repeated_by_a_later_mended_one(cluster: 
 def test_the_next_batches_know_of_the_mended_records(cluster: MemoryCluster) -> None:
     add_events(cluster, [(TODAY + 60, "person03", STRANGER)])
     with live(cluster, JOB, LATER) as claim:
-        mend_late(claim, LATER)
+        rescore_late(claim, LATER)
         add_events(cluster, [(MIDDAY + 60, "person03", STRANGER)])
         claim.catch_up(MIDDAY + SPAN, lambda _: None)
     (first,) = (p for p, e in records_of(cluster, TODAY).items() if e["by_field_value"] == STRANGER)
@@ -282,7 +282,7 @@ def test_a_snapshot_that_is_gone_is_told_of_once(cluster: MemoryCluster) -> None
     assert {p: e for p, e in at(cluster, TODAY).items() if e is not said and p in before} == before
     with live(cluster, JOB, LATER) as claim:
         writes = cluster.writes
-        (done,) = mend_late(claim, LATER)
+        (done,) = rescore_late(claim, LATER)
         assert done.unable
         assert cluster.writes == writes
 
@@ -293,9 +293,9 @@ def test_a_worker_that_lost_the_job_mends_nothing(cluster: MemoryCluster) -> Non
         ours.follower()
         cluster_now = JOB, LATER + 3_600
         with live(cluster, *cluster_now) as theirs:
-            mend_late(theirs, LATER + 3_600)
+            rescore_late(theirs, LATER + 3_600)
             after = at(cluster, TODAY)
             add_events(cluster, [(TODAY + 61, "person04", STRANGER)])
             with pytest.raises(LostJob):
-                mend_late(ours, LATER)
+                rescore_late(ours, LATER)
             assert {p: e for p, e in at(cluster, TODAY).items() if p in after} == after

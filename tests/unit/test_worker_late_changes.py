@@ -18,8 +18,8 @@ from ipi_es.datafeed.event_bucket import NO_ROWS_DIGEST
 from ipi_es.results.store import FinalBucket
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.late.event_changes import REREAD, Look, RereadBudget
-from ipi_es.worker.late.late_rescoring import Mended, mend_late
+from ipi_es.worker.late.event_changes import REREAD, ChangedBucket, RereadBudget
+from ipi_es.worker.late.late_rescoring import RescoredBucket, rescore_late
 from ipi_es.worker.late.late_warnings import vanished
 
 JOB = company.make_job(hold_probability=0.03, renormalization_window_days=1)
@@ -67,9 +67,9 @@ def cluster(before: MemoryCluster) -> Counting:
     return made
 
 
-def mend(cluster: MemoryCluster, time: int = LATER, job: Any = JOB) -> list[Mended]:
+def mend(cluster: MemoryCluster, time: int = LATER, job: Any = JOB) -> list[RescoredBucket]:
     with live(cluster, job, time) as claim:
-        return mend_late(claim, time)
+        return rescore_late(claim, time)
 
 
 def of_bucket(cluster: MemoryCluster, start: int, kind: str) -> list[dict[str, Any]]:
@@ -186,7 +186,7 @@ def test_event_that_is_written_again_unchanged_is_read_once_and_no_more(cluster:
         with live(cluster, JOB, LATER) as claim:
             claim.follower()
             cluster.rows_of = 0
-            assert mend_late(claim, LATER) == []
+            assert rescore_late(claim, LATER) == []
             assert cluster.rows_of == expected
     after = bucket_at(cluster, TODAY)
     assert after["events_seq_no"] != known["events_seq_no"]
@@ -231,7 +231,7 @@ def test_reading_grows_by_at_most_a_half(cluster: Counting, hidden: bool) -> Non
             cluster.hides_seq_no = hidden
             scored += len(ids_between(cluster, end - SPAN, end))
             cluster.rows_of = 0
-            assert mend_late(claim, LATER + step * SPAN) == []
+            assert rescore_late(claim, LATER + step * SPAN) == []
             read_again += cluster.rows_of
         change_events(cluster, ids_between(cluster, end - SPAN, end))
     window = sum(len(ids_between(cluster, MIDDAY + n * SPAN, MIDDAY + (n + 1) * SPAN)) for n in range(-8, 0))
@@ -241,9 +241,9 @@ def test_reading_grows_by_at_most_a_half(cluster: Counting, hidden: bool) -> Non
     assert read_again <= scored / 2 + saved_up
 
 
-def a_look(place: int, known: int, now: int, *, rewritten: bool = False) -> Look:
+def a_look(place: int, known: int, now: int, *, rewritten: bool = False) -> ChangedBucket:
     found = FinalBucket(place * SPAN, SPAN, known, "s", 0, "00", "1-1")
-    return Look(found, now, "2-2" if rewritten else "1-1")
+    return ChangedBucket(found, now, "2-2" if rewritten else "1-1")
 
 
 def test_budget_is_half_of_what_is_scored_and_the_oldest_go_first() -> None:
@@ -310,7 +310,7 @@ def test_events_that_change_later_than_the_window_are_told_once(cluster: Countin
     with live(cluster, short, LATER + 3_700) as claim:
         claim.follower()
         cluster.rows_of = 0
-        mend_late(claim, LATER + 3_700)
+        rescore_late(claim, LATER + 3_700)
         assert cluster.rows_of == 0
     assert parts.results(cluster, JOB) == after
 

@@ -15,13 +15,13 @@ from worker_company import DAY, HOUR
 from worker_parts import FragileCluster, Killed
 
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.trained_network import pack
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.late.late_rescoring import rescore_late
 from ipi_es.worker.late.late_rows import LateRows
-from ipi_es.worker.scoring.renormalization import Window
+from ipi_es.worker.scoring.renormalization import ResultWindow
 
 JOB = company.make_job(hold_probability=0, late_window="2d")
 SPAN = JOB.bucket_span
@@ -56,7 +56,7 @@ def own(cluster: MemoryCluster) -> FragileCluster:
 
 def mend(cluster: MemoryCluster, time: int = LATER, *, until: int | None = None, job: Any = JOB) -> list[int]:
     with live(cluster, job, time) as claim:
-        mended = mend_late(claim, time)
+        mended = rescore_late(claim, time)
         if until is not None:
             claim.catch_up(until, lambda _: None)
     return [each.start for each in mended]
@@ -75,7 +75,7 @@ def test_what_stands_is_as_if_it_were_loaded_after_the_mending(cluster: FragileC
         follower = claim.follower()
         assert claim.at_work is not None
         claim.at_work.sink.window()  # loaded before the mending
-        assert len(mend_late(claim, LATER)) == 2
+        assert len(rescore_late(claim, LATER)) == 2
         kept = claim.at_work
         assert (kept is None) == (hold > 0)  # what holds something anew is loaded again
         claim.at_work = None
@@ -94,7 +94,7 @@ def test_what_stands_is_as_if_it_were_loaded_after_the_mending(cluster: FragileC
     assert everything(cluster, job) == everything(quiet, job)
 
 
-def contents(window: Window) -> dict[str, Any]:
+def contents(window: ResultWindow) -> dict[str, Any]:
     """What a renormalization looks at, in no order."""
     columns = {
         level: sorted(zip(*(getattr(column, name) for name in column.__slots__), strict=True))
@@ -194,7 +194,7 @@ def test_what_came_after_a_training_is_in_its_next_delta_and_what_it_read_is_not
         claim.retrain(company.LEARN_FROM, MIDNIGHT)
         claim.catch_up(MORNING + SPAN, lambda _: None)
         add_events(cluster, [(YESTERDAY + 2, "person04", OTHER)])
-        (mended,) = mend_late(claim, LATER)
+        (mended,) = rescore_late(claim, LATER)
         assert mended.start == YESTERDAY
         claim.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
     today = delta_of(cluster, JOB, DAY_0 + 1)
@@ -211,7 +211,7 @@ def test_late_rows_that_are_lost_do_not_stop_the_job(cluster: FragileCluster, ca
 
 def some_rows(bucket: int, into: int, *ips: str) -> LateRows:
     n = len(ips)
-    context = Context(np.arange(1, n + 1, dtype=np.uint32), np.full(n, 17_742, dtype=np.uint16))
+    context = AddressContext(np.arange(1, n + 1, dtype=np.uint32), np.full(n, 17_742, dtype=np.uint16))
     return LateRows.of((np.arange(n, dtype=np.uint64), packed_all(ips), np.full(n, 2), context), into, bucket)
 
 
@@ -312,7 +312,7 @@ def test_a_killed_mending_and_the_day_that_ends_after_it_take_nothing_in_twice(m
     for name, cluster in mended.moments[3:12:2]:  # before, and after the state knows of the rows
         with live(cluster, JOB, LATER + 7_200) as claim:
             claim.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
-            mend_late(claim, LATER + 7_200)
+            rescore_late(claim, LATER + 7_200)
             claim.catch_up(MIDNIGHT + 2 * DAY + SPAN, lambda _: None)
         counts = [count_in(delta_of(cluster, JOB, DAY_0 + n), "person20", OTHER) for n in (0, 1, 2)]
         # of yesterday's bucket in the day after or the one after that, and today's own

@@ -14,7 +14,7 @@ from ipi_es.cluster.port import Drop
 from ipi_es.results.reading.day_counts import DayCounts
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.upkeep.cleanup import clean
 from ipi_es.worker.upkeep.missing_results import MISSING_RESULTS, missing
 from ipi_es.worker.upkeep.missing_results import SCORED_FROM as BEGUN
@@ -39,7 +39,7 @@ def cluster(scored: MemoryCluster) -> MemoryCluster:
 
 def night(cluster: MemoryCluster, job: Any = JOB, now: int = parts.NOW) -> dict[int, str]:
     """``{day: what is said to be missing of it}`` after a cleaning."""
-    work = JobWork(cluster, job, clock=parts.TestClock(now))
+    work = JobResources(cluster, job, clock=parts.TestClock(now))
     with work.claimed() as claim:
         clean(work, claim, now)
     found = parts.results(cluster, job).values()
@@ -118,7 +118,7 @@ def test_what_the_text_says_restores_them_and_then_nothing_is_said(cluster: Memo
 
 
 def test_what_was_trained_on_since_needs_a_backup_or_an_earlier_snapshot(cluster: MemoryCluster) -> None:
-    with JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
+    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
         claim.retrain(company.LEARN_FROM, SCORED_FROM + 2 * DAY)
     delete(cluster, of("bucket", SCORED_FROM, SCORED_FROM + 12 * HOUR))
     assert "restore the index from a backup" in night(cluster)[0]
@@ -153,7 +153,7 @@ def test_gap_that_nobody_scored_is_not_missing_after_a_kill_either(cluster: Memo
 
 def test_job_of_an_earlier_version_is_watched_from_now_on(cluster: MemoryCluster) -> None:
     delete(cluster, of("bucket", SCORED_FROM, SCORED_FROM + DAY))
-    with JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
+    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
         claim.leaving[BEGUN] = None
     assert night(cluster) == {}
     assert details(cluster)[BEGUN] == SCORED_TO

@@ -14,7 +14,7 @@ from worker_parts import FragileCluster, Killed
 from ipi_es.results.words import SCORE_FIELDS
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 JOB = company.make_job()
 LATER = parts.NOW + 86_400
@@ -36,7 +36,7 @@ def drifted(trained: MemoryCluster) -> MemoryCluster:
 
 
 def renormalize(cluster: MemoryCluster, time: int = LATER) -> int:
-    with JobWork(cluster, JOB, clock=parts.TestClock(time)).claimed() as claim:
+    with JobResources(cluster, JOB, clock=parts.TestClock(time)).claimed() as claim:
         return claim.renormalize()
 
 
@@ -137,7 +137,7 @@ def test_interrupted_and_run_again_gives_the_same(drifted: MemoryCluster, monkey
 def test_results_before_the_window_stay_as_they_are(drifted: MemoryCluster) -> None:
     short = company.make_job(renormalization_window_days=1)
     cluster = parts.copy_of(drifted)
-    with JobWork(cluster, short, clock=parts.TestClock(LATER)).claimed() as claim:
+    with JobResources(cluster, short, clock=parts.TestClock(LATER)).claimed() as claim:
         claim.renormalize()
     begin = (SCORED_TO - DAY) * 1_000
     for each in parts.results(cluster, JOB, volatile=True).values():

@@ -9,7 +9,7 @@ import worker_company as company
 import worker_parts as parts
 
 from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedPair
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.scoring.repeats import First, Repeats
 
 WINDOW = 100
@@ -84,7 +84,7 @@ def test_a_run_knows_what_it_would_read_back(monkeypatch: pytest.MonkeyPatch, us
     monkeypatch.setattr("ipi_es.worker.scoring.scoring_pipeline.MAX_BUCKETS", 1)
     job = company.make_job(repeat_window="10h")  # ends between buckets: some first records are out, their repeats in
     cluster = parts.trained_cluster(job, monkeypatch)
-    store = JobWork(cluster, job).stores.results
+    store = JobResources(cluster, job).stores.results
     forget, known = Repeats.forget_before, []
 
     def forgotten(repeats: Repeats, end: int) -> None:

@@ -16,14 +16,21 @@ from ipi_es.addresses import parse
 from ipi_es.ipinsights.entity_hashing import UNKNOWN_ROW, entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.scorer import Scorer, Snapshot
+from ipi_es.ipinsights.scorer import Scorer, TrainedNetwork
 from ipi_es.ipinsights.storage import snapshot_to_bytes
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.history.history_keeper import HistoryId
-from ipi_es.worker.job_resources import JobWork
-from ipi_es.worker.training.retraining import NONE, WORSE_ABOUT, WORSE_AT_LEAST, Comparison, Previous, begin
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.training.retraining import (
+    NONE,
+    WORSE_ABOUT,
+    WORSE_AT_LEAST,
+    NetworkComparison,
+    PreviousNetwork,
+    begin,
+)
 
 JOB = company.make_job()
 AGAIN_TO = SCORED_FROM + 2 * DAY
@@ -31,8 +38,8 @@ BASE = a_snapshot(3, small_company(3), dim=6)
 ROWS = BASE.network.num_entity_vectors
 
 
-def previous(**more: Any) -> Previous:
-    return Previous("20260501T000000Z-1f3a9c0b", dataclasses.replace(BASE, **more))
+def previous(**more: Any) -> PreviousNetwork:
+    return PreviousNetwork("20260501T000000Z-1f3a9c0b", dataclasses.replace(BASE, **more))
 
 
 def wanted(**more: Any) -> Hyperparameters:
@@ -71,7 +78,7 @@ def test_starts_anew_and_says_why_where_rows_would_lose_their_meaning(
 def test_starts_anew_where_that_is_asked_or_nothing_is_there() -> None:
     assert begin(previous(), wanted(), 100, from_scratch=True).said == "starts anew, as was asked"
     assert begin(NONE, wanted(), 100, from_scratch=False).said == "starts anew: there is no earlier snapshot"
-    assert "it is damaged" in begin(Previous(unusable="it is damaged"), wanted(), 100, from_scratch=False).said
+    assert "it is damaged" in begin(PreviousNetwork(unusable="it is damaged"), wanted(), 100, from_scratch=False).said
 
 
 @pytest.mark.parametrize(
@@ -87,18 +94,18 @@ def test_starts_anew_where_that_is_asked_or_nothing_is_there() -> None:
     ],
 )
 def test_new_network_is_taken_unless_it_is_worse(new: float, in_use: float, taken: bool) -> None:
-    assert Comparison("old", new, in_use).taken is taken
+    assert NetworkComparison("old", new, in_use).taken is taken
 
 
 def test_both_figures_are_told() -> None:
-    assert str(Comparison("old", 0.98765, 0.98111)) == (
+    assert str(NetworkComparison("old", 0.98765, 0.98111)) == (
         "discriminator_auc on the same held-out part: new 0.9877, in use 0.9811: the new network is taken"
     )
-    assert "so the network of old stays" in str(Comparison("old", 0.9, 0.98))
+    assert "so the network of old stays" in str(NetworkComparison("old", 0.9, 0.98))
 
 
 def test_another_architecture_is_a_persons_choice() -> None:
-    assert Comparison("old", 0.9, 0.98, decides=False).taken
+    assert NetworkComparison("old", 0.9, 0.98, decides=False).taken
 
 
 def worse_training(*args: Any, **how: Any) -> Any:
@@ -117,10 +124,10 @@ def trained() -> MemoryCluster:
         return parts.trained_cluster(JOB, patch)
 
 
-def again(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, how: Any, **more: Any) -> tuple[Any, Snapshot]:
+def again(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, how: Any, **more: Any) -> tuple[Any, TrainedNetwork]:
     """(what a second training over two more days learned, the network in use before it)."""
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", how)
-    work = JobWork(cluster, JOB, clock=parts.TestClock())
+    work = JobResources(cluster, JOB, clock=parts.TestClock())
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
     with work.claimed() as claim:
@@ -158,12 +165,12 @@ def test_worse_network_is_not_taken_but_history_and_calibration_are_new(
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
     assert state.snapshot_id != old_id
-    kept = JobWork(cluster, JOB).snapshot(state.snapshot_id)
+    kept = JobResources(cluster, JOB).snapshot(state.snapshot_id)
     assert kept.network.network.entity_table.tobytes() == before.network.entity_table.tobytes()
     assert kept.network.about["network_of"] == old_id
     assert kept.network.metrics["discriminator_auc"] == learned.compared.previous
     assert kept.trained_to == AGAIN_TO
-    history = JobWork(cluster, JOB).keeper(HistoryId.parse(str(state.history_id))).history
+    history = JobResources(cluster, JOB).keeper(HistoryId.parse(str(state.history_id))).history
     assert history.day == AGAIN_TO // DAY
     parts.backfill(cluster, JOB, start=AGAIN_TO)  # and it works
 
@@ -176,14 +183,14 @@ def test_snapshot_that_can_not_be_read_keeps_nobody_from_training(
     assert state is not None
     ClusterBlobs(cluster).delete(JOB.job_id, str(state.snapshot_id))
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with JobWork(cluster, JOB).claimed() as claim:
+    with JobResources(cluster, JOB).claimed() as claim:
         learned = claim.train(LEARN_FROM, AGAIN_TO)
     assert learned.begun.startswith("starts anew: job signins has no snapshot")
     assert learned.compared is None
 
 
 def test_entity_that_came_after_the_training_is_scored_by_its_history(trained: MemoryCluster) -> None:
-    work = JobWork(parts.copy_of(trained), JOB)
+    work = JobResources(parts.copy_of(trained), JOB)
     state = work.stores.states.read(JOB.job_id)
     assert state is not None
     snapshot, keeper = work.snapshot(state.snapshot_id), work.keeper(HistoryId.parse(str(state.history_id)))

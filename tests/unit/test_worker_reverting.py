@@ -17,9 +17,9 @@ from ipi_es.results.words import AnnotationType
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.late.event_changes import REREAD
-from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.late.late_rescoring import rescore_late
 from ipi_es.worker.training.revert import REVERTED_FROM, Reversion, plan_revert, revert
 from ipi_es.worker.upkeep.cleanup import clean
 
@@ -32,9 +32,9 @@ def made() -> Iterator[MemoryCluster]:
     """Scored for five days, with another training after three."""
     with pytest.MonkeyPatch.context() as patch:
         cluster = parts.trained_cluster(JOB, patch)
-        with JobWork(cluster, JOB, clock=parts.TestClock(RETRAINED_AT)).claimed() as claim:
+        with JobResources(cluster, JOB, clock=parts.TestClock(RETRAINED_AT)).claimed() as claim:
             claim.catch_up(RETRAINED_AT, lambda _: None)
-        with JobWork(cluster, JOB, clock=parts.TestClock(RETRAINED_AT)).claimed() as claim:
+        with JobResources(cluster, JOB, clock=parts.TestClock(RETRAINED_AT)).claimed() as claim:
             claim.retrain(company.LEARN_FROM + DAY, RETRAINED_AT)
             claim.catch_up(SCORED_TO, lambda _: None)
         yield cluster
@@ -57,7 +57,7 @@ def networks(cluster: MemoryCluster) -> list[str]:
 
 
 def reverted(cluster: MemoryCluster, snapshot_id: str, *, time: int = parts.NOW, **how: Any) -> Reversion:
-    work = JobWork(cluster, JOB, clock=parts.TestClock(time))
+    work = JobResources(cluster, JOB, clock=parts.TestClock(time))
     with work.claimed() as claim:
         to = plan_revert(work, snapshot_id)
         revert(work, claim, to, **how)
@@ -65,7 +65,7 @@ def reverted(cluster: MemoryCluster, snapshot_id: str, *, time: int = parts.NOW,
 
 
 def caught_up(cluster: MemoryCluster, time: int = parts.NOW + DAY) -> None:
-    with JobWork(cluster, JOB, clock=parts.TestClock(time)).claimed() as claim:
+    with JobResources(cluster, JOB, clock=parts.TestClock(time)).claimed() as claim:
         claim.catch_up(SCORED_TO, lambda _: None)
 
 
@@ -103,8 +103,8 @@ def test_all_four_go_back_together(cluster: FragileCluster) -> None:
 
 
 def test_buckets_are_read_again_by_what_is_scored_since(cluster: FragileCluster) -> None:
-    with JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
-        mend_late(claim, parts.NOW)
+    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
+        rescore_late(claim, parts.NOW)
     assert state_of(cluster).details[REREAD]["counted_to"] == SCORED_TO
     reverted(cluster, networks(cluster)[0])
     assert REREAD not in state_of(cluster).details
@@ -139,7 +139,7 @@ def test_what_was_said_of_later_snapshots_goes_and_what_people_said_stays(
 ) -> None:
     said: list[AnnotationType] = ["blind", "delayed_data", "user", "verdict"]
     times = [SCORED_FROM - JOB.bucket_span, SCORED_FROM, RETRAINED_AT]
-    with JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
+    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
         claim.annotate(Annotation(kind, time, time + JOB.bucket_span, "so") for kind in said for time in times)
     of_snapshots = [each for each in annotated(cluster) if each[0] not in said]
     assert ("model_snapshot", RETRAINED_AT) in of_snapshots
@@ -193,8 +193,8 @@ def test_damaged_or_missing_parts_are_found_before_anything_changes(cluster: Fra
 
 
 def test_cleaning_leaves_the_quantiles_to_go_back_with(cluster: FragileCluster) -> None:
-    before = plan_revert(JobWork(cluster, JOB), networks(cluster)[1])
-    work = JobWork(cluster, JOB, clock=parts.TestClock(parts.NOW))
+    before = plan_revert(JobResources(cluster, JOB), networks(cluster)[1])
+    work = JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))
     with work.claimed() as claim:
         clean(work, claim, parts.NOW)
-    assert plan_revert(JobWork(cluster, JOB), networks(cluster)[1]) == before
+    assert plan_revert(JobResources(cluster, JOB), networks(cluster)[1]) == before

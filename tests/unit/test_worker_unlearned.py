@@ -13,7 +13,7 @@ from ipi_es.results.retention import old_results
 from ipi_es.results.words import ALIAS
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import JobWork
+from ipi_es.worker.job_resources import JobResources
 
 JOB = company.make_job(hold_probability=0.03, max_records_per_bucket=2)
 START = company.SCORED_FROM + 21 * company.HOUR
@@ -43,7 +43,7 @@ def left_out(cluster: MemoryCluster) -> dict[int, list[str]]:
 def test_who_has_holds_without_a_record_is_named(undisturbed: FragileCluster) -> None:
     found = left_out(undisturbed)
     assert found
-    held = JobWork(undisturbed, JOB).holds(START, END)
+    held = JobResources(undisturbed, JOB).holds(START, END)
     assert {start: sorted(names) for start, names in held.unlearned.items()} == found
 
 

@@ -21,7 +21,7 @@ from ipi_es.results.retention import delete_before
 from ipi_es.results.words import ALIAS
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.late.late_rescoring import mend_late
+from ipi_es.worker.late.late_rescoring import rescore_late
 from ipi_es.worker.scoring.batch import LEFT_OUT
 
 JOB = company.make_job()
@@ -124,7 +124,7 @@ def test_late_events_of_the_blocked_month_are_told_once_and_scoring_goes_on(augu
     add_events(cluster, [(MONTH_END - 2 * HOUR, "person07", "198.51.100.9")])
     for _ in range(2):
         with live(cluster, JOB) as claim:
-            (done,) = mend_late(claim, parts.NOW)
+            (done,) = rescore_late(claim, parts.NOW)
         assert done.unable == f"{AUGUST} may not be written to (index.blocks.write)"
         said = [
             (place, each)
@@ -143,7 +143,7 @@ def test_too_late_events_of_the_blocked_month_are_told(august: MemoryCluster) ->
     go_on(cluster, MONTH_END + 2 * DAY)
     add_events(cluster, [(company.SCORED_FROM + HOUR, "person07", "198.51.100.9")])
     with live(cluster, JOB) as claim:
-        assert mend_late(claim, parts.NOW) == []
+        assert rescore_late(claim, parts.NOW) == []
     said = [each for each in stored(cluster, SEPTEMBER).values() if "came later than late_window" in str(each)]
     assert len(said) == 1
 

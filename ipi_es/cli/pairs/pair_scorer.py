@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ipi_es.addresses import Addresses
     from ipi_es.config.entity_names import EntityStep
     from ipi_es.embedded_addresses import Embedding
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.scorer import Scorer
     from ipi_es.networks import NetworkTable
     from ipi_es.worker.training.job_snapshot import JobSnapshot
@@ -54,7 +54,7 @@ class PairScorer:
         found = iter([Score(odds, probability, CLASS_NAMES[class_], dot) for odds, probability, class_, dot in scored])
         return [None if row.error else next(found) for row in rows]
 
-    def _context(self, addresses: Addresses) -> Context | None:
+    def _context(self, addresses: Addresses) -> AddressContext | None:
         from ipi_es.datafeed.bucket_context import context_from
 
         return None if self.networks is None else context_from(self.networks, addresses)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ipi_es.config.job_config import Job
-    from ipi_es.ipinsights.address_context import Context
-    from ipi_es.ipinsights.pair_explanation import Explanation
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.ipinsights.address_context import AddressContext
+    from ipi_es.ipinsights.pair_explanation import PairExplanation
+    from ipi_es.worker.job_resources import JobResources
 
 RECENT = 5
 """Records of the pair that are told, the latest first."""
@@ -42,7 +42,7 @@ class PairFacts:
     """The rule of the job's allow list that names the pair, so that it raises no alarm and teaches nothing."""
     cold_start: tuple[str, ...]
     """What little is known of (:data:`ipi_es.results.documents.explanation.COLD_START`)."""
-    seen: Explanation
+    seen: PairExplanation
     records: tuple[Mapping[str, Any], ...]
     """Its latest records, as `ipi-es results` has them."""
     record_count: int
@@ -101,7 +101,7 @@ class PairFacts:
         }
 
 
-def facts_of(work: JobWork, entity: str, address: bytes) -> PairFacts:
+def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     """Everything that is known of the pair; ``address`` is 16 bytes in network order (IPv4 mapped)."""
     import numpy as np
 
@@ -156,7 +156,7 @@ def _allowed_by(job: Job, entity: str, address: bytes) -> str | None:
     return None if rule == NO_RULE else rules.names[rule]
 
 
-def _context(work: JobWork, ip: str, address: bytes) -> Context:
+def _context(work: JobResources, ip: str, address: bytes) -> AddressContext:
     """The address's operator and country: of the files of networks, else as they were last recorded with it.
 
     Where events bring them along, a pair would otherwise be judged without what its record was judged with.
@@ -164,16 +164,16 @@ def _context(work: JobWork, ip: str, address: bytes) -> Context:
     import numpy as np
 
     from ipi_es.datafeed.bucket_context import context_from
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.networks import country_number, operator_number
 
-    found = Context.none(1)
+    found = AddressContext.none(1)
     if work.feed.networks is not None:
         found = context_from(work.feed.networks, np.frombuffer(address, dtype=np.uint8).reshape(1, 16))
     for each in work.stores.results.read("record", sort="timestamp", ip=ip, size=1):
         operator = operator_number(each.source.get("source.as.number"))
         country = country_number(each.source.get("source.geo.country_iso_code"))
-        found = Context(
+        found = AddressContext(
             np.where(found.operator == 0, operator, found.operator).astype(np.uint32),
             np.where(found.country == 0, country, found.country).astype(np.uint16),
         )

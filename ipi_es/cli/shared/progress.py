@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from ipi_es.datafeed.event_bucket import EventBucket
-    from ipi_es.ipinsights.network.network_fitting import Progress as TrainingProgress
+    from ipi_es.ipinsights.network.network_fitting import TrainingProgress
     from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 
 log = logging.getLogger("ipi_es")
 
 
-class Telling:
+class ProgressReporter:
     """A context that hears of read event buckets, of a training, and of scored buckets."""
 
     def __init__(self, span: int) -> None:
@@ -32,7 +32,7 @@ class Telling:
         """Documents in the event buckets that were scored."""
         self.buckets = 0
 
-    def __enter__(self) -> Telling:
+    def __enter__(self) -> ProgressReporter:
         self._bars.start()
         return self
 

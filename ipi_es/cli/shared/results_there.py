@@ -47,14 +47,14 @@ def newest_result(cluster: Cluster, job: Job, directory: Path | None) -> tuple[i
 def _scored_to(cluster: Cluster, job: Job, directory: Path | None) -> int | None:
     """Up to when buckets were scored, as the state says; None where none was, or the state can't be read."""
     from ipi_es.state.job_state import StateStore
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
     from ipi_es.worker.training.job_training import history_base
 
     try:
         state = StateStore(cluster).read(job.job_id)
         if state is None or state.checkpoint is None or state.snapshot_id is None:
             return None
-        blobs = JobWork(cluster, job, snapshots=directory).stores.blobs
+        blobs = JobResources(cluster, job, snapshots=directory).stores.blobs
         day = int(blobs.info(job.job_id, history_base(state.snapshot_id)).attributes["day"])
     except (PermissionDenied, NotFound, SnapshotError, KeyError, TypeError, ValueError):
         return None

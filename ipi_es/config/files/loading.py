@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 
 from ipi_es.config.files.mistakes import of_validation, refuse
 from ipi_es.config.files.nearest import nearest
-from ipi_es.config.files.yaml_documents import Document, Mistake, expand, read_document
+from ipi_es.config.files.yaml_documents import Mistake, YamlDocument, expand, read_document
 from ipi_es.config.job_config import Job
 from ipi_es.config.settings import SECRETS, ClusterSettings, Settings, header_mistake
 from ipi_es.config.types import Section
@@ -46,7 +46,7 @@ def load_settings(
     document = read_document(found)
     base = found.absolute().parent
     if document.data is None and not document.mistakes:  # everything in it is a comment
-        document = Document(document.name, {})
+        document = YamlDocument(document.name, {})
     settings = _validate(Settings, document, environ, base)
     with_secrets = _with_secrets(settings.elasticsearch, document)
     jobs = _absolute(DEFAULT_JOBS if settings.jobs is None else settings.jobs, base)
@@ -64,7 +64,7 @@ def _absolute(patterns: tuple[str, ...], base: Path) -> tuple[str, ...]:
     return tuple(str(base / Path(pattern).expanduser()) for pattern in patterns)
 
 
-def _with_secrets(cluster: ClusterSettings, document: Document) -> ClusterSettings:
+def _with_secrets(cluster: ClusterSettings, document: YamlDocument) -> ClusterSettings:
     """Read the `*_file` secrets; a trailing line end is no part of a secret."""
     read: dict[str, SecretStr] = {}
     mistakes: list[Mistake] = []
@@ -100,11 +100,11 @@ def check_job(data: Any, *, name: str = "job", environ: Mapping[str, str] | None
 
     `${VAR}` is expanded only where ``environ`` is given.
     """
-    return _validate(Job, Document(name, data), environ, None)
+    return _validate(Job, YamlDocument(name, data), environ, None)
 
 
 def _validate(
-    root: type[AnySection], document: Document, environ: Mapping[str, str] | None, base: Path | None
+    root: type[AnySection], document: YamlDocument, environ: Mapping[str, str] | None, base: Path | None
 ) -> AnySection:
     if document.data is None:
         raise refuse(document, document.mistakes)

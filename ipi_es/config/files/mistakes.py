@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from ipi_es.config.elastic.elastic_keys import why_not
 from ipi_es.config.files.misplaced import belongs
 from ipi_es.config.files.nearest import CUTOFF, nearest
-from ipi_es.config.files.yaml_documents import Document, Mistake, Path_
+from ipi_es.config.files.yaml_documents import Mistake, Path_, YamlDocument
 from ipi_es.config.sections import section_of
 from ipi_es.config.types import Inconsistent
 from ipi_es.errors import ConfigError
@@ -72,7 +72,7 @@ Kind: TypeAlias = tuple[type[BaseModel], str]
 
 
 def of_validation(
-    error: ValidationError, root: type[BaseModel], document: Document, other: Kind | None = None
+    error: ValidationError, root: type[BaseModel], document: YamlDocument, other: Kind | None = None
 ) -> list[Mistake]:
     """What pydantic found, in words; ``other``: the other kind of file, whose settings may be meant."""
     found = error.errors(include_url=False, include_input=False)
@@ -88,14 +88,14 @@ def of_validation(
     return [*found_mistakes, Mistake((), f"and {more:,} mistakes more")] if more > 0 else found_mistakes
 
 
-def _mistakes(detail: ErrorDetails, root: type[BaseModel], document: Document, other: Kind | None) -> list[Mistake]:
+def _mistakes(detail: ErrorDetails, root: type[BaseModel], document: YamlDocument, other: Kind | None) -> list[Mistake]:
     path, error = tuple(detail["loc"]), detail.get("ctx", {}).get("error")
     if isinstance(error, Inconsistent):
         return [Mistake((*path, *place), text) for place, text in error.mistakes]
     return [Mistake(path, _words(detail, root, document, other))]
 
 
-def refuse(document: Document, mistakes: Sequence[Mistake]) -> ConfigError:
+def refuse(document: YamlDocument, mistakes: Sequence[Mistake]) -> ConfigError:
     """One error for all mistakes of a file, in the order of their lines, one line each."""
     ordered = sorted(mistakes, key=lambda mistake: document.line(mistake.path) or 0)
     places = [_place(document, mistake.path) for mistake in ordered]
@@ -105,13 +105,13 @@ def refuse(document: Document, mistakes: Sequence[Mistake]) -> ConfigError:
     return ConfigError("\n".join([f"{len(ordered)} mistakes", *lines]), place=document.name)
 
 
-def _place(document: Document, path: Path_) -> str:
+def _place(document: YamlDocument, path: Path_) -> str:
     line = document.line(path)
     file = document.name if line is None else f"{document.name}:{line}"
     return f"{file}: {dotted(path)}" if path else file
 
 
-def _words(detail: ErrorDetails, root: type[BaseModel], document: Document, other: Kind | None) -> str:
+def _words(detail: ErrorDetails, root: type[BaseModel], document: YamlDocument, other: Kind | None) -> str:
     path, kind = tuple(detail["loc"]), detail["type"]
     if kind == "extra_forbidden":
         return _unknown_key(path, root, other)
@@ -120,7 +120,7 @@ def _words(detail: ErrorDetails, root: type[BaseModel], document: Document, othe
     return _wrong_value(detail, document)
 
 
-def _wrong_value(detail: ErrorDetails, document: Document) -> str:
+def _wrong_value(detail: ErrorDetails, document: YamlDocument) -> str:
     path, kind, context = tuple(detail["loc"]), detail["type"], detail.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
@@ -200,12 +200,12 @@ def _not_one_of(expected: str, shown: str | None) -> str:
     return f"{text}, not “{shown}”" + (f"; did you mean “{near}”?" if near else "")
 
 
-def _instead(path: Path_, document: Document) -> str:
+def _instead(path: Path_, document: YamlDocument) -> str:
     shown = _shown(path, document)
     return "" if shown is None else f", not “{shown}”"
 
 
-def _shown(path: Path_, document: Document) -> str | None:
+def _shown(path: Path_, document: YamlDocument) -> str | None:
     """The value as it stands in the file, `${VAR}` unexpanded; nothing of the section that holds secrets."""
     if path[:1] == ("elasticsearch",):
         return None

@@ -28,7 +28,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """One file as plain values, with the line (from 1) of each place, and what is wrong with its structure.
 
     ``data`` is None for an empty file, and for one whose structure can't be walked through (then with mistakes).
@@ -76,7 +76,7 @@ def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 _Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path) -> YamlDocument:
     """The document in a file; ConfigError if it can't be read or isn't YAML (JSON, if it is called `.json`)."""
     try:
         with path.open("rb") as file:
@@ -92,7 +92,7 @@ def read_document(path: Path) -> Document:
     return parse_json(text, name=str(path)) if path.suffix == ".json" else parse_yaml(text, name=str(path))
 
 
-def parse_yaml(text: str, *, name: str) -> Document:
+def parse_yaml(text: str, *, name: str) -> YamlDocument:
     """The document of a YAML text (JSON is YAML too). Messages never quote the text: it may hold secrets."""
     try:
         loader = _Loader(text)
@@ -101,7 +101,7 @@ def parse_yaml(text: str, *, name: str) -> Document:
     try:
         node = loader.get_single_node()
         if node is None:
-            return Document(name, None)
+            return YamlDocument(name, None)
         check_nodes(node, name)
         lines: dict[Path_, int] = {}
         mistakes = tuple(_walk(node, (), lines, ()))
@@ -123,7 +123,7 @@ def parse_yaml(text: str, *, name: str) -> Document:
         ) from None
     finally:
         loader.dispose()
-    return Document(name, data, lines, mistakes)
+    return YamlDocument(name, data, lines, mistakes)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -197,7 +197,7 @@ def _walk(node: yaml.Node, path: Path_, lines: dict[Path_, int], above: tuple[in
             yield from _walk(value, place, lines, above)
 
 
-def parse_json(text: str, *, name: str) -> Document:
+def parse_json(text: str, *, name: str) -> YamlDocument:
     """The document of a JSON text, with its lines where the YAML reader can follow."""
     twice: list[str] = []
 
@@ -223,8 +223,8 @@ def parse_json(text: str, *, name: str) -> Document:
     except ConfigError:
         located = None
     if located is not None and located.data is not None:
-        return Document(name, data, located.lines, located.mistakes)
-    return Document(name, data, {}, tuple(Mistake((), f"has the key {key} twice: keep one") for key in twice))
+        return YamlDocument(name, data, located.lines, located.mistakes)
+    return YamlDocument(name, data, {}, tuple(Mistake((), f"has the key {key} twice: keep one") for key in twice))
 
 
 _LOCATED = 1_000_000

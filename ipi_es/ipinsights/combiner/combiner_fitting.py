@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.combiner.combiner_negatives import NEGATIVE_WEIGHTS, Negatives, Sampled
 from ipi_es.ipinsights.combiner.features import FEATURES, address_view, entity_view, pair_features
 from ipi_es.ipinsights.combiner.pretrained import pretrained_combiner
-from ipi_es.ipinsights.network.network_fitting import CONTEXT_DROPOUT, Progress
-from ipi_es.ipinsights.network.pairs import Pairs
+from ipi_es.ipinsights.network.network_fitting import CONTEXT_DROPOUT, TrainingProgress
+from ipi_es.ipinsights.network.pairs import TrainingPairs
 from ipi_es.ipinsights.training.time_split import Split, day_slices
 from ipi_es.malloc import collect
 
@@ -61,7 +61,7 @@ def features_of(
     history: History,
     hashes: NDArray[np.uint64],
     addresses: Addresses,
-    context: Context | None = None,
+    context: AddressContext | None = None,
 ) -> NDArray[np.float32]:
     """float32[n, F] of the pairs (hashes[i], addresses[i]) as history stands; ``context`` is the addresses'."""
     unique, entity = np.unique(hashes, return_inverse=True)
@@ -110,7 +110,7 @@ def combiner_rows(
     """
     for day, rows in day_slices(events, split.first, split.combiner):
         history.apply(events.delta(day, hashes, rows))
-    pool = Pairs.of_days(events, hashes, split.combiner, split.calibration)
+    pool = TrainingPairs.of_days(events, hashes, split.combiner, split.calibration)
     negatives = Negatives(pool, guessed)
     in_part = (events.day >= split.combiner) & (events.day < split.calibration)
     count = max(int((events.learns & in_part).sum()), 1)
@@ -119,7 +119,7 @@ def combiner_rows(
     parts = []
     for day, rows in day_slices(events, split.combiner, split.calibration):
         history.day = day
-        pairs = Pairs.of_rows(events, hashes, rows[events.learns[rows]])
+        pairs = TrainingPairs.of_rows(events, hashes, rows[events.learns[rows]])
         pairs = pairs.take(np.flatnonzero(rng.random(len(pairs)) < keep))
         if len(pairs):
             context = pairs.context.take(pairs.address) if pairs.context else None
@@ -143,7 +143,7 @@ def _rows(
     if sampled.context is not None:
         kept = rng.random(int(use.sum())) >= CONTEXT_DROPOUT
         some = sampled.context.take(use)
-        context = Context(some.operator * kept, some.country * kept)
+        context = AddressContext(some.operator * kept, some.country * kept)
     columns = features_of(network, history, hashes[use], sampled.addresses[use], context)
     real = sampled.kind == "real"
     weight = 1.0 if real else NEGATIVE_WEIGHTS[sampled.kind] / repeats
@@ -161,7 +161,7 @@ def fit_combiner(
     split: Split,
     hyperparameters: Hyperparameters,
     rng: np.random.Generator,
-    report: Callable[[Progress], None],
+    report: Callable[[TrainingProgress], None],
     guessed: GuessedContext | None = None,
 ) -> tuple[Combiner, Made]:
     """Train on the days [split.combiner, split.calibration); ``history`` is moved to their end."""
@@ -174,7 +174,7 @@ def fitted(
     hyperparameters: Hyperparameters,
     *,
     rng: np.random.Generator,
-    report: Callable[[Progress], None],
+    report: Callable[[TrainingProgress], None],
 ) -> tuple[Combiner, Made]:
     """The shipped combiner, one that began with it, or one half of whose members did, by how many rows are real."""
     real = int(rows.real.sum())
@@ -192,5 +192,5 @@ def fitted(
         new, more = fit(*columns, untrained(shipped.mean, shipped.scale, own, rng), epochs=epochs, rng=rng)
         combiner, loss = combiner.joined(new), loss + more
     collect()
-    report(Progress("combiner", epochs, epochs, loss=loss / members))
+    report(TrainingProgress("combiner", epochs, epochs, loss=loss / members))
     return combiner, "mixed" if own else "refitted"

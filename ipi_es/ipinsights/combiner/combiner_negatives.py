@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
-    from ipi_es.ipinsights.network.pairs import Pairs
+    from ipi_es.ipinsights.network.pairs import TrainingPairs
 
 NEGATIVE_WEIGHTS = {
     "random": 0.5,
@@ -53,7 +53,7 @@ class Sampled:
 
     kind: str
     addresses: Addresses  # uint8[n, 16]
-    context: Context | None
+    context: AddressContext | None
     usable: NDArray[np.bool_]  # [n] false where none was found
 
 
@@ -100,7 +100,7 @@ class _Groups:
 class Negatives:
     """Draws negatives for real rows from a pool of rows of the same time."""
 
-    def __init__(self, pool: Pairs, guessed: GuessedContext | None) -> None:
+    def __init__(self, pool: TrainingPairs, guessed: GuessedContext | None) -> None:
         self._pool = pool
         self._guessed = guessed
         keys = prefix_keys(pool.addresses)
@@ -116,7 +116,7 @@ class Negatives:
         else:
             self._groups = {"block": _Groups.of(keys[pool.address, BLOCK], sites, everywhere)}
 
-    def sample(self, pairs: Pairs, rng: np.random.Generator) -> list[Sampled]:
+    def sample(self, pairs: TrainingPairs, rng: np.random.Generator) -> list[Sampled]:
         """Each kind's negatives for real pairs of the pool's time."""
         pool, hashes = self._pool, pairs.hashes
         own = pairs.addresses[pairs.address]

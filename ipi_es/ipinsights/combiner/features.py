@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.history.history import History
     from ipi_es.ipinsights.history.sketches import Sketch
 
@@ -120,7 +120,7 @@ class ContextView:
         return cls(np.zeros(shape, np.uint64), np.zeros(shape, np.bool_), np.zeros((*shape, 2), np.float32))
 
     @classmethod
-    def of(cls, history: History, context: Context) -> ContextView:
+    def of(cls, history: History, context: AddressContext) -> ContextView:
         """Look operators and countries up."""
         keys, sketch = context.keys(), history.networks
         cells = sketch.cells(keys)
@@ -165,7 +165,7 @@ def entity_view(history: History, hashes: NDArray[np.uint64]) -> EntityView:
     return EntityView(hashes=hashes, events=events, features=columns, usable=usable, context=context)
 
 
-def address_view(history: History, addresses: Addresses, context: Context | None = None) -> AddressView:
+def address_view(history: History, addresses: Addresses, context: AddressContext | None = None) -> AddressView:
     """Look addresses uint8[n, 16] up; ``context`` is theirs."""
     keys = prefix_keys(addresses)
     sketch: Sketch = history.networks

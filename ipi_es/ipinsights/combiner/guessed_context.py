@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ipi_es.addresses import v4_words, words
-from ipi_es.ipinsights.address_context import UNSEEN_COUNTRY, UNSEEN_OPERATOR, Context
+from ipi_es.ipinsights.address_context import UNSEEN_COUNTRY, UNSEEN_OPERATOR, AddressContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +35,9 @@ class GuessedContext:
 
     v4: NDArray[np.uint64]  # ascending
     v6: NDArray[np.uint64]  # the high halves, ascending
-    context_v4: Context
-    context_v6: Context
-    look_up: Callable[[Addresses], Context] | None = None
+    context_v4: AddressContext
+    context_v6: AddressContext
+    look_up: Callable[[Addresses], AddressContext] | None = None
 
     @classmethod
     def of(cls, events: TrainingEvents) -> GuessedContext | None:
@@ -53,11 +53,11 @@ class GuessedContext:
         (v4, context_v4), (v6, context_v6) = parts
         return cls(v4, v6, context_v4, context_v6, events.look_up)
 
-    def guess(self, addresses: Addresses, rng: np.random.Generator) -> Context:
+    def guess(self, addresses: Addresses, rng: np.random.Generator) -> AddressContext:
         """The context of made-up addresses uint8[n, 16]; unseen numbers where nothing is near, never unknown."""
         high, low = words(addresses)
         four = v4_words(high, low)
-        found = Context(
+        found = AddressContext(
             np.full(len(high), UNSEEN_OPERATOR, dtype=np.uint32), np.full(len(high), UNSEEN_COUNTRY, dtype=np.uint16)
         )
         families = (("v4", four, low & np.uint64(0xFFFFFFFF)), ("v6", ~four, high))

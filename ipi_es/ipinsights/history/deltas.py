@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipi_es.addresses import from_words, words
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class DayDelta:
     """uint8[m, 16]: ascending within an entity."""
     count: NDArray[np.uint32]
     """uint32[m]: events, at least 1."""
-    context: Context | None = None
+    context: AddressContext | None = None
     """Of the addresses; None where nothing is known of any."""
 
     @classmethod
@@ -44,7 +44,7 @@ class DayDelta:
         entity: NDArray[np.uint64],
         address: Addresses,
         count: NDArray[np.integer[Any]],
-        context: Context | None = None,
+        context: AddressContext | None = None,
     ) -> DayDelta:
         """Sum the counts of equal (entity uint64[n], address uint8[n, 16]) rows; rows with count 0 are dropped.
 
@@ -81,11 +81,11 @@ class DayDelta:
     @classmethod
     def from_arrays(cls, day: int, arrays: dict[str, NDArray[Any]]) -> DayDelta:
         """The reverse of :meth:`to_arrays`."""
-        context = Context(arrays["operator"], arrays["country"]) if "operator" in arrays else None
+        context = AddressContext(arrays["operator"], arrays["country"]) if "operator" in arrays else None
         return cls(day, arrays["entity"], arrays["address"], arrays["count"], context)
 
 
-def _largest(context: Context, starts: NDArray[np.intp]) -> Context | None:
+def _largest(context: AddressContext, starts: NDArray[np.intp]) -> AddressContext | None:
     """The largest numbers of each run of rows; None where nothing is known."""
-    found = Context(np.maximum.reduceat(context.operator, starts), np.maximum.reduceat(context.country, starts))
+    found = AddressContext(np.maximum.reduceat(context.operator, starts), np.maximum.reduceat(context.country, starts))
     return found or None

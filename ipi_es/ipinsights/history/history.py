@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, Context
+from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, AddressContext
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history.profiles import DISTINCT_SLOTS, Profiles
 from ipi_es.ipinsights.history.sketches import Sketch, cells_exponent
@@ -81,7 +81,7 @@ class History:
         for start in range(0, len(delta), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
             entity, address = delta.entity[block], delta.address[block]
-            context = delta.context.take(block) if delta.context else Context.none(len(entity))
+            context = delta.context.take(block) if delta.context else AddressContext.none(len(entity))
             new_site = self._apply_block(
                 entity, address, context, weight=weight[block], unit=unit, row=row[block], mark=mark
             )
@@ -108,7 +108,7 @@ class History:
         self,
         entity: NDArray[np.uint64],
         address: NDArray[np.uint8],
-        context: Context,
+        context: AddressContext,
         *,
         weight: NDArray[np.float64],
         unit: float,
@@ -142,7 +142,7 @@ class History:
     def _apply_context(
         self,
         entity: NDArray[np.uint64],
-        context: Context,
+        context: AddressContext,
         *,
         weight: NDArray[np.float64],
         unit: float,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
 
 USUAL = 8
 """Networks (/24, /48) that an entity's profile holds: what fits into an explanation."""
@@ -121,7 +121,7 @@ class Profiles:
         row: NDArray[np.intp],
         site: NDArray[np.uint64],
         address: Addresses,
-        context: Context,
+        context: AddressContext,
         *,
         weight: NDArray[np.float64],
         day_mark: int,
@@ -156,7 +156,7 @@ class Profiles:
         row: NDArray[np.intp],
         site: NDArray[np.uint64],
         address: Addresses,
-        context: Context,
+        context: AddressContext,
         *,
         weight: NDArray[np.float64],
         day_mark: int,

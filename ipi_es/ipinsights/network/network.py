@@ -21,7 +21,7 @@ from ipi_es.ipinsights.prefixes import ADDRESS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
 
 SLOTS = ADDRESS
 """Levels that the encoder sums: all but the exact address, which history knows better."""
@@ -97,7 +97,7 @@ class Network:
         """Whether it was trained with operators and countries."""
         return len(self.context_table) > 0
 
-    def context_rows(self, context: Context | None, n: int) -> NDArray[np.int32]:
+    def context_rows(self, context: AddressContext | None, n: int) -> NDArray[np.int32]:
         """int32[n, CONTEXT_LEVELS]: rows of the context table; of n addresses of which nothing is known if None."""
         if context is None:
             return np.tile(np.arange(CONTEXT_LEVELS, HEADS, dtype=np.int32), (n, 1))
@@ -106,7 +106,7 @@ class Network:
         rows = np.where(found, position + HEADS, levels)
         return np.where(context.known(), rows, levels + CONTEXT_LEVELS).astype(np.int32)
 
-    def address_vectors(self, keys: NDArray[np.uint64], context: Context | None = None) -> NDArray[np.float32]:
+    def address_vectors(self, keys: NDArray[np.uint64], context: AddressContext | None = None) -> NDArray[np.float32]:
         """float32[n, d + 1] of the addresses' prefix keys uint64[n, LEVELS] and of their operators and countries."""
         total = np.empty((len(keys), self.prefix_table.shape[1]), dtype=np.float32)
         for start in range(0, len(keys), _BLOCK_ADDRESSES):

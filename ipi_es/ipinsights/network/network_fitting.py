@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network import Network
-    from ipi_es.ipinsights.network.pairs import Pairs, PairSource
-    from ipi_es.ipinsights.scorer import Snapshot
+    from ipi_es.ipinsights.network.pairs import PairSource, TrainingPairs
+    from ipi_es.ipinsights.scorer import TrainedNetwork
 
 MIN_STEPS = 150
 """Steps of an epoch, at least: ``mini_batch_size`` is made smaller where rows are few."""
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """How far a training is; what is not known at a stage is None."""
 
     stage: str  # "network", "combiner", "done"
@@ -64,12 +64,12 @@ class Progress:
 
 def fit_network(
     source: PairSource,
-    held_out: Pairs,
+    held_out: TrainingPairs,
     hyperparameters: Hyperparameters,
     *,
     rng: np.random.Generator,
-    report: Callable[[Progress], None],
-    base: Snapshot | None = None,
+    report: Callable[[TrainingProgress], None],
+    base: TrainedNetwork | None = None,
     guessed: GuessedContext | None = None,
 ) -> tuple[Network, float]:
     """Train; (the network, its ``discriminator_auc`` on ``held_out``).
@@ -94,7 +94,7 @@ def fit_network(
     strangers = random_addresses(check.addresses[check.address], rng)
     whose = guessed.guess(strangers, rng) if guessed else None
     chunks = _Chunks(source, network, hyperparameters, batch, rng, guessed)
-    told = _Told(report, hyperparameters, batch, len(source) // batch)
+    told = _ProgressReporter(report, hyperparameters, batch, len(source) // batch)
     auc = float("nan")
     for rows in _ahead(chunks.all_epochs()):
         if rows is not None:
@@ -177,11 +177,11 @@ class _Chunks:
         )
 
 
-class _Told:
+class _ProgressReporter:
     """Tells of progress: after ``batch_metrics_publish_interval`` steps, and when an epoch is over."""
 
     def __init__(
-        self, report: Callable[[Progress], None], hyperparameters: Hyperparameters, batch: int, batches: int
+        self, report: Callable[[TrainingProgress], None], hyperparameters: Hyperparameters, batch: int, batches: int
     ) -> None:
         self._report, self._batch, self._batches = report, batch, batches
         self._epochs, self._every = hyperparameters.epochs, hyperparameters.batch_metrics_publish_interval
@@ -212,12 +212,14 @@ class _Told:
         self._report(self._progress(max(self._batches, self._done), None))
         self._since, self._loss = 0, 0.0
 
-    def _progress(self, batches: int, auc: float | None) -> Progress:
+    def _progress(self, batches: int, auc: float | None) -> TrainingProgress:
         speed = self._done * self._batch / (time.perf_counter() - self._began)
-        return Progress("network", self._epoch, self._epochs, self._done, batches, self._last, speed, auc)
+        return TrainingProgress("network", self._epoch, self._epochs, self._done, batches, self._last, speed, auc)
 
 
-def _discriminator_auc(network: Network, pairs: Pairs, strangers: Addresses, whose: Context | None) -> float:
+def _discriminator_auc(
+    network: Network, pairs: TrainingPairs, strangers: Addresses, whose: AddressContext | None
+) -> float:
     """Held-out pairs against one random address each (SageMaker's ``discriminator_auc``); ``whose``: its context."""
     if not len(pairs):
         return float("nan")

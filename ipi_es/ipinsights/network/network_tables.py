@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.pairs import PairSource
-    from ipi_es.ipinsights.scorer import Snapshot
+    from ipi_es.ipinsights.scorer import TrainedNetwork
 
 MIN_ROWS_OF_A_NETWORK = 2
 """Rows in which training must have seen a network (an operator, a country) to give it a vector: so the "unseen"
@@ -34,7 +34,7 @@ _ENTITY_SPREAD = 1.0
 
 
 def initial_network(
-    source: PairSource, hyperparameters: Hyperparameters, rng: np.random.Generator, base: Snapshot | None
+    source: PairSource, hyperparameters: Hyperparameters, rng: np.random.Generator, base: TrainedNetwork | None
 ) -> Network:
     """Tables before training: entities random, networks zero; known ones from ``base``."""
     dim, layers = hyperparameters.vector_dim, max(hyperparameters.num_ip_encoder_layers - 1, 0)
@@ -134,7 +134,7 @@ def with_arrays(
     )
 
 
-def encoder_parts(network: Network, addresses: Addresses, context: Context | None) -> NDArray[np.int32]:
+def encoder_parts(network: Network, addresses: Addresses, context: AddressContext | None) -> NDArray[np.int32]:
     """int32[n, SLOTS (+ CONTEXT_LEVELS)]: the addresses' parts, rows of :func:`joined_table`.
 
     As :func:`~ipi_es.ipinsights.network.epoch_rows.part_lists` says.

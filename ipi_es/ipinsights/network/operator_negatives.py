@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +26,7 @@ class OperatorNegatives:
     end: NDArray[np.int32]  # [m]
 
     @classmethod
-    def of(cls, addresses: Addresses, context: Context | None) -> OperatorNegatives:
+    def of(cls, addresses: Addresses, context: AddressContext | None) -> OperatorNegatives:
         """``context`` of the addresses uint8[m, 16]; where no operator is known, its provider's block stands for it."""
         high, low = words(addresses)
         code = level_keys(high, low, v4_words(high, low), BLOCK)

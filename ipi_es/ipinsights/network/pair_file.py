@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.network.pairs import Rows
 
 ROW_BYTES = 8
@@ -79,7 +79,7 @@ class FilePairs:
     entity_count: NDArray[np.int64]  # [e] of the rows that an epoch has of each, at most ``most``
     addresses: Addresses  # uint8[m, 16]
     address_count: NDArray[np.int64]  # [m]
-    context: Context | None
+    context: AddressContext | None
     entity: NDArray[np.int32]  # the place in ``hashes`` of each number of the file, and so below
     address: NDArray[np.int32]
     share: NDArray[np.float32]  # of each entity's rows that an epoch has

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 Rows: TypeAlias = "tuple[NDArray[np.int32], NDArray[np.int32]]"
@@ -40,7 +40,7 @@ class PairSource(Protocol):
         """int64[m]: the pairs of each."""
 
     @property
-    def context(self) -> Context | None:
+    def context(self) -> AddressContext | None:
         """Of the addresses."""
 
     def __len__(self) -> int:
@@ -51,16 +51,16 @@ class PairSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
+class TrainingPairs:
     """n rows (entity, address, day), each once."""
 
     hashes: NDArray[np.uint64]  # [n]
     address: NDArray[np.int32]  # [n] index into addresses
     addresses: Addresses  # uint8[m, 16]
-    context: Context | None = None  # of the addresses
+    context: AddressContext | None = None  # of the addresses
 
     @classmethod
-    def of_days(cls, events: TrainingEvents, hashes: NDArray[np.uint64], first: int, stop: int) -> Pairs:
+    def of_days(cls, events: TrainingEvents, hashes: NDArray[np.uint64], first: int, stop: int) -> TrainingPairs:
         """The rows that teach of the days [first, stop)."""
         from ipi_es.ipinsights.training.time_split import day_slices
 
@@ -72,16 +72,16 @@ class Pairs:
         return cls.of_rows(events, hashes, np.concatenate(parts))
 
     @classmethod
-    def of_rows(cls, events: TrainingEvents, hashes: NDArray[np.uint64], rows: NDArray[np.intp]) -> Pairs:
+    def of_rows(cls, events: TrainingEvents, hashes: NDArray[np.uint64], rows: NDArray[np.intp]) -> TrainingPairs:
         """The given rows."""
         return cls(hashes[events.entity[rows]], events.ip[rows], events.addresses, events.context or None)
 
     def __len__(self) -> int:
         return len(self.hashes)
 
-    def take(self, rows: NDArray[np.intp]) -> Pairs:
+    def take(self, rows: NDArray[np.intp]) -> TrainingPairs:
         """Some of the rows."""
-        return Pairs(self.hashes[rows], self.address[rows], self.addresses, self.context)
+        return TrainingPairs(self.hashes[rows], self.address[rows], self.addresses, self.context)
 
     def source(self, most: int, rng: np.random.Generator) -> ResidentPairs:
         """At most ``most`` rows of each entity, chosen uniformly, as a training takes them."""
@@ -110,7 +110,7 @@ class ResidentPairs:
     entity_count: NDArray[np.int64]  # [e]
     addresses: Addresses  # uint8[m, 16]
     address_count: NDArray[np.int64]  # [m]
-    context: Context | None
+    context: AddressContext | None
     entity: NDArray[np.int32]  # [n] index into hashes
     address: NDArray[np.int32]  # [n] index into addresses
 
@@ -125,7 +125,7 @@ class ResidentPairs:
             yield self.entity[rows], self.address[rows]
 
 
-def capped(pairs: Pairs, most: int, rng: np.random.Generator) -> Pairs:
+def capped(pairs: TrainingPairs, most: int, rng: np.random.Generator) -> TrainingPairs:
     """At most ``most`` rows of each entity, chosen uniformly."""
     shuffled = rng.permutation(len(pairs))
     order = shuffled[np.argsort(pairs.hashes[shuffled], kind="stable")]

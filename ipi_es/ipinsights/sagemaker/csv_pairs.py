@@ -39,7 +39,7 @@ _HIDDEN = (".", "_")
 
 
 @dataclass(slots=True)
-class LeftOut:
+class SkippedRows:
     """Rows that can't be used: how many of each kind, and the first."""
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -63,12 +63,12 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Column:
+class ChannelRows:
     """The rows of one channel, in the order of its files: numbers of the reader's entities and addresses."""
 
     file: PairFile
     kept: NDArray[np.bool_]  # which rows of the file
-    left_out: LeftOut = field(default_factory=LeftOut)
+    left_out: SkippedRows = field(default_factory=SkippedRows)
 
     def __len__(self) -> int:
         return int(np.count_nonzero(self.kept))
@@ -100,12 +100,12 @@ class PairReader:
         """uint8[m, 16]: all addresses read so far, by their spelling."""
         return np.frombuffer(b"".join(self._packed), dtype=np.uint8).reshape(-1, 16)
 
-    def read(self, path: Path) -> Column:
+    def read(self, path: Path) -> ChannelRows:
         """All pairs of a file, of standard input (``-``), or of all files below a folder; gzip is recognized.
 
         UsageError where nothing is there, NoEvents where no row can be used, DataError for damaged gzip.
         """
-        found, left_out, numbers = PairFile(), LeftOut(), array("i")
+        found, left_out, numbers = PairFile(), SkippedRows(), array("i")
         for file in _files(path):
             with _opened(file) as lines:
                 for pair in self._pairs(lines, file.name if file != STDIN else "stdin", left_out):
@@ -119,9 +119,9 @@ class PairReader:
                 f"no row of {path} can be used" + (f": {left_out.said()}" if left_out.total else ": it is empty"),
                 hint="a row is entity,ip without a header: alice,192.0.2.1",
             )
-        return Column(found, np.ones(len(found), dtype=np.bool_), left_out)
+        return ChannelRows(found, np.ones(len(found), dtype=np.bool_), left_out)
 
-    def _pairs(self, lines: Iterator[str], name: str, left_out: LeftOut) -> Iterator[tuple[int, int]]:
+    def _pairs(self, lines: Iterator[str], name: str, left_out: SkippedRows) -> Iterator[tuple[int, int]]:
         entities, ips = self._entities, self._ips
         for number, cells in records(lines):
             place = f"{name}:{number}"

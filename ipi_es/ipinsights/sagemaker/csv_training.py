@@ -21,10 +21,10 @@ from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.history.sketches import MAX_EXPONENT
 from ipi_es.ipinsights.network.network_fitting import fit_network
 from ipi_es.ipinsights.network.pair_file import FilePairs, PairFile
-from ipi_es.ipinsights.network.pairs import Pairs
+from ipi_es.ipinsights.network.pairs import TrainingPairs
 from ipi_es.ipinsights.prefixes import ADDRESS, address_keys, level_keys
-from ipi_es.ipinsights.sagemaker.csv_pairs import Column
-from ipi_es.ipinsights.scorer import Scorer, Snapshot
+from ipi_es.ipinsights.sagemaker.csv_pairs import ChannelRows
+from ipi_es.ipinsights.scorer import Scorer, TrainedNetwork
 from ipi_es.ipinsights.training.time_split import MIN_CALIBRATION_ROWS, MIN_ROWS
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ipi_es.addresses import Addresses
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
-    from ipi_es.ipinsights.network.network_fitting import Progress
+    from ipi_es.ipinsights.network.network_fitting import TrainingProgress
     from ipi_es.ipinsights.sagemaker.csv_pairs import PairReader
 
 HELD_OUT_SHARE = 0.1
@@ -49,7 +49,7 @@ MAX_HELD_OUT = 200_000
 class TrainedPairs:
     """What :func:`train_pairs` returns."""
 
-    snapshot: Snapshot
+    snapshot: TrainedNetwork
     history: History
     """The training rows, as one day: it says how often each entity was seen."""
     compatibility: NDArray[np.float64]
@@ -58,7 +58,7 @@ class TrainedPairs:
     """[n]: training rows of each held-out row's entity."""
 
 
-def held_out(column: Column, rng: np.random.Generator) -> tuple[Column, Column]:
+def held_out(column: ChannelRows, rng: np.random.Generator) -> tuple[ChannelRows, ChannelRows]:
     """(to train on, held out): a tenth of the rows, drawn by chance; both keep the files' order."""
     n = len(column)
     cut = min(max(int(n * HELD_OUT_SHARE), MIN_CALIBRATION_ROWS), MAX_HELD_OUT, n)
@@ -66,18 +66,18 @@ def held_out(column: Column, rng: np.random.Generator) -> tuple[Column, Column]:
     kept[drawn] = False
     apart = PairFile()
     apart.extend(column.file.take(drawn))
-    return replace(column, kept=kept), Column(apart, np.ones(cut, dtype=np.bool_))
+    return replace(column, kept=kept), ChannelRows(apart, np.ones(cut, dtype=np.bool_))
 
 
 def train_pairs(
     reader: PairReader,
-    train: Column,
-    validation: Column,
+    train: ChannelRows,
+    validation: ChannelRows,
     hyperparameters: Hyperparameters,
     *,
     day: int,
     rng: np.random.Generator,
-    progress: Callable[[Progress], None],
+    progress: Callable[[TrainingProgress], None],
     warn: Callable[[int], None] = lambda _: None,
 ) -> TrainedPairs:
     """Train the network on ``train`` and measure it on ``validation``, both of ``reader``.
@@ -91,9 +91,9 @@ def train_pairs(
     check_enough(len(train), source, len(validation))
     warn(len(source.hashes))
     who, where = validation.rows(MAX_HELD_OUT, rng)
-    checked = Pairs(hashes=hashes[who], address=where, addresses=addresses)
+    checked = TrainingPairs(hashes=hashes[who], address=where, addresses=addresses)
     network, auc = fit_network(source, checked, hyperparameters, rng=rng, report=progress)
-    snapshot = Snapshot(
+    snapshot = TrainedNetwork(
         hyperparameters=hyperparameters,
         network=network,
         combiner=None,
@@ -132,7 +132,7 @@ def _at_least(number: int, least: int, what: str) -> None:
 
 
 def history_of(
-    column: Column, hashes: NDArray[np.uint64], addresses: Addresses, *, day: int, half_life_days: float
+    column: ChannelRows, hashes: NDArray[np.uint64], addresses: Addresses, *, day: int, half_life_days: float
 ) -> History:
     """One day that holds all rows; taken in entity by entity, :data:`PART_ROWS` rows or so at a time."""
     parts = -(-len(column) // PART_ROWS)
@@ -161,7 +161,7 @@ def _level_by_level(addresses: Addresses) -> Iterator[NDArray[np.uint64]]:
 
 
 def _part(
-    column: Column, part: int, parts: int, addresses: int
+    column: ChannelRows, part: int, parts: int, addresses: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
     """Each pair of every ``parts``-th entity once: (entities, addresses, rows)."""
     found = [np.zeros(0, dtype=np.int64)]

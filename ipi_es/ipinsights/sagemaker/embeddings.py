@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ipi_es.addresses import Addresses
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network import Network
-    from ipi_es.ipinsights.network.network_fitting import Progress
+    from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 
 HOST = "algo-1"
 """SageMaker's name of a training's first machine; here there is no other."""
@@ -37,7 +37,7 @@ METRICS = {
 """SageMaker's metric definitions: a metric's name, and the expression that finds it in a log."""
 
 
-def metric_lines(report: Progress, hyperparameters: Hyperparameters) -> list[str]:
+def metric_lines(report: TrainingProgress, hyperparameters: Hyperparameters) -> list[str]:
     """The lines that a report of the network's training gives; epochs count from 0, as SageMaker's do.
 
     The loss is the mean over a pair and its negatives, weight decay included; throughput is in real pairs.

@@ -10,7 +10,7 @@ import numpy as np
 from ipi_es.ipinsights.network.negatives import random_addresses
 from ipi_es.ipinsights.prefixes import address_keys
 from ipi_es.ipinsights.roc_auc import roc_auc
-from ipi_es.ipinsights.scorer import Scorer, Snapshot
+from ipi_es.ipinsights.scorer import Scorer, TrainedNetwork
 from ipi_es.ipinsights.training.time_split import Split, day_slices
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Calibration:
+class CalibrationRows:
     """The last part, scored in order; n rows of :class:`TrainingEvents` with ``calibrates``."""
 
     compatibility: NDArray[np.float64]  # [n], high = usual
@@ -38,16 +38,16 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class MeasuredNetwork:
     """What one snapshot makes of the held-out part."""
 
-    calibration: Calibration
+    calibration: CalibrationRows
     discriminator_auc: float
     """Its rows against one random address each."""
 
 
 def measure(
-    snapshots: Sequence[Snapshot],
+    snapshots: Sequence[TrainedNetwork],
     events: TrainingEvents,
     hashes: NDArray[np.uint64],
     history: History,
@@ -55,7 +55,7 @@ def measure(
     split: Split,
     rng: np.random.Generator,
     guessed: GuessedContext | None,
-) -> list[Measured]:
+) -> list[MeasuredNetwork]:
     """Score the days from ``split.calibration`` on with every snapshot: the same rows, negatives and history.
 
     ``history`` stands at their begin and is moved to their end, day by day.
@@ -91,10 +91,10 @@ def _measured(
     index: NDArray[np.intp],
     events: TrainingEvents,
     hashes: NDArray[np.uint64],
-) -> Measured:
+) -> MeasuredNetwork:
     failed = np.zeros(len(events), dtype=np.bool_) if events.failures_only is None else events.failures_only
     real, odd = (np.concatenate(column) for column in zip(*scores, strict=True))
-    calibration = Calibration(
+    calibration = CalibrationRows(
         compatibility=real,
         prior_events=prior_events,
         entity=events.entity[index],
@@ -104,4 +104,4 @@ def _measured(
         entity_hash=hashes[events.entity[index]],
         ip_key=address_keys(events.addresses[events.ip[index]]),
     )
-    return Measured(calibration, roc_auc(real, odd))
+    return MeasuredNetwork(calibration, roc_auc(real, odd))

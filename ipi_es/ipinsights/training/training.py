@@ -20,11 +20,11 @@ from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history.deltas import DAY
 from ipi_es.ipinsights.history.history import History
-from ipi_es.ipinsights.network.network_fitting import Progress, fit_network
-from ipi_es.ipinsights.network.pairs import Pairs
+from ipi_es.ipinsights.network.network_fitting import TrainingProgress, fit_network
+from ipi_es.ipinsights.network.pairs import TrainingPairs
 from ipi_es.ipinsights.prefixes import prefix_keys
-from ipi_es.ipinsights.scorer import Snapshot
-from ipi_es.ipinsights.training.held_out import Calibration, Measured, measure
+from ipi_es.ipinsights.scorer import TrainedNetwork
+from ipi_es.ipinsights.training.held_out import CalibrationRows, MeasuredNetwork, measure
 from ipi_es.ipinsights.training.time_split import Split, check_enough, day_slices, split_days
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.training.training_events import TrainingEvents
 
-ProgressCallback: TypeAlias = Callable[[Progress], None]
+ProgressCallback: TypeAlias = Callable[[TrainingProgress], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
     """What :func:`train` returns."""
 
-    snapshot: Snapshot
+    snapshot: TrainedNetwork
     history: History
     """Everything that teaches, up to the end of the training range."""
-    calibration: Calibration
-    rival: Measured | None = None
+    calibration: CalibrationRows
+    rival: MeasuredNetwork | None = None
     """What the rival makes of the same rows, against the same negatives."""
 
     @property
@@ -58,8 +58,8 @@ def train(
     hyperparameters: Hyperparameters,
     *,
     progress: ProgressCallback | None = None,
-    base: Snapshot | None = None,
-    rival: Snapshot | None = None,
+    base: TrainedNetwork | None = None,
+    rival: TrainedNetwork | None = None,
     calibrate_from: int | None = None,
 ) -> Trained:
     """Train a snapshot and its history; the same events, hyperparameters and seed give the same scores.
@@ -77,9 +77,9 @@ def train(
     rng = np.random.default_rng(hyperparameters.seed)
     until = split.combiner if hybrid else split.calibration
     guessed = GuessedContext.of(events)
-    pairs = Pairs.of_days(events, hashes, split.first, until)
+    pairs = TrainingPairs.of_days(events, hashes, split.first, until)
     apart = hybrid and split.combiner < split.calibration
-    held_out = Pairs.of_days(events, hashes, until, split.calibration if apart else split.stop)
+    held_out = TrainingPairs.of_days(events, hashes, until, split.calibration if apart else split.stop)
     network, network_auc = fit_network(
         pairs.source(hyperparameters.max_rows_per_entity, rng),
         held_out,
@@ -105,7 +105,7 @@ def train(
         )
     else:
         _replay(events, hashes, history, split.first, split.calibration)
-    snapshot = Snapshot(hyperparameters=hyperparameters, network=network, combiner=combiner)
+    snapshot = TrainedNetwork(hyperparameters=hyperparameters, network=network, combiner=combiner)
     snapshots = [snapshot] if rival is None else [snapshot, rival]
     own, *other = measure(snapshots, events, hashes, history, split=split, rng=rng, guessed=guessed)
     calibration, auc = own.calibration, own.discriminator_auc
@@ -125,7 +125,7 @@ def train(
         combiner=made,
         warm_start=base is not None,
     )
-    report(Progress(stage="done", discriminator_auc=auc))
+    report(TrainingProgress(stage="done", discriminator_auc=auc))
     end_day = split.stop if events.end is None else events.end // DAY
     history.day = max(end_day, split.stop - 1)
     return Trained(snapshot=snapshot, history=history, calibration=calibration, rival=other[0] if other else None)

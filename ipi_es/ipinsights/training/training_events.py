@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.address_context import Context
+    from ipi_es.ipinsights.address_context import AddressContext
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,9 +32,9 @@ class TrainingEvents:
     calibrates: NDArray[np.bool_]  # [n] is scored in production: goes into the calibration sample
     end: int | None = None
     """The exclusive end of the training range, epoch seconds; None: the end of the last row's day."""
-    context: Context | None = None
+    context: AddressContext | None = None
     """Operator and country of the m ``addresses``; None where the events have neither."""
-    look_up: Callable[[Addresses], Context] | None = None
+    look_up: Callable[[Addresses], AddressContext] | None = None
     """Gives the context of any address, where a file of networks is at hand; None: guessed from ``context``."""
     failures_only: NDArray[np.bool_] | None = None
     """bool[n]: none of the row's sign-ins is of an outcome that teaches; None: all are."""

@@ -29,7 +29,7 @@ six events, no use of the network was learned."""
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class ScoreExplanation:
     """What made one (entity, IP) unusual, and how the number came about.
 
     ``history_class`` names the calibration class by the entity's ``prior_events`` (``31–200 events``);

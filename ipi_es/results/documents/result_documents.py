@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.results.documents import ids
-from ipi_es.results.documents.explanation import Explanation, sentence
+from ipi_es.results.documents.explanation import ScoreExplanation, sentence
 from ipi_es.results.documents.members import Members, Unusual, bucket_sentence, influencer_sentence, outcome_list
 from ipi_es.results.index_mapping import can_be_flat, flat_fields, index_for
 from ipi_es.results.reading import reported
@@ -89,7 +89,7 @@ def record(
     actual: float,
     typical: float,
     event_count: int,
-    explanation: Explanation | Mapping[str, Any] | None = None,
+    explanation: ScoreExplanation | Mapping[str, Any] | None = None,
     suppressed_by: str | None = None,
     repeat_of: str | None = None,
     held_until: int | None = None,
@@ -137,7 +137,7 @@ def record(
         source["outcomes"] = outcome_list(outcomes)
     source |= {field: value for field, value in (enrichment or {}).items() if field not in source and value is not None}
     if explanation is not None:
-        body = explanation.to_dict() if isinstance(explanation, Explanation) else dict(explanation)
+        body = explanation.to_dict() if isinstance(explanation, ScoreExplanation) else dict(explanation)
         source["anomaly_score_explanation"] = body
     source["reason"] = sentence(source)
     place = ids.record_id(context.job_id, start, context.bucket_span, context.detector_index, entity, ip)

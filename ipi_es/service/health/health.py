@@ -22,7 +22,7 @@ from ipi_es.service.blindness.blind_change import BlindChange, BlindState
 from ipi_es.service.blindness.blindness import Blindness
 from ipi_es.service.blindness.blindness_annotations import blind_text
 from ipi_es.service.due import complete_to
-from ipi_es.service.health.job_report import Doing, JobReport, Mistake, Reason, Trouble
+from ipi_es.service.health.job_report import JobActivity, JobReport, LastError, NotReadyReason, Reason
 from ipi_es.times import iso
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 
@@ -54,8 +54,8 @@ class JobHealth:
         with self._lock:
             self._report.ticks += 1
             self._report.last_tick = now
-            if self._report.doing is Doing.STARTING:
-                self._report.doing = Doing.RUNNING
+            if self._report.doing is JobActivity.STARTING:
+                self._report.doing = JobActivity.RUNNING
 
     def tick_ended(self, now: int) -> None:
         """Everything that was due is done, without an error (or nothing was due)."""
@@ -68,35 +68,35 @@ class JobHealth:
         with self._lock:
             report = self._report
             report.last_tick, report.checkpoint = now, checkpoint
-            if report.doing is Doing.PAUSED:
-                report.doing = Doing.RUNNING
+            if report.doing is JobActivity.PAUSED:
+                report.doing = JobActivity.RUNNING
 
     def claimed(self, now: int, checkpoint: int | None) -> None:
         """The lease is ours."""
         with self._lock:
             report = self._report
-            report.last_tick, report.doing, report.lease_held = now, Doing.RUNNING, True
+            report.last_tick, report.doing, report.lease_held = now, JobActivity.RUNNING, True
             report.holder = report.waits_for = report.cluster_away = None
             report.checkpoint = checkpoint
 
     def stands_by(self, now: int, holder: str) -> None:
         """Another worker holds the lease; that is no error, and its lag is that worker's to tell."""
         with self._lock:
-            self._rests(now, Doing.STANDING_BY)
+            self._rests(now, JobActivity.STANDING_BY)
             self._report.holder = holder
 
     def waits(self, now: int, what_for: str) -> None:
         """Nothing can be done yet; that is no error."""
         with self._lock:
-            self._rests(now, Doing.WAITING)
+            self._rests(now, JobActivity.WAITING)
             self._report.waits_for = what_for
 
     def paused(self, now: int) -> None:
         """A person has paused the job."""
         with self._lock:
-            self._rests(now, Doing.PAUSED)
+            self._rests(now, JobActivity.PAUSED)
 
-    def _rests(self, now: int, doing: Doing) -> None:
+    def _rests(self, now: int, doing: JobActivity) -> None:
         report = self._report
         report.last_tick, report.doing, report.lease_held = now, doing, False
         report.holder = report.waits_for = report.cluster_away = None
@@ -182,7 +182,7 @@ class JobHealth:
                 report.alerts_waiting[destination] = waiting
                 report.alerts_failing.pop(destination, None)
                 if failing_since is not None:
-                    report.alerts_failing[destination] = Mistake(failing_since, "NotSent", error)
+                    report.alerts_failing[destination] = LastError(failing_since, "NotSent", error)
 
     def batch_written(self, now: int, checkpoint: int) -> None:
         """Everything up to ``checkpoint`` is safe in the cluster."""
@@ -225,7 +225,7 @@ class JobHealth:
 
     def _failed(self, now: int, error: BaseException) -> None:
         report = self._report
-        report.last_tick, report.last_error = now, Mistake.of(now, error)
+        report.last_tick, report.last_error = now, LastError.of(now, error)
         report.errors[type(error).__name__] += 1
         report.cluster_away = report.last_error if isinstance(error, ClusterError) else None
 
@@ -255,40 +255,42 @@ class JobHealth:
         Where another worker has it, or a person paused it: only alerts that this worker can't deliver.
         """
         report, job = self.report(now), self._job
-        found: dict[Trouble, str] = _dead_destinations(report, now)
-        if report.doing in (Doing.PAUSED, Doing.STANDING_BY):
+        found: dict[NotReadyReason, str] = _dead_destinations(report, now)
+        if report.doing in (JobActivity.PAUSED, JobActivity.STANDING_BY):
             return [Reason(job.job_id, trouble, text) for trouble, text in found.items()]
-        if report.doing is Doing.STARTING:
-            found[Trouble.STARTING] = "not looked at yet"
+        if report.doing is JobActivity.STARTING:
+            found[NotReadyReason.STARTING] = "not looked at yet"
         if report.cluster_away is not None:
-            found[Trouble.CLUSTER_AWAY] = f"{report.cluster_away.kind}: {report.cluster_away.text}"
+            found[NotReadyReason.CLUSTER_AWAY] = f"{report.cluster_away.kind}: {report.cluster_away.text}"
         elif report.failures_in_a_row >= FAILING_AFTER and report.last_error is not None:
             failures = f"the last {report.failures_in_a_row} ticks failed"
-            found[Trouble.FAILING] = f"{failures}: {report.last_error.kind}: {report.last_error.text}"
+            found[NotReadyReason.FAILING] = f"{failures}: {report.last_error.kind}: {report.last_error.text}"
         # with a frequency longer than the bucket span, so many are normal
         if report.lag_buckets is not None and report.lag_buckets > max(
             job.max_lag, -(-job.frequency // job.bucket_span)
         ):
             scored = f"scored up to {iso(report.checkpoint or 0)}"
-            found[Trouble.LAGGING] = f"{report.lag_buckets} complete buckets are not scored ({scored})"
+            found[NotReadyReason.LAGGING] = f"{report.lag_buckets} complete buckets are not scored ({scored})"
         if report.training_failed is not None:
             failed = report.training_failed
-            found[Trouble.TRAINING_FAILED] = f"the training of {iso(failed.at)} failed: {failed.kind}: {failed.text}"
+            found[NotReadyReason.TRAINING_FAILED] = (
+                f"the training of {iso(failed.at)} failed: {failed.kind}: {failed.text}"
+            )
         if report.blind is not None:
-            trouble = Trouble.BLIND if report.blind.state is BlindState.BLIND else Trouble.HALF_BLIND
+            trouble = NotReadyReason.BLIND if report.blind.state is BlindState.BLIND else NotReadyReason.HALF_BLIND
             found[trouble] = blind_text(job, report.blind, report.outcome_words)
         return [Reason(job.job_id, trouble, text) for trouble, text in found.items()]
 
     def _lag(self, now: int) -> tuple[int | None, int | None]:
         report, span = self._report, self._job.bucket_span
-        if report.checkpoint is None or report.doing in (Doing.PAUSED, Doing.STANDING_BY):
+        if report.checkpoint is None or report.doing in (JobActivity.PAUSED, JobActivity.STANDING_BY):
             return None, None
         buckets = max(complete_to(self._job, now) - report.checkpoint, 0) // span
         first_complete = report.checkpoint + span + self._job.query_delay
         return buckets, max(now - first_complete, 0)
 
 
-def _dead_destinations(report: JobReport, now: int) -> dict[Trouble, str]:
+def _dead_destinations(report: JobReport, now: int) -> dict[NotReadyReason, str]:
     """Destinations that have taken nothing for :data:`DEAD_AFTER`, with host and error."""
     dead = [
         f"{destination} has taken no alert since {iso(failing.at)}, and {report.alerts_waiting[destination]} wait "
@@ -296,7 +298,7 @@ def _dead_destinations(report: JobReport, now: int) -> dict[Trouble, str]:
         for destination, failing in sorted(report.alerts_failing.items())
         if now - failing.at >= DEAD_AFTER
     ]
-    return {Trouble.DESTINATION_DEAD: "; ".join(dead)} if dead else {}
+    return {NotReadyReason.DESTINATION_DEAD: "; ".join(dead)} if dead else {}
 
 
 def _blindness_of(job: Job) -> Blindness:
@@ -309,7 +311,7 @@ class Fleet:
 
     def __init__(self, jobs: Iterable[Job] = (), bad: Iterable[BadFile] = ()) -> None:
         """``bad``: files of jobs that can't be used; each is a reason not to be ready until a new start."""
-        self._bad = [Reason(each.path.name, Trouble.BAD_FILE, each.error.message) for each in bad]
+        self._bad = [Reason(each.path.name, NotReadyReason.BAD_FILE, each.error.message) for each in bad]
         self._lock = threading.Lock()
         self._jobs: dict[str, JobHealth] = {}
         for job in jobs:

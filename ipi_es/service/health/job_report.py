@@ -14,14 +14,14 @@ from typing import Any
 from ipi_es.service.blindness.blind_change import BlindChange
 
 LAST_ERROR, WAITS_FOR = "last_error", "waits_for"
-"""Keys in the details of a job's state: the last failure as :meth:`Mistake.to_details` gives it, and what a new job
+"""Keys in the details of a job's state: the last failure as :meth:`LastError.to_details` gives it, and what a new job
 waits for (text). Kept there so that `ipi-es status` need not ask the worker."""
 
 LONGEST_TEXT = 300
 """Characters of an error that are kept: the log has the rest."""
 
 
-class Doing(StrEnum):
+class JobActivity(StrEnum):
     """What a job is at."""
 
     STARTING = "starting"
@@ -36,7 +36,7 @@ class Doing(StrEnum):
     """A person paused it."""
 
 
-class Trouble(StrEnum):
+class NotReadyReason(StrEnum):
     """Why a worker is not ready."""
 
     STARTING = "starting"
@@ -64,12 +64,12 @@ class Reason:
     """One thing that keeps a worker from being ready."""
 
     job_id: str
-    trouble: Trouble
+    trouble: NotReadyReason
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class LastError:
     """An error, small enough to be kept and shown."""
 
     at: int
@@ -78,7 +78,7 @@ class Mistake:
     text: str
 
     @classmethod
-    def of(cls, now: int, error: BaseException) -> Mistake:
+    def of(cls, now: int, error: BaseException) -> LastError:
         """What is kept of an error; the first line says what is wrong, the hint is for the log."""
         message = str(getattr(error, "message", error)) or type(error).__name__
         return cls(now, type(error).__name__, " ".join(message.split())[:LONGEST_TEXT])
@@ -88,7 +88,7 @@ class Mistake:
         return {"at": self.at, "kind": self.kind, "text": self.text}
 
     @classmethod
-    def from_details(cls, details: Mapping[str, Any]) -> Mistake | None:
+    def from_details(cls, details: Mapping[str, Any]) -> LastError | None:
         """The reverse; None where there was none."""
         found = details.get(LAST_ERROR)
         return None if not found else cls(int(found["at"]), str(found["kind"]), str(found["text"]))
@@ -99,7 +99,7 @@ class JobReport:
     """All that is known of a job at one moment. Counts are since the process began."""
 
     job_id: str
-    doing: Doing = Doing.STARTING
+    doing: JobActivity = JobActivity.STARTING
     holder: str | None = None
     """Who holds the lease, where this worker stands by."""
     waits_for: str | None = None
@@ -126,14 +126,14 @@ class JobReport:
     """Alerts that grew too old while they waited."""
     alerts_waiting: dict[str, int] = field(default_factory=dict)
     """Alerts that weren't sent yet at the last look."""
-    alerts_failing: dict[str, Mistake] = field(default_factory=dict)
+    alerts_failing: dict[str, LastError] = field(default_factory=dict)
     """Destinations that take nothing: since when, and why."""
     errors: Counter[str] = field(default_factory=Counter)
     """By the error's class."""
     failures_in_a_row: int = 0
-    last_error: Mistake | None = None
-    cluster_away: Mistake | None = None
-    training_failed: Mistake | None = None
+    last_error: LastError | None = None
+    cluster_away: LastError | None = None
+    training_failed: LastError | None = None
     trainings: int = 0
     bulk_rejections: Counter[str] = field(default_factory=Counter)
     """Documents of bulks, by :data:`ipi_es.cluster.transport.pressure.Rejection`."""

@@ -17,7 +17,7 @@ from ipi_es.results.store import ResultStore
 from ipi_es.results.words import AnnotationType
 from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.service.due import complete_to
-from ipi_es.service.health.job_report import WAITS_FOR, Mistake
+from ipi_es.service.health.job_report import WAITS_FOR, LastError
 from ipi_es.service.takeover import LAST_WORKER
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.job_state import JobState
@@ -34,7 +34,7 @@ TOLD: tuple[AnnotationType, ...] = ("blind", "delayed_data", "model_snapshot", "
 """Annotations that tell how a job stands; people's own and verdicts don't."""
 
 
-class Stands(StrEnum):
+class StoredStatus(StrEnum):
     """What a job's state says of it."""
 
     NEW = "new"
@@ -61,13 +61,13 @@ class NotedBlindness:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class JobStatus:
     """One job. Times in epoch seconds; None: not known, or there is none."""
 
     job_id: str
     configured: bool
     """Whether there is a file for it here; without one lag can't be told."""
-    stands: Stands
+    stands: StoredStatus
     holder: str | None = None
     doing: tuple[str, int] | None = None
     """What whoever holds it is doing, and since when."""
@@ -88,7 +88,7 @@ class Standing:
     waits_for: str | None = None
     changed: tuple[str, ...] = ()
     """Settings in the job's file here that aren't what the job was trained with, in words."""
-    last_error: Mistake | None = None
+    last_error: LastError | None = None
     missing_results: str | None = None
     """What the last nightly look found to be deleted by somebody."""
 
@@ -138,31 +138,31 @@ class Standing:
         }
 
 
-class Overview:
+class JobStatusReader:
     """Reads how jobs stand."""
 
     def __init__(self, results: Callable[[Job], ResultStore], blobs: BlobStore, now: int) -> None:
         """``results`` gives a job's results; ``now`` in epoch seconds."""
         self._results, self._blobs, self._now = results, blobs, now
 
-    def of(self, jobs: Iterable[Job], states: Iterable[JobState]) -> list[Standing]:
+    def of(self, jobs: Iterable[Job], states: Iterable[JobState]) -> list[JobStatus]:
         """Every job that has a file here or a state in the cluster, by job id."""
         configured = {job.job_id: job for job in jobs}
         known = {state.job_id: state for state in states}
         return [self.one(name, configured.get(name), known.get(name)) for name in sorted(configured.keys() | known)]
 
-    def one(self, job_id: str, job: Job | None, state: JobState | None) -> Standing:
+    def one(self, job_id: str, job: Job | None, state: JobState | None) -> JobStatus:
         """One job; without a state it is new."""
         if state is None:
-            return Standing(job_id, job is not None, Stands.NEW)
+            return JobStatus(job_id, job is not None, StoredStatus.NEW)
         stands = _stands(state, self._now)
         trained_to, days = self._learned(state)
-        return Standing(
+        return JobStatus(
             job_id=job_id,
             configured=job is not None,
             stands=stands,
-            holder=state.lease_owner if stands is Stands.RUNNING else None,
-            doing=_doing(state) if stands is Stands.RUNNING else None,
+            holder=state.lease_owner if stands is StoredStatus.RUNNING else None,
+            doing=_doing(state) if stands is StoredStatus.RUNNING else None,
             last_worker=state.details.get(LAST_WORKER),
             checkpoint=state.checkpoint,
             lag_buckets=_lag(job, state, self._now),
@@ -175,7 +175,7 @@ class Overview:
             waits_for=state.details.get(WAITS_FOR),
             missing_results=state.details.get(MISSING_RESULTS),
             changed=() if job is None else tuple(map(str, changed(job, kept(state)))),
-            last_error=Mistake.from_details(state.details),
+            last_error=LastError.from_details(state.details),
         )
 
     def _learned(self, state: JobState) -> tuple[int | None, int | None]:
@@ -210,14 +210,14 @@ class Overview:
         return None
 
 
-def _stands(state: JobState, now: int) -> Stands:
+def _stands(state: JobState, now: int) -> StoredStatus:
     if state.paused:
-        return Stands.PAUSED
+        return StoredStatus.PAUSED
     if state.lease_owner is not None and (state.lease_expires or 0) > now:
-        return Stands.RUNNING
+        return StoredStatus.RUNNING
     if state.snapshot_id is None and state.details.get(WAITS_FOR):
-        return Stands.WAITING
-    return Stands.IDLE
+        return StoredStatus.WAITING
+    return StoredStatus.IDLE
 
 
 def _doing(state: JobState) -> tuple[str, int] | None:

@@ -19,7 +19,7 @@ import ipi_es
 from ipi_es.cluster.transport.pressure import PRESSURE, REJECTIONS, Pressure
 from ipi_es.service.blindness.blind_change import BLIND_STATES
 from ipi_es.service.health.health import Fleet
-from ipi_es.service.health.job_report import Doing, JobReport, Trouble
+from ipi_es.service.health.job_report import JobActivity, JobReport, NotReadyReason
 from ipi_es.worker.clock import Clock
 
 Kind: TypeAlias = Literal["gauge", "counter", "summary"]
@@ -178,7 +178,7 @@ JOB_METRICS: tuple[JobMetric, ...] = (
         "ipi_es_job_state",
         "gauge",
         "1 for what the job is at, 0 for everything else.",
-        _each(lambda r: [(str(each), r.doing is each) for each in Doing]),
+        _each(lambda r: [(str(each), r.doing is each) for each in JobActivity]),
         ("state",),
     ),
 )
@@ -205,9 +205,9 @@ class FleetCollector(Collector):
         )
         has = {(reason.job_id, reason.trouble) for reason in reasons}
         for report in reports:
-            for trouble in Trouble:
+            for trouble in NotReadyReason:
                 troubles.add_metric((report.job_id, str(trouble)), float((report.job_id, trouble) in has))
-        for name, trouble in sorted(has - {(report.job_id, each) for report in reports for each in Trouble}):
+        for name, trouble in sorted(has - {(report.job_id, each) for report in reports for each in NotReadyReason}):
             troubles.add_metric((name, str(trouble)), 1.0)  # a file that gave no job
         yield troubles
         yield CounterMetricFamily(

@@ -14,7 +14,7 @@ from ipi_es.setup.checks.spellings import DOMAIN_STEPS, folding
 from ipi_es.setup.facts.document_sample import Sample
 from ipi_es.setup.facts.facts_entities import NAMES, Names, Spread
 from ipi_es.setup.facts.facts_events import EventFacts
-from ipi_es.setup.facts.field_roles import ENTITY, IP, Role
+from ipi_es.setup.facts.field_roles import ENTITY, IP, FieldRole
 
 SEVERAL_WARNED, SEVERAL_WRONG = 0.001, 0.01
 """Shares of documents with several values: worth a word, and from which on each proxy has a history of its own."""
@@ -51,7 +51,7 @@ def judge_several(job: Job, facts: EventFacts, sample: Sample) -> list[Finding]:
     return found
 
 
-def _several(job: Job, role: Role, name: str, more: int, present: int, sample: Sample) -> list[Finding]:
+def _several(job: Job, role: FieldRole, name: str, more: int, present: int, sample: Sample) -> list[Finding]:
     held = sample.held(name)
     documents = min(more, present)
     if held.several:  # more values than documents are several of some: the sample knows of how many

@@ -13,7 +13,17 @@ from ipi_es.lists import some
 from ipi_es.setup.checks.check_finding import Finding, ok, problem, warning
 from ipi_es.setup.checks.proposals import propose
 from ipi_es.setup.facts.document_sample import Sample
-from ipi_es.setup.facts.field_roles import DATES, IP, KEYWORDS, NOT_FIELDS, OUTCOME, ROLES, FieldTypes, Role, serves
+from ipi_es.setup.facts.field_roles import (
+    DATES,
+    IP,
+    KEYWORDS,
+    NOT_FIELDS,
+    OUTCOME,
+    ROLES,
+    FieldRole,
+    FieldTypes,
+    serves,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ def needs_everything(job: Job, types: FieldTypes) -> bool:
     return any(finding.level != "ok" for finding in judge_fields(job, FieldFacts((), types)))
 
 
-def _judge(job: Job, role: Role, name: str, facts: FieldFacts) -> Finding:
+def _judge(job: Job, role: FieldRole, name: str, facts: FieldFacts) -> Finding:
     check = f"{role.what} field"
     types = types_of(job, name, facts.types)
     if not types:
@@ -128,7 +138,7 @@ def _nested(job: Job, name: str, types: FieldTypes) -> str | None:
     return next((above for above in parents(name) if "nested" in types.get(above, {})), None)
 
 
-def _missing(job: Job, role: Role, name: str, facts: FieldFacts) -> FieldMissing:
+def _missing(job: Job, role: FieldRole, name: str, facts: FieldFacts) -> FieldMissing:
     proposed = propose(role, name, facts.everything, facts.sample)
     hint = f"did you mean “{proposed}”? " if proposed else ""
     if role is OUTCOME:
@@ -139,7 +149,7 @@ def _missing(job: Job, role: Role, name: str, facts: FieldFacts) -> FieldMissing
     return FieldMissing(f"{name} (the {role.what}) is in no mapping of {', '.join(_indices(job))}", hint=hint)
 
 
-def _wrong(role: Role, name: str, types: Mapping[str, Sequence[str]], facts: FieldFacts) -> FieldTypeWrong:
+def _wrong(role: FieldRole, name: str, types: Mapping[str, Sequence[str]], facts: FieldFacts) -> FieldTypeWrong:
     known = {**facts.everything, **facts.types}
     text = f"{name} (the {role.what}) is {_spread(types)}; it must be {role.wanted}"
     below = [other for other in sorted(known) if other.startswith(f"{name}.") and serves(role, known[other])]

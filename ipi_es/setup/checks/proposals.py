@@ -11,8 +11,8 @@ import numpy as np
 from ipi_es.addresses import is_private, parse
 from ipi_es.config.files.nearest import nearest
 from ipi_es.networks import country_number, operator_number
-from ipi_es.setup.facts.document_sample import FILLED, MOSTLY, Held, Sample
-from ipi_es.setup.facts.field_roles import ENTITY, FORWARDED, IP, OUTCOME, TIME, FieldTypes, Role, serves
+from ipi_es.setup.facts.document_sample import FILLED, MOSTLY, FieldContents, Sample
+from ipi_es.setup.facts.field_roles import ENTITY, FORWARDED, IP, OUTCOME, TIME, FieldRole, FieldTypes, serves
 from ipi_es.setup.facts.outcome_words import meaning_in, parts
 
 ContextPart: TypeAlias = Literal["operator", "country"]
@@ -39,7 +39,7 @@ _SAYS_COUNTRY = frozenset({"country", "countrycode", "nation"})
 _NAMES_ONLY = frozenset({"name", "organization", "org", "continent", "region", "city"})
 
 
-def propose(role: Role, name: str, everything: FieldTypes, sample: Sample) -> str | None:
+def propose(role: FieldRole, name: str, everything: FieldTypes, sample: Sample) -> str | None:
     """A field that serves the role and holds what it asks for; None if there is none.
 
     Among these: one that is spelled almost like ``name``, then the usual names, then the one most like it.
@@ -91,7 +91,7 @@ def parsed(part: ContextPart, value: str) -> bool:
     return bool(operator_number(value) if part == "operator" else country_number(value))
 
 
-def _holds(role: Role, sample: Sample, name: str) -> bool:
+def _holds(role: FieldRole, sample: Sample, name: str) -> bool:
     """Whether the sampled documents hold in a field what the role asks for; yes where there are none."""
     if not sample.documents:
         return True
@@ -110,7 +110,7 @@ def _holds(role: Role, sample: Sample, name: str) -> bool:
     return held.addresses < MOSTLY and (few or 1 < different <= ONE_EACH * held.filled)
 
 
-def _speaks_of(role: Role, name: str) -> bool:
+def _speaks_of(role: FieldRole, name: str) -> bool:
     if role is ENTITY:
         return any(each in part for each in _PEOPLE for part in parts(name)) and "agent" not in parts(name)
     return role in (TIME, OUTCOME) or (role is IP and not set(parts(name)) & _OTHER_END)
@@ -128,7 +128,7 @@ def _is_country(name: str) -> bool:
     return bool(words & _SAYS_COUNTRY) and not words & _OTHER_END
 
 
-def _parses(part: ContextPart, held: Held) -> bool:
+def _parses(part: ContextPart, held: FieldContents) -> bool:
     return held.share(lambda value: parsed(part, value)) >= MOSTLY
 
 

@@ -31,7 +31,7 @@ _LEFT_OUT = ["message", "event.original", "error.message", "*.body.content"]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class FieldContents:
     """What a field holds in the sample: documents that have it, those with several values, and the values."""
 
     filled: int
@@ -60,9 +60,9 @@ class Sample:
         """A document's distinct values of a field; those of ``a.keyword`` are stored under ``a``."""
         return document.get(name) or document.get(name.rpartition(".")[0], ())
 
-    def held(self, name: str) -> Held:
+    def held(self, name: str) -> FieldContents:
         """What a field holds, also a sub-field such as ``a.keyword``."""
-        return self._all.get(name) or self._all.get(name.rpartition(".")[0]) or Held(0, 0, Counter())
+        return self._all.get(name) or self._all.get(name.rpartition(".")[0]) or FieldContents(0, 0, Counter())
 
     @property
     def names(self) -> Iterable[str]:
@@ -70,7 +70,7 @@ class Sample:
         return self._all
 
     @cached_property
-    def _all(self) -> dict[str, Held]:
+    def _all(self) -> dict[str, FieldContents]:
         filled: Counter[str] = Counter()
         several: Counter[str] = Counter()
         values: dict[str, Counter[str]] = {}
@@ -79,7 +79,7 @@ class Sample:
                 filled[name] += 1
                 several[name] += len(found) > 1
                 values.setdefault(name, Counter()).update(found)
-        return {name: Held(filled[name], several[name], values[name]) for name in filled}
+        return {name: FieldContents(filled[name], several[name], values[name]) for name in filled}
 
 
 @dataclass(frozen=True, slots=True)

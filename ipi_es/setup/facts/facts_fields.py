@@ -11,7 +11,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.errors import NotFound
 from ipi_es.setup.checks.check_fields import FieldFacts, field_names, needs_everything, parents
 from ipi_es.setup.facts.field_roles import FORWARDED
-from ipi_es.setup.facts.optional_read import look
+from ipi_es.setup.facts.optional_read import try_read
 
 _BACKING = re.compile(r"\.ds-(.+?)(?:-\d{4}\.\d{2}\.\d{2})?-\d{6}")
 """The name of a data stream's index: Elasticsearch puts the day into it, OpenSearch doesn't."""
@@ -43,7 +43,7 @@ def _types(cluster: Cluster, job: Job, asked: list[str]) -> tuple[list[str], dic
 
 
 def _no_index(cluster: Cluster, indices: list[str]) -> NotFound:
-    there = look(lambda: cluster.indices("*"))
+    there = try_read(lambda: cluster.indices("*"))
     known = sorted({_plain_name(name) for name in there}) if isinstance(there, list) else []
     text = f"no index matches datafeed_config.indices: {', '.join(indices)}"
     shut = next((name for name in known for pattern in indices if fnmatchcase(name, pattern)), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
 from ipi_es.setup.checks.check_outcomes import OutcomeField
-from ipi_es.setup.facts.document_sample import FILLED, Held, Sample, Scope
+from ipi_es.setup.facts.document_sample import FILLED, FieldContents, Sample, Scope
 from ipi_es.setup.facts.facts_events import TOP_OUTCOMES, terms_of
 from ipi_es.setup.facts.field_roles import OUTCOME, serves
 from ipi_es.setup.facts.outcome_words import meaning_in
@@ -54,7 +54,7 @@ def _may_be(sample: Sample, name: str) -> bool:
     return any(meaning_in(name, word) == "failure" for word in held.values)
 
 
-def _rank(name: str, held: Held) -> tuple[bool, int, str]:
+def _rank(name: str, held: FieldContents) -> tuple[bool, int, str]:
     """Fields that hold both outcomes first, then those that more documents have."""
     both = any(meaning_in(name, word) == "success" for word in held.values)
     return not both, -held.filled, name

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.cluster.template_conflict import Takeover
+from ipi_es.cluster.template_conflict import TemplateConflict
 from ipi_es.config.job_config import Job
 from ipi_es.errors import PermissionDenied
 from ipi_es.results.words import ALIAS, SHARED
 from ipi_es.setup import lifecycle_policy, setup_plan, template_conflicts
+from ipi_es.setup.setup_change import SetupChange
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ class TemplateFacts:
     """Why the lifecycle policy deletes the job's results too soon; None: it doesn't, as far as can be told."""
     stuck: str | None = None
     """Why the server can't do what the policy says; None: it can, as far as can be told."""
-    takeovers: tuple[Takeover, ...] = ()
+    takeovers: tuple[TemplateConflict, ...] = ()
     """Index templates of somebody else that take an index of the job."""
     lost: tuple[str, ...] = ()
     """What setup would say of result indices that exist and that searches don't find, or fail on."""
@@ -51,7 +52,7 @@ def template_facts(cluster: Cluster, job: Job, now: int) -> TemplateFacts:
     )
 
 
-def _is_lost(change: setup_plan.Change) -> bool:
+def _is_lost(change: SetupChange) -> bool:
     """Whether a change is of an index whose documents aren't found, or found wrongly."""
     return change.kind == "alias to index" or (change.kind == "mapping of index" and change.action == "cannot")
 

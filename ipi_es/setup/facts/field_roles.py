@@ -17,7 +17,7 @@ NOT_FIELDS = frozenset({"object", "nested"})
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class FieldRole:
     """What a field is used for, where the job's file names it, and the types that serve."""
 
     what: str
@@ -29,7 +29,7 @@ class Role:
     name: Callable[[Job], str | None]
 
 
-ENTITY = Role(
+ENTITY = FieldRole(
     "entity",
     "analysis_config.detectors[0].partition_field_name",
     KEYWORDS | NUMBERS | {"ip", "version"},
@@ -37,7 +37,7 @@ ENTITY = Role(
     ("user.name", "user.email", "user.id", "client.user.name", "source.user.name", "winlog.event_data.TargetUserName"),
     lambda job: job.entity_field,
 )
-IP = Role(
+IP = FieldRole(
     "IP address",
     "analysis_config.detectors[0].by_field_name",
     KEYWORDS | {"ip"},
@@ -45,7 +45,7 @@ IP = Role(
     ("source.ip", "client.ip", "source.address", "client.address", "network.forwarded_ip", "host.ip"),
     lambda job: job.ip_field,
 )
-TIME = Role(
+TIME = FieldRole(
     "time",
     "data_description.time_field",
     DATES,
@@ -53,7 +53,7 @@ TIME = Role(
     ("@timestamp", "event.created", "timestamp", "event.ingested"),
     lambda job: job.time_field,
 )
-OUTCOME = Role(
+OUTCOME = FieldRole(
     "outcome",
     "datafeed_config.outcome_field",
     KEYWORDS | NUMBERS | {"boolean"},
@@ -75,6 +75,6 @@ FORWARDED = (
 """Fields in which proxies and shippers keep the address that the client really had."""
 
 
-def serves(role: Role, types: Mapping[str, Sequence[str]]) -> bool:
+def serves(role: FieldRole, types: Mapping[str, Sequence[str]]) -> bool:
     """Whether a field of these types can be read in this role."""
     return bool(types) and set(types) <= role.types

@@ -22,7 +22,7 @@ from ipi_es.setup.facts.facts_indices import Clash, UnreadIndex, result_clashes,
 from ipi_es.setup.facts.facts_outcomes import failure_field
 from ipi_es.setup.facts.facts_templates import TemplateFacts, template_facts
 from ipi_es.setup.facts.field_roles import ENTITY, IP
-from ipi_es.setup.facts.optional_read import Looked, look
+from ipi_es.setup.facts.optional_read import Looked, try_read
 from ipi_es.setup.facts.rights import Right, try_rights
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
@@ -73,21 +73,21 @@ def _rights(cluster: Cluster, job: Job, facts: Facts, snapshots: Path | None) ->
 
 def _setup(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) -> Found:
     return {
-        "templates": look(lambda: template_facts(cluster, job, facts.now)),
-        "clashes": look(lambda: result_clashes(cluster, job)),
+        "templates": try_read(lambda: template_facts(cluster, job, facts.now)),
+        "clashes": try_read(lambda: result_clashes(cluster, job)),
     }
 
 
 def _history(cluster: Cluster, job: Job, _facts: Facts, snapshots: Path | None) -> Found:
-    days = look(lambda: history_days(cluster, job.job_id, snapshots))
+    days = try_read(lambda: history_days(cluster, job.job_id, snapshots))
     return {"history_days": days if isinstance(days, int) else None}
 
 
 def _fields(cluster: Cluster, job: Job, _facts: Facts, _snapshots: Path | None) -> Found:
-    fields = look(lambda: field_facts(cluster, job))
+    fields = try_read(lambda: field_facts(cluster, job))
     if not isinstance(fields, FieldFacts):
         return {"fields": fields}
-    return {"fields": fields, "unread": look(lambda: unread_indices(cluster, job, fields.indices))}
+    return {"fields": fields, "unread": try_read(lambda: unread_indices(cluster, job, fields.indices))}
 
 
 def _events(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) -> Found:
@@ -96,12 +96,12 @@ def _events(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) -
     if not isinstance(fields, FieldFacts):
         return {}
     unreadable = unreadable_roles(job, fields)
-    looked = look(lambda: event_facts(cluster, job, facts.now, unreadable))
+    looked = try_read(lambda: event_facts(cluster, job, facts.now, unreadable))
     if isinstance(looked, IpiEsError):
         return {"events": looked}
     events, scope = looked
     spec = FeedSpec.from_job(job)
-    taken = look(lambda: take_sample(cluster, scope, spec)) if events.stored else Sample()
+    taken = try_read(lambda: take_sample(cluster, scope, spec)) if events.stored else Sample()
     sample = taken if isinstance(taken, Sample) else Sample()
     found: Found = {"events": events, "sample": sample, "fields": replace(fields, sample=sample)}
     if scope is not None:
@@ -114,15 +114,15 @@ def _values(
 ) -> Found:
     found: Found = {}
     if ENTITY.what not in unreadable:
-        found["names"] = look(lambda: entity_names(cluster, job, scope))
+        found["names"] = try_read(lambda: entity_names(cluster, job, scope))
     if IP.what not in unreadable:
-        found["context"] = look(lambda: context_facts(cluster, job, fields, scope, sample))
+        found["context"] = try_read(lambda: context_facts(cluster, job, fields, scope, sample))
     if not unreadable:
         types = {name: types_of(job, name, fields.types) for name in scope.spec.context_fields}
         operator = scope.spec.with_fields_of(types).operator_field
-        found["spread"] = look(lambda: spread_entities(cluster, job, scope, operator))
+        found["spread"] = try_read(lambda: spread_entities(cluster, job, scope, operator))
     if scope.spec.outcome_field is None:
-        found["failures"] = look(lambda: failure_field(cluster, job, scope, sample))
+        found["failures"] = try_read(lambda: failure_field(cluster, job, scope, sample))
     return found
 
 

@@ -12,7 +12,7 @@ Looked: TypeAlias = T | IpiEsError | None
 """What was found, the error instead of it, or None: not looked at, because something before it was wrong."""
 
 
-def look(act: Callable[[], T]) -> T | IpiEsError:
+def try_read(act: Callable[[], T]) -> T | IpiEsError:
     """The result of ``act``, or the error that it raised; ClusterUnreachable is raised, since all looks would."""
     try:
         return act()

@@ -18,7 +18,7 @@ from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.errors import SnapshotDamaged
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.history.history import History
@@ -27,14 +27,14 @@ from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, day_of
 from ipi_es.worker.history.holds import Holds
 
-Rows = tuple[NDArray[np.uint64], Addresses, NDArray[np.int64], Context]
+Rows = tuple[NDArray[np.uint64], Addresses, NDArray[np.int64], AddressContext]
 """Entity hashes uint64[n], addresses uint8[n, 16], counts int64[n], the addresses' operators and countries."""
 
 _NO_ROWS: Rows = (
     np.zeros(0, dtype=np.uint64),
     np.zeros((0, 16), dtype=np.uint8),
     np.zeros(0, dtype=np.int64),
-    Context.none(0),
+    AddressContext.none(0),
 )
 
 
@@ -100,7 +100,7 @@ class HistoryKeeper:
         self.settle()
         rows = [_NO_ROWS, *self.rows.values(), *self.late]
         entity, address, count = (np.concatenate([each[column] for each in rows]) for column in range(3))
-        context = Context.concatenated([each[3] for each in rows])
+        context = AddressContext.concatenated([each[3] for each in rows])
         self.behind = DayDelta.of(self.id.day, entity, address, count, context)
         self.rows.clear()
         self.late.clear()
@@ -125,7 +125,7 @@ def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allo
     if (holds.pairs or bucket.start in holds.unlearned) and len(entity):
         free = ~holds.of_rows(bucket, entity, ip)
         entity, ip, count = entity[free], ip[free], count[free]
-    context = Context.none(len(ip)) if bucket.context is None else bucket.context.take(ip)
+    context = AddressContext.none(len(ip)) if bucket.context is None else bucket.context.take(ip)
     return hashes[entity], bucket.addresses[ip], count, context
 
 

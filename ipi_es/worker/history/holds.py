@@ -31,7 +31,7 @@ Place = tuple[str, str]
 """(entity, network)."""
 
 
-class Held(NamedTuple):
+class HeldPair(NamedTuple):
     """An (entity, IP) that teaches nothing in [begin, until), epoch seconds."""
 
     begin: int
@@ -72,7 +72,7 @@ class Holds:
     length: int
     confirmed: frozenset[Place] = frozenset()
     networks: dict[Place, Hold] = field(default_factory=dict)
-    pairs: dict[str, dict[str, list[Held]]] = field(default_factory=dict)
+    pairs: dict[str, dict[str, list[HeldPair]]] = field(default_factory=dict)
     """IP → entity → its holds, in order of time."""
     unlearned: dict[int, set[str]] = field(default_factory=dict)
     """A bucket's start → entities that it teaches nothing of."""
@@ -163,8 +163,8 @@ class Holds:
             self.networks[place] = first._replace(extent=most)
         times = self.pairs.setdefault(record.ip, {}).setdefault(record.entity, [])
         if not times or times[-1].until != record.until:
-            times.append(Held(record.time, record.until))
+            times.append(HeldPair(record.time, record.until))
 
 
-def _ending_after(times: Sequence[Held], time: int) -> list[Held]:
+def _ending_after(times: Sequence[HeldPair], time: int) -> list[HeldPair]:
     return [each for each in times if each.until > time]

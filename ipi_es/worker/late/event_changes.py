@@ -21,8 +21,8 @@ from ipi_es.datafeed.read_plan import NOTHING
 from ipi_es.results.store import FinalBucket
 
 if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobWork
-    from ipi_es.worker.job_session import Claim
+    from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.job_session import JobSession
 
 REREAD = "reread"
 """Key in the state's details: the budget of reading again."""
@@ -35,7 +35,7 @@ RESERVE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ChangedBucket:
     """One final bucket, and what the index has of its events now."""
 
     found: FinalBucket
@@ -67,7 +67,7 @@ class RereadBudget:
     most: float
 
     @classmethod
-    def of(cls, details: Mapping[str, Any], checkpoint: int, window: Sequence[Look]) -> RereadBudget:
+    def of(cls, details: Mapping[str, Any], checkpoint: int, window: Sequence[ChangedBucket]) -> RereadBudget:
         """The budget that the state's ``details`` have, and what the buckets of the late window add to it."""
         most = SHARE * sum(each.found.event_count for each in window)
         kept = details.get(REREAD)
@@ -81,11 +81,11 @@ class RereadBudget:
         """As the state keeps it."""
         return {"counted_to": self.counted_to, "swept_to": self.swept_to, "left": self.left}
 
-    def rewritten(self, looks: Sequence[Look]) -> list[Look]:
+    def rewritten(self, looks: Sequence[ChangedBucket]) -> list[ChangedBucket]:
         """Those with other sequence numbers that may be read again now, the oldest first; they are paid for."""
         return [each for each in looks if each.rewritten and not each.recounted and self._pay(each, 0.0)]
 
-    def swept(self, looks: Sequence[Look], before: int) -> list[Look]:
+    def swept(self, looks: Sequence[ChangedBucket], before: int) -> list[ChangedBucket]:
         """Those that begin before ``before`` (epoch seconds) and are read again to be sure; they are paid for."""
         chosen = []
         for each in looks:
@@ -96,7 +96,7 @@ class RereadBudget:
                 chosen.append(each)
         return chosen
 
-    def _pay(self, look: Look, reserve: float) -> bool:
+    def _pay(self, look: ChangedBucket, reserve: float) -> bool:
         """Take a bucket's events from what is left; the last one may cost more than that."""
         if self.left <= reserve:
             return False
@@ -104,7 +104,7 @@ class RereadBudget:
         return True
 
 
-def looks_at(claim: Claim, start: int, end: int) -> list[Look]:
+def bucket_changes(claim: JobSession, start: int, end: int) -> list[ChangedBucket]:
     """The job's final buckets of [start, end), epoch seconds, and what the index has of their events now."""
     span = claim.work.job.bucket_span
     first = max(start, 0) // span * span
@@ -113,10 +113,10 @@ def looks_at(claim: Claim, start: int, end: int) -> list[Look]:
         return []
     counted = claim.work.feed.counted(known[0].start, known[-1].start + span, span)
     now = ((each, counted.get(each.start, NOTHING)) for each in known)
-    return [Look(each, there.events, there.seq_no) for each, there in now]
+    return [ChangedBucket(each, there.events, there.seq_no) for each, there in now]
 
 
-def read_again(work: JobWork, found: FinalBucket) -> EventBucket:
+def read_again(work: JobResources, found: FinalBucket) -> EventBucket:
     """The bucket's events as they are now."""
     with closing(work.read(found.start, found.start + found.span)) as reading:
         return next(reading)
@@ -129,7 +129,7 @@ def differs(found: FinalBucket, bucket: EventBucket) -> bool:
     return found.events_digest is not None and found.events_digest != bucket.digest()
 
 
-def note_seq_no(claim: Claim, found: FinalBucket, bucket: EventBucket) -> None:
+def note_seq_no(claim: JobSession, found: FinalBucket, bucket: EventBucket) -> None:
     """Keep the sequence numbers that ``bucket`` was read with, so that it isn't read again for them."""
     if bucket.seq_no is None or bucket.seq_no == found.events_seq_no or found.events_digest is None:
         return

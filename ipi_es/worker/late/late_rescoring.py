@@ -31,22 +31,30 @@ from ipi_es.results.store import FinalBucket
 from ipi_es.times import day_of, iso
 from ipi_es.worker.history.history_keeper import HistoryId, Rows
 from ipi_es.worker.late import late_rows
-from ipi_es.worker.late.event_changes import REREAD, Look, RereadBudget, differs, looks_at, note_seq_no, read_again
+from ipi_es.worker.late.event_changes import (
+    REREAD,
+    ChangedBucket,
+    RereadBudget,
+    bucket_changes,
+    differs,
+    note_seq_no,
+    read_again,
+)
 from ipi_es.worker.late.late_rows import LateRows
-from ipi_es.worker.late.late_warnings import tell_of_too_late
-from ipi_es.worker.late.replay import Aside, Judgement
+from ipi_es.worker.late.late_warnings import warn_of_late_changes
+from ipi_es.worker.late.replay import Replay, ReplayedBucket
 from ipi_es.worker.scoring.batch import LATE_ROWS, quantiles_id_of
 from ipi_es.worker.scoring.repeats import Repeats
-from ipi_es.worker.scoring.scoring_pipeline import Follower
+from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 
 if TYPE_CHECKING:
-    from ipi_es.worker.job_session import AtWork, Claim
+    from ipi_es.worker.job_session import JobSession, ScoringState
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class RescoredBucket:
     """A bucket whose events changed after it was scored."""
 
     start: int
@@ -63,13 +71,13 @@ class Mended:
     """Why it could not be scored again; everything of it is as it was."""
 
 
-def mend_late(claim: Claim, now: int, stopping: Callable[[], bool] = lambda: False) -> list[Mended]:
+def rescore_late(claim: JobSession, now: int, stopping: Callable[[], bool] = lambda: False) -> list[RescoredBucket]:
     """Score again what changed within the job's ``late_window``, in order of time; tell of later changes.
 
     ``now``: epoch seconds, when it was looked. ``stopping`` ends it after the bucket in hand; the next call goes on.
     LostJob where another worker took the job over.
     """
-    mender = Mender(claim, now)
+    mender = LateRescorer(claim, now)
     mended = []
     for look in mender.changed():
         if stopping():
@@ -79,32 +87,32 @@ def mend_late(claim: Claim, now: int, stopping: Callable[[], bool] = lambda: Fal
             mended.append(done)
     mender.carry_on()
     if not stopping() and mender.budget is not None:
-        tell_of_too_late(claim, now, mender.budget)
+        warn_of_late_changes(claim, now, mender.budget)
     if mender.budget is not None:
         claim.leaving[REREAD] = mender.budget.to_details()
     return mended
 
 
-class Mender:
+class LateRescorer:
     """Scores changed buckets again, one by one."""
 
-    def __init__(self, claim: Claim, now: int) -> None:
+    def __init__(self, claim: JobSession, now: int) -> None:
         """``now`` in epoch seconds."""
         self._claim, self._now = claim, now
         self._work, self._job, self._stores = claim.work, claim.work.job, claim.work.stores
-        self._standing: AtWork | None = None
+        self._standing: ScoringState | None = None
         self._carried: list[tuple[EventBucket, NDArray[np.uint64], list[ResultDocument]]] = []
         self._anew = False  # what stands at the checkpoint has to be loaded again
-        self._aside: Aside | None = None  # of the last bucket: the next one is often of the same day
+        self._aside: Replay | None = None  # of the last bucket: the next one is often of the same day
         self.budget: RereadBudget | None = None
         """Of reading again; None until :meth:`changed`, and where nothing is looked for."""
 
-    def changed(self) -> list[Look]:
+    def changed(self) -> list[ChangedBucket]:
         """Final buckets of the late window whose events changed, or may have, in order of time."""
         claim, checkpoint, window = self._claim, self._claim.state.checkpoint, self._job.late_window_seconds()
         if checkpoint is None or not window:
             return []
-        looks = looks_at(claim, checkpoint - window, checkpoint)
+        looks = bucket_changes(claim, checkpoint - window, checkpoint)
         details = {**claim.state.details, **claim.leaving}
         self.budget = RereadBudget.of(details, checkpoint, looks)
         recounted = [each for each in looks if each.recounted]
@@ -112,7 +120,7 @@ class Mender:
         swept = self.budget.swept(looks, checkpoint - window + self._job.bucket_span)
         return sorted([*recounted, *rewritten, *swept], key=lambda look: look.found.start)
 
-    def mend(self, look: Look) -> Mended | None:
+    def mend(self, look: ChangedBucket) -> RescoredBucket | None:
         """Score one again and write it; None where its events turned out to be the same."""
         found, bucket = look.found, None
         if not look.recounted:
@@ -163,7 +171,7 @@ class Mender:
         follower.scorer.repeats.load(*recent)
         claim.at_work = standing
 
-    def _follower(self) -> Follower:
+    def _follower(self) -> ScoringPipeline:
         """What stands at the checkpoint, with the levels of now."""
         if self._standing is None:
             follower = self._claim.follower()
@@ -171,13 +179,13 @@ class Mender:
             return follower
         return self._standing.follower
 
-    def _aside_of(self, found: FinalBucket) -> Aside:
+    def _aside_of(self, found: FinalBucket) -> Replay:
         day = day_of(found.start)
         if self._aside is None or (self._aside.snapshot_id, self._aside.day) != (found.snapshot_id, day):
-            self._aside = Aside.of(self._work, found.snapshot_id, day, self._follower())
+            self._aside = Replay.of(self._work, found.snapshot_id, day, self._follower())
         return self._aside
 
-    def _teach(self, bucket: EventBucket, judged: Judgement) -> None:
+    def _teach(self, bucket: EventBucket, judged: ReplayedBucket) -> None:
         """Let the day that is being gathered take in what came too late for the bucket's own.
 
         Of the current day nothing needs to be kept: its events are read again before its delta is made.
@@ -221,7 +229,7 @@ class Mender:
             return late_rows.in_delta(self._stores.blobs, self._job.job_id, history, day, rows)
         return late_rows.in_history(self._follower().keeper.history, rows)
 
-    def _write(self, found: FinalBucket, aside: Aside, judged: Judgement, began: float) -> Mended:
+    def _write(self, found: FinalBucket, aside: Replay, judged: ReplayedBucket, began: float) -> RescoredBucket:
         claim, results, job = self._claim, self._stores.results, self._job
         held, start, scored = claim.held, found.start, judged.scored
         stored = results.of_bucket(start, found.span)
@@ -237,7 +245,7 @@ class Mender:
         made = aside.describer.documents(scored, stamp, processing_time_ms=took)
         made, news = with_moments(made, stored)
         before = float(stored.get(bucket_id(job.job_id, start, found.span), {}).get("anomaly_score", 0.0))
-        mended = Mended(
+        mended = RescoredBucket(
             start,
             scored.bucket.event_count - found.event_count,
             scored.bucket.event_count,
@@ -269,13 +277,13 @@ class Mender:
         history = HistoryId.parse(str(state.history_id))
         return state.renormalized_to is None or history.day <= day_of(start) < self._follower().keeper.id.day
 
-    def _unable(self, look: Look, error: IpiEsError, bucket: EventBucket | None) -> Mended:
+    def _unable(self, look: ChangedBucket, error: IpiEsError, bucket: EventBucket | None) -> RescoredBucket:
         """Say that a bucket's events changed and why it stays as it is; once for as many events.
 
         ``bucket``: its events, if they were read.
         """
         found, events = look.found, look.events
-        mended = Mended(found.start, events - found.event_count, events, 0.0, 0.0, unable=error.message)
+        mended = RescoredBucket(found.start, events - found.event_count, events, 0.0, 0.0, unable=error.message)
         if self._claim.annotate([_annotation(mended, found)]):
             log.warning("job %s: bucket %s: %s", self._job.job_id, iso(found.start), _said(mended))
         if bucket is not None:
@@ -302,11 +310,11 @@ def _held_back(results: Iterable[tuple[str, Mapping[str, Any]]]) -> set[tuple[st
     return {(place, f"{name} {source[name]}") for place, source in results for name in fields if name in source}
 
 
-def _annotation(mended: Mended, found: FinalBucket) -> Annotation:
+def _annotation(mended: RescoredBucket, found: FinalBucket) -> Annotation:
     return Annotation("delayed_data", found.start, found.start + found.span, _said(mended))
 
 
-def _said(mended: Mended) -> str:
+def _said(mended: RescoredBucket) -> str:
     """For people. The same when it is said again after a kill: it rests on the bucket alone."""
     late, count = mended.late_events, mended.event_count
     if late > 0:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses
 from ipi_es.errors import SnapshotDamaged, SnapshotError, SnapshotForeign, SnapshotMissing
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.history.history import History
@@ -49,14 +49,14 @@ class LateRows:
     """uint8[n, 16]."""
     count: NDArray[np.int64]
     """Events."""
-    context: Context
+    context: AddressContext
     """Of the addresses."""
 
     @classmethod
     def none(cls) -> LateRows:
         """Nothing was late."""
         times, addresses = np.zeros(0, dtype=np.int64), np.zeros((0, 16), dtype=np.uint8)
-        return cls(times, times, np.zeros(0, dtype=np.uint64), addresses, times, Context.none(0))
+        return cls(times, times, np.zeros(0, dtype=np.uint64), addresses, times, AddressContext.none(0))
 
     @classmethod
     def of(cls, rows: Rows, into: int, bucket: int) -> LateRows:
@@ -93,7 +93,7 @@ class LateRows:
             np.concatenate([kept.entity, new.entity]),
             np.concatenate([kept.address, new.address]),
             np.concatenate([kept.count, new.count]),
-            Context.concatenated([kept.context, new.context]),
+            AddressContext.concatenated([kept.context, new.context]),
         )
 
     def rows(self) -> Rows:
@@ -126,7 +126,7 @@ class LateRows:
                 entity=arrays["entity"],
                 address=arrays["address"],
                 count=arrays["count"],
-                context=Context(arrays["operator"], arrays["country"]),
+                context=AddressContext(arrays["operator"], arrays["country"]),
             )
         except KeyError as error:
             raise SnapshotDamaged(f"the late rows lack {error}") from error

@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING
 from ipi_es.datafeed.read_plan import PLAN_BUCKETS
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.times import SECONDS, day_of, format_span, iso
-from ipi_es.worker.late.event_changes import Look, RereadBudget, differs, looks_at, note_seq_no, read_again
+from ipi_es.worker.late.event_changes import (
+    ChangedBucket,
+    RereadBudget,
+    bucket_changes,
+    differs,
+    note_seq_no,
+    read_again,
+)
 
 if TYPE_CHECKING:
-    from ipi_es.worker.job_session import Claim
+    from ipi_es.worker.job_session import JobSession
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +38,7 @@ BACK = 7 * SECONDS["d"]
 """Seconds before the checkpoint in which it is looked for, or as far as one counting request reaches."""
 
 
-def tell_of_too_late(claim: Claim, now: int, budget: RereadBudget) -> int:
+def warn_of_late_changes(claim: JobSession, now: int, budget: RereadBudget) -> int:
     """Annotate what changed later than ``late_window``; how many events that came or vanished are known of.
 
     Looks once an hour, whichever worker it is; ``now`` in epoch seconds, ``budget`` is of reading again. LostJob.
@@ -42,7 +49,7 @@ def tell_of_too_late(claim: Claim, now: int, budget: RereadBudget) -> int:
     if state.checkpoint is None or not window or 0 <= since < LOOK_AGAIN:
         return 0
     back = min(BACK, PLAN_BUCKETS * job.bucket_span)
-    looks = looks_at(claim, state.checkpoint - back, state.checkpoint - window)
+    looks = bucket_changes(claim, state.checkpoint - back, state.checkpoint - window)
     came, gone = _by_day(looks), _by_day(vanished(looks))
     late = [_of_late(day, [n for n in counts if n > 0], window) for day, counts in came.items() if max(counts) > 0]
     lost = [_of_vanished(day, [-n for n in counts]) for day, counts in gone.items()]
@@ -55,7 +62,7 @@ def tell_of_too_late(claim: Claim, now: int, budget: RereadBudget) -> int:
     return sum(max(n, 0) for counts in came.values() for n in counts) - sum(sum(counts) for counts in gone.values())
 
 
-def vanished(looks: Sequence[Look]) -> list[Look]:
+def vanished(looks: Sequence[ChangedBucket]) -> list[ChangedBucket]:
     """Those that lost events, but for what a retention of the events deleted; in order of time.
 
     A retention deletes from the oldest on: all buckets up to some time have lost events, or never had any.
@@ -66,7 +73,7 @@ def vanished(looks: Sequence[Look]) -> list[Look]:
     return [each for each in looks[kept_from:] if each.events < each.found.event_count]
 
 
-def _by_day(looks: Sequence[Look]) -> dict[int, list[int]]:
+def _by_day(looks: Sequence[ChangedBucket]) -> dict[int, list[int]]:
     """``{day since the epoch: documents more (or fewer) than were known, of each bucket where they differ}``."""
     days: dict[int, list[int]] = defaultdict(list)
     for each in looks:
@@ -75,7 +82,7 @@ def _by_day(looks: Sequence[Look]) -> dict[int, list[int]]:
     return days
 
 
-def _tell_of_changed(claim: Claim, look: Look, window: int) -> None:
+def _tell_of_changed(claim: JobSession, look: ChangedBucket, window: int) -> None:
     """Read a bucket again whose documents were written since, and say so where its rows are others."""
     found, job = look.found, claim.work.job
     bucket = read_again(claim.work, found)

@@ -17,17 +17,17 @@ from ipi_es.worker.history.history_keeper import HistoryId, Rows, learned_rows, 
 from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.scoring.bucket_scorer import BucketScorer, ScoredBucket
 from ipi_es.worker.scoring.describer import Describer, context_of
-from ipi_es.worker.scoring.normalizer_state import Levels
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.repeats import Repeats
-from ipi_es.worker.scoring.scoring_pipeline import Follower
+from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.training.job_training import history_base
 
 if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobWork
+    from ipi_es.worker.job_resources import JobResources
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ReplayedBucket:
     """One bucket scored aside."""
 
     scored: ScoredBucket
@@ -40,10 +40,10 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class Replay:
     """Scores buckets of one UTC day as they were scored then, but for levels, which the caller gives."""
 
-    work: JobWork
+    work: JobResources
     snapshot_id: str
     day: int
     """Since the epoch."""
@@ -51,7 +51,7 @@ class Aside:
     describer: Describer
 
     @classmethod
-    def of(cls, work: JobWork, snapshot_id: str, day: int, standing: Follower | None = None) -> Aside:
+    def of(cls, work: JobResources, snapshot_id: str, day: int, standing: ScoringPipeline | None = None) -> Replay:
         """Load what that day's buckets were scored with, or take it from ``standing``, where that stands there.
 
         SnapshotMissing, SnapshotDamaged, SnapshotForeign where it can't be loaded any more.
@@ -66,7 +66,7 @@ class Aside:
         describer = Describer(job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job))
         return cls(work, snapshot_id, day, pairs, describer)
 
-    def judge(self, bucket: EventBucket, levels: Levels) -> Judgement:
+    def judge(self, bucket: EventBucket, levels: NormalizerState) -> ReplayedBucket:
         """Score a bucket of the day with what was known of repeats and holds before it, and with ``levels``."""
         work, job = self.work, self.work.job
         snapshot = work.snapshot(self.snapshot_id)
@@ -82,4 +82,4 @@ class Aside:
             repeats,
             holds,
         )
-        return Judgement(scorer.score_aside(bucket), holds)
+        return ReplayedBucket(scorer.score_aside(bucket), holds)

@@ -19,16 +19,16 @@ from ipi_es.results.store import ResultStore
 from ipi_es.scoring.renormalizer import largest_of
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.job_state import JobState, StateStore
-from ipi_es.state.leased_state import HeldState
+from ipi_es.state.leased_state import LeasedState
 from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.times import iso
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.history.history_keeper import HistoryId, store_delta
 from ipi_es.worker.late.event_changes import REREAD
-from ipi_es.worker.scoring.normalizer_state import Levels
-from ipi_es.worker.scoring.renormalization import Window, renormalize
-from ipi_es.worker.timing import Took, nobody, timed
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
+from ipi_es.worker.scoring.renormalization import ResultWindow, renormalize
+from ipi_es.worker.timing import OnStep, ignore_step, timed
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Batch:
     start: int
     end: int
     documents: list[ResultDocument]
-    levels: Levels
+    levels: NormalizerState
     history: HistoryId
     """Where the next batch begins."""
     delta: DayDelta | None
@@ -90,7 +90,7 @@ def quantiles_id_of(time: int) -> str:
     return iso(time).replace("-", "").replace(":", "")
 
 
-def renormalization_details(state: JobState, levels: Levels) -> dict[str, Any]:
+def renormalization_details(state: JobState, levels: NormalizerState) -> dict[str, Any]:
     """The state's details, with what the next renormalization is measured against."""
     return {**state.details, LARGEST: largest_of(levels.by_name)}
 
@@ -101,12 +101,12 @@ class StoredSink:
     def __init__(
         self,
         stores: Stores,
-        held: HeldState,
-        load: Callable[[int], Window],
+        held: LeasedState,
+        load: Callable[[int], ResultWindow],
         *,
         rewriting: bool,
         first: Mapping[str, Any] | None = None,
-        took: Took = nobody,
+        took: OnStep = ignore_step,
     ) -> None:
         """``load`` gives the window of results before a time, epoch seconds.
 
@@ -116,14 +116,14 @@ class StoredSink:
         """
         self.stores, self.held, self.rewriting = stores, held, rewriting
         self._load, self._first, self._took = load, dict(first or {}), took
-        self._window: Window | None = None
+        self._window: ResultWindow | None = None
 
     @property
     def state(self) -> JobState:
         """The job's state as it was written last."""
         return self.held.state
 
-    def window(self) -> Window:
+    def window(self) -> ResultWindow:
         """What a renormalization looks at; loaded when it is first asked for, and kept up to date from then on."""
         if self._window is None:
             self._window = self._load(int(self.state.checkpoint or 0))
@@ -186,12 +186,12 @@ class StoredSink:
         self.held.check()
         self.stores.quantiles.sweep_after(str(self.state.quantiles_id), self.state.external_version)
 
-    def renormalize(self, levels: Levels) -> int:
+    def renormalize(self, levels: NormalizerState) -> int:
         """Score the window again with ``levels`` (those that the state points to); how many results changed."""
         with timed(self._took, "renormalize"):
             return self._renormalize(levels)
 
-    def _renormalize(self, levels: Levels) -> int:
+    def _renormalize(self, levels: NormalizerState) -> int:
         stores, held = self.stores, self.held
         blocked = self._left_out()
         changed = renormalize(self.window(), stores.results, levels, held, stores.clock, blocked)

@@ -19,17 +19,17 @@ from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results.documents import ids
 from ipi_es.results.reading.reported import Extent, HeldRecord, ReportedIp, ReportedPair
 from ipi_es.results.words import CRITICAL
-from ipi_es.scoring.aggregate import Whole, leading
+from ipi_es.scoring.aggregate import BucketView, leading
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART
 from ipi_es.scoring.references import References
 from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.worker.history.holds import EVERYBODY, Holds
-from ipi_es.worker.scoring.normalizer_state import Levels, record_level
+from ipi_es.worker.scoring.normalizer_state import NormalizerState, record_level
 from ipi_es.worker.scoring.outcome_views import (
-    Merged,
-    TakesPart,
-    View,
+    MergedGroups,
+    OutcomeView,
+    Participation,
     ViewScores,
     chosen,
     learned,
@@ -39,9 +39,17 @@ from ipi_es.worker.scoring.outcome_views import (
     views_of,
 )
 from ipi_es.worker.scoring.record_selection import MOST_INFLUENCERS, chosen_influencers, chosen_records
-from ipi_es.worker.scoring.repeat_decision import NOTHING_MUTED, Extents, Known, Muted, in_question, muted, takes_part
+from ipi_es.worker.scoring.repeat_decision import (
+    NOTHING_MUTED,
+    Extents,
+    KnownFindings,
+    MutedFindings,
+    in_question,
+    muted,
+    takes_part,
+)
 from ipi_es.worker.scoring.repeats import First, Repeats
-from ipi_es.worker.scoring.scored_pairs import Pairs, teaching, unique_pairs
+from ipi_es.worker.scoring.scored_pairs import ScoredPairs, teaching, unique_pairs
 
 MOST_LEFT_OUT = 1_000
 """Entities that a bucket's document names as not learned; where there are more, it teaches nothing at all."""
@@ -53,13 +61,13 @@ class ScoredBucket:
 
     bucket: EventBucket
     hashes: NDArray[np.uint64]  # of the bucket's entities
-    pairs: Pairs
+    pairs: ScoredPairs
     takes_part: NDArray[np.bool_]  # [n_pairs], not suppressed, and news of its entity or of its IP
-    entities: Merged  # groups by entity, with their scores
-    ips: Merged
+    entities: MergedGroups  # groups by entity, with their scores
+    ips: MergedGroups
     written_entities: NDArray[np.bool_]  # [n_entities], which get an influencer's document
     written_ips: NDArray[np.bool_]
-    wholes: dict[str, tuple[Whole, bool]]  # by bucket influencer's field; whether failures alone make it
+    wholes: dict[str, tuple[BucketView, bool]]  # by bucket influencer's field; whether failures alone make it
     ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer that its influencer repeats
     ip_extents: dict[int, Extent]  # index of an IP with a critical influencer that repeats nothing
     records: NDArray[np.int64]  # rows of ``pairs`` to write, the least probable first
@@ -95,10 +103,10 @@ class _Judged(NamedTuple):
 
     bucket: EventBucket
     hashes: NDArray[np.uint64]
-    pairs: Pairs
-    known: Known
-    part: TakesPart
-    views: list[View]
+    pairs: ScoredPairs
+    known: KnownFindings
+    part: Participation
+    views: list[OutcomeView]
 
 
 @dataclass(slots=True)
@@ -109,7 +117,7 @@ class BucketScorer:
     allow: AllowList
     scorer: Scorer
     references: References
-    levels: Levels
+    levels: NormalizerState
     repeats: Repeats
     holds: Holds
 
@@ -146,17 +154,17 @@ class BucketScorer:
         part = takes_part(pairs, len(bucket.ips), known, decided)
         return _Judged(bucket, hashes, pairs, known, part, self._views(bucket, pairs, part))
 
-    def _muted(self, bucket: EventBucket, pairs: Pairs, known: Known) -> Muted:
+    def _muted(self, bucket: EventBucket, pairs: ScoredPairs, known: KnownFindings) -> MutedFindings:
         """What repeats, by what the groups that may would be if nothing did."""
         part = in_question(pairs, takes_part(pairs, len(bucket.ips), known, NOTHING_MUTED), known)
         views = self._views(bucket, pairs, part)
         scores = [scores_of(view, pairs, self.job, self.levels, counted=False) for view in views]
         return muted(pairs, known, views, scores, [Extents(bucket, pairs, view.rows) for view in views])
 
-    def _views(self, bucket: EventBucket, pairs: Pairs, part: TakesPart) -> list[View]:
+    def _views(self, bucket: EventBucket, pairs: ScoredPairs, part: Participation) -> list[OutcomeView]:
         return views_of(pairs, part, len(bucket.entities), len(bucket.ips), self.references)
 
-    def _pairs(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> Pairs:
+    def _pairs(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> ScoredPairs:
         entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
         seen = self.scorer.score_hashed(hashes, bucket.addresses, entity, ip, bucket.context)
         prior = seen.prior_events[entity]
@@ -165,7 +173,7 @@ class BucketScorer:
         failures_only = ~teaching(bucket, self.job.datafeed_config.learn_outcomes, entity, ip)
         judged = self.references.judge(seen.log_odds, prior, age, failures_only)
         calibrated = judged.calibrated
-        return Pairs(
+        return ScoredPairs(
             entity=entity,
             ip=ip,
             count=count,
@@ -179,7 +187,7 @@ class BucketScorer:
             failures_only=failures_only,
         )
 
-    def _known(self, bucket: EventBucket, pairs: Pairs) -> Known:
+    def _known(self, bucket: EventBucket, pairs: ScoredPairs) -> KnownFindings:
         """What may repeat: unusual pairs, and addresses that were critical."""
         found = {}
         for row in np.flatnonzero(pairs.ln_p <= LN_TAKES_PART).tolist():
@@ -193,9 +201,9 @@ class BucketScorer:
             for i, ip in asked
             for failed in (False, True)
         }
-        return Known(found, {place: first for place, first in firsts.items() if first is not None})
+        return KnownFindings(found, {place: first for place, first in firsts.items() if first is not None})
 
-    def _first(self, bucket: EventBucket, pairs: Pairs, row: int) -> First | None:
+    def _first(self, bucket: EventBucket, pairs: ScoredPairs, row: int) -> First | None:
         """The record that a pair may repeat."""
         entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
         failures_only = bool(pairs.failures_only[row])
@@ -311,7 +319,7 @@ class BucketScorer:
         records: NDArray[np.int64],
         scores: Sequence[ViewScores],
         repeats: Mapping[int, str],
-        ips: Merged,
+        ips: MergedGroups,
         ips_told: tuple[NDArray[np.bool_], Mapping[int, str]],
     ) -> tuple[dict[int, Extent], dict[int, Extent]]:
         """How much is reported, by row of a record and by index of a critical IP, of those that repeat nothing.
@@ -341,7 +349,7 @@ class BucketScorer:
 
 
 def _influencers(
-    judged: _Judged, entities: Merged, ips: Merged, ip_repeat_of: Mapping[int, str], most: int
+    judged: _Judged, entities: MergedGroups, ips: MergedGroups, ip_repeat_of: Mapping[int, str], most: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(bool[n_entities], bool[n_ips]): which get an influencer's document."""
     pairs, part = judged.pairs, judged.part
@@ -369,7 +377,7 @@ def _with(extent: Extent, before: First | None) -> Extent:
     return extent if before is None else extent.widened(before.extent)
 
 
-def _rows_of(records: NDArray[np.int64], pairs: Pairs, scores: Sequence[ViewScores]) -> Normalized:
+def _rows_of(records: NDArray[np.int64], pairs: ScoredPairs, scores: Sequence[ViewScores]) -> Normalized:
     """The records' scores, each of its own view."""
     if len(scores) == 1:
         return taken(scores[0].records, records)
@@ -377,11 +385,11 @@ def _rows_of(records: NDArray[np.int64], pairs: Pairs, scores: Sequence[ViewScor
 
 
 def _buckets(
-    views: Sequence[View], scores: Sequence[ViewScores], job: Job
-) -> tuple[dict[str, float], dict[str, tuple[Whole, bool]]]:
+    views: Sequence[OutcomeView], scores: Sequence[ViewScores], job: Job
+) -> tuple[dict[str, float], dict[str, tuple[BucketView, bool]]]:
     """By bucket influencer's field: its score, and the bucket with whether failures alone make it."""
     found: dict[str, float] = {}
-    wholes: dict[str, tuple[Whole, bool]] = {}
+    wholes: dict[str, tuple[BucketView, bool]] = {}
     for view, score in zip(views, scores, strict=True):
         of_view = view.wholes(job)
         for name, value in score.buckets.items():

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from ipi_es.config.allow_list import NO_RULE
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_counts import counts_of
-from ipi_es.ipinsights.pair_explanation import Explainer
-from ipi_es.ipinsights.pair_explanation import Explanation as Reasons
+from ipi_es.ipinsights.pair_explanation import Explainer, PairExplanation
 from ipi_es.networks import NetworkTable
 from ipi_es.results.documents import result_documents as make
-from ipi_es.results.documents.explanation import Explanation, cold_start
+from ipi_es.results.documents.explanation import ScoreExplanation, cold_start
 from ipi_es.results.documents.members import Members
 from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
 from ipi_es.results.reading.reported import Extent
@@ -26,8 +25,8 @@ from ipi_es.scoring.probability import written_probability
 from ipi_es.scoring.references import References
 from ipi_es.worker.scoring.bucket_members import BucketMembers
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
-from ipi_es.worker.scoring.outcome_views import Merged
-from ipi_es.worker.scoring.scored_pairs import Pairs
+from ipi_es.worker.scoring.outcome_views import MergedGroups
+from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
 MAX_SCORE = 100.0
 
@@ -52,7 +51,7 @@ class _Field(NamedTuple):
 
     name: str
     values: list[str]
-    merged: Merged
+    merged: MergedGroups
     written: NDArray[np.bool_]
     repeat_of: dict[int, str]
     extents: dict[int, Extent]
@@ -119,7 +118,7 @@ class Describer:
             )
         return found
 
-    def _enrichment(self, seen: Reasons) -> dict[str, Any]:
+    def _enrichment(self, seen: PairExplanation) -> dict[str, Any]:
         """The address's operator and country under ECS names; what isn't known is left out by the record."""
         return {
             "source.as.number": seen.operator or None,
@@ -127,10 +126,12 @@ class Describer:
             "source.geo.country_iso_code": seen.country,
         }
 
-    def _explanation(self, scored: ScoredBucket, place: int, row: int, seen: Reasons, sharing: int) -> Explanation:
+    def _explanation(
+        self, scored: ScoredBucket, place: int, row: int, seen: PairExplanation, sharing: int
+    ) -> ScoreExplanation:
         pairs, scores = scored.pairs, scored.record_scores
         class_ = int(pairs.history_class[row])
-        return Explanation(
+        return ScoreExplanation(
             history_class=CLASS_NAMES[class_],
             prior_events=int(pairs.prior_events[row]),
             calibration_size=int(self._calibration(pairs, row).size(class_)),
@@ -155,10 +156,10 @@ class Describer:
             else float(written_probability(pairs.calibrated_ln_p[[row]])[0]),
         )
 
-    def _calibration(self, pairs: Pairs, row: int) -> Calibration:
+    def _calibration(self, pairs: ScoredPairs, row: int) -> Calibration:
         return self.references.of(failures_only=bool(pairs.failures_only[row])).calibration
 
-    def _typical(self, seen: Reasons, pairs: Pairs, row: int) -> float:
+    def _typical(self, seen: PairExplanation, pairs: ScoredPairs, row: int) -> float:
         """The entity's usual compatibility; its class's, where it has no history."""
         own = seen.typical_compatibility
         return float(self._calibration(pairs, row).typical(int(pairs.history_class[row]))) if own is None else own
@@ -247,7 +248,7 @@ class Describer:
         )
 
 
-def top_names(names: list[str], merged: Merged, written: NDArray[np.bool_]) -> list[str]:
+def top_names(names: list[str], merged: MergedGroups, written: NDArray[np.bool_]) -> list[str]:
     """The at most :data:`TOP` names of written influencers, the highest score first (ties: the less probable)."""
     rows = np.flatnonzero(written)
     order = rows[np.lexsort((merged.groups.ln_p[rows], -merged.scores.score[rows]))][:TOP]

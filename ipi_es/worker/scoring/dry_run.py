@@ -15,7 +15,7 @@ THRESHOLDS = (25, 50, 75, 90)
 
 
 @dataclass(slots=True)
-class Counting:
+class AlertCounts:
     """Results at or above each threshold by UTC day; interim, suppressed and repeated ones raise no alert."""
 
     alerts: Counter[tuple[int, ResultKind, int]] = field(default_factory=Counter)

@@ -15,10 +15,10 @@ from ipi_es.results.documents.result_documents import ResultDocument, Stamp
 from ipi_es.worker.scoring.batch import quantiles_id_of
 
 if TYPE_CHECKING:
-    from ipi_es.worker.job_session import Claim
+    from ipi_es.worker.job_session import JobSession
 
 
-def write_interim(claim: Claim, now: int) -> int:
+def write_interim(claim: JobSession, now: int) -> int:
     """Write the bucket at the checkpoint as it is at ``now``, epoch seconds; how many documents.
 
     None where nobody looks in between (the job's frequency is not below its span), where the job lags or its clock was
@@ -42,7 +42,7 @@ def write_interim(claim: Claim, now: int) -> int:
     return results.write(documents, version)
 
 
-def _changed(claim: Claim, start: int, end: int) -> bool:
+def _changed(claim: JobSession, start: int, end: int) -> bool:
     """Whether the bucket's interim results, if it has any, are out of date."""
     job, results = claim.work.job, claim.work.stores.results
     results.show()
@@ -56,7 +56,7 @@ def _changed(claim: Claim, start: int, end: int) -> bool:
     return (source["event_count"], source["snapshot_id"]) != (events, claim.state.snapshot_id)
 
 
-def _scored_so_far(claim: Claim, start: int, end: int) -> list[ResultDocument]:
+def _scored_so_far(claim: JobSession, start: int, end: int) -> list[ResultDocument]:
     """The documents of [start, end) by copies of all that moves."""
     follower, state = claim.follower(), claim.state
     with closing(claim.work.read(start, end)) as reading:

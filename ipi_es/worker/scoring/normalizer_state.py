@@ -46,20 +46,20 @@ def level_names(fields: tuple[str, str]) -> tuple[str, ...]:
     )
 
 
-def fields_of(levels: Levels) -> set[str]:
+def fields_of(levels: NormalizerState) -> set[str]:
     """The entity and IP fields that a job's levels are of."""
     prefix = influencer_level("")
     return {name.removeprefix(prefix) for name in levels.by_name if name.startswith(prefix)}
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class NormalizerState:
     """Quantiles by level; immutable, a bucket gives new ones. A level that nothing was added to is empty."""
 
     by_name: Mapping[str, Quantiles]
 
     @classmethod
-    def empty(cls, fields: tuple[str, str]) -> Levels:
+    def empty(cls, fields: tuple[str, str]) -> NormalizerState:
         """A job's first state."""
         return cls({name: Quantiles.empty() for name in level_names(fields)})
 
@@ -82,19 +82,19 @@ class Levels:
             level = level.merged(self[name.removeprefix(FAILED)])
         return normalize(s, ln_p, level, counted=counted)
 
-    def aged(self, seconds: float) -> Levels:
+    def aged(self, seconds: float) -> NormalizerState:
         """Let event time pass for every level."""
-        return Levels({name: quantiles.aged(seconds) for name, quantiles in self.by_name.items()})
+        return NormalizerState({name: quantiles.aged(seconds) for name, quantiles in self.by_name.items()})
 
-    def changed(self, changes: Mapping[str, Callable[[Quantiles], Quantiles]]) -> Levels:
+    def changed(self, changes: Mapping[str, Callable[[Quantiles], Quantiles]]) -> NormalizerState:
         """Change the levels named."""
-        return Levels({**self.by_name, **{name: change(self[name]) for name, change in changes.items()}})
+        return NormalizerState({**self.by_name, **{name: change(self[name]) for name, change in changes.items()}})
 
     def to_arrays(self) -> dict[str, NDArray[np.float64]]:
         """The state of every level, float64[802 + 2k]."""
         return {name: quantiles.to_array() for name, quantiles in self.by_name.items()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Levels:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> NormalizerState:
         """The reverse of :meth:`to_arrays`. SnapshotDamaged."""
         return cls({name: Quantiles.from_array(array) for name, array in arrays.items()})

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ipi_es.config.job_config import Job
 from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring import bounded
-from ipi_es.scoring.aggregate import Aggregated, Whole, aggregate, leading
+from ipi_es.scoring.aggregate import Aggregated, BucketView, aggregate, leading
 from ipi_es.scoring.array_checks import F64
 from ipi_es.scoring.calibration import UNSEEN
 from ipi_es.scoring.combine import Combined
@@ -26,8 +26,13 @@ from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import taking_part
 from ipi_es.scoring.quantiles import Quantiles
 from ipi_es.scoring.references import References
-from ipi_es.worker.scoring.normalizer_state import Levels, bucket_influencer_level, influencer_level, record_level
-from ipi_es.worker.scoring.scored_pairs import Pairs
+from ipi_es.worker.scoring.normalizer_state import (
+    NormalizerState,
+    bucket_influencer_level,
+    influencer_level,
+    record_level,
+)
+from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
 Bools: TypeAlias = NDArray[np.bool_]
 T = TypeVar("T", Combined, Normalized)
@@ -37,7 +42,7 @@ KEY_BITS = 52
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TakesPart:
+class Participation:
     """What counts in a bucket; ``repeat`` findings and what the allow list names don't."""
 
     by_entity: Bools
@@ -53,14 +58,14 @@ class TakesPart:
         return self.by_entity | self.by_ip
 
     @classmethod
-    def everything(cls, n_pairs: int, n_ips: int) -> TakesPart:
+    def everything(cls, n_pairs: int, n_ips: int) -> Participation:
         """Nothing repeats, nothing is allowed."""
         rows, ips = np.ones(n_pairs, dtype=np.bool_), np.ones(n_ips, dtype=np.bool_)
         return cls(rows, rows, (ips, ips))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class OutcomeView:
     """The pairs of one kind, combined."""
 
     failures_only: bool
@@ -68,7 +73,7 @@ class View:
     """bool[n_pairs]."""
     together: Aggregated
 
-    def wholes(self, job: Job) -> dict[str, Whole]:
+    def wholes(self, job: Job) -> dict[str, BucketView]:
         """The bucket by bucket influencer's field."""
         together = self.together
         found = {BUCKET_TIME: together.bucket_time, job.entity_field: together.by_entity}
@@ -85,7 +90,9 @@ class ViewScores:
     buckets: dict[str, float]  # by bucket influencer's field
 
 
-def views_of(pairs: Pairs, part: TakesPart, n_entities: int, n_ips: int, references: References) -> list[View]:
+def views_of(
+    pairs: ScoredPairs, part: Participation, n_entities: int, n_ips: int, references: References
+) -> list[OutcomeView]:
     """The view of what succeeded, and that of failures where there are any."""
     found = []
     for failures_only in (False, True) if pairs.failures_only.any() else (False,):
@@ -105,11 +112,11 @@ def views_of(pairs: Pairs, part: TakesPart, n_entities: int, n_ips: int, referen
             sources="ip" if failures_only else "entity",
             made_up=pairs.history_class == UNSEEN if failures_only else None,
         )
-        found.append(View(failures_only, rows, together))
+        found.append(OutcomeView(failures_only, rows, together))
     return found
 
 
-def scores_of(view: View, pairs: Pairs, job: Job, levels: Levels, *, counted: bool) -> ViewScores:
+def scores_of(view: OutcomeView, pairs: ScoredPairs, job: Job, levels: NormalizerState, *, counted: bool) -> ViewScores:
     """Score a view; ``counted``: its own raw scores are in ``levels``."""
     failed, together, wholes = view.failures_only, view.together, view.wholes(job)
 
@@ -119,7 +126,7 @@ def scores_of(view: View, pairs: Pairs, job: Job, levels: Levels, *, counted: bo
     def of_groups(field: str, groups: Combined) -> Normalized:
         return score(influencer_level(field, failures_only=failed), groups.s, groups.ln_p)
 
-    def of_whole(name: str, whole: Whole) -> float:
+    def of_whole(name: str, whole: BucketView) -> float:
         level = bucket_influencer_level(name, failures_only=failed)
         return float(score(level, np.array([whole.s]), np.array([whole.ln_p])).score[0])
 
@@ -132,15 +139,15 @@ def scores_of(view: View, pairs: Pairs, job: Job, levels: Levels, *, counted: bo
 
 
 def learned(
-    levels: Levels,
+    levels: NormalizerState,
     job: Job,
     span: int,
-    pairs: Pairs,
-    part: TakesPart,
-    views: Sequence[View],
+    pairs: ScoredPairs,
+    part: Participation,
+    views: Sequence[OutcomeView],
     entity_hashes: NDArray[np.uint64],
     ip_hashes: NDArray[np.uint64],
-) -> Levels:
+) -> NormalizerState:
     """The levels after one bucket: aged by ``span`` seconds, with the raw scores of all that takes part, zeros too.
 
     No source decides a level (:mod:`ipi_es.scoring.bounded`): of successes an account, of failures an address.
@@ -154,7 +161,7 @@ def learned(
 
 
 def _additions(
-    view: View, job: Job, pairs: Pairs, part: TakesPart, keys: NDArray[np.int64]
+    view: OutcomeView, job: Job, pairs: ScoredPairs, part: Participation, keys: NDArray[np.int64]
 ) -> dict[str, Callable[[Quantiles], Quantiles]]:
     """``keys`` int64: of the entities, of failures the IPs."""
     failed, together = view.failures_only, view.together
@@ -194,7 +201,7 @@ def source_keys(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Merged:
+class MergedGroups:
     """Groups of one field, each by the view with the higher score."""
 
     groups: Combined
@@ -203,19 +210,19 @@ class Merged:
     """bool[g]."""
 
 
-def merged(groups: Sequence[Combined], scores: Sequence[Normalized], news: Sequence[Bools] = ()) -> Merged:
+def merged(groups: Sequence[Combined], scores: Sequence[Normalized], news: Sequence[Bools] = ()) -> MergedGroups:
     """Put the views of one field together: what succeeded first, then failures, where there are any.
 
     ``news`` bool[g] each: which groups repeat nothing; they go before those that do, whatever their scores.
     """
     if len(groups) == 1:
-        return Merged(groups[0], scores[0], np.zeros(len(groups[0].count), dtype=np.bool_))
+        return MergedGroups(groups[0], scores[0], np.zeros(len(groups[0].count), dtype=np.bool_))
     (ours, failed), (score, failed_score) = groups, scores
     higher = failed_score.score > score.score
     if news:
         higher = np.where(news[0] == news[1], higher, news[1])
     take = (failed.count > 0) & ((ours.count == 0) | higher)
-    return Merged(chosen(ours, failed, take), chosen(score, failed_score, take), take)
+    return MergedGroups(chosen(ours, failed, take), chosen(score, failed_score, take), take)
 
 
 def taken(all_: T, rows: NDArray[np.int64]) -> T:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ipi_es.scoring.bounded import least_of_each
 from ipi_es.scoring.combine import Combined
 from ipi_es.scoring.probability import LN_TAKES_PART
-from ipi_es.worker.scoring.scored_pairs import Pairs
+from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
 ENTITY_SHARE = 10
 """One entity has at most a tenth of the records, where there are too many: three accounts that sign in from a thousand
@@ -50,7 +50,7 @@ def chosen_influencers(
 
 
 def chosen_records(
-    pairs: Pairs, entities: Combined, ips: Combined, takes_part: NDArray[np.bool_], most: int
+    pairs: ScoredPairs, entities: Combined, ips: Combined, takes_part: NDArray[np.bool_], most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(rows int64[r], omitted int64[o]): pairs with p ≤ 0.035, the least probable first, at most ``most``.
 

@@ -17,9 +17,14 @@ from ipi_es.scoring import renormalizer
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import ln_written
 from ipi_es.scoring.renormalizer import Renormalized
-from ipi_es.state.leased_state import HeldState
+from ipi_es.state.leased_state import LeasedState
 from ipi_es.worker.clock import Clock
-from ipi_es.worker.scoring.normalizer_state import Levels, bucket_influencer_level, influencer_level, record_level
+from ipi_es.worker.scoring.normalizer_state import (
+    NormalizerState,
+    bucket_influencer_level,
+    influencer_level,
+    record_level,
+)
 
 _PAGE = 1_000
 """Documents that are read whole and written at a time."""
@@ -48,7 +53,7 @@ class _Column:
 
 
 @dataclass(slots=True)
-class Window:
+class ResultWindow:
     """What renormalization needs of the job's final results of the last ``length`` seconds."""
 
     length: int
@@ -127,7 +132,7 @@ class Changes:
         return sorted({*self.results, *self.buckets, *self.max_record_scores})
 
 
-def decide(window: Window, levels: Levels, blocked: Collection[str] = ()) -> Changes:
+def decide(window: ResultWindow, levels: NormalizerState, blocked: Collection[str] = ()) -> Changes:
     """Which documents of the window change; the window's own scores are brought up to date with it.
 
     What lies in the ``blocked`` indices stays as it is stored, in the window too.
@@ -147,14 +152,14 @@ def decide(window: Window, levels: Levels, blocked: Collection[str] = ()) -> Cha
     return changes
 
 
-def _renormalize(column: _Column, levels: Levels, level: str) -> Renormalized:
+def _renormalize(column: _Column, levels: NormalizerState, level: str) -> Renormalized:
     return renormalizer.renormalize(
         ln_written(column.probability), column.score, partial(levels.score, level, counted=True)
     )
 
 
 def _decide_buckets(
-    window: Window, levels: Levels, fields: Mapping[str, str], changes: Changes, blocked: Collection[str]
+    window: ResultWindow, levels: NormalizerState, fields: Mapping[str, str], changes: Changes, blocked: Collection[str]
 ) -> None:
     """A bucket is written whole when a score of any of its influencers, and so perhaps its own, changes visibly."""
     new = {}
@@ -171,7 +176,7 @@ def _decide_buckets(
                 changes.buckets[place][name] = column.score[i]
 
 
-def _decide_largest(window: Window, changes: Changes, blocked: Collection[str]) -> None:
+def _decide_largest(window: ResultWindow, changes: Changes, blocked: Collection[str]) -> None:
     """``max_record_score`` follows the records' scores, where the difference can be seen or the bucket is written."""
     largest: dict[int, float] = {}
     for failed in (False, True):
@@ -189,10 +194,10 @@ def _decide_largest(window: Window, changes: Changes, blocked: Collection[str]) 
 
 
 def renormalize(
-    window: Window,
+    window: ResultWindow,
     store: ResultStore,
-    levels: Levels,
-    held: HeldState,
+    levels: NormalizerState,
+    held: LeasedState,
     clock: Clock,
     blocked: Collection[str] = (),
 ) -> int:
@@ -232,7 +237,7 @@ def _rewritten(found: list[Document], changes: Changes, quantiles_id: str, at: i
         yield replace(document, source=source)
 
 
-def _bucket_fields(window: Window) -> dict[str, str]:
+def _bucket_fields(window: ResultWindow) -> dict[str, str]:
     prefixes = [bucket_influencer_level("", failures_only=failed) for failed in (False, True)]
     return {
         level: level.removeprefix(prefix) for level in window.columns for prefix in prefixes if level.startswith(prefix)

@@ -18,16 +18,16 @@ from ipi_es.addresses import Addresses, is_v4
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.results.reading.reported import Extent
 from ipi_es.scoring.probability import LN_TAKES_PART, severity
-from ipi_es.worker.scoring.outcome_views import TakesPart, View, ViewScores
+from ipi_es.worker.scoring.outcome_views import OutcomeView, Participation, ViewScores
 from ipi_es.worker.scoring.repeats import First
-from ipi_es.worker.scoring.scored_pairs import Pairs
+from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
 V4_NETWORK_BYTES, V6_NETWORK_BYTES, V6_LINE_BYTES = 15, 6, 8
 """Leading bytes of 16 that a network (/24, /48) and an IPv6 line (/64) share."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class KnownFindings:
     """What the unusual pairs and the addresses of a bucket may repeat."""
 
     pairs: Mapping[int, First]
@@ -40,7 +40,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Muted:
+class MutedFindings:
     """What repeats."""
 
     entities: frozenset[tuple[int, bool]]
@@ -48,13 +48,13 @@ class Muted:
     ips: frozenset[tuple[int, bool]]
 
 
-NOTHING_MUTED = Muted(frozenset(), frozenset())
+NOTHING_MUTED = MutedFindings(frozenset(), frozenset())
 
 
 class Extents:
     """How much is unusual of each entity and each IP of one view."""
 
-    def __init__(self, bucket: EventBucket, pairs: Pairs, rows: NDArray[np.bool_]) -> None:
+    def __init__(self, bucket: EventBucket, pairs: ScoredPairs, rows: NDArray[np.bool_]) -> None:
         """``rows`` bool[n]: the view's pairs; of them those count that are unusual and not allowed."""
         odd = np.flatnonzero(rows & (pairs.ln_p <= LN_TAKES_PART) & ~pairs.allowed)
         entity, ip = pairs.entity[odd], pairs.ip[odd]
@@ -70,8 +70,12 @@ class Extents:
 
 
 def muted(
-    pairs: Pairs, known: Known, views: Sequence[View], scores: Sequence[ViewScores], extents: Sequence[Extents]
-) -> Muted:
+    pairs: ScoredPairs,
+    known: KnownFindings,
+    views: Sequence[OutcomeView],
+    scores: Sequence[ViewScores],
+    extents: Sequence[Extents],
+) -> MutedFindings:
     """Decide what repeats; ``scores`` are those of the bucket with all that may repeat in it."""
     entities: set[tuple[int, bool]] = set()
     ips: set[tuple[int, bool]] = set()
@@ -90,10 +94,10 @@ def muted(
         for ip, reported in by_ip.items():
             if _covered(extent.of(float(score.ips.score[ip]), None, ip), reported):
                 ips.add((ip, view.failures_only))
-    return Muted(frozenset(entities), frozenset(ips))
+    return MutedFindings(frozenset(entities), frozenset(ips))
 
 
-def takes_part(pairs: Pairs, n_ips: int, known: Known, decided: Muted) -> TakesPart:
+def takes_part(pairs: ScoredPairs, n_ips: int, known: KnownFindings, decided: MutedFindings) -> Participation:
     """What counts when these are muted."""
     by_entity, by_ip = ~pairs.allowed, ~pairs.allowed
     for row in known.pairs:
@@ -103,15 +107,15 @@ def takes_part(pairs: Pairs, n_ips: int, known: Known, decided: Muted) -> TakesP
     ips = np.ones(n_ips, dtype=np.bool_), np.ones(n_ips, dtype=np.bool_)
     for ip, failed in decided.ips:
         ips[failed][ip] = (ip, failed) not in known.ips
-    return TakesPart(by_entity, by_ip, ips)
+    return Participation(by_entity, by_ip, ips)
 
 
-def in_question(pairs: Pairs, part: TakesPart, known: Known) -> TakesPart:
+def in_question(pairs: ScoredPairs, part: Participation, known: KnownFindings) -> Participation:
     """The part with only those groups about which :func:`muted` decides: all other ones cost time for nothing."""
     rows = np.array(list(known.pairs), dtype=np.int64)
     ips = np.concatenate([pairs.ip[rows], np.array([ip for ip, _ in known.ips], dtype=np.int32)])
     by_entity = part.by_entity & np.isin(pairs.entity, pairs.entity[rows])
-    return TakesPart(by_entity, part.by_ip & np.isin(pairs.ip, ips), part.ips)
+    return Participation(by_entity, part.by_ip & np.isin(pairs.ip, ips), part.ips)
 
 
 def _covered(now: Extent, reported: Sequence[First]) -> bool:

@@ -12,7 +12,7 @@ from ipi_es.datafeed.event_bucket import EventBucket
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
+class ScoredPairs:
     """The unique (entity, IP) of the scored outcomes of one event bucket; all arrays are [n]."""
 
     entity: NDArray[np.int32]  # index into the event bucket's entities

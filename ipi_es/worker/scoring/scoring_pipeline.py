@@ -12,7 +12,7 @@ from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.datafeed.gc_pause import calm_collector
+from ipi_es.datafeed.gc_pause import gc_pause
 from ipi_es.ipinsights.day_scorer import DayScorer
 from ipi_es.ipinsights.pair_explanation import Explainer
 from ipi_es.scoring.renormalizer import is_due, largest_of
@@ -22,14 +22,14 @@ from ipi_es.worker.job_annotations import of_warm_up
 from ipi_es.worker.scoring.batch import MAX_BUCKETS, MAX_PAIRS, Batch, Sink
 from ipi_es.worker.scoring.bucket_scorer import BucketScorer, ScoredBucket
 from ipi_es.worker.scoring.describer import Describer, context_of
-from ipi_es.worker.scoring.normalizer_state import Levels
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.repeats import Repeats
-from ipi_es.worker.timing import Took, nobody
+from ipi_es.worker.timing import OnStep, ignore_step
 from ipi_es.worker.training.job_snapshot import JobSnapshot
 
 
 @dataclass(slots=True)
-class Follower:
+class ScoringPipeline:
     """A job at work between two moments: what moves with every bucket, and the batch that isn't written yet."""
 
     job: Job
@@ -43,7 +43,7 @@ class Follower:
     """The largest raw score of each level at that time."""
     scored: list[tuple[ScoredBucket, int]] = field(default_factory=list)
     """Scored, not written yet; with the milliseconds that it took."""
-    took: Took = nobody
+    took: OnStep = ignore_step
     """Hears how long the scoring of each batch took."""
 
     @classmethod
@@ -52,14 +52,14 @@ class Follower:
         job: Job,
         snapshot: JobSnapshot,
         keeper: HistoryKeeper,
-        levels: Levels,
+        levels: NormalizerState,
         repeats: Repeats,
         sink: Sink,
         *,
         renormalized_to: int,
         largest: dict[str, float] | None = None,
-        took: Took = nobody,
-    ) -> Follower:
+        took: OnStep = ignore_step,
+    ) -> ScoringPipeline:
         """Put the parts together; ``largest`` None: as in ``levels``."""
         pairs = DayScorer(snapshot.network, keeper.history)
         allow = AllowList.of(job)
@@ -125,7 +125,7 @@ class Follower:
         start, end = self.scored[0][0].bucket.start, self.scored[-1][0].bucket.end
         stamp = self.sink.stamp(end)
         # before history moves on: a record is explained with the history that it was scored with
-        with calm_collector():
+        with gc_pause():
             documents = [
                 document
                 for each, took in self.scored

@@ -10,14 +10,14 @@ import numpy as np
 
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.network.network_fitting import Progress
-from ipi_es.ipinsights.sagemaker.csv_pairs import Column, PairReader
+from ipi_es.ipinsights.network.network_fitting import TrainingProgress
+from ipi_es.ipinsights.sagemaker.csv_pairs import ChannelRows, PairReader
 from ipi_es.ipinsights.sagemaker.csv_training import held_out, train_pairs
 from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration, history_class
 from ipi_es.scoring.references import References
 from ipi_es.times import SECONDS
-from ipi_es.worker.scoring.normalizer_state import Levels
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.training.job_snapshot import JobSnapshot
 from ipi_es.worker.training.job_training import warn_of_entity_table
 
@@ -33,8 +33,8 @@ class Channels:
     """What was read: SageMaker's `train` and `validation` channels, with one vocabulary."""
 
     reader: PairReader
-    train: Column
-    validation: Column | None
+    train: ChannelRows
+    validation: ChannelRows | None
 
     @classmethod
     def read(cls, train: Path, validation: Path | None) -> Channels:
@@ -52,7 +52,11 @@ class LearnedPairs:
 
 
 def learn_pairs(
-    job_id: str, channels: Channels, hyperparameters: Hyperparameters, end: int, progress: Callable[[Progress], None]
+    job_id: str,
+    channels: Channels,
+    hyperparameters: Hyperparameters,
+    end: int,
+    progress: Callable[[TrainingProgress], None],
 ) -> LearnedPairs:
     """Train on channels; NotEnoughHistory where the rows are too few.
 
@@ -75,5 +79,5 @@ def learn_pairs(
     )
     calibration = Calibration.fit(trained.compatibility, history_class(trained.prior_events))
     references = References.alike(calibration, NO_CORRELATIONS)
-    snapshot = JobSnapshot(job_id, end, trained.snapshot, references, Levels.empty(FIELDS))
+    snapshot = JobSnapshot(job_id, end, trained.snapshot, references, NormalizerState.empty(FIELDS))
     return LearnedPairs(snapshot, trained.history)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign
-from ipi_es.ipinsights.scorer import Snapshot
+from ipi_es.ipinsights.scorer import TrainedNetwork
 from ipi_es.ipinsights.storage import snapshot_from_bytes, snapshot_to_bytes
 from ipi_es.ipinsights.trained_network import pack, unpack
 from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration
 from ipi_es.scoring.references import Reference, References
 from ipi_es.times import iso
-from ipi_es.worker.scoring.normalizer_state import Levels
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
 
 _KIND = "job_snapshot"
 _CALIBRATION, _FAILED, _LEVEL, _NETWORK = "calibration.", "failed_calibration.", "level.", "network"
@@ -30,9 +30,9 @@ class JobSnapshot:
     job_id: str
     trained_to: int
     """Exclusive end of what it has seen, epoch seconds; scoring begins there."""
-    network: Snapshot
+    network: TrainedNetwork
     references: References
-    levels: Levels
+    levels: NormalizerState
     """The normalizer's state after the calibration part, as of ``trained_to``."""
     made_with: Mapping[str, Any] | None = None
     """The job's settings that it was trained with; None: a version trained it that didn't keep them."""
@@ -81,7 +81,7 @@ class JobSnapshot:
                 trained_to=int(manifest["trained_to"]),
                 network=snapshot_from_bytes(arrays[_NETWORK].tobytes()),
                 references=references,
-                levels=Levels.from_arrays(named[_LEVEL]),
+                levels=NormalizerState.from_arrays(named[_LEVEL]),
                 made_with=manifest.get("made_with"),
             )
         except (KeyError, TypeError) as error:

@@ -18,7 +18,7 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.errors import NoEvents, NotEnoughHistory
 from ipi_es.ipinsights.history.history import History
-from ipi_es.ipinsights.network.network_fitting import Progress
+from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 from ipi_es.ipinsights.network.table_size import entity_table, history_tables
 from ipi_es.ipinsights.storage import history_to_bytes
 from ipi_es.ipinsights.training.training import Trained, train
@@ -27,12 +27,12 @@ from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, iso
 from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.history.holds import Holds
-from ipi_es.worker.scoring.normalizer_state import Levels
-from ipi_es.worker.scoring.outcome_views import TakesPart, learned, views_of
-from ipi_es.worker.scoring.scored_pairs import Pairs
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
+from ipi_es.worker.scoring.outcome_views import Participation, learned, views_of
+from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 from ipi_es.worker.training.job_snapshot import JobSnapshot, snapshot_id_of
-from ipi_es.worker.training.retraining import NONE, Comparison, Previous, begin, better
-from ipi_es.worker.training.training_rows import Collector, hyperparameters_of
+from ipi_es.worker.training.retraining import NONE, NetworkComparison, PreviousNetwork, begin, better
+from ipi_es.worker.training.training_rows import TrainingRowsCollector, hyperparameters_of
 
 log = logging.getLogger(__name__)
 
@@ -41,23 +41,23 @@ WEEKS_FROM = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TrainingCallbacks:
     """Who hears of progress: each event bucket read, and the training's own reports."""
 
     read: Callable[[EventBucket], None] = lambda _: None
-    training: Callable[[Progress], None] = lambda _: None
+    training: Callable[[TrainingProgress], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
+class TrainedJob:
     """A training's outcome, not stored yet."""
 
     snapshot: JobSnapshot
     history: History
-    collected: Collector
+    collected: TrainingRowsCollector
     begun: str = ""
     """Where the network began, and why there."""
-    compared: Comparison | None = None
+    compared: NetworkComparison | None = None
     """With the network in use; None: there was none."""
 
 
@@ -66,20 +66,20 @@ def learn(
     feed: Datafeed,
     start: int,
     end: int,
-    told: Told | None = None,
+    told: TrainingCallbacks | None = None,
     *,
     holds: Holds | None = None,
-    previous: Previous = NONE,
+    previous: PreviousNetwork = NONE,
     from_scratch: bool = False,
-) -> Learned:
+) -> TrainedJob:
     """Train on [start, end), epoch seconds; ``end`` should be the start of a UTC day, or history lacks that day's rest.
 
     What ``holds`` holds in that time teaches nothing. ``previous`` is gone on from where that is possible and not
     ``from_scratch``; it stays where the new network is worse.
     Raises NoEvents and NotEnoughHistory with the numbers.
     """
-    told = told or Told()
-    collector = Collector(job, AllowList.of(job), holds)
+    told = told or TrainingCallbacks()
+    collector = TrainingRowsCollector(job, AllowList.of(job), holds)
     for bucket in feed.read(start, end, job.bucket_span):
         collector.take(bucket)
         told.read(bucket)
@@ -119,7 +119,7 @@ def learn(
         log.log(logging.INFO if compared.taken else logging.WARNING, "job %s: %s", job.job_id, compared)
     for text, hint in history_tables(trained.history):
         log.warning("job %s: %s; %s", job.job_id, text, hint)
-    return Learned(calibrated(job, trained, end), trained.history, collector, started.said, compared)
+    return TrainedJob(calibrated(job, trained, end), trained.history, collector, started.said, compared)
 
 
 def warn_of_entity_table(job_id: str, rows: int | None, entities: int) -> None:
@@ -138,11 +138,11 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
     groups = _groups(bucket, sample.entity), _groups(bucket, sample.ip)
     references = References.fit(compatibility, prior, age, failures_only, *groups)
     judged = references.judge(compatibility, prior, age, failures_only)  # as production will
-    levels = Levels.empty((job.entity_field, job.ip_field))
+    levels = NormalizerState.empty((job.entity_field, job.ip_field))
     for rows in np.split(np.arange(len(bucket)), np.flatnonzero(np.diff(bucket)) + 1):
         entities, first, entity = np.unique(sample.entity[rows], return_index=True, return_inverse=True)
         ips, first_ip, ip = np.unique(sample.ip[rows], return_index=True, return_inverse=True)
-        pairs = Pairs(
+        pairs = ScoredPairs(
             entity=entity.astype(np.int32),
             ip=ip.astype(np.int32),
             count=np.ones(len(rows), dtype=np.int64),
@@ -155,14 +155,14 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
             rule=np.full(len(rows), NO_RULE, dtype=np.int32),
             failures_only=sample.failures_only[rows],
         )
-        part = TakesPart.everything(len(rows), len(ips))
+        part = Participation.everything(len(rows), len(ips))
         views = views_of(pairs, part, len(entities), len(ips), references)
         keys = sample.entity_hash[rows][first], sample.ip_key[rows][first_ip]
         levels = learned(levels, job, job.bucket_span, pairs, part, views, *keys)
     return JobSnapshot(job.job_id, end, trained.snapshot, references, levels, made_with(job))
 
 
-def store(blobs: BlobStore, learned_: Learned, now: int) -> tuple[str, HistoryId]:
+def store(blobs: BlobStore, learned_: TrainedJob, now: int) -> tuple[str, HistoryId]:
     """Write snapshot and history base; (snapshot id, history id). Nothing points to them yet."""
     return store_parts(blobs, learned_.snapshot, learned_.history, now)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
-from ipi_es.ipinsights.scorer import Snapshot
+from ipi_es.ipinsights.scorer import TrainedNetwork
 from ipi_es.ipinsights.training.training import Trained
 
 WORSE_ABOUT = 0.25
@@ -24,29 +24,29 @@ WORSE_AT_LEAST = 0.0005
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Previous:
+class PreviousNetwork:
     """The snapshot that a job uses when it is trained again; None: it has none, or none that can be read."""
 
     id: str | None = None
-    network: Snapshot | None = None
+    network: TrainedNetwork | None = None
     unusable: str | None = None
     """Why it can't be read."""
 
 
-NONE = Previous()
+NONE = PreviousNetwork()
 """Nothing was trained before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class TrainingStart:
     """Where a training begins: at ``base``, or anew; ``said`` tells people which, and why."""
 
-    base: Snapshot | None
+    base: TrainedNetwork | None
     said: str
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class NetworkComparison:
     """Two networks on the same held-out rows, against the same random addresses."""
 
     previous_id: str
@@ -72,17 +72,17 @@ class Comparison:
         return f"{figures}: {outcome}"
 
 
-def begin(previous: Previous, wanted: Hyperparameters, entities: int, *, from_scratch: bool) -> Begin:
+def begin(previous: PreviousNetwork, wanted: Hyperparameters, entities: int, *, from_scratch: bool) -> TrainingStart:
     """Where to begin with ``entities`` in the training range.
 
     A network whose arrays would have another shape can't be gone on from: rows of entities would lose their meaning.
     """
     if previous.unusable is not None:
-        return Begin(None, f"starts anew: {previous.unusable}")
+        return TrainingStart(None, f"starts anew: {previous.unusable}")
     if previous.network is None or previous.id is None:
-        return Begin(None, "starts anew: there is no earlier snapshot")
+        return TrainingStart(None, "starts anew: there is no earlier snapshot")
     if from_scratch:
-        return Begin(None, "starts anew, as was asked")
+        return TrainingStart(None, "starts anew, as was asked")
     network = previous.network.network
     old = {
         "vector_dim": network.vector_dim,
@@ -98,21 +98,21 @@ def begin(previous: Previous, wanted: Hyperparameters, entities: int, *, from_sc
     if wanted.num_entity_vectors is None and entities > network.num_entity_vectors:
         changed.append(f"its table of {network.num_entity_vectors:,} rows is too small for {entities:,} entities")
     if changed:
-        return Begin(None, f"starts anew and not from snapshot {previous.id}: {'; '.join(changed)}")
-    return Begin(previous.network, f"goes on from snapshot {previous.id}")
+        return TrainingStart(None, f"starts anew and not from snapshot {previous.id}: {'; '.join(changed)}")
+    return TrainingStart(previous.network, f"goes on from snapshot {previous.id}")
 
 
-def better(trained: Trained, previous: Previous) -> tuple[Trained, Comparison | None]:
+def better(trained: Trained, previous: PreviousNetwork) -> tuple[Trained, NetworkComparison | None]:
     """The training with the network that is to be used, and how the two compare; None where there is only one."""
     if trained.rival is None or previous.network is None or previous.id is None:
         return trained, None
     same = trained.snapshot.hyperparameters.architecture == previous.network.hyperparameters.architecture
     new, old_auc = trained.metrics["discriminator_auc"], trained.rival.discriminator_auc
-    comparison = Comparison(previous.id, new, old_auc, decides=same)
+    comparison = NetworkComparison(previous.id, new, old_auc, decides=same)
     if comparison.taken:
         return trained, comparison
     old = previous.network
-    kept = Snapshot(
+    kept = TrainedNetwork(
         hyperparameters=old.hyperparameters,
         network=old.network,
         combiner=old.combiner,

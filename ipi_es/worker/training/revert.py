@@ -13,8 +13,8 @@ from ipi_es.worker.history.history_keeper import HistoryId, load_history
 from ipi_es.worker.scoring.batch import OF_THE_PAST
 
 if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobWork
-    from ipi_es.worker.job_session import Claim
+    from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.job_session import JobSession
 
 REVERTED_FROM = "reverted_from"
 """The key in the state's details: the checkpoint that the job stood at when it went back, epoch seconds. The next
@@ -37,7 +37,7 @@ class Reversion:
     """Whether the snapshot knows the settings that it was made with."""
 
 
-def plan_revert(work: JobWork, snapshot_id: str, on_change: OnChange = OnChange.REFUSE) -> Reversion:
+def plan_revert(work: JobResources, snapshot_id: str, on_change: OnChange = OnChange.REFUSE) -> Reversion:
     """What it would be; reads all parts, so that nothing that is damaged or lacks its history is gone back to.
 
     SnapshotMissing, SnapshotDamaged, SnapshotForeign; JobChanged where the snapshot was made with other settings than
@@ -60,7 +60,7 @@ def plan_revert(work: JobWork, snapshot_id: str, on_change: OnChange = OnChange.
     )
 
 
-def revert(work: JobWork, claim: Claim, to: Reversion, *, delete_results: bool = False) -> int:
+def revert(work: JobResources, claim: JobSession, to: Reversion, *, delete_results: bool = False) -> int:
     """Go back: all of it with one write. With ``delete_results`` later results go too; how many went.
 
     Those that are left are replaced bucket by bucket when they are scored again. Stopped between the two, the job has
@@ -96,7 +96,7 @@ def revert(work: JobWork, claim: Claim, to: Reversion, *, delete_results: bool =
     return results.delete_from(to.checkpoint, version)
 
 
-def _quantiles_at(work: JobWork, time: int) -> str | None:
+def _quantiles_at(work: JobResources, time: int) -> str | None:
     """The last quantiles as of ``time`` or earlier; cleaning keeps those of each snapshot's end."""
     times = work.stores.quantiles.times()
     return max((name for name in times if times[name] <= time), key=lambda name: (times[name], name), default=None)

@@ -14,7 +14,7 @@ from ipi_es.worker.training.job_training import history_base
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class SnapshotInventory:
     """What is stored of a job. ``state`` None: the job never ran."""
 
     job_id: str
@@ -26,7 +26,7 @@ class Shelf:
     """By base: its deltas and what waits for the next one, then the base itself."""
 
     @classmethod
-    def of(cls, job_id: str, blobs: BlobStore, state: JobState | None) -> Shelf:
+    def of(cls, job_id: str, blobs: BlobStore, state: JobState | None) -> SnapshotInventory:
         """Look at all that is there, once."""
         networks, deltas, bases = [], defaultdict(list), []
         for info in blobs.list(job_id):

@@ -12,7 +12,7 @@ from ipi_es.addresses import Addresses
 from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
-from ipi_es.ipinsights.address_context import Context
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.training.training_events import TrainingEvents
 from ipi_es.worker.history.holds import Holds
@@ -23,7 +23,7 @@ def hyperparameters_of(job: Job) -> Hyperparameters:
     return Hyperparameters(**job.ip_insights.plain())
 
 
-class Collector:
+class TrainingRowsCollector:
     """Takes event buckets in order and gives :class:`TrainingEvents` with one vocabulary.
 
     What ``holds`` holds teaches nothing, but calibrates: it was scored, and normal surprises are among it. Without them
@@ -78,7 +78,7 @@ class Collector:
             self._flags[name] += (np.bincount(back, weights=flag, minlength=len(keys)) > 0).tobytes()
         self._times.frombytes(np.full(len(keys), bucket.start, dtype=np.int64).tobytes())
 
-    def _take_context(self, ips: NDArray[np.int64], context: Context | None) -> None:
+    def _take_context(self, ips: NDArray[np.int64], context: AddressContext | None) -> None:
         """Keep the operators and countries of addresses: the last that was known of each."""
         new = len(self._ips) - len(self._operator)
         self._operator.frombytes(bytes(4 * new))
@@ -88,13 +88,13 @@ class Collector:
                 whole = np.frombuffer(column, dtype=values.dtype)
                 whole[ips[values > 0]] = values[values > 0]
 
-    def events(self, end: int, look_up: Callable[[Addresses], Context] | None = None) -> TrainingEvents:
+    def events(self, end: int, look_up: Callable[[Addresses], AddressContext] | None = None) -> TrainingEvents:
         """Everything taken so far; ``end`` is the exclusive end of the range, epoch seconds.
 
         ``look_up`` gives the context of any address, where the job names files of networks.
         """
         empty = np.zeros((0, 16), dtype=np.uint8)
-        context = Context(np.array(self._operator, dtype=np.uint32), np.array(self._country, dtype=np.uint16))
+        context = AddressContext(np.array(self._operator, dtype=np.uint32), np.array(self._country, dtype=np.uint16))
         return TrainingEvents(
             time=np.array(self._times, dtype=np.int64),
             entities=list(self._entities),

@@ -15,12 +15,12 @@ from ipi_es.config.job_config import Job
 from ipi_es.results.retention import Deleted, held_for
 from ipi_es.state.job_state import JobState
 from ipi_es.times import SECONDS, day_of
-from ipi_es.worker.training.snapshot_inventory import Shelf, past_keeping, trained_to
-from ipi_es.worker.upkeep.missing_results import tell_of_missing
+from ipi_es.worker.training.snapshot_inventory import SnapshotInventory, past_keeping, trained_to
+from ipi_es.worker.upkeep.missing_results import warn_of_missing
 
 if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobWork
-    from ipi_es.worker.job_session import Claim
+    from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.job_session import JobSession
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ ALL_FOR = DAY
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaned:
+class CleanupResult:
     """What one cleaning deleted."""
 
     results: int = 0
@@ -57,7 +57,9 @@ class Cleaned:
         return ", ".join(f"{count:,} {what}" for what, count in said.items() if count) or "nothing"
 
 
-def clean(work: JobWork, claim: Claim, now: int, stopping: Callable[[], bool] = lambda: False) -> Cleaned:
+def clean(
+    work: JobResources, claim: JobSession, now: int, stopping: Callable[[], bool] = lambda: False
+) -> CleanupResult:
     """Delete what the job no longer needs, and look whether anybody deleted what it does need.
 
     ``now`` in epoch seconds. LostJob where another took the job over.
@@ -65,10 +67,10 @@ def clean(work: JobWork, claim: Claim, now: int, stopping: Callable[[], bool] = 
     Each part can be stopped anywhere, by ``stopping`` or a kill, and the next cleaning goes on.
     """
     job, results = work.job, _clean_results(work, claim, now, stopping)
-    done = Cleaned(results.documents, results.indices)
+    done = CleanupResult(results.documents, results.indices)
     if not stopping():
-        tell_of_missing(claim, results_end(job, claim.state, now))
-        shelf = Shelf.of(job.job_id, work.stores.blobs, claim.state)
+        warn_of_missing(claim, results_end(job, claim.state, now))
+        shelf = SnapshotInventory.of(job.job_id, work.stores.blobs, claim.state)
         snapshots = _clean_snapshots(work, claim, shelf)
         claim.held.check()
         pieces = _clean_pieces(work, shelf, now)
@@ -79,7 +81,7 @@ def clean(work: JobWork, claim: Claim, now: int, stopping: Callable[[], bool] = 
     return done
 
 
-def _clean_results(work: JobWork, claim: Claim, now: int, stopping: Callable[[], bool]) -> Deleted:
+def _clean_results(work: JobResources, claim: JobSession, now: int, stopping: Callable[[], bool]) -> Deleted:
     end = results_end(work.job, claim.state, now)
     if end is None:
         return Deleted()
@@ -93,7 +95,7 @@ def _clean_results(work: JobWork, claim: Claim, now: int, stopping: Callable[[],
     )
 
 
-def _clean_snapshots(work: JobWork, claim: Claim, shelf: Shelf) -> list[str]:
+def _clean_snapshots(work: JobResources, claim: JobSession, shelf: SnapshotInventory) -> list[str]:
     job, state = work.job, claim.state
     used = {info.id for info in shelf.networks if shelf.uses(info.id)}
     if state.checkpoint is not None:
@@ -106,7 +108,7 @@ def _clean_snapshots(work: JobWork, claim: Claim, shelf: Shelf) -> list[str]:
     return gone
 
 
-def _clean_pieces(work: JobWork, shelf: Shelf, now: int) -> int:
+def _clean_pieces(work: JobResources, shelf: SnapshotInventory, now: int) -> int:
     """What no snapshot has; but nothing of the last day, that a worker which lost the job may still be writing."""
     blobs, job_id = work.stores.blobs, work.job.job_id
     ownerless = [info for info in shelf.ownerless() if info.created < now - DAY]
@@ -115,7 +117,7 @@ def _clean_pieces(work: JobWork, shelf: Shelf, now: int) -> int:
     return len(ownerless) + blobs.sweep(job_id)
 
 
-def _clean_quantiles(work: JobWork, claim: Claim, shelf: Shelf, *, gone: Collection[str]) -> int:
+def _clean_quantiles(work: JobResources, claim: JobSession, shelf: SnapshotInventory, *, gone: Collection[str]) -> int:
     state, store = claim.state, work.stores.quantiles
     starts = [trained_to(info) for info in shelf.networks if info.id not in gone]
     times = store.times()

@@ -18,7 +18,7 @@ from ipi_es.times import SECONDS, day_of, iso
 
 if TYPE_CHECKING:
     from ipi_es.config.job_config import Job
-    from ipi_es.worker.job_session import Claim
+    from ipi_es.worker.job_session import JobSession
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ MOST_SAID = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingResults:
     """What one UTC day (since the epoch) lacks."""
 
     day: int
@@ -48,7 +48,7 @@ class Missing:
         return ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
 
 
-def tell_of_missing(claim: Claim, kept_from: int | None) -> list[Missing]:
+def warn_of_missing(claim: JobSession, kept_from: int | None) -> list[MissingResults]:
     """Annotate the days whose results are not all there, and take back what was said of days that are whole again.
 
     ``kept_from``: before it results were deleted as too old, epoch seconds; None: none were. LostJob.
@@ -80,13 +80,13 @@ def tell_of_missing(claim: Claim, kept_from: int | None) -> list[Missing]:
     return found
 
 
-def missing(days: Mapping[int, DayCounts], start: int, end: int, span: int) -> list[Missing]:
+def missing(days: Mapping[int, DayCounts], start: int, end: int, span: int) -> list[MissingResults]:
     """What lacks in [start, end), epoch seconds, in order of time; ``days`` by day since the epoch."""
     found = []
     for day in range(day_of(start), day_of(end - 1) + 1):
         there = days.get(day, DayCounts())
         expected = min((day + 1) * DAY, end) - max(day * DAY, start)
-        lacks = Missing(
+        lacks = MissingResults(
             day,
             -(-max(expected - there.seconds, 0) // span),
             max(there.record_count - there.records, 0),
@@ -101,13 +101,13 @@ def _day(source: Mapping[str, object]) -> int:
     return day_of(int(str(source["timestamp"])) // 1_000)
 
 
-def _annotation(claim: Claim, lacks: Missing) -> Annotation:
+def _annotation(claim: JobSession, lacks: MissingResults) -> Annotation:
     start = lacks.day * DAY
     text = f"results of this day are missing: {lacks}. Somebody deleted them; {_restore(claim, start)}"
     return Annotation("results_missing", start, start + DAY, text)
 
 
-def _restore(claim: Claim, start: int) -> str:
+def _restore(claim: JobSession, start: int) -> str:
     """What to do about it."""
     job: Job = claim.work.job
     try:

@@ -15,12 +15,12 @@ from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore
-from ipi_es.state.leased_state import HeldState
+from ipi_es.state.leased_state import LeasedState
 from ipi_es.state.owner import owner_alive, this_process
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.worker.clock import Clock
-from ipi_es.worker.lease_wait import PATIENCE, claim_patiently
+from ipi_es.worker.lease_wait import PATIENCE, acquire_lease
 
 DELETING = "deleting it"
 """What a job's lease is for while it is deleted."""
@@ -30,7 +30,7 @@ LEASE = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class RemovedJob:
     """What went."""
 
     results: Deleted
@@ -51,7 +51,7 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredJob:
     """What there is of a job; ``checkpoint`` in epoch seconds."""
 
     checkpoint: int | None
@@ -82,31 +82,31 @@ class Removal:
         self._states = StateStore(cluster)
         self._blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
 
-    def stored(self) -> Stored:
+    def stored(self) -> StoredJob:
         """What there is."""
         state = self._states.read(self._job_id)
-        return Stored(
+        return StoredJob(
             checkpoint=None if state is None else state.checkpoint,
             results=_count(self._cluster, ALIAS, self._job_id),
             snapshots=len(self._blobs.list(self._job_id, "network")),
             verdicts=len(VerdictStore(self._cluster, self._job_id).all()),
         )
 
-    def reset(self) -> Removed:
+    def reset(self) -> RemovedJob:
         """Forget what was learned and found, as if the job had never run; verdicts stay, and whether it is paused.
 
         JobBusy where a worker stays amid it. Stopped anywhere, it can be run again.
         """
         return self._remove(everything=False)
 
-    def delete(self) -> Removed:
+    def delete(self) -> RemovedJob:
         """Delete all that there is of the job; JobBusy as for :meth:`reset`."""
         return self._remove(everything=True)
 
-    def _remove(self, *, everything: bool) -> Removed:
+    def _remove(self, *, everything: bool) -> RemovedJob:
         job_id, now = self._job_id, self._clock.now()
         try:
-            state = claim_patiently(
+            state = acquire_lease(
                 self._states,
                 job_id,
                 this_process(),
@@ -122,7 +122,7 @@ class Removal:
                 hint=f"`ipi-es job pause {job_id}` makes a worker let go of it within half a minute; then say it again",
             ) from error
         # first, so that nothing points to what is deleted: stopped amid it, the job begins anew
-        held = HeldState(self._states, self._states.reset(state), now=self._clock.now, lease=LEASE)
+        held = LeasedState(self._states, self._states.reset(state), now=self._clock.now, lease=LEASE)
         with held.renewed():
             removed = self._removed(held, now, everything=everything)
         if everything:
@@ -132,7 +132,7 @@ class Removal:
             held.release()
         return removed
 
-    def _removed(self, held: HeldState, now: int, *, everything: bool) -> Removed:
+    def _removed(self, held: LeasedState, now: int, *, everything: bool) -> RemovedJob:
         job_id, version = self._job_id, held.state.external_version
         verdicts = VerdictStore(self._cluster, job_id)
         others_from = self._states.others_from(job_id)
@@ -142,7 +142,7 @@ class Removal:
         held.check()
         blobs = self._blobs.delete_all(job_id)
         held.check()
-        return Removed(
+        return RemovedJob(
             results=results,
             blobs=blobs,
             quantiles=QuantilesStore(self._cluster, job_id).sweep([], version),

@@ -40,6 +40,7 @@ from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.words import RESULT_KINDS
 from ipi_es.setup import setup_plan
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 
 BUCKETS = 24
@@ -135,8 +136,8 @@ def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace)
     load(url, f"{index}-past", make_past(stream, events=past, days=TRAINED_DAYS, seed=options.seed))
     job = _job(name, index, options.seed)
     work = JobResources(cluster, job)
-    with work.claimed() as claim:
-        claim.train(START - TRAINED_DAYS * DAY, START)
+    with open_session(work) as session:
+        session.train(START - TRAINED_DAYS * DAY, START)
     read, whole = Way(lambda: _read(work, stream)), Way(lambda: _backfill(cluster, job, stream))
     idle = Way(lambda: _without_scoring(work, stream, documents, version))
     documents: list[ResultDocument] = []
@@ -167,9 +168,9 @@ def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace)
 
 def _emptied(work: JobResources) -> int:
     """Delete the job's results; the version that later writes may have."""
-    with work.claimed() as claim:
-        work.stores.results.delete_all(claim.state.external_version)
-        return claim.state.external_version
+    with open_session(work) as session:
+        work.stores.results.delete_all(session.state.external_version)
+        return session.state.external_version
 
 
 def _without_scoring(work: JobResources, stream: Stream, documents: list[ResultDocument], version: int) -> int:
@@ -203,8 +204,8 @@ def _backfill(cluster: Cluster, job: Job, stream: Stream) -> int:
         nonlocal seen
         seen += int(scored.bucket.count.sum())
 
-    with JobResources(cluster, job).claimed() as claim:
-        claim.backfill(claim.plan(START, stream.end, again=True), told, again=True)
+    with open_session(JobResources(cluster, job)) as session:
+        session.backfill(session.plan(START, stream.end, again=True), told, again=True)
     return seen
 
 

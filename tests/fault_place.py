@@ -22,6 +22,7 @@ from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore, state_id
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 
 END = SCORED_FROM + 51 * HOUR
 SCORE_DAYS = 3
@@ -57,8 +58,10 @@ class Place(Bench):
         company.fill(self.cluster, self.job.datafeed_config.indices[0], score_days=self.score_days)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-            with JobResources(self.cluster, self.job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
-                claim.train(company.LEARN_FROM, SCORED_FROM)
+            with open_session(
+                JobResources(self.cluster, self.job, clock=parts.TestClock(parts.NOW - 3_600))
+            ) as session:
+                session.train(company.LEARN_FROM, SCORED_FROM)
         store, job_id = ClusterBlobs(self.cluster), self.job.job_id
         self.blobs = [(each, store.read(job_id, each.id)) for each in store.list(job_id)]
         found = self.cluster.get(STATE_INDEX, state_id(job_id))

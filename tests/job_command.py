@@ -26,6 +26,7 @@ from ipi_es.worker.changed_settings import OnChange
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_verdicts import Verdicts
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training import job_training
 from ipi_es.worker.upkeep.removal import Removal
 
@@ -36,15 +37,15 @@ AHEAD = 2 * company.DAY
 
 
 def train(cluster: Cluster, job: Job, clock: Clock) -> None:
-    with JobResources(cluster, job, clock=clock).claimed(
-        doing="training", patience=PATIENCE, on_change=OnChange.IGNORE
-    ) as claim:
-        claim.train(company.LEARN_FROM, company.SCORED_FROM)
+    with open_session(
+        JobResources(cluster, job, clock=clock), doing="training", patience=PATIENCE, on_change=OnChange.IGNORE
+    ) as session:
+        session.train(company.LEARN_FROM, company.SCORED_FROM)
 
 
 def backfill(cluster: Cluster, job: Job, clock: Clock) -> None:
-    with JobResources(cluster, job, clock=clock).claimed(patience=PATIENCE) as claim:
-        claim.backfill(claim.plan(company.SCORED_FROM, company.SCORED_FROM + AHEAD), lambda _: None)
+    with open_session(JobResources(cluster, job, clock=clock), patience=PATIENCE) as session:
+        session.backfill(session.plan(company.SCORED_FROM, company.SCORED_FROM + AHEAD), lambda _: None)
 
 
 def verdict(cluster: Cluster, job: Job, clock: Clock) -> None:

@@ -19,13 +19,12 @@ from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.storage import delta_from_bytes
 from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.details import LATE_CHECKED_AT, LATE_ROWS, REREAD
 from ipi_es.state.job_state import StateStore
 from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_session import JobSession
-from ipi_es.worker.late.event_changes import REREAD
-from ipi_es.worker.late.late_warnings import LOOKED_AT
-from ipi_es.worker.scoring.batch import LATE_ROWS
+from ipi_es.worker.open_session import open_session
 
 VOLATILE = (*parts.VOLATILE, "rescored_at")
 
@@ -33,8 +32,8 @@ VOLATILE = (*parts.VOLATILE, "rescored_at")
 @contextmanager
 def live(cluster: Cluster, job: Job, time: int = parts.NOW) -> Iterator[JobSession]:
     """A new process that holds the job."""
-    with JobResources(cluster, job, clock=parts.TestClock(time)).claimed() as claim:
-        yield claim
+    with open_session(JobResources(cluster, job, clock=parts.TestClock(time))) as session:
+        yield session
 
 
 def add_events(cluster: Cluster, found: Iterable[tuple[int, str, str]], index: str = company.EVENTS) -> list[str]:
@@ -58,7 +57,7 @@ def everything(cluster: Cluster, job: Job) -> dict[str, Any]:
     state = StateStore(cluster).read(job.job_id)
     assert state is not None
     kept = ("checkpoint", "snapshot_id", "history_id", "quantiles_id", "renormalize_due", "renormalized_to")
-    details = {name: value for name, value in state.details.items() if name not in {LOOKED_AT, REREAD}}
+    details = {name: value for name, value in state.details.items() if name not in {LATE_CHECKED_AT, REREAD}}
     return {
         "results": {
             place: {name: value for name, value in source.items() if name not in VOLATILE}

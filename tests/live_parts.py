@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import worker_company as company
@@ -46,16 +47,19 @@ class Worker:
     dead: set[str] = field(default_factory=set)
     places: int = 1
     clock: parts.TestClock = field(default_factory=parts.TestClock)
+    snapshots: Path | None = None
 
     def __post_init__(self) -> None:
-        self.work = JobResources(self.cluster, self.job, clock=self.clock, owner=self.owner)
+        self.resources = JobResources(
+            self.cluster, self.job, clock=self.clock, owner=self.owner, snapshots=self.snapshots
+        )
         self.health = JobHealth(self.job)
-        means = WorkerContext(
+        context = WorkerContext(
             places=threading.Semaphore(self.places),
             alive=lambda owner: owner not in self.dead,
             stopwatch=self.stopwatch,
         )
-        self.live = LiveJob(self.work, self.health, means)
+        self.live = LiveJob(self.resources, self.health, context)
 
     def tick(self, now: int, **how: Any) -> Any:
         """A tick at an event time: everything before it is complete."""

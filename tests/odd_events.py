@@ -12,6 +12,7 @@ from worker_company import DAY, HOUR, LEARN_DAYS, SCORED_FROM
 
 from ipi_es.cluster.port import Cluster, Put
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 
 NAMES = (
     "x" * 10_000,
@@ -69,8 +70,8 @@ def run_job(cluster: Cluster, job_id: str, index: str, patch: pytest.MonkeyPatch
     """Train (without TensorFlow) and score two days twice; (what was learned, the results of each time)."""
     job = company.make_job(job_id, index)
     patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with JobResources(cluster, job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
-        learned = claim.train(company.LEARN_FROM, SCORED_FROM)
+    with open_session(JobResources(cluster, job, clock=parts.TestClock(parts.NOW - 3_600))) as session:
+        learned = session.train(company.LEARN_FROM, SCORED_FROM)
     found = []
     for again in (False, True):
         parts.backfill(cluster, job, end=SCORED_FROM + 2 * DAY, again=again)

@@ -25,6 +25,7 @@ from ipi_es.scoring.calibration import Calibration
 from ipi_es.setup.setup_plan import apply, plan
 from ipi_es.state.blobs import BlobInfo
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 
 Key = tuple[Any, ...]
@@ -59,7 +60,7 @@ class Run:
     classes: list[int] = field(default_factory=list)
     decided: dict[Key, float] = field(default_factory=dict)  # scores at the first scoring
     stored: dict[str, Document] = field(default_factory=dict)  # after the backfill
-    renormalized: dict[str, Document] = field(default_factory=dict)  # after claim.renormalize()
+    renormalized: dict[str, Document] = field(default_factory=dict)  # after session.renormalize()
     changed: tuple[int, int] = (0, 0)  # results that the first and the second renormalization changed
 
     seconds: dict[str, float] = field(default_factory=dict)  # by what was done
@@ -162,8 +163,8 @@ def run_on(
     with run.timed("take over" if once.blobs else "train"):
         _trained(run, once)
     work = run.work
-    with work.claimed() as claim:
-        snapshot = work.snapshot(claim.state.snapshot_id)
+    with open_session(work) as session:
+        snapshot = work.snapshot(session.state.snapshot_id)
         run.calibration = snapshot.references.failures.calibration
         rho = snapshot.references.failures.correlations
         run.correlations = "; ".join(
@@ -171,27 +172,27 @@ def run_on(
             for name, view in (("same entity", rho.same_entity), ("same IP", rho.same_ip))
         )
         with run.timed("backfill"):
-            claim.backfill(claim.plan(*test), run.take)
+            session.backfill(session.plan(*test), run.take)
         run.stored = _stored(work)
-        run.changed = claim.renormalize(), claim.renormalize()
+        run.changed = session.renormalize(), session.renormalize()
         run.renormalized = _stored(work)
     return run
 
 
 def _trained(run: Run, once: TrainedOnce) -> None:
     work, job_id = run.work, run.job.job_id
-    with work.claimed() as claim:
+    with open_session(work) as session:
         if not once.blobs:
-            claim.train(*run.train)
+            session.train(*run.train)
             blobs = work.stores.blobs
             once.blobs = [(info, blobs.read(job_id, info.id)) for info in blobs.list(job_id)]
-            once.snapshot_id, once.history_id = str(claim.state.snapshot_id), str(claim.state.history_id)
-            once.trained_to = int(claim.state.checkpoint or 0)
+            once.snapshot_id, once.history_id = str(session.state.snapshot_id), str(session.state.history_id)
+            once.trained_to = int(session.state.checkpoint or 0)
             return
         for info, blob in once.blobs:
             work.stores.blobs.write(job_id, info.id, info.kind, blob, created=info.created, attributes=info.attributes)
-        claim.held.save(
-            claim.state.advanced(snapshot_id=once.snapshot_id, history_id=once.history_id, checkpoint=once.trained_to)
+        session.writer.save(
+            session.state.advanced(snapshot_id=once.snapshot_id, history_id=once.history_id, checkpoint=once.trained_to)
         )
 
 

@@ -54,5 +54,5 @@ def add_day(blobs: BlobStore, job: Job, history: HistoryId, entity: str, ip: str
     """One more day on a history, of one pair seen a hundred times; the id after it."""
     addresses, _ = parse([ip])
     delta = DayDelta.of(history.day, entity_hashes([entity]), addresses, np.array([100]))
-    store_delta(blobs, job.job_id, history, delta, 2_000, lambda: None)
+    store_delta(blobs, job.job_id, history, delta, 2_000)
     return HistoryId(history.base, history.day + 1)

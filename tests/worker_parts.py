@@ -30,6 +30,7 @@ from ipi_es.state.job_state import STATE_INDEX, StateStore
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 
 NOW = company.SCORED_TO + 600
 VOLATILE = ("event.ingested", "renormalized_at", "processing_time_ms", "events_seq_no")
@@ -96,8 +97,8 @@ def trained_cluster(job: Job, monkeypatch: Any) -> MemoryCluster:
     setup_plan.apply(cluster, setup_plan.plan(cluster))
     company.fill(cluster)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", made_training)
-    with JobResources(cluster, job, clock=TestClock(NOW - 3_600)).claimed() as claim:
-        claim.train(company.LEARN_FROM, company.SCORED_FROM)
+    with open_session(JobResources(cluster, job, clock=TestClock(NOW - 3_600))) as session:
+        session.train(company.LEARN_FROM, company.SCORED_FROM)
     return cluster
 
 
@@ -121,9 +122,9 @@ def backfill(
     told: Callable[[Any], None] = lambda _: None,
 ) -> None:
     """What the command does."""
-    with JobResources(cluster, job, clock=TestClock(time)).claimed() as claim:
-        planned = claim.plan(start, end, again=again)
-        claim.backfill(planned, told, again=again)
+    with open_session(JobResources(cluster, job, clock=TestClock(time))) as session:
+        planned = session.plan(start, end, again=again)
+        session.backfill(planned, told, again=again)
 
 
 def results(cluster: Cluster, job: Job, *, volatile: bool = False) -> dict[tuple[str, str], dict[str, Any]]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import ipi_es
 
 ROOT = Path(ipi_es.__file__).parent
-STORES, WORKERS = ("results", "state"), ("worker", "service")
+STORES, WORKERS = ("results/", "state/", "worker/fenced_writer.py"), ("worker/", "service/")
 """Rooms: where things are stored, and who stores them. Commands go through the same."""
 OF_THE_PORT = frozenset(
     {"put", "bulk", "delete", "create_index", "delete_index", "put_mapping", "put_index_template"},
@@ -80,9 +80,10 @@ class _Calls(ast.NodeVisitor):
 def write_points() -> frozenset[WritePoint]:
     """All of them."""
     calls: list[WritePoint] = []
-    for room in (*STORES, *WORKERS):
-        for path in sorted((ROOT / room).glob("*.py")):
-            visitor = _Calls(path.relative_to(ROOT).as_posix())
+    for path in sorted(ROOT.rglob("*.py")):
+        file = path.relative_to(ROOT).as_posix()
+        if file.startswith((*STORES, *WORKERS)):
+            visitor = _Calls(file)
             visitor.visit(ast.parse(path.read_text(encoding="utf-8")))
             calls += visitor.found
     in_stores = [each for each in calls if each.file.startswith(STORES)]
@@ -106,8 +107,9 @@ def under_way() -> Iterator[WritePoint]:
         code = frame.f_code
         path = Path(code.co_filename)
         name = code.co_name
-        if callee and path.is_relative_to(ROOT) and path.parent.name in (*STORES, *WORKERS):
-            point = WritePoint(path.relative_to(ROOT).as_posix(), code.co_qualname, callee)
+        file = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
+        if callee and file.startswith((*STORES, *WORKERS)):
+            point = WritePoint(file, code.co_qualname, callee)
             if point in write_points():
                 yield point
         callee, frame = name, frame.f_back

@@ -28,6 +28,7 @@ from ipi_es.state.verdict_store import Verdict
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_verdicts import Verdicts
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.removal import DELETING, Removal
 
@@ -142,9 +143,9 @@ def trained_in_vain(cluster: MemoryCluster) -> None:
     """A training said which snapshot is used from now on, and was killed before the state pointed to it."""
     ticked(21)(cluster)
     time = SCORED_FROM + 21 * HOUR
-    with JobResources(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(LATER))) as session:
         said = [Annotation("model_snapshot", time, time + SPAN, "From here on snapshot lost is used.")]
-        assert claim._annotate(said, "lost") == 1
+        assert session._annotate(said, "lost") == 1
 
 
 def late_events(cluster: MemoryCluster) -> None:
@@ -174,10 +175,10 @@ def mended_and_cleaned(_: MemoryCluster, worker: Worker) -> None:
 def late_events_of_a_lost_snapshot(cluster: MemoryCluster) -> None:
     """A late event for a bucket whose snapshot somebody deleted."""
     ticked(30)(cluster)
-    with JobResources(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
-        old = str(claim.state.snapshot_id)
-        claim.retrain(company.LEARN_FROM + DAY, SCORED_FROM + DAY)
-        assert claim.state.snapshot_id != old
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(LATER))) as session:
+        old = str(session.state.snapshot_id)
+        session.retrain(company.LEARN_FROM + DAY, SCORED_FROM + DAY)
+        assert session.state.snapshot_id != old
     ticked(36)(cluster)
     ClusterBlobs(cluster).delete(JOB.job_id, old)
     add_events(cluster, [(SCORED_FROM + 27 * HOUR, "person03", STRANGER)])
@@ -188,8 +189,8 @@ def much_to_clean(cluster: MemoryCluster) -> None:
     for days in range(1, 4):
         ticked(24 * days)(cluster)
         clock = parts.TestClock(parts.NOW + days * DAY)
-        with JobResources(cluster, JOB, clock=clock).claimed() as claim:
-            claim.retrain(company.LEARN_FROM, SCORED_FROM + days * DAY)
+        with open_session(JobResources(cluster, JOB, clock=clock)) as session:
+            session.retrain(company.LEARN_FROM, SCORED_FROM + days * DAY)
     ticked(120)(cluster)
     blobs = ClusterBlobs(cluster)
     blobs.write(JOB.job_id, "history-20250101T000000Z-lost", "history_base", b"lost", created=0, attributes={"day": 1})
@@ -206,16 +207,16 @@ def results_deleted(cluster: MemoryCluster) -> None:
         if each["result_type"] == "bucket" and each["timestamp"] == (SCORED_FROM + 33 * HOUR) * 1_000
     ]
     cluster.bulk([Drop(*place) for place in gone], refresh=True)
-    with JobResources(cluster, JOB, clock=parts.TestClock(LATER)).claimed() as claim:
-        assert claim.annotate([Annotation("results_missing", SCORED_FROM, SCORED_FROM + DAY, "1 buckets")]) == 1
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(LATER))) as session:
+        assert session.annotate([Annotation("results_missing", SCORED_FROM, SCORED_FROM + DAY, "1 buckets")]) == 1
 
 
 def reverted(cluster: MemoryCluster, worker: Worker) -> None:
     """Back to the first snapshot; later results go."""
     networks = ClusterBlobs(cluster).list(JOB.job_id, "network")
-    with worker.work.claimed(lambda _: False) as claim:
+    with open_session(worker.resources, lambda _: False) as session:
         first = min(networks, key=lambda info: str(info.attributes["trained_to"]))
-        revert(worker.work, claim, plan_revert(worker.work, first.id), delete_results=True)
+        revert(worker.resources, session, plan_revert(worker.resources, first.id), delete_results=True)
 
 
 def with_verdict(cluster: MemoryCluster) -> None:

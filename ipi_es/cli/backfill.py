@@ -10,6 +10,7 @@ from ipi_es.cli.shared.output import accept_change_option
 from ipi_es.cli.shared.shell import clock, shell
 from ipi_es.errors import ClusterError, UsageError
 from ipi_es.times import format_span, iso, parse_time
+from ipi_es.worker.open_session import open_session
 
 if TYPE_CHECKING:
     from ipi_es.worker.scoring.dry_run import AlertCounts
@@ -39,6 +40,7 @@ def backfill(
     from ipi_es.setup.checks.judge import require_templates, require_usable
     from ipi_es.worker.changed_settings import OnChange
     from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.scoring.dry_run import count_alerts
     from ipi_es.worker.training.job_training import TrainingCallbacks, training_range
 
     here, now = shell(ctx), clock()
@@ -50,18 +52,18 @@ def backfill(
         if not dry_run:
             require_templates(cluster, [job])
         require_usable(cluster, job)
-        work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
+        resources = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
         learning = TrainingCallbacks(told.read, told.training)
         if dry_run:
             told.scoring(first, stop)
-            counted = work.dry_run(first, stop, told.scored, learning, on_change)
+            counted = count_alerts(resources, first, stop, told.scored, learning, on_change)
         else:
-            with work.claimed(on_change=on_change) as claim:
-                if claim.state.snapshot_id is None:
+            with open_session(resources, on_change=on_change) as session:
+                if session.state.snapshot_id is None:
                     learn_from, learn_to = training_range(job, first)
                     told.reading(learn_from, learn_to)
-                    claim.train(learn_from, learn_to, learning)
-                planned = claim.plan(first, stop, again=again)
+                    session.train(learn_from, learn_to, learning)
+                planned = session.plan(first, stop, again=again)
                 if planned.resumed:
                     click.echo(f"Going on from {iso(planned.start)}, where an earlier run stopped.", err=True)
                 if planned.never_scored:
@@ -72,7 +74,7 @@ def backfill(
                     )
                 told.scoring(planned.start, planned.end)
                 try:
-                    claim.backfill(planned, told.scored, again=again)
+                    session.backfill(planned, told.scored, again=again)
                 except ClusterError:
                     click.echo(f"Stopped. {KEPT}", err=True)
                     raise

@@ -6,6 +6,7 @@ import click
 
 from ipi_es.cli.shared.output import accept_change_option
 from ipi_es.cli.shared.shell import shell
+from ipi_es.worker.open_session import open_session
 
 
 @click.command()
@@ -33,7 +34,7 @@ def renormalize(ctx: click.Context, job_name: str, accept_change: bool) -> None:
             return
         if note is not None:
             click.secho(f"note: {note}", fg="yellow", err=True)
-        work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
-        with work.claimed(doing="renormalizing", on_change=on_change) as claim:
-            changed = claim.renormalize()
+        resources = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
+        with open_session(resources, doing="renormalizing", on_change=on_change) as session:
+            changed = session.renormalize()
     click.echo(f"{changed:,} results changed." if changed else "Nothing changed.")

@@ -10,6 +10,7 @@ import click
 
 from ipi_es.cli.shared.output import Column, accept_change_option, confirmed, emit, format_option, yes_option
 from ipi_es.cli.shared.shell import clock, shell
+from ipi_es.worker.open_session import open_session
 
 if TYPE_CHECKING:
     from ipi_es.errors import UsageError
@@ -106,12 +107,12 @@ def revert(
     surroundings = shell(ctx)
     job = surroundings.job(job_name)
     with surroundings.cluster() as cluster:
-        work = JobResources(cluster, job, snapshots=surroundings.settings.snapshots.directory)
+        resources = JobResources(cluster, job, snapshots=surroundings.settings.snapshots.directory)
         on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
-        to = plan_revert(work, _snapshot(work, snapshot_id), on_change)
-        confirmed(_said(to, work, delete_results=delete_results), yes=yes)
-        with work.claimed(doing="going back to a snapshot", on_change=OnChange.IGNORE) as claim:
-            deleted = go_back(work, claim, to, delete_results=delete_results)
+        to = plan_revert(resources, _snapshot(resources, snapshot_id), on_change)
+        confirmed(_said(to, resources, delete_results=delete_results), yes=yes)
+        with open_session(resources, doing="going back to a snapshot", on_change=OnChange.IGNORE) as session:
+            deleted = go_back(session, to, delete_results=delete_results)
     click.echo(
         f"Job {job.job_id} is back at {to.snapshot_id}." + (f" {deleted:,} results are deleted." * bool(deleted))
     )
@@ -132,27 +133,27 @@ def _shelf(ctx: click.Context, job_name: str) -> Iterator[SnapshotInventory]:
         yield SnapshotInventory.of(job_id, blobs, StateStore(cluster).read(job_id))
 
 
-def _snapshot(work: JobResources, snapshot_id: str) -> str:
+def _snapshot(resources: JobResources, snapshot_id: str) -> str:
     """The id, if there is a snapshot with it; SnapshotMissing with the nearest one."""
     from ipi_es.state.job_state import JobState
     from ipi_es.worker.training.snapshot_inventory import SnapshotInventory
 
-    job_id = work.job.job_id
-    shelf = SnapshotInventory.of(job_id, work.stores.blobs, JobState(job_id))
+    job_id = resources.job.job_id
+    shelf = SnapshotInventory.of(job_id, resources.stores.blobs, JobState(job_id))
     info = _known(shelf, snapshot_id)
     if info.kind != "network":
         raise _only_a_part(shelf, snapshot_id)
     return info.id
 
 
-def _said(to: Reversion, work: JobResources, *, delete_results: bool) -> str:
+def _said(to: Reversion, resources: JobResources, *, delete_results: bool) -> str:
     """What going back would mean."""
     from ipi_es.times import iso
 
-    now = work.stores.states.read(work.job.job_id)
-    lines = [f"Job {work.job.job_id} goes back to snapshot {to.snapshot_id}, trained to {iso(to.checkpoint)}."]
+    now = resources.stores.states.read(resources.job.job_id)
+    lines = [f"Job {resources.job.job_id} goes back to snapshot {to.snapshot_id}, trained to {iso(to.checkpoint)}."]
     if now is not None and now.checkpoint is not None and now.checkpoint > to.checkpoint:
-        buckets = (now.checkpoint - to.checkpoint) // work.job.bucket_span
+        buckets = (now.checkpoint - to.checkpoint) // resources.job.bucket_span
         lines.append(f"{buckets:,} buckets up to {iso(now.checkpoint)} are scored again, from the events still there.")
     lines.append(f"{to.results:,} results after it are {'deleted' if delete_results else 'replaced by that'}.")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from ipi_es.cli.shared.shell import clock, shell
 from ipi_es.cli.train_csv import hyperparameter_options, train_csv
 from ipi_es.errors import UsageError
 from ipi_es.times import iso, parse_time
+from ipi_es.worker.open_session import open_session
 
 
 def _underscored(name: str) -> str:
@@ -131,11 +132,11 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
     with here.cluster() as cluster, ProgressReporter(job.bucket_span) as told:
         require_templates(cluster, [job])
         require_usable(cluster, job)
-        work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
-        with work.claimed(doing="training", on_change=OnChange.IGNORE) as claim:
+        resources = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
+        with open_session(resources, doing="training", on_change=OnChange.IGNORE) as session:
             told.reading(first, stop)
-            learned = claim.train(first, stop, TrainingCallbacks(told.read, told.training), from_scratch=from_scratch)
-            snapshot_id = claim.state.snapshot_id
+            learned = session.train(first, stop, TrainingCallbacks(told.read, told.training), from_scratch=from_scratch)
+            snapshot_id = session.state.snapshot_id
     about, dropped = learned.snapshot.network.about, learned.collected.dropped
     click.echo(
         f"Trained on {learned.collected.event_count:,} events from {iso(first)} to {iso(stop)}: {about['entities']:,} "

@@ -17,6 +17,7 @@ from ipi_es.results.words import ALIAS, RESULT_KINDS
 from ipi_es.setup.setup_plan import apply, plan
 from ipi_es.worker.clock import SystemClock
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.training.job_training import TrainingCallbacks
 from ipi_es.worker.upkeep.removal import Removal, is_known
@@ -104,17 +105,17 @@ def run(cluster: Cluster, seed: int, steps: Steps) -> DemoOutcome:
     apply(cluster, plan(cluster))
     job = check_job(JOB, name="demo job")
     forget(cluster)
-    work = JobResources(cluster, job)
+    resources = JobResources(cluster, job)
     steps.begin("train")
     began = time.perf_counter()
-    with work.claimed() as claim:
-        claim.train(simulation.start, simulation.scored_start, steps.training)
+    with open_session(resources) as session:
+        session.train(simulation.start, simulation.scored_start, steps.training)
         seconds["train"] = time.perf_counter() - began
         steps.begin("backfill")
         began = time.perf_counter()
-        claim.backfill(claim.plan(simulation.scored_start, simulation.end), steps.scored)
+        session.backfill(session.plan(simulation.scored_start, simulation.end), steps.scored)
         seconds["backfill"] = time.perf_counter() - began
-    results = work.stores.results
+    results = resources.stores.results
     results.show()
     worst: dict[str, list[Document]] = {kind: results.read(kind, size=_WORST) for kind in RESULT_KINDS}
     counts: dict[str, int] = {kind: results.count(kind) for kind in RESULT_KINDS}

@@ -21,11 +21,12 @@ from ipi_es.service.blindness import blindness_annotations
 from ipi_es.service.blindness.blind_change import BlindChange, BlindReason
 from ipi_es.service.blindness.count_recall import recalled
 from ipi_es.service.health.health import JobHealth
-from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, LastError
+from ipi_es.service.health.job_report import LastError
 from ipi_es.service.live_training import LiveTraining, Stopped
 from ipi_es.service.log_context import logs_its_job
-from ipi_es.service.takeover import LAST_WORKER, TakeoverDecision, TakeoverTurn, holder_of
+from ipi_es.service.takeover import TakeoverDecision, TakeoverTurn, holder_of
 from ipi_es.service.tick_outcome import TickOutcome, TickResult
+from ipi_es.state.details import CLEANED_AT, LAST_ERROR, LAST_WORKER, REVERTED_FROM, WAITS_FOR
 from ipi_es.state.job_state import JobState
 from ipi_es.state.owner import owner_alive
 from ipi_es.times import iso
@@ -33,9 +34,9 @@ from ipi_es.worker.changed_settings import OnChange, require_unchanged
 from ipi_es.worker.job_resources import LEASE, JobResources
 from ipi_es.worker.job_session import JobSession
 from ipi_es.worker.late.late_rescoring import rescore_late
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.interim_results import write_interim
-from ipi_es.worker.training.revert import REVERTED_FROM
 from ipi_es.worker.upkeep.cleanup import clean
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,6 @@ finds the job free, whichever part of a second the schedule rounds off."""
 
 CLOCKS_APART = 50
 """Seconds by which the clock may be ahead of the cluster's: no more than the least default query_delay."""
-
-CLEANED_AT = "cleaned_at"
-"""Key in the state's details: when somebody cleaned up, epoch seconds."""
 
 CLEAN_AGAIN = 20 * 3_600
 """Seconds after which it is done again: once a night, however many workers there are."""
@@ -92,13 +90,13 @@ class WorkerContext:
 class LiveJob:
     """One job of a worker. ``tick`` may be called from any thread; a second one at the same time does nothing."""
 
-    def __init__(self, work: JobResources, health: JobHealth, means: WorkerContext | None = None) -> None:
-        self.work, self.health, self.job = work, health, work.job
-        work.took = health.took
-        self._means = means or WorkerContext()
-        places = self._means.places or threading.Semaphore()
-        self._training = LiveTraining(work, health, places, self._means.stopwatch)
-        self._turns = TakeoverDecision(work.owner, self._means.lease, self._means.alive)
+    def __init__(self, resources: JobResources, health: JobHealth, context: WorkerContext | None = None) -> None:
+        self.resources, self.health, self.job = resources, health, resources.job
+        resources.hear_steps(health.took)
+        self._context = context or WorkerContext()
+        places = self._context.places or threading.Semaphore()
+        self._training = LiveTraining(resources, health, places, self._context.stopwatch)
+        self._turns = TakeoverDecision(resources.owner, self._context.lease, self._context.alive)
         self._at_work = threading.Lock()
         self._ready = self._had_state = False
         self._stood = 0  # where the job stood when this worker last let go of it, epoch seconds
@@ -145,19 +143,21 @@ class LiveJob:
             self._at_work.release()
 
     def _clean(self, now: int, stopping: Callable[[], bool]) -> TickOutcome:
-        state = self.work.stores.states.read(self.job.job_id)
+        state = self.resources.stores.states.read(self.job.job_id)
         if state is None or state.paused or now - int(state.details.get(CLEANED_AT, 0)) < CLEAN_AGAIN:
             return TickOutcome(TickResult.NOTHING)
-        with self.work.claimed(self._means.alive, doing="cleaning up", patience=0, on_change=OnChange.IGNORE) as claim:
-            self._timed("clean", lambda: clean(self.work, claim, now, stopping))
+        with open_session(
+            self.resources, self._context.alive, doing="cleaning up", patience=0, on_change=OnChange.IGNORE
+        ) as session:
+            self._timed("clean", lambda: clean(session, now, stopping))
             if stopping():
                 return TickOutcome(TickResult.STOPPED)
-            claim.leaving[CLEANED_AT] = now
+            session.note(**{CLEANED_AT: now})
         give_back()  # what a day's work left free between what stays
         return TickOutcome(TickResult.WORKED)
 
     def _tick(self, now: int, stopping: Callable[[], bool], *, patient: bool) -> TickOutcome:
-        state = self.work.stores.states.read(self.job.job_id)
+        state = self.resources.stores.states.read(self.job.job_id)
         if state is None and self._had_state:
             self.health.recall(())  # what was missed of its events is nobody's concern any more
             return self._rests(now, "nothing: the job was deleted; restart the worker to begin it anew")
@@ -165,18 +165,18 @@ class LiveJob:
         if state is not None and state.paused:
             self.health.paused(now)
             return TickOutcome(TickResult.PAUSED)
-        require_unchanged(self.job, state, self._means.on_change)  # before a lease is taken
+        require_unchanged(self.job, state, self._context.on_change)  # before a lease is taken
         complete = due.complete_to(self.job, now)
         if not self._anything_due(state, now, complete):
             self.health.nothing_due(now, None if state is None else state.checkpoint)
             return TickOutcome(TickResult.NOTHING)
-        turn = self._turns.turn(state, complete, now, self._means.stopwatch()) if patient else TakeoverTurn.MINE
+        turn = self._turns.turn(state, complete, now, self._context.stopwatch()) if patient else TakeoverTurn.MINE
         if turn is TakeoverTurn.THEIRS and state is not None:
             return self._looks_on(state, now, complete)
-        alive = (lambda _: False) if turn is TakeoverTurn.OVERDUE else self._means.alive
-        with self.work.claimed(alive, patience=0, on_change=self._means.on_change) as claim:
+        alive = (lambda _: False) if turn is TakeoverTurn.OVERDUE else self._context.alive
+        with open_session(self.resources, alive, patience=0, on_change=self._context.on_change) as session:
             self._had_state = True
-            return self._claimed(claim, now, complete, stopping)
+            return self._in_session(session, now, complete, stopping)
 
     def _anything_due(self, state: JobState | None, now: int, complete: int) -> bool:
         if state is None or state.snapshot_id is None:
@@ -186,107 +186,110 @@ class LiveJob:
         checkpoint = int(state.checkpoint or 0)
         return checkpoint < complete or due.wants_interim(self.job, now, checkpoint)
 
-    def _claimed(self, claim: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> TickOutcome:
-        if claim.state.paused:  # in this very moment
+    def _in_session(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> TickOutcome:
+        if session.state.paused:  # in this very moment
             self.health.paused(now)
             return TickOutcome(TickResult.PAUSED)
-        self.health.claimed(now, claim.state.checkpoint)
-        claim.leaving |= {LAST_WORKER: self._turns.me, LAST_ERROR: self._training.mistake, WAITS_FOR: None}
+        self.health.claimed(now, session.state.checkpoint)
+        session.note(**{LAST_WORKER: self._turns.me, LAST_ERROR: self._training.mistake, WAITS_FOR: None})
         try:
-            return self._work(claim, now, complete, stopping)
+            return self._do_due(session, now, complete, stopping)
         except (Stopped, LostJob):
-            claim.leaving.pop(LAST_ERROR)
+            session.forget_note(LAST_ERROR)
             raise
         except Exception as error:
-            claim.leaving[LAST_ERROR] = LastError.of(now, error).to_details()
+            session.note(**{LAST_ERROR: LastError.of(now, error).to_details()})
             raise
         finally:
-            self._stood = int(claim.state.checkpoint or 0)
+            self._stood = int(session.state.checkpoint or 0)
 
-    def _work(self, claim: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> TickOutcome:
+    def _do_due(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> TickOutcome:
         if not self._ready:
-            missing = self._means.awaited() if claim.state.snapshot_id is None else None
+            missing = self._context.awaited() if session.state.snapshot_id is None else None
             if missing is not None:
-                return TickOutcome(TickResult.WAITED, self._training.waits(claim, now, missing), text=missing)
-            self._means.usable()
+                return TickOutcome(TickResult.WAITED, self._training.waits(session, now, missing), text=missing)
+            self._context.usable()
         complete = min(complete, self._by_the_cluster(now, complete))
-        if claim.state.snapshot_id is None:
-            again_in = self._training.first(claim, now, complete, stopping)
+        if session.state.snapshot_id is None:
+            again_in = self._training.first(session, now, complete, stopping)
             if again_in is not None:
-                return TickOutcome(TickResult.WAITED, again_in, text=str(claim.leaving.get(WAITS_FOR) or ""))
-        if not self._ready or int(claim.state.checkpoint or 0) != self._stood:  # new, gone back, or another's work
-            self._recall(claim)
+                return TickOutcome(TickResult.WAITED, again_in, text=str(session.notes.get(WAITS_FOR) or ""))
+        if not self._ready or int(session.state.checkpoint or 0) != self._stood:  # new, gone back, or another's work
+            self._recall(session)
             self._ready = True
-        claim.make_good()
-        buckets = self._catch_up(claim, now, complete, stopping)
+        session.make_good()
+        buckets = self._catch_up(session, now, complete, stopping)
         if stopping():
             return TickOutcome(TickResult.STOPPED, buckets=buckets)
-        if int(claim.state.checkpoint or 0) < complete:
+        if int(session.state.checkpoint or 0) < complete:
             return TickOutcome(TickResult.WORKED, GAP, buckets)
-        self._timed("late", lambda: rescore_late(claim, now, stopping))
+        self._timed("late", lambda: rescore_late(session, now, stopping))
         if stopping():
             return TickOutcome(TickResult.STOPPED, buckets=buckets)
-        if due.wants_interim(self.job, now, int(claim.state.checkpoint or 0)):
-            self._timed("interim", lambda: write_interim(claim, now))
+        if due.wants_interim(self.job, now, int(session.state.checkpoint or 0)):
+            self._timed("interim", lambda: write_interim(session, now))
         return TickOutcome(TickResult.WORKED, buckets=buckets)
 
     def _timed(self, step: str, work: Callable[[], object]) -> None:
-        began = self._means.stopwatch()
+        began = self._context.stopwatch()
         work()
-        self.health.took(step, self._means.stopwatch() - began)
+        self.health.took(step, self._context.stopwatch() - began)
 
     def _by_the_cluster(self, now: int, complete: int) -> int:
         """The end of the last bucket that is complete, where this machine's clock is not ahead of the cluster's.
 
         Otherwise buckets whose events are still to come would be scored as if there were none.
         """
-        theirs = self.work.stores.states.cluster_time()
+        theirs = self.resources.stores.states.cluster_time()
         ahead = 0 if theirs is None else now - theirs
         if theirs is None or ahead <= CLOCKS_APART:
             return complete
         log.warning("job %s: this clock is %d s ahead of the cluster's, which is gone by", self.job.job_id, ahead)
         return due.complete_to(self.job, theirs)
 
-    def _catch_up(self, claim: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> int:
+    def _catch_up(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> int:
         """Score up to ``complete``, training where that is due on the way; how many buckets."""
-        began, before = self._means.stopwatch(), int(claim.state.checkpoint or 0)
+        began, before = self._context.stopwatch(), int(session.state.checkpoint or 0)
 
         def enough() -> bool:
-            return stopping() or self._means.stopwatch() - began > SLICE
+            return stopping() or self._context.stopwatch() - began > SLICE
 
         while True:
-            checkpoint, snapshot = int(claim.state.checkpoint or 0), self.work.snapshot(claim.state.snapshot_id)
-            self.health.uses(str(claim.state.snapshot_id), snapshot.trained_to)
+            checkpoint, snapshot = (
+                int(session.state.checkpoint or 0),
+                self.resources.snapshot(session.state.snapshot_id),
+            )
+            self.health.uses(str(session.state.snapshot_id), snapshot.trained_to)
             # a job that went back to a snapshot is not trained on the way to where it was: that would undo it
-            train_at = self._training.due_at(max(snapshot.trained_to, int(claim.state.details.get(REVERTED_FROM, 0))))
+            train_at = self._training.due_at(max(snapshot.trained_to, int(session.state.details.get(REVERTED_FROM, 0))))
             if train_at is not None and checkpoint >= train_at:
-                self._training.again(claim, now, stopping)
+                self._training.again(session, now, stopping)
                 continue
             until = complete if train_at is None else min(complete, train_at)
             if checkpoint >= until or enough():
                 return max(checkpoint - before, 0) // self.job.bucket_span
-            self._score(claim, now, until, enough)
+            self._score(session, now, until, enough)
 
-    def _score(self, claim: JobSession, now: int, until: int, enough: Callable[[], bool]) -> None:
-        written = claim.state.checkpoint
+    def _score(self, session: JobSession, now: int, until: int, enough: Callable[[], bool]) -> None:
+        written = session.state.checkpoint
 
-        def told(scored: ScoredBucket) -> None:
+        def on_progress(scored: ScoredBucket) -> None:
             nonlocal written
             self._scored(scored)
-            if claim.state.checkpoint != written:
-                written = claim.state.checkpoint
+            if session.state.checkpoint != written:
+                written = session.state.checkpoint
                 self.health.batch_written(now, int(written or 0))
 
-        claim.catch_up(until, told, enough)
-        self.health.batch_written(now, int(claim.state.checkpoint or 0))
+        session.catch_up(until, on_progress, enough)
+        self.health.batch_written(now, int(session.state.checkpoint or 0))
         changes, self._blind = self._blind, []
-        claim.annotate(self._remark(change) for change in changes)
+        session.annotate(self._remark(change) for change in changes)
 
     def _remark(self, change: BlindChange) -> Annotation:
         """What is said of a change; of an outcome that is missing, which ones there are instead."""
         words: dict[str, int] = {}
         if change.goes_on and change.reason is BlindReason.OUTCOME_MISSING:
-            words = self.work.feed.outcome_words(change.start, change.end)
+            words = self.resources.feed.outcome_words(change.start, change.end)
             self.health.explain(words)
         said = blindness_annotations.of_blindness(self.job, change, words)
         if change.goes_on:
@@ -309,14 +312,14 @@ class LiveJob:
         if change is not None:
             self._blind.append(change)
 
-    def _recall(self, claim: JobSession) -> None:
+    def _recall(self, session: JobSession) -> None:
         """Tell health of the weeks before the checkpoint: what is quiet every week is no blindness."""
-        claim.unsay()  # so one who was killed amid a training
-        results, end = self.work.stores.results, int(claim.state.checkpoint or 0)
-        self.health.recall(recalled(self.work.feed, results, end, self.job.bucket_span))
+        session.unsay()  # so one who was killed amid a training
+        results, end = self.resources.stores.results, int(session.state.checkpoint or 0)
+        self.health.recall(recalled(self.resources.feed, results, end, self.job.bucket_span))
         blind = self.health.blind()
         if blind is not None:
-            claim.annotate([self._remark(blind)])  # one who was killed may not have come to it
+            session.annotate([self._remark(blind)])  # one who was killed may not have come to it
 
     def _looks_on(self, state: JobState, now: int, complete: int) -> TickOutcome:
         holder = holder_of(state, now) or str(state.details.get(LAST_WORKER))

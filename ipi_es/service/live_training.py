@@ -15,7 +15,8 @@ from ipi_es.errors import ClusterError, LostJob, NoEvents, NotEnoughHistory
 from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 from ipi_es.service.due import DAY, FirstTraining, first_training, next_training
 from ipi_es.service.health.health import JobHealth
-from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, LastError
+from ipi_es.service.health.job_report import LastError
+from ipi_es.state.details import LAST_ERROR, WAITS_FOR
 from ipi_es.times import format_span, iso
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_session import JobSession
@@ -41,7 +42,7 @@ class Stopped(Exception):
 class LiveTraining:
     """One job's trainings. ``places``: how many jobs of this worker may train at a time; the others go on scoring."""
 
-    work: JobResources
+    resources: JobResources
     health: JobHealth
     places: threading.Semaphore
     stopwatch: Callable[[], float] = time.monotonic
@@ -54,21 +55,23 @@ class LiveTraining:
         """There is no use in trying again yet."""
         return self.stopwatch() < self._not_before
 
-    def first(self, claim: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> float | None:
+    def first(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> float | None:
         """Train a new job on what there is; None: done. Else the seconds until the next try; what for is told.
 
         ``complete``: the end of the last complete bucket.
         """
-        job = self.work.job
+        job = self.resources.job
         start, end = training_range(job, complete)
-        found = first_training(job, complete, self.work.feed.event_counts(start, end, DAY))
+        found = first_training(job, complete, self.resources.feed.event_counts(start, end, DAY))
         if not found.due:
-            return self.waits(claim, now, _missing(found, format_span(job.training.min_history)))
+            return self.waits(session, now, _missing(found, format_span(job.training.min_history)))
         try:
-            if not self._in_turn(claim, now, lambda told: claim.train(found.start, found.end, told), stopping):
-                return self.waits(claim, now, "other jobs' trainings to end", TURN)
+            if not self._in_turn(
+                session, now, lambda callbacks: session.train(found.start, found.end, callbacks), stopping
+            ):
+                return self.waits(session, now, "other jobs' trainings to end", TURN)
         except (NoEvents, NotEnoughHistory) as error:
-            return self.waits(claim, now, error.message, TRAIN_AGAIN)
+            return self.waits(session, now, error.message, TRAIN_AGAIN)
         except (ClusterError, LostJob, Stopped):
             raise  # no matter of the training
         except Exception as error:
@@ -78,22 +81,22 @@ class LiveTraining:
 
     def due_at(self, trained_to: int) -> int | None:
         """The event time from which a training is due again; None: never, or not now, since one failed."""
-        return None if self.rests else next_training(self.work.job, trained_to)
+        return None if self.rests else next_training(self.resources.job, trained_to)
 
-    def again(self, claim: JobSession, now: int, stopping: Callable[[], bool]) -> bool:
+    def again(self, session: JobSession, now: int, stopping: Callable[[], bool]) -> bool:
         """Train on the days before the checkpoint; False: not now, the job goes on with what it has."""
-        start, end = training_range(self.work.job, int(claim.state.checkpoint or 0))
+        start, end = training_range(self.resources.job, int(session.state.checkpoint or 0))
         try:
-            if self._in_turn(claim, now, lambda told: claim.retrain(start, end, told), stopping):
+            if self._in_turn(session, now, lambda callbacks: session.retrain(start, end, callbacks), stopping):
                 return True
             self._not_before = self.stopwatch() + TURN
         except (ClusterError, LostJob, Stopped):
             raise
         except Exception as error:  # whatever it is, it must not keep the job from scoring
-            log.warning("job %s: the training failed, scoring goes on: %s", self.work.job.job_id, error)
-            log.debug("job %s: the training failed", self.work.job.job_id, exc_info=True)
+            log.warning("job %s: the training failed, scoring goes on: %s", self.resources.job.job_id, error)
+            log.debug("job %s: the training failed", self.resources.job.job_id, exc_info=True)
             self._failed(now, error)
-            claim.leaving[LAST_ERROR] = self.mistake
+            session.note(**{LAST_ERROR: self.mistake})
         return False
 
     def _failed(self, now: int, error: Exception) -> None:
@@ -103,39 +106,39 @@ class LiveTraining:
 
     def _in_turn(
         self,
-        claim: JobSession,
+        session: JobSession,
         now: int,
         train: Callable[[TrainingCallbacks], TrainedJob],
         stopping: Callable[[], bool],
     ) -> bool:
         if not self.places.acquire(blocking=False):
             return False
-        job_id, began = self.work.job.job_id, self.stopwatch()
+        job_id, began = self.resources.job.job_id, self.stopwatch()
         log.info("job %s: trains", job_id)
         try:
-            learned = train(_told(stopping))
+            learned = train(_stop_when(stopping))
         finally:
             self.places.release()
         self.mistake, self._not_before = None, -inf
-        claim.leaving[LAST_ERROR] = None
+        session.note(**{LAST_ERROR: None})
         took, snapshot = self.stopwatch() - began, learned.snapshot
         self.health.took("train", took)
-        self.health.trained(now, str(claim.state.snapshot_id), snapshot.network.metrics, snapshot.trained_to)
+        self.health.trained(now, str(session.state.snapshot_id), snapshot.network.metrics, snapshot.trained_to)
         log.info(
             "job %s: trained in %.0f s on %d events up to %s, snapshot %s",
             job_id,
             took,
             learned.collected.event_count,
             iso(snapshot.trained_to),
-            claim.state.snapshot_id,
+            session.state.snapshot_id,
         )
         return True
 
-    def waits(self, claim: JobSession, now: int, what_for: str, seconds: float = LOOK_AGAIN) -> float:
+    def waits(self, session: JobSession, now: int, what_for: str, seconds: float = LOOK_AGAIN) -> float:
         """Say what a new job waits for; the seconds until the next try."""
-        claim.leaving[WAITS_FOR] = what_for
+        session.note(**{WAITS_FOR: what_for})
         self.health.waits(now, what_for)
-        log.info("job %s: waits for %s", self.work.job.job_id, what_for)
+        log.info("job %s: waits for %s", self.resources.job.job_id, what_for)
         self._not_before = self.stopwatch() + seconds
         return seconds
 
@@ -147,7 +150,7 @@ def _missing(found: FirstTraining, wanted: str) -> str:
     return f"events that go back {wanted} (training.min_history){ready}: they begin on {iso(found.oldest)[:10]}"
 
 
-def _told(stopping: Callable[[], bool]) -> TrainingCallbacks:
+def _stop_when(stopping: Callable[[], bool]) -> TrainingCallbacks:
     def heard(_said: EventBucket | TrainingProgress) -> None:
         if stopping():
             raise Stopped

@@ -11,10 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ipi_es.state.details import LAST_WORKER
 from ipi_es.state.job_state import JobState
-
-LAST_WORKER = "worker"
-"""Key in the state's details: who did the job's last work."""
 
 
 class TakeoverTurn(Enum):

@@ -1,4 +1,4 @@
-"""What the worker keeps in a state's ``details`` and reckons with when it is read; other keys may hold anything."""
+"""The keys of a state's ``details``, and the check of their values; other keys may hold anything."""
 
 from __future__ import annotations
 
@@ -6,6 +6,37 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from ipi_es.state.fields import LATEST, Fields
+
+MADE_WITH = "made_with"
+"""The settings that what was learned was made with, or that were accepted since."""
+SCORED_FROM = "scored_from"
+"""From when on there are results without gaps, epoch seconds."""
+REVERTED_FROM = "reverted_from"
+"""The checkpoint of the job before it went back to an earlier snapshot, epoch seconds. The next training is due
+`training.every` after that: a training on the way there would undo the revert."""
+LARGEST = "largest"
+"""The largest raw score of each level at the last renormalization."""
+NOT_RENORMALIZED = "not_renormalized"
+"""Indices of results that the last renormalization could not write to."""
+LATE_ROWS = "late_rows"
+"""The blob of the rows that came too late for the delta of their own day."""
+REREAD = "reread"
+"""The budget for reading buckets again."""
+LATE_CHECKED_AT = "too_late_looked_at"
+"""When changes older than the late window were looked for last, epoch seconds."""
+MISSING_RESULTS = "missing_results"
+"""Which results are missing, in words."""
+CLEANED_AT = "cleaned_at"
+"""When the last cleanup ended, epoch seconds."""
+LAST_WORKER = "worker"
+"""The owner of the job's last lease that did work."""
+LAST_ERROR = "last_error"
+"""The last failure: ``at``, ``kind`` and ``text``. Kept here so that `ipi-es status` need not ask the worker."""
+WAITS_FOR = "waits_for"
+"""What a new job waits for, in words."""
+
+FORGOTTEN_ON_RESTART = frozenset({LARGEST, LATE_ROWS, REREAD})
+"""What a job forgets that begins anew, or goes back: it reads all events again."""
 
 Check: TypeAlias = Callable[[Fields, str], object]
 """Takes the fields of an object and the name of one of them; raises where its value is impossible."""
@@ -34,19 +65,19 @@ def _object(parts: Mapping[str, Check]) -> Check:
 
 
 DETAILS: Mapping[str, Check] = {
-    "cleaned_at": _time,
-    "too_late_looked_at": _time,
-    "reverted_from": _time,
-    "scored_from": _time,
-    "worker": Fields.text_or_none,
-    "waits_for": Fields.text_or_none,
-    "late_rows": Fields.text_or_none,
-    "missing_results": Fields.text_or_none,
-    "not_renormalized": Fields.texts,
-    "made_with": Fields.mapping,
-    "largest": _numbers,
-    "last_error": _object({"at": _time, "kind": Fields.text, "text": Fields.text}),
-    "reread": _object({"counted_to": _time, "swept_to": Fields.real, "left": Fields.real}),
+    CLEANED_AT: _time,
+    LATE_CHECKED_AT: _time,
+    REVERTED_FROM: _time,
+    SCORED_FROM: _time,
+    LAST_WORKER: Fields.text_or_none,
+    WAITS_FOR: Fields.text_or_none,
+    LATE_ROWS: Fields.text_or_none,
+    MISSING_RESULTS: Fields.text_or_none,
+    NOT_RENORMALIZED: Fields.texts,
+    MADE_WITH: Fields.mapping,
+    LARGEST: _numbers,
+    LAST_ERROR: _object({"at": _time, "kind": Fields.text, "text": Fields.text}),
+    REREAD: _object({"counted_to": _time, "swept_to": Fields.real, "left": Fields.real}),
 }
 
 

@@ -10,12 +10,10 @@ from typing import Any
 from ipi_es.config.job_config import Job
 from ipi_es.config.setting_rules import ChangedSetting, changes, made_with
 from ipi_es.errors import JobChanged
+from ipi_es.state.details import MADE_WITH
 from ipi_es.state.job_state import JobState
 
 log = logging.getLogger(__name__)
-
-MADE_WITH = "made_with"
-"""Key of the state's ``details``: the settings that what was learned was made with, or that were accepted since."""
 
 
 class OnChange(Enum):

@@ -1,11 +1,9 @@
-"""One job in one cluster: its stores, its lease, and a dry run that needs neither."""
+"""What the work on one job uses: its stores, its datafeed, its snapshots, history and holds."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Generator
 from pathlib import Path
 
 from ipi_es.cluster.port import Cluster
@@ -15,30 +13,23 @@ from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
-from ipi_es.errors import IpiEsError, SnapshotForeign, SnapshotMissing, UsageError
+from ipi_es.errors import SnapshotForeign, SnapshotMissing, UsageError
 from ipi_es.results.store import ResultStore
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
-from ipi_es.state.job_state import JobState, StateStore
-from ipi_es.state.leased_state import LeasedState
-from ipi_es.state.owner import owner_alive, this_process
+from ipi_es.state.job_state import StateStore
+from ipi_es.state.owner import this_process
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.times import SECONDS, iso
-from ipi_es.worker.changed_settings import OnChange, new_details, require_unchanged
 from ipi_es.worker.clock import Clock, SystemClock
-from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, catch_up, load_history
+from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, load_history
 from ipi_es.worker.history.holds import Holds
-from ipi_es.worker.job_session import SCORING, JobSession, ScoringState
-from ipi_es.worker.lease_wait import PATIENCE, acquire_lease
-from ipi_es.worker.scoring.batch import Stores
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.describer import context_of
-from ipi_es.worker.scoring.dry_run import AlertCounts
 from ipi_es.worker.scoring.normalizer_state import fields_of
-from ipi_es.worker.scoring.repeats import Repeats
-from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
+from ipi_es.worker.scoring.scoring_state import ScoringCache
+from ipi_es.worker.stores import Stores
 from ipi_es.worker.timing import OnStep, ignore_step
 from ipi_es.worker.training import job_training
 from ipi_es.worker.training.job_snapshot import JobSnapshot
@@ -50,7 +41,7 @@ LEASE = 24
 
 
 class JobResources:
-    """Everything that is done for a job begins here; what needs the lease is a :class:`JobSession`'s."""
+    """The stores and the datafeed of one job, and what is read from them. What writes needs a session."""
 
     def __init__(
         self,
@@ -68,11 +59,12 @@ class JobResources:
         """
         self.job = job
         self.feed = Datafeed(cluster, FeedSpec.from_job(job), networks=networks_of(job))
-        self._lease, self._owner = lease, owner
+        self.lease, self._owner = lease, owner
         self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it is asked for again
-        self._left: tuple[JobState, ScoringState] | None = None  # by the last claim
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields
+        self.cache = ScoringCache()
+        """What the last session of this process left loaded."""
         self.took: OnStep = ignore_step
         """Hears how long the steps of the work take."""
         self.stores = Stores(
@@ -84,81 +76,18 @@ class JobResources:
             clock=clock or SystemClock(),
         )
 
+    def hear_steps(self, took: OnStep) -> None:
+        """Let ``took`` hear how long the steps of the work take."""
+        self.took = took
+
     @property
     def owner(self) -> str:
-        """Who holds the lease while it is claimed from here."""
+        """The owner of the leases that are acquired from here."""
         return this_process() if self._owner is None else self._owner
 
     def read(self, start: int, end: int) -> Generator[EventBucket, None, None]:
         """The event buckets of [start, end), epoch seconds."""
         return self.feed.read(start, end, self.job.bucket_span)
-
-    @contextmanager
-    def claimed(
-        self,
-        alive: Callable[[str], bool] | None = None,
-        *,
-        doing: str = SCORING,
-        patience: float = PATIENCE,
-        on_change: OnChange = OnChange.REFUSE,
-    ) -> Iterator[JobSession]:
-        """Hold the job's lease, renewed in the background; ``doing`` is what for, for people who find it held.
-
-        Given back at the end, also after an error. JobBusy while another holds it who is ``alive`` (None: who may be,
-        as far as this host can tell), after waiting ``patience`` seconds for it. What the last claim left at work
-        (history, levels) is taken up where nobody else has touched the job since.
-        JobChanged where the job's settings aren't those that it was made with, and ``on_change`` doesn't take that.
-        """
-        stores, job_id = self.stores, self.job.job_id
-        state = acquire_lease(
-            stores.states,
-            job_id,
-            self.owner,
-            stores.clock,
-            self._lease,
-            alive=alive or owner_alive,
-            doing=doing,
-            patience=patience,
-        )
-        held = LeasedState(stores.states, state, now=stores.clock.now, lease=self._lease)
-        claim = JobSession(self, held)
-        try:
-            with held.renewed():
-                claim.take_up(self._taken_up(state))
-                details = new_details(self.job, state, on_change)
-                if details is not None:
-                    held.save(held.state.advanced(details=details))
-                yield claim
-        finally:
-            try:
-                left = held.release(**claim.leaving)
-                if claim.at_work is not None:
-                    claim.at_work.sink.rest()
-                    self._left = left, claim.at_work
-            except IpiEsError as error:
-                # the lease ends by itself, and what went wrong before matters more
-                log.debug("job %s: not given back: %s", self.job.job_id, error)
-            # of use within a run; kept by hundreds of live jobs it grows for weeks, and others may rewrite it meanwhile
-            self.stores.results.forget()
-
-    def _taken_up(self, state: JobState) -> ScoringState | None:
-        """What the last claim left, if it is still so: nobody claimed in between, and no verdict was given."""
-        left, self._left = self._left, None
-        if left is not None:
-            before, at_work = left
-            as_ours = replace(
-                before,
-                lease_epoch=before.lease_epoch + 1,
-                version=state.version,
-                lease_owner=state.lease_owner,
-                lease_expires=state.lease_expires,
-                lease_for=state.lease_for,
-                lease_since=state.lease_since,
-            )
-            holds = at_work.follower.keeper.holds
-            if state == as_ours and (holds.probability <= 0.0 or holds.confirmed == self.stores.verdicts.confirmed()):
-                return at_work
-        return None
 
     def snapshot(self, snapshot_id: str | None) -> JobSnapshot:
         """The snapshot that a state points to. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""
@@ -210,39 +139,3 @@ class JobResources:
                 f"job {job_id} was trained on events up to {iso(snapshot.trained_to)}, after the start {iso(start)}",
                 hint=f"begin there, or train on what lies before: ipi-es train {job_id} --end {iso(start)}",
             )
-
-    def dry_run(
-        self,
-        start: int,
-        end: int,
-        told: Callable[[ScoredBucket], None],
-        told_training: job_training.TrainingCallbacks,
-        on_change: OnChange = OnChange.REFUSE,
-    ) -> AlertCounts:
-        """Score [start, end) and write nothing; trains in memory where the job has no snapshot yet.
-
-        JobChanged as in :meth:`claimed`.
-        """
-        job, state = self.job, self.stores.states.read(self.job.job_id)
-        require_unchanged(job, state, on_change)
-        if state is not None and state.snapshot_id is not None:
-            snapshot = self.snapshot(state.snapshot_id)
-            self.refuse_trained(snapshot, start)
-            keeper = self.keeper(self.base_of(state.snapshot_id), start)
-        else:
-            learned = job_training.learn(job, self.feed, *job_training.training_range(job, start), told_training)
-            snapshot, history = learned.snapshot, learned.history
-            keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("dry-run", history.day), Holds.of(job))
-        catch_up(keeper, start, self.read, lambda _: None)
-        sink = AlertCounts()
-        follower = ScoringPipeline.of(
-            job,
-            snapshot,
-            keeper,
-            snapshot.levels.aged(start - snapshot.trained_to),
-            Repeats(job.repeat_window),
-            sink,
-            renormalized_to=start,
-        )
-        follower.follow(self.read(start, end), told)
-        return sink

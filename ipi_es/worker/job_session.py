@@ -9,35 +9,35 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ipi_es.config.setting_rules import made_with
 from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.results.documents.annotations import OF_SNAPSHOTS, Annotation, annotations_query, said_of
 from ipi_es.results.documents.result_documents import Stamp
+from ipi_es.state.details import FORGOTTEN_ON_RESTART, LARGEST, MADE_WITH, SCORED_FROM
 from ipi_es.state.job_state import JobState
 from ipi_es.state.leased_state import LeasedState
 from ipi_es.times import iso
 from ipi_es.worker import job_annotations
-from ipi_es.worker.changed_settings import MADE_WITH, changed, kept
+from ipi_es.worker.changed_settings import changed, kept
+from ipi_es.worker.fenced_writer import FencedWriter
+from ipi_es.worker.history import late_rows
 from ipi_es.worker.history.history_keeper import HistoryId, catch_up, store_delta
-from ipi_es.worker.late import late_rows
-from ipi_es.worker.scoring.batch import LARGEST, OF_THE_PAST, StoredSink, renormalization_details
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.scoring.batch import StoredSink, renormalization_details
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.describer import context_of
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.renormalization import ResultWindow
 from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
+from ipi_es.worker.scoring.scoring_state import LoadedScoring, ScoringCache, ScoringState
 from ipi_es.worker.timing import each_timed, timed
 from ipi_es.worker.training import job_training
 from ipi_es.worker.training.job_snapshot import JobSnapshot
 from ipi_es.worker.training.retraining import NONE, PreviousNetwork
-from ipi_es.worker.upkeep.missing_results import SCORED_FROM
-
-if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobResources
 
 log = logging.getLogger(__name__)
 
@@ -56,65 +56,69 @@ class BackfillRange:
     """Buckets between the start that was asked for and ``start`` that have no results."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoringState:
-    """A follower and its sink, between two batches: everything stands at the state's checkpoint."""
-
-    follower: ScoringPipeline
-    sink: StoredSink
-
-
 class JobSession:
-    """A job whose lease is held; ``state`` is its latest."""
+    """What may be done with a job while its lease is held: train, backfill, catch up, renormalize, annotate."""
 
-    def __init__(self, work: JobResources, held: LeasedState) -> None:
-        self._work, self.held = work, held
-        self.at_work: ScoringState | None = None
-        """What stands at the checkpoint; None: nothing is loaded, or it stands nowhere."""
-        self.leaving: dict[str, Any] = {}
-        """What the state's details get when the job is given back; None takes a key out."""
+    def __init__(self, resources: JobResources, lease: LeasedState) -> None:
+        self.resources, self.lease = resources, lease
+        self.writer = FencedWriter(resources.stores, lease)
+        self.scoring = ScoringState()
+        """What is loaded at the checkpoint."""
+        self.notes: dict[str, Any] = {}
+        """Details of the state that are written when the lease is released; None removes a key."""
 
-    def take_up(self, at_work: ScoringState | None) -> None:
-        """Go on with what an earlier claim of this process left, where nothing has changed since."""
-        self.at_work = at_work
-        if at_work is not None:
-            at_work.sink.held = self.held
+    def reuse(self, cache: ScoringCache) -> None:
+        """Go on with what the last session of this process left loaded, where that is still valid."""
+        self.scoring = cache.take(self.state, self.resources.stores.verdicts, self.writer)
+
+    def note(self, **details: Any) -> None:
+        """Add to the state's details when the lease is released; None removes a key."""
+        self.notes |= details
+
+    def forget_note(self, key: str) -> None:
+        """Leave a key of the state's details as it is."""
+        self.notes.pop(key, None)
 
     @property
-    def work(self) -> JobResources:
-        """The job that is held."""
-        return self._work
+    def details(self) -> dict[str, Any]:
+        """The state's details with what was noted in this session."""
+        return {**self.state.details, **self.notes}
 
     @property
     def state(self) -> JobState:
         """What was written last."""
-        return self.held.state
+        return self.lease.state
 
     def train(
-        self, start: int, end: int, told: job_training.TrainingCallbacks | None = None, *, from_scratch: bool = False
+        self,
+        start: int,
+        end: int,
+        on_progress: job_training.TrainingCallbacks | None = None,
+        *,
+        from_scratch: bool = False,
     ) -> job_training.TrainedJob:
         """Train on [start, end), store the snapshot, and let the job go on from it: scoring begins at ``end``.
 
         The network goes on from the job's last one unless ``from_scratch``, and takes its place unless it is worse.
         """
-        learned, snapshot_id, history = self._learn(start, end, told, from_scratch=from_scratch)
+        learned, snapshot_id, history = self._learn(start, end, on_progress, from_scratch=from_scratch)
         self._say_trained(learned, snapshot_id, learned.snapshot.trained_to)
-        self._restart(snapshot_id, history, learned.snapshot.trained_to, {MADE_WITH: made_with(self._work.job)})
+        self._restart(snapshot_id, history, learned.snapshot.trained_to, {MADE_WITH: made_with(self.resources.job)})
         return learned
 
     def retrain(
-        self, start: int, end: int, told: job_training.TrainingCallbacks | None = None
+        self, start: int, end: int, on_progress: job_training.TrainingCallbacks | None = None
     ) -> job_training.TrainedJob:
         """Train on [start, end) and let the job go on with it where it is: checkpoint and levels stay.
 
         ``end`` is at most the checkpoint. The new history is brought to the checkpoint before anything is scored.
         """
-        learned, snapshot_id, history = self._learn(start, end, told, from_scratch=False)
-        details = {**self.state.details, MADE_WITH: made_with(self._work.job)}
+        learned, snapshot_id, history = self._learn(start, end, on_progress, from_scratch=False)
+        details = {**self.state.details, MADE_WITH: made_with(self.resources.job)}
         changes: dict[str, Any] = {"snapshot_id": snapshot_id, "history_id": str(history), "details": details}
         self._say_trained(learned, snapshot_id, int(self.state.checkpoint or 0))
-        self.at_work = None
-        self.held.save(self.state.advanced(**changes))
+        self.scoring.invalidate()
+        self.writer.save(self.state.advanced(**changes))
         return learned
 
     def plan(self, start: int, end: int, *, again: bool = False) -> BackfillRange:
@@ -122,11 +126,11 @@ class JobSession:
 
         UsageError where nothing is left to do, or where the range was trained on.
         """
-        work, state = self._work, self.state
-        snapshot = work.snapshot(state.snapshot_id)
+        resources, state = self.resources, self.state
+        snapshot = resources.snapshot(state.snapshot_id)
         begun = state.quantiles_id is not None and state.checkpoint is not None
         if again or not begun or int(state.checkpoint or 0) <= start:
-            work.refuse_trained(snapshot, start)
+            resources.refuse_trained(snapshot, start)
             return BackfillRange(start, end)
         checkpoint = int(state.checkpoint or 0)
         if checkpoint >= end and state.renormalize_due:
@@ -138,50 +142,53 @@ class JobSession:
             )
         return BackfillRange(checkpoint, end, resumed=True, never_scored=self._never_scored(start, checkpoint))
 
-    def backfill(self, planned: BackfillRange, told: Callable[[ScoredBucket], None], *, again: bool = False) -> None:
+    def backfill(
+        self, planned: BackfillRange, on_progress: Callable[[ScoredBucket], None], *, again: bool = False
+    ) -> None:
         """Score and write the planned range; what is finished when it is stopped stays, and the next run goes on."""
         if again:
-            work, snapshot_id, state = self._work, str(self.state.snapshot_id), self.state
+            resources, snapshot_id, state = self.resources, str(self.state.snapshot_id), self.state
             joins = state.renormalized_to is not None and planned.start <= int(state.checkpoint or 0)
-            self._restart(snapshot_id, work.base_of(snapshot_id), work.snapshot(snapshot_id).trained_to, joins=joins)
+            self._restart(
+                snapshot_id, resources.base_of(snapshot_id), resources.snapshot(snapshot_id).trained_to, joins=joins
+            )
         else:
             self.make_good()
-        self._follow(planned.start, planned.end, told).sweep()
+        self._follow(planned.start, planned.end, on_progress).sweep()
 
     def catch_up(
-        self, end: int, told: Callable[[ScoredBucket], None], stopping: Callable[[], bool] = lambda: False
+        self, end: int, on_progress: Callable[[ScoredBucket], None], stopping: Callable[[], bool] = lambda: False
     ) -> None:
         """Score and write from the checkpoint to ``end``, as a backfill does; ends after a batch when ``stopping``."""
         self.make_good()
         start = int(self.state.checkpoint or 0)
         if start < end:
-            self._follow(start, end, told, stopping)
+            self._follow(start, end, on_progress, stopping)
 
-    def follower(self) -> ScoringPipeline:
-        """Everything as it was after the last batch, standing at the checkpoint; made at most once a claim.
+    def loaded_scoring(self) -> LoadedScoring:
+        """Load what scoring needs at the checkpoint, at most once a session.
 
-        For looking ahead: who scores with it must take copies of what moves.
+        To score ahead of the stream, or beside it, use copies of what moves with every bucket.
         """
-        return self._standing(int(self.state.checkpoint or 0)).follower
+        return self._loaded(int(self.state.checkpoint or 0))
 
     def annotate(self, remarked: Iterable[Annotation]) -> int:
         """Say something of the job's time; how many are new: what was said in the same words isn't written again."""
         return self._annotate(remarked, self.state.snapshot_id)
 
     def _annotate(self, remarked: Iterable[Annotation], snapshot_id: str | None) -> int:
-        said, state, stores = list(remarked), self.state, self._work.stores
+        said, state, stores = list(remarked), self.state, self.resources.stores
         if not said:
             return 0
         stamp = Stamp(snapshot_id or "", state.quantiles_id or "", stores.clock.now())
-        self.held.check()
-        return stores.results.annotate(said, context_of(self._work.job), stamp, state.external_version)
+        return self.writer.annotate(said, context_of(self.resources.job), stamp)
 
     def unsay(self) -> None:
         """Take back what was said of snapshots that never came into use, or were gone back from.
 
         A training says so before the state points to its snapshot; one that was killed in between may end elsewhere.
         """
-        results, state = self._work.stores.results, self.state
+        results, state = self.resources.stores.results, self.state
         results.show()
         if state.snapshot_id is None:
             query = annotations_query(state.job_id, None, None, OF_SNAPSHOTS)
@@ -190,8 +197,7 @@ class JobSession:
             if not false:
                 return
             query = said_of(state.job_id, sorted(false))
-        self.held.check()
-        results.unsay(query, state.external_version)
+        self.writer.unsay(query)
 
     def make_good(self) -> None:
         """Renormalize where a killed run didn't come to it: as it would have, with the levels of its last batch."""
@@ -200,54 +206,55 @@ class JobSession:
 
     def renormalize(self) -> int:
         """Bring the stored results of the window to the job's current levels; how many changed."""
-        stores, state = self._work.stores, self.state
+        stores, state = self.resources.stores, self.state
         if state.quantiles_id is None:
             raise UsageError(
                 f"job {state.job_id} has scored nothing yet", hint=f"ipi-es backfill {state.job_id} --start …"
             )
-        self.at_work = None
+        self.scoring.invalidate()
         levels = NormalizerState.from_arrays(stores.quantiles.read(state.quantiles_id).levels)
-        sink = StoredSink(stores, self.held, self._window, rewriting=False, took=self._work.took)
+        sink = StoredSink(stores, self.writer, self._window, rewriting=False, took=self.resources.took)
         return sink.renormalize(levels)
 
     def _learn(
-        self, start: int, end: int, told: job_training.TrainingCallbacks | None, *, from_scratch: bool
+        self, start: int, end: int, on_progress: job_training.TrainingCallbacks | None, *, from_scratch: bool
     ) -> tuple[job_training.TrainedJob, str, HistoryId]:
         """Train and store; nothing points to it yet."""
-        work, stores = self._work, self._work.stores
-        self.held.tell(TRAINING)
+        resources, stores = self.resources, self.resources.stores
+        self.lease.tell(TRAINING)
         try:
             learned = job_training.learn(
-                work.job,
-                work.feed,
+                resources.job,
+                resources.feed,
                 start,
                 end,
-                told,
-                holds=work.holds(start, end),
+                on_progress,
+                holds=resources.holds(start, end),
                 previous=self._previous(),
                 from_scratch=from_scratch,
             )
         finally:
-            self.held.tell(SCORING)
-        self.held.check()
-        return learned, *job_training.store(stores.blobs, learned, stores.clock.now())
+            self.lease.tell(SCORING)
+        return learned, *job_training.store(self.writer.blobs, learned, stores.clock.now())
 
     def _say_trained(self, learned: job_training.TrainedJob, snapshot_id: str, checkpoint: int) -> None:
         """Before the state points to it: said after that, a kill in between would leave it unsaid for ever."""
         self.unsay()
-        age = job_annotations.history_age(self._work.stores.blobs, self.state)
-        self._annotate(job_annotations.of_training(self._work.job, learned, snapshot_id, checkpoint, age), snapshot_id)
+        age = job_annotations.history_age(self.resources.stores.blobs, self.state)
+        self._annotate(
+            job_annotations.of_training(self.resources.job, learned, snapshot_id, checkpoint, age), snapshot_id
+        )
 
     def _previous(self) -> PreviousNetwork:
         """The network in use; one that can't be read must not keep a job from being trained."""
         snapshot_id = self.state.snapshot_id
         if snapshot_id is None:
             return NONE
-        other = [each for each in changed(self._work.job, kept(self.state)) if each.rule == "train"]
+        other = [each for each in changed(self.resources.job, kept(self.state)) if each.rule == "train"]
         if other:
             return PreviousNetwork(unusable="; ".join(map(str, other)))
         try:
-            return PreviousNetwork(snapshot_id, self._work.snapshot(snapshot_id).network)
+            return PreviousNetwork(snapshot_id, self.resources.snapshot(snapshot_id).network)
         except SnapshotError as error:
             return PreviousNetwork(unusable=error.message)
 
@@ -265,9 +272,9 @@ class JobSession:
         ``details`` are added to the state's. ``joins``: what will be scored follows the results that are there without
         a gap.
         """
-        self.at_work = None
-        forgotten = OF_THE_PAST if joins else OF_THE_PAST | {SCORED_FROM}
-        self.held.save(
+        self.scoring.invalidate()
+        forgotten = FORGOTTEN_ON_RESTART if joins else FORGOTTEN_ON_RESTART | {SCORED_FROM}
+        self.writer.save(
             self.state.advanced(
                 snapshot_id=snapshot_id,
                 history_id=str(history),
@@ -286,44 +293,45 @@ class JobSession:
         self,
         start: int,
         end: int,
-        told: Callable[[ScoredBucket], None],
+        on_progress: Callable[[ScoredBucket], None],
         stopping: Callable[[], bool] = lambda: False,
     ) -> StoredSink:
         """Score and write [start, end)."""
-        events = each_timed(self._work.took, "read", self._work.read(start, end))
+        events = each_timed(self.resources.took, "read", self.resources.read(start, end))
         with closing(events) as reading, ThreadPoolExecutor(1) as beside:
-            preparing = beside.submit(self._standing, start)
+            loading = beside.submit(self._loaded, start)
             first = list(islice(reading, 1))  # from here on it reads ahead, while history is loaded
-            standing = preparing.result()
-            self.at_work = None  # amid the work, and after an error, it stands nowhere
-            standing.follower.follow(chain(first, reading), told, stopping)
-        self.at_work = standing
-        return standing.sink
+            loaded = loading.result()
+            self.scoring.invalidate()  # between two batches, and after an error, it is at no checkpoint
+            loaded.pipeline.run(chain(first, reading), on_progress, stopping)
+        self.scoring.keep(loaded)
+        return loaded.sink
 
-    def _standing(self, start: int) -> ScoringState:
-        if self.at_work is None or start != self.state.checkpoint:
-            with timed(self._work.took, "load"):
-                self.at_work = self._prepared(start)
-        self.at_work.follower.keeper.settle()
-        return self.at_work
+    def _loaded(self, start: int) -> LoadedScoring:
+        loaded = self.scoring.loaded
+        if loaded is None or start != self.state.checkpoint:
+            with timed(self.resources.took, "load"):
+                loaded = self._load(start)
+            self.scoring.keep(loaded)
+        loaded.pipeline.keeper.settle()
+        return loaded
 
-    def _prepared(self, start: int) -> ScoringState:
-        """Everything as it was after the last batch, brought to ``start``."""
-        work, job, stores = self._work, self._work.job, self._work.stores
+    def _load(self, start: int) -> LoadedScoring:
+        """Load everything as it was after the last batch, brought to ``start``."""
+        resources, job, stores = self.resources, self.resources.job, self.resources.stores
         state = self.state
-        snapshot = work.snapshot(state.snapshot_id)
+        snapshot = resources.snapshot(state.snapshot_id)
         if MADE_WITH not in state.details:
             log.info("job %s: what it was made with wasn't kept; taken for what its file says", job.job_id)
-            self.leaving[MADE_WITH] = made_with(job)
+            self.note(**{MADE_WITH: made_with(job)})
         levels = self._levels(snapshot, start)
-        keeper = work.keeper(HistoryId.parse(str(state.history_id)), start)
+        keeper = resources.keeper(HistoryId.parse(str(state.history_id)), start)
         keeper.late += late_rows.waiting(stores.blobs, state)
 
         def stored(delta: DayDelta) -> None:
-            self.held.check()
-            store_delta(stores.blobs, job.job_id, keeper.id, delta, stores.clock.now(), self.held.check)
+            store_delta(self.writer.blobs, job.job_id, keeper.id, delta, stores.clock.now())
 
-        catch_up(keeper, start, work.read, stored)
+        catch_up(keeper, start, resources.read, stored)
         repeats = Repeats(job.repeat_window)
         repeats.load(*stores.results.recent(start - job.repeat_window, start, job.ip_field))
         first: dict[str, Any] = {}
@@ -337,8 +345,8 @@ class JobSession:
         # after another bucket_span was set, the first bucket may begin before the checkpoint: it replaces what is there
         begin = start - start % job.bucket_span
         rewriting = self._has_results(begin)
-        sink = StoredSink(stores, self.held, self._window, rewriting=rewriting, first=first, took=work.took)
-        follower = ScoringPipeline.of(
+        sink = StoredSink(stores, self.writer, self._window, rewriting=rewriting, first=first, took=resources.took)
+        pipeline = ScoringPipeline.of(
             job,
             snapshot,
             keeper,
@@ -347,33 +355,33 @@ class JobSession:
             sink,
             renormalized_to=start if state.renormalized_to is None else state.renormalized_to,
             largest=first.get("details", state.details).get(LARGEST),
-            took=work.took,
+            took=resources.took,
         )
-        return ScoringState(follower, sink)
+        return LoadedScoring(pipeline, sink)
 
     def _levels(self, snapshot: JobSnapshot, start: int) -> NormalizerState:
         """The job's levels, aged to ``start``; the snapshot's own where it has scored nothing yet."""
         if self.state.quantiles_id is not None:
-            saved = self._work.stores.quantiles.read(self.state.quantiles_id)
+            saved = self.resources.stores.quantiles.read(self.state.quantiles_id)
             levels = NormalizerState.from_arrays(saved.levels)
-            job = self._work.job
+            job = self.resources.job
             if levels.are_of((job.entity_field, job.ip_field)):
                 return levels.aged(start - saved.time)
         return snapshot.levels.aged(start - snapshot.trained_to)
 
     def _window(self, end: int) -> ResultWindow:
-        job = self._work.job
+        job = self.resources.job
         window = ResultWindow(job.renormalization_window(), job.entity_field, job.ip_field)
-        window.load(self._work.stores.results, end)
+        window.load(self.resources.stores.results, end)
         return window
 
     def _never_scored(self, start: int, end: int) -> int:
-        results = self._work.stores.results
+        results = self.resources.stores.results
         results.show()
-        return max((end - start) // self._work.job.bucket_span - results.count("bucket", start, end), 0)
+        return max((end - start) // self.resources.job.bucket_span - results.count("bucket", start, end), 0)
 
     def _has_results(self, start: int) -> bool:
         """Whether an earlier run left results at or after ``start``."""
-        results = self._work.stores.results
+        results = self.resources.stores.results
         results.show()
         return results.any(start)

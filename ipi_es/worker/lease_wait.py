@@ -1,4 +1,4 @@
-"""Taking a job that a worker may be amid: a tick is over in seconds, so who comes meanwhile waits for its end."""
+"""Acquire the lease of a job that a worker may hold: its tick is over in seconds, so wait for that."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from ipi_es.worker.clock import Clock
 log = logging.getLogger(__name__)
 
 PATIENCE = 90.0
-"""Seconds that a command waits: while it catches up, a worker's tick is at work for a minute and the batch in hand, and
-the lease of one that died is over before that."""
+"""Seconds that a command waits: a worker that catches up holds the lease for a minute and the batch in hand, and the
+lease of a dead one expires before that."""
 
 POLL = 0.5
-"""Seconds between two looks: a worker that has more to do leaves a gap of at least a second, most give it back for
-longer."""
+"""Seconds between two attempts: a worker that has more to do leaves a gap of at least a second."""
 
 
 def acquire_lease(
@@ -33,7 +32,12 @@ def acquire_lease(
     patience: float = PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> JobState:
-    """As :meth:`ipi_es.state.job_state.StateStore.claim`, but JobBusy only after ``patience`` seconds; says so once."""
+    """Acquire the lease as :meth:`ipi_es.state.job_state.StateStore.claim` does, waiting up to ``patience`` seconds.
+
+    Log once that it waits.
+
+    :raises JobBusy: another owner that is ``alive`` still holds it then.
+    """
     waited = 0.0
     while True:
         try:

@@ -77,7 +77,7 @@ class Company:
             sink,
             renormalized_to=self.start,
         )
-        follower.follow(Feed(self.simulation, added).read(self.start, self.start + days * DAY, job.bucket_span))
+        follower.run(Feed(self.simulation, added).read(self.start, self.start + days * DAY, job.bucket_span))
         return sink.documents_kept
 
     def people(self, number: int, seed: int) -> list[str]:

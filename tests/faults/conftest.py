@@ -13,6 +13,7 @@ from servers.pool import Server
 
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,8 @@ def made_training() -> Iterator[pytest.MonkeyPatch]:
 def trained(made_training: pytest.MonkeyPatch) -> MemoryCluster:
     """The stages' job, with nothing scored."""
     cluster = stages.bare()
-    with JobResources(cluster, stages.JOB, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
-        claim.train(company.LEARN_FROM, company.SCORED_FROM)
+    with open_session(JobResources(cluster, stages.JOB, clock=parts.TestClock(parts.NOW - 3_600))) as session:
+        session.train(company.LEARN_FROM, company.SCORED_FROM)
     return cluster
 
 

@@ -22,6 +22,7 @@ from ipi_es.state.job_state import StateStore
 from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.upkeep.removal import Removal
 
 pytestmark = pytest.mark.faults
@@ -90,8 +91,8 @@ def test_other_bucket_span_counts_no_event_twice(made_training: pytest.MonkeyPat
     first = stages.job(analysis_config={"bucket_span": before}, datafeed_config={"frequency": before})
     second = stages.job(analysis_config={"bucket_span": after}, datafeed_config={"frequency": after})
     cluster = stages.bare()
-    with JobResources(cluster, first, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
-        claim.train(company.LEARN_FROM, SCORED_FROM)
+    with open_session(JobResources(cluster, first, clock=parts.TestClock(parts.NOW - 3_600))) as session:
+        session.train(company.LEARN_FROM, SCORED_FROM)
     middle = SCORED_FROM + 35 * HOUR - 35 * HOUR % first.bucket_span  # no bucket of the second one ends there
     Worker(cluster, first).tick(middle)
     Worker(cluster, second).tick(END)

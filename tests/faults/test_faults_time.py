@@ -28,6 +28,7 @@ from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 
 pytestmark = pytest.mark.faults
 
@@ -87,8 +88,8 @@ def undisturbed(half_hourly: MemoryCluster) -> Dump:
 
 def trained_as(job: Job) -> MemoryCluster:
     cluster = stages.bare()
-    with JobResources(cluster, job, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
-        claim.train(company.LEARN_FROM, SCORED_FROM)
+    with open_session(JobResources(cluster, job, clock=parts.TestClock(parts.NOW - 3_600))) as session:
+        session.train(company.LEARN_FROM, SCORED_FROM)
     return cluster
 
 

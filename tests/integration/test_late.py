@@ -43,8 +43,8 @@ def job(cluster: Cluster, index: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
     made = company.make_job(name, index, hold_probability=0)
     company.fill(cluster, index, score_days=3)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with live(cluster, made, parts.NOW - 3_600) as claim:
-        claim.train(company.LEARN_FROM, company.SCORED_FROM)
+    with live(cluster, made, parts.NOW - 3_600) as session:
+        session.train(company.LEARN_FROM, company.SCORED_FROM)
     yield made
     parts.remove(cluster, name)
 
@@ -55,18 +55,18 @@ def of_others(cluster: Cluster, job: Job, *starts: int) -> dict[tuple[str, str],
 
 
 def test_late_events_mend_their_buckets_alone_and_are_learned(cluster: Cluster, index: str, job: Job) -> None:
-    with live(cluster, job) as claim:
-        claim.catch_up(MORNING, lambda _: None)
-        assert rescore_late(claim, LATER) == []
+    with live(cluster, job) as session:
+        session.catch_up(MORNING, lambda _: None)
+        assert rescore_late(session, LATER) == []
     others = of_others(cluster, job, TODAY, YESTERDAY)
     add_events(cluster, [(TODAY + 60, "person03", STRANGER), (YESTERDAY + 60, "person04", STRANGER)], index)
-    with live(cluster, job, LATER) as claim:
-        mended = rescore_late(claim, LATER)
+    with live(cluster, job, LATER) as session:
+        mended = rescore_late(session, LATER)
         assert [(each.start, each.late_events, each.revision) for each in mended] == [(YESTERDAY, 1, 1), (TODAY, 1, 1)]
-        assert rescore_late(claim, LATER) == []
+        assert rescore_late(session, LATER) == []
         assert late_blob(cluster, job) is not None
         assert of_others(cluster, job, TODAY, YESTERDAY) == others
-        claim.catch_up(MIDNIGHT + DAY + job.bucket_span, lambda _: None)
+        session.catch_up(MIDNIGHT + DAY + job.bucket_span, lambda _: None)
     today = delta_of(cluster, job, MIDNIGHT // DAY)
     assert [count_in(today, f"person0{n}", STRANGER) for n in (3, 4)] == [1, 1]
     store = ResultStore(cluster, job.job_id)
@@ -78,18 +78,18 @@ def test_late_events_mend_their_buckets_alone_and_are_learned(cluster: Cluster, 
 
 def test_interim_results_are_replaced_and_leave_nothing(cluster: Cluster, index: str, job: Job) -> None:
     begin = MIDNIGHT + 9 * HOUR
-    with live(cluster, job) as claim:
-        claim.catch_up(begin, lambda _: None)
+    with live(cluster, job) as session:
+        session.catch_up(begin, lambda _: None)
         add_events(cluster, [(begin + n, f"person{n:02d}", STRANGER) for n in range(3)], index)
-        assert write_interim(claim, begin + HOUR)
-        assert write_interim(claim, begin + HOUR + 60) == 0
+        assert write_interim(session, begin + HOUR)
+        assert write_interim(session, begin + HOUR + 60) == 0
         cluster.refresh(ALIAS)
         found = of_others(cluster, job)
         interim = {place: each for place, each in found.items() if each["is_interim"]}
         assert {each["timestamp"] for each in interim.values()} == {begin * 1_000}
         assert ResultStore(cluster, job.job_id).read("record", begin, interim=False) == []
         add_events(cluster, [(begin + 120, "person31", STRANGER)], index)
-        claim.catch_up(begin + job.bucket_span, lambda _: None)
+        session.catch_up(begin + job.bucket_span, lambda _: None)
     final = of_others(cluster, job)
     assert not [each for each in final.values() if each["is_interim"]]
     assert interim.keys() - {place for place, each in final.items()} == set()
@@ -97,21 +97,21 @@ def test_interim_results_are_replaced_and_leave_nothing(cluster: Cluster, index:
 
 
 def test_changed_and_vanished_events_are_found_by_content(cluster: Cluster, index: str, job: Job) -> None:
-    with live(cluster, job) as claim:
-        claim.catch_up(MORNING, lambda _: None)
-        assert rescore_late(claim, LATER) == []
+    with live(cluster, job) as session:
+        session.catch_up(MORNING, lambda _: None)
+        assert rescore_late(session, LATER) == []
     span = job.bucket_span
     others = of_others(cluster, job, TODAY, YESTERDAY)
     change_events(cluster, ids_between(cluster, TODAY, TODAY + span, index)[:1], index, ip=STRANGER)
     remove_events(cluster, ids_between(cluster, YESTERDAY, YESTERDAY + span, index)[:5], index)
     add_events(cluster, [(YESTERDAY + 60 + n, f"person4{n}", STRANGER) for n in range(4)], index)
-    with live(cluster, job, LATER) as claim:
-        mended = rescore_late(claim, LATER)
+    with live(cluster, job, LATER) as session:
+        mended = rescore_late(session, LATER)
         assert [(each.start, each.late_events, each.revision) for each in mended] == [
             (YESTERDAY, -1, 1),
             (TODAY, 0, 1),
         ]
-        assert rescore_late(claim, LATER) == []
+        assert rescore_late(session, LATER) == []
     assert of_others(cluster, job, TODAY, YESTERDAY) == others
     found = ResultStore(cluster, job.job_id).read("record", ip=STRANGER)
     assert {each.source["timestamp"] // 1_000 for each in found} == {TODAY, YESTERDAY}
@@ -119,18 +119,18 @@ def test_changed_and_vanished_events_are_found_by_content(cluster: Cluster, inde
 
 
 def test_deleted_results_are_counted(cluster: Cluster, index: str, job: Job) -> None:
-    with live(cluster, job) as claim:
-        claim.catch_up(MORNING, lambda _: None)
-    with live(cluster, job, LATER) as claim:
-        assert warn_of_missing(claim, None) == []
+    with live(cluster, job) as session:
+        session.catch_up(MORNING, lambda _: None)
+    with live(cluster, job, LATER) as session:
+        assert warn_of_missing(session, None) == []
     found = parts.results(cluster, job)
     gone = [place for place, each in found.items() if each["result_type"] == "record"][:3]
     gone += [
         place for place, each in found.items() if (each["result_type"], each["timestamp"]) == ("bucket", TODAY * 1_000)
     ]
     cluster.bulk([Drop(*place) for place in gone], refresh=True)
-    with live(cluster, job, LATER) as claim:
-        missing = warn_of_missing(claim, None)
+    with live(cluster, job, LATER) as session:
+        missing = warn_of_missing(session, None)
     assert sum(each.buckets for each in missing) == 1
     cluster.refresh(ALIAS)
     said = ResultStore(cluster, job.job_id).annotations(types=["results_missing"])

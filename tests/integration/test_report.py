@@ -20,6 +20,7 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
 from ipi_es.results.words import ALIAS
 from ipi_es.times import iso
+from ipi_es.worker.open_session import open_session
 
 END = company.SCORED_FROM + 2 * DAY
 
@@ -31,8 +32,8 @@ def job(cluster: Cluster, server: Server, index: str, tmp_path: Path, monkeypatc
     made = company.make_job(name, index)
     company.fill(cluster, index, score_days=2)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with parts.JobResources(cluster, made, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
-        claim.train(company.LEARN_FROM, company.SCORED_FROM)
+    with open_session(parts.JobResources(cluster, made, clock=parts.TestClock(parts.NOW - 3_600))) as session:
+        session.train(company.LEARN_FROM, company.SCORED_FROM)
     parts.backfill(cluster, made, end=END)
     cluster.refresh(ALIAS)
     (tmp_path / "job.json").write_text(json.dumps(company.job_data(name, index)))

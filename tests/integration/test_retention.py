@@ -18,6 +18,7 @@ from ipi_es.setup import lifecycle_policy, setup_plan
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.cleanup import clean
 from ipi_es.worker.upkeep.removal import Removal
@@ -29,8 +30,8 @@ def job(cluster: Cluster, index: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
     made = company.make_job(f"retain-{uuid.uuid4().hex[:8]}", index, results_retention_days=2, hold_probability=0.0)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     company.fill(cluster, index)
-    with JobResources(cluster, made, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
-        claim.train(company.LEARN_FROM, SCORED_FROM)
+    with open_session(JobResources(cluster, made, clock=parts.TestClock(parts.NOW - 3_600))) as session:
+        session.train(company.LEARN_FROM, SCORED_FROM)
     parts.backfill(cluster, made)
     yield made
     Removal(cluster, made.job_id, parts.TestClock(parts.NOW + 30 * DAY)).delete()
@@ -52,16 +53,16 @@ def own_indices(cluster: Cluster, job: Job) -> list[str]:
 def test_old_results_go_and_the_job_goes_on(cluster: Cluster, job: Job) -> None:
     assert own_indices(cluster, job) == ["2025.08", "2025.09"]
     work = JobResources(cluster, job, clock=parts.TestClock(parts.NOW))
-    with work.claimed() as claim:
-        done = clean(work, claim, parts.NOW)
+    with open_session(work) as session:
+        done = clean(session, parts.NOW)
         assert done.indices == (f"{ALIAS}-{job.job_id}-2025.08",)
         assert done.results > 5
         assert done.quantiles > 5
-        assert not clean(work, claim, parts.NOW), "twice is once"
+        assert not clean(session, parts.NOW), "twice is once"
     assert own_indices(cluster, job) == ["2025.09"]
     assert min(times(cluster, job)) == SCORED_TO - 2 * DAY
-    with work.claimed() as claim:
-        claim.catch_up(SCORED_TO + DAY, lambda _: None)
+    with open_session(work) as session:
+        session.catch_up(SCORED_TO + DAY, lambda _: None)
     assert max(times(cluster, job)) == SCORED_TO + DAY - job.bucket_span
 
 
@@ -75,10 +76,10 @@ def test_going_back_and_on_again_gives_the_same(cluster: Cluster, job: Job) -> N
     work = JobResources(cluster, job, clock=parts.TestClock(parts.NOW))
     to = plan_revert(work, snapshot)
     assert (to.checkpoint, to.results) == (SCORED_FROM, scored)
-    with work.claimed() as claim:
-        assert revert(work, claim, to, delete_results=True) == scored
+    with open_session(work) as session:
+        assert revert(session, to, delete_results=True) == scored
         assert parts.results(cluster, job) == said
-        claim.catch_up(SCORED_TO, lambda _: None)
+        session.catch_up(SCORED_TO, lambda _: None)
     assert parts.results(cluster, job) == before
 
 
@@ -100,9 +101,9 @@ def test_reset_job_begins_anew_and_a_deleted_one_leaves_nothing_behind(cluster: 
 
 
 def begun_anew(cluster: Cluster, job: Job) -> None:
-    with JobResources(cluster, job, clock=parts.TestClock(parts.NOW + 3 * DAY)).claimed() as claim:
-        claim.train(company.LEARN_FROM, SCORED_FROM)
-        claim.catch_up(SCORED_FROM + DAY, lambda _: None)
+    with open_session(JobResources(cluster, job, clock=parts.TestClock(parts.NOW + 3 * DAY))) as session:
+        session.train(company.LEARN_FROM, SCORED_FROM)
+        session.catch_up(SCORED_FROM + DAY, lambda _: None)
     assert times(cluster, job)[0] == SCORED_FROM
 
 

@@ -16,8 +16,7 @@ from worker_company import HOUR, SCORED_FROM
 
 from ipi_es.cluster.port import Put
 from ipi_es.errors import ClusterUnreachable
-from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR
-from ipi_es.service.takeover import LAST_WORKER
+from ipi_es.state.details import LAST_ERROR, LAST_WORKER, WAITS_FOR
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.owner import this_process
 from ipi_es.testing.memory_cluster import MemoryCluster

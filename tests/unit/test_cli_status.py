@@ -14,10 +14,10 @@ from ipi_es.config.files.loading import load_job
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.result_documents import ResultContext, Stamp, bucket
 from ipi_es.results.store import ResultStore
-from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, LastError
-from ipi_es.service.takeover import LAST_WORKER
+from ipi_es.service.health.job_report import LastError
 from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.details import LAST_ERROR, LAST_WORKER, WAITS_FOR
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso

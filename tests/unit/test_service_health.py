@@ -15,7 +15,8 @@ from ipi_es.datafeed.event_bucket import Dropped
 from ipi_es.errors import ClusterUnreachable, ConfigError, FieldMissing, NotEnoughHistory
 from ipi_es.service.blindness.blind_change import BlindState
 from ipi_es.service.health.health import FAILING_AFTER, Fleet, JobHealth
-from ipi_es.service.health.job_report import LAST_ERROR, LONGEST_TEXT, JobActivity, LastError, NotReadyReason
+from ipi_es.service.health.job_report import LONGEST_TEXT, JobActivity, LastError, NotReadyReason
+from ipi_es.state.details import LAST_ERROR
 
 AWAY = ClusterUnreachable("no connection to http://127.0.0.1:9200", hint="start it")
 

@@ -15,9 +15,10 @@ from worker_company import DAY, HOUR, SCORED_FROM
 from worker_parts import Killed
 
 from ipi_es.errors import ClusterUnreachable, FieldMissing
-from ipi_es.service.health.job_report import LAST_ERROR, JobActivity, NotReadyReason
+from ipi_es.service.health.job_report import JobActivity, NotReadyReason
 from ipi_es.service.live_job import GAP, LOOK_ON
 from ipi_es.service.tick_outcome import TickResult
+from ipi_es.state.details import LAST_ERROR
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 
@@ -73,12 +74,12 @@ def test_a_process_for_each_tick_gives_what_a_backfill_gives(cluster: MemoryClus
 
 def test_what_the_last_tick_left_is_gone_on_with(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[int] = []
-    prepared = "ipi_es.worker.job_session.JobSession._prepared"
-    original = __import__("ipi_es.worker.job_session", fromlist=["JobSession"]).JobSession._prepared
+    prepared = "ipi_es.worker.job_session.JobSession._load"
+    original = __import__("ipi_es.worker.job_session", fromlist=["JobSession"]).JobSession._load
 
-    def counted(claim: Any, start: int) -> Any:
+    def counted(session: Any, start: int) -> Any:
         loads.append(start)
-        return original(claim, start)
+        return original(session, start)
 
     monkeypatch.setattr(prepared, counted)
     worker = Worker(cluster, JOB)
@@ -95,12 +96,14 @@ def test_verdict_takes_effect_with_the_next_tick(cluster: MemoryCluster) -> None
 
     worker = Worker(cluster, JOB)
     worker.tick(START + 16 * SPAN)
-    assert worker.work._left is not None
-    at_work = worker.work._left[1]
-    worker.work.stores.verdicts.save(Verdict("person01", "192.0.2.1", "192.0.2.0/24", "me", 1))
+    loaded = worker.resources.cache.loaded
+    assert loaded is not None
+    worker.resources.stores.verdicts.save(Verdict("person01", "192.0.2.1", "192.0.2.0/24", "me", 1))
     worker.tick(START + 17 * SPAN)
-    assert worker.work._left[1] is not at_work
-    assert worker.work._left[1].follower.keeper.holds.confirmed == {("person01", "192.0.2.0/24")}
+    after = worker.resources.cache.loaded
+    assert after is not None
+    assert after is not loaded
+    assert after.pipeline.keeper.holds.confirmed == {("person01", "192.0.2.0/24")}
 
 
 def test_bucket_is_scored_when_its_delay_is_over_and_not_before(cluster: MemoryCluster) -> None:
@@ -138,10 +141,10 @@ def test_clock_that_is_ahead_of_the_clusters_scores_nothing_whose_events_are_sti
     cluster: MemoryCluster,
 ) -> None:
     worker = Worker(cluster, JOB)
-    worker.work.stores.states.cluster_time = lambda: START + 2 * SPAN + live.DELAY  # type: ignore[method-assign]
+    worker.resources.stores.states.cluster_time = lambda: START + 2 * SPAN + live.DELAY  # type: ignore[method-assign]
     assert worker.tick(START + 4 * SPAN).buckets == 2
     assert worker.state.checkpoint == START + 2 * SPAN
-    worker.work.stores.states.cluster_time = lambda: START + 4 * SPAN + live.DELAY - 40  # type: ignore[method-assign]
+    worker.resources.stores.states.cluster_time = lambda: START + 4 * SPAN + live.DELAY - 40  # type: ignore[method-assign]
     assert worker.tick(START + 4 * SPAN).buckets == 2, "a little apart is what query_delay is for"
 
 
@@ -237,7 +240,7 @@ def test_unusable_fields_are_found_before_the_first_work(cluster: MemoryCluster)
     def unusable() -> None:
         raise FieldMissing("no field source.ip")
 
-    worker.live._means = replace(worker.live._means, usable=unusable)
+    worker.live._context = replace(worker.live._context, usable=unusable)
     assert worker.tick(END).did is TickResult.FAILED
     assert worker.state.checkpoint == START
 

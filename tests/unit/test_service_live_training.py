@@ -14,12 +14,14 @@ from worker_company import DAY, HOUR, LEARN_FROM, SCORED_FROM
 
 from ipi_es.errors import NotEnoughHistory
 from ipi_es.results.store import ResultStore
-from ipi_es.service.health.job_report import LAST_ERROR, WAITS_FOR, JobActivity, NotReadyReason
+from ipi_es.service.health.job_report import JobActivity, NotReadyReason
 from ipi_es.service.live_training import LOOK_AGAIN, TRAIN_AGAIN
 from ipi_es.service.tick_outcome import TickResult
 from ipi_es.setup import setup_plan
+from ipi_es.state.details import LAST_ERROR, WAITS_FOR
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training import job_training
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.removal import Removal
@@ -75,7 +77,7 @@ def test_new_job_waits_for_enough_history_and_says_so(cluster: MemoryCluster) ->
     assert worker.tick(now + 60).did is TickResult.NOTHING, "not looked for every minute"
     worker.stopwatch.time += LOOK_AGAIN
     assert worker.tick(LEARN_FROM + 8 * DAY).did is TickResult.WORKED
-    assert worker.work.snapshot(worker.state.snapshot_id).trained_to == LEARN_FROM + 8 * DAY
+    assert worker.resources.snapshot(worker.state.snapshot_id).trained_to == LEARN_FROM + 8 * DAY
     assert WAITS_FOR not in worker.state.details
 
 
@@ -83,7 +85,7 @@ def test_first_training_learns_what_there_is_and_scoring_goes_on_from_its_end(cl
     worker = Worker(cluster, JOB)
     outcome = worker.tick(SCORED_FROM + 2 * SPAN)
     assert (outcome.did, outcome.buckets) == (TickResult.WORKED, 2)
-    assert worker.work.snapshot(worker.state.snapshot_id).trained_to == SCORED_FROM
+    assert worker.resources.snapshot(worker.state.snapshot_id).trained_to == SCORED_FROM
     assert worker.state.checkpoint == SCORED_FROM + 2 * SPAN
     remark = annotations(cluster, "model_snapshot")[0]
     assert str(worker.state.snapshot_id) in remark["annotation"]
@@ -182,7 +184,7 @@ def test_job_whose_turn_to_train_it_is_not_goes_on_scoring(cluster: MemoryCluste
     worker.live._training.places.release()
     worker.stopwatch.time += 60
     worker.tick(SCORED_FROM + DAY + 2 * SPAN)
-    assert worker.work.snapshot(worker.state.snapshot_id).trained_to == SCORED_FROM + DAY
+    assert worker.resources.snapshot(worker.state.snapshot_id).trained_to == SCORED_FROM + DAY
 
 
 def test_blindness_is_annotated_once_from_begin_to_end(undisturbed: MemoryCluster, events: MemoryCluster) -> None:
@@ -207,8 +209,8 @@ def test_blindness_is_said_again_where_the_job_went_back_before_it(events: Memor
     before = annotations(cluster, "blind")
     assert len(before) == 1
     work = JobResources(cluster, calm, clock=parts.TestClock(parts.NOW + DAY), owner="command:1:1")
-    with work.claimed() as claim:
-        revert(work, claim, plan_revert(work, str(claim.state.snapshot_id)), delete_results=True)
+    with open_session(work) as session:
+        revert(session, plan_revert(work, str(session.state.snapshot_id)), delete_results=True)
     assert annotations(cluster, "blind") == []
     worker.tick(SCORED_FROM + 66 * HOUR)
     assert [each["annotation"] for each in annotations(cluster, "blind")] == [each["annotation"] for each in before]

@@ -15,6 +15,7 @@ from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.removal import Removal
 
@@ -41,8 +42,8 @@ def scored_to(worker: Worker, end: int) -> None:
 
 def gone_back(cluster: MemoryCluster, snapshot_id: str) -> None:
     work = JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + DAY), owner="command:1:1")
-    with work.claimed() as claim:
-        revert(work, claim, plan_revert(work, snapshot_id))
+    with open_session(work) as session:
+        revert(session, plan_revert(work, snapshot_id))
 
 
 def removal(cluster: MemoryCluster) -> Removal:

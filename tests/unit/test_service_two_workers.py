@@ -15,11 +15,12 @@ from worker_parts import Killed
 
 from ipi_es.service.health.job_report import JobActivity
 from ipi_es.service.live_job import LOOK_ON
-from ipi_es.service.takeover import LAST_WORKER
 from ipi_es.service.tick_outcome import TickResult
+from ipi_es.state.details import LAST_WORKER
 from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import LEASE
+from ipi_es.worker.open_session import open_session
 
 JOB = live.live_job(datafeed_config={"frequency": "3h"})
 SPAN = 3 * HOUR
@@ -117,9 +118,9 @@ def test_lease_that_a_wrong_clock_gave_does_not_last_forever(trained: MemoryClus
 def test_worker_that_works_long_is_not_robbed(cluster: MemoryCluster) -> None:
     one, two = pair(cluster)
     looks: list[TickResult] = []
-    with one.work.claimed() as claim:
+    with open_session(one.resources) as session:
         for _ in range(20):
-            claim.held.renew(one.clock.now(), LEASE)
+            session.lease.renew(one.clock.now(), LEASE)
             looks.append(two.tick(END).did)
             one.stopwatch.time += LEASE / 3
     assert set(looks) == {TickResult.STOOD_BY}
@@ -186,7 +187,7 @@ def test_stopped_worker_looks_before_it_writes(cluster: MemoryCluster, monkeypat
         scored(each)
         if not robbed and each.bucket.start == START + DAY:
             live.let_writes_end()
-            robbed.append(one.work.stores.states.claim(JOB.job_id, "two:2:2", 1, LEASE, alive=lambda _: False))
+            robbed.append(one.resources.stores.states.claim(JOB.job_id, "two:2:2", 1, LEASE, alive=lambda _: False))
             watch.time += 60.0
 
     def watched(actions: Any, **how: Any) -> Any:

@@ -29,6 +29,7 @@ from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.late.late_rescoring import rescore_late
+from ipi_es.worker.open_session import open_session
 
 
 def results_of(cluster: MemoryCluster, job: Job) -> dict[str, dict[str, Any]]:
@@ -84,9 +85,9 @@ def test_every_sentence_is_true_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> 
     data["allow_list"] = [{"entity": "svc*", "id": "services"}]
     job = check_job(data)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with JobResources(cluster, job, clock=parts.TestClock(simulation.end + 600)).claimed() as claim:
-        claim.train(simulation.start, simulation.scored_start)
-        claim.backfill(claim.plan(simulation.scored_start, until), lambda _: None)
+    with open_session(JobResources(cluster, job, clock=parts.TestClock(simulation.end + 600))) as session:
+        session.train(simulation.start, simulation.scored_start)
+        session.backfill(session.plan(simulation.scored_start, until), lambda _: None)
     results = results_of(cluster, job)
     events = [event for each in found for event in events_of(each)]
     kinds = truth.check_all(past_of(job, events, results), results)
@@ -123,13 +124,13 @@ def test_every_sentence_is_true_of_buckets_that_late_events_change(monkeypatch: 
     cluster = parts.trained_cluster(job, monkeypatch)
     day = company.SCORED_FROM + company.DAY
     today, yesterday = day + 3 * company.HOUR, day - 6 * company.HOUR
-    with live(cluster, job) as claim:
-        claim.catch_up(day + 6 * company.HOUR, lambda _: None)
+    with live(cluster, job) as session:
+        session.catch_up(day + 6 * company.HOUR, lambda _: None)
     late = [(start + n, f"person2{n}", "85.44.3.1") for start in (yesterday, today) for n in range(4)]
     add_events(cluster, late)
-    with live(cluster, job, parts.NOW + 7_200) as claim:
-        assert len(rescore_late(claim, parts.NOW + 7_200)) == 2
-        claim.catch_up(day + 2 * company.DAY, lambda _: None)
+    with live(cluster, job, parts.NOW + 7_200) as session:
+        assert len(rescore_late(session, parts.NOW + 7_200)) == 2
+        session.catch_up(day + 2 * company.DAY, lambda _: None)
     results = results_of(cluster, job)
     assert {each["revision"] for each in results.values()} == {0, 1}
     arrived = day // company.DAY

@@ -17,6 +17,7 @@ from ipi_es.state.job_state import StateStore
 from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.scoring import batch as batches
 
 JOB = company.make_job()
@@ -177,20 +178,20 @@ def test_a_gap_is_learned_from_and_not_scored(cluster: MemoryCluster, trained: M
 
 
 def test_scoring_begins_where_training_ended_or_later(cluster: MemoryCluster) -> None:
-    with JobResources(cluster, JOB, clock=parts.TestClock()).claimed() as claim:
-        assert claim.plan(SCORED_FROM, SCORED_TO).start == SCORED_FROM
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock())) as session:
+        assert session.plan(SCORED_FROM, SCORED_TO).start == SCORED_FROM
         with pytest.raises(UsageError, match="was trained on events up to 2025-08-30T00:00:00Z"):
-            claim.plan(SCORED_FROM - 3 * HOUR, SCORED_TO)
+            session.plan(SCORED_FROM - 3 * HOUR, SCORED_TO)
 
 
 def test_a_run_goes_on_from_the_checkpoint_and_tells_of_buckets_before_it(cluster: MemoryCluster) -> None:
     parts.backfill(cluster, JOB, SCORED_FROM + DAY, SCORED_FROM + 2 * DAY)
-    with JobResources(cluster, JOB, clock=parts.TestClock()).claimed() as claim:
-        planned = claim.plan(SCORED_FROM + DAY, SCORED_TO)
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock())) as session:
+        planned = session.plan(SCORED_FROM + DAY, SCORED_TO)
         assert (planned.start, planned.resumed, planned.never_scored) == (SCORED_FROM + 2 * DAY, True, 0)
-        assert claim.plan(SCORED_FROM, SCORED_TO).never_scored == 8
+        assert session.plan(SCORED_FROM, SCORED_TO).never_scored == 8
         with pytest.raises(UsageError, match="is scored up to 2025-09-01T00:00:00Z already"):
-            claim.plan(SCORED_FROM + DAY, SCORED_FROM + 2 * DAY)
+            session.plan(SCORED_FROM + DAY, SCORED_FROM + 2 * DAY)
 
 
 def test_again_gives_what_the_first_run_gave(done: MemoryCluster) -> None:
@@ -267,11 +268,11 @@ def test_a_batch_ends_with_its_buckets_pairs_or_day(trained: MemoryCluster, monk
 def test_dry_run_writes_nothing_and_counts(trained: MemoryCluster) -> None:
     cluster = parts.fragile(trained)
     seen: list[Any] = []
+    from ipi_es.worker.scoring.dry_run import count_alerts
     from ipi_es.worker.training.job_training import TrainingCallbacks
 
-    counted = JobResources(cluster, JOB, clock=parts.TestClock()).dry_run(
-        SCORED_FROM, SCORED_TO, seen.append, TrainingCallbacks()
-    )
+    resources = JobResources(cluster, JOB, clock=parts.TestClock())
+    counted = count_alerts(resources, SCORED_FROM, SCORED_TO, seen.append, TrainingCallbacks())
     assert cluster.writes == 0
     assert len(seen) == 40
     attack_day = (SCORED_FROM + DAY) // DAY
@@ -283,10 +284,10 @@ def test_dry_run_writes_nothing_and_counts(trained: MemoryCluster) -> None:
 def test_job_without_a_snapshot_is_told_to_train(trained: MemoryCluster) -> None:
     other = company.make_job("untrained")
     with (
-        JobResources(parts.copy_of(trained), other, clock=parts.TestClock()).claimed() as claim,
+        open_session(JobResources(parts.copy_of(trained), other, clock=parts.TestClock())) as session,
         pytest.raises(SnapshotMissing, match="has no snapshot yet"),
     ):
-        claim.plan(SCORED_FROM, SCORED_TO)
+        session.plan(SCORED_FROM, SCORED_TO)
 
 
 def test_job_that_looks_at_other_fields_than_it_was_trained_on_is_refused(cluster: MemoryCluster) -> None:
@@ -317,10 +318,13 @@ def test_second_worker_is_refused_while_the_first_works(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_process(monkeypatch, "first")
-    with JobResources(cluster, JOB, clock=parts.TestClock()).claimed():
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock())):
         as_process(monkeypatch, "second")
         second = JobResources(cluster, JOB, clock=parts.TestClock())
-        with pytest.raises(JobBusy, match="is held by process 1 on first, scoring since"), second.claimed(patience=0):
+        with (
+            pytest.raises(JobBusy, match="is held by process 1 on first, scoring since"),
+            open_session(second, patience=0),
+        ):
             pass
     parts.backfill(cluster, JOB)  # given back
 

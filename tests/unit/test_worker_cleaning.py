@@ -19,6 +19,7 @@ from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.upkeep.cleanup import CleanupResult, clean, results_end
 
 JOB = company.make_job(hold_probability=0.03)
@@ -41,8 +42,8 @@ def cluster(scored: MemoryCluster) -> FragileCluster:
 
 def cleaned(cluster: MemoryCluster, job: Job = JOB, now: int = parts.NOW) -> CleanupResult:
     work = JobResources(cluster, job, clock=parts.TestClock(now))
-    with work.claimed() as claim:
-        return clean(work, claim, now)
+    with open_session(work) as session:
+        return clean(session, now)
 
 
 def times(cluster: MemoryCluster, job: Job = JOB) -> list[int]:
@@ -112,11 +113,11 @@ def test_stopped_cleaning_leaves_the_rest_for_the_next(cluster: FragileCluster, 
     monkeypatch.setattr("ipi_es.results.retention._ends", lambda *_: False)
     job, asked = made_job(results_retention_days=2), iter([False, False, True, True])
     work = JobResources(cluster, job, clock=parts.TestClock(parts.NOW))
-    with work.claimed() as claim:
-        done = clean(work, claim, parts.NOW, lambda: next(asked))
+    with open_session(work) as session:
+        done = clean(session, parts.NOW, lambda: next(asked))
         assert (done.results, done.quantiles) == (6, 0)
         assert min(times(cluster)) < SCORED_TO - 2 * DAY
-        assert clean(work, claim, parts.NOW).quantiles > 0
+        assert clean(session, parts.NOW).quantiles > 0
     assert min(times(cluster)) == SCORED_TO - 2 * DAY
 
 
@@ -142,18 +143,18 @@ def test_job_far_behind_keeps_what_it_looks_back_on() -> None:
 def test_renormalization_writes_nothing_again_that_was_cleaned(cluster: FragileCluster) -> None:
     job = made_job(results_retention_days=2)
     work = JobResources(cluster, job, clock=parts.TestClock(parts.NOW))
-    with work.claimed() as claim:
-        claim.renormalize()
-        clean(work, claim, parts.NOW)
-        claim.renormalize()
+    with open_session(work) as session:
+        session.renormalize()
+        clean(session, parts.NOW)
+        session.renormalize()
     assert min(times(cluster)) == SCORED_TO - 2 * DAY
 
 
 def retrained(cluster: MemoryCluster, monkeypatch: Any, *, at: int, seed_days: int = 0) -> str:
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with JobResources(cluster, JOB, clock=parts.TestClock(at)).claimed() as claim:
-        claim.retrain(company.LEARN_FROM + DAY, SCORED_TO - seed_days * DAY)
-        return str(claim.state.snapshot_id)
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(at))) as session:
+        session.retrain(company.LEARN_FROM + DAY, SCORED_TO - seed_days * DAY)
+        return str(session.state.snapshot_id)
 
 
 def test_superseded_snapshot_goes_with_its_history_once_nothing_needs_it(
@@ -164,8 +165,8 @@ def test_superseded_snapshot_goes_with_its_history_once_nothing_needs_it(
     assert second != first
     # the results of the last day were scored with it: late events would be too
     assert cleaned(cluster, now=parts.NOW + 20 * DAY).snapshots == ()
-    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 21 * DAY)).claimed() as claim:
-        claim.catch_up(SCORED_TO + 2 * DAY, lambda _: None)
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 21 * DAY))) as session:
+        session.catch_up(SCORED_TO + 2 * DAY, lambda _: None)
     assert cleaned(cluster, now=parts.NOW + 21 * DAY).snapshots == (first,)
     left = ClusterBlobs(cluster).list("signins")
     assert {info.id for info in left if info.kind == "network"} == {second}
@@ -206,15 +207,15 @@ def test_cleaned_job_goes_on_as_if_it_had_not_been(cluster: FragileCluster) -> N
     other = parts.fragile(cluster)
     cleaned(cluster)
     for each in (cluster, other):
-        with JobResources(each, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
-            claim.catch_up(SCORED_TO + DAY, lambda _: None)
+        with open_session(JobResources(each, JOB, clock=parts.TestClock(parts.NOW))) as session:
+            session.catch_up(SCORED_TO + DAY, lambda _: None)
     assert parts.results(cluster, JOB) == parts.results(other, JOB)
 
 
 def test_killed_at_any_write_the_next_cleaning_ends_it(cluster: FragileCluster, monkeypatch: Any) -> None:
     retrained(cluster, monkeypatch, at=parts.NOW + 20 * DAY)
-    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 21 * DAY)).claimed() as claim:
-        claim.catch_up(SCORED_TO + 2 * DAY, lambda _: None)
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 21 * DAY))) as session:
+        session.catch_up(SCORED_TO + 2 * DAY, lambda _: None)
     job, now = company.make_job(hold_probability=0.03, results_retention_days=4), parts.NOW + 22 * DAY
     whole = parts.fragile(cluster)
     cleaned(whole, job, now)

@@ -25,10 +25,10 @@ from ipi_es.errors import SnapshotError
 from ipi_es.service.tick_outcome import TickResult
 from ipi_es.setup import setup_plan
 from ipi_es.state import directory_blobs
-from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 
 JOB = company.make_job(hold_probability=0.03)
 END = SCORED_FROM + 3 * DAY
@@ -38,14 +38,16 @@ def trained(folder: Path) -> MemoryCluster:
     cluster = MemoryCluster()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
     company.fill(cluster)
-    with JobResources(cluster, JOB, snapshots=folder, clock=parts.TestClock(parts.NOW - 3_600)).claimed() as claim:
-        claim.train(company.LEARN_FROM, SCORED_FROM)
+    with open_session(
+        JobResources(cluster, JOB, snapshots=folder, clock=parts.TestClock(parts.NOW - 3_600))
+    ) as session:
+        session.train(company.LEARN_FROM, SCORED_FROM)
     return cluster
 
 
 def backfill(cluster: MemoryCluster, folder: Path) -> None:
-    with JobResources(cluster, JOB, snapshots=folder, clock=parts.TestClock()).claimed() as claim:
-        claim.backfill(claim.plan(SCORED_FROM, END), lambda _: None)
+    with open_session(JobResources(cluster, JOB, snapshots=folder, clock=parts.TestClock())) as session:
+        session.backfill(session.plan(SCORED_FROM, END), lambda _: None)
 
 
 def full_for(times: int) -> Callable[[Path, bytes], None]:
@@ -100,8 +102,7 @@ def test_a_live_worker_under_a_limit_on_files_says_so_and_goes_on_without_it(
 ) -> None:
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     cluster = trained(tmp_path / "disk")
-    worker = live_parts.Worker(cluster, live_parts.live_job(hold_probability=0.03))
-    worker.work.stores.blobs = DirectoryBlobs(tmp_path / "disk")
+    worker = live_parts.Worker(cluster, live_parts.live_job(hold_probability=0.03), snapshots=tmp_path / "disk")
     worker.tick(SCORED_FROM + 12 * HOUR)
     for _ in range(2):
         with files_of_at_most(64):
@@ -110,13 +111,13 @@ def test_a_live_worker_under_a_limit_on_files_says_so_and_goes_on_without_it(
         assert "File too large" in outcome.text
         assert "a limit on the size of files" in outcome.text
         assert worker.state.checkpoint <= SCORED_FROM + DAY
-        assert [each for each in worker.work.stores.blobs.list(JOB.job_id) if each.kind == "history_delta"] == []
+        assert [each for each in worker.resources.stores.blobs.list(JOB.job_id) if each.kind == "history_delta"] == []
     assert worker.tick(END).did is TickResult.WORKED
     assert worker.state.checkpoint == END
-    deltas = [each for each in worker.work.stores.blobs.list(JOB.job_id) if each.kind == "history_delta"]
+    deltas = [each for each in worker.resources.stores.blobs.list(JOB.job_id) if each.kind == "history_delta"]
     assert len(deltas) == (END - SCORED_FROM) // DAY
     for each in deltas:
-        worker.work.stores.blobs.read(JOB.job_id, each.id)
+        worker.resources.stores.blobs.read(JOB.job_id, each.id)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

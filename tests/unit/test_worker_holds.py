@@ -14,14 +14,14 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import ADDRESS, prefix_keys
-from ipi_es.results.reading.reported import BucketEntity, Extent, HeldRecord
+from ipi_es.results.reading.reported import BucketEntity, Extent, First, HeldRecord
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.verdict_store import Verdict
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.history.holds import EVERYBODY, HeldPair, Holds, network_of
 from ipi_es.worker.job_resources import JobResources
-from ipi_es.worker.scoring.repeats import First
+from ipi_es.worker.open_session import open_session
 
 HOLD = 7 * DAY
 THIEF, VICTIM = "198.51.100.66", "person20"
@@ -233,8 +233,8 @@ def test_later_training_leaves_out_what_is_held_but_calibrates_with_it(
     parts.backfill(cluster, JOB, end=SCORED_FROM + DAY)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     work = JobResources(cluster, JOB)
-    with work.claimed() as claim:
-        learned = claim.train(company.LEARN_FROM, SCORED_FROM + DAY)
+    with open_session(work) as session:
+        learned = session.train(company.LEARN_FROM, SCORED_FROM + DAY)
     events = learned.collected.events(SCORED_FROM + DAY)
     thief = [ip for ip in range(len(events.addresses)) if (events.addresses[ip] == parse([THIEF])[0]).all()]
     rows = np.isin(events.ip, thief)

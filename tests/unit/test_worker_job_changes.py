@@ -18,10 +18,12 @@ from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 from ipi_es.config.job_config import Job
 from ipi_es.errors import JobChanged
 from ipi_es.service.tick_outcome import TickResult
+from ipi_es.state.details import MADE_WITH
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.changed_settings import MADE_WITH, OnChange
+from ipi_es.worker.changed_settings import OnChange
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training.revert import plan_revert, revert
 
 JOB = company.make_job()
@@ -54,8 +56,8 @@ def state_of(cluster: MemoryCluster) -> JobState:
 
 
 def opened(cluster: MemoryCluster, job: Job, on_change: OnChange = OnChange.REFUSE) -> JobState:
-    with JobResources(cluster, job, clock=parts.TestClock()).claimed(on_change=on_change) as claim:
-        return claim.state
+    with open_session(JobResources(cluster, job, clock=parts.TestClock()), on_change=on_change) as session:
+        return session.state
 
 
 def test_a_training_keeps_what_it_was_made_with(cluster: MemoryCluster) -> None:
@@ -101,8 +103,8 @@ def test_an_index_more_is_taken_and_kept(cluster: MemoryCluster) -> None:
 
 def test_a_training_takes_the_new_settings_and_begins_a_new_network(cluster: MemoryCluster) -> None:
     finer = company.make_job(**FINER)
-    with JobResources(cluster, finer, clock=parts.TestClock()).claimed(on_change=OnChange.IGNORE) as claim:
-        learned = claim.train(company.LEARN_FROM, SCORED_FROM)
+    with open_session(JobResources(cluster, finer, clock=parts.TestClock()), on_change=OnChange.IGNORE) as session:
+        learned = session.train(company.LEARN_FROM, SCORED_FROM)
     assert "starts anew: analysis_config.bucket_span was 3h and is 1h" in learned.begun
     assert learned.compared is None, "the old network isn't taken back, however good it is"
     assert opened(cluster, finer).details[MADE_WITH]["analysis_config.bucket_span"] == "1h"
@@ -136,13 +138,13 @@ def test_an_older_state_is_taken_for_what_the_file_says(
 
 def test_going_back_to_a_snapshot_of_other_settings_is_refused(cluster: MemoryCluster) -> None:
     first, finer = str(state_of(cluster).snapshot_id), company.make_job(**FINER)
-    with JobResources(cluster, finer, clock=parts.TestClock()).claimed(on_change=OnChange.IGNORE) as claim:
-        claim.train(company.LEARN_FROM, SCORED_FROM)
+    with open_session(JobResources(cluster, finer, clock=parts.TestClock()), on_change=OnChange.IGNORE) as session:
+        session.train(company.LEARN_FROM, SCORED_FROM)
     with pytest.raises(JobChanged, match=f"snapshot {first} of job signins was made with other settings"):
         plan_revert(JobResources(cluster, finer), first)
     work = JobResources(cluster, JOB, clock=parts.TestClock())  # the file as it was
-    with work.claimed(on_change=OnChange.IGNORE) as claim:
-        revert(work, claim, plan_revert(work, first))
+    with open_session(work, on_change=OnChange.IGNORE) as session:
+        revert(session, plan_revert(work, first))
     assert opened(cluster, JOB).snapshot_id == first
 
 
@@ -155,8 +157,8 @@ def test_a_worker_leaves_the_job_alone_until_it_is_trained(
     assert outcome.did is TickResult.FAILED
     assert "bucket_span was 3h and is 1h" in outcome.text
     assert state_of(cluster).lease_epoch == before.lease_epoch, "the lease is left to who does the work"
-    with worker.work.claimed(on_change=OnChange.IGNORE) as claim:
-        claim.train(company.LEARN_FROM, SCORED_FROM)
+    with open_session(worker.resources, on_change=OnChange.IGNORE) as session:
+        session.train(company.LEARN_FROM, SCORED_FROM)
     assert worker.tick(SCORED_FROM + 6 * HOUR).did is TickResult.WORKED
 
 

@@ -34,8 +34,8 @@ STRANGER = "85.11.9.7"
 def before() -> Iterator[MemoryCluster]:
     with pytest.MonkeyPatch.context() as patch:
         cluster = parts.trained_cluster(JOB, patch)
-        with live(cluster, JOB) as claim:
-            claim.catch_up(MIDDAY, lambda _: None)
+        with live(cluster, JOB) as session:
+            session.catch_up(MIDDAY, lambda _: None)
         yield cluster
 
 
@@ -55,14 +55,14 @@ def in_time(before: MemoryCluster, found: list[tuple[int, str, str]], end: int =
     """The same days with these events there from the beginning."""
     cluster = own(before)
     add_events(cluster, found)
-    with live(cluster, JOB) as claim:
-        claim.backfill(claim.plan(company.SCORED_FROM, end, again=True), lambda _: None, again=True)
+    with live(cluster, JOB) as session:
+        session.backfill(session.plan(company.SCORED_FROM, end, again=True), lambda _: None, again=True)
     return cluster
 
 
 def mend(cluster: MemoryCluster, job: Any = JOB, time: int = LATER) -> list[RescoredBucket]:
-    with live(cluster, job, time) as claim:
-        return rescore_late(claim, time)
+    with live(cluster, job, time) as session:
+        return rescore_late(session, time)
 
 
 def at(cluster: MemoryCluster, start: int) -> dict[str, dict[str, Any]]:
@@ -85,9 +85,9 @@ def records_of(cluster: MemoryCluster, start: int) -> dict[str, dict[str, Any]]:
 
 
 def test_where_nothing_is_late_nothing_is_written(cluster: MemoryCluster) -> None:
-    with live(cluster, JOB) as claim:
+    with live(cluster, JOB) as session:
         writes = cluster.writes
-        assert rescore_late(claim, LATER) == []
+        assert rescore_late(session, LATER) == []
         assert cluster.writes == writes
 
 
@@ -135,9 +135,9 @@ def test_levels_of_now_score_it_and_take_nothing_from_it(cluster: MemoryCluster)
 def test_mended_again_it_writes_nothing(cluster: MemoryCluster) -> None:
     add_events(cluster, [(TODAY + 60, "person03", STRANGER), (YESTERDAY + 60, "person03", STRANGER)])
     assert len(mend(cluster)) == 2
-    with live(cluster, JOB, LATER + 600) as claim:
+    with live(cluster, JOB, LATER + 600) as session:
         writes = cluster.writes
-        assert rescore_late(claim, LATER + 600) == []
+        assert rescore_late(session, LATER + 600) == []
         assert cluster.writes == writes
 
 
@@ -216,8 +216,8 @@ def test_of_events_later_than_the_window_somebody_is_told_once(cluster: MemoryCl
     (said,) = (each for place, each in parts.results(cluster, JOB).items() if place not in before)
     assert said["annotation"].startswith("4 events of this day")
     writes = cluster.writes
-    with live(cluster, short, LATER + 9_000) as claim:
-        rescore_late(claim, LATER + 9_000)
+    with live(cluster, short, LATER + 9_000) as session:
+        rescore_late(session, LATER + 9_000)
         assert cluster.writes == writes + 1  # the claim's
 
 
@@ -239,9 +239,9 @@ def test_a_bucket_with_fewer_events_than_it_had_keeps_what_was_found(cluster: Me
 def test_stopping_ends_it_after_the_bucket_in_hand_and_the_next_call_goes_on(cluster: MemoryCluster) -> None:
     add_events(cluster, [(start + 60, "person03", STRANGER) for start in (YESTERDAY, TODAY)])
     asked = chain([False, False], repeat(True))  # the oldest bucket is read again to be sure
-    with live(cluster, JOB, LATER) as claim:
-        assert [each.start for each in rescore_late(claim, LATER, lambda: next(asked))] == [YESTERDAY]
-        assert [each.start for each in rescore_late(claim, LATER)] == [TODAY]
+    with live(cluster, JOB, LATER) as session:
+        assert [each.start for each in rescore_late(session, LATER, lambda: next(asked))] == [YESTERDAY]
+        assert [each.start for each in rescore_late(session, LATER)] == [TODAY]
 
 
 def test_a_record_of_a_mended_bucket_is_repeated_by_a_later_mended_one(cluster: MemoryCluster) -> None:
@@ -257,21 +257,21 @@ def test_a_record_of_a_mended_bucket_is_repeated_by_a_later_mended_one(cluster: 
 
 def test_the_next_batches_know_of_the_mended_records(cluster: MemoryCluster) -> None:
     add_events(cluster, [(TODAY + 60, "person03", STRANGER)])
-    with live(cluster, JOB, LATER) as claim:
-        rescore_late(claim, LATER)
+    with live(cluster, JOB, LATER) as session:
+        rescore_late(session, LATER)
         add_events(cluster, [(MIDDAY + 60, "person03", STRANGER)])
-        claim.catch_up(MIDDAY + SPAN, lambda _: None)
+        session.catch_up(MIDDAY + SPAN, lambda _: None)
     (first,) = (p for p, e in records_of(cluster, TODAY).items() if e["by_field_value"] == STRANGER)
     (again,) = (e for e in records_of(cluster, MIDDAY).values() if e["by_field_value"] == STRANGER)
     assert again["repeat_of"] == first
 
 
 def test_a_snapshot_that_is_gone_is_told_of_once(cluster: MemoryCluster) -> None:
-    with live(cluster, JOB, LATER) as claim:
-        claim.retrain(company.LEARN_FROM, company.SCORED_FROM + DAY)
-        claim.catch_up(MIDDAY + SPAN, lambda _: None)
+    with live(cluster, JOB, LATER) as session:
+        session.retrain(company.LEARN_FROM, company.SCORED_FROM + DAY)
+        session.catch_up(MIDDAY + SPAN, lambda _: None)
         old = bucket_at(cluster, TODAY)["snapshot_id"]
-        assert old != claim.state.snapshot_id
+        assert old != session.state.snapshot_id
     ClusterBlobs(cluster).delete(JOB.job_id, old)
     add_events(cluster, [(TODAY + 60, "person03", STRANGER)])
     before = at(cluster, TODAY)
@@ -280,9 +280,9 @@ def test_a_snapshot_that_is_gone_is_told_of_once(cluster: MemoryCluster) -> None
     (said,) = (each for each in at(cluster, TODAY).values() if each["result_type"] == "annotation")
     assert "not scored again" in said["annotation"]
     assert {p: e for p, e in at(cluster, TODAY).items() if e is not said and p in before} == before
-    with live(cluster, JOB, LATER) as claim:
+    with live(cluster, JOB, LATER) as session:
         writes = cluster.writes
-        (done,) = rescore_late(claim, LATER)
+        (done,) = rescore_late(session, LATER)
         assert done.unable
         assert cluster.writes == writes
 
@@ -290,7 +290,7 @@ def test_a_snapshot_that_is_gone_is_told_of_once(cluster: MemoryCluster) -> None
 def test_a_worker_that_lost_the_job_mends_nothing(cluster: MemoryCluster) -> None:
     add_events(cluster, [(TODAY + 60, "person03", STRANGER)])
     with live(cluster, JOB, LATER) as ours:
-        ours.follower()
+        ours.loaded_scoring()
         cluster_now = JOB, LATER + 3_600
         with live(cluster, *cluster_now) as theirs:
             rescore_late(theirs, LATER + 3_600)

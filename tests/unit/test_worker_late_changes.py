@@ -17,8 +17,9 @@ from ipi_es.cluster.port import Json
 from ipi_es.datafeed.event_bucket import NO_ROWS_DIGEST
 from ipi_es.results.store import FinalBucket
 from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.details import REREAD
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.late.event_changes import REREAD, ChangedBucket, RereadBudget
+from ipi_es.worker.late.event_changes import ChangedBucket, RereadBudget
 from ipi_es.worker.late.late_rescoring import RescoredBucket, rescore_late
 from ipi_es.worker.late.late_warnings import vanished
 
@@ -54,8 +55,8 @@ class Counting(MemoryCluster):
 def before() -> Iterator[MemoryCluster]:
     with pytest.MonkeyPatch.context() as patch:
         cluster = parts.trained_cluster(JOB, patch)
-        with live(cluster, JOB) as claim:
-            claim.catch_up(MIDDAY, lambda _: None)
+        with live(cluster, JOB) as session:
+            session.catch_up(MIDDAY, lambda _: None)
         yield cluster
 
 
@@ -68,8 +69,8 @@ def cluster(before: MemoryCluster) -> Counting:
 
 
 def mend(cluster: MemoryCluster, time: int = LATER, job: Any = JOB) -> list[RescoredBucket]:
-    with live(cluster, job, time) as claim:
-        return rescore_late(claim, time)
+    with live(cluster, job, time) as session:
+        return rescore_late(session, time)
 
 
 def of_bucket(cluster: MemoryCluster, start: int, kind: str) -> list[dict[str, Any]]:
@@ -183,10 +184,10 @@ def test_event_that_is_written_again_unchanged_is_read_once_and_no_more(cluster:
     known = bucket_at(cluster, TODAY)
     change_events(cluster, ids_between(cluster, TODAY, TODAY + SPAN)[:3])
     for expected in (known["event_count"], 0):
-        with live(cluster, JOB, LATER) as claim:
-            claim.follower()
+        with live(cluster, JOB, LATER) as session:
+            session.loaded_scoring()
             cluster.rows_of = 0
-            assert rescore_late(claim, LATER) == []
+            assert rescore_late(session, LATER) == []
             assert cluster.rows_of == expected
     after = bucket_at(cluster, TODAY)
     assert after["events_seq_no"] != known["events_seq_no"]
@@ -226,12 +227,12 @@ def test_reading_grows_by_at_most_a_half(cluster: Counting, hidden: bool) -> Non
     scored = read_again = 0
     for step in range(24):
         end = MIDDAY + (step + 1) * SPAN
-        with live(cluster, job, LATER + step * SPAN) as claim:
-            claim.catch_up(end, lambda _: None)
+        with live(cluster, job, LATER + step * SPAN) as session:
+            session.catch_up(end, lambda _: None)
             cluster.hides_seq_no = hidden
             scored += len(ids_between(cluster, end - SPAN, end))
             cluster.rows_of = 0
-            assert rescore_late(claim, LATER + step * SPAN) == []
+            assert rescore_late(session, LATER + step * SPAN) == []
             read_again += cluster.rows_of
         change_events(cluster, ids_between(cluster, end - SPAN, end))
     window = sum(len(ids_between(cluster, MIDDAY + n * SPAN, MIDDAY + (n + 1) * SPAN)) for n in range(-8, 0))
@@ -307,18 +308,18 @@ def test_events_that_change_later_than_the_window_are_told_once(cluster: Countin
     (said,) = (each for place, each in after.items() if place not in results)
     assert "were changed later than late_window (6h)" in said["annotation"]
     assert said["timestamp"] == YESTERDAY * 1_000
-    with live(cluster, short, LATER + 3_700) as claim:
-        claim.follower()
+    with live(cluster, short, LATER + 3_700) as session:
+        session.loaded_scoring()
         cluster.rows_of = 0
-        rescore_late(claim, LATER + 3_700)
+        rescore_late(session, LATER + 3_700)
         assert cluster.rows_of == 0
     assert parts.results(cluster, JOB) == after
 
 
 def test_changed_bucket_whose_snapshot_is_gone_is_told_once(cluster: Counting) -> None:
-    with live(cluster, JOB, LATER) as claim:
-        claim.retrain(company.LEARN_FROM, company.SCORED_FROM + DAY)
-        claim.catch_up(MIDDAY + SPAN, lambda _: None)
+    with live(cluster, JOB, LATER) as session:
+        session.retrain(company.LEARN_FROM, company.SCORED_FROM + DAY)
+        session.catch_up(MIDDAY + SPAN, lambda _: None)
     old = bucket_at(cluster, TODAY)["snapshot_id"]
     ClusterBlobs(cluster).delete(JOB.job_id, old)
     change_events(cluster, ids_between(cluster, TODAY, TODAY + SPAN)[:1], ip=STRANGER)

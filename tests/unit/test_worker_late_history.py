@@ -19,8 +19,8 @@ from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.trained_network import pack
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.history.late_rows import LateRows
 from ipi_es.worker.late.late_rescoring import rescore_late
-from ipi_es.worker.late.late_rows import LateRows
 from ipi_es.worker.scoring.renormalization import ResultWindow
 
 JOB = company.make_job(hold_probability=0, late_window="2d")
@@ -38,8 +38,8 @@ STRANGER, OTHER = "85.11.9.7", "85.44.3.1"
 def before() -> Iterator[MemoryCluster]:
     with pytest.MonkeyPatch.context() as patch:
         cluster = parts.trained_cluster(JOB, patch)
-        with live(cluster, JOB) as claim:
-            claim.catch_up(MORNING, lambda _: None)
+        with live(cluster, JOB) as session:
+            session.catch_up(MORNING, lambda _: None)
         yield cluster
 
 
@@ -55,10 +55,10 @@ def own(cluster: MemoryCluster) -> FragileCluster:
 
 
 def mend(cluster: MemoryCluster, time: int = LATER, *, until: int | None = None, job: Any = JOB) -> list[int]:
-    with live(cluster, job, time) as claim:
-        mended = rescore_late(claim, time)
+    with live(cluster, job, time) as session:
+        mended = rescore_late(session, time)
         if until is not None:
-            claim.catch_up(until, lambda _: None)
+            session.catch_up(until, lambda _: None)
     return [each.start for each in mended]
 
 
@@ -71,26 +71,24 @@ def blobs_of(cluster: MemoryCluster, *, late: bool = False) -> dict[str, str]:
 def test_what_stands_is_as_if_it_were_loaded_after_the_mending(cluster: FragileCluster, hold: float) -> None:
     job = company.make_job(hold_probability=hold, late_window="2d")
     add_events(cluster, [(start + n, f"person2{n}", OTHER) for start in (YESTERDAY, TODAY) for n in range(4)])
-    with live(cluster, job, LATER) as claim:
-        follower = claim.follower()
-        assert claim.at_work is not None
-        claim.at_work.sink.window()  # loaded before the mending
-        assert len(rescore_late(claim, LATER)) == 2
-        kept = claim.at_work
+    with live(cluster, job, LATER) as session:
+        before = session.loaded_scoring()
+        before.sink.window()  # loaded before the rescoring
+        assert len(rescore_late(session, LATER)) == 2
+        kept = session.scoring.loaded
         assert (kept is None) == (hold > 0)  # what holds something anew is loaded again
-        claim.at_work = None
-        loaded = claim.follower()
-        claim.at_work, standing = kept, claim.at_work
-        if kept is not None and standing is not None:
-            assert standing.follower is loaded
-            assert kept.follower is follower
-            assert follower.scorer.repeats == loaded.scorer.repeats
-            assert follower.scorer.holds == loaded.scorer.holds
-            assert contents(kept.sink.window()) == contents(standing.sink.window())
+        session.scoring.invalidate()
+        loaded = session.loaded_scoring()
+        if kept is not None:
+            session.scoring.keep(kept)
+            assert kept is before
+            assert kept.pipeline.scorer.repeats == loaded.pipeline.scorer.repeats
+            assert kept.pipeline.scorer.holds == loaded.pipeline.scorer.holds
+            assert contents(kept.sink.window()) == contents(loaded.sink.window())
         quiet = parts.fragile(cluster)
-        claim.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
-    with live(quiet, job, LATER + 3_600) as claim:
-        claim.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
+        session.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
+    with live(quiet, job, LATER + 3_600) as session:
+        session.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
     assert everything(cluster, job) == everything(quiet, job)
 
 
@@ -160,9 +158,9 @@ def test_a_pair_that_its_day_has_already_is_not_taken_in_again(cluster: FragileC
 def own_without(cluster: MemoryCluster) -> MemoryCluster:
     """The same, scored again from its events, with nothing late."""
     made = own(cluster)
-    with live(made, JOB) as claim:
-        planned = claim.plan(company.SCORED_FROM, MIDNIGHT + DAY + SPAN, again=True)
-        claim.backfill(planned, lambda _: None, again=True)
+    with live(made, JOB) as session:
+        planned = session.plan(company.SCORED_FROM, MIDNIGHT + DAY + SPAN, again=True)
+        session.backfill(planned, lambda _: None, again=True)
     return made
 
 
@@ -180,9 +178,9 @@ def test_only_the_newest_late_rows_are_kept_and_a_new_start_forgets_them(cluster
         add_events(cluster, [(YESTERDAY + number, f"person1{number}", STRANGER)])
         mend(cluster)
         assert list(blobs_of(cluster, late=True)) == [late_blob(cluster, JOB)]
-    with live(cluster, JOB) as claim:
-        planned = claim.plan(company.SCORED_FROM, MIDNIGHT + DAY + SPAN, again=True)
-        claim.backfill(planned, lambda _: None, again=True)
+    with live(cluster, JOB) as session:
+        planned = session.plan(company.SCORED_FROM, MIDNIGHT + DAY + SPAN, again=True)
+        session.backfill(planned, lambda _: None, again=True)
     assert late_blob(cluster, JOB) is None
     assert count_in(delta_of(cluster, JOB, DAY_0), "person10", STRANGER) == 1
     assert count_in(delta_of(cluster, JOB, DAY_0 + 1), "person10", STRANGER) == 0
@@ -190,13 +188,13 @@ def test_only_the_newest_late_rows_are_kept_and_a_new_start_forgets_them(cluster
 
 def test_what_came_after_a_training_is_in_its_next_delta_and_what_it_read_is_not(cluster: FragileCluster) -> None:
     add_events(cluster, [(YESTERDAY + 1, "person03", STRANGER)])  # the training reads it
-    with live(cluster, JOB, LATER) as claim:
-        claim.retrain(company.LEARN_FROM, MIDNIGHT)
-        claim.catch_up(MORNING + SPAN, lambda _: None)
+    with live(cluster, JOB, LATER) as session:
+        session.retrain(company.LEARN_FROM, MIDNIGHT)
+        session.catch_up(MORNING + SPAN, lambda _: None)
         add_events(cluster, [(YESTERDAY + 2, "person04", OTHER)])
-        (mended,) = rescore_late(claim, LATER)
+        (mended,) = rescore_late(session, LATER)
         assert mended.start == YESTERDAY
-        claim.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
+        session.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
     today = delta_of(cluster, JOB, DAY_0 + 1)
     assert (count_in(today, "person03", STRANGER), count_in(today, "person04", OTHER)) == (0, 1)
 
@@ -310,10 +308,10 @@ def test_a_killed_mending_and_the_day_that_ends_after_it_take_nothing_in_twice(m
     """Killed after its late rows are in the state; then the day ends before the bucket is mended."""
     assert mended.moments is not None
     for name, cluster in mended.moments[3:12:2]:  # before, and after the state knows of the rows
-        with live(cluster, JOB, LATER + 7_200) as claim:
-            claim.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
-            rescore_late(claim, LATER + 7_200)
-            claim.catch_up(MIDNIGHT + 2 * DAY + SPAN, lambda _: None)
+        with live(cluster, JOB, LATER + 7_200) as session:
+            session.catch_up(MIDNIGHT + DAY + SPAN, lambda _: None)
+            rescore_late(session, LATER + 7_200)
+            session.catch_up(MIDNIGHT + 2 * DAY + SPAN, lambda _: None)
         counts = [count_in(delta_of(cluster, JOB, DAY_0 + n), "person20", OTHER) for n in (0, 1, 2)]
         # of yesterday's bucket in the day after or the one after that, and today's own
         assert counts in ([0, 2, 0], [0, 1, 1]), name

@@ -12,12 +12,14 @@ from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 
 from ipi_es.cluster.port import Drop
 from ipi_es.results.reading.day_counts import DayCounts
+from ipi_es.state.details import MISSING_RESULTS
+from ipi_es.state.details import SCORED_FROM as BEGUN
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.upkeep.cleanup import clean
-from ipi_es.worker.upkeep.missing_results import MISSING_RESULTS, missing
-from ipi_es.worker.upkeep.missing_results import SCORED_FROM as BEGUN
+from ipi_es.worker.upkeep.missing_results import missing
 
 JOB = company.make_job(hold_probability=0.03)
 SPAN = JOB.bucket_span
@@ -40,8 +42,8 @@ def cluster(scored: MemoryCluster) -> MemoryCluster:
 def night(cluster: MemoryCluster, job: Any = JOB, now: int = parts.NOW) -> dict[int, str]:
     """``{day: what is said to be missing of it}`` after a cleaning."""
     work = JobResources(cluster, job, clock=parts.TestClock(now))
-    with work.claimed() as claim:
-        clean(work, claim, now)
+    with open_session(work) as session:
+        clean(session, now)
     found = parts.results(cluster, job).values()
     said = [each for each in found if each.get("annotation_type") == "results_missing"]
     return {(each["timestamp"] // 1_000 - SCORED_FROM) // DAY: each["annotation"] for each in said}
@@ -118,8 +120,8 @@ def test_what_the_text_says_restores_them_and_then_nothing_is_said(cluster: Memo
 
 
 def test_what_was_trained_on_since_needs_a_backup_or_an_earlier_snapshot(cluster: MemoryCluster) -> None:
-    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
-        claim.retrain(company.LEARN_FROM, SCORED_FROM + 2 * DAY)
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
+        session.retrain(company.LEARN_FROM, SCORED_FROM + 2 * DAY)
     delete(cluster, of("bucket", SCORED_FROM, SCORED_FROM + 12 * HOUR))
     assert "restore the index from a backup" in night(cluster)[0]
     assert "`ipi-es snapshots revert signins SNAPSHOT`" in night(cluster)[0]
@@ -153,8 +155,8 @@ def test_gap_that_nobody_scored_is_not_missing_after_a_kill_either(cluster: Memo
 
 def test_job_of_an_earlier_version_is_watched_from_now_on(cluster: MemoryCluster) -> None:
     delete(cluster, of("bucket", SCORED_FROM, SCORED_FROM + DAY))
-    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
-        claim.leaving[BEGUN] = None
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
+        session.note(**{BEGUN: None})
     assert night(cluster) == {}
     assert details(cluster)[BEGUN] == SCORED_TO
 

@@ -17,6 +17,7 @@ from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker import job_annotations
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 
 JOB = live.live_job(training={"window": f"{LEARN_DAYS}d", "min_events": 200, "every": "0s"}, late_window="0s")
 GROWN_UP = SCORED_FROM + (YOUNG_DAYS - LEARN_DAYS) * DAY
@@ -62,10 +63,10 @@ def test_it_is_said_once_however_often_it_is_scored_or_trained_again(cluster: Me
 def test_a_training_on_fewer_days_begins_it_anew(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     Worker(cluster, JOB).tick(SCORED_FROM + DAY)
     monkeypatch.setattr(job_annotations, "YOUNG_DAYS", LEARN_DAYS)
-    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 9)).claimed() as claim:
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 9))) as session:
         monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-        assert job_annotations.history_age(claim.work.stores.blobs, claim.state) == LEARN_DAYS + 1
-        claim.retrain(LEARN_FROM + 5 * DAY, SCORED_FROM + DAY)
+        assert job_annotations.history_age(session.resources.stores.blobs, session.state) == LEARN_DAYS + 1
+        session.retrain(LEARN_FROM + 5 * DAY, SCORED_FROM + DAY)
     assert [each["timestamp"] for each in said(cluster, "warm_up")] == [
         SCORED_FROM * 1_000,
         (SCORED_FROM + DAY) * 1_000,
@@ -98,8 +99,8 @@ def test_what_a_training_said_that_never_came_into_use_is_taken_back(
     states = JobResources(cluster, JOB).stores.states
     states.save(states.claim(JOB.job_id, "x", parts.NOW, 1, alive=lambda _: False).advanced(snapshot_id=None))
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 9)).claimed(lambda _: False) as claim:
-        claim.train(LEARN_FROM + DAY, SCORED_FROM + DAY)
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 9)), lambda _: False) as session:
+        session.train(LEARN_FROM + DAY, SCORED_FROM + DAY)
     (only,) = said(cluster, "model_snapshot")
     assert only["timestamp"] == (SCORED_FROM + DAY) * 1_000
     assert only["snapshot_id"] == live.state_of(cluster, JOB).snapshot_id != state.snapshot_id
@@ -111,10 +112,10 @@ def test_what_a_retraining_said_that_never_came_into_use_is_taken_back_by_the_ne
     used = live.state_of(cluster, JOB).snapshot_id
     Worker(cluster, JOB).tick(SCORED_FROM + DAY)
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 9)).claimed(lambda _: False) as claim:
-        monkeypatch.setattr(claim.held, "save", killed)
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 9)), lambda _: False) as session:
+        monkeypatch.setattr(session.lease, "save", killed)
         with pytest.raises(Killed):
-            claim.retrain(LEARN_FROM + DAY, SCORED_FROM + DAY)
+            session.retrain(LEARN_FROM + DAY, SCORED_FROM + DAY)
     assert [each["timestamp"] for each in said(cluster, "model_snapshot")] == [
         SCORED_FROM * 1_000,
         (SCORED_FROM + DAY) * 1_000,

@@ -15,6 +15,7 @@ from ipi_es.results.words import SCORE_FIELDS
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 
 JOB = company.make_job()
 LATER = parts.NOW + 86_400
@@ -36,8 +37,8 @@ def drifted(trained: MemoryCluster) -> MemoryCluster:
 
 
 def renormalize(cluster: MemoryCluster, time: int = LATER) -> int:
-    with JobResources(cluster, JOB, clock=parts.TestClock(time)).claimed() as claim:
-        return claim.renormalize()
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(time))) as session:
+        return session.renormalize()
 
 
 def state_of(cluster: MemoryCluster) -> Any:
@@ -137,8 +138,8 @@ def test_interrupted_and_run_again_gives_the_same(drifted: MemoryCluster, monkey
 def test_results_before_the_window_stay_as_they_are(drifted: MemoryCluster) -> None:
     short = company.make_job(renormalization_window_days=1)
     cluster = parts.copy_of(drifted)
-    with JobResources(cluster, short, clock=parts.TestClock(LATER)).claimed() as claim:
-        claim.renormalize()
+    with open_session(JobResources(cluster, short, clock=parts.TestClock(LATER))) as session:
+        session.renormalize()
     begin = (SCORED_TO - DAY) * 1_000
     for each in parts.results(cluster, JOB, volatile=True).values():
         assert each["timestamp"] >= begin or "renormalized_at" not in each

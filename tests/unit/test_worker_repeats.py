@@ -8,9 +8,9 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 
-from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedPair
+from ipi_es.results.reading.reported import Extent, First, ReportedIp, ReportedPair
 from ipi_es.worker.job_resources import JobResources
-from ipi_es.worker.scoring.repeats import First, Repeats
+from ipi_es.worker.scoring.repeats import Repeats
 
 WINDOW = 100
 

@@ -23,6 +23,7 @@ from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training.retraining import (
     NONE,
     WORSE_ABOUT,
@@ -130,8 +131,8 @@ def again(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, how: Any, **m
     work = JobResources(cluster, JOB, clock=parts.TestClock())
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
-    with work.claimed() as claim:
-        return claim.train(LEARN_FROM, AGAIN_TO, **more), work.snapshot(state.snapshot_id).network
+    with open_session(work) as session:
+        return session.train(LEARN_FROM, AGAIN_TO, **more), work.snapshot(state.snapshot_id).network
 
 
 def test_second_training_begins_with_the_network_in_use_and_is_held_against_it(
@@ -183,8 +184,8 @@ def test_snapshot_that_can_not_be_read_keeps_nobody_from_training(
     assert state is not None
     ClusterBlobs(cluster).delete(JOB.job_id, str(state.snapshot_id))
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
-    with JobResources(cluster, JOB).claimed() as claim:
-        learned = claim.train(LEARN_FROM, AGAIN_TO)
+    with open_session(JobResources(cluster, JOB)) as session:
+        learned = session.train(LEARN_FROM, AGAIN_TO)
     assert learned.begun.startswith("starts anew: job signins has no snapshot")
     assert learned.compared is None
 

@@ -15,12 +15,13 @@ from ipi_es.errors import SnapshotDamaged, SnapshotMissing
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.words import AnnotationType
 from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.details import REREAD, REVERTED_FROM
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
-from ipi_es.worker.late.event_changes import REREAD
 from ipi_es.worker.late.late_rescoring import rescore_late
-from ipi_es.worker.training.revert import REVERTED_FROM, Reversion, plan_revert, revert
+from ipi_es.worker.open_session import open_session
+from ipi_es.worker.training.revert import Reversion, plan_revert, revert
 from ipi_es.worker.upkeep.cleanup import clean
 
 JOB = company.make_job(hold_probability=0.03)
@@ -32,11 +33,11 @@ def made() -> Iterator[MemoryCluster]:
     """Scored for five days, with another training after three."""
     with pytest.MonkeyPatch.context() as patch:
         cluster = parts.trained_cluster(JOB, patch)
-        with JobResources(cluster, JOB, clock=parts.TestClock(RETRAINED_AT)).claimed() as claim:
-            claim.catch_up(RETRAINED_AT, lambda _: None)
-        with JobResources(cluster, JOB, clock=parts.TestClock(RETRAINED_AT)).claimed() as claim:
-            claim.retrain(company.LEARN_FROM + DAY, RETRAINED_AT)
-            claim.catch_up(SCORED_TO, lambda _: None)
+        with open_session(JobResources(cluster, JOB, clock=parts.TestClock(RETRAINED_AT))) as session:
+            session.catch_up(RETRAINED_AT, lambda _: None)
+        with open_session(JobResources(cluster, JOB, clock=parts.TestClock(RETRAINED_AT))) as session:
+            session.retrain(company.LEARN_FROM + DAY, RETRAINED_AT)
+            session.catch_up(SCORED_TO, lambda _: None)
         yield cluster
 
 
@@ -58,15 +59,15 @@ def networks(cluster: MemoryCluster) -> list[str]:
 
 def reverted(cluster: MemoryCluster, snapshot_id: str, *, time: int = parts.NOW, **how: Any) -> Reversion:
     work = JobResources(cluster, JOB, clock=parts.TestClock(time))
-    with work.claimed() as claim:
+    with open_session(work) as session:
         to = plan_revert(work, snapshot_id)
-        revert(work, claim, to, **how)
+        revert(session, to, **how)
     return to
 
 
 def caught_up(cluster: MemoryCluster, time: int = parts.NOW + DAY) -> None:
-    with JobResources(cluster, JOB, clock=parts.TestClock(time)).claimed() as claim:
-        claim.catch_up(SCORED_TO, lambda _: None)
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(time))) as session:
+        session.catch_up(SCORED_TO, lambda _: None)
 
 
 @pytest.mark.parametrize("delete_results", [False, True])
@@ -103,8 +104,8 @@ def test_all_four_go_back_together(cluster: FragileCluster) -> None:
 
 
 def test_buckets_are_read_again_by_what_is_scored_since(cluster: FragileCluster) -> None:
-    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
-        rescore_late(claim, parts.NOW)
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
+        rescore_late(session, parts.NOW)
     assert state_of(cluster).details[REREAD]["counted_to"] == SCORED_TO
     reverted(cluster, networks(cluster)[0])
     assert REREAD not in state_of(cluster).details
@@ -139,8 +140,8 @@ def test_what_was_said_of_later_snapshots_goes_and_what_people_said_stays(
 ) -> None:
     said: list[AnnotationType] = ["blind", "delayed_data", "user", "verdict"]
     times = [SCORED_FROM - JOB.bucket_span, SCORED_FROM, RETRAINED_AT]
-    with JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)).claimed() as claim:
-        claim.annotate(Annotation(kind, time, time + JOB.bucket_span, "so") for kind in said for time in times)
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
+        session.annotate(Annotation(kind, time, time + JOB.bucket_span, "so") for kind in said for time in times)
     of_snapshots = [each for each in annotated(cluster) if each[0] not in said]
     assert ("model_snapshot", RETRAINED_AT) in of_snapshots
     reverted(cluster, networks(cluster)[0], delete_results=delete_results)
@@ -195,6 +196,6 @@ def test_damaged_or_missing_parts_are_found_before_anything_changes(cluster: Fra
 def test_cleaning_leaves_the_quantiles_to_go_back_with(cluster: FragileCluster) -> None:
     before = plan_revert(JobResources(cluster, JOB), networks(cluster)[1])
     work = JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))
-    with work.claimed() as claim:
-        clean(work, claim, parts.NOW)
+    with open_session(work) as session:
+        clean(session, parts.NOW)
     assert plan_revert(JobResources(cluster, JOB), networks(cluster)[1]) == before

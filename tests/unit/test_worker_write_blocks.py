@@ -19,10 +19,10 @@ from worker_company import DAY, HOUR
 from ipi_es.errors import ClusterReadOnly
 from ipi_es.results.retention import delete_before
 from ipi_es.results.words import ALIAS
+from ipi_es.state.details import NOT_RENORMALIZED
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.late.late_rescoring import rescore_late
-from ipi_es.worker.scoring.batch import LEFT_OUT
 
 JOB = company.make_job()
 MONTH_END = company.SCORED_FROM + 2 * DAY
@@ -36,8 +36,8 @@ def august() -> Iterator[MemoryCluster]:
     """Scored to the end of the month, not renormalized since."""
     with pytest.MonkeyPatch.context() as patch:
         cluster = parts.trained_cluster(JOB, patch)
-        with live(cluster, JOB) as claim:
-            claim.catch_up(MONTH_END, lambda _: None)
+        with live(cluster, JOB) as session:
+            session.catch_up(MONTH_END, lambda _: None)
         yield cluster
 
 
@@ -53,8 +53,8 @@ def stored(cluster: MemoryCluster, index: str) -> dict[str, Any]:
 
 
 def go_on(cluster: MemoryCluster, end: int = company.SCORED_TO) -> None:
-    with live(cluster, JOB) as claim:
-        claim.catch_up(end, lambda _: None)
+    with live(cluster, JOB) as session:
+        session.catch_up(end, lambda _: None)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -74,7 +74,7 @@ def test_scoring_goes_on_and_the_blocked_month_keeps_its_scores(
     assert said == [f"job signins: scores in {AUGUST} stay as they are: it may not be written to ({block})"]
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
-    assert state.details[LEFT_OUT] == [AUGUST]
+    assert state.details[NOT_RENORMALIZED] == [AUGUST]
     assert state.renormalized_to is not None
     assert state.renormalized_to > MONTH_END
 
@@ -95,10 +95,10 @@ def test_a_run_that_was_killed_leaves_what_an_undisturbed_one_leaves(august: Mem
 def test_without_the_block_the_month_follows_again(august: MemoryCluster) -> None:
     """Scores that were left out are not taken for written: one process goes on as a new one does."""
     cluster, restarted = blocked(august), blocked(august)
-    with live(cluster, JOB) as claim:
-        claim.catch_up(MONTH_END + DAY, lambda _: None)
+    with live(cluster, JOB) as session:
+        session.catch_up(MONTH_END + DAY, lambda _: None)
         cluster.admin.set(AUGUST, {BLOCKS[0]: None})
-        claim.catch_up(company.SCORED_TO, lambda _: None)
+        session.catch_up(company.SCORED_TO, lambda _: None)
     go_on(restarted, MONTH_END + DAY)
     restarted.admin.set(AUGUST, {BLOCKS[0]: None})
     go_on(restarted)
@@ -106,7 +106,7 @@ def test_without_the_block_the_month_follows_again(august: MemoryCluster) -> Non
     assert parts.results(cluster, JOB) == parts.results(restarted, JOB)
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
-    assert LEFT_OUT not in state.details
+    assert NOT_RENORMALIZED not in state.details
 
 
 def test_the_month_that_is_written_to_is_an_error(august: MemoryCluster) -> None:
@@ -123,8 +123,8 @@ def test_late_events_of_the_blocked_month_are_told_once_and_scoring_goes_on(augu
     go_on(cluster, MONTH_END + 3 * HOUR)
     add_events(cluster, [(MONTH_END - 2 * HOUR, "person07", "198.51.100.9")])
     for _ in range(2):
-        with live(cluster, JOB) as claim:
-            (done,) = rescore_late(claim, parts.NOW)
+        with live(cluster, JOB) as session:
+            (done,) = rescore_late(session, parts.NOW)
         assert done.unable == f"{AUGUST} may not be written to (index.blocks.write)"
         said = [
             (place, each)
@@ -142,8 +142,8 @@ def test_too_late_events_of_the_blocked_month_are_told(august: MemoryCluster) ->
     cluster = blocked(august)
     go_on(cluster, MONTH_END + 2 * DAY)
     add_events(cluster, [(company.SCORED_FROM + HOUR, "person07", "198.51.100.9")])
-    with live(cluster, JOB) as claim:
-        assert rescore_late(claim, parts.NOW) == []
+    with live(cluster, JOB) as session:
+        assert rescore_late(session, parts.NOW) == []
     said = [each for each in stored(cluster, SEPTEMBER).values() if "came later than late_window" in str(each)]
     assert len(said) == 1
 

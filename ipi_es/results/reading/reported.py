@@ -88,6 +88,14 @@ class ReportedIp(NamedTuple):
         return cls(value, _seconds(source["timestamp"]), document.id, *_reported(source, INFLUENCER_SCORE))
 
 
+class First(NamedTuple):
+    """The result that a repeat repeats."""
+
+    time: int  # epoch s, the bucket's start
+    id: str
+    extent: Extent = Extent()
+
+
 class Recent(NamedTuple):
     """What repeats are recognized by."""
 

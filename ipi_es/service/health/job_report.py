@@ -12,10 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from ipi_es.service.blindness.blind_change import BlindChange
-
-LAST_ERROR, WAITS_FOR = "last_error", "waits_for"
-"""Keys in the details of a job's state: the last failure as :meth:`LastError.to_details` gives it, and what a new job
-waits for (text). Kept there so that `ipi-es status` need not ask the worker."""
+from ipi_es.state.details import LAST_ERROR
 
 LONGEST_TEXT = 300
 """Characters of an error that are kept: the log has the rest."""

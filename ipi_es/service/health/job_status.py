@@ -17,15 +17,14 @@ from ipi_es.results.store import ResultStore
 from ipi_es.results.words import AnnotationType
 from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.service.due import complete_to
-from ipi_es.service.health.job_report import WAITS_FOR, LastError
-from ipi_es.service.takeover import LAST_WORKER
+from ipi_es.service.health.job_report import LastError
 from ipi_es.state.blobs import BlobStore
+from ipi_es.state.details import LAST_WORKER, MISSING_RESULTS, WAITS_FOR
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
 from ipi_es.worker.changed_settings import changed, kept
 from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.training.job_training import history_base
-from ipi_es.worker.upkeep.missing_results import MISSING_RESULTS
 
 LOOKED_BACK = 100
 """Newest buckets that are looked at for silence: one page, and enough for any ``blind_after`` that makes sense."""

@@ -89,6 +89,10 @@ class HistoryKeeper:
         """
         self.rows[bucket.start] = learned_rows(bucket, hashes, self.job, self.allow, self.holds)
 
+    def replace_late(self, rows: Iterable[Rows]) -> None:
+        """Take these in place of what waited for the current day's delta."""
+        self.late[:] = rows
+
     def advance(self, day: int) -> DayDelta | None:
         """Go to the start of ``day``: what was gathered (of the day before it), for storing, is in ``id`` now.
 
@@ -140,10 +144,8 @@ def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:
     return history
 
 
-def store_delta(
-    blobs: BlobStore, job_id: str, id_: HistoryId, delta: DayDelta, now: int, still_ours: Callable[[], None]
-) -> None:
-    """Write one day's delta; written before the state that points behind it. LostJob as ``still_ours`` says."""
+def store_delta(blobs: BlobStore, job_id: str, id_: HistoryId, delta: DayDelta, now: int) -> None:
+    """Write one day's delta, before the state that points behind it; ``now`` in epoch seconds."""
     attributes = {"base": id_.base, "day": delta.day}
     blobs.write(
         job_id,
@@ -152,7 +154,6 @@ def store_delta(
         delta_to_bytes(delta),
         created=now,
         attributes=attributes,
-        still_ours=still_ours,
     )
 
 

@@ -23,9 +23,8 @@ from ipi_es.addresses import packed
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.prefixes import SITE, network_text
-from ipi_es.results.reading.reported import BucketEntity, Extent, HeldRecord
+from ipi_es.results.reading.reported import BucketEntity, Extent, First, HeldRecord
 from ipi_es.times import SECONDS
-from ipi_es.worker.scoring.repeats import First
 
 Place = tuple[str, str]
 """(entity, network)."""

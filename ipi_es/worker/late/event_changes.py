@@ -13,19 +13,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ipi_es.cluster.port import Document
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.read_plan import NOTHING
 from ipi_es.results.store import FinalBucket
-
-if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobResources
-    from ipi_es.worker.job_session import JobSession
-
-REREAD = "reread"
-"""Key in the state's details: the budget of reading again."""
+from ipi_es.state.details import REREAD
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.job_session import JobSession
 
 SHARE = 0.5
 """Events that may be read again for each event that was scored."""
@@ -104,21 +100,21 @@ class RereadBudget:
         return True
 
 
-def bucket_changes(claim: JobSession, start: int, end: int) -> list[ChangedBucket]:
+def bucket_changes(session: JobSession, start: int, end: int) -> list[ChangedBucket]:
     """The job's final buckets of [start, end), epoch seconds, and what the index has of their events now."""
-    span = claim.work.job.bucket_span
+    span = session.resources.job.bucket_span
     first = max(start, 0) // span * span
-    known = [each for each in claim.work.stores.results.final_buckets(first, end) if each.span == span]
+    known = [each for each in session.resources.stores.results.final_buckets(first, end) if each.span == span]
     if not known:
         return []
-    counted = claim.work.feed.counted(known[0].start, known[-1].start + span, span)
+    counted = session.resources.feed.counted(known[0].start, known[-1].start + span, span)
     now = ((each, counted.get(each.start, NOTHING)) for each in known)
     return [ChangedBucket(each, there.events, there.seq_no) for each, there in now]
 
 
-def read_again(work: JobResources, found: FinalBucket) -> EventBucket:
+def read_again(resources: JobResources, found: FinalBucket) -> EventBucket:
     """The bucket's events as they are now."""
-    with closing(work.read(found.start, found.start + found.span)) as reading:
+    with closing(resources.read(found.start, found.start + found.span)) as reading:
         return next(reading)
 
 
@@ -129,16 +125,14 @@ def differs(found: FinalBucket, bucket: EventBucket) -> bool:
     return found.events_digest is not None and found.events_digest != bucket.digest()
 
 
-def note_seq_no(claim: JobSession, found: FinalBucket, bucket: EventBucket) -> None:
+def note_seq_no(session: JobSession, found: FinalBucket, bucket: EventBucket) -> None:
     """Keep the sequence numbers that ``bucket`` was read with, so that it isn't read again for them."""
     if bucket.seq_no is None or bucket.seq_no == found.events_seq_no or found.events_digest is None:
         return
-    results = claim.work.stores.results
+    results = session.resources.stores.results
     if results.indices.write_block(found.start) is not None:
         return
     stored = results.read("bucket", found.start, found.start + 1, interim=False)
-    claim.held.check()
-    results.rewrite(
-        [Document(each.id, each.index, {**each.source, "events_seq_no": bucket.seq_no}) for each in stored],
-        claim.state.external_version,
+    session.writer.rewrite(
+        [Document(each.id, each.index, {**each.source, "events_seq_no": bucket.seq_no}) for each in stored]
     )

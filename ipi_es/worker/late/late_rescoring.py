@@ -16,7 +16,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,13 @@ from ipi_es.results.documents.ids import bucket_id
 from ipi_es.results.documents.rescored import beside_stored, with_moments
 from ipi_es.results.documents.result_documents import ResultDocument, Stamp
 from ipi_es.results.store import FinalBucket
+from ipi_es.state.details import LATE_ROWS, REREAD
 from ipi_es.times import day_of, iso
+from ipi_es.worker.history import late_rows
 from ipi_es.worker.history.history_keeper import HistoryId, Rows
-from ipi_es.worker.late import late_rows
+from ipi_es.worker.history.late_rows import LateRows
+from ipi_es.worker.job_session import JobSession
 from ipi_es.worker.late.event_changes import (
-    REREAD,
     ChangedBucket,
     RereadBudget,
     bucket_changes,
@@ -40,15 +42,11 @@ from ipi_es.worker.late.event_changes import (
     note_seq_no,
     read_again,
 )
-from ipi_es.worker.late.late_rows import LateRows
 from ipi_es.worker.late.late_warnings import warn_of_late_changes
 from ipi_es.worker.late.replay import Replay, ReplayedBucket
-from ipi_es.worker.scoring.batch import LATE_ROWS, quantiles_id_of
-from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.batch import quantiles_id_of
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
-
-if TYPE_CHECKING:
-    from ipi_es.worker.job_session import JobSession, ScoringState
+from ipi_es.worker.scoring.scoring_state import LoadedScoring, RescoredRows
 
 log = logging.getLogger(__name__)
 
@@ -71,56 +69,55 @@ class RescoredBucket:
     """Why it could not be scored again; everything of it is as it was."""
 
 
-def rescore_late(claim: JobSession, now: int, stopping: Callable[[], bool] = lambda: False) -> list[RescoredBucket]:
+def rescore_late(session: JobSession, now: int, stopping: Callable[[], bool] = lambda: False) -> list[RescoredBucket]:
     """Score again what changed within the job's ``late_window``, in order of time; tell of later changes.
 
     ``now``: epoch seconds, when it was looked. ``stopping`` ends it after the bucket in hand; the next call goes on.
     LostJob where another worker took the job over.
     """
-    mender = LateRescorer(claim, now)
-    mended = []
-    for look in mender.changed():
+    rescorer = LateRescorer(session, now)
+    rescored = []
+    for change in rescorer.changed():
         if stopping():
             break
-        done = mender.mend(look)
+        done = rescorer.rescore(change)
         if done is not None:
-            mended.append(done)
-    mender.carry_on()
-    if not stopping() and mender.budget is not None:
-        warn_of_late_changes(claim, now, mender.budget)
-    if mender.budget is not None:
-        claim.leaving[REREAD] = mender.budget.to_details()
-    return mended
+            rescored.append(done)
+    rescorer.apply()
+    if not stopping() and rescorer.budget is not None:
+        warn_of_late_changes(session, now, rescorer.budget)
+    if rescorer.budget is not None:
+        session.note(**{REREAD: rescorer.budget.to_details()})
+    return rescored
 
 
 class LateRescorer:
     """Scores changed buckets again, one by one."""
 
-    def __init__(self, claim: JobSession, now: int) -> None:
+    def __init__(self, session: JobSession, now: int) -> None:
         """``now`` in epoch seconds."""
-        self._claim, self._now = claim, now
-        self._work, self._job, self._stores = claim.work, claim.work.job, claim.work.stores
-        self._standing: ScoringState | None = None
-        self._carried: list[tuple[EventBucket, NDArray[np.uint64], list[ResultDocument]]] = []
-        self._anew = False  # what stands at the checkpoint has to be loaded again
-        self._aside: Replay | None = None  # of the last bucket: the next one is often of the same day
+        self._session, self._now = session, now
+        self._resources, self._job, self._stores = session.resources, session.resources.job, session.resources.stores
+        self._loaded: LoadedScoring | None = None  # at the checkpoint, before anything was scored again
+        self._rescored: list[RescoredRows] = []
+        self._reload = False  # what is loaded at the checkpoint has to be loaded again
+        self._replay: Replay | None = None  # of the last bucket: the next one is often of the same day
         self.budget: RereadBudget | None = None
         """Of reading again; None until :meth:`changed`, and where nothing is looked for."""
 
     def changed(self) -> list[ChangedBucket]:
         """Final buckets of the late window whose events changed, or may have, in order of time."""
-        claim, checkpoint, window = self._claim, self._claim.state.checkpoint, self._job.late_window_seconds()
+        session, checkpoint, window = self._session, self._session.state.checkpoint, self._job.late_window_seconds()
         if checkpoint is None or not window:
             return []
-        looks = bucket_changes(claim, checkpoint - window, checkpoint)
-        details = {**claim.state.details, **claim.leaving}
-        self.budget = RereadBudget.of(details, checkpoint, looks)
+        looks = bucket_changes(session, checkpoint - window, checkpoint)
+        self.budget = RereadBudget.of(session.details, checkpoint, looks)
         recounted = [each for each in looks if each.recounted]
         rewritten = self.budget.rewritten(looks)
         swept = self.budget.swept(looks, checkpoint - window + self._job.bucket_span)
         return sorted([*recounted, *rewritten, *swept], key=lambda look: look.found.start)
 
-    def mend(self, look: ChangedBucket) -> RescoredBucket | None:
+    def rescore(self, look: ChangedBucket) -> RescoredBucket | None:
         """Score one again and write it; None where its events turned out to be the same."""
         found, bucket = look.found, None
         if not look.recounted:
@@ -130,67 +127,59 @@ class LateRescorer:
         blocked = self._stores.results.indices.write_block(found.start)
         if blocked is not None:
             return self._unable(look, blocked, bucket)
-        levels = self._follower().scorer.levels  # outside: what is wrong with the job itself is no bucket's trouble
+        levels = self._pipeline().scorer.levels  # outside: what is wrong with the job itself is no bucket's trouble
         try:
-            aside = self._aside_of(found)
+            replay = self._replay_of(found)
         except SnapshotError as error:
             return self._unable(look, error, bucket)
         bucket = bucket or self._changed_rows(found)
         if bucket is None:
             return None
         began = time.perf_counter()
-        judged = aside.judge(bucket, levels)
-        self._claim.at_work = None  # its rows, window and repeats are those from before
+        judged = replay.judge(bucket, levels)
+        self._session.scoring.invalidate()  # its rows, window and repeats are those from before
         self._teach(bucket, judged)
-        return self._write(found, aside, judged, began)
+        return self._write(found, replay, judged, began)
 
     def _changed_rows(self, found: FinalBucket) -> EventBucket | None:
         """The bucket's events as they are now; None where they are those that it was scored with."""
-        bucket = read_again(self._work, found)
+        bucket = read_again(self._resources, found)
         if differs(found, bucket):
             return bucket
-        note_seq_no(self._claim, found, bucket)
+        note_seq_no(self._session, found, bucket)
         return None
 
-    def carry_on(self) -> None:
-        """Let what stands at the checkpoint know of the mended buckets: then the day's events need not be read again.
+    def apply(self) -> None:
+        """Bring what is loaded at the checkpoint up to date, so that the day's events need not be read again.
 
-        Afterwards it is as if it were loaded now. After an error nobody calls this, and everything is loaded.
+        Afterwards it is as if it were loaded now. Not called after an error: then everything is loaded again.
         """
-        claim, job, standing = self._claim, self._job, self._standing
-        if standing is None or self._anew or not self._carried:
+        session, job, loaded = self._session, self._job, self._loaded
+        if loaded is None or self._reload or not self._rescored:
             return
-        follower, checkpoint = standing.follower, int(claim.state.checkpoint or 0)
-        for bucket, hashes, made in self._carried:
-            if day_of(bucket.start) >= follower.keeper.id.day:
-                follower.keeper.gather(bucket, hashes)
-            standing.sink.rescored(bucket.start, made)
-        follower.keeper.late = late_rows.waiting(self._stores.blobs, claim.state)
-        follower.scorer.repeats = Repeats(job.repeat_window)
+        checkpoint = int(session.state.checkpoint or 0)
+        late = late_rows.waiting(self._stores.blobs, session.state)
         recent = self._stores.results.recent(checkpoint - job.repeat_window, checkpoint, job.ip_field)
-        follower.scorer.repeats.load(*recent)
-        claim.at_work = standing
+        session.scoring.apply_rescored(loaded, self._rescored, late, recent)
 
-    def _follower(self) -> ScoringPipeline:
-        """What stands at the checkpoint, with the levels of now."""
-        if self._standing is None:
-            follower = self._claim.follower()
-            self._standing = self._claim.at_work
-            return follower
-        return self._standing.follower
+    def _pipeline(self) -> ScoringPipeline:
+        """The pipeline at the checkpoint, with the levels of now."""
+        if self._loaded is None:
+            self._loaded = self._session.loaded_scoring()
+        return self._loaded.pipeline
 
-    def _aside_of(self, found: FinalBucket) -> Replay:
+    def _replay_of(self, found: FinalBucket) -> Replay:
         day = day_of(found.start)
-        if self._aside is None or (self._aside.snapshot_id, self._aside.day) != (found.snapshot_id, day):
-            self._aside = Replay.of(self._work, found.snapshot_id, day, self._follower())
-        return self._aside
+        if self._replay is None or (self._replay.snapshot_id, self._replay.day) != (found.snapshot_id, day):
+            self._replay = Replay.of(self._resources, found.snapshot_id, day, self._pipeline())
+        return self._replay
 
     def _teach(self, bucket: EventBucket, judged: ReplayedBucket) -> None:
         """Let the day that is being gathered take in what came too late for the bucket's own.
 
         Of the current day nothing needs to be kept: its events are read again before its delta is made.
         """
-        claim, state, day = self._claim, self._claim.state, day_of(bucket.start)
+        session, state, day = self._session, self._session.state, day_of(bucket.start)
         history = HistoryId.parse(str(state.history_id))
         if day >= history.day:
             return
@@ -206,8 +195,7 @@ class LateRescorer:
         blob_id, old_id = late_rows.blob_id_of(history.base, blob), state.details.get(LATE_ROWS)
         if blob_id == old_id:
             return
-        claim.held.check()
-        self._stores.blobs.write(
+        session.writer.blobs.write(
             state.job_id,
             blob_id,
             "history_late",
@@ -215,9 +203,9 @@ class LateRescorer:
             created=self._stores.clock.now(),
             attributes={"base": history.base, "into": history.day},
         )
-        claim.held.save(claim.state.advanced(details={**claim.state.details, LATE_ROWS: blob_id}))
+        session.writer.save(session.state.advanced(details={**session.state.details, LATE_ROWS: blob_id}))
         if old_id:
-            self._stores.blobs.delete(state.job_id, str(old_id))
+            session.writer.blobs.delete(state.job_id, str(old_id))
 
     def _known(self, history: HistoryId, day: int, rows: Rows) -> NDArray[np.bool_]:
         """bool[n]: which rows' pairs the job's history has of that day already.
@@ -225,13 +213,13 @@ class LateRescorer:
         A day before the history's base was read by a training, perhaps with the late events, perhaps before they came:
         there a pair that is in history at all is taken as known.
         """
-        if day >= self._work.base_of(str(self._claim.state.snapshot_id)).day:
+        if day >= self._resources.base_of(str(self._session.state.snapshot_id)).day:
             return late_rows.in_delta(self._stores.blobs, self._job.job_id, history, day, rows)
-        return late_rows.in_history(self._follower().keeper.history, rows)
+        return late_rows.in_history(self._pipeline().keeper.history, rows)
 
-    def _write(self, found: FinalBucket, aside: Replay, judged: ReplayedBucket, began: float) -> RescoredBucket:
-        claim, results, job = self._claim, self._stores.results, self._job
-        held, start, scored = claim.held, found.start, judged.scored
+    def _write(self, found: FinalBucket, replay: Replay, judged: ReplayedBucket, began: float) -> RescoredBucket:
+        session, results, job = self._session, self._stores.results, self._job
+        writer, start, scored = session.writer, found.start, judged.scored
         stored = results.of_bucket(start, found.span)
         revision = found.revision + 1
         stamp = Stamp(
@@ -242,10 +230,10 @@ class LateRescorer:
             rescored_at=self._now,
         )
         took = round((time.perf_counter() - began) * 1_000)
-        made = aside.describer.documents(scored, stamp, processing_time_ms=took)
+        made = replay.describer.documents(scored, stamp, processing_time_ms=took)
         made, news = with_moments(made, stored)
         before = float(stored.get(bucket_id(job.job_id, start, found.span), {}).get("anomaly_score", 0.0))
-        mended = RescoredBucket(
+        rescored = RescoredBucket(
             start,
             scored.bucket.event_count - found.event_count,
             scored.bucket.event_count,
@@ -254,28 +242,24 @@ class LateRescorer:
             news,
             revision,
         )
-        made, kept = beside_stored(made, stored) if mended.late_events < 0 else (made, [])
-        mended = replace(mended, anomaly_score=float(made[-1].source["anomaly_score"]))
-        version = claim.state.external_version
-        held.check()
-        results.write(made[:-1], version)
-        held.check()
-        results.drop_vanished(start, start + found.span, {each.id for each in (*made, *kept)}, version)
-        claim.annotate([_annotation(mended, found)])
-        held.check()
-        results.write(made[-1:], version)
+        made, kept = beside_stored(made, stored) if rescored.late_events < 0 else (made, [])
+        rescored = replace(rescored, anomaly_score=float(made[-1].source["anomaly_score"]))
+        writer.write(made[:-1])
+        writer.drop_vanished(start, start + found.span, {each.id for each in (*made, *kept)})
+        session.annotate([_annotation(rescored, found)])
+        writer.write(made[-1:])
         whole = [*kept, *made]
-        self._carried.append((scored.bucket, scored.hashes, whole))
-        self._anew |= _holds(whole, stored) or self._between(start)
-        level = logging.WARNING if mended.late_events < 0 else logging.INFO
-        log.log(level, "job %s: bucket %s: %s", job.job_id, iso(start), _said(mended))
-        return mended
+        self._rescored.append(RescoredRows(scored.bucket, scored.hashes, whole))
+        self._reload |= _holds(whole, stored) or self._between(start)
+        level = logging.WARNING if rescored.late_events < 0 else logging.INFO
+        log.log(level, "job %s: bucket %s: %s", job.job_id, iso(start), _said(rescored))
+        return rescored
 
     def _between(self, start: int) -> bool:
         """Whether the state is behind what stands: before the first batch, and right after a training."""
-        state = self._claim.state
+        state = self._session.state
         history = HistoryId.parse(str(state.history_id))
-        return state.renormalized_to is None or history.day <= day_of(start) < self._follower().keeper.id.day
+        return state.renormalized_to is None or history.day <= day_of(start) < self._pipeline().keeper.id.day
 
     def _unable(self, look: ChangedBucket, error: IpiEsError, bucket: EventBucket | None) -> RescoredBucket:
         """Say that a bucket's events changed and why it stays as it is; once for as many events.
@@ -283,15 +267,15 @@ class LateRescorer:
         ``bucket``: its events, if they were read.
         """
         found, events = look.found, look.events
-        mended = RescoredBucket(found.start, events - found.event_count, events, 0.0, 0.0, unable=error.message)
-        if self._claim.annotate([_annotation(mended, found)]):
-            log.warning("job %s: bucket %s: %s", self._job.job_id, iso(found.start), _said(mended))
+        rescored = RescoredBucket(found.start, events - found.event_count, events, 0.0, 0.0, unable=error.message)
+        if self._session.annotate([_annotation(rescored, found)]):
+            log.warning("job %s: bucket %s: %s", self._job.job_id, iso(found.start), _said(rescored))
         if bucket is not None:
-            note_seq_no(self._claim, found, bucket)
-        return mended
+            note_seq_no(self._session, found, bucket)
+        return rescored
 
     def _quantiles_id(self) -> str:
-        state = self._claim.state
+        state = self._session.state
         return state.quantiles_id or quantiles_id_of(int(state.checkpoint or 0))
 
 
@@ -310,21 +294,21 @@ def _held_back(results: Iterable[tuple[str, Mapping[str, Any]]]) -> set[tuple[st
     return {(place, f"{name} {source[name]}") for place, source in results for name in fields if name in source}
 
 
-def _annotation(mended: RescoredBucket, found: FinalBucket) -> Annotation:
-    return Annotation("delayed_data", found.start, found.start + found.span, _said(mended))
+def _annotation(rescored: RescoredBucket, found: FinalBucket) -> Annotation:
+    return Annotation("delayed_data", found.start, found.start + found.span, _said(rescored))
 
 
-def _said(mended: RescoredBucket) -> str:
+def _said(rescored: RescoredBucket) -> str:
     """For people. The same when it is said again after a kill: it rests on the bucket alone."""
-    late, count = mended.late_events, mended.event_count
+    late, count = rescored.late_events, rescored.event_count
     if late > 0:
         events = f"{late:,} of {count:,} events came late"
     elif late < 0:
         events = f"{-late:,} of {count - late:,} events vanished after the bucket was scored"
     else:
         events = f"the {count:,} events were changed after the bucket was scored"
-    if mended.unable is not None:
-        return f"{events}; not scored again: {mended.unable}"
-    scores = f"anomaly_score {mended.anomaly_score_before:.1f} → {mended.anomaly_score:.1f}"
-    said = f"{events}; scored again (revision {mended.revision}), {scores}"
+    if rescored.unable is not None:
+        return f"{events}; not scored again: {rescored.unable}"
+    scores = f"anomaly_score {rescored.anomaly_score_before:.1f} → {rescored.anomaly_score:.1f}"
+    said = f"{events}; scored again (revision {rescored.revision}), {scores}"
     return f"{said}; what had been found stays" if late < 0 else said

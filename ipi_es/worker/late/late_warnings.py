@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ipi_es.datafeed.read_plan import PLAN_BUCKETS
 from ipi_es.results.documents.annotations import Annotation
+from ipi_es.state.details import LATE_CHECKED_AT
 from ipi_es.times import SECONDS, day_of, format_span, iso
+from ipi_es.worker.job_session import JobSession
 from ipi_es.worker.late.event_changes import (
     ChangedBucket,
     RereadBudget,
@@ -23,13 +24,7 @@ from ipi_es.worker.late.event_changes import (
     read_again,
 )
 
-if TYPE_CHECKING:
-    from ipi_es.worker.job_session import JobSession
-
 log = logging.getLogger(__name__)
-
-LOOKED_AT = "too_late_looked_at"
-"""Key in the state's details: when it was looked at last, epoch seconds."""
 
 LOOK_AGAIN = SECONDS["h"]
 """Seconds until it is looked at again: nothing can be done about it, so a question an hour is enough."""
@@ -38,27 +33,27 @@ BACK = 7 * SECONDS["d"]
 """Seconds before the checkpoint in which it is looked for, or as far as one counting request reaches."""
 
 
-def warn_of_late_changes(claim: JobSession, now: int, budget: RereadBudget) -> int:
+def warn_of_late_changes(session: JobSession, now: int, budget: RereadBudget) -> int:
     """Annotate what changed later than ``late_window``; how many events that came or vanished are known of.
 
     Looks once an hour, whichever worker it is; ``now`` in epoch seconds, ``budget`` is of reading again. LostJob.
     """
-    job, state = claim.work.job, claim.state
+    job, state = session.resources.job, session.state
     window = job.late_window_seconds()
-    since = now - int(state.details.get(LOOKED_AT, 0))
+    since = now - int(state.details.get(LATE_CHECKED_AT, 0))
     if state.checkpoint is None or not window or 0 <= since < LOOK_AGAIN:
         return 0
     back = min(BACK, PLAN_BUCKETS * job.bucket_span)
-    looks = bucket_changes(claim, state.checkpoint - back, state.checkpoint - window)
+    looks = bucket_changes(session, state.checkpoint - back, state.checkpoint - window)
     came, gone = _by_day(looks), _by_day(vanished(looks))
     late = [_of_late(day, [n for n in counts if n > 0], window) for day, counts in came.items() if max(counts) > 0]
     lost = [_of_vanished(day, [-n for n in counts]) for day, counts in gone.items()]
     said = [*late, *lost]
-    if claim.annotate(said):
+    if session.annotate(said):
         log.warning("job %s: %s", job.job_id, "; ".join(each.text for each in said))
     for each in budget.rewritten(looks):
-        _tell_of_changed(claim, each, window)
-    claim.leaving[LOOKED_AT] = now
+        _tell_of_changed(session, each, window)
+    session.note(**{LATE_CHECKED_AT: now})
     return sum(max(n, 0) for counts in came.values() for n in counts) - sum(sum(counts) for counts in gone.values())
 
 
@@ -82,19 +77,19 @@ def _by_day(looks: Sequence[ChangedBucket]) -> dict[int, list[int]]:
     return days
 
 
-def _tell_of_changed(claim: JobSession, look: ChangedBucket, window: int) -> None:
+def _tell_of_changed(session: JobSession, look: ChangedBucket, window: int) -> None:
     """Read a bucket again whose documents were written since, and say so where its rows are others."""
-    found, job = look.found, claim.work.job
-    bucket = read_again(claim.work, found)
+    found, job = look.found, session.resources.job
+    bucket = read_again(session.resources, found)
     if differs(found, bucket):
         text = (
             f"the {bucket.event_count:,} events of this bucket were changed later than late_window "
             f"({format_span(window)}) after scoring; they were not scored again, and the next training learns them"
         )
         told = Annotation("delayed_data", found.start, found.start + found.span, text, ("changed_too_late",))
-        if claim.annotate([told]):
+        if session.annotate([told]):
             log.warning("job %s: bucket %s: %s", job.job_id, iso(found.start), text)
-    note_seq_no(claim, found, bucket)
+    note_seq_no(session, found, bucket)
 
 
 def _of_late(day: int, late: Sequence[int], window: int) -> Annotation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
@@ -15,15 +14,13 @@ from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.times import SECONDS
 from ipi_es.worker.history.history_keeper import HistoryId, Rows, learned_rows, load_history
 from ipi_es.worker.history.holds import Holds
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.scoring.bucket_scorer import BucketScorer, ScoredBucket
 from ipi_es.worker.scoring.describer import Describer, context_of
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.training.job_training import history_base
-
-if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobResources
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class ReplayedBucket:
 class Replay:
     """Scores buckets of one UTC day as they were scored then, but for levels, which the caller gives."""
 
-    work: JobResources
+    resources: JobResources
     snapshot_id: str
     day: int
     """Since the epoch."""
@@ -51,28 +48,28 @@ class Replay:
     describer: Describer
 
     @classmethod
-    def of(cls, work: JobResources, snapshot_id: str, day: int, standing: ScoringPipeline | None = None) -> Replay:
-        """Load what that day's buckets were scored with, or take it from ``standing``, where that stands there.
+    def of(cls, resources: JobResources, snapshot_id: str, day: int, current: ScoringPipeline | None = None) -> Replay:
+        """Load what that day's buckets were scored with, or take it from ``current``, where that is of the same day.
 
         SnapshotMissing, SnapshotDamaged, SnapshotForeign where it can't be loaded any more.
         """
-        job, snapshot = work.job, work.snapshot(snapshot_id)
+        job, snapshot = resources.job, resources.snapshot(snapshot_id)
         wanted = HistoryId(history_base(snapshot_id), day)
-        if standing is not None and standing.keeper.id == wanted:
-            standing.keeper.settle()
-            pairs = standing.scorer.scorer
+        if current is not None and current.keeper.id == wanted:
+            current.keeper.settle()
+            pairs = current.scorer.scorer
         else:
-            pairs = DayScorer(snapshot.network, load_history(work.stores.blobs, job.job_id, wanted))
+            pairs = DayScorer(snapshot.network, load_history(resources.stores.blobs, job.job_id, wanted))
         describer = Describer(job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job))
-        return cls(work, snapshot_id, day, pairs, describer)
+        return cls(resources, snapshot_id, day, pairs, describer)
 
     def judge(self, bucket: EventBucket, levels: NormalizerState) -> ReplayedBucket:
         """Score a bucket of the day with what was known of repeats and holds before it, and with ``levels``."""
-        work, job = self.work, self.work.job
-        snapshot = work.snapshot(self.snapshot_id)
+        resources, job = self.resources, self.resources.job
+        snapshot = resources.snapshot(self.snapshot_id)
         repeats = Repeats(job.repeat_window)
-        repeats.load(*work.stores.results.recent(bucket.start - job.repeat_window, bucket.start, job.ip_field))
-        holds = work.holds(self.day * SECONDS["d"], bucket.start)
+        repeats.load(*resources.stores.results.recent(bucket.start - job.repeat_window, bucket.start, job.ip_field))
+        holds = resources.holds(self.day * SECONDS["d"], bucket.start)
         scorer = BucketScorer(
             job,
             AllowList.of(job),

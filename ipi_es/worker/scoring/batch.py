@@ -15,19 +15,16 @@ from typing import Any, Protocol
 
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.results.documents.result_documents import ResultDocument, Stamp
-from ipi_es.results.store import ResultStore
 from ipi_es.scoring.renormalizer import largest_of
-from ipi_es.state.blobs import BlobStore
-from ipi_es.state.job_state import JobState, StateStore
-from ipi_es.state.leased_state import LeasedState
-from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
-from ipi_es.state.verdict_store import VerdictStore
+from ipi_es.state.details import LARGEST, NOT_RENORMALIZED
+from ipi_es.state.job_state import JobState
+from ipi_es.state.quantiles_store import SavedQuantiles
 from ipi_es.times import iso
-from ipi_es.worker.clock import Clock
+from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.history.history_keeper import HistoryId, store_delta
-from ipi_es.worker.late.event_changes import REREAD
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.renormalization import ResultWindow, renormalize
+from ipi_es.worker.stores import Stores
 from ipi_es.worker.timing import OnStep, ignore_step, timed
 
 log = logging.getLogger(__name__)
@@ -36,16 +33,8 @@ MAX_BUCKETS = 64
 """Buckets in a batch."""
 MAX_PAIRS = 200_000
 """Unique pairs in a batch: about two seconds of work, and what is done again at most after a crash."""
-LARGEST = "largest"
-"""The key in the state's details: the largest raw score of each level at the last renormalization."""
-LEFT_OUT = "not_renormalized"
-"""The key in the state's details: indices of results that the last renormalization could not write to."""
 MONTH = len("2026.05")
 """Characters at the end of a result index's name that say of which month it is."""
-LATE_ROWS = "late_rows"
-"""The key in the state's details: the blob of what came too late for its own day's delta."""
-OF_THE_PAST = frozenset({LARGEST, LATE_ROWS, REREAD})
-"""What a job forgets that begins anew, or goes back: it reads all events again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,18 +62,6 @@ class Sink(Protocol):
         """Take one batch; when this returns it is safe."""
 
 
-@dataclass(slots=True)
-class Stores:
-    """Where a job's work is kept."""
-
-    results: ResultStore
-    states: StateStore
-    quantiles: QuantilesStore
-    verdicts: VerdictStore
-    blobs: BlobStore
-    clock: Clock
-
-
 def quantiles_id_of(time: int) -> str:
     """The id of the quantiles as of an event time: the same batch writes the same id."""
     return iso(time).replace("-", "").replace(":", "")
@@ -101,7 +78,7 @@ class StoredSink:
     def __init__(
         self,
         stores: Stores,
-        held: LeasedState,
+        writer: FencedWriter,
         load: Callable[[int], ResultWindow],
         *,
         rewriting: bool,
@@ -114,14 +91,14 @@ class StoredSink:
         ``first``: changes of the state that the first batch brings besides its own.
         ``took`` hears how long writing and renormalizing take.
         """
-        self.stores, self.held, self.rewriting = stores, held, rewriting
+        self._results, self._clock, self._writer, self._rewriting = stores.results, stores.clock, writer, rewriting
         self._load, self._first, self._took = load, dict(first or {}), took
         self._window: ResultWindow | None = None
 
     @property
     def state(self) -> JobState:
         """The job's state as it was written last."""
-        return self.held.state
+        return self._writer.state
 
     def window(self) -> ResultWindow:
         """What a renormalization looks at; loaded when it is first asked for, and kept up to date from then on."""
@@ -129,13 +106,21 @@ class StoredSink:
             self._window = self._load(int(self.state.checkpoint or 0))
         return self._window
 
+    def write_with(self, writer: FencedWriter) -> None:
+        """Go on under the lease of another session."""
+        self._writer = writer
+
+    def expect_leftovers(self) -> None:
+        """Delete what the next bucket's results lack of those that are stored: interim ones were written."""
+        self._rewriting = True
+
     def rest(self) -> None:
         """Keep nothing that the next renormalization can load: weeks of results, of each job of a worker."""
         self._window = None
 
     def stamp(self, end: int) -> Stamp:
         """As in :class:`Sink`."""
-        return Stamp(str(self.state.snapshot_id), quantiles_id_of(end), self.stores.clock.now())
+        return Stamp(str(self.state.snapshot_id), quantiles_id_of(end), self._clock.now())
 
     def write(self, batch: Batch) -> None:
         """As in :class:`Sink`; LostJob if another worker took the job over."""
@@ -145,8 +130,8 @@ class StoredSink:
             self.renormalize(batch.levels)
 
     def _write(self, batch: Batch) -> None:
-        stores, held, quantiles_id = self.stores, self.held, quantiles_id_of(batch.end)
-        after = held.state.advanced(
+        writer, quantiles_id = self._writer, quantiles_id_of(batch.end)
+        after = writer.state.advanced(
             **self._first,
             checkpoint=batch.end,
             history_id=str(batch.history),
@@ -154,18 +139,13 @@ class StoredSink:
             renormalize_due=batch.renormalize_due,
         )
         version = after.external_version
-        held.check()
-        stores.quantiles.save(SavedQuantiles(quantiles_id, batch.end, batch.levels.to_arrays()), version)
+        writer.save_quantiles(SavedQuantiles(quantiles_id, batch.end, batch.levels.to_arrays()), version)
         if batch.delta is not None:
-            held.check()
-            store_delta(stores.blobs, after.job_id, batch.history, batch.delta, stores.clock.now(), held.check)
-        held.check()
-        stores.results.write(batch.documents, version)
-        if self.rewriting:
-            held.check()
-            ids = {each.id for each in batch.documents}
-            stores.results.drop_vanished(batch.start, batch.end, ids, version)
-        held.save(after)
+            store_delta(writer.blobs, after.job_id, batch.history, batch.delta, self._clock.now())
+        writer.write(batch.documents, version)
+        if self._rewriting:
+            writer.drop_vanished(batch.start, batch.end, {each.id for each in batch.documents}, version)
+        writer.save(after)
         self._first = {}
         self._take_note(batch.documents)
         log.debug("job %s: written to %s, %d documents", after.job_id, iso(batch.end), len(batch.documents))
@@ -183,8 +163,7 @@ class StoredSink:
 
     def sweep(self) -> None:
         """Delete the quantiles of batches that never came to their end; what results were scored with is kept."""
-        self.held.check()
-        self.stores.quantiles.sweep_after(str(self.state.quantiles_id), self.state.external_version)
+        self._writer.sweep_later_quantiles(str(self.state.quantiles_id))
 
     def renormalize(self, levels: NormalizerState) -> int:
         """Score the window again with ``levels`` (those that the state points to); how many results changed."""
@@ -192,14 +171,15 @@ class StoredSink:
             return self._renormalize(levels)
 
     def _renormalize(self, levels: NormalizerState) -> int:
-        stores, held = self.stores, self.held
         blocked = self._left_out()
-        changed = renormalize(self.window(), stores.results, levels, held, stores.clock, blocked)
-        state = held.state
-        details = {name: value for name, value in renormalization_details(state, levels).items() if name != LEFT_OUT}
+        changed = renormalize(self.window(), self._results, levels, self._writer, self._clock.now(), blocked)
+        state = self.state
+        details = {
+            name: value for name, value in renormalization_details(state, levels).items() if name != NOT_RENORMALIZED
+        }
         if blocked:
-            details[LEFT_OUT] = blocked
-        held.save(
+            details[NOT_RENORMALIZED] = blocked
+        self._writer.save(
             state.advanced(
                 renormalize_due=False,
                 renormalized_to=state.checkpoint,
@@ -214,11 +194,11 @@ class StoredSink:
         Each is logged once: the state remembers it. The newest index isn't among them: what can't be written there is
         an error.
         """
-        window, state = self.window(), self.held.state
+        window, state = self.window(), self.state
         indices = window.indices()
         newest = max((index[-MONTH:] for index in indices), default="")
-        blocked = self.stores.results.indices.write_blocks(each for each in indices if each[-MONTH:] < newest)
-        for index in sorted(blocked.keys() - set(state.details.get(LEFT_OUT, ()))):
+        blocked = self._results.indices.write_blocks(each for each in indices if each[-MONTH:] < newest)
+        for index in sorted(blocked.keys() - set(state.details.get(NOT_RENORMALIZED, ()))):
             log.warning(
                 "job %s: scores in %s stay as they are: it may not be written to (%s)",
                 state.job_id,

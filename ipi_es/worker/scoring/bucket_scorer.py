@@ -17,7 +17,7 @@ from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.prefixes import address_keys
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results.documents import ids
-from ipi_es.results.reading.reported import Extent, HeldRecord, ReportedIp, ReportedPair
+from ipi_es.results.reading.reported import Extent, First, HeldRecord, ReportedIp, ReportedPair
 from ipi_es.results.words import CRITICAL
 from ipi_es.scoring.aggregate import BucketView, leading
 from ipi_es.scoring.normalizer import Normalized
@@ -48,7 +48,7 @@ from ipi_es.worker.scoring.repeat_decision import (
     muted,
     takes_part,
 )
-from ipi_es.worker.scoring.repeats import First, Repeats
+from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs, teaching, unique_pairs
 
 MOST_LEFT_OUT = 1_000

@@ -1,14 +1,24 @@
-"""A sink that writes nothing and counts: how many alerts a day a threshold would have given."""
+"""Score a range and write nothing: count how many alerts a day each threshold would have given."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ipi_es.config.allow_list import AllowList
 from ipi_es.results.documents.result_documents import Stamp
 from ipi_es.results.words import RESULT_KINDS, SCORE_FIELDS, ResultKind
 from ipi_es.times import day_of
+from ipi_es.worker.changed_settings import OnChange, require_unchanged
+from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, catch_up
+from ipi_es.worker.history.holds import Holds
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.scoring.batch import Batch, quantiles_id_of
+from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
+from ipi_es.worker.training import job_training
 
 THRESHOLDS = (25, 50, 75, 90)
 """Scores at which alerts are counted: minor, major, critical, and the worst of them."""
@@ -42,3 +52,40 @@ class AlertCounts:
             for threshold in THRESHOLDS:
                 if source[SCORE_FIELDS[kind]] >= threshold:
                     self.alerts[day, kind, threshold] += 1
+
+
+def count_alerts(
+    resources: JobResources,
+    start: int,
+    end: int,
+    on_progress: Callable[[ScoredBucket], None],
+    on_training: job_training.TrainingCallbacks,
+    on_change: OnChange = OnChange.REFUSE,
+) -> AlertCounts:
+    """Score [start, end) and write nothing; trains in memory where the job has no snapshot yet.
+
+    :raises JobChanged: as :func:`ipi_es.worker.open_session.open_session` does.
+    """
+    job, state = resources.job, resources.stores.states.read(resources.job.job_id)
+    require_unchanged(job, state, on_change)
+    if state is not None and state.snapshot_id is not None:
+        snapshot = resources.snapshot(state.snapshot_id)
+        resources.refuse_trained(snapshot, start)
+        keeper = resources.keeper(resources.base_of(state.snapshot_id), start)
+    else:
+        learned = job_training.learn(job, resources.feed, *job_training.training_range(job, start), on_training)
+        snapshot, history = learned.snapshot, learned.history
+        keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("dry-run", history.day), Holds.of(job))
+    catch_up(keeper, start, resources.read, lambda _: None)
+    sink = AlertCounts()
+    pipeline = ScoringPipeline.of(
+        job,
+        snapshot,
+        keeper,
+        snapshot.levels.aged(start - snapshot.trained_to),
+        Repeats(job.repeat_window),
+        sink,
+        renormalized_to=start,
+    )
+    pipeline.run(resources.read(start, end), on_progress)
+    return sink

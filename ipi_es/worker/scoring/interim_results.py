@@ -9,61 +9,53 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ipi_es.results.documents.result_documents import ResultDocument, Stamp
+from ipi_es.worker.job_session import JobSession
 from ipi_es.worker.scoring.batch import quantiles_id_of
 
-if TYPE_CHECKING:
-    from ipi_es.worker.job_session import JobSession
 
-
-def write_interim(claim: JobSession, now: int) -> int:
+def write_interim(session: JobSession, now: int) -> int:
     """Write the bucket at the checkpoint as it is at ``now``, epoch seconds; how many documents.
 
     None where nobody looks in between (the job's frequency is not below its span), where the job lags or its clock was
     set back, and where nothing has changed since the last time. LostJob where another worker took the job over.
     """
-    job, state = claim.work.job, claim.state
+    job, state = session.resources.job, session.state
     if job.frequency >= job.bucket_span or state.checkpoint is None or state.snapshot_id is None:
         return 0
     start, end = state.checkpoint, state.checkpoint + job.bucket_span
-    if not start < now < end + job.query_delay or not _changed(claim, start, end):
+    if not start < now < end + job.query_delay or not _changed(session, start, end):
         return 0
-    documents = _scored_so_far(claim, start, end)
-    results, version = claim.work.stores.results, claim.state.external_version
-    standing = claim.at_work
-    if standing is not None:
-        standing.sink.rewriting = True  # the final bucket may lack some of these
+    documents = _scored_so_far(session, start, end)
+    session.scoring.mark_interim()
     # first, or one who is killed in between would leave what vanished beside a bucket that looks up to date
-    claim.held.check()
-    results.drop_vanished(start, end, {each.id for each in documents}, version)
-    claim.held.check()
-    return results.write(documents, version)
+    session.writer.drop_vanished(start, end, {each.id for each in documents})
+    return session.writer.write(documents)
 
 
-def _changed(claim: JobSession, start: int, end: int) -> bool:
+def _changed(session: JobSession, start: int, end: int) -> bool:
     """Whether the bucket's interim results, if it has any, are out of date."""
-    job, results = claim.work.job, claim.work.stores.results
+    job, results = session.resources.job, session.resources.stores.results
     results.show()
     stored = results.read("bucket", start, end, size=1)
     if stored and not stored[0].source["is_interim"]:
         return False  # of an earlier run: the job will come to it, and until then it is the better one
-    events = claim.work.feed.event_counts(start, end, job.bucket_span).get(start, 0)
+    events = session.resources.feed.event_counts(start, end, job.bucket_span).get(start, 0)
     if not stored:
         return events > 0
     source = stored[0].source
-    return (source["event_count"], source["snapshot_id"]) != (events, claim.state.snapshot_id)
+    return (source["event_count"], source["snapshot_id"]) != (events, session.state.snapshot_id)
 
 
-def _scored_so_far(claim: JobSession, start: int, end: int) -> list[ResultDocument]:
+def _scored_so_far(session: JobSession, start: int, end: int) -> list[ResultDocument]:
     """The documents of [start, end) by copies of all that moves."""
-    follower, state = claim.follower(), claim.state
-    with closing(claim.work.read(start, end)) as reading:
+    pipeline, state = session.loaded_scoring().pipeline, session.state
+    with closing(session.resources.read(start, end)) as reading:
         bucket = next(reading)
     began = time.perf_counter()
-    scored = replace(follower.scorer, holds=follower.scorer.holds.copy()).score_aside(bucket)
+    scored = replace(pipeline.scorer, holds=pipeline.scorer.holds.copy()).score_aside(bucket)
     took = round((time.perf_counter() - began) * 1_000)
     quantiles_id = state.quantiles_id or quantiles_id_of(start)
-    stamp = Stamp(str(state.snapshot_id), quantiles_id, claim.work.stores.clock.now(), is_interim=True)
-    return follower.describer.documents(scored, stamp, processing_time_ms=took)
+    stamp = Stamp(str(state.snapshot_id), quantiles_id, session.resources.stores.clock.now(), is_interim=True)
+    return pipeline.describer.documents(scored, stamp, processing_time_ms=took)

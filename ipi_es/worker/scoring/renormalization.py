@@ -17,8 +17,7 @@ from ipi_es.scoring import renormalizer
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import ln_written
 from ipi_es.scoring.renormalizer import Renormalized
-from ipi_es.state.leased_state import LeasedState
-from ipi_es.worker.clock import Clock
+from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.scoring.normalizer_state import (
     NormalizerState,
     bucket_influencer_level,
@@ -197,26 +196,24 @@ def renormalize(
     window: ResultWindow,
     store: ResultStore,
     levels: NormalizerState,
-    held: LeasedState,
-    clock: Clock,
+    writer: FencedWriter,
+    now: int,
     blocked: Collection[str] = (),
 ) -> int:
     """Bring the results of the window before the state's checkpoint to ``levels``; how many documents were written.
 
-    ``levels`` are the quantiles that the state points to. ``blocked``: indices of older months that may not be written
-    to; their results keep the scores that they have. LostJob.
+    ``levels`` are the quantiles that the state points to; ``now`` in epoch seconds. ``blocked``: indices of older
+    months that may not be written to; their results keep the scores that they have. LostJob.
     """
-    state = held.state
+    state = writer.state
     window.forget_before((state.checkpoint or 0) - window.length)
     changes = decide(window, levels, blocked)
     places = changes.places()
     if not places:
         return 0
-    at, version = clock.now(), state.external_version
     for start in range(0, len(places), _PAGE):
         found = store.by_place(places[start : start + _PAGE])
-        held.check()
-        store.rewrite(_rewritten(found, changes, str(state.quantiles_id), at), version)
+        writer.rewrite(_rewritten(found, changes, str(state.quantiles_id), now))
     return len(places)
 
 

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, is_v4
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.results.reading.reported import Extent
+from ipi_es.results.reading.reported import Extent, First
 from ipi_es.scoring.probability import LN_TAKES_PART, severity
 from ipi_es.worker.scoring.outcome_views import OutcomeView, Participation, ViewScores
-from ipi_es.worker.scoring.repeats import First
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
 V4_NETWORK_BYTES, V6_NETWORK_BYTES, V6_LINE_BYTES = 15, 6, 8

@@ -10,17 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedPair
-
-
-class First(NamedTuple):
-    """The result that a repeat repeats."""
-
-    time: int  # epoch s, the bucket's start
-    id: str
-    extent: Extent = Extent()
+from ipi_es.results.reading.reported import First, ReportedIp, ReportedPair
 
 
 @dataclass(slots=True)
@@ -40,6 +31,12 @@ class Repeats:
             self.add_pair(pair)
         for ip in sorted(ips, key=lambda row: (row.time, row.id)):
             self.add_ip(ip)
+
+    def reload(self, pairs: Iterable[ReportedPair], ips: Iterable[ReportedIp]) -> None:
+        """Forget everything, then do as :meth:`load` does."""
+        self.pairs.clear()
+        self.ips.clear()
+        self.load(pairs, ips)
 
     def of_pair(self, entity: str, ip: str, time: int, *, failures_only: bool = False) -> First | None:
         """The record that one at ``time`` may repeat."""

@@ -74,10 +74,10 @@ class ScoringPipeline:
             took=took,
         )
 
-    def follow(
+    def run(
         self,
         buckets: Iterable[EventBucket],
-        told: Callable[[ScoredBucket], None] = lambda _: None,
+        on_progress: Callable[[ScoredBucket], None] = lambda _: None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """Score and write ``buckets``, which come in order and without gaps; what is finished at an error stays.
@@ -93,7 +93,7 @@ class ScoringPipeline:
                 scored = self.scorer.score(bucket)
                 self.keeper.gather(bucket, scored.hashes)
                 self.scored.append((scored, round((time.perf_counter() - began) * 1_000)))
-                told(scored)
+                on_progress(scored)
                 due = self._renormalization_due(bucket.end)
                 if due or self._full() or day_of(bucket.end) > self.keeper.id.day:
                     writing = self._handed_over(self._batch(renormalize=due), writer, writing)

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ipi_es.config.setting_rules import made_with
 from ipi_es.results.documents.annotations import OF_BUCKETS, OF_SNAPSHOTS, said_since
 from ipi_es.results.words import RESULT_KINDS
-from ipi_es.worker.changed_settings import MADE_WITH, OnChange, changed, refuse
+from ipi_es.state.details import FORGOTTEN_ON_RESTART, MADE_WITH, REVERTED_FROM
+from ipi_es.worker.changed_settings import OnChange, changed, refuse
 from ipi_es.worker.history.history_keeper import HistoryId, load_history
-from ipi_es.worker.scoring.batch import OF_THE_PAST
-
-if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobResources
-    from ipi_es.worker.job_session import JobSession
-
-REVERTED_FROM = "reverted_from"
-"""The key in the state's details: the checkpoint that the job stood at when it went back, epoch seconds. The next
-training is due `training.every` after that: one that is due on the way there would undo what was gone back for."""
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.job_session import JobSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +30,16 @@ class Reversion:
     """Whether the snapshot knows the settings that it was made with."""
 
 
-def plan_revert(work: JobResources, snapshot_id: str, on_change: OnChange = OnChange.REFUSE) -> Reversion:
+def plan_revert(resources: JobResources, snapshot_id: str, on_change: OnChange = OnChange.REFUSE) -> Reversion:
     """What it would be; reads all parts, so that nothing that is damaged or lacks its history is gone back to.
 
     SnapshotMissing, SnapshotDamaged, SnapshotForeign; JobChanged where the snapshot was made with other settings than
     the job has now, and ``on_change`` doesn't take that.
     """
-    job_id, stores = work.job.job_id, work.stores
-    snapshot = work.snapshot(snapshot_id)
-    refuse(work.job, changed(work.job, snapshot.made_with), on_change, snapshot=snapshot_id)
-    history = work.base_of(snapshot_id)
+    job_id, stores = resources.job.job_id, resources.stores
+    snapshot = resources.snapshot(snapshot_id)
+    refuse(resources.job, changed(resources.job, snapshot.made_with), on_change, snapshot=snapshot_id)
+    history = resources.base_of(snapshot_id)
     load_history(stores.blobs, job_id, history)
     checkpoint = snapshot.trained_to
     stores.results.show()
@@ -54,28 +47,28 @@ def plan_revert(work: JobResources, snapshot_id: str, on_change: OnChange = OnCh
         snapshot_id,
         history,
         checkpoint,
-        _quantiles_at(work, checkpoint),
+        _quantiles_at(resources, checkpoint),
         sum(stores.results.count(kind, checkpoint) for kind in RESULT_KINDS),
         snapshot.made_with is not None,
     )
 
 
-def revert(work: JobResources, claim: JobSession, to: Reversion, *, delete_results: bool = False) -> int:
+def revert(session: JobSession, to: Reversion, *, delete_results: bool = False) -> int:
     """Go back: all of it with one write. With ``delete_results`` later results go too; how many went.
 
     Those that are left are replaced bucket by bucket when they are scored again. Stopped between the two, the job has
     gone back, and the results are replaced all the same; said once more, what is left goes too. What was said of later
     snapshots goes in any case, and of later buckets with these; what people said stays.
     """
-    state = claim.state
-    details = {name: value for name, value in state.details.items() if name not in OF_THE_PAST}
+    state = session.state
+    details = {name: value for name, value in state.details.items() if name not in FORGOTTEN_ON_RESTART}
     details.pop(MADE_WITH, None)
     if to.settings_known:
-        details[MADE_WITH] = made_with(work.job)  # as the snapshot's, or accepted
+        details[MADE_WITH] = made_with(session.resources.job)  # as the snapshot's, or accepted
     if state.checkpoint is not None:
         details[REVERTED_FROM] = max(state.checkpoint, int(details.get(REVERTED_FROM, 0)))
-    claim.at_work = None
-    claim.held.save(
+    session.scoring.invalidate()
+    session.writer.save(
         state.advanced(
             snapshot_id=to.snapshot_id,
             history_id=str(to.history),
@@ -86,17 +79,15 @@ def revert(work: JobResources, claim: JobSession, to: Reversion, *, delete_resul
             details=details,
         )
     )
-    results, job_id, version = work.stores.results, work.job.job_id, claim.state.external_version
-    claim.held.check()
-    results.unsay(said_since(job_id, OF_SNAPSHOTS, to.checkpoint + 1), version)
+    writer, job_id = session.writer, session.state.job_id
+    writer.unsay(said_since(job_id, OF_SNAPSHOTS, to.checkpoint + 1))
     if not delete_results:
         return 0
-    results.unsay(said_since(job_id, OF_BUCKETS, to.checkpoint), version)
-    claim.held.check()
-    return results.delete_from(to.checkpoint, version)
+    writer.unsay(said_since(job_id, OF_BUCKETS, to.checkpoint))
+    return writer.delete_from(to.checkpoint)
 
 
-def _quantiles_at(work: JobResources, time: int) -> str | None:
+def _quantiles_at(resources: JobResources, time: int) -> str | None:
     """The last quantiles as of ``time`` or earlier; cleaning keeps those of each snapshot's end."""
-    times = work.stores.quantiles.times()
+    times = resources.stores.quantiles.times()
     return max((name for name in times if times[name] <= time), key=lambda name: (times[name], name), default=None)

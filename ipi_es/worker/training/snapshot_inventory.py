@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ipi_es.state.blobs import BlobInfo, BlobStore
+from ipi_es.state.details import LATE_ROWS
 from ipi_es.state.job_state import JobState
 from ipi_es.times import SECONDS, day_of, parse_time
-from ipi_es.worker.scoring.batch import LATE_ROWS
 from ipi_es.worker.training.job_training import history_base
 
 

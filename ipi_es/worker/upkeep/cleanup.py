@@ -9,18 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from ipi_es.config.job_config import Job
 from ipi_es.results.retention import Deleted, held_for
 from ipi_es.state.job_state import JobState
 from ipi_es.times import SECONDS, day_of
+from ipi_es.worker.job_session import JobSession
 from ipi_es.worker.training.snapshot_inventory import SnapshotInventory, past_keeping, trained_to
 from ipi_es.worker.upkeep.missing_results import warn_of_missing
-
-if TYPE_CHECKING:
-    from ipi_es.worker.job_resources import JobResources
-    from ipi_es.worker.job_session import JobSession
 
 log = logging.getLogger(__name__)
 
@@ -57,76 +53,69 @@ class CleanupResult:
         return ", ".join(f"{count:,} {what}" for what, count in said.items() if count) or "nothing"
 
 
-def clean(
-    work: JobResources, claim: JobSession, now: int, stopping: Callable[[], bool] = lambda: False
-) -> CleanupResult:
-    """Delete what the job no longer needs, and look whether anybody deleted what it does need.
+def clean(session: JobSession, now: int, stopping: Callable[[], bool] = lambda: False) -> CleanupResult:
+    """Delete what the job no longer needs, and warn of needed results that were deleted.
 
-    ``now`` in epoch seconds. LostJob where another took the job over.
+    ``now`` in epoch seconds. Each part can be stopped anywhere, by ``stopping`` or a kill: the next cleanup goes on.
 
-    Each part can be stopped anywhere, by ``stopping`` or a kill, and the next cleaning goes on.
+    :raises LostJob: another worker took the job over.
     """
-    job, results = work.job, _clean_results(work, claim, now, stopping)
+    job, results = session.resources.job, _clean_results(session, now, stopping)
     done = CleanupResult(results.documents, results.indices)
     if not stopping():
-        warn_of_missing(claim, results_end(job, claim.state, now))
-        shelf = SnapshotInventory.of(job.job_id, work.stores.blobs, claim.state)
-        snapshots = _clean_snapshots(work, claim, shelf)
-        claim.held.check()
-        pieces = _clean_pieces(work, shelf, now)
-        quantiles = _clean_quantiles(work, claim, shelf, gone=snapshots)
+        warn_of_missing(session, results_end(job, session.state, now))
+        inventory = SnapshotInventory.of(job.job_id, session.writer.blobs, session.state)
+        snapshots = _clean_snapshots(session, inventory)
+        pieces = _clean_pieces(inventory, now)
+        quantiles = _clean_quantiles(session, inventory, gone=snapshots)
         done = replace(done, snapshots=tuple(snapshots), pieces=pieces, quantiles=quantiles)
     if done:
         log.info("job %s: cleaned up: %s", job.job_id, done)
     return done
 
 
-def _clean_results(work: JobResources, claim: JobSession, now: int, stopping: Callable[[], bool]) -> Deleted:
-    end = results_end(work.job, claim.state, now)
+def _clean_results(session: JobSession, now: int, stopping: Callable[[], bool]) -> Deleted:
+    job, states = session.resources.job, session.resources.stores.states
+    end = results_end(job, session.state, now)
     if end is None:
         return Deleted()
-    claim.held.check()
-    return work.stores.results.delete_before(
+    return session.writer.delete_before(
         end,
-        claim.state.external_version,
-        others_from=work.stores.states.others_from(work.job.job_id),
-        held_from=held_from(work.job, claim.state, now),
+        others_from=states.others_from(job.job_id),
+        held_from=held_from(job, session.state, now),
         stopping=stopping,
     )
 
 
-def _clean_snapshots(work: JobResources, claim: JobSession, shelf: SnapshotInventory) -> list[str]:
-    job, state = work.job, claim.state
-    used = {info.id for info in shelf.networks if shelf.uses(info.id)}
+def _clean_snapshots(session: JobSession, inventory: SnapshotInventory) -> list[str]:
+    job, state = session.resources.job, session.state
+    used = {info.id for info in inventory.networks if inventory.uses(info.id)}
     if state.checkpoint is not None:
         # a bucket that gets late events is scored again with the snapshot that it had
-        used |= work.stores.results.snapshot_ids(state.checkpoint - max(job.late_window_seconds(), DAY))
-    gone = past_keeping(shelf.networks, job.model_snapshot_retention_days, used)
+        since = state.checkpoint - max(job.late_window_seconds(), DAY)
+        used |= session.resources.stores.results.snapshot_ids(since)
+    gone = past_keeping(inventory.networks, job.model_snapshot_retention_days, used)
     for snapshot_id in gone:
-        claim.held.check()
-        shelf.delete(snapshot_id)
+        inventory.delete(snapshot_id)
     return gone
 
 
-def _clean_pieces(work: JobResources, shelf: SnapshotInventory, now: int) -> int:
-    """What no snapshot has; but nothing of the last day, that a worker which lost the job may still be writing."""
-    blobs, job_id = work.stores.blobs, work.job.job_id
-    ownerless = [info for info in shelf.ownerless() if info.created < now - DAY]
+def _clean_pieces(inventory: SnapshotInventory, now: int) -> int:
+    """Delete what no snapshot has; but nothing of the last day: a worker that lost the job may still be writing it."""
+    blobs, job_id = inventory.blobs, inventory.job_id
+    ownerless = [info for info in inventory.ownerless() if info.created < now - DAY]
     for info in ownerless:
         blobs.delete(job_id, info.id)
     return len(ownerless) + blobs.sweep(job_id)
 
 
-def _clean_quantiles(work: JobResources, claim: JobSession, shelf: SnapshotInventory, *, gone: Collection[str]) -> int:
-    state, store = claim.state, work.stores.quantiles
-    starts = [trained_to(info) for info in shelf.networks if info.id not in gone]
-    times = store.times()
-    days = work.job.model_snapshot_retention_days
+def _clean_quantiles(session: JobSession, inventory: SnapshotInventory, *, gone: Collection[str]) -> int:
+    state = session.state
+    starts = [trained_to(info) for info in inventory.networks if info.id not in gone]
+    times = session.resources.stores.quantiles.times()
+    days = session.resources.job.model_snapshot_retention_days
     keep = kept_quantiles(times, state.quantiles_id, state.checkpoint, days, starts)
-    if len(keep) == len(times):
-        return 0
-    claim.held.check()
-    return store.sweep(keep, state.external_version)
+    return 0 if len(keep) == len(times) else session.writer.sweep_quantiles(keep)
 
 
 def results_end(job: Job, state: JobState, now: int) -> int | None:

@@ -9,26 +9,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from ipi_es.config.job_config import Job
 from ipi_es.errors import SnapshotError
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.reading.day_counts import DayCounts
+from ipi_es.state.details import MISSING_RESULTS, SCORED_FROM
 from ipi_es.times import SECONDS, day_of, iso
-
-if TYPE_CHECKING:
-    from ipi_es.config.job_config import Job
-    from ipi_es.worker.job_session import JobSession
+from ipi_es.worker.job_session import JobSession
 
 log = logging.getLogger(__name__)
 
 DAY = SECONDS["d"]
-
-SCORED_FROM = "scored_from"
-"""Key in the state's details: from when on there are results without gaps, epoch seconds."""
-
-MISSING_RESULTS = "missing_results"
-"""Key in the state's details: what is missing, in words."""
 
 MOST_SAID = 1_000
 """Days that are said to lack results; more than that are two years of them."""
@@ -48,21 +40,21 @@ class MissingResults:
         return ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
 
 
-def warn_of_missing(claim: JobSession, kept_from: int | None) -> list[MissingResults]:
+def warn_of_missing(session: JobSession, kept_from: int | None) -> list[MissingResults]:
     """Annotate the days whose results are not all there, and take back what was said of days that are whole again.
 
     ``kept_from``: before it results were deleted as too old, epoch seconds; None: none were. LostJob.
     """
-    job, state, results = claim.work.job, claim.state, claim.work.stores.results
+    job, state, results = session.resources.job, session.state, session.resources.stores.results
     if state.checkpoint is None or state.renormalized_to is None:
         return []  # it scored nothing yet, or begins anew
     known = state.details.get(SCORED_FROM)
     # an earlier version didn't note it: from now on
     start = max(int(state.checkpoint if known is None else known), kept_from or 0)
-    claim.leaving[SCORED_FROM] = start
+    session.note(**{SCORED_FROM: start})
     found = missing(results.daily_counts(start, state.checkpoint), start, state.checkpoint, job.bucket_span)
-    said = [_annotation(claim, each) for each in found]
-    new = claim.annotate(said)
+    said = [_annotation(session, each) for each in found]
+    new = session.annotate(said)
     summary = (
         f"results are missing on {len(found)} days, the first is {iso(found[0].day * DAY)[:10]}" if found else None
     )
@@ -73,10 +65,9 @@ def warn_of_missing(claim: JobSession, kept_from: int | None) -> list[MissingRes
     blocked = results.indices.write_blocks({each.index for each in earlier})
     whole = [each for each in earlier if _day(each.source) not in days and each.index not in blocked]
     if whole:
-        claim.held.check()
         ids = {"ids": {"values": [each.id for each in whole]}}
-        results.unsay({"bool": {"filter": [{"term": {"job_id": job.job_id}}, ids]}}, state.external_version)
-    claim.leaving[MISSING_RESULTS] = summary
+        session.writer.unsay({"bool": {"filter": [{"term": {"job_id": job.job_id}}, ids]}})
+    session.note(**{MISSING_RESULTS: summary})
     return found
 
 
@@ -101,21 +92,21 @@ def _day(source: Mapping[str, object]) -> int:
     return day_of(int(str(source["timestamp"])) // 1_000)
 
 
-def _annotation(claim: JobSession, lacks: MissingResults) -> Annotation:
+def _annotation(session: JobSession, lacks: MissingResults) -> Annotation:
     start = lacks.day * DAY
-    text = f"results of this day are missing: {lacks}. Somebody deleted them; {_restore(claim, start)}"
+    text = f"results of this day are missing: {lacks}. Somebody deleted them; {_restore(session, start)}"
     return Annotation("results_missing", start, start + DAY, text)
 
 
-def _restore(claim: JobSession, start: int) -> str:
+def _restore(session: JobSession, start: int) -> str:
     """What to do about it."""
-    job: Job = claim.work.job
+    job: Job = session.resources.job
     try:
-        trained_to = claim.work.snapshot(claim.state.snapshot_id).trained_to
+        trained_to = session.resources.snapshot(session.state.snapshot_id).trained_to
     except SnapshotError:
         trained_to = start + 1
     if start >= trained_to:
-        end = iso(int(claim.state.checkpoint or 0))
+        end = iso(int(session.state.checkpoint or 0))
         return f"`ipi-es backfill {job.job_id} --start {iso(start)} --end {end} --again` scores them again"
     return (
         "restore the index from a backup of the cluster, or score everything since then again: "

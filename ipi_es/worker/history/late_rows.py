@@ -26,9 +26,9 @@ from ipi_es.ipinsights.prefixes import address_keys, prefix_keys
 from ipi_es.ipinsights.storage import delta_from_bytes
 from ipi_es.ipinsights.trained_network import pack, unpack
 from ipi_es.state.blobs import BlobStore
+from ipi_es.state.details import LATE_ROWS
 from ipi_es.state.job_state import JobState
 from ipi_es.worker.history.history_keeper import HistoryId, Rows
-from ipi_es.worker.scoring.batch import LATE_ROWS
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,92 @@
+"""Writes of a job's holder: each one checks the lease first, and carries the version of the state it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from ipi_es.cluster.port import Document
+from ipi_es.results.documents.annotations import Annotation
+from ipi_es.results.documents.result_documents import ResultContext, ResultDocument, Stamp
+from ipi_es.results.retention import Deleted
+from ipi_es.state.fenced_blobs import FencedBlobs
+from ipi_es.state.job_state import JobState
+from ipi_es.state.leased_state import LeasedState
+from ipi_es.state.quantiles_store import SavedQuantiles
+from ipi_es.worker.stores import Stores
+
+
+class FencedWriter:
+    """Write results, quantiles, blobs and state while the job's lease is held.
+
+    Every method raises LostJob where another worker has taken the job over. ``version`` is the external version that
+    documents are written with; None: that of the state that was saved last.
+    """
+
+    def __init__(self, stores: Stores, lease: LeasedState) -> None:
+        self._results, self._quantiles, self._lease = stores.results, stores.quantiles, lease
+        self.blobs = FencedBlobs(stores.blobs, lease.check)
+
+    @property
+    def state(self) -> JobState:
+        """The job's state as it was saved last."""
+        return self._lease.state
+
+    def save(self, after: JobState) -> JobState:
+        """Write the state; it was made from :attr:`state`. Lengthens the lease."""
+        return self._lease.save(after)
+
+    def write(self, documents: Collection[ResultDocument], version: int | None = None) -> int:
+        """Write results; return how many."""
+        return self._results.write(documents, self._checked(version))
+
+    def rewrite(self, documents: Iterable[Document]) -> None:
+        """Replace stored results."""
+        version = self._checked()
+        self._results.rewrite(documents, version)
+
+    def drop_vanished(self, start: int, end: int, ids: Collection[str], version: int | None = None) -> None:
+        """Delete the results of [start, end), epoch seconds, whose ids are not among ``ids``."""
+        self._results.drop_vanished(start, end, ids, self._checked(version))
+
+    def annotate(self, annotations: Iterable[Annotation], context: ResultContext, stamp: Stamp) -> int:
+        """Write annotations; return how many are new."""
+        return self._results.annotate(list(annotations), context, stamp, self._checked())
+
+    def unsay(self, query: Mapping[str, Any]) -> None:
+        """Delete the annotations that match."""
+        self._results.unsay(query, self._checked())
+
+    def delete_before(
+        self,
+        end: int,
+        *,
+        others_from: int | None,
+        held_from: int | None,
+        stopping: Callable[[], bool],
+    ) -> Deleted:
+        """Delete results of buckets before ``end``, epoch seconds; see :mod:`ipi_es.results.retention`."""
+        return self._results.delete_before(
+            end, self._checked(), others_from=others_from, held_from=held_from, stopping=stopping
+        )
+
+    def delete_from(self, start: int) -> int:
+        """Delete results of buckets from ``start`` on, epoch seconds; return how many."""
+        return self._results.delete_from(start, self._checked())
+
+    def save_quantiles(self, saved: SavedQuantiles, version: int) -> None:
+        """Write quantiles that the next state will point to."""
+        self._quantiles.save(saved, self._checked(version))
+
+    def sweep_quantiles(self, keep: Collection[str]) -> int:
+        """Delete all quantiles but these; return how many."""
+        return self._quantiles.sweep(keep, self._checked())
+
+    def sweep_later_quantiles(self, quantiles_id: str) -> None:
+        """Delete the quantiles of batches after this one that never came to their end."""
+        self._quantiles.sweep_after(quantiles_id, self._checked())
+
+    def _checked(self, version: int | None = None) -> int:
+        """Check the lease; return the version to write with."""
+        self._lease.check()
+        return self._lease.state.external_version if version is None else version

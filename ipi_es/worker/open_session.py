@@ -1,0 +1,64 @@
+"""Open a session on a job: acquire its lease, keep it renewed, and release it at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ipi_es.errors import IpiEsError
+from ipi_es.state.leased_state import LeasedState
+from ipi_es.state.owner import owner_alive
+from ipi_es.worker.changed_settings import OnChange, new_details
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.job_session import SCORING, JobSession
+from ipi_es.worker.lease_wait import PATIENCE, acquire_lease
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_session(
+    resources: JobResources,
+    alive: Callable[[str], bool] = owner_alive,
+    *,
+    doing: str = SCORING,
+    patience: float = PATIENCE,
+    on_change: OnChange = OnChange.REFUSE,
+) -> Iterator[JobSession]:
+    """Hold the job's lease, renewed in the background, and release it at the end, also after an error.
+
+    ``doing`` says what for, to people who find the job held. What the last session of this process left loaded is used
+    again where nobody has changed the job since.
+
+    :raises JobBusy: another owner that is ``alive`` still holds the lease after ``patience`` seconds.
+    :raises JobChanged: the job's settings are not those that it was made with, and ``on_change`` does not accept that.
+    """
+    stores, job = resources.stores, resources.job
+    state = acquire_lease(
+        stores.states,
+        job.job_id,
+        resources.owner,
+        stores.clock,
+        resources.lease,
+        alive=alive,
+        doing=doing,
+        patience=patience,
+    )
+    lease = LeasedState(stores.states, state, now=stores.clock.now, lease=resources.lease)
+    session = JobSession(resources, lease)
+    try:
+        with lease.renewed():
+            session.reuse(resources.cache)
+            details = new_details(job, state, on_change)
+            if details is not None:
+                lease.save(lease.state.advanced(details=details))
+            yield session
+    finally:
+        try:
+            resources.cache.keep(lease.release(**session.notes), session.scoring)
+        except IpiEsError as error:
+            # the lease expires by itself, and what went wrong before matters more
+            log.debug("job %s: not given back: %s", job.job_id, error)
+        # of use within a session; kept by hundreds of live jobs it grows for weeks, and others may rewrite it meanwhile
+        stores.results.forget()

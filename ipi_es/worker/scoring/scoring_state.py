@@ -1,0 +1,116 @@
+"""What a session has loaded for scoring at the job's checkpoint: history, levels, repeats, and the window of results.
+
+Loading takes seconds, so it is kept from one session of this process to the next. It is valid only as long as nothing
+but the session's own batches has changed the job: whoever changes more calls :meth:`ScoringState.invalidate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.results.documents.result_documents import ResultDocument
+from ipi_es.results.reading.reported import Recent
+from ipi_es.state.job_state import JobState
+from ipi_es.state.verdict_store import VerdictStore
+from ipi_es.times import day_of
+from ipi_es.worker.fenced_writer import FencedWriter
+from ipi_es.worker.history.history_keeper import Rows
+from ipi_es.worker.scoring.batch import StoredSink
+from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedScoring:
+    """A pipeline and its sink, between two batches: both are at the state's checkpoint."""
+
+    pipeline: ScoringPipeline
+    sink: StoredSink
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RescoredRows:
+    """A bucket before the checkpoint that was scored again: its events, its entities' hashes, its results now."""
+
+    bucket: EventBucket
+    hashes: NDArray[np.uint64]
+    documents: list[ResultDocument]
+
+
+@dataclass(slots=True)
+class ScoringState:
+    """What a session has loaded; ``loaded`` is None where nothing is, or where it is not at the checkpoint."""
+
+    loaded: LoadedScoring | None = None
+
+    def keep(self, loaded: LoadedScoring) -> None:
+        """Keep what is at the checkpoint now."""
+        self.loaded = loaded
+
+    def invalidate(self) -> None:
+        """Discard what is loaded: the job was changed in another way than by its batches."""
+        self.loaded = None
+
+    def mark_interim(self) -> None:
+        """Note that interim results were written: the final bucket may lack some, which must be deleted then."""
+        if self.loaded is not None:
+            self.loaded.sink.expect_leftovers()
+
+    def apply_rescored(
+        self, loaded: LoadedScoring, rescored: Iterable[RescoredRows], late: Sequence[Rows], recent: Recent
+    ) -> None:
+        """Bring ``loaded`` to what loading would give after buckets before the checkpoint were scored again; keep it.
+
+        ``late``: the rows that wait for the current day's delta; ``recent``: what repeats are recognized by now.
+        """
+        keeper = loaded.pipeline.keeper
+        for each in rescored:
+            if day_of(each.bucket.start) >= keeper.id.day:
+                keeper.gather(each.bucket, each.hashes)
+            loaded.sink.rescored(each.bucket.start, each.documents)
+        keeper.replace_late(late)
+        loaded.pipeline.scorer.repeats.reload(*recent)
+        self.keep(loaded)
+
+
+@dataclass(slots=True)
+class ScoringCache:
+    """What the last session of this process left loaded, and the state that it left."""
+
+    _left: tuple[JobState, LoadedScoring] | None = None
+
+    @property
+    def loaded(self) -> LoadedScoring | None:
+        """What is kept; None: nothing."""
+        return None if self._left is None else self._left[1]
+
+    def keep(self, state: JobState, scoring: ScoringState) -> None:
+        """Keep what a session that gave the job back with ``state`` had loaded, but no window of results."""
+        if scoring.loaded is not None:
+            scoring.loaded.sink.rest()
+            self._left = state, scoring.loaded
+
+    def take(self, state: JobState, verdicts: VerdictStore, writer: FencedWriter) -> ScoringState:
+        """Take it for a session that begins with ``state``, where nobody had the job since and no verdict was given."""
+        left, self._left = self._left, None
+        if left is None:
+            return ScoringState()
+        before, loaded = left
+        as_ours = replace(
+            before,
+            lease_epoch=before.lease_epoch + 1,
+            version=state.version,
+            lease_owner=state.lease_owner,
+            lease_expires=state.lease_expires,
+            lease_for=state.lease_for,
+            lease_since=state.lease_since,
+        )
+        holds = loaded.pipeline.keeper.holds
+        if state != as_ours or (holds.probability > 0.0 and holds.confirmed != verdicts.confirmed()):
+            return ScoringState()
+        loaded.sink.write_with(writer)
+        return ScoringState(loaded)

@@ -1,0 +1,24 @@
+"""The stores of one job: results, state, quantiles, verdicts and blobs, with the clock that stamps what is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ipi_es.results.store import ResultStore
+from ipi_es.state.blobs import BlobStore
+from ipi_es.state.job_state import StateStore
+from ipi_es.state.quantiles_store import QuantilesStore
+from ipi_es.state.verdict_store import VerdictStore
+from ipi_es.worker.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where a job's work is kept. Readable by everybody; what needs the lease is written by a FencedWriter."""
+
+    results: ResultStore
+    states: StateStore
+    quantiles: QuantilesStore
+    verdicts: VerdictStore
+    blobs: BlobStore
+    clock: Clock

@@ -1,7 +1,7 @@
 """Where the worker writes: found in the code, so that a new write can't be forgotten, and noted when it happens.
 
 A write point is a call in a store of a write of the port, or a call in the worker of what writes in a store:
-``worker/batch.py: StoredSink.write → save``. What writes is found by names alone.
+``worker/scoring/batch.py: StoredSink.write → save``. What writes is found by names alone.
 """
 
 from __future__ import annotations

@@ -28,12 +28,15 @@ LAST_LOOK = 30.0
 """Seconds that ``run --once`` gives its destinations altogether; what is not sent by then is sent by the next run."""
 
 
-Told: TypeAlias = Callable[[str, str, DeliveryResult], None]
+OnLook: TypeAlias = Callable[[str, str, DeliveryResult], None]
 """Gets the job's id, the destination's name and what a look came to."""
 
 
 class Notifier:
-    """All destinations of a worker's jobs. ``now`` gives epoch seconds; ``told`` hears of each look, on its thread."""
+    """Deliver to all destinations of a worker's jobs.
+
+    ``now`` gives epoch seconds; ``on_look`` is called after each delivery, on its thread.
+    """
 
     def __init__(
         self,
@@ -42,10 +45,10 @@ class Notifier:
         owner: str,
         now: Callable[[], int],
         way: Callable[[Destination], Sender] | None = None,
-        told: Told | None = None,
+        on_look: OnLook | None = None,
     ) -> None:
-        self._now, self._told = now, told
-        self._couriers = [
+        self._now, self._on_look = now, on_look
+        self._deliveries = [
             Delivery(cluster, job, destination.name, (way or sender_of)(destination), owner)
             for job in jobs
             for destination in job.alerts.notify
@@ -53,20 +56,20 @@ class Notifier:
 
     def start(self, stopping: threading.Event) -> None:
         """Look again and again until ``stopping``. Nobody waits for the threads: what is under way is sent again."""
-        for courier in self._couriers:
-            target, name = self._follow, f"alerts: {courier.name}"
-            threading.Thread(target=target, args=(courier, stopping), name=name, daemon=True).start()
+        for delivery in self._deliveries:
+            target, name = self._follow, f"alerts: {delivery.name}"
+            threading.Thread(target=target, args=(delivery, stopping), name=name, daemon=True).start()
 
     def begin(self) -> None:
         """Note for each new destination that its alerts begin now: before anything is scored. Sends nothing."""
-        for courier in self._couriers:
-            self._guarded(courier, courier.begin)
+        for delivery in self._deliveries:
+            self._guarded(delivery, delivery.begin)
 
     def once(self, limit: float = LAST_LOOK) -> bool:
         """One look for each destination, within ``limit`` seconds; False where one hadn't come to its end."""
         threads = [
-            threading.Thread(target=self._look, args=(courier,), name=f"alerts: {courier.name}", daemon=True)
-            for courier in self._couriers
+            threading.Thread(target=self._look, args=(delivery,), name=f"alerts: {delivery.name}", daemon=True)
+            for delivery in self._deliveries
         ]
         for thread in threads:
             thread.start()
@@ -75,25 +78,25 @@ class Notifier:
             thread.join(max(ends - time.monotonic(), 0.0))
         return not any(thread.is_alive() for thread in threads)
 
-    def _follow(self, courier: Delivery, stopping: threading.Event) -> None:
+    def _follow(self, delivery: Delivery, stopping: threading.Event) -> None:
         while not stopping.is_set():
-            self._look(courier)
+            self._look(delivery)
             stopping.wait(LOOK)
 
-    def _look(self, courier: Delivery) -> None:
-        self._guarded(courier, partial(self._deliver, courier))
+    def _look(self, delivery: Delivery) -> None:
+        self._guarded(delivery, partial(self._deliver, delivery))
 
-    def _deliver(self, courier: Delivery, now: int) -> None:
-        done = courier.deliver(now)
-        if self._told is not None:
-            self._told(courier.job_id, courier.destination, done)
+    def _deliver(self, delivery: Delivery, now: int) -> None:
+        done = delivery.deliver(now)
+        if self._on_look is not None:
+            self._on_look(delivery.job_id, delivery.destination, done)
 
-    def _guarded(self, courier: Delivery, work: Callable[[int], object]) -> None:
+    def _guarded(self, delivery: Delivery, work: Callable[[int], object]) -> None:
         try:
             work(self._now())
         except ClusterError as error:
-            log.warning("%s: no look for alerts: %s", courier.name, error.message)
+            log.warning("%s: no look for alerts: %s", delivery.name, error.message)
         except IpiEsError as error:
-            log.error("%s: %s", courier.name, error)  # noqa: TRY400  (the message says it all)
+            log.error("%s: %s", delivery.name, error)  # noqa: TRY400  (the message says it all)
         except Exception:
-            log.exception("%s: notifications failed; they are tried again", courier.name)
+            log.exception("%s: notifications failed; they are tried again", delivery.name)

@@ -48,20 +48,20 @@ def backfill(
     job = here.job(job_name)
     span = job.bucket_span
     first, stop = _whole_buckets(parse_time(start, now=now), parse_time(end, now=now), now, span)
-    with here.cluster() as cluster, ProgressReporter(span) as told:
+    with here.cluster() as cluster, ProgressReporter(span) as progress:
         if not dry_run:
             require_templates(cluster, [job])
         require_usable(cluster, job)
         resources = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
-        learning = TrainingCallbacks(told.read, told.training)
+        learning = TrainingCallbacks(progress.read, progress.training)
         if dry_run:
-            told.scoring(first, stop)
-            counted = count_alerts(resources, first, stop, told.scored, learning, on_change)
+            progress.scoring(first, stop)
+            counted = count_alerts(resources, first, stop, progress.scored, learning, on_change)
         else:
             with open_session(resources, on_change=on_change) as session:
                 if session.state.snapshot_id is None:
                     learn_from, learn_to = training_range(job, first)
-                    told.reading(learn_from, learn_to)
+                    progress.reading(learn_from, learn_to)
                     session.train(learn_from, learn_to, learning)
                 planned = session.plan(first, stop, again=again)
                 if planned.resumed:
@@ -72,17 +72,17 @@ def backfill(
                         "--again scores everything from --start.",
                         err=True,
                     )
-                told.scoring(planned.start, planned.end)
+                progress.scoring(planned.start, planned.end)
                 try:
-                    session.backfill(planned, told.scored, again=again)
+                    session.backfill(planned, progress.scored, again=again)
                 except ClusterError:
                     click.echo(f"Stopped. {KEPT}", err=True)
                     raise
     if dry_run:
-        _print_counts(counted, told.buckets)
+        _print_counts(counted, progress.buckets)
         return
-    click.echo(f"Scored {told.events:,} events in {told.buckets:,} buckets up to {iso(stop)}.")
-    if not told.events:
+    click.echo(f"Scored {progress.events:,} events in {progress.buckets:,} buckets up to {iso(stop)}.")
+    if not progress.events:
         note = f"note: there was no event in any of them; `ipi-es check {job_name}` says what the job's query finds"
         click.secho(note, fg="yellow", err=True)
     click.echo(f"Next: ipi-es results records {job_name} --start {iso(first)} --desc")

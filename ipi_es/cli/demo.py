@@ -48,8 +48,8 @@ def demo(seed: int, keep: bool, report_file: str | None, as_json: bool) -> None:
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this
     began = time.perf_counter()
-    with node_progress() as told:
-        node = start_detached(keep=True, progress=told) if keep else LocalNode.start(progress=told)
+    with node_progress() as progress:
+        node = start_detached(keep=True, progress=progress) if keep else LocalNode.start(progress=progress)
     server = time.perf_counter() - began
     try:
         cluster = connect(Connection(hosts=(node.url,)))

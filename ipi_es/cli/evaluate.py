@@ -220,11 +220,11 @@ def _run(events: EvaluationEvents, settings: EvaluationSettings) -> Evaluation:
     with progress_bar() as bars:
         task = bars.add_task("Evaluating", total=WINDOWS * settings.trainings * len(TRAINED), note="")
 
-        def told(name: str, window: EvaluationWindow, number: int) -> None:
+        def on_progress(name: str, window: EvaluationWindow, number: int) -> None:
             done = (window.number * settings.trainings + number) * len(TRAINED) + TRAINED.index(name)
             bars.update(task, completed=done, note=f"window {window.number + 1}: {name}")
 
-        return measure(events, settings, told)
+        return measure(events, settings, on_progress)
 
 
 def _print(done: Evaluation) -> None:

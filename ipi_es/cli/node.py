@@ -34,8 +34,8 @@ def start(port: int | None, heap: str, keep: bool) -> None:
     """
     from ipi_es.node import start_detached
 
-    with node_progress() as told:
-        started = start_detached(http_port=port, heap=heap, keep=keep, progress=told)
+    with node_progress() as progress:
+        started = start_detached(http_port=port, heap=heap, keep=keep, progress=progress)
     _say(started)
 
 

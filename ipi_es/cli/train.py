@@ -129,13 +129,15 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
             f"the start {iso(first)} is not before the end {iso(stop)}",
             hint="the end is rounded down to a whole UTC day",
         )
-    with here.cluster() as cluster, ProgressReporter(job.bucket_span) as told:
+    with here.cluster() as cluster, ProgressReporter(job.bucket_span) as progress:
         require_templates(cluster, [job])
         require_usable(cluster, job)
         resources = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
         with open_session(resources, doing="training", on_change=OnChange.IGNORE) as session:
-            told.reading(first, stop)
-            learned = session.train(first, stop, TrainingCallbacks(told.read, told.training), from_scratch=from_scratch)
+            progress.reading(first, stop)
+            learned = session.train(
+                first, stop, TrainingCallbacks(progress.read, progress.training), from_scratch=from_scratch
+            )
             snapshot_id = session.state.snapshot_id
     about, dropped = learned.snapshot.network.about, learned.collected.dropped
     click.echo(

@@ -131,12 +131,12 @@ def _say_read(channels: Channels) -> None:
 def _told(settings: Hyperparameters) -> Callable[[TrainingProgress], None]:
     from ipi_es.ipinsights.sagemaker.embeddings import metric_lines
 
-    def told(report: TrainingProgress) -> None:
+    def on_progress(report: TrainingProgress) -> None:
         for line in metric_lines(report, settings):
             when = dt.datetime.fromtimestamp(clock(), tz=dt.UTC)
             click.echo(f"[{when:%m/%d/%Y %H:%M:%S} INFO {os.getpid()}] {line}")
 
-    return told
+    return on_progress
 
 
 def _note(text: str) -> None:

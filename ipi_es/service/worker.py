@@ -100,9 +100,9 @@ class Worker:
             cluster.close()
 
     def notifier(self, cluster: Cluster, fleet: Fleet) -> Notifier:
-        """The jobs' own notifications; what becomes of them is told to the fleet, for the metrics."""
+        """Make the notifier of the jobs' own destinations; the fleet gets the results, for the metrics."""
 
-        def told(job_id: str, destination: str, done: DeliveryResult) -> None:
+        def on_look(job_id: str, destination: str, done: DeliveryResult) -> None:
             fleet[job_id].notified(
                 destination,
                 sent=done.sent,
@@ -113,7 +113,7 @@ class Worker:
                 error=done.error,
             )
 
-        return Notifier(cluster, self.jobs, this_process(), self.clock.now, told=told)
+        return Notifier(cluster, self.jobs, this_process(), self.clock.now, on_look=on_look)
 
     def _once(self, live: LiveJob) -> TickOutcome:
         buckets = 0

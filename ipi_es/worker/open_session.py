@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 @contextmanager
 def open_session(
     resources: JobResources,
-    alive: Callable[[str], bool] = owner_alive,
+    alive: Callable[[str], bool] | None = None,
     *,
     doing: str = SCORING,
     patience: float = PATIENCE,
@@ -28,8 +28,9 @@ def open_session(
 ) -> Iterator[JobSession]:
     """Hold the job's lease, renewed in the background, and release it at the end, also after an error.
 
-    ``doing`` says what for, to people who find the job held. What the last session of this process left loaded is used
-    again where nobody has changed the job since.
+    ``alive`` tells whether an owner may still be at work; None: as far as this host can tell. ``doing`` says what the
+    lease is for, to people who find the job held. What the last session of this process left loaded is used again where
+    nobody has changed the job since.
 
     :raises JobBusy: another owner that is ``alive`` still holds the lease after ``patience`` seconds.
     :raises JobChanged: the job's settings are not those that it was made with, and ``on_change`` does not accept that.
@@ -41,7 +42,7 @@ def open_session(
         resources.owner,
         stores.clock,
         resources.lease,
-        alive=alive,
+        alive=alive or owner_alive,
         doing=doing,
         patience=patience,
     )

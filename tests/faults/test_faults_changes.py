@@ -56,7 +56,7 @@ def amid(worker: Worker, what: Callable[[], Any], at: int = MIDDLE) -> None:
 def watch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     """By which leases are measured: a worker that is stopped for a minute knows that its own may be over."""
     made = Stopwatch()
-    monkeypatch.setattr("ipi_es.worker.job_resources.LeasedState", partial(LeasedState, monotonic=made))
+    monkeypatch.setattr("ipi_es.worker.open_session.LeasedState", partial(LeasedState, monotonic=made))
     return made
 
 

@@ -75,7 +75,7 @@ def test_stopped_before_any_write_and_back_it_changes_nothing(
     trained: MemoryCluster, monkeypatch: pytest.MonkeyPatch, stage: Stage
 ) -> None:
     watch = Stopwatch()
-    monkeypatch.setattr("ipi_es.worker.job_resources.LeasedState", partial(LeasedState, monotonic=watch))
+    monkeypatch.setattr("ipi_es.worker.open_session.LeasedState", partial(LeasedState, monotonic=watch))
     begun = stages.own_events(trained)
     stage.begin(begun)
     quiet = Stopping(begun, 0)

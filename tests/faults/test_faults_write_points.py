@@ -19,8 +19,8 @@ pytestmark = pytest.mark.faults
 
 NO_WRITES = {
     WritePoint("service/log_context.py", "about_job", "reset"): "what the log lines of this thread name",
-    WritePoint("service/metrics.py", "", "_one"): "figures of this process",
-    WritePoint("results/indices.py", "ResultIndices._require_whole", "delete_index"): (
+    WritePoint("service/health/metrics.py", "", "_one"): "figures of this process",
+    WritePoint("results/result_indices.py", "ResultIndices._require_whole", "delete_index"): (
         "an empty index that another template has made; no run goes on after it"
     ),
 }

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from ipi_es.config import did_you_mean
-from ipi_es.config.files import nearest
+from ipi_es.config.files.nearest import nearest
 
 
 def test_a_slip_of_the_fingers_is_found() -> None:

@@ -32,7 +32,11 @@ CODE = {
 }  # fmt: skip
 """What would make a text into code, or into a query language, at the server."""
 PAINLESS = re.compile(r'"lang":\s*"painless",\s*"source":\s*"((?:[^"\\\\]|\\\\.)*)"')
-ALLOWED = {"ipi_es/node/opensearch.py", "ipi_es/config/elastic_keys.py", "ipi_es/setup/check_query.py"}
+ALLOWED = {
+    "ipi_es/node/opensearch_node.py",
+    "ipi_es/config/elastic/elastic_keys.py",
+    "ipi_es/setup/checks/check_query.py",
+}
 """Names of the local server's modules, of refused settings of Elastic ML, and of what a job's own query holds."""
 
 

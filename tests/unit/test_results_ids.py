@@ -30,7 +30,8 @@ def test_id_never_changes_between_releases() -> None:
 
 
 def test_id_is_the_same_in_another_process() -> None:
-    code = "from ipi_es.results import ids; print(ids.influencer_id('j', 3600, 60, 'user.name', 'älice'), end='')"
+    call = "ids.influencer_id('j', 3600, 60, 'user.name', 'älice')"
+    code = f"from ipi_es.results.documents import ids; print({call}, end='')"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf-8")
     assert other.stdout == ids.influencer_id("j", 3_600, 60, "user.name", "älice")
 

@@ -179,7 +179,7 @@ def test_stopped_worker_that_comes_back_writes_nothing_that_lasts(
 def test_stopped_worker_looks_before_it_writes(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one hasn't written yet: no version keeps the first from writing, so it must look."""
     watch, written, robbed = Stopwatch(), [], []
-    monkeypatch.setattr("ipi_es.worker.job_resources.LeasedState", partial(LeasedState, monotonic=watch))
+    monkeypatch.setattr("ipi_es.worker.open_session.LeasedState", partial(LeasedState, monotonic=watch))
     one = Worker(cluster, JOB)
     scored, bulk = one.live._scored, cluster.bulk
 

@@ -311,7 +311,7 @@ def test_fields_of_a_snapshot_of_before_settings_were_kept_are_named(
 def as_process(monkeypatch: pytest.MonkeyPatch, name: str, alive: bool = True) -> None:
     """Be another process of another host."""
     monkeypatch.setattr("ipi_es.worker.job_resources.this_process", lambda: f"{name}:1:1")
-    monkeypatch.setattr("ipi_es.worker.job_resources.owner_alive", lambda _: alive)
+    monkeypatch.setattr("ipi_es.worker.open_session.owner_alive", lambda _: alive)
 
 
 def test_second_worker_is_refused_while_the_first_works(

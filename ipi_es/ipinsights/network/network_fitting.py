@@ -94,15 +94,15 @@ def fit_network(
     strangers = random_addresses(check.addresses[check.address], rng)
     whose = guessed.guess(strangers, rng) if guessed else None
     chunks = _Chunks(source, network, hyperparameters, batch, rng, guessed)
-    told = _ProgressReporter(report, hyperparameters, batch, len(source) // batch)
+    reporter = _ProgressReporter(report, hyperparameters, batch, len(source) // batch)
     auc = float("nan")
     for rows in _ahead(chunks.all_epochs()):
         if rows is not None:
-            told.trained(rows.steps, trainer.run(rows))
+            reporter.trained(rows.steps, trainer.run(rows))
             continue
         network = with_arrays(network, *trainer.arrays())
         auc = _discriminator_auc(network, check, strangers, whose)
-        told.epoch_over(auc)
+        reporter.epoch_over(auc)
     del trainer
     collect()
     return network, auc

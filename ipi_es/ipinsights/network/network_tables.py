@@ -137,7 +137,7 @@ def with_arrays(
 def encoder_parts(network: Network, addresses: Addresses, context: AddressContext | None) -> NDArray[np.int32]:
     """int32[n, SLOTS (+ CONTEXT_LEVELS)]: the addresses' parts, rows of :func:`joined_table`.
 
-    As :func:`~ipi_es.ipinsights.network.epoch_rows.part_lists` says.
+    In the order that :func:`~ipi_es.ipinsights.network.epoch_rows.chunk_rows` takes.
     """
     high, low = words(addresses)
     v4 = v4_words(high, low)

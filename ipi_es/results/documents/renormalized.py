@@ -11,7 +11,7 @@ from ipi_es.results.words import SCORE_FIELDS, ResultKind
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What held the new score of a record down (see :class:`ipi_es.results.documents.explanation.Explanation`)."""
+    """What held the new score of a record down (see :class:`ipi_es.results.documents.explanation.ScoreExplanation`)."""
 
     c1: float
     c2: float

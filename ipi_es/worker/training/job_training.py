@@ -66,7 +66,7 @@ def learn(
     feed: Datafeed,
     start: int,
     end: int,
-    told: TrainingCallbacks | None = None,
+    callbacks: TrainingCallbacks | None = None,
     *,
     holds: Holds | None = None,
     previous: PreviousNetwork = NONE,
@@ -78,11 +78,11 @@ def learn(
     ``from_scratch``; it stays where the new network is worse.
     Raises NoEvents and NotEnoughHistory with the numbers.
     """
-    told = told or TrainingCallbacks()
+    callbacks = callbacks or TrainingCallbacks()
     collector = TrainingRowsCollector(job, AllowList.of(job), holds)
     for bucket in feed.read(start, end, job.bucket_span):
         collector.take(bucket)
-        told.read(bucket)
+        callbacks.read(bucket)
     if not collector.event_count:
         raise NoEvents(
             f"no event of job {job.job_id} between {iso(start)} and {iso(end)}",
@@ -109,7 +109,7 @@ def learn(
     trained = train(
         events,
         hyperparameters,
-        progress=told.training,
+        progress=callbacks.training,
         base=started.base,
         rival=previous.network,
         calibrate_from=calibrate_from,

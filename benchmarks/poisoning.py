@@ -142,7 +142,7 @@ class Run:
         simulation = self.feed.simulation
         for day in range((simulation.end - simulation.scored_start) // DAY):
             begin = simulation.scored_start + day * DAY
-            self.follower.follow(self.feed.read(begin, begin + DAY, self.job.bucket_span), self._count)
+            self.follower.run(self.feed.read(begin, begin + DAY, self.job.bucket_span), self._count)
             self.follower.keeper.settle()
             if day + 1 in LATER:
                 self._judge(day + 1)

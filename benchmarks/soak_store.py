@@ -13,9 +13,9 @@ from typing import Any
 from soak_company import PATTERN, index_of
 from streams import DAY
 
-from ipi_es.cluster.lifecycle import MemoryLifecycles
 from ipi_es.cluster.port import BulkOutcome, Document, Drop, Json, Put, ServerInfo
 from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.testing.memory_parts import MemoryLifecycles
 
 
 class DailyCluster(MemoryCluster):

@@ -174,7 +174,7 @@ class Fellow:
             if outcome.did is not TickResult.WORKED or outcome.again_in is None:
                 break
         seconds = time.perf_counter() - began
-        state = live.work.stores.states.read(live.job.job_id)
+        state = live.resources.stores.states.read(live.job.job_id)
         checkpoint = 0 if state is None else int(state.checkpoint or 0)
         lag = (due.complete_to(live.job, now) - checkpoint) // live.job.bucket_span
         wrong = outcome.did not in (TickResult.WORKED, TickResult.NOTHING)

@@ -31,6 +31,7 @@ import worker_parts as parts
 from ipi_es.addresses import canonical
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.scoring.dry_run import count_alerts
 from ipi_es.worker.training.job_training import TrainingCallbacks
 
 SECONDS, BYTES = 60.0, 2 << 30
@@ -117,8 +118,8 @@ def measure(case: str) -> dict[str, float]:
         scores: list[float] = []
         began = time.process_time()  # other work on the machine doesn't count
         with Peak() as peak:
-            counted = work.dry_run(
-                start, start + company.DAY, lambda each: scores.append(each.anomaly_score), TrainingCallbacks()
+            counted = count_alerts(
+                work, start, start + company.DAY, lambda each: scores.append(each.anomaly_score), TrainingCallbacks()
             )
         took = time.process_time() - began
     return {

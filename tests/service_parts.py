@@ -10,7 +10,6 @@ from ipi_es.config.files.loading import check_job
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.event_bucket import Dropped
 from ipi_es.service.health.health import Fleet
-from ipi_es.worker.open_session import open_session
 
 SPAN, DELAY = 900, 60
 NOW = 1_780_000_200
@@ -43,7 +42,7 @@ def busy_fleet() -> Fleet:
     fleet = Fleet([a_job("logins"), a_job("vpn")])
     busy = fleet["logins"]
     busy.tick_began(NOW)
-    open_session(busy, NOW, NOW - SPAN)
+    busy.claimed(NOW, NOW - SPAN)
     busy.trained(NOW, "20260501T000000Z-1f3a9c0b", {"discriminator_auc": 0.97}, NOW - 3_600)
     busy.read(100, Dropped(missing_entity=2, private_ip=5))
     busy.scored(NOW, BucketCounts(100), {"critical": 1, "warning": 4})

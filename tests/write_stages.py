@@ -216,7 +216,7 @@ def reverted(cluster: MemoryCluster, worker: Worker) -> None:
     networks = ClusterBlobs(cluster).list(JOB.job_id, "network")
     with open_session(worker.resources, lambda _: False) as session:
         first = min(networks, key=lambda info: str(info.attributes["trained_to"]))
-        revert(worker.resources, session, plan_revert(worker.resources, first.id), delete_results=True)
+        revert(session, plan_revert(worker.resources, first.id), delete_results=True)
 
 
 def with_verdict(cluster: MemoryCluster) -> None:

@@ -1,18 +1,27 @@
 """Everything from an empty clone: ``python3.11 run.py demo`` or ``python3.11 run.py tests``.
 
 Needs Python 3.11 (or later) with pip and nothing else: makes ``.venv``, installs what requirements-dev.lock names
-(exact versions, hashes checked), then runs the demo, or the checks and the tests. Further words are handed on:
-``python3.11 run.py demo --keep``, ``python3.11 run.py tests tests/unit -k calibration``.
+(exact versions, hashes checked), then does what the first word says:
+
+    demo          the demo on a local server, with its results
+    tests         the checks, then every test
+    lint          the checks alone: ruff, mypy, import contracts
+    unit          tests without a server and without TensorFlow
+    integration   tests on real servers
+
+Further words are handed on: ``python3.11 run.py demo --keep``, ``python3.11 run.py unit -k calibration``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import venv
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -21,6 +30,15 @@ BIN = VENV / "bin"
 LOCK = ROOT / "requirements-dev.lock"
 WITHOUT_SERVERS = ("tests/unit", "tests/ml", "tests/adversary")
 """Tests that start no server: they run beside those that mostly wait for one."""
+WITH_SERVERS = ("tests/integration", "tests/acceptance", "tests/faults")
+KINDS = ("unit", "ml", "adversary", "integration", "acceptance", "faults")
+"""Kinds of tests that must have run: the folders of tests."""
+OPTIONAL_KINDS = {
+    "browser": "no Chromium on this machine: nobody looked at the report in a browser",
+    "elasticsearch": "no JDK 21 to 25 on this machine: nothing was tried on Elasticsearch",
+}
+"""Kinds that need a program of the machine; what to say where none of them ran."""
+OUTCOMES = ("passed", "failed", "error", "skipped")
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -53,20 +71,38 @@ def install() -> None:
 
 def all_tests() -> int:
     """Run every test, in two processes at once; print one after the other, and give the worse exit code."""
-    with tempfile.TemporaryFile("w+") as printed:
-        pytest = str(BIN / "pytest")
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryDirectory() as counts:
+        pytest, environ = str(BIN / "pytest"), {**os.environ, "IPI_ES_TEST_KINDS": counts}
         apart = [pytest, *WITHOUT_SERVERS, "-o", "cache_dir=.pytest_cache/without-servers"]
         print(f"$ pytest {' '.join(WITHOUT_SERVERS)} (printed at the end)", flush=True)
-        beside = subprocess.Popen(apart, cwd=ROOT, stdout=printed, stderr=subprocess.STDOUT)
+        beside = subprocess.Popen(apart, cwd=ROOT, env=environ, stdout=printed, stderr=subprocess.STDOUT)
         try:
             ignored = [f"--ignore={each}" for each in WITHOUT_SERVERS]
             print("$ pytest, all others", flush=True)
-            codes = [subprocess.run([pytest, *ignored], cwd=ROOT, check=False).returncode, beside.wait()]
+            codes = [subprocess.run([pytest, *ignored], cwd=ROOT, env=environ, check=False).returncode, beside.wait()]
         finally:
             beside.kill()  # only where something went wrong here, or Ctrl-C did
         printed.seek(0)
         print(printed.read(), flush=True)
-    return max(codes, key=abs)
+        return summary(Path(counts)) or max(codes, key=abs)
+
+
+def summary(folder: Path) -> int:
+    """Print how many tests of each kind ran; 1 where a kind that must run ran none."""
+    counts: Counter[str] = Counter()
+    for file in folder.iterdir():
+        counts.update(json.loads(file.read_text(encoding="utf-8")))
+    print(f"{'kind':<14}" + "".join(f"{outcome:>9}" for outcome in OUTCOMES))
+    for kind in (*KINDS, *OPTIONAL_KINDS):
+        print(f"{kind:<14}" + "".join(f"{counts[f'{kind} {outcome}']:>9,}" for outcome in OUTCOMES))
+    for kind, why in OPTIONAL_KINDS.items():
+        if not counts[f"{kind} passed"]:
+            print(f"NOT RUN: {kind}: {why}")
+    silent = [kind for kind in KINDS if not counts[f"{kind} passed"]]
+    if silent:
+        print(f"FAILED: no test passed of: {', '.join(silent)}")
+    sys.stdout.flush()
+    return int(bool(silent))
 
 
 def main() -> None:
@@ -74,16 +110,20 @@ def main() -> None:
     if sys.version_info < (3, 11):
         sys.exit("ipi-es needs Python 3.11 or later")
     task, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
-    if task not in ("demo", "tests"):
+    if task not in ("demo", "tests", "lint", "unit", "integration"):
         sys.exit(__doc__)
     install()
     if task == "demo":
         os.execv(BIN / "ipi-es", ["ipi-es", "demo", *rest])
-    if not rest:
+    if task == "lint" or (task == "tests" and not rest):
         for check in CHECKS:
             call(*check)
-        sys.exit(all_tests())
-    call("pytest", *rest)
+    if task == "tests":
+        if not rest:
+            sys.exit(all_tests())
+        call("pytest", *rest)
+    elif task in ("unit", "integration"):
+        call("pytest", *(WITH_SERVERS if task == "integration" else ["tests/unit"]), *rest)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from servers.secured import SecuredOpenSearch
 from servers.tls_proxy import TlsProxy
 
 POOL = pytest.StashKey[Pool]()
+KINDS_VARIABLE = "IPI_ES_TEST_KINDS"
+"""A folder where each process of pytest leaves its counts by kind; run.py sums them up."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,10 +56,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if folder := os.environ.get(KINDS_VARIABLE):
+        counted = {f"{kind} {outcome}": n for (kind, outcome), n in _kinds(terminalreporter).items()}
+        (Path(folder) / f"{os.getpid()}.json").write_text(json.dumps(counted), encoding="utf-8")
     if lines := config.stash[POOL].summary():
         terminalreporter.section("servers")
         for line in lines:
             terminalreporter.line(line, red="NOT TESTED" in line)
+
+
+def _kinds(terminalreporter: pytest.TerminalReporter) -> Counter[tuple[str, str]]:
+    """Count tests by (kind, outcome): a kind is a folder of tests, the browser's tests, or Elasticsearch's."""
+    found: Counter[tuple[str, str]] = Counter()
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.getreports(outcome):
+            kinds = [report.nodeid.split("/")[1]] if report.nodeid.count("/") > 1 else []
+            kinds += ["browser"] if "in_a_browser" in report.nodeid else []
+            kinds += ["elasticsearch"] if "elasticsearch" in getattr(report, "keywords", {}) else []
+            found.update((kind, outcome) for kind in kinds)
+    return found
 
 
 def _get(config: pytest.Config, kind: str) -> Server:

@@ -183,7 +183,7 @@ class StateStore:
         return min((checkpoint for checkpoint in others if checkpoint is not None), default=None)
 
     def cluster_time(self) -> int | None:
-        """Return the time of the cluster's clock, epoch seconds; None where it has none (in memory), or no state yet."""
+        """Return the time of the cluster's clock, epoch seconds; None without a clock (in memory) or a stored state."""
         body = {
             "size": 0,
             "track_total_hits": False,

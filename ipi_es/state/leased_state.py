@@ -58,7 +58,7 @@ class LeasedState:
         return self._write(lambda _: after, self._lease)
 
     def renew(self, now: int, ttl: int) -> JobState:
-        """Let the lease end at ``now + ttl`` and write its purpose, nothing else.
+        """Let the lease end at ``now + ttl``, write its purpose and nothing else.
 
         Raises LostJob as :meth:`save` does.
         """
@@ -76,7 +76,10 @@ class LeasedState:
                 self.renew(self._now(), self._lease)
 
     def tell(self, doing: str) -> None:
-        """Set the purpose that people see while the lease is held; the next write or renewal writes it, not this call."""
+        """Set the purpose that people see while the lease is held.
+
+        It is written with the next write or renewal, not at once.
+        """
         with self._lock:
             self._doing = {"lease_for": doing, "lease_since": self._now()}
 

@@ -23,7 +23,7 @@ _ORDERS_WITHOUT_FIELD = frozenset({"_doc", "_shard_doc", "_score", "_id", "_inde
 
 
 def run_search(indices: Sequence[MemoryIndex], body: Mapping[str, Any], *, window: int = MAX_WINDOW) -> Json:
-    """The answer as the servers shape it; RequestRejected for what isn't known here."""
+    """Return the answer in the servers' form. Raises RequestRejected for keys and forms that aren't known here."""
     wrong = set(body) - _KNOWN
     if wrong:
         raise unknown("key in search body", min(wrong))

@@ -1,4 +1,4 @@
-"""Dotted field names of nested documents."""
+"""Dotted field names in nested documents."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ MAPPED = bytes(10) + b"\xff\xff"
 """The first 12 bytes of an IPv4-mapped IPv6 address (RFC 4291): how IPv4 is represented here."""
 
 _U = 8
-"""The byte of bits 64 to 71, which is 0 in a translated address (RFC 6052, 2.2)."""
+"""The byte with bits 64 to 71, which is 0 in a translated address (RFC 6052, 2.2)."""
 
 NAT64_PLACES = {
     32: (4, 5, 6, 7),
@@ -89,7 +89,7 @@ def nat64(cidr: str) -> Embedding:
         raise ValueError(f"{cidr} has bits set from 64 to 71, which RFC 6052 reserves")
     if not any(blob[:4]):
         raise ValueError(f"{cidr} lies in ::/32, where no translator may have its prefix")
-    # with /96 the byte is part of the prefix
+    # with /96 this byte is part of the prefix
     return Embedding(blob[: length // 8], NAT64_PLACES[length], zero=() if length == 96 else (_U,))
 
 

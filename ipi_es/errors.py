@@ -79,7 +79,7 @@ class JobChanged(UsageError):
 
 
 class ClusterError(IpiEsError):
-    """The cluster, or the way to it, failed. ``status`` is the HTTP status, if there was one."""
+    """The cluster, or the connection to it, failed. ``status`` is the HTTP status, if there was one."""
 
     retryable = False
 
@@ -103,7 +103,7 @@ class TlsError(ClusterError):
 
 
 class AuthenticationFailed(ClusterError):
-    """The cluster refused the credentials, or asks for some (401)."""
+    """The cluster refused the credentials, or requires some (401)."""
 
 
 class PermissionDenied(ClusterError):
@@ -115,7 +115,7 @@ class NotFound(ClusterError):
 
 
 class RequestRejected(ClusterError):
-    """The cluster says that the request is wrong (400 and other 4xx)."""
+    """The cluster refuses the request as wrong (400 and other 4xx)."""
 
 
 class Conflict(ClusterError):
@@ -184,7 +184,7 @@ class SnapshotError(IpiEsError):
 
 
 class SnapshotMissing(SnapshotError):
-    """No snapshot was saved under that id, or none at all yet."""
+    """No snapshot was saved under this id, or none at all yet."""
 
 
 class SnapshotDamaged(SnapshotError):
@@ -196,7 +196,7 @@ class SnapshotForeign(SnapshotError):
 
 
 class UnknownEntity(IpiEsError):
-    """A name that is in neither the history nor the results of a job."""
+    """An entity's name is in neither the history nor the results of a job."""
 
 
 class JobBusy(IpiEsError):

@@ -1,4 +1,4 @@
-"""Lists within sentences."""
+"""Lists inside sentences."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def operator_number(value: object) -> int:
 
 
 class _Source(Protocol):
-    """One file."""
+    """One opened file of networks."""
 
     def find(self, addresses: Addresses) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
         """Return (operator uint32[n], country uint16[n]) of distinct addresses uint8[n, 16]; 0 means unknown."""

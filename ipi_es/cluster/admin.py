@@ -1,4 +1,4 @@
-"""Templates that new indices are made with, aliases, and write blocks, over REST; their rules, for the memory too.
+"""Templates that new indices are made with, aliases, and write blocks: over REST, with rules that memory shares.
 
 Both servers have the same paths for them. A server that lacks the simulation of index templates answers 400, 404 or
 405. Where credentials may not simulate, a caller compares priorities and checks the index afterwards.
@@ -76,7 +76,7 @@ def winner(templates: Mapping[str, Json], index: str) -> Json:
 
 
 def blocked(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Find which indices have a lasting write block, by their settings: ``{index: setting}``."""
+    """Return ``{index: setting}`` of the indices with a lasting write block, by their settings."""
     found = {}
     for index, each in sorted(settings.items()):
         blocks = each.get("blocks") or {}

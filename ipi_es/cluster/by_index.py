@@ -1,7 +1,7 @@
 """Settings and mappings of the indices that match a pattern.
 
-The servers answer ``{}`` where no index matches, and so may a proxy without a real answer. The shards behind the
-pattern are then counted.
+The servers answer ``{}`` where no index matches, and so may a proxy without a real answer. Then the shards behind the
+pattern are counted: a count of 0 confirms that there is no index.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def connect(connection: Connection, *, sleep: Callable[[float], None] = time.sle
     context = tls_context(connection)
     retry = Retry(connection.max_retries, sleep)
     info = _find_out(connection, context, retry)
-    # each client takes a good part of a second to import, and only one is needed
+    # importing a client takes a good part of a second, and only one is needed
     if info.distribution == "elasticsearch":
         from ipi_es.cluster.elasticsearch import ElasticsearchCluster
 

@@ -100,7 +100,10 @@ class Console:
         self._http.clear()
 
     def request(self, method: str, path: str, body: Any = None, *, params: Mapping[str, str] | None = None) -> Any:
-        """Send one request to the API below the space; return the parsed answer, or raise an error of the tree."""
+        """Send one request to the API below the space; return the parsed answer.
+
+        Raises an error of :mod:`ipi_es.errors`.
+        """
         sent = None if body is None else orjson.dumps(body)
         return self._ask(method, path, sent, "application/json", params)
 
@@ -191,14 +194,17 @@ def _fault(status: int, answer: Any, where: str) -> ClusterError:
 
 
 def _endpoint(url: str) -> Endpoint:
-    """Split a console's URL, with its base path. Raises UsageError, which never quotes a URL with a password."""
+    """Split a console's URL, with its base path.
+
+    Raises UsageError, which never quotes a URL that may hold a password.
+    """
     if "@" in url:
         raise UsageError(
             "a console's URL must not hold a password", hint="credentials are those of ipi-es.yml's `elasticsearch`"
         )
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-    except ValueError:  # such as a bracket that doesn't close
+    except ValueError:  # such as an unclosed bracket
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UsageError(f"“{url}” is no URL of a console", hint="write it as http://localhost:5601 or https://…/base")

@@ -175,7 +175,7 @@ class RestCluster(ABC):
             "_source": source if isinstance(source, bool) else list(source),
             "sort": [*sort, *self._tie_breaker()],
             "size": size,
-            "track_total_hits": True,  # of the first page: it says how many documents must follow
+            "track_total_hits": True,  # on the first page: the total shows how many documents must follow
             "seq_no_primary_term": True,
         }
         left = size
@@ -207,7 +207,7 @@ class RestCluster(ABC):
         wanted = answers.read_params(options)
         params = {name: value for name, value in wanted.items() if name in self.pit_options}
         if not options.allow_no_indices and "allow_no_indices" not in self.pit_options:
-            self.search(index, {"size": 0, "track_total_hits": False}, options=options)  # is there any?
+            self.search(index, {"size": 0, "track_total_hits": False}, options=options)  # raises where no index matches
         try:
             return self._open_pit(answers.target(index), params)
         except NotFound:

@@ -1,4 +1,4 @@
-"""Whether another index template takes our indices, and what those indices would then lack.
+"""Detection of foreign index templates that take our indices, and of the parts that those indices would lack.
 
 Of several composable templates that match an index's name the servers apply only the one with the highest priority. So
 ``*`` with priority 1,000 leaves nothing of ours: no alias, guessed types; results are written, but searches don't find

@@ -28,7 +28,7 @@ INSTALL_HINT = "pip install 'ipi-es[demo]'"
 """The command that installs a missing package."""
 
 MEBIBYTE = 1024 * 1024
-"""Bytes."""
+"""Bytes of a mebibyte."""
 
 
 def cache_dir() -> Path:

@@ -29,7 +29,7 @@ LOG_TAIL_LINES = 12
 _UNITS: Mapping[str, int] = {"k": 1024, "m": MEBIBYTE, "g": 1024 * MEBIBYTE}
 
 _NOISE = re.compile(r"^\s|\bINFO\b|\bSLF4J\b|^Traceback")
-"""Stack frames and information lines: an exception's own line says more."""
+"""Stack frames and information lines: an exception's own line is more useful."""
 
 _SETTINGS = re.compile(r"JVM arguments|-XX:|Unable to lock JVM Memory", re.IGNORECASE)
 """Lines with the JVM's start options: OpenSearch and Elasticsearch write theirs at every start,

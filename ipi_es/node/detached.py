@@ -1,7 +1,7 @@
 """The local server that runs in the background: ``ipi-es node start|stop|status``.
 
-There is one per cache directory. A small state file says where it is. Whether it is still the same process is decided
-by the process id together with the process's start, since ids are used again.
+There is one per cache directory; a small state file holds its address and process. Process ids are reused, so the
+process's start decides whether it is still the same process.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def status() -> NodeStatus | None:
 
 
 def stop_detached() -> bool:
-    """Stop the detached server; ``False`` if none runs.
+    """Stop the detached server; return ``False`` if none runs.
 
     Raises:
         NodeError: it can't be ended (it is another user's).

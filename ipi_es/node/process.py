@@ -60,7 +60,7 @@ class ServerProcess:
                 stderr=subprocess.STDOUT,
                 # the child finds the same modules; its unwritten output must not be lost when it dies
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONUNBUFFERED": "1"},
-                # Ctrl-C in the terminal is the parent's business, which then stops the child in order
+                # Ctrl-C in the terminal must reach the parent only, which then stops the child in order
                 start_new_session=True,
                 pass_fds=[data.lock.fileno()],
             )

@@ -1,6 +1,6 @@
 """Arrays in documents: ``{"dtype", "shape", "data"}`` with the little-endian bytes deflated and in base64.
 
-A histogram is mostly zeros, so deflating makes it a tenth; deflate also carries a checksum.
+A histogram is mostly zeros, so deflating reduces it to a tenth; deflate also has a checksum.
 """
 
 from __future__ import annotations

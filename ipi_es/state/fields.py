@@ -20,7 +20,7 @@ _LONGEST = 80
 
 
 class Fields:
-    """The fields of one document; ``what`` names it in messages, ``hint`` says what to do about a wrong value.
+    """The fields of one document; ``what`` names it in messages, ``hint`` is the next step for a wrong value.
 
     Every method that reads a value raises ``error`` where the value is of another type or outside its range.
     """
@@ -29,7 +29,7 @@ class Fields:
         self._source, self._what, self._hint, self._error = source, what, hint, error
 
     def wrong(self, name: str, value: object, wanted: str) -> NoReturn:
-        """Raise the error for a field's value; ``wanted`` says what it should be."""
+        """Raise the error for a field's value; ``wanted`` describes a right one."""
         shown = json.dumps(value, ensure_ascii=False, default=str)
         shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
         is_ = f"is {shown}" if value is not None else "is missing or null"

@@ -41,8 +41,8 @@ _DAMAGED_HINT = (
 )
 
 CLAIM_ATTEMPTS = 3
-"""Attempts to take a lease or to pause. Of two workers that take a lease at once, one loses the compare-and-set, reads
-the state again and finds the job busy."""
+"""Attempts to take a lease, or to pause. Of two workers that try at the same moment one loses the compare-and-set; at
+the next attempt it finds the job busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ class StateStore:
             try:
                 return self._write(replace(before, paused=paused))
             except Conflict:
-                continue  # a worker wrote in between, as it does every few seconds
+                continue  # a worker wrote in between, as workers do every few seconds
         raise JobBusy(f"the state of job {job_id} is written by others all the time", hint="say it once more")
 
     def reset(self, state: JobState) -> JobState:

@@ -101,7 +101,7 @@ class LeasedState:
         try:
             yield
         finally:
-            over.set()  # not waited for: a renewal under way comes before or after the release, and does no harm
+            over.set()  # no join: a renewal under way is written before or after the release, and does no harm
 
     def _renew_until(self, over: threading.Event) -> None:
         while not over.wait(self._lease / RENEWALS):

@@ -17,7 +17,7 @@ start."""
 
 
 def this_process() -> str:
-    """Return the owner that stands for this process."""
+    """Return the owner for this process."""
     return f"{socket.gethostname()}:{os.getpid()}:{_start_of(os.getpid())}"
 
 

@@ -192,7 +192,7 @@ def _all(body: Mapping[str, Any], hits: Sequence[Hit]) -> list[Value]:
 def _value_count(body: Mapping[str, Any], hits: Sequence[Hit]) -> Json:
     if body["field"] in {"_id", "_index"}:
         return {"value": len(hits)}
-    # of one document, equal texts and addresses are stored once
+    # a document's equal texts and addresses are stored once
     return {"value": sum(len(set(_values(hit, body["field"]))) for hit in hits)}
 
 

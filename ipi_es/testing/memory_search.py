@@ -41,7 +41,7 @@ def run_search(indices: Sequence[MemoryIndex], body: Mapping[str, Any], *, windo
     shards = {"total": len(indices), "successful": len(indices), "skipped": 0, "failed": 0}
     answer: Json = {"took": 0, "timed_out": False, "_shards": shards, "hits": hits}
     aggs = body.get("aggs", body.get("aggregations"))
-    if aggs and indices:  # like the servers, which answer without the key when there is no index at all
+    if aggs and indices:  # as the servers: without any index their answer lacks the key
         answer["aggregations"] = aggregate(aggs, found)
     return answer
 

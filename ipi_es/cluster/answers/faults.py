@@ -35,7 +35,7 @@ NOT_FOUND = 404
 # keys of an answer with this status that comes from a cluster, not from a proxy without one behind it
 _SAID_MISSING = frozenset({"error", "found", "result"})
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
-# a server that lacks resources for the moment, whatever status it wraps this in
+# a server that lacks resources for the moment, under any status
 BUSY_KINDS = frozenset(
     {
         "es_rejected_execution_exception",
@@ -56,7 +56,7 @@ BUSY_KINDS = frozenset(
 REJECTED_KINDS = frozenset({"too_many_buckets_exception"})
 BLOCKED = "cluster_block_exception"
 _REASON_LIMIT = 600  # characters; a server may repeat a whole request in its reason
-_TLS_ALERT = "\x15\x03"  # how a TLS server's refusal begins where a status line is expected
+_TLS_ALERT = "\x15\x03"  # start of a TLS server's refusal in the place of a status line
 _PARTIAL_ADVICE = " Consider using `allow_partial_search_results`"  # a partial answer is never wanted
 _DEPTH_LIMIT = 8  # nested causes; servers give at most a handful
 
@@ -81,7 +81,7 @@ def reason_of(body: Any) -> str:
 
 
 def _reason(part: Mapping[str, Any]) -> str:
-    """Return the reason of one cause; for a closed index name the index, since both servers say just “closed”."""
+    """Return the reason of one cause; name a closed index, since both servers give just “closed”."""
     if part.get("type") == CLOSED and "index" in part:
         return f"index [{part['index']}] is closed"
     return str(part["reason"])
@@ -131,7 +131,7 @@ def response_fault(status: int, body: Any, where: str) -> ClusterError:
     return error
 
 
-# status → error, what happened there, what to do about it
+# status → error, problem, hint
 _STATUSES: dict[int, tuple[type[ClusterError], str, str]] = {
     401: (
         AuthenticationFailed,

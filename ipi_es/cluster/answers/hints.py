@@ -35,7 +35,7 @@ CLOSED_HINT = "POST INDEX/_open opens the index; or take it out of datafeed_conf
 CLOSED = "index_closed_exception"
 NO_SHARD_KINDS = frozenset({"no_shard_available_action_exception", "unavailable_shards_exception"})
 ALL_FAILED = "all shards failed"
-"""The reason of a search on indices of which no shard is assigned: no cause is given with it."""
+"""The reason when a search finds no shard of its indices assigned; the answer has no cause then."""
 SOME_MISSING = "due to missing shards"
 """Part of the reason where some shards are not assigned."""
 
@@ -76,7 +76,10 @@ def block_hint(reason: str) -> str:
 
 
 def special_hint(kinds: Collection[str], said: str) -> str | None:
-    """Return the hint for a cause that has its own; None: the status decides. ``said``: the reason, and its types."""
+    """Return the hint for a cause that has its own, or None: then the status decides.
+
+    ``said``: the reason, with its error types.
+    """
     if "too_many_buckets_exception" in kinds:
         return BUCKETS_HINT
     if CLOSED in kinds:

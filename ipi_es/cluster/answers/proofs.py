@@ -289,7 +289,7 @@ def _buckets(part: Mapping[str, Any], inner: Mapping[str, Any], place: str, *, c
             raise Lacking(f'has no "{place}.after_key"')
         if not inner:
             return
-    if isinstance(buckets, Mapping):  # named ones
+    if isinstance(buckets, Mapping):  # buckets by name
         buckets = [{"key": name, **bucket} if isinstance(bucket, Mapping) else None for name, bucket in buckets.items()]
     for bucket in buckets:
         _bucket(bucket, inner, place)

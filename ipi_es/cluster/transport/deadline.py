@@ -85,11 +85,11 @@ class _Limited:
 
 
 class LimitedConnection(_Limited, HTTPConnection):
-    """Over plain HTTP."""
+    """A plain HTTP connection with a deadline for each request."""
 
 
 class LimitedSecureConnection(_Limited, HTTPSConnection):
-    """Over TLS."""
+    """A TLS connection with a deadline for each request."""
 
 
 def limited(pool: Any) -> Any:

@@ -1,3 +1,3 @@
-"""ipi-es: anomalous (entity, IP address) pairs, found beside an Elasticsearch or OpenSearch cluster."""
+"""ipi-es: find anomalous (entity, IP address) pairs beside an Elasticsearch or OpenSearch cluster."""
 
 __version__ = "0.1.0"

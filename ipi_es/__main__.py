@@ -1,4 +1,4 @@
-"""``python -m ipi_es`` is the `ipi-es` command."""
+"""``python -m ipi_es`` runs the `ipi-es` command."""
 
 from ipi_es.cli.main import main
 

@@ -1,8 +1,8 @@
 """IP addresses as arrays: one representation for the datafeed, the network and the allow list.
 
-An address is 16 bytes in network order; IPv4 is IPv4-mapped (``::ffff:a.b.c.d``), so that both families
-share one array and an IPv4-mapped IPv6 address *is* the IPv4 address. So is one of NAT64, 6to4 or Teredo
-(:mod:`ipi_es.embedded_addresses`): what is read here is unwrapped.
+An address is 16 bytes in network order. IPv4 is IPv4-mapped (``::ffff:a.b.c.d``), so both families share one array, and
+an IPv4-mapped IPv6 address *is* the IPv4 address. An IPv4 address inside a NAT64, 6to4 or Teredo address
+(:mod:`ipi_es.embedded_addresses`) is unwrapped when it is read here.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ _V4_MARK, _S32 = np.uint64(0xFFFF), np.uint64(32)
 
 
 def packed(text: str, own: Sequence[Embedding] = ()) -> bytes | None:
-    """The 16 bytes of one address, or None if ``text`` is none; an IPv4 address inside it is taken out.
+    """Return the 16 bytes of one address, or None if ``text`` is not an address.
 
-    ``own``: prefixes of translators besides those that are known everywhere. As :func:`packed_as_written` otherwise.
+    An IPv4 address inside the address is unwrapped. ``own``: translator prefixes besides those with one meaning
+    everywhere. Otherwise as :func:`packed_as_written`.
     """
     blob = packed_as_written(text)
     return blob if blob is None or blob.startswith(V4_PREFIX) else unwrapped(blob, own)
 
 
 def packed_as_written(text: str) -> bytes | None:
-    """The 16 bytes of one address (IPv4 as IPv4-mapped), or None if ``text`` is none.
+    """Return the 16 bytes of one address (IPv4 as IPv4-mapped), or None if ``text`` is not an address.
 
     Brackets, surrounding space and an IPv6 zone (``fe80::1%eth0``) are dropped; ports are not accepted.
     """
@@ -54,7 +55,7 @@ def packed_as_written(text: str) -> bytes | None:
 def parse(texts: Sequence[str]) -> tuple[Addresses, NDArray[np.bool_]]:
     """Parse address strings.
 
-    Returns (addresses uint8[n, 16], valid bool[n]); an invalid one is all zeros.
+    Returns (addresses uint8[n, 16], valid bool[n]); the row of an invalid address is all zeros.
     """
     blobs = [packed(text) for text in texts]
     valid = np.fromiter((blob is not None for blob in blobs), dtype=np.bool_, count=len(blobs))
@@ -63,7 +64,7 @@ def parse(texts: Sequence[str]) -> tuple[Addresses, NDArray[np.bool_]]:
 
 
 def parse_many(texts: Sequence[str]) -> tuple[Addresses, NDArray[np.bool_]]:
-    """As :func:`parse`, twice as fast where all are plainly written addresses."""
+    """Parse address strings as :func:`parse` does, twice as fast where all are plainly written addresses."""
     try:
         colon = np.fromiter(map(contains, texts, repeat(":")), dtype=np.bool_, count=len(texts))
         v4, v6 = texts, []
@@ -82,18 +83,18 @@ def parse_many(texts: Sequence[str]) -> tuple[Addresses, NDArray[np.bool_]]:
 
 
 def canonical(blob: bytes) -> str:
-    """The canonical text of 16 bytes: dotted quad for IPv4(-mapped), RFC 5952 otherwise."""
+    """Return the canonical text of 16 bytes: dotted quad for IPv4 (mapped), RFC 5952 otherwise."""
     return inet_ntop(AF_INET, blob[12:]) if blob.startswith(V4_PREFIX) else inet_ntop(AF_INET6, blob)
 
 
 def is_v4(addresses: Addresses) -> NDArray[np.bool_]:
-    """bool[n]: which addresses are IPv4 (mapped)."""
+    """Decide which addresses are IPv4 (mapped): bool[n]."""
     result: NDArray[np.bool_] = (addresses[:, :12] == np.frombuffer(V4_PREFIX, dtype=np.uint8)).all(axis=1)
     return result
 
 
 PRIVATE_NETWORKS = (
-    "0.0.0.0/8",  # unspecified: a log's word for “no address”
+    "0.0.0.0/8",  # unspecified: logs write it for “no address”
     "10.0.0.0/8",  # RFC 1918
     "172.16.0.0/12",
     "192.168.0.0/16",
@@ -105,15 +106,18 @@ PRIVATE_NETWORKS = (
     "fc00::/7",  # unique local, RFC 4193
     "fe80::/10",  # link-local
 )
-"""Networks whose addresses say nothing about where on the internet somebody is.
+"""Networks whose addresses give no place on the internet.
 
-Narrower than :attr:`ipaddress.IPv4Address.is_private`, which also counts the documentation and benchmarking ranges:
-those are on no interface, and an event that has one is an odd finding rather than an ordinary one to leave out.
+Narrower than :attr:`ipaddress.IPv4Address.is_private`, which also counts the documentation and benchmarking ranges. No
+interface has an address of those, so an event with one is an odd finding and must not be left out as ordinary.
 """
 
 
 def network(cidr: str) -> tuple[Addresses, int]:
-    """(address uint8[16], prefix length in the 128-bit space) of a CIDR or a single address; ValueError if neither."""
+    """Return (address uint8[16], prefix length in the 128-bit space) of a CIDR or a single address.
+
+    Raises ValueError for any other text.
+    """
     parsed = ipaddress.ip_network(cidr, strict=False)
     offset = 96 if parsed.version == 4 else 0
     blob = (V4_PREFIX if offset else b"") + parsed.network_address.packed
@@ -121,7 +125,7 @@ def network(cidr: str) -> tuple[Addresses, int]:
 
 
 def within(addresses: Addresses, cidr: str) -> NDArray[np.bool_]:
-    """bool[n]: which addresses lie within ``cidr``."""
+    """Decide which addresses lie within ``cidr``: bool[n]."""
     base, length = network(cidr)
     whole, rest = divmod(length, 8)
     result = (addresses[:, :whole] == base[:whole]).all(axis=1)
@@ -132,7 +136,10 @@ def within(addresses: Addresses, cidr: str) -> NDArray[np.bool_]:
 
 
 def is_private(addresses: Addresses) -> NDArray[np.bool_]:
-    """bool[n]: which are private, shared, loopback, link-local or unspecified (:data:`PRIVATE_NETWORKS`)."""
+    """Decide which addresses are private, shared, loopback, link-local or unspecified: bool[n].
+
+    The networks are :data:`PRIVATE_NETWORKS`.
+    """
     result = np.zeros(len(addresses), dtype=np.bool_)
     for cidr in PRIVATE_NETWORKS:
         result |= within(addresses, cidr)
@@ -140,18 +147,18 @@ def is_private(addresses: Addresses) -> NDArray[np.bool_]:
 
 
 def words(addresses: Addresses) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """The high and low 64 bits of uint8[n, 16] addresses, each uint64[n]."""
+    """Split addresses (uint8[n, 16]) into their high and low 64 bits, each uint64[n]."""
     both = np.ascontiguousarray(addresses).view(">u8").astype(np.uint64)
     return both[:, 0], both[:, 1]
 
 
 def from_words(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> Addresses:
-    """The reverse of :func:`words`: uint8[n, 16]."""
+    """Join high and low 64 bits (uint64[n] each) to addresses (uint8[n, 16]); the reverse of :func:`words`."""
     both = np.stack([high, low], axis=1).astype(">u8")
     return both.view(np.uint8).reshape(-1, 16)
 
 
 def v4_words(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """bool[n]: which are IPv4 (mapped)."""
+    """Decide which addresses, given as words, are IPv4 (mapped): bool[n]."""
     result: NDArray[np.bool_] = (high == 0) & ((low >> _S32) == _V4_MARK)
     return result

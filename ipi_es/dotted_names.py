@@ -1,4 +1,4 @@
-"""Dotted field names of nested documents."""
+"""Dotted field names in nested documents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def flatten(source: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """All leaves by dotted name; ``{"user": {"name": …}}`` and ``{"user.name": …}`` are the same field."""
+    """Yield all leaf values by dotted name; ``{"user": {"name": …}}`` and ``{"user.name": …}`` are the same field."""
     for key, value in source.items():
         name = f"{prefix}{key}"
         for each in value if isinstance(value, list) else [value]:

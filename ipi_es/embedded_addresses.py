@@ -1,14 +1,14 @@
-"""IPv4 addresses that are written inside IPv6 addresses, and how to take them out.
+"""IPv4 addresses that are written inside IPv6 addresses, and how to unwrap them.
 
-Who signs in through a translator has an IPv6 address that begins as everybody's there does; the person's own address is
-in its last bits. Taken as it is, all of them would be one network.
+A user behind a translator has an IPv6 address that begins as those of all its users; the user's own address is in the
+last bits. Without unwrapping, all these users would seem to share one network.
 
 - NAT64 and SIIT (RFC 6052): ``64:ff9b::/96``, and prefixes of a network's own, which only its operator can name.
   ``64:ff9b:1::/48`` (RFC 8215) is for local use with a length that each network chooses, so it must be named too.
 - 6to4 (RFC 3056): ``2002:aabb:ccdd::/48`` is the network behind the router with the IPv4 address.
 - Teredo (RFC 4380): ``2001::/32``; the last 32 bits are the client's public IPv4 address, inverted.
 
-Answers to 6to4 and Teredo addresses are sent to the IPv4 address inside, so that nobody can sign in with another one.
+Answers to 6to4 and Teredo addresses are sent to the IPv4 address inside, so a sign-in with a forged one can't succeed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAPPED = bytes(10) + b"\xff\xff"
 """The first 12 bytes of an IPv4-mapped IPv6 address (RFC 4291): how IPv4 is represented here."""
 
 _U = 8
-"""The byte of bits 64 to 71, which is 0 in a translated address (RFC 6052, 2.2)."""
+"""The byte with bits 64 to 71, which is 0 in a translated address (RFC 6052, 2.2)."""
 
 NAT64_PLACES = {
     32: (4, 5, 6, 7),
@@ -49,7 +49,7 @@ class Embedding:
     """Bytes that are 0 in such an address."""
 
     def take(self, blob: bytes) -> bytes | None:
-        """The IPv4 address inside one address, IPv4-mapped; None: it isn't of this prefix."""
+        """Return the IPv4 address inside one address, IPv4-mapped; None if the address isn't of this prefix."""
         if not blob.startswith(self.prefix) or any(blob[place] for place in self.zero):
             return None
         found = bytes(blob[place] for place in self.places)
@@ -72,7 +72,10 @@ KNOWN = (
 
 
 def nat64(cidr: str) -> Embedding:
-    """The embedding of a translator's own prefix; ValueError says what is wrong with it."""
+    """Return the embedding of a translator's own prefix.
+
+    Raises ValueError with the reason if ``cidr`` can't be such a prefix.
+    """
     try:
         network = ipaddress.ip_network(cidr)
     except ValueError:
@@ -86,12 +89,15 @@ def nat64(cidr: str) -> Embedding:
         raise ValueError(f"{cidr} has bits set from 64 to 71, which RFC 6052 reserves")
     if not any(blob[:4]):
         raise ValueError(f"{cidr} lies in ::/32, where no translator may have its prefix")
-    # with /96 the byte is part of the prefix
+    # with /96 this byte is part of the prefix
     return Embedding(blob[: length // 8], NAT64_PLACES[length], zero=() if length == 96 else (_U,))
 
 
 def unwrapped(blob: bytes, own: Sequence[Embedding] = ()) -> bytes:
-    """One address with an IPv4 address taken out of it, or as it is; ``own``: prefixes besides the known ones."""
+    """Unwrap the IPv4 address inside one address (16 bytes); return any other address unchanged.
+
+    ``own``: prefixes besides the known ones.
+    """
     for each in (*own, *KNOWN):
         found = each.take(blob)
         if found is not None:
@@ -100,7 +106,7 @@ def unwrapped(blob: bytes, own: Sequence[Embedding] = ()) -> bytes:
 
 
 def unwrap(addresses: NDArray[np.uint8], own: Sequence[Embedding] = ()) -> NDArray[np.uint8]:
-    """uint8[n, 16] as :func:`unwrapped` makes each; the same array where nothing changes."""
+    """Unwrap addresses (uint8[n, 16]) as :func:`unwrapped` does; return the same array where nothing changes."""
     result = addresses
     done = np.zeros(len(addresses), dtype=np.bool_)
     for each in (*own, *KNOWN):
@@ -122,9 +128,9 @@ def unwrap(addresses: NDArray[np.uint8], own: Sequence[Embedding] = ()) -> NDArr
 def unwrapped_network(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network, own: Sequence[Embedding] = ()
 ) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """The IPv4 network that a network inside one of the prefixes stands for; any other as it is.
+    """Return the IPv4 network that a network inside one of the prefixes means; return any other unchanged.
 
-    ValueError where it stands for all of IPv4, or for no one network of it.
+    Raises ValueError where the network means all of IPv4, or no single IPv4 network.
     """
     if network.version == 4:
         return network

@@ -7,17 +7,17 @@ where they arise (the two cluster adapters, the configuration reader, the local 
     ├── UsageError                  exit code 2: wrong command line or configuration
     │   ├── ConfigError             a mistake in a file, with its place
     │   └── JobChanged              a trained job's settings aren't those that it was made with
-    ├── ClusterError                anything that the cluster, or the way to it, did
-    │   ├── ClusterUnreachable      no connection (host, port, DNS, gone in the middle); retried
+    ├── ClusterError                the cluster, or the connection to it, failed
+    │   ├── ClusterUnreachable      no connection (host, port, DNS), or a broken one; retried
     │   │   └── ClusterTimeout      connected, but no answer in time; retried
-    │   ├── TlsError                certificate, CA or protocol (https against http) trouble
+    │   ├── TlsError                a problem with certificate, CA or protocol (https against http)
     │   ├── AuthenticationFailed    401
     │   ├── PermissionDenied        403: authenticated, but without the right
     │   ├── NotFound                404: index, document or template
     │   ├── RequestRejected         400 and other 4xx: the request itself is wrong
-    │   ├── Conflict                409: somebody else wrote in between
+    │   ├── Conflict                409: another writer was first
     │   ├── ClusterBusy             429, 502, 503, 504; retried
-    │   │   └── AnswerIncomplete    an answer with status 200 that does not prove to be whole; retried
+    │   │   └── AnswerIncomplete    status 200, but not proven to be complete; retried
     │   ├── ClusterReadOnly         an index or cluster block (most often: the disk is full)
     │   ├── UnsupportedServer       a version or a distribution that is not supported
     │   └── BulkFailed              some items of a bulk failed; carries them
@@ -33,7 +33,7 @@ where they arise (the two cluster adapters, the configuration reader, the local 
     │   └── SnapshotForeign         of another job, another format or a newer version
     ├── UnknownEntity               a name that the job has never seen
     ├── JobBusy                     another worker holds this job
-    ├── LostJob                     another worker took this job over while we worked
+    ├── LostJob                     another worker took this job over during the work
     ├── NotSent                     a notification that its destination did not take
     └── NodeError                   the local server of demo and tests
 """
@@ -44,7 +44,7 @@ from collections.abc import Sequence
 
 
 class IpiEsError(Exception):
-    """The root of everything that ipi-es raises on purpose.
+    """The root of all errors that ipi-es raises on purpose.
 
     ``message`` says what is wrong, ``hint`` what to do next; ``str()`` gives both.
     """
@@ -75,11 +75,11 @@ class ConfigError(UsageError):
 
 
 class JobChanged(UsageError):
-    """Settings of a trained job changed: what was learned may not fit them."""
+    """Settings of a trained job changed: what it learned may not fit them."""
 
 
 class ClusterError(IpiEsError):
-    """The cluster, or the way to it, failed. ``status`` is the HTTP status, if there was one."""
+    """The cluster, or the connection to it, failed. ``status`` is the HTTP status, if there was one."""
 
     retryable = False
 
@@ -89,13 +89,13 @@ class ClusterError(IpiEsError):
 
 
 class ClusterUnreachable(ClusterError):
-    """No connection to any of the configured hosts."""
+    """No configured host accepts a connection, or the connection broke."""
 
     retryable = True
 
 
 class ClusterTimeout(ClusterUnreachable):
-    """Connected, but no answer within the time limit."""
+    """The connection was made, but no answer came within the time limit."""
 
 
 class TlsError(ClusterError):
@@ -103,11 +103,11 @@ class TlsError(ClusterError):
 
 
 class AuthenticationFailed(ClusterError):
-    """The cluster refused the credentials, or asks for some (401)."""
+    """The cluster refused the credentials, or requires some (401)."""
 
 
 class PermissionDenied(ClusterError):
-    """The credentials are good but lack a right (403)."""
+    """The credentials are valid but lack a right (403)."""
 
 
 class NotFound(ClusterError):
@@ -115,7 +115,7 @@ class NotFound(ClusterError):
 
 
 class RequestRejected(ClusterError):
-    """The cluster says that the request is wrong (400 and other 4xx)."""
+    """The cluster refuses the request as wrong (400 and other 4xx)."""
 
 
 class Conflict(ClusterError):
@@ -129,7 +129,7 @@ class ClusterBusy(ClusterError):
 
 
 class AnswerIncomplete(ClusterBusy):
-    """An answer lacks a part that proves it whole (shards, aggregations, items, rows): it is not used."""
+    """An answer lacks a part that proves it complete (shards, aggregations, items, rows); it is not used."""
 
 
 class ClusterReadOnly(ClusterError):
@@ -176,7 +176,7 @@ class NotEnoughHistory(DataError):
 
 
 class StateDamaged(IpiEsError):
-    """A stored document of a job's state holds a value that is impossible there."""
+    """A stored document of a job's state holds an impossible value."""
 
 
 class SnapshotError(IpiEsError):
@@ -184,7 +184,7 @@ class SnapshotError(IpiEsError):
 
 
 class SnapshotMissing(SnapshotError):
-    """Nothing was saved under that id, or nothing at all yet."""
+    """No snapshot was saved under this id, or none at all yet."""
 
 
 class SnapshotDamaged(SnapshotError):
@@ -196,7 +196,7 @@ class SnapshotForeign(SnapshotError):
 
 
 class UnknownEntity(IpiEsError):
-    """A name that is in neither the history nor the results of a job."""
+    """An entity's name is in neither the history nor the results of a job."""
 
 
 class JobBusy(IpiEsError):
@@ -204,13 +204,13 @@ class JobBusy(IpiEsError):
 
 
 class LostJob(IpiEsError):
-    """Another worker took this job over while we worked; nothing of ours was written after that."""
+    """Another worker took this job over during the work; nothing was written here after that."""
 
 
 class NotSent(IpiEsError):
-    """A notification's destination did not take it, or did not answer; it is tried again.
+    """A notification's destination refused it or did not answer; it is tried again.
 
-    ``wait``: seconds for which the destination asked to be left alone, if it did.
+    ``wait``: seconds that the destination asked to wait before the next try, if it did.
     """
 
     def __init__(self, message: str, *, hint: str | None = None, wait: int | None = None) -> None:

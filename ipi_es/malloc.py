@@ -1,4 +1,4 @@
-"""What this process keeps of the machine's memory, where the C library is glibc; elsewhere nothing is done."""
+"""Limits on the memory that this process keeps, where the C library is glibc; elsewhere nothing is done."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 ARENAS = 2
-"""Pools that malloc serves all threads from: as many as jobs at a time by default."""
+"""Memory pools that malloc serves all threads from: as many as jobs run at a time by default."""
 
 _M_ARENA_MAX = -8  # the parameter's number in malloc.h
 
 
 def few_arenas() -> None:
-    """Let all threads share a few pools of memory; to be called before there are any threads.
+    """Let all threads share :data:`ARENAS` memory pools; call it before any thread is started.
 
-    A worker has a new thread for every lease and every reading, and glibc eight pools a processor, each of which keeps
-    what was free between two that lived long: weeks of that were a fifth of the worker's memory (measured).
+    A worker starts a new thread for every lease and every read. By default glibc makes up to eight pools a processor,
+    and each keeps the memory that is free between two long-lived blocks: after weeks a fifth of the worker's memory
+    (measured).
     """
     set_option = _of_libc("mallopt")
     if set_option is not None:
@@ -26,14 +27,14 @@ def few_arenas() -> None:
 
 
 def give_back() -> None:
-    """Return what is free to the system: the C library would keep it for this process alone."""
+    """Return free memory to the system; the C library would keep it for this process."""
     trim = _of_libc("malloc_trim")
     if trim is not None:
         trim(0)
 
 
 def collect() -> None:
-    """Find what only refers to itself, as a compiled training loop does that holds its tables, and give it back."""
+    """Free objects that only refer to each other, such as a compiled training loop's tables, and give memory back."""
     gc.collect()
     give_back()
 

@@ -1,6 +1,6 @@
-"""Who runs the network of an address, and in which country it is registered: local files, never a request.
+"""Look up the operator and the registered country of an address's network in local files, never by a request.
 
-Two kinds of file, told apart by their name: MaxMind's format (``.mmdb``; operator or country databases of any
+There are two kinds of file, distinguished by name: MaxMind's format (``.mmdb``; operator or country databases of any
 maker) and tables (``.csv``, ``.csv.gz``) with a header that names a prefix, and an operator or a country.
 """
 
@@ -35,11 +35,12 @@ MAX_OPERATOR = 2**32 - 1
 """Autonomous system numbers have 32 bits (RFC 6793)."""
 _GZIP = b"\x1f\x8b"
 _WIDTH_V4, _WIDTH_V6 = 32, 64
-"""Bits that a table looks at: IPv6 networks are never routed longer than /64, longer prefixes are left out."""
+"""Bits of an address that a table uses: IPv6 networks are never routed longer than /64, so longer prefixes are left
+out."""
 
 
 def country_number(text: object) -> int:
-    """(first << 8) | second of two letters, upper case; 0 for anything else."""
+    """Return a country's two letters as a number: (first << 8) | second, upper case; 0 for any other value."""
     if not isinstance(text, str):
         return 0
     text = text.strip().upper()
@@ -49,12 +50,12 @@ def country_number(text: object) -> int:
 
 
 def country_text(number: int) -> str | None:
-    """The two letters of a country's number; None for 0."""
+    """Return the two letters of a country's number; None for 0."""
     return chr(number >> 8) + chr(number & 0xFF) if number else None
 
 
 def operator_number(value: object) -> int:
-    """The number of an autonomous system: 64496, ``"64496"`` or ``"AS64496"``; 0 for anything else."""
+    """Return the number of an autonomous system: 64496, ``"64496"`` or ``"AS64496"``; 0 for any other value."""
     if isinstance(value, str):
         digits = value.strip().upper().removeprefix("AS")
         value = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 10 else 0
@@ -66,33 +67,36 @@ def operator_number(value: object) -> int:
 
 
 class _Source(Protocol):
-    """One file."""
+    """One opened file of networks."""
 
     def find(self, addresses: Addresses) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-        """(operator uint32[n], country uint16[n]) of distinct addresses uint8[n, 16]; 0 = not known."""
+        """Return (operator uint32[n], country uint16[n]) of distinct addresses uint8[n, 16]; 0 means unknown."""
         ...
 
     def organization(self, operator: int) -> str | None:
-        """The operator's name, if the file has it."""
+        """Return the operator's name, or None if the file doesn't have it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkTable:
-    """Files that are asked in their order: for each address and each field the first that knows it."""
+    """Files of networks, used in order: for each address and each field the first file that has a value decides."""
 
     _sources: tuple[_Source, ...]
 
     @classmethod
     def load(cls, paths: str | Path | Sequence[str | Path]) -> NetworkTable:
-        """Open one file or several. UsageError, with a hint, for one that can't be read or isn't such a file."""
+        """Open one file or several.
+
+        Raises UsageError, with a hint, for a file that can't be read or has another format.
+        """
         given = [paths] if isinstance(paths, str | Path) else list(paths)
         if not given:
             raise UsageError("no file of networks is named", hint=_HINT)
         return cls(tuple(_opened(Path(path)) for path in given))
 
     def look_up(self, addresses: Addresses) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-        """(operator uint32[n], country uint16[n]) of addresses uint8[n, 16]; 0 = not known.
+        """Return (operator uint32[n], country uint16[n]) of addresses uint8[n, 16]; 0 means unknown.
 
         The longest prefix decides. A country is two letters as (first << 8) | second.
         """
@@ -107,7 +111,7 @@ class NetworkTable:
         return operator[back], country[back]
 
     def organization(self, operator: int) -> str | None:
-        """The name of an operator, if a file has it (MaxMind's format: of those looked up so far)."""
+        """Return the name of an operator, or None. MaxMind's format knows only operators that were looked up before."""
         names = (source.organization(operator) for source in self._sources)
         return next((name for name in names if name), None) if operator else None
 
@@ -131,7 +135,7 @@ def _opened(path: Path) -> _Source:
 
 @dataclass(frozen=True, slots=True)
 class _MaxMind:
-    """A database in MaxMind's format, asked address by address (each distinct one once)."""
+    """A database in MaxMind's format, read address by address (each distinct one once)."""
 
     path: Path
     reader: Reader
@@ -164,7 +168,10 @@ class _MaxMind:
         return operator, country
 
     def _record(self, address: bytes) -> object:
-        """What the database has on an address. UsageError where it is damaged, which opening it doesn't show."""
+        """Return the database's record of an address.
+
+        Raises UsageError where it is damaged; opening it doesn't show that.
+        """
         import maxminddb
 
         try:
@@ -177,7 +184,7 @@ class _MaxMind:
 
 
 def _operator_of(record: Mapping[str, Any]) -> tuple[int, str]:
-    """(number, name) under MaxMind's names (flat or in ``traits``) or under others' ``asn`` and ``as_name``."""
+    """Read (number, name) under MaxMind's names (flat or in ``traits``) or under others' ``asn`` and ``as_name``."""
     places = [record, *(record[name] for name in ("traits", "as") if isinstance(record.get(name), Mapping))]
     for place in places:
         for key in (*OPERATOR_COLUMNS, "number"):
@@ -188,7 +195,7 @@ def _operator_of(record: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _country_of(record: Mapping[str, Any]) -> int:
-    """The country of use, or else of registration."""
+    """Read the country of use, or else of registration, as a number; 0 if the record has none."""
     for key in ("country", "registered_country", *COUNTRY_COLUMNS):
         value = record.get(key)
         number = country_number(value.get("iso_code") if isinstance(value, Mapping) else value)
@@ -199,7 +206,7 @@ def _country_of(record: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ranges:
-    """Disjoint ranges that cover a family's whole space: range i begins at ``start[i]``."""
+    """Disjoint ranges that cover the whole space of one address family: range i begins at ``start[i]``."""
 
     start: NDArray[np.uint64]  # [m], ascending, the first is 0
     operator: NDArray[np.uint32]  # [m]
@@ -216,7 +223,7 @@ class _Ranges:
     ) -> _Ranges:
         """Flatten nested prefixes (base uint64[n] of ``width`` bits, length): where they overlap the longest wins.
 
-        Short prefixes are painted first, longer ones over them; what a longer one doesn't know stays.
+        Short prefixes are painted first, longer ones over them; a field that the longer prefix lacks keeps its value.
         """
         edge = np.uint64((1 << width) - 1)
         free = (width - length).astype(np.uint64)
@@ -244,7 +251,7 @@ class _Ranges:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table of prefixes, flattened for each family."""
+    """A table of prefixes, flattened for each address family."""
 
     v4: _Ranges
     v6: _Ranges
@@ -261,9 +268,9 @@ class _Table:
 
 
 def table_rows(path: Path) -> Iterator[list[str]]:
-    """The lines of a table of networks as cells, its header first; gzip is known by its content.
+    """Yield the lines of a table of networks as cells, the header first; gzip is recognized by its content.
 
-    UsageError where it can't be read.
+    Raises UsageError where the file can't be read.
     """
     try:
         with path.open("rb") as raw:
@@ -281,9 +288,9 @@ def table_rows(path: Path) -> Iterator[list[str]]:
 
 
 def prefix_of(text: str) -> tuple[bytes, int] | None:
-    """(16 bytes, length) of ``192.0.2.0/24``, of an address alone or of a prefix of IPv4-mapped addresses.
+    """Return (16 bytes, length) of ``192.0.2.0/24``, a single address or a prefix of IPv4-mapped addresses.
 
-    The length counts from the family's own first bit: at most 32 for IPv4, else 128. None for what is no prefix.
+    The length counts from the family's own first bit: at most 32 for IPv4, else 128. None if ``text`` is not a prefix.
     """
     base, slash, bits = text.strip().partition("/")
     blob = packed_as_written(base)  # 2002::/16 is that network, and not 0.0.0.0

@@ -1,4 +1,4 @@
-"""Files that lie outside the package in the repository: in a wheel below ``ipi_es/_data``, else in the repository."""
+"""Files that lie outside the package: in a wheel below ``ipi_es/_data``, in a clone in the repository's root."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pathlib import Path
 from ipi_es.errors import IpiEsError
 
 _IN_WHEEL = "_data"
-"""Where the wheel carries them (pyproject.toml: force-include)."""
+"""The folder in the wheel (pyproject.toml: force-include)."""
 
 
 def folder(name: str) -> Traversable:
-    """The folder ``templates`` or ``kibana``, from a wheel or from the repository of an editable install."""
+    """Return the folder ``templates`` or ``kibana``, from a wheel or from the repository of an editable install.
+
+    Raises IpiEsError where the installation lacks it.
+    """
     packed = files("ipi_es") / _IN_WHEEL / name
     if packed.is_dir():
         return packed
@@ -27,6 +30,6 @@ def folder(name: str) -> Traversable:
 
 
 def json_files(name: str) -> dict[str, bytes]:
-    """``{name without .json: bytes}`` of a folder's JSON files, by name."""
+    """Read a folder's JSON files: ``{name without .json: bytes}``, sorted by name."""
     found = {each.name: each for each in folder(name).iterdir() if each.name.endswith(".json")}
     return {file.removesuffix(".json"): found[file].read_bytes() for file in sorted(found)}

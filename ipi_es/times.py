@@ -1,4 +1,4 @@
-"""Times and spans as people write them: ISO 8601, date math (``now-7d``), Elastic's time units (``15m``)."""
+"""Times and spans in text: ISO 8601, date math (``now-7d``) and Elastic's time units (``15m``)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _SPAN = re.compile(r"\s*(\d+)\s*(s|m|h|d|w)\s*")
 _MATH = re.compile(r"([+-])(\d+)([smhdw])")
 _SPACED_OFFSET = re.compile(r"(?<=\d) (?:UTC|([+-]\d\d:\d\d))$")
-"""``2026-05-22 08:00 +02:00``, ``2026-05-22 06:00 UTC``: as times are shown for people."""
+"""``2026-05-22 08:00 +02:00``, ``2026-05-22 06:00 UTC``: the form in which output shows times."""
 _ROUND = re.compile(r"/([smhdw])$")
 
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_800
-"""[0001-01-01, 10000-01-01) in epoch seconds: what has a date in four digits, here and on the servers."""
+"""[0001-01-01, 10000-01-01) in epoch seconds: times whose year has four digits, here and on the servers."""
 
 
 def parse_span(text: str) -> int:
-    """Whole seconds of ``15m``, ``1h``, ``1d``; UsageError otherwise (units: s, m, h, d, w)."""
+    """Return the whole seconds of ``15m``, ``1h``, ``1d`` (units: s, m, h, d, w). Raises UsageError otherwise."""
     match = _SPAN.fullmatch(text)
     if not match:
         raise UsageError(f"“{text}” is not a time span", hint="write a whole number and a unit: 90s, 15m, 1h, 1d, 2w")
@@ -28,7 +28,7 @@ def parse_span(text: str) -> int:
 
 
 def format_span(seconds: int) -> str:
-    """The shortest exact spelling: 3600 → ``1h``."""
+    """Return the shortest exact text of a span: 3600 → ``1h``."""
     for unit in ("w", "d", "h", "m"):
         if seconds and seconds % SECONDS[unit] == 0:
             return f"{seconds // SECONDS[unit]}{unit}"
@@ -36,11 +36,11 @@ def format_span(seconds: int) -> str:
 
 
 def parse_time(text: str, *, now: int) -> int:
-    """Epoch seconds of an ISO 8601 time (UTC if it names no zone), epoch milliseconds, or date math on ``now``.
+    """Return epoch seconds of an ISO 8601 time (UTC if it names no zone), epoch milliseconds, or date math on ``now``.
 
-    A space may stand before an ISO time's offset, as where times are shown for people.
-    Date math: ``now``, ``now-7d``, ``now-1d/d``, ``2026-05-01||+1d``. Rounding ``/d`` rounds down, in UTC.
-    UsageError for what is none of these, or lies outside of the years 1 to 9999.
+    A space may precede an ISO time's offset, as in times that output shows. Date math: ``now``, ``now-7d``,
+    ``now-1d/d``, ``2026-05-01||+1d``. Rounding ``/d`` rounds down, in UTC. Raises UsageError for any other text, and
+    for times outside the years 1 to 9999.
     """
     base, bars, rest = text.strip().partition("||")
     if base.startswith("now"):
@@ -77,13 +77,13 @@ def _not_a_time(text: str) -> UsageError:
     return UsageError(f"“{text}” is not a time", hint="write 2026-05-01, 2026-05-01T08:00:00Z, now, now-7d or now-1d/d")
 
 
-@lru_cache(maxsize=256)  # results of one bucket say the same times again and again
+@lru_cache(maxsize=256)  # results of one bucket repeat the same times
 def iso(seconds: int) -> str:
-    """``2026-05-01T08:00:00Z``."""
+    """Format epoch seconds as ``2026-05-01T08:00:00Z``."""
     time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     return time.isoformat(timespec="seconds").replace("+00:00", "Z")  # strftime writes the year 1 with one digit
 
 
 def day_of(seconds: int) -> int:
-    """The UTC day (days since the epoch) that a time lies in."""
+    """Return the UTC day (days since the epoch) that a time (epoch seconds) lies in."""
     return seconds // SECONDS["d"]

@@ -1,4 +1,6 @@
-"""The cluster: one small port, one adapter a distribution. Where Elasticsearch and OpenSearch differ ends here.
+"""The cluster: one small port, one adapter per distribution.
 
-``port`` and ``memory`` import no client; :func:`ipi_es.cluster.connect.connect` brings the one that is needed.
+No code above knows how Elasticsearch and OpenSearch differ.
+
+``port`` imports no client; :func:`ipi_es.cluster.connect.connect` imports the one that is needed.
 """

@@ -1,7 +1,7 @@
-"""What an index of a name is made with, aliases, and write blocks: over REST, and in memory.
+"""Templates that new indices are made with, aliases, and write blocks: over REST, with rules that memory shares.
 
 Both servers have the same paths for them. A server that lacks the simulation of index templates answers 400, 404 or
-405; where credentials may not ask for it, a caller compares priorities and looks at the index afterwards.
+405. Where credentials may not simulate, a caller compares priorities and checks the index afterwards.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from ipi_es.cluster.rest_requests import Request
 from ipi_es.errors import NotFound, PermissionDenied, RequestRejected
 
 LASTING_BLOCKS = ("write", "read_only")
-"""Blocks that a person or a lifecycle policy sets. The one of a full disk goes away by itself and isn't among them."""
+"""Blocks that a person or a lifecycle policy sets. The block of a full disk is removed by the server and isn't
+listed."""
 
 
 def covers(patterns: Iterable[str], index: str) -> bool:
-    """Whether index patterns take an index name; only ``*`` is special in them."""
+    """Decide whether index patterns match an index name; only ``*`` is special in them."""
     return any(
         re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), index, re.DOTALL)
         for pattern in patterns
@@ -29,7 +30,7 @@ def covers(patterns: Iterable[str], index: str) -> bool:
 
 
 def priority_of(template: Mapping[str, Any]) -> int:
-    """A composable template's priority; 0 where it names none."""
+    """Return a composable template's priority; 0 where it has none."""
     return int(template.get("priority") or 0)
 
 
@@ -48,7 +49,7 @@ class RestAdmin:
         """See the port."""
         try:
             path = f"/_index_template/_simulate_index/{answers.exact_name(name)}"
-            # where no template matches, nothing is answered: that it is made without one is told, never passed over
+            # where no template matches, the answer is empty: callers then see that the index gets no template
             answer = self._request("POST", path, proof=proofs.anything)
         except (NotFound, PermissionDenied, RequestRejected):
             return None
@@ -66,13 +67,16 @@ class RestAdmin:
 
 
 def winner(templates: Mapping[str, Json], index: str) -> Json:
-    """The template that an index of this name is made with: the one of the highest priority; empty if none matches."""
+    """Return the template that a new index of this name is made with: the one of the highest priority.
+
+    It is empty if no template matches.
+    """
     found = [template for template in templates.values() if covers(template["index_patterns"], index)]
     return max(found, key=priority_of, default={})
 
 
 def blocked(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Find which indices have a lasting write block, by their settings: ``{index: setting}``."""
+    """Return ``{index: setting}`` of the indices with a lasting write block, by their settings."""
     found = {}
     for index, each in sorted(settings.items()):
         blocks = each.get("blocks") or {}

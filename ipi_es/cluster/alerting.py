@@ -1,6 +1,6 @@
-"""What servers watch by themselves: Watcher of Elasticsearch, Alerting of OpenSearch, and in memory.
+"""The servers' own alerting: Watcher of Elasticsearch and Alerting of OpenSearch.
 
-Both are parts that a server can lack (a licence, a plugin): it then knows no such path, and answers 400, 403, 404, 405.
+A server can lack either (a licence, a plugin): it then has no such path, and answers 400, 403, 404 or 405.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ipi_es.cluster.rest_requests import Request, knows
 from ipi_es.errors import NotFound, RequestRejected
 
 _MOST_MONITORS = 1_000
-"""Monitors of one name that are looked at: names are searched by their words."""
+"""Monitors that a search by name returns at most: names are searched by their words."""
 
 
 class Watcher:
@@ -75,11 +75,11 @@ class OpenSearchAlerting:
         return False
 
     def _monitor(self, name: str) -> str | None:
-        """The id of the monitor with exactly this name."""
+        """Return the id of the monitor with exactly this name, or None."""
         query = {"size": _MOST_MONITORS, "query": {"match_phrase": {"monitor.name": name}}}
         try:
             answer = self._request("POST", f"{self._MONITORS}/_search", body=query, proof=partial(proofs.hits, query))
-        except NotFound:  # the index of monitors comes with the first one
+        except NotFound:  # the index of monitors is made with the first one
             return None
         for hit in answer["hits"]["hits"]:
             source = hit["_source"].get("monitor", hit["_source"])

@@ -1,7 +1,7 @@
 """Settings and mappings of the indices that match a pattern.
 
-The servers answer ``{}`` where no index matches, and so may a proxy that answers nothing: then the shards behind the
-pattern are counted.
+The servers answer ``{}`` where no index matches, and so may a proxy without a real answer. Then the shards behind the
+pattern are counted: a count of 0 confirms that there is no index.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ TRIES = 3
 def by_index(
     request: Request, pattern: str, what: Literal["settings", "mappings"], only: Sequence[str] = ()
 ) -> dict[str, Json]:
-    """``{index: its settings or mappings}`` of all indices, hidden and closed ones too; AnswerIncomplete.
+    """Return ``{index: its settings or mappings}`` of all indices, hidden and closed ones too.
 
-    ``only``: names below ``settings.index`` that are wanted; the others are left out.
+    ``only``: the names below ``settings.index`` to return; the others are left out. Raises AnswerIncomplete where the
+    answer names no index although there are some.
     """
     path = f"/{answers.target(pattern)}"
-    # the uuid, which every index has, proves that an index is there
+    # every index has a uuid: it proves that the index exists
     chosen = {"filter_path": ",".join(f"*.settings.index.{name}" for name in ("uuid", *only))} if only else {}
     for _ in range(TRIES):
         try:
@@ -44,5 +45,5 @@ def _none_is_there(request: Request, path: str) -> bool:
     try:
         counted = request("POST", f"{path}/_count", params=dict(EVERYTHING), proof=proofs.sharded)
     except (NotFound, PermissionDenied):
-        return True  # who may not read there has no better answer
+        return True  # without the right to count there is no better answer
     return not counted["_shards"]["total"]

@@ -1,8 +1,8 @@
-"""Credentials and certificate authorities that change while a connection is in use.
+"""Renewal of credentials and certificate authorities while a connection is in use.
 
-Files are replaced when a key expires or an authority is exchanged. A worker that runs for months must not need a
-restart for that: where the cluster refuses the credentials, or presents a certificate that is not trusted, the
-configuration is read again, and the request is sent once more if it says something new.
+Files are replaced when a key expires or an authority changes. A worker that runs for months must not need a restart for
+that. Where the cluster refuses the credentials, or presents a certificate that is not trusted, the configuration is
+read again, and the request is sent once more if the configuration has changed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class _InUse(NamedTuple, Generic[Client]):
-    """A client with what it was made of; ``marks`` is a digest of credentials and authorities."""
+    """A client and the connection that it was built from; ``marks`` is a digest of credentials and authorities."""
 
     client: Client
     connection: Connection
@@ -36,7 +36,7 @@ class _InUse(NamedTuple, Generic[Client]):
 
 
 class RenewedClient(Generic[Client]):
-    """The client of one cluster, replaced when the configuration has other credentials. For any thread."""
+    """The client of one cluster, replaced when the configuration has other credentials. Any thread may use it."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class RenewedClient(Generic[Client]):
         context: ssl.SSLContext | None,
         make: Callable[[Connection, ssl.SSLContext | None], Client],
     ) -> None:
-        """``make`` builds a client."""
+        """Build the first client by ``make``."""
         self._make, self._lock = make, threading.Lock()
         self._in_use = _InUse(make(connection, context), connection, _marks(connection))
 
@@ -54,9 +54,9 @@ class RenewedClient(Generic[Client]):
         return self._in_use.client
 
     def send(self, request: Callable[[Client], Answer]) -> Answer:
-        """Return what ``request`` returns for the client in use.
+        """Return the result of ``request`` for the client in use.
 
-        AuthenticationFailed or TlsError where the configuration has nothing else to offer.
+        Raises AuthenticationFailed or TlsError where the configuration has no other credentials or authorities.
         """
         refused = self._in_use
         try:
@@ -68,7 +68,7 @@ class RenewedClient(Generic[Client]):
         return request(found.client)
 
     def _renewed(self, refused: _InUse[Client]) -> _InUse[Client] | None:
-        """What to use instead; None where the configuration says the same, or can't be read."""
+        """Return the client to use instead; None where the configuration is the same, or can't be read."""
         with self._lock:
             if refused is not self._in_use:
                 return self._in_use  # another thread has replaced it
@@ -82,7 +82,10 @@ class RenewedClient(Generic[Client]):
             return self._in_use
 
     def _read(self, before: Connection) -> Connection | None:
-        """The connection with the credentials and authorities that the configuration has now; hosts and limits stay."""
+        """Return the connection with the credentials and authorities that the configuration has now.
+
+        Hosts and limits stay. None where the configuration can't be read again.
+        """
         if before.read_again is None:
             return None
         try:
@@ -102,10 +105,10 @@ class RenewedClient(Generic[Client]):
 
 
 def _marks(connection: Connection) -> str:
-    """A digest of all that a renewal may change: the values, and the content of the authorities' file."""
+    """Return a digest of all that a renewal may change: the values, and the content of the authorities' file."""
     authorities = b""
     if connection.ca_certs is not None:
-        with suppress(OSError):  # missing counts as empty; who makes the context says what is wrong with it
+        with suppress(OSError):  # a missing file counts as empty; tls_context raises the error for it
             authorities = Path(connection.ca_certs).read_bytes()
     values = repr((connection.authorization(), connection.ca_fingerprint, authorities))
     return hashlib.blake2b(values.encode(), digest_size=16).hexdigest()

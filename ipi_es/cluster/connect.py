@@ -1,4 +1,4 @@
-"""Finding out which server answers, and building its adapter."""
+"""Detection of the server that answers, and construction of its adapter."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from ipi_es.errors import (
 )
 
 SUPPORTED: dict[Distribution, frozenset[int]] = {"elasticsearch": frozenset({8, 9}), "opensearch": frozenset({2, 3})}
-# OpenSearch can be told to answer with this version, for old clients' sake
+# OpenSearch can be configured to answer with this version, for old clients
 PRETENDED_MAJOR = 7
-FIRST_CONTACT_TIMEOUT = 10.0  # seconds at most; a wrong host should be said soon
+FIRST_CONTACT_TIMEOUT = 10.0  # seconds at most; a wrong host should be reported soon
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _WRONG_SERVER_HINT = "ipi-es works with Elasticsearch 8 and 9 and with OpenSearch 2 and 3"
 
 
 def connect(connection: Connection, *, sleep: Callable[[float], None] = time.sleep) -> Cluster:
-    """The cluster behind a connection, by the adapter that fits the server found there.
+    """Return the cluster behind a connection, by the adapter that fits the detected server.
 
-    The hosts are asked in turn until one answers. An unreachable one isn't tried again here (most often the host is
-    wrong), a server that isn't ready yet is. Raises what :mod:`ipi_es.errors` has for clusters, UsageError for
-    settings that can't be read, UnsupportedServer for any other server.
+    The hosts are tried in turn until one answers. An unreachable host isn't tried again here (most often its name is
+    wrong); a server that isn't ready yet is. Raises the cluster errors of :mod:`ipi_es.errors`, UsageError for settings
+    that can't be read, UnsupportedServer for any other server.
     """
     context = tls_context(connection)
     retry = Retry(connection.max_retries, sleep)
     info = _find_out(connection, context, retry)
-    # each client takes a good part of a second to import, and only one is needed
+    # importing a client takes a good part of a second, and only one is needed
     if info.distribution == "elasticsearch":
         from ipi_es.cluster.elasticsearch import ElasticsearchCluster
 
@@ -79,7 +79,7 @@ class _Answer:
 
 
 def _ask(endpoint: Endpoint, connection: Connection, context: ssl.SSLContext | None) -> ServerInfo:
-    """``GET /`` first; a bare server has no handler for it, so ``GET /_nodes/_local`` second."""
+    """Send ``GET /`` first; a bare server has no handler for it, so send ``GET /_nodes/_local`` second."""
     with limited_manager(ssl_context=context) as http:
         root = _get(http, endpoint, "/", connection)
         if root.status == 200 and isinstance(root.body, dict) and "version" in root.body:
@@ -122,7 +122,7 @@ def _get(http: urllib3.PoolManager, endpoint: Endpoint, path: str, connection: C
 
 
 def _from_root(answer: _Answer, endpoint: Endpoint) -> ServerInfo | None:
-    """None if OpenSearch hides its version and must be asked again."""
+    """Read the server from the answer to ``GET /``; None if OpenSearch hides its version there."""
     version = answer.body["version"]
     distribution: Distribution
     if version.get("distribution") == "opensearch":

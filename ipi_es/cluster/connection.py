@@ -1,4 +1,4 @@
-"""How to reach a cluster: hosts, credentials, TLS; plain values that the configuration hands over."""
+"""How to reach a cluster: hosts, credentials, TLS; plain values that the configuration provides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from ipi_es.errors import UsageError
 
-DEFAULT_PORT = 9_200  # what Elasticsearch, OpenSearch and Elastic's shippers take when a URL names none
+DEFAULT_PORT = 9_200  # the default of Elasticsearch, OpenSearch and Elastic's shippers
 CLOUD_PORT = 443  # Elastic Cloud listens here when the cloud id names no port
 
 
@@ -26,20 +26,20 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """``https://host:9200/prefix``, without credentials, fit to be shown."""
+        """The URL ``https://host:9200/prefix``, without credentials, fit to be shown."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{self.prefix}"
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Everything that is needed to reach a cluster; its repr shows no secret.
+    """The data that is needed to reach a cluster; its repr shows no secret.
 
-    ``hosts`` are URLs (``http://`` and port 9200 if they name none; ``user:password@`` is taken as credentials).
+    ``hosts`` are URLs (``http://`` and port 9200 if they name none; ``user:password@`` is used as credentials).
     ``api_key`` is ``id:key`` or its base64 form. ``ca_fingerprint`` is the SHA-256 of the CA's (or the server's own)
-    certificate in hexadecimal and replaces ``ca_certs`` and the check of the host's name.
-    ``request_timeout`` is in seconds; ``max_retries`` counts the attempts after the first. ``read_again`` reads the
-    configuration once more, for credentials and authorities that were replaced; an IpiEsError where that fails.
+    certificate in hexadecimal and replaces ``ca_certs`` and the check of the host's name. ``request_timeout`` is in
+    seconds; ``max_retries`` counts the attempts after the first. ``read_again`` reads the configuration once more, for
+    credentials and authorities that were replaced; it raises an IpiEsError where that fails.
     """
 
     hosts: tuple[str, ...] = ()
@@ -66,7 +66,10 @@ class Connection:
         return ", ".join(endpoint.url for endpoint in self.endpoints())
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The hosts, taken apart; UsageError for one that can't be read, or none at all."""
+        """Return the hosts, split into their parts.
+
+        Raises UsageError for one that can't be read, or without any host.
+        """
         if self.cloud_id:
             return (_cloud_endpoint(self.cloud_id),)
         if not self.hosts:
@@ -74,7 +77,7 @@ class Connection:
         return tuple(_endpoint(text) for text in self.hosts)
 
     def authorization(self) -> str | None:
-        """The Authorization header's value, or None without credentials."""
+        """Return the Authorization header's value, or None without credentials."""
         if self.api_key:
             return f"ApiKey {_base64(self.api_key) if ':' in self.api_key else self.api_key}"
         if self.bearer_token:
@@ -98,7 +101,7 @@ def _basic(username: str, password: str | None) -> str:
 
 def _endpoint(text: str) -> Endpoint:
     parts = urlsplit(text if "://" in text else f"http://{text}")
-    shown = text.rpartition("@")[2]  # what stands before an @ may be a password
+    shown = text.rpartition("@")[2]  # the part before an @ may be a password
     try:
         port = parts.port
     except ValueError:
@@ -109,7 +112,10 @@ def _endpoint(text: str) -> Endpoint:
 
 
 def _cloud_endpoint(cloud_id: str) -> Endpoint:
-    """Elastic's format: ``name:base64(host[:port]$elasticsearch-id$kibana-id)``."""
+    """Read Elastic's format ``name:base64(host[:port]$elasticsearch-id$kibana-id)``.
+
+    Raises UsageError for other text.
+    """
     wrong = UsageError("the cloud_id can't be read", hint="copy it again from the deployment's page in Elastic Cloud")
     try:
         decoded = base64.b64decode(cloud_id.rpartition(":")[2], validate=True).decode()

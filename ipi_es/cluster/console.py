@@ -1,7 +1,7 @@
-"""The HTTP API of Kibana and of OpenSearch Dashboards: which of them answers, and one request at a time.
+"""The HTTP API of Kibana and of OpenSearch Dashboards: which of them answers, and single requests.
 
-A console is neither cluster: it has its own URL, path, spaces (Kibana) or tenants (OpenSearch Dashboards), and asks for
-a header of its own in every request that changes something.
+A console differs from a cluster: it has its own URL, path, and spaces (Kibana) or tenants (OpenSearch Dashboards), and
+requires its own header in every request that changes data.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Kind: TypeAlias = Literal["kibana", "opensearch-dashboards"]
 NAMES: dict[Kind, str] = {"kibana": "Kibana", "opensearch-dashboards": "OpenSearch Dashboards"}
 
 OLDEST: dict[Kind, tuple[int, int]] = {"kibana": (8, 12), "opensearch-dashboards": (2, 8)}
-"""The first (major, minor) that the shipped dashboards are made for."""
+"""The first (major, minor) version that the shipped dashboards are made for."""
 
 DEFAULT_PORT = 5_601  # of both consoles, where a URL names none
 
@@ -53,13 +53,13 @@ _HINTS: dict[type[ClusterError], str] = {
     " Stack Rules and for Actions and Connectors for Kibana's rules",
     NotFound: "is there such a space? --space takes its identifier, as the console's URLs have it",
 }
-_BOUNDARY = "ipi-es-dashboards-9f1c2e"  # stands in no saved object; tests look
+_BOUNDARY = "ipi-es-dashboards-9f1c2e"  # occurs in no saved object; a test checks that
 _FIRST_ERROR = 400
 
 
 @dataclass(frozen=True, slots=True)
 class ConsoleInfo:
-    """Which console it is; ``version`` is empty where it isn't told to everybody."""
+    """The detected console; ``version`` is empty where the console hides it."""
 
     kind: Kind
     version: str
@@ -67,12 +67,12 @@ class ConsoleInfo:
 
     @property
     def text(self) -> str:
-        """For people: ``Kibana 8.12.0``."""
+        """Name and version for people: ``Kibana 8.12.0``."""
         return f"{NAMES[self.kind]} {self.version}".rstrip()
 
 
 class Console:
-    """One console, in a space or tenant; credentials and trust are a :class:`Connection`'s."""
+    """One console, in a space or tenant; credentials and trust come from a :class:`Connection`."""
 
     def __init__(
         self, url: str, connection: Connection, *, space: str | None = None, tenant: str | None = None
@@ -100,12 +100,15 @@ class Console:
         self._http.clear()
 
     def request(self, method: str, path: str, body: Any = None, *, params: Mapping[str, str] | None = None) -> Any:
-        """One request of the API below the space; the parsed answer, or an error of the project's tree."""
+        """Send one request to the API below the space; return the parsed answer.
+
+        Raises an error of :mod:`ipi_es.errors`.
+        """
         sent = None if body is None else orjson.dumps(body)
         return self._ask(method, path, sent, "application/json", params)
 
     def upload(self, path: str, name: str, content: bytes, *, params: Mapping[str, str] | None = None) -> Any:
-        """POST one file as a form's field ``file``; the parsed answer."""
+        """POST one file as a form's field ``file``; return the parsed answer. Raises as :meth:`request` does."""
         head = (
             f'--{_BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="{name}"\r\n'
             "content-type: application/ndjson\r\n\r\n"
@@ -125,7 +128,7 @@ class Console:
                 hint="give the console's URL with its base path, such as http://localhost:5601; the cluster's own port"
                 " is another one",
             )
-        if status == 503:  # both say so while they start, and while their cluster is away
+        if status == 503:  # both answer it while they start, and while their cluster can't be reached
             raise _own_hint(response_fault(status, body, self._endpoint.url), _LOGIN)
         version = body.get("version", {}) if isinstance(body, dict) else {}
         return ConsoleInfo(kind, str(version.get("number", "")), self._endpoint.url)
@@ -168,7 +171,7 @@ class Console:
 
 
 def _own_hint(fault: ClusterError, hint: str) -> ClusterError:
-    """Faults speak of the cluster's settings; a console has others. ``hint`` is of TLS and of logging in."""
+    """Replace an error's hint, which names the cluster's settings; ``hint`` is the one for TLS and login errors."""
     if not isinstance(fault, (TlsError, AuthenticationFailed)):
         found = next((text for kind, text in _HINTS.items() if isinstance(fault, kind)), None)
         if found is None:
@@ -178,7 +181,10 @@ def _own_hint(fault: ClusterError, hint: str) -> ClusterError:
 
 
 def _fault(status: int, answer: Any, where: str) -> ClusterError:
-    """Consoles tell the cause as ``message``, the cluster doesn't: that says what is missing, too."""
+    """Make the error of a console's answer, with the cause that the console gives as ``message``.
+
+    For a 404, the ``message`` also shows that the answer is the console's own.
+    """
     message = answer.get("message") if isinstance(answer, dict) else None
     told = {"error": message, **answer} if message and status == _NOT_FOUND else answer
     fault = _own_hint(response_fault(status, told, where), _LOGIN)
@@ -188,14 +194,17 @@ def _fault(status: int, answer: Any, where: str) -> ClusterError:
 
 
 def _endpoint(url: str) -> Endpoint:
-    """The URL taken apart, with its base path. UsageError, which doesn't quote a URL that may hold a password."""
+    """Split a console's URL, with its base path.
+
+    Raises UsageError, which never quotes a URL that may hold a password.
+    """
     if "@" in url:
         raise UsageError(
             "a console's URL must not hold a password", hint="credentials are those of ipi-es.yml's `elasticsearch`"
         )
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-    except ValueError:  # such as a bracket that doesn't close
+    except ValueError:  # such as an unclosed bracket
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UsageError(f"“{url}” is no URL of a console", hint="write it as http://localhost:5601 or https://…/base")

@@ -28,7 +28,7 @@ from ipi_es.cluster.transport.retry import Retry
 from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer
 
 CONNECTIONS = 10  # kept open per host; the worker's threads share them
-# all that the client (or a helper of its) can raise, its dsl apart, which isn't loaded; a test looks for new ones
+# all errors of the client and its helpers, without its dsl, which isn't loaded; a test looks for new ones
 CLIENT_ERRORS: tuple[type[Exception], ...] = (
     elastic_transport.ApiError,
     elastic_transport.TransportError,
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 def map_error(error: Exception, where: str) -> ClusterError:
-    """The project's error for any exception of the Elasticsearch client."""
+    """Map any exception of the Elasticsearch client to an error of :mod:`ipi_es.errors`."""
     if isinstance(error, UnsupportedProductError):
         return UnsupportedServer(
             f"{where} does not say that it is Elasticsearch",
@@ -60,7 +60,7 @@ def map_error(error: Exception, where: str) -> ClusterError:
 
 
 class _Json(JsonSerializer):
-    """orjson, since a composite page has up to 65,536 buckets; what isn't JSON stays text, so its status is seen."""
+    """JSON by orjson, since a composite page has up to 65,536 buckets; other text is kept, so its status is seen."""
 
     def json_loads(self, data: bytes) -> Any:
         try:
@@ -70,7 +70,7 @@ class _Json(JsonSerializer):
 
 
 class _Node(Urllib3HttpNode):
-    """A host that is trusted by our TLS context alone (the client's own would add public CAs to it)."""
+    """A host whose TLS uses our context alone (the client's own would add public CAs to it)."""
 
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
@@ -126,7 +126,7 @@ class ElasticsearchCluster(RestCluster):
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
         def request(client: Elasticsearch) -> Any:
             headers = {"accept": "application/json"} | ({"content-type": content_type} if body is not None else {})
-            own = dict(params)  # a client may take things out of it
+            own = dict(params)  # a client may remove keys from it
             try:
                 return client.perform_request(method, path, params=own, headers=headers, body=body).body
             except CLIENT_ERRORS as error:
@@ -142,7 +142,7 @@ class ElasticsearchCluster(RestCluster):
         self._request("DELETE", "/_pit", body={"id": pit})
 
     def _tie_breaker(self) -> list[dict[str, Any]]:
-        return [{"_shard_doc": "asc"}]  # implicit there, but said: a sort of one's own is then surely unique
+        return [{"_shard_doc": "asc"}]  # implicit there, but explicit here: a caller's sort is then surely unique
 
     def close(self) -> None:
         """Release connections; the port can't be used afterwards."""
@@ -168,7 +168,7 @@ def _client_of(connection: Connection, context: ssl.SSLContext | None) -> Elasti
         nodes,
         node_class=_Node,
         headers={"authorization": authorization} if authorization else {},
-        max_retries=0,  # ours is the one mechanism
+        max_retries=0,  # Retry is the only mechanism
         retry_on_status=(),
         request_timeout=connection.request_timeout,
         serializers={"application/json": fast, "application/vnd.elasticsearch+json": fast},

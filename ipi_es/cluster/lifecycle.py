@@ -1,7 +1,7 @@
-"""Index lifecycle policies: ILM of Elasticsearch, ISM of OpenSearch, and in memory; all behind one small port.
+"""Index lifecycle policies behind one small port: ILM of Elasticsearch and ISM of OpenSearch.
 
-Both are parts that a server can lack (a bare server, an OpenSearch without its plugin, a serverless project): it then
-knows no such path, and answers 400, 404, 405 or 410.
+A server can lack them (a bare server, an OpenSearch without its plugin, a serverless project): it then has no such
+path, and answers 400, 404, 405 or 410.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Ilm:
         self._request("PUT", path, body={"index.lifecycle.name": name}, proof=proofs.acknowledged)
 
     def renew(self, name: str, index: str) -> None:
-        """Nothing to do: an index goes by the newest version of its policy."""
+        """Do nothing: an index follows the newest version of its policy."""
 
     def stuck(self, pattern: str) -> dict[str, str]:
         """See the port."""
@@ -90,7 +90,7 @@ class Ism:
         return policy
 
     def write(self, name: str, policy: Mapping[str, Any]) -> None:
-        """See the port; an existing one is replaced by compare-and-set, as the server demands."""
+        """See the port; an existing one is replaced by compare-and-set, as the server requires."""
         before = self._found(name)
         params = {}
         if before is not None:
@@ -110,7 +110,7 @@ class Ism:
         self._told("add", name, index)
 
     def renew(self, name: str, index: str) -> None:
-        """See the port; the server does so when it next looks at the index."""
+        """See the port; the server applies it when it next checks the index."""
         self._told("change_policy", name, index)
 
     def stuck(self, pattern: str) -> dict[str, str]:
@@ -130,7 +130,7 @@ class Ism:
     def _told(self, what: str, name: str, index: str) -> None:
         path = f"/_plugins/_ism/{what}/{answers.exact_name(index)}"
         answer = self._request("POST", path, body={"policy_id": name}, proof=proofs.flag("failures"))
-        if answer.get("failures"):  # said with status 200
+        if answer.get("failures"):  # reported with status 200
             reasons = "; ".join(str(each.get("reason")) for each in answer.get("failed_indices", ()))
             raise RequestRejected(
                 f"{index} could not be put under the policy {name}: {reasons}",

@@ -27,14 +27,14 @@ from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer
 
 CONNECTIONS = 10  # kept open per host; the worker's threads share them
 SHARD_DOC_SINCE = (3, 3, 0)  # OpenSearch sorts by _shard_doc from here on
-NOTHING_TO_OPEN = "invalid id: [null]"  # what OpenSearch answers (400) where no index is there to open
-# all that the client (or a helper of its) can raise; a test looks for new ones
+NOTHING_TO_OPEN = "invalid id: [null]"  # OpenSearch's answer (400) where there is no index to open
+# all errors of the client and its helpers; a test looks for new ones
 CLIENT_ERRORS: tuple[type[Exception], ...] = (OpenSearchException, OpenSearchDslException, ImproperlyConfigured)
 _log = logging.getLogger(__name__)
 
 
 def map_error(error: Exception, where: str) -> ClusterError:
-    """The project's error for any exception of the OpenSearch client."""
+    """Map any exception of the OpenSearch client to an error of :mod:`ipi_es.errors`."""
     if isinstance(error, opensearchpy.ConnectionError):
         return connection_fault(error, where)  # its status is “N/A”
     if isinstance(error, opensearchpy.TransportError):
@@ -52,7 +52,7 @@ def map_error(error: Exception, where: str) -> ClusterError:
 
 
 class _Json(JSONSerializer):
-    """orjson, since a composite page has up to 65,535 buckets; bodies come as bytes already."""
+    """JSON by orjson, since a composite page has up to 65,535 buckets; bodies are bytes already."""
 
     def loads(self, s: str) -> Any:
         try:
@@ -65,7 +65,7 @@ class _Json(JSONSerializer):
 
 
 class _Connection(Urllib3HttpConnection):
-    """A host; what the server warns of goes to the log, not to the user's terminal."""
+    """A host; warnings of the server go to the log, not to the user's terminal."""
 
     def _create_urllib3_pool(self) -> None:
         super()._create_urllib3_pool()
@@ -101,7 +101,7 @@ class OpenSearchCluster(RestCluster):
 
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
         def request(client: opensearchpy.OpenSearch) -> Any:
-            headers, own = {"content-type": content_type}, dict(params)  # a client may take things out of it
+            headers, own = {"content-type": content_type}, dict(params)  # a client may remove keys from it
             try:
                 return client.transport.perform_request(method, path, params=own, headers=headers, body=body)
             except CLIENT_ERRORS as error:
@@ -152,7 +152,7 @@ def _client_of(connection: Connection, context: ssl.SSLContext | None) -> opense
         headers={"authorization": authorization} if authorization else {},
         timeout=connection.request_timeout,
         pool_maxsize=CONNECTIONS,
-        max_retries=0,  # ours is the one mechanism
-        retry_on_timeout=True,  # with none left: a host that times out is only put behind the others
+        max_retries=0,  # Retry is the only mechanism
+        retry_on_timeout=True,  # max_retries is 0: a host that times out is only moved behind the others
         serializer=_Json(),
     )

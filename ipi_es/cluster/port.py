@@ -1,7 +1,8 @@
-"""The port through which everything above talks to a cluster.
+"""The port through which all code above talks to a cluster.
 
-Three implementations: Elasticsearch, OpenSearch, and the in-memory one for tests and dry runs. Errors are those of
-:mod:`ipi_es.errors`, retries with back-off happen inside. Bodies are plain dicts that both distributions take.
+There are three implementations: Elasticsearch, OpenSearch, and the in-memory one for tests and dry runs. Errors are
+those of :mod:`ipi_es.errors`; retries with back-off happen inside. Bodies are plain dicts that both distributions
+accept.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Distribution: TypeAlias = Literal["elasticsearch", "opensearch"]
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """Which server answered; found out, never configured."""
+    """The server that answered; detected, never configured."""
 
     distribution: Distribution
     version: tuple[int, int, int]
@@ -25,14 +26,14 @@ class ServerInfo:
 
     @property
     def text(self) -> str:
-        """For people: ``OpenSearch 3.8.0``."""
+        """Name and version for people: ``OpenSearch 3.8.0``."""
         name = "Elasticsearch" if self.distribution == "elasticsearch" else "OpenSearch"
         return f"{name} {'.'.join(str(part) for part in self.version)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One stored document with what a compare-and-set write needs."""
+    """One stored document, with the numbers that a compare-and-set write needs."""
 
     id: str
     index: str
@@ -43,7 +44,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """How missing and hidden indices are treated by a read."""
+    """Treatment of missing, hidden and closed indices by a read."""
 
     ignore_unavailable: bool = True
     allow_no_indices: bool = True
@@ -52,7 +53,7 @@ class IndexOptions:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """One document to write. With ``version``: external_gte versioning (equal or higher wins, lower is fenced)."""
+    """One document to write. With ``version``: external_gte (an equal or higher one wins, a lower one is fenced)."""
 
     index: str
     id: str
@@ -81,7 +82,7 @@ class BulkItemFailure:
 
 @dataclass(frozen=True, slots=True)
 class BulkOutcome:
-    """What became of a bulk. ``fenced`` are items with a newer version in the index (409): not an error by itself."""
+    """The outcome of a bulk. ``fenced`` are items with a newer version in the index (409): not an error by itself."""
 
     written: int = 0
     deleted: int = 0
@@ -93,68 +94,71 @@ class Lifecycles(Protocol):
     """Index lifecycle policies: ILM on Elasticsearch, ISM on OpenSearch; bodies are in the server's own form."""
 
     def available(self) -> bool:
-        """Whether the server manages lifecycles at all. PermissionDenied where it does not let us ask."""
+        """Decide whether the server manages lifecycles at all. Raises PermissionDenied where it doesn't show that."""
 
     def read(self, name: str) -> Json | None:
-        """A policy, or None."""
+        """Return a policy, or None."""
 
     def write(self, name: str, policy: Mapping[str, Any]) -> None:
         """Create or replace a policy."""
 
     def of_indices(self, pattern: str) -> dict[str, str | None]:
-        """``{index: name of its policy}`` of the existing indices; None: it has none."""
+        """Return ``{index: name of its policy}`` of the existing indices; None for an index without a policy."""
 
     def attach(self, name: str, index: str) -> None:
-        """Put an index that has no policy under one."""
+        """Attach a policy to an index that has none."""
 
     def renew(self, name: str, index: str) -> None:
-        """Let an index that is under a policy go by the policy as it is now."""
+        """Apply the present version of the policy to an index that it is attached to."""
 
     def stuck(self, pattern: str) -> dict[str, str]:
-        """``{index: why}`` of the indices whose policy fails on them; none where there are no policies at all."""
+        """Return ``{index: reason}`` of the indices whose policy fails; empty where the server has no policies."""
 
 
 class Alerting(Protocol):
-    """What the server itself watches: Watcher on Elasticsearch, Alerting on OpenSearch; bodies in its own form."""
+    """The server's own alerting: Watcher on Elasticsearch, Alerting on OpenSearch; bodies are in its own form."""
 
     def available(self) -> bool:
-        """Whether the server has it. PermissionDenied where it does not let us ask."""
+        """Decide whether the server has it. Raises PermissionDenied where it doesn't show that."""
 
     def write(self, id: str, body: Mapping[str, Any]) -> bool:  # noqa: A002  (the field's word)
-        """Create or replace a watch, or the monitor of the body's name; whether it was created."""
+        """Create or replace a watch, or the monitor of the body's name; return whether it was created."""
 
     def write_channel(self, id: str, name: str, url: str) -> bool:  # noqa: A002
-        """Create or replace what sends to a URL; whether it was created. Watches need none: RequestRejected."""
+        """Create or replace the channel that sends to a URL; return whether it was created.
+
+        Raises RequestRejected on Elasticsearch, whose watches need none.
+        """
 
 
 class Admin(Protocol):
-    """What indices are made with, their aliases, and what blocks writing to them."""
+    """Templates that indices are made with, aliases, and blocks that forbid writing."""
 
     def index_templates(self) -> dict[str, Json]:
-        """All composable index templates by name, bodies as in :meth:`Cluster.get_index_template`."""
+        """Return all composable index templates by name, bodies as in :meth:`Cluster.get_index_template`."""
 
     def simulate_index(self, name: str) -> Json | None:
-        """``settings`` (below ``index``), ``mappings`` and ``aliases`` that an index of this name would be made with.
+        """Return ``settings`` (below ``index``), ``mappings`` and ``aliases`` that a new index of this name would have.
 
-        None where the server can't tell, or does not let these credentials ask.
+        None where the server can't simulate it, or doesn't let these credentials do so.
         """
 
     def add_alias(self, index: str, alias: str) -> None:
-        """Give one index an alias; nothing happens if it has it."""
+        """Give one index an alias; nothing happens if it has the alias already."""
 
     def write_blocks(self, pattern: str) -> dict[str, str]:
-        """``{index: setting}`` of the indices whose settings forbid writing until somebody changes them.
+        """Return ``{index: setting}`` of the indices whose settings forbid writing until a person changes them.
 
-        The block of a full disk, which the server removes by itself, is not among them.
+        The block of a full disk is not included, since the server removes it by itself.
         """
 
 
 class Cluster(Protocol):
-    """What ipi-es needs of a cluster, and no more."""
+    """The operations on a cluster that ipi-es needs."""
 
     @property
     def info(self) -> ServerInfo:
-        """The server, asked once when connecting."""
+        """The server, as detected when connecting."""
 
     @property
     def lifecycles(self) -> Lifecycles:
@@ -162,16 +166,17 @@ class Cluster(Protocol):
 
     @property
     def alerting(self) -> Alerting:
-        """What it watches by itself."""
+        """Its own alerting."""
 
     @property
     def admin(self) -> Admin:
-        """What its indices are made with, aliases and write blocks."""
+        """Its templates, aliases and write blocks."""
 
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = ...) -> Json:
-        """One search; the answer as both servers give it (``hits``, ``aggregations``, ``timed_out``, ``_shards``).
+        """Run one search; return the common part of both servers' answers.
 
-        An answer with failed shards or a time-out raises, since half an answer must never be scored.
+        It has ``hits``, ``aggregations``, ``timed_out`` and ``_shards``. An answer with failed shards or a time-out
+        raises, since a partial answer must never be scored.
         """
 
     def scan(
@@ -184,19 +189,19 @@ class Cluster(Protocol):
         size: int = 5_000,
         options: IndexOptions = ...,
     ) -> Iterator[Document]:
-        """All hits, page by page, over a point in time (consistent; closed at the end, also when abandoned)."""
+        """Yield all hits, page by page, over a point in time (consistent; closed at the end, also when abandoned)."""
 
     def count(self, index: str | Sequence[str], query: Mapping[str, Any], *, options: IndexOptions = ...) -> int:
-        """How many documents match."""
+        """Return the number of documents that match."""
 
     def field_types(self, index: str | Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, list[str]]]:
-        """``{field: {type: [indices…]}}`` by field capabilities; an unmapped field is absent.
+        """Return ``{field: {type: [indices…]}}`` by field capabilities; an unmapped field is absent.
 
-        NotFound when no index matches.
+        Raises NotFound when no index matches.
         """
 
     def get(self, index: str, id: str) -> Document | None:  # noqa: A002  (the field's word)
-        """One document in real time, or None."""
+        """Return one document in real time, or None."""
 
     def put(
         self,
@@ -209,42 +214,43 @@ class Cluster(Protocol):
         refresh: bool = False,
         require_alias: bool = False,
     ) -> Document:
-        """Write one document; ``if_match`` compares sequence numbers, ``create`` refuses an existing one: Conflict.
+        """Write one document.
 
-        ``require_alias``: NotFound unless ``index`` is an alias; no index is made then.
+        ``if_match`` compares sequence numbers, and ``create`` refuses an existing document; both raise Conflict.
+        ``require_alias``: raise NotFound unless ``index`` is an alias; no index is made then.
         """
 
     def delete(self, index: str, id: str) -> bool:  # noqa: A002
-        """Delete one document; whether it was there."""
+        """Delete one document; return whether it existed."""
 
     def bulk(
         self, actions: Iterable[Put | Drop], *, refresh: bool = False, allow_failures: bool = False
     ) -> BulkOutcome:
-        """Write many, looked at item by item, retrying refused (429) items.
+        """Write many documents, checked item by item; items that are refused with 429 are retried.
 
-        Raises BulkFailed (or the more fitting PermissionDenied, ClusterReadOnly) unless ``allow_failures``.
+        Raises BulkFailed (or the more specific PermissionDenied, ClusterReadOnly) unless ``allow_failures``.
         """
 
     def refresh(self, index: str) -> None:
         """Make everything written so far searchable; a missing index is no error."""
 
     def indices(self, pattern: str) -> list[str]:
-        """Names of the existing indices (hidden ones too) that match, sorted."""
+        """Return the names of the existing indices (hidden ones too) that match, sorted."""
 
     def create_index(self, name: str, body: Mapping[str, Any]) -> bool:
-        """Create an index; False if it was there."""
+        """Create an index; return False if it existed."""
 
     def delete_index(self, name: str) -> bool:
-        """Delete one index by its exact name (wildcards are refused); whether it was there."""
+        """Delete one index by its exact name (wildcards are refused); return whether it existed."""
 
     def get_index_template(self, name: str) -> Json | None:
-        """A composable index template's body (``index_patterns``, ``template``, ``_meta``, …), or None."""
+        """Return a composable index template's body (``index_patterns``, ``template``, ``_meta``, …), or None."""
 
     def put_index_template(self, name: str, body: Mapping[str, Any]) -> None:
         """Create or replace a composable index template."""
 
     def get_mapping(self, pattern: str) -> dict[str, Json]:
-        """``{index: mappings}``."""
+        """Return ``{index: mappings}`` of the indices that match."""
 
     def put_mapping(self, index: str, mappings: Mapping[str, Any]) -> None:
         """Add fields to an existing index's mapping."""
@@ -252,10 +258,11 @@ class Cluster(Protocol):
     def lacking(
         self, on_cluster: Sequence[str], on_indices: Mapping[str, Sequence[str]]
     ) -> list[tuple[str, str | None]] | None:
-        """(right, index or pattern; None: of the cluster) of what the credentials lack, as the server says.
+        """Return the rights that the credentials lack, as the server reports them.
 
-        None where it can't say: OpenSearch, or a server without security. A pattern lacks a right unless all that it
-        stands for has it, which a search would not notice: it leaves out what it may not read.
+        Each is (right, index or pattern; None for a right on the cluster). The result is None where the server can't
+        report them: OpenSearch, or a server without security. A pattern lacks a right unless all its indices have it; a
+        search would not show that, since it leaves out indices that may not be read.
         """
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the credentials lack, as the server itself says: only Elasticsearch can be asked."""
+"""The rights that the credentials lack, as the server reports them; only Elasticsearch can."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The port over REST: all that is the same on Elasticsearch and OpenSearch, for the two adapters to build on.
+"""The port over REST: the base of both adapters, with all that is the same on Elasticsearch and OpenSearch.
 
-An adapter adds how one request is sent (and its client's exceptions mapped), and points in time.
+An adapter adds how one request is sent (and how its client's exceptions are mapped), and points in time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ipi_es.errors import ClusterError, Conflict, NotFound, PermissionDenied, Re
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
-KEEP_ALIVE = "5m"  # of a point in time, renewed by each page; a page takes seconds, a retry with all delays a minute
+KEEP_ALIVE = "5m"  # of a point in time, renewed by each page; a page takes seconds, all its retries a minute
 _READ = IndexOptions()
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 class RestCluster(ABC):
     """The port, see :class:`ipi_es.cluster.port.Cluster`; errors name ``where``."""
 
-    pit_options: ClassVar[frozenset[str]] = frozenset()  # which of the read parameters opening a point in time takes
+    pit_options: ClassVar[frozenset[str]] = frozenset()  # the read parameters that opening a point in time accepts
 
     def __init__(self, info: ServerInfo, where: str, retry: Retry) -> None:
         self._info = info
@@ -45,7 +45,7 @@ class RestCluster(ABC):
 
     @property
     def info(self) -> ServerInfo:
-        """The server, asked once when connecting."""
+        """The server, as detected when connecting."""
         return self._info
 
     @property
@@ -65,11 +65,11 @@ class RestCluster(ABC):
 
     @abstractmethod
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:
-        """One request, one attempt; the parsed answer, or an error of the project's tree."""
+        """Send one request, one attempt; return the parsed answer, or raise an error of :mod:`ipi_es.errors`."""
 
     @abstractmethod
     def _open_pit(self, path: str, params: dict[str, str]) -> str | None:
-        """Open a point in time on the index part of a path; its id, or None if there is no index."""
+        """Open a point in time on the index part of a path; return its id, or None if there is no index."""
 
     @abstractmethod
     def _close_pit(self, pit: str) -> None:
@@ -77,7 +77,7 @@ class RestCluster(ABC):
 
     @abstractmethod
     def _tie_breaker(self) -> list[dict[str, Any]]:
-        """What must follow the caller's sort so that ``search_after`` loses no row."""
+        """Return the keys that must follow the caller's sort so that ``search_after`` loses no row."""
 
     @abstractmethod
     def close(self) -> None:
@@ -93,11 +93,11 @@ class RestCluster(ABC):
         seen: list[ClusterError] | None = None,
         proof: proofs.Proof = proofs.not_empty,
     ) -> Json:
-        """One request with retries; the answer is a JSON object that passes ``proof``, or AnswerIncomplete."""
+        """Send one request with retries; return a JSON object that passes ``proof``, or raise AnswerIncomplete."""
         data = None if body is None else encode(body)
 
         def attempt() -> Json:
-            # a copy: a client may take things out of it
+            # a copy, since a client may remove keys from it
             answer = self._object(self._send(method, path, dict(params or {}), data, JSON))
             self._prove(proof, answer)
             return answer
@@ -121,7 +121,7 @@ class RestCluster(ABC):
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], *, options: IndexOptions = _READ) -> Json:
         """See the port."""
         path = f"/{answers.target(index)}/_search"
-        # Each of ours is asked once: cached, it would push out people's searches and cost a tenth more (measured)
+        # each search is sent once: cached, it would evict people's searches and cost a tenth more (measured)
         params = {**answers.read_params(options), "request_cache": "false"}
         answer = self._search(path, body, params, index=index)
         answers.check_remotes_known(index, answer, self._where)
@@ -135,7 +135,10 @@ class RestCluster(ABC):
         proof: proofs.Proof = proofs.anything,
         index: str | Sequence[str] = (),
     ) -> Json:
-        """One search that is whole; ``proof`` is what it must prove besides. ``index``: the names in the path."""
+        """Run one search and check that its answer is complete.
+
+        ``proof``: a further check of the answer. ``index``: the names in the path.
+        """
         params = {**params, "allow_partial_search_results": "false"}
         in_body = long_names.search_lines(index, params, encode(body)) if long_names.too_long(path, params) else None
 
@@ -172,7 +175,7 @@ class RestCluster(ABC):
             "_source": source if isinstance(source, bool) else list(source),
             "sort": [*sort, *self._tie_breaker()],
             "size": size,
-            "track_total_hits": True,  # of the first page: then it is known how many documents must come
+            "track_total_hits": True,  # on the first page: the total shows how many documents must follow
             "seq_no_primary_term": True,
         }
         left = size
@@ -189,22 +192,22 @@ class RestCluster(ABC):
                     break
                 body |= {"search_after": hits[-1]["sort"], "track_total_hits": False}
         except BaseException:
-            with contextlib.suppress(ClusterError):  # it expires by itself; what went wrong on the way is worth more
+            with contextlib.suppress(ClusterError):  # it expires by itself; the first error matters more
                 self._close_pit(pit)
             raise
         try:
             self._close_pit(pit)
         except PermissionDenied:
-            raise  # those that nobody may close add up, until the server opens no more
+            raise  # points in time that can't be closed add up, until the server opens no more
         except ClusterError as error:
             _log.debug("a point in time stays until it expires: %s", error)
 
     def _begin_scan(self, index: str | Sequence[str], options: IndexOptions) -> str | None:
-        """The id of a point in time; None where there is nothing to read and that is allowed."""
+        """Return the id of a point in time; None where there is no index and ``options`` allow that."""
         wanted = answers.read_params(options)
         params = {name: value for name, value in wanted.items() if name in self.pit_options}
         if not options.allow_no_indices and "allow_no_indices" not in self.pit_options:
-            self.search(index, {"size": 0, "track_total_hits": False}, options=options)  # is there any?
+            self.search(index, {"size": 0, "track_total_hits": False}, options=options)  # raises where no index matches
         try:
             return self._open_pit(answers.target(index), params)
         except NotFound:
@@ -269,7 +272,7 @@ class RestCluster(ABC):
         refresh: bool = False,
         require_alias: bool = False,
     ) -> Document:
-        """See the port. A conflict with our own earlier attempt, whose answer was lost, is a success."""
+        """See the port. A conflict with an earlier attempt of this call, whose answer was lost, counts as a success."""
         params = {"refresh": "true"} if refresh else {}
         if if_match is not None:
             params |= {"if_seq_no": str(if_match.seq_no), "if_primary_term": str(if_match.primary_term)}
@@ -294,20 +297,20 @@ class RestCluster(ABC):
         try:
             self._request("DELETE", self._document_path(index, id), seen=seen, proof=proofs.deleted(id))
         except NotFound:
-            return bool(seen)  # an attempt whose answer was lost has most likely deleted it
+            return bool(seen)  # an earlier attempt, whose answer was lost, has most likely deleted it
         return True
 
     @staticmethod
     def _document_path(index: str, id: str) -> str:  # noqa: A002
         place = quote(id, safe="")
         if not place.strip("."):
-            place = place.replace(".", "%2E")  # “..” would be taken for the folder above
+            place = place.replace(".", "%2E")  # “..” would mean the parent folder
         return f"/{answers.exact_name(index)}/_doc/{place}"
 
     def bulk(
         self, actions: Iterable[Put | Drop], *, refresh: bool = False, allow_failures: bool = False
     ) -> BulkOutcome:
-        """See the port. Actions are taken as they come, in chunks; items of one document keep no order on a retry."""
+        """See the port. Actions are sent in order, in chunks; on a retry, items of one document keep no order."""
         tally = Tally()
         for chunk in chunks(actions):
             send_chunk(chunk, lambda body: self._send_lines(body, refresh), self._retry, self._where, tally)

@@ -1,8 +1,8 @@
-"""Whether another index template takes our indices, and what such indices would lack.
+"""Detection of foreign index templates that take our indices, and of the parts that those indices would lack.
 
-Of several composable templates that match an index's name the servers apply one alone, the one with the highest
-priority. So ``*`` with priority 1,000 leaves nothing of ours: no alias, guessed types; results are written and nobody
-finds them. What takes effect is asked of the server (``_simulate_index``), not read from our own template.
+Of several composable templates that match an index's name the servers apply only the one with the highest priority. So
+``*`` with priority 1,000 leaves nothing of ours: no alias, guessed types; results are written, but searches don't find
+them. The effect is requested from the server (``_simulate_index``), not read from our own template.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from ipi_es.errors import PermissionDenied, UsageError
 from ipi_es.lists import some
 
 NEEDED_SETTINGS = ("gc_deletes",)
-"""Index settings that results and state rely on: for so long a deleted document's version refuses an older writer."""
+"""Index settings that results and state rely on. For the time of gc_deletes, a deleted document's version refuses an
+older writer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """What an index lacks of what its documents need.
+    """The parts that an index lacks, of those that its documents need.
 
-    ``fatal``: documents would be written that searches don't find or refuse. ``other``: less serious, and possible in
-    an index of an older ipi-es.
+    ``fatal``: searches would not find the documents, or would be refused. ``other``: less serious, and possible in an
+    index of an older ipi-es.
     """
 
     fatal: tuple[str, ...] = ()
@@ -39,13 +40,13 @@ class Shortfall:
 
     @property
     def text(self) -> str:
-        """For people: ``no alias ipi-es-anomalies, dynamic is true and should be false, …``."""
+        """The parts for people: ``no alias ipi-es-anomalies, dynamic is true and should be false, …``."""
         return ", ".join([*self.fatal, *self.other])
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateConflict:
-    """A template of somebody else that takes an index of ours, and what the index would lack."""
+    """A foreign template that takes one of our indices, and the parts that the index would lack."""
 
     index: str
     ours: str
@@ -56,7 +57,7 @@ class TemplateConflict:
 
     @property
     def text(self) -> str:
-        """What is wrong, for people."""
+        """The problem, for people."""
         return (
             f"index template {self.other} (priority {self.other_priority}) takes {self.index} instead of {self.ours} "
             f"(priority {self.our_priority}): {self.lacks}"
@@ -64,20 +65,20 @@ class TemplateConflict:
 
     @property
     def hint(self) -> str:
-        """What to do next."""
+        """The next step, for people."""
         return (
             f"`ipi-es setup --priority {self.other_priority + 1}` lets the templates of ipi-es win for its own indices "
             f"(ipi-es-*) and changes no other index; or narrow the index_patterns of {self.other}"
         )
 
     def error(self) -> UsageError:
-        """As an error, for who was about to write."""
+        """Return the conflict as an error, for a caller that was about to write."""
         return UsageError(self.text, hint=self.hint)
 
 
 @cache
 def shipped(name: str) -> dict[str, Any]:
-    """The body of one of our index templates, as it is shipped."""
+    """Return the body of one of our index templates, as it is shipped."""
     body: dict[str, Any] = json.loads(resources.json_files("templates")[name])
     return body
 
@@ -90,11 +91,11 @@ def find_conflict(
     templates: Mapping[str, Json] | None = None,
     priority: int | None = None,
 ) -> TemplateConflict | None:
-    """Which template takes ``index`` from our template ``ours`` and gives it less than it needs; None: none does.
+    """Find the template that takes ``index`` from our template ``ours`` and gives it less than it needs, or None.
 
-    ``templates`` are all of the cluster's; None: they are asked for, and PermissionDenied where they may not be read.
-    ``priority`` is what ours will have; None: what the cluster's has, or as shipped. The server is asked what takes
-    effect only where another template has a higher priority.
+    ``templates`` are all of the cluster's; None: they are read, and PermissionDenied is raised where they may not be.
+    ``priority`` is the planned priority of ours; None: the one in the cluster, or as shipped. The server simulates the
+    index only where another template has a higher priority.
     """
     if templates is None:
         templates = cluster.admin.index_templates()
@@ -113,7 +114,7 @@ def find_conflict(
         effect = cluster.admin.simulate_index(index)
         if effect is None:
             if above[name].get("composed_of"):
-                return None  # can't be told beforehand: the index is looked at once it is made
+                return None  # can't be decided beforehand: the index is checked once it exists
             effect = above[name].get("template") or {}
         found = shortfall(effect, shipped(ours)["template"], strict=True)
         if not found:
@@ -123,20 +124,23 @@ def find_conflict(
 
 
 def require_ours(cluster: Cluster, index: str, ours: str) -> None:
-    """UsageError where another template would make ``index``, which isn't there yet, with less than it needs."""
+    """Raise UsageError where another template would take ``index``, which doesn't exist yet, and give it too little.
+
+    Without the right to read templates nothing is checked.
+    """
     try:
         found = find_conflict(cluster, index, ours)
     except PermissionDenied:
-        return  # one may write without being allowed to look at templates
+        return  # a worker may write without the right to read templates
     if found is not None and not cluster.get_mapping(index):
         raise found.error()
 
 
 def shortfall(effect: Mapping[str, Any], wanted: Mapping[str, Any], *, strict: bool) -> Shortfall:
-    """What ``effect`` (aliases, mappings, settings of an index) lacks of ``wanted``, a shipped template's part.
+    """Return the parts of ``wanted``, a shipped template's, that ``effect`` (an index's, in the same form) lacks.
 
-    Without ``strict`` fields that are missing count only where the mapping isn't of an older ipi-es, and settings not
-    at all.
+    Both have aliases, mappings and settings. Without ``strict``, missing fields count only where the mapping isn't of
+    an older ipi-es, and settings don't count.
     """
     fatal = [f"no alias {alias}" for alias in wanted.get("aliases", {}) if alias not in effect.get("aliases", {})]
     mappings, ours = effect.get("mappings") or {}, wanted["mappings"]
@@ -174,7 +178,7 @@ def _few(found: list[str], before: str) -> list[str]:
 
 
 def field_types(mappings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted name, type) of all fields of a mapping; plain objects only by what is below them."""
+    """Yield (dotted name, type) of all fields of a mapping; plain objects only by the fields below them."""
     for name, body in (mappings.get("properties") or {}).items():
         if "type" in body and body["type"] != "object":
             yield f"{above}{name}", str(body["type"])

@@ -1,7 +1,7 @@
-"""The local server of ``ipi-es demo`` and of the tests: a real OpenSearch, from published packages alone.
+"""The local server of ``ipi-es demo`` and of the tests: a real OpenSearch, made of published packages only.
 
-No Java, Maven or container engine is asked of the machine: the Java runtime comes with a Python
-package, the server's jars are downloaded once, checked against a committed list, and kept in the cache.
+The machine needs no Java, Maven or container engine: the Java runtime comes with a Python package; the server's jars
+are downloaded once, checked against a committed list, and kept in the cache.
 """
 
 from __future__ import annotations

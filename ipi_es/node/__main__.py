@@ -1,4 +1,4 @@
-"""``python -m ipi_es.node SPEC``: the child process of a local node. Started by ``ipi_es.node``, not by people."""
+"""``python -m ipi_es.node SPEC`` runs the child process of a local node. ``ipi_es.node`` starts it; people don't."""
 
 from __future__ import annotations
 

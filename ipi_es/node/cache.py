@@ -1,4 +1,4 @@
-"""Where the local server keeps its files: the cache directory, its locks, and the free space in it."""
+"""The local server's files: the cache directory, its locks, and the free space in it."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ CACHE_VARIABLE = "IPI_ES_CACHE"
 """Environment variable that moves the cache directory."""
 
 LOCK_PATIENCE_SECONDS = 900.0
-"""How long a second start waits for the first one's download: the slowest usable line takes some minutes."""
+"""Time that a second start waits for the first one's download: the slowest usable line takes some minutes."""
 
 LOCK_POLL_SECONDS = 0.1
-"""How often a waiting start asks again."""
+"""Time between two attempts of a waiting start to take the lock."""
 
 INSTALL_HINT = "pip install 'ipi-es[demo]'"
-"""What to do about a missing package."""
+"""The command that installs a missing package."""
 
 MEBIBYTE = 1024 * 1024
-"""Bytes."""
+"""Bytes of a mebibyte."""
 
 
 def cache_dir() -> Path:
-    """Return the directory of everything that can be downloaded or made again; it is created if missing.
+    """Return the directory of all files that can be downloaded or made again; create it if it is missing.
 
     It is ``$IPI_ES_CACHE``, or ``ipi-es`` in the user's cache directory.
 
     Raises:
-        NodeError: it can't be created.
+        NodeError: the directory can't be created, or platformdirs isn't installed.
     """
     configured = os.environ.get(CACHE_VARIABLE)
     if configured:
@@ -62,17 +62,17 @@ def cache_dir() -> Path:
 
 
 def node_dir() -> Path:
-    """Return the part of the cache that belongs to local servers; it is created if missing."""
+    """Return the part of the cache that belongs to local servers; create it if it is missing."""
     path = cache_dir() / "node"
     path.mkdir(exist_ok=True)
     return path
 
 
 def try_lock(path: Path) -> IO[bytes] | None:
-    """Take the lock file ``path`` without waiting; ``None`` if another process holds it.
+    """Take the lock file ``path`` without waiting; return ``None`` if another process holds it.
 
-    The lock goes when the returned file is closed by every process that inherited it, also when
-    they are killed, so a stale lock can't happen.
+    The lock is released when every process that inherited the returned file has closed it or was killed, so no stale
+    lock can remain.
     """
     file = path.open("ab")
     try:
@@ -105,7 +105,7 @@ def locked(path: Path, *, patience: float = LOCK_PATIENCE_SECONDS) -> Iterator[N
 
 
 def require_space(path: Path, needed: int, *, purpose: str) -> None:
-    """Refuse before anything is written if the disk under ``path`` has less than ``needed`` bytes free.
+    """Raise NodeError unless the disk under ``path`` has ``needed`` bytes free; call it before writing.
 
     Raises:
         NodeError: too little is free.

@@ -1,4 +1,4 @@
-"""What must hold before a local server is started, and what a failed start means."""
+"""Preconditions for starting a local server, and explanations of a failed start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JVM_OVERHEAD_BYTES = 256 * MEBIBYTE
 """Memory beside the heap: code, threads, network buffers (seen: 370 MiB resident in all with a 512 MiB heap)."""
 
 DATA_SPACE_BYTES = 256 * MEBIBYTE
-"""Free disk that a start asks for: the demo's events, results and snapshots take less."""
+"""Free disk space that a start requires: the demo's events, results and snapshots take less."""
 
 LOG_TAIL_LINES = 12
 """Lines of the server's log that go into an error message."""
@@ -29,20 +29,20 @@ LOG_TAIL_LINES = 12
 _UNITS: Mapping[str, int] = {"k": 1024, "m": MEBIBYTE, "g": 1024 * MEBIBYTE}
 
 _NOISE = re.compile(r"^\s|\bINFO\b|\bSLF4J\b|^Traceback")
-"""Stack frames and information: an exception's own line says more."""
+"""Stack frames and information lines: an exception's own line is more useful."""
 
 _SETTINGS = re.compile(r"JVM arguments|-XX:|Unable to lock JVM Memory", re.IGNORECASE)
-"""Lines that tell how the JVM was started: OpenSearch and Elasticsearch write theirs, and `-XX:+ExitOnOutOfMemoryError`
-among them, with every start. A heap that isn't locked is a warning that repeats the words of a real failure."""
+"""Lines with the JVM's start options: OpenSearch and Elasticsearch write theirs at every start,
+`-XX:+ExitOnOutOfMemoryError` included. The warning of a heap that isn't locked repeats the words of a real failure."""
 
 _MEMORY = re.compile(r"\bOutOfMemoryError\b|insufficient memory|Cannot allocate memory|Could not reserve enough space")
 
 
 def require_packages() -> None:
-    """Refuse if a package of the ``demo`` extra is not installed.
+    """Raise NodeError if a package of the ``demo`` extra is not installed.
 
     Raises:
-        NodeError: names what is missing.
+        NodeError: names the missing packages.
     """
     missing = [name for name in REQUIRED_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
@@ -67,9 +67,9 @@ def heap_bytes(heap: str) -> int:
 
 
 def available_memory(proc: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Return the bytes that a new process can use; the machine's or the container's, whichever is less.
+    """Return the bytes that a new process can use: the machine's or the container's, whichever is less.
 
-    ``None`` where the system doesn't say.
+    ``None`` where the system shows neither.
     """
     found: list[int] = []
     try:
@@ -87,10 +87,13 @@ def available_memory(proc: Path = Path("/proc/meminfo"), cgroup: Path = Path("/s
 
 
 def require_memory(heap: str, available: int | None) -> None:
-    """Refuse if heap and overhead don't fit into ``available`` bytes (``None``: unknown, let it try).
+    """Raise NodeError if heap and overhead don't fit into ``available`` bytes.
+
+    ``None`` means unknown: then the start is attempted.
 
     Raises:
         NodeError: too little memory.
+        UsageError: ``heap`` can't be read.
     """
     needed = heap_bytes(heap) + JVM_OVERHEAD_BYTES
     if available is not None and available < needed:
@@ -101,13 +104,13 @@ def require_memory(heap: str, available: int | None) -> None:
 
 
 def require_port(port: int) -> None:
-    """Refuse if something already listens on ``port`` of the loopback address.
+    """Raise NodeError if another process already listens on ``port`` of the loopback address.
 
     Raises:
         NodeError: the port is taken, or may not be used.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: TIME_WAIT is no obstacle
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: TIME_WAIT doesn't matter
         try:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
@@ -128,7 +131,7 @@ def explain_failure(returncode: int | None, log: str, *, port: int | None = None
     Args:
         returncode: as ``subprocess`` gives it (negative: killed by that signal; ``None``: still running).
         log: everything that the process wrote.
-        port: the HTTP port that was asked for, if one was.
+        port: the requested HTTP port, if any.
     """
     told = "\n".join(line for line in log.splitlines() if not _SETTINGS.search(line))
     if "Address already in use" in log or "BindHttpException" in log or "BindTransportException" in log:
@@ -151,7 +154,7 @@ def explain_failure(returncode: int | None, log: str, *, port: int | None = None
 
 
 def log_tail(log: str, lines: int = LOG_TAIL_LINES) -> str:
-    """Return the last telling lines of a log, indented; information lines only if there is nothing else."""
+    """Return the last lines of a log that show a problem, indented; information lines only if there are no others."""
     written = [line for line in log.splitlines() if line.strip()]
     telling = [line for line in written if not _NOISE.search(line)]
     chosen = (telling or written)[-lines:]

@@ -1,14 +1,14 @@
-"""The process that has the server's JVM in itself: starts it, says that it is up, waits, ends it.
+"""The child process that holds the server's JVM: it starts the server, reports its port, waits, and ends it.
 
-What a server is comes in as a function; everything about being a child is here. The child ends
+The kind of server is given as a function; all duties of a child process are here. The child ends
 
-- on SIGTERM and SIGINT,
-- when its parent closes the pipe on its standard input, also by dying, or when its parent is another,
-  unless the parent has let it go by a word on that pipe,
+- on SIGTERM, SIGINT and SIGHUP,
+- when its parent closes the pipe on its standard input, also by dying, or when its parent process changes,
+  unless the parent has detached it by a byte on that pipe,
 - when the server itself fails.
 
-The JVM must neither handle signals (``-Xrs``) nor be shut down by the main thread's end, so the main
-thread stays here until the end and leaves by ``os._exit``.
+The JVM must neither handle signals (``-Xrs``) nor be shut down by the main thread's end, so the main thread stays here
+until the end and leaves by ``os._exit``.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 WATCH_SECONDS = 0.5
-"""How often the child looks whether it should end."""
+"""Time between two checks whether the child should end."""
 
 CLOSE_PATIENCE_SECONDS = 20.0
-"""After so long, a server that can't be closed is left to the end of the process."""
+"""Time for closing a server; after that the end of the process ends it."""
 
 SPEC_FILE = "node.json"
 READY_FILE = "ready.json"
 LOG_FILE = "server.log"
 
 DETACH = b"d"
-"""The word on the pipe that lets the child go on without its parent."""
+"""The byte on the pipe that lets the child continue without its parent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What the parent tells the child. ``http_port`` 0 means any free one; ``jars`` is the class path."""
+    """The parent's instructions to the child. ``http_port`` 0 means any free one; ``jars`` is the class path."""
 
     data_dir: str
     jars: list[str]
@@ -63,7 +63,7 @@ class Spec:
 
     @classmethod
     def read(cls, path: Path) -> Spec:
-        """Read what the parent wrote."""
+        """Read the file that the parent wrote."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -78,11 +78,11 @@ class Running:
 def jvm_options(heap: str) -> list[str]:
     """Return the options that every server's JVM gets.
 
-    The serial collector and a fixed upper heap: one small server on a machine that has other things to do.
+    The serial collector and a fixed upper heap limit: one small server on a machine that also runs other programs.
     """
     return [
         f"-Xmx{heap}",
-        # network buffers: without a bound, as much again as the heap
+        # network buffers: without a limit, as much again as the heap
         f"-XX:MaxDirectMemorySize={heap_bytes(heap) // 2}",
         # netty's own pools are for servers with hundreds of connections
         "-Dio.netty.noUnsafe=true",
@@ -102,7 +102,7 @@ def jvm_options(heap: str) -> list[str]:
 
 
 def run(spec_path: Path, start: Callable[[Spec], Running]) -> None:
-    """Be the child: start the server, serve until told to end, and leave the process."""
+    """Run as the child: start the server, serve until asked to end, and leave the process."""
     parent = os.getppid()
     spec = Spec.read(spec_path)
     ending, detached = threading.Event(), threading.Event()
@@ -113,10 +113,10 @@ def run(spec_path: Path, start: Callable[[Spec], Running]) -> None:
     try:
         running = start(spec)
         _say_ready(spec, running.http_port)
-        # the wait has an end so that Python gets to run its signal handlers
+        # the wait has a time limit so that Python can run its signal handlers
         while not ending.wait(WATCH_SECONDS):
             # the pipe alone is not enough: other children of a killed parent may have inherited its end.
-            # The second wait is for the word of a parent that has just let go and ended.
+            # The second wait is for the byte of a parent that has just detached this child and ended.
             if os.getppid() != parent and not detached.wait(WATCH_SECONDS):
                 break
         _close(running)
@@ -127,13 +127,13 @@ def run(spec_path: Path, start: Callable[[Spec], Running]) -> None:
 
 
 def _watch_pipe(ending: threading.Event, detached: threading.Event) -> None:
-    """Wait until the parent lets go or its end of the pipe closes; also while the JVM is still starting."""
+    """Wait until the parent detaches the child or closes the pipe; also while the JVM is still starting."""
     with contextlib.suppress(OSError):
         if os.read(0, 1) == DETACH:
             detached.set()
             return
     ending.set()
-    # a server that hangs in its start never gets to look at the event
+    # a server that hangs in its start never checks the event
     threading.Event().wait(2 * CLOSE_PATIENCE_SECONDS)
     os._exit(1)
 

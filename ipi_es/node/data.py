@@ -17,18 +17,18 @@ RUNS = "runs"
 
 @dataclass(slots=True)
 class DataDir:
-    """A locked data directory. ``lock`` is inherited by the server: the directory is free when that has ended."""
+    """A locked data directory. The server inherits ``lock``: the directory is free once the server has ended."""
 
     path: Path
     lock: IO[bytes]
     keep: bool
 
     def release(self) -> None:
-        """Let go of this process's part of the lock."""
+        """Close this process's handle of the lock; the server keeps its own."""
         self.lock.close()
 
     def remove(self) -> None:
-        """Remove the directory, unless it is to be kept."""
+        """Remove the directory, unless it is kept."""
         if not self.keep:
             shutil.rmtree(self.path, ignore_errors=True)
 
@@ -46,7 +46,7 @@ def open_data_dir(path: Path | None = None, *, keep: bool = False, name: str | N
     """
     runs = node_dir() / RUNS
     runs.mkdir(exist_ok=True)
-    # one at a time, so that nobody sweeps a directory between its making and its locking
+    # one start at a time, so that no other one sweeps a directory before it is locked
     with locked(node_dir() / "runs.lock"):
         _sweep(runs)
         try:
@@ -72,7 +72,7 @@ def open_data_dir(path: Path | None = None, *, keep: bool = False, name: str | N
 
 
 def _sweep(runs: Path) -> None:
-    """Remove what killed servers left behind: directories to be removed, whose lock nobody holds."""
+    """Remove the remains of killed servers: temporary directories whose lock no process holds."""
     for left in runs.glob("run-*"):
         if (lock := try_lock(left / LOCK_FILE)) is not None:
             shutil.rmtree(left, ignore_errors=True)

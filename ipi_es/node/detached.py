@@ -1,7 +1,7 @@
-"""The local server that goes on by itself: ``ipi-es node start|stop|status``.
+"""The local server that runs in the background: ``ipi-es node start|stop|status``.
 
-One a cache directory. A small state file says where it is; whether it is still that process is
-decided by the process id together with the process's start, since ids are used again.
+There is one per cache directory; a small state file holds its address and process. Process ids are reused, so the
+process's start decides whether it is still the same process.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 STATE_FILE = "detached.json"
 DATA_NAME = "data"
-"""Name of the detached server's data directory in the cache: a kept one is found again."""
+"""Name of the detached server's data directory in the cache, fixed so that kept data is found again."""
 
 KILL_PATIENCE_SECONDS = 5.0
-"""How long a killed process may take to be gone."""
+"""Time that a killed process may take to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """A detached server that runs. ``birth`` is the process's start as the system counts it (``""`` if unknown)."""
+    """A running detached server. ``birth`` is the process's start as the system counts it (``""`` if unknown)."""
 
     pid: int
     birth: str
@@ -53,12 +53,13 @@ def start_detached(
     keep: bool = False,
     progress: Progress | None = None,
 ) -> NodeStatus:
-    """Start a server that outlives this process, and return where it is.
+    """Start a server that outlives this process, and return its address and process.
 
     Arguments as for ``LocalNode.start``.
 
     Raises:
         NodeError: one runs already, or it can't be started.
+        UsageError: ``heap`` can't be read.
     """
     with locked(node_dir() / "detached.lock"):
         if (running := status()) is not None:
@@ -83,7 +84,7 @@ def start_detached(
             log=str(process.log),
             keep=keep or data_dir is not None,
         )
-        # in this order: killed in between, the child ends by itself, and a stale state is no harm
+        # in this order: if killed in between, the child ends by itself, and a stale state file does no harm
         write_state(started)
         process.detach()
         if progress:
@@ -92,14 +93,14 @@ def start_detached(
 
 
 def status() -> NodeStatus | None:
-    """Return the detached server that runs, or ``None``; the state of a dead one is removed."""
+    """Return the running detached server, or ``None``; remove the state file of one that ended."""
     path = node_dir() / STATE_FILE
     try:
         found = NodeStatus(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
-        path.unlink(missing_ok=True)  # written by another version, or damaged: nothing to be learned from it
+        path.unlink(missing_ok=True)  # written by another version, or damaged: it can't be used
         return None
     if is_same_process(found.pid, found.birth):
         return found
@@ -108,7 +109,7 @@ def status() -> NodeStatus | None:
 
 
 def stop_detached() -> bool:
-    """Stop the detached server; ``False`` if none runs.
+    """Stop the detached server; return ``False`` if none runs.
 
     Raises:
         NodeError: it can't be ended (it is another user's).
@@ -123,7 +124,7 @@ def stop_detached() -> bool:
 
 
 def write_state(state: NodeStatus) -> None:
-    """Write the state file whole or not at all."""
+    """Write the state file atomically."""
     path = node_dir() / STATE_FILE
     temporary = path.with_suffix(".new")
     temporary.write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
@@ -131,9 +132,9 @@ def write_state(state: NodeStatus) -> None:
 
 
 def process_birth(pid: int) -> str | None:
-    """Return when a process started, in the system's own count; ``None`` if it is gone or a zombie.
+    """Return when a process started, in the system's own count; ``None`` if it has ended or is a zombie.
 
-    ``""`` where the system doesn't tell (no ``/proc``) but the process is there.
+    ``""`` where the system doesn't show it (no ``/proc``) but the process exists.
     """
     if not Path("/proc/self/stat").exists():
         try:
@@ -151,7 +152,7 @@ def process_birth(pid: int) -> str | None:
 
 
 def is_same_process(pid: int, birth: str) -> bool:
-    """Tell whether ``pid`` is alive and is the process that started at ``birth``."""
+    """Decide whether ``pid`` is alive and is the process that started at ``birth``."""
     found = process_birth(pid)
     return found is not None and (found == birth or not birth)
 

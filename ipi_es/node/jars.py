@@ -1,8 +1,8 @@
 """The server's jars: a committed list with checksums, downloaded once, checked at every start.
 
-The list is what the resolver made of the coordinates under ``resolved_from``; with it, every
-installation gets the same bytes. A jar's place in the cache is ``jars/<group>/<file>``: it gets
-there by a rename, after its checksum was found right, so whatever is there is whole.
+The list is the resolver's result for the coordinates under ``resolved_from``; with it, every installation gets the same
+bytes. A jar's place in the cache is ``jars/<group>/<file>``. It is renamed to that place only after its checksum was
+found right, so a jar in the cache is complete.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ DOWNLOAD_THREADS = 6
 """Parallel downloads: a jar is small, so most of its time is the round trip."""
 
 DOWNLOAD_ATTEMPTS = 2
-"""A damaged or broken-off jar is fetched once more, then refused."""
+"""Attempts for a damaged or interrupted jar before it is refused."""
 
 HTTP_TIMEOUT_SECONDS = 60
-"""Without a byte for so long, a connection counts as lost."""
+"""Time without a byte after which a connection counts as lost."""
 
 SPACE_FACTOR = 1.2
-"""Free space asked for, as a multiple of the bytes to download: jars and the files beside them."""
+"""Required free space, as a multiple of the bytes to download: jars and the files beside them."""
 
 REASON_CHARACTERS = 160
-"""As much of a network error's text as fits on a screen's line or two."""
+"""Characters of a network error's text that are shown: a line or two of a screen."""
 
 HASH_BLOCK_BYTES = 1024 * 1024
 """Read size while hashing."""
@@ -44,7 +44,7 @@ Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)``: stage ``"download"`` in bytes, stage ``"start"`` in steps."""
 
 Fetch = Callable[["Jar", Path], Path]
-"""Brings a jar into a scratch directory and returns its path there; raises OSError or RuntimeError."""
+"""Downloads a jar into a scratch directory and returns its path there; raises OSError or RuntimeError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Jar:
 
     @property
     def parts(self) -> tuple[str, str, str, str, str]:
-        """Group, artifact, version, classifier (may be empty) and packaging (``jar`` if not said)."""
+        """Group, artifact, version, classifier (may be empty) and packaging (``jar`` unless named)."""
         name, _, packaging = self.coordinate.partition("@")
         group, artifact, version, *classifier = name.split(":")
         return group, artifact, version, "".join(classifier), packaging or "jar"
@@ -69,7 +69,7 @@ class Jar:
         return "-".join(filter(None, (artifact, version, classifier))) + f".{packaging}"
 
     def path(self, root: Path) -> Path:
-        """Where the jar lies below ``root``; the group keeps files of the same name apart."""
+        """Return the jar's path below ``root``; the group keeps files of the same name apart."""
         return root / self.parts[0] / self.file_name
 
 
@@ -89,7 +89,7 @@ def file_sha256(path: Path) -> str:
 
 
 def is_whole(path: Path, jar: Jar) -> bool:
-    """Tell whether ``path`` holds exactly the bytes that the list promises."""
+    """Decide whether ``path`` holds exactly the bytes that the list names."""
     try:
         return path.stat().st_size == jar.size and file_sha256(path) == jar.sha256
     except OSError:
@@ -109,9 +109,9 @@ def fetch_with_resolver(jar: Jar, scratch: Path) -> Path:
 def ensure_jars(
     jars: Sequence[Jar], *, progress: Progress | None = None, fetch: Fetch = fetch_with_resolver
 ) -> list[Path]:
-    """Return the paths of ``jars`` in the cache, in their order; what is missing or damaged is downloaded.
+    """Return the paths of ``jars`` in the cache, in their order; download missing and damaged ones.
 
-    Two processes at once: one downloads, the other waits and finds everything there.
+    Of two processes at once, one downloads; the other waits and finds all jars in the cache.
 
     Raises:
         NodeError: no network, too little disk space, or a jar that is damaged twice in a row.
@@ -128,7 +128,7 @@ def ensure_jars(
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:
-    """Report to nobody."""
+    """Report nothing."""
 
 
 def _download(missing: Sequence[Jar], root: Path, *, progress: Progress, fetch: Fetch) -> None:
@@ -143,15 +143,15 @@ def _download(missing: Sequence[Jar], root: Path, *, progress: Progress, fetch: 
                 done += waiting[future].size
                 progress("download", done, total)
         except BaseException:
-            # nobody wants the rest any more, least of all somebody who pressed Ctrl-C
+            # the other downloads are useless now, and must not delay an exit by Ctrl-C
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 @contextmanager
 def _scratch(base: Path) -> Iterator[Path]:
-    """Give a directory for downloads in the cache; those that killed processes left are removed first."""
-    # the caller holds the lock, so every such directory that exists is a dead one's
+    """Give a download directory in the cache; first remove those that killed processes left."""
+    # the caller holds the lock, so every such directory was left by a dead process
     for left in base.glob("download-*"):
         shutil.rmtree(left, ignore_errors=True)
     path = Path(tempfile.mkdtemp(prefix="download-", dir=base))
@@ -183,7 +183,7 @@ def _install(jar: Jar, root: Path, scratch: Path, fetch: Fetch) -> None:
 
 
 def short_reason(error: Exception) -> str:
-    """Return the heart of a network error, whose full text repeats the URL in every layer."""
+    """Return the essential part of a network error, whose full text repeats the URL in every layer."""
     causes = re.findall(r"\[Errno -?\d+\] ([\w ]+)", str(error))
     return f"{type(error).__name__}: {(causes or [str(error)])[-1][:REASON_CHARACTERS]}"
 

@@ -1,4 +1,4 @@
-"""A local OpenSearch for the demo and the tests, gone when its owner is."""
+"""A local OpenSearch for the demo and the tests, stopped when its owner ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 DEFAULT_HEAP = "512m"
-"""Upper bound of the JVM's heap; the demo's events and searches stay well below."""
+"""Upper limit of the JVM's heap; the demo's events and searches stay well below."""
 
 JAR_LIST = Path(__file__).with_name("jars.json")
 
@@ -49,17 +49,17 @@ class LocalNode:
         keep: bool = False,
         progress: Progress | None = None,
     ) -> LocalNode:
-        """Download what is missing, start a server and wait until it answers.
+        """Download missing jars, start a server and wait until it answers.
 
         Args:
             data_dir: where to keep the data; never removed. ``None``: a directory in the cache.
             http_port: the port on 127.0.0.1; ``None`` for any free one.
-            heap: upper bound of the JVM's heap, such as ``512m``.
+            heap: upper limit of the JVM's heap, such as ``512m``.
             keep: leave the directory in the cache when the server stops.
-            progress: told of the download and the start.
+            progress: called during the download and the start.
 
         Raises:
-            NodeError: anything that prevents it, with what to do about it.
+            NodeError: anything that prevents the start, with what to do about it.
             UsageError: ``heap`` can't be read.
         """
         process = launch(data_dir=data_dir, http_port=http_port, heap=heap, keep=keep, progress=progress)
@@ -79,11 +79,11 @@ class LocalNode:
         return self._process.log
 
     def alive(self) -> bool:
-        """Tell whether the server still runs."""
+        """Decide whether the server still runs."""
         return self._process.alive()
 
     def stop(self) -> None:
-        """Stop the server and remove its data unless kept; a second time does nothing."""
+        """Stop the server and remove its data unless kept; a second call does nothing."""
         self._process.stop()
 
     def __enter__(self) -> Self:
@@ -104,7 +104,7 @@ def launch(
     progress: Progress | None,
     data_name: str | None = None,
 ) -> ServerProcess:
-    """Check everything that can be checked, download, and spawn the server; the caller waits for it.
+    """Check all preconditions, download, and spawn the server; the caller waits for it.
 
     Raises:
         NodeError, UsageError: as :meth:`LocalNode.start`.

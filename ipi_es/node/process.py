@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from ipi_es.node.data import DataDir
 
 START_PATIENCE_SECONDS = 180.0
-"""Seen: 6 to 8 s; a busy small machine takes several times that."""
+"""Time limit of a start. Seen: 6 to 8 s; a busy small machine takes several times that."""
 
 POLL_SECONDS = 0.1
-"""How often a waiting parent looks."""
+"""Time between two checks of a waiting parent."""
 
 ANSWER_SECONDS = 5.0
-"""How long one health request may take."""
+"""Time limit of one health request."""
 
 LAST_FAILURE = "last-failed-start.log"
 """The whole log of the last failed start, in the cache beside the data directories."""
 
 
 class ServerProcess:
-    """A server in a child process. Make it with :meth:`spawn`; nobody else holds its pipe."""
+    """A server in a child process. Make it with :meth:`spawn`; only this object may hold the child's pipe."""
 
     def __init__(self, process: subprocess.Popen[bytes], data: DataDir, spec: Spec) -> None:
         self._process = process
@@ -48,7 +48,7 @@ class ServerProcess:
 
         Args:
             module: arguments to the interpreter, such as ``["-m", "ipi_es.node"]``.
-            spec: what the child is told.
+            spec: the child's instructions.
             data: the locked data directory; the child inherits the lock.
         """
         (data.path / READY_FILE).unlink(missing_ok=True)
@@ -60,7 +60,7 @@ class ServerProcess:
                 stderr=subprocess.STDOUT,
                 # the child finds the same modules; its unwritten output must not be lost when it dies
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONUNBUFFERED": "1"},
-                # Ctrl-C in the terminal is the parent's business, which then stops the child in order
+                # Ctrl-C in the terminal must reach the parent only, which then stops the child in order
                 start_new_session=True,
                 pass_fds=[data.lock.fileno()],
             )
@@ -78,7 +78,7 @@ class ServerProcess:
         return self._data.path / LOG_FILE
 
     def alive(self) -> bool:
-        """Tell whether the child still runs."""
+        """Decide whether the child still runs."""
         return self._process.poll() is None
 
     def wait_ready(
@@ -92,7 +92,7 @@ class ServerProcess:
 
         Args:
             patience: seconds.
-            probe: tells whether the server on a port is ready; plain HTTP's health unless given.
+            probe: decides whether the server on a port is ready; by default its health over plain HTTP.
             scheme: of the URL.
 
         Raises:
@@ -113,7 +113,7 @@ class ServerProcess:
         raise failure
 
     def stop(self, patience: float = 1.5 * CLOSE_PATIENCE_SECONDS) -> None:
-        """End the child: asked first, killed after ``patience`` seconds; then remove its data unless kept."""
+        """End the child by SIGTERM, after ``patience`` seconds by SIGKILL; then remove its data unless kept."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         if self.alive():
@@ -126,11 +126,11 @@ class ServerProcess:
         self._data.remove()
 
     def detach(self) -> None:
-        """Let the child go on by itself, and forget it."""
+        """Let the child continue without this process."""
         if self._process.stdin is not None:
             self._process.stdin.write(DETACH)
             self._process.stdin.close()
-        # without this, the garbage collector would warn of a process that nobody waited for
+        # without this, the garbage collector would warn of a process that was never waited for
         self._process.returncode = 0
 
     def _port(self) -> int | None:
@@ -153,7 +153,7 @@ class ServerProcess:
 
 
 def is_healthy(port: int) -> bool:
-    """Tell whether a server on the loopback ``port`` says that its health is yellow or green."""
+    """Decide whether a server on the loopback ``port`` reports a yellow or green health."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/_cluster/health?wait_for_status=yellow&timeout=1s")

@@ -1,1 +1,1 @@
-"""What a job remembers between runs: its state, quantiles, snapshots and history, in the cluster or a directory."""
+"""The data that a job keeps between runs: state, quantiles, snapshots and history, in the cluster or a directory."""

@@ -1,6 +1,6 @@
 """Arrays in documents: ``{"dtype", "shape", "data"}`` with the little-endian bytes deflated and in base64.
 
-A histogram is mostly zeros, so deflating makes it a tenth; deflate also carries a checksum.
+A histogram is mostly zeros, so deflating reduces it to a tenth; deflate also has a checksum.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from ipi_es.errors import SnapshotDamaged
 
 _KINDS = "biuf"
-"""Kinds of dtype that are taken: booleans, integers and floats."""
+"""Kinds of dtype that can be stored: booleans, integers and floats."""
 
 
 def encode(array: NDArray[Any]) -> dict[str, Any]:
-    """An array of numbers of any shape, exactly."""
+    """Encode an array of numbers of any shape, without loss. Raises ValueError for any other dtype."""
     dtype = array.dtype.newbyteorder("<")
     if dtype.kind not in _KINDS:
         raise ValueError(f"arrays of {array.dtype} can't be stored")
@@ -34,7 +34,10 @@ def encode(array: NDArray[Any]) -> dict[str, Any]:
 
 
 def decode(body: Mapping[str, Any]) -> NDArray[Any]:
-    """The array again, in the machine's own byte order and writable; SnapshotDamaged where it isn't whole."""
+    """Decode an array into the machine's own byte order; it is writable.
+
+    Raises SnapshotDamaged where it isn't complete.
+    """
     try:
         dtype = np.dtype(body["dtype"])
         if dtype.kind not in _KINDS:
@@ -47,5 +50,5 @@ def decode(body: Mapping[str, Any]) -> NDArray[Any]:
 
 
 def is_encoded(value: object) -> bool:
-    """Whether a value of a document is an array of :func:`encode`."""
+    """Decide whether a value of a document is an array that :func:`encode` wrote."""
     return isinstance(value, Mapping) and set(value) == {"dtype", "shape", "data"}

@@ -1,7 +1,7 @@
 """Saved networks and histories: immutable, checksummed bytes under an id, in the cluster or in a directory.
 
-What the bytes mean is the network's business; here they are kept whole. A blob is there when its manifest is, which is
-written last. Writing an id again replaces it at once for all readers: the bytes' checksum is part of where they lie.
+The meaning of the bytes is left to the caller. A blob exists once its manifest does, which is written last. Writing an
+id again replaces the blob at once for all readers, since the bytes' checksum is part of their place.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from ipi_es.errors import SnapshotDamaged, SnapshotForeign, SnapshotMissing, Usa
 from ipi_es.state.fields import Fields
 
 BlobKind: TypeAlias = Literal["network", "history_base", "history_delta", "history_late"]
-"""A trained network; the history up to some day; what one day added to it; what came too late for its own day."""
+"""A trained network; the history up to some day; the rows that one day added to it; rows too late for their own day."""
 
 BLOB_KINDS: tuple[BlobKind, ...] = ("network", "history_base", "history_delta", "history_late")
 
 FORMAT = 1
-"""Of the manifest; one of a newer format is refused."""
+"""Format of the manifest; a newer one is refused."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_BYTES = 1 << 40
-"""A terabyte: no network and no history comes near it."""
+"""A terabyte: far above the size of any network or history."""
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-"""Ids that are file names and parts of document ids as they are."""
+"""Ids that can be used unchanged as file names and as parts of document ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
-    """What is known of a blob without reading it. ``created`` in epoch seconds, ``size`` in bytes.
+    """The manifest of a blob, known without reading its bytes. ``created`` in epoch seconds, ``size`` in bytes.
 
-    ``attributes`` are plain values for people and for choosing (the day of a delta, the base that it is on).
+    ``attributes`` are plain values for people and for selection (the day of a delta, the base that it belongs to).
     """
 
     job_id: str
@@ -48,7 +48,7 @@ class BlobInfo:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def to_source(self) -> dict[str, Any]:
-        """The manifest."""
+        """Return the manifest's document."""
         return {
             "type": "manifest",
             "format": FORMAT,
@@ -64,7 +64,10 @@ class BlobInfo:
 
     @classmethod
     def from_source(cls, source: Mapping[str, Any], job_id: str, blob_id: str) -> BlobInfo:
-        """Take up a manifest. SnapshotForeign: of another job or a newer format; SnapshotDamaged: not whole."""
+        """Read a manifest's document.
+
+        Raises SnapshotForeign where it is of another job or a newer format, SnapshotDamaged where it isn't complete.
+        """
         fields = Fields(
             source, f"snapshot {blob_id} of job {job_id} is damaged", _hint(job_id, blob_id), SnapshotDamaged
         )
@@ -98,11 +101,11 @@ class BlobInfo:
 
 
 def nobody_asks() -> None:
-    """For who holds no lease."""
+    """Do nothing: the default of ``still_ours`` for callers that hold no lease."""
 
 
 class BlobStore(Protocol):
-    """Where blobs are kept."""
+    """A place where blobs are kept."""
 
     def write(
         self,
@@ -115,42 +118,45 @@ class BlobStore(Protocol):
         attributes: Mapping[str, Any] | None = None,
         still_ours: Callable[[], None] = nobody_asks,
     ) -> BlobInfo:
-        """Keep ``data``; when this returns, it is safe.
+        """Store ``data``; it is safe when this returns.
 
-        ``still_ours`` raises LostJob where another has the job by now. It is asked after looking at what is there and
-        before anything is written: what a successor wrote is then either seen, or in the way of what is written here.
+        ``still_ours`` raises LostJob where another worker has taken the job over. It is called after existing documents
+        were read and before anything is written, so a successor's write is either seen or conflicts with this one.
         """
 
     def read(self, job_id: str, blob_id: str) -> bytes:
-        """The bytes. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""
+        """Return the bytes. Raises SnapshotMissing, SnapshotDamaged or SnapshotForeign."""
 
     def info(self, job_id: str, blob_id: str) -> BlobInfo:
-        """What is known of one. SnapshotMissing, SnapshotForeign."""
+        """Return a blob's manifest. Raises SnapshotMissing, SnapshotDamaged or SnapshotForeign."""
 
     def list(self, job_id: str, kind: BlobKind | None = None) -> list[BlobInfo]:
-        """All of a job, oldest first; broken manifests are left out."""
+        """Return the manifests of a job's blobs, oldest first; broken ones are left out."""
 
     def delete(self, job_id: str, blob_id: str) -> bool:
-        """Delete one; whether it was there."""
+        """Delete one blob; return whether it existed."""
 
     def sweep(self, job_id: str) -> int:
-        """Delete what killed writes left; how many pieces. For the job's holder."""
+        """Delete the remains of killed writes; return the number of pieces.
+
+        Only the holder of the job's lease may call it.
+        """
 
     def delete_all(self, job_id: str) -> int:
-        """Delete everything of a job, also what can't be read; how many blobs."""
+        """Delete everything of a job, unreadable blobs too; return the number of blobs."""
 
 
 def new_info(
     job_id: str, blob_id: str, kind: BlobKind, data: bytes, *, created: int, attributes: Mapping[str, Any] | None
 ) -> BlobInfo:
-    """The manifest of bytes that are to be written."""
+    """Make the manifest of bytes that will be written. Raises UsageError for ids that :func:`safe_name` refuses."""
     safe_name(job_id)
     safe_name(blob_id)
     return BlobInfo(job_id, blob_id, kind, created, len(data), checksum(data), attributes=dict(attributes or {}))
 
 
 def whole(info: BlobInfo, data: bytes) -> bytes:
-    """The bytes, if they are what the manifest says; SnapshotDamaged otherwise."""
+    """Return the bytes if they match the manifest's size and checksum; raises SnapshotDamaged otherwise."""
     if len(data) != info.size:
         raise damaged(info.job_id, info.id, f"it has {len(data):,} bytes instead of {info.size:,}")
     if checksum(data) != info.sha256:
@@ -159,12 +165,12 @@ def whole(info: BlobInfo, data: bytes) -> bytes:
 
 
 def checksum(data: bytes) -> str:
-    """SHA-256, in hexadecimal."""
+    """Return the SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def safe_name(name: str) -> str:
-    """A job's or a blob's id that can be part of a path; UsageError otherwise."""
+    """Return a job's or a blob's id if it can be part of a path; raises UsageError otherwise."""
     if not _SAFE.fullmatch(name):
         raise UsageError(
             f"“{name}” can't be the name of a snapshot or its job",
@@ -174,7 +180,7 @@ def safe_name(name: str) -> str:
 
 
 def damaged(job_id: str, blob_id: str, why: str) -> SnapshotDamaged:
-    """The error for a blob that is there but not whole."""
+    """Make the error for a blob that exists but isn't complete."""
     return SnapshotDamaged(
         f"snapshot {blob_id} of job {job_id} is damaged: {why}",
         hint=_hint(job_id, blob_id),
@@ -186,7 +192,7 @@ def _hint(job_id: str, blob_id: str) -> str:
 
 
 def missing(job_id: str, blob_id: str) -> SnapshotMissing:
-    """The error for a blob that isn't there."""
+    """Make the error for a blob that doesn't exist."""
     return SnapshotMissing(
         f"job {job_id} has no snapshot {blob_id}",
         hint=f"`ipi-es snapshots list {job_id}` shows what there is; `ipi-es train {job_id}` makes one",

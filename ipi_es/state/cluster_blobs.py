@@ -1,4 +1,4 @@
-"""Blobs in the cluster: chunk documents and one manifest a blob, in the hidden index ``ipi-es-snapshots``."""
+"""Blobs in the cluster: chunk documents and one manifest per blob, in the hidden index ``ipi-es-snapshots``."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ SNAPSHOT_INDEX = "ipi-es-snapshots"
 SNAPSHOT_TEMPLATE = "ipi-es-snapshots"
 
 CHUNK_BYTES = 6 * 1024 * 1024
-"""Bytes of a blob in one document: in base64 8 MiB. Documents of 9 MB are fine on every server, 22 MB are not."""
+"""Bytes of a blob in one document, in base64 8 MiB. Documents of 9 MB work on every server, documents of 22 MB
+don't."""
 
 
 class ClusterBlobs:
-    """See :class:`ipi_es.state.blobs.BlobStore`."""
+    """A :class:`ipi_es.state.blobs.BlobStore` in the cluster."""
 
     def __init__(self, cluster: Cluster, *, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._cluster = cluster
         self._chunk_bytes = chunk_bytes
-        self._looked = False  # whether another template takes the index: once a process is enough
+        self._looked = False  # whether templates were checked for a conflict: once per process is enough
 
     def write(
         self,
@@ -51,7 +52,7 @@ class ClusterBlobs:
         try:
             place, source = _manifest_id(job_id, blob_id), info.to_source()
             self._cluster.put(SNAPSHOT_INDEX, place, source, if_match=before, create=before is None)
-        except Conflict as error:  # pieces take long to write: long enough to be stopped and replaced amid them
+        except Conflict as error:  # pieces take long to write: long enough for a stop and a takeover in between
             raise LostJob(
                 f"another worker has written {blob_id} of job {job_id} in the meantime",
                 hint="nothing to do: the other worker goes on; run one command a job at a time",
@@ -76,7 +77,7 @@ class ClusterBlobs:
             again = self.info(job_id, blob_id)
             if again == info:
                 raise
-            return self._read(again)  # it was replaced while we read
+            return self._read(again)  # it was replaced during the read
 
     def list(self, job_id: str, kind: BlobKind | None = None) -> list[BlobInfo]:
         """See the port."""
@@ -98,16 +99,19 @@ class ClusterBlobs:
         found = self._cluster.get(SNAPSHOT_INDEX, place)
         if found is None:
             return False
-        self._cluster.delete(SNAPSHOT_INDEX, place)  # first, so that nobody finds half a blob
+        self._cluster.delete(SNAPSHOT_INDEX, place)  # first, so that no reader finds half a blob
         self._drop_chunks_of(found.source, job_id, blob_id)
         self._cluster.refresh(SNAPSHOT_INDEX)
         return True
 
     def sweep(self, job_id: str) -> int:
-        """Delete chunks that no manifest points to (of a write that was killed); how many. For the job's holder."""
+        """Delete chunks that no manifest points to, of a killed write; return their number.
+
+        Only the holder of the job's lease may call it.
+        """
         infos = self.list(job_id)  # this refreshes
         whole_ones = {_chunk_id(info, number) for info in infos for number in range(info.chunks)}
-        # a manifest that we can't read may be of a newer ipi-es: what is below it isn't ours to judge
+        # a manifest that can't be read here may be of a newer ipi-es: its chunks are kept
         unread = self._ids(job_id, "manifest") - {_manifest_id(job_id, info.id) for info in infos}
         kept = tuple(f"chunk:{place.removeprefix('manifest:')}:" for place in unread)
         lost = [place for place in self._ids(job_id, "chunk") if place not in whole_ones and not place.startswith(kept)]
@@ -118,7 +122,7 @@ class ClusterBlobs:
         self._cluster.refresh(SNAPSHOT_INDEX)
         manifests, chunks = self._ids(job_id, "manifest"), self._ids(job_id, "chunk")
         if manifests or chunks:
-            # manifests first, so that nobody finds half a blob
+            # manifests first, so that no reader finds half a blob
             self._cluster.bulk(Drop(SNAPSHOT_INDEX, place) for place in manifests)
             self._cluster.bulk(Drop(SNAPSHOT_INDEX, place) for place in chunks)
             self._cluster.refresh(SNAPSHOT_INDEX)
@@ -163,7 +167,7 @@ class ClusterBlobs:
                 self._looked = True
                 return
         except PermissionDenied:
-            return  # a worker may keep snapshots without being allowed to look at templates
+            return  # a worker may write snapshots without the right to read templates
         raise NotFound(
             f"the index template {SNAPSHOT_TEMPLATE} is missing, and without it snapshots can't be found again",
             hint="run `ipi-es setup` once",
@@ -175,7 +179,7 @@ def _manifest_id(job_id: str, blob_id: str) -> str:
 
 
 def _chunk_id(info: BlobInfo, number: int) -> str:
-    # the number of chunks too: other chunk sizes cut the same bytes otherwise
+    # with the number of chunks: another chunk size cuts the same bytes differently
     return f"chunk:{info.job_id}:{info.id}:{info.sha256[:16]}:{info.chunks}:{number}"
 
 

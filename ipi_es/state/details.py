@@ -1,4 +1,4 @@
-"""The keys of a state's ``details``, and the check of their values; other keys may hold anything."""
+"""Keys of a state's ``details``, and the check of their values; other keys may hold any value."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 from ipi_es.state.fields import LATEST, Fields
 
 MADE_WITH = "made_with"
-"""The settings that what was learned was made with, or that were accepted since."""
+"""The settings that the job's snapshot and history were made with, or that were accepted since."""
 SCORED_FROM = "scored_from"
-"""From when on there are results without gaps, epoch seconds."""
+"""Start of the range of results without gaps, epoch seconds."""
 REVERTED_FROM = "reverted_from"
 """The checkpoint of the job before it went back to an earlier snapshot, epoch seconds. The next training is due
-`training.every` after that: a training on the way there would undo the revert."""
+`training.every` after that: a training before then would undo the revert."""
 LARGEST = "largest"
 """The largest raw score of each level at the last renormalization."""
 NOT_RENORMALIZED = "not_renormalized"
@@ -23,20 +23,20 @@ LATE_ROWS = "late_rows"
 REREAD = "reread"
 """The budget for reading buckets again."""
 LATE_CHECKED_AT = "too_late_looked_at"
-"""When changes older than the late window were looked for last, epoch seconds."""
+"""When changes older than the late window were last looked for, epoch seconds."""
 MISSING_RESULTS = "missing_results"
-"""Which results are missing, in words."""
+"""The missing results, in words."""
 CLEANED_AT = "cleaned_at"
 """When the last cleanup ended, epoch seconds."""
 LAST_WORKER = "worker"
-"""The owner of the job's last lease that did work."""
+"""The owner of the last lease in which work was done."""
 LAST_ERROR = "last_error"
-"""The last failure: ``at``, ``kind`` and ``text``. Kept here so that `ipi-es status` need not ask the worker."""
+"""The last failure: ``at``, ``kind`` and ``text``. Kept here so that `ipi-es status` needs no request to the worker."""
 WAITS_FOR = "waits_for"
-"""What a new job waits for, in words."""
+"""The reason why a new job waits, in words."""
 
 FORGOTTEN_ON_RESTART = frozenset({LARGEST, LATE_ROWS, REREAD})
-"""What a job forgets that begins anew, or goes back: it reads all events again."""
+"""Keys that are removed where a job starts again or goes back to a snapshot: it then reads all events again."""
 
 Check: TypeAlias = Callable[[Fields, str], object]
 """Takes the fields of an object and the name of one of them; raises where its value is impossible."""
@@ -47,14 +47,14 @@ def _time(fields: Fields, name: str) -> None:
 
 
 def _numbers(fields: Fields, name: str) -> None:
-    """An object of numbers, whatever their names."""
+    """Check an object of numbers with any names."""
     inside = fields.inside(name)
     for each in inside.names:
         inside.real(each)
 
 
 def _object(parts: Mapping[str, Check]) -> Check:
-    """An object with these fields; an empty one, or none, will do."""
+    """Make the check of an object with these fields; an empty object, or none, passes too."""
 
     def check(fields: Fields, name: str) -> None:
         inside = fields.inside(name)
@@ -82,6 +82,6 @@ DETAILS: Mapping[str, Check] = {
 
 
 def check_details(details: Mapping[str, Any], fields: Fields) -> None:
-    """Raise where a value that is reckoned with has another type; ``fields`` are those of ``details``."""
+    """Raise the error of ``fields``, those of ``details``, where a known key has an impossible value."""
     for name in details.keys() & DETAILS.keys():
         DETAILS[name](fields, name)

@@ -1,4 +1,4 @@
-"""Blobs as files: ``{root}/{job}/{id}.json`` beside ``{id}.{checksum}.blob``, each written aside and renamed."""
+"""Blobs as files: ``{root}/{job}/{id}.json`` and ``{id}.{checksum}.blob``, each written to a temporary file first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PART = ".part"
 
 
 class DirectoryBlobs:
-    """See :class:`ipi_es.state.blobs.BlobStore`."""
+    """A :class:`ipi_es.state.blobs.BlobStore` in a directory."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -42,7 +42,7 @@ class DirectoryBlobs:
             old = _files_of(blob_id, folder)
             data_file = self._data_file(info)
             _write_synced(data_file, data)
-            still_ours()  # files know no condition to write under: the best that can be done is to ask late
+            still_ours()  # files have no conditional write: the best that can be done is a late check
             manifest = json.dumps(info.to_source(), sort_keys=True, indent=1, ensure_ascii=False)
             _write_synced(folder / f"{blob_id}{_MANIFEST}", manifest.encode())
             for path in old:
@@ -75,7 +75,7 @@ class DirectoryBlobs:
                 again = self.info(job_id, blob_id)
                 if again == info:
                     raise damaged(job_id, blob_id, f"{path} is missing") from None
-                info, data = again, self._data_file(again).read_bytes()  # it was replaced while we read
+                info, data = again, self._data_file(again).read_bytes()  # it was replaced during the read
         return whole(info, data)
 
     def list(self, job_id: str, kind: BlobKind | None = None) -> list[BlobInfo]:
@@ -97,13 +97,16 @@ class DirectoryBlobs:
         with _explained(folder, "deleted"):
             if not manifest.exists():
                 return False
-            manifest.unlink(missing_ok=True)  # first, so that nobody finds half a blob
+            manifest.unlink(missing_ok=True)  # first, so that no reader finds half a blob
             for path in _files_of(blob_id, folder):
                 path.unlink(missing_ok=True)
         return True
 
     def sweep(self, job_id: str) -> int:
-        """Delete files that no manifest points to (of a write that was killed); how many. For the job's holder."""
+        """Delete files that no manifest points to, of a killed write; return their number.
+
+        Only the holder of the job's lease may call it.
+        """
         kept = {self._data_file(info) for info in self.list(job_id)}
         folder = self._folder(job_id)
         lost = [path for path in [*folder.glob("*.blob"), *folder.glob(f"*{_PART}")] if path not in kept]
@@ -113,7 +116,7 @@ class DirectoryBlobs:
         return len(lost)
 
     def delete_all(self, job_id: str) -> int:
-        """See the port; the job's folder goes too, unless somebody else keeps something there."""
+        """See the port; the job's folder is removed too, unless it holds other files."""
         folder = self._folder(job_id)
         manifests = list(folder.glob(f"*{_MANIFEST}"))
         with _explained(folder, "deleted"):
@@ -136,7 +139,7 @@ def _files_of(blob_id: str, folder: Path) -> list[Path]:
 
 
 def _write_synced(path: Path, data: bytes) -> None:
-    """Write aside, sync, rename, sync the folder: after a crash the file is whole or was never there."""
+    """Write a temporary file, sync, rename, sync the folder: after a crash the file is complete or doesn't exist."""
     part = path.with_name(f"{path.name}.{os.getpid()}{_PART}")
     with part.open("wb") as file:
         file.write(data)

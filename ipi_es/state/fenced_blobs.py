@@ -11,7 +11,7 @@ from ipi_es.state.blobs import BlobInfo, BlobKind, BlobStore, nobody_asks
 
 @dataclass(frozen=True, slots=True)
 class FencedBlobs:
-    """A :class:`ipi_es.state.blobs.BlobStore` that calls ``check`` before every change; it raises LostJob."""
+    """A :class:`ipi_es.state.blobs.BlobStore` that calls ``check`` before every change; ``check`` raises LostJob."""
 
     blobs: BlobStore
     check: Callable[[], None]
@@ -27,7 +27,7 @@ class FencedBlobs:
         attributes: Mapping[str, Any] | None = None,
         still_ours: Callable[[], None] = nobody_asks,
     ) -> BlobInfo:
-        """Check, and once more right before the blob is put in place, together with ``still_ours``."""
+        """Check before the write, and once more right before the blob is put in place, together with ``still_ours``."""
 
         def both() -> None:
             self.check()
@@ -49,16 +49,16 @@ class FencedBlobs:
         return self.blobs.list(job_id, kind)
 
     def delete(self, job_id: str, blob_id: str) -> bool:
-        """See the store."""
+        """See the store; the lease is checked first."""
         self.check()
         return self.blobs.delete(job_id, blob_id)
 
     def sweep(self, job_id: str) -> int:
-        """See the store."""
+        """See the store; the lease is checked first."""
         self.check()
         return self.blobs.sweep(job_id)
 
     def delete_all(self, job_id: str) -> int:
-        """See the store."""
+        """See the store; the lease is checked first."""
         self.check()
         return self.blobs.delete_all(job_id)

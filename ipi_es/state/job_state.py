@@ -1,8 +1,8 @@
-"""What a job remembers between runs: one small document, written last in each batch by compare-and-set.
+"""The state of a job between runs: one small document, written last in each batch by compare-and-set.
 
-A run claims the job before it works: the lease epoch goes up by one, and with it the version of everything that it
-writes. A run that lost its lease is refused at its next write, whatever its clock says; the lease's end only decides
-when somebody else may claim.
+A run takes the job's lease before it works: the lease epoch goes up by one, and with it the version of everything that
+the run writes. A run that lost its lease is refused at its next write, whatever its clock shows; the lease's end only
+decides when another worker may take the job.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 STATE_INDEX = "ipi-es-state"
 STATE_TEMPLATE = "ipi-es-state"
 FORMAT = 1
-"""Of the state document; a document of a newer format is refused."""
+"""Format of the state document; a newer one is refused."""
 
 VERSION_BITS = 32
-"""External version = lease epoch · 2^32 + version: 4 billion batches a lease, 2 billion leases, below 2^63."""
+"""External version = lease epoch · 2^32 + version: 4 billion batches per lease, 2 billion leases, below 2^63."""
 
 _EPOCHS_BEGIN = 1_577_836_800
 """Epoch seconds of 2020-01-01: lease epochs counted in seconds from there stay below 2^31 until 2088."""
@@ -41,7 +41,8 @@ _DAMAGED_HINT = (
 )
 
 CLAIM_ATTEMPTS = 3
-"""Two workers that claim at the same moment: one loses the compare-and-set, looks again and finds the job busy."""
+"""Attempts to take a lease, or to pause. Of two workers that try at the same moment one loses the compare-and-set; at
+the next attempt it finds the job busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class JobState:
     """The state of one job. Times in epoch seconds; ``None`` where there is none yet.
 
     ``checkpoint`` is the exclusive end of the last bucket that was scored and written; ``renormalized_to`` the event
-    time of the last renormalization. ``details`` holds small plain values that are nobody else's business.
+    time of the last renormalization. ``details`` holds small plain values under the keys of
+    :mod:`ipi_es.state.details`.
     """
 
     job_id: str
@@ -60,29 +62,29 @@ class JobState:
     renormalize_due: bool = False
     renormalized_to: int | None = None
     paused: bool = False
-    """A person said so: the worker leaves the job alone, whoever holds it stops at its next write."""
+    """Set by a person: the worker leaves the job alone, and the holder of the lease stops at its next write."""
     lease_epoch: int = 0
     version: int = 0
     lease_owner: str | None = None
     lease_expires: int | None = None
     lease_for: str | None = None
-    """What whoever holds the job is doing ("training"), for people."""
+    """The work that the lease is held for ("training"), for people."""
     lease_since: int | None = None
-    """Since when."""
+    """When that work began."""
     details: Mapping[str, Any] = field(default_factory=dict)
     stored: Document | None = field(default=None, compare=False, repr=False)
 
     @property
     def external_version(self) -> int:
-        """The version that results of this state are written with; grows with every claim and every batch."""
+        """The version that results of this state are written with; it grows with every lease and every batch."""
         return (self.lease_epoch << VERSION_BITS) + self.version
 
     def advanced(self, **changes: Any) -> JobState:
-        """The state after one more batch: ``version`` + 1, with ``changes``."""
+        """Return the state after one more batch: ``version`` + 1, with ``changes``."""
         return replace(self, version=self.version + 1, **changes)
 
     def to_source(self) -> dict[str, Any]:
-        """The document."""
+        """Return the state's document."""
         return {
             "type": "job_state",
             "format": FORMAT,
@@ -105,9 +107,9 @@ class JobState:
 
     @classmethod
     def from_document(cls, document: Document) -> JobState:
-        """Take up a stored state.
+        """Read a stored state.
 
-        SnapshotForeign where it is of a newer format, StateDamaged where a value is impossible.
+        Raises SnapshotForeign where it is of a newer format, StateDamaged where a value is impossible.
         """
         source, name = document.source, document.id.removeprefix(_ID)
         fields = Fields(source, f"the state of job {name} is damaged", _DAMAGED_HINT)
@@ -147,17 +149,17 @@ class StateStore:
         self._cluster = cluster
 
     def read(self, job_id: str) -> JobState | None:
-        """The state, or None where the job never ran."""
+        """Return the state, or None where the job never ran. Raises SnapshotForeign or StateDamaged."""
         document = self._cluster.get(STATE_INDEX, state_id(job_id))
         return None if document is None else JobState.from_document(document)
 
     def all(self) -> list[JobState]:
-        """The states of all jobs, by job id; damaged ones are told in the log and left out."""
+        """Return the states of all jobs, by job id; damaged ones are logged and left out."""
         self._cluster.refresh(STATE_INDEX)
         return self._all()[0]
 
     def _all(self) -> tuple[list[JobState], list[str]]:
-        """The states that can be read, by job id, and the ids of the documents that can't."""
+        """Return the states that can be read, by job id, and the ids of the damaged documents."""
         found, damaged = list[JobState](), list[str]()
         query = {"bool": {"filter": [{"term": {"type": "job_state"}}]}}
         for document in self._cluster.scan(STATE_INDEX, query):
@@ -169,9 +171,9 @@ class StateStore:
         return sorted(found, key=lambda state: state.job_id), damaged
 
     def others_from(self, job_id: str) -> int | None:
-        """The earliest checkpoint of all jobs but this one, epoch seconds; None: there is none.
+        """Return the earliest checkpoint of all jobs but this one, epoch seconds; None if there is none.
 
-        0 where the state of another job is damaged: it may be anywhere.
+        It is 0 where the state of another job is damaged, since its checkpoint is unknown.
         """
         self._cluster.refresh(STATE_INDEX)
         found, damaged = self._all()
@@ -181,7 +183,7 @@ class StateStore:
         return min((checkpoint for checkpoint in others if checkpoint is not None), default=None)
 
     def cluster_time(self) -> int | None:
-        """What the cluster's clock shows, epoch seconds; None where it has none (in memory), or no state yet."""
+        """Return the time of the cluster's clock, epoch seconds; None without a clock (in memory) or a stored state."""
         body = {
             "size": 0,
             "track_total_hits": False,
@@ -195,11 +197,11 @@ class StateStore:
     def claim(
         self, job_id: str, owner: str, now: int, ttl: int, *, alive: Callable[[str], bool], doing: str | None = None
     ) -> JobState:
-        """Take the job: lease epoch + 1, lease until ``now + ttl`` (epoch seconds).
+        """Take the job's lease: lease epoch + 1, lease until ``now + ttl`` (epoch seconds).
 
-        ``doing`` is what for, for people who find it held. ``alive`` says whether an owner may still be at work (True
-        when in doubt); a dead one's lease is taken at once.
-        JobBusy while another live owner's lease lasts.
+        ``doing`` is the work that the lease is for, shown to people while it is held. ``alive`` decides whether an
+        owner may still be running (True when in doubt); the lease of a dead owner is taken at once. Raises JobBusy
+        while the lease of another live owner lasts.
         """
         for _ in range(CLAIM_ATTEMPTS):
             found = self.read(job_id)
@@ -217,7 +219,10 @@ class StateStore:
         raise JobBusy(f"job {job_id} is being claimed by several workers", hint="start one worker for each job")
 
     def save(self, state: JobState) -> JobState:
-        """Write a state that came from here, if nobody wrote in between: LostJob otherwise."""
+        """Write a state that this store returned.
+
+        Raises LostJob if another writer changed the job's state since then.
+        """
         try:
             return self._write(state)
         except Conflict as error:
@@ -229,18 +234,18 @@ class StateStore:
             ) from error
 
     def renew(self, state: JobState, now: int, ttl: int) -> JobState:
-        """Lengthen the lease, and nothing else."""
+        """Lengthen the lease until ``now + ttl`` and change nothing else. Raises LostJob as :meth:`save` does."""
         return self.save(replace(state, lease_expires=now + ttl))
 
     def release(self, state: JobState) -> JobState:
-        """Give the job back, so that the next run need not wait for the lease's end."""
+        """Give the lease back, so that the next run need not wait for its end. Raises LostJob as :meth:`save` does."""
         return self.save(_free(state))
 
     def pause(self, job_id: str, paused: bool, now: int) -> JobState:
-        """Let the worker leave a job alone, or not any longer; also of a job that never ran.
+        """Pause a job or resume it; a job that never ran can be paused too.
 
-        Nothing else changes, the lease neither: a worker amid the job finds its next write refused (LostJob), and what
-        it did not finish is done again when the job goes on.
+        Nothing else changes, the lease neither. The next write of a worker that holds the lease is refused (LostJob);
+        the work that it did not finish is done again once the job is resumed.
         """
         for _ in range(CLAIM_ATTEMPTS):
             found = self.read(job_id)
@@ -252,11 +257,11 @@ class StateStore:
             try:
                 return self._write(replace(before, paused=paused))
             except Conflict:
-                continue  # a worker wrote in between, as it does every few seconds
+                continue  # a worker wrote in between, as workers do every few seconds
         raise JobBusy(f"the state of job {job_id} is written by others all the time", hint="say it once more")
 
     def reset(self, state: JobState) -> JobState:
-        """Forget everything but the lease and whether it is paused: the next batch begins anew."""
+        """Remove everything but the lease and whether the job is paused: the next batch starts from the beginning."""
         kept = JobState(
             state.job_id,
             paused=state.paused,
@@ -271,7 +276,7 @@ class StateStore:
         return self.save(kept)
 
     def delete(self, job_id: str) -> bool:
-        """Forget the job's state; whether there was one. Whoever works on the job then loses it."""
+        """Delete the job's state; return whether it existed. A worker that holds the lease then loses the job."""
         return self._cluster.delete(STATE_INDEX, state_id(job_id))
 
     def _write(self, state: JobState) -> JobState:
@@ -290,7 +295,7 @@ class StateStore:
                 require_ours(self._cluster, STATE_INDEX, STATE_TEMPLATE)
                 return
         except PermissionDenied:
-            return  # a worker may keep its state without being allowed to look at templates
+            return  # a worker may write its state without the right to read templates
         raise NotFound(
             f"the index template {STATE_TEMPLATE} is missing, and without it the state can't be found again",
             hint="run `ipi-es setup` once",
@@ -298,16 +303,17 @@ class StateStore:
 
 
 def first_epoch(now: int) -> int:
-    """The first lease epoch of a job without a state: seconds since 2020, at least 1.
+    """Return the first lease epoch of a job without a state: seconds since 2020, at least 1.
 
-    A job that was deleted and made again under the same name begins above its predecessor, whose results (and for an
-    hour the places of deleted ones) would otherwise refuse the new ones. Nobody claims a job once a second for long.
+    A job that is deleted and made again under the same name thus begins above its predecessor. Otherwise the old
+    results (and for an hour the versions of deleted ones) would refuse the new ones. No job takes a lease once a second
+    for long.
     """
     return max(now - _EPOCHS_BEGIN, 0) + 1
 
 
 def state_id(job_id: str) -> str:
-    """The document of a job; ``:`` can't be in a job id, so no other document has the same."""
+    """Return the id of a job's state document; ``:`` can't be in a job id, so no other document has the same."""
     return f"{_ID}{job_id}"
 
 

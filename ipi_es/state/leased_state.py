@@ -1,8 +1,8 @@
-"""The state of a job while its lease is held: one holder for all threads that write it, and the lease's renewal.
+"""The state of a job while its lease is held: shared by all threads that write it, with the lease's renewal.
 
-A renewal changes the lease's end and nothing else, but each write has to name the document that it follows: so all of
-them go through one lock. A worker that was stopped for longer than its lease (SIGSTOP, a frozen machine) may have lost
-the job without noticing: :meth:`LeasedState.check`, asked before every write, renews first where that could be.
+A renewal changes the lease's end and nothing else, but each write has to name the document that it follows: so all
+writes go through one lock. A worker that was stopped for longer than its lease (SIGSTOP, a frozen machine) may have
+lost the job without noticing: :meth:`LeasedState.check`, called before every write, then renews the lease first.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ipi_es.state.job_state import JobState, StateStore
 log = logging.getLogger(__name__)
 
 RENEWALS = 3
-"""Renewals within the length of a lease: two may fail before somebody else may take the job."""
+"""Renewals within the length of a lease: two may fail before another worker may take the job."""
 
 
 class LeasedState:
-    """A claimed job's state. May be used by any thread; ``state`` is what was written last."""
+    """The state of a job whose lease is held. Any thread may use it; ``state`` is the state that was written last."""
 
     def __init__(
         self,
@@ -42,27 +42,33 @@ class LeasedState:
         self._lock = threading.RLock()
         self._lost: LostJob | None = None
         self._doing: dict[str, Any] = {}
-        self._sure = monotonic()  # when the job was last known to be ours
+        self._sure = monotonic()  # when the lease was last confirmed, by the monotonic clock
 
     @property
     def state(self) -> JobState:
-        """What was written last; renewals included."""
+        """The state that was written last; renewals included."""
         with self._lock:
             return self._state
 
     def save(self, after: JobState) -> JobState:
-        """Write a state that was made from :attr:`state`, whatever was renewed since; lengthens the lease.
+        """Write a state that was made from :attr:`state`, whether or not it was renewed since; lengthens the lease.
 
-        LostJob where somebody else wrote the job's state in between.
+        Raises LostJob where another writer changed the job's state in between.
         """
         return self._write(lambda _: after, self._lease)
 
     def renew(self, now: int, ttl: int) -> JobState:
-        """Let the lease end at ``now + ttl``, say what for, and change nothing else. LostJob as in :meth:`save`."""
+        """Let the lease end at ``now + ttl``, write its purpose and nothing else.
+
+        Raises LostJob as :meth:`save` does.
+        """
         return self._write(lambda state: state, ttl, now)
 
     def check(self) -> None:
-        """To be called before every write: LostJob unless the job is ours, or was a third of a lease ago at most."""
+        """Raise LostJob unless the lease is held, or was confirmed less than a third of its length ago.
+
+        Call it before every write. It renews the lease where the last confirmation is older.
+        """
         with self._lock:
             if self._lost is not None:
                 raise self._lost
@@ -70,12 +76,15 @@ class LeasedState:
                 self.renew(self._now(), self._lease)
 
     def tell(self, doing: str) -> None:
-        """Say what is being done now, for people who find the job held: with the next write or renewal, not at once."""
+        """Set the purpose that people see while the lease is held.
+
+        It is written with the next write or renewal, not at once.
+        """
         with self._lock:
             self._doing = {"lease_for": doing, "lease_since": self._now()}
 
     def release(self, **changes: Any) -> JobState:
-        """Give the job back, with ``changes`` of its ``details``; a value of None takes the key out."""
+        """Give the lease back, with ``changes`` of its ``details``; a value of None removes the key."""
         with self._lock:
             details: Mapping[str, Any] = {**self._state.details, **changes}
             kept = {name: value for name, value in details.items() if value is not None}
@@ -85,14 +94,14 @@ class LeasedState:
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
-        """Renew the lease in the background, so that nothing that lasts has to think of it."""
+        """Renew the lease in a background thread within the ``with`` block, so that long work need not do it."""
         over = threading.Event()
         thread = threading.Thread(target=self._renew_until, args=(over,), name="ipi-es-lease", daemon=True)
         thread.start()
         try:
             yield
         finally:
-            over.set()  # not waited for: a renewal under way comes before or after the release, and does no harm
+            over.set()  # no join: a renewal under way is written before or after the release, and does no harm
 
     def _renew_until(self, over: threading.Event) -> None:
         while not over.wait(self._lease / RENEWALS):

@@ -1,7 +1,7 @@
-"""Who holds a lease: ``host:pid:start``, and whether that process still lives.
+"""The owner of a lease, ``host:pid:start``, and whether that process is still running.
 
-The start tells a process from a later one with the same number, which after a container's restart is the rule: same
-host name, process 1 again.
+The start distinguishes a process from a later one with the same number. After a container's restart that is the usual
+case: same host name, process 1 again.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from contextlib import suppress
 from pathlib import Path
 
 _START_FIELD = 22
-"""In ``/proc/PID/stat``, counted from 1: the process's start in clock ticks since the machine's."""
+"""The field of ``/proc/PID/stat``, counted from 1, with the process's start in clock ticks since the machine's
+start."""
 
 
 def this_process() -> str:
-    """The owner that this process is."""
+    """Return the owner for this process."""
     return f"{socket.gethostname()}:{os.getpid()}:{_start_of(os.getpid())}"
 
 
 def owner_alive(owner: str) -> bool:
-    """Whether an owner may still be at work: False only for a process of this host that is surely gone."""
+    """Decide whether an owner may still be running: False only for a process of this host that has surely ended."""
     host, _, rest = owner.rpartition(":")
     host, _, pid = host.rpartition(":")
     if host != socket.gethostname() or not pid.isdecimal():
         return True
     try:
-        # somebody else's process may not be asked: the start still tells whether it is the one that is meant
+        # another user's process may refuse the signal: the start still shows whether it is the same process
         with suppress(PermissionError, OverflowError):
             os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -37,14 +38,14 @@ def owner_alive(owner: str) -> bool:
 
 
 def owner_for_people(owner: str) -> str:
-    """``process 15 on HOST``."""
+    """Format an owner as ``process 15 on HOST``; any other text is returned unchanged."""
     host, _, rest = owner.rpartition(":")
     host, _, pid = host.rpartition(":")
     return f"process {pid} on {host}" if host and pid and rest else owner
 
 
 def _start_of(pid: int) -> str:
-    """The start of a running process; empty where the system doesn't tell."""
+    """Return the start of a running process; empty where the system doesn't show it."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,7 +1,7 @@
-"""The normalizer's state of a job, one immutable document a batch, under an id that the batch determines.
+"""The normalizer's state of a job: one immutable document per batch, under an id that the batch determines.
 
-A batch that is run again writes the same document again. The job's state points to the one in force; later and earlier
-ones are swept.
+A batch that is run again writes the same document again. The job's state points to the one in use; later and earlier
+ones are deleted.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ipi_es.state.fields import Fields
 from ipi_es.state.job_state import STATE_INDEX
 
 FORMAT = 1
-"""Of a quantiles document; one of a newer format is refused."""
+"""Format of a quantiles document; a newer one is refused."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SavedQuantiles:
-    """One array a level (``record``, ``bucket_time`` …), as of event time ``time`` (epoch seconds)."""
+    """One array per level (``record``, ``bucket_time`` …), as of event time ``time`` (epoch seconds)."""
 
     id: str
     time: int
@@ -40,7 +40,7 @@ class QuantilesStore:
         self._job_id = job_id
 
     def save(self, quantiles: SavedQuantiles, version: int) -> None:
-        """Write one; LostJob where a newer worker wrote the same id already."""
+        """Write quantiles. Raises LostJob where a newer worker already wrote the same id."""
         source = {
             "type": "quantiles",
             "format": FORMAT,
@@ -52,7 +52,7 @@ class QuantilesStore:
         self._check(self._cluster.bulk([Put(STATE_INDEX, self._document_id(quantiles.id), source, version)]))
 
     def read(self, quantiles_id: str) -> SavedQuantiles:
-        """Read one. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""
+        """Read one document. Raises SnapshotMissing, SnapshotDamaged or SnapshotForeign."""
         document = self._cluster.get(STATE_INDEX, self._document_id(quantiles_id))
         if document is None:
             raise SnapshotMissing(
@@ -85,22 +85,28 @@ class QuantilesStore:
         return Fields(source, what, hint, SnapshotDamaged)
 
     def ids(self) -> list[str]:
-        """All that there are, sorted."""
+        """Return the ids of all stored quantiles, sorted."""
         return sorted(source["quantiles_id"] for _, source in self._all())
 
     def times(self) -> dict[str, int]:
-        """The event time of each, epoch seconds, by id."""
+        """Return the event time of each document, epoch seconds, by id."""
         return {
             source["quantiles_id"]: self._fields(source, source["quantiles_id"]).time("time")
             for _, source in self._all()
         }
 
     def sweep(self, keep: Collection[str], version: int) -> int:
-        """Delete all but ``keep``; how many. Only whoever holds the job may, so it goes by version too."""
+        """Delete all documents but ``keep``; return their number.
+
+        Raises LostJob where a newer worker wrote one of them.
+        """
         return self._drop([place for place, source in self._all() if source["quantiles_id"] not in keep], version)
 
     def sweep_after(self, last: str, version: int) -> int:
-        """Delete those whose ids sort after ``last``; how many."""
+        """Delete the documents whose ids sort after ``last``; return their number.
+
+        Raises LostJob as :meth:`sweep` does.
+        """
         return self._drop([place for place, source in self._all() if source["quantiles_id"] > last], version)
 
     def _drop(self, gone: list[str], version: int) -> int:

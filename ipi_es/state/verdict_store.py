@@ -1,7 +1,7 @@
-"""What people said of a job's findings: one small document a verdict, beside the job's state.
+"""People's verdicts on a job's findings: one small document per verdict, beside the job's state.
 
-The only verdict so far is *confirmed*: this entity really uses this network. It is of the network (/24 or /48) that the
-address lies in, as holds are. Whoever says it again replaces what was said.
+The only verdict so far is *confirmed*: this entity really uses this network. It applies to the network (/24 or /48) of
+the address, as holds do. A new verdict on the same entity and network replaces the old one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ipi_es.state.fields import Fields
 from ipi_es.state.job_state import STATE_INDEX
 
 FORMAT = 1
-"""Of a verdict's document; one of a newer format is refused."""
+"""Format of a verdict's document; a newer one is refused."""
 CONFIRMED = "confirmed"
 _DAMAGED_HINT = f"delete that document of {STATE_INDEX}, and say the verdict again"
 
@@ -40,7 +40,7 @@ class VerdictStore:
         self._cluster, self._job_id = cluster, job_id
 
     def save(self, verdict: Verdict) -> None:
-        """Write one; it is there for whoever asks next."""
+        """Write one verdict; it is visible to searches at once."""
         source = {
             "type": "verdict",
             "format": FORMAT,
@@ -56,18 +56,18 @@ class VerdictStore:
         self._cluster.put(STATE_INDEX, self._id(verdict.entity, verdict.network), source, refresh=True)
 
     def delete(self, entity: str, network: str) -> bool:
-        """Take back what was said; whether anything was."""
+        """Delete a verdict; return whether it existed."""
         return self._cluster.delete(STATE_INDEX, self._id(entity, network))
 
     def all(self) -> list[Verdict]:
-        """All of the job, the oldest first."""
+        """Return all verdicts of the job, the oldest first. Raises StateDamaged or SnapshotForeign."""
         self._cluster.refresh(STATE_INDEX)
         query = {"bool": {"filter": [{"term": {"type": "verdict"}}, {"term": {"job_id": self._job_id}}]}}
         found = [self._verdict(each) for each in self._cluster.scan(STATE_INDEX, query)]
         return sorted(found, key=lambda each: (each.at, each.entity, each.network))
 
     def confirmed(self) -> frozenset[tuple[str, str]]:
-        """(entity, network) that people vouched for."""
+        """Return (entity, network) of all pairs that people confirmed."""
         return frozenset((each.entity, each.network) for each in self.all() if each.verdict == CONFIRMED)
 
     def _verdict(self, document: Document) -> Verdict:
@@ -83,7 +83,7 @@ class VerdictStore:
         return Verdict(at=fields.time("time"), comment=fields.text_or_none("comment") or "", **texts)
 
     def _id(self, entity: str, network: str) -> str:
-        """Of whatever length the entity's name is; the parts are length-prefixed, so that no two mix."""
+        """Return a document id of fixed length for names of any length; two pairs of names never share one."""
         parts = [part.encode("utf-8", "surrogatepass") for part in (entity, network)]
         state = hashlib.blake2b(digest_size=16)
         for part in parts:

@@ -1,4 +1,4 @@
-"""The aggregations that ipi-es uses, on documents in memory; any other one is refused, never ignored."""
+"""The aggregations that ipi-es uses, on documents in memory; any other is refused, never ignored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _DATES = frozenset({"date", "date_nanos"})
 
 
 def aggregate(aggs: Mapping[str, Any], hits: Sequence[Hit]) -> Json:
-    """The ``aggregations`` part of an answer."""
+    """Return the ``aggregations`` part of an answer.
+
+    Raises RequestRejected for an aggregation that isn't known here.
+    """
     return {name: _one(name, body, hits) for name, body in aggs.items()}
 
 
@@ -72,7 +75,7 @@ def _missing(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence[H
 
 
 def _shown(value: Value, kind: str | None) -> Json:
-    """A terms bucket's key, with its text where that differs."""
+    """Return a terms bucket's key, with its text where that differs."""
     if kind == "boolean":
         return {"key": int(value), "key_as_string": str(value).lower()}
     if kind in _DATES:
@@ -126,7 +129,7 @@ def _date_histogram(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Seq
 
 
 def _composite(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence[Hit]) -> Json:
-    """Pages over the cross product of the sources' values, document by document, in the sources' order."""
+    """Page over the cross product of the sources' values, document by document, in the sources' order."""
     size = int(body.get("size", _DEFAULT_SIZE))
     if size > MAX_PAGE:
         raise RequestRejected(
@@ -189,7 +192,7 @@ def _all(body: Mapping[str, Any], hits: Sequence[Hit]) -> list[Value]:
 def _value_count(body: Mapping[str, Any], hits: Sequence[Hit]) -> Json:
     if body["field"] in {"_id", "_index"}:
         return {"value": len(hits)}
-    # of one document, equal texts and addresses are stored once
+    # a document's equal texts and addresses are stored once
     return {"value": sum(len(set(_values(hit, body["field"]))) for hit in hits)}
 
 
@@ -230,7 +233,7 @@ _METRICS: dict[str, Callable[[Mapping[str, Any], Sequence[Hit]], Json]] = {
 
 
 def _date_range(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence[Hit]) -> Json:
-    """Of ranges only “up to now”, which says what the server's clock shows; in memory there is none to show."""
+    """Return the one known range, “up to now”, without its end: in memory there is no clock to show."""
     if list(body["ranges"]) != [{"to": "now"}]:
         raise unknown("date_range", str(body["ranges"]))
     return {"buckets": [_bucket([hit for hit in hits if _values(hit, body["field"])], inner, key="*-now")]}

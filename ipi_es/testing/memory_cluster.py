@@ -1,8 +1,4 @@
-"""The cluster in memory: for tests, and for dry runs that must not write.
-
-It knows the forms that ipi-es uses and refuses any other. What is stricter here than people expect is what the servers
-do too: a search doesn't see what wasn't refreshed, versions of deleted documents stay, ids have at most 512 bytes.
-"""
+"""The cluster in memory. See :mod:`ipi_es.testing` for what it imitates and what it refuses."""
 
 from __future__ import annotations
 
@@ -29,9 +25,16 @@ _HIDDEN_TOO = IndexOptions(expand_wildcards="all")
 
 
 class MemoryCluster:
-    """:class:`ipi_es.cluster.port.Cluster` without a server.
+    """:class:`ipi_es.cluster.port.Cluster` in memory, without a server.
 
-    ``before`` is called with the operation's name and its index before each operation, to count or to raise.
+    ``before`` is called with an operation's name (the method's) and its index (several joined by commas) before the
+    operation, to count operations or to raise an error in place of one. A bulk calls it once for each index. For the
+    cluster's own methods the lock is held meanwhile. ``info``: the server that is imitated, OpenSearch 3.8.0 by
+    default.
+
+    Any thread may use the cluster's own methods: one lock serializes them, and documents are returned as copies. A scan
+    reads all its documents when its first one is requested. The parts ``admin``, ``alerting`` and ``lifecycles`` take
+    no lock: change them from one thread, while no other thread uses the cluster.
     """
 
     def __init__(self, before: Callable[[str, str], None] | None = None, info: ServerInfo | None = None) -> None:
@@ -46,17 +49,17 @@ class MemoryCluster:
 
     @property
     def info(self) -> ServerInfo:
-        """Says OpenSearch, unless told otherwise."""
+        """The imitated server: OpenSearch 3.8.0, unless the constructor was given another."""
         return self._info
 
     @property
     def lifecycles(self) -> MemoryLifecycles:
-        """None are there, as on a bare server, until ``lifecycles.there`` is set."""
+        """Lifecycle policies; not available, as on a bare server, until ``lifecycles.there`` is set."""
         return self._lifecycles
 
     @property
     def alerting(self) -> MemoryAlerting:
-        """None is there, as on a bare server, until ``alerting.there`` is set."""
+        """Alerting; not available, as on a bare server, until ``alerting.there`` is set."""
         return self._alerting
 
     @property
@@ -80,7 +83,7 @@ class MemoryCluster:
         size: int = 5_000,
         options: IndexOptions = _READ,
     ) -> Iterator[Document]:
-        """See the port; ``size`` changes nothing here, the point in time is the first read."""
+        """See the port; ``size`` has no effect, and the point in time is the first read."""
         body = {
             "query": query,
             "_source": source if isinstance(source, bool) else list(source),
@@ -160,7 +163,7 @@ class MemoryCluster:
     def bulk(
         self, actions: Iterable[Put | Drop], *, refresh: bool = False, allow_failures: bool = False
     ) -> BulkOutcome:
-        """See the port; all actions are one request here, so an id that is too long refuses them all."""
+        """See the port; all actions are one request here, so an id that is too long refuses all of them."""
         batch = list(actions)
         tally = Tally()
         with self._lock:
@@ -217,7 +220,7 @@ class MemoryCluster:
             return True
 
     def close_index(self, name: str) -> None:
-        """Close an index, so that no search sees it, as ``POST NAME/_close`` does. Not of the port."""
+        """Close an index, so that no search sees it, as ``POST NAME/_close`` does. Not part of the port."""
         with self._lock:
             self._indices[name].closed = True
 
@@ -229,7 +232,7 @@ class MemoryCluster:
             return self._indices.pop(name, None) is not None
 
     def get_index_template(self, name: str) -> Json | None:
-        """See the port; settings come back as the servers give them: below ``index``, as text."""
+        """See the port; settings are returned as the servers do: below ``index``, as text."""
         with self._lock:
             self._called("get_index_template", name)
             return copy.deepcopy(self._templates.get(name))
@@ -260,10 +263,10 @@ class MemoryCluster:
             self._indices[index].put_mapping(mappings)
 
     def lacking(self, on_cluster: Sequence[str], on_indices: Mapping[str, Sequence[str]]) -> None:
-        """See the port; here everybody may do everything."""
+        """See the port; None, since there is no security in memory."""
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is nothing to release."""
 
     def _called(self, operation: str, index: str | Sequence[str]) -> None:
         self._before(operation, index if isinstance(index, str) else ",".join(index))

@@ -1,4 +1,4 @@
-"""One index of the in-memory cluster: its mapping, its documents, and what a search sees of them."""
+"""One index of the in-memory cluster: its mapping, its documents, and the documents that searches see."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ipi_es.errors import ClusterReadOnly, Conflict, RequestRejected
 Value: TypeAlias = str | int | float | bool
 PRIMARY_TERM = 1
 SEQ_NO = "_seq_no"
-"""The only field of the servers' own that can be aggregated here."""
+"""The only metadata field of the servers that can be aggregated here, beside the index's name."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T.*)?")
 _WHOLE = frozenset({"long", "integer", "short", "byte", "unsigned_long"})
@@ -28,7 +28,7 @@ _NO_VALUES = frozenset({"object", "nested", "binary", "alias"})
 
 
 def epoch_ms(value: Any) -> int:
-    """Epoch milliseconds of a date as documents and queries write it; ValueError if it is none."""
+    """Return epoch milliseconds of a date in the spellings of documents and queries. Raises ValueError for others."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, str) and re.fullmatch(r"-?\d{5,}", value):
@@ -39,7 +39,7 @@ def epoch_ms(value: Any) -> int:
 
 
 def canonical_ip(value: str) -> str:
-    """An IP as the servers give it back: IPv4-mapped as IPv4, IPv6 shortened; ValueError if it is none."""
+    """Return an IP as the servers do: IPv4-mapped as IPv4, IPv6 shortened. Raises ValueError for other texts."""
     address = ipaddress.ip_address(value)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)
@@ -55,17 +55,18 @@ class StoredDocument:
     version: int
     leaves: dict[str, list[Any]]
     indexed: dict[str, tuple[dict[str, str], list[Value]]] = field(default_factory=dict)
-    """By field name: the mapping's types, and what they made of the values; a search asks for the same ones again."""
+    """By field name: the mapping's types, and the values converted by them; searches ask for the same fields
+    repeatedly."""
 
     def source(self) -> Json:
-        """A fresh copy of the source."""
+        """Return a fresh copy of the source."""
         loaded: Json = orjson.loads(self.raw)
         return loaded
 
 
 @dataclass(slots=True)
 class MemoryIndex:
-    """Documents by id. Writes are seen by :meth:`get` at once, by searches after :meth:`refresh`."""
+    """Documents by id. :meth:`get` sees writes at once, searches see them after :meth:`refresh`."""
 
     name: str
     hidden: bool = False
@@ -73,7 +74,7 @@ class MemoryIndex:
     aliases: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     mappings: Json = field(default_factory=dict)
     settings: Json = field(default_factory=dict)
-    """As the servers give them back, below ``index``."""
+    """In the servers' form, below ``index``."""
     _types: dict[str, str] = field(default_factory=dict)
     _details: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _closed: list[str] = field(default_factory=list)
@@ -84,7 +85,7 @@ class MemoryIndex:
     _next_seq_no: int = 0
 
     def put_mapping(self, mappings: Mapping[str, Any]) -> None:
-        """Add fields; RequestRejected when a field's type would change."""
+        """Add fields. Raises RequestRejected where a field's type would change."""
         merged = _merge(self.mappings, mappings)
         types: dict[str, str] = {}
         details: dict[str, Mapping[str, Any]] = {}
@@ -99,26 +100,30 @@ class MemoryIndex:
 
     @property
     def types(self) -> dict[str, str]:
-        """The type of every field that has one, multi-fields and field aliases among them."""
+        """The type of every mapped field; multi-fields and field aliases included."""
         return self._types
 
     def get(self, id: str) -> Document | None:  # noqa: A002
-        """The document in real time."""
+        """Return the document in real time, or None."""
         found = self._docs.get(id)
         return None if found is None else self.document(found)
 
     def document(self, stored: StoredDocument) -> Document:
-        """A stored document as the port gives it."""
+        """Return a stored document as the port does."""
         return Document(stored.id, self.name, stored.source(), stored.seq_no, PRIMARY_TERM)
 
     def check_match(self, id: str, expected: Document) -> None:  # noqa: A002
-        """Conflict unless the document is still the expected one."""
+        """Raise Conflict unless the document is unchanged since ``expected`` was read."""
         found = self._docs.get(id)
         if found is None or (found.seq_no, PRIMARY_TERM) != (expected.seq_no, expected.primary_term):
             raise Conflict(f"[{id}]: version conflict, the document was changed in between", status=409)
 
     def write(self, id: str, source: Mapping[str, Any], version: int | None = None) -> Document:  # noqa: A002
-        """Index a document; Conflict when ``version`` (external_gte) is lower than what is, or was, there."""
+        """Index a document.
+
+        Raises Conflict where ``version`` (external_gte) is lower than that of the present or deleted document,
+        RequestRejected where a value doesn't fit the mapping, ClusterReadOnly where a block forbids writing.
+        """
         self._check_block()
         raw = encode(source, f"document {id}")
         leaves: dict[str, list[Any]] = {}
@@ -134,7 +139,7 @@ class MemoryIndex:
         return self.document(stored)
 
     def remove(self, id: str, version: int | None = None) -> bool:  # noqa: A002
-        """Delete a document; whether it was there. A versioned deletion is remembered, so late writes stay fenced."""
+        """Delete a document; return whether it existed. Its version is kept, so late writes stay fenced."""
         self._check_block()
         self._deleted_versions[id] = self._next_version(id, version)
         found = self._docs.pop(id, None)
@@ -142,7 +147,7 @@ class MemoryIndex:
         return found is not None
 
     def _check_block(self) -> None:
-        """ClusterReadOnly where the settings forbid writing."""
+        """Raise ClusterReadOnly where the settings forbid writing."""
         if any(value == "true" for value in self.settings.get("blocks", {}).values()):
             raise ClusterReadOnly(f"index [{self.name}] blocked by: [FORBIDDEN/8/index write (api)];", status=403)
 
@@ -170,11 +175,11 @@ class MemoryIndex:
         self._changed.clear()
 
     def shown(self) -> list[StoredDocument]:
-        """The documents that a search sees."""
+        """Return the documents that a search sees."""
         return list(self._shown.values())
 
     def _map_new(self, leaves: Mapping[str, list[Any]]) -> None:
-        """Dynamic mapping of fields that have no type yet, as the servers' defaults do it."""
+        """Map fields that have no type yet dynamically, by the servers' default rules."""
         unknown = [name for name in leaves if name not in self._types and not self._is_closed(name)]
         dynamic = str(self.mappings.get("dynamic", "true")).lower()
         if not unknown or dynamic == "false":
@@ -196,14 +201,14 @@ class MemoryIndex:
         return any(name == closed or name.startswith(f"{closed}.") for closed in self._closed)
 
     def type_of(self, name: str) -> str | None:
-        """A field's type, with field aliases followed; None if it isn't mapped."""
+        """Return a field's type, with field aliases resolved; None if the field isn't mapped."""
         kind = self._types.get(name)
         if name == SEQ_NO:
             return "long"
         return self.type_of(str(self._details[name]["path"])) if kind == "alias" else kind
 
     def values(self, stored: StoredDocument, name: str) -> list[Value]:
-        """A field's values in one document as they are indexed: dates in epoch milliseconds, IPs canonical."""
+        """Return a field's values in one document as they are indexed: dates in epoch milliseconds, IPs canonical."""
         kind = self._types.get(name)
         if kind == "alias":
             return self.values(stored, str(self._details[name]["path"]))

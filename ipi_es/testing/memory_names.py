@@ -1,4 +1,4 @@
-"""Names in memory: which indices an expression means, and settings as the servers give them back."""
+"""Names in memory: the indices that an expression means, and settings in the servers' form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ WHERE = "the cluster in memory"
 def resolve(
     indices: Mapping[str, MemoryIndex], expression: str | Sequence[str], options: IndexOptions
 ) -> list[MemoryIndex]:
-    """The indices that an expression names (patterns, aliases, exclusions), in the order of their names."""
+    """Return the indices of an expression (patterns, aliases, exclusions), ordered by name.
+
+    Raises NotFound for a missing index where ``options`` don't allow it, and for a remote cluster.
+    """
     expands = set(options.expand_wildcards.split(","))
     found: dict[str, MemoryIndex] = {}
     for part in (expression if isinstance(expression, str) else ",".join(expression)).split(","):
@@ -37,7 +40,7 @@ def resolve(
 
 
 def _open_only(part: str, matched: list[MemoryIndex], *, refused: bool) -> list[MemoryIndex]:
-    """Leave closed indices out; or refuse them, as the servers do where one is named."""
+    """Leave closed indices out; raise RequestRejected for a closed one that is named, as the servers do."""
     found = [each for each in matched if not each.closed]
     if refused and len(found) < len(matched):
         raise RequestRejected(f"index [{part}] of {WHERE} is closed", status=400)
@@ -45,9 +48,9 @@ def _open_only(part: str, matched: list[MemoryIndex], *, refused: bool) -> list[
 
 
 def matching(indices: Mapping[str, MemoryIndex], part: str, *, hidden: bool) -> list[MemoryIndex]:
-    """The indices behind one name or pattern; what is hidden is found by its exact name, or if asked for.
+    """Return the indices of one name or pattern; hidden ones by their exact name, or by a pattern with ``hidden``.
 
-    An alias that isn't hidden itself shows hidden indices.
+    A pattern that matches an alias which isn't hidden itself finds the hidden indices behind it.
     """
     pattern = "*" if part == "_all" else part
     if "*" not in pattern:
@@ -63,7 +66,7 @@ def matching(indices: Mapping[str, MemoryIndex], part: str, *, hidden: bool) -> 
 
 
 def index_settings(settings: Mapping[str, Any]) -> Json:
-    """Settings as the servers give them back: nested below ``index``, every value as text."""
+    """Convert settings to the servers' form: nested below ``index``, every value as text."""
     nested: Json = {}
 
     def place(path: list[str], value: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the in-memory cluster has besides documents: templates and aliases, alerting, and lifecycle policies."""
+"""The parts of the in-memory cluster besides documents: templates and aliases, alerting, and lifecycle policies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from ipi_es.testing.memory_names import WHERE, index_settings, matching
 
 
 class MemoryAdmin:
-    """:class:`ipi_es.cluster.port.Admin` in memory; ``simulates`` False: as where credentials may not simulate."""
+    """:class:`ipi_es.cluster.port.Admin` in memory.
+
+    ``simulates`` False imitates credentials without the right to simulate templates.
+    """
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class MemoryAdmin:
         return blocked({name: each.settings for name, each in found.items()})
 
     def set(self, index: str, settings: Mapping[str, Any]) -> None:
-        """Change an index's settings, as ``PUT INDEX/_settings`` does; None takes one out. Not of the port."""
+        """Change an index's settings, as ``PUT INDEX/_settings`` does; None removes a block. Not part of the port."""
         one = self._one(index)
         for key, value in settings.items():
             nested = index_settings({key: value})["index"]
@@ -73,7 +76,10 @@ class MemoryAdmin:
 
 
 class MemoryAlerting:
-    """:class:`ipi_es.cluster.port.Alerting` in memory: it keeps what it is told. None is there unless ``there``."""
+    """:class:`ipi_es.cluster.port.Alerting` in memory: definitions are stored, never run.
+
+    Unavailable unless ``there``.
+    """
 
     def __init__(self) -> None:
         self.there = False
@@ -99,9 +105,9 @@ class MemoryAlerting:
 
 
 class MemoryLifecycles:
-    """:class:`ipi_es.cluster.port.Lifecycles` in memory: it keeps what it is told, and deletes nothing.
+    """:class:`ipi_es.cluster.port.Lifecycles` in memory: policies are stored, and no index is deleted.
 
-    ``indices`` gives the names of the existing indices that match a pattern. None is there unless ``there``.
+    ``indices`` gives the names of the existing indices that match a pattern. Unavailable unless ``there``.
     """
 
     def __init__(self, indices: Callable[[str], list[str]], *, there: bool = False) -> None:
@@ -110,7 +116,7 @@ class MemoryLifecycles:
         """Indices in the order in which they were renewed."""
         self._indices = indices
         self.failures: dict[str, str] = {}
-        """What is answered about policies that fail."""
+        """``{index: reason}`` that :meth:`stuck` answers for matching indices; a test fills it."""
         self._policies: dict[str, Json] = {}
         self._of: dict[str, str] = {}
 

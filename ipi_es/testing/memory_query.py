@@ -24,12 +24,15 @@ _MS = 1_000  # epoch_second bounds become epoch milliseconds
 
 
 def unknown(what: str, name: str) -> RequestRejected:
-    """The refusal of something that the in-memory cluster has no idea of."""
+    """Make the error for a form that the in-memory cluster doesn't know."""
     return RequestRejected(f"unknown {what} [{name}]", hint="the in-memory cluster knows fewer forms", status=400)
 
 
 def matcher(query: Mapping[str, Any], index: MemoryIndex) -> Matcher:
-    """What says of an index's documents whether they match a query (with exactly one form at the top)."""
+    """Return a predicate over an index's documents for a query (with exactly one form at the top).
+
+    Raises RequestRejected for a form that isn't known here.
+    """
     if len(query) != 1:
         raise RequestRejected(f"a query has one form, not {sorted(query)}", status=400)
     ((form, body),) = query.items()
@@ -100,7 +103,7 @@ def _equals(name: str, wanted: Any, index: MemoryIndex) -> Matcher:
 
 
 def _bound(kind: str | None, value: Any, form: str = "") -> Value:
-    """A query's value as the field's values are."""
+    """Convert a query's value to the form of the field's indexed values."""
     if kind in {"date", "date_nanos"}:
         if "now" in str(value) or "||" in str(value):
             raise unknown("date math", str(value))
@@ -136,7 +139,7 @@ def _range(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
 
 
 def order_key(value: Value, kind: str | None) -> Any:
-    """What values of a type are sorted and compared by: IPs by their 16 bytes, text by its UTF-8 bytes."""
+    """Return the key by which values of a type are sorted and compared: IPs by 16 bytes, text by its UTF-8 bytes."""
     if kind == "ip":
         address = ipaddress.ip_address(str(value))
         return (b"\0" * 10 + b"\xff\xff" + address.packed) if address.version == 4 else address.packed

@@ -23,7 +23,7 @@ _ORDERS_WITHOUT_FIELD = frozenset({"_doc", "_shard_doc", "_score", "_id", "_inde
 
 
 def run_search(indices: Sequence[MemoryIndex], body: Mapping[str, Any], *, window: int = MAX_WINDOW) -> Json:
-    """The answer as the servers shape it; RequestRejected for what isn't known here."""
+    """Return the answer in the servers' form. Raises RequestRejected for keys and forms that aren't known here."""
     wrong = set(body) - _KNOWN
     if wrong:
         raise unknown("key in search body", min(wrong))
@@ -41,7 +41,7 @@ def run_search(indices: Sequence[MemoryIndex], body: Mapping[str, Any], *, windo
     shards = {"total": len(indices), "successful": len(indices), "skipped": 0, "failed": 0}
     answer: Json = {"took": 0, "timed_out": False, "_shards": shards, "hits": hits}
     aggs = body.get("aggs", body.get("aggregations"))
-    if aggs and indices:  # like the servers, which answer without the key when there is no index at all
+    if aggs and indices:  # as the servers: without any index their answer lacks the key
         answer["aggregations"] = aggregate(aggs, found)
     return answer
 

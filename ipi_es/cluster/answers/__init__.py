@@ -1,1 +1,1 @@
-"""Check the answers of a cluster: complete, failed, and what to do about it. Pure."""
+"""Checks of a cluster's answers: whether they are complete, what failed, and what to do about it. Pure."""

@@ -1,4 +1,4 @@
-"""Reading answers: the checks that no half answer gets through, and the shapes that the port promises. Pure."""
+"""Reading answers: checks that let no partial answer pass, and the shapes that the port promises. Pure."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ipi_es.cluster.answers.hints import BUSY_HINT, INCOMPLETE_HINT, NO_SHARD_HI
 from ipi_es.cluster.port import Distribution, Document, IndexOptions, Json
 from ipi_es.errors import AnswerIncomplete, ClusterBusy, ClusterError, ClusterTimeout, NotFound, RequestRejected
 
-_NOT_EXACT = frozenset('*?,<>|"\\/ #:')  # what no index name may contain, and what would make it a pattern
+_NOT_EXACT = frozenset('*?,<>|"\\/ #:')  # characters that no index name may contain, or that make it a pattern
 
 
 def target(index: str | Sequence[str]) -> str:
-    """The index part of a path; patterns, exclusions and remote clusters (``c:logs-*``) stay readable."""
+    """Return the index part of a path; patterns, exclusions and remote clusters (``c:logs-*``) stay readable."""
     names = [index] if isinstance(index, str) else list(index)
     return quote(",".join(names), safe="*,:-_.")
 
 
 def exact_name(index: str) -> str:
-    """The path of one index by its name; RequestRejected for anything that could mean several."""
+    """Return the path of one index by its name. Raises RequestRejected for a text that could mean several."""
     if index in {"", ".", ".."} or index[0] in "-_+" or _NOT_EXACT & set(index):
         raise RequestRejected(f"“{index}” is not the name of one index", hint="name one index, without * or commas")
     return quote(index, safe="-_.")
 
 
 def read_params(options: IndexOptions) -> dict[str, str]:
-    """IndexOptions as the servers' query parameters."""
+    """Convert IndexOptions to the servers' query parameters."""
     return {
         "ignore_unavailable": _flag(options.ignore_unavailable),
         "allow_no_indices": _flag(options.allow_no_indices),
@@ -42,10 +42,10 @@ def _flag(value: bool) -> str:
 
 
 def check_whole(answer: Mapping[str, Any], where: str, *, may_end_early: bool = False) -> None:
-    """Raise unless every shard of every cluster answered to the end: half an answer must never be scored.
+    """Raise unless every shard of every cluster answered completely: a partial answer must never be scored.
 
-    ClusterTimeout, AnswerIncomplete (both are tried again), or what the failed shards say. Skipped shards are among the
-    successful ones. ``may_end_early``: it is no fault to say ``terminated_early``.
+    Raises ClusterTimeout, AnswerIncomplete (both are retried), or the error of the failed shards. Skipped shards count
+    as successful. ``may_end_early``: ``terminated_early`` is no error.
     """
     timed_out = answer.get("timed_out", False)
     if timed_out is True:
@@ -64,18 +64,18 @@ def check_whole(answer: Mapping[str, Any], where: str, *, may_end_early: bool = 
 
 
 def check_search(answer: Mapping[str, Any], body: Mapping[str, Any], where: str, distribution: Distribution) -> None:
-    """Raise unless an answer to the search ``body`` is whole and has all hits and aggregations that were asked for.
+    """Raise unless the answer to the search ``body`` is complete and has all requested hits and aggregations.
 
-    OpenSearch says ``terminated_early`` of whole answers too where it needn't look at each document for an aggregation
-    (a full composite page, the least and the largest of a field: seen on 3.8.0). There the exact total of the hits is
-    what tells, and who reads pages compares them with a count.
+    OpenSearch reports ``terminated_early`` for complete answers too where an aggregation needn't read each document (a
+    full composite page, the least and the largest of a field: seen on 3.8.0). There the exact total of the hits
+    decides, and callers that read pages compare them with a count.
     """
     aggs = body.get("aggs", body.get("aggregations"))
     check_whole(answer, where, may_end_early=bool(aggs) and distribution == "opensearch")
     try:
         if int(body.get("size", 1)) or body.get("track_total_hits") is True:
             proofs.hits(body, answer)
-        # without any index to search there is nothing to aggregate, and both servers leave the key out
+        # without any index there is nothing to aggregate, and both servers leave the key out
         if aggs and ("aggregations" in answer or answer["_shards"]["total"]):
             proofs.aggregated(aggs, answer.get("aggregations"))
     except proofs.Lacking as lacking:
@@ -83,10 +83,10 @@ def check_search(answer: Mapping[str, Any], body: Mapping[str, Any], where: str,
 
 
 def all_buckets(answer: Mapping[str, Any], name: str, where: str) -> list[Json]:
-    """The buckets of an aggregation that has each hit in exactly one; none where there is no index.
+    """Return the buckets of an aggregation that has each hit in exactly one; an empty list where there is no index.
 
-    The search must ask for the exact total. AnswerIncomplete where the buckets, and what is beyond their number, count
-    another one.
+    The search must request the exact total. Raises AnswerIncomplete where the documents in the buckets, and in those
+    left out (``sum_other_doc_count``), don't add up to the total.
     """
     part: Json = (answer.get("aggregations") or {}).get(name, {})
     buckets: list[Json] = part.get("buckets", [])
@@ -98,7 +98,7 @@ def all_buckets(answer: Mapping[str, Any], name: str, where: str) -> list[Json]:
 
 
 def incomplete(where: str, lacks: object, hint: str = INCOMPLETE_HINT) -> AnswerIncomplete:
-    """The error for an answer with status 200 that does not prove to be whole."""
+    """Make the error for an answer with status 200 that isn't proven to be complete."""
     return AnswerIncomplete(f"an answer of {where} is not whole: it {lacks}", hint=hint)
 
 
@@ -128,7 +128,7 @@ def _shard_fault(shards: Mapping[str, Any], where: str) -> ClusterError:
 
 
 def _check_remotes(clusters: object, where: str) -> None:
-    """Each cluster that was asked must be told of: by its own details, or where there are none by the counts."""
+    """Raise unless each cluster of the search is reported: by its details, or by the counts if there are none."""
     if clusters is None:
         return
     details = clusters.get("details", {}) if isinstance(clusters, Mapping) else None
@@ -146,7 +146,10 @@ def _check_remotes(clusters: object, where: str) -> None:
 
 
 def _remote_is_whole(detail: object, where: str) -> bool:
-    """Whether one of several clusters answered to the end; AnswerIncomplete where its own shards don't add up."""
+    """Decide whether one of several clusters answered completely.
+
+    Raises AnswerIncomplete where its own shards don't add up.
+    """
     if not isinstance(detail, Mapping):
         return False
     if detail.get("status") != "successful":
@@ -159,9 +162,9 @@ def _remote_is_whole(detail: object, where: str) -> bool:
 
 
 def check_remotes_known(index: str | Sequence[str], answer: Mapping[str, Any], where: str) -> None:
-    """NotFound if a remote pattern was asked for, but no remote cluster.
+    """Raise NotFound if a remote pattern was requested, but the server has no remote cluster.
 
-    Elasticsearch says so itself; OpenSearch takes ``c:logs-*`` for a local name then and finds nothing.
+    Elasticsearch reports that itself; OpenSearch then reads ``c:logs-*`` as a local name and finds nothing.
     """
     names = (index if isinstance(index, str) else ",".join(index)).split(",")
     remote = [name for name in names if ":" in name.replace("::", "")]  # logs::failures is a part of a data stream
@@ -174,7 +177,7 @@ def check_remotes_known(index: str | Sequence[str], answer: Mapping[str, Any], w
 
 
 def document(hit: Mapping[str, Any]) -> Document:
-    """A hit, or the answer of a get, as a Document."""
+    """Convert a hit, or the answer of a get, to a Document."""
     return Document(
         id=str(hit["_id"]),
         index=str(hit["_index"]),
@@ -185,9 +188,9 @@ def document(hit: Mapping[str, Any]) -> Document:
 
 
 def field_types(answer: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
-    """Field capabilities (asked for with ``include_unmapped``) as ``{field: {type: [indices…]}}``.
+    """Convert field capabilities (requested with ``include_unmapped``) to ``{field: {type: [indices…]}}``.
 
-    A server names the indices of a type only where they differ; without names it means all of them.
+    A server names the indices of a type only where types differ; without names the type holds for all indices.
     """
     everywhere = sorted(answer.get("indices", ()))
     found: dict[str, dict[str, list[str]]] = {}
@@ -205,7 +208,7 @@ def field_types(answer: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
 
 
 def merged_types(parts: Iterable[dict[str, dict[str, list[str]]]]) -> dict[str, dict[str, list[str]]]:
-    """Field types that were asked for in parts, as one answer."""
+    """Merge field types that were requested in parts."""
     found: dict[str, dict[str, list[str]]] = {}
     for part in parts:
         for name, types in part.items():
@@ -216,5 +219,5 @@ def merged_types(parts: Iterable[dict[str, dict[str, list[str]]]]) -> dict[str, 
 
 
 def template_body(answer: Mapping[str, Any], name: str) -> Json:
-    """One composable template's body out of the list that the server gives; it is there (``proofs.template``)."""
+    """Return one composable template's body from the server's list; ``proofs.template`` has checked it is there."""
     return next(dict(entry["index_template"]) for entry in answer["index_templates"] if entry["name"] == name)

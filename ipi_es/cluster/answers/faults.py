@@ -1,7 +1,7 @@
-"""What a failed request means: from an HTTP status with its body, or from a broken connection, to the error tree.
+"""The meaning of a failed request: from an HTTP status with its body, or a broken connection, to the error tree.
 
-Both adapters take their clients' exceptions apart and come here, so that the same trouble reads the same everywhere.
-Messages name the host, hints say what to do next, and neither carries a secret.
+Both adapters unwrap their clients' exceptions and call this module, so that the same failure reads the same everywhere.
+Messages name the host, hints give the next step, and neither contains a secret.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from ipi_es.errors import (
 )
 
 NOT_FOUND = 404
-# what an answer with this status has if it is the cluster's, and not that of a proxy without a cluster behind it
+# keys of an answer with this status that comes from a cluster, not from a proxy without one behind it
 _SAID_MISSING = frozenset({"error", "found", "result"})
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
-# a server that is short of something for the moment, whatever status it wraps this in
+# a server that lacks resources for the moment, under any status
 BUSY_KINDS = frozenset(
     {
         "es_rejected_execution_exception",
@@ -52,22 +52,22 @@ BUSY_KINDS = frozenset(
         "cluster_manager_not_discovered_exception",
     }
 )
-# OpenSearch wraps this one in 503, which says “try again”; again would be as wrong
+# OpenSearch wraps this one in 503, which means “try again”; another try would fail too
 REJECTED_KINDS = frozenset({"too_many_buckets_exception"})
 BLOCKED = "cluster_block_exception"
 _REASON_LIMIT = 600  # characters; a server may repeat a whole request in its reason
-_TLS_ALERT = "\x15\x03"  # how a TLS server's refusal begins where a status line is expected
-_PARTIAL_ADVICE = " Consider using `allow_partial_search_results`"  # half an answer is what is never wanted
+_TLS_ALERT = "\x15\x03"  # start of a TLS server's refusal in the place of a status line
+_PARTIAL_ADVICE = " Consider using `allow_partial_search_results`"  # a partial answer is never wanted
 _DEPTH_LIMIT = 8  # nested causes; servers give at most a handful
 
 
 def kinds_of(body: Any) -> list[str]:
-    """All error types in an error answer (root causes, causes, failed shards), outermost first."""
+    """Return all error types in an error answer (root causes, causes, failed shards), outermost first."""
     return [str(part["type"]) for part in _parts(body) if "type" in part]
 
 
 def reason_of(body: Any) -> str:
-    """The sentence that says most about an error answer: the innermost reason."""
+    """Return the most specific sentence of an error answer: the innermost reason."""
     reasons = [_reason(part) for part in _parts(body) if isinstance(part.get("reason"), str) and part["reason"]]
     if reasons:
         return reasons[-1].partition(_PARTIAL_ADVICE)[0][:_REASON_LIMIT]
@@ -81,7 +81,7 @@ def reason_of(body: Any) -> str:
 
 
 def _reason(part: Mapping[str, Any]) -> str:
-    """The reason of one cause; of a closed index both servers say just “closed”."""
+    """Return the reason of one cause; name a closed index, since both servers give just “closed”."""
     if part.get("type") == CLOSED and "index" in part:
         return f"index [{part['index']}] is closed"
     return str(part["reason"])
@@ -95,7 +95,7 @@ def _parts(body: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
         return
     yield error
     nested = [error.get("caused_by"), *_listed(error, "root_cause")]
-    # a refresh is refused shard by shard, with no error at its head
+    # a refresh is refused shard by shard, with no error at the top level
     shards = [*_listed(error, "failed_shards"), *_listed(error.get("_shards") or {}, "failures")]
     nested += [shard.get("reason") for shard in shards if isinstance(shard, Mapping)]
     for part in nested:
@@ -108,7 +108,7 @@ def _listed(error: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def response_fault(status: int, body: Any, where: str) -> ClusterError:
-    """The error for an answer with this HTTP status (any that is not 2xx) and body (parsed, text or None)."""
+    """Make the error for an answer with this HTTP status (any but 2xx) and body (parsed, text or None)."""
     kinds, reason = set(kinds_of(body)), reason_of(body)
     said = f": {reason}" if reason else ""
     if BLOCKED in kinds and READ_BLOCKED in said:
@@ -131,7 +131,7 @@ def response_fault(status: int, body: Any, where: str) -> ClusterError:
     return error
 
 
-# status → error, what happened there, what to do about it
+# status → error, problem, hint
 _STATUSES: dict[int, tuple[type[ClusterError], str, str]] = {
     401: (
         AuthenticationFailed,
@@ -161,7 +161,7 @@ REJECTED_HINT = (
     "job names; `ipi-es check JOB` tells what it can of each"
 )
 UNREADABLE = "use doc values"
-"""What all servers say, among other words, of a field whose mapping turns off what aggregations read."""
+"""Words in every server's message about a field whose mapping turns off the doc values that aggregations read."""
 UNREADABLE_HINT = (
     "map the field without “doc_values: false” in the events' index template and reindex what is there, or let the job "
     "name another field"
@@ -183,13 +183,13 @@ def _by_status(status: int, where: str, said: str) -> ClusterError:
 
 
 def connection_fault(error: BaseException, where: str) -> ClusterError:
-    """The error for a connection that could not be made, or broke; judged by everything in the chain of causes."""
+    """Make the error for a connection that failed or broke, judged by the whole chain of causes."""
     chain = list(_causes(error))
     return _tls_fault(chain, where) or _network_fault(chain, where)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it wraps: as cause, as context, among its arguments, or in the clients' own fields."""
+    """Yield the error and all that it wraps: as cause, as context, in its arguments, or in the clients' own fields."""
     queue, seen = [error], set[int]()
     while queue:
         one = queue.pop(0)
@@ -207,12 +207,12 @@ def _first(chain: list[BaseException], kinds: type[BaseException] | tuple[type[B
 
 
 def plain_http_fault(where: str) -> TlsError:
-    """https:// was configured, but the server answers in plain HTTP."""
+    """Make the error for https:// in the configuration and a server that answers in plain HTTP."""
     return TlsError(f"{where} speaks plain HTTP, not TLS", hint="write http:// in elasticsearch.hosts, or turn on TLS")
 
 
 def tls_expected_fault(where: str) -> TlsError:
-    """http:// was configured, but the server wants TLS."""
+    """Make the error for http:// in the configuration and a server that requires TLS."""
     return TlsError(
         f"{where} speaks TLS, but the URL says http://",
         hint="write https:// in elasticsearch.hosts, and ca_certs or ca_fingerprint if the CA is your own",
@@ -233,7 +233,7 @@ def _tls_fault(chain: list[BaseException], where: str) -> TlsError | None:
             " if the name differs, use the name that the certificate is for",
         )
     if any(isinstance(each, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) for each in chain):
-        return None  # the other side went away in the middle: not a matter of certificates
+        return None  # the server closed the connection: not a matter of certificates
     failed = _first(chain, (ssl.SSLError, urllib3_errors.SSLError))
     if failed is not None:
         return TlsError(

@@ -1,4 +1,4 @@
-"""What to do next about a server's answer that has a cause of its own; by its error types and its reason. Pure."""
+"""Hints for server answers with a specific cause, chosen by their error types and reason. Pure."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ CLOSED_HINT = "POST INDEX/_open opens the index; or take it out of datafeed_conf
 CLOSED = "index_closed_exception"
 NO_SHARD_KINDS = frozenset({"no_shard_available_action_exception", "unavailable_shards_exception"})
 ALL_FAILED = "all shards failed"
-"""The reason of a search on indices of which no shard is assigned: no cause is given with it."""
+"""The reason when a search finds no shard of its indices assigned; the answer has no cause then."""
 SOME_MISSING = "due to missing shards"
-"""Within the reason where some are not assigned."""
+"""Part of the reason where some shards are not assigned."""
 
 _BLOCKED_INDEX = re.compile(r"index \[([^\]]+)\] blocked by")
 _SETTINGS = (
@@ -46,14 +46,14 @@ _SETTINGS = (
     ("FORBIDDEN/9/", "index.blocks.metadata"),
 )
 READ_BLOCKED = "FORBIDDEN/7/"
-"""How a server says that an index may not be read: ``index.blocks.read``."""
+"""The code in a server's answer for an index that may not be read: ``index.blocks.read``."""
 _CLUSTER_WIDE = ("FORBIDDEN/6/", "FORBIDDEN/13/")
 _SHARD_LIMIT = re.compile(r"maximum (?:normal |frozen |data nodes? )?shards open|max_shards_per_node", re.IGNORECASE)
 _LONG_LINE = re.compile(r"HTTP (?:request )?line is (?:too long|larger)|too_long_(?:http_line|frame)", re.IGNORECASE)
 
 
 def block_hint(reason: str) -> str:
-    """What to do about a block, by what the server says of it: the setting that was made, or a full disk."""
+    """Return the hint for a block, chosen by the server's reason: a setting, or a full disk."""
     named = _BLOCKED_INDEX.search(reason)
     index = named[1] if named else "INDEX"
     if READ_BLOCKED in reason:
@@ -76,7 +76,10 @@ def block_hint(reason: str) -> str:
 
 
 def special_hint(kinds: Collection[str], said: str) -> str | None:
-    """The hint of a cause that has one of its own; None: the status decides. ``said``: the reason, and its types."""
+    """Return the hint for a cause that has its own, or None: then the status decides.
+
+    ``said``: the reason, with its error types.
+    """
     if "too_many_buckets_exception" in kinds:
         return BUCKETS_HINT
     if CLOSED in kinds:

@@ -1,8 +1,8 @@
-"""What proves an answer whole: checks for each kind of request. Pure.
+"""Checks that prove an answer complete, one for each kind of request. Pure.
 
-A proof returns nothing, or raises :class:`Lacking` with the part that is missing; the caller makes an
-:class:`ipi_es.errors.AnswerIncomplete` of it, which is retried. A server, a proxy or a cache that answers ``{}`` with
-status 200 passes none of them.
+A proof returns nothing, or raises :class:`Lacking` with the missing part; the caller turns that into
+:class:`ipi_es.errors.AnswerIncomplete`, which is retried. If a server, a proxy or a cache answers ``{}`` with status
+200, only :func:`anything` and :func:`objects` accept it.
 """
 
 from __future__ import annotations
@@ -18,40 +18,43 @@ Answer: TypeAlias = Mapping[str, Any]
 Proof: TypeAlias = Callable[[Answer], None]
 
 _SINGLE = frozenset({"filter", "missing", "global", "nested"})
-"""Aggregations with one bucket: a count, and what is asked for inside it."""
+"""Aggregations with one bucket: a count, and the inner aggregations."""
 _COUNTS = frozenset({"cardinality", "value_count"})
 _METRICS = frozenset({"avg", "max", "min", "sum"}) | _COUNTS
 _HARMLESS = frozenset({"index_not_found_exception"})
-"""Why a remote cluster's answer may be missing: it has no such index."""
+"""Harmless reasons for a missing answer of a remote cluster: it has no such index."""
 
 
 class Lacking(Exception):
-    """What an answer lacks, in words that follow "the answer": ``has no "count"``."""
+    """A part that an answer lacks, in words that follow "the answer": ``has no "count"``."""
 
 
 def is_count(value: object) -> bool:
-    """Whether a value is a whole number from 0 on; True and False are none."""
+    """Decide whether a value is a whole number of at least 0; True and False are not."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def not_empty(answer: Answer) -> None:
-    """Some JSON object with something in it."""
+    """Require a JSON object that isn't empty."""
     if not answer:
         raise Lacking("is empty")
 
 
 def anything(_answer: Answer) -> None:
-    """Nothing to prove: the answer isn't used."""
+    """Accept any answer: the caller checks it, or doesn't use it."""
 
 
 def acknowledged(answer: Answer) -> None:
-    """Of a change of indices, mappings, templates or policies: that it was carried out."""
+    """Require that a change of indices, mappings, templates or policies was carried out."""
     if answer.get("acknowledged") is not True:
         raise Lacking('does not say "acknowledged": true')
 
 
 def refreshed(answer: Answer) -> None:
-    """Of a refresh. Copies that no node holds are no failure, so ``successful`` may be less than ``total``."""
+    """Require that a refresh failed on no shard.
+
+    Copies that no node holds are no failure, so ``successful`` may be less than ``total``.
+    """
     shards = answer.get("_shards")
     if not isinstance(shards, Mapping) or not is_count(shards.get("failed")):
         raise Lacking('has no "_shards"')
@@ -60,7 +63,7 @@ def refreshed(answer: Answer) -> None:
 
 
 def found(id: str) -> Proof:  # noqa: A002  (the field's word)
-    """Of getting the document ``id``: its source and what a later conditional write needs."""
+    """Require the document ``id``: its source, and the numbers that a later conditional write needs."""
 
     def proof(answer: Answer) -> None:
         _same_id(answer, id)
@@ -72,7 +75,7 @@ def found(id: str) -> Proof:  # noqa: A002  (the field's word)
 
 
 def written(id: str) -> Proof:  # noqa: A002
-    """Of writing the document ``id``."""
+    """Require that the document ``id`` was written."""
 
     def proof(answer: Answer) -> None:
         _same_id(answer, id)
@@ -83,7 +86,7 @@ def written(id: str) -> Proof:  # noqa: A002
 
 
 def deleted(id: str) -> Proof:  # noqa: A002
-    """Of deleting the document ``id``."""
+    """Require that the document ``id`` was deleted."""
 
     def proof(answer: Answer) -> None:
         _same_id(answer, id)
@@ -109,20 +112,20 @@ def _numbered(answer: Answer) -> None:
 
 
 def counted(answer: Answer) -> None:
-    """Of a count; its shards are checked apart from this."""
+    """Require a count; its shards are checked separately."""
     if not is_count(answer.get("count")):
         raise Lacking('has no "count"')
 
 
 def sharded(answer: Answer) -> None:
-    """That it says how many shards are behind the names that were asked for."""
+    """Require the number of shards behind the requested names."""
     shards = answer.get("_shards")
     if not isinstance(shards, Mapping) or not is_count(shards.get("total")):
         raise Lacking('has no "_shards"')
 
 
 def templates(answer: Answer) -> None:
-    """Of getting all index templates; a server may have none."""
+    """Require all index templates with their bodies; a server may have none."""
     entries = answer.get("index_templates")
     if not isinstance(entries, list):
         raise Lacking('has no "index_templates"')
@@ -131,7 +134,7 @@ def templates(answer: Answer) -> None:
 
 
 def text(name: str) -> Proof:
-    """A text that must not be empty, by its name."""
+    """Require a text that isn't empty under this name."""
 
     def proof(answer: Answer) -> None:
         if not isinstance(answer.get(name), str) or not answer[name]:
@@ -141,7 +144,7 @@ def text(name: str) -> Proof:
 
 
 def opened(name: str) -> Proof:
-    """Of opening a point in time: its id, and every shard."""
+    """Require a point in time: its id, and every shard."""
 
     def proof(answer: Answer) -> None:
         text(name)(answer)
@@ -153,7 +156,7 @@ def opened(name: str) -> Proof:
 
 
 def all_shards(shards: object) -> None:
-    """That as many shards were successful as there are; skipped ones are among the successful."""
+    """Require that all shards were successful; skipped ones count as successful."""
     counts = [shards.get(name) for name in ("total", "successful", "failed")] if isinstance(shards, Mapping) else [None]
     if not all(map(is_count, counts)):
         raise Lacking('does not count its shards ("total", "successful", "failed")')
@@ -163,7 +166,7 @@ def all_shards(shards: object) -> None:
 
 
 def flag(name: str) -> Proof:
-    """A value that is true or false."""
+    """Require true or false under this name."""
 
     def proof(answer: Answer) -> None:
         if not isinstance(answer.get(name), bool):
@@ -173,7 +176,7 @@ def flag(name: str) -> Proof:
 
 
 def mapping(name: str) -> Proof:
-    """An object, by its name; an empty one will do."""
+    """Require an object under this name; an empty one passes."""
 
     def proof(answer: Answer) -> None:
         if not isinstance(answer.get(name), Mapping):
@@ -183,7 +186,7 @@ def mapping(name: str) -> Proof:
 
 
 def inside(outer: str, inner: str) -> Proof:
-    """An object in an object."""
+    """Require an object in an object."""
 
     def proof(answer: Answer) -> None:
         mapping(outer)(answer)
@@ -193,7 +196,7 @@ def inside(outer: str, inner: str) -> Proof:
 
 
 def objects(name: str) -> Proof:
-    """Of settings or mappings by index: each index has ``name``. ``{}`` (no index) is judged by the caller."""
+    """Require ``name`` (settings or mappings) for each index; ``{}`` (no index) is judged by the caller."""
 
     def proof(answer: Answer) -> None:
         for index, body in answer.items():
@@ -204,7 +207,7 @@ def objects(name: str) -> Proof:
 
 
 def template(name: str) -> Proof:
-    """Of getting one index template."""
+    """Require the index template of this name."""
 
     def proof(answer: Answer) -> None:
         entries = answer.get("index_templates")
@@ -219,7 +222,7 @@ def _is_template(entry: object, name: str) -> bool:
 
 
 def field_capabilities(answer: Answer) -> None:
-    """Of field capabilities: indices and fields, and no index that failed."""
+    """Require indices and fields, and no failed index."""
     if not isinstance(answer.get("indices"), list | str) or not isinstance(answer.get("fields"), Mapping):
         raise Lacking('has no "indices" and "fields"')
     failures = answer.get("failures")
@@ -228,7 +231,7 @@ def field_capabilities(answer: Answer) -> None:
 
 
 def _failed(failures: object) -> str:
-    """The indices that failed, with the reason of the first."""
+    """Name the indices that failed, with the reason of the first."""
     rows = [each for each in failures if isinstance(each, Mapping)] if isinstance(failures, list) else []
     names = [str(name) for each in rows if isinstance(each.get("indices"), list) for name in each["indices"]]
     reason = reason_of(rows[0].get("failure")) if rows else ""
@@ -236,21 +239,21 @@ def _failed(failures: object) -> str:
 
 
 def harmless(failures: object, cause: str) -> bool:
-    """Whether there are failures and all of them only say that there is no such index; ``cause``: the key of each."""
+    """Decide whether there are failures and all of them only report a missing index; ``cause``: the key of each."""
     rows = failures if isinstance(failures, list) else []
     kinds = [set(kinds_of(each.get(cause))) if isinstance(each, Mapping) else set() for each in rows]
     return bool(kinds) and all(each and each <= _HARMLESS for each in kinds)
 
 
 def rights(answer: Answer) -> None:
-    """Of asking which rights the credentials have."""
+    """Require the answer to which rights the credentials have."""
     for name in ("cluster", "index"):
         if not isinstance(answer.get(name), Mapping):
             raise Lacking(f'has no "{name}"')
 
 
 def aggregated(aggs: Mapping[str, Any], answer: Mapping[str, Any] | None, path: str = "aggregations") -> None:
-    """That an answer has every aggregation that was asked for, in its shape; inside of its buckets too."""
+    """Require every requested aggregation, in its shape; those inside its buckets too."""
     for name, body in aggs.items():
         kind = next(key for key in body if key not in {"aggs", "aggregations", "meta"})
         inner = body.get("aggs", body.get("aggregations", {}))
@@ -271,7 +274,7 @@ def aggregated(aggs: Mapping[str, Any], answer: Mapping[str, Any] | None, path: 
 
 
 def _is_value(value: object, *, whole: bool) -> bool:
-    """Whether a metric's value is a number (a whole one, if ``whole``); an extreme of no documents has none."""
+    """Decide whether a metric's value is a number (a whole one, if ``whole``); an extreme of no documents is None."""
     if whole:
         return is_count(value)
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value))
@@ -281,12 +284,12 @@ def _buckets(part: Mapping[str, Any], inner: Mapping[str, Any], place: str, *, c
     buckets = part.get("buckets")
     if not isinstance(buckets, list | Mapping):
         raise Lacking(f'has no "{place}.buckets"')
-    if composite:  # up to 65,536 rows: who reads them checks each
+    if composite:  # up to 65,536 rows: their reader checks each
         if buckets and not isinstance(part.get("after_key"), Mapping):
             raise Lacking(f'has no "{place}.after_key"')
         if not inner:
             return
-    if isinstance(buckets, Mapping):  # named ones
+    if isinstance(buckets, Mapping):  # buckets by name
         buckets = [{"key": name, **bucket} if isinstance(bucket, Mapping) else None for name, bucket in buckets.items()]
     for bucket in buckets:
         _bucket(bucket, inner, place)
@@ -302,7 +305,7 @@ def _bucket(bucket: object, inner: Mapping[str, Any], place: str) -> None:
 
 
 def hits(body: Mapping[str, Any], answer: Answer) -> None:
-    """That an answer has as many hits as were asked for and are there, and the total where it was asked for."""
+    """Require as many hits as were requested and exist, and the total where it was requested."""
     part = answer.get("hits")
     if not isinstance(part, Mapping) or not isinstance(part.get("hits"), list):
         raise Lacking('has no "hits"')
@@ -322,9 +325,9 @@ def hits(body: Mapping[str, Any], answer: Answer) -> None:
 
 
 def page(expected: int | None, after: object) -> Proof:
-    """Of one page of a scan: it has ``expected`` hits (None: as :func:`hits` says), and goes on behind ``after``.
+    """Require of one page of a scan ``expected`` hits (None: as :func:`hits` does), and hits that follow ``after``.
 
-    A page that was given before has the hit that is gone on behind; no two hits have one sort.
+    A page that was given before contains the hit at ``after``; no two hits have the same sort values.
     """
 
     def proof(answer: Answer) -> None:

@@ -1,1 +1,1 @@
-"""Send requests: retries, deadlines, TLS, bulk bodies and long index lists."""
+"""The sending of requests: retries, deadlines, TLS, bulk bodies and long index lists."""

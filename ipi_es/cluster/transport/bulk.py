@@ -1,6 +1,6 @@
-"""Bulk requests as newline-delimited bodies: encoding, chunking, and what each item's answer means. Pure.
+"""Bulk requests as newline-delimited bodies: encoding, chunking, and the meaning of each item's answer. Pure.
 
-The clients' own helpers aren't used: they report good documents of a failed chunk as failed, and handle a 429 on the
+The clients' own helpers aren't used: they report good documents of a failed chunk as failed, and treat a 429 on the
 whole request and on an item differently.
 """
 
@@ -18,10 +18,10 @@ from ipi_es.cluster.answers.proofs import Lacking
 from ipi_es.cluster.port import BulkItemFailure, BulkOutcome, Drop, Put
 from ipi_es.errors import BulkFailed, ClusterError, ClusterReadOnly, PermissionDenied, RequestRejected
 
-CHUNK_ITEMS = 1_000  # documents a request; results are about 1 KB, so the bytes rarely decide
+CHUNK_ITEMS = 1_000  # documents per request; results are about 1 KB, so the bytes rarely decide
 CHUNK_BYTES = 5 * 1024 * 1024  # well under the 22 MB that Elasticsearch 9 refuses; one larger document goes alone
 _STATUSES = range(200, 600)
-SHOWN_FAILURES = 3  # refused items whose reasons stand in the message
+SHOWN_FAILURES = 3  # refused items whose reasons are in the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,10 @@ class Line:
 
 
 def encode(value: Any, what: str = "the request") -> bytes:
-    """JSON bytes; numpy scalars and arrays are taken as numbers. RequestRejected if something has no JSON form."""
+    """Encode a value as JSON bytes; numpy scalars and arrays are written as numbers and lists.
+
+    Raises RequestRejected if a part has no JSON form.
+    """
     try:
         return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError as error:
@@ -45,7 +48,7 @@ def encode(value: Any, what: str = "the request") -> bytes:
 
 
 def encode_action(action: Put | Drop) -> Line:
-    """The lines of one action; versions become external_gte (never together with a condition or ``create``)."""
+    """Encode the lines of one action; versions become external_gte (never with a condition or ``create``)."""
     meta: dict[str, Any] = {"_index": action.index, "_id": action.id}
     if action.version is not None:
         meta |= {"version": action.version, "version_type": "external_gte"}
@@ -59,7 +62,7 @@ def encode_action(action: Put | Drop) -> Line:
 def chunks(
     actions: Iterable[Put | Drop], *, max_items: int = CHUNK_ITEMS, max_bytes: int = CHUNK_BYTES
 ) -> Iterator[list[Line]]:
-    """The actions in order, encoded, in requests of at most that many items and bytes (one item at least)."""
+    """Yield the actions in order, encoded, in chunks of at most so many items and bytes (one item at least)."""
     chunk: list[Line] = []
     size = 0
     for action in actions:
@@ -74,14 +77,14 @@ def chunks(
 
 
 def is_busy(status: int, kind: str | None) -> bool:
-    """Whether an item was refused for the moment only."""
+    """Decide whether an item was refused for the moment only."""
     return status in BUSY_STATUSES and kind != BLOCKED
 
 
 def check_items(lines: Sequence[Line], answer: Mapping[str, Any]) -> None:
-    """Raise Lacking unless a bulk's answer has one item for each line, about its document and with a status.
+    """Raise Lacking unless a bulk's answer has one item for each line, with its document's id and a status.
 
-    An error beside a good status, and errors that no item has, contradict: then nothing counts as written.
+    An error beside a good status, and ``errors`` that no item has, are contradictions: then nothing counts as written.
     """
     items = answer.get("items")
     if not isinstance(items, list):
@@ -105,7 +108,7 @@ def check_items(lines: Sequence[Line], answer: Mapping[str, Any]) -> None:
 
 @dataclass(slots=True)
 class Tally:
-    """What has become of a bulk so far."""
+    """The outcome of a bulk so far."""
 
     written: int = 0
     deleted: int = 0
@@ -113,7 +116,7 @@ class Tally:
     failures: list[BulkItemFailure] = field(default_factory=list)
 
     def take(self, lines: Sequence[Line], answer: Mapping[str, Any], *, last: bool) -> list[Line]:
-        """Count the answer's items (in the order of the lines); those to be sent again are returned.
+        """Count the answer's items (in the order of the lines); return the lines that must be sent again.
 
         ``last``: no attempt is left, so busy items count as failures.
         """
@@ -137,12 +140,12 @@ class Tally:
         return again
 
     def outcome(self) -> BulkOutcome:
-        """The finished count."""
+        """Return the finished count."""
         return BulkOutcome(self.written, self.deleted, tuple(self.fenced), tuple(self.failures))
 
 
 def bulk_fault(failures: Sequence[BulkItemFailure], where: str) -> ClusterError:
-    """The error for refused items: by what refused them if that is one cause, BulkFailed otherwise."""
+    """Make the error for refused items: the specific one if all have one cause, BulkFailed otherwise."""
     first = failures[0]
     shown = "; ".join(f"{each.id}: {each.reason or each.kind}" for each in failures[:SHOWN_FAILURES])
     text = f"{len(failures)} document{'s' * (len(failures) > 1)} refused ({shown})"

@@ -1,4 +1,4 @@
-"""Sending one chunk of a bulk until every item has its answer."""
+"""Sending one chunk of a bulk until every item is answered."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ipi_es.cluster.transport.bulk import Line, Tally, check_items, is_busy
 from ipi_es.cluster.transport.retry import Retry
 from ipi_es.errors import AnswerIncomplete, ClusterBusy, ClusterReadOnly, PermissionDenied, RequestRejected
 
-# of a bulk's answer only what is judged item by item: it is several times smaller, and items keep their order
-# and the ids prove that it is about these
+# the parts of a bulk's answer that are checked item by item: several times smaller, and items keep their order;
+# the ids prove that the answer belongs to these items
 BULK_ANSWER = "errors,items.*._id,items.*.status,items.*.error.type,items.*.error.reason"
 TOO_LARGE = 413  # HTTP status of a body over a limit, most often a proxy's
 
 
 def send_chunk(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retry, where: str, tally: Tally) -> None:
-    """Send the lines, and those items again that the cluster was too busy for, with pauses and up to max_retries.
+    """Send the lines; send items that the cluster was too busy for again, with pauses, up to ``max_retries`` times.
 
-    ``send`` takes a body and gives the answer; where it fails as a whole it is tried again as any request is. A chunk
-    that is found too large is halved.
+    ``send`` takes a body and returns the answer; where the whole request fails, it is retried as any request is. A
+    chunk that the server finds too large is halved. The outcome is counted in ``tally``.
     """
     for attempt in range(retry.max_retries + 1):
         try:
@@ -46,9 +46,9 @@ def send_chunk(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retr
 
 
 def _sent(lines: Sequence[Line], send: Callable[[bytes], Json], retry: Retry, where: str) -> Json:
-    """One answer that is about all of the lines; a request that is refused whole counts for each of them.
+    """Return one answer that covers all of the lines; a request that is refused as a whole counts for each line.
 
-    What is not proven to be done is done again: writing the same document again changes nothing.
+    Lines that aren't proven to be done are sent again: writing the same document again changes nothing.
     """
     body = b"".join(line.body for line in lines)
 

@@ -1,7 +1,7 @@
 """A deadline for a whole request, for both clients and the first contact.
 
-A socket's time limit is for each reading of it: an answer of a byte a second keeps within it for ever. Here the limit
-holds from the moment a request is sent to the last byte of its answer.
+A socket's time limit is for each read: an answer of a byte a second never exceeds it. Here the limit holds from the
+moment a request is sent to the last byte of its answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ monotonic = time.monotonic
 
 
 def _left(until: float) -> float:
-    """Seconds until a time of :data:`monotonic`; TimeoutError if none are left."""
+    """Return the seconds until a time of :data:`monotonic`; raise TimeoutError if none are left."""
     left = until - monotonic()
     if left <= 0:
         raise TimeoutError("the request did not end in time")
@@ -27,10 +27,10 @@ def _left(until: float) -> float:
 
 
 class _Within(io.RawIOBase):
-    """A socket's answer, each reading with what is left of the time; TimeoutError when none is."""
+    """A socket's answer; each read gets the time that is left, and raises TimeoutError when none is."""
 
     def __init__(self, sock: socket.socket, until: float) -> None:
-        # from the socket itself, which stays open until what was made of it is closed
+        # from the socket itself, which stays open until this file is closed
         self._raw: Any = sock.makefile("rb", buffering=0)
         self._sock, self._until = sock, until
 
@@ -50,13 +50,13 @@ class _Within(io.RawIOBase):
 
 class _Response(http.client.HTTPResponse):
     def until(self, sock: socket.socket, deadline: float) -> None:
-        """Read within the deadline; to be called before anything is read."""
+        """Read within the deadline; call it before anything is read."""
         self.fp.close()
         self.fp = io.BufferedReader(_Within(sock, deadline))
 
 
 class _Limited:
-    """A connection whose requests end within its time limit, whatever comes; mixed into urllib3's two kinds."""
+    """A connection whose requests always end within its time limit; a mixin for urllib3's two kinds."""
 
     timeout: Any
     sock: Any
@@ -64,20 +64,20 @@ class _Limited:
     _deadline: float | None = None
 
     def request(self, *args: Any, **how: Any) -> None:
-        """Send one; urllib3 has put its time limit into ``timeout``, in seconds, before."""
+        """Send a request; urllib3 has set ``timeout`` to its time limit, in seconds, before."""
         limit = self.timeout if isinstance(self.timeout, int | float) else None
         self._deadline = None if limit is None else monotonic() + limit
         self.response_class = self._answered
         super().request(*args, **how)  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
-        """Send a part of the request, within what is left of the time."""
+        """Send a part of the request, within the time that is left."""
         if self._deadline is not None and self.sock is not None:
             self.sock.settimeout(_left(self._deadline))
         super().send(data)  # type: ignore[misc]
 
     def _answered(self, sock: socket.socket, *args: Any, **how: Any) -> http.client.HTTPResponse:
-        """What http.client makes of the socket for an answer."""
+        """Return the response object that http.client reads an answer from."""
         response = _Response(sock, *args, **how)
         if self._deadline is not None:
             response.until(sock, self._deadline)
@@ -85,15 +85,15 @@ class _Limited:
 
 
 class LimitedConnection(_Limited, HTTPConnection):
-    """Over plain HTTP."""
+    """A plain HTTP connection with a deadline for each request."""
 
 
 class LimitedSecureConnection(_Limited, HTTPSConnection):
-    """Over TLS."""
+    """A TLS connection with a deadline for each request."""
 
 
 def limited(pool: Any) -> Any:
-    """Let each request of a urllib3 connection pool end within its time limit; the pool."""
+    """Make each request of a urllib3 connection pool end within its time limit; return the pool."""
     secure = isinstance(pool, urllib3.HTTPSConnectionPool)
     pool.ConnectionCls = LimitedSecureConnection if secure else LimitedConnection
     return pool
@@ -108,7 +108,7 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
 
 
 def limited_manager(**how: Any) -> urllib3.PoolManager:
-    """A urllib3 pool manager whose requests end within their time limits."""
+    """Return a urllib3 pool manager whose requests end within their time limits."""
     manager = urllib3.PoolManager(**how)
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
     return manager

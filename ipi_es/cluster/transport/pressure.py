@@ -1,7 +1,7 @@
-"""How often the cluster was too busy or away and was asked again: what a person sees before anything fails.
+"""Counts of retries because the cluster was busy or unreachable: visible to people before anything fails.
 
-And how many documents of bulks it refused, told to whoever the work is for (:func:`heard_by`): a process has one
-cluster, and many jobs.
+The documents of bulks that it rejected are also reported to the caller that they belong to (:func:`heard_by`), since a
+process has one cluster and many jobs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from contextvars import ContextVar
 from typing import Literal, TypeAlias
 
 Rejection: TypeAlias = Literal["busy", "refused"]
-"""``busy``: the cluster had no room, each time counted; it is sent again. ``refused``: it won't have the document."""
+"""``busy``: the cluster had no room; each time is counted, and the document is sent again. ``refused``: it doesn't
+accept the document."""
 REJECTIONS: tuple[Rejection, ...] = ("busy", "refused")
 Heard: TypeAlias = Callable[[Rejection, int], None]
 
@@ -22,9 +23,9 @@ _HEARD: ContextVar[Heard | None] = ContextVar("ipi_es_bulk_rejections", default=
 
 @contextmanager
 def heard_by(heard: Heard) -> Iterator[None]:
-    """Tell ``heard`` how many documents of the bulks that are sent in here were rejected, and why.
+    """Call ``heard`` with the reason and the number of rejected documents of each bulk sent in this ``with`` block.
 
-    In this thread, and in others that run in a copy of its context.
+    It holds in this thread, and in others that run in a copy of its context.
     """
     before = _HEARD.set(heard)
     try:
@@ -41,31 +42,31 @@ class Pressure:
         self._requests = self._documents = 0
 
     def request_again(self) -> None:
-        """A request is tried again."""
+        """Count a request that is tried again."""
         with self._lock:
             self._requests += 1
 
     def documents_again(self, documents: int) -> None:
-        """So many documents of a bulk were refused and are sent again."""
+        """Count documents of a bulk that were refused and are sent again."""
         with self._lock:
             self._documents += documents
 
     def bulk_rejected(self, why: Rejection, documents: int) -> None:
-        """So many documents of a bulk were rejected, one by one or with the whole request."""
+        """Report documents of a bulk that were rejected, one by one or with the whole request."""
         heard = _HEARD.get()
         if heard is not None and documents:
             heard(why, documents)
 
     @property
     def requests(self) -> int:
-        """Requests that were tried again, each time counted."""
+        """Number of retried requests; every retry counts."""
         return self._requests
 
     @property
     def documents(self) -> int:
-        """Documents that were sent again, each time counted."""
+        """Number of documents sent again; every time counts."""
         return self._documents
 
 
 PRESSURE = Pressure()
-"""Of this process: it has one cluster."""
+"""The counts of this process, which has one cluster."""

@@ -1,7 +1,7 @@
-"""Trying again: the one mechanism for both adapters (the clients' own retries are switched off).
+"""Retries: the only mechanism for both adapters (the clients' own retries are switched off).
 
-Delays grow exponentially and are drawn at random from their upper half, so that workers that failed together do not
-come back together.
+Delays grow exponentially and are drawn at random from their upper half, so that workers that failed together don't all
+retry at the same time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(slots=True)
 class Retry:
-    """``max_retries`` further attempts after the first, with sleeps between; ``sleep`` takes seconds.
+    """Up to ``max_retries`` further attempts after the first, with sleeps between; ``sleep`` takes seconds.
 
     The default generator is unseeded on purpose: jitter must differ from worker to worker and decides no result.
     """
@@ -36,17 +36,17 @@ class Retry:
     pressure: Pressure = PRESSURE
 
     def pause(self, attempt: int, why: str) -> None:
-        """Sleep before attempt number ``attempt + 1`` (the first attempt is 0)."""
+        """Sleep before attempt number ``attempt + 1`` (the first attempt is 0), and log ``why``."""
         longest = min(LONGEST_DELAY, FIRST_DELAY * 2.0**attempt)
         delay = longest * (0.5 + 0.5 * float(self.rng.random()))
         _log.warning("trying again in %.1f s (%d of %d): %s", delay, attempt + 1, self.max_retries, why)
         self.sleep(delay)
 
     def run(self, action: Callable[[], Answer], seen: list[ClusterError] | None = None) -> Answer:
-        """The action's answer; its last error when no attempt is left, or at once when trying again can't help.
+        """Return the action's answer; raise its last error when no attempt is left, or at once if it isn't retryable.
 
-        ``seen`` collects the errors that were followed by another attempt: who writes under a condition must know
-        whether an earlier attempt may have got through.
+        ``seen`` collects the errors that were followed by another attempt: a caller that writes under a condition must
+        know whether an earlier attempt may have succeeded.
         """
         for attempt in range(self.max_retries):
             try:

@@ -1,4 +1,4 @@
-"""One TLS context for the first contact and for both clients, so that all three trust exactly the same."""
+"""One TLS context for the first contact and for both clients, so that all three have the same trust."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def tls_context(connection: Connection) -> ssl.SSLContext | None:
-    """The context to use for the connection's https hosts; None when there are none.
+    """Return the context for the connection's https hosts; None when there are none.
 
-    With ``ca_fingerprint`` the server is asked for its certificates once, and the one with that fingerprint becomes the
-    only trusted one: it must be the server's own or have signed it. Host names aren't checked then, as with Elastic's
+    With ``ca_fingerprint`` the server's certificates are read once, and the one with that fingerprint becomes the only
+    trusted one: it must be the server's own or have signed it. Host names aren't checked then, as with Elastic's
     clients. Raises TlsError (no such certificate, unreadable CA file), UsageError (not a fingerprint) or
     ClusterUnreachable.
     """
@@ -36,7 +36,7 @@ def tls_context(connection: Connection) -> ssl.SSLContext | None:
         return _pinned(secure, connection.ca_fingerprint, connection.request_timeout)
     if not connection.verify_certs:
         _log.warning("elasticsearch.verify_certs is false: anybody between here and %s can read it", connection.where)
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, not at each request
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # warned once, not at each request
         return _unverified()
     try:
         context = ssl.create_default_context(cafile=connection.ca_certs)
@@ -51,7 +51,7 @@ def tls_context(connection: Connection) -> ssl.SSLContext | None:
 
 
 def speaks_tls(endpoint: Endpoint, timeout: float) -> bool:
-    """Whether a TLS handshake (with whatever certificate) succeeds there."""
+    """Decide whether a TLS handshake succeeds there, with any certificate."""
     try:
         presented_certificates(endpoint, timeout)
     except OSError:
@@ -60,14 +60,14 @@ def speaks_tls(endpoint: Endpoint, timeout: float) -> bool:
 
 
 def presented_certificates(endpoint: Endpoint, timeout: float) -> list[bytes]:
-    """The certificates that the server presents (DER), its own first; not verified. Raises OSError."""
+    """Return the certificates that the server presents (DER), its own first; not verified. Raises OSError."""
     with (
         socket.create_connection((endpoint.host, endpoint.port), timeout) as raw,
         _unverified().wrap_socket(raw, server_hostname=endpoint.host) as secure,
     ):
         if hasattr(secure, "get_unverified_chain"):  # from Python 3.13 on
             return list(secure.get_unverified_chain())
-        inner: Any = getattr(secure, "_sslobj", None)  # before that the method is there, but not in the open
+        inner: Any = getattr(secure, "_sslobj", None)  # before that the method exists, but is private
         if hasattr(inner, "get_unverified_chain"):
             return [ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in inner.get_unverified_chain()]
         own = secure.getpeercert(binary_form=True)

@@ -14,7 +14,7 @@ from ipi_es.cli.command_reference import render
 from ipi_es.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("kibana/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("kibana/*.md")])
 COMMENTED = [ROOT / "docker-compose.yml", *ROOT.glob("docs/*.yml"), *ROOT.glob("deploy/**/*.yml")]
 SOURCES = sorted([*ROOT.glob("ipi_es/**/*.py"), *COMMENTED])
 

@@ -11,7 +11,7 @@ import pytest
 from ipi_es import errors
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("kibana/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("kibana/*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 EVERYWHERE = re.compile(r"[a-z]+:")
@@ -44,7 +44,7 @@ def test_links_of_a_page_resolve(page: Path) -> None:
 
 def test_every_page_is_linked_from_another() -> None:
     linked = {(page.parent / target.partition("#")[0]).resolve() for page in PAGES for target in links(page)}
-    alone = {page.name for page in ROOT.glob("docs/*.md") if page not in linked}
+    alone = {page.name for page in ROOT.glob("docs/**/*.md") if page not in linked}
     assert not alone
 
 

@@ -97,7 +97,7 @@ class Destination(Section):
 
     @property
     def is_webhook(self) -> bool:
-        """Whether it gets JSON by POST; else Apprise sends."""
+        """Whether it gets JSON by POST; else Apprise sends the message."""
         return self.webhook is not None or self.webhook_file is not None
 
     def token(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Measure what allow rules cover together, on a fixed sample of names and addresses, to refuse nearly everything.
+"""Measure what allow rules cover together, on a fixed sample of names and addresses, to refuse overly wide rules.
 
 A single pattern or prefix doesn't show it: ``0.0.0.0/1`` and ``128.0.0.0/1`` together are all of IPv4, ``[!_]*`` is
 nearly every name. Each way of writing names is judged alone, since one log writes all of its names in one way: rules
@@ -22,7 +22,7 @@ MOST = 0.75
 the alphabet, stay possible; both halves together don't."""
 
 SHOWN = 5
-"""The most rules that a message names; the others are counted."""
+"""Maximum number of rules that a message names; the others are counted."""
 
 _FIRST = (
     "anna",
@@ -62,7 +62,7 @@ _ENDINGS = ("com", "org", "co.uk", "de", "io", "fr", "jp")
 
 
 def _written(form: str) -> tuple[str, ...]:
-    """Write the names in one way; in ``form``, ``{a}`` and ``{b}`` are their parts, ``{n}`` is a number."""
+    """Return the names written as ``form``: parts ``{a}`` and ``{b}``, number ``{n}``, domain ending ``{end}``."""
     pairs = [*zip(_FIRST, _SECOND, strict=True), *zip(_SECOND, _FIRST, strict=True)]
     return tuple(
         form.format(a=a, b=b, n=number, end=_ENDINGS[number % len(_ENDINGS)]) for number, (a, b) in enumerate(pairs)

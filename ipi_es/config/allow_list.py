@@ -20,7 +20,7 @@ NO_RULE = -1
 """Index that :meth:`AllowList.match` gives a row without a matching rule."""
 
 REMEMBERED_PATTERNS = 4_096
-"""The most compiled patterns that are kept from one event bucket to the next: far more than a person writes rules."""
+"""Maximum number of compiled patterns kept from one event bucket to the next: far more than a person writes rules."""
 
 
 @lru_cache(maxsize=REMEMBERED_PATTERNS)

@@ -21,11 +21,11 @@ from ipi_es.times import format_span
 Rule: TypeAlias = Literal["free", "accept", "train"]
 
 LONGEST = 2_000
-"""The most characters of a value that are kept. Of a longer one, only the beginning and a digest are kept, because the
-state is written with every batch."""
+"""Maximum number of characters of a value that are kept. Of a longer one, only the beginning and a digest are kept,
+because the state is written with every batch."""
 
 SHOWN = 160
-"""The most characters of a value that a message shows."""
+"""Maximum number of characters of a value that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)

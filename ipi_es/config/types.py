@@ -143,7 +143,7 @@ FieldName: TypeAlias = Annotated[str, AfterValidator(_field_name)]
 
 _NOT_IN_INDEX = re.compile(r"[\s\"\\/?#<>|,]")
 _MAX_INDEX_BYTES = 255
-"""Both servers' limit."""
+"""Bytes of an index's name; both servers' limit."""
 
 
 def _index_pattern(text: str) -> str:

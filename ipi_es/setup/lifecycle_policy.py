@@ -43,7 +43,7 @@ FOR_EVER = 36_500
 without resetting the states of the indices."""
 
 MAX_JOBS = 10_000
-"""The most job ids that are read from an index."""
+"""Maximum number of job ids that are read from an index."""
 
 _DAYS = re.compile(r"(\d+)d")
 
@@ -193,7 +193,7 @@ def put(cluster: Cluster, change: SetupChange) -> None:
 
 
 def too_short(cluster: Cluster, job: Job) -> str | None:
-    """Say, for people, why the policy deletes a job's results too soon; None: it doesn't, or that can't be known."""
+    """Return why the policy deletes a job's results too soon, for people; None: it doesn't, or it isn't known."""
     try:
         current = cluster.lifecycles.read(POLICY) if cluster.lifecycles.available() else None
     except PermissionDenied:
@@ -209,7 +209,7 @@ def too_short(cluster: Cluster, job: Job) -> str | None:
 
 
 def stuck(cluster: Cluster) -> str | None:
-    """Say, for people, why the policy fails on an index; None: it doesn't, or that can't be known."""
+    """Return why the policy fails on an index, for people; None: it doesn't, or it isn't known."""
     try:
         found = cluster.lifecycles.stuck(f"{ALIAS}-*")
     except PermissionDenied:

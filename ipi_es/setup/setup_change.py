@@ -35,6 +35,6 @@ class SetupChange:
 
     @property
     def title(self) -> str:
-        """``upgrade index template ipi-es-results``."""
+        """The change as text, such as ``upgrade index template ipi-es-results``."""
         action = "can't mend" if self.action == "cannot" else self.action
         return f"{action} {self.kind} {self.name}"

@@ -9,13 +9,13 @@ import yaml
 from ipi_es.errors import ConfigError
 
 MAX_BYTES = 8 * 1024 * 1024
-"""The most bytes of a file; a job file has a few kilobytes, an exported list of filters a megabyte."""
+"""Maximum number of bytes of a file; a job file has a few kilobytes, an exported list of filters a megabyte."""
 
 MAX_DEPTH = 100
-"""The most levels of nested mappings and lists; Elasticsearch accepts 20 levels of a query by default."""
+"""Maximum number of levels of nested mappings and lists; Elasticsearch accepts 20 levels of a query by default."""
 
 MAX_ALIASED = 10_000
-"""The most values that the aliases (`*name`) of a YAML file may add to those that are written out."""
+"""Maximum number of values that the aliases (`*name`) of a YAML file may add to those that are written out."""
 
 PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "merge", "seq", "map")

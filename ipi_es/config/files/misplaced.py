@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 SHOWN = 3
-"""The most places that a message names; a name with more of them says little."""
+"""Maximum number of places that a message names; a name with more of them says little."""
 
 
 def places_of(name: str, root: type[BaseModel]) -> list[str]:

@@ -55,10 +55,10 @@ CLEARLY = 0.85
 seven may be wrong. Below it, the same name in another section is more probable."""
 
 SHOWN = 60
-"""The most characters of a wrong value that a message shows."""
+"""Maximum number of characters of a wrong value that a message shows."""
 
 LISTED = 100
-"""The most mistakes of one file that a message lists."""
+"""Maximum number of mistakes of one file that a message lists."""
 
 
 def dotted(path: Path_) -> str:

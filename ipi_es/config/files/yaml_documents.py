@@ -232,7 +232,7 @@ def parse_json(text: str, *, name: str) -> YamlDocument:
 
 
 _LOCATED = 1_000_000
-"""The most characters of a JSON text whose lines are searched: the YAML reader takes ten seconds a megabyte."""
+"""Maximum number of characters of a JSON text whose lines are read: the YAML reader takes ten seconds a megabyte."""
 
 
 def _no_number(word: str) -> Any:

@@ -9,10 +9,11 @@ from ipi_es.setup.checks.proposals import ContextPart, parsed
 from ipi_es.setup.facts.facts_context import ContextFacts, PartFacts
 
 RECALL_WITH, RECALL_WITHOUT = 84, 75
-"""Percent of the attacks found at 1 % false positives, with and without them, on real events (docs/evaluation.md)."""
+"""Percent of the attacks found at 1 % false positives with and without both, on real events (means of
+docs/evaluation.md)."""
 
 KNOWN = 0.5
-"""Least share of the events from public addresses that must have an operator, or country, for it to count as known."""
+"""Share of the events from public addresses that must have an operator, or country, for it to count as known."""
 
 READABLE = 0.5
 """Share of the events with a field's most frequent values that must hold a valid operator or country."""

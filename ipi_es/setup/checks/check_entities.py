@@ -35,7 +35,7 @@ FOLDED_SHARE, FOLDED_NUMBER = 0.01, 10
 """Share and number of entities that more steps would fold; a warning is given from either of them on."""
 
 SHOWN = 3
-"""The most examples in a message."""
+"""Maximum number of examples in a message."""
 
 
 def judge_several(job: Job, facts: EventFacts, sample: Sample) -> list[Finding]:

@@ -24,7 +24,7 @@ UNSCORED_WARNED = 0.1
 """Share of events above which a warning is given for words that are neither scored, nor learned, nor failures."""
 
 SHOWN = 8
-"""The most outcomes in a message."""
+"""Maximum number of outcomes in a message."""
 
 
 @dataclass(frozen=True, slots=True)

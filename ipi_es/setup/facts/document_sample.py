@@ -18,7 +18,7 @@ PARTS = 5
 """Number of equal parts of the time range from which documents are taken: the newest alone may come from one burst."""
 
 PART_SIZE = 100
-"""The most documents of a part; the whole sample is read in five requests of some hundred kilobytes."""
+"""Maximum number of documents of a part; the whole sample is read in five requests of some hundred kilobytes."""
 
 MOSTLY = 0.9
 """Share of a field's values that must fit a role: some logs have `-` or an empty text in between."""

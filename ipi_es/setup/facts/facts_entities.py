@@ -17,7 +17,7 @@ from ipi_es.setup.facts.facts_events import terms_of
 from ipi_es.times import SECONDS
 
 NAMES = 10_000
-"""The most entities whose names are compared, those with the most events; one answer of less than a megabyte."""
+"""Maximum number of entities whose names are compared, those with the most events; one answer is below a megabyte."""
 
 SPREAD_DAYS = 7
 """Number of last days that are searched for entities with many networks."""

@@ -16,13 +16,13 @@ from ipi_es.setup.facts.field_roles import ENTITY, IP, OUTCOME, TIME
 from ipi_es.times import day_of
 
 TOP_ADDRESSES = 1_000
-"""The most addresses that are examined, those with the most events: enough to see a proxy, and one small answer."""
+"""Maximum number of addresses examined, those with the most events: enough to see a proxy, and one small answer."""
 
 TOP_OUTCOMES = 20
-"""The most outcomes that are counted, those with the most events; ECS knows three."""
+"""Maximum number of outcomes that are counted, those with the most events; ECS knows three."""
 
 TOP_INDICES = 200
-"""The most indices whose documents without a time are counted one by one, those with the most events."""
+"""Maximum number of indices whose documents without a time are counted one by one, those with the most events."""
 
 CLOCK_TOLERANCE = 3_600
 """Seconds that an event may be ahead of this machine's clock: the clocks of shippers are never exact."""

@@ -16,7 +16,7 @@ from ipi_es.results.words import ALIAS, SHARED
 Unread: TypeAlias = Literal["missing", "closed"]
 
 LOOKED_AT = 50
-"""The most indices behind a pattern of the job that are tested for being closed, each with one small request."""
+"""Maximum number of indices behind a pattern of the job that are tested for being closed, with a small request each."""
 
 
 @dataclass(frozen=True, slots=True)

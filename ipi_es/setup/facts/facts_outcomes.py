@@ -14,13 +14,13 @@ USUAL = "event.outcome"
 """The field of ECS; it is always tried, even if the sample has no failure in it."""
 
 MAX_WORDS = 30
-"""The most different values that a field of outcomes may have; more are messages, names or numbers."""
+"""Maximum number of different values that a field of outcomes may have; more are messages, names or numbers."""
 
 MAX_WORD = 40
-"""The most characters of an outcome."""
+"""Maximum number of characters of an outcome."""
 
 CANDIDATES = 3
-"""The most fields whose values are counted, besides :data:`USUAL`."""
+"""Maximum number of fields whose values are counted, besides :data:`USUAL`."""
 
 _NO_OUTCOMES = ("log.", "tags", "agent.", "host.", "ecs.", "data_stream.", "related.", "user_agent.", "url.", "error.")
 """Fields in which words of failure concern the shipper or the log line and not the sign-in."""

@@ -99,7 +99,7 @@ def _as_elasticsearch_says(cluster: Cluster, job: Job, snapshots: Path | None) -
     except ClusterUnreachable:
         raise
     except ClusterError:
-        return []  # then the tries must show it
+        return []  # then each right is tried instead
     rights = []
     for right, index in found:
         hint = roles.hint("elasticsearch", roles.READER if index in job.datafeed_config.indices else roles.WRITER)

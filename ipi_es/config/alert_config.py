@@ -1,4 +1,4 @@
-"""What a job alerts on, and where its own notifications go."""
+"""Which results of a job raise alerts, and where the worker sends notifications."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _name(text: str) -> str:
 
 
 def is_http(url: str) -> bool:
-    """Whether a text is one URL with http:// or https:// and a host."""
+    """Return whether a text is one URL with http:// or https:// and a host."""
     try:
         parts = urlsplit(url)
     except ValueError:  # such as a bracket that doesn't close
@@ -43,7 +43,7 @@ def _apprise(secret: SecretStr) -> SecretStr:
 
 
 def console_mistake(url: str) -> str | None:
-    """Say what is wrong with a console's URL, without quoting it; None: nothing. It is written into every alert."""
+    """Say what is wrong with a console's URL, without quoting it; None: nothing. Every alert contains the URL."""
     if "@" in url:
         return "has credentials in it, and would be in every alert: leave them out"
     return None if is_http(url) else "must be a URL with http:// or https://, such as https://kibana.example.org"
@@ -89,7 +89,7 @@ class Destination(Section):
         return self
 
     def secret_url(self) -> str:
-        """Where to send, secrets included: never log this."""
+        """Return the URL to send to, secrets included: never log it. Raises ConfigError if its file can't be read."""
         secret = self.webhook or self.apprise
         if secret is not None:
             return secret.get_secret_value().strip()
@@ -97,16 +97,19 @@ class Destination(Section):
 
     @property
     def is_webhook(self) -> bool:
-        """JSON by POST; else it is Apprise's."""
+        """Whether it gets JSON by POST; else Apprise sends the message."""
         return self.webhook is not None or self.webhook_file is not None
 
     def token(self) -> str | None:
-        """The webhook's token, if it has one."""
+        """Read the webhook's token; None: it has none. Raises ConfigError where its file can't be read."""
         return None if self.bearer_token_file is None else read_secret(self.bearer_token_file)
 
 
 def read_secret(path: Path | None) -> str:
-    """A file's text, read each time, so that a new secret needs no restart; ConfigError."""
+    """Read a secret's file (None: empty text). It is read at each use, so that a new secret needs no restart.
+
+    Raises ConfigError where the file can't be read.
+    """
     try:
         return "" if path is None else path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

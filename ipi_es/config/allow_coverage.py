@@ -1,8 +1,8 @@
-"""What allow rules cover together, measured on a fixed sample of names and addresses: nearly everything is refused.
+"""Measure what allow rules cover together, on a fixed sample of names and addresses, to refuse overly wide rules.
 
-No single pattern or prefix tells: ``0.0.0.0/1`` and ``128.0.0.0/1`` are all of IPv4, ``[!_]*`` is nearly every name.
-Names are judged by the way they are written, since one log writes all of its names in one way: rules that cover all
-e-mail addresses cover everything in a log of e-mail addresses.
+A single pattern or prefix doesn't show it: ``0.0.0.0/1`` and ``128.0.0.0/1`` together are all of IPv4, ``[!_]*`` is
+nearly every name. Each way of writing names is judged alone, since one log writes all of its names in one way: rules
+that cover all e-mail addresses cover everything in a log of e-mail addresses.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Protocol
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 
 MOST = 0.75
-"""Share of the sample's pairs that rules may not reach. Half of all addresses (``0.0.0.0/1``), or names of half of the
-alphabet, stay possible; both halves together don't."""
+"""Share of the sample's pairs from which rules are refused. Half of all addresses (``0.0.0.0/1``), or names of half of
+the alphabet, stay possible; both halves together don't."""
 
 SHOWN = 5
-"""Rules that a message names; the rest is counted."""
+"""Maximum number of rules that a message names; the others are counted."""
 
 _FIRST = (
     "anna",
@@ -62,7 +62,7 @@ _ENDINGS = ("com", "org", "co.uk", "de", "io", "fr", "jp")
 
 
 def _written(form: str) -> tuple[str, ...]:
-    """The names in one way of writing; ``{a}`` and ``{b}`` are their parts, ``{n}`` a number."""
+    """Return the names written as ``form``: parts ``{a}`` and ``{b}``, number ``{n}``, domain ending ``{end}``."""
     pairs = [*zip(_FIRST, _SECOND, strict=True), *zip(_SECOND, _FIRST, strict=True)]
     return tuple(
         form.format(a=a, b=b, n=number, end=_ENDINGS[number % len(_ENDINGS)]) for number, (a, b) in enumerate(pairs)
@@ -77,18 +77,18 @@ WRITINGS: dict[str, tuple[str, ...]] = {
     "DOMAIN\\name": tuple(name.replace("*", "\\") for name in (each.upper() for each in _written("{b}{n}*{a}"))),
     "number": tuple(str(12_345 + 2_971 * number) for number in range(30)),
 }
-"""Ways in which a log writes the names of its accounts, with names of all initial letters."""
+"""Ways in which logs write account names, each with names of many initial letters."""
 
 _SPECIAL_BLOCKS = frozenset({10, 127})
 _V4_BLOCKS = tuple(block for block in range(1, 224) if block not in _SPECIAL_BLOCKS)
-"""First bytes of the addresses that the internet uses; of each block of 2^24 addresses the sample has one."""
+"""First bytes of the addresses that the internet uses; the sample has one of each block of 2^24 addresses."""
 _V6_BLOCKS = 128
 _V4_IN_V6 = 0xFFFF << 32
 _SPREAD = 0x9E3779B1  # an odd constant: the places within the blocks are spread evenly, and always the same
 
 
 class Rule(Protocol):
-    """What is looked at of an allow rule."""
+    """The part of an allow rule that is examined here."""
 
     @property
     def entity(self) -> str | None:
@@ -100,19 +100,19 @@ class Rule(Protocol):
 
     @property
     def name(self) -> str:
-        """What a message calls it."""
+        """The name for messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class TooMuch:
-    """Rules that together cover too much: their names, and what they cover, for people."""
+    """Rules that together cover too much: their names, and a text for people with what they cover."""
 
     rules: tuple[str, ...]
     text: str
 
 
 def too_much(rules: Sequence[Rule], steps: Sequence[EntityStep]) -> TooMuch | None:
-    """The fewest rules that were found to cover :data:`MOST` of any one kind of names and addresses; None: none do."""
+    """Find a few rules that together cover :data:`MOST` of one kind of names and addresses; None: no rules do."""
     addresses = {"IPv4": _v4_sample(), "IPv6": _v6_sample()}
     masks = {kind: [_mask(rule.cidr, sample) for rule in rules] for kind, sample in addresses.items()}
     for writing, written in WRITINGS.items():
@@ -132,7 +132,11 @@ def too_much(rules: Sequence[Rule], steps: Sequence[EntityStep]) -> TooMuch | No
 def _covering(
     matched: list[list[bool]], masks: list[int], names: int, addresses: int
 ) -> tuple[list[int], float] | None:
-    """(rules, share of the pairs), rules that cover more of them first; None where all together cover less."""
+    """Choose rules, large ones first, until they cover :data:`MOST` of the pairs: (indices of rules, share covered).
+
+    ``matched[rule][name]``: whether the rule matches the name; ``masks[rule]``: bits of the addresses that it covers.
+    None where all rules together cover less.
+    """
     size = [sum(found) * mask.bit_count() for found, mask in zip(matched, masks, strict=True)]
     covered, chosen, before = [0] * names, list[int](), 0
     for rule in sorted(range(len(size)), key=lambda each: -size[each]):
@@ -157,7 +161,7 @@ def _matches(pattern: str | None, names: Sequence[str], steps: Sequence[EntitySt
 
 
 def _mask(cidr: str | None, sample: Sequence[int]) -> int:
-    """Bit i: the network has the sample's address i."""
+    """Return a mask: bit i is set if the network contains the sample's address i."""
     if cidr is None:
         return (1 << len(sample)) - 1
     network = ipaddress.ip_network(cidr)
@@ -168,12 +172,12 @@ def _mask(cidr: str | None, sample: Sequence[int]) -> int:
 
 @cache
 def _v4_sample() -> tuple[int, ...]:
-    """One address of each block of 2^24 in use, as IPv4-mapped IPv6."""
+    """Return one address of each block of 2^24 in use, as the number of the IPv4-mapped IPv6 address."""
     return tuple(_V4_IN_V6 | block << 24 | (block * _SPREAD) % 2**24 for block in _V4_BLOCKS)
 
 
 @cache
 def _v6_sample() -> tuple[int, ...]:
-    """Addresses spread over 2000::/3, the part of IPv6 that the internet uses."""
+    """Return addresses, as numbers, spread over 2000::/3, the part of IPv6 that the internet uses."""
     step = 2**125 // _V6_BLOCKS
     return tuple((1 << 125) + block * step + (block * _SPREAD) % 2**32 * 2**80 % step for block in range(_V6_BLOCKS))

@@ -1,4 +1,4 @@
-"""Which pairs of an event bucket a job's allow list names."""
+"""Match the pairs of an event bucket against a job's allow list."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.job_config import Job
 
 NO_RULE = -1
-"""What :meth:`AllowList.match` gives a row that no rule names."""
+"""Index that :meth:`AllowList.match` gives a row without a matching rule."""
 
 REMEMBERED_PATTERNS = 4_096
-"""Compiled patterns that are kept from one event bucket to the next: far more than a person writes rules."""
+"""Maximum number of compiled patterns kept from one event bucket to the next: far more than a person writes rules."""
 
 
 @lru_cache(maxsize=REMEMBERED_PATTERNS)
@@ -30,14 +30,14 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """A job's rules, ready to match; ``names[i]`` is what a row matched by rule i gets as ``suppressed_by``."""
+    """A job's rules, ready to match; a row that rule i matches gets ``names[i]`` as ``suppressed_by``."""
 
     rules: tuple[AllowRule, ...]
     steps: tuple[EntityStep, ...] = ()
 
     @classmethod
     def of(cls, job: Job) -> AllowList:
-        """The allow list of a job."""
+        """Make the allow list of a job."""
         return cls(job.allow_list, job.datafeed_config.entity_normalize)
 
     @property
@@ -48,10 +48,11 @@ class AllowList:
     def match(
         self, entities: Sequence[str], addresses: Addresses, entity: NDArray[np.int32], ip: NDArray[np.int32]
     ) -> NDArray[np.int32]:
-        """int32[rows]: the index of the first rule that names (``entities[entity[i]]``, ``addresses[ip[i]]``), or -1.
+        """Return the index (int32[rows]) of the first rule that matches each row, or -1.
 
-        ``entities`` are distinct and normalized, ``addresses`` is uint8[ips, 16]; ``entity`` and ``ip`` are int32[rows]
-        into them. A rule with entity and cidr matches where both do.
+        Row i is the pair (``entities[entity[i]]``, ``addresses[ip[i]]``): ``entities`` are distinct and normalized,
+        ``addresses`` is uint8[ips, 16], ``entity`` and ``ip`` are int32[rows]. A rule with entity and cidr matches
+        where both do.
         """
         found = np.full(len(entity), NO_RULE, dtype=np.int32)
         if not self.rules:
@@ -67,7 +68,7 @@ class AllowList:
         return found
 
     def _entities(self, pattern: str, entities: Sequence[str], positions: dict[str, int]) -> NDArray[np.bool_]:
-        """bool[entities]: which ones the rule's entity names, in the spelling that the events have."""
+        """Return which entities (bool[entities]) the pattern matches; it is normalized as the events' entities are."""
         pattern = normalize_entity(pattern, self.steps)
         result = np.zeros(len(entities), dtype=np.bool_)
         if any(character in pattern for character in WILDCARDS):

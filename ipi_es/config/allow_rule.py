@@ -1,4 +1,4 @@
-"""One rule of a job's allow list, and what is wrong with rules that would allow everything."""
+"""One rule of a job's allow list, and checks against rules that would allow everything."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ WILDCARDS = "*?["
 """Characters that make an entity a shell-style pattern."""
 
 EVERY_ADDRESS = frozenset({"::/0", "0.0.0.0/0", str(ipaddress.ip_network("::ffff:0.0.0.0/96"))})
-"""Networks of all addresses, and of all IPv4 addresses: no job's finding would be left, or nearly none."""
+"""Networks of all addresses, and of all IPv4 addresses: allowing one would leave a job no findings, or nearly none."""
 
 
 def names_everybody(pattern: str) -> bool:
-    """Whether a pattern names all entities: nothing but ``*``, and ``?`` beside it (``?*``)."""
+    """Return whether a pattern matches all entities: only ``*``, or ``*`` and ``?`` together (``?*``)."""
     return not pattern.strip("*?") and (not pattern or "*" in pattern)
 
 
@@ -71,7 +71,7 @@ class AllowRule(Section):
 
     @property
     def name(self) -> str:
-        """``id``, or what the rule says: stable when rules are added or moved."""
+        """``id``, or a text of entity and cidr; it stays the same when rules are added or moved."""
         if self.id is not None:
             return self.id
         parts = (("entity", self.entity), ("cidr", self.cidr))
@@ -79,10 +79,10 @@ class AllowRule(Section):
 
 
 def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep], translators: Sequence[Embedding] = ()) -> None:
-    """Inconsistent for rules named alike, for rules that match all entities or none, and for too many together.
+    """Raise Inconsistent for rules with the same name, and for rules that match all, nothing, or too much together.
 
-    Normalization can turn a pattern into “all entities”; addresses inside a translator's prefix are never seen, since
-    the IPv4 address is taken out of them.
+    Normalization can turn a pattern into “all entities”. Networks inside a translator's prefix match nothing, since the
+    IPv4 address is taken out of such addresses.
     """
     mistakes: list[tuple[tuple[str | int, ...], str]] = []
     seen: set[str] = set()
@@ -106,7 +106,7 @@ def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep], transla
 
 
 def _inside(cidr: str | None, translators: Sequence[Embedding]) -> str | None:
-    """What is wrong with a network inside a translator's prefix; None: it lies in none."""
+    """Say what is wrong with a network inside a translator's prefix; None: it lies in none."""
     if cidr is None or not translators:
         return None
     network = ipaddress.ip_network(cidr)

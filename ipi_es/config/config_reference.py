@@ -1,4 +1,4 @@
-"""The configuration reference as Markdown, made of the settings' own descriptions and defaults."""
+"""The configuration reference as Markdown, made from the settings' descriptions and defaults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ marked *Ours*.
 
 
 def render() -> str:
-    """The whole reference."""
+    """Return the whole reference."""
     parts = [_INTRODUCTION.rstrip()]
     for title, root in (("ipi-es.yml", Settings), ("A job", Job)):
         parts.append(f"## {title}")
@@ -64,7 +64,7 @@ _MEANING = {"free": "free", "accept": "**accept**", "train": "**train**"}
 
 
 def _changes() -> Iterator[str]:
-    """The rule of each setting of a trained job."""
+    """Yield the section with the rule for each setting of a trained job."""
     from ipi_es.config.setting_rules import RULES
 
     yield "## Changing a trained job"
@@ -75,7 +75,7 @@ def _changes() -> Iterator[str]:
 
 
 def _sections(section: type[BaseModel], path: str) -> Iterator[str]:
-    """The table of a section, then those of the sections in it."""
+    """Yield the table of a section, then those of the sections in it."""
     rows = ["| setting | value | default | |", "|---|---|---|---|"]
     inner = []
     for name, field in section.model_fields.items():
@@ -105,7 +105,7 @@ _NAMES = {"bool": "true or false", "int": "whole number", "float": "number", "st
 
 
 def _kind(annotation: Any, metadata: list[Any]) -> str:
-    """What may be written, in words."""
+    """Say which values are allowed, in words."""
     if as_span in metadata:
         return "span"
     if section_of(annotation):
@@ -125,7 +125,7 @@ _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 def _range(metadata: list[Any]) -> str:
-    """`` ≥ 1`` or ``, 4 to 4,096`` of the limits in a field's metadata."""
+    """Format the limits in a field's metadata: `` ≥ 1`` or ``, 4 to 4,096``."""
     flat = [inner for part in metadata for inner in (part.metadata if isinstance(part, FieldInfo) else [part])]
     limits = {sign: f"{getattr(part, name):,}" for name, sign in _SIGNS.items() for part in flat if hasattr(part, name)}
     if "≥" in limits and "≤" in limits:

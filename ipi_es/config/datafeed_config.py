@@ -1,4 +1,4 @@
-"""Where a job's events come from: Elastic ML's `datafeed_config`, and what ours adds for sign-ins."""
+"""Where a job's events come from: Elastic ML's `datafeed_config`, and our additions for sign-ins."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ipi_es.config.types import (
 from ipi_es.embedded_addresses import Embedding, nat64
 
 AUTO = "auto"
-"""The usual field, if the indices have it."""
+"""Value of a setting: use the usual field, if the indices have it."""
 
 DEFAULT_QUERY: dict[str, Any] = {"bool": {"filter": [{"term": {"event.category": "authentication"}}]}}
 """ECS authentication events; outcomes are chosen by `score_outcomes` and `learn_outcomes`."""
 
 MAX_PAGE = 65_535
-"""Rows; a composite aggregation may not have more than the servers' `search.max_buckets`, by default 65,536."""
+"""Rows; a composite aggregation may not have more than the server's `search.max_buckets`, by default 65,536."""
 
 WITHOUT_EFFECT = {
     "scroll_size": "events are read by aggregation, not by scrolling",
@@ -36,7 +36,7 @@ WITHOUT_EFFECT = {
     "delayed_data_check_config": "ipi-es checks for late events by the count and the digest of each bucket's events",
     "max_empty_searches": "ipi-es follows the events until it is stopped",
 }
-"""Keys of Elastic's datafeeds that may stay in the file: leaving them out changes no result."""
+"""Keys of Elastic's datafeeds that may stay in the file, each with the reason why ignoring it changes no result."""
 
 
 def _one_clause(query: dict[str, Any]) -> dict[str, Any]:
@@ -173,25 +173,25 @@ class DatafeedConfig(Section):
 
     @property
     def translators(self) -> tuple[Embedding, ...]:
-        """`nat64_prefixes`, ready for use; the longest first."""
+        """`nat64_prefixes`, parsed; the longest first."""
         found = [nat64(prefix) for prefix in self.nat64_prefixes]
         return tuple(sorted(found, key=lambda one: -len(one.prefix)))
 
     @property
     def outcomes(self) -> Texts:
-        """All outcomes that are read: the scored ones, then those that only teach."""
+        """All outcomes that are read: the scored ones, then those that are only learned."""
         return tuple(dict.fromkeys(self.score_outcomes + self.learn_outcomes))
 
     def operator_of(self, ip_field: str) -> str | None:
-        """The field with the network operator's number, whether the indices have it or not."""
+        """Return the field for the operator's number, whether the indices have it or not; None: none is read."""
         return _beside(ip_field, "as.number") if self.operator_field == AUTO else self.operator_field
 
     def country_of(self, ip_field: str) -> str | None:
-        """The same for the country's two letters."""
+        """Return the field for the country's two letters, whether the indices have it or not; None: none is read."""
         return _beside(ip_field, "geo.country_iso_code") if self.country_field == AUTO else self.country_field
 
     def warnings(self) -> list[str]:
-        """What is set here but has no effect."""
+        """List the settings that are given but have no effect, as texts for people."""
         return [
             f"datafeed_config.{name} has no effect: {reason}"
             for name, reason in WITHOUT_EFFECT.items()
@@ -200,6 +200,6 @@ class DatafeedConfig(Section):
 
 
 def _beside(ip_field: str, name: str) -> str:
-    """``source.as.number`` for ``source.ip``: ECS keeps what is known of an address beside it."""
+    """Return ``source.as.number`` for ``source.ip``: ECS keeps facts about an address beside it."""
     parent, dot, _ = ip_field.rpartition(".")
     return f"{parent}{dot}{name}"

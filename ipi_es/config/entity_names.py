@@ -1,4 +1,4 @@
-"""Entity spelling: which spellings are one entity, in the events (datafeed) and in the allow list's rules."""
+"""Entity spelling: which spellings mean one entity, in the events (datafeed) and in the allow list's rules."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ SERVICES = frozenset(
         *("termsrv", "wsman"),
     )
 )
-"""Service classes of Kerberos principals: ``host/server.example`` is a machine and no person of a domain *host*."""
+"""Service classes of Kerberos principals: ``host/server.example`` is a machine, not a user of a domain *host*."""
 
 _SLASH_DOMAIN = re.compile(r"([\w.*?-]+)/([^/]+)")
 
 
 def normalize_entity(name: str, steps: Sequence[EntityStep]) -> str:
-    r"""``name`` after the ``entity_normalize`` steps, in a fixed order whatever the order given; idempotent.
+    r"""Apply the ``entity_normalize`` steps to a name, always in the same fixed order; idempotent.
 
     ``nfc`` composes characters (an e and an accent become é), ``trim`` drops white space around the name.
-    ``strip_domain`` drops ``DOMAIN\`` before and ``@domain`` behind, ``strip_slash_domain`` drops ``domain/`` before,
-    unless it is a service class of Kerberos; a name that would vanish by that stays as it is.
+    ``strip_domain`` drops a leading ``DOMAIN\`` and a trailing ``@domain``. ``strip_slash_domain`` drops a leading
+    ``domain/``, unless it is a service class of Kerberos. Both leave a name unchanged that would become empty.
     """
     composed, trimmed = "nfc" in steps, "trim" in steps
     if composed:
@@ -41,7 +41,7 @@ def normalize_entity(name: str, steps: Sequence[EntityStep]) -> str:
         name = _without_slash_domain(name, trimmed)
     if "lowercase" in steps:
         name = name.lower()
-        if composed:  # small letters may compose where their capitals don't
+        if composed:  # lower-case letters may compose where their capitals don't
             name = unicodedata.normalize("NFC", name)
     return name
 

@@ -1,4 +1,4 @@
-"""Hyperparameters apart from a job: a file of SageMaker's (a JSON mapping of strings), and options of a command."""
+"""Hyperparameters outside a job: SageMaker's file (a JSON mapping of strings), and options of a command."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ SAGEMAKER = (
     "weight_decay",
     "batch_metrics_publish_interval",
 )
-"""SageMaker's hyperparameters of IP Insights, in the order of its documentation's importance."""
+"""SageMaker's hyperparameters of IP Insights, in its documentation's order of importance."""
 
 _NOT_OURS = ("_", "sagemaker_")
-"""What the names of entries begin with that SageMaker adds for itself (``_tuning_objective_metric``)."""
+"""Prefixes of the entries that SageMaker adds for itself (``_tuning_objective_metric``); they are ignored."""
 
 
 def read_hyperparameters(path: Path | None, given: Mapping[str, Any]) -> IpInsights:
-    """Hyperparameters of a file, with ``given`` (an option's text under its name) before it; all may be strings.
+    """Read hyperparameters from a file; ``given`` (options' texts by name) takes precedence. All values may be strings.
 
-    ConfigError with every mistake and its place. Pairs without times can't be joined with history: the architecture is
-    `ip_insights` unless the file says otherwise.
+    The architecture is `ip_insights` unless one is given, because pairs without times can't be joined with history.
+    Raises ConfigError with every mistake and its place.
     """
     document = YamlDocument("hyperparameters", {}) if path is None else read_document(path)
     data = {} if document.data is None else document.data

@@ -1,4 +1,4 @@
-"""Hyperparameters of the network, under SageMaker's names and in its ranges; what is ours says so."""
+"""Hyperparameters of the network, with SageMaker's names and ranges; additional ones are marked as ours."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pydantic import BeforeValidator, Field, model_validator
 from ipi_es.config.types import Count, Number, Section
 
 MAX_ENTITY_VECTORS = 250_000_000
-"""Rows; SageMaker's upper limit."""
+"""Rows of the entity table; SageMaker's upper limit."""
 
 MAX_NEGATIVES = 500
-"""Negative samples for one real pair; SageMaker's upper limit, of each kind and of their sum."""
+"""Negative samples for one real pair; SageMaker's upper limit for each kind and for their sum."""
 
 PURE_DEFAULTS = {
     "epochs": 20,
@@ -22,8 +22,9 @@ PURE_DEFAULTS = {
 }
 """Defaults of the network alone where they differ from those of the network within ``hybrid``.
 
-On real events, mean AUC / recall at 1 %: .945/.32 with the hybrid's, .956/.47 with these (three seeds). The hybrid
-gains nothing from them (.9853/.84 with either): what they teach, history knows better.
+On real events, mean AUC / recall at 1 % false positives of the network alone: .945/.32 with the hybrid's defaults,
+.956/.47 with these (three seeds). The hybrid gains nothing from them (.9853/.84 with either): history has what they
+teach, and more precisely.
 """
 
 
@@ -157,6 +158,6 @@ class IpInsights(Section):
         return self
 
     def plain(self) -> dict[str, Any]:
-        """All hyperparameters as plain values under their names; an `auto` number of rows is None."""
+        """Return all hyperparameters as plain values by name; an `auto` number of rows is None."""
         values = self.model_dump()
         return {**values, "num_entity_vectors": None if self.num_entity_vectors == "auto" else self.num_entity_vectors}

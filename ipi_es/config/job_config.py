@@ -1,4 +1,4 @@
-"""A job: Elastic ML's keys, checked and frozen."""
+"""The settings of a job, with Elastic ML's keys; validated and immutable."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ from ipi_es.config.types import (
 )
 
 MAX_JOB_ID = 64
-"""Characters; Elastic's limit, which also keeps document ids below 512 bytes."""
+"""Characters of a job_id; Elastic's limit, which also keeps document ids below 512 bytes."""
 
 RENORMALIZATION_DAYS, RENORMALIZATION_BUCKETS = 30, 100
-"""The default renormalization window is the larger of these two, as in Elastic ML."""
+"""The default renormalization window is the longer of these days and buckets, as in Elastic ML."""
 
 LATE_HOURS, LATE_BUCKETS = 2, 8
-"""The default window for late events is the larger of these two."""
+"""The default window for late events is the longer of these hours and buckets."""
 
 LEAST_DELAY, DELAYS = 60, 61
-"""Seconds: the default query_delay is at least the first, and one of so many, chosen by the job's name."""
+"""The smallest default query_delay in seconds, and the number of possible ones; the job_id decides which."""
 
 MINUTE, HOUR = 60, 3_600
 FREQUENCIES = ((2 * MINUTE, MINUTE), (12 * HOUR, 10 * MINUTE))
-"""(bucket_span up to, frequency), seconds, as Elastic's datafeeds; up to 20 minutes it is half the span."""
+"""(longest bucket_span, default frequency), seconds, as in Elastic's datafeeds; from 2m to 20m it is half the span."""
 HALF_UP_TO = 20 * MINUTE
+"""The longest bucket_span, in seconds, whose default frequency is half of it."""
 
 TAKES_PART = 0.035
-"""The largest probability that is recorded: what is held is known from the records."""
+"""The largest probability that is recorded, and so the upper limit of hold_probability: holds are read from records."""
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 
@@ -223,17 +224,17 @@ class Job(Section):
 
     @property
     def bucket_span(self) -> int:
-        """Seconds."""
+        """Length of a bucket in seconds."""
         return self.analysis_config.bucket_span
 
     @property
     def detector(self) -> Detector:
-        """The one detector."""
+        """The only detector."""
         return self.analysis_config.detectors[0]
 
     @property
     def ip_field(self) -> str:
-        """The field with the address (`by_field_name`)."""
+        """The field with the IP address (`by_field_name`)."""
         return self.detector.by_field_name
 
     @property
@@ -243,18 +244,18 @@ class Job(Section):
 
     @property
     def time_field(self) -> str:
-        """The date field."""
+        """The date field that orders the events."""
         return self.data_description.time_field
 
     @property
     def influencers(self) -> tuple[str, ...]:
-        """The fields with influencer results."""
+        """The fields that get influencer results."""
         chosen = self.analysis_config.influencers
         return (self.entity_field, self.ip_field) if chosen is None else chosen
 
     @property
     def frequency(self) -> int:
-        """Seconds between two looks for new events."""
+        """Seconds between two reads of new events."""
         given, span = self.datafeed_config.frequency, self.bucket_span
         if given is not None:
             return given
@@ -264,22 +265,22 @@ class Job(Section):
 
     @property
     def query_delay(self) -> int:
-        """Seconds after a bucket's end at which it is complete; by default one of 60 to 120 that the name decides."""
+        """Seconds after a bucket's end until it is complete; by default 60 to 120, decided by the job_id."""
         given = self.datafeed_config.query_delay
         return LEAST_DELAY + crc32(self.job_id.encode()) % DELAYS if given is None else given
 
     def late_window_seconds(self) -> int:
-        """Seconds before the newest bucket's end in which late events are looked for; 0: never."""
+        """Return the seconds before the newest bucket's end in which late events are looked for; 0: never."""
         if self.late_window is not None:
             return self.late_window
         return max(LATE_HOURS * HOUR, LATE_BUCKETS * self.bucket_span)
 
     def renormalization_window(self) -> int:
-        """Seconds that scores are adjusted back; 0: never."""
+        """Return how far back scores are adjusted, in seconds; 0: never."""
         if self.renormalization_window_days is not None:
             return self.renormalization_window_days * DAY
         return max(RENORMALIZATION_DAYS * DAY, RENORMALIZATION_BUCKETS * self.bucket_span)
 
     def warnings(self) -> list[str]:
-        """What is set but has no effect, for people."""
+        """List the settings that are given but have no effect, as texts for people."""
         return self.datafeed_config.warnings()

@@ -1,4 +1,4 @@
-"""The settings classes below a settings class, as pydantic's annotations name them."""
+"""Find the settings classes below a settings class by the annotations of its fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
-    """The settings class that a field's annotation names, alone, optional or in a tuple."""
+    """Return the settings class in a field's annotation, alone, optional or in a tuple; None: there is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in (tuple, Union, types.UnionType):
@@ -19,7 +19,7 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def is_list(annotation: Any) -> bool:
-    """Whether a field holds several of them."""
+    """Return whether a field with this annotation holds a tuple."""
     if get_origin(annotation) in (Union, types.UnionType):
         return any(map(is_list, get_args(annotation)))
     return get_origin(annotation) is tuple

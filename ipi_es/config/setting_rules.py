@@ -1,10 +1,10 @@
-"""What a job was made with: which settings a trained job may change, and how.
+"""The settings that a job was trained with: which of them may change, and how.
 
-A network, a history and quantiles are made of events as the job's file described them. Each setting has one rule:
+A network, a history and quantiles come from the events that the job's file described. Each setting has one rule:
 
-- ``free``: taken as it is, nothing that was learned becomes wrong;
-- ``accept``: refused until a person accepts it; what was learned is gone on with;
-- ``train``: what was learned doesn't fit any longer; refused until the job is trained with it.
+- ``free``: a change applies at once; nothing that was learned becomes wrong;
+- ``accept``: a change is refused until a person accepts it; the job then continues with what it learned;
+- ``train``: what was learned no longer fits; a change is refused until the job is trained with it.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ from ipi_es.times import format_span
 Rule: TypeAlias = Literal["free", "accept", "train"]
 
 LONGEST = 2_000
-"""Characters of a value that are kept; of a longer one, its beginning and a digest: a state is written every batch."""
+"""Maximum number of characters of a value that are kept. Of a longer one, only the beginning and a digest are kept,
+because the state is written with every batch."""
 
 SHOWN = 160
-"""Characters of a value that a message shows."""
+"""Maximum number of characters of a value that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingRule:
-    """What happens where a setting of a trained job changes."""
+    """The rule for a change of a setting of a trained job; ``why`` gives the reason, for people."""
 
     rule: Rule
     why: str
     read: Callable[[Job], Any] = lambda _: None
-    """The setting's value as JSON has it; of a free one it isn't kept."""
+    """Reads the setting's value, in JSON's types; the value of a free setting isn't kept."""
     shares: bool = False
-    """A list: free while old and new have an entry in common."""
+    """The value is a list, and a change is free if the old and the new list have an entry in common."""
 
 
 def _free(why: str) -> SettingRule:
@@ -145,12 +146,12 @@ RULES: dict[str, SettingRule] = {
     "allow_list": _free("pairs that it names teach nothing from now on; what they taught stays until a training"),
     "alerts": _free("what is sent from now on"),
 }
-"""Every setting of a job's file, or the section that holds it; a test finds those without a rule."""
+"""The rule of every setting of a job's file, or of its section; a test finds settings without a rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedSetting:
-    """A setting that isn't what it was."""
+    """A setting whose value differs from the one that the job was trained with."""
 
     setting: str
     before: Any
@@ -162,12 +163,12 @@ class ChangedSetting:
 
 
 def made_with(job: Job) -> dict[str, Any]:
-    """The settings that decide what is learned, by their place in the file, as JSON has them."""
+    """Return the settings that decide what is learned: ``{place in the file: value in JSON's types}``."""
     return {setting: _kept(rule.read(job)) for setting, rule in RULES.items() if rule.rule != "free"}
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ChangedSetting]:
-    """What differs, whatever its rule; settings that ``before`` doesn't know are as they were."""
+    """Return all settings that differ, whatever their rule; settings missing in ``before`` count as unchanged."""
     found = []
     for setting, value in now.items():
         if setting not in before or before[setting] == value:

@@ -11,12 +11,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from ipi_es.config.types import AnyPath, Count, Inconsistent, ReadableFile, Section, Text, Texts, Timeout
 
 DEFAULT_HOST = "http://localhost:9200"
-"""Where a server listens when nobody changed anything."""
+"""The address of a server with default settings."""
 
 LOOPBACK, MAX_PORT = "127.0.0.1", 65_535
 
 SECRETS = ("api_key", "password", "bearer_token")
-"""Settings that are never shown; each can be in a file of its own, named by ``<name>_file``."""
+"""Settings that are never shown; each may be in a file of its own, named by ``<name>_file``."""
 
 
 _NO_URL = "must be a URL with http:// or https://, such as https://es.example.org:9200"
@@ -53,7 +53,7 @@ def _secret(value: SecretStr) -> SecretStr:
 
 
 def header_mistake(name: str, secret: str) -> str | None:
-    """Say why a secret can't be sent in a header, without quoting it; None: it can. A password is sent encoded."""
+    """Say why a secret can't be sent in a header, without quoting it; None: it can. A password can: it is encoded."""
     if name == "password" or (secret.isascii() and secret.isprintable()):
         return None
     return f"{name} has a line break or another character that no header can hold: write one line of plain ASCII"
@@ -151,7 +151,7 @@ class ClusterSettings(Section):
         return mistakes
 
     def plain(self) -> dict[str, Any]:
-        """Everything a connection needs as plain values, secrets included: never log this."""
+        """Return all values that a connection needs as plain values, secrets included: never log them."""
         return {
             "hosts": self.hosts,
             "cloud_id": self.cloud_id,
@@ -189,7 +189,7 @@ class LoggingSettings(Section):
 
 
 def listen_address(text: str) -> str:
-    """``HOST:PORT`` of what was written for it; ValueError says how to write it."""
+    """Complete a listen address to ``HOST:PORT``, by default on 127.0.0.1. Raises ValueError, with the right form."""
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > MAX_PORT:
         raise ValueError("must be HOST:PORT, such as 127.0.0.1:9274, or :9274 for this machine alone")

@@ -1,4 +1,4 @@
-"""The kinds of value that settings are made of: spans, field names, lists that may be one string."""
+"""Types of values in settings: spans, field names, lists that may be one string."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ipi_es.times import SECONDS, format_span, parse_span
 
 
 class Inconsistent(ValueError):
-    """Settings that don't go together: (place below the section that found it, what is wrong) for each mistake."""
+    """Settings that contradict each other. A mistake is (place below the section that found it, what is wrong)."""
 
     def __init__(self, *mistakes: tuple[tuple[str | int, ...], str]) -> None:
         super().__init__("; ".join(text for _, text in mistakes))
@@ -30,15 +30,15 @@ class Inconsistent(ValueError):
 
 
 class Section(BaseModel):
-    """One mapping of a configuration file: unknown keys are refused, and nothing changes after reading."""
+    """One mapping of a configuration file: unknown keys are refused, and it is immutable."""
 
-    # hide_input_in_errors: a traceback must not show what somebody wrote next to a password
+    # hide_input_in_errors: a traceback must not show the values next to a password
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _empty_sections(cls, data: Any) -> Any:
-        """`elasticsearch:` with every line below commented out is YAML's null: the same as not there."""
+        """Drop empty sections: `elasticsearch:` with every line below commented out is YAML's null."""
         if not isinstance(data, dict):
             return data
         return {name: value for name, value in data.items() if value is not None or not cls._is_section(name)}
@@ -50,7 +50,7 @@ class Section(BaseModel):
 
 
 def read_span(value: Any) -> int:
-    """Seconds of ``15m``; a bare number is refused (which unit?), but for 0, which needs none."""
+    """Return the seconds of a span such as ``15m``; a bare number is refused (its unit is unclear), except for 0."""
     if isinstance(value, int) and not isinstance(value, bool):
         if value == 0:
             return 0
@@ -59,7 +59,7 @@ def read_span(value: Any) -> int:
 
 
 def read_timeout(value: Any) -> int:
-    """Seconds of ``30s`` or of a bare number of seconds, as the clients take it."""
+    """Return the seconds of a span such as ``30s``, or of a bare number of seconds, as the clients accept it."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and value.strip().isdecimal():
@@ -79,13 +79,16 @@ def _parse(value: Any) -> int:
 
 
 MIN_BUCKET_SPAN = 60
-"""Seconds. Below a minute a bucket holds too few events for its score to mean anything, and costs a search each."""
+"""Seconds. A bucket of less than a minute has too few events for a meaningful score, and each costs a search."""
 
 DAY = SECONDS["d"]
 
 
 def check_bucket_span(seconds: int) -> int:
-    """A span that divides a day: a bucket then never crosses midnight, where the history moves on."""
+    """Check a bucket_span in seconds: at least 60, and a divisor of a day. Raises ValueError.
+
+    A bucket then never crosses midnight UTC, when the history moves on to the next day.
+    """
     if seconds < MIN_BUCKET_SPAN:
         raise ValueError(f"must be at least {format_span(MIN_BUCKET_SPAN)}; 15m to 1d are usual")
     if DAY % seconds:
@@ -140,13 +143,13 @@ FieldName: TypeAlias = Annotated[str, AfterValidator(_field_name)]
 
 _NOT_IN_INDEX = re.compile(r"[\s\"\\/?#<>|,]")
 _MAX_INDEX_BYTES = 255
-"""Both servers' limit."""
+"""Bytes of an index's name; both servers' limit."""
 
 
 def _index_pattern(text: str) -> str:
-    """A name or pattern as both servers take it in a path; anything else could mean another request."""
+    """Check that both servers accept a name or pattern in a path, since others could change the request's meaning."""
     remote, colon, name = text.rpartition(":")
-    plain = name.removeprefix("-")  # a pattern that excludes
+    plain = name.removeprefix("-")  # a pattern for exclusion
     if "," in text:
         raise ValueError("names several indices: write them as a list, such as [logs-a, logs-b]")
     if bad := _NOT_IN_INDEX.search(text):
@@ -163,16 +166,16 @@ def _index_pattern(text: str) -> str:
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
 IndexPattern: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_index_pattern)]
-"""The name of one index, data stream or alias, or a pattern; ``cluster:`` before it, or ``-`` to leave out."""
+"""The name of one index, data stream or alias, or a pattern; with ``cluster:`` before it, or ``-`` to exclude it."""
 
 
 def as_list(value: Any) -> Any:
-    """One string may stand for a list of one."""
+    """Put a single string into a list; other values stay."""
     return [value] if isinstance(value, str) else value
 
 
 def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    """The same values; ValueError where one is there twice."""
+    """Return the values unchanged. Raises ValueError if one occurs more than once."""
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
         raise ValueError(f"names {', '.join(twice)} more than once")
@@ -180,12 +183,12 @@ def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(as_list), AfterValidator(distinct)]
-"""Distinct strings; one string stands for a list of one."""
+"""Distinct strings; a single string means a list of one."""
 
 SomeTexts: TypeAlias = Annotated[
     tuple[Text, ...], BeforeValidator(as_list), AfterValidator(distinct), Field(min_length=1)
 ]
-"""At least one."""
+"""Distinct strings, at least one."""
 
 SomeIndices: TypeAlias = Annotated[
     tuple[IndexPattern, ...], BeforeValidator(as_list), AfterValidator(distinct), Field(min_length=1)
@@ -194,7 +197,7 @@ SomeIndices: TypeAlias = Annotated[
 
 
 def _place(path: Path, info: ValidationInfo) -> Path:
-    """Relative paths count from the folder of the file that names them, wherever the command was started."""
+    """Resolve a relative path from the folder of the file that names it, wherever the command was started."""
     base = (info.context or {}).get("base")
     path = path.expanduser()
     return base / path if base is not None and not path.is_absolute() else path
@@ -205,14 +208,14 @@ def _readable(path: Path) -> Path:
         with path.open("rb"):
             return path
     except OSError as error:
-        # the path is not shown: somebody may have written the secret where its file's name belongs
+        # the path is not shown: the secret itself may have been written in place of its file's name
         raise ValueError(
             f"can't be read: {error.strerror} (a relative path counts from the folder of this file)"
         ) from None
 
 
 AnyPath: TypeAlias = Annotated[Path, AfterValidator(_place)]
-"""A path; relative ones count from the folder of the configuration file."""
+"""A path; a relative one is resolved from the folder of the configuration file."""
 
 ReadableFile: TypeAlias = Annotated[Path, AfterValidator(_place), AfterValidator(_readable)]
 """A file that exists and can be read."""

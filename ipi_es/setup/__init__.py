@@ -1,1 +1,1 @@
-"""What a cluster needs before the first run: index templates, their upgrades, and `check`."""
+"""Prepare a cluster for the first run: index templates, their upgrades, and `check`."""

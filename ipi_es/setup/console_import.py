@@ -1,4 +1,4 @@
-"""The dashboards put into Kibana or OpenSearch Dashboards: what is sent, and what the answer says about each object."""
+"""Import the dashboards into Kibana or OpenSearch Dashboards: the request, and the outcome for each object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ipi_es.results.index_mapping import flat_fields
 FILES: dict[Kind, str] = {"kibana": "kibana.ndjson", "opensearch-dashboards": "opensearch-dashboards.ndjson"}
 
 EVENTS = "ipi-es-events"
-"""The data view of the events that are looked at: its indices and time field are the jobs'."""
+"""Id of the data view of the events; its indices and time field are taken from the jobs."""
 
 RESULTS = "ipi-es-results"
 
@@ -28,7 +28,7 @@ Outcome: TypeAlias = Literal["imported", "replaced", "exists", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class ObjectOutcome:
-    """What became of one saved object; ``text`` says why it failed."""
+    """The outcome of importing one saved object; ``text`` says why it failed."""
 
     kind: str
     id: str
@@ -39,30 +39,30 @@ class ObjectOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ImportOutcome:
-    """What became of all of them."""
+    """The outcomes of all objects of an import; ``notes`` are texts for people."""
 
     info: ConsoleInfo
     objects: tuple[ObjectOutcome, ...]
     notes: tuple[str, ...] = field(default=())
 
     def having(self, outcome: Outcome) -> list[ObjectOutcome]:
-        """The objects with this outcome."""
+        """Return the objects with this outcome."""
         return [each for each in self.objects if each.outcome == outcome]
 
 
 def load(kind: Kind) -> list[dict[str, Any]]:
-    """The shipped saved objects, those that are referred to first."""
+    """Load the shipped saved objects; an object comes before those that refer to it."""
     text = resources.folder("kibana").joinpath(FILES[kind]).read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines() if line]
 
 
 def for_jobs(objects: Iterable[Mapping[str, Any]], jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """The objects with the jobs' own indices, time field, and entity and IP fields; as shipped where there are none."""
+    """Return the objects with the jobs' indices, time field, entity and IP fields; as shipped if there are no jobs."""
     return [_for_jobs(each, jobs) if jobs else dict(each) for each in objects]
 
 
 def check_version(info: ConsoleInfo) -> str | None:
-    """A remark where the console is older than the dashboards are made for."""
+    """Return a note if the console is older than the dashboards need; None: it isn't, or its version can't be read."""
     numbers = info.version.split(".")[:2]
     if len(numbers) < 2 or not all(each.isdecimal() for each in numbers):
         return None
@@ -74,7 +74,7 @@ def check_version(info: ConsoleInfo) -> str | None:
 
 
 def check_place(kind: Kind, space: str | None, tenant: str | None) -> None:
-    """UsageError for a space in OpenSearch Dashboards, or a tenant in Kibana."""
+    """Raise UsageError for a space in OpenSearch Dashboards, or a tenant in Kibana."""
     if kind == "kibana" and tenant is not None:
         raise UsageError("Kibana has no tenants", hint="name a space instead: --space NAME")
     if kind == "opensearch-dashboards" and space is not None:
@@ -82,13 +82,16 @@ def check_place(kind: Kind, space: str | None, tenant: str | None) -> None:
 
 
 def send(console: Console, objects: Sequence[Mapping[str, Any]], *, overwrite: bool) -> ImportOutcome:
-    """Import them in one request. What is there already stays, unless ``overwrite`` is asked for."""
+    """Import the objects in one request. Existing objects stay unless ``overwrite`` is set.
+
+    Raises RequestRejected where the answer isn't that of an import.
+    """
     content = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects).encode()
     name = FILES[console.info.kind]
     params = {"overwrite": "true"} if overwrite else {}
     note = check_version(console.info)
     if console.info.kind == "kibana" and note is None:
-        # ids are unique over all spaces: in a second one Kibana gives others, and so leads the links there all the same
+        # ids are unique over all spaces: in a second space Kibana assigns new ids, and with this links still work there
         params["compatibilityMode"] = "true"
     answer = console.upload(_IMPORT, name, content, params=params)
     if not isinstance(answer, dict) or "success" not in answer:
@@ -101,7 +104,7 @@ def send(console: Console, objects: Sequence[Mapping[str, Any]], *, overwrite: b
 
 
 def _of_other_ids(answer: Mapping[str, Any]) -> str | None:
-    """A remark where objects of another space have our ids, and the console gave others."""
+    """Return a note if objects of another space have our ids, so that the console assigned new ones."""
     given = sum("destinationId" in each for each in answer.get("successResults", ()))
     if not given:
         return None
@@ -109,7 +112,7 @@ def _of_other_ids(answer: Mapping[str, Any]) -> str | None:
 
 
 def outcomes(objects: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> tuple[ObjectOutcome, ...]:
-    """What an import's answer says about each object, in their order."""
+    """Read the outcome of each object from an import's answer, in the order of the objects."""
     errors = {(each.get("type"), each.get("id")): each for each in answer.get("errors", ())}
     done = {(each.get("type"), each.get("id")): each for each in answer.get("successResults", ())}
     failed_whole = not answer["success"] and not errors
@@ -150,7 +153,7 @@ def _for_jobs(saved: Mapping[str, Any], jobs: Sequence[Job]) -> dict[str, Any]:
         attributes["title"] = ",".join(sorted({index for job in jobs for index in job.datafeed_config.indices}))
         times = {job.time_field for job in jobs}
         attributes["timeFieldName"] = times.pop() if len(times) == 1 else "@timestamp"
-    elif "scripted" in attributes["fields"]:  # OpenSearch Dashboards keeps the list of fields, Kibana asks for it
+    elif "scripted" in attributes["fields"]:  # OpenSearch Dashboards stores the list of fields, Kibana requests it
         attributes["fields"] = json.dumps(_with_flat(json.loads(attributes["fields"]), jobs))
     return {**saved, "attributes": attributes}
 

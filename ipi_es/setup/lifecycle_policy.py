@@ -1,12 +1,12 @@
-"""The lifecycle policy of result indices: when an index that no job wants any longer goes, by the server itself.
+"""The lifecycle policy of result indices: the server deletes an index once no job needs it any longer.
 
-The worker deletes each job's old results, whether or not there is a policy; the policy is for the months that nobody
-comes back to, and for an administrator, who may add phases to it: one that was changed by hand is left alone.
+The worker deletes each job's old results with or without a policy. The policy covers indices that no worker visits any
+more. An administrator may add phases to it: a policy that was changed by hand is left alone.
 
-One policy is over all result indices, so it deletes nothing before the last job has had enough: where one job keeps
-its results for ever, or isn't known here, it deletes nothing at all. On Elasticsearch an index's age counts from its
-``origination_date``, the end of its month; OpenSearch knows only the day on which it was made, at the earliest the
-first of its month, so the longest month is added there.
+One policy covers all result indices, so it deletes an index only when the job with the longest retention no longer
+needs it. If one job keeps its results for ever, or isn't configured here, the policy deletes nothing. On Elasticsearch
+an index's age counts from its ``origination_date``, the end of its month. OpenSearch knows only the day on which the
+index was created, at the earliest the first of its month, so the length of the longest month is added there.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ log = logging.getLogger(__name__)
 
 POLICY = "ipi-es-results"
 LIFECYCLE_NAME = "template.settings.index.lifecycle.name"
-"""Where Elasticsearch's index template says under which policy new indices are."""
+"""Path in Elasticsearch's index template of the policy that new indices get."""
 
 LONGEST_MONTH = 31
-"""Days between the making of a month's index, at the earliest, and the month's end."""
+"""Days from the earliest creation of a month's index to the end of the month."""
 
 FOR_EVER = 36_500
-"""Days that stand for it where a policy must name an age: a policy without its last step could not be given one later
-without setting the indices' states anew."""
+"""Days that mean "for ever" where a policy must name an age. A policy without its last step couldn't get one later
+without resetting the states of the indices."""
 
 MAX_JOBS = 10_000
-"""Job ids that are looked up in the state index at most."""
+"""Maximum number of job ids that are read from an index."""
 
 _DAYS = re.compile(r"(\d+)d")
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionNeed:
-    """For how many days all results are kept; None: for ever. ``why`` is for people."""
+    """Days for which all results must be kept; None: for ever. ``why`` gives the reason, for people."""
 
     days: int | None
     why: str
 
 
 def kept(jobs: Sequence[Job], known: Collection[str]) -> RetentionNeed:
-    """How long all of the jobs together need an index; ``known``: ids of the jobs that the cluster knows."""
+    """Compute how long all jobs together need an index; ``known``: ids of the jobs that the cluster knows."""
     strangers = sorted(set(known) - {job.job_id for job in jobs})
     for_ever = sorted(job.job_id for job in jobs if job.results_retention_days is None)
     if strangers:
@@ -71,13 +71,13 @@ def kept(jobs: Sequence[Job], known: Collection[str]) -> RetentionNeed:
 
 
 def _days(job: Job) -> int:
-    """Days that a job needs its results: as long as it is told, or as records hold something back."""
+    """Return the days for which a job needs its results: its retention, or longer if records with holds are needed."""
     held = 0 if job.hold_probability <= 0.0 else held_for(job)
     return max(job.results_retention_days or 0, -(-held // SECONDS["d"]))
 
 
 def made(distribution: Distribution, days: int | None) -> dict[str, Any]:
-    """The shipped policy with this age in days; None: nothing is deleted."""
+    """Return the shipped policy with this age in days; None: it deletes nothing."""
     form = "ilm" if distribution == "elasticsearch" else "ism"
     policy: dict[str, Any] = json.loads(resources.json_files("templates/policies")[f"{POLICY}.{form}"])["policy"]
     if form == "ism":
@@ -91,7 +91,10 @@ def made(distribution: Distribution, days: int | None) -> dict[str, Any]:
 
 
 def days_of(distribution: Distribution, policy: Mapping[str, Any]) -> tuple[bool, int | None]:
-    """(whether a policy still is as ipi-es makes it, apart from the age; the age in days as given to :func:`made`)."""
+    """Compare a policy with the shipped one, and read its age.
+
+    Returns (whether nothing but the age differs, the age in days as given to :func:`made`).
+    """
     try:
         if distribution == "elasticsearch":
             text = policy["phases"].get("delete", {}).get("min_age")
@@ -109,7 +112,7 @@ def days_of(distribution: Distribution, policy: Mapping[str, Any]) -> tuple[bool
 
 
 def _outline(policy: Mapping[str, Any]) -> Any:
-    """What a policy does, without what the servers add: versions, times, retries, defaults."""
+    """Reduce a policy to what it does, without what servers add: versions, times, retries, defaults."""
     phases = {
         name: (body.get("min_age") if name == "delete" else None, sorted(body.get("actions", {})))
         for name, body in policy.get("phases", {}).items()
@@ -123,13 +126,13 @@ def _outline(policy: Mapping[str, Any]) -> Any:
         for state in policy.get("states", ())
     ]
     attached = policy.get("ism_template") or ()
-    attached = [attached] if isinstance(attached, Mapping) else attached  # one alone, of an early OpenSearch
+    attached = [attached] if isinstance(attached, Mapping) else attached  # an early OpenSearch gives a single one
     patterns = sorted(pattern for each in attached for pattern in each["index_patterns"])
     return phases, states, patterns
 
 
 def available(cluster: Cluster) -> bool:
-    """Whether the server has lifecycle policies, and lets us see them."""
+    """Return whether the server has lifecycle policies and the credentials may read them."""
     try:
         return cluster.lifecycles.available()
     except PermissionDenied as error:
@@ -138,9 +141,9 @@ def available(cluster: Cluster) -> bool:
 
 
 def changes(cluster: Cluster, jobs: Sequence[Job] | None) -> list[SetupChange]:
-    """What differs where there are policies; ``jobs`` None: they are not known, so the age stays as it is.
+    """Return the changes that the policy needs; ``jobs`` None: the jobs aren't known, so the age stays as it is.
 
-    One that fails is put again though nothing differs: it has the rights of who put it, as they were then.
+    A policy that fails is put again even if nothing differs: it keeps the rights that its author had when putting it.
     """
     distribution, current = cluster.info.distribution, cluster.lifecycles.read(POLICY)
     ours, days = (True, None) if current is None else days_of(distribution, current)
@@ -160,7 +163,7 @@ def changes(cluster: Cluster, jobs: Sequence[Job] | None) -> list[SetupChange]:
 
 
 def attachments(cluster: Cluster, *, template_names: str | None) -> list[SetupChange]:
-    """Indices that are under no policy; none where an administrator's template names another one for new indices."""
+    """Return a change for each index without a policy; none if the template names another policy for new indices."""
     if template_names not in (None, POLICY):
         return []
     return [
@@ -171,7 +174,7 @@ def attachments(cluster: Cluster, *, template_names: str | None) -> list[SetupCh
 
 
 def put(cluster: Cluster, change: SetupChange) -> None:
-    """Make one change."""
+    """Make one change. Raises RequestRejected, with a hint, where the server refuses the policy."""
     lifecycles = cluster.lifecycles
     if change.kind == "lifecycle policy to index":
         lifecycles.attach(POLICY, change.name)
@@ -190,7 +193,7 @@ def put(cluster: Cluster, change: SetupChange) -> None:
 
 
 def too_short(cluster: Cluster, job: Job) -> str | None:
-    """Why the policy deletes a job's results too soon, for people; None: it doesn't, or nobody can tell."""
+    """Return why the policy deletes a job's results too soon, for people; None: it doesn't, or it isn't known."""
     try:
         current = cluster.lifecycles.read(POLICY) if cluster.lifecycles.available() else None
     except PermissionDenied:
@@ -206,7 +209,7 @@ def too_short(cluster: Cluster, job: Job) -> str | None:
 
 
 def stuck(cluster: Cluster) -> str | None:
-    """Why the policy does not do its work, for people; None: it does, or nobody can tell."""
+    """Return why the policy fails on an index, for people; None: it doesn't, or it isn't known."""
     try:
         found = cluster.lifecycles.stuck(f"{ALIAS}-*")
     except PermissionDenied:
@@ -223,7 +226,7 @@ def _said(days: int | None) -> str:
 
 
 def _known(cluster: Cluster) -> list[str]:
-    """Ids of the jobs that have a state, or results."""
+    """Return the ids of the jobs that have a state or results."""
     found: set[str] = set()
     for index in (STATE_INDEX, ALIAS):
         cluster.refresh(index)

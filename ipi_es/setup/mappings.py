@@ -1,4 +1,4 @@
-"""What an existing index's mapping lacks of the shipped one. A mapping can be added to, never changed."""
+"""Find what an existing index's mapping lacks of the shipped one. Fields can be added to a mapping, never changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ipi_es.setup.templates import schema_version
 
 @dataclass(frozen=True, slots=True)
 class MissingMappings:
-    """``body`` is what to put (empty: nothing); ``added`` and ``conflicts`` are lines for people."""
+    """The mapping to put in ``body`` (empty: nothing); ``added`` and ``conflicts`` are lines for people."""
 
     body: dict[str, Any] = field(default_factory=dict)
     added: list[str] = field(default_factory=list)
@@ -19,7 +19,7 @@ class MissingMappings:
 
 
 def missing_from(existing: Mapping[str, Any], shipped: Mapping[str, Any]) -> MissingMappings:
-    """Compare an index's mapping with the shipped one; fields of the index that aren't shipped don't matter."""
+    """Compare an index's mapping with the shipped one; other fields of the index are ignored."""
     found = MissingMappings()
     properties = _missing_properties(existing, shipped, "", found)
     if properties:
@@ -49,7 +49,7 @@ def _missing_properties(
             continue
         below = _missing_properties(have[name], field_mapping, f"{here}.", found)
         if below:
-            # an object that is nested must say so again, or the server takes it for a plain one
+            # a nested object must repeat its type, or the server takes it for a plain object
             keep = {key: value for key, value in field_mapping.items() if key == "type"}
             wanted[name] = {**keep, "properties": below}
     return wanted

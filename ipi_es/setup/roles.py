@@ -1,4 +1,4 @@
-"""The roles that ipi-es ships (``templates/roles/``), and which of them has a right that lacks."""
+"""The roles that ipi-es ships (``templates/roles/``), and which of them grants a missing right."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ipi_es.cluster.port import Distribution
 
 READER, WRITER, SETUP = "ipi-es-reader", "ipi-es-writer", "ipi-es-setup"
 WORKER = (READER, WRITER)
-"""What a worker's one key or user has: it reads events and writes results over the same connection."""
+"""Roles of a worker's one key or user, which reads events and writes results over the same connection."""
 
-# what each distribution calls the parts of a role: cluster rights, entries for indices, their patterns and their rights
+# each distribution's names for the parts of a role: cluster rights, entries for indices, their patterns, their rights
 _KEYS: dict[Distribution, tuple[str, str, str, str]] = {
     "elasticsearch": ("cluster", "indices", "names", "privileges"),
     "opensearch": ("cluster_permissions", "index_permissions", "index_patterns", "allowed_actions"),
 }
 
-# an action may end in a part of itself in brackets: indices:data/write/bulk[s]
+# an action may end with a sub-action in brackets: indices:data/write/bulk[s]
 _ACTION = r"(?:cluster|indices):[\w/:]+(?:\[\w+\])?"
 _REFUSED = (
     re.compile(rf"no permissions for \[({_ACTION}(?:, ?{_ACTION})*)\]"),  # OpenSearch
@@ -32,7 +32,7 @@ _REFUSED = (
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One shipped role: rights on the cluster, and (index patterns, rights on them)."""
+    """One shipped role: rights on the cluster, and pairs (index patterns, rights on them)."""
 
     name: str
     distribution: Distribution
@@ -41,30 +41,30 @@ class Role:
 
     @property
     def place(self) -> str:
-        """Its file, for people."""
+        """The path of its file, for messages."""
         return f"templates/roles/{self.distribution}/{self.name}.json"
 
     def rights(self) -> Iterator[str]:
-        """All of its rights, some of them several times."""
+        """Yield all of its rights; some may come several times."""
         yield from self.cluster
         for _, rights in self.indices:
             yield from rights
 
 
 def shipped(distribution: Distribution) -> list[Role]:
-    """The roles for one distribution, by name."""
+    """Return the roles for one distribution, sorted by name."""
     files = resources.json_files(f"templates/roles/{distribution}")
     return [_role(name, distribution, json.loads(body)) for name, body in files.items()]
 
 
 def refused_actions(message: str) -> list[str]:
-    """The actions that a server's refusal names: ``indices:data/write/index``."""
+    """Extract the actions that a server's refusal names, such as ``indices:data/write/index``."""
     found = next((match[1] for pattern in _REFUSED if (match := pattern.search(message))), "")
     return [action.strip() for action in found.split(",") if action.strip()]
 
 
 def granting(distribution: Distribution, action: str) -> Role | None:
-    """The shipped role that has the right to an action, the worker's before setup's."""
+    """Return the shipped role that grants an action (a worker's role before setup's); None: no role does."""
     roles = {role.name: role for role in shipped(distribution)}
     for name in (*WORKER, SETUP):
         if any(fnmatchcase(_plain(action), _plain(right)) for right in roles[name].rights()):
@@ -73,17 +73,17 @@ def granting(distribution: Distribution, action: str) -> Role | None:
 
 
 def hint(distribution: Distribution, name: str) -> str:
-    """What to do about a right that lacks."""
+    """Say which role to give to a user or key that lacks a right."""
     return f"give the user or key the role {name}: templates/roles/{distribution}/{name}.json, see docs/security.md"
 
 
 def wanted(
     events: Sequence[str], results: str, *, snapshots: bool = True, without: Collection[str] = ()
 ) -> tuple[list[str], dict[str, tuple[str, ...]]]:
-    """What Elasticsearch is asked for a worker: rights on the cluster, and ``{index or pattern: rights}``.
+    """Return the rights that a worker needs on Elasticsearch: on the cluster, and ``{index or pattern: rights}``.
 
-    ``events`` are the job's indices, ``results`` the pattern of the indices that it writes to; ``snapshots``: whether
-    they are kept in the cluster.
+    ``events`` are the job's indices, ``results`` is the pattern of the indices that it writes to. ``snapshots``:
+    whether snapshots are kept in the cluster. ``without``: rights on the written indices that it doesn't need.
     """
     roles = {role.name: role for role in shipped("elasticsearch")}
     cluster = sorted({right for name in WORKER for right in roles[name].cluster})
@@ -103,5 +103,5 @@ def _role(name: str, distribution: Distribution, body: Mapping[str, Any]) -> Rol
 
 
 def _plain(text: str) -> str:
-    """Without brackets, which fnmatch would take for a set of characters."""
+    """Replace brackets, which fnmatch would take for a set of characters."""
     return text.replace("[", "(").replace("]", ")")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 Action: TypeAlias = Literal["create", "upgrade", "overwrite", "extend", "attach", "cannot"]
-"""A new template or policy; a newer one; one that was changed by hand; fields for an index; a policy or an
-alias for an index; what setup can't mend."""
+"""Create a template or policy; upgrade it; overwrite one that was changed by hand; extend an index's mapping; attach a
+policy or an alias to an index; ``cannot``: setup can't repair it."""
 
 Kind: TypeAlias = Literal[
     "index template", "mapping of index", "alias to index", "lifecycle policy", "lifecycle policy to index"
@@ -18,8 +18,8 @@ Kind: TypeAlias = Literal[
 class SetupChange:
     """One difference between the cluster and what is shipped.
 
-    ``kind`` says what ``name`` names. ``diff`` is for people, ``- `` for what is there and ``+ `` for what comes;
-    ``body`` is what is put.
+    ``name`` is the name of a thing of this ``kind``. ``diff`` is for people: ``- `` before a present line, ``+ ``
+    before a new one. ``body`` is the content of the request.
     """
 
     action: Action
@@ -30,11 +30,11 @@ class SetupChange:
 
     @property
     def needs_force(self) -> bool:
-        """Whether it would undo what somebody did by hand."""
+        """Whether it would undo a change that was made by hand."""
         return self.action == "overwrite"
 
     @property
     def title(self) -> str:
-        """``upgrade index template ipi-es-results``."""
+        """The change as text, such as ``upgrade index template ipi-es-results``."""
         action = "can't mend" if self.action == "cannot" else self.action
         return f"{action} {self.kind} {self.name}"

@@ -1,7 +1,7 @@
-"""What setup would change in a cluster, decided first and written afterwards; a second run changes nothing.
+"""Plan the changes that setup makes in a cluster, then apply them; a second run changes nothing.
 
-Templates only grow from version to version, so an upgrade puts the new template, keeps what an administrator added to
-it, and adds the new fields to the indices that exist. A template changed by hand is only overwritten when told.
+Templates only grow from version to version. So an upgrade puts the new template, keeps an administrator's additions,
+and adds the new fields to existing indices. A template that was changed by hand is only overwritten with ``force``.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def plan(
     jobs: Sequence[Job] | None = None,
     priority: int | None = None,
 ) -> list[SetupChange]:
-    """Everything that differs, what others refer to first. UsageError where the cluster's templates are newer.
+    """Return all differences, each after those that it refers to. Raises UsageError if the cluster has newer templates.
 
-    ``jobs`` decide when the server may delete results, where it has lifecycle policies; None: that stays as it is.
-    ``priority`` is what our index templates shall have; None: what they have, or as shipped.
+    ``jobs`` decide when the server may delete results, if it has lifecycle policies; None: that stays as it is.
+    ``priority`` is the priority for our index templates; None: the present one, or as shipped.
     """
     wanted = list(templates.load() if shipped is None else shipped)
     changes: list[SetupChange] = []
@@ -51,7 +51,10 @@ def plan(
 
 
 def apply(cluster: Cluster, changes: Iterable[SetupChange], *, force: bool = False) -> list[SetupChange]:
-    """Make the changes; those made. Nothing is written where one of them needs ``force`` that wasn't given."""
+    """Make the changes, and return those made.
+
+    Raises UsageError, before anything is written, where a change needs ``force`` and it isn't set.
+    """
     changes = list(changes)
     by_hand = [change.name for change in changes if change.needs_force]
     if by_hand and not force:
@@ -73,7 +76,7 @@ def apply(cluster: Cluster, changes: Iterable[SetupChange], *, force: bool = Fal
 
 
 def missing_templates(cluster: Cluster) -> list[str]:
-    """Names of shipped templates that the cluster lacks altogether: setup never ran."""
+    """Return the names of the shipped templates that the cluster lacks: where there are some, setup didn't run."""
     return [each.name for each in templates.load() if cluster.get_index_template(each.name) is None]
 
 
@@ -98,16 +101,16 @@ def _template_change(cluster: Cluster, template: Template, priority: int | None)
         return []
     if there < ours:
         diff = "\n".join([f"- _meta.schema_version: {there}", f"+ _meta.schema_version: {ours}", *filter(None, [diff])])
-    # an older one lacks what is new; the same version lacks only what somebody took out
+    # an older version lacks what is new; the same version lacks only what was removed by hand
     taken_out = [key for key in added if not templates.is_admin_setting(key)]
-    changed = [key for key in changed if key != "priority"]  # asked for, or as an administrator set it
+    changed = [key for key in changed if key != "priority"]  # requested, or set by an administrator
     by_hand = not templates.untouched(current) and bool(changed or (taken_out and there == ours))
     action: Action = "overwrite" if by_hand else "upgrade"
     return [SetupChange(action, "index template", template.name, diff, templates.stamped(target))]
 
 
 def _difference(current: dict[str, str], target: dict[str, str]) -> tuple[str, list[str], list[str]]:
-    """(diff text, paths with another value, paths that come new)."""
+    """Compare two flat templates: (diff text, changed or removed paths, new paths)."""
     changed = [key for key in target if key in current and current[key] != target[key]]
     added = [key for key in target if key not in current]
     gone = [key for key in current if key not in target]
@@ -131,7 +134,7 @@ def _index_changes(cluster: Cluster, template: Template) -> list[SetupChange]:
                 hint = "! a field's type can't be changed: move the index's documents to a new one, or delete it"
                 changes.append(SetupChange("cannot", "mapping of index", index, f"{diff}\n{hint}"))
             elif behind is not None and index not in behind:
-                # with other types searches over the alias would fail, or sort wrongly, in all months
+                # an index with other types would make searches over the alias fail or sort wrongly, in all months
                 changes.append(
                     SetupChange("attach", "alias to index", index, f"+ {ALIAS}: its results can't be found now")
                 )
@@ -142,7 +145,7 @@ def _index_changes(cluster: Cluster, template: Template) -> list[SetupChange]:
 
 
 def _behind_alias(cluster: Cluster) -> set[str] | None:
-    """The indices that the results' alias stands for; None where that may not be looked at."""
+    """Return the indices behind the alias of the results; None if the credentials may not read them."""
     try:
         return set(cluster.get_mapping(ALIAS))
     except PermissionDenied:
@@ -150,7 +153,7 @@ def _behind_alias(cluster: Cluster) -> set[str] | None:
 
 
 def _under_policy(template: Template) -> Template:
-    """The results' template with the policy of new indices: Elasticsearch finds it there, OpenSearch by a pattern."""
+    """Add the policy to the template of the results: Elasticsearch finds it there, OpenSearch by the index pattern."""
     if template.name != TEMPLATE:
         return template
     body = copy.deepcopy(template.body)
@@ -159,7 +162,7 @@ def _under_policy(template: Template) -> Template:
 
 
 def _named_policy(cluster: Cluster) -> str | None:
-    """The policy that the cluster's template names for new indices, or None."""
+    """Return the policy that the cluster's template names for new indices; None: it names none."""
     current = cluster.get_index_template(TEMPLATE)
     return None if current is None else templates.flat(current).get(lifecycle_policy.LIFECYCLE_NAME)
 

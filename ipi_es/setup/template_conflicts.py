@@ -1,4 +1,4 @@
-"""Index templates of somebody else that take the indices of ipi-es: setup shows them, check and worker refuse."""
+"""Foreign index templates that apply to the indices of ipi-es: setup shows them, `check` and the worker refuse."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, SNAPSHOT_TEMPLATE
 from ipi_es.state.job_state import STATE_INDEX, STATE_TEMPLATE
 
 ANY_TIME = 1_767_225_600
-"""2026-01-01, epoch seconds: a month whose index is asked for where no other is named."""
+"""2026-01-01, epoch seconds: the month whose index is checked if no time is given."""
 
 
 def found(
     cluster: Cluster, jobs: Sequence[Job] | None = None, *, now: int | None = None, priority: int | None = None
 ) -> list[TemplateConflict]:
-    """Each template that takes an index of ours, once, with one index as the example.
+    """Return each foreign template that applies to an index of ours, once, with one index as the example.
 
-    Asked for the state's and the snapshots' index, and for result indices of the ``jobs`` (None: of the shared ones)
-    in this month and the next (``now`` in epoch seconds). Which other months come is seen at the first write to each.
-    PermissionDenied where templates may not be read.
+    Checks the index of the state and that of the snapshots, and the result indices of the ``jobs`` (None: the shared
+    ones) in this month and the next (``now`` in epoch seconds). Other months are checked at the first write to each.
+    Raises PermissionDenied where templates may not be read.
     """
     names = {None} if jobs is None else {job.results_index_name for job in jobs}
     moments = [ANY_TIME] if now is None else [now, month_end(now)]
@@ -41,20 +41,20 @@ def found(
 
 
 def changes(cluster: Cluster, jobs: Sequence[Job] | None, priority: int | None = None) -> list[SetupChange]:
-    """What setup says of them: nothing that it mends by itself, since another template was put there on purpose."""
+    """Return the conflicts as changes that setup can't make: the other template was put there on purpose."""
     try:
         there = found(cluster, jobs, priority=priority)
     except PermissionDenied:
-        return []  # our own templates can be read, so this is a server that tells one from all
+        return []  # our own templates can be read: this server has separate rights for one template and for all
     return [SetupChange("cannot", "index template", each.ours, f"! {each.text}\n! {each.hint}") for each in there]
 
 
 def require_none(cluster: Cluster, jobs: Sequence[Job]) -> None:
-    """UsageError where an index of ipi-es that isn't there yet would be made from another template."""
+    """Raise UsageError where a missing index of ipi-es would be created from another template."""
     try:
         there = found(cluster, jobs)
     except PermissionDenied:
-        return  # the result indices are looked at once they are made
+        return  # the result indices are checked once they are created
     for each in there:
         if not cluster.get_mapping(each.index):
             raise each.error()

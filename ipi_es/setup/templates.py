@@ -1,7 +1,7 @@
-"""The index templates that ipi-es ships, and two templates compared as the servers mean them.
+"""The index templates that ipi-es ships, and the comparison of two templates by meaning.
 
-A server gives a template back in its own spelling: settings as text and below ``index``, ``false`` as ``"false"``, its
-own dates and empty lists added. So templates are compared flat: ``{dotted path: text}``.
+A server returns a template in its own spelling: settings as text and below ``index``, ``false`` as ``"false"``, with
+its own dates and empty lists. So templates are compared in a flat form: ``{dotted path: text}``.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 from ipi_es import resources
 
 SCHEMA_VERSION = 4
-"""Of the shipped templates. Raised by every change of a template; changes only ever add."""
+"""Version of the shipped templates. Every change of a template raises it; changes only add."""
 
 FINGERPRINT = "fingerprint"
-"""In ``_meta``: of the template as ipi-es put it. Where it no longer fits, somebody changed the template by hand."""
+"""Key in ``_meta``: the hash of the template as ipi-es put it. If it doesn't fit, the template was changed by hand."""
 
 _FINGERPRINT_DIGITS = 16
 
 _OWN_KEYS = ("index_patterns", "priority", "template", "composed_of", "version", "allow_auto_create", "_meta")
-"""What a person sets; everything else in a server's answer is the server's."""
+"""Keys that a person sets; the server adds all others to its answer."""
 
 ADMIN_SETTINGS = (
     "template.settings.index.number_of_shards",
@@ -36,7 +36,7 @@ ADMIN_SETTINGS = (
     "template.settings.index.lifecycle.",
     "priority",
 )
-"""What depends on the cluster and not on ipi-es: whatever an administrator sets here stays, without being asked for."""
+"""Settings that depend on the cluster and not on ipi-es: an administrator's values always stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +48,30 @@ class Template:
 
     @property
     def index_patterns(self) -> list[str]:
-        """The indices that it is for."""
+        """Patterns of the indices that it applies to."""
         return list(self.body["index_patterns"])
 
     @property
     def mappings(self) -> dict[str, Any]:
-        """The mapping that it gives them."""
+        """The mapping of new indices."""
         mappings: dict[str, Any] = self.body["template"]["mappings"]
         return mappings
 
 
 def load() -> list[Template]:
-    """The shipped index templates, by name."""
+    """Load the shipped index templates, sorted by name."""
     found = {name: json.loads(blob) for name, blob in resources.json_files("templates").items()}
     return [Template(name, body) for name, body in found.items() if "index_patterns" in body]
 
 
 def schema_version(body: Mapping[str, Any]) -> int:
-    """The schema of a template or a mapping; 0 where it names none."""
+    """Return the schema version of a template or a mapping; 0 where it names none."""
     version = (body.get("_meta") or {}).get("schema_version", 0)
     return version if isinstance(version, int) else 0
 
 
 def own_part(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A template without what the server added, settings flat and below ``index.``."""
+    """Copy a template without what the server added; its settings are flat and below ``index.``."""
     kept = {key: copy.deepcopy(body[key]) for key in _OWN_KEYS if body.get(key) not in (None, [], {})}
     template = kept.get("template")
     if isinstance(template, dict) and "settings" in template:
@@ -83,7 +83,7 @@ def own_part(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flat(body: Mapping[str, Any]) -> dict[str, str]:
-    """``{dotted path: text}``, in the same spelling for what was sent and what came back; versions left out."""
+    """Flatten a template to ``{dotted path: text}``, spelled the same before and after sending; versions left out."""
     lines = _flatten(own_part(body), "")
     mine = ("_meta.", "template.mappings._meta.")
     return {
@@ -94,18 +94,18 @@ def flat(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def fingerprint(body: Mapping[str, Any]) -> str:
-    """A hash of what :func:`flat` compares."""
+    """Return a hash of the flat form (:func:`flat`)."""
     text = json.dumps(sorted(flat(body).items()), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:_FINGERPRINT_DIGITS]
 
 
 def untouched(body: Mapping[str, Any]) -> bool:
-    """Whether a template of the cluster still is what ipi-es put there."""
+    """Return whether a template of the cluster is still as ipi-es put it."""
     return bool((body.get("_meta") or {}).get(FINGERPRINT) == fingerprint(body))
 
 
 def merged(current: Mapping[str, Any], shipped: Mapping[str, Any]) -> dict[str, Any]:
-    """The shipped template, with what an administrator added to it, or set among :data:`ADMIN_SETTINGS`."""
+    """Return the shipped template with an administrator's additions and values of :data:`ADMIN_SETTINGS`."""
     mine, theirs = own_part(shipped), own_part(current)
     result = _overlay(theirs, mine)
     for key, value in theirs.get("template", {}).get("settings", {}).items():
@@ -117,17 +117,17 @@ def merged(current: Mapping[str, Any], shipped: Mapping[str, Any]) -> dict[str, 
 
 
 def stamped(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The template with its fingerprint, as it is put."""
+    """Return the template with its fingerprint, ready to be put."""
     return {**body, "_meta": {**body.get("_meta", {}), FINGERPRINT: fingerprint(body)}}
 
 
 def is_admin_setting(path: str) -> bool:
-    """Whether a flat path is among :data:`ADMIN_SETTINGS`."""
+    """Return whether a flat path is among :data:`ADMIN_SETTINGS`."""
     return any(path == known or (known.endswith(".") and path.startswith(known)) for known in ADMIN_SETTINGS)
 
 
 def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, ``above`` winning where they disagree."""
+    """Merge both mappings; ``above`` wins where they differ."""
     result = copy.deepcopy(dict(below))
     for key, value in above.items():
         if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):

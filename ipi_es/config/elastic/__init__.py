@@ -1,1 +1,1 @@
-"""Elastic ML's jobs and datafeeds, translated to jobs of ipi-es."""
+"""Translate Elastic ML's jobs and datafeeds to jobs of ipi-es."""

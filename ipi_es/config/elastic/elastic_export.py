@@ -1,4 +1,4 @@
-"""The shapes in which Elastic ML's jobs and datafeeds come: the API's answers, Kibana's exports, bare ones."""
+"""Read the forms of Elastic ML's jobs and datafeeds: the API's answers, Kibana's exports, plain ones."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ipi_es.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class ElasticJob:
-    """One job and its datafeed, as Elastic has them."""
+    """One job and its datafeed, in Elastic's form."""
 
     job: dict[str, Any]
     datafeed: dict[str, Any] | None
 
 
 def read_export(job: Any, datafeed: Any = None, *, job_id: str | None = None, name: str) -> ElasticJob:
-    """The one job in ``job`` (``job_id`` chooses), and its datafeed: in it, beside it, or in ``datafeed``.
+    """Return the only job in ``job`` (or that with ``job_id``) and its datafeed: in it, beside it, or in ``datafeed``.
 
-    Raises ConfigError if that isn't exactly one job, or if the datafeed belongs to another one.
+    Raises ConfigError if that isn't exactly one job, or if the datafeed belongs to another job.
     """
     chosen = _choose(list(_jobs(job)), job_id, name)
     feed = chosen.datafeed

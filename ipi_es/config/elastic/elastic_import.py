@@ -1,6 +1,7 @@
-"""An Elastic ML job (`rare` by an IP field, the entity as partition) as a job of ipi-es.
+"""Import an Elastic ML job (`rare` by an IP field, the entity as partition) as a job of ipi-es.
 
-What ipi-es doesn't have is refused by name, all of it at once; what may be left out is left out and named.
+Settings that ipi-es doesn't have are refused by name, all at once. Those that change no result are left out, with a
+warning unless they are Elastic's defaults or written by its server.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from ipi_es.errors import ConfigError
 from ipi_es.times import SECONDS, format_span
 
 ELASTIC_BUCKET_SPAN = "5m"
-"""What Elastic ML takes for a job that names no bucket_span."""
+"""Elastic ML's default bucket_span."""
 
 _ELASTIC_UNITS = {"nanos": 1e-9, "micros": 1e-6, "ms": 1e-3, **SECONDS}
 _ELASTIC_SPAN = re.compile(r"(\d+)\s*(nanos|micros|ms|s|m|h|d|w)")
 _IP_FIELD = re.compile(r"(^|[._-])(ip|ipv4|ipv6|addr|address|ip_address|ipaddress)$", re.IGNORECASE)
-"""Names that fields with addresses usually have; only used to find a by field and a partition that changed places."""
+"""Usual names of fields with addresses; only used to detect that by field and partition field are swapped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A job as plain values, ready to be written as a file; and what was left out or understood in our way."""
+    """A job as plain values, ready to be written as a file; ``warnings`` name what was left out or interpreted."""
 
     job: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
@@ -48,9 +49,9 @@ def import_elastic_job(
 ) -> Imported:
     """Translate an Elastic ML job.
 
-    ``job`` is what the API answers (`{"jobs": […]}`), what Kibana exports (`[{"job": …, "datafeed": …}]`), or one job;
-    ``datafeed`` likewise, unless it is in there. ``job_id`` chooses where there are several. ``filters`` holds the
-    items of the filters that custom rules name. Raises ConfigError, with everything that can't be imported.
+    ``job`` is the API's answer (`{"jobs": […]}`), Kibana's export (`[{"job": …, "datafeed": …}]`), or one job;
+    ``datafeed`` likewise, unless ``job`` contains it. ``job_id`` chooses among several jobs. ``filters`` holds, by id,
+    the items of the filters that custom rules name. Raises ConfigError with everything that can't be imported.
     """
     found = read_export(job, datafeed, job_id=job_id, name=name)
     translation = _Translation(filters or {})
@@ -69,7 +70,7 @@ def import_elastic_job(
 
 @dataclass(slots=True)
 class _Translation:
-    """One job on its way; what is refused and what is said add up."""
+    """The translation of one job; refusals and warnings accumulate."""
 
     filters: Mapping[str, Sequence[str]]
     refused: list[str] = field(default_factory=list)
@@ -89,7 +90,7 @@ class _Translation:
         result["analysis_config"] = self._analysis(analysis, detector)
         description = found.job.get("data_description") or {}
         kept = self._kept(description, "data_description.", ["time_field"])
-        # Elastic's default is another one than ours
+        # Elastic's default differs from ours
         result["data_description"] = {"time_field": kept.get("time_field", "time")}
         result["datafeed_config"] = self._datafeed(found.datafeed)
         if rules := self._custom_rules(analysis, detector):
@@ -97,7 +98,7 @@ class _Translation:
         return result
 
     def _kept(self, section: Any, path: str, allowed: Sequence[str]) -> dict[str, Any]:
-        """The keys that mean the same here; the others are dropped, named or refused."""
+        """Return the keys that mean the same here; the others are dropped, with or without a warning, or refused."""
         result: dict[str, Any] = {}
         if not isinstance(section, dict):
             self.refused.append(f"{path.removesuffix('.')}: must be a mapping")
@@ -178,7 +179,7 @@ class _Translation:
             result["indices_options"] = self._kept(
                 options, f"{path}indices_options.", list(IndicesOptions.model_fields)
             )
-        # ours would choose ECS authentication events, and look at their outcome
+        # our defaults would choose ECS authentication events, and use their outcome
         result.setdefault("query", {"match_all": {}})
         if "outcome_field" not in result:
             result["outcome_field"] = None
@@ -190,7 +191,7 @@ class _Translation:
         return result
 
     def _span(self, place: str, value: Any) -> Any:
-        """Elastic answers spans in milliseconds too; part of a second counts as one."""
+        """Translate a span; Elastic also gives spans in milliseconds. Part of a second is rounded up."""
         match = _ELASTIC_SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
         if match is None:
             self.refused.append(f"{place}: “{value}” is not a time span")
@@ -198,7 +199,7 @@ class _Translation:
         return format_span(math.ceil(round(int(match[1]) * _ELASTIC_UNITS[match[2]], 9)))
 
     def _custom_rules(self, analysis: Mapping[str, Any], detector: Mapping[str, Any]) -> list[dict[str, str]]:
-        """Rules that skip results by filters alone are an allow list; others are refused."""
+        """Translate rules that skip results only by filters into allow rules; others are refused."""
         result: list[dict[str, str]] = []
         fields = detector.get("partition_field_name"), detector.get("by_field_name")
         for given in _mappings(analysis.get("detectors"))[:1]:
@@ -223,4 +224,4 @@ def _mappings(value: Any) -> list[dict[str, Any]]:
 
 
 _NESTED = ("analysis_config", "data_description", "datafeed_config", "detectors")
-"""Keys that are looked at on their own."""
+"""Keys that are translated separately."""

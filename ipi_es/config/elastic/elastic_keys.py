@@ -1,6 +1,6 @@
-"""Keys of Elastic ML's jobs and datafeeds that ipi-es doesn't have, and why: for the import, and for messages.
+"""Keys of Elastic ML's jobs and datafeeds that ipi-es doesn't have, with reasons, for the import and for messages.
 
-A key is written as its dotted path in a job, detectors without their index.
+A key is its dotted path in a job; detectors have no index in it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REFUSED = {
     "datafeed_config.aggs": "ipi-es makes its own aggregation of the plain events",
     "datafeed_config.script_fields": "write the field as a runtime field, in runtime_mappings",
 }
-"""Leaving these out would change what is found, so a job that has them is not imported."""
+"""Keys whose omission would change what is found, so a job with one of them is not imported."""
 
 HARMLESS = {
     "analysis_limits": "memory is bounded by ip_insights.num_entity_vectors",
@@ -43,7 +43,7 @@ HARMLESS = {
     **{f"datafeed_config.{name}": reason for name, reason in WITHOUT_EFFECT.items()},
     "datafeed_config.indices_options.ignore_throttled": "servers ignore it since version 8",
 }
-"""Leaving these out changes no result; the import says that it did."""
+"""Keys whose omission changes no result; the import warns that it left them out."""
 
 GENERATED = frozenset(
     {
@@ -58,7 +58,7 @@ GENERATED = frozenset(
         *("datafeed_config.assignment_explanation", "datafeed_config.create_time", "datafeed_config.job_type"),
     }
 )
-"""Written by the server, or of no meaning for years: dropped without a word."""
+"""Keys that the server writes, or that have long had no meaning: dropped without a warning."""
 
 SILENT: dict[str, tuple[Any, ...]] = {
     "allow_lazy_open": (False,),
@@ -82,11 +82,11 @@ SILENT: dict[str, tuple[Any, ...]] = {
     "datafeed_config.delayed_data_check_config": ({"enabled": True},),
     "datafeed_config.indices_options.ignore_throttled": (True,),
 }
-"""Elastic's defaults, which its API always answers: nobody asked for these, so nobody is told."""
+"""Elastic's defaults, which its API always returns: no user chose them, so they are dropped without a warning."""
 
 
 def why_not(dotted: str) -> str | None:
-    """Why ipi-es doesn't have a key of Elastic's (``detectors[0]`` or ``detectors``), or None if it isn't one."""
+    """Say why ipi-es doesn't have a key of Elastic's (with ``detectors[0]`` or ``detectors``); None: it isn't one."""
     key = dotted.replace("[0]", "")
     if key in GENERATED:
         return "the server writes it; leave it out"

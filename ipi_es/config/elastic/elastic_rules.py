@@ -1,4 +1,4 @@
-"""Custom rules of an Elastic ML detector as rules of an allow list, where they are that: skip results, by filters."""
+"""Translate custom rules of an Elastic ML detector that skip results by filters into rules of an allow list."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from ipi_es.config.allow_rule import WILDCARDS
 
 
 class NotTranslatable(Exception):
-    """Why a custom rule is no allow list."""
+    """A custom rule can't be translated into allow rules; the message says why."""
 
 
 def allow_rules(
     rule: Mapping[str, Any], entity_field: str | None, ip_field: str | None, filters: Mapping[str, Sequence[str]]
 ) -> list[dict[str, str]]:
-    """The allow rules that say what a custom rule says; ``filters`` gives the items of the filters by their ids.
+    """Translate a custom rule into allow rules; ``filters`` holds the items of the filters by their ids.
 
-    A scope with both fields means both, so each item of one goes with each of the other. Raises NotTranslatable.
+    A scope with both fields requires both, so each item of one is combined with each of the other. Raises
+    NotTranslatable.
     """
     if not isinstance(rule, dict):
         raise NotTranslatable("is no mapping")

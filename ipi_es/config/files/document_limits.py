@@ -1,4 +1,4 @@
-"""Limits on what a file may hold: a file of a few hundred bytes must not become a document that fills the memory."""
+"""Limits on the contents of a file: a file of a few hundred bytes must not become a document that fills the memory."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import yaml
 from ipi_es.errors import ConfigError
 
 MAX_BYTES = 8 * 1024 * 1024
-"""Bytes of a file; a job file has a few kilobytes, an exported list of filters a megabyte."""
+"""Maximum number of bytes of a file; a job file has a few kilobytes, an exported list of filters a megabyte."""
 
 MAX_DEPTH = 100
-"""Levels of mappings and lists in each other; Elasticsearch takes 20 levels of a query by default."""
+"""Maximum number of levels of nested mappings and lists; Elasticsearch accepts 20 levels of a query by default."""
 
 MAX_ALIASED = 10_000
-"""Values that the aliases (`*name`) of a YAML file may add to those that are written out."""
+"""Maximum number of values that the aliases (`*name`) of a YAML file may add to those that are written out."""
 
 PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "merge", "seq", "map")
 )
-"""What a value may be: what JSON has, and YAML's merge key. A date or a set in a query can't be sent to a server."""
+"""Allowed tags of values: those of JSON's types, and YAML's merge key. A date or a set can't be sent to a server."""
 
 TOO_DEEP = f"is nested too deeply: more than {MAX_DEPTH} mappings and lists in each other"
 _FLATTER = "write it with fewer levels; if a program wrote it, look at what that program did"
 
 
 def check_size(size: int, name: str) -> None:
-    """Refuse (ConfigError) a file of more than :data:`MAX_BYTES`."""
+    """Raise ConfigError for a file of more than :data:`MAX_BYTES`."""
     if size > MAX_BYTES:
         raise ConfigError(
             f"has more than {MAX_BYTES // 1024**2} MiB, too much for a configuration file",
@@ -37,11 +37,11 @@ def check_size(size: int, name: str) -> None:
 
 
 def check_nodes(root: yaml.Node, name: str) -> None:
-    """Refuse (ConfigError) a document that is too deep, or whose aliases make it too large.
+    """Raise ConfigError for a document that is nested too deeply, or whose aliases make it too large.
 
-    Each node is looked at once, however many aliases name it. A node that refers to itself is left to the caller.
+    Each node is visited once, however many aliases name it. The caller must find nodes that refer to themselves.
     """
-    sizes: dict[int, int] = {}  # by id: how many values a node stands for, aliases written out
+    sizes: dict[int, int] = {}  # by id: number of values of a node, with aliases written out
     depths: dict[int, int] = {}
     entered: set[int] = set()
     stack = [root]
@@ -67,7 +67,7 @@ def check_nodes(root: yaml.Node, name: str) -> None:
 
 
 def check_data(data: Any, name: str) -> None:
-    """Refuse (ConfigError) plain values that are nested too deeply."""
+    """Raise ConfigError for plain values that are nested too deeply."""
     level = [data]
     for _ in range(MAX_DEPTH):
         level = [inner for value in level for inner in _inside(value)]

@@ -1,4 +1,4 @@
-"""Settings and jobs from files: found, read, expanded, checked; every mistake of a file at once."""
+"""Find, read, expand and check files of settings and jobs; all mistakes of a file are reported at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OTHER_KIND: dict[type[Section], tuple[type[Section], str]] = {
     Job: (Settings, DEFAULT_FILE),
     Settings: (Job, "a job's file"),
 }
-"""Where a setting may belong that isn't known in a file of one kind."""
+"""The other kind of file for each kind: a setting that is unknown in one may belong in the other."""
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -35,9 +35,10 @@ AnySection = TypeVar("AnySection", bound=Section)
 def load_settings(
     path: Path | None = None, *, environ: Mapping[str, str] = os.environ, directory: Path | None = None
 ) -> Settings:
-    """The settings of ``path``, else of ``$IPI_ES_CONFIG``, else of ``ipi-es.yml`` in ``directory`` (here).
+    """Load the settings of ``path``, else of ``$IPI_ES_CONFIG``, else of ``ipi-es.yml`` in ``directory``.
 
-    Without any: a server on this machine. Relative paths in a file count from its folder. ConfigError on mistakes.
+    ``directory`` None: the current one. Without a file: a server on this machine. Relative paths in a file are resolved
+    from its folder. Raises ConfigError with all mistakes.
     """
     directory = Path.cwd() if directory is None else directory
     found = path or _settings_file(environ, directory)
@@ -45,7 +46,7 @@ def load_settings(
         return Settings(jobs=_absolute(DEFAULT_JOBS, directory))
     document = read_document(found)
     base = found.absolute().parent
-    if document.data is None and not document.mistakes:  # everything in it is a comment
+    if document.data is None and not document.mistakes:  # the file has only comments
         document = YamlDocument(document.name, {})
     settings = _validate(Settings, document, environ, base)
     with_secrets = _with_secrets(settings.elasticsearch, document)
@@ -65,7 +66,7 @@ def _absolute(patterns: tuple[str, ...], base: Path) -> tuple[str, ...]:
 
 
 def _with_secrets(cluster: ClusterSettings, document: YamlDocument) -> ClusterSettings:
-    """Read the `*_file` secrets; a trailing line end is no part of a secret."""
+    """Read the `*_file` secrets, each without a trailing line end. Raises ConfigError with all mistakes."""
     read: dict[str, SecretStr] = {}
     mistakes: list[Mistake] = []
     for name in SECRETS:
@@ -87,7 +88,7 @@ def _with_secrets(cluster: ClusterSettings, document: YamlDocument) -> ClusterSe
 
 
 def load_job(path: Path, *, environ: Mapping[str, str] = os.environ) -> Job:
-    """The job in a file; ConfigError on mistakes, all of them."""
+    """Load the job in a file. Raises ConfigError with all mistakes."""
     document = read_document(path)
     if document.data is None and not document.mistakes:
         hint = "a job needs at least job_id and datafeed_config.indices"
@@ -96,9 +97,9 @@ def load_job(path: Path, *, environ: Mapping[str, str] = os.environ) -> Job:
 
 
 def check_job(data: Any, *, name: str = "job", environ: Mapping[str, str] | None = None) -> Job:
-    """The job in plain values (of an import, of a test); ConfigError as for a file called ``name``.
+    """Make a job of plain values (from an import or a test). Raises ConfigError as for a file called ``name``.
 
-    `${VAR}` is expanded only where ``environ`` is given.
+    `${VAR}` is expanded only if ``environ`` is given.
     """
     return _validate(Job, YamlDocument(name, data), environ, None)
 
@@ -114,7 +115,7 @@ def _validate(
     try:
         section = root.model_validate(data, context={"base": base})
     except ValidationError as error:
-        # a value whose variable is missing is wrong for that reason alone
+        # for a value with a missing variable, only the variable is reported
         found = of_validation(error, root, document, OTHER_KIND.get(root))
         mistakes += [mistake for mistake in found if mistake.path not in known]
     else:
@@ -124,7 +125,7 @@ def _validate(
 
 
 def job_files(settings: Settings) -> list[Path]:
-    """The job files that the settings name, sorted; ConfigError for a named file that isn't there, or a folder."""
+    """List the job files that the settings name, sorted. Raises ConfigError if a named one is missing or a folder."""
     found, missing = _job_files(settings)
     if missing:
         raise missing[0].error
@@ -133,14 +134,14 @@ def job_files(settings: Settings) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class BadFile:
-    """A file of a job that can't be used, and why."""
+    """A job file that can't be used, and why."""
 
     path: Path
     error: ConfigError
 
 
 def read_jobs(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> tuple[list[Job], list[BadFile]]:
-    """The jobs that the settings name, by job_id, and the files that can't be used, by their path."""
+    """Read the jobs that the settings name; return them by job_id, and the files that can't be used, by path."""
     files, missing = _job_files(settings)
     read, bad = read_files(files, environ=environ)
     return [job for job, _ in read], sorted([*missing, *bad], key=lambda each: each.path)
@@ -149,9 +150,9 @@ def read_jobs(settings: Settings, *, environ: Mapping[str, str] = os.environ) ->
 def read_files(
     files: Iterable[Path], *, environ: Mapping[str, str] = os.environ
 ) -> tuple[list[tuple[Job, Path]], list[BadFile]]:
-    """The jobs in files, each with its file, by job_id; and the files that can't be used.
+    """Read the jobs in files; return them with their files, by job_id, and the files that can't be used.
 
-    Of files with one job_id none is used: it isn't known which of them is meant.
+    If several files have the same job_id, none of them is used: it isn't known which is meant.
     """
     bad: list[BadFile] = []
     read: dict[str, list[tuple[Job, Path]]] = {}
@@ -171,7 +172,7 @@ def read_files(
 
 
 def load_jobs(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> list[Job]:
-    """All jobs that the settings name, by job_id; ConfigError with all mistakes of all files that can't be used."""
+    """Load all jobs that the settings name, by job_id. Raises ConfigError with all mistakes of all unusable files."""
     jobs, bad = read_jobs(settings, environ=environ)
     if bad:
         raise all_of(bad)
@@ -179,7 +180,7 @@ def load_jobs(settings: Settings, *, environ: Mapping[str, str] = os.environ) ->
 
 
 def all_of(bad: Sequence[BadFile]) -> ConfigError:
-    """One error for all files that can't be used."""
+    """Make one error for all files that can't be used."""
     if len(bad) == 1:
         return bad[0].error
     texts = [each.error.message for each in bad]
@@ -205,7 +206,11 @@ def _job_files(settings: Settings) -> tuple[list[Path], list[BadFile]]:
 
 
 def find_job(name: str, settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Job:
-    """The job that a command names: a file (`x.yml`, `x.yaml`, `x.json`, or with a slash), else a job_id."""
+    """Load the job that a command names by a file (`x.yml`, `x.yaml`, `x.json`, or with a slash), else by job_id.
+
+    Raises UsageError for an unknown job_id. Raises ConfigError for mistakes in the job's file; also for an unknown
+    job_id where files can't be used, since one of them may hold the job.
+    """
     if Path(name).suffix in (".yml", ".yaml", ".json") or os.sep in name:
         return load_job(Path(name), environ=environ)
     read, bad = read_jobs(settings, environ=environ)

@@ -1,4 +1,4 @@
-"""Where a setting belongs that stands in the wrong place."""
+"""Find the right place of a setting that is in a wrong one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 SHOWN = 3
-"""Places that a message names; a name that is in more of them says little."""
+"""Maximum number of places that a message names; a name with more of them says little."""
 
 
 def places_of(name: str, root: type[BaseModel]) -> list[str]:
-    """The places in a file where a setting of this name may stand: ``analysis_config.detectors[0].function``."""
+    """List the places in a file for a setting of this name, such as ``analysis_config.detectors[0].function``."""
     return _places(root).get(name, [])
 
 
@@ -37,6 +37,6 @@ def _walk(section: type[BaseModel], above: str) -> Iterator[tuple[str, str]]:
 
 
 def belongs(name: str, root: type[BaseModel]) -> str | None:
-    """``analysis_config.bucket_span``, or several with “or” between them; None where no setting has this name."""
+    """Return a setting's places as text, joined by “or”, such as ``analysis_config.bucket_span``; None: it has none."""
     places = places_of(name, root)[:SHOWN]
     return " or ".join(f"“{place}”" for place in places) or None

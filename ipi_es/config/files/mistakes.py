@@ -1,4 +1,4 @@
-"""Mistakes as a person reads them: what pydantic found, in words, with the place; all of a file in one error."""
+"""Turn pydantic's mistakes into texts for people, with their places; one error for all mistakes of a file."""
 
 from __future__ import annotations
 
@@ -48,35 +48,35 @@ OTHER_WORDS = {
     "webhook_url": "webhook",
     "min_score": "threshold",
 }
-"""What people write who know the thing by another word; proposed only where the right one is allowed."""
+"""Other words that people use for settings; the right one is proposed only where it is allowed."""
 
 CLEARLY = 0.85
-"""Likeness (difflib's ratio, 0–1) from which on a name is one of its own section, misspelled: one letter of seven may
-be wrong. Below it, the same name in another section is likelier to be meant."""
+"""Similarity (difflib's ratio, 0–1) from which a name counts as a misspelled one of its own section: one letter of
+seven may be wrong. Below it, the same name in another section is more probable."""
 
 SHOWN = 60
-"""Characters of a wrong value that a message shows."""
+"""Maximum number of characters of a wrong value that a message shows."""
 
 LISTED = 100
-"""Mistakes of one file that a message lists."""
+"""Maximum number of mistakes of one file that a message lists."""
 
 
 def dotted(path: Path_) -> str:
-    """``analysis_config.detectors[0].function``."""
+    """Join a path with dots: ``analysis_config.detectors[0].function``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 
 
 Kind: TypeAlias = tuple[type[BaseModel], str]
-"""A kind of file: the class of what is in it, and what people call it."""
+"""A kind of file: the class of its settings, and its name for people."""
 
 
 def of_validation(
     error: ValidationError, root: type[BaseModel], document: YamlDocument, other: Kind | None = None
 ) -> list[Mistake]:
-    """What pydantic found, in words; ``other``: the other kind of file, whose settings may be meant."""
+    """Put pydantic's mistakes into words, at most :data:`LISTED`; ``other``: another kind of file that may be meant."""
     found = error.errors(include_url=False, include_input=False)
-    # a list's wrong entries are not counted as entries: “too short” is then no mistake of its own
+    # pydantic doesn't count a list's wrong entries: “too short” then only follows from these mistakes
     details = [
         detail
         for detail in found
@@ -96,7 +96,7 @@ def _mistakes(detail: ErrorDetails, root: type[BaseModel], document: YamlDocumen
 
 
 def refuse(document: YamlDocument, mistakes: Sequence[Mistake]) -> ConfigError:
-    """One error for all mistakes of a file, in the order of their lines, one line each."""
+    """Make one error for all mistakes of a file, in the order of their lines, one line each."""
     ordered = sorted(mistakes, key=lambda mistake: document.line(mistake.path) or 0)
     places = [_place(document, mistake.path) for mistake in ordered]
     if len(ordered) == 1:
@@ -206,7 +206,10 @@ def _instead(path: Path_, document: YamlDocument) -> str:
 
 
 def _shown(path: Path_, document: YamlDocument) -> str | None:
-    """The value as it stands in the file, `${VAR}` unexpanded; nothing of the section that holds secrets."""
+    """Return the value as written in the file, `${VAR}` unexpanded, shortened to :data:`SHOWN`.
+
+    None where there is no single value, and for all values of the section with secrets.
+    """
     if path[:1] == ("elasticsearch",):
         return None
     value = document.data
@@ -222,7 +225,7 @@ def _shown(path: Path_, document: YamlDocument) -> str | None:
 
 
 def _section(root: type[BaseModel], path: Path_) -> type[BaseModel] | None:
-    """The settings class at a place, following mappings and lists of mappings."""
+    """Return the settings class at a place, following mappings and lists of mappings; None: there is none."""
     section: type[BaseModel] | None = root
     for part in path:
         if isinstance(part, int):

@@ -1,4 +1,4 @@
-"""The nearest right name for a wrong one."""
+"""Find the known name that is most similar to a wrong one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 CUTOFF = 0.6
-"""Similarity (difflib's ratio, 0–1) from which on a name is worth proposing; difflib's own default."""
+"""Similarity (difflib's ratio, 0–1) from which a name is proposed; difflib's own default."""
 
 
 def nearest(name: str, candidates: Iterable[str], cutoff: float = CUTOFF) -> str | None:
-    """The candidate most like ``name`` (case and ``-``/``_`` don't count), or None if none is near.
+    """Return the candidate most similar to ``name``, or None if none is similar enough.
 
-    A dotted field name also matches by its last part: ``srouce_ip`` → ``source.ip``, ``usr.name`` → ``user.name``.
+    Case doesn't count, and ``-``, ``_`` and ``.`` count as equal: ``srouce_ip`` → ``source.ip``, ``usr.name`` →
+    ``user.name``.
     """
     spelled = {_plain(candidate): candidate for candidate in candidates}
     found = get_close_matches(_plain(name), list(spelled), n=1, cutoff=cutoff)
@@ -20,7 +21,7 @@ def nearest(name: str, candidates: Iterable[str], cutoff: float = CUTOFF) -> str
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """``; did you mean “bucket_span”?``, or nothing: to be put behind a message."""
+    """Return an addition for the end of a message: ``; did you mean “bucket_span”?``, or an empty text."""
     found = nearest(name, candidates)
     return f"; did you mean “{found}”?" if found is not None else ""
 

@@ -1,4 +1,4 @@
-"""Reading a YAML or JSON file as plain values, with the line of each; and `${VAR}`."""
+"""Read a YAML or JSON file as plain values, with the line of each, and expand `${VAR}`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ipi_es.config.files.nearest import nearest
 from ipi_es.errors import ConfigError
 
 Path_: TypeAlias = tuple[str | int, ...]
-"""Where in a document: keys and indices from its root."""
+"""A place in a document: keys and indices from its root."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Something wrong at a place of a document."""
+    """A mistake at a place of a document."""
 
     path: Path_
     text: str
@@ -29,9 +29,9 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """One file as plain values, with the line (from 1) of each place, and what is wrong with its structure.
+    """One file as plain values, with the line (from 1) of each place, and the mistakes in its structure.
 
-    ``data`` is None for an empty file, and for one whose structure can't be walked through (then with mistakes).
+    ``data`` is None for an empty file, and for one whose structure can't be traversed (then with mistakes).
     """
 
     name: str
@@ -40,7 +40,7 @@ class YamlDocument:
     mistakes: tuple[Mistake, ...] = ()
 
     def line(self, path: Path_) -> int | None:
-        """The line of a place, or of the nearest one around it that is in the file."""
+        """Return the line of a place, or of the innermost place around it that has one; None: none has."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.lines:
                 return self.lines[path[:length]]
@@ -66,7 +66,7 @@ _Loader.yaml_implicit_resolvers[""] = _Loader.yaml_implicit_resolvers["\0"]
 
 def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
-    # YAML 1.1 reads 010 as 8; nobody who writes a port or a day means that
+    # YAML 1.1 reads 010 as 8, which isn't meant in a port or a day
     try:
         return int(text, 16) if text.startswith("0x") else int(text)
     except ValueError:  # more digits than Python reads, or the tag !!int before a word
@@ -77,7 +77,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
 
 
 def read_document(path: Path) -> YamlDocument:
-    """The document in a file; ConfigError if it can't be read or isn't YAML (JSON, if it is called `.json`)."""
+    """Read the document in a file. Raises ConfigError if it can't be read or isn't YAML (for `.json`: JSON)."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -93,7 +93,7 @@ def read_document(path: Path) -> YamlDocument:
 
 
 def parse_yaml(text: str, *, name: str) -> YamlDocument:
-    """The document of a YAML text (JSON is YAML too). Messages never quote the text: it may hold secrets."""
+    """Parse a YAML text (JSON is YAML too). Raises ConfigError, which never quotes the text: it may hold secrets."""
     try:
         loader = _Loader(text)
     except yaml.YAMLError:
@@ -105,7 +105,7 @@ def parse_yaml(text: str, *, name: str) -> YamlDocument:
         check_nodes(node, name)
         lines: dict[Path_, int] = {}
         mistakes = tuple(_walk(node, (), lines, ()))
-        # the constructor would fail on a key that can't be hashed, and nobody could walk through an endless value
+        # the constructor would fail on a key that can't be hashed, and an endless value can't be traversed
         data = None if any(mistake.text in _BROKEN for mistake in mistakes) else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -127,14 +127,14 @@ def parse_yaml(text: str, *, name: str) -> YamlDocument:
 
 
 class _Dumper(yaml.SafeDumper):
-    """SafeDumper that quotes what our reader would take for something else than text."""
+    """SafeDumper that quotes strings which our reader wouldn't take for text."""
 
 
 _Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 def write_yaml(data: Any, *, comments: Iterable[str] = ()) -> str:
-    """``data`` as a file that :func:`read_document` and :func:`expand` give back, with ``comments`` at its head."""
+    """Write ``data`` as YAML, ``comments`` first; :func:`read_document` and :func:`expand` restore the data."""
     text = yaml.dump(_escaped(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     head = "".join(f"# {line}\n" for comment in comments for line in comment.splitlines())
     return head + text
@@ -158,20 +158,24 @@ _YAML_HINT = (
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    """The parser's message without what it quotes from the text."""
+    """Return the parser's message without its quotations of the text."""
     problem = error.problem or "it can't be parsed"
     if problem.startswith("but ") and error.context:
         problem = f"{error.context}, {problem}"
     return re.sub(
         r"'[^']*'|\"[^\"]*\"",
-        # one character, a token of the grammar such as '<block end>', or an escape such as '\t' says nothing
+        # one character, a token of the grammar such as '<block end>', or an escape such as '\t' reveals nothing
         lambda quoted: quoted[0] if len(quoted[0]) == 3 or quoted[0][1] in "<\\" else "…",
         problem,
     )
 
 
 def _walk(node: yaml.Node, path: Path_, lines: dict[Path_, int], above: tuple[int, ...]) -> Iterator[Mistake]:
-    """Note the line of every place below ``node``; yield the keys that came twice."""
+    """Store the line of every place below ``node`` in ``lines``; yield a mistake for each bad node.
+
+    Mistakes are repeated keys, keys that aren't plain text, and nodes that contain themselves. Raises
+    ConstructorError for a tag that isn't allowed. ``above``: ids of the nodes around this one.
+    """
     if id(node) in above:
         yield Mistake(path, _ENDLESS)
         return
@@ -198,7 +202,7 @@ def _walk(node: yaml.Node, path: Path_, lines: dict[Path_, int], above: tuple[in
 
 
 def parse_json(text: str, *, name: str) -> YamlDocument:
-    """The document of a JSON text, with its lines where the YAML reader can follow."""
+    """Parse a JSON text; lines are known where the YAML reader can read it too. Raises ConfigError."""
     twice: list[str] = []
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -228,7 +232,7 @@ def parse_json(text: str, *, name: str) -> YamlDocument:
 
 
 _LOCATED = 1_000_000
-"""Characters of a JSON text up to which lines are looked for: the YAML reader takes ten seconds a megabyte."""
+"""Maximum number of characters of a JSON text whose lines are read: the YAML reader takes ten seconds a megabyte."""
 
 
 def _no_number(word: str) -> Any:
@@ -239,9 +243,9 @@ _VARIABLE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\})?
 
 
 def expand(data: Any, environ: Mapping[str, str]) -> tuple[Any, list[Mistake]]:
-    """``data`` with `${VAR}` and `${VAR:default}` in its strings replaced; what is missing is a mistake.
+    """Replace `${VAR}` and `${VAR:default}` in all strings of ``data``; return it and the mistakes.
 
-    `$${` stands for `${` itself.
+    A missing variable without a default is a mistake. `$${` means the characters `${`.
     """
     mistakes: list[Mistake] = []
     return _expand(data, environ, (), mistakes), mistakes

@@ -1,4 +1,4 @@
-"""Operators and countries of the addresses, judged: are they known, can they be read, what would they add? Pure."""
+"""Judge whether operators and countries of the addresses are known and readable, and what they would add. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from ipi_es.setup.checks.proposals import ContextPart, parsed
 from ipi_es.setup.facts.facts_context import ContextFacts, PartFacts
 
 RECALL_WITH, RECALL_WITHOUT = 84, 75
-"""Percent of the attacks that were found at 1 % false positives, on real events (means of docs/evaluation.md)."""
+"""Percent of the attacks found at 1 % false positives with and without both, on real events (means of
+docs/evaluation.md)."""
 
 KNOWN = 0.5
-"""Share of the events from public addresses from which on their operator, or country, counts as known."""
+"""Share of the events from public addresses that must have an operator, or country, for it to count as known."""
 
 READABLE = 0.5
-"""Share of a field's most frequent values that must be read as what they should be."""
+"""Share of the events with a field's most frequent values that must hold a valid operator or country."""
 
 _FORMS: dict[ContextPart, str] = {
     "operator": "the number of an autonomous system (64496 or AS64496)",
@@ -28,7 +29,7 @@ _FILLING = (
 
 
 def judge_context(job: Job, facts: ContextFacts) -> list[Finding]:
-    """Findings on each of operator and country that isn't known as it should be, then one line on both."""
+    """Judge operator and country: one finding for each with a fault in its field, else at most one line on both."""
     if facts.public <= facts.private:
         return []  # private addresses have neither
     found, known = [], []
@@ -51,7 +52,7 @@ def judge_context(job: Job, facts: ContextFacts) -> list[Finding]:
 
 
 def _part(job: Job, part: ContextPart, one: PartFacts, public: int) -> list[Finding]:
-    """A warning where the field that is named or found can't be read, is empty, or lies elsewhere."""
+    """Warn if the field that is named or found can't be read or is mostly empty, or if another field has the values."""
     setting = f"datafeed_config.{part}_field"
     feed = job.datafeed_config
     given = feed.operator_field if part == "operator" else feed.country_field
@@ -90,6 +91,6 @@ def _readable(part: ContextPart, one: PartFacts) -> bool:
 
 
 def _declined(job: Job) -> bool:
-    """Whether somebody set both fields to null: then nothing is missing."""
+    """Return whether both fields are set to null and no network files are named: then nothing is missing."""
     feed = job.datafeed_config
     return feed.operator_field is None and feed.country_field is None and not feed.networks_files

@@ -1,4 +1,4 @@
-"""Entities and addresses, judged by their values: one a document, one spelling a person, few networks a day. Pure."""
+"""Judge the values of entities and addresses: one per document, one spelling per person, few networks a day. Pure."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from ipi_es.setup.facts.facts_events import EventFacts
 from ipi_es.setup.facts.field_roles import ENTITY, IP, FieldRole
 
 SEVERAL_WARNED, SEVERAL_WRONG = 0.001, 0.01
-"""Shares of documents with several values: worth a word, and from which on each proxy has a history of its own."""
+"""Shares of documents with several values: for a warning, and for a problem (each proxy gets a history of its own)."""
 
 OPERATORS_A_DAY = 10
-"""Network operators in one day from which on several people, or machines, share the entity.
+"""Number of network operators in one day from which several people or machines probably share the entity.
 
-On real events (37,519 days of an entity) nobody had more than 4.
+On real events (37,519 days of an entity) no entity had more than 4.
 """
 
 NETWORKS_A_DAY = 15
-"""The same for /16 networks, of which one mobile operator gives a person several: 4 of those days had as many."""
+"""The same for /16 networks; one mobile operator gives a person several of them. 4 of those days had as many."""
 
 DAYS_ALIKE = 2
-"""Days of the last week that must be so: on a single one it may be an attack."""
+"""Days of the last week that must show this: a single one may be an attack."""
 
 FOLDED_SHARE, FOLDED_NUMBER = 0.01, 10
-"""Share and number of entities that more steps would fold, from either of which it is worth setting them."""
+"""Share and number of entities that more steps would fold; a warning is given from either of them on."""
 
 SHOWN = 3
-"""Examples in a message."""
+"""Maximum number of examples in a message."""
 
 
 def judge_several(job: Job, facts: EventFacts, sample: Sample) -> list[Finding]:
-    """Documents with several entities or addresses: each of them is scored and learned as a pair of its own."""
+    """Judge documents with several entities or addresses: each value is scored and learned as a pair of its own."""
     found = []
     for role, name, missing, values in (
         (ENTITY, job.entity_field, facts.counts.missing_entity, facts.entity_values),
@@ -54,13 +54,13 @@ def judge_several(job: Job, facts: EventFacts, sample: Sample) -> list[Finding]:
 def _several(job: Job, role: FieldRole, name: str, more: int, present: int, sample: Sample) -> list[Finding]:
     held = sample.held(name)
     documents = min(more, present)
-    if held.several:  # more values than documents are several of some: the sample knows of how many
+    if held.several:  # some documents have several values; the sample shows how many do
         documents = min(documents, max(1, round(present * held.several / held.filled)))
     if documents <= present * SEVERAL_WARNED:
         return []
     example = next((values for each in sample.documents if len(values := sample.values(each, name)) > 1), ())
     if role is IP and job.datafeed_config.ignore_private and _one_public(sample, name):
-        return []  # what is left of each document is one address
+        return []  # one address of each document is left
     text = f"{percent(documents, present)} of the events have several values in {name}"
     text += f", such as {', '.join(example[:SHOWN])}" if example else ""
     text += f": each counts as {'an address' if role is IP else 'an entity'} of its own"
@@ -82,13 +82,13 @@ def _private(addresses: Sequence[str]) -> list[bool]:
 
 
 def _one_public(sample: Sample, name: str) -> bool:
-    """Whether no sampled document has more than one public address."""
+    """Return whether no sampled document has more than one public address."""
     each = [sample.values(document, name) for document in sample.documents]
     return bool(each) and all(_private(values).count(False) <= 1 for values in each)
 
 
 def judge_spread(job: Job, spread: Sequence[Spread]) -> list[Finding]:
-    """A warning of entities that are no person: from day to day of more operators, or networks, than anybody has."""
+    """Warn of entities that are no single person: on several days they use more operators or networks than a person."""
     by_entity: dict[str, list[Spread]] = defaultdict(list)
     for each in spread:
         if _is_many(each):
@@ -126,7 +126,7 @@ def _shown(name: str, one: Spread) -> str:
 
 
 def judge_spellings(job: Job, names: Names) -> list[Finding]:
-    """A warning where entities differ only by what `entity_normalize` would fold."""
+    """Report entities that differ only by what `entity_normalize` would fold: a warning, or ok if they are few."""
     steps = job.datafeed_config.entity_normalize
     found = folding(names.names, steps)
     if not found.folded:

@@ -1,4 +1,4 @@
-"""The events of a job, judged: are there enough, and do they hold what is looked for? Pure."""
+"""Judge a job's events: are there enough, and do they have the fields and values that a job needs? Pure."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ipi_es.setup.facts.field_roles import ENTITY, IP, TIME
 from ipi_es.times import SECONDS, format_span, iso
 
 MISSING_WARNED = 0.1
-"""Share of events without entity, IP or outcome that is worth a word: in real logs a few always lack them."""
+"""Share of events without entity or IP above which a warning is given: in real logs a few always lack them."""
 
 PRIVATE_WARNED = 0.5
-"""Share of events from private addresses from which a proxy is likelier than an office's own network."""
+"""Share of events from private addresses above which a proxy is likelier than an office's own network."""
 
 ONE_ADDRESS_WARNED = 0.9
-"""Share of the events that one address may have before it is taken for a proxy."""
+"""Share of the events from one address above which it is taken for a proxy."""
 
 QUIET_BUCKETS, QUIET_SECONDS = 10, SECONDS["d"]
-"""Without events for so many buckets, and so long, a shipper has probably stopped (weekends are shorter for most)."""
+"""A shipper has probably stopped if events are missing for longer than both; most gaps at weekends are shorter."""
 
 GOOD_DAYS = 20
-"""Days of events from which the network, the combiner and the calibration each see more than one working week."""
+"""Days of events that give the network, the combiner and the calibration more than one working week each."""
 
 
 def judge_events(job: Job, facts: EventFacts, now: int, other_addresses: Sequence[str]) -> list[Finding]:
-    """All findings on the events, ``now`` in epoch seconds; ``other_addresses``: fields that may hold the client's."""
+    """Judge the events; ``now`` is epoch seconds, ``other_addresses`` are fields that may hold the client's address."""
     if not facts.stored:
         return [problem("time range", no_documents(job))]
     if TIME.what in facts.unreadable and not facts.counts.events:
@@ -65,7 +65,7 @@ def _fields(job: Job, facts: EventFacts) -> list[Finding]:
 
 
 def no_documents(job: Job) -> NoEvents:
-    """The error where the indices are empty."""
+    """Make the error for empty indices."""
     return NoEvents(
         f"the indices {', '.join(job.datafeed_config.indices)} are empty",
         hint="check that events are shipped there, or name other indices in datafeed_config.indices",
@@ -73,7 +73,7 @@ def no_documents(job: Job) -> NoEvents:
 
 
 def nothing_matches(job: Job, stored: int) -> NoEvents:
-    """The error where no document matches the query."""
+    """Make the error for a query that no document matches; ``stored``: number of documents in the indices."""
     query = "the query"
     if "query" not in job.datafeed_config.model_fields_set:
         query = "the default query (event.category: authentication)"

@@ -1,4 +1,4 @@
-"""The fields that a job names, judged by their types in the indices. Pure."""
+"""Judge the fields that a job names by their types in the indices. Pure."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ from ipi_es.setup.facts.field_roles import (
 
 @dataclass(frozen=True, slots=True)
 class FieldFacts:
-    """What field capabilities say. ``everything`` holds all fields, where one that is named is missing or wrong."""
+    """Types from field capabilities. ``everything`` holds all fields, if one that the job names is missing or wrong."""
 
     indices: tuple[str, ...]
     types: FieldTypes
     everything: FieldTypes = field(default_factory=dict)
     sample: Sample = field(default_factory=Sample)
-    """Documents whose values say which field can be proposed; empty: none was read."""
+    """Documents whose values show which field can be proposed; empty: none was read."""
 
 
 def field_names(job: Job) -> list[str]:
-    """All fields that the job reads, and those of operator and country that it would read."""
+    """List all fields that the job reads, with those of operator and country that it reads if they exist."""
     named = [name for role in ROLES if (name := role.name(job)) is not None]
     return [*named, *FeedSpec.from_job(job).context_fields]
 
 
 def parents(name: str) -> list[str]:
-    """The objects that a field may lie in: ``a`` and ``a.b`` of ``a.b.c``."""
+    """List the objects that may contain a field: ``a`` and ``a.b`` of ``a.b.c``."""
     parts = name.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def judge_fields(job: Job, facts: FieldFacts) -> list[Finding]:
-    """One finding a field; none of an operator's or country's that nobody named and the events lack."""
+    """Judge each field: one finding per field, but none for an operator or country field that is unset and missing."""
     found = [_judge(job, role, name, facts) for role in ROLES if (name := role.name(job)) is not None]
     return found + _context(job, facts)
 
 
 def _context(job: Job, facts: FieldFacts) -> list[Finding]:
-    """Operators and countries sharpen scores, and nothing depends on them."""
+    """Judge the fields of operator and country: at most a warning, since they sharpen scores but aren't required."""
     feed = job.datafeed_config
     wanted = FeedSpec.from_job(job)
     types = {name: types_of(job, name, facts.types) for name in wanted.context_fields}
@@ -76,13 +76,13 @@ def _context(job: Job, facts: FieldFacts) -> list[Finding]:
 
 
 def unreadable_roles(job: Job, facts: FieldFacts) -> frozenset[str]:
-    """What the fields are for that can't be read (``entity``, ``time`` …)."""
+    """Return the roles of the fields that can't be read (``entity``, ``time`` …)."""
     wrong = {finding.check for finding in judge_fields(job, facts) if finding.level == "problem"}
     return frozenset(role.what for role in ROLES if f"{role.what} field" in wrong)
 
 
 def needs_everything(job: Job, types: FieldTypes) -> bool:
-    """Whether a field is missing or wrong, so that others are worth looking for."""
+    """Return whether a field is missing or wrong, so that all fields should be read to propose another."""
     return any(finding.level != "ok" for finding in judge_fields(job, FieldFacts((), types)))
 
 
@@ -124,7 +124,7 @@ def _judge(job: Job, role: FieldRole, name: str, facts: FieldFacts) -> Finding:
 
 
 def types_of(job: Job, name: str, types: FieldTypes) -> dict[str, Sequence[str]]:
-    """The types that a search sees of a field."""
+    """Return the types that a field has for a search, runtime fields included: ``{type: indices}``."""
     found = dict(types.get(name, {}))
     runtime = job.datafeed_config.runtime_mappings.get(name)
     # a runtime field hides the indexed one
@@ -132,7 +132,7 @@ def types_of(job: Job, name: str, types: FieldTypes) -> dict[str, Sequence[str]]
 
 
 def _nested(job: Job, name: str, types: FieldTypes) -> str | None:
-    """The nested object that holds the field; None: there is none, or a runtime field stands before it."""
+    """Return the nested object that contains the field; None: there is none, or a runtime field hides the field."""
     if name in job.datafeed_config.runtime_mappings:
         return None
     return next((above for above in parents(name) if "nested" in types.get(above, {})), None)

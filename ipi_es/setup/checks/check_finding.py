@@ -1,4 +1,4 @@
-"""What `check` says: one line a finding, with what to do about it."""
+"""The findings of `check`: one line each, with a hint what to do about it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Literal, TypeAlias
 from ipi_es.errors import IpiEsError
 
 Level: TypeAlias = Literal["ok", "warning", "problem"]
-"""``problem``: the job can't work like this. ``warning``: it works, and probably not as it is meant."""
+"""``problem``: the job can't work like this. ``warning``: it works, but probably not as intended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, how it stands, and what to do next.
+    """One line: what was checked, the result, and what to do next.
 
-    ``error`` is what a command raises that needs this to be right.
+    ``error`` is raised by a command that can't work with this problem.
     """
 
     check: str
@@ -25,27 +25,27 @@ class Finding:
     error: IpiEsError | None = field(default=None, compare=False, repr=False)
 
     def to_row(self) -> dict[str, Any]:
-        """The finding for the command line's output."""
+        """Return the finding as a row for the command line's output."""
         return {"check": self.check, "status": self.level, "message": self.message, "hint": self.hint}
 
 
 def ok(check: str, message: str) -> Finding:
-    """Nothing to do."""
+    """Make a finding that needs no action."""
     return Finding(check, "ok", message)
 
 
 def warning(check: str, message: str, hint: str) -> Finding:
-    """Works, and probably not as it is meant."""
+    """Make a finding for a job that works, but probably not as intended."""
     return Finding(check, "warning", message, hint)
 
 
 def problem(check: str, error: IpiEsError) -> Finding:
-    """The job can't work like this; ``error`` has the words."""
+    """Make a finding for a job that can't work like this; message and hint come from ``error``."""
     return Finding(check, "problem", error.message, error.hint, error)
 
 
 def percent(part: float, whole: float) -> str:
-    """``12 %``; a part is never rounded away to none, nor to all."""
+    """Format a share as ``12 %``; a part is never rounded down to none or up to all."""
     share = part / whole if whole else 0.0
     if 0 < share < 0.01:
         return "under 1 %"

@@ -1,4 +1,4 @@
-"""Indices, judged: events that nobody reads, documents that no time range finds, results that don't fit. Pure."""
+"""Judge indices: events that aren't read, documents that no time range finds, results that don't fit. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ipi_es.setup.facts.facts_events import Timeless
 from ipi_es.setup.facts.facts_indices import Clash, UnreadIndex
 
 TIMELESS_WARNED = 0.001
-"""Share of documents without the time field that is worth a word; a few malformed ones are in every log."""
+"""Share of documents without the time field above which a warning is given; every log has a few malformed ones."""
 
 TIMELESS_WRONG = 0.01
-"""Share from which the job doesn't see what it is thought to see."""
+"""Share from which it is a problem: the job doesn't see the events that it should."""
 
 
 def judge_unread(unread: Sequence[UnreadIndex]) -> list[Finding]:
-    """A problem for what the job names itself and can't read; a warning for closed indices behind names of several."""
+    """Judge unread indices: a problem if the job names them, a warning for closed ones behind a pattern or an alias."""
     found = []
     for why in ("missing", "closed"):
         names = [each.name for each in unread if each.named and each.why == why]
@@ -54,7 +54,7 @@ def _hint(names: Sequence[str], why: str) -> str:
 
 
 def judge_timeless(job: Job, timeless: Timeless) -> list[Finding]:
-    """Documents that match the query but lack the time field, by index."""
+    """Judge the documents that match the query but lack the time field; the message lists them by index."""
     if timeless.documents <= timeless.of * TIMELESS_WARNED:
         return []
     where = [f"{percent(count, of)} of {name}" for name, (count, of) in timeless.indices.items()]
@@ -72,7 +72,7 @@ def judge_timeless(job: Job, timeless: Timeless) -> list[Finding]:
 
 
 def judge_clashes(job: Job, clashes: Sequence[Clash]) -> list[Finding]:
-    """A problem where a result index is in the way: found otherwise only when the first result is written."""
+    """Report a problem if a result index has a conflicting field; otherwise it would appear at the first result."""
     if not clashes:
         return []
     first = clashes[0]

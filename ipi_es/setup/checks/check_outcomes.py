@@ -1,4 +1,4 @@
-"""The outcomes of a job's events, judged: is every word for a success scored, and nothing else? Pure."""
+"""Judge the outcomes of a job's events: is every word for a success scored, and nothing else? Pure."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from ipi_es.setup.facts.outcome_words import meaning, meaning_in, spelled_alike
 CHECK = "outcomes"
 
 MISSING_WARNED = 0.1
-"""Share of events without an outcome that is worth a word: in real logs a few always lack it."""
+"""Share of events without an outcome above which a warning is given: in real logs a few always lack it."""
 
 OTHER_SPELLING = 0.01
-"""Share of events with another spelling of a wanted outcome from which scores are wrong; below it is a word."""
+"""Share of events with another spelling of a wanted outcome from which it is a problem; below, it is a warning."""
 
 UNSCORED_WARNED = 0.1
-"""Share of events with words that are neither scored nor learned, nor say that a sign-in failed."""
+"""Share of events above which a warning is given for words that are neither scored, nor learned, nor failures."""
 
 SHOWN = 8
-"""Outcomes in a message."""
+"""Maximum number of outcomes in a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeField:
-    """A field that holds outcomes where the job names none: its words with their events."""
+    """A field with outcomes that the job doesn't name; ``words`` are its words with their numbers of events."""
 
     name: str
     words: Mapping[str, int]
 
     def of(self, said: str) -> dict[str, int]:
-        """The words of one meaning."""
+        """Return the words with one meaning (``success`` or ``failure``), with their numbers of events."""
         return {word: count for word, count in self.words.items() if meaning_in(self.name, word) == said}
 
 
 def judge_outcomes(
     job: Job, seen: Mapping[str, int], missing: int, events: int, other: OutcomeField | None = None
 ) -> list[Finding]:
-    """Findings on outcomes: ``seen`` counts events by word; ``other`` is a field of failures that isn't named."""
+    """Judge outcomes: ``seen`` counts events by word; ``other`` is a field with failures that the job doesn't name."""
     feed = job.datafeed_config
     if feed.outcome_field is None:
         return [_without_field(events, other)]
@@ -66,7 +66,7 @@ def judge_outcomes(
 
 
 def shares(seen: Mapping[str, int], events: int) -> str:
-    """``success 90 %, failure 10 %``; the most frequent ones."""
+    """Format outcomes with their shares, at most :data:`SHOWN`: ``success 90 %, failure 10 %``."""
     return some([f"{name} {percent(count, events)}" for name, count in seen.items()], SHOWN) or "nothing"
 
 
@@ -83,7 +83,7 @@ def _none_wanted(job: Job, seen: Mapping[str, int], events: int, empty: Mapping[
 
 
 def _otherwise(job: Job, seen: Mapping[str, int], events: int) -> list[Finding]:
-    """Other spellings of what is wanted: neither scored nor learned, and nobody notices."""
+    """Judge other spellings of wanted outcomes: such events are neither scored nor learned, without any error."""
     feed = job.datafeed_config
     other = {
         w: n for w, n in seen.items() if w not in feed.outcomes and w != UNKNOWN and spelled_alike(w, feed.outcomes)

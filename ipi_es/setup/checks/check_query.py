@@ -1,4 +1,4 @@
-"""The job's query, judged before anything is asked: does it choose the same events tomorrow? Pure."""
+"""Judge the job's query without any request: does it choose the same events tomorrow? Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ipi_es.lists import some
 from ipi_es.setup.checks.check_finding import Finding, problem
 
 BOUNDS = ("gt", "gte", "lt", "lte", "from", "to")
-"""Keys of a range query that hold times; `from` and `to` are old names that some servers still take."""
+"""Keys of a range query that hold its limits; `from` and `to` are old names that some servers still accept."""
 
 _MATH = r"now(?:[+-]\d+[yMwdhHms]|/[yMwdhHms])"
 _RELATIVE = re.compile(rf"now|{_MATH}+(?:[+-]\d+[yMwdhHms]|/[yMwdhHms])*")
@@ -23,7 +23,7 @@ _IN_TEXT = re.compile(rf"(?<![\w.@-])(?:{_MATH}|(?<=[\[{{<>=])\s*now\b|\bTO\s+no
 
 
 def judge_query(job: Job) -> list[Finding]:
-    """A problem where the query holds relative times; nothing otherwise."""
+    """Report a problem if the query holds relative times; else return no finding."""
     found = list(relative_times(job.datafeed_config.query))
     if not found:
         return []
@@ -37,7 +37,7 @@ def judge_query(job: Job) -> list[Finding]:
 
 
 def relative_times(query: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(place in the query, value) of each time relative to now: bounds of ranges, date math in other values."""
+    """Yield (place in the query, value) of each time relative to now: limits of ranges, date math in other values."""
     yield from _walk(query, "")
 
 

@@ -1,4 +1,4 @@
-"""Whether the credentials may do what a job needs: what was tried, judged. Pure."""
+"""Judge, by the rights that were tried, whether the credentials may do what a job needs. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ CHECK = "rights"
 
 
 def judge_rights(rights: Sequence[Right], distribution: Distribution = "opensearch") -> list[Finding]:
-    """A problem for each right that lacks, with the shipped role that has it; else one line."""
+    """Report a problem for each missing right, with the shipped role that grants it; if none is missing, one line.
+
+    Rights that couldn't be tried give a warning.
+    """
     refused = [problem(CHECK, _worded(right, distribution)) for right in rights if right.error]
     unknown = [
         warning(CHECK, f"whether ipi-es may {right.what} can't be known yet: {right.unknown}", "run `ipi-es setup`")
@@ -30,13 +33,13 @@ def judge_rights(rights: Sequence[Right], distribution: Distribution = "opensear
 def _worded(right: Right, distribution: Distribution) -> IpiEsError:
     error = right.error
     assert error is not None
-    if hasattr(error, "failures"):  # such an error is made of more than a message and a hint
+    if hasattr(error, "failures"):  # the constructor of such an error takes more than a message and a hint
         return error
     return type(error)(f"can't {right.what}: {error.message}", hint=hint_for(error, distribution))
 
 
 def hint_for(error: IpiEsError, distribution: Distribution) -> str | None:
-    """The shipped role that has what a server refused; the error's own hint where none has."""
+    """Return a hint with the shipped role that grants what a server refused; the error's own hint if no role does."""
     for action in roles.refused_actions(error.message):
         role = roles.granting(distribution, action)
         if role is not None:

@@ -1,4 +1,4 @@
-"""Whether indices of ipi-es are made as they must be, and may be written to: facts judged. Pure."""
+"""Judge whether the indices of ipi-es are created correctly and may be written to. Pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ipi_es.setup.facts.optional_read import Looked
 
 CHECK = "templates"
 BLOCKED_HINT = 'let writing happen again: PUT {index}/_settings {{"index.blocks.write": null}}'
-"""For the index of the month that is written to now."""
+"""Hint for the index of the current month, which is being written to."""
 
 
 def judge_templates(job: Job, facts: Looked[TemplateFacts], now: int) -> list[Finding]:
-    """One line if all is well; problems are what results would be lost by. ``now`` in epoch seconds."""
+    """Judge the templates: one line if all is well, a problem where results would be lost. ``now`` is epoch seconds."""
     if facts is None:
         return []
     if isinstance(facts, PermissionDenied):
@@ -40,7 +40,7 @@ def judge_templates(job: Job, facts: Looked[TemplateFacts], now: int) -> list[Fi
 
 
 def _blocked(job: Job, blocked: Mapping[str, str], now: int) -> list[Finding]:
-    """A problem for the month that is written to now; a warning for those whose scores would still move."""
+    """Judge write blocks: a problem for the current month, a warning for months whose scores may still change."""
     check = "write blocks"
     current = index_for(now, job.results_index_name)
     found = []

@@ -1,4 +1,4 @@
-"""What must be right before a long step starts; fewer and cheaper looks than `check` has."""
+"""Checks before a long step starts; fewer and cheaper than those of `check`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ipi_es.setup.template_conflicts import require_none
 
 
 def require_usable(cluster: Cluster, job: Job) -> None:
-    """Raise what `check` would call a problem with the indices, the fields or the query, before anything starts.
+    """Raise the first problem that `check` would find with the indices, the fields or the query.
 
-    NotFound (no index matches), FieldMissing, FieldTypeWrong, NoEvents (empty, or nothing matches), ConfigError (what
-    this server can't do), UsageError (results that don't fit into an index that is there), each with a hint. Five small
-    requests.
+    Raises NotFound (no index matches), FieldMissing, FieldTypeWrong, NoEvents (empty, or nothing matches), ConfigError
+    (this server doesn't support a setting), UsageError (results that don't fit into an existing index), each with a
+    hint. Makes about five small requests.
     """
     spec = FeedSpec.from_job(job)
     feed = Datafeed(cluster, spec)
@@ -41,18 +41,18 @@ def require_usable(cluster: Cluster, job: Job) -> None:
 
 
 def awaited(cluster: Cluster, job: Job) -> str | None:
-    """What a new job waits for where nothing is wrong but that no event has come yet; None: it has not to wait.
+    """Say what a new job waits for if nothing is wrong except that there is no event yet; None: it needn't wait.
 
-    An index that is named, and not by a pattern, must be there. So must be the right to read: without it Elasticsearch
+    An index that is named without a pattern must exist, and the right to read must be there: without it, Elasticsearch
     answers a search over a pattern as if there were no index.
     """
     spec = FeedSpec.from_job(job)
     if any(":" in name for name in spec.indices):
-        return None  # of another cluster nobody here can say what may be read
+        return None  # the rights on another cluster aren't known here
     try:
         there = cluster.count(spec.indices, {"match_all": {}}, options=replace(spec.options, ignore_unavailable=False))
     except (NotFound, RequestRejected):
-        return None  # an index is missing, closed or may not be read: the training says so, or does without it
+        return None  # an index is missing, closed or may not be read: the training reports it, or works without it
     rights = {name: ("read",) for name in spec.indices if not name.startswith("-")}
     if there or cluster.lacking([], rights):
         return None
@@ -60,10 +60,10 @@ def awaited(cluster: Cluster, job: Job) -> str | None:
 
 
 def require_templates(cluster: Cluster, jobs: Sequence[Job] | None = None) -> None:
-    """Raise unless new indices of ipi-es are made as they must be: else the servers guess mappings, and guess wrong.
+    """Raise unless new indices of ipi-es get the right templates: else the servers guess mappings, and guess wrong.
 
-    NotFound where setup didn't run. With ``jobs`` also UsageError where an index template of somebody else takes the
-    index of the state, of the snapshots, or the result indices of these jobs.
+    Raises NotFound where setup didn't run. With ``jobs`` also UsageError where a foreign index template applies to the
+    index of the state, of the snapshots, or to the result indices of these jobs.
     """
     missing = missing_templates(cluster)
     if missing:

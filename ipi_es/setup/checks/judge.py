@@ -1,4 +1,4 @@
-"""`check`: facts judged, in the order in which one thing rests on the other. Pure."""
+"""Judge the facts for `check`; each step comes after those that it depends on. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Finding", "is_usable", "judge", "require_templates", "require_usable
 
 
 def judge(job: Job, facts: Facts) -> list[Finding]:
-    """All findings; what couldn't be looked at, because something before it is wrong, is absent."""
+    """Return all findings; those that couldn't be judged because something before them is wrong are absent."""
     found = [*_configuration(job), *judge_query(job), *_server(facts)]
     distribution = facts.server.distribution if facts.server else "opensearch"
     if facts.rights:
@@ -49,7 +49,7 @@ def judge(job: Job, facts: Facts) -> list[Finding]:
 
 
 def is_usable(findings: Sequence[Finding]) -> bool:
-    """Whether there is no problem among them."""
+    """Return whether there is no problem among the findings."""
     return all(finding.level != "problem" for finding in findings)
 
 
@@ -97,7 +97,7 @@ def _indices(facts: Looked[FieldFacts], distribution: Distribution) -> list[Find
     if isinstance(facts, IpiEsError):
         return [problem(check, facts)]
     number = len(facts.indices)
-    if not number:  # they are there, but the cluster tells of none that has no field
+    if not number:  # indices match, but field capabilities leave out those without fields
         hint = "if these are the right ones, wait for their first events; else mend datafeed_config.indices"
         return [warning(check, "the indices that match have no field yet", hint)]
     return [ok(check, f"{number} {'index matches' if number == 1 else 'indices match'}")]
@@ -133,7 +133,7 @@ def _events(job: Job, facts: Facts, fields: FieldFacts) -> list[Finding]:
 
 
 def _looked(check: str, facts: Looked[T], judged: Callable[[T], list[Finding]]) -> list[Finding]:
-    """What is judged of facts; a warning where they couldn't be looked at, and the others are judged all the same."""
+    """Judge facts; if they couldn't be read, return a warning, so that the other facts are still judged."""
     if facts is None:
         return []
     if isinstance(facts, IpiEsError):

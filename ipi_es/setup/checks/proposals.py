@@ -1,4 +1,4 @@
-"""Fields to propose for a role: by type, then by what they hold, and by name only among those. Pure."""
+"""Propose fields for a role: by type, then by contents, and by name only among those. Pure."""
 
 from __future__ import annotations
 
@@ -18,38 +18,39 @@ from ipi_es.setup.facts.outcome_words import meaning_in, parts
 ContextPart: TypeAlias = Literal["operator", "country"]
 
 ALIKE = 0.8
-"""Similarity of names (0–1) from which on a field is taken for a misspelled one, before the usual names are tried."""
+"""Similarity of names (0–1) from which a name counts as a misspelled field, before the usual names are tried."""
 
 ONE_VALUE = 0.5
-"""Share of the documents with several values from which on a field is proposed only where no other is."""
+"""Share of the documents with several values from which a field is proposed only if there is no other."""
 
 ONE_EACH = 0.9
-"""Share of different values from which on a field names single events and not users."""
+"""Share of different values above which a field identifies single events and not users."""
 
 FEW = 20
-"""Documents up to which it can't be said whether a field tells users apart."""
+"""Number of documents up to which it can't be decided whether a field distinguishes users."""
 
 _PEOPLE = ("user", "login", "account", "email", "upn", "principal", "username", "actor", "subject", "member")
-"""Parts of names that fields of users have, in logs whose names are nobody's convention."""
+"""Parts of the names of user fields, in logs that follow no convention."""
 
 _OTHER_END = frozenset({"destination", "server", "host", "observer", "agent", "node", "dst", "dest"})
-"""Parts of names of what lies at the other end of a sign-in, whose operator and country say nothing of the client."""
+"""Words in field names for the other end of a sign-in, whose operator and country don't concern the client."""
 
 _SAYS_COUNTRY = frozenset({"country", "countrycode", "nation"})
 _NAMES_ONLY = frozenset({"name", "organization", "org", "continent", "region", "city"})
 
 
 def propose(role: FieldRole, name: str, everything: FieldTypes, sample: Sample) -> str | None:
-    """A field that serves the role and holds what it asks for; None if there is none.
+    """Propose a field whose type and contents fit the role; None: there is none.
 
-    Among these: one that is spelled almost like ``name``, then the usual names, then the one most like it.
+    The order among these is: a name spelled almost like ``name``, then the usual names, then a name with words of the
+    role, then the name most similar to ``name``.
     """
     fitting = [
         other
         for other, types in sorted(everything.items())
         if serves(role, types) and not other.startswith("_") and _holds(role, sample, other)
     ]
-    if role in (IP, ENTITY):  # several values are better than no field, and `check` says so of them
+    if role in (IP, ENTITY):  # a field with several values is better than none, and `check` reports these
         fitting = [
             each for each in fitting if sample.held(each).several < ONE_VALUE * sample.held(each).filled
         ] or fitting
@@ -59,7 +60,7 @@ def propose(role: FieldRole, name: str, everything: FieldTypes, sample: Sample) 
 
 
 def other_addresses(ip_field: str, types: Iterable[str], sample: Sample) -> list[str]:
-    """Fields that may hold the client's own address, where the job's field holds a proxy's."""
+    """List fields that may hold the client's own address, in case the job's field holds a proxy's."""
     there = [name for name in FORWARDED if name in types and name != ip_field]
     if not sample.documents:
         return there
@@ -68,9 +69,9 @@ def other_addresses(ip_field: str, types: Iterable[str], sample: Sample) -> list
 
 
 def elsewhere(part: ContextPart, ip_field: str, sample: Sample) -> list[str]:
-    """Fields of documents that hold operators, or countries' two letters, of the address in ``ip_field``; best first.
+    """List fields with the operator, or the country's two letters, of the address in ``ip_field``; best first.
 
-    Each holds what it must on most documents that have the address, gives one address one value, and doesn't belong to
+    Each holds valid values on most documents with the address, has one value for one address, and doesn't belong to
     another public address of the same document.
     """
     with_ip = [document for document in sample.documents if sample.values(document, ip_field)]
@@ -87,12 +88,12 @@ def elsewhere(part: ContextPart, ip_field: str, sample: Sample) -> list[str]:
 
 
 def parsed(part: ContextPart, value: str) -> bool:
-    """Whether a value is an operator's number, or a country's two letters."""
+    """Return whether a value is an operator's number, or a country's two letters."""
     return bool(operator_number(value) if part == "operator" else country_number(value))
 
 
 def _holds(role: FieldRole, sample: Sample, name: str) -> bool:
-    """Whether the sampled documents hold in a field what the role asks for; yes where there are none."""
+    """Return whether a field's contents in the sampled documents fit the role; true if there are no documents."""
     if not sample.documents:
         return True
     held = sample.held(name)
@@ -133,7 +134,7 @@ def _parses(part: ContextPart, held: FieldContents) -> bool:
 
 
 def _steady(sample: Sample, ip_field: str, name: str) -> bool:
-    """Whether one address has one value: what differs from event to event isn't of the address."""
+    """Return whether one address has one value: a value that differs between events doesn't describe the address."""
     seen: dict[str, set[str]] = defaultdict(set)
     for document in sample.documents:
         for address in sample.values(document, ip_field):
@@ -142,7 +143,7 @@ def _steady(sample: Sample, ip_field: str, name: str) -> bool:
 
 
 def _of_another(sample: Sample, ip_field: str, name: str) -> bool:
-    """Whether the field lies beside another public address than that in ``ip_field``, on most documents."""
+    """Return whether, on most documents, the field belongs to another public address than that in ``ip_field``."""
     base = _base(name)
     beside = f"{base}.ip" if base else ""
     if not base or beside == ip_field:
@@ -153,7 +154,7 @@ def _of_another(sample: Sample, ip_field: str, name: str) -> bool:
 
 
 def _public(addresses: list[str]) -> dict[str, int]:
-    """``{address: times}`` of those that are public."""
+    """Count the public addresses: ``{address: times}``."""
     packed, valid = parse(addresses)
     found: dict[str, int] = {}
     for address, public in zip(addresses, np.asarray(valid & ~is_private(packed)), strict=True):
@@ -163,7 +164,7 @@ def _public(addresses: list[str]) -> dict[str, int]:
 
 
 def _base(name: str) -> str:
-    """``source`` of ``source.as.number`` and ``source.geo.country_iso_code``; nothing where it isn't of that form."""
+    """Return ``source`` of ``source.as.number`` and ``source.geo.country_iso_code``; empty text for other names."""
     for middle in (".as.", ".geo."):
         before, found, _ = name.rpartition(middle)
         if found:
@@ -172,7 +173,7 @@ def _base(name: str) -> str:
 
 
 def _common(one: str, other: str) -> int:
-    """How many leading parts two dotted names share."""
+    """Count the leading parts that two dotted names share."""
     number = 0
     for left, right in zip(one.split("."), other.split("."), strict=False):
         if left != right:

@@ -1,4 +1,4 @@
-"""Entities that are probably one, spelled in several ways: which steps of `entity_normalize` would fold them. Pure."""
+"""Find several spellings of one entity, and the steps of `entity_normalize` that would fold them. Pure."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from itertools import chain
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 
 LETTER_STEPS: tuple[EntityStep, ...] = ("trim", "nfc", "lowercase")
-"""Steps that fold spellings of one name only."""
+"""Steps that fold only spellings of one name."""
 
 DOMAIN_STEPS: tuple[EntityStep, ...] = ("strip_domain", "strip_slash_domain")
-"""Steps that fold a name with a domain and the same one without, and names of two domains, too."""
+"""Steps that fold a name with a domain and the same name without, but also equal names of two domains."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """What more steps would do to a number of names."""
+    """The effect of further steps on a set of names."""
 
     entities: int
-    """Names as they are told apart now."""
+    """Number of names that are distinct now."""
     steps: Mapping[EntityStep, int]
-    """``{step: names that it would fold}`` of the steps that fold some beyond what the others do."""
+    """``{step: number of names that it would fold}`` of the steps that fold names which the others don't."""
     folded: int
-    """Names that differ from another by what these steps fold; two domains of one form aren't counted."""
+    """Number of names that differ from another only by what these steps fold; two domains of one form don't count."""
     examples: tuple[tuple[str, ...], ...]
-    """Some names that would be one, group by group."""
+    """Groups of names that would become one."""
     other_domains: int
-    """Names of one form that stripping domains would join, such as a@x.org and a@y.org."""
+    """Number of names of one form that stripping domains would join, such as a@x.org and a@y.org."""
 
 
 def folding(names: Iterable[str], steps: Sequence[EntityStep] = ()) -> Folding:
-    r"""What the steps that aren't in ``steps`` yet would fold.
+    r"""Compute what the steps that aren't in ``steps`` yet would fold.
 
     A step that strips domains is counted only where a user is spelled in two forms (`CORP\alice` beside `alice@corp`
     or `alice`): alice@x.org and alice@y.org may be two people.
@@ -72,7 +72,7 @@ def _groups(names: Sequence[str], steps: Sequence[EntityStep]) -> dict[str, list
 
 
 def _by_form(names: Sequence[str]) -> dict[str, list[str]]:
-    r"""Names of one user by their form: with `DOMAIN\`, `domain/`, `@domain`, or bare."""
+    r"""Group the names of one user by their form: with `DOMAIN\`, `domain/`, `@domain`, or bare."""
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:
         found[next((mark for mark in "\\/@" if mark in name), "")].append(name)

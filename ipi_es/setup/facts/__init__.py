@@ -1,1 +1,1 @@
-"""Gather the facts that `ipi-es check` judges: reads, and probes of rights."""
+"""Gather the facts that `ipi-es check` judges: by reading, and by probes of rights."""

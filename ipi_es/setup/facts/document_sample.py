@@ -1,4 +1,4 @@
-"""A sample of a job's documents: what its fields hold, where types and names don't say."""
+"""A sample of a job's documents: it shows what fields hold where types and names don't say."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.dotted_names import flatten
 
 PARTS = 5
-"""Equal parts of the time range that documents are taken from: the newest alone may be of one burst."""
+"""Number of equal parts of the time range from which documents are taken: the newest alone may come from one burst."""
 
 PART_SIZE = 100
-"""Documents of a part at most; the whole sample is read in five requests of some hundred kilobytes."""
+"""Maximum number of documents of a part; the whole sample is read in five requests of some hundred kilobytes."""
 
 MOSTLY = 0.9
 """Share of a field's values that must fit a role: some logs have `-` or an empty text in between."""
@@ -27,12 +27,12 @@ FILLED = 0.5
 """Share of the sampled documents that must have a field for it to be proposed."""
 
 _LEFT_OUT = ["message", "event.original", "error.message", "*.body.content"]
-"""Long texts that no role can be found in."""
+"""Fields with long texts, which fit no role."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldContents:
-    """What a field holds in the sample: documents that have it, those with several values, and the values."""
+    """What a field holds in the sample: number of documents with it, of those with several values, and the values."""
 
     filled: int
     several: int
@@ -44,29 +44,29 @@ class FieldContents:
         return self.share(lambda value: packed(value) is not None)
 
     def share(self, fits: Any) -> float:
-        """Share of the values (each as often as it occurs) that ``fits`` takes, 0 to 1."""
+        """Return the share of the values (each counted as often as it occurs) that ``fits`` accepts, 0 to 1."""
         total = sum(self.values.values())
         return sum(count for value, count in self.values.items() if fits(value)) / total if total else 0.0
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Documents as ``{dotted field: values}``. ``matched``: they are of the job's query; else of any document."""
+    """Documents as ``{dotted field: values}``. ``matched``: they match the job's query; else they may be any."""
 
     documents: tuple[Mapping[str, tuple[str, ...]], ...] = ()
     matched: bool = True
 
     def values(self, document: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
-        """A document's distinct values of a field; those of ``a.keyword`` are stored under ``a``."""
+        """Return a document's distinct values of a field; those of ``a.keyword`` are stored under ``a``."""
         return document.get(name) or document.get(name.rpartition(".")[0], ())
 
     def held(self, name: str) -> FieldContents:
-        """What a field holds, also a sub-field such as ``a.keyword``."""
+        """Return what a field, or a sub-field such as ``a.keyword``, holds."""
         return self._all.get(name) or self._all.get(name.rpartition(".")[0]) or FieldContents(0, 0, Counter())
 
     @property
     def names(self) -> Iterable[str]:
-        """All fields that hold something."""
+        """The names of all fields that have a value."""
         return self._all
 
     @cached_property
@@ -84,7 +84,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which documents are looked at: the query, within [start, end) where the time field can be read."""
+    """The documents that are examined: the query, within [start, end) if the time field can be read (``timed``)."""
 
     spec: FeedSpec
     start: int = 0
@@ -92,13 +92,13 @@ class Scope:
     timed: bool = field(default=True)
 
     def query(self, start: int | None = None) -> Json:
-        """The job's query, from ``start`` on where one is given."""
+        """Make the job's query, from ``start`` on if it is given (epoch seconds)."""
         if not self.timed:
             return dict(self.spec.query) or {"match_all": {}}
         return window(self.spec, self.start if start is None else max(start, self.start), self.end)
 
     def body(self, aggregations: Mapping[str, Any], query: Json | None = None) -> Json:
-        """A search for aggregations only."""
+        """Make a search body for aggregations only."""
         made: Json = {"size": 0, "track_total_hits": False, "query": query or self.query()}
         if aggregations:
             made["aggs"] = dict(aggregations)
@@ -107,18 +107,18 @@ class Scope:
         return made
 
     def count(self, cluster: Cluster) -> int:
-        """How many documents there are."""
+        """Count the documents of the scope."""
         body = {**self.body({}), "track_total_hits": True}
         return int(cluster.search(self.spec.indices, body, options=self.spec.options)["hits"]["total"]["value"])
 
     def aggregate(self, cluster: Cluster, aggregations: Mapping[str, Any], query: Json | None = None) -> Json:
-        """The aggregations' part of the answer; empty where there is no index."""
+        """Return the aggregations of the answer; empty where there is no index."""
         answer = cluster.search(self.spec.indices, self.body(aggregations, query), options=self.spec.options)
         return dict(answer.get("aggregations") or {})
 
 
 def take_sample(cluster: Cluster, scope: Scope | None, spec: FeedSpec) -> Sample:
-    """Read a sample of the scope's documents; ``scope`` None: nothing matches the query, so any documents will do."""
+    """Read a sample of the scope's documents; ``scope`` None: nothing matches the query, so any documents are read."""
     if scope is None:
         return Sample(_read(cluster, spec, {"match_all": {}}, PARTS * PART_SIZE), matched=False)
     if not scope.timed or scope.end - scope.start < PARTS:

@@ -1,4 +1,4 @@
-"""What a job would know of its addresses' operators and countries: its own fields, its files, and other fields."""
+"""Sources of the operators and countries of a job's addresses: its own fields, its files, and other fields."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from ipi_es.setup.facts.facts_events import TOP_ADDRESSES, terms_of
 PARTS: tuple[ContextPart, ...] = ("operator", "country")
 
 TOP_VALUES = 20
-"""Values of an operator's or a country's field that are looked at: enough to see that none of them can be read."""
+"""Values of an operator or country field that are examined: enough to see that none of them can be read."""
 
 CANDIDATES = 4
-"""Fields of other places whose types are asked for."""
+"""Other fields whose types are requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartFacts:
-    """One of operator and country, on the events of public addresses (the most frequent ones)."""
+    """Facts about the operator or the country, for the events of the most frequent public addresses."""
 
     used: str | None = None
-    """The field that is read; None: the indices have none of a type that can be."""
+    """The field that is read; None: the indices have no such field of a readable type."""
     filled: int = 0
-    """Events whose address has it, of :attr:`ContextFacts.public`."""
+    """Events that have the field, out of :attr:`ContextFacts.public`."""
     values: Mapping[str, int] = field(default_factory=dict)
-    """The field's most frequent values with their events."""
+    """The field's most frequent values, with their numbers of events."""
     from_files: int = 0
-    """Events whose address the job's files of networks know."""
+    """Events whose address is in the job's network files."""
     other: str | None = None
-    """Another field that holds it, on most documents."""
+    """Another field that holds the operator or country on most documents."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContextFacts:
-    """``public``: events from public addresses among the most frequent ones, which all shares are of."""
+    """Events of the most frequent addresses. ``public``: those from public addresses; all shares refer to them."""
 
     public: int
     private: int
-    """Events from all others among the most frequent addresses."""
+    """Events from all other addresses among the most frequent ones."""
     parts: Mapping[ContextPart, PartFacts]
 
 
 def context_facts(cluster: Cluster, job: Job, fields: FieldFacts, scope: Scope, sample: Sample) -> ContextFacts:
-    """Look at the most frequent addresses and what their events, the files and the sample say of them."""
+    """Look up operator and country of the most frequent addresses in their events, the network files and the sample."""
     types = {name: types_of(job, name, fields.types) for name in scope.spec.context_fields}
     usable = scope.spec.with_fields_of(types)
     used: dict[ContextPart, str | None] = {"operator": usable.operator_field, "country": usable.country_field}
@@ -84,7 +84,7 @@ def context_facts(cluster: Cluster, job: Job, fields: FieldFacts, scope: Scope, 
 
 
 def _other(cluster: Cluster, job: Job, part: ContextPart, used: str | None, sample: Sample) -> str | None:
-    """Another field of the sampled documents that holds it, in a type that can be read."""
+    """Find another field of the sampled documents that holds the part, in a readable type; None: there is none."""
     names = [name for name in elsewhere(part, job.ip_field, sample) if name != used][:CANDIDATES]
     if not names:
         return None

@@ -1,4 +1,4 @@
-"""How entities are spelled, and which of them sign in from more networks a day than a person does."""
+"""How entities are spelled, and which entities sign in from more networks a day than a person does."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from ipi_es.setup.facts.facts_events import terms_of
 from ipi_es.times import SECONDS
 
 NAMES = 10_000
-"""Entities with the most events whose names are compared; one answer of less than a megabyte."""
+"""Maximum number of entities whose names are compared, those with the most events; one answer is below a megabyte."""
 
 SPREAD_DAYS = 7
-"""Last days in which entities of many networks are looked for."""
+"""Number of last days that are searched for entities with many networks."""
 
 SPREAD_ENTITIES = 5
-"""Entities of a day that are looked at closely: those with the most operators, or addresses where none are known."""
+"""Entities of a day that are examined: those with the most operators, or with the most addresses if no field names
+operators."""
 
 SPREAD_ADDRESSES = 200
-"""Addresses of such an entity and day that are read."""
+"""Addresses that are read of such an entity and day."""
 
 _PRECISION = 100
-"""Distinct values up to which they are counted nearly exactly; more of them are many in any case, and cost memory."""
+"""Distinct values up to which counts are nearly exact; above, the count is large in any case, and costs memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Entities as they are spelled in the events that are learned. ``all``: there are no more."""
+    """Entities as spelled in the events that are learned. ``all``: there are no others."""
 
     names: tuple[str, ...]
     all: bool
@@ -42,7 +43,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One entity on one UTC day (days since the epoch)."""
+    """Facts about one entity on one UTC day (``day``: days since the epoch)."""
 
     entity: str
     day: int
@@ -51,17 +52,17 @@ class Spread:
     networks: int
     """Distinct /16 (IPv6: /32) of at most :data:`SPREAD_ADDRESSES` addresses."""
     operators: int | None
-    """Distinct operators; None: none is known."""
+    """Distinct operators; None: no operator is known."""
 
 
 def _learned(job: Job, scope: Scope, start: int | None = None) -> Json:
-    """Only events that are learned: of failures many are the internet's, which tries names from everywhere."""
+    """Make a query for learned events only: many failures are the internet's noise, names tried from everywhere."""
     outcomes = job.datafeed_config.learn_outcomes
     return wanted(replace(scope.spec, outcomes=outcomes), scope.query(start))
 
 
 def entity_names(cluster: Cluster, job: Job, scope: Scope) -> Names:
-    """The most frequent entities of the scope."""
+    """Read the most frequent entities of the scope."""
     query = _learned(job, scope)
     found = scope.aggregate(cluster, {"names": {"terms": {"field": scope.spec.entity_field, "size": NAMES}}}, query)
     rest = int(found.get("names", {}).get("sum_other_doc_count", 0))
@@ -69,9 +70,9 @@ def entity_names(cluster: Cluster, job: Job, scope: Scope) -> Names:
 
 
 def spread_entities(cluster: Cluster, job: Job, scope: Scope, operator_field: str | None) -> tuple[Spread, ...]:
-    """The entities of the last days that had the most operators (or addresses), day by day.
+    """Read, day by day, the entities of the last days that had the most operators (or addresses).
 
-    ``operator_field``: a field that can be read; None: files of networks, if the job has some, say who runs a network.
+    ``operator_field``: a readable field; None: operators come from the job's network files, if it has some.
     """
     day = SECONDS["d"]
     start = max(scope.start, (scope.end // day - SPREAD_DAYS) * day)
@@ -122,7 +123,7 @@ def _operators(addresses: Addresses, networks: NetworkTable | None) -> int | Non
 
 
 def _sixteens(addresses: Addresses) -> int:
-    """Distinct /16 of IPv4 and /32 of IPv6 addresses uint8[n, 16]."""
+    """Count the distinct /16 of IPv4 and /32 of IPv6 ``addresses`` (uint8[n, 16])."""
     v4 = is_v4(addresses)
     fours = {bytes(each) for each in addresses[v4][:, 12:14]}
     return len(fours) + len({bytes(each) for each in addresses[~v4][:, :4]})

@@ -1,4 +1,4 @@
-"""The events of a job, counted: how many, since when, what they lack, their outcomes and addresses."""
+"""Counts of a job's events: their number, time range, missing fields, outcomes and addresses."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ipi_es.setup.facts.field_roles import ENTITY, IP, OUTCOME, TIME
 from ipi_es.times import day_of
 
 TOP_ADDRESSES = 1_000
-"""Addresses with the most events that are looked at: enough to see a proxy, and one small answer."""
+"""Maximum number of addresses examined, those with the most events: enough to see a proxy, and one small answer."""
 
 TOP_OUTCOMES = 20
-"""Outcomes with the most events; ECS knows three."""
+"""Maximum number of outcomes that are counted, those with the most events; ECS knows three."""
 
 TOP_INDICES = 200
-"""Indices with the most events whose documents without a time are counted each."""
+"""Maximum number of indices whose documents without a time are counted one by one, those with the most events."""
 
 CLOCK_TOLERANCE = 3_600
-"""Seconds that an event may lie ahead of this machine's clock: shippers' clocks and time zones are never exact."""
+"""Seconds that an event may be ahead of this machine's clock: the clocks of shippers are never exact."""
 
 
 UNIQUE_PRECISION = 3_000
-"""Distinct values up to which the cluster counts them almost exactly (its documented default; more costs memory)."""
+"""Distinct values up to which the cluster's counts are nearly exact (its documented default; more costs memory)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedCounts:
-    """Totals of an interval; ``entities`` and ``ips`` are distinct values as they are spelled, approximately."""
+    """Totals of an interval; ``entities`` and ``ips`` are approximate numbers of distinct values as spelled."""
 
     events: int
     missing_entity: int
@@ -45,32 +45,32 @@ class FeedCounts:
 
 @dataclass(frozen=True, slots=True)
 class Teaching:
-    """What a training would have, counted no further than is enough. ``enough``: counting stopped for that reason."""
+    """The rows and days that a training would have. ``enough``: counting stopped early, because they suffice."""
 
     rows: int
     """Unique (bucket, entity, IP) of ``learn_outcomes``."""
     days: int
-    """UTC days that have some."""
+    """UTC days that have such rows."""
     enough: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Timeless:
-    """Documents that match the query and lack the time field, so that no time range ever finds them."""
+    """Counts of documents that match the query but lack the time field, so that no time range ever finds them."""
 
     documents: int
     of: int
-    """All documents that match."""
+    """All documents that match the query."""
     indices: Mapping[str, tuple[int, int]]
-    """``{index: (without a time, all)}`` of those that have some, the most first."""
+    """``{index: (without a time, all)}`` of the indices with such documents, the most first."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventFacts:
-    """The events. Times in epoch seconds; [start, end) is the part that was looked at, as long as a training's window.
+    """Facts about the events. Times are epoch seconds; [start, end) was examined, at most a training's window.
 
-    ``stored`` counts all documents of the indices, ``counts`` those in [start, end) that match the query; where
-    nothing matches there is no more than ``stored`` and ``stored_range``.
+    ``stored`` counts all documents of the indices, ``counts`` those in [start, end) that match the query. Where
+    nothing matches, only ``stored``, ``stored_range`` and ``timeless`` are filled in.
     """
 
     stored: int
@@ -81,28 +81,28 @@ class EventFacts:
     end: int = 0
     counts: FeedCounts = field(default_factory=lambda: FeedCounts(0, 0, 0, 0, 0))
     future: int = 0
-    """Events that lie ahead of the clock by more than :data:`CLOCK_TOLERANCE`."""
+    """Events that are ahead of the clock by more than :data:`CLOCK_TOLERANCE`."""
     outcomes: Mapping[str, int] = field(default_factory=dict)
     missing_outcome: int = 0
     addresses: Mapping[str, int] = field(default_factory=dict)
-    """The :data:`TOP_ADDRESSES` with the most events, with their counts."""
+    """The :data:`TOP_ADDRESSES` addresses with the most events, with their numbers of events."""
     teaching: Teaching | None = field(default_factory=lambda: Teaching(0, 0, enough=False))
-    """None: not counted, since a field can't be read."""
+    """None: not counted, because a field can't be read."""
     unreadable: frozenset[str] = frozenset()
-    """What the fields that can't be read are for (``entity``, ``time`` …); nothing was counted of them."""
+    """Roles of the fields that can't be read (``entity``, ``time`` …); these fields weren't counted."""
     timeless: Timeless | None = None
     entity_values: int = 0
-    """Values of the entity field; more than documents that have it where documents have several."""
+    """Values of the entity field; more than documents with the field, where a document has several."""
     ip_values: int = 0
 
 
 def event_facts(
     cluster: Cluster, job: Job, now: int, unreadable: frozenset[str] = frozenset()
 ) -> tuple[EventFacts, Scope | None]:
-    """Count the events of the last training window that there is, and say which documents those are.
+    """Count the events of the newest training window; return the counts and the scope of the counted documents.
 
-    ``unreadable``: what the fields are for that can't be read; the rest is counted all the same, and without a time
-    all that matches. The scope is None where nothing matches.
+    ``unreadable``: roles of the fields that can't be read; the other fields are still counted. If the time can't be
+    read, all matching documents are. The scope is None where nothing matches. ``now`` is epoch seconds.
     """
     spec = FeedSpec.from_job(job)
     feed = Datafeed(cluster, spec, readers=1)
@@ -138,7 +138,7 @@ def event_facts(
 
 
 def _counted(cluster: Cluster, scope: Scope, unreadable: frozenset[str], events: int) -> dict[str, Any]:
-    """The parts of the facts that one search counts, of the fields that can be read."""
+    """Count with one search what the readable fields hold; return the values for :class:`EventFacts` by name."""
     spec, aggregations = scope.spec, dict[str, Json]()
     for name, role, field_ in (("entity", ENTITY, spec.entity_field), ("ip", IP, spec.ip_field)):
         if role.what not in unreadable:
@@ -184,7 +184,7 @@ def _timeless(cluster: Cluster, scope: Scope) -> Timeless:
 
 
 def teaching(feed: Datafeed, job: Job, start: int, end: int) -> Teaching:
-    """Read [start, end) until there is enough to train on; most jobs have that after a few event buckets a day."""
+    """Read [start, end) (epoch seconds) until there is enough to train on; most jobs need only a part of it."""
     span, wanted = job.bucket_span, max(job.training.min_events, MIN_ROWS)
     rows, days = 0, set()
     buckets = feed.read(start, -(-end // span) * span, span)
@@ -200,11 +200,11 @@ def teaching(feed: Datafeed, job: Job, start: int, end: int) -> Teaching:
 
 
 def terms_of(aggregations: Mapping[str, Json], name: str) -> dict[str, int]:
-    """``{value: documents}`` of a terms aggregation, the most frequent first."""
+    """Return ``{value: documents}`` of a terms aggregation, the most frequent first."""
     buckets = aggregations.get(name, {}).get("buckets", ())
     return {str(each.get("key_as_string", each["key"])): int(each["doc_count"]) for each in buckets}
 
 
 def _stored_range(cluster: Cluster, spec: FeedSpec) -> tuple[int, int] | None:
-    """[first, end) of all documents, whatever the query."""
+    """Return [first, end) of all documents in epoch seconds, whatever the job's query."""
     return Datafeed(cluster, replace(spec, query=MATCH_ALL), readers=1).time_range()

@@ -1,4 +1,4 @@
-"""The types of a job's fields, and the indices that have them: field capabilities only."""
+"""The types of a job's fields, and the indices that have them, from field capabilities."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ipi_es.setup.facts.field_roles import FORWARDED
 from ipi_es.setup.facts.optional_read import try_read
 
 _BACKING = re.compile(r"\.ds-(.+?)(?:-\d{4}\.\d{2}\.\d{2})?-\d{6}")
-"""The name of a data stream's index: Elasticsearch puts the day into it, OpenSearch doesn't."""
+"""The name of a data stream's backing index: Elasticsearch puts the day into it, OpenSearch doesn't."""
 
 
 def field_facts(cluster: Cluster, job: Job) -> FieldFacts:
-    """The types of the job's fields. NotFound, with a hint, where no index matches."""
+    """Read the types of the job's fields. Raises NotFound, with a hint, where no index matches."""
     wanted = field_names(job)
-    # the sub-fields too: a text field's keyword is what is meant most often
+    # the sub-fields too: for a text field, most often its keyword sub-field is meant
     above = {each for name in wanted for each in parents(name)}
     asked = [*wanted, *sorted(above), *(f"{name}.keyword" for name in wanted), *FORWARDED, "_index"]
     indices, types = _types(cluster, job, asked)
@@ -64,6 +64,6 @@ def _no_index(cluster: Cluster, indices: list[str]) -> NotFound:
 
 
 def _plain_name(index: str) -> str:
-    """The data stream of a backing index, which is what people name; any other index's own name."""
+    """Return the data stream of a backing index, since people use that name; any other index's own name."""
     match = _BACKING.fullmatch(index)
     return match[1] if match else index

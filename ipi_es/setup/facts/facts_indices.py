@@ -1,4 +1,4 @@
-"""Indices that a job names and doesn't read, and result indices that its fields don't fit into."""
+"""Indices that a job names but doesn't read, and result indices that don't fit the job's fields."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ipi_es.results.words import ALIAS, SHARED
 Unread: TypeAlias = Literal["missing", "closed"]
 
 LOOKED_AT = 50
-"""Indices behind the job's patterns that are asked whether they are closed, each by one small request."""
+"""Maximum number of indices behind a pattern of the job that are tested for being closed, with a small request each."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadIndex:
-    """An index whose events nobody reads. ``named``: by its own name; else by a pattern, an alias or a data stream."""
+    """An index whose events aren't read. ``named``: by its own name; else by a pattern, an alias or a data stream."""
 
     name: str
     why: Unread
@@ -30,7 +30,7 @@ class UnreadIndex:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """A result index in which another job's field is in the way of this one's."""
+    """A result index in which another job's field conflicts with this job's."""
 
     index: str
     field: str
@@ -38,9 +38,9 @@ class Clash:
 
 
 def unread_indices(cluster: Cluster, job: Job, found: Sequence[str]) -> tuple[UnreadIndex, ...]:
-    """Those that are missing or closed; ``found``: the indices that are known to be open.
+    """Find the job's indices that are missing or closed; ``found``: the indices that are known to be open.
 
-    Of remote clusters nothing is said: they are asked by their own names only.
+    Indices of remote clusters aren't examined.
     """
     spec = FeedSpec.from_job(job)
     left_out = [name for name in spec.indices if name.startswith("-")]
@@ -53,7 +53,7 @@ def unread_indices(cluster: Cluster, job: Job, found: Sequence[str]) -> tuple[Un
         behind = _indices(cluster, name) if is_pattern or why == "closed" else []
         if why is not None and (not behind or name in behind):
             result[name] = UnreadIndex(name, why, named=True)
-            continue  # an alias or a data stream is read all the same, without what is closed of it
+            continue  # an alias or a data stream is still read, without its closed indices
         excluded = {index for each in left_out for index in _indices(cluster, each[1:])}
         hidden = [index for index in behind if index not in found and index not in excluded]
         for index in hidden[:LOOKED_AT]:
@@ -68,24 +68,24 @@ def _indices(cluster: Cluster, pattern: str) -> list[str]:
     except ClusterUnreachable:
         raise
     except ClusterError:
-        return []  # without the right to list indices, those behind a pattern can't be told
+        return []  # without the right to list indices, those behind a pattern aren't known
 
 
 def _why(cluster: Cluster, spec: FeedSpec, name: str) -> Unread | None:
-    """Why an index of this name isn't read; None: it is, or nobody here may know."""
+    """Return why an index of this name isn't read; None: it is read, or the credentials may not find out."""
     try:
         cluster.count(name, {"match_all": {}}, options=replace(spec.options, ignore_unavailable=False))
     except NotFound:
         return "missing"
     except PermissionDenied:
-        return None  # a finding of its own: the rights
+        return None  # reported as a finding on rights
     except RequestRejected as error:
         return "closed" if "closed" in error.message else None
     return None
 
 
 def result_clashes(cluster: Cluster, job: Job) -> tuple[Clash, ...]:
-    """Result indices that are there and don't take the job's own fields; nothing where mappings may not be read."""
+    """Find existing result indices that don't fit the job's fields; none where mappings may not be read."""
     wanted = flat_fields(job.entity_field, job.ip_field)
     try:
         mappings = cluster.get_mapping(f"{ALIAS}-{job.results_index_name or SHARED}-*")

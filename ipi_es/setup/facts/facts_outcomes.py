@@ -1,4 +1,4 @@
-"""A field that says which sign-ins failed, where the job names none: found by what the documents hold."""
+"""Find a field that says which sign-ins failed, for a job that names none, by the contents of documents."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ipi_es.setup.facts.field_roles import OUTCOME, serves
 from ipi_es.setup.facts.outcome_words import meaning_in
 
 USUAL = "event.outcome"
-"""The field of ECS, which is asked for whether the sample has a failure in it or not."""
+"""The field of ECS; it is always tried, even if the sample has no failure in it."""
 
 MAX_WORDS = 30
-"""Different values up to which a field may be one of outcomes; more are messages, names or numbers."""
+"""Maximum number of different values that a field of outcomes may have; more are messages, names or numbers."""
 
 MAX_WORD = 40
-"""Characters of an outcome."""
+"""Maximum number of characters of an outcome."""
 
 CANDIDATES = 3
-"""Fields whose values are counted."""
+"""Maximum number of fields whose values are counted, besides :data:`USUAL`."""
 
 _NO_OUTCOMES = ("log.", "tags", "agent.", "host.", "ecs.", "data_stream.", "related.", "user_agent.", "url.", "error.")
-"""Fields in which words of failure say something of the shipper, or of the line, and not of the sign-in."""
+"""Fields in which words of failure concern the shipper or the log line and not the sign-in."""
 
 
 def failure_field(cluster: Cluster, job: Job, scope: Scope, sample: Sample) -> OutcomeField | None:
-    """The field that holds words of failure on most documents of the scope, with its words; None if there is none."""
+    """Find a field that most documents have and that holds words of failure, with its words; None: there is none."""
     names = [name for name in sample.names if name not in (job.entity_field, job.ip_field) and _may_be(sample, name)]
     names = sorted(names, key=lambda name: _rank(name, sample.held(name)))[:CANDIDATES]
     asked = list(dict.fromkeys([USUAL, *names]))
@@ -55,6 +55,6 @@ def _may_be(sample: Sample, name: str) -> bool:
 
 
 def _rank(name: str, held: FieldContents) -> tuple[bool, int, str]:
-    """Fields that hold both outcomes first, then those that more documents have."""
+    """Return the sort key of a field: those with both outcomes come first, then those that more documents have."""
     both = any(meaning_in(name, word) == "success" for word in held.values)
     return not both, -held.filled, name

@@ -1,4 +1,4 @@
-"""What `check` judges of index templates, result indices and the lifecycle policy: reads only."""
+"""Facts for `check` about index templates, result indices and the lifecycle policy; only read, never written."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TemplateFacts:
-    """Templates that are missing, and what else setup would change."""
+    """Missing templates, and the titles of all changes that setup would make."""
 
     missing: tuple[str, ...]
     changes: tuple[str, ...]
     too_short: str | None = None
-    """Why the lifecycle policy deletes the job's results too soon; None: it doesn't, as far as can be told."""
+    """Why the lifecycle policy deletes the job's results too soon; None: it doesn't, as far as is known."""
     stuck: str | None = None
-    """Why the server can't do what the policy says; None: it can, as far as can be told."""
+    """Why the server can't carry out the policy; None: it can, as far as is known."""
     takeovers: tuple[TemplateConflict, ...] = ()
-    """Index templates of somebody else that take an index of the job."""
+    """Foreign index templates that apply to an index of the job."""
     lost: tuple[str, ...] = ()
-    """What setup would say of result indices that exist and that searches don't find, or fail on."""
+    """Existing result indices that searches don't find or fail on, with setup's explanation."""
     blocked: Mapping[str, str] = field(default_factory=dict)
-    """Result indices of the job that may not be written to, with the setting that says so."""
+    """Result indices of the job that may not be written to, with the setting that blocks writing."""
 
 
 def template_facts(cluster: Cluster, job: Job, now: int) -> TemplateFacts:
-    """What setup would do, and what it can't mend. UsageError where the cluster's templates are newer than ours.
+    """Find what setup would change and what it can't repair. ``now`` is epoch seconds.
 
-    ``now`` in epoch seconds.
+    Raises UsageError where the cluster's templates are newer than ours.
     """
     changes, missing = setup_plan.plan(cluster), setup_plan.missing_templates(cluster)
     return TemplateFacts(
@@ -53,7 +53,7 @@ def template_facts(cluster: Cluster, job: Job, now: int) -> TemplateFacts:
 
 
 def _is_lost(change: SetupChange) -> bool:
-    """Whether a change is of an index whose documents aren't found, or found wrongly."""
+    """Return whether a change concerns an index whose documents searches don't find, or find wrongly."""
     return change.kind == "alias to index" or (change.kind == "mapping of index" and change.action == "cannot")
 
 
@@ -62,7 +62,7 @@ def _said(diff: str) -> str:
 
 
 def _allowed(act: Callable[[], T], otherwise: T) -> T:
-    """What is found, or ``otherwise`` where the credentials may not look."""
+    """Return the result of ``act``, or ``otherwise`` where the credentials don't allow it."""
     try:
         return act()
     except PermissionDenied:

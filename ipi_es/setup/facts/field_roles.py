@@ -1,4 +1,4 @@
-"""What a job's fields are for: where each is named, the types that serve, and the names that such fields often have."""
+"""The roles of a job's fields: where each is named, the types that fit, and the usual names of such fields."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NOT_FIELDS = frozenset({"object", "nested"})
 
 @dataclass(frozen=True, slots=True)
 class FieldRole:
-    """What a field is used for, where the job's file names it, and the types that serve."""
+    """What a field is used for, where the job's file names it, and the types that fit."""
 
     what: str
     place: str
     types: frozenset[str]
     wanted: str
     usual: tuple[str, ...]
-    """Names that such fields often have; proposed where nothing is spelled alike."""
+    """Usual names of such fields; proposed where no field has a similar name."""
     name: Callable[[Job], str | None]
 
 
@@ -72,9 +72,9 @@ FORWARDED = (
     "x_forwarded_for",
     "client.address",
 )
-"""Fields in which proxies and shippers keep the address that the client really had."""
+"""Fields in which proxies and shippers keep the client's original address."""
 
 
 def serves(role: FieldRole, types: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a field of these types can be read in this role."""
+    """Return whether a field of these types can be read in this role."""
     return bool(types) and set(types) <= role.types

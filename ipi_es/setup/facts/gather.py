@@ -1,4 +1,4 @@
-"""What `check` judges, gathered from the cluster: reads only, but for the rights' probes."""
+"""Gather the facts for `check` from the cluster: by reading only, except for the probes of rights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ipi_es.state.job_state import StateStore
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that is judged; ``unreachable``: the cluster was, at the beginning or on the way."""
+    """All facts that are judged; ``unreachable``: the error, if the cluster became unreachable at any step."""
 
     now: int
     server: ServerInfo | None = None
@@ -54,9 +54,9 @@ class Facts:
 
 
 def gather(cluster: Cluster, job: Job, now: int, snapshots: Path | None = None) -> Facts:
-    """Look at everything; ``now`` is epoch seconds, ``snapshots`` the directory of snapshots (None: the cluster).
+    """Gather all facts; ``now`` is epoch seconds, ``snapshots`` the directory of snapshots (None: the cluster).
 
-    What fails is in the facts; nothing is raised.
+    Errors of ipi-es are stored in the facts, not raised.
     """
     facts = Facts(now, cluster.info)
     try:
@@ -91,7 +91,7 @@ def _fields(cluster: Cluster, job: Job, _facts: Facts, _snapshots: Path | None) 
 
 
 def _events(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) -> Found:
-    """The events, and what rests on which of them there are; what can't be read is left out, and nothing more."""
+    """Gather the events and all facts that depend on them; only the fields that can't be read are left out."""
     fields = facts.fields
     if not isinstance(fields, FieldFacts):
         return {}
@@ -130,11 +130,11 @@ Found: TypeAlias = dict[str, Any]
 """Fields of :class:`Facts` by name."""
 
 _STEPS: tuple[Callable[[Cluster, Job, Facts, Path | None], Found], ...] = (_rights, _setup, _history, _fields, _events)
-"""In this order: what was found before the cluster went away is kept."""
+"""The steps in their order: if the cluster becomes unreachable, the facts of the steps before are kept."""
 
 
 def history_days(cluster: Cluster, job_id: str, snapshots: Path | None) -> int | None:
-    """How long the job's history is; None where it was never trained, or by an ipi-es that didn't note it."""
+    """Return the length of the job's history in days; None if it was never trained, or before ipi-es recorded this."""
     state = StateStore(cluster).read(job_id)
     base, _, day = ((state.history_id if state is not None else None) or "").rpartition("+")
     if not base:

@@ -1,4 +1,4 @@
-"""Looks that may fail: the error is kept in place of what was looked for, so that the other looks go on."""
+"""Reads that may fail: the error is kept in place of the result, so that the other reads go on."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ipi_es.errors import ClusterUnreachable, IpiEsError
 
 T = TypeVar("T")
 Looked: TypeAlias = T | IpiEsError | None
-"""What was found, the error instead of it, or None: not looked at, because something before it was wrong."""
+"""The result of a read, or its error, or None: not read, because something before it was wrong."""
 
 
 def try_read(act: Callable[[], T]) -> T | IpiEsError:
-    """The result of ``act``, or the error that it raised; ClusterUnreachable is raised, since all looks would."""
+    """Return the result of ``act``, or its error. Raises ClusterUnreachable, since all other reads would fail too."""
     try:
         return act()
     except ClusterUnreachable:

@@ -1,4 +1,4 @@
-"""Words that logs use for the outcome of a sign-in: which say that it succeeded, and which that it failed. Pure."""
+"""Words that logs use for the outcome of a sign-in, for success and for failure. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAILURE_WORDS = frozenset(
     }
 )  # fmt: skip
 STATUS_FAILURES = frozenset({"401", "403"})
-"""HTTP's answers to wrong or missing credentials, in a field whose name says that it is a status."""
+"""HTTP's status codes for wrong or missing credentials; they count in a field whose name says that it is a status."""
 
 _YES_OR_NO = frozenset({"true", "false"})
 _SAYS_SUCCESS = frozenset(
@@ -33,18 +33,18 @@ _SAYS_SUCCESS = frozenset(
         "succeeded", "success", "successful",
     }
 )  # fmt: skip
-"""Parts of a field's name under which `true` and `false` are an outcome."""
+"""Words in a field's name that make `true` and `false` an outcome."""
 
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def parts(text: str) -> list[str]:
-    """The words of a text, lower case, also of `LOGIN_ERROR`, `loginFailed` and `a.status-code`."""
+    """Split a text into its words in lower case, also `LOGIN_ERROR`, `loginFailed` and `a.status-code`."""
     return [part.lower() for part in _PART.findall(text)]
 
 
 def meaning(word: str) -> Meaning | None:
-    """What an outcome's word says; None: nothing that is known."""
+    """Return the meaning of an outcome's word; None: it isn't known."""
     found = set(parts(word))
     if found & FAILURE_WORDS or ({"not", "no"} & found and found & SUCCESS_WORDS):
         return "failure"
@@ -52,7 +52,10 @@ def meaning(word: str) -> Meaning | None:
 
 
 def meaning_in(field: str, word: str) -> Meaning | None:
-    """As :func:`meaning` for a field that nobody has named yet: numbers and yes or no count by the field's name."""
+    """Return the meaning of a word in a field that the job doesn't name.
+
+    As :func:`meaning`, but status codes, `true` and `false` count only if the field's name fits them.
+    """
     named = set(parts(field))
     if word in STATUS_FAILURES:
         return "failure" if {"status", "code"} <= named or ({"status"} <= named and "http" in named) else None
@@ -62,7 +65,10 @@ def meaning_in(field: str, word: str) -> Meaning | None:
 
 
 def spelled_alike(word: str, wanted: Iterable[str]) -> bool:
-    """Whether a word means what a wanted one does: the same letters, the same meaning, or a number beside words."""
+    """Return whether a word may be another spelling of a wanted one.
+
+    It has the same letters and digits, or the same meaning, or it is a number and none of the wanted ones is.
+    """
     wanted = list(wanted)
     if _plain(word) in {_plain(each) for each in wanted}:
         return True

@@ -1,8 +1,8 @@
-"""Rights tried one by one, by doing what a worker does without leaving anything behind.
+"""Try a worker's rights one by one with the worker's own requests, without leaving anything behind.
 
-Elasticsearch says what lacks, OpenSearch doesn't, so each right is tried with a request that can't change anything: a
-document that nobody wrote is deleted, one is written under a condition that never holds, an index is asked for that
-can't be made. Only the state gets a probe, which is deleted again.
+Elasticsearch reports missing rights, OpenSearch doesn't. So each right is tried with a request that can't change
+anything: delete a document that doesn't exist, write one under a condition that never holds, create an index with
+impossible settings. Only the state index gets a probe document, which is deleted again.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ from ipi_es.state.job_state import STATE_INDEX, STATE_TEMPLATE
 Step: TypeAlias = Callable[[], Any]
 
 _EXACT = IndexOptions(ignore_unavailable=False)
-"""With security, Elasticsearch takes an index that may not be read for an unavailable one, and would ignore it."""
+"""Elasticsearch's security treats an index that may not be read as unavailable, and would ignore it by default."""
 
 _IMPOSSIBLE = {"settings": {"index.number_of_shards": 0}}
-"""An index that no server makes: refused after the rights were looked at, and before anything is done."""
+"""Settings with which no server creates an index: refused after the rights are checked, before anything is done."""
 
 _NEVER = 2**62
-"""A sequence number that no document will ever have: writing under it as a condition is a conflict."""
+"""A sequence number that no document will ever have: as the condition of a write it gives a conflict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """One thing that was tried. ``error``: it was refused; ``unknown``: why it couldn't be tried."""
+    """The result of one try. ``error``: why it was refused; ``unknown``: why it couldn't be tried."""
 
     what: str
     error: IpiEsError | None = None
@@ -57,9 +57,9 @@ class Right:
 
 
 def try_rights(cluster: Cluster, job: Job, now: int, snapshots: Path | None = None) -> list[Right]:
-    """Try everything; ``snapshots`` is the directory they are kept in (None: the cluster), ``now`` epoch seconds.
+    """Try all rights; ``snapshots`` is the directory of snapshots (None: the cluster), ``now`` is epoch seconds.
 
-    Several of one ``what`` are refused for different rights. Raises ClusterUnreachable only.
+    Several results with one ``what`` were refused for different rights. Raises no error but ClusterUnreachable.
     """
     directory = [] if snapshots is None else [_directory(snapshots)]
     said = _as_elasticsearch_says(cluster, job, snapshots)
@@ -88,7 +88,7 @@ def try_rights(cluster: Cluster, job: Job, now: int, snapshots: Path | None = No
 
 
 def _as_elasticsearch_says(cluster: Cluster, job: Job, snapshots: Path | None) -> list[Right]:
-    """What lacks; nothing where nothing does, or the server can't be asked."""
+    """Ask Elasticsearch for missing rights; an empty list where none is missing, or the server can't be asked."""
     pattern = f"{ALIAS}-{job.results_index_name or SHARED}-*"
     kept = {"delete_index"} if job.results_retention_days is None else set[str]()
     on_cluster, on_indices = roles.wanted(
@@ -99,7 +99,7 @@ def _as_elasticsearch_says(cluster: Cluster, job: Job, snapshots: Path | None) -
     except ClusterUnreachable:
         raise
     except ClusterError:
-        return []  # then what is tried must tell
+        return []  # then each right is tried instead
     rights = []
     for right, index in found:
         hint = roles.hint("elasticsearch", roles.READER if index in job.datafeed_config.indices else roles.WRITER)
@@ -109,7 +109,7 @@ def _as_elasticsearch_says(cluster: Cluster, job: Job, snapshots: Path | None) -
 
 
 def _try(what: str, *steps: Step) -> Iterator[Right]:
-    """One right for each step that is refused, else one for them all."""
+    """Run the steps; yield one result for each different refusal, or one for all steps if none is refused."""
     refused: dict[str, ClusterError] = {}
     for step in steps:
         try:
@@ -117,7 +117,7 @@ def _try(what: str, *steps: Step) -> Iterator[Right]:
         except ClusterUnreachable:
             raise
         except (NotFound, Conflict):
-            continue  # not there, as it must be; a missing right would have been said first
+            continue  # not there, as it must be; a missing right would have been reported first
         except ClusterError as error:
             refused.setdefault(", ".join(roles.refused_actions(error.message)) or error.message, error)
     if not refused:
@@ -127,7 +127,7 @@ def _try(what: str, *steps: Step) -> Iterator[Right]:
 
 
 def _reading(cluster: Cluster, index: str, probe: str) -> Iterator[Step]:
-    """Counting, a scan over a point in time, and making what was written visible."""
+    """Yield the steps of reading: count, scan over a point in time, and refresh the index."""
     nothing = {"term": {"job_id": probe}}
     yield lambda: cluster.count(index, nothing, options=_EXACT)
     yield lambda: list(cluster.scan(index, nothing, source=False))
@@ -143,7 +143,10 @@ def _snapshots(cluster: Cluster, probe: str) -> Iterator[Step]:
 
 
 def _making(cluster: Cluster, index: str) -> Step:
-    """Ask for an index that can't be made: refused, unless the index is there or the right to make it lacks."""
+    """Make a step that creates an index with impossible settings; it raises only where the right is missing.
+
+    The refusal of the settings is ignored.
+    """
 
     def make() -> None:
         with suppress(RequestRejected):
@@ -153,11 +156,11 @@ def _making(cluster: Cluster, index: str) -> Step:
 
 
 def _writing(cluster: Cluster, index: str, probe: str) -> Iterator[Step]:
-    """Deleting what isn't there, one by one and in a bulk, and writing what can't be written."""
+    """Yield the steps of writing: delete a missing document, alone and in a bulk; try an impossible write."""
     never = Document(probe, index, {}, seq_no=_NEVER, primary_term=1)
     yield lambda: cluster.delete(index, probe)
     yield lambda: cluster.bulk([Drop(index, probe)])
-    # to an alias only, or an index that is missing would be made
+    # only to an alias, or a missing index would be created
     yield lambda: cluster.put(index, probe, {}, if_match=never, require_alias=True)
 
 
@@ -167,7 +170,7 @@ def _mapping(cluster: Cluster, index: str) -> Iterator[Step]:
 
 
 def _state(cluster: Cluster, probe: str) -> list[Right]:
-    """Write a probe and delete it; not before setup, or the index would be made without its template."""
+    """Write a probe and delete it; not before setup, or the index would be created without its template."""
     what = f"read and write {STATE_INDEX}"
     looked = list(_try("see whether setup ran", lambda: cluster.get_index_template(STATE_TEMPLATE)))
     refused = [right for right in looked if right.error]
@@ -188,7 +191,7 @@ def _state(cluster: Cluster, probe: str) -> list[Right]:
 
 
 def _taken(cluster: Cluster) -> str | None:
-    """Why a probe would make the state's index with guessed types; None: it would not."""
+    """Return why a probe would create the state index with guessed types; None: it would not."""
     try:
         require_ours(cluster, STATE_INDEX, STATE_TEMPLATE)
     except UsageError as error:
@@ -197,7 +200,10 @@ def _taken(cluster: Cluster) -> str | None:
 
 
 def _some_index(cluster: Cluster, job: Job) -> str | None:
-    """The newest index of the job's results; only in one that is there can the shards' rights be tried."""
+    """Return the newest existing index of the job's results, since rights on shards can be tried only there.
+
+    None where there is none, or the credentials may not find out.
+    """
     try:
         return max(cluster.get_mapping(f"{ALIAS}-{job.results_index_name or SHARED}-*"), default=None)
     except ClusterUnreachable:
@@ -214,7 +220,7 @@ def _is_there(cluster: Cluster, index: str) -> bool:
 
 
 def _directory(folder: Path) -> Right:
-    """The nearest folder that exists must be writable."""
+    """Check that the nearest existing folder of a path is writable."""
     what = f"write {folder}"
     there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
     if there.is_dir() and os.access(there, os.W_OK | os.X_OK):

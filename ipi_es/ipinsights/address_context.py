@@ -17,7 +17,7 @@ CONTEXT_NAMES = ("operator", "country")
 """The levels beside an address's prefixes; neither lies within the other, nor within a prefix."""
 CONTEXT_LEVELS = len(CONTEXT_NAMES)
 UNSEEN_OPERATOR, UNSEEN_COUNTRY = 2**32 - 1, 2**16 - 1
-"""Operator and country of sampled addresses: known, but seen in no event (RFC 7300 reserves the AS number)."""
+"""Operator and country of synthetic addresses: known, but seen in no event (RFC 7300 reserves the AS number)."""
 _SALT = mix(np.arange(1_001, 1_001 + CONTEXT_LEVELS, dtype=np.uint64))  # far from the prefixes' salts
 
 

@@ -34,7 +34,7 @@ _V6_MASKS = np.array([(_ONES << (64 - min(length, 64))) & _ONES for length in V6
 
 
 def prefix_keys(addresses: Addresses) -> NDArray[np.uint64]:
-    """Return uint64[n, LEVELS]: well mixed keys of the networks that contain each address; equal networks, equal keys."""
+    """Return uint64[n, LEVELS]: well mixed keys of the networks that contain each address, equal for equal networks."""
     high, low = words(addresses)
     v4 = v4_words(high, low)
     keys = np.empty((len(high), LEVELS), dtype=np.uint64)

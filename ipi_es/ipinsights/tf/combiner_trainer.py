@@ -38,8 +38,8 @@ def fit_combiner(
 ) -> tuple[Combiner, float]:
     """Fit on features float32[n, F], real float32[n] in {0, 1}, weight float32[n]; return (combiner, loss).
 
-    The loss is the last epoch's, summed over members. ``start``: :func:`untrained`'s, or a trained combiner to continue from; ``anchor``
-    > 0 then keeps the weights near it, as L2 on the distance.
+    The loss is the last epoch's, summed over members. ``start``: :func:`untrained`'s, or a trained combiner to continue
+    from; ``anchor`` > 0 then keeps the weights near its weights, as L2 on the distance.
     """
     batch = min(max(len(features) * epochs // _MIN_STEPS, _MIN_BATCH), _BATCH, len(features))
     steps = len(features) // batch

@@ -107,7 +107,7 @@ class NetworkTrainer:
         self._steps = tf.function(self._loop, reduce_retracing=True)
 
     def run(self, rows: ChunkRows) -> float:
-        """Train all steps of a chunk; return the sum over its pairs of the cross-entropy of a pair and its negatives."""
+        """Train all steps of a chunk; return the sum over its pairs of the cross-entropy of pair and negatives."""
         inputs = {name: tf.constant(getattr(rows, name)) for name in _INPUTS}
         return float(self._steps(inputs, tf.constant(rows.steps), tf.constant(rows.parts, tf.float32)).numpy())
 

@@ -126,10 +126,11 @@ class Profiles:
         weight: NDArray[np.float64],
         day_mark: int,
     ) -> None:
-        """Merge a day's (entity row, site key, address, weight) into the usual networks; equal (row, site) adjoin.
+        """Merge a day's (entity row, site key, address, weight) into the usual networks.
 
-        A site that is present grows in place. For a new one, the entity keeps the seven heaviest and, in the eighth
-        place, the most recently seen of the others, so that a new network can grow although every old one outweighs it.
+        Equal (row, site) must be adjacent. A site that is present grows in place. For a new one, the entity keeps the
+        seven heaviest and, in the eighth place, the most recently seen of the others, so that a new network can grow
+        although every old one outweighs it.
         """
         start = np.ones(len(row), dtype=np.bool_)
         start[1:] = (row[1:] != row[:-1]) | (site[1:] != site[:-1])

@@ -24,7 +24,7 @@ MIN_EXPONENT, MAX_EXPONENT = 16, 24
 
 
 def cells_exponent(keys: int) -> int:
-    """Return the smallest k in [16, 24] whose 2^k cells are at least four per key, else 24."""
+    """Return the smallest k in [16, 24] whose 2^k cells are at least four per key; 24 if there is none."""
     return min(max((max(keys, 1) * CELLS_A_KEY - 1).bit_length(), MIN_EXPONENT), MAX_EXPONENT)
 
 
@@ -72,7 +72,7 @@ class Sketch:
 
     def read_members(self, cells: tuple[NDArray[np.intp], NDArray[np.intp]]) -> NDArray[np.float32]:
         """Return distinct members float32[...]; upper bounds, except that a full table may hide new members."""
-        if self.members is None:  # so are the pairs in the first histories of format version 1
+        if self.members is None:  # also pairs in early histories of format version 1
             return np.zeros(cells[0].shape, dtype=np.float32)
         result: NDArray[np.float32] = np.minimum(self.members[0].take(cells[0]), self.members[1].take(cells[1]))
         return result

@@ -44,7 +44,7 @@ class Network:
     trained_count: NDArray[np.uint32]
     """[num_entity_vectors + 1]: training rows of each row's entities (without epochs)."""
     trained_entities: NDArray[np.uint64]
-    """Hashes of the entities that training saw, ascending."""
+    """Hashes of the entities in the training rows, ascending."""
     prefix_keys: NDArray[np.uint64]
     """[m]: keys of the networks that have a vector, ascending."""
     prefix_table: NDArray[np.float32]

@@ -1,1 +1,1 @@
-"""How well attacks are told from real events: one protocol, the product and three references measured alike."""
+"""Measures how well attacks are distinguished from real events: one protocol for the product and three references."""

@@ -1,4 +1,4 @@
-"""Where a random address may lie: the announced part of the address space, from a file of networks or without one."""
+"""The announced part of the address space, where random addresses are drawn; with or without a file of networks."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _V4_MARK = np.uint64(0xFFFF << 32)
 _ONES = np.uint64((1 << 64) - 1)
 _UNICAST_V4 = (1 << 24, 224 << 24)
-"""1.0.0.0 to 223.255.255.255, [first, stop): what is drawn from, less private networks, without a file."""
+"""1.0.0.0 to 223.255.255.255, [first, stop): the range without a file; private addresses are excluded when drawing."""
 _MAX_V6_LENGTH = 64
 _MAX_DRAWS = 100
-"""Of an address, until it is a public one. A table of a company's own networks may hold private ones only."""
+"""Maximum number of draws for a public address. A table of a company's own networks may have private ones only."""
 _OBSERVED_V6_LENGTH = 32
-"""Without a table the IPv6 prefixes are the observed addresses' /32: a provider's usual allocation."""
+"""Length of the observed addresses' IPv6 prefixes, used without a table: a provider's usual allocation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,13 +40,16 @@ class Announced:
 
     @classmethod
     def of(cls, networks: Sequence[Path], observed: Addresses) -> Announced:
-        """Of the first table among the files of networks, if any; databases in MaxMind's format list no prefixes."""
+        """Build it from the first table among the files of networks, else from the observed addresses.
+
+        Databases in MaxMind's format are skipped: they list no prefixes.
+        """
         tables = [path for path in networks if not path.name.lower().endswith(".mmdb")]
         return cls.of_file(tables[0]) if tables else cls.of_observed(observed)
 
     @classmethod
     def of_file(cls, path: Path) -> Announced:
-        """The prefixes of a table of networks (.csv, .tsv, .gz of them). UsageError where it names none."""
+        """Read the prefixes of a table of networks (.csv, .tsv, .gz of them). Raises UsageError where it has none."""
         v4, v6 = [], []
         for blob, length in _prefixes(path):
             if blob.startswith(V4_PREFIX):
@@ -60,7 +63,7 @@ class Announced:
 
     @classmethod
     def of_observed(cls, observed: Addresses) -> Announced:
-        """Without a file: all unicast IPv4, and the /32 of the observed IPv6 addresses uint8[n, 16]."""
+        """Build it without a file: all unicast IPv4, and the /32 of the observed IPv6 addresses uint8[n, 16]."""
         first, stop = _UNICAST_V4
         high, low = words(observed)
         base = np.unique(high[~v4_words(high, low)] >> np.uint64(64 - _OBSERVED_V6_LENGTH))
@@ -72,9 +75,9 @@ class Announced:
         )
 
     def draw(self, v4: NDArray[np.bool_], rng: np.random.Generator) -> Addresses:
-        """uint8[n, 16]: IPv4 uniform over the ranges where ``v4`` bool[n], else uniform over the IPv6 prefixes.
+        """Draw uint8[n, 16]: IPv4 uniform over the ranges where ``v4`` bool[n], else uniform over the IPv6 prefixes.
 
-        A family of which nothing is announced gives addresses of the other one.
+        Where a family has no announced networks, addresses of the other family are drawn.
         """
         n = len(v4)
         v4 = v4 if len(self.base_v6) else np.ones(n, dtype=np.bool_)
@@ -106,7 +109,7 @@ class Announced:
 
 
 def _merged(start: NDArray[np.int64], size: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The union of ranges, as disjoint ones: (start, size)."""
+    """Merge ranges that overlap or adjoin; return the disjoint (start, size), ascending."""
     if not len(start):
         return start, size
     order = np.argsort(start, kind="stable")
@@ -118,7 +121,10 @@ def _merged(start: NDArray[np.int64], size: NDArray[np.int64]) -> tuple[NDArray[
 
 
 def _prefixes(path: Path) -> Iterator[tuple[bytes, int]]:
-    """(16 bytes, length in the family's own bits) of each readable prefix of the file."""
+    """Yield (16 bytes, length in the family's own bits) of each valid prefix of the file.
+
+    Raises UsageError where the header has no prefix column.
+    """
     rows = table_rows(path)
     header = [name.strip().lower() for name in next(rows, [])]
     at = next((header.index(name) for name in PREFIX_COLUMNS if name in header), None)

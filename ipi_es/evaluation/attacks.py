@@ -1,4 +1,4 @@
-"""Attacks injected beside normal rows: the same entity and time, an address of somebody else's."""
+"""Attacks injected beside normal rows: the same entity and time with another address."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.address_context import AddressContext
 
 KINDS = ("random", "shuffled", "country", "asn", "group", "attacker", "neighbour")
-"""In the order in which they are drawn; part of the protocol."""
+"""Kinds of attack in the order in which they are drawn and reported; part of the protocol."""
 GROUP_ENTITIES = (2, 100)
-"""Entities of a group that is an organisation, [least, most]: larger ones are mail providers and the like."""
+"""Number of entities of a group that counts as an organisation, [least, most]: larger ones are mail providers etc."""
 _SEED = 1_000
 """Window k draws with ``default_rng(1000 + k)``."""
 _ONES = np.uint64((1 << 64) - 1)
@@ -34,23 +34,23 @@ _UNUSED = -1
 class Attacks:
     """n attacks of one kind on some of the normal rows."""
 
-    row: NDArray[np.intp]  # [n] index into the prepared events: whose entity and time it has
+    row: NDArray[np.intp]  # [n] index into the prepared events: the row whose entity and time the attack has
     addresses: Addresses  # uint8[n, 16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AttackSources:
-    """What attacks are drawn from besides the events."""
+    """Sources of attacks besides the events."""
 
     announced: Announced
     attackers: Addresses | None
-    """uint8[n, 16]; None: there is no attack of the kind ``attacker``."""
+    """uint8[n, 16]; None: no attacks of the kind ``attacker``."""
     context: AddressContext | None
     """Operator and country of the events' addresses; None: no attacks of the kinds ``country`` and ``asn``."""
 
 
 def organisations(events: EvaluationEvents) -> NDArray[np.int32]:
-    """int32[rows]: each row's group if 2 to 100 entities are of it, else NO_GROUP."""
+    """Return int32[rows]: each row's group if it has 2 to 100 entities, else NO_GROUP."""
     pairs = np.unique(np.stack([events.group, events.entity], axis=1), axis=0)
     pairs = pairs[pairs[:, 0] != NO_GROUP]
     size = np.bincount(pairs[:, 0], minlength=int(events.group.max(initial=0)) + 1)
@@ -62,7 +62,7 @@ def organisations(events: EvaluationEvents) -> NDArray[np.int32]:
 def injected(
     events: EvaluationEvents, window: EvaluationWindow, parts: Parts, sources: AttackSources
 ) -> dict[str, Attacks]:
-    """The attacks of each kind on a window's normal rows; kinds for which nothing is known are left out."""
+    """Draw attacks of each kind on a window's normal rows; kinds without any possible attack are left out."""
     rng = np.random.default_rng(_SEED + window.number)
     normal = parts.normal
     own = events.addresses[events.ip[normal]]
@@ -84,7 +84,7 @@ def injected(
 
 
 def labelled(events: EvaluationEvents, parts: Parts) -> dict[str, Attacks]:
-    """A window's labelled attacks by label."""
+    """Return a window's labelled attacks by label."""
     found = {}
     for code, name in enumerate(events.labels, start=1):
         rows = parts.labelled[events.label[parts.labelled] == code]
@@ -94,7 +94,7 @@ def labelled(events: EvaluationEvents, parts: Parts) -> dict[str, Attacks]:
 
 
 def _codes(values: NDArray[np.integer[Any]], missing: int) -> NDArray[np.int64]:
-    """int64[n]: the values, with what is missing as ``_UNUSED``."""
+    """Return int64[n]: the values, with ``missing`` replaced by ``_UNUSED``."""
     return np.where(values == missing, _UNUSED, values).astype(np.int64)
 
 
@@ -105,7 +105,10 @@ def _of_others(
     code: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> Attacks:
-    """For each normal row the address of another entity's row with the same code, from the first pool that has one."""
+    """Draw for each normal row the address of another entity's row with the same code, from the first pool with one.
+
+    Rows without such an address are left out.
+    """
     chosen = np.full(len(normal), _UNUSED, dtype=np.int64)
     for pool in pools:
         open_ = np.flatnonzero((chosen == _UNUSED) & (code[normal] != _UNUSED))
@@ -121,9 +124,10 @@ def _another(
     wanted: NDArray[np.intp],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """int64: for each wanted row a row of ``pool`` with its code and another entity, uniform; -1 where there is none.
+    """Draw int64: for each wanted row a row of ``pool`` with its code and another entity, uniformly; -1 for none.
 
-    The pool is sorted by (code, entity): a code's rows lie together, and in them the entity's own, which are skipped.
+    The pool is sorted by (code, entity): a code's rows are contiguous, and so are an entity's within them; the wanted
+    row's own entity is skipped.
     """
     pool = pool[code[pool] != _UNUSED]
     pool = pool[np.lexsort((entity[pool], code[pool]))]
@@ -142,12 +146,12 @@ def _another(
 
 
 def neighbours(observed: Addresses, rng: np.random.Generator) -> Addresses:
-    """Of each address uint8[n, 16] one in the same /16 (IPv6: /32) and in another /24 (/48), the rest random."""
+    """Draw for each address uint8[n, 16] one in the same /16 (IPv6: /32) and another /24 (/48), the rest random."""
     n = len(observed)
     high, low = words(observed)
     v4 = v4_words(high, low)
     fresh, host = (rng.integers(0, _ONES, n, dtype=np.uint64, endpoint=True) for _ in range(2))
-    # the third byte (IPv6: the two after the /32) moves by 1 to 255 (65,535), and so never stays
+    # the third byte (IPv6: the two after the /32) is shifted by 1 to 255 (65,535), so it always changes
     byte = (low >> np.uint64(8)) + rng.integers(1, 1 << 8, n, dtype=np.uint64)
     pair = (high >> np.uint64(16)) + rng.integers(1, 1 << 16, n, dtype=np.uint64)
     low_4 = (low & ~np.uint64(0xFFFF)) | ((byte & np.uint64(0xFF)) << np.uint64(8)) | (fresh & np.uint64(0xFF))

@@ -1,4 +1,4 @@
-"""The reference `counts`: how often was the entity in this network, against how often anybody is? Smoothed back-off."""
+"""The reference `counts`: the entity's rate of use of a network relative to all entities' rate; smoothed back-off."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from ipi_es.evaluation.trial import Trial
 
 ENTITY_WEIGHT = 0.5
-"""Rows that the wider network's estimate counts as in the narrower one's (Krichevsky and Trofimov's half)."""
+"""Weight, in rows, of the wider network's estimate in the narrower one's (Krichevsky and Trofimov's half)."""
 NETWORK_ROWS = 1.0
-"""Rows added to every network's count and to their total: a network that nobody used isn't infinitely rare."""
+"""Rows added to every network's count and to the total, so that an unused network isn't infinitely rare."""
 
 
 def counts(trial: Trial) -> Scores:
-    """Log-odds of the pairs by back-off from country and operator down to the address."""
+    """Score the pairs by log-odds with back-off from country and operator down to the address."""
     scores = {name: log_odds(counted) for name, counted in trial.counted.items()}
     return Scores(scores.pop(NORMAL_ROWS), scores)
 
 
 def log_odds(counted: EarlierCounts) -> NDArray[np.float64]:
-    """float64[n], high = usual: ln P(network | entity) / P(network) of the narrowest level.
+    """Return float64[n], high = usual: ln(P(network | entity) / P(network)) of the narrowest level.
 
-    With r of the next wider level (1 above the widest), c rows of the entity in the network, n rows of the entity and
-    P the network's share of all rows: r' = (c / P + a r) / (n + a). Levels that aren't known are passed over.
+    With r of the next wider level (1 above the widest), c rows of the entity in the network, n rows of the entity, P
+    the network's share of all rows and a = ENTITY_WEIGHT: r' = (c / P + a r) / (n + a). Unknown levels are skipped.
     """
     ratio = np.ones(len(counted.entity))
     rows = counted.entity.astype(np.float64)

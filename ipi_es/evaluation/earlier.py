@@ -1,4 +1,4 @@
-"""Exact counts of earlier rows, for the references: how often a key occurred before a time."""
+"""Exact counts of earlier rows, for the references: the number of rows with a key before a time."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 State: TypeAlias = Literal["frozen", "daily", "online"]
 STATES: tuple[State, ...] = ("frozen", "daily", "online")
-"""What a reference may know: all before the test; all before the day; all strictly earlier."""
+"""Rows that a reference may use: all before the test; all before the day; all strictly earlier."""
 _COUNTRY_SALT, _OPERATOR_SALT = np.uint64(1 << 40), np.uint64(1 << 41)
-"""Apart from each other and from the prefixes' keys, which are mixed already."""
+"""Keep countries and operators apart; the prefixes' keys are mixed with other salts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keys:
-    """The networks that hold each of n addresses, from the widest to the address itself."""
+    """The networks that contain each of n addresses, from the widest to the address itself."""
 
     key: NDArray[np.uint64]  # [n, levels]
-    known: NDArray[np.bool_]  # [n, levels]: False where operator or country isn't known
+    known: NDArray[np.bool_]  # [n, levels]: False where operator or country is unknown
 
     @classmethod
     def of(cls, addresses: Addresses, context: AddressContext | None) -> Keys:
-        """Country, operator (both only with ``context``), then the eight prefix levels."""
+        """Compute the keys of country, operator (both only with ``context``) and the eight prefix levels."""
         prefixes = prefix_keys(addresses)
         known = np.ones(prefixes.shape, dtype=np.bool_)
         if context is None:
@@ -44,23 +44,23 @@ class Keys:
         return cls(np.concatenate([wide, prefixes], axis=1), np.concatenate([there, known], axis=1))
 
     def take(self, rows: NDArray[np.intp]) -> Keys:
-        """Some of the addresses."""
+        """Return the keys of some of the addresses."""
         return Keys(self.key[rows], self.known[rows])
 
     def of_entities(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """uint64[n, levels]: keys of (hashes[i], network), hashes uint64[n]."""
+        """Return uint64[n, levels]: keys of (hashes[i], network), hashes uint64[n]."""
         return joined(hashes[:, None], self.key)
 
 
 def before(time: NDArray[np.int64], test: int, state: State) -> NDArray[np.int64]:
-    """int64[n]: what is earlier than this may be known at ``time`` (epoch seconds); ``test``: the test's start."""
+    """Return int64[n], epoch seconds: rows before this limit may be used at ``time``; ``test``: the test's start."""
     if state == "frozen":
         return np.full(len(time), test, dtype=np.int64)
     return time // DAY * DAY if state == "daily" else time
 
 
 class EarlierRows:
-    """Rows with a key and a time each, counted by both."""
+    """Counts rows by key and time."""
 
     def __init__(self, key: NDArray[np.uint64], time: NDArray[np.int64]) -> None:
         """Take key uint64[n] and time int64[n] of the rows, in any order."""
@@ -70,7 +70,7 @@ class EarlierRows:
         self._rows = np.sort(code * self._width + (time - self._first))
 
     def count(self, key: NDArray[np.uint64], until: NDArray[np.int64]) -> NDArray[np.int64]:
-        """int64[n]: rows with key[i] (uint64[n]) earlier than until[i] (int64[n])."""
+        """Return int64[n]: the number of rows with key[i] (uint64[n]) before until[i] (int64[n])."""
         if not len(self._keys):
             return np.zeros(len(key), dtype=np.int64)
         code = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
@@ -83,17 +83,17 @@ class EarlierRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EarlierCounts:
-    """Earlier rows of n pairs, by level."""
+    """Numbers of earlier rows for n pairs, by level."""
 
     pair: NDArray[np.int64]  # [n, levels]: of the entity in the network
-    network: NDArray[np.int64]  # [n, levels]: of anybody in the network
+    network: NDArray[np.int64]  # [n, levels]: of all entities in the network
     entity: NDArray[np.int64]  # [n]: of the entity
-    total: NDArray[np.int64]  # [n]: of anybody
+    total: NDArray[np.int64]  # [n]: of all entities
     known: NDArray[np.bool_]  # [n, levels]
 
 
 class Counter:
-    """The rows that may be known in one window, and what is to be asked of them."""
+    """Counts the rows of one window that references may use."""
 
     def __init__(self, keys: Keys, hashes: NDArray[np.uint64], time: NDArray[np.int64]) -> None:
         """Take the keys of the rows' addresses, the entity hashes uint64[n] and times int64[n]."""
@@ -104,7 +104,7 @@ class Counter:
         self._times = np.sort(time)
 
     def counted(self, keys: Keys, hashes: NDArray[np.uint64], until: NDArray[np.int64]) -> EarlierCounts:
-        """What was earlier than ``until`` int64[n] of the pairs (hashes[i], address i)."""
+        """Count the rows before ``until`` int64[n] for the pairs (hashes[i], address i)."""
         pairs = keys.of_entities(hashes)
         pair = [each.count(pairs[:, level], until) for level, each in enumerate(self._pairs)]
         network = [each.count(keys.key[:, level], until) for level, each in enumerate(self._networks)]

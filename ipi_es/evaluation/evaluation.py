@@ -1,4 +1,4 @@
-"""The whole protocol: every scorer in every window, figures at the end."""
+"""The complete protocol: every scorer in every window, then the figures."""
 
 from __future__ import annotations
 
@@ -33,52 +33,52 @@ log = logging.getLogger(__name__)
 SCORERS = ("hybrid", "ip_insights", "seen", "counts", "sagemaker_like")
 """The product's two architectures, then the references."""
 TRAINED = ("hybrid", "ip_insights", "sagemaker_like")
-"""Those that random numbers have a part in; the others are the same every time."""
+"""Scorers that are trained with random numbers; the others are deterministic."""
 SEEDS = 2**63
-"""Seeds are below this; behind the last one comes 0."""
+"""Seeds are below this number; they wrap around to 0."""
 Report: TypeAlias = Callable[[str, EvaluationWindow, int], None]
-"""Hears of each scorer of TRAINED before it begins on a window: its name, the window, the training's number from 0."""
+"""Called before each scorer of TRAINED begins a window: its name, the window, the training's number from 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluationSettings:
-    """What an evaluation is made with."""
+    """Settings of an evaluation."""
 
     announced: Announced
     attackers: Addresses | None = None
     look_up: LookUp | None = None
-    """Operator and country of addresses: without it there are no attacks of the kinds ``country`` and ``asn``."""
+    """Gives operator and country of addresses; None: no attacks of the kinds ``country`` and ``asn``."""
     context_for_scorers: bool = True
-    """Whether the scorers may see operators and countries too."""
+    """Whether the scorers use operators and countries too."""
     state: State = "daily"
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
-    """Its seed is the first training's; the next ones have the numbers after it."""
+    """Their seed is the first training's; further trainings have the following seeds."""
     trainings: int = 1
-    """Of each of TRAINED, with other random numbers; the figures are means."""
+    """Number of trainings of each of TRAINED, with different seeds; the figures are means."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """All figures, and what they rest on."""
+    """All figures, and the windows and rows that they are based on."""
 
     scorers: dict[str, ScorerFigures]
     calibration: dict[str, float]
     windows: tuple[EvaluationWindow, ...]
     left_out: tuple[tuple[EvaluationWindow, str], ...]
-    """Windows that couldn't be measured, and why."""
+    """Windows that couldn't be measured, with the reason."""
     normal_rows: int
     labelled: bool
 
 
 def _nobody(_name: str, _window: EvaluationWindow, _number: int) -> None:
-    """Reports to nobody."""
+    """Ignore the report."""
 
 
 def evaluate(events: EvaluationEvents, settings: EvaluationSettings, report: Report = _nobody) -> Evaluation:
     """Measure prepared events (see :func:`~ipi_es.evaluation.evaluation_events.prepared`).
 
-    Labelled events are measured by their labels, others by injected attacks. NotEnoughHistory where no window can be
-    measured.
+    Labelled events are measured by their labels, others by injected attacks. Raises NotEnoughHistory where no window
+    can be measured, or the events have no attack or no normal rows of two entities.
     """
     days = events.day
     if events.labelled and not events.labels:
@@ -152,7 +152,7 @@ def _trial(
 def _scored(
     trial: Trial, settings: EvaluationSettings, report: Report
 ) -> tuple[dict[str, list[Scores]], list[NDArray[np.float64]]]:
-    """(scores by scorer, p of the normal rows float64[n]), of each training."""
+    """Return (scores by scorer, p of the normal rows float64[n]), one item per training; untrained scorers have one."""
     look_up = settings.look_up if settings.context_for_scorers else None
     scores: dict[str, list[Scores]] = {"seen": [seen(trial)], "counts": [counts(trial)]}
     scores |= {name: [] for name in TRAINED}
@@ -171,7 +171,7 @@ def _scored(
 
 
 def _require_two_sides(events: EvaluationEvents) -> None:
-    """NotEnoughHistory where nobody is there to be told from anybody."""
+    """Raise NotEnoughHistory unless there are normal rows of at least two entities."""
     normal = events.label == NORMAL
     if not normal.any():
         raise NotEnoughHistory(
@@ -208,5 +208,5 @@ def _require_some(
 
 
 def attack_rows(events: EvaluationEvents) -> int:
-    """How many prepared rows are labelled as attacks."""
+    """Return the number of prepared rows that are labelled as attacks."""
     return int((events.label != NORMAL).sum())

@@ -1,4 +1,4 @@
-"""What is evaluated, as arrays: the rows of a file or of a job, before and after the protocol's first step."""
+"""Input of an evaluation, as arrays: the rows of a file or of a job, before and after the protocol's first step."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 NORMAL = 0
-"""The label's code of a row that is no attack."""
+"""The label code of a row that is no attack."""
 NO_GROUP = -1
-"""The group's code of a row that names none."""
+"""The group code of a row without a group."""
 MAX_ROWS_OF_ENTITY = 2_000
-"""Rows of one entity, at most (the protocol's first step): no service account outweighs the people."""
+"""Maximum number of rows per entity (the protocol's first step), so that no service account dominates."""
 _CHOICE_SEED = 0
 """Seed of the choice among an entity's rows: the protocol's ``default_rng(0)``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluationEvents:
-    """n rows (time, entity, address) with what else is known of each."""
+    """n rows (time, entity, address), each with group and label."""
 
     time: NDArray[np.int64]  # [n] epoch seconds
     entities: list[str]
@@ -38,9 +38,9 @@ class EvaluationEvents:
     group: NDArray[np.int32]  # [n] code of the entity's organisation, NO_GROUP if it has none
     label: NDArray[np.int32]  # [n] NORMAL, or 1 + index into labels
     labels: tuple[str, ...] = ()
-    """Kinds of labelled attack; empty: the events have no labels."""
+    """Kinds of labelled attack; empty: no row is labelled as an attack."""
     labelled: bool = False
-    """Whether the events came with labels at all."""
+    """Whether the events have labels at all."""
     malformed: dict[str, int] = field(default_factory=dict)
     """Rows that were left out, by reason."""
 
@@ -54,7 +54,7 @@ class EvaluationEvents:
         return result
 
     def take(self, rows: NDArray[np.intp]) -> EvaluationEvents:
-        """Some of the rows; the vocabularies stay."""
+        """Return some of the rows; the vocabularies are unchanged."""
         return EvaluationEvents(
             time=self.time[rows],
             entities=self.entities,
@@ -70,7 +70,7 @@ class EvaluationEvents:
 
 
 def of_job(events: TrainingEvents, malformed: dict[str, int]) -> EvaluationEvents:
-    """The rows of a job that teach; ``malformed``: documents that the datafeed left out, by reason."""
+    """Return a job's learned rows; ``malformed``: number of documents that the datafeed left out, by reason."""
     rows = np.flatnonzero(events.learns)
     return EvaluationEvents(
         time=events.time[rows],
@@ -85,10 +85,10 @@ def of_job(events: TrainingEvents, malformed: dict[str, int]) -> EvaluationEvent
 
 
 def prepared(events: EvaluationEvents) -> EvaluationEvents:
-    """The protocol's first step: in time order, one row per (entity, address, UTC day), few rows an entity.
+    """Apply the protocol's first step: time order, one row per (entity, address, UTC day), limited rows per entity.
 
-    Equal addresses become one index however they were spelled. A normal and an attack row of one day stay two; the
-    choice among an entity's rows is made among its normal ones.
+    Equal addresses get one index. Rows with different labels stay separate. The rows of an entity above the limit are
+    sampled from its normal rows; attacks are all kept.
     """
     events = _one_index_per_address(events.take(np.argsort(events.time, kind="stable")))
     keys = np.stack([events.day, events.entity, events.ip, events.label], axis=1)

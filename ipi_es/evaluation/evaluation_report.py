@@ -1,4 +1,4 @@
-"""An evaluation as JSON for programs and as table rows for people."""
+"""An evaluation as JSON and as table rows for display."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIGITS = 5
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The last line of `ipi-es evaluate --json`; what couldn't be measured is null."""
+    """Return the content of the last line of `ipi-es evaluate --json`; figures that couldn't be measured are null."""
     return {
         "models": {
             name: {
@@ -39,7 +39,7 @@ def _number(value: float) -> float | None:
 
 
 def table_rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    """A row for each kind of attack and one for their mean; ``AUC / recall`` of each scorer."""
+    """Return a row for each kind of attack and one for their mean, with ``AUC / recall`` of each scorer."""
     kinds = list(next(iter(evaluation.scorers.values())).attacks)
     rows = []
     for kind in kinds:
@@ -62,7 +62,7 @@ def _cell(auc: float, recall: float) -> str:
 
 
 def sentences(evaluation: Evaluation) -> list[str]:
-    """What stands below the table."""
+    """Return the lines below the table."""
     shares = ", ".join(f"{share:.4f} at p ≤ {limit}" for limit, share in evaluation.calibration.items())
     said = [f"Normal rows: {evaluation.normal_rows:,} in {len(evaluation.windows)} windows. Calibration: {shares}."]
     said += [_spread(name, scorer.runs) for name, scorer in evaluation.scorers.items() if scorer.runs]
@@ -72,6 +72,6 @@ def sentences(evaluation: Evaluation) -> list[str]:
 
 
 def _spread(name: str, runs: Sequence[ScorerFigures]) -> str:
-    """How far apart trainings with other random numbers are."""
+    """Describe the spread between a scorer's trainings."""
     each = ", ".join(_cell(run.mean_auc, run.mean_recall["recall_at_1pct"]) for run in runs)
     return f"{name} is the mean of {len(runs)} trainings: {each}."

@@ -1,4 +1,4 @@
-"""From scores to figures: AUC by window, recall at a fixed share of false positives over all windows."""
+"""Figures from scores: AUC by window, recall at a fixed share of false positives over all windows."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FALSE_POSITIVES = {"recall_at_1pct": 0.01, "recall_at_0.1pct": 0.001}
-"""Share of the normal rows below the threshold, by the figure's name."""
+"""Share of the normal rows below the threshold, by name of the figure."""
 PROBABILITIES = (0.1, 0.01, 0.001)
-"""Where calibration is measured: so large a share of the normal rows should have a p of at most this."""
+"""Probabilities p at which calibration is measured: this share of the normal rows should have at most this p."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What one scorer gave in one window; high = usual."""
+    """One scorer's scores in one window; high = usual."""
 
     normal: NDArray[np.float64]
     attacks: Mapping[str, NDArray[np.float64]]  # by kind
@@ -30,7 +30,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one kind of attack; ``recall`` by the names of FALSE_POSITIVES; nan where there is nothing to measure."""
+    """Figures of one kind of attack; ``recall`` by the names of FALSE_POSITIVES; nan where there are no rows."""
 
     auc: float
     recall: dict[str, float]
@@ -39,28 +39,28 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScorerFigures:
-    """One scorer over all windows."""
+    """One scorer's figures over all windows."""
 
     attacks: dict[str, Figures]
     windows: tuple[Scores, ...] = field(repr=False)
     runs: tuple[ScorerFigures, ...] = field(default=(), repr=False)
-    """Each training, where ``attacks`` are means over several; ``windows`` are the first one's."""
+    """Each training's figures where ``attacks`` are means over several; ``windows`` are then the first training's."""
 
     @property
     def mean_auc(self) -> float:
-        """Mean over the kinds."""
+        """Mean AUC over the kinds of attack."""
         return _mean([figures.auc for figures in self.attacks.values()])
 
     @property
     def mean_recall(self) -> dict[str, float]:
-        """Mean over the kinds, by the names of FALSE_POSITIVES."""
+        """Mean recall over the kinds of attack, by the names of FALSE_POSITIVES."""
         return {name: _mean([each.recall[name] for each in self.attacks.values()]) for name in FALSE_POSITIVES}
 
 
 def measured(windows: Sequence[Scores]) -> ScorerFigures:
-    """AUC per window, averaged by the number of attacks; recall of raw scores pooled over the windows.
+    """Compute AUC per window, averaged with the number of attacks as weights, and recall of scores pooled over windows.
 
-    The threshold is the normal rows' quantile, and an attack is found strictly below it.
+    The threshold of recall is a quantile of the normal rows; an attack is found if its score is strictly below.
     """
     kinds = list(dict.fromkeys(kind for scores in windows for kind in scores.attacks))
     normal = np.concatenate([np.zeros(0), *(scores.normal for scores in windows)])
@@ -81,7 +81,7 @@ def measured(windows: Sequence[Scores]) -> ScorerFigures:
 
 
 def mean_of(runs: Sequence[ScorerFigures]) -> ScorerFigures:
-    """The figures of a scorer that was trained several times on the same: means over its trainings, at least one."""
+    """Average the figures of a scorer's trainings on the same events; ``runs`` has at least one."""
     first = runs[0]
     if len(runs) == 1:
         return first
@@ -97,7 +97,7 @@ def mean_of(runs: Sequence[ScorerFigures]) -> ScorerFigures:
 
 
 def calibration(probabilities: NDArray[np.float64]) -> dict[str, float]:
-    """The share of normal rows with p at most each of PROBABILITIES; p float64[n], small = unusual."""
+    """Return the share of normal rows with p at most each of PROBABILITIES; p float64[n], small = unusual."""
     return {f"{limit:g}": _share(probabilities <= limit) for limit in PROBABILITIES}
 
 

@@ -1,4 +1,4 @@
-"""The picture: for each kind of attack the distribution of the product's scores, and every scorer's ROC."""
+"""The plot: for each kind of attack the distribution of the product's scores, and every scorer's ROC."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH, ROW_HEIGHT = 11.0, 2.6
 """Inches."""
 BINS = 60
 LEFT_SHARE = 1e-3
-"""The smallest share of false positives that a ROC shows (its axis is logarithmic)."""
+"""The smallest share of false positives on a ROC's axis, which is logarithmic."""
 COLOURS = {
     "hybrid": "#0072B2",
     "ip_insights": "#009E73",
@@ -27,12 +27,12 @@ COLOURS = {
     "counts": "#E69F00",
     "sagemaker_like": "#D55E00",
 }
-"""Apart for colour-blind people too (Okabe and Ito's palette)."""
+"""Colours that colour-blind readers can distinguish too (Okabe and Ito's palette)."""
 LINES = {"hybrid": "-", "ip_insights": "--", "seen": ":", "counts": "-.", "sagemaker_like": (0, (5, 1))}
 
 
 def require_matplotlib() -> None:
-    """UsageError where the picture can't be drawn: asked before minutes of work, not after."""
+    """Raise UsageError unless matplotlib is installed; call it before minutes of work, not after."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -42,7 +42,7 @@ def require_matplotlib() -> None:
 
 
 def require_writable(path: Path) -> None:
-    """UsageError where the picture can't be written there, or its format isn't known."""
+    """Raise UsageError unless the file's format is known and its folder exists; needs matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     formats = FigureCanvasAgg.get_supported_filetypes()
@@ -53,7 +53,7 @@ def require_writable(path: Path) -> None:
 
 
 def draw(evaluation: Evaluation, path: Path) -> None:
-    """Write the picture (format by the name: png, svg, pdf). UsageError where it can't be written."""
+    """Write the plot (format by the name: png, svg, pdf). Raises UsageError where it can't be written."""
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -103,14 +103,14 @@ def _roc(axis: Any, scorers: dict[str, ScorerFigures], kind: str) -> None:
 
 
 def pooled(scorer: ScorerFigures, kind: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(normal, attacks) float64 of all windows, as recall takes them."""
+    """Return (normal, attacks) float64: scores of all windows, pooled as for recall."""
     empty = np.zeros(0)
     normal = np.concatenate([empty, *(scores.normal for scores in scorer.windows)])
     return normal, np.concatenate([empty, *(scores.attacks.get(kind, empty) for scores in scorer.windows)])
 
 
 def roc(normal: NDArray[np.float64], attacks: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(share of normal rows, share of attacks) at or below each threshold, ascending from (0, 0) to (1, 1)."""
+    """Return (share of normal rows, share of attacks) at or below each threshold, ascending from (0, 0) to (1, 1)."""
     thresholds = np.unique(np.concatenate([normal, attacks]))
     false = np.searchsorted(np.sort(normal), thresholds, side="right") / max(len(normal), 1)
     found = np.searchsorted(np.sort(attacks), thresholds, side="right") / max(len(attacks), 1)

@@ -1,4 +1,4 @@
-"""The product in a trial, as it runs in production: trained, calibrated, history moving once a day."""
+"""The product in a trial, as in production: trained and calibrated, with history moving once a day."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ LookUp: TypeAlias = Callable[["Addresses"], AddressContext]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """What the default architecture gave in one window."""
+    """Results of the default architecture in one window."""
 
     scores: Scores
     probability: NDArray[np.float64]
-    """[normal rows]: p as production would say it, small = unusual."""
+    """[normal rows]: p as in production, small = unusual."""
 
 
 def hybrid(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | None) -> Product:
     """Train on the window's first two parts, calibrate on the second, then score the test day by day.
 
-    History moves at the end of each day by its normal rows (state ``daily``), or stays as trained (``frozen``).
+    History moves at the end of each day by its rows that aren't attacks, or stays as trained (state ``frozen``).
     Raises NotEnoughHistory where the window's rows can't be trained on.
     """
     settings = replace(hyperparameters, architecture="hybrid")
@@ -75,7 +75,7 @@ def hybrid(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | Non
 
 
 def ip_insights(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | None) -> Scores:
-    """The pure network, trained on everything of the window before the test."""
+    """Train the pure network on all rows of the window before the test, and score the test."""
     settings = hyperparameters.pure()
     events = _training_events(trial, trial.parts.learnt, trial.window.test * DAY, look_up)
     first, stop = trial.window.train, trial.window.test
@@ -95,7 +95,7 @@ def ip_insights(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp 
 
 
 def sagemaker_like(trial: Trial, seed: int) -> Scores:
-    """The reference network, trained on everything before the test, as the protocol says; not on the window alone."""
+    """Train the reference network on all normal rows before the test, also before the window, and score the test."""
     from ipi_es.ipinsights.tf.sagemaker_like import SageMakerLike
 
     events = trial.events
@@ -107,7 +107,7 @@ def sagemaker_like(trial: Trial, seed: int) -> Scores:
 
 
 def _training_events(trial: Trial, rows: NDArray[np.intp], end: int, look_up: LookUp | None) -> TrainingEvents:
-    """Some of the rows as a training takes them, with the addresses that they have and no other."""
+    """Return some of the rows as training events, with only the addresses that they use."""
     events = trial.events
     used, ip = np.unique(events.ip[rows], return_inverse=True)
     context = None if trial.context is None else trial.context.take(used)
@@ -127,7 +127,7 @@ def _training_events(trial: Trial, rows: NDArray[np.intp], end: int, look_up: Lo
 
 
 def _scored(scorer: Scorer, trial: Trial, asked: TrialPairs, rows: NDArray[np.intp]) -> Compatibility:
-    """Compatibility of some of the questions; ``prior_events`` is of each question, not of each entity."""
+    """Return the compatibility of some of the pairs; ``prior_events`` is per pair, not per entity."""
     entities, entity = np.unique(asked.entity[rows], return_inverse=True)
     each = np.arange(len(rows), dtype=np.int32)
     context = None if asked.context is None else asked.context.take(rows)
@@ -138,7 +138,7 @@ def _scored(scorer: Scorer, trial: Trial, asked: TrialPairs, rows: NDArray[np.in
 
 
 def _calibration(trained: Trained) -> Calibration:
-    """As a job's training makes it: classes by the events that an entity had, scaled to the history's age."""
+    """Fit the calibration as a job's training does: classes by an entity's prior events, scaled to history's age."""
     sample = trained.calibration
     age = sample.time // DAY - trained.history.origin
     reference = float(np.unique(age).mean())

@@ -1,6 +1,6 @@
-"""Windows in time, and who counts as a normal row of one.
+"""Windows in time, and the normal rows of a window.
 
-A window's rows are cut at UTC days: [train, calibrate) and [calibrate, test) are learnt from, [test, stop) is measured.
+A window's rows are split at UTC days: [train, calibrate) and [calibrate, test) are learned, [test, stop) is measured.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 WINDOWS = 8
 TRAIN_DAYS, CALIBRATE_DAYS, TEST_DAYS = 360, 30, 30
 MIN_TRAIN_DAYS = 2
-"""Days a window trains on, at least: one for the network and one for the combiner."""
+"""Minimum number of days that a window trains on: one for the network and one for the combiner."""
 MIN_DAYS = MIN_TRAIN_DAYS + 1 + WINDOWS
-"""Days of events that eight windows need: a day of calibration and a day of test each, a day apart."""
+"""Minimum days of events for eight windows: each has a day of calibration and a day of test, and they start a day
+apart."""
 KNOWN_ROWS = 5
-"""Rows of an entity in a window's training part from which its test rows count as normal."""
+"""Minimum number of an entity's rows in a window's training part for its test rows to count as normal."""
 FIXED_FIRST, FIXED_STEP = 18_444, 270
 """The protocol's own windows: the first test begins on 2020-07-01 (days since the epoch), the next 270 days later."""
 
@@ -48,12 +49,12 @@ class EvaluationWindow:
 
 
 def windows(first: int, stop: int, *, contiguous: bool = False) -> list[EvaluationWindow]:
-    """Eight windows over events of the days [first, stop).
+    """Return eight windows over events of the days [first, stop).
 
-    The protocol's own dates where the events cover them all; else eight equal steps over the range, and a range that
-    is too short for 360 + 30 + 8 × 30 days has all lengths scaled down alike, to at least a day. ``contiguous``: a
-    test lasts until the next one begins, the last to the end, so that no labelled attack falls between two.
-    NotEnoughHistory below :data:`MIN_DAYS` days.
+    The protocol's own dates where the events cover them all; otherwise eight equal steps over the range. Where the
+    range is too short for 360 + 30 + 8 × 30 days, all lengths are scaled down by one factor, to at least a day.
+    ``contiguous``: a test lasts until the next one begins, the last to the end, so that no labelled attack falls
+    between two. Raises NotEnoughHistory below :data:`MIN_DAYS` days.
     """
     days = stop - first
     if days < MIN_DAYS:
@@ -86,7 +87,7 @@ def _made(first_test: int, step: int, train: int, calibrate: int, test: int) -> 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
-    """Rows of the prepared events in one window, as indexes in time order; attacks are in none but the last."""
+    """Rows of the prepared events in one window, as indexes in time order; only ``labelled`` has attacks."""
 
     learnt: NDArray[np.intp]  # train and calibrate
     test: NDArray[np.intp]
@@ -95,7 +96,7 @@ class Parts:
 
 
 def parts(events: EvaluationEvents, window: EvaluationWindow) -> Parts:
-    """Cut the prepared events of one window."""
+    """Split the prepared events by the parts of one window."""
     day, real = events.day, events.label == NORMAL
     learnt = np.flatnonzero(real & (day >= window.train) & (day < window.test))
     trained = learnt[day[learnt] < window.calibrate]

@@ -1,4 +1,4 @@
-"""Events from a file: CSV with a header, or JSON lines; plain or gzip; by what is in it, not by its name."""
+"""Events from a file: CSV with a header, or JSON lines, plain or gzip; recognized by content, not by name."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ REQUIRED = ("timestamp", "entity", "ip")
 OPTIONAL = ("group", "label")
 ALIASES = {"@timestamp": "timestamp"}
 NO_LABELS = frozenset({"", "nan", "<na>", "n/a", "na", "null", "none"})
-"""How programs that write tables spell a cell that is empty (in lower case)."""
+"""Spellings of an empty cell (in lower case) that programs write into tables."""
 NORMAL_LABELS = NO_LABELS | {"0", "0.0", "false", "no", "normal", "benign", "legitimate", "ok"}
 """Labels (in lower case) of rows that are no attack."""
 PLAIN_ATTACK_LABELS = frozenset({"1", "1.0", "true", "yes", "malicious", "anomaly", "anomalous"})
-"""Labels (in lower case) that say no more than that it is one; every other label names its own kind of attack."""
+"""Labels (in lower case) that mark an attack without a kind; every other label is the name of a kind of attack."""
 ATTACK = "attack"
 _GZIP = b"\x1f\x8b"
 _UNITS = ((100_000_000_000_000_000, 1_000_000_000), (100_000_000_000_000, 1_000_000), (100_000_000_000, 1_000))
-"""(from, a second): numbers this large are epoch nanoseconds, microseconds, milliseconds. As a number of the next
-larger unit each would be later than the year 5000."""
+"""(minimum, units per second): numbers this large are epoch nanoseconds, microseconds, milliseconds. In the next larger
+unit each would be later than the year 5000."""
 _MAX_TIME = 253_402_300_800
-"""Epoch seconds: the begin of the year 10000, which ISO 8601 can't write."""
+"""Epoch seconds: the start of the year 10000, which ISO 8601 can't express."""
 _FORM = (
     'a CSV with the header timestamp,entity,ip[,group][,label], or JSON lines {"timestamp": …, "entity": …, "ip": …}'
 )
@@ -43,9 +43,10 @@ _MAX_SHOWN = 60
 
 
 def read_events(path: Path) -> EvaluationEvents:
-    """The events of a file, in its order; malformed addresses are counted and left out.
+    """Read the events of a file, in its order; malformed addresses are counted and left out.
 
-    UsageError: no such file, or a column is missing; DataError: a timestamp can't be read; NoEvents: no usable row.
+    Raises UsageError where the file can't be read or lacks a column, DataError for an invalid timestamp or JSON line,
+    NoEvents where no row is usable.
     """
     columns = _Columns()
     try:
@@ -68,12 +69,12 @@ def read_events(path: Path) -> EvaluationEvents:
 
 
 def _rows(lines: IO[str], path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """(line number, row under our names) of either form; the first line tells which."""
+    """Yield (line number, row under our column names); the first non-empty line decides between CSV and JSON."""
     head = next((line for line in lines if line.strip()), "")
     if head.lstrip().startswith("{"):
         yield from _json_rows(head, lines, path)
         return
-    # unlike csv.reader, these lose one line to a stray quotation mark, and not all that follow
+    # unlike csv.reader, ``records`` loses only one line to a stray quotation mark, not all that follow
     found = records(_again(head, lines))
     _, columns = next(found, (1, []))
     names = _named(columns)
@@ -99,7 +100,7 @@ def _json_rows(head: str, lines: IO[str], path: Path) -> Iterator[tuple[int, Map
 
 
 def _named(columns: list[str]) -> list[str]:
-    """Under our names; a column that has our name goes before one that is another word for it."""
+    """Replace aliases by our column names, unless a column with our name exists too."""
     return [name if ALIASES.get(name, name) in columns else ALIASES.get(name, name) for name in columns]
 
 
@@ -121,7 +122,7 @@ def _require(names: list[str], path: Path) -> None:
 
 
 class _Columns:
-    """Rows as they come, with vocabularies."""
+    """Collects rows in file order, with vocabularies."""
 
     def __init__(self) -> None:
         self.time, self.entity, self.ip = array("q"), array("i"), array("i")
@@ -135,10 +136,10 @@ class _Columns:
         self.malformed: Counter[str] = Counter()
 
     def take(self, number: int, row: Mapping[str, Any], path: Path) -> None:
-        """One row; what can't be used is counted, an unreadable time is an error."""
+        """Add one row; unusable rows are counted. Raises DataError for an invalid time."""
         texts = {name: _text(row.get(name)) for name in (*REQUIRED, *OPTIONAL)}
         entity, ip = texts["entity"], texts["ip"]
-        if not entity or ip is None:  # an entity without a name is none, as in a job
+        if not entity or ip is None:  # an empty entity name is invalid, as in a job
             self.malformed["missing entity or ip"] += 1
             return
         if ip not in self.spelled:
@@ -164,7 +165,7 @@ class _Columns:
         return 1 + self.labels.setdefault(kind, len(self.labels))
 
     def events(self) -> EvaluationEvents:
-        """All of them as arrays."""
+        """Return all rows as arrays."""
         return EvaluationEvents(
             time=np.array(self.time, dtype=np.int64),
             entities=list(self.entities),
@@ -182,13 +183,16 @@ class _Columns:
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, list | dict):  # several, or a part of a document: not one name, address or time
+    if isinstance(value, list | dict):  # several values or an object: not a single name, address or time
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _seconds(text: str | None, number: int, path: Path) -> int:
-    """Epoch seconds of ISO 8601 (UTC if it names no zone) or of epoch seconds, milli-, micro- or nanoseconds."""
+    """Parse ISO 8601 (UTC if it names no zone) or epoch seconds, milli-, micro- or nanoseconds; return epoch seconds.
+
+    Raises DataError for other texts.
+    """
     cleaned = (text or "").strip()
     try:
         return _seconds_of(cleaned)
@@ -200,7 +204,7 @@ def _seconds(text: str | None, number: int, path: Path) -> int:
 
 
 def _seconds_of(text: str) -> int:
-    """ValueError, OverflowError for what is no time."""
+    """Parse a time. Raises ValueError or OverflowError where the text is no valid time."""
     try:
         value = float(text)
     except ValueError:
@@ -218,9 +222,10 @@ def _shown(text: str) -> str:
 
 
 def read_attackers(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """uint8[n, 16] of a file with one address a line (what follows it, and lines with #, are left out).
+    """Read uint8[n, 16] from a file with one address per line.
 
-    UsageError: no such file, or it has no address.
+    Text after an address, lines that begin with # and invalid addresses are ignored. Raises UsageError where the file
+    can't be read or has no address.
     """
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")

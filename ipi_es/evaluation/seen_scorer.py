@@ -1,4 +1,4 @@
-"""The reference `seen`: was this address, or a network that holds it, seen with this entity before? No counts."""
+"""The reference `seen`: whether the entity used this address, or a network that contains it, before; without counts."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from ipi_es.evaluation.trial import Trial
 
 _NARROW, _OPERATOR, _COUNTRY = 300.0, 200.0, 100.0
-"""Ranks above the prefix levels' 0 to 8: the same site (/24, /48) or narrower says more than the same operator, which
-says more than the same country, which says more than a wide prefix."""
+"""Ranks above the prefix levels' 0 to 8: the same site (/24, /48) or narrower is stronger evidence than the same
+operator, which is stronger than the same country, which is stronger than a wide prefix."""
 
 
 def seen(trial: Trial) -> Scores:
-    """The rank of the narrowest network of the address in which the entity was seen before."""
+    """Score the pairs by the rank of the address's narrowest network that the entity used before."""
     scores = {name: rank(counted) for name, counted in trial.counted.items()}
     return Scores(scores.pop(NORMAL_ROWS), scores)
 
 
 def rank(counted: EarlierCounts) -> NDArray[np.float64]:
-    """float64[n], high = usual: exact address > longest prefix > operator > country > wide prefixes > nothing."""
+    """Return float64[n], high = usual: exact address > longest prefix > operator > country > wide prefixes > none."""
     there = counted.pair > 0
     depth: NDArray[np.int64] = there[:, -LEVELS:].sum(axis=1)
     result = depth.astype(np.float64)

@@ -1,4 +1,4 @@
-"""One window, as every scorer gets it: what it may learn from, and what it is asked."""
+"""One window as input of every scorer: the rows that it may learn from, and the pairs that it scores."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.address_context import AddressContext
 
 NORMAL_ROWS = "normal"
-"""The name of what is asked besides the kinds of attack."""
+"""The name of the normal rows among the sets of pairs to score; the others are named by kind of attack."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrialPairs:
-    """n pairs to be scored."""
+    """n pairs to score."""
 
     entity: NDArray[np.int32]  # [n] index into the events' entities
     addresses: Addresses  # uint8[n, 16]
@@ -38,7 +38,7 @@ class TrialPairs:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A window's rows and questions; ``context`` is that of the events' addresses, None where it isn't to be used."""
+    """A window's rows and pairs to score; ``context`` is that of the events' addresses, None where it isn't used."""
 
     events: EvaluationEvents
     hashes: NDArray[np.uint64]  # of events.entities
@@ -46,12 +46,12 @@ class Trial:
     window: EvaluationWindow
     parts: Parts
     asked: Mapping[str, TrialPairs]
-    """NORMAL_ROWS, then the kinds of attack."""
+    """Pairs to score by name: NORMAL_ROWS, then the kinds of attack."""
     state: State
 
     @cached_property
     def counted(self) -> dict[str, EarlierCounts]:
-        """Exact counts of what was earlier than each question, for the references that count."""
+        """Exact counts of rows earlier than each pair to score, for the references that count."""
         rows = np.concatenate([self.parts.learnt, self.parts.test])
         keys = Keys.of(self.events.addresses, self.context).take(self.events.ip[rows])
         counter = Counter(keys, self.hashes[self.events.entity[rows]], self.events.time[rows])
@@ -65,10 +65,10 @@ class Trial:
         }
 
     def of_day(self, day: int) -> dict[str, NDArray[np.intp]]:
-        """Indexes of the questions of one UTC day, by name."""
+        """Return the indexes of the pairs to score of one UTC day, by name."""
         return {name: np.flatnonzero(each.time // DAY == day) for name, each in self.asked.items()}
 
 
 def hashes_of(events: EvaluationEvents) -> NDArray[np.uint64]:
-    """uint64[entities]."""
+    """Return uint64[entities]: the entities' hashes."""
     return entity_hashes(events.entities)

@@ -1,1 +1,1 @@
-"""The network: who uses which addresses. TensorFlow is imported in one sub-package, and only to train."""
+"""IP Insights: which entities use which addresses. One sub-package imports TensorFlow, and only to train."""

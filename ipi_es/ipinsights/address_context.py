@@ -1,4 +1,4 @@
-"""What is known of addresses beside their bits: who runs the network, and in which country it is registered."""
+"""Context of addresses beside their bits: the operator of the network, and the country of its registration."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CONTEXT_NAMES = ("operator", "country")
 """The levels beside an address's prefixes; neither lies within the other, nor within a prefix."""
 CONTEXT_LEVELS = len(CONTEXT_NAMES)
 UNSEEN_OPERATOR, UNSEEN_COUNTRY = 2**32 - 1, 2**16 - 1
-"""Of made-up addresses: one that exists, but in no event (the AS number is reserved by RFC 7300)."""
+"""Operator and country of synthetic addresses: known, but seen in no event (RFC 7300 reserves the AS number)."""
 _SALT = mix(np.arange(1_001, 1_001 + CONTEXT_LEVELS, dtype=np.uint64))  # far from the prefixes' salts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AddressContext:
-    """Of n addresses, in the same order; 0 where it isn't known."""
+    """Operator and country of n addresses, in the addresses' order; 0 where unknown."""
 
     operator: NDArray[np.uint32]
     """[n]: number of the autonomous system (ECS ``source.as.number``)."""
@@ -38,12 +38,12 @@ class AddressContext:
 
     @classmethod
     def none(cls, n: int) -> AddressContext:
-        """Nothing is known of n addresses."""
+        """Return the context of n addresses whose operators and countries are all unknown."""
         return cls(np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=np.uint16))
 
     @classmethod
     def concatenated(cls, parts: Sequence[AddressContext]) -> AddressContext:
-        """One after the other."""
+        """Concatenate contexts in order."""
         empty = cls.none(0)
         return cls(
             np.concatenate([empty.operator, *(part.operator for part in parts)]),
@@ -54,18 +54,21 @@ class AddressContext:
         return len(self.operator)
 
     def __bool__(self) -> bool:
-        """Whether anything is known of any address."""
+        """Return whether an operator or country of any address is known."""
         return bool(self.operator.any() or self.country.any())
 
     def take(self, rows: NDArray[Any] | slice) -> AddressContext:
-        """Some of the addresses: indexes, bool[n] or a slice."""
+        """Return the context of some of the addresses: indexes, bool[n] or a slice."""
         return AddressContext(self.operator[rows], self.country[rows])
 
     def known(self) -> NDArray[np.bool_]:
-        """bool[n, CONTEXT_LEVELS]: what is known."""
+        """Return bool[n, CONTEXT_LEVELS]: whether the operator and the country of each address are known."""
         return np.stack([self.operator, self.country.astype(np.uint32)], axis=1) > 0
 
     def keys(self) -> NDArray[np.uint64]:
-        """uint64[n, CONTEXT_LEVELS]: a well mixed key of each level; of what isn't known too, so ask :meth:`known`."""
+        """Return uint64[n, CONTEXT_LEVELS]: a well mixed key of each level.
+
+        Unknown values have keys too; :meth:`known` marks them.
+        """
         values = np.stack([self.operator.astype(np.uint64), self.country.astype(np.uint64)], axis=1)
         return mix(values ^ _SALT)

@@ -1,4 +1,4 @@
-"""A scorer that remembers what it scored: hour by hour, mostly the same people come from the same addresses."""
+"""A scorer that caches its scores: from hour to hour, mostly the same entities use the same addresses."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.history.history import History
 
 REMEMBERED_PAIRS = 1 << 21
-"""Pairs remembered before remembering begins anew: 40 MB."""
+"""Cached pairs beyond which the cache is emptied: 40 MB."""
 
 
 class DayScorer(Scorer):
-    """Gives what a :class:`~ipi_es.ipinsights.scorer.Scorer` gives, and scores a pair once while history stands.
+    """Gives the same results as :class:`~ipi_es.ipinsights.scorer.Scorer`, but scores a pair once per history day.
 
-    Until history moves a score depends on nothing but its pair, so it can be looked up. Pairs are told apart by 64
-    bits: two of a day's million share them with a chance of 3e-8.
+    Until history moves, a score depends on its pair alone, so it can be looked up. Pairs are identified by 64 bits:
+    the chance that any two of a day's million pairs collide is 3e-8.
     """
 
     def __init__(self, snapshot: TrainedNetwork, history: History) -> None:
@@ -41,7 +41,7 @@ class DayScorer(Scorer):
         ip: NDArray[np.int32],
         context: AddressContext | None = None,
     ) -> Compatibility:
-        """As in :class:`~ipi_es.ipinsights.scorer.Scorer`."""
+        """Score pairs as :class:`~ipi_es.ipinsights.scorer.Scorer` does, from the cache where possible."""
         if self.history.day != self._day or len(self._pairs) > REMEMBERED_PAIRS:
             self._forget()
         places = address_keys(addresses)
@@ -75,7 +75,7 @@ class DayScorer(Scorer):
 
     def _remember(self, pairs: NDArray[np.uint64], scored: Compatibility) -> None:
         pairs = np.concatenate([self._pairs, pairs])
-        order = np.argsort(pairs, kind="stable")  # of two ascending runs, which it merges
+        order = np.argsort(pairs, kind="stable")  # the stable sort merges two ascending runs
         self._pairs = pairs[order]
         self._log_odds = np.concatenate([self._log_odds, scored.log_odds])[order]
         self._network_log_odds = np.concatenate([self._network_log_odds, scored.network_log_odds])[order]

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNKNOWN_ROW = 0
-"""The row of an entity that no training saw; it is trained by entity dropout."""
+"""The row of entities that are not in the training rows; entity dropout trains it."""
 
 
 def entity_hashes(entities: Sequence[str]) -> NDArray[np.uint64]:
-    """uint64[n]: XXH3-64 of the names' UTF-8 (lone surrogates pass). Any string is a name, the empty one too."""
+    """Return uint64[n]: XXH3-64 of the names in UTF-8. Any string is valid, also an empty one or lone surrogates."""
     digest = xxhash.xxh3_64_intdigest
     try:
         return np.fromiter(map(digest, map(str.encode, entities)), dtype=np.uint64, count=len(entities))
@@ -27,5 +27,5 @@ def entity_hashes(entities: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def hashed_rows(hashes: NDArray[np.uint64], num_entity_vectors: int) -> NDArray[np.int32]:
-    """int32[n] in [1, num_entity_vectors]: the row of each entity, whether it was trained or not."""
+    """Return int32[n] in [1, num_entity_vectors]: the row of each entity, whether it was trained or not."""
     return (hashes % np.uint64(num_entity_vectors)).astype(np.int32) + 1

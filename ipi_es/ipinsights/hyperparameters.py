@@ -1,7 +1,7 @@
-"""What a network is trained with: SageMaker's hyperparameters under SageMaker's names, and a few of ours.
+"""Hyperparameters of a training: SageMaker's, under SageMaker's names, and a few of ours.
 
-Where a default differs from SageMaker's, the field says so and why. Ranges are SageMaker's; a value outside
-raises :class:`~ipi_es.errors.UsageError` when the object is made.
+Where a default differs from SageMaker's, the field says so and why. Ranges are SageMaker's; a value outside its range
+raises :class:`~ipi_es.errors.UsageError` when the object is created.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Hyperparameters:
     """Settings of one training; immutable, stored in the snapshot's manifest."""
 
     architecture: Architecture = "hybrid"
-    """``hybrid``: the network's log-odds joined with history; ``ip_insights``: the pure network."""
+    """``hybrid``: the network's log-odds combined with history; ``ip_insights``: the pure network."""
     num_entity_vectors: int | None = None
     """Rows of the entity table; None: twice the entities of the training events, as SageMaker advises."""
     vector_dim: int = 32
@@ -51,34 +51,35 @@ class Hyperparameters:
     learning_rate: float = 0.05
     """Step of the row-wise Adagrad optimizer (SageMaker: 0.001, for Adam)."""
     mini_batch_size: int = 10_000
-    """Pairs in a step; never more than 1/150 of the training rows, so that a small job takes enough steps."""
+    """Pairs per step; never more than 1/150 of the training rows, so that a small job takes enough steps."""
     num_ip_encoder_layers: int = 1
-    """Layers of the address encoder: the first is the sum of the prefix vectors, each further one a dense residual
-    layer over it. 0 is taken as 1: without the sum there is nothing to encode."""
+    """Layers of the address encoder: the first is the sum of the prefix vectors, each further one is a dense residual
+    layer above it. 0 is taken as 1: without the sum there is nothing to encode."""
     random_negative_sampling_rate: int = 1
-    """Negatives a pair with an address from the observed part of the address space."""
+    """Negatives per pair with an address from the observed part of the address space."""
     shuffled_negative_sampling_rate: int = 4
-    """Negatives a pair with another pair's address (SageMaker: 1; they are nearly free here)."""
+    """Negatives per pair with another pair's address (SageMaker: 1; here they cost almost nothing)."""
     hard_negative_sampling_rate: int = 1
-    """Negatives a pair that share the first 6 to 15 bits with a real address (ours)."""
+    """Negatives per pair whose address shares its first 6 to 15 bits with a real one (ours)."""
     operator_negative_sampling_rate: int = 0
-    """Negatives a pair with another address of the same operator, or provider's block where it isn't known (ours)."""
+    """Negatives per pair with another address of the same operator, or of the same provider's block where the operator
+    is unknown (ours)."""
     weight_decay: float = 1e-2
-    """L2 on the vectors that a step touches (SageMaker: 1e-5, on the whole table at every step)."""
+    """L2 on the vectors that a step uses (SageMaker: 1e-5, on the whole table at every step)."""
     batch_metrics_publish_interval: int = 1_000
     """Steps between two progress reports inside an epoch."""
     entity_dropout: float = 0.05
     """Share of the training rows whose entity is replaced by the unknown row."""
     max_rows_per_entity: int = 2_000
-    """Rows of one entity that the network is trained on, at most (uniform choice): no entity drowns the others."""
+    """Maximum number of training rows per entity (a uniform sample), so that no entity dominates the others."""
     combiner_epochs: int = 6
     """Passes over the combiner's rows (hybrid only)."""
     combiner_members: int = 6
-    """Small networks whose log-odds the combiner averages: tails vary less from seed to seed (hybrid only)."""
+    """Small networks whose log-odds the combiner averages, so that tails vary less between seeds (hybrid only)."""
     history_half_life_days: float = 60.0
-    """Days after which what was seen weighs half (the counts; not whether something was ever seen)."""
+    """Days after which counts weigh half. Whether something was ever seen doesn't decay."""
     seed: int = 0
-    """Everything random in a training comes from it."""
+    """Seed of all random numbers of a training."""
     deterministic: bool = False
     """Train with TensorFlow's deterministic operations, so that the same seed gives the same bytes; slower."""
 
@@ -97,24 +98,24 @@ class Hyperparameters:
             )
 
     def pure(self) -> Hyperparameters:
-        """These for the pure network, with its own defaults unless they are the pure network's already."""
+        """Return these for the pure network, with its defaults; unchanged if the architecture is ``ip_insights``."""
         if self.architecture == "ip_insights":
             return self
         return Hyperparameters(**{**asdict(self), "architecture": "ip_insights", **PURE_DEFAULTS})
 
     @property
     def sampled_addresses(self) -> int:
-        """Negatives a pair whose addresses are encoded for it alone: all but the shuffled ones."""
+        """Negatives per pair whose addresses must be encoded: all but the shuffled ones."""
         return (
             self.random_negative_sampling_rate + self.hard_negative_sampling_rate + self.operator_negative_sampling_rate
         )
 
     def to_manifest(self) -> dict[str, Any]:
-        """A plain dict for the snapshot's manifest."""
+        """Return a plain dict for the snapshot's manifest."""
         return asdict(self)
 
     @classmethod
     def from_manifest(cls, values: dict[str, Any]) -> Hyperparameters:
-        """The reverse of :meth:`to_manifest`; keys that a later version added are left out."""
+        """Restore from :meth:`to_manifest`'s dict; unknown keys, from later versions, are ignored."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})

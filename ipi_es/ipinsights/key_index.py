@@ -1,6 +1,6 @@
-"""Finding keys in sorted arrays of well mixed 64-bit keys: by their first bits, not by halving.
+"""Search in sorted arrays of well mixed 64-bit keys: by their first bits instead of binary search.
 
-Measured with 100,000 and 500,000 sorted keys: 15 and 30 ns a key, where `searchsorted` takes 120 and 220.
+Measured with 100,000 and 500,000 sorted keys: 15 and 30 ns per key, where `searchsorted` takes 120 and 220.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WORTH_AN_INDEX = 4
-"""An index for one search alone pays when there are more keys to look for than this share of the sorted ones."""
+"""An index for a single search pays off when the keys searched for are more than 1/4 of the sorted ones."""
 _MAX_WALK = 16
-"""Steps to the right of where a key's first bits point, at most; well mixed keys need six. Then it is halving."""
+"""Maximum steps to the right of a key's start position; well mixed keys need six. Binary search follows."""
 
 
 class KeyIndex:
-    """Where the keys with each value of their first bits begin; about 8 bytes a key, and its own copy of them."""
+    """Start positions of sorted keys by their first bits: about 8 bytes per key, and a copy of the keys."""
 
     def __init__(self, sorted_keys: NDArray[np.uint64]) -> None:
-        """``sorted_keys`` uint64[m], ascending, each once."""
+        """Build the index of ``sorted_keys`` uint64[m], ascending and unique."""
         bits = max(len(sorted_keys).bit_length() + 1, 1)
         self._shift = np.uint64(64 - bits)
         first = np.arange(1 << bits, dtype=np.uint64) << self._shift
         self._starts = np.searchsorted(sorted_keys, first).astype(np.int32)
-        # no key is larger than the last: what is walked to the right ends there
+        # no key is larger than the last one, so every walk to the right ends there
         self._keys = np.append(sorted_keys, np.uint64(2**64 - 1))
 
     def find(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """As :func:`found_in`."""
+        """Return positions and presence of ``keys``, as :func:`found_in` does."""
         flat = keys.ravel()
         place = self._starts.take((flat >> self._shift).view(np.intp)).astype(np.intp)
         found = self._keys.take(place)
@@ -51,7 +51,7 @@ class KeyIndex:
 
 
 def found_in(sorted_keys: NDArray[np.uint64], keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Positions of ``keys`` in ``sorted_keys`` (0 where absent), and bool: which are there."""
+    """Return the positions of ``keys`` in ``sorted_keys`` (0 where absent), and bool: which keys are present."""
     if len(sorted_keys) == 0:
         return np.zeros(keys.shape, dtype=np.intp), np.zeros(keys.shape, dtype=np.bool_)
     if keys.size * _WORTH_AN_INDEX > len(sorted_keys):
@@ -62,7 +62,7 @@ def found_in(sorted_keys: NDArray[np.uint64], keys: NDArray[np.uint64]) -> tuple
 
 
 def distinct(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """Where each distinct key of uint64[n] is first, by ascending key; and int32[n], each one's place among them."""
+    """Return each distinct key's first index in uint64[n], by ascending key; and int32[n]: each key's rank there."""
     order = np.argsort(keys, kind="stable")
     ranked = keys[order]
     starts = np.ones(len(keys), dtype=np.bool_)

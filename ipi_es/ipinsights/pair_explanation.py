@@ -1,4 +1,4 @@
-"""Why a pair is compatible or not, in the user's terms."""
+"""Explanations why a pair is compatible or not, in the user's terms."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.scorer import Scorer
 
 _REMEMBERED_NETWORKS = 1 << 16
-"""Texts of networks that are kept, about 10 MB: people come from the same ones hour by hour."""
+"""Cached texts of networks, about 10 MB: from hour to hour entities use the same networks."""
 
 _REMEMBERED_PAIRS = 10_000
-"""Explanations that are kept, about 20 MB."""
+"""Cached explanations, about 20 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsualNetwork:
-    """A site that the entity uses."""
+    """A site (/24, /48) that the entity uses."""
 
     network: str  # CIDR: /24 or /48
     address: str  # the last address seen there
-    weight: float  # decayed days, a day with more events up to 8
+    weight: float  # decayed days; a day with many events counts up to 8
     share: float  # of the entity's whole weight, 0 to 1
     last_day: int  # days since the epoch
 
 
 @dataclass(frozen=True)
 class PairExplanation:
-    """What history says of one (entity, address) before ``History.day``."""
+    """Facts from history about one (entity, address) pair before ``History.day``."""
 
     entity: str
     address: str
@@ -54,45 +54,46 @@ class PairExplanation:
     entity_seen: bool
     prior_events: float
     first_occurrence: bool
-    """No use of this address by the entity is in the history: what is held, allowed or not yet learned isn't either."""
+    """Whether history has no use of this address by the entity. Uses that are held, allowed or not yet learned are not
+    in history."""
     network_first_occurrence: bool
-    """The same of this site."""
+    """The same for this site."""
     relative_rarity: float
-    """1 - the share of the entity's weight that lies in this site: 1 = never, 0 = nothing else."""
+    """1 minus this site's share of the entity's weight: 1 = never used, 0 = no other site used."""
     usual: tuple[UsualNetwork, ...]
     """Heaviest first, at most eight."""
     shared_prefix_length: int
-    """Bits of the longest prefix shared with an address of the usual networks; 0 = none of this family."""
+    """Bits of the longest prefix shared with an address of the usual networks; 0 = none shared, or another family."""
     shared_prefix_with: str | None
     network_new_to_everybody: bool
     entities_on_network: int
-    """Distinct entities ever seen in the site (an upper bound)."""
+    """Distinct entities ever seen on the site (an upper bound)."""
     entities_on_address: int
     compatibility: float
     typical_compatibility: float | None
-    """The median over the usual networks' addresses; None for an entity without any."""
+    """The median over the addresses of the usual networks; None for an entity without usual networks."""
     operator: int = 0
-    """Number of the autonomous system; 0 = not known."""
+    """Number of the autonomous system; 0 = unknown."""
     country: str | None = None
     operator_first_occurrence: bool | None = None
-    """The same of this operator; None where the address's or all of the entity's are not known."""
+    """The same for this operator; None where the address's operator, or every operator of the entity, is unknown."""
     country_first_occurrence: bool | None = None
 
     @cached_property
     def typical(self) -> tuple[tuple[str, int, float], ...]:
-        """The usual networks, each with its weight, rounded, and its share, 0 to 1."""
+        """The usual networks, each with its rounded weight and its share, 0 to 1."""
         return tuple((usual.network, round(usual.weight), usual.share) for usual in self.usual)
 
 
 def explain(scorer: Scorer, entity: str, address: bytes, context: AddressContext | None = None) -> PairExplanation:
-    """Explain one pair; ``address`` is 16 bytes in network order (IPv4 mapped), ``context`` what is known of it."""
+    """Explain one pair; ``address`` is 16 bytes in network order (IPv4 mapped), ``context`` is the address's."""
     return explain_all(scorer, [entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16), context)[0]
 
 
 def explain_all(
     scorer: Scorer, entities: Sequence[str], addresses: Addresses, context: AddressContext | None = None
 ) -> list[PairExplanation]:
-    """Explain n pairs (entities[i], addresses[i]), addresses uint8[n, 16]: the same as one by one, but faster."""
+    """Explain n pairs (entities[i], addresses[i]), addresses uint8[n, 16]: as :func:`explain` for each, but faster."""
     context = AddressContext.none(len(addresses)) if context is None else context
     history = scorer.history
     hashes = entity_hashes(entities)
@@ -137,7 +138,7 @@ def explain_all(
 
 
 def unlearned(history: History, hashes: NDArray[np.uint64], addresses: Addresses) -> NDArray[np.bool_]:
-    """bool[n]: no use of addresses[i] (uint8[n, 16]) by the entity of hashes[i] is in the history."""
+    """Return bool[n]: whether history has no use of addresses[i] (uint8[n, 16]) by the entity of hashes[i]."""
     keys = prefix_keys(addresses)
     counts = history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))).min(axis=1, initial=np.inf)
     never: NDArray[np.bool_] = (counts == 0) | (history.profiles.events_of(hashes) == 0)
@@ -145,7 +146,7 @@ def unlearned(history: History, hashes: NDArray[np.uint64], addresses: Addresses
 
 
 class Explainer:
-    """Explains pairs, each of them once while the scorer's history stands: an oddity lasts for hours."""
+    """Explains pairs, each once per day of the scorer's history: anomalies last for hours, so results are cached."""
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer, self._day = scorer, scorer.history.day
@@ -153,13 +154,13 @@ class Explainer:
 
     @property
     def history(self) -> History:
-        """What pairs are explained by."""
+        """The history that explanations are read from."""
         return self._scorer.history
 
     def explain_all(
         self, entities: Sequence[str], addresses: Addresses, context: AddressContext | None = None
     ) -> list[PairExplanation]:
-        """As the function of that name."""
+        """Explain pairs as the function :func:`explain_all` does, from the cache where possible."""
         context = AddressContext.none(len(addresses)) if context is None else context
         if self._scorer.history.day != self._day or len(self._known) > _REMEMBERED_PAIRS:
             self._known, self._day = {}, self._scorer.history.day
@@ -175,7 +176,7 @@ class Explainer:
 def _first_of_context(
     history: History, hashes: NDArray[np.uint64], unseen: NDArray[np.bool_], context: AddressContext
 ) -> tuple[list[bool | None], list[bool | None]]:
-    """Whether each entity never used the operator, the country; None where either isn't known."""
+    """Return whether each entity uses the operator, and the country, for the first time; None where unknown."""
     keys, known = context.keys(), context.known()
     never = history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))) == 0
     row, found = history.profiles.find(hashes)
@@ -194,7 +195,7 @@ _Usual: TypeAlias = list[tuple[UsualNetwork, bytes, int, int]]
 
 
 def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[list[_Usual], list[float]]:
-    """The usual networks of entities uint64[n], and their whole decayed weight; 0 where there is no history."""
+    """Return the usual networks of entities uint64[n], and their total decayed weight; 0 without history."""
     usual: list[_Usual] = [[] for _ in hashes]
     totals = [0.0] * len(hashes)
     table, scale = history.profiles, history.scale()
@@ -228,7 +229,10 @@ def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[list[_Usual], 
 def _compatibility(
     scorer: Scorer, hashes: NDArray[np.uint64], addresses: Addresses, context: AddressContext, usual: list[_Usual]
 ) -> tuple[list[float], list[float | None]]:
-    """Of each pair, and the median over its entity's usual networks' addresses; all are scored together."""
+    """Return each pair's compatibility, and the median compatibility of its entity's usual addresses.
+
+    All pairs are scored in one call. The median is None for an entity without usual networks.
+    """
     sizes = [len(each) for each in usual]
     blobs = b"".join(blob for each in usual for _, blob, _, _ in each)
     theirs = AddressContext(

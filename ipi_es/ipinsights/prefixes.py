@@ -1,12 +1,12 @@
-"""An address as the chain of networks that hold it: eight levels, the same slots for IPv4 and IPv6.
+"""An address as the chain of networks that contain it: eight levels, the same slots for IPv4 and IPv6.
 
 | slot | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 |
 |---|---|---|---|---|---|---|---|---|
 | IPv4 | /8 | /12 | /16 | /20 | /24 | /28 | /32 | the address |
 | IPv6 | /20 | /28 | /32 | /40 | /48 | /56 | /64 | the address |
 
-A slot means about the same in both families (2: a provider's block, 4: a site, 6: a line), so that what is learnt
-of one serves the other. An IPv6 host changes its last 64 bits every day (privacy addresses); slot 7 alone sees that.
+A slot means about the same in both families (2: a provider's block, 4: a site, 6: a line), so that both share what is
+learned. An IPv6 host changes its last 64 bits every day (privacy addresses); this affects slot 7 alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ V4_LENGTHS = (8, 12, 16, 20, 24, 28, 32, 32)
 V6_LENGTHS = (20, 28, 32, 40, 48, 56, 64, 128)
 LEVELS = len(V4_LENGTHS)
 BLOCK, SITE, LINE, ADDRESS = 2, 4, 6, 7
-"""Slots that have a name: provider's block (/16, /32), site (/24, /48), line (/32, /64), exact address."""
+"""Named slots: provider's block (/16, /32), site (/24, /48), line (/32, /64), exact address."""
 
 _SLOT_SALT = mix(np.arange(1, 2 * LEVELS + 1, dtype=np.uint64))
 _ONES = (1 << 64) - 1
@@ -34,7 +34,7 @@ _V6_MASKS = np.array([(_ONES << (64 - min(length, 64))) & _ONES for length in V6
 
 
 def prefix_keys(addresses: Addresses) -> NDArray[np.uint64]:
-    """uint64[n, LEVELS]: a well mixed key of each network that holds each address; equal networks, equal keys."""
+    """Return uint64[n, LEVELS]: well mixed keys of the networks that contain each address, equal for equal networks."""
     high, low = words(addresses)
     v4 = v4_words(high, low)
     keys = np.empty((len(high), LEVELS), dtype=np.uint64)
@@ -50,7 +50,7 @@ def prefix_keys(addresses: Addresses) -> NDArray[np.uint64]:
 def level_keys(
     high: NDArray[np.uint64], low: NDArray[np.uint64], v4: NDArray[np.bool_], slot: int
 ) -> NDArray[np.uint64]:
-    """uint64[n]: one column of :func:`prefix_keys`, of a slot above the exact address, from the addresses' words."""
+    """Return uint64[n]: the column ``slot`` of :func:`prefix_keys` from the addresses' words; not for slot 7."""
     return mix(
         np.where(
             v4,
@@ -61,7 +61,7 @@ def level_keys(
 
 
 def address_keys(addresses: Addresses) -> NDArray[np.uint64]:
-    """uint64[n]: the last column of :func:`prefix_keys` alone."""
+    """Return uint64[n]: the last column of :func:`prefix_keys`, the exact addresses' keys."""
     high, low = words(addresses)
     v4 = v4_words(high, low)
     keys = mix((low & _V4_MASKS[ADDRESS]) ^ _SLOT_SALT[ADDRESS])
@@ -71,7 +71,7 @@ def address_keys(addresses: Addresses) -> NDArray[np.uint64]:
 
 
 def network_text(address: bytes, slot: int) -> str:
-    """The network of an address at a slot, as CIDR text: ``192.0.2.0/24``, ``2001:db8::/48``."""
+    """Return the network of an address at a slot as CIDR text: ``192.0.2.0/24``, ``2001:db8::/48``."""
     v4 = address.startswith(bytes(10) + b"\xff\xff")
     length = (V4_LENGTHS if v4 else V6_LENGTHS)[slot]
     keep = length + 96 if v4 else length
@@ -80,7 +80,7 @@ def network_text(address: bytes, slot: int) -> str:
 
 
 def shared_bits(left: bytes, right: bytes) -> int:
-    """The length of the longest prefix that two addresses of one family share; 0 across families."""
+    """Return the length of the longest prefix that two addresses share; 0 for different families."""
     mark = bytes(10) + b"\xff\xff"
     v4 = left.startswith(mark)
     if v4 != right.startswith(mark):

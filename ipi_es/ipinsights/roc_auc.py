@@ -1,4 +1,4 @@
-"""ROC-AUC and the like, from arrays."""
+"""ROC-AUC of two arrays of scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def roc_auc(real: NDArray[np.floating[Any]], sampled: NDArray[np.floating[Any]]) -> float:
-    """P(a real pair scores above a sampled one), ties half: Mann and Whitney's U over n·m. nan if one is empty."""
+    """Return P(a real pair scores above a sampled one), ties half: Mann-Whitney's U over n·m; nan if one is empty."""
     n, m = len(real), len(sampled)
     if not n or not m:
         return float("nan")

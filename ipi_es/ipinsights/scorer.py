@@ -1,4 +1,4 @@
-"""Compatibility of (entity, address) pairs, in NumPy: a pure function of (snapshot, history, pair)."""
+"""Compatibility of (entity, address) pairs, in NumPy: a pure function of (trained network, history, pair)."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.network.network import Network
 
 _BLOCK_PAIRS = 1 << 13
-"""Pairs whose features are held at a time by a thread: 2.5 MiB."""
+"""Pairs whose features a thread holds at a time: 2.5 MiB."""
 _BLOCK_ADDRESSES = 1 << 14
-"""Addresses looked up at a time by a thread."""
+"""Addresses that a thread looks up at a time."""
 _MANY_PAIRS = 1 << 15
-"""Pairs from which threads are worth their start."""
+"""Number of pairs from which starting threads pays off."""
 _THREADS = min(os.cpu_count() or 1, 8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedNetwork:
-    """What a training leaves: immutable, stored apart from the history that moves."""
+    """Result of a training: immutable, stored separately from the history, which changes daily."""
 
     hyperparameters: Hyperparameters
     network: Network
     combiner: Combiner | None
     """None for the architecture ``ip_insights``."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """``discriminator_auc`` and what else the training measured."""
+    """``discriminator_auc`` and the training's other measurements."""
     about: dict[str, Any] = field(default_factory=dict)
-    """What it was trained on: first and last event, rows, entities, addresses (JSON values)."""
+    """Description of the training data: first and last event, rows, entities, addresses (JSON values)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compatibility:
-    """Of n pairs and m entities."""
+    """Scores of n pairs of m entities."""
 
     log_odds: NDArray[np.float64]  # [n], high = usual
-    prior_events: NDArray[np.float64]  # [m] of each entity before the history's day; 0 = never seen
+    prior_events: NDArray[np.float64]  # [m] events of each entity before the history's day; 0 = never seen
     network_log_odds: NDArray[np.float32]  # [n], the network's alone
 
 
 class Scorer:
-    """Scores pairs with one snapshot and one history, neither of which it changes."""
+    """Scores pairs with one trained network and one history; it changes neither."""
 
     def __init__(self, snapshot: TrainedNetwork, history: History) -> None:
         self.snapshot = snapshot
@@ -75,9 +75,9 @@ class Scorer:
         ip: NDArray[np.int32],
         context: AddressContext | None = None,
     ) -> Compatibility:
-        """Compatibility of the pairs (entities[entity[i]], addresses[ip[i]]); addresses uint8[n, 16].
+        """Return the compatibility of the pairs (entities[entity[i]], addresses[ip[i]]); addresses uint8[n, 16].
 
-        ``context`` is that of the addresses, None where neither operators nor countries are known.
+        ``context`` is that of the addresses; None where neither operators nor countries are known.
         """
         return self.score_hashed(entity_hashes(entities), addresses, entity, ip, context)
 
@@ -89,7 +89,7 @@ class Scorer:
         ip: NDArray[np.int32],
         context: AddressContext | None = None,
     ) -> Compatibility:
-        """The same for entities given by hash uint64[m]."""
+        """Return the same as :meth:`score` for entities given by hash uint64[m]."""
         history = self.history
         if len(entity) < _MANY_PAIRS:
             return self._score(entity_view(history, hashes), self._seen(addresses, context), entity, ip)
@@ -101,9 +101,9 @@ class Scorer:
             return self._score(known.result(), seen, entity, ip, pool)
 
     def score_pairs(self, entities: Sequence[str], ips: Sequence[str]) -> NDArray[np.float64]:
-        """float64[n]: the log-odds of the pairs (entities[i], ips[i]) as text, nan where an address is none.
+        """Return float64[n]: log-odds of the pairs (entities[i], ips[i]) given as text; nan for invalid addresses.
 
-        Pairs that repeat are scored once; they are told apart by 64 bits.
+        Repeated pairs are scored once; pairs are identified by 64 bits.
         """
         hashes, (addresses, valid) = entity_hashes(entities), parse_many(ips)
         first, place = distinct(joined(hashes, address_keys(addresses)))
@@ -155,14 +155,14 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """What history and the network hold of n addresses."""
+    """History's view and the network's vectors of n addresses."""
 
     view: AddressView
     vectors: NDArray[np.float32]  # [n, d + 1]
 
     @classmethod
     def joined(cls, parts: Sequence[_Seen]) -> _Seen:
-        """One after the other."""
+        """Concatenate parts in order."""
         return cls(
             AddressView.concatenated([part.view for part in parts]), np.concatenate([part.vectors for part in parts])
         )

@@ -1,4 +1,4 @@
-"""Snapshots, histories and deltas as bytes and back, each kind marked so that none is read as another."""
+"""Snapshots, histories and deltas as bytes and back; each kind is marked so that none is read as another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KIND = "kind"
 
 
 def snapshot_to_bytes(snapshot: TrainedNetwork, extra: Mapping[str, Any] | None = None) -> bytes:
-    """A snapshot; ``extra`` JSON values are kept in its manifest under ``extra`` (job, time)."""
+    """Return a trained network as a snapshot's bytes; the JSON values ``extra`` (job, time) go into its manifest."""
     manifest = {
         _KIND: "snapshot",
         "hyperparameters": snapshot.hyperparameters.to_manifest(),
@@ -39,7 +39,11 @@ def snapshot_to_bytes(snapshot: TrainedNetwork, extra: Mapping[str, Any] | None 
 
 
 def snapshot_from_bytes(blob: bytes) -> TrainedNetwork:
-    """The reverse; SnapshotForeign if it was made of features that this version doesn't compute."""
+    """Restore a trained network from :func:`snapshot_to_bytes`'s bytes.
+
+    Raises SnapshotForeign if its combiner needs features that this version doesn't compute, or the bytes are of another
+    kind; SnapshotDamaged if a part is missing.
+    """
     manifest, arrays = _read(blob, "snapshot")
     combiner = None
     try:
@@ -63,13 +67,13 @@ def snapshot_from_bytes(blob: bytes) -> TrainedNetwork:
 
 
 def history_to_bytes(history: History) -> bytes:
-    """A history (the base that deltas go on)."""
+    """Return a history's bytes (the base that deltas are applied to)."""
     manifest, arrays = history.to_arrays()
     return pack({_KIND: "history", **manifest}, arrays)
 
 
 def history_from_bytes(blob: bytes) -> History:
-    """The reverse."""
+    """Restore a history from :func:`history_to_bytes`'s bytes. Raises SnapshotDamaged if a part is missing."""
     manifest, arrays = _read(blob, "history")
     try:
         return History.from_arrays(manifest, arrays)
@@ -78,12 +82,12 @@ def history_from_bytes(blob: bytes) -> History:
 
 
 def delta_to_bytes(delta: DayDelta) -> bytes:
-    """One day's delta."""
+    """Return the bytes of one day's delta."""
     return pack({_KIND: "delta", "day": delta.day}, delta.to_arrays())
 
 
 def delta_from_bytes(blob: bytes) -> DayDelta:
-    """The reverse."""
+    """Restore a delta from :func:`delta_to_bytes`'s bytes. Raises SnapshotDamaged if a part is missing."""
     manifest, arrays = _read(blob, "delta")
     try:
         return DayDelta.from_arrays(int(manifest["day"]), arrays)

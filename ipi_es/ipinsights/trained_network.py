@@ -2,8 +2,8 @@
 
 Layout, little-endian: ``IPIESNAP`` · version u32 · header length u32 · XXH3-64 of the header u64 · header · arrays.
 The header is JSON: ``{"manifest": …, "arrays": [{"name", "dtype", "shape", "bytes", "checksum"}, …]}``; each array is
-one zlib stream of ``bytes`` bytes whose XXH3-64 is ``checksum``. For stores with a limit on a document's size,
-:func:`chunks` cuts the bytes into pieces that carry a checksum, their place and their number.
+one zlib stream of ``bytes`` bytes whose XXH3-64 is ``checksum``. For stores that limit a document's size,
+:func:`chunks` cuts the bytes into pieces; each has a checksum, its position and the number of pieces.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HEAD = struct.Struct("<8sIIQ")
 _CHUNK_MAGIC = b"IPIC"
 _CHUNK_HEAD = struct.Struct("<4sIIQ")
 _COMPRESSION_LEVEL = 1
-"""zlib's fastest: hashed tables are mostly zeros and shrink all the same."""
+"""zlib's fastest level: hashed tables are mostly zeros and compress well at any level."""
 _PIECE = 1 << 20
 """Bytes decompressed at a time."""
 _DTYPES = frozenset(["|u1", "|b1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f4", "<f8"])
@@ -40,7 +40,7 @@ _HINT_DAMAGED = "revert to an earlier snapshot (ipi-es snapshots list), or train
 
 
 def pack(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The bytes of a manifest (JSON values only) and arrays; equal contents give equal bytes."""
+    """Return the bytes of a manifest (JSON values only) and arrays; equal contents give equal bytes."""
     entries, blobs = [], []
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -63,13 +63,13 @@ def pack(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> byt
     head = _HEAD.pack(_MAGIC, VERSION, len(header), xxhash.xxh3_64_intdigest(header))
     whole = io.BytesIO()
     whole.write(head + header)
-    while blobs:  # each is given up when it is written: no second copy of all of them
+    while blobs:  # each is released once written, so that no second copy of all is held
         whole.write(blobs.pop(0))
     return whole.getvalue()
 
 
 def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """(manifest, arrays) of :func:`pack`'s bytes; the arrays are writable.
+    """Return (manifest, arrays) from :func:`pack`'s bytes; the arrays are writable.
 
     Raises SnapshotForeign for another format or a later version, SnapshotDamaged where a checksum or a length is wrong.
     """
@@ -85,7 +85,7 @@ def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def manifest_of(blob: bytes) -> dict[str, Any]:
-    """The manifest alone, without reading the arrays."""
+    """Return the manifest alone, without reading the arrays."""
     return _header(blob)[0]
 
 
@@ -125,7 +125,7 @@ def _array(entry: Mapping[str, Any], blob: memoryview) -> NDArray[Any]:
 
 
 def _decompress(blob: memoryview, raw: NDArray[np.uint8]) -> bool:
-    """Fill ``raw`` piece by piece, so that no second copy of a table is held; whether it has the stream's size."""
+    """Decompress into ``raw`` piece by piece, so that no second copy is held; return whether the size matches."""
     engine, done = zlib.decompressobj(), 0
     for start in range(0, len(blob), _PIECE):
         rest: bytes | memoryview = blob[start : start + _PIECE]
@@ -145,7 +145,7 @@ def _decompress(blob: memoryview, raw: NDArray[np.uint8]) -> bool:
 
 
 def chunks(blob: bytes) -> list[bytes]:
-    """Cut into pieces of at most :data:`MAX_CHUNK_BYTES` bytes, each with a checksum, its place and their number."""
+    """Cut into pieces of at most :data:`MAX_CHUNK_BYTES` bytes, each with checksum, position and number of pieces."""
     room = MAX_CHUNK_BYTES - _CHUNK_HEAD.size
     pieces = [blob[start : start + room] for start in range(0, len(blob), room)] or [b""]
     return [
@@ -155,7 +155,7 @@ def chunks(blob: bytes) -> list[bytes]:
 
 
 def unchunked(pieces: Sequence[bytes]) -> bytes:
-    """The reverse of :func:`chunks`; SnapshotDamaged if one is missing, double, out of place or changed."""
+    """Join :func:`chunks`' pieces. Raises SnapshotDamaged if one is missing, duplicated, misplaced or changed."""
     parts = []
     for place, chunk in enumerate(pieces):
         if len(chunk) < _CHUNK_HEAD.size:
@@ -177,5 +177,5 @@ def unchunked(pieces: Sequence[bytes]) -> bytes:
 
 
 def _chunk_checksum(place: int, number: int, piece: bytes) -> int:
-    """Covers the place too: a changed header must not pass."""
+    """Return the checksum of a piece, its position and the number of pieces: a changed header must be detected."""
     return int(xxhash.xxh3_64_intdigest(piece, seed=(place << 32) | number))

@@ -1,1 +1,1 @@
-"""The second part of the hybrid: features of history and the network's log-odds, combined to one log-odds."""
+"""Second part of the hybrid: combines features of history and the network's log-odds to one log-odds."""

@@ -1,4 +1,4 @@
-"""The hybrid's second part, forward, in NumPy: features of history and the network's log-odds → one log-odds.
+"""Forward pass of the combiner, in NumPy: features of history and the network's log-odds → one log-odds.
 
 A few small networks (ReLU, two hidden layers) over standardized features; their log-odds are averaged.
 """
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 HIDDEN = 32
 """Units of each of the two hidden layers."""
 CLIP = 5.0
-"""Standard deviations beyond which a feature is cut: nothing is learnt out there, and a line would run off."""
+"""Standard deviations beyond which a feature is clipped: no training data lies there, and a linear unit would
+extrapolate without limit."""
 _BLOCK_PAIRS = 1 << 10
-"""Pairs worked on at a time: their activations stay in the processor's cache."""
+"""Pairs processed at a time: their activations stay in the processor's cache."""
 DIGITS = 6
-"""Decimals of a compatibility: a thousandth of what training varies, far above what BLAS rounds by batch size."""
+"""Decimals of a compatibility: a thousandth of the variation between trainings, far above the rounding differences of
+BLAS between batch sizes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Combiner:
-    """Trained arrays; M members, F = len(FEATURES)."""
+    """Trained arrays of M members; F = len(FEATURES)."""
 
     mean: NDArray[np.float32]  # [F]
     scale: NDArray[np.float32]  # [F]: 1 / standard deviation
@@ -35,14 +37,14 @@ class Combiner:
     output: NDArray[np.float32]  # [M, HIDDEN + 1]
 
     def standardized(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32[n, F] in units of standard deviations, cut at ±CLIP."""
+        """Return float32[n, F]: the features in units of standard deviations, clipped at ±CLIP."""
         result: NDArray[np.float32] = np.clip((features - self.mean) * self.scale, -CLIP, CLIP)
         return result
 
     def log_odds(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """float64[n] of features float32[n, F]; the same for a row whatever stands beside it."""
+        """Return float64[n]: log-odds of features float32[n, F]; a row's result doesn't depend on other rows."""
         members = len(self.hidden_1)
-        # in float64: BLAS rounds a row differently at other places of a batch, and a score must not
+        # in float64: BLAS rounds a row differently at other places of a batch, and a score must not depend on that
         first = np.concatenate(list(self.hidden_1), axis=1).astype(np.float64)
         second, bias = self.hidden_2[:, :-1].astype(np.float64), self.hidden_2[:, -1].ravel().astype(np.float64)
         last, shift = self.output[:, :-1].ravel().astype(np.float64), self.output[:, -1].sum(dtype=np.float64)
@@ -66,9 +68,9 @@ class Combiner:
         return np.round(out, DIGITS)
 
     def for_features(self, names: Sequence[str], now: Sequence[str]) -> Combiner:
-        """The same combiner for other columns: trained on ``names``, to be given ``now``, a superset in any order.
+        """Return this combiner, trained on the columns ``names``, for the columns ``now``, a superset in any order.
 
-        Raises KeyError if one of ``names`` is missing.
+        Columns that aren't in ``names`` have no effect. Raises KeyError if one of ``names`` is missing from ``now``.
         """
         if tuple(names) == tuple(now):
             return self
@@ -81,20 +83,20 @@ class Combiner:
         return Combiner(mean, scale, hidden, self.hidden_2, self.output)
 
     def with_members(self, count: int) -> Combiner:
-        """The first of its members, or some twice."""
+        """Return a combiner of ``count`` members: the first ones, repeated in turn if there are fewer."""
         at = np.arange(count) % len(self.hidden_1)
         return replace(self, hidden_1=self.hidden_1[at], hidden_2=self.hidden_2[at], output=self.output[at])
 
     def joined(self, other: Combiner) -> Combiner:
-        """With the members of another, whose features are standardized alike."""
+        """Return a combiner with the members of both; both must have the same standardization."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in ("hidden_1", "hidden_2", "output"))
         return Combiner(self.mean, self.scale, *(np.concatenate(pair) for pair in pairs))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Arrays under ``combiner.…``."""
+        """Return the arrays by name, under ``combiner.…``."""
         return {f"combiner.{name}": getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Combiner:
-        """The reverse of :meth:`to_arrays`."""
+        """Restore from :meth:`to_arrays`' arrays."""
         return cls(**{name: arrays[f"combiner.{name}"] for name in cls.__slots__})

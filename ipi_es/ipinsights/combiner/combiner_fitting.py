@@ -1,7 +1,7 @@
-"""From a trained network and days of events to a :class:`~ipi_es.ipinsights.combiner.combiner.Combiner`.
+"""Fit a :class:`~ipi_es.ipinsights.combiner.combiner.Combiner` from a trained network and days of events.
 
-History is replayed day by day. The features of a day's rows, and of the addresses that their entities did not come
-from, are read before the day is taken in; the network never saw these days.
+History is replayed day by day. The features of a day's rows and of their negatives are read before history applies the
+day; the network was not trained on these days.
 """
 
 from __future__ import annotations
@@ -34,25 +34,26 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 Made: TypeAlias = Literal["shipped", "refitted", "mixed"]
-"""Where a combiner comes from: the package; the package and then the user's rows; or half of its members so, and half
-from the user's rows alone."""
+"""Origin of a combiner. ``shipped``: the package's; ``refitted``: the package's, trained further on the user's rows;
+``mixed``: half of its members are refitted, half are trained on the user's rows alone."""
 REFIT_FROM, MIX_FROM = 100, 1_000
-"""Real rows from which the shipped combiner is refitted, and from which half the members are of these rows alone.
+"""Numbers of real rows from which the shipped combiner is refitted, and from which half of the members are trained on
+these rows alone.
 
-Measured on real events, mean AUC / recall at 1 % of one trained on so few rows alone, and of a refit: 50 rows
-.936/.19, .959/.34 (the shipped one as it is .963/.43); 125 rows .970/.38, .977/.54; 400 rows .982/.66, .981/.64;
-1,000 rows .985/.75, .984/.70. With 3,000 to 6,000: own .986/.82, refitted .985/.82, mixed .985/.835. In simulated
-companies the shipped one knows that who never travelled doesn't: with half of it 12 of 12 leaked tokens of services
-were found, with own members alone 10.
+Measured on real events, mean AUC / recall at 1 % of a combiner trained on these rows alone, and of a refitted one: 50
+rows .936/.19, .959/.34 (the shipped one unchanged .963/.43); 125 rows .970/.38, .977/.54; 400 rows .982/.66, .981/.64;
+1,000 rows .985/.75, .984/.70. With 3,000 to 6,000: own .986/.82, refitted .985/.82, mixed .985/.835. The shipped one
+has learned from simulated companies that an entity that never travelled is unlikely to start: with half of its members
+12 of 12 leaked tokens of services were found in simulated companies, with own members alone 10.
 """
 MAX_ROWS = 60_000
-"""Real rows the combiner learns from, at most (a uniform choice): 2,500 weights don't need more."""
+"""Maximum number of real rows that the combiner learns from (a uniform sample): 2,500 weights don't need more."""
 MAX_REPEATS = 4
-"""Negatives of each kind a real row, at most, where rows are few; they share the kind's weight."""
+"""Maximum number of negatives of each kind per real row where rows are few; they share the kind's weight."""
 
 
 def trained_feature(network: Network, rows: NDArray[np.int32]) -> NDArray[np.float32]:
-    """float32[n]: log(1 + trainings) of entity rows; 0 for the unknown row."""
+    """Return float32[n]: log(1 + training rows) of entity rows int32[n]; 0 for the unknown row."""
     return np.where(rows > 0, np.log1p(network.trained_count[rows].astype(np.float32)), np.float32(0))
 
 
@@ -63,7 +64,7 @@ def features_of(
     addresses: Addresses,
     context: AddressContext | None = None,
 ) -> NDArray[np.float32]:
-    """float32[n, F] of the pairs (hashes[i], addresses[i]) as history stands; ``context`` is the addresses'."""
+    """Return float32[n, F]: features of the pairs (hashes[i], addresses[i]); ``context`` is the addresses'."""
     unique, entity = np.unique(hashes, return_inverse=True)
     each = np.arange(len(hashes), dtype=np.int32)
     known, seen = entity_view(history, unique), address_view(history, addresses, context)
@@ -76,7 +77,7 @@ def features_of(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CombinerRows:
-    """What a combiner is fitted on: n real and sampled pairs."""
+    """Training rows of a combiner: n real and sampled pairs."""
 
     features: NDArray[np.float32]  # [n, F]
     real: NDArray[np.float32]  # [n] 1 or 0
@@ -84,7 +85,7 @@ class CombinerRows:
 
     @classmethod
     def concatenated(cls, parts: Sequence[CombinerRows]) -> CombinerRows:
-        """One after the other."""
+        """Concatenate rows in order."""
         none = np.zeros(0, dtype=np.float32)
         return cls(
             np.concatenate([np.zeros((0, len(FEATURES)), dtype=np.float32), *(part.features for part in parts)]),
@@ -104,9 +105,9 @@ def combiner_rows(
     guessed: GuessedContext | None,
     most: int = MAX_ROWS,
 ) -> CombinerRows:
-    """The rows of the days [split.combiner, split.calibration), about ``most`` real ones; ``history`` moves to the end.
+    """Return the rows of the days [split.combiner, split.calibration); ``history`` is moved to the end of these days.
 
-    More would teach little: they are chosen uniformly.
+    About ``most`` real rows, chosen uniformly: more would improve the combiner little.
     """
     for day, rows in day_slices(events, split.first, split.combiner):
         history.apply(events.delta(day, hashes, rows))
@@ -164,7 +165,7 @@ def fit_combiner(
     report: Callable[[TrainingProgress], None],
     guessed: GuessedContext | None = None,
 ) -> tuple[Combiner, Made]:
-    """Train on the days [split.combiner, split.calibration); ``history`` is moved to their end."""
+    """Fit on the days [split.combiner, split.calibration); ``history`` is moved to the end of these days."""
     rows = combiner_rows(events, hashes, network, history, split=split, rng=rng, guessed=guessed)
     return fitted(rows, hyperparameters, rng=rng, report=report)
 
@@ -176,7 +177,7 @@ def fitted(
     rng: np.random.Generator,
     report: Callable[[TrainingProgress], None],
 ) -> tuple[Combiner, Made]:
-    """The shipped combiner, one that began with it, or one half of whose members did, by how many rows are real."""
+    """Return the shipped, a refitted or a mixed combiner, depending on the number of real rows, and which it is."""
     real = int(rows.real.sum())
     if real < REFIT_FROM:
         return pretrained_combiner(), "shipped"

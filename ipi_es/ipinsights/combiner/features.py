@@ -1,6 +1,6 @@
-"""What history says about (entity, address) pairs, as numbers for the combiner.
+"""Features of (entity, address) pairs from history: the combiner's input.
 
-All are functions of (history, pair) alone. Counts enter as log(1 + x); decayed counts are as of ``history.day``.
+All are functions of (history, pair) alone. Counts x enter as log(1 + x); decayed counts are as of ``history.day``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.history.sketches import Sketch
 
 RECENCY_DAYS = 14.0
-"""Scale of recency: exp(-age / 14 d), 0 for never."""
+"""Time scale of recency: exp(-age / 14 d), 0 for never."""
 _SLOT_NAMES = ("8", "12", "16", "20", "24", "28", "32", "address")
 _RECENT_SLOTS = (BLOCK, SITE, LINE)
 _WITHIN_SLOTS = slice(0, LINE)
@@ -63,34 +63,34 @@ _CONTEXT_PARTS = (
     "novelty",
 )
 CONTEXT_FEATURES = tuple(f"{level}_{part}" for level in CONTEXT_NAMES for part in _CONTEXT_PARTS)
-"""All those of a level are 0 where the address's operator (country) or all of the entity's are not known."""
+"""The features of a level are 0 where the address's operator (country), or every one of the entity, is unknown."""
 FEATURES = PAIR_FEATURES + ADDRESS_FEATURES + ENTITY_FEATURES + NETWORK_FEATURES + CONTEXT_FEATURES
 """The columns of the combiner's input, in order; part of the snapshot's format."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntityView:
-    """What history holds of n entities."""
+    """Features of n entities from history."""
 
     hashes: NDArray[np.uint64]
     events: NDArray[np.float64]  # prior events, ever; 0 = never seen
     features: NDArray[np.float32]  # [n, len(ENTITY_FEATURES)]
-    usable: NDArray[np.bool_]  # [n, 2] never seen, or seen with a known operator, country
+    usable: NDArray[np.bool_]  # [n, 2] entity never seen, or seen with a known operator, country
     context: NDArray[np.float32]  # [n, 2, 3] distinct, rate of distinct, novelty
 
 
 @dataclass(frozen=True, slots=True)
 class AddressView:
-    """What history holds of n addresses."""
+    """Features of n addresses from history."""
 
     keys: NDArray[np.uint64]  # [n, LEVELS]
     features: NDArray[np.float32]  # [n, len(ADDRESS_FEATURES)]
     context: ContextView | None = None
-    """None where nothing is known of any."""
+    """None where no operator or country is known."""
 
     @classmethod
     def concatenated(cls, parts: Sequence[AddressView]) -> AddressView:
-        """One after the other."""
+        """Concatenate views in order."""
         contexts = [part.context or ContextView.unknown(len(part.keys)) for part in parts]
         return cls(
             np.concatenate([part.keys for part in parts]),
@@ -107,7 +107,7 @@ class AddressView:
 
 @dataclass(frozen=True, slots=True)
 class ContextView:
-    """What history holds of n addresses' operators and countries."""
+    """Features of the operators and countries of n addresses from history."""
 
     keys: NDArray[np.uint64]  # [n, 2]
     known: NDArray[np.bool_]  # [n, 2]
@@ -115,13 +115,13 @@ class ContextView:
 
     @classmethod
     def unknown(cls, n: int) -> ContextView:
-        """Nothing is known of n addresses."""
+        """Return the view of n addresses whose operators and countries are all unknown."""
         shape = (n, CONTEXT_LEVELS)
         return cls(np.zeros(shape, np.uint64), np.zeros(shape, np.bool_), np.zeros((*shape, 2), np.float32))
 
     @classmethod
     def of(cls, history: History, context: AddressContext) -> ContextView:
-        """Look operators and countries up."""
+        """Look up operators and countries in history."""
         keys, sketch = context.keys(), history.networks
         cells = sketch.cells(keys)
         count = sketch.read_count(cells) * np.float32(history.scale())
@@ -129,13 +129,13 @@ class ContextView:
 
 
 def _recency(marks: NDArray[np.uint16], today: int) -> NDArray[np.float32]:
-    """exp(-age / 14 d) of day marks (0 = never); ``today`` is the mark of the day that is scored."""
+    """Return exp(-age / 14 d) of day marks (0 = never); ``today`` is the mark of the day that is scored."""
     age = np.maximum(today - marks.astype(np.float32), 0)
     return np.where(marks > 0, np.exp(-age / np.float32(RECENCY_DAYS)), np.float32(0)).astype(np.float32)
 
 
 def entity_view(history: History, hashes: NDArray[np.uint64]) -> EntityView:
-    """Look entities up by hash uint64[n]."""
+    """Look up entities in history by hash uint64[n]."""
     table = history.profiles
     row, found = table.find(hashes)
     columns = np.zeros((len(hashes), len(ENTITY_FEATURES)), dtype=np.float32)
@@ -153,7 +153,7 @@ def entity_view(history: History, hashes: NDArray[np.uint64]) -> EntityView:
         known += [table.distinct[at, column] / (table.rows[at] + 1.0) for column in range(len(DISTINCT_SLOTS))]
         rate = np.log((table.distinct[at] + 0.5) / (table.events[at, None] + 1.0))
         known += [rate[:, column] for column in range(len(DISTINCT_SLOTS))]
-        # one new site in two rows is what nothing is known of
+        # the prior, without any rows, is one new site in two rows
         known += [(table.recent_new[at] * scale + 0.5) / (table.recent_rows[at] * scale + 1.0)]
         known += [_recency(table.last[at], history.day - history.origin + 1)]
         columns[found] = np.stack(known, axis=1)
@@ -166,7 +166,7 @@ def entity_view(history: History, hashes: NDArray[np.uint64]) -> EntityView:
 
 
 def address_view(history: History, addresses: Addresses, context: AddressContext | None = None) -> AddressView:
-    """Look addresses uint8[n, 16] up; ``context`` is theirs."""
+    """Look up addresses uint8[n, 16] in history; ``context`` is the addresses'."""
     keys = prefix_keys(addresses)
     sketch: Sketch = history.networks
     cells = sketch.cells(keys)
@@ -194,15 +194,15 @@ def pair_features(
     trained: NDArray[np.float32],
     network_log_odds: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """float32[n, len(FEATURES)] of the pairs (entity[i], address[i]), indexes into the views.
+    """Return float32[n, len(FEATURES)]: features of the pairs (entity[i], address[i]), indexes into the views.
 
-    ``trained`` float32[entities]: log(1 + trainings of the entity's row); ``network_log_odds`` float32[n].
+    ``trained`` float32[entities]: log(1 + training rows of the entity's table row); ``network_log_odds`` float32[n].
     """
     sketch = history.pairs
     out = np.empty((len(entity), len(FEATURES)), dtype=np.float32)
     cells = sketch.cells(joined(entities.hashes[entity][:, None], addresses.keys[address]))
     count = np.minimum.accumulate(sketch.read_count(cells), axis=1)
-    # an entity that was never seen has no pairs: what its cells hold belongs to others
+    # an entity that was never seen has no pairs: counts in its cells belong to other entities
     count[entities.events[entity] == 0] = 0
     count *= np.float32(history.scale())
     np.log1p(count, out=out[:, :LEVELS])
@@ -234,7 +234,7 @@ def _context(
     entity: NDArray[np.int32],
     address: NDArray[np.int32],
 ) -> NDArray[np.float32]:
-    """float32[n, len(CONTEXT_FEATURES)] of the pairs (entity[i], address[i])."""
+    """Return float32[n, len(CONTEXT_FEATURES)] of the pairs (entity[i], address[i])."""
     sketch = history.pairs
     usable = addresses.known[address] & entities.usable[entity]
     cells = sketch.cells(joined(entities.hashes[entity][:, None], addresses.keys[address]))

@@ -1,7 +1,8 @@
-"""Operators and countries of addresses that were made up as negatives.
+"""Operators and countries of synthetic addresses that serve as negatives.
 
-A made-up address must not be told from a real one by *whether* its operator is known. Where a file of networks is at
-hand it is asked; where the context comes from the events' own fields, it is guessed from the observed addresses.
+A synthetic address must not be distinguishable from a real one by *whether* its operator is known. Where a file of
+networks is available, the context is looked up there; where it comes from the events' own fields, it is guessed from
+the observed addresses.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 _OPERATOR_BITS = {"v4": (12, 21), "v6": (29, 33)}
-"""Bits shared with an observed address from which its operator is taken, [low, high), drawn anew for each address: of
-the pairs of announced addresses that share 12 bits few, of those that share 20 nearly all have one operator."""
+"""Minimum bits shared with an observed address for taking its operator, drawn from [low, high) for each address: few
+pairs of announced addresses that share 12 bits have the same operator, nearly all pairs that share 20 bits do."""
 _COUNTRY_BITS = {"v4": (6, 17), "v6": (20, 30)}
-"""The same for countries: registries hand out neighbouring blocks within a country or nearby."""
+"""The same for countries: registries assign neighbouring blocks within a country or nearby."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GuessedContext:
-    """The observed addresses of both families in order, with what is known of them."""
+    """The observed addresses of both families in order, with their context."""
 
     v4: NDArray[np.uint64]  # ascending
     v6: NDArray[np.uint64]  # the high halves, ascending
@@ -41,7 +42,7 @@ class GuessedContext:
 
     @classmethod
     def of(cls, events: TrainingEvents) -> GuessedContext | None:
-        """From a training's addresses; None where nothing is known of any."""
+        """Build it from a training's addresses; None where no operator or country is known."""
         if not events.context:
             return None
         high, low = words(events.addresses)
@@ -54,7 +55,7 @@ class GuessedContext:
         return cls(v4, v6, context_v4, context_v6, events.look_up)
 
     def guess(self, addresses: Addresses, rng: np.random.Generator) -> AddressContext:
-        """The context of made-up addresses uint8[n, 16]; unseen numbers where nothing is near, never unknown."""
+        """Guess the context of synthetic addresses uint8[n, 16]; UNSEEN_… where none is near, but never unknown."""
         high, low = words(addresses)
         four = v4_words(high, low)
         found = AddressContext(
@@ -82,13 +83,16 @@ class GuessedContext:
 def _nearest(
     observed: NDArray[np.uint64], values: NDArray[np.uint64], width: int
 ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """For each value the place in ``observed`` (ascending) that shares most leading bits, and how many of ``width``."""
+    """Return, for each value, the index in ``observed`` (ascending) that shares the most leading bits.
+
+    The second array is the number of these bits, out of ``width``.
+    """
     after = np.minimum(np.searchsorted(observed, values), len(observed) - 1)
     before = np.maximum(after - 1, 0)
     left, right = observed[before] ^ values, observed[after] ^ values
     nearest = np.where(left < right, before, after)
     differ = np.minimum(left, right)
-    # the exponent of a float is the length of the number, but rounding may add one: the upper half is exact
+    # the exponent of a float is the bit length of the number, but rounding may add one; 32-bit halves are exact
     length = np.frexp((differ >> np.uint64(32)).astype(np.float64))[1]
     low = np.frexp((differ & np.uint64(0xFFFFFFFF)).astype(np.float64))[1]
     bits = np.where(length > 0, length + 32, low)

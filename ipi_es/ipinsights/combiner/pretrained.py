@@ -1,6 +1,6 @@
 """The combiner that ships with the package: trained on simulated companies by ``tools/pretrain_combiner.py``.
 
-It scores where there are too few rows to fit one, and is what a fit on the user's own rows begins with.
+It is used where there are too few rows to fit one, and a fit on the user's own rows starts from it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ _KIND = "combiner"
 
 @lru_cache(maxsize=1)
 def pretrained_combiner() -> Combiner:
-    """The shipped combiner, for this version's features: of those that it wasn't trained with it takes no notice."""
+    """Return the shipped combiner, adapted to this version's features; features it wasn't trained on have no effect.
+
+    Raises SnapshotDamaged if the file is of another kind.
+    """
     manifest, arrays = unpack(FILE.read_bytes())
     if manifest.get("kind") != _KIND:
         raise SnapshotDamaged("the combiner that ships with ipi-es is damaged", hint="install ipi-es again")
@@ -27,5 +30,5 @@ def pretrained_combiner() -> Combiner:
 
 
 def to_bytes(combiner: Combiner) -> bytes:
-    """The bytes of a combiner of this version's features."""
+    """Return the bytes of a combiner; it must be one for this version's features."""
     return pack({"kind": _KIND, "features": list(FEATURES)}, combiner.to_arrays())

@@ -1,1 +1,1 @@
-"""What a job has seen: counts by entity and network, moved forward one UTC day at a time."""
+"""History of a job: counts by entity and network, moved forward one UTC day at a time."""

@@ -1,4 +1,4 @@
-"""What one UTC day adds to history: compact, immutable, stored and replayed as it is."""
+"""The delta that one UTC day adds to history: compact, immutable, stored and replayed unchanged."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class DayDelta:
-    """The unique (entity, address) of one UTC day with their events, in canonical order.
+    """The unique (entity, address) pairs of one UTC day with their event counts, in canonical order.
 
-    Two deltas made of the same events in any order hold the same bytes; make them with :meth:`of`.
+    Two deltas made of the same events in any order have the same bytes; create them with :meth:`of`.
     """
 
     day: int
     """Days since 1970-01-01."""
     entity: NDArray[np.uint64]
-    """uint64[m]: entity hashes, ascending."""
+    """uint64[m]: entity hashes, ascending; they may repeat."""
     address: Addresses
     """uint8[m, 16]: ascending within an entity."""
     count: NDArray[np.uint32]
     """uint32[m]: events, at least 1."""
     context: AddressContext | None = None
-    """Of the addresses; None where nothing is known of any."""
+    """Context of the addresses; None where no operator or country is known."""
 
     @classmethod
     def of(
@@ -48,8 +48,8 @@ class DayDelta:
     ) -> DayDelta:
         """Sum the counts of equal (entity uint64[n], address uint8[n, 16]) rows; rows with count 0 are dropped.
 
-        ``context`` is that of the rows. Where equal rows differ in it the largest numbers are kept: what is known
-        goes before what isn't, and the rows' order says nothing.
+        ``context`` is that of the rows. Where equal rows differ in it, the largest numbers are kept: known values win
+        over unknown ones, and the order of rows has no effect.
         """
         wanted = count > 0
         entity, count = entity[wanted], count[wanted]
@@ -72,7 +72,7 @@ class DayDelta:
         return len(self.entity)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Arrays for :func:`ipi_es.ipinsights.trained_network.pack`; the day goes into the manifest."""
+        """Return the arrays for :func:`ipi_es.ipinsights.trained_network.pack`; the day goes into the manifest."""
         arrays: dict[str, NDArray[Any]] = {"entity": self.entity, "address": self.address, "count": self.count}
         if self.context is not None:
             arrays |= {"operator": self.context.operator, "country": self.context.country}
@@ -80,12 +80,12 @@ class DayDelta:
 
     @classmethod
     def from_arrays(cls, day: int, arrays: dict[str, NDArray[Any]]) -> DayDelta:
-        """The reverse of :meth:`to_arrays`."""
+        """Restore from the day and :meth:`to_arrays`' arrays."""
         context = AddressContext(arrays["operator"], arrays["country"]) if "operator" in arrays else None
         return cls(day, arrays["entity"], arrays["address"], arrays["count"], context)
 
 
 def _largest(context: AddressContext, starts: NDArray[np.intp]) -> AddressContext | None:
-    """The largest numbers of each run of rows; None where nothing is known."""
+    """Return the largest numbers of each run of rows; None where no operator or country is known."""
     found = AddressContext(np.maximum.reduceat(context.operator, starts), np.maximum.reduceat(context.country, starts))
     return found or None

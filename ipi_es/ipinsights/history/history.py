@@ -1,8 +1,8 @@
-"""What a job has seen: counts per (entity, network) and per network, and each entity's profile.
+"""History of a job: counts per (entity, network) and per network, and each entity's profile.
 
-History moves once a UTC day by a :class:`~ipi_es.ipinsights.history.deltas.DayDelta`; between two moves it doesn't
-change, so scoring is a pure function. Every number depends only on the deltas and their order of days, never on the
-order of events within a day: live or replayed from a base, the arrays are equal bit for bit.
+History moves once per UTC day by a :class:`~ipi_es.ipinsights.history.deltas.DayDelta`; between two moves it doesn't
+change, so scoring is a pure function. Every number depends only on the deltas and the order of their days, never on the
+order of events within a day: updated live or replayed from a base, the arrays are equal bit for bit.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.history.deltas import DayDelta
 
 MAX_ROW_WEIGHT = 8.0
-"""A day's events from one address weigh log2(1 + events), at most this: 255 sign-ins a day say no more than 8 days."""
+"""An entity's events of a day from one address weigh log2(1 + events), at most this: 255 sign-ins on one day weigh as
+much as one sign-in on each of 8 days."""
 _WITHIN = ((SITE, slice(0, SITE)), (LINE, slice(SITE, LINE)))
-"""(what is counted, in which levels): how much an entity moves about within a network that it uses."""
+"""(level of the counted networks, levels that they are counted in): how many smaller networks an entity uses within a
+network."""
 _BLOCK_ROWS = 1 << 16
-"""Rows of a delta worked on at a time: bounds the working memory (16 keys a row)."""
+"""Rows of a delta processed at a time: bounds the working memory (16 keys per row)."""
 
 
 @dataclass(slots=True)
@@ -40,15 +42,16 @@ class History:
     """The day that forward decay counts from: the first day of the base."""
     half_life_days: float
     pairs: Sketch
-    """By (entity, network), (entity, operator) and (entity, country); its members are the smaller networks within
-    that the entity came from: sites in what is larger than a site, lines in what is larger than a line."""
+    """Keys are (entity, network), (entity, operator) and (entity, country). Members are the smaller networks within it
+    that the entity used: sites for levels above a site (also operators and countries), lines for levels from the site
+    to above a line."""
     networks: Sketch
-    """By network, operator and country; its members are entities."""
+    """Keys are networks, operators and countries; members are entities."""
     profiles: Profiles
 
     @classmethod
     def empty(cls, day: int, *, pair_keys: int, network_keys: int, half_life_days: float = 60.0) -> History:
-        """A history of nothing before ``day``, sized for so many distinct keys over all levels."""
+        """Return an empty history at ``day``, sized for so many distinct keys over all levels."""
         return cls(
             day=day,
             origin=day,
@@ -59,11 +62,11 @@ class History:
         )
 
     def scale(self) -> float:
-        """What a stored (forward-decayed) count is multiplied by to weigh as of ``day``."""
+        """Return the factor that turns a stored (forward-decayed) count into its weight as of ``day``."""
         return float(2.0 ** (-(self.day - self.origin) / self.half_life_days))
 
     def apply(self, delta: DayDelta) -> None:
-        """Take one day in; ``day`` becomes the day after it. Days may be skipped, never go back (ValueError)."""
+        """Add one day; ``day`` becomes the day after it. Days may be skipped; raises ValueError for an earlier day."""
         if delta.day < self.day:
             raise ValueError(f"history stands before day {self.day}; the delta is of day {delta.day}")
         self.day = delta.day + 1
@@ -115,7 +118,10 @@ class History:
         row: NDArray[np.intp],
         mark: int,
     ) -> NDArray[np.intp]:
-        """Counts, distinct networks and usual networks of some rows of one day; the rows of each new (entity, site)."""
+        """Update counts, distinct networks and usual networks with some rows of one day.
+
+        Return the indexes of the rows of new (entity, site) pairs, each pair once.
+        """
         networks = prefix_keys(address)
         pairs = joined(entity[:, None], networks)
         pair_cells, network_cells = self.pairs.cells(pairs), self.networks.cells(networks)
@@ -150,7 +156,7 @@ class History:
         mark: int,
         new_site: NDArray[np.intp],
     ) -> None:
-        """The same of the rows' operators and countries, where they are known."""
+        """Update the same for the rows' operators and countries, where known; ``new_site``: :meth:`_apply_block`'s."""
         profiles, keys, known = self.profiles, context.keys(), context.known()
         for level in range(CONTEXT_LEVELS):
             at = np.flatnonzero(known[:, level])
@@ -169,7 +175,7 @@ class History:
             self.networks.add(cells, each, mark)
 
     def copy(self) -> History:
-        """An independent copy."""
+        """Return an independent copy."""
         return History(
             day=self.day,
             origin=self.origin,
@@ -180,14 +186,14 @@ class History:
         )
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """(manifest, arrays) for :func:`ipi_es.ipinsights.trained_network.pack`; the arrays are not copied."""
+        """Return (manifest, arrays) for :func:`ipi_es.ipinsights.trained_network.pack`; the arrays are not copied."""
         manifest = {"day": self.day, "origin": self.origin, "half_life_days": self.half_life_days}
         arrays = self.pairs.to_arrays("pairs") | self.networks.to_arrays("networks") | self.profiles.to_arrays()
         return manifest, arrays
 
     @classmethod
     def from_arrays(cls, manifest: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> History:
-        """The reverse of :meth:`to_arrays`."""
+        """Restore from :meth:`to_arrays`' manifest and arrays."""
         return cls(
             day=int(manifest["day"]),
             origin=int(manifest["origin"]),

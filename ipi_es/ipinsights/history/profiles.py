@@ -1,7 +1,7 @@
 """Each entity's totals and its usual networks, in one exact table sorted by entity hash.
 
-Bounded: :data:`USUAL` networks an entity and ``max_entities`` entities; who was away longest leaves first. About
-400 bytes an entity.
+Bounded: :data:`USUAL` networks per entity and ``max_entities`` entities; the entities inactive for the longest time are
+evicted first. About 400 bytes per entity.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.address_context import AddressContext
 
 USUAL = 8
-"""Networks (/24, /48) that an entity's profile holds: what fits into an explanation."""
+"""Networks (/24, /48) in an entity's profile: as many as fit into an explanation."""
 DISTINCT_SLOTS = (BLOCK, SITE, LINE)
 """Levels whose distinct networks are counted for each entity."""
 MAX_ENTITIES = 1 << 21
-"""Entities a history holds at most (800 MB); beyond it those away longest are forgotten."""
+"""Maximum number of entities in a history (800 MB); beyond it those inactive for the longest time are evicted."""
 
 
 _COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
@@ -51,7 +51,7 @@ _COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
     "context_distinct": (np.float64, (CONTEXT_LEVELS,)),
 }
 _LATER_COLUMNS = frozenset(["usual_operator", "usual_country", "context_rows", "context_new", "context_distinct"])
-"""Columns that the first histories of format version 1 lack: zeros there."""
+"""Columns that the first histories of format version 1 lack; they are read as zeros."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,28 +60,28 @@ class Profiles:
 
     hash: NDArray[np.uint64]  # [n], ascending
     events: NDArray[np.float64]  # [n] ever, not decayed
-    rows: NDArray[np.float64]  # [n] (address, day), ever
+    rows: NDArray[np.float64]  # [n] (address, day) rows, ever
     days: NDArray[np.float64]  # [n] days with an event, ever
     weight: NDArray[np.float64]  # [n] forward-decayed weight of all rows
     recent_rows: NDArray[np.float64]  # [n] forward-decayed rows
-    recent_new: NDArray[np.float64]  # [n] of these, from a new site (/24, /48)
-    distinct: NDArray[np.float64]  # [n, 3] networks ever, by DISTINCT_SLOTS
+    recent_new: NDArray[np.float64]  # [n] those of recent_rows from a new site (/24, /48)
+    distinct: NDArray[np.float64]  # [n, 3] distinct networks ever, by DISTINCT_SLOTS
     first: NDArray[np.uint16]  # [n] days from the origin, plus 1
     last: NDArray[np.uint16]  # [n]
     usual_key: NDArray[np.uint64]  # [n, USUAL] the site's prefix key; 0 = empty
     usual_count: NDArray[np.float64]  # [n, USUAL] forward-decayed weight
     usual_last: NDArray[np.uint16]  # [n, USUAL]
-    usual_address: Addresses  # [n, USUAL, 16] one address of the site, the last seen
-    usual_operator: NDArray[np.uint32]  # [n, USUAL] of that address; 0 = not known
+    usual_address: Addresses  # [n, USUAL, 16] the last seen address of the site
+    usual_operator: NDArray[np.uint32]  # [n, USUAL] of that address; 0 = unknown
     usual_country: NDArray[np.uint16]  # [n, USUAL]
-    context_rows: NDArray[np.float64]  # [n, 2] of recent_rows, those whose operator, country is known
-    context_new: NDArray[np.float64]  # [n, 2] of these, from a new operator, country
-    context_distinct: NDArray[np.float64]  # [n, 2] operators, countries ever
+    context_rows: NDArray[np.float64]  # [n, 2] those of recent_rows whose operator, country is known
+    context_new: NDArray[np.float64]  # [n, 2] those of context_rows from a new operator, country
+    context_distinct: NDArray[np.float64]  # [n, 2] distinct operators, countries ever
     max_entities: int = MAX_ENTITIES
 
     @classmethod
     def empty(cls) -> Profiles:
-        """A table of nobody."""
+        """Return a table without entities."""
         columns: dict[str, Any] = {name: np.zeros((0, *shape), dtype) for name, (dtype, shape) in _COLUMNS.items()}
         return cls(**columns)
 
@@ -89,16 +89,16 @@ class Profiles:
         return len(self.hash)
 
     def find(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Row of each hash (0 where absent) and bool: which are there."""
+        """Return the row of each hash (0 where absent), and bool: which hashes are present."""
         return found_in(self.hash, hashes)
 
     def events_of(self, hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
-        """float64[n]: the events of each hash, 0 where absent."""
+        """Return float64[n]: the number of events of each hash, 0 where absent."""
         row, found = self.find(hashes)
         return np.where(found, self.events[row], 0.0) if len(self) else np.zeros(len(hashes))
 
     def insert(self, hashes: NDArray[np.uint64], day_mark: int) -> None:
-        """Make room for those of ``hashes`` (ascending, unique) that are not there yet."""
+        """Insert empty rows for those of ``hashes`` (ascending, unique) that are absent."""
         _, found = self.find(hashes)
         fresh = hashes[~found]
         if not len(fresh):
@@ -109,7 +109,7 @@ class Profiles:
             setattr(self, name, np.insert(getattr(self, name), place, values, axis=0))
 
     def evict(self) -> None:
-        """Forget those away longest (ties: fewest events, then hash) beyond ``max_entities``."""
+        """Drop the entities inactive for longest (ties: fewest events, then hash) beyond ``max_entities``."""
         if len(self) <= self.max_entities:
             return
         keep = np.sort(np.lexsort((self.hash, -self.events, -self.last.astype(np.int64)))[: self.max_entities])
@@ -126,10 +126,11 @@ class Profiles:
         weight: NDArray[np.float64],
         day_mark: int,
     ) -> None:
-        """Take a day's (entity row, site key, address, weight) into the usual networks; equal (row, site) are adjacent.
+        """Merge a day's (entity row, site key, address, weight) into the usual networks.
 
-        A site that is there grows in place. For a new one, the entity keeps the seven heaviest and, in the eighth
-        place, the last seen of the others: so a new network can grow although every old one still outweighs it.
+        Equal (row, site) must be adjacent. A site that is present grows in place. For a new one, the entity keeps the
+        seven heaviest and, in the eighth place, the most recently seen of the others, so that a new network can grow
+        although every old one outweighs it.
         """
         start = np.ones(len(row), dtype=np.bool_)
         start[1:] = (row[1:] != row[:-1]) | (site[1:] != site[:-1])
@@ -161,9 +162,9 @@ class Profiles:
         weight: NDArray[np.float64],
         day_mark: int,
     ) -> None:
-        """Put (row, site)s that are not among the usual networks there, ``row`` ascending; once each."""
+        """Insert (row, site) pairs that are not among the usual networks; unique, ``row`` ascending."""
         rank = _rank_in_group(row)
-        if rank.max() >= USUAL:  # lighter ones than the eight heaviest can't stay
+        if rank.max() >= USUAL:  # sites beyond the eight heaviest can't stay
             order = np.lexsort((site, -weight, row))
             kept = np.sort(order[_rank_in_group(row[order]) < USUAL])
             row, site, address, weight, context = row[kept], site[kept], address[kept], weight[kept], context.take(kept)
@@ -183,9 +184,10 @@ class Profiles:
     def _place_of_new(
         self, row: NDArray[np.intp], site: NDArray[np.uint64], weight: NDArray[np.float64], day_mark: int
     ) -> NDArray[np.intp]:
-        """Which place each new site takes, USUAL for none; ``row`` unique.
+        """Return the slot that each new site takes, USUAL for none; ``row`` is unique.
 
-        An empty one. Else, of the eight and the new one, the seven heaviest stay, and the newest of the other two.
+        An empty slot if there is one. Otherwise, of the eight sites and the new one, the seven heaviest stay, and the
+        most recently seen of the other two.
         """
         place: NDArray[np.intp] = np.count_nonzero(self.usual_key[row], axis=1)
         full = np.flatnonzero(place == USUAL)
@@ -206,17 +208,17 @@ class Profiles:
         return place
 
     def copy(self) -> Profiles:
-        """An independent copy."""
+        """Return an independent copy."""
         columns: dict[str, Any] = {name: getattr(self, name).copy() for name in _COLUMNS}
         return Profiles(**columns, max_entities=self.max_entities)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Arrays under ``profiles.…``."""
+        """Return the arrays by name, under ``profiles.…``."""
         return {f"profiles.{name}": getattr(self, name) for name in _COLUMNS}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Profiles:
-        """The reverse of :meth:`to_arrays`."""
+        """Restore from :meth:`to_arrays`' arrays; columns that early histories lack are zeros."""
         entities = len(arrays["profiles.hash"])
         columns: dict[str, Any] = {}
         for name, (dtype, shape) in _COLUMNS.items():
@@ -226,7 +228,7 @@ class Profiles:
 
 
 def _lightest(count: NDArray[np.float64], last: NDArray[np.uint16], key: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """intp[n]: the column of [n, USUAL] with the smallest count; the oldest of equals, then the largest key."""
+    """Return intp[n]: the column of [n, USUAL] with the smallest count; of equals the oldest, then the largest key."""
     least = count == count.min(axis=1, keepdims=True)
     age = np.where(least, last, np.uint16(2**16 - 1))
     least &= age == age.min(axis=1, keepdims=True)
@@ -235,7 +237,7 @@ def _lightest(count: NDArray[np.float64], last: NDArray[np.uint16], key: NDArray
 
 
 def _rank_in_group(sorted_groups: NDArray[np.intp]) -> NDArray[np.intp]:
-    """0, 1, 2, … within each run of equal values."""
+    """Return 0, 1, 2, … within each run of equal values."""
     if not len(sorted_groups):
         return np.zeros(0, dtype=np.intp)
     starts = np.ones(len(sorted_groups), dtype=np.bool_)

@@ -1,1 +1,1 @@
-"""The IP Insights network: its arrays, its negatives, and the fitting of both to training pairs."""
+"""The IP Insights network: its arrays, its negatives, and its fitting to training pairs."""

@@ -1,8 +1,8 @@
-"""What the trainer takes: pairs with their negatives, as rows of tables, sorted to add gradients up in one pass.
+"""Input of the trainer: pairs with their negatives as table rows, sorted so that gradients are summed in one pass.
 
-An address is the list of its parts: rows of the networks that have a vector, from the shortest prefix on; then, where
-they end, *one* row for all unseen levels below; then operator and country. Networks lie within each other and so do
-those that have a vector, hence random addresses end after one or two levels and cost little.
+An address is the list of its parts: rows of the networks that have a vector, from the shortest prefix on; then *one*
+row for all unseen levels below; then operator and country. Networks are nested, and so are those that have a vector;
+hence the list of a random address ends after one or two levels and costs little.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_PART = -1
-"""In a list of parts: nothing."""
+"""Marks an empty place in a list of parts."""
 _LOW = np.int64((1 << 32) - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkRows:
-    """T steps of B pairs with K sampled negatives each; everything of a step is numbered within the step.
+    """T steps of B pairs with K sampled negatives each; all numbering is within a step.
 
-    A step has A = (1 + K) · B addresses: the real ones of its pairs, then those of the first negative, and so on. What
-    steps have more or less of (parts, rows) is laid out one step after the other; ``…_bounds`` say where each begins.
+    A step has A = (1 + K) · B addresses: the real ones of its pairs, then those of the first negative, and so on.
+    Arrays whose length varies by step (parts, rows) are concatenated over the steps; ``…_bounds`` are the offsets.
     """
 
     entity: NDArray[np.int32]  # [T · B] entity rows
     shifts: NDArray[np.int32]  # [T, shuffled]: how far each shuffled negative rolls the batch
-    parts: int  # levels that an address has a part of
+    parts: int  # maximum number of parts of an address
     entity_row: NDArray[np.int32]  # distinct entity rows, ascending within a step
     entity_member: NDArray[np.int32]  # [T · B] pairs, ordered by their entity row
-    entity_group: NDArray[np.int32]  # [T · B] whose row is this one of the step's distinct rows
+    entity_group: NDArray[np.int32]  # [T · B] index of that pair's row among the step's distinct rows
     entity_bounds: NDArray[np.int32]  # [T + 1] of entity_row
-    place: NDArray[np.int32]  # of each part of each address: its place among the step's distinct part rows
-    segment: NDArray[np.int32]  # of each part: its address, ascending within a step
-    member: NDArray[np.int32]  # the same parts ordered by their row: their address
-    group: NDArray[np.int32]  # and their place
+    place: NDArray[np.int32]  # for each part of each address: its index among the step's distinct part rows
+    segment: NDArray[np.int32]  # for each part: its address, ascending within a step
+    member: NDArray[np.int32]  # for the same parts ordered by their row: the address
+    group: NDArray[np.int32]  # for the parts in that order: the index among the distinct part rows
     part_bounds: NDArray[np.int32]  # [T + 1] of the four above
-    part_row: NDArray[np.int32]  # distinct part rows of a step: the SLOTS sums of unseen vectors, then those it has
-    part_count: NDArray[np.float32]  # how many addresses have it
+    part_row: NDArray[np.int32]  # distinct part rows of a step: the SLOTS sums of unseen vectors, then its other rows
+    part_count: NDArray[np.float32]  # number of addresses that have the part
     row_bounds: NDArray[np.int32]  # [T + 1] of the two above
 
     @property
     def steps(self) -> int:
-        """T."""
+        """Number of steps T."""
         return len(self.shifts)
 
 
@@ -95,17 +95,17 @@ def chunk_rows(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Grouped:
-    """n rows in ascending order."""
+    """Grouping of n rows by their value, in ascending order."""
 
     rows: NDArray[np.int32]  # the distinct ones
-    count: NDArray[np.float32]  # how often each is there
-    order: NDArray[np.int32]  # [n] which row is at this place
-    group: NDArray[np.int32]  # [n] and which of the distinct ones it is
+    count: NDArray[np.float32]  # number of occurrences of each
+    order: NDArray[np.int32]  # [n] the indexes that sort the rows
+    group: NDArray[np.int32]  # [n] for the sorted rows: the index among the distinct ones
 
 
 def _grouped(rows: NDArray[np.int32], always: int) -> _Grouped:
-    """``always``: so many of the smallest rows are among the distinct ones, whether they are there or not."""
-    # whole numbers are sorted much faster than an order of theirs is found
+    """Group rows int32[n]; the rows 0 to ``always`` - 1 are among the distinct ones even if they don't occur."""
+    # sorting integers is much faster than argsort
     keys = np.sort((rows.astype(np.int64) << 32) | np.arange(len(rows), dtype=np.int64))
     ascending = (keys >> 32).astype(np.int32)
     few = int(np.searchsorted(ascending, always))

@@ -1,4 +1,4 @@
-"""Addresses that an entity did not come from: what the network learns to tell real pairs from."""
+"""Negatives of the network's training: addresses that an entity did not use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NEAR_V4 = (6, 16)
 """Bits of a real IPv4 address that a near negative keeps, [low, high): longer ones look like ordinary churn."""
 NEAR_V6 = (20, 32)
-"""The same for IPv6, by the levels' correspondence."""
+"""The same for IPv6, at the corresponding levels."""
 _V4_MARK = np.uint64(0xFFFF << 32)
 _RESERVED_FIRST_BYTES = np.array([0, 10, 127], dtype=np.uint64)
 _ONES = np.uint64((1 << 64) - 1)
@@ -27,16 +27,16 @@ def _random_words(rng: np.random.Generator, n: int) -> NDArray[np.uint64]:
 
 
 def _low_bits(keep: NDArray[np.int64], width: int) -> NDArray[np.uint64]:
-    """Masks of the ``width - keep`` low bits; 1 <= keep <= width - 1."""
+    """Return masks of the ``width - keep`` low bits; 1 <= keep <= width - 1."""
     result: NDArray[np.uint64] = (np.uint64(1) << (width - keep).astype(np.uint64)) - np.uint64(1)
     return result
 
 
 def random_addresses(observed: Addresses, rng: np.random.Generator) -> Addresses:
-    """One random address of the same family for each of ``observed`` uint8[n, 16].
+    """Draw one random address of the same family for each of ``observed`` uint8[n, 16].
 
     IPv4: half uniform over unicast space, half within the /8 of an observed address. IPv6: the first 12 to 32 bits
-    of an observed address, the rest random (2^128 is empty; a uniform address would teach nothing).
+    of an observed address, the rest random (most of the 2^128 is unused; nothing is learned from a uniform address).
     """
     n = len(observed)
     high, low = words(observed)
@@ -59,7 +59,7 @@ def near_addresses(
     bits_v4: tuple[int, int] = NEAR_V4,
     bits_v6: tuple[int, int] = NEAR_V6,
 ) -> Addresses:
-    """A near negative of each address uint8[n, 16]: its first L bits, the next one flipped, the rest random.
+    """Draw a near negative of each address uint8[n, 16]: its first L bits, the next one flipped, the rest random.
 
     L is uniform in ``bits_v4`` or ``bits_v6``, each [low, high).
     """
@@ -76,7 +76,7 @@ def near_addresses(
 def _flipped(
     value: NDArray[np.uint64], keep: NDArray[np.int64], fresh: NDArray[np.uint64], width: int
 ) -> NDArray[np.uint64]:
-    """The first ``keep`` of ``width`` bits, the next flipped, the rest from ``fresh``."""
+    """Keep the first ``keep`` of ``width`` bits, flip the next, and take the rest from ``fresh``."""
     mask = _low_bits(keep, width)
     bit = np.uint64(1) << (width - 1 - keep).astype(np.uint64)
     result: NDArray[np.uint64] = (value & ~mask) | ((value & bit) ^ bit) | (fresh & (mask ^ bit))

@@ -1,9 +1,9 @@
-"""The IP Insights network, forward, in NumPy: entity vector × sum of prefix vectors + biases = log-odds.
+"""Forward pass of the IP Insights network, in NumPy: entity vector × sum of prefix vectors + biases = log-odds.
 
-An address's vector is the sum of the vectors of the networks that hold it (/8, /12, … /32; IPv6 /20 … /64), and of
-its operator and country where training knew them, through ``num_ip_encoder_layers - 1`` residual layers
-``v + tanh(v W + b)``. A network that training saw in fewer than two rows
-has its level's "unseen" vector, an entity that it never saw has the unknown row; both are trained.
+An address's vector is the sum of the vectors of the networks that contain it (/8, /12, … /32; IPv6 /20 … /64), and of
+its operator and country where the training data had them, passed through ``num_ip_encoder_layers - 1`` residual layers
+``v + tanh(v W + b)``. A network in fewer than two training rows has its level's "unseen" vector; an entity without
+training rows has the unknown row. Both are trained.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.address_context import AddressContext
 
 SLOTS = ADDRESS
-"""Levels that the encoder sums: all but the exact address, which history knows better."""
+"""Levels that the encoder sums: all but the exact address, for which history is the better source."""
 HEADS = 2 * CONTEXT_LEVELS
-"""Rows of the context table before those of its keys."""
+"""Rows of the context table before the rows of its keys."""
 _FEW = 64
-"""A search for fewer keys than this share of the vocabulary makes no index."""
+"""A search for fewer keys than 1/64 of the vocabulary builds no index."""
 _BLOCK_ADDRESSES = 1 << 12
 """Addresses summed at a time: their vectors stay in the processor's cache."""
 _BLOCK_PAIRS = 1 << 16
@@ -44,24 +44,24 @@ class Network:
     trained_count: NDArray[np.uint32]
     """[num_entity_vectors + 1]: training rows of each row's entities (without epochs)."""
     trained_entities: NDArray[np.uint64]
-    """Hashes of the entities that training saw, ascending."""
+    """Hashes of the entities in the training rows, ascending."""
     prefix_keys: NDArray[np.uint64]
     """[m]: keys of the networks that have a vector, ascending."""
     prefix_table: NDArray[np.float32]
-    """[SLOTS + m, d + 1]: the unseen network of each level, then ``prefix_keys``' rows."""
+    """[SLOTS + m, d + 1]: each level's unseen vector, then the rows of ``prefix_keys``."""
     layers: NDArray[np.float32]
     """[num_ip_encoder_layers - 1, d + 1, d]: W above b."""
     context_keys: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     """[c]: keys of the operators and countries that have a vector, ascending."""
     context_table: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
-    """[HEADS + c, d + 1]: each level's unseen vector, each level's vector where nothing is known, then
-    ``context_keys``' rows; [0, 0] where training knew neither operators nor countries."""
+    """[HEADS + c, d + 1]: each level's vector for unseen values, each level's vector for unknown values, then the rows
+    of ``context_keys``; [0, 0] where the training data had neither operators nor countries."""
     _prefix_index: KeyIndex | None = field(default=None, init=False, repr=False)
-    """Made by the first search for many."""
+    """Built by the first search for many keys."""
 
     @property
     def vector_dim(self) -> int:
-        """D."""
+        """Length d of a vector, without the bias."""
         return int(self.entity_table.shape[1]) - 1
 
     @property
@@ -70,35 +70,35 @@ class Network:
         return len(self.entity_table) - 1
 
     def entity_rows(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """int32[n]: the row of each entity, :data:`~ipi_es.ipinsights.entity_hashing.UNKNOWN_ROW` if never trained."""
+        """Return int32[n]: each entity's row, :data:`~ipi_es.ipinsights.entity_hashing.UNKNOWN_ROW` if not trained."""
         _, trained = found_in(self.trained_entities, hashes)
         return np.where(trained, hashed_rows(hashes, self.num_entity_vectors), np.int32(UNKNOWN_ROW))
 
     def prefix_rows(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """int32[n, SLOTS] of ``prefix_keys`` uint64[n, LEVELS]."""
+        """Return int32[n, SLOTS]: rows of the prefix table for the addresses' prefix keys uint64[n, LEVELS]."""
         position, found = self.find_prefixes(keys[:, :SLOTS])
         return np.where(found, position + SLOTS, np.arange(SLOTS)).astype(np.int32)
 
     def find_prefixes(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Where keys uint64[...] are among ``prefix_keys`` (0 where not), and which are."""
+        """Return the positions of keys uint64[...] in ``prefix_keys`` (0 where absent), and bool: which are present."""
         if self._prefix_index is None:
             if keys.size * _FEW < len(self.prefix_keys):
                 return found_in(self.prefix_keys, keys)
-            object.__setattr__(self, "_prefix_index", KeyIndex(self.prefix_keys))  # the network stays what it is
+            object.__setattr__(self, "_prefix_index", KeyIndex(self.prefix_keys))  # only a cache
             assert self._prefix_index is not None
         return self._prefix_index.find(keys)
 
     def entity_vectors(self, hashes: NDArray[np.uint64]) -> NDArray[np.float32]:
-        """float32[n, d + 1]."""
+        """Return float32[n, d + 1]: the entities' vectors, each with its bias last."""
         return self.entity_table[self.entity_rows(hashes)]
 
     @property
     def knows_context(self) -> bool:
-        """Whether it was trained with operators and countries."""
+        """Whether the network was trained with operators and countries."""
         return len(self.context_table) > 0
 
     def context_rows(self, context: AddressContext | None, n: int) -> NDArray[np.int32]:
-        """int32[n, CONTEXT_LEVELS]: rows of the context table; of n addresses of which nothing is known if None."""
+        """Return int32[n, CONTEXT_LEVELS]: rows of the context table; for None, those of n unknown contexts."""
         if context is None:
             return np.tile(np.arange(CONTEXT_LEVELS, HEADS, dtype=np.int32), (n, 1))
         levels = np.arange(CONTEXT_LEVELS)
@@ -107,7 +107,7 @@ class Network:
         return np.where(context.known(), rows, levels + CONTEXT_LEVELS).astype(np.int32)
 
     def address_vectors(self, keys: NDArray[np.uint64], context: AddressContext | None = None) -> NDArray[np.float32]:
-        """float32[n, d + 1] of the addresses' prefix keys uint64[n, LEVELS] and of their operators and countries."""
+        """Return float32[n, d + 1]: vectors of addresses from their prefix keys uint64[n, LEVELS] and their context."""
         total = np.empty((len(keys), self.prefix_table.shape[1]), dtype=np.float32)
         for start in range(0, len(keys), _BLOCK_ADDRESSES):
             rows = self.prefix_rows(keys[start : start + _BLOCK_ADDRESSES])
@@ -120,7 +120,7 @@ class Network:
             for level in range(CONTEXT_LEVELS):
                 total += self.context_table.take(rows[:, level], axis=0)
         if len(self.layers):
-            # in float64: BLAS rounds a row differently in batches of other sizes, and a score must not
+            # in float64: BLAS rounds a row differently in batches of other sizes, and a score must not depend on that
             vector = total[:, :-1].astype(np.float64)
             for layer in self.layers.astype(np.float64):
                 vector += np.tanh(vector @ layer[:-1] + layer[-1])
@@ -134,7 +134,7 @@ class Network:
         entity: NDArray[np.int32],
         address: NDArray[np.int32],
     ) -> NDArray[np.float32]:
-        """float32[n]: compatibility of the pairs (entity[i], address[i]), indexes into the vectors."""
+        """Return float32[n]: log-odds of the pairs (entity[i], address[i]), indexes into the vectors; high = usual."""
         out = np.empty(len(entity), dtype=np.float32)
         for start in range(0, len(entity), _BLOCK_PAIRS):
             block = slice(start, start + _BLOCK_PAIRS)
@@ -144,12 +144,12 @@ class Network:
         return out
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Arrays under ``network.…``."""
+        """Return the arrays by name, under ``network.…``."""
         return {f"network.{name}": getattr(self, name) for name in self.__slots__ if not name.startswith("_")}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Network:
-        """The reverse of :meth:`to_arrays`."""
+        """Restore from :meth:`to_arrays`' arrays; the context arrays may be absent."""
         later = {"context_keys", "context_table"}  # not in the first snapshots of format version 1
         known = [name for name in cls.__slots__ if not name.startswith("_")]
         names = [name for name in known if name not in later or f"network.{name}" in arrays]

@@ -1,7 +1,7 @@
-"""From training pairs to a :class:`~ipi_es.ipinsights.network.network.Network`: epochs in chunks, negatives, progress.
+"""Fit a :class:`~ipi_es.ipinsights.network.network.Network` to training pairs: epochs in chunks, negatives, progress.
 
-A chunk's rows are made by one thread while another trains on those before it: memory holds a few chunks, however many
-pairs an epoch has.
+One thread prepares a chunk's rows while another trains on the chunk before it, so memory holds only a few chunks
+however many pairs an epoch has.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.scorer import TrainedNetwork
 
 MIN_STEPS = 150
-"""Steps of an epoch, at least: ``mini_batch_size`` is made smaller where rows are few."""
+"""Minimum number of steps per epoch: ``mini_batch_size`` is reduced where rows are few."""
 CHUNK_ADDRESSES = 3 << 17
-"""Addresses of pairs and of their sampled negatives laid out at a time, unless a batch has more: about 25 MB."""
+"""Addresses of pairs and of their sampled negatives in a chunk, unless a single batch has more: about 25 MB."""
 MAX_VALIDATION_ROWS = 20_000
-"""Held-out rows that ``discriminator_auc`` is measured on after an epoch."""
+"""Maximum number of held-out rows that ``discriminator_auc`` is measured on after an epoch."""
 CONTEXT_DROPOUT = 0.05
-"""Share of the training rows whose operator and country are taken for unknown, so that their absence is learnt too."""
+"""Share of the training rows whose operator and country are set to unknown, so that their absence is learned too."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """How far a training is; what is not known at a stage is None."""
+    """Progress of a training; fields that don't apply to the stage are None."""
 
     stage: str  # "network", "combiner", "done"
     epoch: int | None = None  # from 1
     epochs: int | None = None
     batch: int | None = None  # steps done in this epoch
-    batches: int | None = None  # about, before the epoch's end, where a source draws its pairs anew
+    batches: int | None = None  # approximate before the epoch's end where a source resamples its pairs
     loss: float | None = None  # mean cross-entropy of a pair with its negatives
     examples_per_second: float | None = None  # pairs with their negatives
     discriminator_auc: float | None = None  # real against random, held-out part
@@ -72,9 +72,9 @@ def fit_network(
     base: TrainedNetwork | None = None,
     guessed: GuessedContext | None = None,
 ) -> tuple[Network, float]:
-    """Train; (the network, its ``discriminator_auc`` on ``held_out``).
+    """Train a network, from ``base``'s tables if given; return it and its ``discriminator_auc`` on ``held_out``.
 
-    ``guessed`` gives the operators and countries of made-up addresses, where those of the pairs are known.
+    ``guessed`` gives the operators and countries of synthetic addresses, where those of the pairs are known.
     """
     from ipi_es.ipinsights.tf.network_trainer import NetworkTrainer
 
@@ -113,7 +113,7 @@ def _some(n: int, rng: np.random.Generator) -> NDArray[np.intp]:
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same, each made by another thread while its predecessor is worked on."""
+    """Yield the same items; another thread computes the next one while the caller processes its predecessor."""
     none = object()
     with ThreadPoolExecutor(1, thread_name_prefix="ipi-es-chunks") as pool:
         coming = pool.submit(next, items, none)
@@ -124,7 +124,7 @@ def _ahead(items: Iterator[T]) -> Iterator[T]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Chunks:
-    """Lays out pairs, their negatives and dropouts as the trainer takes them; new ones for every epoch."""
+    """Lays out pairs with negatives and dropout as the trainer needs them; both are drawn anew for every epoch."""
 
     source: PairSource
     network: Network
@@ -134,7 +134,7 @@ class _Chunks:
     guessed: GuessedContext | None
 
     def all_epochs(self) -> Iterator[ChunkRows | None]:
-        """The chunks of every epoch, and None after each."""
+        """Yield the chunks of every epoch, and None after each epoch."""
         source, network, settings = self.source, self.network, self.hyperparameters
         parts = encoder_parts(network, source.addresses, source.context)
         entity = network.entity_rows(source.hashes)
@@ -153,7 +153,7 @@ class _Chunks:
             yield None
 
     def _made_up(self, observed: Addresses) -> list[NDArray[np.int32]]:
-        """The parts of random and near addresses for each of ``observed``."""
+        """Return the parts of random and near addresses for ``observed``, one array per negative."""
         rng, settings = self.rng, self.hyperparameters
         made_up = [random_addresses(observed, rng) for _ in range(settings.random_negative_sampling_rate)]
         made_up += [near_addresses(rng.permutation(observed), rng) for _ in range(settings.hard_negative_sampling_rate)]
@@ -161,7 +161,7 @@ class _Chunks:
         return [encoder_parts(self.network, *each) for each in zip(made_up, context, strict=True)]
 
     def _chunk(self, entity: NDArray[np.int32], parts: list[NDArray[np.int32]], steps: int) -> ChunkRows:
-        """``parts``: those of the real addresses, then those of each negative."""
+        """Lay out ``steps`` steps; ``parts``: those of the real addresses, then those of each negative."""
         network, rng, settings = self.network, self.rng, self.hyperparameters
         if network.knows_context:
             nameless = np.flatnonzero(rng.random(len(entity)) < CONTEXT_DROPOUT)
@@ -178,7 +178,7 @@ class _Chunks:
 
 
 class _ProgressReporter:
-    """Tells of progress: after ``batch_metrics_publish_interval`` steps, and when an epoch is over."""
+    """Reports progress after every ``batch_metrics_publish_interval`` steps and at the end of an epoch."""
 
     def __init__(
         self, report: Callable[[TrainingProgress], None], hyperparameters: Hyperparameters, batch: int, batches: int
@@ -195,13 +195,13 @@ class _ProgressReporter:
         self._began = time.perf_counter()
 
     def trained(self, steps: int, loss: float) -> None:
-        """So many steps more; ``loss``: the sum of theirs over pairs."""
+        """Count more steps; ``loss``: the sum of their losses over pairs."""
         self._done, self._since, self._loss = self._done + steps, self._since + steps, self._loss + loss
         if self._since >= self._every:
             self._publish()
 
     def epoch_over(self, auc: float) -> None:
-        """No more steps in this epoch."""
+        """Report the end of an epoch with its ``discriminator_auc``, and start the next."""
         if self._since:
             self._publish()
         self._report(self._progress(self._done, auc))
@@ -220,7 +220,10 @@ class _ProgressReporter:
 def _discriminator_auc(
     network: Network, pairs: TrainingPairs, strangers: Addresses, whose: AddressContext | None
 ) -> float:
-    """Held-out pairs against one random address each (SageMaker's ``discriminator_auc``); ``whose``: its context."""
+    """Return the AUC of held-out pairs against one random address each, SageMaker's ``discriminator_auc``.
+
+    ``whose``: the context of ``strangers``, the random addresses. nan without pairs.
+    """
     if not len(pairs):
         return float("nan")
     vectors = network.entity_vectors(pairs.hashes)

@@ -1,4 +1,4 @@
-"""A network's tables before and after training: which rows there are, and where they begin.
+"""A network's tables before and after training: which rows they have, and their start values.
 
 The trainer has one table of address parts: the prefixes' rows, then those of operators and countries, if any.
 """
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.scorer import TrainedNetwork
 
 MIN_ROWS_OF_A_NETWORK = 2
-"""Rows in which training must have seen a network (an operator, a country) to give it a vector: so the "unseen"
-vectors meet real pairs too."""
+"""Minimum number of training rows of a network (an operator, a country) that has a vector. Rarer ones train the
+"unseen" vectors, so that these learn from real pairs too."""
 _ENTITY_SPREAD = 1.0
 """Norm of an entity vector before training (address vectors start at 0)."""
 
@@ -36,7 +36,7 @@ _ENTITY_SPREAD = 1.0
 def initial_network(
     source: PairSource, hyperparameters: Hyperparameters, rng: np.random.Generator, base: TrainedNetwork | None
 ) -> Network:
-    """Tables before training: entities random, networks zero; known ones from ``base``."""
+    """Create the tables before training: entity vectors random, address parts zero; known rows taken from ``base``."""
     dim, layers = hyperparameters.vector_dim, max(hyperparameters.num_ip_encoder_layers - 1, 0)
     old = base.network if base is not None and base.network.vector_dim == dim else None
     trained = np.sort(source.hashes)
@@ -82,7 +82,7 @@ def initial_network(
 
 
 def _frequent_networks(addresses: Addresses, count: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Keys of the networks that enough rows have, ascending; ``count`` int64[m]: rows of each address."""
+    """Return the keys of the networks with enough rows, ascending; ``count`` int64[m]: rows of each address."""
     high, low = words(addresses)
     v4 = v4_words(high, low)
     found = [_frequent(level_keys(high, low, v4, slot), count) for slot in range(SLOTS)]
@@ -90,7 +90,7 @@ def _frequent_networks(addresses: Addresses, count: NDArray[np.int64]) -> NDArra
 
 
 def _frequent(keys: NDArray[np.uint64], count: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Those of ``keys`` uint64[m] that have enough rows, ``count`` int64[m] each."""
+    """Return the distinct ``keys`` uint64[m] with enough rows, ascending; ``count`` int64[m]: rows of each key."""
     order = np.argsort(keys)
     ranked = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(keys) else order
@@ -101,7 +101,7 @@ def _frequent(keys: NDArray[np.uint64], count: NDArray[np.int64]) -> NDArray[np.
 def _table(
     heads: int, keys: NDArray[np.uint64], dim: int, old: tuple[NDArray[np.uint64], NDArray[np.float32]] | None
 ) -> NDArray[np.float32]:
-    """float32[heads + len(keys), dim + 1]: zeros, and the rows that the old (keys, table) has."""
+    """Return float32[heads + len(keys), dim + 1]: the rows of the old (keys, table), and zeros for new keys."""
     table = np.zeros((heads + len(keys), dim + 1), dtype=np.float32)
     if old is not None:
         old_keys, old_table = old
@@ -112,7 +112,7 @@ def _table(
 
 
 def joined_table(network: Network) -> NDArray[np.float32]:
-    """float32[k, d + 1]: the prefixes' table and, below it, that of operators and countries."""
+    """Return float32[k, d + 1]: the prefixes' table and, below it, that of operators and countries."""
     return (
         np.concatenate([network.prefix_table, network.context_table])
         if network.knows_context
@@ -126,7 +126,7 @@ def with_arrays(
     parts_table: NDArray[np.float32],
     layers: NDArray[np.float32],
 ) -> Network:
-    """The network with trained tables; ``parts_table`` as :func:`joined_table` made it."""
+    """Return the network with trained tables; ``parts_table`` has the layout of :func:`joined_table`."""
     prefixes = len(network.prefix_table)
     context = parts_table[prefixes:] if network.knows_context else network.context_table
     return replace(
@@ -135,15 +135,15 @@ def with_arrays(
 
 
 def encoder_parts(network: Network, addresses: Addresses, context: AddressContext | None) -> NDArray[np.int32]:
-    """int32[n, SLOTS (+ CONTEXT_LEVELS)]: the addresses' parts, rows of :func:`joined_table`.
+    """Return int32[n, SLOTS (+ CONTEXT_LEVELS)]: the addresses' parts, rows of :func:`joined_table`.
 
-    In the order that :func:`~ipi_es.ipinsights.network.epoch_rows.chunk_rows` takes.
+    In the order that :func:`~ipi_es.ipinsights.network.epoch_rows.chunk_rows` expects.
     """
     high, low = words(addresses)
     v4 = v4_words(high, low)
     rows = np.full((len(high), SLOTS), NO_PART, dtype=np.int32)
     at = np.arange(len(high))
-    for slot in range(SLOTS):  # a network that has a vector lies within one that has: most are soon out
+    for slot in range(SLOTS):  # a network with a vector lies within one with a vector: most stop early
         position, found = network.find_prefixes(level_keys(high, low, v4, slot))
         rows[at, slot] = np.where(found, position + SLOTS, slot)
         if not found.all():

@@ -1,4 +1,4 @@
-"""Addresses of the same operator as a real one's: from others' alone, the network doesn't learn to tell them apart."""
+"""Negatives with the operator of the real address: without them the network doesn't learn to distinguish these."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OperatorNegatives:
-    """m addresses in the order of their operators; 12 bytes each."""
+    """m addresses ordered by operator; 12 bytes each."""
 
     order: NDArray[np.int32]  # [m] addresses
-    begin: NDArray[np.int32]  # [m] of each address: where its operator's addresses begin in ``order``
-    end: NDArray[np.int32]  # [m]
+    begin: NDArray[np.int32]  # [m] for each address: where its operator's addresses begin in ``order``
+    end: NDArray[np.int32]  # [m] and where they end, exclusive
 
     @classmethod
     def of(cls, addresses: Addresses, context: AddressContext | None) -> OperatorNegatives:
-        """``context`` of the addresses uint8[m, 16]; where no operator is known, its provider's block stands for it."""
+        """Order the addresses uint8[m, 16] by the operator in their ``context``, or by provider's block if unknown."""
         high, low = words(addresses)
         code = level_keys(high, low, v4_words(high, low), BLOCK)
         if context:
@@ -41,9 +41,9 @@ class OperatorNegatives:
         )
 
     def draw(self, address: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.int32]:
-        """int32[n]: for each address one of its operator's, uniform, now and then itself.
+        """Draw int32[n]: for each address one with the same operator, uniformly; it may be the address itself.
 
-        As noise-contrastive estimation has it (Gutmann, Hyvärinen 2010): without itself, mean AUC on real events was
-        .952, with it .955 (20 shuffled negatives), and .89 and .91 among addresses of the same operator.
+        This follows noise-contrastive estimation (Gutmann, Hyvärinen 2010). Without the address itself, mean AUC on
+        real events was .952, with it .955 (20 shuffled negatives), and .89 and .91 among addresses of one operator.
         """
         return self.order[rng.integers(self.begin[address], self.end[address])]

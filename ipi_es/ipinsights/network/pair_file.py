@@ -1,6 +1,6 @@
-"""Pairs in a temporary file: 8 bytes each, read in blocks; in memory a pair takes a byte, however many there are.
+"""Pairs in a temporary file: 8 bytes each, read in blocks; in memory a pair takes one byte.
 
-The file lies where temporary files do (`TMPDIR`), has no name there, and goes with the process.
+The file is in the directory for temporary files (`TMPDIR`), has no name, and is removed when the process ends.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 ROW_BYTES = 8
 """Two int32: entity, address."""
 BLOCK_ROWS = 1 << 14
-"""Rows that stand together in every epoch's order until they are mixed with those of other blocks: 128 KiB."""
+"""Consecutive rows that are read together before they are mixed with those of other blocks: 128 KiB."""
 MIXED_BLOCKS = 64
-"""Blocks, drawn from all over the file, whose rows are mixed: a million pairs, 8 MiB."""
+"""Blocks, drawn from the whole file, whose rows are shuffled together: a million pairs, 8 MiB."""
 
 
 class PairFile:
-    """n pairs (entity, address), int32 numbers of a vocabulary that is kept elsewhere."""
+    """n pairs (entity, address), int32 numbers of vocabularies that the caller keeps."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="ipi-es-pairs-")  # noqa: SIM115  (open as long as this object)
@@ -48,19 +48,19 @@ class PairFile:
         self._rows += len(rows)
 
     def read(self, start: int, stop: int) -> NDArray[np.int32]:
-        """int32[stop - start, 2]: the rows from ``start`` to before ``stop``."""
+        """Read int32[stop - start, 2]: the rows [start, stop), up to the end of the file."""
         self._file.flush()
         stop = min(stop, self._rows)
         blob = os.pread(self._file.fileno(), (stop - start) * ROW_BYTES, start * ROW_BYTES)
         return np.frombuffer(blob, dtype=np.int32).reshape(-1, 2)
 
     def blocks(self, rows: int = BLOCK_ROWS * MIXED_BLOCKS) -> Iterator[tuple[int, NDArray[np.int32]]]:
-        """(number of its first row, int32[…, 2]) of all rows in their order, ``rows`` at a time."""
+        """Yield (number of the block's first row, int32[…, 2]) for all rows in file order, ``rows`` at a time."""
         for start in range(0, self._rows, rows):
             yield start, self.read(start, start + rows)
 
     def take(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
-        """int32[len(rows), 2]: some rows; ``rows`` ascending."""
+        """Read int32[len(rows), 2]: the rows with these indexes, which must ascend."""
         found = [np.zeros((0, 2), dtype=np.int32)]
         for start, block in self.blocks():
             low, high = np.searchsorted(rows, [start, start + len(block)])
@@ -74,21 +74,21 @@ class FilePairs:
 
     file: PairFile
     kept: NDArray[np.bool_]  # [n]
-    most: int  # rows of an entity in an epoch, about: beyond it each row is drawn with the same probability
+    most: int  # approximate maximum of an entity's rows per epoch; beyond it each row is drawn with equal probability
     hashes: NDArray[np.uint64]  # [e]
-    entity_count: NDArray[np.int64]  # [e] of the rows that an epoch has of each, at most ``most``
+    entity_count: NDArray[np.int64]  # [e] rows of each entity in an epoch, at most ``most``
     addresses: Addresses  # uint8[m, 16]
     address_count: NDArray[np.int64]  # [m]
     context: AddressContext | None
-    entity: NDArray[np.int32]  # the place in ``hashes`` of each number of the file, and so below
-    address: NDArray[np.int32]
-    share: NDArray[np.float32]  # of each entity's rows that an epoch has
+    entity: NDArray[np.int32]  # for each entity number of the file: its index in ``hashes``, or -1
+    address: NDArray[np.int32]  # for each address number of the file: its index in ``addresses``, or -1
+    share: NDArray[np.float32]  # [e] share of each entity's rows that are in an epoch
 
     @classmethod
     def of(
         cls, file: PairFile, kept: NDArray[np.bool_], hashes: NDArray[np.uint64], addresses: Addresses, most: int
     ) -> FilePairs:
-        """``hashes`` and ``addresses`` are those of the file's numbers."""
+        """Create the source; ``hashes`` and ``addresses`` are those of the file's numbers."""
         entities, places = counts(file, kept, len(hashes), len(addresses))
         people, used = np.flatnonzero(entities), np.flatnonzero(places)
         return cls(
@@ -109,7 +109,10 @@ class FilePairs:
         return int(self.entity_count.sum())
 
     def epoch(self, rng: np.random.Generator, most: int) -> Iterator[Rows]:
-        """As :class:`~ipi_es.ipinsights.network.pairs.PairSource` says: blocks in a new order, mixed by the million."""
+        """Yield an epoch's pairs, ``most`` at a time: blocks in a new order, a million pairs shuffled together.
+
+        See :class:`~ipi_es.ipinsights.network.pairs.PairSource`.
+        """
         order = rng.permutation(-(-len(self.file) // BLOCK_ROWS))
         rest = np.zeros((0, 2), dtype=np.int32)
         for start in range(0, len(order), MIXED_BLOCKS):
@@ -135,7 +138,7 @@ class FilePairs:
 def counts(
     file: PairFile, kept: NDArray[np.bool_], entities: int, addresses: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(int64[entities], int64[addresses]): the kept rows of each number."""
+    """Return (int64[entities], int64[addresses]): the kept rows of each number."""
     of_entities, of_addresses = np.zeros(entities, dtype=np.int64), np.zeros(addresses, dtype=np.int64)
     for start, rows in file.blocks():
         own = rows[kept[start : start + len(rows)]]

@@ -1,4 +1,4 @@
-"""(entity, address) pairs that the network learns from, and where an epoch takes them from."""
+"""(entity, address) pairs that the network learns from, and the sources of an epoch's pairs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rows: TypeAlias = "tuple[NDArray[np.int32], NDArray[np.int32]]"
 
 
 class PairSource(Protocol):
-    """Where a training takes its pairs from, epoch after epoch."""
+    """Source of a training's pairs, epoch after epoch."""
 
     @property
     def hashes(self) -> NDArray[np.uint64]:
@@ -29,30 +29,30 @@ class PairSource(Protocol):
 
     @property
     def entity_count(self) -> NDArray[np.int64]:
-        """int64[e]: the pairs of each."""
+        """int64[e]: the number of pairs of each entity."""
 
     @property
     def addresses(self) -> Addresses:
-        """uint8[m, 16]: the addresses that pairs have."""
+        """uint8[m, 16]: the addresses that have pairs."""
 
     @property
     def address_count(self) -> NDArray[np.int64]:
-        """int64[m]: the pairs of each."""
+        """int64[m]: the number of pairs of each address."""
 
     @property
     def context(self) -> AddressContext | None:
-        """Of the addresses."""
+        """Context of the addresses; None where no operator or country is known."""
 
     def __len__(self) -> int:
-        """Pairs of an epoch (about, where they are drawn anew for each)."""
+        """Return the number of pairs in an epoch (approximate where each epoch draws a new sample)."""
 
     def epoch(self, rng: np.random.Generator, most: int) -> Iterator[Rows]:
-        """All pairs once, in a new order, ``most`` at a time (fewer at the end)."""
+        """Yield all pairs of an epoch once, in a new order, ``most`` at a time (fewer at the end)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingPairs:
-    """n rows (entity, address, day), each once."""
+    """n rows (entity, address); those of :meth:`of_days` are unique per day."""
 
     hashes: NDArray[np.uint64]  # [n]
     address: NDArray[np.int32]  # [n] index into addresses
@@ -61,7 +61,7 @@ class TrainingPairs:
 
     @classmethod
     def of_days(cls, events: TrainingEvents, hashes: NDArray[np.uint64], first: int, stop: int) -> TrainingPairs:
-        """The rows that teach of the days [first, stop)."""
+        """Return the learned rows of the days [first, stop), each (entity, address) once per day."""
         from ipi_es.ipinsights.training.time_split import day_slices
 
         parts = [np.zeros(0, dtype=np.intp)]
@@ -73,18 +73,18 @@ class TrainingPairs:
 
     @classmethod
     def of_rows(cls, events: TrainingEvents, hashes: NDArray[np.uint64], rows: NDArray[np.intp]) -> TrainingPairs:
-        """The given rows."""
+        """Return the pairs of the given rows."""
         return cls(hashes[events.entity[rows]], events.ip[rows], events.addresses, events.context or None)
 
     def __len__(self) -> int:
         return len(self.hashes)
 
     def take(self, rows: NDArray[np.intp]) -> TrainingPairs:
-        """Some of the rows."""
+        """Return some of the rows."""
         return TrainingPairs(self.hashes[rows], self.address[rows], self.addresses, self.context)
 
     def source(self, most: int, rng: np.random.Generator) -> ResidentPairs:
-        """At most ``most`` rows of each entity, chosen uniformly, as a training takes them."""
+        """Return a source of at most ``most`` rows of each entity, chosen uniformly."""
         kept = capped(self, most, rng)
         hashes, entity = np.unique(kept.hashes, return_inverse=True)
         count = np.bincount(kept.address, minlength=len(self.addresses))
@@ -104,7 +104,7 @@ class TrainingPairs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResidentPairs:
-    """A :class:`PairSource` in memory: 8 bytes a pair."""
+    """A :class:`PairSource` in memory: 8 bytes per pair."""
 
     hashes: NDArray[np.uint64]  # [e], ascending
     entity_count: NDArray[np.int64]  # [e]
@@ -118,7 +118,7 @@ class ResidentPairs:
         return len(self.entity)
 
     def epoch(self, rng: np.random.Generator, most: int) -> Iterator[Rows]:
-        """As :class:`PairSource` says."""
+        """Yield all pairs once, in a new order, ``most`` at a time; see :class:`PairSource`."""
         order = rng.permutation(len(self))
         for start in range(0, len(order), most):
             rows = order[start : start + most]
@@ -126,7 +126,7 @@ class ResidentPairs:
 
 
 def capped(pairs: TrainingPairs, most: int, rng: np.random.Generator) -> TrainingPairs:
-    """At most ``most`` rows of each entity, chosen uniformly."""
+    """Return at most ``most`` rows of each entity, chosen uniformly."""
     shuffled = rng.permutation(len(pairs))
     order = shuffled[np.argsort(pairs.hashes[shuffled], kind="stable")]
     ranked = pairs.hashes[order]

@@ -1,4 +1,4 @@
-"""Whether the tables are large enough for what was seen: warnings, each with what to do. Pure."""
+"""Checks whether the tables are large enough for the entities and networks seen: warnings, each with a remedy. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.history.sketches import Sketch
 
 ROWS_PER_ENTITY = 2
-"""Rows of the entity table for each entity that SageMaker advises; benchmarks/table_size.py measures fewer."""
+"""Rows of the entity table per entity that SageMaker recommends; benchmarks/table_size.py measures fewer."""
 CROWDED = 0.5
-"""Share of a hashed table's cells in use from which every fourth key meets strangers in both of its cells."""
+"""Share of a hashed table's cells in use from which every fourth key shares both of its cells with other keys."""
 
 
 def entity_table(rows: int, entities: int, *, about: bool = False) -> tuple[str, str] | None:
-    """(what is wrong, what to do) where ``rows`` of the entity table are too few for ``entities``, else None.
+    """Return (problem, remedy) where ``rows`` of the entity table are too few for ``entities``, else None.
 
     ``about``: the entities were counted approximately.
     """
@@ -35,7 +35,7 @@ def entity_table(rows: int, entities: int, *, about: bool = False) -> tuple[str,
 
 
 def history_tables(history: History) -> Iterator[tuple[str, str]]:
-    """The same for each hashed table of a history that is crowded; it grows with every day."""
+    """Yield (problem, remedy) for each hashed table of a history with too many cells in use; these grow every day."""
     for name, sketch in (("(entity, network)", history.pairs), ("network", history.networks)):
         share, cells = used(sketch), sketch.count.shape[1]
         if share > CROWDED:
@@ -47,5 +47,5 @@ def history_tables(history: History) -> Iterator[tuple[str, str]]:
 
 
 def used(sketch: Sketch) -> float:
-    """Share of a sketch's cells that hold something."""
+    """Return the share of cells in use in a sketch's first row."""
     return int(np.count_nonzero(sketch.count[0])) / int(sketch.count.shape[1])

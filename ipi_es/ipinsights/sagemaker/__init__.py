@@ -1,1 +1,1 @@
-"""Amazon SageMaker's interface to IP Insights: channels of CSV pairs, metrics and embeddings."""
+"""Amazon SageMaker's interface of IP Insights: channels of CSV pairs, metrics and embeddings."""

@@ -1,6 +1,6 @@
-"""(entity, address) pairs from headerless `entity,ip` CSV files, as SageMaker's IP Insights takes them.
+"""Reads (entity, address) pairs from headerless `entity,ip` CSV files, the format of SageMaker's IP Insights.
 
-What can't be used is counted by kind and never fatal. Addresses may be IPv4 or IPv6.
+Unusable rows are counted by kind and never fatal. Addresses may be IPv4 or IPv6.
 """
 
 from __future__ import annotations
@@ -31,40 +31,41 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 _GZIP = b"\x1f\x8b"
 _WAITING = 1 << 17
-"""Numbers, two a row, that wait in memory for the file."""
+"""Numbers, two per row, that are buffered in memory before they are written to the file."""
 _SHOWN = 60
-"""Characters of a malformed line that are shown."""
+"""Maximum number of characters of a malformed line that are shown."""
 _HIDDEN = (".", "_")
-"""What the names of markers begin with that jobs leave beside their files (``_SUCCESS``, ``.part.crc``)."""
+"""First characters of the names of marker files, which batch jobs write beside their data (``_SUCCESS``,
+``.part.crc``)."""
 
 
 @dataclass(slots=True)
 class SkippedRows:
-    """Rows that can't be used: how many of each kind, and the first."""
+    """Unusable rows: the number of each kind, and the first such row."""
 
     counts: dict[str, int] = field(default_factory=dict)
     first: str = ""
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of unusable rows."""
         return sum(self.counts.values())
 
     def add(self, kind: str, place: str, text: str) -> None:
-        """One more."""
+        """Count one more row of a kind; keep the place and text of the first."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
         if not self.first:
             plain = text.encode("utf-8", "replace").decode().strip()
             self.first = f"{place}: {plain[:_SHOWN]}{'…' if len(plain) > _SHOWN else ''}"
 
     def said(self) -> str:
-        """``3 with a malformed address, 1 with an empty entity (first: train.csv:4: …)``."""
+        """Describe them: ``3 with a malformed address, 1 with an empty entity (first: train.csv:4: …)``."""
         return ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items()) + f" (first: {self.first})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChannelRows:
-    """The rows of one channel, in the order of its files: numbers of the reader's entities and addresses."""
+    """The rows of one channel, in the order of its files: indexes of the reader's entities and addresses."""
 
     file: PairFile
     kept: NDArray[np.bool_]  # which rows of the file
@@ -74,7 +75,7 @@ class ChannelRows:
         return int(np.count_nonzero(self.kept))
 
     def rows(self, most: int, rng: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """(entity, ip) int32[n] of at most ``most`` rows, drawn by chance where there are more, in order."""
+        """Return (entity, ip) int32[n] of at most ``most`` rows, in order; a random sample where there are more."""
         at = np.flatnonzero(self.kept)
         if len(at) > most:
             at = at[np.sort(rng.choice(len(at), most, replace=False, shuffle=False))]
@@ -83,7 +84,7 @@ class ChannelRows:
 
 
 class PairReader:
-    """Reads channels with one vocabulary: the training's and the validation's indexes mean the same."""
+    """Reads channels with one shared vocabulary, so that indexes mean the same in training and validation."""
 
     def __init__(self) -> None:
         self._entities: dict[str, int] = {}
@@ -97,13 +98,13 @@ class PairReader:
 
     @property
     def addresses(self) -> Addresses:
-        """uint8[m, 16]: all addresses read so far, by their spelling."""
+        """uint8[m, 16]: all addresses read so far; one that is spelled in two ways occurs twice."""
         return np.frombuffer(b"".join(self._packed), dtype=np.uint8).reshape(-1, 16)
 
     def read(self, path: Path) -> ChannelRows:
-        """All pairs of a file, of standard input (``-``), or of all files below a folder; gzip is recognized.
+        """Read all pairs of a file, of standard input (``-``), or of all files below a folder; gzip is recognized.
 
-        UsageError where nothing is there, NoEvents where no row can be used, DataError for damaged gzip.
+        Raises UsageError where no file can be read there, NoEvents where no row is usable, DataError for damaged gzip.
         """
         found, left_out, numbers = PairFile(), SkippedRows(), array("i")
         for file in _files(path):
@@ -150,7 +151,7 @@ class PairReader:
 
 
 def _is_text(text: str) -> bool:
-    """Whether it is without the stand-ins for bytes that are no UTF-8."""
+    """Return whether the text has no surrogate escapes, which replace bytes that aren't UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -177,7 +178,10 @@ def _files(path: Path) -> list[Path]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Iterator[str]]:
-    """The lines of a file, plain or gzip; bytes that are no UTF-8 come as stand-ins."""
+    """Open a file, plain or gzip, as an iterator of lines; bytes that aren't UTF-8 become surrogate escapes.
+
+    Raises DataError for damaged gzip, UsageError where the file can't be read.
+    """
     try:
         with _bytes(path) as stream:
             plain: BinaryIO = stream

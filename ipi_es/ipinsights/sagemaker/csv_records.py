@@ -1,4 +1,4 @@
-"""Records of an `entity,ip` CSV, read so that one broken line costs no other. Pure; no NumPy."""
+"""Records of an `entity,ip` CSV, read so that a broken line doesn't affect others. Pure; no NumPy."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 MAX_JOINED_LINES = 64
-"""Lines that one quoted record may go over. A stray quotation mark would otherwise swallow the rest of a file."""
+"""Maximum number of lines of a quoted record. Otherwise a stray quotation mark would consume the rest of a file."""
 
 _SPACE = " \t\r\n"
-"""What is dropped around a cell; other white space may be a part of a name."""
+"""Characters stripped around a cell; other white space may be part of a name."""
 
 
 def records(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """(number of the record's first line, from 1; its cells without surrounding space) of each line with something.
+    """Yield (number of the record's first line, from 1; its cells without surrounding space) of each non-empty record.
 
-    Lines have their line ends. Quoting is RFC 4180's, ``,"`` and ``, "`` alike. A line whose quotation marks don't
-    close within :data:`MAX_JOINED_LINES` lines is given alone, and reading goes on behind it.
+    ``lines`` include their line ends. Quoting follows RFC 4180, and a space before a quotation mark is allowed. A line
+    whose quotation marks don't close within :data:`MAX_JOINED_LINES` lines is a record of its own, and reading
+    continues with the next line.
     """
     source = iter(lines)
     waiting: deque[str] = deque()
@@ -37,7 +38,7 @@ def records(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _record(line: str, waiting: deque[str], source: Iterator[str]) -> tuple[int, list[str]]:
-    """(lines taken, cells) of the record that begins with ``line``; lines not its own go back to ``waiting``."""
+    """Return (lines taken, cells) of the record that begins with ``line``; other lines go back to ``waiting``."""
     taken, open_ = [line], line.count('"') % 2 == 1
     while open_ and len(taken) < MAX_JOINED_LINES:
         following = waiting.popleft() if waiting else next(source, None)
@@ -54,7 +55,7 @@ def _record(line: str, waiting: deque[str], source: Iterator[str]) -> tuple[int,
 
 
 def _parsed(lines: list[str]) -> list[list[str]]:
-    """At least one row of cells."""
+    """Parse lines as CSV; return at least one row of cells."""
     try:
         rows = [[cell.strip(_SPACE) for cell in row] for row in csv.reader(lines, skipinitialspace=True)]
     except csv.Error:  # a cell above the reader's limit of 128 KiB

@@ -1,8 +1,8 @@
-"""Training the pure network on pairs without times: SageMaker's way.
+"""Training of the pure network on pairs without times, as in SageMaker.
 
-Nothing says which pair came first. So there is no history to replay, and no combiner (architecture ``ip_insights``);
-the rows that are held out are drawn by chance, unless a validation channel names them. Rows that are drawn by chance
-are as old as those that were trained on: what is measured on them is better than what later events will give.
+The order of the pairs is unknown, so there is no history to replay and no combiner (architecture ``ip_insights``). Held
+out rows are a random sample unless a validation channel is given. Such rows are as old as the training rows, so figures
+measured on them are better than those on later events.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.sagemaker.csv_pairs import PairReader
 
 HELD_OUT_SHARE = 0.1
-"""Share of the rows that is held out where no validation channel is given."""
+"""Share of the rows that are held out where no validation channel is given."""
 PART_ROWS = 1 << 21
-"""Rows whose pairs are sorted at a time: 50 MiB."""
+"""Number of rows whose pairs are sorted at a time: 50 MiB."""
 MAX_HELD_OUT = 200_000
-"""Rows that probabilities rest on, at most: more would only make the snapshot larger."""
+"""Maximum number of calibration rows: more would only make the snapshot larger."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedPairs:
-    """What :func:`train_pairs` returns."""
+    """Result of :func:`train_pairs`."""
 
     snapshot: TrainedNetwork
     history: History
-    """The training rows, as one day: it says how often each entity was seen."""
+    """The training rows, as one day: gives the number of rows of each entity."""
     compatibility: NDArray[np.float64]
     """[n] of the held-out rows, high = usual."""
     prior_events: NDArray[np.float64]
@@ -59,7 +59,7 @@ class TrainedPairs:
 
 
 def held_out(column: ChannelRows, rng: np.random.Generator) -> tuple[ChannelRows, ChannelRows]:
-    """(to train on, held out): a tenth of the rows, drawn by chance; both keep the files' order."""
+    """Split rows into (training, held out): about a tenth is held out at random; both keep the files' order."""
     n = len(column)
     cut = min(max(int(n * HELD_OUT_SHARE), MIN_CALIBRATION_ROWS), MAX_HELD_OUT, n)
     kept, drawn = np.ones(n, dtype=np.bool_), np.sort(rng.choice(n, cut, replace=False, shuffle=False))
@@ -82,8 +82,8 @@ def train_pairs(
 ) -> TrainedPairs:
     """Train the network on ``train`` and measure it on ``validation``, both of ``reader``.
 
-    ``day``: days since the epoch, taken for that of all rows. NotEnoughHistory with the numbers where rows, entities or
-    addresses are too few. ``warn`` hears how many entities the training has.
+    ``day``: days since the epoch, used as the day of all rows. ``warn`` is called with the number of training entities.
+    Raises NotEnoughHistory, with the numbers, where rows, entities or addresses are too few.
     """
     entities, addresses = reader.entities, reader.addresses
     hashes = entity_hashes(entities)
@@ -119,7 +119,7 @@ def train_pairs(
 
 
 def check_enough(rows: int, source: FilePairs, validation: int) -> None:
-    """NotEnoughHistory, with the numbers, if these rows can't be trained on."""
+    """Raise NotEnoughHistory, with the numbers, unless rows, entities, addresses and validation rows are enough."""
     _at_least(rows, MIN_ROWS, f"rows to train on, beside {validation:,} to validate on")
     _at_least(len(source.hashes), 2, "entities")
     _at_least(len(source.addresses), 2, "addresses")
@@ -134,16 +134,16 @@ def _at_least(number: int, least: int, what: str) -> None:
 def history_of(
     column: ChannelRows, hashes: NDArray[np.uint64], addresses: Addresses, *, day: int, half_life_days: float
 ) -> History:
-    """One day that holds all rows; taken in entity by entity, :data:`PART_ROWS` rows or so at a time."""
+    """Return a history of one day with all rows; built from groups of entities, about :data:`PART_ROWS` rows each."""
     parts = -(-len(column) // PART_ROWS)
     pair_keys = 0
     for part in range(parts):
-        if pair_keys < 1 << MAX_EXPONENT:  # beyond it the table grows no more
+        if pair_keys < 1 << MAX_EXPONENT:  # the table has a maximum size
             entity, ip, _ = _part(column, part, parts, len(addresses))
             pair_keys += sum(len(np.unique(joined(hashes[entity], keys[ip]))) for keys in _level_by_level(addresses))
     network_keys = sum(len(np.unique(keys)) for keys in _level_by_level(addresses))
     history = History.empty(day, pair_keys=pair_keys, network_keys=network_keys, half_life_days=half_life_days)
-    history.pairs.members = None  # a combiner's features; there is none
+    history.pairs.members = None  # only combiner features need them, and there is no combiner
     for part in range(parts):
         entity, ip, count = _part(column, part, parts, len(addresses))
         history.day = day
@@ -152,7 +152,7 @@ def history_of(
 
 
 def _level_by_level(addresses: Addresses) -> Iterator[NDArray[np.uint64]]:
-    """uint64[m] of each level."""
+    """Yield the addresses' keys uint64[m] of each level."""
     high, low = words(addresses)
     v4 = v4_words(high, low)
     for slot in range(ADDRESS):
@@ -163,7 +163,7 @@ def _level_by_level(addresses: Addresses) -> Iterator[NDArray[np.uint64]]:
 def _part(
     column: ChannelRows, part: int, parts: int, addresses: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
-    """Each pair of every ``parts``-th entity once: (entities, addresses, rows)."""
+    """Return the unique pairs of every ``parts``-th entity: (entities, addresses, number of rows)."""
     found = [np.zeros(0, dtype=np.int64)]
     for start, rows in column.file.blocks():
         own = rows[column.kept[start : start + len(rows)] & (rows[:, 0] % parts == part)]

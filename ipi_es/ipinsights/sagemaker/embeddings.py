@@ -1,6 +1,6 @@
-"""What SageMaker's IP Insights writes: its log lines, from which its metrics are read, and its embeddings.
+"""Output of SageMaker's IP Insights: log lines, from which metrics are read, and embeddings.
 
-The formats are those of its public documentation and of the metric definitions that its algorithm comes with.
+The formats follow its public documentation and the algorithm's metric definitions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 
 HOST = "algo-1"
-"""SageMaker's name of a training's first machine; here there is no other."""
+"""SageMaker's name of a training's first machine; here it is the only one."""
 
 METRICS = {
     "validation:discriminator_auc": r"#quality_metric: host=\S+, epoch=\S+, validation discriminator_auc <score>=(\S+)",
@@ -34,21 +34,21 @@ METRICS = {
     "train:progress": r"#progress_metric: host=\S+, completed (\S+) %",
     "train:throughput": r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",
 }
-"""SageMaker's metric definitions: a metric's name, and the expression that finds it in a log."""
+"""SageMaker's metric definitions: a metric's name, and the regular expression that finds it in a log."""
 
 
 def metric_lines(report: TrainingProgress, hyperparameters: Hyperparameters) -> list[str]:
-    """The lines that a report of the network's training gives; epochs count from 0, as SageMaker's do.
+    """Return the log lines for a progress report of the network's training; epochs count from 0, as in SageMaker.
 
-    The loss is the mean over a pair and its negatives, weight decay included; throughput is in real pairs.
+    The loss is the mean over a pair and its negatives, weight decay included; throughput is in real pairs per second.
     """
     if report.stage != "network" or report.epoch is None or report.epochs is None:
         return []
-    # SageMaker's hyperparameters and ours: each pair is one example, and each of its negatives
+    # each pair is one example, and so is each of its negatives, of SageMaker's kinds and ours
     examples = 1 + hyperparameters.sampled_addresses + hyperparameters.shuffled_negative_sampling_rate
     epoch = f"host={HOST}, epoch={report.epoch - 1},"
     loss = None if report.loss is None else f"train binary_classification_cross_entropy <loss>={report.loss / examples}"
-    if report.discriminator_auc is None:  # within an epoch; its end is told below
+    if report.discriminator_auc is None:  # within an epoch; its end is reported below
         inside = loss is not None and report.batch != report.batches
         return [f"#quality_metric: {epoch} batch={report.batch} {loss}"] if inside else []
     lines = [] if loss is None else [f"#quality_metric: {epoch} {loss}"]
@@ -62,9 +62,9 @@ def metric_lines(report: TrainingProgress, hyperparameters: Hyperparameters) -> 
 def embeddings(
     network: Network, hashes: NDArray[np.uint64], addresses: Addresses
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(entity embeddings float32[n, d + 2], address embeddings float32[m, d + 2]) whose dot product is the log-odds.
+    """Return (entity float32[n, d + 2], address float32[m, d + 2]) embeddings; their dot product is the log-odds.
 
-    ``hashes`` uint64[n], ``addresses`` uint8[m, 16]; d = vector_dim. The biases are dimensions of their own:
+    ``hashes`` uint64[n], ``addresses`` uint8[m, 16]; d = vector_dim. The biases are separate dimensions:
     (v, b, 1) · (w, 1, c) = v · w + b + c.
     """
     entity, address = network.entity_vectors(hashes), network.address_vectors(prefix_keys(addresses))
@@ -79,6 +79,6 @@ def dot_products(
     entity: NDArray[np.int32],
     ip: NDArray[np.int32],
 ) -> NDArray[np.float64]:
-    """float64[n]: the network's log-odds of the pairs (hashes[entity[i]], addresses[ip[i]]), high = usual."""
+    """Return float64[n]: the network's log-odds of the pairs (hashes[entity[i]], addresses[ip[i]]), high = usual."""
     left, right = network.entity_vectors(hashes), network.address_vectors(prefix_keys(addresses))
     return network.log_odds(left, right, entity, ip).astype(np.float64).round(DIGITS)

@@ -1,4 +1,4 @@
-"""The only place that imports TensorFlow; nothing outside imports it before a training begins."""
+"""The only package that imports TensorFlow; other modules import it only when a training begins."""
 
 import os
 import sys
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def _without_greetings() -> Iterator[None]:
-    """Keep native code from writing to stderr: at its import TensorFlow tells every user of his processor and drivers.
+    """Keep native code from writing to stderr: TensorFlow logs processor and driver details when it is imported.
 
-    Errors still come as exceptions. Where stderr is no real file (in some test runners), nothing is changed.
+    Errors are still raised as exceptions. Where stderr is no real file (in some test runners), nothing is changed.
     """
     try:
         stderr = sys.__stderr__.fileno() if sys.__stderr__ else -1
@@ -19,7 +19,7 @@ def _without_greetings() -> Iterator[None]:
         yield
         return
     try:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  (its descriptor is what is wanted)
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  (only its descriptor is needed)
             os.dup2(nowhere.fileno(), stderr)
         yield
     finally:
@@ -27,13 +27,13 @@ def _without_greetings() -> Iterator[None]:
         os.close(kept)
 
 
-# read at the import, for what the native code says later
+# TensorFlow reads this when it is imported; it controls later messages of the native code
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _without_greetings():
     import tensorflow as tf
 
-    # the first operation looks for accelerators, and tells of that too
+    # the first operation looks for accelerators and logs that too
     tf.constant(0.0)
 
-# several trainings in one process are several compilations, and meant to be
+# several trainings in one process compile several times; that is intended, so no warnings
 tf.get_logger().setLevel("ERROR")

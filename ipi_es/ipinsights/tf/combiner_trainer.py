@@ -1,4 +1,4 @@
-"""Trains the combiner: a few small networks side by side, Adam, one compiled loop over resident features."""
+"""Trains the combiner: a few small networks in parallel, with Adam, in one compiled loop over features in memory."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 _BATCH, _MIN_BATCH = 512, 128
 _MIN_STEPS = 2_000
-"""Steps, at least: a small job makes more and smaller ones."""
+"""Minimum number of steps: with few rows, steps are smaller and epochs more."""
 _RATE = 3e-3
-"""Adam's step at the start; it falls to nothing along half a cosine."""
+"""Adam's initial learning rate; it falls to 0 along half a cosine."""
 _ANCHORED_RATE = 1e-3
-"""The same for a fit that goes on from trained weights."""
+"""The same for a fit that starts from trained weights."""
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants (Kingma, Ba 2015)
 _DECAY = 1e-4
-"""L2 on the weights: holds features that say the same thing together. With 1e-5 the rare rows of a few days (journeys)
-were learnt by heart and others' journeys looked odder than they were; with 1e-3 new addresses were scored by less."""
+"""L2 on the weights: keeps the weights of correlated features similar. With 1e-5 the combiner overfitted to rare rows
+of a few days (journeys), and other entities' journeys looked too unusual; with 1e-3 new addresses stood out less."""
 
 
 def fit_combiner(
@@ -36,10 +36,10 @@ def fit_combiner(
     rng: np.random.Generator,
     anchor: float = 0.0,
 ) -> tuple[Combiner, float]:
-    """Fit on features float32[n, F], real float32[n] in {0, 1}, weight float32[n]; (combiner, last epoch's loss).
+    """Fit on features float32[n, F], real float32[n] in {0, 1}, weight float32[n]; return (combiner, loss).
 
-    The loss is the sum over members. ``start``: ``untrained``, or a trained one to go on from, whose weights are held
-    near by ``anchor`` > 0, the L2 on the distance from them.
+    The loss is the last epoch's, summed over members. ``start``: :func:`untrained`'s, or a trained combiner to continue
+    from; ``anchor`` > 0 then keeps the weights near its weights, as L2 on the distance.
     """
     batch = min(max(len(features) * epochs // _MIN_STEPS, _MIN_BATCH), _BATCH, len(features))
     steps = len(features) // batch
@@ -58,7 +58,7 @@ def fit_combiner(
 
 
 def standardization(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and 1 / standard deviation (0 where there is none), float32[F] each, of features float32[n, F]."""
+    """Return mean and 1 / standard deviation (0 for constant features), float32[F] each, of features float32[n, F]."""
     deviation = features.std(axis=0)
     scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0).astype(np.float32)
     return features.mean(axis=0), scale
@@ -67,13 +67,13 @@ def standardization(features: NDArray[np.float32]) -> tuple[NDArray[np.float32],
 def untrained(
     mean: NDArray[np.float32], scale: NDArray[np.float32], members: int, rng: np.random.Generator
 ) -> Combiner:
-    """A combiner of random weights over features that are standardized so."""
+    """Return a combiner with random weights and the given standardization (``mean``, ``scale``: float32[F])."""
     shapes = ((members, len(mean) + 1, HIDDEN), (members, HIDDEN + 1, HIDDEN), (members, HIDDEN + 1))
     return Combiner(mean, scale, *(_initial(shape, rng) for shape in shapes))
 
 
 def _initial(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    """He's initialization (2015); biases, the last of the second axis, are 0."""
+    """Draw initial weights as He et al. (2015); biases, the last of the second axis, are 0."""
     values = rng.standard_normal(shape) * math.sqrt(2.0 / (shape[1] - 1))
     values[:, -1] = 0.0
     return values.astype(np.float32)
@@ -124,7 +124,7 @@ def _loss(variables: list[tf.Variable], x: tf.Tensor, y: tf.Tensor, w: tf.Tensor
     two = tf.nn.relu(tf.matmul(one, hidden_2[:, :-1]) + hidden_2[:, -1:])
     logit = tf.einsum("mnh,mh->mn", two, output[:, :-1]) + output[:, -1:]
     each = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.broadcast_to(y, tf.shape(logit)), logits=logit)
-    # members share nothing: summing their means trains each as if it were alone
+    # members share no weights: summing their means trains each as if it were alone
     return tf.reduce_sum(tf.reduce_sum(each * w, axis=1) / tf.reduce_sum(w))
 
 

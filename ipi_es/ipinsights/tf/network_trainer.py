@@ -1,9 +1,9 @@
-"""Trains the network: a compiled loop over resident arrays, row-wise Adagrad on the rows that a step touches.
+"""Trains the network: a compiled loop over arrays in memory, row-wise Adagrad on the rows that a step uses.
 
-Gradients are written out: with a tape the vectors of all parts of all addresses would be laid out one by one, in both
-directions. Here they are added up where they are read (`SparseSegmentSum`), 3 to 5 times as fast. A tape is used for
-the dense layers alone. To make a log-odds one product, vectors are (v, bias, 1) of entities and (v, 1, bias) of
-addresses within this module.
+Gradients are coded by hand: a tape would materialize the vectors of all parts of all addresses, in both directions.
+Here they are summed while they are read (`SparseSegmentSum`), which is 3 to 5 times as fast. A tape is used for the
+dense layers alone. Within this module vectors are (v, bias, 1) for entities and (v, 1, bias) for addresses, so that a
+log-odds is a single dot product.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.network.epoch_rows import ChunkRows
 
 _ACCUMULATOR_START = 1e-3
-"""Adagrad's sum of squares before the first step: bounds the first steps of rare rows."""
+"""Adagrad's initial sum of squares: bounds the first steps of rare rows."""
 _INPUTS = (
     *("entity", "entity_row", "entity_member", "entity_group", "part_row", "part_count", "place", "segment"),
     *("member", "group", "shifts", "entity_bounds", "row_bounds", "part_bounds"),
@@ -32,10 +32,13 @@ Inputs: TypeAlias = dict[str, tf.Tensor]
 
 
 class _Table:
-    """A table of vectors with its sums of squares, [n, 2]: the mean over the vector, and the bias's."""
+    """A table of vectors with Adagrad's sums of squares [n, 2]: the mean over the vector, and the bias's."""
 
     def __init__(self, values: NDArray[np.float32], *, bias: int) -> None:
-        """``values`` float32[n, d + 1] with the bias last; ``bias``: its column, d or d + 1; 1s go into the other."""
+        """Take ``values`` float32[n, d + 1] with the bias last; it is moved to the column ``bias``, d or d + 1.
+
+        The other of these two columns is the constant one.
+        """
         width = values.shape[1]
         wide = np.zeros((len(values), width + 1), dtype=np.float32)
         wide[:, : width - 1], wide[:, bias] = values[:, :-1], values[:, -1]
@@ -44,16 +47,16 @@ class _Table:
         self.sums = tf.Variable(tf.fill([len(values), 2], tf.constant(_ACCUMULATOR_START)))
         spread = np.zeros((2, width + 1), dtype=np.float32)
         spread[0, : width - 1], spread[1, bias] = 1.0, 1.0
-        self._spread = tf.constant(spread)  # [2, d + 2]: which sum a column goes by; none for the constant
+        self._spread = tf.constant(spread)  # [2, d + 2]: the sum that scales a column; none for the constant
         self._mean = tf.constant(spread.T / np.maximum(spread.sum(axis=1), 1.0))
 
     def values(self) -> NDArray[np.float32]:
-        """float32[n, d + 1], the bias last."""
+        """Return float32[n, d + 1], the bias last."""
         wide = self.rows.numpy()
         return np.concatenate([wide[:, :-2], wide[:, self.bias, None]], axis=1)
 
     def update(self, rows: tf.Tensor, vectors: tf.Tensor, gradient: tf.Tensor, rate: float) -> None:
-        """Adagrad's step of the rows int32[m], each once; ``vectors`` [m, d + 2] are those that they have."""
+        """Apply Adagrad's step to the rows int32[m], each once; ``vectors`` [m, d + 2]: their present values."""
         sums = tf.gather(self.sums, rows) + tf.matmul(tf.square(gradient), self._mean)
         # subtracting in place (scatter_sub) would take ten times as long as writing whole rows
         step = gradient * tf.matmul(rate * tf.math.rsqrt(sums), self._spread)
@@ -78,7 +81,7 @@ class NetworkTrainer:
     ) -> None:
         """Take tables as in :class:`~ipi_es.ipinsights.network.network.Network`; ``part_table``: prefixes and context.
 
-        ``batch``: pairs a step; ``negatives``: sampled addresses a pair.
+        ``batch``: pairs per step; ``negatives``: sampled addresses per pair.
         """
         if deterministic:
             tf.config.experimental.enable_op_determinism()
@@ -88,7 +91,7 @@ class NetworkTrainer:
         self._entities = _Table(entity_table, bias=dim)
         self._entities.rows[:, dim + 1].assign(tf.ones(len(entity_table)))
         self._parts = _Table(part_table, bias=dim + 1)
-        # in the table, row s is the sum of the unseen vectors of the levels from s on
+        # row s < SLOTS of the part table is the sum of the unseen vectors of the levels from s on
         self._unseen = _Table(part_table[:SLOTS], bias=dim + 1)
         self._add_unseen_up()
         self._layers = tf.Variable(layers)
@@ -98,18 +101,18 @@ class NetworkTrainer:
         self._one = tf.constant(one)
         self._wide = tf.ones([1, dim + 2])
         pull = np.where(np.arange(dim + 2) < dim, 2.0 * weight_decay / batch, 0.0).astype(np.float32)[None]
-        self._pull = tf.constant(pull)  # [1, d + 2]: the gradient of the vectors' squares, not of biases'
+        self._pull = tf.constant(pull)  # [1, d + 2]: factor of the weight decay's gradient; 0 for biases
         self._pull_left = tf.constant(np.repeat(pull, batch, axis=0))
         self._sign = tf.constant(np.repeat(np.array([-1.0] + [1.0] * negatives, dtype=np.float32), batch))
         self._steps = tf.function(self._loop, reduce_retracing=True)
 
     def run(self, rows: ChunkRows) -> float:
-        """Train all steps of a chunk; the sum over its pairs of the cross-entropy (of a pair with its negatives)."""
+        """Train all steps of a chunk; return the sum over its pairs of the cross-entropy of pair and negatives."""
         inputs = {name: tf.constant(getattr(rows, name)) for name in _INPUTS}
         return float(self._steps(inputs, tf.constant(rows.steps), tf.constant(rows.parts, tf.float32)).numpy())
 
     def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """(entity table, part table, layers) as they are now."""
+        """Return the present (entity table, part table, layers)."""
         parts = self._parts.values()
         parts[:SLOTS] = self._unseen.values()
         return self._entities.values(), parts, self._layers.numpy()
@@ -144,7 +147,10 @@ class NetworkTrainer:
     def _gradients(
         self, entity: tf.Tensor, left: tf.Tensor, total: tf.Tensor, shifts: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """(loss, its gradient by ``left`` [batch, d + 2], by ``total`` [(1 + K) · batch, d + 2]); gradients / batch."""
+        """Return (loss, gradient by ``left`` [batch, d + 2], by ``total`` [(1 + K) · batch, d + 2]).
+
+        Gradients are divided by the batch size; the loss isn't. The dense layers are updated here.
+        """
         if not self._layers.shape[0]:
             return self._of_log_odds(entity, left, total, shifts)
         layers = tf.convert_to_tensor(self._layers)
@@ -160,7 +166,7 @@ class NetworkTrainer:
     def _of_log_odds(
         self, entity: tf.Tensor, left: tf.Tensor, right: tf.Tensor, shifts: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """As :meth:`_gradients`, for encoded addresses: the real ones of the batch, then those of each negative."""
+        """Return what :meth:`_gradients` does, for encoded addresses: the batch's real ones, then each negative's."""
         lefts = tf.concat([left] * (1 + self._sampled), axis=0)
         odds = tf.reduce_sum(lefts * right, axis=-1)
         loss = tf.reduce_sum(tf.nn.softplus(self._sign * odds))
@@ -170,7 +176,7 @@ class NetworkTrainer:
         own, of_own = right[: self._batch], of_right[: self._batch]
         for roll in range(shifts.shape[0]):
             shift = shifts[roll]
-            with tf.control_dependencies([of_own]):  # one after the other: side by side they would fill the memory
+            with tf.control_dependencies([of_own]):  # in sequence: in parallel they would need too much memory
                 other = tf.roll(own, shift, axis=0)
             odds = tf.reduce_sum(left * other, axis=-1)
             strange = tf.cast(tf.not_equal(entity, tf.roll(entity, shift, axis=0)), tf.float32)
@@ -182,7 +188,7 @@ class NetworkTrainer:
         return loss, of_left, of_right
 
     def _spread(self, slope: tf.Tensor) -> tf.Tensor:
-        """[n] / batch over all columns: a product of matrices, which is much faster than broadcasting."""
+        """Copy [n] / batch to all columns, by a matrix product: much faster than broadcasting."""
         return tf.matmul(slope[:, None] / self._batch, self._wide)
 
     def _encoded(self, total: tf.Tensor, layers: tf.Tensor) -> tf.Tensor:
@@ -198,8 +204,11 @@ class NetworkTrainer:
         self._entities.update(rows, tf.gather(self._entities.rows, rows), summed, self._rate)
 
     def _update_parts(self, rows: tf.Tensor, part: tf.Tensor, gradient: tf.Tensor, share: tf.Tensor) -> None:
-        """``part`` and ``gradient`` [m, d + 2] of the rows; ``share`` [m]: addresses that have it, over the parts."""
-        # of a sum of unseen vectors to each of them
+        """Update the parts' rows; ``part`` and ``gradient`` [m, d + 2]: their values and gradients.
+
+        ``share`` [m]: number of addresses that have the part, divided by the number of levels; scales the weight decay.
+        """
+        # from the sums of unseen vectors to the single vectors
         share = tf.concat([tf.cumsum(share[:SLOTS]), share[SLOTS:]], axis=0)
         unseen = tf.convert_to_tensor(self._unseen.rows)
         gradient = tf.concat([tf.cumsum(gradient[:SLOTS], axis=0), gradient[SLOTS:]], axis=0)
@@ -211,7 +220,7 @@ class NetworkTrainer:
 
 
 def _summed(data: tf.Tensor, indices: tf.Tensor, segments: tf.Tensor, number: tf.Tensor | int) -> tf.Tensor:
-    """[number, w]: the sum of ``data[indices]`` by segment, 0 where there is none; segments ascend."""
+    """Return [number, w]: the sums of ``data[indices]`` by segment, 0 for empty segments; segments ascend."""
     return tf.raw_ops.SparseSegmentSumWithNumSegments(
         data=data, indices=indices, segment_ids=segments, num_segments=number
     )

@@ -1,8 +1,8 @@
-"""The reference: a network as Amazon SageMaker IP Insights describes its own, in plain Keras.
+"""Reference network: the architecture that Amazon documents for SageMaker IP Insights, in plain Keras.
 
 Entity embedding · multilayer perceptron over the address's bits = log-odds; binary cross-entropy of real pairs against
-one random and one shuffled address each; `fit` with Adam. Quality and speed are compared with it; no job uses it.
-IPv6 is an address of 128 bits here (SageMaker takes IPv4 alone), IPv4 its mapped form.
+one random and one shuffled address each; `fit` with Adam. It is a reference for quality and speed; no job uses it.
+Addresses have 128 bits here, IPv4 in its mapped form (SageMaker accepts IPv4 alone).
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from ipi_es.addresses import Addresses
 
 VECTOR_DIM = 128
-"""SageMaker's advice."""
+"""SageMaker's recommendation."""
 EPOCHS = 5
 LEARNING_RATE = 1e-3
 """SageMaker's default, for Adam."""
 BATCH = 64
-"""Real pairs a step: SageMaker's 10,000 would be one step an epoch where rows are few. With 256 and 1,024 the reference
-was weaker, by .01 and .05 of the mean AUC on real events."""
+"""Real pairs per step: SageMaker's 10,000 would be one step per epoch where rows are few. With 256 and 1,024 the
+reference was weaker, by .01 and .05 of the mean AUC on real events."""
 HIDDEN = (256, 256)
 """Units of the perceptron's hidden layers. One of 128 was weaker by .01 of the mean AUC, two of 512 gained
 .003."""
 _BYTES, _BITS = 16, 128
 _V4_FREE = 4
-"""Bytes of an IPv4-mapped address that a random one draws."""
+"""Bytes of an IPv4-mapped address that are drawn for a random one."""
 
 
 class SageMakerLike:
-    """The network with its training; entities are numbers from 0."""
+    """The reference network with its training; entities are numbered from 0."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class SageMakerLike:
         learning_rate: float = LEARNING_RATE,
         hidden: Sequence[int] = HIDDEN,
     ) -> None:
-        """``entities``: rows of the embedding; ``hidden``: units by layer; everything random comes from ``rng``."""
+        """Build it. ``entities``: rows of the embedding; ``hidden``: units by layer; ``rng``: all randomness."""
         keras = tf.keras
         self._rng = rng
         seeds = iter(rng.integers(0, 2**31, 2 + len(hidden)).tolist())
@@ -74,9 +74,9 @@ class SageMakerLike:
     def fit(
         self, entity: NDArray[np.int32], addresses: Addresses, *, epochs: int = EPOCHS, batch: int = BATCH
     ) -> float:
-        """Train on n pairs (entity int32[n], addresses uint8[n, 16]); the last epoch's mean loss a pair.
+        """Train on n pairs (entity int32[n], addresses uint8[n, 16]); return the last epoch's mean loss.
 
-        Every epoch has a new order and new negatives, ``batch`` real pairs a step.
+        Every epoch has a new order and new negatives, ``batch`` real pairs per step. nan for 0 epochs.
         """
         loss = float("nan")
         target = np.tile(np.array([[1.0, 0.0, 0.0]], dtype=np.float32), (len(entity), 1))
@@ -90,7 +90,7 @@ class SageMakerLike:
         return loss
 
     def log_odds(self, entity: NDArray[np.int32], addresses: Addresses, *, batch: int = 4_096) -> NDArray[np.float64]:
-        """float64[n] of the pairs (entity int32[n], addresses uint8[n, 16]), by Keras's ``predict``."""
+        """Return float64[n]: log-odds of pairs (entity int32[n], addresses uint8[n, 16]), by Keras's ``predict``."""
         if not len(entity):
             return np.zeros(0)
         inputs = [entity.astype(np.int32), addresses[:, None, :]]
@@ -99,7 +99,7 @@ class SageMakerLike:
 
 
 def random_of_family(addresses: Addresses, rng: np.random.Generator) -> Addresses:
-    """For each address uint8[n, 16] one that is uniform over all of its family."""
+    """Draw for each address uint8[n, 16] one that is uniform over all of its family."""
     fresh = rng.integers(0, 256, addresses.shape, dtype=np.uint8)
     v4 = is_v4(addresses)
     fresh[v4, :-_V4_FREE] = addresses[v4, :-_V4_FREE]
@@ -107,7 +107,7 @@ def random_of_family(addresses: Addresses, rng: np.random.Generator) -> Addresse
 
 
 class _Bits(tf.keras.layers.Layer):  # type: ignore[misc]
-    """uint8[…, 16] → float32[…, 128]: the address's bits, the highest first, as -1 and 1."""
+    """uint8[…, 16] → float32[…, 128]: the address's bits, highest first, as -1 and 1."""
 
     def call(self, addresses: Any) -> Any:
         shifts = tf.constant(np.arange(7, -1, -1), dtype=tf.uint8)
@@ -118,7 +118,7 @@ class _Bits(tf.keras.layers.Layer):  # type: ignore[misc]
         return 2.0 * flat - 1.0
 
     def compute_output_spec(self, addresses: Any) -> Any:
-        """Keras asks for it instead of tracing uint8 operations."""
+        """Return the output's shape and dtype: Keras calls this instead of tracing uint8 operations."""
         return tf.keras.KerasTensor((*addresses.shape[:-1], _BITS), dtype="float32")
 
 
@@ -130,5 +130,5 @@ class _Dot(tf.keras.layers.Layer):  # type: ignore[misc]
         return tf.einsum("nd,nkd->nk", entity, address)
 
     def compute_output_spec(self, vectors: Any) -> Any:
-        """As `call` gives it."""
+        """Return the shape and dtype of `call`'s output."""
         return tf.keras.KerasTensor(vectors[1].shape[:-1], dtype="float32")

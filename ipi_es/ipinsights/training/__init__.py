@@ -1,1 +1,1 @@
-"""A whole training: time split, network, history, combiner and calibration rows."""
+"""Complete training: time split, network, history, combiner and calibration rows."""

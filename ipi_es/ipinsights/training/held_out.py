@@ -1,4 +1,4 @@
-"""The last part of a training range, scored in order as production does it: nothing was trained on it."""
+"""The last part of a training range, scored in time order as in production; nothing was trained on it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibrationRows:
-    """The last part, scored in order; n rows of :class:`TrainingEvents` with ``calibrates``."""
+    """The last part, scored in time order: the n rows of :class:`TrainingEvents` with ``calibrates``."""
 
     compatibility: NDArray[np.float64]  # [n], high = usual
-    prior_events: NDArray[np.float64]  # [n] of the row's entity at that time
+    prior_events: NDArray[np.float64]  # [n] events of the row's entity before the row's day
     entity: NDArray[np.int32]  # [n] index into the events' entities
     ip: NDArray[np.int32]  # [n] index into the events' addresses
     time: NDArray[np.int64]  # [n] start of the bucket, epoch seconds
@@ -39,11 +39,11 @@ class CalibrationRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredNetwork:
-    """What one snapshot makes of the held-out part."""
+    """One network's scores and quality on the held-out part."""
 
     calibration: CalibrationRows
     discriminator_auc: float
-    """Its rows against one random address each."""
+    """AUC of its rows against one random address each."""
 
 
 def measure(
@@ -56,9 +56,9 @@ def measure(
     rng: np.random.Generator,
     guessed: GuessedContext | None,
 ) -> list[MeasuredNetwork]:
-    """Score the days from ``split.calibration`` on with every snapshot: the same rows, negatives and history.
+    """Score the days from ``split.calibration`` on with every network: the same rows, negatives and history.
 
-    ``history`` stands at their begin and is moved to their end, day by day.
+    ``history`` must be at the start of these days and is moved to their end, day by day.
     """
     taken: list[NDArray[np.intp]] = []
     priors: list[NDArray[np.float64]] = []

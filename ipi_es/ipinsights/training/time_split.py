@@ -1,4 +1,4 @@
-"""How the rows of a training are cut in time, and when they are too few."""
+"""Split of a training's rows in time, and the minimum number of rows."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 NETWORK_SHARES, CALIBRATION_SHARE = (0.20, 0.45), 0.20
-"""Shares of the rows for the network [least, most], and for calibration; the combiner has what lies between."""
+"""Shares of the rows for the network [least, most], and for calibration; the rest between them is the combiner's."""
 COMBINER_ROWS = 20_000
-"""Rows that the combiner has before the network's share grows: what few rows say, history says better. On real events,
-3,000 to 8,000 rows a training, recall grew from .81 to .83 with the smaller share, and AUC by .001."""
+"""Rows that the combiner gets before the network's share grows: with few rows, history is a better source than the
+network. On real events, 3,000 to 8,000 rows per training, recall grew from .81 to .83 with the smaller share, and AUC
+by .001."""
 MIN_DAYS = 2
-"""One for the network and one for calibration; without a part of its own the combiner is the shipped one."""
+"""One for the network and one for calibration; without days of its own the combiner is the shipped one."""
 MIN_ROWS = 100
-"""Unique (bucket, entity, address) rows that teach, at least."""
+"""Minimum number of unique (bucket, entity, address) rows to learn from."""
 MIN_CALIBRATION_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Days (since the epoch): the network has [first, combiner), the combiner [combiner, calibration)."""
+    """Days since the epoch: the network learns from [first, combiner), the combiner from [combiner, calibration).
+
+    Calibration has [calibration, stop).
+    """
 
     first: int
     combiner: int
@@ -38,7 +42,7 @@ class Split:
 
 
 def check_enough(events: TrainingEvents) -> None:
-    """NotEnoughHistory, with the numbers, if these rows can't be trained on."""
+    """Raise NotEnoughHistory, with the numbers, unless there are enough rows, days, entities and addresses."""
     rows = int(events.learns.sum())
     if rows < MIN_ROWS:
         raise NotEnoughHistory(
@@ -65,7 +69,12 @@ def check_enough(events: TrainingEvents) -> None:
 
 
 def split_days(events: TrainingEvents, calibrate_from: int | None) -> Split:
-    """Cut at day boundaries, as near as can be to the shares, each part at least one day with events."""
+    """Split at day boundaries, as near as possible to the shares.
+
+    Network and calibration have at least one day with events each; the combiner's part is empty where there are too few
+    days. ``calibrate_from``: epoch seconds, start of a UTC day; overrides where calibration begins. Raises
+    NotEnoughHistory where too few rows are left to calibrate on.
+    """
     days, count = np.unique(events.day[events.learns], return_counts=True)
     before = np.concatenate([[0], np.cumsum(count)]) / count.sum()  # the share of rows before each day
     least = min(2, len(days) - 1)
@@ -87,7 +96,7 @@ def split_days(events: TrainingEvents, calibrate_from: int | None) -> Split:
 
 
 def day_slices(events: TrainingEvents, first: int, stop: int) -> list[tuple[int, NDArray[np.intp]]]:
-    """(day, row indexes) of each day in [first, stop) that has rows."""
+    """Return (day, row indexes) of each day in [first, stop) that has rows."""
     day = events.day
     days = np.unique(day)
     return [(int(d), np.arange(*np.searchsorted(day, [d, d + 1]))) for d in days[(days >= first) & (days < stop)]]

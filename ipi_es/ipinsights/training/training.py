@@ -1,9 +1,9 @@
 """Training: time split → network → history replayed day by day → combiner → calibration sample.
 
-The days are cut in three. The network learns from the first part; the combiner from the second, where each row's
-features are read from history as it stood at the start of the row's day and the network never saw the row; the
-last part (about a fifth of the rows) is only scored, as production does it: it is the calibration sample. The
-final history holds all three. The pure network (``ip_insights``) learns from the first two parts.
+The days are split into three parts. The network learns from the first part. The combiner learns from the second: each
+row's features are read from history at the start of the row's day, and the network was not trained on the row. The last
+part (about a fifth of the rows) is only scored, as in production: it is the calibration sample. The final history
+contains all three. The pure network (``ip_insights``) learns from the first two parts.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ ProgressCallback: TypeAlias = Callable[[TrainingProgress], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """What :func:`train` returns."""
+    """Result of :func:`train`."""
 
     snapshot: TrainedNetwork
     history: History
-    """Everything that teaches, up to the end of the training range."""
+    """All learned rows, up to the end of the training range."""
     calibration: CalibrationRows
     rival: MeasuredNetwork | None = None
-    """What the rival makes of the same rows, against the same negatives."""
+    """The rival's scores of the same rows, against the same negatives."""
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The snapshot's metrics."""
+        """The trained network's metrics."""
         return self.snapshot.metrics
 
 
@@ -62,12 +62,12 @@ def train(
     rival: TrainedNetwork | None = None,
     calibrate_from: int | None = None,
 ) -> Trained:
-    """Train a snapshot and its history; the same events, hyperparameters and seed give the same scores.
+    """Train a network and its history; the same events, hyperparameters and seed give the same scores.
 
-    ``base``: go on from an earlier snapshot's vectors (rows keep their meaning if the table has the same size).
-    ``rival``: an earlier snapshot that is to be compared with the new one.
+    ``base``: an earlier network whose vectors training starts from (entity rows are kept if the table has the same
+    size). ``rival``: an earlier network to compare the new one with.
     ``calibrate_from``: epoch seconds, start of a UTC day; overrides where the calibration part begins.
-    Raises NotEnoughHistory with the numbers where the events are too few or too uniform.
+    Raises NotEnoughHistory, with the numbers, where the events are too few or too uniform.
     """
     report = progress or (lambda _: None)
     check_enough(events)
@@ -134,7 +134,7 @@ def train(
 def empty_history(
     events: TrainingEvents, hashes: NDArray[np.uint64], split: Split, hyperparameters: Hyperparameters
 ) -> History:
-    """Sized for all keys of the training range."""
+    """Return an empty history at the first day, sized for all keys of the training range."""
     keys = prefix_keys(events.addresses)
     pairs = np.unique(np.stack([events.entity, events.ip], axis=1), axis=0)
     if events.context:

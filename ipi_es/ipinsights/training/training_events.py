@@ -1,4 +1,4 @@
-"""What a training reads: unique rows in time order."""
+"""Input of a training: unique rows in time order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingEvents:
-    """n rows (bucket, entity, address), one for each that occurred, ordered by ``time``."""
+    """n rows (bucket, entity, address), each once, ordered by ``time``."""
 
     time: NDArray[np.int64]  # [n] start of the row's bucket, epoch seconds, ascending
     entities: list[str]
@@ -28,16 +28,16 @@ class TrainingEvents:
     addresses: Addresses  # uint8[m, 16]
     ip: NDArray[np.int32]  # [n] index into addresses
     count: NDArray[np.int64]  # [n] events, at least 1
-    learns: NDArray[np.bool_]  # [n] teaches: goes into history and training
-    calibrates: NDArray[np.bool_]  # [n] is scored in production: goes into the calibration sample
+    learns: NDArray[np.bool_]  # [n] whether the row is learned: used for history and training
+    calibrates: NDArray[np.bool_]  # [n] whether production would score it: used for the calibration sample
     end: int | None = None
     """The exclusive end of the training range, epoch seconds; None: the end of the last row's day."""
     context: AddressContext | None = None
     """Operator and country of the m ``addresses``; None where the events have neither."""
     look_up: Callable[[Addresses], AddressContext] | None = None
-    """Gives the context of any address, where a file of networks is at hand; None: guessed from ``context``."""
+    """Gives the context of any address, where a file of networks is available; None: guessed from ``context``."""
     failures_only: NDArray[np.bool_] | None = None
-    """bool[n]: none of the row's sign-ins is of an outcome that teaches; None: all are."""
+    """bool[n]: whether no sign-in of the row has an outcome that is learned; None: False for all rows."""
 
     def __post_init__(self) -> None:
         if len(self.time) and bool((np.diff(self.time) < 0).any()):
@@ -53,7 +53,7 @@ class TrainingEvents:
         return result
 
     def delta(self, day: int, hashes: NDArray[np.uint64], rows: NDArray[Any]) -> DayDelta:
-        """The delta of one day from its rows (indexes); ``hashes`` are those of ``entities``."""
+        """Return the delta of one day from its rows (indexes); ``hashes`` are those of ``entities``."""
         rows = rows[self.learns[rows]]
         ip = self.ip[rows]
         context = self.context.take(ip) if self.context else None

@@ -114,7 +114,7 @@ class AppriseSender:
         except (OSError, TypeError, ValueError, AppriseException) as error:
             raise NotSent(f"{named}: Apprise failed ({type(error).__name__})") from None
         if not taken:
-            raise NotSent(f"{named}: the service did not take it", hint="the log says what Apprise was told")
+            raise NotSent(f"{named}: the service did not take it", hint="the log has the request to Apprise")
 
 
 @contextmanager

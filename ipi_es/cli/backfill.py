@@ -23,7 +23,7 @@ KEPT = "What was finished is kept; run the same command again to go on."
 @click.option("--start", required=True, help="Begin, inclusive: ISO 8601 or date math (now-7d).")
 @click.option("--end", default="now", show_default=True, help="End, exclusive.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; print how many alerts a day each threshold would give.")
-@click.option("--again", is_flag=True, help="Score the range anew from --start, replacing the results of earlier runs.")
+@click.option("--again", is_flag=True, help="Score the range again from --start and replace the results of earlier runs.")
 @accept_change_option
 @click.pass_context
 def backfill(
@@ -32,7 +32,7 @@ def backfill(
     """Score a job's events of [--start, --end) and write the results.
 
     A job that has no snapshot yet is trained first, on the events before --start. A run that was stopped, however it
-    was, is taken up where it left off by the same command.
+    was, is continued where it stopped by the same command.
 
     Example: ipi-es backfill jobs/logins.yml --start now-30d --end now
     """

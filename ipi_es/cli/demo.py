@@ -139,7 +139,7 @@ def show(outcome: DemoOutcome) -> None:
 def _bucket_line(source: dict[str, Any]) -> str:
     return (
         f"{source['event_count']:,} events, {source['record_count']} records; "
-        f"{', '.join([*source['top_entities'][:2], *source['top_ips'][:2]]) or 'nothing stands out'}"
+        f"{', '.join([*source['top_entities'][:2], *source['top_ips'][:2]]) or 'nothing is unusual'}"
     )
 
 

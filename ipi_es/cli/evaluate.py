@@ -37,14 +37,14 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--networks-for-attacks-only",
     "attacks_only",
     is_flag=True,
-    help="Draw attacks by --networks, but let nobody who scores see operators and countries.",
+    help="Draw attacks by --networks, but hide operators and countries from every scorer.",
 )
 @click.option(
     "--state",
     type=click.Choice(["daily", "frozen"]),
     default="daily",
     show_default=True,
-    help="History moves at the end of every day of a test, as in production, or stands at its start.",
+    help="History moves at the end of every day of a test, as in production, or stays at its start.",
 )
 @click.option(
     "--trainings",

@@ -155,7 +155,7 @@ def resume(ctx: click.Context, job_name: str) -> None:
 @yes_option
 @click.pass_context
 def reset(ctx: click.Context, job_name: str, yes: bool) -> None:
-    """Let JOB begin anew: deletes its results, annotations, snapshots, history and quantiles.
+    """Start JOB from scratch: delete its results, annotations, snapshots, history and quantiles.
 
     Verdicts stay, and so does whether it is paused. A worker then trains it again.
 
@@ -164,7 +164,7 @@ def reset(ctx: click.Context, job_name: str, yes: bool) -> None:
     with _named(ctx, job_name) as (surroundings, cluster, job_id):
         confirmed(f"{_stored(surroundings, cluster, job_id)} All of it is deleted, verdicts excepted.", yes=yes)
         removed = _removal(surroundings, cluster, job_id).reset()
-    click.echo(f"Job {job_id} begins anew. Deleted: {removed}.")
+    click.echo(f"Job {job_id} starts from scratch. Deleted: {removed}.")
 
 
 @job.command()

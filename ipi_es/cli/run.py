@@ -85,7 +85,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     if once:
         sys.exit(_tell(worker.once()) or int(bool(bad)))
     if not worker.run(_checked(listen) or settings.worker.listen):
-        logging.getLogger(__name__).warning("left amid the work; it is taken up where it was")
+        logging.getLogger(__name__).warning("stopped in the middle of the work; the next run continues there")
     _leave()
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ipi_es.setup.setup_change import SetupChange
 
 
-NOT_BY_SETUP = "`ipi-es setup` can't mend it: do what is said above."
+NOT_BY_SETUP = "`ipi-es setup` can't fix this: follow the hints above."
 """Said where nothing but such differences remain."""
 
 
@@ -37,7 +37,7 @@ class _Place:
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--force", is_flag=True, help="Overwrite templates that somebody changed by hand.")
+@click.option("--force", is_flag=True, help="Overwrite templates that were changed by hand.")
 @click.option(
     "--priority",
     type=click.IntRange(min=0),
@@ -68,7 +68,7 @@ def setup(
 
     The policy (ILM, ISM, where the server has it) deletes result indices when none of the configured jobs keeps them
     any longer (results_retention_days). What an administrator set (shards, replicas, refresh interval, lifecycle,
-    priority), added or changed of the policy stays as it is. Exit code 1 if an index remains that setup can't mend, or
+    priority), added or changed of the policy stays as it is. Exit code 1 if an index remains that setup can't fix, or
     if an index template of somebody else takes the indices of ipi-es: --priority, or a narrower pattern there, mends
     that.
 

@@ -85,7 +85,7 @@ def train(
         if start is not None:
             raise UsageError("--start is of no use with --csv", hint="a CSV has no times: leave rows out of the file")
         if from_scratch:
-            raise UsageError("--from-scratch is of no use with --csv", hint="leave it out: --csv always begins anew")
+            raise UsageError("--from-scratch is of no use with --csv", hint="leave it out: --csv always trains from scratch")
         train_csv(
             shell(ctx),
             job_name,

@@ -67,7 +67,7 @@ class Destination(Section):
     """One place that the worker itself notifies."""
 
     name: Annotated[str, AfterValidator(_name)] = Field(
-        description="For logs, and by which is remembered what was sent there: with another name, it begins anew."
+        description="Used in logs, and to remember what was sent there: under another name, sending starts from scratch."
     )
     webhook: WebhookUrl | None = Field(default=None, description="URL that gets each alert as a JSON object by POST.")
     webhook_file: ReadableFile | None = Field(default=None, description="File that holds `webhook`.")
@@ -128,7 +128,7 @@ class Alerts(Section):
         description="`initial`: the score when it was written, which a renormalization doesn't change.",
     )
     max_age: PositiveSpan = Field(
-        default=7 * DAY, description="Results of buckets older than this alert nobody: a backfill is no news."
+        default=7 * DAY, description="Results of buckets older than this are not sent: a backfill raises no alerts."
     )
     console: Annotated[Text, AfterValidator(_console)] | None = Field(
         default=None, description="Address of Kibana or OpenSearch Dashboards, for links to the dashboard."

@@ -172,7 +172,7 @@ class Job(Section):
         ge=0,
         le=TAKES_PART,
         description="Ours. What an entity does from a network where it had an address less probable than this teaches "
-        "nothing for `hold_days`, so that nobody becomes usual by his own events; 0 turns it off.",
+        "nothing for `hold_days`, so that no entity becomes usual by its own events; 0 turns it off.",
     )
     hold_days: Count = Field(
         default=7,
@@ -211,7 +211,7 @@ class Job(Section):
     )
 
     alerts: Alerts = Field(
-        default_factory=Alerts, description="Ours. What is worth an alert, and whom the worker itself tells."
+        default_factory=Alerts, description="Ours. What is worth an alert, and where the worker itself sends it."
     )
 
     @model_validator(mode="after")

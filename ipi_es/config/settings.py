@@ -90,7 +90,7 @@ class ClusterSettings(Section):
     ca_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = Field(
         default=None, description="SHA-256 fingerprint of the cluster's certificate authority, instead of `ca_certs`."
     )
-    verify_certs: bool = Field(default=True, description="False trusts anybody who answers: for tests only.")
+    verify_certs: bool = Field(default=True, description="False accepts any certificate: for tests only.")
     request_timeout: Timeout = Field(default=60, description="Time limit of one request, as `60s` or in seconds.")
     max_retries: Count = Field(
         default=5, ge=0, le=100, description="Further attempts when the cluster is away or busy."

@@ -180,7 +180,7 @@ def _require_two_sides(events: EvaluationEvents) -> None:
         )
     if len(np.unique(events.entity[normal])) == 1:
         raise NotEnoughHistory(
-            "all normal events are of one entity: there is nobody to tell it from",
+            "all normal events are of one entity: there is no other entity to compare it with",
             hint="give the events of several entities, or look whether the column entity is the right one",
         )
 

@@ -204,7 +204,7 @@ class Quantiles:
         ):
             raise SnapshotDamaged(
                 "the saved quantiles of a job can't be used",
-                hint="run a backfill over the last 30 days: it builds them anew",
+                hint="run a backfill over the last 30 days: it builds them again",
             )
         keys, scores = np.split(rest, 2)
         return cls(state[: CELLS + 1], float(state[CELLS + 1]), LargestSources(keys.astype(np.int64), scores))

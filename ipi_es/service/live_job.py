@@ -160,7 +160,7 @@ class LiveJob:
         state = self.resources.stores.states.read(self.job.job_id)
         if state is None and self._had_state:
             self.health.recall(())  # what was missed of its events is nobody's concern any more
-            return self._rests(now, "nothing: the job was deleted; restart the worker to begin it anew")
+            return self._rests(now, "nothing: the job was deleted; restart the worker to start the job again")
         self._had_state = state is not None
         if state is not None and state.paused:
             self.health.paused(now)
@@ -244,7 +244,7 @@ class LiveJob:
         ahead = 0 if theirs is None else now - theirs
         if theirs is None or ahead <= CLOCKS_APART:
             return complete
-        log.warning("job %s: this clock is %d s ahead of the cluster's, which is gone by", self.job.job_id, ahead)
+        log.warning("job %s: this clock is %d s ahead of the cluster's, which is used instead", self.job.job_id, ahead)
         return due.complete_to(self.job, theirs)
 
     def _catch_up(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> int:

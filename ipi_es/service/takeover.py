@@ -19,7 +19,7 @@ class TakeoverTurn(Enum):
     """What a worker that finds work may do."""
 
     MINE = "claim the job"
-    OVERDUE = "take the job, whoever holds it"
+    OVERDUE = "take the job over from its holder"
     THEIRS = "look on"
 
 

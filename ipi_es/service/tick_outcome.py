@@ -14,7 +14,7 @@ class TickResult(StrEnum):
     STOOD_BY = "stood by: another worker has the job"
     WAITED = "waits"
     PAUSED = "is paused"
-    STOPPED = "stopped amid the work"
+    STOPPED = "stopped in the middle of the work"
     FAILED = "failed"
 
 

@@ -61,7 +61,7 @@ def kept(jobs: Sequence[Job], known: Collection[str]) -> RetentionNeed:
     strangers = sorted(set(known) - {job.job_id for job in jobs})
     for_ever = sorted(job.job_id for job in jobs if job.results_retention_days is None)
     if strangers:
-        return RetentionNeed(None, f"nobody here knows how long job {strangers[0]} keeps its results")
+        return RetentionNeed(None, f"it is not known here how long job {strangers[0]} keeps its results")
     if for_ever:
         return RetentionNeed(None, f"job {for_ever[0]} keeps its results for ever (no results_retention_days)")
     longest = max(jobs, key=_days, default=None)

@@ -36,5 +36,5 @@ class SetupChange:
     @property
     def title(self) -> str:
         """The change as text, such as ``upgrade index template ipi-es-results``."""
-        action = "can't mend" if self.action == "cannot" else self.action
+        action = "can't fix" if self.action == "cannot" else self.action
         return f"{action} {self.kind} {self.name}"

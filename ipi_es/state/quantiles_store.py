@@ -57,7 +57,7 @@ class QuantilesStore:
         if document is None:
             raise SnapshotMissing(
                 f"job {self._job_id} has no quantiles {quantiles_id}",
-                hint=f"they were deleted by hand; `ipi-es backfill {self._job_id} --start … --again` builds them anew",
+                hint=f"they were deleted by hand; `ipi-es backfill {self._job_id} --start … --again` builds them again",
             )
         source = document.source
         fields = self._fields(source, quantiles_id)
@@ -80,7 +80,7 @@ class QuantilesStore:
         return SavedQuantiles(quantiles_id, fields.time("time"), levels)
 
     def _fields(self, source: Mapping[str, Any], quantiles_id: object) -> Fields:
-        hint = f"`ipi-es backfill {self._job_id} --start … --again` builds them anew"
+        hint = f"`ipi-es backfill {self._job_id} --start … --again` builds them again"
         what = f"quantiles {quantiles_id} of job {self._job_id} are damaged"
         return Fields(source, what, hint, SnapshotDamaged)
 

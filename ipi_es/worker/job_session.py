@@ -138,7 +138,7 @@ class JobSession:
         if checkpoint >= end:
             raise UsageError(
                 f"job {state.job_id} is scored up to {iso(checkpoint)} already",
-                hint="--again scores the range anew and replaces its results",
+                hint="--again scores the range again and replaces its results",
             )
         return BackfillRange(checkpoint, end, resumed=True, never_scored=self._never_scored(start, checkpoint))
 

@@ -143,7 +143,7 @@ def test_time_field_that_is_no_date(config: Path, cluster: Cluster, index: str) 
 
 def test_one_entity_only(config: Path, cluster: Cluster, index: str) -> None:
     fill(cluster, index, lambda document, _: {**document, "user": {"name": "root"}})
-    refused(check(config, job_data(index)), "nobody to tell it from", "partition_field_name")
+    refused(check(config, job_data(index)), "no other entity to compare it with", "partition_field_name")
 
 
 def test_one_address_only(config: Path, cluster: Cluster, index: str) -> None:

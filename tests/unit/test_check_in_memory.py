@@ -189,7 +189,7 @@ def test_one_entity_only_is_a_problem(cluster: MemoryCluster) -> None:
     fill(cluster, change=lambda document, _: {**document, "user": {"name": "root"}})
     found = look(cluster, make_job())["entities"]
     assert found.level == "problem"
-    assert "nobody to tell it from" in found.message
+    assert "no other entity to compare it with" in found.message
 
 
 def test_one_address_only_is_a_problem_and_names_the_field_behind_the_proxy(cluster: MemoryCluster) -> None:

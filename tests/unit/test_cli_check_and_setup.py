@@ -71,7 +71,7 @@ def test_setup_exits_with_1_where_an_index_cannot_be_mended(cluster: MemoryClust
     result = run("setup")
     assert result.exit_code == 1
     assert "job_id: is text, should be keyword" in result.stdout
-    assert "can't mend mapping of index ipi-es-state" in result.stdout
+    assert "can't fix mapping of index ipi-es-state" in result.stdout
     assert cluster.get_index_template("ipi-es-state") is not None
     assert "Do it with" not in run("setup", "--dry-run").stdout
 

@@ -105,7 +105,7 @@ def test_a_training_takes_the_new_settings_and_begins_a_new_network(cluster: Mem
     finer = company.make_job(**FINER)
     with open_session(JobResources(cluster, finer, clock=parts.TestClock()), on_change=OnChange.IGNORE) as session:
         learned = session.train(company.LEARN_FROM, SCORED_FROM)
-    assert "starts anew: analysis_config.bucket_span was 3h and is 1h" in learned.begun
+    assert "starts from scratch: analysis_config.bucket_span was 3h and is 1h" in learned.begun
     assert learned.compared is None, "the old network isn't taken back, however good it is"
     assert opened(cluster, finer).details[MADE_WITH]["analysis_config.bucket_span"] == "1h"
     parts.backfill(cluster, finer, end=SCORED_FROM + DAY)
@@ -219,6 +219,6 @@ class TestCommands:
         self.write(entity_normalize=["lowercase"])
         done = run("train", "signins", "--end", str(company.SCORED_FROM * 1_000))
         assert done.exit_code == 0, done.output
-        assert "The network starts anew: datafeed_config.entity_normalize was [] and is" in " ".join(
+        assert "The network starts from scratch: datafeed_config.entity_normalize was [] and is" in " ".join(
             done.output.split()
         )

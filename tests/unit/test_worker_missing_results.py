@@ -87,7 +87,7 @@ def test_deleted_buckets_records_and_influencers_are_told_once_with_their_number
     said = night(cluster)
     assert said.keys() == {1, 4}
     assert said[1].startswith("results of this day are missing: 2 buckets")
-    assert said[4].startswith(f"results of this day are missing: {influencers} influencers. Somebody deleted them;")
+    assert said[4].startswith(f"results of this day are missing: {influencers} influencers. They were deleted;")
     assert details(cluster)[MISSING_RESULTS] == "results are missing on 2 days, the first is 2025-08-31"
     warned = caplog.text.count("results are missing on 2 days")
     assert warned == 1

@@ -72,13 +72,13 @@ def test_starts_anew_and_says_why_where_rows_would_lose_their_meaning(
 ) -> None:
     found = begin(previous(), wanted(**change), entities, from_scratch=False)
     assert found.base is None
-    assert found.said.startswith("starts anew and not from snapshot 20260501T000000Z-1f3a9c0b: ")
+    assert found.said.startswith("starts from scratch and not from snapshot 20260501T000000Z-1f3a9c0b: ")
     assert said in found.said
 
 
 def test_starts_anew_where_that_is_asked_or_nothing_is_there() -> None:
-    assert begin(previous(), wanted(), 100, from_scratch=True).said == "starts anew, as was asked"
-    assert begin(NONE, wanted(), 100, from_scratch=False).said == "starts anew: there is no earlier snapshot"
+    assert begin(previous(), wanted(), 100, from_scratch=True).said == "starts from scratch, as requested"
+    assert begin(NONE, wanted(), 100, from_scratch=False).said == "starts from scratch: there is no earlier snapshot"
     assert "it is damaged" in begin(PreviousNetwork(unusable="it is damaged"), wanted(), 100, from_scratch=False).said
 
 
@@ -151,7 +151,7 @@ def test_second_training_begins_with_the_network_in_use_and_is_held_against_it(
     scratch, _ = again(cluster, monkeypatch, training, from_scratch=True)
     assert asked[1]["base"] is None
     assert asked[1]["rival"] is not None
-    assert scratch.begun == "starts anew, as was asked"
+    assert scratch.begun == "starts from scratch, as requested"
 
 
 def test_worse_network_is_not_taken_but_history_and_calibration_are_new(
@@ -186,7 +186,7 @@ def test_snapshot_that_can_not_be_read_keeps_nobody_from_training(
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     with open_session(JobResources(cluster, JOB)) as session:
         learned = session.train(LEARN_FROM, AGAIN_TO)
-    assert learned.begun.startswith("starts anew: job signins has no snapshot")
+    assert learned.begun.startswith("starts from scratch: job signins has no snapshot")
     assert learned.compared is None
 
 

@@ -97,7 +97,7 @@ def confirmed(text: str, *, yes: bool) -> None:
     if yes:
         return
     if not _somebody_is_there():
-        raise UsageError(text, hint="nobody is there to be asked: say it with --yes")
+        raise UsageError(text, hint="stdin is not a terminal; pass --yes")
     click.echo(text, err=True)
     if not click.confirm("Go on?", err=True):
         raise click.exceptions.Exit(1)

@@ -171,7 +171,7 @@ def check_remotes_known(index: str | Sequence[str], answer: Mapping[str, Any], w
     if remote and "_clusters" not in answer:
         raise NotFound(
             f"{where} knows no remote cluster {remote[0].partition(':')[0]}",
-            hint="GET _remote/info lists the remote clusters; add it there, or mend datafeed_config.indices",
+            hint="GET _remote/info lists the remote clusters; add it there, or correct datafeed_config.indices",
             status=404,
         )
 

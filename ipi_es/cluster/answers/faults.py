@@ -158,7 +158,7 @@ _STATUSES: dict[int, tuple[type[ClusterError], str, str]] = {
 }
 REJECTED_HINT = (
     "the reason is the cluster's own: look at datafeed_config.query and runtime_mappings, and at the fields that the "
-    "job names; `ipi-es check JOB` tells what it can of each"
+    "job names; `ipi-es check JOB` shows what it found about each"
 )
 UNREADABLE = "use doc values"
 """Words in every server's message about a field whose mapping turns off the doc values that aggregations read."""

@@ -19,7 +19,7 @@ BUCKETS_HINT = (
     "include_defaults`), or raise that setting"
 )
 SHARDS_HINT = (
-    "the cluster has as many shards as it may have: delete or close indices that nobody needs, or raise "
+    "the cluster has as many shards as it may have: delete or close indices that are not needed, or raise "
     "cluster.max_shards_per_node"
 )
 LONG_LINE_HINT = (
@@ -64,7 +64,7 @@ def block_hint(reason: str) -> str:
     for code, setting in _SETTINGS:
         if code in reason:
             return (
-                f"somebody, or a lifecycle policy, has made the index read-only; if it is to be written to: PUT "
+                f"a person or a lifecycle policy has made the index read-only; if it is to be written to: PUT "
                 f'{index}/_settings {{"{setting}": null}}'
             )
     if any(code in reason for code in _CLUSTER_WIDE):

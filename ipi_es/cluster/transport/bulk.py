@@ -162,7 +162,7 @@ def bulk_fault(failures: Sequence[BulkItemFailure], where: str) -> ClusterError:
     if all(each.status in BUSY_STATUSES for each in failures):
         hint = "the cluster is overloaded: it refused these again and again; look at its write queue and heap"
     else:
-        hint = "if a mapping refuses a field, run `ipi-es setup` again: somebody may have changed the template"
+        hint = "if a mapping refuses a field, run `ipi-es setup` again: the template may have been changed"
     return BulkFailed(
         f"{where}: {text}",
         failures=[(each.id, each.status, each.reason or each.kind) for each in failures],

@@ -35,7 +35,7 @@ def tls_context(connection: Connection) -> ssl.SSLContext | None:
     if connection.ca_fingerprint:
         return _pinned(secure, connection.ca_fingerprint, connection.request_timeout)
     if not connection.verify_certs:
-        _log.warning("elasticsearch.verify_certs is false: anybody between here and %s can read it", connection.where)
+        _log.warning("elasticsearch.verify_certs is false: any host between here and %s can read it", connection.where)
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # warned once, not at each request
         return _unverified()
     try:

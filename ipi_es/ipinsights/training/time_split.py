@@ -58,8 +58,8 @@ def check_enough(events: TrainingEvents) -> None:
         )
     if len(np.unique(events.entity[events.learns])) < 2:
         raise NotEnoughHistory(
-            "all events are of one entity: there is nobody to tell it from",
-            hint="choose an entity field that tells users apart (user.name)",
+            "all events are of one entity: there is no other entity to compare it with",
+            hint="choose an entity field that distinguishes users (user.name)",
         )
     if len(np.unique(events.ip[events.learns])) < 2:
         raise NotEnoughHistory(

@@ -171,7 +171,7 @@ JOB_METRICS: tuple[JobMetric, ...] = (
     JobMetric(
         "ipi_es_lease_held",
         "gauge",
-        "1 where this worker did the job's last tick, 0 where another holds it, or nobody.",
+        "1 where this worker did the job's last tick, 0 where another worker or none holds it.",
         _one(lambda r: r.lease_held),
     ),
     JobMetric(

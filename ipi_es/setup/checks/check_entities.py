@@ -104,7 +104,7 @@ def judge_spread(job: Job, spread: Sequence[Spread]) -> list[Finding]:
         f"does: {some(shown, separator='; ')}"
     )
     hint = (
-        "a role, a shared account or a service has no usual address: name a field that tells its users apart in "
+        "a role, a shared account or a service has no usual address: name a field that distinguishes its users in "
         f"{ENTITY.place} (for assumed roles, the session's ARN), or let the query leave it out"
     )
     return [warning("entities", text, hint)]

@@ -154,8 +154,8 @@ def _entities(job: Job, entities: int) -> Finding:
     return problem(
         "entities",
         NotEnoughHistory(
-            f"all events are of one {job.entity_field}: there is nobody to tell it from",
-            hint="name a field that tells users apart (user.name) in analysis_config.detectors[0].partition_field_name",
+            f"all events are of one {job.entity_field}: there is no other entity to compare it with",
+            hint="name a field that distinguishes users (user.name) in analysis_config.detectors[0].partition_field_name",
         ),
     )
 

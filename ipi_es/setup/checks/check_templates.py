@@ -22,7 +22,7 @@ def judge_templates(job: Job, facts: Looked[TemplateFacts], now: int) -> list[Fi
         return []
     if isinstance(facts, PermissionDenied):
         text = "can't be looked at: the user may not read index templates"
-        return [warning(CHECK, text, "somebody who may should run `ipi-es setup --dry-run`: it says what is missing")]
+        return [warning(CHECK, text, "an administrator should run `ipi-es setup --dry-run`: it shows what is missing")]
     if isinstance(facts, IpiEsError):
         return [problem(CHECK, facts)]
     blocked = _blocked(job, facts.blocked, now)
@@ -34,7 +34,7 @@ def judge_templates(job: Job, facts: Looked[TemplateFacts], now: int) -> list[Fi
         hint = "`ipi-es setup` adds a missing alias; `ipi-es setup --dry-run` says what to do with the others"
         found.append(problem(CHECK, UsageError(f"results can't be found: {'; '.join(facts.lost)}", hint=hint)))
     if facts.changes and not found:
-        hint = "`ipi-es setup --dry-run` shows what differs and how to mend it"
+        hint = "`ipi-es setup --dry-run` shows what differs and how to fix it"
         found = [warning(CHECK, f"not as this ipi-es ships them: {', '.join(facts.changes)}", hint)]
     return [*(found or [ok(CHECK, "as this ipi-es ships them")]), *blocked]
 

@@ -81,7 +81,7 @@ def _retention(facts: Looked[TemplateFacts]) -> list[Finding]:
         found.append(warning("retention", facts.too_short, hint))
     if facts.stuck is not None:
         hint = (
-            "a policy has the rights of who put it: let somebody with the role ipi-es-setup put it again "
+            "a policy has the rights of who put it: a user with the role ipi-es-setup must put it again "
             "(docs/retention.md)"
         )
         found.append(warning("retention", facts.stuck, hint))
@@ -98,7 +98,7 @@ def _indices(facts: Looked[FieldFacts], distribution: Distribution) -> list[Find
         return [problem(check, facts)]
     number = len(facts.indices)
     if not number:  # indices match, but field capabilities leave out those without fields
-        hint = "if these are the right ones, wait for their first events; else mend datafeed_config.indices"
+        hint = "if these are the right ones, wait for their first events; else correct datafeed_config.indices"
         return [warning(check, "the indices that match have no field yet", hint)]
     return [ok(check, f"{number} {'index matches' if number == 1 else 'indices match'}")]
 

@@ -53,7 +53,7 @@ class HistoryId:
         """The reverse of ``str()``."""
         base, _, day = text.rpartition("+")
         if not base or not day.isdecimal():
-            raise SnapshotDamaged(f"“{text}” is no history's id", hint="score the range anew: backfill --again")
+            raise SnapshotDamaged(f"“{text}” is no history's id", hint="score the range again: backfill --again")
         return cls(base, int(day))
 
     def delta(self, day: int) -> str:

@@ -103,7 +103,7 @@ def _of_late(day: int, late: Sequence[int], window: int) -> Annotation:
 def _of_vanished(day: int, gone: Sequence[int]) -> Annotation:
     text = (
         f"{sum(gone):,} events of this day, in {len(gone):,} of its buckets, vanished after they were scored; "
-        "results keep what was found in them. If nobody was meant to delete them, find out who did"
+        "results keep what was found in them. If they were not deleted on purpose, find out who deleted them"
     )
     return _of_day(day, text, "vanished")
 

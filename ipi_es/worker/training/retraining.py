@@ -78,11 +78,11 @@ def begin(previous: PreviousNetwork, wanted: Hyperparameters, entities: int, *, 
     A network whose arrays would have another shape can't be gone on from: rows of entities would lose their meaning.
     """
     if previous.unusable is not None:
-        return TrainingStart(None, f"starts anew: {previous.unusable}")
+        return TrainingStart(None, f"starts from scratch: {previous.unusable}")
     if previous.network is None or previous.id is None:
-        return TrainingStart(None, "starts anew: there is no earlier snapshot")
+        return TrainingStart(None, "starts from scratch: there is no earlier snapshot")
     if from_scratch:
-        return TrainingStart(None, "starts anew, as was asked")
+        return TrainingStart(None, "starts from scratch, as requested")
     network = previous.network.network
     old = {
         "vector_dim": network.vector_dim,
@@ -98,7 +98,7 @@ def begin(previous: PreviousNetwork, wanted: Hyperparameters, entities: int, *, 
     if wanted.num_entity_vectors is None and entities > network.num_entity_vectors:
         changed.append(f"its table of {network.num_entity_vectors:,} rows is too small for {entities:,} entities")
     if changed:
-        return TrainingStart(None, f"starts anew and not from snapshot {previous.id}: {'; '.join(changed)}")
+        return TrainingStart(None, f"starts from scratch and not from snapshot {previous.id}: {'; '.join(changed)}")
     return TrainingStart(previous.network, f"goes on from snapshot {previous.id}")
 
 

@@ -94,7 +94,7 @@ def _day(source: Mapping[str, object]) -> int:
 
 def _annotation(session: JobSession, lacks: MissingResults) -> Annotation:
     start = lacks.day * DAY
-    text = f"results of this day are missing: {lacks}. Somebody deleted them; {_restore(session, start)}"
+    text = f"results of this day are missing: {lacks}. They were deleted; {_restore(session, start)}"
     return Annotation("results_missing", start, start + DAY, text)
 
 

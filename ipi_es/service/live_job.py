@@ -56,10 +56,10 @@ CLOCKS_APART = 50
 """Seconds by which the clock may be ahead of the cluster's: at most the least default query_delay."""
 
 CLEAN_AGAIN = 20 * 3_600
-"""Seconds between two cleanings of a job: one a night, however many workers there are."""
+"""Seconds between two cleanups of a job: one a night, however many workers there are."""
 
 CLEAN_LATER = 300.0
-"""Seconds until a cleaning is tried again if the job was at work."""
+"""Seconds until a cleanup is tried again if the job was at work."""
 
 RETRY = 60.0
 """Seconds until the next tick after an error of the cluster, if the regular tick is later."""
@@ -104,7 +104,7 @@ class LiveJob:
 
     @logs_its_job
     def tick(self, now: int, stopping: Callable[[], bool] = never, *, patient: bool = True) -> TickOutcome:
-        """Do what is due at ``now`` (epoch seconds), or as much of it as one turn allows.
+        """Do the work that is due at ``now`` (epoch seconds), or as much of it as one turn allows.
 
         Never raises. ``stopping`` ends the tick after the current batch. ``patient``: leave the job to the worker that
         did its last work, as long as that worker keeps up with it.

@@ -1,4 +1,4 @@
-"""The schedule of a worker's jobs: regular ticks and one cleaning a night, in as many threads as the settings say.
+"""The schedule of a worker's jobs: regular ticks and one cleanup a night, in as many threads as the settings allow.
 
 APScheduler keeps the times and the threads. A job never runs twice at the same time, missed ticks are merged into one,
 and a job that is still catching up queues behind the others again.
@@ -144,7 +144,7 @@ class Schedule:
 
 
 def _night(job_id: str, now: int) -> int:
-    """Return the time of the job's next cleaning after ``now``, in epoch seconds."""
+    """Return the time of the job's next cleanup after ``now``, in epoch seconds."""
     into = NIGHT + crc32(job_id.encode()) % NIGHT_LASTS
     return ((now - into) // DAY + 1) * DAY + into
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class TickResult(StrEnum):
-    """What a tick did."""
+    """The kind of work that a tick did."""
 
     NOTHING = "nothing was due"
     WORKED = "worked"

@@ -84,7 +84,7 @@ class Worker:
             return ended
 
     def once(self) -> dict[str, TickOutcome]:
-        """Do what is due for every job, clean it if it wasn't cleaned lately, and return the outcomes by job id."""
+        """Do the due work of every job, clean it if it wasn't cleaned lately, and return the outcomes by job id."""
         fleet, cluster = Fleet(self.jobs), self.connect()
         try:
             require_templates(cluster, ())  # each job checks those of its results at its first write to a month

@@ -125,7 +125,7 @@ class JobResources:
         return HistoryKeeper(self.job, AllowList.of(self.job), loaded, history, holds)
 
     def holds(self, start: int, end: int) -> Holds:
-        """Return the holds in [start, end), epoch seconds, and those that matter later, from records and verdicts."""
+        """Return the holds up to ``end`` that matter from ``start`` on, epoch seconds, by records and verdicts."""
         holds = Holds.of(self.job, self.stores.verdicts.confirmed())
         if holds.probability > 0.0:
             # holds that ended count too: their networks are learned for as long as the hold lasted
@@ -135,7 +135,7 @@ class JobResources:
         return holds
 
     def refuse_trained(self, snapshot: JobSnapshot, start: int) -> None:
-        """Raise UsageError if the snapshot was trained on events after ``start``: to it, those would look usual."""
+        """Raise UsageError if the snapshot was trained on events after ``start``: they would look usual to it."""
         if start < snapshot.trained_to:
             job_id = self.job.job_id
             raise UsageError(

@@ -1,4 +1,4 @@
-"""What may be done with a job while its lease is held: train, backfill, catch up, renormalize."""
+"""The operations on a job while its lease is held: train, backfill, catch up, renormalize, annotate."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from ipi_es.worker.training.retraining import NONE, PreviousNetwork
 log = logging.getLogger(__name__)
 
 SCORING, TRAINING = "scoring", "training"
-"""What a job's lease is held for, in words for people who find it held."""
+"""Purposes of a job's lease, in words for people who find it held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class BackfillRange:
 
 
 class JobSession:
-    """What may be done with a job while its lease is held: train, backfill, catch up, renormalize, annotate."""
+    """The operations on a job while its lease is held; :func:`ipi_es.worker.open_session.open_session` makes one."""
 
     def __init__(self, resources: JobResources, lease: LeasedState) -> None:
         self.resources, self.lease = resources, lease

@@ -144,7 +144,7 @@ class Blindness:
         """Take in one more bucket, by its exclusive end in epoch seconds; return the change that it caused, if any.
 
         A bucket that was noted before (a batch that is repeated) changes nothing. After a gap (another worker had the
-        job) silence is counted anew: the events of the gap aren't known.
+        job) silence is counted from zero again: the events of the gap aren't known.
         """
         if end <= self._last or self._after == 0:
             return None

@@ -54,7 +54,7 @@ def limited() -> type[H11Protocol]:
 
 
 def options() -> dict[str, Any]:
-    """Return the options that limit uvicorn."""
+    """Return the options of uvicorn that set these limits."""
     return {
         "http": limited(),
         "h11_max_incomplete_event_size": MAX_HEADERS,

@@ -45,7 +45,7 @@ class NotReadyReason(StrEnum):
     LAGGING = "lagging"
     """More than ``max_lag`` complete buckets aren't scored."""
     TRAINING_FAILED = "training_failed"
-    """The last training failed; scoring goes on with the network in use."""
+    """The last training failed; scoring continues with the network in use."""
     BLIND = "blind"
     """No events any more, although there usually are some."""
     HALF_BLIND = "half_blind"

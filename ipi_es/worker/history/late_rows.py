@@ -3,7 +3,7 @@
 A day's delta that buckets were scored with is never changed: otherwise those buckets couldn't be scored again in the
 same way. So the rows of a late event whose day is over go into the delta of the current day. Until that is written they
 are in one small immutable blob, with an id made from its contents; the job's state points to it. Each row keeps its
-bucket: a bucket that is scored again replaces its own rows, and no row is learned twice.
+bucket: a bucket that is rescored replaces its own rows, and no row is learned twice.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class LateRows:
         """Return the rows with ``new`` in place of those of ``bucket`` that wait for day ``into``.
 
         Rows in the delta of an earlier day are kept while their bucket is at or after ``keep_from`` (epoch seconds):
-        only such a bucket can be scored again.
+        only such a bucket can be rescored.
         """
         kept = self.take((self.into >= into) | (self.bucket >= keep_from))
         kept = kept.take((kept.into != into) | (kept.bucket != bucket))

@@ -1,7 +1,7 @@
 """The normalizer's state of a whole job: quantiles by level, under fixed names.
 
 Failed sign-ins have levels of their own: anyone can make them without limit, so they must not decide what makes a
-successful sign-in look unusual. Failures themselves are ranked among both.
+successful sign-in look unusual. Failures themselves are ranked among failures and successes.
 """
 
 from __future__ import annotations

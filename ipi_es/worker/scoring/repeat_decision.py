@@ -43,7 +43,7 @@ class MutedFindings:
     """The groups that repeat."""
 
     entities: frozenset[tuple[int, bool]]
-    """(index, failures only): entities whose pairs that may repeat do, among those that succeeded or that failed."""
+    """(index, failures only): entities whose possible repeats are repeats, among successes or among failures."""
     ips: frozenset[tuple[int, bool]]
 
 

@@ -52,7 +52,7 @@ class ScoringState:
         self.loaded = loaded
 
     def invalidate(self) -> None:
-        """Discard what is loaded: the job was changed in another way than by its batches."""
+        """Discard the loaded state: the job was changed other than by its batches."""
         self.loaded = None
 
     def mark_interim(self) -> None:
@@ -89,7 +89,7 @@ class ScoringCache:
         return None if self._left is None else self._left[1]
 
     def keep(self, state: JobState, scoring: ScoringState) -> None:
-        """Keep what a session that ended with ``state`` had loaded, except its window of results."""
+        """Keep the scoring state of a session that ended with ``state``, except its window of results."""
         if scoring.loaded is not None:
             scoring.loaded.sink.rest()
             self._left = state, scoring.loaded

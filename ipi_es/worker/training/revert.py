@@ -1,4 +1,4 @@
-"""Revert a job to an earlier snapshot: network, history, quantiles and checkpoint, all as of the end of its training."""
+"""Revert a job to an earlier snapshot: network, history, quantiles and checkpoint, as of the end of its training."""
 
 from __future__ import annotations
 
@@ -89,6 +89,6 @@ def revert(session: JobSession, to: Reversion, *, delete_results: bool = False) 
 
 
 def _quantiles_at(resources: JobResources, time: int) -> str | None:
-    """Return the id of the last quantiles at or before ``time``; cleaning keeps those of each snapshot's end."""
+    """Return the id of the last quantiles at or before ``time``; the cleanup keeps those of each snapshot's end."""
     times = resources.stores.quantiles.times()
     return max((name for name in times if times[name] <= time), key=lambda name: (times[name], name), default=None)

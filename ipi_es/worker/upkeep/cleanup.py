@@ -54,7 +54,7 @@ class CleanupResult:
 
 
 def clean(session: JobSession, now: int, stopping: Callable[[], bool] = lambda: False) -> CleanupResult:
-    """Delete what the job no longer needs, and warn of needed results that were deleted.
+    """Delete data that the job no longer needs, and warn of needed results that are missing.
 
     ``now`` is in epoch seconds. Each part can be stopped anywhere, by ``stopping`` or a kill: the next cleanup
     continues.

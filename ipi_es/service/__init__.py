@@ -1,1 +1,1 @@
-"""The worker that runs unattended: what is due, the schedule, health, metrics and what is seen from outside."""
+"""The worker that runs unattended: due work, the schedule, health, metrics and its HTTP endpoints."""

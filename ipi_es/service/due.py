@@ -1,4 +1,4 @@
-"""What is due for a job, and when: pure decisions on times. All times are epoch seconds."""
+"""Decide which work is due for a job, and when: pure decisions on times. All times are epoch seconds."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ DAY = SECONDS["d"]
 
 
 def complete_to(job: Job, now: int) -> int:
-    """The end of the last bucket that is complete at ``now``: ``query_delay`` after its end, its events are there."""
+    """Return the end of the last bucket that is complete at ``now``: its end is at least ``query_delay`` ago."""
     return (now - job.query_delay) // job.bucket_span * job.bucket_span
 
 
 def next_tick(job: Job, now: int) -> int:
-    """When to look next, after ``now``: a whole number of frequencies after midnight, plus ``query_delay``.
+    """Return the time of the next tick after ``now``: whole frequencies after midnight, plus ``query_delay``.
 
-    So a bucket is scored at the moment at which it is complete, and not up to a frequency later.
+    A bucket is thus scored as soon as it is complete, and not up to a frequency later.
     """
     since = now - job.query_delay
     return (since // job.frequency + 1) * job.frequency + job.query_delay
 
 
 def wants_interim(job: Job, now: int, checkpoint: int) -> bool:
-    """Whether the bucket that is being filled gets interim results: all before it is scored, and it has begun."""
+    """Decide whether the current bucket gets interim results: it has begun, and all earlier buckets are scored."""
     return job.frequency < job.bucket_span and checkpoint == complete_to(job, now) < now
 
 
 def next_training(job: Job, trained_to: int) -> int | None:
-    """The event time from which a training is due again: the first UTC midnight ``training.every`` later; None: never.
+    """Return the event time from which the next training is due; None: never.
 
-    Event time, so that a job that makes good an outage is trained where it would have been trained without it.
+    That is the first UTC midnight at least ``training.every`` after ``trained_to``.
+
+    Event time is used so that a job that catches up after an outage is trained at the same points as without it.
     """
     if not job.training.every:
         return None
@@ -43,25 +45,25 @@ def next_training(job: Job, trained_to: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class FirstTraining:
-    """Whether a new job can be trained: on [start, end), or what it waits for."""
+    """Whether a new job can be trained on [start, end), and if not, when."""
 
     start: int
     end: int
     oldest: int | None
-    """The midnight before the first event of that range; None: there is none."""
+    """The midnight before the first event of that range; None if it has no events."""
     ready_at: int | None
-    """When there will be enough; None: there is, or nobody knows."""
+    """When there will be enough history; None if there is enough now, or if the time is unknown."""
 
     @property
     def due(self) -> bool:
-        """There is enough."""
+        """Whether there is enough history."""
         return self.oldest is not None and self.ready_at is None
 
 
 def first_training(job: Job, complete: int, events_by_day: Mapping[int, int]) -> FirstTraining:
-    """Decide on the first training, where events are complete up to ``complete``.
+    """Decide on the first training of a job whose events are complete up to ``complete``.
 
-    ``events_by_day``: midnight → events, of the days of :func:`training_range` that have any.
+    ``events_by_day`` maps midnight → number of events, for the days of :func:`training_range` that have any.
     """
     start, end = training_range(job, complete)
     inside = [day for day, events in events_by_day.items() if start <= day < end and events]
@@ -71,5 +73,5 @@ def first_training(job: Job, complete: int, events_by_day: Mapping[int, int]) ->
 
 
 def _midnight_from(time: int) -> int:
-    """The first UTC midnight at or after a time."""
+    """Return the first UTC midnight at or after a time."""
     return -(-time // DAY) * DAY

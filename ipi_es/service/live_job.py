@@ -1,7 +1,7 @@
-"""One job that is looked at again and again: what is due is done, what goes wrong is told, and the next look goes on.
+"""One job that is run at regular ticks: a tick does the work that is due and reports errors; the next tick continues.
 
-Nothing is lost by an error or a kill: everything is taken up at the state's checkpoint. Where the job's clock was set
-back, nothing is due until it has come to the checkpoint again; nothing is ever scored twice.
+An error or a kill loses nothing: work continues from the state's checkpoint. If the clock was set back, nothing is due
+until it reaches the checkpoint again; no bucket is scored twice.
 """
 
 from __future__ import annotations
@@ -42,53 +42,53 @@ from ipi_es.worker.upkeep.cleanup import clean
 log = logging.getLogger(__name__)
 
 LOOK_ON = 5.0
-"""Seconds between two looks at a job that is another worker's turn: with a lease of 24 s, a dead one's is taken over
-within 30 s."""
+"""Seconds between two checks of a job that is another worker's turn: with a lease of 24 s, the job of a dead worker is
+taken over within 30 s."""
 
 SLICE = 60.0
-"""Seconds of catching up after which other jobs get their turn; it goes on in the next tick, right after them."""
+"""Seconds of catching up after which other jobs get their turn; the next tick, right after theirs, continues."""
 
 GAP = 2.0
-"""Seconds until then: a command that waits for the job (`ipi_es.worker.lease_wait`) looks every half second, so it
-finds the job free, whichever part of a second the schedule rounds off."""
+"""Seconds until that next tick. A command that waits for the job (`ipi_es.worker.lease_wait`) checks every half second,
+so it finds the job free, whatever part of a second the schedule rounds off."""
 
 CLOCKS_APART = 50
-"""Seconds by which the clock may be ahead of the cluster's: no more than the least default query_delay."""
+"""Seconds by which the clock may be ahead of the cluster's: at most the least default query_delay."""
 
 CLEAN_AGAIN = 20 * 3_600
-"""Seconds after which it is done again: once a night, however many workers there are."""
+"""Seconds between two cleanups of a job: one a night, however many workers there are."""
 
 CLEAN_LATER = 300.0
-"""Seconds after which a cleaning that found the job at work tries again."""
+"""Seconds until a cleanup is tried again if the job was at work."""
 
 RETRY = 60.0
-"""Seconds after which a job whose cluster failed is looked at again, where its next tick is later."""
+"""Seconds until the next tick after an error of the cluster, if the regular tick is later."""
 
 
 def never() -> bool:
-    """Nobody stops the work."""
+    """Return False: a ``stopping`` callback that never stops the work."""
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What a live job needs beside its work; defaults are for a worker of one job."""
+    """Settings and checks that a live job gets from its worker; the defaults are for a worker of one job."""
 
     usable: Callable[[], None] = lambda: None
-    """Raises what is wrong with the job's indices and fields; asked before its first work."""
+    """Raises an error if the job's indices or fields can't be used; called before the job's first work."""
     awaited: Callable[[], str | None] = lambda: None
-    """What a new job has to wait for before `usable` is worth asking; None: nothing."""
+    """Returns what a new job has to wait for before `usable` is called; None: nothing."""
     places: threading.Semaphore | None = None
     """How many jobs may train at a time."""
     lease: int = LEASE
     alive: Callable[[str], bool] = owner_alive
     stopwatch: Callable[[], float] = time.monotonic
     on_change: OnChange = OnChange.REFUSE
-    """What to do where the job's settings aren't those that it was trained with."""
+    """What to do if the job's settings aren't those that it was trained with."""
 
 
 class LiveJob:
-    """One job of a worker. ``tick`` may be called from any thread; a second one at the same time does nothing."""
+    """One job of a worker. ``tick`` may be called from any thread; a second call at the same time does nothing."""
 
     def __init__(self, resources: JobResources, health: JobHealth, context: WorkerContext | None = None) -> None:
         self.resources, self.health, self.job = resources, health, resources.job
@@ -99,15 +99,15 @@ class LiveJob:
         self._turns = TakeoverDecision(resources.owner, self._context.lease, self._context.alive)
         self._at_work = threading.Lock()
         self._ready = self._had_state = False
-        self._stood = 0  # where the job stood when this worker last let go of it, epoch seconds
+        self._stood = 0  # the checkpoint when this worker last released the job, epoch seconds
         self._blind: list[BlindChange] = []  # not annotated yet
 
     @logs_its_job
     def tick(self, now: int, stopping: Callable[[], bool] = never, *, patient: bool = True) -> TickOutcome:
-        """Do what is due at ``now`` (epoch seconds), or as much of it as one turn allows.
+        """Do the work that is due at ``now`` (epoch seconds), or as much of it as one turn allows.
 
-        Never raises. ``stopping`` ends it after the batch in hand. ``patient``: leave the job to the worker that did
-        its last work, as long as that one comes to it.
+        Never raises. ``stopping`` ends the tick after the current batch. ``patient``: leave the job to the worker that
+        did its last work, as long as that worker keeps up with it.
         """
         if not self._at_work.acquire(blocking=False):
             return TickOutcome(TickResult.NOTHING)
@@ -129,7 +129,7 @@ class LiveJob:
 
     @logs_its_job
     def clean(self, now: int, stopping: Callable[[], bool] = never) -> TickOutcome:
-        """Delete what is older than it is to be kept, if nobody did in the last hours. Never raises."""
+        """Delete data that is past its retention, unless a worker did so in the last hours. Never raises."""
         if not self._at_work.acquire(blocking=False):
             return TickOutcome(TickResult.NOTHING, CLEAN_LATER)
         try:
@@ -153,13 +153,13 @@ class LiveJob:
             if stopping():
                 return TickOutcome(TickResult.STOPPED)
             session.note(**{CLEANED_AT: now})
-        give_back()  # what a day's work left free between what stays
+        give_back()  # memory that a day's work freed in between blocks still in use
         return TickOutcome(TickResult.WORKED)
 
     def _tick(self, now: int, stopping: Callable[[], bool], *, patient: bool) -> TickOutcome:
         state = self.resources.stores.states.read(self.job.job_id)
         if state is None and self._had_state:
-            self.health.recall(())  # what was missed of its events is nobody's concern any more
+            self.health.recall(())  # missing events of a deleted job no longer matter
             return self._rests(now, "nothing: the job was deleted; restart the worker to start the job again")
         self._had_state = state is not None
         if state is not None and state.paused:
@@ -187,7 +187,7 @@ class LiveJob:
         return checkpoint < complete or due.wants_interim(self.job, now, checkpoint)
 
     def _in_session(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> TickOutcome:
-        if session.state.paused:  # in this very moment
+        if session.state.paused:  # since the state was read
             self.health.paused(now)
             return TickOutcome(TickResult.PAUSED)
         self.health.claimed(now, session.state.checkpoint)
@@ -214,7 +214,8 @@ class LiveJob:
             again_in = self._training.first(session, now, complete, stopping)
             if again_in is not None:
                 return TickOutcome(TickResult.WAITED, again_in, text=str(session.notes.get(WAITS_FOR) or ""))
-        if not self._ready or int(session.state.checkpoint or 0) != self._stood:  # new, gone back, or another's work
+        # the job is new to this worker, was reverted, or another worker did work on it
+        if not self._ready or int(session.state.checkpoint or 0) != self._stood:
             self._recall(session)
             self._ready = True
         session.make_good()
@@ -236,9 +237,9 @@ class LiveJob:
         self.health.took(step, self._context.stopwatch() - began)
 
     def _by_the_cluster(self, now: int, complete: int) -> int:
-        """The end of the last bucket that is complete, where this machine's clock is not ahead of the cluster's.
+        """Return the end of the last complete bucket, by the cluster's clock if this machine's clock is ahead of it.
 
-        Otherwise buckets whose events are still to come would be scored as if there were none.
+        Otherwise buckets would be scored before their events have arrived.
         """
         theirs = self.resources.stores.states.cluster_time()
         ahead = 0 if theirs is None else now - theirs
@@ -248,7 +249,7 @@ class LiveJob:
         return due.complete_to(self.job, theirs)
 
     def _catch_up(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> int:
-        """Score up to ``complete``, training where that is due on the way; how many buckets."""
+        """Score up to ``complete``, train where a training is due on the way, and return the number of buckets."""
         began, before = self._context.stopwatch(), int(session.state.checkpoint or 0)
 
         def enough() -> bool:
@@ -260,7 +261,7 @@ class LiveJob:
                 self.resources.snapshot(session.state.snapshot_id),
             )
             self.health.uses(str(session.state.snapshot_id), snapshot.trained_to)
-            # a job that went back to a snapshot is not trained on the way to where it was: that would undo it
+            # a reverted job is not trained until it has passed the point of the revert: that would undo the revert
             train_at = self._training.due_at(max(snapshot.trained_to, int(session.state.details.get(REVERTED_FROM, 0))))
             if train_at is not None and checkpoint >= train_at:
                 self._training.again(session, now, stopping)
@@ -286,7 +287,7 @@ class LiveJob:
         session.annotate(self._remark(change) for change in changes)
 
     def _remark(self, change: BlindChange) -> Annotation:
-        """What is said of a change; of an outcome that is missing, which ones there are instead."""
+        """Return the annotation of a change, and log it; if an outcome is missing, it names the outcomes that occur."""
         words: dict[str, int] = {}
         if change.goes_on and change.reason is BlindReason.OUTCOME_MISSING:
             words = self.resources.feed.outcome_words(change.start, change.end)
@@ -313,13 +314,13 @@ class LiveJob:
             self._blind.append(change)
 
     def _recall(self, session: JobSession) -> None:
-        """Tell health of the weeks before the checkpoint: what is quiet every week is no blindness."""
-        session.unsay()  # so one who was killed amid a training
+        """Give health the counts of the weeks before the checkpoint: a time that is always quiet is no blindness."""
+        session.unsay()  # left by a worker that was killed during a training
         results, end = self.resources.stores.results, int(session.state.checkpoint or 0)
         self.health.recall(recalled(self.resources.feed, results, end, self.job.bucket_span))
         blind = self.health.blind()
         if blind is not None:
-            session.annotate([self._remark(blind)])  # one who was killed may not have come to it
+            session.annotate([self._remark(blind)])  # a worker that was killed may not have written it
 
     def _looks_on(self, state: JobState, now: int, complete: int) -> TickOutcome:
         holder = holder_of(state, now) or str(state.details.get(LAST_WORKER))

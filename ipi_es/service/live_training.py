@@ -1,4 +1,4 @@
-"""Training while a job is at work: the first one when there is enough to learn from, and again when that is due."""
+"""Training of a live job: a first training when there is enough history, and further ones when they are due."""
 
 from __future__ import annotations
 
@@ -25,40 +25,41 @@ from ipi_es.worker.training.job_training import TrainedJob, TrainingCallbacks, t
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN = 600
-"""Seconds until a new job without enough history is looked at again: one count of its events a day."""
+"""Seconds until a new job without enough history is checked again; a check counts its events by day."""
 
 TRAIN_AGAIN = 3_600
-"""Seconds until a training that failed is tried again: it reads weeks of events, and most reasons last."""
+"""Seconds until a failed training is tried again: it reads weeks of events, and most causes persist."""
 
 TURN = 30
-"""Seconds until a first training that found all places taken asks again."""
+"""Seconds until a training that found all training places taken tries again."""
 
 
 class Stopped(Exception):
-    """The worker is to end: raised amid a training, which can't be finished in time and keeps nothing."""
+    """The worker is to end: raised during a training, which can't finish in time and keeps nothing."""
 
 
 @dataclass(slots=True)
 class LiveTraining:
-    """One job's trainings. ``places``: how many jobs of this worker may train at a time; the others go on scoring."""
+    """One job's trainings. ``places``: how many jobs of this worker may train at a time; others continue to score."""
 
     resources: JobResources
     health: JobHealth
     places: threading.Semaphore
     stopwatch: Callable[[], float] = time.monotonic
     mistake: dict[str, Any] | None = None
-    """Why the last training failed, for the state's details; None: it didn't."""
+    """The error of the last training, for the state's details; None if it succeeded."""
     _not_before: float = field(default=-inf)  # on the stopwatch
 
     @property
     def rests(self) -> bool:
-        """There is no use in trying again yet."""
+        """Whether it is too early to try again."""
         return self.stopwatch() < self._not_before
 
     def first(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> float | None:
-        """Train a new job on what there is; None: done. Else the seconds until the next try; what for is told.
+        """Train a new job; return None if it was trained, else the seconds until the next try.
 
-        ``complete``: the end of the last complete bucket.
+        If the job has to wait, health, the log and the state say what for. ``complete``: the end of the last complete
+        bucket. Raises ClusterError, LostJob, Stopped, or the error of the training.
         """
         job = self.resources.job
         start, end = training_range(job, complete)
@@ -73,18 +74,21 @@ class LiveTraining:
         except (NoEvents, NotEnoughHistory) as error:
             return self.waits(session, now, error.message, TRAIN_AGAIN)
         except (ClusterError, LostJob, Stopped):
-            raise  # no matter of the training
+            raise  # not caused by the training
         except Exception as error:
             self._failed(now, error)
             raise
         return None
 
     def due_at(self, trained_to: int) -> int | None:
-        """The event time from which a training is due again; None: never, or not now, since one failed."""
+        """Return the event time from which a training is due again; None: never, or not yet after a failed try."""
         return None if self.rests else next_training(self.resources.job, trained_to)
 
     def again(self, session: JobSession, now: int, stopping: Callable[[], bool]) -> bool:
-        """Train on the days before the checkpoint; False: not now, the job goes on with what it has."""
+        """Train on the days before the checkpoint; return False if that failed or has to wait.
+
+        The job then continues with its current network. Raises only ClusterError, LostJob and Stopped.
+        """
         start, end = training_range(self.resources.job, int(session.state.checkpoint or 0))
         try:
             if self._in_turn(session, now, lambda callbacks: session.retrain(start, end, callbacks), stopping):
@@ -92,7 +96,7 @@ class LiveTraining:
             self._not_before = self.stopwatch() + TURN
         except (ClusterError, LostJob, Stopped):
             raise
-        except Exception as error:  # whatever it is, it must not keep the job from scoring
+        except Exception as error:  # no error of a training may keep the job from scoring
             log.warning("job %s: the training failed, scoring goes on: %s", self.resources.job.job_id, error)
             log.debug("job %s: the training failed", self.resources.job.job_id, exc_info=True)
             self._failed(now, error)
@@ -135,7 +139,7 @@ class LiveTraining:
         return True
 
     def waits(self, session: JobSession, now: int, what_for: str, seconds: float = LOOK_AGAIN) -> float:
-        """Say what a new job waits for; the seconds until the next try."""
+        """Record what a new job waits for; return the seconds until the next try."""
         session.note(**{WAITS_FOR: what_for})
         self.health.waits(now, what_for)
         log.info("job %s: waits for %s", self.resources.job.job_id, what_for)

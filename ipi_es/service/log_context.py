@@ -1,4 +1,4 @@
-"""Which job a log line is about, known to whoever formats it without being in every message."""
+"""The job that a log line is about, as context for the log's formatter: messages needn't repeat it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Given = TypeVar("Given")
 
 
 class HasJob(Protocol):
-    """What works for one job."""
+    """An object that works for one job."""
 
     job: Job
 
@@ -27,7 +27,7 @@ _JOB: ContextVar[str | None] = ContextVar("ipi_es_job", default=None)
 
 @contextmanager
 def about_job(job_id: str) -> Iterator[None]:
-    """What this thread logs in here is about the job; in ECS lines it stands as ``labels.job_id``."""
+    """Mark what this thread logs within the context as about the job; ECS lines have it as ``labels.job_id``."""
     before = _JOB.set(job_id)
     try:
         yield
@@ -36,12 +36,12 @@ def about_job(job_id: str) -> Iterator[None]:
 
 
 def current_job() -> str | None:
-    """The job that this thread is at; None outside of any."""
+    """Return the id of the job that this thread works on; None outside :func:`about_job`."""
     return _JOB.get()
 
 
 def logs_its_job(method: Callable[Concatenate[Worker, P], Given]) -> Callable[Concatenate[Worker, P], Given]:
-    """A method of what works for one job: everything that is logged in it is about that job."""
+    """Decorate a method so that everything logged in it is about the object's job."""
 
     @wraps(method)
     def about(self: Worker, /, *args: P.args, **how: P.kwargs) -> Given:

@@ -1,7 +1,7 @@
-"""When which job is looked at: a tick for each, a cleaning a night, as many at a time as the settings say.
+"""The schedule of a worker's jobs: regular ticks and one cleanup a night, in as many threads as the settings allow.
 
-APScheduler keeps the times and the threads. A job is never at work twice at a time, ticks that were missed become one,
-and a job that goes on catching up queues up behind the others again.
+APScheduler keeps the times and the threads. A job never runs twice at the same time, missed ticks are merged into one,
+and a job that is still catching up queues behind the others again.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from ipi_es.worker.clock import Clock
 log = logging.getLogger(__name__)
 
 NIGHT = 2 * 3_600
-"""Seconds after midnight UTC: from then on jobs are cleaned up after, each at a minute of its own."""
+"""Seconds after midnight UTC from which jobs are cleaned, each at a time of its own."""
 NIGHT_LASTS = 3 * 3_600
 
 WATCH = 5.0
-"""Seconds between two looks at the clock."""
+"""Seconds between two checks of the clock."""
 CLOCK_STEP = 10.0
-"""Seconds by which the clock must have been set for the ticks to be planned anew."""
+"""Seconds by which the clock must have been set for the ticks to be rescheduled."""
 
 LEAST = timedelta(milliseconds=1)
-"""Between two ticks of a job."""
+"""The least time between two ticks of a job."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class At(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """Fires when ``following`` says (epoch seconds → the next time), and once ``sooner``, where that is set."""
+    """Fires at the times of ``following`` (epoch seconds → the next time), and once at ``sooner`` if that is set."""
 
     def __init__(self, following: Callable[[int], int]) -> None:
         self._following = following
         self.sooner: datetime | None = None
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """APScheduler's question. What was missed isn't made up for: the next tick does it all."""
+        """Return the next time, for APScheduler. Missed ticks aren't repeated: the next one does all the work."""
         regular, sooner = _moment(self._following(int(now.timestamp()))), self.sooner
         if sooner is None or (previous_fire_time is not None and sooner <= previous_fire_time):
             return regular
@@ -58,12 +58,12 @@ class At(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
 
 
 class Schedule:
-    """The jobs of a worker, looked at in the background between :meth:`start` and :meth:`stop`."""
+    """The jobs of a worker, run in the background between :meth:`start` and :meth:`stop`."""
 
     def __init__(self, jobs: Sequence[LiveJob], *, parallel: int, clock: Clock, stopping: threading.Event) -> None:
-        """``parallel``: jobs at work at a time; ``stopping`` is set when the worker is to end."""
+        """Set up the schedule. ``parallel``: jobs at work at a time; ``stopping`` is set when the worker is to end."""
         self._jobs, self._clock, self._stopping = jobs, clock, stopping
-        # what APScheduler says of ticks that are late or in the way is as it should be here
+        # APScheduler warns of late and overlapping ticks, which are normal here
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(parallel)},
@@ -75,7 +75,7 @@ class Schedule:
         self._offset = self._clock_offset()
 
     def start(self) -> None:
-        """Look at every job now, and from then on when something is due."""
+        """Run a tick of every job now, and then at its regular times."""
         now = self._clock.now()
         for live in self._jobs:
             job = live.job
@@ -84,9 +84,9 @@ class Schedule:
         self._scheduler.start()
 
     def watch(self) -> None:
-        """To be called every few seconds: after the clock was set, every job is looked at, and planned by the new time.
+        """Run a tick of every job now, and reschedule it by the new time, if the clock was set.
 
-        Otherwise nothing would happen for as long as the clock was set back.
+        Call it every few seconds. Without it, no job would run for as long as the clock was set back.
         """
         offset = self._clock_offset()
         if abs(offset - self._offset) > CLOCK_STEP:
@@ -97,7 +97,7 @@ class Schedule:
         self._offset = offset
 
     def stop(self, within: float) -> bool:
-        """Begin nothing more and wait for what is under way; whether all of it ended ``within`` so many seconds."""
+        """Begin no more work and wait for running work; return whether all of it ended ``within`` so many seconds."""
         self._stopping.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
@@ -123,10 +123,10 @@ class Schedule:
                 self._idle.notify_all()
 
     def _ended(self, event: Any) -> None:
-        """Look again sooner than planned, where a tick asked for it.
+        """Run the next tick sooner than planned if a tick asked for it.
 
-        A tick that ends at once ends before APScheduler has asked its trigger for the next time, a long one after that:
-        so both are told.
+        A short tick ends before APScheduler has asked its trigger for the next time, a long one after that: so both the
+        trigger and the scheduled job get the new time.
         """
         outcome = event.retval
         if not isinstance(outcome, TickOutcome) or outcome.again_in is None or self._stopping.is_set():
@@ -144,7 +144,7 @@ class Schedule:
 
 
 def _night(job_id: str, now: int) -> int:
-    """The next time of the job's cleaning after ``now``, epoch seconds."""
+    """Return the time of the job's next cleanup after ``now``, in epoch seconds."""
     into = NIGHT + crc32(job_id.encode()) % NIGHT_LASTS
     return ((now - into) // DAY + 1) * DAY + into
 

@@ -1,8 +1,9 @@
-"""Whose turn a job is, where several workers have it: decided purely, by what each sees of the job's state.
+"""Decide which of several workers works on a job: a pure decision, from what each worker sees of the job's state.
 
-The worker that did the last work goes first, since it has everything loaded; the others look on. They take the job over
-when its state doesn't change for as long as a lease lasts although there is work. That is measured by one's own
-stopwatch: clocks that differ, or that are set, then neither keep a dead worker's job nor rob a living one twice.
+The worker that did the last work goes first, since it has everything loaded; the others stand by. They take the job
+over when its state doesn't change for the length of a lease although there is work. Each worker measures that with its
+own stopwatch: clocks that differ, or that are set, then neither block the takeover of a dead worker's job nor take the
+job from a living worker twice.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from ipi_es.state.job_state import JobState
 
 
 class TakeoverTurn(Enum):
-    """What a worker that finds work may do."""
+    """What a worker may do with a job that has work."""
 
-    MINE = "claim the job"
+    MINE = "acquire the lease"
     OVERDUE = "take the job over from its holder"
     THEIRS = "look on"
 
 
 @dataclass(slots=True)
 class TakeoverDecision:
-    """One worker's view of one job. ``lease`` in seconds; ``alive`` is False for owners that are surely dead."""
+    """One worker's view of one job. ``lease`` is in seconds; ``alive`` is False for owners that are certainly dead."""
 
     me: str
     lease: int
@@ -34,10 +35,10 @@ class TakeoverDecision:
     _since: float = field(default=0.0)
 
     def turn(self, state: JobState | None, complete: int, now: int, stopwatch: float) -> TakeoverTurn:
-        """Whose turn it is, where the job has work.
+        """Decide whose turn it is; call it only when the job has work.
 
-        ``complete``: the end of the last complete bucket; ``now`` in epoch seconds, ``stopwatch`` in seconds that
-        nobody sets.
+        ``complete``: the end of the last complete bucket. ``now`` is in epoch seconds, ``stopwatch`` in seconds of a
+        monotonic clock.
         """
         if state is None:
             return TakeoverTurn.MINE
@@ -50,14 +51,14 @@ class TakeoverDecision:
         return self._after(TakeoverTurn.MINE, ("due", complete, *_place(state)), stopwatch)
 
     def _after(self, then: TakeoverTurn, seen: tuple[object, ...], stopwatch: float) -> TakeoverTurn:
-        """``then``, once the same has been seen for a lease's length."""
+        """Return ``then`` once the same ``seen`` has lasted for the length of a lease; THEIRS before."""
         if seen != self._seen:
             self._seen, self._since = seen, stopwatch
         return then if stopwatch - self._since >= self.lease else TakeoverTurn.THEIRS
 
 
 def holder_of(state: JobState, now: int) -> str | None:
-    """Who holds the lease, by the clock."""
+    """Return the owner of the lease at ``now``; None if it isn't held or has expired."""
     held = state.lease_owner is not None and state.lease_expires is not None and state.lease_expires > now
     return state.lease_owner if held else None
 

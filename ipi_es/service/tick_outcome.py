@@ -1,4 +1,4 @@
-"""What came of a look at a job."""
+"""The outcome of a job's tick."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class TickResult(StrEnum):
-    """What a tick did."""
+    """The kind of work that a tick did."""
 
     NOTHING = "nothing was due"
     WORKED = "worked"
@@ -20,12 +20,12 @@ class TickResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TickOutcome:
-    """A tick's end."""
+    """The outcome of a tick."""
 
     did: TickResult
     again_in: float | None = None
-    """Seconds after which to look again; None: with the next regular tick."""
+    """Seconds until the next tick; None: at its regular time."""
     buckets: int = 0
     """Buckets that were scored."""
     text: str = ""
-    """For people: whom the job was left to, what it waits for, what went wrong."""
+    """For people: the worker that the job was left to, what it waits for, or the error."""

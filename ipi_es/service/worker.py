@@ -1,4 +1,4 @@
-"""The worker: all jobs of the settings, looked at on schedule until somebody stops it, or once."""
+"""The worker: runs all jobs of the settings, on schedule until it is stopped, or once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ipi_es.worker.job_resources import JobResources
 log = logging.getLogger(__name__)
 
 LEAVE = 5.0
-"""Seconds that the work under way has to come to an end, of the ten in which the worker leaves."""
+"""Seconds that running work has to end, of the ten in which the worker exits."""
 
 CONNECT_AGAIN = 10.0
 """Seconds between two tries to reach the cluster at the start."""
@@ -40,23 +40,23 @@ CONNECT_AGAIN = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """The jobs of a worker and how to reach their cluster; nothing is done before :meth:`run` or :meth:`once`."""
+    """The jobs of a worker and how to reach their cluster; work begins only with :meth:`run` or :meth:`once`."""
 
     settings: Settings
     jobs: Sequence[Job]
     connect: Callable[[], Cluster]
     clock: Clock
     stopping: threading.Event
-    """Set by whoever wants the worker to end."""
+    """Set when the worker is to end."""
     bad: Sequence[BadFile] = ()
-    """Files of jobs that can't be used: the others run, and the worker isn't ready."""
+    """Job files that can't be used: the other jobs run, and the worker isn't ready."""
     on_change: OnChange = OnChange.REFUSE
-    """What to do with jobs whose settings aren't those that they were trained with."""
+    """What to do with jobs whose settings differ from those that they were trained with."""
 
     def run(self, listen: str | None) -> bool:
-        """Work until it is stopped; False where something under way didn't come to its end in time.
+        """Work until ``stopping`` is set; return False if running work didn't end in time.
 
-        A cluster that can't be reached is waited for; one that refuses (credentials, TLS, templates) raises.
+        Waits for a cluster that can't be reached; raises if the cluster refuses (credentials, TLS, templates).
         """
         fleet = Fleet(self.jobs, self.bad)
         with ExitStack() as stack:
@@ -65,9 +65,9 @@ class Worker:
             cluster = self._reached(fleet)
             if cluster is None:
                 return True
-            require_templates(cluster, ())  # results: each job for itself, at its first write to a month
+            require_templates(cluster, ())  # each job checks those of its results at its first write to a month
             parallel = self.settings.worker.parallel_jobs
-            # one place less than jobs at a time: while weeks are learned from, the others are scored
+            # one training place fewer than jobs at a time: other jobs are scored while some train
             jobs = self._live(cluster, fleet, trainings=max(parallel - 1, 1))
             notifier = self.notifier(cluster, fleet)
             notifier.begin()
@@ -84,10 +84,10 @@ class Worker:
             return ended
 
     def once(self) -> dict[str, TickOutcome]:
-        """Do what is due for every job, clean up after it where nobody did lately, and end; by job id."""
+        """Do the due work of every job, clean it if it wasn't cleaned lately, and return the outcomes by job id."""
         fleet, cluster = Fleet(self.jobs), self.connect()
         try:
-            require_templates(cluster, ())  # results: each job for itself, at its first write to a month
+            require_templates(cluster, ())  # each job checks those of its results at its first write to a month
             notifier = self.notifier(cluster, fleet)
             notifier.begin()
             with ThreadPoolExecutor(self.settings.worker.parallel_jobs) as pool:
@@ -100,7 +100,7 @@ class Worker:
             cluster.close()
 
     def notifier(self, cluster: Cluster, fleet: Fleet) -> Notifier:
-        """Make the notifier of the jobs' own destinations; the fleet gets the results, for the metrics."""
+        """Return a notifier of the jobs' own destinations; its results go to the fleet, for the metrics."""
 
         def on_look(job_id: str, destination: str, done: DeliveryResult) -> None:
             fleet[job_id].notified(
@@ -129,7 +129,7 @@ class Worker:
         return TickOutcome(done.did, done.again_in, buckets, done.text)
 
     def _live(self, cluster: Cluster, fleet: Fleet, trainings: int) -> list[LiveJob]:
-        """``trainings``: how many jobs may train at a time."""
+        """Return a live job for every job. ``trainings``: how many jobs may train at a time."""
         worker, places, made = self.settings.worker, threading.Semaphore(trainings), []
         for job in self.jobs:
             work = JobResources(
@@ -146,7 +146,7 @@ class Worker:
         return made
 
     def _reached(self, fleet: Fleet) -> Cluster | None:
-        """A connection, waited for; None: the worker was stopped before there was one."""
+        """Connect to the cluster, waiting until it can be reached; return None if the worker was stopped before."""
         while not self.stopping.is_set():
             try:
                 return self.connect()

@@ -1,1 +1,1 @@
-"""A job's work: batches of buckets, training, renormalization."""
+"""The work on a job: batches of buckets, training, renormalization."""

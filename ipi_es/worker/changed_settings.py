@@ -1,4 +1,4 @@
-"""A trained job whose settings changed is refused, or goes on where that is accepted: one rule for all commands."""
+"""Refuse a trained job whose settings changed, or continue with it if that is accepted: one rule for all commands."""
 
 from __future__ import annotations
 
@@ -17,28 +17,34 @@ log = logging.getLogger(__name__)
 
 
 class OnChange(Enum):
-    """What to do where a trained job's settings aren't what they were."""
+    """What to do if a trained job's settings have changed."""
 
     REFUSE = "refuse"
     ACCEPT = "accept"
-    """Go on with what was learned, where the rule allows it."""
+    """Continue with the trained network, where the rule allows it."""
     IGNORE = "ignore"
-    """What is done doesn't depend on them: training, cleaning, going back."""
+    """The work doesn't depend on them: training, cleaning, reverting."""
 
 
 def kept(state: JobState | None) -> Mapping[str, Any] | None:
-    """The settings that a state was made with; None: nothing was learned, or by a version that didn't keep them."""
+    """Return the settings that a state was made with.
+
+    None: the job isn't trained, or was trained by a version that didn't store them.
+    """
     found = None if state is None or state.snapshot_id is None else state.details.get(MADE_WITH)
     return found if isinstance(found, Mapping) else None
 
 
 def changed(job: Job, before: Mapping[str, Any] | None) -> list[ChangedSetting]:
-    """What differs from ``before`` and isn't free."""
+    """Return the changes from ``before`` whose rule isn't "free"."""
     return [] if before is None else [each for each in changes(before, made_with(job)) if each.rule != "free"]
 
 
 def new_details(job: Job, state: JobState, on_change: OnChange) -> dict[str, Any] | None:
-    """The details that the state should have from now on; None: they are right. JobChanged where that is refused."""
+    """Return the details that the state should have from now on; None: they need no change.
+
+    Raises JobChanged if a change of settings is refused.
+    """
     before = kept(state)
     if on_change is OnChange.IGNORE or before is None:
         return None
@@ -51,16 +57,16 @@ def new_details(job: Job, state: JobState, on_change: OnChange) -> dict[str, Any
 
 
 def require_unchanged(job: Job, state: JobState | None, on_change: OnChange) -> None:
-    """Raise JobChanged where :func:`new_details` would; nothing is said of what is accepted."""
+    """Raise JobChanged where :func:`new_details` would; accepted changes aren't logged."""
     before = kept(state)
     if on_change is not OnChange.IGNORE and before is not None:
         refuse(job, changes(before, made_with(job)), on_change)
 
 
 def refuse(job: Job, found: Sequence[ChangedSetting], on_change: OnChange, *, snapshot: str | None = None) -> None:
-    """Raise JobChanged unless all changes are free, or accepted and may be.
+    """Raise JobChanged unless every change is free, or may be accepted and is.
 
-    ``snapshot``: of the one with this id, and not of what the job goes on with.
+    ``snapshot``: the id of the snapshot that the settings belong to; None: the one that the job uses.
     """
     train = [each for each in found if each.rule == "train"]
     accept = [each for each in found if each.rule == "accept"]

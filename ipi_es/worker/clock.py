@@ -1,4 +1,4 @@
-"""The clock of the worker: the one place below the command line that reads it."""
+"""The clock of the worker: the only place below the command line that reads the time."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What tells the time of writing; event time never comes from here."""
+    """A source of the current time; event time never comes from it."""
 
     def now(self) -> int:
-        """Epoch seconds."""
+        """Return the current time in epoch seconds."""
 
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> int:
-        """Epoch seconds."""
+        """Return the current time in epoch seconds."""
         return int(time.time())  # noqa: TID251  (the worker's shell)

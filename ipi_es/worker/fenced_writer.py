@@ -1,4 +1,4 @@
-"""Writes of a job's holder: each one checks the lease first, and carries the version of the state it belongs to."""
+"""Writes under a job's lease: each one checks the lease first, and carries the version of its state."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ipi_es.worker.stores import Stores
 
 
 class FencedWriter:
-    """Write results, quantiles, blobs and state while the job's lease is held.
+    """Writes results, quantiles, blobs and state while the job's lease is held.
 
-    Every method raises LostJob where another worker has taken the job over. ``version`` is the external version that
-    documents are written with; None: that of the state that was saved last.
+    Every method raises LostJob if another worker has taken the job over. ``version`` is the external version that
+    documents are written with; None: that of the last saved state.
     """
 
     def __init__(self, stores: Stores, lease: LeasedState) -> None:
@@ -29,15 +29,15 @@ class FencedWriter:
 
     @property
     def state(self) -> JobState:
-        """The job's state as it was saved last."""
+        """The job's last saved state."""
         return self._lease.state
 
     def save(self, after: JobState) -> JobState:
-        """Write the state; it was made from :attr:`state`. Lengthens the lease."""
+        """Write the state and renew the lease; return the saved state. ``after`` must be made from :attr:`state`."""
         return self._lease.save(after)
 
     def write(self, documents: Collection[ResultDocument], version: int | None = None) -> int:
-        """Write results; return how many."""
+        """Write results; return their number."""
         return self._results.write(documents, self._checked(version))
 
     def rewrite(self, documents: Iterable[Document]) -> None:
@@ -46,11 +46,11 @@ class FencedWriter:
         self._results.rewrite(documents, version)
 
     def drop_vanished(self, start: int, end: int, ids: Collection[str], version: int | None = None) -> None:
-        """Delete the results of [start, end), epoch seconds, whose ids are not among ``ids``."""
+        """Delete the results of [start, end), epoch seconds, with ids that are not in ``ids``."""
         self._results.drop_vanished(start, end, ids, self._checked(version))
 
     def annotate(self, annotations: Iterable[Annotation], context: ResultContext, stamp: Stamp) -> int:
-        """Write annotations; return how many are new."""
+        """Write annotations; return the number of new ones."""
         return self._results.annotate(list(annotations), context, stamp, self._checked())
 
     def unsay(self, query: Mapping[str, Any]) -> None:
@@ -71,7 +71,7 @@ class FencedWriter:
         )
 
     def delete_from(self, start: int) -> int:
-        """Delete results of buckets from ``start`` on, epoch seconds; return how many."""
+        """Delete results of buckets from ``start`` on, epoch seconds; return their number."""
         return self._results.delete_from(start, self._checked())
 
     def save_quantiles(self, saved: SavedQuantiles, version: int) -> None:
@@ -79,11 +79,11 @@ class FencedWriter:
         self._quantiles.save(saved, self._checked(version))
 
     def sweep_quantiles(self, keep: Collection[str]) -> int:
-        """Delete all quantiles but these; return how many."""
+        """Delete all quantiles but those with the ids ``keep``; return the number of deleted ones."""
         return self._quantiles.sweep(keep, self._checked())
 
     def sweep_later_quantiles(self, quantiles_id: str) -> None:
-        """Delete the quantiles of batches after this one that never came to their end."""
+        """Delete the quantiles of later batches, which were never finished."""
         self._quantiles.sweep_after(quantiles_id, self._checked())
 
     def _checked(self, version: int | None = None) -> int:

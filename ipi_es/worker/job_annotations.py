@@ -1,7 +1,7 @@
-"""What a worker says of its job beside the scores, as annotations: which network is used, and whether the job warms up.
+"""Annotations that a worker writes about its job: which network is used, and whether the job warms up.
 
-All of it is written before the state that it tells of: a worker that was killed in between does its work again, and
-says the same under the same id.
+They are written before the state that they describe: a worker that was killed in between does its work again, and
+writes the same annotation under the same id.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from ipi_es.worker.training.job_training import TrainedJob
 def of_training(
     job: Job, learned: TrainedJob, snapshot_id: str, checkpoint: int, age_before: int | None
 ) -> list[Annotation]:
-    """That the job scores with another snapshot from ``checkpoint`` (epoch seconds) on; its warm-up, if that changes.
+    """Return annotations of a training: the snapshot used from ``checkpoint`` (epoch seconds) on, and any warm-up.
 
-    ``age_before``: how many days old the history in use was until now; None: there was none.
+    A warm-up is annotated if it begins or ends. ``age_before``: age in days of the history that was in use until now;
+    None: there was none.
     """
     compared = "" if learned.compared is None else f"; {learned.compared}"
     text = (
@@ -38,7 +39,7 @@ def of_training(
 
 
 def of_warm_up(job: Job, time: int, before: int | None, after: int) -> Annotation | None:
-    """That the job begins or ends to warm up at ``time`` (epoch seconds); None: nothing changes.
+    """Return the annotation that a warm-up begins or ends at ``time`` (epoch seconds); None: nothing changes.
 
     ``before`` and ``after``: the history's age in days; None: there was no history.
     """
@@ -55,9 +56,9 @@ def of_warm_up(job: Job, time: int, before: int | None, after: int) -> Annotatio
 
 
 def never_used(said: Iterable[Document], snapshot_id: str) -> set[str]:
-    """The snapshots that came into use later than the one in use, which is ``snapshot_id``: so they never did.
+    """Return the ids of annotated snapshots that are newer than the one in use, ``snapshot_id``: they aren't used.
 
-    ``said``: the annotations of type `model_snapshot`, the newest first. Empty where none is of the one in use.
+    ``said``: the annotations of type `model_snapshot`, the newest first. Empty if none is of the snapshot in use.
     """
     later: set[str] = set()
     for each in said:
@@ -68,12 +69,12 @@ def never_used(said: Iterable[Document], snapshot_id: str) -> set[str]:
 
 
 def history_age(blobs: BlobStore, state: JobState) -> int | None:
-    """Days from the first that the history in use knows to the checkpoint; None: there is none, or nobody can tell."""
+    """Return the days from the first one in the history in use to the checkpoint; None: no history, or not known."""
     if state.history_id is None or state.checkpoint is None:
         return None
     try:
         base = blobs.info(state.job_id, HistoryId.parse(state.history_id).base)
     except SnapshotError:
-        return None  # deleted or damaged: what is trained now takes its place
+        return None  # deleted or damaged: the new training's history replaces it
     origin = base.attributes.get("origin")
     return None if origin is None else day_of(state.checkpoint) - int(origin)

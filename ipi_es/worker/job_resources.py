@@ -1,4 +1,4 @@
-"""What the work on one job uses: its stores, its datafeed, its snapshots, history and holds."""
+"""The resources of one job: its stores, its datafeed, its snapshots, history and holds."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from ipi_es.worker.training.job_snapshot import JobSnapshot
 log = logging.getLogger(__name__)
 
 LEASE = 24
-"""Seconds that a lease lasts without a renewal; `worker.lease` is another for the worker."""
+"""Seconds that a lease lasts without a renewal; a worker uses `worker.lease` instead."""
 
 
 class JobResources:
-    """The stores and the datafeed of one job, and what is read from them. What writes needs a session."""
+    """The stores and the datafeed of one job, with methods that read from them. Writing needs a JobSession."""
 
     def __init__(
         self,
@@ -53,20 +53,20 @@ class JobResources:
         lease: int = LEASE,
         owner: str | None = None,
     ) -> None:
-        """``snapshots``: a directory for snapshots and history; None: the cluster.
+        """Open the stores. ``snapshots``: a directory for snapshots and history; None: the cluster.
 
-        ``lease`` in seconds; ``owner`` is who holds it, None: this process.
+        ``lease`` is in seconds; ``owner`` is the owner of leases, None: this process.
         """
         self.job = job
         self.feed = Datafeed(cluster, FeedSpec.from_job(job), networks=networks_of(job))
         self.lease, self._owner = lease, owner
-        self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it is asked for again
+        self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it will be needed again
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields
         self.cache = ScoringCache()
-        """What the last session of this process left loaded."""
+        """Scoring state that the last session of this process left loaded."""
         self.took: OnStep = ignore_step
-        """Hears how long the steps of the work take."""
+        """Called with the duration of each step of the work."""
         self.stores = Stores(
             results=ResultStore(cluster, job.job_id, job.results_index_name, flat_fields=fields),
             states=StateStore(cluster),
@@ -77,7 +77,7 @@ class JobResources:
         )
 
     def hear_steps(self, took: OnStep) -> None:
-        """Let ``took`` hear how long the steps of the work take."""
+        """Call ``took`` with the duration of each step of the work."""
         self.took = took
 
     @property
@@ -86,11 +86,11 @@ class JobResources:
         return this_process() if self._owner is None else self._owner
 
     def read(self, start: int, end: int) -> Generator[EventBucket, None, None]:
-        """The event buckets of [start, end), epoch seconds."""
+        """Read the event buckets of [start, end), epoch seconds."""
         return self.feed.read(start, end, self.job.bucket_span)
 
     def snapshot(self, snapshot_id: str | None) -> JobSnapshot:
-        """The snapshot that a state points to. SnapshotMissing, SnapshotDamaged, SnapshotForeign."""
+        """Return the snapshot that a state points to. Raises SnapshotMissing, SnapshotDamaged or SnapshotForeign."""
         if self._snapshot is not None and self._snapshot[0] == snapshot_id:
             return self._snapshot[1]
         if snapshot_id is None:
@@ -110,29 +110,32 @@ class JobResources:
         return snapshot
 
     def base_of(self, snapshot_id: str) -> HistoryId:
-        """The history that a snapshot was made with."""
+        """Return the id of the history that a snapshot was made with."""
         base = job_training.history_base(snapshot_id)
         return HistoryId(base, int(self.stores.blobs.info(self.job.job_id, base).attributes["day"]))
 
     def keeper(self, history: HistoryId, start: int | None = None) -> HistoryKeeper:
-        """The history with this id, ready to move on; with what is held at and before ``start``, epoch seconds."""
+        """Return a keeper of the history with this id, ready to advance, with the holds up to ``start``.
+
+        ``start`` is in epoch seconds; None: without holds.
+        """
         loaded = load_history(self.stores.blobs, self.job.job_id, history)
         begin = loaded.day * SECONDS["d"]
         holds = Holds.of(self.job) if start is None else self.holds(begin, start)
         return HistoryKeeper(self.job, AllowList.of(self.job), loaded, history, holds)
 
     def holds(self, start: int, end: int) -> Holds:
-        """What is held in [start, end), epoch seconds, and how it will go on, by the records and people's verdicts."""
+        """Return the holds up to ``end`` that matter from ``start`` on, epoch seconds, by records and verdicts."""
         holds = Holds.of(self.job, self.stores.verdicts.confirmed())
         if holds.probability > 0.0:
-            # those that ended are looked at too: their networks may teach for as long as the hold was
+            # holds that ended count too: their networks are learned for as long as the hold lasted
             results = self.stores.results
             found = results.held(start - 2 * holds.length, end)
             holds.load(found, results.unlearned(start, end))
         return holds
 
     def refuse_trained(self, snapshot: JobSnapshot, start: int) -> None:
-        """UsageError if ``start`` lies in what the snapshot was trained on: it would find its own past usual."""
+        """Raise UsageError if the snapshot was trained on events after ``start``: they would look usual to it."""
         if start < snapshot.trained_to:
             job_id = self.job.job_id
             raise UsageError(

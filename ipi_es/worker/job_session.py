@@ -1,4 +1,4 @@
-"""What may be done with a job while its lease is held: train, backfill, catch up, renormalize."""
+"""The operations on a job while its lease is held: train, backfill, catch up, renormalize, annotate."""
 
 from __future__ import annotations
 
@@ -42,33 +42,33 @@ from ipi_es.worker.training.retraining import NONE, PreviousNetwork
 log = logging.getLogger(__name__)
 
 SCORING, TRAINING = "scoring", "training"
-"""What a job is held for, in words for people who find it held."""
+"""Purposes of a job's lease, in words for people who find it held."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillRange:
-    """What a backfill will do: [start, end) in epoch seconds, and whether it goes on from an earlier run."""
+    """The range of a backfill: [start, end) in epoch seconds, and whether it continues an earlier run."""
 
     start: int
     end: int
     resumed: bool = False
     never_scored: int = 0
-    """Buckets between the start that was asked for and ``start`` that have no results."""
+    """Buckets between the requested start and ``start`` that have no results."""
 
 
 class JobSession:
-    """What may be done with a job while its lease is held: train, backfill, catch up, renormalize, annotate."""
+    """The operations on a job while its lease is held; :func:`ipi_es.worker.open_session.open_session` makes one."""
 
     def __init__(self, resources: JobResources, lease: LeasedState) -> None:
         self.resources, self.lease = resources, lease
         self.writer = FencedWriter(resources.stores, lease)
         self.scoring = ScoringState()
-        """What is loaded at the checkpoint."""
+        """The scoring state that is loaded at the checkpoint."""
         self.notes: dict[str, Any] = {}
         """Details of the state that are written when the lease is released; None removes a key."""
 
     def reuse(self, cache: ScoringCache) -> None:
-        """Go on with what the last session of this process left loaded, where that is still valid."""
+        """Use what the last session of this process left loaded, if it is still valid."""
         self.scoring = cache.take(self.state, self.resources.stores.verdicts, self.writer)
 
     def note(self, **details: Any) -> None:
@@ -76,17 +76,17 @@ class JobSession:
         self.notes |= details
 
     def forget_note(self, key: str) -> None:
-        """Leave a key of the state's details as it is."""
+        """Drop a noted key: the state's details keep their value of it."""
         self.notes.pop(key, None)
 
     @property
     def details(self) -> dict[str, Any]:
-        """The state's details with what was noted in this session."""
+        """The state's details with the notes of this session."""
         return {**self.state.details, **self.notes}
 
     @property
     def state(self) -> JobState:
-        """What was written last."""
+        """The job's last saved state."""
         return self.lease.state
 
     def train(
@@ -97,9 +97,10 @@ class JobSession:
         *,
         from_scratch: bool = False,
     ) -> job_training.TrainedJob:
-        """Train on [start, end), store the snapshot, and let the job go on from it: scoring begins at ``end``.
+        """Train on [start, end), store the snapshot, and restart the job from it: scoring begins at ``end``.
 
-        The network goes on from the job's last one unless ``from_scratch``, and takes its place unless it is worse.
+        Training starts from the job's previous network unless ``from_scratch``, and the new network is used unless it
+        is worse.
         """
         learned, snapshot_id, history = self._learn(start, end, on_progress, from_scratch=from_scratch)
         self._say_trained(learned, snapshot_id, learned.snapshot.trained_to)
@@ -109,9 +110,9 @@ class JobSession:
     def retrain(
         self, start: int, end: int, on_progress: job_training.TrainingCallbacks | None = None
     ) -> job_training.TrainedJob:
-        """Train on [start, end) and let the job go on with it where it is: checkpoint and levels stay.
+        """Train on [start, end) and continue with the new snapshot: checkpoint and levels stay.
 
-        ``end`` is at most the checkpoint. The new history is brought to the checkpoint before anything is scored.
+        ``end`` is at most the checkpoint. The new history is brought to the checkpoint before scoring continues.
         """
         learned, snapshot_id, history = self._learn(start, end, on_progress, from_scratch=False)
         details = {**self.state.details, MADE_WITH: made_with(self.resources.job)}
@@ -122,9 +123,9 @@ class JobSession:
         return learned
 
     def plan(self, start: int, end: int, *, again: bool = False) -> BackfillRange:
-        """Where a backfill of [start, end) begins: there, or where an earlier one stopped.
+        """Return the range for a backfill of [start, end): it begins at ``start``, or where an earlier run stopped.
 
-        UsageError where nothing is left to do, or where the range was trained on.
+        Raises UsageError if nothing is left to do, or if the job was trained on events of the range.
         """
         resources, state = self.resources, self.state
         snapshot = resources.snapshot(state.snapshot_id)
@@ -134,7 +135,7 @@ class JobSession:
             return BackfillRange(start, end)
         checkpoint = int(state.checkpoint or 0)
         if checkpoint >= end and state.renormalize_due:
-            return BackfillRange(checkpoint, checkpoint, resumed=True)  # killed before that, after its last bucket
+            return BackfillRange(checkpoint, checkpoint, resumed=True)  # killed between last bucket and renormalizing
         if checkpoint >= end:
             raise UsageError(
                 f"job {state.job_id} is scored up to {iso(checkpoint)} already",
@@ -145,7 +146,7 @@ class JobSession:
     def backfill(
         self, planned: BackfillRange, on_progress: Callable[[ScoredBucket], None], *, again: bool = False
     ) -> None:
-        """Score and write the planned range; what is finished when it is stopped stays, and the next run goes on."""
+        """Score and write the planned range. If it is stopped, finished batches stay, and the next run continues."""
         if again:
             resources, snapshot_id, state = self.resources, str(self.state.snapshot_id), self.state
             joins = state.renormalized_to is not None and planned.start <= int(state.checkpoint or 0)
@@ -159,7 +160,7 @@ class JobSession:
     def catch_up(
         self, end: int, on_progress: Callable[[ScoredBucket], None], stopping: Callable[[], bool] = lambda: False
     ) -> None:
-        """Score and write from the checkpoint to ``end``, as a backfill does; ends after a batch when ``stopping``."""
+        """Score and write from the checkpoint to ``end``, as a backfill does; end after a batch when ``stopping``."""
         self.make_good()
         start = int(self.state.checkpoint or 0)
         if start < end:
@@ -168,12 +169,12 @@ class JobSession:
     def loaded_scoring(self) -> LoadedScoring:
         """Load what scoring needs at the checkpoint, at most once a session.
 
-        To score ahead of the stream, or beside it, use copies of what moves with every bucket.
+        To score other buckets than the next ones, use copies of the parts that every bucket changes.
         """
         return self._loaded(int(self.state.checkpoint or 0))
 
     def annotate(self, remarked: Iterable[Annotation]) -> int:
-        """Say something of the job's time; how many are new: what was said in the same words isn't written again."""
+        """Write annotations; return the number of new ones: one that is stored in the same words isn't rewritten."""
         return self._annotate(remarked, self.state.snapshot_id)
 
     def _annotate(self, remarked: Iterable[Annotation], snapshot_id: str | None) -> int:
@@ -184,9 +185,10 @@ class JobSession:
         return self.writer.annotate(said, context_of(self.resources.job), stamp)
 
     def unsay(self) -> None:
-        """Take back what was said of snapshots that never came into use, or were gone back from.
+        """Delete annotations of snapshots that were never used, or that a revert left behind.
 
-        A training says so before the state points to its snapshot; one that was killed in between may end elsewhere.
+        A training writes its annotations before the state points to its snapshot; if it is killed in between, the
+        next training may give another snapshot.
         """
         results, state = self.resources.stores.results, self.state
         results.show()
@@ -200,12 +202,15 @@ class JobSession:
         self.writer.unsay(query)
 
     def make_good(self) -> None:
-        """Renormalize where a killed run didn't come to it: as it would have, with the levels of its last batch."""
+        """Renormalize if a killed run didn't get to it, with the levels of that run's last batch."""
         if self.state.renormalize_due:
             self.renormalize()
 
     def renormalize(self) -> int:
-        """Bring the stored results of the window to the job's current levels; how many changed."""
+        """Renormalize the stored results of the window by the job's current levels; return how many changed.
+
+        Raises UsageError if the job has scored nothing yet.
+        """
         stores, state = self.resources.stores, self.state
         if state.quantiles_id is None:
             raise UsageError(
@@ -219,7 +224,7 @@ class JobSession:
     def _learn(
         self, start: int, end: int, on_progress: job_training.TrainingCallbacks | None, *, from_scratch: bool
     ) -> tuple[job_training.TrainedJob, str, HistoryId]:
-        """Train and store; nothing points to it yet."""
+        """Train and store; return the training, the snapshot's id and its history. No state points to them yet."""
         resources, stores = self.resources, self.resources.stores
         self.lease.tell(TRAINING)
         try:
@@ -238,7 +243,7 @@ class JobSession:
         return learned, *job_training.store(self.writer.blobs, learned, stores.clock.now())
 
     def _say_trained(self, learned: job_training.TrainedJob, snapshot_id: str, checkpoint: int) -> None:
-        """Before the state points to it: said after that, a kill in between would leave it unsaid for ever."""
+        """Annotate a training. Call it before the state points to it: later, a kill could lose the annotation."""
         self.unsay()
         age = job_annotations.history_age(self.resources.stores.blobs, self.state)
         self._annotate(
@@ -246,7 +251,7 @@ class JobSession:
         )
 
     def _previous(self) -> PreviousNetwork:
-        """The network in use; one that can't be read must not keep a job from being trained."""
+        """Return the network in use; one that can't be read must not prevent a training."""
         snapshot_id = self.state.snapshot_id
         if snapshot_id is None:
             return NONE
@@ -267,10 +272,10 @@ class JobSession:
         *,
         joins: bool = False,
     ) -> None:
-        """Let the job begin at ``checkpoint`` with this snapshot and history, and the snapshot's own levels.
+        """Restart the job at ``checkpoint`` with this snapshot and history, and the snapshot's own levels.
 
-        ``details`` are added to the state's. ``joins``: what will be scored follows the results that are there without
-        a gap.
+        ``details`` are added to the state's. ``joins``: the buckets to be scored follow the existing results without a
+        gap.
         """
         self.scoring.invalidate()
         forgotten = FORGOTTEN_ON_RESTART if joins else FORGOTTEN_ON_RESTART | {SCORED_FROM}
@@ -300,9 +305,9 @@ class JobSession:
         events = each_timed(self.resources.took, "read", self.resources.read(start, end))
         with closing(events) as reading, ThreadPoolExecutor(1) as beside:
             loading = beside.submit(self._loaded, start)
-            first = list(islice(reading, 1))  # from here on it reads ahead, while history is loaded
+            first = list(islice(reading, 1))  # from here on events are read ahead, while history is loaded
             loaded = loading.result()
-            self.scoring.invalidate()  # between two batches, and after an error, it is at no checkpoint
+            self.scoring.invalidate()  # between two batches, and after an error, it belongs to no checkpoint
             loaded.pipeline.run(chain(first, reading), on_progress, stopping)
         self.scoring.keep(loaded)
         return loaded.sink
@@ -317,7 +322,7 @@ class JobSession:
         return loaded
 
     def _load(self, start: int) -> LoadedScoring:
-        """Load everything as it was after the last batch, brought to ``start``."""
+        """Load the scoring state after the last batch, and bring it to ``start``."""
         resources, job, stores = self.resources, self.resources.job, self.resources.stores
         state = self.state
         snapshot = resources.snapshot(state.snapshot_id)
@@ -336,13 +341,13 @@ class JobSession:
         repeats.load(*stores.results.recent(start - job.repeat_window, start, job.ip_field))
         first: dict[str, Any] = {}
         if state.renormalized_to is None:
-            # saved with the first batch: a run that goes on must know from where the first one counted
+            # saved with the first batch: a run that continues must know from where the first one counted
             details = renormalization_details(state, levels)
             details[SCORED_FROM] = min(int(details.get(SCORED_FROM, start)), start)
             first = {"renormalized_to": start, "details": details}
-        elif start > int(state.checkpoint or 0):  # what lies between isn't missing: nobody scored it
+        elif start > int(state.checkpoint or 0):  # buckets in between aren't missing: they were never scored
             first = {"details": {**state.details, SCORED_FROM: start}}
-        # after another bucket_span was set, the first bucket may begin before the checkpoint: it replaces what is there
+        # after bucket_span was changed, the first bucket may begin before the checkpoint: it replaces results there
         begin = start - start % job.bucket_span
         rewriting = self._has_results(begin)
         sink = StoredSink(stores, self.writer, self._window, rewriting=rewriting, first=first, took=resources.took)
@@ -360,7 +365,7 @@ class JobSession:
         return LoadedScoring(pipeline, sink)
 
     def _levels(self, snapshot: JobSnapshot, start: int) -> NormalizerState:
-        """The job's levels, aged to ``start``; the snapshot's own where it has scored nothing yet."""
+        """Return the job's levels, aged to ``start``; the snapshot's own if the job has none for its current fields."""
         if self.state.quantiles_id is not None:
             saved = self.resources.stores.quantiles.read(self.state.quantiles_id)
             levels = NormalizerState.from_arrays(saved.levels)
@@ -381,7 +386,7 @@ class JobSession:
         return max((end - start) // self.resources.job.bucket_span - results.count("bucket", start, end), 0)
 
     def _has_results(self, start: int) -> bool:
-        """Whether an earlier run left results at or after ``start``."""
+        """Decide whether an earlier run left results at or after ``start``."""
         results = self.resources.stores.results
         results.show()
         return results.any(start)

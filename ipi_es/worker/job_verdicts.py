@@ -1,8 +1,8 @@
-"""What people say of a job's findings: kept for the worker, and noted beside the results.
+"""People's verdicts on a job's findings: stored for the worker, and annotated beside the results.
 
-No lease is needed: a verdict is a document of its own, and so is its annotation, which stands at the bucket in which it
-was said. A verdict that is taken back stays noted, as taken back. A job that is being deleted takes none: whoever
-deletes it may have been past its verdicts already, so it is asked after writing too.
+No lease is needed: a verdict is a document of its own, and so is its annotation, at the bucket of the verdict's time.
+The annotation of a revoked verdict stays and says so. A job that is being deleted takes no verdicts: the deletion may
+already have deleted its verdicts, so the job is checked after writing too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ipi_es.worker.upkeep.removal import DELETING
 
 
 class Verdicts:
-    """The verdicts on one job's findings; ``now`` in epoch seconds."""
+    """The verdicts on one job's findings; ``now`` is in epoch seconds."""
 
     def __init__(self, cluster: Cluster, job: Job, now: int) -> None:
         self._cluster, self._job, self._now, self._context = cluster, job, now, context_of(job)
@@ -31,20 +31,24 @@ class Verdicts:
         self._results = ResultStore(cluster, job.job_id, job.results_index_name, flat_fields=self._context.flat_fields)
 
     def all(self) -> list[Verdict]:
-        """All of the job, the oldest first."""
+        """Return all verdicts of the job, the oldest first."""
         return self._store.all()
 
     def confirm(self, verdict: Verdict) -> None:
-        """Keep a verdict, then note it.
+        """Store a verdict, then annotate it.
 
-        UsageError where the job has no state: it never ran, or was deleted. JobBusy while it is being deleted.
+        Raises UsageError if the job has no state: it never ran, or was deleted. Raises JobBusy while it is being
+        deleted.
         """
         self._require_job()
         self._store.save(verdict)
         self._note_unless_deleted(verdict, "")
 
     def take_back(self, entity: str, network: str) -> bool:
-        """Take back what was said of a pair, after noting that; whether anything was."""
+        """Revoke the verdict on a pair, after annotating that; return whether there was one.
+
+        Raises UsageError or JobBusy as :meth:`confirm` does.
+        """
         found = next((each for each in self.all() if (each.entity, each.network) == (entity, network)), None)
         if found is None:
             return False
@@ -75,7 +79,7 @@ class Verdicts:
             )
 
     def _forget(self, verdict: Verdict) -> None:
-        """Leave nothing of a verdict on a job that was deleted meanwhile."""
+        """Delete a verdict and its annotation, since the job was deleted meanwhile."""
         self._store.delete(verdict.entity, verdict.network)
         self._cluster.refresh(ALIAS)
         note = self._annotation(verdict, "").document(self._context, Stamp("", "", self._now))

@@ -1,4 +1,4 @@
-"""Acquire the lease of a job that a worker may hold: its tick is over in seconds, so wait for that."""
+"""Acquire the lease of a job, waiting while a worker holds it: its tick usually ends within seconds."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ipi_es.worker.clock import Clock
 log = logging.getLogger(__name__)
 
 PATIENCE = 90.0
-"""Seconds that a command waits: a worker that catches up holds the lease for a minute and the batch in hand, and the
-lease of a dead one expires before that."""
+"""Seconds that a command waits: a worker that catches up holds the lease for a minute and the current batch, and the
+lease of a dead worker expires before that."""
 
 POLL = 0.5
 """Seconds between two attempts: a worker that has more to do leaves a gap of at least a second."""
@@ -34,9 +34,9 @@ def acquire_lease(
 ) -> JobState:
     """Acquire the lease as :meth:`ipi_es.state.job_state.StateStore.claim` does, waiting up to ``patience`` seconds.
 
-    Log once that it waits.
+    Logs once that it waits.
 
-    :raises JobBusy: another owner that is ``alive`` still holds it then.
+    :raises JobBusy: another owner that is ``alive`` still holds the lease then.
     """
     waited = 0.0
     while True:

@@ -28,9 +28,9 @@ def open_session(
 ) -> Iterator[JobSession]:
     """Hold the job's lease, renewed in the background, and release it at the end, also after an error.
 
-    ``alive`` tells whether an owner may still be at work; None: as far as this host can tell. ``doing`` says what the
-    lease is for, to people who find the job held. What the last session of this process left loaded is used again where
-    nobody has changed the job since.
+    ``alive`` decides whether an owner may still be at work; None: as far as this host knows. ``doing`` shows people who
+    find the job held what the lease is for. The scoring state that the last session of this process left loaded is used
+    again if the job hasn't changed since.
 
     :raises JobBusy: another owner that is ``alive`` still holds the lease after ``patience`` seconds.
     :raises JobChanged: the job's settings are not those that it was made with, and ``on_change`` does not accept that.
@@ -59,7 +59,7 @@ def open_session(
         try:
             resources.cache.keep(lease.release(**session.notes), session.scoring)
         except IpiEsError as error:
-            # the lease expires by itself, and what went wrong before matters more
+            # the lease expires by itself, and an earlier error matters more
             log.debug("job %s: not given back: %s", job.job_id, error)
-        # of use within a session; kept by hundreds of live jobs it grows for weeks, and others may rewrite it meanwhile
+        # useful only within a session: kept by hundreds of live jobs it would grow for weeks, and become out of date
         stores.results.forget()

@@ -14,7 +14,7 @@ from ipi_es.worker.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Where a job's work is kept. Readable by everybody; what needs the lease is written by a FencedWriter."""
+    """The stores of one job. Reading needs no lease; writes that need the lease go through a FencedWriter."""
 
     results: ResultStore
     states: StateStore

@@ -1,4 +1,4 @@
-"""How long the steps of a job's work take: told to whoever wants to know, measured with this process's stopwatch."""
+"""Measure how long the steps of a job's work take, with this process's stopwatch, and report it to a callback."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Literal, TypeAlias, TypeVar
 
 Step: TypeAlias = Literal["load", "read", "score", "write", "renormalize"]
 """``load``: snapshot, history and levels, after a start or a training. ``read``: waiting for the next bucket's events,
-which are read ahead. ``score``: a batch, with its documents. ``write``: a batch, beside the scoring of the next one.
+which are read ahead. ``score``: a batch, with its documents. ``write``: a batch, during the scoring of the next one.
 ``renormalize``: a window of results."""
 OnStep: TypeAlias = Callable[[Step, float], None]
-"""Hears of (step, seconds); from any thread."""
+"""Called with (step, seconds); from any thread."""
 Item = TypeVar("Item")
 
 
 def ignore_step(_step: Step, _seconds: float) -> None:
-    """Nobody wants to know."""
+    """Do nothing: an OnStep callback where durations aren't needed."""
 
 
 @contextmanager
 def timed(took: OnStep, step: Step) -> Iterator[None]:
-    """Tell how long the block took; also one that failed."""
+    """Report how long the block took, also if it failed."""
     began = time.perf_counter()
     try:
         yield
@@ -31,7 +31,7 @@ def timed(took: OnStep, step: Step) -> Iterator[None]:
 
 
 def each_timed(took: OnStep, step: Step, items: Generator[Item, None, None]) -> Generator[Item, None, None]:
-    """The items; tells how long each was waited for. Closed as ``items`` is."""
+    """Yield the items, and report how long each took to get; closing it closes ``items``."""
     with closing(items):
         while True:
             began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What is said of a job that doesn't see its events any more: state, reason, figures."""
+"""A change in whether a job sees its events: state, reason and figures."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from enum import StrEnum
 
 
 class BlindState(StrEnum):
-    """What is said of a stretch of a job's time; the values are those of the annotation's field."""
+    """State of a job over a stretch of time; the values are those of the annotation's field."""
 
     BLIND = "blind"
     """No events come."""
     HALF_BLIND = "half_blind"
     """Most events, or all usable ones, are missing."""
     ENDED = "ended"
-    """It was one of both, and is over."""
+    """The job was blind or half blind, and is neither any more."""
 
 
 BLIND_STATES = (BlindState.BLIND, BlindState.HALF_BLIND)
-"""Those in which something is missing."""
+"""States in which events are missing."""
 
 
 class BlindReason(StrEnum):
-    """Why; the values are those of the annotation's field."""
+    """Why a job is blind or half blind; the values are those of the annotation's field."""
 
     NO_EVENTS = "no_events"
     FEW_EVENTS = "few_events"
@@ -34,11 +34,12 @@ class BlindReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BlindChange:
-    """A job became blind or half blind, or is neither again. Numbers are of [start, end) when it was found.
+    """A job became blind or half blind, or is neither again. Numbers are those of [start, end) when it was detected.
 
-    ``seen`` and ``usual`` count what is missing: events, or usable ones (``outcome`` names theirs, None: of any scored
-    outcome). ``share`` and ``usual_share`` are the share of the events that lack what ``reason`` names, 0–1. At the end
-    ``reason`` is why it was; ``accepted``: it is taken as usual from now on.
+    ``seen`` and ``usual`` count the kind of events that is missing: all events, or usable ones (of the outcome
+    ``outcome``; None: of any scored outcome). ``share`` and ``usual_share`` are the shares of the events that lack what
+    ``reason`` names, 0–1. In a change to ``ENDED``, ``reason`` is the one that it began with; ``accepted``: the new
+    state counts as usual from now on.
     """
 
     state: BlindState
@@ -55,5 +56,5 @@ class BlindChange:
 
     @property
     def goes_on(self) -> bool:
-        """Whether the job is blind, or half blind, with this change."""
+        """Whether the job is blind or half blind after this change."""
         return self.state is not BlindState.ENDED

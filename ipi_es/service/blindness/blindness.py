@@ -1,8 +1,9 @@
-"""Whether a job still sees its events: decided purely, from one bucket's counts after the other.
+"""Decide whether a job still sees its events: a pure decision, from the counts of one bucket after another.
 
 A job is *blind* where no events come although there usually are some, and *half blind* where most of them are missing,
-or where events come but can't be used: a field was renamed, an outcome is spelled otherwise. The newest ``blind_after``
-buckets (more of them where few events are usual) are compared with :mod:`~ipi_es.service.blindness.usual_rates`:
+or where events come but can't be used: a field was renamed, an outcome is spelled differently. The newest
+``blind_after`` buckets (more where few events are usual) are compared with
+:mod:`~ipi_es.service.blindness.usual_rates`:
 
 - **none**: no event came where at least :data:`NONE_ENOUGH` are usual at this time of the week, and at least
   :data:`QUIET_ENOUGH` on the quietest day; or after an hour that was as busy as usual; or for :data:`EMPTY_DAY`.
@@ -28,36 +29,36 @@ from ipi_es.service.blindness.usual_rates import DAY, F64, HOUR, MEMORY, WEEK, R
 __all__ = ["MEMORY", "BlindChange", "BlindReason", "BlindState", "Blindness"]
 
 NONE_ENOUGH = 20
-"""Events that must be usual where none came. That a few don't come is chance: a job of one-minute buckets of which half
-are empty would be called blind every few days."""
+"""Events that must be usual where none came. With fewer, silence can be chance: a job of one-minute buckets of which
+half are empty would be called blind every few days."""
 
 QUIET_ENOUGH = 5
-"""Events that even the quietest day should have had in an empty stretch, so that it is no holiday."""
+"""Events that even the quietest day should have in an empty stretch, so that the stretch is no holiday."""
 
 EMPTY_DAY = 6 * HOUR
-"""Seconds in which events are usual after which an empty stretch is called, even if it could be a holiday on which
-nobody at all signs in."""
+"""Seconds with usual events after which an empty stretch counts as blind, even if it could be a holiday without any
+sign-in."""
 
 ENOUGH = 50
 """Events that must be usual where some came. By chance alone, at most 35 % of 50 come once in 10^7 stretches."""
 
 LOW = 0.35
-"""Share of what is usual up to which most of it counts as missing. What is usual is a low estimate, so of the typical
-number of events this share is some 15 to 25 %. Measured: with 0.25 a tenth of the losses of 90 % at the beginning of a
-working day were called a bucket later."""
+"""Share of the usual number up to which most events count as missing. The usual number is a low estimate: of the
+typical number of events this share is some 15 to 25 %. Measured: with 0.25, a tenth of the losses of 90 % at the
+beginning of a working day were detected one bucket later."""
 
 GONE = 0.02
-"""The same for one outcome among several. Failures come in waves, of typing errors and of attacks: only where there are
-almost none of them any more is the word for them another one."""
+"""The same share for one outcome among several. Failures come in waves, of typing errors and of attacks: only where
+almost none are left has their spelling changed."""
 
 BACK = 0.5
-"""Share of what is usual from which on a bucket counts as recovered."""
+"""Share of the usual number from which a bucket counts as recovered."""
 
 BACK_ENOUGH = 10
 """Events that must be usual over the recovered buckets in a row before a half blind job counts as recovered."""
 
 WORKING = 2.0
-"""Times the quietest day's events from which on a usual day can be told from a quiet one by its number of events."""
+"""Times the quietest day's events from which a usual day differs enough from a quiet one by its number of events."""
 
 LONGEST_SPAN = 3 * HOUR
 """Seconds; longest bucket span at which the bucket before a drop belongs to the same part of the day."""
@@ -66,7 +67,7 @@ MOST = 0.5
 """Share of the events that must newly lack a field for it to be the reason."""
 
 ACCEPTED_AFTER = 2 * WEEK
-"""Seconds after which what a half blind job sees is taken as its new usual: the source was retired on purpose."""
+"""Seconds after which the events of a half blind job are accepted as usual: the source was retired on purpose."""
 
 
 _DROPS = (BlindReason.ENTITY_MISSING, BlindReason.ADDRESS_MISSING, BlindReason.ADDRESS_MALFORMED)
@@ -75,52 +76,52 @@ _EVENTS, _USABLE = 0, 1  # columns; then the outcomes, the drops, and 1 for a bu
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """What a stretch of the newest ``buckets`` shows; ``column`` is what is missing."""
+    """A finding in the newest ``buckets`` buckets; ``column`` is the column whose events are missing."""
 
     column: int
     buckets: int
     rates: Rates | None
-    """None: it is empty."""
+    """None: the stretch is empty."""
     usual: float
 
 
 class Blindness:
-    """Follows a job's buckets in order, empty ones too."""
+    """Detects whether a job is blind from its buckets' counts, given in order, empty buckets too."""
 
     def __init__(
         self, bucket_span: int, blind_after: int, scored: Sequence[str] = (), others: Sequence[str] = ()
     ) -> None:
-        """``bucket_span`` in seconds; ``blind_after`` in buckets, 0: never blind.
+        """Start without any bucket. ``bucket_span`` is in seconds; ``blind_after`` in buckets, 0: never blind.
 
-        ``scored`` are the outcomes that are scored; ``others`` those that are read besides.
+        ``scored`` are the outcomes that are scored; ``others`` are further outcomes that are read.
         """
         self._span, self._after = bucket_span, blind_after
         self._scored, self._outcomes = tuple(scored), tuple(dict.fromkeys((*scored, *others)))
-        alone = self._scored if len(self._scored) == 1 else ()  # all that is usable is of this outcome
+        alone = self._scored if len(self._scored) == 1 else ()  # all usable events have this outcome
         self._judged = [_USABLE] * bool(self._scored)
         self._judged += [2 + place for place, name in enumerate(self._outcomes) if name not in alone]
         self._drops = 2 + len(self._outcomes)
         self._full = self._drops + len(_DROPS)
         self._rates = UsualRates(bucket_span, self._full + 1, max(blind_after, 1))
         self._hour = max(HOUR // bucket_span, 1)  # buckets
-        self._fresh = 0  # buckets since the last gap: silence isn't counted over one
+        self._fresh = 0  # buckets since the last gap: silence isn't counted across a gap
         self._empty = 0  # empty buckets in a row
-        self._last = 0  # end of the newest bucket that was told
+        self._last = 0  # end of the newest bucket that was noted
         self._first: int | None = None  # start of the oldest
-        self._current: BlindChange | None = None  # how it became blind
-        self._trickles = False  # a few events came after none: what is empty since then is nothing new
-        self._real: list[F64] = []  # counts since then: the memory keeps what is usual instead
+        self._current: BlindChange | None = None  # the change by which the job became blind or half blind
+        self._trickles = False  # a few events came after none: an empty stretch after that is no new change
+        self._real: list[F64] = []  # counts since that change: the memory has usual counts in their place
         self._back = 0  # recovered buckets in a row
         self._back_usual = 0.0  # events that are usual over them
 
     @property
     def current(self) -> BlindChange | None:
-        """By which change the job is blind or half blind; None: it is neither."""
+        """The change by which the job is blind or half blind; None: it is neither."""
         return self._current
 
     @property
     def begun(self) -> BlindChange | None:
-        """The same; None also where it began before anything that was told, and was said long ago."""
+        """The same as ``current``; None also where it began with the first bucket: that was reported long ago."""
         current = self._current
         return None if current is None or current.start == self._first else current
 
@@ -135,15 +136,15 @@ class Blindness:
         return self._empty
 
     def recall(self, counts: Iterable[tuple[int, BucketCounts]]) -> None:
-        """Learn from earlier buckets, (end, counts) in order of time, without saying anything."""
+        """Learn from earlier buckets, (end, counts) in order of time, without returning changes."""
         for end, one in counts:
             self.note(end, one)
 
     def note(self, end: int, counts: BucketCounts) -> BlindChange | None:
-        """One more bucket, by its exclusive end in epoch seconds; what has changed with it.
+        """Take in one more bucket, by its exclusive end in epoch seconds; return the change that it caused, if any.
 
-        One that was told before (a batch that is done again) changes nothing. After a gap (another worker had the job)
-        silence is counted anew: what came in between isn't known.
+        A bucket that was noted before (a batch that is repeated) changes nothing. After a gap (another worker had the
+        job) silence is counted from zero again: the events of the gap aren't known.
         """
         if end <= self._last or self._after == 0:
             return None
@@ -154,7 +155,7 @@ class Blindness:
         self._last = end
         self._empty = 0 if counts.events else self._empty + 1
         row = self._row(counts)
-        if counts.events or len(self._rates):  # what is before the first event is no quiet time
+        if counts.events or len(self._rates):  # the time before the first event is no quiet time
             self._rates.add(row)
             self._fresh += 1
         return self._judge_new() if self._current is None else self._judge_current(row)
@@ -166,7 +167,7 @@ class Blindness:
         return as_row([counts.events, usable, *outcomes, *drops, counts.events > 0])
 
     def _skip(self, buckets: int) -> None:
-        """A gap: what was there a week before stands in for it."""
+        """Fill a gap of so many buckets with the counts of a week before."""
         nothing = self._row(NO_EVENTS)
         for _ in range(min(max(buckets, 0), MEMORY // self._span)):
             self._rates.add(nothing)
@@ -198,7 +199,7 @@ class Blindness:
                 return _Finding(_EVENTS, self._empty, None, usual)
         buckets, times = self._after, 1
         while buckets <= min(self._fresh, max(DAY // self._span, self._after)):
-            # twice as long a stretch is looked at half as often
+            # a stretch twice as long is checked half as often
             rates = self._rates.rates(buckets) if self._fresh % times == 0 else None
             found = None if rates is None else self._few(buckets, rates) or self._unusable(buckets, rates)
             found = None if found is None else self._trimmed(found)
@@ -208,9 +209,9 @@ class Blindness:
         return None
 
     def _trimmed(self, found: _Finding) -> _Finding | None:
-        """Without the buckets at the beginning of the stretch that were as usual: it began after them.
+        """Return the finding without the buckets at the beginning of its stretch that were as usual.
 
-        None: nothing came since then, which is judged by itself.
+        None: no event came after them; an empty stretch is judged separately.
         """
         column, buckets = found.column, found.buckets
         while buckets > 1:
@@ -226,9 +227,9 @@ class Blindness:
         return _Finding(column, buckets, rates, rates.usual(_EVENTS) if column == _EVENTS else _usual_of(column, rates))
 
     def _missed(self) -> float:
-        """Events that should have come since the last one, in so many that the job is blind; else 0.
+        """Return the number of events usual in the empty stretch if it makes the job blind; else 0.
 
-        Taken part by part: clocks may have been put forward or back within a week before.
+        It is summed part by part: clocks may have been put forward or back in a week before.
         """
         part = max(EMPTY_DAY // self._span, 1)
         usual = filled = 0.0
@@ -236,7 +237,7 @@ class Blindness:
         for before in range(0, self._empty, part):
             rates = self._rates.rates(min(part, self._empty - before), before)
             if not before and (rates is None or not rates.usual(_EVENTS)):
-                return 0.0  # nothing more is missed than at the bucket before
+                return 0.0  # no more events are missing than at the bucket before
             if rates is None:
                 break
             usual, filled = usual + rates.usual(_EVENTS), filled + rates.usual(self._full)
@@ -255,9 +256,9 @@ class Blindness:
         return _Finding(_EVENTS, buckets, rates, usual) if below_quiet or self._was_working(buckets) else None
 
     def _was_working(self, before: int) -> bool:
-        """Whether one of the two hours before the newest ``before`` buckets was busier than on a quiet day.
+        """Decide whether one of the two hours before the newest ``before`` buckets was busier than on a quiet day.
 
-        After more than :data:`EMPTY_DAY` it may be another day.
+        False if the buckets last longer than :data:`EMPTY_DAY`: those hours may belong to another day.
         """
         if self._span > LONGEST_SPAN or before * self._span > max(EMPTY_DAY, self._after * self._span):
             return False
@@ -283,7 +284,7 @@ class Blindness:
                 return _Finding(column, buckets, rates, usual)
         return None
 
-    # --- going on, and the end ---
+    # --- while blind, and the end ---
 
     def _judge_current(self, row: F64) -> BlindChange | None:
         current = self._current
@@ -311,7 +312,7 @@ class Blindness:
         return current.state is BlindState.BLIND or self._back_usual >= BACK_ENOUGH
 
     def _usual_now(self, current: BlindChange, row: F64) -> float:
-        """Of the newest bucket, in whose place the memory has what was there a week ago."""
+        """Return the usual number for the newest bucket; the memory has the counts of a week ago in its place."""
         rates, column = self._rates.rates(1), self._column_of(current)
         if rates is None or column == _EVENTS:
             return 0.0 if rates is None else rates.usual(_EVENTS)
@@ -319,7 +320,7 @@ class Blindness:
         return min(rates.usual(column), float(row[_EVENTS]) * share) if np.isfinite(share) else 0.0
 
     def _other_state(self, current: BlindChange, row: F64) -> BlindChange | None:
-        """No events at all after a few, or a few after none."""
+        """Return the change from half blind to blind (no events after a few) or back, if there is one."""
         if current.state is BlindState.BLIND and row[_EVENTS]:
             self._trickles = True
             return self._changed(current, BlindState.HALF_BLIND, BlindReason.FEW_EVENTS)
@@ -343,7 +344,7 @@ class Blindness:
         self._back, self._back_usual = 0, 0.0
         return replace(current, state=BlindState.ENDED, end=end, accepted=accepted)
 
-    # --- what is said ---
+    # --- the change that is reported ---
 
     def _change_of(self, found: _Finding) -> BlindChange:
         rates, usual, start = found.rates, round(found.usual), self._last - found.buckets * self._span
@@ -358,7 +359,7 @@ class Blindness:
         return BlindChange(half, reason, start, self._last, events, seen, usual, share, usual_share, outcome)
 
     def _why(self, rates: Rates) -> tuple[BlindReason, float, float]:
-        """(reason, share of the events that have the fault, what that share usually is at least)."""
+        """Return (reason, share of the events with that fault, what that share usually is at least)."""
         found = []
         for reason, column in zip(_DROPS, range(self._drops, self._full), strict=True):
             share, usual = float(rates.seen[column] / rates.seen[_EVENTS]), rates.usual_share(column)
@@ -373,7 +374,7 @@ class Blindness:
 
 
 def _usual_of(column: int, rates: Rates) -> float:
-    """How many of a column should be among the events that came."""
+    """Return how many of a column's events are usual among the events that came."""
     events = float(rates.seen[_EVENTS])
     if events >= (rates.usual(_EVENTS) + rates.quiet(_EVENTS)) / 2:  # as many as on a working day
         return min(rates.usual(column), events * rates.usual_share(column))

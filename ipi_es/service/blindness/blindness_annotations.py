@@ -1,4 +1,4 @@
-"""What a live job says beside its scores of the events that it doesn't see: as annotation, in the log, in `/readyz`."""
+"""Texts about a job that doesn't see its events: for annotations, the log and `/readyz`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LONGEST_WORD = 40
 
 
 def of_blindness(job: Job, change: BlindChange, words: Mapping[str, int] | None = None) -> Annotation:
-    """The annotation of a change; at its end the same one, by type and start, says how long it was.
+    """Return the annotation of a change; the one of its end has the same type and start and so replaces it.
 
-    ``words``: values of the outcome field in [start, end) with their documents, where an outcome is missing.
+    ``words``: values of the outcome field in [start, end) with their number of documents, if an outcome is missing.
     """
     field = field_of(job, change)
     fields = {"blind_state": str(change.state), "blind_reason": str(change.reason)} | (
@@ -27,7 +27,7 @@ def of_blindness(job: Job, change: BlindChange, words: Mapping[str, int] | None 
 
 
 def field_of(job: Job, change: BlindChange) -> str | None:
-    """The field of the events that is why; None: the events themselves are missing."""
+    """Return the field of the events that causes the change; None: the events themselves are missing."""
     return {
         BlindReason.ENTITY_MISSING: job.entity_field,
         BlindReason.ADDRESS_MISSING: job.ip_field,
@@ -37,7 +37,7 @@ def field_of(job: Job, change: BlindChange) -> str | None:
 
 
 def blind_text(job: Job, change: BlindChange, words: Mapping[str, int] | None = None) -> str:
-    """What is missing, since when, and how much of it is usual; then what to do."""
+    """Describe what is missing, since when, how much of it is usual, and what to do."""
     since = (
         f"from {iso(change.start)} on, so far" if change.goes_on else f"from {iso(change.start)} to {iso(change.end)}"
     )
@@ -106,7 +106,7 @@ _TO_DO = {
 
 
 def _plain(word: str) -> str:
-    """A value of an event as it can stand in a sentence, and within the JSON of an alert definition."""
+    """Return a value of an event in a form that is safe in a sentence and in the JSON of an alert definition."""
     return "".join(each if each.isprintable() and each not in '"\\`' else "?" for each in word)[:LONGEST_WORD]
 
 

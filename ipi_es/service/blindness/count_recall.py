@@ -1,7 +1,7 @@
-"""What a job's earlier buckets held, so that a worker knows after a start or a takeover what is usual.
+"""Counts of a job's earlier buckets, from which a worker learns after a start or a takeover what is usual.
 
-From the stored buckets, which say what was there when they were scored. Where there are none (the time of the training,
-results of an older version or deleted ones) the events themselves are counted again.
+They come from the stored buckets, which have the counts of the time when they were scored. Where there are none (the
+time of the training, results of an older version, deleted results) the events themselves are counted again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MS = 1_000
 
 
 def recalled(feed: Datafeed, results: ResultStore, end: int, span: int) -> Iterator[tuple[int, BucketCounts]]:
-    """(end, counts) of every bucket of five weeks up to ``end`` (epoch seconds), in order of time."""
+    """Yield (end, counts) of every bucket of the five weeks up to ``end`` (epoch seconds), in order of time."""
     begin = end - MEMORY // span * span
     stored = {
         int(source["timestamp"]) // MS: source
@@ -34,7 +34,7 @@ def recalled(feed: Datafeed, results: ResultStore, end: int, span: int) -> Itera
 def _counts(stored: Mapping[str, Any] | None, counted: BucketCounts) -> BucketCounts:
     if stored is None:
         return counted
-    if "usable_counts" not in stored:  # of before schema 4
+    if "usable_counts" not in stored:  # written before schema 4
         events = int(stored["event_count"])
         return counted if counted.events >= events else BucketCounts(events, outcomes=counted.outcomes)
     return BucketCounts(

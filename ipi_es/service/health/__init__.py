@@ -1,1 +1,1 @@
-"""How the jobs of a worker are: health, readiness, metrics and `ipi-es status`."""
+"""The health of a worker's jobs: readiness, metrics and `ipi-es status`."""

@@ -1,4 +1,4 @@
-"""How the jobs of a worker are: told by those who do the work, asked by `/readyz`, `/metrics` and the log.
+"""The health of a worker's jobs: updated by the code that does the work, read by `/readyz`, `/metrics` and the log.
 
 Nothing here reads a clock or does IO; every method may be called from any thread. Times are epoch seconds.
 """
@@ -30,14 +30,14 @@ RECENT = 96
 """Buckets over which the share of unparsable events is taken: a day of quarter hours."""
 
 DEAD_AFTER = 900
-"""Seconds for which a destination must have taken no alert to be a reason: a restart of a service takes minutes."""
+"""Seconds without an accepted alert after which a destination counts as dead: a service restarts within minutes."""
 
 FAILING_AFTER = 3
-"""Ticks in a row that failed, for whatever reason, before the job counts as failing; the next tick mends most."""
+"""Failed ticks in a row, of any cause, after which the job counts as failing: most errors are gone at the next tick."""
 
 
 class JobHealth:
-    """One job, as this worker sees it."""
+    """The health of one job, as this worker sees it."""
 
     def __init__(self, job: Job) -> None:
         self._lock = threading.Lock()
@@ -47,10 +47,10 @@ class JobHealth:
         self._words: Mapping[str, int] = {}
         self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT)
 
-    # --- told by who does the work ---
+    # --- updates by the code that does the work ---
 
     def tick_began(self, now: int) -> None:
-        """The scheduler has come to the job."""
+        """Record that a tick of the job began."""
         with self._lock:
             self._report.ticks += 1
             self._report.last_tick = now
@@ -58,13 +58,13 @@ class JobHealth:
                 self._report.doing = JobActivity.RUNNING
 
     def tick_ended(self, now: int) -> None:
-        """Everything that was due is done, without an error (or nothing was due)."""
+        """Record that a tick ended without an error: all due work is done, or nothing was due."""
         with self._lock:
             self._report.last_tick = now
             self._report.failures_in_a_row, self._report.cluster_away = 0, None
 
     def nothing_due(self, now: int, checkpoint: int | None) -> None:
-        """The job's state was looked at, and there was nothing to do: whoever did the last work came so far."""
+        """Record that no work is due: ``checkpoint`` is the end of the last work, by this worker or another."""
         with self._lock:
             report = self._report
             report.last_tick, report.checkpoint = now, checkpoint
@@ -72,7 +72,7 @@ class JobHealth:
                 report.doing = JobActivity.RUNNING
 
     def claimed(self, now: int, checkpoint: int | None) -> None:
-        """The lease is ours."""
+        """Record that this worker holds the lease."""
         with self._lock:
             report = self._report
             report.last_tick, report.doing, report.lease_held = now, JobActivity.RUNNING, True
@@ -80,19 +80,19 @@ class JobHealth:
             report.checkpoint = checkpoint
 
     def stands_by(self, now: int, holder: str) -> None:
-        """Another worker holds the lease; that is no error, and its lag is that worker's to tell."""
+        """Record that another worker has the job; that is no error, and that worker reports the lag."""
         with self._lock:
             self._rests(now, JobActivity.STANDING_BY)
             self._report.holder = holder
 
     def waits(self, now: int, what_for: str) -> None:
-        """Nothing can be done yet; that is no error."""
+        """Record that the job waits for something before it can work; that is no error."""
         with self._lock:
             self._rests(now, JobActivity.WAITING)
             self._report.waits_for = what_for
 
     def paused(self, now: int) -> None:
-        """A person has paused the job."""
+        """Record that a person has paused the job."""
         with self._lock:
             self._rests(now, JobActivity.PAUSED)
 
@@ -100,17 +100,17 @@ class JobHealth:
         report = self._report
         report.last_tick, report.doing, report.lease_held = now, doing, False
         report.holder = report.waits_for = report.cluster_away = None
-        report.failures_in_a_row, report.checkpoint = 0, None  # what was known of it grows old
+        report.failures_in_a_row, report.checkpoint = 0, None  # the known checkpoint would soon be out of date
 
     def heard(self, scored: ScoredBucket) -> BlindChange | None:
-        """One final bucket was scored: :meth:`read` and :meth:`scored` at once, from what the follower tells."""
+        """Record one final bucket that was scored: :meth:`read` and :meth:`scored` in one call."""
         bucket = scored.bucket
         self.read(bucket.event_count, bucket.dropped)
         severities = Counter(str(severity(float(score))) for score in scored.record_scores.score)
         return self.scored(bucket.end, counts_of(bucket), severities)
 
     def read(self, events: int, dropped: Dropped) -> None:
-        """Documents of one event bucket, and those of them that can't be scored."""
+        """Record the documents of one event bucket, and those of them that can't be scored."""
         bad = dropped.unparsable
         with self._lock:
             self._report.events += events
@@ -123,7 +123,7 @@ class JobHealth:
     def scored(
         self, bucket_end: int, counts: BucketCounts, records_by_severity: Mapping[str, int]
     ) -> BlindChange | None:
-        """One final bucket; whether with it the job became blind or half blind, or is neither again."""
+        """Record one final bucket; return the change if with it the job became blind or half blind, or recovered."""
         with self._lock:
             self._report.buckets += 1
             self._report.records.update(records_by_severity)
@@ -133,7 +133,7 @@ class JobHealth:
             return change
 
     def recall(self, counts: Iterable[tuple[int, BucketCounts]]) -> None:
-        """Earlier buckets, (end, counts) in order of time: all that is known of what is usual before the next bucket.
+        """Replace the memory of usual counts by earlier buckets, (end, counts) in order of time.
 
         :func:`ipi_es.service.blindness.count_recall.recalled` gives them.
         """
@@ -143,17 +143,20 @@ class JobHealth:
             self._blindness, self._words = blindness, {}
 
     def blind(self) -> BlindChange | None:
-        """By which change the job became blind or half blind; None: it is neither, or was before what is recalled."""
+        """Return the change by which the job is blind or half blind.
+
+        None: it is neither, or it began with the first recalled bucket.
+        """
         with self._lock:
             return self._blindness.begun
 
     def explain(self, words: Mapping[str, int]) -> None:
-        """The values of the outcome field, with their documents, where an outcome is missing."""
+        """Record the values of the outcome field, with their number of documents, when an outcome is missing."""
         with self._lock:
             self._words = words
 
     def took(self, step: str, seconds: float) -> None:
-        """A step of the work has taken so long (``train``, ``read``, ``score``, ``write``, …)."""
+        """Record how long a step of the work took (``train``, ``read``, ``score``, ``write``, …)."""
         with self._lock:
             times, total = self._report.steps.get(step, (0, 0.0))
             self._report.steps[step] = (times + 1, total + seconds)
@@ -169,9 +172,10 @@ class JobHealth:
         failing_since: int | None = None,
         error: str = "",
     ) -> None:
-        """The worker looked for alerts to send to a destination; ``waiting`` None: another worker is at it.
+        """Record a delivery of alerts to a destination; ``waiting`` None: another worker delivers to it.
 
-        ``failing_since``: when it began to take nothing (epoch seconds), because of ``error``; None: it takes them.
+        ``failing_since``: when the destination stopped taking alerts (epoch seconds), because of ``error``; None: it
+        takes them.
         """
         with self._lock:
             report = self._report
@@ -185,15 +189,15 @@ class JobHealth:
                     report.alerts_failing[destination] = LastError(failing_since, "NotSent", error)
 
     def batch_written(self, now: int, checkpoint: int) -> None:
-        """Everything up to ``checkpoint`` is safe in the cluster."""
+        """Record that all results up to ``checkpoint`` are written to the cluster."""
         with self._lock:
             self._report.last_tick, self._report.checkpoint = now, checkpoint
             self._report.failures_in_a_row, self._report.cluster_away = 0, None
 
     def uses(self, snapshot_id: str, trained_to: int) -> None:
-        """The network that the job scores with, and the end of what it has learned.
+        """Record the snapshot that the job scores with, and the end of the events that it was trained on.
 
-        Another one than before means that somebody trained it: a failure of ours is over.
+        A new snapshot means that a later training succeeded: an earlier failed training no longer counts.
         """
         with self._lock:
             if self._report.snapshot_id not in (None, snapshot_id):
@@ -201,7 +205,7 @@ class JobHealth:
             self._report.snapshot_id, self._report.trained_to = snapshot_id, trained_to
 
     def trained(self, now: int, snapshot_id: str, metrics: Mapping[str, Any], trained_to: int | None = None) -> None:
-        """A training came to its end; ``metrics`` as the snapshot has them, of which the numbers are kept."""
+        """Record a finished training; of ``metrics``, as the snapshot has them, the numbers are kept."""
         with self._lock:
             report = self._report
             report.last_tick, report.snapshot_id, report.training_failed = now, snapshot_id, None
@@ -212,13 +216,13 @@ class JobHealth:
             }
 
     def training_failed(self, now: int, error: BaseException) -> None:
-        """A training failed; the job goes on with what it has."""
+        """Record a failed training; the job continues with its current network."""
         with self._lock:
             self._failed(now, error)
             self._report.training_failed = self._report.last_error
 
     def failed(self, now: int, error: BaseException) -> None:
-        """A tick ended with an error."""
+        """Record that a tick ended with an error."""
         with self._lock:
             self._failed(now, error)
             self._report.failures_in_a_row += 1
@@ -230,19 +234,22 @@ class JobHealth:
         report.cluster_away = report.last_error if isinstance(error, ClusterError) else None
 
     def bulk_rejected(self, why: Rejection, documents: int) -> None:
-        """The cluster rejected so many documents of a bulk; of those that are sent again, each time is counted."""
+        """Record rejected documents of a bulk; a document that is sent again counts at each rejection."""
         with self._lock:
             self._report.bulk_rejections[why] += documents
 
-    # --- asked ---
+    # --- readers ---
 
     def lag_buckets(self, now: int) -> int | None:
-        """Complete buckets that aren't scored; None where nothing was scored yet, or another worker knows."""
+        """Return the number of complete buckets that aren't scored.
+
+        None: nothing was scored yet, the job is paused, or another worker has it.
+        """
         with self._lock:
             return self._lag(now)[0]
 
     def report(self, now: int) -> JobReport:
-        """A copy of everything, as of ``now``."""
+        """Return a copy of all that is known of the job, as of ``now``."""
         with self._lock:
             made = deepcopy(self._report)
             made.blind, made.outcome_words = self._blindness.current, self._words
@@ -250,9 +257,9 @@ class JobHealth:
             return made
 
     def reasons(self, now: int) -> list[Reason]:
-        """What keeps the job from being as it should.
+        """Return the reasons why the job isn't ready.
 
-        Where another worker has it, or a person paused it: only alerts that this worker can't deliver.
+        If another worker has the job, or a person paused it, only alerts that this worker can't deliver are a reason.
         """
         report, job = self.report(now), self._job
         found: dict[NotReadyReason, str] = _dead_destinations(report, now)
@@ -265,7 +272,7 @@ class JobHealth:
         elif report.failures_in_a_row >= FAILING_AFTER and report.last_error is not None:
             failures = f"the last {report.failures_in_a_row} ticks failed"
             found[NotReadyReason.FAILING] = f"{failures}: {report.last_error.kind}: {report.last_error.text}"
-        # with a frequency longer than the bucket span, so many are normal
+        # with a frequency longer than the bucket span, a lag of that many buckets is normal
         if report.lag_buckets is not None and report.lag_buckets > max(
             job.max_lag, -(-job.frequency // job.bucket_span)
         ):
@@ -291,7 +298,7 @@ class JobHealth:
 
 
 def _dead_destinations(report: JobReport, now: int) -> dict[NotReadyReason, str]:
-    """Destinations that have taken nothing for :data:`DEAD_AFTER`, with host and error."""
+    """Return the reason for destinations that have taken nothing for :data:`DEAD_AFTER`, with host and error."""
     dead = [
         f"{destination} has taken no alert since {iso(failing.at)}, and {report.alerts_waiting[destination]} wait "
         f"(the last error: {failing.text})"
@@ -307,10 +314,10 @@ def _blindness_of(job: Job) -> Blindness:
 
 
 class Fleet:
-    """The jobs of a worker."""
+    """The health of all jobs of a worker."""
 
     def __init__(self, jobs: Iterable[Job] = (), bad: Iterable[BadFile] = ()) -> None:
-        """``bad``: files of jobs that can't be used; each is a reason not to be ready until a new start."""
+        """Add the jobs. ``bad``: job files that can't be used; each is a reason not to be ready until a restart."""
         self._bad = [Reason(each.path.name, NotReadyReason.BAD_FILE, each.error.message) for each in bad]
         self._lock = threading.Lock()
         self._jobs: dict[str, JobHealth] = {}
@@ -318,7 +325,7 @@ class Fleet:
             self.add(job)
 
     def add(self, job: Job) -> JobHealth:
-        """The health of a job; made where it is new, or where its configuration is another."""
+        """Return the health of a job; a new one if the job is new or its configuration has changed."""
         with self._lock:
             known = self._jobs.get(job.job_id)
             if known is None or known._job != job:  # noqa: SLF001  (the same module)
@@ -326,7 +333,7 @@ class Fleet:
             return known
 
     def remove(self, job_id: str) -> None:
-        """The worker no longer has the job."""
+        """Remove a job that the worker no longer has."""
         with self._lock:
             self._jobs.pop(job_id, None)
 
@@ -335,15 +342,15 @@ class Fleet:
             return self._jobs[job_id]
 
     def __iter__(self) -> Iterator[JobHealth]:
-        """By job id."""
+        """Iterate over the jobs' health, in order of job id."""
         with self._lock:
             found = sorted(self._jobs.items())
         return iter(health for _, health in found)
 
     def reports(self, now: int) -> list[JobReport]:
-        """Of every job, by job id."""
+        """Return the report of every job, in order of job id."""
         return [health.report(now) for health in self]
 
     def reasons(self, now: int) -> list[Reason]:
-        """What keeps the worker from being ready; empty: it is."""
+        """Return the reasons why the worker isn't ready; empty: it is ready."""
         return [*self._bad, *(reason for health in self for reason in health.reasons(now))]

@@ -1,7 +1,7 @@
 """Limits of the worker's HTTP server: many slow clients must neither stop it from answering nor fill the log.
 
-A connection gets one answer and is closed. What takes too long is cut off; where too many are open, the oldest that has
-not sent a whole request gives way, so a probe that asks at once is answered.
+A connection gets one response and is closed. A connection that takes too long is cut off; if too many are open, the
+oldest one without a complete request is closed, so a probe that sends its request at once gets a response.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 64
-"""Open at a time: some scrapers, probes and people; far below the usual limit of 1,024 file descriptors."""
+"""Connections open at a time: some scrapers, probes and people; far below the usual limit of 1,024 descriptors."""
 
 LONGEST_CONNECTION = 10.0
-"""Seconds from connecting to the end of the answer; a probe or a scrape takes milliseconds."""
+"""Seconds from connecting to the end of the response; a probe or a scrape takes milliseconds."""
 
 MAX_HEADERS = 8_192
 """Bytes of a request's line and headers."""
 
 
 def limited() -> type[H11Protocol]:
-    """The protocol of one server, with its own count of connections."""
+    """Return the protocol class for one server, with its own count of connections."""
     opened: dict[Limited, None] = {}
 
     class Limited(H11Protocol):
@@ -31,7 +31,7 @@ def limited() -> type[H11Protocol]:
         _end: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            """Take a connection, in place of the oldest one that still waits where there are too many."""
+            """Accept a connection; if there are too many, close the oldest one without a complete request."""
             super().connection_made(transport)
             if len(opened) >= MAX_CONNECTIONS:
                 waiting = (each for each in opened if each.cycle is None)
@@ -54,11 +54,11 @@ def limited() -> type[H11Protocol]:
 
 
 def options() -> dict[str, Any]:
-    """What uvicorn is configured with, besides the application."""
+    """Return the options of uvicorn that set these limits."""
     return {
         "http": limited(),
         "h11_max_incomplete_event_size": MAX_HEADERS,
         "headers": [("connection", "close")],
-        # it warns of every malformed request: whoever can connect could fill the log
+        # uvicorn warns of every malformed request: any client could fill the log
         "log_level": "error",
     }

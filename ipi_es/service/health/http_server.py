@@ -1,7 +1,7 @@
-"""`/healthz`, `/readyz` and `/metrics`: the worker seen from outside, in a thread beside the work.
+"""The worker's HTTP endpoints `/healthz`, `/readyz` and `/metrics`, served in a thread beside the work.
 
-There is no password and nothing can be changed here; it listens where ``worker.listen`` (or ``--listen``) says, by
-itself only on this machine.
+They need no password and can't change anything. The server listens on ``worker.listen`` (or ``--listen``), by default
+only on this machine.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ BACKLOG = 64
 """Connections that may wait: a scraper, two probes, and a person."""
 
 LONGEST_START, LONGEST_STOP = 10.0, 3.0
-"""Seconds until it answers, and until what is being answered is let go: the worker leaves within 10 s."""
+"""Seconds to wait for the server to start, and for it to stop: the worker exits within 10 s."""
 
 NOT_READY = 503  # HTTP status
 
 
 def application(fleet: Fleet, clock: Clock) -> Starlette:
-    """The three paths."""
+    """Return the application with the three paths."""
     metrics = registry(fleet, clock)
 
     def healthz(_: Request) -> Response:
-        """The process lives and answers; what its jobs do is for /readyz."""
+        """Respond that the process runs; /readyz covers its jobs."""
         return PlainTextResponse("ok\n")
 
     def readyz(_: Request) -> Response:
@@ -61,7 +61,7 @@ def application(fleet: Fleet, clock: Clock) -> Starlette:
 
 
 def readiness(fleet: Fleet, now: int) -> dict[str, Any]:
-    """What /readyz says: ``ready``, the ``reasons`` why not, and how many ``jobs`` are at what."""
+    """Return the body of /readyz: ``ready``, the ``reasons`` why not, and the number of ``jobs`` by activity."""
     reasons = fleet.reasons(now)
     return {
         "ready": not reasons,
@@ -72,10 +72,10 @@ def readiness(fleet: Fleet, now: int) -> dict[str, Any]:
 
 
 class Listener:
-    """A context in which the three paths are served. ``port`` is the real one where 0 was asked for."""
+    """A context manager that serves the three paths. ``port`` is the actual port, also if 0 was requested."""
 
     def __init__(self, listen: str, fleet: Fleet, clock: Clock) -> None:
-        """``listen``: ``HOST:PORT``, as the settings have checked it. UsageError where nobody can listen there."""
+        """Bind to ``listen``, a valid ``HOST:PORT``. Raises UsageError if that address can't be used."""
         host, _, port = listen.rpartition(":")
         self.host = host.strip("[]")
         self._socket = _bound(self.host, int(port))
@@ -93,12 +93,12 @@ class Listener:
             **http_limits.options(),
         )
         self._server = uvicorn.Server(config)
-        # a daemon: a process that must die isn't kept by somebody who reads slowly
+        # a daemon thread: a client that reads slowly can't keep the process from exiting
         self._thread = threading.Thread(target=self._serve, name="ipi-es-http", daemon=True)
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:9274``."""
+        """The server's address, e.g. ``http://127.0.0.1:9274``."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     def __enter__(self) -> Listener:
@@ -127,17 +127,20 @@ class Listener:
     def _serve(self) -> None:
         try:
             self._server.run(sockets=[self._socket])
-        except Exception:  # the thread's last frame: the work goes on without its window
+        except Exception:  # the thread's last frame: the work continues without the server
             log.exception("%s is no longer served", self.url)
 
 
 def _is_loopback(address: str) -> bool:
-    """Whether only this machine can connect to an address."""
+    """Decide whether only this machine can connect to an address."""
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A listening socket, made in the caller's thread: that a port is taken is said before any work begins."""
+    """Return a listening socket, made in the caller's thread so that a port in use is reported before work begins.
+
+    Raises UsageError if the address can't be used.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         made = socket.socket(family, kind, protocol)

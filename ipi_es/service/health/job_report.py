@@ -1,4 +1,4 @@
-"""What is known of a worker's jobs at one moment: plain values, for `/readyz`, `/metrics` and `ipi-es status`.
+"""Reports on a worker's jobs at one moment: plain values, for `/readyz`, `/metrics` and `ipi-es status`.
 
 Times are epoch seconds.
 """
@@ -19,16 +19,16 @@ LONGEST_TEXT = 300
 
 
 class JobActivity(StrEnum):
-    """What a job is at."""
+    """What a worker currently does with a job."""
 
     STARTING = "starting"
-    """Not looked at yet."""
+    """The job had no tick yet."""
     RUNNING = "running"
     """This worker runs it."""
     STANDING_BY = "standing_by"
     """Another worker holds its lease."""
     WAITING = "waiting"
-    """Something is missing that time will bring: history to train on."""
+    """Something is missing that will come with time, such as history to train on."""
     PAUSED = "paused"
     """A person paused it."""
 
@@ -37,15 +37,15 @@ class NotReadyReason(StrEnum):
     """Why a worker is not ready."""
 
     STARTING = "starting"
-    """The job was not looked at yet."""
+    """The job had no tick yet."""
     CLUSTER_AWAY = "cluster_away"
-    """The last tick ended with an error of the cluster, or of the way to it."""
+    """The last tick ended with an error of the cluster, or of the connection to it."""
     FAILING = "failing"
     """Several ticks in a row ended with an error."""
     LAGGING = "lagging"
     """More than ``max_lag`` complete buckets aren't scored."""
     TRAINING_FAILED = "training_failed"
-    """The last training failed; scoring goes on with the network in use."""
+    """The last training failed; scoring continues with the network in use."""
     BLIND = "blind"
     """No events any more, although there usually are some."""
     HALF_BLIND = "half_blind"
@@ -58,7 +58,7 @@ class NotReadyReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that keeps a worker from being ready."""
+    """One reason why a worker isn't ready."""
 
     job_id: str
     trouble: NotReadyReason
@@ -67,7 +67,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class LastError:
-    """An error, small enough to be kept and shown."""
+    """An error in a short form, to be stored and shown."""
 
     at: int
     kind: str
@@ -76,17 +76,17 @@ class LastError:
 
     @classmethod
     def of(cls, now: int, error: BaseException) -> LastError:
-        """What is kept of an error; the first line says what is wrong, the hint is for the log."""
+        """Return the short form of an error: its class and its message, without the hint."""
         message = str(getattr(error, "message", error)) or type(error).__name__
         return cls(now, type(error).__name__, " ".join(message.split())[:LONGEST_TEXT])
 
     def to_details(self) -> dict[str, Any]:
-        """As a state's details keep it."""
+        """Return it as a state's details have it."""
         return {"at": self.at, "kind": self.kind, "text": self.text}
 
     @classmethod
     def from_details(cls, details: Mapping[str, Any]) -> LastError | None:
-        """The reverse; None where there was none."""
+        """Read it from a state's details; None if they have no error."""
         found = details.get(LAST_ERROR)
         return None if not found else cls(int(found["at"]), str(found["kind"]), str(found["text"]))
 
@@ -98,7 +98,7 @@ class JobReport:
     job_id: str
     doing: JobActivity = JobActivity.STARTING
     holder: str | None = None
-    """Who holds the lease, where this worker stands by."""
+    """Owner of the lease, if this worker stands by."""
     waits_for: str | None = None
     lease_held: bool = False
     """This worker did the job's last tick."""
@@ -109,22 +109,22 @@ class JobReport:
     dropped: Counter[str] = field(default_factory=Counter)
     """Documents that match the query but can't be scored, by reason."""
     unparsable_share: float | None = None
-    """Of the last buckets' events: without an entity, or without an IP that is one; 0–1, None without events."""
+    """Share of the last buckets' events without an entity or without a valid IP; 0–1, None without events."""
     buckets: int = 0
     records: Counter[str] = field(default_factory=Counter)
     """By severity."""
     steps: dict[str, tuple[int, float]] = field(default_factory=dict)
     """Step → (times, seconds)."""
     alerts_sent: Counter[str] = field(default_factory=Counter)
-    """Messages that were taken, by destination of `alerts.notify`; so are the next three."""
+    """Messages that were accepted, by destination of `alerts.notify`, as are the next four."""
     alerts_refused: Counter[str] = field(default_factory=Counter)
-    """Messages that were not taken, each try."""
+    """Messages that were not accepted, each try."""
     alerts_given_up: Counter[str] = field(default_factory=Counter)
-    """Alerts that grew too old while they waited."""
+    """Alerts that became too old while they waited."""
     alerts_waiting: dict[str, int] = field(default_factory=dict)
-    """Alerts that weren't sent yet at the last look."""
+    """Alerts that weren't sent yet at the last delivery."""
     alerts_failing: dict[str, LastError] = field(default_factory=dict)
-    """Destinations that take nothing: since when, and why."""
+    """Since when, and why, a destination accepts nothing."""
     errors: Counter[str] = field(default_factory=Counter)
     """By the error's class."""
     failures_in_a_row: int = 0
@@ -138,10 +138,10 @@ class JobReport:
     trained_to: int | None = None
     training_metrics: dict[str, float] = field(default_factory=dict)
     blind: BlindChange | None = None
-    """By which change the job is blind or half blind."""
+    """The change by which the job is blind or half blind."""
     outcome_words: Mapping[str, int] = field(default_factory=dict)
-    """Values of the outcome field with their documents, where that is the reason."""
+    """Values of the outcome field with their number of documents, if a missing outcome is the reason."""
     lag_buckets: int | None = None
-    """Complete buckets that aren't scored; None where another worker knows, or nothing was scored yet."""
+    """Complete buckets that aren't scored; None if another worker has the job, or nothing was scored yet."""
     lag_seconds: int | None = None
     """How long the oldest of those has been complete; 0 where there is none."""

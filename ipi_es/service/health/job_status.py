@@ -1,6 +1,6 @@
-"""How jobs stand, from the cluster alone: their states, snapshots and newest buckets. What `ipi-es status` prints.
+"""The status of jobs, as `ipi-es status` prints it, from their states, snapshots and newest buckets in the cluster.
 
-No worker is asked, so it says the same wherever it is run, and also where no worker runs.
+No worker is asked, so the status is the same wherever the command is run, also if no worker runs.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.training.job_training import history_base
 
 LOOKED_BACK = 100
-"""Newest buckets that are looked at for silence: one page, and enough for any ``blind_after`` that makes sense."""
+"""Newest buckets that are checked for silence: one page, and enough for any reasonable ``blind_after``."""
 
 TOLD: tuple[AnnotationType, ...] = ("blind", "delayed_data", "model_snapshot", "warm_up")
-"""Annotations that tell how a job stands; people's own and verdicts don't."""
+"""Annotation types that show a job's status; people's own annotations and verdicts don't."""
 
 
 class StoredStatus(StrEnum):
-    """What a job's state says of it."""
+    """A job's status according to its state."""
 
     NEW = "new"
-    """It has no state: nothing was ever done for it."""
+    """It has no state: no work was ever done for it."""
     WAITING = "waiting"
     """It waits for history to train on."""
     RUNNING = "running"
-    """Somebody holds its lease at this moment."""
+    """Its lease is held at this moment."""
     IDLE = "idle"
-    """Nobody is at work on it at this moment; its lag tells whether anybody should be."""
+    """Its lease is free at this moment; its lag shows whether work is due."""
     PAUSED = "paused"
     """A person paused it."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotedBlindness:
-    """What the newest annotation of type `blind` says, while it lasts; ``since`` in epoch seconds."""
+    """The newest annotation of type `blind`, while the job is blind or half blind; ``since`` in epoch seconds."""
 
     state: str
     reason: str
@@ -61,35 +61,35 @@ class NotedBlindness:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One job. Times in epoch seconds; None: not known, or there is none."""
+    """The status of one job. Times in epoch seconds; None: not known, or there is none."""
 
     job_id: str
     configured: bool
-    """Whether there is a file for it here; without one lag can't be told."""
+    """Whether there is a file for it here; without one, its lag isn't known."""
     stands: StoredStatus
     holder: str | None = None
     doing: tuple[str, int] | None = None
-    """What whoever holds it is doing, and since when."""
+    """What the owner of the lease is doing, and since when."""
     last_worker: str | None = None
-    """Who did its last work in `ipi-es run`."""
+    """Owner that did its last work in `ipi-es run`."""
     checkpoint: int | None = None
     lag_buckets: int | None = None
     snapshot_id: str | None = None
     trained_to: int | None = None
     history_days: int | None = None
-    """Days from the first that its history knows; under 14 scores are held back (docs/scores.md)."""
+    """Days from the first one in its history; with fewer than 14, scores are held back (docs/scores.md)."""
     empty_buckets: int = 0
-    """So many of the newest buckets in a row had no events; counted up to 100."""
+    """How many of the newest buckets in a row had no events; counted up to 100."""
     noted: tuple[str, int, str] | None = None
     """The newest annotation: (type, start, text)."""
     blindness: NotedBlindness | None = None
-    """That the job is blind or half blind, as it was last noted."""
+    """The latest annotation that the job is blind or half blind; None: it is neither."""
     waits_for: str | None = None
     changed: tuple[str, ...] = ()
-    """Settings in the job's file here that aren't what the job was trained with, in words."""
+    """Settings in the job's file here that differ from those that the job was trained with, in words."""
     last_error: LastError | None = None
     missing_results: str | None = None
-    """What the last nightly look found to be deleted by somebody."""
+    """Results that the last nightly check found to be deleted, in words."""
 
     @property
     def blind(self) -> bool:
@@ -98,11 +98,11 @@ class JobStatus:
 
     @property
     def warming_up(self) -> bool:
-        """Whether the job is too young to know a week well."""
+        """Whether the job's history is too short to know a week well."""
         return self.history_days is not None and self.history_days < YOUNG_DAYS
 
     def to_dict(self, now: int) -> dict[str, Any]:
-        """Plain values under fixed names: what programs read."""
+        """Return plain values under fixed names, for programs."""
         return {
             "job_id": self.job_id,
             "state": str(self.stands),
@@ -138,20 +138,20 @@ class JobStatus:
 
 
 class JobStatusReader:
-    """Reads how jobs stand."""
+    """Reads the status of jobs."""
 
     def __init__(self, results: Callable[[Job], ResultStore], blobs: BlobStore, now: int) -> None:
-        """``results`` gives a job's results; ``now`` in epoch seconds."""
+        """Set the sources. ``results`` returns the results of a job; ``now`` is in epoch seconds."""
         self._results, self._blobs, self._now = results, blobs, now
 
     def of(self, jobs: Iterable[Job], states: Iterable[JobState]) -> list[JobStatus]:
-        """Every job that has a file here or a state in the cluster, by job id."""
+        """Return the status of every job with a file here or a state in the cluster, in order of job id."""
         configured = {job.job_id: job for job in jobs}
         known = {state.job_id: state for state in states}
         return [self.one(name, configured.get(name), known.get(name)) for name in sorted(configured.keys() | known)]
 
     def one(self, job_id: str, job: Job | None, state: JobState | None) -> JobStatus:
-        """One job; without a state it is new."""
+        """Return the status of one job; without a state it is new."""
         if state is None:
             return JobStatus(job_id, job is not None, StoredStatus.NEW)
         stands = _stands(state, self._now)
@@ -178,7 +178,7 @@ class JobStatusReader:
         )
 
     def _learned(self, state: JobState) -> tuple[int | None, int | None]:
-        """(end of what the network has learned, days of history); None where a snapshot can't be read."""
+        """Return (end of what the network has learned, days of history); None if the history can't be read."""
         if state.snapshot_id is None or state.history_id is None:
             return None, None
         try:
@@ -225,7 +225,10 @@ def _doing(state: JobState) -> tuple[str, int] | None:
 
 
 def _lag(job: Job | None, state: JobState, now: int) -> int | None:
-    """Complete buckets that aren't scored; None where nothing was scored yet, or the job has no file here."""
+    """Return the number of complete buckets that aren't scored.
+
+    None: nothing was scored yet, or the job has no file here.
+    """
     if job is None or state.checkpoint is None:
         return None
     return max(complete_to(job, now) - state.checkpoint, 0) // job.bucket_span

@@ -1,7 +1,7 @@
-"""What Prometheus is told: one table, made from the jobs' reports whenever somebody asks.
+"""The metrics for Prometheus: one table, whose samples are made from the jobs' reports at each scrape.
 
-The label is ``job_id`` and not ``job``, which Prometheus keeps for itself. Counters are since the process began, as
-everywhere; times are seconds. A job that this worker knows nothing of (another one holds it) has no sample.
+The label is ``job_id`` and not ``job``, which Prometheus uses itself. Counters count from the start of the process;
+times are seconds. A value that this worker doesn't know (another worker has the job) has no sample.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class JobMetric:
     help: str
     samples: Samples
     labels: tuple[str, ...] = ()
-    """Besides ``job_id``."""
+    """Labels besides ``job_id``."""
 
 
 def _one(value: Callable[[JobReport], float | None]) -> Samples:
@@ -185,17 +185,17 @@ JOB_METRICS: tuple[JobMetric, ...] = (
 
 
 class FleetCollector(Collector):
-    """Asks the fleet at each scrape."""
+    """Collects the fleet's metrics at each scrape."""
 
     def __init__(self, fleet: Fleet, clock: Clock, pressure: Pressure = PRESSURE) -> None:
         self._fleet, self._clock, self._pressure = fleet, clock, pressure
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: the registry need not ask for the time to know the names."""
+        """Return no metric, so that registering the collector doesn't collect and read the clock."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric with its samples."""
+        """Yield every metric with its samples."""
         now = self._clock.now()
         reports, reasons = self._fleet.reports(now), self._fleet.reasons(now)
         for metric in JOB_METRICS:
@@ -208,7 +208,7 @@ class FleetCollector(Collector):
             for trouble in NotReadyReason:
                 troubles.add_metric((report.job_id, str(trouble)), float((report.job_id, trouble) in has))
         for name, trouble in sorted(has - {(report.job_id, each) for report in reports for each in NotReadyReason}):
-            troubles.add_metric((name, str(trouble)), 1.0)  # a file that gave no job
+            troubles.add_metric((name, str(trouble)), 1.0)  # a file that can't be used has no job
         yield troubles
         yield CounterMetricFamily(
             "ipi_es_cluster_retries",
@@ -246,7 +246,7 @@ def _family(metric: JobMetric, reports: Iterable[JobReport], now: int) -> Metric
 
 
 def registry(fleet: Fleet, clock: Clock) -> CollectorRegistry:
-    """The jobs' metrics, and the process's own (memory, processor time, open files)."""
+    """Return a registry of the jobs' metrics and the process's own (memory, processor time, open files)."""
     made = CollectorRegistry()
     made.register(FleetCollector(fleet, clock))
     ProcessCollector(registry=made)
@@ -254,6 +254,6 @@ def registry(fleet: Fleet, clock: Clock) -> CollectorRegistry:
 
 
 def exposition(metrics: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """(body, content type) in the format that the scraper's ``Accept`` header asks for."""
+    """Return (body, content type) in the format that the scraper's ``Accept`` header asks for."""
     encode, content_type = choose_encoder(accept)
     return encode(metrics), content_type

@@ -1,1 +1,1 @@
-"""A job's history and learning holds as its buckets are scored."""
+"""A job's history and learning holds while its buckets are scored."""

@@ -1,8 +1,8 @@
-"""History that moves once a UTC day: the day's rows are gathered while it is scored, and applied when it is over.
+"""History that advances once a UTC day: a day's rows are gathered while it is scored, and applied when it is over.
 
-History is a base, written by training, and one delta a day on it, all immutable. The state points to the last day
-that was applied (``base+day``); what lies behind it was written by a batch that never came to its end, and is written
-again.
+History is a base, written by training, and one delta a day on it, all immutable. The state points to the day up to
+which deltas are applied (``base+day``); deltas of later days were written by a batch that wasn't finished, and are
+written again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NO_ROWS: Rows = (
 
 @dataclass(frozen=True, slots=True)
 class HistoryId:
-    """Which history: a base, and the day (since the epoch) up to which deltas are in it, exclusive."""
+    """The id of a history: a base, and the day (since the epoch) up to which deltas are in it, exclusive."""
 
     base: str
     day: int
@@ -50,20 +50,20 @@ class HistoryId:
 
     @classmethod
     def parse(cls, text: str) -> HistoryId:
-        """The reverse of ``str()``."""
+        """Parse the text that ``str()`` gives. Raises SnapshotDamaged."""
         base, _, day = text.rpartition("+")
         if not base or not day.isdecimal():
             raise SnapshotDamaged(f"“{text}” is no history's id", hint="score the range again: backfill --again")
         return cls(base, int(day))
 
     def delta(self, day: int) -> str:
-        """The blob id of one day's delta."""
+        """Return the blob id of one day's delta."""
         return f"{self.base}-{day}"
 
 
 @dataclass(slots=True)
 class HistoryKeeper:
-    """One job's history at work: once settled, ``history`` stands at the start of the UTC day that is scored."""
+    """One job's history during scoring: once settled, ``history`` is that at the start of the current UTC day."""
 
     job: Job
     allow: AllowList
@@ -71,33 +71,33 @@ class HistoryKeeper:
     id: HistoryId
     holds: Holds
     rows: dict[int, Rows] = field(default_factory=dict)
-    """What the current day taught so far, by the event buckets' starts (epoch seconds)."""
+    """Rows of the current day to be learned, by the start of their event bucket (epoch seconds)."""
     late: list[Rows] = field(default_factory=list)
-    """What came too late for the delta of its own day, and goes into that of the current one."""
+    """Rows that came too late for the delta of their own day, and go into that of the current one."""
     behind: DayDelta | None = None
-    """A day that is in ``id`` and not yet in ``history``."""
+    """The delta of a day that is in ``id`` and not yet in ``history``."""
 
     @property
     def age(self) -> int:
-        """Days from the first that the history knows to the one that is scored."""
+        """Days from the first day in the history to the current one."""
         return self.id.day - self.history.origin
 
     def gather(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> None:
-        """Keep what an event bucket teaches: rows of ``learn_outcomes`` neither held nor named by the allow list.
+        """Gather the rows to be learned from an event bucket: see :func:`learned_rows`.
 
-        ``hashes`` uint64[m] are those of its entities. Gathered again, with late events, it replaces what it was.
+        ``hashes`` uint64[m] are those of its entities. Gathering a bucket again, with late events, replaces its rows.
         """
         self.rows[bucket.start] = learned_rows(bucket, hashes, self.job, self.allow, self.holds)
 
     def replace_late(self, rows: Iterable[Rows]) -> None:
-        """Take these in place of what waited for the current day's delta."""
+        """Replace the late rows that wait for the current day's delta."""
         self.late[:] = rows
 
     def advance(self, day: int) -> DayDelta | None:
-        """Go to the start of ``day``: what was gathered (of the day before it), for storing, is in ``id`` now.
+        """Advance ``id`` to the start of ``day``; return the delta of the gathered rows, to be stored.
 
-        None where the day isn't over. A day that taught nothing has a delta too, an empty one: it replaces what an
-        earlier run, under other settings, may have left for that day. ``history`` follows with :meth:`settle`.
+        None if the current day isn't over. A day without rows has a delta too, an empty one: it replaces a delta that
+        an earlier run, with other settings, may have left for that day. :meth:`settle` then updates ``history``.
         """
         if day <= self.id.day:
             return None
@@ -112,14 +112,17 @@ class HistoryKeeper:
         return self.behind
 
     def settle(self) -> None:
-        """Let ``history`` stand where ``id`` says: when the next day begins, while the last batch is still written."""
+        """Bring ``history`` to ``id``: done when the next day begins, while the last batch may still be written."""
         if self.behind is not None:
             self.history.apply(self.behind)
             self.history.day, self.behind = self.id.day, None
 
 
 def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allow: AllowList, holds: Holds) -> Rows:
-    """The rows of an event bucket that teach."""
+    """Return the rows to be learned: of ``learn_outcomes``, neither held nor matched by the allow list.
+
+    ``hashes`` uint64[m] are those of the bucket's entities.
+    """
     teaching = np.array([name in job.datafeed_config.learn_outcomes for name in bucket.outcomes], dtype=np.bool_)
     wanted = teaching[bucket.outcome] if len(teaching) else np.zeros(0, dtype=np.bool_)
     entity, ip, count = bucket.entity[wanted], bucket.ip[wanted], bucket.count[wanted]
@@ -134,7 +137,7 @@ def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allo
 
 
 def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:
-    """The history that a state points to: its base with all deltas before the day."""
+    """Return the history that a state points to: its base with all deltas before the day."""
     history = history_from_bytes(blobs.read(job_id, wanted.base))
     found = {info.id: info for info in blobs.list(job_id, "history_delta")}
     for day in range(history.day, wanted.day):
@@ -145,7 +148,7 @@ def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:
 
 
 def store_delta(blobs: BlobStore, job_id: str, id_: HistoryId, delta: DayDelta, now: int) -> None:
-    """Write one day's delta, before the state that points behind it; ``now`` in epoch seconds."""
+    """Write one day's delta, before the state that includes it; ``now`` is in epoch seconds."""
     attributes = {"base": id_.base, "day": delta.day}
     blobs.write(
         job_id,
@@ -165,8 +168,8 @@ def catch_up(
 ) -> None:
     """Bring ``keeper`` to ``to`` (epoch seconds) by reading the events between again.
 
-    These are days that were skipped, and the part of the current day that an earlier run scored. ``stored`` gets the
-    deltas of whole days.
+    These are those of skipped days, and of the part of the current day that an earlier run scored. ``stored`` is called
+    with the deltas of whole days.
     """
     begin = keeper.history.day * SECONDS["d"]
     for bucket in read(begin, to):

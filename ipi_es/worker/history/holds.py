@@ -1,12 +1,12 @@
-"""Holds: what an entity does from a network where it was very improbable teaches nothing for a while.
+"""Holds: events of an entity from a network where it was very improbable aren't learned for a while.
 
-Otherwise an attacker who signs in often enough becomes usual by his own events. A hold is of an entity and a network
-(/24 or /48: a new home with IPv6 has another address every day), begins with a record below ``hold_probability`` and
-never slides. After it the network may teach for as long as the hold was: a person who stayed becomes usual. What is
-still improbable after that is held anew.
+Otherwise an attacker who signs in often enough would become usual through the attack's own events. A hold is for an
+entity and a network (/24 or /48: a new home with IPv6 has another address every day). It begins with a record below
+``hold_probability`` and is never extended. After it the network is learned for as long as the hold lasted: a person who
+stayed becomes usual. If the network is still improbable after that, a new hold begins.
 
-What is held is known from the records themselves (``held_until``): a run that was killed, and a later training, hold
-what the undisturbed run held. A person ends a hold by confirming the network (`ipi-es verdict confirm`).
+Holds are known from the records themselves (``held_until``): a run after a kill, and a later training, hold the same as
+a run without a kill. A person ends a hold by confirming the network (`ipi-es verdict confirm`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Place = tuple[str, str]
 
 
 class HeldPair(NamedTuple):
-    """An (entity, IP) that teaches nothing in [begin, until), epoch seconds."""
+    """The time [begin, until), epoch seconds, in which an (entity, IP) isn't learned."""
 
     begin: int
     until: int
@@ -43,29 +43,29 @@ class Hold(NamedTuple):
     begin: int
     until: int
     id: str
-    """Of the record that began it."""
+    """Id of the record that began it."""
     extent: Extent = Extent()
-    """The most that was reported of it."""
+    """The largest extent that was reported for it."""
 
 
 EVERYBODY = "*"
-"""Stands for all entities of a bucket."""
+"""Means all entities of a bucket."""
 
 
 REMEMBERED_NETWORKS = 1 << 14
-"""Addresses whose network is remembered: a flood comes from an address again and again, 10 µs each time."""
+"""Addresses whose network is cached: a flood repeats an address many times, and each time would take 10 µs."""
 
 
 @lru_cache(maxsize=REMEMBERED_NETWORKS)
 def network_of(ip: str) -> str:
-    """The network that a hold of this address is of: /24, /48."""
+    """Return the network of an address that a hold applies to: /24 or /48."""
     address = packed(ip)
     return ip if address is None else network_text(address, SITE)
 
 
 @dataclass(slots=True)
 class Holds:
-    """All that is held of one job. ``length`` in seconds; a ``probability`` of 0 holds nothing."""
+    """All holds of one job. ``length`` is in seconds; with a ``probability`` of 0 nothing is held."""
 
     probability: float
     length: int
@@ -74,21 +74,21 @@ class Holds:
     pairs: dict[str, dict[str, list[HeldPair]]] = field(default_factory=dict)
     """IP → entity → its holds, in order of time."""
     unlearned: dict[int, set[str]] = field(default_factory=dict)
-    """A bucket's start → entities that it teaches nothing of."""
+    """A bucket's start → entities that aren't learned from it."""
 
     @classmethod
     def of(cls, job: Job, confirmed: Collection[Place] = ()) -> Holds:
-        """Nothing held yet."""
+        """Return the holds of a job without any hold yet."""
         return cls(job.hold_probability, job.hold_days * SECONDS["d"], frozenset(confirmed))
 
     def copy(self) -> Holds:
-        """One that can be scored with while this one stays as it is."""
+        """Return an independent copy, so that scoring with it doesn't change these holds."""
         pairs = {ip: {entity: list(times) for entity, times in by.items()} for ip, by in self.pairs.items()}
         unlearned = {start: set(entities) for start, entities in self.unlearned.items()}
         return Holds(self.probability, self.length, self.confirmed, dict(self.networks), pairs, unlearned)
 
     def load(self, records: Iterable[HeldRecord], unlearned: Iterable[BucketEntity] = ()) -> None:
-        """Take over what earlier runs held, in any order."""
+        """Load the holds of earlier runs, in any order."""
         if self.probability > 0.0:
             for start, entity in unlearned:
                 self.unlearned.setdefault(start, set()).add(entity)
@@ -98,7 +98,7 @@ class Holds:
                     self._hold(place, record)
 
     def until(self, entity: str, ip: str, time: int) -> int | None:
-        """Until when a pair below ``probability`` at ``time`` is held, both epoch seconds; None: it is free."""
+        """Return until when a pair below ``probability`` at ``time`` is held, both epoch seconds; None: it is not."""
         place = entity, network_of(ip)
         if place in self.confirmed:
             return None
@@ -107,24 +107,30 @@ class Holds:
         return until if time < until else None
 
     def begin(self, record: HeldRecord) -> None:
-        """Hold a pair: its record is written with ``held_until``."""
+        """Begin a hold for a pair; the caller writes its record with ``held_until``."""
         self._hold((record.entity, network_of(record.ip)), record)
 
     def leave_out(self, start: int, entities: Iterable[str]) -> None:
-        """Let the bucket at ``start`` teach nothing of these entities; its document says so."""
+        """Learn nothing of these entities from the bucket at ``start`` (epoch seconds); its document lists them."""
         found = set(entities)
         if found:
             self.unlearned[start] = found
 
     def first_of(self, entity: str, ip: str, time: int) -> First | None:
-        """The record that began the hold which a record at ``time`` falls in, with the most that was reported of it."""
+        """Return the record that began the hold in force at ``time`` (epoch seconds), with its largest extent.
+
+        None: there is no such hold, or it begins at ``time``.
+        """
         known = self.networks.get((entity, network_of(ip))) if self.networks else None
         if known is None or not known.begin < time < known.until:
             return None
         return First(known.begin, known.id, known.extent)
 
     def of_rows(self, bucket: EventBucket, entity: NDArray[np.int32], ip: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """bool[n]: which pairs (entity int32[n], ip int32[n], indexes into the bucket's) are held in its time."""
+        """Return which pairs are held at the bucket's time, bool[n].
+
+        ``entity`` int32[n] and ``ip`` int32[n] are indexes into the bucket's entities and IPs.
+        """
         held = np.zeros(len(entity), dtype=np.bool_)
         left_out = self.unlearned.get(bucket.start)
         if left_out is not None:
@@ -139,21 +145,21 @@ class Holds:
         return held
 
     def forget_before(self, time: int) -> None:
-        """Drop what neither holds at ``time`` or later nor says that a network may teach by then."""
+        """Drop holds that no longer matter from ``time`` (epoch seconds) on: ended, and their learning time over."""
         self.networks = {place: hold for place, hold in self.networks.items() if time < hold.until + self.length}
         kept = (
             (ip, {entity: left for entity, times in by.items() if (left := _ending_after(times, time))})
             for ip, by in self.pairs.items()
         )
         self.pairs = {ip: by for ip, by in kept if by}
-        day = time - time % SECONDS["d"]  # of the day that is gathered, buckets may be gathered again
+        day = time - time % SECONDS["d"]  # buckets of the current day may be gathered again
         self.unlearned = {start: names for start, names in self.unlearned.items() if start >= day}
 
     def _hold(self, place: Place, record: HeldRecord) -> None:
         known = self.networks.get(place)
         extent = Extent() if record.extent is None else record.extent
         new = Hold(record.time, record.until, record.id, extent)
-        # of several records of the bucket that began it the least id: whoever reads them back takes the same
+        # of several records of the bucket that began it, the least id: reading them back then gives the same one
         if known is None or known.until < new.until:
             self.networks[place] = new
         elif known.until == new.until:

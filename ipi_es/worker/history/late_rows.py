@@ -1,9 +1,9 @@
-"""What came too late for its own day's delta waits here for the next one.
+"""Rows that came too late for the delta of their own day, and wait for the next one.
 
-A day's delta that buckets were scored with is never changed: what was scored could not be scored again in the same way.
-So the rows of a late event whose day is over go into the delta of the day that is being gathered. Until that is written
-they lie in one small immutable blob, under an id that its contents give; the job's state points to it. Rows keep the
-bucket that they came in: a bucket that is scored once more replaces its own, and takes nothing in twice.
+A day's delta that buckets were scored with is never changed: otherwise those buckets couldn't be scored again in the
+same way. So the rows of a late event whose day is over go into the delta of the current day. Until that is written they
+are in one small immutable blob, with an id made from its contents; the job's state points to it. Each row keeps its
+bucket: a bucket that is rescored replaces its own rows, and no row is learned twice.
 """
 
 from __future__ import annotations
@@ -37,30 +37,30 @@ _KIND = "late rows"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LateRows:
-    """Rows of buckets whose day is over; all arrays are [n]."""
+    """Late rows of buckets whose day is over; all arrays are [n]."""
 
     into: NDArray[np.int64]
-    """Day (since the epoch) whose delta takes the row in."""
+    """Day (since the epoch) whose delta includes the row."""
     bucket: NDArray[np.int64]
-    """Start of the bucket that it came in, epoch seconds."""
+    """Start of the row's bucket, epoch seconds."""
     entity: NDArray[np.uint64]
     """Entity hashes."""
     address: Addresses
     """uint8[n, 16]."""
     count: NDArray[np.int64]
-    """Events."""
+    """Number of events."""
     context: AddressContext
-    """Of the addresses."""
+    """Operators and countries of the addresses."""
 
     @classmethod
     def none(cls) -> LateRows:
-        """Nothing was late."""
+        """Return an instance without rows."""
         times, addresses = np.zeros(0, dtype=np.int64), np.zeros((0, 16), dtype=np.uint8)
         return cls(times, times, np.zeros(0, dtype=np.uint64), addresses, times, AddressContext.none(0))
 
     @classmethod
     def of(cls, rows: Rows, into: int, bucket: int) -> LateRows:
-        """The rows of one bucket (its start in epoch seconds) that the delta of day ``into`` takes in."""
+        """Return the rows of one bucket (its start in epoch seconds) for the delta of day ``into``."""
         entity, address, count, context = rows
         n = len(entity)
         return cls(np.full(n, into, np.int64), np.full(n, bucket, np.int64), entity, address, count, context)
@@ -69,7 +69,7 @@ class LateRows:
         return len(self.entity)
 
     def take(self, wanted: NDArray[np.bool_]) -> LateRows:
-        """The rows where ``wanted`` bool[n]."""
+        """Return the rows where ``wanted`` (bool[n]) is true."""
         return LateRows(
             self.into[wanted],
             self.bucket[wanted],
@@ -80,10 +80,10 @@ class LateRows:
         )
 
     def replaced(self, new: LateRows, into: int, bucket: int, *, keep_from: int) -> LateRows:
-        """With ``new`` for what ``bucket`` had waiting for day ``into``.
+        """Return the rows with ``new`` in place of those of ``bucket`` that wait for day ``into``.
 
-        What was taken in by an earlier day is kept while its bucket is at or after ``keep_from`` (epoch seconds): only
-        such a bucket can be scored again.
+        Rows in the delta of an earlier day are kept while their bucket is at or after ``keep_from`` (epoch seconds):
+        only such a bucket can be rescored.
         """
         kept = self.take((self.into >= into) | (self.bucket >= keep_from))
         kept = kept.take((kept.into != into) | (kept.bucket != bucket))
@@ -97,11 +97,11 @@ class LateRows:
         )
 
     def rows(self) -> Rows:
-        """As a history keeper gathers them."""
+        """Return them in the form that a HistoryKeeper gathers."""
         return self.entity, self.address, self.count, self.context
 
     def to_bytes(self) -> bytes:
-        """The blob; equal rows in the same order give equal bytes."""
+        """Return the blob; equal rows in the same order give equal bytes."""
         arrays: dict[str, NDArray[Any]] = {
             "into": self.into,
             "bucket": self.bucket,
@@ -115,7 +115,7 @@ class LateRows:
 
     @classmethod
     def from_bytes(cls, blob: bytes) -> LateRows:
-        """The reverse. SnapshotForeign, SnapshotDamaged."""
+        """Read the blob of :meth:`to_bytes`. Raises SnapshotForeign or SnapshotDamaged."""
         manifest, arrays = unpack(blob)
         if manifest.get("kind") != _KIND:
             raise SnapshotForeign(f"these bytes are a {manifest.get('kind')}, not {_KIND}")
@@ -133,37 +133,40 @@ class LateRows:
 
 
 def load(blobs: BlobStore, state: JobState) -> LateRows:
-    """What the state points to, where it is of the state's history; none of another's, which was read anew."""
+    """Return the late rows that the state points to; none if they belong to another history than the state's."""
     blob_id, base = state.details.get(LATE_ROWS), HistoryId.parse(str(state.history_id)).base
     if not blob_id or not str(blob_id).startswith(f"{base}-"):
         return LateRows.none()
     try:
         return LateRows.from_bytes(blobs.read(state.job_id, str(blob_id)))
     except SnapshotError as error:
-        # a few pairs that the next training learns; a job that stands still for them would be worse
+        # the next training learns these few pairs; a job that stops because of them would be worse
         log.warning("job %s: late events are not learned before the next training: %s", state.job_id, error.message)
         return LateRows.none()
 
 
 def waiting(blobs: BlobStore, state: JobState) -> list[Rows]:
-    """What the delta of the day that the state stands in takes in besides that day's own rows."""
+    """Return the late rows that the delta of the state's current day includes besides that day's own rows."""
     late = load(blobs, state)
     now = late.take(late.into == HistoryId.parse(str(state.history_id)).day)
     return [now.rows()] if len(now) else []
 
 
 def blob_id_of(base: str, blob: bytes) -> str:
-    """``{base}-late-{what is in it}``."""
+    """Return the id of a blob: ``{base}-late-{hash of its contents}``."""
     return f"{base}-late-{hashlib.sha256(blob).hexdigest()[:12]}"
 
 
 def pair_keys(entity: NDArray[np.uint64], address: Addresses) -> NDArray[np.uint64]:
-    """uint64[n]: keys of (entity hash uint64[n], address uint8[n, 16]); two of a million collide with 3e-8."""
+    """Return uint64[n], keys of (entity hash uint64[n], address uint8[n, 16]).
+
+    The probability that any two of a million collide is 3e-8.
+    """
     return joined(entity, address_keys(address))
 
 
 def in_delta(blobs: BlobStore, job_id: str, history: HistoryId, day: int, rows: Rows) -> NDArray[np.bool_]:
-    """bool[n]: which rows' pairs a day's delta has already."""
+    """Return which rows' pairs a day's delta has already, bool[n]."""
     try:
         delta: DayDelta = delta_from_bytes(blobs.read(job_id, history.delta(day)))
     except SnapshotMissing:
@@ -172,7 +175,7 @@ def in_delta(blobs: BlobStore, job_id: str, history: HistoryId, day: int, rows: 
 
 
 def in_history(history: History, rows: Rows) -> NDArray[np.bool_]:
-    """bool[n]: which rows' pairs a history has already; a few that it hasn't may look so (it is a sketch)."""
+    """Return which rows' pairs a history has already, bool[n]; being a sketch, it has a few false positives."""
     keys = joined(rows[0][:, None], prefix_keys(rows[1]))
     found: NDArray[np.bool_] = history.pairs.read_count(history.pairs.cells(keys)).min(axis=1) > 0
     return found

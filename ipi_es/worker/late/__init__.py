@@ -1,1 +1,1 @@
-"""Score buckets again whose events changed after they were scored."""
+"""Rescore buckets whose events changed after they were scored."""

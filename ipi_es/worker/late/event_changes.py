@@ -1,11 +1,11 @@
-"""Final buckets whose events changed after scoring: found by counts, by sequence numbers, and by reading again.
+"""Find final buckets whose events changed after scoring: by counts, by sequence numbers, and by reading again.
 
 One counting request gives each bucket's number of documents, and the largest and the sum of their sequence numbers,
-which change whenever a document is written again, deleted or added. A bucket where they differ from those that it was
-scored with is read again, and compared by the digest of its rows. Without sequence numbers, and in case that they
-don't tell (an index restored or built again under the same numbers), each second bucket is read again right before it
-leaves the late window. Reading grows by at most a half, see :class:`RereadBudget`; where the count differs, the bucket
-is read in any case.
+which change whenever a document is rewritten, deleted or added. If they differ from those that a bucket was scored
+with, it is read again, and compared by the digest of its rows. Sequence numbers may be missing, or may not show a
+change (an index that was restored or rebuilt under the same numbers): so about every second bucket is read again right
+before it leaves the late window. Reading grows by at most a half, see :class:`RereadBudget`; a bucket whose count
+differs is read in any case.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ SHARE = 0.5
 """Events that may be read again for each event that was scored."""
 
 RESERVE = 0.5
-"""Share of the budget that only buckets with other sequence numbers may use up."""
+"""Share of the budget that is reserved for buckets with changed sequence numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedBucket:
-    """One final bucket, and what the index has of its events now."""
+    """One final bucket, with the current count and sequence numbers of its events in the index."""
 
     found: FinalBucket
     events: int
-    """Documents."""
+    """Number of documents."""
     seq_no: str | None = None
 
     @property
@@ -46,25 +46,25 @@ class ChangedBucket:
 
     @property
     def rewritten(self) -> bool:
-        """Whether documents were written since, by the sequence numbers, so that its rows may differ."""
+        """Whether the sequence numbers show documents written since it was scored, so that its rows may differ."""
         known = self.found.events_digest is not None and self.found.events_seq_no is not None
         return known and self.seq_no is not None and self.seq_no != self.found.events_seq_no
 
 
 @dataclass(slots=True)
 class RereadBudget:
-    """How many events may be read again: half of those that were scored, saved up for half a late window at most."""
+    """How many events may be read again: half of the scored events, at most half of those of a late window."""
 
     counted_to: int
-    """Buckets that begin before are counted in; epoch seconds."""
+    """Buckets that begin before this time, in epoch seconds, are included."""
     swept_to: int
-    """Start of the last bucket that was read again because it leaves the window."""
+    """Start of the last bucket that was read again because it was about to leave the window."""
     left: float
     most: float
 
     @classmethod
     def of(cls, details: Mapping[str, Any], checkpoint: int, window: Sequence[ChangedBucket]) -> RereadBudget:
-        """The budget that the state's ``details`` have, and what the buckets of the late window add to it."""
+        """Return the budget of the state's ``details``, with what new buckets of the late window add to it."""
         most = SHARE * sum(each.found.event_count for each in window)
         kept = details.get(REREAD)
         if not isinstance(kept, Mapping):
@@ -74,15 +74,15 @@ class RereadBudget:
         return cls(max(checkpoint, since), int(kept["swept_to"]), min(float(kept["left"]) + new, most), most)
 
     def to_details(self) -> dict[str, Any]:
-        """As the state keeps it."""
+        """Return it as the state's details have it."""
         return {"counted_to": self.counted_to, "swept_to": self.swept_to, "left": self.left}
 
     def rewritten(self, looks: Sequence[ChangedBucket]) -> list[ChangedBucket]:
-        """Those with other sequence numbers that may be read again now, the oldest first; they are paid for."""
+        """Choose buckets with changed sequence numbers to read again, the oldest first; pay for them."""
         return [each for each in looks if each.rewritten and not each.recounted and self._pay(each, 0.0)]
 
     def swept(self, looks: Sequence[ChangedBucket], before: int) -> list[ChangedBucket]:
-        """Those that begin before ``before`` (epoch seconds) and are read again to be sure; they are paid for."""
+        """Choose buckets that begin before ``before`` (epoch seconds) to read again as a check; pay for them."""
         chosen = []
         for each in looks:
             if self.swept_to < each.found.start < before and each.found.events_digest is not None:
@@ -93,7 +93,7 @@ class RereadBudget:
         return chosen
 
     def _pay(self, look: ChangedBucket, reserve: float) -> bool:
-        """Take a bucket's events from what is left; the last one may cost more than that."""
+        """Pay for a bucket's events; return False if no more than ``reserve`` is left. The last may overdraw."""
         if self.left <= reserve:
             return False
         self.left -= max(look.found.event_count, 1)
@@ -101,7 +101,7 @@ class RereadBudget:
 
 
 def bucket_changes(session: JobSession, start: int, end: int) -> list[ChangedBucket]:
-    """The job's final buckets of [start, end), epoch seconds, and what the index has of their events now."""
+    """Return the job's final buckets of [start, end), epoch seconds, with the current counts of their events."""
     span = session.resources.job.bucket_span
     first = max(start, 0) // span * span
     known = [each for each in session.resources.stores.results.final_buckets(first, end) if each.span == span]
@@ -113,20 +113,20 @@ def bucket_changes(session: JobSession, start: int, end: int) -> list[ChangedBuc
 
 
 def read_again(resources: JobResources, found: FinalBucket) -> EventBucket:
-    """The bucket's events as they are now."""
+    """Read the bucket's current events."""
     with closing(resources.read(found.start, found.start + found.span)) as reading:
         return next(reading)
 
 
 def differs(found: FinalBucket, bucket: EventBucket) -> bool:
-    """Whether the events are others than those that the bucket was scored with."""
+    """Decide whether the events differ from those that the bucket was scored with."""
     if bucket.event_count != found.event_count:
         return True
     return found.events_digest is not None and found.events_digest != bucket.digest()
 
 
 def note_seq_no(session: JobSession, found: FinalBucket, bucket: EventBucket) -> None:
-    """Keep the sequence numbers that ``bucket`` was read with, so that it isn't read again for them."""
+    """Store the sequence numbers that ``bucket`` was read with, so that they don't cause another reading."""
     if bucket.seq_no is None or bucket.seq_no == found.events_seq_no or found.events_digest is None:
         return
     results = session.resources.stores.results

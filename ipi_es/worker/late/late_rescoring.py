@@ -1,13 +1,13 @@
-"""Late events: a final bucket whose events changed since is scored again, as it was scored then. Elastic only warns.
+"""Rescore final buckets whose events changed after they were scored (late events). Elastic only warns of them.
 
-How such buckets are found is in :mod:`ipi_es.worker.late.event_changes`. One is scored with the snapshot and the
-history that it had, what was known of repeats and holds before it, and the job's quantiles of now, which take nothing
-from it; later buckets stay as they are. Where it lost events, what was found in it stays. The order of writing:
+:mod:`ipi_es.worker.late.event_changes` finds such buckets. A bucket is rescored with the snapshot and the history that
+it was scored with, the repeats and holds known before it, and the job's current quantiles, which don't count it again;
+later buckets stay unchanged. If the bucket lost events, its earlier results stay. The order of writing:
 
-    what it teaches, where its day is over (blob, then state) → records and influencers → deletion of ids that vanished
-    → annotation → the bucket, whose ``event_count`` and ``events_digest`` say that all is done
+    rows to be learned, if the day is over (blob, then state) → records and influencers → deletion of vanished ids
+    → annotation → the bucket, whose ``event_count`` and ``events_digest`` mark it as done
 
-Killed anywhere in between, the bucket still looks changed, and all of it is written again under the same ids.
+After a kill in between, the bucket still counts as changed, and everything is written again under the same ids.
 """
 
 from __future__ import annotations
@@ -53,27 +53,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RescoredBucket:
-    """A bucket whose events changed after it was scored."""
+    """A bucket that was rescored, or could not be, since its events changed."""
 
     start: int
     """Epoch seconds."""
     late_events: int
-    """Documents more than were known before; negative: so many vanished; 0: as many, but others."""
+    """Documents more than when it was scored; negative: that many vanished; 0: the same number, but changed."""
     event_count: int
     anomaly_score_before: float
     anomaly_score: float
     new_records: int = 0
-    """Records that are news: alerts see them anew."""
+    """Records that alerts see as new."""
     revision: int = 0
     unable: str | None = None
-    """Why it could not be scored again; everything of it is as it was."""
+    """Why it could not be rescored; its results are unchanged."""
 
 
 def rescore_late(session: JobSession, now: int, stopping: Callable[[], bool] = lambda: False) -> list[RescoredBucket]:
-    """Score again what changed within the job's ``late_window``, in order of time; tell of later changes.
+    """Rescore buckets that changed within the job's ``late_window``, in order of time; warn of later changes.
 
-    ``now``: epoch seconds, when it was looked. ``stopping`` ends it after the bucket in hand; the next call goes on.
-    LostJob where another worker took the job over.
+    ``now``: the current time in epoch seconds. ``stopping`` ends it after the current bucket; the next call continues.
+    Raises LostJob if another worker took the job over.
     """
     rescorer = LateRescorer(session, now)
     rescored = []
@@ -92,21 +92,21 @@ def rescore_late(session: JobSession, now: int, stopping: Callable[[], bool] = l
 
 
 class LateRescorer:
-    """Scores changed buckets again, one by one."""
+    """Rescores changed buckets, one by one."""
 
     def __init__(self, session: JobSession, now: int) -> None:
-        """``now`` in epoch seconds."""
+        """Use a session on the job; ``now`` is in epoch seconds."""
         self._session, self._now = session, now
         self._resources, self._job, self._stores = session.resources, session.resources.job, session.resources.stores
-        self._loaded: LoadedScoring | None = None  # at the checkpoint, before anything was scored again
+        self._loaded: LoadedScoring | None = None  # at the checkpoint, before any bucket was rescored
         self._rescored: list[RescoredRows] = []
-        self._reload = False  # what is loaded at the checkpoint has to be loaded again
+        self._reload = False  # the scoring state at the checkpoint has to be loaded again
         self._replay: Replay | None = None  # of the last bucket: the next one is often of the same day
         self.budget: RereadBudget | None = None
-        """Of reading again; None until :meth:`changed`, and where nothing is looked for."""
+        """Budget for reading again; None before :meth:`changed`, and if the job has no checkpoint or late window."""
 
     def changed(self) -> list[ChangedBucket]:
-        """Final buckets of the late window whose events changed, or may have, in order of time."""
+        """Return final buckets of the late window whose events changed, or may have, in order of time."""
         session, checkpoint, window = self._session, self._session.state.checkpoint, self._job.late_window_seconds()
         if checkpoint is None or not window:
             return []
@@ -118,7 +118,7 @@ class LateRescorer:
         return sorted([*recounted, *rewritten, *swept], key=lambda look: look.found.start)
 
     def rescore(self, look: ChangedBucket) -> RescoredBucket | None:
-        """Score one again and write it; None where its events turned out to be the same."""
+        """Rescore a bucket and write it; return None if its events turned out to be the same."""
         found, bucket = look.found, None
         if not look.recounted:
             bucket = self._changed_rows(found)
@@ -127,7 +127,7 @@ class LateRescorer:
         blocked = self._stores.results.indices.write_block(found.start)
         if blocked is not None:
             return self._unable(look, blocked, bucket)
-        levels = self._pipeline().scorer.levels  # outside: what is wrong with the job itself is no bucket's trouble
+        levels = self._pipeline().scorer.levels  # outside of try: an error of the job itself is none of this bucket
         try:
             replay = self._replay_of(found)
         except SnapshotError as error:
@@ -137,12 +137,12 @@ class LateRescorer:
             return None
         began = time.perf_counter()
         judged = replay.judge(bucket, levels)
-        self._session.scoring.invalidate()  # its rows, window and repeats are those from before
+        self._session.scoring.invalidate()  # its rows, window and repeats are now out of date
         self._teach(bucket, judged)
         return self._write(found, replay, judged, began)
 
     def _changed_rows(self, found: FinalBucket) -> EventBucket | None:
-        """The bucket's events as they are now; None where they are those that it was scored with."""
+        """Return the bucket's current events; None if they are those that it was scored with."""
         bucket = read_again(self._resources, found)
         if differs(found, bucket):
             return bucket
@@ -150,9 +150,9 @@ class LateRescorer:
         return None
 
     def apply(self) -> None:
-        """Bring what is loaded at the checkpoint up to date, so that the day's events need not be read again.
+        """Update the scoring state that is loaded at the checkpoint, so that the day's events need not be read again.
 
-        Afterwards it is as if it were loaded now. Not called after an error: then everything is loaded again.
+        The result is the same as loading it now. Don't call it after an error: then the state is loaded again.
         """
         session, job, loaded = self._session, self._job, self._loaded
         if loaded is None or self._reload or not self._rescored:
@@ -163,7 +163,7 @@ class LateRescorer:
         session.scoring.apply_rescored(loaded, self._rescored, late, recent)
 
     def _pipeline(self) -> ScoringPipeline:
-        """The pipeline at the checkpoint, with the levels of now."""
+        """Return the pipeline at the checkpoint, with the current levels."""
         if self._loaded is None:
             self._loaded = self._session.loaded_scoring()
         return self._loaded.pipeline
@@ -175,9 +175,9 @@ class LateRescorer:
         return self._replay
 
     def _teach(self, bucket: EventBucket, judged: ReplayedBucket) -> None:
-        """Let the day that is being gathered take in what came too late for the bucket's own.
+        """Add the rows that came too late for the delta of the bucket's day to the late rows of the current day.
 
-        Of the current day nothing needs to be kept: its events are read again before its delta is made.
+        For a bucket of the current day nothing is stored: its events are read again before its delta is made.
         """
         session, state, day = self._session, self._session.state, day_of(bucket.start)
         history = HistoryId.parse(str(state.history_id))
@@ -208,10 +208,10 @@ class LateRescorer:
             session.writer.blobs.delete(state.job_id, str(old_id))
 
     def _known(self, history: HistoryId, day: int, rows: Rows) -> NDArray[np.bool_]:
-        """bool[n]: which rows' pairs the job's history has of that day already.
+        """Return which rows' pairs the job's history has already for that day, bool[n].
 
-        A day before the history's base was read by a training, perhaps with the late events, perhaps before they came:
-        there a pair that is in history at all is taken as known.
+        A day before the history's base was read by a training, with or without the late events: for such a day, any
+        pair in the history counts as known.
         """
         if day >= self._resources.base_of(str(self._session.state.snapshot_id)).day:
             return late_rows.in_delta(self._stores.blobs, self._job.job_id, history, day, rows)
@@ -256,13 +256,13 @@ class LateRescorer:
         return rescored
 
     def _between(self, start: int) -> bool:
-        """Whether the state is behind what stands: before the first batch, and right after a training."""
+        """Decide whether the saved state lags behind the loaded one: before the first batch, or after a training."""
         state = self._session.state
         history = HistoryId.parse(str(state.history_id))
         return state.renormalized_to is None or history.day <= day_of(start) < self._pipeline().keeper.id.day
 
     def _unable(self, look: ChangedBucket, error: IpiEsError, bucket: EventBucket | None) -> RescoredBucket:
-        """Say that a bucket's events changed and why it stays as it is; once for as many events.
+        """Report that a bucket's events changed and why it isn't rescored, once for the same number of events.
 
         ``bucket``: its events, if they were read.
         """
@@ -284,12 +284,12 @@ def _keys(rows: LateRows) -> NDArray[np.uint64]:
 
 
 def _holds(made: list[ResultDocument], stored: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether the bucket holds something else than before: then rows of later buckets may not teach, or may again."""
+    """Decide whether the bucket's holds changed: that changes which rows of later buckets are learned."""
     return _held_back(stored.items()) != _held_back((each.id, each.source) for each in made)
 
 
 def _held_back(results: Iterable[tuple[str, Mapping[str, Any]]]) -> set[tuple[str, str]]:
-    """What results say that isn't learned: of records until when, of buckets of whom."""
+    """Return what isn't learned because of the results: (id, "held_until …" or "unlearned_entities …")."""
     fields = ("held_until", "unlearned_entities")
     return {(place, f"{name} {source[name]}") for place, source in results for name in fields if name in source}
 
@@ -299,7 +299,7 @@ def _annotation(rescored: RescoredBucket, found: FinalBucket) -> Annotation:
 
 
 def _said(rescored: RescoredBucket) -> str:
-    """For people. The same when it is said again after a kill: it rests on the bucket alone."""
+    """Describe it for people. The text depends on the bucket alone, so it is the same again after a kill."""
     late, count = rescored.late_events, rescored.event_count
     if late > 0:
         events = f"{late:,} of {count:,} events came late"

@@ -1,7 +1,7 @@
-"""Events that change later than the job's ``late_window``: their buckets stay as they are, but somebody is told.
+"""Warn of events that change later than the job's ``late_window``: their buckets are not rescored.
 
-Told are events that came, events that vanished, and rows that were changed. What a retention of the events deletes is
-none of that: buckets that lost events, one after the other from the oldest one that is looked at, are taken for it.
+Warnings cover events that were added, events that vanished, and rows that were changed. Events that a retention deletes
+don't count: if the oldest checked buckets, one after the other, lost events, a retention is assumed.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ from ipi_es.worker.late.event_changes import (
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN = SECONDS["h"]
-"""Seconds until it is looked at again: nothing can be done about it, so a question an hour is enough."""
+"""Seconds until the next check: the buckets can't be rescored, so a check an hour is enough."""
 
 BACK = 7 * SECONDS["d"]
-"""Seconds before the checkpoint in which it is looked for, or as far as one counting request reaches."""
+"""Seconds before the checkpoint that are checked, or as far as one counting request reaches."""
 
 
 def warn_of_late_changes(session: JobSession, now: int, budget: RereadBudget) -> int:
-    """Annotate what changed later than ``late_window``; how many events that came or vanished are known of.
+    """Annotate changes later than ``late_window``; return the number of added and vanished events that were found.
 
-    Looks once an hour, whichever worker it is; ``now`` in epoch seconds, ``budget`` is of reading again. LostJob.
+    Checks once an hour, whichever worker has the job, and returns 0 in between. ``now`` is in epoch seconds; ``budget``
+    limits reading again. Raises LostJob if another worker took the job over.
     """
     job, state = session.resources.job, session.state
     window = job.late_window_seconds()
@@ -58,18 +59,18 @@ def warn_of_late_changes(session: JobSession, now: int, budget: RereadBudget) ->
 
 
 def vanished(looks: Sequence[ChangedBucket]) -> list[ChangedBucket]:
-    """Those that lost events, but for what a retention of the events deleted; in order of time.
+    """Return the buckets that lost events other than by a retention, in order of time.
 
-    A retention deletes from the oldest on: all buckets up to some time have lost events, or never had any.
+    A retention deletes the oldest events first: all buckets up to some time have lost events, or never had any.
     """
     kept_from = next((n for n, each in enumerate(looks) if each.events >= each.found.event_count > 0), None)
     if kept_from is None:
-        return []  # where nothing at all is left there is no telling, and the late window tells
+        return []  # no bucket is complete, so the cause isn't known here; losses in the late window are reported anyway
     return [each for each in looks[kept_from:] if each.events < each.found.event_count]
 
 
 def _by_day(looks: Sequence[ChangedBucket]) -> dict[int, list[int]]:
-    """``{day since the epoch: documents more (or fewer) than were known, of each bucket where they differ}``."""
+    """Return ``{day since the epoch: [documents more (or fewer) than known, for each bucket where they differ]}``."""
     days: dict[int, list[int]] = defaultdict(list)
     for each in looks:
         if each.recounted:
@@ -78,7 +79,7 @@ def _by_day(looks: Sequence[ChangedBucket]) -> dict[int, list[int]]:
 
 
 def _tell_of_changed(session: JobSession, look: ChangedBucket, window: int) -> None:
-    """Read a bucket again whose documents were written since, and say so where its rows are others."""
+    """Read a bucket again whose documents were written since, and annotate it if its rows have changed."""
     found, job = look.found, session.resources.job
     bucket = read_again(session.resources, found)
     if differs(found, bucket):

@@ -1,4 +1,4 @@
-"""Scoring beside the stream: one day's buckets with the snapshot and the history that they had. Nothing moves by it."""
+"""Replay: score one day's buckets again, with the snapshot and the history that they had, without changing state."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ from ipi_es.worker.training.job_training import history_base
 
 @dataclass(frozen=True, slots=True)
 class ReplayedBucket:
-    """One bucket scored aside."""
+    """One bucket scored by a replay."""
 
     scored: ScoredBucket
     holds: Holds
-    """All that was held up to the bucket, and by it."""
+    """All holds up to the bucket, and those that it begins."""
 
     def teaches(self, job: Job) -> Rows:
-        """The rows of the bucket that belong into history."""
+        """Return the rows of the bucket to be learned."""
         return learned_rows(self.scored.bucket, self.scored.hashes, job, AllowList.of(job), self.holds)
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Scores buckets of one UTC day as they were scored then, but for levels, which the caller gives."""
+    """Scores buckets of one UTC day as they were scored then, except for the levels, which the caller gives."""
 
     resources: JobResources
     snapshot_id: str
     day: int
-    """Since the epoch."""
+    """Days since the epoch."""
     pairs: Scorer
     describer: Describer
 
     @classmethod
     def of(cls, resources: JobResources, snapshot_id: str, day: int, current: ScoringPipeline | None = None) -> Replay:
-        """Load what that day's buckets were scored with, or take it from ``current``, where that is of the same day.
+        """Load what that day's buckets were scored with, or take it from ``current`` if that has the same history.
 
-        SnapshotMissing, SnapshotDamaged, SnapshotForeign where it can't be loaded any more.
+        Raises SnapshotMissing, SnapshotDamaged or SnapshotForeign if it can't be loaded any more.
         """
         job, snapshot = resources.job, resources.snapshot(snapshot_id)
         wanted = HistoryId(history_base(snapshot_id), day)
@@ -64,7 +64,7 @@ class Replay:
         return cls(resources, snapshot_id, day, pairs, describer)
 
     def judge(self, bucket: EventBucket, levels: NormalizerState) -> ReplayedBucket:
-        """Score a bucket of the day with what was known of repeats and holds before it, and with ``levels``."""
+        """Score a bucket of the day with the repeats and holds known before it, and with ``levels``."""
         resources, job = self.resources, self.resources.job
         snapshot = resources.snapshot(self.snapshot_id)
         repeats = Repeats(job.repeat_window)

@@ -1,9 +1,9 @@
-"""A batch: some buckets, scored, then written in one fixed order: a crash anywhere re-runs it from the old state.
+"""A batch: some buckets, scored, then written in a fixed order: after a crash it is run again from the old state.
 
-    quantiles (new id) → history delta → results → deletion of ids that vanished → state
+    quantiles (new id) → history delta → results → deletion of vanished ids → state
 
-Where a batch ends follows from the data alone (number of buckets and pairs, a UTC day's end, a renormalization that is
-due), never from the clock: a run that was killed and started again makes the same batches, and the same documents.
+The end of a batch depends on the data alone (number of buckets and pairs, a UTC day's end, a renormalization that is
+due), never on the clock: a run that was killed and restarted makes the same batches and the same documents.
 """
 
 from __future__ import annotations
@@ -32,43 +32,43 @@ log = logging.getLogger(__name__)
 MAX_BUCKETS = 64
 """Buckets in a batch."""
 MAX_PAIRS = 200_000
-"""Unique pairs in a batch: about two seconds of work, and what is done again at most after a crash."""
+"""Unique pairs in a batch: about two seconds of work, which is the most that a crash repeats."""
 MONTH = len("2026.05")
-"""Characters at the end of a result index's name that say of which month it is."""
+"""Characters at the end of a result index's name that give its month."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What a batch has to say; [start, end) in epoch seconds."""
+    """The results of a batch of buckets, to be written; [start, end) in epoch seconds."""
 
     start: int
     end: int
     documents: list[ResultDocument]
     levels: NormalizerState
     history: HistoryId
-    """Where the next batch begins."""
+    """The history with which the next batch begins."""
     delta: DayDelta | None
     """The day's delta, if the batch ends a day."""
     renormalize_due: bool
 
 
 class Sink(Protocol):
-    """Where batches go."""
+    """A destination of batches."""
 
     def stamp(self, end: int) -> Stamp:
-        """How the results of a batch that ends at ``end`` are stamped."""
+        """Return the stamp for the results of a batch that ends at ``end``, epoch seconds."""
 
     def write(self, batch: Batch) -> None:
-        """Take one batch; when this returns it is safe."""
+        """Write one batch; when this returns, it is stored."""
 
 
 def quantiles_id_of(time: int) -> str:
-    """The id of the quantiles as of an event time: the same batch writes the same id."""
+    """Return the id of the quantiles at an event time, epoch seconds: the same batch writes the same id."""
     return iso(time).replace("-", "").replace(":", "")
 
 
 def renormalization_details(state: JobState, levels: NormalizerState) -> dict[str, Any]:
-    """The state's details, with what the next renormalization is measured against."""
+    """Return the state's details with the largest scores by level, to which the next renormalization is compared."""
     return {**state.details, LARGEST: largest_of(levels.by_name)}
 
 
@@ -85,11 +85,11 @@ class StoredSink:
         first: Mapping[str, Any] | None = None,
         took: OnStep = ignore_step,
     ) -> None:
-        """``load`` gives the window of results before a time, epoch seconds.
+        """Set up the sink. ``load`` returns the window of results before a time, epoch seconds.
 
-        ``rewriting``: results of an earlier run may lie ahead; what isn't produced again is deleted.
-        ``first``: changes of the state that the first batch brings besides its own.
-        ``took`` hears how long writing and renormalizing take.
+        ``rewriting``: later results of an earlier run may exist; those that aren't produced again are deleted.
+        ``first``: further changes of the state that are saved with the first batch.
+        ``took`` is called with the durations of writing and renormalizing.
         """
         self._results, self._clock, self._writer, self._rewriting = stores.results, stores.clock, writer, rewriting
         self._load, self._first, self._took = load, dict(first or {}), took
@@ -97,33 +97,33 @@ class StoredSink:
 
     @property
     def state(self) -> JobState:
-        """The job's state as it was written last."""
+        """The job's last saved state."""
         return self._writer.state
 
     def window(self) -> ResultWindow:
-        """What a renormalization looks at; loaded when it is first asked for, and kept up to date from then on."""
+        """Return the results that a renormalization covers; loaded at the first call, and then kept up to date."""
         if self._window is None:
             self._window = self._load(int(self.state.checkpoint or 0))
         return self._window
 
     def write_with(self, writer: FencedWriter) -> None:
-        """Go on under the lease of another session."""
+        """Continue under the lease of another session."""
         self._writer = writer
 
     def expect_leftovers(self) -> None:
-        """Delete what the next bucket's results lack of those that are stored: interim ones were written."""
+        """From the next batch on, delete stored results that aren't produced again: interim results were written."""
         self._rewriting = True
 
     def rest(self) -> None:
-        """Keep nothing that the next renormalization can load: weeks of results, of each job of a worker."""
+        """Free the window, which the next renormalization can load again: it has weeks of results for each job."""
         self._window = None
 
     def stamp(self, end: int) -> Stamp:
-        """As in :class:`Sink`."""
+        """Return the stamp, see :class:`Sink`."""
         return Stamp(str(self.state.snapshot_id), quantiles_id_of(end), self._clock.now())
 
     def write(self, batch: Batch) -> None:
-        """As in :class:`Sink`; LostJob if another worker took the job over."""
+        """Write one batch, and renormalize if that is due. Raises LostJob if another worker took the job over."""
         with timed(self._took, "write"):
             self._write(batch)
         if batch.renormalize_due:
@@ -151,7 +151,7 @@ class StoredSink:
         log.debug("job %s: written to %s, %d documents", after.job_id, iso(batch.end), len(batch.documents))
 
     def rescored(self, start: int, documents: list[ResultDocument]) -> None:
-        """Take note that the bucket at ``start`` was scored again, and written as ``documents`` by somebody else."""
+        """Update the window: the bucket at ``start`` was rescored, and written as ``documents`` outside this sink."""
         if self._window is not None:
             self._window.forget_bucket(start)
             self._take_note(documents)
@@ -162,11 +162,11 @@ class StoredSink:
                 self._window.add(each.id, each.index, each.source)
 
     def sweep(self) -> None:
-        """Delete the quantiles of batches that never came to their end; what results were scored with is kept."""
+        """Delete the quantiles of unfinished batches; those that results were scored with are kept."""
         self._writer.sweep_later_quantiles(str(self.state.quantiles_id))
 
     def renormalize(self, levels: NormalizerState) -> int:
-        """Score the window again with ``levels`` (those that the state points to); how many results changed."""
+        """Renormalize the window by ``levels`` (those that the state points to); return how many results changed."""
         with timed(self._took, "renormalize"):
             return self._renormalize(levels)
 
@@ -189,10 +189,10 @@ class StoredSink:
         return changed
 
     def _left_out(self) -> list[str]:
-        """The indices of older months whose results keep their scores, because nothing may be written there.
+        """Return the indices of older months whose results keep their scores because the indices are write-blocked.
 
-        Each is logged once: the state remembers it. The newest index isn't among them: what can't be written there is
-        an error.
+        Each is logged once: the state remembers it. The newest month is never included: a write block there is an
+        error.
         """
         window, state = self.window(), self.state
         indices = window.indices()

@@ -1,6 +1,6 @@
-"""What an influencer or a bucket is made of, counted over all pairs of the bucket, whether records of them are written.
+"""The members of an influencer or a bucket, counted over all pairs of the bucket, with or without a written record.
 
-``max_records_per_bucket`` cuts the records that are written; it doesn't cut what is counted here.
+``max_records_per_bucket`` limits the records that are written; it doesn't limit these counts.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.record_selection import chosen_records
 
 Organization = Callable[[int], str | None]
-"""Gives an operator's name by its number."""
+"""Returns an operator's name by its number."""
 
 
 @dataclass(frozen=True)
 class BucketMembers:
-    """Counts over the pairs of one scored bucket. ``outcomes``: those that the job scores."""
+    """Counts over the pairs of one scored bucket. ``outcomes``: the outcomes that the job scores."""
 
     scored: ScoredBucket
     history: History
@@ -35,7 +35,7 @@ class BucketMembers:
 
     @cached_property
     def _repeats(self) -> NDArray[np.bool_]:
-        """bool[n pairs]: which were known before this bucket."""
+        """bool[n pairs]: which pairs repeat an earlier finding."""
         rows = ~self.scored.takes_part & ~self._allowed
         rows[list(self.scored.record_repeat_of)] = True
         return rows
@@ -46,12 +46,12 @@ class BucketMembers:
 
     @cached_property
     def _counts(self) -> NDArray[np.bool_]:
-        """bool[n pairs]: neither a repeat nor allowed."""
+        """bool[n pairs]: which pairs are neither a repeat nor allowed."""
         return ~self._repeats & ~self._allowed
 
     @cached_property
     def _by_entity(self) -> NDArray[np.intp]:
-        """The pairs in order of their entities, the unusual ones of an entity first."""
+        """intp[n pairs]: the pairs in order of their entities; an entity's counted and least probable ones first."""
         return self._sorted(self.scored.pairs.entity)
 
     @cached_property
@@ -62,19 +62,19 @@ class BucketMembers:
         return np.lexsort((self.scored.pairs.ln_p, ~self._counts, codes))
 
     def of_entity(self, entity: int) -> Members:
-        """The addresses of one entity (an index into the bucket's)."""
+        """Return the addresses of one entity (an index into the bucket's entities)."""
         rows = _slice(self._by_entity, self.scored.pairs.entity, entity)
         ips = self.scored.pairs.ip[rows]
         return self._members(rows, [self.scored.bucket.ips[i] for i in ips[:NAMED].tolist()], ips[:NAMED])
 
     def of_ip(self, ip: int) -> Members:
-        """The entities of one address (an index into the bucket's)."""
+        """Return the entities of one address (an index into the bucket's IPs)."""
         rows = _slice(self._by_ip, self.scored.pairs.ip, ip)
         names = [self.scored.bucket.entities[i] for i in self.scored.pairs.entity[rows[:NAMED]].tolist()]
         return self._members(rows, names, np.array([ip]))
 
     def unusual(self) -> Unusual:
-        """What the bucket would have records of if there were no limit: the pairs that count in it."""
+        """Count the pairs that would be records without a limit, except repeats and allowed ones."""
         pairs = self.scored.pairs
         scored = self.scored
         rows, _ = chosen_records(pairs, scored.entities.groups, scored.ips.groups, scored.takes_part, len(pairs.entity))
@@ -87,7 +87,7 @@ class BucketMembers:
         )
 
     def outcomes_of(self, rows: NDArray[np.intp] | list[int]) -> tuple[tuple[str, int], ...]:
-        """(outcome, events) of some pairs, the most frequent first; empty where the job scores one outcome alone."""
+        """Return (outcome, events) of some pairs, the most frequent first; empty if the job scores only one outcome."""
         if self._outcome_counts is None:
             return ()
         counts = self._outcome_counts[rows].sum(axis=0).tolist()
@@ -96,7 +96,7 @@ class BucketMembers:
 
     @cached_property
     def _outcome_counts(self) -> NDArray[np.int64] | None:
-        """int64[n pairs, n outcomes]: documents of the scored outcomes; None where that is one alone."""
+        """int64[n pairs, n outcomes]: documents of the scored outcomes; None if the job scores only one."""
         bucket, pairs = self.scored.bucket, self.scored.pairs
         if len(self.outcomes) < 2:
             return None
@@ -111,7 +111,7 @@ class BucketMembers:
         return counts
 
     def _unlearned(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """bool[len(rows)]: the pairs that aren't in the history."""
+        """Return which pairs aren't in the history, bool[len(rows)]."""
         if not len(rows):
             return np.zeros(0, dtype=np.bool_)
         entity, ip = self.scored.pairs.entity[rows], self.scored.pairs.ip[rows]
@@ -138,6 +138,6 @@ class BucketMembers:
 
 
 def _slice(order: NDArray[np.intp], codes: NDArray[np.int32], code: int) -> NDArray[np.intp]:
-    """The part of ``order``, which sorts by ``codes``, whose code is ``code``."""
+    """Return the part of ``order`` (the indexes that sort ``codes``) that has the code ``code``."""
     begin, end = np.searchsorted(codes, [code, code + 1], sorter=order)
     return order[begin:end]

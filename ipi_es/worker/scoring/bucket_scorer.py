@@ -1,4 +1,4 @@
-"""One event bucket → everything that will be said of it: decided purely, written elsewhere."""
+"""Score one event bucket and decide on its results: a pure decision; other modules write them."""
 
 from __future__ import annotations
 
@@ -52,54 +52,54 @@ from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs, teaching, unique_pairs
 
 MOST_LEFT_OUT = 1_000
-"""Entities that a bucket's document names as not learned; where there are more, it teaches nothing at all."""
+"""Entities that a bucket's document names as not learned; if there are more, nothing of the bucket is learned."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredBucket:
-    """What was decided of one event bucket; scores are 0–100, high = unusual."""
+    """The decisions on one event bucket; scores are 0–100, high = unusual."""
 
     bucket: EventBucket
     hashes: NDArray[np.uint64]  # of the bucket's entities
     pairs: ScoredPairs
-    takes_part: NDArray[np.bool_]  # [n_pairs], not suppressed, and news of its entity or of its IP
+    takes_part: NDArray[np.bool_]  # [n_pairs], not suppressed, and new for its entity or for its IP
     entities: MergedGroups  # groups by entity, with their scores
     ips: MergedGroups
     written_entities: NDArray[np.bool_]  # [n_entities], which get an influencer's document
     written_ips: NDArray[np.bool_]
-    wholes: dict[str, tuple[BucketView, bool]]  # by bucket influencer's field; whether failures alone make it
+    wholes: dict[str, tuple[BucketView, bool]]  # by bucket influencer's field; whether it consists of failures only
     ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer that its influencer repeats
     ip_extents: dict[int, Extent]  # index of an IP with a critical influencer that repeats nothing
     records: NDArray[np.int64]  # rows of ``pairs`` to write, the least probable first
     record_repeat_of: dict[int, str]  # row of ``records`` → id of the record that it repeats
     record_extents: dict[int, Extent]  # row of ``records`` that repeats nothing and isn't suppressed
     held_until: dict[int, int]  # row of ``records`` → end of its hold, epoch seconds
-    left_out: list[str]  # entities that the bucket teaches nothing of, because not all of their holds are records
+    left_out: list[str]  # entities that aren't learned from the bucket, because not all of their holds have a record
     omitted: int  # records beyond max_records_per_bucket
     record_scores: Normalized  # [len(records)]
     bucket_scores: dict[str, float] = field(default_factory=dict)  # by bucket influencer's field
     warming_up: bool = False
     young: bool = False
-    """The job's history is too short to know a week."""
+    """Whether the job's history is too short to know a week."""
 
     @property
     def entity_scores(self) -> Normalized:
-        """[n_entities]."""
+        """Scores of the entities; arrays [n_entities]."""
         return self.entities.scores
 
     @property
     def ip_scores(self) -> Normalized:
-        """[n_ips]."""
+        """Scores of the IPs; arrays [n_ips]."""
         return self.ips.scores
 
     @property
     def anomaly_score(self) -> float:
-        """The largest of the bucket influencers'."""
+        """The largest score of the bucket influencers."""
         return max(self.bucket_scores.values(), default=0.0)
 
 
 class _Judged(NamedTuple):
-    """An event bucket before its scores are seen in the job's own history."""
+    """An event bucket before its scores are normalized by the job's levels."""
 
     bucket: EventBucket
     hashes: NDArray[np.uint64]
@@ -111,7 +111,7 @@ class _Judged(NamedTuple):
 
 @dataclass(slots=True)
 class BucketScorer:
-    """Scores event buckets in order. ``levels``, ``repeats`` and ``holds`` move with every bucket, the rest doesn't."""
+    """Scores event buckets in order. Every bucket changes ``levels``, ``repeats`` and ``holds``, nothing else."""
 
     job: Job
     allow: AllowList
@@ -139,14 +139,14 @@ class BucketScorer:
         return scored
 
     def score_aside(self, bucket: EventBucket) -> ScoredBucket:
-        """Score an event bucket that doesn't count, interim or scored again: ``levels`` and ``repeats`` stay.
+        """Score an interim or rescored event bucket, which doesn't count: ``levels`` and ``repeats`` stay.
 
-        ``holds`` take up what it holds: give a scorer of this kind its own.
+        ``holds`` still gets the bucket's holds: use a scorer with a copy of them.
         """
         return self._scored(self._judged(bucket), counted=False)
 
     def _judged(self, bucket: EventBucket) -> _Judged:
-        """What depends on no score of the job's past, but for what was reported already."""
+        """Judge a bucket by everything except the job's levels; they are used only to decide on repeats."""
         hashes = entity_hashes(bucket.entities)
         pairs = self._pairs(bucket, hashes)
         known = self._known(bucket, pairs)
@@ -155,7 +155,7 @@ class BucketScorer:
         return _Judged(bucket, hashes, pairs, known, part, self._views(bucket, pairs, part))
 
     def _muted(self, bucket: EventBucket, pairs: ScoredPairs, known: KnownFindings) -> MutedFindings:
-        """What repeats, by what the groups that may would be if nothing did."""
+        """Decide which findings repeat, by the scores that the groups would have if nothing repeated."""
         part = in_question(pairs, takes_part(pairs, len(bucket.ips), known, NOTHING_MUTED), known)
         views = self._views(bucket, pairs, part)
         scores = [scores_of(view, pairs, self.job, self.levels, counted=False) for view in views]
@@ -188,7 +188,7 @@ class BucketScorer:
         )
 
     def _known(self, bucket: EventBucket, pairs: ScoredPairs) -> KnownFindings:
-        """What may repeat: unusual pairs, and addresses that were critical."""
+        """Return the findings that may be repeats: unusual pairs, and addresses that were critical."""
         found = {}
         for row in np.flatnonzero(pairs.ln_p <= LN_TAKES_PART).tolist():
             first = self._first(bucket, pairs, row)
@@ -204,21 +204,22 @@ class BucketScorer:
         return KnownFindings(found, {place: first for place, first in firsts.items() if first is not None})
 
     def _first(self, bucket: EventBucket, pairs: ScoredPairs, row: int) -> First | None:
-        """The record that a pair may repeat."""
+        """Return the record that a pair may repeat."""
         entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
         failures_only = bool(pairs.failures_only[row])
         known = self.repeats.of_pair(entity, ip, bucket.start, failures_only=failures_only)
         return known or self.holds.first_of(entity, ip, bucket.start)
 
     def _record_repeats(self, judged: _Judged, records: NDArray[np.int64]) -> dict[int, str]:
-        """Also of usual pairs that are only recorded as somebody's child.
+        """Return the records that repeat an earlier one: row of ``records`` → id of that record.
 
-        They take part as what they are, but must not look like a first record to a run that reads them back.
+        Usual pairs, which are recorded only as the child of an influencer, are included too: they take part, but must
+        not look like a first record to a run that reads them back.
         """
         found = {}
         for row in records.tolist():
             if row in judged.known.pairs and judged.part.anywhere[row]:
-                continue  # news: it repeats nothing any longer
+                continue  # a new finding: it no longer repeats anything
             first = judged.known.pairs.get(row) or self._first(judged.bucket, judged.pairs, row)
             if first is not None:
                 found[row] = first.id
@@ -227,10 +228,10 @@ class BucketScorer:
     def _hold(
         self, judged: _Judged, records: NDArray[np.int64], extents: dict[int, Extent]
     ) -> tuple[dict[int, int], list[str]]:
-        """Hold what is very improbable: (row of ``records`` → until when, entities that the bucket must not teach).
+        """Hold very improbable pairs; return (row of ``records`` → end of its hold, entities not to be learned).
 
-        What is held follows from the pairs, not from which of them are written: where the records don't show all of an
-        entity's holds, nothing of the bucket is learned of it.
+        Holds depend on the pairs, not on which of them are written: if the records don't show all holds of an entity,
+        nothing of that entity is learned from the bucket.
         """
         bucket, pairs, holds = judged.bucket, judged.pairs, self.holds
         if holds.probability <= 0.0:
@@ -255,7 +256,7 @@ class BucketScorer:
         return ids.record_id(self.job.job_id, bucket.start, bucket.span, 0, entity, ip)
 
     def _remember(self, scored: ScoredBucket) -> None:
-        """What this bucket makes a repeat in the next ones."""
+        """Remember the bucket's findings that later buckets may repeat."""
         job, bucket, pairs = self.job, scored.bucket, scored.pairs
         for row, extent in scored.record_extents.items():
             entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
@@ -268,7 +269,7 @@ class BucketScorer:
             self.repeats.add_ip(ReportedIp(ip, bucket.start, influencer, extent, failed))
 
     def _scored(self, judged: _Judged, *, counted: bool) -> ScoredBucket:
-        """``counted``: the bucket's own raw scores are in ``levels``."""
+        """Score a judged bucket by the levels. ``counted``: the bucket's own raw scores are in ``levels``."""
         bucket, pairs, views = judged.bucket, judged.pairs, judged.views
         scores = [scores_of(view, pairs, self.job, self.levels, counted=counted) for view in views]
         entities = merged([view.together.entities for view in views], [each.entities for each in scores])
@@ -284,7 +285,7 @@ class BucketScorer:
             if failed == ips.failures_only[i] and not judged.part.ips[failed][i]
         }
         written_entities, written_ips = _influencers(judged, entities, ips, ip_repeat_of, most)
-        # what no document tells of is nothing that a later one repeats: it could not be read back
+        # a finding without a document can't be repeated: a later run couldn't read it back
         ips_told = (written_ips, ip_repeat_of)
         record_extents, ip_extents = self._extents(judged, records, scores, repeats, ips, ips_told)
         held_until, left_out = self._hold(judged, records, record_extents)
@@ -322,9 +323,9 @@ class BucketScorer:
         ips: MergedGroups,
         ips_told: tuple[NDArray[np.bool_], Mapping[int, str]],
     ) -> tuple[dict[int, Extent], dict[int, Extent]]:
-        """How much is reported, by row of a record and by index of a critical IP, of those that repeat nothing.
+        """Return the reported extents of findings that repeat nothing: by record's row, and by index of a critical IP.
 
-        ``ips_told``: which IPs get a document, and which of them repeat what.
+        ``ips_told``: which IPs get a document (bool[n_ips]), and index of an IP → id of the influencer that it repeats.
         """
         written, ip_repeat_of = ips_told
         job, pairs, known = self.job, judged.pairs, judged.known
@@ -351,7 +352,7 @@ class BucketScorer:
 def _influencers(
     judged: _Judged, entities: MergedGroups, ips: MergedGroups, ip_repeat_of: Mapping[int, str], most: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(bool[n_entities], bool[n_ips]): which get an influencer's document."""
+    """Return which entities and which IPs get an influencer's document: (bool[n_entities], bool[n_ips])."""
     pairs, part = judged.pairs, judged.part
     most = max(most, MOST_INFLUENCERS)
     of_entity = leading(
@@ -378,7 +379,7 @@ def _with(extent: Extent, before: First | None) -> Extent:
 
 
 def _rows_of(records: NDArray[np.int64], pairs: ScoredPairs, scores: Sequence[ViewScores]) -> Normalized:
-    """The records' scores, each of its own view."""
+    """Return the records' scores, each from its own view."""
     if len(scores) == 1:
         return taken(scores[0].records, records)
     return chosen(taken(scores[0].records, records), taken(scores[1].records, records), pairs.failures_only[records])
@@ -387,7 +388,7 @@ def _rows_of(records: NDArray[np.int64], pairs: ScoredPairs, scores: Sequence[Vi
 def _buckets(
     views: Sequence[OutcomeView], scores: Sequence[ViewScores], job: Job
 ) -> tuple[dict[str, float], dict[str, tuple[BucketView, bool]]]:
-    """By bucket influencer's field: its score, and the bucket with whether failures alone make it."""
+    """Return by bucket influencer's field: its score; and the bucket, with whether it consists of failures only."""
     found: dict[str, float] = {}
     wholes: dict[str, tuple[BucketView, bool]] = {}
     for view, score in zip(views, scores, strict=True):

@@ -1,4 +1,4 @@
-"""A scored bucket → its result documents."""
+"""Make the result documents of a scored bucket."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TOP = 10
 
 
 def context_of(job: Job) -> ResultContext:
-    """What all results of a job have in common."""
+    """Return the context that all results of a job share."""
     return ResultContext(
         job_id=job.job_id,
         bucket_span=job.bucket_span,
@@ -47,7 +47,7 @@ def context_of(job: Job) -> ResultContext:
 
 
 class _Field(NamedTuple):
-    """The influencers of one field; arrays and indexes are of its values in the bucket."""
+    """The influencers of one field; arrays and indexes refer to its values in the bucket."""
 
     name: str
     values: list[str]
@@ -60,17 +60,17 @@ class _Field(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Describer:
-    """Turns scored buckets of one day into documents; ``explainer`` is of the scorer that scored them."""
+    """Turns scored buckets of one day into documents; ``explainer`` belongs to the scorer that scored them."""
 
     job: Job
     context: ResultContext
     explainer: Explainer
     references: References
     networks: NetworkTable | None = None
-    """Names operators; None: their numbers must do."""
+    """Gives operators' names; None: only their numbers are known."""
 
     def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
-        """Records, influencers and the bucket."""
+        """Return the documents: records, influencers, and the bucket last."""
         members = BucketMembers(
             scored, self.explainer.history, self.job.datafeed_config.score_outcomes, self._organization
         )
@@ -119,7 +119,7 @@ class Describer:
         return found
 
     def _enrichment(self, seen: PairExplanation) -> dict[str, Any]:
-        """The address's operator and country under ECS names; what isn't known is left out by the record."""
+        """Return the address's operator and country under ECS names; the record omits unknown values."""
         return {
             "source.as.number": seen.operator or None,
             "source.as.organization.name": self._organization(seen.operator),
@@ -160,7 +160,7 @@ class Describer:
         return self.references.of(failures_only=bool(pairs.failures_only[row])).calibration
 
     def _typical(self, seen: PairExplanation, pairs: ScoredPairs, row: int) -> float:
-        """The entity's usual compatibility; its class's, where it has no history."""
+        """Return the entity's typical compatibility, or its class's if it has no history."""
         own = seen.typical_compatibility
         return float(self._calibration(pairs, row).typical(int(pairs.history_class[row]))) if own is None else own
 
@@ -249,7 +249,7 @@ class Describer:
 
 
 def top_names(names: list[str], merged: MergedGroups, written: NDArray[np.bool_]) -> list[str]:
-    """The at most :data:`TOP` names of written influencers, the highest score first (ties: the less probable)."""
+    """Return at most :data:`TOP` names of written influencers, the highest score first (ties: the less probable)."""
     rows = np.flatnonzero(written)
     order = rows[np.lexsort((merged.groups.ln_p[rows], -merged.scores.score[rows]))][:TOP]
     return [names[i] for i in order.tolist()]

@@ -1,4 +1,4 @@
-"""Score a range and write nothing: count how many alerts a day each threshold would have given."""
+"""Score a range without writing, and count how many alerts a day each threshold would have raised."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.training import job_training
 
 THRESHOLDS = (25, 50, 75, 90)
-"""Scores at which alerts are counted: minor, major, critical, and the worst of them."""
+"""Scores at which alerts are counted: minor, major, critical, and the most severe critical ones."""
 
 
 @dataclass(slots=True)
 class AlertCounts:
-    """Results at or above each threshold by UTC day; interim, suppressed and repeated ones raise no alert."""
+    """Results at or above each threshold by UTC day; interim, suppressed and repeated results raise no alert."""
 
     alerts: Counter[tuple[int, ResultKind, int]] = field(default_factory=Counter)
     """(day, result type, threshold) → alerts."""
@@ -34,7 +34,7 @@ class AlertCounts:
     documents: int = 0
 
     def stamp(self, end: int) -> Stamp:
-        """As in :class:`ipi_es.worker.scoring.batch.Sink`."""
+        """Return the stamp, see :class:`ipi_es.worker.scoring.batch.Sink`."""
         return Stamp("dry-run", quantiles_id_of(end), end)
 
     def write(self, batch: Batch) -> None:
@@ -62,7 +62,7 @@ def count_alerts(
     on_training: job_training.TrainingCallbacks,
     on_change: OnChange = OnChange.REFUSE,
 ) -> AlertCounts:
-    """Score [start, end) and write nothing; trains in memory where the job has no snapshot yet.
+    """Score [start, end), epoch seconds, without writing; train in memory if the job has no snapshot yet.
 
     :raises JobChanged: as :func:`ipi_es.worker.open_session.open_session` does.
     """

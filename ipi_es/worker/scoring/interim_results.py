@@ -1,7 +1,7 @@
-"""Interim results: what the bucket that is being filled looks like so far. They say ``is_interim`` and change nothing.
+"""Interim results: the results so far of the current bucket. They have ``is_interim`` and don't change the job's state.
 
-They are written under the ids that the final ones will have, with the version of the last batch: the next batch
-overwrites them, and what it doesn't produce again is deleted.
+They are written under the ids that the final results will have, with the version of the last batch: the next batch
+overwrites them, and deletes those that it doesn't produce again.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ipi_es.worker.scoring.batch import quantiles_id_of
 
 
 def write_interim(session: JobSession, now: int) -> int:
-    """Write the bucket at the checkpoint as it is at ``now``, epoch seconds; how many documents.
+    """Write the bucket at the checkpoint as of ``now``, epoch seconds; return the number of documents.
 
-    None where nobody looks in between (the job's frequency is not below its span), where the job lags or its clock was
-    set back, and where nothing has changed since the last time. LostJob where another worker took the job over.
+    0 if no tick falls within a bucket (the job's frequency is not below its span), if the job lags or its clock was set
+    back, and if nothing has changed since the last time. Raises LostJob if another worker took the job over.
     """
     job, state = session.resources.job, session.state
     if job.frequency >= job.bucket_span or state.checkpoint is None or state.snapshot_id is None:
@@ -29,18 +29,18 @@ def write_interim(session: JobSession, now: int) -> int:
         return 0
     documents = _scored_so_far(session, start, end)
     session.scoring.mark_interim()
-    # first, or one who is killed in between would leave what vanished beside a bucket that looks up to date
+    # deletion first: after a kill in between, vanished results would remain beside a bucket that looks up to date
     session.writer.drop_vanished(start, end, {each.id for each in documents})
     return session.writer.write(documents)
 
 
 def _changed(session: JobSession, start: int, end: int) -> bool:
-    """Whether the bucket's interim results, if it has any, are out of date."""
+    """Decide whether the bucket's interim results are missing or out of date."""
     job, results = session.resources.job, session.resources.stores.results
     results.show()
     stored = results.read("bucket", start, end, size=1)
     if stored and not stored[0].source["is_interim"]:
-        return False  # of an earlier run: the job will come to it, and until then it is the better one
+        return False  # final, from an earlier run: it is better than an interim one, and will be scored again
     events = session.resources.feed.event_counts(start, end, job.bucket_span).get(start, 0)
     if not stored:
         return events > 0
@@ -49,7 +49,7 @@ def _changed(session: JobSession, start: int, end: int) -> bool:
 
 
 def _scored_so_far(session: JobSession, start: int, end: int) -> list[ResultDocument]:
-    """The documents of [start, end) by copies of all that moves."""
+    """Return the documents of [start, end), scored without changing the state."""
     pipeline, state = session.loaded_scoring().pipeline, session.state
     with closing(session.resources.read(start, end)) as reading:
         bucket = next(reading)

@@ -1,7 +1,7 @@
 """The normalizer's state of a whole job: quantiles by level, under fixed names.
 
-Failed sign-ins have levels of their own: anybody can make them without limit, and must not decide by them what makes a
-successful one look unusual. They themselves are measured against both.
+Failed sign-ins have levels of their own: anyone can make them without limit, so they must not decide what makes a
+successful sign-in look unusual. Failures themselves are ranked among failures and successes.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from ipi_es.scoring.quantiles import Quantiles
 RECORD = "record"
 """The level of all records of a job."""
 FAILED = "failed:"
-"""Before the names of the levels of what only failed."""
+"""Prefix of the names of levels for pairs that only failed."""
 
 
 def record_level(*, failures_only: bool = False) -> str:
-    """The level of the records of pairs that succeeded, or of those that only failed."""
+    """Return the level of the records of pairs that succeeded, or of those that only failed."""
     return FAILED * failures_only + RECORD
 
 
 def influencer_level(field: str, *, failures_only: bool = False) -> str:
-    """The level of the influencers of one field."""
+    """Return the level of the influencers of one field."""
     return f"{FAILED * failures_only}influencer:{field}"
 
 
 def bucket_influencer_level(field: str, *, failures_only: bool = False) -> str:
-    """The level of the bucket influencers of one field, ``bucket_time`` among them."""
+    """Return the level of the bucket influencers of one field; the field may be ``bucket_time``."""
     return f"{FAILED * failures_only}bucket_influencer:{field}"
 
 
 def level_names(fields: tuple[str, str]) -> tuple[str, ...]:
-    """All levels that a job with these (entity, IP) fields has; those of failures come when there are some."""
+    """Return the levels of a job with these (entity, IP) fields; those of failures are added when some occur."""
     return (
         RECORD,
         *(influencer_level(field) for field in fields),
@@ -47,24 +47,24 @@ def level_names(fields: tuple[str, str]) -> tuple[str, ...]:
 
 
 def fields_of(levels: NormalizerState) -> set[str]:
-    """The entity and IP fields that a job's levels are of."""
+    """Return the entity and IP fields of a job's levels."""
     prefix = influencer_level("")
     return {name.removeprefix(prefix) for name in levels.by_name if name.startswith(prefix)}
 
 
 @dataclass(frozen=True, slots=True)
 class NormalizerState:
-    """Quantiles by level; immutable, a bucket gives new ones. A level that nothing was added to is empty."""
+    """Quantiles by level. Immutable: a bucket makes new ones. A level without added results is empty."""
 
     by_name: Mapping[str, Quantiles]
 
     @classmethod
     def empty(cls, fields: tuple[str, str]) -> NormalizerState:
-        """A job's first state."""
+        """Return a job's first state."""
         return cls({name: Quantiles.empty() for name in level_names(fields)})
 
     def are_of(self, fields: tuple[str, str]) -> bool:
-        """Whether these are the levels of a job with these (entity, IP) fields."""
+        """Decide whether these are the levels of a job with these (entity, IP) fields."""
         return {name for name in self.by_name if not name.startswith(FAILED)} == set(level_names(fields))
 
     def __getitem__(self, name: str) -> Quantiles:
@@ -72,10 +72,10 @@ class NormalizerState:
         return Quantiles.empty() if found is None else found
 
     def score(self, name: str, s: NDArray[np.float64], ln_p: NDArray[np.float64], *, counted: bool) -> Normalized:
-        """Score results (raw scores float64[n], ln p float64[n]) of one level; ``counted``: they are in it.
+        """Score results (raw scores float64[n], ln p float64[n]) of one level; ``counted``: the level includes them.
 
-        What only failed is measured against all that was seen, failures and successes: few failures say little of how
-        unusual one is. What succeeded is measured against successes alone.
+        Results of failures are ranked among failures and successes: a few failures show little of how unusual one is.
+        Results of successes are ranked among successes alone.
         """
         level = self[name]
         if name.startswith(FAILED):
@@ -83,18 +83,18 @@ class NormalizerState:
         return normalize(s, ln_p, level, counted=counted)
 
     def aged(self, seconds: float) -> NormalizerState:
-        """Let event time pass for every level."""
+        """Return the levels after so many seconds of event time."""
         return NormalizerState({name: quantiles.aged(seconds) for name, quantiles in self.by_name.items()})
 
     def changed(self, changes: Mapping[str, Callable[[Quantiles], Quantiles]]) -> NormalizerState:
-        """Change the levels named."""
+        """Return the state with the named levels changed."""
         return NormalizerState({**self.by_name, **{name: change(self[name]) for name, change in changes.items()}})
 
     def to_arrays(self) -> dict[str, NDArray[np.float64]]:
-        """The state of every level, float64[802 + 2k]."""
+        """Return the state of every level, float64[802 + 2k]."""
         return {name: quantiles.to_array() for name, quantiles in self.by_name.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> NormalizerState:
-        """The reverse of :meth:`to_arrays`. SnapshotDamaged."""
+        """Restore the state of :meth:`to_arrays`. Raises SnapshotDamaged."""
         return cls({name: Quantiles.from_array(array) for name, array in arrays.items()})

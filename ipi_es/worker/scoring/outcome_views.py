@@ -1,8 +1,8 @@
-"""A bucket seen twice: over what succeeded, and over what only failed.
+"""Two views of a bucket: over the pairs that succeeded, and over the pairs that only failed.
 
-Anybody can fail to sign in, to any account and without limit. So failures are members of groups of their own, measured
-against levels of their own: no number of them makes a success look usual. What is written of an entity, an address or
-the bucket is the view with the higher score.
+Anyone can fail to sign in, to any account and without limit. So failures are members of groups of their own, and have
+levels of their own: no number of them makes a success look usual. For an entity, an address or the bucket, the view
+with the higher score is written.
 """
 
 from __future__ import annotations
@@ -38,35 +38,35 @@ Bools: TypeAlias = NDArray[np.bool_]
 T = TypeVar("T", Combined, Normalized)
 
 KEY_BITS = 52
-"""A source's key is that many bits of its hash: whole numbers that a float64 holds exactly."""
+"""Bits of a source's hash that make its key: a float64 represents such integers exactly."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Participation:
-    """What counts in a bucket; ``repeat`` findings and what the allow list names don't."""
+    """The pairs and IPs that count in a bucket; repeats, and pairs that the allow list matches, don't."""
 
     by_entity: Bools
     """bool[n_pairs], for records and for groups by entity."""
     by_ip: Bools
     """bool[n_pairs], for groups by IP."""
     ips: tuple[Bools, Bools]
-    """bool[n_ips], of successes and of failures, for the bucket over IPs: no critical influencer that this repeats."""
+    """bool[n_ips], of successes and of failures, for the bucket over IPs: the IP repeats no critical influencer."""
 
     @property
     def anywhere(self) -> Bools:
-        """bool[n_pairs]: what is news of its entity, or of its IP."""
+        """bool[n_pairs]: which pairs count for their entity or for their IP."""
         return self.by_entity | self.by_ip
 
     @classmethod
     def everything(cls, n_pairs: int, n_ips: int) -> Participation:
-        """Nothing repeats, nothing is allowed."""
+        """Return the participation of a bucket without repeats and without allowed pairs."""
         rows, ips = np.ones(n_pairs, dtype=np.bool_), np.ones(n_ips, dtype=np.bool_)
         return cls(rows, rows, (ips, ips))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutcomeView:
-    """The pairs of one kind, combined."""
+    """The pairs of one kind (successes or failures), combined."""
 
     failures_only: bool
     rows: Bools
@@ -74,7 +74,7 @@ class OutcomeView:
     together: Aggregated
 
     def wholes(self, job: Job) -> dict[str, BucketView]:
-        """The bucket by bucket influencer's field."""
+        """Return the bucket's views by bucket influencer's field."""
         together = self.together
         found = {BUCKET_TIME: together.bucket_time, job.entity_field: together.by_entity}
         return found | {job.ip_field: together.by_ip}
@@ -93,7 +93,7 @@ class ViewScores:
 def views_of(
     pairs: ScoredPairs, part: Participation, n_entities: int, n_ips: int, references: References
 ) -> list[OutcomeView]:
-    """The view of what succeeded, and that of failures where there are any."""
+    """Return the view of successes, and that of failures if there are any."""
     found = []
     for failures_only in (False, True) if pairs.failures_only.any() else (False,):
         rows = pairs.failures_only == failures_only
@@ -148,10 +148,10 @@ def learned(
     entity_hashes: NDArray[np.uint64],
     ip_hashes: NDArray[np.uint64],
 ) -> NormalizerState:
-    """The levels after one bucket: aged by ``span`` seconds, with the raw scores of all that takes part, zeros too.
+    """Return the levels after one bucket: aged by ``span`` seconds, with the raw scores of all that takes part.
 
-    No source decides a level (:mod:`ipi_es.scoring.bounded`): of successes an account, of failures an address.
-    ``entity_hashes`` uint64[n_entities], ``ip_hashes`` uint64[n_ips].
+    Raw scores of zero are included. No single source decides a level (:mod:`ipi_es.scoring.bounded`); a source is an
+    account for successes, an address for failures. ``entity_hashes`` uint64[n_entities], ``ip_hashes`` uint64[n_ips].
     """
     levels = levels.aged(span)
     entity_keys, ip_keys = source_keys(entity_hashes), source_keys(ip_hashes)
@@ -163,7 +163,7 @@ def learned(
 def _additions(
     view: OutcomeView, job: Job, pairs: ScoredPairs, part: Participation, keys: NDArray[np.int64]
 ) -> dict[str, Callable[[Quantiles], Quantiles]]:
-    """``keys`` int64: of the entities, of failures the IPs."""
+    """Return the changes by level. ``keys`` int64: those of the entities; for failures, those of the IPs."""
     failed, together = view.failures_only, view.together
     source = pairs.ip if failed else pairs.entity
     rows, by_ip = part.by_entity & view.rows, part.by_ip & view.rows
@@ -188,7 +188,7 @@ def _additions(
         groups, here, of = (
             (together.ips, ips, of_ip) if name == job.ip_field else (together.entities, entities, of_entity)
         )
-        if whole.members:  # a bucket without members says nothing about how unusual buckets are
+        if whole.members:  # a bucket without members doesn't show how unusual buckets are
             first = np.flatnonzero(here)[int(np.argmin(groups.ln_p[here]))]
             s, ln = np.array([whole.s]), np.array([whole.ln_p])
             add(bucket_influencer_level(name, failures_only=failed), s, ln, of[[first]])
@@ -196,24 +196,24 @@ def _additions(
 
 
 def source_keys(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Keys of sources (int64[n] in [1, 2^52)) from their hashes (uint64[n])."""
+    """Return the keys of sources (int64[n] in [1, 2^52)) from their hashes (uint64[n])."""
     return (hashes >> np.uint64(64 - KEY_BITS)).astype(np.int64) | 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MergedGroups:
-    """Groups of one field, each by the view with the higher score."""
+    """Groups of one field, each from the view with the higher score; arrays [g]."""
 
     groups: Combined
     scores: Normalized
     failures_only: Bools
-    """bool[g]."""
+    """bool[g]: which groups come from the view of failures."""
 
 
 def merged(groups: Sequence[Combined], scores: Sequence[Normalized], news: Sequence[Bools] = ()) -> MergedGroups:
-    """Put the views of one field together: what succeeded first, then failures, where there are any.
+    """Merge the views of one field, given in the order successes, failures (if there are any).
 
-    ``news`` bool[g] each: which groups repeat nothing; they go before those that do, whatever their scores.
+    ``news`` bool[g] for each view: which groups repeat nothing; they win over repeats, whatever the scores.
     """
     if len(groups) == 1:
         return MergedGroups(groups[0], scores[0], np.zeros(len(groups[0].count), dtype=np.bool_))
@@ -226,10 +226,10 @@ def merged(groups: Sequence[Combined], scores: Sequence[Normalized], news: Seque
 
 
 def taken(all_: T, rows: NDArray[np.int64]) -> T:
-    """These rows (int64[r]) of every array."""
+    """Return the rows (int64[r]) of every array."""
     return type(all_)(**{name: value[rows] for name, value in vars(all_).items()})
 
 
 def chosen(ours: T, other: T, take: Bools) -> T:
-    """Every array with the values of ``other`` where ``take`` says so."""
+    """Return every array with the values of ``other`` where ``take`` (bool[n]) is true."""
     return type(ours)(**{name: np.where(take, getattr(other, name), value) for name, value in vars(ours).items()})

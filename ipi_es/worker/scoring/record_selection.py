@@ -1,6 +1,6 @@
-"""Which pairs of an event bucket become records, and which entities and addresses influencers.
+"""Select the pairs of an event bucket that become records, and the entities and addresses that become influencers.
 
-What is written decides nothing of what is held: see ``holds``.
+The selection has no effect on holds: see :mod:`ipi_es.worker.history.holds`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ipi_es.scoring.probability import LN_TAKES_PART
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
 ENTITY_SHARE = 10
-"""One entity has at most a tenth of the records, where there are too many: three accounts that sign in from a thousand
-addresses don't leave others without theirs."""
+"""If there are too many records, one entity gets at most a tenth of them: three accounts that sign in from a thousand
+addresses don't crowd out the records of others."""
 
 MOST_INFLUENCERS = 1_000
-"""Influencers of one field that a bucket has at most, where it has no more records: more than anybody looks at. A flood
-of 300,000 accounts would otherwise write 600,000 documents."""
+"""The most influencers of one field in a bucket, unless more records are allowed: more than a person reads. A flood of
+300,000 accounts would otherwise write 600,000 documents."""
 
 
 def chosen_influencers(
@@ -31,11 +31,11 @@ def chosen_influencers(
     news: NDArray[np.bool_],
     most: int,
 ) -> NDArray[np.bool_]:
-    """bool[g]: which groups of one field get a document, at most ``most``; arrays [g].
+    """Return which groups of one field get a document, bool[g], at most ``most``; arrays [g].
 
-    Those that are worth it: something takes part, and s > 0 or p ≤ 0.035. Where there are too many, repeats are left
-    out first, then what exceeds a tenth of one source (an account, of failures an address), then what only failed, then
-    the lowest ``scores``.
+    A group qualifies if a pair takes part, and s > 0 or p ≤ 0.035. If there are too many, repeats are left out first,
+    then groups beyond one source's tenth (``sources``: accounts or addresses), then groups that only failed, then the
+    lowest ``scores``.
     """
     worth: NDArray[np.bool_] = (groups.count > 0) & ((groups.s > 0.0) | (groups.ln_p <= LN_TAKES_PART))
     rows = np.flatnonzero(worth)
@@ -52,11 +52,11 @@ def chosen_influencers(
 def chosen_records(
     pairs: ScoredPairs, entities: Combined, ips: Combined, takes_part: NDArray[np.bool_], most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(rows int64[r], omitted int64[o]): pairs with p ≤ 0.035, the least probable first, at most ``most``.
+    """Return (rows int64[r], omitted int64[o]): pairs with p ≤ 0.035, the least probable first, at most ``most``.
 
-    Every influencer that is written gets its least probable pair as a child, whatever that pair's p. Where there are
-    too many, repeats and the suppressed are left out first (``takes_part`` bool[n]), then what only failed, then what
-    exceeds one entity's share.
+    Every influencer with s > 0 also gets its least probable pair as a child, whatever that pair's p. If there are too
+    many, repeats and suppressed pairs are left out first (``takes_part`` bool[n]), then pairs that only failed, then
+    pairs beyond one entity's share.
     """
     rows = np.flatnonzero(pairs.ln_p <= LN_TAKES_PART)
     part = np.flatnonzero(takes_part)
@@ -69,7 +69,7 @@ def chosen_records(
     if len(rows) <= most:
         return rows, rows[:0]
     news = takes_part[rows]
-    places = pairs.entity[rows].astype(np.int64) * 2 + news  # repeats take no share of what is new
+    places = pairs.entity[rows].astype(np.int64) * 2 + news  # repeats don't use up the share of new findings
     within = least_of_each(places, pairs.ln_p[rows], max(most // ENTITY_SHARE, 1))
     order = np.lexsort((np.arange(len(rows)), ~within, pairs.failures_only[rows], ~news))
     return rows[np.sort(order[:most])], rows[np.sort(order[most:])]
@@ -78,7 +78,10 @@ def chosen_records(
 def least_of_groups(
     codes: NDArray[np.int32], values: NDArray[np.float64], wanted: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """int64[k]: for each wanted group (bool[n_groups]) the position of its smallest value; groups by ``codes`` [n]."""
+    """Return the position of the smallest value of each wanted group (bool[n_groups]), int64[k].
+
+    ``codes`` and ``values`` are [n]; a code is the index of a group.
+    """
     inside = np.flatnonzero(wanted[codes]) if len(codes) else np.zeros(0, dtype=np.int64)
     order = inside[np.lexsort((values[inside], codes[inside]))]
     first = np.ones(len(order), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Renormalization at work: which stored results change is decided in memory, only those are read whole and written."""
+"""Renormalize stored results: decide in memory which ones change, and read and write only those completely."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from ipi_es.worker.scoring.normalizer_state import (
 )
 
 _PAGE = 1_000
-"""Documents that are read whole and written at a time."""
+"""Documents that are read completely and written at a time."""
 _MAX_CAP = 100.0
 
 
 @dataclass(slots=True)
 class _Column:
-    """Results of one level; entries of the lists belong together."""
+    """Results of one level; the lists are parallel."""
 
     place: list[tuple[str, str]] = field(default_factory=list)  # (index, id)
     time: list[int] = field(default_factory=list)  # the bucket's start, epoch s
@@ -41,7 +41,7 @@ class _Column:
     counts: list[bool] = field(default_factory=list)  # neither repeat nor suppressed
 
     def outside(self, blocked: Collection[str]) -> NDArray[np.bool_]:
-        """bool[n]: which results lie in none of these indices."""
+        """Return which results are in none of these indices, bool[n]."""
         return np.array([index not in blocked for index, _ in self.place], dtype=np.bool_)
 
     def keep(self, wanted: NDArray[np.bool_]) -> None:
@@ -53,7 +53,7 @@ class _Column:
 
 @dataclass(slots=True)
 class ResultWindow:
-    """What renormalization needs of the job's final results of the last ``length`` seconds."""
+    """The data that renormalization needs of the job's final results of the last ``length`` seconds."""
 
     length: int
     entity_field: str
@@ -63,7 +63,7 @@ class ResultWindow:
     """Bucket's start → (its document's place, its ``max_record_score``)."""
 
     def add(self, id_: str, index: str, source: Mapping[str, Any]) -> None:
-        """Take up one result as it is stored; annotations and interim results are left out."""
+        """Add one stored result; annotations and interim results are left out."""
         if not self.length or source.get("is_interim"):
             return
         kind, place, time = source["result_type"], (index, id_), int(source["timestamp"]) // 1_000
@@ -107,12 +107,12 @@ class ResultWindow:
         self.max_record_score.pop(time, None)
 
     def indices(self) -> set[str]:
-        """Where its results lie."""
+        """Return the indices that its results are in."""
         places = {place[0] for column in self.columns.values() for place in column.place}
         return places | {place[0] for place, _ in self.max_record_score.values()}
 
     def load(self, store: ResultStore, end: int) -> None:
-        """Take up what is stored of [end - length, end)."""
+        """Add the stored results of [end - length, end), epoch seconds."""
         if self.length:
             for found in store.scan_window(end - self.length, end):
                 self.add(found.id, found.index, found.source)
@@ -120,24 +120,24 @@ class ResultWindow:
 
 @dataclass(slots=True)
 class Changes:
-    """New scores, by the place of the document that holds them."""
+    """New scores, by the place (index, id) of their document."""
 
     results: dict[tuple[str, str], tuple[float, Caps]] = field(default_factory=dict)
     buckets: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
     max_record_scores: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def places(self) -> list[tuple[str, str]]:
-        """All documents that change, each once."""
+        """Return the places of all documents that change, each once."""
         return sorted({*self.results, *self.buckets, *self.max_record_scores})
 
 
 def decide(window: ResultWindow, levels: NormalizerState, blocked: Collection[str] = ()) -> Changes:
-    """Which documents of the window change; the window's own scores are brought up to date with it.
+    """Decide which documents of the window change, and update the window's own scores.
 
-    What lies in the ``blocked`` indices stays as it is stored, in the window too.
+    Results in the ``blocked`` indices keep their scores, in the window too.
     """
     changes = Changes()
-    # results of other fields, that the job had before it was trained anew, keep their scores
+    # results of other fields, which the job had before a new training, keep their scores
     bucket_levels = {level: name for level, name in _bucket_fields(window).items() if level in levels.by_name}
     for level, column in window.columns.items():
         if not column.place or level in bucket_levels or level not in levels.by_name:
@@ -160,7 +160,7 @@ def _renormalize(column: _Column, levels: NormalizerState, level: str) -> Renorm
 def _decide_buckets(
     window: ResultWindow, levels: NormalizerState, fields: Mapping[str, str], changes: Changes, blocked: Collection[str]
 ) -> None:
-    """A bucket is written whole when a score of any of its influencers, and so perhaps its own, changes visibly."""
+    """Update all scores of a bucket if a score of any of its influencers, and so perhaps its own, changes visibly."""
     new = {}
     for level in fields:
         column = window.columns[level]
@@ -176,7 +176,7 @@ def _decide_buckets(
 
 
 def _decide_largest(window: ResultWindow, changes: Changes, blocked: Collection[str]) -> None:
-    """``max_record_score`` follows the records' scores, where the difference can be seen or the bucket is written."""
+    """Update ``max_record_score`` from the records' scores if the change is visible or the bucket is written anyway."""
     largest: dict[int, float] = {}
     for failed in (False, True):
         records = window.columns.get(record_level(failures_only=failed), _Column())
@@ -200,10 +200,11 @@ def renormalize(
     now: int,
     blocked: Collection[str] = (),
 ) -> int:
-    """Bring the results of the window before the state's checkpoint to ``levels``; how many documents were written.
+    """Renormalize the window before the state's checkpoint by ``levels``; return the number of written documents.
 
-    ``levels`` are the quantiles that the state points to; ``now`` in epoch seconds. ``blocked``: indices of older
-    months that may not be written to; their results keep the scores that they have. LostJob.
+    ``levels`` are the quantiles that the state points to; ``now`` is in epoch seconds. ``blocked``: indices of older
+    months that may not be written to; their results keep their scores. Raises LostJob if another worker took the job
+    over.
     """
     state = writer.state
     window.forget_before((state.checkpoint or 0) - window.length)

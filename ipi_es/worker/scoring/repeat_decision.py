@@ -1,9 +1,9 @@
-"""Which findings of a bucket only repeat what was reported before.
+"""Decide which findings of a bucket only repeat earlier reported ones.
 
-An unusual pair that was a record within the repeat window, or falls into a hold, *may* be a repeat. It is one unless
-there is news: its entity, seen with all of its unusual pairs, is of a higher severity than what was reported, or has
-more unusual addresses or networks. The groups of an address are asked for themselves, by severity and accounts. So
-nobody can mute an attack by a milder one before it, nor a large one by a small one.
+An unusual pair that was a record within the repeat window, or falls into a hold, *may* be a repeat. It is a repeat
+unless something is new: its entity, with all of its unusual pairs, has a higher severity than was reported, or more
+unusual addresses or networks. Groups by address are decided separately, by severity and number of accounts. So an
+attack can't be muted by a milder one before it, nor a large one by a small one.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ V4_NETWORK_BYTES, V6_NETWORK_BYTES, V6_LINE_BYTES = 15, 6, 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownFindings:
-    """What the unusual pairs and the addresses of a bucket may repeat."""
+    """The earlier findings that the unusual pairs and the addresses of a bucket may repeat."""
 
     pairs: Mapping[int, First]
-    """By row."""
+    """First records, by row of the pair."""
     ips: Mapping[tuple[int, bool], First]
-    """By index of the IP, and whether it is of its failures: critical influencers."""
+    """First critical influencers, by (index of the IP, failures only)."""
 
     def __bool__(self) -> bool:
         return bool(self.pairs or self.ips)
@@ -40,10 +40,10 @@ class KnownFindings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MutedFindings:
-    """What repeats."""
+    """The groups that repeat."""
 
     entities: frozenset[tuple[int, bool]]
-    """(index, failures only): the pairs of an entity that may repeat do, those that succeeded or those that failed."""
+    """(index, failures only): entities whose possible repeats are repeats, among successes or among failures."""
     ips: frozenset[tuple[int, bool]]
 
 
@@ -51,10 +51,10 @@ NOTHING_MUTED = MutedFindings(frozenset(), frozenset())
 
 
 class Extents:
-    """How much is unusual of each entity and each IP of one view."""
+    """The number of unusual addresses, networks and accounts of each entity and each IP of one view."""
 
     def __init__(self, bucket: EventBucket, pairs: ScoredPairs, rows: NDArray[np.bool_]) -> None:
-        """``rows`` bool[n]: the view's pairs; of them those count that are unusual and not allowed."""
+        """Count the unusual pairs of ``rows`` (bool[n]: the view's pairs) that aren't allowed."""
         odd = np.flatnonzero(rows & (pairs.ln_p <= LN_TAKES_PART) & ~pairs.allowed)
         entity, ip = pairs.entity[odd], pairs.ip[odd]
         lines, networks = _numbered(bucket.addresses[ip])
@@ -63,7 +63,7 @@ class Extents:
         self._accounts = _distinct(ip, entity, len(bucket.ips))
 
     def of(self, score: float, entity: int | None, ip: int | None) -> Extent:
-        """The extent of an entity, of an IP, or of a pair; ``score`` is what is reported of it."""
+        """Return the extent of an entity, of an IP, or of a pair (both); ``score`` is its reported score."""
         addresses, networks = (0, 0) if entity is None else (self._addresses[entity], self._networks[entity])
         return Extent(score, int(addresses), int(networks), 0 if ip is None else int(self._accounts[ip]))
 
@@ -75,7 +75,7 @@ def muted(
     scores: Sequence[ViewScores],
     extents: Sequence[Extents],
 ) -> MutedFindings:
-    """Decide what repeats; ``scores`` are those of the bucket with all that may repeat in it."""
+    """Decide which groups repeat; ``scores`` are those of the bucket with all possible repeats included."""
     entities: set[tuple[int, bool]] = set()
     ips: set[tuple[int, bool]] = set()
     for view, score, extent in zip(views, scores, extents, strict=True):
@@ -97,7 +97,7 @@ def muted(
 
 
 def takes_part(pairs: ScoredPairs, n_ips: int, known: KnownFindings, decided: MutedFindings) -> Participation:
-    """What counts when these are muted."""
+    """Return what counts in the bucket if the ``decided`` groups are muted."""
     by_entity, by_ip = ~pairs.allowed, ~pairs.allowed
     for row in known.pairs:
         failed = bool(pairs.failures_only[row])
@@ -110,7 +110,7 @@ def takes_part(pairs: ScoredPairs, n_ips: int, known: KnownFindings, decided: Mu
 
 
 def in_question(pairs: ScoredPairs, part: Participation, known: KnownFindings) -> Participation:
-    """The part with only those groups about which :func:`muted` decides: all other ones cost time for nothing."""
+    """Return the participation with only the groups that :func:`muted` decides on, to save time."""
     rows = np.array(list(known.pairs), dtype=np.int64)
     ips = np.concatenate([pairs.ip[rows], np.array([ip for ip, _ in known.ips], dtype=np.int32)])
     by_entity = part.by_entity & np.isin(pairs.entity, pairs.entity[rows])
@@ -133,7 +133,7 @@ def _grouped(rows: Iterable[tuple[int, First]]) -> dict[int, list[First]]:
 
 
 def _numbered(addresses: Addresses) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(line int64[n], network int64[n]): the same number for the same IPv4 address or /64, and /24 or /48."""
+    """Return (line int64[n], network int64[n]): equal numbers for an equal IPv4 address or /64, and /24 or /48."""
     v4 = is_v4(addresses)
     lines, networks = addresses.copy(), addresses.copy()
     lines[~v4, V6_LINE_BYTES:] = 0
@@ -148,7 +148,7 @@ def _numbers(rows: Addresses) -> NDArray[np.int64]:
 
 
 def _distinct(group: NDArray[np.int32], value: NDArray[np.integer], n_groups: int) -> NDArray[np.int64]:
-    """int64[n_groups]: how many different values each group has; arrays [n]."""
+    """Return how many different values each group has, int64[n_groups]; arrays [n]."""
     values = int(value.max(initial=-1)) + 1
     keys = np.unique(group.astype(np.int64) * values + value)
     return np.bincount(keys // max(values, 1), minlength=n_groups).astype(np.int64)

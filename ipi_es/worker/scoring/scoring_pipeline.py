@@ -1,4 +1,4 @@
-"""Following events: bucket by bucket through scoring, in batches into a sink. The one loop of backfill and worker."""
+"""Score event buckets one by one and write them to a sink in batches: the common loop of backfill and worker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ipi_es.worker.training.job_snapshot import JobSnapshot
 
 @dataclass(slots=True)
 class ScoringPipeline:
-    """A job at work between two moments: what moves with every bucket, and the batch that isn't written yet."""
+    """The scoring of one job: the state that every bucket changes, and the batch that isn't written yet."""
 
     job: Job
     keeper: HistoryKeeper
@@ -42,9 +42,9 @@ class ScoringPipeline:
     largest: dict[str, float]
     """The largest raw score of each level at that time."""
     scored: list[tuple[ScoredBucket, int]] = field(default_factory=list)
-    """Scored, not written yet; with the milliseconds that it took."""
+    """Buckets that are scored and not written yet, with the milliseconds that scoring took."""
     took: OnStep = ignore_step
-    """Hears how long the scoring of each batch took."""
+    """Called with the time that scoring a batch took."""
 
     @classmethod
     def of(
@@ -60,7 +60,7 @@ class ScoringPipeline:
         largest: dict[str, float] | None = None,
         took: OnStep = ignore_step,
     ) -> ScoringPipeline:
-        """Put the parts together; ``largest`` None: as in ``levels``."""
+        """Make a pipeline from its parts; ``largest`` None: taken from ``levels``."""
         pairs = DayScorer(snapshot.network, keeper.history)
         allow = AllowList.of(job)
         return cls(
@@ -80,10 +80,11 @@ class ScoringPipeline:
         on_progress: Callable[[ScoredBucket], None] = lambda _: None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Score and write ``buckets``, which come in order and without gaps; what is finished at an error stays.
+        """Score and write ``buckets``, given in order and without gaps; batches written before an error stay.
 
-        A batch is written while the next one is scored; when this returns or raises, no write is under way. Where
-        ``stopping`` says so it ends early, after a batch: where that ends must not depend on when somebody stopped it.
+        A batch is written while the next one is scored; when this returns or raises, no write is in progress. If
+        ``stopping`` returns True, it ends early, after a batch: the end of a batch must not depend on the time of a
+        stop.
         """
         writing: Future[None] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="ipi-es-writer") as writer:
@@ -105,10 +106,10 @@ class ScoringPipeline:
                 writing.result()
 
     def _handed_over(self, batch: Batch, writer: ThreadPoolExecutor, writing: Future[None] | None) -> Future[None]:
-        """Begin to write a batch once the one before is safe; its error, if it has one, is raised here."""
+        """Begin to write a batch once the previous one is stored; raise the previous one's error, if it had one."""
         if writing is not None:
             writing.result()
-        # in a copy of this thread's context: what is logged and rejected there is this job's too
+        # in a copy of this thread's context, so that log lines and rejections there belong to this job too
         return writer.submit(copy_context().run, self.sink.write, batch)
 
     def _full(self) -> bool:
@@ -120,11 +121,11 @@ class ScoringPipeline:
         return is_due(self.largest, largest_of(self.scorer.levels.by_name), now - self.renormalized_to)
 
     def _batch(self, *, renormalize: bool) -> Batch:
-        """All that was scored since the last batch; history moves on where it ends a day."""
+        """Return a batch of the buckets scored since the last one; advance the history if the batch ends a day."""
         began, spent = time.perf_counter(), sum(took for _, took in self.scored) / 1_000
         start, end = self.scored[0][0].bucket.start, self.scored[-1][0].bucket.end
         stamp = self.sink.stamp(end)
-        # before history moves on: a record is explained with the history that it was scored with
+        # before history advances: a record is explained with the history that it was scored with
         with gc_pause():
             documents = [
                 document

@@ -1,7 +1,7 @@
-"""What a session has loaded for scoring at the job's checkpoint: history, levels, repeats, and the window of results.
+"""Scoring state that is loaded at the job's checkpoint: history, levels, repeats, and the window of results.
 
-Loading takes seconds, so it is kept from one session of this process to the next. It is valid only as long as nothing
-but the session's own batches has changed the job: whoever changes more calls :meth:`ScoringState.invalidate`.
+Loading takes seconds, so it is kept from one session of this process to the next. It is valid only as long as just the
+session's own batches have changed the job: code that changes the job otherwise calls :meth:`ScoringState.invalidate`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class LoadedScoring:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RescoredRows:
-    """A bucket before the checkpoint that was scored again: its events, its entities' hashes, its results now."""
+    """A rescored bucket before the checkpoint: its events, its entities' hashes uint64[m], and its new results."""
 
     bucket: EventBucket
     hashes: NDArray[np.uint64]
@@ -43,29 +43,29 @@ class RescoredRows:
 
 @dataclass(slots=True)
 class ScoringState:
-    """What a session has loaded; ``loaded`` is None where nothing is, or where it is not at the checkpoint."""
+    """The scoring state of a session; ``loaded`` is None if none is loaded, or if it is not at the checkpoint."""
 
     loaded: LoadedScoring | None = None
 
     def keep(self, loaded: LoadedScoring) -> None:
-        """Keep what is at the checkpoint now."""
+        """Keep a scoring state that is at the checkpoint."""
         self.loaded = loaded
 
     def invalidate(self) -> None:
-        """Discard what is loaded: the job was changed in another way than by its batches."""
+        """Discard the loaded state: the job was changed other than by its batches."""
         self.loaded = None
 
     def mark_interim(self) -> None:
-        """Note that interim results were written: the final bucket may lack some, which must be deleted then."""
+        """Note that interim results were written: those that the final bucket lacks must be deleted then."""
         if self.loaded is not None:
             self.loaded.sink.expect_leftovers()
 
     def apply_rescored(
         self, loaded: LoadedScoring, rescored: Iterable[RescoredRows], late: Sequence[Rows], recent: Recent
     ) -> None:
-        """Bring ``loaded`` to what loading would give after buckets before the checkpoint were scored again; keep it.
+        """Update ``loaded`` to what loading would give after buckets before the checkpoint were rescored; keep it.
 
-        ``late``: the rows that wait for the current day's delta; ``recent``: what repeats are recognized by now.
+        ``late``: the rows that wait for the current day's delta; ``recent``: the findings that can be repeated now.
         """
         keeper = loaded.pipeline.keeper
         for each in rescored:
@@ -79,23 +79,26 @@ class ScoringState:
 
 @dataclass(slots=True)
 class ScoringCache:
-    """What the last session of this process left loaded, and the state that it left."""
+    """The scoring state that the last session of this process left loaded, with the job's state at its end."""
 
     _left: tuple[JobState, LoadedScoring] | None = None
 
     @property
     def loaded(self) -> LoadedScoring | None:
-        """What is kept; None: nothing."""
+        """The kept scoring state; None: nothing is kept."""
         return None if self._left is None else self._left[1]
 
     def keep(self, state: JobState, scoring: ScoringState) -> None:
-        """Keep what a session that gave the job back with ``state`` had loaded, but no window of results."""
+        """Keep the scoring state of a session that ended with ``state``, except its window of results."""
         if scoring.loaded is not None:
             scoring.loaded.sink.rest()
             self._left = state, scoring.loaded
 
     def take(self, state: JobState, verdicts: VerdictStore, writer: FencedWriter) -> ScoringState:
-        """Take it for a session that begins with ``state``, where nobody had the job since and no verdict was given."""
+        """Take the kept scoring state out of the cache, for a session that begins with ``state``.
+
+        Return an empty one if another session had the job, or if its verdicts have changed.
+        """
         left, self._left = self._left, None
         if left is None:
             return ScoringState()

@@ -1,1 +1,1 @@
-"""Train a job, store its snapshot, and go back to an earlier one."""
+"""Train a job, store its snapshot, and revert to an earlier one."""

@@ -1,4 +1,4 @@
-"""`train --csv`: from channels without times to a snapshot on a shelf that `score` takes like any other."""
+"""`train --csv`: train on channels without times; `score` uses the resulting snapshot like any other."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from ipi_es.worker.training.job_snapshot import JobSnapshot
 from ipi_es.worker.training.job_training import warn_of_entity_table
 
 FIELDS = ("entity", "ip")
-"""The columns of a channel; a job's snapshot has its fields there."""
+"""The columns of a channel; a job's snapshot has the job's fields instead."""
 
 NO_CORRELATIONS = Correlations()
-"""Without times no two rows are of one bucket: nothing is known, and `score` scores single pairs."""
+"""Without times, no two rows share a bucket: correlations aren't known, and `score` scores single pairs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Channels:
-    """What was read: SageMaker's `train` and `validation` channels, with one vocabulary."""
+    """The rows of SageMaker's `train` and `validation` channels, with one vocabulary."""
 
     reader: PairReader
     train: ChannelRows
@@ -38,14 +38,14 @@ class Channels:
 
     @classmethod
     def read(cls, train: Path, validation: Path | None) -> Channels:
-        """Read both; raises as :meth:`~ipi_es.ipinsights.sagemaker.csv_pairs.PairReader.read` does."""
+        """Read both channels; raises as :meth:`~ipi_es.ipinsights.sagemaker.csv_pairs.PairReader.read` does."""
         reader = PairReader()
         return cls(reader, reader.read(train), None if validation is None else reader.read(validation))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearnedPairs:
-    """A training's outcome, not stored yet."""
+    """The outcome of a training, not stored yet."""
 
     snapshot: JobSnapshot
     history: History
@@ -58,9 +58,9 @@ def learn_pairs(
     end: int,
     progress: Callable[[TrainingProgress], None],
 ) -> LearnedPairs:
-    """Train on channels; NotEnoughHistory where the rows are too few.
+    """Train on channels. Raises NotEnoughHistory if there are too few rows.
 
-    ``end`` (epoch seconds, start of a UTC day): all rows are taken to be of the day before it.
+    ``end`` (epoch seconds, start of a UTC day): all rows are treated as events of the day before it.
     """
     rng = np.random.default_rng(hyperparameters.seed)
     train, validation = channels.train, channels.validation

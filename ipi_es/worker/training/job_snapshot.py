@@ -1,4 +1,4 @@
-"""All that a training leaves for scoring, as one immutable blob: the network, its calibration, the first levels."""
+"""The result of a training that scoring needs, as one immutable blob: network, calibration, first levels."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _CALIBRATION, _FAILED, _LEVEL, _NETWORK = "calibration.", "failed_calibration.",
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobSnapshot:
-    """What scoring needs besides history; immutable."""
+    """The data that scoring needs besides history; immutable."""
 
     job_id: str
     trained_to: int
-    """Exclusive end of what it has seen, epoch seconds; scoring begins there."""
+    """Exclusive end of the events that it was trained on, epoch seconds; scoring begins there."""
     network: TrainedNetwork
     references: References
     levels: NormalizerState
     """The normalizer's state after the calibration part, as of ``trained_to``."""
     made_with: Mapping[str, Any] | None = None
-    """The job's settings that it was trained with; None: a version trained it that didn't keep them."""
+    """The job's settings that it was trained with; None: it was trained by a version that didn't store them."""
 
     def to_bytes(self) -> bytes:
-        """The blob; equal contents give equal bytes."""
+        """Return the blob; equal contents give equal bytes."""
         manifest: dict[str, Any] = {
             "kind": _KIND,
             "job_id": self.job_id,
@@ -58,7 +58,11 @@ class JobSnapshot:
 
     @classmethod
     def from_bytes(cls, blob: bytes, job_id: str) -> JobSnapshot:
-        """The reverse. SnapshotForeign: of another job or another kind; SnapshotDamaged: not whole."""
+        """Read the blob of :meth:`to_bytes`.
+
+        :raises SnapshotForeign: the blob is of another job or of another kind.
+        :raises SnapshotDamaged: the blob is not complete.
+        """
         manifest, arrays = unpack(blob)
         if manifest.get("kind") != _KIND or manifest.get("job_id") != job_id:
             raise SnapshotForeign(
@@ -99,6 +103,6 @@ def _correlations(stored: Mapping[str, Any]) -> Correlations:
 
 
 def snapshot_id_of(trained_to: int, blob: bytes) -> str:
-    """``20260501T000000Z-1f3a9c0b``: when it was trained to, and what is in it."""
+    """Return the id of a snapshot, ``20260501T000000Z-1f3a9c0b``: its ``trained_to`` and a hash of its contents."""
     when = iso(trained_to).replace("-", "").replace(":", "")
     return f"{when}-{hashlib.sha256(blob).hexdigest()[:8]}"

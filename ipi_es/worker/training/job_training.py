@@ -1,4 +1,4 @@
-"""`train`: events → network → calibration → a snapshot and a history that the job's state points to."""
+"""Train a job: events → network → calibration → a snapshot and a history, to which the job's state will point."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from ipi_es.worker.training.training_rows import TrainingRowsCollector, hyperpar
 log = logging.getLogger(__name__)
 
 WEEKS_FROM = 18
-"""Days of history from which a whole week is left for calibration: eleven to train on remain."""
+"""Days of history from which a whole week is used for calibration: eleven days remain to train on."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingCallbacks:
-    """Who hears of progress: each event bucket read, and the training's own reports."""
+    """Callbacks for progress: ``read`` gets each event bucket that was read, ``training`` the training's progress."""
 
     read: Callable[[EventBucket], None] = lambda _: None
     training: Callable[[TrainingProgress], None] = lambda _: None
@@ -50,15 +50,15 @@ class TrainingCallbacks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedJob:
-    """A training's outcome, not stored yet."""
+    """The outcome of a training, not stored yet."""
 
     snapshot: JobSnapshot
     history: History
     collected: TrainingRowsCollector
     begun: str = ""
-    """Where the network began, and why there."""
+    """Whether the network started from a previous one, and why, in words."""
     compared: NetworkComparison | None = None
-    """With the network in use; None: there was none."""
+    """Comparison with the network in use; None: there was none."""
 
 
 def learn(
@@ -74,9 +74,9 @@ def learn(
 ) -> TrainedJob:
     """Train on [start, end), epoch seconds; ``end`` should be the start of a UTC day, or history lacks that day's rest.
 
-    What ``holds`` holds in that time teaches nothing. ``previous`` is gone on from where that is possible and not
-    ``from_scratch``; it stays where the new network is worse.
-    Raises NoEvents and NotEnoughHistory with the numbers.
+    Events that ``holds`` covers aren't learned. Training starts from the ``previous`` network where possible, unless
+    ``from_scratch``; the previous network is kept if the new one is worse.
+    Raises NoEvents or NotEnoughHistory, with the numbers.
     """
     callbacks = callbacks or TrainingCallbacks()
     collector = TrainingRowsCollector(job, AllowList.of(job), holds)
@@ -123,21 +123,21 @@ def learn(
 
 
 def warn_of_entity_table(job_id: str, rows: int | None, entities: int) -> None:
-    """Say in the log where the table's rows are too few; None: as many as are advised."""
+    """Log a warning if the entity table has too few ``rows``; None: it has the recommended number."""
     too_few = None if rows is None else entity_table(rows, entities)
     if too_few is not None:
         log.warning("job %s: num_entity_vectors: %s; %s", job_id, *too_few)
 
 
 def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
-    """A training with its probabilities, correlations and the levels that its calibration part gives."""
+    """Return the snapshot of a training, with calibration, correlations and levels from its calibration part."""
     sample = trained.calibration
     age = sample.time // SECONDS["d"] - trained.history.origin
     bucket = sample.time // job.bucket_span
     compatibility, prior, failures_only = sample.compatibility, sample.prior_events, sample.failures_only
     groups = _groups(bucket, sample.entity), _groups(bucket, sample.ip)
     references = References.fit(compatibility, prior, age, failures_only, *groups)
-    judged = references.judge(compatibility, prior, age, failures_only)  # as production will
+    judged = references.judge(compatibility, prior, age, failures_only)  # as scoring does
     levels = NormalizerState.empty((job.entity_field, job.ip_field))
     for rows in np.split(np.arange(len(bucket)), np.flatnonzero(np.diff(bucket)) + 1):
         entities, first, entity = np.unique(sample.entity[rows], return_index=True, return_inverse=True)
@@ -163,12 +163,12 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
 
 
 def store(blobs: BlobStore, learned_: TrainedJob, now: int) -> tuple[str, HistoryId]:
-    """Write snapshot and history base; (snapshot id, history id). Nothing points to them yet."""
+    """Write the snapshot and the history base; return (snapshot id, history id). No state points to them yet."""
     return store_parts(blobs, learned_.snapshot, learned_.history, now)
 
 
 def store_parts(blobs: BlobStore, snapshot: JobSnapshot, history: History, now: int) -> tuple[str, HistoryId]:
-    """As :func:`store` does."""
+    """Write the snapshot and the history base, as :func:`store` does."""
     blob = snapshot.to_bytes()
     snapshot_id = snapshot_id_of(snapshot.trained_to, blob)
     base = HistoryId(history_base(snapshot_id), history.day)
@@ -184,10 +184,10 @@ def store_parts(blobs: BlobStore, snapshot: JobSnapshot, history: History, now: 
 
 
 def calibration_start(first: int, end: int, share: float) -> int | None:
-    """Where the calibration part of [first, end) begins, epoch seconds; None: wherever that share of the rows begins.
+    """Return where the calibration part of [first, end) begins, epoch seconds; None: at that share of the rows.
 
-    Whole weeks, where the range has at least :data:`WEEKS_FROM` days: people work, travel and rest by the week, and
-    probabilities calibrated on four weekdays were wrong at the weekend.
+    If the range has at least :data:`WEEKS_FROM` days, the part is whole weeks: people work, travel and rest by the
+    week, and probabilities calibrated on four weekdays were wrong at the weekend.
     """
     day = SECONDS["d"]
     days = -(-(end - first) // day)
@@ -198,17 +198,17 @@ def calibration_start(first: int, end: int, share: float) -> int | None:
 
 
 def history_base(snapshot_id: str) -> str:
-    """The blob id of the history that a snapshot was made with."""
+    """Return the blob id of the history that a snapshot was made with."""
     return f"history-{snapshot_id}"
 
 
 def training_range(job: Job, end: int) -> tuple[int, int]:
-    """[start, end) of the training that precedes ``end``: whole UTC days, ``training.window`` long."""
+    """Return the range [start, end) of a training up to ``end``: whole UTC days, ``training.window`` long."""
     day = SECONDS["d"]
     stop = end // day * day
     return stop - job.training.window, stop
 
 
 def _groups(bucket: NDArray[np.int64], code: NDArray[np.int32]) -> NDArray[np.int64]:
-    """int64[n]: the group of each row that shares a bucket and a code."""
+    """Return the group of each row, int64[n]: rows with the same bucket and code share a group."""
     return bucket.astype(np.int64) * (int(code.max(initial=0)) + 1) + code

@@ -1,7 +1,7 @@
-"""Training again: what a new network begins with, and whether it takes the place of the one in use. Decided purely.
+"""Decide what a new network starts from, and whether it replaces the one in use: pure decisions.
 
-History and calibration are always the new training's: the network alone can get worse, and only it is held against the
-one in use, on rows that neither was trained on.
+History and calibration are always those of the new training. Only the network can get worse, so only the networks are
+compared, on rows that neither was trained on.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from ipi_es.ipinsights.scorer import TrainedNetwork
 from ipi_es.ipinsights.training.training import Trained
 
 WORSE_ABOUT = 0.25
-"""Share by which the new network may rank more of the held-out pairs wrong (1 - AUC) than the one in use.
+"""Share by which the new network may rank more held-out pairs wrong (1 - AUC) than the one in use.
 
-Networks that differ in nothing but the seed do so by 15 % (standard deviation; two simulated companies, three seeds),
-so two of them by 20 %: one as good as the other is refused once in ten times."""
+For networks that differ only in the seed, that number has a standard deviation of 15 % (two simulated companies, three
+seeds), so the difference of two of them one of 20 %: an equally good network is refused once in ten times."""
 WORSE_AT_LEAST = 0.0005
-"""And by so much at any rate: near an AUC of 1, where 25 % are less, the difference is a matter of a few accounts."""
+"""Difference of AUC that is allowed in any case: near an AUC of 1, where 25 % are less, it is due to a few accounts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreviousNetwork:
-    """The snapshot that a job uses when it is trained again; None: it has none, or none that can be read."""
+    """The snapshot that a job uses when it is retrained; None: it has none, or it can't be used."""
 
     id: str | None = None
     network: TrainedNetwork | None = None
     unusable: str | None = None
-    """Why it can't be read."""
+    """Why it can't be used."""
 
 
 NONE = PreviousNetwork()
-"""Nothing was trained before."""
+"""No network was trained before."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingStart:
-    """Where a training begins: at ``base``, or anew; ``said`` tells people which, and why."""
+    """The start of a training: from ``base``, or from scratch (None); ``said`` explains it in words."""
 
     base: TrainedNetwork | None
     said: str
@@ -47,17 +47,17 @@ class TrainingStart:
 
 @dataclass(frozen=True, slots=True)
 class NetworkComparison:
-    """Two networks on the same held-out rows, against the same random addresses."""
+    """The quality of two networks on the same held-out rows, against the same random addresses."""
 
     previous_id: str
     new: float  # discriminator_auc
     previous: float
     decides: bool = True
-    """Not where the job's architecture is another one now: that is a person's choice."""
+    """Whether the comparison decides; False if the job's architecture was changed: that is a person's choice."""
 
     @property
     def taken(self) -> bool:
-        """Whether the new one is not worse, or wanted all the same."""
+        """Whether the new network is used: it is not worse, or the comparison doesn't decide."""
         allowed = max(WORSE_ABOUT * (1.0 - self.previous), WORSE_AT_LEAST)
         return not self.decides or self.new >= self.previous - allowed
 
@@ -73,9 +73,9 @@ class NetworkComparison:
 
 
 def begin(previous: PreviousNetwork, wanted: Hyperparameters, entities: int, *, from_scratch: bool) -> TrainingStart:
-    """Where to begin with ``entities`` in the training range.
+    """Decide what a training with so many ``entities`` starts from.
 
-    A network whose arrays would have another shape can't be gone on from: rows of entities would lose their meaning.
+    It can't start from a network whose arrays have another shape: the rows of entities would lose their meaning.
     """
     if previous.unusable is not None:
         return TrainingStart(None, f"starts from scratch: {previous.unusable}")
@@ -103,7 +103,7 @@ def begin(previous: PreviousNetwork, wanted: Hyperparameters, entities: int, *, 
 
 
 def better(trained: Trained, previous: PreviousNetwork) -> tuple[Trained, NetworkComparison | None]:
-    """The training with the network that is to be used, and how the two compare; None where there is only one."""
+    """Return the training with the better network, and the comparison; None if there is only one network."""
     if trained.rival is None or previous.network is None or previous.id is None:
         return trained, None
     same = trained.snapshot.hyperparameters.architecture == previous.network.hyperparameters.architecture

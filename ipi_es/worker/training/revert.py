@@ -1,4 +1,4 @@
-"""Going back to an earlier snapshot: network, history, quantiles and checkpoint together, as it all was at its end."""
+"""Revert a job to an earlier snapshot: network, history, quantiles and checkpoint, as of the end of its training."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ipi_es.worker.job_session import JobSession
 
 @dataclass(frozen=True, slots=True)
 class Reversion:
-    """Where a job would go back to."""
+    """The target of a revert."""
 
     snapshot_id: str
     history: HistoryId
     checkpoint: int
-    """Epoch seconds: the end of what the snapshot was trained on. All after it is scored again."""
+    """End of the snapshot's training range, epoch seconds. Everything after it is scored again."""
     quantiles_id: str | None
-    """As of that time; None: none are kept from then, so the snapshot's own are taken."""
+    """Quantiles of that time; None: none are stored, so the snapshot's own are used."""
     results: int
-    """Results after the checkpoint: they are replaced when it is scored again."""
+    """Number of results after the checkpoint: they are replaced when it is scored again."""
     settings_known: bool = True
-    """Whether the snapshot knows the settings that it was made with."""
+    """Whether the snapshot has the settings that it was made with."""
 
 
 def plan_revert(resources: JobResources, snapshot_id: str, on_change: OnChange = OnChange.REFUSE) -> Reversion:
-    """What it would be; reads all parts, so that nothing that is damaged or lacks its history is gone back to.
+    """Plan a revert to a snapshot; read all its parts, so that a damaged or incomplete one is refused.
 
-    SnapshotMissing, SnapshotDamaged, SnapshotForeign; JobChanged where the snapshot was made with other settings than
-    the job has now, and ``on_change`` doesn't take that.
+    Raises SnapshotMissing, SnapshotDamaged or SnapshotForeign; JobChanged if the snapshot was made with other settings
+    than the job has now, and ``on_change`` doesn't accept that.
     """
     job_id, stores = resources.job.job_id, resources.stores
     snapshot = resources.snapshot(snapshot_id)
@@ -54,17 +54,18 @@ def plan_revert(resources: JobResources, snapshot_id: str, on_change: OnChange =
 
 
 def revert(session: JobSession, to: Reversion, *, delete_results: bool = False) -> int:
-    """Go back: all of it with one write. With ``delete_results`` later results go too; how many went.
+    """Revert the job with one write. With ``delete_results`` later results are deleted; return their number.
 
-    Those that are left are replaced bucket by bucket when they are scored again. Stopped between the two, the job has
-    gone back, and the results are replaced all the same; said once more, what is left goes too. What was said of later
-    snapshots goes in any case, and of later buckets with these; what people said stays.
+    Later results that stay are replaced bucket by bucket when their buckets are scored again. After a stop between the
+    write and the deletion, the job is reverted, and the remaining results are replaced too; a second revert deletes
+    them. Annotations of later snapshots are always deleted, those of later buckets with the results; people's own
+    annotations stay.
     """
     state = session.state
     details = {name: value for name, value in state.details.items() if name not in FORGOTTEN_ON_RESTART}
     details.pop(MADE_WITH, None)
     if to.settings_known:
-        details[MADE_WITH] = made_with(session.resources.job)  # as the snapshot's, or accepted
+        details[MADE_WITH] = made_with(session.resources.job)  # the same as the snapshot's, or accepted
     if state.checkpoint is not None:
         details[REVERTED_FROM] = max(state.checkpoint, int(details.get(REVERTED_FROM, 0)))
     session.scoring.invalidate()
@@ -88,6 +89,6 @@ def revert(session: JobSession, to: Reversion, *, delete_results: bool = False) 
 
 
 def _quantiles_at(resources: JobResources, time: int) -> str | None:
-    """The last quantiles as of ``time`` or earlier; cleaning keeps those of each snapshot's end."""
+    """Return the id of the last quantiles at or before ``time``; the cleanup keeps those of each snapshot's end."""
     times = resources.stores.quantiles.times()
     return max((name for name in times if times[name] <= time), key=lambda name: (times[name], name), default=None)

@@ -15,19 +15,19 @@ from ipi_es.worker.training.job_training import history_base
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInventory:
-    """What is stored of a job. ``state`` None: the job never ran."""
+    """The stored snapshots and history of a job. ``state`` None: the job never ran."""
 
     job_id: str
     blobs: BlobStore
     state: JobState | None
     networks: list[BlobInfo] = field(default_factory=list)
-    """The oldest first."""
+    """Snapshots, the oldest first."""
     history: dict[str, list[BlobInfo]] = field(default_factory=dict)
-    """By base: its deltas and what waits for the next one, then the base itself."""
+    """Parts of history by base: its deltas and late rows, then the base itself."""
 
     @classmethod
     def of(cls, job_id: str, blobs: BlobStore, state: JobState | None) -> SnapshotInventory:
-        """Look at all that is there, once."""
+        """List the job's blobs, and return them as an inventory."""
         networks, deltas, bases = [], defaultdict(list), []
         for info in blobs.list(job_id):
             if info.kind == "network":
@@ -42,29 +42,29 @@ class SnapshotInventory:
         return cls(job_id, blobs, state, networks, history)
 
     def uses(self, snapshot_id: str) -> bool:
-        """Whether the state points to the snapshot or to its history."""
+        """Decide whether the state points to the snapshot or to its history."""
         state = self.state
         return state is not None and (state.snapshot_id == snapshot_id or self.base_in_use == history_base(snapshot_id))
 
     @property
     def base_in_use(self) -> str:
-        """The base of the history that the state points to; empty where there is none."""
+        """The base of the history that the state points to; empty if there is none."""
         return (self.state.history_id or "").rpartition("+")[0] if self.state else ""
 
     def parts(self, snapshot_id: str) -> list[BlobInfo]:
-        """The history that belongs to a snapshot: deltas, then their base."""
+        """Return the history that belongs to a snapshot: deltas, then their base."""
         return self.history.get(history_base(snapshot_id), [])
 
     def delete(self, snapshot_id: str) -> int:
-        """Delete a snapshot with its history; how many parts that had."""
+        """Delete a snapshot with its history; return the number of parts of that history."""
         parts = self.parts(snapshot_id)
-        self.blobs.delete(self.job_id, snapshot_id)  # first: nobody may find a snapshot without its history
+        self.blobs.delete(self.job_id, snapshot_id)  # first: a snapshot must never be found without its history
         for info in parts:
             self.blobs.delete(self.job_id, info.id)
         return len(parts)
 
     def ownerless(self) -> list[BlobInfo]:
-        """History that no snapshot has (of a training that was killed), and late rows, that no state points to."""
+        """Return history without a snapshot (of a killed training), and late rows that the state doesn't point to."""
         owned = {history_base(info.id) for info in self.networks} | {self.base_in_use}
         late = None if self.state is None else self.state.details.get(LATE_ROWS)
         return [
@@ -76,16 +76,16 @@ class SnapshotInventory:
 
 
 def trained_to(info: BlobInfo) -> int:
-    """The end of what a snapshot was trained on, epoch seconds; when it was made, where it doesn't say."""
+    """Return the end of a snapshot's training range, epoch seconds; if it has none, the time when it was made."""
     said = info.attributes.get("trained_to")
     return info.created if said is None else parse_time(str(said), now=info.created)
 
 
 def past_keeping(networks: Sequence[BlobInfo], days: int, used: Collection[str]) -> list[str]:
-    """Snapshots to delete, as Elastic ML thins its own; never one of ``used``.
+    """Return the ids of snapshots to delete, thinned as Elastic ML does; never one of ``used``.
 
-    Those made more than ``days`` before the newest one, and of those made more than a day before it all but the last
-    of each UTC day.
+    These are the snapshots made more than ``days`` before the newest one; and of those made more than a day before it,
+    all but the last of each UTC day.
     """
     newest = max((info.created for info in networks), default=0)
     last_of_day = {day_of(info.created): info.id for info in sorted(networks, key=lambda info: (info.created, info.id))}

@@ -1,4 +1,4 @@
-"""What the datafeed reads, as the rows that a training takes."""
+"""Collect the events that the datafeed reads into the rows of a training."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ipi_es.worker.history.holds import Holds
 
 
 def hyperparameters_of(job: Job) -> Hyperparameters:
-    """The job's `ip_insights` section as the network room takes it."""
+    """Return the job's `ip_insights` section as hyperparameters of the network."""
     return Hyperparameters(**job.ip_insights.plain())
 
 
 class TrainingRowsCollector:
-    """Takes event buckets in order and gives :class:`TrainingEvents` with one vocabulary.
+    """Collects event buckets in order and returns :class:`TrainingEvents` with one vocabulary.
 
-    What ``holds`` holds teaches nothing, but calibrates: it was scored, and normal surprises are among it. Without them
-    the next probabilities would be too small, and would hold more.
+    Held events aren't learned, but used for calibration: they were scored, and some of them are normal surprises.
+    Without them the next probabilities would be too small, and more events would be held.
     """
 
     def __init__(self, job: Job, allow: AllowList, holds: Holds | None = None) -> None:
@@ -46,7 +46,7 @@ class TrainingRowsCollector:
         self.event_count = 0
 
     def take(self, bucket: EventBucket) -> None:
-        """Add the rows of one event bucket; one row for each (entity, IP) however many outcomes it has."""
+        """Add the rows of one event bucket: one row for each (entity, IP), however many outcomes it has."""
         self.dropped += bucket.dropped
         self.event_count += bucket.event_count
         if not len(bucket.entity):
@@ -65,7 +65,7 @@ class TrainingRowsCollector:
         if self._holds.pairs or bucket.start in self._holds.unlearned:
             learns = learns & ~self._holds.of_rows(bucket, bucket.entity, bucket.ip)
         keys, back = np.unique(bucket.entity.astype(np.int64) * len(bucket.ips) + bucket.ip, return_inverse=True)
-        # events that don't teach must not count as history
+        # events that aren't learned must not count as history
         count = np.bincount(back, weights=bucket.count * learns, minlength=len(keys)).astype(np.int64)
         rows = {
             "entity": entities[keys // len(bucket.ips)].astype(np.int32),
@@ -79,7 +79,7 @@ class TrainingRowsCollector:
         self._times.frombytes(np.full(len(keys), bucket.start, dtype=np.int64).tobytes())
 
     def _take_context(self, ips: NDArray[np.int64], context: AddressContext | None) -> None:
-        """Keep the operators and countries of addresses: the last that was known of each."""
+        """Store the operators and countries of addresses: the last known one of each."""
         new = len(self._ips) - len(self._operator)
         self._operator.frombytes(bytes(4 * new))
         self._country.frombytes(bytes(2 * new))
@@ -89,9 +89,9 @@ class TrainingRowsCollector:
                 whole[ips[values > 0]] = values[values > 0]
 
     def events(self, end: int, look_up: Callable[[Addresses], AddressContext] | None = None) -> TrainingEvents:
-        """Everything taken so far; ``end`` is the exclusive end of the range, epoch seconds.
+        """Return all rows collected so far; ``end`` is the exclusive end of the range, epoch seconds.
 
-        ``look_up`` gives the context of any address, where the job names files of networks.
+        ``look_up`` returns the context of any address, if the job names files of networks.
         """
         empty = np.zeros((0, 16), dtype=np.uint8)
         context = AddressContext(np.array(self._operator, dtype=np.uint32), np.array(self._country, dtype=np.uint16))

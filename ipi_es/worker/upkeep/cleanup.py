@@ -1,7 +1,7 @@
-"""Cleaning up after a job, once a night: what is older than it is to be kept, and what killed runs left.
+"""Clean up a job, once a night: delete data that is past its retention, and leftovers of killed runs.
 
-Whatever is needed goes by the state and stays: the snapshot in use with its history, snapshots of results that late
-events may still change, the quantiles in force, records that hold something back.
+Data that the job's state needs stays: the snapshot in use with its history, snapshots of results that late events may
+still change, the current quantiles, and records with holds.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ log = logging.getLogger(__name__)
 DAY = SECONDS["d"]
 
 ALL_FOR = DAY
-"""Seconds before the checkpoint in which every batch's quantiles are kept; before that one a day."""
+"""Seconds before the checkpoint in which every batch's quantiles are kept; before that, one a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupResult:
-    """What one cleaning deleted."""
+    """The data that one cleanup deleted."""
 
     results: int = 0
-    """Result documents and annotations, one by one."""
+    """Result documents and annotations that were deleted one by one."""
     indices: tuple[str, ...] = ()
-    """Indices of results that were deleted whole."""
+    """Indices of results that were deleted as a whole."""
     snapshots: tuple[str, ...] = ()
     pieces: int = 0
-    """What killed writes and trainings left."""
+    """Leftovers of killed writes and trainings."""
     quantiles: int = 0
 
     def __bool__(self) -> bool:
@@ -54,9 +54,10 @@ class CleanupResult:
 
 
 def clean(session: JobSession, now: int, stopping: Callable[[], bool] = lambda: False) -> CleanupResult:
-    """Delete what the job no longer needs, and warn of needed results that were deleted.
+    """Delete data that the job no longer needs, and warn of needed results that are missing.
 
-    ``now`` in epoch seconds. Each part can be stopped anywhere, by ``stopping`` or a kill: the next cleanup goes on.
+    ``now`` is in epoch seconds. Each part can be stopped anywhere, by ``stopping`` or a kill: the next cleanup
+    continues.
 
     :raises LostJob: another worker took the job over.
     """
@@ -91,7 +92,7 @@ def _clean_snapshots(session: JobSession, inventory: SnapshotInventory) -> list[
     job, state = session.resources.job, session.state
     used = {info.id for info in inventory.networks if inventory.uses(info.id)}
     if state.checkpoint is not None:
-        # a bucket that gets late events is scored again with the snapshot that it had
+        # a bucket that gets late events is rescored with the snapshot that it was scored with
         since = state.checkpoint - max(job.late_window_seconds(), DAY)
         used |= session.resources.stores.results.snapshot_ids(since)
     gone = past_keeping(inventory.networks, job.model_snapshot_retention_days, used)
@@ -101,7 +102,7 @@ def _clean_snapshots(session: JobSession, inventory: SnapshotInventory) -> list[
 
 
 def _clean_pieces(inventory: SnapshotInventory, now: int) -> int:
-    """Delete what no snapshot has; but nothing of the last day: a worker that lost the job may still be writing it."""
+    """Delete blobs without an owner, except of the last day: a worker that lost the job may still be writing them."""
     blobs, job_id = inventory.blobs, inventory.job_id
     ownerless = [info for info in inventory.ownerless() if info.created < now - DAY]
     for info in ownerless:
@@ -119,9 +120,10 @@ def _clean_quantiles(session: JobSession, inventory: SnapshotInventory, *, gone:
 
 
 def results_end(job: Job, state: JobState, now: int) -> int | None:
-    """Before which bucket's start results are too old, epoch seconds; None: they are kept for ever.
+    """Return the time before which results are too old, epoch seconds; None: they are kept forever.
 
-    A whole UTC day, so that no bucket is cut. What scoring looks back on stays, also where a job is far behind.
+    It is the start of a UTC day, so that no bucket is cut. Results that scoring still reads stay, also if a job is far
+    behind.
     """
     days = job.results_retention_days
     if days is None:
@@ -133,10 +135,10 @@ def results_end(job: Job, state: JobState, now: int) -> int | None:
 
 
 def held_from(job: Job, state: JobState, now: int) -> int | None:
-    """From when on records that hold something back are still looked at, epoch seconds; None: nothing is held.
+    """Return the time from which records with holds are still needed, epoch seconds; None: the job has no holds.
 
-    What is held is known from the records alone, and a training must not learn it: it looks at its window, and before
-    that for holds that reach into it.
+    Holds are known from the records alone, and a training must not learn held events: it reads the records of its
+    window, and earlier ones whose holds reach into the window.
     """
     if job.hold_probability <= 0.0:
         return None
@@ -146,16 +148,16 @@ def held_from(job: Job, state: JobState, now: int) -> int | None:
 def kept_quantiles(
     times: Mapping[str, int], current: str | None, checkpoint: int | None, days: int, starts: Sequence[int]
 ) -> set[str]:
-    """Which quantiles stay, of all with their event times, epoch seconds.
+    """Return the ids of quantiles to keep; ``times``: id → event time, epoch seconds.
 
-    The one in force, all of the last day before the checkpoint, the last of each UTC day for ``days`` before it, and
-    those with which each kept snapshot began (at ``starts``), so that the job can go back there.
+    These are the current ones, all of the last day before the checkpoint, the last of each UTC day for ``days`` before
+    it, and those with which each kept snapshot began (at ``starts``), so that the job can be reverted to it.
     """
     if not times:
         return set()
     latest = max(times.values()) if checkpoint is None else checkpoint
     in_order = sorted(times, key=lambda name: (times[name], name))
-    # a batch that ends at midnight is the last of the day before
+    # a batch that ends at midnight is the last one of the day before
     keep = {day_of(times[name] - 1): name for name in in_order if times[name] > latest - days * DAY}
     kept = {*keep.values(), *(name for name in in_order if times[name] > latest - ALL_FOR)}
     for start in starts:

@@ -1,7 +1,7 @@
-"""Results that somebody deleted: looked for once a night, by counting them.
+"""Find deleted results, once a night, by counting them.
 
-Each bucket from the first one that was scored to the checkpoint has a document, and says how many records and
-influencers it has. What ``results_retention_days`` deletes is not missing.
+Each bucket from the first scored one to the checkpoint has a document with its numbers of records and influencers.
+Results that ``results_retention_days`` deletes don't count as missing.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 DAY = SECONDS["d"]
 
 MOST_SAID = 1_000
-"""Days that are said to lack results; more than that are two years of them."""
+"""The most annotations of missing results that are read, one a day: more than two years."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissingResults:
-    """What one UTC day (since the epoch) lacks."""
+    """The numbers of results that one UTC day (since the epoch) lacks."""
 
     day: int
     buckets: int
@@ -41,15 +41,16 @@ class MissingResults:
 
 
 def warn_of_missing(session: JobSession, kept_from: int | None) -> list[MissingResults]:
-    """Annotate the days whose results are not all there, and take back what was said of days that are whole again.
+    """Annotate the days with missing results, and delete such annotations of days that are complete again.
 
-    ``kept_from``: before it results were deleted as too old, epoch seconds; None: none were. LostJob.
+    ``kept_from``: the time before which results were deleted as too old, epoch seconds; None: none were. Raises LostJob
+    if another worker took the job over.
     """
     job, state, results = session.resources.job, session.state, session.resources.stores.results
     if state.checkpoint is None or state.renormalized_to is None:
-        return []  # it scored nothing yet, or begins anew
+        return []  # the job has scored nothing yet, or was restarted
     known = state.details.get(SCORED_FROM)
-    # an earlier version didn't note it: from now on
+    # an earlier version didn't store it: then results are counted from the checkpoint on
     start = max(int(state.checkpoint if known is None else known), kept_from or 0)
     session.note(**{SCORED_FROM: start})
     found = missing(results.daily_counts(start, state.checkpoint), start, state.checkpoint, job.bucket_span)
@@ -72,7 +73,7 @@ def warn_of_missing(session: JobSession, kept_from: int | None) -> list[MissingR
 
 
 def missing(days: Mapping[int, DayCounts], start: int, end: int, span: int) -> list[MissingResults]:
-    """What lacks in [start, end), epoch seconds, in order of time; ``days`` by day since the epoch."""
+    """Return the days of [start, end), epoch seconds, that lack results, in order; ``days`` by day since the epoch."""
     found = []
     for day in range(day_of(start), day_of(end - 1) + 1):
         there = days.get(day, DayCounts())
@@ -99,7 +100,7 @@ def _annotation(session: JobSession, lacks: MissingResults) -> Annotation:
 
 
 def _restore(session: JobSession, start: int) -> str:
-    """What to do about it."""
+    """Describe how to restore the results."""
     job: Job = session.resources.job
     try:
         trained_to = session.resources.snapshot(session.state.snapshot_id).trained_to

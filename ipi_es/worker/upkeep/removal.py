@@ -1,4 +1,4 @@
-"""Making a job forget everything, or vanish: nothing of it stays behind."""
+"""Reset a job, or delete it completely."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ipi_es.worker.clock import Clock
 from ipi_es.worker.lease_wait import PATIENCE, acquire_lease
 
 DELETING = "deleting it"
-"""What a job's lease is for while it is deleted."""
+"""The purpose of a job's lease while the job is deleted."""
 
 LEASE = 24
-"""Seconds for which the job is taken at a time: renewed for as long as there is something to delete."""
+"""Seconds that the lease lasts; it is renewed until everything is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemovedJob:
-    """What went."""
+    """The numbers of removed documents and blobs."""
 
     results: Deleted
     blobs: int
@@ -52,17 +52,17 @@ class RemovedJob:
 
 @dataclass(frozen=True, slots=True)
 class StoredJob:
-    """What there is of a job; ``checkpoint`` in epoch seconds."""
+    """The numbers of stored documents of a job; ``checkpoint`` in epoch seconds."""
 
     checkpoint: int | None
     results: int
-    """Annotations too."""
+    """Results and annotations."""
     snapshots: int
     verdicts: int
 
 
 class Removal:
-    """All that is stored of one job, by its id alone: its file may be gone already."""
+    """Removes all that is stored of one job, by its id alone: its file may be deleted already."""
 
     def __init__(
         self,
@@ -73,9 +73,9 @@ class Removal:
         snapshots: Path | None = None,
         patience: float = PATIENCE,
     ) -> None:
-        """``snapshots``: the directory with snapshots and history; None: the cluster.
+        """Open the stores. ``snapshots``: the directory with snapshots and history; None: the cluster.
 
-        ``patience``: seconds to wait for a worker that is amid the job.
+        ``patience``: seconds to wait for a worker that holds the job's lease.
         """
         self._patience = patience
         self._cluster, self._job_id, self._clock = cluster, job_id, clock
@@ -83,7 +83,7 @@ class Removal:
         self._blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
 
     def stored(self) -> StoredJob:
-        """What there is."""
+        """Count what is stored of the job."""
         state = self._states.read(self._job_id)
         return StoredJob(
             checkpoint=None if state is None else state.checkpoint,
@@ -93,14 +93,14 @@ class Removal:
         )
 
     def reset(self) -> RemovedJob:
-        """Forget what was learned and found, as if the job had never run; verdicts stay, and whether it is paused.
+        """Delete all that was learned and found, as if the job had never run; verdicts and a pause stay.
 
-        JobBusy where a worker stays amid it. Stopped anywhere, it can be run again.
+        Raises JobBusy if a worker keeps the job's lease. After a stop anywhere, it can be run again.
         """
         return self._remove(everything=False)
 
     def delete(self) -> RemovedJob:
-        """Delete all that there is of the job; JobBusy as for :meth:`reset`."""
+        """Delete all that is stored of the job. Raises JobBusy as :meth:`reset` does."""
         return self._remove(everything=True)
 
     def _remove(self, *, everything: bool) -> RemovedJob:
@@ -121,7 +121,7 @@ class Removal:
                 error.message,
                 hint=f"`ipi-es job pause {job_id}` makes a worker let go of it within half a minute; then say it again",
             ) from error
-        # first, so that nothing points to what is deleted: stopped amid it, the job begins anew
+        # first, so that no state points to deleted data: after a stop during the removal, the job starts from scratch
         held = LeasedState(self._states, self._states.reset(state), now=self._clock.now, lease=LEASE)
         with held.renewed():
             removed = self._removed(held, now, everything=everything)
@@ -151,7 +151,7 @@ class Removal:
 
 
 def is_known(cluster: Cluster, job_id: str) -> bool:
-    """Whether a cluster holds anything of a job; for jobs whose file is gone."""
+    """Decide whether a cluster has any document of a job; for jobs whose file is deleted."""
     return any(_count(cluster, index, job_id) for index in (STATE_INDEX, SNAPSHOT_INDEX, ALIAS))
 
 

@@ -1,4 +1,4 @@
-"""`ipi-es backfill`: score a stretch of the past."""
+"""`ipi-es backfill`: score a range of the past."""
 
 from __future__ import annotations
 
@@ -89,9 +89,12 @@ def backfill(
 
 
 def _whole_buckets(start: int, end: int, now: int, span: int) -> tuple[int, int]:
-    """The range in whole buckets that are over: half a bucket scored would never be scored whole. Or UsageError."""
+    """Round the range to whole buckets that are over (epoch seconds); a bucket scored in part is never scored again.
+
+    Raises UsageError for a range without such a bucket.
+    """
     first, stop = start // span * span, min(end, now) // span * span
-    if start >= now:  # before the order is looked at: the default end is now
+    if start >= now:  # checked before the order, because the default end is now
         raise UsageError(f"the start {iso(start)} lies in the future", hint="`ipi-es run` scores what comes")
     if end <= start:
         raise UsageError(

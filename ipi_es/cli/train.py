@@ -1,4 +1,4 @@
-"""`ipi-es train`: learn who uses which addresses."""
+"""`ipi-es train`: learn which entities use which addresses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ipi_es.worker.open_session import open_session
 
 
 def _underscored(name: str) -> str:
-    """SageMaker's names have underscores; dashes will do as well."""
+    """Return an option name with underscores, as in SageMaker's names; dashes are accepted too."""
     return name.replace("-", "_")
 
 

@@ -38,7 +38,7 @@ def call(*command: str) -> None:
 
 
 def install() -> None:
-    """Make the virtual environment; it is made again only if the lock or the project's settings changed."""
+    """Make the virtual environment and install into it; again only if the lock or the project's settings changed."""
     wanted = hashlib.sha256(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
     stamp = VENV / "installed"
     if stamp.is_file() and stamp.read_text() == wanted:

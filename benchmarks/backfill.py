@@ -59,7 +59,7 @@ TRAINED_DAYS = 14
 """Days before the stream that the job is trained on."""
 
 TRAINED_SHARE = 0.1
-"""Events of these days per event of the stream: results needn't be good, only as many as a real job's."""
+"""Events of these days per event of the stream: results needn't be good, only similar to a real job's."""
 
 LEAST_TRAINED = 20_000
 """Minimum of events of these days."""

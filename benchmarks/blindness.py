@@ -106,7 +106,7 @@ def counted(sim: Simulation, span: int, holidays: Sequence[int], *, office: bool
 
 
 def changes(counts: Iterable[tuple[int, BucketCounts]], span: int, outcomes: Sequence[str]) -> Iterator[BlindChange]:
-    """Yield each call of blindness or half blindness of a job with these buckets, (end, counts), once."""
+    """Yield each change to blind or half blind of a job with these buckets, (end, counts); each start once."""
     blindness, called = Blindness(span, AFTER, ("success",), outcomes), set[int]()
     for end, one in counts:
         change = blindness.note(end, one)

@@ -168,7 +168,7 @@ def install(
 
 
 def _check_options(stack: str, chosen: dict[str, Any]) -> None:
-    """Raise UsageError for an option that the stack doesn't accept, or for an index name that can't exist."""
+    """Raise UsageError for an option that the stack doesn't accept, or for an invalid index name."""
     from ipi_es.alerts.kinds import STACK_NAMES
     from ipi_es.alerts.parameters import check_index
     from ipi_es.errors import UsageError

@@ -27,7 +27,7 @@ DEPLOYMENT_HOURS = 9  # how long a changing cloud service keeps its address
 
 ATTACKERS_A_DAY = 110  # addresses that try user names on the exposed host
 ATTACKER_HOURS = 0.8  # mean length of one visit
-ATTEMPTS = 6  # mean number of tries a visit
+ATTEMPTS = 6  # mean number of tries per visit
 NAMES_A_VISIT = (0.97, 0.025, 0.005)  # shares of visits that try one, two and three names: attackers avoid lockouts
 RETURNING = 0.12  # share of visits from the address of another visit
 REAL_NAMES_A_DAY = 0.15  # single tries at the name of a real person, from leaked lists
@@ -36,7 +36,7 @@ MISTYPED_NAMES = 0.0004  # people's sign-ins that are preceded by a mistyped use
 
 @dataclass(frozen=True)
 class Services:
-    """One row a service account.
+    """Columns with one row per service account.
 
     ``kind``, seconds between sign-ins, when the server is replaced (epoch ms), and its
     addresses before and after (low halves [service, 2]); ``cloud`` is the provider's index, -1 in the data centre.

@@ -24,7 +24,7 @@ HOUR = 3_600
 def training_events(
     made: Simulation, rows: NDArray[np.bool_] | NDArray[np.intp], *, context: bool = False
 ) -> TrainingEvents:
-    """Return the unique (hour, user, address) of some rows of a simulation, with counts; all are learned and calibrate.
+    """Return the unique (hour, user, address) of some rows of a simulation, with counts, for learning and calibration.
 
     ``rows``: a mask or positions. ``context``: with the operators and countries of the addresses.
     """

@@ -69,7 +69,7 @@ class _Drafts:
                        self.dual[rows], self.salt)  # fmt: skip
 
     def mix(self, purpose: int, *keys: Ints | Flags | int) -> Words:
-        """Return uint64[n]: mixed words that depend on (person, purpose, keys) only."""
+        """Return mixed words, uint64[n], which depend only on the salt and (person, purpose, keys)."""
         return spread(self.salt, purpose, self.person, *keys)
 
 

@@ -52,7 +52,7 @@ class JobKnowledge:
 
 
 def read_learned(work: JobResources) -> JobKnowledge:
-    """Read what the job has learned; where the snapshot can't be read, the result says so, and no error is raised."""
+    """Read what the job has learned; where the snapshot can't be read, ``trouble`` says why, and nothing is raised."""
     state = work.stores.states.read(work.job.job_id)
     if state is None or state.snapshot_id is None:
         return JobKnowledge(trouble="The job has learned nothing yet.")

@@ -101,7 +101,7 @@ def _loaded(line: str) -> Any:
 
 
 def json_row(number: int, found: Any, line: str) -> Row:
-    """Return the row of one JSON value; ``number`` is its line number, ``line`` its text for the error."""
+    """Return the row of one JSON value; ``number`` is its place from 1, ``line`` its text for the error."""
     pair, sagemaker = _pair(found)
     if pair is None:
         text = 'must be {"entity": …, "ip": …} or {"features": [entity, ip]}: ' + _shown(line)

@@ -29,12 +29,12 @@ VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 LOCK = ROOT / "requirements-dev.lock"
 WITHOUT_SERVERS = ("tests/unit", "tests/ml", "tests/adversary")
-"""Tests that start no server: they run beside those that mostly wait for one."""
+"""Tests that start no server: they run in parallel to the tests that mostly wait for a server."""
 WITH_SERVERS = ("tests/integration", "tests/acceptance", "tests/faults")
 KINDS = ("unit", "ml", "adversary", "integration", "acceptance", "faults")
 """Kinds of tests that must have run: the folders of tests."""
 OPTIONAL_KINDS = {
-    "browser": "no Chromium on this machine: nobody looked at the report in a browser",
+    "browser": "no Chromium on this machine: the report was not opened in a browser",
     "elasticsearch": "no JDK 21 to 25 on this machine: nothing was tried on Elasticsearch",
 }
 """Kinds that need a program of the machine; what to say where none of them ran."""
@@ -48,7 +48,7 @@ CHECKS = (
 
 
 def call(*command: str) -> None:
-    """Run a command of the virtual environment; leave with its exit code if it fails."""
+    """Run a command of the virtual environment; exit with its exit code if it fails."""
     print(f"$ {' '.join(command)}", flush=True)
     code = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, check=False).returncode
     if code:
@@ -56,7 +56,7 @@ def call(*command: str) -> None:
 
 
 def install() -> None:
-    """Make the virtual environment; done again only when the lock or the project's settings changed."""
+    """Make the virtual environment and install into it; again only if the lock or the project's settings changed."""
     wanted = hashlib.sha256(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
     stamp = VENV / "installed"
     if stamp.is_file() and stamp.read_text() == wanted:
@@ -70,7 +70,7 @@ def install() -> None:
 
 
 def all_tests() -> int:
-    """Run every test, in two processes at once; print one after the other, and give the worse exit code."""
+    """Run all tests in two parallel processes; print their outputs one after the other, return the worse exit code."""
     with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryDirectory() as counts:
         pytest, environ = str(BIN / "pytest"), {**os.environ, "IPI_ES_TEST_KINDS": counts}
         apart = [pytest, *WITHOUT_SERVERS, "-o", "cache_dir=.pytest_cache/without-servers"]
@@ -81,7 +81,7 @@ def all_tests() -> int:
             print("$ pytest, all others", flush=True)
             codes = [subprocess.run([pytest, *ignored], cwd=ROOT, env=environ, check=False).returncode, beside.wait()]
         finally:
-            beside.kill()  # only where something went wrong here, or Ctrl-C did
+            beside.kill()  # has an effect only after an error here or Ctrl-C
         printed.seek(0)
         print(printed.read(), flush=True)
         return summary(Path(counts)) or max(codes, key=abs)
@@ -106,7 +106,7 @@ def summary(folder: Path) -> int:
 
 
 def main() -> None:
-    """Install, then do what the first word says."""
+    """Install, then run the task that the first argument names."""
     if sys.version_info < (3, 11):
         sys.exit("ipi-es needs Python 3.11 or later")
     task, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])

@@ -2,14 +2,14 @@
 
     python benchmarks/backfill.py [--events 1000000] [--rounds 3] [--url http://localhost:9200] [--seed 1]
 
-Two streams: in one, a pair repeats 10 times within an event bucket; in the other it never does. The job is trained
-before, on two weeks of the same people, which isn't counted. Then datafeed and backfill take turns, and the median of
-each counts; a first turn of both, in which a fresh server compiles its code, doesn't. The backfill is what
-`ipi-es backfill --again` does: it claims the job, loads snapshot and history from the cluster, scores, writes results
-and state in batches, and gives the job back. Results of the turn before are deleted first; their index stays, as the
-month's index does. A third way reads the events and writes the very documents of the backfill beside that, without
-scoring anything: no backfill can be faster than that. Without ``--url`` a local OpenSearch is started. The last line is
-JSON with ``ratio_repeating``, ``ratio_unique``, ``events_per_second`` and the ratios ``without_scoring``.
+There are two streams: in one, a pair repeats 10 times within an event bucket; in the other it never does. The job is
+first trained on two weeks of the same people, which isn't measured. Then datafeed and backfill take turns, and the
+median of each counts; the first turn of both, in which a fresh server compiles its code, doesn't count. The backfill
+does what `ipi-es backfill --again` does: it takes the job's lease, loads snapshot and history from the cluster, scores,
+writes results and state in batches, and releases the lease. Results of the previous turn are deleted first; their index
+stays, as the month's index does. A third way reads the events and writes the same documents in parallel, without
+scoring: no backfill can be faster. Without ``--url`` a local OpenSearch is started. The last line is JSON with
+``ratio_repeating``, ``ratio_unique``, ``events_per_second`` and the ratios ``without_scoring``.
 """
 
 from __future__ import annotations
@@ -47,32 +47,32 @@ BUCKETS = 24
 """Event buckets of a stream: a day in hours, 42,000 events an hour, as in read.py."""
 
 REPEATS = {"repeating": 10, "unique": 1}
-"""How often a pair comes within an event bucket, by the stream's name."""
+"""Stream's name → occurrences of a pair within an event bucket."""
 
 TARGETS = {"repeating": 0.7, "unique": 0.4}
 """Share of the bare datafeed's events a second that a backfill must reach."""
 
 WARMING = 1
-"""Turns of both that aren't counted."""
+"""Turns that aren't counted."""
 
 TRAINED_DAYS = 14
 """Days before the stream that the job is trained on."""
 
 TRAINED_SHARE = 0.1
-"""Events of these days, for each of the stream's: the results don't have to be good, only like a real job's."""
+"""Events of these days per event of the stream: results needn't be good, only similar to a real job's."""
 
 LEAST_TRAINED = 20_000
-"""Events of these days, at least."""
+"""Minimum of events of these days."""
 
 TRAINING = {"epochs": 3, "combiner_epochs": 3}
-"""Hyperparameters: little training, scoring costs the same after it."""
+"""Hyperparameters of a short training: the cost of scoring doesn't depend on it."""
 
 QUERY = {"bool": {"filter": [{"term": {"event.category": "authentication"}}]}}
 
 
 @dataclass(slots=True)
 class Way:
-    """What was measured of one way, round by round."""
+    """One measured way, with its measurements by round."""
 
     run: Callable[[], int]
     seconds: list[float] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Way:
     server: list[float] = field(default_factory=list)  # CPU seconds of the cluster's nodes
 
     def measure(self, events: int, url: str) -> None:
-        """Run it once. SystemExit if it didn't see all events."""
+        """Run it once and measure it. Raises SystemExit if it didn't see all events."""
         urllib3.request("POST", f"{url}/_all/_cache/clear?request=true&query=true")
         there, here, begin = _server_cpu(url), time.process_time(), time.perf_counter()
         seen = self.run()
@@ -91,13 +91,13 @@ class Way:
             raise SystemExit(f"saw {seen:,} events of {events:,}")
 
     def text(self, events: int) -> str:
-        """Events a second, and microseconds of CPU time an event: here + in the cluster."""
+        """Return events per second and CPU time per event in microseconds: in this process + in the cluster."""
         here, there = (median(cpu) / events * 1e6 for cpu in (self.here, self.server))
         return f"{events / median(self.seconds):>10,.0f}/s ({here:5.2f} + {there:5.2f} µs CPU an event)"
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, print a table and the JSON line; 1 if a target was missed."""
+    """Measure, print a table and the JSON line; return 1 if a target was missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=1_000_000, help="events of each stream")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured; the median counts")
@@ -119,11 +119,11 @@ def main(arguments: list[str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Of one stream."""
+    """Results for one stream."""
 
     ratio: float  # the backfill's share of the datafeed's events a second
     rate: float  # the backfill's events a second
-    without_scoring: float  # the share of one that reads and writes the same, and scores nothing
+    without_scoring: float  # the same share for reading and writing alone, without scoring
 
 
 def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace) -> Compared:
@@ -167,7 +167,7 @@ def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace)
 
 
 def _emptied(work: JobResources) -> int:
-    """Delete the job's results; the version that later writes may have."""
+    """Delete the job's results; return the version for later writes."""
     with open_session(work) as session:
         work.stores.results.delete_all(session.state.external_version)
         return session.state.external_version
@@ -210,7 +210,7 @@ def _backfill(cluster: Cluster, job: Job, stream: Stream) -> int:
 
 
 def _server_cpu(url: str) -> float:
-    """CPU seconds that the cluster's nodes have used."""
+    """Return the CPU seconds that the cluster's nodes have used."""
     nodes = json.loads(urllib3.request("GET", f"{url}/_nodes/stats/process").data)["nodes"].values()
     return float(sum(node["process"]["cpu"]["total_in_millis"] for node in nodes)) / 1_000
 

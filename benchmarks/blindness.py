@@ -2,10 +2,10 @@
 
     python benchmarks/blindness.py [--seeds 20] [--people 300] [--days 60] [--office] [--events PATH ...]
 
-Each company has four weeks to be known and then some more to be judged, with two public holidays among them. False
-calls are counted over those days as they are. Then each of the cases happens at every hour of a working day, and the
-buckets until it is called are counted. Only counts are needed, so nothing is scored. `--events` names files of real
-events (comma-separated values with a column `timestamp`), which are judged as they are. The last line is JSON.
+Each company has four weeks of known days, then days that are evaluated, with two public holidays among them. False
+calls are counted over the evaluated days. Then each case begins at every hour of a working day, and the buckets until
+the job is called blind are counted. Only counts are needed, so nothing is scored. `--events` names files of real events
+(comma-separated values with a column `timestamp`), on which calls are counted. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ from ipi_es.times import iso
 
 HOUR, DAY = 3_600, 86_400
 MONDAY = 1_780_272_000
-"""2026-06-01, a Monday's start: where the simulated days end."""
+"""2026-06-01, the start of a Monday: the end of the simulated days."""
 
 KNOWN_DAYS = 28
-"""Days that are known before anything is judged."""
+"""Known days before the evaluated ones."""
 
 HOLIDAY_LEVEL = 0.07
-"""Share of a working day's sign-ins of people on a public holiday, as on a Sunday (`ipi_es.demo.days`)."""
+"""People's sign-ins on a public holiday, as a share of a working day's; as on a Sunday (`ipi_es.demo.days`)."""
 
 HOLIDAYS = (20, 7)
-"""Days before the end: a Tuesday and a Monday. A holiday begins at the hour of the day at which the fewest sign in."""
+"""Days before the end: a Tuesday and a Monday. A holiday begins at the hour of the day with the fewest sign-ins."""
 
 JUDGED_DAY = 19
-"""The same: the Wednesday on which the cases happen."""
+"""Days before the end: the Wednesday on which the cases begin."""
 
 WORKING_HOURS = range(8, 16)
-"""UTC: hours of the day in which most of a company works."""
+"""UTC hours of the day in which most of a company works."""
 
 AFTER = 3
-"""Buckets: the default of `blind_after`."""
+"""Default of `blind_after`, buckets."""
 
 Counts = list[BucketCounts]
 
 
 @dataclass(frozen=True)
 class Case:
-    """Something that happens to the events from a bucket on."""
+    """A change of the events from some bucket on."""
 
     name: str
     change: Callable[[BucketCounts, np.random.Generator], BucketCounts]
@@ -89,11 +89,11 @@ CASES = (
 
 
 def counted(sim: Simulation, span: int, holidays: Sequence[int], *, office: bool) -> Counts:
-    """The buckets of a company, with public holidays: people as quiet as on a Sunday, services and guesses as ever."""
+    """Return a company's counts by bucket; on holidays people sign in as on a Sunday, services and guesses as usual."""
     time, rng = sim.timestamp, np.random.default_rng([sim.seed, 7])
     people = ~np.isin(sim.kind_code, (SERVICE, CLOUD, INTERNET))
     quietest = int(np.argmin(np.bincount(time[people] % DAY // HOUR, minlength=24))) * HOUR
-    day = (sim.end - time + quietest - 1) // DAY + 1  # before the end
+    day = (sim.end - time + quietest - 1) // DAY + 1  # days before the end
     kept = ~(np.isin(day, holidays) & people & (rng.random(len(time)) >= HOLIDAY_LEVEL))
     if office:
         kept &= people
@@ -106,7 +106,7 @@ def counted(sim: Simulation, span: int, holidays: Sequence[int], *, office: bool
 
 
 def changes(counts: Iterable[tuple[int, BucketCounts]], span: int, outcomes: Sequence[str]) -> Iterator[BlindChange]:
-    """How a job with these buckets, (end, counts), becomes blind or half blind, each time once."""
+    """Yield each change to blind or half blind of a job with these buckets, (end, counts); each start once."""
     blindness, called = Blindness(span, AFTER, ("success",), outcomes), set[int]()
     for end, one in counts:
         change = blindness.note(end, one)
@@ -116,12 +116,12 @@ def changes(counts: Iterable[tuple[int, BucketCounts]], span: int, outcomes: Seq
 
 
 def timed(counts: Counts, start: int, span: int) -> list[tuple[int, BucketCounts]]:
-    """With the end of each."""
+    """Return each bucket's (end in epoch seconds, counts); ``start`` and ``span`` in seconds."""
     return [(start + (i + 1) * span, one) for i, one in enumerate(counts)]
 
 
 def called_after(known: Blindness, counts: list[tuple[int, BucketCounts]], case: Case) -> int | None:
-    """Buckets of ``counts`` until the case, which begins with the first, is called; None: it isn't."""
+    """Return the number of buckets until the case, which begins with the first, is called; None: it isn't called."""
     rng, blindness = np.random.default_rng(counts[0][0]), deepcopy(known)
     for place, (end, one) in enumerate(counts):
         change = blindness.note(end, case.change(one, rng))
@@ -131,13 +131,13 @@ def called_after(known: Blindness, counts: list[tuple[int, BucketCounts]], case:
 
 
 def company(seed: int, span: int, *, people: int, days: int, office: bool) -> list[tuple[int, BucketCounts]]:
-    """(end, counts) of the buckets of a company whose days end on a Monday; ``office``: nobody but people signs in."""
+    """Return (end, counts) of a company's buckets; its days end on a Monday. ``office``: only people sign in."""
     sim = simulate(seed, end=MONDAY, people=people, days=days)
     return timed(counted(sim, span, HOLIDAYS, office=office), sim.start, span)
 
 
 def real(path: Path, span: int) -> tuple[Counts, int]:
-    """(buckets, start) of a file of real events; its outcomes where it has any."""
+    """Return (counts by bucket, start in epoch seconds) of a file of real events; all count as successes."""
     body = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     times = [int(_seconds(row["timestamp"])) for row in csv.DictReader(body.decode().splitlines())]
     start = min(times) // DAY * DAY
@@ -197,7 +197,7 @@ def _companies(asked: argparse.Namespace, span: int) -> dict[str, object]:
 
 
 def _cases(counts: list[tuple[int, BucketCounts]], span: int) -> Iterator[tuple[str, int | None]]:
-    """Each case at each hour of a working day, the day after a holiday."""
+    """Yield (name, buckets until called or None) of each case at each hour of the working day after a holiday."""
     blindness, middle = Blindness(span, AFTER, ("success",), ("failure",)), len(counts) - JUDGED_DAY * DAY // span
     for place, (end, one) in enumerate(counts[: middle + DAY // span]):
         hour = (end - span) % DAY / HOUR

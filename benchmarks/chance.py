@@ -2,9 +2,9 @@
 
     python benchmarks/chance.py [--buckets 20000] [--seed 1] [--rho 0.4]
 
-Everything is normal here, so whatever stands out stands out by chance. Printed: the share of pairs, influencers and
-buckets with p ≤ α, and the share of buckets whose score passes 25, 50 and 75, against what is promised (one in 74, 380
-and 1,949). Colleagues behind one address move together, with a correlation ρ₂ of z². The last line is JSON.
+Everything is normal here, so every unusual result is one by chance. Printed are the share of pairs and influencers
+with p ≤ α, and the share of buckets with a score of at least 25, 50 and 75, beside the promised shares (one in 74, 380
+and 1,949). Entities behind one address are correlated, with a correlation ρ₂ of z². The last line is JSON.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ F64 = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 PAIRS = 452
-"""Unique pairs an hour of the simulated company."""
+"""Unique pairs per hour of the simulated company."""
 OFFICES = (60, 25, 10, 5, 5)
-"""Members of the addresses that many share in each bucket; all other pairs have an address of their own."""
+"""Entities of each shared address in a bucket; every other pair has an address of its own."""
 ENTITIES = 420
-"""Accounts; 32 pairs a bucket are second addresses of accounts that have one already."""
+"""Accounts; 32 pairs of a bucket are second addresses of accounts."""
 ALPHAS = (0.1, 0.01, 0.001)
 PROMISED = {25: 1 / 74, 50: 1 / 380, 75: 1 / 1949}
-"""Share of buckets above each score, by chance: the probabilities at which the third cap is 25, 50 and 75."""
+"""Score → promised share of buckets that reach it by chance: the p at which the cap by probability has this value."""
 BATCH = 200
-"""Buckets that are combined in one call."""
+"""Buckets combined in one call."""
 CALIBRATION_BUCKETS = 100
 
 
 @dataclass
 class Chance:
-    """Counts over the buckets simulated."""
+    """Counts over the simulated buckets."""
 
     buckets: int = 0
     pairs: int = 0
@@ -63,13 +63,13 @@ class Chance:
     correlations: Correlations = field(default_factory=Correlations)
 
     def count(self, into: dict[float, int], ln_p: F64) -> None:
-        """Count the p ≤ α for every α."""
+        """Add the number of p ≤ α for every α; ``ln_p`` float64[n]."""
         for alpha in into:
             into[alpha] += int((ln_p <= np.log(alpha)).sum())
 
 
 def normal_buckets(buckets: int, rho: float, rng: np.random.Generator) -> tuple[F64, Codes, Codes]:
-    """Compatibilities (float64[n]) of normal pairs, with their (bucket, entity) and (bucket, IP) codes (int64[n])."""
+    """Draw normal pairs: compatibilities, float64[n], and (bucket, entity) and (bucket, IP) codes, int64[n]."""
     ips = np.concatenate([np.repeat(np.arange(len(OFFICES)), OFFICES), len(OFFICES) + np.arange(PAIRS - sum(OFFICES))])
     entities = np.arange(PAIRS) % ENTITIES
     ip = (np.arange(buckets)[:, None] * PAIRS + ips).ravel()
@@ -78,13 +78,13 @@ def normal_buckets(buckets: int, rho: float, rng: np.random.Generator) -> tuple[
     r = np.sqrt(rho)
     common = rng.standard_normal(buckets * PAIRS)[ip]
     x = np.sqrt(r) * common + np.sqrt(1 - r) * rng.standard_normal(len(ip))
-    # Two-sided: as unusual as x is far out. As a logit it looks like a network's log-odds.
+    # Two-sided: the farther x is from 0, the more unusual. The logit resembles a network's log-odds.
     p = 2 * special.ndtr(-np.abs(x))
     return special.logit(p), entity, ip
 
 
 def simulate(buckets: int, rho: float, seed: int) -> Chance:
-    """Calibrate on one part of a normal company's time, then score ``buckets`` buckets of the next part."""
+    """Calibrate on one part of a normal company's time, then score ``buckets`` buckets of another part."""
     rng = np.random.default_rng(seed)
     sample, entity, ip = normal_buckets(CALIBRATION_BUCKETS, rho, rng)
     classes = rng.integers(0, 5, len(sample))
@@ -107,7 +107,7 @@ def simulate(buckets: int, rho: float, seed: int) -> Chance:
 def _batch(
     chance: Chance, calibration: Calibration, buckets: int, rho: float, rng: np.random.Generator
 ) -> Iterator[tuple[F64, F64]]:
-    """Score a batch; give each bucket's ln p and s over entities and over IPs (float64[2] each)."""
+    """Score a batch; yield each bucket's ln p and s over entities and over IPs (float64[2] each)."""
     compatibility, entity, ip = normal_buckets(buckets, rho, rng)
     ln_p = calibration.ln_probability(compatibility, rng.integers(0, 5, len(compatibility))).ln_p
     most, groups = calibration.total // 10, buckets * PAIRS

@@ -2,7 +2,7 @@
 
     python benchmarks/demo.py --seeds 200-209
 
-Runs ``ipi-es demo`` once a seed, each on a server of its own, and prints a line a seed. The goal, over ten seeds: A and
+Runs ``ipi-es demo`` once per seed, each on its own server, and prints a line per seed. The goal, over ten seeds: A and
 B found on at least nine each, C on at least seven and never below 50, at most 12 other critical entities and addresses
 on any seed and 7 on average, at most one other critical bucket. Last line: JSON.
 """
@@ -20,7 +20,7 @@ CRITICAL = 75
 
 
 def seeds_of(text: str) -> list[int]:
-    """``3,5,200-209`` → the numbers."""
+    """Parse ``3,5,200-209`` to the numbers."""
     found: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
@@ -29,7 +29,7 @@ def seeds_of(text: str) -> list[int]:
 
 
 def run(seed: int) -> dict[str, Any]:
-    """One demo; its last line."""
+    """Run one demo and return the JSON of its last line."""
     command = [sys.executable, "-m", "ipi_es", "demo", "--seed", str(seed), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -39,7 +39,7 @@ def run(seed: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the seeds, print the table and the verdict."""
+    """Run the seeds, print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=seeds_of, default=seeds_of("200-209"))
     runs = {}

@@ -2,20 +2,20 @@
 
     nice -n 0 python benchmarks/network.py
 
-Simulates sign-ins of 100,000 entities (home, office, telephone, elsewhere; a quarter of the homes by IPv6 with another
-address every day). Ours and the reference (`ipi_es.ipinsights.tf.sagemaker_like`: Keras `fit` with Adam, vectors of
-128, one random and one shuffled negative) take turns at the same batch size; figures are medians of the turns.
+Simulates sign-ins of 100,000 entities (home, office, phone, elsewhere; a quarter of the homes by IPv6 with another
+address every day). The network of ipi-es and the reference (`ipi_es.ipinsights.tf.sagemaker_like`: Keras `fit` with
+Adam, vectors of 128, one random and one shuffled negative) take turns at the same batch size; figures are medians.
 
-- training: pairs a second of an epoch, negatives and layout included, of ours with 1 random and 1 shuffled negative a
-  pair, and with the defaults (1 random, 1 near, 4 shuffled); of the reference with its own negatives included.
-- scoring: pairs a second of the default hybrid, text in, log-odds out; each pair ten times, and each once. The
-  reference's `predict` at batches of 32 is given arrays.
-- history: events a second, 2.5 for each (entity, address) of a day (2.6 in the shared sign-in logs); a day's delta is
+- training: pairs per second of an epoch, negatives and layout included: ipi-es with 1 random and 1 shuffled negative
+  per pair, and with the defaults (1 random, 1 near, 4 shuffled); the reference with its own negatives.
+- scoring: pairs per second of the default hybrid, from text to log-odds; each pair ten times, and each once. The
+  reference's `predict` gets arrays, in batches of 32.
+- history: events per second, 2.5 for each (entity, address) of a day (2.6 in the shared sign-in logs); a day's delta is
   made and applied.
-- memory: peak of a process that reads the hybrid's snapshot and history, scores, and moves history by a day.
+- memory: peak of a process that reads the hybrid's snapshot and history, scores, and adds a day to the history.
 
-Other work on the machine slows both sides; the ratios stay, and what of a processor's time a pair takes is told too.
-Last line: JSON.
+Other work on the machine slows both sides and leaves the ratios; processor time per pair is printed too. The last line
+is JSON.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # quiet before TensorFlow is imported
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command sets it
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must be set before TensorFlow is imported
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `ipi-es` sets it
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ from ipi_es.ipinsights.training.training_events import TrainingEvents
 ENTITIES, DAYS, ROWS_A_DAY = 100_000, 10, 64_000
 FIRST_DAY = 20_000
 KERAS_EVENTS = 200_000
-"""Pairs of one of the reference's turns."""
+"""Pairs in a turn of the reference."""
 PREDICTED = 16_384
 EQUAL = {"shuffled_negative_sampling_rate": 1, "random_negative_sampling_rate": 1, "hard_negative_sampling_rate": 0}
 
@@ -60,12 +60,12 @@ Day = tuple[NDArray[np.int32], Addresses]
 
 
 def number(value: int) -> np.uint64:
-    """As NumPy needs it."""
+    """Return the number as uint64, for arithmetic with uint64 arrays."""
     return np.uint64(value)
 
 
 def day(at: int, rows: int, rng: np.random.Generator) -> Day:
-    """(entity, address) of some sign-ins of one day; an entity's places are its own from day to day."""
+    """Draw a day's sign-ins: entity int32[n] and address uint8[n, 16]. An entity keeps its places over the days."""
     entity = rng.integers(0, ENTITIES, rows)
     who, kind = entity.astype(np.uint64), rng.random(rows)
     provider = mix(who % number(2_000) + number(7))
@@ -82,7 +82,7 @@ def day(at: int, rows: int, rng: np.random.Generator) -> Day:
 
 
 def company(rng: np.random.Generator) -> TrainingEvents:
-    """All days' sign-ins, each once."""
+    """Return the sign-ins of all days, each with count 1."""
     parts = [day(at, ROWS_A_DAY, rng) for at in range(DAYS)]
     addresses = np.concatenate([part[1] for part in parts])
     _, first, ip = np.unique(addresses.view("V16").ravel(), return_index=True, return_inverse=True)
@@ -101,7 +101,7 @@ def company(rng: np.random.Generator) -> TrainingEvents:
 
 
 def training(events: TrainingEvents, batch: int, turns: int) -> dict[str, float]:
-    """Pairs a second of the reference, of ours at its negatives, and of ours at the defaults."""
+    """Return pairs per second of the reference, and of ipi-es with equal negatives and with the defaults."""
     from ipi_es.ipinsights.tf.sagemaker_like import SageMakerLike
 
     reference = SageMakerLike(ENTITIES, rng=np.random.default_rng(0))
@@ -121,7 +121,7 @@ def training(events: TrainingEvents, batch: int, turns: int) -> dict[str, float]
 
 
 def ours(events: TrainingEvents, hyperparameters: Hyperparameters) -> float:
-    """Pairs a second of the epochs after the first, in which the loop is compiled."""
+    """Return pairs per second of training, without the first epoch, in which the loop is compiled."""
     hashes, rng = entity_hashes(events.entities), np.random.default_rng(0)
     pairs = TrainingPairs.of_days(events, hashes, FIRST_DAY, FIRST_DAY + DAYS)
     speeds: list[float] = []
@@ -136,7 +136,7 @@ def ours(events: TrainingEvents, hyperparameters: Hyperparameters) -> float:
 
 
 def texts(rows: int, repeats: int, rng: np.random.Generator) -> tuple[list[str], list[str]]:
-    """``rows`` pairs as text, each distinct one ``repeats`` times, mixed."""
+    """Draw ``rows`` pairs as text, each distinct one ``repeats`` times, in random order."""
     entity, addresses = day(DAYS, round(rows / repeats * 1.5), rng)
     keys = np.concatenate(
         [addresses.view(">u8").reshape(-1, 2).astype(np.uint64), entity[:, None].astype(np.uint64)], 1
@@ -148,7 +148,7 @@ def texts(rows: int, repeats: int, rng: np.random.Generator) -> tuple[list[str],
 
 
 def scoring(scorer: Scorer, pairs: int, turns: int) -> dict[str, float]:
-    """Pairs a second, and the reference's `predict` at batches of 32."""
+    """Return pairs per second of scoring, and of the reference's `predict` in batches of 32."""
     from ipi_es.ipinsights.tf.sagemaker_like import SageMakerLike
 
     rng = np.random.default_rng(1)
@@ -172,10 +172,10 @@ def scoring(scorer: Scorer, pairs: int, turns: int) -> dict[str, float]:
 
 
 def moving(scorer: Scorer, events_a_day: int, turns: int) -> float:
-    """Events a second that history takes in."""
+    """Return events per second that are added to the history."""
     rng, hashes = np.random.default_rng(2), entity_hashes([f"user{one:06d}@example.com" for one in range(ENTITIES)])
     history, speeds = scorer.history, []
-    for turn in range(turns + 2):  # two days more to touch what the tables have not yet
+    for turn in range(turns + 2):  # two unmeasured days first, which touch new memory of the tables
         entity, where = day(DAYS + turn, events_a_day, rng)
         whom, count = hashes[entity], np.ones(events_a_day, dtype=np.int64)
         began, worked = time.perf_counter(), time.process_time()
@@ -190,29 +190,29 @@ def moving(scorer: Scorer, events_a_day: int, turns: int) -> float:
 
 
 def peak_of_scoring(folder: Path) -> float:
-    """MiB of a process without TensorFlow that scores with what is in ``folder``."""
+    """Return the peak memory, MiB, of a process without TensorFlow that scores with the files in ``folder``."""
     command = [sys.executable, __file__, "--peak", str(folder)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 def score_and_tell_peak(folder: Path) -> None:
-    """In the child."""
+    """Score and print the peak memory, MiB; runs in the child process."""
     snapshot = snapshot_from_bytes((folder / "snapshot").read_bytes())
     scorer = Scorer(snapshot, history_from_bytes((folder / "history").read_bytes()))
     scorer.score_pairs(*texts(100_000, 1, np.random.default_rng(3)))
     moving(scorer, 200_000, 1)
-    # not getrusage: what it tells includes the parent's memory at the fork
+    # not getrusage, which includes the parent's memory at the fork
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     print(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024)
 
 
 def say(text: str) -> None:
-    """To stderr, at once."""
+    """Print to stderr and flush."""
     print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    """Run everything."""
+    """Run all measurements and print the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=4_096, help="pairs a step, of both")
     parser.add_argument("--turns", type=int, default=3)

@@ -3,13 +3,13 @@
     python benchmarks/poisoning.py --people 1000 --seeds 2
 
 Simulates a company (`ipi_es.demo`), trains on all but its last ten days and scores those as a worker does, history
-moving daily, without a cluster. On the first scored day somebody signs in to an account every hour from one address.
+moving daily, without a cluster. On the first scored day an attacker signs in to an account every hour from one address.
 There are three kinds of 20 accounts each: `stranger`, from a made-up address; `colleague's`, from a neighbour of
-another person's address; `stays`, as `stranger`, but every hour of all ten days. Printed, for several settings of
-`hold_probability` and `hold_days`: the pair's compatibility (high = usual), its probability, the highest score that it
-allows (medians), and the share of pairs that are usual (p > 0.05), at the start of later days. Then the cost over all
-ordinary pairs: the share held, the shares with p ≤ 0.01 and 0.001, names with a critical record or influencer, and how
-many alarms (critical, no repeats) those were. Last line: JSON.
+another person's address; `stays`, as `stranger`, but every hour of all ten days. For several settings of
+`hold_probability` and `hold_days`, this prints the pair's compatibility (high = usual), its probability, its highest
+possible score (medians), and the share of pairs that are usual (p > 0.05), at the start of later days. Then the cost
+over all ordinary pairs: the share held, the shares with p ≤ 0.01 and 0.001, names with a critical record or influencer,
+and the number of alarms (critical, without repeats). The last line is JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# quiet before TensorFlow is imported
+# must be set before TensorFlow is imported
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
@@ -55,31 +55,31 @@ from ipi_es.worker.training.job_training import TrainedJob, learn
 
 HOUR, DAY = 3_600, 86_400
 ATTACKS = 20
-"""Accounts attacked in each way: few among a thousand, so that they don't change what is normal."""
+"""Attacked accounts of each kind: few among a thousand, so that they don't change what is normal."""
 KINDS = ("stranger", "colleague's", "stays")
 LATER = (1, 2, 5, 8, 9)
-"""Days after the attack's begin at whose start the pairs are judged."""
+"""Days after the attack's start at whose start the pairs are evaluated."""
 MIN_EVENTS = 50
-"""Sign-ins before the attack that an attacked account has, at least."""
+"""Minimum of sign-ins before the attack for an attacked account."""
 SETTINGS = ((0.0, 7), (0.001, 7), (0.005, 3), (0.005, 7), (0.005, 14), (0.01, 7))
 """(hold_probability, hold_days)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attack:
-    """Accounts and addresses, [n] each, by kind."""
+    """Attacked accounts, the attackers' addresses and the kinds, [n] each."""
 
     users: list[str]
     ips: list[str]
     kind: list[str]
 
     def pairs(self) -> set[tuple[str, str]]:
-        """(user, IP)."""
+        """Return the attacked (user, IP) pairs."""
         return set(zip(self.users, self.ips, strict=True))
 
 
 def feed_of(simulation: Simulation, attack: Attack) -> Feed:
-    """The simulation with the attackers' sign-ins: one an hour, for a day or from then on."""
+    """Return the simulation with the attackers' sign-ins: one per hour, for a day or until the end."""
     added = [
         SignIn(time, user, ip)
         for user, ip, kind in zip(attack.users, attack.ips, attack.kind, strict=True)
@@ -91,7 +91,7 @@ def feed_of(simulation: Simulation, attack: Attack) -> Feed:
 
 
 def attack_on(simulation: Simulation, rng: np.random.Generator) -> Attack:
-    """Who is attacked from where."""
+    """Draw the attacked accounts and the attackers' addresses."""
     ordinary = simulation.success & (simulation.kind_code < INCIDENT_A) & (simulation.kind_code != INTERNET)
     before = ordinary & (simulation.timestamp < simulation.scored_start)
     counts = np.bincount(simulation.user_code[before], minlength=len(simulation.users))
@@ -108,7 +108,7 @@ def attack_on(simulation: Simulation, rng: np.random.Generator) -> Attack:
 
 @dataclass(slots=True)
 class Found:
-    """What one setting gave; of each attacked pair its probability and compatibility at the start of later days."""
+    """Results of one setting; ``p`` and ``compatibility``: float64[n] of the attacked pairs, by day."""
 
     p: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     compatibility: dict[int, NDArray[np.float64]] = field(default_factory=dict)
@@ -138,7 +138,7 @@ class Run:
         self.planted |= {name for each in simulation.incidents for name in (*each.entities, *each.addresses)}
 
     def follow(self) -> Found:
-        """Score all days."""
+        """Score all days and return the results."""
         simulation = self.feed.simulation
         for day in range((simulation.end - simulation.scored_start) // DAY):
             begin = simulation.scored_start + day * DAY
@@ -183,7 +183,7 @@ class Run:
 
 
 def figures(drawn: list[Attack], runs: list[Found]) -> dict[str, Any]:
-    """Over all companies: medians for each kind of attack, and the costs."""
+    """Return medians for each kind of attack, and the costs, over all companies."""
     kinds = np.concatenate([np.array(attack.kind) for attack in drawn])
     attacks: dict[str, dict[str, dict[str, float]]] = {}
     for kind in KINDS:
@@ -211,7 +211,7 @@ def figures(drawn: list[Attack], runs: list[Found]) -> dict[str, Any]:
 
 
 def prepared(seed: int, people: int) -> tuple[Feed, Attack, TrainedJob]:
-    """A company, its attackers, and what was learned before them."""
+    """Return a company's events with attackers, the attack, and the job trained before it."""
     simulation = simulate(seed, end=END, people=people)
     attack = attack_on(simulation, np.random.default_rng(seed))
     feed = feed_of(simulation, attack)
@@ -220,7 +220,7 @@ def prepared(seed: int, people: int) -> tuple[Feed, Attack, TrainedJob]:
 
 
 def table(found: dict[str, dict[str, Any]]) -> None:
-    """Print it all."""
+    """Print the results by setting."""
     print("compatibility, probability, score (medians), and share of usual pairs at the start of day …")
     print(f"{'hold':>12} {'attack':>12}" + "".join(f"{'day ' + str(day):>24}" for day in LATER))
     for name, each in found.items():
@@ -237,7 +237,7 @@ def _cell(one: dict[str, float]) -> str:
 
 
 def main() -> None:
-    """Run all settings on all companies."""
+    """Run all settings on all companies; print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=1_000)
     parser.add_argument("--seeds", type=int, default=2)

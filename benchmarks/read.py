@@ -2,10 +2,10 @@
 
     python benchmarks/read.py [--events 1000000] [--url http://localhost:9200] [--rounds 2]
 
-Two streams: in one, a pair repeats 10 times within an event bucket; in the other it never does. Scan and datafeed take
-turns, the best round of each counts, and the server's request cache is emptied before each. Scan reads pages of the
-client's default size and hands over documents; the datafeed hands over normalized event buckets. Without ``--url`` a
-local OpenSearch is started. The last line is JSON with ``ratio_repeating`` and ``ratio_unique``.
+There are two streams: in one, a pair repeats 10 times within an event bucket; in the other it never does. Scan and
+datafeed take turns, the best round of each counts, and the server's request cache is cleared before each. Scan reads
+pages of the client's default size and returns documents; the datafeed returns normalized event buckets. Without
+``--url`` a local OpenSearch is started. The last line is JSON with ``ratio_repeating`` and ``ratio_unique``.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ BUCKETS = 24
 """Event buckets of a stream: a day in hours, 42,000 events an hour."""
 
 REPEATS = {"repeating": 10, "unique": 1}
-"""How often a pair comes within an event bucket, by the stream's name."""
+"""Stream's name → occurrences of a pair within an event bucket."""
 
 TARGETS = {"repeating": 8.0, "unique": 3.0}
-"""How many times faster than scan the datafeed must be."""
+"""Stream's name → required speed of the datafeed, as a multiple of scan's."""
 
 FIELDS = ["@timestamp", "user.name", "source.ip", "event.outcome"]
 QUERY = {"bool": {"filter": [{"term": {"event.category": "authentication"}}]}}
@@ -44,7 +44,7 @@ OUTCOMES = ("success",)
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, print a table and the JSON line; 1 if a target was missed."""
+    """Measure, print a table and the JSON line; return 1 if a target was missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=1_000_000, help="events of each stream")
     parser.add_argument("--url", help="an existing cluster; by default a local OpenSearch is started")
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace) -> float:
-    """How many times as many events a second the datafeed reads as scan does."""
+    """Return the datafeed's events per second, as a multiple of scan's."""
     index = f"ipi-es-benchmark-{name}"
     stream = make_stream(options.events, repeats=REPEATS[name], buckets=BUCKETS, seed=1)
     drop(url, index)

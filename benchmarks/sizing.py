@@ -2,10 +2,10 @@
 
     nice python benchmarks/sizing.py [--sizes 1000:10000,10000:100000] [--history 14] [--days 2] [--url URL]
 
-For each size (entities:events a day) sign-ins are made up and put into a cluster (a local OpenSearch unless ``--url``),
-then `ipi-es train` learns from ``--history`` days and `ipi-es backfill` scores ``--days`` days, hour by hour, with all
-defaults; both as processes of their own. Memory is the peak of the process. Storage is that of the results' index
-after a flush, one copy, and of the snapshot, the history and a day's delta as they were written. The rows are those of
+For each size (entities:events a day) simulated sign-ins are put into a cluster (a local OpenSearch without ``--url``).
+Then `ipi-es train` learns from ``--history`` days and `ipi-es backfill` scores ``--days`` days in buckets of an hour,
+with all defaults, each as a process of its own. Memory is the peak of the process. Storage is that of the results'
+index after a flush, one copy, and of the snapshot, the history and a day's delta as written. The rows are those of
 docs/sizing.md; the last line is JSON.
 """
 
@@ -37,15 +37,15 @@ from ipi_es.worker.job_resources import JobResources
 
 SIZES = "1000:10000,10000:100000,100000:300000"
 ADDRESSES = 5
-"""Addresses that an entity uses again and again."""
+"""Regular addresses of an entity."""
 SHARES = (0.45, 0.3, 0.12, 0.08, 0.05)
-"""How often each of them is used: office, home, telephone, …"""
+"""Share of the events from each of them: office, home, phone, …"""
 AN_OFFICE = 200
-"""Entities that share an office's address."""
+"""Entities behind an office's address."""
 NEW = 0.01
-"""Share of the events that come from an address that nobody used before: hotels, new homes, mistakes."""
+"""Share of the events from an address without earlier events: hotels, new homes, mistakes."""
 LIVELINESS = 0.8
-"""Shape of the gamma distribution of how many events an entity makes: a few make most of them."""
+"""Shape of the gamma distribution of an entity's events: a few entities have most of them."""
 MIB = 2**20
 
 
@@ -68,7 +68,7 @@ class Row:
 
 
 def make_signins(entities: int, events_a_day: int, days: int, seed: int) -> Stream:
-    """Sign-ins of ``days`` days from :data:`START` on."""
+    """Draw sign-ins of ``days`` days from :data:`START` on."""
     rng = np.random.default_rng(seed)
     events = events_a_day * days
     weights = rng.gamma(LIVELINESS, size=entities)
@@ -84,7 +84,7 @@ def make_signins(entities: int, events_a_day: int, days: int, seed: int) -> Stre
 
 
 def measured(folder: Path, *args: str) -> tuple[float, float]:
-    """(peak memory in MiB, seconds of processor time) of `ipi-es ARGS`; SystemExit if it fails."""
+    """Run `ipi-es ARGS`; return (peak memory in MiB, seconds of processor time). Raises SystemExit if it fails."""
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "ipi_es", *args], cwd=folder, stdout=log, stderr=subprocess.STDOUT,
@@ -98,7 +98,7 @@ def measured(folder: Path, *args: str) -> tuple[float, float]:
 
 
 def measure(url: str, cluster: Cluster, entities: int, events: int, options: argparse.Namespace, folder: Path) -> Row:
-    """One size, from the events to its row."""
+    """Measure one size: load the events, train, score."""
     name = f"sizing-{entities}"
     stream = make_signins(entities, events, options.history + options.days, options.seed)
     drop(url, name)
@@ -133,7 +133,7 @@ def measure(url: str, cluster: Cluster, entities: int, events: int, options: arg
 
 
 def _results(url: str, cluster: Cluster, folder: Path) -> tuple[int, int]:
-    """(result documents, bytes of one copy of their index)."""
+    """Return (result documents, bytes of one copy of their index)."""
     from ipi_es.config.files.loading import load_job
 
     job = load_job(folder / "job.json")
@@ -141,7 +141,7 @@ def _results(url: str, cluster: Cluster, folder: Path) -> tuple[int, int]:
     store.show()
     pattern = f"{ALIAS}-{job.results_index_name}-*"
     urllib3.request("POST", f"{url}/{pattern}/_flush?wait_if_ongoing=true")
-    time.sleep(1.0)  # the server counts what lies on its disk every now and then
+    time.sleep(1.0)  # the server updates its disk statistics periodically
     answer = json.loads(urllib3.request("GET", f"{url}/{pattern}/_stats/store").data)
     return sum(store.count(kind) for kind in RESULT_KINDS), int(answer["_all"]["primaries"]["store"]["size_in_bytes"])
 
@@ -157,13 +157,13 @@ def _forget(cluster: Cluster, name: str, url: str) -> None:
 
 
 def _cluster_cpu(url: str) -> float:
-    """CPU seconds that the cluster's nodes have used."""
+    """Return the CPU seconds that the cluster's nodes have used."""
     nodes = json.loads(urllib3.request("GET", f"{url}/_nodes/stats/process").data)["nodes"].values()
     return float(sum(node["process"]["cpu"]["total_in_millis"] for node in nodes)) / 1_000
 
 
 def table(rows: list[Row]) -> str:
-    """The rows as docs/sizing.md has them."""
+    """Format the rows as a Markdown table, as in docs/sizing.md."""
     head = (
         "| entities | events a day | memory: training | scoring | CPU: training | scoring a day | in the cluster a day "
         "| storage: results a day | history a day | snapshot |"

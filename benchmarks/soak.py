@@ -3,16 +3,16 @@
     python benchmarks/soak.py [--part days|memory|live]… [--days 30] [--jobs 20|200] [--minutes 20] [--rate 1000]
 
 ``days``: simulated days in accelerated time on a real server, 20 jobs. ``memory``: the same with 200 jobs on the
-in-memory port. Both tick live jobs by a told clock; interim results, late events, a night's cleaning and training again
-(every week; in memory every third) are included. Every midnight the worker's process, which holds neither events nor
-results, tells its memory: the last day's may be 5 % above the second's, and no job may lack a bucket after its tick. At
-the end every bucket of the last week is compared with its events.
+in-memory port. Both tick live jobs with a simulated clock; interim results, late events, nightly cleaning and
+retraining (every week; in memory every three weeks) are included. Every midnight the worker's process, which holds
+neither events nor results, reports its memory: that of the last day may be 5 % above that of the second, and no job may
+lack a bucket after its tick. At the end every bucket of the last week is compared with its events.
 
-``live``: `ipi-es run` as it is, on buckets of a minute, while 1,000 events/s come in; every bucket must be written less
-than a bucket's length after it was complete.
+``live``: the real `ipi-es run`, on buckets of a minute, with 1,000 events/s; every bucket must be written less than a
+bucket's length after it was complete.
 
-Without ``--part`` all three. Without ``--url`` a local OpenSearch is started. Last line: JSON; exit code 1 where a
-target was missed.
+Without ``--part`` all three run. Without ``--url`` a local OpenSearch is started. The last line is JSON; the exit code
+is 1 if a target was missed.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ import soak_live
 PARTS = ("days", "memory", "live")
 JOBS = {"days": 20, "memory": 200}
 SPANS = {"days": 2 * 3_600, "memory": 4 * 3_600}
-"""Seconds a bucket: in memory every search looks at every document, so there are fewer."""
+"""Seconds of a bucket; longer in memory, where every search reads every document."""
 TRAINED_EVERY = {"days": "7d", "memory": "21d"}
-"""A training takes some four seconds of one processor however few events there are: 1,000 of them, most of an hour."""
+"""A training takes about four seconds of one processor even with few events: 1,000 of them take most of an hour."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run the parts, print a line a simulated day or a real minute, and the JSON line; 1 if a target was missed."""
+    """Run the parts; print a line per simulated day or real minute, and the JSON line. Return 1 for a missed target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", action="append", choices=PARTS, help="may be given several times")
     parser.add_argument("--days", type=int, default=30, help="simulated days, at least 2")

@@ -1,8 +1,8 @@
-"""Small made-up companies for the soak test: each day's sign-ins follow from the company's number and the day alone.
+"""Small simulated companies for the soak test: a day's sign-ins depend only on the company's number and the day.
 
-People sign in from their home, which they change every few weeks, and from the office; now and then from an address
-that never comes again, and every few days somebody tries one address on everybody. Most events arrive at once, some an
-hour or half a day late.
+People sign in from home, with another address every few weeks, and from the office; sometimes from an address that is
+used once. Every few days one address signs in to all accounts. Most events arrive at once, some up to an hour or half a
+day late.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from streams import DAY, MAPPINGS, address_text
 from ipi_es.cluster.port import Cluster, Put
 
 PATTERN = "soak-signins-*"
-"""The events' indices, one a UTC day; in a shared cluster all companies'."""
+"""The events' indices, one per UTC day; companies in one cluster share them."""
 
 EVENTS_A_DAY = 8
-"""Of a person, on average."""
+"""Mean number of a person's events."""
 
 OPENS, CLOSES = 6 * 3_600, 22 * 3_600
-"""Seconds of the day between which people sign in; the nights are empty."""
+"""Seconds of the day between which people sign in; nights have no events."""
 
 OFFICES = 3
 FROM_OFFICE, ONE_OFF = 0.45, 0.03
-"""Shares of the sign-ins; the others come from home."""
+"""Shares of the sign-ins; the others are from home."""
 
 MOVES = (20, 60)
-"""Days after which a home gets another address: at least and at most."""
+"""Days after which a home gets another address, [least, most)."""
 
 SPRAYED_EVERY = 5
-"""Days between two on which one address is tried on everybody."""
+"""Interval, in days, of the days on which one address signs in to all accounts."""
 
 RETENTION_DAYS = 10
-"""Days for which every other job's results are kept; the others keep theirs, as is the default."""
+"""Days for which every other job's results are kept; the other jobs keep all results, which is the default."""
 
 AT_ONCE = 20
-"""Seconds within which an event is in the cluster, unless it is late; less than the least query_delay."""
+"""Seconds within which an event reaches the cluster, unless it is late; less than the smallest query_delay."""
 LATE = ((0.02, 3_600), (0.003, 12 * 3_600))
-"""(share of the events, seconds that they come late at most)"""
+"""(share of the events, their maximum delay in seconds)"""
 
 
 class Arrival(NamedTuple):
-    """An event, and when it reaches the cluster; times in epoch seconds."""
+    """An event and its time of arrival in the cluster; times in epoch seconds."""
 
     arrives: int
     time: int
@@ -57,7 +57,7 @@ class Arrival(NamedTuple):
     ip: str
 
     def document(self) -> dict[str, Any]:
-        """As ECS says."""
+        """Return the event as an ECS document."""
         return {
             "@timestamp": self.time * 1_000,
             "event": {"category": ["authentication"], "outcome": "success"},
@@ -68,17 +68,17 @@ class Arrival(NamedTuple):
 
 
 def company_id(number: int) -> str:
-    """The value of `organization.id`."""
+    """Return the value of `organization.id`."""
     return f"company-{number:03d}"
 
 
 def index_of(time: int) -> str:
-    """The index of an event, by its time in epoch seconds."""
+    """Return the index of an event by its time in epoch seconds."""
     return PATTERN.replace("*", f"{dt.datetime.fromtimestamp(time, dt.UTC):%Y.%m.%d}")
 
 
 def day_of_company(number: int, people: int, day: int) -> list[Arrival]:
-    """All sign-ins of a UTC day (since the epoch), not in order."""
+    """Draw all sign-ins of a UTC day (days since the epoch), unsorted."""
     rng = np.random.default_rng((number, day))
     start, made = day * DAY, []
     who = np.repeat(np.arange(people), rng.poisson(EVENTS_A_DAY, people))
@@ -117,20 +117,20 @@ def _delay(rng: np.random.Generator, chance: float) -> int:
 
 @dataclass
 class Feeder:
-    """Brings the events of all companies into their clusters, as simulated time passes."""
+    """Writes the events of all companies to their clusters as simulated time passes."""
 
     clusters: Sequence[Cluster]
-    """Of each company, by its number; the same one for all, or one each."""
+    """The cluster of each company, by its number; one for all, or one each."""
     people: int
     day: int
-    """The next day to be made, since the epoch."""
+    """The next day to be drawn, days since the epoch."""
     kept: int
-    """Days that events are kept."""
+    """Days for which events are kept."""
     waiting: list[Arrival] = field(default_factory=list)
     fed: int = 0
 
     def feed(self, until: int) -> None:
-        """Everything that has arrived before ``until``, epoch seconds; deletes what is past keeping."""
+        """Write all events that arrive by ``until``, epoch seconds; delete the indices of days that aren't kept."""
         while self.day * DAY < until:
             for number in range(len(self.clusters)):
                 self.waiting += day_of_company(number, self.people, self.day)
@@ -161,9 +161,9 @@ class Feeder:
 
 
 def job_data(number: int, span: int, training_days: int, every: str) -> dict[str, Any]:
-    """The job of a company; ``span`` in seconds. It is looked at twice a bucket, so that there are interim results.
+    """Return a company's job; ``span`` in seconds. It ticks twice per bucket, so that there are interim results.
 
-    ``every``: after how long it is trained again, as the setting is written.
+    ``every``: the interval of its trainings, in the setting's format.
     """
     filters = [{"term": {"event.category": "authentication"}}, {"term": {"organization.id": company_id(number)}}]
     return {

@@ -1,4 +1,4 @@
-"""Simulated days of many jobs, as fast as they go: whether the worker's memory stays, and whether it keeps up."""
+"""Simulated days of many jobs at full speed, to check that the worker's memory doesn't grow and that it keeps up."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ from ipi_es.times import iso
 from ipi_es.worker.job_resources import JobResources
 
 HISTORY = 8
-"""Days of events before the first simulated one: what the jobs are first trained on, and always."""
+"""Days of events before the first simulated one, and length of the training window."""
 
 LOOKED_AT = 60
-"""Seconds after a bucket's end at which the first job is looked at: the least query_delay."""
+"""Seconds after a bucket's end at which the first job ticks: the smallest query_delay."""
 
 FLAT = 1.05
-"""The last day's memory may be this much of the second day's."""
+"""Largest allowed ratio of the last day's memory to the second day's."""
 
 
 @dataclass
 class Day:
-    """What was measured of one simulated day."""
+    """Measurements of one simulated day."""
 
     seconds: float = 0.0
     tick_ms: float = 0.0
-    """Of one tick on average, trainings left out."""
+    """Mean duration of a tick without trainings."""
     buckets: int = 0
     lag: int = 0
-    """Buckets that any job ever lacked after its tick."""
+    """Most buckets that a job lacked after its tick."""
     failures: list[str] = field(default_factory=list)
     memory: Memory = field(default_factory=lambda: Memory(0, 0, 0, 0))
 
 
 @dataclass
 class Soak:
-    """The benchmark's side: simulated time, the events, and what is told to the worker's process."""
+    """The benchmark's side: simulated time, the events, and the requests to the worker's process."""
 
     options: argparse.Namespace
     clusters: Sequence[Cluster]
-    """Of each job, by its number."""
+    """The cluster of each job, by its number."""
     ask: Pipe
     days: list[Day] = field(default_factory=list)
 
     def run(self) -> dict[str, Any]:
-        """All days, a line each; the figures."""
+        """Run all days, print a line for each, and return the figures."""
         options, frequency = self.options, self.options.span // 2
         feeder = Feeder(self.clusters, options.people, START // DAY - HISTORY, kept=HISTORY + 2)
         feeder.feed(START)
@@ -121,7 +121,7 @@ class Soak:
 
 
 def missed(figures: dict[str, Any]) -> list[str]:
-    """Which of the targets were missed."""
+    """Return a sentence for each missed target."""
     found = {
         f"memory grew to {figures['growth']:.3f} of the second day's": figures["growth"] > FLAT,
         f"a job lagged {figures['lag_buckets']} buckets": figures["lag_buckets"] > 0,
@@ -133,7 +133,7 @@ def missed(figures: dict[str, Any]) -> list[str]:
 
 @dataclass
 class Completeness:
-    """Of the buckets of the last days that still have their events: whether they were scored, each with all of them."""
+    """Counts of the last days' buckets, whose events still exist; wrong: not scored, or not with all events."""
 
     checked: int = 0
     wrong: int = 0
@@ -157,7 +157,7 @@ def _complete(cluster: Cluster, data: dict[str, Any]) -> Completeness:
 
 
 def on_a_server(options: argparse.Namespace) -> dict[str, Any]:
-    """All jobs on one real server."""
+    """Run all jobs on one real server; return the figures."""
     with server(options.url) as url:
         cluster = connect(Connection(hosts=(url,)))
         setup_plan.apply(cluster, setup_plan.plan(cluster))
@@ -167,7 +167,7 @@ def on_a_server(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def in_memory(options: argparse.Namespace) -> dict[str, Any]:
-    """Each job on a cluster in memory of its own, all of which lie in this process and not in the worker's."""
+    """Run each job on its own in-memory cluster, in this process and not in the worker's; return the figures."""
     clusters = [soak_store.DailyCluster() for _ in range(options.jobs)]
     for cluster in clusters:
         setup_plan.apply(cluster, setup_plan.plan(cluster))
@@ -184,8 +184,8 @@ def _jobs(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 @contextmanager
 def _worker(made: Plan) -> Iterator[Pipe]:
-    """The process that is measured; gone at the end."""
-    spawning = multiprocessing.get_context("spawn")  # a fork would have all that this process has
+    """Start the measured process and yield the pipe to it; the process ends with the context."""
+    spawning = multiprocessing.get_context("spawn")  # a fork would contain this process's memory
     ask, told = spawning.Pipe()
     process = spawning.Process(target=soak_worker.main, args=(made, told), daemon=True)
     process.start()
@@ -201,7 +201,7 @@ def _worker(made: Plan) -> Iterator[Pipe]:
 
 @contextmanager
 def server(url: str | None) -> Iterator[str]:
-    """The URL of the cluster that was given, or of a local one that is gone at the end."""
+    """Yield the given cluster's URL, or that of a local one that is stopped at the end."""
     if url is not None:
         yield url.rstrip("/")
         return

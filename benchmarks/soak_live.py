@@ -1,4 +1,4 @@
-"""`ipi-es run` as it is, on buckets of a minute, while events come in at a steady rate."""
+"""The real `ipi-es run` on buckets of a minute, with events at a steady rate."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ from ipi_es.worker.job_resources import JobResources
 
 INDEX, JOB = "soak-live", "soak-live"
 SPAN = 60
-"""Seconds a bucket."""
+"""Seconds of a bucket."""
 
 ENTITIES, ADDRESSES = 5_000, 6
-"""People, and how many addresses each has: 1,000 events/s are two sign-ins an entity in ten seconds."""
+"""Entities, and addresses of each: 1,000 events/s are two sign-ins per entity in ten seconds."""
 ONE_OFF = 0.001
-"""Share of the events from an address that never comes again."""
+"""Share of the events from an address that is used once."""
 
 HISTORY_DAYS, HISTORY_EVENTS = 8, 40_000
-"""What the job is trained on before."""
+"""Days and events on which the job is first trained."""
 
 PROCESSORS = 2
-"""Server, worker and this process have so many together, where the machine has more."""
+"""Processors that server, worker and this process share, if the machine has more."""
 
 BEAT = 0.25
 """Seconds between two bulks of events."""
 LOOK = 0.5
-"""Seconds between two looks at the checkpoint."""
+"""Seconds between two reads of the checkpoint."""
 PATIENCE = 900
 """Longest wait for the first training, seconds."""
 LEAVES_WITHIN = 10
-"""Seconds after SIGTERM."""
+"""Seconds after SIGTERM within which the worker must end."""
 
 JOB_FILE = {
     "job_id": JOB,
@@ -68,7 +68,7 @@ JOB_FILE = {
 
 @dataclass
 class Stream:
-    """Events as they are drawn: who, and from where. Names and addresses are encoded once."""
+    """Draws events with entities and addresses; their parts of the documents are encoded once."""
 
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(1))
     tails: list[bytes] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Stream:
             self.tails.append(_tail(pair // ADDRESSES, address_text(pair * 2 // 3)))
 
     def draw(self, milliseconds: list[int]) -> list[bytes]:
-        """A document for each of these times."""
+        """Draw a document for each of the times, epoch ms."""
         count = len(milliseconds)
         entity = self.rng.integers(0, ENTITIES, count)
         place = np.minimum(self.rng.geometric(0.5, count) - 1, ADDRESSES - 1)
@@ -102,7 +102,7 @@ def _tail(entity: int, ip: str) -> bytes:
 
 
 class Sender(threading.Thread):
-    """Sends ``rate`` events a second, stamped with the time since the last bulk, until it is stopped."""
+    """Sends ``rate`` events per second, with timestamps since the last bulk, until it is stopped."""
 
     def __init__(self, url: str, stream: Stream, rate: int) -> None:
         super().__init__(name="soak-sender", daemon=True)
@@ -112,7 +112,7 @@ class Sender(threading.Thread):
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Until :meth:`stop`."""
+        """Send until :meth:`stop`; an error ends it and is kept in ``failure``."""
         try:
             began, last = time.monotonic(), time.time()
             while not self._over.wait(BEAT):
@@ -121,11 +121,11 @@ class Sender(threading.Thread):
                 self.send(self._stream.draw(times.tolist()))
                 self.sent, last = self.sent + owed, now
                 self.slowest = max(self.slowest, time.time() - now)
-        except BaseException as error:  # noqa: BLE001  (told to whoever waits)
+        except BaseException as error:  # noqa: BLE001  (the main thread reports it)
             self.failure = error
 
     def send(self, lines: list[bytes]) -> None:
-        """One bulk. SystemExit where the cluster refuses it."""
+        """Send one bulk. Raises SystemExit if the cluster refuses it."""
         if not lines:
             return
         action = b'{"create":{}}\n'
@@ -135,14 +135,14 @@ class Sender(threading.Thread):
             raise SystemExit(f"the cluster refused events: {answer.status} {answer.data[:300]!r}")
 
     def stop(self) -> None:
-        """Wait for the bulk in hand."""
+        """Stop, and wait for the current bulk."""
         self._over.set()
         self.join()
 
 
 @dataclass
 class Watched:
-    """When each bucket was seen to be written, against when it was complete."""
+    """Delays from a bucket's completeness to its checkpoint, as observed."""
 
     job: Job
     begin: int
@@ -150,10 +150,10 @@ class Watched:
     delays: dict[int, float] = field(default_factory=dict)
     """Bucket's end → seconds from its completeness to its checkpoint."""
     lag: int = 0
-    """Complete buckets that were not scored, at most."""
+    """Most complete buckets that weren't scored."""
 
     def look(self, checkpoint: int, now: float) -> None:
-        """Take note of where the job is."""
+        """Record the delays at this checkpoint; times in epoch seconds."""
         newest = max(self.delays, default=self.begin)
         for end in range(newest + SPAN, checkpoint + 1, SPAN):
             self.delays[end] = now - (end + self.job.query_delay)
@@ -161,7 +161,7 @@ class Watched:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Start server and worker, let events come in, watch; the figures."""
+    """Start server and worker, send events, watch the job; return the figures."""
     if len(os.sched_getaffinity(0)) > PROCESSORS:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSORS])
     with server(options.url) as url, tempfile.TemporaryDirectory() as folder:
@@ -186,7 +186,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def missed(figures: dict[str, Any]) -> list[str]:
-    """Which of the targets were missed."""
+    """Return a sentence for each missed target."""
     found = {
         f"a bucket was written {figures['delay_seconds_max']} s after it was complete": figures["delay_seconds_max"]
         >= SPAN,
@@ -227,7 +227,7 @@ def _worker(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _ready(cluster: Cluster, job: Job, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the job is trained and has caught up."""
+    """Wait until the job is trained and has caught up. Raises SystemExit if this takes too long."""
     began = time.monotonic()
     while (_checkpoint(cluster, job) or 0) < complete_to(job, int(time.time())):
         if process.poll() is not None or time.monotonic() - began > PATIENCE:
@@ -239,12 +239,12 @@ def _ready(cluster: Cluster, job: Job, process: subprocess.Popen[bytes]) -> None
 def _watched(
     options: argparse.Namespace, cluster: Cluster, job: Job, sender: Sender, process: subprocess.Popen[bytes]
 ) -> dict[str, Any]:
-    # from the first bucket that is filled wholly
+    # from the first bucket that is filled completely
     watched = Watched(job, -(-int(time.time()) // SPAN) * SPAN)
     sender.start()
     began, processor = time.monotonic(), _processor(process.pid)
     resident: list[float] = []
-    # the last minutes' buckets are complete query_delay after them
+    # the last buckets are complete query_delay after their ends
     until = watched.begin + options.minutes * SPAN + job.query_delay
     sent = 0
     while time.time() < until + SPAN and max(watched.delays, default=0) < until - job.query_delay:
@@ -282,7 +282,7 @@ def _watched(
 
 
 def _left(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """How the worker leaves when it is told to."""
+    """Send SIGTERM; return the worker's exit code and the seconds until it ended."""
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     code = process.wait(6 * LEAVES_WITHIN)
@@ -290,7 +290,7 @@ def _left(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 
 def _complete(cluster: Cluster, job: Job, start: int, end: int) -> dict[str, int]:
-    """Whether every bucket has all its events."""
+    """Count the events, and the buckets whose stored event count is wrong or missing."""
     work = JobResources(cluster, job)
     cluster.refresh(INDEX)
     stored = {each.start: each.event_count for each in work.stores.results.final_buckets(start, end)}
@@ -305,11 +305,11 @@ def _checkpoint(cluster: Cluster, job: Job) -> int | None:
 
 
 def _resident(pid: int) -> float:
-    """MiB."""
+    """Return the resident memory of a process, MiB."""
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _processor(pid: int) -> float:
-    """Seconds of processor time that a process has used."""
+    """Return the processor time that a process has used, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Clusters in memory that lie in another process than the worker: what they hold is then no part of its memory."""
+"""In-memory clusters in another process than the worker, so that their contents don't count as its memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ipi_es.testing.memory_parts import MemoryLifecycles
 
 
 class DailyCluster(MemoryCluster):
-    """Looks only at the days' indices of events that a search is about, as servers do: else it takes hours."""
+    """Searches only the event indices of the requested days, as servers do; searching all would take hours."""
 
     def search(self, index: str | Sequence[str], body: Mapping[str, Any], **how: Any) -> Json:
         """See the port."""
@@ -31,7 +31,7 @@ class DailyCluster(MemoryCluster):
 
 
 def _range(query: Any) -> tuple[int, int] | None:
-    """[start, end) of the first range of times in a query, epoch milliseconds."""
+    """Return [start, end) of the first time range in a query, epoch milliseconds; None without one."""
     if isinstance(query, list):
         return next((found for each in query if (found := _range(each)) is not None), None)
     if not isinstance(query, dict):
@@ -43,7 +43,7 @@ def _range(query: Any) -> tuple[int, int] | None:
 
 
 class Elsewhere:
-    """:class:`ipi_es.cluster.port.Cluster`, asked through a pipe; all other operations go as they are."""
+    """A :class:`ipi_es.cluster.port.Cluster` behind a pipe; operations without a method here are passed on."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe, self._lock = pipe, threading.Lock()
@@ -51,7 +51,7 @@ class Elsewhere:
 
     @property
     def info(self) -> ServerInfo:
-        """As of a MemoryCluster."""
+        """That of a MemoryCluster."""
         return MemoryCluster().info
 
     def indices(self, pattern: str) -> list[str]:
@@ -69,7 +69,7 @@ class Elsewhere:
         return outcome
 
     def close(self) -> None:
-        """Nothing to release before the process ends."""
+        """Do nothing; the process's end closes the pipe."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -86,7 +86,7 @@ class Elsewhere:
 
 
 def serve(clusters: Sequence[MemoryCluster], pipes: Sequence[Connection]) -> threading.Thread:
-    """Answer what comes through the pipes, in the background, until they are closed."""
+    """Answer the requests of the pipes in a background thread until all are closed."""
     thread = threading.Thread(target=_answer, args=(clusters, pipes), name="soak-store", daemon=True)
     thread.start()
     return thread
@@ -113,7 +113,7 @@ def _done(cluster: MemoryCluster, name: str, args: Any, how: Any) -> tuple[bool,
     try:
         value = getattr(cluster, name)(*args, **how)
         return True, list(value) if name == "scan" else value
-    except Exception as error:  # noqa: BLE001  (whoever asked gets it)
+    except Exception as error:  # noqa: BLE001  (sent to the caller)
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:  # noqa: BLE001  (some errors can't be sent)

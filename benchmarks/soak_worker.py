@@ -1,7 +1,7 @@
-"""The worker of the soak test, in a process of its own: live jobs, ticked at simulated times that it is told.
+"""The worker of the soak test, in a process of its own: live jobs that tick at simulated times.
 
-Everything is what `ipi-es run` uses (`LiveJob` on `JobResources`, two jobs at a time); only the clock is told, and the
-schedule's times come from the benchmark, which asks the same function (`ipi_es.service.due.next_tick`).
+It uses the same parts as `ipi-es run` (`LiveJob` on `JobResources`, two jobs at a time). Only the clock is simulated,
+and the ticks' times come from the function that the schedule uses (`ipi_es.service.due.next_tick`).
 """
 
 from __future__ import annotations
@@ -39,35 +39,35 @@ from ipi_es.setup.checks.judge import require_usable
 from ipi_es.worker.job_resources import JobResources
 
 PARALLEL = 2
-"""Jobs at a time, as `worker.parallel_jobs` is by default."""
+"""Jobs at a time, the default of `worker.parallel_jobs`."""
 
 MIB = 1 << 20
 
 
 @dataclass
 class ToldClock:
-    """Stands until it is told another time."""
+    """A clock that shows a fixed time until it is set."""
 
     time: int = 0
 
     def now(self) -> int:
-        """Epoch seconds."""
+        """Return the time, epoch seconds."""
         return self.time
 
 
 @dataclass
 class Memory:
-    """What the kernel says of this process, in MiB, and what else could leak."""
+    """Memory of this process by the kernel's count, in MiB, and other resources that could leak."""
 
     rss: float
     anonymous: float
-    """Without the libraries' files, which are large and stay."""
+    """Without mapped files such as libraries, which are large and constant."""
     threads: int
     files: int
 
     @classmethod
     def now(cls) -> Memory:
-        """After a collection."""
+        """Measure this process after a garbage collection."""
         gc.collect()
         lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
         kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines[1:])}
@@ -77,19 +77,19 @@ class Memory:
 
 @dataclass
 class Wave:
-    """What came of a tick of every job."""
+    """Results of a tick of every job."""
 
     lag: int = 0
-    """Buckets that the job furthest behind lacks after its tick."""
+    """Most buckets that a job lacks after its tick."""
     buckets: int = 0
     failures: list[str] = field(default_factory=list)
     tick_seconds: float = 0.0
-    """Of all jobs together, trainings left out."""
+    """Sum over all jobs, without trainings."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the process is to work on; ``url`` None: clusters in memory, behind a pipe each."""
+    """The process's jobs and clusters; ``url`` None: in-memory clusters, one behind each pipe."""
 
     jobs: Sequence[dict[str, Any]]
     url: str | None
@@ -98,7 +98,7 @@ class Plan:
 
 
 def main(plan: Plan, told: Connection) -> None:
-    """Answer (what, epoch seconds) until it is `stop`."""
+    """Answer requests (name, epoch seconds) until the name is `stop`."""
     few_arenas()  # as `ipi-es run` does
     logging.basicConfig(level=logging.WARNING, format="      %(message)s")
     worker = Fellow(plan)
@@ -113,7 +113,7 @@ def main(plan: Plan, told: Connection) -> None:
 
 
 class Fellow:
-    """The jobs at work."""
+    """The live jobs and their clocks."""
 
     def __init__(self, plan: Plan) -> None:
         if plan.url is not None:
@@ -123,7 +123,7 @@ class Fellow:
             clusters = [Elsewhere(pipe) for pipe in plan.pipes]
         jobs = [check_job(data) for data in plan.jobs]
         self._fleet, self._pool = Fleet(jobs), ThreadPoolExecutor(PARALLEL)
-        # in real time a job that finds the place taken trains half a minute later; here it would be hours
+        # in real time a job without a free place trains half a minute later; here that would be hours
         places = threading.Semaphore(PARALLEL)
         self._jobs: list[tuple[LiveJob, ToldClock]] = []
         for job, cluster in zip(jobs, clusters, strict=True):
@@ -134,7 +134,7 @@ class Fellow:
         self._traced: list[tracemalloc.Snapshot] = []
 
     def wave(self, now: int) -> Wave:
-        """A tick of every job, each at its own moment after ``now``."""
+        """Run a tick of every job, each at its own time after ``now``, epoch seconds."""
         wave = Wave()
         trained = self._seconds("train")
         for lag, buckets, seconds, failure in self._pool.map(partial(self._tick, now), self._jobs):
@@ -145,17 +145,17 @@ class Fellow:
         return wave
 
     def clean(self, now: int) -> list[str]:
-        """The night's cleaning of every job; what failed."""
+        """Run the nightly cleaning of every job; return the failures."""
         return [text for text in self._pool.map(partial(self._clean, now), self._jobs) if text]
 
     def memory(self, _now: int) -> Memory:
-        """Of this process."""
+        """Measure the memory of this process."""
         if tracemalloc.is_tracing():
             self._trace()
         return Memory.now()
 
     def steps(self, now: int) -> dict[str, int]:
-        """How often each step was done, and what went wrong, over all jobs."""
+        """Count steps, errors, records and events over all jobs."""
         done: Counter[str] = Counter()
         for report in self._fleet.reports(now):
             done.update({step: times for step, (times, _) in report.steps.items()})
@@ -190,7 +190,7 @@ class Fellow:
         return sum(report.steps.get(step, (0, 0.0))[1] for report in self._fleet.reports(0))
 
     def _trace(self) -> None:
-        """Say what has grown since somebody asked for the first time."""
+        """Print the allocations that have grown since the first call."""
         gc.collect()
         found = tracemalloc.take_snapshot()
         self._traced = [*self._traced[:1], found]

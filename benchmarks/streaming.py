@@ -3,8 +3,8 @@
     nice -n 19 python benchmarks/streaming.py --pairs 50000000
 
 A child process writes `entity,ip` lines of 200,000 entities and 300,000 addresses (thirty in a /24) to
-`ipi-es train --csv -`, which reads them once, keeps them in a temporary file and trains one epoch with the defaults. No
-two machines take the same time; the peak of the resident memory is what is shown. Last line: JSON.
+`ipi-es train --csv -`, which reads them once, keeps them in a temporary file and trains one epoch with the defaults.
+The figure that matters is the peak of the resident memory; the time depends on the machine. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import time
 import numpy as np
 
 ENTITIES, PLACES, ADDRESSES = 200_000, 6, 300_000
-"""An entity comes from six of the addresses, most often from the first."""
+"""Entities, addresses of each (the first is used most often), and all addresses."""
 LINES = 1 << 16
 """Lines written at a time."""
 
 
 def write(pairs: int) -> None:
-    """`entity,ip` lines to standard output."""
+    """Write `entity,ip` lines to standard output."""
     rng = np.random.default_rng(0)
     sites = [f"{16 + at % 120}.{at // 120 % 256}.{at * 7 % 256}" for at in range(ADDRESSES // 30)]
     ips = [f"{sites[at // 30]}.{at % 30 * 8 + 1}" for at in range(ADDRESSES)]
@@ -41,7 +41,7 @@ def write(pairs: int) -> None:
 
 
 def main() -> None:
-    """Train and tell the peak."""
+    """Train, and print the JSON line with the peak."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=50_000_000)
     parser.add_argument("--write", action="store_true", help=argparse.SUPPRESS)

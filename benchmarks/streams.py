@@ -1,7 +1,7 @@
-"""Made-up streams of sign-ins for the benchmarks, and how they get into a cluster.
+"""Simulated streams of sign-ins for the benchmarks, and loading them into a cluster.
 
 Every event bucket of an hour has its (entity, IP) pairs drawn without repetition from the entities' own addresses;
-each pair then comes ``repeats`` times within that hour. Everything follows from the seed.
+each pair then occurs ``repeats`` times within that hour. Everything is determined by the seed.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ import urllib3
 from numpy.typing import NDArray
 
 SPAN = 3_600
-"""Seconds an event bucket."""
+"""Seconds of an event bucket."""
 
 START = 1_772_323_200
-"""2026-03-01T00:00:00Z: the first event bucket."""
+"""2026-03-01T00:00:00Z, the start of the first event bucket."""
 
 DAY = 86_400
 """Seconds."""
 
 NEW_PAIRS = 0.02
-"""Share of all pairs that is new each day: homes, travels, joiners."""
+"""Share of all pairs that are new each day: new homes, travel, new employees."""
 
 BULK_EVENTS = 10_000
-"""Events a bulk request: about 4 MB."""
+"""Events per bulk request: about 4 MB."""
 
 ADDRESSES_AN_ENTITY = 6
 """Addresses that an entity uses: home, mobile, office, …"""
 
 ENTITIES_AN_ADDRESS = 1.5
-"""How many entities share an address on average (offices, households)."""
+"""Mean number of entities that share an address (offices, households)."""
 
 MAPPINGS: dict[str, Any] = {
     "dynamic": False,
@@ -50,7 +50,7 @@ MAPPINGS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Events in the order of time; all arrays have one entry an event."""
+    """Events in the order of time; all arrays have one entry per event."""
 
     milliseconds: NDArray[np.int64]  # since the epoch
     entity: NDArray[np.int64]  # number of the entity
@@ -68,7 +68,7 @@ class Stream:
 
 
 def make_stream(events: int, *, repeats: int, buckets: int, seed: int) -> Stream:
-    """``events`` sign-ins over ``buckets`` hours, each pair ``repeats`` times in each hour that it occurs in."""
+    """Draw ``events`` sign-ins over ``buckets`` hours, each pair ``repeats`` times in each hour in which it occurs."""
     random = np.random.default_rng(seed)
     pairs = -(-events // (buckets * repeats))
     entities = max(1, int(pairs * 1.5) // ADDRESSES_AN_ENTITY + 1)
@@ -84,7 +84,7 @@ def make_stream(events: int, *, repeats: int, buckets: int, seed: int) -> Stream
 
 
 def make_past(stream: Stream, *, events: int, days: int, seed: int) -> Stream:
-    """``events`` sign-ins of the ``days`` before a stream, of the same entities: what a job is trained on before it.
+    """Draw ``events`` sign-ins of the same entities in the ``days`` before a stream, for training.
 
     Each day, the stream's first day too, :data:`NEW_PAIRS` of all pairs occur for the first time.
     """
@@ -100,7 +100,7 @@ def make_past(stream: Stream, *, events: int, days: int, seed: int) -> Stream:
 
 
 def address_text(number: int) -> str:
-    """IPv4 address of a number, spread over many networks (a multiplication that permutes 2^24)."""
+    """Return the IPv4 address of a number; numbers are spread over many networks (by a permutation of 2^24)."""
     spread = number * 0x9E3779 % (1 << 24)
     return f"{60 + (spread >> 16) % 100}.{spread >> 8 & 255}.{spread & 255}.{1 + number % 250}"
 
@@ -121,7 +121,10 @@ def documents(stream: Stream) -> Iterator[dict[str, object]]:
 
 
 def load(url: str, index: str, stream: Stream) -> None:
-    """Put the stream into a new index of one shard, and make it searchable. Plain HTTP, for any server."""
+    """Put the stream into a new index of one shard, and make it searchable. Uses plain HTTP, for any server.
+
+    Raises SystemExit if the server refuses something.
+    """
     http = urllib3.PoolManager()
     settings = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "-1"}
     _ask(http, "PUT", f"{url}/{index}", orjson.dumps({"settings": settings, "mappings": MAPPINGS}))
@@ -137,7 +140,7 @@ def load(url: str, index: str, stream: Stream) -> None:
 
 
 def drop(url: str, index: str) -> None:
-    """Remove the index of an earlier run; a missing one is no error."""
+    """Delete the index of an earlier run; a missing one is no error. Raises SystemExit for any other answer."""
     answer = urllib3.request("DELETE", f"{url}/{index}")
     if answer.status not in {200, 404}:
         raise SystemExit(f"can't delete {index}: {answer.status} {answer.data[:300]!r}")

@@ -3,10 +3,9 @@
     python benchmarks/table_size.py --people 1000 --seeds 3
 
 Simulates a company (`ipi_es.demo`, without its incidents), trains on all but its last ten days, and scores those, the
-history moving daily. Each ordinary (entity, address, day) of an entity with at least five training rows is held against
-one address of each kind: random, of another person, and a neighbour (its first 16 bits, IPv6: 32, kept). Prints the
-mean over the seeds of ROC-AUC and of recall at 1 % false positives, mean of the kinds, for both architectures.
-Last line: JSON.
+history moving daily. Each ordinary (entity, address, day) of an entity with at least five training rows is compared
+with one address of each kind: random, another person's, and a neighbour (first 16 bits equal, IPv6: 32). Prints ROC-AUC
+and recall at 1 % false positives, means over the kinds and the seeds, for both architectures. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-# quiet before TensorFlow is imported
+# must be set before TensorFlow is imported
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
@@ -42,9 +41,9 @@ HOUR, DAY = 3_600, 86_400
 ROWS_PER_ENTITY = (0.1, 0.5, 1.0, 2.0)
 KINDS = ("random", "another's", "neighbour")
 MIN_TRAINING_ROWS = 5
-"""Training rows below which an entity isn't judged."""
+"""Minimum of training rows for an evaluated entity."""
 NEIGHBOUR_V4, NEIGHBOUR_V6 = (16, 17), (32, 33)
-"""Bits that a neighbour keeps, [low, high)."""
+"""Bits that a neighbour shares, [low, high)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +54,7 @@ class Company:
     split: int
 
     def before(self) -> TrainingEvents:
-        """What is trained on."""
+        """Return the training events."""
         keep = self.events.time < self.split
         return TrainingEvents(
             time=self.events.time[keep],
@@ -71,14 +70,14 @@ class Company:
 
 
 def company(seed: int, people: int) -> Company:
-    """The sign-ins of people and services that succeeded, each (hour, user, address) once."""
+    """Return the successful sign-ins of people and services, each (hour, user, address) once."""
     found: Simulation = simulate(seed, end=END, people=people)
     ordinary = found.success & (found.kind_code < INCIDENT_A) & (found.kind_code != INTERNET)
     return Company(training_events(found, ordinary), found.scored_start)
 
 
 def attacks(own: Addresses, others: Addresses, rng: np.random.Generator) -> dict[str, Addresses]:
-    """One address of each kind for every row."""
+    """Draw an address of each kind for every row: uint8[n, 16] each."""
     return {
         "random": random_addresses(own, rng),
         "another's": others[rng.permutation(len(others))],
@@ -87,7 +86,7 @@ def attacks(own: Addresses, others: Addresses, rng: np.random.Generator) -> dict
 
 
 def measure(of: Company, hyperparameters: Hyperparameters, rng: np.random.Generator) -> dict[str, float]:
-    """``auc`` and ``recall`` (at 1 % false positives), each the mean of the kinds."""
+    """Train and score; return ``auc`` and ``recall`` (at 1 % false positives), each the mean over the kinds."""
     events, before = of.events, of.before()
     trained = train(before, hyperparameters)
     hashes, history = entity_hashes(events.entities), trained.history
@@ -115,7 +114,7 @@ def measure(of: Company, hyperparameters: Hyperparameters, rng: np.random.Genera
 
 
 def main() -> None:
-    """Run everything and print the table."""
+    """Run all seeds, architectures and sizes, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=1_000)
     parser.add_argument("--seeds", type=int, default=3)
@@ -141,7 +140,7 @@ def main() -> None:
 
 
 def print_table(results: dict[Architecture, dict[float, list[dict[str, float]]]]) -> None:
-    """The means over the seeds, as Markdown, and as JSON."""
+    """Print the means over the seeds as Markdown, then as JSON."""
     means: dict[str, dict[str, Any]] = {
         architecture: {
             f"{rows:g}": {name: round(float(np.mean([one[name] for one in runs])), 4) for name in ("auc", "recall")}

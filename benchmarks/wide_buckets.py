@@ -2,11 +2,11 @@
 
     python benchmarks/wide_buckets.py [--case users|addresses|both|one]…
 
-``users``: 300,000 accounts of one address each. ``addresses``: 100,000 addresses that try one account. ``one``: one
-address that tries 300,000 accounts. ``both``: 100,000 accounts of 100,000 addresses, five of each. All of them come in
-one event bucket of a small company's job, and the same ones again in the next; both are scored and made into result
-documents as the worker does it, and the day is learned at its end. Nothing is read from or written to a cluster. Last
-line: JSON. Exit code 1 where a case took a minute of processor time, or 2 GiB beyond what the process had before.
+``users``: 300,000 accounts with one address each. ``addresses``: 100,000 addresses that try one account. ``one``: one
+address that tries 300,000 accounts. ``both``: 100,000 accounts and 100,000 addresses, five pairs for each. All pairs
+are in one event bucket of a small company's job, and again in the next; both buckets are scored and turned into result
+documents as in the worker, and the day is learned at its end. Nothing is read from or written to a cluster. The last
+line is JSON. The exit code is 1 if a case takes more than a minute of processor time or 2 GiB of additional memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CASES = ("users", "addresses", "one", "both")
 
 
 def shape(case: str) -> tuple[int, int, NDArray[np.int32], NDArray[np.int32]]:
-    """(accounts, addresses, account and address of each row)."""
+    """Return (accounts, addresses, account and address of each row: int32[n] each)."""
     rng = np.random.default_rng(1)
     if case == "users":
         return 300_000, 300_000, np.arange(300_000, dtype=np.int32), np.arange(300_000, dtype=np.int32)
@@ -52,7 +52,7 @@ def shape(case: str) -> tuple[int, int, NDArray[np.int32], NDArray[np.int32]]:
 
 
 def bucket_of(case: str, start: int, span: int) -> EventBucket:
-    """The case's event bucket at ``start``."""
+    """Return the case's event bucket; ``start`` in epoch seconds, ``span`` in seconds."""
     accounts, addresses, entity, ip = shape(case)
     packed = np.zeros((addresses, 16), dtype=np.uint8)
     packed[:, 10:12] = 255
@@ -74,13 +74,13 @@ def bucket_of(case: str, start: int, span: int) -> EventBucket:
 
 
 def resident() -> int:
-    """Bytes of this process's memory."""
+    """Return this process's resident memory, bytes."""
     fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
     return int(fields[1]) * 4_096
 
 
 class Peak:
-    """The most memory that the process has while it is entered; looked at every 20 ms."""
+    """A context manager that measures the process's peak memory, every 20 ms."""
 
     def __enter__(self) -> Peak:
         self.before = self.most = resident()
@@ -99,7 +99,7 @@ class Peak:
 
 
 def empty(start: int, span: int) -> EventBucket:
-    """An event bucket without events."""
+    """Return an event bucket without events."""
     nothing = np.zeros(0, dtype=np.int32)
     none = np.zeros((0, 16), dtype=np.uint8)
     return EventBucket(start, span, [], [], none, [], nothing, nothing, nothing.astype(np.int8), nothing.astype(int), 0)
@@ -133,7 +133,7 @@ def measure(case: str) -> dict[str, float]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print a line a case, and the JSON line; 1 if a target was missed."""
+    """Print a line per case and the JSON line; return 1 if a target was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", choices=CASES, help="may be given several times")
     found = {}

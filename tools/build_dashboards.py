@@ -1,7 +1,7 @@
 """Write `kibana/kibana.ndjson` and `kibana/opensearch-dashboards.ndjson` from `kibana/sources`.
 
 Example: python tools/build_dashboards.py
-With --check nothing is written: it says whether the files are as they would be.
+With --check nothing is written: it reports whether the files match the sources.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ FILES = {"kibana.ndjson": kibana.objects, "opensearch-dashboards.ndjson": opense
 
 
 def ndjson(objects: list[Spec]) -> str:
-    """One object a line, keys in order: the same sources give the same bytes."""
+    """Return one object per line with sorted keys: the same sources give the same bytes."""
     return "".join(json.dumps(each, ensure_ascii=False, sort_keys=True) + "\n" for each in objects)
 
 
 def main() -> int:
-    """0 if the files are (now) as the sources say."""
+    """Write or check the files; return 1 if ``--check`` found a difference, else 0."""
     wrong = 0
     for name, objects in FILES.items():
         file, text = ROOT / "kibana" / name, ndjson(objects())

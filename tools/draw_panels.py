@@ -1,6 +1,6 @@
 """Draw every panel of the dashboards as a PNG from what a server answers, to be looked at: no console is needed.
 
-Swim-lanes are drawn by their own Vega; charts and tables by a Vega-Lite that asks and looks as Lens does.
+Swim-lanes are drawn by their own Vega; charts and tables by Vega-Lite with the searches and the look of Lens.
 
 Example: ipi-es demo --keep, then: python tools/draw_panels.py http://127.0.0.1:PORT build/panels
          … http://127.0.0.1:PORT build/empty --start 2020-01-01 --end 2020-01-02
@@ -24,12 +24,12 @@ from console_parts import picture, request  # noqa: E402 - what is beside it isn
 from consoles import panel_pictures, sources, vega  # noqa: E402
 
 UNIT = 24, 20
-"""Pixels of a dashboard's column and row on a screen of 1,150."""
+"""Pixels of a dashboard's column and row on a screen 1,150 pixels wide."""
 LEAST_HEIGHT = 110
 
 
 def main() -> None:
-    """Ask the server, draw each panel, say what was drawn."""
+    """Search the server, draw each panel, print the files' names."""
     given = _arguments()
     given.folder.mkdir(parents=True, exist_ok=True)
     scripts = {name: each["script"] for name, each in sources.data_views()["results"]["computed"].items()}

@@ -24,14 +24,14 @@ SIZE = {"width": 1_000, "height": 340}
 
 
 def main() -> None:
-    """Ask the server given as argument, draw, write."""
+    """Search the server that the argument names, draw, and write the file."""
     spec = vega.swimlane(sources.panels()["lanes-entities"], "kibana")
     body = request(spec, END - DAYS * 86_400_000, END, {"term": {"job_id": "demo"}})
     url = f"{sys.argv[1].rstrip('/')}/ipi-es-anomalies/_search"
     asked = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})  # noqa: S310 - as given
     with urllib.request.urlopen(asked) as answer:  # noqa: S310
         svg = picture(spec, json.load(answer), vl_convert.vega_to_svg, **SIZE)
-    svg = re.sub(r' (aria-\w+|role|stroke-miterlimit|pointer-events)="[^"]*"', "", svg)  # for consoles, not for a page
+    svg = re.sub(r' (aria-\w+|role|stroke-miterlimit|pointer-events)="[^"]*"', "", svg)  # needed in consoles only
     text = "Swim-lane of the demo's most unusual entities over ten days, coloured by severity"
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{text}" ', 1)
     (ROOT / "docs" / "swimlane.svg").write_text(svg + "\n", encoding="utf-8")

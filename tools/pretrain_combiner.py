@@ -3,9 +3,9 @@
     python tools/pretrain_combiner.py [--companies 32]
 
 Companies differ in size, length, how often people sign in, and in whether operators and countries are known. The same
-arguments give the same weights on one machine. It takes about five minutes on two cores; the file that it writes
-is part of the repository, so nobody needs to run this who doesn't change the features or the negatives.
-No real events are read: what it learns is how sign-ins go on, not who signs in from where.
+arguments give the same weights on one machine. It takes about five minutes on two cores. The file is part of the
+repository: this needs to be run again only after a change of the features or the negatives.
+No real events are read: the combiner learns how sign-ins continue, not which entities use which addresses.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from ipi_es.ipinsights.training.training import empty_history
 from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 FIRST_SEED = 50_000
-"""Companies of the pretraining are none of those that the demo, the tests and the benchmarks show."""
+"""Seeds from here on are not used by the demo, the tests and the benchmarks."""
 END = 1_780_272_000
-"""2026-06-01 UTC: as in the demo, so that a seed gives the same company."""
+"""2026-06-01 UTC, as in the demo, so that a seed gives the same company."""
 PEOPLE, DAYS = (100, 200, 400, 800), (14, 21, 30, 60, 90)
 KEPT = (0.02, 1.0)
-"""Share of its sign-ins that a company keeps, drawn on a logarithmic scale: people who sign in hourly, or monthly."""
+"""Share of its sign-ins that a company keeps, drawn on a logarithmic scale: people sign in hourly to monthly."""
 ROWS = 4_000
 """Real rows that a company gives, at most."""
 EPOCHS = 12
-"""Passes: the rows are as many as no job has, and are met once in its life."""
+"""Passes over the rows, which are more than any job has; a job doesn't repeat this training."""
 
 
 def company(number: int) -> tuple[Simulation, float, bool]:
-    """(simulation, share kept, whether operators are known) of one company."""
+    """Return (simulation, share kept, whether operators are known) of one company."""
     rng = np.random.default_rng(FIRST_SEED + number)
     people, days = int(rng.choice(PEOPLE)), int(rng.choice(DAYS))
     low, high = np.log(KEPT)
@@ -54,7 +54,7 @@ def company(number: int) -> tuple[Simulation, float, bool]:
 
 
 def events_of(made: Simulation, kept: float, known: bool, rng: np.random.Generator) -> TrainingEvents:
-    """Successful sign-ins before the incidents, by the hour, some of them dropped: person by person and at random."""
+    """Return the successful sign-ins before the incidents, by the hour; some are dropped, by person and at random."""
     before = made.success & (made.timestamp < made.scored_start)
     share = np.minimum(kept * rng.lognormal(0.0, 1.0, len(made.users)), 1.0)[made.user_code]
     rows = np.flatnonzero(before & (rng.random(len(made)) < share))
@@ -62,7 +62,7 @@ def events_of(made: Simulation, kept: float, known: bool, rng: np.random.Generat
 
 
 def rows_of(number: int) -> CombinerRows:
-    """What one company gives to learn from."""
+    """Return one company's rows for training the combiner."""
     rng = np.random.default_rng([FIRST_SEED, number])
     events = events_of(*company(number), rng)
     hashes = entity_hashes(events.entities)

@@ -1,6 +1,6 @@
-"""The command line; imported before NumPy, whose BLAS then takes one thread: the datafeed works beside the scoring."""
+"""The command line. It is imported before NumPy and limits BLAS to one thread: the datafeed runs beside the scoring."""
 
 import os
 
-# Two threads over products as small as ours took 2.6 times the processor time of one (measured), and spin meanwhile.
+# Measured: with products this small, two threads take 2.6 times the processor time of one, mostly by spinning.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""`ipi-es alerts`: definitions for consoles, printed or put there; our own notifications, tried."""
+"""`ipi-es alerts`: print or install alert definitions for consoles, and test the job's own notifications."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STACKS = ("watcher", "kibana", "opensearch")
 _ONLY = {"index": ("watcher", "kibana"), "channel": ("opensearch",)} | dict.fromkeys(
     ("kibana", "space", "kibana-ca", "kibana-api-key-file"), ("kibana",)
 )
-"""Options that not every stack has a use for, and which have."""
+"""Option → the stacks that accept it; every other option is for all stacks."""
 _SCORED = ("buckets", "influencers", "records")
 
 
@@ -38,7 +38,7 @@ def alerts() -> None:
 
 
 def _choices(function: F) -> F:
-    """The options that `render` and `install` share."""
+    """Add the options that `render` and `install` share."""
     options = [
         click.argument("job_name", metavar="JOB"),
         click.option("--stack", type=click.Choice(_STACKS), required=True, help="Who watches."),
@@ -103,7 +103,7 @@ def render(ctx: click.Context, /, job_name: str, stack: Any, output: Path | None
 
 
 def _write(folder: Path, bodies: dict[str, dict[str, Any]], *, secret: str | None) -> None:
-    """One file a definition; one that holds a secret URL is its owner's alone."""
+    """Write one file for each definition; only the owner can read a file that holds the secret URL."""
     folder.mkdir(parents=True, exist_ok=True)
     secretive = 0
     for name, body in bodies.items():
@@ -111,7 +111,7 @@ def _write(folder: Path, bodies: dict[str, dict[str, Any]], *, secret: str | Non
         holds = secret is not None and orjson.dumps(secret)[1:-1] in text
         file.touch(mode=0o600 if holds else 0o666)
         if holds:
-            file.chmod(0o600)  # it was there already, for others too
+            file.chmod(0o600)  # the file existed already and others could read it
         file.write_bytes(text)
         secretive += holds
         title = body.get("name") or body.get("metadata", {}).get("name", "")
@@ -168,7 +168,7 @@ def install(
 
 
 def _check_options(stack: str, chosen: dict[str, Any]) -> None:
-    """UsageError for what the stack has no use for, and for an index that can't be: nobody would see the alerts."""
+    """Raise UsageError for an option that the stack doesn't accept, or for an invalid index name."""
     from ipi_es.alerts.kinds import STACK_NAMES
     from ipi_es.alerts.parameters import check_index
     from ipi_es.errors import UsageError
@@ -185,9 +185,9 @@ def _check_options(stack: str, chosen: dict[str, Any]) -> None:
 
 
 def _made(job: Job, chosen: dict[str, Any], *, console: str = "") -> tuple[list[Kind], Parameters]:
-    """What to alert on, and how: the options, and where they are left out the job's `alerts`.
+    """Return the alert kinds and their parameters, from the options or, where they are left out, the job's `alerts`.
 
-    ``console``: where links lead if neither says so.
+    ``console``: the target of links if neither the options nor the job name one. Raises UsageError for a bad URL.
     """
     from ipi_es.alerts.kinds import ALWAYS
     from ipi_es.alerts.parameters import ConsoleDestination, Parameters
@@ -215,7 +215,7 @@ def _made(job: Job, chosen: dict[str, Any], *, console: str = "") -> tuple[list[
 
 
 def _webhook(url: str | None, file: Path | None) -> str | None:
-    """The webhook of either option; what is wrong with it is said without quoting it: it may be a secret."""
+    """Return the webhook's URL from either option. UsageErrors never quote the URL, because it may be a secret."""
     from ipi_es.config.alert_config import is_http, read_secret
     from ipi_es.errors import UsageError
 

@@ -1,4 +1,4 @@
-"""`ipi-es backfill`: score a stretch of the past."""
+"""`ipi-es backfill`: score a range of the past."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ KEPT = "What was finished is kept; run the same command again to go on."
 @click.option("--start", required=True, help="Begin, inclusive: ISO 8601 or date math (now-7d).")
 @click.option("--end", default="now", show_default=True, help="End, exclusive.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; print how many alerts a day each threshold would give.")
-@click.option("--again", is_flag=True, help="Score the range again from --start and replace the results of earlier runs.")
+@click.option(
+    "--again", is_flag=True, help="Score the range again from --start and replace the results of earlier runs."
+)
 @accept_change_option
 @click.pass_context
 def backfill(
@@ -89,9 +91,12 @@ def backfill(
 
 
 def _whole_buckets(start: int, end: int, now: int, span: int) -> tuple[int, int]:
-    """The range in whole buckets that are over: half a bucket scored would never be scored whole. Or UsageError."""
+    """Round the range to whole buckets that are over (epoch seconds); a bucket scored in part is never scored again.
+
+    Raises UsageError for a range without such a bucket.
+    """
     first, stop = start // span * span, min(end, now) // span * span
-    if start >= now:  # before the order is looked at: the default end is now
+    if start >= now:  # checked before the order, because the default end is now
         raise UsageError(f"the start {iso(start)} lies in the future", hint="`ipi-es run` scores what comes")
     if end <= start:
         raise UsageError(

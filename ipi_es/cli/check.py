@@ -1,4 +1,4 @@
-"""`ipi-es check`: what is wrong, and what to do about it."""
+"""`ipi-es check`: find what is wrong with a job, and say what to do about it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check(ctx: click.Context, job_name: str, output_format: str) -> None:
     from ipi_es.setup.checks.judge import is_usable, judge
 
     surroundings = shell(ctx)
-    job = find_job(job_name, surroundings.settings)  # its notes are findings here
+    job = find_job(job_name, surroundings.settings)  # not Shell.job: the notes that it prints are findings here
     findings = judge(job, _facts(surroundings, job))
     if output_format == "table":
         _print(findings)

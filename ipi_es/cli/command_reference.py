@@ -1,4 +1,4 @@
-"""The command reference as Markdown, made of the commands' own help.
+"""The command reference as Markdown, generated from the commands' own help.
 
 python -m ipi_es.cli.command_reference > docs/commands.md
 """
@@ -26,7 +26,7 @@ _EXAMPLE = "Example:"
 
 
 def render() -> str:
-    """The whole reference: the program, then each command in the order of `ipi-es --help`."""
+    """Return the whole reference: the program, then each command in the order of `ipi-es --help`."""
     sections = [_INTRODUCTION.rstrip()]
     with click.Context(cli, info_name="ipi-es", **cli.context_settings) as context:
         sections.append(_section(cli, context, heading="## For every command"))
@@ -36,7 +36,7 @@ def render() -> str:
 
 
 def _command(parent: click.Context, name: str, depth: int) -> Iterator[str]:
-    """The section of a command, then those of the commands below it."""
+    """Yield the section of a command, then the sections of its subcommands."""
     group = parent.command
     command = group.get_command(parent, name) if isinstance(group, click.Group) else None
     if command is None:
@@ -51,7 +51,7 @@ def _command(parent: click.Context, name: str, depth: int) -> Iterator[str]:
 def _section(command: click.Command, context: click.Context, heading: str) -> str:
     pieces = " ".join(command.collect_usage_pieces(context))
     parts = [heading, f"```\n{context.command_path} {pieces}\n```", *_paragraphs(inspect.cleandoc(command.help or ""))]
-    # every command has --help: said once, for the program
+    # every command has --help: listed once, for the program
     shown = command.get_params(context) if context.parent is None else command.params
     options = [
         record
@@ -63,7 +63,7 @@ def _section(command: click.Command, context: click.Context, heading: str) -> st
 
 
 def _paragraphs(help_: str) -> Iterator[str]:
-    """The help's paragraphs; its example as a block that can be copied."""
+    """Yield the paragraphs of a help text, its example as a code block that can be copied."""
     for paragraph in help_.split("\n\n"):
         if paragraph.startswith(_EXAMPLE):
             yield f"```\n{' '.join(paragraph.removeprefix(_EXAMPLE).split())}\n```"

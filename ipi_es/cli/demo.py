@@ -1,4 +1,4 @@
-"""`ipi-es demo`: everything at once, on this machine."""
+"""`ipi-es demo`: run the whole product once on this machine, on simulated sign-ins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 SHOWN = 8
-"""Results in each of the demo's tables; repeats of what stands above are left out."""
+"""Maximum number of results in each of the demo's tables; repeats are left out."""
 
 
 @click.command()
@@ -46,7 +46,7 @@ def demo(seed: int, keep: bool, report_file: str | None, as_json: bool) -> None:
     from ipi_es.demo.demo_run import run
     from ipi_es.node import LocalNode, start_detached
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages don't help here
     began = time.perf_counter()
     with node_progress() as progress:
         node = start_detached(keep=True, progress=progress) if keep else LocalNode.start(progress=progress)
@@ -83,7 +83,7 @@ class _DemoProgress:
         self._bars.stop()
 
     def steps(self) -> Steps:
-        """What the demo's run reports to."""
+        """Return the callbacks that draw the run's progress."""
         from ipi_es.demo.demo_run import Steps
         from ipi_es.worker.training.job_training import TrainingCallbacks
 
@@ -108,7 +108,7 @@ class _DemoProgress:
 
 
 def show(outcome: DemoOutcome) -> None:
-    """Print the worst results, and what became of the incidents."""
+    """Print the worst results, and which incidents were found."""
     from ipi_es.report.text import score_text
     from ipi_es.results.documents.explanation import sentence
 
@@ -191,7 +191,7 @@ def _show_incidents(outcome: DemoOutcome) -> None:
 
 
 def further(outcome: DemoOutcome, url: str | None) -> None:
-    """Print the commands to look further; for a server that stays, write the files that they need."""
+    """Print commands that show more. If the server keeps running at ``url``, write the files that they need."""
     seconds = ", ".join(f"{name} {took:.0f} s" for name, took in outcome.seconds.items())
     click.echo(f"\n{outcome.counts['events']:,} events in {outcome.counts['bucket']} buckets ({seconds}).")
     if url is None:
@@ -209,7 +209,7 @@ def further(outcome: DemoOutcome, url: str | None) -> None:
 
 
 def write_report(cluster: Cluster, outcome: DemoOutcome, path: Path | None) -> Path:
-    """Write the ten scored days as a page, beside the demo's other files unless told; where it is."""
+    """Write the report of the ten scored days and return its path; by default it is beside the demo's other files."""
     from ipi_es.cli.report import page_of, write_page
     from ipi_es.worker.job_resources import JobResources
 
@@ -221,7 +221,7 @@ def write_report(cluster: Cluster, outcome: DemoOutcome, path: Path | None) -> P
 
 
 def demo_folder() -> Path:
-    """Where the demo's files are: beside those of the local server."""
+    """Return the folder of the demo's files, beside that of the local server; it is created if missing."""
     from ipi_es.node.cache import node_dir
 
     folder = node_dir().parent / "demo"
@@ -230,7 +230,7 @@ def demo_folder() -> Path:
 
 
 def write_files(url: str) -> Path:
-    """Write an ipi-es.yml and the job's file beside the server's own; the path of the first."""
+    """Write an ipi-es.yml and the job's file into the demo's folder; return the path of ipi-es.yml."""
     from ipi_es.config.files.yaml_documents import write_yaml
     from ipi_es.demo.demo_run import JOB
 

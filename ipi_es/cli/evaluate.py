@@ -1,4 +1,4 @@
-"""`ipi-es evaluate`: how well attacks are told from real events, measured beside three references."""
+"""`ipi-es evaluate`: measure how well attacks are separated from real events, beside three reference methods."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
 TRAININGS = 3
-"""One alone is noisy: of the same attacks the same network found a third or a quarter, by its random numbers."""
+"""Default number of trainings. One alone is noisy: by chance it found a quarter or a third of the same attacks."""
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -97,7 +97,7 @@ def evaluate(
 
         require_matplotlib()
         require_writable(plot)
-    # many trainings in one process: TensorFlow warns that it compiles each one's loop anew
+    # TensorFlow warns when many trainings in one process each compile their loop
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     given = _from_file(events) if events else _from_job(ctx, str(job_name), start, end)
     rows = prepared(given.events)
@@ -125,12 +125,12 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class _EvaluationInput:
-    """What is evaluated, and with what."""
+    """The events to evaluate, the hyperparameters and the network files."""
 
     events: EvaluationEvents
     hyperparameters: Hyperparameters
     networks: tuple[Path, ...] = ()
-    """Files of networks that a job names."""
+    """Network files that the job names."""
 
 
 def _from_file(path: Path) -> _EvaluationInput:
@@ -141,7 +141,7 @@ def _from_file(path: Path) -> _EvaluationInput:
 
 
 def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _EvaluationInput:
-    """What the job's datafeed reads, with the job's hyperparameters; failures, which don't teach, are left out."""
+    """Read the job's events through its datafeed, without failures, which aren't learned. Raises NoEvents."""
     from ipi_es.config.allow_list import AllowList
     from ipi_es.datafeed.reader import Datafeed
     from ipi_es.datafeed.spec import FeedSpec

@@ -1,4 +1,4 @@
-"""`ipi-es explain`: why a pair is usual or not, in sentences."""
+"""`ipi-es explain`: explain in sentences why a pair is usual or not."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.pair_explanation import PairExplanation
 
 HELD_BACK = "  it is held back there: as calibrated it would be {:.2g}, but too little is known to be so sure"
-"""Said of a probability that warm-up raised."""
+"""Line for a probability that warm-up raised."""
 
 BAR = 20
-"""Characters of a share's bar."""
+"""Width of a share's bar, characters."""
 
 
 @click.command()
@@ -68,7 +68,7 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
 
 
 def _unknown(cluster: Cluster, facts: PairFacts, job_name: str) -> UnknownEntity | None:
-    """The error of a name that neither the history nor any record has: most often it is misspelled."""
+    """Return the error for a name that neither the history nor a record has (usually a typo); None for a known name."""
     from ipi_es.results.reading.listing import nearest_entity, recorded_entity
 
     entity, job_id = facts.seen.entity, facts.job_id
@@ -155,7 +155,7 @@ def _network(facts: PairFacts) -> list[str | Toned]:
 
 
 def _not_learned(facts: PairFacts) -> list[str | Toned]:
-    """What was seen of the pair and is not in the history."""
+    """Describe the pair's records, which the history doesn't contain."""
     if facts.first_recorded is None:
         return []
     text = f"  {counted(facts.record_count, 'record')} of this pair, the first of {iso(facts.first_recorded)}"
@@ -165,7 +165,7 @@ def _not_learned(facts: PairFacts) -> list[str | Toned]:
 
 
 def _bar(share: float) -> str:
-    """A share, 0–1, as a bar of :data:`BAR` characters: the eye compares faster than it reads."""
+    """Draw a share, 0–1, as a bar of :data:`BAR` characters."""
     return "█" * round(share * BAR) + "·" * (BAR - round(share * BAR))
 
 

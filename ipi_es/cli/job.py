@@ -1,4 +1,4 @@
-"""`ipi-es job`: job files, checked and made from Elastic ML's; jobs paused, reset and deleted."""
+"""`ipi-es job`: check job files, import them from Elastic ML; pause, reset and delete jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ipi_es.worker.upkeep.removal import Removal
 
 STDIN = "-"
-"""Stands for standard input where a file is asked for."""
+"""File name that means standard input."""
 
 
 @click.group()
@@ -56,7 +56,7 @@ def validate(files: tuple[Path, ...]) -> None:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The job files in a folder; UsageError where it has none."""
+    """Return the job files in a folder, sorted. Raises UsageError if it has none."""
     found = sorted(path for path in folder.iterdir() if path.suffix in (".yml", ".yaml", ".json"))
     if not found:
         from ipi_es.errors import UsageError
@@ -187,7 +187,7 @@ def delete(ctx: click.Context, job_name: str, yes: bool) -> None:
 
 @contextmanager
 def _named(ctx: click.Context, job_name: str) -> Iterator[tuple[Shell, Cluster, str]]:
-    """(surroundings, cluster, job_id) of a job that has a file, or that the cluster knows."""
+    """Yield (shell, cluster, job_id) of a job with a file or with stored data. Raises UsageError for others."""
     from ipi_es.config.files.loading import find_job
     from ipi_es.errors import ConfigError, UsageError
     from ipi_es.setup.checks.judge import require_templates
@@ -209,7 +209,7 @@ def _named(ctx: click.Context, job_name: str) -> Iterator[tuple[Shell, Cluster, 
 
 
 def _stored(surroundings: Shell, cluster: Cluster, job_id: str) -> str:
-    """What there is of a job, for who is asked whether it may be deleted."""
+    """Describe what is stored of a job, for the question whether it may be deleted."""
     from ipi_es.times import iso
 
     found = _removal(surroundings, cluster, job_id).stored()
@@ -246,7 +246,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _filters(data: Any, name: str) -> dict[str, list[str]]:
-    """``{filter_id: items}`` of Elastic's answer."""
+    """Return ``{filter_id: items}`` from Elastic's answer. Raises ConfigError if it holds no filters."""
     from ipi_es.errors import ConfigError
 
     found = data.get("filters") if isinstance(data, dict) else data

@@ -1,4 +1,4 @@
-"""The `ipi-es` command: a group whose commands are imported only when they are called."""
+"""The `ipi-es` command: a group that imports a command only when it is called."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ COMMANDS = {
     "alerts": "alerts:alerts",
     "node": "node:node",
 }
-"""Command name → module of this room and the click command in it."""
+"""Command name → module of this package and the click command in it."""
 
 INTERRUPTED = 130  # the shell's code for a process ended by Ctrl-C
 
 
 class LazyGroup(click.Group):
-    """Commands are found in :data:`COMMANDS`; `ipi-es --help` imports each, but none of the heavy libraries."""
+    """A group whose commands are in :data:`COMMANDS`; `ipi-es --help` imports each, but none of the heavy libraries."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
-        """In the order of a first day with the product, not of the alphabet."""
+        """Return the names in the order in which a new user needs them, not alphabetically."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import the command's module; an unknown name is None."""
+        """Import the command's module and return the command; None for an unknown name."""
         place = COMMANDS.get(cmd_name)
         if place is None:
             return None
@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the nearest right name for a wrong one."""
+        """Resolve as click does; the error for an unknown name suggests the nearest known one."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -84,7 +84,7 @@ def cli(ctx: click.Context, config_path: str | None, verbose: bool) -> None:
 
 
 def main(args: list[str] | None = None) -> Any:
-    """The entry point: every IpiEsError becomes a message and an exit code, Ctrl-C leaves quietly."""
+    """Run the program. An IpiEsError becomes a message and an exit code; Ctrl-C exits with code 130."""
     try:
         code = cli.main(args=args, prog_name="ipi-es", standalone_mode=False)
     except click.exceptions.Abort:
@@ -105,7 +105,7 @@ def main(args: list[str] | None = None) -> Any:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        # of what is written to files and to where the output goes; snapshots have an error of their own
+        # from writing files or the output; writing snapshots raises its own error
         click.secho(f"ipi-es: can't write: {error.strerror}", fg="red", err=True)
         if "-v" in sys.argv or "--verbose" in sys.argv:
             raise

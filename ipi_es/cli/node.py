@@ -1,4 +1,4 @@
-"""`ipi-es node`: the local server, for trying things out."""
+"""`ipi-es node`: a local server for trying things out."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def status() -> None:
 
 
 def _say(running: NodeStatus) -> None:
-    """Where it is, and what becomes of its data: who tries things out would miss them."""
+    """Print where the server listens, and whether its data are kept when it stops."""
     click.echo(f"{running.server} listens at {running.url} (process {running.pid}, log {running.log})")
     if running.keep:
         click.echo("Its data stay when it stops, for the next start; one without --keep deletes them at its end.")
@@ -79,8 +79,8 @@ def _say(running: NodeStatus) -> None:
         click.echo("Its data are deleted when it stops; `ipi-es node start --keep` keeps them.")
 
 
-class node_progress:  # noqa: N801  (used like a function, as a context)
-    """Shows the download and the start as progress bars."""
+class node_progress:  # noqa: N801  (a context manager that is used like a function)
+    """A context manager that shows the download and the start as progress bars."""
 
     def __enter__(self) -> node_progress:
         self._bar = progress_bar()
@@ -89,7 +89,7 @@ class node_progress:  # noqa: N801  (used like a function, as a context)
         return self
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """As ``ipi_es.node`` reports: ``download`` in bytes, ``start`` in steps."""
+        """Update a bar from a report of ``ipi_es.node``: ``download`` in bytes, ``start`` in steps."""
         unit = 1 << 20 if stage == "download" else 1
         what = {"download": "Downloading (MB)", "start": "Starting the server"}.get(stage, stage)
         if stage not in self._tasks:

@@ -1,4 +1,4 @@
-"""`ipi-es renormalize`: put stored scores in today's context."""
+"""`ipi-es renormalize`: update stored scores to the present quantiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ipi-es report`: what was found, as one page to look at, print or mail."""
+"""`ipi-es report`: write a job's findings as one page to view, print or mail."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ def report(
 def page_of(
     work: JobResources, start: int | None, end: int | None, *, now: int, shown: TimeShown | None = None
 ) -> tuple[str, str]:
-    """(the page, one sentence of it) of [start, end), epoch seconds; an end that is open is the newest bucket's."""
+    """Return (page, one-sentence summary) of [start, end), epoch seconds.
+
+    ``end`` None: the end of the newest bucket, or ``now`` without buckets; ``start`` None: seven days before the end.
+    """
     from ipi_es.report.learned import read_learned
     from ipi_es.report.page import page
     from ipi_es.report.report_findings import DEFAULT_DAYS, newest_end, read_findings
@@ -86,7 +89,7 @@ def page_of(
 
 
 def write_page(path: Path, made: str) -> None:
-    """Write the page; UsageError where the file can't be written."""
+    """Write the page. Raises UsageError if the file can't be written."""
     try:
         path.write_text(made, encoding="utf-8")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`ipi-es results`: what was found."""
+"""`ipi-es results`: print a job's results."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "all
 """Field of a result that raises no alert → the word for it."""
 
 NAMES = {"overall": "overall buckets"}
-"""What people call a kind, where it isn't its own name."""
+"""Kind → its name in text, where this differs."""
 
 SCORES = {"overall": "overall_score"} | {f"{kind}s": field for kind, field in SCORE_FIELDS.items()}
-"""What each kind is coloured and counted by."""
+"""Kind → the score field that decides a result's severity."""
 
 
 def _number(_ctx: click.Context, _option: click.Parameter, value: float | None) -> float | None:
-    """A range takes “nan”, which nothing is at least."""
+    """Reject “nan”, which click's range accepts."""
     if value is not None and isnan(value):
         raise click.BadParameter("nan is not a number from 0 to 100.")
     return value
@@ -141,7 +141,7 @@ def results(
 
 @dataclass(frozen=True, slots=True)
 class ResultsRequest:
-    """What the options say. Times in epoch seconds, ``now`` the clock's."""
+    """The parsed options. Times in epoch seconds; ``now`` is the present time."""
 
     start: int | None
     end: int | None
@@ -152,13 +152,13 @@ class ResultsRequest:
     entity: str | None
     ip: str | None
     new: bool
-    """Leave out repeats and what is allowed."""
+    """Leave out repeats and what the allow list allows."""
     size: int
     table: bool
 
     @classmethod
     def of(cls, chosen: dict[str, Any], kind: str, *, table: bool, now: int) -> ResultsRequest:
-        """UsageError for options that contradict each other, or that the kind has no use for."""
+        """Parse the options. Raises UsageError if they contradict each other or don't apply to the kind."""
         new, everything, entity, ip = (chosen[name] for name in ("new", "everything", "entity", "ip"))
         if kind == "overall" and ((entity, ip, chosen["sort"]) != (None, None, None) or new or everything):
             raise UsageError(
@@ -185,7 +185,7 @@ class ResultsRequest:
 
 @dataclass(frozen=True, slots=True)
 class FoundResults:
-    """What was found: ``rows`` as programs read them, ``lines`` as a table shows them."""
+    """The results: ``rows`` for programs, ``lines`` for a table."""
 
     rows: list[dict[str, Any]]
     lines: list[dict[str, Any]]
@@ -252,13 +252,13 @@ def _of_job(
 
 
 def _names(job: Job, asked: ResultsRequest) -> tuple[str | None, str | None]:
-    """The entity and the address that are asked for, spelled as results spell them. UsageError for no address."""
+    """Return the requested entity and address, spelled as in results. Raises UsageError for an invalid address."""
     entity = None if asked.entity is None else named_entity(job, asked.entity)
     return entity, None if asked.ip is None else canonical(named_address(asked.ip, job))
 
 
 def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, Any]:
-    """A result with what a table shows besides its fields; what raises no alert is dim."""
+    """Return a result with the extra cells of a table; a result that raises no alert is dim."""
     out = {**row, "time": shown.copyable(int(row["timestamp"]) // 1_000)}
     out |= {name: tenths(float(value)) for name, value in row.items() if name.startswith("initial_")}
     remarks = [word for field, word in REMARKS.items() if row.get(field)]
@@ -266,7 +266,7 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
     if remarks:
         out[STYLE] = "dim"
     if kind == "records":
-        # the sentence says of repeats and allowed ones itself
+        # the sentence already mentions repeats and the allow list
         out["why"] = ("Interim. " if row.get("is_interim") else "") + sentence(row)
     if kind == "influencers":
         out["who"] = who(row)
@@ -279,7 +279,7 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
 
 
 def _nothing(job: Job, kind: str, asked: ResultsRequest, newest: int, shown: TimeShown, left_out: Quiet | None) -> str:
-    """Why there may be nothing: a quiet time and one that nobody looked at are not the same."""
+    """Say why there are no results: nothing unusual was found, or the time isn't scored yet."""
     scored = f"job {job.job_id} is scored up to {shown.copyable(newest)}"
     if asked.start is not None and asked.start >= newest:
         return f"No {kind}, but {scored} only."
@@ -288,7 +288,7 @@ def _nothing(job: Job, kind: str, asked: ResultsRequest, newest: int, shown: Tim
 
 
 def _guess(cluster: Cluster, job: Job, asked: ResultsRequest) -> str:
-    """A known name that is like the one that was asked for."""
+    """Suggest a known name that is similar to the requested one; empty if there is none."""
     from ipi_es.results.reading.listing import nearest_entity
 
     if asked.entity is None:
@@ -299,7 +299,7 @@ def _guess(cluster: Cluster, job: Job, asked: ResultsRequest) -> str:
 
 
 def _left_out(quiet: Quiet | None) -> str:
-    """Say how many are left out: ``Left out: 12 repeats; --all shows them.``."""
+    """Say how many results are left out: ``Left out: 12 repeats; --all shows them.``."""
     if quiet is None or not any(quiet):
         return ""
     parts = [counted(quiet.repeats, "repeat")] if quiet.repeats else []
@@ -308,7 +308,7 @@ def _left_out(quiet: Quiet | None) -> str:
 
 
 def _summary(found: FoundResults, kind: str, asked: ResultsRequest) -> str:
-    """``50 records: 2 critical, 48 warning.``, what is left out, and whether there may be more."""
+    """Summarize: ``50 records: 2 critical, 48 warning.``, what is left out, and whether there may be more."""
     field = SCORES[kind]
     counts = Counter(severity(float(row[field])) for row in found.lines)
     levels = ", ".join(f"{counts[level]} {level}" for level in reversed(Severity) if counts[level])

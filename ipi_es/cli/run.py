@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ipi_es.service.tick_outcome import TickOutcome
 
 LEAVES_WITHIN = 8.0
-"""Seconds after SIGTERM or Ctrl-C in which the process ends, whatever is under way: nothing is lost by that."""
+"""Seconds from SIGTERM or Ctrl-C to the end of the process. Unfinished work is done again later, so nothing is lost."""
 
 
 @click.command()
@@ -54,7 +54,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     from ipi_es.worker.clock import SystemClock
 
     few_arenas()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings say nothing to a reader of this log
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages don't help here
     surroundings = shell(ctx)
     settings = surroundings.settings
     _keep_the_log()
@@ -90,7 +90,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
 
 
 def _tell(outcomes: dict[str, TickOutcome]) -> int:
-    """Say what came of each job; the exit code."""
+    """Print each job's outcome; return the exit code, 1 if a job failed."""
     from ipi_es.service.tick_outcome import TickResult
 
     for job_id, outcome in outcomes.items():
@@ -101,7 +101,7 @@ def _tell(outcomes: dict[str, TickOutcome]) -> int:
 
 
 def _checked(listen: str | None) -> str | None:
-    """`--listen` as the settings would take it."""
+    """Validate `--listen` as the settings do. Raises click.BadParameter if it is invalid."""
     from ipi_es.config.settings import listen_address
 
     if listen is None:
@@ -113,7 +113,7 @@ def _checked(listen: str | None) -> str | None:
 
 
 def _keep_the_log() -> None:
-    """Let the log go to where stderr goes now: while TensorFlow is imported nothing can be written to that itself."""
+    """Send the log to a copy of stderr: stderr itself can't be written while TensorFlow is imported."""
     stream = sys.__stderr__
     if stream is None or sys.stderr is not stream:
         return  # in a test runner
@@ -124,7 +124,10 @@ def _keep_the_log() -> None:
 
 
 def _stopped_by_signals() -> threading.Event:
-    """An event that SIGTERM and Ctrl-C set. A second one, or work that doesn't end, ends the process all the same."""
+    """Return an event that SIGTERM and Ctrl-C set.
+
+    A second signal, or work that goes on for :data:`LEAVES_WITHIN` seconds, ends the process at once.
+    """
     stopping = threading.Event()
 
     def stop(_number: int, _frame: Any) -> None:
@@ -145,9 +148,9 @@ def _later(seconds: float, what: Callable[[], None]) -> None:
 
 
 def _leave() -> None:
-    """End at once: threads that wait for a cluster, and TensorFlow's clearing up, would take longer than there is.
+    """End the process at once: waiting for threads and for TensorFlow's clean-up would take too long.
 
-    Whatever is under way is done again.
+    Unfinished work is done again later.
     """
     logging.shutdown()
     sys.stdout.flush()

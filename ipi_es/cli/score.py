@@ -1,4 +1,4 @@
-"""`ipi-es score`: (entity, address) pairs on standard input, their compatibility on standard output."""
+"""`ipi-es score`: read (entity, address) pairs from standard input, write their compatibility to standard output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ipi_es.worker.training.job_snapshot import JobSnapshot
 
 BLOCK_ROWS = 4_096
-"""Rows that are scored together: enough to be fast, and few enough that a pipe flows."""
+"""Rows that are scored together: enough to be fast, and few enough that a pipe gets output soon."""
 
 
 @click.command()
@@ -98,7 +98,10 @@ def score(
 
 
 def _named(job_name: str | None, directory: Path | None) -> str:
-    """The job that is meant."""
+    """Return the job's name: the given one, else that of the only job with snapshots in the directory.
+
+    Raises UsageError or SnapshotMissing if there isn't exactly one.
+    """
     if job_name is not None:
         return job_name
     if directory is None:
@@ -118,7 +121,7 @@ def _named(job_name: str | None, directory: Path | None) -> str:
 
 
 def _no_snapshot(directory: Path) -> SnapshotMissing:
-    """What is there instead, as far as it can be told."""
+    """Return the error for a directory without snapshots; its hint depends on the files found there."""
     if any(directory.glob("*.blob")):
         above = directory.resolve().parent
         return SnapshotMissing(f"{directory} is the folder of one job", hint=f"name the one above it: {above}")
@@ -132,7 +135,7 @@ def _no_snapshot(directory: Path) -> SnapshotMissing:
 def _has_networks(blobs: BlobStore, name: str) -> bool:
     try:
         return bool(blobs.list(name, "network"))
-    except UsageError:  # no name of a job
+    except UsageError:  # not a valid job name
         return False
 
 
@@ -179,14 +182,14 @@ class _Malformed:
     first: str = ""
 
     def see(self, row: Row) -> None:
-        """One more row."""
+        """Count one row."""
         self.total += 1
         if row.error:
             self.count += 1
             self.first = self.first or f"line {row.line}: {row.error}"
 
     def say(self) -> None:
-        """Tell of them, if there are any; UsageError where no row could be scored."""
+        """Print a note if there are malformed rows. Raises UsageError if no row could be scored."""
         if self.count:
             text = f"{self.count:,} of {self.total:,} rows are malformed and not scored (first: {self.first})"
             click.secho(text, fg="yellow", err=True)
@@ -207,7 +210,7 @@ def _open(surroundings: Shell, job_name: str, directory: Path | None, snapshot_i
 
 
 def _from_cluster(cluster: Cluster, surroundings: Shell, job_name: str, snapshot_id: str | None) -> PairScorer:
-    """The snapshot and the history that the job's state points to, or the ones asked for."""
+    """Load the named snapshot and its newest history, or by default those that the job's state points to."""
     from ipi_es.worker.history.history_keeper import HistoryId
     from ipi_es.worker.job_resources import JobResources
 
@@ -246,7 +249,7 @@ def _from_directory(surroundings: Shell, job_name: str, directory: Path, snapsho
 
 
 def _job_of(surroundings: Shell, job_name: str) -> tuple[str, Job | None]:
-    """(job_id, job); a snapshot may be used where the job's file isn't: then None."""
+    """Return (job_id, job); the job is None where a snapshot is used without the job's file."""
     from ipi_es.errors import ConfigError
 
     try:
@@ -259,7 +262,7 @@ def _job_of(surroundings: Shell, job_name: str) -> tuple[str, Job | None]:
 
 
 def _newest_history(blobs: BlobStore, job_id: str, snapshot_id: str) -> HistoryId:
-    """The snapshot's history with all days that were added to it."""
+    """Return the id of the snapshot's history with all days that were added to it."""
     from ipi_es.worker.history.history_keeper import HistoryId
     from ipi_es.worker.training.job_training import history_base
 

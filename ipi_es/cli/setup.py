@@ -1,4 +1,4 @@
-"""`ipi-es setup`: index templates and a lifecycle policy, or a console's dashboards, put where they belong."""
+"""`ipi-es setup`: install index templates and a lifecycle policy, or import dashboards into a console."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 NOT_BY_SETUP = "`ipi-es setup` can't fix this: follow the hints above."
-"""Said where nothing but such differences remain."""
+"""Printed where only differences remain that setup can't resolve."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A console and where in it, as the options name them."""
+    """A console and the place in it, from the options."""
 
     url: str
     space: str | None
@@ -115,7 +115,7 @@ def setup(
 
 
 def _dashboards(settings: Settings, place: _Place, *, dry_run: bool) -> int:
-    """Import the dashboards, and say what became of each object; the exit code."""
+    """Import the dashboards and print the outcome; return the exit code."""
     from ipi_es.setup import console_import
 
     asked = console_of(
@@ -136,7 +136,7 @@ def _dashboards(settings: Settings, place: _Place, *, dry_run: bool) -> int:
 
 
 def _show_import(outcome: ImportOutcome) -> int:
-    """One line for each object that failed, and what was done in numbers; 1 if anything failed."""
+    """Print a line for each refused object, then the counts; return 1 if an object was refused, else 0."""
     for note in outcome.notes:
         click.secho(f"note: {note}", err=True)
     for each in outcome.having("failed"):
@@ -155,7 +155,7 @@ def _show_import(outcome: ImportOutcome) -> int:
 
 
 def _jobs(settings: Settings) -> list[Job] | None:
-    """All jobs; None where a file of them has mistakes: no reason to go without templates."""
+    """Return all jobs; None where a job file has mistakes: the templates are installed all the same."""
     from ipi_es.config.files.loading import load_jobs
     from ipi_es.errors import ConfigError
 
@@ -167,7 +167,7 @@ def _jobs(settings: Settings) -> list[Job] | None:
 
 
 def _show(change: SetupChange) -> None:
-    """The title, and the differences coloured on a terminal."""
+    """Print a change's title and its differences, coloured on a terminal."""
     click.secho(change.title + (" (needs --force)" if change.needs_force else ""), bold=True)
     colours = {"+": "green", "-": "red", "!": "yellow"}
     for line in change.diff.splitlines():

@@ -1,4 +1,4 @@
-"""`ipi-es snapshots`: what trainings left."""
+"""`ipi-es snapshots`: list, delete and revert to snapshots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ipi_es.worker.training.revert import Reversion
     from ipi_es.worker.training.snapshot_inventory import SnapshotInventory
 
-# an id must be seen whole to be copied, so that a table of 80 columns has to do
+# an id must be shown whole, so that it can be copied; the table must fit 80 characters
 COLUMNS = (
     Column("snapshot_id", "snapshot"),
     Column("trained_to", "trained to"),
@@ -30,7 +30,7 @@ COLUMNS = (
 )
 
 FIELDS = ("snapshot_id", "trained_to", "created", "size", "history_days", "in_use", "discriminator_auc")
-"""The first columns of CSV; a training's other figures follow."""
+"""The first columns of CSV; the other metrics of the training follow."""
 
 
 @click.group()
@@ -134,7 +134,10 @@ def _shelf(ctx: click.Context, job_name: str) -> Iterator[SnapshotInventory]:
 
 
 def _snapshot(resources: JobResources, snapshot_id: str) -> str:
-    """The id, if there is a snapshot with it; SnapshotMissing with the nearest one."""
+    """Return the id of an existing snapshot. Raises SnapshotMissing, with the nearest id as a hint, for any other.
+
+    Raises UsageError for the id of a history part.
+    """
     from ipi_es.state.job_state import JobState
     from ipi_es.worker.training.snapshot_inventory import SnapshotInventory
 
@@ -147,7 +150,7 @@ def _snapshot(resources: JobResources, snapshot_id: str) -> str:
 
 
 def _said(to: Reversion, resources: JobResources, *, delete_results: bool) -> str:
-    """What going back would mean."""
+    """Describe the effect of the reversion, for the confirmation."""
     from ipi_es.times import iso
 
     now = resources.stores.states.read(resources.job.job_id)
@@ -160,7 +163,10 @@ def _said(to: Reversion, resources: JobResources, *, delete_results: bool) -> st
 
 
 def _refuse(shelf: SnapshotInventory, snapshot_id: str) -> None:
-    """Raise unless the snapshot is there, is one, and nobody needs it. A damaged one may go."""
+    """Raise unless the id is that of a snapshot that no job uses or is about to use; a damaged one may be deleted.
+
+    Raises SnapshotMissing if there is none, UsageError for a part of a history or a snapshot that is needed.
+    """
     from ipi_es.errors import SnapshotError, SnapshotMissing, UsageError
 
     job_id = shelf.job_id
@@ -185,7 +191,7 @@ def _refuse(shelf: SnapshotInventory, snapshot_id: str) -> None:
 
 
 def _known(shelf: SnapshotInventory, snapshot_id: str) -> BlobInfo:
-    """What is known of a blob; SnapshotMissing with the nearest snapshot's id."""
+    """Return a blob's metadata. Raises SnapshotMissing with the nearest snapshot's id as a hint."""
     from ipi_es.config.files.nearest import nearest
     from ipi_es.errors import SnapshotMissing
 
@@ -233,5 +239,5 @@ def _row(shelf: SnapshotInventory, info: BlobInfo) -> dict[str, Any]:
 
 
 def _size(size: int) -> str:
-    """``1.4 MiB``."""
+    """Format bytes: ``1.4 MiB``."""
     return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else f"{size / 2**10:,.0f} KiB"

@@ -1,4 +1,4 @@
-"""`ipi-es status`: how the jobs stand."""
+"""`ipi-es status`: show the state of the jobs."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ COLUMNS = (
 )
 
 FIELDS = ("job_id", "state", "configured", "checkpoint", "lag_buckets", "blind", "last_error")
-"""The first columns of CSV; what else programs read of a job follows."""
+"""The first columns of CSV; the other fields of a job follow."""
 
 NOTEWORTHY, WRONG = "yellow", "bold red"
-"""rich's styles of what a person should notice, and of what is broken; the words say it too."""
+"""rich's styles for what needs attention and for errors; the words alone say the same."""
 
 STATE_COLOURS = {"running": "green", "waiting": NOTEWORTHY, "paused": NOTEWORTHY, "new": "cyan"}
-"""Of a job's state; an idle one has none: its lag tells."""
+"""State of a job → colour; an idle job has none: its lag shows whether something is wrong."""
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
@@ -78,7 +78,7 @@ def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, out
 def _chosen(
     names: tuple[str, ...], jobs: list[Job], states: list[JobState], find: Callable[[str], Job]
 ) -> tuple[list[Job], list[JobState]]:
-    """Everything, or what is named: by a file, by a job_id with a file, or by one that only has a state."""
+    """Return the named jobs and states, or all. A name is a file, or the job_id of a job with a file or a state."""
     if not names:
         return jobs, states
     known = {state.job_id for state in states}
@@ -102,7 +102,7 @@ def _for_people(found: JobStatus, now: int, shown: TimeShown) -> dict[str, Any]:
         state += f", last on {_host(found.last_worker)}"
     age = None
     if found.trained_to is not None:
-        # training ends at a UTC midnight, which is no date of another zone
+        # training ends at a midnight UTC; in another zone that is no midnight
         moment = shown.copyable(found.trained_to)
         age = f"{moment.removesuffix('T00:00:00Z')} ({_long(now - found.trained_to)})"
     history = None if found.history_days is None else f"{found.history_days}d"
@@ -119,12 +119,12 @@ def _for_people(found: JobStatus, now: int, shown: TimeShown) -> dict[str, Any]:
 
 
 def _lag(buckets: int) -> Toned:
-    """More than one bucket is more than the one that was just complete: somebody should look."""
+    """Format a lag; more than one bucket is highlighted, because more than the newest bucket is missing."""
     return Toned(counted(buckets, "bucket"), NOTEWORTHY if buckets > 1 else "")
 
 
 def _host(owner: str) -> str:
-    """The machine of an owner, ``host:pid:start``."""
+    """Return the host of a lease owner ``host:pid:start``."""
     return owner.split(":", maxsplit=1)[0]
 
 
@@ -148,7 +148,7 @@ def _remarks(found: JobStatus, shown: TimeShown) -> list[str]:
 
 
 def _long(seconds: int) -> str:
-    """``3d``, ``5h``, ``12m``: one figure is enough for an age."""
+    """Format an age with its largest unit: ``3d``, ``5h``, ``12m``, ``40s``."""
     for name, unit in (("d", DAY), ("h", HOUR), ("m", MINUTE)):
         if seconds >= unit:
             return f"{seconds // unit}{name}"

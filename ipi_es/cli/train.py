@@ -1,4 +1,4 @@
-"""`ipi-es train`: learn who uses which addresses."""
+"""`ipi-es train`: learn which entities use which addresses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ipi_es.worker.open_session import open_session
 
 
 def _underscored(name: str) -> str:
-    """SageMaker's names have underscores; dashes will do as well."""
+    """Return an option name with underscores, as in SageMaker's names; dashes are accepted too."""
     return name.replace("-", "_")
 
 
@@ -85,7 +85,9 @@ def train(
         if start is not None:
             raise UsageError("--start is of no use with --csv", hint="a CSV has no times: leave rows out of the file")
         if from_scratch:
-            raise UsageError("--from-scratch is of no use with --csv", hint="leave it out: --csv always trains from scratch")
+            raise UsageError(
+                "--from-scratch is of no use with --csv", hint="leave it out: --csv always trains from scratch"
+            )
         train_csv(
             shell(ctx),
             job_name,

@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from ipi_es.worker.training.channel_training import Channels
 
 NAME = "ip-insights"
-"""What a training without a job is called on its shelf."""
+"""Name under which the snapshot of a training without a job is stored."""
 
 OPTIONS = (*SAGEMAKER, "seed", "deterministic")
-"""Hyperparameters with an option of their own; all may stand in a file."""
+"""Hyperparameters with an option of their own; a file may set all of them."""
 
 OTHER_MEANING = ("learning_rate", "weight_decay")
-"""Hyperparameters whose values, good for SageMaker's optimizer, mean something else to ours."""
+"""Hyperparameters whose values are for SageMaker's optimizer and have another effect with the one used here."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def hyperparameter_options(function: F) -> F:
-    """An option for each of :data:`OPTIONS`, under the hyperparameter's own name."""
+    """Add an option for each of :data:`OPTIONS`, under the hyperparameter's own name."""
     for name in reversed(OPTIONS):
         field = IpInsights.model_fields[name]
         text = f"With --csv. {field.description} Default: {str(field.default).lower()}."
@@ -58,7 +58,10 @@ def train_csv(
     given: Mapping[str, Any],
     end: str,
 ) -> None:
-    """Train on the `train` channel, store a snapshot in a directory, and print what SageMaker's log has."""
+    """Train on the `train` channel, store a snapshot in a directory, and print the lines of SageMaker's log.
+
+    Raises UsageError without a directory or for architecture ``hybrid``; SnapshotError if the directory can't be made.
+    """
     directory = directory or surroundings.settings.snapshots.directory
     if directory is None:
         raise UsageError("--csv needs a directory for the snapshot", hint="name one: --snapshots DIR")
@@ -75,7 +78,7 @@ def train_csv(
             "without a reason to, leave the default"
         )
     safe_name(name or NAME)
-    _make(directory)  # now, and not after hours
+    _make(directory)  # fails now, not after hours of training
     now = clock()
     day_end = parse_time(end, now=now) // SECONDS["d"] * SECONDS["d"]
     _train(name or NAME, csv, validation, directory=directory, section=section, day_end=day_end, now=now)
@@ -93,7 +96,7 @@ def _train(
     _say_read(channels)
     settings = Hyperparameters(**section.plain())
     learned = learn_pairs(name, channels, settings, day_end, _told(settings))
-    del channels  # what was read is large, and so are the bytes that come
+    del channels  # the rows are large, and so are the bytes written next
     network = learned.snapshot.network
     snapshot_id, _ = store_parts(DirectoryBlobs(directory), learned.snapshot, learned.history, now)
     click.echo(

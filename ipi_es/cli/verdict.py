@@ -1,4 +1,4 @@
-"""`ipi-es verdict`: what people know of a finding."""
+"""`ipi-es verdict`: record what people know of a finding."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def remove(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
 
 
 def _user() -> str:
-    """Who runs this. In a container the number of the user may have no name."""
+    """Return the user's name; in a container a user id may have no name: then ``uid 1000``."""
     import os
     from getpass import getuser
 
@@ -131,7 +131,7 @@ def _verdicts(ctx: click.Context, job_name: str) -> Iterator[tuple[Verdicts, Job
 
 
 def _pair(job: Job, entity: str, ip: str) -> tuple[str, str, str]:
-    """(entity as the events are normalized, address, network); UsageError for what is no address."""
+    """Return (normalized entity, address, network). Raises UsageError for an invalid address."""
     from ipi_es.ipinsights.prefixes import SITE, network_text
 
     name, address = named_pair(job, entity, ip)

@@ -1,1 +1,1 @@
-"""`ipi-es demo`: a simulated company, hidden incidents, and the product run on them."""
+"""`ipi-es demo`: a simulated company with hidden incidents, on which the product is run."""

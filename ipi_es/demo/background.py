@@ -1,4 +1,4 @@
-"""What signs in besides people: service accounts, and the internet's failed guesses at an exposed host."""
+"""Sign-ins not by people: service accounts, and failed guesses from the internet at an exposed host."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ on cloud addresses that change with every deployment."""
 SERVICE_SHARES = (0.5, 0.05, 0.3, 0.15)
 SERVICE_PERIODS_S = (900, 1800, 3600)
 SERVICE_PERIOD_SHARES = (0.4, 0.4, 0.2)
-SERVICE_FAILURES = 0.002  # share of a service's sign-ins that fail for passing reasons
+SERVICE_FAILURES = 0.002  # share of a service's sign-ins that fail for temporary reasons
 DEPLOYMENT_HOURS = 9  # how long a changing cloud service keeps its address
 
 ATTACKERS_A_DAY = 110  # addresses that try user names on the exposed host
 ATTACKER_HOURS = 0.8  # mean length of one visit
-ATTEMPTS = 6  # mean number of tries a visit
-NAMES_A_VISIT = (0.97, 0.025, 0.005)  # shares of visits that try one, two and three names: nobody wants a lockout
-RETURNING = 0.12  # share of visits by an address that was there before
+ATTEMPTS = 6  # mean number of tries per visit
+NAMES_A_VISIT = (0.97, 0.025, 0.005)  # shares of visits that try one, two and three names: attackers avoid lockouts
+RETURNING = 0.12  # share of visits from the address of another visit
 REAL_NAMES_A_DAY = 0.15  # single tries at the name of a real person, from leaked lists
 MISTYPED_NAMES = 0.0004  # people's sign-ins that are preceded by a mistyped user name
 
 
 @dataclass(frozen=True)
 class Services:
-    """One row a service account.
+    """Columns with one row per service account.
 
     ``kind``, seconds between sign-ins, when the server is replaced (epoch ms), and its
     addresses before and after (low halves [service, 2]); ``cloud`` is the provider's index, -1 in the data centre.
@@ -51,12 +51,12 @@ class Services:
 
 
 def services(rng: np.random.Generator, plan: Plan, count: int, start_ms: int, days: int) -> Services:
-    """Draw the service accounts; the company's data centre is one /24 of a hosting operator."""
+    """Draw the service accounts. The company's data centre is one /24 of a hosting operator."""
     centre = plan.of("hosting", "DE")[0]
     rack = random_hosts(rng, centre, 1) & ~np.uint64(0xFF)
     clouds = plan.of("cloud")
     kind = rng.choice(4, count, p=SERVICE_SHARES)
-    kind[:4] = STEADY  # there is always one that a thief could want
+    kind[:4] = STEADY  # incident C needs at least one of these
     own = rack + rng.integers(8, 96, (count, 2)).astype(np.uint64)
     tenant = rng.integers(len(clouds), size=count)
     rented = np.stack([random_hosts(rng, clouds[i], 2) for i in tenant])
@@ -77,7 +77,7 @@ def services(rng: np.random.Generator, plan: Plan, count: int, start_ms: int, da
 def service_events(
     rng: np.random.Generator, plan: Plan, accounts: Services, *, first_code: int, start_ms: int, days: int
 ) -> SigninColumns:
-    """Sign service accounts in: all day, all week, at steady intervals with a little jitter."""
+    """Draw the sign-ins of service accounts: at all times, at regular intervals with a little jitter."""
     parts = []
     for i, period in enumerate(accounts.period):
         n = int(days * DAY_MS // (period * 1000))
@@ -96,7 +96,7 @@ def service_events(
 
 
 def _deployed(rng: np.random.Generator, cloud: Provider, time: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Words:
-    """Give every deployment another address of one region (a /20)."""
+    """Return the low halves, uint64[n], at ``time`` (ms, [n]): each deployment has another address of one /20."""
     region = random_hosts(rng, cloud, 1) & ~np.uint64(0xFFF)
     deployment = (time / (DEPLOYMENT_HOURS * HOUR_MS)).astype(np.int64)
     offset = 2 + spread(int(rng.integers(1 << 62)), deployment) % np.uint64(4000)
@@ -105,7 +105,7 @@ def _deployed(rng: np.random.Generator, cloud: Provider, time: np.ndarray[tuple[
 
 
 def attackers(rng: np.random.Generator, plan: Plan, count: int) -> Words:
-    """Draw uint64[count] addresses of the internet's noise: rented servers, and homes' machines taken over."""
+    """Draw addresses of attackers, low halves uint64[count]: rented servers, and compromised machines in homes."""
     hosting, homes = plan.of("hosting"), plan.of("home")
     rented = np.stack([random_hosts(rng, p, count) for p in hosting])
     taken = np.stack([random_hosts(rng, p, count) for p in homes])
@@ -120,7 +120,7 @@ def attackers(rng: np.random.Generator, plan: Plan, count: int) -> Words:
 def noise(
     rng: np.random.Generator, plan: Plan, *, people: int, first_guess: int, start_ms: int, days: int
 ) -> SigninColumns:
-    """Draw failed log-ins by strangers: guessed names in visits of an hour or so, and now and then a real name."""
+    """Draw failed sign-ins by attackers: guessed names in visits of about an hour, and sometimes a real name."""
     visits = int(rng.poisson(ATTACKERS_A_DAY * days))
     addresses = attackers(rng, plan, visits)
     again = np.flatnonzero(rng.random(visits) < RETURNING)
@@ -137,7 +137,7 @@ def noise(
     guessed = ev.events(time.astype(np.int64), first_guess + guess, addresses[visit], success=False,
                         kind=ev.INTERNET, host=BASTION, agent=SSH_AGENT)  # fmt: skip
     named = int(rng.poisson(REAL_NAMES_A_DAY * days))
-    pick = rng.random(named) < 0.5  # half of them by an address that is seen guessing too
+    pick = rng.random(named) < 0.5  # half of them from an address that also guesses names
     source = np.where(pick, addresses[rng.integers(max(visits, 1), size=named)], attackers(rng, plan, named))
     at = start_ms + (rng.random(named) * days * DAY_MS).astype(np.int64)
     real = ev.events(at, rng.integers(people, size=named), source, success=False, kind=ev.INTERNET,
@@ -148,7 +148,7 @@ def noise(
 def mistyped_names(
     rng: np.random.Generator, signins: SigninColumns, names: list[str], first_code: int
 ) -> tuple[SigninColumns, list[str]]:
-    """Draw failures under names that don't exist, each seconds before the real one's sign-in; and those names."""
+    """Draw failures under mistyped names, each seconds before the person's sign-in; return them and the new names."""
     rows = np.flatnonzero(signins.success & (rng.random(len(signins)) < MISTYPED_NAMES))
     known = set(names)
     wrong = [mistyped(rng, names[code]) for code in signins.user[rows]]

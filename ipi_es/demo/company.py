@@ -1,4 +1,4 @@
-"""A company's sign-ins, simulated: people, service accounts, the internet's noise and four hidden incidents."""
+"""A simulated company's sign-ins: people, service accounts, guesses from the internet and four hidden incidents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ipi_es.errors import UsageError
 DAY_S = 86_400
 SERVICE_ACCOUNTS = 40
 MIN_PEOPLE, MIN_DAYS = 100, 12
-"""Below these the incidents have no room (sixty sprayed accounts; ten days scored after some to learn from)."""
+"""Minimums for the incidents (sixty sprayed accounts; ten scored days after some to learn from)."""
 
 Strings = NDArray[np.object_]
 
@@ -33,8 +33,8 @@ class Simulation:
 
     ``time_ms`` int64[n] epoch milliseconds in [start, end); ``user_code``, ``ip_code``, ``host_code``, ``agent_code``,
     ``kind_code`` int64[n] index ``users``, ``ips``, ``hosts``, ``agents``, ``kinds``; ``success`` bool[n];
-    ``owner`` int64[len(ips)] is the provider's index in ``providers.plan()``. ``kinds`` says how an event came to the
-    company and is for judging the simulation only. The incidents lie in [scored_start, end).
+    ``owner`` int64[len(ips)] is the provider's index in ``providers.plan()``. ``kinds`` are the origins of events, for
+    evaluating the simulation only. The incidents lie in [scored_start, end).
     """
 
     seed: int
@@ -104,7 +104,7 @@ def simulate(seed: int, *, end: int, people: int = 2_000, days: int = 30) -> Sim
     end -= end % DAY_S
     start_ms, end_ms = (end - days * DAY_S) * 1000, end * 1000
     scored_from = end_ms - SCORED_DAYS * DAY_MS
-    # one generator a part: a change in one part leaves the draws of the others as they are
+    # one generator for each part: a change in one part doesn't change the draws of the others
     for_names, for_nets, for_staff, for_days, for_people, for_services, for_noise, for_incidents = (
         np.random.default_rng(seed).spawn(8)
     )
@@ -138,7 +138,7 @@ def simulate(seed: int, *, end: int, people: int = 2_000, days: int = 30) -> Sim
 def _finish(
     made: SigninColumns, drafts: list[Draft], names: tuple[str, ...], *, seed: int, span: tuple[int, int], people: int
 ) -> Simulation:
-    """Give every address its text and its owner, and every incident its names."""
+    """Build the simulation: texts and owners of the addresses, names and times of the incidents."""
     high, low, code = _distinct(made)
     ips = tuple(canonical(bytes(row)) for row in _blobs(high, low))
     incidents = []
@@ -158,7 +158,7 @@ def _finish(
 
 
 def _distinct(made: SigninColumns) -> tuple[staff.Words, staff.Words, NDArray[np.int64]]:
-    """Find the distinct addresses as (high, low), and int64[n] which one each event has."""
+    """Return the distinct addresses as (high, low), uint64[k] each, and each event's code, int64[n]."""
     order = np.lexsort((made.low, made.high))
     high, low = made.high[order], made.low[order]
     new = np.ones(len(order), np.bool_)

@@ -1,4 +1,4 @@
-"""Where each person of the simulated company spends each day, and how much they sign in."""
+"""Place and number of sign-ins of each simulated person on each day."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ipi_es.demo.staff import HOTELS, OFFICES, SITES, Flags, Floats, Ints, Netwo
 AT_HOME, AT_OFFICE, ON_TRIP, ON_HOLIDAY = 0, 1, 2, 3
 
 WORKDAY_SIGN_INS = 8.0  # first sign-ins of an average person on a working day; follow-ups and failures come on top
-WEEKEND_SHARE = 0.07  # of a working day's, on Saturday and Sunday
-HOLIDAY_SHARE = 0.06  # the same on holiday: a look at the mail
+WEEKEND_SHARE = 0.07  # of a working day's sign-ins, on Saturday and Sunday
+HOLIDAY_SHARE = 0.06  # of a working day's sign-ins, on holiday: reading mail
 SICK_SHARE = 0.03  # of person-days without any sign-in
-TRIP_STARTS = (0.001, 0.05)  # chance a working day that a trip starts: for most people, for frequent travellers
+TRIP_STARTS = (0.001, 0.05)  # chance that a trip starts on a working day: for most people, for frequent travellers
 OFFICE_TRIPS = 0.12  # share of trips that go to another office of the company
 LOCAL_CARRIER = 0.2  # share of trips where the phone uses a local carrier; else its traffic is routed home
 HOLIDAY_CHANCE, HOLIDAY_ABROAD = 0.18, 0.25
@@ -23,9 +23,9 @@ HOLIDAY_CHANCE, HOLIDAY_ABROAD = 0.18, 0.25
 
 @dataclass(frozen=True)
 class Trips:
-    """One row a journey.
+    """Columns with one row per journey.
 
-    It has a country (index into COUNTRIES), the office visited (-1: none), the hotel, the local carrier
+    A journey has a country (index into COUNTRIES), the office visited (-1: none), the hotel, the local carrier
     (index into Networks.carriers, -1: home-routed), and the hotel-like venue of the customer.
     """
 
@@ -41,8 +41,8 @@ class Days:
     """[person, column]; column c is day c - 1 of the simulation, so that no time zone is cut off at the edges.
 
     ``mode`` is one of the four constants, ``trip`` a row of Trips or -1, ``hours`` the local time's lead on UTC,
-    ``expected`` the mean number of first sign-ins, ``line`` counts the home addresses held so far, ``weekend``
-    [column] says which days are Saturdays or Sundays.
+    ``expected`` the mean number of first sign-ins, ``line`` the number of changes of the home address so far,
+    ``weekend`` [column] is true on Saturdays and Sundays.
     """
 
     mode: Ints
@@ -80,7 +80,7 @@ def spend(rng: np.random.Generator, staff: Staff, nets: Networks, first_day: int
 
 
 def _travel(rng: np.random.Generator, staff: Staff, nets: Networks, mode: Ints, weekend: Flags) -> tuple[Ints, Trips]:
-    """Write business trips and holidays into ``mode``; return each day's trip and the trips."""
+    """Write business trips and holidays into ``mode``; return each day's row of Trips (-1: none), and the trips."""
     people, columns = mode.shape
     starts = rng.random((people, columns)) < np.array(TRIP_STARTS)[staff.traveller.astype(int)][:, None]
     journeys = [(p, c, int(rng.integers(1, 5)), ON_TRIP) for p, c in np.argwhere(starts & ~weekend).tolist()]
@@ -101,7 +101,7 @@ def _travel(rng: np.random.Generator, staff: Staff, nets: Networks, mode: Ints, 
 
 
 def _journey(rng: np.random.Generator, site: int, nets: Networks, *, business: bool) -> tuple[int, int, int, int, int]:
-    """Draw (country, office or -1, hotel, venue, carrier or -1); a few hotels are met far more often."""
+    """Draw (country, office or -1, hotel, venue, carrier or -1); a few hotels are drawn far more often."""
     to_office = business and rng.random() < OFFICE_TRIPS
     if to_office:
         country = int(rng.choice([s for s in range(OFFICES) if s != site]))
@@ -117,5 +117,5 @@ def _journey(rng: np.random.Generator, site: int, nets: Networks, *, business: b
 
 
 def sites_are_countries() -> bool:
-    """Whether the sites' order is that of COUNTRIES, which the time zones rely on (a test asks)."""
+    """Decide whether the order of SITES is that of COUNTRIES, as the time zones require; for a test."""
     return tuple(COUNTRIES)[: len(SITES)] == SITES

@@ -1,4 +1,4 @@
-"""The demo's work: the same setup, training and backfill as in production, on a simulated company's sign-ins."""
+"""The demo's run: the same setup, training and backfill as in production, on a simulated company's sign-ins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ipi_es.worker.training.job_training import TrainingCallbacks
 from ipi_es.worker.upkeep.removal import Removal, is_known
 
 END = 1_780_272_000
-"""2026-06-01T00:00:00Z, the end of the simulated days: a seed gives the same company whenever the demo is run."""
+"""2026-06-01T00:00:00Z, the end of the simulated days. It is fixed, so that a seed always gives the same company."""
 
 JOB: dict[str, Any] = {
     "job_id": "demo",
@@ -40,7 +40,7 @@ JOB: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Who hears of progress. ``indexed`` gets the documents written so far and their number."""
+    """Progress callbacks. ``indexed`` gets the number of documents written so far and their total."""
 
     begin: Callable[[str], None] = lambda _: None
     indexed: Callable[[int, int], None] = lambda _done, _total: None
@@ -50,7 +50,7 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class DemoOutcome:
-    """What the demo found."""
+    """Results of a demo run."""
 
     simulation: Simulation
     job: Job
@@ -62,7 +62,7 @@ class DemoOutcome:
     """The worst buckets, influencers and records, by result type."""
 
     def incident_of(self, found: Document) -> str:
-        """The ids of the incidents that a result is about; of a bucket: that lie in its hours."""
+        """Return the ids of the incidents that a result is about; for a bucket, of those that overlap it."""
         source = found.source
         start = source["timestamp"] // 1_000
         end = start + source["bucket_span"]
@@ -74,7 +74,7 @@ class DemoOutcome:
         )
 
     def summary(self, url: str) -> dict[str, Any]:
-        """The one JSON object of ``--json``."""
+        """Return the JSON object of ``--json``."""
         verdict = self.verdict
         return {
             "events": self.counts["events"],
@@ -95,7 +95,7 @@ class DemoOutcome:
 
 
 def run(cluster: Cluster, seed: int, steps: Steps) -> DemoOutcome:
-    """Simulate, index, train and backfill; the events of an earlier demo on this cluster are replaced, and its job."""
+    """Simulate, index, train and backfill; events and job of an earlier demo on this cluster are replaced."""
     seconds: dict[str, float] = {}
     steps.begin("index")
     began = time.perf_counter()
@@ -124,13 +124,13 @@ def run(cluster: Cluster, seed: int, steps: Steps) -> DemoOutcome:
 
 
 def forget(cluster: Cluster) -> None:
-    """Delete what an earlier demo left of its job: the verdicts and remarks on another company's people would stay."""
+    """Delete all that is stored of an earlier demo's job, including its verdicts, which are about another company."""
     if is_known(cluster, JOB["job_id"]):
         Removal(cluster, JOB["job_id"], SystemClock()).delete()
 
 
 _WORST = 200
-"""Results of each type that are looked at; many of the worst repeat one another."""
+"""Results of each type that are read; many of the worst are repeats."""
 
 _TELL_EVERY = 10_000
 """Documents between two reports of progress."""

@@ -1,4 +1,4 @@
-"""A simulated company's sign-ins as a training takes them, for the scripts that train without a server."""
+"""A simulated company's sign-ins as training input, for scripts that train without a server."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from ipi_es.demo.company import Simulation
 
 HOUR = 3_600
-"""Seconds of the event buckets in which a pair counts once."""
+"""Length of an event bucket, in which a pair has one row, seconds."""
 
 
 def training_events(
     made: Simulation, rows: NDArray[np.bool_] | NDArray[np.intp], *, context: bool = False
 ) -> TrainingEvents:
-    """The unique (hour, user, address) of some rows of a simulation, with counts; all teach and calibrate.
+    """Return the unique (hour, user, address) of some rows of a simulation, with counts, for learning and calibration.
 
-    ``context``: with the operators and countries of the addresses.
+    ``rows``: a mask or positions. ``context``: with the operators and countries of the addresses.
     """
     triples = np.stack([made.timestamp // HOUR, made.user_code, made.ip_code], axis=1)[rows]
     unique, count = np.unique(triples, axis=0, return_counts=True)
@@ -47,7 +47,7 @@ def training_events(
 
 
 def _context_of(owner: NDArray[np.int64]) -> AddressContext:
-    """Of providers by their index in the plan; -1 for none."""
+    """Return operator and country of each provider index in the plan (int64[n]; -1: none)."""
     providers = plan().providers
     operator = np.array([provider.asn for provider in providers] + [0], dtype=np.uint32)
     country = np.array([country_number(provider.country) for provider in providers] + [0], dtype=np.uint16)

@@ -1,4 +1,4 @@
-"""What the demo says of itself: which incidents were found, and what else was critical."""
+"""Evaluation of the demo: the incidents found, and the other critical results."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HARD = "D"
 """The incident that isn't expected to be found: one address of a network that colleagues use too."""
 
 _MOST = 10_000
-"""Results looked at; ten days have a few thousand."""
+"""Results read at most; ten days have a few thousand."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoVerdict:
-    """Scores are 0–100, as they were when they were written (``initial_*``): what alerts go by.
+    """Scores are 0–100 as first written (``initial_*``), which alerts use.
 
-    Renormalization moves scores later: only what says so goes by those of now.
+    Renormalization changes scores later; only ``now_critical`` uses the present ones.
     """
 
     scores: dict[str, float]
@@ -32,7 +32,7 @@ class DemoVerdict:
     other_critical: tuple[str, ...]
     """Other entities and IPs with a critical record or influencer in the scored days, by initial scores."""
     now_critical: tuple[str, ...]
-    """The same by the scores of now, after renormalization."""
+    """The same by present scores, after renormalization."""
     other_critical_buckets: tuple[int, ...]
     """Starts (epoch seconds) of critical buckets outside the incidents' hours."""
 
@@ -43,12 +43,12 @@ class DemoVerdict:
 
     @property
     def found(self) -> tuple[str, ...]:
-        """Those of them that were."""
+        """The expected incidents that were found."""
         return tuple(id_ for id_ in self.expected if self.scores[id_] >= CRITICAL)
 
 
 def judge(results: ResultStore, simulation: Simulation) -> DemoVerdict:
-    """Compare what stands in the result index with what was planted."""
+    """Compare the stored results with the planted incidents."""
     incidents = simulation.incidents
     scores = {incident.id: 0.0 for incident in incidents}
     others: set[str] = set()
@@ -74,7 +74,7 @@ def judge(results: ResultStore, simulation: Simulation) -> DemoVerdict:
 
 
 def _results(results: ResultStore) -> Iterator[tuple[set[str], int, int, float, float]]:
-    """(entities and IPs that a result is about, start, end of its bucket, initial score, score of now)."""
+    """Yield (entities and IPs of a result, start and end of its bucket in epoch seconds, initial and present score)."""
     for kind in ("record", "influencer"):
         for found in results.read(kind, size=_MOST):
             source = found.source
@@ -85,7 +85,7 @@ def _results(results: ResultStore) -> Iterator[tuple[set[str], int, int, float, 
 
 
 def names_in(found: Document) -> set[str]:
-    """The entity and the IP of a record, or the one that an influencer is."""
+    """Return the entity and the IP of a record, or the name of an influencer."""
     source = found.source
     if source["result_type"] == "influencer":
         return {source["influencer_field_value"]}
@@ -93,10 +93,10 @@ def names_in(found: Document) -> set[str]:
 
 
 def overlaps(incident: Incident, start: int, end: int) -> bool:
-    """Whether a bucket [start, end), epoch seconds, has hours of the incident."""
+    """Decide whether a bucket [start, end), epoch seconds, overlaps the incident."""
     return start < incident.end and end > incident.start
 
 
 def concerns(incident: Incident, names: set[str], start: int, end: int) -> bool:
-    """Whether a result in [start, end) about ``names`` is about the incident."""
+    """Decide whether a result about ``names`` in [start, end), epoch seconds, is about the incident."""
     return overlaps(incident, start, end) and bool(names & {*incident.entities, *incident.addresses})

@@ -1,11 +1,11 @@
 r"""The simulated sign-ins as ECS documents, among the noise that real logs hold.
 
-One plain index, ``INDEX``, takes them all. What surrounds the sign-ins, and what a job has to cope with:
+All are for one plain index, ``INDEX``. They include what a job must cope with:
 
 - documents of other categories (process, network, and iam and session with user *and* address): the query drops them;
 - authentications without an address (at a console) or without a user, and some with ``event.outcome: unknown``;
 - one person under several spellings (``CORP\anna.berg``, ``anna.berg@corp.example``, ``Anna.Berg``);
-- IPv4-mapped IPv6 addresses, and now and then a second value in ``source.ip`` (a proxy's);
+- IPv4-mapped IPv6 addresses, and sometimes a second value in ``source.ip`` (a proxy's);
 - documents shipped twice.
 """
 
@@ -32,10 +32,10 @@ INDEX = "logs-auth-demo"
 and has priority 100: put ``index_template()`` first, or the documents go into a data stream that refuses updates."""
 
 TEMPLATE_PRIORITY = 500
-BULK_DOCUMENTS = 5_000  # documents a request body: about 2.5 MB, well below the servers' 100 MB
+BULK_DOCUMENTS = 5_000  # documents per request body: about 2.5 MB, well below the servers' 100 MB
 
 OTHER_SHARE = 0.12  # documents of other categories, for each sign-in
-NO_ADDRESS_SHARE, NO_USER_SHARE, UNKNOWN_SHARE = 0.006, 0.002, 0.002  # the same, for odd authentications
+NO_ADDRESS_SHARE, NO_USER_SHARE, UNKNOWN_SHARE = 0.006, 0.002, 0.002  # the same, for incomplete authentications
 DUPLICATE_SHARE = 0.001  # of sign-ins that are shipped twice
 MAPPED_SHARE = 0.004  # of IPv4 sign-ins that are written as ::ffff:a.b.c.d
 SECOND_VALUE_SHARE = 0.0004  # of sign-ins with a second source.ip, that of the company's VPN
@@ -45,7 +45,7 @@ _DATASETS = ("identity.auth", "identity.auth", "mail.auth", "vpn.auth", "gateway
 
 
 def index_template() -> dict[str, Any]:
-    """Make the body of ``PUT _index_template/…`` for the events: ECS types, strict about nothing."""
+    """Return the body of ``PUT _index_template/…`` for the events: ECS types; other fields are not indexed."""
     keyword: dict[str, Any] = {"type": "keyword", "ignore_above": 1024}
     fields = {
         "@timestamp": {"type": "date"},
@@ -79,12 +79,12 @@ def _object(**properties: Any) -> dict[str, Any]:
 
 
 def documents(simulation: Simulation) -> Iterator[dict[str, Any]]:
-    """All documents in the order of time, as dicts."""
+    """Yield all documents in the order of time, as dicts."""
     return (orjson.loads(source) for source in sources(simulation))
 
 
 def bulk_bodies(simulation: Simulation, *, size: int = BULK_DOCUMENTS) -> Iterator[tuple[bytes, int]]:
-    """(body, number of documents) of one ``POST {INDEX}/_bulk`` after the other; ids are the server's."""
+    """Yield (body, number of documents) for each ``POST {INDEX}/_bulk``; the server assigns the ids."""
     action = b'{"index":{}}\n'
     lines: list[bytes] = []
     for source in sources(simulation):
@@ -97,7 +97,7 @@ def bulk_bodies(simulation: Simulation, *, size: int = BULK_DOCUMENTS) -> Iterat
 
 
 def sources(simulation: Simulation) -> Iterator[bytes]:
-    """All documents in the order of time, as serialized JSON. The noise is drawn from the simulation's seed."""
+    """Yield all documents in the order of time, as serialized JSON. The noise is drawn from the simulation's seed."""
     rng = np.random.default_rng([simulation.seed, 1])
     times, lines = _sign_ins(rng, simulation)
     other_times, others = _others(rng, simulation)
@@ -112,7 +112,7 @@ def _iso(time_ms: NDArray[np.int64]) -> list[str]:
 
 
 def _sign_ins(rng: np.random.Generator, sim: Simulation) -> tuple[NDArray[np.int64], list[bytes]]:
-    """Make the sign-ins' documents, each built from parts that were serialized once."""
+    """Return times (int64[n], epoch ms) and documents of the sign-ins, built from parts that are serialized once."""
     rows = np.sort(np.concatenate([np.arange(len(sim)), np.flatnonzero(rng.random(len(sim)) < DUPLICATE_SHARE)]))
     times = sim.time_ms[rows]
     spelling = _spellings(rng, sim)[rows]
@@ -143,7 +143,7 @@ def _head(sim: Simulation, host: int, ok: bool) -> str:
 
 
 PLAIN, WITH_DOMAIN, WINDOWS, MAIL_NAME, CAPITALS = range(5)
-"""Spellings of a user; indices into what ``_user_parts`` gives."""
+"""Spellings of a user: indices into the result of ``_user_parts``."""
 
 
 def _user_parts(name: str) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ def _user_parts(name: str) -> tuple[str, ...]:
 
 
 def _spellings(rng: np.random.Generator, sim: Simulation) -> NDArray[np.int64]:
-    """int64[n]: people appear under the spelling of what they signed in to; strangers and services in one."""
+    """Draw each sign-in's spelling, int64[n]: people's by the host; services and guessed names have one spelling."""
     roll = rng.random(len(sim))
     by_host = np.where(
         (sim.host_code == MAIL) & (roll < 0.7),
@@ -180,7 +180,7 @@ def _address_forms(rng: np.random.Generator, sim: Simulation) -> NDArray[np.int6
 
 
 class _Addresses:
-    """The ``source`` part of a document for an address code and a form; the usual forms are made once."""
+    """Returns the ``source`` part of a document for an address code and a form; the usual forms are made once."""
 
     def __init__(self, sim: Simulation) -> None:
         operators = plan().providers
@@ -204,7 +204,7 @@ class _Addresses:
 
 @dataclass(frozen=True)
 class _Other:
-    """A sort of document that isn't a usable sign-in; ``share`` is for each sign-in, ``rest`` its fixed part."""
+    """A kind of document that isn't a usable sign-in; ``share``: documents per sign-in, ``rest``: the fixed part."""
 
     share: float
     with_user: bool
@@ -232,7 +232,7 @@ _OTHERS = (
 
 
 def _others(rng: np.random.Generator, sim: Simulation) -> tuple[NDArray[np.int64], list[bytes]]:
-    """Make what isn't a usable sign-in: other categories, and authentications that lack something."""
+    """Return times (int64[n], epoch ms) and documents that aren't usable sign-ins: other categories, missing fields."""
     all_rows, lines = [], []
     for other in _OTHERS:
         rows = np.sort(rng.integers(len(sim), size=round(other.share * len(sim))))

@@ -1,4 +1,4 @@
-"""Four incidents, hidden in the scored days. Nothing in their addresses marks them: see each function."""
+"""Four incidents, hidden in the scored days. Nothing in an address identifies them; see each function."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, SigninColumns
 from ipi_es.demo.staff import GATEWAY_ADDRESSES, HOME_BITS, SITES, Networks, Staff, Words, random_hosts
 
 SCORED_DAYS = 10
-"""The last days of the simulation, which the demo scores; the days before them train."""
+"""The last days of the simulation, which the demo scores; the days before are for training."""
 
 TAKEOVER_ADDRESSES, TAKEOVER_MS = 8, 2 * HOUR_MS
 SPRAYED_ACCOUNTS, SPRAY_MS = 60, 50 * 60_000
-SPRAY_SUCCESSES = (2, 5)  # accounts with a weak password: at least, below
+SPRAY_SUCCESSES = (2, 5)  # accounts with a weak password: [least, most)
 TOKEN_MS = DAY_MS
-TOKEN_ADDRESSES = (2, 5)  # the thief's jobs restart elsewhere in the same cloud region: at least, below
-VICTIM_SIGN_INS = 40  # a victim signed in at least so often while the network was trained
+TOKEN_ADDRESSES = (2, 5)  # [least, most): the thief's jobs move within one cloud region
+VICTIM_SIGN_INS = 40  # a victim's sign-ins in the training days, at least
 
 
 @dataclass(frozen=True)
 class Incident:
-    """One planted incident: ``entities`` and ``addresses`` are what it is about, in [``start``, ``end``) epoch seconds.
+    """One planted incident: ``entities`` and ``addresses`` take part in [``start``, ``end``) epoch seconds.
 
-    ``shown_by`` says which result would show it. An incident counts as found when a record or an influencer of one of
-    ``entities`` or ``addresses`` is critical in a bucket that overlaps [start, end).
+    ``shown_by`` names the result that would show it. An incident counts as found when a record or an influencer of one
+    of ``entities`` or ``addresses`` is critical in a bucket that overlaps [start, end).
     """
 
     id: str
@@ -43,7 +43,7 @@ class Incident:
 
 @dataclass(frozen=True)
 class Draft:
-    """An incident before names are known: its events and the user codes it is about."""
+    """An incident before names are known: its events and its user codes."""
 
     id: str
     title: str
@@ -54,7 +54,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Scene:
-    """What the incidents are planted into; ``trained`` is int64[people + services], sign-ins before the scored days."""
+    """The surroundings of the incidents; ``trained`` int64[people + services]: sign-ins before the scored days."""
 
     plan: Plan
     networks: Networks
@@ -70,7 +70,7 @@ def plant(rng: np.random.Generator, scene: Scene) -> list[Draft]:
     """Draw A, B, C and D, each at its own random time; their accounts don't overlap."""
     stay = np.flatnonzero(scene.staff.left > scene.days)
     busiest = stay[np.argsort(-scene.trained[stay], kind="stable")]
-    # in a very small company, who signed in most; else everybody who signed in often enough
+    # everybody with enough sign-ins; in a very small company, those with the most
     victims = rng.permutation(
         busiest[: max(SPRAYED_ACCOUNTS + 2, int((scene.trained[busiest] >= VICTIM_SIGN_INS).sum()))]
     )
@@ -84,15 +84,15 @@ def plant(rng: np.random.Generator, scene: Scene) -> list[Draft]:
 
 
 def _begin(rng: np.random.Generator, scene: Scene, length_ms: int) -> int:
-    """Draw a random moment of the scored days from which ``length_ms`` still fit."""
+    """Draw the start of an incident of ``length_ms`` in the scored days, epoch ms."""
     return int(rng.integers(scene.scored_from, scene.end - length_ms))
 
 
 def _colleague_networks(rng: np.random.Generator, scene: Scene, sites: np.ndarray, count: int) -> Words:
-    """Draw uint64[count] addresses of different operators, each in a pool that serves a colleague's home or phone.
+    """Draw low halves, uint64[count], of different operators, each in the pool of a colleague's home or phone.
 
-    Which operators: those of random colleagues at ``sites``, so the common ones come up often, as a thief who rents
-    ordinary home lines ("residential proxies") meets them.
+    The operators are those of random colleagues at ``sites``, so common ones are drawn often, as for an attacker who
+    rents ordinary home lines ("residential proxies").
     """
     staff, nets = scene.staff, scene.networks
     low: dict[int, int] = {}
@@ -111,7 +111,7 @@ def _colleague_networks(rng: np.random.Generator, scene: Scene, sites: np.ndarra
 
 
 def _shared_account(rng: np.random.Generator, scene: Scene, victim: int) -> Draft:
-    """Incident A: one account, eight addresses of eight operators that colleagues use, within two hours."""
+    """Draw incident A: one account from eight addresses of eight operators that colleagues use, within two hours."""
     low = _colleague_networks(rng, scene, np.arange(len(SITES)), TAKEOVER_ADDRESSES)
     begin = _begin(rng, scene, TAKEOVER_MS)
     first = begin + np.sort(rng.random(len(low))) * (TAKEOVER_MS - 10 * 60_000)
@@ -125,8 +125,8 @@ def _shared_account(rng: np.random.Generator, scene: Scene, victim: int) -> Draf
 
 
 def _spraying(rng: np.random.Generator, scene: Scene, accounts: np.ndarray) -> Draft:
-    """Incident B: passwords tried on sixty accounts from a rented server of an operator that the noise uses too."""
-    # an operator whose servers nobody here signs in from: colleagues' own traffic would vouch for it
+    """Draw incident B: passwords tried on sixty accounts from a server of an operator that guesses come from too."""
+    # an operator without the company's own traffic, which would make it look usual
     own = np.concatenate([scene.networks.proxy.ravel(), scene.services.addresses.ravel()])
     rented = scene.plan.owner(np.zeros(len(own), np.uint64), own)
     hosting = [p for p in scene.plan.of("hosting") if p.index not in rented]
@@ -146,7 +146,7 @@ def _spraying(rng: np.random.Generator, scene: Scene, accounts: np.ndarray) -> D
 
 
 def _leaked_token(rng: np.random.Generator, scene: Scene) -> Draft:
-    """Incident C: a steady service account's token, used for a day from a cloud network where other services run."""
+    """Draw incident C: a steady service account's token, used for a day from a cloud network with other services."""
     people = len(scene.staff.site)
     victim = people + int(rng.choice(np.flatnonzero(scene.services.kind == STEADY)))
     clouds = [p for p in scene.plan.of("cloud") if p.index in scene.services.cloud] or scene.plan.of("cloud")
@@ -164,7 +164,7 @@ def _leaked_token(rng: np.random.Generator, scene: Scene) -> Draft:
 
 
 def _takeover(rng: np.random.Generator, scene: Scene, victim: int) -> Draft:
-    """Incident D: one account, one address of an operator that colleagues in the same country use."""
+    """Draw incident D: one account from one address of an operator that colleagues in the same country use."""
     low = _colleague_networks(rng, scene, scene.staff.site[[victim]], 1)
     length = int(rng.integers(20, 120)) * 60_000
     begin = _begin(rng, scene, length)

@@ -1,4 +1,4 @@
-"""Names in the simulated company: people, service accounts, hosts, programs, and what strangers guess."""
+"""Names in the simulated company: people, service accounts, hosts, programs, and names that attackers guess."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ GUESSES = _words(
     "demo dev student operator service scanner office web webmaster data db2 sysadmin manager alex john david mike "
     "paul kevin chris sam1 marketing finance reception hr it1 helpdesk nobody"
 )
-"""User names that the internet tries on any exposed host; none of them exists here."""
+"""User names that are tried on every exposed host; none of them exists in the company."""
 
 HOSTS = ("sso-1", "sso-2", "mail-1", "vpn-gw-1", "api-gw-1", "bastion-1")
 SSO, MAIL, VPN_GATEWAY, API, BASTION = 0, 2, 3, 4, 5
-"""Indices into HOSTS; sso-1 and sso-2 share the load, bastion-1 is the one that strangers find."""
+"""Indices into HOSTS. sso-1 and sso-2 share the load; attackers guess names at bastion-1."""
 
 AGENTS = ("Chrome", "Edge", "Firefox", "Safari", "Mobile Safari", "Chrome Mobile", "OpenSSH", "python-requests", "curl")
 DESKTOP_AGENTS, PHONE_AGENTS, SSH_AGENT, SERVICE_AGENT = (0, 1, 2, 3), (4, 5), 6, 7
 
 
 def people(rng: np.random.Generator, count: int) -> list[str]:
-    """Draw ``count`` distinct names like ``anna.berg``; a number is added once all pairs are used."""
+    """Draw ``count`` distinct names like ``anna.berg``; when all pairs are used, a number is added."""
     pairs = len(_FIRST) * len(_LAST)
     order = rng.permutation(pairs)
     names = []
@@ -70,7 +70,7 @@ def services(count: int) -> list[str]:
 
 
 def mistyped(rng: np.random.Generator, name: str) -> str:
-    """Swap two neighbouring letters of the name or leave one out: never the name itself."""
+    """Return the name with two adjacent letters swapped or one left out; never the name itself."""
     places = [i for i in range(len(name) - 1) if name[i] != name[i + 1]]
     i = int(rng.choice(places))
     return name[:i] + name[i + 1] + name[i] + name[i + 2 :] if rng.random() < 0.5 else name[:i] + name[i + 1 :]

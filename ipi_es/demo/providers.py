@@ -1,8 +1,8 @@
-"""The invented internet of the demo: who operates which addresses.
+"""The invented internet of the demo: operators and their addresses.
 
-Every operator, prefix and AS number here is **made up**. The prefixes lie in ordinary public space, because that is
-what logs look like, but they say nothing about the real holders of these addresses. AS numbers are of the
-private-use range. The plan is the same for every seed; what people do with it is not.
+Every operator, prefix and AS number here is **made up**. The prefixes lie in ordinary public space, as in real
+logs, but have nothing to do with the real holders of these addresses. AS numbers are of the private-use range. The
+plan is the same for every seed; its use by people is not.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ COUNTRIES: dict[str, tuple[float, str]] = {
     "SG": (8.0, "asia"),
     "AE": (4.0, "asia"),
 }
-"""Country → (hours ahead of UTC, registry). Staff live in the first eight; all are travelled to. No summer time."""
+"""Country → (hours ahead of UTC, registry). Staff live in the first eight and travel to all. No summer time."""
 
 FAR_COUNTRIES: dict[str, str] = {"BR": "america", "VN": "asia", "ID": "asia", "UA": "europe", "TR": "europe"}
-"""Countries that only the internet's noise comes from, country → registry."""
+"""Country → registry, for countries that only guesses come from."""
 
 _OCTETS = {"europe": _EUROPE, "america": _AMERICA, "asia": _ASIA}
 _V6_START = {"europe": 0x2A020000, "america": 0x26010000, "asia": 0x24010000}  # first /32 of each registry's share
@@ -55,7 +55,7 @@ _STEMS = (
 )  # fmt: skip
 
 HOME_ACCESS: dict[str, float] = {"Cable": 1 / 45, "DSL": 0.35, "Fibre": 1 / 150, "Broadband": 1 / 8}
-"""Kind of home line → chance that its IPv4 address (and IPv6 prefix) is another one the next day."""
+"""Kind of home line → chance that its IPv4 address (and IPv6 prefix) changes overnight."""
 
 _SHAPES: dict[str, tuple[int, ...]] = {
     "home": (16, 17, 18),
@@ -98,7 +98,7 @@ class Provider:
 
 @dataclass
 class _Allocator:
-    """Hands out prefixes of one registry: large ones get a /16 of their own, small ones share."""
+    """Allocates prefixes of one registry: large ones get a /16 of their own, small ones share one."""
 
     octets: tuple[int, ...]
     next_v6: int
@@ -107,7 +107,7 @@ class _Allocator:
     used: int = 1 << 16
 
     def sixteen(self) -> int:
-        """Take the next free /16; neighbouring ones go to different operators, as in life."""
+        """Return the first address of the next free /16; adjacent ones go to different operators, as in reality."""
         octet = self.octets[self.taken % len(self.octets)]
         second = (self.taken // len(self.octets) * 37 + octet * 11) % 256
         self.taken += 1
@@ -124,13 +124,13 @@ class _Allocator:
         return self.shared + offset, length
 
     def v6(self) -> int:
-        self.next_v6 += 13  # neighbours in the table are not neighbours in the address space
+        self.next_v6 += 13  # operators next to each other in the table are apart in the address space
         return self.next_v6 << 32
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All operators, and whose an address is."""
+    """All operators, and the owners of addresses."""
 
     providers: tuple[Provider, ...]
     _starts: NDArray[np.uint64] = field(repr=False)
@@ -142,9 +142,9 @@ class Plan:
         return [p for p in self.providers if p.kind == kind and country in (None, p.country)]
 
     def owner(self, high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Find the provider of each address (halves uint64[n]): int64[n] indices, -1 for none.
+        """Return the provider's index of each address (halves uint64[n]): int64[n], -1 for none.
 
-        IPv4 lies at 0…2³² of one number line, an IPv6 /64 at its high half: the two never meet.
+        IPv4 addresses are looked up as 0…2³², IPv6 addresses by their high half, so that the two never overlap.
         """
         place = np.where(high == 0, low & np.uint64(0xFFFF_FFFF), high)
         row = np.searchsorted(self._starts, place, side="right") - 1
@@ -174,7 +174,7 @@ def _shopping_list() -> Iterator[tuple[str, str, str, str]]:
 
 @cache
 def plan() -> Plan:
-    """Build the plan, once: about 150 operators with several prefixes each."""
+    """Build the plan once: about 150 operators with several prefixes each."""
     allocators = {name: _Allocator(_OCTETS[name], _V6_START[name]) for name in _OCTETS}
     providers = []
     for index, (kind, country, registry, word) in enumerate(_shopping_list()):

@@ -19,7 +19,7 @@ KINDS = (
     "incident A", "incident B", "incident C", "incident D",
 )  # fmt: skip
 OFFICE, HOME, MOBILE, VPN, TRIP, ONE_OFF, PROXY, SERVICE, CLOUD, INTERNET, INCIDENT_A = range(11)
-"""How an event came to the company: indices into KINDS. Never written into a document."""
+"""Origins of events: indices into KINDS. They are never written into a document."""
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
@@ -45,7 +45,7 @@ class SigninColumns:
         return len(self.time)
 
     def take(self, rows: NDArray[np.intp] | Flags) -> SigninColumns:
-        """Pick the events at ``rows`` (positions or a mask)."""
+        """Return the events at ``rows`` (positions or a mask)."""
         return SigninColumns(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
@@ -60,7 +60,7 @@ def events(
     host: Ints | int,
     agent: Ints | int,
 ) -> SigninColumns:
-    """Make events from columns; a single number is meant for all rows, ``high`` is 0 (IPv4) where it isn't given."""
+    """Make events from columns; a single number applies to all rows. ``high`` is 0 (IPv4) by default."""
     n = len(time)
 
     def column(value: Ints | int) -> Ints:
@@ -79,5 +79,5 @@ def events(
 
 
 def concatenate(parts: Sequence[SigninColumns]) -> SigninColumns:
-    """Put all parts one after the other."""
+    """Return all parts as one, in their order."""
     return SigninColumns(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(SigninColumns)))

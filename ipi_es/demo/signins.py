@@ -1,4 +1,4 @@
-"""The sign-ins of people: when, on which device, from which network, and with how many typing errors."""
+"""Sign-ins of people: times, devices, networks and typing errors."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from ipi_es.demo.staff import (
 )
 
 SEED_HOME, SEED_LINE_V6, SEED_DEVICE, SEED_SESSION, SEED_FRIEND, SEED_OFFICE = range(6)
-"""What a mixed word is for, so that two uses of one (person, day) differ."""
+"""Purposes of mixed words, so that two uses of one (person, day) differ."""
 
-ONE_OFF_DAYS = 0.01  # share of a person's home days with a café's or a friend's network
-FOLLOW_UP = 0.12  # chance that a sign-in is followed by one more, to another application, from the same address
+ONE_OFF_DAYS = 0.01  # share of a person's home days on which a café's or a friend's network is used
+FOLLOW_UP = 0.12  # chance that another sign-in follows from the same address, to another application
 FOLLOW_UP_MEAN_S = 240
-TYPING_ERROR = 0.035  # chance that a wrong password came before
-SESSION_HOURS = 6  # how long a phone keeps its place behind the carrier's address translation
+TYPING_ERROR = 0.035  # chance of a wrong password before a sign-in
+SESSION_HOURS = 6  # how long a phone keeps its address behind the carrier's address translation
 OTHER_GATEWAY = 0.04  # share of sessions that another gateway of the same carrier serves
 PHONE_SHARE = 0.27  # of sign-ins
-V6_FIRST = 0.6  # share of a dual-stack line's sign-ins that go over IPv6
+V6_FIRST = 0.6  # share of a dual-stack line's sign-ins over IPv6
 VPN_REGION = np.array([0, 0, 1, 2, 0, 0, 0, 0])  # site → region of the company's VPN
 
 
@@ -52,7 +52,7 @@ class _World:
 class _Drafts:
     """Sign-ins without an address yet, [n] each.
 
-    ``hour`` is local time of day, ``roll`` a uniform number, ``dual`` whether IPv6 is taken where there is both;
+    ``hour`` is local time of day, ``roll`` a uniform number, ``dual`` whether IPv6 is used where there is both;
     ``salt`` is the run's mixing key.
     """
 
@@ -69,12 +69,12 @@ class _Drafts:
                        self.dual[rows], self.salt)  # fmt: skip
 
     def mix(self, purpose: int, *keys: Ints | Flags | int) -> Words:
-        """uint64[n]: words that belong to (person, purpose, keys) and stay the same wherever those come together."""
+        """Return mixed words, uint64[n], which depend only on the salt and (person, purpose, keys)."""
         return spread(self.salt, purpose, self.person, *keys)
 
 
 def people(rng: np.random.Generator, nets: Networks, staff: Staff, days: Days, start_ms: int) -> SigninColumns:
-    """Draw all sign-ins of people, unsorted; some fall outside the simulated range and are cut off later."""
+    """Draw all sign-ins of people, unsorted; the caller removes those outside the simulated range."""
     world = _World(nets, staff, days)
     count = rng.poisson(days.expected)
     person, column = (np.repeat(axis, count.ravel()) for axis in np.indices(count.shape).reshape(2, -1))
@@ -94,7 +94,7 @@ def people(rng: np.random.Generator, nets: Networks, staff: Staff, days: Days, s
 
 
 def _hours(rng: np.random.Generator, staff: Staff, days: Days, person: Ints, column: Ints) -> Floats:
-    """Local hour of each sign-in: the morning's first, then through the working day, some in the evening."""
+    """Draw each sign-in's local hour: first ones in the morning, most in the working day, some in the evening."""
     n = len(person)
     start = staff.start_hour[person]
     part = rng.random(n)
@@ -108,7 +108,7 @@ def _hours(rng: np.random.Generator, staff: Staff, days: Days, person: Ints, col
 
 
 def _places(world: _World, d: _Drafts) -> Ints:
-    """Choose the kind of network of each sign-in."""
+    """Choose each sign-in's kind of network: int64[n], indices into KINDS."""
     mode, roll = world.days.mode[d.person, d.column], d.roll
     start = world.staff.start_hour[d.person]
     working = (d.hour >= start) & (d.hour < start + 8.8) & ~world.days.weekend[d.column]
@@ -130,7 +130,7 @@ def _places(world: _World, d: _Drafts) -> Ints:
 
 
 def _addresses(world: _World, d: _Drafts, place: Ints) -> tuple[Words, Words]:
-    """(high, low) halves of each sign-in's address."""
+    """Return the (high, low) halves of each sign-in's address, uint64[n] each."""
     high, low = np.zeros(len(place), np.uint64), np.zeros(len(place), np.uint64)
     methods = {
         ev.OFFICE: _office, ev.HOME: _home, ev.MOBILE: _mobile, ev.VPN: _vpn, ev.TRIP: _venue,
@@ -143,7 +143,7 @@ def _addresses(world: _World, d: _Drafts, place: Ints) -> tuple[Words, Words]:
 
 
 def _device_id(d: _Drafts) -> Words:
-    """Low half of an IPv6 address: random, and another one every day (privacy extensions)."""
+    """Return low halves of IPv6 addresses, uint64[n]: random, changing daily (privacy extensions)."""
     return d.mix(SEED_DEVICE, d.column, d.phone) | np.uint64(1 << 48)
 
 
@@ -151,12 +151,12 @@ def _office(world: _World, d: _Drafts) -> tuple[Words, Words]:
     journey = world.days.trip[d.person, d.column]
     visited = world.days.trips.site[np.maximum(journey, 0)]
     site = np.where((journey >= 0) & (visited >= 0), visited, world.staff.site[d.person])
-    # both lines are in use; within one a person keeps the address for the day
+    # both lines are used; within one, a person keeps the address for the day
     line = np.where(chance(d.mix(SEED_OFFICE, d.column, 1)) < 0.7, 0, 2)
     slot = line + (chance(d.mix(SEED_OFFICE, d.column)) < 0.4)
     moved = (site == world.nets.moved_site) & (d.column - 1 >= world.nets.move_day)
     low = np.where(moved, world.nets.new_office[slot], world.nets.office[site, slot])
-    # an office has one protocol for a device all day; at home each application goes its own way
+    # in an office a device uses one protocol all day; at home it varies by application
     v6 = (chance(d.mix(SEED_OFFICE, d.column, 2 + d.phone)) < V6_FIRST) & (world.nets.office_v6[site] > 0)
     return np.where(v6, world.nets.office_v6[site], 0).astype(np.uint64), np.where(v6, _device_id(d), low)
 
@@ -194,7 +194,7 @@ def _vpn(world: _World, d: _Drafts) -> tuple[Words, Words]:
 
 
 def _proxy(world: _World, d: _Drafts) -> tuple[Words, Words]:
-    # most days the same server, now and then another one
+    # one of the person's three servers, drawn daily
     server = (d.mix(SEED_HOME) + d.mix(SEED_SESSION, d.column) % np.uint64(3)) % np.uint64(PROXY_SERVERS)
     return np.zeros(len(d.person), np.uint64), world.nets.proxy[world.staff.proxy[d.person], server.astype(np.int64)]
 
@@ -208,7 +208,7 @@ def _venue(world: _World, d: _Drafts) -> tuple[Words, Words]:
 
 
 def _one_off(world: _World, d: _Drafts) -> tuple[Words, Words]:
-    """Lend a friend's line (somebody at the same site gives the region), or a café's among those of the country."""
+    """Choose a friend's home line, in the region of a person at the same site, or a café's network in the country."""
     word = d.mix(SEED_FRIEND, d.column, 1)
     site = world.staff.site[d.person]
     by_site = np.argsort(world.staff.site, kind="stable")
@@ -230,7 +230,7 @@ def _with_follow_ups(rng: np.random.Generator, first: SigninColumns) -> SigninCo
 
 
 def _with_errors(rng: np.random.Generator, all_events: SigninColumns) -> SigninColumns:
-    """Wrong passwords, one or more in a row, some seconds before the sign-in that worked."""
+    """Add wrong passwords, one or more in a row, some seconds before the successful sign-in."""
     tries = np.where(rng.random(len(all_events)) < TYPING_ERROR, rng.geometric(0.75, len(all_events)), 0)
     rows = np.repeat(np.arange(len(all_events)), tries)
     wrong = all_events.take(rows)

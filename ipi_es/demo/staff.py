@@ -1,4 +1,4 @@
-"""Who works at the simulated company, where, and which networks they hold: what stays the same over the days."""
+"""The simulated company's staff, sites and networks: everything that doesn't change with the days."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Words = NDArray[np.uint64]
 SITES = ("DE", "GB", "US", "IN", "PL", "FR", "NL", "ES")
 SITE_SHARES = (0.34, 0.20, 0.20, 0.13, 0.08, 0.02, 0.02, 0.01)
 OFFICES = 5
-"""The first five sites have an office; the people of the others always work from home."""
+"""The first five sites have an office; people at the others always work from home."""
 
 HOME_BITS, HOME_REGIONS = 13, 4
 """Home lines of one region share a pool of 2¹³ addresses (a /19); an operator has four such regions at a site."""
 GATEWAYS, GATEWAY_ADDRESSES, ROAMING = 6, 64, 5
-"""A carrier's gateways, the shared (CGNAT) addresses of each, and the gateway of its customers abroad."""
+"""Gateways of a carrier, shared (CGNAT) addresses of each, and index of the gateway for customers abroad."""
 VPN_ADDRESSES = 2  # egress addresses of the company's VPN in each of its three regions
 PROXY_SERVERS = 12  # servers of one commercial VPN service
-HOTELS = 25  # hotels and conference centres that staff may meet in one country
+HOTELS = 25  # hotels and conference centres in one country that staff may visit
 
 
 def spread(*keys: Words | Ints | Flags | int) -> Words:
-    """uint64[n]: well-mixed words from integer keys (splitmix64's finalizer, once a key); a pure function."""
+    """Return well-mixed words, uint64[n], of integer keys (splitmix64's finalizer, once per key)."""
     word: Words = np.array(0x9E3779B97F4A7C15, np.uint64)
     with np.errstate(over="ignore"):
         for key in keys:
@@ -42,15 +42,15 @@ def spread(*keys: Words | Ints | Flags | int) -> Words:
 
 
 def chance(words: Words) -> Floats:
-    """float64[n] in [0, 1) from mixed words."""
+    """Return float64[n] in [0, 1) from mixed words."""
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Addresses that belong to places, not to people. All are low halves (uint64, IPv4-mapped) unless said.
+    """Addresses of places, not of people. All are low halves (uint64, IPv4-mapped) unless noted.
 
-    ``office`` [site, address]; ``new_office`` is what ``moved_site`` uses from day ``move_day`` on. ``office_v6``
+    ``office`` [site, address]; ``moved_site`` uses ``new_office`` from day ``move_day`` on. ``office_v6``
     holds high halves [site], 0 where there is none. ``vpn`` [region, address]. ``proxy`` [service, server].
     ``hotel`` [country, hotel]. ``gateway`` [carrier, gateway] is the first address, ``gateway_v6`` the high half
     of its /44. ``carriers`` are provider indices; ``carrier_base`` [country] is the first of three of a country.
@@ -72,8 +72,9 @@ class Networks:
 
 @dataclass(frozen=True)
 class Staff:
-    """One row a person. Days count from the simulation's first; ``joined`` may be before, ``left`` after it.
+    """Columns with one row per person.
 
+    Days count from the simulation's first; ``joined`` may be before it, ``left`` after its end.
     ``home_pool`` uint64: first low half of the region's pool; ``home_v6`` uint64: high half of the region's /40, 0
     for a line without IPv6. ``carrier`` indexes Networks.carriers, ``proxy`` Networks.proxy (-1: uses none).
     ``office_share`` is the share of working days in the office, ``churn`` the chance of a new home address a day.
@@ -100,7 +101,7 @@ class Staff:
 
 
 def random_hosts(rng: np.random.Generator, provider: Provider, count: int, *, within: int = 24) -> Words:
-    """uint64[count]: low halves of fixed addresses, each in a random network of length ``within``."""
+    """Draw low halves of fixed addresses, uint64[count], each in a random network of length ``within``."""
     pools = np.array(provider.pools(within), np.uint64)
     size = 1 << (32 - within)
     return MAPPED + rng.choice(pools, count) + rng.integers(2, size - 2, count).astype(np.uint64)
@@ -110,7 +111,7 @@ def networks(rng: np.random.Generator, plan: Plan, days: int) -> Networks:
     """Draw the networks of one company: offices, VPN egress, hotels, the carriers' gateways."""
     office = np.stack([_egress(rng, plan, SITES[site]) for site in range(OFFICES)])
     moved = int(rng.integers(OFFICES))
-    # the operators give one office other addresses, in the same networks
+    # one office gets other addresses of the same networks from its operators
     moved_to = office[moved] ^ np.uint64(0x20)
     v6_offices = rng.permutation(OFFICES)[:2]
     office_v6 = np.zeros(OFFICES, np.uint64)
@@ -138,21 +139,21 @@ def networks(rng: np.random.Generator, plan: Plan, days: int) -> Networks:
 
 
 def _egress(rng: np.random.Generator, plan: Plan, country: str) -> Words:
-    """Two lines of two operators, two addresses each: uint64[4]."""
+    """Draw two lines of two operators with two addresses each: uint64[4]."""
     lines = [random_hosts(rng, provider, 1) for provider in plan.of("business", country)]
     pair = np.arange(2, dtype=np.uint64)
     return np.concatenate([line + pair for line in lines])
 
 
 def _hotels(rng: np.random.Generator, plan: Plan, country: str) -> Words:
-    """One egress address a hotel: a third with the hotel network operator, the rest on ordinary business lines."""
+    """Draw each hotel's egress address: a third of the hotel network operator, the others on business lines."""
     chain = random_hosts(rng, plan.of("hotel", country)[0], HOTELS)
     business = np.stack([random_hosts(rng, p, HOTELS) for p in plan.of("business", country)])
     return np.where(rng.random(HOTELS) < 1 / 3, chain, business[rng.integers(2, size=HOTELS), np.arange(HOTELS)])
 
 
 def hire(rng: np.random.Generator, plan: Plan, nets: Networks, people: int, days: int) -> Staff:
-    """Draw ``people`` persons: 4 % join and 3 % leave within the ``days``."""
+    """Draw ``people`` employees; 4 % join and 3 % leave within the ``days``."""
     site = rng.choice(len(SITES), people, p=SITE_SHARES)
     style = rng.choice(3, people, p=(0.45, 0.40, 0.15))  # office, hybrid, remote
     share = np.where(site < OFFICES, np.array([0.88, 0.5, 0.004])[style] * rng.uniform(0.85, 1.08, people), 0.0)
@@ -182,7 +183,7 @@ def hire(rng: np.random.Generator, plan: Plan, nets: Networks, people: int, days
 
 
 def _homes(rng: np.random.Generator, plan: Plan, site: Ints) -> tuple[Ints, Words, Words, Floats]:
-    """Each person's home operator (index), pool, IPv6 region and chance of a new address a day."""
+    """Draw each person's home operator (index), pool, IPv6 region and daily chance of a new address."""
     people = len(site)
     menu = [plan.of("home", country) for country in SITES]
     choice = rng.choice(len(HOME_ACCESS), people, p=(0.4, 0.25, 0.2, 0.15))
@@ -197,6 +198,6 @@ def _homes(rng: np.random.Generator, plan: Plan, site: Ints) -> tuple[Ints, Word
 
 
 def _regions(provider: Provider, site: int) -> list[int]:
-    """First low halves of the pools that serve one site, taken from all of the provider's prefixes."""
+    """Return the first low halves of the pools for one site, from all of the provider's prefixes."""
     pools = provider.pools(32 - HOME_BITS)
     return [int(MAPPED) + pools[(site * 3 + r * 5) % len(pools)] for r in range(HOME_REGIONS)]

@@ -1,1 +1,1 @@
-"""A job's results as one page that can be mailed: read, laid out, written as HTML that asks the network for nothing."""
+"""A job's results as one HTML page that can be mailed: it loads nothing from the network."""

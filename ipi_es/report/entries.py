@@ -1,4 +1,4 @@
-"""The report's lists: who and where stands out most, and a card for each unusual pair. Plain values for the page."""
+"""The report's lists: the worst entities and addresses, and a card for each unusual pair, as plain values."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MAX_CARDS = 25
 """Cards on a page: about eight sheets of paper; the others are counted, with the command that lists them."""
 
 MAX_ALSO = 5
-"""Other names that a card gives before it counts them."""
+"""Other names that a card lists; the rest are only counted."""
 
 MAX_USUAL = 8
-"""Usual networks of an entity that a record keeps."""
+"""Usual networks of an entity that a card shows at most."""
 
 _HELD_BY = {
     "rank": "how it ranks among all that this job scored",
     "largest": "the largest of the last days to weeks, or what chance alone gives among so many results",
     "probability": "its probability",
 }
-"""`bound` of an explanation: which of the three caps made the score what it is."""
+"""`bound` of an explanation → text: the cap, of three, that determined the score."""
 
 _LITTLE_KNOWN = {
     "young_job": "the job's history is shorter than two weeks",
@@ -37,18 +37,18 @@ _LITTLE_KNOWN = {
     "little_history": "fewer than six events of this name were learned",
     "unseen_network": "no use of this network was learned",
 }
-"""`cold_start` of an explanation."""
+"""`cold_start` of an explanation → text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An entity or an address over the whole time."""
+    """An entity or an address over the report's time range."""
 
     value: str
-    """As it is stored; the lane has it as it is shown."""
+    """As stored; the lane has the form for display."""
     lane: Lane
     unusual: int
-    """Buckets in which it was an influencer of a score of at least 1."""
+    """Buckets in which it was an influencer with a score of at least 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class NetworkShare:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """All that is told of an unusual (entity, address)."""
+    """The texts of a card for an unusual (entity, address)."""
 
     id: str
     entity: str
@@ -71,35 +71,35 @@ class Card:
     time: str
     machine_time: str
     why: str
-    """The sentence."""
+    """The explanation, a sentence."""
     usual: tuple[NetworkShare, ...]
     facts: tuple[tuple[str, str], ...]
-    """(what, text), in the order of reading."""
+    """(label, text), in display order."""
     command: str
-    """What to type to ask further."""
+    """The command that explains the pair."""
 
 
 @dataclass(slots=True)
 class _Pair:
     worst: Mapping[str, Any]
     rank: float
-    """The record's score, or that of its entity or address as a whole where it stands for that one: 0–100."""
+    """The record's score, 0–100; for the pair that represents an entity or address, at least that one's score."""
     times: list[int] = field(default_factory=list)
 
     @property
     def names(self) -> tuple[str, str]:
-        """(entity, address), as they are stored."""
+        """(entity, address), as stored."""
         return str(self.worst["partition_field_value"]), str(self.worst["by_field_value"])
 
 
 def cards_of(
     records: Sequence[Mapping[str, Any]], leading: Sequence[Named], job: str, shown: TimeShown
 ) -> tuple[list[Card], int]:
-    """Cards of the worst pairs, and how many pairs were left out; what an allow-list rule allows has none.
+    """Return the cards of the worst pairs, and how many pairs were left out. Pairs on the allow list have no card.
 
-    ``records``: the worst first. Each of the ``leading`` entities and addresses has a card: that of its worst pair,
-    which ranks as high as the entity or the address as a whole (sixty accounts tried from one address are each hardly
-    unusual).
+    ``records``: the worst first. Each of the ``leading`` entities and addresses with records is represented by its
+    worst pair, which ranks at least as high as the entity or address itself: when sixty accounts are tried from one
+    address, each account alone is hardly unusual.
     """
     pairs: dict[tuple[str, str], _Pair] = {}
     for record in records:
@@ -108,7 +108,7 @@ def cards_of(
         names = str(record["partition_field_value"]), str(record["by_field_value"])
         pair = pairs.setdefault(names, _Pair(record, float(record["record_score"])))
         if "repeat_of" in pair.worst and "repeat_of" not in record:
-            pair.worst = record  # the first one says why; what repeats it can score higher after a renormalization
+            pair.worst = record  # the first one has the reasons; a repeat can score higher after a renormalization
         pair.times.append(int(record["timestamp"]) // 1_000)
     others = _others(pairs)
     for each in leading:
@@ -125,7 +125,7 @@ def cards_of(
 
 
 def _others(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Entity → the addresses that it has records with, and address → entities; the worst first."""
+    """Map each entity to the addresses in its records, and each address to its entities; the worst first."""
     found: dict[str, list[str]] = defaultdict(list)
     for entity, ip in pairs:
         found[entity].append(ip)
@@ -206,7 +206,7 @@ def _place(record: Mapping[str, Any], why: Mapping[str, Any]) -> str:
 
 
 def leading_of(influencers: Sequence[Mapping[str, Any]], field_name: str, axis: Axis, shown: TimeShown) -> list[Named]:
-    """The ten worst values of a field with their lanes, the worst first."""
+    """Return the ten worst values of a field with their lanes, the worst first."""
     points: dict[str, list[tuple[int, float]]] = {name: [] for name in leaders(influencers, field_name)}
     for each in influencers:
         value = str(each["influencer_field_value"])

@@ -1,4 +1,4 @@
-"""The swim-lane and the timeline: scores over time, in as many columns as an eye can tell apart."""
+"""The swim-lanes and the timeline: scores and events over time, in a limited number of columns."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ MAX_TICKS = 8
 """Labels under the lanes, where there is room; a phone shows every other one."""
 
 GAPS_NAMED = 3
-"""Gaps that are named in words; each of the others says its time where it is pointed at."""
+"""Gaps that the text names; the others show their time in a tooltip."""
 
 LAST_TICK = 92.0
 """Percent of the width beyond which a label would run over the edge."""
 
 LANE_HEIGHT = 4
-"""Units of a lane's height; a cell has one for a warning and all four where it is critical, so that a lane can be read
-without its colours: on paper, and by those who see them alike."""
+"""Units of a lane's height; a cell has one for a warning and four where it is critical, so that a lane can be read
+without its colours: on paper, and by colour-blind readers."""
 
 _NICE = tuple(
     number * SECONDS[unit]
     for unit, numbers in (("m", (1, 5, 10, 15, 30)), ("h", (1, 2, 3, 4, 6, 8, 12)), ("d", (1, 2)), ("w", (1, 2, 4)))
     for number in numbers
 )
-"""Widths of columns that a person can name, seconds."""
+"""Round widths of columns, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,15 @@ class Axis:
 
     @property
     def end(self) -> int:
-        """Exclusive."""
+        """Exclusive end, epoch seconds."""
         return self.start + self.step * self.columns
 
     def column(self, seconds: int) -> int:
-        """The column that a time lies in."""
+        """Return the column of a time in epoch seconds; outside the axis it is below 0 or beyond the last."""
         return (seconds - self.start) // self.step
 
     def time(self, column: int) -> int:
-        """When a column begins, epoch seconds."""
+        """Return the start of a column, epoch seconds."""
         return self.start + column * self.step
 
 
@@ -86,15 +86,15 @@ class Lane:
     worst: float
     """0–100, high = unusual."""
     worst_at: int
-    """When that was, epoch seconds."""
+    """Time of the worst score, epoch seconds."""
     total: float
-    """The sum of its scores."""
+    """The sum of the scores."""
     summary: str
     """The lane in words."""
 
 
 def axis_of(start: int, end: int, bucket_span: int) -> Axis:
-    """The axis of [start, end), epoch seconds: the narrowest nice columns of whole buckets of which 120 are enough."""
+    """Return the axis of [start, end), epoch seconds: the narrowest round columns of whole buckets, at most 120."""
     begin = start // bucket_span * bucket_span
     for step in (bucket_span, *_NICE):
         if step % bucket_span == 0 and -(-(end - begin) // step) <= MAX_COLUMNS:
@@ -105,7 +105,7 @@ def axis_of(start: int, end: int, bucket_span: int) -> Axis:
 
 
 def ticks_of(axis: Axis, shown: TimeShown) -> list[Tick]:
-    """Where days begin; where there are fewer than two of these, times of day."""
+    """Return labels at the starts of days, or, with fewer than two of these, at times of day."""
     columns = [column for column in range(axis.columns) if shown.midnight(axis.time(column))]
     label = shown.day
     if len(columns) < 2:
@@ -116,7 +116,7 @@ def ticks_of(axis: Axis, shown: TimeShown) -> list[Tick]:
 
 
 def lane_of(name: str, points: Iterable[tuple[int, float]], axis: Axis, shown: TimeShown) -> Lane:
-    """A lane of (time in epoch seconds, score); a column shows the worst of its scores, and none below 1."""
+    """Return the lane of (time in epoch seconds, score); a column shows its worst score, if that is at least 1."""
     worst: dict[int, tuple[float, int]] = {}
     total = 0.0
     for time, score in points:
@@ -153,12 +153,12 @@ class Series:
 
     path: str
     most: int
-    """Events of the fullest column."""
+    """Events of the column with the most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Columns in which no bucket was scored: nothing is known there, which is not the same as nothing unusual."""
+    """Adjacent columns in which no bucket was scored; this isn't the same as nothing unusual."""
 
     column: int
     columns: int
@@ -166,7 +166,7 @@ class Gap:
 
 
 def gaps_of(buckets: Sequence[dict[str, Any]], axis: Axis, shown: TimeShown) -> list[Gap]:
-    """The gaps, in order of time; a column of which a part was scored is none."""
+    """Return the gaps in order of time; a column with a scored bucket is in no gap."""
     scored = {axis.column(int(each["timestamp"]) // 1_000) for each in buckets}
     edges = [-1, *sorted(each for each in scored if 0 <= each < axis.columns), axis.columns]
     return [
@@ -177,7 +177,7 @@ def gaps_of(buckets: Sequence[dict[str, Any]], axis: Axis, shown: TimeShown) -> 
 
 
 def event_series(buckets: Sequence[dict[str, Any]], axis: Axis) -> Series:
-    """Events of each column."""
+    """Return the events of each column as an area."""
     counts = [0] * axis.columns
     for each in buckets:
         column = axis.column(int(each["timestamp"]) // 1_000)

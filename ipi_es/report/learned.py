@@ -1,4 +1,4 @@
-"""How much a job knows: its history's age, and how many normal events each calibration class rests on."""
+"""What a job has learned: its history's age, and the number of normal events behind each calibration class."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ipi_es.worker.training.job_training import history_base
 
 @dataclass(frozen=True, slots=True)
 class ClassLearned:
-    """One calibration class: accounts with so much history."""
+    """One calibration class: entities with a certain amount of history."""
 
     name: str
     own: int
-    """Normal events of its own that its probabilities rest on."""
+    """Normal events of the class itself."""
     borrowed_from: tuple[str, ...]
-    """Other classes whose events are taken too, as its own are fewer than 500."""
+    """Other classes whose events are used too, because the class has fewer than 500."""
     points: int
-    """Events behind its probabilities, the borrowed ones included."""
+    """Events behind its probabilities, including the borrowed ones."""
     floor: float
-    """The smallest probability that these can witness."""
+    """The smallest probability that this number of events can show."""
     extrapolated: bool
-    """Whether probabilities go on below, by a fitted tail."""
+    """Whether a fitted tail gives smaller probabilities."""
 
     @property
     def stands_alone(self) -> bool:
@@ -36,23 +36,23 @@ class ClassLearned:
 
 @dataclass(frozen=True, slots=True)
 class JobKnowledge:
-    """What the job's present snapshot knows. Times in epoch seconds; None: not known."""
+    """What the snapshot in use has learned. Times in epoch seconds; None: unknown."""
 
     snapshot_id: str | None = None
     trained_to: int | None = None
     history_days: int | None = None
     classes: tuple[ClassLearned, ...] = ()
     trouble: str | None = None
-    """Why nothing is known."""
+    """Reason why nothing is known."""
 
     @property
     def young(self) -> bool:
-        """Whether the history is too short to know a week well."""
+        """Whether the history is shorter than two weeks."""
         return self.history_days is not None and self.history_days < YOUNG_DAYS
 
 
 def read_learned(work: JobResources) -> JobKnowledge:
-    """What is known of the job's learning; a snapshot that can't be read is said and stops no report."""
+    """Read what the job has learned; where the snapshot can't be read, ``trouble`` says why, and nothing is raised."""
     state = work.stores.states.read(work.job.job_id)
     if state is None or state.snapshot_id is None:
         return JobKnowledge(trouble="The job has learned nothing yet.")
@@ -69,7 +69,7 @@ def read_learned(work: JobResources) -> JobKnowledge:
 
 
 def classes_of(calibration: Calibration) -> tuple[ClassLearned, ...]:
-    """The classes, from no history to most."""
+    """Return the classes, from no history to the most."""
     return tuple(
         ClassLearned(
             name=name,

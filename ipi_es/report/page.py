@@ -1,7 +1,7 @@
-"""Findings → one HTML page: no script, no font, no picture from elsewhere, and a policy in it that forbids them.
+"""Render findings as one HTML page without scripts, fonts or pictures from elsewhere; its security policy forbids them.
 
-Everything from outside (names, addresses, annotations, the job's description) reaches the page through Jinja's
-escaping alone; nothing is marked as safe.
+All text from outside (names, addresses, annotations, the job's description) is escaped by Jinja; nothing is marked as
+safe.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _UTC = TimeShown()
 
 
 def page(found: Findings, learned: JobKnowledge, *, made_at: int, shown: TimeShown = _UTC) -> str:
-    """The page. ``made_at`` in epoch seconds; the same findings give the same text."""
+    """Return the page. ``made_at`` in epoch seconds; the same arguments give the same text."""
     axis = axis_of(found.start, found.end, found.job.bucket_span)
     job = found.job
     entities, addresses = (
@@ -76,7 +76,7 @@ def _bucket_lane(found: Findings, axis: Axis, shown: TimeShown) -> Lane:
 
 
 def _glance(found: Findings) -> list[tuple[str, str, str]]:
-    """(figure, what it counts, the severity that colours it or nothing), by the scores of now."""
+    """Return (figure, label, severity for its colour or ""), by present scores."""
     buckets = Counter(severity_name(float(each["anomaly_score"])) for each in found.buckets)
     entities, addresses = _critical_names(found, "influencer_score")
     return [
@@ -90,7 +90,7 @@ def _glance(found: Findings) -> list[tuple[str, str, str]]:
 
 
 def _critical_names(found: Findings, field: str) -> tuple[int, int]:
-    """How many entities, and addresses, have a critical influencer by the score ``field``."""
+    """Count the entities, and the addresses, with a critical influencer by the score ``field``."""
     names: dict[str, set[str]] = {found.job.entity_field: set(), found.job.ip_field: set()}
     for each in found.influencers:
         critical = float(each[field]) >= Severity.CRITICAL.threshold
@@ -100,7 +100,7 @@ def _critical_names(found: Findings, field: str) -> tuple[int, int]:
 
 
 def _when_written(found: Findings) -> str:
-    """What was critical by the initial scores, which alerts go by."""
+    """Say what was critical by the initial scores, which alerts use."""
     buckets = sum(float(each["initial_anomaly_score"]) >= Severity.CRITICAL.threshold for each in found.buckets)
     entities, addresses = _critical_names(found, "initial_influencer_score")
     return (
@@ -127,7 +127,7 @@ def _annotations(found: Findings, shown: TimeShown) -> list[dict[str, str]]:
 def _template() -> Template:
     made = Environment(
         loader=PackageLoader("ipi_es.report", "templates"),
-        autoescape=True,  # of every file, whatever its name ends in
+        autoescape=True,  # for every file, whatever its extension
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

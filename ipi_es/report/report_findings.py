@@ -1,4 +1,4 @@
-"""What a report is made of, read from a job's results. Final results alone: a page that was mailed must stay true."""
+"""Reading the results for a report. Only final ones: a page that was mailed can't be corrected."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ Source = dict[str, Any]
 """The fields of one result document."""
 
 MAX_BUCKETS = 50_000
-"""Buckets that a page takes: a year and more of quarters of an hour; beyond, nobody can see anything in a lane."""
+"""Maximum of buckets on a page: more than a year of 15 minutes each. With more, a lane shows too little."""
 
 MAX_INFLUENCERS = 50_000
-"""Influencers that are looked at, the worst first."""
+"""Maximum of influencers that are read, the worst first."""
 
 MAX_RECORDS = 5_000
-"""Records that are looked at, the worst first: repeats of one pair become one card, so many more than cards."""
+"""Maximum of records that are read, the worst first; far more than cards, because repeats of a pair share a card."""
 
 MAX_ANNOTATIONS = 200
-"""Annotations shown, the newest."""
+"""Maximum of annotations, the newest."""
 
 MAX_LEADERS = 10
-"""Entities, and addresses, in the lanes and the lists."""
+"""Entities, and addresses, in the lanes and lists."""
 
 MAX_OF_LEADER = 100
-"""Records of each of these that are looked at, whatever their score: what is unusual together need not be alone."""
+"""Records of each of these that are read, whatever their score: pairs can be unusual only together."""
 
 SHOWN_FROM = 1.0
-"""Scores below are of results that were kept to be looked up, not to be read."""
+"""Results with lower scores are stored for look-ups and not shown."""
 
 DEFAULT_DAYS = 7
-"""Days up to the newest bucket that a report is of unless told."""
+"""Default length of a report in days, up to the newest bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Findings:
 
     @property
     def record_count(self) -> int:
-        """Records of all buckets, those too that the limit of a bucket left out."""
+        """Records of all buckets, including those that a bucket's limit left out."""
         return sum(int(each["record_count"]) + int(each.get("omitted_record_count", 0)) for each in self.buckets)
 
     @property
@@ -64,14 +64,14 @@ class Findings:
 
 
 def newest_end(results: ResultStore, span: int) -> int | None:
-    """The exclusive end of the newest final bucket, epoch seconds; None where there is none. ``span`` in seconds."""
+    """Return the exclusive end of the newest final bucket, epoch seconds, or None. ``span``: its default length, s."""
     for newest in results.read("bucket", sort="timestamp", size=1, interim=False):
         return int(newest.source["timestamp"]) // 1_000 + int(newest.source.get("bucket_span", span))
     return None
 
 
 def read_findings(results: ResultStore, job: Job, start: int, end: int) -> Findings:
-    """Read what a report of [start, end), epoch seconds, is made of; UsageError where that is too long or empty."""
+    """Read the results for [start, end), epoch seconds. Raises UsageError if the range is too long or empty."""
     if end <= start:
         raise UsageError("the report's end is not after its start", hint="give --start and --end, or neither")
     if (end - start) // job.bucket_span > MAX_BUCKETS:
@@ -101,9 +101,9 @@ def read_findings(results: ResultStore, job: Job, start: int, end: int) -> Findi
 
 
 def leaders(influencers: Sequence[Mapping[str, Any]], field_name: str) -> list[str]:
-    """The ten worst values of a field by their highest influencer score, then by the sum; the worst first.
+    """Return the ten worst values of a field by their highest influencer score, then by the sum; the worst first.
 
-    What an allow-list rule allows takes no part.
+    Influencers that the allow list allows don't count.
     """
     scores: dict[str, list[float]] = defaultdict(list)
     for each in influencers:

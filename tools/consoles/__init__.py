@@ -1,1 +1,1 @@
-"""What builds the saved objects of Kibana and OpenSearch Dashboards from `kibana/sources`."""
+"""Builders of the saved objects of Kibana and OpenSearch Dashboards from `kibana/sources`."""

@@ -1,15 +1,15 @@
-"""How fields look in tables: what Kibana's data views and OpenSearch Dashboards' index patterns have in common."""
+"""Field formats that Kibana's data views and OpenSearch Dashboards' index patterns share."""
 
 from __future__ import annotations
 
 from consoles.sources import SEVERITY_COLOURS, Spec
 
 DISCOVER = "../app/discover#/?{{rawValue}}"
-"""Relative to the console's own path, whatever space, tenant or base path it has."""
+"""Link relative to the console's own path, for any space, tenant or base path."""
 
 
 def field_formats(view: Spec) -> Spec:
-    """``{field: format}``: scores on their severity's colour, computed links as links."""
+    """Return ``{field: format}``: scores on their severity's colour, computed links as links."""
     formats: Spec = {field: {"id": "color", "params": _colours()} for field in view.get("scores", ())}
     for name, computed in view.get("computed", {}).items():
         if computed.get("link"):
@@ -21,7 +21,7 @@ def field_formats(view: Spec) -> Spec:
 
 
 def _colours() -> Spec:
-    """Both ends of a range belong to it, and the last range that fits wins: so each ends at 100."""
+    """Return the colour ranges. Consoles take the last range that contains a score, so each range ends at 100."""
     colours = [
         {"range": f"{low}:100", "regex": "<insert regex>", "text": "#000000", "background": colour}
         for low, colour in SEVERITY_COLOURS

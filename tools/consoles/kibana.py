@@ -17,14 +17,14 @@ VERSIONS = {
     "lens": "8.9.0",
     "dashboard": "8.9.0",
 }
-"""Format of each type's attributes; none is newer than what 8.12 writes, so that later ones migrate them on import."""
+"""Format version of each type's attributes, none newer than 8.12's; later consoles migrate them on import."""
 
 PANEL_VERSION = "8.12.0"
 DATE_FIELDS = ("timestamp", "event.ingested", "end_timestamp", "renormalized_at")
 
 
 def objects() -> list[Spec]:
-    """All objects, those that are referred to first."""
+    """Return all objects; referenced ones come first."""
     views = data_views()
     found = [_data_view(view) for view in views.values()]
     found += [_panel(panel) for panel in panels().values()]
@@ -60,7 +60,7 @@ def _data_view(view: Spec) -> Spec:
 
 
 def _runtime(computed: Spec) -> Spec:
-    """A script that returns its value (or null) as a runtime field's, which emits it."""
+    """Turn a script that returns a value (or null) into a runtime field's script, which emits it."""
     lines = computed["script"].replace("return null;", "return;")
     head, _, last = lines.rpartition("return ")
     return {"type": computed["type"], "script": {"source": f"{head}emit({last.removesuffix(';')});"}}

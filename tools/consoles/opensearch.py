@@ -14,11 +14,11 @@ PANEL_VERSION = "2.8.0"
 _OPS = {"average": "avg"}
 _INDEX = "kibanaSavedObjectMeta.searchSourceJSON.index"
 _KINDS = {"keyword": "string", "text": "string", "date": "date", "boolean": "boolean", "ip": "ip"}
-"""Type in the mapping → type in an index pattern; all others are numbers."""
+"""Type in the mapping → type in an index pattern; other types are numbers."""
 
 
 def objects() -> list[Spec]:
-    """All objects, those that are referred to first."""
+    """Return all objects; referenced ones come first."""
     views = data_views()
     found = [_index_pattern(name, view) for name, view in views.items()]
     found += [_panel(panel) for panel in panels().values()]
@@ -48,7 +48,7 @@ def _index_pattern(name: str, view: Spec) -> Spec:
 
 
 def _fields(view: Spec) -> Iterator[Spec]:
-    """Every field of the results: index patterns carry them, and one with scripted fields alone isn't completed."""
+    """Yield all fields of the results: the console doesn't add them to an index pattern that has scripted fields."""
     template = json.loads((ROOT / "templates" / "ipi-es-results.json").read_text(encoding="utf-8"))
     mapped = dict(_leaves(template["template"]["mappings"]["properties"])) | view.get("flat", {})
     for name, kind in sorted(mapped.items()):
@@ -64,7 +64,7 @@ def _fields(view: Spec) -> Iterator[Spec]:
 
 
 def field_of(name: str, kind: str) -> Spec:
-    """One field as an index pattern lists it."""
+    """Return a field as in an index pattern."""
     return {
         "name": name,
         "type": _KINDS.get(kind, "number"),
@@ -189,7 +189,7 @@ def _table(panel: Spec) -> Spec:
 
 def _time(panel: Spec) -> Spec:
     aggs = [_metric(number, each) for number, each in enumerate(panel["series"], start=1)]
-    if "split" in panel:  # before time: the same values in every bucket of time
+    if "split" in panel:  # before the time, so that all time buckets have the same values
         aggs.append(_terms(len(aggs) + 1, panel["split"], "group"))
     steps = {
         "field": "timestamp",
@@ -282,7 +282,7 @@ def _controls(dashboard: Dashboard) -> Spec:
 
 
 CONTROL_ROWS = 6
-"""Height of the row of controls, which are a panel here."""
+"""Height of the panel with the controls, in rows of the grid."""
 
 
 def _dashboard(dashboard: Dashboard) -> Spec:

@@ -1,4 +1,4 @@
-"""Charts and tables of the dashboards in Vega-Lite, from the answers to their own searches: how Lens draws them."""
+"""Charts and tables of the dashboards in Vega-Lite, drawn as Lens does from the answers to their own searches."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from consoles.kibana import DATE_FIELDS
 from consoles.sources import SEVERITY_COLOURS, Spec
 
 PALETTE = ["#54b399", "#6092c0", "#d36086", "#9170b8", "#ca8eae", "#d6bf57", "#b9a888", "#da8b45", "#aa6556", "#e7664c"]
-"""What Kibana gives to series without a colour of their own."""
+"""Kibana's colours for series without a colour of their own."""
 ROW, TEXT, TITLE = 20, 11, 30
-"""Pixels: height of a table's row, size of its letters, and of the title."""
+"""Pixels: height of a table's row, font size of its text, and height of the title."""
 PAGE = 10
-"""Rows on a page of a table of Lens."""
+"""Rows on a page of a Lens table."""
 MARGIN = 100
-"""Pixels of a chart's width that its axes take, about."""
+"""Approximate width of a chart's axes, pixels."""
 MOST_STEPS = 100
-"""Steps of time that Lens draws at most, by Kibana's settings as they come."""
+"""Maximum of time steps that Lens draws with Kibana's default settings."""
 STEPS = tuple(
     (count * milliseconds, f"{count}{unit}")
     for unit, milliseconds, counts in (
@@ -32,12 +32,12 @@ STEPS = tuple(
     )
     for count in counts
 )
-"""(milliseconds, interval)."""
+"""(milliseconds, interval), ascending."""
 FONT = "Inter, Helvetica, sans-serif"
 
 
 def asked(panel: Spec, scripts: dict[str, str], window: tuple[int, int], only: list[Spec]) -> Spec:
-    """The panel's search in [start, end), epoch ms, with Lens's interval of time and its empty steps."""
+    """Return the panel's search in [start, end), epoch ms, with Lens's time interval and empty steps."""
     body = queries.body(panel, scripts)
     start, end = window
     time = {"range": {"timestamp": {"gte": start, "lt": end, "format": "epoch_millis"}}}
@@ -52,12 +52,12 @@ def asked(panel: Spec, scripts: dict[str, str], window: tuple[int, int], only: l
 
 
 def draw(panel: Spec, answer: Spec, window: tuple[int, int], size: tuple[int, int]) -> bytes:
-    """A PNG; see `specification`."""
+    """Draw the panel as PNG; see `specification`."""
     return bytes(vl_convert.vegalite_to_png(specification(panel, answer, window, size), scale=1))
 
 
 def specification(panel: Spec, answer: Spec, window: tuple[int, int], size: tuple[int, int]) -> Spec:
-    """The panel in Vega-Lite, ``size`` in pixels; ``window`` in epoch ms."""
+    """Return the panel in Vega-Lite, ``size`` in pixels; ``window`` in epoch ms."""
     if panel["kind"] == "time":
         spec = _chart(panel, answer, window, size[0])
     else:
@@ -103,7 +103,7 @@ def _series(panel: Spec, number: int, x: Spec, wide: float) -> Spec:
     }
     y = {"field": "value", "type": "quantitative", "axis": axis, "stack": None if line else "zero"}
     legend = {"orient": "bottom", "title": None, "labelLimit": 240}
-    # a point of its own is drawn as such by Lens
+    # Lens draws isolated points
     mark: Spec = {"type": "line", "point": {"size": 14}} if line else {"type": "bar", "size": wide}
     return {
         "transform": [{"filter": f"datum.number === {number}"}],
@@ -117,7 +117,7 @@ def _points(panel: Spec, found: Spec) -> Iterator[Spec]:
     for group in groups:
         for step in group["time"]["buckets"]:
             for number, series in enumerate(panel["series"]):
-                # Lens shows nothing where nothing was, instead of a sum or count of 0
+                # for an empty step, Lens draws nothing instead of a sum or count of 0
                 value = step[f"m{number}"]["value"] if step["doc_count"] else None
                 yield {
                     "time": step["key"], "value": value, "number": number, "series": series["label"],
@@ -161,7 +161,7 @@ def _table(panel: Spec, answer: Spec, size: tuple[int, int]) -> Spec:
 
 
 def _cells(panel: Spec, answer: Spec) -> tuple[list[str], list[list[Any]], set[int]]:
-    """(heads, rows, columns that are coloured by severity)."""
+    """Return (headings, rows, columns that are coloured by severity)."""
     if panel["kind"] == "documents":
         heads = ["timestamp", *panel["columns"]]
         rows = [[_of_hit(hit, name) for name in heads] for hit in answer["hits"]["hits"]]

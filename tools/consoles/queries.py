@@ -1,4 +1,4 @@
-"""What a panel asks the server: the aggregation that Lens, or a visualization, makes of it."""
+"""Search bodies of panels, with the aggregations that Lens or a visualization sends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _OPS = {"average": "avg", "count": "value_count"}
 
 
 def body(panel: Spec, scripts: dict[str, str]) -> Spec:
-    """The search of a chart, table or list of documents; ``scripts`` are painless, by computed field."""
+    """Return the search of a chart, table or list of documents; ``scripts`` are painless, by computed field."""
     asked = {"query": query(panel["filter"]), "track_total_hits": True}
     if panel["kind"] == "documents":
         order = [{field: {"order": direction, "unmapped_type": "date"}} for field, direction in panel["sort"]]

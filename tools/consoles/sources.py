@@ -1,4 +1,4 @@
-"""Reading `kibana/sources`: dashboards, panels and data views, as the plain values that both consoles are made of."""
+"""Reading `kibana/sources`: dashboards, panels and data views as plain values for both consoles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = ROOT / "kibana" / "sources"
 
 DASHBOARDS = ("overview", "entity", "jobs")
 COLUMNS = 48
-"""Of a dashboard's grid, in both consoles."""
+"""Columns of a dashboard's grid in both consoles."""
 
 SEVERITY_COLOURS = ((0, "#d2e9f7"), (1, "#8bc8fb"), (25, "#fdec25"), (50, "#fba740"), (75, "#fe5050"))
 """(lowest score, background): Elastic's colours of anomalies; black text on each has a contrast of at least 5:1."""
@@ -24,7 +24,7 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class Placed:
-    """A panel and where it is: columns and rows from the top left."""
+    """A panel and its place, in columns and rows from the top left."""
 
     panel: Spec
     x: int
@@ -45,7 +45,7 @@ class Dashboard:
 
 
 def data_views() -> dict[str, Spec]:
-    """By short name; computed fields have their script's text."""
+    """Return the data views by short name; computed fields contain their script's text."""
     views: dict[str, Spec] = yaml.safe_load((FOLDER / "data-views.yml").read_text(encoding="utf-8"))
     for view in views.values():
         for computed in view.get("computed", {}).values():
@@ -54,7 +54,7 @@ def data_views() -> dict[str, Spec]:
 
 
 def dashboards() -> list[Dashboard]:
-    """All of them; ``use: ID`` stands for a panel that another dashboard describes."""
+    """Return all dashboards; ``use: ID`` is replaced by the panel that another dashboard describes."""
     read = [yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8")) for name in DASHBOARDS]
     known = {panel["id"]: panel for each in read for panel in each["panels"] if "id" in panel}
     return [
@@ -72,7 +72,7 @@ def dashboards() -> list[Dashboard]:
 
 
 def panels() -> dict[str, Spec]:
-    """Every panel once, by id."""
+    """Return every panel once, by id."""
     return {placed.panel["id"]: placed.panel for each in dashboards() for placed in each.panels}
 
 
@@ -88,7 +88,7 @@ def _placed(panels: list[Spec]) -> list[Placed]:
 
 
 def kql(filter_: Spec | None) -> str:
-    """A panel's filter in Kibana's query language, which OpenSearch Dashboards speaks too."""
+    """Return a panel's filter in Kibana's query language, which OpenSearch Dashboards also supports."""
     parts = []
     for name, value in (filter_ or {}).items():
         if name == "with":
@@ -104,7 +104,7 @@ def kql(filter_: Spec | None) -> str:
 
 
 def query(filter_: Spec | None) -> Spec:
-    """The same as a query of the server."""
+    """Return a panel's filter as a query of the server."""
     must: list[Spec] = []
     must_not: list[Spec] = []
     for name, value in (filter_ or {}).items():
@@ -122,5 +122,5 @@ def query(filter_: Spec | None) -> Spec:
 
 
 def reference_name(index: int) -> str:
-    """Of a panel within its dashboard."""
+    """Return the reference name of a panel in its dashboard."""
     return f"panel_{index}"

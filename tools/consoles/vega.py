@@ -1,4 +1,4 @@
-"""The swim-lane's Vega specification of a panel, for either console."""
+"""The Vega specification of a swim-lane panel, for either console."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from consoles.sources import FOLDER, Spec, query
 
 ADD_FILTER = {"kibana": "kibanaAddFilter", "opensearch": "opensearchDashboardsAddFilter"}
-"""What each console calls its function."""
+"""Name of the function that adds a filter, in each console."""
 
 
 def swimlane(panel: Spec, console: str) -> Spec:
-    """The specification, with the panel's fields and words put in."""
+    """Return the specification with the panel's fields and texts filled in."""
     lane, lanes = panel["lane"]
     clicked = ", ".join(f"{{term: {{{json.dumps(each)}: datum.lane || datum.value}}}}" for each in panel["clicked"])
     words = {

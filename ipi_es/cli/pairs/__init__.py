@@ -1,1 +1,1 @@
-"""Rows of pairs for `ipi-es score`: parsing, scoring, and SageMaker's content types."""
+"""Rows of pairs for `ipi-es score`: parsing, scoring, SageMaker's content types."""

@@ -1,4 +1,4 @@
-"""Pairs of a block of rows, scored with one snapshot and its history."""
+"""Scoring of blocks of rows with one snapshot and its history."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PairScorer:
-    """A snapshot with its history, ready for rows."""
+    """A snapshot with its history that scores rows."""
 
     snapshot: JobSnapshot
     scorer: Scorer
     steps: tuple[EntityStep, ...]
     networks: NetworkTable | None = None
-    """The job's files of networks: rows themselves carry neither operators nor countries."""
+    """The table from the job's network files: rows have neither operators nor countries."""
     translators: tuple[Embedding, ...] = ()
     """The job's `nat64_prefixes`."""
 
     def score(self, rows: Sequence[Row]) -> list[Score | None]:
-        """The scores of rows in their order; None for a malformed one."""
+        """Score rows; the result is in their order, None for a malformed row."""
         from ipi_es.scoring.calibration import CLASS_NAMES
         from ipi_es.scoring.probability import written_probability
 
@@ -47,7 +47,7 @@ class PairScorer:
         calibration = self.snapshot.references.successes.calibration
         classes = calibration.classes(seen.prior_events[good.entity], history.day - history.origin)
         ln_p = calibration.ln_probability(seen.log_odds, classes).ln_p
-        # SageMaker's shape is answered with the network's log-odds too
+        # rows in SageMaker's format also get the network's log-odds
         alone = self._dot_products(good) if any(row.sagemaker for row in rows) else seen.log_odds
         columns = (seen.log_odds, written_probability(ln_p), classes, alone)
         scored = zip(*(column.tolist() for column in columns), strict=True)
@@ -60,7 +60,7 @@ class PairScorer:
         return None if self.networks is None else context_from(self.networks, addresses)
 
     def predict(self, rows: Sequence[Row], *, verbose: bool) -> list[Prediction | None]:
-        """What SageMaker's interface answers, None for a malformed row; ``verbose``: with embeddings."""
+        """Predict as SageMaker's interface does; None for a malformed row. ``verbose``: with the embeddings."""
         from ipi_es.ipinsights.entity_hashing import entity_hashes
         from ipi_es.ipinsights.sagemaker.embeddings import embeddings
 
@@ -84,7 +84,7 @@ class PairScorer:
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:
-    """The rows of a block that aren't malformed, as arrays: each entity and each address once."""
+    """The well-formed rows of a block: distinct entities and addresses, and int32[n] codes of each row."""
 
     entities: list[str]
     addresses: Addresses
@@ -95,7 +95,7 @@ class _Pairs:
     def of(
         cls, rows: Sequence[Row], steps: tuple[EntityStep, ...], translators: tuple[Embedding, ...]
     ) -> _Pairs | None:
-        """None where all rows are malformed."""
+        """Collect the well-formed rows; None where all are malformed."""
         import numpy as np
 
         from ipi_es.config.entity_names import normalize_entity

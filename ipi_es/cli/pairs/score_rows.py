@@ -1,6 +1,6 @@
-"""Rows of `score`: lines of CSV or JSON in, scored lines out. Pure.
+"""Rows of `score`: parse lines of CSV or JSON, write scored lines. No IO.
 
-A malformed row becomes an error row at its place: one bad line must not cost the others.
+A malformed row becomes an error row in its place: one bad line must not stop the others.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ipi_es.ipinsights.sagemaker.csv_records import records
 RowFormat: TypeAlias = Literal["csv", "json"]
 
 EMPTY_ADDRESS = bytes(16)
-"""Stands in a malformed row, which isn't scored."""
+"""Address of a malformed row, which isn't scored."""
 
 MAX_SHOWN = 80
-"""Characters of a malformed line that an error repeats."""
+"""Characters of a malformed line that an error message quotes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line. ``error`` says what is wrong with it, "" if nothing is; ``line`` counts from 1."""
+    """One line. ``error`` describes what is wrong with it, "" if nothing is; ``line`` counts from 1."""
 
     line: int
     entity: str = ""
@@ -36,7 +36,7 @@ class Row:
     address: bytes = EMPTY_ADDRESS
     error: str = ""
     sagemaker: bool = False
-    """Whether it came in SageMaker's shape, and is answered in it."""
+    """Whether it is in SageMaker's format, and is answered in that format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Score:
 
 
 def read_rows(lines: Iterable[str], given: RowFormat | None = None) -> tuple[RowFormat, Iterator[Row]]:
-    """The format (the first line tells, unless it is given) and the rows; empty lines are skipped."""
+    """Return the format (the given one, else that of the first line) and the rows; empty lines are skipped."""
     stream = iter(lines)
     if given is None:
         head = next((line for line in stream if line.strip()), "")
@@ -63,7 +63,7 @@ def read_rows(lines: Iterable[str], given: RowFormat | None = None) -> tuple[Row
 
 
 def _is_json(head: str) -> bool:
-    """Whether the first line is JSON; a name in braces (a GUID) before an address is CSV."""
+    """Decide whether the first line is JSON; a name in braces (a GUID) before an address is CSV."""
     if not head.lstrip().startswith(("{", "[")):
         return False
     cells = next(records([head]))[1]
@@ -96,12 +96,12 @@ def _loaded(line: str) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
-        # lines cut out of a list, as SageMaker's own example of JSON lines has them
+        # lines of a list, as in SageMaker's own example of JSON lines
         return orjson.loads(line.strip().removesuffix("]").removesuffix(","))
 
 
 def json_row(number: int, found: Any, line: str) -> Row:
-    """The row of one JSON value; ``number`` is its place, ``line`` its text, for the error."""
+    """Return the row of one JSON value; ``number`` is its place from 1, ``line`` its text for the error."""
     pair, sagemaker = _pair(found)
     if pair is None:
         text = 'must be {"entity": …, "ip": …} or {"features": [entity, ip]}: ' + _shown(line)
@@ -112,7 +112,7 @@ def json_row(number: int, found: Any, line: str) -> Row:
 
 
 def _pair(found: Any) -> tuple[tuple[str, str] | None, bool]:
-    """((entity, ip) or None, whether it is SageMaker's shape)."""
+    """Return ((entity, ip) or None, whether it is in SageMaker's format)."""
     if not isinstance(found, dict):
         return None, False
     sagemaker = "features" in found or "data" in found
@@ -142,7 +142,7 @@ def _row(line: int, entity: str, ip: str, *, sagemaker: bool = False) -> Row:
 
 
 def _printable(text: str) -> str:
-    """Without the stand-ins for bytes that are no UTF-8."""
+    """Replace the surrogates of bytes that aren't UTF-8 by question marks."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -152,7 +152,7 @@ def _shown(text: str) -> str:
 
 
 def write_row(row: Row, score: Score | None, form: RowFormat) -> str:
-    """One line of output, with its line end. CSV: entity, ip, compatibility, probability, class, error."""
+    """Return one line of output with its line end. CSV: entity, ip, compatibility, probability, class, error."""
     if form == "csv":
         return _csv_line(row, score)
     if score is None:

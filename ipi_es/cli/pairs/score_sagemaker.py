@@ -1,6 +1,6 @@
-"""SageMaker's inference interface of `score`: content types of a request and of its answer. Pure.
+"""SageMaker's inference interface of `score`: content types of a request and of its answer. No IO but reading lines.
 
-A row that can't be scored keeps its place: its ``dot_product`` is null (an empty cell in CSV), with what is wrong.
+A row that can't be scored keeps its place: its ``dot_product`` is null, with an error (in CSV an empty cell).
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ _EXAMPLE = '{"instances": [{"features": ["alice", "192.0.2.1"]}]}'
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """A content type and whether ``;verbose=True`` stands behind it."""
+    """A content type, and whether ``;verbose=True`` follows it."""
 
     kind: Kind
     verbose: bool = False
 
     @classmethod
     def parse(cls, text: str, option: str) -> MediaType:
-        """Of ``application/json; verbose=True``; ``option`` names the option for the error. UsageError for others."""
+        """Parse a type such as ``application/json; verbose=True``.
+
+        ``option`` is the option's name for the error. Raises UsageError for an unknown type.
+        """
         name, *parameters = [part.strip().lower() for part in text.split(";")]
         verbose = any(part.replace(" ", "") in ("verbose=true", 'verbose="true"') for part in parameters)
         for kind in KINDS:
@@ -46,9 +49,9 @@ class MediaType:
 
 
 def request_rows(lines: TextIO, content_type: MediaType | None) -> Iterator[Row]:
-    """The rows of a request; None: the first line tells whether it is CSV or JSON lines.
+    """Return the rows of a request; content type None: the first line decides between CSV and JSON lines.
 
-    DataError where a JSON request is no JSON, or has no instances.
+    Raises DataError if a JSON request isn't JSON or has no list of instances.
     """
     if content_type is None or content_type.kind != JSON:
         given: RowFormat | None = None
@@ -80,22 +83,22 @@ class Prediction:
 
 
 class Answer:
-    """Writes predictions in the order of their rows, block by block; a JSON answer is one document all the same."""
+    """Formats predictions in the order of their rows, block by block; a JSON answer is nevertheless one document."""
 
     def __init__(self, accept: MediaType) -> None:
         self._accept = accept
         self._first = True
 
     def begin(self) -> str:
-        """What stands before the first prediction."""
+        """Return the text before the first prediction."""
         return '{"predictions":[' if self._accept.kind == JSON else ""
 
     def end(self) -> str:
-        """What stands behind the last."""
+        """Return the text after the last prediction."""
         return "]}\n" if self._accept.kind == JSON else ""
 
     def one(self, row: Row, prediction: Prediction | None) -> str:
-        """One prediction; None: the row is malformed."""
+        """Format one prediction; None: the row is malformed."""
         if self._accept.kind == CSV:
             return _csv_line(prediction, verbose=self._accept.verbose)
         text = orjson.dumps(self._content(row, prediction)).decode()
@@ -117,7 +120,7 @@ class Answer:
 
 
 def _csv_line(prediction: Prediction | None, *, verbose: bool) -> str:
-    """``1.25``; verbose with the two embeddings as JSON lists."""
+    """Format a CSV line such as ``1.25``; ``verbose``: with the two embeddings as JSON lists."""
     cells: list[Any] = ["" if prediction is None else prediction.dot_product]
     if verbose:
         vectors = (None, None) if prediction is None else (prediction.entity_embedding, prediction.ip_embedding)

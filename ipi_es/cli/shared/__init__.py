@@ -1,1 +1,1 @@
-"""What several commands use: output, terminal, progress, options, and facts about pairs."""
+"""Modules that several commands use: output, terminal, progress, options, and facts about pairs."""

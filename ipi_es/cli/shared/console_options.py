@@ -1,4 +1,4 @@
-"""Where a console is and whose key it takes: Kibana or OpenSearch Dashboards, beside the cluster of the settings."""
+"""Options for the URL and credentials of a console (Kibana or OpenSearch Dashboards)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def credentials_options(function: F) -> F:
-    """The shared options ``--kibana-ca`` and ``--kibana-api-key-file``."""
+    """Add the shared options ``--kibana-ca`` and ``--kibana-api-key-file``."""
     options = [
         click.option(
             "--kibana-ca",
@@ -40,7 +40,7 @@ def credentials_options(function: F) -> F:
 
 
 def console_url(url: str, space: str | None) -> str:
-    """Where people find the console: its URL, which needs no scheme, below it the space."""
+    """Return the console's URL for a browser, with the space's path; ``url`` may lack a scheme, which is then http."""
     whole = (url if "://" in url else f"http://{url}").rstrip("/")
     return f"{whole}/s/{quote(space, safe='')}" if space else whole
 
@@ -54,7 +54,7 @@ def console_of(
     ca: Path | None,
     api_key_file: Path | None,
 ) -> Console:
-    """The console at ``url``, asked as the cluster is where no CA or key of its own is given."""
+    """Return the console at ``url``; without a CA or key of its own it uses those of the cluster."""
     from ipi_es.cluster.connection import Connection
     from ipi_es.cluster.console import Console
 

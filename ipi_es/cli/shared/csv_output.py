@@ -1,8 +1,8 @@
-"""Results as CSV (RFC 4180), for spreadsheets and whatever else reads tables.
+"""Results as CSV (RFC 4180), for spreadsheets and other programs that read tables.
 
 Names come from outside, and a spreadsheet takes a cell that begins with ``=``, ``+``, ``-`` or ``@`` for a formula. An
-apostrophe is written before such text, so that it stays text; numbers have none. Characters that can't be seen are
-replaced as in tables. JSON has every name exactly as it is.
+apostrophe is written before such text, so that it stays text; numbers have none. Invisible characters are replaced
+as in tables. JSON has every name unchanged.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a formula begins with, in one spreadsheet or another."""
+"""Characters with which a formula begins in some spreadsheet."""
 
 MILLISECONDS = frozenset({"timestamp", "event.ingested", "held_until", "rescored_at", "renormalized_at"})
-"""Fields of results that hold epoch milliseconds; as CSV they are UTC times in ISO 8601."""
+"""Result fields in epoch milliseconds; CSV has them as UTC times in ISO 8601."""
 
 _COMMON = ("job_id", "result_type", "timestamp", "bucket_span", "is_interim")
 _CONTEXT = ("source.as.number", "source.as.organization.name", "source.geo.country_iso_code")
@@ -49,13 +49,13 @@ RESULT_FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "overall": ("result_type", "timestamp", "bucket_span", "is_interim", "overall_score", "jobs"),
 }  # fmt: skip
-"""The columns of each kind of result, the same for every job. JSON has all fields, those named as in the events too."""
+"""The columns of each kind of result, the same for every job. JSON also has the fields named as in the events."""
 
 
 def write_csv(out: TextIO, rows: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> None:
-    """Write a line of headings and one line a row: ``fields`` first, then whatever else the rows have.
+    """Write a header line and a line for each row: ``fields`` first, then all other keys of the rows.
 
-    Every line has all of them, empty where a row lacks one.
+    Every line has all columns, empty where a row lacks one.
     """
     found = list(rows)
     columns = list(dict.fromkeys([*fields, *(name for row in found for name in row)]))
@@ -65,12 +65,12 @@ def write_csv(out: TextIO, rows: Iterable[Mapping[str, Any]], fields: Sequence[s
 
 
 def result_rows(rows: Iterable[Mapping[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """Results with the columns of their kind alone (:data:`RESULT_FIELDS`)."""
+    """Return results with only the columns of their kind (:data:`RESULT_FIELDS`)."""
     return [{name: row.get(name) for name in RESULT_FIELDS[kind]} for row in rows]
 
 
 def _cell(field: str, value: Any) -> str | int | float:
-    """One value: text as it is, but never a formula; nested values as JSON, a list of one number as that number."""
+    """Format one value: text never as a formula, nested values as JSON, a list of one number as that number."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], int | float):
         value = value[0]
     if field in MILLISECONDS and isinstance(value, int):

@@ -1,4 +1,4 @@
-"""One line for an entity and its addresses of one event, where results have an influencer for each."""
+"""One table line for the influencers (an entity and its addresses) of one event."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ipi_es.lists import some
 from ipi_es.results.reading.listing import Pair
 
 NAMED = 4
-"""Entities, and addresses, that a line names; JSON has all."""
+"""Maximum number of entities, and of addresses, that a line names; JSON has all."""
 
 Key = tuple[int, bool, str]
-"""(epoch milliseconds of the bucket, whether it is an entity, its name): what an influencer is, in one job."""
+"""Identity of an influencer within a job: (epoch milliseconds of the bucket, whether it is an entity, its name)."""
 
 
 def joined(influencers: Sequence[Mapping[str, Any]], pairs: Iterable[Pair], entity_field: str) -> list[dict[str, Any]]:
-    """The influencers of each event as one row, in the order of their first.
+    """Join the influencers of each event to one row, in the order of each event's first influencer.
 
-    An entity and an address are of one event where either has records with the other alone in that bucket: an account
-    that is attacked from seven addresses, one of which attacks forty others too, is of two. A row is the worst of its
-    influencers, with ``entities`` and ``addresses``: its influencers first, then whatever else its records name; their
-    whole numbers, also of those without a record, in ``entity_total`` and ``address_total``; and the ``reason`` of the
-    one with the most members.
+    An entity and an address belong to one event if, in that bucket, one of them has records with the other only. An
+    account that is attacked from seven addresses, one of which attacks forty other accounts, thus gives two events. A
+    row is the worst influencer of its event, with ``entities`` and ``addresses`` (its influencers first, then other
+    names from its records), ``entity_total`` and ``address_total`` (including those without a record), and the
+    ``reason`` of the influencer with the most members.
     """
     keys = [
         (each["timestamp"], each["influencer_field_name"] == entity_field, each["influencer_field_value"])
@@ -43,7 +43,7 @@ def joined(influencers: Sequence[Mapping[str, Any]], pairs: Iterable[Pair], enti
 
 
 def who(row: Mapping[str, Any]) -> str:
-    """``alice from 203.0.113.9``; ``alice, bob, carol, dave and 41 more from 203.0.113.9``."""
+    """Name the row's members: ``alice from 203.0.113.9``; ``alice, bob, carol, dave and 41 more from 203.0.113.9``."""
     parts = (row["entities"], row["entity_total"]), (row["addresses"], row["address_total"])
     return " from ".join(some(names, NAMED, total=total) for names, total in parts if names)
 
@@ -53,9 +53,9 @@ def _ends(pair: Pair) -> tuple[Key, Key]:
 
 
 def _roots(there: Iterable[Key], pairs: Sequence[Pair]) -> dict[Key, Key]:
-    """For each influencer the one that represents its event.
+    """Map each influencer to the one that represents its event.
 
-    Only influencers connect: an office's address that is none itself doesn't make one event of everybody there.
+    Only influencers connect: an office's address that isn't an influencer doesn't join all its users to one event.
     """
     above = {key: key for key in there}
 

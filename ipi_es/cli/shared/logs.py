@@ -1,4 +1,4 @@
-"""How log lines look: text for people, or one ECS JSON object a line (`logging.format: ecs`). Always on stderr."""
+"""Log set-up: text for people, or one ECS JSON object per line (`logging.format: ecs`). Always on stderr."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import ipi_es
 TEXT = "%(asctime)s %(levelname)-7s %(message)s"
 
 SILENT = ("elastic_transport", "elasticsearch", "opensearch", "urllib3")
-"""Clients' loggers: what they say is said once more by the error that follows, with a hint."""
+"""Clients' loggers: the error that follows repeats their messages, with a hint."""
 
 QUIET = ("apscheduler", "uvicorn", "asyncio", "tensorflow", "h5py")
-"""Libraries that log what they do all the time; their warnings count."""
+"""Libraries that log every step; only their warnings are shown."""
 
 
 class ForMachines(logging.Filter):
-    """Gives each line the job that it is about, where it is about one; where it is, log lines are for machines."""
+    """Adds the job's id to records that are about a job. A handler that has it writes lines for machines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Lets everything pass."""
+        """Add the job's id; let every record pass."""
         from ipi_es.service.log_context import current_job
 
         job_id = current_job()
@@ -32,7 +32,7 @@ class ForMachines(logging.Filter):
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what ``sys.stderr`` is at that moment: while progress bars are drawn, to what prints above them."""
+    """Writes to the current ``sys.stderr``; while progress bars are drawn, this prints above them."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -45,7 +45,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         super().emit(record)
 
     def setStream(self, stream: TextIO) -> TextIO | None:  # noqa: N802  (logging's name)
-        """Write to this stream from now on, whatever ``sys.stderr`` is."""
+        """Write to this stream from now on instead of ``sys.stderr``."""
         self._follows = False
         return super().setStream(stream)
 
@@ -54,13 +54,13 @@ class TextFormatter(logging.Formatter):
     """Lines for people, with this machine's time and its offset: ``2026-05-31T14:00:00.123+02:00``."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
-        """The record's time; UTC ends with ``Z``."""
+        """Return the record's time in ISO 8601; UTC ends with ``Z``."""
         moment = datetime.fromtimestamp(record.created, tz=UTC).astimezone()
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def set_up(level: str, log_format: Literal["text", "ecs"], *, verbose: bool = False) -> None:
-    """Let the root logger write to stderr; where somebody has set up logging already, nothing is changed."""
+    """Let the root logger write to stderr; if it already has handlers, these stay."""
     handler = StderrHandler()
     handler.setFormatter(formatter(log_format))
     if log_format == "ecs":
@@ -74,7 +74,7 @@ def set_up(level: str, log_format: Literal["text", "ecs"], *, verbose: bool = Fa
 
 
 def say_error(text: str) -> bool:
-    """Log what ends the process where log lines are for machines; False: they aren't, somebody else must say it."""
+    """Log the error that ends the process if log lines are for machines; else return False: the caller prints it."""
     machines = any(
         isinstance(each, ForMachines) for handler in logging.getLogger().handlers for each in handler.filters
     )
@@ -84,11 +84,11 @@ def say_error(text: str) -> bool:
 
 
 def formatter(log_format: Literal["text", "ecs"]) -> logging.Formatter:
-    """What makes a line of a record."""
+    """Return the formatter of a log format."""
     if log_format == "text":
         return TextFormatter(TEXT)
     from ecs_logging import StdlibFormatter
 
     about = {"service.name": "ipi-es", "service.version": ipi_es.__version__, "event.dataset": "ipi-es.log"}
-    # log.original is the message once more
+    # log.original only repeats the message
     return StdlibFormatter(extra=about, exclude_fields=["log.original"])

@@ -1,4 +1,4 @@
-"""The one place that prints results: as a table for people, as JSON, JSON lines or CSV for programs."""
+"""Output of all commands: a table for people; JSON, JSON lines or CSV for programs."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SEVERITY_COLOURS = {"critical": "red", "major": "dark_orange", "minor": "yellow", "warning": "cyan"}
-"""rich's colour of each severity; the words are always printed too, colour is never the only sign."""
+"""Severity → rich's colour; the word is always printed too."""
 
 PIPE_WIDTH = 160
-"""Characters of a table's line where the output is no terminal."""
+"""Width of a table's line where the output isn't a terminal, characters."""
 
 NARROW = 140
-"""Characters of a terminal's line below which a sentence has no room in a table's column and gets lines of its own."""
+"""Width of a terminal, in characters, below which a sentence gets lines of its own instead of a column."""
 
 INDENT = 4
-"""Characters before such a line."""
+"""Characters before each of these lines."""
 
 GAP = 2
 """Characters between two columns."""
 
 LEAST = 30
-"""Characters below which a column of text isn't read any more."""
+"""Characters that a column of text needs at least."""
 
 STYLE = "_style"
-"""Key of a row's own style, for tables alone: a result that needn't be looked at is dim."""
+"""Key of a row's style in tables: a result that needs no attention is dim."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table's column: where its value is in a row, its heading, and whether it holds a score."""
+    """A table's column: the key of its value in a row, its heading, and whether it holds a score."""
 
     key: str
     heading: str
@@ -54,18 +54,18 @@ class Column:
     right: bool = False
     wrap: bool = False
     sentence: bool = False
-    """It holds sentences: the last column, if it is one, goes below its row where the terminal is narrow."""
+    """Whether it holds sentences; on a narrow terminal such a last column is printed below its row."""
 
 
 class Toned(NamedTuple):
-    """A cell's text with rich's style for it."""
+    """A cell's text and its style for rich."""
 
     text: str
     style: str
 
 
 def format_option(function: F) -> F:
-    """The shared ``--format`` option."""
+    """Add the shared ``--format`` option."""
     return click.option(
         "--format",
         "output_format",
@@ -78,7 +78,7 @@ def format_option(function: F) -> F:
 
 
 def accept_change_option(function: F) -> F:
-    """The shared ``--accept-change`` option of commands that go on with what a job has learned."""
+    """Add the shared ``--accept-change`` option, for commands that continue with what a job has learned."""
     return click.option(
         "--accept-change",
         is_flag=True,
@@ -88,12 +88,15 @@ def accept_change_option(function: F) -> F:
 
 
 def yes_option(function: F) -> F:
-    """The shared ``--yes`` option of commands that destroy something."""
+    """Add the shared ``--yes`` option, for commands that delete something."""
     return click.option("--yes", is_flag=True, help="Don't ask.")(function)
 
 
 def confirmed(text: str, *, yes: bool) -> None:
-    """Say what is about to happen and ask, unless ``yes``; UsageError where nobody is there to answer."""
+    """Print what is about to happen and ask, unless ``yes``; exit with code 1 on “no”.
+
+    Raises UsageError where standard input isn't a terminal.
+    """
     if yes:
         return
     if not _somebody_is_there():
@@ -115,9 +118,9 @@ def emit(
     empty: str,
     fields: Sequence[str] = (),
 ) -> None:
-    """Print ``rows`` in the asked format; ``empty`` is what a person reads when there are none.
+    """Print ``rows`` in the given format; ``empty`` is printed instead of a table without rows.
 
-    ``fields``: the first columns of CSV, which are there without any row too.
+    ``fields``: the first columns of CSV, which are printed even without rows.
     """
     if output_format == "ndjson":
         for row in rows:
@@ -137,7 +140,7 @@ def emit(
 
 
 def console() -> Console:
-    """Where people read: a terminal as wide as it is; a pipe gets wide lines, as what reads it may search for an id."""
+    """Return the console of standard output; other outputs than a terminal get wide lines, so that ids stay whole."""
     from rich.console import Console
 
     found = Console(highlight=False)
@@ -145,17 +148,17 @@ def console() -> Console:
 
 
 def say(lines: Iterable[str | Toned]) -> None:
-    """Print lines of text, coloured on a terminal; none is broken by us."""
+    """Print lines of text, coloured on a terminal; only the terminal wraps them."""
     out = console()
     for line in lines:
         out.print(cell(line), soft_wrap=True)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, title: str | None = None) -> None:
-    """An aligned table; scores carry their severity's colour and word.
+    """Print an aligned table; scores have their severity's colour and word.
 
-    No value is ever cut: it may be a name to search for. On a terminal that is too narrow for a column of sentences,
-    the last such column stands below each row instead; where even the rest has no room, a row takes several lines.
+    No value is ever cut, because it may be a name to search for. On a terminal that is too narrow for a last column of
+    sentences, each sentence is printed below its row; where the other columns don't fit, a row takes several lines.
     """
     from rich.table import Table
 
@@ -178,9 +181,9 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *,
 
 
 def _has_room(out: Console, columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> bool:
-    """Whether columns that don't wrap are as wide as they need, and each that does has :data:`LEAST` at least.
+    """Decide whether the table fits: other columns at full width, wrapping ones with :data:`LEAST` characters or more.
 
-    A column that wraps needs as much as its longest word, so that no name is broken.
+    A column that wraps also needs the width of its longest word, so that no name is broken.
     """
     from rich.cells import cell_len
 
@@ -210,9 +213,9 @@ def _print_lines(
     cells: Sequence[Sequence[Text]],
     title: str | None,
 ) -> None:
-    """Aligned lines, each with its sentence below, if it has one.
+    """Print aligned lines, each with its sentence, if any, below it.
 
-    On a terminal that is too narrow for all columns a row takes several lines, which the headings take too.
+    On a terminal that is too narrow for all columns, each row and the headings take several lines.
     """
     from rich.text import Text
 
@@ -224,7 +227,7 @@ def _print_lines(
         out.print(Text(title, style="italic"))
     for place, line in enumerate((heads, *cells)):
         style = "" if place == 0 else rows[place - 1].get(STYLE) or ""
-        # the sentence is a cell, but not in the lines
+        # zip drops the sentence, which has a cell but isn't in the line
         padded = [_padded(*each) for each in zip(line, short, widths, strict=False)]
         for number, deck in enumerate(decks):
             text = Text(" " * GAP, style=style).join(padded[each] for each in deck)
@@ -238,9 +241,9 @@ def _print_lines(
 
 
 def _decks(widths: Sequence[int], room: int | None) -> list[range]:
-    """Which columns of ``widths`` characters share a line of ``room`` characters; None: all of them.
+    """Divide columns of ``widths`` characters into lines of ``room`` characters; None: all in one line.
 
-    A column that is wider than a line has one for itself, which the terminal wraps: its values stay whole.
+    A column that is wider than a line has a line of its own, which the terminal wraps: its values stay whole.
     """
     decks, begin, used = [], 0, 0
     for place, width in enumerate(widths):
@@ -262,7 +265,7 @@ def _padded(text: Text, column: Column, width: int) -> Text:
 
 
 def _print_below(out: Console, sentence: Text) -> None:
-    """A sentence below its row: broken between words alone, as a name or an address in it may be looked for."""
+    """Print a sentence below its row, broken only between words, so that names and addresses stay whole."""
     for line in sentence.divide(_line_ends(sentence.plain, max(out.width - INDENT, 1))):
         line.rstrip()
         line.pad_left(INDENT)
@@ -270,7 +273,7 @@ def _print_below(out: Console, sentence: Text) -> None:
 
 
 def _line_ends(text: str, room: int) -> list[int]:
-    """Where lines of at most ``room`` characters end; a word that is longer has a line for itself."""
+    """Return the offsets at which lines of at most ``room`` characters end; a longer word has a line of its own."""
     from rich.cells import cell_len
 
     ends, used = [], 0
@@ -283,7 +286,7 @@ def _line_ends(text: str, room: int) -> list[int]:
 
 
 def cell(value: Any, *, score: bool = False) -> Text:
-    """What a cell shows: a score with its severity, text from outside without what would steer a terminal."""
+    """Return a cell's text: a score with its severity, other text without control characters."""
     from rich.text import Text
 
     if score and value is not None:
@@ -295,7 +298,7 @@ def cell(value: Any, *, score: bool = False) -> Text:
 
 
 def tenths(score: float) -> str:
-    """A score, 0–100, with one decimal that never reaches a severity that the score doesn't: 74.97 is 74.9."""
+    """Format a score, 0–100, with one decimal; it is never rounded up to the next severity: 74.97 is 74.9."""
     text = f"{score:.1f}"
     return text if severity(float(text)) == severity(score) else f"{math.floor(score * 10) / 10:.1f}"
 

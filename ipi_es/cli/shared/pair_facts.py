@@ -1,4 +1,4 @@
-"""What `ipi-es explain` knows of a pair: plain values under fixed names, from which its sentences are made."""
+"""Facts about a pair for `ipi-es explain`: plain values under fixed names."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ if TYPE_CHECKING:
     from ipi_es.worker.job_resources import JobResources
 
 RECENT = 5
-"""Records of the pair that are told, the latest first."""
+"""Records of the pair that are shown, the latest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairFacts:
-    """One (entity, address) as of the end of what its job has learned."""
+    """Facts about one (entity, address), as of the end of the job's history."""
 
     job_id: str
     snapshot_id: str
     as_of: int
-    """Epoch seconds: the history's end."""
+    """End of the history, epoch seconds."""
     history_days: int
     class_name: str
-    """Of the entity's calibration: by how many events of it were known."""
+    """The entity's calibration class, by the number of its known events."""
     probability: float
-    """As it would be scored, small = unusual."""
+    """As it would be scored now, small = unusual."""
     calibrated_probability: float
-    """Smaller than that where warm-up holds it back."""
+    """As calibrated; smaller than ``probability`` where warm-up raised that."""
     score_cap: float
-    """0–100: what it could score at most if it were seen now. The third cap alone: how the others hold the score
-    depends on the bucket that it comes in."""
+    """0–100: the highest possible score if the pair were seen now. Only the cap by probability is applied: the other
+    caps depend on the bucket that the pair is in."""
     suppressed_by: str | None
-    """The rule of the job's allow list that names the pair, so that it raises no alarm and teaches nothing."""
+    """The rule of the job's allow list that matches the pair: it raises no alarm and isn't learned."""
     cold_start: tuple[str, ...]
-    """What little is known of (:data:`ipi_es.results.documents.explanation.COLD_START`)."""
+    """Reasons why little is known (:data:`ipi_es.results.documents.explanation.COLD_START`)."""
     seen: PairExplanation
     records: tuple[Mapping[str, Any], ...]
-    """Its latest records, as `ipi-es results` has them."""
+    """Its latest records, as `ipi-es results` prints them."""
     record_count: int
-    """All of its records."""
+    """Number of all its records."""
     first_recorded: int | None
-    """Epoch seconds: the bucket of the first of them."""
+    """Start of the first record's bucket, epoch seconds."""
     held_until: int | None
-    """Epoch seconds: the pair isn't learned before, by its latest record; None: it is not held then."""
+    """Epoch seconds before which its latest records keep the pair from being learned; None: not held at ``as_of``."""
 
     def to_dict(self) -> dict[str, Any]:
-        """What programs read. Every key is always there; null: it isn't known, or there is none."""
+        """Return the facts for JSON. Every key is always present; null: unknown, or there is none."""
         seen = self.seen
         return {
             "job_id": self.job_id,
@@ -102,7 +102,7 @@ class PairFacts:
 
 
 def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
-    """Everything that is known of the pair; ``address`` is 16 bytes in network order (IPv4 mapped)."""
+    """Collect what is known of the pair; ``address`` is 16 bytes in network order (IPv4 mapped)."""
     import numpy as np
 
     from ipi_es.addresses import canonical
@@ -146,7 +146,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
 
 
 def _allowed_by(job: Job, entity: str, address: bytes) -> str | None:
-    """The first rule of the job's allow list that names the pair; ``entity`` as the job spells it."""
+    """Return the first rule of the job's allow list that matches the pair; ``entity`` is normalized."""
     import numpy as np
 
     from ipi_es.config.allow_list import NO_RULE, AllowList
@@ -157,9 +157,9 @@ def _allowed_by(job: Job, entity: str, address: bytes) -> str | None:
 
 
 def _context(work: JobResources, ip: str, address: bytes) -> AddressContext:
-    """The address's operator and country: of the files of networks, else as they were last recorded with it.
+    """Return the address's operator and country: from the network files, else from its latest record.
 
-    Where events bring them along, a pair would otherwise be judged without what its record was judged with.
+    Where events carry these, the pair would otherwise be scored with less context than its record was.
     """
     import numpy as np
 

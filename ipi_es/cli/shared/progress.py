@@ -1,4 +1,4 @@
-"""How long steps tell of themselves: bars on a terminal, one log line a bucket elsewhere."""
+"""Progress of long steps: bars on a terminal, elsewhere a log line per bucket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger("ipi_es")
 
 
 class ProgressReporter:
-    """A context that hears of read event buckets, of a training, and of scored buckets."""
+    """A context manager that reports the progress of reading, training and scoring."""
 
     def __init__(self, span: int) -> None:
         """``span``: the job's bucket_span, seconds."""
@@ -42,17 +42,17 @@ class ProgressReporter:
         self._bars.stop()
 
     def reading(self, start: int, end: int) -> None:
-        """A training will read [start, end)."""
+        """Begin the bar of a training that will read [start, end), epoch seconds."""
         self._tasks["read"] = self._bars.add_task("Reading", total=(end - start) // self._span, note="")
 
     def read(self, bucket: EventBucket) -> None:
-        """One event bucket was read for a training."""
+        """Report an event bucket that was read for a training."""
         if "read" in self._tasks:
             self._bars.advance(self._tasks["read"])
         log.debug("read %s: %d events", iso(bucket.start), bucket.event_count)
 
     def training(self, report: TrainingProgress) -> None:
-        """The training says how far it is."""
+        """Report the progress of a training."""
         if report.epochs and report.epoch:
             name = f"Training the {report.stage}"
             if name not in self._tasks:
@@ -60,7 +60,7 @@ class ProgressReporter:
             done = report.epoch - 1 + (report.batch or 0) / max(report.batches or 1, 1)
             note = f"loss {report.loss:.4f}" if report.loss is not None else ""
             self._bars.update(self._tasks[name], completed=done, note=note)
-        # an epoch's last batch may be told of twice: only what ends the epoch has the AUC
+        # an epoch's last batch may be reported twice: only the report that ends the epoch has the AUC
         ended = report.batch is None or (report.batch == report.batches and report.discriminator_auc is not None)
         if not self._terminal and report.epoch and ended:
             loss = "" if report.loss is None else f", loss {report.loss:.4f}"
@@ -69,11 +69,11 @@ class ProgressReporter:
             log.info("validation: discriminator_auc=%.5f (%s)", report.discriminator_auc, report.stage)
 
     def scoring(self, start: int, end: int) -> None:
-        """[start, end) will be scored."""
+        """Begin the bar of scoring [start, end), epoch seconds."""
         self._tasks["score"] = self._bars.add_task("Scoring", total=(end - start) // self._span, note="")
 
     def scored(self, scored: ScoredBucket) -> None:
-        """One bucket was scored."""
+        """Report a scored bucket."""
         bucket = scored.bucket
         self.events += bucket.event_count
         self.buckets += 1

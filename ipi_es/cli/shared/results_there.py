@@ -1,4 +1,4 @@
-"""Whether a job's results can be seen at all: “nothing” is said only of a time that was really scored."""
+"""Check that a job's results can be read, so that “nothing found” is said only of a time that was scored."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from ipi_es.config.job_config import Job
 
 BEHIND = SECONDS["d"]
-"""Seconds by which the newest result that is found may lie behind what is scored: a batch that isn't shown yet."""
+"""Seconds by which the newest readable result may be older than the checkpoint: a batch that isn't refreshed yet."""
 
 
 def newest_result(cluster: Cluster, job: Job, directory: Path | None) -> tuple[int | None, str | None]:
-    """(exclusive end of the newest final bucket that can be read, a warning), epoch seconds; None: there is none.
+    """Return (exclusive end of the newest readable final bucket in epoch seconds, a warning); None: there is none.
 
-    NotFound where the job's state says that buckets were scored, and none of them is to be found. ``directory`` is
-    where snapshots are, if not in the cluster. A user who may not read the state gets no such proof.
+    Raises NotFound where the job's state says that buckets were scored and none of them is found. Without permission
+    to read the state, this isn't checked. ``directory`` holds the snapshots, if they aren't in the cluster.
     """
     from ipi_es.results.store import ResultStore
 
@@ -45,7 +45,7 @@ def newest_result(cluster: Cluster, job: Job, directory: Path | None) -> tuple[i
 
 
 def _scored_to(cluster: Cluster, job: Job, directory: Path | None) -> int | None:
-    """Up to when buckets were scored, as the state says; None where none was, or the state can't be read."""
+    """Return the state's checkpoint, epoch seconds; None where no bucket was scored or the state can't be read."""
     from ipi_es.state.job_state import StateStore
     from ipi_es.worker.job_resources import JobResources
     from ipi_es.worker.training.job_training import history_base

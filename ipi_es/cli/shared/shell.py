@@ -1,4 +1,4 @@
-"""What most commands begin with: settings, the job they name, a connection, the clock."""
+"""Common start of most commands: settings, the named job, a connection, the clock."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The command's surroundings; made once a command."""
+    """The settings of a running command, and what is made from them."""
 
     settings: Settings
     verbose: bool
     config: Path | None = None
-    """The file that the settings are from, where one was named."""
+    """The settings file, where one was named."""
 
     def job(self, name: str) -> Job:
-        """The job of a file or of a job_id, with its harmless oddities said."""
+        """Return the job of a file or a job_id; its warnings are printed."""
         job = find_job(name, self.settings)
         for warning in job.warnings():
             click.secho(f"note: {warning}", fg="yellow", err=True)
         return job
 
     def connect(self) -> Cluster:
-        """Connect; credentials that are replaced later in the configuration are found there."""
+        """Connect to the cluster; credentials that change later are read again from the configuration."""
         from ipi_es.cluster.connect import connect
         from ipi_es.cluster.connection import Connection
 
@@ -50,7 +50,7 @@ class Shell:
 
     @contextmanager
     def cluster(self) -> Iterator[Cluster]:
-        """A connection that is closed at the end."""
+        """Yield a connection that is closed at the end."""
         cluster = self.connect()
         try:
             yield cluster
@@ -59,7 +59,7 @@ class Shell:
 
 
 def shell(ctx: click.Context) -> Shell:
-    """The shell of the running command; reads the settings."""
+    """Return the shell of the running command; reads the settings and sets up the log."""
     given: dict[str, Any] = ctx.find_root().obj or {}
     path = given.get("config_path")
     config = Path(path) if path else None
@@ -70,17 +70,17 @@ def shell(ctx: click.Context) -> Shell:
 
 
 def clock() -> int:
-    """Epoch seconds, now: the command line is where the clock is read."""
+    """Return the present time, epoch seconds; only the command line reads the clock."""
     return int(time.time())
 
 
 def named_pair(job: Job, entity: str, ip: str) -> tuple[str, bytes]:
-    """A pair that somebody types: the entity as the job spells it, the address's 16 bytes. UsageError as below."""
+    """Return (normalized entity, 16 bytes of the address) of a typed pair. Raises UsageError if one is invalid."""
     return named_entity(job, entity), named_address(ip, job)
 
 
 def named_entity(job: Job, entity: str) -> str:
-    """An entity that somebody types, as results and history spell it; UsageError for an empty one."""
+    """Return a typed entity as results and history spell it. Raises UsageError if it is empty."""
     from ipi_es.config.entity_names import normalize_entity
 
     if not entity:
@@ -89,7 +89,7 @@ def named_entity(job: Job, entity: str) -> str:
 
 
 def named_address(ip: str, job: Job) -> bytes:
-    """The 16 bytes of an address that somebody types, as the job takes it; UsageError for what is none."""
+    """Return the 16 bytes of a typed address, as the job reads it. Raises UsageError if it is invalid."""
     from ipi_es.addresses import packed
 
     address = packed(ip, job.datafeed_config.translators)
@@ -99,7 +99,7 @@ def named_address(ip: str, job: Job) -> bytes:
 
 
 def progress_bar() -> Bars:
-    """The one look of progress bars; on anything but a terminal they stay silent."""
+    """Return the progress bars that all commands use; they are drawn on a terminal only."""
     from ipi_es.cli.shared.terminal import Bars
 
     return Bars()

@@ -1,4 +1,4 @@
-"""The one writer to stderr while progress bars are drawn: no log line, note or bar cuts another."""
+"""Writing to stderr while progress bars are drawn: log lines, notes and bars don't break one another."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from rich.table import Column
 from rich.text import Text
 
 BAR_WIDTH = 40
-"""Characters of the bar itself, at most; on a narrow terminal it shrinks."""
+"""Maximum width of the bar itself, characters; on a narrow terminal it shrinks."""
 
 WIDE = 72
-"""Characters of a terminal's line from which the remaining time and the note have room beside the bar."""
+"""Width of a terminal, in characters, from which the remaining time and the note fit beside the bar."""
 
 
 class LinesAboveBars:
-    """A stand-in for ``sys.stderr``: prints whole lines above the bars of a live display.
+    """A replacement for ``sys.stderr`` that prints whole lines above the bars of a live display.
 
-    A line is never broken by us: the terminal wraps it. Text without a line's end waits for the rest of its line.
+    Only the terminal wraps lines. Text without a line end is kept until the rest of its line is written.
     """
 
     def __init__(self, console: Console, stream: TextIO) -> None:
-        """``stream``: the real one, to which ``console`` writes."""
-        self.rich_proxied_file = stream  # rich asks for it, so that its own output isn't sent here again
+        """``stream``: the real stderr, to which ``console`` writes."""
+        self.rich_proxied_file = stream  # rich reads this, so that its own output isn't sent here again
         self._console, self._rest = console, ""
         self._lock = threading.RLock()
 
     def write(self, text: str) -> int:
-        """Print the lines that ``text`` ends."""
+        """Print the lines that ``text`` completes."""
         if not isinstance(text, str):
-            raise TypeError(f"write() takes text, not {type(text).__name__}")  # click tries bytes to tell streams apart
+            raise TypeError(f"write() takes text, not {type(text).__name__}")  # click tests streams with bytes
         with self._lock:
             *lines, self._rest = (self._rest + text).split("\n")
             if lines:
@@ -41,21 +41,21 @@ class LinesAboveBars:
         return len(text)
 
     def finish(self) -> None:
-        """Print what is left of a line that never ended."""
+        """Print the rest of an unfinished line."""
         with self._lock:
             if self._rest:
                 self.write("\n")
 
     def flush(self) -> None:
-        """Flush the real stream; a line's beginning still waits for its end."""
+        """Flush the real stream; an unfinished line is kept."""
         self.rich_proxied_file.flush()
 
     def isatty(self) -> bool:
-        """It stands for a terminal."""
+        """Return True: the real stream is a terminal."""
         return True
 
     def fileno(self) -> int:
-        """The real stream's file descriptor."""
+        """Return the real stream's file descriptor."""
         return self.rich_proxied_file.fileno()
 
     @property
@@ -65,18 +65,18 @@ class LinesAboveBars:
 
     @property
     def errors(self) -> str | None:
-        """What the real stream does with characters that its encoding lacks."""
+        """The real stream's handling of characters that its encoding lacks."""
         return self.rich_proxied_file.errors
 
 
 class Bars(Progress):
-    """Progress bars on stderr, if it is a terminal. Between start and stop everything written there goes above them."""
+    """Progress bars on stderr, if it is a terminal. Between start and stop, text for stderr appears above them."""
 
     def __init__(self) -> None:
         stream = sys.stderr
         console = Console(file=stream, highlight=False)
         self.drawn = stream.isatty() and console.is_terminal and not console.is_dumb_terminal
-        """Whether a person sees them: a file, a pipe and a terminal that can't move its cursor get log lines."""
+        """Whether bars are drawn; a file, a pipe and a terminal that can't move its cursor get log lines instead."""
         super().__init__(
             *_columns(console.width),
             console=console,
@@ -89,7 +89,7 @@ class Bars(Progress):
         self._before: TextIO = stream
 
     def start(self) -> None:
-        """Draw the bars, and take over ``sys.stderr``."""
+        """Draw the bars, and replace ``sys.stderr``."""
         if self.drawn and self._lines is None:
             self._before = sys.stderr
             self._lines = LinesAboveBars(self.console, self._before)
@@ -97,7 +97,7 @@ class Bars(Progress):
         super().start()
 
     def stop(self) -> None:
-        """Wipe the bars away, and give ``sys.stderr`` back."""
+        """Remove the bars, and restore ``sys.stderr``."""
         super().stop()
         if self._lines is not None:
             lines, self._lines = self._lines, None
@@ -107,11 +107,11 @@ class Bars(Progress):
 
 
 def _columns(width: int) -> list[ProgressColumn]:
-    """What stands beside a bar on a terminal of ``width`` characters: as much as has room without being cut."""
+    """Return the columns of a bar that fit on a terminal of ``width`` characters without being cut."""
     columns: list[ProgressColumn] = [
         TextColumn("{task.description:<22}"),
         BarColumn(bar_width=None, table_column=Column(max_width=BAR_WIDTH)),
-        MofNCompleteColumn(table_column=Column(no_wrap=True)),  # the bar alone gives way
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),  # only the bar shrinks
     ]
     return (
         [*columns, TimeRemainingColumn(table_column=Column(no_wrap=True)), TextColumn("{task.fields[note]}")]

@@ -1,4 +1,4 @@
-"""The shared ``--time-zone`` option: times are UTC unless somebody asks for theirs."""
+"""The shared ``--time-zone`` option; times are UTC by default."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def time_zone_option(function: F) -> F:
-    """The shared option: ``local``, ``UTC`` or a name such as ``Europe/Berlin``; the command gets a TimeShown."""
+    """Add the option: ``local``, ``UTC`` or a name such as ``Europe/Berlin``; the command gets a TimeShown."""
     return click.option(
         "--time-zone",
         "shown",
@@ -29,14 +29,14 @@ def time_zone_option(function: F) -> F:
 
 
 def zone_of(name: str) -> tzinfo | None:
-    """The zone of a name; None is this machine's. UsageError where it isn't known here."""
+    """Return the zone of a name; None: this machine's. Raises UsageError for an unknown name."""
     if name.lower() == "local":
         return None
     if name.upper() in {"UTC", "Z"}:
         return UTC
     try:
         return ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:  # not there; a folder's name; a path
+    except (KeyError, OSError, ValueError) as error:  # unknown, a folder's name, or a path
         raise UsageError(
             f"the time zone “{name}” isn't known here",
             hint="write local, UTC or a name such as Europe/Berlin; where none is known, install the package tzdata",

@@ -155,7 +155,7 @@ def _entities(job: Job, entities: int) -> Finding:
         "entities",
         NotEnoughHistory(
             f"all events are of one {job.entity_field}: there is no other entity to compare it with",
-            hint="name a field that distinguishes users (user.name) in analysis_config.detectors[0].partition_field_name",
+            hint="name a field that tells users apart (user.name) in analysis_config.detectors[0].partition_field_name",
         ),
     )
 

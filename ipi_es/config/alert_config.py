@@ -67,7 +67,7 @@ class Destination(Section):
     """One place that the worker itself notifies."""
 
     name: Annotated[str, AfterValidator(_name)] = Field(
-        description="Used in logs, and to remember what was sent there: under another name, sending starts from scratch."
+        description="Used in logs, and to remember what was sent there: under another name, sending starts again."
     )
     webhook: WebhookUrl | None = Field(default=None, description="URL that gets each alert as a JSON object by POST.")
     webhook_file: ReadableFile | None = Field(default=None, description="File that holds `webhook`.")

@@ -101,7 +101,7 @@ _TO_DO = {
     BlindReason.ENTITY_MISSING: _FIELDS,
     BlindReason.ADDRESS_MISSING: _FIELDS,
     BlindReason.ADDRESS_MALFORMED: _FIELDS,
-    BlindReason.OUTCOME_MISSING: "Name the new spelling in `score_outcomes` and `learn_outcomes`, or correct the source.",
+    BlindReason.OUTCOME_MISSING: "Name the new spelling in `score_outcomes` and `learn_outcomes`, or fix the source.",
 }
 
 

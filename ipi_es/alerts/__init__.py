@@ -1,1 +1,1 @@
-"""What tells people of findings: alert definitions for three consoles, and notifications of our own."""
+"""Alerts for people: alert definitions for three consoles, and notifications from the worker."""

@@ -1,4 +1,4 @@
-"""Brings a job's alerts to one destination: finds what is new, sends it, remembers it. One look at a time."""
+"""Delivery of a job's alerts to one destination: find new alerts, send them, record them."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from ipi_es.results.documents.visible import visible
 log = logging.getLogger(__name__)
 
 GIVE_UP = 2
-"""Letters in a row that are not taken, after which the destination is left alone for a while: one letter that a
-service doesn't like must not hold up the others."""
+"""Consecutive refused notifications after which a delivery ends: a single one that a service refuses must not block
+the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What a look came to."""
+    """The result of one delivery."""
 
     sent: int = 0
-    """Messages that were taken."""
+    """Messages that were accepted."""
     waiting: int | None = 0
-    """Alerts that wait; None: another worker is at it."""
+    """Alerts that wait; None: another worker holds the destination's lease."""
     again_in: int | None = None
-    """Seconds after which waiting ones can go."""
+    """Seconds until waiting alerts may be sent."""
     refused: int = 0
-    """Messages that were not taken; they are tried again."""
+    """Messages that were refused; they are tried again."""
     given_up: int = 0
-    """Alerts that waited until they were older than ``max_age``: nobody will get them."""
+    """Alerts that waited until they were older than ``max_age``: they are never sent."""
     failing_since: int | None = None
-    """When the first message in a row was not taken, epoch seconds; None: the last one was, or nothing waits."""
+    """Epoch seconds of the first consecutive refusal; None: the last message was accepted, or nothing waits."""
     error: str = ""
-    """Why the last one was not taken: the host, and no secret of the URL."""
+    """Why the last message was refused; names the host, but no secret of the URL."""
 
 
 class Delivery:
-    """One destination of one job. ``owner`` names this worker: two of them don't send at the same time."""
+    """Delivery to one destination of one job. ``owner`` names this worker: only one worker sends at a time."""
 
     def __init__(self, cluster: Cluster, job: Job, destination: str, sender: Sender, owner: str) -> None:
         self._cluster, self._job, self._sender, self._owner = cluster, job, sender, owner
@@ -52,18 +52,18 @@ class Delivery:
         self.name = f"job {job.job_id}, {destination}"
 
     def begin(self, now: int) -> None:
-        """Note that what is written from ``now`` on is to be sent, if nothing is noted yet."""
+        """Create the destination's state if there is none: results from ``now`` on (epoch seconds) may alert."""
         self._store.begin(now)
 
     def deliver(self, now: int) -> DeliveryResult:
-        """Send what is new at ``now``, epoch seconds. Errors of the cluster are raised; nothing is lost by them."""
+        """Send new alerts at ``now``, epoch seconds. Errors of the cluster are raised, but lose no alert."""
         sent = self._store.claim(self._owner, now)
         if sent is None:
             return DeliveryResult(waiting=None)
         try:
             sent, done = self._deliver(sent, now)
             self._store.release(sent)
-        except Conflict:  # the lease ran out amid a slow sending: whoever has it now may repeat what was not noted
+        except Conflict:  # the lease expired while sending: its new holder may repeat unrecorded alerts
             log.warning("%s: another worker took over the notifications", self.name)
             return DeliveryResult(waiting=None)
         return done
@@ -81,7 +81,7 @@ class Delivery:
         )
 
     def _send(self, sent: Sent, waiting: Sequence[FoundAlert], now: int) -> tuple[Sent, int, int]:
-        """Send what is due; (what is remembered then, letters that were taken, letters that were not)."""
+        """Send due alerts; return (new state, number of accepted notifications, number of refused ones)."""
         written = {each.message.id: each.written for each in waiting}
         count, in_a_row, refused, why = 0, 0, list[Notification](), ""
         for letter in self._due_letters(sent, waiting, now):
@@ -105,7 +105,7 @@ class Delivery:
         return sent, count, len(refused)
 
     def _due_letters(self, sent: Sent, waiting: Sequence[FoundAlert], now: int) -> list[Notification]:
-        """The worst first; but two that aren't liked must not stand before all others, nor before what is new."""
+        """Return due notifications, new ones first, worst first; rotate the rest, so that none blocks the others."""
         due = letters(sent.due(waiting, now), sent.slots(now, self._job.alerts.max_per_hour))
         new = [each for each in due if any(name not in sent.waiting for name in each.finding_ids)]
         known = [each for each in due if each not in new]
@@ -113,7 +113,7 @@ class Delivery:
         return [*new, *known[first:], *known[:first]]
 
     def _given_up(self, sent: Sent, found: Sequence[FoundAlert], now: int) -> int:
-        """How many alerts waited at the last look, of whichever worker, and grew too old since."""
+        """Return how many alerts waited after the last delivery, by any worker, and have become too old since."""
         gone = sent.given_up(found, now - self._job.alerts.max_age)
         for name in gone:
             log.error("%s: alert %s was never taken, and is given up", self.name, visible(name))

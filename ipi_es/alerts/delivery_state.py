@@ -1,7 +1,7 @@
-"""What was sent to one destination: remembered in the cluster, so that a restart neither forgets nor repeats.
+"""State of the deliveries to one destination, stored in the cluster: a restart neither loses nor repeats alerts.
 
-An alert is sent first and remembered then: a kill in between sends it again, under the same id. Results are looked for
-from ``since`` on, which stays an hour behind: what a busy cluster shows late is found all the same.
+An alert is sent first and recorded then: after a kill in between it is sent again, with the same id. Results are
+searched from ``since`` on, which stays an hour behind: results that a busy cluster makes visible late are also found.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ipi_es.state.job_state import STATE_INDEX
 from ipi_es.times import SECONDS
 
 FORMAT = 1
-"""Of the document; one of a newer format is refused."""
+"""Version of the document's format; a newer one is refused."""
 
 _DAMAGED_HINT = (
     f"look at it with `GET {STATE_INDEX}/_doc/ID`: put the value right there, or delete that document; what was found "
@@ -31,21 +31,21 @@ _DAMAGED_HINT = (
 HOUR = SECONDS["h"]
 
 LOOK_BACK = HOUR * 1_000
-"""Milliseconds that ``since`` stays behind: longer than any retry of a write takes."""
+"""Milliseconds that ``since`` stays behind: longer than the retries of a write take."""
 
 REMEMBERED = 2 * SECONDS["d"] * 1_000
-"""Milliseconds for which an alert stays known: a bucket that is scored again later has no old alert to repeat."""
+"""Milliseconds for which a sent alert is remembered: a later rescoring of its bucket has no old alert to repeat."""
 
 LEASE = 120
-"""Seconds for which one worker has a destination to itself: a sending takes at most some tens."""
+"""Seconds for which one worker holds a destination: sending takes some tens of seconds at most."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 30, HOUR
-"""Seconds: pause after the first failure, doubled by each further one up to the second."""
+"""Seconds: the pause after the first failure, doubled by each further failure, and its maximum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The state of one destination. Times in epoch seconds, ``since`` and those of ``ids`` in milliseconds."""
+    """The state of one destination. Times in epoch seconds, but ``since`` and those of ``ids`` in milliseconds."""
 
     job_id: str
     destination: str
@@ -55,35 +55,35 @@ class Sent:
     times: tuple[int, ...] = ()
     """When messages were sent, in the last hour."""
     failures: int = 0
-    """In a row."""
+    """Consecutive failures."""
     retry_at: int = 0
     waiting: Mapping[str, int] = field(default_factory=dict)
-    """Alerts that nobody took at the last look → when they happened, so that it is noticed when they grow too old."""
+    """Alerts still unsent after the last delivery → when they happened, to detect those that become too old."""
     refused: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Alerts that were not taken while others were → how often, and when they may be tried again, epoch seconds."""
+    """Alerts refused while others were accepted → how often, and when they may be tried again, epoch seconds."""
     failing_since: int = 0
-    """When the first message in a row was not taken; 0: the last one was taken, or nothing waits."""
+    """Time of the first of the latest consecutive refusals; 0: the last message was accepted, or nothing waits."""
     error: str = ""
-    """Why the last one was not taken; names the host, and no secret."""
+    """Why the last message was refused; names the host, but no secret."""
     asked_until: int = 0
-    """The destination asked to be left alone until then, epoch seconds."""
+    """Until when the destination asked to receive nothing, epoch seconds."""
     owner: str | None = None
     owned_until: int = 0
     stored: Document | None = field(default=None, compare=False, repr=False)
 
     def unsent(self, found: Sequence[FoundAlert]) -> list[FoundAlert]:
-        """What was not sent yet."""
+        """Return the alerts that weren't sent yet."""
         return [each for each in found if each.message.id not in self.ids]
 
     def due(self, waiting: Sequence[FoundAlert], now: int) -> list[FoundAlert]:
-        """What may be tried now. Amid a pause that is what is new, once: it may be the others that aren't liked."""
+        """Return the alerts to try now. During a pause only new ones, once: perhaps only the others are refused."""
         if self.asked_until > now:
             return []
         tried = self.waiting if self.retry_at > now else ()
         return [each for each in waiting if each.message.id not in tried and self._pause_of(each.message.id) <= now]
 
     def again_in(self, waiting: Sequence[FoundAlert], now: int) -> int:
-        """Seconds until something of what waits may go; at most an hour, when the rate allows more."""
+        """Return the seconds, at most an hour, until a waiting alert may be sent: by pause or hourly rate."""
         pauses = [self._pause_of(each.message.id) for each in waiting]
         next_try = max(self.retry_at, self.asked_until, min(pauses, default=0))
         return next_try - now if next_try > now else self.next_slot(now)
@@ -92,20 +92,20 @@ class Sent:
         return self.refused.get(alert_id, (0, 0))[1]
 
     def with_sent(self, letter: Notification, written: Mapping[str, int], now: int) -> Sent:
-        """After a letter has gone; ``written``: when the newest result of each alert was written."""
+        """Return the state after a notification was sent; ``written``: when each alert's newest result was written."""
         ids = {**self.ids, **{name: written[name] for name in letter.finding_ids}}
         times = (*self._last_hour(now), now)
         return replace(self, ids=ids, times=times, failures=0, retry_at=0, asked_until=0, failing_since=0, error="")
 
     def with_failure(self, now: int, error: str) -> Sent:
-        """After a look at which nothing was taken, because of ``error``: a pause, longer each time."""
+        """Return the state after a delivery in which all messages were refused: with a pause, longer each time."""
         failing = replace(self, failing_since=self.failing_since or now, error=error)
-        if self.retry_at > now:  # only what is new was tried
+        if self.retry_at > now:  # only new alerts were tried
             return failing
         return replace(failing, failures=self.failures + 1, retry_at=now + _pause(self.failures))
 
     def with_refused(self, letter: Notification, now: int) -> Sent:
-        """After a letter that was not taken while others were: it is what isn't liked, and waits by itself."""
+        """Return the state after a notification was refused while others were accepted: only its alerts pause."""
         refused = dict(self.refused)
         for name in letter.finding_ids:
             times = refused.get(name, (0, 0))[0]
@@ -113,34 +113,34 @@ class Sent:
         return replace(self, refused=refused)
 
     def with_peace(self, wait: int, now: int) -> Sent:
-        """After the destination asked to be left alone for ``wait`` seconds; more than an hour is not granted."""
+        """Return the state after the destination asked for a pause of ``wait`` seconds: 30 s at least, 1 h at most."""
         return replace(self, asked_until=now + min(max(wait, FIRST_PAUSE), LONGEST_PAUSE))
 
     def moved_on(self, waiting: Sequence[FoundAlert], now: int) -> Sent:
-        """Looking no further back than for what waits, nor than the last hour."""
+        """Return the state with ``since`` moved forward, to an hour ago or the oldest waiting alert; forget old ids."""
         since = max(self.since, min([now * 1_000 - LOOK_BACK, *(each.first_written for each in waiting)]))
         oldest = min(since, now * 1_000 - REMEMBERED)
         ids = {name: written for name, written in self.ids.items() if written >= oldest}
         return replace(self, since=since, ids=ids)
 
     def with_waiting(self, waiting: Sequence[FoundAlert]) -> Sent:
-        """Remembering what waits."""
+        """Return the state with these alerts as the waiting ones."""
         names = {each.message.id: each.message.when for each in waiting}
         refused = {name: self.refused[name] for name in names if name in self.refused}
         failing_since, error = (self.failing_since, self.error) if names else (0, "")
         return replace(self, waiting=names, refused=refused, failing_since=failing_since, error=error)
 
     def given_up(self, found: Sequence[FoundAlert], oldest: int) -> list[str]:
-        """What waited at the last look, isn't found any more, and happened before ``oldest``, epoch seconds."""
+        """Return alerts that waited before, aren't found any more, and happened before ``oldest``, epoch seconds."""
         known = {each.message.id for each in found} | set(self.ids)
         return [name for name, when in self.waiting.items() if when < oldest and name not in known]
 
     def slots(self, now: int, most: int) -> int:
-        """Messages that may be sent at once, at ``most`` an hour."""
+        """Return how many messages may be sent now, at ``most`` per hour."""
         return max(most - len(self._last_hour(now)), 0)
 
     def next_slot(self, now: int) -> int:
-        """Seconds until one of the last hour's messages is an hour old."""
+        """Return the seconds until the oldest message of the last hour is an hour old."""
         return max(min(self._last_hour(now), default=now) + HOUR - now, 1)
 
     def _last_hour(self, now: int) -> tuple[int, ...]:
@@ -148,15 +148,15 @@ class Sent:
 
 
 def _pause(failures: int) -> int:
-    """Seconds to wait after so many earlier failures."""
+    """Return the seconds to wait after so many earlier failures."""
     return min(FIRST_PAUSE << min(failures, 10), LONGEST_PAUSE)
 
 
 def letters(waiting: Sequence[FoundAlert], slots: int) -> list[Notification]:
-    """How to send what waits with at most ``slots`` messages: the worst by themselves, the rest together at last.
+    """Distribute waiting alerts over at most ``slots`` notifications: the worst alone, the rest together in the last.
 
-    Findings that belong together are one message (:mod:`ipi_es.alerts.incident_messages`); each of them is noted when
-    it was sent.
+    Findings of one incident are one message (:mod:`ipi_es.alerts.incident_messages`); each finding is recorded when it
+    was sent.
     """
     messages = in_order(incidents(each.message for each in waiting))
     if len(messages) <= slots:
@@ -170,24 +170,24 @@ def letters(waiting: Sequence[FoundAlert], slots: int) -> list[Notification]:
 
 
 class SentStore:
-    """The state of one destination of one job in the cluster."""
+    """Reads and writes the state of one destination of one job in the cluster."""
 
     def __init__(self, cluster: Cluster, job_id: str, destination: str) -> None:
         self._cluster, self._job_id, self._destination = cluster, job_id, destination
 
     def begin(self, now: int) -> None:
-        """Begin with what is written from ``now`` on, epoch seconds, if there is no state yet."""
+        """Create the state if there is none: alerts begin with results written from ``now`` on, epoch seconds."""
         if self._cluster.get(STATE_INDEX, self._id) is None:
-            with contextlib.suppress(Conflict):  # another worker did
+            with contextlib.suppress(Conflict):  # another worker created it
                 self.save(self._new(now))
 
     def _new(self, now: int) -> Sent:
         return Sent(self._job_id, self._destination, since=now * 1_000)
 
     def claim(self, owner: str, now: int) -> Sent | None:
-        """The state, for this worker alone for a while; None: another worker has it.
+        """Take the destination's lease and return the state; None while another worker holds the lease.
 
-        A destination that is new begins with what is written from now on.
+        Alerts of a new destination begin with results written from ``now`` on, epoch seconds.
         """
         found = self._cluster.get(STATE_INDEX, self._id)
         sent = self._new(now) if found is None else _from(found)
@@ -199,11 +199,11 @@ class SentStore:
             return None
 
     def release(self, sent: Sent) -> None:
-        """Let any worker go on."""
+        """Release the destination's lease."""
         self.save(replace(sent, owner=None, owned_until=0))
 
     def save(self, sent: Sent) -> Sent:
-        """Write it; Conflict when another worker did so in between."""
+        """Write the state. Raises Conflict where another worker wrote it in between."""
         written = self._cluster.put(
             STATE_INDEX, self._id, _source(sent), if_match=sent.stored, create=sent.stored is None
         )
@@ -215,7 +215,7 @@ class SentStore:
 
 
 def forget(cluster: Cluster, job_id: str) -> int:
-    """Delete what is remembered of a job's notifications; of how many destinations."""
+    """Delete the states of a job's notifications; return the number of destinations."""
     cluster.refresh(STATE_INDEX)
     query = {"bool": {"filter": [{"term": {"type": "alerts"}}, {"term": {"job_id": job_id}}]}}
     return sum(cluster.delete(STATE_INDEX, each.id) for each in list(cluster.scan(STATE_INDEX, query)))
@@ -231,7 +231,7 @@ def _source(sent: Sent) -> dict[str, Any]:
 
 
 def _from(document: Document) -> Sent:
-    """Take up a stored state; SnapshotForeign where it is of a newer format, StateDamaged where a value is odd."""
+    """Read a stored state. Raises SnapshotForeign for a newer format, StateDamaged for an invalid value."""
     fields = Fields(document.source, f"the state of notifications {document.id} is damaged", _DAMAGED_HINT)
     version = fields.number("format", 0, 1 << 31, absent=0)
     if version > FORMAT:
@@ -264,7 +264,7 @@ def _times(fields: Fields, most: int) -> dict[str, int]:
 
 
 def _refused(fields: Fields) -> dict[str, tuple[int, int]]:
-    """Of each alert how often it was refused, and when it may be tried again."""
+    """Read for each alert how often it was refused, and when it may be tried again."""
     found = {}
     for name in fields.names:
         row = fields.rows(name)

@@ -1,4 +1,4 @@
-"""The alerts that a job's results hold, by the same rules as the definitions for consoles."""
+"""Alerts found in a job's results, by the same rules as the definitions for consoles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KIND_OF = {result: kind for kind, result in SCORED.items()}
 
 @dataclass(frozen=True, slots=True)
 class FoundAlert:
-    """One alert, and when its results were written: the newest and the oldest of them, epoch milliseconds."""
+    """One alert, and when the newest and the oldest of its results were written, epoch milliseconds."""
 
     message: Message
     written: int
@@ -29,9 +29,10 @@ class FoundAlert:
 
 
 def find(cluster: Cluster, job: Job, since: int, now: int) -> list[FoundAlert]:
-    """Alerts whose results were written since ``since`` (epoch milliseconds); ``now`` in epoch seconds.
+    """Find alerts whose results were written at or after ``since`` (epoch milliseconds); ``now`` in epoch seconds.
 
-    One for each (bucket) or (bucket, entity): its worst result speaks for it.
+    There is one for each bucket, each (bucket, influencer), each (bucket, entity) of records, and each bucket's `blind`
+    annotations, with the score and the reason of its worst result.
     """
     groups: dict[tuple[str, ...], list[Document]] = {}
     for document in cluster.scan(ALIAS, _query(job, since, now)):
@@ -64,12 +65,12 @@ def _scored(job: Job, kind: ScoredKind) -> dict[str, Any]:
         {"range": {score_field(job, kind): {"gte": job.alerts.threshold}}},
     ]
     if kind == "buckets":
-        filters.append({"range": {"new_record_count": {"gte": 1}}})  # nothing but repeats is no news
+        filters.append({"range": {"new_record_count": {"gte": 1}}})  # a bucket with repeats only raises no alert
     return {"bool": {"filter": filters}}
 
 
 def score_field(job: Job, kind: ScoredKind) -> str:
-    """The score that an alert goes by."""
+    """Return the field of the score that is compared with the threshold."""
     score = SCORE_FIELDS[SCORED[kind]]
     return f"initial_{score}" if job.alerts.score == "initial" else score
 
@@ -88,7 +89,7 @@ def _found(job: Job, documents: list[Document]) -> FoundAlert | None:
     key = _key(sources[0])
     if key[0] == "annotation":
         if not any(source.get("blind_state") in GOES_ON for source in sources):
-            return None  # it has ended
+            return None  # the blindness has ended
         message = _blind(job, sources[0])
     else:
         message = _of_scores(job, _KIND_OF[sources[0]["result_type"]], key, sources)
@@ -103,7 +104,7 @@ def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterab
     found = _named(job, kind, ranked)
     when, word = int(worst["timestamp"]) // 1_000, str(severity(score))
     return Message(
-        # a bucket that is scored again may alert again, if it is of a higher severity: another id
+        # a rescored bucket may alert again if its severity is higher: another id
         id="|".join((job.job_id, kind, *key[1:], word)),
         job_id=job.job_id,
         alert=kind,
@@ -122,7 +123,7 @@ def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterab
 
 
 class _Named(NamedTuple):
-    """Whom and what a finding names, the worst first, and of how many."""
+    """Entities and addresses that a finding names, the worst first, and how many there are in all."""
 
     entities: tuple[str, ...]
     entity_count: int
@@ -147,7 +148,7 @@ def _named(job: Job, kind: Kind, ranked: list[Mapping[str, Any]]) -> _Named:
 
 
 def _why(kind: Kind, worst: Mapping[str, Any]) -> str:
-    """In place of the reason that results of older versions don't have."""
+    """Return a reason for results of older versions, which have none."""
     if kind == "influencers":
         return f"Unusual over all its records of this bucket: probability {float(worst['probability']):.2g}."
     count = int(worst["new_record_count"])
@@ -161,7 +162,7 @@ def _blind(job: Job, source: Mapping[str, Any]) -> Message:
 
 
 def link(job: Job, when: int) -> str:
-    """The dashboard, half a day before and after ``when``; empty where nobody said where the console is."""
+    """Return a link to the dashboard, half a day before and after ``when`` (epoch seconds); empty without a console."""
     if job.alerts.console is None:
         return ""
     moment = iso(when)

@@ -1,4 +1,4 @@
-"""One event, one message: what the findings of a bucket share makes one incident of them."""
+"""One message per incident: findings of a bucket with a common entity or address are one incident."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ipi_es.alerts.kinds import SCORED
 from ipi_es.alerts.message import Message, named
 
 _WIDTH = {"records": 0, "influencers": 1, "buckets": 2}
-"""Which kind of finding covers which: the widest speaks for an incident."""
+"""How much a kind of finding covers; the widest finding of an incident gives its reason."""
 
 
 def incidents(messages: Iterable[Message]) -> list[Message]:
-    """Put the findings of one bucket together that name an entity or an address in common, each group as one message.
+    """Merge findings of one bucket that have an entity or an address in common, each group into one message.
 
-    A finding of the bucket as a whole covers all others of it. What has no score stays alone.
+    A finding of the bucket itself covers all others of the bucket. Messages without a score are never merged.
     """
     alone: list[Message] = []
     buckets: dict[tuple[str, int], list[Message]] = {}
@@ -29,7 +29,7 @@ def incidents(messages: Iterable[Message]) -> list[Message]:
 
 
 def _groups(found: Sequence[Message]) -> list[list[Message]]:
-    """The findings of one bucket by what they have in common."""
+    """Group the findings of one bucket by common entities and addresses."""
     if any(each.alert == "buckets" for each in found):
         return [list(found)]
     groups: list[tuple[set[tuple[str, str]], list[Message]]] = []
@@ -43,10 +43,10 @@ def _groups(found: Sequence[Message]) -> list[list[Message]]:
 
 
 def merged(group: Sequence[Message]) -> Message:
-    """One message for findings of one bucket: the widest says why, the worst gives the score, all are named.
+    """Merge findings of one bucket: the widest gives the reason, the worst gives the score, all are named.
 
-    Its id is that of the widest, and of more than one also tells which they are: with another finding it is another
-    message, and the same ones have the same id however often they are sent.
+    The id is that of the widest finding, with a digest of all ids where there are several: the same findings always
+    have the same id, and one finding more makes another message.
     """
     if len(group) == 1:
         return group[0]
@@ -59,7 +59,7 @@ def merged(group: Sequence[Message]) -> Message:
     entities = tuple(dict.fromkeys(name for each in ordered for name in each.entities))
     addresses = tuple(dict.fromkeys(name for each in ordered for name in each.addresses))
     whole = lead.alert == "buckets"
-    counting = [lead] if whole else group  # a bucket counts what is unusual, its addresses count usual entities too
+    counting = [lead] if whole else group  # a bucket counts only unusual entities, its addresses count usual ones too
     entity_count = max([len(entities), *(each.entity_count for each in counting)])
     address_count = max([len(addresses), *(each.address_count for each in counting)])
     exact = whole or all(map(_hides_nothing, others if _covers(lead, others) else group))
@@ -91,7 +91,7 @@ def _hides_nothing(message: Message) -> bool:
 
 
 def _covers(lead: Message, others: Iterable[Message]) -> bool:
-    """Whether the names of the others are among those that the lead counts: they have its own value in common."""
+    """Return whether the lead counts all names of the others, which then share the lead's own entity or address."""
     if lead.address_count == 1:
         return all(set(lead.addresses) <= set(each.addresses) for each in others)
     return all(set(lead.entities) <= set(each.entities) for each in others)

@@ -1,4 +1,4 @@
-"""Putting alert definitions where they belong; a second run replaces what the first one put."""
+"""Installation of alert definitions; a second run replaces the definitions of the first one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ipi_es.errors import NotFound, UsageError
 
 @dataclass(frozen=True, slots=True)
 class InstalledDefinition:
-    """What was put where."""
+    """One definition, channel or connector that was written."""
 
     what: str
     name: str
@@ -23,14 +23,17 @@ class InstalledDefinition:
 
     @property
     def text(self) -> str:
-        """For people."""
+        """One line for people."""
         return f"{'created' if self.created else 'replaced'} {self.what}: {self.name}"
 
 
 def install_in_cluster(
     cluster: Cluster, stack: Stack, kinds: Sequence[Kind], parameters: Parameters
 ) -> Iterator[InstalledDefinition]:
-    """Put watches or monitors; each is done when it is told. UsageError where the server is another's."""
+    """Write watches or monitors; yield each after it was written.
+
+    Raises UsageError where ``stack`` doesn't match the server, and NotFound where the server has no alerting.
+    """
     wanted = "elasticsearch" if stack == "watcher" else "opensearch"
     if cluster.info.distribution != wanted:
         fitting = "opensearch" if stack == "watcher" else "watcher (or kibana)"
@@ -53,7 +56,7 @@ def install_in_cluster(
 
 
 def install_in_kibana(kibana: Kibana, kinds: Sequence[Kind], parameters: Parameters) -> Iterator[InstalledDefinition]:
-    """Put connectors and rules; each is done when it is told."""
+    """Write connectors and rules; yield each after it was written."""
     definitions = [render("kibana", kind, parameters) for kind in kinds]
     for connector in connectors(parameters):
         yield InstalledDefinition(
@@ -76,7 +79,7 @@ class Connector:
 
 
 def connectors(parameters: Parameters) -> list[Connector]:
-    """The connectors that a job's rules name."""
+    """Return the connectors that a job's rules use."""
     ids, chosen, job_id = destinations("kibana", parameters), parameters.destination, parameters.job.job_id
     made = []
     if index := ids["index_connector"]:
@@ -94,5 +97,5 @@ def connectors(parameters: Parameters) -> list[Connector]:
 
 
 def rendered(stack: Stack, kinds: Sequence[Kind], parameters: Parameters) -> list[Definition]:
-    """All definitions of a job for one console."""
+    """Render all definitions of a job for one console."""
     return [render(stack, kind, parameters) for kind in kinds]

@@ -1,4 +1,4 @@
-"""Kibana's rules and connectors over its API: just what putting alerts there needs."""
+"""Kibana's rules and connectors through its API, as far as the installation of alerts needs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ipi_es.cluster.console import NAMES, Console
 from ipi_es.errors import NotFound, UsageError
 
 NOT_CHANGED = ("rule_type_id", "consumer", "enabled")
-"""What an existing rule keeps; `enabled` is a person's choice."""
+"""Fields that an existing rule keeps; `enabled` is the user's choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Kibana:
             )
 
     def write_rule(self, id: str, body: Mapping[str, Any]) -> bool:  # noqa: A002  (the field's word)
-        """Create or replace a rule; whether it was created."""
+        """Create or replace a rule; return whether it was created."""
         path = f"/api/alerting/rule/{id}"
         if self._there(path):
             kept = {name: value for name, value in body.items() if name not in NOT_CHANGED}
@@ -37,7 +37,7 @@ class Kibana:
         return True
 
     def write_connector(self, id: str, name: str, kind: str, config: Mapping[str, Any]) -> bool:  # noqa: A002
-        """Create or replace a connector of a type such as ``.index``; whether it was created."""
+        """Create or replace a connector of a type such as ``.index``; return whether it was created."""
         path, body = f"/api/actions/connector/{id}", {"name": name, "config": dict(config), "secrets": {}}
         if self._there(path):
             self.console.request("PUT", path, body)

@@ -1,4 +1,4 @@
-"""What there are alerts for, and in which consoles' words they are written."""
+"""Kinds of alerts, and the consoles that alert definitions are written for."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 ScoredKind: TypeAlias = Literal["buckets", "influencers", "records"]
 SCORED: dict[ScoredKind, ResultKind] = {"buckets": "bucket", "influencers": "influencer", "records": "record"}
-"""Alerts on scores → the type of the results."""
+"""Kinds of alerts on scores → the type of their results."""
 
 ALWAYS: tuple[Kind, ...] = ("blind", "silent")
-"""Come with every other: an alert that can't fire because nothing is written looks like peace."""
+"""Always installed with the others: where no results are written, no other alert can be raised."""
 
 TITLES: dict[Kind, str] = {
     "buckets": "unusual buckets",

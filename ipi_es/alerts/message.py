@@ -1,4 +1,4 @@
-"""What is said of a finding: who, from where, when, how unusual, why, and where to look."""
+"""Messages about findings: entity, address, time, score, reason, and a link."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso
 
 DIGEST_LINES = 10
-"""Alerts that a message for several shows, and findings that an alert names; the rest is counted."""
+"""Alerts that a message for several shows, and findings that an alert names; the others are counted."""
 
 SHOWN = 3
-"""Entities, and addresses, that a line names; the rest is counted."""
+"""Entities, and addresses, that a line names; the others are counted."""
 
 
 def named(names: Sequence[str], count: int, *, exact: bool = True) -> str:
-    """``a, b, c and 42 more``: the first of ``names``, which are among ``count``, or among at least that many."""
+    """Format as ``a, b, c and 42 more``: the first of ``names``, out of ``count``, or of at least that many."""
     more = max(count, len(names)) - len(names[:SHOWN])
     rest = f" and {'' if exact else 'at least '}{more:,} more" if more and names else ""
     return ", ".join(names[:SHOWN]) + rest
@@ -29,9 +29,9 @@ def named(names: Sequence[str], count: int, *, exact: bool = True) -> str:
 class Message:
     """One alert. ``when`` is the bucket's start, epoch seconds; ``score`` 0–100, None where there is none.
 
-    ``id`` is the same however often it is sent: what receivers drop repeats by. ``who`` and ``where`` are for people;
-    ``entities`` and ``addresses`` are names of ``entity_count`` and ``address_count``, the worst first. ``findings``:
-    those that the alert puts together, none where it is one alone.
+    ``id`` is the same each time it is sent, so that receivers can drop repeats. ``who`` and ``where`` are for people;
+    ``entities`` and ``addresses`` are names out of ``entity_count`` and ``address_count``, the worst first.
+    ``findings`` are the findings that the alert merges, empty for a single finding.
     """
 
     id: str
@@ -52,24 +52,24 @@ class Message:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of its findings."""
+        """The ids of its findings, or its own id for a single finding."""
         return tuple(each.id for each in self.findings) or (self.id,)
 
     @property
     def title(self) -> str:
-        """One line, whatever line ends a name has."""
+        """One line, even where a name has line ends."""
         return visible(f"ipi-es {self.job_id}: {self.line}")
 
     @property
     def line(self) -> str:
-        """How unusual, who and from where."""
-        score = "" if self.score is None else f" {int(self.score)}"  # 74.9 is 74: no severity that it doesn't reach
+        """Severity, score, entities and addresses."""
+        score = "" if self.score is None else f" {int(self.score)}"  # 74.9 becomes 74: 75 would be critical
         whom = f", {self.who}" if self.who else ""
         return f"{self.severity}{score}{whom}{f' from {self.where}' if self.where else ''}"
 
     @property
     def text(self) -> str:
-        """For people, below the title: why, and what else belongs to it."""
+        """For people, below the title: the reason, the other findings, and a link."""
         others = self.findings[1:]
         lines = [f"- {TITLES[each.alert]}: {visible(each.line)}" for each in others[:DIGEST_LINES]]
         if len(others) > DIGEST_LINES:
@@ -77,7 +77,7 @@ class Message:
         return "\n".join(part for part in (f"{iso(self.when)}: {visible(self.why)}", *lines, self.link) if part)
 
     def to_dict(self) -> dict[str, Any]:
-        """What a webhook gets: the fields that the definitions for consoles send too."""
+        """Return the body for a webhook: the same fields that the definitions for consoles send."""
         return {
             "id": self.id,
             "job_id": self.job_id,
@@ -98,7 +98,7 @@ class Message:
         }
 
     def finding(self) -> dict[str, Any]:
-        """As one of several in an alert."""
+        """Return the fields of a finding within an alert."""
         return {
             "id": self.id,
             "alert": self.alert,
@@ -112,13 +112,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What is sent at a time: one alert, or, where there are too many, several."""
+    """One message to send: one alert, or several where there are too many."""
 
     messages: tuple[Message, ...]
 
     @property
     def id(self) -> str:
-        """Of the one message, or of all of them together."""
+        """The id of the only alert, or a digest of the ids of all."""
         if len(self.messages) == 1:
             return self.messages[0].id
         ids = "\n".join(sorted(message.id for message in self.messages))
@@ -126,12 +126,12 @@ class Notification:
 
     @property
     def finding_ids(self) -> tuple[str, ...]:
-        """The ids of all findings that it tells of."""
+        """The ids of all its findings."""
         return tuple(each for message in self.messages for each in message.ids)
 
     @property
     def worst(self) -> Message:
-        """The one of the highest score; one without a score says that something is wrong, and goes first."""
+        """The alert with the highest score; one without a score reports a fault, and precedes all others."""
         return self.messages[0]
 
     @property
@@ -151,7 +151,7 @@ class Notification:
         return "\n\n".join([*shown, f"… and {more} more" if more else ""]).strip()
 
     def to_dict(self) -> dict[str, Any]:
-        """What a webhook gets; several alerts are a list below ``alerts``."""
+        """Return the body for a webhook; several alerts are a list in ``alerts``."""
         if len(self.messages) == 1:
             return self.worst.to_dict()
         return {
@@ -164,5 +164,5 @@ class Notification:
 
 
 def in_order(messages: Sequence[Message]) -> list[Message]:
-    """What says that something is wrong first, then by score, then by time and id."""
+    """Sort alerts: those without a score (faults) first, then by score, highest first, then by time and id."""
     return sorted(messages, key=lambda each: (each.score is not None, -(each.score or 0.0), each.when, each.id))

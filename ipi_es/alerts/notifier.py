@@ -1,6 +1,6 @@
-"""The worker's notifications: a thread for each destination, so that one that hangs holds up nobody and nothing.
+"""The worker's notifications: a thread for each destination, so that one that hangs doesn't delay anything else.
 
-They read what was written from the cluster, and share nothing with the scoring but the connection.
+The threads read written results from the cluster, and share only the connection with the scoring.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from ipi_es.errors import ClusterError, IpiEsError
 log = logging.getLogger(__name__)
 
 LOOK = 15.0
-"""Seconds between two looks for what is new; a look is one small search."""
+"""Seconds between two searches for new alerts; such a search is small."""
 
 LAST_LOOK = 30.0
-"""Seconds that ``run --once`` gives its destinations altogether; what is not sent by then is sent by the next run."""
+"""Seconds that ``run --once`` gives all its destinations together; the next run sends what remains unsent."""
 
 
 OnLook: TypeAlias = Callable[[str, str, DeliveryResult], None]
-"""Gets the job's id, the destination's name and what a look came to."""
+"""Called with the job's id, the destination's name and the result of a delivery."""
 
 
 class Notifier:
-    """Deliver to all destinations of a worker's jobs.
+    """Deliveries to all destinations of a worker's jobs.
 
-    ``now`` gives epoch seconds; ``on_look`` is called after each delivery, on its thread.
+    ``now`` gives epoch seconds; ``on_look`` is called after each delivery, in its thread.
     """
 
     def __init__(
@@ -55,18 +55,18 @@ class Notifier:
         ]
 
     def start(self, stopping: threading.Event) -> None:
-        """Look again and again until ``stopping``. Nobody waits for the threads: what is under way is sent again."""
+        """Start threads that deliver until ``stopping``. They aren't joined: a broken-off delivery is repeated."""
         for delivery in self._deliveries:
             target, name = self._follow, f"alerts: {delivery.name}"
             threading.Thread(target=target, args=(delivery, stopping), name=name, daemon=True).start()
 
     def begin(self) -> None:
-        """Note for each new destination that its alerts begin now: before anything is scored. Sends nothing."""
+        """Save for each new destination that its alerts begin now. Call it before scoring; it sends nothing."""
         for delivery in self._deliveries:
             self._guarded(delivery, delivery.begin)
 
     def once(self, limit: float = LAST_LOOK) -> bool:
-        """One look for each destination, within ``limit`` seconds; False where one hadn't come to its end."""
+        """Deliver once to each destination, within ``limit`` seconds; return False where one hasn't finished."""
         threads = [
             threading.Thread(target=self._look, args=(delivery,), name=f"alerts: {delivery.name}", daemon=True)
             for delivery in self._deliveries

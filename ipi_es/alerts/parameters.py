@@ -1,4 +1,4 @@
-"""What an alert definition is made with: a job's names and spans, and what a person chooses."""
+"""Parameters of an alert definition: a job's names and spans, and the user's choices."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from ipi_es.scoring.probability import Severity
 from ipi_es.times import SECONDS, format_span
 
 MARGIN = 60
-"""Seconds before the scheduled time at which a window ends: what was written by then can be searched."""
+"""Seconds before the scheduled time at which a window ends: results written by then can be searched."""
 
 INTERVALS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
-"""Minutes between two looks: divisors of an hour, so that a cron expression gives windows of one length."""
+"""Minutes between two runs: divisors of an hour, so that a cron expression gives windows of equal length."""
 
 LOOK_BACK = 6 * 60
-"""Minutes that a Kibana rule looks back: it has no scheduled time, and its alerts are told apart by their groups. As
-long as Kibana may be away, for an upgrade say, without an alert being missed; a group stays active for as long."""
+"""Minutes that a Kibana rule looks back: it has no scheduled time, and groups distinguish its alerts. Kibana may be
+down for as long, for example during an upgrade, and no alert is missed; a group also stays active for as long."""
 
 MOST = 1_000
-"""Alerts of one look; Kibana's own limit."""
+"""The most alerts of one run; Kibana's own limit."""
 
 OURS = (ALIAS, "ipi-es-state", "ipi-es-snapshots")
-"""What the names of our own indices begin with: alerts among the results would be read as results."""
+"""Prefixes of ipi-es's own indices: alerts written there would be read as results."""
 
 OVERVIEW = "/app/dashboards#/view/ipi-es-overview"
-"""Where the dashboard lies below the address of Kibana or of OpenSearch Dashboards."""
+"""The dashboard's path below the address of Kibana or OpenSearch Dashboards."""
 
 
 _START = "{{worst.hits.hits.0.fields.timestamp.0}}"
 AROUND_BUCKET = f"?_g=(time:(from:'{_START}%7C%7C-12h',to:'{_START}%7C%7C%2B12h'))"
-"""Behind the dashboard's address in a monitor's message: half a day before and after the bucket that it is about."""
+"""Query of the dashboard's link in a monitor's message: half a day before and after the alert's bucket."""
 
 LAST_DAY = "?_g=(time:(from:now-24h,to:now))"
-"""The same in a Kibana rule's, which has no time that a link could take."""
+"""Query of the link in a Kibana rule's message, which has no time for a link to use."""
 
 _INDEX = re.compile(r"[^\s\"*\\<|,>/?#:A-Z_+.-][^\s\"*\\<|,>/?#:A-Z]{0,254}")
-"""What the name of one index looks like, of those that aren't hidden."""
+"""The name of a single index that isn't hidden."""
 
 
 def check_index(name: str) -> None:
-    """UsageError for the name of an index that can't be written to, or that holds what ipi-es itself writes."""
+    """Raise UsageError for an invalid index name, or the name of one of ipi-es's own indices."""
     if not _INDEX.fullmatch(name):
         raise UsageError(
             f"“{name}” can't be the name of an index",
@@ -57,29 +57,29 @@ def check_index(name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleDestination:
-    """Where alerts go; what is left out isn't in the definition. Connectors and channels are the console's ids."""
+    """Destinations of alerts; one that is None has no action in the definition. ``channel`` is the console's id."""
 
     webhook: str | None = None
-    """URL that gets JSON."""
+    """URL that receives JSON."""
     index: str | None = None
-    """Index that gets documents."""
+    """Index that receives documents."""
     channel: str | None = None
-    """A notification channel that somebody made in OpenSearch (mail, Slack, …): its messages are for people."""
+    """An existing notification channel of OpenSearch (mail, Slack, …): its messages are for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a person may choose. ``threshold`` is a score, 0–100; ``interval`` in minutes, ``max_age`` in seconds."""
+    """Choices for a job's alerts. ``threshold`` is a score, 0–100; ``interval`` in minutes, ``max_age`` in seconds."""
 
     job: Job
     threshold: float = 75.0
     score_field: str | None = None
-    """Default: the kind's score as ``score`` says."""
+    """None: the score of the kind of alert that ``score`` selects."""
     score: Literal["initial", "current"] = "initial"
-    """``initial``: the score when it was written, so that a renormalization neither fires nor hides."""
+    """``initial``: the score at the time of writing, so that a renormalization neither raises nor hides an alert."""
     destination: ConsoleDestination = ConsoleDestination()
     console: str = ""
-    """Address of Kibana or OpenSearch Dashboards, for links; empty: there are none."""
+    """Address of Kibana or OpenSearch Dashboards, for links; empty: no links."""
     space: str | None = None
     """Kibana's space; None is the default one."""
     interval: int = 5
@@ -95,7 +95,7 @@ class Parameters:
             )
 
     def field(self, kind: Kind) -> str | None:
-        """The score's field; None: the kind has no score. UsageError for a field that it doesn't have."""
+        """Return the score's field; None if the kind has no score. Raises UsageError for a field of another kind."""
         if kind not in SCORED:
             return None
         score = SCORE_FIELDS[SCORED[kind]]
@@ -106,16 +106,16 @@ class Parameters:
 
     @property
     def place(self) -> str:
-        """What the ids of Kibana's rules and connectors are made of: they are unique over all its spaces."""
+        """Space and job id, from which the ids of Kibana's rules and connectors are made, unique over all spaces."""
         inside = "" if self.space in (None, "", "default") else f"{self.space}/"
         return f"{inside}{self.job.job_id}"
 
     def silence(self) -> int:
-        """Seconds without any new bucket after which something is wrong: as long as a job may lag, and one look."""
+        """Return after how many seconds without a new bucket to alert: as long as a job may lag, plus one tick."""
         return (self.job.max_lag + 1) * self.job.bucket_span + self.job.query_delay + self.job.frequency
 
     def values(self, kind: Kind) -> dict[str, Any]:
-        """What the placeholders of a template stand for; None: what names it is left out."""
+        """Return the values of a template's placeholders; a None destination leaves out the action that names it."""
         window = self.interval * 60
         return {
             "name": f"ipi-es {self.job.job_id}: {TITLES[kind]}",
@@ -146,6 +146,6 @@ class Parameters:
 
 
 def _severity_of_score() -> str:
-    """Painless that names the severity of a variable ``score``: `score >= 75 ? 'critical' : … : 'warning'`."""
+    """Return a Painless expression for the severity of ``score``: `score >= 75 ? 'critical' : … : 'warning'`."""
     named = "".join(f"score >= {level.threshold} ? '{level}' : " for level in reversed(Severity) if level)
     return f"{named}'{Severity.WARNING}'"

@@ -1,8 +1,8 @@
-"""Alert definitions: the templates of ``templates/alerts`` with a job's values in the place of their ``${names}``.
+"""Alert definitions: the templates of ``templates/alerts`` with a job's values in place of their ``${names}``.
 
-A placeholder that is a whole text takes the value as it is (a number stays one), one within a text its words.
-``${script:NAME}`` is the Painless file of that name beside the template, filled in the same way. An action whose
-destination nobody gave is left out.
+A placeholder that is a whole text is replaced by the value itself (a number stays a number), one within a text by the
+value's text. ``${script:NAME}`` is the Painless file of that name beside the template, filled in the same way. An
+action without a destination is left out.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _DESTINATIONS = ("webhook", "index", "channel", "webhook_channel", "index_connec
 """Placeholders that may have no value."""
 
 _AS_TEXT = ("esQuery", "body")
-"""Keys of a Kibana rule whose objects are sent as JSON in a text."""
+"""Keys of a Kibana rule whose objects are sent as a text of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One alert, ready to be put into its console under ``id``."""
+    """One alert definition, ready to be written to its console under ``id``."""
 
     stack: Stack
     kind: Kind
@@ -40,18 +40,21 @@ class Definition:
 
 
 class _LeftOut(Exception):
-    """What names a destination that nobody gave."""
+    """Raised for a placeholder of a destination that wasn't given."""
 
 
 def render(stack: Stack, kind: Kind, parameters: Parameters, ids: Mapping[str, str] | None = None) -> Definition:
-    """The definition; ``ids``: connectors and channels that the console has (see :mod:`ipi_es.alerts.install`)."""
+    """Render a definition; ``ids`` are existing connectors and channels (see :mod:`ipi_es.alerts.install`).
+
+    Raises UsageError where no action has a destination.
+    """
     values = parameters.values(kind) | destinations(stack, parameters) | dict(ids or {})
     template = json.loads(_read(stack, f"{kind}.json"))
     body = _filled(template, lambda name: _value(stack, name, values))
     if stack == "kibana":
         body = _with_texts(body)
     if stack == "watcher" and len(body["actions"]) > 1:
-        del body["actions"]["log"]  # it is there for those who named no destination
+        del body["actions"]["log"]  # only for definitions without a destination
     if not _actions(stack, body):
         raise UsageError(
             "an alert that goes nowhere would never be seen",
@@ -62,7 +65,7 @@ def render(stack: Stack, kind: Kind, parameters: Parameters, ids: Mapping[str, s
 
 
 def destinations(stack: Stack, parameters: Parameters) -> dict[str, str | None]:
-    """Ids that the definitions of a job give their connectors or channels; None where no destination was named."""
+    """Return the ids of a job's connectors or channels, by placeholder; None where no destination was given."""
     job_id, chosen = parameters.job.job_id, parameters.destination
     if stack == "opensearch":
         return {"webhook_channel": f"ipi-es-{job_id}-webhook" if chosen.webhook else None}
@@ -75,14 +78,14 @@ def destinations(stack: Stack, parameters: Parameters) -> dict[str, str | None]:
 
 
 def definition_id(stack: Stack, parameters: Parameters, kind: Kind) -> str:
-    """The same at every run, so that a second one replaces what the first one put."""
+    """Return the id of a definition: the same in every run, so that a second run replaces the first one's."""
     if stack == "kibana":
         return stable_uuid(f"{parameters.place}-{kind}")
     return f"ipi-es-{parameters.job.job_id}-{kind}"
 
 
 def stable_uuid(name: str) -> str:
-    """A UUID of a name, in the form of random ones: Kibana takes no other ids for rules and connectors."""
+    """Derive a UUID from a name, in the form of a random one: Kibana accepts no other ids for rules and connectors."""
     return str(uuid.UUID(bytes=hashlib.sha256(f"ipi-es-{name}".encode()).digest()[:16], version=4))
 
 
@@ -120,7 +123,7 @@ def _filled(part: Any, value: Callable[[str], Any]) -> Any:
 
 
 def _actions_filled(actions: Any, value: Callable[[str], Any]) -> Any:
-    """A mapping or a list of actions without those that have no destination."""
+    """Fill in a mapping or a list of actions, without those that have no destination."""
     filled: Any = {} if isinstance(actions, dict) else []
     for name, each in actions.items() if isinstance(actions, dict) else enumerate(actions):
         try:

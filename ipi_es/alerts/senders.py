@@ -1,4 +1,4 @@
-"""The two ways out: a JSON webhook, and Apprise for everything else. Errors never quote a URL: it is a secret."""
+"""The two senders: a JSON webhook, and Apprise for everything else. Errors never quote a URL: it is a secret."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ HEADER_MOST = 500
 
 
 class Sender(Protocol):
-    """One way to one destination."""
+    """A sender of notifications to one destination."""
 
     def send(self, letter: Notification) -> None:
-        """Send; NotSent if it was not taken, or if nobody knows."""
+        """Send a notification. Raises NotSent if it wasn't accepted, or if that isn't known."""
 
 
 class WebhookSender:
-    """POSTs a letter as JSON; its id, or a digest of it, is in the header ``Idempotency-Key``. Any 2xx is a yes."""
+    """Posts a notification as JSON; ``Idempotency-Key`` holds its id, or a digest of it. Any 2xx status is success."""
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
 
     def send(self, letter: Notification) -> None:
-        """See the protocol."""
+        """Send a notification, see :class:`Sender`."""
         name, url, token = self._destination.name, self._destination.secret_url(), self._destination.token()
         if not is_http(url):
             raise NotSent(f"{name}: its file holds no URL with http:// or https://", hint="a URL, and nothing else")
@@ -55,7 +55,7 @@ class WebhookSender:
         except requests.exceptions.ReadTimeout:
             said = f"{name}: {urlsplit(url).hostname} gave no answer in {TIMEOUT[1]:g} s: it may have taken it, or not"
             raise NotSent(said) from None
-        except (requests.exceptions.RequestException, ValueError) as error:  # the latter of odd hosts
+        except (requests.exceptions.RequestException, ValueError) as error:  # ValueError for invalid hosts
             host = urlsplit(url).hostname
             raise NotSent(f"{name}: {host} could not be reached ({type(error).__name__})") from None
         if not 200 <= status < 300:
@@ -65,7 +65,7 @@ class WebhookSender:
 
 
 def header_id(letter: Notification) -> str:
-    """A letter's id as a header can hold it: names from outside have line ends, and may be as long as a page."""
+    """Return a notification's id in a form that fits a header: names in ids may have line ends, or be very long."""
     text = letter.id.encode("ascii", "backslashreplace").decode()
     if text.isprintable() and len(text) <= HEADER_MOST:
         return text
@@ -74,26 +74,26 @@ def header_id(letter: Notification) -> str:
 
 
 def _asked_wait(headers: Mapping[str, str]) -> int | None:
-    """Seconds of a Retry-After header; a time is taken against the answer's own Date: clocks differ."""
+    """Return the seconds of a Retry-After header; a time there is relative to the answer's own Date: clocks differ."""
     asked = headers.get("Retry-After", "").strip()
     if asked.isdecimal():
         return int(asked)
     try:
         seconds = (parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
-    except (TypeError, ValueError):  # none, no date, or one with a zone and one without
+    except (TypeError, ValueError):  # no header, no date, or only one of them with a time zone
         return None
     return max(int(seconds), 0)
 
 
 class AppriseSender:
-    """Sends title and text by one of Apprise's services."""
+    """Sends title and text through one of Apprise's services."""
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
 
     def send(self, letter: Notification) -> None:
-        """See the protocol. Errors name the service by the URL's scheme: the host may be a part of the secret."""
-        import apprise  # takes a third of a second, and only those who use it pay
+        """Send a notification. Errors name only the URL's scheme: the host may be a part of the secret."""
+        import apprise  # the import takes a third of a second: only where it is used
         from apprise.exception import AppriseException
 
         name, url = self._destination.name, self._destination.secret_url()
@@ -119,7 +119,7 @@ class AppriseSender:
 
 @contextmanager
 def _without_secrets(url: str) -> Iterator[None]:
-    """Keep a URL's parts out of what Apprise logs meanwhile, on threads of its own: its lines quote URLs and tokens."""
+    """Keep a URL's parts out of Apprise's log lines, which quote URLs and tokens, from any thread."""
     hidden = redactor(url)
 
     def redact(record: logging.LogRecord) -> bool:
@@ -135,10 +135,10 @@ def _without_secrets(url: str) -> Iterator[None]:
 
 
 def _scheme(url: str) -> str:
-    """The service's name in an Apprise URL that could be read: ``slack``, ``mailtos``."""
+    """Return the service's name in a valid Apprise URL: ``slack``, ``mailtos``."""
     return url.partition("://")[0].strip().lower()
 
 
 def sender_of(destination: Destination) -> Sender:
-    """The way to a destination."""
+    """Return the sender for a destination."""
     return WebhookSender(destination) if destination.is_webhook else AppriseSender(destination)

@@ -10,7 +10,7 @@ from ipi_es.config.job_config import Job
 
 
 def trial(job: Job, now: int) -> Notification:
-    """A letter that looks like an alert of two findings and says that it is none; ``now`` in epoch seconds."""
+    """Return a notification like an alert of two findings that says it is a test; ``now`` in epoch seconds."""
     start = now // job.bucket_span * job.bucket_span
     entity, address = "test", "192.0.2.1"
     kinds: tuple[ScoredKind, ...] = ("influencers", "records")

@@ -1,1 +1,1 @@
-"""Reading events: request bodies (pure), the reader, and what it hands on: event buckets."""
+"""Reading of events: request bodies (pure), the reader, and its output, event buckets."""

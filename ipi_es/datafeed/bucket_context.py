@@ -21,10 +21,11 @@ from ipi_es.networks import NetworkTable, country_number, operator_number
 def context_of_ips(
     n: int, ip: Numbers, operators: list[Any] | None, countries: list[Any] | None
 ) -> tuple[AddressContext | None, bool]:
-    """The context of n addresses from that of the rows, and whether rows of one address differ in it.
+    """Return the context of n addresses from that of the rows, and whether rows of one address differ in it.
 
-    ``ip`` int32[rows] is each row's address; ``operators``, ``countries`` [rows] are as the cluster gave them, None
-    where they weren't read. The largest numbers are kept: what is known goes before what isn't, in any order.
+    ``ip`` int32[rows] is each row's address; ``operators``, ``countries`` [rows] are as the cluster returned them, None
+    where they weren't read. The largest number of an address is kept, so that a known value replaces an unknown one (0)
+    in any order of rows.
     """
     if operators is None and countries is None:
         return None, False
@@ -43,13 +44,13 @@ def context_of_ips(
 
 
 def _numbers(values: list[Any], number: Callable[[object], int]) -> NDArray[np.uint32]:
-    """uint32[rows]: each value's number; a distinct one is read once."""
+    """Convert values to uint32[rows]; each distinct value is converted once."""
     place = {value: number(value) for value in dict.fromkeys(values)}
     return np.fromiter(map(place.__getitem__, values), dtype=np.uint32, count=len(values))
 
 
 def looked_up(bucket: EventBucket, networks: NetworkTable | None) -> EventBucket:
-    """The event bucket with what the files know of its addresses; its own fields fill what they don't."""
+    """Add the context of its addresses from the files; the events' own fields fill in where the files have none."""
     if networks is None or not len(bucket.addresses):
         return bucket
     found = context_from(networks, bucket.addresses)
@@ -62,7 +63,7 @@ def looked_up(bucket: EventBucket, networks: NetworkTable | None) -> EventBucket
 
 
 def networks_of(job: Job) -> NetworkTable | None:
-    """The job's files of networks, opened once a process; UsageError for one that can't be used."""
+    """Return the job's files of networks, opened once per process. Raises UsageError for an unusable file."""
     files = job.datafeed_config.networks_files
     return _opened(files) if files else None
 
@@ -73,5 +74,5 @@ def _opened(files: tuple[str, ...]) -> NetworkTable:
 
 
 def context_from(networks: NetworkTable, addresses: Addresses) -> AddressContext:
-    """What the files know of addresses uint8[n, 16]."""
+    """Return the context of addresses uint8[n, 16] from the files."""
     return AddressContext(*networks.look_up(addresses))

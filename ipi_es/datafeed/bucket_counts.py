@@ -1,4 +1,4 @@
-"""What one event bucket holds in a few numbers: what a job's usual rates are made of, stored with its result."""
+"""Counts of one event bucket, stored with its result: a job's usual rates are computed from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ipi_es.datafeed.event_bucket import EventBucket
 
 @dataclass(frozen=True, slots=True)
 class BucketCounts:
-    """Documents of one bucket; ``outcomes`` has those that can be scored, by outcome, of the outcomes that are read."""
+    """Documents of one bucket; ``outcomes`` counts those that can be scored, by outcome (outcomes that are read)."""
 
     events: int
     missing_entity: int = 0
@@ -25,7 +25,7 @@ NO_EVENTS = BucketCounts(0)
 
 
 def counts_of(bucket: EventBucket) -> BucketCounts:
-    """The counts of an event bucket; a document with several addresses counts once for each."""
+    """Count the documents of an event bucket; a document with several addresses counts once for each."""
     events = np.bincount(bucket.outcome, weights=bucket.count, minlength=len(bucket.outcomes)).astype(np.int64)
     dropped = bucket.dropped
     return BucketCounts(

@@ -1,4 +1,4 @@
-"""What the datafeed hands on: the unique (entity, IP, outcome) of one ``bucket_span``."""
+"""The datafeed's output: the unique (entity, IP, outcome) rows of one ``bucket_span``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_ROWS_DIGEST = "0" * 16
 
 
 def _context_keys(context: AddressContext | None, n: int) -> NDArray[np.uint64]:
-    """uint64[n]; 0 where nothing is known."""
+    """Return a uint64[n] key for each address; all 0 without a context."""
     if context is None:
         return np.zeros(n, dtype=np.uint64)
     return mix((context.operator.astype(np.uint64) << np.uint64(16)) | context.country.astype(np.uint64))
@@ -25,7 +25,7 @@ def _context_keys(context: AddressContext | None, n: int) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Documents that match the query but can't be scored, counted by why (a document counts once a reason)."""
+    """Documents that match the query but can't be scored, by reason (a document counts once for each reason)."""
 
     missing_entity: int = 0
     missing_ip: int = 0
@@ -42,11 +42,11 @@ class Dropped:
 
     @property
     def unparsable(self) -> int:
-        """Without a usable entity or IP; what a person left out (private addresses) isn't among them."""
+        """Documents without a usable entity or IP; private addresses, excluded by configuration, don't count."""
         return self.missing_entity + self.missing_ip + self.malformed_ip
 
     def counts(self) -> dict[str, int]:
-        """``{reason: documents}``, for people and for logs."""
+        """Return ``{reason: documents}``, for people and for logs."""
         return asdict(self)
 
 
@@ -74,9 +74,9 @@ class EventBucket:
     context: AddressContext | None = None
     """Operator and country of each of ``ips``; None where nothing is known of any."""
     given_context: AddressContext | None = None
-    """The same as the events gave it, before files of networks were asked."""
+    """The context from the events' own fields alone, without files of networks."""
     seq_no: str | None = None
-    """Largest and sum of the documents' sequence numbers, taken before the rows were read; None: not known."""
+    """Largest and sum of the documents' sequence numbers, read before the rows; None: not known."""
 
     @property
     def end(self) -> int:
@@ -84,10 +84,10 @@ class EventBucket:
         return self.start + self.span
 
     def digest(self, hashes: NDArray[np.uint64] | None = None) -> str:
-        """Return 16 hexadecimal digits of the rows as the events gave them: equal for equal rows in any order.
+        """Return a digest of the rows, 16 hexadecimal digits: equal for equal rows in any order.
 
-        The same in every process and on every machine; another operator or country of an address gives another digest.
-        ``hashes``: the hashes of ``entities``, where they are known already.
+        It is the same in every process and on every machine. Another operator or country in the events gives another
+        digest. ``hashes``: the hashes of ``entities``, if already computed.
         """
         if not len(self.entity):
             return NO_ROWS_DIGEST

@@ -1,7 +1,7 @@
-"""Python's garbage collector, calmed while answers are parsed.
+"""A higher threshold of Python's garbage collector while answers are parsed.
 
-A page is tens of thousands of small dicts that live for a moment and hold no cycles. With the usual threshold (700)
-the collector walks through them again and again: measured, it takes twice the time of parsing itself.
+A page is tens of thousands of short-lived small dicts without cycles. With the usual threshold (700) the collector
+traverses them repeatedly: measured, this takes twice the time of parsing itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 CALM_THRESHOLD = 200_000
-"""New containers before the youngest generation is collected: more than the two a row of the largest page."""
+"""New containers before the youngest generation is collected: more than the two per row of the largest page."""
 
 _lock = Lock()
 _readers = 0
@@ -21,7 +21,7 @@ _usual = 0
 
 @contextmanager
 def gc_pause() -> Iterator[None]:
-    """Collect seldom, never not at all, until the last of all that are within has left."""
+    """Make garbage collection rare, but don't disable it, until the last thread has left this context."""
     global _readers, _usual  # noqa: PLW0603  (the collector is the process's own)
     with _lock:
         if _readers == 0:

@@ -1,7 +1,8 @@
-"""Raw rows of one event bucket → an EventBucket: spelling of entities and addresses, drops and their counts, merging.
+"""Conversion of raw rows to an EventBucket: spelling of entities and addresses, drops and their counts, merging.
 
-Pure. A document with several entities or addresses gives a row for each combination (the cluster's composite does),
-and is counted in each: for such documents, counts of rows and of malformed and private addresses are of combinations.
+Pure. A document with several entities or addresses gives a row for each combination (as the cluster's
+composite does), and is counted in each: for such documents, the counts of rows and of malformed and private addresses
+count combinations.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import FieldTypeWrong
 
 MAX_OUTCOMES = 127
-"""Distinct outcomes that an int8 can number; ECS knows three."""
+"""Distinct outcomes that an int8 can number; ECS defines three."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Unique rows of one event bucket as the cluster gave them; equal lengths.
+    """Unique rows of one event bucket as the cluster returned them, in lists of equal length.
 
-    ``outcomes`` None: only one is read; ``operators``, ``countries`` None: the events have none.
+    ``outcomes`` None: only one outcome is read; ``operators``, ``countries`` None: the events have no such field.
     """
 
     entities: list[Any]
@@ -49,16 +50,16 @@ _NO_ADDRESSES = np.empty((0, 16), dtype=np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class Normalizer:
-    """Turns Rows into EventBuckets for one datafeed."""
+    """Converts Rows to EventBuckets for one datafeed."""
 
     entity_normalize: tuple[EntityStep, ...] = ()
     ignore_private: bool = False
-    only_outcome: str = SUCCESS  # of all rows that carry none
+    only_outcome: str = SUCCESS  # the outcome of rows that carry none
     translators: tuple[Embedding, ...] = ()
-    """Prefixes of translators, besides those that are known everywhere."""
+    """Prefixes of translators, in addition to the well-known ones."""
 
     def bucket(self, start: int, span: int, rows: Rows, counted: CountedBucket = NOTHING) -> EventBucket:
-        """Make the EventBucket of [start, start + span); rows keep their order, equal ones become one, counts added.
+        """Build the EventBucket of [start, start + span); rows keep their order, equal rows are merged, counts added.
 
         Raises FieldTypeWrong if the outcome field has more than 127 distinct values.
         """
@@ -120,7 +121,7 @@ class Normalizer:
     def _judge(
         self, names: list[str], entity: Numbers, addresses: Addresses, ip: Numbers, counts: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_] | None, Dropped]:
-        """Which rows to keep (None: all), and how many documents the others had."""
+        """Return the rows to keep, bool[rows] (None: all), and the documents of the others by reason."""
         unwanted = np.zeros(len(ip), dtype=np.bool_)
         nameless = malformed = private = 0
         if "" in names:

@@ -1,7 +1,7 @@
-"""Columns of strings → distinct values and their numbers: what the rows cost, kept to C loops and NumPy.
+"""Conversion of columns of strings to distinct values and their numbers, with C loops and NumPy only.
 
-Measured on a million rows: what costs is not the work but memory that is out of the processor's cache. So rows are
-walked through in their order, and no dict of strings is asked where a comparison with the neighbour will do.
+Measured on a million rows: the cost is not the computation but access to memory outside the processor's cache. So rows
+are processed in order, and a comparison with the neighbour replaces a look-up in a dict of strings where possible.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from ipi_es.addresses import V4_PREFIX, Addresses, canonical, is_v4, packed_as_w
 from ipi_es.embedded_addresses import Embedding, unwrap
 
 Numbers: TypeAlias = NDArray[np.int32]
-"""int32[rows]: each row's place in a list of distinct values."""
+"""int32[rows]: each row's index in a list of distinct values."""
 
 MALFORMED = -1
-"""The number of a row whose address is none."""
+"""The number of a row with a malformed address."""
 
 
 def number_texts(values: list[Any], spell: Callable[[list[Any]], list[str]]) -> tuple[list[str], Numbers, bool]:
-    """Distinct names in the order of appearance, each row's number, whether different spellings became one name.
+    """Return distinct names by first appearance, each row's number, and whether different spellings became one name.
 
-    ``spell`` gives the names of distinct values. ``values`` must not be empty. Fastest where equal values are
+    ``spell`` converts distinct values to names. ``values`` must not be empty. Fastest where equal values are
     neighbours, as the cluster sorts them.
     """
     changes = np.fromiter(map(ne, values[1:], values), dtype=np.bool_, count=len(values) - 1)
@@ -44,14 +44,14 @@ def number_texts(values: list[Any], spell: Callable[[list[Any]], list[str]]) -> 
 
 
 def number_ips(values: list[Any], own: Sequence[Embedding] = ()) -> tuple[list[str], Addresses, Numbers, bool]:
-    """Distinct addresses as canonical text and as bytes in the order of appearance, each row's number.
+    """Return distinct addresses, as canonical text and as bytes by first appearance, and each row's number.
 
-    IPv4 addresses inside others are taken out; ``own``: prefixes of translators besides those that are known.
-    The last value says whether different spellings may have become one address. A malformed one's number is
-    MALFORMED. By bytes, not by text: parsing each row is faster than looking its text up.
+    Embedded IPv4 addresses are extracted; ``own`` are prefixes of translators in addition to the well-known ones. The
+    last value is True where different spellings may have become one address. A malformed address has the number
+    MALFORMED. Addresses are compared as bytes: parsing each row is faster than looking up its text.
     """
     blobs = _pack(values)
-    if blobs is None:  # some malformed or oddly spelled: the slow way, for all of the event bucket
+    if blobs is None:  # some are malformed or spelled unusually: the slow path, for the whole event bucket
         found = [packed_as_written(value) if isinstance(value, str) else None for value in values]
         valid = np.fromiter((blob is not None for blob in found), dtype=np.bool_, count=len(found))
         _, addresses, numbers = _distinct([blob for blob in found if blob is not None], own)
@@ -61,12 +61,12 @@ def number_ips(values: list[Any], own: Sequence[Embedding] = ()) -> tuple[list[s
     first, addresses, numbers = _distinct(blobs, own)
     if ":" in "".join(values):
         return _canonical(addresses), addresses, numbers, True
-    # What inet_pton takes for IPv4 is canonical: no leading zeros, spaces, shortened or hexadecimal forms.
+    # The IPv4 texts that inet_pton accepts are canonical: no leading zeros, spaces, shortened or hexadecimal forms.
     return [values[at] for at in first.tolist()], addresses, numbers, False
 
 
 def _pack(values: list[Any]) -> list[bytes] | None:
-    """16 bytes of each value; None if one is no plainly written address."""
+    """Pack each value into 16 bytes; return None if one isn't an address in standard notation."""
     v4, v6, pton, prefix = AF_INET, AF_INET6, inet_pton, V4_PREFIX
     try:
         return [pton(v6, text) if ":" in text else prefix + pton(v4, text) for text in values]
@@ -75,7 +75,7 @@ def _pack(values: list[Any]) -> list[bytes] | None:
 
 
 def _distinct(blobs: list[bytes], own: Sequence[Embedding]) -> tuple[NDArray[np.intp], Addresses, Numbers]:
-    """Distinct addresses in the order of appearance: their first rows, their bytes; and each row's number."""
+    """Return the distinct addresses by first appearance, as first rows and as bytes, and each row's number."""
     rows = np.frombuffer(b"".join(blobs), dtype=np.uint8).reshape(-1, 16)
     all_v4 = bool(is_v4(rows).all())
     if not all_v4:
@@ -84,7 +84,7 @@ def _distinct(blobs: list[bytes], own: Sequence[Embedding]) -> tuple[NDArray[np.
     words = rows.view(">u4").astype(np.int64)  # [rows, 4]
     keys = words[:, 3]
     if not all_v4:
-        # Sorting whole numbers is much faster than sorting byte strings: number the upper half, then both together.
+        # Sorting integers is much faster than sorting byte strings: number the upper half, then both halves together.
         _, upper = np.unique((words[:, 0] << 32) | words[:, 1], return_inverse=True)
         _, lower = np.unique((words[:, 2] << 32) | words[:, 3], return_inverse=True)
         keys = upper.astype(np.int64) * len(rows) + lower
@@ -99,7 +99,7 @@ def _canonical(addresses: Addresses) -> list[str]:
 
 
 def by_appearance(first: NDArray[np.intp], inverse: NDArray[np.intp]) -> tuple[NDArray[np.intp], Numbers]:
-    """From what np.unique gives: the order of the distinct values by first appearance, and the rows' new numbers."""
+    """Reorder the output of np.unique: return the distinct values' order by first appearance, and new row numbers."""
     order = np.argsort(first)
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
@@ -107,7 +107,7 @@ def by_appearance(first: NDArray[np.intp], inverse: NDArray[np.intp]) -> tuple[N
 
 
 def compact(names: list[str], numbers: Numbers) -> tuple[list[str], Numbers, NDArray[np.intp]]:
-    """Only the names that rows still have, renumbered by appearance; and the kept names' old places."""
+    """Return only the names that rows use, the rows renumbered by appearance, and the kept names' old indices."""
     used, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
     order, renumbered = by_appearance(first, inverse)
     kept = used[order].astype(np.intp)
@@ -115,7 +115,7 @@ def compact(names: list[str], numbers: Numbers) -> tuple[list[str], Numbers, NDA
 
 
 def merge(key: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Where each distinct key is first, in that order, and the sum of its counts."""
+    """Return the first row of each distinct key, in order of rows, and the sum of the key's counts."""
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     totals = np.zeros(len(first), dtype=np.int64)
     np.add.at(totals, inverse, counts)

@@ -1,4 +1,4 @@
-"""Pages of the composite aggregation → rows, event bucket by event bucket."""
+"""Conversion of the composite aggregation's pages to rows, by event bucket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ipi_es.datafeed.requests import COUNTRY, ENTITY, IP, MS, OPERATOR, OUTCOME,
 from ipi_es.errors import AnswerIncomplete
 
 SLICE_ROWS = 1_000
-"""Rows that are taken apart at a time: half a megabyte of dicts, which stays in the processor's cache meanwhile."""
+"""Rows that are split into columns at a time: half a megabyte of dicts, which fits the processor's cache."""
 
 _KEY, _COUNT = itemgetter("key"), itemgetter("doc_count")
 _TIME, _ENTITY, _IP, _OUTCOME = itemgetter(TIME), itemgetter(ENTITY), itemgetter(IP), itemgetter(OUTCOME)
@@ -25,7 +25,7 @@ _OPERATOR, _COUNTRY = itemgetter(OPERATOR), itemgetter(COUNTRY)
 
 @dataclass(slots=True)
 class Pages:
-    """Columns of all pages of one stretch, in the cluster's order; ``page`` is fed with answers until it says None."""
+    """Columns of all pages of one stretch, in the cluster's order. Pass answers to ``page`` until it returns None."""
 
     timed: bool  # whether rows carry their event bucket
     with_outcome: bool
@@ -42,9 +42,9 @@ class Pages:
     last: Mapping[str, Any] | None = None  # the last page's last key
 
     def page(self, aggregations: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Take in one answer; the key to go on after, or None when this was the last page.
+        """Add one answer; return the key after which the next page starts, or None after the last page.
 
-        AnswerIncomplete for a page whose rows lack something, or that doesn't go on where the one before ended.
+        Raises AnswerIncomplete for a page whose rows lack a part, or that doesn't start where the previous one ended.
         """
         try:
             return self._page(aggregations[PAIRS])
@@ -59,7 +59,7 @@ class Pages:
         first, last, after = _KEY(buckets[0]), _KEY(buckets[-1]), pairs["after_key"]
         if after != last:
             raise not_whole("a page does not end where it says")
-        again = self.last in (first, last)  # a page that is given for ever would never end
+        again = self.last in (first, last)  # a page returned again and again would loop forever
         if self.last is not None and (again or (self.timed and first[TIME] < self.last[TIME])):
             raise not_whole("a page does not go on where the one before ended")
         self.last = last
@@ -82,9 +82,9 @@ class Pages:
                 self.countries.extend(map(_COUNTRY, keys))
 
     def by_bucket(self, start: int) -> dict[int, Rows]:
-        """``{event bucket's start, epoch seconds: its rows}``; ``start`` is the only one's where rows aren't timed.
+        """Return ``{event bucket's start, epoch seconds: its rows}``; without times, all rows belong to ``start``.
 
-        AnswerIncomplete where counts or times are none, or times go back.
+        Raises AnswerIncomplete where counts or times are invalid, or times decrease.
         """
         if not self.entities:
             return {}
@@ -118,7 +118,7 @@ class Pages:
 
 
 def _numbers(values: list[Any]) -> NDArray[np.int64]:
-    """int64[rows]; AnswerIncomplete where some is no whole number."""
+    """Convert to int64[rows]. Raises AnswerIncomplete where a value isn't a whole number."""
     try:
         found = np.array(values)
     except ValueError as error:
@@ -129,10 +129,10 @@ def _numbers(values: list[Any]) -> NDArray[np.int64]:
 
 
 def lacking(part: str, error: Exception) -> AnswerIncomplete:
-    """The error for a part of an answer where reading it failed with ``error``: a key is missing, or a type is odd."""
+    """Return the error for a part of an answer that failed to read: a key is missing, or a value has a wrong type."""
     return not_whole(f"{part} lacks “{error.args[0]}”" if isinstance(error, KeyError) else f"{part} has an odd value")
 
 
 def not_whole(what: str) -> AnswerIncomplete:
-    """The error for rows that don't prove to be all there are."""
+    """Return the error for rows that are not proven to be complete."""
     return AnswerIncomplete(f"the events that were read are not whole: {what}", hint=INCOMPLETE_HINT)

@@ -1,15 +1,15 @@
-"""Reading a stretch with the proof that its rows are all there are.
+"""Reading of a stretch with the proof that its rows are complete.
 
-What was counted must be what is read: in each event bucket the rows' documents add up to the documents that have an
-entity, an IP and a wanted outcome. Where they don't, it is counted again, and read again: a difference may come from
+The rows must match the counts: in each event bucket the rows' documents add up to the documents that have an entity, an
+IP and a wanted outcome. Where they don't, the stretch is counted again, and read again. A difference may come from
 
-- fields with several values in a document, which gives a row for each combination: counted by their values;
-- events that arrived or vanished between counting and reading: equal on a later attempt. Where events keep arriving,
-  the count from before the reading is kept, which is too small: late-data detection then finds the rest;
+- fields with several values in a document, which gives a row for each combination: their values are counted;
+- events that arrived or vanished between counting and reading: a later attempt matches. Where events keep arriving,
+  the count from before the reading is kept. It is too small, so that late-data detection finds the rest;
 - a server that can't combine a composite aggregation with the time (Elasticsearch 9.4.0 to 9.4.4 answers without rows
   for ``logsdb`` indices): each event bucket is then read by itself.
 
-Anything else is an AnswerIncomplete: nothing of the stretch is handed on.
+Any other difference raises AnswerIncomplete: no event bucket of the stretch is returned.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ from ipi_es.errors import AnswerIncomplete, RequestRejected
 from ipi_es.times import iso
 
 TRIES = 3
-"""Readings of a stretch, and askings for a count: events that arrive in between seldom do so three times."""
+"""Attempts at reading a stretch, and at a count: events rarely arrive in between three times in a row."""
 
 OFTEN = 2
-"""Stretches whose rows came only without their time: from then on each event bucket is read by itself."""
+"""Stretches whose rows were complete only when read without their time; then each event bucket is read alone."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Read:
-    """A stretch with its counts as they were proven, and its rows by event bucket."""
+    """A stretch with its proven counts, and its rows by event bucket."""
 
     stretch: Stretch
     by_bucket: dict[int, Rows] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
-        """All rows."""
+        """The number of all rows."""
         return sum(len(rows.entities) for rows in self.by_bucket.values())
 
     def documents(self, at: int) -> int:
-        """Documents of an event bucket's rows, a document counted in each of its rows."""
+        """Return the documents of an event bucket's rows; a document counts in each of its rows."""
         return int(self.by_bucket[at].counts.sum()) if at in self.by_bucket else 0
 
     def wrong(self, counted: Mapping[int, CountedBucket], span: int) -> list[int]:
-        """The event buckets whose rows aren't what was counted."""
+        """Return the starts of the event buckets whose rows don't match the counts."""
         return [
             at
             for at in range(self.stretch.start, self.stretch.end, span)
@@ -86,16 +86,19 @@ class ProvenReader:
     def __init__(self, cluster: Cluster, spec: FeedSpec) -> None:
         self._cluster, self._spec = cluster, spec
         self._gives_seq_no = True  # until the server refuses it
-        self._several = False  # whether some field had several values in a document: then values are counted at once
-        self._short = 0  # how often rows came only without their time
+        self._several = False  # some field had several values in a document; then each count includes values
+        self._short = 0  # consecutive stretches whose rows came only without their time
 
     def events(self, start: int, end: int, span: int) -> dict[int, int]:
-        """``{event bucket's start: documents}`` of [start, end), as the cluster counts them now."""
+        """Return ``{event bucket's start: documents}`` of [start, end), as the cluster counts them now."""
         found: dict[int, int] = self._asked(events_body, (start, end, span), counts_of)
         return found
 
     def count(self, start: int, end: int, span: int, *, values: bool = False) -> dict[int, CountedBucket]:
-        """``{event bucket's start: Counted}`` of [start, end); AnswerIncomplete where the counts contradict."""
+        """Return ``{event bucket's start: CountedBucket}`` of [start, end).
+
+        Raises AnswerIncomplete where the counts contradict each other.
+        """
         values = values or self._several
         seq_no = self._gives_seq_no
         found: dict[int, CountedBucket]
@@ -104,22 +107,22 @@ class ProvenReader:
         except RequestRejected:
             if not seq_no:
                 raise
-            # refused for another reason than the sequence numbers, it is refused again right here
+            # if the cause wasn't the sequence numbers, this request is refused too
             found = self._asked(partial(plan_body, values=values), (start, end, span), self._plan)
             self._gives_seq_no = False
         self._several = self._several or any(one.several for one in found.values())
         return found
 
     def recall(self, start: int, end: int, span: int) -> dict[int, BucketCounts]:
-        """``{event bucket's start: BucketCounts}`` of [start, end), as the cluster counts them now."""
+        """Return ``{event bucket's start: BucketCounts}`` of [start, end), as the cluster counts them now."""
         taken = partial(read_recall, outcomes=outcomes_of(self._spec))
         found: dict[int, BucketCounts] = self._asked(recall_body, (start, end, span), taken)
         return found
 
     def read(self, stretch: Stretch, span: int, unwanted: Callable[[], bool]) -> Read:
-        """Read all rows of a stretch; AnswerIncomplete unless they are what was counted.
+        """Read all rows of a stretch. Raises AnswerIncomplete unless they match the counts.
 
-        What is ``unwanted`` meanwhile is returned without its rows.
+        Once ``unwanted`` returns True, the rows may be missing or incomplete.
         """
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
@@ -152,13 +155,13 @@ class ProvenReader:
         )
 
     def _counted_again(self, stretch: Stretch, span: int) -> Stretch:
-        """The stretch as it is counted now, but with sequence numbers of before the reading, as they are meant."""
+        """Count the stretch again; keep the sequence numbers from before the reading, as EventBucket defines them."""
         now = self.count(stretch.start, stretch.end, span, values=True)
         before = {at: stretch.counted.get(at, NOTHING).seq_no for at in now}
         return replace(stretch, counted={at: replace(one, seq_no=before[at]) for at, one in now.items()})
 
     def _read_apart(self, read: Read, wrong: Iterable[int], span: int, unwanted: Callable[[], bool]) -> list[int]:
-        """Read event buckets once more, each by itself; those that are wrong still. ``read`` gets their rows."""
+        """Read event buckets again, each alone, and put their rows into ``read``; return those that are still wrong."""
         still = []
         for at in wrong:
             read.by_bucket[at] = self._pages(at, at + span, None, unwanted).get(at, NO_ROWS)
@@ -170,14 +173,14 @@ class ProvenReader:
         return still
 
     def _combinations(self, at: int, span: int, counted: CountedBucket) -> int:
-        """How many documents the rows of an event bucket have where several fields have several values."""
+        """Return the documents that an event bucket's rows must have where several fields have several values."""
         found = 0
         after: Mapping[str, Any] | None = None
         try:
             while True:
                 answer = self._search(combinations_body(self._spec, at, at + span, counted.several, after))
                 if "aggregations" not in answer:
-                    return found  # no index is there any longer
+                    return found  # no index exists any longer
                 pairs = answer["aggregations"][PAIRS]
                 for bucket in pairs["buckets"]:
                     found += int(bucket[VALUES]["value"]) + int(bucket[LACKING]["doc_count"])
@@ -190,7 +193,7 @@ class ProvenReader:
             raise lacking("a page", error) from error
 
     def _worked_around(self) -> None:
-        """Note that reading each event bucket by itself gave what reading several at once did not."""
+        """Count a stretch whose rows were complete only when each event bucket was read alone; warn the first time."""
         if not self._short:
             _log.warning(
                 "%s left out rows of events that were asked for together with their time; they were read again, each "
@@ -211,12 +214,12 @@ class ProvenReader:
         return read
 
     def _is_timed(self, stretch: Stretch, span: int) -> bool:
-        """Whether rows are asked for together with their time: of several event buckets at once."""
+        """Return whether rows are read together with their time, several event buckets at once."""
         begin, end = stretch.filled(span)
         return end - begin > span and self._short < OFTEN
 
     def _pages(self, begin: int, end: int, span: int | None, unwanted: Callable[[], bool]) -> dict[int, Rows]:
-        """Rows of [begin, end) by event bucket; of the only one without ``span``."""
+        """Read the rows of [begin, end) by event bucket; without ``span``, it is a single event bucket."""
         spec, start = self._spec, begin
         pages = Pages(
             span is not None,
@@ -229,12 +232,12 @@ class ProvenReader:
         while not unwanted():
             answer = self._search(page_body(spec, begin, end, span=span, after=after))
             if "aggregations" not in answer:
-                break  # no index is there any longer
+                break  # no index exists any longer
             after = pages.page(answer["aggregations"])
             if after is None:
                 break
             if span is not None:
-                # what lies before was read: the cluster needn't look at it again
+                # earlier event buckets were read: the cluster can skip them
                 begin = max(begin, int(after[TIME]) // MS)
         return pages.by_bucket(start)
 
@@ -244,9 +247,9 @@ class ProvenReader:
         stretch: tuple[int, int, int],
         taken: Callable[[Mapping[str, Any]], Any],
     ) -> Any:
-        """What ``taken`` makes of the counts that ``body`` asks for, asked again where they contradict.
+        """Return ``taken`` applied to the counts that ``body`` requests; ``stretch`` is (start, end, span).
 
-        ``stretch`` is (start, end, span).
+        Counts that contradict each other are requested again; raises AnswerIncomplete after the last attempt.
         """
         asked = body(self._spec, *stretch)
         for attempt in range(TRIES):
@@ -286,9 +289,10 @@ class ProvenReader:
 
 
 def _counts_within(part: Mapping[str, Any], start: int, end: int, span: int, name: str = "") -> dict[str, Any]:
-    """The part of an answer with its histograms' buckets of [start, end), which count all of its documents.
+    """Return a part of an answer with its histograms cut to [start, end).
 
-    A document with several times is in several buckets, and not all of these are asked for. AnswerIncomplete.
+    A document with several times is also in buckets outside. Raises AnswerIncomplete where the buckets inside count
+    fewer documents than the part has.
     """
     found: dict[str, Any] = {
         inner: _counts_within(each, start, end, span, inner)
@@ -303,7 +307,7 @@ def _counts_within(part: Mapping[str, Any], start: int, end: int, span: int, nam
 
 
 def _cut(histogram: Mapping[str, Any], start: int, end: int, span: int) -> Mapping[str, Any]:
-    """The buckets of [start, end); AnswerIncomplete for one that isn't of a multiple of ``span``."""
+    """Return the buckets of [start, end). Raises AnswerIncomplete for one that isn't at a multiple of ``span``."""
     buckets = histogram["buckets"]
     if any(bucket["key"] % (span * MS) for bucket in buckets):
         raise not_whole(f"a count is of no bucket of {span:,} s")
@@ -311,9 +315,9 @@ def _cut(histogram: Mapping[str, Any], start: int, end: int, span: int) -> Mappi
 
 
 def _only_grew(read: Read, wrong: Iterable[int], after: Stretch) -> bool:
-    """Whether events that arrived meanwhile explain it: all that had been counted before the reading were read.
+    """Return whether events that arrived meanwhile explain the wrong counts: all events counted before were read.
 
-    The event bucket then keeps the count from before, which is too small: late-data detection finds the rest.
+    The event bucket then keeps the count from before. It is too small, so that late-data detection finds the rest.
     """
     pairs = [(at, read.stretch.counted.get(at, NOTHING), after.counted.get(at, NOTHING)) for at in wrong]
     return all(one.exact and other.exact and one.least <= read.documents(at) <= other.least for at, one, other in pairs)

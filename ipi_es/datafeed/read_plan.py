@@ -1,8 +1,8 @@
-"""Which event buckets to read by one request: pure decisions on counts.
+"""Grouping of event buckets into requests, decided from counts. Pure.
 
-First the cluster is asked how many events each event bucket has (cheap: one pass, no keys). Event buckets are then
-grouped into *stretches* that fit one page of the composite aggregation each. So hours with a few events don't cost
-a request each, empty ones cost none. What is counted is also what proves the reading (:mod:`ipi_es.datafeed.proven`).
+First the cluster counts the events of each event bucket (cheap: one pass, no keys). Event buckets are then
+grouped into *stretches* that fit one page of the composite aggregation each. So hours with few events don't cost
+a request each, and empty ones cost none. The counts also prove the reading (:mod:`ipi_es.datafeed.proven`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ipi_es.datafeed.requests import (
 )
 
 PLAN_BUCKETS = 2_000
-"""Event buckets that one counting request covers: three counts each stay far below the servers' 65,535 a search."""
+"""Event buckets per counting request: three counts for each are far below the servers' limit, 65,535 a search."""
 
 PAGE_FILL = 0.8
-"""Share of a page that a stretch should fill: the rest keeps most stretches to one page when the ratio drifts."""
+"""Share of a page that a stretch should fill: the rest keeps most stretches to one page when the ratio changes."""
 
 MIN_ROWS_PER_EVENT = 0.01
-"""Floor of the estimate: bounds a stretch to 100 pages of events, so that a sudden change costs little."""
+"""Lower limit of the estimate: limits a stretch to 100 pages of events, so that a sudden change costs little."""
 
 MEMORY = 0.5
 """Weight of the newest stretch in the estimate of rows per event (streams change from night to day)."""
@@ -39,8 +39,8 @@ MEMORY = 0.5
 class CountedBucket:
     """Documents of one event bucket: all that match, those without entity or IP, and those that give rows.
 
-    ``more`` has, of each field of a row by its name in a composite's keys, its values beyond one a document; it is
-    empty where that wasn't asked for.
+    ``more`` counts, for each field of a row by its name in a composite's keys, its values beyond one per document; it
+    is empty where values weren't counted.
     """
 
     events: int = 0
@@ -53,17 +53,17 @@ class CountedBucket:
 
     @property
     def least(self) -> int:
-        """Documents of all rows together, a document counted in each of its rows; the least there can be."""
+        """The least possible sum of documents over all rows; a document counts in each of its rows."""
         return self.readable + sum(self.more.values())
 
     @property
     def several(self) -> tuple[str, ...]:
-        """The fields that have several values in some document."""
+        """The fields that have several values in at least one document."""
         return tuple(sorted(name for name, values in self.more.items() if values))
 
     @property
     def exact(self) -> bool:
-        """Whether it is just ``least``: two fields with several values each may multiply in a document."""
+        """Whether the sum is exactly ``least``: two fields with several values may multiply in a document."""
         return len(self.several) < 2
 
 
@@ -72,7 +72,7 @@ NOTHING = CountedBucket()
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Consecutive event buckets [start, end) to be read together; ``counted`` has the ones that aren't empty."""
+    """Consecutive event buckets [start, end) to read together; ``counted`` has those that aren't empty."""
 
     start: int
     end: int
@@ -84,7 +84,7 @@ class Stretch:
         return sum(one.events for one in self.counted.values())
 
     def filled(self, span: int) -> tuple[int, int]:
-        """[start, end) from the first event bucket with events to the last; (start, start) if all are empty."""
+        """Return [start, end) from the first event bucket with events to the last; (start, start) if all are empty."""
         if not self.counted:
             return self.start, self.start
         return min(self.counted), max(self.counted) + span
@@ -92,30 +92,30 @@ class Stretch:
 
 @dataclass(slots=True)
 class Pace:
-    """How many unique rows an event gives, learned as the stream is read; 1 (the most there can be) at first."""
+    """Unique rows per event, estimated while the stream is read; 1 (the largest possible value) at first."""
 
     rows_per_event: float = field(default=1.0)
 
     def learn(self, rows: int, events: int) -> None:
-        """Take in one stretch that was read."""
+        """Update the estimate with a stretch that was read."""
         if events > 0:
             seen = rows / events
-            # Up at once, down by halves: too long a stretch costs a page, too short a one only a little time.
+            # Rise at once, fall by halves: too long a stretch costs a page, too short a stretch only a little time.
             blended = MEMORY * seen + (1 - MEMORY) * self.rows_per_event
             self.rows_per_event = max(seen, blended, MIN_ROWS_PER_EVENT)
 
     def events_a_stretch(self, page_size: int) -> int:
-        """Events that should fill one page well."""
+        """Return how many events a stretch should have to fill one page well."""
         return max(1, int(PAGE_FILL * page_size / self.rows_per_event))
 
 
 def whole_buckets(start: int, end: int, span: int) -> tuple[int, int]:
-    """[first, last) in multiples of ``span``: ``start`` is rounded down, an event bucket cut by ``end`` left out."""
+    """Return [first, last) in multiples of ``span``: both ``start`` and ``end`` are rounded down."""
     return start - start % span, end - end % span
 
 
 def read_plan(aggregations: Mapping[str, Any]) -> dict[int, CountedBucket]:
-    """``{event bucket's start: Counted}`` from the answer to ``plan_body``; empty event buckets are absent."""
+    """Read ``{event bucket's start: CountedBucket}`` from the answer to ``plan_body``; empty ones are absent."""
     none = aggregations[UNREADABLE]
     unreadable, missing_entity, missing_ip = map(counts_of, (none, none[MISSING_ENTITY], none[MISSING_IP]))
     valued = aggregations.get(READABLE, {}).get(BUCKETS, {}).get("buckets", ())
@@ -135,7 +135,7 @@ def read_plan(aggregations: Mapping[str, Any]) -> dict[int, CountedBucket]:
 
 
 def _seq_no(aggregations: Mapping[str, Any]) -> dict[int, str]:
-    """``{event bucket's start: "largest-sum"}`` of the sequence numbers, where the answer has them."""
+    """Read ``{event bucket's start: "largest-sum"}`` of the sequence numbers, where the answer has them."""
     found = {}
     for bucket in aggregations[BUCKETS]["buckets"]:
         largest, total = (bucket.get(NUMBERS, {}).get(name) for name in ("max", "sum"))
@@ -145,7 +145,7 @@ def _seq_no(aggregations: Mapping[str, Any]) -> dict[int, str]:
 
 
 def counts_of(aggregations: Mapping[str, Any]) -> dict[int, int]:
-    """``{event bucket's start: documents}`` of a histogram; empty event buckets are absent."""
+    """Read ``{event bucket's start: documents}`` from a histogram; empty event buckets are absent."""
     buckets = aggregations[BUCKETS]["buckets"]
     return {_start(bucket): int(bucket["doc_count"]) for bucket in buckets if bucket["doc_count"]}
 
@@ -155,7 +155,7 @@ def _start(bucket: Mapping[str, Any]) -> int:
 
 
 def _more(bucket: Mapping[str, Any]) -> dict[str, int]:
-    """Values beyond one a document, of each field that was asked for."""
+    """Read the values beyond one per document, of each field in the answer."""
     parts = {name: part for name, part in bucket.items() if isinstance(part, Mapping)}
     return {name: int(part[VALUES]["value"]) - int(part["doc_count"]) for name, part in parts.items()}
 
@@ -165,8 +165,8 @@ def stretches(
 ) -> Iterator[Stretch]:
     """Cut [start, end) into stretches, in order and without gaps.
 
-    Lazy on purpose: how long the next one is depends on what ``pace`` has learned by then. Empty event buckets go with
-    the stretch before them; one event bucket with more events than fit is a stretch of its own.
+    Lazy on purpose: the length of the next stretch depends on the current estimate of ``pace``. Empty event buckets
+    belong to the stretch before them; an event bucket with too many events for one page is a stretch of its own.
     """
     begin, events = start, 0
     inside: dict[int, CountedBucket] = {}

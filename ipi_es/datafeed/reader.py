@@ -1,4 +1,4 @@
-"""Reading events as event buckets, ahead of the scoring that consumes them."""
+"""Reading of events as event buckets, ahead of the scoring."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ipi_es.errors import NotFound, UsageError
 from ipi_es.networks import NetworkTable
 
 READERS = 2
-"""Searches at a time: one more than one keeps the cluster busy while an answer is parsed; more is a load on it."""
+"""Concurrent searches: the second keeps the cluster busy while an answer is parsed; more would be a load on it."""
 
 AHEAD = 2
-"""Stretches that are read or being read before the consumer asks for them, for each of the readers."""
+"""Stretches per reader that are read, or being read, before the consumer requests them."""
 
 
 Of = TypeVar("Of")
@@ -35,13 +35,13 @@ Of = TypeVar("Of")
 class Datafeed:
     """The events of one job, read from the cluster as unique (entity, IP, outcome) with counts.
 
-    Raises ConfigError at once if ``spec`` asks for what the server can't do.
+    Raises ConfigError at construction if ``spec`` has settings that the server doesn't support.
     """
 
     def __init__(
         self, cluster: Cluster, spec: FeedSpec, *, readers: int = READERS, networks: NetworkTable | None = None
     ) -> None:
-        """``networks``: files that know operators and countries; they go before the events' own fields."""
+        """Set up reading. ``networks`` gives operators and countries, with priority over the events' own fields."""
         spec.check_server(cluster.info)
         self._cluster = cluster
         self._wanted = spec
@@ -57,35 +57,35 @@ class Datafeed:
         """Read the event buckets of [start, end), epoch seconds, in order, the empty ones too.
 
         Event buckets are aligned to multiples of ``span`` (seconds): ``start`` is rounded down to one, and a last
-        event bucket that ``end`` cuts is left out. Reads ahead in the background; what fails there is raised here, at
-        the event bucket where it failed. Abandoning (or closing) the iterator stops reading.
-        UsageError for a span below 1 s or an end before the start.
+        event bucket that ``end`` cuts is left out. Reads ahead in the background; an error there is raised here, at
+        the event bucket where it occurred. Abandoning (or closing) the iterator stops reading.
+        Raises UsageError for a span below 1 s or an end before the start.
         """
         if span < 1:
             raise UsageError(f"a span of {span} s is no time span", hint="bucket_span is at least one second")
         if end < start:
             raise UsageError("the end lies before the start", hint="give --start and --end in this order")
-        if self._wanted.context_fields:  # indices may get them at any time
+        if self._wanted.context_fields:  # indices may get these fields at any time
             spec = self._wanted.with_fields_of(self._field_types(self._wanted.context_fields))
             if spec != self.spec:
                 self.spec, self._proven = spec, ProvenReader(self._cluster, spec)
         return self._read(*whole_buckets(start, end, span), span)
 
     def time_range(self) -> tuple[int, int] | None:
-        """[first, end) of all the job's events in epoch seconds; None if there are none."""
+        """Return [first, end) of all the job's events in epoch seconds; None if there are none."""
         found = self._search(time_range_body(self.spec))
         first, last = (found.get(name, {}).get("value") for name in ("first", "last"))
         return None if first is None or last is None else (int(first // MS), int(last // MS) + 1)
 
     def event_counts(self, start: int, end: int, span: int) -> dict[int, int]:
-        """``{event bucket's start: documents}`` of the whole event buckets of [start, end) that have any.
+        """Return ``{event bucket's start: documents}`` of the whole event buckets of [start, end) that have any.
 
-        The same counts as ``EventBucket.event_count``: comparing them with an earlier reading shows late events.
+        These are counts as in ``EventBucket.event_count``: a comparison with earlier ones shows late events.
         """
         return self._in_parts(self._proven.events, start, end, span)
 
     def counted(self, start: int, end: int, span: int) -> dict[int, CountedBucket]:
-        """``{event bucket's start: Counted}`` of the whole event buckets of [start, end) that have documents."""
+        """Return ``{event bucket's start: CountedBucket}`` of whole event buckets of [start, end) with documents."""
         return self._in_parts(self._proven.count, start, end, span)
 
     def _in_parts(
@@ -98,14 +98,14 @@ class Datafeed:
         return found
 
     def recalled(self, start: int, end: int, span: int) -> dict[int, BucketCounts]:
-        """``{event bucket's start: counts}`` of those that have events, without reading them: what was usual then.
+        """Return ``{event bucket's start: counts}`` of event buckets with events, without reading rows.
 
-        Malformed addresses aren't known, and count as usable.
+        From these counts the usual rates are restored. Malformed addresses aren't detected, and count as usable.
         """
         return self._in_parts(self._proven.recall, start, end, span)
 
     def outcome_words(self, start: int, end: int) -> dict[str, int]:
-        """The most frequent values of the outcome field in [start, end), with their documents; the most first."""
+        """Return the most frequent values of the outcome field in [start, end), with their documents; most first."""
         if self.spec.outcome_field is None:
             return {}
         return read_words(self._search(words_body(self.spec, start, end)))
@@ -128,11 +128,11 @@ class Datafeed:
                     yield from reading.popleft().result()
         finally:
             stop.set()
-            # Not waiting: a search under way ends by itself, and nobody wants its answer.
+            # Don't wait: a running search ends by itself, and its answer isn't needed.
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _planned(self, pool: ThreadPoolExecutor, first: int, last: int, span: int, pace: Pace) -> Iterator[Stretch]:
-        """All stretches in order; the next part is counted while the one before is read."""
+        """Yield all stretches in order; the next part is counted while the current one is read."""
         counting: deque[tuple[int, int, Future[dict[int, CountedBucket]]]] = deque()
         parts = _parts(first, last, span)
         while True:
@@ -144,7 +144,7 @@ class Datafeed:
             yield from stretches(begin, until, counted.result(), pace=pace, page_size=self.spec.page_size)
 
     def _fetch(self, stretch: Stretch, span: int, pace: Pace, stop: Event) -> list[EventBucket]:
-        """Read one stretch to its end. Runs in a reader's thread; an unwanted one returns early."""
+        """Read one stretch in a reader's thread; return early once ``stop`` is set."""
         with gc_pause():
             read = self._proven.read(stretch, span, stop.is_set)
             pace.learn(read.rows, read.stretch.events)
@@ -158,7 +158,7 @@ class Datafeed:
         return [looked_up(bucket, self.networks) for bucket in buckets]
 
     def _field_types(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
-        """Types by field; none where no index matches: there is nothing to be read either."""
+        """Return types by field; without those of indices where no index matches: then there are no events to read."""
         runtime = {name: self._wanted.runtime_mappings[name] for name in names if name in self._wanted.runtime_mappings}
         try:
             found: Mapping[str, Mapping[str, Any]] = self._cluster.field_types(self.spec.indices, names)
@@ -167,14 +167,14 @@ class Datafeed:
         return {**found, **{name: {str(field.get("type", "keyword")): ()} for name, field in runtime.items()}}
 
     def _search(self, body: Json) -> Mapping[str, Any]:
-        """One search's aggregations; none where no index matched."""
+        """Return one search's aggregations; empty where no index matched."""
         answer = self._cluster.search(self.spec.indices, body, options=self.spec.options)
         found: Mapping[str, Any] = answer.get("aggregations", {})
         return found
 
 
 def _parts(first: int, last: int, span: int) -> Iterator[tuple[int, int]]:
-    """[first, last) in parts of as many event buckets as one counting request covers."""
+    """Cut [first, last) into parts of as many event buckets as one counting request covers."""
     step = PLAN_BUCKETS * span
     for begin in range(first, last, step):
         yield begin, min(begin + step, last)

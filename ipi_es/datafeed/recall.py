@@ -1,4 +1,4 @@
-"""What earlier event buckets held, counted without reading their rows; and the words of the outcome field."""
+"""Counts of earlier event buckets without reading their rows; and the values of the outcome field."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ipi_es.datafeed.requests import BUCKETS, MISSING_ENTITY, MISSING_IP, events
 from ipi_es.datafeed.spec import SUCCESS, UNKNOWN, FeedSpec
 
 OF_OUTCOME = "outcome_"
-"""And its place: the name of an aggregation can't hold every word."""
+"""Prefix of an aggregation's name, followed by the outcome's index: such a name can't hold every character."""
 
 WORDS = "words"
 
 MOST_WORDS = 5
-"""Values of the outcome field that are named to people."""
+"""The most values of the outcome field that are shown to people."""
 
 
 def outcomes_of(spec: FeedSpec) -> Sequence[str]:
-    """The outcomes that are counted, in their order."""
+    """Return the outcomes to count, in order."""
     return spec.outcomes or (SUCCESS,)
 
 
 def recall_body(spec: FeedSpec, start: int, end: int, span: int) -> Json:
-    """Ask for each event bucket's documents, those without entity or IP, and those of each outcome that have both."""
+    """Request the counts of each event bucket's documents: all, without entity or IP, and with both by outcome."""
     body = events_body(spec, start, end, span)
     inner = {BUCKETS: body["aggs"][BUCKETS]}
     usable = [{"exists": {"field": spec.entity_field}}, {"exists": {"field": spec.ip_field}}]
@@ -39,9 +39,9 @@ def recall_body(spec: FeedSpec, start: int, end: int, span: int) -> Json:
 
 
 def read_recall(aggregations: Mapping[str, Any], outcomes: Sequence[str]) -> dict[int, BucketCounts]:
-    """``{event bucket's start: BucketCounts}`` from the answer to ``recall_body``; empty event buckets are absent.
+    """Read ``{event bucket's start: BucketCounts}`` from the answer to ``recall_body``; empty event buckets are absent.
 
-    Malformed addresses aren't known, and count as usable. KeyError where a part of the answer is missing.
+    Malformed addresses aren't detected, and count as usable. Raises KeyError where a part of the answer is missing.
     """
     missing_entity, missing_ip = counts_of(aggregations[MISSING_ENTITY]), counts_of(aggregations[MISSING_IP])
     usable = {name: counts_of(aggregations[f"{OF_OUTCOME}{place}"]) for place, name in enumerate(outcomes)}
@@ -57,14 +57,14 @@ def read_recall(aggregations: Mapping[str, Any], outcomes: Sequence[str]) -> dic
 
 
 def words_body(spec: FeedSpec, start: int, end: int) -> Json:
-    """Ask for the most frequent values of the outcome field in [start, end)."""
+    """Request the most frequent values of the outcome field in [start, end)."""
     words = {WORDS: {"terms": {"field": spec.outcome_field, "size": MOST_WORDS}}}
     body: Json = {"size": 0, "track_total_hits": False, "query": window(spec, start, end), "aggs": words}
     return {**body, "runtime_mappings": dict(spec.runtime_mappings)} if spec.runtime_mappings else body
 
 
 def read_words(aggregations: Mapping[str, Any]) -> dict[str, int]:
-    """``{value: documents}``, the most first; none where no index matched."""
+    """Read ``{value: documents}``, the most frequent first; empty where no index matched."""
     found = aggregations.get(WORDS, {}).get("buckets", ())
     return {str(each.get("key_as_string", each["key"])): int(each["doc_count"]) for each in found}
 

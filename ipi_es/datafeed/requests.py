@@ -1,6 +1,6 @@
 """Bodies of the datafeed's searches: pure functions from a FeedSpec and an interval to plain dicts.
 
-Intervals are [start, end) in epoch seconds. The servers keep dates in milliseconds (or nanoseconds), so an event in
+Intervals are [start, end) in epoch seconds. The servers store dates in milliseconds (or nanoseconds), so an event in
 the last millisecond before ``end`` is inside and one at ``end`` is not.
 """
 
@@ -13,9 +13,9 @@ from ipi_es.cluster.port import Json
 from ipi_es.datafeed.spec import UNKNOWN, FeedSpec
 
 MS = 1_000
-"""Milliseconds in a second: the cluster's time unit over ours."""
+"""Milliseconds per second: the cluster counts in milliseconds, ipi-es in seconds."""
 
-# Names within the answers. Those of a composite's keys come back in every row, so they are one letter long.
+# Names in the answers. Each row repeats those of a composite's keys, so they are one letter long.
 TIME, ENTITY, IP, OUTCOME, OPERATOR, COUNTRY = "t", "e", "i", "o", "a", "c"
 PAIRS = "pairs"
 BUCKETS = "buckets"
@@ -31,9 +31,9 @@ NUMBERS = "numbers"
 
 
 def window(spec: FeedSpec, start: int, end: int) -> Json:
-    """Make the query for the job's events in [start, end).
+    """Return the query for the job's events in [start, end).
 
-    The bare range where the job asks for all documents: only then can the server read a composite in the order of the
+    It is a bare range where the job reads all documents: only then can the server read a composite in the order of the
     time field and stop early.
     """
     limits = {"gte": start * MS, "lt": end * MS, "format": "epoch_millis"}
@@ -44,7 +44,7 @@ def window(spec: FeedSpec, start: int, end: int) -> Json:
 
 
 def events_body(spec: FeedSpec, start: int, end: int, span: int) -> Json:
-    """Ask how many documents each event bucket of [start, end) has, and all of them together.
+    """Request the number of documents in each event bucket of [start, end), and in all together.
 
     ``start`` must be a multiple of ``span``. Empty event buckets are absent from the answer.
     """
@@ -53,19 +53,19 @@ def events_body(spec: FeedSpec, start: int, end: int, span: int) -> Json:
 
 
 def plan_body(spec: FeedSpec, start: int, end: int, span: int, *, values: bool = False, seq_no: bool = False) -> Json:
-    """Ask the same, and of each event bucket which documents give no row, and why.
+    """Request the counts of ``events_body``, and for each event bucket the documents that give no row, by reason.
 
-    They lack the entity or the IP, or their outcome isn't wanted. All others give at least one row. With ``values``,
-    ask for the latter too, with their values in each field of a row: where a field has several in a document, it gives
-    more rows. With ``seq_no``, ask for the largest and the sum of all documents' sequence numbers, which change when
-    one of them is written again.
+    These lack the entity or the IP, or have an outcome that isn't wanted. All others give at least one row. With
+    ``values``, also request the number of the others and of their values in each field of a row: a document with
+    several values in a field gives more rows. With ``seq_no``, also request the largest and the sum of all documents'
+    sequence numbers, which change when a document is written again.
     """
     body = events_body(spec, start, end, span)
     if seq_no:
-        # both at once: a third less time for the whole count than by "max" and "sum" (OpenSearch 3.8.0)
+        # "stats" makes the whole count a third faster than "max" and "sum" (OpenSearch 3.8.0)
         body["aggs"][BUCKETS]["aggs"] = {NUMBERS: {"stats": {"field": SEQ_NO}}}
     histogram = _histogram(spec, span)
-    # those that give no row are few: to count the others takes twice the time (OpenSearch 3.8.0)
+    # few documents give no row; counting the others takes twice as long (OpenSearch 3.8.0)
     body["aggs"][UNREADABLE] = {
         "filter": {"bool": {"must_not": [_readable(spec)]}},
         "aggs": {
@@ -84,7 +84,7 @@ def plan_body(spec: FeedSpec, start: int, end: int, span: int, *, values: bool =
 
 
 def row_fields(spec: FeedSpec) -> dict[str, str]:
-    """The fields of a row's key, the time apart, by their names within a composite's keys."""
+    """Return the fields of a row's key except the time, by their names in a composite's keys."""
     fields = {
         ENTITY: spec.entity_field,
         IP: spec.ip_field,
@@ -109,12 +109,12 @@ def _histogram(spec: FeedSpec, span: int) -> Json:
 def page_body(
     spec: FeedSpec, start: int, end: int, *, span: int | None, after: Mapping[str, Any] | None = None
 ) -> Json:
-    """One page of the unique (event bucket, entity, IP, outcome) of [start, end) with their counts.
+    """Request one page of the unique (event bucket, entity, IP, outcome) of [start, end) with their counts.
 
     Without ``span``, [start, end) is one event bucket and the rows carry no time. ``after`` is the last answer's
-    ``after_key``. Where only one outcome is wanted it is in the query, and not in the rows. The entity comes before
+    ``after_key``. Where only one outcome is wanted, it is in the query and not in the rows. The entity comes before
     the IP: keywords are compared by number, addresses byte by byte. Operator and country come last: they follow from
-    the address, so they order nothing and make no more rows.
+    the address, so they change neither the order nor the number of rows.
     """
     sources: list[Json] = []
     if span is not None:
@@ -135,10 +135,10 @@ def page_body(
 def combinations_body(
     spec: FeedSpec, start: int, end: int, names: Sequence[str], after: Mapping[str, Any] | None = None
 ) -> Json:
-    """One page of what proves the rows of [start, end) where several fields have several values.
+    """Request one page of the counts that prove the rows of [start, end) where several fields have several values.
 
-    A document gives a row for each combination of its values. Grouped by all the fields of ``names`` but the last one,
-    and that one's values counted in each group, the same number is had in another way.
+    A document gives a row for each combination of its values. Grouping by all fields of ``names`` except the last, and
+    counting the last field's values in each group, gives the same number in another way.
     """
     fields = row_fields(spec)
     sources = [{name: {"terms": {"field": fields[name], "missing_bucket": True}}} for name in names[:-1]]
@@ -152,7 +152,7 @@ def combinations_body(
 
 
 def time_range_body(spec: FeedSpec) -> Json:
-    """Ask for the first and the last time of all the job's events."""
+    """Request the first and the last time of all the job's events."""
     field = {"field": spec.time_field}
     query = dict(spec.query) or {"match_all": {}}
     return _search(spec, query, {"first": {"min": field}, "last": {"max": field}})
@@ -165,7 +165,7 @@ def wanted(spec: FeedSpec, query: Json) -> Json:
 
 
 def _chosen(spec: FeedSpec) -> Json | None:
-    """Match the outcomes that are wanted; None: all of them are."""
+    """Match the outcomes that are wanted; None if all are."""
     if spec.outcome_field is None or not spec.outcomes:
         return None
     chosen: Json = {"terms": {spec.outcome_field: list(spec.outcomes)}}
@@ -176,7 +176,7 @@ def _chosen(spec: FeedSpec) -> Json | None:
 
 
 def _by_time(spec: FeedSpec, span: int) -> Json:
-    """Group by an interval that starts at multiples of itself since the epoch, in UTC: no daylight saving."""
+    """Return a grouping by intervals that start at multiples of ``span`` since the epoch, in UTC."""
     return {"field": spec.time_field, "fixed_interval": f"{span}s"}
 
 

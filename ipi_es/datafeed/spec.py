@@ -1,4 +1,4 @@
-"""What a datafeed reads, as plain values; only ``from_job`` knows how a job's file looks."""
+"""What a datafeed reads, as plain values; only ``from_job`` depends on the job's configuration."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import ConfigError
 
 MAX_PAGE_SIZE = 65_535
-"""Rows a page at most: OpenSearch answers 503 above it, Elasticsearch takes one more (measured, both defaults)."""
+"""The most rows per page: OpenSearch answers 503 above it, Elasticsearch accepts one more (measured, defaults)."""
 
 DEFAULT_PAGE_SIZE = 20_000
-"""Rows a page: 10,000 cost a tenth more processor time, 50,000 a tenth less but more than twice the memory, which
+"""Rows per page: 10,000 cost a tenth more processor time, 50,000 a tenth less but more than twice the memory, which
 matters where many shards answer at once (OpenSearch 3.8.0, ``benchmarks/read.py --page-size``).
 """
 
 SUCCESS = "success"
-"""The outcome of every event when the job names no outcome field (ECS word)."""
+"""The outcome of every event when the job names no outcome field (ECS value)."""
 
 UNKNOWN = "unknown"
-"""The outcome of an event that lacks the outcome field (ECS word)."""
+"""The outcome of an event that lacks the outcome field (ECS value)."""
 
 MATCH_ALL: Mapping[str, Any] = {"match_all": {}}
 
 
 COUNTRY_TYPES = frozenset({"keyword", "constant_keyword", "wildcard"})
-"""Types of a field that can hold a country's letters; a composite aggregation takes them."""
+"""Types of a field that can hold a country's letters; a composite aggregation accepts them."""
 
 OPERATOR_TYPES = COUNTRY_TYPES | {"long", "integer", "unsigned_long"}
 """Types of a field that can hold an operator's number, as a number or as ``AS64496``."""
@@ -42,11 +42,10 @@ class FeedSpec:
 
     ``outcome_field`` None means that every event counts as a success. ``outcomes`` are the ones to read (``unknown``:
     events without the field), () all of them; events with others are in the event count, but in no row. ``query``
-    and ``runtime_mappings`` go to the cluster as they are. ``ignore_private`` drops (and counts) private, loopback
-    and link-local addresses. ``translators`` are prefixes that have IPv4 addresses inside.
-    ``operator_field`` and ``country_field`` are read where the indices have them; None: not.
-    Raises ConfigError for a page size out of range or an unknown step in
-    ``entity_normalize``.
+    and ``runtime_mappings`` are sent unchanged. ``ignore_private`` drops (and counts) private, loopback
+    and link-local addresses. ``translators`` are prefixes that embed IPv4 addresses.
+    ``operator_field`` and ``country_field`` are read where the indices have them; None: never.
+    Raises ConfigError for no index, a page size out of range or an unknown step in ``entity_normalize``.
     """
 
     indices: tuple[str, ...]
@@ -78,7 +77,7 @@ class FeedSpec:
 
     @classmethod
     def from_job(cls, job: Job) -> FeedSpec:
-        """Take what a job's file says about its events."""
+        """Create it from a job's configuration."""
         feed = job.datafeed_config
         options = feed.indices_options
         return cls(
@@ -105,25 +104,25 @@ class FeedSpec:
 
     @property
     def only_outcome(self) -> str | None:
-        """The outcome of all rows where there can be but one, None otherwise: then it needn't be read."""
+        """The outcome of all rows where only one is possible, so that it needn't be read; None otherwise."""
         if self.outcome_field is None:
             return SUCCESS
         return self.outcomes[0] if len(self.outcomes) == 1 else None
 
     @property
     def context_fields(self) -> tuple[str, ...]:
-        """The fields of operator and country that are to be read."""
+        """The fields of operator and country to read."""
         return tuple(name for name in (self.operator_field, self.country_field) if name is not None)
 
     def with_fields_of(self, types: Mapping[str, Mapping[str, Any]]) -> FeedSpec:
-        """The same without those fields of operator and country that the indices lack, or have in an unusable type.
+        """Return a copy without operator and country fields that the indices lack, or have with an unusable type.
 
-        ``types`` is ``{field: {type: …}}`` as :meth:`ipi_es.cluster.port.Cluster.field_types` gives it.
+        ``types`` is ``{field: {type: …}}`` as :meth:`ipi_es.cluster.port.Cluster.field_types` returns it.
         """
 
         def usable(name: str | None, wanted: frozenset[str]) -> str | None:
             found = frozenset(types.get(name, ())) if name is not None else frozenset()
-            alike = found <= COUNTRY_TYPES or not found & COUNTRY_TYPES  # texts and numbers can't be put in one order
+            alike = found <= COUNTRY_TYPES or not found & COUNTRY_TYPES  # texts and numbers have no common order
             return name if found and found <= wanted and alike else None
 
         return replace(
@@ -133,7 +132,7 @@ class FeedSpec:
         )
 
     def check_server(self, server: ServerInfo) -> None:
-        """Refuse (ConfigError) what this server can't do."""
+        """Raise ConfigError for settings that this server doesn't support."""
         if self.runtime_mappings and server.distribution == "opensearch":
             raise ConfigError(
                 f"runtime_mappings are an Elasticsearch feature; {server.text} refuses them",

@@ -1,1 +1,1 @@
-"""Results: documents, their ids, building them from a scored bucket, and the store."""
+"""Results: documents, their ids, how they are built from a scored bucket, and the store."""

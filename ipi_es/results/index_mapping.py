@@ -1,9 +1,9 @@
-"""Which index a result goes to, and the fields that a job adds to its mapping.
+"""The index of a result, and the fields that a job adds to the index's mapping.
 
 The index template maps everything that every job writes. The flat entity and IP fields have the names of the job's own
 events, so no template can know them, and ``dynamic: false`` would leave them unsearchable: a job adds them when it
 first writes to an index. Two jobs can then disagree (one's ``user`` is a keyword, the other's ``user.name`` makes it an
-object); the cluster refuses that while nothing has been written, and the way out is an index of its own.
+object); the cluster refuses that before anything is written, and such a job needs an index of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _IGNORE_ABOVE = 8_191
 """Characters; a keyword of more than 32,766 bytes is refused with its document, and a character has up to four."""
 
 _ASKED_AGAIN = 128
-"""Answers kept: every result asks, and a batch has few buckets and a job two fields."""
+"""Cached answers: each result needs them, but a batch has few buckets and a job has two fields."""
 
 ECS_LEAVES = (
     "event.ingested",
@@ -29,7 +29,7 @@ ECS_LEAVES = (
     "source.as.organization.name",
     "source.geo.country_iso_code",
 )
-"""Dotted fields of the template: no flat field can be one of them, lie below one, or be an object above one."""
+"""Dotted fields of the template: no flat field can be one of them, be below one, or be an object above one."""
 
 FIXED_FIELDS = frozenset(
     {
@@ -53,20 +53,20 @@ FIXED_FIELDS = frozenset(
 
 
 def month_of(time: int) -> tuple[int, int]:
-    """(year, month) in UTC of epoch seconds."""
+    """Return (year, month) in UTC of a time in epoch seconds."""
     moment = _EPOCH + timedelta(seconds=time)
     return moment.year, moment.month
 
 
 @lru_cache(maxsize=_ASKED_AGAIN)
 def index_for(time: int, results_index_name: str | None = None) -> str:
-    """The index of a result at ``time`` (epoch seconds): ``ipi-es-anomalies-shared-2026.05``."""
+    """Return the index of a result at ``time`` (epoch seconds): ``ipi-es-anomalies-shared-2026.05``."""
     year, month = month_of(time)
     return f"{ALIAS}-{results_index_name or SHARED}-{year:04d}.{month:02d}"
 
 
 def month_end(time: int) -> int:
-    """The exclusive end of the month that ``time`` lies in; both epoch seconds. An index's age counts from there."""
+    """Return the exclusive end of the month of ``time``; both epoch seconds. An index's age counts from there."""
     year, month = month_of(time)
     following = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
     return int((following - _EPOCH).total_seconds())
@@ -74,9 +74,9 @@ def month_end(time: int) -> int:
 
 @lru_cache(maxsize=_ASKED_AGAIN)
 def can_be_flat(field: str) -> bool:
-    """Whether results may carry a field of the events under its own name.
+    """Return whether results may carry a field of the events under its own name.
 
-    A field named like one of ours (``source``, ``timestamp``) may not; its value is still in
+    A field named like a fixed field (``source``, ``timestamp``) can't be carried; its value is still in
     ``partition_field_value`` or ``by_field_value``.
     """
     if field.partition(".")[0] in FIXED_FIELDS:
@@ -85,13 +85,13 @@ def can_be_flat(field: str) -> bool:
 
 
 def flat_fields(entity_field: str, ip_field: str) -> dict[str, str]:
-    """``{field: type}`` that a job adds to the mapping of the indices that it writes to."""
+    """Return ``{field: type}`` that a job adds to the mapping of its indices."""
     wanted = {entity_field: "keyword", ip_field: "ip"}
     return {field: kind for field, kind in wanted.items() if can_be_flat(field)}
 
 
 def flat_mapping(fields: Mapping[str, str]) -> dict[str, Any]:
-    """The mapping of such fields, dots as objects: ``{"properties": {"user": {"properties": {"name": …}}}}``."""
+    """Return the mapping of such fields, dots as objects: ``{"properties": {"user": {"properties": {"name": …}}}}``."""
     mapping: dict[str, Any] = {}
     for field, kind in fields.items():
         place = mapping
@@ -104,12 +104,12 @@ def flat_mapping(fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def missing_fields(fields: Iterable[str], mapping: Mapping[str, Any]) -> list[str]:
-    """Which dotted fields an index's mapping lacks."""
+    """Return the dotted fields that an index's mapping lacks."""
     return [field for field in fields if mapped_type(field, mapping) is None]
 
 
 def conflict(field: str, kind: str, mapping: Mapping[str, Any]) -> str | None:
-    """Why a field of this type can't be added to a mapping, or None."""
+    """Return why a field of this type can't be added to a mapping; None if it can."""
     steps = field.split(".")
     for count in range(1, len(steps)):
         above = ".".join(steps[:count])
@@ -121,7 +121,7 @@ def conflict(field: str, kind: str, mapping: Mapping[str, Any]) -> str | None:
 
 
 def mapped_type(field: str, mapping: Mapping[str, Any]) -> str | None:
-    """The type that a mapping gives a dotted field (``object`` where it only has children), or None."""
+    """Return the type of a dotted field in a mapping (``object`` if it only has children); None if it is missing."""
     place: Mapping[str, Any] = mapping
     for step in field.split("."):
         properties = place.get("properties") or {}

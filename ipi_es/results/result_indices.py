@@ -1,4 +1,4 @@
-"""Making result indices ready before the first document goes there."""
+"""Prepare result indices before the first document is written to them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ipi_es.results.words import ALIAS, TEMPLATE
 
 
 class ResultIndices:
-    """The indices that one job writes to; each is looked at once."""
+    """The indices that one job writes to; each is checked once."""
 
     def __init__(self, cluster: Cluster, job_id: str, name: str | None, flat_fields: Mapping[str, str]) -> None:
-        """``name`` is the job's ``results_index_name``; ``flat_fields`` is ``{field: type}`` that its results carry."""
+        """Take the job's ``results_index_name`` as ``name``; ``flat_fields`` is ``{field: type}`` of its results."""
         self._cluster, self._job_id, self._name = cluster, job_id, name
         self._flat_fields = dict(flat_fields)
         self._prepared: set[str] = set()
 
     def prepare(self, documents: Iterable[ResultDocument]) -> None:
-        """See that the indices of these documents are there, with the fields that the job adds."""
+        """Ensure that the indices of these documents exist, with the fields that the job adds."""
         times = {each.index: each.source["timestamp"] // 1_000 for each in documents}
         for index in sorted(times.keys() - self._prepared):
             if index == index_for(times[index], self._name):
@@ -33,7 +33,7 @@ class ResultIndices:
             self._prepared.add(index)
 
     def write_blocks(self, indices: Iterable[str]) -> dict[str, str]:
-        """``{index: setting}`` of those that may not be written to; empty where that may not be asked."""
+        """Return ``{index: setting}`` of write-blocked indices; empty where the settings may not be read."""
         names = sorted(set(indices))
         try:
             return self._cluster.admin.write_blocks(",".join(names)) if names else {}
@@ -41,15 +41,15 @@ class ResultIndices:
             return {}
 
     def write_block(self, time: int) -> ClusterReadOnly | None:
-        """Why results at ``time``, epoch seconds, can't be written; None: they can, as far as can be told."""
+        """Return the error if results at ``time``, epoch seconds, can't be written; None if no write block is known."""
         index = index_for(time, self._name)
         setting = self.write_blocks([index]).get(index)
         return None if setting is None else ClusterReadOnly(f"{index} may not be written to ({setting})")
 
     def writable(self, documents: Sequence[ResultDocument], now: int) -> list[ResultDocument]:
-        """The documents, those of older months that may not be written to in the index of ``now``, epoch seconds.
+        """Move documents of write-blocked older months to the index of ``now``, epoch seconds; return all documents.
 
-        For annotations: they are found by their time wherever they lie.
+        For annotations: they are found by their time, in whichever index they are.
         """
         current = index_for(now, self._name)
         blocked = self.write_blocks(each.index for each in documents if each.index < current)
@@ -71,7 +71,7 @@ class ResultIndices:
             require_ours(self._cluster, index, TEMPLATE)
             body: dict[str, Any] = {"mappings": mappings} if mappings else {}
             if self._cluster.info.distribution == "elasticsearch":
-                # so that an age is counted from the month's end; OpenSearch refuses every lifecycle setting
+                # so that an index's age counts from the month's end; OpenSearch refuses every lifecycle setting
                 body["settings"] = {"index.lifecycle.origination_date": month_end(time) * 1_000}
             made = self._cluster.create_index(index, body)
             existing = self._cluster.get_mapping(index).get(index, {})
@@ -91,9 +91,9 @@ class ResultIndices:
                 raise self._field_conflict(index, ", ".join(self._flat_fields), error.message) from error
 
     def _require_whole(self, index: str, mapping: Mapping[str, Any], *, made: bool) -> None:
-        """UsageError unless an index has the alias and the types by which results are found.
+        """Raise UsageError unless an index has the alias and the field types by which results are found.
 
-        One that was made just now, and so is empty, is deleted again.
+        An index that was created just now, and so is empty, is deleted again.
         """
         effect = {"mappings": mapping, "aliases": {ALIAS: {}} if self._has_alias(index) else {}}
         lacks = shortfall(effect, shipped(TEMPLATE)["template"], strict=False).fatal
@@ -118,7 +118,7 @@ class ResultIndices:
         try:
             return index in self._cluster.indices(ALIAS)
         except PermissionDenied:
-            return True  # can't be told
+            return True  # not known
 
     def _field_conflict(self, index: str, field: str, reason: str) -> UsageError:
         year, month = month_of(0)
@@ -134,7 +134,7 @@ class ResultIndices:
             if self._cluster.get_index_template(TEMPLATE) is not None:
                 return
         except PermissionDenied:
-            return  # a worker may write results without being allowed to look at templates
+            return  # a worker may be allowed to write results, but not to read templates
         raise NotFound(
             f"the index template {TEMPLATE} is missing, and without it results can't be searched",
             hint="run `ipi-es setup` once",

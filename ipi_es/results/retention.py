@@ -1,4 +1,4 @@
-"""Results that are old enough to go: whole indices where nothing else is in them, single documents elsewhere."""
+"""Deletion of old results: whole indices where they hold nothing else, single documents elsewhere."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from ipi_es.times import SECONDS, parse_time
 log = logging.getLogger(__name__)
 
 PAGE = 5_000
-"""Documents that are deleted with one request: their ids are a megabyte at most."""
+"""Documents deleted per request: their ids are a megabyte at most."""
 
 _MONTH = re.compile(r"-(\d{4})\.(\d{2})$")
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What went: single documents, and indices that were deleted whole."""
+    """The single documents, and the whole indices, that were deleted."""
 
     documents: int = 0
     indices: tuple[str, ...] = ()
 
 
 def held_for(job: Job) -> int:
-    """Seconds that records which hold something back are kept at least: a training must not learn it.
+    """Return the least retention, in seconds, of records with a hold: a training must not learn held pairs.
 
-    It looks at its window, and before that for holds that reach into it.
+    A training reads the holds of its window, and earlier ones that extend into it.
     """
     return job.training.window + 2 * job.hold_days * SECONDS["d"]
 
 
 def old_results(job_id: str, end: int, held_from: int | None) -> dict[str, Any]:
-    """Results and annotations of buckets before ``end``; but not those from ``held_from`` on that keep from learning.
+    """Select results and annotations of buckets before ``end``, but none from ``held_from`` on that prevent learning.
 
-    These are records that hold something and buckets that name unlearned entities. Epoch seconds; None: all may go.
+    The latter are records with a hold and buckets with unlearned entities. Epoch seconds; None: all are selected.
     """
     query: dict[str, Any] = {"filter": [{"term": {"job_id": job_id}}, *between(None, end)]}
     if held_from is not None and held_from < end:
@@ -65,11 +65,11 @@ def delete_before(
     held_from: int | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Deleted:
-    """Delete what :func:`old_results` means; LostJob where a newer worker wrote some of it.
+    """Delete the results that :func:`old_results` selects.
 
-    ``others_from``: where the last of the other jobs stands, epoch seconds. It may be about to write results to the
-    months from there on, so those indices aren't deleted whole, not even empty. When ``stopping``, the rest is left for
-    the next time.
+    ``others_from`` is the earliest checkpoint of the other jobs, epoch seconds. They may still write results to the
+    months from there on, so these indices aren't deleted whole, not even empty ones. When ``stopping``, the rest is
+    left for the next time. Raises LostJob where a newer worker wrote some of the results.
     """
     cluster.refresh(ALIAS)
     query = old_results(job_id, end, held_from)
@@ -94,7 +94,10 @@ def delete_found(
     *,
     but: Collection[str] = (),
 ) -> int:
-    """Delete all results that a query finds, page by page, until ``stopping``; how many. Not in the indices ``but``."""
+    """Delete the results of a query, page by page, until ``stopping``; skip the indices ``but``. Return the number.
+
+    Raises LostJob where a newer worker wrote some of the results.
+    """
     deleted = 0
     with closing(_places(cluster, query, but)) as found:
         while not stopping() and (page := list(islice(found, PAGE))):
@@ -106,12 +109,12 @@ def delete_found(
                 )
             deleted += outcome.deleted
     if deleted:
-        cluster.refresh(ALIAS)  # gone for readers too
+        cluster.refresh(ALIAS)  # deleted for readers too
     return deleted
 
 
 def delete_all(cluster: Cluster, job_id: str, version: int, others_from: int) -> Deleted:
-    """Delete everything of a job, annotations too; the indices in which nothing else is with it.
+    """Delete all results of a job, annotations too, and whole indices that hold nothing else.
 
     A shared index whose month isn't over at ``others_from`` (as for :func:`delete_before`) stays, empty.
     """
@@ -129,17 +132,17 @@ def delete_all(cluster: Cluster, job_id: str, version: int, others_from: int) ->
 
 
 def _ends(index: str, end: int) -> bool:
-    """Whether the month of an index is over at ``end``; False for an index that isn't of a month."""
+    """Return whether the month of an index is over at ``end``; False for an index without a month in its name."""
     found = _MONTH.search(index)
     return found is not None and month_end(parse_time(f"{found[1]}-{found[2]}-01", now=0)) <= end
 
 
 def _only(cluster: Cluster, index: str, query: dict[str, Any]) -> bool:
-    """Whether an index holds nothing but what the query finds."""
+    """Return whether every document of an index matches the query."""
     try:
         return cluster.count(index, {"bool": {"must_not": [query]}}) == 0
     except NotFound:
-        return False  # somebody else deleted it
+        return False  # deleted in the meantime
 
 
 def _deleted(cluster: Cluster, index: str) -> bool:
@@ -154,7 +157,7 @@ def _deleted(cluster: Cluster, index: str) -> bool:
 
 
 def _blocked(cluster: Cluster) -> set[str]:
-    """Result indices that may not be written to: months that a lifecycle policy or a person has closed."""
+    """Return the write-blocked result indices: months that a lifecycle policy or a person has closed."""
     try:
         return set(cluster.admin.write_blocks(f"{ALIAS}-*"))
     except PermissionDenied:

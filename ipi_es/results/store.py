@@ -1,8 +1,8 @@
-"""The one place that writes results, and reads them back.
+"""The only module that writes results; it also reads them back.
 
 Every write carries the version of the job's state (``lease epoch · 2³² + version``): a worker that lost its lease can't
-overwrite or delete what its successor wrote. Reads go by the alias and always filter by ``job_id``; where nothing was
-ever written they find nothing.
+overwrite or delete results of its successor. Reads use the alias and always filter by ``job_id``; before the first
+write they find nothing.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from ipi_es.results.result_indices import ResultIndices
 from ipi_es.results.words import ALIAS, RESULT_KINDS, AnnotationType, ResultKind
 
 MAX_PAGE = 10_000
-"""Hits that one search gives (``index.max_result_window``); beyond, a scan reads page by page."""
+"""Hits per search (``index.max_result_window``); a scan reads more hits page by page."""
 
 MAX_SNAPSHOTS = 1_000
-"""Snapshots that the results of a few days name at most."""
+"""The most snapshots that the results of a few days can name."""
 
 REMEMBERED = 20_000
-"""Documents written last that are kept in memory, about 30 MB: what a renormalization changes is most often new."""
+"""Recently written documents kept in memory, about 30 MB: a renormalization mostly changes recent documents."""
 
 
 class FinalBucket(NamedTuple):
-    """What a final bucket's document says of how it came about; ``start`` and ``span`` in epoch seconds and seconds."""
+    """How a final bucket was scored, read from its document; ``start`` in epoch seconds, ``span`` in seconds."""
 
     start: int
     span: int
@@ -44,9 +44,9 @@ class FinalBucket(NamedTuple):
     snapshot_id: str
     revision: int
     events_digest: str | None = None
-    """Of the rows that it was scored with; None: an earlier version wrote it."""
+    """Digest of the rows that were scored; None where an earlier version of ipi-es wrote the bucket."""
     events_seq_no: str | None = None
-    """Of the documents that the rows were read from, when they were last known to be these."""
+    """Largest and sum of the documents' sequence numbers when they were last known to give these rows."""
 
 
 class ResultStore:
@@ -70,21 +70,24 @@ class ResultStore:
         self._written: dict[tuple[str, str], bytes] = {}  # by (index, id), as JSON; the oldest first
 
     def write(self, documents: Iterable[ResultDocument], version: int) -> int:
-        """Write documents; how many. LostJob when a newer worker's version is already there."""
+        """Write documents; return the number. Raises LostJob where a newer worker's version already exists."""
         documents = list(documents)
         self.indices.prepare(documents)
         return self._put(documents, version)
 
     def rewrite(self, documents: Iterable[Document], version: int) -> int:
-        """Write whole documents that were read before (renormalized ones) to where they were read."""
+        """Write whole documents that were read before (renormalized ones) to their index and id; return the number.
+
+        Raises LostJob as in :meth:`write`.
+        """
         return self._put(list(documents), version)
 
     def drop_vanished(self, start: int, end: int, keep: Collection[str], version: int) -> int:
-        """Delete the results of buckets in [start, end) whose id is not in ``keep``; how many.
+        """Delete the results of buckets in [start, end) whose id is not in ``keep``; return the number.
 
-        They were written by an earlier run and a new one didn't produce them again. Annotations stay.
+        An earlier run wrote them, and a new run didn't produce them again. Annotations stay.
         """
-        # an earlier run's documents, and those just written, must be seen; this also shows the batch to its readers
+        # makes documents of an earlier run and those just written visible, to this search and to all readers
         self._cluster.refresh(ALIAS)
         query = queries.results_query(self._job_id, RESULT_KINDS, start, end)
         wanted = keep if isinstance(keep, (set, frozenset)) else set(keep)
@@ -105,9 +108,9 @@ class ResultStore:
         interim: bool = True,
         new: bool = False,
     ) -> list[Document]:
-        """Results of [start, end), worst first unless told; ``entity`` and ``ip``: those that name them.
+        """Return results of [start, end), by default worst first; ``entity`` and ``ip`` select those that name them.
 
-        ``new``: without repeats and what is allowed.
+        ``new`` leaves out repeats and allowed results.
         """
         query = queries.results_query(
             self._job_id, [kind], start, end, min_score=min_score, entity=entity, ip=ip, interim=interim, new=new
@@ -118,17 +121,17 @@ class ResultStore:
         return list(islice(self._scan(query, sort=order), size))
 
     def scan_window(self, start: int, end: int) -> Iterator[Document]:
-        """All final records, influencers and buckets of [start, end), in no order: what a renormalization looks at."""
+        """Read all final records, influencers and buckets of [start, end), in no order, for a renormalization."""
         self._cluster.refresh(ALIAS)
         return self._scan(queries.results_query(self._job_id, RESULT_KINDS, start, end, interim=False))
 
     def of_bucket(self, start: int, span: int) -> dict[str, dict[str, Any]]:
-        """``{id: source}`` of all records and influencers and the bucket at ``start``, as they were last shown."""
+        """Return ``{id: source}`` of the bucket at ``start``, its records and its influencers, as last made visible."""
         found = self._scan(queries.results_query(self._job_id, RESULT_KINDS, start, start + span))
         return {each.id: each.source for each in found}
 
     def final_buckets(self, start: int, end: int) -> list[FinalBucket]:
-        """The final buckets of [start, end), each start once, in order."""
+        """Return the final buckets of [start, end), each start once, in order."""
         self._cluster.refresh(ALIAS)
         query = queries.results_query(self._job_id, ["bucket"], start, end, interim=False)
         names = ["timestamp", "bucket_span", *FinalBucket._fields[2:]]
@@ -147,14 +150,14 @@ class ResultStore:
                 source.get("events_digest"),
                 source.get("events_seq_no"),
             )
-            # twice: results_index_name was changed, and the bucket scored again since
+            # two documents of one start: results_index_name was changed, and the bucket rescored afterwards
             other = newest.get(one.start)
             if other is None or (other.revision, other.event_count) < (one.revision, one.event_count):
                 newest[one.start] = one
         return [newest[at] for at in sorted(newest)]
 
     def counts_of_buckets(self, start: int, end: int) -> list[Mapping[str, Any]]:
-        """What the final buckets of [start, end) counted (`queries.COUNT_FIELDS`), the oldest first."""
+        """Return the counts (`queries.COUNT_FIELDS`) of the final buckets of [start, end), the oldest first."""
         self._cluster.refresh(ALIAS)
         query = queries.results_query(self._job_id, ["bucket"], start, end, interim=False)
         found = self._scan(query, source=["timestamp", "bucket_span", *queries.COUNT_FIELDS])
@@ -163,9 +166,9 @@ class ResultStore:
     def annotate(
         self, annotations: Iterable[Annotation], context: ResultContext, stamp: Stamp, version: int | None
     ) -> int:
-        """Write what isn't there yet with the same words; how many. ``version`` None: by one who holds no lease.
+        """Write the annotations that aren't stored yet with the same text and fields; return the number.
 
-        LostJob as in :meth:`write`.
+        ``version`` None: the writer holds no lease. Raises LostJob as in :meth:`write`.
         """
         said = [each.document(context, stamp) for each in annotations]
         if not said:
@@ -181,9 +184,9 @@ class ResultStore:
         return self._put(new, version) if new else 0
 
     def unsay(self, query: Mapping[str, Any], version: int) -> int:
-        """Delete the annotations that a query of :mod:`~ipi_es.results.documents.annotations` finds; how many.
+        """Delete the annotations of a query of :mod:`~ipi_es.results.documents.annotations`; return the number.
 
-        LostJob as in :meth:`write`.
+        Raises LostJob as in :meth:`write`.
         """
         self._cluster.refresh(ALIAS)
         return self._drop(list(self._ids(query)), version)
@@ -196,16 +199,17 @@ class ResultStore:
         *,
         size: int = 100,
     ) -> list[Document]:
-        """Annotations that overlap [start, end), epoch seconds, the newest first; of these types, if any are given."""
+        """Return annotations that overlap [start, end), epoch seconds, newest first; only of ``types`` if given."""
         order = [{"timestamp": {"order": "desc"}}, {"annotation_type": {"order": "asc"}}]
         query = annotations_query(self._job_id, start, end, types)
         return self._hits({"query": query, "sort": order, "size": size})
 
     def by_place(self, places: Sequence[tuple[str, str]]) -> list[Document]:
-        """The documents at (index, id), in that order; those that are gone are left out.
+        """Return the documents at (index, id), in that order; deleted ones are left out.
 
-        Those that this store wrote lately come from memory: only one who holds the job's lease asks, and where another
-        has written in the meantime, writing them again is refused. The others are searched for, once shown.
+        Documents that this store wrote recently come from memory. Call it only while the job's lease is held: where
+        another worker has written in the meantime, writing them again is refused. The others are searched for after a
+        refresh.
         """
         found = {place: self._written[place] for place in places if place in self._written}
         documents = {place: Document(place[1], place[0], orjson.loads(body)) for place, body in found.items()}
@@ -221,28 +225,28 @@ class ResultStore:
         return [documents[place] for place in places if place in documents]
 
     def forget(self) -> None:
-        """Keep nothing of what was written in memory: another may have written since."""
+        """Drop written documents from memory: another worker may have written since."""
         self._written.clear()
 
     def show(self) -> None:
-        """Make everything written so far visible to reads."""
+        """Make everything written so far visible to reads (refresh)."""
         self._cluster.refresh(ALIAS)
 
     def recent(self, start: int, end: int, ip_field: str) -> Recent:
-        """First records of pairs, and first critical influencers of ``ip_field``, with a bucket in [start, end)."""
+        """Return first records of pairs, and first critical influencers of ``ip_field``, of buckets in [start, end)."""
         self._cluster.refresh(ALIAS)
         pairs = self._scan(queries.first_records_query(self._job_id, start, end), source=reported.OF_PAIR)
         ips = self._scan(queries.critical_influencers_query(self._job_id, ip_field, start, end), source=reported.OF_IP)
         return Recent(sorted(map(ReportedPair.of, pairs)), sorted(map(ReportedIp.of, ips)))
 
     def held(self, start: int, end: int) -> list[HeldRecord]:
-        """The records of [start, end), epoch seconds, that are held."""
+        """Return the held records of [start, end), epoch seconds."""
         self._cluster.refresh(ALIAS)
         found = self._scan(queries.held_records_query(self._job_id, start, end), source=reported.OF_HELD)
         return sorted(map(HeldRecord.of, found), key=lambda each: each[:5])
 
     def unlearned(self, start: int, end: int) -> list[BucketEntity]:
-        """What buckets of [start, end), epoch seconds, teach nothing of, besides what is held."""
+        """Return the entities that aren't learned from buckets of [start, end), epoch seconds; without held pairs."""
         query = queries.with_omitted_records_query(self._job_id, start, end)
         found = self._scan(query, source=["timestamp", "unlearned_entities"])
         return sorted(
@@ -260,7 +264,7 @@ class ResultStore:
         entity: str | None = None,
         ip: str | None = None,
     ) -> int:
-        """How many results there are; ``entity`` and ``ip``: of those that name them."""
+        """Return the number of results; ``entity`` and ``ip`` select those that name them."""
         query = queries.results_query(self._job_id, [kind], start, end, entity=entity, ip=ip)
         try:
             return self._cluster.count(ALIAS, query)
@@ -268,17 +272,17 @@ class ResultStore:
             return 0
 
     def daily_counts(self, start: int, end: int) -> dict[int, DayCounts]:
-        """``{day since the epoch: how many final results it has}`` of [start, end), epoch seconds."""
+        """Return ``{day since the epoch: counts of its final results}`` of [start, end), epoch seconds."""
         self._cluster.refresh(ALIAS)
         return read_daily(self._buckets("days", daily_body(self._job_id, start, end)))
 
     def any(self, start: int) -> bool:
-        """Whether there are results of buckets at or after ``start``."""
+        """Return whether there are results of buckets at or after ``start``."""
         query = queries.results_query(self._job_id, RESULT_KINDS, start, None)
         return bool(self._hits({"query": query, "_source": False, "size": 1}))
 
     def snapshot_ids(self, start: int) -> set[str]:
-        """The snapshots that results of buckets at or after ``start`` were scored with."""
+        """Return the ids of the snapshots with which buckets at or after ``start`` were scored."""
         query = queries.results_query(self._job_id, ["bucket"], start, None)
         aggs = {"snapshots": {"terms": {"field": "snapshot_id", "size": MAX_SNAPSHOTS}}}
         body = {"query": query, "size": 0, "track_total_hits": True, "aggs": aggs}
@@ -304,19 +308,19 @@ class ResultStore:
             stopping=stopping,
         )
         self.indices.gone(gone.indices)
-        # or a renormalization would write again what it remembers of them
+        # else a renormalization would write deleted documents again from memory
         self._written.clear()
         return gone
 
     def delete_from(self, start: int, version: int) -> int:
-        """Delete records, influencers and buckets at or after ``start``; annotations stay. How many."""
+        """Delete records, influencers and buckets at or after ``start``; annotations stay. Return the number."""
         self._cluster.refresh(ALIAS)
         query = queries.results_query(self._job_id, RESULT_KINDS, start, None)
         self._written.clear()
         return retention.delete_found(self._cluster, self._job_id, query, version)
 
     def delete_all(self, version: int) -> int:
-        """Delete all results of the job, annotations too; how many."""
+        """Delete all results of the job, annotations too; return the number."""
         self._cluster.refresh(ALIAS)
         query = {"bool": {"filter": [{"term": {"job_id": self._job_id}}]}}
         return self._drop(list(self._ids(query)), version)
@@ -340,14 +344,14 @@ class ResultStore:
         return outcome.deleted
 
     def _buckets(self, name: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Read the buckets of an aggregation that has each hit in exactly one of them."""
+        """Read the buckets of an aggregation in which each hit is in exactly one bucket."""
         try:
             return all_buckets(self._cluster.search(ALIAS, body), name, self._cluster.info.url)
         except NotFound:
             return []
 
     def _hits(self, body: Mapping[str, Any]) -> list[Document]:
-        """The hits; with ``track_total_hits`` as the servers have it they are proven to be all, up to MAX_PAGE."""
+        """Return the hits; with the servers' default ``track_total_hits`` they are proven complete, up to MAX_PAGE."""
         try:
             answer = self._cluster.search(ALIAS, body)
         except NotFound:
@@ -355,7 +359,7 @@ class ResultStore:
         return [Document(hit["_id"], hit["_index"], hit.get("_source", {})) for hit in answer["hits"]["hits"]]
 
     def _ids(self, query: Mapping[str, Any]) -> Iterator[Document]:
-        """Ids and indices of all hits: one search where they fit in a page, which is nearly always."""
+        """Read ids and indices of all hits: in one search where they fit in a page, which is nearly always so."""
         hits = self._hits({"query": query, "_source": False, "size": MAX_PAGE})
         return iter(hits) if len(hits) < MAX_PAGE else self._scan(query, source=False)
 
@@ -381,7 +385,7 @@ class ResultStore:
 
 
 def _says(known: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
-    """Whether a stored annotation says what a new one does."""
+    """Return whether a stored annotation has the same text and fields as a new one."""
     return all(known.get(name) == said.get(name) for name in ("annotation", "end_timestamp", *BLIND_FIELDS))
 
 

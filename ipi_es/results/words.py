@@ -1,17 +1,17 @@
-"""The fixed words of result documents: names of indices, types, fields and values."""
+"""Fixed names in result documents: indices, types, fields and values."""
 
 from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
 ALIAS = "ipi-es-anomalies"
-"""Over all result indices; what is read, always together with a ``job_id``."""
+"""The alias of all result indices. Reads use it, always together with a ``job_id``."""
 
 TEMPLATE = "ipi-es-results"
-"""The index template that every result index is made from."""
+"""The index template of every result index."""
 
 SHARED = "shared"
-"""The index name of jobs that don't want their own."""
+"""The index name of jobs without one of their own."""
 
 ResultKind: TypeAlias = Literal["record", "influencer", "bucket"]
 """Result types that are scored; an annotation is the fourth result type, and has no score."""
@@ -23,7 +23,7 @@ SCORE_FIELDS: dict[ResultKind, str] = {
     "influencer": "influencer_score",
     "bucket": "anomaly_score",
 }
-"""Result type → its score, 0–100, high = unusual. ``initial_`` before it gives the score at the time of writing."""
+"""Result type → its score, 0–100, high = unusual. With the prefix ``initial_``: the score at the time of writing."""
 
 AnnotationType: TypeAlias = Literal[
     "delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "user", "results_missing"

@@ -4,7 +4,7 @@
                       │            └─aggregate (combine: joint, extreme)─> influencers, bucket ─┘
                     tail                                          quantiles: the job's history ─┘
 
-``shares`` checks probabilities on data that nothing was fitted to; ``renormalizer`` scores stored results again.
-Probabilities are natural logarithms throughout, arrays in and out; a probability is never invented, and every number on
-the way to a score is kept, so that the score can be taken apart again.
+``shares`` checks probabilities on data not used for fitting; ``renormalizer`` computes new scores of stored results.
+Probabilities are natural logarithms throughout, arrays in and out. No probability is made up, and all intermediate
+numbers of a score are kept, so that the score can be explained.
 """

@@ -23,7 +23,7 @@ from ipi_es.scoring.probability import raw_score
 Codes: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 JOINT_SHARE: Final = 0.1
-"""Groups larger than this share of the calibration sample count as if they were so large: larger ones weren't seen."""
+"""Groups larger than this share of the calibration sample count as groups of that size: larger ones weren't seen."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Correlations:
 
 @dataclass(frozen=True)
 class BucketView:
-    """The bucket, seen over the members of one field."""
+    """The bucket's probability over the members of one field."""
 
     ln_p: float
     s: float
@@ -85,11 +85,11 @@ def aggregate(
 
     ln_p: float[n]; entity: int[n], codes in [0, n_entities); ip: int[n], codes in [0, n_ips); takes_part: bool[n],
     false for repeats and for what is suppressed (they count nowhere, not even as members); takes_part_by_ip: bool[n],
-    the same for the groups by IP, where that is another question; ip_takes_part: bool[n_ips], false for IP influencers
-    that repeat one (they are scored, but are no members of the bucket over IPs); calibration_size: points of all
-    classes together; sources: whose groups could be a flood, each has a few as members of the bucket; made_up: bool[n],
-    pairs of entities whose names anybody could have made up: an IP is judged with and without them, so that a thousand
-    invented names don't hide sixty real ones among them.
+    the same for the groups by IP, where it differs; ip_takes_part: bool[n_ips], false for IP influencers that repeat
+    one (they are scored, but are no members of the bucket over IPs); calibration_size: points of all classes together;
+    sources: the field that bounds a flood: of each of its values, only a few groups of the other field are members of
+    the bucket; made_up: bool[n], pairs of entities whose names may be invented: an IP is judged with and without them,
+    so that a thousand invented names don't hide sixty real ones among them.
     """
     ln = as_f64(ln_p, "ln_p")
     entities, ips = checked_codes(entity, n_entities, "entity"), checked_codes(ip, n_ips, "ip")
@@ -118,7 +118,7 @@ def aggregate(
 
 
 def _of_either(whole: Combined, part: Combined) -> Combined:
-    """Give each group as a whole or by a part of its members, whichever is less probable: twice its p (Bonferroni)."""
+    """Give the less probable of each whole group and the part of its members, with twice its p (Bonferroni)."""
     two = (part.count > 0) & (part.count < whole.count)
     take = two & (part.ln_p < whole.ln_p)
     least = np.where(take, part.ln_p, whole.ln_p)
@@ -136,7 +136,7 @@ def _of_either(whole: Combined, part: Combined) -> Combined:
 def leading(group: Codes, ln_p: F64, member: Codes, n_groups: int) -> Counts:
     """Give each group's least probable member (int64[n_groups]; −1 where it has none); arrays [n].
 
-    Of equally probable ones the first.
+    Of equally probable members, the first counts.
     """
     found = np.full(n_groups, -1, dtype=np.int64)
     order = np.argsort(ln_p, kind="stable")[::-1]
@@ -145,7 +145,7 @@ def leading(group: Codes, ln_p: F64, member: Codes, n_groups: int) -> Counts:
 
 
 def _whole(groups: Combined, of_one: Counts, takes_part: npt.ArrayLike | None = None) -> BucketView:
-    """``of_one`` int64[g]: whose a group is. Of one's groups a few count, or a flood would hide all others in it."""
+    """Combine groups to the bucket. ``of_one`` int64[g]: each group's source; only a few groups per source count."""
     present = groups.count > 0
     if takes_part is not None:
         part = np.asarray(takes_part, dtype=np.bool_)

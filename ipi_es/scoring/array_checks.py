@@ -1,4 +1,4 @@
-"""Names for the array types of this room, and the checks that every public function makes."""
+"""Names of this package's array types, and the argument checks of its public functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AnyArray = npt.NDArray[Any]
 
 
 def as_f64(values: npt.ArrayLike, name: str) -> F64:
-    """Give ``values`` as float64[n], without a copy where they are already; ``name`` is for the message.
+    """Give ``values`` as float64[n], without a copy where they already are; ``name`` is for the message.
 
     Raises ValueError for anything but one dimension: a scalar that broadcasts would hide a mistake of the caller.
     """

@@ -1,14 +1,14 @@
-"""Adding results to a level so that no single source decides what others are measured against.
+"""Addition of results to a level such that no single source decides how others are scored.
 
-A *source* is an account; of failed sign-ins, which anybody can make for any account, it is the address. Whoever
-commands a few could otherwise add thousands of unusual results on one day, and hide an attack among them later:
+A *source* is an account; for failed sign-ins, which anyone can make for any account, it is the address. An attacker
+with a few sources could otherwise add thousands of unusual results on one day, and hide an attack among them later. So:
 
 * a source counts in a bucket with its few least probable results;
-* what is critical counts once a source at its full height. What the source does beyond that is counted just below the
-  height from which a result is critical: it makes nothing critical look usual;
-* the rank and the yardstick of others leave out what three sources reached (:mod:`ipi_es.scoring.normalizer`).
+* one critical result of a source counts with its full score. Further ones count just below the lowest critical score,
+  so that they make no critical result look usual;
+* the rank and the yardstick of others leave out the results of three sources (:mod:`ipi_es.scoring.normalizer`).
 
-A job whose people really get noisier still moves its history: many sources count once each.
+Where a job's sign-ins really become more unusual, its history still follows: many sources count once each.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Compatibility (high = usual) to ln p: conformal body, extrapolated tail, one sample per class of history.
 
-The sample is what the caller scored on data that the network never trained on. Two properties matter:
+The sample holds compatibilities of data that the network was never trained on. Two properties matter:
 
-* Body: p = (1 + #{sample ≤ c}) / (n + 1) is super-uniform for normal data, whatever the network is like. A class has
-  its own from 100 points on; below the tenth lowest of fewer than 500, neighbours' points say how it goes on.
-* Tail: below the k lowest points a tail goes on (``tail.py``), continuous with the body, and is said to be one.
-  Of entities that were never seen nothing is known but their points, so there it stays with the body.
+* Body: p = (1 + #{sample ≤ c}) / (n + 1) is super-uniform for normal data with any network. A class has its own body
+  from 100 points on; with fewer than 500 it continues below its tenth lowest point as its neighbours' points do.
+* Tail: for the k lowest points and below, a fitted tail (``tail.py``) continues the body, and such probabilities are
+  marked as extrapolated. The class of entities that were never seen has no tail.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ CLASS_STARTS: Final = (0, 1, 6, 31, 201)
 CLASS_NAMES: Final = ("no events", "1–5 events", "6–30 events", "31–200 events", "more than 200 events")
 N_CLASSES: Final = len(CLASS_STARTS)
 UNSEEN: Final = 0
-"""The class of entities that were never seen. Its points never carry a tail: they are mostly the internet's guesses,
-alike to the last digit, and a curve through fifty of those gave a colleague's mistyped name one in two billion."""
+"""The class of entities that were never seen. It never has a tail: its points are mostly guesses from the internet,
+equal to the last digit, and a curve through fifty of them gave a colleague's mistyped name one in two billion."""
 ENOUGH_POINTS: Final = 500
-"""Points with which a class stands alone; also the fewest behind which a tail may stand."""
+"""Points from which on a class needs no other class's points; also the fewest points for a tail."""
 OWN_POINTS: Final = 100
-"""Points with which a class has a body of its own. With neighbours' alone 4.6 % of the normal pairs of a year of sparse
-real events had p ≤ 0.1, in single months 1 %; with its own 8.1 %."""
+"""Points from which on a class has its own body. With the pooled body alone, 4.6 % of the normal pairs of a year of
+sparse real events had p ≤ 0.1, in single months 1 %; with its own body 8.1 %."""
 OWN_LOWEST: Final = 10
-"""Below this one of its lowest points a class that doesn't stand alone goes on as its neighbours do."""
+"""Rank of the low point below which a class with 100 to 499 points of its own follows the pooled body."""
 LN_P_LIMIT: Final = 2.0
-"""ln p of one event goes at most this many times as far as ln(floor): 1e4 normal events can't witness 1e-40. With 3 one
-leaked token was as loud as a job gets, and a takeover of the same week, of eight milder pairs, got 50 instead of 79."""
+"""Limit of one event's ln p as a multiple of ln(floor): 1e4 normal events are no evidence for 1e-40. With 3, one leaked
+token got the job's highest score, and a takeover of the same week, of eight less unusual pairs, 50 instead of 79."""
 
 
 def history_class(prior_events: npt.ArrayLike) -> Class8:
@@ -53,7 +53,7 @@ def comparable_events(prior_events: npt.ArrayLike, age_days: npt.ArrayLike, refe
 
     A history that grows moves ordinary entities into the class “more than 200 events”, which held only the most active
     ones when it was calibrated: unscaled, 0.5 % of that class's normal pairs had p ≤ 0.001 ten days later (measured on
-    simulated companies), scaled 0.1 %. Who was seen at all stays seen.
+    simulated companies), scaled 0.1 %. An entity with any prior event keeps at least one.
     """
     prior = np.asarray(prior_events, dtype=np.float64)
     scaled = prior * (reference_days / np.maximum(np.asarray(age_days, dtype=np.float64), 1.0))
@@ -62,23 +62,23 @@ def comparable_events(prior_events: npt.ArrayLike, age_days: npt.ArrayLike, refe
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What calibration says of n pairs."""
+    """Calibrated probabilities of n pairs."""
 
     ln_p: F64
     """ln p, float64[n], in [2 · ln(floor), 0]."""
     extrapolated: Bools
-    """bool[n]: this probability rests on the fitted tail."""
+    """bool[n]: whether the probability comes from the fitted tail."""
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """The pooled sample behind one class: ``points`` sorted float64[n], the classes it came from, its tail."""
+    """The pooled sample of one class: ``points`` sorted float64[n], the classes that they came from, their tail."""
 
     points: F64
     classes: tuple[int, ...]
     tail: Tail | None
     own: F64 | None = None
-    """The class's own points, sorted, where they are a body but don't stand alone."""
+    """The class's own points, sorted, where there are 100 to 499 of them; else None."""
 
     def ln_probability(self, compatibility: F64) -> tuple[F64, Bools]:
         ln_p, extrapolated = self._of_all(compatibility)
@@ -113,12 +113,16 @@ def _ln_body(points: F64, compatibility: F64) -> F64:
 class Calibration:
     """Calibration samples per class of history; immutable.
 
-    Where a class has fewer than 500 points both neighbours' are taken too, then all; ``used`` tells which. From 100
-    on its own have the first word: theirs are scaled to go on where its own become few.
+    A class with fewer than 500 points also uses both neighbours' points, or all points where these are still too few
+    (see ``used``). From 100 points on, its own points are the body; the pooled probabilities are scaled to continue it
+    below the tenth lowest point.
     """
 
     def __init__(self, own: tuple[F64, ...], reference_days: float | None = None) -> None:
-        """``own``: one sorted float64 array per class, the points that are the class's own; ``reference_days``: fit."""
+        """Take ``own``, one sorted float64 array of points per class, and ``reference_days`` as in ``fit``.
+
+        Raises NotEnoughHistory without points.
+        """
         if len(own) != N_CLASSES:
             raise ValueError(f"{N_CLASSES} classes expected, not {len(own)}")
         if not sum(len(points) for points in own):
@@ -149,9 +153,9 @@ class Calibration:
     def fit(
         cls, compatibility: npt.ArrayLike, class_: npt.ArrayLike, *, reference_days: float | None = None
     ) -> Calibration:
-        """Fit to normal events that nothing was trained on: compatibility (float[n]) and class (int8[n], 0–4).
+        """Fit to normal events outside the training data: compatibility (float[n]) and class (int8[n], 0–4).
 
-        reference_days: the length of history that the classes were made for (``comparable_events``); None: any.
+        reference_days: the length of history at the fit (``comparable_events``); None: prior events are never scaled.
         Raises NotEnoughHistory without points, SnapshotError where a compatibility is not a number.
         """
         values, classes = _checked(compatibility, class_)
@@ -184,29 +188,29 @@ class Calibration:
         return sum(len(points) for points in self._own)
 
     def own_size(self, class_: int) -> int:
-        """Points of the class's own, before any pooling."""
+        """Give the number of the class's own points, before any pooling."""
         return len(self._own[class_])
 
     def size(self, class_: npt.ArrayLike) -> Counts:
-        """Points (int64[n]) behind the probabilities of the classes (int8[n]), neighbours' included."""
+        """Give the number of points (int64[n]) that the classes (int8[n]) use, other classes' points included."""
         sizes: Counts = self._sizes[np.asarray(class_, dtype=np.int64)]
         return sizes
 
     def floor(self, class_: npt.ArrayLike) -> F64:
-        """Smallest p (float64[n]) that the points of the classes (int8[n]) can witness: 1 / (n + 1)."""
+        """Give the smallest p (float64[n]) that the points of the classes (int8[n]) alone can give: 1 / (n + 1)."""
         return 1.0 / (self.size(class_).astype(np.float64) + 1.0)
 
     def typical(self, class_: npt.ArrayLike) -> F64:
-        """Median compatibility (float64[n]) of normal events of the classes (int8[n])."""
+        """Give the median compatibility (float64[n]) of normal events of the classes (int8[n])."""
         medians: F64 = self._typical[np.asarray(class_, dtype=np.int64)]
         return medians
 
     def used(self, class_: int) -> tuple[int, ...]:
-        """Give the classes whose points stand behind this one; more than itself where it has fewer than 500."""
+        """Give the classes whose points this class uses; more than itself where it has fewer than 500."""
         return self._samples[class_].classes
 
     def has_tail(self, class_: int) -> bool:
-        """Whether the class's probabilities go on below its lowest points; never those of unseen entities."""
+        """Return whether the class has a fitted tail; False for the class of unseen entities."""
         return self._samples[class_].tail is not None
 
     def to_arrays(self) -> dict[str, AnyArray]:
@@ -224,7 +228,7 @@ class Calibration:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, AnyArray]) -> Calibration:
-        """Take up the state of ``to_arrays``; everything else follows from it. Raises SnapshotDamaged."""
+        """Restore the state of ``to_arrays``; everything else follows from it. Raises SnapshotDamaged."""
         try:
             values = np.asarray(arrays["compatibility"], dtype=np.float64)
             sizes = np.asarray(arrays["class_sizes"], dtype=np.int64)

@@ -1,7 +1,7 @@
 """Many probabilities to one: the joint and the extreme part of a group, weighted in raw score.
 
 Both parts above 0.035: s = 0 and p = P_J^wJ · P_E^wE. Otherwise s = wJ·s(P_J) + wE·s(P_E) and p = inverse(s). Scoring
-and writing go by s; a p above 0.035 with s > 0 is kept.
+and writing depend on s; a p above 0.035 with s > 0 is kept.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Combination:
     weight_extreme: float
     """wE ≥ 0."""
     m_from: int
-    """Fewest oddest members that the extreme part looks at."""
+    """Fewest of the least probable members that the extreme part uses."""
     m_to: int
-    """Most oddest members that the extreme part looks at."""
+    """Most of the least probable members that the extreme part uses."""
 
     def __post_init__(self) -> None:
         if min(self.weight_joint, self.weight_extreme) < 0 or self.weight_joint + self.weight_extreme != 1.0:
@@ -53,7 +53,7 @@ class Combined:
     ln_p: F64
     """ln p, float64; 0 (p = 1) for an empty group."""
     s: F64
-    """Raw anomaly score in [0, 100], float64: what decides whether a result is scored and written."""
+    """Raw anomaly score in [0, 100], float64: it decides whether a result is scored and written."""
     count: Counts
     """Members, int64."""
     ln_joint: F64
@@ -74,10 +74,10 @@ def combine(
     """Combine the members' ln p (float[n], the normal ones too) within groups (int[n], codes in [0, ``n_groups``)).
 
     correlation: ρ₂ of z² among members of one group, in [0, 1], for each view of the joint part or one for both.
-    max_joint: the largest group whose joint part is taken as it is (a tenth of the calibration sample). A larger one
+    max_joint: the largest group whose joint part is used unchanged (a tenth of the calibration sample). A larger one
     counts as one of that size and of the same mean z², and its joint part is never above its extreme part: more members
-    must not make what they do less unusual. Order-free in the members. Raises ValueError for NaN, for codes out of
-    range and for a bad correlation.
+    must not make what they do less unusual. The order of members doesn't matter. Raises ValueError for NaN, for codes
+    out of range and for a bad correlation.
     """
     ln = np.minimum(as_f64(ln_p, "ln_p"), 0.0)
     codes = checked_codes(group, n_groups, "group")

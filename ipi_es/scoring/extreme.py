@@ -1,7 +1,7 @@
-"""Extreme probability of a group: its few oddest members, against the oddest of so many by chance.
+"""Extreme probability of a group: its few least probable members, compared with those of as many members by chance.
 
 P_m is the probability that the j-th smallest of n uniforms is at most the observed j-th smallest p, t_j, for all j ≤ m.
-Two ways to it:
+It is computed in two ways:
 
 * From the complement. The first j with fewer than j uniforms up to t_j has exactly j − 1 of them there:
   1 − P_m = Σ_{j≤m} n!/(n−j+1)! · f_{j−1} · (1 − t_j)^(n−j+1), with f_k = Pr(k uniforms obey their k bounds) / k!.
@@ -58,9 +58,9 @@ def smallest_of_groups(ln_p: F64, group: Counts, n_groups: int, m: int) -> tuple
 def ln_extreme(smallest: F64, count: Counts, m_from: int, m_to: int) -> F64:
     """Give ln P_E per group (float64[g]): the least ln P_m / (1 + ln min(m, n)) over m in [m_from, m_to].
 
-    smallest: float64[g, ≥ m_to], ascending ln p of each group's oddest members; count: int64[g]. The divisor keeps the
-    minimum over m super-uniform where it scores: measured, the share with P_E ≤ α is at most 1.05·α from α = 0.01 down,
-    1.12·α at 0.035, 1.24·α at 0.1. A group of one gives its own p, an empty one p = 1.
+    smallest: float64[g, ≥ m_to], ascending ln p of each group's least probable members; count: int64[g]. The divisor
+    keeps the minimum over m super-uniform where it scores: measured, the share with P_E ≤ α is at most 1.05·α from α =
+    0.01 down, 1.12·α at 0.035, 1.24·α at 0.1. A group of one gives its own p, an empty one p = 1.
     """
     out = np.where(count > 0, smallest[:, 0], 0.0)
     rows = np.flatnonzero(count > 1)
@@ -96,7 +96,7 @@ def _ln_at_least_one(ln_q: F64, n: Counts) -> F64:
 def _ln_ordered(ln_t: F64, n: Counts, wanted: Bools) -> F64:
     """Give ln P_1 … ln P_M (float64[g, M]) for ascending ln t (float64[g, M]) of ``n`` (int64[g]) uniforms each.
 
-    wanted: bool[g, M]; the others' values mean nothing.
+    wanted: bool[g, M]; the other values are undefined.
     """
     ln_t = np.minimum(ln_t, LARGEST_LN_P)
     p = 1.0 - _failing(np.exp(ln_t), n)
@@ -140,7 +140,7 @@ def _sum(terms: list[F64]) -> F64:
 def _ln_chain(ln_t: F64, n: Counts) -> F64:
     """Give the same as ``_ln_ordered``, exact however small, by the Markov chain.
 
-    The chain's state is the number of uniforms up to t_j, where M stands for M and more; states below j have failed.
+    The chain's state is the number of uniforms up to t_j, where M means M or more; states below j have failed.
     """
     m = ln_t.shape[1]
     nothing = np.full(len(n), -np.inf)

@@ -1,13 +1,13 @@
-"""Joint probability of a group: all its members, taken together, against what chance allows.
+"""Joint probability of a group: all its members together, compared with chance.
 
 For p_1..p_n with z_i = −Φ⁻¹(p_i / 2), Σz² of independent normal members is χ² of n degrees of freedom. Members of one
-office move together, so the χ² is matched in mean and variance (Satterthwaite) to a within-group correlation ρ₂ of z²:
+office are correlated, so the χ² is matched in mean and variance (Satterthwaite) to a within-group correlation ρ₂ of z²:
 
     c = 1 + (n − 1)·ρ₂,  d = n / c,  P = Q(d/2, Σz² / 2c)      (Q: regularized upper incomplete gamma)
 
-A group is looked at twice: once with the members of p ≤ 0.035, once with those of p ≤ 0.1; the others count with
-z = 0, by which P only grows. Each view has its own ρ₂. The joint probability is twice the smaller (Bonferroni's
-inequality), so it stays super-uniform; n = 1 gives p itself. See ``COUNTS_UP_TO`` for why.
+A group is evaluated twice, in two views: once with the members of p ≤ 0.035, once with those of p ≤ 0.1; the others
+count with z = 0, which can only increase P. Each view has its own ρ₂. The joint probability is twice the smaller
+(Bonferroni's inequality), so it stays super-uniform; n = 1 gives p itself. See ``COUNTS_UP_TO`` for why.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from scipy import special
 from ipi_es.scoring.array_checks import F64, Counts, as_f64, checked_codes, same_length
 
 COUNTS_UP_TO: Final = (0.035, 0.1)
-"""Largest p of a member that counts, in each view. All who share an office lie at the same middling p every day, which
-is no anomaly, but as correlation it hides sprayings: ρ₂ of simulated companies was .3–.7 where all count, .1–.4 to 0.1,
-.03–.3 to 0.035, and 3, 6 and 8 of 8 sprayings over 60 accounts were found. On a real log by the day, whose sprayings
-are of fewer accounts at p of .04 to .1, only the wider view finds them (AUC of the influencers .998, not .74)."""
+"""Largest p of a member that counts, in each view. All accounts of an office have the same middling p every day, which
+is no anomaly, but a correlation that hides sprayings: ρ₂ of simulated companies was .3–.7 where all count, .1–.4 up to
+0.1, .03–.3 up to 0.035, and 3, 6 and 8 of 8 sprayings over 60 accounts were found. In a real log by the day, with
+sprayings over fewer accounts at p of .04 to .1, only the wider view finds them (influencers' AUC .998, not .74)."""
 
 PRIOR_CORRELATION: Final = 0.05
-"""ρ₂ that is assumed where hardly any group has two members."""
+"""ρ₂ that is assumed where few groups have two members."""
 PRIOR_GROUPS: Final = 100.0
-"""Groups that the assumption weighs as much as."""
+"""The weight of that assumption, in groups."""
 
 LN_2: Final = float(np.log(2.0))
 Q_TRUSTED: Final = 1e-280
-"""Above this, Q is taken as SciPy gives it; below, before it underflows, by a continued fraction in logs."""
+"""Above this, Q is SciPy's; below, before it underflows, ln Q is computed by a continued fraction."""
 FRACTION_TERMS: Final = 400
 """Terms of the continued fraction; 1e-12 is reached far earlier wherever Q < 1e-280."""
 
@@ -51,7 +51,7 @@ def ln_upper_gamma(a: F64, x: F64) -> F64:
     tiny = q < Q_TRUSTED
     out: F64 = np.log(np.maximum(q, Q_TRUSTED))
     if tiny.any():
-        # Rounding at the seam must not make the smaller Q look larger.
+        # Rounding between the two methods must not make a smaller Q larger.
         out[tiny] = np.minimum(_ln_upper_gamma_far(a[tiny], x[tiny]), np.log(Q_TRUSTED))
     return out
 
@@ -71,9 +71,9 @@ def ln_joint(
     """Give ln P_J per group (float64[g]); NaN where not ``wanted`` (bool[g]).
 
     ln_p: float64[n]; group: int64[n] in [0, g); count: int64[g], members of each group; correlation: float64[2], ρ₂ in
-    [0, 1] of each view; most: a larger group counts as one of so many members with the same mean z² (so large a one was
-    never seen, and for normal members its mean is nearer to 1 than theirs). A group of one gives its own p exactly, an
-    empty one p = 1.
+    [0, 1] of each view; most: a larger group counts as one of ``most`` members with the same mean z² (so large a group
+    was never seen, and for normal members its mean is nearer to 1 than theirs). A group of one gives its own p exactly,
+    an empty one p = 1.
     """
     out = np.full(len(count), np.nan)
     out[wanted & (count == 0)] = 0.0
@@ -99,16 +99,17 @@ def group_correlation(ln_p: npt.ArrayLike, group: npt.ArrayLike) -> tuple[float,
     """Estimate ρ₂ in [0, 1] of each view on a calibration sample: ln p (float[n]), group codes (int[n], dense from 0).
 
     A group is the events of one bucket with the same IP, or with the same entity. Each group's pairs weigh 1/(n_g − 1),
-    so that a group counts by its members and one big office doesn't decide it:
+    so that a group counts in proportion to its members and one big office doesn't dominate:
 
         ρ₂ = Σ_g Σ_{i≠j in g} a_i·a_j / (n_g − 1)  /  (variance of z² · members of groups with n_g ≥ 2)
 
     with a = z² − mean; mean and variance are over the whole sample, groups of one included (there p is uniform by
     construction; among the members of groups alone it is not).
 
-    Of G groups with two members or more, the estimate is drawn to an assumption: (G·ρ₂ + 100·0.05) / (G + 100). On
-    sparse data (a real log by the day: 2 to 28 groups, a bootstrap deviation of 0.13 and more) a group or two decided
-    it, and with it whether spraying is seen; where groups are many, it changes nothing. 0 without any group of two.
+    Of G groups with two members or more, the estimate is drawn towards an assumption: (G·ρ₂ + 100·0.05) / (G + 100). On
+    sparse data (a real log by the day: 2 to 28 groups, a bootstrap deviation of 0.13 and more) one or two
+    groups determined the estimate, and with it whether spraying is found; with many groups, the assumption changes
+    nothing. 0 without any group of two.
     """
     ln = as_f64(ln_p, "ln_p")
     codes = checked_codes(group, int(np.max(group, initial=-1)) + 1, "group")

@@ -23,25 +23,25 @@ RANK_KNOTS: Final = (0.0, 70.0, 85.0, 90.0, 95.0, 97.0, 99.0, 99.9, 100.0)
 RANK_SCORES: Final = (0.0, 1.0, 1.2, 1.5, 3.0, 20.0, 50.0, 90.0, 100.0)
 """The first cap at those percentiles."""
 RANK_INTERVAL: Final = (0.15, 0.85)
-"""Ends of the 70 % interval of the percentile, whose mean the first cap is: little history, little certainty."""
+"""Ends of the percentile's 70 % interval; the first cap is the mean at both: a short history is less certain."""
 RANK_PRIOR: Final = 1 / 3
-"""Prior counts on either side of the percentile: the median of the Beta is then nearly unbiased."""
+"""Prior counts on either side of the percentile: the median of the Beta distribution is then nearly unbiased."""
 PROBABILITY_BASE: Final = 500.0
 """The third cap is 100 at p = 0.05 / 500 = 1e-4."""
 BOUND_NAMES: Final = ("rank", "largest", "probability", "none")
-"""Which cap bound: c1, c2, c3; none where the score is 0 or 100 by all of them."""
+"""The cap that set the score: c1, c2, c3; none where the score is 0, or 100 by all caps."""
 
 
 @dataclass(frozen=True)
 class Normalized:
-    """Scores and what held them down; all arrays are [n]."""
+    """Scores and their caps; all arrays are [n]."""
 
     score: F64
     """float64 in [0, 100]."""
     c1: F64
     """Cap by the rank in the job's history."""
     c2: F64
-    """Cap by the share of the largest."""
+    """Cap by the share of the level's yardstick."""
     c3: F64
     """Cap by the probability itself."""
     bound: npt.NDArray[np.str_]
@@ -69,11 +69,11 @@ def normalize(s: npt.ArrayLike, ln_p: npt.ArrayLike, quantiles: Quantiles, *, co
 def rank_cap(s: F64, quantiles: Quantiles, *, counted: bool = True) -> F64:
     """Give c1 (float64[n]): the percentile of s through the knots, averaged over the percentile's own uncertainty.
 
-    Three results that are not below s count as if they were: they may be those of one attacker, whose every account
-    counts once in that part of the history (:func:`ipi_es.scoring.bounded.added`).
+    Three results not below s count as if they were below: they may belong to one attacker, whose accounts count once
+    each in that part of the history (:func:`ipi_es.scoring.bounded.added`).
     """
     cells, back = np.unique(cells_of(s), return_inverse=True)
-    # All scores of a cell rank alike, and the Beta quantiles are dear: once per cell.
+    # All scores of a cell have one rank, and Beta quantiles are expensive: compute them once per cell.
     _, first = np.unique(back, return_index=True)
     share, others = quantiles.percentile(s[first], counted=counted)
     share = np.minimum(share + DOUBTED_SOURCES / np.maximum(others, 1.0), 1.0)
@@ -86,7 +86,7 @@ def rank_cap(s: F64, quantiles: Quantiles, *, counted: bool = True) -> F64:
 def largest_cap(s: F64, largest: float) -> F64:
     """Give c2 (float64[n]): 100 · min(1.5·r, 0.5 + 0.5·r), r = min(s, s(1e-10)) / largest.
 
-    ``largest`` is the level's :attr:`~ipi_es.scoring.quantiles.Quantiles.yardstick`; r is 1 for what is above it.
+    ``largest`` is the level's :attr:`~ipi_es.scoring.quantiles.Quantiles.yardstick`; r is 1 for scores above it.
     """
     share = np.minimum(s, LARGEST_CAP) / largest if largest > 0.0 else np.ones(len(s))
     r = np.minimum(share, 1.0)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ipi_es.scoring.array_checks import F64, AnyArray, Class8
 
 P_L: Final = 0.05
-"""Above this probability the raw score is 0: one event in twenty is no news."""
+"""From this probability up the raw score is 0: one event in twenty is not unusual."""
 P_S: Final = 1e-4
 """Here the raw score is 1: the reciprocal branch ends and the logarithmic one begins."""
 P_M: Final = 1e-50
@@ -31,7 +31,7 @@ P_M: Final = 1e-50
 P_MIN: Final = 2.225e-308
 """Here the raw score is 100; just above the smallest normal double, hence the smallest value ever written."""
 P_TAKES_PART: Final = 0.035
-"""A result with a larger probability takes part with s = 0, and is not written for its own sake."""
+"""A single result with a larger probability has s = 0, and is not written because of its own probability."""
 
 LN_L: Final = math.log(P_L)
 LN_S: Final = math.log(P_S)
@@ -75,7 +75,7 @@ def raw_score(ln_p: npt.ArrayLike) -> F64:
     if not rare.any():
         return s
     x = ln[rare]
-    # Each branch is clipped at its end, so that rounding at a seam can't turn the order of two results around.
+    # Each branch is clipped at its end, so that rounding between branches can't reverse the order of two results.
     mild = np.clip((np.exp(-np.maximum(x, LN_S)) - 1 / P_L) / _MILD_SPAN, 0.0, _AT_S)
     strong = np.clip(_AT_S + (_AT_M - _AT_S) * (LN_S - x) / (LN_S - LN_M), _AT_S, _AT_M)
     extreme = np.clip(_AT_M + (_AT_MIN - _AT_M) * (LN_M - x) / (LN_M - LN_MIN), _AT_M, _AT_MIN)
@@ -86,7 +86,7 @@ def raw_score(ln_p: npt.ArrayLike) -> F64:
 def inverse(s: npt.ArrayLike) -> F64:
     """Turn a raw anomaly score s in [0, 100] (float64, any shape) into ln p.
 
-    ``inverse(raw_score(ln p)) = ln p`` to 1e-9 for p in [P_MIN, P_L]; s = 0 stands for every p ≥ P_L and gives ln P_L.
+    ``inverse(raw_score(ln p)) = ln p`` to 1e-9 for p in [P_MIN, P_L]; s = 0 means any p ≥ P_L and gives ln P_L.
     Raises ValueError outside [0, 100].
     """
     x = np.asarray(s, dtype=np.float64)
@@ -100,7 +100,7 @@ def inverse(s: npt.ArrayLike) -> F64:
 
 
 def taking_part(ln_p: npt.ArrayLike) -> F64:
-    """Give the raw anomaly score with which single results of ln p take part: 0 where p > 0.035."""
+    """Give the raw anomaly scores of single results from ln p (float64, any shape): 0 where p > 0.035."""
     ln = np.asarray(ln_p, dtype=np.float64)
     return np.where(ln > LN_TAKES_PART, 0.0, raw_score(ln))
 
@@ -108,7 +108,7 @@ def taking_part(ln_p: npt.ArrayLike) -> F64:
 def written_probability(ln_p: npt.ArrayLike) -> F64:
     """Turn ln p into the p in [P_MIN, 1] that a result document carries."""
     ln = np.asarray(ln_p, dtype=np.float64)
-    # exp(LN_MIN) is off by rounding, which the smallest value written should not be.
+    # exp(LN_MIN) has a rounding error, but the smallest value written must be exact.
     return np.where(ln <= LN_MIN, P_MIN, np.exp(np.clip(ln, LN_MIN, 0.0)))
 
 
@@ -122,7 +122,7 @@ def ln_written(probability: npt.ArrayLike) -> F64:
 
 
 def severity(score: float) -> Severity:
-    """Give the severity of one score in [0, 100] (the normalized one, high = unusual)."""
+    """Give the severity of one score in [0, 100] (the normalized one, high = unusual); raises ValueError for NaN."""
     if math.isnan(score):
         raise ValueError("a score is not a number")
     return Severity(bisect_right(SEVERITY_THRESHOLDS, score, lo=1) - 1)

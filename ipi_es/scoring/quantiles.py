@@ -1,4 +1,4 @@
-"""What a level of a job has scored so far: the state that puts a raw score in context.
+"""Quantiles of one level of a job: the history of raw scores that a raw score is compared with.
 
 A fixed grid of exponentially decaying counts over the raw anomaly score. It merges exactly, decays exactly, has no
 randomness and is one array. A job keeps one for each level: record; influencer per field; bucket influencer per field;
@@ -33,13 +33,13 @@ LOWEST: Final = 8e-4
 """Just below s(0.035) = 8.6e-4, the smallest raw score of a single result; anything smaller falls in cell 1."""
 HIGHEST: Final = 100.0
 WARM_COUNT: Final = 10.0
-"""Below this many (decayed) results the job is warming up, and says so."""
+"""With fewer (decayed) results the job is warming up."""
 DOUBTED_SOURCES: Final = 3
-"""Sources (accounts, for failed sign-ins addresses) that one attacker is assumed to command: what this many of them did
-decides no score of others."""
+"""Sources (accounts; for failed sign-ins, addresses) that one attacker is assumed to control: the results of this many
+sources don't decide other scores."""
 SOURCES: Final = 256
-"""Sources whose largest score a level remembers. The rank that makes a result critical, 0.4 % of all, is decided by
-fewer up to 60,000 results, and by the probability beyond."""
+"""Sources whose largest score a level remembers. Up to 60,000 results, fewer sources decide the rank that makes a
+result critical, 0.4 % of all; beyond that, the probability decides."""
 ANONYMOUS: Final = 0
 """The key of a result whose source isn't known: each is a source of its own."""
 
@@ -60,17 +60,17 @@ class LargestSources:
     """The largest raw score of each of the at most :data:`SOURCES` sources with the largest ones. Immutable."""
 
     keys: Counts
-    """int64[k] in [0, 2^52), each once, but for ANONYMOUS."""
+    """int64[k] in [0, 2^52), each once, except ANONYMOUS."""
     scores: F64
     """float64[k], capped at 7.39 and decayed; in descending order."""
 
     @classmethod
     def none(cls) -> LargestSources:
-        """No source yet."""
+        """Create an instance without sources."""
         return cls(np.zeros(0, dtype=np.int64), np.zeros(0))
 
     def added(self, keys: Counts, scores: F64) -> LargestSources:
-        """Take in results (int64[n], float64[n]); those of 0 say nothing."""
+        """Add results (int64[n], float64[n]); those with a score of 0 are ignored."""
         keys = np.concatenate([self.keys, keys[scores > 0.0]])
         scores = np.concatenate([self.scores, np.minimum(scores[scores > 0.0], LARGEST_CAP)])
         order = np.lexsort((keys, -scores))
@@ -97,7 +97,7 @@ class LargestSources:
 
     @property
     def undoubted(self) -> float:
-        """The largest score that is no doubted source's: the one after those of :data:`DOUBTED_SOURCES` sources."""
+        """The largest score after the first :data:`DOUBTED_SOURCES` sources; 0 where there are no more."""
         return float(self.scores[DOUBTED_SOURCES]) if len(self.scores) > DOUBTED_SOURCES else 0.0
 
 
@@ -110,11 +110,11 @@ class Quantiles:
     largest: float = 0.0
     """Largest raw score seen, capped at 7.39 and decayed."""
     sources: LargestSources = field(default_factory=LargestSources.none)
-    """Whose the largest ones were."""
+    """The sources of the largest scores."""
 
     @classmethod
     def empty(cls) -> Quantiles:
-        """Nothing scored yet."""
+        """Create an instance without results."""
         return cls(np.zeros(CELLS + 1))
 
     @property
@@ -124,26 +124,26 @@ class Quantiles:
 
     @property
     def yardstick(self) -> float:
-        """What a raw score is measured against: the largest seen, and no less than what chance alone gives.
+        """The value that a raw score is compared with: the largest seen, but at least what chance alone gives.
 
-        The largest but for those of three sources: an attacker who is loud once from each of three accounts would else
-        make everything that follows look small for weeks.
+        The largest leaves out three sources: otherwise an attacker with one very unusual result from each of three
+        accounts would make all later results look small for weeks.
 
-        The least probable of n normal results is below p = 1 / (2n) in two histories of five. Without this floor a
+        The least probable of n normal results is below p = 1 / (2n) in two histories of five. Without this floor, a
         quiet week makes ordinary chance look critical. Critical names by chance in ten days of a simulated company: 7.2
-        where it was granted a fortnight's results and 5.8 with n (12 seeds); 6.1 with n and 4.4 with 2n (14 seeds, all
-        42 incidents found by both).
+        with the results of a fortnight and 5.8 with n (12 seeds); 6.1 with n and 4.4 with 2n (14 seeds, all 42
+        incidents found by both).
         """
         by_chance = float(raw_score(np.array([-math.log1p(2.0 * self.n)]))[0])
         return max(self.sources.undoubted, min(by_chance, LARGEST_CAP))
 
     @property
     def warming_up(self) -> bool:
-        """Whether there is too little history to rank a score in."""
+        """Whether the history is too short to rank a score."""
         return self.n < WARM_COUNT
 
     def aged(self, seconds: float) -> Quantiles:
-        """Let event time pass, ``seconds`` ≥ 0; two times after each other are their sum."""
+        """Let event time pass, ``seconds`` ≥ 0; two consecutive calls are equal to one with the sum."""
         if not seconds >= 0:
             raise ValueError("event time does not run backwards")
         left = 2.0 ** (-seconds / LARGEST_HALF_LIFE_S)
@@ -156,8 +156,8 @@ class Quantiles:
     ) -> Quantiles:
         """Add results of raw scores ``s`` (float[n], in [0, 100], zeros among them or not) and ``zeros`` more of 0.
 
-        ``keys`` int64[n]: their sources; None: each has one of its own. ``counted_as`` float64[n]: the scores that are
-        counted, where they are other ones; what the sources reached is ``s`` in any case.
+        ``keys`` int64[n]: their sources; None: each is a source of its own. ``counted_as`` float64[n]: the scores to
+        count, if not ``s``; the sources' largest scores always come from ``s``.
         """
         x = np.asarray(s, dtype=np.float64)
         if zeros < 0 or (x.size and not (float(x.min()) >= 0.0 and float(x.max()) <= HIGHEST)):
@@ -168,7 +168,7 @@ class Quantiles:
         return Quantiles(counts, max(self.largest, min(float(x.max(initial=0.0)), LARGEST_CAP)), sources)
 
     def merged(self, other: Quantiles) -> Quantiles:
-        """Put two histories of one level together; both must be aged to the same time."""
+        """Merge two histories of one level; both must be aged to the same time."""
         sources = self.sources.added(other.sources.keys, other.sources.scores)
         return Quantiles(self.counts + other.counts, max(self.largest, other.largest), sources)
 
@@ -176,8 +176,8 @@ class Quantiles:
         """Rank raw scores (float[n]) among the *other* results: F in [0, 1] and the others' number (float64[n] each).
 
         Half of the cell's others lie below. With ``counted`` the results were added already, and one count of their own
-        cell (or what decay left of it) is themselves; a final bucket and a renormalization ask so, an interim bucket,
-        which was never added, with ``counted=False``. F is 1 where there are no others.
+        cell (or what decay left of it) is the result itself. That is right for a final bucket and a renormalization; an
+        interim bucket, which was never added, needs ``counted=False``. F is 1 where there are no others.
         """
         cells = cells_of(s)
         own = np.minimum(self.counts, 1.0) if counted else np.zeros(CELLS + 1)
@@ -193,7 +193,7 @@ class Quantiles:
 
     @classmethod
     def from_array(cls, array: npt.ArrayLike) -> Quantiles:
-        """Take up the state of ``to_array``; one without sources is of an earlier ipi-es. Raises SnapshotDamaged."""
+        """Restore the state of ``to_array``; one without sources is of an earlier ipi-es. Raises SnapshotDamaged."""
         state = np.array(array, dtype=np.float64)
         rest = state[CELLS + 2 :] if state.ndim == 1 else state
         if (

@@ -1,8 +1,8 @@
-"""The normal events that a pair is compared with: of successes successes alone, of failures both.
+"""The normal events that a pair is compared with: for successes only successes, for failures both.
 
-Anybody can fail to sign in, to any account and without limit. If failures were in the sample that successes are
-compared with, a few weeks of them would make an intruder's success look as usual as a failure is. They themselves are
-compared with everything: few failures say little of how unusual one is.
+Anyone can make failed sign-ins, to any account and without limit. If the sample for successes had failures in it, a few
+weeks of them would make an intruder's success look as usual as a failure. Failures are compared with both: failures
+alone are too few to show how unusual one is.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 FEWEST_SUCCESSES: Final = ENOUGH_POINTS
-"""Successes of a sample that stand alone; where there are fewer, failures are needed to say anything at all."""
+"""The fewest successes for a sample of successes alone; with fewer, failures are included."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A sample of normal events: how compatible they are, and how far the members of its groups move together."""
+    """A sample of normal events: its calibration, and the correlations within its groups."""
 
     calibration: Calibration
     correlations: Correlations
@@ -35,26 +35,26 @@ class Reference:
 
 @dataclass(frozen=True)
 class JudgedPairs:
-    """What the references say of n pairs."""
+    """Probabilities of n pairs by the references."""
 
     history_class: Class8
     """int8[n] in [0, 5)."""
     calibrated: Calibrated
-    """Before borrowed probabilities were held (:mod:`ipi_es.scoring.warm_up`)."""
+    """Before borrowed probabilities were limited (:mod:`ipi_es.scoring.warm_up`)."""
     ln_p: F64
-    """float64[n] ≤ 0, as it is scored."""
+    """float64[n] ≤ 0, as used for scoring."""
 
 
 @dataclass(frozen=True)
 class References:
-    """What successes and failures are compared with; immutable."""
+    """The references of successes and of failures; immutable."""
 
     successes: Reference
     failures: Reference
 
     @classmethod
     def alike(cls, calibration: Calibration, correlations: Correlations) -> References:
-        """One sample for both."""
+        """Use one sample for both."""
         one = Reference(calibration, correlations)
         return cls(one, one)
 
@@ -68,10 +68,10 @@ class References:
         entity_group: Counts,
         ip_group: Counts,
     ) -> References:
-        """Fit to n normal events that nothing was trained on; all arrays [n].
+        """Fit to n normal events outside the training data; all arrays [n].
 
-        prior_events: of the row's entity before it, in a history of ``age_days``; entity_group, ip_group: equal where
-        rows share a bucket and an entity, or an IP. Raises NotEnoughHistory without rows.
+        prior_events: of the row's entity before the row, in a history of ``age_days``; entity_group, ip_group: equal
+        where rows share a bucket and an entity, or a bucket and an IP. Raises NotEnoughHistory without rows.
         """
         days = float(np.unique(age_days).mean()) if len(age_days) else None
         class_ = history_class(prior_events if days is None else comparable_events(prior_events, age_days, days))
@@ -88,7 +88,7 @@ class References:
         return cls(reference(~failures_only), both)
 
     def of(self, *, failures_only: bool) -> Reference:
-        """Give the one that such pairs are compared with."""
+        """Give the reference that such pairs are compared with."""
         return self.failures if failures_only else self.successes
 
     def judge(

@@ -1,6 +1,6 @@
-"""Scoring results again from their stored probability, when the history that they were scored in has moved.
+"""Renormalization: new scores of stored results from their probabilities, after the job's history has changed.
 
-Pure: when it is due, what the new scores are, and which of them are worth a write.
+Pure: decides when it is due, computes the new scores, and selects those that are worth a write.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LARGEST_GROWTH: Final = 1.1
 PATIENCE_S: Final = 6 * 3600
 """Renormalize when this much event time passed, in seconds."""
 VISIBLE_POINTS: Final = 1.5
-"""A change of this many points can be seen."""
+"""A change of at least this many points is visible."""
 VISIBLE_SHARE: Final = 1 / 3
-"""A score of less than this share of what it was can be seen, however low both are."""
+"""A score of less than this share of the old one is visible, however low both are."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Renormalized:
     normalized: Normalized
     """The new scores, with their caps."""
     write: Bools
-    """bool[n]: the change can be seen. Where false, the stored score stays as it is."""
+    """bool[n]: whether the change is visible. Where False, the stored score stays."""
 
 
 def largest_of(levels: Mapping[str, Quantiles]) -> dict[str, float]:
-    """Give the largest raw score of each level: what ``is_due`` compares, and what the state keeps of the last time."""
+    """Give the largest raw score of each level, to compare in ``is_due`` and to keep until the next renormalization."""
     return {level: quantiles.largest for level, quantiles in levels.items()}
 
 
@@ -57,8 +57,8 @@ def is_due(before: Mapping[str, float], after: Mapping[str, float], elapsed: flo
 def visible(old: npt.ArrayLike, new: npt.ArrayLike) -> Bools:
     """Decide (bool[n]) which changes of score (float[n] each, 0–100) are worth a write.
 
-    Another severity, or at least 1.5 points, or less than a third of what it was. A score is never visibly different
-    from itself, so that a second run writes nothing.
+    These are another severity, a change of at least 1.5 points, and less than a third of the old score. An equal score
+    never is, so that a second run writes nothing.
     """
     was, now = as_f64(old, "old"), as_f64(new, "new")
     same_length(old=was, new=now)
@@ -67,12 +67,12 @@ def visible(old: npt.ArrayLike, new: npt.ArrayLike) -> Bools:
 
 
 def renormalize(ln_p: npt.ArrayLike, old: npt.ArrayLike, score: Callable[[F64, F64], Normalized]) -> Renormalized:
-    """Score stored results of one level again: ln of their stored probability and their score so far (float[n] each).
+    """Give new scores for stored results of one level: ln of their stored p and their score so far (float[n] each).
 
-    ``score`` gives the scores for raw scores and ln p (float64[n] each), by the level as it is now.
+    ``score`` computes the scores from raw scores and ln p (float64[n] each) with the level's current history.
 
-    A score of 0 stays 0: it belongs to s = 0, and a stored p in (0.035, 0.05) alone can't tell whether s was 0. Every
-    other result has s > 0, and p = inverse(s) gives it back. Never for interim results.
+    A score of 0 stays 0: it belongs to s = 0, and a stored p in (0.035, 0.05) alone doesn't show whether s was 0. Every
+    other result has s > 0, and p = inverse(s) gives it back. Don't use it for interim results.
     """
     was = as_f64(old, "old")
     ln: F64 = as_f64(ln_p, "ln_p")

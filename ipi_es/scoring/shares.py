@@ -1,4 +1,4 @@
-"""Whether calibrated probabilities are what they say: shares of normal events at p ≤ α, on data nobody fitted to."""
+"""A check of calibrated probabilities: shares of normal events with p ≤ α, on data not used for fitting."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ipi_es.scoring.calibration import Calibration
 
 ALPHAS: Final = (0.1, 0.01, 0.001)
-"""The probabilities at which shares are looked at."""
+"""The probabilities at which shares are checked."""
 BAND: Final = (0.5, 2.0)
-"""A share may be this many times α."""
+"""A share may be from 0.5 to 2 times α."""
 CONFIDENCE: Final = 0.95
 """Two-sided level of the exact binomial interval (Clopper and Pearson) of a share."""
 
@@ -31,9 +31,9 @@ class Share:
     class_: int | None
     """0–4, or None for all events."""
     events: int
-    """How many have p ≤ α."""
+    """The number of events with p ≤ α."""
     of: int
-    """How many were looked at."""
+    """The number of all events."""
     low: float
     """Lower end of the interval of the share."""
     high: float
@@ -41,7 +41,7 @@ class Share:
 
     @property
     def share(self) -> float:
-        """The observed share; 0 of nothing."""
+        """The observed share; 0 without events."""
         return self.events / self.of if self.of else 0.0
 
     @property
@@ -51,14 +51,15 @@ class Share:
 
     @property
     def name(self) -> str:
-        """What the share is of, for people."""
+        """The name of the events, for people."""
         return "all events" if self.class_ is None else CLASS_NAMES[self.class_]
 
 
 def shares(ln_p: npt.ArrayLike, class_: npt.ArrayLike, calibration: Calibration) -> list[Share]:
-    """Count normal events at p ≤ 0.1, 0.01 and 0.001: ln p (float[n]) and class (int8[n]) of events not fitted to.
+    """Count normal events at p ≤ 0.1, 0.01 and 0.001: ln p (float[n]) and class (int8[n]).
 
-    First all events, then each class that has 500 calibration points of its own.
+    The events must not have been used for fitting. Returns the shares of all events first, then those of each class
+    that has 500 calibration points of its own.
     """
     ln = as_f64(ln_p, "ln_p")
     classes = checked_codes(class_, N_CLASSES, "class_")

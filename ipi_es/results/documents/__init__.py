@@ -1,1 +1,1 @@
-"""Build result documents, their ids and their sentences. Pure."""
+"""Building of result documents, their ids and their sentences. Pure."""

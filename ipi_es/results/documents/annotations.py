@@ -1,7 +1,7 @@
-"""Annotations: what a person should know of a stretch of a job's time, beside its scores.
+"""Annotations: what a person should know about an interval of a job's time, besides its scores.
 
-The id of an annotation follows from its type, its start and its ``parts``: saying the same again overwrites it, and one
-that is there already isn't written at all.
+The id of an annotation follows from its type, its start and its ``parts``: a changed one overwrites the stored one, and
+an unchanged one isn't written.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ipi_es.results.words import AnnotationType
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A remark on [start, end), epoch seconds. ``parts`` tell several of one type and start apart.
+    """An annotation of [start, end), epoch seconds. ``parts`` distinguish several of one type and start.
 
-    ``fields`` are what programs read of it, as (name, value): :data:`BLIND_FIELDS`.
+    ``fields`` are (name, value) for programs to read: :data:`BLIND_FIELDS`.
     """
 
     type: AnnotationType
@@ -29,7 +29,7 @@ class Annotation:
     fields: tuple[tuple[str, str], ...] = ()
 
     def document(self, context: ResultContext, stamp: Stamp) -> ResultDocument:
-        """As it is stored."""
+        """Return the document to store."""
         return annotation(
             context,
             stamp,
@@ -43,33 +43,33 @@ class Annotation:
 
 
 OF_SNAPSHOTS: tuple[AnnotationType, ...] = ("model_snapshot", "warm_up")
-"""What is said of the job's snapshots: from when on each is used."""
+"""Annotations about the job's snapshots: from when on each is used."""
 
 OF_BUCKETS: tuple[AnnotationType, ...] = ("delayed_data", "blind")
-"""What is said of buckets: it goes with them."""
+"""Annotations about buckets: deleted together with them."""
 
 
 BLIND_FIELDS = ("blind_state", "blind_reason", "blind_field")
-"""Of an annotation of type `blind`: `blind`, `half_blind` or `ended`; the reason; the field of the events, if any."""
+"""Fields of a `blind` annotation: state (`blind`, `half_blind`, `ended`); reason; field of the events, if any."""
 
 GOES_ON = ("blind", "half_blind")
-"""Values of `blind_state` while it lasts: what alerts look for."""
+"""Values of `blind_state` while the blindness lasts: alerts search for them."""
 
 
 def said_since(job_id: str, types: Sequence[AnnotationType], start: int) -> Query:
-    """Annotations of these types that begin at or after ``start``, epoch seconds."""
+    """Select annotations of these types that begin at or after ``start``, epoch seconds."""
     query = annotations_query(job_id, None, None, types)
     return {"bool": {"filter": [*query["bool"]["filter"], *between(start, None)]}}
 
 
 def said_of(job_id: str, snapshot_ids: Sequence[str]) -> Query:
-    """What was said of these snapshots when they came into use."""
+    """Select the annotations about these snapshots."""
     query = annotations_query(job_id, None, None, OF_SNAPSHOTS)
     return {"bool": {"filter": [*query["bool"]["filter"], {"terms": {"snapshot_id": list(snapshot_ids)}}]}}
 
 
 def annotations_query(job_id: str, start: int | None, end: int | None, types: Sequence[AnnotationType] = ()) -> Query:
-    """Annotations of a job that overlap [start, end), epoch seconds; of these types, if any are given."""
+    """Select annotations of a job that overlap [start, end), epoch seconds; of these types, if any are given."""
     filters: list[Query] = [{"term": {"job_id": job_id}}, {"term": {"result_type": "annotation"}}]
     if start is not None:
         filters.append({"range": {"end_timestamp": {"gt": start * 1_000, "format": "epoch_millis"}}})

@@ -1,4 +1,4 @@
-"""Why a record has its score: the ``anomaly_score_explanation`` object, and plain sentences."""
+"""The explanation of a record's score: the ``anomaly_score_explanation`` object, and sentences."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from ipi_es.results.documents.phrases import (
 from ipi_es.times import format_span, iso
 
 _TYPICAL_IN_SENTENCE = 3  # networks; more than three is a table, not a sentence
-_USUAL_SHARE = 0.05  # of an entity's history; a network with less was visited, and is not where it usually comes from
-_NEAR_BITS = 8  # two addresses that share less have nothing to do with each other, in either family
+_USUAL_SHARE = 0.05  # of an entity's history; a network with a smaller share is rare, not usual
+_NEAR_BITS = 8  # two addresses that share fewer bits are unrelated, in either family
 
 
 COLD_START = ("young_job", "unseen_entity", "little_history", "unseen_network")
-"""What little is known of: the job's history is shorter than two weeks, the entity was never seen, it has fewer than
-six events, no use of the network was learned."""
+"""Kinds of cold start: the job's history is shorter than two weeks, the entity was never seen, it has fewer than six
+events, no use of the network was learned."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreExplanation:
-    """What made one (entity, IP) unusual, and how the number came about.
+    """Why one (entity, IP) is unusual, and how its score was computed.
 
     ``history_class`` names the calibration class by the entity's ``prior_events`` (``31–200 events``);
-    ``calibration_size`` counts the points that its probability rests on. ``c1``, ``c2``, ``c3`` are the caps, from 0
-    up, and ``bound`` names the one that held (``rank``, ``largest``, ``probability``, in that order, or ``none``).
-    All about the past is what was learned before the record's UTC day. What is held, allowed, of an outcome that isn't
-    learned, or of the same day is not in it. ``first_occurrence``: no use of the address by the entity;
-    ``relative_rarity`` is in [0, 1], 1 = the same. ``typical`` holds (network, weight, share) of the entity, heaviest
-    first: decayed days, and their share of all of the entity's, 0 to 1.
+    ``calibration_size`` counts the calibration points of its probability. ``c1``, ``c2``, ``c3`` are the caps, from 0
+    up, and ``bound`` names the one that applied (``rank``, ``largest``, ``probability``, in that order, or ``none``).
+    All facts about the past cover the events learned before the record's UTC day, without events that are held,
+    allowed, or of an outcome that isn't learned. ``first_occurrence``: the entity never used the address;
+    ``relative_rarity`` is in [0, 1], 1 where it never did. ``typical`` holds (network, weight, share) of the entity,
+    heaviest first: the weight in decayed days, and its share of the entity's total weight, 0 to 1.
     ``longest_shared_prefix`` counts bits in the address's own family; None where the entity has no history in it.
-    ``network`` is the address's own network, ``network_new_to_everybody``: no use of it by any entity;
-    ``operator_first_occurrence`` and ``country_first_occurrence``: no use of the network's operator, of its country, by
-    the entity; None where that isn't known.
-    ``entities_sharing_ip`` counts this bucket's entities at the address, this one included. ``cold_start`` names what
-    little is known of (:data:`COLD_START`); ``calibrated_probability`` is what the probability would be, had warm-up
-    not held it back.
+    ``network`` is the address's own network; ``network_new_to_everybody``: no entity ever used it;
+    ``operator_first_occurrence`` and ``country_first_occurrence``: the entity never used the network's operator, its
+    country; None where that isn't known.
+    ``entities_sharing_ip`` counts this bucket's entities at the address, this one included. ``cold_start`` names
+    the kinds of cold start (:data:`COLD_START`); ``calibrated_probability`` is the probability without the effect of
+    warm-up, None where warm-up had none.
     """
 
     history_class: str
@@ -75,7 +75,7 @@ class ScoreExplanation:
         return 1.0 / (self.calibration_size + 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The object as it is stored; parts that are unknown are left out."""
+        """Return the object that a record stores; unknown parts are left out."""
         body: dict[str, Any] = {
             "class": self.history_class,
             "prior_events": self.prior_events,
@@ -106,21 +106,21 @@ class ScoreExplanation:
 
 
 def relative_rarity(events_from_ip: int, prior_events: int) -> float:
-    """The share of the entity's earlier events that came from elsewhere: [0, 1], 1 where there are none."""
+    """Return the share of the entity's earlier events from other addresses: [0, 1], 1 without earlier events."""
     return 1.0 if prior_events <= 0 else 1.0 - min(events_from_ip, prior_events) / prior_events
 
 
 def cold_start(history_class: int, *, young: bool, new_network: bool) -> tuple[str, ...]:
-    """Which of :data:`COLD_START` hold: of the job, of an entity of this class, of a network new to everybody."""
+    """Return those of :data:`COLD_START` that apply to the job, to an entity of this class, and to a new network."""
     holds = (young, history_class == 0, history_class == 1, new_network)
     return tuple(name for name, held in zip(COLD_START, holds, strict=True) if held)
 
 
 def sentence(record: Mapping[str, Any]) -> str:
-    """Say in plain sentences why this record is there; a record without an explanation gets fewer.
+    """Explain in sentences why this record was written; a record without an explanation gets fewer.
 
-    What is said of the past is said of what was learned before the record's day. A record that repeats another one, or
-    that a rule allows, was seen before and not learned: of it no “never” and no “nobody” is said.
+    Statements on the past mean what was learned before the record's day. A pair that repeats an earlier finding, or
+    that a rule allows, was seen before without being learned, so its sentences omit “never” and “nobody”.
     """
     entity, ip = str(record["partition_field_value"]), str(record["by_field_value"])
     why: Mapping[str, Any] = record.get("anomaly_score_explanation") or {}
@@ -141,7 +141,7 @@ def sentence(record: Mapping[str, Any]) -> str:
 
 
 def _never(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
-    """What isn't in the history: the address, its network, operator and country."""
+    """Return clauses on what the history lacks: the address, its network, operator and country."""
     claims = []
     seen = bool(why.get("prior_events"))
     if seen and why.get("by_field_first_occurrence"):
@@ -156,7 +156,7 @@ def _never(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> li
 
 
 def _context(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
-    """What is new of the network's operator and country."""
+    """Return a clause on an operator and a country of the network that are new for the entity."""
     number, name = record.get("source.as.number"), record.get("source.as.organization.name")
     operator = f"AS{number}" + (f" ({name})" if name else "")
     country = record.get("source.geo.country_iso_code")
@@ -166,7 +166,7 @@ def _context(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> 
 
 
 def _usually(entity: str, why: Mapping[str, Any]) -> list[str]:
-    """Where the entity comes from, and how little is known of it."""
+    """Return clauses on the entity's usual networks, and on how little history it has."""
     if not why:
         return []
     if not why.get("prior_events"):
@@ -182,9 +182,9 @@ def _usually(entity: str, why: Mapping[str, Any]) -> list[str]:
 
 
 def usual_shares(why: Mapping[str, Any], most: int | None = None) -> list[tuple[str, float]]:
-    """The ``most`` first of (network, share of the entity's history, 0 to 1), heaviest first.
+    """Return the first ``most`` pairs of (network, share of the entity's history, 0 to 1), largest share first.
 
-    Those that weigh nothing are left out.
+    Networks with a share of 0 are left out.
     """
     typical: Sequence[Mapping[str, Any]] = why.get("typical") or ()
     if typical and "share" not in typical[0]:  # results of older versions hold none
@@ -213,7 +213,7 @@ def _probability(entity: str, probability: float, why: Mapping[str, Any]) -> str
 
 
 def _repeat(record: Mapping[str, Any]) -> list[str]:
-    """When the finding was first made that the record repeats; that may be of another address of its network."""
+    """Return a sentence on the first finding that the record repeats; it may be of another address of the network."""
     first = record.get("repeat_of")
     if not first:
         return []

@@ -1,4 +1,4 @@
-"""What an influencer or a bucket is made of: how many, how many of them never learned, and the worst by name."""
+"""Members of an influencer or a bucket: their number, how many were never learned, and the names of the worst."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ipi_es.results.documents.phrases import (
 )
 
 NAMED = 10
-"""Names that a result holds, the worst first."""
+"""The most names that a result holds, the worst first."""
 
 IN_SENTENCE = 5
-"""Names in a sentence; the others are counted."""
+"""The most names in a sentence; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """All that one address's entities (or one entity's addresses) did in a bucket, written as records or not.
+    """The entities of one address (or the addresses of one entity) in a bucket, written as records or not.
 
-    ``count`` are the distinct ones. Of these, ``repeats`` repeat earlier findings, ``allowed`` are allowed, and
-    ``unlearned`` are neither, but not in what was learned before the bucket's UTC day. ``names``: at most
-    :data:`NAMED`, the worst first. ``outcomes``: (outcome, events), where the job scores several. ``operators``
-    (numbers), ``organizations`` and ``countries`` are of the named addresses, each once.
+    ``count`` counts the distinct ones. Of these, ``repeats`` repeat earlier findings, ``allowed`` are allowed, and
+    ``unlearned`` are neither, and weren't learned before the bucket's UTC day. ``names`` are at most :data:`NAMED`,
+    the worst first. ``outcomes``: (outcome, events), where the job scores several. ``operators`` (numbers),
+    ``organizations`` and ``countries`` belong to the named addresses, each once.
     """
 
     count: int
@@ -47,7 +47,7 @@ class Members:
     countries: tuple[str, ...] = ()
 
     def to_dict(self, *, of_entity: bool) -> dict[str, Any]:
-        """The fields of an influencer that is an entity, or an address."""
+        """Return the fields of an influencer: an entity's, or else an address's."""
         what = "ip" if of_entity else "entity"
         body: dict[str, Any] = {
             "event_count": self.event_count,
@@ -69,9 +69,9 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Unusual:
-    """The unusual pairs of a bucket that count in it (neither repeats nor allowed), written as records or not.
+    """Counts of a bucket's unusual pairs that are neither repeats nor allowed, written as records or not.
 
-    ``unlearned``: pairs that are not in what was learned before the bucket's UTC day.
+    ``unlearned`` counts the pairs that weren't learned before the bucket's UTC day.
     """
 
     pairs: int
@@ -80,7 +80,7 @@ class Unusual:
     unlearned: int
 
     def to_dict(self) -> dict[str, int]:
-        """The fields of a bucket."""
+        """Return the fields of a bucket."""
         return {
             "unusual_pair_count": self.pairs,
             "unusual_entity_count": self.entities,
@@ -90,12 +90,12 @@ class Unusual:
 
 
 def outcome_list(outcomes: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
-    """(outcome, events) as results hold them."""
+    """Convert pairs of (outcome, events) to the list that results store."""
     return [{"outcome": outcome, "count": count} for outcome, count in outcomes]
 
 
 def influencer_sentence(source: Mapping[str, Any], other_field: str) -> str:
-    """Say in plain sentences with whom or from where an influencer was seen; ``other_field``: what its members are."""
+    """Describe an influencer and its members in sentences; ``other_field`` is the field of its members."""
     value, of_entity = str(source["influencer_field_value"]), "ip_count" in source
     what = "ip" if of_entity else "entity"
     count, unlearned, repeats, allowed = (
@@ -148,7 +148,7 @@ def _places(source: Mapping[str, Any], *, plural_form: bool) -> list[str]:
 
 
 def bucket_sentence(source: Mapping[str, Any], entity_field: str, ip_field: str) -> str | None:
-    """Say in plain sentences what is unusual in a bucket; None: nothing is."""
+    """Describe in sentences what is unusual in a bucket; return None if nothing is."""
     pairs = int(source["unusual_pair_count"])
     if not pairs:
         return None

@@ -1,4 +1,4 @@
-"""What a renormalization writes: documents with new scores. ``initial_*`` and ``event.ingested`` never change."""
+"""Documents with renormalized scores. ``initial_*`` and ``event.ingested`` never change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ipi_es.results.words import SCORE_FIELDS, ResultKind
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What held the new score of a record down (see :class:`ipi_es.results.documents.explanation.ScoreExplanation`)."""
+    """Caps of a record's new score (see :class:`ipi_es.results.documents.explanation.ScoreExplanation`)."""
 
     c1: float
     c2: float
@@ -20,7 +20,7 @@ class Caps:
     warming_up: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The part of ``anomaly_score_explanation`` that a renormalization changes."""
+        """Return the part of ``anomaly_score_explanation`` that a renormalization changes."""
         return {"c1": self.c1, "c2": self.c2, "c3": self.c3, "bound": self.bound, "warming_up": self.warming_up}
 
 
@@ -32,7 +32,7 @@ def renormalized(
     at: int,
     caps: Caps | None = None,
 ) -> dict[str, Any]:
-    """A record or an influencer with another score; ``at`` in epoch seconds, the source given is left as it is."""
+    """Return a copy of a record or an influencer with a new score; ``at`` in epoch seconds."""
     kind: ResultKind = source["result_type"]
     changed = {**source, SCORE_FIELDS[kind]: float(score), "quantiles_id": quantiles_id, "renormalized_at": at * 1_000}
     if caps is not None and "anomaly_score_explanation" in source:
@@ -48,9 +48,10 @@ def renormalized_bucket(
     at: int,
     max_record_score: float | None = None,
 ) -> dict[str, Any]:
-    """A bucket whose bucket influencers have other scores (``{influencer_field_name: score}``; those left out stay).
+    """Return a copy of a bucket with new scores of its bucket influencers.
 
-    The bucket's own score is the largest of them. ``max_record_score``: where a record of the bucket changed.
+    ``scores`` is ``{influencer_field_name: score}``; the others keep theirs. The bucket's own score is the largest of
+    all. ``max_record_score`` is given where a record of the bucket changed.
     """
     influencers = [
         {**each, "anomaly_score": float(scores.get(each["influencer_field_name"], each["anomaly_score"]))}

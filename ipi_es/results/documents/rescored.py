@@ -1,8 +1,8 @@
-"""A bucket that was scored again: which of its results are news, and what stays where its events vanished.
+"""Results of a rescored bucket: which of them may alert again, and which are kept where events vanished.
 
-What is news gets a new moment for alerts to see. Alert queries look back on ``event.ingested`` and go by the initial
-score. A result that was there before keeps its moment, or each late event would alert anew on what everybody knows;
-unless it was no alarm then and is one now.
+A result that may alert gets a new ``event.ingested``. Alert queries look back on this field and compare the initial
+score. An earlier result keeps its ``event.ingested``, else each late event would repeat known alerts; unless it raised
+no alarm before and raises one now.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from ipi_es.scoring.probability import severity
 
 MOMENT = "event.ingested"
 NO_ALARM = frozenset({"repeat_of", "suppressed_by"})
-"""A result with one of these is no alarm."""
+"""A result with one of these fields raises no alarm."""
 
 _OF_THE_SCORE = (
     "anomaly_score", "initial_anomaly_score", "bucket_influencers", "top_entities", "top_ips", "unusual_pair_count",
     "unusual_entity_count", "unusual_ip_count", "unlearned_pair_count", "reason",
 )  # fmt: skip
-"""What a bucket keeps where its score would fall because events vanished."""
+"""Fields that a bucket keeps where its score would fall because events vanished."""
 
 
 def is_news(new: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
-    """Whether a result (its source) must be looked at anew: it wasn't there, or is of a higher severity now.
+    """Return whether a result (its source) may alert again: it is new, was interim, or has a higher severity now.
 
-    By initial scores: a renormalization in between alerted nobody. A repeat that is none any longer is news too.
+    Compares initial scores: a renormalization in between raised no alert. A result that was a repeat or allowed before,
+    and is neither now, may alert too.
     """
     if before is None or before["is_interim"]:
         return True
@@ -41,9 +42,9 @@ def is_news(new: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
 def with_moments(
     made: list[ResultDocument], stored: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[ResultDocument], int]:
-    """(documents, how many records are new alarms).
+    """Return (documents, number of records that are new alarms).
 
-    What is no news keeps the moment that it has in ``stored`` (``{id: source}``).
+    A result that may not alert again keeps its ``event.ingested`` from ``stored`` (``{id: source}``).
     """
     found, alarms = [], 0
     for each in made:
@@ -59,10 +60,10 @@ def with_moments(
 def beside_stored(
     made: list[ResultDocument], stored: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[ResultDocument], list[ResultDocument]]:
-    """(what is written, what stays as it is) of a bucket that lost events: whoever deletes events deletes no finding.
+    """Return (documents to write, documents that stay) of a bucket that lost events: no finding is deleted.
 
-    ``made`` ends with the bucket. A result that is stored stays, unless it is of a higher severity now; the bucket's
-    score never falls, and its counts are of all its results.
+    ``made`` ends with the bucket. A stored result stays unless it may alert again (:func:`is_news`); the bucket's score
+    never falls, and its counts cover all its results.
     """
     *results, bucket = made
     new = [each for each in results if is_news(each.source, stored.get(each.id))]

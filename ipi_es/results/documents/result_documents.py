@@ -1,4 +1,4 @@
-"""Result documents, built purely: what is written for a scored bucket, field by field.
+"""Result documents of a scored bucket, field by field. Pure.
 
 Names, types and meaning follow Elastic ML's results. Scores are 0–100, high = unusual; probabilities small = unusual;
 times are given in epoch seconds and stored in milliseconds, as Elastic ML stores them.
@@ -22,7 +22,7 @@ from ipi_es.results.words import FUNCTION, SMALLEST_PROBABILITY, AnnotationType
 
 @dataclass(frozen=True, slots=True)
 class ResultDocument:
-    """One document, with the place where it belongs."""
+    """One document, with its index and id."""
 
     index: str
     id: str
@@ -31,7 +31,7 @@ class ResultDocument:
 
 @dataclass(frozen=True, slots=True)
 class ResultContext:
-    """What all results of a job have in common. ``bucket_span`` in seconds; ``influencers`` are field names."""
+    """What all results of a job share. ``bucket_span`` in seconds; ``influencers`` are field names."""
 
     job_id: str
     bucket_span: int
@@ -47,7 +47,7 @@ class ResultContext:
         return flat_fields(self.entity_field, self.ip_field)
 
     def index_for(self, start: int) -> str:
-        """The index of a result of the bucket at ``start``."""
+        """Return the index of a result of the bucket at ``start``, epoch seconds."""
         return index_for(start, self.results_index_name)
 
 
@@ -55,7 +55,7 @@ class ResultContext:
 class Stamp:
     """How and when results were made: the same for all results of a bucket. Times in epoch seconds.
 
-    ``revision`` counts late re-scores, the last one at ``rescored_at``; each sets ``initial_*`` anew.
+    ``revision`` counts late rescorings, the last one at ``rescored_at``; each sets ``initial_*`` again.
     """
 
     snapshot_id: str
@@ -68,7 +68,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class BucketInfluencer:
-    """How unusual a bucket is over the values of one field (or over its entities: ``bucket_time``)."""
+    """How unusual a bucket is over the values of one field (or over all its entities: ``bucket_time``)."""
 
     field: str
     anomaly_score: float
@@ -98,14 +98,14 @@ def record(
     enrichment: Mapping[str, Any] | None = None,
     outcomes: Sequence[tuple[str, int]] = (),
 ) -> ResultDocument:
-    """One unusual (entity, IP) of one bucket.
+    """Build the record of one unusual (entity, IP) of one bucket.
 
     ``actual`` is the pair's compatibility (log-odds, high = usual), ``typical`` the entity's usual one; ``enrichment``
-    is flat (``source.as.number``), ``repeat_of`` the id of the pair's first record, ``suppressed_by`` what allows it.
-    ``held_until`` (epoch seconds): the pair isn't learned before. ``failures_only``: none of its sign-ins succeeded.
-    ``extent``: how much is reported with it, where it repeats nothing. ``outcomes``: (outcome, events) of the event
-    count, where the job scores several. ``reason`` is the explanation in sentences, for tables and alerts that can't
-    put them together.
+    is flat (``source.as.number``), ``repeat_of`` the id of the finding's first record, ``suppressed_by`` the rule that
+    allows it. ``held_until`` (epoch seconds): the pair isn't learned earlier. ``failures_only``: none of its sign-ins
+    succeeded. ``extent``: how much is reported with it, None for a repeat. ``outcomes``: (outcome, events) of the
+    event count, where the job scores several. ``reason`` is the explanation in sentences, for tables and alerts that
+    can't build them.
     """
     score = _score(record_score)
     by_field = {context.entity_field: entity, context.ip_field: ip}
@@ -159,7 +159,7 @@ def influencer(
     extent: Extent | None = None,
     members: Members | None = None,
 ) -> ResultDocument:
-    """One entity or one IP over all its records of a bucket; ``members``: its addresses, or its entities, there.
+    """Build the influencer of one entity or IP in a bucket; ``members`` are its addresses, or its entities, there.
 
     ``failures_only`` and ``extent`` as of a record.
     """
@@ -173,7 +173,7 @@ def influencer(
     }
     if (
         field == context.entity_field
-    ):  # by one filter a dashboard then finds all of an entity, as a whole and record by record
+    ):  # one filter of a dashboard then finds both the influencer and the records of an entity
         source |= {"partition_field_name": field, "partition_field_value": value}
     source |= _flat({field: value}) | _unless_none(suppressed_by=suppressed_by, repeat_of=repeat_of)
     source |= _reported(failures_only, extent)
@@ -208,16 +208,17 @@ def bucket(
     dropped: Mapping[str, int] | None = None,
     usable: Mapping[str, int] | None = None,
 ) -> ResultDocument:
-    """One bucket; its score is the largest of its bucket influencers', 0 where it has none.
+    """Build one bucket; its score is the largest of its bucket influencers' scores, 0 where it has none.
 
-    ``event_count`` are the documents that match the query, before any filtering; ``events_digest`` is of their unique
-    rows, ``events_seq_no`` of their sequence numbers (:class:`ipi_es.datafeed.event_bucket.EventBucket`).
-    ``record_count`` and ``influencer_count`` are the records and influencers written, ``new_record_count`` the records
-    that neither repeat nor are suppressed, ``omitted_record_count`` the records beyond the limit, ``unparsable_count``
-    the documents without a usable entity or IP (at most all of them); ``unusual`` counts what is new and unusual,
-    beyond the limit too. ``dropped`` counts the documents that can't be scored by reason, ``usable`` the others by
-    outcome: from them a worker knows after a restart what is usual. ``unlearned_entities`` are those of whose
-    improbable pairs some are beyond the limit: nothing of them is learned from the bucket.
+    ``event_count`` counts the documents that match the query, before any filtering; ``events_digest`` is computed from
+    their unique rows, ``events_seq_no`` from their sequence numbers
+    (:class:`ipi_es.datafeed.event_bucket.EventBucket`). ``record_count`` and ``influencer_count`` count the records and
+    influencers written, ``new_record_count`` the records that are neither repeats nor suppressed,
+    ``omitted_record_count`` the records beyond the limit, ``unparsable_count`` the documents without a usable entity or
+    IP (at most all of them); ``unusual`` counts the new unusual pairs, those beyond the limit too. ``dropped`` counts
+    the documents that can't be scored, by reason, ``usable`` the others, by outcome: a restarted worker restores the
+    usual counts from them. ``unlearned_entities`` have improbable pairs beyond the limit: none of their pairs is
+    learned from the bucket.
     """
     common = _common(context, stamp, "bucket", start)
     score = max((_score(each.anomaly_score) for each in influencers), default=0.0)
@@ -266,9 +267,9 @@ def annotation(
     parts: Sequence[str] = (),
     fields: Mapping[str, str] | None = None,
 ) -> ResultDocument:
-    """A remark on [start, end); ``parts`` tell several of one type and start apart.
+    """Build an annotation of [start, end), epoch seconds; ``parts`` distinguish several of one type and start.
 
-    ``fields``: what programs read instead of the text (``blind_state``).
+    ``fields`` are for programs to read instead of the text (``blind_state``).
     """
     source = _common(context, stamp, "annotation", start) | {
         "annotation": text,

@@ -1,1 +1,1 @@
-"""Read results back: queries, counts, and what was reported before."""
+"""Read results back: queries, counts, and earlier findings."""

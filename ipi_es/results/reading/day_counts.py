@@ -1,4 +1,4 @@
-"""How many results of a job there are on each day, beside how many its buckets say there are: pure."""
+"""Counts of a job's results by day, together with the counts that its buckets hold. Pure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class DayCounts:
     """Final results of one UTC day."""
 
     seconds: int = 0
-    """That the buckets which are there cover."""
+    """Seconds that the existing buckets cover."""
     record_count: int = 0
-    """Records, as the buckets say; ``records`` are there."""
+    """Records that the buckets count; ``records`` counts those that exist."""
     records: int = 0
     influencer_count: int = 0
-    """Influencers, as the buckets say; ``influencers`` are there."""
+    """Influencers that the buckets count; ``influencers`` counts those that exist."""
     influencers: int = 0
 
 
 def daily_body(job_id: str, start: int, end: int) -> dict[str, Any]:
-    """The search for the results of [start, end), epoch seconds."""
+    """Return the search body for the daily counts of [start, end), epoch seconds."""
     sums = {name: {"sum": {"field": name}} for name in ("bucket_span", "record_count", "influencer_count")}
     kinds: dict[str, Any] = {kind: {"filter": {"term": {"result_type": kind}}} for kind in RESULT_KINDS}
     kinds["bucket"]["aggs"] = sums
@@ -36,7 +36,7 @@ def daily_body(job_id: str, start: int, end: int) -> dict[str, Any]:
 
 
 def read_daily(days: Iterable[Mapping[str, Any]]) -> dict[int, DayCounts]:
-    """``{day since the epoch: its counts}`` from the answer's ``days``; days without any result are absent."""
+    """Return ``{day since the epoch: its counts}`` from the answer's ``days``; days without any result are absent."""
     found = {}
     for each in days:
         said = {

@@ -1,4 +1,4 @@
-"""What a list of results says besides them: how many are left out of it, and which of them are of one event."""
+"""Facts for a list of results: how many results it leaves out, and which of its results belong to one event."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ipi_es.results.words import ALIAS, ResultKind
 _FIELDS = ("timestamp", "partition_field_value", "by_field_value")
 
 _BUCKETS_AT_ONCE = 500
-"""Buckets that one search names; far below the 65,536 terms that servers take."""
+"""Buckets that one search names; far below the 65,536 terms that servers accept."""
 
 MAX_NAMES = 10_000
-"""Entities with records among which the nearest name is looked for: what one aggregation may answer everywhere."""
+"""Entities among which the nearest name is searched: the most that one aggregation may return on every server."""
 
 MAX_PAIRS = 50_000
-"""Records that are read to join influencers: a hundred full buckets. Beyond, lines are joined no further."""
+"""Records that are read to join influencers: a hundred full buckets. Lines beyond this limit aren't joined."""
 
 
 class Quiet(NamedTuple):
@@ -32,7 +32,7 @@ class Quiet(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """One record's place: epoch milliseconds of its bucket, entity, address."""
+    """The key of one record: its bucket's start in epoch milliseconds, entity, address."""
 
     timestamp: int
     entity: str
@@ -50,7 +50,7 @@ def count_quiet(
     entity: str | None = None,
     ip: str | None = None,
 ) -> Quiet:
-    """Repeats, and what is allowed and no repeat, among the results that are asked for; times in epoch seconds."""
+    """Count the repeats, and the allowed results that are no repeats, of a query; times in epoch seconds."""
 
     def count(field: str, *, without: str | None = None) -> int:
         query = results_query(job_id, [kind], start, end, min_score=min_score, entity=entity, ip=ip)
@@ -63,9 +63,9 @@ def count_quiet(
 
 
 def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Sequence[str]) -> list[Pair]:
-    """The pairs of records in the buckets that begin at ``timestamps``, epoch milliseconds, of any of ``names``.
+    """Return the pairs of records with any of ``names`` in the buckets that begin at ``timestamps`` (epoch ms).
 
-    Names are entities and addresses. At most :data:`MAX_PAIRS`.
+    Names are entities and addresses. Returns at most :data:`MAX_PAIRS`.
     """
     buckets, wanted = sorted(set(timestamps)), sorted(set(names))
     found: list[Pair] = []
@@ -82,7 +82,7 @@ def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Se
 
 
 def recorded_entity(cluster: Cluster, job_id: str, entity: str) -> bool:
-    """Whether any record is of the entity."""
+    """Return whether the entity has any record."""
     try:
         return cluster.count(ALIAS, results_query(job_id, ["record"], None, None, entity=entity)) > 0
     except NotFound:
@@ -90,9 +90,9 @@ def recorded_entity(cluster: Cluster, job_id: str, entity: str) -> bool:
 
 
 def nearest_entity(cluster: Cluster, job_id: str, entity: str) -> str | None:
-    """The name most like ``entity`` among those with the most records; None: none is like it.
+    """Return the name most similar to ``entity`` among the entities with the most records; None if none is similar.
 
-    History knows names by their hashes alone, so records are all that can be asked.
+    The history stores only hashes of names, so only records can be searched.
     """
     aggs = {"names": {"terms": {"field": "partition_field_value", "size": MAX_NAMES}}}
     body = {"query": results_query(job_id, ["record"], None, None), "size": 0, "aggs": aggs}

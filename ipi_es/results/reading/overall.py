@@ -1,4 +1,4 @@
-"""Overall buckets: one score a span of time over several jobs, as Elastic's overall buckets.
+"""Overall buckets: one score per span of time over several jobs, like Elastic's overall buckets.
 
 ``overall_score`` is the mean of the ``top_n`` largest job scores; a job's score is its largest bucket score within the
 span. With one job it is that job's worst bucket in the span.
@@ -27,9 +27,9 @@ def overall(
     top_n: int = 1,
     min_score: float = 0.0,
 ) -> list[dict[str, Any]]:
-    """Overall buckets of [start, end), in order of time; spans without any bucket are left out.
+    """Return the overall buckets of [start, end), in order of time; spans without any bucket are left out.
 
-    Times in epoch seconds, ``bucket_span`` in seconds; ``timestamp`` of an overall bucket in epoch milliseconds.
+    Times are in epoch seconds, ``bucket_span`` in seconds, ``timestamp`` of an overall bucket in epoch milliseconds.
     """
     scores: dict[int, dict[str, float]] = defaultdict(dict)
     interim: set[int] = set()

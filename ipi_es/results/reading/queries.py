@@ -1,4 +1,4 @@
-"""Request bodies for reading results: pure. Every one filters by ``job_id``; times are epoch seconds, [start, end)."""
+"""Request bodies for reading results. Pure. Each filters by ``job_id``; times are epoch seconds, [start, end)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ SORT_FIELDS: dict[ResultKind, tuple[str, ...]] = {
     "bucket": ("anomaly_score", "timestamp", "initial_anomaly_score", "event_count", "max_record_score",
                "record_count", "new_record_count"),
 }  # fmt: skip
-"""What a result type can be sorted by."""
+"""The fields that a result type can be sorted by."""
 
 COUNT_FIELDS = (
     "event_count", "missing_entity_count", "missing_ip_count", "malformed_ip_count", "usable_outcomes", "usable_counts",
 )  # fmt: skip
-"""Fields of a bucket from which a worker knows after a restart what is usual; before schema 4 only the first."""
+"""Fields of a bucket from which a restarted worker restores the usual counts; before schema 4 only the first."""
 
 _TIE_BREAKERS: dict[ResultKind, tuple[str, ...]] = {
     "record": ("timestamp", "partition_field_value", "by_field_value"),
     "influencer": ("timestamp", "influencer_field_name", "influencer_field_value"),
     "bucket": ("timestamp",),
 }
-"""Sorted by after the wanted field, so that two runs print the same lines."""
+"""Further sort fields after the wanted one, so that two runs print the same lines."""
 
 _ENTITY_FIELDS: dict[ResultKind, str] = {
     "record": "partition_field_value",
@@ -42,11 +42,11 @@ _IP_FIELDS: dict[ResultKind, str] = {
     "influencer": "influencer_field_value",
     "bucket": "top_ips",
 }
-"""Where a result of each type names an entity, and an address. An entity's name may itself be an address."""
+"""The fields with the entity and the address, by result type. An entity's name may itself be an address."""
 
 
 def between(start: int | None, end: int | None) -> list[Query]:
-    """The filter on the bucket's start; an open end is left out."""
+    """Return the filter on the bucket's start; a limit that is None is left out."""
     limits = {"gte": start, "lt": end}
     given = {name: seconds * 1_000 for name, seconds in limits.items() if seconds is not None}
     return [{"range": {"timestamp": {**given, "format": "epoch_millis"}}}] if given else []
@@ -64,9 +64,10 @@ def results_query(
     interim: bool = True,
     new: bool = False,
 ) -> Query:
-    """Results of one job; ``entity`` and ``ip``: those that name this entity, and this address.
+    """Select results of one job; ``entity`` and ``ip`` select those that name this entity and this address.
 
-    ``new``: what may alert, so neither repeats nor what an allow-list rule allows, nor buckets that have nothing else.
+    ``new`` selects results that may alert: no repeats, nothing that an allow-list rule allows, and only buckets with
+    a new record.
     """
     filters: list[Query] = [{"term": {"job_id": job_id}}, {"terms": {"result_type": list(kinds)}}, *between(start, end)]
     if min_score is not None:
@@ -95,7 +96,10 @@ def _of_ip(kind: ResultKind, ip: str) -> Query:
 
 
 def sort_by(kind: ResultKind, field: str | None, *, desc: bool) -> list[dict[str, Any]]:
-    """The sort; by the score where ``field`` is None. UsageError for a field that the type can't be sorted by."""
+    """Return the sort; by the score where ``field`` is None.
+
+    Raises UsageError for a field that the type can't be sorted by.
+    """
     field = field or SCORE_FIELDS[kind]
     if field not in SORT_FIELDS[kind]:
         raise UsageError(f"{kind}s can't be sorted by “{field}”", hint=f"sort by one of {', '.join(SORT_FIELDS[kind])}")
@@ -104,29 +108,29 @@ def sort_by(kind: ResultKind, field: str | None, *, desc: bool) -> list[dict[str
 
 
 def first_records_query(job_id: str, start: int, end: int) -> Query:
-    """Records of [start, end) that are neither repeats themselves nor suppressed, nor of a bucket still open."""
+    """Select final records of [start, end) that are neither repeats nor suppressed."""
     query = results_query(job_id, ["record"], start, end, interim=False)
     return _without(query, "repeat_of", "suppressed_by")
 
 
 def held_records_query(job_id: str, start: int, end: int) -> Query:
-    """Final records of [start, end) whose pair teaches nothing for a while."""
+    """Select final records of [start, end) whose pair is held: it isn't learned before ``held_until``."""
     query = results_query(job_id, ["record"], start, end, interim=False)
     query["bool"]["filter"].append({"exists": {"field": "held_until"}})
     return query
 
 
 def with_omitted_records_query(job_id: str, start: int, end: int) -> Query:
-    """Final buckets of [start, end) with more records than are written."""
+    """Select final buckets of [start, end) with more records than were written."""
     query = results_query(job_id, ["bucket"], start, end, interim=False)
     query["bool"]["filter"].append({"range": {"omitted_record_count": {"gte": 1}}})
     return query
 
 
 def critical_influencers_query(job_id: str, field: str, start: int, end: int) -> Query:
-    """Influencers of ``field`` that were critical when they were written and are no repeats.
+    """Select influencers of ``field`` that were critical when written, and are neither repeats nor suppressed.
 
-    By the initial score: a renormalization in between must not change what a second run recognizes.
+    Uses the initial score: a renormalization in between must not change what a second run recognizes.
     """
     query = results_query(job_id, ["influencer"], start, end, interim=False)
     query["bool"]["filter"] += [
@@ -137,7 +141,7 @@ def critical_influencers_query(job_id: str, field: str, start: int, end: int) ->
 
 
 def any_of(queries: Sequence[Query]) -> Query:
-    """At least one of ``queries``."""
+    """Return a query that matches where at least one of ``queries`` does."""
     return queries[0] if len(queries) == 1 else {"bool": {"should": list(queries), "minimum_should_match": 1}}
 
 
@@ -147,13 +151,13 @@ def _without(query: Query, *fields: str) -> Query:
 
 
 def buckets_query(job_ids: Sequence[str], start: int, end: int) -> Query:
-    """Buckets of several jobs."""
+    """Select the buckets of several jobs."""
     filters = [{"terms": {"job_id": list(job_ids)}}, {"term": {"result_type": "bucket"}}, *between(start, end)]
     return {"bool": {"filter": filters}}
 
 
 def check_kind(kind: str) -> ResultKind:
-    """A result type from outside, singular or plural; UsageError otherwise."""
+    """Return the result type that user input names, singular or plural. Raises UsageError for anything else."""
     for known in RESULT_KINDS:
         if kind in (known, f"{known}s"):
             return known

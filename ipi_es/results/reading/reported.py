@@ -1,6 +1,6 @@
-"""What was reported before: by it repeats are recognized.
+"""Findings that were reported before, by which repeats are recognized.
 
-Read back from the documents, or remembered from writing them.
+They are read from stored documents, or remembered when documents are written.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ RECORD_SCORE, INFLUENCER_SCORE = "initial_record_score", "initial_influencer_sco
 OF_IP = ("influencer_field_value", "timestamp", INFLUENCER_SCORE, FIELD, "failures_only")
 OF_PAIR = ("partition_field_value", "by_field_value", "timestamp", RECORD_SCORE, FIELD, "failures_only")
 OF_HELD = (*OF_PAIR, "held_until", "repeat_of")
-"""The fields to read of the documents."""
+"""The fields to read from the documents."""
 
 
 class Extent(NamedTuple):
-    """How much was reported. Whatever exceeds it in one of these is no repeat of it."""
+    """How much was reported. A finding that exceeds any of these numbers is no repeat."""
 
     score: float = 0.0
     """The highest initial score of the record and its influencers, 0–100."""
     addresses: int = 1
-    """Unusual addresses of the entity in that bucket; of IPv6 those of one /64 count once."""
+    """Unusual addresses of the entity in that bucket; IPv6 addresses of one /64 count once."""
     networks: int = 1
-    """Their networks (/24, /48)."""
+    """The networks (/24, /48) of these addresses."""
     accounts: int = 1
     """Entities for which the address was unusual in that bucket."""
 
     def widened(self, other: Extent) -> Extent:
-        """The larger of both in each."""
+        """Return the larger of both extents, field by field."""
         return Extent(
             max(self.score, other.score),
             max(self.addresses, other.addresses),
@@ -43,12 +43,12 @@ class Extent(NamedTuple):
         )
 
     def to_source(self) -> dict[str, float]:
-        """As a document holds it."""
+        """Return the object that a document stores."""
         return self._asdict()
 
     @classmethod
     def of(cls, source: Mapping[str, Any], score: str) -> Extent:
-        """Take it from a document; ``score`` is the field that says it where an earlier ipi-es wrote the document."""
+        """Create it from a document; an earlier ipi-es wrote no extent, only the score in the field ``score``."""
         known = source.get(FIELD)
         if known is None:
             return cls(float(source.get(score, 0.0)))
@@ -67,7 +67,7 @@ class ReportedPair(NamedTuple):
 
     @classmethod
     def of(cls, document: Document) -> ReportedPair:
-        """Take it from a record with the fields of :data:`OF_PAIR`."""
+        """Create it from a record with the fields of :data:`OF_PAIR`."""
         return cls(*_pair(document), document.id, *_reported(document.source, RECORD_SCORE))
 
 
@@ -82,14 +82,14 @@ class ReportedIp(NamedTuple):
 
     @classmethod
     def of(cls, document: Document) -> ReportedIp:
-        """Take it from an influencer with the fields of :data:`OF_IP`."""
+        """Create it from an influencer with the fields of :data:`OF_IP`."""
         source = document.source
         value = source["influencer_field_value"]
         return cls(value, _seconds(source["timestamp"]), document.id, *_reported(source, INFLUENCER_SCORE))
 
 
 class First(NamedTuple):
-    """The result that a repeat repeats."""
+    """The first result of a finding, which its repeats name."""
 
     time: int  # epoch s, the bucket's start
     id: str
@@ -97,14 +97,14 @@ class First(NamedTuple):
 
 
 class Recent(NamedTuple):
-    """What repeats are recognized by."""
+    """The reported pairs and addresses by which repeats are recognized."""
 
     pairs: list[ReportedPair]
     ips: list[ReportedIp]
 
 
 class HeldRecord(NamedTuple):
-    """What a stored record says of a hold; times in epoch seconds."""
+    """The hold that a stored record describes; times in epoch seconds."""
 
     entity: str
     ip: str
@@ -112,18 +112,18 @@ class HeldRecord(NamedTuple):
     until: int
     id: str
     extent: Extent | None = None
-    """What was reported with it; None: it is a repeat."""
+    """The extent reported with it; None for a repeat."""
 
     @classmethod
     def of(cls, document: Document) -> HeldRecord:
-        """Take it from a record with the fields of :data:`OF_HELD`."""
+        """Create it from a record with the fields of :data:`OF_HELD`."""
         source = document.source
         extent = None if "repeat_of" in source else Extent.of(source, RECORD_SCORE)
         return cls(*_pair(document), _seconds(source["held_until"]), document.id, extent)
 
 
 class BucketEntity(NamedTuple):
-    """An entity of whose unusual pairs in the bucket at ``time`` some were left out: none of them teaches."""
+    """An entity with omitted unusual pairs in the bucket at ``time``: none of its pairs there is learned."""
 
     time: int
     entity: str

@@ -10,7 +10,6 @@ from ipi_es.cli.shared.output import accept_change_option
 from ipi_es.cli.shared.shell import clock, shell
 from ipi_es.errors import ClusterError, UsageError
 from ipi_es.times import format_span, iso, parse_time
-from ipi_es.worker.open_session import open_session
 
 if TYPE_CHECKING:
     from ipi_es.worker.scoring.dry_run import AlertCounts
@@ -42,6 +41,7 @@ def backfill(
     from ipi_es.setup.checks.judge import require_templates, require_usable
     from ipi_es.worker.changed_settings import OnChange
     from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.open_session import open_session
     from ipi_es.worker.scoring.dry_run import count_alerts
     from ipi_es.worker.training.job_training import TrainingCallbacks, training_range
 

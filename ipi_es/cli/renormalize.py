@@ -6,7 +6,6 @@ import click
 
 from ipi_es.cli.shared.output import accept_change_option
 from ipi_es.cli.shared.shell import shell
-from ipi_es.worker.open_session import open_session
 
 
 @click.command()
@@ -23,6 +22,7 @@ def renormalize(ctx: click.Context, job_name: str, accept_change: bool) -> None:
     from ipi_es.cli.shared.results_there import newest_result
     from ipi_es.worker.changed_settings import OnChange
     from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.open_session import open_session
 
     on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
     here = shell(ctx)

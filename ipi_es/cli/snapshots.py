@@ -10,7 +10,6 @@ import click
 
 from ipi_es.cli.shared.output import Column, accept_change_option, confirmed, emit, format_option, yes_option
 from ipi_es.cli.shared.shell import clock, shell
-from ipi_es.worker.open_session import open_session
 
 if TYPE_CHECKING:
     from ipi_es.errors import UsageError
@@ -101,6 +100,7 @@ def revert(
     """
     from ipi_es.worker.changed_settings import OnChange
     from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.open_session import open_session
     from ipi_es.worker.training.revert import plan_revert
     from ipi_es.worker.training.revert import revert as go_back
 

@@ -11,7 +11,6 @@ from ipi_es.cli.shared.shell import clock, shell
 from ipi_es.cli.train_csv import hyperparameter_options, train_csv
 from ipi_es.errors import UsageError
 from ipi_es.times import iso, parse_time
-from ipi_es.worker.open_session import open_session
 
 
 def _underscored(name: str) -> str:
@@ -119,6 +118,7 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
     from ipi_es.setup.checks.judge import require_templates, require_usable
     from ipi_es.worker.changed_settings import OnChange
     from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.open_session import open_session
     from ipi_es.worker.training.job_training import TrainingCallbacks, training_range
 
     here, now = shell(ctx), clock()

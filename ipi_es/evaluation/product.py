@@ -58,7 +58,7 @@ def hybrid(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | Non
     later = _training_events(trial, trial.parts.test, trial.window.stop * DAY, look_up)
     for day in range(trial.window.test, trial.window.stop):
         if trial.state != "frozen":
-            history.day = day
+            history.skip_to(day)
         scorer = Scorer(trained.snapshot, history)
         for name, rows in trial.of_day(day).items():
             if len(rows):

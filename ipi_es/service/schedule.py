@@ -49,6 +49,10 @@ class At(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
         self._following = following
         self.sooner: datetime | None = None
 
+    def fire_at(self, moment: datetime) -> None:
+        """Fire at ``moment`` too, if that comes before the next regular time."""
+        self.sooner = moment
+
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """Return the next time, for APScheduler. Missed ticks aren't repeated: the next one does all the work."""
         regular, sooner = _moment(self._following(int(now.timestamp()))), self.sooner
@@ -135,7 +139,7 @@ class Schedule:
         wanted = max(wanted, event.scheduled_run_time + LEAST)  # never the same moment again
         job = self._scheduler.get_job(event.job_id)
         if job is not None:
-            job.trigger.sooner = wanted
+            job.trigger.fire_at(wanted)
             if wanted < job.next_run_time:
                 job.modify(next_run_time=wanted)
 

@@ -331,7 +331,7 @@ class JobSession:
             self.note(**{MADE_WITH: made_with(job)})
         levels = self._levels(snapshot, start)
         keeper = resources.keeper(HistoryId.parse(str(state.history_id)), start)
-        keeper.late += late_rows.waiting(stores.blobs, state)
+        keeper.replace_late(late_rows.waiting(stores.blobs, state))
 
         def stored(delta: DayDelta) -> None:
             store_delta(self.writer.blobs, job.job_id, keeper.id, delta, stores.clock.now())

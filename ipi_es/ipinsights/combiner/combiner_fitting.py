@@ -119,7 +119,7 @@ def combiner_rows(
     repeats = min(max(MAX_ROWS // (2 * count), 1), MAX_REPEATS)
     parts = []
     for day, rows in day_slices(events, split.combiner, split.calibration):
-        history.day = day
+        history.skip_to(day)
         pairs = TrainingPairs.of_rows(events, hashes, rows[events.learns[rows]])
         pairs = pairs.take(np.flatnonzero(rng.random(len(pairs)) < keep))
         if len(pairs):

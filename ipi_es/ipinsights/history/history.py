@@ -65,6 +65,10 @@ class History:
         """Return the factor that turns a stored (forward-decayed) count into its weight as of ``day``."""
         return float(2.0 ** (-(self.day - self.origin) / self.half_life_days))
 
+    def skip_to(self, day: int) -> None:
+        """Move to the start of ``day`` (days since the epoch) without adding events."""
+        self.day = day
+
     def apply(self, delta: DayDelta) -> None:
         """Add one day; ``day`` becomes the day after it. Days may be skipped; raises ValueError for an earlier day."""
         if delta.day < self.day:

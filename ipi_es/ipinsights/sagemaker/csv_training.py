@@ -146,7 +146,7 @@ def history_of(
     history.pairs.members = None  # only combiner features need them, and there is no combiner
     for part in range(parts):
         entity, ip, count = _part(column, part, parts, len(addresses))
-        history.day = day
+        history.skip_to(day)
         history.apply(DayDelta.of(day, hashes[entity], addresses[ip], count))
     return history
 

@@ -64,7 +64,7 @@ def measure(
     priors: list[NDArray[np.float64]] = []
     scores: list[list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = [[] for _ in snapshots]
     for day, rows in day_slices(events, split.calibration, split.stop):
-        history.day = day
+        history.skip_to(day)
         scored = rows[events.calibrates[rows]]
         if len(scored):
             local, entity = np.unique(events.entity[scored], return_inverse=True)

@@ -127,7 +127,7 @@ def train(
     )
     report(TrainingProgress(stage="done", discriminator_auc=auc))
     end_day = split.stop if events.end is None else events.end // DAY
-    history.day = max(end_day, split.stop - 1)
+    history.skip_to(max(end_day, split.stop - 1))
     return Trained(snapshot=snapshot, history=history, calibration=calibration, rival=other[0] if other else None)
 
 

@@ -115,7 +115,8 @@ class HistoryKeeper:
         """Bring ``history`` to ``id``: done when the next day begins, while the last batch may still be written."""
         if self.behind is not None:
             self.history.apply(self.behind)
-            self.history.day, self.behind = self.id.day, None
+            self.history.skip_to(self.id.day)
+            self.behind = None
 
 
 def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allow: AllowList, holds: Holds) -> Rows:
@@ -143,7 +144,7 @@ def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:
     for day in range(history.day, wanted.day):
         if wanted.delta(day) in found:
             history.apply(delta_from_bytes(blobs.read(job_id, wanted.delta(day))))
-    history.day = wanted.day
+    history.skip_to(wanted.day)
     return history
 
 

@@ -339,6 +339,15 @@ class ResultsSuite:
         ]
         assert store.of_bucket(START, HOUR) == {each.id: each.source for each in (made[1], record(context))}
 
+    @pytest.mark.parametrize("newer", ["aaa", "zzz"])
+    def test_of_two_buckets_of_one_start_the_later_revision_is_the_final_one(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore, newer: str
+    ) -> None:
+        other = replace(context, results_index_name=f"{newer}-{context.results_index_name}")
+        store.write([bucket(context)], 1)
+        store_of(cluster, other).write([bucket(other, stamp=replace(STAMP, revision=1))], 1)
+        assert [each.revision for each in store.final_buckets(START, START + HOUR)] == [1]
+
 
 def store_of(cluster: Cluster, context: ResultContext) -> ResultStore:
     return ResultStore(cluster, context.job_id, context.results_index_name, flat_fields=context.flat_fields)

@@ -16,6 +16,7 @@ from ipi_es.alerts.parameters import INTERVALS, MARGIN, ConsoleDestination, Para
 from ipi_es.alerts.render import Definition, render, stable_uuid
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.errors import UsageError
+from ipi_es.service.blindness.blind_change import BlindState
 
 EVERYWHERE = ConsoleDestination("https://hooks.example.org/x", "ipi-es-alerts", "channel-1")
 ELASTICSEARCH = ServerInfo("elasticsearch", (8, 19, 5), "memory", "memory:")
@@ -158,6 +159,22 @@ def test_interim_suppressed_and_repeated_are_left_out(stack: Stack, kind: Kind) 
     assert '{"term": {"job_id": "logins"}}' in text
     assert '"gte": 75.0' in text
     assert "initial_" in text
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_blind_alert_is_of_a_jobs_blindness_that_lasts_and_says_what_the_annotation_says(stack: Stack) -> None:
+    text = json.dumps(made(stack, "blind").body).replace('\\"', '"')  # Kibana keeps its query as text
+    states = [str(each) for each in BlindState if each is not BlindState.ENDED]
+    for wanted in (
+        {"term": {"job_id": "logins"}},
+        {"term": {"result_type": "annotation"}},
+        {"term": {"annotation_type": "blind"}},
+        {"terms": {"blind_state": states}},
+    ):
+        assert json.dumps(wanted).replace(" ", "") in text.replace(" ", "")
+    assert "_source.annotation" in text
+    if stack == "watcher":
+        assert "(hit._source.blind_state == 'half_blind' ? ' is half blind. ' : ' is blind. ')" in text
 
 
 @pytest.mark.parametrize("interval", INTERVALS)

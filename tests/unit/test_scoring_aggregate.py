@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +122,18 @@ def test_influencers_are_what_combine_says_of_each_group() -> None:
         alone = combine(ln_p, codes, count, ENTITY_OR_IP, correlation=rho, max_joint=500)
         assert (groups.s == alone.s).all()
         assert (groups.ln_p == alone.ln_p).all()
+
+
+@pytest.mark.parametrize(("calibration_size", "max_joint"), [(1_000, 100), (20_000, 2_000)])
+def test_groups_count_as_a_tenth_of_the_calibration_at_most(calibration_size: int, max_joint: int) -> None:
+    ln_p = np.log(np.random.default_rng(7).uniform(0.001, 0.05, 300))
+    one = np.zeros(300, dtype=np.int64)
+    options: dict[str, Any] = {"n_entities": 300, "n_ips": 1, "correlations": Correlations(same_ip=(0.01, 0.01))}
+    found = aggregate(ln_p, np.arange(300), one, calibration_size=calibration_size, **options).ips
+    expected = combine(ln_p, one, 1, ENTITY_OR_IP, correlation=(0.01, 0.01), max_joint=max_joint)
+    assert (found.ln_joint[0], found.ln_p[0]) == (expected.ln_joint[0], expected.ln_p[0])
+    other = combine(ln_p, one, 1, ENTITY_OR_IP, correlation=(0.01, 0.01), max_joint=300 if max_joint < 300 else 100)
+    assert found.ln_joint[0] != other.ln_joint[0]
 
 
 def test_the_bucket_over_entities_and_over_ips() -> None:

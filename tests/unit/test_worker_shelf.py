@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ipi_es.state.blobs import BlobInfo
-from ipi_es.worker.training.snapshot_inventory import past_keeping
+from ipi_es.state.directory_blobs import DirectoryBlobs
+from ipi_es.state.job_state import JobState
+from ipi_es.worker.training.snapshot_inventory import SnapshotInventory, past_keeping
 from ipi_es.worker.upkeep.cleanup import kept_quantiles
 
 DAY, HOUR = 86_400, 3_600
@@ -82,3 +86,17 @@ def test_cleaning_twice_is_cleaning_once(hours: list[int], days: int) -> None:
 @pytest.mark.parametrize("current", [None, "0h"])
 def test_without_a_checkpoint_the_age_counts_from_the_newest_quantiles(current: str | None) -> None:
     assert kept_quantiles(times(100, 101, 140), current, None, 10, []) == {"100h", "101h", "140h"}
+
+
+def test_history_that_the_state_points_to_is_not_ownerless_when_its_snapshot_is_gone(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path)
+    for snapshot in ("used", "killed"):
+        base = f"history-{snapshot}"
+        blobs.write("job", base, "history_base", b"base", created=NOW)
+        blobs.write("job", f"{base}-7", "history_delta", b"delta", created=NOW, attributes={"base": base})
+    state = JobState("job", snapshot_id="used", history_id="history-used+8")
+    assert {each.id for each in SnapshotInventory.of("job", blobs, state).ownerless()} == {
+        "history-killed",
+        "history-killed-7",
+    }
+    assert len(SnapshotInventory.of("job", blobs, JobState("job")).ownerless()) == 4

@@ -15,7 +15,7 @@ from ipi_es.alerts.found_alerts import FoundAlert
 from ipi_es.alerts.incident_messages import incidents
 from ipi_es.alerts.message import Notification, in_order
 from ipi_es.cluster.port import Cluster, Document
-from ipi_es.errors import Conflict, SnapshotForeign
+from ipi_es.errors import Conflict
 from ipi_es.state.fields import LATEST, Fields
 from ipi_es.state.job_state import STATE_INDEX
 from ipi_es.times import SECONDS
@@ -233,12 +233,7 @@ def _source(sent: Sent) -> dict[str, Any]:
 def _from(document: Document) -> Sent:
     """Read a stored state. Raises SnapshotForeign for a newer format, StateDamaged for an invalid value."""
     fields = Fields(document.source, f"the state of notifications {document.id} is damaged", _DAMAGED_HINT)
-    version = fields.number("format", 0, 1 << 31, absent=0)
-    if version > FORMAT:
-        raise SnapshotForeign(
-            f"the state of notifications {document.id} was written by a newer ipi-es (format {version})",
-            hint="upgrade ipi-es here, or run the job where the newer one is",
-        )
+    fields.refuse_newer(f"the state of notifications {document.id}", FORMAT)
     details, most = fields.inside("details"), LATEST * 1_000
     return Sent(
         job_id=fields.text("job_id"),

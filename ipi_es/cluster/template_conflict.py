@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from ipi_es import resources
 from ipi_es.cluster.admin import covers, priority_of
 from ipi_es.cluster.port import Cluster, Json
-from ipi_es.errors import PermissionDenied, UsageError
+from ipi_es.errors import NotFound, PermissionDenied, UsageError
 from ipi_es.lists import some
 
 NEEDED_SETTINGS = ("gc_deletes",)
@@ -123,17 +124,28 @@ def find_conflict(
     return TemplateConflict(index, ours, mine, name, priority_of(above[name]), lacks)
 
 
+def require_template(cluster: Cluster, template: str, lost: str) -> bool:
+    """Raise NotFound where a template of ipi-es is missing; ``lost`` says what doesn't work without it.
+
+    Return whether it is there; False where the credentials may write documents, but not read templates.
+    """
+    try:
+        if cluster.get_index_template(template) is not None:
+            return True
+    except PermissionDenied:
+        return False
+    raise NotFound(f"the index template {template} is missing, and without it {lost}", hint="run `ipi-es setup` once")
+
+
 def require_ours(cluster: Cluster, index: str, ours: str) -> None:
     """Raise UsageError where another template would take ``index``, which doesn't exist yet, and give it too little.
 
-    Without the right to read templates nothing is checked.
+    Without the right to read templates and mappings nothing is checked: a worker may write without it.
     """
-    try:
+    with suppress(PermissionDenied):
         found = find_conflict(cluster, index, ours)
-    except PermissionDenied:
-        return  # a worker may write without the right to read templates
-    if found is not None and not cluster.get_mapping(index):
-        raise found.error()
+        if found is not None and not cluster.get_mapping(index):
+            raise found.error()
 
 
 def shortfall(effect: Mapping[str, Any], wanted: Mapping[str, Any], *, strict: bool) -> Shortfall:

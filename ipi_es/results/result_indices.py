@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.cluster.template_conflict import require_ours, shipped, shortfall
-from ipi_es.errors import ClusterError, ClusterReadOnly, NotFound, PermissionDenied, RequestRejected, UsageError
+from ipi_es.cluster.template_conflict import require_ours, require_template, shipped, shortfall
+from ipi_es.errors import ClusterError, ClusterReadOnly, PermissionDenied, RequestRejected, UsageError
 from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.index_mapping import conflict, flat_mapping, index_for, missing_fields, month_end, month_of
 from ipi_es.results.words import ALIAS, TEMPLATE
@@ -67,7 +67,7 @@ class ResultIndices:
         mappings = flat_mapping(self._flat_fields)
         existing = self._cluster.get_mapping(index).get(index)
         if existing is None:
-            self._require_template()
+            require_template(self._cluster, TEMPLATE, "results can't be searched")
             require_ours(self._cluster, index, TEMPLATE)
             body: dict[str, Any] = {"mappings": mappings} if mappings else {}
             if self._cluster.info.distribution == "elasticsearch":
@@ -127,15 +127,4 @@ class ResultIndices:
             f"the results of job {self._job_id} don't fit into {index}, where another job has a field in the way of "
             f"{field}: {reason}",
             hint=f"give the job an index of its own: `results_index_name: {self._job_id}` (→ {example}-…)",
-        )
-
-    def _require_template(self) -> None:
-        try:
-            if self._cluster.get_index_template(TEMPLATE) is not None:
-                return
-        except PermissionDenied:
-            return  # a worker may be allowed to write results, but not to read templates
-        raise NotFound(
-            f"the index template {TEMPLATE} is missing, and without it results can't be searched",
-            hint="run `ipi-es setup` once",
         )

@@ -31,9 +31,10 @@ from ipi_es.state.job_state import JobState
 from ipi_es.state.owner import owner_alive
 from ipi_es.times import iso
 from ipi_es.worker.changed_settings import OnChange, require_unchanged
-from ipi_es.worker.job_resources import LEASE, JobResources
+from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_session import JobSession
 from ipi_es.worker.late.late_rescoring import rescore_late
+from ipi_es.worker.lease_wait import LEASE
 from ipi_es.worker.open_session import open_session
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.interim_results import write_interim

@@ -71,17 +71,14 @@ class BlobInfo:
         fields = Fields(
             source, f"snapshot {blob_id} of job {job_id} is damaged", _hint(job_id, blob_id), SnapshotDamaged
         )
-        owner, found, version = fields.text("job_id"), fields.text("blob_id"), fields.number("format", 0, 1 << 31)
+        owner, found = fields.text("job_id"), fields.text("blob_id")
         if owner != job_id or found != blob_id:
             raise SnapshotForeign(
                 f"snapshot {blob_id} of job {job_id} is really {found} of job {owner}",
                 hint="a job can't use another job's snapshots: train it, or restore the right files",
             )
-        if version > FORMAT:
-            raise SnapshotForeign(
-                f"snapshot {blob_id} of job {job_id} was written by a newer ipi-es (format {version})",
-                hint="upgrade ipi-es here, or train again",
-            )
+        fields.number("format", 0, 1 << 31)  # a manifest without one is damaged
+        fields.refuse_newer(f"snapshot {blob_id} of job {job_id}", FORMAT, otherwise="train again")
         kind, sha256 = fields.text("kind"), fields.text("sha256")
         if kind not in BLOB_KINDS:
             fields.wrong("kind", kind, f"one of {', '.join(BLOB_KINDS)}")

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop
-from ipi_es.cluster.template_conflict import require_ours
-from ipi_es.errors import Conflict, LostJob, NotFound, PermissionDenied, SnapshotDamaged, SnapshotError
+from ipi_es.cluster.template_conflict import require_ours, require_template
+from ipi_es.errors import Conflict, LostJob, SnapshotDamaged, SnapshotError
 from ipi_es.state.blobs import BlobInfo, BlobKind, checksum, damaged, missing, new_info, nobody_asks, whole
 
 SNAPSHOT_INDEX = "ipi-es-snapshots"
@@ -160,18 +160,10 @@ class ClusterBlobs:
         self._cluster.bulk([Drop(SNAPSHOT_INDEX, place) for place in places if place not in kept])
 
     def _require_template(self) -> None:
-        try:
-            if self._cluster.get_index_template(SNAPSHOT_TEMPLATE) is not None:
-                if not self._looked:
-                    require_ours(self._cluster, SNAPSHOT_INDEX, SNAPSHOT_TEMPLATE)
-                self._looked = True
-                return
-        except PermissionDenied:
-            return  # a worker may write snapshots without the right to read templates
-        raise NotFound(
-            f"the index template {SNAPSHOT_TEMPLATE} is missing, and without it snapshots can't be found again",
-            hint="run `ipi-es setup` once",
-        )
+        if require_template(self._cluster, SNAPSHOT_TEMPLATE, "snapshots can't be found again"):
+            if not self._looked:
+                require_ours(self._cluster, SNAPSHOT_INDEX, SNAPSHOT_TEMPLATE)
+            self._looked = True
 
 
 def _manifest_id(job_id: str, blob_id: str) -> str:

@@ -11,10 +11,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from ipi_es.errors import IpiEsError, StateDamaged
+from ipi_es.errors import IpiEsError, SnapshotForeign, StateDamaged
 
 LATEST = 4_102_444_800
 """Epoch seconds of 2100-01-01: times in stored documents may not be later."""
+_MOST_FORMATS = 1 << 31
 _LONGEST = 80
 """Characters of a value that a message shows."""
 
@@ -34,6 +35,14 @@ class Fields:
         shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
         is_ = f"is {shown}" if value is not None else "is missing or null"
         raise self._error(f"{self._what}: its field “{name}” {is_}, not {wanted}", hint=self._hint)
+
+    def refuse_newer(self, what: str, newest: int, otherwise: str = "run the job where the newer one is") -> None:
+        """Raise SnapshotForeign where the document's ``format`` is above ``newest``; an absent format counts as 0."""
+        found = self.number("format", 0, _MOST_FORMATS, absent=0)
+        if found > newest:
+            raise SnapshotForeign(
+                f"{what} was written by a newer ipi-es (format {found})", hint=f"upgrade ipi-es here, or {otherwise}"
+            )
 
     @property
     def names(self) -> list[str]:

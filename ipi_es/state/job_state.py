@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document, IndexOptions
-from ipi_es.cluster.template_conflict import require_ours
-from ipi_es.errors import Conflict, JobBusy, LostJob, NotFound, PermissionDenied, SnapshotForeign, StateDamaged
+from ipi_es.cluster.template_conflict import require_ours, require_template
+from ipi_es.errors import Conflict, JobBusy, LostJob, StateDamaged
 from ipi_es.state.details import check_details
 from ipi_es.state.fields import Fields
 from ipi_es.state.owner import owner_for_people
@@ -113,11 +113,7 @@ class JobState:
         """
         source, name = document.source, document.id.removeprefix(_ID)
         fields = Fields(source, f"the state of job {name} is damaged", _DAMAGED_HINT)
-        if fields.number("format", 0, 1 << 31, absent=0) > FORMAT:
-            raise SnapshotForeign(
-                f"the state of job {source.get('job_id')} was written by a newer ipi-es (format {source['format']})",
-                hint="upgrade ipi-es here, or run the job where the newer one is",
-            )
+        fields.refuse_newer(f"the state of job {source.get('job_id')}", FORMAT)
         check_details(fields.mapping("details"), fields.inside("details"))
         job_id = fields.text("job_id")
         if document.id.startswith(_ID) and job_id != name:
@@ -290,16 +286,8 @@ class StateStore:
         return replace(state, stored=document)
 
     def _require_template(self) -> None:
-        try:
-            if self._cluster.get_index_template(STATE_TEMPLATE) is not None:
-                require_ours(self._cluster, STATE_INDEX, STATE_TEMPLATE)
-                return
-        except PermissionDenied:
-            return  # a worker may write its state without the right to read templates
-        raise NotFound(
-            f"the index template {STATE_TEMPLATE} is missing, and without it the state can't be found again",
-            hint="run `ipi-es setup` once",
-        )
+        if require_template(self._cluster, STATE_TEMPLATE, "the state can't be found again"):
+            require_ours(self._cluster, STATE_INDEX, STATE_TEMPLATE)
 
 
 def first_epoch(now: int) -> int:

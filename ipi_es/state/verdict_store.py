@@ -10,7 +10,6 @@ import hashlib
 from dataclasses import dataclass
 
 from ipi_es.cluster.port import Cluster, Document
-from ipi_es.errors import SnapshotForeign
 from ipi_es.state.fields import Fields
 from ipi_es.state.job_state import STATE_INDEX
 
@@ -73,11 +72,7 @@ class VerdictStore:
     def _verdict(self, document: Document) -> Verdict:
         source = document.source
         fields = Fields(source, f"a verdict on job {self._job_id} ({document.id}) is damaged", _DAMAGED_HINT)
-        if fields.number("format", 0, 1 << 31, absent=0) > FORMAT:
-            raise SnapshotForeign(
-                f"a verdict on job {self._job_id} was written by a newer ipi-es (format {source['format']})",
-                hint="upgrade ipi-es here, or run the job where the newer one is",
-            )
+        fields.refuse_newer(f"a verdict on job {self._job_id}", FORMAT)
         names = ("entity", "ip", "network", "by", "verdict")
         texts = {name: fields.text(name) for name in names}
         return Verdict(at=fields.time("time"), comment=fields.text_or_none("comment") or "", **texts)

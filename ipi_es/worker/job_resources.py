@@ -26,6 +26,7 @@ from ipi_es.times import SECONDS, iso
 from ipi_es.worker.clock import Clock, SystemClock
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, load_history
 from ipi_es.worker.history.holds import Holds
+from ipi_es.worker.lease_wait import LEASE
 from ipi_es.worker.scoring.describer import context_of
 from ipi_es.worker.scoring.normalizer_state import fields_of
 from ipi_es.worker.scoring.scoring_state import ScoringCache
@@ -35,9 +36,6 @@ from ipi_es.worker.training import job_training
 from ipi_es.worker.training.job_snapshot import JobSnapshot
 
 log = logging.getLogger(__name__)
-
-LEASE = 24
-"""Seconds that a lease lasts without a renewal; a worker uses `worker.lease` instead."""
 
 
 class JobResources:

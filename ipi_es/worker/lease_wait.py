@@ -12,6 +12,9 @@ from ipi_es.worker.clock import Clock
 
 log = logging.getLogger(__name__)
 
+LEASE = 24
+"""Seconds that a lease lasts without a renewal; a worker uses `worker.lease` instead."""
+
 PATIENCE = 90.0
 """Seconds that a command waits: a worker that catches up holds the lease for a minute and the current batch, and the
 lease of a dead worker expires before that."""

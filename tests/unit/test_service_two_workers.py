@@ -19,7 +19,7 @@ from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.details import LAST_WORKER
 from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_resources import LEASE
+from ipi_es.worker.lease_wait import LEASE
 from ipi_es.worker.open_session import open_session
 
 JOB = live.live_job(datafeed_config={"frequency": "3h"})

@@ -20,13 +20,10 @@ from ipi_es.state.owner import owner_alive, this_process
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.worker.clock import Clock
-from ipi_es.worker.lease_wait import PATIENCE, acquire_lease
+from ipi_es.worker.lease_wait import LEASE, PATIENCE, acquire_lease
 
 DELETING = "deleting it"
 """The purpose of a job's lease while the job is deleted."""
-
-LEASE = 24
-"""Seconds that the lease lasts; it is renewed until everything is deleted."""
 
 
 @dataclass(frozen=True, slots=True)

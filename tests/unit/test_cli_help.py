@@ -68,3 +68,22 @@ def test_wrong_command_gets_the_nearest_right_one() -> None:
     result = run("chekc")
     assert result.exit_code == 2
     assert "Did you mean “check”?" in result.stderr
+
+
+def test_the_programs_help_imports_no_command_and_cuts_no_line() -> None:
+    code = (
+        "import sys\n"
+        "from ipi_es.cli.main import COMMANDS, main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "heavy = {'numpy', 'pydantic', 'yaml', *(f'ipi_es.cli.{name}' for name in COMMANDS)}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    *lines, imported = done.stdout.splitlines()
+    assert imported == "[]"
+    assert [
+        name for name, line in COMMANDS.items() if not any(each.split() == [name, *line.split()] for each in lines)
+    ] == []

@@ -43,7 +43,8 @@ def backfill(
     from ipi_es.worker.job_resources import JobResources
     from ipi_es.worker.open_session import open_session
     from ipi_es.worker.scoring.dry_run import count_alerts
-    from ipi_es.worker.training.job_training import TrainingCallbacks, training_range
+    from ipi_es.worker.training.job_training import TrainingCallbacks
+    from ipi_es.worker.training.training_range import training_range
 
     here, now = shell(ctx), clock()
     on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE

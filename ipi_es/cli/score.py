@@ -263,8 +263,7 @@ def _job_of(surroundings: Shell, job_name: str) -> tuple[str, Job | None]:
 
 def _newest_history(blobs: BlobStore, job_id: str, snapshot_id: str) -> HistoryId:
     """Return the id of the snapshot's history with all days that were added to it."""
-    from ipi_es.worker.history.history_keeper import HistoryId
-    from ipi_es.worker.training.job_training import history_base
+    from ipi_es.worker.history.history_keeper import HistoryId, history_base
 
     base = history_base(snapshot_id)
     day = int(blobs.info(job_id, base).attributes["day"])

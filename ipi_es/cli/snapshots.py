@@ -204,7 +204,7 @@ def _known(shelf: SnapshotInventory, snapshot_id: str) -> BlobInfo:
 
 def _only_a_part(shelf: SnapshotInventory, blob_id: str) -> UsageError:
     from ipi_es.errors import UsageError
-    from ipi_es.worker.training.job_training import history_base
+    from ipi_es.worker.history.history_keeper import history_base
 
     owners = (info.id for info in shelf.networks if f"{blob_id}-".startswith(f"{history_base(info.id)}-"))
     owner = next(owners, None)

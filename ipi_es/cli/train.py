@@ -119,7 +119,8 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
     from ipi_es.worker.changed_settings import OnChange
     from ipi_es.worker.job_resources import JobResources
     from ipi_es.worker.open_session import open_session
-    from ipi_es.worker.training.job_training import TrainingCallbacks, training_range
+    from ipi_es.worker.training.job_training import TrainingCallbacks
+    from ipi_es.worker.training.training_range import training_range
 
     here, now = shell(ctx), clock()
     job = here.job(job_name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
 
 def roc_auc(real: NDArray[np.floating[Any]], sampled: NDArray[np.floating[Any]]) -> float:
     """Return P(a real pair scores above a sampled one), ties half: Mann-Whitney's U over n·m; nan if one is empty."""
+    from scipy.stats import rankdata  # a second of imports, and only a training measures itself
+
     n, m = len(real), len(sampled)
     if not n or not m:
         return float("nan")

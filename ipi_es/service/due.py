@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ipi_es.config.job_config import Job
 from ipi_es.times import SECONDS
-from ipi_es.worker.training.job_training import training_range
+from ipi_es.worker.training.training_range import training_range
 
 DAY = SECONDS["d"]
 

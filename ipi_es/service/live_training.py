@@ -20,7 +20,8 @@ from ipi_es.state.details import LAST_ERROR, WAITS_FOR
 from ipi_es.times import format_span, iso
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_session import JobSession
-from ipi_es.worker.training.job_training import TrainedJob, TrainingCallbacks, training_range
+from ipi_es.worker.training.job_training import TrainedJob, TrainingCallbacks
+from ipi_es.worker.training.training_range import training_range
 
 log = logging.getLogger(__name__)
 

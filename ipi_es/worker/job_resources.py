@@ -24,7 +24,7 @@ from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.times import SECONDS, iso
 from ipi_es.worker.clock import Clock, SystemClock
-from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, load_history
+from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, history_base, load_history
 from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.lease_wait import LEASE
 from ipi_es.worker.scoring.describer import context_of
@@ -32,7 +32,6 @@ from ipi_es.worker.scoring.normalizer_state import fields_of
 from ipi_es.worker.scoring.scoring_state import ScoringCache
 from ipi_es.worker.stores import Stores
 from ipi_es.worker.timing import OnStep, ignore_step
-from ipi_es.worker.training import job_training
 from ipi_es.worker.training.job_snapshot import JobSnapshot
 
 log = logging.getLogger(__name__)
@@ -109,7 +108,7 @@ class JobResources:
 
     def base_of(self, snapshot_id: str) -> HistoryId:
         """Return the id of the history that a snapshot was made with."""
-        base = job_training.history_base(snapshot_id)
+        base = history_base(snapshot_id)
         return HistoryId(base, int(self.stores.blobs.info(self.job.job_id, base).attributes["day"]))
 
     def keeper(self, history: HistoryId, start: int | None = None) -> HistoryKeeper:

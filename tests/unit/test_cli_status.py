@@ -21,7 +21,7 @@ from ipi_es.state.details import LAST_ERROR, LAST_WORKER, WAITS_FOR
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
-from ipi_es.worker.training.job_training import history_base
+from ipi_es.worker.history.history_keeper import history_base
 
 NOW, SPAN, DAY = 1_780_000_200, 900, 86_400
 TRAINED_TO = NOW // DAY * DAY - 2 * DAY

@@ -47,8 +47,8 @@ def newest_result(cluster: Cluster, job: Job, directory: Path | None) -> tuple[i
 def _scored_to(cluster: Cluster, job: Job, directory: Path | None) -> int | None:
     """Return the state's checkpoint, epoch seconds; None where no bucket was scored or the state can't be read."""
     from ipi_es.state.job_state import StateStore
+    from ipi_es.worker.history.history_keeper import history_base
     from ipi_es.worker.job_resources import JobResources
-    from ipi_es.worker.training.job_training import history_base
 
     try:
         state = StateStore(cluster).read(job.job_id)

@@ -23,8 +23,7 @@ from ipi_es.state.details import LAST_WORKER, MISSING_RESULTS, WAITS_FOR
 from ipi_es.state.job_state import JobState
 from ipi_es.times import iso
 from ipi_es.worker.changed_settings import changed, kept
-from ipi_es.worker.history.history_keeper import HistoryId
-from ipi_es.worker.training.job_training import history_base
+from ipi_es.worker.history.history_keeper import HistoryId, history_base
 
 LOOKED_BACK = 100
 """Newest buckets that are checked for silence: one page, and enough for any reasonable ``blind_after``."""

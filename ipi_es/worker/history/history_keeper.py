@@ -61,6 +61,11 @@ class HistoryId:
         return f"{self.base}-{day}"
 
 
+def history_base(snapshot_id: str) -> str:
+    """Return the blob id of the history that a snapshot was made with."""
+    return f"history-{snapshot_id}"
+
+
 @dataclass(slots=True)
 class HistoryKeeper:
     """One job's history during scoring: once settled, ``history`` is that at the start of the current UTC day."""

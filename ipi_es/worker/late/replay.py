@@ -12,7 +12,7 @@ from ipi_es.ipinsights.day_scorer import DayScorer
 from ipi_es.ipinsights.pair_explanation import Explainer
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.times import SECONDS
-from ipi_es.worker.history.history_keeper import HistoryId, Rows, learned_rows, load_history
+from ipi_es.worker.history.history_keeper import HistoryId, Rows, history_base, learned_rows, load_history
 from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.scoring.bucket_scorer import BucketScorer, ScoredBucket
@@ -20,7 +20,6 @@ from ipi_es.worker.scoring.describer import Describer, context_of
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
-from ipi_es.worker.training.job_training import history_base
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.training import job_training
+from ipi_es.worker.training.training_range import training_range
 
 THRESHOLDS = (25, 50, 75, 90)
 """Scores at which alerts are counted: minor, major, critical, and the most severe critical ones."""
@@ -73,7 +74,7 @@ def count_alerts(
         resources.refuse_trained(snapshot, start)
         keeper = resources.keeper(resources.base_of(state.snapshot_id), start)
     else:
-        learned = job_training.learn(job, resources.feed, *job_training.training_range(job, start), on_training)
+        learned = job_training.learn(job, resources.feed, *training_range(job, start), on_training)
         snapshot, history = learned.snapshot, learned.history
         keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("dry-run", history.day), Holds.of(job))
     catch_up(keeper, start, resources.read, lambda _: None)

@@ -25,7 +25,7 @@ from ipi_es.ipinsights.training.training import Trained, train
 from ipi_es.scoring.references import References
 from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, iso
-from ipi_es.worker.history.history_keeper import HistoryId
+from ipi_es.worker.history.history_keeper import HistoryId, history_base
 from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.outcome_views import Participation, learned, views_of
@@ -195,18 +195,6 @@ def calibration_start(first: int, end: int, share: float) -> int | None:
         return None
     weeks = max(int(share * days / 7), 1)
     return end // day * day - weeks * 7 * day
-
-
-def history_base(snapshot_id: str) -> str:
-    """Return the blob id of the history that a snapshot was made with."""
-    return f"history-{snapshot_id}"
-
-
-def training_range(job: Job, end: int) -> tuple[int, int]:
-    """Return the range [start, end) of a training up to ``end``: whole UTC days, ``training.window`` long."""
-    day = SECONDS["d"]
-    stop = end // day * day
-    return stop - job.training.window, stop
 
 
 def _groups(bucket: NDArray[np.int64], code: NDArray[np.int32]) -> NDArray[np.int64]:

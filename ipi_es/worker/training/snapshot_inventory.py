@@ -10,7 +10,7 @@ from ipi_es.state.blobs import BlobInfo, BlobStore
 from ipi_es.state.details import LATE_ROWS
 from ipi_es.state.job_state import JobState
 from ipi_es.times import SECONDS, day_of, parse_time
-from ipi_es.worker.training.job_training import history_base
+from ipi_es.worker.history.history_keeper import history_base
 
 
 @dataclass(frozen=True, slots=True)

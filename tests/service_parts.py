@@ -42,7 +42,7 @@ def busy_fleet() -> Fleet:
     fleet = Fleet([a_job("logins"), a_job("vpn")])
     busy = fleet["logins"]
     busy.tick_began(NOW)
-    busy.claimed(NOW, NOW - SPAN)
+    busy.lease_acquired(NOW, NOW - SPAN)
     busy.trained(NOW, "20260501T000000Z-1f3a9c0b", {"discriminator_auc": 0.97}, NOW - 3_600)
     busy.read(100, Dropped(missing_entity=2, private_ip=5))
     busy.scored(NOW, BucketCounts(100), {"critical": 1, "warning": 4})

@@ -243,7 +243,7 @@ def confirmed_amid_a_deletion(cluster: MemoryCluster, _: Worker) -> None:
 
     def noted(*said: Any) -> None:
         note(*said)
-        states.claim(JOB.job_id, this_process(), LATER, 24, alive=lambda _: False, doing=DELETING)
+        states.acquire_lease(JOB.job_id, this_process(), LATER, 24, alive=lambda _: False, doing=DELETING)
 
     verdicts._note = noted  # type: ignore[method-assign]
     with suppress(JobBusy, UsageError):

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ipi_es.alerts.delivery_state import Sent, SentStore, letters
+from ipi_es.alerts.delivery_state import DeliveryState, DeliveryStateStore, notifications
 from ipi_es.alerts.found_alerts import FoundAlert, find
 from ipi_es.alerts.message import Notification
 from ipi_es.alerts.senders import Sender
@@ -47,7 +47,7 @@ class Delivery:
 
     def __init__(self, cluster: Cluster, job: Job, destination: str, sender: Sender, owner: str) -> None:
         self._cluster, self._job, self._sender, self._owner = cluster, job, sender, owner
-        self._store = SentStore(cluster, job.job_id, destination)
+        self._store = DeliveryStateStore(cluster, job.job_id, destination)
         self.job_id, self.destination = job.job_id, destination
         self.name = f"job {job.job_id}, {destination}"
 
@@ -57,7 +57,7 @@ class Delivery:
 
     def deliver(self, now: int) -> DeliveryResult:
         """Send new alerts at ``now``, epoch seconds. Errors of the cluster are raised, but lose no alert."""
-        sent = self._store.claim(self._owner, now)
+        sent = self._store.acquire_lease(self._owner, now)
         if sent is None:
             return DeliveryResult(waiting=None)
         try:
@@ -68,7 +68,7 @@ class Delivery:
             return DeliveryResult(waiting=None)
         return done
 
-    def _deliver(self, sent: Sent, now: int) -> tuple[Sent, DeliveryResult]:
+    def _deliver(self, sent: DeliveryState, now: int) -> tuple[DeliveryState, DeliveryResult]:
         found = find(self._cluster, self._job, sent.since, now)
         waiting = sent.unsent(found)
         given_up = self._given_up(sent, found, now)
@@ -80,39 +80,39 @@ class Delivery:
             count, len(waiting), again_in, refused, given_up, sent.failing_since or None, sent.error
         )
 
-    def _send(self, sent: Sent, waiting: Sequence[FoundAlert], now: int) -> tuple[Sent, int, int]:
+    def _send(self, sent: DeliveryState, waiting: Sequence[FoundAlert], now: int) -> tuple[DeliveryState, int, int]:
         """Send due alerts; return (new state, number of accepted notifications, number of refused ones)."""
         written = {each.message.id: each.written for each in waiting}
         count, in_a_row, refused, why = 0, 0, list[Notification](), ""
-        for letter in self._due_letters(sent, waiting, now):
+        for notification in self._due_notifications(sent, waiting, now):
             try:
-                self._sender.send(letter)
+                self._sender.send(notification)
             except NotSent as error:
                 log.warning("job %s: an alert was not sent and is tried again: %s", self._job.job_id, error.message)
-                refused, in_a_row, why = [*refused, letter], in_a_row + 1, error.message
+                refused, in_a_row, why = [*refused, notification], in_a_row + 1, error.message
                 if error.wait is not None:
                     sent = sent.with_peace(error.wait, now)
                 if error.wait is not None or in_a_row == GIVE_UP:
                     break
             else:
-                log.info("job %s: sent alert %s", self._job.job_id, visible(letter.id))
+                log.info("job %s: sent alert %s", self._job.job_id, visible(notification.id))
                 count, in_a_row = count + 1, 0
-                sent = self._store.save(sent.with_sent(letter, written, now))
+                sent = self._store.save(sent.with_sent(notification, written, now))
         if refused and not count:
             return sent.with_failure(now, why), 0, len(refused)
-        for letter in refused:
-            sent = sent.with_refused(letter, now)
+        for notification in refused:
+            sent = sent.with_refused(notification, now)
         return sent, count, len(refused)
 
-    def _due_letters(self, sent: Sent, waiting: Sequence[FoundAlert], now: int) -> list[Notification]:
+    def _due_notifications(self, sent: DeliveryState, waiting: Sequence[FoundAlert], now: int) -> list[Notification]:
         """Return due notifications, new ones first, worst first; rotate the rest, so that none blocks the others."""
-        due = letters(sent.due(waiting, now), sent.slots(now, self._job.alerts.max_per_hour))
+        due = notifications(sent.due(waiting, now), sent.slots(now, self._job.alerts.max_per_hour))
         new = [each for each in due if any(name not in sent.waiting for name in each.finding_ids)]
         known = [each for each in due if each not in new]
         first = sent.failures * GIVE_UP % len(known) if known else 0
         return [*new, *known[first:], *known[:first]]
 
-    def _given_up(self, sent: Sent, found: Sequence[FoundAlert], now: int) -> int:
+    def _given_up(self, sent: DeliveryState, found: Sequence[FoundAlert], now: int) -> int:
         """Return how many alerts waited after the last delivery, by any worker, and have become too old since."""
         gone = sent.given_up(found, now - self._job.alerts.max_age)
         for name in gone:

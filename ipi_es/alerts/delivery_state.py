@@ -44,7 +44,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 30, HOUR
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class DeliveryState:
     """The state of one destination. Times in epoch seconds, but ``since`` and those of ``ids`` in milliseconds."""
 
     job_id: str
@@ -91,39 +91,39 @@ class Sent:
     def _pause_of(self, alert_id: str) -> int:
         return self.refused.get(alert_id, (0, 0))[1]
 
-    def with_sent(self, letter: Notification, written: Mapping[str, int], now: int) -> Sent:
+    def with_sent(self, notification: Notification, written: Mapping[str, int], now: int) -> DeliveryState:
         """Return the state after a notification was sent; ``written``: when each alert's newest result was written."""
-        ids = {**self.ids, **{name: written[name] for name in letter.finding_ids}}
+        ids = {**self.ids, **{name: written[name] for name in notification.finding_ids}}
         times = (*self._last_hour(now), now)
         return replace(self, ids=ids, times=times, failures=0, retry_at=0, asked_until=0, failing_since=0, error="")
 
-    def with_failure(self, now: int, error: str) -> Sent:
+    def with_failure(self, now: int, error: str) -> DeliveryState:
         """Return the state after a delivery in which all messages were refused: with a pause, longer each time."""
         failing = replace(self, failing_since=self.failing_since or now, error=error)
         if self.retry_at > now:  # only new alerts were tried
             return failing
         return replace(failing, failures=self.failures + 1, retry_at=now + _pause(self.failures))
 
-    def with_refused(self, letter: Notification, now: int) -> Sent:
+    def with_refused(self, notification: Notification, now: int) -> DeliveryState:
         """Return the state after a notification was refused while others were accepted: only its alerts pause."""
         refused = dict(self.refused)
-        for name in letter.finding_ids:
+        for name in notification.finding_ids:
             times = refused.get(name, (0, 0))[0]
             refused[name] = (times + 1, now + _pause(times))
         return replace(self, refused=refused)
 
-    def with_peace(self, wait: int, now: int) -> Sent:
+    def with_peace(self, wait: int, now: int) -> DeliveryState:
         """Return the state after the destination asked for a pause of ``wait`` seconds: 30 s at least, 1 h at most."""
         return replace(self, asked_until=now + min(max(wait, FIRST_PAUSE), LONGEST_PAUSE))
 
-    def moved_on(self, waiting: Sequence[FoundAlert], now: int) -> Sent:
+    def moved_on(self, waiting: Sequence[FoundAlert], now: int) -> DeliveryState:
         """Return the state with ``since`` moved forward, to an hour ago or the oldest waiting alert; forget old ids."""
         since = max(self.since, min([now * 1_000 - LOOK_BACK, *(each.first_written for each in waiting)]))
         oldest = min(since, now * 1_000 - REMEMBERED)
         ids = {name: written for name, written in self.ids.items() if written >= oldest}
         return replace(self, since=since, ids=ids)
 
-    def with_waiting(self, waiting: Sequence[FoundAlert]) -> Sent:
+    def with_waiting(self, waiting: Sequence[FoundAlert]) -> DeliveryState:
         """Return the state with these alerts as the waiting ones."""
         names = {each.message.id: each.message.when for each in waiting}
         refused = {name: self.refused[name] for name in names if name in self.refused}
@@ -152,7 +152,7 @@ def _pause(failures: int) -> int:
     return min(FIRST_PAUSE << min(failures, 10), LONGEST_PAUSE)
 
 
-def letters(waiting: Sequence[FoundAlert], slots: int) -> list[Notification]:
+def notifications(waiting: Sequence[FoundAlert], slots: int) -> list[Notification]:
     """Distribute waiting alerts over at most ``slots`` notifications: the worst alone, the rest together in the last.
 
     Findings of one incident are one message (:mod:`ipi_es.alerts.incident_messages`); each finding is recorded when it
@@ -169,7 +169,7 @@ def letters(waiting: Sequence[FoundAlert], slots: int) -> list[Notification]:
     ]
 
 
-class SentStore:
+class DeliveryStateStore:
     """Reads and writes the state of one destination of one job in the cluster."""
 
     def __init__(self, cluster: Cluster, job_id: str, destination: str) -> None:
@@ -181,10 +181,10 @@ class SentStore:
             with contextlib.suppress(Conflict):  # another worker created it
                 self.save(self._new(now))
 
-    def _new(self, now: int) -> Sent:
-        return Sent(self._job_id, self._destination, since=now * 1_000)
+    def _new(self, now: int) -> DeliveryState:
+        return DeliveryState(self._job_id, self._destination, since=now * 1_000)
 
-    def claim(self, owner: str, now: int) -> Sent | None:
+    def acquire_lease(self, owner: str, now: int) -> DeliveryState | None:
         """Take the destination's lease and return the state; None while another worker holds the lease.
 
         Alerts of a new destination begin with results written from ``now`` on, epoch seconds.
@@ -198,11 +198,11 @@ class SentStore:
         except Conflict:
             return None
 
-    def release(self, sent: Sent) -> None:
+    def release(self, sent: DeliveryState) -> None:
         """Release the destination's lease."""
         self.save(replace(sent, owner=None, owned_until=0))
 
-    def save(self, sent: Sent) -> Sent:
+    def save(self, sent: DeliveryState) -> DeliveryState:
         """Write the state. Raises Conflict where another worker wrote it in between."""
         written = self._cluster.put(
             STATE_INDEX, self._id, _source(sent), if_match=sent.stored, create=sent.stored is None
@@ -221,7 +221,7 @@ def forget(cluster: Cluster, job_id: str) -> int:
     return sum(cluster.delete(STATE_INDEX, each.id) for each in list(cluster.scan(STATE_INDEX, query)))
 
 
-def _source(sent: Sent) -> dict[str, Any]:
+def _source(sent: DeliveryState) -> dict[str, Any]:
     plain = ("since", "failures", "retry_at", "asked_until", "owner", "owned_until", "failing_since", "error")
     details = {name: getattr(sent, name) for name in plain} | {
         "destination": sent.destination, "ids": dict(sent.ids), "times": list(sent.times),
@@ -230,12 +230,12 @@ def _source(sent: Sent) -> dict[str, Any]:
     return {"type": "alerts", "format": FORMAT, "job_id": sent.job_id, "details": details}
 
 
-def _from(document: Document) -> Sent:
+def _from(document: Document) -> DeliveryState:
     """Read a stored state. Raises SnapshotForeign for a newer format, StateDamaged for an invalid value."""
     fields = Fields(document.source, f"the state of notifications {document.id} is damaged", _DAMAGED_HINT)
     fields.refuse_newer(f"the state of notifications {document.id}", FORMAT)
     details, most = fields.inside("details"), LATEST * 1_000
-    return Sent(
+    return DeliveryState(
         job_id=fields.text("job_id"),
         destination=details.text("destination"),
         since=details.number("since", 0, most),

@@ -49,7 +49,7 @@ def check_index(name: str) -> None:
     if not _INDEX.fullmatch(name):
         raise UsageError(
             f"“{name}” can't be the name of an index",
-            hint="small letters, digits, - and _, such as ipi-es-alerts",
+            hint="small notifications, digits, - and _, such as ipi-es-alerts",
         )
     if name.startswith(OURS):
         raise UsageError(f"“{name}” belongs to what ipi-es itself writes", hint="take another, such as ipi-es-alerts")

@@ -27,7 +27,7 @@ HEADER_MOST = 500
 class Sender(Protocol):
     """A sender of notifications to one destination."""
 
-    def send(self, letter: Notification) -> None:
+    def send(self, notification: Notification) -> None:
         """Send a notification. Raises NotSent if it wasn't accepted, or if that isn't known."""
 
 
@@ -37,19 +37,19 @@ class WebhookSender:
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
 
-    def send(self, letter: Notification) -> None:
+    def send(self, notification: Notification) -> None:
         """Send a notification, see :class:`Sender`."""
         name, url, token = self._destination.name, self._destination.secret_url(), self._destination.token()
         if not is_http(url):
             raise NotSent(f"{name}: its file holds no URL with http:// or https://", hint="a URL, and nothing else")
-        headers = {"Idempotency-Key": header_id(letter)}
+        headers = {"Idempotency-Key": header_id(notification)}
         if token and not (token.isascii() and token.isprintable()):
             raise NotSent(f"{name}: its token has characters that no header can hold", hint="one line of plain ASCII")
         if token:
             headers["Authorization"] = f"Bearer {token}"
         try:
             with requests.post(
-                url, json=letter.to_dict(), headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
+                url, json=notification.to_dict(), headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
             ) as answer:
                 status, wait = answer.status_code, _asked_wait(answer.headers)
         except requests.exceptions.ReadTimeout:
@@ -64,13 +64,13 @@ class WebhookSender:
             )
 
 
-def header_id(letter: Notification) -> str:
+def header_id(notification: Notification) -> str:
     """Return a notification's id in a form that fits a header: names in ids may have line ends, or be very long."""
-    text = letter.id.encode("ascii", "backslashreplace").decode()
+    text = notification.id.encode("ascii", "backslashreplace").decode()
     if text.isprintable() and len(text) <= HEADER_MOST:
         return text
-    digest = hashlib.blake2b(letter.id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"{letter.worst.job_id}|{letter.worst.alert}|{digest}"
+    digest = hashlib.blake2b(notification.id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{notification.worst.job_id}|{notification.worst.alert}|{digest}"
 
 
 def _asked_wait(headers: Mapping[str, str]) -> int | None:
@@ -91,7 +91,7 @@ class AppriseSender:
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
 
-    def send(self, letter: Notification) -> None:
+    def send(self, notification: Notification) -> None:
         """Send a notification. Errors name only the URL's scheme: the host may be a part of the secret."""
         import apprise  # the import takes a third of a second: only where it is used
         from apprise.exception import AppriseException
@@ -101,7 +101,7 @@ class AppriseSender:
             "critical": apprise.NotifyType.FAILURE,
             "major": apprise.NotifyType.FAILURE,
             "minor": apprise.NotifyType.WARNING,
-        }.get(letter.worst.severity, apprise.NotifyType.INFO)
+        }.get(notification.worst.severity, apprise.NotifyType.INFO)
         service = apprise.Apprise()
         named = f"{name} ({_scheme(url)}://)"
         try:
@@ -109,7 +109,10 @@ class AppriseSender:
                 if not service.add(url):
                     raise NotSent(f"{name}: Apprise can't read this URL", hint="look at the form of its service's URLs")
                 taken = service.notify(
-                    body=letter.text, title=letter.title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
+                    body=notification.text,
+                    title=notification.title,
+                    notify_type=kind,
+                    body_format=apprise.NotifyFormat.TEXT,
                 )
         except (OSError, TypeError, ValueError, AppriseException) as error:
             raise NotSent(f"{named}: Apprise failed ({type(error).__name__})") from None

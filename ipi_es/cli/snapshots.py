@@ -51,16 +51,16 @@ def list_(ctx: click.Context, job_name: str, output_format: str) -> None:
     """
     from ipi_es.errors import SnapshotMissing
 
-    with _shelf(ctx, job_name) as shelf:
-        rows = [_row(shelf, info) for info in shelf.networks]
+    with _inventory(ctx, job_name) as inventory:
+        rows = [_row(inventory, info) for info in inventory.networks]
     if output_format == "table":
         rows = [{**row, "size": _size(row["size"]), "in_use": "yes" if row["in_use"] else ""} for row in rows]
     empty = f"No snapshot of {job_name} yet. Make one: ipi-es train {job_name}"
     emit(rows, COLUMNS, output_format, empty=empty, fields=FIELDS)
-    missing = None if shelf.state is None else shelf.state.snapshot_id
-    if missing is not None and missing not in {info.id for info in shelf.networks}:
+    missing = None if inventory.state is None else inventory.state.snapshot_id
+    if missing is not None and missing not in {info.id for info in inventory.networks}:
         raise SnapshotMissing(
-            f"snapshot {missing}, which job {shelf.job_id} uses, is not there",
+            f"snapshot {missing}, which job {inventory.job_id} uses, is not there",
             hint=f"look at snapshots.directory of ipi-es.yml, bring it back, or train again: ipi-es train {job_name}",
         )
 
@@ -74,11 +74,11 @@ def delete(ctx: click.Context, job_name: str, snapshot_ids: tuple[str, ...]) -> 
 
     Example: ipi-es snapshots delete sign-ins 20260501T000000Z-1f3a9c0b
     """
-    with _shelf(ctx, job_name) as shelf:
+    with _inventory(ctx, job_name) as inventory:
         for snapshot_id in snapshot_ids:
-            _refuse(shelf, snapshot_id)
+            _refuse(inventory, snapshot_id)
         for snapshot_id in dict.fromkeys(snapshot_ids):
-            click.echo(f"{snapshot_id} is deleted, with {shelf.delete(snapshot_id)} parts of its history.")
+            click.echo(f"{snapshot_id} is deleted, with {inventory.delete(snapshot_id)} parts of its history.")
 
 
 @snapshots.command()
@@ -119,7 +119,7 @@ def revert(
 
 
 @contextmanager
-def _shelf(ctx: click.Context, job_name: str) -> Iterator[SnapshotInventory]:
+def _inventory(ctx: click.Context, job_name: str) -> Iterator[SnapshotInventory]:
     from ipi_es.state.cluster_blobs import ClusterBlobs
     from ipi_es.state.directory_blobs import DirectoryBlobs
     from ipi_es.state.job_state import StateStore
@@ -142,10 +142,10 @@ def _snapshot(resources: JobResources, snapshot_id: str) -> str:
     from ipi_es.worker.training.snapshot_inventory import SnapshotInventory
 
     job_id = resources.job.job_id
-    shelf = SnapshotInventory.of(job_id, resources.stores.blobs, JobState(job_id))
-    info = _known(shelf, snapshot_id)
+    inventory = SnapshotInventory.of(job_id, resources.stores.blobs, JobState(job_id))
+    info = _known(inventory, snapshot_id)
     if info.kind != "network":
-        raise _only_a_part(shelf, snapshot_id)
+        raise _only_a_part(inventory, snapshot_id)
     return info.id
 
 
@@ -162,51 +162,51 @@ def _said(to: Reversion, resources: JobResources, *, delete_results: bool) -> st
     return "\n".join(lines)
 
 
-def _refuse(shelf: SnapshotInventory, snapshot_id: str) -> None:
+def _refuse(inventory: SnapshotInventory, snapshot_id: str) -> None:
     """Raise unless the id is that of a snapshot that no job uses or is about to use; a damaged one may be deleted.
 
     Raises SnapshotMissing if there is none, UsageError for a part of a history or a snapshot that is needed.
     """
     from ipi_es.errors import SnapshotError, SnapshotMissing, UsageError
 
-    job_id = shelf.job_id
-    if shelf.uses(snapshot_id):
+    job_id = inventory.job_id
+    if inventory.uses(snapshot_id):
         raise UsageError(
             f"snapshot {snapshot_id} of job {job_id} is in use",
             hint=f"train again first (ipi-es train {job_id}), or delete the whole job",
         )
     try:
-        info = _known(shelf, snapshot_id)
+        info = _known(inventory, snapshot_id)
     except SnapshotMissing:
         raise
     except SnapshotError:
         return
     if info.kind != "network":
-        raise _only_a_part(shelf, snapshot_id)
-    if _may_be_next(shelf, info):
+        raise _only_a_part(inventory, snapshot_id)
+    if _may_be_next(inventory, info):
         raise UsageError(
             f"snapshot {snapshot_id} is newer than the one in use, and a worker is at work on job {job_id}",
             hint="it may be about to take it: wait until it has, or stop it",
         )
 
 
-def _known(shelf: SnapshotInventory, snapshot_id: str) -> BlobInfo:
+def _known(inventory: SnapshotInventory, snapshot_id: str) -> BlobInfo:
     """Return a blob's metadata. Raises SnapshotMissing with the nearest snapshot's id as a hint."""
     from ipi_es.config.files.nearest import nearest
     from ipi_es.errors import SnapshotMissing
 
     try:
-        return shelf.blobs.info(shelf.job_id, snapshot_id)
+        return inventory.blobs.info(inventory.job_id, snapshot_id)
     except SnapshotMissing as error:
-        guess = nearest(snapshot_id, [info.id for info in shelf.networks])
+        guess = nearest(snapshot_id, [info.id for info in inventory.networks])
         raise SnapshotMissing(error.message, hint=f"did you mean {guess}?" if guess else error.hint) from error
 
 
-def _only_a_part(shelf: SnapshotInventory, blob_id: str) -> UsageError:
+def _only_a_part(inventory: SnapshotInventory, blob_id: str) -> UsageError:
     from ipi_es.errors import UsageError
     from ipi_es.worker.history.history_keeper import history_base
 
-    owners = (info.id for info in shelf.networks if f"{blob_id}-".startswith(f"{history_base(info.id)}-"))
+    owners = (info.id for info in inventory.networks if f"{blob_id}-".startswith(f"{history_base(info.id)}-"))
     owner = next(owners, None)
     hint = "no snapshot needs it: the worker's daily cleaning removes it"
     if owner is not None:
@@ -214,18 +214,18 @@ def _only_a_part(shelf: SnapshotInventory, blob_id: str) -> UsageError:
     return UsageError(f"{blob_id} is a part of a snapshot's history", hint=hint)
 
 
-def _may_be_next(shelf: SnapshotInventory, info: BlobInfo) -> bool:
-    state = shelf.state
+def _may_be_next(inventory: SnapshotInventory, info: BlobInfo) -> bool:
+    state = inventory.state
     if state is None or state.lease_owner is None or (state.lease_expires or 0) <= clock():
         return False
-    used = [other.created for other in shelf.networks if other.id == state.snapshot_id]
+    used = [other.created for other in inventory.networks if other.id == state.snapshot_id]
     return not used or info.created >= used[0]
 
 
-def _row(shelf: SnapshotInventory, info: BlobInfo) -> dict[str, Any]:
+def _row(inventory: SnapshotInventory, info: BlobInfo) -> dict[str, Any]:
     from ipi_es.times import iso
 
-    parts = shelf.parts(info.id)
+    parts = inventory.parts(info.id)
     metrics = {key: value for key, value in info.attributes.items() if key not in ("trained_to", "history")}
     return {
         "snapshot_id": info.id,
@@ -233,7 +233,7 @@ def _row(shelf: SnapshotInventory, info: BlobInfo) -> dict[str, Any]:
         "created": iso(info.created),
         "size": info.size + sum(part.size for part in parts),
         "history_days": sum(part.kind == "history_delta" for part in parts),
-        "in_use": shelf.uses(info.id),
+        "in_use": inventory.uses(info.id),
         **metrics,
     }
 

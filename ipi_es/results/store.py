@@ -183,7 +183,7 @@ class ResultStore:
         self.indices.prepare(new)
         return self._put(new, version) if new else 0
 
-    def unsay(self, query: Mapping[str, Any], version: int) -> int:
+    def delete_annotations(self, query: Mapping[str, Any], version: int) -> int:
         """Delete the annotations of a query of :mod:`~ipi_es.results.documents.annotations`; return the number.
 
         Raises LostJob as in :meth:`write`.

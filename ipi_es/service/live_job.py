@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ipi_es.cluster.transport.pressure import heard_by
+from ipi_es.cluster.transport.pressure import reporting_rejections
 from ipi_es.errors import ClusterError, IpiEsError, JobBusy, LostJob
 from ipi_es.malloc import give_back
 from ipi_es.results.documents.annotations import Annotation
@@ -93,7 +93,7 @@ class LiveJob:
 
     def __init__(self, resources: JobResources, health: JobHealth, context: WorkerContext | None = None) -> None:
         self.resources, self.health, self.job = resources, health, resources.job
-        resources.hear_steps(health.took)
+        resources.report_steps_to(health.took)
         self._context = context or WorkerContext()
         places = self._context.places or threading.Semaphore()
         self._training = LiveTraining(resources, health, places, self._context.stopwatch)
@@ -114,7 +114,7 @@ class LiveJob:
             return TickOutcome(TickResult.NOTHING)
         try:
             self.health.tick_began(now)
-            with heard_by(self.health.bulk_rejected):
+            with reporting_rejections(self.health.bulk_rejected):
                 outcome = self._tick(now, stopping, patient=patient)
         except Stopped:
             return TickOutcome(TickResult.STOPPED)
@@ -134,7 +134,7 @@ class LiveJob:
         if not self._at_work.acquire(blocking=False):
             return TickOutcome(TickResult.NOTHING, CLEAN_LATER)
         try:
-            with heard_by(self.health.bulk_rejected):
+            with reporting_rejections(self.health.bulk_rejected):
                 return self._clean(now, stopping)
         except (JobBusy, LostJob):
             return TickOutcome(TickResult.NOTHING, CLEAN_LATER)
@@ -191,7 +191,7 @@ class LiveJob:
         if session.state.paused:  # since the state was read
             self.health.paused(now)
             return TickOutcome(TickResult.PAUSED)
-        self.health.claimed(now, session.state.checkpoint)
+        self.health.lease_acquired(now, session.state.checkpoint)
         session.note(**{LAST_WORKER: self._turns.me, LAST_ERROR: self._training.mistake, WAITS_FOR: None})
         try:
             return self._do_due(session, now, complete, stopping)
@@ -316,7 +316,7 @@ class LiveJob:
 
     def _recall(self, session: JobSession) -> None:
         """Give health the counts of the weeks before the checkpoint: a time that is always quiet is no blindness."""
-        session.unsay()  # left by a worker that was killed during a training
+        session.retract_unused()  # left by a worker that was killed during a training
         results, end = self.resources.stores.results, int(session.state.checkpoint or 0)
         self.health.recall(recalled(self.resources.feed, results, end, self.job.bucket_span))
         blind = self.health.blind()

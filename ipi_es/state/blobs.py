@@ -97,7 +97,7 @@ class BlobInfo:
         )
 
 
-def nobody_asks() -> None:
+def no_check() -> None:
     """Do nothing: the default of ``still_ours`` for callers that hold no lease."""
 
 
@@ -113,7 +113,7 @@ class BlobStore(Protocol):
         *,
         created: int,
         attributes: Mapping[str, Any] | None = None,
-        still_ours: Callable[[], None] = nobody_asks,
+        still_ours: Callable[[], None] = no_check,
     ) -> BlobInfo:
         """Store ``data``; it is safe when this returns.
 

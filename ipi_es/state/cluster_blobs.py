@@ -10,7 +10,7 @@ from typing import Any
 from ipi_es.cluster.port import Cluster, Drop
 from ipi_es.cluster.template_conflict import require_ours, require_template
 from ipi_es.errors import Conflict, LostJob, SnapshotDamaged, SnapshotError
-from ipi_es.state.blobs import BlobInfo, BlobKind, checksum, damaged, missing, new_info, nobody_asks, whole
+from ipi_es.state.blobs import BlobInfo, BlobKind, checksum, damaged, missing, new_info, no_check, whole
 
 SNAPSHOT_INDEX = "ipi-es-snapshots"
 SNAPSHOT_TEMPLATE = "ipi-es-snapshots"
@@ -37,7 +37,7 @@ class ClusterBlobs:
         *,
         created: int,
         attributes: Mapping[str, Any] | None = None,
-        still_ours: Callable[[], None] = nobody_asks,
+        still_ours: Callable[[], None] = no_check,
     ) -> BlobInfo:
         """See the port."""
         pieces = [data[at : at + self._chunk_bytes] for at in range(0, len(data), self._chunk_bytes)] or [b""]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ipi_es.errors import SnapshotError
-from ipi_es.state.blobs import BlobInfo, BlobKind, damaged, missing, new_info, nobody_asks, safe_name, whole
+from ipi_es.state.blobs import BlobInfo, BlobKind, damaged, missing, new_info, no_check, safe_name, whole
 
 _MANIFEST = ".json"
 _PART = ".part"
@@ -32,7 +32,7 @@ class DirectoryBlobs:
         *,
         created: int,
         attributes: Mapping[str, Any] | None = None,
-        still_ours: Callable[[], None] = nobody_asks,
+        still_ours: Callable[[], None] = no_check,
     ) -> BlobInfo:
         """See the port."""
         info = new_info(job_id, blob_id, kind, data, created=created, attributes=attributes)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ipi_es.state.blobs import BlobInfo, BlobKind, BlobStore, nobody_asks
+from ipi_es.state.blobs import BlobInfo, BlobKind, BlobStore, no_check
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class FencedBlobs:
         *,
         created: int,
         attributes: Mapping[str, Any] | None = None,
-        still_ours: Callable[[], None] = nobody_asks,
+        still_ours: Callable[[], None] = no_check,
     ) -> BlobInfo:
         """Check before the write, and once more right before the blob is put in place, together with ``still_ours``."""
 

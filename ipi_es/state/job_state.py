@@ -40,7 +40,7 @@ _DAMAGED_HINT = (
     "the job again"
 )
 
-CLAIM_ATTEMPTS = 3
+LEASE_ATTEMPTS = 3
 """Attempts to take a lease, or to pause. Of two workers that try at the same moment one loses the compare-and-set; at
 the next attempt it finds the job busy."""
 
@@ -190,7 +190,7 @@ class StateStore:
         shown = [each.get("to") for each in found.get("aggregations", {}).get("now", {}).get("buckets", ())]
         return int(shown[0]) // 1_000 if shown and isinstance(shown[0], int | float) else None
 
-    def claim(
+    def acquire_lease(
         self, job_id: str, owner: str, now: int, ttl: int, *, alive: Callable[[str], bool], doing: str | None = None
     ) -> JobState:
         """Take the job's lease: lease epoch + 1, lease until ``now + ttl`` (epoch seconds).
@@ -199,7 +199,7 @@ class StateStore:
         owner may still be running (True when in doubt); the lease of a dead owner is taken at once. Raises JobBusy
         while the lease of another live owner lasts.
         """
-        for _ in range(CLAIM_ATTEMPTS):
+        for _ in range(LEASE_ATTEMPTS):
             found = self.read(job_id)
             if found is None:
                 self._require_template()
@@ -243,7 +243,7 @@ class StateStore:
         Nothing else changes, the lease neither. The next write of a worker that holds the lease is refused (LostJob);
         the work that it did not finish is done again once the job is resumed.
         """
-        for _ in range(CLAIM_ATTEMPTS):
+        for _ in range(LEASE_ATTEMPTS):
             found = self.read(job_id)
             if found is None:
                 self._require_template()

@@ -53,9 +53,9 @@ class FencedWriter:
         """Write annotations; return the number of new ones."""
         return self._results.annotate(list(annotations), context, stamp, self._checked())
 
-    def unsay(self, query: Mapping[str, Any]) -> None:
+    def delete_annotations(self, query: Mapping[str, Any]) -> None:
         """Delete the annotations that match."""
-        self._results.unsay(query, self._checked())
+        self._results.delete_annotations(query, self._checked())
 
     def delete_before(
         self,

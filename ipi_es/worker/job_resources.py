@@ -73,7 +73,7 @@ class JobResources:
             clock=clock or SystemClock(),
         )
 
-    def hear_steps(self, took: OnStep) -> None:
+    def report_steps_to(self, took: OnStep) -> None:
         """Call ``took`` with the duration of each step of the work."""
         self.took = took
 

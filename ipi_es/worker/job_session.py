@@ -184,7 +184,7 @@ class JobSession:
         stamp = Stamp(snapshot_id or "", state.quantiles_id or "", stores.clock.now())
         return self.writer.annotate(said, context_of(self.resources.job), stamp)
 
-    def unsay(self) -> None:
+    def retract_unused(self) -> None:
         """Delete annotations of snapshots that were never used, or that a revert left behind.
 
         A training writes its annotations before the state points to its snapshot; if it is killed in between, the
@@ -199,7 +199,7 @@ class JobSession:
             if not false:
                 return
             query = said_of(state.job_id, sorted(false))
-        self.writer.unsay(query)
+        self.writer.delete_annotations(query)
 
     def make_good(self) -> None:
         """Renormalize if a killed run didn't get to it, with the levels of that run's last batch."""
@@ -244,7 +244,7 @@ class JobSession:
 
     def _say_trained(self, learned: job_training.TrainedJob, snapshot_id: str, checkpoint: int) -> None:
         """Annotate a training. Call it before the state points to it: later, a kill could lose the annotation."""
-        self.unsay()
+        self.retract_unused()
         age = job_annotations.history_age(self.resources.stores.blobs, self.state)
         self._annotate(
             job_annotations.of_training(self.resources.job, learned, snapshot_id, checkpoint, age), snapshot_id

@@ -35,7 +35,7 @@ def acquire_lease(
     patience: float = PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> JobState:
-    """Acquire the lease as :meth:`ipi_es.state.job_state.StateStore.claim` does, waiting up to ``patience`` seconds.
+    """Acquire the lease (:meth:`ipi_es.state.job_state.StateStore.acquire_lease`), waiting up to ``patience`` seconds.
 
     Logs once that it waits.
 
@@ -44,7 +44,7 @@ def acquire_lease(
     waited = 0.0
     while True:
         try:
-            return states.claim(job_id, owner, clock.now(), lease, alive=alive, doing=doing)
+            return states.acquire_lease(job_id, owner, clock.now(), lease, alive=alive, doing=doing)
         except JobBusy as error:
             if waited >= patience:
                 raise

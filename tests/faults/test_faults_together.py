@@ -110,10 +110,10 @@ class Post:
     """Takes every message."""
 
     def __init__(self) -> None:
-        self.letters: list[Notification] = []
+        self.notifications: list[Notification] = []
 
-    def send(self, letter: Notification) -> None:
-        self.letters.append(letter)
+    def send(self, notification: Notification) -> None:
+        self.notifications.append(notification)
 
 
 def test_two_workers_with_different_files_of_a_job_do_not_flip_it_nor_alert_twice(trained: MemoryCluster) -> None:
@@ -152,6 +152,6 @@ def test_two_workers_with_different_files_of_a_job_do_not_flip_it_nor_alert_twic
     assert live.state_of(cluster, other).checkpoint == live.state_of(cluster, JOB).checkpoint == END
     found = {place: each for place, each in dump(cluster, JOB, stamped=False).items() if each.get("type") != "alerts"}
     same(found, dump(alone, JOB, stamped=False))
-    ids = [name for post in posts.values() for letter in post.letters for name in letter.finding_ids]
+    ids = [name for post in posts.values() for notification in post.notifications for name in notification.finding_ids]
     assert ids
     assert len(ids) == len(set(ids))

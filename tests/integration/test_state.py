@@ -28,7 +28,7 @@ def job(cluster: Cluster) -> Iterator[str]:
 
 
 def claim(cluster: Cluster, job: str, owner: str, now: int = NOW):
-    return StateStore(cluster).claim(job, owner, now, 120, alive=lambda _owner: True)
+    return StateStore(cluster).acquire_lease(job, owner, now, 120, alive=lambda _owner: True)
 
 
 def test_state_goes_there_and_back(cluster: Cluster, job: str) -> None:

@@ -57,13 +57,13 @@ def whole(score: float = 90.0) -> ResultDocument:
 
 @dataclass
 class Post:
-    """Takes letters; may fail, or die after having taken one."""
+    """Takes notifications; may fail, or die after having taken one."""
 
-    letters: list[Notification] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
     dies: bool = False
 
-    def send(self, letter: Notification) -> None:
-        self.letters.append(letter)
+    def send(self, notification: Notification) -> None:
+        self.notifications.append(notification)
         if self.dies:
             raise Killed
 
@@ -88,7 +88,7 @@ def test_alert_of_an_address_says_who_and_how_many(cluster: MemoryCluster) -> No
     one = courier(cluster, post)
     write(cluster, address())
     assert one.deliver(NOW).sent == 1
-    sent = post.letters[0].to_dict()
+    sent = post.notifications[0].to_dict()
     assert (sent["who"], sent["from"]) == ("user00, user01, user02 and 42 more", SPRAYER)
     assert (sent["entity_count"], sent["entities"], sent["addresses"]) == (45, list(ACCOUNTS[:10]), [SPRAYER])
     assert sent["why"].startswith(
@@ -104,12 +104,12 @@ def test_address_with_its_accounts_and_records_is_one_message(cluster: MemoryClu
     spraying = [record(name) for name in ACCOUNTS[:4]]
     write(cluster, address(), *spraying, entity(ACCOUNTS[0], score=97.0))
     assert one.deliver(NOW) == DeliveryResult(sent=1)
-    sent = post.letters[0].to_dict()
+    sent = post.notifications[0].to_dict()
     assert (sent["alert"], sent["score"], sent["severity"]) == ("influencers", 97.0, "critical")
     assert (sent["who"], sent["from"]) == ("user00, user01, user02 and 42 more", SPRAYER)
     assert len(sent["findings"]) == 6
     assert sent["findings"][0]["why"] == sent["why"] == address().source["reason"]
-    assert post.letters[0].text.count("\n- ") == 5
+    assert post.notifications[0].text.count("\n- ") == 5
     for later in (1, 600, 5_000):
         assert one.deliver(NOW + later) == DeliveryResult()
 
@@ -119,7 +119,7 @@ def test_bucket_covers_all_that_is_found_in_it(cluster: MemoryCluster) -> None:
     one = courier(cluster, post)
     write(cluster, whole(), address(), record("elsewhere", "198.51.100.1"), *(record(name) for name in ACCOUNTS[:3]))
     assert one.deliver(NOW) == DeliveryResult(sent=1)
-    sent = post.letters[0].to_dict()
+    sent = post.notifications[0].to_dict()
     assert sent["alert"] == "buckets"
     assert sent["why"].startswith("46 unusual pairs of 45 user.name values and 2 source.ip values: user00, ")
     assert sent["who"] == "user00, user01, user02 and 42 more"
@@ -172,8 +172,8 @@ def test_killed_after_sending_it_sends_the_same_message_again_and_loses_no_findi
         courier(cluster, dying).deliver(NOW)
     post = Post()
     assert courier(cluster, post, owner="two:2:2").deliver(NOW + LEASE).sent == 1
-    assert post.letters[0].id == dying.letters[0].id
-    assert set(post.letters[0].finding_ids) == set(dying.letters[0].finding_ids)
+    assert post.notifications[0].id == dying.notifications[0].id
+    assert set(post.notifications[0].finding_ids) == set(dying.notifications[0].finding_ids)
     assert courier(cluster, post, owner="three:3:3").deliver(NOW + LEASE + 1) == DeliveryResult()
 
 
@@ -184,7 +184,7 @@ def test_what_comes_later_of_an_incident_is_told_of_alone(cluster: MemoryCluster
     one.deliver(NOW)
     write(cluster, address(), record(ACCOUNTS[1]))  # seen amid the writing of a bucket
     assert one.deliver(NOW + 15).sent == 1
-    assert [len(letter.finding_ids) for letter in post.letters] == [1, 2]
+    assert [len(notification.finding_ids) for notification in post.notifications] == [1, 2]
     assert one.deliver(NOW + 30) == DeliveryResult()
 
 
@@ -192,7 +192,7 @@ def test_refused_incident_waits_as_a_whole(cluster: MemoryCluster) -> None:
     from ipi_es.errors import NotSent
 
     class Away(Post):
-        def send(self, letter: Notification) -> None:
+        def send(self, notification: Notification) -> None:
             raise NotSent("not today")
 
     write(cluster, address(), *(record(name) for name in ACCOUNTS[:3]))
@@ -201,7 +201,7 @@ def test_refused_incident_waits_as_a_whole(cluster: MemoryCluster) -> None:
     assert (done.sent, done.waiting, done.refused) == (0, 4, 1)
     post = Post()
     assert courier(cluster, post).deliver(NOW + 3_600).sent == 1
-    assert len(post.letters[0].finding_ids) == 4
+    assert len(post.notifications[0].finding_ids) == 4
 
 
 def test_trial_has_the_shape_of_an_alert(cluster: MemoryCluster) -> None:
@@ -209,7 +209,7 @@ def test_trial_has_the_shape_of_an_alert(cluster: MemoryCluster) -> None:
     one = courier(cluster, post)
     write(cluster, address(), record(ACCOUNTS[0]))
     one.deliver(NOW)
-    alert, test = post.letters[0].to_dict(), trial(job(), NOW).to_dict()
+    alert, test = post.notifications[0].to_dict(), trial(job(), NOW).to_dict()
     assert set(alert) == set(test)
     assert {name: type(value) for name, value in alert.items()} == {name: type(value) for name, value in test.items()}
     assert len(test["findings"]) == 2

@@ -12,7 +12,7 @@ from alert_results import BUCKET, HOUR, NOW, STAMP
 from notifying_parts import CONTEXT, job, ready_cluster, write, written
 
 from ipi_es.alerts.delivery import Delivery, DeliveryResult
-from ipi_es.alerts.delivery_state import FIRST_PAUSE, LEASE, LONGEST_PAUSE, Sent, SentStore, forget
+from ipi_es.alerts.delivery_state import FIRST_PAUSE, LEASE, LONGEST_PAUSE, DeliveryState, DeliveryStateStore, forget
 from ipi_es.alerts.found_alerts import find
 from ipi_es.alerts.message import Notification
 from ipi_es.cluster.port import Cluster
@@ -32,23 +32,23 @@ def cluster() -> MemoryCluster:
 
 @dataclass
 class Post:
-    """Takes letters; what is in ``refuses`` is not taken."""
+    """Takes notifications; what is in ``refuses`` is not taken."""
 
-    letters: list[Notification] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
     away: bool = False
     wait: int | None = None
     tried: list[str] = field(default_factory=list)
 
-    def send(self, letter: Notification) -> None:
-        self.tried.append(letter.worst.who)
-        if self.away or letter.worst.who in self.refuses:
+    def send(self, notification: Notification) -> None:
+        self.tried.append(notification.worst.who)
+        if self.away or notification.worst.who in self.refuses:
             raise NotSent("not today", wait=self.wait)
-        self.letters.append(letter)
+        self.notifications.append(notification)
 
     @property
     def whom(self) -> list[str]:
-        return [message.who for letter in self.letters for message in letter.messages]
+        return [message.who for notification in self.notifications for message in notification.messages]
 
 
 def courier(cluster: Cluster, post: Post, owner: str = "one:1:1", **alerts: Any) -> Delivery:
@@ -132,7 +132,7 @@ def test_new_destination_begins_with_what_is_written_then(cluster: MemoryCluster
     post = Post()
     write(cluster, written(NOW - 1_000))
     courier(cluster, post).deliver(NOW)
-    assert post.letters == []
+    assert post.notifications == []
 
 
 def test_result_shown_late_is_found(cluster: MemoryCluster) -> None:
@@ -153,8 +153,8 @@ def test_killed_between_sending_and_noting_it_is_sent_again_with_the_same_id(clu
         pass
 
     class DiesAfterwards(Post):
-        def send(self, letter: Notification) -> None:
-            post.send(letter)
+        def send(self, notification: Notification) -> None:
+            post.send(notification)
             raise Killed
 
     with pytest.raises(Killed):
@@ -162,8 +162,8 @@ def test_killed_between_sending_and_noting_it_is_sent_again_with_the_same_id(clu
     other = courier(cluster, post, owner="two:2:2")
     assert other.deliver(NOW + LEASE - 1) == DeliveryResult(waiting=None)
     assert other.deliver(NOW + LEASE).sent == 1
-    assert len({letter.id for letter in post.letters}) == 1
-    assert len(post.letters) == 2
+    assert len({notification.id for notification in post.notifications}) == 1
+    assert len(post.notifications) == 2
 
 
 def test_two_workers_send_once(cluster: MemoryCluster) -> None:
@@ -261,16 +261,16 @@ def test_destination_that_asks_for_peace_gets_it_and_no_longer_than_an_hour(clus
 
 
 def test_state_of_before_refusals_were_noted_is_read(cluster: MemoryCluster) -> None:
-    store = SentStore(cluster, "logins", "ops")
-    store.save(Sent("logins", "ops", 5, refused={"a": (2, 9)}, asked_until=7))
-    read = store.claim("one", NOW)
+    store = DeliveryStateStore(cluster, "logins", "ops")
+    store.save(DeliveryState("logins", "ops", 5, refused={"a": (2, 9)}, asked_until=7))
+    read = store.acquire_lease("one", NOW)
     assert read is not None
     assert (read.refused, read.asked_until) == ({"a": (2, 9)}, 7)
     cluster.refresh(STATE_INDEX)
     (document,) = cluster.scan(STATE_INDEX, {"term": {"type": "alerts"}})
     old = {key: value for key, value in document.source["details"].items() if key not in {"refused", "asked_until"}}
     cluster.put(STATE_INDEX, document.id, {**document.source, "details": old})
-    again = store.claim("one", NOW)
+    again = store.acquire_lease("one", NOW)
     assert again is not None
     assert (again.refused, again.asked_until) == ({}, 0)
 
@@ -304,9 +304,9 @@ def test_beyond_the_rate_alerts_come_together_and_none_is_lost(cluster: MemoryCl
     one = courier(cluster, post, max_per_hour=3)
     write(cluster, *(written(NOW, f"user{n}", 76.0 + n) for n in range(8)))
     assert one.deliver(NOW).sent == 3
-    assert [len(letter.messages) for letter in post.letters] == [1, 1, 6]
+    assert [len(notification.messages) for notification in post.notifications] == [1, 1, 6]
     assert post.whom[:2] == ["user7", "user6"]
-    assert "6 more alerts" in post.letters[2].title
+    assert "6 more alerts" in post.notifications[2].title
     write(cluster, written(NOW + 60, "next"))
     done = one.deliver(NOW + 60)
     assert (done.sent, done.waiting, done.again_in) == (0, 1, 3_540)
@@ -323,14 +323,14 @@ def test_higher_severity_of_a_bucket_scored_again_is_another_alert(cluster: Memo
     assert one.deliver(NOW + 100).sent == 0
     write(cluster, written(NOW + 200, score=91.0))
     assert one.deliver(NOW + 200).sent == 1
-    assert [letter.worst.severity for letter in post.letters] == ["major", "critical"]
+    assert [notification.worst.severity for notification in post.notifications] == ["major", "critical"]
 
 
 def test_state_goes_there_and_back_and_is_forgotten_with_the_job(cluster: MemoryCluster) -> None:
-    store = SentStore(cluster, "logins", "ops")
-    saved = store.save(Sent("logins", "ops", 5, {"a": 7}, (1, 2), 3, 4))
-    assert store.claim("one", NOW) is not None
+    store = DeliveryStateStore(cluster, "logins", "ops")
+    saved = store.save(DeliveryState("logins", "ops", 5, {"a": 7}, (1, 2), 3, 4))
+    assert store.acquire_lease("one", NOW) is not None
     assert saved.ids == {"a": 7}
-    assert store.claim("two", NOW) is None
+    assert store.acquire_lease("two", NOW) is None
     assert forget(cluster, "logins") == 1
     assert forget(cluster, "logins") == 0

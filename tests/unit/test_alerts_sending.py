@@ -87,11 +87,11 @@ def destination(**keys: Any) -> Destination:
 
 def test_webhook_gets_json_with_the_id_and_a_token(web: _Server, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("s3cret\n")
-    letter = trial(job(), NOW)
-    WebhookSender(destination(webhook=web.url, bearer_token_file=str(tmp_path / "token"))).send(letter)
-    assert web.bodies[0]["id"] == letter.id
+    notification = trial(job(), NOW)
+    WebhookSender(destination(webhook=web.url, bearer_token_file=str(tmp_path / "token"))).send(notification)
+    assert web.bodies[0]["id"] == notification.id
     assert web.headers[0]["Authorization"] == "Bearer s3cret"
-    assert web.headers[0]["Idempotency-Key"] == letter.id
+    assert web.headers[0]["Idempotency-Key"] == notification.id
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 429, 500, 503])

@@ -33,13 +33,13 @@ CONTEXT = ResultContext("logins", HOUR, "user.name", "source.ip")
 
 class Post:
     def __init__(self) -> None:
-        self.letters: list[Notification] = []
+        self.notifications: list[Notification] = []
         self.away = False
 
-    def send(self, letter: Notification) -> None:
+    def send(self, notification: Notification) -> None:
         if self.away:
             raise NotSent(AWAY)
-        self.letters.append(letter)
+        self.notifications.append(notification)
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, Post]:
 def test_what_one_run_scores_is_sent_at_its_end(worker: tuple[Worker, Post]) -> None:
     run, post = worker
     assert run.once()["logins"].did is TickResult.WORKED
-    assert [letter.worst.who for letter in post.letters] == ["alice"]
+    assert [notification.worst.who for notification in post.notifications] == ["alice"]
     run.once()
-    assert len(post.letters) == 1
+    assert len(post.notifications) == 1
 
 
 def test_metrics_say_that_alerts_do_not_leave(worker: tuple[Worker, Post]) -> None:
@@ -112,4 +112,4 @@ def test_a_destination_that_takes_nothing_for_a_quarter_of_an_hour_is_a_reason(w
     assert len(look(again, DEAD_AFTER + 60)) == 1
     post.away = False
     assert look(again, DEAD_AFTER + 8 * 3_600) == []
-    assert len(post.letters) == 1
+    assert len(post.notifications) == 1

@@ -136,7 +136,7 @@ def test_check_of_an_unknown_job_is_wrong_usage(job: Path, cluster: MemoryCluste
 
 def put_in_use(cluster: MemoryCluster, snapshot_id: str, history_id: str) -> None:
     states = StateStore(cluster)
-    state = states.claim("sign-ins", "me", NOW, 60, alive=lambda _: True)
+    state = states.acquire_lease("sign-ins", "me", NOW, 60, alive=lambda _: True)
     states.release(states.save(state.advanced(snapshot_id=snapshot_id, history_id=history_id)))
 
 
@@ -190,7 +190,7 @@ def test_a_newer_snapshot_is_kept_while_a_worker_is_at_work(ready: MemoryCluster
     old, history = save_snapshot(blobs, make_job(), created=1_000)
     put_in_use(ready, old, str(history))
     new, _ = save_snapshot(blobs, make_job(), seed=2, created=2_000)
-    StateStore(ready).claim("sign-ins", "worker", NOW, 60, alive=lambda _: True)
+    StateStore(ready).acquire_lease("sign-ins", "worker", NOW, 60, alive=lambda _: True)
     result = run("snapshots", "delete", "sign-ins", new)
     assert result.exit_code == 2
     assert "about to take it" in result.stderr

@@ -128,7 +128,7 @@ def test_nothing_is_destroyed_without_being_asked_for(
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
 def test_who_is_there_is_asked(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
-    monkeypatch.setattr("ipi_es.cli.shared.output._somebody_is_there", lambda: True)
+    monkeypatch.setattr("ipi_es.cli.shared.output._is_interactive", lambda: True)
     before = remains(cluster)
     asked = run("job", "delete", "signins", stdin=f"{answer}\n")
     assert asked.exit_code == code, asked.output
@@ -139,7 +139,7 @@ def test_who_is_there_is_asked(cluster: MemoryCluster, monkeypatch: pytest.Monke
 def test_job_that_a_worker_is_amid_is_not_touched(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(acquire_lease.__kwdefaults__, "sleep", lambda _: None)  # 90 s a command
     now = 4_000_000_000
-    StateStore(cluster).claim("signins", "elsewhere:1:2", now, 60, alive=lambda _: True)
+    StateStore(cluster).acquire_lease("signins", "elsewhere:1:2", now, 60, alive=lambda _: True)
     before = remains(cluster)
     for command in ("reset", "delete"):
         busy = run("job", command, "signins", "--yes")

@@ -143,7 +143,7 @@ def test_a_trained_job_whose_indices_are_gone_fails(cluster: MemoryCluster) -> N
 
 
 def test_once_leaves_a_job_to_whoever_holds_it(cluster: MemoryCluster) -> None:
-    StateStore(cluster).claim("signins", "elsewhere:1:1", NOW, 60, alive=lambda _: True)
+    StateStore(cluster).acquire_lease("signins", "elsewhere:1:1", NOW, 60, alive=lambda _: True)
     done = run("run", "--once")
     assert done.exit_code == 0
     assert "held by process 1 on elsewhere" in done.stdout

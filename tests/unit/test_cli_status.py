@@ -53,7 +53,7 @@ def write(job_id: str, folder: str = "jobs") -> Path:
 
 def stored(cluster: MemoryCluster, job_id: str, *, held: bool = False, **fields: Any) -> None:
     states = StateStore(cluster)
-    state = states.claim(job_id, "worker-1:7:123", NOW, 60, alive=lambda _: True, doing="training")
+    state = states.acquire_lease(job_id, "worker-1:7:123", NOW, 60, alive=lambda _: True, doing="training")
     state = states.save(state.advanced(**fields))
     if not held:
         states.release(state)

@@ -108,7 +108,7 @@ def test_a_verdict_on_a_job_that_is_deleted_at_that_moment_leaves_nothing(
 
     def noted(verdicts: Verdicts, *said: Any) -> None:
         note(verdicts, *said)
-        states.claim("sign-ins", "host:7:1", NOW, 24, alive=lambda _: True, doing=DELETING)
+        states.acquire_lease("sign-ins", "host:7:1", NOW, 24, alive=lambda _: True, doing=DELETING)
 
     monkeypatch.setattr(Verdicts, "_note", noted)
     refused = run("verdict", "confirm", "job.json", "alice", "192.0.2.3")

@@ -10,7 +10,7 @@ from bulk_parts import answer
 from ipi_es.cluster.port import Put
 from ipi_es.cluster.transport.bulk import Tally, encode_action
 from ipi_es.cluster.transport.bulk_send import send_chunk
-from ipi_es.cluster.transport.pressure import Pressure, heard_by
+from ipi_es.cluster.transport.pressure import Pressure, reporting_rejections
 from ipi_es.cluster.transport.retry import Retry
 from ipi_es.errors import ClusterBusy, PermissionDenied
 
@@ -64,7 +64,7 @@ def test_rejected_documents_are_told_to_whoever_they_are_for_and_why() -> None:
         return answer(body, results)
 
     answers += [ClusterBusy("429"), ClusterBusy("503"), [good, busy, odd], [good]]
-    with heard_by(lambda why, documents: heard.append((why, documents))):
+    with reporting_rejections(lambda why, documents: heard.append((why, documents))):
         send_chunk(lines, send, quick(Pressure()), "here", Tally())
         assert heard == [("busy", 3), ("busy", 3), ("busy", 1), ("refused", 1)]
         heard.clear()

@@ -25,7 +25,7 @@ def cluster() -> MemoryCluster:
 
 def used(cluster: MemoryCluster, job_id: str) -> None:
     states = StateStore(cluster)
-    states.release(states.claim(job_id, "worker:1:1", TestClock(SAID_AT).now(), 24, alive=lambda _: False))
+    states.release(states.acquire_lease(job_id, "worker:1:1", TestClock(SAID_AT).now(), 24, alive=lambda _: False))
     VerdictStore(cluster, job_id).save(Verdict("alice", "192.0.2.1", "192.0.2.0/24", "me", SAID_AT))
 
 

@@ -24,7 +24,7 @@ AWAY = ClusterUnreachable("no connection to http://127.0.0.1:9200", hint="start 
 def working(job: Job | None = None) -> JobHealth:
     health = JobHealth(job or a_job())
     health.tick_began(NOW)
-    health.claimed(NOW, NOW - SPAN)
+    health.lease_acquired(NOW, NOW - SPAN)
     health.batch_written(NOW, NOW)
     health.tick_ended(NOW)
     return health
@@ -162,7 +162,7 @@ def test_the_lag_of_a_job_that_another_worker_holds_is_not_ours_to_tell() -> Non
     health.stands_by(NOW, "other:1:2")
     later = health.report(NOW + 86_400)
     assert (later.lag_buckets, later.lag_seconds, later.holder) == (None, None, "other:1:2")
-    health.claimed(NOW + 86_400, NOW + 86_400 - SPAN)
+    health.lease_acquired(NOW + 86_400, NOW + 86_400 - SPAN)
     later = health.report(NOW + 86_400)
     assert (later.lag_buckets, later.holder, later.doing) == (0, None, JobActivity.RUNNING)
 

@@ -114,7 +114,7 @@ def test_command_that_waits_for_a_job_gets_it_while_a_worker_catches_up(run: Any
 
     def sliced() -> TickOutcome:
         try:
-            state = states.claim("behind", "worker:1:1", clock.now(), 24, alive=lambda _: True)
+            state = states.acquire_lease("behind", "worker:1:1", clock.now(), 24, alive=lambda _: True)
         except JobBusy:
             return TickOutcome(TickResult.STOOD_BY)
         time.sleep(0.8)

@@ -187,7 +187,9 @@ def test_stopped_worker_looks_before_it_writes(cluster: MemoryCluster, monkeypat
         scored(each)
         if not robbed and each.bucket.start == START + DAY:
             live.let_writes_end()
-            robbed.append(one.resources.stores.states.claim(JOB.job_id, "two:2:2", 1, LEASE, alive=lambda _: False))
+            robbed.append(
+                one.resources.stores.states.acquire_lease(JOB.job_id, "two:2:2", 1, LEASE, alive=lambda _: False)
+            )
             watch.time += 60.0
 
     def watched(actions: Any, **how: Any) -> Any:

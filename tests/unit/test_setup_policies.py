@@ -141,7 +141,7 @@ def test_age_stays_where_the_jobs_are_not_known() -> None:
 def test_jobs_that_the_cluster_knows_and_we_do_not_keep_their_results() -> None:
     cluster = ready()
     setup(cluster, job(400))
-    StateStore(cluster).claim("elsewhere", "a", 1_777_593_600, 60, alive=lambda _: True)
+    StateStore(cluster).acquire_lease("elsewhere", "a", 1_777_593_600, 60, alive=lambda _: True)
     setup(cluster, job(400))
     assert age(cluster) is None
 

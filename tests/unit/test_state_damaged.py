@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.alerts.delivery_state import Sent, SentStore
+from ipi_es.alerts.delivery_state import DeliveryStateStore, Sent
 from ipi_es.cluster.port import Document
 from ipi_es.errors import IpiEsError, SnapshotDamaged, StateDamaged
 from ipi_es.setup import setup_plan
@@ -162,14 +162,14 @@ def test_a_damaged_state_stops_its_own_job_alone() -> None:
     made = cluster()
     states = StateStore(made)
     for name in ("logins", "mails"):
-        states.claim(name, "a:1:1", NOW, 60, alive=lambda _: True)
+        states.acquire_lease(name, "a:1:1", NOW, 60, alive=lambda _: True)
     source = {**STATE.to_source(), "checkpoint": 99_999_999_999_000}
     made.put(STATE_INDEX, state_id("logins"), source, refresh=True)
     assert [state.job_id for state in states.all()] == ["mails"]
     assert states.others_from("mails") == 0
     assert states.others_from("logins") is None
     with pytest.raises(StateDamaged, match="checkpoint"):
-        states.claim("logins", "b:1:1", NOW, 60, alive=lambda _: True)
+        states.acquire_lease("logins", "b:1:1", NOW, 60, alive=lambda _: True)
 
 
 def quantiles() -> tuple[MemoryCluster, QuantilesStore, str, dict[str, Any]]:
@@ -263,9 +263,9 @@ SENT = Sent(
 )
 
 
-def sent() -> tuple[MemoryCluster, SentStore, Document]:
+def sent() -> tuple[MemoryCluster, DeliveryStateStore, Document]:
     made = cluster()
-    store = SentStore(made, "logins", "ops")
+    store = DeliveryStateStore(made, "logins", "ops")
     return made, store, store.save(SENT).stored or Document("", "", {})
 
 
@@ -286,7 +286,7 @@ def test_odd_notes_of_what_was_sent_are_an_error_that_names_them(field: str, val
     details = {**document.source["details"], field: value}
     made.put(STATE_INDEX, document.id, {**document.source, "details": details})
     with pytest.raises(StateDamaged, match=re.escape(named)) as caught:
-        store.claim("one", NOW)
+        store.acquire_lease("one", NOW)
     assert "alerts:logins:ops" in caught.value.message
     assert caught.value.hint
 
@@ -298,4 +298,4 @@ def test_any_mutation_of_what_was_sent_loads_or_is_an_error_of_ours(path: list[i
     changed = Document(document.id, STATE_INDEX, mutated(document.source, path, value, gone=gone), 0, 1)
     made.get = lambda _index, _id: changed  # type: ignore[method-assign]
     made.put = lambda *_args, **_how: changed  # type: ignore[method-assign]
-    is_ours(lambda: store.claim("one", NOW))
+    is_ours(lambda: store.acquire_lease("one", NOW))

@@ -22,11 +22,11 @@ class Bench:
         self.cluster = MemoryCluster()
         setup_plan.apply(self.cluster, setup_plan.plan(self.cluster))
         self.states, self.watch, self.now = StateStore(self.cluster), Stopwatch(), NOW
-        state = self.states.claim("job", "one:1:1", NOW, lease, alive=lambda _: True)
+        state = self.states.acquire_lease("job", "one:1:1", NOW, lease, alive=lambda _: True)
         self.held = LeasedState(self.states, state, now=lambda: self.now, lease=lease, monotonic=self.watch)
 
     def robbed(self) -> None:
-        self.states.claim("job", "two:2:2", NOW, LEASE, alive=lambda _: False)
+        self.states.acquire_lease("job", "two:2:2", NOW, LEASE, alive=lambda _: False)
 
     def stored(self):
         return self.states.read("job")

@@ -45,7 +45,7 @@ def everybody_lives(_owner: str) -> bool:
 
 
 def claim(states: StateStore, owner: str = "a:1:1", now: int = NOW, alive=everybody_lives) -> JobState:
-    return states.claim("logins", owner, now, TTL, alive=alive)
+    return states.acquire_lease("logins", owner, now, TTL, alive=alive)
 
 
 @given(states)
@@ -167,7 +167,7 @@ def test_reset_forgets_everything_but_the_lease() -> None:
 def test_all_states_are_listed_by_job() -> None:
     states = store()
     for job in ("b", "a"):
-        states.claim(job, "o", NOW, TTL, alive=everybody_lives)
+        states.acquire_lease(job, "o", NOW, TTL, alive=everybody_lives)
     assert [state.job_id for state in states.all()] == ["a", "b"]
 
 

@@ -19,7 +19,7 @@ def made_states() -> StateStore:
 
 
 def claim(states: StateStore, owner: str, now: int) -> JobState:
-    return states.claim("job", owner, now, 60, alive=lambda _: True)
+    return states.acquire_lease("job", owner, now, 60, alive=lambda _: True)
 
 
 def test_pausing_is_seen_by_all_and_stops_the_holder_at_its_next_write() -> None:

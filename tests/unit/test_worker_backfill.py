@@ -356,7 +356,7 @@ def test_worker_that_was_overtaken_before_any_result_is_told_by_its_state(
 
     def overtake(scored: Any) -> None:
         as_process(monkeypatch, "second", alive=False)
-        StateStore(cluster).claim(JOB.job_id, "second:1:1", parts.NOW, 60, alive=lambda _: False)
+        StateStore(cluster).acquire_lease(JOB.job_id, "second:1:1", parts.NOW, 60, alive=lambda _: False)
 
     with pytest.raises(LostJob, match="second:1:1 holds it now"):
         parts.backfill(cluster, JOB, told=overtake)

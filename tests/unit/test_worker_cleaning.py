@@ -88,7 +88,7 @@ def test_index_with_results_of_another_job_stays_without_ours(cluster: FragileCl
 
 def test_index_that_a_job_which_is_behind_may_be_about_to_write_to_stays(cluster: FragileCluster) -> None:
     states = StateStore(cluster)
-    other = states.claim("behind", "a", parts.NOW, 60, alive=lambda _: True)
+    other = states.acquire_lease("behind", "a", parts.NOW, 60, alive=lambda _: True)
     other = states.save(other.advanced(checkpoint=SCORED_FROM))
     job = made_job(results_retention_days=2)
     assert cleaned(cluster, job).indices == ()

@@ -97,7 +97,7 @@ def test_what_a_training_said_that_never_came_into_use_is_taken_back(
     """Killed between the remark and the state; by the next start there was a day more to learn from."""
     state = live.state_of(cluster, JOB)
     states = JobResources(cluster, JOB).stores.states
-    states.save(states.claim(JOB.job_id, "x", parts.NOW, 1, alive=lambda _: False).advanced(snapshot_id=None))
+    states.save(states.acquire_lease(JOB.job_id, "x", parts.NOW, 1, alive=lambda _: False).advanced(snapshot_id=None))
     monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
     with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW + 9)), lambda _: False) as session:
         session.train(LEARN_FROM + DAY, SCORED_FROM + DAY)

@@ -21,7 +21,7 @@ def states() -> StateStore:
     cluster = MemoryCluster()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
     store = StateStore(cluster)
-    store.claim("signins", "worker:1:1", parts.NOW, LEASE, alive=lambda _: True, doing="training")
+    store.acquire_lease("signins", "worker:1:1", parts.NOW, LEASE, alive=lambda _: True, doing="training")
     return store
 
 

@@ -99,14 +99,14 @@ def confirmed(text: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not _somebody_is_there():
+    if not _is_interactive():
         raise UsageError(text, hint="stdin is not a terminal; pass --yes")
     click.echo(text, err=True)
     if not click.confirm("Go on?", err=True):
         raise click.exceptions.Exit(1)
 
 
-def _somebody_is_there() -> bool:
+def _is_interactive() -> bool:
     return sys.stdin.isatty()
 
 

@@ -1,7 +1,7 @@
 """Counts of retries because the cluster was busy or unreachable: visible to people before anything fails.
 
-The documents of bulks that it rejected are also reported to the caller that they belong to (:func:`heard_by`), since a
-process has one cluster and many jobs.
+The documents of bulks that it rejected are also reported to the caller that they belong to
+(:func:`reporting_rejections`), since a process has one cluster and many jobs.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ Rejection: TypeAlias = Literal["busy", "refused"]
 """``busy``: the cluster had no room; each time is counted, and the document is sent again. ``refused``: it doesn't
 accept the document."""
 REJECTIONS: tuple[Rejection, ...] = ("busy", "refused")
-Heard: TypeAlias = Callable[[Rejection, int], None]
+OnRejected: TypeAlias = Callable[[Rejection, int], None]
 
-_HEARD: ContextVar[Heard | None] = ContextVar("ipi_es_bulk_rejections", default=None)
+_ON_REJECTED: ContextVar[OnRejected | None] = ContextVar("ipi_es_bulk_rejections", default=None)
 
 
 @contextmanager
-def heard_by(heard: Heard) -> Iterator[None]:
-    """Call ``heard`` with the reason and the number of rejected documents of each bulk sent in this ``with`` block.
+def reporting_rejections(on_rejected: OnRejected) -> Iterator[None]:
+    """Call ``on_rejected`` with the reason and the number of rejected documents of each bulk sent in this block.
 
     It holds in this thread, and in others that run in a copy of its context.
     """
-    before = _HEARD.set(heard)
+    before = _ON_REJECTED.set(on_rejected)
     try:
         yield
     finally:
-        _HEARD.reset(before)
+        _ON_REJECTED.reset(before)
 
 
 class Pressure:
@@ -53,9 +53,9 @@ class Pressure:
 
     def bulk_rejected(self, why: Rejection, documents: int) -> None:
         """Report documents of a bulk that were rejected, one by one or with the whole request."""
-        heard = _HEARD.get()
-        if heard is not None and documents:
-            heard(why, documents)
+        on_rejected = _ON_REJECTED.get()
+        if on_rejected is not None and documents:
+            on_rejected(why, documents)
 
     @property
     def requests(self) -> int:

@@ -71,7 +71,7 @@ class JobHealth:
             if report.doing is JobActivity.PAUSED:
                 report.doing = JobActivity.RUNNING
 
-    def claimed(self, now: int, checkpoint: int | None) -> None:
+    def lease_acquired(self, now: int, checkpoint: int | None) -> None:
         """Record that this worker holds the lease."""
         with self._lock:
             report = self._report

@@ -78,4 +78,4 @@ class Replay:
             repeats,
             holds,
         )
-        return ReplayedBucket(scorer.score_aside(bucket), holds)
+        return ReplayedBucket(scorer.score_detached(bucket), holds)

@@ -138,7 +138,7 @@ class BucketScorer:
         self._remember(scored)
         return scored
 
-    def score_aside(self, bucket: EventBucket) -> ScoredBucket:
+    def score_detached(self, bucket: EventBucket) -> ScoredBucket:
         """Score an interim or rescored event bucket, which doesn't count: ``levels`` and ``repeats`` stay.
 
         ``holds`` still gets the bucket's holds: use a scorer with a copy of them.
@@ -286,8 +286,8 @@ class BucketScorer:
         }
         written_entities, written_ips = _influencers(judged, entities, ips, ip_repeat_of, most)
         # a finding without a document can't be repeated: a later run couldn't read it back
-        ips_told = (written_ips, ip_repeat_of)
-        record_extents, ip_extents = self._extents(judged, records, scores, repeats, ips, ips_told)
+        reported_ips = (written_ips, ip_repeat_of)
+        record_extents, ip_extents = self._extents(judged, records, scores, repeats, ips, reported_ips)
         held_until, left_out = self._hold(judged, records, record_extents)
         bucket_scores, wholes = _buckets(views, scores, self.job)
         return ScoredBucket(
@@ -321,13 +321,13 @@ class BucketScorer:
         scores: Sequence[ViewScores],
         repeats: Mapping[int, str],
         ips: MergedGroups,
-        ips_told: tuple[NDArray[np.bool_], Mapping[int, str]],
+        reported_ips: tuple[NDArray[np.bool_], Mapping[int, str]],
     ) -> tuple[dict[int, Extent], dict[int, Extent]]:
         """Return the reported extents of findings that repeat nothing: by record's row, and by index of a critical IP.
 
-        ``ips_told``: which IPs get a document (bool[n_ips]), and index of an IP → id of the influencer that it repeats.
+        ``reported_ips``: which IPs get a document (bool[n_ips]), and index of an IP → id of the influencer it repeats.
         """
-        written, ip_repeat_of = ips_told
+        written, ip_repeat_of = reported_ips
         job, pairs, known = self.job, judged.pairs, judged.known
         news = [row for row in records.tolist() if row not in repeats and judged.part.anywhere[row]]
         by_row: dict[int, Extent] = {}

@@ -54,7 +54,7 @@ def _scored_so_far(session: JobSession, start: int, end: int) -> list[ResultDocu
     with closing(session.resources.read(start, end)) as reading:
         bucket = next(reading)
     began = time.perf_counter()
-    scored = replace(pipeline.scorer, holds=pipeline.scorer.holds.copy()).score_aside(bucket)
+    scored = replace(pipeline.scorer, holds=pipeline.scorer.holds.copy()).score_detached(bucket)
     took = round((time.perf_counter() - began) * 1_000)
     quantiles_id = state.quantiles_id or quantiles_id_of(start)
     stamp = Stamp(str(state.snapshot_id), quantiles_id, session.resources.stores.clock.now(), is_interim=True)

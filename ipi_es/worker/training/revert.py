@@ -81,10 +81,10 @@ def revert(session: JobSession, to: Reversion, *, delete_results: bool = False) 
         )
     )
     writer, job_id = session.writer, session.state.job_id
-    writer.unsay(said_since(job_id, OF_SNAPSHOTS, to.checkpoint + 1))
+    writer.delete_annotations(said_since(job_id, OF_SNAPSHOTS, to.checkpoint + 1))
     if not delete_results:
         return 0
-    writer.unsay(said_since(job_id, OF_BUCKETS, to.checkpoint))
+    writer.delete_annotations(said_since(job_id, OF_BUCKETS, to.checkpoint))
     return writer.delete_from(to.checkpoint)
 
 

@@ -67,7 +67,7 @@ def warn_of_missing(session: JobSession, kept_from: int | None) -> list[MissingR
     whole = [each for each in earlier if _day(each.source) not in days and each.index not in blocked]
     if whole:
         ids = {"ids": {"values": [each.id for each in whole]}}
-        session.writer.unsay({"bool": {"filter": [{"term": {"job_id": job.job_id}}, ids]}})
+        session.writer.delete_annotations({"bool": {"filter": [{"term": {"job_id": job.job_id}}, ids]}})
     session.note(**{MISSING_RESULTS: summary})
     return found
 

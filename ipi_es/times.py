@@ -19,6 +19,16 @@ EARLIEST, LATEST = -62_135_596_800, 253_402_300_800
 """[0001-01-01, 10000-01-01) in epoch seconds: times whose year has four digits, here and on the servers."""
 
 
+def to_ms(seconds: int) -> int:
+    """Return epoch milliseconds, as documents hold times, of epoch seconds."""
+    return seconds * 1_000
+
+
+def from_ms(milliseconds: float | str) -> int:
+    """Return whole epoch seconds of epoch milliseconds, rounded down."""
+    return int(milliseconds) // 1_000
+
+
 def parse_span(text: str) -> int:
     """Return the whole seconds of ``15m``, ``1h``, ``1d`` (units: s, m, h, d, w). Raises UsageError otherwise."""
     match = _SPAN.fullmatch(text)
@@ -65,7 +75,7 @@ def parse_time(text: str, *, now: int) -> int:
 
 def _parse_iso(text: str) -> int:
     if re.fullmatch(r"\d{11,}", text):
-        return int(text) // 1_000
+        return from_ms(text)
     try:
         parsed = datetime.fromisoformat(_SPACED_OFFSET.sub(lambda match: match[1] or "Z", text))
     except ValueError:

@@ -18,7 +18,7 @@ from ipi_es.cluster.port import Cluster, Document
 from ipi_es.errors import Conflict
 from ipi_es.state.fields import LATEST, Fields
 from ipi_es.state.job_state import STATE_INDEX
-from ipi_es.times import SECONDS
+from ipi_es.times import SECONDS, to_ms
 
 FORMAT = 1
 """Version of the document's format; a newer one is refused."""
@@ -118,8 +118,8 @@ class DeliveryState:
 
     def moved_on(self, waiting: Sequence[FoundAlert], now: int) -> DeliveryState:
         """Return the state with ``since`` moved forward, to an hour ago or the oldest waiting alert; forget old ids."""
-        since = max(self.since, min([now * 1_000 - LOOK_BACK, *(each.first_written for each in waiting)]))
-        oldest = min(since, now * 1_000 - REMEMBERED)
+        since = max(self.since, min([to_ms(now) - LOOK_BACK, *(each.first_written for each in waiting)]))
+        oldest = min(since, to_ms(now) - REMEMBERED)
         ids = {name: written for name, written in self.ids.items() if written >= oldest}
         return replace(self, since=since, ids=ids)
 
@@ -182,7 +182,7 @@ class DeliveryStateStore:
                 self.save(self._new(now))
 
     def _new(self, now: int) -> DeliveryState:
-        return DeliveryState(self._job_id, self._destination, since=now * 1_000)
+        return DeliveryState(self._job_id, self._destination, since=to_ms(now))
 
     def acquire_lease(self, owner: str, now: int) -> DeliveryState | None:
         """Take the destination's lease and return the state; None while another worker holds the lease.
@@ -234,7 +234,7 @@ def _from(document: Document) -> DeliveryState:
     """Read a stored state. Raises SnapshotForeign for a newer format, StateDamaged for an invalid value."""
     fields = Fields(document.source, f"the state of notifications {document.id} is damaged", _DAMAGED_HINT)
     fields.refuse_newer(f"the state of notifications {document.id}", FORMAT)
-    details, most = fields.inside("details"), LATEST * 1_000
+    details, most = fields.inside("details"), to_ms(LATEST)
     return DeliveryState(
         job_id=fields.text("job_id"),
         destination=details.text("destination"),

@@ -14,7 +14,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.results.documents.annotations import GOES_ON
 from ipi_es.results.words import ALIAS, SCORE_FIELDS
 from ipi_es.scoring.probability import severity
-from ipi_es.times import iso
+from ipi_es.times import from_ms, iso, to_ms
 
 _KIND_OF = {result: kind for kind, result in SCORED.items()}
 
@@ -51,7 +51,7 @@ def _query(job: Job, since: int, now: int) -> dict[str, Any]:
                 {"term": {"job_id": job.job_id}},
                 {"term": {"is_interim": False}},
                 {"range": {"event.ingested": {"gte": since, "format": "epoch_millis"}}},
-                {"range": {"timestamp": {"gte": (now - config.max_age) * 1_000, "format": "epoch_millis"}}},
+                {"range": {"timestamp": {"gte": to_ms(now - config.max_age), "format": "epoch_millis"}}},
                 {"bool": {"should": [*kinds, blind], "minimum_should_match": 1}},
             ],
             "must_not": [{"exists": {"field": "suppressed_by"}}, {"exists": {"field": "repeat_of"}}],
@@ -102,7 +102,7 @@ def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterab
     ranked = sorted(sources, key=lambda source: -float(source[field]))
     worst, score = ranked[0], float(ranked[0][field])
     found = _named(job, kind, ranked)
-    when, word = int(worst["timestamp"]) // 1_000, str(severity(score))
+    when, word = from_ms(worst["timestamp"]), str(severity(score))
     return Message(
         # a rescored bucket may alert again if its severity is higher: another id
         id="|".join((job.job_id, kind, *key[1:], word)),
@@ -156,7 +156,7 @@ def _why(kind: Kind, worst: Mapping[str, Any]) -> str:
 
 
 def _blind(job: Job, source: Mapping[str, Any]) -> Message:
-    start = int(source["timestamp"]) // 1_000
+    start = from_ms(source["timestamp"])
     alert_id = f"{job.job_id}|blind|{source['timestamp']}"
     return Message(alert_id, job.job_id, "blind", start, "critical", str(source["annotation"]), link=link(job, start))
 

@@ -7,6 +7,7 @@ from ipi_es.alerts.incident_messages import merged
 from ipi_es.alerts.kinds import ScoredKind
 from ipi_es.alerts.message import Message, Notification
 from ipi_es.config.job_config import Job
+from ipi_es.times import to_ms
 
 
 def trial(job: Job, now: int) -> Notification:
@@ -16,7 +17,7 @@ def trial(job: Job, now: int) -> Notification:
     kinds: tuple[ScoredKind, ...] = ("influencers", "records")
     found = [
         Message(
-            f"{job.job_id}|test|{now * 1_000}|{kind}",
+            f"{job.job_id}|test|{to_ms(now)}|{kind}",
             job.job_id,
             kind,
             start,

@@ -14,7 +14,7 @@ import orjson
 from ipi_es.cli.node import node_progress
 from ipi_es.cli.shared.output import Column, print_table
 from ipi_es.cli.shared.shell import clock, progress_bar
-from ipi_es.times import iso
+from ipi_es.times import from_ms, iso
 
 if TYPE_CHECKING:
     from ipi_es.cluster.port import Cluster
@@ -122,7 +122,7 @@ def show(outcome: DemoOutcome) -> None:
     for kind, score, title, line in tables:
         rows = [
             {
-                "time": iso(each.source["timestamp"] // 1_000),
+                "time": iso(from_ms(each.source["timestamp"])),
                 "score": each.source[score],
                 "initial": score_text(each.source[f"initial_{score}"]),
                 "incident": outcome.incident_of(each),

@@ -13,7 +13,7 @@ from ipi_es.errors import UnknownEntity
 from ipi_es.report.text import TimeShown, counted, one_in, score_text
 from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import severity
-from ipi_es.times import SECONDS, iso
+from ipi_es.times import SECONDS, from_ms, iso
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.pair_facts import PairFacts
@@ -178,7 +178,7 @@ def _recorded(facts: PairFacts, shown: TimeShown) -> None:
     say(["", Toned("Records of this pair, the latest first:", "bold")])
     rows = [
         {
-            "time": shown.copyable(each["timestamp"] // 1_000),
+            "time": shown.copyable(from_ms(each["timestamp"])),
             "score": each["record_score"],
             "why": sentence(each),
             STYLE: "dim" if each.get("repeat_of") or each.get("suppressed_by") else None,

@@ -23,7 +23,7 @@ from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.queries import check_kind
 from ipi_es.results.words import SCORE_FIELDS
 from ipi_es.scoring.probability import Severity, severity
-from ipi_es.times import iso, parse_time
+from ipi_es.times import from_ms, iso, parse_time
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.shell import Shell
@@ -259,7 +259,7 @@ def _names(job: Job, asked: ResultsRequest) -> tuple[str | None, str | None]:
 
 def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, Any]:
     """Return a result with the extra cells of a table; a result that raises no alert is dim."""
-    out = {**row, "time": shown.copyable(int(row["timestamp"]) // 1_000)}
+    out = {**row, "time": shown.copyable(from_ms(row["timestamp"]))}
     out |= {name: tenths(float(value)) for name, value in row.items() if name.startswith("initial_")}
     remarks = [word for field, word in REMARKS.items() if row.get(field)]
     out["remarks"] = ", ".join(remarks)

@@ -15,6 +15,7 @@ from ipi_es.demo.demo_verdict import DemoVerdict, concerns, judge, names_in, ove
 from ipi_es.demo.event_documents import INDEX, documents, index_template
 from ipi_es.results.words import ALIAS, RESULT_KINDS
 from ipi_es.setup.setup_plan import apply, plan
+from ipi_es.times import from_ms
 from ipi_es.worker.clock import SystemClock
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
@@ -64,7 +65,7 @@ class DemoOutcome:
     def incident_of(self, found: Document) -> str:
         """Return the ids of the incidents that a result is about; for a bucket, of those that overlap it."""
         source = found.source
-        start = source["timestamp"] // 1_000
+        start = from_ms(source["timestamp"])
         end = start + source["bucket_span"]
         names = None if source["result_type"] == "bucket" else names_in(found)
         return "".join(

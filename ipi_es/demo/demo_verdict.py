@@ -10,6 +10,7 @@ from ipi_es.demo.company import Simulation
 from ipi_es.demo.incidents import Incident
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import CRITICAL, SCORE_FIELDS
+from ipi_es.times import from_ms
 
 HARD = "D"
 """The incident that isn't expected to be found: one address of a network that colleagues use too."""
@@ -64,7 +65,7 @@ def judge(results: ResultStore, simulation: Simulation) -> DemoVerdict:
     buckets = {incident.id: 0.0 for incident in incidents}
     other_buckets = []
     for found in results.read("bucket", size=_MOST):
-        start, score = found.source["timestamp"] // 1_000, found.source["initial_anomaly_score"]
+        start, score = from_ms(found.source["timestamp"]), found.source["initial_anomaly_score"]
         at = [incident for incident in incidents if overlaps(incident, start, start + found.source["bucket_span"])]
         for incident in at:
             buckets[incident.id] = max(buckets[incident.id], score)
@@ -78,7 +79,7 @@ def _results(results: ResultStore) -> Iterator[tuple[set[str], int, int, float, 
     for kind in ("record", "influencer"):
         for found in results.read(kind, size=_MOST):
             source = found.source
-            start = source["timestamp"] // 1_000
+            start = from_ms(source["timestamp"])
             score = SCORE_FIELDS[kind]
             initial, current = float(source[f"initial_{score}"]), float(source[score])
             yield names_in(found), start, start + source["bucket_span"], initial, current

@@ -14,6 +14,7 @@ from ipi_es.report.report_findings import SHOWN_FROM, leaders
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name
 from ipi_es.results.documents.explanation import sentence, usual_shares
 from ipi_es.results.documents.visible import visible
+from ipi_es.times import from_ms
 
 MAX_CARDS = 25
 """Cards on a page: about eight sheets of paper; the others are counted, with the command that lists them."""
@@ -109,7 +110,7 @@ def cards_of(
         pair = pairs.setdefault(names, _Pair(record, float(record["record_score"])))
         if "repeat_of" in pair.worst and "repeat_of" not in record:
             pair.worst = record  # the first one has the reasons; a repeat can score higher after a renormalization
-        pair.times.append(int(record["timestamp"]) // 1_000)
+        pair.times.append(from_ms(record["timestamp"]))
     others = _others(pairs)
     for each in leading:
         theirs = [
@@ -137,7 +138,7 @@ def _card(pair: _Pair, number: int, others: Mapping[str, Sequence[str]], job: st
     record = pair.worst
     why: Mapping[str, Any] = record.get("anomaly_score_explanation") or {}
     entity, ip = pair.names
-    time = int(record["timestamp"]) // 1_000
+    time = from_ms(record["timestamp"])
     return Card(
         id=f"card-{number}",
         entity=visible(entity),
@@ -211,5 +212,5 @@ def leading_of(influencers: Sequence[Mapping[str, Any]], field_name: str, axis: 
     for each in influencers:
         value = str(each["influencer_field_value"])
         if each["influencer_field_name"] == field_name and value in points and not each.get("suppressed_by"):
-            points[value].append((int(each["timestamp"]) // 1_000, float(each["influencer_score"])))
+            points[value].append((from_ms(each["timestamp"]), float(each["influencer_score"])))
     return [Named(name, lane_of(name, found, axis, shown), len(found)) for name, found in points.items()]

@@ -11,7 +11,7 @@ from typing import Any
 from ipi_es.report.text import TimeShown, score_text, severity_name
 from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import Severity, severity
-from ipi_es.times import SECONDS
+from ipi_es.times import SECONDS, from_ms
 
 MAX_COLUMNS = 120
 """Columns of a lane: 3 pixels each on a phone, 7 on a screen; each is a whole number of buckets."""
@@ -167,7 +167,7 @@ class Gap:
 
 def gaps_of(buckets: Sequence[dict[str, Any]], axis: Axis, shown: TimeShown) -> list[Gap]:
     """Return the gaps in order of time; a column with a scored bucket is in no gap."""
-    scored = {axis.column(int(each["timestamp"]) // 1_000) for each in buckets}
+    scored = {axis.column(from_ms(each["timestamp"])) for each in buckets}
     edges = [-1, *sorted(each for each in scored if 0 <= each < axis.columns), axis.columns]
     return [
         Gap(begin, end - begin, f"{shown.at(axis.time(begin))} to {shown.at(axis.time(end))}: not scored")
@@ -180,7 +180,7 @@ def event_series(buckets: Sequence[dict[str, Any]], axis: Axis) -> Series:
     """Return the events of each column as an area."""
     counts = [0] * axis.columns
     for each in buckets:
-        column = axis.column(int(each["timestamp"]) // 1_000)
+        column = axis.column(from_ms(each["timestamp"]))
         if 0 <= column < axis.columns:
             counts[column] += int(each["event_count"])
     most = max(counts)

@@ -20,7 +20,7 @@ from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_
 from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import Severity
 from ipi_es.scoring.warm_up import YOUNG_DAYS
-from ipi_es.times import format_span
+from ipi_es.times import format_span, from_ms
 
 _UTC = TimeShown()
 
@@ -71,7 +71,7 @@ def page(found: Findings, learned: JobKnowledge, *, made_at: int, shown: TimeSho
 
 
 def _bucket_lane(found: Findings, axis: Axis, shown: TimeShown) -> Lane:
-    points = [(int(each["timestamp"]) // 1_000, float(each["anomaly_score"])) for each in found.buckets]
+    points = [(from_ms(each["timestamp"]), float(each["anomaly_score"])) for each in found.buckets]
     return lane_of("All", points, axis, shown)
 
 
@@ -114,8 +114,8 @@ def _when_written(found: Findings) -> str:
 def _annotations(found: Findings, shown: TimeShown) -> list[dict[str, str]]:
     return [
         {
-            "begin": shown.at(int(each["timestamp"]) // 1_000),
-            "end": shown.at(int(each["end_timestamp"]) // 1_000),
+            "begin": shown.at(from_ms(each["timestamp"])),
+            "end": shown.at(from_ms(each["end_timestamp"])),
             "kind": str(each["annotation_type"]).replace("_", " ").replace("model snapshot", "training"),
             "text": visible(each["annotation"]),
         }

@@ -10,7 +10,7 @@ from typing import Any
 from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
 from ipi_es.results.store import ResultStore
-from ipi_es.times import format_span
+from ipi_es.times import format_span, from_ms
 
 Source = dict[str, Any]
 """The fields of one result document."""
@@ -66,7 +66,7 @@ class Findings:
 def newest_end(results: ResultStore, span: int) -> int | None:
     """Return the exclusive end of the newest final bucket, epoch seconds, or None. ``span``: its default length, s."""
     for newest in results.read("bucket", sort="timestamp", size=1, interim=False):
-        return int(newest.source["timestamp"]) // 1_000 + int(newest.source.get("bucket_span", span))
+        return from_ms(newest.source["timestamp"]) + int(newest.source.get("bucket_span", span))
     return None
 
 

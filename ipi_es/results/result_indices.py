@@ -13,6 +13,7 @@ from ipi_es.errors import ClusterError, ClusterReadOnly, PermissionDenied, Reque
 from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.index_mapping import conflict, flat_mapping, index_for, missing_fields, month_end, month_of
 from ipi_es.results.words import ALIAS, TEMPLATE
+from ipi_es.times import from_ms
 
 
 class ResultIndices:
@@ -26,7 +27,7 @@ class ResultIndices:
 
     def prepare(self, documents: Iterable[ResultDocument]) -> None:
         """Ensure that the indices of these documents exist, with the fields that the job adds."""
-        times = {each.index: each.source["timestamp"] // 1_000 for each in documents}
+        times = {each.index: from_ms(each.source["timestamp"]) for each in documents}
         for index in sorted(times.keys() - self._prepared):
             if index == index_for(times[index], self._name):
                 self._one(index, times[index])

@@ -24,6 +24,7 @@ from ipi_es.results.reading.day_counts import DayCounts, daily_body, read_daily
 from ipi_es.results.reading.reported import BucketEntity, HeldRecord, Recent, ReportedIp, ReportedPair
 from ipi_es.results.result_indices import ResultIndices
 from ipi_es.results.words import ALIAS, RESULT_KINDS, AnnotationType, ResultKind
+from ipi_es.times import from_ms
 
 MAX_PAGE = 10_000
 """Hits per search (``index.max_result_window``); a scan reads more hits page by page."""
@@ -390,4 +391,4 @@ def _says(known: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
 
 
 def _seconds(found: Document) -> int:
-    return int(found.source["timestamp"]) // 1_000
+    return from_ms(found.source["timestamp"])

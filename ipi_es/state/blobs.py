@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign, SnapshotMissing, UsageError
 from ipi_es.state.fields import Fields
+from ipi_es.times import to_ms
 
 BlobKind: TypeAlias = Literal["network", "history_base", "history_delta", "history_late"]
 """A trained network; the history up to some day; the rows that one day added to it; rows too late for their own day."""
@@ -55,7 +56,7 @@ class BlobInfo:
             "job_id": self.job_id,
             "blob_id": self.id,
             "kind": self.kind,
-            "created": self.created * 1_000,
+            "created": to_ms(self.created),
             "size": self.size,
             "sha256": self.sha256,
             "chunks": self.chunks,

@@ -18,7 +18,7 @@ from ipi_es.errors import Conflict, JobBusy, LostJob, StateDamaged
 from ipi_es.state.details import check_details
 from ipi_es.state.fields import Fields
 from ipi_es.state.owner import owner_for_people
-from ipi_es.times import iso
+from ipi_es.times import from_ms, iso, to_ms
 
 log = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ class StateStore:
         }
         found = self._cluster.search(STATE_INDEX, body, options=IndexOptions(expand_wildcards="all"))
         shown = [each.get("to") for each in found.get("aggregations", {}).get("now", {}).get("buckets", ())]
-        return int(shown[0]) // 1_000 if shown and isinstance(shown[0], int | float) else None
+        return from_ms(shown[0]) if shown and isinstance(shown[0], int | float) else None
 
     def acquire_lease(
         self, job_id: str, owner: str, now: int, ttl: int, *, alive: Callable[[str], bool], doing: str | None = None
@@ -324,4 +324,4 @@ def _free(state: JobState) -> JobState:
 
 
 def _to_ms(seconds: int | None) -> int | None:
-    return None if seconds is None else seconds * 1_000
+    return None if seconds is None else to_ms(seconds)

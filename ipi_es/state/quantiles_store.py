@@ -18,6 +18,7 @@ from ipi_es.errors import LostJob, SnapshotDamaged, SnapshotForeign, SnapshotMis
 from ipi_es.state import array_encoding
 from ipi_es.state.fields import Fields
 from ipi_es.state.job_state import STATE_INDEX
+from ipi_es.times import to_ms
 
 FORMAT = 1
 """Format of a quantiles document; a newer one is refused."""
@@ -46,7 +47,7 @@ class QuantilesStore:
             "format": FORMAT,
             "job_id": self._job_id,
             "quantiles_id": quantiles.id,
-            "time": quantiles.time * 1_000,
+            "time": to_ms(quantiles.time),
             "levels": {name: array_encoding.encode(array) for name, array in sorted(quantiles.levels.items())},
         }
         self._check(self._cluster.bulk([Put(STATE_INDEX, self._document_id(quantiles.id), source, version)]))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.state.fields import Fields
 from ipi_es.state.job_state import STATE_INDEX
+from ipi_es.times import to_ms
 
 FORMAT = 1
 """Format of a verdict's document; a newer one is refused."""
@@ -49,7 +50,7 @@ class VerdictStore:
             "ip": verdict.ip,
             "network": verdict.network,
             "by": verdict.by,
-            "time": verdict.at * 1_000,
+            "time": to_ms(verdict.at),
             "comment": verdict.comment,
         }
         self._cluster.put(STATE_INDEX, self._id(verdict.entity, verdict.network), source, refresh=True)

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import orjson
 
 from ipi_es.results.documents.visible import visible
-from ipi_es.times import iso
+from ipi_es.times import from_ms, iso
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Characters with which a formula begins in some spreadsheet."""
@@ -74,7 +74,7 @@ def _cell(field: str, value: Any) -> str | int | float:
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], int | float):
         value = value[0]
     if field in MILLISECONDS and isinstance(value, int):
-        value = iso(value // 1_000)
+        value = iso(from_ms(value))
     if value is None or isinstance(value, bool):
         return {None: "", True: "true", False: "false"}[value]
     if isinstance(value, int | float):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ipi_es.scoring.probability import severity
-from ipi_es.times import SECONDS, iso
+from ipi_es.times import SECONDS, from_ms, iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +125,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     results = work.stores.results
     records = results.read("record", sort="timestamp", entity=entity, ip=ip, size=RECENT)
     first = results.read("record", sort="timestamp", desc=False, entity=entity, ip=ip, size=1)
-    until = max((int(each.source["held_until"]) // 1_000 for each in records if "held_until" in each.source), default=0)
+    until = max((from_ms(each.source["held_until"]) for each in records if "held_until" in each.source), default=0)
     return PairFacts(
         job_id=work.job.job_id,
         snapshot_id=str(state.snapshot_id if state else ""),
@@ -140,7 +140,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         seen=seen,
         records=tuple(each.source for each in records),
         record_count=results.count("record", entity=entity, ip=ip) if len(records) == RECENT else len(records),
-        first_recorded=int(first[0].source["timestamp"]) // 1_000 if first else None,
+        first_recorded=from_ms(first[0].source["timestamp"]) if first else None,
         held_until=until if until > history.day * SECONDS["d"] else None,
     )
 

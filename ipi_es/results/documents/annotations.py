@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipi_es.results.documents.result_documents import ResultContext, ResultDocument, Stamp, annotation
 from ipi_es.results.reading.queries import Query, between
 from ipi_es.results.words import AnnotationType
+from ipi_es.times import to_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,9 @@ def annotations_query(job_id: str, start: int | None, end: int | None, types: Se
     """Select annotations of a job that overlap [start, end), epoch seconds; of these types, if any are given."""
     filters: list[Query] = [{"term": {"job_id": job_id}}, {"term": {"result_type": "annotation"}}]
     if start is not None:
-        filters.append({"range": {"end_timestamp": {"gt": start * 1_000, "format": "epoch_millis"}}})
+        filters.append({"range": {"end_timestamp": {"gt": to_ms(start), "format": "epoch_millis"}}})
     if end is not None:
-        filters.append({"range": {"timestamp": {"lt": end * 1_000, "format": "epoch_millis"}}})
+        filters.append({"range": {"timestamp": {"lt": to_ms(end), "format": "epoch_millis"}}})
     if types:
         filters.append({"terms": {"annotation_type": list(types)}})
     return {"bool": {"filter": filters}}

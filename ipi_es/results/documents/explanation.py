@@ -16,7 +16,7 @@ from ipi_es.results.documents.phrases import (
     plural,
     rule_text,
 )
-from ipi_es.times import format_span, iso
+from ipi_es.times import format_span, from_ms, iso
 
 _TYPICAL_IN_SENTENCE = 3  # networks; more than three is a table, not a sentence
 _USUAL_SHARE = 0.05  # of an entity's history; a network with a smaller share is rare, not usual
@@ -134,7 +134,7 @@ def sentence(record: Mapping[str, Any]) -> str:
         *_repeat(record),
     ]
     if record.get("held_until"):
-        sentences.append(f"Not learned until {iso(int(record['held_until']) // 1_000)}")
+        sentences.append(f"Not learned until {iso(from_ms(record['held_until']))}")
     if record.get("suppressed_by"):
         sentences.append(rule_text(str(record["suppressed_by"])))
     return ". ".join(sentences) + "."

@@ -10,6 +10,8 @@ import hashlib
 import re
 from functools import lru_cache
 
+from ipi_es.times import from_ms, to_ms
+
 MAX_ID_BYTES = 512
 """Both servers refuse longer ids, and with them the whole bulk request."""
 
@@ -45,7 +47,7 @@ def _begun(
     job_id: str, result_type: str, start: int, bucket_span: int, detector: int | None
 ) -> tuple[str, hashlib.blake2b]:
     """Return the shared part of all ids of one bucket and type: the visible text, and the hash so far."""
-    fixed = [result_type, str(start * 1_000), str(bucket_span)] + ([] if detector is None else [str(detector)])
+    fixed = [result_type, str(to_ms(start)), str(bucket_span)] + ([] if detector is None else [str(detector)])
     # the number of fixed parts distinguishes a detector from the first of ``parts``
     state = hashlib.blake2b(_prefixed((job_id, str(len(fixed)), *fixed)), digest_size=_HASH_BYTES)
     visible_job = job_id.encode("utf-8", "replace")[:_JOB_BYTES].decode("utf-8", "ignore")
@@ -81,4 +83,4 @@ def annotation_id(job_id: str, start: int, bucket_span: int, annotation_type: st
 def start_of(result_id: str) -> int | None:
     """Return the start of the bucket in a result's id, epoch seconds; None if it isn't such an id."""
     found = _STARTED.search(result_id)
-    return int(found[1]) // 1_000 if found is not None and found.end() == len(result_id) else None
+    return from_ms(found[1]) if found is not None and found.end() == len(result_id) else None

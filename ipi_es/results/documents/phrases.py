@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ipi_es.times import iso
+from ipi_es.times import from_ms, iso
 
 _RAREST = 1e-12
 """Smaller probabilities are “less than 1 in a trillion”: more digits don't help a reader."""
@@ -30,7 +30,7 @@ def learned_before(timestamp: int, claims: Sequence[str]) -> list[str]:
     """Join clauses to one sentence on what was learned before the UTC day of ``timestamp``, epoch milliseconds."""
     if not claims:
         return []
-    day = iso(timestamp // 1_000)[:_DAY_TEXT] if timestamp else "this"
+    day = iso(from_ms(timestamp))[:_DAY_TEXT] if timestamp else "this"
     return [f"In what was learned before {day}, {'; '.join(claims)}"]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.results.words import SCORE_FIELDS, ResultKind
+from ipi_es.times import to_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def renormalized(
 ) -> dict[str, Any]:
     """Return a copy of a record or an influencer with a new score; ``at`` in epoch seconds."""
     kind: ResultKind = source["result_type"]
-    changed = {**source, SCORE_FIELDS[kind]: float(score), "quantiles_id": quantiles_id, "renormalized_at": at * 1_000}
+    changed = {**source, SCORE_FIELDS[kind]: float(score), "quantiles_id": quantiles_id, "renormalized_at": to_ms(at)}
     if caps is not None and "anomaly_score_explanation" in source:
         changed["anomaly_score_explanation"] = {**source["anomaly_score_explanation"], **caps.to_dict()}
     return changed
@@ -62,7 +63,7 @@ def renormalized_bucket(
         "bucket_influencers": influencers,
         "anomaly_score": max((each["anomaly_score"] for each in influencers), default=0.0),
         "quantiles_id": quantiles_id,
-        "renormalized_at": at * 1_000,
+        "renormalized_at": to_ms(at),
     }
     if max_record_score is not None:
         changed["max_record_score"] = float(max_record_score)

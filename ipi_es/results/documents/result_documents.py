@@ -18,6 +18,7 @@ from ipi_es.results.index_mapping import can_be_flat, flat_fields, index_for
 from ipi_es.results.reading import reported
 from ipi_es.results.reading.reported import Extent
 from ipi_es.results.words import FUNCTION, SMALLEST_PROBABILITY, AnnotationType
+from ipi_es.times import to_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def record(
     source |= _flat(by_field) | _unless_none(suppressed_by=suppressed_by, repeat_of=repeat_of)
     source |= _reported(failures_only, extent)
     if held_until is not None:
-        source["held_until"] = held_until * 1_000
+        source["held_until"] = to_ms(held_until)
     if outcomes:
         source["outcomes"] = outcome_list(outcomes)
     source |= {field: value for field, value in (enrichment or {}).items() if field not in source and value is not None}
@@ -274,7 +275,7 @@ def annotation(
     source = _common(context, stamp, "annotation", start) | {
         "annotation": text,
         "annotation_type": annotation_type,
-        "end_timestamp": end * 1_000,
+        "end_timestamp": to_ms(end),
     }
     source |= fields or {}
     place = ids.annotation_id(context.job_id, start, context.bucket_span, annotation_type, *parts)
@@ -285,16 +286,16 @@ def _common(context: ResultContext, stamp: Stamp, result_type: str, start: int) 
     fields: dict[str, Any] = {
         "job_id": context.job_id,
         "result_type": result_type,
-        "timestamp": start * 1_000,
+        "timestamp": to_ms(start),
         "bucket_span": context.bucket_span,
         "is_interim": stamp.is_interim,
-        "event.ingested": stamp.ingested * 1_000,
+        "event.ingested": to_ms(stamp.ingested),
         "snapshot_id": stamp.snapshot_id,
         "quantiles_id": stamp.quantiles_id,
         "revision": stamp.revision,
     }
     if stamp.rescored_at is not None:
-        fields["rescored_at"] = stamp.rescored_at * 1_000
+        fields["rescored_at"] = to_ms(stamp.rescored_at)
     return fields
 
 

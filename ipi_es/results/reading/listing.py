@@ -11,6 +11,7 @@ from ipi_es.config.files.nearest import nearest
 from ipi_es.errors import NotFound
 from ipi_es.results.reading.queries import any_of, results_query
 from ipi_es.results.words import ALIAS, ResultKind
+from ipi_es.times import from_ms
 
 _FIELDS = ("timestamp", "partition_field_value", "by_field_value")
 
@@ -71,7 +72,7 @@ def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Se
     found: list[Pair] = []
     for place in range(0, len(buckets), _BUCKETS_AT_ONCE):
         part = buckets[place : place + _BUCKETS_AT_ONCE]
-        query: dict[str, Any] = results_query(job_id, ["record"], part[0] // 1_000, part[-1] // 1_000 + 1)
+        query: dict[str, Any] = results_query(job_id, ["record"], from_ms(part[0]), from_ms(part[-1]) + 1)
         query["bool"]["filter"] += [
             {"terms": {"timestamp": part}},
             any_of([{"terms": {field: wanted}} for field in _FIELDS[1:]]),

@@ -7,6 +7,7 @@ from typing import Any
 
 from ipi_es.errors import UsageError
 from ipi_es.results.words import CRITICAL, RESULT_KINDS, SCORE_FIELDS, ResultKind
+from ipi_es.times import to_ms
 
 Query = dict[str, Any]
 
@@ -48,7 +49,7 @@ _IP_FIELDS: dict[ResultKind, str] = {
 def between(start: int | None, end: int | None) -> list[Query]:
     """Return the filter on the bucket's start; a limit that is None is left out."""
     limits = {"gte": start, "lt": end}
-    given = {name: seconds * 1_000 for name, seconds in limits.items() if seconds is not None}
+    given = {name: to_ms(seconds) for name, seconds in limits.items() if seconds is not None}
     return [{"range": {"timestamp": {**given, "format": "epoch_millis"}}}] if given else []
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ipi_es.cluster.port import Document
+from ipi_es.times import from_ms
 
 FIELD = "reported_extent"
 """The field of a record and of an influencer that holds its Extent."""
@@ -139,4 +140,4 @@ def _reported(source: Mapping[str, Any], score: str) -> tuple[Extent, bool]:
 
 
 def _seconds(milliseconds: Any) -> int:
-    return int(milliseconds) // 1_000
+    return from_ms(milliseconds)

@@ -21,7 +21,7 @@ from ipi_es.service.health.job_report import LastError
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.details import LAST_WORKER, MISSING_RESULTS, WAITS_FOR
 from ipi_es.state.job_state import JobState
-from ipi_es.times import iso
+from ipi_es.times import from_ms, iso
 from ipi_es.worker.changed_settings import changed, kept
 from ipi_es.worker.history.history_keeper import HistoryId, history_base
 
@@ -195,7 +195,7 @@ class JobStatusReader:
     def _noted(self, job: Job) -> tuple[str, int, str] | None:
         for each in self._results(job).annotations(types=TOLD, size=1):
             source = each.source
-            return str(source["annotation_type"]), int(source["timestamp"]) // 1_000, str(source["annotation"])
+            return str(source["annotation_type"]), from_ms(source["timestamp"]), str(source["annotation"])
         return None
 
     def _blindness(self, job: Job) -> NotedBlindness | None:
@@ -203,7 +203,7 @@ class JobStatusReader:
             source = each.source
             state = str(source.get("blind_state"))
             if state in GOES_ON:
-                since, field = int(source["timestamp"]) // 1_000, source.get("blind_field")
+                since, field = from_ms(source["timestamp"]), source.get("blind_field")
                 return NotedBlindness(state, str(source["blind_reason"]), field, since, str(source["annotation"]))
         return None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ipi_es.config.allow_list import AllowList
 from ipi_es.results.documents.result_documents import Stamp
 from ipi_es.results.words import RESULT_KINDS, SCORE_FIELDS, ResultKind
-from ipi_es.times import day_of
+from ipi_es.times import day_of, from_ms
 from ipi_es.worker.changed_settings import OnChange, require_unchanged
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, catch_up
 from ipi_es.worker.history.holds import Holds
@@ -46,7 +46,7 @@ class AlertCounts:
             if kind not in RESULT_KINDS:
                 continue  # an annotation
             self.documents += 1
-            day = day_of(source["timestamp"] // 1_000)
+            day = day_of(from_ms(source["timestamp"]))
             self.days.add(day)
             if {"repeat_of", "suppressed_by"} & source.keys():
                 continue

@@ -17,6 +17,7 @@ from ipi_es.scoring import renormalizer
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import ln_written
 from ipi_es.scoring.renormalizer import Renormalized
+from ipi_es.times import from_ms
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.scoring.normalizer_state import (
     NormalizerState,
@@ -66,7 +67,7 @@ class ResultWindow:
         """Add one stored result; annotations and interim results are left out."""
         if not self.length or source.get("is_interim"):
             return
-        kind, place, time = source["result_type"], (index, id_), int(source["timestamp"]) // 1_000
+        kind, place, time = source["result_type"], (index, id_), from_ms(source["timestamp"])
         counts = "repeat_of" not in source and "suppressed_by" not in source
         failed = "failures_only" in source
         if kind == "record":

@@ -15,7 +15,7 @@ from ipi_es.errors import SnapshotError
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.reading.day_counts import DayCounts
 from ipi_es.state.details import MISSING_RESULTS, SCORED_FROM
-from ipi_es.times import SECONDS, day_of, iso
+from ipi_es.times import SECONDS, day_of, from_ms, iso
 from ipi_es.worker.job_session import JobSession
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def missing(days: Mapping[int, DayCounts], start: int, end: int, span: int) -> l
 
 
 def _day(source: Mapping[str, object]) -> int:
-    return day_of(int(str(source["timestamp"])) // 1_000)
+    return day_of(from_ms(str(source["timestamp"])))
 
 
 def _annotation(session: JobSession, lacks: MissingResults) -> Annotation:

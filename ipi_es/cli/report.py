@@ -51,13 +51,13 @@ def report(
         if note is not None:
             click.secho(f"note: {note}", fg="yellow", err=True)
         work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
-        made, told = page_of(work, *times, now=now, shown=shown)
+        made, summary = page_of(work, *times, now=now, shown=shown)
     target = output or f"report-{job.job_id}.html"
     if target == "-":
         sys.stdout.write(made)
         return
     write_page(Path(target), made)
-    click.echo(f"{told} Written to {target}")
+    click.echo(f"{summary} Written to {target}")
 
 
 def page_of(
@@ -80,12 +80,12 @@ def page_of(
         start = end - DEFAULT_DAYS * SECONDS["d"]
     found = read_findings(work.stores.results, work.job, start, end)
     made = page(found, read_learned(work), made_at=now, shown=shown)
-    told = f"{counted(len(found.buckets), 'bucket')} from {shown.at(start)} to {shown.at(end)}."
+    summary = f"{counted(len(found.buckets), 'bucket')} from {shown.at(start)} to {shown.at(end)}."
     if not found.buckets:
         newest = newest_end(work.stores.results, work.job.bucket_span)
         scored = "nothing was scored yet" if newest is None else f"everything up to {shown.at(newest)} is scored"
-        told += f" Of job {work.job.job_id} {scored}."
-    return made, told
+        summary += f" Of job {work.job.job_id} {scored}."
+    return made, summary
 
 
 def write_page(path: Path, made: str) -> None:

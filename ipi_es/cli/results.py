@@ -102,7 +102,7 @@ def _number(_ctx: click.Context, _option: click.Parameter, value: float | None) 
     "--new",
     is_flag=True,
     help="Without them: what may alert. Tables of records and influencers are so by themselves; buckets, JSON and CSV "
-    "have everything unless told.",
+    "have everything by default.",
 )
 @click.option("--size", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @time_zone_option

@@ -83,13 +83,13 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
         on_change=OnChange.ACCEPT if accept_change else OnChange.REFUSE,
     )
     if once:
-        sys.exit(_tell(worker.once()) or int(bool(bad)))
+        sys.exit(_print_outcomes(worker.once()) or int(bool(bad)))
     if not worker.run(_checked(listen) or settings.worker.listen):
         logging.getLogger(__name__).warning("stopped in the middle of the work; the next run continues there")
     _leave()
 
 
-def _tell(outcomes: dict[str, TickOutcome]) -> int:
+def _print_outcomes(outcomes: dict[str, TickOutcome]) -> int:
     """Print each job's outcome; return the exit code, 1 if a job failed."""
     from ipi_es.service.tick_outcome import TickResult
 

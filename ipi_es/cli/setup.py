@@ -100,8 +100,8 @@ def setup(
                 _show(change)
             by_hand = any(change.needs_force for change in changes)
             way = f"Do it with: ipi-es setup{' --force' if by_hand else ''}"
-            mendable = any(change.action != "cannot" for change in changes)
-            click.echo(f"Nothing was changed. {way if mendable else NOT_BY_SETUP}")
+            fixable = any(change.action != "cannot" for change in changes)
+            click.echo(f"Nothing was changed. {way if fixable else NOT_BY_SETUP}")
             if any(change.action == "cannot" for change in changes):
                 ctx.exit(1)
             return

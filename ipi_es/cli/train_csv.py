@@ -95,7 +95,7 @@ def _train(
     channels = Channels.read(Path(csv), None if validation is None else Path(validation))
     _say_read(channels)
     settings = Hyperparameters(**section.plain())
-    learned = learn_pairs(name, channels, settings, day_end, _told(settings))
+    learned = learn_pairs(name, channels, settings, day_end, _metric_printer(settings))
     del channels  # the rows are large, and so are the bytes written next
     network = learned.snapshot.network
     snapshot_id, _ = store_parts(DirectoryBlobs(directory), learned.snapshot, learned.history, now)
@@ -131,7 +131,7 @@ def _say_read(channels: Channels) -> None:
         )
 
 
-def _told(settings: Hyperparameters) -> Callable[[TrainingProgress], None]:
+def _metric_printer(settings: Hyperparameters) -> Callable[[TrainingProgress], None]:
     from ipi_es.ipinsights.sagemaker.embeddings import metric_lines
 
     def on_progress(report: TrainingProgress) -> None:

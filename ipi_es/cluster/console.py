@@ -186,8 +186,8 @@ def _fault(status: int, answer: Any, where: str) -> ClusterError:
     For a 404, the ``message`` also shows that the answer is the console's own.
     """
     message = answer.get("message") if isinstance(answer, dict) else None
-    told = {"error": message, **answer} if message and status == _NOT_FOUND else answer
-    fault = _own_hint(response_fault(status, told, where), _LOGIN)
+    body = {"error": message, **answer} if message and status == _NOT_FOUND else answer
+    fault = _own_hint(response_fault(status, body, where), _LOGIN)
     if message and isinstance(fault, RequestRejected):
         return RequestRejected(f"{where} refused it ({status}): {message}", hint=fault.hint, status=status)
     return fault

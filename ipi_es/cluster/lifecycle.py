@@ -107,11 +107,11 @@ class Ism:
 
     def attach(self, name: str, index: str) -> None:
         """See the port."""
-        self._told("add", name, index)
+        self._change("add", name, index)
 
     def renew(self, name: str, index: str) -> None:
         """See the port; the server applies it when it next checks the index."""
-        self._told("change_policy", name, index)
+        self._change("change_policy", name, index)
 
     def stuck(self, pattern: str) -> dict[str, str]:
         """See the port."""
@@ -127,7 +127,7 @@ class Ism:
                 found[index] = str(info.get("cause") or info.get("message") or "the server doesn't say why")
         return found
 
-    def _told(self, what: str, name: str, index: str) -> None:
+    def _change(self, what: str, name: str, index: str) -> None:
         path = f"/_plugins/_ism/{what}/{answers.exact_name(index)}"
         answer = self._request("POST", path, body={"policy_id": name}, proof=proofs.flag("failures"))
         if answer.get("failures"):  # reported with status 200

@@ -245,14 +245,14 @@ class RestCluster(ABC):
                 for some in long_names.parts(fields)
             ]
         )
-        told = [self._request("GET", each, params=how, proof=proofs.field_capabilities) for each, how in asked]
-        if not any(answer["indices"] for answer in told):
+        answered = [self._request("GET", each, params=how, proof=proofs.field_capabilities) for each, how in asked]
+        if not any(answer["indices"] for answer in answered):
             raise NotFound(
                 f"no index of {self._where} matches {index if isinstance(index, str) else ','.join(index)}",
                 hint="check datafeed_config.indices; `GET _cat/indices` lists what is there",
                 status=404,
             )
-        return answers.merged_types(answers.field_types(answer) for answer in told)
+        return answers.merged_types(answers.field_types(answer) for answer in answered)
 
     def get(self, index: str, id: str) -> Document | None:  # noqa: A002
         """See the port."""

@@ -141,7 +141,7 @@ def _index(cluster: Cluster, simulation: Simulation, steps: Steps) -> int:
     cluster.delete_index(INDEX)
     cluster.put_index_template(INDEX, index_template())
     total = len(simulation)
-    written = cluster.bulk(_told(_puts(simulation), steps.indexed, total)).written
+    written = cluster.bulk(_with_progress(_puts(simulation), steps.indexed, total)).written
     cluster.refresh(INDEX)
     return written
 
@@ -151,9 +151,9 @@ def _puts(simulation: Simulation) -> Iterator[Put]:
         yield Put(INDEX, f"{simulation.seed}-{number}", source)
 
 
-def _told(puts: Iterable[Put], told: Callable[[int, int], None], total: int) -> Iterator[Put]:
+def _with_progress(puts: Iterable[Put], on_progress: Callable[[int, int], None], total: int) -> Iterator[Put]:
     for done, put in enumerate(puts, 1):
         yield put
         if done % _TELL_EVERY == 0:
-            told(min(done, total), total)
-    told(total, total)
+            on_progress(min(done, total), total)
+    on_progress(total, total)

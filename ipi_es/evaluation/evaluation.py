@@ -70,11 +70,11 @@ class Evaluation:
     labelled: bool
 
 
-def _nobody(_name: str, _window: EvaluationWindow, _number: int) -> None:
+def _ignore(_name: str, _window: EvaluationWindow, _number: int) -> None:
     """Ignore the report."""
 
 
-def evaluate(events: EvaluationEvents, settings: EvaluationSettings, report: Report = _nobody) -> Evaluation:
+def evaluate(events: EvaluationEvents, settings: EvaluationSettings, report: Report = _ignore) -> Evaluation:
     """Measure prepared events (see :func:`~ipi_es.evaluation.evaluation_events.prepared`).
 
     Labelled events are measured by their labels, others by injected attacks. Raises NotEnoughHistory where no window

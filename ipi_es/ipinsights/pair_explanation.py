@@ -184,7 +184,7 @@ def _first_of_context(
         known &= (history.profiles.context_rows[row] > 0) | ~found[:, None]
     never |= unseen[:, None]
     operator, country = (
-        [bool(new) if told else None for new, told in zip(never[:, level], known[:, level], strict=True)]
+        [bool(new) if is_known else None for new, is_known in zip(never[:, level], known[:, level], strict=True)]
         for level in range(CONTEXT_LEVELS)
     )
     return operator, country

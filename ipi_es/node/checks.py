@@ -133,12 +133,12 @@ def explain_failure(returncode: int | None, log: str, *, port: int | None = None
         log: everything that the process wrote.
         port: the requested HTTP port, if any.
     """
-    told = "\n".join(line for line in log.splitlines() if not _SETTINGS.search(line))
+    relevant = "\n".join(line for line in log.splitlines() if not _SETTINGS.search(line))
     if "Address already in use" in log or "BindHttpException" in log or "BindTransportException" in log:
         return port_taken(port, "address already in use")
     if "No space left on device" in log:
         return NodeError("The disk is full: the local server could not write.", hint="Free some space and start again.")
-    if _MEMORY.search(told):
+    if _MEMORY.search(relevant):
         return NodeError(
             "The local server ran out of memory.", hint="End other programs, or choose another heap (--heap)."
         )
@@ -156,6 +156,6 @@ def explain_failure(returncode: int | None, log: str, *, port: int | None = None
 def log_tail(log: str, lines: int = LOG_TAIL_LINES) -> str:
     """Return the last lines of a log that show a problem, indented; information lines only if there are no others."""
     written = [line for line in log.splitlines() if line.strip()]
-    telling = [line for line in written if not _NOISE.search(line)]
-    chosen = (telling or written)[-lines:]
+    informative = [line for line in written if not _NOISE.search(line)]
+    chosen = (informative or written)[-lines:]
     return "\n".join(f"    {line}" for line in chosen) or "    (nothing was written)"

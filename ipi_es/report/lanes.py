@@ -143,8 +143,8 @@ def _in_words(found: Iterable[tuple[float, int]], highest: tuple[float, int], sh
         counts[severity(score)] += 1
     if not counts:
         return "nothing of a score of 1 or more"
-    told = ", ".join(f"{counts[level]} {level}" for level in reversed(Severity) if counts[level])
-    return f"highest {score_text(highest[0])} {severity_name(highest[0])} at {shown.at(highest[1])}; columns: {told}"
+    columns = ", ".join(f"{counts[level]} {level}" for level in reversed(Severity) if counts[level])
+    return f"highest {score_text(highest[0])} {severity_name(highest[0])} at {shown.at(highest[1])}; columns: {columns}"
 
 
 @dataclass(frozen=True, slots=True)

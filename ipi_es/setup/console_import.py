@@ -133,16 +133,16 @@ def outcomes(objects: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) ->
 
 
 def _why(error: Mapping[str, Any]) -> tuple[Outcome, str]:
-    told = error.get("error", {})
-    kind = told.get("type", "unknown")
+    detail = error.get("error", {})
+    kind = detail.get("type", "unknown")
     if kind in {"conflict", "ambiguous_conflict"}:
         return "exists", ""
     if kind == "missing_references":
-        missing = ", ".join(f"{each['type']} {each['id']}" for each in told.get("references", ()))
+        missing = ", ".join(f"{each['type']} {each['id']}" for each in detail.get("references", ()))
         return "failed", f"it refers to what isn't there: {missing}"
     if kind == "unsupported_type":
         return "failed", "the console doesn't know this type of object"
-    return "failed", " ".join(str(told.get(name)) for name in ("statusCode", "message") if told.get(name)) or kind
+    return "failed", " ".join(str(detail.get(name)) for name in ("statusCode", "message") if detail.get(name)) or kind
 
 
 def _for_jobs(saved: Mapping[str, Any], jobs: Sequence[Job]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class LeasedState:
             if self._monotonic() - self._sure > self._lease / RENEWALS:
                 self.renew(self._now(), self._lease)
 
-    def tell(self, doing: str) -> None:
+    def set_purpose(self, doing: str) -> None:
         """Set the purpose that people see while the lease is held.
 
         It is written with the next write or renewal, not at once.

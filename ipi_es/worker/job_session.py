@@ -226,7 +226,7 @@ class JobSession:
     ) -> tuple[job_training.TrainedJob, str, HistoryId]:
         """Train and store; return the training, the snapshot's id and its history. No state points to them yet."""
         resources, stores = self.resources, self.resources.stores
-        self.lease.tell(TRAINING)
+        self.lease.set_purpose(TRAINING)
         try:
             learned = job_training.learn(
                 resources.job,
@@ -239,7 +239,7 @@ class JobSession:
                 from_scratch=from_scratch,
             )
         finally:
-            self.lease.tell(SCORING)
+            self.lease.set_purpose(SCORING)
         return learned, *job_training.store(self.writer.blobs, learned, stores.clock.now())
 
     def _say_trained(self, learned: job_training.TrainedJob, snapshot_id: str, checkpoint: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ MOST_FILES = 15
 """Modules of a folder."""
 ONE_PER_COMMAND = ROOT / "cli"
 """A module a command, found by the command's name: the one folder with more."""
+PRIVATE_WORDS = {
+    *("amid", "aside", "courier", "follower", "mend", "mender", "mended"),
+    *("nobody", "shelf", "somebody", "tell", "telling", "told", "unsay"),
+}
+"""Words of an earlier private language; docs/glossary.md has the field's terms."""
 MUTATING_ROOMS = ("worker", "service", "state", "datafeed", "results")
 """Where objects live for weeks, so that only their own methods may change them."""
 
@@ -85,3 +91,14 @@ def root(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def test_names_are_made_of_the_fields_words() -> None:
+    found = set()
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [getattr(node, attribute, None) for attribute in ("id", "attr", "arg", "name")]
+            for name in (each for each in names if isinstance(each, str)):
+                if PRIVATE_WORDS & set(re.findall(r"[a-z]+", re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())):
+                    found.add(f"{path.relative_to(ROOT)}: {name}")
+    assert sorted(found) == []

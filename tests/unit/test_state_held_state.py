@@ -44,7 +44,7 @@ def test_renewal_moves_the_leases_end_and_nothing_else() -> None:
 def test_what_is_being_done_is_told_with_the_next_renewal_and_forgotten_when_the_job_is_given_back() -> None:
     bench = Bench()
     bench.now = NOW + 5
-    bench.held.tell("training")
+    bench.held.set_purpose("training")
     assert bench.stored().lease_for is None, "no request of its own"
     bench.held.renew(NOW + 8, LEASE)
     assert (bench.stored().lease_for, bench.stored().lease_since) == ("training", NOW + 5)

@@ -135,8 +135,8 @@ def _check_remotes(clusters: object, where: str) -> None:
     if not isinstance(clusters, Mapping) or not isinstance(details, Mapping):
         raise incomplete(where, 'has an odd "_clusters"')
     missing = [str(name) for name, detail in details.items() if not _remote_is_whole(detail, f"{name} of {where}")]
-    total, told = clusters.get("total"), len(details) if details else clusters.get("successful")
-    if not missing and total == told and proofs.is_count(total):
+    total, reported = clusters.get("total"), len(details) if details else clusters.get("successful")
+    if not missing and total == reported and proofs.is_count(total):
         return
     names = ", ".join(sorted(missing)) or "a remote cluster"
     raise ClusterBusy(

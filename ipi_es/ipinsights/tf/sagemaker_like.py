@@ -85,8 +85,8 @@ class SageMakerLike:
             real = addresses[order]
             sampled = [real, random_of_family(real, self._rng), real[self._rng.permutation(len(real))]]
             inputs = [entity[order].astype(np.int32), np.stack(sampled, axis=1)]
-            told = self.network.fit(inputs, target, batch_size=batch, epochs=1, shuffle=False, verbose=0)
-            loss = float(told.history["loss"][-1])
+            fitted = self.network.fit(inputs, target, batch_size=batch, epochs=1, shuffle=False, verbose=0)
+            loss = float(fitted.history["loss"][-1])
         return loss
 
     def log_odds(self, entity: NDArray[np.int32], addresses: Addresses, *, batch: int = 4_096) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from ipi_es.worker.history.history_keeper import HistoryId, history_base
 LOOKED_BACK = 100
 """Newest buckets that are checked for silence: one page, and enough for any reasonable ``blind_after``."""
 
-TOLD: tuple[AnnotationType, ...] = ("blind", "delayed_data", "model_snapshot", "warm_up")
+SHOWN_ANNOTATIONS: tuple[AnnotationType, ...] = ("blind", "delayed_data", "model_snapshot", "warm_up")
 """Annotation types that show a job's status; people's own annotations and verdicts don't."""
 
 
@@ -193,7 +193,7 @@ class JobStatusReader:
         return next((place for place, count in enumerate(counts) if count), len(counts))
 
     def _noted(self, job: Job) -> tuple[str, int, str] | None:
-        for each in self._results(job).annotations(types=TOLD, size=1):
+        for each in self._results(job).annotations(types=SHOWN_ANNOTATIONS, size=1):
             source = each.source
             return str(source["annotation_type"]), from_ms(source["timestamp"]), str(source["annotation"])
         return None

@@ -53,7 +53,7 @@ def warn_of_late_changes(session: JobSession, now: int, budget: RereadBudget) ->
     if session.annotate(said):
         log.warning("job %s: %s", job.job_id, "; ".join(each.text for each in said))
     for each in budget.rewritten(looks):
-        _tell_of_changed(session, each, window)
+        _warn_of_changed_rows(session, each, window)
     session.note(**{LATE_CHECKED_AT: now})
     return sum(max(n, 0) for counts in came.values() for n in counts) - sum(sum(counts) for counts in gone.values())
 
@@ -78,7 +78,7 @@ def _by_day(looks: Sequence[ChangedBucket]) -> dict[int, list[int]]:
     return days
 
 
-def _tell_of_changed(session: JobSession, look: ChangedBucket, window: int) -> None:
+def _warn_of_changed_rows(session: JobSession, look: ChangedBucket, window: int) -> None:
     """Read a bucket again whose documents were written since, and annotate it if its rows have changed."""
     found, job = look.found, session.resources.job
     bucket = read_again(session.resources, found)
@@ -87,8 +87,8 @@ def _tell_of_changed(session: JobSession, look: ChangedBucket, window: int) -> N
             f"the {bucket.event_count:,} events of this bucket were changed later than late_window "
             f"({format_span(window)}) after scoring; they were not scored again, and the next training learns them"
         )
-        told = Annotation("delayed_data", found.start, found.start + found.span, text, ("changed_too_late",))
-        if session.annotate([told]):
+        warning = Annotation("delayed_data", found.start, found.start + found.span, text, ("changed_too_late",))
+        if session.annotate([warning]):
             log.warning("job %s: bucket %s: %s", job.job_id, iso(found.start), text)
     note_seq_no(session, found, bucket)
 

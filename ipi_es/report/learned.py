@@ -58,7 +58,7 @@ def read_learned(work: JobResources) -> JobKnowledge:
     try:
         snapshot = work.snapshot(state.snapshot_id)
         base = work.stores.blobs.info(work.job.job_id, history_base(state.snapshot_id)).attributes
-        days = HistoryId.parse(str(state.history_id)).day - int(base["origin"])
+        days = HistoryId.parse(state.trained.history_id).day - int(base["origin"])
     except (IpiEsError, KeyError, TypeError, ValueError) as error:
         reason = getattr(error, "message", None) or "it lacks what a report reads of it"
         return JobKnowledge(state.snapshot_id, trouble=f"The snapshot can't be read: {reason}.")

@@ -100,7 +100,7 @@ class LiveJob:
         self._turns = TakeoverDecision(resources.owner, self._context.lease, self._context.alive)
         self._at_work = threading.Lock()
         self._ready = self._had_state = False
-        self._stood = 0  # the checkpoint when this worker last released the job, epoch seconds
+        self._stood: int | None = None  # the checkpoint when this worker last released the job, epoch seconds
         self._blind: list[BlindChange] = []  # not annotated yet
 
     @logs_its_job
@@ -184,7 +184,7 @@ class LiveJob:
             return not self._training.rests
         if state.renormalize_due:
             return True
-        checkpoint = int(state.checkpoint or 0)
+        checkpoint = state.trained.checkpoint
         return checkpoint < complete or due.wants_interim(self.job, now, checkpoint)
 
     def _in_session(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> TickOutcome:
@@ -202,7 +202,7 @@ class LiveJob:
             session.note(**{LAST_ERROR: LastError.of(now, error).to_details()})
             raise
         finally:
-            self._stood = int(session.state.checkpoint or 0)
+            self._stood = session.state.checkpoint
 
     def _do_due(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> TickOutcome:
         if not self._ready:
@@ -216,19 +216,19 @@ class LiveJob:
             if again_in is not None:
                 return TickOutcome(TickResult.WAITED, again_in, text=str(session.notes.get(WAITS_FOR) or ""))
         # the job is new to this worker, was reverted, or another worker did work on it
-        if not self._ready or int(session.state.checkpoint or 0) != self._stood:
+        if not self._ready or session.state.checkpoint != self._stood:
             self._recall(session)
             self._ready = True
         session.make_good()
         buckets = self._catch_up(session, now, complete, stopping)
         if stopping():
             return TickOutcome(TickResult.STOPPED, buckets=buckets)
-        if int(session.state.checkpoint or 0) < complete:
+        if session.state.trained.checkpoint < complete:
             return TickOutcome(TickResult.WORKED, GAP, buckets)
         self._timed("late", lambda: rescore_late(session, now, stopping))
         if stopping():
             return TickOutcome(TickResult.STOPPED, buckets=buckets)
-        if due.wants_interim(self.job, now, int(session.state.checkpoint or 0)):
+        if due.wants_interim(self.job, now, session.state.trained.checkpoint):
             self._timed("interim", lambda: write_interim(session, now))
         return TickOutcome(TickResult.WORKED, buckets=buckets)
 
@@ -251,17 +251,17 @@ class LiveJob:
 
     def _catch_up(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> int:
         """Score up to ``complete``, train where a training is due on the way, and return the number of buckets."""
-        began, before = self._context.stopwatch(), int(session.state.checkpoint or 0)
+        began, before = self._context.stopwatch(), session.state.trained.checkpoint
 
         def enough() -> bool:
             return stopping() or self._context.stopwatch() - began > SLICE
 
         while True:
             checkpoint, snapshot = (
-                int(session.state.checkpoint or 0),
+                session.state.trained.checkpoint,
                 self.resources.snapshot(session.state.snapshot_id),
             )
-            self.health.uses(str(session.state.snapshot_id), snapshot.trained_to)
+            self.health.uses(session.state.trained.snapshot_id, snapshot.trained_to)
             # a reverted job is not trained until it has passed the point of the revert: that would undo the revert
             train_at = self._training.due_at(max(snapshot.trained_to, int(session.state.details.get(REVERTED_FROM, 0))))
             if train_at is not None and checkpoint >= train_at:
@@ -283,7 +283,7 @@ class LiveJob:
                 self.health.batch_written(now, int(written or 0))
 
         session.catch_up(until, on_progress, enough)
-        self.health.batch_written(now, int(session.state.checkpoint or 0))
+        self.health.batch_written(now, session.state.trained.checkpoint)
         changes, self._blind = self._blind, []
         session.annotate(self._remark(change) for change in changes)
 
@@ -317,7 +317,7 @@ class LiveJob:
     def _recall(self, session: JobSession) -> None:
         """Give health the counts of the weeks before the checkpoint: a time that is always quiet is no blindness."""
         session.retract_unused()  # left by a worker that was killed during a training
-        results, end = self.resources.stores.results, int(session.state.checkpoint or 0)
+        results, end = self.resources.stores.results, session.state.trained.checkpoint
         self.health.recall(recalled(self.resources.feed, results, end, self.job.bucket_span))
         blind = self.health.blind()
         if blind is not None:
@@ -326,7 +326,7 @@ class LiveJob:
     def _looks_on(self, state: JobState, now: int, complete: int) -> TickOutcome:
         holder = holder_of(state, now) or str(state.details.get(LAST_WORKER))
         self.health.stands_by(now, holder)
-        waiting = state.snapshot_id is None or int(state.checkpoint or 0) < complete or state.lease_owner is not None
+        waiting = state.snapshot_id is None or state.trained.checkpoint < complete or state.lease_owner is not None
         return TickOutcome(TickResult.STOOD_BY, LOOK_ON if waiting else None, text=f"left to {holder}")
 
     def _rests(self, now: int, what_for: str) -> TickOutcome:

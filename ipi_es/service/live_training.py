@@ -90,7 +90,7 @@ class LiveTraining:
 
         The job then continues with its current network. Raises only ClusterError, LostJob and Stopped.
         """
-        start, end = training_range(self.resources.job, int(session.state.checkpoint or 0))
+        start, end = training_range(self.resources.job, session.state.trained.checkpoint)
         try:
             if self._in_turn(session, now, lambda callbacks: session.retrain(start, end, callbacks), stopping):
                 return True
@@ -128,7 +128,7 @@ class LiveTraining:
         session.note(**{LAST_ERROR: None})
         took, snapshot = self.stopwatch() - began, learned.snapshot
         self.health.took("train", took)
-        self.health.trained(now, str(session.state.snapshot_id), snapshot.network.metrics, snapshot.trained_to)
+        self.health.trained(now, session.state.trained.snapshot_id, snapshot.network.metrics, snapshot.trained_to)
         log.info(
             "job %s: trained in %.0f s on %d events up to %s, snapshot %s",
             job_id,

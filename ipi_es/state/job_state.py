@@ -14,7 +14,7 @@ from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document, IndexOptions
 from ipi_es.cluster.template_conflict import require_ours, require_template
-from ipi_es.errors import Conflict, JobBusy, LostJob, StateDamaged
+from ipi_es.errors import Conflict, JobBusy, LostJob, SnapshotMissing, StateDamaged
 from ipi_es.state.details import check_details
 from ipi_es.state.fields import Fields
 from ipi_es.state.owner import owner_for_people
@@ -43,6 +43,15 @@ _DAMAGED_HINT = (
 LEASE_ATTEMPTS = 3
 """Attempts to take a lease, or to pause. Of two workers that try at the same moment one loses the compare-and-set; at
 the next attempt it finds the job busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedState:
+    """What the state of a trained job has in any case; ``checkpoint`` in epoch seconds."""
+
+    snapshot_id: str
+    history_id: str
+    checkpoint: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,15 @@ class JobState:
     def external_version(self) -> int:
         """The version that results of this state are written with; it grows with every lease and every batch."""
         return (self.lease_epoch << VERSION_BITS) + self.version
+
+    @property
+    def trained(self) -> TrainedState:
+        """The parts of a trained job's state. Raises SnapshotMissing where the job was never trained, or was reset."""
+        if self.snapshot_id is None or self.history_id is None or self.checkpoint is None:
+            raise SnapshotMissing(
+                f"job {self.job_id} has no snapshot yet", hint=f"train it: ipi-es train {self.job_id}"
+            )
+        return TrainedState(self.snapshot_id, self.history_id, self.checkpoint)
 
     def advanced(self, **changes: Any) -> JobState:
         """Return the state after one more batch: ``version`` + 1, with ``changes``."""

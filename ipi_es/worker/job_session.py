@@ -117,7 +117,7 @@ class JobSession:
         learned, snapshot_id, history = self._learn(start, end, on_progress, from_scratch=False)
         details = {**self.state.details, MADE_WITH: made_with(self.resources.job)}
         changes: dict[str, Any] = {"snapshot_id": snapshot_id, "history_id": str(history), "details": details}
-        self._say_trained(learned, snapshot_id, int(self.state.checkpoint or 0))
+        self._say_trained(learned, snapshot_id, self.state.trained.checkpoint)
         self.scoring.invalidate()
         self.writer.save(self.state.advanced(**changes))
         return learned
@@ -130,10 +130,10 @@ class JobSession:
         resources, state = self.resources, self.state
         snapshot = resources.snapshot(state.snapshot_id)
         begun = state.quantiles_id is not None and state.checkpoint is not None
-        if again or not begun or int(state.checkpoint or 0) <= start:
+        if again or not begun or state.trained.checkpoint <= start:
             resources.refuse_trained(snapshot, start)
             return BackfillRange(start, end)
-        checkpoint = int(state.checkpoint or 0)
+        checkpoint = state.trained.checkpoint
         if checkpoint >= end and state.renormalize_due:
             return BackfillRange(checkpoint, checkpoint, resumed=True)  # killed between last bucket and renormalizing
         if checkpoint >= end:
@@ -148,8 +148,8 @@ class JobSession:
     ) -> None:
         """Score and write the planned range. If it is stopped, finished batches stay, and the next run continues."""
         if again:
-            resources, snapshot_id, state = self.resources, str(self.state.snapshot_id), self.state
-            joins = state.renormalized_to is not None and planned.start <= int(state.checkpoint or 0)
+            resources, snapshot_id, state = self.resources, self.state.trained.snapshot_id, self.state
+            joins = state.renormalized_to is not None and planned.start <= state.trained.checkpoint
             self._restart(
                 snapshot_id, resources.base_of(snapshot_id), resources.snapshot(snapshot_id).trained_to, joins=joins
             )
@@ -162,7 +162,7 @@ class JobSession:
     ) -> None:
         """Score and write from the checkpoint to ``end``, as a backfill does; end after a batch when ``stopping``."""
         self.make_good()
-        start = int(self.state.checkpoint or 0)
+        start = self.state.trained.checkpoint
         if start < end:
             self._follow(start, end, on_progress, stopping)
 
@@ -171,7 +171,7 @@ class JobSession:
 
         To score other buckets than the next ones, use copies of the parts that every bucket changes.
         """
-        return self._loaded(int(self.state.checkpoint or 0))
+        return self._loaded(self.state.trained.checkpoint)
 
     def annotate(self, remarked: Iterable[Annotation]) -> int:
         """Write annotations; return the number of new ones: one that is stored in the same words isn't rewritten."""
@@ -330,7 +330,7 @@ class JobSession:
             log.info("job %s: what it was made with wasn't kept; taken for what its file says", job.job_id)
             self.note(**{MADE_WITH: made_with(job)})
         levels = self._levels(snapshot, start)
-        keeper = resources.keeper(HistoryId.parse(str(state.history_id)), start)
+        keeper = resources.keeper(HistoryId.parse(state.trained.history_id), start)
         keeper.replace_late(late_rows.waiting(stores.blobs, state))
 
         def stored(delta: DayDelta) -> None:
@@ -345,7 +345,7 @@ class JobSession:
             details = renormalization_details(state, levels)
             details[SCORED_FROM] = min(int(details.get(SCORED_FROM, start)), start)
             first = {"renormalized_to": start, "details": details}
-        elif start > int(state.checkpoint or 0):  # buckets in between aren't missing: they were never scored
+        elif start > state.trained.checkpoint:  # buckets in between aren't missing: they were never scored
             first = {"details": {**state.details, SCORED_FROM: start}}
         # after bucket_span was changed, the first bucket may begin before the checkpoint: it replaces results there
         begin = start - start % job.bucket_span

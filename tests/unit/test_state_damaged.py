@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.alerts.delivery_state import DeliveryStateStore, Sent
+from ipi_es.alerts.delivery_state import DeliveryState, DeliveryStateStore
 from ipi_es.cluster.port import Document
 from ipi_es.errors import IpiEsError, SnapshotDamaged, StateDamaged
 from ipi_es.setup import setup_plan
@@ -248,7 +248,7 @@ def test_any_mutation_of_a_verdict_loads_equal_or_is_an_error_of_ours(path: list
         )
 
 
-SENT = Sent(
+SENT = DeliveryState(
     "logins",
     "ops",
     NOW * 1_000,

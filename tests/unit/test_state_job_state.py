@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ipi_es.cluster.port import Document
-from ipi_es.errors import JobBusy, LostJob, NotFound, SnapshotForeign
+from ipi_es.errors import JobBusy, LostJob, NotFound, SnapshotForeign, SnapshotMissing
 from ipi_es.setup import setup_plan
 from ipi_es.state.fields import LATEST
-from ipi_es.state.job_state import JobState, StateStore, first_epoch, state_id
+from ipi_es.state.job_state import JobState, StateStore, TrainedState, first_epoch, state_id
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW = 1_777_593_600
@@ -185,3 +187,11 @@ def test_losing_a_race_for_the_claim_is_busy() -> None:
     cluster.put = beaten
     with pytest.raises(JobBusy, match="several workers"):
         claim(states)
+
+
+@pytest.mark.parametrize("lacks", ["snapshot_id", "history_id", "checkpoint"])
+def test_state_of_a_job_that_is_not_trained_has_no_checkpoint_to_go_on_from(lacks: str) -> None:
+    whole = JobState("job", snapshot_id="s", history_id="history-s+3", checkpoint=3 * 86_400)
+    assert whole.trained == TrainedState("s", "history-s+3", 3 * 86_400)
+    with pytest.raises(SnapshotMissing, match="has no snapshot yet"):
+        replace(whole, **{lacks: None}).trained  # type: ignore[arg-type]  # noqa: B018

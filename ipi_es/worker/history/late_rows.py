@@ -134,7 +134,7 @@ class LateRows:
 
 def load(blobs: BlobStore, state: JobState) -> LateRows:
     """Return the late rows that the state points to; none if they belong to another history than the state's."""
-    blob_id, base = state.details.get(LATE_ROWS), HistoryId.parse(str(state.history_id)).base
+    blob_id, base = state.details.get(LATE_ROWS), HistoryId.parse(state.trained.history_id).base
     if not blob_id or not str(blob_id).startswith(f"{base}-"):
         return LateRows.none()
     try:
@@ -148,7 +148,7 @@ def load(blobs: BlobStore, state: JobState) -> LateRows:
 def waiting(blobs: BlobStore, state: JobState) -> list[Rows]:
     """Return the late rows that the delta of the state's current day includes besides that day's own rows."""
     late = load(blobs, state)
-    now = late.take(late.into == HistoryId.parse(str(state.history_id)).day)
+    now = late.take(late.into == HistoryId.parse(state.trained.history_id).day)
     return [now.rows()] if len(now) else []
 
 

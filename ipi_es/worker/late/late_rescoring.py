@@ -157,7 +157,7 @@ class LateRescorer:
         session, job, loaded = self._session, self._job, self._loaded
         if loaded is None or self._reload or not self._rescored:
             return
-        checkpoint = int(session.state.checkpoint or 0)
+        checkpoint = session.state.trained.checkpoint
         late = late_rows.waiting(self._stores.blobs, session.state)
         recent = self._stores.results.recent(checkpoint - job.repeat_window, checkpoint, job.ip_field)
         session.scoring.apply_rescored(loaded, self._rescored, late, recent)
@@ -180,7 +180,7 @@ class LateRescorer:
         For a bucket of the current day nothing is stored: its events are read again before its delta is made.
         """
         session, state, day = self._session, self._session.state, day_of(bucket.start)
-        history = HistoryId.parse(str(state.history_id))
+        history = HistoryId.parse(state.trained.history_id)
         if day >= history.day:
             return
         before = late_rows.load(self._stores.blobs, state)
@@ -190,7 +190,7 @@ class LateRescorer:
         new = new.take(~np.isin(_keys(new), _keys(taken)))
         if not len(new) and not ((before.bucket == bucket.start) & (before.into == history.day)).any():
             return
-        keep_from = int(state.checkpoint or 0) - self._job.late_window_seconds() - bucket.span
+        keep_from = state.trained.checkpoint - self._job.late_window_seconds() - bucket.span
         blob = before.replaced(new, history.day, bucket.start, keep_from=keep_from).to_bytes()
         blob_id, old_id = late_rows.blob_id_of(history.base, blob), state.details.get(LATE_ROWS)
         if blob_id == old_id:
@@ -213,7 +213,7 @@ class LateRescorer:
         A day before the history's base was read by a training, with or without the late events: for such a day, any
         pair in the history counts as known.
         """
-        if day >= self._resources.base_of(str(self._session.state.snapshot_id)).day:
+        if day >= self._resources.base_of(self._session.state.trained.snapshot_id).day:
             return late_rows.in_delta(self._stores.blobs, self._job.job_id, history, day, rows)
         return late_rows.in_history(self._pipeline().keeper.history, rows)
 
@@ -258,7 +258,7 @@ class LateRescorer:
     def _between(self, start: int) -> bool:
         """Decide whether the saved state lags behind the loaded one: before the first batch, or after a training."""
         state = self._session.state
-        history = HistoryId.parse(str(state.history_id))
+        history = HistoryId.parse(state.trained.history_id)
         return state.renormalized_to is None or history.day <= day_of(start) < self._pipeline().keeper.id.day
 
     def _unable(self, look: ChangedBucket, error: IpiEsError, bucket: EventBucket | None) -> RescoredBucket:
@@ -276,7 +276,7 @@ class LateRescorer:
 
     def _quantiles_id(self) -> str:
         state = self._session.state
-        return state.quantiles_id or quantiles_id_of(int(state.checkpoint or 0))
+        return state.quantiles_id or quantiles_id_of(state.trained.checkpoint)
 
 
 def _keys(rows: LateRows) -> NDArray[np.uint64]:

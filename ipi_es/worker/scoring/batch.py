@@ -103,7 +103,7 @@ class StoredSink:
     def window(self) -> ResultWindow:
         """Return the results that a renormalization covers; loaded at the first call, and then kept up to date."""
         if self._window is None:
-            self._window = self._load(int(self.state.checkpoint or 0))
+            self._window = self._load(self.state.trained.checkpoint)
         return self._window
 
     def write_with(self, writer: FencedWriter) -> None:
@@ -120,7 +120,7 @@ class StoredSink:
 
     def stamp(self, end: int) -> Stamp:
         """Return the stamp, see :class:`Sink`."""
-        return Stamp(str(self.state.snapshot_id), quantiles_id_of(end), self._clock.now())
+        return Stamp(self.state.trained.snapshot_id, quantiles_id_of(end), self._clock.now())
 
     def write(self, batch: Batch) -> None:
         """Write one batch, and renormalize if that is due. Raises LostJob if another worker took the job over."""

@@ -57,5 +57,5 @@ def _scored_so_far(session: JobSession, start: int, end: int) -> list[ResultDocu
     scored = replace(pipeline.scorer, holds=pipeline.scorer.holds.copy()).score_detached(bucket)
     took = round((time.perf_counter() - began) * 1_000)
     quantiles_id = state.quantiles_id or quantiles_id_of(start)
-    stamp = Stamp(str(state.snapshot_id), quantiles_id, session.resources.stores.clock.now(), is_interim=True)
+    stamp = Stamp(state.trained.snapshot_id, quantiles_id, session.resources.stores.clock.now(), is_interim=True)
     return pipeline.describer.documents(scored, stamp, processing_time_ms=took)

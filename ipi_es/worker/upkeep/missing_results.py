@@ -107,7 +107,7 @@ def _restore(session: JobSession, start: int) -> str:
     except SnapshotError:
         trained_to = start + 1
     if start >= trained_to:
-        end = iso(int(session.state.checkpoint or 0))
+        end = iso(session.state.trained.checkpoint)
         return f"`ipi-es backfill {job.job_id} --start {iso(start)} --end {end} --again` scores them again"
     return (
         "restore the index from a backup of the cluster, or score everything since then again: "

@@ -42,9 +42,11 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" not in metafunc.fixturenames:
         return
+    only_on = metafunc.definition.get_closest_marker("only_on")
     parameters = [
         pytest.param(kind, marks=pytest.mark.elasticsearch) if kind.startswith("elasticsearch") else kind
         for kind in metafunc.config.stash[POOL].starters
+        if only_on is None or kind.startswith("elasticsearch") == (only_on.args[0] == "elasticsearch")
     ]
     metafunc.parametrize("server", parameters, indirect=True, scope="session")
 

@@ -5,25 +5,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from made_results import HOUR, STAMP, START, annotation, bucket, entity_of, influencer, record, store_of
 
-from ipi_es.cluster.port import Cluster, Document
+from ipi_es.cluster.port import Cluster
 from ipi_es.errors import LostJob, UsageError
 from ipi_es.results.documents import result_documents
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.renormalized import Caps, renormalized, renormalized_bucket
-from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.documents.result_documents import ResultContext
 from ipi_es.results.reading.overall import overall
 from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedPair
 from ipi_es.results.store import FinalBucket, ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
 from ipi_es.setup import setup_plan
-
-HOUR = 3_600
-START = 1_780_268_400  # 2026-05-31T23:00:00Z: the next bucket lies in another month, and so in another index
-STAMP = Stamp("snap-1", "q-1", ingested=START)
 
 
 class ResultsSuite:
@@ -347,59 +343,3 @@ class ResultsSuite:
         store.write([bucket(context)], 1)
         store_of(cluster, other).write([bucket(other, stamp=replace(STAMP, revision=1))], 1)
         assert [each.revision for each in store.final_buckets(START, START + HOUR)] == [1]
-
-
-def store_of(cluster: Cluster, context: ResultContext) -> ResultStore:
-    return ResultStore(cluster, context.job_id, context.results_index_name, flat_fields=context.flat_fields)
-
-
-def record(
-    context: ResultContext,
-    start: int = START,
-    *,
-    entity: str = "alice",
-    ip: str = "198.51.100.7",
-    score: float = 80.0,
-    stamp: Stamp = STAMP,
-    **fields: str,
-) -> ResultDocument:
-    return result_documents.record(
-        context,
-        stamp,
-        start=start,
-        entity=entity,
-        ip=ip,
-        probability=1e-6,
-        record_score=score,
-        actual=-5.0,
-        typical=3.0,
-        event_count=1,
-        explanation={"class": "1–5 events", "c1": 1.0, "c2": 2.0, "c3": 3.0, "bound": "rank"},
-        **fields,
-    )
-
-
-def influencer(
-    context: ResultContext, start: int = START, *, ip: str = "198.51.100.7", score: float = 80.0, **fields: str
-) -> ResultDocument:
-    return result_documents.influencer(
-        context, STAMP, start=start, field="source.ip", value=ip, probability=1e-9, influencer_score=score, **fields
-    )
-
-
-def bucket(
-    context: ResultContext, start: int = START, *, score: float = 40.0, stamp: Stamp = STAMP, **more: Any
-) -> ResultDocument:
-    whole = BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-5)
-    made: dict[str, Any] = {"event_count": 9, "processing_time_ms": 1, "influencers": [whole], **more}
-    return result_documents.bucket(context, stamp, start=start, **made)
-
-
-def annotation(context: ResultContext) -> ResultDocument:
-    return result_documents.annotation(
-        context, STAMP, start=START, end=START + HOUR, annotation_type="delayed_data", text="12 events came late"
-    )
-
-
-def entity_of(document: Document) -> str:
-    return document.source["partition_field_value"]

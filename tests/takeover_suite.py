@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import worker_company as company
 from cli_run import run
-from results_suite import HOUR, START, record, store_of
+from made_results import HOUR, START, record, store_of
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.cluster.template_conflict import find_conflict

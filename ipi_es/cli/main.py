@@ -83,13 +83,14 @@ def cli(ctx: click.Context, config_path: str | None, verbose: bool) -> None:
 
     Start with `ipi-es demo`: a local server, a simulated company, hidden incidents, found.
     """
-    ctx.obj = {"config_path": config_path, "verbose": verbose}
+    ctx.ensure_object(dict).update(config_path=config_path, verbose=verbose)
 
 
 def main(args: list[str] | None = None) -> Any:
     """Run the program. An IpiEsError becomes a message and an exit code; Ctrl-C exits with code 130."""
+    parsed: dict[str, Any] = {}
     try:
-        code = cli.main(args=args, prog_name="ipi-es", standalone_mode=False)
+        code = cli.main(args=args, prog_name="ipi-es", standalone_mode=False, obj=parsed)
     except click.exceptions.Abort:
         click.secho("Stopped. What was finished is kept; run the same command again to go on.", err=True)
         sys.exit(INTERRUPTED)
@@ -99,7 +100,7 @@ def main(args: list[str] | None = None) -> Any:
     except IpiEsError as error:
         if not say_error(str(error)):
             click.secho(f"ipi-es: {error}", fg="red", err=True)
-        if "-v" in sys.argv or "--verbose" in sys.argv:
+        if parsed.get("verbose"):
             raise
         sys.exit(error.exit_code)
     except BrokenPipeError:
@@ -110,7 +111,7 @@ def main(args: list[str] | None = None) -> Any:
             raise
         # from writing files or the output; writing snapshots raises its own error
         click.secho(f"ipi-es: can't write: {error.strerror}", fg="red", err=True)
-        if "-v" in sys.argv or "--verbose" in sys.argv:
+        if parsed.get("verbose"):
             raise
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

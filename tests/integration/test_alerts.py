@@ -105,12 +105,14 @@ def test_kibana_rule_fires_once_a_group_though_its_runs_drift_and_kibana_is_away
     assert must <= said.keys()
 
 
+@pytest.mark.only_on(
+    "opensearch",
+    "Mustache of Elasticsearch 8 and 9 is in no package registry; OpenSearch's reads lists as Kibana's does",
+)
 @pytest.mark.parametrize("kind", SCORED)
 def test_kibana_rules_messages_are_filled_from_what_a_rule_found(
     server: Server, context: ResultContext, write: Any, kind: Kind
 ) -> None:
-    if not server.is_opensearch:
-        pytest.skip("a bare Elasticsearch has no mustache; OpenSearch's reads a place in a list as Kibana's does")
     made, _ = SEEDS[kind](context)
     write(made)
     body = definition("kibana", kind, context)
@@ -184,12 +186,13 @@ def test_silence_is_said_at_one_look_only(server: Server, context: ResultContext
     assert begins <= said[0] < begins + INTERVAL
 
 
+@pytest.mark.only_on(
+    "opensearch", "Painless of Elasticsearch 8 and 9 is in no package registry; OpenSearch runs the same script"
+)
 @pytest.mark.parametrize("kind", SCORED)
 def test_watchers_script_makes_a_message_of_each_alert(
     opensearch: Server, context: ResultContext, kind: Kind, server: Server, write: Any
 ) -> None:
-    if not server.is_opensearch:
-        pytest.skip("a bare Elasticsearch has no Painless; OpenSearch's is the same language")
     made, must = SEEDS[kind](context)
     write(made)
     body = definition("watcher", kind, context)
@@ -215,12 +218,11 @@ def test_watchers_script_makes_a_message_of_each_alert(
         assert "why=2 unusual pairs of 2 user.name values and 1 source.ip value: " in text
 
 
+@pytest.mark.only_on("opensearch", "messages of OpenSearch Alerting")
 @pytest.mark.parametrize("kind", SCORED)
 def test_opensearch_message_is_json_with_everything_in_it(
     server: Server, context: ResultContext, write: Any, kind: Kind
 ) -> None:
-    if not server.is_opensearch:
-        pytest.skip("the messages of OpenSearch Alerting")
     made, must = SEEDS[kind](context)
     write(made)
     body = definition("opensearch", kind, context)
@@ -254,9 +256,10 @@ def test_opensearch_message_is_json_with_everything_in_it(
     assert people.count("critical") == len(must)
 
 
+@pytest.mark.only_on(
+    "opensearch", "Painless of Elasticsearch 8 and 9 is in no package registry; OpenSearch runs the same script"
+)
 def test_silence_conditions_run(server: Server, context: ResultContext) -> None:
-    if not server.is_opensearch:
-        pytest.skip("a bare Elasticsearch has no Painless")
     for stack, place in (("watcher", "payload"), ("opensearch", "results")):
         body = definition(stack, "silent", context)
         source = (
@@ -272,12 +275,11 @@ def test_silence_conditions_run(server: Server, context: ResultContext) -> None:
             assert painless(server, f"def ctx = params.ctx; {source}", {"ctx": ctx}) == said
 
 
+@pytest.mark.only_on("opensearch", "OpenSearch Alerting refuses a monitor whose indices can't be searched")
 @pytest.mark.parametrize("kind", KINDS)
 def test_monitor_can_be_put_and_is_quiet_before_the_first_result(
     server: Server, context: ResultContext, kind: Kind
 ) -> None:
-    if not server.is_opensearch:
-        pytest.skip("OpenSearch Alerting refuses a monitor whose indices can't be searched")
     body = definition("opensearch", kind, context)
     (index,) = body["inputs"][0]["search"]["indices"]
     assert index == f"{ALIAS}*"  # a name alone is 404 while there is nothing; a pattern is an empty answer
@@ -289,9 +291,11 @@ def test_monitor_can_be_put_and_is_quiet_before_the_first_result(
     assert painless(server, f"def ctx = params.ctx; {condition}", {"ctx": {"results": [answer]}}) == "false"
 
 
+@pytest.mark.only_on(
+    "opensearch",
+    "Painless of Elasticsearch 8 and 9 is in no package registry; OpenSearch runs the same script, in a derived field",
+)
 def test_kibanas_runtime_field_is_the_buckets_time(server: Server, context: ResultContext, write: Any) -> None:
-    if not server.is_opensearch:
-        pytest.skip("a bare Elasticsearch has no Painless; OpenSearch's derived fields run the same script")
     write([seeded.record(context, "alice", "198.51.100.7", 80.0)])
     script = json.loads(definition("kibana", "records", context)["params"]["esQuery"])["runtime_mappings"]["alert_time"]
     search = {

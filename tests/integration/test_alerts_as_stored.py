@@ -144,12 +144,11 @@ def filled(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[set[tup
         cluster.delete_index(index)
 
 
+@pytest.mark.only_on("opensearch", "monitors are OpenSearch's")
 @pytest.mark.parametrize("kind", SCORED)
 def test_stored_monitor_fires_once_where_it_must(
     server: Server, kept: Kept, filled: set[tuple[int, str]], kind: Kind
 ) -> None:
-    if not server.is_opensearch:
-        pytest.skip("monitors are OpenSearch's")
     stored = kept.monitors[kind].stored
     assert stored is not None
     looks = [ask(server, search_of("opensearch", stored, NOW + step * INTERVAL)) for step in range(-12, 13)]

@@ -117,7 +117,7 @@ def of_job(body: dict[str, Any], context: ResultContext) -> dict[str, Any]:
 def test_every_panel_finds_what_it_shows(server: Server, filled: ResultContext, panel: dict[str, Any]) -> None:
     scripted = {each.get("field") for each in panel.get("series", ())} & set(SCRIPTS)
     if scripted and not server.is_opensearch:
-        pytest.skip("a bare Elasticsearch has no painless")
+        pytest.skip("Painless of Elasticsearch 8 and 9 is in no package registry; OpenSearch runs the same script")
     answer = ask(server, of_job(queries.body(panel, SCRIPTS if server.is_opensearch else {}), filled))
     assert answer["hits"]["total"]["value"] > 0
     if panel["kind"] == "documents":
@@ -141,12 +141,13 @@ def drawn(server: Server, context: ResultContext, panel: dict[str, Any], start: 
     )
 
 
+@pytest.mark.only_on(
+    "opensearch", "Painless of Elasticsearch 8 and 9 is in no package registry; OpenSearch runs the same script"
+)
 @pytest.mark.parametrize("panel", ASKING, ids=lambda panel: panel["id"])
 def test_every_chart_and_table_is_drawn_and_an_empty_one_says_so(
     server: Server, filled: ResultContext, panel: dict[str, Any]
 ) -> None:
-    if not server.is_opensearch:
-        pytest.skip("the answers are alike, and a bare Elasticsearch has no painless")
     svg = drawn(server, filled, panel, START - DAY)
     assert "No results found" not in svg
     named = [each["label"] for each in (*panel.get("rows", ()), *panel.get("metrics", ()))]
@@ -181,6 +182,9 @@ def link_of(server: Server, cluster: Cluster, context: ResultContext, entity: st
     return str(link)
 
 
+@pytest.mark.only_on(
+    "opensearch", "Painless of Elasticsearch 8 and 9 is in no package registry; OpenSearch runs the same script"
+)
 @pytest.mark.parametrize(
     ("entity", "written", "others"),
     [
@@ -196,8 +200,6 @@ def link_of(server: Server, cluster: Cluster, context: ResultContext, entity: st
 def test_link_to_the_events_finds_them_however_the_entity_is_called_and_written(
     server: Server, cluster: Cluster, context: ResultContext, index: str, entity: str, written: list[str], others: Any
 ) -> None:
-    if not server.is_opensearch:
-        pytest.skip("a bare Elasticsearch has no painless")
     link = link_of(server, cluster, context, entity)
     assert not set(link) & set(' "#+\\<>\n\t')
     state = rison.state_of(link)
@@ -229,9 +231,10 @@ def test_link_to_the_events_finds_addresses_inside_others(server: Server, index:
     assert sorted(hit["_source"]["ip"] for hit in answer["hits"]["hits"]) == sorted(inside)
 
 
+@pytest.mark.only_on(
+    "opensearch", "Painless of Elasticsearch 8 and 9 is in no package registry; OpenSearch runs the same script"
+)
 def test_kibanas_runtime_fields_run_as_opensearchs_derived_fields_do(server: Server, filled: ResultContext) -> None:
-    if not server.is_opensearch:
-        pytest.skip("a bare Elasticsearch has no painless; OpenSearch's derived fields emit as runtime fields do")
     (view,) = (each for each in kibana.objects() if each["id"] == "ipi-es-results")
     runtime = json.loads(view["attributes"]["runtimeFieldMap"])
     search = {"derived": runtime, "fields": list(runtime), "size": 1}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from results_suite import HOUR, START, ResultsSuite, bucket
+from made_results import HOUR, START, bucket
+from results_suite import ResultsSuite
 from servers.pool import Server
 
 from ipi_es.cluster.connect import connect

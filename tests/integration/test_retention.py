@@ -109,7 +109,7 @@ def begun_anew(cluster: Cluster, job: Job) -> None:
 
 def test_bare_server_says_that_it_has_no_policies(cluster: Cluster, server: Server) -> None:
     if cluster.lifecycles.available():
-        pytest.skip(f"{server.kind} has them")
+        pytest.skip(f"{server.kind} is a complete server: the next test is its own")
     assert not any("lifecycle" in change.kind for change in setup_plan.plan(cluster))
     assert lifecycle_policy.too_short(cluster, company.make_job()) is None
     assert lifecycle_policy.stuck(cluster) is None
@@ -118,7 +118,9 @@ def test_bare_server_says_that_it_has_no_policies(cluster: Cluster, server: Serv
 def test_server_with_policies_takes_ours(cluster: Cluster, server: Server, request: pytest.FixtureRequest) -> None:
     """On clusters that are complete: given by their URL, or in containers."""
     if not cluster.lifecycles.available():
-        pytest.skip(f"{server.kind}, a bare server, has none")
+        pytest.skip(
+            f"{server.kind} is without lifecycle policies (no package registry has them): give a complete cluster"
+        )
     job = request.getfixturevalue("job")
     setup_plan.apply(cluster, setup_plan.plan(cluster, jobs=[job]))
     policy = cluster.lifecycles.read(lifecycle_policy.POLICY)

@@ -70,9 +70,8 @@ def test_plain_http_gets_no_answer(tls_proxy: TlsProxy) -> None:
         assert not answer.startswith(b"HTTP/")
 
 
+@pytest.mark.only_on("elasticsearch", "the Elastic client refuses an OpenSearch")
 def test_official_client_takes_the_ca_by_its_fingerprint(tls_proxy: TlsProxy, server: Server) -> None:
-    if server.is_opensearch:
-        pytest.skip("the Elastic client refuses an OpenSearch")
     from elasticsearch import Elasticsearch
 
     auth = (tls_proxy.username, tls_proxy.password)
@@ -80,9 +79,8 @@ def test_official_client_takes_the_ca_by_its_fingerprint(tls_proxy: TlsProxy, se
         assert client.cluster.health()["timed_out"] is False
 
 
+@pytest.mark.only_on("elasticsearch", "the Elastic client refuses an OpenSearch")
 def test_official_client_gets_401_as_from_a_secured_server(tls_proxy: TlsProxy, server: Server) -> None:
-    if server.is_opensearch:
-        pytest.skip("the Elastic client refuses an OpenSearch")
     from elasticsearch import AuthenticationException, Elasticsearch
 
     auth = (tls_proxy.username, "wrong")

@@ -11,6 +11,7 @@ import pytest
 from cli_run import run
 
 from ipi_es.cli.main import COMMANDS, cli
+from ipi_es.errors import IpiEsError
 
 HEAVY = (
     *("tensorflow", "elasticsearch", "opensearchpy", "scipy", "apscheduler", "jinja2", "apprise", "requests", "rich"),
@@ -87,3 +88,11 @@ def test_the_programs_help_imports_no_command_and_cuts_no_line() -> None:
     assert [
         name for name, line in COMMANDS.items() if not any(each.split() == [name, *line.split()] for each in lines)
     ] == []
+
+
+def test_only_the_programs_own_option_shows_where_an_error_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["pytest", "-v"])  # of the process that calls it
+    refused = ("job", "validate", "there/is/none.yml")
+    assert run(*refused).exit_code == 2
+    assert isinstance(run("-v", *refused).exception, IpiEsError)
+    assert isinstance(run("--verbose", *refused).exception, IpiEsError)

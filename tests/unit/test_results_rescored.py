@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from results_suite import START, record
+from made_results import START, record
 
 from ipi_es.results.documents.rescored import MOMENT, is_news, with_moments
 from ipi_es.results.documents.result_documents import ResultContext, ResultDocument

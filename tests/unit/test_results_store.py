@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from results_suite import HOUR, START, ResultsSuite, bucket, record, store_of
+from made_results import HOUR, START, bucket, record, store_of
+from results_suite import ResultsSuite
 from signin_events import make_job
 
 from ipi_es.cluster.port import ServerInfo

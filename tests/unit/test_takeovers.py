@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from results_suite import record, store_of
+from made_results import record, store_of
 from takeover_suite import CONTEXT, OTHER, STRONGER, TAKEN, TakeoverSuite
 
 from ipi_es.cluster.admin import covers

@@ -1,7 +1,7 @@
 """Everything from an empty clone: ``python3.11 run.py demo`` or ``python3.11 run.py tests``.
 
-Needs Python 3.11 (or later) with pip and nothing else: makes ``.venv``, installs what requirements-dev.lock names
-(exact versions, hashes checked), then does what the first word says:
+Needs Linux and Python 3.11 (or later) with pip, and nothing else: makes ``.venv``, installs what requirements-demo.lock
+(for the demo) or requirements-dev.lock names (exact versions, hashes checked), then does what the first word says:
 
     demo          the demo on a local server, with its results
     tests         the checks, then every test
@@ -27,7 +27,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
-LOCK = ROOT / "requirements-dev.lock"
+DEMO_LOCK, DEV_LOCK = "requirements-demo.lock", "requirements-dev.lock"
+"""All that the second one has, and the same versions as in the first one."""
 WITHOUT_SERVERS = ("tests/unit", "tests/ml", "tests/adversary")
 """Tests that start no server: they run in parallel to the tests that mostly wait for a server."""
 WITH_SERVERS = ("tests/integration", "tests/acceptance", "tests/faults")
@@ -55,18 +56,23 @@ def call(*command: str) -> None:
         sys.exit(code)
 
 
-def install() -> None:
-    """Make the virtual environment and install into it; again only if the lock or the project's settings changed."""
-    wanted = hashlib.sha256(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+def install(task: str) -> None:
+    """Make the virtual environment and install what the task needs; only if that, or pyproject.toml, changed."""
+    lock = DEMO_LOCK if task == "demo" else DEV_LOCK
     stamp = VENV / "installed"
-    if stamp.is_file() and stamp.read_text() == wanted:
+    if stamp.is_file() and stamp.read_text() in {fingerprint(lock), fingerprint(DEV_LOCK)}:
         return
     if not (BIN / "python").exists():
         venv.create(VENV, with_pip=True)
     pip = ("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    call(*pip, "--require-hashes", "--requirement", str(LOCK))
+    call(*pip, "--require-hashes", "--requirement", str(ROOT / lock))
     call(*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    stamp.write_text(wanted)
+    stamp.write_text(fingerprint(lock))
+
+
+def fingerprint(lock: str) -> str:
+    """Return the lock's name with a digest of what it installs."""
+    return f"{lock} {hashlib.sha256((ROOT / lock).read_bytes() + (ROOT / 'pyproject.toml').read_bytes()).hexdigest()}"
 
 
 def all_tests() -> int:
@@ -112,7 +118,7 @@ def main() -> None:
     task, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
     if task not in ("demo", "tests", "lint", "unit", "integration"):
         sys.exit(__doc__)
-    install()
+    install(task)
     if task == "demo":
         os.execv(BIN / "ipi-es", ["ipi-es", "demo", *rest])
     if task == "lint" or (task == "tests" and not rest):

@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration
 from ipi_es.scoring.combine import ENTITY_OR_IP, OVER_MEMBERS, Combined, combine
 from ipi_es.scoring.joint import group_correlation
 from ipi_es.scoring.normalizer import normalize, probability_cap
 from ipi_es.scoring.quantiles import Quantiles
+from ipi_es.scoring.references import Correlations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

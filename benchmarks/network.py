@@ -38,10 +38,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, canonical, from_words
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import mix
 from ipi_es.ipinsights.history.deltas import DAY, DayDelta
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.network_fitting import TrainingProgress, fit_network
 from ipi_es.ipinsights.network.pairs import TrainingPairs
 from ipi_es.ipinsights.scorer import Scorer

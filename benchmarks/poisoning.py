@@ -45,6 +45,7 @@ from ipi_es.ipinsights.network.negatives import near_addresses, random_addresses
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results.words import CRITICAL
 from ipi_es.scoring.normalizer import probability_cap
+from ipi_es.scoring.renormalizer import LastRenormalization
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper
 from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
@@ -129,8 +130,9 @@ class Run:
         start = feed.simulation.scored_start
         levels = self.snapshot.levels
         repeats = Repeats(job.repeat_window)
+        last = LastRenormalization.at(start, levels.by_name)
         self.follower = ScoringPipeline.of(
-            job, self.snapshot, keeper, levels, repeats, AlertCounts(), renormalized_to=start
+            job, self.snapshot, keeper, levels, repeats, AlertCounts(), renormalized=last
         )
         self.attacked = attack.pairs()
         simulation = feed.simulation
@@ -174,8 +176,8 @@ class Run:
                 found.names |= {bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]}
                 found.alarms += row not in scored.record_repeat_of
         for names, scores, hidden in (
-            (bucket.entities, scored.entity_scores.score, planted[0]),
-            (bucket.ips, scored.ip_scores.score, planted[1]),
+            (bucket.entities, scored.entities.scores.score, planted[0]),
+            (bucket.ips, scored.ips.scores.score, planted[1]),
         ):
             critical = np.flatnonzero((scores >= CRITICAL) & ~hidden).tolist()
             found.names |= {names[i] for i in critical}

@@ -8,11 +8,12 @@ an IPv4-mapped IPv6 address *is* the IPv4 address. An IPv4 address inside a NAT6
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from itertools import compress, repeat
 from operator import contains
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,15 @@ from ipi_es.embedded_addresses import MAPPED, Embedding, unwrap, unwrapped
 Addresses: TypeAlias = NDArray[np.uint8]
 """uint8[n, 16]: addresses in network order, IPv4 as IPv4-mapped."""
 
+IpPick: TypeAlias = Literal["first", "last", "public"]
+"""Which address of a list counts; ``public``: the last one that isn't private."""
+
+_SEPARATORS = re.compile(r"[,;\s]+")
+_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]{1,5}|\[(?P<v6>[^\]]+)\](?::[0-9]{1,5})?")
+
 V4_PREFIX = MAPPED
-_V4_MARK, _S32 = np.uint64(0xFFFF), np.uint64(32)
+V4_BITS, V4_WORD = np.uint64(0xFFFF_FFFF), np.uint64(0xFFFF_0000_0000)
+"""Of the low word of an IPv4 address (:func:`words`): the mask of its 32 bits, and the rest, which marks it as IPv4."""
 
 
 def packed(text: str, own: Sequence[Embedding] = ()) -> bytes | None:
@@ -39,17 +47,35 @@ def packed(text: str, own: Sequence[Embedding] = ()) -> bytes | None:
 def packed_as_written(text: str) -> bytes | None:
     """Return the 16 bytes of one address (IPv4 as IPv4-mapped), or None if ``text`` is not an address.
 
-    Brackets, surrounding space and an IPv6 zone (``fe80::1%eth0``) are dropped; ports are not accepted.
+    Brackets, surrounding space, an IPv6 zone (``fe80::1%eth0``) and a port (``192.0.2.1:443``, ``[2001:db8::1]:443``)
+    are dropped.
     """
     try:
         return V4_PREFIX + inet_pton(AF_INET, text)
     except (OSError, ValueError):
         pass
-    text = text.strip().strip("[]").partition("%")[0]
+    text = text.strip()
+    ported = _PORT.fullmatch(text)
+    text = (ported["v4"] or ported["v6"] if ported else text).partition("%")[0]
     try:
         return inet_pton(AF_INET6, text) if ":" in text else V4_PREFIX + inet_pton(AF_INET, text)
     except (OSError, ValueError):
         return None
+
+
+def picked(text: str, pick: IpPick) -> str:
+    """Return the address that counts in a list such as ``203.0.113.9, 10.0.0.1``; other texts stay as they are.
+
+    ``public`` takes the last address that isn't private: a proxy appends what it saw to what the client sent, so what
+    stands before may be invented. Without a public address, the last one counts.
+    """
+    parts = [part for part in _SEPARATORS.split(text) if packed_as_written(part) is not None]
+    if len(parts) < 2:
+        return text
+    if pick == "public":
+        found, _ = parse(parts)
+        parts = list(compress(parts, (~is_private(found)).tolist())) or parts
+    return parts[0] if pick == "first" else parts[-1]
 
 
 def parse(texts: Sequence[str]) -> tuple[Addresses, NDArray[np.bool_]]:
@@ -160,5 +186,5 @@ def from_words(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> Addresses:
 
 def v4_words(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Decide which addresses, given as words, are IPv4 (mapped): bool[n]."""
-    result: NDArray[np.bool_] = (high == 0) & ((low >> _S32) == _V4_MARK)
+    result: NDArray[np.bool_] = (high == 0) & ((low & ~V4_BITS) == V4_WORD)
     return result

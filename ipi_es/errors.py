@@ -6,7 +6,8 @@ where they arise (the two cluster adapters, the configuration reader, the local 
     IpiEsError                      exit code 1
     ├── UsageError                  exit code 2: wrong command line or configuration
     │   ├── ConfigError             a mistake in a file, with its place
-    │   └── JobChanged              a trained job's settings aren't those that it was made with
+    │   ├── JobChanged              a trained job's settings aren't those that it was made with
+    │   └── ExtraMissing            an optional dependency is not installed
     ├── ClusterError                the cluster, or the connection to it, failed
     │   ├── ClusterUnreachable      no connection (host, port, DNS), or a broken one; retried
     │   │   └── ClusterTimeout      connected, but no answer in time; retried
@@ -76,6 +77,10 @@ class ConfigError(UsageError):
 
 class JobChanged(UsageError):
     """Settings of a trained job changed: what it learned may not fit them."""
+
+
+class ExtraMissing(UsageError):
+    """The work needs an optional dependency that is not installed."""
 
 
 class ClusterError(IpiEsError):

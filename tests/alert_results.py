@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from ipi_es.results.documents import result_documents
 from ipi_es.results.documents.members import Members, Unusual
 from ipi_es.results.documents.renormalized import renormalized, renormalized_bucket
-from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.documents.result_documents import (
+    Bucket,
+    BucketInfluencer,
+    Influencer,
+    Record,
+    ResultContext,
+    ResultDocument,
+    Stamp,
+)
 from ipi_es.results.words import BUCKET_TIME
 
 HOUR, MINUTE = 3_600, 60
@@ -22,43 +30,39 @@ THRESHOLD = 75.0
 STAMP = Stamp("snap-1", "q-1", ingested=WRITTEN)
 
 
-def record(context: ResultContext, entity: str, ip: str, score: float, **more: object) -> ResultDocument:
+def record(context: ResultContext, entity: str, ip: str, score: float, **more: Any) -> ResultDocument:
     stamp = more.pop("stamp", STAMP)
     start = more.pop("start", BUCKET)
-    return result_documents.record(
-        context, stamp, start=start, entity=entity, ip=ip, probability=1e-6, record_score=score, actual=-5.0,
+    return Record(
+        start=start, entity=entity, ip=ip, probability=1e-6, record_score=score, actual=-5.0,
         typical=3.0, event_count=2, explanation={"class": "some", "prior_events": 40}, **more,
-    )  # type: ignore[arg-type]  # fmt: skip
+    ).document(context, stamp)  # fmt: skip
 
 
-def influencer(context: ResultContext, value: str, score: float, **more: object) -> ResultDocument:
+def influencer(context: ResultContext, value: str, score: float, **more: Any) -> ResultDocument:
     stamp = more.pop("stamp", STAMP)
     start = more.pop("start", BUCKET)
     members = Members(5, 4, 0, 0, ("198.51.100.7", "203.0.113.9", "203.0.113.10", "203.0.113.11", "203.0.113.12"), 7)
-    return result_documents.influencer(
-        context, stamp, start=start, field="user.name", value=value, probability=1e-6, influencer_score=score,
+    return Influencer(
+        start=start, field="user.name", value=value, probability=1e-6, influencer_score=score,
         members=members, **more,
-    )  # type: ignore[arg-type]  # fmt: skip
+    ).document(context, stamp)  # fmt: skip
 
 
 def tried_address(context: ResultContext, score: float) -> ResultDocument:
     """An address over 45 accounts."""
-    return result_documents.influencer(
-        context,
-        STAMP,
+    return Influencer(
         start=BUCKET,
         field=context.ip_field,
         value="203.0.113.66",
         probability=1e-6,
         influencer_score=score,
         members=Members(45, 41, 0, 0, ("alice", 'b"ob', "carol", "dave"), 50),
-    )
+    ).document(context, STAMP)
 
 
 def bucket(context: ResultContext, start: int, score: float, *, stamp: Stamp = STAMP, new: int = 2) -> ResultDocument:
-    return result_documents.bucket(
-        context,
-        stamp,
+    return Bucket(
         start=start,
         event_count=90,
         processing_time_ms=3,
@@ -69,7 +73,7 @@ def bucket(context: ResultContext, start: int, score: float, *, stamp: Stamp = S
         record_count=2,
         new_record_count=new,
         unusual=Unusual(2, 2, 1, 2),
-    )
+    ).document(context, stamp)
 
 
 def rescored(made: ResultDocument, score: float) -> ResultDocument:

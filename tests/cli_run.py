@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from ipi_es.cli.main import main
+from ipi_es.cluster.port import Cluster
 
 
 class _Entry:
@@ -21,3 +24,18 @@ class _Entry:
 def run(*args: Any, stdin: str | bytes = "") -> Result:
     """Result of `ipi-es ARGS`: ``exit_code``, ``stdout``, ``stderr``, ``output`` (both)."""
     return CliRunner().invoke(_Entry(), [str(arg) for arg in args], input=stdin)  # type: ignore[arg-type]
+
+
+def connect_to(patch: pytest.MonkeyPatch, cluster: Cluster | Callable[[Any], Cluster]) -> None:
+    """Let commands reach this cluster, or what a call with their connection returns or raises."""
+    patch.setattr("ipi_es.cluster.connect.connect", cluster if callable(cluster) else lambda _: cluster)
+
+
+def at_a_terminal(patch: pytest.MonkeyPatch) -> None:
+    """Let commands take standard input for a terminal, so that they ask."""
+    patch.setattr("ipi_es.cli.shared.output._is_interactive", lambda: True)
+
+
+def clock_at(patch: pytest.MonkeyPatch, now: int) -> None:
+    """Let the machine's clock show ``now`` (epoch seconds) to commands and workers."""
+    patch.setattr("ipi_es.worker.clock.SystemClock.now", lambda _: now)

@@ -56,6 +56,10 @@ class Searching:
         assert found(cluster, name, {"term": {"source.ip": "2001:db8::1"}}) == ["1"]
         assert found(cluster, name, {"exists": {"field": "source.ip"}}) == ["0", "1"]
 
+    def test_a_phrase_is_found_in_text_whatever_its_case(self, cluster: Cluster, name: str) -> None:
+        fill(cluster, name, event(0, message="sshd[1]: Failed password"), event(1, message="password failed"))
+        assert found(cluster, name, {"match_phrase": {"message": "failed PASSWORD"}}) == ["0"]
+
     def test_sort_size_and_from(self, cluster: Cluster, name: str) -> None:
         fill(cluster, name, event(0, n=3), event(1, n=1), event(2, n=2), event(3))
         body: dict[str, Any] = {"sort": [{"n": "desc"}], "size": 2, "from": 1}

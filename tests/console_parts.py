@@ -60,9 +60,10 @@ def picture(
     **options: Any,
 ) -> Any:
     """Drawn by ``draw`` (of vl_convert) with the server's answer in the place of its URL, in a panel of this size."""
-    drawn = json.loads(
-        json.dumps(spec).replace(vega.ADD_FILTER["kibana"], "info").replace(vega.ADD_FILTER["opensearch"], "info")
-    )
+    text = json.dumps(spec)
+    for name in (*vega.ADD_FILTER.values(), *vega.SET_TIME.values()):
+        text = text.replace(name, "info")
+    drawn = json.loads(text)
     data = drawn["data"][0]
     del data["url"]
     data["values"] = answer

@@ -40,6 +40,9 @@ class ConsoleStub:
         self.asked: dict[str, str] = {}
         self.broken: dict[str, dict[str, Any]] = {}
         self.whole: tuple[int, Any] | None = None
+        self.spaces = {"default", "soc", "audit"}
+        self.tenants: dict[str, bool] | None = {"global_tenant": True, "admin": True, "soc": True}
+        """Of the user, as the plugin Security lists them; None without that plugin."""
         self.refuses: tuple[int, Any] | None = None
         """What every import is answered with."""
         stub = self
@@ -83,6 +86,11 @@ class ConsoleStub:
             return self.whole
         if self.authorization not in (None, request.headers.get("authorization")):
             return 401, {"statusCode": 401, "error": "Unauthorized", "message": "Unauthorized"}
+        space = request.path.removeprefix(f"{self.base}/api/spaces/space/")
+        if self.kind == "kibana" and space in self.spaces:
+            return 200, {"id": space, "name": space}
+        if request.path == f"{self.base}/api/v1/configuration/account" and self.tenants is not None:
+            return 200, {"data": {"user_name": "admin", "tenants": self.tenants}}
         if request.path != f"{self.base}/api/status":
             return 404, {"statusCode": 404, "error": "Not Found", "message": "Not Found"}
         return 200, {"name": "some-host", "version": {"number": self.version}}

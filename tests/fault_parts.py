@@ -24,7 +24,8 @@ from ipi_es.testing.memory_cluster import MemoryCluster
 
 OF_THE_RUN = frozenset({*parts.VOLATILE, "rescored_at", "created"})
 """Fields that say when something was written, and how long it took."""
-OF_THE_LEASE = frozenset({"lease_epoch", "version", "lease_owner", "lease_expires"})
+OF_THE_LEASE = frozenset({"lease_epoch", "version", "lease_owner", "lease_expires", "lease_since", "lease_for"})
+"""A release whose every attempt fails leaves the lease to expire."""
 DETAILS_OF_THE_RUN = frozenset({"worker", "last_error", "waits_for", "cleaned_at", "too_late_looked_at", "reread"})
 """Of the state's details: who was at work, and what went wrong on the way."""
 
@@ -60,14 +61,15 @@ def same(found: Dump, expected: Dump, what: object = "") -> None:
     """Assert that two dumps are the same, and say where they are not."""
     more = {place: found[place] for place in found.keys() - expected.keys()}
     less = {place: expected[place] for place in expected.keys() - found.keys()}
-    assert (more, less) == ({}, {}), what
+    assert not more, f"{what}: {len(more)} too many: {more}"
+    assert not less, f"{what}: {len(less)} missing: {less}"
     different = [
         (place, name, expected[place].get(name), each.get(name))
         for place, each in found.items()
         for name in each.keys() | expected[place].keys()
         if each.get(name) != expected[place].get(name)
     ]
-    assert different == [], what
+    assert not different, f"{what}: {len(different)} (place, field, expected, found) differ: {different}"
 
 
 def counted_once(cluster: Cluster, job: Job, events: Iterable[company.Event], start: int, end: int) -> None:
@@ -113,8 +115,7 @@ class WatchedCluster(MemoryCluster):
 
     def __init__(self, like: MemoryCluster) -> None:
         super().__init__()
-        copied = parts.copy_of(like)
-        self._indices, self._templates = copied._indices, copied._templates
+        parts.copy_into(self, like)
         self.moments: dict[WritePoint, list[Moment]] = defaultdict(list)
         self.writes = 0
         self._count: dict[WritePoint, int] = defaultdict(int)

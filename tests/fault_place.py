@@ -57,7 +57,7 @@ class Place(Bench):
     def train(self) -> None:
         company.fill(self.cluster, self.job.datafeed_config.indices[0], score_days=self.score_days)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+            parts.train_by(patch)
             with open_session(
                 JobResources(self.cluster, self.job, clock=parts.TestClock(parts.NOW - 3_600))
             ) as session:

@@ -10,6 +10,8 @@ from itertools import product
 from typing import Any
 
 from ipi_es.cluster.port import ServerInfo
+from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.spec import FeedSpec
 
 Event = Mapping[str, Any]
 """Flat field names; a list is a multi-valued field, an absent key a missing one."""
@@ -39,6 +41,14 @@ class FeedCluster:
     def pages(self) -> int:
         """How many composite searches were made."""
         return sum("pairs" in body["aggs"] for body in self.bodies)
+
+
+class ServedDatafeed(Datafeed):
+    """A datafeed whose cluster the test sees and changes as ``served``."""
+
+    def __init__(self, served: FeedCluster, spec: FeedSpec, **how: Any) -> None:
+        super().__init__(served, spec, **how)  # type: ignore[arg-type]
+        self.served = served
 
 
 def _values(event: Event, field: str) -> list[Any]:

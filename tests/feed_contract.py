@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop, IndexOptions, Json, Put
+from ipi_es.config.entity_names import EntitySource
 from ipi_es.datafeed.bucket_counts import BucketCounts, counts_of
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.reader import Datafeed
@@ -20,7 +21,7 @@ MAPPINGS: Json = {
     "properties": {
         "@timestamp": {"type": "date"},
         "event": {"properties": {"category": {"type": "keyword"}, "outcome": {"type": "keyword"}}},
-        "user": {"properties": {"name": {"type": "keyword"}}},
+        "user": {"properties": {"name": {"type": "keyword"}, "email": {"type": "keyword"}, "id": {"type": "long"}}},
         "source": {"properties": {"ip": {"type": "ip"}, "address": {"type": "keyword"}}},
     }
 }
@@ -107,6 +108,53 @@ class FeedContract:
         (bucket,) = Datafeed(cluster, spec).read(START, START + SPAN, SPAN)
         assert rows(bucket) == {("alice", "192.0.2.1", "success"): 2, ("alice", "2001:db8::1", "success"): 1}
         assert bucket.dropped == Dropped(malformed_ip=1, private_ip=1)
+
+    def test_an_entity_is_named_by_the_first_of_its_fields_that_are_there(self, cluster: Cluster, name: str) -> None:
+        users: list[Json] = [
+            {"email": "ann@corp.example", "name": "ann", "id": 7},
+            {"email": "-", "name": "ann@corp.example"},  # "-" stands for no value
+            {"email": " ", "id": 8},
+            {"name": "bob", "id": 8},
+            {"name": ["carl", "dora"]},
+            {"id": 9},
+            {"email": "-"},
+            {},
+        ]
+        documents = [{**document(n % 2 * SPAN * 1_000 + n), "user": user} for n, user in enumerate(users)]
+        fill(cluster, name, [*documents, {**document(20), "user": {"id": 9}}])
+        sources = tuple(map(EntitySource.parse, ("user.email", "user.upn", "{user.name}", "id-{user.id}")))
+        for page_size in (2, 100):
+            spec = FeedSpec((name,), entity_sources=sources, page_size=page_size)
+            first, second = Datafeed(cluster, spec).read(START, START + 2 * SPAN, SPAN)
+            assert {who: count for (who, *_), count in rows(first).items()} == {
+                "ann@corp.example": 1,
+                "id-8": 1,
+                "carl": 1,
+                "dora": 1,
+                "id-9": 1,
+            }
+            assert {who: count for (who, *_), count in rows(second).items()} == {
+                "ann@corp.example": 1,
+                "bob": 1,
+                "id-9": 1,
+            }
+            assert [each.dropped for each in (first, second)] == [Dropped(missing_entity=1), Dropped(missing_entity=1)]
+
+    def test_an_entity_of_several_fields_needs_them_all(self, cluster: Cluster, name: str) -> None:
+        hosts = [("web", "root"), ("db", "root"), ("db", None), (None, "root"), ("db", "root")]
+        documents = [document(n, entity=who) for n, (_, who) in enumerate(hosts)]
+        for each, (host, _) in zip(documents, hosts, strict=True):
+            each["host"] = {} if host is None else {"name": host}
+        cluster.create_index(
+            name, {"mappings": {"properties": {**MAPPINGS["properties"], "host.name": {"type": "keyword"}}}}
+        )
+        cluster.bulk([Put(name, str(n), one) for n, one in enumerate(documents)], refresh=True)
+        spec = FeedSpec((name,), entity_sources=(EntitySource.parse("{host.name}/{user.name}"),))
+        feed = Datafeed(cluster, spec)
+        (bucket,) = feed.read(START, START + SPAN, SPAN)
+        assert {who: count for (who, *_), count in rows(bucket).items()} == {"web/root": 1, "db/root": 2}
+        assert bucket.dropped == Dropped(missing_entity=2)
+        assert feed.recalled(START, START + SPAN, SPAN) == {START: counts_of(bucket)}
 
     def test_only_wanted_outcomes_are_read_and_all_are_counted(self, cluster: Cluster, name: str) -> None:
         outcomes = ["success", "failure", None, "unknown"]

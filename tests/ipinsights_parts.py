@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from ipinsights_events import FIRST_DAY, small_company
 
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.combiner.combiner import HIDDEN, Combiner
 from ipi_es.ipinsights.combiner.features import FEATURES
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.history.history import History
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.network import SLOTS, Network
 from ipi_es.ipinsights.prefixes import prefix_keys
 from ipi_es.ipinsights.scorer import TrainedNetwork

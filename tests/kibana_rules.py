@@ -18,6 +18,7 @@ class KibanaRules(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
         self.things: dict[str, Any] = {"/api/status": {}}
+        self.spaces = {"soc", "audit"}
         self.status = 0
         self.name = "kbn-name"
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
@@ -27,7 +28,8 @@ class _Answers(BaseHTTPRequestHandler):
     server: KibanaRules
 
     def do_GET(self) -> None:
-        self._say(200 if self.path in self.server.things else 404)
+        _, found, space = self.path.partition("/api/spaces/space/")
+        self._say(200 if self.path in self.server.things or (found and space in self.server.spaces) else 404)
 
     def do_POST(self) -> None:
         there = {path.rpartition("/")[2] for path in self.server.things}  # ids are unique over all spaces

@@ -6,6 +6,7 @@ import copy
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.storage import delta_from_bytes
 from ipi_es.state.cluster_blobs import ClusterBlobs
-from ipi_es.state.details import LATE_CHECKED_AT, LATE_ROWS, REREAD
 from ipi_es.state.job_state import StateStore
 from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.job_resources import JobResources
@@ -57,7 +57,7 @@ def everything(cluster: Cluster, job: Job) -> dict[str, Any]:
     state = StateStore(cluster).read(job.job_id)
     assert state is not None
     kept = ("checkpoint", "snapshot_id", "history_id", "quantiles_id", "renormalize_due", "renormalized_to")
-    details = {name: value for name, value in state.details.items() if name not in {LATE_CHECKED_AT, REREAD}}
+    details = replace(state.details, late_checked_at=None, reread=None)
     return {
         "results": {
             place: {name: value for name, value in source.items() if name not in VOLATILE}
@@ -92,7 +92,7 @@ def late_blob(cluster: Cluster, job: Job) -> str | None:
     """What the state says waits for the next delta."""
     state = StateStore(cluster).read(job.job_id)
     assert state is not None
-    return state.details.get(LATE_ROWS)
+    return state.details.late_rows
 
 
 def ids_between(cluster: Cluster, start: int, end: int, index: str = company.EVENTS) -> list[str]:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import worker_company as company
 import worker_parts as parts
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
-from ipi_es.service.health.health import JobHealth
+from ipi_es.service.health.health import Fleet
 from ipi_es.service.live_job import LiveJob, WorkerContext
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import JobState, StateStore
+from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 
 WRITTEN_WITHIN = 0.5
 """Seconds in which a small batch in memory is surely written."""
@@ -48,18 +53,28 @@ class Worker:
     places: int = 1
     clock: parts.TestClock = field(default_factory=parts.TestClock)
     snapshots: Path | None = None
+    usable: Callable[[], None] = lambda: None
+    on_scored: Callable[[ScoredBucket], object] = lambda _: None
+    """May be replaced at any time."""
 
     def __post_init__(self) -> None:
         self.resources = JobResources(
             self.cluster, self.job, clock=self.clock, owner=self.owner, snapshots=self.snapshots
         )
-        self.health = JobHealth(self.job)
+        self.fleet = Fleet()
+        self.health = self.fleet.add(self.job)
+        self.training_places = threading.Semaphore(self.places)
         context = WorkerContext(
-            places=threading.Semaphore(self.places),
+            usable=self.usable,
+            places=self.training_places,
             alive=lambda owner: owner not in self.dead,
             stopwatch=self.stopwatch,
+            on_scored=self._scored,
         )
         self.live = LiveJob(self.resources, self.health, context)
+
+    def _scored(self, scored: ScoredBucket) -> None:
+        self.on_scored(scored)
 
     def tick(self, now: int, **how: Any) -> Any:
         """A tick at an event time: everything before it is complete."""
@@ -69,6 +84,11 @@ class Worker:
     @property
     def state(self) -> JobState:
         return state_of(self.cluster, self.job)
+
+
+def leases_measured_by(patch: pytest.MonkeyPatch, watch: Stopwatch) -> None:
+    """Let a worker that is stopped for longer than its lease see that by the test's stopwatch."""
+    patch.setattr("ipi_es.worker.open_session.LeasedState", partial(LeasedState, monotonic=watch))
 
 
 def live_job(job_id: str = "signins", **more: Any) -> Job:
@@ -96,7 +116,7 @@ def everything(cluster: MemoryCluster, job: Job, *, stamped: bool = True) -> dic
     return {
         "results": results,
         "state": {name: getattr(state, name) for name in kept},
-        "largest": state.details.get("largest"),
+        "largest": state.details.largest,
         "blobs": sorted((each.id, each.sha256) for each in ClusterBlobs(cluster).list(job.job_id)),
         "quantiles": parts.stored_quantiles(cluster, job) if stamped else None,
     }

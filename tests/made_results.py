@@ -6,7 +6,15 @@ from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.results.documents import result_documents
-from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.documents.result_documents import (
+    Bucket,
+    BucketInfluencer,
+    Influencer,
+    Record,
+    ResultContext,
+    ResultDocument,
+    Stamp,
+)
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import BUCKET_TIME
 
@@ -15,8 +23,9 @@ START = 1_780_268_400  # 2026-05-31T23:00:00Z: the next bucket lies in another m
 STAMP = Stamp("snap-1", "q-1", ingested=START)
 
 
-def store_of(cluster: Cluster, context: ResultContext) -> ResultStore:
-    return ResultStore(cluster, context.job_id, context.results_index_name, flat_fields=context.flat_fields)
+def store_of(cluster: Cluster, context: ResultContext, **limits: int) -> ResultStore:
+    fields = context.flat_fields
+    return ResultStore(cluster, context.job_id, context.results_index_name, flat_fields=fields, **limits)
 
 
 def record(
@@ -29,9 +38,7 @@ def record(
     stamp: Stamp = STAMP,
     **fields: str,
 ) -> ResultDocument:
-    return result_documents.record(
-        context,
-        stamp,
+    return Record(
         start=start,
         entity=entity,
         ip=ip,
@@ -42,15 +49,15 @@ def record(
         event_count=1,
         explanation={"class": "1–5 events", "c1": 1.0, "c2": 2.0, "c3": 3.0, "bound": "rank"},
         **fields,
-    )
+    ).document(context, stamp)
 
 
 def influencer(
     context: ResultContext, start: int = START, *, ip: str = "198.51.100.7", score: float = 80.0, **fields: str
 ) -> ResultDocument:
-    return result_documents.influencer(
-        context, STAMP, start=start, field="source.ip", value=ip, probability=1e-9, influencer_score=score, **fields
-    )
+    return Influencer(
+        start=start, field="source.ip", value=ip, probability=1e-9, influencer_score=score, **fields
+    ).document(context, STAMP)
 
 
 def bucket(
@@ -58,7 +65,7 @@ def bucket(
 ) -> ResultDocument:
     whole = BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-5)
     made: dict[str, Any] = {"event_count": 9, "processing_time_ms": 1, "influencers": [whole], **more}
-    return result_documents.bucket(context, stamp, start=start, **made)
+    return Bucket(start=start, **made).document(context, stamp)
 
 
 def annotation(context: ResultContext) -> ResultDocument:

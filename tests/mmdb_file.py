@@ -1,4 +1,4 @@
-"""A writer of tiny databases in MaxMind's format (version 2.0), enough for tests: maps, strings, numbers."""
+"""A writer of tiny databases in MaxMind's format (version 2.0), enough for tests: maps, strings, numbers, flags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 _MARKER = b"\xab\xcd\xefMaxMind.com"
-_STRING, _MAP, _UINT16, _UINT32, _UINT64, _ARRAY = 2, 7, 5, 6, 9, 11
+_STRING, _MAP, _UINT16, _UINT32, _UINT64, _ARRAY, _BOOLEAN = 2, 7, 5, 6, 9, 11, 14
 
 
 def _control(kind: int, size: int) -> bytes:
@@ -19,6 +19,8 @@ def _control(kind: int, size: int) -> bytes:
 def _encoded(value: Any, number: int = _UINT32) -> bytes:
     if isinstance(value, str):
         return _control(_STRING, len(value.encode())) + value.encode()
+    if isinstance(value, bool):
+        return _control(_BOOLEAN, int(value))
     if isinstance(value, int):
         raw = value.to_bytes((value.bit_length() + 7) // 8, "big")
         return _control(number, len(raw)) + raw

@@ -33,7 +33,7 @@ NAMES = (
 )
 """Entities like others, each with a home and, on the second scored day, an address of nobody's."""
 BUSY = "service account"
-MALFORMED = ("nowhere", "192.0.2.1:443", "300.1.1.1", "192.0.2.1\x00", "x" * 10_000, "::g")
+MALFORMED = ("nowhere", "192.0.2.1:http", "300.1.1.1", "192.0.2.1\x00", "x" * 10_000, "::g")
 STRANGE = "198.51.100.{}"
 
 MAPPINGS: dict[str, Any] = {
@@ -69,7 +69,9 @@ def fill(cluster: Cluster, index: str) -> int:
 def run_job(cluster: Cluster, job_id: str, index: str, patch: pytest.MonkeyPatch) -> Any:
     """Train (without TensorFlow) and score two days twice; (what was learned, the results of each time)."""
     job = company.make_job(job_id, index)
-    patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+    as_spelled = job.datafeed_config.model_copy(update={"entity_normalize": ()})
+    job = job.model_copy(update={"datafeed_config": as_spelled})
+    parts.train_by(patch)
     with open_session(JobResources(cluster, job, clock=parts.TestClock(parts.NOW - 3_600))) as session:
         learned = session.train(company.LEARN_FROM, SCORED_FROM)
     found = []

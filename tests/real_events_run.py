@@ -87,7 +87,7 @@ class Run:
         names = [(bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]) for row in scored.records]
         for pair, score in zip(names, scored.record_scores.score.tolist(), strict=True):
             self.decided["record", bucket.start, *pair] = score
-        for values, scores in ((bucket.entities, scored.entity_scores), (bucket.ips, scored.ip_scores)):
+        for values, scores in ((bucket.entities, scored.entities.scores), (bucket.ips, scored.ips.scores)):
             for value, score in zip(values, scores.score.tolist(), strict=True):
                 self.decided["influencer", bucket.start, value] = score
         self.decided["bucket", bucket.start] = scored.anomaly_score

@@ -7,10 +7,9 @@ from typing import Any
 from ipi_es.config.files.loading import check_job
 from ipi_es.report.learned import ClassLearned, JobKnowledge
 from ipi_es.report.report_findings import Findings
-from ipi_es.results.documents import result_documents as make
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.explanation import ScoreExplanation
-from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, Stamp
+from ipi_es.results.documents.result_documents import Bucket, BucketInfluencer, Influencer, Record, ResultContext, Stamp
 
 START, HOUR, DAY = 1_779_408_000, 3_600, 86_400
 """2026-05-22T00:00:00Z."""
@@ -61,35 +60,41 @@ def record(
     entity: str = "alice", ip: str = "198.51.100.7", score: float = 80.0, hour: int = 1, **more: Any
 ) -> dict[str, Any]:
     given: dict[str, Any] = {"probability": 1e-4, "actual": -7.0, "typical": 4.0, "event_count": 2, "explanation": WHY}
-    return make.record(
-        CONTEXT, STAMP, start=START + hour * HOUR, entity=entity, ip=ip, record_score=score, **(given | more)
-    ).source
+    return (
+        Record(start=START + hour * HOUR, entity=entity, ip=ip, record_score=score, **(given | more))
+        .document(CONTEXT, STAMP)
+        .source
+    )
 
 
 def influencer(field: str, value: str, score: float, hour: int = 1, **more: Any) -> dict[str, Any]:
-    return make.influencer(
-        CONTEXT,
-        STAMP,
-        start=START + hour * HOUR,
-        field=field,
-        value=value,
-        probability=1e-4,
-        influencer_score=score,
-        **more,
-    ).source
+    return (
+        Influencer(
+            start=START + hour * HOUR,
+            field=field,
+            value=value,
+            probability=1e-4,
+            influencer_score=score,
+            **more,
+        )
+        .document(CONTEXT, STAMP)
+        .source
+    )
 
 
 def bucket(hour: int, score: float = 0.0, events: int = 100) -> dict[str, Any]:
     said = [BucketInfluencer("bucket_time", score, score, 0.01)]
-    return make.bucket(
-        CONTEXT,
-        STAMP,
-        start=START + hour * HOUR,
-        event_count=events,
-        processing_time_ms=3,
-        influencers=said,
-        record_count=1,
-    ).source
+    return (
+        Bucket(
+            start=START + hour * HOUR,
+            event_count=events,
+            processing_time_ms=3,
+            influencers=said,
+            record_count=1,
+        )
+        .document(CONTEXT, STAMP)
+        .source
+    )
 
 
 def note(text: str) -> dict[str, Any]:

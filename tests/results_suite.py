@@ -11,11 +11,11 @@ from made_results import HOUR, STAMP, START, annotation, bucket, entity_of, infl
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import LostJob, UsageError
-from ipi_es.results.documents import result_documents
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.renormalized import Caps, renormalized, renormalized_bucket
-from ipi_es.results.documents.result_documents import ResultContext
+from ipi_es.results.documents.result_documents import Influencer, ResultContext
 from ipi_es.results.reading.overall import overall
+from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedPair
 from ipi_es.results.store import FinalBucket, ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
@@ -53,7 +53,7 @@ class ResultsSuite:
         assert store.write(made, 1) == 4
         cluster.refresh(ALIAS)
         assert len(cluster.indices(f"{ALIAS}-{context.job_id}*")) == 2
-        found = store.read("record", START, START + 2 * HOUR)
+        found = store.read("record", ResultFilter(START, START + 2 * HOUR))
         assert {each.id: each.source for each in found} == {each.id: each.source for each in made[:2]}
         assert [each.source for each in store.read("bucket")] == [made[2].source]
         assert [each.source for each in store.read("influencer")] == [made[3].source]
@@ -62,7 +62,7 @@ class ResultsSuite:
     def test_end_of_the_range_is_exclusive(self, cluster: Cluster, context: ResultContext, store: ResultStore) -> None:
         store.write([bucket(context, START + hour * HOUR) for hour in range(3)], 1)
         cluster.refresh(ALIAS)
-        found = store.read("bucket", START, START + 2 * HOUR, sort="timestamp", desc=False)
+        found = store.read("bucket", ResultFilter(START, START + 2 * HOUR), sort="timestamp", desc=False)
         assert [each.source["timestamp"] for each in found] == [START * 1_000, (START + HOUR) * 1_000]
 
     def test_what_is_new_can_be_asked_for(self, cluster: Cluster, context: ResultContext, store: ResultStore) -> None:
@@ -74,8 +74,8 @@ class ResultsSuite:
         made[3].source["new_record_count"] = 0
         store.write([*made, news], 1)
         cluster.refresh(ALIAS)
-        assert [each.id for each in store.read("record", new=True)] == [made[0].id]
-        assert [each.id for each in store.read("bucket", new=True)] == [news.id]
+        assert [each.id for each in store.read("record", ResultFilter(new=True))] == [made[0].id]
+        assert [each.id for each in store.read("bucket", ResultFilter(new=True))] == [news.id]
         assert len(store.read("record")) == 3
 
     def test_jobs_are_kept_apart(self, cluster: Cluster, context: ResultContext, store: ResultStore) -> None:
@@ -93,9 +93,11 @@ class ResultsSuite:
         store.write([record(context, entity=f"u{n}", score=score) for n, score in enumerate([10, 90, 50, 90])], 1)
         cluster.refresh(ALIAS)
         assert [entity_of(each) for each in store.read("record")] == ["u1", "u3", "u2", "u0"]
-        assert [entity_of(each) for each in store.read("record", min_score=50, size=2)] == ["u1", "u3"]
+        assert [entity_of(each) for each in store.read("record", ResultFilter(min_score=50), size=2)] == ["u1", "u3"]
         assert [entity_of(each) for each in store.read("record", desc=False, size=1)] == ["u0"]
-        assert [entity_of(each) for each in store.read("record", entity="u2", ip="198.51.100.7")] == ["u2"]
+        assert [entity_of(each) for each in store.read("record", ResultFilter(entity="u2", ip="198.51.100.7"))] == [
+            "u2"
+        ]
         assert [entity_of(each) for each in store.read("record", size=20_000)] == ["u1", "u3", "u2", "u0"]
         with pytest.raises(UsageError, match="sort by one of"):
             store.read("record", sort="wrong")
@@ -173,21 +175,15 @@ class ResultsSuite:
         cluster.refresh(ALIAS)
         (found,) = store.read("record")
         assert (found.source["record_score"], found.source["initial_record_score"]) == (12.5, 80.0)
-        (found,) = store.read("bucket", interim=False)
+        (found,) = store.read("bucket", ResultFilter(interim=False))
         assert (found.source["anomaly_score"], found.source["initial_anomaly_score"]) == (7.0, 40.0)
         assert found.source["bucket_influencers"][0]["anomaly_score"] == 7.0
 
     @pytest.mark.parametrize("remembered", [0, 1, 2, 1_000])
     def test_documents_are_found_by_their_place(
-        self,
-        cluster: Cluster,
-        context: ResultContext,
-        store: ResultStore,
-        monkeypatch: pytest.MonkeyPatch,
-        remembered: int,
+        self, cluster: Cluster, context: ResultContext, remembered: int
     ) -> None:
-        monkeypatch.setattr("ipi_es.results.store.MAX_PAGE", 2)
-        monkeypatch.setattr("ipi_es.results.store.REMEMBERED", remembered)
+        store = store_of(cluster, context, page=2, remembered=remembered)
         made = [bucket(context, START + hour * HOUR) for hour in range(3)]
         store.write(made, 1)
         places = [(each.index, each.id) for each in made]
@@ -211,9 +207,9 @@ class ResultsSuite:
         loud, quiet = influencer(context, score=75), influencer(context, ip="192.0.2.1", score=74.9)
         again = influencer(context, START + HOUR, score=99, repeat_of="x")
         open_still = record(context, entity="carol", stamp=replace(STAMP, is_interim=True))
-        entity = result_documents.influencer(
-            context, STAMP, start=START, field="user.name", value="alice", probability=1e-9, influencer_score=99
-        )
+        entity = Influencer(
+            start=START, field="user.name", value="alice", probability=1e-9, influencer_score=99
+        ).document(context, STAMP)
         store.write([first, repeat, suppressed, loud, quiet, again, open_still, entity], 1)
         pairs, ips = store.recent(START, START + 2 * HOUR, "source.ip")
         assert pairs == [ReportedPair("alice", "198.51.100.7", START, first.id, Extent(first.source["record_score"]))]
@@ -267,10 +263,8 @@ class ResultsSuite:
         filters = [{"term": {"job_id": other.job_id}}, {"term": {"client.ip": "198.51.100.0/24"}}]
         assert cluster.count(ALIAS, {"bool": {"filter": filters}}) == 1
 
-    def test_more_results_than_a_page_are_read_and_vanish(
-        self, cluster: Cluster, context: ResultContext, store: ResultStore, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("ipi_es.results.store.MAX_PAGE", 100)
+    def test_more_results_than_a_page_are_read_and_vanish(self, cluster: Cluster, context: ResultContext) -> None:
+        store = store_of(cluster, context, page=100)
         store.write([record(context, entity=f"u{number}", score=number / 10) for number in range(205)], 1)
         cluster.refresh(ALIAS)
         found = store.read("record", size=204)

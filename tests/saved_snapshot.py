@@ -13,9 +13,8 @@ from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta
-from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration
-from ipi_es.scoring.references import References
+from ipi_es.scoring.references import Correlations, References
 from ipi_es.state.blobs import BlobStore
 from ipi_es.worker.history.history_keeper import HistoryId, store_delta
 from ipi_es.worker.scoring.normalizer_state import NormalizerState

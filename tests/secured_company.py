@@ -87,24 +87,25 @@ class SecuredBench:
         admin = (self.secured.username, self.secured.password)
         self.cluster = connect(self.connection(admin))
         for user in (WORKER, BUILDER, READER):
-            self._put(f"internalusers/{user[0]}", {"password": user[1]})
+            self.put(f"internalusers/{user[0]}", {"password": user[1]})
         self.grant(shipped_roles())
         for name, users in HELD_BY.items():
-            self._put(f"rolesmapping/{name}", {"users": [user[0] for user in users]})
+            self.put(f"rolesmapping/{name}", {"users": [user[0] for user in users]})
 
     def connection(self, user: tuple[str, str]) -> Connection:
         return Connection(
             hosts=(self.secured.url,), username=user[0], password=user[1], ca_certs=self.secured.ca, max_retries=0
         )
 
-    def _put(self, path: str, body: dict[str, Any]) -> None:
+    def put(self, path: str, body: dict[str, Any]) -> None:
+        """Let the security plugin know a user, a role or a mapping."""
         status, answer = self.secured.call("PUT", f"{API}/{path}", body)
         assert status in {200, 201}, answer
 
     def grant(self, roles: Roles) -> None:
         """Let the users have these roles."""
         for name, body in roles.items():
-            self._put(f"roles/{name}", body)
+            self.put(f"roles/{name}", body)
 
     def config(self, user: tuple[str, str], **more: Any) -> Path:
         """An ipi-es.yml of this user."""
@@ -175,7 +176,7 @@ class SecuredBench:
 def secured_bench(secured: SecuredOpenSearch, folder: Path, job: Job) -> Iterator[SecuredBench]:
     """A bench set up and trained by its users with the shipped roles, by a network that nobody trained."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+        parts.train_by(patch)
         made = SecuredBench(secured, folder, job)
         for template in templates.load():
             secured.call("DELETE", f"/_index_template/{template.name}")

@@ -54,7 +54,7 @@ def job_data(indices: str, **datafeed: Any) -> dict[str, Any]:
     """A job's file."""
     return {
         "job_id": "sign-ins",
-        "datafeed_config": {"indices": [indices], **datafeed},
+        "datafeed_config": {"indices": [indices], "entity_normalize": [], **datafeed},
         "training": {"min_events": 200},
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import worker_company as company
-from cli_run import run
+from cli_run import clock_at, run
 from made_results import HOUR, START, record, store_of
 
 from ipi_es.cluster.port import Cluster
@@ -44,8 +44,7 @@ class TakeoverSuite:
 
     @pytest.fixture(autouse=True)
     def _here(self, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        for name in ("check", "backfill"):
-            monkeypatch.setattr(f"ipi_es.cli.{name}.clock", lambda: NOW)
+        clock_at(monkeypatch, NOW)
         monkeypatch.chdir(tmp_path)
         monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
         data = {**company.job_data(), "results_index_name": "test-taken"}

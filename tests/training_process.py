@@ -11,21 +11,20 @@ from pathlib import Path
 
 from ipinsights_events import small_company
 
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
 from ipi_es.ipinsights.training.training import train
 
 
 def main(architecture: str, deterministic: str, out: str) -> None:
     settings = Hyperparameters(
-        architecture=architecture,  # type: ignore[arg-type]
         deterministic=deterministic == "true",
         epochs=4,
         combiner_epochs=3,
         vector_dim=16,
         num_ip_encoder_layers=2,
         seed=3,
-    )
+    ).replaced(architecture=architecture)
     trained = train(small_company(seed=1), settings)
     Path(out).write_bytes(trained.calibration.compatibility.tobytes())
     left = snapshot_to_bytes(trained.snapshot) + history_to_bytes(trained.history)

@@ -60,8 +60,7 @@ class TroubledCluster(MemoryCluster):
 
     def __init__(self, like: MemoryCluster, troubles: list[Trouble], chance: float, seed: int) -> None:
         super().__init__()
-        copied = parts.copy_of(like)
-        self._indices, self._templates = copied._indices, copied._templates
+        parts.copy_into(self, like)
         self._troubles, self._chance, self._rng = troubles, chance, np.random.default_rng(seed)
         self.failed, self.quiet = 0, False
 

@@ -8,7 +8,7 @@ that stay.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -92,10 +92,11 @@ def document(event: Event) -> dict[str, Any]:
     }
 
 
-def fill(cluster: Cluster, index: str = EVENTS, **how: int) -> int:
-    """Create the index of events; how many it has."""
+def fill(cluster: Cluster, index: str = EVENTS, found: Iterable[Event] | None = None, **how: int) -> int:
+    """Create the index of events, the company's or those ``found`` elsewhere; how many it has."""
     cluster.create_index(index, {"mappings": MAPPINGS})
-    outcome = cluster.bulk(Put(index, str(number), document(each)) for number, each in enumerate(events(**how)))
+    found = events(**how) if found is None else found
+    outcome = cluster.bulk(Put(index, str(number), document(each)) for number, each in enumerate(found))
     cluster.refresh(index)
     return outcome.written
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 import worker_company as company
 import xxhash
 from ipinsights_parts import a_snapshot
@@ -91,24 +91,44 @@ def made_training(
     return Trained(snapshot, history, own.calibration, other[0] if other else None)
 
 
-def trained_cluster(job: Job, monkeypatch: Any) -> MemoryCluster:
-    """A cluster that is set up, with the company's events and the job trained on the first ten days."""
+def train_by(patch: pytest.MonkeyPatch, train: Callable[..., Any] = made_training) -> None:
+    """Let jobs be trained by this, without TensorFlow."""
+    patch.setattr("ipi_es.worker.training.job_training.train", train)
+
+
+def critical_from(patch: pytest.MonkeyPatch, score: float) -> None:
+    """Let records count as critical from this score on: so small a company's history allows no 75."""
+    for module in ("ipi_es.worker.scoring.bucket_scorer", "ipi_es.results.reading.queries"):
+        patch.setattr(f"{module}.CRITICAL", score)
+
+
+def batch_limits(patch: pytest.MonkeyPatch, **limits: int) -> None:
+    """Let a batch of scored buckets end with so many: ``MAX_BUCKETS``, ``MAX_PAIRS``."""
+    for name, limit in limits.items():
+        patch.setattr(f"ipi_es.worker.scoring.scoring_pipeline.{name}", limit)
+
+
+def trained_cluster(job: Job, monkeypatch: Any, events: Iterable[company.Event] | None = None) -> MemoryCluster:
+    """A cluster that is set up, with the company's events (or others) and the job trained on the first ten days."""
     cluster = MemoryCluster()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
-    company.fill(cluster)
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", made_training)
+    company.fill(cluster, found=events)
+    train_by(monkeypatch)
     with open_session(JobResources(cluster, job, clock=TestClock(NOW - 3_600))) as session:
         session.train(company.LEARN_FROM, company.SCORED_FROM)
     return cluster
 
 
-def copy_of(cluster: MemoryCluster) -> MemoryCluster:
-    """An independent copy; the events, which nobody writes, are shared."""
+def copy_of(cluster: MemoryCluster, *, own_events: bool = False) -> MemoryCluster:
+    """An independent copy; the events are shared where nobody writes them."""
     made = MemoryCluster()
-    shared = {name: index for name, index in cluster._indices.items() if name == company.EVENTS}
-    made._indices = {**copy.deepcopy({n: i for n, i in cluster._indices.items() if n not in shared}), **shared}
-    made._templates = copy.deepcopy(cluster._templates)
+    copy_into(made, cluster, own_events=own_events)
     return made
+
+
+def copy_into(made: MemoryCluster, cluster: MemoryCluster, *, own_events: bool = False) -> None:
+    """Let ``made`` hold what the cluster holds; the events are shared where nobody writes them."""
+    made.copy_from(cluster, shared=() if own_events else (company.EVENTS,))
 
 
 def backfill(
@@ -120,9 +140,11 @@ def backfill(
     again: bool = False,
     time: int = NOW,
     told: Callable[[Any], None] = lambda _: None,
+    owner: str | None = None,
+    alive: Callable[[str], bool] | None = None,
 ) -> None:
     """What the command does."""
-    with open_session(JobResources(cluster, job, clock=TestClock(time))) as session:
+    with open_session(JobResources(cluster, job, clock=TestClock(time), owner=owner), alive) as session:
         planned = session.plan(start, end, again=again)
         session.backfill(planned, told, again=again)
 
@@ -217,11 +239,10 @@ def revived(cluster: FragileCluster) -> FragileCluster:
     return fragile(cluster)
 
 
-def fragile(cluster: MemoryCluster) -> FragileCluster:
+def fragile(cluster: MemoryCluster, *, own_events: bool = False) -> FragileCluster:
     """A copy that can die."""
     made = FragileCluster()
-    copied = copy_of(cluster)
-    made._indices, made._templates = copied._indices, copied._templates
+    copy_into(made, cluster, own_events=own_events)
     return made
 
 

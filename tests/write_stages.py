@@ -72,9 +72,7 @@ class Stage:
 
 def own_events(cluster: MemoryCluster) -> MemoryCluster:
     """A copy with events of its own."""
-    made = parts.copy_of(cluster)
-    made._indices[company.EVENTS] = copy.deepcopy(made._indices[company.EVENTS])
-    return made
+    return parts.copy_of(cluster, own_events=True)
 
 
 def bare() -> MemoryCluster:

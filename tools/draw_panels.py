@@ -34,10 +34,11 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     scripts = {name: each["script"] for name, each in sources.data_views()["results"]["computed"].items()}
     start, end = (int(each.timestamp() * 1_000) for each in (given.start, given.end))
-    only = [{"term": dict([each.split("=", 1)])} for each in given.only]
+    chosen = [{"term": dict([each.split("=", 1)])} for each in given.only]
     for name, panel in sources.panels().items():
         if panel["kind"] == "text":
             continue
+        only = chosen if given.all else [*chosen, sources.hidden(name)]
         width, height = panel["size"][0] * UNIT[0], max(panel["size"][1] * UNIT[1], LEAST_HEIGHT)
         if panel["kind"] == "swimlane":
             spec = vega.swimlane(panel, "kibana")
@@ -72,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--start", type=_day, default="2026-05-22", help="the demo's first scored day unless given")
     parser.add_argument("--end", type=_day, default="2026-06-01")
     parser.add_argument("--only", action="append", default=[], metavar="FIELD=VALUE", help="a dashboard's control")
+    parser.add_argument("--all", action="store_true", help="with what the dashboards' filters hide")
     return parser.parse_args()
 
 

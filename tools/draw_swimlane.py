@@ -26,7 +26,8 @@ SIZE = {"width": 1_000, "height": 340}
 def main() -> None:
     """Search the server that the argument names, draw, and write the file."""
     spec = vega.swimlane(sources.panels()["lanes-entities"], "kibana")
-    body = request(spec, END - DAYS * 86_400_000, END, {"term": {"job_id": "demo"}})
+    context = {"bool": {"filter": [{"term": {"job_id": "demo"}}, sources.hidden("lanes-entities")]}}
+    body = request(spec, END - DAYS * 86_400_000, END, context)
     url = f"{sys.argv[1].rstrip('/')}/ipi-es-anomalies/_search"
     asked = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})  # noqa: S310 - as given
     with urllib.request.urlopen(asked) as answer:  # noqa: S310

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.demo.company import Simulation, simulate
 from ipi_es.demo.demo_training_events import training_events
 from ipi_es.ipinsights.combiner.combiner_fitting import CombinerRows, combiner_rows
 from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
 from ipi_es.ipinsights.combiner.pretrained import FILE, to_bytes
 from ipi_es.ipinsights.entity_hashing import entity_hashes
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.network_fitting import fit_network
 from ipi_es.ipinsights.network.pairs import TrainingPairs
 from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner, standardization, untrained

@@ -77,7 +77,13 @@ class Delivery:
         sent = sent.moved_on(waiting, now).with_waiting(waiting)
         again_in = sent.again_in(waiting, now) if waiting else None
         return sent, DeliveryResult(
-            count, len(waiting), again_in, refused, given_up, sent.failing_since or None, sent.error
+            sent=count,
+            waiting=len(waiting),
+            again_in=again_in,
+            refused=refused,
+            given_up=given_up,
+            failing_since=sent.failing_since or None,
+            error=sent.error,
         )
 
     def _send(self, sent: DeliveryState, waiting: Sequence[FoundAlert], now: int) -> tuple[DeliveryState, int, int]:

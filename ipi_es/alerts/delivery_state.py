@@ -30,10 +30,10 @@ _DAMAGED_HINT = (
 
 HOUR = SECONDS["h"]
 
-LOOK_BACK = HOUR * 1_000
+LOOK_BACK = to_ms(HOUR)
 """Milliseconds that ``since`` stays behind: longer than the retries of a write take."""
 
-REMEMBERED = 2 * SECONDS["d"] * 1_000
+REMEMBERED = to_ms(2 * SECONDS["d"])
 """Milliseconds for which a sent alert is remembered: a later rescoring of its bucket has no old alert to repeat."""
 
 LEASE = 120

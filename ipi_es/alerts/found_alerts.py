@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ipi_es.alerts.dashboard_links import blind_link, link
 from ipi_es.alerts.kinds import SCORED, Kind, ScoredKind
 from ipi_es.alerts.message import Message, named
-from ipi_es.alerts.parameters import OVERVIEW
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.config.job_config import Job
 from ipi_es.results.documents.annotations import GOES_ON
-from ipi_es.results.words import ALIAS, SCORE_FIELDS
+from ipi_es.results.words import ALIAS, NO_ALARM, SCORE_FIELDS
 from ipi_es.scoring.probability import severity
-from ipi_es.times import from_ms, iso, to_ms
+from ipi_es.times import from_ms, to_ms
 
 _KIND_OF = {result: kind for kind, result in SCORED.items()}
 
@@ -54,7 +54,7 @@ def _query(job: Job, since: int, now: int) -> dict[str, Any]:
                 {"range": {"timestamp": {"gte": to_ms(now - config.max_age), "format": "epoch_millis"}}},
                 {"bool": {"should": [*kinds, blind], "minimum_should_match": 1}},
             ],
-            "must_not": [{"exists": {"field": "suppressed_by"}}, {"exists": {"field": "repeat_of"}}],
+            "must_not": [{"exists": {"field": field}} for field in NO_ALARM],
         }
     }
 
@@ -114,7 +114,7 @@ def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterab
         score=score,
         who=named(found.entities, found.entity_count),
         where=named(found.addresses, found.address_count),
-        link=link(job, when),
+        link=link(job, when, found.entities, found.addresses, kind=kind),
         entities=found.entities,
         addresses=found.addresses,
         entity_count=found.entity_count,
@@ -158,15 +158,9 @@ def _why(kind: Kind, worst: Mapping[str, Any]) -> str:
 def _blind(job: Job, source: Mapping[str, Any]) -> Message:
     start = from_ms(source["timestamp"])
     alert_id = f"{job.job_id}|blind|{source['timestamp']}"
-    return Message(alert_id, job.job_id, "blind", start, "critical", str(source["annotation"]), link=link(job, start))
-
-
-def link(job: Job, when: int) -> str:
-    """Return a link to the dashboard, half a day before and after ``when`` (epoch seconds); empty without a console."""
-    if job.alerts.console is None:
-        return ""
-    moment = iso(when)
-    return f"{job.alerts.console}{OVERVIEW}?_g=(time:(from:'{moment}%7C%7C-12h',to:'{moment}%7C%7C%2B12h'))"
+    return Message(
+        alert_id, job.job_id, "blind", start, "critical", str(source["annotation"]), link=blind_link(job, start)
+    )
 
 
 def _millis(value: Any) -> int:

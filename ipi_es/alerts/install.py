@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ipi_es import resources
 from ipi_es.alerts.kibana import Kibana
 from ipi_es.alerts.kinds import STACK_NAMES, Kind, Stack
 from ipi_es.alerts.parameters import Parameters
@@ -45,6 +47,8 @@ def install_in_cluster(
             hint="without its licence or plugin, use Kibana rules (--stack kibana) or the worker's own notifications: "
             "`alerts` in the job's file",
         )
+    if index := parameters.destination.index:
+        yield install_index(cluster, index)
     channel, url = destinations(stack, parameters).get("webhook_channel"), parameters.destination.webhook
     if channel and url:
         name = f"ipi-es {parameters.job.job_id}: webhook"
@@ -53,6 +57,32 @@ def install_in_cluster(
         yield InstalledDefinition(
             "watch" if stack == "watcher" else "monitor", each.name, cluster.alerting.write(each.id, each.body)
         )
+
+
+def install_index(cluster: Cluster, name: str) -> InstalledDefinition:
+    """Create the index of the alerts with the types of their fields, or add the missing fields to it.
+
+    Raises UsageError where it has a field of another type: a score that is text can be neither compared nor averaged.
+    """
+    body = json.loads((resources.folder("templates") / "alerts" / "index.json").read_text(encoding="utf-8"))
+    wanted = body["mappings"]["properties"]
+    created = cluster.create_index(name, body)
+    if not created:
+        for index, mappings in cluster.get_mapping(name).items():
+            present = mappings.get("properties", {})
+            wrong = [
+                field for field in wanted if field in present and present[field].get("type") != wanted[field]["type"]
+            ]
+            if wrong:
+                types = ", ".join(f"{field} is {present[field].get('type', 'an object')}" for field in wrong)
+                raise UsageError(
+                    f"the index {index} can't take alerts as data: {types}",
+                    hint="take another --index; or delete this one, if its alerts aren't needed any more",
+                )
+            missing = {field: mapping for field, mapping in wanted.items() if field not in present}
+            if missing:
+                cluster.put_mapping(index, {"properties": missing})
+    return InstalledDefinition("index of alerts", name, created)
 
 
 def install_in_kibana(kibana: Kibana, kinds: Sequence[Kind], parameters: Parameters) -> Iterator[InstalledDefinition]:

@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias, get_args
 from ipi_es.results.words import ResultKind
 
 Stack: TypeAlias = Literal["watcher", "kibana", "opensearch"]
-STACKS: tuple[Stack, ...] = get_args(Stack)
 STACK_NAMES: dict[Stack, str] = {
     "watcher": "Elasticsearch Watcher",
     "kibana": "Kibana rules",

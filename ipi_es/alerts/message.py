@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,11 @@ DIGEST_LINES = 10
 
 SHOWN = 3
 """Entities, and addresses, that a line names; the others are counted."""
+
+
+def rounded(score: float) -> float:
+    """Round a score down to one decimal: 74.96 becomes 74.9, since 75 would be critical."""
+    return math.floor(score * 10) / 10
 
 
 def named(names: Sequence[str], count: int, *, exact: bool = True) -> str:
@@ -85,7 +91,7 @@ class Message:
             "who": self.who,
             "from": self.where,
             "when": iso(self.when),
-            "score": self.score,
+            "score": None if self.score is None else rounded(self.score),
             "severity": self.severity,
             "why": self.why,
             "link": self.link,
@@ -104,7 +110,7 @@ class Message:
             "alert": self.alert,
             "who": self.who,
             "from": self.where,
-            "score": self.score,
+            "score": None if self.score is None else rounded(self.score),
             "severity": self.severity,
             "why": self.why,
         }

@@ -54,11 +54,14 @@ class Notifier:
             for destination in job.alerts.notify
         ]
 
-    def start(self, stopping: threading.Event) -> None:
-        """Start threads that deliver until ``stopping``. They aren't joined: a broken-off delivery is repeated."""
+    def start(self, stopping: threading.Event, every: float = LOOK) -> None:
+        """Start threads that deliver at intervals of ``every`` seconds until ``stopping``.
+
+        They aren't joined: a broken-off delivery is repeated.
+        """
         for delivery in self._deliveries:
             target, name = self._follow, f"alerts: {delivery.name}"
-            threading.Thread(target=target, args=(delivery, stopping), name=name, daemon=True).start()
+            threading.Thread(target=target, args=(delivery, stopping, every), name=name, daemon=True).start()
 
     def begin(self) -> None:
         """Save for each new destination that its alerts begin now. Call it before scoring; it sends nothing."""
@@ -78,10 +81,10 @@ class Notifier:
             thread.join(max(ends - time.monotonic(), 0.0))
         return not any(thread.is_alive() for thread in threads)
 
-    def _follow(self, delivery: Delivery, stopping: threading.Event) -> None:
+    def _follow(self, delivery: Delivery, stopping: threading.Event, every: float) -> None:
         while not stopping.is_set():
             self._look(delivery)
-            stopping.wait(LOOK)
+            stopping.wait(every)
 
     def _look(self, delivery: Delivery) -> None:
         self._guarded(delivery, partial(self._deliver, delivery))

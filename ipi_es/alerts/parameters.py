@@ -29,16 +29,8 @@ MOST = 1_000
 OURS = (ALIAS, "ipi-es-state", "ipi-es-snapshots")
 """Prefixes of ipi-es's own indices: alerts written there would be read as results."""
 
-OVERVIEW = "/app/dashboards#/view/ipi-es-overview"
-"""The dashboard's path below the address of Kibana or OpenSearch Dashboards."""
-
-
-_START = "{{worst.hits.hits.0.fields.timestamp.0}}"
-AROUND_BUCKET = f"?_g=(time:(from:'{_START}%7C%7C-12h',to:'{_START}%7C%7C%2B12h'))"
-"""Query of the dashboard's link in a monitor's message: half a day before and after the alert's bucket."""
-
-LAST_DAY = "?_g=(time:(from:now-24h,to:now))"
-"""Query of the link in a Kibana rule's message, which has no time for a link to use."""
+DASHBOARDS = "/app/dashboards#/view/"
+"""Path of the dashboards below the address of Kibana or OpenSearch Dashboards."""
 
 _INDEX = re.compile(r"[^\s\"*\\<|,>/?#:A-Z_+.-][^\s\"*\\<|,>/?#:A-Z]{0,254}")
 """The name of a single index that isn't hidden."""
@@ -110,6 +102,23 @@ class Parameters:
         inside = "" if self.space in (None, "", "default") else f"{self.space}/"
         return f"{inside}{self.job.job_id}"
 
+    @property
+    def _dashboards(self) -> str:
+        """Start of a dashboard's URL, before its id; empty without a console."""
+        return f"{self.console.rstrip('/')}{DASHBOARDS}" if self.console else ""
+
+    def _bucket_link(self) -> str:
+        """Return the link of a Kibana rule's message, to the bucket: Mustache there can't escape an entity's name."""
+        if not self.console:
+            return ""
+        query = f"job_id:%22{self.job.job_id}%22%20and%20timestamp:{{{{context.hits.0._source.timestamp}}}}"
+        time = f"_g=(time:(from:now-{self.max_age}s,to:now))"
+        return f"{self._dashboards}ipi-es-overview?{time}&_a=(query:(language:kuery,query:'{query}'))"
+
+    def _least_severity(self) -> str | None:
+        """Return the severity of every alert of a Kibana rule, which can't compute it; None if there are several."""
+        return str(Severity.CRITICAL) if self.threshold >= Severity.CRITICAL.threshold else None
+
     def silence(self) -> int:
         """Return after how many seconds without a new bucket to alert: as long as a job may lag, plus one tick."""
         return (self.job.max_lag + 1) * self.job.bucket_span + self.job.query_delay + self.job.frequency
@@ -135,10 +144,10 @@ class Parameters:
             "silence_text": format_span(self.silence()),
             "most": MOST,
             "severity_of_score": _severity_of_score(),
-            "severity_scale": ", ".join(f"{level} from {level.threshold}" for level in reversed(Severity) if level),
-            "dashboard": self.console.rstrip("/") + OVERVIEW if self.console else "",
-            "around_bucket": AROUND_BUCKET if self.console else "",
-            "last_day": LAST_DAY if self.console else "",
+            "severity": self._least_severity(),
+            "dashboards": self._dashboards,
+            "jobs_link": f"{self._dashboards}ipi-es-jobs?_g=(time:(from:now-24h,to:now))" if self.console else "",
+            "bucket_link": self._bucket_link(),
             "webhook": self.destination.webhook,
             "index": self.destination.index,
             "channel": self.destination.channel,

@@ -1,12 +1,14 @@
 """Alert definitions: the templates of ``templates/alerts`` with a job's values in place of their ``${names}``.
 
 A placeholder that is a whole text is replaced by the value itself (a number stays a number), one within a text by the
-value's text. ``${script:NAME}`` is the Painless file of that name beside the template, filled in the same way. An
-action without a destination is left out.
+value's text. ``${script:NAME}`` is the Painless file of that name beside the template or in ``common``, filled in the
+same way; ``${names:LIST}`` and ``${hits:LIST:FIELD}`` are the Mustache that names the first of a list. An action
+without a destination is left out, and so is a field that the console can't compute.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -17,12 +19,18 @@ from typing import Any
 
 from ipi_es import resources
 from ipi_es.alerts.kinds import Kind, Stack
+from ipi_es.alerts.message import SHOWN
 from ipi_es.alerts.parameters import Parameters
 from ipi_es.errors import UsageError
 
-_PLACE = re.compile(r"\$\{([a-z_:]+)\}")
+_PLACE = re.compile(r"\$\{([a-z_:.0-9]+)\}")
 _DESTINATIONS = ("webhook", "index", "channel", "webhook_channel", "index_connector", "webhook_connector")
 """Placeholders that may have no value."""
+
+_OPTIONAL = ("severity",)
+"""Placeholders of fields that are left out where they have no value."""
+
+_WHOLE_OPTIONAL = tuple(f"${{{name}}}" for name in _OPTIONAL)
 
 _AS_TEXT = ("esQuery", "body")
 """Keys of a Kibana rule whose objects are sent as a text of JSON."""
@@ -40,7 +48,7 @@ class Definition:
 
 
 class _LeftOut(Exception):
-    """Raised for a placeholder of a destination that wasn't given."""
+    """Raised for a placeholder of a destination that wasn't given, or of a field that is optional."""
 
 
 def render(stack: Stack, kind: Kind, parameters: Parameters, ids: Mapping[str, str] | None = None) -> Definition:
@@ -90,16 +98,29 @@ def stable_uuid(name: str) -> str:
 
 
 def _read(stack: Stack, file: str) -> str:
-    return (resources.folder("templates") / "alerts" / stack / file).read_text(encoding="utf-8")
+    folder = resources.folder("templates") / "alerts"
+    path = folder / stack / file
+    return (path if path.is_file() else folder / "common" / file).read_text(encoding="utf-8")
+
+
+def _first(path: str, value: str) -> str:
+    """Return Mustache for ``a, b, c and more``: ``value`` of the first elements of the list at ``path``."""
+    shown = [f"{{{{#{path}.{place}}}}}{', ' if place else ''}{value}{{{{/{path}.{place}}}}}" for place in range(SHOWN)]
+    return "".join(shown) + f"{{{{#{path}.{SHOWN}}}}} and more{{{{/{path}.{SHOWN}}}}}"
 
 
 def _value(stack: Stack, name: str, values: Mapping[str, Any]) -> Any:
     if name.startswith("script:"):
         source = _read(stack, f"{name.removeprefix('script:')}.painless").rstrip()
         return _PLACE.sub(lambda found: str(_value(stack, found[1], values)), source)
+    if name.startswith("names:"):
+        return _first(name.removeprefix("names:"), "{{.}}")
+    if name.startswith("hits:"):
+        _, path, field = name.split(":")
+        return _first(path, f"{{{{_source.{field}}}}}")
     value = values[name]
     if value is None:
-        if name in _DESTINATIONS:
+        if name in (*_DESTINATIONS, *_OPTIONAL):
             raise _LeftOut
         raise ValueError(f"${{{name}}} has no value here")
     return value
@@ -111,6 +132,9 @@ def _filled(part: Any, value: Callable[[str], Any]) -> Any:
         for key, each in part.items():
             if key == "actions":
                 filled[key] = _actions_filled(each, value)
+            elif each in _WHOLE_OPTIONAL:
+                with contextlib.suppress(_LeftOut):
+                    filled[key] = _filled(each, value)
             else:
                 filled[str(_filled(key, value))] = _filled(each, value)
         return filled

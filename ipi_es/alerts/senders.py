@@ -15,7 +15,8 @@ import requests
 from ipi_es.alerts.message import Notification
 from ipi_es.alerts.redaction import redactor
 from ipi_es.config.alert_config import Destination, is_http
-from ipi_es.errors import NotSent
+from ipi_es.errors import ExtraMissing, NotSent
+from ipi_es.extras import NOTIFY, require
 
 TIMEOUT = (5.0, 10.0)
 """Seconds to connect, and to wait for each part of an answer."""
@@ -34,8 +35,9 @@ class Sender(Protocol):
 class WebhookSender:
     """Posts a notification as JSON; ``Idempotency-Key`` holds its id, or a digest of it. Any 2xx status is success."""
 
-    def __init__(self, destination: Destination) -> None:
-        self._destination = destination
+    def __init__(self, destination: Destination, timeout: tuple[float, float] = TIMEOUT) -> None:
+        """``timeout``: seconds to connect, and to wait for the response."""
+        self._destination, self._timeout = destination, timeout
 
     def send(self, notification: Notification) -> None:
         """Send a notification, see :class:`Sender`."""
@@ -49,11 +51,17 @@ class WebhookSender:
             headers["Authorization"] = f"Bearer {token}"
         try:
             with requests.post(
-                url, json=notification.to_dict(), headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
+                url,
+                json=notification.to_dict(),
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
             ) as answer:
                 status, wait = answer.status_code, _asked_wait(answer.headers)
         except requests.exceptions.ReadTimeout:
-            said = f"{name}: {urlsplit(url).hostname} gave no answer in {TIMEOUT[1]:g} s: it may have taken it, or not"
+            host, seconds = urlsplit(url).hostname, self._timeout[1]
+            said = f"{name}: {host} gave no answer in {seconds:g} s: it may have taken it, or not"
             raise NotSent(said) from None
         except (requests.exceptions.RequestException, ValueError) as error:  # ValueError for invalid hosts
             host = urlsplit(url).hostname
@@ -93,10 +101,14 @@ class AppriseSender:
 
     def send(self, notification: Notification) -> None:
         """Send a notification. Errors name only the URL's scheme: the host may be a part of the secret."""
+        name, url = self._destination.name, self._destination.secret_url()
+        try:
+            require(f"destination {name}", NOTIFY)
+        except ExtraMissing as error:
+            raise NotSent(error.message, hint=error.hint) from error
         import apprise  # the import takes a third of a second: only where it is used
         from apprise.exception import AppriseException
 
-        name, url = self._destination.name, self._destination.secret_url()
         kind = {
             "critical": apprise.NotifyType.FAILURE,
             "major": apprise.NotifyType.FAILURE,

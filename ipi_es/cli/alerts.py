@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import orjson
 
+from ipi_es.alerts.kinds import SCORED, STACK_NAMES
 from ipi_es.cli.shared.console_options import console_of, console_url, credentials_options
 from ipi_es.cli.shared.shell import clock, shell
 
 if TYPE_CHECKING:
     from ipi_es.alerts.kinds import Kind
     from ipi_es.alerts.parameters import Parameters
+    from ipi_es.cli.shared.shell import Shell
     from ipi_es.config.job_config import Job
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_STACKS = ("watcher", "kibana", "opensearch")
 _ONLY = {"index": ("watcher", "kibana"), "channel": ("opensearch",)} | dict.fromkeys(
     ("kibana", "space", "kibana-ca", "kibana-api-key-file"), ("kibana",)
 )
 """Option → the stacks that accept it; every other option is for all stacks."""
-_SCORED = ("buckets", "influencers", "records")
 
 
 @click.group()
@@ -41,11 +41,11 @@ def _choices(function: F) -> F:
     """Add the options that `render` and `install` share."""
     options = [
         click.argument("job_name", metavar="JOB"),
-        click.option("--stack", type=click.Choice(_STACKS), required=True, help="Who watches."),
+        click.option("--stack", type=click.Choice(tuple(STACK_NAMES)), required=True, help="Who watches."),
         click.option(
             "--on",
             "kinds",
-            type=click.Choice(_SCORED),
+            type=click.Choice(tuple(SCORED)),
             multiple=True,
             help="What to alert on, may be repeated; default: the job's alerts.on (buckets). Alerts that say that the "
             "job is blind, and that nothing is written, always come with them.",
@@ -158,6 +158,8 @@ def install(
         parameters = replace(parameters, space=space)
         asked = console_of(surroundings.settings, kibana, space=space, ca=kibana_ca, api_key_file=kibana_api_key_file)
         with closing(asked) as console, unquoted(parameters.destination.webhook):
+            if chosen["index"]:
+                _index(surroundings, chosen["index"])
             for done in install_in_kibana(Kibana(console), kinds, parameters):
                 click.echo(done.text)
         return
@@ -165,6 +167,22 @@ def install(
     with surroundings.cluster() as cluster, unquoted(parameters.destination.webhook):
         for done in install_in_cluster(cluster, stack, kinds, parameters):
             click.echo(done.text)
+
+
+def _index(surroundings: Shell, name: str) -> None:
+    """Give Kibana's index of alerts its mapping; print a note if the cluster can't be asked: the rules work without."""
+    from ipi_es.alerts.install import install_index
+    from ipi_es.errors import ClusterError
+
+    try:
+        with surroundings.cluster() as cluster:
+            click.echo(install_index(cluster, name).text)
+    except ClusterError as error:
+        click.secho(
+            f"note: the index {name} has no mapping from here, so its scores may become texts: {error.message}. "
+            "Create it before the first alert, from templates/alerts/index.json",
+            err=True,
+        )
 
 
 def _check_options(stack: str, chosen: dict[str, Any]) -> None:

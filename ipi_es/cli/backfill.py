@@ -8,19 +8,25 @@ import click
 
 from ipi_es.cli.shared.output import accept_change_option
 from ipi_es.cli.shared.shell import clock, shell
-from ipi_es.errors import ClusterError, UsageError
-from ipi_es.times import format_span, iso, parse_time
+from ipi_es.errors import ClusterError, NoEvents, UsageError
+from ipi_es.times import SECONDS, format_span, iso, parse_time
 
 if TYPE_CHECKING:
+    from ipi_es.cluster.port import Cluster
+    from ipi_es.config.job_config import Job
+    from ipi_es.worker.job_resources import JobResources
     from ipi_es.worker.scoring.dry_run import AlertCounts
+
+DAYS = 10
+"""Days before the newest event that are scored where no range is given."""
 
 KEPT = "What was finished is kept; run the same command again to go on."
 
 
 @click.command()
 @click.argument("job_name", metavar="JOB")
-@click.option("--start", required=True, help="Begin, inclusive: ISO 8601 or date math (now-7d).")
-@click.option("--end", default="now", show_default=True, help="End, exclusive.")
+@click.option("--start", help="Begin, inclusive: ISO 8601 or date math (now-7d).  [default: ten days before the end]")
+@click.option("--end", help="End, exclusive.  [default: now; without --start, the newest event's bucket]")
 @click.option("--dry-run", is_flag=True, help="Write nothing; print how many alerts a day each threshold would give.")
 @click.option(
     "--again", is_flag=True, help="Score the range again from --start and replace the results of earlier runs."
@@ -28,9 +34,17 @@ KEPT = "What was finished is kept; run the same command again to go on."
 @accept_change_option
 @click.pass_context
 def backfill(
-    ctx: click.Context, job_name: str, start: str, end: str, dry_run: bool, again: bool, accept_change: bool
+    ctx: click.Context,
+    /,
+    job_name: str,
+    start: str | None,
+    end: str | None,
+    *,
+    dry_run: bool,
+    again: bool,
+    accept_change: bool,
 ) -> None:
-    """Score a job's events of [--start, --end) and write the results.
+    """Score a job's events of [--start, --end), by default those of the newest ten days, and write the results.
 
     A job that has no snapshot yet is trained first, on the events before --start. A run that was stopped, however it
     was, is continued where it stopped by the same command.
@@ -50,12 +64,14 @@ def backfill(
     on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
     job = here.job(job_name)
     span = job.bucket_span
-    first, stop = _whole_buckets(parse_time(start, now=now), parse_time(end, now=now), now, span)
+    given = _whole_buckets(parse_time(start, now=now), parse_time(end or "now", now=now), now, span) if start else None
     with here.cluster() as cluster, ProgressReporter(span) as progress:
         if not dry_run:
             require_templates(cluster, [job])
         require_usable(cluster, job)
+        first, stop = given or _newest_days(cluster, job, now, end)
         resources = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
+        _require_trainable(resources)
         learning = TrainingCallbacks(progress.read, progress.training)
         if dry_run:
             progress.scoring(first, stop)
@@ -89,6 +105,28 @@ def backfill(
         note = f"note: there was no event in any of them; `ipi-es check {job_name}` says what the job's query finds"
         click.secho(note, fg="yellow", err=True)
     click.echo(f"Next: ipi-es results records {job_name} --start {iso(first)} --desc")
+
+
+def _require_trainable(resources: JobResources) -> None:
+    """Raise ExtraMissing if the job has to be trained first and that can't be done, before anything is read."""
+    from ipi_es.extras import TRAIN, require
+
+    state = resources.stores.states.read(resources.job.job_id)
+    if state is None or state.snapshot_id is None:
+        require("the job's first training", TRAIN)
+
+
+def _newest_days(cluster: Cluster, job: Job, now: int, end: str | None) -> tuple[int, int]:
+    """Return the range of the newest events before ``end``, in whole buckets, and print it. Raises NoEvents."""
+    from ipi_es.setup.facts.facts_events import event_facts
+
+    last = parse_time(end, now=now) if end else event_facts(cluster, job, now, count_teaching=False)[0].last + 1
+    if last <= 1:
+        raise NoEvents(f"job {job.job_id} has no events", hint=f"ipi-es check {job.job_id} shows what it reads")
+    stop = -(-last // job.bucket_span) * job.bucket_span
+    first, stop = _whole_buckets(stop - DAYS * SECONDS["d"], stop, now, job.bucket_span)
+    click.echo(f"From {iso(first)} to {iso(stop)}; --start and --end choose another range.", err=True)
+    return first, stop
 
 
 def _whole_buckets(start: int, end: int, now: int, span: int) -> tuple[int, int]:

@@ -44,6 +44,8 @@ def check(ctx: click.Context, job_name: str, output_format: str) -> None:
         emit([finding.to_row() for finding in findings], (), output_format, empty="")
     if not is_usable(findings):
         ctx.exit(1)
+    if output_format == "table":
+        click.echo(f"Next: ipi-es backfill {job_name}")
 
 
 def _facts(surroundings: Shell, job: Job) -> Facts:

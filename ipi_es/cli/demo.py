@@ -44,8 +44,10 @@ def demo(seed: int, keep: bool, report_file: str | None, as_json: bool) -> None:
     from ipi_es.cluster.connect import connect
     from ipi_es.cluster.connection import Connection
     from ipi_es.demo.demo_run import run
+    from ipi_es.extras import DEMO, TRAIN, require
     from ipi_es.node import LocalNode, start_detached
 
+    require("the demo", DEMO, TRAIN)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages don't help here
     began = time.perf_counter()
     with node_progress() as progress:

@@ -12,10 +12,11 @@ from ipi_es.cli.shared.shell import clock, progress_bar, shell
 from ipi_es.errors import UsageError
 
 if TYPE_CHECKING:
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.evaluation.evaluation import Evaluation, EvaluationSettings
     from ipi_es.evaluation.evaluation_events import EvaluationEvents
-    from ipi_es.evaluation.protocol import EvaluationWindow
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+    from ipi_es.evaluation.protocol import EvaluationWindow, FixedDates
+    from ipi_es.networks.network_file import NetworkFile
 
 TRAININGS = 3
 """Default number of trainings. One alone is noisy: by chance it found a quarter or a third of the same attacks."""
@@ -30,7 +31,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--networks",
     type=_FILE,
-    help="Operators and countries of networks: .csv, .csv.gz (prefix, asn, country), .mmdb. Default: the job's files.",
+    help="Operators and countries of networks: .csv (prefix, asn, country), .mmdb and others. Default: the job's.",
 )
 @click.option("--attackers", type=_FILE, help="Addresses of known attackers, one a line.")
 @click.option(
@@ -53,6 +54,18 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="How often each network is trained, with other random numbers; figures are means. 1 is quick, and noisy.",
 )
+@click.option(
+    "--first-test",
+    metavar="DATE",
+    help="With --step. The day on which the first test begins, to measure published figures again. Default: eight "
+    "equal steps over the events' range.",
+)
+@click.option(
+    "--step",
+    type=click.IntRange(30, 3_650),
+    metavar="DAYS",
+    help="With --first-test. Days from one test's begin to the next one's.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A last line of JSON with all figures.")
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="A picture: .png, .svg or .pdf (needs matplotlib)."
@@ -69,6 +82,8 @@ def evaluate(
     attacks_only: bool,
     state: str,
     trainings: int,
+    first_test: str | None,
+    step: int | None,
     as_json: bool,
     plot: Path | None,
 ) -> None:
@@ -87,22 +102,25 @@ def evaluate(
 
     from ipi_es.evaluation.evaluation_events import prepared
     from ipi_es.evaluation.evaluation_report import as_json as figures
+    from ipi_es.extras import EVALUATE, TRAIN, require
+    from ipi_es.networks.network_file import NetworkFile
 
     if (events is None) == (job_name is None):
         raise UsageError("give a file of events or --job, one of them", hint="ipi-es evaluate sign-ins.csv.gz")
+    dates = _dates(first_test, step)
     if attacks_only and networks is None and job_name is None:
         raise UsageError("--networks-for-attacks-only needs --networks", hint="name a file with --networks")
+    require("the evaluation", TRAIN, *([] if plot is None else [EVALUATE]))
     if plot is not None:
-        from ipi_es.evaluation.plot import require_matplotlib, require_writable
+        from ipi_es.evaluation.plot import require_writable
 
-        require_matplotlib()
         require_writable(plot)
     # TensorFlow warns when many trainings in one process each compile their loop
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     given = _from_file(events) if events else _from_job(ctx, str(job_name), start, end)
     rows = prepared(given.events)
     _say_what_was_read(rows)
-    files = given.networks if networks is None else (networks,)
+    files = given.networks if networks is None else (NetworkFile(networks),)
     settings = _settings(
         rows,
         files,
@@ -111,6 +129,7 @@ def evaluate(
         state=state,
         attacks_only=attacks_only,
         trainings=trainings,
+        dates=dates,
     )
     done = _run(rows, settings)
     _print(done)
@@ -123,19 +142,31 @@ def evaluate(
         click.echo(orjson.dumps(figures(done)).decode())
 
 
+def _dates(first_test: str | None, step: int | None) -> FixedDates | None:
+    """Return the dates to test at; None without the two options. Raises UsageError for one without the other."""
+    from ipi_es.evaluation.protocol import FixedDates
+    from ipi_es.times import SECONDS, parse_time
+
+    if first_test is None and step is None:
+        return None
+    if first_test is None or step is None:
+        raise UsageError("--first-test and --step go together", hint="--first-test 2025-01-01 --step 60")
+    return FixedDates(parse_time(first_test, now=clock()) // SECONDS["d"], step)
+
+
 @dataclass(frozen=True, slots=True)
 class _EvaluationInput:
     """The events to evaluate, the hyperparameters and the network files."""
 
     events: EvaluationEvents
     hyperparameters: Hyperparameters
-    networks: tuple[Path, ...] = ()
+    networks: tuple[NetworkFile, ...] = ()
     """Network files that the job names."""
 
 
 def _from_file(path: Path) -> _EvaluationInput:
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.evaluation.reading import read_events
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
     return _EvaluationInput(read_events(path), Hyperparameters())
 
@@ -143,13 +174,14 @@ def _from_file(path: Path) -> _EvaluationInput:
 def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _EvaluationInput:
     """Read the job's events through its datafeed, without failures, which aren't learned. Raises NoEvents."""
     from ipi_es.config.allow_list import AllowList
+    from ipi_es.datafeed.bucket_context import network_files
     from ipi_es.datafeed.reader import Datafeed
     from ipi_es.datafeed.spec import FeedSpec
     from ipi_es.errors import NoEvents
     from ipi_es.evaluation.evaluation_events import of_job
     from ipi_es.setup.checks.judge import require_usable
     from ipi_es.times import parse_time
-    from ipi_es.worker.training.training_rows import TrainingRowsCollector, hyperparameters_of
+    from ipi_es.worker.training.training_rows import TrainingRowsCollector
 
     here, now = shell(ctx), clock()
     job = here.job(name)
@@ -170,7 +202,7 @@ def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _Ev
     found = of_job(collector.events(stop), {name: count for name, count in collector.dropped.counts().items() if count})
     if not len(found):
         raise NoEvents(f"job {job.job_id} has no event that teaches in this time", hint="look at --start and --end")
-    return _EvaluationInput(found, hyperparameters_of(job), tuple(map(Path, job.datafeed_config.networks_files)))
+    return _EvaluationInput(found, job.ip_insights, network_files(job))
 
 
 def _say_what_was_read(events: EvaluationEvents) -> None:
@@ -186,29 +218,31 @@ def _say_what_was_read(events: EvaluationEvents) -> None:
 
 def _settings(
     events: EvaluationEvents,
-    networks: tuple[Path, ...],
+    networks: tuple[NetworkFile, ...],
     attackers: Path | None,
     hyperparameters: Hyperparameters,
     *,
     state: str,
     attacks_only: bool,
     trainings: int,
+    dates: FixedDates | None,
 ) -> EvaluationSettings:
     from ipi_es.evaluation.announced import Announced
     from ipi_es.evaluation.evaluation import EvaluationSettings
     from ipi_es.evaluation.reading import read_attackers
     from ipi_es.ipinsights.address_context import AddressContext
-    from ipi_es.networks import NetworkTable
+    from ipi_es.networks.network_table import NetworkTable
 
     table = NetworkTable.load(networks) if networks else None
     return EvaluationSettings(
-        announced=Announced.of(networks, events.addresses),
+        announced=Announced.of([file.path for file in networks], events.addresses),
         attackers=None if attackers is None else read_attackers(attackers),
         look_up=None if table is None else lambda addresses: AddressContext(*table.look_up(addresses)),
         context_for_scorers=not attacks_only,
         state="frozen" if state == "frozen" else "daily",
         hyperparameters=hyperparameters,
         trainings=trainings,
+        dates=dates,
     )
 
 

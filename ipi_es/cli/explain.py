@@ -10,7 +10,9 @@ from ipi_es.cli.shared.output import SEVERITY_COLOURS, STYLE, Column, Toned, emi
 from ipi_es.cli.shared.shell import named_pair, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.errors import UnknownEntity
+from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.report.text import TimeShown, counted, one_in, score_text
+from ipi_es.results.documents.phrases import of_groups, of_types
 from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import severity
 from ipi_es.times import SECONDS, from_ms, iso
@@ -83,7 +85,7 @@ def _unknown(cluster: Cluster, facts: PairFacts, job_name: str) -> UnknownEntity
 
 
 def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
-    from ipi_es.scoring.warm_up import YOUNG_DAYS
+    from ipi_es.scoring.history_age import YOUNG_DAYS
 
     seen, entity, young = facts.seen, facts.seen.entity, set(facts.cold_start)
     typical = ""
@@ -97,6 +99,7 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
         f"  compatibility {seen.compatibility:.2f} (log-odds, high = usual){typical}",
         f"  probability {facts.probability:.2g}: {rarity}, when all is normal",
         _allows(facts.score_cap),
+        *(f"  {text}" for text in of_groups(entity, facts.groups)),
     ]
     if facts.suppressed_by is not None:
         lines.append(
@@ -138,7 +141,7 @@ def _network(facts: PairFacts) -> list[str | Toned]:
     else:
         lines.append(f"  at least one use of this address by {entity}")
     if seen.network_new_to_everybody:
-        lines.append(f"  no use of the network {seen.network} by anybody")
+        lines.append(f"  the network {seen.network} was not used")
     else:
         users = counted(seen.entities_on_network, "entity").replace("entitys", "entities")
         lines.append(f"  uses of the network {seen.network} by about {users}")
@@ -147,6 +150,7 @@ def _network(facts: PairFacts) -> list[str | Toned]:
     new = [seen.operator_first_occurrence, seen.country_first_occurrence]
     if known:
         lines.append(f"  the network is of {', '.join(known)}" + (f", not learned for {entity}" if True in new else ""))
+    lines += [f"  {text}" for text in of_types("the address", {TYPES_FIELD: facts.network_types})]
     if seen.shared_prefix_with is not None:
         lines.append(
             f"  the nearest usual address is {seen.shared_prefix_with}: {seen.shared_prefix_length} bits in common"

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ipi_es.cli.job_create import create
+from ipi_es.cli.job_suggest import suggest
+from ipi_es.cli.shared.new_file import require_free, write_file
 from ipi_es.cli.shared.output import confirmed, yes_option
 from ipi_es.cli.shared.shell import clock, shell
 
@@ -24,10 +27,14 @@ STDIN = "-"
 
 @click.group()
 def job() -> None:
-    """Check job files, make them from Elastic ML jobs; pause, reset and delete jobs.
+    """Write job files for known sources, import and check them; pause, reset and delete jobs.
 
-    Example: ipi-es job validate jobs/sign-ins.yml
+    Example: ipi-es job create staff-sign-ins --from okta
     """
+
+
+job.add_command(create)
+job.add_command(suggest)
 
 
 @job.command()
@@ -71,7 +78,8 @@ def _inside(folder: Path) -> list[Path]:
     "--datafeed", type=click.Path(dir_okay=False), help="The datafeed, if FILE lacks it (GET _ml/datafeeds/ID)."
 )
 @click.option("--filters", type=click.Path(dir_okay=False), help="Filters of custom rules (GET _ml/filters).")
-@click.option("--job-id", help="Which job, where FILE holds several.")
+@click.option("--job-id", help="Which job, where FILE holds several; or the name of one without a name.")
+@click.option("--index", "indices", multiple=True, metavar="PATTERN", help="The indices, instead of the datafeed's.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: standard output.")
 @click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")
 def import_(
@@ -79,12 +87,14 @@ def import_(
     datafeed: str | None,
     filters: str | None,
     job_id: str | None,
+    indices: tuple[str, ...],
     output: Path | None,
     overwrite: bool,
 ) -> None:
     """Turn an Elastic ML job (rare by an IP field, partition = entity) into a job's file.
 
-    FILE is what GET _ml/anomaly_detectors/ID answers, or what Kibana exports; `-` reads standard input. What ipi-es
+    FILE is what GET _ml/anomaly_detectors/ID answers, or what Kibana exports, or a job of its modules (with
+    --job-id and --index); `-` reads standard input. What ipi-es
     doesn't have is refused by name; what can be left out without harm is said on standard error.
 
     Example: ipi-es job import rare-ips.json -o jobs/rare-ips.yml
@@ -92,15 +102,14 @@ def import_(
     from ipi_es.config.elastic.elastic_import import import_elastic_job
     from ipi_es.config.files.yaml_documents import write_yaml
 
-    if output is not None and output.exists() and not overwrite:
-        from ipi_es.errors import UsageError
-
-        raise UsageError(f"{output} exists already", hint="choose another name, or replace it with --overwrite")
+    if output is not None:
+        require_free(output, overwrite=overwrite)
     imported = import_elastic_job(
         _read(file),
         None if datafeed is None else _read(datafeed),
         filters=None if filters is None else _filters(_read(filters), filters),
         job_id=job_id,
+        indices=indices,
         name="standard input" if file == STDIN else file,
     )
     for note in imported.warnings:
@@ -109,7 +118,7 @@ def import_(
     if output is None:
         click.echo(text, nl=False)
         return
-    _write(output, text)
+    write_file(output, text)
     click.echo(f"{output} is written. Look at it, then run: ipi-es check {output}", err=True)
 
 
@@ -233,16 +242,6 @@ def _read(name: str) -> Any:
     if name == STDIN:
         return parse_json(sys.stdin.read(), name="standard input").data
     return read_document(Path(name)).data
-
-
-def _write(path: Path, text: str) -> None:
-    from ipi_es.errors import UsageError
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}", hint="choose another place with -o") from error
 
 
 def _filters(data: Any, name: str) -> dict[str, list[str]]:

@@ -15,7 +15,9 @@ from ipi_es.errors import IpiEsError
 
 COMMANDS = {
     "demo": "Find incidents hidden in a simulated company's sign-ins.",
+    "init": "Write ipi-es.yml for a cluster, and set it up.",
     "setup": "Put index templates, a lifecycle policy, or dashboards.",
+    "parse": "Let the cluster read accounts and addresses from raw log lines.",
     "check": "Show what is wrong with a job, and what to do about it.",
     "train": "Learn who uses which addresses.",
     "backfill": "Score a range of past events and write the results.",
@@ -29,9 +31,10 @@ COMMANDS = {
     "score": "Score pairs of entity and address on standard input.",
     "evaluate": "Measure detection on real events, beside references.",
     "snapshots": "List, delete and revert to trained snapshots.",
-    "job": "Validate, import, pause, resume, reset and delete jobs.",
+    "job": "Create, import, validate, pause, reset and delete jobs.",
     "alerts": "Render, install and test alerts.",
     "node": "Start and stop a local OpenSearch server.",
+    "completion": "Print or install the completion of the shell.",
 }
 """Command name → its line in `ipi-es --help`. The command is the object of that name in the module of that name."""
 

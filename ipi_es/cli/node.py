@@ -37,6 +37,7 @@ def start(port: int | None, heap: str, keep: bool) -> None:
     with node_progress() as progress:
         started = start_detached(http_port=port, heap=heap, keep=keep, progress=progress)
     _say(started)
+    click.echo(f"Use it: ipi-es init --url {started.url}")
 
 
 @node.command()

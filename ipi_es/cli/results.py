@@ -20,8 +20,8 @@ from ipi_es.errors import UsageError
 from ipi_es.report.text import TimeShown, counted
 from ipi_es.results.documents.explanation import sentence
 from ipi_es.results.documents.visible import visible
-from ipi_es.results.reading.queries import check_kind
-from ipi_es.results.words import SCORE_FIELDS
+from ipi_es.results.reading.queries import ResultFilter, check_kind
+from ipi_es.results.words import NO_ALARM, SCORE_FIELDS
 from ipi_es.scoring.probability import Severity, severity
 from ipi_es.times import from_ms, iso, parse_time
 
@@ -182,6 +182,17 @@ class ResultsRequest:
         plain = {name: chosen[name] for name in ("sort", "desc", "min_score", "entity", "ip", "size")}
         return cls(start=start, end=end, now=now, new=new, table=table, **plain)
 
+    def filter(self, job: Job) -> ResultFilter:
+        """Return what is asked for, spelled as in the job's results. Raises UsageError for an invalid address."""
+        return ResultFilter(
+            self.start,
+            self.end,
+            min_score=self.min_score,
+            entity=None if self.entity is None else named_entity(job, self.entity),
+            ip=None if self.ip is None else canonical(named_address(self.ip, job)),
+            new=self.new,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FoundResults:
@@ -221,40 +232,20 @@ def _of_job(
     from ipi_es.results.store import ResultStore
 
     singular = check_kind(kind)
-    start, end, least = asked.start, asked.end, asked.min_score
-    entity, ip = _names(job, asked)
+    where = asked.filter(job)
     store = ResultStore(cluster, job.job_id, job.results_index_name)
-    found = store.read(
-        singular,
-        start,
-        end,
-        sort=asked.sort,
-        desc=asked.desc,
-        min_score=least,
-        entity=entity,
-        ip=ip,
-        size=asked.size,
-        new=asked.new,
-    )
+    found = store.read(singular, where, sort=asked.sort, desc=asked.desc, size=asked.size)
     rows = lines = [each.source for each in found]
     newest, note = newest_result(cluster, job, here.settings.snapshots.directory)
     notes = () if note is None else (note,)
     if newest is None or not asked.table:
         return FoundResults(rows, lines, f"No {kind}: nothing of job {job.job_id} was scored yet.", None, notes)
-    left_out = None
-    if asked.new:
-        left_out = count_quiet(cluster, job.job_id, singular, start, end, min_score=least, entity=entity, ip=ip)
+    left_out = count_quiet(cluster, job.job_id, singular, where) if where.new else None
     if kind == "influencers" and rows:
         places = [row["timestamp"] for row in rows], [row["influencer_field_value"] for row in rows]
         lines = joined(rows, pairs_of(cluster, job.job_id, *places), job.entity_field)
     empty = "" if rows else _nothing(job, kind, asked, newest, shown, left_out) + _guess(cluster, job, asked)
     return FoundResults(rows, lines, empty, left_out, notes)
-
-
-def _names(job: Job, asked: ResultsRequest) -> tuple[str | None, str | None]:
-    """Return the requested entity and address, spelled as in results. Raises UsageError for an invalid address."""
-    entity = None if asked.entity is None else named_entity(job, asked.entity)
-    return entity, None if asked.ip is None else canonical(named_address(asked.ip, job))
 
 
 def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, Any]:
@@ -316,7 +307,7 @@ def _summary(found: FoundResults, kind: str, asked: ResultsRequest) -> str:
     text = f"{number:,} {name if number != 1 else name.removesuffix('s')}"
     if len(found.lines) < number:
         text += f" in {counted(len(found.lines), 'line')}"
-    among = sum(any(row.get(name) for name in ("repeat_of", "suppressed_by")) for row in found.rows)
+    among = sum(any(row.get(name) for name in NO_ALARM) for row in found.rows)
     quiet = f"Repeats or allowed: {among:,} of them; --new leaves those out." if among else _left_out(found.left_out)
     more = "There may be more: ask with a larger --size." if number == asked.size else ""
     return " ".join(part for part in (f"{text}: {levels}.", quiet, more) if part)

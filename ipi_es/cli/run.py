@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +16,7 @@ from ipi_es.cli.shared.output import accept_change_option
 from ipi_es.cli.shared.shell import shell
 
 if TYPE_CHECKING:
+    from ipi_es.config.job_config import Job
     from ipi_es.service.tick_outcome import TickOutcome
 
 LEAVES_WITHIN = 8.0
@@ -73,6 +74,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     for job in jobs:
         for warning in job.warnings():
             click.secho(f"note: job {job.job_id}: {warning}", fg="yellow", err=True)
+    _warn_of_missing_extras(jobs)
     worker = Worker(
         settings,
         jobs,
@@ -87,6 +89,18 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     if not worker.run(_checked(listen) or settings.worker.listen):
         logging.getLogger(__name__).warning("stopped in the middle of the work; the next run continues there")
     _leave()
+
+
+def _warn_of_missing_extras(jobs: Sequence[Job]) -> None:
+    """Log at the start what this installation can't do for these jobs; the rest of the work goes on without it."""
+    from ipi_es.extras import NOTIFY, TRAIN
+
+    log = logging.getLogger(__name__)
+    if not TRAIN.installed:
+        log.warning("%s is not installed: this worker scores, and trains no job", TRAIN.label)
+    unsent = [each.name for job in jobs for each in job.alerts.notify if not each.is_webhook]
+    if unsent and not NOTIFY.installed:
+        log.warning("%s is not installed: nothing is sent to %s", NOTIFY.label, ", ".join(unsent))
 
 
 def _print_outcomes(outcomes: dict[str, TickOutcome]) -> int:

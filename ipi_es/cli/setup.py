@@ -48,7 +48,9 @@ class _Place:
     "--kibana", metavar="URL", help="Import the dashboards into this Kibana or OpenSearch Dashboards instead."
 )
 @click.option("--space", metavar="NAME", help="Kibana's space to import into; the default one if none is named.")
-@click.option("--tenant", metavar="NAME", help="OpenSearch Dashboards' tenant to import into: global, or its name.")
+@click.option(
+    "--tenant", metavar="NAME", help="OpenSearch Dashboards' tenant to import into: global, private, or its name."
+)
 @click.option("--overwrite", is_flag=True, help="Replace dashboards that are there already.")
 @credentials_options
 @click.pass_context
@@ -112,6 +114,7 @@ def setup(
         _show(change)
     if wrong:
         ctx.exit(1)
+    click.echo("Next: ipi-es check JOB, or a first job with ipi-es job create NAME --from SOURCE")
 
 
 def _dashboards(settings: Settings, place: _Place, *, dry_run: bool) -> int:

@@ -114,7 +114,8 @@ def train(
 
 def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *, from_scratch: bool) -> None:
     from ipi_es.cli.shared.progress import ProgressReporter
-    from ipi_es.scoring.warm_up import YOUNG_DAYS
+    from ipi_es.extras import TRAIN, require
+    from ipi_es.scoring.history_age import YOUNG_DAYS
     from ipi_es.setup.checks.judge import require_templates, require_usable
     from ipi_es.worker.changed_settings import OnChange
     from ipi_es.worker.job_resources import JobResources
@@ -122,6 +123,7 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
     from ipi_es.worker.training.job_training import TrainingCallbacks
     from ipi_es.worker.training.training_range import training_range
 
+    require("training", TRAIN)
     here, now = shell(ctx), clock()
     job = here.job(job_name)
     first, stop = training_range(job, parse_time(end, now=now))
@@ -157,7 +159,7 @@ def _train_job(ctx: click.Context, job_name: str, start: str | None, end: str, *
         f"Snapshot {snapshot_id}: discriminator_auc {learned.snapshot.network.metrics['discriminator_auc']:.4f}, "
         f"calibrated on {learned.snapshot.references.failures.calibration.total:,} pairs."
     )
-    age = learned.history.day - learned.history.origin
+    age = learned.history.age
     if age < YOUNG_DAYS:
         click.echo(
             f"Warming up: its history is {age} days long. Until it has {YOUNG_DAYS}, what entities with fewer than six "

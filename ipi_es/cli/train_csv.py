@@ -12,14 +12,15 @@ import click
 
 from ipi_es.cli.shared.shell import clock
 from ipi_es.config.hyperparameter_files import SAGEMAKER, read_hyperparameters
-from ipi_es.config.ip_insights import IpInsights
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.errors import SnapshotError, UsageError
+from ipi_es.extras import TRAIN, require
 from ipi_es.state.blobs import safe_name
 from ipi_es.times import SECONDS, parse_time
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.shell import Shell
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network_fitting import TrainingProgress
     from ipi_es.worker.training.channel_training import Channels
 
@@ -38,7 +39,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def hyperparameter_options(function: F) -> F:
     """Add an option for each of :data:`OPTIONS`, under the hyperparameter's own name."""
     for name in reversed(OPTIONS):
-        field = IpInsights.model_fields[name]
+        field = Hyperparameters.model_fields[name]
         text = f"With --csv. {field.description} Default: {str(field.default).lower()}."
         if name == "deterministic":
             function = click.option(f"--{name}", is_flag=True, default=None, help=text)(function)
@@ -62,16 +63,17 @@ def train_csv(
 
     Raises UsageError without a directory or for architecture ``hybrid``; SnapshotError if the directory can't be made.
     """
+    require("training", TRAIN)
     directory = directory or surroundings.settings.snapshots.directory
     if directory is None:
         raise UsageError("--csv needs a directory for the snapshot", hint="name one: --snapshots DIR")
-    section = read_hyperparameters(hyperparameters, given)
-    if section.architecture != "ip_insights":
+    settings = read_hyperparameters(hyperparameters, given)
+    if settings.architecture != "ip_insights":
         raise UsageError(
             "a CSV has no times, and architecture hybrid learns from the order of days",
             hint="leave architecture out, or train a job on events with times: ipi-es train JOB",
         )
-    changed = [each for each in OTHER_MEANING if each in section.model_fields_set]
+    changed = [each for each in OTHER_MEANING if each in settings.model_fields_set]
     if changed:
         _note(
             f"{' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} for another optimizer than SageMaker's: "
@@ -81,20 +83,18 @@ def train_csv(
     _make(directory)  # fails now, not after hours of training
     now = clock()
     day_end = parse_time(end, now=now) // SECONDS["d"] * SECONDS["d"]
-    _train(name or NAME, csv, validation, directory=directory, section=section, day_end=day_end, now=now)
+    _train(name or NAME, csv, validation, directory=directory, settings=settings, day_end=day_end, now=now)
 
 
 def _train(
-    name: str, csv: str, validation: str | None, *, directory: Path, section: IpInsights, day_end: int, now: int
+    name: str, csv: str, validation: str | None, *, directory: Path, settings: Hyperparameters, day_end: int, now: int
 ) -> None:
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.state.directory_blobs import DirectoryBlobs
     from ipi_es.worker.training.channel_training import Channels, learn_pairs
     from ipi_es.worker.training.job_training import store_parts
 
     channels = Channels.read(Path(csv), None if validation is None else Path(validation))
     _say_read(channels)
-    settings = Hyperparameters(**section.plain())
     learned = learn_pairs(name, channels, settings, day_end, _metric_printer(settings))
     del channels  # the rows are large, and so are the bytes written next
     network = learned.snapshot.network

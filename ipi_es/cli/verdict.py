@@ -104,7 +104,7 @@ def remove(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
             raise UsageError(
                 f"there is no verdict on {name} and {network}", hint=f"ipi-es verdict list {job_name} shows all"
             )
-    click.echo(f"The verdict on {name} and {network} is taken back.")
+    click.echo(f"The verdict on {name} and {network} is revoked.")
 
 
 def _user() -> str:
@@ -132,7 +132,7 @@ def _verdicts(ctx: click.Context, job_name: str) -> Iterator[tuple[Verdicts, Job
 
 def _pair(job: Job, entity: str, ip: str) -> tuple[str, str, str]:
     """Return (normalized entity, address, network). Raises UsageError for an invalid address."""
-    from ipi_es.ipinsights.prefixes import SITE, network_text
+    from ipi_es.ipinsights.prefixes import site_text
 
     name, address = named_pair(job, entity, ip)
-    return name, canonical(address), network_text(address, SITE)
+    return name, canonical(address), site_text(address)

@@ -71,6 +71,13 @@ class OpenSearchAlerting:
             body = {"config_id": id, "config": config}
             self._request("POST", self._CHANNELS, body=body, proof=proofs.text("config_id"))
             return True
+        except RequestRejected as error:  # a server that has the path answers with a channel, or with 404
+            raise NotFound(
+                "OpenSearch has its plugin Alerting, but not Notifications, which sends what --webhook names",
+                hint="install opensearch-notifications-core and opensearch-notifications and restart the node, or use "
+                "the worker's own notifications: `alerts` in the job's file",
+                status=error.status,
+            ) from error
         self._request("PUT", path, body={"config": config}, proof=proofs.text("config_id"))
         return False
 

@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError
 from ipi_es.cluster.answers.faults import connection_fault, response_fault, tls_expected_fault
 from ipi_es.cluster.connection import Connection, Endpoint
 from ipi_es.cluster.port import Cluster, Distribution, ServerInfo
+from ipi_es.cluster.transport.authorizing import Authorizer, authorizer
 from ipi_es.cluster.transport.deadline import limited_manager
 from ipi_es.cluster.transport.retry import Retry
 from ipi_es.cluster.transport.tls import speaks_tls, tls_context
@@ -26,6 +27,7 @@ from ipi_es.errors import (
     ClusterUnreachable,
     TlsError,
     UnsupportedServer,
+    UsageError,
 )
 
 SUPPORTED: dict[Distribution, frozenset[int]] = {"elasticsearch": frozenset({8, 9}), "opensearch": frozenset({2, 3})}
@@ -33,6 +35,11 @@ SUPPORTED: dict[Distribution, frozenset[int]] = {"elasticsearch": frozenset({8, 
 PRETENDED_MAJOR = 7
 FIRST_CONTACT_TIMEOUT = 10.0  # seconds at most; a wrong host should be reported soon
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+SERVERLESS = "aoss"
+"""The name under which AWS checks signatures for OpenSearch Serverless."""
+_SERVERLESS = "which neither says its version nor makes writes visible on request"
+_DOMAIN_HINT = "use a domain of Amazon OpenSearch Service (aws_sigv4.service: es) for the events and the results"
+_NOT_SIGNED_HINT = "take elasticsearch.aws_sigv4 out, and set api_key, bearer_token, or username and password"
 _WRONG_SERVER_HINT = "ipi-es works with Elasticsearch 8 and 9 and with OpenSearch 2 and 3"
 
 
@@ -48,6 +55,8 @@ def connect(connection: Connection, *, sleep: Callable[[float], None] = time.sle
     info = _find_out(connection, context, retry)
     # importing a client takes a good part of a second, and only one is needed
     if info.distribution == "elasticsearch":
+        if connection.aws_sigv4 is not None:
+            raise UsageError(f"aws_sigv4 is for OpenSearch, and {info.url} is {info.text}", hint=_NOT_SIGNED_HINT)
         from ipi_es.cluster.elasticsearch import ElasticsearchCluster
 
         return ElasticsearchCluster(info, connection, retry, context)
@@ -57,11 +66,12 @@ def connect(connection: Connection, *, sleep: Callable[[float], None] = time.sle
 
 
 def _find_out(connection: Connection, context: ssl.SSLContext | None, retry: Retry) -> ServerInfo:
+    authorize = authorizer(connection)
     for attempt in range(connection.max_retries + 1):
         errors: list[ClusterError] = []
         for endpoint in connection.endpoints():
             try:
-                return _ask(endpoint, connection, context)
+                return _ask(endpoint, connection, context, authorize)
             except (ClusterBusy, ClusterUnreachable, TlsError) as error:
                 errors.append(error)
         busy = next((error for error in errors if isinstance(error, ClusterBusy)), None)
@@ -78,10 +88,12 @@ class _Answer:
     body: Any
 
 
-def _ask(endpoint: Endpoint, connection: Connection, context: ssl.SSLContext | None) -> ServerInfo:
+def _ask(
+    endpoint: Endpoint, connection: Connection, context: ssl.SSLContext | None, authorize: Authorizer
+) -> ServerInfo:
     """Send ``GET /`` first; a bare server has no handler for it, so send ``GET /_nodes/_local`` second."""
     with limited_manager(ssl_context=context) as http:
-        root = _get(http, endpoint, "/", connection)
+        root = _get(http, endpoint, "/", connection, authorize)
         if root.status == 200 and isinstance(root.body, dict) and "version" in root.body:
             found = _from_root(root, endpoint)
             if found is not None:
@@ -90,20 +102,22 @@ def _ask(endpoint: Endpoint, connection: Connection, context: ssl.SSLContext | N
             raise response_fault(root.status, root.body, endpoint.url)
         elif isinstance(root.body, str) and root.status == 400 and "HTTPS" in root.body:
             raise tls_expected_fault(endpoint.url)
-        nodes = _get(http, endpoint, "/_nodes/_local", connection)
+        nodes = _get(http, endpoint, "/_nodes/_local", connection, authorize)
         if nodes.status in {401, 403, 429, 502, 503, 504}:
             raise response_fault(nodes.status, nodes.body, endpoint.url)
+        if nodes.status != 200 and connection.aws_sigv4 is not None and connection.aws_sigv4[1] == SERVERLESS:
+            raise UnsupportedServer(f"at {endpoint.url} is OpenSearch Serverless, {_SERVERLESS}", hint=_DOMAIN_HINT)
         return _from_nodes(root, nodes, endpoint)
 
 
-def _get(http: urllib3.PoolManager, endpoint: Endpoint, path: str, connection: Connection) -> _Answer:
-    authorization = connection.authorization()
-    headers = {"accept": "application/json"} | ({"authorization": authorization} if authorization else {})
+def _get(
+    http: urllib3.PoolManager, endpoint: Endpoint, path: str, connection: Connection, authorize: Authorizer
+) -> _Answer:
+    url = endpoint.url + path
+    headers = {"accept": "application/json"} | authorize("GET", url, None)
     timeout = min(FIRST_CONTACT_TIMEOUT, connection.request_timeout)
     try:
-        response = http.request(
-            "GET", endpoint.url + path, headers=headers, timeout=timeout, retries=False, redirect=False
-        )
+        response = http.request("GET", url, headers=headers, timeout=timeout, retries=False, redirect=False)
     except (HTTPError, OSError) as error:
         fault = connection_fault(error, endpoint.url)
         went_away = type(fault) is ClusterUnreachable

@@ -36,10 +36,12 @@ class Connection:
     """The data that is needed to reach a cluster; its repr shows no secret.
 
     ``hosts`` are URLs (``http://`` and port 9200 if they name none; ``user:password@`` is used as credentials).
-    ``api_key`` is ``id:key`` or its base64 form. ``ca_fingerprint`` is the SHA-256 of the CA's (or the server's own)
-    certificate in hexadecimal and replaces ``ca_certs`` and the check of the host's name. ``request_timeout`` is in
-    seconds; ``max_retries`` counts the attempts after the first. ``read_again`` reads the configuration once more, for
-    credentials and authorities that were replaced; it raises an IpiEsError where that fails.
+    ``api_key`` is ``id:key`` or its base64 form. ``ca_fingerprint`` is the SHA-256 of the CA's (or the server's
+    own) certificate in hexadecimal and replaces ``ca_certs`` and the check of the host's name. ``client_cert`` is a
+    PEM file with this client's certificate, and with its key if ``client_key`` is None. ``request_timeout`` is in
+    seconds; ``max_retries`` counts the attempts after the first. ``read_again`` reads the configuration once more,
+    for credentials and authorities that were replaced; it raises an IpiEsError where that fails. ``aws_sigv4`` is
+    the region and the service's name of signatures for AWS, whose credentials come from AWS's default chain.
     """
 
     hosts: tuple[str, ...] = ()
@@ -47,9 +49,12 @@ class Connection:
     username: str | None = None
     password: str | None = None
     bearer_token: str | None = None
+    aws_sigv4: tuple[str, str] | None = None
     cloud_id: str | None = None
     ca_certs: Path | None = None
     ca_fingerprint: str | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
     verify_certs: bool = True
     request_timeout: float = 30.0
     max_retries: int = 5
@@ -57,7 +62,7 @@ class Connection:
 
     def __repr__(self) -> str:
         auth = self.authorization()
-        kind = auth.split(" ", 1)[0] if auth else "none"
+        kind = "AWS4-HMAC-SHA256" if self.aws_sigv4 else auth.split(" ", 1)[0] if auth else "none"
         return f"Connection({self.where}, authorization: {kind})"
 
     @property
@@ -77,7 +82,7 @@ class Connection:
         return tuple(_endpoint(text) for text in self.hosts)
 
     def authorization(self) -> str | None:
-        """Return the Authorization header's value, or None without credentials."""
+        """Return the Authorization header's value; None without credentials, and where each request is signed."""
         if self.api_key:
             return f"ApiKey {_base64(self.api_key) if ':' in self.api_key else self.api_key}"
         if self.bearer_token:

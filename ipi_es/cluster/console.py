@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from ipi_es.cluster.answers.faults import connection_fault, response_fault, tls_expected_fault
 from ipi_es.cluster.connection import Connection, Endpoint
+from ipi_es.cluster.transport.authorizing import authorizer
 from ipi_es.cluster.transport.deadline import limited_manager
 from ipi_es.cluster.transport.tls import speaks_tls, tls_context
 from ipi_es.errors import (
@@ -44,14 +45,23 @@ _NOT_FOUND = 404
 
 _XSRF: dict[Kind, str] = {"kibana": "kbn-xsrf", "opensearch-dashboards": "osd-xsrf"}
 _NAME_HEADERS: dict[str, Kind] = {"kbn-name": "kibana", "osd-name": "opensearch-dashboards"}
+_OWN_TENANTS = {"global", "Global", "private", "__user__"}  # names that no list of tenants has
 _TRUST = "write https:// only if the console speaks TLS; name the CA that signed its certificate with --kibana-ca FILE"
 _LOGIN = "the cluster's credentials are used (ipi-es.yml, elasticsearch), or those of --kibana-api-key-file FILE"
+_NO_SPACE = (
+    "--space takes a space's identifier, as the console's URLs have it behind /s/; Stack Management → Spaces lists and"
+    " creates them"
+)
+_NO_TENANT = (
+    "--tenant takes global, private, or a tenant's name, and the user needs a role with that tenant; Security → Tenants"
+    " lists and creates them"
+)
 _HINTS: dict[type[ClusterError], str] = {
     ClusterUnreachable: "check the console's URL (host, port, http or https, base path), and that it runs",
     ClusterBusy: "it is starting, or its cluster is away: look at its log, and try again in a minute",
     PermissionDenied: "the user or key needs the right to manage saved objects there for dashboards, and “All” for"
     " Stack Rules and for Actions and Connectors for Kibana's rules",
-    NotFound: "is there such a space? --space takes its identifier, as the console's URLs have it",
+    NotFound: "is there such a path? a console's URL ends with its base path, without the space",
 }
 _BOUNDARY = "ipi-es-dashboards-9f1c2e"  # occurs in no saved object; a test checks that
 _FIRST_ERROR = 400
@@ -72,13 +82,16 @@ class ConsoleInfo:
 
 
 class Console:
-    """One console, in a space or tenant; credentials and trust come from a :class:`Connection`."""
+    """One console, in a space or tenant; credentials and trust come from a :class:`Connection`.
+
+    Raises NotFound for a space that Kibana doesn't have, or a tenant that isn't open to the user.
+    """
 
     def __init__(
         self, url: str, connection: Connection, *, space: str | None = None, tenant: str | None = None
     ) -> None:
         self._endpoint = _endpoint(url)
-        self._authorization = connection.authorization()
+        self._authorize = authorizer(connection)
         self._timeout = connection.request_timeout
         self._space, self._tenant = space, tenant
         trust = Connection(
@@ -91,6 +104,10 @@ class Console:
         self._http = limited_manager(ssl_context=tls_context(trust))
         try:
             self.info = self._find_out()
+            if space and self.info.kind == "kibana":
+                self._require_space(space)
+            if tenant and self.info.kind == "opensearch-dashboards":
+                self._require_tenant(tenant)
         except BaseException:
             self.close()
             raise
@@ -133,6 +150,29 @@ class Console:
         version = body.get("version", {}) if isinstance(body, dict) else {}
         return ConsoleInfo(kind, str(version.get("number", "")), self._endpoint.url)
 
+    def _require_space(self, space: str) -> None:
+        """Raise NotFound if there is no such space: Kibana imports objects and rules into one that doesn't exist."""
+        path = f"/api/spaces/space/{quote(space, safe='')}"
+        status, _, answer = self._send("GET", path, None, {})
+        if status == _NOT_FOUND:
+            raise NotFound(f"{self.info.text} at {self._endpoint.url} has no space “{space}”", hint=_NO_SPACE)
+        if status >= _FIRST_ERROR:
+            raise _fault(status, answer, self._endpoint.url)
+
+    def _require_tenant(self, tenant: str) -> None:
+        """Raise NotFound if the user has no such tenant: the console takes another one then, without a word."""
+        status, _, answer = self._send("GET", "/api/v1/configuration/account", None, {})
+        if status == _NOT_FOUND:  # no plugin Security: no tenants
+            raise NotFound(f"{self.info.text} at {self._endpoint.url} has no tenants", hint="leave out --tenant")
+        if status >= _FIRST_ERROR:
+            raise _fault(status, answer, self._endpoint.url)
+        account = answer.get("data") if isinstance(answer, dict) else None
+        names = account.get("tenants") if isinstance(account, dict) else None
+        if isinstance(names, dict) and tenant not in {*names, *_OWN_TENANTS}:
+            raise NotFound(
+                f"{self.info.text} at {self._endpoint.url} has no tenant “{tenant}” for this user", hint=_NO_TENANT
+            )
+
     def _ask(
         self, method: str, path: str, body: bytes | None, content_type: str, params: Mapping[str, str] | None
     ) -> Any:
@@ -151,10 +191,8 @@ class Console:
     def _send(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, Mapping[str, str], Any]:
-        sent = {"accept": "application/json"} | headers
-        if self._authorization:
-            sent["authorization"] = self._authorization
         url = self._endpoint.url
+        sent = {"accept": "application/json"} | headers | self._authorize(method, url + path, body)
         try:
             answer = self._http.request(
                 method, url + path, body=body, headers=sent, timeout=self._timeout, retries=False, redirect=False

@@ -18,11 +18,11 @@ from elasticsearch.serializer import JsonSerializer
 from ipi_es.cluster.alerting import Watcher
 from ipi_es.cluster.answers import proofs
 from ipi_es.cluster.answers.faults import connection_fault, response_fault
-from ipi_es.cluster.client_renewal import RenewedClient
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.lifecycle import Ilm
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.cluster.rest import KEEP_ALIVE, RestCluster
+from ipi_es.cluster.transport.client_renewal import RenewedClient
 from ipi_es.cluster.transport.deadline import limited
 from ipi_es.cluster.transport.retry import Retry
 from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
+from urllib.parse import quote, urlencode
 
 import opensearchpy
 import orjson
@@ -16,11 +17,12 @@ from opensearchpy.serializer import JSONSerializer
 from ipi_es.cluster.alerting import OpenSearchAlerting
 from ipi_es.cluster.answers import proofs
 from ipi_es.cluster.answers.faults import NOT_FOUND, connection_fault, response_fault
-from ipi_es.cluster.client_renewal import RenewedClient
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.lifecycle import Ism
 from ipi_es.cluster.port import ServerInfo
 from ipi_es.cluster.rest import KEEP_ALIVE, RestCluster
+from ipi_es.cluster.transport.authorizing import authorizer
+from ipi_es.cluster.transport.client_renewal import RenewedClient
 from ipi_es.cluster.transport.deadline import limited
 from ipi_es.cluster.transport.retry import Retry
 from ipi_es.errors import ClusterError, RequestRejected, UnsupportedServer
@@ -36,6 +38,8 @@ _log = logging.getLogger(__name__)
 def map_error(error: Exception, where: str) -> ClusterError:
     """Map any exception of the OpenSearch client to an error of :mod:`ipi_es.errors`."""
     if isinstance(error, opensearchpy.ConnectionError):
+        if isinstance(error.info, ClusterError):
+            return error.info  # from signing, before anything was sent
         return connection_fault(error, where)  # its status is “N/A”
     if isinstance(error, opensearchpy.TransportError):
         status = error.status_code
@@ -66,6 +70,20 @@ class _Json(JSONSerializer):
 
 class _Connection(Urllib3HttpConnection):
     """A host; warnings of the server go to the log, not to the user's terminal."""
+
+    def perform_request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        timeout: float | None = None,
+        ignore: Collection[int] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        if params:  # here, since the client writes a space as “+”, which no signature can be made of
+            url = f"{url}?{urlencode(params, quote_via=quote)}"
+        return super().perform_request(method, url, None, body, timeout, ignore, headers)
 
     def _create_urllib3_pool(self) -> None:
         super()._create_urllib3_pool()
@@ -134,7 +152,6 @@ class OpenSearchCluster(RestCluster):
 
 
 def _client_of(connection: Connection, context: ssl.SSLContext | None) -> opensearchpy.OpenSearch:
-    authorization = connection.authorization()
     hosts = [
         {
             "host": endpoint.host,
@@ -149,7 +166,7 @@ def _client_of(connection: Connection, context: ssl.SSLContext | None) -> opense
     return opensearchpy.OpenSearch(
         hosts,
         connection_class=_Connection,
-        headers={"authorization": authorization} if authorization else {},
+        http_auth=authorizer(connection),
         timeout=connection.request_timeout,
         pool_maxsize=CONNECTIONS,
         max_retries=0,  # Retry is the only mechanism

@@ -153,6 +153,31 @@ class Admin(Protocol):
         """
 
 
+class Ingest(Protocol):
+    """Ingest pipelines, and the last one that an index's documents run through."""
+
+    def available(self) -> bool:
+        """Decide whether the server has pipelines with the usual processors."""
+
+    def write(self, name: str, body: Mapping[str, Any]) -> None:
+        """Create or replace a pipeline."""
+
+    def delete(self, name: str) -> None:
+        """Delete a pipeline. Raises NotFound where there is none, RequestRejected where an index uses it."""
+
+    def last_of_indices(self, pattern: str) -> dict[str, str | None]:
+        """Return ``{index: its final pipeline}``; None for an index without one."""
+
+    def attach_last(self, name: str | None, index: str) -> None:
+        """Let an index's new documents run through a pipeline after all others; None: through no final pipeline."""
+
+    def run(self, name: str, index: str, query: Mapping[str, Any], most: int) -> int:
+        """Run at most ``most`` existing documents of an index that match through a pipeline; return their number.
+
+        Documents that change meanwhile are left as they are. Raises AnswerIncomplete where a document failed.
+        """
+
+
 class Cluster(Protocol):
     """The operations on a cluster that ipi-es needs."""
 
@@ -167,6 +192,10 @@ class Cluster(Protocol):
     @property
     def alerting(self) -> Alerting:
         """Its own alerting."""
+
+    @property
+    def ingest(self) -> Ingest:
+        """Its ingest pipelines."""
 
     @property
     def admin(self) -> Admin:

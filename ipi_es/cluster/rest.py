@@ -18,6 +18,7 @@ from ipi_es.cluster import privileges
 from ipi_es.cluster.admin import RestAdmin
 from ipi_es.cluster.answers import answers, proofs
 from ipi_es.cluster.by_index import by_index
+from ipi_es.cluster.ingest import RestIngest
 from ipi_es.cluster.port import Alerting, BulkOutcome, Document, Drop, IndexOptions, Json, Lifecycles, Put, ServerInfo
 from ipi_es.cluster.rest_requests import EVERYTHING
 from ipi_es.cluster.transport import long_names
@@ -62,6 +63,11 @@ class RestCluster(ABC):
     def admin(self) -> RestAdmin:
         """See the port."""
         return RestAdmin(self._request)
+
+    @property
+    def ingest(self) -> RestIngest:
+        """See the port."""
+        return RestIngest(self._request)
 
     @abstractmethod
     def _send(self, method: str, path: str, params: dict[str, str], body: bytes | None, content_type: str) -> Any:

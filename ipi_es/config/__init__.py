@@ -17,7 +17,7 @@ from ipi_es.config.files.loading import (
     read_jobs,
 )
 from ipi_es.config.files.nearest import did_you_mean, nearest
-from ipi_es.config.ip_insights import IpInsights
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.config.job_config import AnalysisConfig, DataDescription, Detector, Job, Training
 from ipi_es.config.settings import ClusterSettings, LoggingSettings, Settings, SnapshotSettings
 
@@ -32,8 +32,8 @@ __all__ = [
     "DatafeedConfig",
     "Detector",
     "EntityStep",
+    "Hyperparameters",
     "IndicesOptions",
-    "IpInsights",
     "Job",
     "LoggingSettings",
     "Settings",

@@ -15,6 +15,7 @@ from fnmatch import translate
 from functools import cache
 from typing import Protocol
 
+from ipi_es.addresses import V4_WORD
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 
 MOST = 0.75
@@ -83,7 +84,6 @@ _SPECIAL_BLOCKS = frozenset({10, 127})
 _V4_BLOCKS = tuple(block for block in range(1, 224) if block not in _SPECIAL_BLOCKS)
 """First bytes of the addresses that the internet uses; the sample has one of each block of 2^24 addresses."""
 _V6_BLOCKS = 128
-_V4_IN_V6 = 0xFFFF << 32
 _SPREAD = 0x9E3779B1  # an odd constant: the places within the blocks are spread evenly, and always the same
 
 
@@ -165,7 +165,7 @@ def _mask(cidr: str | None, sample: Sequence[int]) -> int:
     if cidr is None:
         return (1 << len(sample)) - 1
     network = ipaddress.ip_network(cidr)
-    shift = _V4_IN_V6 if network.version == 4 else 0
+    shift = int(V4_WORD) if network.version == 4 else 0
     first, last = int(network.network_address) + shift, int(network.broadcast_address) + shift
     return sum(1 << number for number, address in enumerate(sample) if first <= address <= last)
 
@@ -173,7 +173,7 @@ def _mask(cidr: str | None, sample: Sequence[int]) -> int:
 @cache
 def _v4_sample() -> tuple[int, ...]:
     """Return one address of each block of 2^24 in use, as the number of the IPv4-mapped IPv6 address."""
-    return tuple(_V4_IN_V6 | block << 24 | (block * _SPREAD) % 2**24 for block in _V4_BLOCKS)
+    return tuple(int(V4_WORD) | block << 24 | (block * _SPREAD) % 2**24 for block in _V4_BLOCKS)
 
 
 @cache

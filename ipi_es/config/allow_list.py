@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ipi_es.addresses import Addresses, within
 from ipi_es.config.allow_rule import WILDCARDS, AllowRule
 from ipi_es.config.entity_names import EntityStep, normalize_entity
+from ipi_es.config.files.entity_groups import EntityGroups
 from ipi_es.config.job_config import Job
 
 NO_RULE = -1
@@ -34,11 +35,12 @@ class AllowList:
 
     rules: tuple[AllowRule, ...]
     steps: tuple[EntityStep, ...] = ()
+    groups: EntityGroups | None = None
 
     @classmethod
     def of(cls, job: Job) -> AllowList:
-        """Make the allow list of a job."""
-        return cls(job.allow_list, job.datafeed_config.entity_normalize)
+        """Make the allow list of a job. Raises UsageError where its file of groups can't be read."""
+        return cls(job.allow_list, job.datafeed_config.entity_normalize, job.read_entity_groups())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,10 +64,18 @@ class AllowList:
             matches = found == NO_RULE
             if rule.entity is not None:
                 matches &= self._entities(rule.entity, entities, positions)[entity]
+            if rule.group is not None:
+                matches &= self._members(rule.group, entities)[entity]
             if rule.cidr is not None:
                 matches &= within(addresses, rule.cidr)[ip]
             found[matches] = index
         return found
+
+    def _members(self, group: str, entities: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which entities (bool[entities]) are in a group."""
+        if self.groups is None:
+            return np.zeros(len(entities), dtype=np.bool_)
+        return self.groups.members(group, entities)
 
     def _entities(self, pattern: str, entities: Sequence[str], positions: dict[str, int]) -> NDArray[np.bool_]:
         """Return which entities (bool[entities]) the pattern matches; it is normalized as the events' entities are."""

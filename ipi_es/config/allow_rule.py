@@ -10,12 +10,12 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ipi_es.config.allow_coverage import SHOWN, too_much
 from ipi_es.config.entity_names import EntityStep, normalize_entity
+from ipi_es.config.files.entity_groups import WILDCARDS, EntityGroups
 from ipi_es.config.types import Inconsistent, Section, Text
 from ipi_es.embedded_addresses import Embedding, unwrapped_network
 from ipi_es.lists import some
 
-WILDCARDS = "*?["
-"""Characters that make an entity a shell-style pattern."""
+__all__ = ["WILDCARDS", "AllowRule", "Cidr", "check_rules", "names_everybody"]
 
 EVERY_ADDRESS = frozenset({"::/0", "0.0.0.0/0", str(ipaddress.ip_network("::ffff:0.0.0.0/96"))})
 """Networks of all addresses, and of all IPv4 addresses: allowing one would leave a job no findings, or nearly none."""
@@ -48,22 +48,27 @@ Cidr: TypeAlias = Annotated[str, AfterValidator(_cidr)]
 
 
 class AllowRule(Section):
-    """Which pairs are allowed: by entity, by network, or (with both) that entity from that network only."""
+    """Which pairs are allowed: by entity or group, by network, or (with both) that entity from that network only."""
 
     entity: Text | None = Field(
         default=None, description="The entity, after `entity_normalize`; `*`, `?` and `[…]` as in a shell (`svc-*`)."
     )
+    group: Text | None = Field(
+        default=None, description="A group of `entity_groups`, instead of an entity: all that belong to it."
+    )
     cidr: Cidr | None = Field(default=None, description="A network or an address.")
     id: Text | None = Field(
-        default=None, description="What `suppressed_by` will hold; by default made of entity and cidr."
+        default=None, description="What `suppressed_by` will hold; by default made of entity, group and cidr."
     )
     comment: str = Field(default="", description="Why; for people.")
 
     @model_validator(mode="after")
     def _not_everything(self) -> AllowRule:
-        if self.entity is None and self.cidr is None:
-            raise ValueError("needs entity, cidr or both")
-        every_entity = self.entity is None or names_everybody(self.entity)
+        if self.entity is None and self.group is None and self.cidr is None:
+            raise ValueError("needs entity, group or cidr; a cidr can stand with either of the others")
+        if self.entity is not None and self.group is not None:
+            raise ValueError("has an entity and a group: write a rule for each")
+        every_entity = self.group is None and (self.entity is None or names_everybody(self.entity))
         every_address = self.cidr is None or self.cidr in EVERY_ADDRESS
         if every_entity and every_address:
             raise ValueError("would allow everything: name an entity or a network")
@@ -71,14 +76,19 @@ class AllowRule(Section):
 
     @property
     def name(self) -> str:
-        """``id``, or a text of entity and cidr; it stays the same when rules are added or moved."""
+        """``id``, or a text of entity, group and cidr; it stays the same when rules are added or moved."""
         if self.id is not None:
             return self.id
-        parts = (("entity", self.entity), ("cidr", self.cidr))
+        parts = (("entity", self.entity), ("group", self.group), ("cidr", self.cidr))
         return " ".join(f"{key}:{value}" for key, value in parts if value is not None)
 
 
-def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep], translators: Sequence[Embedding] = ()) -> None:
+def check_rules(
+    rules: Sequence[AllowRule],
+    steps: Sequence[EntityStep],
+    translators: Sequence[Embedding] = (),
+    groups: EntityGroups | None = None,
+) -> None:
     """Raise Inconsistent for rules with the same name, and for rules that match all, nothing, or too much together.
 
     Normalization can turn a pattern into “all entities”. Networks inside a translator's prefix match nothing, since the
@@ -90,19 +100,40 @@ def check_rules(rules: Sequence[AllowRule], steps: Sequence[EntityStep], transla
         if rule.name in seen:
             mistakes.append((("allow_list", index), f"a rule “{rule.name}” is there already"))
         seen.add(rule.name)
+        if unknown := _unknown(rule.group, groups):
+            mistakes.append((("allow_list", index, "group"), unknown))
         if inside := _inside(rule.cidr, translators):
             mistakes.append((("allow_list", index, "cidr"), inside))
         named = rule.entity is not None and not names_everybody(rule.entity)
         if rule.entity and named and names_everybody(normalize_entity(rule.entity, steps)):
             text = f"with {', '.join(steps)} “{rule.entity}” is “*” and would allow everybody; use a cidr"
             mistakes.append((("allow_list", index, "entity"), text))
-    together = None if mistakes else too_much(rules, steps)
+    together = None if mistakes else too_much([one for rule in rules for one in _spelled_out(rule, groups)], steps)
     if together is not None:
-        shown = some([f"“{name}”" for name in together.rules], SHOWN)
+        shown = some([f"“{name}”" for name in dict.fromkeys(together.rules)], SHOWN)
         text = f"{shown} would allow {together.text}: narrow them, or take one out"
         mistakes.append((("allow_list",), text))
     if mistakes:
         raise Inconsistent(*mistakes)
+
+
+def _unknown(group: str | None, groups: EntityGroups | None) -> str | None:
+    """Say what is wrong with a rule's group; None: nothing."""
+    if group is None or (groups is not None and group in groups.names):
+        return None
+    if groups is None:
+        return f"“{group}” needs entity_groups: it says which entities belong to a group"
+    return f"no entity is in a group “{group}”; entity_groups has {some(groups.names, SHOWN)}"
+
+
+def _spelled_out(rule: AllowRule, groups: EntityGroups | None) -> list[AllowRule]:
+    """Return the rule, or one of the same name for each pattern of its group; single names never cover too much."""
+    if rule.group is None or groups is None:
+        return [rule]
+    return [
+        AllowRule.model_construct(entity=each, cidr=rule.cidr, id=rule.name)
+        for each in groups.patterns.get(rule.group, ())
+    ]
 
 
 def _inside(cidr: str | None, translators: Sequence[Embedding]) -> str | None:

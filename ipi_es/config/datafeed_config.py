@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
-from ipi_es.config.entity_names import EntityStep
+from ipi_es.addresses import IpPick
+from ipi_es.config.allow_rule import names_everybody
+from ipi_es.config.entity_names import EntitySource, EntityStep
 from ipi_es.config.types import (
     Count,
     FieldName,
@@ -15,11 +24,14 @@ from ipi_es.config.types import (
     SomeIndices,
     SomeTexts,
     Span,
+    Text,
     Texts,
     as_list,
     distinct,
+    field_name,
 )
 from ipi_es.embedded_addresses import Embedding, nat64
+from ipi_es.networks.network_types import NetworkType
 
 AUTO = "auto"
 """Value of a setting: use the usual field, if the indices have it."""
@@ -60,6 +72,33 @@ Nat64Prefixes: TypeAlias = Annotated[
 ]
 
 
+def _entity_source(text: str) -> str:
+    source = EntitySource.parse(text)
+    for name in source.fields:
+        field_name(name)
+    return source.text
+
+
+EntitySources: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_entity_source)], ...],
+    BeforeValidator(as_list),
+    AfterValidator(distinct),
+]
+
+
+def _not_everybody(pattern: str) -> str:
+    if names_everybody(pattern):
+        raise ValueError(f"“{pattern}” would leave out every entity: name some of them")
+    return pattern
+
+
+Patterns: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_not_everybody)], ...],
+    BeforeValidator(as_list),
+    AfterValidator(distinct),
+]
+
+
 def _wildcards(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else as_list(value)
 
@@ -72,6 +111,35 @@ class IndicesOptions(Section):
     expand_wildcards: Annotated[
         tuple[Literal["open", "closed", "hidden", "none", "all"], ...], BeforeValidator(_wildcards), Field(min_length=1)
     ] = Field(default=("open",), description="Which indices a pattern stands for.")
+
+
+class NetworksFile(Section):
+    """A file of networks. A path alone means the same as a mapping with only that path."""
+
+    path: Text = Field(description="Path of the file; its format is recognized by its content.")
+    type: NetworkType | None = Field(
+        default=None,
+        description="The type of all its networks, for files that say nothing of it, such as a list of your VPN's "
+        "addresses; in place of the type that a format has by itself, besides those that a table has for each network.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, data: Any) -> Any:
+        return {"path": data} if isinstance(data, str) else data
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return self.path if self.type is None else handler(self)
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str | dict) else value
+
+
+def _distinct_files(files: tuple[NetworksFile, ...]) -> tuple[NetworksFile, ...]:
+    distinct(tuple(file.path for file in files))
+    return files
 
 
 class DatafeedConfig(Section):
@@ -114,10 +182,13 @@ class DatafeedConfig(Section):
         description="Ours. Field with the two letters of the network's country; `auto`: `geo.country_iso_code` beside "
         "the IP address, if the indices have it; null: none.",
     )
-    networks_files: Texts = Field(
-        default=(),
-        description="Ours. Local files with operators and countries of networks: MaxMind's format (`.mmdb`) or tables "
-        "(`.csv`, `.csv.gz` with a header that names prefix, asn, country). They go before the events' own fields.",
+    networks_files: Annotated[tuple[NetworksFile, ...], BeforeValidator(_several), AfterValidator(_distinct_files)] = (
+        Field(
+            default=(),
+            description="Ours. Local files with operators, countries and types of networks, each a path or a mapping: "
+            "MaxMind's format, tables whose header names prefix, asn, country, and others ([the network]"
+            "(network.md#files-of-networks)). They go before the events' own fields.",
+        )
     )
     score_outcomes: SomeTexts = Field(
         default=("success",),
@@ -129,12 +200,28 @@ class DatafeedConfig(Section):
         description="Ours. Outcomes that teach which addresses are usual. A failed sign-in should never: an attacker "
         "could make his address usual by trying.",
     )
-    entity_normalize: Annotated[tuple[EntityStep, ...], BeforeValidator(as_list)] = Field(
+    entity_fields: EntitySources = Field(
         default=(),
+        description="Ours. Where an entity's name comes from, in order of preference: fields, or templates of several "
+        "such as `{host.name}/{user.name}`. The first whose fields are all there counts; blank values and `-` count "
+        "as missing. Results carry the name under `partition_field_name`, which is the only source by default.",
+    )
+    entity_normalize: Annotated[tuple[EntityStep, ...], BeforeValidator(as_list)] = Field(
+        default=("lowercase",),
         description="Ours. `lowercase`, `strip_domain`: with both, `CORP\\alice`, `alice@corp` and `Alice` are one. "
         "`strip_slash_domain`: `corp/alice` too; Kerberos' services (`host/…`, `HTTP/…`) stay, but `alice/admin` "
         "becomes `admin`. `trim`: white space around a name is dropped; `nfc`: an e with a separate accent is é "
         "(Unicode NFC).",
+    )
+    exclude_entities: Patterns = Field(
+        default=(),
+        description="Ours. Leave out events of entities that match, after `entity_normalize`; `*`, `?` and `[…]` as in "
+        "a shell (`*$`, `svc-*`). They are counted. To see them without an alarm, use `allow_list` instead.",
+    )
+    ip_pick: IpPick | None = Field(
+        default=None,
+        description="Ours. Which address counts in a text with several, such as `X-Forwarded-For`: `first`, `last`, or "
+        "`public`, the last one that isn't private. A client can invent the first. null: such a text is malformed.",
     )
     ignore_private: bool = Field(
         default=False,

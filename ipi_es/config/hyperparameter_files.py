@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ipi_es.config.files.mistakes import of_validation, refuse
 from ipi_es.config.files.yaml_documents import YamlDocument, read_document
-from ipi_es.config.ip_insights import IpInsights
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.errors import ConfigError
 
 SAGEMAKER = (
@@ -31,7 +31,7 @@ _NOT_OURS = ("_", "sagemaker_")
 """Prefixes of the entries that SageMaker adds for itself (``_tuning_objective_metric``); they are ignored."""
 
 
-def read_hyperparameters(path: Path | None, given: Mapping[str, Any]) -> IpInsights:
+def read_hyperparameters(path: Path | None, given: Mapping[str, Any]) -> Hyperparameters:
     """Read hyperparameters from a file; ``given`` (options' texts by name) takes precedence. All values may be strings.
 
     The architecture is `ip_insights` unless one is given, because pairs without times can't be joined with history.
@@ -45,6 +45,6 @@ def read_hyperparameters(path: Path | None, given: Mapping[str, Any]) -> IpInsig
         raise ConfigError("must be a mapping of names to values", place=document.name)
     own = {name: value for name, value in data.items() if not str(name).startswith(_NOT_OURS)}
     try:
-        return IpInsights.model_validate({"architecture": "ip_insights", **own, **given})
+        return Hyperparameters.model_validate({"architecture": "ip_insights", **own, **given})
     except ValidationError as error:
-        raise refuse(document, of_validation(error, IpInsights, document)) from error
+        raise refuse(document, of_validation(error, Hyperparameters, document)) from error

@@ -11,7 +11,9 @@ from pydantic import AfterValidator, Field, model_validator
 from ipi_es.config.alert_config import Alerts
 from ipi_es.config.allow_rule import AllowRule, check_rules
 from ipi_es.config.datafeed_config import DatafeedConfig
-from ipi_es.config.ip_insights import IpInsights
+from ipi_es.config.entity_names import EntitySource, EntityStep, fields_of
+from ipi_es.config.files.entity_groups import EntityGroups, EntityGroupsFile, read_groups
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.config.types import (
     DAY,
     BucketSpan,
@@ -24,6 +26,7 @@ from ipi_es.config.types import (
     Span,
     Texts,
 )
+from ipi_es.errors import UsageError
 
 MAX_JOB_ID = 64
 """Characters of a job_id; Elastic's limit, which also keeps document ids below 512 bytes."""
@@ -128,7 +131,9 @@ class Training(Section):
         description="The last part of the window, which is never trained on: probabilities are calibrated with it.",
     )
     min_events: Count = Field(
-        default=1_000, ge=1, description="Fewer unique (bucket, entity, IP) in the window: `train` refuses to begin."
+        default=1_000,
+        ge=1,
+        description="Fewer unique (bucket, entity, IP) to learn from in the window: `train` refuses to begin.",
     )
     min_history: PositiveSpan = Field(
         default=7 * DAY,
@@ -202,24 +207,32 @@ class Job(Section):
         description="Ours. At most so many records are written for a bucket; the worst are kept.",
     )
     training: Training = Field(default_factory=Training, description="Ours. What is learned from.")
-    ip_insights: IpInsights = Field(
-        default_factory=IpInsights, description="The network's hyperparameters, under SageMaker's names."
+    ip_insights: Hyperparameters = Field(
+        default_factory=Hyperparameters, description="The network's hyperparameters, under SageMaker's names."
     )
     allow_list: tuple[AllowRule, ...] = Field(
         default=(),
         description="Ours. Pairs that are scored and written, but raise no alarm and take part in nothing else.",
     )
-
+    entity_groups: EntityGroupsFile | None = Field(
+        default=None,
+        description="Ours. Who belongs to which group: results carry the groups of their entity, and rules of "
+        "`allow_list` can name one.",
+    )
     alerts: Alerts = Field(
         default_factory=Alerts, description="Ours. What is worth an alert, and where the worker itself sends it."
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Job:
-        if self.time_field in (self.ip_field, self.entity_field):
-            text = f"{self.time_field} is also a field of the detector"
+        if self.time_field in (self.ip_field, self.entity_field, *self.entity_source_fields):
+            text = f"{self.time_field} is also a field of the detector, or of datafeed_config.entity_fields"
             raise Inconsistent((("data_description", "time_field"), text))
-        check_rules(self.allow_list, self.datafeed_config.entity_normalize, self.datafeed_config.translators)
+        try:
+            groups = self.read_entity_groups()
+        except UsageError as error:
+            raise Inconsistent((("entity_groups", "file"), f"{error.message}; {error.hint}")) from None
+        check_rules(self.allow_list, self.entity_steps, self.datafeed_config.translators, groups)
         return self
 
     @property
@@ -241,6 +254,27 @@ class Job(Section):
     def entity_field(self) -> str:
         """The field with the entity (`partition_field_name`)."""
         return self.detector.partition_field_name
+
+    @property
+    def entity_sources(self) -> tuple[EntitySource, ...]:
+        """Where an entity's name comes from, in order of preference; by default `partition_field_name` alone."""
+        return tuple(map(EntitySource.parse, self.datafeed_config.entity_fields or (self.entity_field,)))
+
+    @property
+    def other_entity_sources(self) -> tuple[str, ...]:
+        """The entity sources as text; empty where they are `partition_field_name` alone."""
+        texts = tuple(source.text for source in self.entity_sources)
+        return () if texts == (self.entity_field,) else texts
+
+    @property
+    def entity_source_fields(self) -> tuple[str, ...]:
+        """The fields of all entity sources, each once."""
+        return fields_of(self.entity_sources)
+
+    @property
+    def entity_steps(self) -> tuple[EntityStep, ...]:
+        """How an entity's name is normalized."""
+        return self.datafeed_config.entity_normalize
 
     @property
     def time_field(self) -> str:
@@ -268,6 +302,13 @@ class Job(Section):
         """Seconds after a bucket's end until it is complete; by default 60 to 120, decided by the job_id."""
         given = self.datafeed_config.query_delay
         return LEAST_DELAY + crc32(self.job_id.encode()) % DELAYS if given is None else given
+
+    def read_entity_groups(self) -> EntityGroups | None:
+        """Return the groups of the entities, as their file has them now; None: the job names no file.
+
+        Raises UsageError for a file that can't be read, with the lines that are wrong.
+        """
+        return None if self.entity_groups is None else read_groups(self.entity_groups.file, self.entity_steps)
 
     def late_window_seconds(self) -> int:
         """Return the seconds before the newest bucket's end in which late events are looked for; 0: never."""

@@ -38,6 +38,8 @@ class SettingRule:
     """Reads the setting's value, in JSON's types; the value of a free setting isn't kept."""
     shares: bool = False
     """The value is a list, and a change is free if the old and the new list have an entry in common."""
+    initial: Any = None
+    """The value that jobs had before the setting existed; None: a state without the setting tells of no change."""
 
 
 def _free(why: str) -> SettingRule:
@@ -114,8 +116,20 @@ RULES: dict[str, SettingRule] = {
     "datafeed_config.learn_outcomes": SettingRule(
         "train", "other outcomes were learned", lambda job: sorted(job.datafeed_config.learn_outcomes)
     ),
+    "datafeed_config.entity_fields": SettingRule(
+        "train", "entities have other names", lambda job: list(job.other_entity_sources), initial=[]
+    ),
     "datafeed_config.entity_normalize": SettingRule(
         "train", "entities have other names", lambda job: sorted(job.datafeed_config.entity_normalize)
+    ),
+    "datafeed_config.exclude_entities": SettingRule(
+        "accept",
+        "entities that come back look unusual until they were seen again",
+        lambda job: sorted(job.datafeed_config.exclude_entities),
+        initial=[],
+    ),
+    "datafeed_config.ip_pick": SettingRule(
+        "train", "other addresses were learned", lambda job: job.datafeed_config.ip_pick or "none", initial="none"
     ),
     "datafeed_config.ignore_private": SettingRule(
         "accept", "private addresses were learned, or never seen", lambda job: job.datafeed_config.ignore_private
@@ -144,6 +158,7 @@ RULES: dict[str, SettingRule] = {
     "training": _free(_NEXT),
     "ip_insights": _free(_NEXT),
     "allow_list": _free("pairs that it names teach nothing from now on; what they taught stays until a training"),
+    "entity_groups": _free("shown with results from now on; for allow rules as for allow_list"),
     "alerts": _free("what is sent from now on"),
 }
 """The rule of every setting of a job's file, or of its section; a test finds settings without a rule."""
@@ -168,12 +183,13 @@ def made_with(job: Job) -> dict[str, Any]:
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ChangedSetting]:
-    """Return all settings that differ, whatever their rule; settings missing in ``before`` count as unchanged."""
+    """Return all settings that differ, whatever their rule; settings missing in ``before`` count as initial."""
     found = []
     for setting, value in now.items():
-        if setting not in before or before[setting] == value:
+        rule = RULES[setting]
+        old = before.get(setting, rule.initial)
+        if old == value or (setting not in before and old is None):
             continue
-        rule, old = RULES[setting], before[setting]
         free = rule.shares and isinstance(old, list) and isinstance(value, list) and set(old) & set(value)
         found.append(ChangedSetting(setting, old, value, "free" if free else rule.rule))
     return found

@@ -66,8 +66,25 @@ def _fingerprint(text: str) -> str:
     return plain
 
 
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[a-z]+(-[a-z]+)+-[0-9]+", text):
+        raise ValueError("must be a region of AWS, such as eu-central-1")
+    return text
+
+
 Url: TypeAlias = Annotated[str, AfterValidator(_url)]
 Secret: TypeAlias = Annotated[SecretStr, AfterValidator(_secret)]
+
+
+class AwsSettings(Section):
+    """Signatures for Amazon OpenSearch Service, with credentials of AWS's default chain; needs the extra `[aws]`."""
+
+    region: Annotated[str, AfterValidator(_region)] = Field(description="The domain's region, such as `eu-central-1`.")
+    service: Literal["es", "aoss"] = Field(
+        default="es",
+        description="`es`: a domain of Amazon OpenSearch Service; `aoss`: OpenSearch Serverless, which lacks requests "
+        "that ipi-es needs, so that it says so and ends.",
+    )
 
 
 class ClusterSettings(Section):
@@ -84,11 +101,24 @@ class ClusterSettings(Section):
     username: Text | None = Field(default=None, description="User name, together with a password.")
     password: Secret | None = Field(default=None, description="Password.")
     password_file: ReadableFile | None = Field(default=None, description="File that holds `password`.")
+    aws_sigv4: AwsSettings | None = Field(
+        default=None,
+        description="Sign each request for Amazon OpenSearch Service, instead of a key or a password; the credentials "
+        "come from AWS's default chain (environment, profile, role).",
+    )
     ca_certs: ReadableFile | None = Field(
         default=None, description="File with the certificate authorities to trust (PEM)."
     )
     ca_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = Field(
         default=None, description="SHA-256 fingerprint of the cluster's certificate authority, instead of `ca_certs`."
+    )
+    client_cert: ReadableFile | None = Field(
+        default=None,
+        description="File with this client's own certificate (PEM), for a cluster that knows its users by certificates "
+        "(PKI). It may hold the key too.",
+    )
+    client_key: ReadableFile | None = Field(
+        default=None, description="File with the key of `client_cert` (PEM, without a passphrase)."
     )
     verify_certs: bool = Field(default=True, description="False accepts any certificate: for tests only.")
     request_timeout: Timeout = Field(default=60, description="Time limit of one request, as `60s` or in seconds.")
@@ -116,6 +146,8 @@ class ClusterSettings(Section):
             mistakes.append("cloud_id and hosts name the cluster twice: keep one")
         if self.cloud_id is None and not self.hosts:
             mistakes.append("hosts is empty: name at least one URL")
+        if self.cloud_id is not None and self.aws_sigv4 is not None:
+            mistakes.append("cloud_id is Elastic's cloud, aws_sigv4 is for AWS: keep one")
         if len({urlsplit(host).scheme for host in self.hosts}) > 1:
             mistakes.append("hosts mixes http:// and https://: a cluster speaks one of them")
         return mistakes
@@ -130,6 +162,8 @@ class ClusterSettings(Section):
         ways = [name for name in ("api_key", "bearer_token") if has[name]]
         if self.username is not None or has["password"]:
             ways.append("username/password")
+        if self.aws_sigv4 is not None:
+            ways.append("aws_sigv4")
         if len(ways) > 1:
             mistakes.append(f"{' and '.join(ways)} are different ways to log in: keep one")
         if self.username is not None and not has["password"]:
@@ -142,6 +176,11 @@ class ClusterSettings(Section):
     def _tls_mistakes(self) -> list[str]:
         mistakes = []
         tls = [name for name in ("ca_certs", "ca_fingerprint") if getattr(self, name) is not None]
+        own = [name for name in ("client_cert", "client_key") if getattr(self, name) is not None]
+        if own == ["client_key"]:
+            mistakes.append("client_key needs client_cert, the certificate that it belongs to")
+        if own and any(host.startswith("http://") for host in self.hosts):
+            mistakes.append(f"{' and '.join(own)} is for https://, but hosts begin with http://")
         if tls and any(host.startswith("http://") for host in self.hosts):
             mistakes.append(f"{' and '.join(tls)} is for https://, but hosts begin with http://")
         if tls and not self.verify_certs:
@@ -157,8 +196,11 @@ class ClusterSettings(Section):
             "cloud_id": self.cloud_id,
             "username": self.username,
             **{name: _reveal(getattr(self, name)) for name in SECRETS},
+            "aws_sigv4": None if self.aws_sigv4 is None else (self.aws_sigv4.region, self.aws_sigv4.service),
             "ca_certs": None if self.ca_certs is None else str(self.ca_certs),
             "ca_fingerprint": self.ca_fingerprint,
+            "client_cert": None if self.client_cert is None else str(self.client_cert),
+            "client_key": None if self.client_key is None else str(self.client_key),
             "verify_certs": self.verify_certs,
             "request_timeout": self.request_timeout,
             "max_retries": self.max_retries,

@@ -132,13 +132,14 @@ Count: TypeAlias = Annotated[int, BeforeValidator(_not_bool)]
 _BAD_FIELD = re.compile(r"[\s*?,]|^\.|\.$|\.\.|^$")
 
 
-def _field_name(text: str) -> str:
+def field_name(text: str) -> str:
+    """Check the dotted name of one field. Raises ValueError for a pattern, or for several names."""
     if _BAD_FIELD.search(text):
         raise ValueError("must be the full name of one field, such as source.ip (no spaces or wildcards)")
     return text
 
 
-FieldName: TypeAlias = Annotated[str, AfterValidator(_field_name)]
+FieldName: TypeAlias = Annotated[str, AfterValidator(field_name)]
 """The dotted name of one field of the events."""
 
 _NOT_IN_INDEX = re.compile(r"[\s\"\\/?#<>|,]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.numbering import MALFORMED, Numbers
 from ipi_es.ipinsights.address_context import AddressContext
-from ipi_es.networks import NetworkTable, country_number, operator_number
+from ipi_es.networks.network_file import NetworkFile
+from ipi_es.networks.network_table import NetworkTable
+from ipi_es.networks.network_values import country_number, operator_number
 
 
 def context_of_ips(
@@ -64,12 +67,17 @@ def looked_up(bucket: EventBucket, networks: NetworkTable | None) -> EventBucket
 
 def networks_of(job: Job) -> NetworkTable | None:
     """Return the job's files of networks, opened once per process. Raises UsageError for an unusable file."""
-    files = job.datafeed_config.networks_files
+    files = network_files(job)
     return _opened(files) if files else None
 
 
+def network_files(job: Job) -> tuple[NetworkFile, ...]:
+    """Return the files of networks that the job names."""
+    return tuple(NetworkFile(Path(file.path), file.type) for file in job.datafeed_config.networks_files)
+
+
 @lru_cache(maxsize=4)
-def _opened(files: tuple[str, ...]) -> NetworkTable:
+def _opened(files: tuple[NetworkFile, ...]) -> NetworkTable:
     return NetworkTable.load(files)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -31,6 +32,7 @@ class Dropped:
     missing_ip: int = 0
     malformed_ip: int = 0
     private_ip: int = 0
+    excluded_entity: int = 0
 
     def __add__(self, other: Dropped) -> Dropped:
         return Dropped(
@@ -38,11 +40,12 @@ class Dropped:
             self.missing_ip + other.missing_ip,
             self.malformed_ip + other.malformed_ip,
             self.private_ip + other.private_ip,
+            self.excluded_entity + other.excluded_entity,
         )
 
     @property
     def unparsable(self) -> int:
-        """Documents without a usable entity or IP; private addresses, excluded by configuration, don't count."""
+        """Documents without a usable entity or IP; what the configuration leaves out doesn't count."""
         return self.missing_entity + self.missing_ip + self.malformed_ip
 
     def counts(self) -> dict[str, int]:
@@ -82,6 +85,12 @@ class EventBucket:
     def end(self) -> int:
         """The exclusive end, epoch seconds."""
         return self.start + self.span
+
+    def with_outcome(self, outcomes: Collection[str]) -> NDArray[np.bool_]:
+        """Return which rows have one of these outcomes, bool[rows]."""
+        wanted = np.array([name in outcomes for name in self.outcomes], dtype=np.bool_)
+        rows: NDArray[np.bool_] = wanted[self.outcome]
+        return rows
 
     def digest(self, hashes: NDArray[np.uint64] | None = None) -> str:
         """Return a digest of the rows, 16 hexadecimal digits: equal for equal rows in any order.

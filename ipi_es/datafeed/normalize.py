@@ -8,20 +8,23 @@ count combinations.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import Addresses, is_private
+from ipi_es.addresses import Addresses, IpPick, is_private
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.datafeed.bucket_context import context_of_ips
+from ipi_es.datafeed.entity_choice import as_text
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.numbering import MALFORMED, Numbers, compact, merge, number_ips, number_texts
 from ipi_es.datafeed.read_plan import NOTHING, CountedBucket
 from ipi_es.datafeed.spec import SUCCESS, UNKNOWN
 from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import FieldTypeWrong
+from ipi_es.index_pairs import packed_pairs
 
 MAX_OUTCOMES = 127
 """Distinct outcomes that an int8 can number; ECS defines three."""
@@ -40,6 +43,8 @@ class Rows:
     counts: NDArray[np.int64]  # [rows], documents
     operators: list[Any] | None = None
     countries: list[Any] | None = None
+    chosen: bool = False
+    """Whether the entities' names were chosen among several fields, so that rows may be equal."""
 
 
 NO_ROWS = Rows([], [], None, np.empty(0, dtype=np.int64))
@@ -57,6 +62,10 @@ class Normalizer:
     only_outcome: str = SUCCESS  # the outcome of rows that carry none
     translators: tuple[Embedding, ...] = ()
     """Prefixes of translators, in addition to the well-known ones."""
+    exclude_entities: tuple[str, ...] = ()
+    """Patterns of entities whose rows are dropped."""
+    ip_pick: IpPick | None = None
+    """Which address of a text with several counts; None: such a text is malformed."""
 
     def bucket(self, start: int, span: int, rows: Rows, counted: CountedBucket = NOTHING) -> EventBucket:
         """Build the EventBucket of [start, start + span); rows keep their order, equal rows are merged, counts added.
@@ -67,7 +76,7 @@ class Normalizer:
         if not rows.entities:
             return _empty(start, span, counted, missing)
         names, entity, folded = number_texts(rows.entities, self._spell)
-        ips, addresses, ip, alike = number_ips(rows.ips, self.translators)
+        ips, addresses, ip, alike = number_ips(rows.ips, self.translators, self.ip_pick)
         outcomes, outcome, mixed = self._outcomes(rows.outcomes, len(entity))
         counts = rows.counts
         context, changing = context_of_ips(len(ips), ip, rows.operators, rows.countries)
@@ -79,8 +88,8 @@ class Normalizer:
             outcomes, outcome, _ = compact(outcomes, outcome)
             addresses = addresses[kept]
             context = context.take(kept) if context is not None else None
-        if folded or alike or mixed or changing:
-            key = (entity.astype(np.int64) * len(ips) + ip) * len(outcomes) + outcome
+        if folded or alike or mixed or changing or rows.chosen:
+            key = packed_pairs(packed_pairs(entity, ip, len(ips)), outcome, len(outcomes))
             first, counts = merge(key, counts)
             entity, ip, outcome = entity[first], ip[first], outcome[first]
         return EventBucket(
@@ -102,7 +111,7 @@ class Normalizer:
         )
 
     def _spell(self, spellings: list[Any]) -> list[str]:
-        names = spellings if set(map(type, spellings)) == {str} else list(map(_text, spellings))
+        names = spellings if set(map(type, spellings)) == {str} else list(map(as_text, spellings))
         if self.entity_normalize:
             names = [normalize_entity(name, self.entity_normalize) for name in names]
         return names
@@ -110,7 +119,7 @@ class Normalizer:
     def _outcomes(self, values: list[Any] | None, rows: int) -> tuple[list[str], Numbers, bool]:
         if values is None:
             return [self.only_outcome], np.zeros(rows, dtype=np.int32), False
-        result = number_texts(values, lambda distinct: [UNKNOWN if one is None else _text(one) for one in distinct])
+        result = number_texts(values, lambda distinct: [UNKNOWN if one is None else as_text(one) for one in distinct])
         if len(result[0]) > MAX_OUTCOMES:
             raise FieldTypeWrong(
                 f"the outcome field has {len(result[0])} distinct values in one event bucket",
@@ -123,7 +132,7 @@ class Normalizer:
     ) -> tuple[NDArray[np.bool_] | None, Dropped]:
         """Return the rows to keep, bool[rows] (None: all), and the documents of the others by reason."""
         unwanted = np.zeros(len(ip), dtype=np.bool_)
-        nameless = malformed = private = 0
+        nameless = malformed = private = excluded = 0
         if "" in names:
             unwanted = entity == names.index("")
             nameless = int(counts[unwanted].sum())
@@ -135,14 +144,21 @@ class Normalizer:
             inner = is_private(addresses)[ip] & ~broken
             private = int(counts[inner].sum())
             unwanted = unwanted | inner
+        if self.exclude_entities:
+            left_out = self._excluded(names)[entity]
+            excluded = int(counts[left_out].sum())
+            unwanted = unwanted | left_out
         if not unwanted.any():
             return None, Dropped()
-        return ~unwanted, Dropped(missing_entity=nameless, malformed_ip=malformed, private_ip=private)
+        return ~unwanted, Dropped(
+            missing_entity=nameless, malformed_ip=malformed, private_ip=private, excluded_entity=excluded
+        )
 
-
-def _text(value: Any) -> str:
-    """Spell a key that isn't a string (number, boolean) as the cluster would write it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    def _excluded(self, names: list[str]) -> NDArray[np.bool_]:
+        """Return which names a pattern of ``exclude_entities`` matches, bool[names]."""
+        patterns = [normalize_entity(pattern, self.entity_normalize) for pattern in self.exclude_entities]
+        found = [any(fnmatchcase(name, pattern) for pattern in patterns) for name in names]
+        return np.array(found, dtype=np.bool_)
 
 
 def _empty(start: int, span: int, counted: CountedBucket, dropped: Dropped) -> EventBucket:

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import V4_PREFIX, Addresses, canonical, is_v4, packed_as_written
+from ipi_es.addresses import V4_PREFIX, Addresses, IpPick, canonical, is_v4, packed_as_written, picked, words
 from ipi_es.embedded_addresses import Embedding, unwrap
+from ipi_es.index_pairs import packed_pairs
 
 Numbers: TypeAlias = NDArray[np.int32]
 """int32[rows]: each row's index in a list of distinct values."""
@@ -43,16 +44,19 @@ def number_texts(values: list[Any], spell: Callable[[list[Any]], list[str]]) -> 
     return distinct, np.repeat(numbers, lengths), len(distinct) < len(spellings)
 
 
-def number_ips(values: list[Any], own: Sequence[Embedding] = ()) -> tuple[list[str], Addresses, Numbers, bool]:
+def number_ips(
+    values: list[Any], own: Sequence[Embedding] = (), pick: IpPick | None = None
+) -> tuple[list[str], Addresses, Numbers, bool]:
     """Return distinct addresses, as canonical text and as bytes by first appearance, and each row's number.
 
-    Embedded IPv4 addresses are extracted; ``own`` are prefixes of translators in addition to the well-known ones. The
-    last value is True where different spellings may have become one address. A malformed address has the number
-    MALFORMED. Addresses are compared as bytes: parsing each row is faster than looking up its text.
+    Embedded IPv4 addresses are extracted; ``own`` are prefixes of translators in addition to the well-known ones;
+    ``pick`` chooses in a text with several addresses. The last value is True where different spellings may have become
+    one address. A malformed address has the number MALFORMED. Addresses are compared as bytes: parsing each row is
+    faster than looking up its text.
     """
     blobs = _pack(values)
     if blobs is None:  # some are malformed or spelled unusually: the slow path, for the whole event bucket
-        found = [packed_as_written(value) if isinstance(value, str) else None for value in values]
+        found = [packed_as_written(text) if isinstance(text, str) else None for text in _picked(values, pick)]
         valid = np.fromiter((blob is not None for blob in found), dtype=np.bool_, count=len(found))
         _, addresses, numbers = _distinct([blob for blob in found if blob is not None], own)
         result = np.full(len(values), MALFORMED, dtype=np.int32)
@@ -63,6 +67,12 @@ def number_ips(values: list[Any], own: Sequence[Embedding] = ()) -> tuple[list[s
         return _canonical(addresses), addresses, numbers, True
     # The IPv4 texts that inet_pton accepts are canonical: no leading zeros, spaces, shortened or hexadecimal forms.
     return [values[at] for at in first.tolist()], addresses, numbers, False
+
+
+def _picked(values: list[Any], pick: IpPick | None) -> list[Any]:
+    if pick is None:
+        return values
+    return [picked(value, pick) if isinstance(value, str) else value for value in values]
 
 
 def _pack(values: list[Any]) -> list[bytes] | None:
@@ -81,14 +91,15 @@ def _distinct(blobs: list[bytes], own: Sequence[Embedding]) -> tuple[NDArray[np.
     if not all_v4:
         rows = unwrap(rows, own)
         all_v4 = bool(is_v4(rows).all())
-    words = rows.view(">u4").astype(np.int64)  # [rows, 4]
-    keys = words[:, 3]
-    if not all_v4:
+    high, low = words(rows)
+    if all_v4:
+        _, first, inverse = np.unique(low, return_index=True, return_inverse=True)
+    else:
         # Sorting integers is much faster than sorting byte strings: number the upper half, then both halves together.
-        _, upper = np.unique((words[:, 0] << 32) | words[:, 1], return_inverse=True)
-        _, lower = np.unique((words[:, 2] << 32) | words[:, 3], return_inverse=True)
-        keys = upper.astype(np.int64) * len(rows) + lower
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        _, upper = np.unique(high, return_inverse=True)
+        _, lower = np.unique(low, return_inverse=True)
+        keys = packed_pairs(upper, lower, len(rows))
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order, numbers = by_appearance(first, inverse)
     return first[order], rows[first[order]], numbers
 

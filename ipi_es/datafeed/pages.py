@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.cluster.answers.hints import INCOMPLETE_HINT
+from ipi_es.datafeed.entity_choice import Choice
 from ipi_es.datafeed.normalize import Rows
 from ipi_es.datafeed.requests import COUNTRY, ENTITY, IP, MS, OPERATOR, OUTCOME, PAIRS, TIME
 from ipi_es.errors import AnswerIncomplete
@@ -19,7 +20,7 @@ SLICE_ROWS = 1_000
 """Rows that are split into columns at a time: half a megabyte of dicts, which fits the processor's cache."""
 
 _KEY, _COUNT = itemgetter("key"), itemgetter("doc_count")
-_TIME, _ENTITY, _IP, _OUTCOME = itemgetter(TIME), itemgetter(ENTITY), itemgetter(IP), itemgetter(OUTCOME)
+_TIME, _IP, _OUTCOME = itemgetter(TIME), itemgetter(IP), itemgetter(OUTCOME)
 _OPERATOR, _COUNTRY = itemgetter(OPERATOR), itemgetter(COUNTRY)
 
 
@@ -32,6 +33,8 @@ class Pages:
     page_size: int
     with_operator: bool = False
     with_country: bool = False
+    entity_of: Choice = itemgetter(ENTITY)
+    chosen: bool = False  # whether ``entity_of`` chooses among several fields
     times: list[int] = field(default_factory=list)  # [rows], epoch milliseconds; empty unless timed
     entities: list[Any] = field(default_factory=list)
     ips: list[Any] = field(default_factory=list)
@@ -70,7 +73,7 @@ class Pages:
             part = buckets[begin : begin + SLICE_ROWS]
             keys = list(map(_KEY, part))
             self.counts.extend(map(_COUNT, part))
-            self.entities.extend(map(_ENTITY, keys))
+            self.entities.extend(map(self.entity_of, keys))
             self.ips.extend(map(_IP, keys))
             if self.timed:
                 self.times.extend(map(_TIME, keys))
@@ -114,6 +117,7 @@ class Pages:
             counts[part],
             operators=self.operators[part] if self.with_operator else None,
             countries=self.countries[part] if self.with_country else None,
+            chosen=self.chosen,
         )
 
 

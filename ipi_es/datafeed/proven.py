@@ -22,6 +22,7 @@ from typing import Any
 
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.datafeed.bucket_counts import BucketCounts
+from ipi_es.datafeed.entity_choice import entity_choice
 from ipi_es.datafeed.normalize import NO_ROWS, Rows
 from ipi_es.datafeed.pages import Pages, lacking, not_whole
 from ipi_es.datafeed.read_plan import NOTHING, CountedBucket, Stretch, counts_of, read_plan
@@ -34,6 +35,7 @@ from ipi_es.datafeed.requests import (
     TIME,
     VALUES,
     combinations_body,
+    entity_keys,
     events_body,
     page_body,
     plan_body,
@@ -44,6 +46,9 @@ from ipi_es.times import iso
 
 TRIES = 3
 """Attempts at reading a stretch, and at a count: events rarely arrive in between three times in a row."""
+
+METADATA = "meta"
+"""A part that OpenSearch adds to each aggregation whose query names an unmapped field."""
 
 OFTEN = 2
 """Stretches whose rows were complete only when read without their time; then each event bucket is read alone."""
@@ -220,13 +225,15 @@ class ProvenReader:
 
     def _pages(self, begin: int, end: int, span: int | None, unwanted: Callable[[], bool]) -> dict[int, Rows]:
         """Read the rows of [begin, end) by event bucket; without ``span``, it is a single event bucket."""
-        spec, start = self._spec, begin
+        spec, keys, start = self._spec, entity_keys(self._spec), begin
         pages = Pages(
             span is not None,
             spec.only_outcome is None,
             spec.page_size,
             with_operator=spec.operator_field is not None,
             with_country=spec.country_field is not None,
+            entity_of=entity_choice(spec.entity_sources, keys),
+            chosen=len(keys) > 1,
         )
         after: Mapping[str, Any] | None = None
         while not unwanted():
@@ -297,7 +304,7 @@ def _counts_within(part: Mapping[str, Any], start: int, end: int, span: int, nam
     found: dict[str, Any] = {
         inner: _counts_within(each, start, end, span, inner)
         for inner, each in part.items()
-        if inner != BUCKETS and isinstance(each, Mapping)
+        if inner not in (BUCKETS, METADATA) and isinstance(each, Mapping)
     }
     found[BUCKETS] = _cut(part[BUCKETS], start, end, span)
     if sum(counts_of(found).values()) < part["doc_count"]:

@@ -20,7 +20,7 @@ from ipi_es.datafeed.recall import read_words, words_body
 from ipi_es.datafeed.requests import MS, time_range_body
 from ipi_es.datafeed.spec import SUCCESS, FeedSpec
 from ipi_es.errors import NotFound, UsageError
-from ipi_es.networks import NetworkTable
+from ipi_es.networks.network_table import NetworkTable
 
 READERS = 2
 """Concurrent searches: the second keeps the cluster busy while an answer is parsed; more would be a load on it."""
@@ -50,7 +50,12 @@ class Datafeed:
         self._readers = readers
         self._proven = ProvenReader(cluster, spec)
         self._normalizer = Normalizer(
-            spec.entity_normalize, spec.ignore_private, spec.only_outcome or SUCCESS, spec.translators
+            spec.entity_normalize,
+            spec.ignore_private,
+            spec.only_outcome or SUCCESS,
+            spec.translators,
+            exclude_entities=spec.exclude_entities,
+            ip_pick=spec.ip_pick,
         )
 
     def read(self, start: int, end: int, span: int) -> Generator[EventBucket, None, None]:

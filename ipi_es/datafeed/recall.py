@@ -8,7 +8,15 @@ from typing import Any
 from ipi_es.cluster.port import Json
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.read_plan import counts_of
-from ipi_es.datafeed.requests import BUCKETS, MISSING_ENTITY, MISSING_IP, events_body, window
+from ipi_es.datafeed.requests import (
+    BUCKETS,
+    MISSING_ENTITY,
+    MISSING_IP,
+    events_body,
+    missing_entity,
+    named,
+    window,
+)
 from ipi_es.datafeed.spec import SUCCESS, UNKNOWN, FeedSpec
 
 OF_OUTCOME = "outcome_"
@@ -29,8 +37,8 @@ def recall_body(spec: FeedSpec, start: int, end: int, span: int) -> Json:
     """Request the counts of each event bucket's documents: all, without entity or IP, and with both by outcome."""
     body = events_body(spec, start, end, span)
     inner = {BUCKETS: body["aggs"][BUCKETS]}
-    usable = [{"exists": {"field": spec.entity_field}}, {"exists": {"field": spec.ip_field}}]
-    body["aggs"][MISSING_ENTITY] = {"missing": {"field": spec.entity_field}, "aggs": inner}
+    usable = [named(spec), {"exists": {"field": spec.ip_field}}]
+    body["aggs"][MISSING_ENTITY] = {**missing_entity(spec), "aggs": inner}
     body["aggs"][MISSING_IP] = {"missing": {"field": spec.ip_field}, "aggs": inner}
     for place, outcome in enumerate(outcomes_of(spec)):
         filters = usable if spec.outcome_field is None else [*usable, _of_outcome(spec.outcome_field, outcome)]
@@ -43,12 +51,12 @@ def read_recall(aggregations: Mapping[str, Any], outcomes: Sequence[str]) -> dic
 
     Malformed addresses aren't detected, and count as usable. Raises KeyError where a part of the answer is missing.
     """
-    missing_entity, missing_ip = counts_of(aggregations[MISSING_ENTITY]), counts_of(aggregations[MISSING_IP])
+    nameless, missing_ip = counts_of(aggregations[MISSING_ENTITY]), counts_of(aggregations[MISSING_IP])
     usable = {name: counts_of(aggregations[f"{OF_OUTCOME}{place}"]) for place, name in enumerate(outcomes)}
     return {
         start: BucketCounts(
             events,
-            missing_entity.get(start, 0),
+            nameless.get(start, 0),
             missing_ip.get(start, 0),
             outcomes={name: counts[start] for name, counts in usable.items() if start in counts},
         )

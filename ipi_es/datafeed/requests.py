@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ipi_es.cluster.port import Json
+from ipi_es.config.entity_names import EntitySource
 from ipi_es.datafeed.spec import UNKNOWN, FeedSpec
 
 MS = 1_000
@@ -70,7 +71,7 @@ def plan_body(spec: FeedSpec, start: int, end: int, span: int, *, values: bool =
         "filter": {"bool": {"must_not": [_readable(spec)]}},
         "aggs": {
             BUCKETS: histogram,
-            MISSING_ENTITY: {"missing": {"field": spec.entity_field}, "aggs": {BUCKETS: histogram}},
+            MISSING_ENTITY: {**missing_entity(spec), "aggs": {BUCKETS: histogram}},
             MISSING_IP: {"missing": {"field": spec.ip_field}, "aggs": {BUCKETS: histogram}},
         },
     }
@@ -86,7 +87,7 @@ def plan_body(spec: FeedSpec, start: int, end: int, span: int, *, values: bool =
 def row_fields(spec: FeedSpec) -> dict[str, str]:
     """Return the fields of a row's key except the time, by their names in a composite's keys."""
     fields = {
-        ENTITY: spec.entity_field,
+        **entity_keys(spec),
         IP: spec.ip_field,
         OUTCOME: spec.outcome_field if spec.only_outcome is None else None,
         OPERATOR: spec.operator_field,
@@ -95,9 +96,43 @@ def row_fields(spec: FeedSpec) -> dict[str, str]:
     return {name: field for name, field in fields.items() if field is not None}
 
 
+def entity_keys(spec: FeedSpec) -> dict[str, str]:
+    """Return the fields of the entity's name, by their names in a composite's keys."""
+    fields = spec.entity_fields
+    return {ENTITY: fields[0]} if len(fields) == 1 else {f"{ENTITY}{place}": name for place, name in enumerate(fields)}
+
+
+def named(spec: FeedSpec) -> Json:
+    """Match the documents that name an entity: all fields of at least one source are there."""
+    each = [_all_there(source.fields) for source in spec.entity_sources]
+    return each[0] if len(each) == 1 else {"bool": {"should": each, "minimum_should_match": 1}}
+
+
+def chosen_sources(spec: FeedSpec) -> list[tuple[EntitySource, Json]]:
+    """Return each source of the entity with a query for the documents that are named by it."""
+    found, before = list[tuple[EntitySource, Json]](), list[Json]()
+    for source in spec.entity_sources:
+        there = _all_there(source.fields)
+        found.append((source, {"bool": {"filter": [there], "must_not": list(before)}} if before else there))
+        before.append(there)
+    return found
+
+
+def missing_entity(spec: FeedSpec) -> Json:
+    """Return the aggregation over the documents that name no entity."""
+    if len(spec.entity_fields) == 1:
+        return {"missing": {"field": spec.entity_fields[0]}}
+    return {"filter": {"bool": {"must_not": [named(spec)]}}}
+
+
+def _all_there(fields: Sequence[str]) -> Json:
+    each: list[Json] = [{"exists": {"field": name}} for name in fields]
+    return each[0] if len(each) == 1 else {"bool": {"filter": each}}
+
+
 def _readable(spec: FeedSpec) -> Json:
     """Match the documents that give rows."""
-    both: list[Json] = [{"exists": {"field": field}} for field in (spec.entity_field, spec.ip_field)]
+    both: list[Json] = [named(spec), {"exists": {"field": spec.ip_field}}]
     chosen = _chosen(spec)
     return {"bool": {"filter": both if chosen is None else [*both, chosen]}}
 
@@ -119,7 +154,9 @@ def page_body(
     sources: list[Json] = []
     if span is not None:
         sources.append({TIME: {"date_histogram": _by_time(spec, span)}})
-    sources.append({ENTITY: {"terms": {"field": spec.entity_field}}})
+    keys = entity_keys(spec)
+    may_lack = {"missing_bucket": True} if len(keys) > 1 else {}
+    sources += [{name: {"terms": {"field": field, **may_lack}}} for name, field in keys.items()]
     sources.append({IP: {"terms": {"field": spec.ip_field}}})
     if spec.only_outcome is None:
         sources.append({OUTCOME: {"terms": {"field": spec.outcome_field, "missing_bucket": True}}})
@@ -129,7 +166,10 @@ def page_body(
     composite: Json = {"size": spec.page_size, "sources": sources}
     if after is not None:
         composite["after"] = dict(after)
-    return _search(spec, wanted(spec, window(spec, start, end)), {PAIRS: {"composite": composite}})
+    query = wanted(spec, window(spec, start, end))
+    if may_lack:  # a composite leaves out documents without the entity only where it is a single field
+        query = {"bool": {"filter": [query, named(spec)]}}
+    return _search(spec, query, {PAIRS: {"composite": composite}})
 
 
 def combinations_body(

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ipi_es.addresses import IpPick
 from ipi_es.cluster.port import IndexOptions, ServerInfo
-from ipi_es.config.entity_names import STEPS, EntityStep
+from ipi_es.config.entity_names import STEPS, EntitySource, EntityStep, fields_of
 from ipi_es.config.job_config import Job
 from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import ConfigError
@@ -40,16 +41,18 @@ OPERATOR_TYPES = COUNTRY_TYPES | {"long", "integer", "unsigned_long"}
 class FeedSpec:
     """Which events to read, and the fields that hold time, entity, address and outcome.
 
+    ``entity_sources``: the entity's name comes from the first whose fields are all there.
     ``outcome_field`` None means that every event counts as a success. ``outcomes`` are the ones to read (``unknown``:
     events without the field), () all of them; events with others are in the event count, but in no row. ``query``
     and ``runtime_mappings`` are sent unchanged. ``ignore_private`` drops (and counts) private, loopback
-    and link-local addresses. ``translators`` are prefixes that embed IPv4 addresses.
+    and link-local addresses, ``exclude_entities`` the entities that match a pattern. ``ip_pick`` chooses in a text with
+    several addresses. ``translators`` are prefixes that embed IPv4 addresses.
     ``operator_field`` and ``country_field`` are read where the indices have them; None: never.
     Raises ConfigError for no index, a page size out of range or an unknown step in ``entity_normalize``.
     """
 
     indices: tuple[str, ...]
-    entity_field: str = "user.name"
+    entity_sources: tuple[EntitySource, ...] = (EntitySource.parse("user.name"),)
     ip_field: str = "source.ip"
     time_field: str = "@timestamp"
     outcome_field: str | None = "event.outcome"
@@ -60,6 +63,8 @@ class FeedSpec:
     runtime_mappings: Mapping[str, Any] = field(default_factory=dict)
     entity_normalize: tuple[EntityStep, ...] = ()
     ignore_private: bool = False
+    exclude_entities: tuple[str, ...] = ()
+    ip_pick: IpPick | None = None
     translators: tuple[Embedding, ...] = ()
     options: IndexOptions = field(default_factory=IndexOptions)
     page_size: int = DEFAULT_PAGE_SIZE
@@ -82,7 +87,7 @@ class FeedSpec:
         options = feed.indices_options
         return cls(
             indices=feed.indices,
-            entity_field=job.entity_field,
+            entity_sources=job.entity_sources,
             ip_field=job.ip_field,
             time_field=job.time_field,
             outcome_field=feed.outcome_field,
@@ -93,6 +98,8 @@ class FeedSpec:
             runtime_mappings=feed.runtime_mappings,
             entity_normalize=feed.entity_normalize,
             ignore_private=feed.ignore_private,
+            exclude_entities=feed.exclude_entities,
+            ip_pick=feed.ip_pick,
             translators=feed.translators,
             options=IndexOptions(
                 ignore_unavailable=options.ignore_unavailable,
@@ -101,6 +108,11 @@ class FeedSpec:
             ),
             page_size=feed.max_page,
         )
+
+    @property
+    def entity_fields(self) -> tuple[str, ...]:
+        """The fields of all entity sources, each once."""
+        return fields_of(self.entity_sources)
 
     @property
     def only_outcome(self) -> str | None:

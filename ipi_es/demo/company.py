@@ -18,6 +18,8 @@ from ipi_es.demo.names import services as service_names
 from ipi_es.demo.providers import plan
 from ipi_es.demo.signin_columns import DAY_MS, KINDS, SigninColumns
 from ipi_es.errors import UsageError
+from ipi_es.sorted_runs import run_starts
+from ipi_es.times import from_ms, to_ms
 
 DAY_S = 86_400
 SERVICE_ACCOUNTS = 40
@@ -102,7 +104,7 @@ def simulate(seed: int, *, end: int, people: int = 2_000, days: int = 30) -> Sim
             hint=f"take at least {MIN_PEOPLE} people and {MIN_DAYS} days",
         )
     end -= end % DAY_S
-    start_ms, end_ms = (end - days * DAY_S) * 1000, end * 1000
+    start_ms, end_ms = to_ms(end - days * DAY_S), to_ms(end)
     scored_from = end_ms - SCORED_DAYS * DAY_MS
     # one generator for each part: a change in one part doesn't change the draws of the others
     for_names, for_nets, for_staff, for_days, for_people, for_services, for_noise, for_incidents = (
@@ -126,13 +128,14 @@ def simulate(seed: int, *, end: int, people: int = 2_000, days: int = 30) -> Sim
 
     usual = ev.concatenate([signed_in, served])
     trained = np.bincount(usual.user[(usual.time >= start_ms) & (usual.time < scored_from)], minlength=first_guess)
-    drafts = plant(for_incidents, Scene(plan(), nets, crew, accounts, trained, days, scored_from, end_ms))
+    scene = Scene(plan(), nets, crew, accounts, trained=trained, days=days, scored_from=scored_from, end=end_ms)
+    drafts = plant(for_incidents, scene)
     everything = ev.concatenate([usual, strangers, typed, *(draft.events for draft in drafts)])
     inside = (everything.time >= start_ms) & (everything.time < end_ms)
     everything = everything.take(inside)
     everything = everything.take(np.argsort(everything.time, kind="stable"))
     names += typos
-    return _finish(everything, drafts, tuple(names), seed=seed, span=(start_ms // 1000, end), people=people)
+    return _finish(everything, drafts, tuple(names), seed=seed, span=(from_ms(start_ms), end), people=people)
 
 
 def _finish(
@@ -161,8 +164,7 @@ def _distinct(made: SigninColumns) -> tuple[staff.Words, staff.Words, NDArray[np
     """Return the distinct addresses as (high, low), uint64[k] each, and each event's code, int64[n]."""
     order = np.lexsort((made.low, made.high))
     high, low = made.high[order], made.low[order]
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    new = run_starts(high, low)
     code = np.empty(len(order), np.int64)
     code[order] = np.cumsum(new) - 1
     return high[new], low[new], code

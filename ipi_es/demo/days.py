@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ipi_es.demo.providers import COUNTRIES
-from ipi_es.demo.staff import HOTELS, OFFICES, SITES, Flags, Floats, Ints, Networks, Staff
+from ipi_es.demo.staff import HOTELS, OFFICES, Flags, Floats, Ints, Networks, Staff
 
 AT_HOME, AT_OFFICE, ON_TRIP, ON_HOLIDAY = 0, 1, 2, 3
 
@@ -114,8 +114,3 @@ def _journey(rng: np.random.Generator, site: int, nets: Networks, *, business: b
     if abroad and rng.random() < LOCAL_CARRIER:
         carrier = int(nets.carrier_base[country] + rng.integers(3))
     return country, country if to_office else -1, hotel, venue, carrier
-
-
-def sites_are_countries() -> bool:
-    """Decide whether the order of SITES is that of COUNTRIES, as the time zones require; for a test."""
-    return tuple(COUNTRIES)[: len(SITES)] == SITES

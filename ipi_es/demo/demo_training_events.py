@@ -10,7 +10,7 @@ from ipi_es.addresses import parse
 from ipi_es.demo.providers import plan
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.training.training_events import TrainingEvents
-from ipi_es.networks import country_number
+from ipi_es.networks.network_values import country_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

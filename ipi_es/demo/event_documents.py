@@ -32,7 +32,6 @@ INDEX = "logs-auth-demo"
 and has priority 100: put ``index_template()`` first, or the documents go into a data stream that refuses updates."""
 
 TEMPLATE_PRIORITY = 500
-BULK_DOCUMENTS = 5_000  # documents per request body: about 2.5 MB, well below the servers' 100 MB
 
 OTHER_SHARE = 0.12  # documents of other categories, for each sign-in
 NO_ADDRESS_SHARE, NO_USER_SHARE, UNKNOWN_SHARE = 0.006, 0.002, 0.002  # the same, for incomplete authentications
@@ -81,19 +80,6 @@ def _object(**properties: Any) -> dict[str, Any]:
 def documents(simulation: Simulation) -> Iterator[dict[str, Any]]:
     """Yield all documents in the order of time, as dicts."""
     return (orjson.loads(source) for source in sources(simulation))
-
-
-def bulk_bodies(simulation: Simulation, *, size: int = BULK_DOCUMENTS) -> Iterator[tuple[bytes, int]]:
-    """Yield (body, number of documents) for each ``POST {INDEX}/_bulk``; the server assigns the ids."""
-    action = b'{"index":{}}\n'
-    lines: list[bytes] = []
-    for source in sources(simulation):
-        lines.append(action + source)
-        if len(lines) == size:
-            yield b"\n".join(lines) + b"\n", size
-            lines = []
-    if lines:
-        yield b"\n".join(lines) + b"\n", len(lines)
 
 
 def sources(simulation: Simulation) -> Iterator[bytes]:

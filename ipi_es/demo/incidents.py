@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ipi_es.addresses import V4_WORD
 from ipi_es.demo import signin_columns as ev
 from ipi_es.demo.background import STEADY, Services
 from ipi_es.demo.names import API, DESKTOP_AGENTS, MAIL, SERVICE_AGENT, SSO
-from ipi_es.demo.providers import MAPPED, Plan
+from ipi_es.demo.providers import Plan
 from ipi_es.demo.signin_columns import DAY_MS, HOUR_MS, SigninColumns
 from ipi_es.demo.staff import GATEWAY_ADDRESSES, HOME_BITS, SITES, Networks, Staff, Words, random_hosts
 
@@ -152,7 +153,7 @@ def _leaked_token(rng: np.random.Generator, scene: Scene) -> Draft:
     clouds = [p for p in scene.plan.of("cloud") if p.index in scene.services.cloud] or scene.plan.of("cloud")
     pools = np.array(clouds[int(rng.integers(len(clouds)))].pools(20), np.uint64)
     count = int(rng.integers(*TOKEN_ADDRESSES))
-    low = np.sort(MAPPED + rng.choice(pools) + rng.choice(np.arange(2, 4000), count, replace=False).astype(np.uint64))
+    low = np.sort(V4_WORD + rng.choice(pools) + rng.choice(np.arange(2, 4000), count, replace=False).astype(np.uint64))
     begin = _begin(rng, scene, TOKEN_MS)
     uses = int(rng.integers(50, 150))
     time = begin + np.sort(rng.random(uses)) * TOKEN_MS

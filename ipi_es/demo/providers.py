@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAPPED = np.uint64(0xFFFF_0000_0000)
-"""The low half of an IPv4-mapped address with the IPv4 part zero; the high half is 0."""
-
 FIRST_AS = 4_200_000_000  # start of the private-use AS numbers (RFC 6996)
 
 _EUROPE = (31, 37, 46, 62, *range(77, 96), 109, 176, 178, 188, 193, 195, 212, 213, 217)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ipi_es.addresses import V4_WORD
 from ipi_es.demo.names import DESKTOP_AGENTS, PHONE_AGENTS
-from ipi_es.demo.providers import COUNTRIES, HOME_ACCESS, MAPPED, Plan, Provider
+from ipi_es.demo.providers import COUNTRIES, HOME_ACCESS, Plan, Provider
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -104,7 +105,7 @@ def random_hosts(rng: np.random.Generator, provider: Provider, count: int, *, wi
     """Draw low halves of fixed addresses, uint64[count], each in a random network of length ``within``."""
     pools = np.array(provider.pools(within), np.uint64)
     size = 1 << (32 - within)
-    return MAPPED + rng.choice(pools, count) + rng.integers(2, size - 2, count).astype(np.uint64)
+    return V4_WORD + rng.choice(pools, count) + rng.integers(2, size - 2, count).astype(np.uint64)
 
 
 def networks(rng: np.random.Generator, plan: Plan, days: int) -> Networks:
@@ -126,7 +127,7 @@ def networks(rng: np.random.Generator, plan: Plan, days: int) -> Networks:
     hotel = np.stack([_hotels(rng, plan, country) for country in COUNTRIES])
     carriers = plan.of("mobile")
     bases = [
-        [MAPPED + np.uint64(c.pools(24)[(g * 23 + 3) % len(c.pools(24))] + 64) for g in range(GATEWAYS)]
+        [V4_WORD + np.uint64(c.pools(24)[(g * 23 + 3) % len(c.pools(24))] + 64) for g in range(GATEWAYS)]
         for c in carriers
     ]
     high = [[c.v6 + ((g + 1) << 20) for g in range(GATEWAYS)] for c in carriers]
@@ -200,4 +201,4 @@ def _homes(rng: np.random.Generator, plan: Plan, site: Ints) -> tuple[Ints, Word
 def _regions(provider: Provider, site: int) -> list[int]:
     """Return the first low halves of the pools for one site, from all of the provider's prefixes."""
     pools = provider.pools(32 - HOME_BITS)
-    return [int(MAPPED) + pools[(site * 3 + r * 5) % len(pools)] for r in range(HOME_REGIONS)]
+    return [int(V4_WORD) + pools[(site * 3 + r * 5) % len(pools)] for r in range(HOME_REGIONS)]

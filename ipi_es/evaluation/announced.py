@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.addresses import V4_PREFIX, from_words, is_private, v4_words, words
+from ipi_es.addresses import V4_PREFIX, V4_WORD, from_words, is_private, v4_words, words
 from ipi_es.errors import UsageError
-from ipi_es.networks import PREFIX_COLUMNS, prefix_of, table_rows
+from ipi_es.networks.layouts import PREFIX_COLUMNS
+from ipi_es.networks.opening import is_table_with_header
+from ipi_es.networks.text_files import prefix_of, table_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
 
-_V4_MARK = np.uint64(0xFFFF << 32)
 _ONES = np.uint64((1 << 64) - 1)
 _UNICAST_V4 = (1 << 24, 224 << 24)
 """1.0.0.0 to 223.255.255.255, [first, stop): the range without a file; private addresses are excluded when drawing."""
@@ -40,12 +41,12 @@ class Announced:
 
     @classmethod
     def of(cls, networks: Sequence[Path], observed: Addresses) -> Announced:
-        """Build it from the first table among the files of networks, else from the observed addresses.
+        """Build it from the first table with a header among the files of networks, else from the observed addresses.
 
-        Databases in MaxMind's format are skipped: they list no prefixes.
+        Databases in MaxMind's format list no prefixes, and other files only those of a kind, such as Tor's exits.
         """
-        tables = [path for path in networks if not path.name.lower().endswith(".mmdb")]
-        return cls.of_file(tables[0]) if tables else cls.of_observed(observed)
+        table = next((path for path in networks if is_table_with_header(path)), None)
+        return cls.of_observed(observed) if table is None else cls.of_file(table)
 
     @classmethod
     def of_file(cls, path: Path) -> Announced:
@@ -91,7 +92,7 @@ class Announced:
             # a shift by all 64 bits is undefined
             mask = np.where(length < 64, _ONES >> np.minimum(length, np.uint64(63)), np.uint64(0))
             high_6 = (self.base_v6[prefix] & ~mask) | (fresh & mask)
-        return from_words(np.where(v4, np.uint64(0), high_6), np.where(v4, low_4 | _V4_MARK, host))
+        return from_words(np.where(v4, np.uint64(0), high_6), np.where(v4, low_4 | V4_WORD, host))
 
     def _draw_v4(self, n: int, rng: np.random.Generator) -> NDArray[np.uint64]:
         ends = np.cumsum(self.size_v4)
@@ -104,7 +105,7 @@ class Announced:
             place = np.searchsorted(ends, at, side="right")
             value = self.start_v4[place] + at - (ends[place] - self.size_v4[place])
             result[left] = value.astype(np.uint64)
-            left = left[is_private(from_words(np.zeros(len(left), dtype=np.uint64), result[left] | _V4_MARK))]
+            left = left[is_private(from_words(np.zeros(len(left), dtype=np.uint64), result[left] | V4_WORD))]
         return result
 
 

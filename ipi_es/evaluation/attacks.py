@@ -9,6 +9,7 @@ import numpy as np
 
 from ipi_es.addresses import from_words, v4_words, words
 from ipi_es.evaluation.evaluation_events import NO_GROUP, EvaluationEvents
+from ipi_es.index_pairs import packed_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +96,7 @@ def labelled(events: EvaluationEvents, parts: Parts) -> dict[str, Attacks]:
 
 def _codes(values: NDArray[np.integer[Any]], missing: int) -> NDArray[np.int64]:
     """Return int64[n]: the values, with ``missing`` replaced by ``_UNUSED``."""
-    return np.where(values == missing, _UNUSED, values).astype(np.int64)
+    return np.where(values == missing, _UNUSED, values.astype(np.int64))
 
 
 def _of_others(
@@ -132,7 +133,7 @@ def _another(
     pool = pool[code[pool] != _UNUSED]
     pool = pool[np.lexsort((entity[pool], code[pool]))]
     width = int(entity.max(initial=0)) + 1
-    keys, own = code[pool] * width + entity[pool], code[wanted] * width + entity[wanted]
+    keys, own = (packed_pairs(code[rows], entity[rows], width) for rows in (pool, wanted))
     begin = np.searchsorted(code[pool], code[wanted], side="left")
     end = np.searchsorted(code[pool], code[wanted], side="right")
     own_begin, own_end = np.searchsorted(keys, own, side="left"), np.searchsorted(keys, own, side="right")

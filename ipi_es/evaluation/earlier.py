@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from ipi_es.index_pairs import packed_pairs
 from ipi_es.ipinsights.hashing import joined, mix
 from ipi_es.ipinsights.history.deltas import DAY
 from ipi_es.ipinsights.prefixes import prefix_keys
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.address_context import AddressContext
 
 State: TypeAlias = Literal["frozen", "daily", "online"]
-STATES: tuple[State, ...] = ("frozen", "daily", "online")
 """Rows that a reference may use: all before the test; all before the day; all strictly earlier."""
 _COUNTRY_SALT, _OPERATOR_SALT = np.uint64(1 << 40), np.uint64(1 << 41)
 """Keep countries and operators apart; the prefixes' keys are mixed with other salts."""
@@ -67,7 +67,7 @@ class EarlierRows:
         self._keys, code = np.unique(key, return_inverse=True)
         self._first = int(time.min(initial=0))
         self._width = int(time.max(initial=0)) - self._first + 2
-        self._rows = np.sort(code * self._width + (time - self._first))
+        self._rows = np.sort(packed_pairs(code, time - self._first, self._width))
 
     def count(self, key: NDArray[np.uint64], until: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return int64[n]: the number of rows with key[i] (uint64[n]) before until[i] (int64[n])."""
@@ -76,8 +76,8 @@ class EarlierRows:
         code = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
         found = self._keys[code] == key
         offset = np.clip(until - self._first, 0, self._width - 1)
-        begin = np.searchsorted(self._rows, code * self._width)
-        end = np.searchsorted(self._rows, code * self._width + offset)
+        begin = np.searchsorted(self._rows, packed_pairs(code, 0, self._width))
+        end = np.searchsorted(self._rows, packed_pairs(code, offset, self._width))
         return np.where(found, end - begin, 0)
 
 

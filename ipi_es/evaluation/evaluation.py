@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from ipi_es.errors import NotEnoughHistory
+from ipi_es.config.hyperparameters import Hyperparameters
+from ipi_es.errors import NotEnoughHistory, UsageError
 from ipi_es.evaluation.attacks import Attacks, AttackSources, injected, labelled
 from ipi_es.evaluation.counts_scorer import counts
 from ipi_es.evaluation.evaluation_events import NORMAL, EvaluationEvents
 from ipi_es.evaluation.measures import ScorerFigures, Scores, calibration, mean_of, measured
 from ipi_es.evaluation.product import LookUp, hybrid, ip_insights, sagemaker_like
-from ipi_es.evaluation.protocol import EvaluationWindow, Parts, parts, windows
+from ipi_es.evaluation.protocol import EvaluationWindow, FixedDates, Parts, parts, windows
 from ipi_es.evaluation.seen_scorer import seen
 from ipi_es.evaluation.trial import NORMAL_ROWS, Trial, TrialPairs
 from ipi_es.ipinsights.entity_hashing import entity_hashes
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,6 +55,8 @@ class EvaluationSettings:
     """Their seed is the first training's; further trainings have the following seeds."""
     trainings: int = 1
     """Number of trainings of each of TRAINED, with different seeds; the figures are means."""
+    dates: FixedDates | None = None
+    """When to test, for events without labels; None: in equal steps over their range."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +89,11 @@ def evaluate(events: EvaluationEvents, settings: EvaluationSettings, report: Rep
             hint="name attacks in the column label (attack, 1, true, or any word for a kind), or leave the column out",
         )
     by_label = bool(events.labels)
+    if by_label and settings.dates is not None:
+        raise UsageError(
+            "events with labels are tested over their whole range, not at dates",
+            hint="leave --first-test and --step out",
+        )
     _require_two_sides(events)
     look_up = settings.look_up
     context = look_up(events.addresses) if look_up is not None else None
@@ -96,7 +103,7 @@ def evaluate(events: EvaluationEvents, settings: EvaluationSettings, report: Rep
     runs = {name: settings.trainings if name in TRAINED else 1 for name in SCORERS}
     found: dict[str, list[list[Scores]]] = {name: [[] for _ in range(count)] for name, count in runs.items()}
     probability: list[NDArray[np.float64]] = []
-    for window in windows(int(days.min()), int(days.max()) + 1, contiguous=by_label):
+    for window in windows(int(days.min()), int(days.max()) + 1, contiguous=by_label, dates=settings.dates):
         cut = parts(events, window)
         attacks = labelled(events, cut) if by_label else injected(events, window, cut, sources)
         trial = _trial(events, window, cut, attacks, settings)
@@ -158,7 +165,7 @@ def _scored(
     scores |= {name: [] for name in TRAINED}
     probability = []
     for number in range(settings.trainings):
-        hyperparameters = replace(settings.hyperparameters, seed=(settings.hyperparameters.seed + number) % SEEDS)
+        hyperparameters = settings.hyperparameters.replaced(seed=(settings.hyperparameters.seed + number) % SEEDS)
         report("hybrid", trial.window, number)
         product = hybrid(trial, hyperparameters, look_up)
         scores["hybrid"].append(product.scores)
@@ -205,8 +212,3 @@ def _require_some(
             if by_label
             else "evaluate on more events",
         )
-
-
-def attack_rows(events: EvaluationEvents) -> int:
-    """Return the number of prepared rows that are labelled as attacks."""
-    return int((events.label != NORMAL).sum())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipi_es.errors import UsageError
+from ipi_es.extras import EVALUATE, require
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,16 +32,6 @@ COLOURS = {
 LINES = {"hybrid": "-", "ip_insights": "--", "seen": ":", "counts": "-.", "sagemaker_like": (0, (5, 1))}
 
 
-def require_matplotlib() -> None:
-    """Raise UsageError unless matplotlib is installed; call it before minutes of work, not after."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            "--plot needs matplotlib, which isn't installed", hint="pip install 'ipi-es[plot]', or leave --plot out"
-        ) from error
-
-
 def require_writable(path: Path) -> None:
     """Raise UsageError unless the file's format is known and its folder exists; needs matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -54,7 +45,7 @@ def require_writable(path: Path) -> None:
 
 def draw(evaluation: Evaluation, path: Path) -> None:
     """Write the plot (format by the name: png, svg, pdf). Raises UsageError where it can't be written."""
-    require_matplotlib()
+    require("--plot", EVALUATE)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

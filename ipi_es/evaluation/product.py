@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.evaluation.trial import Trial
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
 LookUp: TypeAlias = Callable[["Addresses"], AddressContext]
 """Gives the context of any addresses uint8[n, 16]."""
@@ -48,7 +48,7 @@ def hybrid(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | Non
     History moves at the end of each day by its rows that aren't attacks, or stays as trained (state ``frozen``).
     Raises NotEnoughHistory where the window's rows can't be trained on.
     """
-    settings = replace(hyperparameters, architecture="hybrid")
+    settings = hyperparameters.replaced(architecture="hybrid")
     events = _training_events(trial, trial.parts.learnt, trial.window.test * DAY, look_up)
     trained = train(events, settings, calibrate_from=trial.window.calibrate * DAY)
     calibration = _calibration(trained)
@@ -66,7 +66,7 @@ def hybrid(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | Non
                 found = _scored(scorer, trial, asked, rows)
                 scores[name][rows] = found.log_odds
                 if name == NORMAL_ROWS:
-                    class_ = calibration.classes(found.prior_events, history.day - history.origin)
+                    class_ = calibration.classes(found.prior_events, history.age)
                     probability[rows] = np.exp(calibration.ln_probability(found.log_odds, class_).ln_p)
         today = np.flatnonzero(later.day == day)
         if trial.state != "frozen" and len(today):

@@ -27,8 +27,17 @@ MIN_DAYS = MIN_TRAIN_DAYS + 1 + WINDOWS
 apart."""
 KNOWN_ROWS = 5
 """Minimum number of an entity's rows in a window's training part for its test rows to count as normal."""
-FIXED_FIRST, FIXED_STEP = 18_444, 270
-"""The protocol's own windows: the first test begins on 2020-07-01 (days since the epoch), the next 270 days later."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedDates:
+    """Dates to test at instead of equal steps, so that published figures can be measured again.
+
+    ``first``: the day, since 1970-01-01, on which the first test begins; ``step``: days until the next one begins.
+    """
+
+    first: int
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +57,16 @@ class EvaluationWindow:
         return f"train {train}, calibrate {calibrate}, test [{test}, {stop})"
 
 
-def windows(first: int, stop: int, *, contiguous: bool = False) -> list[EvaluationWindow]:
-    """Return eight windows over events of the days [first, stop).
+def windows(
+    first: int, stop: int, *, contiguous: bool = False, dates: FixedDates | None = None
+) -> list[EvaluationWindow]:
+    """Return eight windows over events of the days [first, stop): eight equal steps over the range.
 
-    The protocol's own dates where the events cover them all; otherwise eight equal steps over the range. Where the
-    range is too short for 360 + 30 + 8 × 30 days, all lengths are scaled down by one factor, to at least a day.
-    ``contiguous``: a test lasts until the next one begins, the last to the end, so that no labelled attack falls
-    between two. Raises NotEnoughHistory below :data:`MIN_DAYS` days.
+    Where the range is too short for 360 + 30 + 8 × 30 days, all lengths are scaled down by one factor, to at least a
+    day. ``contiguous``: a test lasts until the next one begins, the last to the end, so that no labelled attack falls
+    between two. ``dates``: test at these instead, with whole lengths.
+
+    :raises NotEnoughHistory: below :data:`MIN_DAYS` days, or if the events don't cover windows at ``dates``.
     """
     days = stop - first
     if days < MIN_DAYS:
@@ -63,9 +75,8 @@ def windows(first: int, stop: int, *, contiguous: bool = False) -> list[Evaluati
             hint="evaluate on a longer time: months are good, the protocol was made for years",
         )
     lead = TRAIN_DAYS + CALIBRATE_DAYS
-    fixed_stop = FIXED_FIRST + (WINDOWS - 1) * FIXED_STEP + TEST_DAYS
-    if first <= FIXED_FIRST - lead and stop >= fixed_stop and not contiguous:
-        return _made(FIXED_FIRST, FIXED_STEP, TRAIN_DAYS, CALIBRATE_DAYS, TEST_DAYS)
+    if dates is not None:
+        return _at(dates, first, stop)
     scale = min(1.0, days / (lead + WINDOWS * TEST_DAYS))
     calibrate, test = (max(int(each * scale), 1) for each in (CALIBRATE_DAYS, TEST_DAYS))
     train = min(int(TRAIN_DAYS * scale), days - calibrate - WINDOWS * test)
@@ -75,6 +86,25 @@ def windows(first: int, stop: int, *, contiguous: bool = False) -> list[Evaluati
         return [replace(window, stop=end) for window, end in zip(made, ends, strict=True)]
     step = (days - train - calibrate - test) // (WINDOWS - 1)
     return _made(first + train + calibrate, step, train, calibrate, test)
+
+
+def _at(dates: FixedDates, first: int, stop: int) -> list[EvaluationWindow]:
+    """Return the windows at given dates, all within [first, stop)."""
+    if not first < dates.first < stop:
+        raise NotEnoughHistory(
+            f"the first test is not within the events of [{iso(first * DAY)[:10]}, {iso(stop * DAY)[:10]})",
+            hint="choose another --first-test",
+        )
+    made = _made(dates.first, dates.step, TRAIN_DAYS, CALIBRATE_DAYS, TEST_DAYS)
+    if made[0].train < first or made[-1].stop > stop:
+        needed, there = ((made[0].train, made[-1].stop), (first, stop))
+        raise NotEnoughHistory(
+            "these test dates need events of [{}, {}); there are some of [{}, {})".format(
+                *(iso(day * DAY)[:10] for day in (*needed, *there))
+            ),
+            hint=f"each test needs {TRAIN_DAYS + CALIBRATE_DAYS} days before it: choose another --first-test or --step",
+        )
+    return made
 
 
 def _made(first_test: int, step: int, train: int, calibrate: int, test: int) -> list[EvaluationWindow]:

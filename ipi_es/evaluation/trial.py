@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ipi_es.evaluation.earlier import Counter, EarlierCounts, Keys, State, before
-from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DAY
 
 if TYPE_CHECKING:
@@ -67,8 +66,3 @@ class Trial:
     def of_day(self, day: int) -> dict[str, NDArray[np.intp]]:
         """Return the indexes of the pairs to score of one UTC day, by name."""
         return {name: np.flatnonzero(each.time // DAY == day) for name, each in self.asked.items()}
-
-
-def hashes_of(events: EvaluationEvents) -> NDArray[np.uint64]:
-    """Return uint64[entities]: the entities' hashes."""
-    return entity_hashes(events.entities)

@@ -29,8 +29,10 @@ class DayScorer(Scorer):
     the chance that any two of a day's million pairs collide is 3e-8.
     """
 
-    def __init__(self, snapshot: TrainedNetwork, history: History) -> None:
+    def __init__(self, snapshot: TrainedNetwork, history: History, *, remembered: int = REMEMBERED_PAIRS) -> None:
+        """``remembered``: pairs in the cache, beyond which it is emptied."""
         super().__init__(snapshot, history)
+        self._remembered = remembered
         self._forget()
 
     def score_hashed(
@@ -42,7 +44,7 @@ class DayScorer(Scorer):
         context: AddressContext | None = None,
     ) -> Compatibility:
         """Score pairs as :class:`~ipi_es.ipinsights.scorer.Scorer` does, from the cache where possible."""
-        if self.history.day != self._day or len(self._pairs) > REMEMBERED_PAIRS:
+        if self.history.day != self._day or len(self._pairs) > self._remembered:
             self._forget()
         places = address_keys(addresses)
         if context:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ipi_es.sorted_runs import run_starts
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -64,9 +66,7 @@ def found_in(sorted_keys: NDArray[np.uint64], keys: NDArray[np.uint64]) -> tuple
 def distinct(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
     """Return each distinct key's first index in uint64[n], by ascending key; and int32[n]: each key's rank there."""
     order = np.argsort(keys, kind="stable")
-    ranked = keys[order]
-    starts = np.ones(len(keys), dtype=np.bool_)
-    starts[1:] = ranked[1:] != ranked[:-1]
+    starts = run_starts(keys[order])
     place = np.empty(len(keys), dtype=np.int32)
     place[order] = np.cumsum(starts, dtype=np.int32) - 1
     return order[starts], place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,8 +15,8 @@ from ipi_es.addresses import canonical
 from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, AddressContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
-from ipi_es.ipinsights.prefixes import ADDRESS, SITE, network_text, prefix_keys, shared_bits
-from ipi_es.networks import country_text
+from ipi_es.ipinsights.prefixes import ADDRESS, SITE, prefix_keys, shared_bits, site_text
+from ipi_es.networks.network_values import country_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from ipi_es.addresses import Addresses
     from ipi_es.ipinsights.history.history import History
     from ipi_es.ipinsights.scorer import Scorer
-
-_REMEMBERED_NETWORKS = 1 << 16
-"""Cached texts of networks, about 10 MB: from hour to hour entities use the same networks."""
 
 _REMEMBERED_PAIRS = 10_000
 """Cached explanations, about 20 MB."""
@@ -68,7 +65,6 @@ class PairExplanation:
     network_new_to_everybody: bool
     entities_on_network: int
     """Distinct entities ever seen on the site (an upper bound)."""
-    entities_on_address: int
     compatibility: float
     typical_compatibility: float | None
     """The median over the addresses of the usual networks; None for an entity without usual networks."""
@@ -114,7 +110,7 @@ def explain_all(
             PairExplanation(
                 entity=entities[i],
                 address=canonical(address),
-                network=_network_text(address),
+                network=site_text(address),
                 entity_seen=bool(prior[i] > 0),
                 prior_events=float(prior[i]),
                 first_occurrence=bool(pair[i, ADDRESS] == 0),
@@ -125,7 +121,6 @@ def explain_all(
                 shared_prefix_with=canonical(with_whom) if with_whom is not None and shared else None,
                 network_new_to_everybody=bool(members[i, SITE] == 0),
                 entities_on_network=int(members[i, SITE]),
-                entities_on_address=int(members[i, ADDRESS]),
                 compatibility=compatibility[i],
                 typical_compatibility=typical[i],
                 operator=int(context.operator[i]),
@@ -138,7 +133,10 @@ def explain_all(
 
 
 def unlearned(history: History, hashes: NDArray[np.uint64], addresses: Addresses) -> NDArray[np.bool_]:
-    """Return bool[n]: whether history has no use of addresses[i] (uint8[n, 16]) by the entity of hashes[i]."""
+    """Return bool[n]: whether history has no use of addresses[i] (uint8[n, 16]) by the entity of hashes[i].
+
+    Being a sketch, history has a few pairs that were never added; of an entity without events it has none.
+    """
     keys = prefix_keys(addresses)
     counts = history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))).min(axis=1, initial=np.inf)
     never: NDArray[np.bool_] = (counts == 0) | (history.profiles.events_of(hashes) == 0)
@@ -216,7 +214,7 @@ def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[list[_Usual], 
             if key:
                 blob, weight = place.tobytes(), count * scale
                 network = UsualNetwork(
-                    network=_network_text(blob),
+                    network=site_text(blob),
                     address=canonical(blob),
                     weight=weight,
                     share=min(weight / total, 1.0) if total else 0.0,
@@ -247,8 +245,3 @@ def _compatibility(
     log_odds = scorer.score_hashed(hashes, places, entity, each, everywhere).log_odds.tolist()
     own, others = log_odds[: len(hashes)], iter(log_odds[len(hashes) :])
     return own, [median(islice(others, size)) if size else None for size in sizes]
-
-
-@lru_cache(maxsize=_REMEMBERED_NETWORKS)
-def _network_text(address: bytes) -> str:
-    return network_text(address, SITE)

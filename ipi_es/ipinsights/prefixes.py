@@ -11,11 +11,13 @@ learned. An IPv6 host changes its last 64 bits every day (privacy addresses); th
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.addresses import Addresses, canonical, v4_words, words
+from ipi_es.addresses import V4_BITS, V4_PREFIX, Addresses, canonical, v4_words, words
+from ipi_es.index_pairs import packed_pairs
 from ipi_es.ipinsights.hashing import joined, mix
 
 if TYPE_CHECKING:
@@ -28,8 +30,11 @@ BLOCK, SITE, LINE, ADDRESS = 2, 4, 6, 7
 """Named slots: provider's block (/16, /32), site (/24, /48), line (/32, /64), exact address."""
 
 _SLOT_SALT = mix(np.arange(1, 2 * LEVELS + 1, dtype=np.uint64))
+REMEMBERED_SITES = 1 << 16
+"""Cached texts of sites, about 10 MB: from hour to hour entities use the same networks."""
+
 _ONES = (1 << 64) - 1
-_V4_MASKS = np.array([(_ONES << (32 - length)) & 0xFFFFFFFF for length in V4_LENGTHS], dtype=np.uint64)
+_V4_MASKS = np.array([(_ONES << (32 - length)) & int(V4_BITS) for length in V4_LENGTHS], dtype=np.uint64)
 _V6_MASKS = np.array([(_ONES << (64 - min(length, 64))) & _ONES for length in V6_LENGTHS], dtype=np.uint64)
 
 
@@ -72,18 +77,37 @@ def address_keys(addresses: Addresses) -> NDArray[np.uint64]:
 
 def network_text(address: bytes, slot: int) -> str:
     """Return the network of an address at a slot as CIDR text: ``192.0.2.0/24``, ``2001:db8::/48``."""
-    v4 = address.startswith(bytes(10) + b"\xff\xff")
+    v4 = address.startswith(V4_PREFIX)
     length = (V4_LENGTHS if v4 else V6_LENGTHS)[slot]
     keep = length + 96 if v4 else length
     value = int.from_bytes(address, "big") >> (128 - keep) << (128 - keep)
     return f"{canonical(value.to_bytes(16, 'big'))}/{length}"
 
 
+@lru_cache(maxsize=REMEMBERED_SITES)
+def site_text(address: bytes) -> str:
+    """Return the site (/24, /48) of an address as CIDR text: the network that a hold and a verdict apply to."""
+    return network_text(address, SITE)
+
+
+def network_numbers(addresses: Addresses, slot: int) -> NDArray[np.int64]:
+    """Return int64[n] in [0, n): equal numbers for the addresses (uint8[n, 16]) that share a network at a slot.
+
+    Unlike :func:`prefix_keys`, the numbers are compared within one call only, and never collide.
+    """
+    high, low = words(addresses)
+    v4 = v4_words(high, low)
+    kept_low = np.where(v4, low & (_V4_MASKS[slot] | ~V4_BITS), low if slot == ADDRESS else np.uint64(0))
+    _, upper = np.unique(np.where(v4, high, high & _V6_MASKS[slot]), return_inverse=True)
+    _, lower = np.unique(kept_low, return_inverse=True)
+    _, numbers = np.unique(packed_pairs(upper, lower, len(addresses)), return_inverse=True)
+    return numbers.astype(np.int64)
+
+
 def shared_bits(left: bytes, right: bytes) -> int:
     """Return the length of the longest prefix that two addresses share; 0 for different families."""
-    mark = bytes(10) + b"\xff\xff"
-    v4 = left.startswith(mark)
-    if v4 != right.startswith(mark):
+    v4 = left.startswith(V4_PREFIX)
+    if v4 != right.startswith(V4_PREFIX):
         return 0
     differ = int.from_bytes(left, "big") ^ int.from_bytes(right, "big")
     same = 128 - differ.bit_length()

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.history.history import History
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network import Network
 
 _BLOCK_PAIRS = 1 << 13

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign
 from ipi_es.ipinsights.combiner.combiner import Combiner
 from ipi_es.ipinsights.combiner.features import FEATURES
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.history.history import History
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.network import Network
 from ipi_es.ipinsights.scorer import TrainedNetwork
 from ipi_es.ipinsights.trained_network import pack, unpack

@@ -2,8 +2,7 @@
 
 Layout, little-endian: ``IPIESNAP`` · version u32 · header length u32 · XXH3-64 of the header u64 · header · arrays.
 The header is JSON: ``{"manifest": …, "arrays": [{"name", "dtype", "shape", "bytes", "checksum"}, …]}``; each array is
-one zlib stream of ``bytes`` bytes whose XXH3-64 is ``checksum``. For stores that limit a document's size,
-:func:`chunks` cuts the bytes into pieces; each has a checksum, its position and the number of pieces.
+one zlib stream of ``bytes`` bytes whose XXH3-64 is ``checksum``.
 """
 
 from __future__ import annotations
@@ -21,16 +20,13 @@ import xxhash
 from ipi_es.errors import SnapshotDamaged, SnapshotForeign
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
 VERSION = 1
-MAX_CHUNK_BYTES = 8 * 1024 * 1024
 _MAGIC = b"IPIESNAP"
 _HEAD = struct.Struct("<8sIIQ")
-_CHUNK_MAGIC = b"IPIC"
-_CHUNK_HEAD = struct.Struct("<4sIIQ")
 _COMPRESSION_LEVEL = 1
 """zlib's fastest level: hashed tables are mostly zeros and compress well at any level."""
 _PIECE = 1 << 20
@@ -82,11 +78,6 @@ def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if position != len(blob):
         raise SnapshotDamaged(f"{len(blob) - position} bytes too many in the snapshot", hint=_HINT_DAMAGED)
     return manifest, arrays
-
-
-def manifest_of(blob: bytes) -> dict[str, Any]:
-    """Return the manifest alone, without reading the arrays."""
-    return _header(blob)[0]
 
 
 def _header(blob: bytes) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
@@ -142,40 +133,3 @@ def _decompress(blob: memoryview, raw: NDArray[np.uint8]) -> bool:
         raw[done : done + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
         done += len(piece)
     return done == len(raw)
-
-
-def chunks(blob: bytes) -> list[bytes]:
-    """Cut into pieces of at most :data:`MAX_CHUNK_BYTES` bytes, each with checksum, position and number of pieces."""
-    room = MAX_CHUNK_BYTES - _CHUNK_HEAD.size
-    pieces = [blob[start : start + room] for start in range(0, len(blob), room)] or [b""]
-    return [
-        _CHUNK_HEAD.pack(_CHUNK_MAGIC, place, len(pieces), _chunk_checksum(place, len(pieces), piece)) + piece
-        for place, piece in enumerate(pieces)
-    ]
-
-
-def unchunked(pieces: Sequence[bytes]) -> bytes:
-    """Join :func:`chunks`' pieces. Raises SnapshotDamaged if one is missing, duplicated, misplaced or changed."""
-    parts = []
-    for place, chunk in enumerate(pieces):
-        if len(chunk) < _CHUNK_HEAD.size:
-            raise SnapshotDamaged(f"chunk {place} has only {len(chunk)} bytes", hint=_HINT_DAMAGED)
-        magic, stored_place, number, checksum = _CHUNK_HEAD.unpack_from(chunk)
-        piece = chunk[_CHUNK_HEAD.size :]
-        if magic != _CHUNK_MAGIC:
-            raise SnapshotForeign(f"chunk {place} is not a chunk of an ipi-es snapshot")
-        if checksum != _chunk_checksum(stored_place, number, piece):
-            raise SnapshotDamaged(f"the checksum of chunk {place} is wrong", hint=_HINT_DAMAGED)
-        if stored_place != place or number != len(pieces):
-            raise SnapshotDamaged(
-                f"chunk {stored_place} of {number} stands at place {place} of {len(pieces)}", hint=_HINT_DAMAGED
-            )
-        parts.append(piece)
-    if not parts:
-        raise SnapshotDamaged("no chunks", hint=_HINT_DAMAGED)
-    return b"".join(parts)
-
-
-def _chunk_checksum(place: int, number: int, piece: bytes) -> int:
-    """Return the checksum of a piece, its position and the number of pieces: a changed header must be detected."""
-    return int(xxhash.xxh3_64_intdigest(piece, seed=(place << 32) | number))

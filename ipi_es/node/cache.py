@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ipi_es.errors import NodeError
+from ipi_es.extras import DEMO, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +25,6 @@ LOCK_PATIENCE_SECONDS = 900.0
 LOCK_POLL_SECONDS = 0.1
 """Time between two attempts of a waiting start to take the lock."""
 
-INSTALL_HINT = "pip install 'ipi-es[demo]'"
-"""The command that installs a missing package."""
-
 MEBIBYTE = 1024 * 1024
 """Bytes of a mebibyte."""
 
@@ -37,18 +35,15 @@ def cache_dir() -> Path:
     It is ``$IPI_ES_CACHE``, or ``ipi-es`` in the user's cache directory.
 
     Raises:
-        NodeError: the directory can't be created, or platformdirs isn't installed.
+        NodeError: the directory can't be created.
+        ExtraMissing: platformdirs isn't installed.
     """
     configured = os.environ.get(CACHE_VARIABLE)
     if configured:
         path = Path(configured).expanduser().resolve()
     else:
-        try:
-            from platformdirs import user_cache_dir
-        except ImportError as error:
-            raise NodeError(
-                "The local server needs a package that is not installed: platformdirs.", hint=INSTALL_HINT
-            ) from error
+        require("the local server", DEMO)
+        from platformdirs import user_cache_dir
 
         path = Path(user_cache_dir("ipi-es"))
     try:

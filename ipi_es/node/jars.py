@@ -184,8 +184,8 @@ def _install(jar: Jar, root: Path, scratch: Path, fetch: Fetch) -> None:
 
 def short_reason(error: Exception) -> str:
     """Return the essential part of a network error, whose full text repeats the URL in every layer."""
-    causes = re.findall(r"\[Errno -?\d+\] ([\w ]+)", str(error))
-    return f"{type(error).__name__}: {(causes or [str(error)])[-1][:REASON_CHARACTERS]}"
+    causes = re.findall(r"\[(?:Errno -?\d+|SSL: \w+)\] ([\w ]+(?:: [\w ]+)?)", str(error))
+    return f"{type(error).__name__}: {(causes or [str(error)])[-1].strip()[:REASON_CHARACTERS]}"
 
 
 def _refused(jar: Jar, reason: str) -> NodeError:
@@ -196,6 +196,7 @@ def _refused(jar: Jar, reason: str) -> NodeError:
         )
     return NodeError(
         f"The local server can't be downloaded: {jar.coordinate} failed ({reason}).",
-        hint="The first start needs the Maven Central repository (62 MB); behind a proxy set HTTPS_PROXY. "
+        hint="The first start needs the Maven Central repository (62 MB); behind a proxy set HTTPS_PROXY, "
+        "and REQUESTS_CA_BUNDLE to a file with its certificate authority if it has one of its own. "
         "Without a network, give an existing cluster's URL instead.",
     )

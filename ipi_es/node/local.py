@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from ipi_es.extras import DEMO, require
 from ipi_es.node.cache import node_dir, require_space
 from ipi_es.node.checks import (
     DATA_SPACE_BYTES,
     available_memory,
     require_memory,
-    require_packages,
     require_port,
 )
 from ipi_es.node.child import Spec
@@ -109,7 +109,7 @@ def launch(
     Raises:
         NodeError, UsageError: as :meth:`LocalNode.start`.
     """
-    require_packages()
+    require("the local server", DEMO)
     require_memory(heap, available_memory())
     if http_port is not None:
         require_port(http_port)

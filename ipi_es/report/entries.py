@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.lists import some
+from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.report.lanes import Axis, Lane, lane_of
 from ipi_es.report.report_findings import SHOWN_FROM, leaders
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name
 from ipi_es.results.documents.explanation import sentence, usual_shares
+from ipi_es.results.documents.phrases import TYPE_LABELS
 from ipi_es.results.documents.visible import visible
 from ipi_es.times import from_ms
 
@@ -178,6 +181,8 @@ def _facts(
     actual, typical = record.get("actual") or [], record.get("typical") or []
     if actual and typical:
         yield "Compatibility", f"{actual[0]:.1f} here, {typical[0]:.1f} usually (log-odds, high = usual)"
+    if record.get(GROUPS_FIELD):
+        yield "Groups", some(record[GROUPS_FIELD], MAX_ALSO)
     place = _place(record, why)
     if place:
         yield "Network", place
@@ -203,6 +208,7 @@ def _probability(record: Mapping[str, Any], why: Mapping[str, Any]) -> str:
 def _place(record: Mapping[str, Any], why: Mapping[str, Any]) -> str:
     number, name = record.get("source.as.number"), record.get("source.as.organization.name")
     parts = [why.get("network"), f"AS{number}" if number else None, name, record.get("source.geo.country_iso_code")]
+    parts += [TYPE_LABELS.get(each, each) for each in record.get(TYPES_FIELD) or ()]
     return ", ".join(str(part) for part in parts if part)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ipi_es.errors import IpiEsError
 from ipi_es.scoring.calibration import CLASS_NAMES, ENOUGH_POINTS, Calibration
-from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.worker.history.history_keeper import HistoryId, history_base
 from ipi_es.worker.job_resources import JobResources
 

@@ -18,8 +18,8 @@ from ipi_es.report.learned import JobKnowledge
 from ipi_es.report.report_findings import MAX_RECORDS, Findings
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name, severity_range
 from ipi_es.results.documents.visible import visible
+from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.scoring.probability import Severity
-from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.times import format_span, from_ms
 
 _UTC = TimeShown()

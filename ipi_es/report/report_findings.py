@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
+from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.store import ResultStore
 from ipi_es.times import format_span, from_ms
 
@@ -65,7 +66,7 @@ class Findings:
 
 def newest_end(results: ResultStore, span: int) -> int | None:
     """Return the exclusive end of the newest final bucket, epoch seconds, or None. ``span``: its default length, s."""
-    for newest in results.read("bucket", sort="timestamp", size=1, interim=False):
+    for newest in results.read("bucket", ResultFilter(interim=False), sort="timestamp", size=1):
         return from_ms(newest.source["timestamp"]) + int(newest.source.get("bucket_span", span))
     return None
 
@@ -79,14 +80,16 @@ def read_findings(results: ResultStore, job: Job, start: int, end: int) -> Findi
             f"a report takes at most {MAX_BUCKETS:,} buckets of {format_span(job.bucket_span)}",
             hint="choose a shorter time with --start and --end",
         )
-    buckets = results.read("bucket", start, end, sort="timestamp", desc=False, size=MAX_BUCKETS, interim=False)
-    influencers = results.read("influencer", start, end, min_score=SHOWN_FROM, size=MAX_INFLUENCERS, interim=False)
+    final = ResultFilter(start, end, interim=False)
+    shown = replace(final, min_score=SHOWN_FROM)
+    buckets = results.read("bucket", final, sort="timestamp", desc=False, size=MAX_BUCKETS)
+    influencers = results.read("influencer", shown, size=MAX_INFLUENCERS)
     found = [each.source for each in influencers]
-    records = results.read("record", start, end, min_score=SHOWN_FROM, size=MAX_RECORDS, interim=False)
+    records = results.read("record", shown, size=MAX_RECORDS)
     by_id = {each.id: each.source for each in records}
     entities: list[tuple[str | None, str | None]] = [(name, None) for name in leaders(found, job.entity_field)]
     for entity, ip in [*entities, *((None, name) for name in leaders(found, job.ip_field))]:
-        theirs = results.read("record", start, end, entity=entity, ip=ip, size=MAX_OF_LEADER, interim=False)
+        theirs = results.read("record", replace(final, entity=entity, ip=ip), size=MAX_OF_LEADER)
         by_id |= {each.id: each.source for each in theirs}
     annotations = results.annotations(start, end, size=MAX_ANNOTATIONS)
     return Findings(

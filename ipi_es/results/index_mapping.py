@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.results.words import ALIAS, SHARED
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,6 +29,7 @@ ECS_LEAVES = (
     "source.as.number",
     "source.as.organization.name",
     "source.geo.country_iso_code",
+    TYPES_FIELD,
 )
 """Dotted fields of the template: no flat field can be one of them, be below one, or be an object above one."""
 
@@ -36,17 +38,17 @@ FIXED_FIELDS = frozenset(
         "@timestamp", "actual", "allowed_entity_count", "allowed_ip_count", "annotation", "annotation_type",
         "anomaly_score", "anomaly_score_explanation", "blind_field", "blind_reason", "blind_state",
         "bucket_influencers", "bucket_span", "by_field_name", "by_field_value", "detector_index", "end_timestamp",
-        "entity_count", "event_count", "events_digest", "events_seq_no", "failures_only", "function",
-        "function_description", "held_until", "influencer_count", "influencer_field_name", "influencer_field_value",
-        "influencer_score", "influencers", "initial_anomaly_score", "initial_influencer_score", "initial_record_score",
-        "ip_count", "is_interim", "job_id", "malformed_ip_count", "max_record_score", "missing_entity_count",
-        "missing_ip_count", "new_record_count", "omitted_record_count", "outcomes", "partition_field_name",
-        "partition_field_value", "private_ip_count", "probability", "processing_time_ms", "quantiles_id", "reason",
-        "record_count", "record_score", "renormalized_at", "repeat_of", "repeated_entity_count", "repeated_ip_count",
-        "reported_extent", "rescored_at", "result_type", "revision", "snapshot_id", "suppressed_by", "timestamp",
-        "top_entities", "top_ips", "typical", "unlearned_entities", "unlearned_entity_count", "unlearned_ip_count",
-        "unlearned_pair_count", "unparsable_count", "unusual_entity_count", "unusual_ip_count", "unusual_pair_count",
-        "usable_counts", "usable_outcomes",
+        "entity_count", "entity_groups", "entity_sources", "event_count", "events_digest", "events_seq_no",
+        "excluded_entity_count", "failures_only", "function", "function_description", "held_until", "influencer_count",
+        "influencer_field_name", "influencer_field_value", "influencer_score", "influencers", "initial_anomaly_score",
+        "initial_influencer_score", "initial_record_score", "ip_count", "is_interim", "job_id", "malformed_ip_count",
+        "max_record_score", "missing_entity_count", "missing_ip_count", "new_record_count", "omitted_record_count",
+        "outcomes", "partition_field_name", "partition_field_value", "private_ip_count", "probability",
+        "processing_time_ms", "quantiles_id", "reason", "record_count", "record_score", "renormalized_at", "repeat_of",
+        "repeated_entity_count", "repeated_ip_count", "reported_extent", "rescored_at", "result_type", "revision",
+        "snapshot_id", "suppressed_by", "timestamp", "top_entities", "top_ips", "typical", "unlearned_entities",
+        "unlearned_entity_count", "unlearned_ip_count", "unlearned_pair_count", "unparsable_count",
+        "unusual_entity_count", "unusual_ip_count", "unusual_pair_count", "usable_counts", "usable_outcomes",
     }
 )  # fmt: skip
 """All other top-level fields of the template; a test compares the two."""

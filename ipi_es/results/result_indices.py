@@ -13,7 +13,7 @@ from ipi_es.errors import ClusterError, ClusterReadOnly, PermissionDenied, Reque
 from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.index_mapping import conflict, flat_mapping, index_for, missing_fields, month_end, month_of
 from ipi_es.results.words import ALIAS, TEMPLATE
-from ipi_es.times import from_ms
+from ipi_es.times import from_ms, to_ms
 
 
 class ResultIndices:
@@ -73,7 +73,7 @@ class ResultIndices:
             body: dict[str, Any] = {"mappings": mappings} if mappings else {}
             if self._cluster.info.distribution == "elasticsearch":
                 # so that an index's age counts from the month's end; OpenSearch refuses every lifecycle setting
-                body["settings"] = {"index.lifecycle.origination_date": month_end(time) * 1_000}
+                body["settings"] = {"index.lifecycle.origination_date": to_ms(month_end(time))}
             made = self._cluster.create_index(index, body)
             existing = self._cluster.get_mapping(index).get(index, {})
             self._require_whole(index, existing, made=made)

@@ -21,6 +21,7 @@ from ipi_es.results.documents.annotations import BLIND_FIELDS, Annotation, annot
 from ipi_es.results.documents.result_documents import ResultContext, ResultDocument, Stamp
 from ipi_es.results.reading import queries, reported
 from ipi_es.results.reading.day_counts import DayCounts, daily_body, read_daily
+from ipi_es.results.reading.queries import EVERY_RESULT, ResultFilter
 from ipi_es.results.reading.reported import BucketEntity, HeldRecord, Recent, ReportedIp, ReportedPair
 from ipi_es.results.result_indices import ResultIndices
 from ipi_es.results.words import ALIAS, RESULT_KINDS, AnnotationType, ResultKind
@@ -64,8 +65,12 @@ class ResultStore:
         results_index_name: str | None = None,
         *,
         flat_fields: Mapping[str, str] | None = None,
+        page: int = MAX_PAGE,
+        remembered: int = REMEMBERED,
     ) -> None:
+        """``page``: hits of a search; more are scanned. ``remembered``: written documents that are kept in memory."""
         self._cluster = cluster
+        self._page, self._remembered = page, remembered
         self._job_id = job_id
         self.indices = ResultIndices(cluster, job_id, results_index_name, flat_fields or {})
         self._written: dict[tuple[str, str], bytes] = {}  # by (index, id), as JSON; the oldest first
@@ -90,66 +95,58 @@ class ResultStore:
         """
         # makes documents of an earlier run and those just written visible, to this search and to all readers
         self._cluster.refresh(ALIAS)
-        query = queries.results_query(self._job_id, RESULT_KINDS, start, end)
+        query = queries.results_query(self._job_id, RESULT_KINDS, ResultFilter(start, end))
         wanted = keep if isinstance(keep, (set, frozenset)) else set(keep)
         return self._drop([each for each in self._ids(query) if each.id not in wanted], version)
 
     def read(
         self,
         kind: ResultKind,
-        start: int | None = None,
-        end: int | None = None,
+        where: ResultFilter = EVERY_RESULT,
         *,
         sort: str | None = None,
         desc: bool = True,
-        min_score: float | None = None,
-        entity: str | None = None,
-        ip: str | None = None,
         size: int = 100,
-        interim: bool = True,
-        new: bool = False,
     ) -> list[Document]:
-        """Return results of [start, end), by default worst first; ``entity`` and ``ip`` select those that name them.
+        """Return at most ``size`` of the results that ``where`` selects, by default worst first.
 
-        ``new`` leaves out repeats and allowed results.
+        :raises UsageError: results of this kind can't be sorted by the field ``sort``.
         """
-        query = queries.results_query(
-            self._job_id, [kind], start, end, min_score=min_score, entity=entity, ip=ip, interim=interim, new=new
-        )
+        query = queries.results_query(self._job_id, [kind], where)
         order = queries.sort_by(kind, sort, desc=desc)
-        if size <= MAX_PAGE:
+        if size <= self._page:
             return self._hits({"query": query, "sort": order, "size": size})
         return list(islice(self._scan(query, sort=order), size))
 
     def scan_window(self, start: int, end: int) -> Iterator[Document]:
         """Read all final records, influencers and buckets of [start, end), in no order, for a renormalization."""
         self._cluster.refresh(ALIAS)
-        return self._scan(queries.results_query(self._job_id, RESULT_KINDS, start, end, interim=False))
+        return self._scan(queries.results_query(self._job_id, RESULT_KINDS, ResultFilter(start, end, interim=False)))
 
     def of_bucket(self, start: int, span: int) -> dict[str, dict[str, Any]]:
         """Return ``{id: source}`` of the bucket at ``start``, its records and its influencers, as last made visible."""
-        found = self._scan(queries.results_query(self._job_id, RESULT_KINDS, start, start + span))
+        found = self._scan(queries.results_query(self._job_id, RESULT_KINDS, ResultFilter(start, start + span)))
         return {each.id: each.source for each in found}
 
     def final_buckets(self, start: int, end: int) -> list[FinalBucket]:
         """Return the final buckets of [start, end), each start once, in order."""
         self._cluster.refresh(ALIAS)
-        query = queries.results_query(self._job_id, ["bucket"], start, end, interim=False)
+        query = queries.results_query(self._job_id, ["bucket"], ResultFilter(start, end, interim=False))
         names = ["timestamp", "bucket_span", *FinalBucket._fields[2:]]
-        found = self._hits({"query": query, "_source": names, "size": MAX_PAGE})
-        if len(found) == MAX_PAGE:
+        found = self._hits({"query": query, "_source": names, "size": self._page})
+        if len(found) == self._page:
             found = list(self._scan(query, source=names))
         newest: dict[int, FinalBucket] = {}
         for each in found:
             source = each.source
             one = FinalBucket(
-                _seconds(each),
-                int(source["bucket_span"]),
-                int(source["event_count"]),
-                str(source["snapshot_id"]),
-                int(source.get("revision", 0)),
-                source.get("events_digest"),
-                source.get("events_seq_no"),
+                start=_seconds(each),
+                span=int(source["bucket_span"]),
+                event_count=int(source["event_count"]),
+                snapshot_id=str(source["snapshot_id"]),
+                revision=int(source.get("revision", 0)),
+                events_digest=source.get("events_digest"),
+                events_seq_no=source.get("events_seq_no"),
             )
             # two documents of one start: results_index_name was changed, and the bucket rescored afterwards
             other = newest.get(one.start)
@@ -160,7 +157,7 @@ class ResultStore:
     def counts_of_buckets(self, start: int, end: int) -> list[Mapping[str, Any]]:
         """Return the counts (`queries.COUNT_FIELDS`) of the final buckets of [start, end), the oldest first."""
         self._cluster.refresh(ALIAS)
-        query = queries.results_query(self._job_id, ["bucket"], start, end, interim=False)
+        query = queries.results_query(self._job_id, ["bucket"], ResultFilter(start, end, interim=False))
         found = self._scan(query, source=["timestamp", "bucket_span", *queries.COUNT_FIELDS])
         return sorted((each.source for each in found), key=lambda source: int(source["timestamp"]))
 
@@ -178,7 +175,7 @@ class ResultStore:
         query = {
             "bool": {"filter": [{"term": {"job_id": self._job_id}}, {"ids": {"values": [each.id for each in said]}}]}
         }
-        known = {each.id: each.source for each in self._hits({"query": query, "size": MAX_PAGE})}
+        known = {each.id: each.source for each in self._hits({"query": query, "size": self._page})}
         new = [each for each in said if not _says(known.get(each.id, {}), each.source)]
         new = self.indices.writable(new, stamp.ingested)
         self.indices.prepare(new)
@@ -217,11 +214,11 @@ class ResultStore:
         others = [place for place in places if place not in documents]
         if others:
             self.show()
-        step = max(MAX_PAGE // 2, 1)  # an id can be in two indices, after results_index_name was changed
+        step = max(self._page // 2, 1)  # an id can be in two indices, after results_index_name was changed
         for start in range(0, len(others), step):
             ids = sorted({place for _, place in others[start : start + step]})
             query = {"bool": {"filter": [{"term": {"job_id": self._job_id}}, {"ids": {"values": ids}}]}}
-            hits = self._hits({"query": query, "size": MAX_PAGE})
+            hits = self._hits({"query": query, "size": self._page})
             documents |= {(each.index, each.id): each for each in hits}
         return [documents[place] for place in places if place in documents]
 
@@ -256,17 +253,9 @@ class ResultStore:
             for entity in each.source.get("unlearned_entities", ())
         )
 
-    def count(
-        self,
-        kind: ResultKind,
-        start: int | None = None,
-        end: int | None = None,
-        *,
-        entity: str | None = None,
-        ip: str | None = None,
-    ) -> int:
-        """Return the number of results; ``entity`` and ``ip`` select those that name them."""
-        query = queries.results_query(self._job_id, [kind], start, end, entity=entity, ip=ip)
+    def count(self, kind: ResultKind, where: ResultFilter = EVERY_RESULT) -> int:
+        """Return the number of results that ``where`` selects."""
+        query = queries.results_query(self._job_id, [kind], where)
         try:
             return self._cluster.count(ALIAS, query)
         except NotFound:
@@ -279,12 +268,12 @@ class ResultStore:
 
     def any(self, start: int) -> bool:
         """Return whether there are results of buckets at or after ``start``."""
-        query = queries.results_query(self._job_id, RESULT_KINDS, start, None)
+        query = queries.results_query(self._job_id, RESULT_KINDS, ResultFilter(start))
         return bool(self._hits({"query": query, "_source": False, "size": 1}))
 
     def snapshot_ids(self, start: int) -> set[str]:
         """Return the ids of the snapshots with which buckets at or after ``start`` were scored."""
-        query = queries.results_query(self._job_id, ["bucket"], start, None)
+        query = queries.results_query(self._job_id, ["bucket"], ResultFilter(start))
         aggs = {"snapshots": {"terms": {"field": "snapshot_id", "size": MAX_SNAPSHOTS}}}
         body = {"query": query, "size": 0, "track_total_hits": True, "aggs": aggs}
         return {str(each["key"]) for each in self._buckets("snapshots", body)}
@@ -316,7 +305,7 @@ class ResultStore:
     def delete_from(self, start: int, version: int) -> int:
         """Delete records, influencers and buckets at or after ``start``; annotations stay. Return the number."""
         self._cluster.refresh(ALIAS)
-        query = queries.results_query(self._job_id, RESULT_KINDS, start, None)
+        query = queries.results_query(self._job_id, RESULT_KINDS, ResultFilter(start))
         self._written.clear()
         return retention.delete_found(self._cluster, self._job_id, query, version)
 
@@ -331,7 +320,7 @@ class ResultStore:
         self._check(outcome)
         for each in documents:
             self._written[each.index, each.id] = orjson.dumps(each.source)
-        for place in list(islice(self._written, max(len(self._written) - REMEMBERED, 0))):
+        for place in list(islice(self._written, max(len(self._written) - self._remembered, 0))):
             del self._written[place]
         return outcome.written
 
@@ -352,7 +341,7 @@ class ResultStore:
             return []
 
     def _hits(self, body: Mapping[str, Any]) -> list[Document]:
-        """Return the hits; with the servers' default ``track_total_hits`` they are proven complete, up to MAX_PAGE."""
+        """Return the hits; with the servers' default ``track_total_hits`` they are proven complete, up to a page."""
         try:
             answer = self._cluster.search(ALIAS, body)
         except NotFound:
@@ -361,8 +350,8 @@ class ResultStore:
 
     def _ids(self, query: Mapping[str, Any]) -> Iterator[Document]:
         """Read ids and indices of all hits: in one search where they fit in a page, which is nearly always so."""
-        hits = self._hits({"query": query, "_source": False, "size": MAX_PAGE})
-        return iter(hits) if len(hits) < MAX_PAGE else self._scan(query, source=False)
+        hits = self._hits({"query": query, "_source": False, "size": self._page})
+        return iter(hits) if len(hits) < self._page else self._scan(query, source=False)
 
     def _scan(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Literal, TypeAlias
 
 ALIAS = "ipi-es-anomalies"
@@ -29,15 +30,14 @@ AnnotationType: TypeAlias = Literal[
     "delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "user", "results_missing"
 ]
 
-ANNOTATION_TYPES: tuple[AnnotationType, ...] = (
-    "delayed_data",
-    "blind",
-    "model_snapshot",
-    "warm_up",
-    "verdict",
-    "user",
-    "results_missing",
-)
+NO_ALARM = ("repeat_of", "suppressed_by")
+"""Fields of a result that raises no alarm: it repeats an earlier one, or a rule of the allow list matches it."""
+
+
+def raises_alarm(source: Container[str]) -> bool:
+    """Decide whether a result with these fields may raise an alarm."""
+    return not any(field in source for field in NO_ALARM)
+
 
 BUCKET_TIME = "bucket_time"
 """The built-in bucket influencer: how unusual the bucket is over all its entities."""

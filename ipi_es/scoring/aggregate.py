@@ -14,11 +14,12 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ipi_es.scoring.array_checks import F64, Counts, as_f64, checked_codes, same_length
+from ipi_es.scoring.array_checks import F64, Bools, Counts, as_f64, checked_codes, same_length
 from ipi_es.scoring.bounded import MOST_A_SOURCE, least_of_each
 from ipi_es.scoring.combine import ENTITY_OR_IP, OVER_MEMBERS, Combined, combine
 from ipi_es.scoring.joint import LN_2
 from ipi_es.scoring.probability import raw_score
+from ipi_es.scoring.references import Reference
 
 Codes: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
@@ -26,17 +27,43 @@ JOINT_SHARE: Final = 0.1
 """Groups larger than this share of the calibration sample count as groups of that size: larger ones weren't seen."""
 
 
-@dataclass(frozen=True)
-class Correlations:
-    """Within-group correlations ρ₂ of z², in [0, 1], from the calibration sample; kept in the snapshot.
+@dataclass(frozen=True, slots=True, eq=False)
+class BucketPairs:
+    """The n unique pairs of one event bucket, the usual ones too, and the groups that they are in."""
 
-    Each is one number for each view that ``scoring.joint`` takes of a group.
+    ln_p: F64
+    """float64[n] ≤ 0."""
+    entity: Counts
+    """int64[n] in [0, n_entities)."""
+    ip: Counts
+    """int64[n] in [0, n_ips)."""
+    n_entities: int
+    n_ips: int
+
+    @classmethod
+    def of(
+        cls, ln_p: npt.ArrayLike, entity: npt.ArrayLike, ip: npt.ArrayLike, n_entities: int, n_ips: int
+    ) -> BucketPairs:
+        """Take float[n] and int[n]. Raises ValueError for a code out of range or arrays of different lengths."""
+        ln = as_f64(ln_p, "ln_p")
+        entities, ips = checked_codes(entity, n_entities, "entity"), checked_codes(ip, n_ips, "ip")
+        same_length(ln_p=ln, entity=entities, ip=ips)
+        return cls(ln, entities, ips, n_entities, n_ips)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Membership:
+    """Which pairs are members of groups, and which IPs of the bucket; no others are counted.
+
+    Repeats are left out, and what is suppressed.
     """
 
-    same_entity: tuple[float, ...] = (0.0, 0.0)
-    """Between the IPs of one entity in a bucket; about 0."""
-    same_ip: tuple[float, ...] = (0.0, 0.0)
-    """Between the entities of one IP in a bucket; 0.3–0.6 is normal."""
+    by_entity: Bools
+    """bool[n_pairs], of their entities' groups."""
+    by_ip: Bools
+    """bool[n_pairs], of their IPs' groups."""
+    ips: Bools
+    """bool[n_ips], of the bucket over IPs: false where the IP's influencer repeats one; it is scored all the same."""
 
 
 @dataclass(frozen=True)
@@ -64,57 +91,54 @@ class Aggregated:
     """The entity field's bucket influencer: the same probability as ``bucket_time``."""
     by_ip: BucketView
     """The IP field's bucket influencer."""
+    source_of_entity: Counts
+    """int64[n_entities]: the source (:func:`aggregate`) of each entity's least probable pair."""
+    source_of_ip: Counts
+    """int64[n_ips]: that of each IP's. Both are meaningful where the group's ``count`` is not 0."""
 
 
 def aggregate(
-    ln_p: npt.ArrayLike,
-    entity: npt.ArrayLike,
-    ip: npt.ArrayLike,
+    pairs: BucketPairs,
+    members: Membership,
+    reference: Reference,
     *,
-    n_entities: int,
-    n_ips: int,
-    correlations: Correlations,
-    calibration_size: int,
-    takes_part: npt.ArrayLike | None = None,
-    takes_part_by_ip: npt.ArrayLike | None = None,
-    ip_takes_part: npt.ArrayLike | None = None,
     sources: Literal["entity", "ip"] = "entity",
-    made_up: npt.ArrayLike | None = None,
+    made_up: Bools | None = None,
 ) -> Aggregated:
-    """Combine the unique pairs of one event bucket, the normal ones too.
+    """Combine the pairs of one event bucket, given the normal events that they are compared with.
 
-    ln_p: float[n]; entity: int[n], codes in [0, n_entities); ip: int[n], codes in [0, n_ips); takes_part: bool[n],
-    false for repeats and for what is suppressed (they count nowhere, not even as members); takes_part_by_ip: bool[n],
-    the same for the groups by IP, where it differs; ip_takes_part: bool[n_ips], false for IP influencers that repeat
-    one (they are scored, but are no members of the bucket over IPs); calibration_size: points of all classes together;
     sources: the field that bounds a flood: of each of its values, only a few groups of the other field are members of
     the bucket; made_up: bool[n], pairs of entities whose names may be invented: an IP is judged with and without them,
     so that a thousand invented names don't hide sixty real ones among them.
     """
-    ln = as_f64(ln_p, "ln_p")
-    entities, ips = checked_codes(entity, n_entities, "entity"), checked_codes(ip, n_ips, "ip")
-    same_length(ln_p=ln, entity=entities, ip=ips)
-    part = np.ones(len(ln), dtype=np.bool_) if takes_part is None else np.asarray(takes_part, dtype=np.bool_)
-    by_ip = part if takes_part_by_ip is None else np.asarray(takes_part_by_ip, dtype=np.bool_)
-    same_length(ln_p=ln, takes_part=part, takes_part_by_ip=by_ip)
-    max_joint = int(JOINT_SHARE * calibration_size)
+    ln, entities, ips, n_ips = pairs.ln_p, pairs.entity, pairs.ip, pairs.n_ips
+    by_entity, by_ip = members.by_entity, members.by_ip
+    same_length(ln_p=ln, by_entity=by_entity, by_ip=by_ip)
+    same, max_joint = reference.correlations, int(JOINT_SHARE * reference.calibration.total)
     per_entity = combine(
-        ln[part], entities[part], n_entities, ENTITY_OR_IP, correlation=correlations.same_entity, max_joint=max_joint
+        ln[by_entity],
+        entities[by_entity],
+        pairs.n_entities,
+        ENTITY_OR_IP,
+        correlation=same.same_entity,
+        max_joint=max_joint,
     )
-    per_ip = combine(ln[by_ip], ips[by_ip], n_ips, ENTITY_OR_IP, correlation=correlations.same_ip, max_joint=max_joint)
-    real = by_ip if made_up is None else by_ip & ~np.asarray(made_up, dtype=np.bool_)
+
+    def per_ip_of(rows: Bools) -> Combined:
+        return combine(ln[rows], ips[rows], n_ips, ENTITY_OR_IP, correlation=same.same_ip, max_joint=max_joint)
+
+    per_ip = per_ip_of(by_ip)
+    real = by_ip if made_up is None else by_ip & ~made_up
     if real.sum() < by_ip.sum():
-        of_real = combine(
-            ln[real], ips[real], n_ips, ENTITY_OR_IP, correlation=correlations.same_ip, max_joint=max_joint
-        )
-        per_ip = _of_either(per_ip, of_real)
-    of_entity, of_ip = np.arange(n_entities), np.arange(n_ips)
+        per_ip = _of_either(per_ip, per_ip_of(real))
+    of_entity, of_ip = np.arange(pairs.n_entities), np.arange(n_ips)
     if sources == "ip":
-        of_entity = leading(entities[part], ln[part], ips[part], n_entities)
+        of_entity = leading(entities[by_entity], ln[by_entity], ips[by_entity], pairs.n_entities)
     else:
         of_ip = leading(ips[by_ip], ln[by_ip], entities[by_ip], n_ips)
     over_entities = _whole(per_entity, of_entity)
-    return Aggregated(per_entity, per_ip, over_entities, over_entities, _whole(per_ip, of_ip, ip_takes_part))
+    over_ips = _whole(per_ip, of_ip, members.ips)
+    return Aggregated(per_entity, per_ip, over_entities, over_entities, over_ips, of_entity, of_ip)
 
 
 def _of_either(whole: Combined, part: Combined) -> Combined:
@@ -144,15 +168,17 @@ def leading(group: Codes, ln_p: F64, member: Codes, n_groups: int) -> Counts:
     return found
 
 
-def _whole(groups: Combined, of_one: Counts, takes_part: npt.ArrayLike | None = None) -> BucketView:
-    """Combine groups to the bucket. ``of_one`` int64[g]: each group's source; only a few groups per source count."""
+def _whole(groups: Combined, of_one: Counts, members: Bools | None = None) -> BucketView:
+    """Combine groups to the bucket. ``of_one`` int64[g]: each group's source; only a few groups per source count.
+
+    ``members`` bool[g]: the groups that are members of the bucket; None: all.
+    """
     present = groups.count > 0
-    if takes_part is not None:
-        part = np.asarray(takes_part, dtype=np.bool_)
-        same_length(count=groups.count, takes_part=part)
-        present &= part
+    if members is not None:
+        same_length(count=groups.count, members=members)
+        present &= members
     present[present] = least_of_each(of_one[present], groups.ln_p[present], MOST_A_SOURCE)
     ln_p: F64 = groups.ln_p[present]
-    members = len(ln_p)
-    one = combine(ln_p, np.zeros(members, dtype=np.int64), 1, OVER_MEMBERS, correlation=0.0, max_joint=0)
-    return BucketView(float(one.ln_p[0]), float(one.s[0]), members)
+    n = len(ln_p)
+    one = combine(ln_p, np.zeros(n, dtype=np.int64), 1, OVER_MEMBERS, correlation=0.0, max_joint=0)
+    return BucketView(float(one.ln_p[0]), float(one.s[0]), n)

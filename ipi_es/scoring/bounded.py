@@ -21,6 +21,7 @@ import numpy as np
 from ipi_es.scoring.normalizer import PROBABILITY_BASE, normalize
 from ipi_es.scoring.probability import P_L, Severity, inverse
 from ipi_es.scoring.quantiles import CELLS, HIGHEST, LOWEST, Quantiles, cells_of
+from ipi_es.sorted_runs import ranks_in_runs, run_starts
 
 if TYPE_CHECKING:
     from ipi_es.scoring.array_checks import F64, Bools, Counts
@@ -58,11 +59,9 @@ def critical_cell(quantiles: Quantiles) -> int | None:
 
 def least_of_each(keys: Counts, values: F64, most: int) -> Bools:
     """Decide (bool[n]) which values are among the ``most`` smallest of their key; ties go to the earlier one."""
-    order = np.lexsort((values, keys))
-    new = np.ones(len(order), dtype=np.bool_)
-    new[1:] = keys[order][1:] != keys[order][:-1]
-    begins = np.flatnonzero(new)
-    place = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
-    kept = np.zeros(len(order), dtype=np.bool_)
-    kept[order] = place < most
+    kept = np.ones(len(keys), dtype=np.bool_)
+    distinct, counts = np.unique(keys, return_counts=True)
+    rows = np.flatnonzero(np.isin(keys, distinct[counts > most]))  # few keys have more: only these are sorted
+    order = rows[np.lexsort((values[rows], keys[rows]))]
+    kept[order] = ranks_in_runs(run_starts(keys[order])) < most
     return kept

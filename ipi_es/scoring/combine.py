@@ -42,8 +42,6 @@ ENTITY_OR_IP: Final = Combination(weight_joint=0.5, weight_extreme=0.5, m_from=1
 """The IPs of one entity in a bucket (entity influencer); the entities of one IP in a bucket (IP influencer)."""
 OVER_MEMBERS: Final = Combination(weight_joint=0.0, weight_extreme=1.0, m_from=1, m_to=1)
 """The entities of a bucket (``bucket_time`` and the entity field's bucket influencer); the IPs of a bucket."""
-OVER_DETECTORS: Final = Combination(weight_joint=0.5, weight_extreme=0.5, m_from=1, m_to=1)
-"""The detectors of a job."""
 
 
 @dataclass(frozen=True)

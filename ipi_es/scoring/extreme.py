@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ipi_es.index_pairs import packed_pairs, unpacked_pairs
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -47,11 +49,11 @@ def smallest_of_groups(ln_p: F64, group: Counts, n_groups: int, m: int) -> tuple
     by_value = np.argsort(ln_p, kind="stable")
     rank = np.empty(n, dtype=np.int64)
     rank[by_value] = np.arange(n)
-    key = np.sort(group * n + rank)
+    _, ranks = unpacked_pairs(np.sort(packed_pairs(group, rank, n)), n)
     first = np.concatenate([[0], np.cumsum(count)[:-1]])
     for j in range(m):
         has = count > j
-        smallest[has, j] = ln_p[by_value[key[first[has] + j] % n]]
+        smallest[has, j] = ln_p[by_value[ranks[first[has] + j]]]
     return smallest, count
 
 

@@ -16,7 +16,7 @@ from scipy import special
 
 from ipi_es.scoring.array_checks import F64, as_f64, same_length
 from ipi_es.scoring.probability import P_L
-from ipi_es.scoring.quantiles import DOUBTED_SOURCES, LARGEST_CAP, Quantiles, cells_of
+from ipi_es.scoring.quantiles import DOUBTED_SOURCES, Quantiles, cells_of
 
 RANK_KNOTS: Final = (0.0, 70.0, 85.0, 90.0, 95.0, 97.0, 99.0, 99.9, 100.0)
 """Percentiles, in %, at which the first cap is given; linear between them."""
@@ -84,11 +84,11 @@ def rank_cap(s: F64, quantiles: Quantiles, *, counted: bool = True) -> F64:
 
 
 def largest_cap(s: F64, largest: float) -> F64:
-    """Give c2 (float64[n]): 100 · min(1.5·r, 0.5 + 0.5·r), r = min(s, s(1e-10)) / largest.
+    """Give c2 (float64[n]): 100 · min(1.5·r, 0.5 + 0.5·r), r = s / largest.
 
     ``largest`` is the level's :attr:`~ipi_es.scoring.quantiles.Quantiles.yardstick`; r is 1 for scores above it.
     """
-    share = np.minimum(s, LARGEST_CAP) / largest if largest > 0.0 else np.ones(len(s))
+    share = s / largest if largest > 0.0 else np.ones(len(s))
     r = np.minimum(share, 1.0)
     return 100.0 * np.minimum(1.5 * r, 0.5 + 0.5 * r)
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.array_checks import F64, Bools, Class8, Counts
 from ipi_es.scoring.calibration import ENOUGH_POINTS, Calibrated, Calibration, comparable_events, history_class
 from ipi_es.scoring.joint import group_correlation
@@ -23,6 +22,19 @@ if TYPE_CHECKING:
 
 FEWEST_SUCCESSES: Final = ENOUGH_POINTS
 """The fewest successes for a sample of successes alone; with fewer, failures are included."""
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """Within-group correlations ρ₂ of z², in [0, 1], from the calibration sample; kept in the snapshot.
+
+    Each is one number for each view that ``scoring.joint`` takes of a group.
+    """
+
+    same_entity: tuple[float, ...] = (0.0, 0.0)
+    """Between the IPs of one entity in a bucket; about 0."""
+    same_ip: tuple[float, ...] = (0.0, 0.0)
+    """Between the entities of one IP in a bucket; 0.3–0.6 is normal."""
 
 
 @dataclass(frozen=True)

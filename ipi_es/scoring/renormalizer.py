@@ -41,17 +41,32 @@ class Renormalized:
 
 
 def largest_of(levels: Mapping[str, Quantiles]) -> dict[str, float]:
-    """Give the largest raw score of each level, to compare in ``is_due`` and to keep until the next renormalization."""
+    """Give the largest raw score of each level, to keep until the next renormalization, and to compare then."""
     return {level: quantiles.largest for level, quantiles in levels.items()}
 
 
-def is_due(before: Mapping[str, float], after: Mapping[str, float], elapsed: float) -> bool:
-    """Decide whether to renormalize: ``largest_of`` at the last renormalization and now; ``elapsed`` s of event time.
+@dataclass(frozen=True)
+class LastRenormalization:
+    """When stored results were last renormalized, and how far the levels reached then."""
 
-    True where a level's largest grew by more than 10 % (a level's first score is such a growth), or after 6 h.
-    """
-    grown = any(largest > LARGEST_GROWTH * before.get(level, 0.0) for level, largest in after.items())
-    return grown or elapsed >= PATIENCE_S
+    time: int
+    """Event time, epoch seconds."""
+    largest: Mapping[str, float]
+    """The largest raw score of each level then, see :func:`largest_of`."""
+
+    @classmethod
+    def at(cls, time: int, levels: Mapping[str, Quantiles]) -> LastRenormalization:
+        """Describe a renormalization at an event time, epoch seconds, with these levels."""
+        return cls(time, largest_of(levels))
+
+    def next_is_due(self, time: int, levels: Mapping[str, Quantiles]) -> bool:
+        """Decide whether to renormalize again at an event time, epoch seconds, with the levels of then.
+
+        True where a level's largest grew by more than 10 % (a level's first score is such a growth), or after 6 h.
+        """
+        now = largest_of(levels)
+        grown = any(largest > LARGEST_GROWTH * self.largest.get(level, 0.0) for level, largest in now.items())
+        return grown or time - self.time >= PATIENCE_S
 
 
 def visible(old: npt.ArrayLike, new: npt.ArrayLike) -> Bools:

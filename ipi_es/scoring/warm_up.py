@@ -18,11 +18,10 @@ import numpy.typing as npt
 
 from ipi_es.scoring.array_checks import F64, Bools, as_f64
 from ipi_es.scoring.calibration import ENOUGH_POINTS, Calibration
+from ipi_es.scoring.history_age import YOUNG_DAYS
 
 WARM_UP_CLASSES: Final = 2
 """The number of classes of history that warm up, from the first: no events, and 1–5."""
-YOUNG_DAYS: Final = 14
-"""Days of history below which a job is young: from then on it has seen each day of the week twice."""
 MODEST: Final = 0.0027
 """The lower limit of a borrowed probability: the third cap is 49.6 there, the top of “minor”."""
 

@@ -21,12 +21,11 @@ from ipi_es.service.blindness import blindness_annotations
 from ipi_es.service.blindness.blind_change import BlindChange, BlindReason
 from ipi_es.service.blindness.count_recall import recalled
 from ipi_es.service.health.health import JobHealth
-from ipi_es.service.health.job_report import LastError
 from ipi_es.service.live_training import LiveTraining, Stopped
 from ipi_es.service.log_context import logs_its_job
 from ipi_es.service.takeover import TakeoverDecision, TakeoverTurn, holder_of
 from ipi_es.service.tick_outcome import TickOutcome, TickResult
-from ipi_es.state.details import CLEANED_AT, LAST_ERROR, LAST_WORKER, REVERTED_FROM, WAITS_FOR
+from ipi_es.state.details import LastError
 from ipi_es.state.job_state import JobState
 from ipi_es.state.owner import owner_alive
 from ipi_es.times import iso
@@ -86,6 +85,8 @@ class WorkerContext:
     stopwatch: Callable[[], float] = time.monotonic
     on_change: OnChange = OnChange.REFUSE
     """What to do if the job's settings aren't those that it was trained with."""
+    on_scored: Callable[[ScoredBucket], None] = lambda _: None
+    """Called with each scored bucket, in order, before its results are written; an error fails the tick."""
 
 
 class LiveJob:
@@ -145,7 +146,7 @@ class LiveJob:
 
     def _clean(self, now: int, stopping: Callable[[], bool]) -> TickOutcome:
         state = self.resources.stores.states.read(self.job.job_id)
-        if state is None or state.paused or now - int(state.details.get(CLEANED_AT, 0)) < CLEAN_AGAIN:
+        if state is None or state.paused or now - (state.details.cleaned_at or 0) < CLEAN_AGAIN:
             return TickOutcome(TickResult.NOTHING)
         with open_session(
             self.resources, self._context.alive, doing="cleaning up", patience=0, on_change=OnChange.IGNORE
@@ -153,7 +154,7 @@ class LiveJob:
             self._timed("clean", lambda: clean(session, now, stopping))
             if stopping():
                 return TickOutcome(TickResult.STOPPED)
-            session.note(**{CLEANED_AT: now})
+            session.note(cleaned_at=now)
         give_back()  # memory that a day's work freed in between blocks still in use
         return TickOutcome(TickResult.WORKED)
 
@@ -192,14 +193,15 @@ class LiveJob:
             self.health.paused(now)
             return TickOutcome(TickResult.PAUSED)
         self.health.lease_acquired(now, session.state.checkpoint)
-        session.note(**{LAST_WORKER: self._turns.me, LAST_ERROR: self._training.mistake, WAITS_FOR: None})
+        mistake = self._training.last_error(session.state.snapshot_id)
+        session.note(last_worker=self._turns.me, last_error=mistake, waits_for=None)
         try:
             return self._do_due(session, now, complete, stopping)
         except (Stopped, LostJob):
-            session.forget_note(LAST_ERROR)
+            session.note(last_error=session.state.details.last_error)  # neither is a failure of the job
             raise
         except Exception as error:
-            session.note(**{LAST_ERROR: LastError.of(now, error).to_details()})
+            session.note(last_error=LastError.of(now, error))
             raise
         finally:
             self._stood = session.state.checkpoint
@@ -214,7 +216,7 @@ class LiveJob:
         if session.state.snapshot_id is None:
             again_in = self._training.first(session, now, complete, stopping)
             if again_in is not None:
-                return TickOutcome(TickResult.WAITED, again_in, text=str(session.notes.get(WAITS_FOR) or ""))
+                return TickOutcome(TickResult.WAITED, again_in, text=session.details.waits_for or "")
         # the job is new to this worker, was reverted, or another worker did work on it
         if not self._ready or session.state.checkpoint != self._stood:
             self._recall(session)
@@ -263,7 +265,7 @@ class LiveJob:
             )
             self.health.uses(session.state.trained.snapshot_id, snapshot.trained_to)
             # a reverted job is not trained until it has passed the point of the revert: that would undo the revert
-            train_at = self._training.due_at(max(snapshot.trained_to, int(session.state.details.get(REVERTED_FROM, 0))))
+            train_at = self._training.due_at(max(snapshot.trained_to, session.state.details.reverted_from or 0))
             if train_at is not None and checkpoint >= train_at:
                 self._training.again(session, now, stopping)
                 continue
@@ -273,14 +275,16 @@ class LiveJob:
             self._score(session, now, until, enough)
 
     def _score(self, session: JobSession, now: int, until: int, enough: Callable[[], bool]) -> None:
-        written = session.state.checkpoint
+        written = session.state.trained.checkpoint
 
         def on_progress(scored: ScoredBucket) -> None:
             nonlocal written
             self._scored(scored)
-            if session.state.checkpoint != written:
-                written = session.state.checkpoint
-                self.health.batch_written(now, int(written or 0))
+            self._context.on_scored(scored)
+            checkpoint = session.state.trained.checkpoint
+            if checkpoint != written:
+                written = checkpoint
+                self.health.batch_written(now, written)
 
         session.catch_up(until, on_progress, enough)
         self.health.batch_written(now, session.state.trained.checkpoint)
@@ -324,7 +328,7 @@ class LiveJob:
             session.annotate([self._remark(blind)])  # a worker that was killed may not have written it
 
     def _looks_on(self, state: JobState, now: int, complete: int) -> TickOutcome:
-        holder = holder_of(state, now) or str(state.details.get(LAST_WORKER))
+        holder = holder_of(state, now) or str(state.details.last_worker)
         self.health.stands_by(now, holder)
         waiting = state.snapshot_id is None or state.trained.checkpoint < complete or state.lease_owner is not None
         return TickOutcome(TickResult.STOOD_BY, LOOK_ON if waiting else None, text=f"left to {holder}")

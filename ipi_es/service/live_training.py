@@ -8,15 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
 
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.errors import ClusterError, LostJob, NoEvents, NotEnoughHistory
+from ipi_es.errors import ClusterError, ExtraMissing, LostJob, NoEvents, NotEnoughHistory
 from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 from ipi_es.service.due import DAY, FirstTraining, first_training, next_training
 from ipi_es.service.health.health import JobHealth
-from ipi_es.service.health.job_report import LastError
-from ipi_es.state.details import LAST_ERROR, WAITS_FOR
+from ipi_es.state.details import LastError
 from ipi_es.times import format_span, iso
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_session import JobSession
@@ -47,14 +45,20 @@ class LiveTraining:
     health: JobHealth
     places: threading.Semaphore
     stopwatch: Callable[[], float] = time.monotonic
-    mistake: dict[str, Any] | None = None
-    """The error of the last training, for the state's details; None if it succeeded."""
+    _mistake: tuple[LastError, str | None] | None = None
+    """The error of the last training and the snapshot that the job had then; None if it succeeded."""
     _not_before: float = field(default=-inf)  # on the stopwatch
 
     @property
     def rests(self) -> bool:
         """Whether it is too early to try again."""
         return self.stopwatch() < self._not_before
+
+    def last_error(self, snapshot_id: str | None) -> LastError | None:
+        """Return the error of the last training, unless the job, with ``snapshot_id``, was trained elsewhere since."""
+        if self._mistake is None or self._mistake[1] != snapshot_id:
+            return None
+        return self._mistake[0]
 
     def first(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> float | None:
         """Train a new job; return None if it was trained, else the seconds until the next try.
@@ -72,12 +76,12 @@ class LiveTraining:
                 session, now, lambda callbacks: session.train(found.start, found.end, callbacks), stopping
             ):
                 return self.waits(session, now, "other jobs' trainings to end", TURN)
-        except (NoEvents, NotEnoughHistory) as error:
+        except (ExtraMissing, NoEvents, NotEnoughHistory) as error:
             return self.waits(session, now, error.message, TRAIN_AGAIN)
         except (ClusterError, LostJob, Stopped):
             raise  # not caused by the training
         except Exception as error:
-            self._failed(now, error)
+            self._failed(session, now, error)
             raise
         return None
 
@@ -100,14 +104,15 @@ class LiveTraining:
         except Exception as error:  # no error of a training may keep the job from scoring
             log.warning("job %s: the training failed, scoring goes on: %s", self.resources.job.job_id, error)
             log.debug("job %s: the training failed", self.resources.job.job_id, exc_info=True)
-            self._failed(now, error)
-            session.note(**{LAST_ERROR: self.mistake})
+            session.note(last_error=self._failed(session, now, error))
         return False
 
-    def _failed(self, now: int, error: Exception) -> None:
+    def _failed(self, session: JobSession, now: int, error: Exception) -> LastError:
         self.health.training_failed(now, error)
-        self.mistake = LastError.of(now, error).to_details()
+        mistake = LastError.of(now, error)
+        self._mistake = (mistake, session.state.snapshot_id)
         self._not_before = self.stopwatch() + TRAIN_AGAIN
+        return mistake
 
     def _in_turn(
         self,
@@ -124,8 +129,8 @@ class LiveTraining:
             learned = train(_stop_when(stopping))
         finally:
             self.places.release()
-        self.mistake, self._not_before = None, -inf
-        session.note(**{LAST_ERROR: None})
+        self._mistake, self._not_before = None, -inf
+        session.note(last_error=None)
         took, snapshot = self.stopwatch() - began, learned.snapshot
         self.health.took("train", took)
         self.health.trained(now, session.state.trained.snapshot_id, snapshot.network.metrics, snapshot.trained_to)
@@ -141,7 +146,7 @@ class LiveTraining:
 
     def waits(self, session: JobSession, now: int, what_for: str, seconds: float = LOOK_AGAIN) -> float:
         """Record what a new job waits for; return the seconds until the next try."""
-        session.note(**{WAITS_FOR: what_for})
+        session.note(waits_for=what_for)
         self.health.waits(now, what_for)
         log.info("job %s: waits for %s", self.resources.job.job_id, what_for)
         self._not_before = self.stopwatch() + seconds

@@ -84,7 +84,7 @@ class Schedule:
         for live in self._jobs:
             job = live.job
             self._add(f"tick {job.job_id}", live.tick, partial(next_tick, job), now)
-            self._add(f"clean {job.job_id}", live.clean, partial(_night, job.job_id))
+            self._add(f"clean {job.job_id}", live.clean, partial(next_cleaning, job.job_id))
         self._scheduler.start()
 
     def watch(self) -> None:
@@ -147,7 +147,7 @@ class Schedule:
         return self._clock.now() - time.monotonic()
 
 
-def _night(job_id: str, now: int) -> int:
+def next_cleaning(job_id: str, now: int) -> int:
     """Return the time of the job's next cleanup after ``now``, in epoch seconds."""
     into = NIGHT + crc32(job_id.encode()) % NIGHT_LASTS
     return ((now - into) // DAY + 1) * DAY + into

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ipi_es.state.details import LAST_WORKER
 from ipi_es.state.job_state import JobState
 
 
@@ -45,8 +44,8 @@ class TakeoverDecision:
         holder = holder_of(state, now)
         if holder not in (None, self.me) and self.alive(str(holder)):
             return self._after(TakeoverTurn.OVERDUE, ("held", *_place(state)), stopwatch)
-        last = state.details.get(LAST_WORKER)
-        if last in (None, self.me) or not self.alive(str(last)):
+        last = state.details.last_worker
+        if last is None or last == self.me or not self.alive(last):
             return TakeoverTurn.MINE
         return self._after(TakeoverTurn.MINE, ("due", complete, *_place(state)), stopwatch)
 

@@ -12,7 +12,9 @@ from functools import partial
 
 from ipi_es.alerts.delivery import DeliveryResult
 from ipi_es.alerts.notifier import Notifier
+from ipi_es.alerts.senders import Sender
 from ipi_es.cluster.port import Cluster
+from ipi_es.config.alert_config import Destination
 from ipi_es.config.files.loading import BadFile
 from ipi_es.config.job_config import Job
 from ipi_es.config.settings import Settings
@@ -52,6 +54,8 @@ class Worker:
     """Job files that can't be used: the other jobs run, and the worker isn't ready."""
     on_change: OnChange = OnChange.REFUSE
     """What to do with jobs whose settings differ from those that they were trained with."""
+    sender_of: Callable[[Destination], Sender] | None = None
+    """Returns the sender of notifications to a destination; None: by its URL."""
 
     def run(self, listen: str | None) -> bool:
         """Work until ``stopping`` is set; return False if running work didn't end in time.
@@ -113,7 +117,7 @@ class Worker:
                 error=done.error,
             )
 
-        return Notifier(cluster, self.jobs, this_process(), self.clock.now, on_look=on_look)
+        return Notifier(cluster, self.jobs, this_process(), self.clock.now, self.sender_of, on_look)
 
     def _once(self, live: LiveJob) -> TickOutcome:
         buckets = 0

@@ -47,8 +47,3 @@ def decode(body: Mapping[str, Any]) -> NDArray[Any]:
     except (KeyError, TypeError, ValueError, OverflowError, SyntaxError, binascii.Error, zlib.error) as error:
         raise SnapshotDamaged(f"a stored array can't be read: {error}") from error
     return array.astype(dtype.newbyteorder("="))
-
-
-def is_encoded(value: object) -> bool:
-    """Decide whether a value of a document is an array that :func:`encode` wrote."""
-    return isinstance(value, Mapping) and set(value) == {"dtype", "shape", "data"}

@@ -1,87 +1,181 @@
-"""Keys of a state's ``details``, and the check of their values; other keys may hold any value."""
+"""The details of a job's state: its optional values.
+
+In the state's document they are one object, ``details``, in which a value that there isn't has no key. Keys of a newer
+version are kept and written back unchanged. So the details need no format of their own: a further key is no change of
+the format, and a version that changes the meaning of a key raises the format of the whole document
+(:data:`ipi_es.state.job_state.FORMAT`), which earlier versions then refuse.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ipi_es.state.fields import LATEST, Fields
 
-MADE_WITH = "made_with"
-"""The settings that the job's snapshot and history were made with, or that were accepted since."""
-SCORED_FROM = "scored_from"
-"""Start of the range of results without gaps, epoch seconds."""
-REVERTED_FROM = "reverted_from"
-"""The checkpoint of the job before it went back to an earlier snapshot, epoch seconds. The next training is due
-`training.every` after that: a training before then would undo the revert."""
-LARGEST = "largest"
-"""The largest raw score of each level at the last renormalization."""
-NOT_RENORMALIZED = "not_renormalized"
-"""Indices of results that the last renormalization could not write to."""
-LATE_ROWS = "late_rows"
-"""The blob of the rows that came too late for the delta of their own day."""
-REREAD = "reread"
-"""The budget for reading buckets again."""
-LATE_CHECKED_AT = "too_late_looked_at"
-"""When changes older than the late window were last looked for, epoch seconds."""
-MISSING_RESULTS = "missing_results"
-"""The missing results, in words."""
-CLEANED_AT = "cleaned_at"
-"""When the last cleanup ended, epoch seconds."""
-LAST_WORKER = "worker"
-"""The owner of the last lease in which work was done."""
-LAST_ERROR = "last_error"
-"""The last failure: ``at``, ``kind`` and ``text``. Kept here so that `ipi-es status` needs no request to the worker."""
-WAITS_FOR = "waits_for"
-"""The reason why a new job waits, in words."""
-
-FORGOTTEN_ON_RESTART = frozenset({LARGEST, LATE_ROWS, REREAD})
-"""Keys that are removed where a job starts again or goes back to a snapshot: it then reads all events again."""
-
-Check: TypeAlias = Callable[[Fields, str], object]
-"""Takes the fields of an object and the name of one of them; raises where its value is impossible."""
+LONGEST_TEXT = 300
+"""Characters of an error that are kept: the log has the rest."""
 
 
-def _time(fields: Fields, name: str) -> None:
-    fields.number(name, 0, LATEST)
+@dataclass(frozen=True, slots=True)
+class LastError:
+    """An error in a short form, to be stored and shown."""
+
+    at: int
+    """Epoch seconds."""
+    kind: str
+    """The error's class."""
+    text: str
+    other: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Keys of a newer version."""
+
+    @classmethod
+    def of(cls, now: int, error: BaseException) -> LastError:
+        """Return the short form of an error: its class and its message, without the hint."""
+        message = str(getattr(error, "message", error)) or type(error).__name__
+        return cls(now, type(error).__name__, " ".join(message.split())[:LONGEST_TEXT])
+
+    @classmethod
+    def from_mapping(cls, fields: Fields) -> LastError | None:
+        """Read a stored error; None if it has no keys. Raises the error of ``fields`` for an impossible value."""
+        if not fields.names:
+            return None
+        return cls(
+            at=_time(fields, "at"),
+            kind=fields.text("kind"),
+            text=fields.text("text"),
+            other=fields.without({"at", "kind", "text"}),
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as it is stored."""
+        return {"at": self.at, "kind": self.kind, "text": self.text, **self.other}
 
 
-def _numbers(fields: Fields, name: str) -> None:
-    """Check an object of numbers with any names."""
+@dataclass(frozen=True, slots=True)
+class SavedRereadBudget:
+    """How many events may be read again, as :class:`ipi_es.worker.late.event_changes.RereadBudget` left it."""
+
+    counted_to: int
+    """Buckets that begin before this time, in epoch seconds, are included."""
+    swept_to: int
+    """Start of the last bucket that was read again because it was about to leave the window, epoch seconds; -1: none
+    was."""
+    left: float
+    """Events; negative if the last bucket had more than were left."""
+    other: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Keys of a newer version."""
+
+    @classmethod
+    def from_mapping(cls, fields: Fields) -> SavedRereadBudget | None:
+        """Read a stored budget; None if it has no keys. Raises the error of ``fields`` for an impossible value."""
+        if not fields.names:
+            return None
+        return cls(
+            counted_to=_time(fields, "counted_to"),
+            swept_to=int(fields.real("swept_to")),
+            left=fields.real("left"),
+            other=fields.without({"counted_to", "swept_to", "left"}),
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as it is stored."""
+        return {"counted_to": self.counted_to, "swept_to": self.swept_to, "left": self.left, **self.other}
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetails:
+    """The optional values of a job's state. Times in epoch seconds; ``None`` where there is none yet."""
+
+    made_with: Mapping[str, Any] | None = None
+    """The settings that the job's snapshot and history were made with, or that were accepted since."""
+    scored_from: int | None = None
+    """Start of the range of results without gaps."""
+    reverted_from: int | None = None
+    """The checkpoint of the job before it went back to an earlier snapshot. The next training is due `training.every`
+    after that: a training before then would undo the revert."""
+    largest: Mapping[str, float] | None = None
+    """The largest raw score of each level at the last renormalization."""
+    not_renormalized: tuple[str, ...] = ()
+    """Indices of results that the last renormalization could not write to."""
+    late_rows: str | None = None
+    """The blob of the rows that came too late for the delta of their own day."""
+    reread: SavedRereadBudget | None = None
+    """The budget for reading buckets again."""
+    late_checked_at: int | None = None
+    """When changes older than the late window were last looked for."""
+    missing_results: str | None = None
+    """The missing results, in words."""
+    cleaned_at: int | None = None
+    """When the last cleanup ended."""
+    last_worker: str | None = None
+    """The owner of the last lease in which work was done."""
+    last_error: LastError | None = None
+    """The last failure. Kept here so that `ipi-es status` needs no request to the worker."""
+    waits_for: str | None = None
+    """The reason why a new job waits, in words."""
+    other: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of a newer version."""
+
+    @classmethod
+    def from_mapping(cls, fields: Fields) -> JobDetails:
+        """Read stored details. Raises the error of ``fields`` where a known key has an impossible value."""
+        return cls(
+            made_with=fields.mapping_or_none("made_with"),
+            scored_from=_time_if_there(fields, "scored_from"),
+            reverted_from=_time_if_there(fields, "reverted_from"),
+            largest=_numbers(fields, "largest"),
+            not_renormalized=tuple(fields.texts("not_renormalized")),
+            late_rows=fields.text_or_none("late_rows"),
+            reread=SavedRereadBudget.from_mapping(fields.inside("reread")),
+            late_checked_at=_time_if_there(fields, "too_late_looked_at"),
+            missing_results=fields.text_or_none("missing_results"),
+            cleaned_at=_time_if_there(fields, "cleaned_at"),
+            last_worker=fields.text_or_none("worker"),
+            last_error=LastError.from_mapping(fields.inside("last_error")),
+            waits_for=fields.text_or_none("waits_for"),
+            other=fields.without(_known(cls())),
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the details as they are stored."""
+        return {name: value for name, value in _known(self).items() if value is not None} | dict(self.other)
+
+    def restarted(self) -> JobDetails:
+        """Return the details of a job that starts again or goes back to a snapshot: it then reads all events again."""
+        return replace(self, largest=None, late_rows=None, reread=None)
+
+
+def _known(details: JobDetails) -> dict[str, Any]:
+    """Return all keys of this version with the values to be stored; None: the key is left out."""
+    return {
+        "made_with": details.made_with,
+        "scored_from": details.scored_from,
+        "reverted_from": details.reverted_from,
+        "largest": details.largest,
+        "not_renormalized": list(details.not_renormalized) or None,
+        "late_rows": details.late_rows,
+        "reread": None if details.reread is None else details.reread.to_mapping(),
+        "too_late_looked_at": details.late_checked_at,
+        "missing_results": details.missing_results,
+        "cleaned_at": details.cleaned_at,
+        "worker": details.last_worker,
+        "last_error": None if details.last_error is None else details.last_error.to_mapping(),
+        "waits_for": details.waits_for,
+    }
+
+
+def _time(fields: Fields, name: str) -> int:
+    return fields.number(name, 0, LATEST)
+
+
+def _time_if_there(fields: Fields, name: str) -> int | None:
+    """Read a time; None if it has no key. A null is an impossible value."""
+    return _time(fields, name) if name in fields.names else None
+
+
+def _numbers(fields: Fields, name: str) -> Mapping[str, float] | None:
+    """Read an object of numbers with any names; None where it is absent."""
     inside = fields.inside(name)
-    for each in inside.names:
-        inside.real(each)
-
-
-def _object(parts: Mapping[str, Check]) -> Check:
-    """Make the check of an object with these fields; an empty object, or none, passes too."""
-
-    def check(fields: Fields, name: str) -> None:
-        inside = fields.inside(name)
-        for part, check_part in parts.items() if inside.names else ():
-            check_part(inside, part)
-
-    return check
-
-
-DETAILS: Mapping[str, Check] = {
-    CLEANED_AT: _time,
-    LATE_CHECKED_AT: _time,
-    REVERTED_FROM: _time,
-    SCORED_FROM: _time,
-    LAST_WORKER: Fields.text_or_none,
-    WAITS_FOR: Fields.text_or_none,
-    LATE_ROWS: Fields.text_or_none,
-    MISSING_RESULTS: Fields.text_or_none,
-    NOT_RENORMALIZED: Fields.texts,
-    MADE_WITH: Fields.mapping,
-    LARGEST: _numbers,
-    LAST_ERROR: _object({"at": _time, "kind": Fields.text, "text": Fields.text}),
-    REREAD: _object({"counted_to": _time, "swept_to": Fields.real, "left": Fields.real}),
-}
-
-
-def check_details(details: Mapping[str, Any], fields: Fields) -> None:
-    """Raise the error of ``fields``, those of ``details``, where a known key has an impossible value."""
-    for name in details.keys() & DETAILS.keys():
-        DETAILS[name](fields, name)
+    return None if fields.mapping_or_none(name) is None else {each: inside.real(each) for each in inside.names}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, NoReturn
 
 from ipi_es.errors import IpiEsError, SnapshotForeign, StateDamaged
+from ipi_es.times import from_ms, to_ms
 
 LATEST = 4_102_444_800
 """Epoch seconds of 2100-01-01: times in stored documents may not be later."""
@@ -49,6 +50,10 @@ class Fields:
         """The names of the fields."""
         return list(self._source)
 
+    def without(self, names: Container[str]) -> dict[str, Any]:
+        """Return all fields but ``names`` with their values, unchecked."""
+        return {name: value for name, value in self._source.items() if name not in names}
+
     def inside(self, name: str) -> Fields:
         """Return the fields of an object; no fields where it is absent."""
         return Fields(self.mapping(name), f"{self._what}: in its {name}", self._hint, self._error)
@@ -85,11 +90,11 @@ class Fields:
         return value
 
     def real(self, name: str) -> float:
-        """Return a finite number."""
+        """Return a finite number, a whole one too, as it is stored."""
         value = self._source.get(name)
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             self.wrong(name, value, "a number")
-        return float(value)
+        return value
 
     def texts(self, name: str) -> list[str]:
         """Return a list of texts; an empty one where it is absent."""
@@ -108,9 +113,9 @@ class Fields:
     def time(self, name: str) -> int:
         """Return epoch seconds of a time that is stored in milliseconds."""
         value = self._source.get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or value % 1_000 or not 0 <= value <= LATEST * 1_000:
+        if not isinstance(value, int) or isinstance(value, bool) or value % 1_000 or not 0 <= value <= to_ms(LATEST):
             self.wrong(name, value, "a time before the year 2100, in milliseconds and of whole seconds")
-        return value // 1_000
+        return from_ms(value)
 
     def time_or_none(self, name: str) -> int | None:
         """Return epoch seconds as :meth:`time` does, or None where it is absent."""
@@ -118,9 +123,11 @@ class Fields:
 
     def mapping(self, name: str) -> Mapping[str, Any]:
         """Return an object; an empty one where it is absent."""
+        return self.mapping_or_none(name) or {}
+
+    def mapping_or_none(self, name: str) -> Mapping[str, Any] | None:
+        """Return an object, or None where it is absent."""
         value = self._source.get(name)
-        if value is None:
-            return {}
-        if not isinstance(value, Mapping):
+        if value is not None and not isinstance(value, Mapping):
             self.wrong(name, value, "an object")
         return value

@@ -8,14 +8,14 @@ decides when another worker may take the job.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document, IndexOptions
 from ipi_es.cluster.template_conflict import require_ours, require_template
 from ipi_es.errors import Conflict, JobBusy, LostJob, SnapshotMissing, StateDamaged
-from ipi_es.state.details import check_details
+from ipi_es.state.details import JobDetails
 from ipi_es.state.fields import Fields
 from ipi_es.state.owner import owner_for_people
 from ipi_es.times import from_ms, iso, to_ms
@@ -59,8 +59,7 @@ class JobState:
     """The state of one job. Times in epoch seconds; ``None`` where there is none yet.
 
     ``checkpoint`` is the exclusive end of the last bucket that was scored and written; ``renormalized_to`` the event
-    time of the last renormalization. ``details`` holds small plain values under the keys of
-    :mod:`ipi_es.state.details`.
+    time of the last renormalization.
     """
 
     job_id: str
@@ -80,7 +79,7 @@ class JobState:
     """The work that the lease is held for ("training"), for people."""
     lease_since: int | None = None
     """When that work began."""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: JobDetails = field(default_factory=JobDetails)
     stored: Document | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -92,9 +91,7 @@ class JobState:
     def trained(self) -> TrainedState:
         """The parts of a trained job's state. Raises SnapshotMissing where the job was never trained, or was reset."""
         if self.snapshot_id is None or self.history_id is None or self.checkpoint is None:
-            raise SnapshotMissing(
-                f"job {self.job_id} has no snapshot yet", hint=f"train it: ipi-es train {self.job_id}"
-            )
+            raise untrained(self.job_id)
         return TrainedState(self.snapshot_id, self.history_id, self.checkpoint)
 
     def advanced(self, **changes: Any) -> JobState:
@@ -120,7 +117,7 @@ class JobState:
             "lease_expires": _to_ms(self.lease_expires),
             "lease_for": self.lease_for,
             "lease_since": _to_ms(self.lease_since),
-            "details": dict(self.details),
+            "details": self.details.to_mapping(),
         }
 
     @classmethod
@@ -132,7 +129,7 @@ class JobState:
         source, name = document.source, document.id.removeprefix(_ID)
         fields = Fields(source, f"the state of job {name} is damaged", _DAMAGED_HINT)
         fields.refuse_newer(f"the state of job {source.get('job_id')}", FORMAT)
-        check_details(fields.mapping("details"), fields.inside("details"))
+        details = JobDetails.from_mapping(fields.inside("details"))
         job_id = fields.text("job_id")
         if document.id.startswith(_ID) and job_id != name:
             fields.wrong("job_id", job_id, name)
@@ -151,7 +148,7 @@ class JobState:
             lease_expires=fields.time_or_none("lease_expires"),
             lease_for=fields.text_or_none("lease_for"),
             lease_since=fields.time_or_none("lease_since"),
-            details=fields.mapping("details"),
+            details=details,
             stored=document,
         )
 
@@ -316,6 +313,11 @@ def first_epoch(now: int) -> int:
     for long.
     """
     return max(now - _EPOCHS_BEGIN, 0) + 1
+
+
+def untrained(job_id: str) -> SnapshotMissing:
+    """Return the error for a job that was never trained, or was reset."""
+    return SnapshotMissing(f"job {job_id} has no snapshot yet", hint=f"train it: ipi-es train {job_id}")
 
 
 def state_id(job_id: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -65,7 +65,7 @@ class LeasedState:
         return self._write(lambda state: state, ttl, now)
 
     def check(self) -> None:
-        """Raise LostJob unless the lease is held, or was confirmed less than a third of its length ago.
+        """Raise LostJob unless the lease is held, or was confirmed at most a third of its length ago.
 
         Call it before every write. It renews the lease where the last confirmation is older.
         """
@@ -84,12 +84,11 @@ class LeasedState:
             self._doing = {"lease_for": doing, "lease_since": self._now()}
 
     def release(self, **changes: Any) -> JobState:
-        """Give the lease back, with ``changes`` of its ``details``; a value of None removes the key."""
+        """Give the lease back, with ``changes`` of the fields of the state's ``details``."""
         with self._lock:
-            details: Mapping[str, Any] = {**self._state.details, **changes}
-            kept = {name: value for name, value in details.items() if value is not None}
+            details = replace(self._state.details, **changes)
             self._refuse_if_lost()
-            self._state = self._states.release(replace(self._state, details=kept))
+            self._state = self._states.release(replace(self._state, details=details))
             return self._state
 
     @contextmanager

@@ -13,7 +13,7 @@ from ipi_es.cluster.port import Json
 from ipi_es.errors import RequestRejected
 from ipi_es.testing.memory_index import EPOCH, MemoryIndex, StoredDocument, Value
 from ipi_es.testing.memory_query import matcher, order_key, unknown
-from ipi_es.times import parse_span
+from ipi_es.times import parse_span, to_ms
 
 Hit: TypeAlias = tuple[MemoryIndex, StoredDocument]
 Key: TypeAlias = tuple[Value | None, ...]
@@ -113,7 +113,7 @@ def _terms(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence[Hit
 
 
 def _date_histogram(body: Mapping[str, Any], inner: Mapping[str, Any], hits: Sequence[Hit]) -> Json:
-    step = parse_span(str(body["fixed_interval"])) * 1_000
+    step = to_ms(parse_span(str(body["fixed_interval"])))
     found: dict[int, list[Hit]] = {}
     for hit in hits:
         for start in {int(value) // step * step for value in _values(hit, body["field"])}:
@@ -180,7 +180,7 @@ def _source(source: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 def _source_values(hit: Hit, by: Mapping[str, Any]) -> list[Value | None]:
     values: list[Value | None] = list(dict.fromkeys(_values(hit, by["field"])))
     if "fixed_interval" in by:
-        step = parse_span(str(by["fixed_interval"])) * 1_000
+        step = to_ms(parse_span(str(by["fixed_interval"])))
         return list(dict.fromkeys(int(value or 0) // step * step for value in values))
     return [None] if not values and by.get("missing_bucket") else values
 

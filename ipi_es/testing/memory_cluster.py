@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,7 +16,7 @@ from ipi_es.cluster.transport.bulk import Tally, bulk_fault
 from ipi_es.errors import ClusterReadOnly, Conflict, NotFound, RequestRejected
 from ipi_es.testing.memory_index import MemoryIndex
 from ipi_es.testing.memory_names import WHERE, index_settings, matching, resolve
-from ipi_es.testing.memory_parts import MemoryAdmin, MemoryAlerting, MemoryLifecycles
+from ipi_es.testing.memory_parts import MemoryAdmin, MemoryAlerting, MemoryIngest, MemoryLifecycles
 from ipi_es.testing.memory_search import run_search
 
 MAX_ID_BYTES = 512
@@ -28,9 +28,9 @@ class MemoryCluster:
     """:class:`ipi_es.cluster.port.Cluster` in memory, without a server.
 
     ``before`` is called with an operation's name (the method's) and its index (several joined by commas) before the
-    operation, to count operations or to raise an error in place of one. A bulk calls it once for each index. For the
-    cluster's own methods the lock is held meanwhile. ``info``: the server that is imitated, OpenSearch 3.8.0 by
-    default.
+    operation, to count operations or to raise an error in place of one; it may be replaced at any time. A bulk calls it
+    once for each index. For the cluster's own methods the lock is held meanwhile. ``info``: the server that is
+    imitated, OpenSearch 3.8.0 by default.
 
     Any thread may use the cluster's own methods: one lock serializes them, and documents are returned as copies. A scan
     reads all its documents when its first one is requested. The parts ``admin``, ``alerting`` and ``lifecycles`` take
@@ -39,12 +39,13 @@ class MemoryCluster:
 
     def __init__(self, before: Callable[[str, str], None] | None = None, info: ServerInfo | None = None) -> None:
         self._info = info or ServerInfo("opensearch", (3, 8, 0), "memory", "memory:")
-        self._before = before or (lambda _operation, _index: None)
+        self.before = before or (lambda _operation, _index: None)
         self._indices: dict[str, MemoryIndex] = {}
         self._templates: dict[str, Json] = {}
         self._lock = threading.RLock()  # the port may be shared by threads
         self._lifecycles = MemoryLifecycles(self.indices)
         self._alerting = MemoryAlerting()
+        self._ingest = MemoryIngest()
         self._admin = MemoryAdmin(lambda: self._indices, lambda: self._templates, self._called)
 
     @property
@@ -61,6 +62,11 @@ class MemoryCluster:
     def alerting(self) -> MemoryAlerting:
         """Alerting; not available, as on a bare server, until ``alerting.there`` is set."""
         return self._alerting
+
+    @property
+    def ingest(self) -> MemoryIngest:
+        """Ingest pipelines; never available."""
+        return self._ingest
 
     @property
     def admin(self) -> MemoryAdmin:
@@ -268,8 +274,21 @@ class MemoryCluster:
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 
+    def copy_from(self, other: MemoryCluster, *, shared: Collection[str] = ()) -> None:
+        """Replace all indices and templates by independent copies of another cluster's. Not part of the port.
+
+        The indices named in ``shared`` are the same objects in both clusters: faster, where none of them is written.
+        Lifecycle policies and alert definitions are not copied.
+        """
+        with other._lock:
+            kept = {name: index for name, index in other._indices.items() if name in shared}
+            copied = copy.deepcopy({name: index for name, index in other._indices.items() if name not in kept})
+            templates = copy.deepcopy(other._templates)
+        with self._lock:
+            self._indices, self._templates = {**copied, **kept}, templates
+
     def _called(self, operation: str, index: str | Sequence[str]) -> None:
-        self._before(operation, index if isinstance(index, str) else ",".join(index))
+        self.before(operation, index if isinstance(index, str) else ",".join(index))
 
     def _named(self, index: str | Sequence[str], options: IndexOptions) -> list[MemoryIndex]:
         return resolve(self._indices, index, options)

@@ -1,4 +1,4 @@
-"""The parts of the in-memory cluster besides documents: templates and aliases, alerting, and lifecycle policies."""
+"""The parts of the in-memory cluster besides documents: templates and aliases, alerting, pipelines, and lifecycles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from ipi_es.cluster.admin import blocked, winner
 from ipi_es.cluster.answers import answers
 from ipi_es.cluster.port import Json
-from ipi_es.errors import NotFound
+from ipi_es.errors import NotFound, RequestRejected
 from ipi_es.testing.memory_index import MemoryIndex
 from ipi_es.testing.memory_names import WHERE, index_settings, matching
 
@@ -102,6 +102,34 @@ class MemoryAlerting:
         created = id not in self.channels
         self.channels[answers.exact_name(id)] = url
         return created
+
+
+class MemoryIngest:
+    """:class:`ipi_es.cluster.port.Ingest` in memory: no pipeline runs, so it is never available."""
+
+    def available(self) -> bool:
+        """See the port."""
+        return False
+
+    def write(self, name: str, body: Mapping[str, Any]) -> None:
+        """See the port."""
+        raise RequestRejected(f"{WHERE} runs no pipeline: {name} was not written ({len(body)} keys)")
+
+    def delete(self, name: str) -> None:
+        """See the port."""
+        raise NotFound(f"{WHERE} has no pipeline {name}")
+
+    def last_of_indices(self, pattern: str) -> dict[str, str | None]:  # noqa: ARG002
+        """See the port."""
+        return {}
+
+    def attach_last(self, name: str | None, index: str) -> None:
+        """See the port."""
+        raise NotFound(f"{WHERE} has no pipeline {name} for {index}")
+
+    def run(self, name: str, index: str, query: Mapping[str, Any], most: int) -> int:  # noqa: ARG002
+        """See the port."""
+        raise NotFound(f"{WHERE} has no pipeline {name} for {index}")
 
 
 class MemoryLifecycles:

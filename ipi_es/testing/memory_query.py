@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from ipi_es.errors import RequestRejected
 from ipi_es.testing.memory_index import MemoryIndex, StoredDocument, Value, canonical_ip, epoch_ms
+from ipi_es.times import to_ms
 
 _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
@@ -20,7 +21,6 @@ _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
 }
 Matcher: TypeAlias = Callable[[StoredDocument], bool]
 _WORD = re.compile(r"\w+")
-_MS = 1_000  # epoch_second bounds become epoch milliseconds
 
 
 def unknown(what: str, name: str) -> RequestRejected:
@@ -107,7 +107,7 @@ def _bound(kind: str | None, value: Any, form: str = "") -> Value:
     if kind in {"date", "date_nanos"}:
         if "now" in str(value) or "||" in str(value):
             raise unknown("date math", str(value))
-        return int(value) * _MS if form == "epoch_second" else epoch_ms(value)
+        return to_ms(int(value)) if form == "epoch_second" else epoch_ms(value)
     if kind == "ip":
         return canonical_ip(str(value))
     if kind == "keyword":
@@ -171,6 +171,19 @@ def _wildcard(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     return lambda stored: any(fnmatchcase(str(each), pattern) for each in index.values(stored, name))
 
 
+def _match_phrase(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
+    name, value = _only(body, "match_phrase")
+    text = str(value["query"] if isinstance(value, Mapping) else value)
+    if index.type_of(name) != "text":
+        return _equals(name, text, index)
+    phrase = f" {' '.join(_WORD.findall(text.lower()))} "
+
+    def holds(each: Value) -> bool:
+        return phrase in f" {' '.join(_WORD.findall(str(each).lower()))} "
+
+    return lambda stored: any(holds(each) for each in index.values(stored, name))
+
+
 _FORMS: dict[str, Callable[[Mapping[str, Any], MemoryIndex], Matcher]] = {
     "bool": _bool,
     "constant_score": lambda body, index: matcher(body["filter"], index),
@@ -178,6 +191,7 @@ _FORMS: dict[str, Callable[[Mapping[str, Any], MemoryIndex], Matcher]] = {
     "ids": _ids,
     "match_all": lambda _body, _index: lambda _: True,
     "match_none": lambda _body, _index: lambda _: False,
+    "match_phrase": _match_phrase,
     "prefix": _prefix,
     "range": _range,
     "term": _term,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
 from ipi_es.config.job_config import Job
 from ipi_es.config.setting_rules import ChangedSetting, changes, made_with
 from ipi_es.errors import JobChanged
-from ipi_es.state.details import MADE_WITH
+from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,7 @@ def kept(state: JobState | None) -> Mapping[str, Any] | None:
 
     None: the job isn't trained, or was trained by a version that didn't store them.
     """
-    found = None if state is None or state.snapshot_id is None else state.details.get(MADE_WITH)
-    return found if isinstance(found, Mapping) else None
+    return None if state is None or state.snapshot_id is None else state.details.made_with
 
 
 def changed(job: Job, before: Mapping[str, Any] | None) -> list[ChangedSetting]:
@@ -40,7 +40,7 @@ def changed(job: Job, before: Mapping[str, Any] | None) -> list[ChangedSetting]:
     return [] if before is None else [each for each in changes(before, made_with(job)) if each.rule != "free"]
 
 
-def new_details(job: Job, state: JobState, on_change: OnChange) -> dict[str, Any] | None:
+def new_details(job: Job, state: JobState, on_change: OnChange) -> JobDetails | None:
     """Return the details that the state should have from now on; None: they need no change.
 
     Raises JobChanged if a change of settings is refused.
@@ -53,7 +53,7 @@ def new_details(job: Job, state: JobState, on_change: OnChange) -> dict[str, Any
     refuse(job, found, on_change)
     for each in found:
         log.warning("job %s: %s; it goes on with what was learned", job.job_id, each)
-    return None if before == now else {**state.details, MADE_WITH: now}
+    return None if before == now else replace(state.details, made_with=now)
 
 
 def require_unchanged(job: Job, state: JobState | None, on_change: OnChange) -> None:

@@ -1,4 +1,4 @@
-"""The clock of the worker: the only place below the command line that reads the time."""
+"""The machine's clock: the only place that reads the time."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ipi_es.cluster.port import Document
 from ipi_es.config.job_config import Job
 from ipi_es.errors import SnapshotError
 from ipi_es.results.documents.annotations import Annotation
-from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.job_state import JobState
 from ipi_es.times import day_of, iso

@@ -13,12 +13,12 @@ from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
-from ipi_es.errors import SnapshotForeign, SnapshotMissing, UsageError
+from ipi_es.errors import SnapshotForeign, UsageError
 from ipi_es.results.store import ResultStore
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
-from ipi_es.state.job_state import StateStore
+from ipi_es.state.job_state import StateStore, untrained
 from ipi_es.state.owner import this_process
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.state.verdict_store import VerdictStore
@@ -91,9 +91,7 @@ class JobResources:
         if self._snapshot is not None and self._snapshot[0] == snapshot_id:
             return self._snapshot[1]
         if snapshot_id is None:
-            raise SnapshotMissing(
-                f"job {self.job.job_id} has no snapshot yet", hint=f"train it: ipi-es train {self.job.job_id}"
-            )
+            raise untrained(self.job.job_id)
         snapshot = JobSnapshot.from_bytes(self.stores.blobs.read(self.job.job_id, snapshot_id), self.job.job_id)
         job = self.job
         if not snapshot.levels.are_of((job.entity_field, job.ip_field)):

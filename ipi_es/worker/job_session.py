@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
-from types import MappingProxyType
 from typing import Any
 
 from ipi_es.config.setting_rules import made_with
@@ -16,7 +15,9 @@ from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.results.documents.annotations import OF_SNAPSHOTS, Annotation, annotations_query, said_of
 from ipi_es.results.documents.result_documents import Stamp
-from ipi_es.state.details import FORGOTTEN_ON_RESTART, LARGEST, MADE_WITH, SCORED_FROM
+from ipi_es.results.reading.queries import ResultFilter
+from ipi_es.scoring.renormalizer import LastRenormalization
+from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
 from ipi_es.state.leased_state import LeasedState
 from ipi_es.times import iso
@@ -65,24 +66,20 @@ class JobSession:
         self.scoring = ScoringState()
         """The scoring state that is loaded at the checkpoint."""
         self.notes: dict[str, Any] = {}
-        """Details of the state that are written when the lease is released; None removes a key."""
+        """Fields of the state's details, with the values that are written when the lease is released."""
 
     def reuse(self, cache: ScoringCache) -> None:
         """Use what the last session of this process left loaded, if it is still valid."""
         self.scoring = cache.take(self.state, self.resources.stores.verdicts, self.writer)
 
-    def note(self, **details: Any) -> None:
-        """Add to the state's details when the lease is released; None removes a key."""
-        self.notes |= details
-
-    def forget_note(self, key: str) -> None:
-        """Drop a noted key: the state's details keep their value of it."""
-        self.notes.pop(key, None)
+    def note(self, **changes: Any) -> None:
+        """Change fields of the state's details when the lease is released."""
+        self.notes |= changes
 
     @property
-    def details(self) -> dict[str, Any]:
+    def details(self) -> JobDetails:
         """The state's details with the notes of this session."""
-        return {**self.state.details, **self.notes}
+        return replace(self.state.details, **self.notes)
 
     @property
     def state(self) -> JobState:
@@ -104,7 +101,8 @@ class JobSession:
         """
         learned, snapshot_id, history = self._learn(start, end, on_progress, from_scratch=from_scratch)
         self._say_trained(learned, snapshot_id, learned.snapshot.trained_to)
-        self._restart(snapshot_id, history, learned.snapshot.trained_to, {MADE_WITH: made_with(self.resources.job)})
+        details = replace(self.state.details.restarted(), made_with=made_with(self.resources.job), scored_from=None)
+        self._restart(snapshot_id, history, learned.snapshot.trained_to, details)
         return learned
 
     def retrain(
@@ -115,7 +113,7 @@ class JobSession:
         ``end`` is at most the checkpoint. The new history is brought to the checkpoint before scoring continues.
         """
         learned, snapshot_id, history = self._learn(start, end, on_progress, from_scratch=False)
-        details = {**self.state.details, MADE_WITH: made_with(self.resources.job)}
+        details = replace(self.state.details, made_with=made_with(self.resources.job))
         changes: dict[str, Any] = {"snapshot_id": snapshot_id, "history_id": str(history), "details": details}
         self._say_trained(learned, snapshot_id, self.state.trained.checkpoint)
         self.scoring.invalidate()
@@ -146,12 +144,17 @@ class JobSession:
     def backfill(
         self, planned: BackfillRange, on_progress: Callable[[ScoredBucket], None], *, again: bool = False
     ) -> None:
-        """Score and write the planned range. If it is stopped, finished batches stay, and the next run continues."""
+        """Score and write the planned range; when this returns, its results are visible to every search.
+
+        If it is stopped, finished batches stay, and the next run continues.
+        """
         if again:
             resources, snapshot_id, state = self.resources, self.state.trained.snapshot_id, self.state
-            joins = state.renormalized_to is not None and planned.start <= state.trained.checkpoint
+            details = state.details.restarted()
+            if state.renormalized_to is None or planned.start > state.trained.checkpoint:
+                details = replace(details, scored_from=None)  # the new results may not join the existing ones
             self._restart(
-                snapshot_id, resources.base_of(snapshot_id), resources.snapshot(snapshot_id).trained_to, joins=joins
+                snapshot_id, resources.base_of(snapshot_id), resources.snapshot(snapshot_id).trained_to, details
             )
         else:
             self.make_good()
@@ -219,7 +222,9 @@ class JobSession:
         self.scoring.invalidate()
         levels = NormalizerState.from_arrays(stores.quantiles.read(state.quantiles_id).levels)
         sink = StoredSink(stores, self.writer, self._window, rewriting=False, took=self.resources.took)
-        return sink.renormalize(levels)
+        changed = sink.renormalize(levels)
+        stores.results.show()
+        return changed
 
     def _learn(
         self, start: int, end: int, on_progress: job_training.TrainingCallbacks | None, *, from_scratch: bool
@@ -263,22 +268,9 @@ class JobSession:
         except SnapshotError as error:
             return PreviousNetwork(unusable=error.message)
 
-    def _restart(
-        self,
-        snapshot_id: str,
-        history: HistoryId,
-        checkpoint: int,
-        details: Mapping[str, Any] = MappingProxyType({}),
-        *,
-        joins: bool = False,
-    ) -> None:
-        """Restart the job at ``checkpoint`` with this snapshot and history, and the snapshot's own levels.
-
-        ``details`` are added to the state's. ``joins``: the buckets to be scored follow the existing results without a
-        gap.
-        """
+    def _restart(self, snapshot_id: str, history: HistoryId, checkpoint: int, details: JobDetails) -> None:
+        """Restart the job at ``checkpoint`` with this snapshot and history, and the snapshot's own levels."""
         self.scoring.invalidate()
-        forgotten = FORGOTTEN_ON_RESTART if joins else FORGOTTEN_ON_RESTART | {SCORED_FROM}
         self.writer.save(
             self.state.advanced(
                 snapshot_id=snapshot_id,
@@ -287,10 +279,7 @@ class JobSession:
                 checkpoint=checkpoint,
                 renormalize_due=False,
                 renormalized_to=None,
-                details={
-                    **{name: value for name, value in self.state.details.items() if name not in forgotten},
-                    **details,
-                },
+                details=details,
             )
         )
 
@@ -301,7 +290,7 @@ class JobSession:
         on_progress: Callable[[ScoredBucket], None],
         stopping: Callable[[], bool] = lambda: False,
     ) -> StoredSink:
-        """Score and write [start, end)."""
+        """Score and write [start, end); when this returns, the results are visible to every search."""
         events = each_timed(self.resources.took, "read", self.resources.read(start, end))
         with closing(events) as reading, ThreadPoolExecutor(1) as beside:
             loading = beside.submit(self._loaded, start)
@@ -310,6 +299,7 @@ class JobSession:
             self.scoring.invalidate()  # between two batches, and after an error, it belongs to no checkpoint
             loaded.pipeline.run(chain(first, reading), on_progress, stopping)
         self.scoring.keep(loaded)
+        self.resources.stores.results.show()  # a command that follows at once must not miss the last batch
         return loaded.sink
 
     def _loaded(self, start: int) -> LoadedScoring:
@@ -326,9 +316,9 @@ class JobSession:
         resources, job, stores = self.resources, self.resources.job, self.resources.stores
         state = self.state
         snapshot = resources.snapshot(state.snapshot_id)
-        if MADE_WITH not in state.details:
+        if state.details.made_with is None:
             log.info("job %s: what it was made with wasn't kept; taken for what its file says", job.job_id)
-            self.note(**{MADE_WITH: made_with(job)})
+            self.note(made_with=made_with(job))
         levels = self._levels(snapshot, start)
         keeper = resources.keeper(HistoryId.parse(state.trained.history_id), start)
         keeper.replace_late(late_rows.waiting(stores.blobs, state))
@@ -340,27 +330,24 @@ class JobSession:
         repeats = Repeats(job.repeat_window)
         repeats.load(*stores.results.recent(start - job.repeat_window, start, job.ip_field))
         first: dict[str, Any] = {}
+        details = state.details
         if state.renormalized_to is None:
             # saved with the first batch: a run that continues must know from where the first one counted
-            details = renormalization_details(state, levels)
-            details[SCORED_FROM] = min(int(details.get(SCORED_FROM, start)), start)
+            scored_from = start if details.scored_from is None else min(details.scored_from, start)
+            details = replace(renormalization_details(state, levels), scored_from=scored_from)
             first = {"renormalized_to": start, "details": details}
         elif start > state.trained.checkpoint:  # buckets in between aren't missing: they were never scored
-            first = {"details": {**state.details, SCORED_FROM: start}}
+            details = replace(details, scored_from=start)
+            first = {"details": details}
         # after bucket_span was changed, the first bucket may begin before the checkpoint: it replaces results there
         begin = start - start % job.bucket_span
         rewriting = self._has_results(begin)
         sink = StoredSink(stores, self.writer, self._window, rewriting=rewriting, first=first, took=resources.took)
+        last = LastRenormalization.at(start if state.renormalized_to is None else state.renormalized_to, levels.by_name)
+        if details.largest is not None:
+            last = LastRenormalization(last.time, details.largest)
         pipeline = ScoringPipeline.of(
-            job,
-            snapshot,
-            keeper,
-            levels,
-            repeats,
-            sink,
-            renormalized_to=start if state.renormalized_to is None else state.renormalized_to,
-            largest=first.get("details", state.details).get(LARGEST),
-            took=resources.took,
+            job, snapshot, keeper, levels, repeats, sink, renormalized=last, took=resources.took
         )
         return LoadedScoring(pipeline, sink)
 
@@ -383,7 +370,8 @@ class JobSession:
     def _never_scored(self, start: int, end: int) -> int:
         results = self.resources.stores.results
         results.show()
-        return max((end - start) // self.resources.job.bucket_span - results.count("bucket", start, end), 0)
+        expected = (end - start) // self.resources.job.bucket_span
+        return max(expected - results.count("bucket", ResultFilter(start, end)), 0)
 
     def _has_results(self, start: int) -> bool:
         """Decide whether an earlier run left results at or after ``start``."""

@@ -52,7 +52,7 @@ class Verdicts:
         found = next((each for each in self.all() if (each.entity, each.network) == (entity, network)), None)
         if found is None:
             return False
-        self._note_unless_deleted(found, f" Taken back at {iso(self._now)}.")
+        self._note_unless_deleted(found, f" Revoked at {iso(self._now)}.")
         return self._store.delete(entity, network)
 
     def _note_unless_deleted(self, verdict: Verdict, more: str) -> None:

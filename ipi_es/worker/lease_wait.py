@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ipi_es.errors import JobBusy
 from ipi_es.state.job_state import JobState, StateStore
@@ -23,32 +24,40 @@ POLL = 0.5
 """Seconds between two attempts: a worker that has more to do leaves a gap of at least a second."""
 
 
-def acquire_lease(
-    states: StateStore,
-    job_id: str,
-    owner: str,
-    clock: Clock,
-    lease: int,
-    *,
-    alive: Callable[[str], bool],
-    doing: str | None = None,
-    patience: float = PATIENCE,
-    sleep: Callable[[float], None] = time.sleep,
-) -> JobState:
-    """Acquire the lease (:meth:`ipi_es.state.job_state.StateStore.acquire_lease`), waiting up to ``patience`` seconds.
+@dataclass(frozen=True, slots=True)
+class LeaseWait:
+    """How long a process waits for a lease that another one holds, and by which clock."""
 
-    Logs once that it waits.
+    clock: Clock
+    patience: float = PATIENCE
+    """Seconds; 0: a single attempt."""
+    sleep: Callable[[float], None] = time.sleep
+    """Waits so many seconds."""
 
-    :raises JobBusy: another owner that is ``alive`` still holds the lease then.
-    """
-    waited = 0.0
-    while True:
-        try:
-            return states.acquire_lease(job_id, owner, clock.now(), lease, alive=alive, doing=doing)
-        except JobBusy as error:
-            if waited >= patience:
-                raise
-            if not waited:
-                log.warning("%s: waiting for it, up to %.0f s", error.message, patience)
-            sleep(POLL)
-            waited += POLL
+    def acquire(
+        self,
+        states: StateStore,
+        job_id: str,
+        owner: str,
+        lease: int,
+        *,
+        alive: Callable[[str], bool],
+        doing: str | None = None,
+    ) -> JobState:
+        """Acquire a job's lease for ``lease`` seconds (:meth:`ipi_es.state.job_state.StateStore.acquire_lease`).
+
+        Logs once that it waits.
+
+        :raises JobBusy: another owner that is ``alive`` still holds the lease after ``patience`` seconds.
+        """
+        waited = 0.0
+        while True:
+            try:
+                return states.acquire_lease(job_id, owner, self.clock.now(), lease, alive=alive, doing=doing)
+            except JobBusy as error:
+                if waited >= self.patience:
+                    raise
+                if not waited:
+                    log.warning("%s: waiting for it, up to %.0f s", error.message, self.patience)
+                self.sleep(POLL)
+                waited += POLL

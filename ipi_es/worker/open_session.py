@@ -12,7 +12,7 @@ from ipi_es.state.owner import owner_alive
 from ipi_es.worker.changed_settings import OnChange, new_details
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_session import SCORING, JobSession
-from ipi_es.worker.lease_wait import PATIENCE, acquire_lease
+from ipi_es.worker.lease_wait import PATIENCE, LeaseWait
 
 log = logging.getLogger(__name__)
 
@@ -36,15 +36,9 @@ def open_session(
     :raises JobChanged: the job's settings are not those that it was made with, and ``on_change`` does not accept that.
     """
     stores, job = resources.stores, resources.job
-    state = acquire_lease(
-        stores.states,
-        job.job_id,
-        resources.owner,
-        stores.clock,
-        resources.lease,
-        alive=alive or owner_alive,
-        doing=doing,
-        patience=patience,
+    wait = LeaseWait(stores.clock, patience)
+    state = wait.acquire(
+        stores.states, job.job_id, resources.owner, resources.lease, alive=alive or owner_alive, doing=doing
     )
     lease = LeasedState(stores.states, state, now=stores.clock.now, lease=resources.lease)
     session = JobSession(resources, lease)

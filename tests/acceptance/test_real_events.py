@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from calibration_shares import Share, shares
 from numpy.typing import NDArray
 from real_events import DAY, EVENTS, KINDS, MISSING, Event, load, plant
 from real_events_run import Run, TrainedOnce, clean, run_on, scores_of
@@ -25,7 +26,6 @@ from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.results.words import CRITICAL
 from ipi_es.scoring.probability import LN_TAKES_PART
-from ipi_es.scoring.shares import Share, shares
 
 pytestmark = [pytest.mark.real_events, pytest.mark.skipif(not EVENTS.is_file(), reason=MISSING)]
 

@@ -15,6 +15,7 @@ from ipi_es.config.files.loading import check_job
 from ipi_es.config.job_config import Job
 from ipi_es.demo.company import Simulation, simulate
 from ipi_es.demo.demo_run import END, JOB
+from ipi_es.scoring.renormalizer import LastRenormalization
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper
 from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.scoring.batch import Batch
@@ -68,15 +69,9 @@ class Company:
         history = copy.deepcopy(self.learned.history)
         keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("run", history.day), Holds.of(job))
         sink = Kept()
-        follower = ScoringPipeline.of(
-            job,
-            self.learned.snapshot,
-            keeper,
-            self.learned.snapshot.levels,
-            Repeats(job.repeat_window),
-            sink,
-            renormalized_to=self.start,
-        )
+        snapshot, repeats = self.learned.snapshot, Repeats(job.repeat_window)
+        last = LastRenormalization.at(self.start, snapshot.levels.by_name)
+        follower = ScoringPipeline.of(job, snapshot, keeper, snapshot.levels, repeats, sink, renormalized=last)
         follower.run(Feed(self.simulation, added).read(self.start, self.start + days * DAY, job.bucket_span))
         return sink.documents_kept
 

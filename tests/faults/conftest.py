@@ -20,9 +20,8 @@ from ipi_es.worker.open_session import open_session
 def made_training() -> Iterator[pytest.MonkeyPatch]:
     """Training without TensorFlow, and so little spraying as there is counts as critical: there are repeats then."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipi_es.worker.scoring.bucket_scorer.CRITICAL", 15.0)
-        patch.setattr("ipi_es.results.reading.queries.CRITICAL", 15.0)
-        patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+        parts.critical_from(patch, 15.0)
+        parts.train_by(patch)
         yield patch
 
 

@@ -19,7 +19,6 @@ from worker_company import HOUR, SCORED_FROM
 
 from ipi_es.cluster.port import Drop, Put
 from ipi_es.results.store import ResultStore
-from ipi_es.service.health.health import Fleet
 from ipi_es.service.health.http_server import readiness
 from ipi_es.service.health.metrics import exposition, registry
 
@@ -78,8 +77,7 @@ def damaged(place: Place) -> Iterator[Callable[[Change | None], None]]:
 
 def shown(place: Place, worker: Worker, now: int) -> tuple[Json, dict[str, float]]:
     """What `/readyz` answers, and the metric ``ipi_es_blind`` by state."""
-    fleet = Fleet([place.job])
-    fleet._jobs[place.job.job_id] = worker.health
+    fleet = worker.fleet
     lines = exposition(registry(fleet, FixedClock(now)), "")[0].decode().splitlines()
     metric = [each for each in lines if each.startswith("ipi_es_blind{")]
     return readiness(fleet, now), {line.split('state="')[1].split('"')[0]: float(line.split()[-1]) for line in metric}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import live_parts as live
@@ -19,7 +18,6 @@ from write_stages import JOB, TRAINING
 from ipi_es.errors import JobBusy
 from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.job_state import StateStore
-from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
@@ -40,23 +38,22 @@ def undisturbed(trained: MemoryCluster) -> Dump:
 
 def amid(worker: Worker, what: Callable[[], Any], at: int = MIDDLE) -> None:
     """Let something happen while the worker scores the bucket at ``at``."""
-    scored, done = worker.live._scored, list[bool]()
+    done = list[bool]()
 
     def told(each: Any) -> None:
-        scored(each)
         if not done and each.bucket.start >= at:
             done.append(True)
             live.let_writes_end()
             what()
 
-    worker.live._scored = told  # type: ignore[method-assign]
+    worker.on_scored = told
 
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     """By which leases are measured: a worker that is stopped for a minute knows that its own may be over."""
     made = Stopwatch()
-    monkeypatch.setattr("ipi_es.worker.open_session.LeasedState", partial(LeasedState, monotonic=made))
+    live.leases_measured_by(monkeypatch, made)
     return made
 
 

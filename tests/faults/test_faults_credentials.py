@@ -56,16 +56,15 @@ def cluster(proxy: TlsProxy, tmp_path: Path) -> Iterator[Cluster]:
 
 def amid(worker: Worker, what: Callable[[], None]) -> None:
     """Let something happen once, while the bucket at MIDDLE is scored."""
-    scored, done = worker.live._scored, list[bool]()
+    done = list[bool]()
 
     def hooked(each: Any) -> None:
-        scored(each)
         if not done and each.bucket.start >= MIDDLE:
             done.append(True)
             live_parts.let_writes_end()
             what()
 
-    worker.live._scored = hooked  # type: ignore[method-assign]
+    worker.on_scored = hooked
 
 
 @pytest.mark.parametrize("what", ["password", "certificate"])

@@ -158,16 +158,14 @@ def test_server_that_is_killed_amid_the_work_and_started_again(
     place.undisturbed = one_opensearch.undisturbed
     cluster = connect(Connection(hosts=(node.url,), max_retries=1), sleep=lambda _: None)
     worker = Worker(cluster, place.job)
-    scored = worker.live._scored
     killed: list[int] = []
 
     def killing(each: Any) -> None:
-        scored(each)
         if not killed and each.bucket.start >= SCORED_FROM + 27 * HOUR:
             os.kill(node.pid, signal.SIGKILL)
             killed.append(each.bucket.start)
 
-    worker.live._scored = killing  # type: ignore[method-assign]
+    worker.on_scored = killing
     assert worker.tick(END, patient=False).did is TickResult.FAILED
     assert killed
     again = LocalNode.start(data_dir=data, http_port=port, heap="256m")

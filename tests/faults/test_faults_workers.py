@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from functools import partial
 from typing import Any
 
 import live_parts as live
@@ -21,7 +20,6 @@ from write_stages import JOB, STAGES, Stage
 
 from ipi_es.service.live_job import LOOK_ON
 from ipi_es.service.tick_outcome import TickResult
-from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 pytestmark = pytest.mark.faults
@@ -47,8 +45,7 @@ class Stopping(MemoryCluster):
 
     def __init__(self, like: MemoryCluster, at: int) -> None:
         super().__init__()
-        copied = parts.copy_of(like)
-        self._indices, self._templates = copied._indices, copied._templates
+        parts.copy_into(self, like)
         self.at, self.writes, self.meanwhile = at, 0, None
 
     def _stopped(self) -> None:
@@ -75,7 +72,7 @@ def test_stopped_before_any_write_and_back_it_changes_nothing(
     trained: MemoryCluster, monkeypatch: pytest.MonkeyPatch, stage: Stage
 ) -> None:
     watch = Stopwatch()
-    monkeypatch.setattr("ipi_es.worker.open_session.LeasedState", partial(LeasedState, monotonic=watch))
+    live.leases_measured_by(monkeypatch, watch)
     begun = stages.own_events(trained)
     stage.begin(begun)
     quiet = Stopping(begun, 0)

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import alert_results as seeded
+import mustache_js
 import pytest
+import rison
 from alert_looks import INTERVAL, ask, bare, definition, fired, message_of, painless, search_of
 from alert_results import BUCKET, HOUR, NOW, SEEDS
 from servers.pool import Server
@@ -105,10 +107,6 @@ def test_kibana_rule_fires_once_a_group_though_its_runs_drift_and_kibana_is_away
     assert must <= said.keys()
 
 
-@pytest.mark.only_on(
-    "opensearch",
-    "Mustache of Elasticsearch 8 and 9 is in no package registry; OpenSearch's reads lists as Kibana's does",
-)
 @pytest.mark.parametrize("kind", SCORED)
 def test_kibana_rules_messages_are_filled_from_what_a_rule_found(
     server: Server, context: ResultContext, write: Any, kind: Kind
@@ -119,27 +117,37 @@ def test_kibana_rules_messages_are_filled_from_what_a_rule_found(
     hits = ask(server, search_of("kibana", body, NOW))["hits"]["hits"]
     # the hits of one group, as Kibana hands them to the action
     chosen = [hit for hit in hits if hit["_source"].get("partition_field_value") == 'al"ice'] or hits[:1]
-    given = {"context": {"hits": chosen}, "alert": {"id": "group-1"}}
     for action in body["actions"]:
         (message,) = action["params"].get("documents") or [json.loads(action["params"]["body"])]
-        filled = {}
-        for name, text in message.items():
-            source = json.dumps({"t": text}).replace("{{alert.id}}", "{{{alert.id}}}")
-            status, answer = server.call("POST", "/_render/template", {"source": source, "params": given})
-            assert status == 200, answer
-            filled[name] = answer["template_output"]["t"]
+        filled = {name: mustache_js.render(text, {"context": {"hits": chosen}}) for name, text in message.items()}
         assert not [name for name, text in filled.items() if "{{" in text or (not text and name not in {"who", "from"})]
-        assert filled["id"] == f"{context.job_id}|{kind}|group-1"
-        assert filled["when"] == str(chosen[0]["_source"]["timestamp"])
-        assert float(filled["score"].split()[0]) >= 75.0
+        source = chosen[0]["_source"]
+        start = str(source["timestamp"])
+        assert filled["id"].startswith(f"{context.job_id}|{kind}|{start}")
+        assert filled["when"] == start
+        assert filled["score"] == str(max(int(hit["_source"][SCORE[kind]] * 10) / 10 for hit in chosen))
+        assert filled["severity"] == "critical"
+        query = rison.state_of(filled["link"].partition("?")[2])["_a"]["query"]["query"]
+        assert query == f'job_id:"{context.job_id}" and timestamp:{start}'
         if kind == "records":
+            assert filled["id"].endswith('|al"ice')
             assert filled["who"] == 'al"ice'
-            assert set(filled["from"].split()) == {"203.0.113.9", "198.51.100.7"}
-            assert 'al"ice used 203.0.113.9' in filled["why"]
+            assert set(filled["from"].split(", ")) == {"203.0.113.9", "198.51.100.7"}
+            assert 'al"ice used ' in filled["why"]
         elif kind == "influencers":
-            assert filled["why"] == chosen[0]["_source"]["reason"]
+            assert filled["id"].endswith(f"|{source['influencer_field_name']}|{source['influencer_field_value']}")
+            assert filled["why"] == source["reason"]
             assert filled["who"]
             assert filled["from"]
+        else:
+            assert (filled["who"], filled["from"]) == ('alice, b"ob', "198.51.100.7")
+
+
+SCORE = {
+    "records": "initial_record_score",
+    "influencers": "initial_influencer_score",
+    "buckets": "initial_anomaly_score",
+}
 
 
 def test_current_score_can_be_asked_for(server: Server, context: ResultContext, write: Any) -> None:
@@ -165,10 +173,10 @@ def test_blind_fires_when_it_begins_and_not_when_it_ends(
     body = definition(stack, "blind", context)
     for state in ("blind", "half_blind"):
         write([blind(context, state, NOW - 120)])
-        assert fired(ask(server, search_of(stack, body, NOW))) == [(BUCKET, "")]
-        assert fired(ask(server, search_of(stack, body, NOW + INTERVAL))) == []
+        assert fired(ask(server, bare(search_of(stack, body, NOW), server))) == [(BUCKET, "")]
+        assert fired(ask(server, bare(search_of(stack, body, NOW + INTERVAL), server))) == []
     write([blind(context, "ended", NOW - 120)])
-    assert fired(ask(server, search_of(stack, body, NOW))) == []
+    assert fired(ask(server, bare(search_of(stack, body, NOW), server))) == []
 
 
 @pytest.mark.parametrize("stack", ["watcher", "opensearch"])
@@ -198,24 +206,54 @@ def test_watchers_script_makes_a_message_of_each_alert(
     body = definition("watcher", kind, context)
     payload = ask(server, search_of("watcher", body, NOW))
     script = body["transform"]["script"]
-    source = "def ctx = params.ctx; " + re.sub(
-        r"return \['alerts': alerts\];$", "return alerts.toString();", script["source"]
-    )
+    source = re.sub(r"return \['alerts': alerts\];$", "return alerts.toString();", script["source"])
+    source = source.replace("List alerts =", "def ctx = params.ctx; List alerts =")  # functions come first
     text = painless(server, source, {**script["params"], "ctx": {"payload": payload}})
     assert text.count("{id=") == len(must)
-    assert text.count("link=https://kibana.example.org/app/dashboards#/view/ipi-es-overview?_g=") == len(must)
+    links = re.findall(r"link=(https://kibana.example.org/app/dashboards#/view/ipi-es-([a-z]+)[?](\S+)), text=", text)
+    assert len(links) == len(must)
+    queries = {(there, rison.state_of(state)["_a"]["query"]["query"]) for _, there, state in links}
+    assert {f'job_id:"{context.job_id}"'} == {query.partition(" and ")[0] for _, query in queries}
     assert "severity=critical" in text
     assert f"{context.job_id}|{kind}|{BUCKET * 1_000}" in text
     if kind == "records":
         assert 'who=al"ice, from=203.0.113.9, 198.51.100.7, when=2026-06-01T06:00:00Z, score=95.0' in text
         assert "used 203.0.113.9" in text
+        assert ("entity", f'job_id:"{context.job_id}" and partition_field_value:"al\\"ice"') in queries
     elif kind == "influencers":
         assert 'who=alice, b"ob, carol and 42 more, from=203.0.113.66, when' in text
         assert "who=down, from=198.51.100.7, 203.0.113.9, 203.0.113.10 and 2 more, when" in text
         assert TRIED in text
+        either = '(by_field_value:"203.0.113.66" or influencer_field_value:"203.0.113.66")'
+        assert ("overview", f'job_id:"{context.job_id}" and {either}') in queries
     else:
         assert 'who=alice, b"ob, from=198.51.100.7, when' in text
         assert "why=2 unusual pairs of 2 user.name values and 1 source.ip value: " in text
+
+
+@pytest.mark.only_on(
+    "opensearch", "Painless of Elasticsearch 8 and 9 is in no package registry; OpenSearch runs the same script"
+)
+def test_watchers_scripts_of_a_blind_and_a_silent_job_run(server: Server, context: ResultContext) -> None:
+    hit = {
+        "_source": {"annotation": "No events.", "blind_state": "blind"},
+        "fields": {"timestamp": ["2026-06-01T06:00:00Z"]},
+    }
+    group = {"key": {"timestamp": BUCKET * 1_000}, "worst": {"hits": {"hits": [hit]}}}
+    ctx = {
+        "payload": {"aggregations": {"alerts": {"buckets": [group]}}},
+        "trigger": {"scheduled_time": "2026-06-01T08:00:00Z"},
+    }
+    for kind, when in (("blind", "2026-06-01T06:00:00Z"), ("silent", "2026-06-01T08:00:00Z")):
+        script = definition("watcher", kind, context)["transform"]["script"]
+        first = "List alerts =" if kind == "blind" else "Map alert ="
+        source = script["source"].replace(first, f"def ctx = params.ctx; {first}", 1)
+        source = re.sub(r"return \['alerts': (.*)\];$", r"return \1.toString();", source)
+        text = painless(server, source, {**script["params"], "ctx": ctx})
+        assert f"when={when}, score=null, severity=critical" in text
+        state = re.search(r"link=https://kibana.example.org/app/dashboards#/view/ipi-es-jobs[?](\S+), text=", text)
+        assert state is not None
+        assert rison.state_of(state[1])["_g"]["time"]["to"] == f"{when}||+12h"
 
 
 @pytest.mark.only_on("opensearch", "messages of OpenSearch Alerting")
@@ -239,19 +277,26 @@ def test_opensearch_message_is_json_with_everything_in_it(
         assert alert["severity"] == "critical"
         assert alert["score"] >= 75.0
         assert alert["when"].endswith(":00:00Z")
-        assert "2026-06-01T" in alert["link"] or "2026-05-31" in alert["link"]
+        state = rison.state_of(alert["link"].partition("?")[2])
+        assert state["_g"]["time"]["from"] == alert["when"] + "||-12h"
+        query = state["_a"]["query"]["query"]
+        assert query.startswith(f'job_id:"{context.job_id}"')
+        assert alert["score"] == int(alert["score"] * 10) / 10
+        assert not re.search(r"\s$", alert["who"] + alert["from"] + alert["why"])
     if kind == "records":
         alice = next(alert for alert in alerts if alert["who"] == 'al"ice')
-        assert (alice["score"], alice["from"].split()) == (95.0, ["203.0.113.9", "198.51.100.7"])
+        assert (alice["score"], alice["from"]) == (95.0, "203.0.113.9, 198.51.100.7")
+        assert "ipi-es-entity?" in alice["link"]
         assert 'al"ice used 203.0.113.9' in alice["why"]
     elif kind == "influencers":
         tried = next(alert for alert in alerts if "203.0.113.66" in alert["id"])
-        assert (tried["who"].split(), tried["from"]) == (["alice", 'b"ob', "carol", "dave"], "203.0.113.66")
+        assert (tried["who"], tried["from"]) == ('alice, b"ob, carol and 42 more', "203.0.113.66")
         assert tried["why"].startswith(TRIED)
         down = next(alert for alert in alerts if alert["who"] == "down")
-        assert down["from"].split()[:2] == ["198.51.100.7", "203.0.113.9"]
+        assert down["from"] == "198.51.100.7, 203.0.113.9, 203.0.113.10 and 2 more"
     else:
         assert all(alert["why"].startswith("2 unusual pairs of 2 user.name values") for alert in alerts)
+        assert {(alert["who"], alert["from"]) for alert in alerts} == {('alice, b"ob', "198.51.100.7")}
     people = message_of(server, trigger["actions"][1], results)
     assert people.count("critical") == len(must)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from cluster_contract import EVENTS, Contract, event, fill
+from fault_proxy import Fault, FaultProxy
 from servers.pool import Server
 
 from ipi_es.cluster.connect import connect
@@ -97,3 +98,19 @@ def test_81_long_names_are_asked_for_in_a_body_or_in_parts(cluster: Cluster, nam
     assert cluster.field_types(names, fields) == cluster.field_types(name, ["user.name"])
     with pytest.raises(NotFound):
         cluster.field_types(names[:-1], fields)
+
+
+def test_a_close_whose_answer_was_lost_is_not_sent_a_third_time(server: Server, cluster: Cluster, name: str) -> None:
+    fill(cluster, name, event(0))
+    closes = 0
+
+    def lose_the_first(_number: int, method: str, _path: str) -> Fault | None:
+        nonlocal closes
+        closes += method == "DELETE"
+        return Fault(lost=True) if method == "DELETE" and closes == 1 else None
+
+    with FaultProxy(server.url, lose_the_first) as proxy:
+        through_proxy = connect(Connection(hosts=(proxy.url,)), sleep=lambda _: None)
+        assert len(list(through_proxy.scan(name, {"match_all": {}}))) == 1
+        through_proxy.close()
+    assert closes == 2

@@ -8,18 +8,28 @@ import re
 import struct
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import rison
 import vl_convert
-from console_parts import kibana, panel_pictures, picture, queries, request, sources, vega
+from console_parts import kibana, opensearch, panel_pictures, picture, queries, request, sources, vega
 from servers.pool import Server
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.results.documents import result_documents
 from ipi_es.results.documents.explanation import ScoreExplanation
-from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.documents.members import Members
+from ipi_es.results.documents.result_documents import (
+    Bucket,
+    BucketInfluencer,
+    Influencer,
+    Record,
+    ResultContext,
+    ResultDocument,
+    Stamp,
+    annotation,
+)
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
 
@@ -64,30 +74,34 @@ def results(context: ResultContext, entities: int) -> Iterator[ResultDocument]:
     for hour in range(24):
         score = 92.0 if hour == 9 else 0.0
         whole = BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-5)
-        bucket = result_documents.bucket(
-            context, STAMP, start=START + hour * HOUR, event_count=200, processing_time_ms=5, influencers=[whole],
+        bucket = Bucket(
+            start=START + hour * HOUR, event_count=200, processing_time_ms=5, influencers=[whole],
             top_entities=["user-0"], unparsable_count=hour,
-        )  # fmt: skip
+        ).document(context, STAMP)  # fmt: skip
         bucket.source["renormalized_at"] = (START + DAY) * 1_000
         yield bucket
     for number in range(entities):
         yield from found(context, number, f"user-{number}", 99.0 if number == 0 else 90.0 * number / entities)
     yield from found(context, 7, "allowed", 98.0, suppressed_by="vpn")
-    yield result_documents.annotation(
+    yield next(found(context, 7, "again", 97.0, repeat_of="another"))
+    yield annotation(
         context, STAMP, start=START, end=START + HOUR, annotation_type="blind", text="no events for an hour"
     )
 
 
 def found(context: ResultContext, number: int, entity: str, score: float, **more: Any) -> Iterator[ResultDocument]:
     start, ip = START + number % 24 * HOUR, f"198.51.{number % 256}.{number // 256 % 256}"
-    yield result_documents.record(
-        context, STAMP, start=start, entity=entity, ip=ip, probability=1e-6, record_score=score, actual=-5.0,
-        typical=3.0, event_count=2, explanation=explanation(number), **more,
-    )  # fmt: skip
+    yield Record(
+        start=start, entity=entity, ip=ip, probability=1e-6, record_score=score, actual=-5.0,
+        typical=3.0, event_count=2, explanation=explanation(number),
+        enrichment={"source.as.number": 64_500, "source.geo.country_iso_code": "SG", "source.network_type": ["vpn"]},
+        **more,
+    ).document(context, STAMP)  # fmt: skip
     for field, value in (("user.name", entity), ("source.ip", ip)):
-        yield result_documents.influencer(
-            context, STAMP, start=start, field=field, value=value, probability=1e-6, influencer_score=score, **more
-        )
+        yield Influencer(
+            start=start, field=field, value=value, probability=1e-6, influencer_score=score,
+            members=Members(1, 1, 0, 0, (ip if field == "user.name" else entity,), 2), **more,
+        ).document(context, STAMP)  # fmt: skip
 
 
 @pytest.fixture
@@ -121,7 +135,9 @@ def test_every_panel_finds_what_it_shows(server: Server, filled: ResultContext, 
     answer = ask(server, of_job(queries.body(panel, SCRIPTS if server.is_opensearch else {}), filled))
     assert answer["hits"]["total"]["value"] > 0
     if panel["kind"] == "documents":
-        assert all(name in answer["hits"]["hits"][0]["_source"] for name in panel["columns"][:3])
+        asked = [name for name in panel["columns"] if name not in SCRIPTS]
+        optional = {"source.geo.country_iso_code"}  # not every record has a country
+        assert set(asked) <= set(answer["hits"]["hits"][0]["_source"]) | optional
         return
     name = "split" if "split" in panel else "time" if panel["kind"] == "time" else "row"
     inner = answer["aggregations"][name]["buckets"][0]
@@ -135,7 +151,8 @@ def test_every_panel_finds_what_it_shows(server: Server, filled: ResultContext, 
 def drawn(server: Server, context: ResultContext, panel: dict[str, Any], start: int) -> str:
     """A chart or table of the three days from ``start``, epoch seconds, by the aggregation that Lens asks."""
     window = start * 1_000, (start + 3 * DAY) * 1_000
-    asked = panel_pictures.asked(panel, SCRIPTS, window, [{"term": {"job_id": context.job_id}}])
+    only = [{"term": {"job_id": context.job_id}}, sources.hidden(panel["id"])]
+    asked = panel_pictures.asked(panel, SCRIPTS, window, only)
     return str(
         vl_convert.vegalite_to_svg(panel_pictures.specification(panel, ask(server, asked), window, (1_150, 260)))
     )
@@ -157,14 +174,26 @@ def test_every_chart_and_table_is_drawn_and_an_empty_one_says_so(
     assert "No results found" in drawn(server, filled, panel, START + 30 * DAY)
 
 
-def test_records_and_influencers_that_are_allowed_are_left_out(server: Server, filled: ResultContext) -> None:
+def test_repeats_and_what_is_allowed_are_left_out_unless_their_filters_are_switched_off(
+    server: Server, filled: ResultContext
+) -> None:
     panels = sources.panels()
-    records = ask(server, of_job(queries.body(panels["records"], {}), filled))["hits"]["hits"]
-    assert "allowed" not in {each["_source"]["partition_field_value"] for each in records}
-    assert records[0]["_source"]["reason"].startswith("user-0 used 198.51.0.0 (2 events). In what was learned before ")
-    top = ask(server, of_job(queries.body(panels["top-entities"], {}), filled))["aggregations"]["row"]["buckets"]
+
+    def of_panel(name: str, *, hidden: bool = True) -> dict[str, Any]:
+        body = queries.body(panels[name], {})
+        filters = [body["query"], *([sources.hidden(name)] if hidden else [])]
+        return ask(server, of_job(body | {"query": {"bool": {"filter": filters}}}, filled))
+
+    records = of_panel("records")["hits"]["hits"]
+    assert not {"allowed", "again"} & {each["_source"]["partition_field_value"] for each in records}
+    switched_off = of_panel("records", hidden=False)["hits"]["hits"]
+    assert {"allowed", "again"} <= {each["_source"]["partition_field_value"] for each in switched_off}
+    assert records[0]["_source"]["reason"].startswith(
+        "user-0 used 198.51.0.0 (2 events). 198.51.0.0 belongs to a VPN. In what was learned before "
+    )
+    top = of_panel("top-entities")["aggregations"]["row"]["buckets"]
     assert [each["key"] for each in top][:2] == ["user-0", "user-29"]
-    addresses = ask(server, of_job(queries.body(panels["top-ips"], {}), filled))["aggregations"]["row"]["buckets"]
+    addresses = of_panel("top-ips")["aggregations"]["row"]["buckets"]
     assert all(re.fullmatch(r"[\d.]+", each["key"]) for each in addresses)
 
 
@@ -205,6 +234,7 @@ def test_link_to_the_events_finds_them_however_the_entity_is_called_and_written(
     state = rison.state_of(link)
     assert state["_g"] == {"time": {"from": "2026-05-11T00:00:00Z", "to": "2026-05-11T01:00:00Z"}}
     assert state["_a"]["index"] == "ipi-es-events"
+    assert state["_a"]["columns"] == ["user.name", "source.ip"]
     assert state["_a"]["query"]["language"] == "kuery"
     wanted = 'source.ip:("198.51.0.0" or "64:ff9b::c633:0" or "2002:c633:0::/48")'
     assert state["_a"]["query"]["query"] == wanted
@@ -217,6 +247,20 @@ def test_link_to_the_events_finds_them_however_the_entity_is_called_and_written(
     status, answer = server.call("POST", f"/{index}/_search", {"size": 50, "query": filtered["query"]})
     assert status == 200, answer
     assert sorted(hit["_source"]["user"]["name"] for hit in answer["hits"]["hits"]) == sorted(written)
+
+
+@pytest.mark.only_on(
+    "opensearch", "Painless of Elasticsearch 8 and 9 is in no package registry; OpenSearch runs the same script"
+)
+def test_link_to_the_events_filters_by_no_single_field_where_entities_have_several(
+    server: Server, cluster: Cluster, context: ResultContext
+) -> None:
+    several = replace(context, entity_sources=("user.email", "{host.name}/{user.name}"))
+    state = rison.state_of(link_of(server, cluster, several, "web/root"))
+    assert state["_a"]["filters"] == []
+    assert "columns" not in state["_a"]
+    assert "198.51.0.0" in state["_a"]["query"]["query"]
+    assert state["_g"] == {"time": {"from": "2026-05-11T00:00:00Z", "to": "2026-05-11T01:00:00Z"}}
 
 
 def test_link_to_the_events_finds_addresses_inside_others(server: Server, index: str) -> None:
@@ -243,9 +287,35 @@ def test_kibanas_runtime_fields_run_as_opensearchs_derived_fields_do(server: Ser
         query = {"bool": {"filter": [{"term": {"job_id": filled.job_id}}, {"term": {"result_type": kind}}]}}
         (hit,) = ask(server, {**search, "query": query, "sort": [{"timestamp": "desc"}]})["hits"]["hits"]
         found[kind] = hit["fields"]
-    assert set(found["record"]) == {"events_link"}
+    assert set(found["record"]) == {"events_link", "score", "operator"}
+    assert found["record"]["operator"] == ["AS64500"]
+    assert found["record"]["score"][0] == pytest.approx(69.0)
     assert rison.state_of(found["record"]["events_link"][0])["_a"]["index"] == "ipi-es-events"
-    assert found["bucket"] == {"written_after": [0], "unparsable_share": [11.5]}
+    assert found["bucket"] == {"written_after": [0.0], "unparsable_share": [11.5], "score": [0.0]}
+
+
+@pytest.mark.only_on("opensearch", "headings are scripted fields of OpenSearch Dashboards")
+def test_headings_have_the_values_of_their_fields(server: Server, filled: ResultContext) -> None:
+    views = sources.data_views()
+    (pattern,) = (each for each in opensearch.objects() if each["id"] == views["results"]["id"])
+    scripts = {
+        each["name"]: {"script": {"lang": "painless", "source": each["script"]}}
+        for each in json.loads(pattern["attributes"]["fields"])
+        if each["scripted"]
+    }
+    search = {"script_fields": scripts, "_source": True, "size": 1, "query": {"term": {"result_type": "record"}}}
+    asked = of_job(search, filled) | {"sort": [{"record_score": "desc"}]}
+    (hit,) = ask(server, asked)["hits"]["hits"]
+    shown, source = hit["fields"], hit["_source"]
+    assert shown["Score"] == [99.0]
+    assert shown["Account"] == [source["partition_field_value"]]
+    assert shown["Address"] == [source["by_field_value"]]
+    assert shown["Why"] == [source["reason"]]
+    assert shown["Operator"] == ["AS64500"]
+    assert shown["Country"] == ["SG"]
+    # a console computes every scripted field of every document: none may fail on another kind of result
+    for kind in ("bucket", "influencer", "annotation"):
+        assert ask(server, of_job(search | {"query": {"term": {"result_type": kind}}}, filled))["hits"]["hits"], kind
 
 
 @pytest.mark.parametrize("days", [0.25, 1, 7, 30, 365, 3_650])
@@ -270,9 +340,8 @@ def cells(svg: str) -> list[str]:
 def test_swim_lane_shows_the_worst_first_in_their_severities_colours(server: Server, filled: ResultContext) -> None:
     spec = vega.swimlane(sources.panels()["lanes-entities"], "kibana")
     start, end = START * 1_000, (START + DAY) * 1_000
-    svg = picture(
-        spec, ask(server, request(spec, start, end, {"term": {"job_id": filled.job_id}})), vl_convert.vega_to_svg
-    )
+    context = {"bool": {"filter": [{"term": {"job_id": filled.job_id}}, sources.hidden("lanes-entities")]}}
+    svg = picture(spec, ask(server, request(spec, start, end, context)), vl_convert.vega_to_svg)
     names = re.findall(r">(user-\d+)<", svg)
     assert names[:3] == ["user-0", "user-29", "user-28"]
     assert len(names) == 20
@@ -292,8 +361,8 @@ def test_empty_swim_lane_says_so(server: Server, filled: ResultContext, panel: d
 def test_ten_thousand_entities_are_twenty_lanes(server: Server, cluster: Cluster, context: ResultContext) -> None:
     fill(cluster, context, MANY)
     spec = vega.swimlane(sources.panels()["lanes-entities"], "kibana")
-    body = request(spec, START * 1_000, (START + DAY) * 1_000, {"term": {"job_id": context.job_id}})
-    answer = ask(server, body)
+    only = {"bool": {"filter": [{"term": {"job_id": context.job_id}}, sources.hidden("lanes-entities")]}}
+    answer = ask(server, request(spec, START * 1_000, (START + DAY) * 1_000, only))
     assert answer["took"] < 10_000  # milliseconds; a console gives up after 30 s
     svg = picture(spec, answer, vl_convert.vega_to_svg)
     assert len(re.findall(r">(user-\d+)<", svg)) == 20

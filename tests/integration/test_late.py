@@ -23,6 +23,7 @@ from worker_company import DAY, HOUR
 
 from ipi_es.cluster.port import Cluster, Drop
 from ipi_es.config.job_config import Job
+from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
 from ipi_es.worker.late.late_rescoring import rescore_late
@@ -42,7 +43,7 @@ def job(cluster: Cluster, index: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
     name = f"late-{uuid.uuid4().hex[:8]}"
     made = company.make_job(name, index, hold_probability=0)
     company.fill(cluster, index, score_days=3)
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+    parts.train_by(monkeypatch)
     with live(cluster, made, parts.NOW - 3_600) as session:
         session.train(company.LEARN_FROM, company.SCORED_FROM)
     yield made
@@ -72,7 +73,11 @@ def test_late_events_mend_their_buckets_alone_and_are_learned(cluster: Cluster, 
     store = ResultStore(cluster, job.job_id)
     said = store.annotations(TODAY, TODAY + job.bucket_span, ["delayed_data"])
     assert [each.source["timestamp"] for each in said] == [TODAY * 1_000]
-    news = [each for each in store.read("record", ip=STRANGER) if each.source["event.ingested"] > LATER * 1_000]
+    news = [
+        each
+        for each in store.read("record", ResultFilter(ip=STRANGER))
+        if each.source["event.ingested"] > LATER * 1_000
+    ]
     assert {each.source["partition_field_value"] for each in news} == {"person03", "person04"}
 
 
@@ -87,7 +92,7 @@ def test_interim_results_are_replaced_and_leave_nothing(cluster: Cluster, index:
         found = of_others(cluster, job)
         interim = {place: each for place, each in found.items() if each["is_interim"]}
         assert {each["timestamp"] for each in interim.values()} == {begin * 1_000}
-        assert ResultStore(cluster, job.job_id).read("record", begin, interim=False) == []
+        assert ResultStore(cluster, job.job_id).read("record", ResultFilter(begin, interim=False)) == []
         add_events(cluster, [(begin + 120, "person31", STRANGER)], index)
         session.catch_up(begin + job.bucket_span, lambda _: None)
     final = of_others(cluster, job)
@@ -113,7 +118,7 @@ def test_changed_and_vanished_events_are_found_by_content(cluster: Cluster, inde
         ]
         assert rescore_late(session, LATER) == []
     assert of_others(cluster, job, TODAY, YESTERDAY) == others
-    found = ResultStore(cluster, job.job_id).read("record", ip=STRANGER)
+    found = ResultStore(cluster, job.job_id).read("record", ResultFilter(ip=STRANGER))
     assert {each.source["timestamp"] // 1_000 for each in found} == {TODAY, YESTERDAY}
     assert {f"person4{n}" for n in range(4)} <= {each.source["partition_field_value"] for each in found}
 

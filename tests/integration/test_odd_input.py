@@ -34,7 +34,9 @@ def test_odd_input_from_the_events_to_the_results(
 
     config = tmp_path / "ipi-es.yml"
     config.write_text(json.dumps({"elasticsearch": {"hosts": [server.url]}}))
-    job = write_job(tmp_path / "job.json", job_data(name, index))
+    data = job_data(name, index)
+    data["datafeed_config"]["entity_normalize"] = []
+    job = write_job(tmp_path / "job.json", data)
     check = run("--config", config, "check", job)
     assert "something else than an address" in check.output
     shown = run("--config", config, "results", "records", job, "--start", iso(SCORED_FROM), "--format", "json")

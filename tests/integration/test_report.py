@@ -31,7 +31,7 @@ def job(cluster: Cluster, server: Server, index: str, tmp_path: Path, monkeypatc
     name = f"report-{uuid.uuid4().hex[:8]}"
     made = company.make_job(name, index)
     company.fill(cluster, index, score_days=2)
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+    parts.train_by(monkeypatch)
     with open_session(parts.JobResources(cluster, made, clock=parts.TestClock(parts.NOW - 3_600))) as session:
         session.train(company.LEARN_FROM, company.SCORED_FROM)
     parts.backfill(cluster, made, end=END)

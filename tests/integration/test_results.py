@@ -15,7 +15,7 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.results.documents.result_documents import ResultContext
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
-from ipi_es.setup.templates import SCHEMA_VERSION
+from ipi_es.setup import templates
 
 
 class TestResultStore(ResultsSuite):
@@ -38,4 +38,5 @@ class TestResultStore(ResultsSuite):
             assert settings["lifecycle"]["origination_date"] == str((START + HOUR) * 1_000)
         assert answer[index]["aliases"] == {ALIAS: {}}
         assert answer[index]["mappings"]["dynamic"] == "false"
-        assert answer[index]["mappings"]["_meta"]["schema_version"] == SCHEMA_VERSION
+        version = templates.schema_version(templates.load()[0].body)
+        assert answer[index]["mappings"]["_meta"]["schema_version"] == version

@@ -28,7 +28,7 @@ from ipi_es.worker.upkeep.removal import Removal
 def job(cluster: Cluster, index: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
     """A job that was trained, and scored for five days over a month's end."""
     made = company.make_job(f"retain-{uuid.uuid4().hex[:8]}", index, results_retention_days=2, hold_probability=0.0)
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+    parts.train_by(monkeypatch)
     company.fill(cluster, index)
     with open_session(JobResources(cluster, made, clock=parts.TestClock(parts.NOW - 3_600))) as session:
         session.train(company.LEARN_FROM, SCORED_FROM)

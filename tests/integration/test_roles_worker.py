@@ -115,7 +115,7 @@ def test_a_worker_whose_password_is_revoked_says_so_and_goes_on_with_the_one_in_
         return worker.live.tick(time)
 
     assert look(FIRST_DAY + LATER).did is TickResult.WORKED
-    bench._put(f"internalusers/{name}", {"password": second})
+    bench.put(f"internalusers/{name}", {"password": second})
     try:
         said = look(LAST_DAY + LATER)
         assert said.did is TickResult.FAILED, said
@@ -123,7 +123,7 @@ def test_a_worker_whose_password_is_revoked_says_so_and_goes_on_with_the_one_in_
         password.write_text(second)
         assert look(LAST_DAY + LATER).did is TickResult.WORKED
     finally:
-        bench._put(f"internalusers/{name}", {"password": first})
+        bench.put(f"internalusers/{name}", {"password": first})
         cluster.close()
     assert not [each for each in (first, second) if each in said.text + caplog.text]
     found = bench.everything()

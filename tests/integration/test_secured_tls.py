@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from cli_run import run
-from servers.certificates import make_certificates
+from cryptography.hazmat.primitives import serialization
+from servers.certificates import Certificates, make_certificates
 from servers.secured import SecuredOpenSearch
 from signin_events import job_data, write_job
 
@@ -51,6 +52,41 @@ def no_secret_in_the_log(caplog: pytest.LogCaptureFixture, secured_opensearch: S
 def test_right_ca_and_password_work(secured_opensearch: SecuredOpenSearch, tmp_path: Path) -> None:
     code, said = tried(tmp_path, secured_opensearch)
     assert code == 0, said
+
+
+def test_client_certificate_is_enough(
+    secured_opensearch: SecuredOpenSearch, certificates: Certificates, tmp_path: Path
+) -> None:
+    none = {"username": None, "password": None}
+    code, said = tried(tmp_path, secured_opensearch, **none)
+    assert code == 1
+    assert "refused the credentials" in said
+    admin = {"client_cert": str(certificates.admin_chain), "client_key": str(certificates.admin_key)}
+    code, said = tried(tmp_path, secured_opensearch, **none, **admin)
+    assert code == 0, said
+    both = tmp_path / "both.pem"
+    both.write_bytes(certificates.admin_chain.read_bytes() + certificates.admin_key.read_bytes())
+    code, said = tried(tmp_path, secured_opensearch, **none, client_cert=str(both))
+    assert code == 0, said
+
+
+def test_client_certificate_that_can_not_be_used_says_why(
+    secured_opensearch: SecuredOpenSearch, certificates: Certificates, tmp_path: Path
+) -> None:
+    locked = tmp_path / "locked.key"
+    key = serialization.load_pem_private_key(certificates.admin_key.read_bytes(), None)
+    secret = serialization.BestAvailableEncryption(b"secret")
+    locked.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret))
+    for file, expected in (
+        (locked, "has a passphrase"),
+        (certificates.key, "can't be used"),  # another certificate's key
+        (certificates.ca, "can't be used"),  # no key
+    ):
+        own = {"client_cert": str(certificates.admin_chain), "client_key": str(file)}
+        code, said = tried(tmp_path, secured_opensearch, **own)
+        assert code == 1
+        assert expected in said
+        assert "client_key" in said
 
 
 def test_fingerprint_of_the_ca_is_enough(secured_opensearch: SecuredOpenSearch, tmp_path: Path) -> None:

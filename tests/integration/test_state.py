@@ -14,6 +14,7 @@ from servers.pool import Server
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import JobBusy, LostJob, SnapshotDamaged, SnapshotMissing
 from ipi_es.state.cluster_blobs import CHUNK_BYTES, SNAPSHOT_INDEX, ClusterBlobs
+from ipi_es.state.details import JobDetails, LastError
 from ipi_es.state.job_state import STATE_INDEX, StateStore
 from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
 
@@ -33,7 +34,8 @@ def claim(cluster: Cluster, job: str, owner: str, now: int = NOW):
 
 def test_state_goes_there_and_back(cluster: Cluster, job: str) -> None:
     states = StateStore(cluster)
-    state = states.save(claim(cluster, job, "a").advanced(checkpoint=NOW, quantiles_id="q", details={"x": [1, 2.5]}))
+    details = JobDetails(last_error=LastError(NOW, "ClusterBusy", "it is busy"), other={"x": [1, 2.5]})
+    state = states.save(claim(cluster, job, "a").advanced(checkpoint=NOW, quantiles_id="q", details=details))
     assert states.read(job) == state
     assert state in states.all()
 

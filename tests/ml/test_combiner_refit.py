@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.combiner.combiner import Combiner
 from ipi_es.ipinsights.combiner.combiner_fitting import MIX_FROM, REFIT_FROM, CombinerRows, fitted
 from ipi_es.ipinsights.combiner.features import FEATURES
 from ipi_es.ipinsights.combiner.pretrained import pretrained_combiner
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.tf.combiner_trainer import fit_combiner
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -112,14 +111,6 @@ def test_wrong_arguments_are_refused_before_any_work(tmp_path: Path, arguments: 
     result = run("evaluate", *arguments)
     assert result.exit_code == 2
     assert said in result.stderr
-
-
-def test_a_picture_without_matplotlib_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    company_csv(tmp_path / "events.csv", days=1)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    result = run("evaluate", "events.csv", "--plot", "roc.png")
-    assert result.exit_code == 2
-    assert "pip install 'ipi-es[plot]'" in result.stderr
 
 
 def test_the_reference_network_learns_who_is_where_and_repeats_itself() -> None:

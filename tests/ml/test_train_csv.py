@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_run import run
-
-from ipi_es.ipinsights.sagemaker.embeddings import METRICS
+from sagemaker_metrics import METRICS
 
 QUICK = ("--epochs", "4", "--vector_dim", "8")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from ipinsights_events import FIRST_DAY, small_company
 
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.history import History
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
@@ -23,7 +23,7 @@ QUICK = {"epochs": 5, "combiner_epochs": 4, "vector_dim": 16}
 @pytest.fixture(scope="module")
 def both() -> dict[str, Trained]:
     events = small_company(seed=1)
-    return {name: train(events, Hyperparameters(architecture=name, **QUICK)) for name in ARCHITECTURES}
+    return {name: train(events, Hyperparameters(**QUICK).replaced(architecture=name)) for name in ARCHITECTURES}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -53,7 +53,7 @@ def test_an_own_address_is_more_usual_than_a_strangers(both: dict[str, Trained],
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_same_seed_gives_the_same_scores(both: dict[str, Trained], architecture: str) -> None:
-    again = train(small_company(seed=1), Hyperparameters(architecture=architecture, **QUICK))
+    again = train(small_company(seed=1), Hyperparameters(**QUICK).replaced(architecture=architecture))
     np.testing.assert_allclose(again.calibration.compatibility, both[architecture].calibration.compatibility, atol=1e-5)
 
 
@@ -73,8 +73,9 @@ def test_another_seed_gives_other_scores(both: dict[str, Trained]) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_warm_start_keeps_what_the_base_knows(both: dict[str, Trained], architecture: str) -> None:
     base = both[architecture].snapshot
-    again = train(small_company(seed=1), Hyperparameters(architecture=architecture, **QUICK | {"epochs": 1}), base=base)
-    cold = train(small_company(seed=1), Hyperparameters(architecture=architecture, **QUICK | {"epochs": 1}))
+    settings = Hyperparameters(**QUICK | {"epochs": 1}).replaced(architecture=architecture)
+    again = train(small_company(seed=1), settings, base=base)
+    cold = train(small_company(seed=1), settings)
     assert again.snapshot.about["warm_start"] is True
     assert again.snapshot.network.num_entity_vectors == base.network.num_entity_vectors
     assert again.metrics["network_discriminator_auc"] >= cold.metrics["network_discriminator_auc"] - 0.02

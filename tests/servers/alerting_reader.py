@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import ipi_es.node
-from ipi_es.node.checks import require_packages
+from ipi_es.extras import DEMO, require
 from ipi_es.node.jars import ensure_jars, read_jar_list
 from ipi_es.node.opensearch_node import SERVER
 
@@ -44,7 +44,7 @@ def read(monitors: list[dict[str, Any]], channels: list[dict[str, Any]] = []) ->
     Raises:
         NodeError: the classes can't be had.
     """
-    require_packages()
+    require("the local server", DEMO)
     server = read_jar_list(Path(ipi_es.node.__file__).with_name("jars.json"), SERVER)
     jars = ensure_jars([*server, *read_jar_list(Path(__file__).with_name("alerting_jars.json"), KIND)])
     asked = {"jars": [str(each) for each in jars], "monitors": monitors, "channels": channels}

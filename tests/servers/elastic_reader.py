@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ipi_es.node.checks import require_packages
+from ipi_es.extras import DEMO, require
 from ipi_es.node.jars import ensure_jars, read_jar_list
 from servers.elasticsearch import find_jdk, libjvm
 
@@ -57,7 +57,7 @@ class Answers:
 
 def jars_of(version: str) -> list[Path]:
     """The server's jars and `x-pack-core`. NodeError: they can't be had."""
-    require_packages()
+    require("the local server", DEMO)
     here = Path(__file__)
     server = read_jar_list(here.with_name("jars.json"), f"elasticsearch-{version}")
     return ensure_jars([*server, *read_jar_list(here.with_name("elastic_jars.json"), f"x-pack-{version}")])

@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Self
 
-from ipi_es.node.checks import available_memory, require_memory, require_packages
+from ipi_es.extras import DEMO, require
+from ipi_es.node.checks import available_memory, require_memory
 from ipi_es.node.child import Spec
 from ipi_es.node.data import open_data_dir
 from ipi_es.node.jars import Progress, ensure_jars, read_jar_list
@@ -80,7 +81,7 @@ class LocalElasticsearch:
             NodeError: anything else that prevents it.
         """
         home = find_jdk()
-        require_packages()
+        require("the local server", DEMO)
         require_memory(heap, available_memory())
         jars = ensure_jars(
             read_jar_list(Path(__file__).with_name("jars.json"), f"elasticsearch-{version}"), progress=progress

@@ -94,12 +94,14 @@ class Pool:
         return lines + [f"{kind}: NOT TESTED: {reason}" for kind, reason in self._missing.items()]
 
 
-def choose() -> Pool:
+def choose(
+    kind_of: Callable[[str], str] = kind_of, engine_answers: Callable[[], bool] = containers.engine_answers
+) -> Pool:
     """Decide where servers come from: given URLs, a container engine, or published packages."""
     urls = [url.strip().rstrip("/") for url in os.environ.get(URL_VARIABLE, "").split(",") if url.strip()]
     if urls:
         return Pool(f"existing ({URL_VARIABLE})", {kind_of(url): _starter(_Existing, url) for url in urls})
-    if containers.engine_answers():
+    if engine_answers():
         return Pool("container", {kind: _starter(containers.Container, kind) for kind in containers.IMAGES})
     starters: dict[str, Callable[[], Stoppable]] = {OPENSEARCH: start_opensearch}
     for version in VERSIONS:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
-from ipi_es.node.checks import available_memory, require_memory, require_packages
+from ipi_es.extras import DEMO, require
+from ipi_es.node.checks import available_memory, require_memory
 from ipi_es.node.child import Spec
 from ipi_es.node.data import open_data_dir
 from ipi_es.node.jars import ensure_jars, read_jar_list
@@ -41,7 +42,7 @@ class SecuredOpenSearch:
         Raises:
             NodeError: whatever prevents it.
         """
-        require_packages()
+        require("the local server", DEMO)
         require_memory(HEAP, available_memory())
         jars = ensure_jars(read_jar_list(Path(__file__).with_name("secured_jars.json"), KIND))
         data = open_data_dir()

@@ -15,9 +15,8 @@ from ipi_es.alerts.delivery_state import LEASE
 from ipi_es.alerts.incident_messages import incidents
 from ipi_es.alerts.message import Message, Notification
 from ipi_es.alerts.test_message import trial
-from ipi_es.results.documents import result_documents
 from ipi_es.results.documents.members import Members, Unusual
-from ipi_es.results.documents.result_documents import BucketInfluencer, ResultDocument, Stamp
+from ipi_es.results.documents.result_documents import Bucket, BucketInfluencer, Influencer, ResultDocument, Stamp
 from ipi_es.results.words import BUCKET_TIME
 from ipi_es.testing.memory_cluster import MemoryCluster
 
@@ -29,18 +28,18 @@ ACCOUNTS = tuple(f"user{n:02d}" for n in range(45))
 
 def address(ip: str = SPRAYER, names: tuple[str, ...] = ACCOUNTS, score: float = 92.0, **more: Any) -> ResultDocument:
     members = Members(len(names), len(names) - 4, 0, 0, names[:10], len(names) + 5)
-    given = {"start": BUCKET, "stamp": STAMP, **more}
-    return result_documents.influencer(
-        CONTEXT, field="source.ip", value=ip, probability=1e-6, influencer_score=score, members=members, **given
-    )
+    stamp, given = more.pop("stamp", STAMP), {"start": BUCKET, **more}
+    return Influencer(
+        field="source.ip", value=ip, probability=1e-6, influencer_score=score, members=members, **given
+    ).document(CONTEXT, stamp)
 
 
 def entity(name: str, ips: tuple[str, ...] = (SPRAYER,), score: float = 80.0) -> ResultDocument:
     members = Members(len(ips), len(ips), 0, 0, ips[:10], len(ips))
-    return result_documents.influencer(
-        CONTEXT, STAMP, start=BUCKET, field="user.name", value=name, probability=1e-6, influencer_score=score,
+    return Influencer(
+        start=BUCKET, field="user.name", value=name, probability=1e-6, influencer_score=score,
         members=members,
-    )  # fmt: skip
+    ).document(CONTEXT, STAMP)  # fmt: skip
 
 
 def record(name: str, ip: str = SPRAYER, score: float = 90.0) -> ResultDocument:
@@ -48,11 +47,11 @@ def record(name: str, ip: str = SPRAYER, score: float = 90.0) -> ResultDocument:
 
 
 def whole(score: float = 90.0) -> ResultDocument:
-    return result_documents.bucket(
-        CONTEXT, STAMP, start=BUCKET, event_count=90, processing_time_ms=3,
+    return Bucket(
+        start=BUCKET, event_count=90, processing_time_ms=3,
         influencers=[BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-6)], top_entities=ACCOUNTS[:10], top_ips=[SPRAYER],
         record_count=50, new_record_count=50, unusual=Unusual(46, 45, 2, 42),
-    )  # fmt: skip
+    ).document(CONTEXT, STAMP)  # fmt: skip
 
 
 @dataclass

@@ -8,13 +8,16 @@ from typing import Any
 
 import alert_results as seeded
 import pytest
+import rison
 from alert_results import BUCKET, HOUR, NOW, STAMP
 from notifying_parts import CONTEXT, job, ready_cluster, write, written
 
+from ipi_es.alerts.dashboard_links import link
 from ipi_es.alerts.delivery import Delivery, DeliveryResult
 from ipi_es.alerts.delivery_state import FIRST_PAUSE, LEASE, LONGEST_PAUSE, DeliveryState, DeliveryStateStore, forget
 from ipi_es.alerts.found_alerts import find
-from ipi_es.alerts.message import Notification
+from ipi_es.alerts.kinds import Kind
+from ipi_es.alerts.message import Notification, rounded
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import NotSent
 from ipi_es.results.documents import result_documents
@@ -78,9 +81,43 @@ def test_message_says_who_from_where_when_how_unusual_why_and_where_to_look(clus
     assert (sent["who"], sent["from"], sent["score"]) == ("alice", "203.0.113.9, 198.51.100.7", 95.0)
     assert (sent["when"], sent["severity"]) == ("2026-06-01T06:00:00Z", "critical")
     assert "alice used 203.0.113.9" in sent["why"]
-    assert sent["link"].startswith(
-        "https://kibana.example.org/app/dashboards#/view/ipi-es-overview?_g=(time:(from:'2026"
-    )
+    there, _, state = sent["link"].partition("?")
+    assert there == "https://kibana.example.org/app/dashboards#/view/ipi-es-entity"
+    assert rison.state_of(state)["_g"]["time"]["from"] == "2026-06-01T06:00:00Z||-12h"
+    assert rison.state_of(state)["_a"]["query"] == {
+        "language": "kuery",
+        "query": 'job_id:"logins" and partition_field_value:"alice"',
+    }
+
+
+def test_scores_are_rounded_down_to_one_decimal(cluster: MemoryCluster) -> None:
+    write(cluster, seeded.record(CONTEXT, "alice", "203.0.113.9", 95.987654321, stamp=Stamp("s", "q", NOW)))
+    (found,) = find(cluster, job(), SINCE * 1_000, NOW)
+    sent = found.message.to_dict()
+    assert (sent["score"], sent["findings"][0]["score"]) == (95.9, 95.9)
+    assert rounded(74.96) == 74.9
+
+
+@pytest.mark.parametrize("name", ["o'neil", 'a"b\\c', "100% #1 & a+b!?", "x'),filters:!()", "用户 <i>"])
+def test_links_hold_any_name_of_an_entity(name: str) -> None:
+    told = link(job(console="https://k"), NOW, (name,), (), kind="records")
+    assert not set(told.partition("#")[2]) & set(' "#+\\<>')
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    state = rison.state_of(told.partition("?")[2])
+    assert state["_a"] == {
+        "query": {"language": "kuery", "query": f'job_id:"logins" and partition_field_value:"{escaped}"'}
+    }
+
+
+def test_links_lead_to_an_address_or_to_everything_of_the_bucket() -> None:
+    def query(*found: tuple[str, ...], kind: Kind) -> tuple[str, str]:
+        there, _, state = link(job(console="https://k"), NOW, found[0], found[1], kind=kind).partition("?")
+        return there.rpartition("/")[2], rison.state_of(state)["_a"]["query"]["query"]
+
+    either = 'job_id:"logins" and (by_field_value:"203.0.113.9" or influencer_field_value:"203.0.113.9")'
+    assert query(("a", "b"), ("203.0.113.9",), kind="influencers") == ("ipi-es-overview", either)
+    assert query(("a",), ("203.0.113.9",), kind="buckets") == ("ipi-es-overview", 'job_id:"logins"')
+    assert link(job(), NOW, ("a",), (), kind="records") == ""
 
 
 def test_blindness_alerts_when_it_begins(cluster: MemoryCluster) -> None:

@@ -36,6 +36,35 @@ def test_watches_and_monitors_are_put_and_replaced() -> None:
         assert bool(cluster.alerting.channels) == (stack == "opensearch")
 
 
+def watched() -> MemoryCluster:
+    cluster = MemoryCluster(info=ELASTICSEARCH)
+    cluster.alerting.there = True
+    return cluster
+
+
+def test_the_index_of_alerts_gets_the_types_of_its_fields() -> None:
+    cluster = watched()
+    first = list(install_in_cluster(cluster, "watcher", KINDS, parameters()))
+    assert first[0].text == "created index of alerts: ipi-es-alerts"
+    properties = cluster.get_mapping("ipi-es-alerts")["ipi-es-alerts"]["properties"]
+    assert (properties["score"], properties["severity"]) == ({"type": "double"}, {"type": "keyword"})
+    second = list(install_in_cluster(cluster, "watcher", KINDS, parameters()))
+    assert second[0].text == "replaced index of alerts: ipi-es-alerts"
+
+
+def test_an_index_that_lacks_fields_gets_them_and_one_with_texts_is_refused() -> None:
+    cluster = watched()
+    cluster.create_index("ipi-es-alerts", {"mappings": {"properties": {"job_id": {"type": "keyword"}}}})
+    list(install_in_cluster(cluster, "watcher", KINDS, parameters()))
+    assert cluster.get_mapping("ipi-es-alerts")["ipi-es-alerts"]["properties"]["when"]["type"] == "date"
+    other = watched()
+    other.create_index("ipi-es-alerts", {"mappings": {"properties": {"score": {"type": "text"}}}})
+    with pytest.raises(UsageError, match="score is text") as refused:
+        list(install_in_cluster(other, "watcher", KINDS, parameters()))
+    assert "--index" in str(refused.value.hint)
+    assert not other.alerting.definitions
+
+
 def test_wrong_or_bare_server_is_said() -> None:
     with pytest.raises(UsageError, match="--stack opensearch"):
         list(install_in_cluster(MemoryCluster(), "watcher", KINDS, parameters()))

@@ -22,7 +22,7 @@ from notifying_parts import job, ready_cluster, write, written
 
 from ipi_es.alerts.message import Message, Notification
 from ipi_es.alerts.notifier import Notifier
-from ipi_es.alerts.senders import HEADER_MOST, AppriseSender, WebhookSender, header_id, sender_of
+from ipi_es.alerts.senders import HEADER_MOST, AppriseSender, Sender, WebhookSender, header_id, sender_of
 from ipi_es.alerts.test_message import trial
 from ipi_es.config.alert_config import Destination
 from ipi_es.errors import NotSent
@@ -158,12 +158,12 @@ def test_webhook_may_come_from_a_file_that_changes(web: _Server, tmp_path: Path)
     assert len(web.bodies) == 1
 
 
-def test_500s_and_restarts_lose_none_and_hanging_holds_nobody_up(
-    web: _Server, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ipi_es.alerts.senders.TIMEOUT", (0.3, 0.3))
+def test_500s_and_restarts_lose_none_and_hanging_holds_nobody_up(web: _Server, cluster: MemoryCluster) -> None:
+    def impatient(destination: Destination) -> Sender:
+        return WebhookSender(destination, timeout=(0.3, 0.3))
+
     following = job(notify=[{"name": "ops", "webhook": web.url}])
-    first = Notifier(cluster, [following], "one:1:1", lambda: NOW)
+    first = Notifier(cluster, [following], "one:1:1", lambda: NOW, impatient)
     first.begin()
     write(cluster, written(NOW))
     web.hangs.set()
@@ -174,16 +174,15 @@ def test_500s_and_restarts_lose_none_and_hanging_holds_nobody_up(
     web.hangs.clear()
     web.answers = [500]
     for later in (200, 400, 600):
-        assert Notifier(cluster, [following], "two:2:2", lambda later=later: NOW + later).once()
+        assert Notifier(cluster, [following], "two:2:2", lambda later=later: NOW + later, impatient).once()
     assert [body["who"] for body in web.bodies] == ["alice"]
 
 
-def test_threads_follow_and_end(web: _Server, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipi_es.alerts.notifier.LOOK", 0.02)
+def test_threads_follow_and_end(web: _Server, cluster: MemoryCluster) -> None:
     notifier = Notifier(cluster, [job(notify=[{"name": "ops", "webhook": web.url}])], "one:1:1", lambda: NOW)
     notifier.begin()
     stopping = threading.Event()
-    notifier.start(stopping)
+    notifier.start(stopping, every=0.02)
     write(cluster, written(NOW))
     ends = time.monotonic() + 5
     while not web.bodies and time.monotonic() < ends:

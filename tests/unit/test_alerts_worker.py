@@ -53,12 +53,12 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, Post]:
         cluster.refresh(ALIAS)
         return TickOutcome(TickResult.WORKED, buckets=1)
 
-    monkeypatch.setattr(LiveJob, "tick", scores)
-    monkeypatch.setattr(LiveJob, "clean", lambda *_: TickOutcome(TickResult.NOTHING))
-    monkeypatch.setattr("ipi_es.alerts.notifier.sender_of", lambda _: post)
+    for name, done in {"tick": scores, "clean": lambda *_: TickOutcome(TickResult.NOTHING)}.items():
+        monkeypatch.setattr(LiveJob, name, done)
     alerts = {"on": ["records"], "notify": [{"name": "ops", "webhook": "http://127.0.0.1:9/x"}]}
     job = a_job("logins", analysis_config={"bucket_span": "1h"}, alerts=alerts)
-    return Worker(Settings(), [job], lambda: cluster, FixedClock(NOW), threading.Event()), post
+    stopping = threading.Event()
+    return Worker(Settings(), [job], lambda: cluster, FixedClock(NOW), stopping, sender_of=lambda _: post), post
 
 
 def test_what_one_run_scores_is_sent_at_its_end(worker: tuple[Worker, Post]) -> None:

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from signin_events import CONTEXT_MAPPING, DAY, END, MAPPING, START, fill, make_job, with_context
+import worker_parts as parts
+from signin_events import CONTEXT_MAPPING, DAY, END, MAPPING, START, fill, job_data, make_job, with_context
 
+from ipi_es.config.allow_list import AllowList
+from ipi_es.config.files.loading import check_job
 from ipi_es.config.job_config import Job
-from ipi_es.errors import ClusterUnreachable, FieldMissing, FieldTypeWrong, NoEvents, NotFound, PermissionDenied
+from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.errors import (
+    ClusterUnreachable,
+    FieldMissing,
+    FieldTypeWrong,
+    NoEvents,
+    NotEnoughHistory,
+    NotFound,
+    PermissionDenied,
+)
 from ipi_es.setup import setup_plan
 from ipi_es.setup.checks.check_finding import Finding
 from ipi_es.setup.checks.judge import is_usable, judge, require_templates, require_usable
 from ipi_es.setup.facts.gather import gather
 from ipi_es.state.job_state import STATE_INDEX
 from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.training.job_training import learn
+from ipi_es.worker.training.training_rows import TrainingRowsCollector
 
 NOW = END + 600
 
@@ -163,11 +178,11 @@ def test_malformed_addresses_are_shown(cluster: MemoryCluster) -> None:
 
     def with_port(document: dict[str, Any], number: int) -> dict[str, Any]:
         if number % 5 == 0:
-            document["source"]["ip"] += ":443"
+            document["source"]["ip"] += ":http"
         return document
 
     fill(cluster, change=with_port, mapping=mapping)
-    assert ":443" in look(cluster, make_job())["addresses"].message
+    assert ":http" in look(cluster, make_job())["addresses"].message
 
 
 def test_time_field_must_be_a_date(cluster: MemoryCluster) -> None:
@@ -227,6 +242,69 @@ def test_outcomes_in_other_words_are_a_problem(cluster: MemoryCluster) -> None:
     assert found.level == "problem"
     assert "Accepted 100 %" in found.message
     assert look(cluster, make_job(outcome_field=None))["outcomes"].level == "ok"
+
+
+def test_history_counts_what_a_training_learns(cluster: MemoryCluster) -> None:
+    fill(cluster)
+    data = {**job_data("signins"), "training": {"min_events": 400}}
+    assert look(cluster, check_job(data, name="job"))["history"].level == "ok"
+    allowing = check_job({**data, "allow_list": [{"cidr": "192.0.2.0/28"}]}, name="job")
+    found = look(cluster, allowing)["history"]
+    assert found.level == "problem"
+    learned = row_count(cluster, allowing)
+    assert 0 < learned < 400
+    assert found.message.startswith(f"{learned} unique (bucket, entity, IP) that teach, on 25 days")
+
+
+def test_a_longer_window_is_proposed_first_where_most_events_are_older(cluster: MemoryCluster) -> None:
+    def long_ago(document: dict[str, Any], number: int) -> dict[str, Any]:
+        return document if number % 20 == 0 else {**document, "@timestamp": document["@timestamp"] - 300 * 86_400_000}
+
+    fill(cluster, change=long_ago)
+    found = look(cluster, make_job())["history"]
+    assert found.level == "problem"
+    assert str(found.hint).startswith("set training.window: 324d, 475 more events lie before it; or wait")
+
+
+def test_history_counts_a_pair_with_two_outcomes_once(cluster: MemoryCluster) -> None:
+    def thrice(document: dict[str, Any], number: int) -> dict[str, Any]:
+        place, outcome = number - number % 3, ("success", "resumed", "success")[number % 3]
+        user, ip = {"name": f"user{place % 2}"}, {"ip": f"192.0.2.{place % 9}"}
+        time = document["@timestamp"] // 86_400_000 * 86_400_000 + number % 20 // 3 * 3_600_000
+        return {**document, "@timestamp": time, "user": user, "source": ip, "event": {"outcome": outcome}}
+
+    fill(cluster, change=thrice)
+    data = job_data(
+        "signins", score_outcomes=["success"], learn_outcomes=["success", "resumed"], query={"match_all": {}}
+    )
+    job = check_job({**data, "training": {"min_events": 1_000}}, name="job")
+    learned = row_count(cluster, job)
+    assert 0 < learned < 400
+    assert look(cluster, job)["history"].message.startswith(f"{learned} unique")
+
+
+@pytest.mark.parametrize(("needed", "enough"), [(450, True), (451, False)])
+def test_failures_are_not_counted_as_events_to_learn_from(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, *, needed: int, enough: bool
+) -> None:
+    def begins(*_: object, **__: object) -> NoReturn:
+        raise LookupError("450 unique rows are enough")
+
+    fill(cluster)  # 450 successes and 50 failures
+    data = {**job_data("signins", score_outcomes=["success", "failure"]), "training": {"min_events": needed}}
+    job = check_job(data, name="job")
+    assert (look(cluster, job)["history"].level == "ok") is enough
+    parts.train_by(monkeypatch, begins)
+    with pytest.raises(LookupError if enough else NotEnoughHistory, match="450 unique"):
+        learn(job, Datafeed(cluster, FeedSpec.from_job(job)), START, END)
+
+
+def row_count(cluster: MemoryCluster, job: Job) -> int:
+    """The rows that a training of all events learns."""
+    collector = TrainingRowsCollector(job, AllowList.of(job))
+    for bucket in Datafeed(cluster, FeedSpec.from_job(job)).read(START, END, job.bucket_span):
+        collector.take(bucket)
+    return int(collector.events(END).learns.sum())
 
 
 def test_too_little_history_says_how_much_is_needed(cluster: MemoryCluster) -> None:

@@ -237,6 +237,17 @@ def test_a_log_without_failures_needs_no_outcome(cluster: MemoryCluster) -> None
     assert findings(cluster, make_job(outcome_field=None)) == []
 
 
+def test_whether_a_second_factor_was_asked_for_is_no_outcome(cluster: MemoryCluster) -> None:
+    """CloudTrail's sessions have `mfaAuthenticated: false`: a role that a machine assumes has no second factor."""
+
+    def assumed(document: Doc, number: int) -> Doc:
+        document["event"]["outcome"] = "success"
+        return {**document, "session": {"mfaAuthenticated": "false"}}
+
+    healthy(cluster, assumed, mapping=mapping_of(session={"properties": {"mfaAuthenticated": KEYWORD}}))
+    assert findings(cluster, make_job(outcome_field=None)) == []
+
+
 # all at once
 
 
@@ -277,8 +288,8 @@ def test_a_look_that_fails_does_not_hide_the_others(cluster: MemoryCluster, monk
     def refuse(*_: Any) -> Any:
         raise RequestRejected("too many buckets", hint="raise search.max_buckets", status=400)
 
-    monkeypatch.setattr("ipi_es.setup.facts.gather.spread_entities", refuse)
-    monkeypatch.setattr("ipi_es.setup.facts.gather.result_clashes", refuse)
+    for name in ("spread_entities", "result_clashes"):
+        monkeypatch.setattr(f"ipi_es.setup.facts.gather.{name}", refuse)
     healthy(cluster)
     found = findings(cluster, make_job(outcome_field=None))
     assert [each.check for each in found] == ["results", "outcomes", "entities"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from check_parts import KEYWORD, Doc, findings, healthy, mapping_of, only
+from check_parts import KEYWORD, NOW, Doc, findings, healthy, mapping_of, only
+from mmdb_file import mmdb
 from signin_events import CONTEXT_MAPPING, fill, make_job
 
 from ipi_es.config.entity_names import STEPS
 from ipi_es.setup import setup_plan
+from ipi_es.setup.checks.judge import judge
 from ipi_es.setup.checks.spellings import folding
+from ipi_es.setup.facts.gather import gather
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 
@@ -98,6 +102,46 @@ def test_fields_that_are_mapped_and_empty_count_as_missing(cluster: MemoryCluste
 def test_private_addresses_have_neither(cluster: MemoryCluster) -> None:
     fill(cluster, change=lambda document, number: {**document, "source": {"ip": f"10.0.{number % 40}.7"}})
     assert only(cluster).check == "private addresses"
+
+
+# files of networks
+
+
+def test_each_file_of_networks_is_said_to_hold_and_know_what_it_does(cluster: MemoryCluster, tmp_path: Path) -> None:
+    healthy(cluster)
+    (tmp_path / "asn.mmdb").write_bytes(mmdb({"192.0.2.0/27": {"asn": 64500}}))
+    (tmp_path / "vpn.txt").write_text("192.0.2.0/28\n198.51.100.0/24\n")
+    (tmp_path / "cloud.csv").write_text("prefix,country,type\n192.0.2.16/30,DE,hosting\n203.0.113.0/24,DE,\n")
+    files = [
+        str(tmp_path / "asn.mmdb"),
+        {"path": str(tmp_path / "vpn.txt"), "type": "vpn"},
+        str(tmp_path / "cloud.csv"),
+    ]
+    job = make_job(networks_files=files)
+    found = [each for each in judge(job, gather(cluster, job, NOW)) if each.check == "networks"]
+    assert [each.level for each in found] == ["ok"] * 3
+    assert [each.message.partition(": ")[2] for each in found] == [
+        "MaxMind database test of 2023-11-14; it knows 100 % of the most frequent public addresses",
+        "list of networks, 2 networks (2 vpn); it knows 53 % of the most frequent public addresses, 53 % vpn",
+        "table, 2 networks (1 hosting); it knows 13 % of the most frequent public addresses, 13 % hosting",
+    ]
+    assert found[1].message.startswith(str(tmp_path / "vpn.txt"))
+
+
+def test_a_file_of_networks_that_cannot_be_read_is_named(cluster: MemoryCluster, tmp_path: Path) -> None:
+    healthy(cluster)
+    (tmp_path / "vpn.txt").write_text("192.0.2.0/28\n")
+    found = findings(cluster, make_job(networks_files=[str(tmp_path / "vpn.txt")]))
+    assert any("lists networks, and says nothing of them" in each.message for each in found)
+    assert any("type: …" in str(each.hint) for each in found)
+
+
+def test_files_of_networks_are_named_where_all_addresses_are_private(cluster: MemoryCluster, tmp_path: Path) -> None:
+    fill(cluster, change=lambda document, number: {**document, "source": {"ip": f"10.0.{number % 40}.7"}})
+    (tmp_path / "own.csv").write_text("prefix,asn\n10.0.0.0/8,64500\n")
+    job = make_job(networks_files=[str(tmp_path / "own.csv")])
+    (found,) = (each for each in judge(job, gather(cluster, job, NOW)) if each.check == "networks")
+    assert found.message.endswith("1 network (without types); there is no event from a public address to look up")
 
 
 # several values

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_run import run
+from cli_run import connect_to, run
 from kibana_rules import KibanaRules, kibana_rules
 
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -117,14 +117,25 @@ def test_two_webhooks_are_refused(job_file: Path, tmp_path: Path) -> None:
 def test_install_puts_it_and_says_so(job_file: Path, monkeypatch: pytest.MonkeyPatch, kibana: KibanaRules) -> None:
     cluster = MemoryCluster()
     cluster.alerting.there = True
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: cluster)
+    connect_to(monkeypatch, cluster)
     done = run("alerts", "install", "logins", "--stack", "opensearch", "--channel", "c1")
     assert "created monitor: ipi-es logins: unusual buckets" in done.stdout
     assert "replaced" in run("alerts", "install", "logins", "--stack", "opensearch", "--channel", "c1").stdout
     put = run("alerts", "install", "logins", "--stack", "kibana", "--kibana", kibana.url, "--index", "a")
+    assert "created index of alerts: a" in put.stdout
     assert "created connector: ipi-es logins: index" in put.stdout
     assert "created rule: ipi-es logins: no results" in put.stdout
     assert "--kibana" in run("alerts", "install", "logins", "--stack", "kibana", "--index", "a").stderr
+
+
+def test_without_the_cluster_kibanas_rules_are_put_and_the_missing_mapping_is_said(
+    job_file: Path, kibana: KibanaRules, tmp_path: Path
+) -> None:
+    (tmp_path / "ipi-es.yml").write_text("elasticsearch: {hosts: ['http://127.0.0.1:9'], request_timeout: 1s}\n")
+    done = run("alerts", "install", "logins", "--stack", "kibana", "--kibana", kibana.url, "--index", "a")
+    assert done.exit_code == 0, done.output
+    assert "created rule" in done.stdout
+    assert "the index a has no mapping from here" in done.stderr
 
 
 def links(kibana: KibanaRules) -> set[str]:
@@ -157,6 +168,14 @@ def test_rules_can_be_put_into_more_than_one_space(job_file: Path, kibana: Kiban
         assert done.exit_code == 0, done.output
         assert "created rule" in done.stdout
         assert "created" not in run(*put, *space).stdout
+
+
+def test_rules_are_not_put_into_a_space_that_does_not_exist(job_file: Path, kibana: KibanaRules) -> None:
+    put = ("alerts", "install", "logins", "--stack", "kibana", "--index", "a", "--kibana", kibana.url)
+    done = run(*put, "--space", "nope")
+    assert done.exit_code == 1
+    assert "has no space “nope”" in done.stderr
+    assert kibana.things == {"/api/status": {}}
 
 
 def test_the_jobs_file_says_which_score_alerts_unless_the_option_does(job_file: Path) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import worker_company as company
-from cli_run import run
+from cli_run import clock_at, connect_to, run
 
 from ipi_es.setup import setup_plan
 from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.times import iso
 
 NOW = company.SCORED_TO + 1_800
 """Half an hour into a bucket of three hours."""
@@ -21,8 +22,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = MemoryCluster()
     setup_plan.apply(made, setup_plan.plan(made))
     company.fill(made)
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
-    monkeypatch.setattr("ipi_es.cli.backfill.clock", lambda: NOW)
+    connect_to(monkeypatch, made)
+    clock_at(monkeypatch, NOW)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     return made
@@ -59,3 +60,13 @@ def test_events_of_which_none_can_be_used_are_no_matter_of_more_time(cluster: Me
     assert "0 unique (bucket, entity, IP)" in said
     assert "`ipi-es check signins` says what" in said
     assert "longer time" not in said
+
+
+def test_the_newest_ten_days_are_scored_where_no_range_is_given(cluster: MemoryCluster) -> None:
+    data = company.job_data()
+    data["datafeed_config"] |= {"learn_outcomes": "none", "score_outcomes": "none"}  # it ends before a training
+    Path("job.json").write_text(json.dumps(data))
+    to = company.SCORED_TO
+    for given, end in ((), to), (("--end", iso(to - 86_400)), to - 86_400):
+        done = run("backfill", "job.json", *given)
+        assert f"From {iso(end - 10 * 86_400)} to {iso(end)}; --start and --end" in done.stderr

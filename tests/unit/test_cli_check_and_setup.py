@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_run import run
+from cli_run import clock_at, connect_to, run
 from saved_snapshot import add_day, save_snapshot
 from signin_events import CONTEXT_MAPPING, DAY, END, fill, job_data, make_job, with_context, write_job
 
@@ -23,9 +23,8 @@ NOW = END + 600
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     """What every command of the test connects to; it is told the time."""
     made = MemoryCluster()
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
-    monkeypatch.setattr("ipi_es.cli.check.clock", lambda: NOW)
-    monkeypatch.setattr("ipi_es.cli.snapshots.clock", lambda: NOW)
+    connect_to(monkeypatch, made)
+    clock_at(monkeypatch, NOW)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     return made
@@ -121,7 +120,7 @@ def test_check_of_an_unreachable_cluster_is_a_problem_and_no_crash(
     def refuse(_: object) -> None:
         raise ClusterUnreachable("http://nowhere:9200 can't be reached", hint="check elasticsearch.hosts")
 
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", refuse)
+    connect_to(monkeypatch, refuse)
     result = run("check", job)
     assert result.exit_code == 1
     assert "→ check elasticsearch.hosts" in result.stdout

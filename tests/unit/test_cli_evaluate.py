@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_run import run
+from cli_run import clock_at, connect_to, run
 from signin_events import DAY, END, START, fill, job_data, write_job
 
 from ipi_es.errors import UsageError
@@ -18,8 +18,8 @@ from ipi_es.testing.memory_cluster import MemoryCluster
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = MemoryCluster()
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
-    monkeypatch.setattr("ipi_es.cli.evaluate.clock", lambda: END + 600)
+    connect_to(monkeypatch, made)
+    clock_at(monkeypatch, END + 600)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     return made
@@ -43,7 +43,8 @@ def test_a_jobs_successes_are_evaluated_with_its_hyperparameters_and_networks(
 ) -> None:
     fill(cluster)
     (tmp_path / "networks.csv").write_text("prefix,asn,country\n192.0.2.0/28,64500,DE\n")
-    data = job_data("signins", networks_files=["networks.csv"])
+    (tmp_path / "vpn.txt").write_text("203.0.113.0/24\n")
+    data = job_data("signins", networks_files=[{"path": "vpn.txt", "type": "vpn"}, "networks.csv"])
     write_job(tmp_path / "job.json", {**data, "ip_insights": {"epochs": 3}})
     result = run("evaluate", "--job", "job.json")
     assert "far enough" in result.stderr, result.output

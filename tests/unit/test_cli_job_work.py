@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import run
+from cli_run import at_a_terminal, connect_to, run
 
 from ipi_es.cluster.port import Put
 from ipi_es.results.words import ALIAS
@@ -18,7 +19,7 @@ from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, JobState, StateStore
 from ipi_es.state.verdict_store import Verdict, VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.lease_wait import acquire_lease
+from ipi_es.worker.lease_wait import LeaseWait
 
 JOB = company.make_job()
 OTHERS = ("ipi-es-anomalies-shared-2025.08", "ipi-es-anomalies-signins-2025.08")
@@ -37,7 +38,7 @@ def scored() -> Iterator[MemoryCluster]:
 @pytest.fixture
 def cluster(scored: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = parts.fragile(scored)
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
+    connect_to(monkeypatch, made)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     (tmp_path / "jobs").mkdir()
@@ -128,7 +129,7 @@ def test_nothing_is_destroyed_without_being_asked_for(
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
 def test_who_is_there_is_asked(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
-    monkeypatch.setattr("ipi_es.cli.shared.output._is_interactive", lambda: True)
+    at_a_terminal(monkeypatch)
     before = remains(cluster)
     asked = run("job", "delete", "signins", stdin=f"{answer}\n")
     assert asked.exit_code == code, asked.output
@@ -137,7 +138,12 @@ def test_who_is_there_is_asked(cluster: MemoryCluster, monkeypatch: pytest.Monke
 
 
 def test_job_that_a_worker_is_amid_is_not_touched(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(acquire_lease.__kwdefaults__, "sleep", lambda _: None)  # 90 s a command
+    acquire = LeaseWait.acquire
+
+    def without_sleep(wait: LeaseWait, *lease: Any, **more: Any) -> JobState:  # else 90 s a command
+        return acquire(replace(wait, sleep=lambda _: None), *lease, **more)
+
+    monkeypatch.setattr(LeaseWait, "acquire", without_sleep)
     now = 4_000_000_000
     StateStore(cluster).acquire_lease("signins", "elsewhere:1:2", now, 60, alive=lambda _: True)
     before = remains(cluster)

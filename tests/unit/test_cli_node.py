@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from cli_run import run
 
 from ipi_es.node import NodeStatus
+
+
+def local_server(patch: pytest.MonkeyPatch, running: NodeStatus | None) -> None:
+    """Let this server run, and no real one be started or stopped."""
+    answers: dict[str, Callable[..., Any]] = {
+        "status": lambda: running,
+        "stop_detached": lambda: running is not None,
+        "start_detached": lambda **_: running,
+    }
+    for name, answer in answers.items():
+        patch.setattr(f"ipi_es.node.{name}", answer)
 
 
 @pytest.mark.parametrize(
@@ -13,9 +27,7 @@ from ipi_es.node import NodeStatus
 )
 def test_what_becomes_of_the_data_is_said(monkeypatch: pytest.MonkeyPatch, keep: bool, up: str, down: str) -> None:
     running = NodeStatus(1, "1", "http://127.0.0.1:1", "/d", "/d/server.log", keep)
-    monkeypatch.setattr("ipi_es.node.status", lambda: running)
-    monkeypatch.setattr("ipi_es.node.stop_detached", lambda: True)
-    monkeypatch.setattr("ipi_es.node.start_detached", lambda **_: running)
+    local_server(monkeypatch, running)
     for command in ("start", "status"):
         said = run("node", command).stdout
         assert "listens at http://127.0.0.1:1 " in said
@@ -24,6 +36,5 @@ def test_what_becomes_of_the_data_is_said(monkeypatch: pytest.MonkeyPatch, keep:
 
 
 def test_stopping_what_does_not_run_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipi_es.node.status", lambda: None)
-    monkeypatch.setattr("ipi_es.node.stop_detached", lambda: False)
+    local_server(monkeypatch, None)
     assert run("node", "stop").stdout == "No local server runs.\n"

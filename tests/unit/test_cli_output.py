@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ipi_es.cli.shared.output import STYLE, Column, Toned, print_table, say, tenths
+from ipi_es.cli.shared.output import NARROW, STYLE, Column, Toned, print_table, say, tenths
 
 COLUMNS = (
     Column("time", "Time"),
@@ -67,8 +67,7 @@ def test_a_pipe_has_no_colours_and_whole_lines(
 def test_columns_are_aligned_by_the_width_that_characters_take(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ipi_es.cli.shared.output.NARROW", 1_000)
-    lines = shown(monkeypatch, capsys, 160)
+    lines = shown(monkeypatch, capsys, NARROW - 1)
     assert all("Name" not in line or line.index("Name") > line.index("Score") for line in lines)
     assert not any(line.strip() == "" for line in lines)  # an empty sentence has no line
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import run
+from cli_run import connect_to, run
 
 from ipi_es.cli.shared.csv_output import RESULT_FIELDS
 from ipi_es.cli.shared.influencer_lines import joined, who
@@ -38,7 +38,7 @@ def scored() -> Iterator[MemoryCluster]:
 @pytest.fixture
 def cluster(scored: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = parts.copy_of(scored)
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
+    connect_to(monkeypatch, made)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     (tmp_path / "signins.json").write_text(json.dumps(company.job_data()))
@@ -225,7 +225,7 @@ def test_a_month_that_is_gone_is_told(cluster: MemoryCluster) -> None:
 def test_a_job_that_was_trained_alone_has_no_results_yet(cluster: MemoryCluster) -> None:
     with pytest.MonkeyPatch.context() as patch:
         trained = parts.trained_cluster(JOB, patch)
-        patch.setattr("ipi_es.cluster.connect.connect", lambda _: trained)
+        connect_to(patch, trained)
         done = run("results", "records", "signins.json")
     assert (done.exit_code, done.stdout) == (0, "No records: nothing of job signins was scored yet.\n")
 

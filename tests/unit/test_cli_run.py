@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 import live_parts as live
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import run
+from cli_run import clock_at, connect_to, run
 from worker_company import HOUR, SCORED_FROM
 
 from ipi_es.cluster.port import Put
 from ipi_es.errors import ClusterUnreachable
-from ipi_es.state.details import LAST_ERROR, LAST_WORKER, WAITS_FOR
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.owner import this_process
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -34,8 +34,8 @@ def trained() -> Iterator[MemoryCluster]:
 @pytest.fixture
 def cluster(trained: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = parts.copy_of(trained)
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
-    monkeypatch.setattr("ipi_es.worker.clock.SystemClock.now", lambda _: NOW)
+    connect_to(monkeypatch, made)
+    clock_at(monkeypatch, NOW)
     monkeypatch.setattr("ipi_es.cli.run._stopped_by_signals", threading.Event)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
@@ -73,7 +73,7 @@ def test_once_does_what_is_due_and_ends(cluster: MemoryCluster) -> None:
     state = StateStore(cluster).read("signins")
     assert state is not None
     assert (state.checkpoint, state.lease_owner) == (SCORED_FROM + 9 * HOUR, None)
-    assert state.details[LAST_WORKER] == this_process()
+    assert state.details.last_worker == this_process()
     assert run("run", "--once").stdout == "signins: nothing was due\n"
 
 
@@ -114,14 +114,23 @@ def test_once_waits_for_the_first_events_of_a_new_job(cluster: MemoryCluster) ->
     ]
     state = StateStore(cluster).read("pattern")
     assert state is not None
-    assert "first events" in state.details[WAITS_FOR]
-    assert LAST_ERROR not in state.details
+    assert "first events" in str(state.details.waits_for)
+    assert state.details.last_error is None
+
+
+class Refusing(MemoryCluster):
+    """Lets nothing be read."""
+
+    def lacking(self, on_cluster: Sequence[str], on_indices: Mapping[str, Sequence[str]]) -> Any:
+        return [("read", name) for name in on_indices]
 
 
 def test_right_that_lacks_is_no_matter_of_waiting(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     # a search over a pattern doesn't notice it: Elasticsearch leaves out what may not be read
     write("young", index="auth-later-*")
-    monkeypatch.setattr(cluster, "lacking", lambda _, on_indices: [("read", name) for name in on_indices])
+    refusing = Refusing()
+    refusing.copy_from(cluster)
+    connect_to(monkeypatch, refusing)
     done = run("run", "--once", "young")
     assert done.exit_code == 1
     assert "no index matches" in done.stderr
@@ -150,16 +159,16 @@ def test_once_leaves_a_job_to_whoever_holds_it(cluster: MemoryCluster) -> None:
 
 
 def test_cluster_that_is_away_ends_once_with_an_error(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(_: object) -> None:
+    def away(_: object) -> NoReturn:
         raise ClusterUnreachable("nothing listens", hint="start it")
 
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", away)
+    connect_to(monkeypatch, away)
     done = run("run", "--once")
     assert (done.exit_code, "nothing listens" in done.stderr) == (1, True)
 
 
 def test_cluster_that_is_not_set_up_is_said_at_once(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: MemoryCluster())
+    connect_to(monkeypatch, MemoryCluster())
     for options in (["--once"], []):
         done = run("run", *options)
         assert done.exit_code == 1

@@ -13,6 +13,7 @@ from saved_snapshot import add_day, save_snapshot
 from signin_events import job_data, make_job, write_job
 
 from ipi_es.cli.pairs.score_rows import read_rows
+from ipi_es.cli.score import BLOCK_ROWS
 from ipi_es.scoring.calibration import CLASS_NAMES
 from ipi_es.state.directory_blobs import DirectoryBlobs
 
@@ -70,11 +71,11 @@ def test_sagemakers_shapes_get_a_dot_product(shelf: Path, line: str) -> None:
     assert json.loads(asked.stdout)["predictions"] == [{"dot_product": answer["dot_product"]}]
 
 
-def test_all_spellings_give_the_same_score_whatever_the_block(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_spellings_give_the_same_score_whatever_the_block(shelf: Path) -> None:
     lines = "".join(f"user{number % 120},192.0.2.{number % 200}\n" for number in range(500))
     whole = run("score", "sign-ins", "--snapshot", shelf, stdin=lines).stdout
-    monkeypatch.setattr("ipi_es.cli.score.BLOCK_ROWS", 7)
-    assert run("score", "sign-ins", "--snapshot", shelf, stdin=lines).stdout == whole
+    times = 2 * BLOCK_ROWS // 500 + 1  # blocks end in the middle of the lines
+    assert run("score", "sign-ins", "--snapshot", shelf, stdin=lines * times).stdout == whole * times
 
 
 def test_malformed_rows_are_error_rows_counted_and_not_fatal(shelf: Path) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_run import run
+from cli_run import clock_at, connect_to, run
 
 from ipi_es.config.files.loading import load_job
 from ipi_es.results.documents.annotations import Annotation
-from ipi_es.results.documents.result_documents import ResultContext, Stamp, bucket
+from ipi_es.results.documents.result_documents import Bucket, ResultContext, Stamp
 from ipi_es.results.store import ResultStore
-from ipi_es.service.health.job_report import LastError
 from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import ClusterBlobs
-from ipi_es.state.details import LAST_ERROR, LAST_WORKER, WAITS_FOR
+from ipi_es.state.details import JobDetails, LastError
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
@@ -32,8 +33,8 @@ SNAPSHOT = "20260526T000000Z-1f3a9c0b"
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = MemoryCluster()
     setup_plan.apply(made, setup_plan.plan(made))
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
-    monkeypatch.setattr("ipi_es.cli.status.clock", lambda: NOW)
+    connect_to(monkeypatch, made)
+    clock_at(monkeypatch, NOW)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     (tmp_path / "jobs").mkdir()
@@ -86,7 +87,7 @@ def test_nothing_at_all_says_what_to_do(cluster: MemoryCluster) -> None:
 
 
 def test_a_cluster_that_was_never_set_up_has_new_jobs(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: MemoryCluster())
+    connect_to(monkeypatch, MemoryCluster())
     write("logins")
     assert rows()["logins"]["state"] == "new"
 
@@ -112,7 +113,7 @@ def test_a_running_job_shows_who_runs_it_how_far_it_is_and_what_it_has_learned(c
 def test_a_lease_that_ran_out_is_nobodys(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     write("logins")
     trained(cluster, "logins", held=True)
-    monkeypatch.setattr("ipi_es.cli.status.clock", lambda: NOW + 3_600)
+    clock_at(monkeypatch, NOW + 3_600)
     row = rows()["logins"]
     assert (row["state"], row["holder"]) == ("idle", None)
     assert row["lag_buckets"] == 3
@@ -120,7 +121,7 @@ def test_a_lease_that_ran_out_is_nobodys(cluster: MemoryCluster, monkeypatch: py
 
 def test_an_idle_job_shows_who_worked_on_it_last(cluster: MemoryCluster) -> None:
     write("logins")
-    trained(cluster, "logins", details={LAST_WORKER: "worker-2:9:1"})
+    trained(cluster, "logins", details=JobDetails(last_worker="worker-2:9:1"))
     assert rows()["logins"]["last_worker"] == "worker-2:9:1"
     assert "idle, last on worker-2" in run("status").stdout
 
@@ -134,7 +135,7 @@ def test_a_paused_job_is_paused_whoever_holds_it(cluster: MemoryCluster) -> None
 
 def test_a_job_without_enough_history_says_what_it_waits_for(cluster: MemoryCluster) -> None:
     write("logins")
-    stored(cluster, "logins", details={WAITS_FOR: "7d of events; there are 3d"})
+    stored(cluster, "logins", details=JobDetails(waits_for="7d of events; there are 3d"))
     row = rows()["logins"]
     assert (row["state"], row["waits_for"]) == ("waiting", "7d of events; there are 3d")
     assert "waits for 7d of events; there are 3d" in run("status").stdout
@@ -150,7 +151,7 @@ def test_a_young_job_is_warming_up(cluster: MemoryCluster) -> None:
 def test_the_last_error_is_shown(cluster: MemoryCluster) -> None:
     write("logins")
     mistake = LastError(NOW - 60, "FieldMissing", "user.name is in no mapping")
-    trained(cluster, "logins", details={LAST_ERROR: mistake.to_details()})
+    trained(cluster, "logins", details=JobDetails(last_error=mistake))
     error = {"at": "2026-05-28T20:29:00Z", "kind": "FieldMissing", "text": "user.name is in no mapping"}
     assert rows()["logins"]["last_error"] == error
     assert "2026-05-28T20:29:00Z FieldMissing: user.name" in " ".join(run("status").stdout.split())
@@ -161,7 +162,9 @@ def test_silence_is_counted_from_the_newest_bucket(cluster: MemoryCluster) -> No
     trained(cluster, "logins")
     context = ResultContext("logins", SPAN, job.entity_field, job.ip_field)
     made = [
-        bucket(context, Stamp(SNAPSHOT, "q", NOW), start=NOW - back * SPAN, event_count=count, processing_time_ms=1)
+        Bucket(start=NOW - back * SPAN, event_count=count, processing_time_ms=1).document(
+            context, Stamp(SNAPSHOT, "q", NOW)
+        )
         for back, count in ((1, 0), (2, 0), (3, 5), (4, 0))
     ]
     store = ResultStore(cluster, "logins")
@@ -222,3 +225,9 @@ def test_json_lines_are_one_job_a_line(cluster: MemoryCluster) -> None:
     write("vpn")
     lines = run("status", "--format", "ndjson").stdout.splitlines()
     assert [json.loads(line)["job_id"] for line in lines] == ["logins", "vpn"]
+
+
+def test_the_status_loads_no_library_that_only_scoring_needs() -> None:
+    code = "import sys, ipi_es.service.health.job_status; print({'scipy', 'tensorflow'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "set()\n"

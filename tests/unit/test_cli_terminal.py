@@ -134,3 +134,16 @@ def test_log_lines_carry_the_offset_of_their_time() -> None:
     indian, utc = done.stderr.splitlines()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+05:30 INFO    said", indian)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO    said", utc)
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_an_indented_text_keeps_its_words_and_its_indent(columns: int) -> None:
+    code, written = written_to_terminal(
+        python("from ipi_es.cli.shared.output import say_indented; say_indented('word ' * 30, '- ')"), columns
+    )
+    assert code == 0
+    rows = written.replace("\r", "").splitlines()
+    assert rows[0].startswith("  - word")
+    assert all(row.startswith("    word") for row in rows[1:])
+    assert max(map(len, rows)) <= columns
+    assert " ".join(written.split()).count("word") == 30

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from cli_run import run
+from sagemaker_metrics import METRICS
 
 from ipi_es.config.hyperparameter_files import SAGEMAKER, read_hyperparameters
-from ipi_es.config.ip_insights import IpInsights
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.errors import ConfigError
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.network_fitting import TrainingProgress
-from ipi_es.ipinsights.sagemaker.embeddings import METRICS, metric_lines
+from ipi_es.ipinsights.sagemaker.embeddings import metric_lines
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_sagemakers_file_of_strings_is_taken(tmp_path: Path) -> None:
 def test_every_sagemaker_hyperparameter_has_an_option_under_its_name() -> None:
     text = run("train", "--help").stdout
     assert all(f"--{name} " in text for name in SAGEMAKER)
-    assert set(SAGEMAKER) <= set(IpInsights.model_fields)
+    assert set(SAGEMAKER) <= set(Hyperparameters.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_wrong_hyperparameter_is_named_with_its_file(tmp_path: Path, values: o
 
 
 def test_the_log_lines_are_what_sagemakers_metric_definitions_find() -> None:
-    settings = Hyperparameters(architecture="ip_insights")
+    settings = Hyperparameters().replaced(architecture="ip_insights")
     inside = metric_lines(TrainingProgress("network", 2, 4, 1_000, 1_500, 3.5, 900.0), settings)
     end = metric_lines(TrainingProgress("network", 2, 4, 1_500, 1_500, 3.5, 1_234.5, 0.987), settings)
     found = {

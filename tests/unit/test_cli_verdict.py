@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_run import run
+from cli_run import clock_at, connect_to, run
 from signin_events import job_data, write_job
 
 from ipi_es.results.store import ResultStore
@@ -15,7 +15,6 @@ from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.job_verdicts import Verdicts
 from ipi_es.worker.upkeep.removal import DELETING
 
 NOW = 1_780_000_000
@@ -26,8 +25,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = MemoryCluster()
     setup_plan.apply(made, setup_plan.plan(made))
     StateStore(made).pause("sign-ins", True, NOW)  # a state, as every job has that ran
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
-    monkeypatch.setattr("ipi_es.cli.verdict.clock", lambda: NOW)
+    connect_to(monkeypatch, made)
+    clock_at(monkeypatch, NOW)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     write_job(tmp_path / "job.json", job_data("signins", entity_normalize=["lowercase"]))
@@ -53,9 +52,9 @@ def test_confirmed_listed_and_taken_back(cluster: MemoryCluster) -> None:
     (noted,) = annotations(cluster)
     assert noted["annotation"] == "ann confirmed that alice uses 2001:db8::/48: her flat."
     assert noted["timestamp"] == NOW // noted["bucket_span"] * noted["bucket_span"] * 1_000
-    assert "taken back" in run("verdict", "remove", "job.json", "ALICE", "2001:db8::8").stdout
+    assert "revoked" in run("verdict", "remove", "job.json", "ALICE", "2001:db8::8").stdout
     (noted,) = annotations(cluster)
-    assert noted["annotation"].endswith("her flat. Taken back at 2026-05-28T20:26:40Z.")
+    assert noted["annotation"].endswith("her flat. Revoked at 2026-05-28T20:26:40Z.")
     assert "No verdict on job.json yet" in run("verdict", "list", "job.json").stdout
 
 
@@ -86,7 +85,7 @@ def test_what_is_no_address_or_was_never_said_is_refused(cluster: MemoryCluster)
 
 
 def test_cluster_that_is_not_set_up_is_refused(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: MemoryCluster())
+    connect_to(monkeypatch, MemoryCluster())
     result = run("verdict", "confirm", "job.json", "alice", "192.0.2.3")
     assert result.exit_code != 0
     assert "ipi-es setup" in result.stderr
@@ -101,16 +100,17 @@ def test_a_job_that_never_ran_or_was_deleted_takes_no_verdict(cluster: MemoryClu
     assert annotations(cluster) == []
 
 
-def test_a_verdict_on_a_job_that_is_deleted_at_that_moment_leaves_nothing(
-    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    states, note = StateStore(cluster), Verdicts._note
+def test_a_verdict_on_a_job_that_is_deleted_at_that_moment_leaves_nothing(cluster: MemoryCluster) -> None:
+    states, noted = StateStore(cluster), list[str]()
 
-    def noted(verdicts: Verdicts, *said: Any) -> None:
-        note(verdicts, *said)
-        states.acquire_lease("sign-ins", "host:7:1", NOW, 24, alive=lambda _: True, doing=DELETING)
+    def before(operation: str, index: str) -> None:
+        if operation == "bulk":
+            noted.append(index)
+        elif noted:  # right after the annotation
+            cluster.before = lambda _operation, _index: None
+            states.acquire_lease("sign-ins", "host:7:1", NOW, 24, alive=lambda _: True, doing=DELETING)
 
-    monkeypatch.setattr(Verdicts, "_note", noted)
+    cluster.before = before
     refused = run("verdict", "confirm", "job.json", "alice", "192.0.2.3")
     assert refused.exit_code == 1
     assert "job sign-ins is held by process 7 on host, deleting it since 2026-05-28T20:26:40Z" in refused.output

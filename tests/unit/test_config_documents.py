@@ -134,7 +134,7 @@ def test_json_surrogate_pairs_are_one_character() -> None:
 
 def test_wrong_json_is_named_by_line_and_column() -> None:
     with pytest.raises(ConfigError, match=r"^x:2:1: is not valid JSON"):
-        parse_json('{"a": 1,\n}', name="x")
+        parse_json('{"a": 1,\n]', name="x")
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

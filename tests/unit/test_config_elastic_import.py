@@ -159,6 +159,30 @@ def test_every_shape_in_which_jobs_come_is_taken(job: Any, datafeed: Any) -> Non
     assert import_elastic_job(job, datafeed).job == import_elastic_job(JOB, DATAFEED).job
 
 
+def of_module() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The job and the datafeed as a module of Kibana has them: without a name, and without indices."""
+    job = {name: value for name, value in JOB.items() if name != "job_id"}
+    return job, {**DATAFEED, "job_id": "", "indices": ["INDEX_PATTERN_NAME"]}
+
+
+@pytest.mark.parametrize("empty", [{}, {"job_id": ""}, {"job_id": None}])
+def test_a_job_of_kibanas_modules_gets_its_name_and_its_indices(empty: dict[str, Any]) -> None:
+    job, datafeed = of_module()
+    found = import_elastic_job({**job, **empty}, datafeed, job_id="rare-ips", indices=["logs-*"])
+    assert found.job["job_id"] == "rare-ips"
+    assert found.job["datafeed_config"]["indices"] == ["logs-*"]
+    assert "--job-id NAME" in refused({**job, **empty}, datafeed)
+    assert "name them with --index" in refused({**job, **empty}, datafeed, job_id="rare-ips")
+
+
+def test_a_module_with_its_jobs_and_datafeeds_is_taken() -> None:
+    job, datafeed = of_module()
+    module = {"id": "security_auth", "jobs": [{"id": "rare_ips", "config": job}]}
+    feeds = {"datafeeds": [{"id": "datafeed-rare_ips", "config": datafeed}]}
+    found = import_elastic_job(module, feeds, indices=["logs-*"]).job
+    assert (found["job_id"], found["datafeed_config"]["indices"]) == ("rare_ips", ["logs-*"])
+
+
 def test_of_several_jobs_one_must_be_chosen() -> None:
     several = [
         {"job": JOB, "datafeed": DATAFEED},

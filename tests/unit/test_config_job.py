@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ipi_es.cluster.answers.answers import target
 from ipi_es.config import Job, check_job, load_job, normalize_entity
+from ipi_es.config.datafeed_config import NetworksFile
 from ipi_es.config.entity_names import STEPS
 from ipi_es.config.files.yaml_documents import parse_yaml, write_yaml
 from ipi_es.errors import ConfigError
@@ -39,6 +40,19 @@ def test_a_dumped_job_is_the_same_job() -> None:
     assert check_job(found.model_dump()) == found
     assert check_job(found.model_dump(mode="json")) == found
     assert check_job(parse_yaml(write_yaml(found.model_dump(mode="json")), name="x").data) == found
+
+
+def test_a_file_of_networks_is_a_path_or_a_mapping() -> None:
+    typed = {"path": "vpn.txt", "type": "vpn"}
+    found = job(datafeed_config={"indices": "a", "networks_files": ["asn.mmdb", typed, {"path": "b.csv"}]})
+    files = found.datafeed_config.networks_files
+    assert [(file.path, file.type) for file in files] == [("asn.mmdb", None), ("vpn.txt", "vpn"), ("b.csv", None)]
+    assert found.model_dump(mode="json")["datafeed_config"]["networks_files"] == ["asn.mmdb", typed, "b.csv"]
+    assert check_job(parse_yaml(write_yaml(found.model_dump(mode="json")), name="x").data) == found
+    for alone in ("vpn.txt", {"path": "vpn.txt"}, ["vpn.txt"]):
+        assert job(datafeed_config={"indices": "a", "networks_files": alone}).datafeed_config.networks_files == (
+            NetworksFile(path="vpn.txt"),
+        )
 
 
 @pytest.mark.parametrize("job_id", ["a", "0", "sign-ins_2", "x" * 64])
@@ -150,6 +164,13 @@ def test_two_spellings_of_indices_are_refused() -> None:
         ({"indices_options": {"expand_wildcards": ["opn"]}}, "did you mean “open”?"),
         ({"runtime_mappings": {"x": 1}}, "must be a mapping"),
         ({"aggregations": {}}, "ipi-es makes its own aggregation"),
+        ({"networks_files": [{"path": "a", "type": "vnp"}]}, "did you mean “vpn”?"),
+        ({"networks_files": [{"type": "vpn"}]}, "networks_files"),
+        ({"networks_files": [{"path": "a", "kind": "vpn"}]}, "kind"),
+        ({"networks_files": [""]}, "must not be empty"),
+        ({"networks_files": ["a", {"path": "a", "type": "vpn"}]}, "names a more than once"),
+        ({"networks_files": 7}, "networks_files"),
+        ({"networks_files": [7]}, "networks_files"),
     ],
 )
 def test_wrong_datafeeds_are_refused(more: dict[str, Any], reason: str) -> None:
@@ -222,8 +243,8 @@ def test_numbers_may_come_as_text_from_the_environment(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
-        ({}, "needs entity, cidr or both"),
-        ({"comment": "x"}, "needs entity, cidr or both"),
+        ({}, "needs entity, group or cidr"),
+        ({"comment": "x"}, "needs entity, group or cidr"),
         ({"entity": "*"}, "would allow everything"),
         ({"entity": "?*"}, "would allow everything"),
         ({"cidr": "::/0"}, "would allow everything"),

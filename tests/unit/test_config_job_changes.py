@@ -34,7 +34,10 @@ OTHER: dict[str, dict[str, Any]] = {
     "datafeed_config.networks_files": {"datafeed_config": {"networks_files": ["networks.csv"]}},
     "datafeed_config.score_outcomes": {"datafeed_config": {"score_outcomes": ["success", "failure"]}},
     "datafeed_config.learn_outcomes": {"datafeed_config": {"learn_outcomes": ["success", "failure"]}},
-    "datafeed_config.entity_normalize": {"datafeed_config": {"entity_normalize": ["lowercase"]}},
+    "datafeed_config.entity_fields": {"datafeed_config": {"entity_fields": ["user.email", "user.name"]}},
+    "datafeed_config.entity_normalize": {"datafeed_config": {"entity_normalize": ["lowercase", "trim"]}},
+    "datafeed_config.exclude_entities": {"datafeed_config": {"exclude_entities": ["svc-*"]}},
+    "datafeed_config.ip_pick": {"datafeed_config": {"ip_pick": "public"}},
     "datafeed_config.ignore_private": {"datafeed_config": {"ignore_private": True}},
     "datafeed_config.nat64_prefixes": {"datafeed_config": {"nat64_prefixes": ["2001:db8:64::/96"]}},
 }
@@ -84,7 +87,8 @@ def test_a_change_is_named_with_its_old_and_its_new_value(setting: str) -> None:
     [
         {"analysis_config": {"bucket_span": "60m"}},
         {"datafeed_config": {"operator_field": "source.as.number"}},  # what `auto` finds
-        {"datafeed_config": {"entity_normalize": []}},
+        {"datafeed_config": {"entity_normalize": "lowercase"}},
+        {"datafeed_config": {"entity_fields": "user.name"}},
         {"training": {"window": "30d"}},
         {"ip_insights": {"epochs": 3}},
         {"allow_list": [{"cidr": "192.0.2.0/24"}]},
@@ -94,6 +98,13 @@ def test_a_change_is_named_with_its_old_and_its_new_value(setting: str) -> None:
 )
 def test_what_means_the_same_or_is_free_is_no_change(same: dict[str, Any]) -> None:
     assert changes(made_with(job({})), made_with(job(same))) == []
+
+
+def test_an_older_state_was_made_before_entities_had_several_fields() -> None:
+    before = {name: value for name, value in made_with(job({})).items() if name != "datafeed_config.entity_fields"}
+    assert changes(before, made_with(job({}))) == []
+    (change,) = changes(before, made_with(job(OTHER["datafeed_config.entity_fields"])))
+    assert (change.setting, change.before, change.rule) == ("datafeed_config.entity_fields", [], "train")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +122,10 @@ def test_indices_may_come_and_go_while_one_stays(before: list[str], now: list[st
 
 
 def test_networks_files_may_be_others_but_not_none(tmp_path: Path) -> None:
-    one, other = (made_with(job({"datafeed_config": {"networks_files": [name]}})) for name in ("a.csv", "b.csv"))
+    one, other = (
+        made_with(job({"datafeed_config": {"networks_files": [name]}}))
+        for name in ("a.csv", {"path": "b.csv", "type": "vpn"})
+    )
     assert changes(one, other) == []
 
 

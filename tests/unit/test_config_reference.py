@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from ipi_es.config import IpInsights, Job, Settings, load_job
+from ipi_es.config import Job, Settings, load_job
 from ipi_es.config.config_reference import render
 from ipi_es.config.elastic.elastic_keys import GENERATED, HARMLESS, REFUSED, SILENT
 from ipi_es.config.files.mistakes import OTHER_WORDS
+from ipi_es.config.hyperparameters import PURE_DEFAULTS, Hyperparameters
 from ipi_es.config.sections import section_of
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -58,11 +58,12 @@ def test_other_words_lead_to_settings_that_exist() -> None:
     assert not set(OTHER_WORDS) & ours
 
 
-def test_the_hyperparameters_and_their_defaults_are_the_networks() -> None:
-    assert Hyperparameters(**IpInsights().plain()) == Hyperparameters()
-    pure = IpInsights.model_validate({"architecture": "ip_insights"})
-    assert Hyperparameters(**pure.plain()) == Hyperparameters().pure()
-    assert Hyperparameters(**pure.plain()).pure() == Hyperparameters().pure()
+def test_the_pure_network_has_defaults_of_its_own() -> None:
+    pure = Hyperparameters(architecture="ip_insights")
+    assert pure == Hyperparameters().pure() == pure.pure()
+    assert {name: getattr(pure, name) for name in PURE_DEFAULTS} == PURE_DEFAULTS
+    assert Hyperparameters(architecture="ip_insights", epochs=3).pure().epochs == 3
+    assert Hyperparameters(epochs=3).replaced(architecture="ip_insights").shuffled_negative_sampling_rate == 4
 
 
 def test_reading_the_configuration_imports_no_client_and_no_tensorflow() -> None:

@@ -88,6 +88,8 @@ def test_a_host_that_cannot_be_used_is_refused(tmp_path: Path, host: str, reason
         ({"hosts": []}, "hosts is empty"),
         ({"hosts": ["http://a:1", "https://b:1"]}, "hosts mixes http:// and https://"),
         ({"hosts": "http://a:1", "ca_fingerprint": FINGERPRINT}, "ca_fingerprint is for https://"),
+        ({"hosts": "http://a:1", "client_cert": __file__}, "client_cert is for https://"),
+        ({"hosts": "https://a:1", "client_key": __file__}, "client_key needs client_cert"),
         ({"hosts": "https://a:1", "ca_fingerprint": FINGERPRINT, "verify_certs": False}, "verify_certs: false makes"),
         ({"ca_fingerprint": "12:34"}, "64 hexadecimal digits"),
         ({"api_key": ""}, "is empty"),

@@ -83,6 +83,15 @@ def test_space_and_base_path_are_part_of_the_address(kibana: ConsoleStub) -> Non
     assert {space for space, _, _ in kibana.saved} == {"soc"}
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--overwrite",)])
+def test_a_space_that_does_not_exist_gets_nothing(kibana: ConsoleStub, more: tuple[str, ...]) -> None:
+    result = run("setup", "--kibana", kibana.url, "--space", "nope", *more)
+    assert result.exit_code == 1
+    assert "has no space “nope”" in result.stderr
+    assert "Stack Management → Spaces" in result.stderr
+    assert not kibana.saved
+
+
 def test_second_space_gets_other_ids_and_links_with_ours_lead_to_them(kibana: ConsoleStub) -> None:
     assert "ids of their own" not in run("setup", "--kibana", kibana.url, "--space", "soc").stderr
     second = run("setup", "--kibana", kibana.url, "--space", "audit")
@@ -101,6 +110,23 @@ def test_tenant_is_named_in_a_header() -> None:
     with ConsoleStub("opensearch-dashboards", "3.1.0") as stub:
         assert run("setup", "--kibana", stub.url, "--tenant", "soc").exit_code == 0
         assert {tenant for tenant, _, _ in stub.saved} == {"soc"}
+
+
+def test_a_tenant_that_does_not_exist_gets_nothing() -> None:
+    """The console itself would import into the user's default tenant, and say that all is well."""
+    with ConsoleStub("opensearch-dashboards", "3.1.0") as stub:
+        result = run("setup", "--kibana", stub.url, "--tenant", "nope")
+        assert result.exit_code == 1
+        assert "has no tenant “nope” for this user" in result.stderr
+        assert "Security → Tenants" in result.stderr
+        assert not stub.saved
+        for name in ("global", "private"):
+            assert run("setup", "--kibana", stub.url, "--tenant", name).exit_code == 0
+        stub.tenants = None
+        result = run("setup", "--kibana", stub.url, "--tenant", "soc")
+        assert result.exit_code == 1
+        assert "has no tenants" in result.stderr
+        assert "leave out --tenant" in result.stderr
 
 
 def test_space_or_tenant_of_the_other_console_is_refused(console: ConsoleStub) -> None:
@@ -202,11 +228,11 @@ def test_nobody_there_is_said() -> None:
 
 @pytest.mark.parametrize(
     ("status", "hint"),
-    [(403, "the right to manage saved objects"), (404, "is there such a space?"), (503, "try again in a minute")],
+    [(403, "the right to manage saved objects"), (404, "is there such a path?"), (503, "try again in a minute")],
 )
 def test_refusal_has_a_hint_of_the_consoles_own(console: ConsoleStub, status: int, hint: str) -> None:
     console.refuses = (status, {"statusCode": status, "message": "said by the console"})
-    result = run("setup", "--kibana", console.url, *(("--space", "nosuch") if console.kind == "kibana" else ()))
+    result = run("setup", "--kibana", console.url, *(("--space", "soc") if console.kind == "kibana" else ()))
     assert result.exit_code == 1
     assert "said by the console" in result.stderr
     assert hint in result.stderr

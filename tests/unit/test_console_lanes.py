@@ -69,3 +69,30 @@ def test_an_empty_panel_says_so() -> None:
     svg = drawn("lanes-jobs", answer(0), height=150)
     assert "No results in this time range" in svg
     assert ">0 jobs<" in svg
+
+
+def cells(svg: str) -> list[tuple[str, float, float]]:
+    """(colour, left edge, height) of each cell."""
+    (group,) = re.findall(r'<g class="mark-rect role-mark cell"[^>]*>(.*?)</g>', svg, flags=re.DOTALL)
+    shapes = re.findall(r'd="M([\d.]+),[\d.]+h[\d.]+v([\d.]+)[^"]*" fill="(#\w{6})"', group)
+    return [(fill, float(left), float(high)) for left, high, fill in shapes]
+
+
+def test_one_row_does_not_fill_the_panel() -> None:
+    assert all(high <= 26 for _, _, high in cells(drawn("lanes-entities", answer(1))))
+
+
+@pytest.mark.parametrize("width", [480, 1_150])
+def test_time_axes_of_the_lanes_line_up_however_long_the_names(width: int) -> None:
+    long = answer(1)
+    long["aggregations"]["part0"]["lanes"]["buckets"][0]["key"] = "a-very-long-name-of-a-job-" * 4
+    assert cells(drawn("lanes-jobs", answer(1), width=width)) == cells(drawn("lanes-entities", long, width=width))
+
+
+def test_repeats_are_neither_red_nor_drawn_as_zero() -> None:
+    given = answer(1)
+    cell = given["aggregations"]["part0"]["lanes"]["buckets"][0]["cells"]["buckets"][0]
+    other = {**cell, "key": cell["key"] + HOUR, "repeats": {"doc_count": 2}, "fresh": {"score": {"value": None}}}
+    new = {**other, "key": cell["key"] + 2 * HOUR, "fresh": {"score": {"value": 60.0}}}
+    given["aggregations"]["part0"]["lanes"]["buckets"][0]["cells"]["buckets"] += [other, new]
+    assert [fill for fill, _, _ in cells(drawn("lanes-entities", given))] == ["#fe5050", "#b9a2d4", "#fba740"]

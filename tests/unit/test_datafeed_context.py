@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ipi_es.cluster.port import ServerInfo
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import context_of_ips, networks_of
 from ipi_es.datafeed.numbering import MALFORMED
@@ -15,7 +16,8 @@ from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.requests import page_body
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import UsageError
-from ipi_es.networks import NetworkTable, country_text
+from ipi_es.networks.network_table import NetworkTable
+from ipi_es.networks.network_values import country_text
 from ipi_es.setup.checks.check_fields import FieldFacts, field_names, judge_fields
 from ipi_es.testing.memory_cluster import MemoryCluster
 
@@ -31,8 +33,10 @@ def event(user: str, ip: str, operator: Any = None, country: str | None = None) 
     return {"@timestamp": START * 1_000, "user": {"name": user}, "source": source, "event": {"outcome": "success"}}
 
 
-def cluster_of(events: list[dict[str, Any]], *, operator_type: str | None = "long") -> MemoryCluster:
-    cluster = MemoryCluster()
+def cluster_of(
+    events: list[dict[str, Any]], *, operator_type: str | None = "long", server: ServerInfo | None = None
+) -> MemoryCluster:
+    cluster = MemoryCluster(info=server)
     properties: dict[str, Any] = {
         "@timestamp": {"type": "date"},
         "user.name": {"type": "keyword"},
@@ -145,14 +149,11 @@ def test_files_that_are_none_are_told_of_and_none_named_is_none() -> None:
 
 def test_a_runtime_field_serves_as_any_other() -> None:
     runtime = {"who": {"type": "long", "script": {"source": "emit(1)"}}}
-    feed = Datafeed(
-        cluster_of(EVENTS, operator_type=None),
-        FeedSpec(("logs",), operator_field="who"),
-    )
-    spec = FeedSpec(("logs",), operator_field="who", runtime_mappings=runtime)
-    assert feed._field_types(("who",)) == {}
-    feed._wanted = spec
-    assert spec.with_fields_of(feed._field_types(("who",))).operator_field == "who"
+    cluster = cluster_of(EVENTS, operator_type=None, server=ServerInfo("elasticsearch", (9, 5, 3), "memory", "memory:"))
+    for mappings, used in (({}, None), (runtime, "who")):
+        feed = Datafeed(cluster, FeedSpec(("logs",), operator_field="who", runtime_mappings=mappings))
+        feed.read(START, START + SPAN, SPAN)
+        assert feed.spec.operator_field == used
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipi_es.cluster.port import Json, Put
+from ipi_es.config.entity_names import EntitySource
 from ipi_es.datafeed.event_bucket import NO_ROWS_DIGEST
 from ipi_es.datafeed.normalize import Normalizer, Rows
 from ipi_es.datafeed.reader import Datafeed
@@ -85,18 +86,18 @@ def test_where_sequence_numbers_are_refused_counts_come_without_them() -> None:
     cluster = WithoutSequenceNumbers()
     source = {"@timestamp": START * 1_000, "user.name": "alice", "source.ip": "192.0.2.1"}
     cluster.bulk([Put("events", "1", source)], refresh=True)
-    feed = Datafeed(cluster, FeedSpec(("events",), entity_field="user.name.keyword", ip_field="source.ip.keyword"))
+    entity = EntitySource.parse("user.name.keyword")
+    feed = Datafeed(cluster, FeedSpec(("events",), entity_sources=(entity,), ip_field="source.ip.keyword"))
     for _ in range(2):
         (bucket,) = feed.read(START, START + SPAN, SPAN)
         assert (bucket.event_count, bucket.seq_no) == (1, None)
     assert cluster.refused == 1
 
 
-def test_request_that_is_refused_for_another_reason_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> Json:
+def test_request_that_is_refused_for_another_reason_says_so() -> None:
+    def refuse(_operation: str, _index: str) -> None:
         raise RequestRejected("something else", status=400)
 
-    cluster = MemoryCluster()
-    monkeypatch.setattr(cluster, "search", refuse)
+    cluster = MemoryCluster(before=refuse)
     with pytest.raises(RequestRejected, match="something else"):
         Datafeed(cluster, FeedSpec(("events",))).counted(START, START + SPAN, SPAN)

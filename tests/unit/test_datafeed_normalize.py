@@ -39,6 +39,9 @@ class TestAddresses:
             ("2001:DB8:0:0::1", "2001:db8::1"),
             ("[2001:db8::1]", "2001:db8::1"),
             ("fe80::1%eth0", "fe80::1"),
+            ("192.0.2.1:443", "192.0.2.1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[fe80::1%eth0]:22", "fe80::1"),
         ],
     )
     def test_spellings_become_canonical(self, spelled: str, canonical: str) -> None:
@@ -46,13 +49,31 @@ class TestAddresses:
         assert found.ips == [canonical, "203.0.113.9"]
         assert found.addresses[0].tobytes() == packed(canonical)
 
+    @pytest.mark.parametrize(
+        ("text", "first", "last", "public"),
+        [
+            ("203.0.113.9, 198.51.100.7, 10.0.0.1", "203.0.113.9", "10.0.0.1", "198.51.100.7"),
+            ("10.0.0.1,203.0.113.9:443", "10.0.0.1", "203.0.113.9", "203.0.113.9"),
+            ("10.0.0.2 10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.1"),
+            ("unknown, 203.0.113.9, [2001:db8::1]:5", "203.0.113.9", "2001:db8::1", "2001:db8::1"),
+            ("203.0.113.9", "203.0.113.9", "203.0.113.9", "203.0.113.9"),
+        ],
+    )
+    def test_one_address_of_a_list_counts(self, text: str, first: str, last: str, public: str) -> None:
+        for pick, expected in (("first", first), ("last", last), ("public", public)):
+            assert rows(bucket(("a", text, "success", 2), ip_pick=pick)) == [("a", expected, "success", 2)]
+
+    def test_a_list_of_addresses_is_malformed_unless_one_is_picked(self) -> None:
+        assert bucket(("a", "203.0.113.9, 10.0.0.1", "success", 2)).dropped == Dropped(malformed_ip=2)
+        assert bucket(("a", "unknown, -", "success", 2), ip_pick="public").dropped == Dropped(malformed_ip=2)
+
     def test_spellings_of_one_address_are_one_row(self) -> None:
         found = bucket(("a", "192.0.2.1", "success", 2), ("a", "::ffff:192.0.2.1", "success", 3))
         assert rows(found) == [("a", "192.0.2.1", "success", 5)]
         assert found.addresses.shape == (1, 16)
 
     @pytest.mark.parametrize(
-        "text", ["", "alice", "192.0.2.256", "192.0.2", "010.0.0.1", "192.0.2.1:443", "::g", 7, True]
+        "text", ["", "alice", "192.0.2.256", "192.0.2", "010.0.0.1", "192.0.2.1:", "192.0.2.1:http", "::g", 7, True]
     )
     def test_malformed_address_is_dropped_and_counted(self, text: Any) -> None:
         found = bucket(("a", text, "success", 4), ("b", "192.0.2.1", "success", 1))
@@ -67,6 +88,18 @@ class TestAddresses:
 
     def test_private_addresses_stay_unless_told_otherwise(self) -> None:
         assert len(rows(bucket(("a", "10.0.0.1", "success", 1)))) == 1
+
+    def test_excluded_entities_are_dropped_and_counted(self) -> None:
+        found = bucket(
+            ("WEB-01$", "192.0.2.1", "success", 3),
+            ("CORP\\Svc-Backup", "192.0.2.1", "success", 4),
+            ("alice", "192.0.2.1", "success", 5),
+            exclude_entities=("*$", "corp\\SVC-*"),
+            entity_normalize=("lowercase",),
+        )
+        assert rows(found) == [("alice", "192.0.2.1", "success", 5)]
+        assert found.dropped == Dropped(excluded_entity=7)
+        assert found.dropped.unparsable == 0
 
     def test_private_addresses_are_dropped_and_counted_when_ignored(self) -> None:
         found = bucket(

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from feed_cluster import FeedCluster
+from feed_cluster import FeedCluster, ServedDatafeed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.reader import READERS
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import AnswerIncomplete
 
@@ -34,11 +34,13 @@ def event(seconds: float, entity: Any = "alice", ip: Any = "192.0.2.1", outcome:
 EVENTS = [event(hour * SPAN + n, entity=f"u{n}", ip=f"192.0.2.{n}") for hour in range(HOURS) for n in range(5)]
 
 
-def feed(events: list[dict[str, Any]], altered: Alter | None = None, **changes: Any) -> Datafeed:
+def feed(
+    events: list[dict[str, Any]], altered: Alter | None = None, *, readers: int = READERS, **changes: Any
+) -> ServedDatafeed:
     cluster = FeedCluster(events)
     if altered is not None:
         cluster.altered = altered
-    return Datafeed(cluster, FeedSpec(("logs",), **changes))  # type: ignore[arg-type]
+    return ServedDatafeed(cluster, FeedSpec(("logs",), **changes), readers=readers)
 
 
 def rows(bucket: EventBucket) -> Counter[tuple[str, str, str]]:
@@ -49,7 +51,7 @@ def rows(bucket: EventBucket) -> Counter[tuple[str, str, str]]:
     return found
 
 
-def read(source: Datafeed) -> list[tuple[int, Any, Counter[tuple[str, str, str]]]]:
+def read(source: ServedDatafeed) -> list[tuple[int, Any, Counter[tuple[str, str, str]]]]:
     buckets = source.read(START, START + HOURS * SPAN, SPAN)
     return [(bucket.event_count, bucket.dropped, rows(bucket)) for bucket in buckets]
 
@@ -128,7 +130,7 @@ def test_after_two_stretches_without_rows_none_is_asked_for_with_the_time_again(
     source = feed(EVENTS, lambda body, answer: empty(body, answer) if is_timed(body) else answer)
     for _ in range(4):
         read(source)
-    assert sum(map(is_timed, source._cluster.bodies)) == 2  # type: ignore[attr-defined]
+    assert sum(map(is_timed, source.served.bodies)) == 2
 
 
 def test_fields_with_several_values_are_no_contradiction() -> None:
@@ -150,26 +152,26 @@ def test_several_values_in_two_fields_multiply_and_are_proven_by_their_combinati
 def test_many_readings_of_several_values_ask_for_the_values_at_once() -> None:
     source = feed([event(hour * SPAN, ip=["192.0.2.1", "192.0.2.2"]) for hour in range(HOURS)])
     read(source)
-    before = len(source._cluster.bodies)  # type: ignore[attr-defined]
+    before = len(source.served.bodies)
     read(source)
-    assert len(source._cluster.bodies) == before + 2  # type: ignore[attr-defined]
+    assert len(source.served.bodies) == before + 2
 
 
-def arriving(source: Datafeed, late: Iterator[dict[str, Any]]) -> None:
+def arriving(source: ServedDatafeed, late: Iterator[dict[str, Any]]) -> None:
     """With each request another event comes, before it is answered."""
 
     def before(_body: Any) -> None:
         if (one := next(late, None)) is not None:
-            source._cluster.events.append(one)  # type: ignore[attr-defined]
+            source.served.events.append(one)
 
-    source._cluster.before = before  # type: ignore[attr-defined]
+    source.served.before = before
 
 
 def test_an_event_that_arrives_between_counting_and_reading_is_counted_and_read() -> None:
     late = event(2 * SPAN + 100, entity="late")
     source = feed(EVENTS)
-    source._cluster.before = lambda body: (  # type: ignore[attr-defined]
-        source._cluster.events.append(late) if is_page(body) and late not in source._cluster.events else None  # type: ignore[attr-defined]
+    source.served.before = lambda body: (
+        source.served.events.append(late) if is_page(body) and late not in source.served.events else None
     )
     assert read(source) == read(feed([*EVENTS, late]))
 
@@ -189,9 +191,9 @@ def test_an_event_that_vanishes_between_counting_and_reading_is_neither_counted_
 
     def before(body: Any) -> None:
         if is_page(body) and gone:
-            source._cluster.events.remove(gone.pop())  # type: ignore[attr-defined]
+            source.served.events.remove(gone.pop())
 
-    source._cluster.before = before  # type: ignore[attr-defined]
+    source.served.before = before
     assert read(source) == read(feed([one for one in EVENTS if one != EVENTS[7]]))
 
 
@@ -242,7 +244,7 @@ def test_events_that_lack_what_they_are_counted_to_have_are_an_error() -> None:
         read(feed(EVENTS, alter))
 
 
-def cached(source: Datafeed, chosen: Callable[[Any], bool]) -> None:
+def cached(source: ServedDatafeed, chosen: Callable[[Any], bool]) -> None:
     """A proxy that knows an answer by its path alone: all chosen requests get what the first of them got."""
     kept: list[Answer] = []
 
@@ -252,7 +254,7 @@ def cached(source: Datafeed, chosen: Callable[[Any], bool]) -> None:
         kept.append(answer)
         return copy.deepcopy(kept[0])
 
-    source._cluster.altered = altered  # type: ignore[attr-defined]
+    source.served.altered = altered
 
 
 @pytest.mark.parametrize("hours", [1, HOURS])
@@ -353,8 +355,7 @@ def test_no_part_of_an_answer_becomes_an_event_bucket_with_other_rows(
                 part[key] = 2 * part[key]
         return answer
 
-    source = feed(events, alter, page_size=page_size, outcomes=outcomes)
-    source._readers = 1
+    source = feed(events, alter, readers=1, page_size=page_size, outcomes=outcomes)
     try:
         found = read(source)
     except AnswerIncomplete:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from feed_cluster import FeedCluster
+from feed_cluster import FeedCluster, ServedDatafeed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,8 +26,8 @@ def event(seconds: float, entity: Any = "alice", ip: Any = "192.0.2.1", outcome:
     return {"@timestamp": round((START + seconds) * 1_000), **present}
 
 
-def feed(events: list[dict[str, Any]], **changes: Any) -> Datafeed:
-    return Datafeed(FeedCluster(events), FeedSpec(("logs",), **changes))  # type: ignore[arg-type]
+def feed(events: list[dict[str, Any]], **changes: Any) -> ServedDatafeed:
+    return ServedDatafeed(FeedCluster(events), FeedSpec(("logs",), **changes))
 
 
 def rows(bucket: EventBucket) -> Counter[tuple[str, str, str]]:
@@ -129,14 +129,14 @@ class TestStretches:
         source = feed([event(hour * SPAN, entity=f"u{hour % 3}") for hour in range(0, 500, 2)])
         buckets = read(source, end=START + 500 * SPAN)
         assert [bucket.event_count for bucket in buckets] == [1, 0] * 250
-        assert source._cluster.pages == 1  # type: ignore[attr-defined]
+        assert source.served.pages == 1
 
     def test_ten_thousand_empty_buckets_cost_no_reading(self) -> None:
         source = feed([])
         buckets = read(source, end=START + 10_000 * SPAN)
         assert len(buckets) == 10_000
         assert not any(bucket.event_count for bucket in buckets)
-        assert len(source._cluster.bodies) == 5  # type: ignore[attr-defined]
+        assert len(source.served.bodies) == 5
 
     def test_bucket_larger_than_a_page_is_read_to_its_end(self) -> None:
         source = feed([event(n, entity=f"u{n}") for n in range(50)], page_size=7)
@@ -147,9 +147,7 @@ class TestStretches:
         events = [event(hour * SPAN, entity=[f"u{n}" for n in range(20)]) for hour in range(10)]
         source = feed(events, page_size=20)
         assert all(len(rows(bucket)) == 20 for bucket in read(source, end=START + 10 * SPAN))
-        later = [
-            body for body in source._cluster.bodies if "after" in body["aggs"].get("pairs", {}).get("composite", {})
-        ]  # type: ignore[attr-defined]
+        later = [body for body in source.served.bodies if "after" in body["aggs"].get("pairs", {}).get("composite", {})]
         for body in later:
             composite = body["aggs"]["pairs"]["composite"]
             if "t" in composite["after"]:
@@ -203,9 +201,9 @@ class TestReadingAhead:
         iterator = source.read(START, START + 8 * SPAN, SPAN)
         next(iterator)
         until = time.monotonic() + 5
-        while source._cluster.pages < 4 and time.monotonic() < until:  # type: ignore[attr-defined]
+        while source.served.pages < 4 and time.monotonic() < until:
             time.sleep(0.005)
-        assert source._cluster.pages >= 4  # type: ignore[attr-defined]
+        assert source.served.pages >= 4
         assert len(list(iterator)) == 7
 
     def test_reading_ahead_is_bounded(self) -> None:
@@ -214,7 +212,7 @@ class TestReadingAhead:
         iterator = source.read(START, START + 60 * SPAN, SPAN)
         next(iterator)
         time.sleep(0.2)
-        assert source._cluster.pages <= 6  # type: ignore[attr-defined]
+        assert source.served.pages <= 6
         iterator.close()  # type: ignore[attr-defined]
 
     def test_error_in_the_background_is_raised_at_its_bucket(self) -> None:
@@ -226,7 +224,7 @@ class TestReadingAhead:
             if "pairs" in body["aggs"] and limits["gte"] >= (START + 4 * SPAN) * 1_000:
                 raise ClusterUnreachable("gone in the middle")
 
-        source._cluster.before = fail  # type: ignore[attr-defined]
+        source.served.before = fail
         seen = []
         with pytest.raises(ClusterUnreachable, match="gone in the middle"):  # noqa: PT012
             for bucket in source.read(START, START + 8 * SPAN, SPAN):
@@ -242,14 +240,14 @@ class TestReadingAhead:
         while running() and time.monotonic() < until:
             time.sleep(0.005)
         assert not running()
-        pages = source._cluster.pages  # type: ignore[attr-defined]
+        pages = source.served.pages
         time.sleep(0.05)
-        assert source._cluster.pages == pages  # type: ignore[attr-defined]
+        assert source.served.pages == pages
 
     def test_nothing_is_read_before_the_first_bucket_is_asked_for(self) -> None:
         source = feed([event(0)])
         source.read(START, START + SPAN, SPAN)
-        assert source._cluster.bodies == []  # type: ignore[attr-defined]
+        assert source.served.bodies == []
 
 
 def running() -> list[str]:

@@ -124,7 +124,7 @@ def test_spec_of_a_job_takes_its_fields() -> None:
         }
     )
     spec = FeedSpec.from_job(job)
-    assert (spec.indices, spec.entity_field, spec.ip_field) == (("auth-*",), "user.email", "client.ip")
+    assert (spec.indices, spec.entity_fields, spec.ip_field) == (("auth-*",), ("user.email",), "client.ip")
     assert (spec.time_field, spec.outcome_field, spec.outcomes) == (
         "event.created",
         "event.outcome",

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import orjson
 import pytest
 
 from ipi_es.demo.company import Simulation, simulate
-from ipi_es.demo.event_documents import INDEX, bulk_bodies, documents, index_template, sources
+from ipi_es.demo.event_documents import INDEX, documents, index_template, sources
 
 END = 1_790_000_000
 
@@ -100,18 +99,6 @@ def test_nothing_in_a_document_marks_an_incident(made: list[dict[str, Any]], sim
         if usable(d) and d["user"]["name"] in simulation.incidents[2].entities
     }
     assert len(shape) == 1
-
-
-def test_bulk_bodies_hold_all_documents(simulation: Simulation, made: list[dict[str, Any]]) -> None:
-    total = 0
-    for body, count in bulk_bodies(simulation, size=3_000):
-        lines = body.split(b"\n")
-        assert lines.pop() == b""
-        assert len(lines) == 2 * count
-        assert set(lines[::2]) == {b'{"index":{}}'}
-        assert orjson.loads(lines[1]) == made[total]
-        total += count
-    assert total == len(made)
 
 
 def test_the_documents_repeat_with_the_seed(simulation: Simulation) -> None:

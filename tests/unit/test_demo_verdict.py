@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from ipi_es.cli.demo import show
+from ipi_es.cli.demo import further, show
 from ipi_es.config.files.loading import check_job
 from ipi_es.demo.company import simulate
 from ipi_es.demo.demo_run import END, JOB, DemoOutcome
 from ipi_es.demo.demo_verdict import judge
-from ipi_es.results.documents import result_documents
 from ipi_es.results.documents.renormalized import renormalized
+from ipi_es.results.documents.result_documents import Influencer, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
 from ipi_es.setup import setup_plan
@@ -21,15 +22,15 @@ from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.scoring.describer import context_of
 
 
-def test_demo_says_that_it_counts_by_initial_scores_and_what_it_would_be_by_those_of_now(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@pytest.fixture(scope="module")
+def outcome() -> DemoOutcome:
+    """A demo whose only finding was major when it was written, and is critical now."""
     simulation, job, cluster = simulate(3, end=END, people=110, days=14), check_job(JOB), MemoryCluster()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
-    context, stamp = context_of(job), result_documents.Stamp("s", "q", END)
-    made = result_documents.influencer(
-        context, stamp, start=END - 3_600, field="user.name", value="alice", probability=1e-4, influencer_score=74.97
-    )
+    context, stamp = context_of(job), Stamp("s", "q", END)
+    made = Influencer(
+        start=END - 3_600, field="user.name", value="alice", probability=1e-4, influencer_score=74.97
+    ).document(context, stamp)
     risen = replace(made, source=renormalized(made.source, score=80.9, quantiles_id="r", at=END))
     store = ResultStore(cluster, job.job_id, flat_fields=context.flat_fields)
     store.write([risen], 1)
@@ -37,7 +38,13 @@ def test_demo_says_that_it_counts_by_initial_scores_and_what_it_would_be_by_thos
     verdict = judge(store, simulation)
     assert (verdict.other_critical, verdict.now_critical) == ((), ("alice",))
     worst = {"bucket": [], "record": [], "influencer": store.read("influencer")}
-    show(DemoOutcome(simulation, job, verdict, {}, {}, worst))
+    return DemoOutcome(simulation, job, verdict, {"events": 1, "bucket": 1}, {}, worst)
+
+
+def test_demo_says_that_it_counts_by_initial_scores_and_what_it_would_be_by_those_of_now(
+    outcome: DemoOutcome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(outcome)
     text = " ".join(capsys.readouterr().out.split())
     assert "Score: as of now, after renormalization. Initially: when it was written, which alerts go by." in text
     assert re.search(r"2026-05-31T23:00:00Z 80\S* (?:critical )?74 user.name: alice", text), text
@@ -45,3 +52,12 @@ def test_demo_says_that_it_counts_by_initial_scores_and_what_it_would_be_by_thos
         "Besides them 0 other entities and addresses were critical in the ten days when they were written. "
         "By the scores of now, after renormalization, it is 1." in text
     )
+
+
+def test_a_kept_demo_says_that_its_data_stay_when_the_server_stops(
+    outcome: DemoOutcome, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IPI_ES_CACHE", str(tmp_path))
+    further(outcome, "http://127.0.0.1:9200")
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if "node stop" in each)
+    assert line.endswith("ends it; its data stay for `ipi-es node start --keep`")

@@ -15,7 +15,7 @@ from ipi_es.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("kibana/*.md")])
-COMMENTED = [ROOT / "docker-compose.yml", *ROOT.glob("docs/*.yml"), *ROOT.glob("deploy/**/*.yml")]
+COMMENTED = [ROOT / "docker-compose.yml", *ROOT.glob("docs/*.yml"), *ROOT.glob("deploy/**/*.y*ml")]
 SOURCES = sorted([*ROOT.glob("ipi_es/**/*.py"), *COMMENTED])
 
 INLINE = re.compile(r"`{1,2}(ipi-es [a-z-][^`]*)`{1,2}")

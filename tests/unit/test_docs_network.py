@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sagemaker_metrics import METRICS
 
 from ipi_es.cli.pairs.score_rows import json_row
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.history.profiles import Profiles
 from ipi_es.ipinsights.history.sketches import CELLS_A_KEY, MAX_EXPONENT, MIN_EXPONENT, Sketch
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.table_size import CROWDED, ROWS_PER_ENTITY, entity_table
-from ipi_es.ipinsights.sagemaker.embeddings import METRICS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "network.md").read_text(encoding="utf-8")
 PLAIN = " ".join(TEXT.split())

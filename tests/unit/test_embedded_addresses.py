@@ -19,7 +19,7 @@ from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.normalize import Normalizer, Rows
 from ipi_es.embedded_addresses import NAT64_PLACES, nat64, unwrap, unwrapped, unwrapped_network
 from ipi_es.errors import ConfigError
-from ipi_es.networks import NetworkTable
+from ipi_es.networks.network_table import NetworkTable
 
 OWN = "2001:db8:64::/96"
 

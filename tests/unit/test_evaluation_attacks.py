@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation_events import DAY, events_of
+from mmdb_file import mmdb
 
 from ipi_es.addresses import canonical, is_private, is_v4, parse
 from ipi_es.errors import UsageError
@@ -175,4 +176,16 @@ def test_a_table_without_a_prefix_column_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("asn\n1\n")
     with pytest.raises(UsageError, match="names no prefix"):
-        Announced.of([path], parse([])[0])
+        Announced.of_file(path)
+
+
+def test_only_a_table_of_operators_or_countries_says_what_is_announced(tmp_path: Path) -> None:
+    samples = Path(__file__).parents[1] / "samples" / "networks"
+    (tmp_path / "asn.mmdb").write_bytes(mmdb({"192.0.2.0/24": {"asn": 64496}}))
+    (tmp_path / "own.csv").write_text("prefix,asn\n198.51.100.0/24,64496\n")
+    files = [samples / "tor-bulk-exit-list.txt", samples / "geoip2-anonymous-ip-blocks.csv", tmp_path / "asn.mmdb"]
+    nothing, v4 = parse([])[0], np.ones(50, dtype=np.bool_)
+    found = Announced.of([*files, tmp_path / "own.csv"], nothing).draw(v4, np.random.default_rng(1))
+    assert (found[:, 12:15] == (198, 51, 100)).all()
+    found = Announced.of(files, nothing).draw(v4, np.random.default_rng(1))
+    assert len(np.unique(found[:, 12])) > 10

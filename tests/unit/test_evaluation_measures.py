@@ -11,6 +11,7 @@ import pytest
 from evaluation_events import DAY
 
 from ipi_es.addresses import parse
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.evaluation import evaluation
 from ipi_es.evaluation.announced import Announced
 from ipi_es.evaluation.counts_scorer import ENTITY_WEIGHT, log_odds
@@ -21,7 +22,6 @@ from ipi_es.evaluation.measures import Scores, calibration, mean_of, measured
 from ipi_es.evaluation.plot import roc
 from ipi_es.evaluation.seen_scorer import rank
 from ipi_es.ipinsights.address_context import AddressContext
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.prefixes import LEVELS
 
 
@@ -81,10 +81,8 @@ def test_each_training_has_a_seed_of_its_own_behind_the_largest_too(monkeypatch:
         seeds.append(hyperparameters.seed)
         return SimpleNamespace(scores=nothing, probability=np.zeros(0))
 
-    for name in ("hybrid", "ip_insights"):
-        monkeypatch.setattr(evaluation, name, trained)
-    for name in ("seen", "counts", "sagemaker_like"):
-        monkeypatch.setattr(evaluation, name, lambda *_: nothing)
+    for name in ("hybrid", "ip_insights", "seen", "counts", "sagemaker_like"):
+        monkeypatch.setattr(evaluation, name, trained if name in {"hybrid", "ip_insights"} else lambda *_: nothing)
     settings = evaluation.EvaluationSettings(
         Announced.of([], parse([])[0]), hyperparameters=Hyperparameters(seed=2**63 - 1)
     )

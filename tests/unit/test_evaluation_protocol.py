@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ipi_es.errors import NotEnoughHistory
 from ipi_es.evaluation.evaluation_events import MAX_ROWS_OF_ENTITY, prepared
-from ipi_es.evaluation.protocol import MIN_DAYS, WINDOWS, EvaluationWindow, parts, windows
+from ipi_es.evaluation.protocol import MIN_DAYS, WINDOWS, EvaluationWindow, FixedDates, parts, windows
 from ipi_es.times import parse_time
 
 
@@ -38,8 +38,9 @@ def test_an_entity_has_at_most_two_thousand_rows_and_the_choice_is_repeatable() 
     assert np.array_equal(once.time, again.time)
 
 
-def test_events_that_cover_the_protocols_dates_have_its_windows() -> None:
-    made = windows(day_of("2019-04-25"), day_of("2026-07-16"))
+def test_published_figures_are_measured_again_at_their_dates() -> None:
+    dates = FixedDates(day_of("2020-07-01"), 270)
+    made = windows(day_of("2019-04-25"), day_of("2026-07-16"), dates=dates)
     assert len(made) == WINDOWS
     assert made[0] == EvaluationWindow(
         0, day_of("2019-06-07"), day_of("2020-06-01"), day_of("2020-07-01"), day_of("2020-07-31")
@@ -47,7 +48,21 @@ def test_events_that_cover_the_protocols_dates_have_its_windows() -> None:
     assert made[-1].test == day_of("2020-07-01") + 7 * 270
 
 
-def test_other_events_have_eight_equal_steps_over_their_range() -> None:
+def test_dates_that_the_events_do_not_cover_are_refused_with_what_they_need() -> None:
+    dates = FixedDates(day_of("2020-07-01"), 270)
+    with pytest.raises(NotEnoughHistory, match=r"need events of \[2019-06-07, 2025-10-03\); there are some of"):
+        windows(day_of("2019-06-08"), day_of("2026-07-16"), dates=dates)
+    with pytest.raises(NotEnoughHistory, match=r"of \[2019-04-25, 2025-10-02\)"):
+        windows(day_of("2019-04-25"), day_of("2025-10-02"), dates=dates)
+
+
+@pytest.mark.parametrize("first", [-719_162, 10**9])
+def test_a_first_test_far_from_the_events_is_refused(first: int) -> None:
+    with pytest.raises(NotEnoughHistory, match="first test is not within the events"):
+        windows(day_of("2019-04-25"), day_of("2026-07-16"), dates=FixedDates(first, 270))
+
+
+def test_by_default_there_are_eight_equal_steps_over_the_range_of_the_events() -> None:
     made = windows(10_000, 11_500)
     assert {window.test - window.calibrate for window in made} == {30}
     assert {window.calibrate - window.train for window in made} == {360}

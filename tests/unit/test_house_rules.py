@@ -24,10 +24,18 @@ PRIVATE_WORDS = {
 """Words of an earlier private language; docs/glossary.md has the field's terms."""
 MUTATING_ROOMS = ("worker", "service", "state", "datafeed", "results")
 """Where objects live for weeks, so that only their own methods may change them."""
+TESTS = Path(__file__).parents[1]
+MOST_REPLACED, MOST_PRIVATE = 34, 19
+"""Places in the tests that replace a part of a module or an object (``setattr`` of pytest), and uses of private names
+of the product. Tests hold what the product does, not how: these numbers may only go down."""
 
 
 def modules() -> Iterator[Path]:
     return (path for path in sorted(ROOT.rglob("*.py")) if path.name not in {"__init__.py", "__main__.py"})
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -55,7 +63,7 @@ def test_only_methods_change_the_attributes_of_an_object() -> None:
     found = []
     for path in modules():
         if path.relative_to(ROOT).parts[0] in MUTATING_ROOMS:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            tree = tree_of(path)
             for function in (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)):
                 own = {"self", "cls"} | made_here(function)
                 found += [
@@ -96,9 +104,49 @@ def root(node: ast.expr) -> str:
 def test_names_are_made_of_the_fields_words() -> None:
     found = set()
     for path in modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             names = [getattr(node, attribute, None) for attribute in ("id", "attr", "arg", "name")]
             for name in (each for each in names if isinstance(each, str)):
                 if PRIVATE_WORDS & set(re.findall(r"[a-z]+", re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())):
                     found.add(f"{path.relative_to(ROOT)}: {name}")
     assert sorted(found) == []
+
+
+def test_tests_replace_few_parts_of_the_product() -> None:
+    found = [
+        f"{path.relative_to(TESTS)}:{node.lineno}"
+        for path in sorted(TESTS.rglob("*.py"))
+        if "setattr" in path.read_text(encoding="utf-8")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr == "setattr"
+    ]
+    assert len(found) <= MOST_REPLACED, found
+
+
+def test_tests_use_few_private_names_of_the_product() -> None:
+    private = set().union(*(private_names(tree_of(path)) for path in modules()))
+    found = []
+    for path in sorted(TESTS.rglob("*.py")):
+        for node in ast.walk(tree_of(path)):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in private
+                and ast.unparse(node.value) not in {"self", "cls"}
+            ):
+                found.append(f"{path.relative_to(TESTS)}:{node.lineno}: {ast.unparse(node)}")
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ipi_es"):
+                found += [
+                    f"{path.relative_to(TESTS)}:{node.lineno}: {one.name}" for one in node.names if one.name in private
+                ]
+    assert len(found) <= MOST_PRIVATE, found
+
+
+def private_names(tree: ast.Module) -> set[str]:
+    """The names with one leading underscore that a module defines: of functions, classes, variables and attributes."""
+    found = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr if isinstance(node, ast.Attribute) else node.id)
+    return {name for name in found if re.match("_[^_]", name)}

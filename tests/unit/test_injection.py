@@ -18,6 +18,7 @@ from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.opensearch import OpenSearchCluster
 from ipi_es.cluster.port import Drop, Put, ServerInfo
 from ipi_es.cluster.transport.retry import Retry
+from ipi_es.config.entity_names import EntitySource
 from ipi_es.datafeed import requests
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import RequestRejected
@@ -83,9 +84,10 @@ def test_the_shipped_templates_have_no_script_but_alerts_and_nothing_is_put_into
             assert re.fullmatch(r"\$\{script:\w+\}", source) or "${" not in source, path
 
 
-@pytest.mark.parametrize("where", ["entity_field", "ip_field", "time_field", "outcome_field", "outcomes"])
+@pytest.mark.parametrize("where", ["entity_sources", "ip_field", "time_field", "outcome_field", "outcomes"])
 def test_field_names_and_outcomes_are_values_in_a_datafeeds_requests(where: str) -> None:
-    value: Any = (HOSTILE, "unknown") if where == "outcomes" else HOSTILE
+    of_several = EntitySource(HOSTILE, (HOSTILE, "user.name"), ("", "/", ""))
+    value: Any = {"outcomes": (HOSTILE, "unknown"), "entity_sources": (of_several,)}.get(where, HOSTILE)
     spec = FeedSpec(("logs-*",), **{where: value})
     body = requests.page_body(spec, 0, 3_600, span=3_600)
     assert is_only_data(body)
@@ -106,8 +108,8 @@ def test_a_jobs_query_goes_to_the_server_as_it_is() -> None:
 
 
 def test_names_are_terms_in_the_queries_of_results() -> None:
-    assert is_only_data(queries.results_query("job", ["record"], 0, None, entity=HOSTILE, ip=HOSTILE))
-    assert is_only_data(queries.results_query(HOSTILE, ["bucket"], None, None))
+    assert is_only_data(queries.results_query("job", ["record"], queries.ResultFilter(0, entity=HOSTILE, ip=HOSTILE)))
+    assert is_only_data(queries.results_query(HOSTILE, ["bucket"]))
     assert is_only_data(queries.critical_influencers_query("job", HOSTILE, 0, 1))
 
 

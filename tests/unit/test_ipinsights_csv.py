@@ -99,7 +99,7 @@ def test_any_name_is_an_entity(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "ip", ["", "300.1.1.1", "192.0.2.1:80", "192.0.2", "1", "١٩٢.0.2.1", "192.0.2.1\x00", "::g", "x" * 10_000, "\x00"]
+    "ip", ["", "300.1.1.1", "192.0.2.1:http", "192.0.2", "1", "١٩٢.0.2.1", "192.0.2.1\x00", "::g", "x" * 10_000, "\x00"]
 )
 def test_no_address_is_malformed_and_not_fatal(tmp_path: Path, ip: str) -> None:
     _, pairs, left_out = read(tmp_path / "f", f"a,{ip}\nb,192.0.2.2\n".encode())

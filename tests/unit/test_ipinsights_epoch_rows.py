@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipi_es.addresses import parse, v4_words, words
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.epoch_rows import NO_PART, chunk_rows
 from ipi_es.ipinsights.network.network import SLOTS
 from ipi_es.ipinsights.network.network_tables import encoder_parts, initial_network

@@ -14,10 +14,13 @@ from ipi_es.ipinsights.prefixes import (
     V4_LENGTHS,
     V6_LENGTHS,
     address_keys,
+    network_numbers,
     network_text,
     prefix_keys,
     shared_bits,
+    site_text,
 )
+from ipi_es.worker.history.holds import network_of
 
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
 
@@ -91,6 +94,25 @@ def test_words_go_back_to_addresses(value: bytes) -> None:
 )
 def test_network_text(address: str, slot: int, text: str) -> None:
     assert network_text(blob(address), slot) == text
+
+
+@pytest.mark.parametrize(("address", "text"), [("192.0.2.77", "192.0.2.0/24"), ("2001:db8:1:2::5", "2001:db8:1::/48")])
+def test_site_is_the_network_of_a_hold_and_of_a_verdict(address: str, text: str) -> None:
+    assert site_text(blob(address)) == text
+    assert network_of(address) == text
+
+
+@given(st.lists(ADDRESSES | st.sampled_from([ipaddress.ip_address(0), ipaddress.ip_address("::")])), st.data())
+@settings(max_examples=100)
+def test_numbers_are_equal_where_networks_are(addresses, data) -> None:
+    near = [type(address)(int(address) ^ data.draw(st.integers(0, 2**20))) for address in addresses]
+    texts = [str(address) for address in (*addresses, *near)]
+    blobs, _ = parse(texts)
+    for slot in range(LEVELS):
+        numbers = network_numbers(blobs, slot).tolist()
+        names = [network_text(blob(text), slot) for text in texts]
+        assert len(set(zip(numbers, names, strict=True))) == len(set(numbers)) == len(set(names))
+        assert all(0 <= number < len(texts) for number in numbers)
 
 
 @pytest.mark.parametrize(

@@ -11,26 +11,26 @@ import pytest
 from ipinsights_events import FIRST_DAY, small_company
 from ipinsights_parts import a_history, a_snapshot
 
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.combiner.combiner_fitting import REFIT_FROM, CombinerRows, fitted
 from ipi_es.ipinsights.combiner.features import FEATURES
 from ipi_es.ipinsights.combiner.pretrained import FILE, pretrained_combiner, to_bytes
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.roc_auc import roc_auc
 from ipi_es.ipinsights.scorer import Scorer
-from ipi_es.ipinsights.trained_network import manifest_of
+from ipi_es.ipinsights.trained_network import unpack
 
 EVENTS = small_company(seed=5)
 
 
 def test_it_is_small_and_of_features_that_are_computed() -> None:
     assert FILE.stat().st_size < 1_000_000
-    assert set(manifest_of(FILE.read_bytes())["features"]) <= set(FEATURES)
+    assert set(unpack(FILE.read_bytes())[0]["features"]) <= set(FEATURES)
     assert pretrained_combiner().mean.shape == (len(FEATURES),)
 
 
 def test_it_comes_back_from_its_bytes() -> None:
     combiner = pretrained_combiner()
-    assert manifest_of(to_bytes(combiner))["features"] == list(FEATURES)
+    assert unpack(to_bytes(combiner))[0]["features"] == list(FEATURES)
 
 
 def test_it_tells_what_people_do_from_what_others_do_without_any_training() -> None:

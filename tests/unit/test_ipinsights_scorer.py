@@ -13,8 +13,10 @@ from ipi_es.addresses import packed, parse, parse_many
 from ipi_es.ipinsights.combiner.features import FEATURES
 from ipi_es.ipinsights.day_scorer import DayScorer
 from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history.deltas import DayDelta
-from ipi_es.ipinsights.pair_explanation import Explainer, explain, explain_all
+from ipi_es.ipinsights.pair_explanation import Explainer, explain, explain_all, unlearned
+from ipi_es.ipinsights.prefixes import prefix_keys
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.ipinsights.storage import history_to_bytes, snapshot_to_bytes
 
@@ -67,9 +69,8 @@ def test_a_day_scorer_gives_what_a_scorer_gives_until_history_moves_and_after(sc
     assert len(np.unique(found.log_odds)) > 100
 
 
-def test_a_day_scorer_remembers_a_bounded_number_of_pairs(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipi_es.ipinsights.day_scorer.REMEMBERED_PAIRS", 10)
-    remembering = DayScorer(scorer.snapshot, scorer.history)
+def test_a_day_scorer_remembers_a_bounded_number_of_pairs(scorer: Scorer) -> None:
+    remembering = DayScorer(scorer.snapshot, scorer.history, remembered=10)
     expected = scorer.score(EVENTS.entities, EVENTS.addresses, EVENTS.entity, EVENTS.ip).log_odds
     for rows in np.array_split(np.arange(len(EVENTS)), 30):
         found = remembering.score(EVENTS.entities, EVENTS.addresses, EVENTS.entity[rows], EVENTS.ip[rows])
@@ -120,7 +121,6 @@ def test_an_own_address_is_explained(scorer: Scorer) -> None:
     assert not result.network_first_occurrence
     assert not result.network_new_to_everybody
     assert result.relative_rarity < 1
-    assert result.entities_on_address >= 1
     assert result.network in [usual.network for usual in result.usual]
     assert [usual.weight for usual in result.usual] == sorted((usual.weight for usual in result.usual), reverse=True)
     assert sum(usual.share for usual in result.usual) == pytest.approx(1.0, abs=0.01)
@@ -147,7 +147,15 @@ def test_an_unseen_entity_is_explained(scorer: Scorer) -> None:
     assert result.usual == ()
     assert result.typical_compatibility is None
     assert result.shared_prefix_with is None
-    assert result.entities_on_address > 1
+
+
+def test_nothing_is_learned_of_an_entity_without_events_whatever_the_sketch_holds() -> None:
+    history, address = a_history(EVENTS), EVENTS.addresses[EVENTS.ip[-1:]]
+    known, stranger = entity_hashes([EVENTS.entities[EVENTS.entity[-1]], "nobody"])[:, None]
+    assert not unlearned(history, known, address).any()
+    keys = joined(stranger[:, None], prefix_keys(address))
+    history.pairs.add(history.pairs.cells(keys), np.ones(keys.shape, dtype=np.float32), 1)  # as by a collision
+    assert unlearned(history, stranger, address).all()
 
 
 def test_many_pairs_are_explained_as_one_by_one(scorer: Scorer) -> None:

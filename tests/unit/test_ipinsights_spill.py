@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ipi_es.addresses import parse
 from ipi_es.ipinsights.entity_hashing import entity_hashes
-from ipi_es.ipinsights.network import pair_file
 from ipi_es.ipinsights.network.pair_file import FilePairs, PairFile
 from ipi_es.ipinsights.sagemaker import csv_training
 from ipi_es.ipinsights.sagemaker.csv_pairs import ChannelRows
@@ -41,14 +42,10 @@ def test_a_file_gives_back_what_it_took(rows: np.ndarray) -> None:
     assert (file.take(some) == rows[some]).all()
 
 
-def test_every_kept_row_is_in_every_epoch_once_and_in_another_order(
-    rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pair_file, "BLOCK_ROWS", 64)
-    monkeypatch.setattr(pair_file, "MIXED_BLOCKS", 3)
+def test_every_kept_row_is_in_every_epoch_once_and_in_another_order(rows: np.ndarray) -> None:
     kept = np.arange(ROWS) % 5 > 0
     hashes, addresses = vocabulary()
-    source = FilePairs.of(filed(rows), kept, hashes, addresses, most=ROWS)
+    source = replace(FilePairs.of(filed(rows), kept, hashes, addresses, most=ROWS), block_rows=64, mixed_blocks=3)
     assert len(source) == kept.sum() == source.address_count.sum()
     rng, orders = np.random.default_rng(1), []
     for _ in range(2):
@@ -74,12 +71,11 @@ def test_no_entity_drowns_the_others(rows: np.ndarray) -> None:
     assert {int((source.hashes[entity] == hashes[0]).sum()) for entity in drawn} == {int(others)}
 
 
-def test_history_of_parts_is_history_of_all(rows: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_of_parts_is_history_of_all(rows: np.ndarray) -> None:
     hashes, addresses = vocabulary()
     column = ChannelRows(filed(rows), np.ones(ROWS, dtype=np.bool_))
     whole = csv_training.history_of(column, hashes, addresses, day=100, half_life_days=60.0)
-    monkeypatch.setattr(csv_training, "PART_ROWS", 150)
-    parts = csv_training.history_of(column, hashes, addresses, day=100, half_life_days=60.0)
+    parts = csv_training.history_of(column, hashes, addresses, day=100, half_life_days=60.0, part_rows=150)
     assert parts.day == whole.day
     for name, array in whole.to_arrays()[1].items():
         np.testing.assert_allclose(parts.to_arrays()[1][name], array, rtol=1e-5, err_msg=name)

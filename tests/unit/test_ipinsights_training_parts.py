@@ -10,8 +10,8 @@ from ipinsights_events import FIRST_DAY, small_company
 from scipy.stats import mannwhitneyu
 
 from ipi_es.addresses import is_v4, parse
-from ipi_es.errors import NotEnoughHistory, UsageError
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
+from ipi_es.config.hyperparameters import Hyperparameters
+from ipi_es.errors import NotEnoughHistory, SnapshotDamaged
 from ipi_es.ipinsights.network.negatives import near_addresses, random_addresses
 from ipi_es.ipinsights.network.pairs import TrainingPairs, capped
 from ipi_es.ipinsights.prefixes import shared_bits
@@ -144,11 +144,16 @@ def test_roc_auc_is_mann_and_whitneys(real: list[int], sampled: list[int]) -> No
     ],
 )
 def test_hyperparameters_outside_their_range_are_refused(wrong: dict) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
         Hyperparameters(**wrong)
+    with pytest.raises(SnapshotDamaged, match=next(iter(wrong))):
+        Hyperparameters.from_manifest({**Hyperparameters().to_manifest(), **wrong})
 
 
 def test_hyperparameters_come_back_from_a_manifest() -> None:
     one = Hyperparameters(epochs=3, num_entity_vectors=10)
     assert Hyperparameters.from_manifest({**one.to_manifest(), "of a later version": 1}) == one
-    assert Hyperparameters().architecture == "hybrid"
+    every = Hyperparameters()
+    assert (every.architecture, every.entity_rows, every.to_manifest()["num_entity_vectors"]) == ("hybrid", None, None)
+    assert Hyperparameters.from_manifest(every.to_manifest()) == every
+    assert Hyperparameters.from_manifest({"architecture": "ip_insights"}) == every.replaced(architecture="ip_insights")

@@ -14,7 +14,8 @@ from mmdb_file import mmdb
 
 from ipi_es.addresses import parse
 from ipi_es.errors import UsageError
-from ipi_es.networks import NetworkTable, country_number, country_text, operator_number
+from ipi_es.networks.network_table import NetworkTable
+from ipi_es.networks.network_values import country_number, country_text, operator_number
 
 TABLE = """prefix,family,asn,org,country,type_guess
 192.0.2.0/24,4,64496,"Example, Inc.",de,isp
@@ -139,10 +140,16 @@ def test_nothing_is_found_of_no_addresses(tmp_path) -> None:
     ("name", "content", "says"),
     [
         ("absent.csv", None, "there is no file"),
-        ("odd.txt", b"x", "neither .mmdb nor .csv"),
-        ("bad.mmdb", b"no database", "can't be read as a MaxMind database"),
-        ("packed.mmdb.gz", b"", "is compressed"),
-        ("empty.csv", b"", "names nothing"),
+        ("odd.txt", b"x", "has no known format: its first line names x"),
+        ("bad.mmdb", b"no database", "has no known format"),
+        ("cut.mmdb", mmdb({"192.0.2.0/24": {"asn": 64496}})[:500], "is binary, and no MaxMind database"),
+        ("damaged.mmdb", b"\0" * 99 + b"\xab\xcd\xefMaxMind.com\xff", "can't be read as a MaxMind database"),
+        ("packed.mmdb.gz", gzip.compress(mmdb({"192.0.2.0/24": {"asn": 64496}})), "is a compressed database"),
+        ("packed.db", gzip.compress(mmdb({"192.0.2.0/24": {"asn": 64496}})), "is a compressed database"),
+        ("empty.csv", b"", "is empty"),
+        ("space.csv", b"\n \n", "is empty"),
+        ("comment.csv", b"# nothing\n", "its first line names nothing"),
+        ("untyped.csv", b"network,geoname_id\n192.0.2.0/24,1\n", "the first line of .* names network, geoname_id"),
         ("header.csv", b"ip,who\n", "names ip, who"),
         ("none.csv", b"prefix,asn\nx,1\n1.2.3.4/33,1\n1.2.3.4/x,1\n1.2.3.4\n", "holds no prefix"),
         ("latin.csv", b"prefix,asn\n\xff\xfe,1\n", "can't be read as a table"),
@@ -189,5 +196,5 @@ def test_numbers_and_letters_that_are_none_are_not_known() -> None:
 
 
 def test_the_reader_of_maxminds_format_is_loaded_where_it_is_needed() -> None:
-    code = "import sys, ipi_es.networks; sys.exit('maxminddb' in sys.modules)"
+    code = "import sys, ipi_es.networks.network_table; sys.exit('maxminddb' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
 from pathlib import Path
 
@@ -67,13 +66,6 @@ def test_impossible_port_is_refused() -> None:
         checks.require_port(70000)
 
 
-def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jpype" else object())
-    with pytest.raises(NodeError, match="not installed: jpype") as caught:
-        checks.require_packages()
-    assert caught.value.hint == "pip install 'ipi-es[demo]'"
-
-
 @pytest.mark.parametrize(
     ("returncode", "log", "message"),
     [
@@ -81,7 +73,6 @@ def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyP
         (1, "java.io.IOException: No space left on device", "disk is full"),
         (3, "Terminating due to java.lang.OutOfMemoryError: Java heap space", "out of memory"),
         (1, "There is insufficient memory for the Java Runtime Environment", "out of memory"),
-        (1, "ModuleNotFoundError: No module named 'jpype'", "not installed: jpype"),
         (1, f"{JVM_STARTS}\njava.security.cert.CertificateException: no cert", "(?s)exit code 1.*CertificateException"),
         (1, f"{NOT_LOCKED}\njava.nio.file.AccessDeniedException: /data", "(?s)exit code 1.*AccessDeniedException"),
         (3, f"{JVM_STARTS}\nTerminating due to java.lang.OutOfMemoryError: Java heap space", "out of memory"),

@@ -192,3 +192,13 @@ def test_reason_of_a_network_error_is_its_heart() -> None:
 
 def test_reason_without_a_number_is_cut_short() -> None:
     assert len(jars.short_reason(RuntimeError("x" * 1000))) < 200
+
+
+def test_reason_of_an_unknown_authority_is_named() -> None:
+    layers = (
+        "HTTPSConnectionPool(host='repo.maven.apache.org', port=443): Max retries exceeded (Caused by SSLError("
+        "SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local "
+        "issuer certificate (_ssl.c:1006)')))"
+    )
+    said = jars.short_reason(OSError(layers))
+    assert said == "OSError: certificate verify failed: unable to get local issuer certificate"

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from ipi_es.config.files.loading import find_job, load_settings
+from ipi_es.extras import IMAGE_VARIABLE
+from ipi_es.service.health import probe
+from ipi_es.service.health.probe import listen_of
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SIDECARS = {name: service for name, service in SERVICES.items() if name.startswith("ipi-es-")}
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SERVERS = ("elasticsearch", "opensearch")
 CONSOLES = ("kibana", "dashboards")
 INSTRUCTIONS = {
@@ -24,6 +32,8 @@ INSTRUCTIONS = {
     "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 }  # fmt: skip
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)([:?+-]*)([^}]*)\}")
+IMAGES = {"scorer": "requirements-scorer.lock", "full": "requirements.lock"}
+"""Target of the Dockerfile → its lock."""
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|API_KEY", re.IGNORECASE)
 
 
@@ -48,6 +58,27 @@ def instructions() -> list[tuple[str, str]]:
     return [
         (word, " ".join(rest.split())) for word, _, rest in (line.partition(" ") for line in text.splitlines() if line)
     ]
+
+
+def of_stage(name: str) -> list[tuple[str, str]]:
+    """The instructions of one stage, without its FROM."""
+    found, inside = list[tuple[str, str]](), False
+    for word, rest in instructions():
+        if word == "FROM":
+            inside = rest.split()[-1] == name
+        elif inside:
+            found.append((word, rest))
+    return found
+
+
+@pytest.mark.parametrize("image", [*IMAGES])
+def test_each_image_says_its_name_and_has_what_its_lock_names(image: str) -> None:
+    assert of_stage(image) == [
+        ("ENV", f"{IMAGE_VARIABLE}={image}"),
+        ("COPY", f"--from=build-{image} /opt/ipi-es /opt/ipi-es"),
+    ]
+    assert any(IMAGES[image] in rest.split() for _, rest in of_stage(f"build-{image}"))
+    assert image in (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
 
 
 def test_compose_is_what_the_engine_would_take() -> None:
@@ -158,7 +189,9 @@ def test_the_worker_waits_for_setup_and_is_started_again(kind: str) -> None:
     assert worker["restart"] == "unless-stopped"
     listens = worker["command"][-1]
     assert listens.startswith("127.0.0.1:"), "the container's own loopback"
-    assert f"http://{listens}/healthz" in worker["healthcheck"]["test"][-1]
+    assert "healthcheck" not in worker, "the image's asks where the command says that it listens"
+    assert listen_of(["ipi-es", *worker["command"]]) == listens
+    assert listen_of(["ipi-es", *setup["command"]]) is None
     assert worker["environment"] == setup["environment"]
 
 
@@ -181,30 +214,53 @@ def test_the_sidecars_settings_and_jobs_are_found_and_valid(name: str) -> None:
 
 def test_dockerfile_has_known_instructions_and_begins_with_from() -> None:
     words = [word for word, _ in instructions()]
-    assert words[0] == "FROM"
+    assert words[:2] == ["ARG", "FROM"], "the base is named once"
     assert set(words) <= INSTRUCTIONS
     assert "ADD" not in words, "COPY says what it does"
 
 
 def test_image_runs_as_a_user_without_rights() -> None:
-    last = [rest for word, rest in instructions() if word == "FROM"][-1]
-    final = instructions()[instructions().index(("FROM", last)) + 1 :]
+    final = of_stage("base")
+    assert all(("FROM", f"base AS {image}") in instructions() for image in IMAGES)
+    assert instructions()[-1][0] == "COPY", "the last stage, which is the default, sets no other user"
     users = [rest for word, rest in final if word == "USER"]
     assert users
     assert int(users[-1].partition(":")[0]) > 0, "a number, so that an orchestrator can see that it isn't root"
     assert ("ENTRYPOINT", '["ipi-es"]') in final
 
 
-def test_image_bases_have_a_version_that_the_project_takes() -> None:
-    bases = [rest.split()[0] for word, rest in instructions() if word == "FROM"]
-    assert all(re.fullmatch(r"python:3\.(1[1-9])-slim", base) for base in bases), bases
+def test_image_base_has_a_digest_and_a_readable_version_that_the_project_takes() -> None:
+    (base,) = (rest for word, rest in instructions() if word == "ARG")
+    found = re.fullmatch(r"PYTHON_IMAGE=python:(\d+\.\d+)\.\d+-slim@sha256:[0-9a-f]{64}", base)
+    assert found, base
+    assert Version(found[1]) in SpecifierSet(PROJECT["requires-python"])
+    stages = {rest.split()[-1] for word, rest in instructions() if word == "FROM"}
+    outside = {rest.split()[0] for word, rest in instructions() if word == "FROM"} - stages
+    assert outside == {"${PYTHON_IMAGE}"}
+
+
+def test_page_says_how_to_pin_each_image_of_compose() -> None:
+    page = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
+    pinned = set(re.findall(r'^  ([\w-]+): \{image: "(\S+)@sha256:…"\}$', page, re.MULTILINE))
+    unpinned = {(name, each["image"]) for name, each in SERVICES.items() if "build" not in each}
+    assert pinned == unpinned
+
+
+def test_the_image_asks_its_worker_without_any_other_program() -> None:
+    (check,) = (rest for word, rest in of_stage("base") if word == "HEALTHCHECK")
+    options, _, command = check.partition(" CMD ")
+    words = json.loads(command)
+    assert words == ["python", "-m", probe.__name__]
+    given = dict(each.removeprefix("--").split("=") for each in options.split())
+    assert set(given) == {"interval", "timeout", "start-period", "retries"}
+    assert float(given["timeout"].removesuffix("s")) > probe.TIMEOUT
 
 
 def test_copied_files_exist_and_are_in_the_build_context() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
     copied = [rest.split()[:-1] for word, rest in instructions() if word == "COPY" and "--from=" not in rest]
     sources = {source for each in copied for source in each}
-    assert {"requirements.lock", "pyproject.toml", "ipi_es", "templates", "kibana"} <= sources
+    assert {*IMAGES.values(), "pyproject.toml", "ipi_es", "templates", "kibana"} <= sources
     for source in sources:
         assert (ROOT / source).exists(), source
         assert source not in ignored, source
@@ -213,6 +269,7 @@ def test_copied_files_exist_and_are_in_the_build_context() -> None:
 def test_image_installs_locked_and_hashed_dependencies() -> None:
     runs = " && ".join(rest for word, rest in instructions() if word == "RUN")
     installs = [part for part in runs.split("&&") if "pip install" in part]
-    assert any("--require-hashes" in part and "requirements.lock" in part for part in installs)
+    for lock in IMAGES.values():
+        assert any("--require-hashes" in part and lock in part.split() for part in installs)
     assert all("--require-hashes" in part or "--no-deps" in part for part in installs)
     assert all("--no-cache-dir" in part for part in installs)

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import pytest
@@ -28,6 +29,9 @@ OBJECTS: dict[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yaml"))
 }
 WORKLOADS = ("setup", "worker", "cronjob")
+OPERATOR = "pod-monitor"
+"""Of a kind that Kubernetes itself doesn't have."""
+PROMETHEUS = ROOT / "deploy" / "prometheus"
 
 
 def pod(name: str) -> dict[str, Any]:
@@ -56,11 +60,11 @@ def walk(value: Any) -> Iterator[str]:
 
 
 def test_all_manifests_are_known_here() -> None:
-    assert set(OBJECTS) == {"config", "cronjob", "network-policy", "setup", "worker"}
+    assert set(OBJECTS) == {"config", "cronjob", "network-policy", OPERATOR, "setup", "worker"}
 
 
 @pytest.mark.parametrize("version", [OLDEST, latest_version()])
-@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("name", sorted(set(OBJECTS) - {OPERATOR}))
 def test_manifest_is_what_kubernetes_takes(name: str, version: str) -> None:
     validate(OBJECTS[name], version, strict=True)
 
@@ -131,6 +135,90 @@ def test_selectors_find_their_pods() -> None:
     wanted = OBJECTS["network-policy"]["spec"]["podSelector"]["matchLabels"].items()
     assert wanted <= worker["template"]["metadata"]["labels"].items()
     assert wanted <= OBJECTS["cronjob"]["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"].items()
+
+
+def destinations() -> dict[int, set[str]]:
+    """{port: namespaces} of the egress rules; no namespace: anywhere."""
+    found: dict[int, set[str]] = {}
+    for rule in OBJECTS["network-policy"]["spec"]["egress"]:
+        places = {
+            peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for peer in rule.get("to", ())
+        }
+        for each in rule["ports"]:
+            found.setdefault(each["port"], set()).update(places)
+    return found
+
+
+def test_the_network_policy_lets_out_what_ipi_es_connects_to() -> None:
+    """Names, the cluster and its console; and notifications, whose hosts a policy can't name."""
+    hosts = yaml.safe_load(OBJECTS["config"]["data"]["ipi-es.yml"])["elasticsearch"]["hosts"]
+    (cluster,) = map(urlsplit, hosts)
+    _, namespace, kind = str(cluster.hostname).split(".")
+    assert kind == "svc"
+    assert destinations() == {
+        53: set(),
+        cluster.port: {namespace},
+        5601: {namespace},
+        443: set(),  # webhooks, and Apprise's services
+        465: set(),  # mailtos:// with TLS from the start
+        587: set(),  # and with STARTTLS
+    }
+    udp = [each for rule in OBJECTS["network-policy"]["spec"]["egress"] for each in rule["ports"] if "UDP" in str(each)]
+    assert udp == [{"protocol": "UDP", "port": 53}]
+
+
+def test_the_page_explains_every_port_of_the_network_policy() -> None:
+    text = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?:from|to) .*\| ([\d, ]+) \|", text, re.MULTILINE)
+    explained = {int(port) for row in rows for port in row.split(",")}
+    assert explained == {*destinations(), container("worker")["ports"][0]["containerPort"]}
+
+
+def jobs_of_the_alerts() -> set[str]:
+    return set(re.findall(r'\bjob="([^"]+)"', (PROMETHEUS / "alerts.yml").read_text(encoding="utf-8")))
+
+
+def test_the_pod_monitor_finds_the_worker_and_names_the_job_of_the_alerts() -> None:
+    monitor, template = OBJECTS[OPERATOR], OBJECTS["worker"]["spec"]["template"]
+    assert (monitor["apiVersion"], monitor["kind"]) == ("monitoring.coreos.com/v1", "PodMonitor")
+    assert set(monitor["spec"]) == {"jobLabel", "selector", "podMetricsEndpoints"}
+    labels = template["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert jobs_of_the_alerts() == {labels[monitor["spec"]["jobLabel"]]}
+    (endpoint,), (port,) = monitor["spec"]["podMetricsEndpoints"], template["spec"]["containers"][0]["ports"]
+    assert (endpoint["port"], endpoint["path"]) == (port["name"], "/metrics")
+
+
+@pytest.mark.parametrize("file", ["prometheus.yml", "kubernetes.yml"])
+def test_every_scrape_configuration_names_the_job_of_the_alerts(file: str) -> None:
+    body = yaml.safe_load((PROMETHEUS / file).read_text(encoding="utf-8"))
+    assert body["rule_files"] == ["alerts.yml"]
+    assert {scrape["job_name"] for scrape in body["scrape_configs"]} == jobs_of_the_alerts()
+
+
+def test_the_scrape_configuration_keeps_the_worker_by_its_annotation() -> None:
+    (scrape,) = yaml.safe_load((PROMETHEUS / "kubernetes.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    keep = scrape["relabel_configs"][0]
+    assert keep["action"] == "keep"
+    template = OBJECTS["worker"]["spec"]["template"]
+    said = {"label": template["metadata"]["labels"], "annotation": template["metadata"]["annotations"]}
+    meta = {
+        f"__meta_kubernetes_pod_{kind}_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}": value
+        for kind, names in said.items()
+        for name, value in names.items()
+    }
+    meta["__meta_kubernetes_pod_container_port_name"] = template["spec"]["containers"][0]["ports"][0]["name"]
+    meta["__meta_kubernetes_pod_phase"] = "Running"
+    assert re.fullmatch(keep["regex"], ";".join(meta[name] for name in keep["source_labels"]))
+
+
+def test_the_rule_for_a_scrape_of_all_pods_names_the_job_of_the_alerts() -> None:
+    """The one in the comment, for a Prometheus that asks every pod with annotations already."""
+    text = (PROMETHEUS / "kubernetes.yml").read_text(encoding="utf-8")
+    (rule,) = yaml.safe_load("\n".join(re.findall(r"^# (  .*)$", text, re.MULTILINE)))
+    assert rule["source_labels"] == ["__meta_kubernetes_pod_label_app_kubernetes_io_name"]
+    assert rule["target_label"] == "job"
+    assert {rule["regex"], rule["replacement"]} == jobs_of_the_alerts()
 
 
 def test_the_worker_is_given_time_to_leave_and_a_cron_job_never_overlaps_itself() -> None:

@@ -13,7 +13,12 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["demo", "dev"]}
+LOCKS = {
+    "requirements.lock": ["train", "notify", "aws"],
+    "requirements-scorer.lock": ["notify", "aws"],
+    "requirements-demo.lock": ["demo"],
+    "requirements-dev.lock": ["dev"],
+}
 """Lock → the extras that are in it."""
 
 _DOT = "."
@@ -50,6 +55,15 @@ def versions(lock: str) -> dict[str, list[str]]:
     return found
 
 
+def asked_by(extra: str) -> list[str]:
+    """The requirements of an extra, and of those that it includes."""
+    found: list[str] = []
+    for line in PROJECT["project"]["optional-dependencies"][extra]:
+        requirement = Requirement(line)
+        found += [each for name in requirement.extras for each in asked_by(name)] if requirement.extras else [line]
+    return found
+
+
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_entry_is_exact_and_has_hashes(lock: str) -> None:
     assert len(entries(lock)) > 20
@@ -69,25 +83,28 @@ def test_lock_names_no_host_and_no_option(lock: str) -> None:
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_lock_has_what_pyproject_asks_for(lock: str) -> None:
-    project, locked = PROJECT["project"], versions(lock)
-    asked = [
-        *project["dependencies"],
-        *(line for extra in LOCKS[lock] for line in project["optional-dependencies"][extra]),
-    ]
-    for line in asked:
+    locked = versions(lock)
+    for line in [*PROJECT["project"]["dependencies"], *(line for extra in LOCKS[lock] for line in asked_by(extra))]:
         requirement = Requirement(line)
         found = locked.get(canonicalize_name(requirement.name))
         assert found, f"{line} is not in {lock}: regenerate it (CONTRIBUTING.md)"
         assert all(requirement.specifier.contains(version) for version in found), f"{line}: {lock} has {found}"
 
 
-def test_tests_run_what_is_shipped() -> None:
-    shipped, tested = versions("requirements.lock"), versions("requirements-dev.lock")
+@pytest.mark.parametrize("lock", LOCKS)
+def test_tests_run_what_is_shipped(lock: str) -> None:
+    shipped, tested = versions(lock), versions("requirements-dev.lock")
     assert {name: tested.get(name) for name in shipped} == shipped
 
 
-def test_build_needs_only_what_the_dev_lock_has() -> None:
-    locked = versions("requirements-dev.lock")
+def test_scorer_has_no_tensorflow_and_full_image_has() -> None:
+    assert "tensorflow" not in versions("requirements-scorer.lock")
+    assert "tensorflow" in versions("requirements.lock")
+
+
+@pytest.mark.parametrize("lock", ["requirements-demo.lock", "requirements-dev.lock"])
+def test_build_needs_only_what_the_lock_has(lock: str) -> None:
+    locked = versions(lock)
     for line in PROJECT["build-system"]["requires"]:
         requirement = Requirement(line)
         assert all(requirement.specifier.contains(version) for version in locked[requirement.name])

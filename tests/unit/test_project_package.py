@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import email
+import os
 import subprocess
 import sys
 import tomllib
@@ -55,6 +56,51 @@ def test_wheel_has_the_command_and_the_dependencies(wheel: zipfile.ZipFile) -> N
     assert len(needed) == len(PROJECT["dependencies"])
     assert metadata["Requires-Python"] == PROJECT["requires-python"]
     assert f"{about}/licenses/LICENSE" in wheel.namelist()
+
+
+NEEDED_BY_THE_DEMO = """
+import sys
+from pathlib import Path
+
+import ipi_es
+from ipi_es.cli.demo import demo
+from ipi_es.config.files.loading import check_job
+from ipi_es.demo.demo_run import JOB
+from ipi_es.ipinsights.combiner.pretrained import pretrained_combiner
+from ipi_es.node.jars import read_jar_list
+from ipi_es.node.local import JAR_LIST, SERVER
+from ipi_es.setup import templates
+from jinja2 import PackageLoader
+
+assert Path(ipi_es.__file__).is_relative_to(sys.argv[1])
+check_job(JOB)
+assert templates.load() and read_jar_list(JAR_LIST, SERVER) and pretrained_combiner()
+assert "report.html" in PackageLoader("ipi_es.report", "templates").list_templates()
+"""
+"""Reads the demo's files: templates, the server's list of jars, the shipped combiner, the page."""
+
+
+def test_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "ipi_es"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
+    assert set(listed) <= set(wheel.namelist())
+
+
+def test_demo_finds_its_files_in_a_wheel_far_from_a_clone(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path / "installed")
+    place = str(tmp_path / "installed")
+    code = f"import sys; sys.path.insert(0, sys.argv[1])\n{NEEDED_BY_THE_DEMO}"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, place],
+        cwd=tmp_path,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["templates", "kibana"])

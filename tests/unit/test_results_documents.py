@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from ipi_es.results.documents import result_documents
 from ipi_es.results.documents.explanation import ScoreExplanation, sentence
 from ipi_es.results.documents.members import Members, Unusual
-from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, Stamp
+from ipi_es.results.documents.result_documents import (
+    Bucket,
+    BucketInfluencer,
+    Influencer,
+    Record,
+    ResultContext,
+    ResultDocument,
+    Stamp,
+    annotation,
+)
 from ipi_es.results.index_mapping import ECS_LEAVES, FIXED_FIELDS, flat_mapping, mapped_type
-from ipi_es.results.words import ANNOTATION_TYPES, BUCKET_TIME
+from ipi_es.results.words import BUCKET_TIME, AnnotationType
 from ipi_es.setup import templates
 
 START = 1_777_593_600
@@ -38,7 +46,7 @@ EXPLANATION = ScoreExplanation(
 )
 
 
-def a_record(**changes: Any) -> result_documents.ResultDocument:
+def a_record(**changes: Any) -> ResultDocument:
     fields: dict[str, Any] = {
         "start": START,
         "entity": "alice",
@@ -53,10 +61,10 @@ def a_record(**changes: Any) -> result_documents.ResultDocument:
         "repeat_of": "some-id",
         "enrichment": {"source.as.number": 64_500, "source.as.organization.name": "Example", "source.ip": "x"},
     }
-    return result_documents.record(CONTEXT, STAMP, **(fields | changes))
+    return Record(**(fields | changes)).document(CONTEXT, STAMP)
 
 
-def a_bucket(**changes: Any) -> result_documents.ResultDocument:
+def a_bucket(**changes: Any) -> ResultDocument:
     fields: dict[str, Any] = {
         "start": START,
         "event_count": 500,
@@ -72,17 +80,17 @@ def a_bucket(**changes: Any) -> result_documents.ResultDocument:
         "new_record_count": 1,
         "omitted_record_count": 0,
     }
-    return result_documents.bucket(CONTEXT, STAMP, **(fields | changes))
+    return Bucket(**(fields | changes)).document(CONTEXT, STAMP)
 
 
-def an_influencer() -> result_documents.ResultDocument:
-    return result_documents.influencer(
-        CONTEXT, STAMP, start=START, field="source.ip", value="198.51.100.7", probability=1e-9, influencer_score=80
-    )
+def an_influencer() -> ResultDocument:
+    return Influencer(
+        start=START, field="source.ip", value="198.51.100.7", probability=1e-9, influencer_score=80
+    ).document(CONTEXT, STAMP)
 
 
-def an_annotation() -> result_documents.ResultDocument:
-    return result_documents.annotation(
+def an_annotation() -> ResultDocument:
+    return annotation(
         CONTEXT, STAMP, start=START, end=START + 3_600, annotation_type="blind", text="no events for an hour"
     )
 
@@ -99,26 +107,22 @@ MEMBERS = Members(
     organizations=("Example",),
     countries=("SG",),
 )
-TRIED = result_documents.influencer(
-    CONTEXT,
-    STAMP,
+TRIED = Influencer(
     start=START,
     field="source.ip",
     value="203.0.113.9",
     probability=0.00018,
     influencer_score=80,
     members=MEMBERS,
-)
-TAKEN = result_documents.influencer(
-    CONTEXT,
-    STAMP,
+).document(CONTEXT, STAMP)
+TAKEN = Influencer(
     start=START,
     field="user.name",
     value="alice",
     probability=0.00018,
     influencer_score=80,
     members=replace(MEMBERS, count=2, unlearned=2, repeats=0, allowed=0, names=("192.0.2.1", "192.0.2.2"), outcomes=()),
-)
+).document(CONTEXT, STAMP)
 UNUSUAL = a_bucket(unusual=Unusual(pairs=7, entities=6, ips=1, unlearned=5))
 ALL = [
     a_record(outcomes=(("failure", 2), ("success", 1))), an_influencer(), a_bucket(), an_annotation(),
@@ -127,7 +131,7 @@ ALL = [
 
 
 @pytest.mark.parametrize("document", ALL, ids=lambda each: each.source["result_type"])
-def test_what_all_results_have(document: result_documents.ResultDocument) -> None:
+def test_what_all_results_have(document: ResultDocument) -> None:
     assert document.index == "ipi-es-anomalies-shared-2026.05"
     assert document.id.startswith(f"logins_{document.source['result_type']}_{START * 1_000}_3600_")
     expected = {
@@ -145,7 +149,7 @@ def test_what_all_results_have(document: result_documents.ResultDocument) -> Non
 
 
 @pytest.mark.parametrize("document", ALL, ids=lambda each: each.source["result_type"])
-def test_every_field_is_in_the_mapping(document: result_documents.ResultDocument) -> None:
+def test_every_field_is_in_the_mapping(document: ResultDocument) -> None:
     (shipped,) = (each for each in templates.load() if each.name == "ipi-es-results")
     mapping = templates._overlay(shipped.mappings, flat_mapping(CONTEXT.flat_fields))
     for field in leaves(document.source):
@@ -201,6 +205,14 @@ def test_entity_and_ip_are_flat_under_the_events_names() -> None:
     assert "user.name" not in an_influencer().source
 
 
+def test_record_names_the_sources_of_its_entity_where_it_has_several() -> None:
+    several = replace(CONTEXT, entity_sources=("user.email", "user.name"))
+    fields = {"start": START, "entity": "alice", "ip": "198.51.100.7", "probability": 1e-5, "record_score": 91.5}
+    one = Record(**fields, actual=-7.5, typical=4.25, event_count=3)
+    assert one.document(several, STAMP).source["entity_sources"] == ["user.email", "user.name"]
+    assert "entity_sources" not in one.document(CONTEXT, STAMP).source
+
+
 def test_optional_fields_are_left_out_when_there_is_nothing_to_say() -> None:
     source = a_record(suppressed_by=None, repeat_of=None, enrichment=None, explanation=None).source
     assert not {"suppressed_by", "repeat_of", "source.as.number", "anomaly_score_explanation"} & set(source)
@@ -218,13 +230,17 @@ def test_bucket_counts_what_could_not_be_read() -> None:
 
 
 def test_an_entity_as_a_whole_is_found_by_the_same_field_as_its_records() -> None:
-    whole = result_documents.influencer(
-        CONTEXT, STAMP, start=START, field="user.name", value="alice", probability=1e-5, influencer_score=80.0
-    ).source
+    whole = (
+        Influencer(start=START, field="user.name", value="alice", probability=1e-5, influencer_score=80.0)
+        .document(CONTEXT, STAMP)
+        .source
+    )
     assert (whole["partition_field_name"], whole["partition_field_value"]) == ("user.name", "alice")
-    address = result_documents.influencer(
-        CONTEXT, STAMP, start=START, field="source.ip", value="192.0.2.1", probability=1e-5, influencer_score=80.0
-    ).source
+    address = (
+        Influencer(start=START, field="source.ip", value="192.0.2.1", probability=1e-5, influencer_score=80.0)
+        .document(CONTEXT, STAMP)
+        .source
+    )
     assert "partition_field_value" not in address
 
 
@@ -247,14 +263,14 @@ def test_bucket_score_is_the_largest_of_its_bucket_influencers() -> None:
 
 
 def test_empty_bucket_scores_nothing() -> None:
-    source = result_documents.bucket(CONTEXT, STAMP, start=START, event_count=0, processing_time_ms=0).source
+    source = Bucket(start=START, event_count=0, processing_time_ms=0).document(CONTEXT, STAMP).source
     assert (source["anomaly_score"], source["record_count"], source["bucket_influencers"]) == (0.0, 0, [])
 
 
 def test_annotation_knows_its_end_and_its_type() -> None:
     source = an_annotation().source
     assert source["end_timestamp"] == (START + 3_600) * 1_000
-    assert source["annotation_type"] in ANNOTATION_TYPES
+    assert source["annotation_type"] in get_args(AnnotationType)
 
 
 def test_smallest_probability_is_written_as_a_normal_number() -> None:

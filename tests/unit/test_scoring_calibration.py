@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from calibration_shares import shares
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -21,7 +22,6 @@ from ipi_es.scoring.calibration import (
     comparable_events,
     history_class,
 )
-from ipi_es.scoring.shares import shares
 from ipi_es.scoring.tail import fit_tail
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from ipi_es.scoring import extreme
-from ipi_es.scoring.combine import ENTITY_OR_IP, OVER_DETECTORS, OVER_MEMBERS, Combination, Combined, combine
+from ipi_es.scoring.combine import ENTITY_OR_IP, OVER_MEMBERS, Combination, Combined, combine
 from ipi_es.scoring.joint import (
     PRIOR_CORRELATION,
     PRIOR_GROUPS,
@@ -187,7 +187,7 @@ def test_an_odder_member_never_makes_its_group_less_odd(ln_p: list[float], i: in
     odder = list(ln_p)
     odder[i % len(odder)] -= less
     group = np.zeros(len(ln_p), dtype=int)
-    for how in (ENTITY_OR_IP, OVER_MEMBERS, OVER_DETECTORS):
+    for how in (ENTITY_OR_IP, OVER_MEMBERS):
         a, b = (combine(x, group, 1, how, correlation=rho, max_joint=100) for x in (ln_p, odder))
         assert b.s[0] >= a.s[0] - 1e-9 * (1 + a.s[0])
 
@@ -203,7 +203,7 @@ def test_groups_do_not_see_each_other() -> None:
         assert alone.ln_p[0] == pytest.approx(together.ln_p[g], rel=1e-9)
 
 
-@pytest.mark.parametrize("how", [ENTITY_OR_IP, OVER_MEMBERS, OVER_DETECTORS])
+@pytest.mark.parametrize("how", [ENTITY_OR_IP, OVER_MEMBERS])
 @pytest.mark.parametrize("n", [2, 4, 60])
 def test_the_extreme_part_is_super_uniform_where_it_scores(n: int, how: Combination) -> None:
     groups = 20_000

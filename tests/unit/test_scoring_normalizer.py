@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ipi_es.scoring.array_checks import F64
 from ipi_es.scoring.normalizer import BOUND_NAMES, Normalized, largest_cap, normalize, probability_cap, rank_cap
 from ipi_es.scoring.probability import LN_L, LN_MIN, ln_written, raw_score, written_probability
-from ipi_es.scoring.quantiles import DAY_S, LARGEST_CAP, Quantiles
-from ipi_es.scoring.renormalizer import PATIENCE_S, is_due, largest_of, renormalize, visible
+from ipi_es.scoring.quantiles import CELLS, DAY_S, LARGEST_CAP, Quantiles
+from ipi_es.scoring.renormalizer import PATIENCE_S, LastRenormalization, renormalize, visible
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "scoring.json").read_text())
 raw_scores = st.lists(st.one_of(st.just(0.0), st.floats(1e-3, 100)), max_size=40)
@@ -36,6 +36,16 @@ def test_the_largest_result_ever_gets_more_the_more_history_there_is(value: dict
 @pytest.mark.parametrize("value", GOLDEN["probability_cap"], ids=lambda value: f"p={value['p']}")
 def test_no_score_is_higher_than_its_probability_allows(value: dict[str, float]) -> None:
     assert probability_cap(np.log([value["p"]]))[0] == pytest.approx(value["cap"], abs=value["to"])
+
+
+@pytest.mark.parametrize(
+    ("percentile", "cap"),
+    [(35, 0.5), (70, 1.0), (85, 1.2), (90, 1.5), (95, 3.0), (97, 20.0), (98, 35.0), (99, 50.0), (99.9, 90.0)],
+)
+def test_the_cap_by_the_rank_in_a_history_so_long_that_the_rank_is_certain(percentile: float, cap: float) -> None:
+    counts = np.zeros(CELLS + 1)
+    counts[[0, CELLS]] = np.array([percentile, 100.0 - percentile]) * 1e10
+    assert rank_cap(np.array([1.0]), Quantiles(counts), counted=False)[0] == pytest.approx(cap, abs=0.01)
 
 
 def test_the_probability_cap_is_never_negative() -> None:
@@ -198,10 +208,13 @@ def test_scores_move_both_ways() -> None:
 
 
 def test_it_is_due_when_a_largest_grew_by_more_than_a_tenth_or_after_six_hours() -> None:
-    before = largest_of({"record": Quantiles.empty().added([1.0])})
-    assert not is_due(before, {"record": 1.1}, 0)
-    assert is_due(before, {"record": 1.11}, 0)
-    assert not is_due(before, {"record": 0.2}, PATIENCE_S - 1)
-    assert is_due(before, {"record": 0.2}, PATIENCE_S)
-    assert is_due(before, {"record": 1.0, "bucket_time": 0.5}, 0)
-    assert not is_due({}, {"record": 0.0}, 0)
+    def levels(**largest: float) -> dict[str, Quantiles]:
+        return {name: Quantiles.empty().added([score]) for name, score in largest.items()}
+
+    last = LastRenormalization.at(100, levels(record=1.0))
+    assert not last.next_is_due(100, levels(record=1.1))
+    assert last.next_is_due(100, levels(record=1.11))
+    assert not last.next_is_due(100 + PATIENCE_S - 1, levels(record=0.2))
+    assert last.next_is_due(100 + PATIENCE_S, levels(record=0.2))
+    assert last.next_is_due(100, levels(record=1.0, bucket_time=0.5))
+    assert not LastRenormalization(100, {}).next_is_due(100, levels(record=0.0))

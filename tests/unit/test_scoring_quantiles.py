@@ -85,7 +85,7 @@ def test_the_yardstick_is_the_largest_seen_or_what_chance_gives() -> None:
     assert Quantiles.empty().yardstick == 0.0
     assert Quantiles.empty().added([2.0] * 9).yardstick == 2.0
     many = Quantiles.empty().added([0.0] * 300_000)
-    assert many.yardstick == pytest.approx(float(raw_score([-math.log(600_001)])[0]))
+    assert many.yardstick == pytest.approx(float(raw_score([-math.log(1_200_001)])[0]))
 
 
 def test_the_largest_is_capped() -> None:
@@ -134,13 +134,17 @@ def test_percentiles_rise_with_the_score(s: list[float], span: float, counted: b
 
 
 def test_the_state_comes_back_exactly() -> None:
-    state = Quantiles.empty().added([0.0, 0.3, 8.0, 99.0]).aged(12345)
+    state = Quantiles.empty().added([0.0, 0.3, 8.0, 99.0], keys=np.array([5, 6, 2**52 - 1, 8])).aged(12345)
     again = Quantiles.from_array(state.to_array())
     assert (again.counts == state.counts).all()
     assert again.largest == state.largest
+    assert again.sources.keys.tolist() == state.sources.keys.tolist() == [8, 2**52 - 1, 6]
+    assert (again.sources.scores == state.sources.scores).all()
 
 
-@pytest.mark.parametrize("array", [[], np.zeros(801), np.full(802, -1.0), np.full(802, math.nan), np.zeros((2, 401))])
+@pytest.mark.parametrize(
+    "array", [[], np.zeros(801), np.full(802, -1.0), np.full(802, math.nan), np.zeros((2, 401)), np.zeros(803)]
+)
 def test_a_damaged_state_is_refused(array: np.ndarray) -> None:
     with pytest.raises(SnapshotDamaged):
         Quantiles.from_array(array)

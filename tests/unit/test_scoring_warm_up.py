@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipi_es.scoring.aggregate import Correlations, aggregate
+from ipi_es.scoring.aggregate import BucketPairs, Membership, aggregate
 from ipi_es.scoring.calibration import ENOUGH_POINTS, Calibration
 from ipi_es.scoring.normalizer import probability_cap
+from ipi_es.scoring.references import Correlations, Reference
 from ipi_es.scoring.warm_up import MODEST, YOUNG_DAYS, borrowed, modest, warms_up
 
 
@@ -67,13 +68,7 @@ def test_many_new_accounts_behind_one_address_still_stand_out() -> None:
     n = 60
     ln_p = modest(np.full(n, -12.0), np.zeros(n, dtype=np.int8), 1, calibration(0))
     who, where = np.arange(n, dtype=np.int32), np.zeros(n, dtype=np.int32)
-    together = aggregate(
-        ln_p,
-        who,
-        where,
-        n_entities=n,
-        n_ips=1,
-        correlations=Correlations(same_ip=(0.05, 0.05)),
-        calibration_size=10_000,
-    )
+    everyone = Membership(np.ones(n, dtype=np.bool_), np.ones(n, dtype=np.bool_), np.ones(1, dtype=np.bool_))
+    reference = Reference(calibration(0), Correlations(same_ip=(0.05, 0.05)))
+    together = aggregate(BucketPairs.of(ln_p, who, where, n, 1), everyone, reference)
     assert float(probability_cap(together.ips.ln_p)[0]) > 75

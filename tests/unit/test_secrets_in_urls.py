@@ -201,7 +201,7 @@ def test_a_worker_says_and_stores_nothing_of_a_failing_destinations_url(tmp_path
 
 def stored(cluster: MemoryCluster) -> str:
     """All documents."""
-    return json.dumps([each.source for name in cluster._indices for each in cluster.scan(name, {"match_all": {}})])
+    return json.dumps([each.source for name in cluster.indices("*") for each in cluster.scan(name, {"match_all": {}})])
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
@@ -226,7 +226,6 @@ def test_a_proxy_that_fails_is_not_quoted(
     for way, url in (("webhook", "http://203.0.113.1:9/x"), ("apprise", "json://203.0.113.1:9/x")):
         scheme = "https" if variable == "HTTPS_PROXY" else "http"
         given = {"name": "ops", way: url.replace("http://", f"{scheme}://").replace("json://", f"json{scheme[4:]}://")}
-        monkeypatch.setattr("ipi_es.alerts.senders.TIMEOUT", (0.5, 0.5))
         job = {**job_data("logins"), "alerts": {"on": ["records"], "notify": [given]}}
         file = write_job(tmp_path / "job.json", job)
         (tmp_path / "ipi-es.yml").write_text(json.dumps({"jobs": [str(file)]}))

@@ -88,8 +88,7 @@ def test_missing_jdk_is_said_in_the_summary() -> None:
 
 def test_local_servers_are_taken_where_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(pool.URL_VARIABLE, raising=False)
-    monkeypatch.setattr(containers, "engine_answers", lambda: False)
-    chosen = pool.choose()
+    chosen = pool.choose(engine_answers=lambda: False)
     assert chosen.source.startswith("local")
     assert list(chosen.starters) == ["opensearch-3.8.0", "elasticsearch-9.5.3", "elasticsearch-8.19.5"]
     assert chosen.opensearch_kind == "opensearch-3.8.0"
@@ -97,15 +96,13 @@ def test_local_servers_are_taken_where_nothing_else_is(monkeypatch: pytest.Monke
 
 def test_containers_are_taken_where_an_engine_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(pool.URL_VARIABLE, raising=False)
-    monkeypatch.setattr(containers, "engine_answers", lambda: True)
-    assert pool.choose().source == "container"
+    assert pool.choose(engine_answers=lambda: True).source == "container"
 
 
 def test_given_urls_go_before_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(pool.URL_VARIABLE, "http://one:9200/, http://two:9200")
     kinds = {"http://one:9200": "elasticsearch-9.5.3", "http://two:9200": "opensearch-3.8.0"}
-    monkeypatch.setattr(pool, "kind_of", kinds.__getitem__)
-    chosen = pool.choose()
+    chosen = pool.choose(kinds.__getitem__)
     assert chosen.source == "existing (IPI_ES_TEST_URL)"
     assert chosen.get("elasticsearch-9.5.3").url == "http://one:9200"
     chosen.close()

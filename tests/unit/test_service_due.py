@@ -11,6 +11,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.service import due
 from ipi_es.service.due import DAY
 from ipi_es.service.takeover import TakeoverDecision, TakeoverTurn
+from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
 
 HOUR = 3_600
@@ -89,19 +90,19 @@ def turns(dead: str = "") -> TakeoverDecision:
 def test_free_job_is_anybodys() -> None:
     assert turns().turn(None, 0, 0, 0.0) is TakeoverTurn.MINE
     assert turns().turn(state(), 0, 0, 0.0) is TakeoverTurn.MINE
-    assert turns().turn(state(details={"worker": "me:1:1"}), 0, 0, 0.0) is TakeoverTurn.MINE
-    assert turns("other:1:1").turn(state(details={"worker": "other:1:1"}), 0, 0, 0.0) is TakeoverTurn.MINE
+    assert turns().turn(state(details=JobDetails(last_worker="me:1:1")), 0, 0, 0.0) is TakeoverTurn.MINE
+    assert turns("other:1:1").turn(state(details=JobDetails(last_worker="other:1:1")), 0, 0, 0.0) is TakeoverTurn.MINE
 
 
 def test_job_of_another_is_mine_when_work_lay_for_a_lease() -> None:
-    mine, free = turns(), state(details={"worker": "other:1:1"})
+    mine, free = turns(), state(details=JobDetails(last_worker="other:1:1"))
     assert mine.turn(free, 3_600, 0, 100.0) is TakeoverTurn.THEIRS
     assert mine.turn(free, 3_600, 0, 123.9) is TakeoverTurn.THEIRS
     assert mine.turn(free, 3_600, 0, 124.0) is TakeoverTurn.MINE
 
 
 def test_other_work_is_waited_for_anew() -> None:
-    mine, free = turns(), state(details={"worker": "other:1:1"})
+    mine, free = turns(), state(details=JobDetails(last_worker="other:1:1"))
     mine.turn(free, 3_600, 0, 100.0)
     assert mine.turn(free, 7_200, 0, 130.0) is TakeoverTurn.THEIRS
     assert mine.turn(free, 7_200, 0, 154.0) is TakeoverTurn.MINE

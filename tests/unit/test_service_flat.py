@@ -48,8 +48,7 @@ def descriptors() -> int:
 def test_two_hundred_ticks_leave_memory_threads_and_descriptors_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     job = live_parts.live_job(hold_days=2, repeat_window="2d", renormalization_window_days=1, late_window="6h")
     few = [each for each in company.events(1, DAYS) if each[1] < PEOPLE]
-    monkeypatch.setattr(company, "events", lambda *_: few)
-    cluster = parts.trained_cluster(job, monkeypatch)
+    cluster = parts.trained_cluster(job, monkeypatch, few)
     worker = live_parts.Worker(cluster, job)
     seen: list[tuple[int, ...]] = []
     ticks = range(company.SCORED_FROM, company.SCORED_FROM + DAYS * company.DAY, job.bucket_span)

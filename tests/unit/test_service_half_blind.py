@@ -16,7 +16,6 @@ from worker_company import DAY, EVENTS, HOUR, SCORED_FROM
 
 from ipi_es.cluster.port import Drop, Put
 from ipi_es.results.store import ResultStore
-from ipi_es.service.health.health import Fleet
 from ipi_es.service.health.metrics import FleetCollector
 from ipi_es.testing.memory_cluster import MemoryCluster
 
@@ -75,9 +74,9 @@ def noted(cluster: MemoryCluster) -> Json:
 
 def states(worker: Worker, now: int) -> dict[str, float]:
     """The metric ``ipi_es_blind`` by state."""
-    fleet = Fleet()
-    fleet._jobs[JOB.job_id] = worker.health
-    (family,) = [each for each in FleetCollector(fleet, FixedClock(now)).collect() if each.name == "ipi_es_blind"]
+    (family,) = [
+        each for each in FleetCollector(worker.fleet, FixedClock(now)).collect() if each.name == "ipi_es_blind"
+    ]
     return {sample.labels["state"]: sample.value for sample in family.samples}
 
 

@@ -15,8 +15,8 @@ from ipi_es.datafeed.event_bucket import Dropped
 from ipi_es.errors import ClusterUnreachable, ConfigError, FieldMissing, NotEnoughHistory
 from ipi_es.service.blindness.blind_change import BlindState
 from ipi_es.service.health.health import FAILING_AFTER, Fleet, JobHealth
-from ipi_es.service.health.job_report import LONGEST_TEXT, JobActivity, LastError, NotReadyReason
-from ipi_es.state.details import LAST_ERROR
+from ipi_es.service.health.job_report import JobActivity, NotReadyReason
+from ipi_es.state.details import LastError
 
 AWAY = ClusterUnreachable("no connection to http://127.0.0.1:9200", hint="start it")
 
@@ -207,15 +207,6 @@ def test_refused_documents_are_counted() -> None:
     health.bulk_rejected("busy", 2)
     health.bulk_rejected("refused", 1)
     assert health.report(NOW).bulk_rejections == {"busy": 5, "refused": 1}
-
-
-def test_what_is_kept_of_an_error_is_one_short_line_that_a_state_can_hold() -> None:
-    mistake = LastError.of(NOW, FieldMissing("user.name\n  is " + "x" * 1_000, hint="not this"))
-    assert len(mistake.text) == LONGEST_TEXT
-    assert mistake.text.startswith("user.name is x")
-    assert LastError.from_details({LAST_ERROR: mistake.to_details()}) == mistake
-    assert LastError.from_details({}) is None
-    assert LastError.of(NOW, KeyError()).text == "KeyError"
 
 
 def test_a_report_is_a_copy() -> None:

@@ -18,7 +18,6 @@ from ipi_es.errors import ClusterUnreachable, FieldMissing
 from ipi_es.service.health.job_report import JobActivity, NotReadyReason
 from ipi_es.service.live_job import GAP, LOOK_ON
 from ipi_es.service.tick_outcome import TickResult
-from ipi_es.state.details import LAST_ERROR
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 
@@ -32,8 +31,7 @@ END = SCORED_FROM + 51 * HOUR
 @pytest.fixture(scope="module")
 def trained() -> Iterator[MemoryCluster]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipi_es.worker.scoring.bucket_scorer.CRITICAL", 15.0)
-        patch.setattr("ipi_es.results.reading.queries.CRITICAL", 15.0)
+        parts.critical_from(patch, 15.0)
         yield parts.trained_cluster(JOB, patch)
 
 
@@ -72,23 +70,19 @@ def test_a_process_for_each_tick_gives_what_a_backfill_gives(cluster: MemoryClus
     assert live.everything(cluster, JOB, stamped=False) == live.everything(backfilled, JOB, stamped=False)
 
 
-def test_what_the_last_tick_left_is_gone_on_with(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    loads: list[int] = []
-    prepared = "ipi_es.worker.job_session.JobSession._load"
-    original = __import__("ipi_es.worker.job_session", fromlist=["JobSession"]).JobSession._load
+def test_what_the_last_tick_left_is_gone_on_with(cluster: MemoryCluster) -> None:
+    scored: list[int] = []
+    worker = Worker(cluster, JOB, on_scored=lambda one: scored.append(one.bucket.start))
 
-    def counted(session: Any, start: int) -> Any:
-        loads.append(start)
-        return original(session, start)
+    def loads() -> int:
+        return worker.health.report(END).steps["load"][0]
 
-    monkeypatch.setattr(prepared, counted)
-    worker = Worker(cluster, JOB)
     for end in range(START + SPAN, START + 5 * SPAN, SPAN):
         worker.tick(end)
-    assert loads == [START]
+    assert (loads(), scored[0]) == (1, START)
     parts.backfill(cluster, JOB, START, START + 5 * SPAN)  # somebody else was at work
     worker.tick(START + 6 * SPAN)
-    assert loads[-1] == START + 5 * SPAN
+    assert (loads(), scored[-1]) == (2, START + 5 * SPAN)
 
 
 def test_verdict_takes_effect_with_the_next_tick(cluster: MemoryCluster) -> None:
@@ -173,13 +167,11 @@ def test_stopping_ends_after_the_batch_in_hand_and_the_next_tick_goes_on(
 ) -> None:
     stop = {"now": False}
     worker = Worker(cluster, JOB)
-    scored = worker.live._scored
 
     def stopped_soon(one: Any) -> None:
-        scored(one)
         stop["now"] = one.bucket.start > START + DAY
 
-    worker.live._scored = stopped_soon  # type: ignore[method-assign]
+    worker.on_scored = stopped_soon
     assert worker.tick(END, stopping=lambda: stop["now"]).did is TickResult.STOPPED
     assert START + DAY < int(worker.state.checkpoint or 0) < END
     assert worker.state.lease_owner is None
@@ -189,13 +181,11 @@ def test_stopping_ends_after_the_batch_in_hand_and_the_next_tick_goes_on(
 
 def test_long_outage_is_made_good_in_slices_so_that_others_get_their_turn(cluster: MemoryCluster) -> None:
     worker = Worker(cluster, JOB)
-    scored = worker.live._scored
 
     def slow(one: Any) -> None:
-        scored(one)
         worker.stopwatch.time += 10.0
 
-    worker.live._scored = slow  # type: ignore[method-assign]
+    worker.on_scored = slow
     outcomes = [worker.tick(END)]
     while outcomes[-1].again_in == GAP:
         outcomes.append(worker.tick(END))
@@ -211,36 +201,34 @@ def test_failure_is_told_kept_in_the_state_and_over_with_the_next_tick(cluster: 
         if operation == "search" and index == company.EVENTS:
             raise away
 
-    cluster._before = broken
+    cluster.before = broken
     outcome = worker.tick(END)
     assert (outcome.did, outcome.again_in) == (TickResult.FAILED, 60.0)
     assert worker.state.lease_owner is None
-    kept = worker.state.details[LAST_ERROR]
-    assert (kept["kind"], kept["text"]) == ("ClusterUnreachable", "nothing listens")
+    kept = worker.state.details.last_error
+    assert kept is not None
+    assert (kept.kind, kept.text) == ("ClusterUnreachable", "nothing listens")
     assert worker.health.reasons(END)[0].trouble is NotReadyReason.CLUSTER_AWAY
-    cluster._before = lambda _operation, _index: None
+    cluster.before = lambda _operation, _index: None
     assert worker.tick(END).did is TickResult.WORKED
-    assert LAST_ERROR not in worker.state.details
+    assert worker.state.details.last_error is None
     assert worker.health.reasons(END + live.DELAY) == []
 
 
-def test_a_bug_in_one_job_ends_nothing(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = Worker(cluster, JOB)
-    monkeypatch.setattr(worker.live, "_catch_up", lambda *_: 1 / 0)
+def test_a_bug_in_one_job_ends_nothing(cluster: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB, on_scored=lambda _: 1 / 0)
     assert worker.tick(END).did is TickResult.FAILED
-    assert worker.state.details[LAST_ERROR]["kind"] == "ZeroDivisionError"
+    kept = worker.state.details.last_error
+    assert kept is not None
+    assert kept.kind == "ZeroDivisionError"
     assert worker.state.lease_owner is None
 
 
 def test_unusable_fields_are_found_before_the_first_work(cluster: MemoryCluster) -> None:
-    from dataclasses import replace
-
-    worker = Worker(cluster, JOB)
-
     def unusable() -> None:
         raise FieldMissing("no field source.ip")
 
-    worker.live._context = replace(worker.live._context, usable=unusable)
+    worker = Worker(cluster, JOB, usable=unusable)
     assert worker.tick(END).did is TickResult.FAILED
     assert worker.state.checkpoint == START
 
@@ -259,14 +247,12 @@ def test_job_that_is_paused_amid_the_work_stops_and_loses_nothing(
     cluster: MemoryCluster, backfilled: MemoryCluster
 ) -> None:
     worker, states = Worker(cluster, JOB), StateStore(cluster)
-    scored = worker.live._scored
 
     def pausing(one: Any) -> None:
-        scored(one)
         if one.bucket.start == START + DAY:
             states.pause(JOB.job_id, True, parts.NOW)
 
-    worker.live._scored = pausing  # type: ignore[method-assign]
+    worker.on_scored = pausing
     outcome = worker.tick(END)
     assert (outcome.did, outcome.again_in) == (TickResult.STOOD_BY, LOOK_ON)
     assert int(worker.state.checkpoint or 0) < END
@@ -286,13 +272,11 @@ def test_cleaning_is_done_once_a_night_whoever_asks(cluster: MemoryCluster) -> N
 
 def test_cleaning_does_not_wait_for_a_job_at_work(cluster: MemoryCluster) -> None:
     worker, cleaned = Worker(cluster, JOB), []
-    scored = worker.live._scored
 
     def meanwhile(one: Any) -> None:
-        scored(one)
         cleaned.append(worker.live.clean(END))
 
-    worker.live._scored = meanwhile  # type: ignore[method-assign]
+    worker.on_scored = meanwhile
     worker.tick(START + SPAN)
     assert [each.did for each in cleaned] == [TickResult.NOTHING]
     assert cleaned[0].again_in

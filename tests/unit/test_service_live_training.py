@@ -18,11 +18,9 @@ from ipi_es.service.health.job_report import JobActivity, NotReadyReason
 from ipi_es.service.live_training import LOOK_AGAIN, TRAIN_AGAIN
 from ipi_es.service.tick_outcome import TickResult
 from ipi_es.setup import setup_plan
-from ipi_es.state.details import LAST_ERROR, WAITS_FOR
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
-from ipi_es.worker.training import job_training
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.removal import Removal
 
@@ -38,7 +36,7 @@ END = SCORED_FROM + 2 * DAY + SPAN
 def events() -> Iterator[MemoryCluster]:
     """A cluster that is set up, with events and no job."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+        parts.train_by(patch)
         cluster = MemoryCluster()
         setup_plan.apply(cluster, setup_plan.plan(cluster))
         company.fill(cluster)
@@ -70,7 +68,8 @@ def test_new_job_waits_for_enough_history_and_says_so(cluster: MemoryCluster) ->
     worker, now = Worker(cluster, JOB), LEARN_FROM + 7 * DAY + HOUR
     outcome = worker.tick(now)
     assert (outcome.did, outcome.again_in) == (TickResult.WAITED, LOOK_AGAIN)
-    said = worker.state.details[WAITS_FOR]
+    said = worker.state.details.waits_for
+    assert said is not None
     assert "go back 8d" in said
     assert "2025-08-28T00:00:00Z" in said
     assert worker.health.report(now).doing is JobActivity.WAITING
@@ -78,7 +77,7 @@ def test_new_job_waits_for_enough_history_and_says_so(cluster: MemoryCluster) ->
     worker.stopwatch.time += LOOK_AGAIN
     assert worker.tick(LEARN_FROM + 8 * DAY).did is TickResult.WORKED
     assert worker.resources.snapshot(worker.state.snapshot_id).trained_to == LEARN_FROM + 8 * DAY
-    assert WAITS_FOR not in worker.state.details
+    assert worker.state.details.waits_for is None
 
 
 def test_first_training_learns_what_there_is_and_scoring_goes_on_from_its_end(cluster: MemoryCluster) -> None:
@@ -134,31 +133,33 @@ def test_retraining_that_fails_is_told_and_scoring_goes_on(
     worker = Worker(cluster, JOB)
     worker.tick(SCORED_FROM + SPAN)
     before = worker.state.snapshot_id
-    monkeypatch.setattr(job_training, "train", _fails)
+    parts.train_by(monkeypatch, _fails)
     assert worker.tick(SCORED_FROM + DAY + SPAN).did is TickResult.WORKED
     assert (worker.state.checkpoint, worker.state.snapshot_id) == (SCORED_FROM + DAY + SPAN, before)
-    assert worker.state.details[LAST_ERROR]["kind"] == "NotEnoughHistory"
+    error = worker.state.details.last_error
+    assert error is not None
+    assert error.kind == "NotEnoughHistory"
     assert [each.trouble for each in worker.health.reasons(SCORED_FROM + DAY + SPAN)] == [
         NotReadyReason.TRAINING_FAILED
     ]
     assert worker.tick(SCORED_FROM + DAY + 2 * SPAN).did is TickResult.WORKED
-    assert LAST_ERROR in worker.state.details, "it stays until a training succeeds"
-    monkeypatch.setattr(job_training, "train", parts.made_training)
+    assert worker.state.details.last_error is not None, "it stays until a training succeeds"
+    parts.train_by(monkeypatch)
     worker.stopwatch.time += TRAIN_AGAIN
     worker.tick(SCORED_FROM + DAY + 3 * SPAN)
     assert worker.state.snapshot_id != before
-    assert LAST_ERROR not in worker.state.details
+    assert worker.state.details.last_error is None
     assert worker.health.reasons(SCORED_FROM + DAY + 3 * SPAN) == []
 
 
 def test_first_training_without_enough_to_learn_from_waits(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_training, "train", _fails)
+    parts.train_by(monkeypatch, _fails)
     worker = Worker(cluster, JOB)
     outcome = worker.tick(SCORED_FROM)
     assert (outcome.did, outcome.again_in) == (TickResult.WAITED, TRAIN_AGAIN)
-    assert worker.state.details[WAITS_FOR] == "too few"
+    assert worker.state.details.waits_for == "too few"
 
 
 def test_stopping_ends_a_training_and_keeps_nothing_of_it(cluster: MemoryCluster) -> None:
@@ -171,17 +172,17 @@ def test_stopping_ends_a_training_and_keeps_nothing_of_it(cluster: MemoryCluster
     assert worker.tick(SCORED_FROM + SPAN, stopping=stopping).did is TickResult.STOPPED
     assert worker.state.snapshot_id is None
     assert worker.state.lease_owner is None
-    assert worker.live._training.places.acquire(blocking=False)
+    assert worker.training_places.acquire(blocking=False)
 
 
 def test_job_whose_turn_to_train_it_is_not_goes_on_scoring(cluster: MemoryCluster) -> None:
     worker = Worker(cluster, JOB)
     worker.tick(SCORED_FROM + SPAN)
     before = worker.state.snapshot_id
-    worker.live._training.places.acquire()
+    worker.training_places.acquire()
     assert worker.tick(SCORED_FROM + DAY + SPAN).did is TickResult.WORKED
     assert (worker.state.checkpoint, worker.state.snapshot_id) == (SCORED_FROM + DAY + SPAN, before)
-    worker.live._training.places.release()
+    worker.training_places.release()
     worker.stopwatch.time += 60
     worker.tick(SCORED_FROM + DAY + 2 * SPAN)
     assert worker.resources.snapshot(worker.state.snapshot_id).trained_to == SCORED_FROM + DAY

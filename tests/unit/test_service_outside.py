@@ -21,7 +21,6 @@ from worker_company import DAY, HOUR, SCORED_FROM
 from ipi_es.errors import ClusterUnreachable
 from ipi_es.results.store import ResultStore
 from ipi_es.scoring.probability import severity
-from ipi_es.service.health.health import Fleet
 from ipi_es.service.health.http_server import Listener
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -45,8 +44,8 @@ class Outside:
     """A worker, and who asks it over HTTP at the same time."""
 
     def __init__(self, cluster: MemoryCluster, **how: Any) -> None:
-        self.worker, self.clock, self.fleet = Worker(cluster, JOB, **how), FixedClock(), Fleet()
-        self.fleet._jobs[JOB.job_id] = self.worker.health
+        self.worker, self.clock = Worker(cluster, JOB, **how), FixedClock()
+        self.fleet = self.worker.fleet
 
     def tick(self, now: int) -> None:
         self.clock.time = now + DELAY
@@ -117,11 +116,11 @@ def test_a_cluster_that_is_away_is_a_reason_until_it_is_back(cluster: MemoryClus
     def away(operation: str, index: str) -> None:
         raise ClusterUnreachable("nothing listens")
 
-    cluster._before = away
+    cluster.before = away
     outside.tick(START + 2 * SPAN)
     assert outside.ready()[:2] == (503, ["cluster_away"])
     assert outside.metrics()["ipi_es_errors_total"] == {("ClusterUnreachable",): 1}
-    cluster._before = lambda operation, index: None
+    cluster.before = lambda operation, index: None
     outside.tick(START + 3 * SPAN)
     assert outside.ready()[:2] == (200, [])
     assert outside.metrics()["ipi_es_trouble"][("cluster_away",)] == 0

@@ -21,7 +21,7 @@ from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import SECONDS
-from ipi_es.worker.lease_wait import PATIENCE, acquire_lease
+from ipi_es.worker.lease_wait import PATIENCE, LeaseWait
 
 DAY = SECONDS["d"]
 
@@ -124,7 +124,7 @@ def test_command_that_waits_for_a_job_gets_it_while_a_worker_catches_up(run: Any
     worker = Looked(a_job("behind"), sliced)
     run(worker)
     assert wait_for(lambda: bool(worker.began))
-    claimed = acquire_lease(states, "behind", "command:1:1", clock, 24, alive=lambda _: True, patience=4.0)
+    claimed = LeaseWait(clock, 4.0).acquire(states, "behind", "command:1:1", 24, alive=lambda _: True)
     assert claimed.lease_owner == "command:1:1"
     assert SLICE < PATIENCE
 
@@ -175,7 +175,7 @@ def test_clock_that_is_set_makes_all_jobs_looked_at(run: Any) -> None:
 
 
 def test_cleaning_is_at_night_and_every_jobs_at_another_minute() -> None:
-    night = {schedules._night(f"job-{number}", 20_000 * DAY + 43_200) for number in range(50)}
+    night = {schedules.next_cleaning(f"job-{number}", 20_000 * DAY + 43_200) for number in range(50)}
     assert len(night) > 40
     assert all(20_001 * DAY + 7_200 <= each < 20_001 * DAY + 18_000 for each in night)
-    assert schedules._night("a", schedules._night("a", 0)) == schedules._night("a", 0) + DAY
+    assert schedules.next_cleaning("a", schedules.next_cleaning("a", 0)) == schedules.next_cleaning("a", 0) + DAY

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import live_parts as live
@@ -16,8 +15,6 @@ from worker_parts import Killed
 from ipi_es.service.health.job_report import JobActivity
 from ipi_es.service.live_job import LOOK_ON
 from ipi_es.service.tick_outcome import TickResult
-from ipi_es.state.details import LAST_WORKER
-from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.lease_wait import LEASE
 from ipi_es.worker.open_session import open_session
@@ -59,7 +56,7 @@ def test_the_worker_that_did_the_last_work_goes_first(cluster: MemoryCluster) ->
         assert "one:1:1" in outcome.text
         assert one.tick(end).did is TickResult.WORKED
         assert two.tick(end).did is TickResult.NOTHING
-    assert one.state.details[LAST_WORKER] == "one:1:1"
+    assert one.state.details.last_worker == "one:1:1"
     assert two.health.report(END).doing is JobActivity.STANDING_BY
     assert two.health.reasons(END + DAY) == []
 
@@ -155,9 +152,8 @@ class Frozen(MemoryCluster):
 def test_stopped_worker_that_comes_back_writes_nothing_that_lasts(
     trained: MemoryCluster, backfilled: MemoryCluster, at: int
 ) -> None:
-    made = parts.copy_of(trained)
     cluster = Frozen()
-    cluster._indices, cluster._templates = made._indices, made._templates
+    parts.copy_into(cluster, trained)
     one = Worker(cluster, JOB)
     results: list[Any] = []
 
@@ -179,12 +175,11 @@ def test_stopped_worker_that_comes_back_writes_nothing_that_lasts(
 def test_stopped_worker_looks_before_it_writes(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one hasn't written yet: no version keeps the first from writing, so it must look."""
     watch, written, robbed = Stopwatch(), [], []
-    monkeypatch.setattr("ipi_es.worker.open_session.LeasedState", partial(LeasedState, monotonic=watch))
+    live.leases_measured_by(monkeypatch, watch)
     one = Worker(cluster, JOB)
-    scored, bulk = one.live._scored, cluster.bulk
+    bulk = cluster.bulk
 
     def frozen(each: Any) -> None:
-        scored(each)
         if not robbed and each.bucket.start == START + DAY:
             live.let_writes_end()
             robbed.append(
@@ -198,7 +193,7 @@ def test_stopped_worker_looks_before_it_writes(cluster: MemoryCluster, monkeypat
             written.extend(each.id for each in batch)
         return bulk(batch, **how)
 
-    one.live._scored = frozen  # type: ignore[method-assign]
+    one.on_scored = frozen
     cluster.bulk = watched  # type: ignore[method-assign]
     assert one.tick(END).did is TickResult.STOOD_BY
     assert robbed

@@ -10,11 +10,12 @@ import pytest
 from ipi_es.errors import RequestRejected, UsageError
 from ipi_es.setup import setup_plan, templates
 from ipi_es.setup.mappings import missing_from
-from ipi_es.setup.templates import SCHEMA_VERSION, Template
+from ipi_es.setup.templates import Template
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 RESULTS = "ipi-es-results"
 INDEX = "ipi-es-anomalies-shared-2026.05"
+SCHEMA_VERSION = templates.schema_version(templates.load()[0].body)
 
 
 def ready() -> MemoryCluster:

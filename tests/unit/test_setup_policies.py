@@ -18,6 +18,7 @@ from ipi_es.setup.facts.gather import Facts
 from ipi_es.setup.lifecycle_policy import POLICY, changes, days_of, kept, made, put, stuck, too_short
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.testing.memory_parts import MemoryLifecycles
 
 INDEX = "ipi-es-anomalies-shared-2026.05"
 BOTH = pytest.mark.parametrize("kind", ["elasticsearch", "opensearch"])
@@ -187,30 +188,46 @@ def test_older_setup_gets_the_policy_without_force() -> None:
     assert (flat[lifecycle_policy.LIFECYCLE_NAME], flat["template.settings.index.number_of_replicas"]) == (POLICY, "2")
 
 
-def test_server_without_policies_or_rights_to_them_is_set_up_all_the_same(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+class WithoutRights(MemoryLifecycles):
+    """Refuses to say whether there are policies."""
+
+    def available(self) -> bool:
+        raise PermissionDenied("denied [cluster:admin/ilm/get]", status=403)
+
+
+class WithoutPlace(MemoryLifecycles):
+    """Takes no policy."""
+
+    def write(self, name: str, policy: Any) -> None:
+        raise RequestRejected("a policy with overlapping template patterns", status=400)
+
+
+class Refusing(MemoryCluster):
+    """A cluster with lifecycles that refuse something."""
+
+    def __init__(self, like: MemoryCluster, lifecycles: type[MemoryLifecycles]) -> None:
+        super().__init__(info=like.info)
+        self.copy_from(like)
+        self.refusing = lifecycles(self.indices, there=True)
+
+    @property
+    def lifecycles(self) -> MemoryLifecycles:
+        return self.refusing
+
+
+def test_server_without_policies_or_rights_to_them_is_set_up_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
     cluster = ready()
     cluster.lifecycles.there = False
     assert setup(cluster, job()) == [f"create index template {each.name}" for each in templates.load()]
-
-    def refused() -> bool:
-        raise PermissionDenied("denied [cluster:admin/ilm/get]", status=403)
-
+    cluster = Refusing(cluster, WithoutRights)
     caplog.set_level("INFO")
-    monkeypatch.setattr(cluster.lifecycles, "available", refused)
     assert setup(cluster, job()) == []
     assert "the worker deletes old results by itself: denied [cluster:admin/ilm/get]" in caplog.text
     assert too_short(cluster, job()) is None
 
 
-def test_refused_policy_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = ready("opensearch")
-
-    def refused(_name: str, _policy: Any) -> None:
-        raise RequestRejected("a policy with overlapping template patterns", status=400)
-
-    monkeypatch.setattr(cluster.lifecycles, "write", refused)
+def test_refused_policy_is_explained() -> None:
+    cluster = Refusing(ready("opensearch"), WithoutPlace)
     with pytest.raises(RequestRejected, match="same priority"):
         setup(cluster, job())
 

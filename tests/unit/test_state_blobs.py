@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from pathlib import Path
 
 import pytest
+from full_disk import full_disk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -134,10 +134,10 @@ def test_write_that_was_killed_leaves_no_blob_and_is_swept() -> None:
             raise KeyboardInterrupt
 
     puts = iter(range(10))
-    made._before = die
+    made.before = die
     with pytest.raises(KeyboardInterrupt):
         write(blobs)
-    made._before = lambda _operation, _index: None
+    made.before = lambda _operation, _index: None
     assert [info.id for info in blobs.list("logins")] == ["whole"]
     assert len(chunk_ids(made)) == 5
     assert blobs.sweep("logins") == 2
@@ -167,12 +167,23 @@ def test_foreign_manifest_in_the_cluster_is_refused() -> None:
     for change, error in (
         ({"job_id": "other"}, SnapshotForeign),
         ({"format": 99}, SnapshotForeign),
+        ({"format": 1 << 31}, SnapshotForeign),
         ({"size": None}, SnapshotDamaged),
     ):
         made.put(SNAPSHOT_INDEX, "manifest:logins:n-1", {**info.to_source(), **change}, refresh=True)
         with pytest.raises(error):
             blobs.read("logins", "n-1")
         assert blobs.list("logins") == []
+
+
+@pytest.mark.parametrize("other", ["a-1", "z-1"])
+def test_manifest_of_another_blob_in_its_place_is_refused(other: str) -> None:
+    made = cluster()
+    blobs = ClusterBlobs(made)
+    info = write(blobs)
+    made.put(SNAPSHOT_INDEX, "manifest:logins:n-1", {**info.to_source(), "blob_id": other}, refresh=True)
+    with pytest.raises(SnapshotForeign, match=f"is really {other} of job logins"):
+        blobs.read("logins", "n-1")
 
 
 def test_snapshots_without_setup_say_what_to_do() -> None:
@@ -207,17 +218,24 @@ def test_file_of_another_job_is_refused(tmp_path: Path) -> None:
     assert blobs.list("other") == []
 
 
-def test_directory_holds_whole_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("other", [False, True])
+def test_folder_of_a_deleted_job_is_removed_unless_it_holds_other_files(tmp_path: Path, other: bool) -> None:
+    blobs = DirectoryBlobs(tmp_path)
+    write(blobs)
+    write(blobs, "n-2")
+    (tmp_path / "logins" / "n-3.json.7.part").write_text("{")
+    if other:
+        (tmp_path / "logins" / "notes.txt").write_text("keep this")
+    assert blobs.delete_all("logins") == 2
+    assert [path.name for path in tmp_path.rglob("*")] == (["logins", "notes.txt"] if other else [])
+    assert blobs.delete_all("logins") == 0
+
+
+def test_directory_holds_whole_files_only(tmp_path: Path) -> None:
     blobs = DirectoryBlobs(tmp_path)
     write(blobs, data=b"first")
-
-    def full(_descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", full)
-        with pytest.raises(SnapshotError, match="the disk is full"):
-            write(blobs, data=b"second")
+    with full_disk(), pytest.raises(SnapshotError, match="the disk is full"):
+        write(blobs, data=b"second")
     assert blobs.read("logins", "n-1") == b"first"
     assert blobs.sweep("logins") == 1
     assert json.loads((tmp_path / "logins" / "n-1.json").read_text())["size"] == 5

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ipi_es.cluster.port import Document
 from ipi_es.errors import JobBusy, LostJob, NotFound, SnapshotForeign, SnapshotMissing
 from ipi_es.setup import setup_plan
+from ipi_es.state.details import JobDetails
 from ipi_es.state.fields import LATEST
 from ipi_es.state.job_state import JobState, StateStore, TrainedState, first_epoch, state_id
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -28,16 +29,16 @@ states = st.builds(
     quantiles_id=st.none() | st.text(max_size=9),
     renormalize_due=st.booleans(),
     renormalized_to=optional_time,
-    lease_epoch=st.integers(0, 2**30),
+    lease_epoch=st.integers(0, 2**31 - 1),
     version=st.integers(0, 2**32 - 1),
     lease_owner=st.none() | st.text(max_size=9),
     lease_expires=optional_time,
-    details=st.dictionaries(st.text(max_size=3), st.floats(allow_nan=False), max_size=3),
+    details=st.builds(JobDetails, other=st.dictionaries(st.text(max_size=3), st.floats(allow_nan=False), max_size=3)),
 )
 
 
-def store() -> StateStore:
-    cluster = MemoryCluster()
+def store(cluster: MemoryCluster | None = None) -> StateStore:
+    cluster = cluster or MemoryCluster()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
     return StateStore(cluster)
 
@@ -158,10 +159,10 @@ def test_renewing_lengthens_the_lease_only() -> None:
 
 def test_reset_forgets_everything_but_the_lease() -> None:
     states = store()
-    before = states.save(claim(states).advanced(checkpoint=NOW, snapshot_id="s", details={"a": 1}))
+    before = states.save(claim(states).advanced(checkpoint=NOW, snapshot_id="s", details=JobDetails(other={"a": 1})))
     after = states.reset(before)
     assert after.external_version > before.external_version
-    assert (after.checkpoint, after.snapshot_id, dict(after.details)) == (None, None, {})
+    assert (after.checkpoint, after.snapshot_id, after.details) == (None, None, JobDetails())
     assert after.lease_owner == before.lease_owner
     assert states.read("logins") == after
 
@@ -174,10 +175,9 @@ def test_all_states_are_listed_by_job() -> None:
 
 
 def test_losing_a_race_for_the_claim_is_busy() -> None:
-    states = store()
+    cluster = MemoryCluster()
+    states = store(cluster)
     claim(states)
-
-    cluster = states._cluster
 
     def beaten(*args, **kwargs):
         document = cluster.get("ipi-es-state", state_id("logins"))
@@ -187,6 +187,27 @@ def test_losing_a_race_for_the_claim_is_busy() -> None:
     cluster.put = beaten
     with pytest.raises(JobBusy, match="several workers"):
         claim(states)
+
+
+def test_claim_that_lost_a_race_is_tried_again() -> None:
+    cluster = MemoryCluster()
+    states = store(cluster)
+    before, puts = states.release(claim(states)), list[str]()
+
+    def beat_once(operation: str, index: str) -> None:
+        if operation == "put":
+            puts.append(index)
+            if len(puts) == 1:
+                cluster.put("ipi-es-state", state_id("logins"), before.to_source())
+
+    cluster.before = beat_once
+    assert claim(states, "b:2:2").lease_epoch == before.lease_epoch + 1
+    assert len(puts) == 3, "the other worker's, the one that lost, and the one after it"
+
+
+def test_largest_lease_epoch_and_version_can_be_read() -> None:
+    state = JobState("logins", lease_epoch=2**31 - 1, version=2**32 - 1)
+    assert JobState.from_document(Document("x", "y", state.to_source())).external_version == 2**63 - 1
 
 
 @pytest.mark.parametrize("lacks", ["snapshot_id", "history_id", "checkpoint"])

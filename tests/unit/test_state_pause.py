@@ -6,14 +6,14 @@ import pytest
 
 from ipi_es.errors import LostJob, NotFound
 from ipi_es.setup import setup_plan
-from ipi_es.state.job_state import JobState, StateStore, first_epoch
+from ipi_es.state.job_state import JobState, StateStore, first_epoch, state_id
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 NOW = 1_777_593_600
 
 
-def made_states() -> StateStore:
-    cluster = MemoryCluster()
+def made_states(cluster: MemoryCluster | None = None) -> StateStore:
+    cluster = cluster or MemoryCluster()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
     return StateStore(cluster)
 
@@ -38,6 +38,22 @@ def test_pausing_twice_writes_once() -> None:
     states = made_states()
     first = states.pause("job", True, NOW)
     assert states.pause("job", True, NOW).stored == first.stored
+
+
+def test_pausing_is_tried_again_where_the_holder_writes_in_between() -> None:
+    cluster = MemoryCluster()
+    states = made_states(cluster)
+    held, puts = claim(states, "a", NOW), list[str]()
+
+    def beat_once(operation: str, index: str) -> None:
+        if operation == "put":
+            puts.append(index)
+            if len(puts) == 1:
+                cluster.put("ipi-es-state", state_id("job"), held.advanced(checkpoint=NOW).to_source())
+
+    cluster.before = beat_once
+    paused = states.pause("job", True, NOW)
+    assert (paused.paused, paused.checkpoint, paused.version) == (True, NOW, 1)
 
 
 def test_job_that_never_ran_can_be_paused_and_starts_above_its_predecessors() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_run import connect_to
 from made_results import record, store_of
 from takeover_suite import CONTEXT, OTHER, STRONGER, TAKEN, TakeoverSuite
 
@@ -22,7 +23,7 @@ class TestTakeoversInMemory(TakeoverSuite):
     @pytest.fixture
     def cluster(self, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
         made = MemoryCluster()
-        monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: made)
+        connect_to(monkeypatch, made)
         return made
 
     @pytest.fixture

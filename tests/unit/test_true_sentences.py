@@ -13,7 +13,7 @@ import pytest
 import true_sentences as truth
 import worker_company as company
 import worker_parts as parts
-from cli_run import run
+from cli_run import connect_to, run
 from late_parts import add_events, live
 
 from ipi_es.cluster.port import Put
@@ -84,7 +84,7 @@ def test_every_sentence_is_true_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> 
     data = {**DEMO, "training": {"window": f"{DAYS}d", "min_events": 200}}
     data["allow_list"] = [{"entity": "svc*", "id": "services"}]
     job = check_job(data)
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+    parts.train_by(monkeypatch)
     with open_session(JobResources(cluster, job, clock=parts.TestClock(simulation.end + 600))) as session:
         session.train(simulation.start, simulation.scored_start)
         session.backfill(session.plan(simulation.scored_start, until), lambda _: None)
@@ -147,7 +147,7 @@ def test_explain_says_what_the_events_say(monkeypatch: pytest.MonkeyPatch, tmp_p
     cluster.refresh(ALIAS)
     results = results_of(cluster, job)
     past = past_of(job, company_events(), results)
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: cluster)
+    connect_to(monkeypatch, cluster)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     (tmp_path / "signins.json").write_text(json.dumps(company.job_data(**settings)))
@@ -191,7 +191,7 @@ def check_explained(past: truth.Past, text: str, entity: str, ip: str, day: int)
         elif line == f"at least one use of this address by {entity}":
             assert past.used(entity, ip, day)
             checked.add("used")
-        elif line == f"no use of the network {network} by anybody":
+        elif line == f"the network {network} was not used":
             assert not users
             checked.add("unused network")
         elif found := re.fullmatch(rf"uses of the network {re.escape(network)} by about ([\d,]+) entit(?:y|ies)", line):

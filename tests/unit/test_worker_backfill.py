@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,19 @@ import worker_parts as parts
 from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 
 from ipi_es.errors import JobChanged, SnapshotForeign, SnapshotMissing, UsageError
+from ipi_es.results.documents.result_documents import ResultDocument
+from ipi_es.results.store import ResultStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
 from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.times import to_ms
+from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
 from ipi_es.worker.scoring import batch as batches
+from ipi_es.worker.scoring.dry_run import AlertCounts
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
 
 JOB = company.make_job()
 MIDDAY = SCORED_FROM + DAY + 12 * HOUR
@@ -243,26 +250,35 @@ def test_quantiles_that_no_state_came_to_are_swept_and_those_of_results_are_kept
     assert {each["quantiles_id"] for each in scored} <= set(kept)
 
 
+class Watched(MemoryCluster):
+    """Keeps the checkpoints that a job came to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checkpoints: list[int] = []
+
+    def put(self, *args: Any, **how: Any) -> Any:
+        made = super().put(*args, **how)
+        state = StateStore(self).read(JOB.job_id)
+        if state is not None and state.checkpoint is not None:
+            self.checkpoints.append(state.checkpoint)
+        return made
+
+
+def batch_ends(trained: MemoryCluster, *, days: int) -> list[int]:
+    """The buckets after which a backfill wrote, counted from its start."""
+    cluster, never = Watched(), company.make_job(renormalization_window_days=0)
+    parts.copy_into(cluster, trained)
+    parts.backfill(cluster, never, SCORED_FROM, SCORED_FROM + days * DAY)
+    return [(each - SCORED_FROM) // (3 * HOUR) for each in dict.fromkeys(cluster.checkpoints) if each > SCORED_FROM]
+
+
 def test_a_batch_ends_with_its_buckets_pairs_or_day(trained: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    never = company.make_job(renormalization_window_days=0)
-    ends: list[int] = []
-    write = batches.StoredSink.write
-
-    def watched(sink: Any, batch: batches.Batch) -> None:
-        ends.append((batch.end - SCORED_FROM) // (3 * HOUR))
-        write(sink, batch)
-
-    monkeypatch.setattr(batches.StoredSink, "write", watched)
-    parts.backfill(parts.copy_of(trained), never, SCORED_FROM, SCORED_FROM + 2 * DAY)
-    assert ends == [8, 16]
-    monkeypatch.setattr("ipi_es.worker.scoring.scoring_pipeline.MAX_BUCKETS", 3)
-    ends.clear()
-    parts.backfill(parts.copy_of(trained), never, SCORED_FROM, SCORED_FROM + 2 * DAY)
-    assert ends == [3, 6, 8, 11, 14, 16]
-    monkeypatch.setattr("ipi_es.worker.scoring.scoring_pipeline.MAX_PAIRS", 70)
-    ends.clear()
-    parts.backfill(parts.copy_of(trained), never, SCORED_FROM, SCORED_FROM + DAY)
-    assert ends == [3, 5, 7, 8]
+    assert batch_ends(trained, days=2) == [8, 16]
+    parts.batch_limits(monkeypatch, MAX_BUCKETS=3)
+    assert batch_ends(trained, days=2) == [3, 6, 8, 11, 14, 16]
+    parts.batch_limits(monkeypatch, MAX_PAIRS=70)
+    assert batch_ends(trained, days=1) == [3, 5, 7, 8]
 
 
 def test_dry_run_writes_nothing_and_counts(trained: MemoryCluster) -> None:
@@ -279,6 +295,20 @@ def test_dry_run_writes_nothing_and_counts(trained: MemoryCluster) -> None:
     assert counted.alerts[attack_day, "influencer", 75] >= 1
     assert counted.alerts[attack_day, "influencer", 25] >= counted.alerts[attack_day, "influencer", 75]
     assert counted.documents > 40
+
+
+def test_dry_run_counts_each_result_at_the_thresholds_that_it_reaches() -> None:
+    def result(score: float, **more: Any) -> ResultDocument:
+        time = to_ms(SCORED_FROM)
+        return ResultDocument("", "", {"result_type": "record", "record_score": score, "timestamp": time, **more})
+
+    found = [result(24.9), result(50.0), result(89.9), result(95.0, repeat_of="r")]
+    batch = batches.Batch(0, 0, found, NormalizerState({}), HistoryId("h", 0), None, renormalize_due=False)
+    counted = AlertCounts()
+    counted.write(batch)
+    day = SCORED_FROM // DAY
+    assert counted.alerts == {(day, "record", 25): 2, (day, "record", 50): 2, (day, "record", 75): 1}
+    assert (counted.documents, counted.days) == (4, {day})
 
 
 def test_job_without_a_snapshot_is_told_to_train(trained: MemoryCluster) -> None:
@@ -298,9 +328,11 @@ def test_job_that_looks_at_other_fields_than_it_was_trained_on_is_refused(cluste
 
 
 def test_fields_of_a_snapshot_of_before_settings_were_kept_are_named(
-    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+    cluster: MemoryCluster,
 ) -> None:
-    monkeypatch.setattr("ipi_es.worker.changed_settings.kept", lambda _: None)
+    states = StateStore(cluster)
+    held = states.acquire_lease(JOB.job_id, "an earlier version", parts.NOW, 60, alive=lambda _: True)
+    states.release(replace(held, details=replace(held.details, made_with=None)))
     detector = {"by_field_name": "client.ip", "partition_field_name": "user.name"}
     other = company.make_job(analysis_config={"bucket_span": "3h", "detectors": [detector]})
     said = r"trained on the fields source\.ip and user\.name, and the job's file names user\.name and client\.ip"
@@ -322,3 +354,23 @@ def test_scores_do_not_depend_on_the_order_that_events_were_indexed_in(
     cluster.refresh(company.EVENTS)
     parts.backfill(cluster, JOB)
     assert parts.results(cluster, JOB) == parts.results(done, JOB)
+
+
+def scores(store: ResultStore) -> list[tuple[str, float]]:
+    return sorted((each.id, each.source["record_score"]) for each in store.read("record", size=10_000))
+
+
+def test_what_a_session_wrote_is_visible_when_it_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = parts.trained_cluster(JOB, monkeypatch)
+    resources = JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))
+    store = resources.stores.results
+    with open_session(resources) as session:
+        for work in (
+            lambda: session.backfill(session.plan(SCORED_FROM, MIDDAY), lambda _: None),
+            lambda: session.catch_up(SCORED_TO, lambda _: None),
+            session.renormalize,
+        ):
+            work()
+            seen = scores(store)
+            store.show()
+            assert seen == scores(store) != []

@@ -45,79 +45,64 @@ def state_of(cluster: MemoryCluster) -> Any:
     return state
 
 
-def as_process(monkeypatch: pytest.MonkeyPatch, name: str, alive: bool = True) -> None:
-    """Be another process of another host."""
-    monkeypatch.setattr("ipi_es.worker.job_resources.this_process", lambda: f"{name}:1:1")
-    monkeypatch.setattr("ipi_es.worker.open_session.owner_alive", lambda _: alive)
+FIRST, SECOND = "first:1:1", "second:1:1"
+"""Owners: processes of other hosts."""
 
 
-def test_second_worker_is_refused_while_the_first_works(
-    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    as_process(monkeypatch, "first")
-    with open_session(JobResources(cluster, JOB, clock=parts.TestClock())):
-        as_process(monkeypatch, "second")
-        second = JobResources(cluster, JOB, clock=parts.TestClock())
+def taken_over(cluster: MemoryCluster) -> None:
+    """What the second process does when it takes the first one for dead."""
+    parts.backfill(cluster, JOB, owner=SECOND, alive=lambda _: False)
+
+
+def test_second_worker_is_refused_while_the_first_works(cluster: MemoryCluster) -> None:
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(), owner=FIRST)):
+        second = JobResources(cluster, JOB, clock=parts.TestClock(), owner=SECOND)
         with (
             pytest.raises(JobBusy, match="is held by process 1 on first, scoring since"),
-            open_session(second, patience=0),
+            open_session(second, lambda _: True, patience=0),
         ):
             pass
     parts.backfill(cluster, JOB)  # given back
 
 
-def test_worker_that_lost_its_lease_can_not_overwrite_results(
-    cluster: MemoryCluster, done: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_that_lost_its_lease_can_not_overwrite_results(cluster: MemoryCluster, done: MemoryCluster) -> None:
     overtaken: list[dict[Any, Any]] = []
 
     def overtake(scored: Any) -> None:
         if scored.bucket.start == MIDDAY and not overtaken:
             overtaken.append({})
-            as_process(monkeypatch, "second", alive=False)
-            parts.backfill(cluster, JOB)
+            taken_over(cluster)
             overtaken[0] = parts.results(cluster, JOB, volatile=True)
 
-    as_process(monkeypatch, "first")
     with pytest.raises(LostJob, match=r"another worker|second:1:1|was reset or released"):
-        parts.backfill(cluster, JOB, told=overtake)
+        parts.backfill(cluster, JOB, told=overtake, owner=FIRST)
     assert parts.results(cluster, JOB, volatile=True) == overtaken[0]
     assert parts.results(cluster, JOB) == parts.results(done, JOB)
     assert state_of(cluster).checkpoint == SCORED_TO
 
 
-def test_worker_that_was_overtaken_before_any_result_is_told_by_its_state(
-    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    as_process(monkeypatch, "first")
-
+def test_worker_that_was_overtaken_before_any_result_is_told_by_its_state(cluster: MemoryCluster) -> None:
     def overtake(scored: Any) -> None:
-        as_process(monkeypatch, "second", alive=False)
-        StateStore(cluster).acquire_lease(JOB.job_id, "second:1:1", parts.NOW, 60, alive=lambda _: False)
+        StateStore(cluster).acquire_lease(JOB.job_id, SECOND, parts.NOW, 60, alive=lambda _: False)
 
     with pytest.raises(LostJob, match="second:1:1 holds it now"):
-        parts.backfill(cluster, JOB, told=overtake)
-    assert state_of(cluster).lease_owner == "second:1:1"
+        parts.backfill(cluster, JOB, told=overtake, owner=FIRST)
+    assert state_of(cluster).lease_owner == SECOND
     assert state_of(cluster).checkpoint == SCORED_FROM
 
 
-def test_an_error_gives_the_lease_back_and_loses_nothing(
-    trained: MemoryCluster, done: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_gives_the_lease_back_and_loses_nothing(trained: MemoryCluster, done: MemoryCluster) -> None:
     cluster = parts.copy_of(trained)
     parts.backfill(cluster, JOB, SCORED_FROM, SCORED_FROM + DAY)
-    write = cluster.bulk
 
-    def blocked(actions: Any, **how: Any) -> Any:
-        batch = list(actions)
-        if any(each.index.startswith("ipi-es-anomalies") for each in batch):
+    def blocked(operation: str, index: str) -> None:
+        if operation == "bulk" and index.startswith("ipi-es-anomalies"):
             raise ClusterReadOnly("the disk is full")
-        return write(batch, **how)
 
-    monkeypatch.setattr(cluster, "bulk", blocked)
+    cluster.before = blocked
     with pytest.raises(ClusterReadOnly):
         parts.backfill(cluster, JOB)
     assert (state_of(cluster).lease_owner, state_of(cluster).checkpoint) == (None, SCORED_FROM + DAY)
-    monkeypatch.undo()
+    cluster.before = lambda _operation, _index: None
     parts.backfill(cluster, JOB)
     assert parts.results(cluster, JOB).keys() == parts.results(done, JOB).keys()

@@ -5,12 +5,11 @@ It is said with what to do, nothing is scored past it, and it is made good when 
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,12 @@ import live_parts
 import pytest
 import worker_company as company
 import worker_parts as parts
+from full_disk import full_disk
 from worker_company import DAY, HOUR, SCORED_FROM
 
 from ipi_es.errors import SnapshotError
 from ipi_es.service.tick_outcome import TickResult
 from ipi_es.setup import setup_plan
-from ipi_es.state import directory_blobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
@@ -50,37 +49,22 @@ def backfill(cluster: MemoryCluster, folder: Path) -> None:
         session.backfill(session.plan(SCORED_FROM, END), lambda _: None)
 
 
-def full_for(times: int) -> Callable[[Path, bytes], None]:
-    """Writes fail so often, after a part of the file is there; then somebody frees space."""
-    left, write = times, directory_blobs._write_synced
-
-    def written(path: Path, data: bytes) -> None:
-        nonlocal left
-        if left:
-            left -= 1
-            path.with_name(f"{path.name}.1.part").write_bytes(data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, data)
-
-    return written
-
-
 @pytest.mark.parametrize("times", [1, 3])
 def test_worker_with_a_full_disk_says_so_and_goes_on_when_there_is_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+    parts.train_by(monkeypatch)
     quiet, disturbed = trained(tmp_path / "quiet"), trained(tmp_path / "full")
     backfill(quiet, tmp_path / "quiet")
-    monkeypatch.setattr(directory_blobs, "_write_synced", full_for(times))
-    for _ in range(times):
-        with pytest.raises(SnapshotError, match="No space left") as failed:
-            backfill(disturbed, tmp_path / "full")
-        assert "the disk is full: free some space" in str(failed.value.hint)
-        state: Any = StateStore(disturbed).read(JOB.job_id)
-        assert state.checkpoint <= SCORED_FROM + DAY, "not past the day whose delta could not be written"
-    backfill(disturbed, tmp_path / "full")
-    assert parts.results(disturbed, JOB) == parts.results(quiet, JOB)
+    with full_disk(times):
+        for _ in range(times):
+            with pytest.raises(SnapshotError, match="No space left") as failed:
+                backfill(disturbed, tmp_path / "full")
+            assert "the disk is full: free some space" in str(failed.value.hint)
+            state: Any = StateStore(disturbed).read(JOB.job_id)
+            assert state.checkpoint <= SCORED_FROM + DAY, "not past the day whose delta could not be written"
+        backfill(disturbed, tmp_path / "full")
+        assert parts.results(disturbed, JOB) == parts.results(quiet, JOB)
     work = JobResources(disturbed, JOB, snapshots=tmp_path / "full")
     work.stores.blobs.sweep(JOB.job_id)
     assert not list((tmp_path / "full").rglob("*.part"))
@@ -100,7 +84,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 def test_a_live_worker_under_a_limit_on_files_says_so_and_goes_on_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+    parts.train_by(monkeypatch)
     cluster = trained(tmp_path / "disk")
     worker = live_parts.Worker(cluster, live_parts.live_job(hold_probability=0.03), snapshots=tmp_path / "disk")
     worker.tick(SCORED_FROM + 12 * HOUR)

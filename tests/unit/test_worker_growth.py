@@ -27,8 +27,7 @@ def scored(
     monkeypatch: pytest.MonkeyPatch, attempts: Iterable[Attempt], **settings: Any
 ) -> dict[int, list[dict[str, Any]]]:
     """The results of the first day, by bucket, with an attacker's (time, account, outcome) among its events."""
-    monkeypatch.setattr("ipi_es.worker.scoring.bucket_scorer.CRITICAL", CRITICAL)
-    monkeypatch.setattr("ipi_es.results.reading.queries.CRITICAL", CRITICAL)
+    parts.critical_from(monkeypatch, CRITICAL)
     job = company.make_job(datafeed_config=BOTH, repeat_window="2d", **settings)
     cluster: MemoryCluster = parts.trained_cluster(job, monkeypatch)
     events = [(time, who, ATTACKER, outcome) for time, who, outcome in attempts]

@@ -14,6 +14,8 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import ADDRESS, prefix_keys
+from ipi_es.ipinsights.training.training import Trained
+from ipi_es.ipinsights.training.training_events import TrainingEvents
 from ipi_es.results.reading.reported import BucketEntity, Extent, First, HeldRecord
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.verdict_store import Verdict
@@ -22,6 +24,9 @@ from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.history.holds import EVERYBODY, HeldPair, Holds, network_of
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
+from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.dry_run import count_alerts
+from ipi_es.worker.training.job_training import TrainingCallbacks
 
 HOLD = 7 * DAY
 THIEF, VICTIM = "198.51.100.66", "person20"
@@ -213,6 +218,42 @@ def test_confirmed_by_a_person_it_teaches(attacked: MemoryCluster) -> None:
     assert store.all() == []
 
 
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_dry_run_that_trains_holds_and_confirms_as_a_backfill_does(
+    attacked: MemoryCluster, monkeypatch: pytest.MonkeyPatch, *, confirmed: bool
+) -> None:
+    cluster = parts.copy_of(attacked)
+    resources = JobResources(cluster, company.make_job("reset", hold_probability=0.035, hold_days=2))
+    if confirmed:  # a reset keeps the verdicts
+        resources.stores.verdicts.save(Verdict(VICTIM, THIEF, network_of(THIEF), "ann", SCORED_FROM))
+    parts.train_by(monkeypatch)
+    seen: list[ScoredBucket] = []
+    count_alerts(resources, SCORED_FROM, SCORED_FROM + DAY, seen.append, TrainingCallbacks())
+    of_the_thief = [
+        bucket.bucket.start
+        for bucket in seen
+        for row in bucket.held_until
+        if bucket.bucket.ips[bucket.pairs.ip[row]] == THIEF
+    ]
+    assert bool(of_the_thief) is not confirmed
+
+
+def test_dry_run_that_trains_leaves_out_what_is_held(attacked: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = parts.copy_of(attacked)
+    parts.backfill(cluster, JOB, end=SCORED_FROM + DAY)
+    StateStore(cluster).delete(JOB.job_id)  # its results stay
+    learned: list[bool] = []
+
+    def watched(events: TrainingEvents, *args: object, **how: object) -> Trained:
+        rows = (events.addresses[events.ip] == parse([THIEF])[0]).all(axis=1)
+        learned.extend(events.learns[rows].tolist())
+        return parts.made_training(events, *args, **how)  # type: ignore[arg-type]
+
+    parts.train_by(monkeypatch, watched)
+    count_alerts(JobResources(cluster, JOB), SCORED_FROM + DAY, SCORED_FROM + 2 * DAY, str, TrainingCallbacks())
+    assert learned == [False] * 8
+
+
 def test_confirmed_in_the_middle_of_a_day_the_whole_day_teaches(attacked: MemoryCluster) -> None:
     cluster = parts.copy_of(attacked)
     parts.backfill(cluster, JOB, end=SCORED_FROM + 12 * HOUR)
@@ -231,7 +272,7 @@ def test_later_training_leaves_out_what_is_held_but_calibrates_with_it(
 ) -> None:
     cluster = parts.copy_of(attacked)
     parts.backfill(cluster, JOB, end=SCORED_FROM + DAY)
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+    parts.train_by(monkeypatch)
     work = JobResources(cluster, JOB)
     with open_session(work) as session:
         learned = session.train(company.LEARN_FROM, SCORED_FROM + DAY)

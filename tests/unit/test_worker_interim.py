@@ -36,9 +36,7 @@ def before() -> Iterator[MemoryCluster]:
 
 @pytest.fixture
 def cluster(before: MemoryCluster) -> MemoryCluster:
-    made = parts.copy_of(before)
-    made._indices[company.EVENTS] = copy.deepcopy(made._indices[company.EVENTS])
-    return made
+    return parts.copy_of(before, own_events=True)
 
 
 def at_loud(cluster: MemoryCluster) -> dict[str, dict[str, Any]]:
@@ -108,13 +106,12 @@ def test_what_is_not_produced_again_is_deleted(cluster: MemoryCluster) -> None:
 
 
 def test_nothing_is_written_while_no_event_came(cluster: MemoryCluster) -> None:
-    counting = parts.fragile(cluster)
+    counting = parts.fragile(cluster, own_events=True)
     with live(counting, JOB) as session:
         assert write_interim(session, LOUD + HOUR)
         writes = counting.writes
         assert write_interim(session, LOUD + HOUR + 600) == 0
         assert counting.writes == writes
-        counting._indices[company.EVENTS] = copy.deepcopy(counting._indices[company.EVENTS])
         add_events(counting, [(LOUD + 60, "person03", STRANGER)])
         assert write_interim(session, LOUD + HOUR + 1_200)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,12 @@ import live_parts as live
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import run
+from cli_run import clock_at, connect_to, run
 from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 
 from ipi_es.config.job_config import Job
 from ipi_es.errors import JobChanged
 from ipi_es.service.tick_outcome import TickResult
-from ipi_es.state.details import MADE_WITH
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.changed_settings import OnChange
@@ -45,7 +45,7 @@ def made() -> Iterator[MemoryCluster]:
 
 @pytest.fixture
 def cluster(made: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+    parts.train_by(monkeypatch)
     return parts.copy_of(made)
 
 
@@ -55,13 +55,18 @@ def state_of(cluster: MemoryCluster) -> JobState:
     return state
 
 
+def made_with(state: JobState) -> Mapping[str, Any]:
+    assert state.details.made_with is not None
+    return state.details.made_with
+
+
 def opened(cluster: MemoryCluster, job: Job, on_change: OnChange = OnChange.REFUSE) -> JobState:
     with open_session(JobResources(cluster, job, clock=parts.TestClock()), on_change=on_change) as session:
         return session.state
 
 
 def test_a_training_keeps_what_it_was_made_with(cluster: MemoryCluster) -> None:
-    known = state_of(cluster).details[MADE_WITH]
+    known = made_with(state_of(cluster))
     assert known["analysis_config.bucket_span"] == "3h"
     work = JobResources(cluster, JOB)
     assert work.snapshot(state_of(cluster).snapshot_id).made_with == known
@@ -87,7 +92,7 @@ def test_a_wider_query_is_refused_until_it_is_accepted(
     with pytest.raises(JobChanged, match=r"datafeed_config\.query was .* and is .*match_all") as caught:
         opened(cluster, wider)
     assert "--accept-change" in (caught.value.hint or "")
-    assert opened(cluster, wider, OnChange.ACCEPT).details[MADE_WITH]["datafeed_config.query"] == {"match_all": {}}
+    assert made_with(opened(cluster, wider, OnChange.ACCEPT))["datafeed_config.query"] == {"match_all": {}}
     assert "goes on with what was learned" in caplog.text
     caplog.clear()
     opened(cluster, wider)  # from now on it is what the job is
@@ -98,7 +103,7 @@ def test_a_wider_query_is_refused_until_it_is_accepted(
 
 def test_an_index_more_is_taken_and_kept(cluster: MemoryCluster) -> None:
     more = changed_job(indices=[company.EVENTS, "vpn-*"])
-    assert opened(cluster, more).details[MADE_WITH]["datafeed_config.indices"] == sorted([company.EVENTS, "vpn-*"])
+    assert made_with(opened(cluster, more))["datafeed_config.indices"] == sorted([company.EVENTS, "vpn-*"])
 
 
 def test_a_training_takes_the_new_settings_and_begins_a_new_network(cluster: MemoryCluster) -> None:
@@ -107,7 +112,7 @@ def test_a_training_takes_the_new_settings_and_begins_a_new_network(cluster: Mem
         learned = session.train(company.LEARN_FROM, SCORED_FROM)
     assert "starts from scratch: analysis_config.bucket_span was 3h and is 1h" in learned.begun
     assert learned.compared is None, "the old network isn't taken back, however good it is"
-    assert opened(cluster, finer).details[MADE_WITH]["analysis_config.bucket_span"] == "1h"
+    assert made_with(opened(cluster, finer))["analysis_config.bucket_span"] == "1h"
     parts.backfill(cluster, finer, end=SCORED_FROM + DAY)
 
 
@@ -121,8 +126,7 @@ def forget(cluster: MemoryCluster) -> None:
     """As a version wrote it that didn't keep the settings."""
     states = StateStore(cluster)
     state = state_of(cluster)
-    details = {name: value for name, value in state.details.items() if name != MADE_WITH}
-    states.save(state.advanced(details=details))
+    states.save(state.advanced(details=replace(state.details, made_with=None)))
 
 
 def test_an_older_state_is_taken_for_what_the_file_says(
@@ -133,7 +137,7 @@ def test_an_older_state_is_taken_for_what_the_file_says(
     wider = changed_job(**WIDER)
     parts.backfill(cluster, wider, start=SCORED_FROM, end=SCORED_FROM + 2 * DAY)
     assert "what it was made with wasn't kept" in caplog.text
-    assert state_of(cluster).details[MADE_WITH]["datafeed_config.query"] == {"match_all": {}}
+    assert made_with(state_of(cluster))["datafeed_config.query"] == {"match_all": {}}
 
 
 def test_going_back_to_a_snapshot_of_other_settings_is_refused(cluster: MemoryCluster) -> None:
@@ -170,10 +174,8 @@ def test_cleaning_goes_on(cluster: MemoryCluster) -> None:
 class TestCommands:
     @pytest.fixture(autouse=True)
     def _here(self, cluster: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: cluster)
-        for name in ("backfill", "train", "status"):
-            monkeypatch.setattr(f"ipi_es.cli.{name}.clock", lambda: parts.NOW)
-        monkeypatch.setattr("ipi_es.worker.clock.SystemClock.now", lambda _: parts.NOW)
+        connect_to(monkeypatch, cluster)
+        clock_at(monkeypatch, parts.NOW)
         monkeypatch.chdir(tmp_path)
         monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
         Path("jobs").mkdir()
@@ -216,9 +218,8 @@ class TestCommands:
         assert "datafeed_config.query was" in said.stderr
 
     def test_train_takes_it(self) -> None:
-        self.write(entity_normalize=["lowercase"])
+        self.write(entity_normalize=["trim"])
         done = run("train", "signins", "--end", str(company.SCORED_FROM * 1_000))
         assert done.exit_code == 0, done.output
-        assert "The network starts from scratch: datafeed_config.entity_normalize was [] and is" in " ".join(
-            done.output.split()
-        )
+        said = " ".join(done.output.split())
+        assert 'The network starts from scratch: datafeed_config.entity_normalize was ["lowercase"] and is' in said

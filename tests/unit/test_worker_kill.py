@@ -24,8 +24,7 @@ END = company.SCORED_FROM + 51 * company.HOUR
 def trained() -> Iterator[MemoryCluster]:
     with pytest.MonkeyPatch.context() as patch:
         # so that the little spraying makes repeats of addresses too
-        patch.setattr("ipi_es.worker.scoring.bucket_scorer.CRITICAL", 15.0)
-        patch.setattr("ipi_es.results.reading.queries.CRITICAL", 15.0)
+        parts.critical_from(patch, 15.0)
         yield parts.trained_cluster(JOB, patch)
 
 

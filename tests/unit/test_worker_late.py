@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from itertools import chain, repeat
 from typing import Any
@@ -41,9 +40,7 @@ def before() -> Iterator[MemoryCluster]:
 
 def own(cluster: MemoryCluster) -> MemoryCluster:
     """A copy with events of its own."""
-    made = parts.fragile(cluster)
-    made._indices[company.EVENTS] = copy.deepcopy(made._indices[company.EVENTS])
-    return made
+    return parts.fragile(cluster, own_events=True)
 
 
 @pytest.fixture

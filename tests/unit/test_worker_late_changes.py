@@ -17,7 +17,7 @@ from ipi_es.cluster.port import Json
 from ipi_es.datafeed.event_bucket import NO_ROWS_DIGEST
 from ipi_es.results.store import FinalBucket
 from ipi_es.state.cluster_blobs import ClusterBlobs
-from ipi_es.state.details import REREAD
+from ipi_es.state.details import SavedRereadBudget
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.late.event_changes import ChangedBucket, RereadBudget
 from ipi_es.worker.late.late_rescoring import RescoredBucket, rescore_late
@@ -62,9 +62,8 @@ def before() -> Iterator[MemoryCluster]:
 
 @pytest.fixture
 def cluster(before: MemoryCluster) -> Counting:
-    made, copied = Counting(), parts.copy_of(before)
-    made._indices, made._templates = copied._indices, copied._templates
-    made._indices[company.EVENTS] = copy.deepcopy(made._indices[company.EVENTS])
+    made = Counting()
+    parts.copy_into(made, before, own_events=True)
     return made
 
 
@@ -195,7 +194,7 @@ def test_event_that_is_written_again_unchanged_is_read_once_and_no_more(cluster:
 
 
 def test_bucket_of_an_earlier_version_goes_by_its_count(cluster: Counting) -> None:
-    for index in list(cluster._indices):
+    for index in cluster.indices("*"):
         if index.startswith("ipi-es-anomalies"):
             cluster.refresh(index)
             for each in cluster.scan(index, {"term": {"result_type": "bucket"}}):
@@ -249,27 +248,27 @@ def a_look(place: int, known: int, now: int, *, rewritten: bool = False) -> Chan
 
 def test_budget_is_half_of_what_is_scored_and_the_oldest_go_first() -> None:
     window = [a_look(n, 100, 100, rewritten=True) for n in range(8)]
-    budget = RereadBudget.of({}, 8 * SPAN, window)
+    budget = RereadBudget.of(None, 8 * SPAN, window)
     assert (budget.left, budget.most) == (400, 400)
     assert [each.found.start for each in budget.rewritten(window)] == [n * SPAN for n in range(4)]
     assert budget.rewritten(window) == []
     later = [*window[1:], a_look(8, 100, 100)]
-    budget = RereadBudget.of({REREAD: budget.to_details()}, 9 * SPAN, later)
+    budget = RereadBudget.of(budget.saved(), 9 * SPAN, later)
     assert (budget.left, budget.counted_to) == (50, 9 * SPAN)
     assert len(budget.rewritten(later[4:])) == 1
     assert budget.left == -50
 
 
 def test_sweep_leaves_the_reserve_and_takes_each_second_bucket() -> None:
-    details: dict[str, Any] = {}
+    saved: SavedRereadBudget | None = None
     read = []
     for end in range(8, 48):
         window = [a_look(n, 100, 100) for n in range(end - 8, end)]
-        budget = RereadBudget.of(details, end * SPAN, window)
+        budget = RereadBudget.of(saved, end * SPAN, window)
         read += [each.found.start // SPAN for each in budget.swept(window, (end - 7) * SPAN)]
         assert budget.swept(window, (end - 7) * SPAN) == []
         assert budget.left >= 100
-        details = {REREAD: budget.to_details()}
+        saved = budget.saved()
     assert len(read) == len(set(read))
     assert {later - earlier for earlier, later in pairwise(read[3:])} == {2}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,9 +48,7 @@ def cluster(before: MemoryCluster) -> FragileCluster:
 
 
 def own(cluster: MemoryCluster) -> FragileCluster:
-    made = parts.fragile(cluster)
-    made._indices[company.EVENTS] = copy.deepcopy(made._indices[company.EVENTS])
-    return made
+    return parts.fragile(cluster, own_events=True)
 
 
 def mend(cluster: MemoryCluster, time: int = LATER, *, until: int | None = None, job: Any = JOB) -> list[int]:

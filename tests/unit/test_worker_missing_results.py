@@ -12,8 +12,7 @@ from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 
 from ipi_es.cluster.port import Drop
 from ipi_es.results.reading.day_counts import DayCounts
-from ipi_es.state.details import MISSING_RESULTS
-from ipi_es.state.details import SCORED_FROM as BEGUN
+from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
@@ -55,8 +54,8 @@ def state_of(cluster: MemoryCluster) -> JobState:
     return state
 
 
-def details(cluster: MemoryCluster) -> dict[str, Any]:
-    return dict(state_of(cluster).details)
+def details(cluster: MemoryCluster) -> JobDetails:
+    return state_of(cluster).details
 
 
 def delete(cluster: MemoryCluster, wanted: Callable[[dict[str, Any]], bool]) -> int:
@@ -72,8 +71,8 @@ def of(kind: str, start: int, end: int) -> Callable[[dict[str, Any]], bool]:
 
 def test_where_all_is_there_nothing_is_said(cluster: MemoryCluster) -> None:
     assert night(cluster) == {}
-    assert MISSING_RESULTS not in details(cluster)
-    assert details(cluster)[BEGUN] == SCORED_FROM
+    assert details(cluster).missing_results is None
+    assert details(cluster).scored_from == SCORED_FROM
 
 
 def test_deleted_buckets_records_and_influencers_are_told_once_with_their_number(
@@ -88,7 +87,7 @@ def test_deleted_buckets_records_and_influencers_are_told_once_with_their_number
     assert said.keys() == {1, 4}
     assert said[1].startswith("results of this day are missing: 2 buckets")
     assert said[4].startswith(f"results of this day are missing: {influencers} influencers. They were deleted;")
-    assert details(cluster)[MISSING_RESULTS] == "results are missing on 2 days, the first is 2025-08-31"
+    assert details(cluster).missing_results == "results are missing on 2 days, the first is 2025-08-31"
     warned = caplog.text.count("results are missing on 2 days")
     assert warned == 1
     assert night(cluster, now=parts.NOW + DAY) == said
@@ -115,8 +114,8 @@ def test_what_the_text_says_restores_them_and_then_nothing_is_said(cluster: Memo
     parts.backfill(cluster, JOB, SCORED_FROM + DAY, SCORED_TO, again=True, time=parts.NOW + HOUR)
     assert kept(parts.results(cluster, JOB)).keys() == before.keys()
     assert night(cluster, now=parts.NOW + DAY) == {}
-    assert MISSING_RESULTS not in details(cluster)
-    assert details(cluster)[BEGUN] == SCORED_FROM
+    assert details(cluster).missing_results is None
+    assert details(cluster).scored_from == SCORED_FROM
 
 
 def test_what_was_trained_on_since_needs_a_backup_or_an_earlier_snapshot(cluster: MemoryCluster) -> None:
@@ -130,7 +129,7 @@ def test_what_was_trained_on_since_needs_a_backup_or_an_earlier_snapshot(cluster
 def test_what_retention_deletes_is_not_missing(cluster: MemoryCluster) -> None:
     job = company.make_job(hold_probability=0.0, results_retention_days=2)
     assert night(cluster, job) == {}
-    assert details(cluster)[BEGUN] == SCORED_TO - 2 * DAY
+    assert details(cluster).scored_from == SCORED_TO - 2 * DAY
     kept_longer = company.make_job(hold_probability=0.0, results_retention_days=30)
     assert night(cluster, kept_longer, parts.NOW + DAY) == {}
 
@@ -138,7 +137,7 @@ def test_what_retention_deletes_is_not_missing(cluster: MemoryCluster) -> None:
 def test_gap_that_nobody_scored_is_not_missing(cluster: MemoryCluster) -> None:
     parts.backfill(cluster, JOB, SCORED_TO + DAY, SCORED_TO + 2 * DAY, time=parts.NOW + HOUR)
     assert night(cluster) == {}
-    assert details(cluster)[BEGUN] == SCORED_TO + DAY
+    assert details(cluster).scored_from == SCORED_TO + DAY
     delete(cluster, of("bucket", SCORED_TO + DAY, SCORED_TO + DAY + HOUR))
     assert night(cluster).keys() == {6}
 
@@ -150,15 +149,15 @@ def test_gap_that_nobody_scored_is_not_missing_after_a_kill_either(cluster: Memo
     amid = [moment for _, moment in killed.moments if state_of(moment).checkpoint == SCORED_TO + 2 * DAY]
     assert amid
     for moment in amid:
-        assert details(moment)[BEGUN] == SCORED_TO + DAY
+        assert details(moment).scored_from == SCORED_TO + DAY
 
 
 def test_job_of_an_earlier_version_is_watched_from_now_on(cluster: MemoryCluster) -> None:
     delete(cluster, of("bucket", SCORED_FROM, SCORED_FROM + DAY))
     with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
-        session.note(**{BEGUN: None})
+        session.note(scored_from=None)
     assert night(cluster) == {}
-    assert details(cluster)[BEGUN] == SCORED_TO
+    assert details(cluster).scored_from == SCORED_TO
 
 
 def test_days_are_counted_to_the_second() -> None:

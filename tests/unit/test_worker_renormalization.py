@@ -14,8 +14,11 @@ from worker_parts import FragileCluster, Killed
 from ipi_es.results.words import SCORE_FIELDS
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.times import to_ms
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
+from ipi_es.worker.scoring.normalizer_state import NormalizerState
+from ipi_es.worker.scoring.renormalization import ResultWindow, decide
 
 JOB = company.make_job()
 LATER = parts.NOW + 86_400
@@ -162,3 +165,14 @@ def test_one_that_a_kill_prevented_after_the_last_bucket_is_made_by_the_next_run
     parts.backfill(cluster, JOB, SCORED_FROM, end, time=LATER)
     assert parts.results(cluster, JOB) == parts.results(quiet, JOB)
     assert renormalize(cluster, LATER + 60) == 0
+
+
+def test_only_results_of_the_jobs_own_fields_change_whichever_were_added_first() -> None:
+    window = ResultWindow(DAY, "user.name", "source.ip")
+    seen = {"probability": 1e-6, "timestamp": to_ms(SCORED_FROM)}
+    for field in ("client.ip", "source.ip"):
+        influencer = {"result_type": "influencer", "influencer_field_name": field, "influencer_score": 1.0}
+        window.add(f"influencer of {field}", "results", {**seen, **influencer})
+    window.add("record", "results", {**seen, "result_type": "record", "record_score": 1.0})
+    changes = decide(window, NormalizerState.empty(("user.name", "source.ip")))
+    assert set(changes.results) == {("results", "influencer of source.ip"), ("results", "record")}

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
+import numpy as np
 import pytest
 import worker_company as company
 import worker_parts as parts
 
+from ipi_es.config.allow_list import NO_RULE
 from ipi_es.results.reading.reported import Extent, First, ReportedIp, ReportedPair
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.scoring.repeat_decision import KnownFindings, MutedFindings, OpenQuestion, takes_part
 from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
 WINDOW = 100
 
@@ -79,9 +84,8 @@ def test_what_can_not_be_repeated_any_more_is_forgotten() -> None:
 def test_a_run_knows_what_it_would_read_back(monkeypatch: pytest.MonkeyPatch, usual: float) -> None:
     # records above the bound are written as children of influencers only: they must not look like first records
     monkeypatch.setattr("ipi_es.worker.scoring.bucket_scorer.LN_TAKES_PART", math.log(usual))
-    monkeypatch.setattr("ipi_es.worker.scoring.bucket_scorer.CRITICAL", 15.0)
-    monkeypatch.setattr("ipi_es.results.reading.queries.CRITICAL", 15.0)
-    monkeypatch.setattr("ipi_es.worker.scoring.scoring_pipeline.MAX_BUCKETS", 1)
+    parts.critical_from(monkeypatch, 15.0)
+    parts.batch_limits(monkeypatch, MAX_BUCKETS=1)
     job = company.make_job(repeat_window="10h")  # ends between buckets: some first records are out, their repeats in
     cluster = parts.trained_cluster(job, monkeypatch)
     store = JobResources(cluster, job).stores.results
@@ -102,3 +106,39 @@ def test_a_run_knows_what_it_would_read_back(monkeypatch: pytest.MonkeyPatch, us
         assert (stored.pairs, stored.ips) == (pairs, ips)
     assert max(len(pairs) for _, pairs, _ in known) > 2
     assert max(len(ips) for _, _, ips in known) > 0
+
+
+def test_a_pair_is_looked_up_once_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = company.make_job(repeat_window="10h")
+    cluster = parts.trained_cluster(job, monkeypatch)
+    of_pair, asked = Repeats.of_pair, Counter[tuple[str, str, int]]()
+
+    def counted(repeats: Repeats, entity: str, ip: str, time: int, *, failures_only: bool = False) -> First | None:
+        asked[entity, ip, time] += 1
+        return of_pair(repeats, entity, ip, time, failures_only=failures_only)
+
+    monkeypatch.setattr(Repeats, "of_pair", counted)
+    parts.backfill(cluster, job)
+    assert any("repeat_of" in each for each in parts.of_kind(parts.results(cluster, job), "record"))
+    assert set(asked.values()) == {1}
+
+
+def test_an_allowed_pair_does_not_decide_whether_another_of_its_entity_repeats() -> None:
+    """What was reported never includes an allowed pair's score: each bucket would exceed it."""
+    pairs = ScoredPairs(
+        entity=np.array([0, 0], dtype=np.int32),
+        ip=np.array([0, 1], dtype=np.int32),
+        count=np.ones(2, dtype=np.int64),
+        compatibility=np.zeros(2),
+        history_class=np.full(2, 3, dtype=np.int8),
+        prior_events=np.full(2, 100.0),
+        ln_p=np.array([-6.0, -40.0]),
+        calibrated_ln_p=np.array([-6.0, -40.0]),
+        extrapolated=np.zeros(2, dtype=np.bool_),
+        rule=np.array([NO_RULE, 0], dtype=np.int32),
+        failures_only=np.zeros(2, dtype=np.bool_),
+    )
+    known = KnownFindings({0: First(0, "first", Extent(60.0, 1, 1, 1))}, {})
+    asked = OpenQuestion.of(pairs, takes_part(pairs, known, MutedFindings.nothing(1, 2)), known)
+    assert asked.pairs.ln_p.tolist() == [-6.0]
+    assert (asked.entities.tolist(), asked.ips.tolist()) == ([0], [0])

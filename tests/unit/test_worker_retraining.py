@@ -13,9 +13,9 @@ from ipinsights_parts import a_snapshot, small_company
 from worker_company import DAY, LEARN_FROM, SCORED_FROM
 
 from ipi_es.addresses import parse
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.entity_hashing import UNKNOWN_ROW, entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.scorer import Scorer, TrainedNetwork
 from ipi_es.ipinsights.storage import snapshot_to_bytes
 from ipi_es.state.cluster_blobs import ClusterBlobs
@@ -127,7 +127,7 @@ def trained() -> MemoryCluster:
 
 def again(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, how: Any, **more: Any) -> tuple[Any, TrainedNetwork]:
     """(what a second training over two more days learned, the network in use before it)."""
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", how)
+    parts.train_by(monkeypatch, how)
     work = JobResources(cluster, JOB, clock=parts.TestClock())
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
@@ -183,7 +183,7 @@ def test_snapshot_that_can_not_be_read_keeps_nobody_from_training(
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
     ClusterBlobs(cluster).delete(JOB.job_id, str(state.snapshot_id))
-    monkeypatch.setattr("ipi_es.worker.training.job_training.train", parts.made_training)
+    parts.train_by(monkeypatch)
     with open_session(JobResources(cluster, JOB)) as session:
         learned = session.train(LEARN_FROM, AGAIN_TO)
     assert learned.begun.startswith("starts from scratch: job signins has no snapshot")

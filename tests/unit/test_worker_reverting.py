@@ -15,7 +15,6 @@ from ipi_es.errors import SnapshotDamaged, SnapshotMissing
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.words import AnnotationType
 from ipi_es.state.cluster_blobs import ClusterBlobs
-from ipi_es.state.details import REREAD, REVERTED_FROM
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
@@ -99,16 +98,18 @@ def test_all_four_go_back_together(cluster: FragileCluster) -> None:
     assert (state.snapshot_id, state.checkpoint, state.quantiles_id) == (first, SCORED_FROM, None)
     assert state.history_id == f"history-{first}+{SCORED_FROM // DAY}"
     assert to.results > 100
-    assert state.details[REVERTED_FROM] == SCORED_TO
+    assert state.details.reverted_from == SCORED_TO
     assert not state.renormalize_due
 
 
 def test_buckets_are_read_again_by_what_is_scored_since(cluster: FragileCluster) -> None:
     with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
         rescore_late(session, parts.NOW)
-    assert state_of(cluster).details[REREAD]["counted_to"] == SCORED_TO
+    reread = state_of(cluster).details.reread
+    assert reread is not None
+    assert reread.counted_to == SCORED_TO
     reverted(cluster, networks(cluster)[0])
-    assert REREAD not in state_of(cluster).details
+    assert state_of(cluster).details.reread is None
 
 
 def test_later_results_are_deleted_only_when_told(cluster: FragileCluster) -> None:

@@ -10,7 +10,7 @@ from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
-from ipi_es.worker.lease_wait import POLL, acquire_lease
+from ipi_es.worker.lease_wait import POLL, LeaseWait
 
 LEASE = 24
 
@@ -32,16 +32,8 @@ class Waiter:
         self.states, self.clock, self.slept = states, parts.TestClock(parts.NOW), 0.0
 
     def claim(self, patience: float = 60.0) -> JobState:
-        return acquire_lease(
-            self.states,
-            "signins",
-            "command:1:1",
-            self.clock,
-            LEASE,
-            alive=lambda _: True,
-            patience=patience,
-            sleep=self.sleep,
-        )
+        wait = LeaseWait(self.clock, patience, self.sleep)
+        return wait.acquire(self.states, "signins", "command:1:1", LEASE, alive=lambda _: True)
 
     def sleep(self, seconds: float) -> None:
         self.slept += seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import run
+from cli_run import connect_to, run
 from worker_company import HOUR, SCORED_FROM
 
 from ipi_es.cluster.port import Put
@@ -36,6 +37,10 @@ def cluster() -> MemoryCluster:
     return made
 
 
+def calibrate_by(ln_probability: Callable[..., Calibrated], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Calibration, "ln_probability", ln_probability)
+
+
 @pytest.fixture
 def records(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """By entity, of the address; whatever an unseen entity does is calibrated as very unusual."""
@@ -46,7 +51,7 @@ def records(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> dict[str
         return Calibrated(np.where(np.asarray(class_) == 0, LOW, found.ln_p), found.extrapolated)
 
     copied = parts.copy_of(cluster)
-    monkeypatch.setattr(Calibration, "ln_probability", lower)
+    calibrate_by(lower, monkeypatch)
     parts.backfill(copied, JOB, end=SCORED_FROM + 12 * HOUR)
     found = parts.of_kind(parts.results(copied, JOB), "record")
     return {each["partition_field_value"]: each for each in found if each["by_field_value"] == FAR}
@@ -68,9 +73,22 @@ def test_unseen_entity_in_a_young_job_is_held_back_and_the_record_says_so(record
     assert record["record_score"] < 50
 
 
+def test_cap_by_the_probability_is_written_as_100_at_most(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lowest(_: Calibration, compatibility: Any, class_: Any) -> Calibrated:
+        return Calibrated(np.full(len(class_), LOW), np.zeros(len(class_), dtype=np.bool_))
+
+    copied = parts.copy_of(cluster)
+    calibrate_by(lowest, monkeypatch)
+    parts.backfill(copied, JOB, end=SCORED_FROM + 12 * HOUR)
+    caps = [each["anomaly_score_explanation"]["c3"] for each in parts.of_kind(parts.results(copied, JOB), "record")]
+    assert max(caps) == 100.0
+
+
 def test_explain_tells_who_warms_up(cluster: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copied = parts.copy_of(cluster)
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: copied)
+    connect_to(monkeypatch, copied)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     (tmp_path / "job.json").write_text(json.dumps(company.job_data()))

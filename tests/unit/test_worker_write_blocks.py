@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 from collections.abc import Iterator
@@ -12,14 +11,13 @@ from typing import Any
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import run
+from cli_run import clock_at, connect_to, run
 from late_parts import add_events, live
 from worker_company import DAY, HOUR
 
 from ipi_es.errors import ClusterReadOnly
 from ipi_es.results.retention import delete_before
 from ipi_es.results.words import ALIAS
-from ipi_es.state.details import NOT_RENORMALIZED
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.late.late_rescoring import rescore_late
@@ -42,8 +40,7 @@ def august() -> Iterator[MemoryCluster]:
 
 
 def blocked(august: MemoryCluster, block: str = BLOCKS[0]) -> parts.FragileCluster:
-    cluster = parts.fragile(august)
-    cluster._indices[company.EVENTS] = copy.deepcopy(cluster._indices[company.EVENTS])
+    cluster = parts.fragile(august, own_events=True)
     cluster.admin.set(AUGUST, {block: True})
     return cluster
 
@@ -74,7 +71,7 @@ def test_scoring_goes_on_and_the_blocked_month_keeps_its_scores(
     assert said == [f"job signins: scores in {AUGUST} stay as they are: it may not be written to ({block})"]
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
-    assert state.details[NOT_RENORMALIZED] == [AUGUST]
+    assert state.details.not_renormalized == (AUGUST,)
     assert state.renormalized_to is not None
     assert state.renormalized_to > MONTH_END
 
@@ -106,7 +103,7 @@ def test_without_the_block_the_month_follows_again(august: MemoryCluster) -> Non
     assert parts.results(cluster, JOB) == parts.results(restarted, JOB)
     state = StateStore(cluster).read(JOB.job_id)
     assert state is not None
-    assert NOT_RENORMALIZED not in state.details
+    assert state.details.not_renormalized == ()
 
 
 def test_the_month_that_is_written_to_is_an_error(august: MemoryCluster) -> None:
@@ -162,8 +159,8 @@ def test_retention_leaves_single_documents_there_and_deletes_whole_indices(augus
 def test_check_knows_it(august: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = blocked(august)
     go_on(cluster, MONTH_END + DAY)
-    monkeypatch.setattr("ipi_es.cluster.connect.connect", lambda _: cluster)
-    monkeypatch.setattr("ipi_es.cli.check.clock", lambda: MONTH_END + DAY)
+    connect_to(monkeypatch, cluster)
+    clock_at(monkeypatch, MONTH_END + DAY)
     monkeypatch.chdir(tmp_path)
     Path("job.json").write_text(json.dumps(company.job_data()))
     rows = json.loads(run("check", "job.json", "--format", "json").stdout)

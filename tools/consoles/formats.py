@@ -8,15 +8,24 @@ DISCOVER = "../app/discover#/?{{rawValue}}"
 """Link relative to the console's own path, for any space, tenant or base path."""
 
 
+TIME = "YYYY-MM-DD HH:mm"
+"""Times of buckets have no seconds; the consoles' own pattern is half as long again, and columns cut it."""
+
+
 def field_formats(view: Spec) -> Spec:
-    """Return ``{field: format}``: scores on their severity's colour, computed links as links."""
-    formats: Spec = {field: {"id": "color", "params": _colours()} for field in view.get("scores", ())}
+    """Return ``{field: format}``: computed scores on their severities' colours, numbers and times short, links."""
+    number = {"id": "number", "params": {"pattern": "0,0.[0]"}}
+    formats: Spec = dict.fromkeys(view.get("scores", ()), number)
+    time = {"id": "date", "params": {"pattern": TIME}}
+    formats |= dict.fromkeys(view.get("times", ()), time)
     for name, computed in view.get("computed", {}).items():
         if computed.get("link"):
             params = {"type": "a", "urlTemplate": DISCOVER, "labelTemplate": "events", "openLinkInCurrentTab": False}
             formats[name] = {"id": "url", "params": params}
+        elif computed.get("severity"):
+            formats[name] = {"id": "color", "params": _colours()}
         elif computed["type"] == "double":
-            formats[name] = {"id": "number", "params": {"pattern": "0,0.[0]"}}
+            formats[name] = number
     return formats
 
 

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from consoles.formats import field_formats
-from consoles.sources import SEVERITY_COLOURS, Dashboard, Spec, dashboards, data_views, kql, panels
+from consoles.links import LINK_ROWS, kibana_panel
+from consoles.sources import (
+    COLUMNS,
+    SEVERITY_COLOURS,
+    Dashboard,
+    Spec,
+    dashboards,
+    data_views,
+    kql,
+    labels,
+    panels,
+    pills,
+)
 from consoles.vega import swimlane
 
 CORE_VERSION = "8.8.0"
@@ -20,6 +31,22 @@ VERSIONS = {
 """Format version of each type's attributes, none newer than 8.12's; later consoles migrate them on import."""
 
 PANEL_VERSION = "8.12.0"
+WIDTHS = {
+    "score": 90,
+    "partition_field_value": 130,
+    "influencer_field_value": 185,
+    "by_field_value": 125,
+    "operator": 110,
+    "source.geo.country_iso_code": 105,
+    "source.network_type": 105,
+    "events_link": 130,
+    "annotation_type": 120,
+    "job_id": 120,
+}
+"""Pixels of a list's columns, wide enough for a heading with its two icons; the sentence gets the rest."""
+
+_SERIES = {"bar": "bar", "stack": "bar_stacked", "line": "line"}
+
 DATE_FIELDS = ("timestamp", "event.ingested", "end_timestamp", "renormalized_at")
 
 
@@ -45,13 +72,12 @@ def _object(kind: str, id_: str, attributes: Spec, references: list[Spec] | None
 
 def _data_view(view: Spec) -> Spec:
     computed = {name: _runtime(each) for name, each in view.get("computed", {}).items()}
-    labels = {name: {"customLabel": each["label"]} for name, each in view.get("computed", {}).items()}
     attributes = {
         "title": view["title"],
         "name": view["name"],
         "timeFieldName": view["time"],
         "fields": "[]",
-        "fieldAttrs": json.dumps(labels),
+        "fieldAttrs": json.dumps({name: {"customLabel": label} for name, label in labels(view).items()}),
         "fieldFormatMap": json.dumps(field_formats(view)),
         "runtimeFieldMap": json.dumps(computed),
         "typeMeta": "{}",
@@ -105,6 +131,8 @@ def _documents(panel: Spec) -> Spec:
         "description": "",
         "columns": panel["columns"],
         "sort": panel["sort"],
+        "grid": {"columns": {name: {"width": wide} for name, wide in WIDTHS.items() if name in panel["columns"]}},
+        "rowHeight": -1,  # as high as the longest cell
         "hits": 0,
         "version": 1,
         "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(source)},
@@ -151,7 +179,7 @@ def _time(panel: Spec) -> Spec:
             {
                 "layerId": layer,
                 "layerType": "data",
-                "seriesType": "bar_stacked" if series["draw"] == "bar" else "line",
+                "seriesType": _SERIES[series["draw"]],
                 "xAccessor": x,
                 "accessors": [y],
                 "yConfig": [look],
@@ -253,7 +281,8 @@ def _metric(metric: Spec) -> Spec:
         "customLabel": True,
         "dataType": "date" if date else "number",
         "operationType": metric["op"],
-        "sourceField": metric.get("field", "___records___"),
+        # rounded down, as in the lists: Lens would show 74.96 as 75.0, in the colour of 74.96
+        "sourceField": "score" if metric.get("severity") else metric.get("field", "___records___"),
         "isBucketed": False,
         "scale": "ratio",
         "params": params,
@@ -265,29 +294,59 @@ def _has_fraction(metric: Spec) -> bool:
 
 
 def _dashboard(dashboard: Dashboard, view: str) -> Spec:
-    shown: list[Spec] = []
-    references: list[Spec] = []
-    for number, placed in enumerate(dashboard.panels, start=1):
-        index = str(number)
+    # Kibana keeps what belongs to a panel or control by its id when a link leads to another dashboard: no two share one
+    index = f"{dashboard.short}-links"
+    config, references = kibana_panel(dashboard, dashboards(), index)
+    shown = [
+        {
+            "version": PANEL_VERSION,
+            "type": "links",
+            "panelIndex": index,
+            "gridData": {"x": 0, "y": 0, "w": COLUMNS, "h": LINK_ROWS, "i": index},
+            "embeddableConfig": config | {"hidePanelTitles": True},
+        }
+    ]
+    for placed in dashboard.panels:
+        index = f"{dashboard.short}-{placed.panel['id']}"
         kind = _panel(placed.panel)["type"]
-        config: dict[str, Any] = {"enhancements": {}}
-        if placed.panel["kind"] == "text":
-            config["hidePanelTitles"] = True
+        place = {"x": placed.x, "y": placed.y + LINK_ROWS, "w": placed.width, "h": placed.height, "i": index}
         shown.append(
             {
                 "version": PANEL_VERSION,
                 "type": kind,
                 "panelIndex": index,
                 "panelRefName": f"panel_{index}",
-                "gridData": {"x": placed.x, "y": placed.y, "w": placed.width, "h": placed.height, "i": index},
-                "embeddableConfig": config,
+                "gridData": place,
+                "embeddableConfig": {"enhancements": {}}
+                | ({"hidePanelTitles": True} if placed.panel["kind"] == "text" else {}),
                 **({"title": placed.panel["title"]} if "title" in placed.panel else {}),
             }
         )
         references.append({"name": f"{index}:panel_{index}", "type": kind, "id": f"ipi-es-{placed.panel['id']}"})
-    controls = {}
+    controls, of_controls = _controls(dashboard, view)
+    filters, of_filters = pills(dashboard)
+    options = {"useMargins": True, "syncColors": False, "syncCursor": True, "syncTooltips": False}
+    attributes = {
+        "title": dashboard.title,
+        "description": dashboard.description,
+        "version": 1,
+        "timeRestore": True,
+        "timeFrom": "now-7d",
+        "timeTo": "now",
+        "refreshInterval": {"pause": True, "value": 60_000},
+        "controlGroupInput": controls,
+        "panelsJSON": json.dumps(shown),
+        "optionsJSON": json.dumps(options | {"hidePanelTitles": False}),
+        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(_source("") | {"filter": filters})},
+    }
+    return _object("dashboard", dashboard.id, attributes, references + of_controls + of_filters)
+
+
+def _controls(dashboard: Dashboard, view: str) -> tuple[Spec, list[Spec]]:
+    """Return (the group of controls, its references)."""
+    controls, references = {}, []
     for number, control in enumerate(dashboard.controls):
-        name = f"control-{number}"
+        name = f"{dashboard.short}-control-{control['field']}"
         explicit = {"id": name, "fieldName": control["field"], "title": control["label"], "enhancements": {}}
         controls[name] = {
             "order": number,
@@ -298,23 +357,10 @@ def _dashboard(dashboard: Dashboard, view: str) -> Spec:
         }
         references.append({"name": f"controlGroup_{name}:optionsListDataView", "type": "index-pattern", "id": view})
     ignore = ("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations")
-    options = {"useMargins": True, "syncColors": False, "syncCursor": True, "syncTooltips": False}
-    attributes = {
-        "title": dashboard.title,
-        "description": dashboard.description,
-        "version": 1,
-        "timeRestore": True,
-        "timeFrom": "now-7d",
-        "timeTo": "now",
-        "refreshInterval": {"pause": True, "value": 60_000},
-        "controlGroupInput": {
-            "controlStyle": "oneLine",
-            "chainingSystem": "HIERARCHICAL",
-            "ignoreParentSettingsJSON": json.dumps(dict.fromkeys(ignore, False)),
-            "panelsJSON": json.dumps(controls),
-        },
-        "panelsJSON": json.dumps(shown),
-        "optionsJSON": json.dumps(options | {"hidePanelTitles": False}),
-        "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps(_source(""))},
+    group = {
+        "controlStyle": "oneLine",
+        "chainingSystem": "HIERARCHICAL",
+        "ignoreParentSettingsJSON": json.dumps(dict.fromkeys(ignore, False)),
+        "panelsJSON": json.dumps(controls),
     }
-    return _object("dashboard", dashboard.id, attributes, references)
+    return group, references

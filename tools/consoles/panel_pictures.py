@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 import vl_convert
 
 from consoles import queries
-from consoles.kibana import DATE_FIELDS
-from consoles.sources import SEVERITY_COLOURS, Spec
+from consoles.kibana import DATE_FIELDS, WIDTHS
+from consoles.sources import SEVERITY_COLOURS, Spec, data_views, labels
 
 PALETTE = ["#54b399", "#6092c0", "#d36086", "#9170b8", "#ca8eae", "#d6bf57", "#b9a888", "#da8b45", "#aa6556", "#e7664c"]
 """Kibana's colours for series without a colour of their own."""
-ROW, TEXT, TITLE = 20, 11, 30
-"""Pixels: height of a table's row, font size of its text, and height of the title."""
+ROW, TEXT, TITLE, LINE = 20, 11, 30, 14
+"""Pixels: least height of a table's row, font size of its text, height of the title, and of a line of text."""
+LETTER = 6.3
+"""Average width of a letter, pixels."""
+TIME_WIDTH = 150
+"""Width of the column of the time, pixels."""
 PAGE = 10
 """Rows on a page of a Lens table."""
 MARGIN = 100
@@ -90,7 +95,7 @@ def _chart(panel: Spec, answer: Spec, window: tuple[int, int], width: int) -> Sp
 
 def _series(panel: Spec, number: int, x: Spec, wide: float) -> Spec:
     series = panel["series"][number]
-    line = series["draw"] == "line"
+    line, bars = series["draw"] == "line", [at for at, each in enumerate(panel["series"]) if each["draw"] == "bar"]
     names = [each["label"] for each in panel["series"]]
     colours = [each.get("colour", PALETTE[at]) for at, each in enumerate(panel["series"])]
     colour: Spec = {"field": "split", "type": "nominal", "scale": {"range": PALETTE}}
@@ -101,10 +106,14 @@ def _series(panel: Spec, number: int, x: Spec, wide: float) -> Spec:
         "title": panel.get("measured", series["label"]) if len(names) > 1 else None,
         "grid": series["axis"] == "left",
     }
-    y = {"field": "value", "type": "quantitative", "axis": axis, "stack": None if line else "zero"}
+    y = {"field": "value", "type": "quantitative", "axis": axis, "stack": "zero" if series["draw"] == "stack" else None}
     legend = {"orient": "bottom", "title": None, "labelLimit": 240}
     # Lens draws isolated points
-    mark: Spec = {"type": "line", "point": {"size": 14}} if line else {"type": "bar", "size": wide}
+    mark: Spec = {"type": "line", "point": {"size": 14}}
+    if not line:  # the bars of several series are beside each other
+        each = wide / max(len(bars), 1)
+        beside = (bars.index(number) - (len(bars) - 1) / 2) * each if number in bars else 0
+        mark = {"type": "bar", "size": each, "xOffset": beside}
     return {
         "transform": [{"filter": f"datum.number === {number}"}],
         "mark": mark,
@@ -130,19 +139,23 @@ def _table(panel: Spec, answer: Spec, size: tuple[int, int]) -> Spec:
     heads, rows, scored = _cells(panel, answer)
     if not rows:
         return _nothing()
-    values = [
-        {"row": 0, "column": column, "text": head, "fill": "white", "bold": True} for column, head in enumerate(heads)
-    ]
-    for row, cells in enumerate(rows[:PAGE], start=1):
-        for column, cell in enumerate(cells):
-            fill = _severity(cell) if column in scored else "white"
-            values.append({"row": row, "column": column, "text": _text(cell), "fill": fill, "bold": False})
-    wide = [column for column, head in enumerate(heads) if head in {"reason", "annotation"}]
-    share = [4 if column in wide else 1 for column in range(len(heads))]
-    left = [width * sum(share[:column]) / sum(share) for column in range(len(heads) + 1)]
-    for each in values:
-        each |= {"x": left[each["column"]], "x2": left[each["column"] + 1] - 4, "y": ROW * each["row"]}
-        each["text"] = each["text"][: int((each["x2"] - each["x"]) / 6.3)]
+    left = _edges(panel, len(heads), width)
+    values, y = list[Spec](), 0
+    for number, cells in enumerate([heads, *rows[:PAGE]]):
+        shown = [_text(cell) for cell in cells]
+        letters = [int((left[at + 1] - left[at] - 8) / LETTER) for at in range(len(heads))]
+        if panel["kind"] == "table":
+            shown = [text[:most] for text, most in zip(shown, letters, strict=True)]
+        else:  # rows as high as their longest cell
+            shown = ["\n".join(textwrap.wrap(text, most)) for text, most in zip(shown, letters, strict=True)]
+        deep = max(ROW, LINE * max(text.count("\n") + 1 for text in shown) + 6)
+        if y + deep > high:
+            break
+        for column, text in enumerate(shown):
+            fill = _severity(cells[column]) if number and column in scored else "white"
+            x = {"x": left[column], "x2": left[column + 1] - 4}
+            values.append({"text": text, "fill": fill, "bold": number == 0, "y": y, "below": y + deep - 3} | x)
+        y += deep
     place: Spec = {
         "x": {"field": "x", "type": "quantitative", "scale": {"domain": [0, width]}, "axis": None},
         "y": {"field": "y", "type": "quantitative", "scale": {"domain": [0, high], "reverse": True}, "axis": None},
@@ -151,21 +164,40 @@ def _table(panel: Spec, answer: Spec, size: tuple[int, int]) -> Spec:
         "x2": {"field": "x2"}, "y2": {"field": "below"}, "color": {"field": "fill", "type": "nominal", "scale": None},
     }}  # fmt: skip
     letters = {
-        "mark": {"type": "text", "align": "left", "baseline": "middle", "dx": 4, "dy": ROW / 2 - 2, "fontSize": TEXT},
+        "mark": {
+            "type": "text",
+            "align": "left",
+            "baseline": "top",
+            "dx": 4,
+            "dy": 4,
+            "fontSize": TEXT,
+            "lineBreak": "\n",
+        },
         "encoding": place | {"text": {"field": "text"}},
     }
-    below = {"calculate": f"datum.y + {ROW - 3}", "as": "below"}
     bold = letters | {"transform": [{"filter": "datum.bold"}], "mark": letters["mark"] | {"fontWeight": "bold"}}
     plain = letters | {"transform": [{"filter": "!datum.bold"}]}
-    return {"data": {"values": values}, "transform": [below], "layer": [box, bold, plain]}
+    return {"data": {"values": values}, "layer": [box, bold, plain]}
+
+
+def _edges(panel: Spec, columns: int, width: int) -> list[float]:
+    """Return the left edge of each column and the right edge of the last one; the widest has what the others leave."""
+    if panel["kind"] == "documents":
+        wide = [TIME_WIDTH, *(WIDTHS.get(name, 0) for name in panel["columns"])]
+        rest = (width - sum(wide)) / max(wide.count(0), 1)
+        wide = [each or int(rest) for each in wide]
+    else:
+        wide = [width // columns] * columns
+    return [float(sum(wide[:column])) for column in range(columns + 1)]
 
 
 def _cells(panel: Spec, answer: Spec) -> tuple[list[str], list[list[Any]], set[int]]:
     """Return (headings, rows, columns that are coloured by severity)."""
     if panel["kind"] == "documents":
-        heads = ["timestamp", *panel["columns"]]
-        rows = [[_of_hit(hit, name) for name in heads] for hit in answer["hits"]["hits"]]
-        return heads, rows, {heads.index("record_score")} if "record_score" in heads else set()
+        names = ["timestamp", *panel["columns"]]
+        rows = [[_of_hit(hit, name) for name in names] for hit in answer["hits"]["hits"]]
+        heads = labels(data_views()[panel["view"]])
+        return [heads.get(name, name) for name in names], rows, {names.index("score")} if "score" in names else set()
     heads = [each["label"] for each in (*panel["rows"], *panel["metrics"])]
     found = [
         [*keys, *(_of_metric(each, inner[f"m{number}"]["value"]) for number, each in enumerate(panel["metrics"]))]
@@ -205,4 +237,4 @@ def _severity(score: float) -> str:
 def _text(cell: Any) -> str:
     if isinstance(cell, float):
         return f"{cell:,.1f}".removesuffix(".0")
-    return re.sub(r"^_g=.*", "Events of this finding", str(cell))
+    return re.sub(r"^_g=.*", "events", str(cell))

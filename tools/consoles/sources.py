@@ -12,6 +12,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "kibana" / "sources"
 
+PREFIX = "ipi-es-"
+"""Start of each id."""
+
 DASHBOARDS = ("overview", "entity", "jobs")
 COLUMNS = 48
 """Columns of a dashboard's grid in both consoles."""
@@ -42,6 +45,18 @@ class Dashboard:
     description: str
     controls: list[Spec]
     panels: list[Placed]
+    hidden: list[Spec]
+    """Filters of the whole dashboard that leave out what their ``filter`` finds; a person can switch each one off."""
+
+    @property
+    def short(self) -> str:
+        """The id without the product's name."""
+        return self.id.removeprefix(PREFIX)
+
+    @property
+    def label(self) -> str:
+        """The title without the product's name."""
+        return self.title.removeprefix("ipi-es: ")
 
 
 def data_views() -> dict[str, Spec]:
@@ -66,6 +81,7 @@ def dashboards() -> list[Dashboard]:
             _placed(
                 [known[panel["use"]] | {"size": panel["size"]} if "use" in panel else panel for panel in each["panels"]]
             ),
+            each.get("hidden", []),
         )
         for each in read
     ]
@@ -95,6 +111,8 @@ def kql(filter_: Spec | None) -> str:
             parts += [f"{field}: *" for field in value]
         elif name == "without":
             parts += [f"not {field}: *" for field in value]
+        elif name == "least":
+            parts += [f"{field} >= {low}" for field, low in value.items()]
         elif name in {"like", "unlike"}:
             start = "" if name == "like" else "not "
             parts += [f"{start}{field}: ({' or '.join(patterns)})" for field, patterns in value.items()]
@@ -112,6 +130,8 @@ def query(filter_: Spec | None) -> Spec:
             must += [{"exists": {"field": field}} for field in value]
         elif name == "without":
             must_not += [{"exists": {"field": field}} for field in value]
+        elif name == "least":
+            must += [{"range": {field: {"gte": low}}} for field, low in value.items()]
         elif name in {"like", "unlike"}:
             for field, patterns in value.items():
                 any_of = {"bool": {"should": [{"wildcard": {field: {"value": each}}} for each in patterns]}}
@@ -121,6 +141,36 @@ def query(filter_: Spec | None) -> Spec:
     return {"bool": {"filter": must, **({"must_not": must_not} if must_not else {})}}
 
 
-def reference_name(index: int) -> str:
-    """Return the reference name of a panel in its dashboard."""
-    return f"panel_{index}"
+_META_INDEX = "kibanaSavedObjectMeta.searchSourceJSON.filter[{number}].meta.index"
+
+
+def pills(dashboard: Dashboard) -> tuple[list[Spec], list[Spec]]:
+    """Return (filters, references) of a dashboard's search source, in the form of both consoles."""
+    filters, references = [], []
+    view = data_views()["results"]["id"]
+    for number, each in enumerate(dashboard.hidden):
+        found = {"bool": {"must_not": [query(each["filter"])]}}
+        name = _META_INDEX.format(number=number)
+        meta = {
+            "alias": each["label"],
+            "disabled": False,
+            "negate": False,
+            "type": "custom",
+            "key": "query",
+            "value": json.dumps(found),
+            "indexRefName": name,
+        }
+        filters.append({"$state": {"store": "appState"}, "meta": meta, "query": found})
+        references.append({"name": name, "type": "index-pattern", "id": view})
+    return filters, references
+
+
+def hidden(panel_id: str) -> Spec:
+    """Return the query that the filters of the first dashboard with this panel add to it."""
+    dashboard = next(each for each in dashboards() if any(one.panel["id"] == panel_id for one in each.panels))
+    return {"bool": {"must_not": [query(each["filter"]) for each in dashboard.hidden]}}
+
+
+def labels(view: Spec) -> dict[str, str]:
+    """Return the headings of a data view's fields, computed ones included."""
+    return view.get("labels", {}) | {name: each["label"] for name, each in view.get("computed", {}).items()}

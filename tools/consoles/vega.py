@@ -11,6 +11,12 @@ ADD_FILTER = {"kibana": "kibanaAddFilter", "opensearch": "opensearchDashboardsAd
 """Name of the function that adds a filter, in each console."""
 
 
+SET_TIME = {"kibana": "kibanaSetTimeFilter", "opensearch": "opensearchDashboardsSetTimeFilter"}
+"""Name of the function that narrows the time range."""
+
+_REPEAT: Spec = {"exists": {"field": "repeat_of"}}
+
+
 def swimlane(panel: Spec, console: str) -> Spec:
     """Return the specification with the panel's fields and texts filled in."""
     lane, lanes = panel["lane"]
@@ -21,13 +27,23 @@ def swimlane(panel: Spec, console: str) -> Spec:
         "{clicked}": clicked,
         "{empty}": panel["empty"],
         "{add_filter}": ADD_FILTER[console],
+        "{set_time}": SET_TIME[console],
     }
     read = json.loads((FOLDER / "swimlane.vega.json").read_text(encoding="utf-8"))
     filled: Spec = _fill(read, words)
     part = json.loads((FOLDER / "swimlane.query.json").read_text(encoding="utf-8"))
     for number, each in enumerate(panel["parts"]):
         asked = _fill(part, {"{field}": each["field"], "{score}": each["score"]})
+        if each.get("repeats"):
+            cells = asked["aggs"]["lanes"]["aggs"]["cells"]["aggs"]
+            cells["repeats"] = {"filter": _REPEAT}
+            fresh = {"score": {"max": {"field": each["score"]}}}
+            cells["fresh"] = {"filter": {"bool": {"must_not": [_REPEAT]}}, "aggs": fresh}
         filled["data"][0]["url"]["body"]["aggs"][f"part{number}"] = asked | {"filter": query(each["filter"])}
+    if not any(each.get("repeats") for each in panel["parts"]):
+        (colours,) = (each for each in filled["scales"] if each["name"] == "colour")
+        place = colours["domain"].index("repeat")
+        del colours["domain"][place], colours["range"][place]
     return filled
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ipi_es.embedded_addresses import Embedding
     from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.scorer import Scorer
-    from ipi_es.networks import NetworkTable
+    from ipi_es.networks.network_table import NetworkTable
     from ipi_es.worker.training.job_snapshot import JobSnapshot
 
 
@@ -45,7 +45,7 @@ class PairScorer:
         seen = self.scorer.score(good.entities, good.addresses, good.entity, good.ip, self._context(good.addresses))
         history = self.scorer.history
         calibration = self.snapshot.references.successes.calibration
-        classes = calibration.classes(seen.prior_events[good.entity], history.day - history.origin)
+        classes = calibration.classes(seen.prior_events[good.entity], history.age)
         ln_p = calibration.ln_probability(seen.log_odds, classes).ln_p
         # rows in SageMaker's format also get the network's log-odds
         alone = self._dot_products(good) if any(row.sagemaker for row in rows) else seen.log_odds

@@ -62,5 +62,6 @@ def console_of(
     if ca is not None:
         given |= {"ca_certs": str(ca), "ca_fingerprint": None}
     if api_key_file is not None:
-        given |= {"api_key": api_key_file.read_text(encoding="utf-8").strip(), "username": None, "password": None}
+        key = api_key_file.read_text(encoding="utf-8").strip()
+        given |= {"api_key": key, "username": None, "password": None, "aws_sigv4": None}
     return Console(url, Connection(**given), space=space, tenant=tenant)

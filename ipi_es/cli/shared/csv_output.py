@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import orjson
 
+from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.results.documents.visible import visible
 from ipi_es.times import from_ms, iso
 
@@ -23,29 +24,29 @@ MILLISECONDS = frozenset({"timestamp", "event.ingested", "held_until", "rescored
 """Result fields in epoch milliseconds; CSV has them as UTC times in ISO 8601."""
 
 _COMMON = ("job_id", "result_type", "timestamp", "bucket_span", "is_interim")
-_CONTEXT = ("source.as.number", "source.as.organization.name", "source.geo.country_iso_code")
+_CONTEXT = ("source.as.number", "source.as.organization.name", "source.geo.country_iso_code", TYPES_FIELD)
 _STAMP = ("event.ingested", "snapshot_id", "quantiles_id", "revision", "rescored_at", "renormalized_at")
 
 RESULT_FIELDS: dict[str, tuple[str, ...]] = {
     "records": (
         *_COMMON, "record_score", "initial_record_score", "probability", "partition_field_name",
         "partition_field_value", "by_field_name", "by_field_value", "actual", "typical", "event_count", "outcomes",
-        "failures_only", *_CONTEXT, "reason", "repeat_of", "suppressed_by", "held_until", "reported_extent",
-        "influencers", "anomaly_score_explanation", *_STAMP,
+        "failures_only", "entity_groups", *_CONTEXT, "reason", "repeat_of", "suppressed_by", "held_until",
+        "reported_extent", "entity_sources", "influencers", "anomaly_score_explanation", *_STAMP,
     ),
     "influencers": (
         *_COMMON, "influencer_score", "initial_influencer_score", "probability", "influencer_field_name",
         "influencer_field_value", "event_count", "outcomes", "failures_only", "entity_count", "unlearned_entity_count",
         "repeated_entity_count", "allowed_entity_count", "top_entities", "ip_count", "unlearned_ip_count",
-        "repeated_ip_count", "allowed_ip_count", "top_ips", *_CONTEXT, "reason", "repeat_of", "suppressed_by",
-        "reported_extent", *_STAMP,
+        "repeated_ip_count", "allowed_ip_count", "top_ips", "entity_groups", *_CONTEXT, "reason", "repeat_of",
+        "suppressed_by", "reported_extent", *_STAMP,
     ),
     "buckets": (
         *_COMMON, "anomaly_score", "initial_anomaly_score", "event_count", "unparsable_count", "missing_entity_count",
-        "missing_ip_count", "malformed_ip_count", "private_ip_count", "usable_outcomes", "usable_counts",
-        "record_count", "new_record_count", "omitted_record_count", "influencer_count", "max_record_score",
-        "unusual_pair_count", "unusual_entity_count", "unusual_ip_count", "unlearned_pair_count", "top_entities",
-        "top_ips", "reason", "unlearned_entities", "bucket_influencers", "processing_time_ms", *_STAMP,
+        "missing_ip_count", "malformed_ip_count", "private_ip_count", "excluded_entity_count", "usable_outcomes",
+        "usable_counts", "record_count", "new_record_count", "omitted_record_count", "influencer_count",
+        "max_record_score", "unusual_pair_count", "unusual_entity_count", "unusual_ip_count", "unlearned_pair_count",
+        "top_entities", "top_ips", "reason", "unlearned_entities", "bucket_influencers", "processing_time_ms", *_STAMP,
     ),
     "overall": ("result_type", "timestamp", "bucket_span", "is_interim", "overall_score", "jobs"),
 }  # fmt: skip

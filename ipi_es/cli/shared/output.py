@@ -99,11 +99,16 @@ def confirmed(text: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not _is_interactive():
-        raise UsageError(text, hint="stdin is not a terminal; pass --yes")
+    require_terminal(text)
     click.echo(text, err=True)
     if not click.confirm("Go on?", err=True):
         raise click.exceptions.Exit(1)
+
+
+def require_terminal(text: str) -> None:
+    """Raise UsageError with ``text`` where standard input isn't a terminal, so that nobody can answer."""
+    if not _is_interactive():
+        raise UsageError(text, hint="stdin is not a terminal; pass --yes")
 
 
 def _is_interactive() -> bool:
@@ -152,6 +157,16 @@ def say(lines: Iterable[str | Toned]) -> None:
     out = console()
     for line in lines:
         out.print(cell(line), soft_wrap=True)
+
+
+def say_indented(text: str, mark: str = "") -> None:
+    """Print a text indented by two spaces and ``mark``; on a terminal its further lines are indented as far."""
+    out = console()
+    if not out.is_terminal:
+        click.echo(f"  {mark}{text}")
+        return
+    begin, further = f"  {mark}", " " * (2 + len(mark))
+    click.echo(click.wrap_text(text, out.width, initial_indent=begin, subsequent_indent=further))
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, title: str | None = None) -> None:

@@ -43,6 +43,10 @@ class PairFacts:
     cold_start: tuple[str, ...]
     """Reasons why little is known (:data:`ipi_es.results.documents.explanation.COLD_START`)."""
     seen: PairExplanation
+    groups: tuple[str, ...]
+    """Groups of the entity, by the file that the job names."""
+    network_types: tuple[str, ...]
+    """Types of the address's networks (:data:`ipi_es.networks.network_types.NETWORK_TYPES`)."""
     records: tuple[Mapping[str, Any], ...]
     """Its latest records, as `ipi-es results` prints them."""
     record_count: int
@@ -92,6 +96,8 @@ class PairFacts:
             "operator_first_occurrence": seen.operator_first_occurrence,
             "country": seen.country,
             "country_first_occurrence": seen.country_first_occurrence,
+            "entity_groups": list(self.groups),
+            "network_types": list(self.network_types),
             "longest_shared_prefix": None if seen.shared_prefix_with is None else seen.shared_prefix_length,
             "shared_prefix_with": seen.shared_prefix_with,
             "record_count": self.record_count,
@@ -109,26 +115,31 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     from ipi_es.ipinsights.pair_explanation import explain
     from ipi_es.ipinsights.scorer import Scorer
     from ipi_es.results.documents.explanation import cold_start
+    from ipi_es.results.reading.queries import ResultFilter
     from ipi_es.scoring.calibration import CLASS_NAMES
+    from ipi_es.scoring.history_age import YOUNG_DAYS
     from ipi_es.scoring.normalizer import probability_cap
-    from ipi_es.scoring.warm_up import YOUNG_DAYS
+    from ipi_es.state.job_state import JobState
     from ipi_es.worker.history.history_keeper import HistoryId
 
-    state = work.stores.states.read(work.job.job_id)
-    snapshot = work.snapshot(None if state is None else state.snapshot_id)
-    history = work.keeper(HistoryId.parse(str(state.history_id if state else ""))).history
+    trained = (work.stores.states.read(work.job.job_id) or JobState(work.job.job_id)).trained
+    snapshot = work.snapshot(trained.snapshot_id)
+    history = work.keeper(HistoryId.parse(trained.history_id)).history
     ip = canonical(address)
-    seen = explain(Scorer(snapshot.network, history), entity, address, _context(work, ip, address))
-    age = history.day - history.origin
+    latest = work.stores.results.read("record", ResultFilter(ip=ip), sort="timestamp", size=1)
+    shown = latest[0].source if latest else {}
+    seen = explain(Scorer(snapshot.network, history), entity, address, _context(work, shown, address))
+    age = history.age
     judged = snapshot.references.judge([seen.compatibility], [seen.prior_events], [age], np.zeros(1, dtype=np.bool_))
     class_, calibrated, scored = judged.history_class, judged.calibrated.ln_p, judged.ln_p
-    results = work.stores.results
-    records = results.read("record", sort="timestamp", entity=entity, ip=ip, size=RECENT)
-    first = results.read("record", sort="timestamp", desc=False, entity=entity, ip=ip, size=1)
+    results, groups = work.stores.results, work.job.read_entity_groups()
+    pair = ResultFilter(entity=entity, ip=ip)
+    records = results.read("record", pair, sort="timestamp", size=RECENT)
+    first = results.read("record", pair, sort="timestamp", desc=False, size=1)
     until = max((from_ms(each.source["held_until"]) for each in records if "held_until" in each.source), default=0)
     return PairFacts(
         job_id=work.job.job_id,
-        snapshot_id=str(state.snapshot_id if state else ""),
+        snapshot_id=trained.snapshot_id,
         as_of=history.day * SECONDS["d"],
         history_days=int(age),
         class_name=CLASS_NAMES[int(class_[0])],
@@ -138,8 +149,10 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         suppressed_by=_allowed_by(work.job, entity, address),
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
+        groups=() if groups is None else groups.of(entity),
+        network_types=_types(work, shown, address),
         records=tuple(each.source for each in records),
-        record_count=results.count("record", entity=entity, ip=ip) if len(records) == RECENT else len(records),
+        record_count=results.count("record", pair) if len(records) == RECENT else len(records),
         first_recorded=from_ms(first[0].source["timestamp"]) if first else None,
         held_until=until if until > history.day * SECONDS["d"] else None,
     )
@@ -156,7 +169,7 @@ def _allowed_by(job: Job, entity: str, address: bytes) -> str | None:
     return None if rule == NO_RULE else rules.names[rule]
 
 
-def _context(work: JobResources, ip: str, address: bytes) -> AddressContext:
+def _context(work: JobResources, latest: Mapping[str, Any], address: bytes) -> AddressContext:
     """Return the address's operator and country: from the network files, else from its latest record.
 
     Where events carry these, the pair would otherwise be scored with less context than its record was.
@@ -165,16 +178,27 @@ def _context(work: JobResources, ip: str, address: bytes) -> AddressContext:
 
     from ipi_es.datafeed.bucket_context import context_from
     from ipi_es.ipinsights.address_context import AddressContext
-    from ipi_es.networks import country_number, operator_number
+    from ipi_es.networks.network_values import country_number, operator_number
 
     found = AddressContext.none(1)
     if work.feed.networks is not None:
         found = context_from(work.feed.networks, np.frombuffer(address, dtype=np.uint8).reshape(1, 16))
-    for each in work.stores.results.read("record", sort="timestamp", ip=ip, size=1):
-        operator = operator_number(each.source.get("source.as.number"))
-        country = country_number(each.source.get("source.geo.country_iso_code"))
-        found = AddressContext(
-            np.where(found.operator == 0, operator, found.operator).astype(np.uint32),
-            np.where(found.country == 0, country, found.country).astype(np.uint16),
-        )
-    return found
+    operator = operator_number(latest.get("source.as.number"))
+    country = country_number(latest.get("source.geo.country_iso_code"))
+    return AddressContext(
+        np.where(found.operator == 0, operator, found.operator).astype(np.uint32),
+        np.where(found.country == 0, country, found.country).astype(np.uint16),
+    )
+
+
+def _types(work: JobResources, latest: Mapping[str, Any], address: bytes) -> tuple[str, ...]:
+    """Return the types of the address's networks: from the network files, else from its latest record."""
+    import numpy as np
+
+    from ipi_es.networks.network_types import TYPES_FIELD, type_names
+
+    if work.feed.networks is not None:
+        (bits,) = work.feed.networks.types_of(np.frombuffer(address, dtype=np.uint8).reshape(1, 16)).tolist()
+        if bits:
+            return type_names(bits)
+    return tuple(latest.get(TYPES_FIELD) or ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from ipi_es.config.files.loading import find_job, load_settings
 from ipi_es.config.job_config import Job
 from ipi_es.config.settings import Settings
 from ipi_es.errors import UsageError
+from ipi_es.worker.clock import SystemClock
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.terminal import Bars
@@ -70,8 +70,8 @@ def shell(ctx: click.Context) -> Shell:
 
 
 def clock() -> int:
-    """Return the present time, epoch seconds; only the command line reads the clock."""
-    return int(time.time())
+    """Return the present time, epoch seconds."""
+    return SystemClock().now()
 
 
 def named_pair(job: Job, entity: str, ip: str) -> tuple[str, bytes]:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import urllib3.exceptions as urllib3_errors
 
+from ipi_es.cluster.answers.aws_refusals import signature_hint, without_request
 from ipi_es.cluster.answers.hints import BUSY_HINT, CLOSED, INCOMPLETE_HINT, READ_BLOCKED, block_hint, special_hint
 from ipi_es.errors import (
     AnswerIncomplete,
@@ -32,8 +33,9 @@ from ipi_es.errors import (
 )
 
 NOT_FOUND = 404
-# keys of an answer with this status that comes from a cluster, not from a proxy without one behind it
-_SAID_MISSING = frozenset({"error", "found", "result"})
+# keys of an answer with this status that comes from a cluster, not from a proxy without one behind it; the last: of a
+# point in time that is closed already
+_SAID_MISSING = frozenset({"error", "found", "result", "num_freed"})
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 # a server that lacks resources for the moment, under any status
 BUSY_KINDS = frozenset(
@@ -75,9 +77,11 @@ def reason_of(body: Any) -> str:
     if kinds:
         return ", ".join(dict.fromkeys(kinds))[:_REASON_LIMIT]
     error = body.get("error", body) if isinstance(body, Mapping) else body
+    if isinstance(error, Mapping):  # a gateway such as AWS's gives just a message
+        error = next((error[key] for key in ("message", "Message") if isinstance(error.get(key), str)), error)
     if isinstance(error, Mapping | list):  # as the server wrote it, for people
         error = orjson.dumps(error, default=str, option=orjson.OPT_NON_STR_KEYS).decode() if error else ""
-    return " ".join(str(error).split())[:_REASON_LIMIT] if error else ""
+    return without_request(" ".join(str(error).split()))[:_REASON_LIMIT] if error else ""
 
 
 def _reason(part: Mapping[str, Any]) -> str:
@@ -170,6 +174,9 @@ _REDIRECT_HINT = "name the cluster's own URL in elasticsearch.hosts, not that of
 
 
 def _by_status(status: int, where: str, said: str) -> ClusterError:
+    unsigned = signature_hint(said) if 400 <= status < 500 else None
+    if unsigned is not None:
+        return AuthenticationFailed(f"{where} refused the AWS signature ({status}){said}", hint=unsigned, status=status)
     if status in _STATUSES:
         error, what, hint = _STATUSES[status]
         return error(f"{where} {what} ({status}){said}", hint=hint, status=status)

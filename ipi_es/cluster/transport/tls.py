@@ -26,12 +26,38 @@ def tls_context(connection: Connection) -> ssl.SSLContext | None:
 
     With ``ca_fingerprint`` the server's certificates are read once, and the one with that fingerprint becomes the only
     trusted one: it must be the server's own or have signed it. Host names aren't checked then, as with Elastic's
-    clients. Raises TlsError (no such certificate, unreadable CA file), UsageError (not a fingerprint) or
+    clients. Raises TlsError (no such certificate, unreadable file), UsageError (not a fingerprint) or
     ClusterUnreachable.
     """
     secure = [endpoint for endpoint in connection.endpoints() if endpoint.scheme == "https"]
     if not secure:
         return None
+    context = _trust(connection, secure)
+    if connection.client_cert is not None:
+        _present(context, connection)
+    return context
+
+
+def _present(context: ssl.SSLContext, connection: Connection) -> None:
+    """Let the context present the client's own certificate. Raises TlsError where it can't be used."""
+
+    def no_passphrase() -> str:
+        raise TlsError(
+            f"the key of {connection.client_cert} has a passphrase",
+            hint="write the key without one to a file that only ipi-es may read, and name that in client_key",
+        )
+
+    try:
+        context.load_cert_chain(str(connection.client_cert), connection.client_key, password=no_passphrase)
+    except (OSError, ssl.SSLError) as error:
+        where = f"{connection.client_cert}" + (f" with {connection.client_key}" if connection.client_key else "")
+        raise TlsError(
+            f"the client's certificate {where} can't be used: {error}",
+            hint="set elasticsearch.client_cert to a PEM file with the certificate, and client_key to that of its key",
+        ) from error
+
+
+def _trust(connection: Connection, secure: Sequence[Endpoint]) -> ssl.SSLContext:
     if connection.ca_fingerprint:
         return _pinned(secure, connection.ca_fingerprint, connection.request_timeout)
     if not connection.verify_certs:

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ipi_es.config.datafeed_config import WITHOUT_EFFECT, DatafeedConfig, IndicesOptions
@@ -24,6 +24,9 @@ from ipi_es.times import SECONDS, format_span
 
 ELASTIC_BUCKET_SPAN = "5m"
 """Elastic ML's default bucket_span."""
+
+PLACEHOLDER = "INDEX_PATTERN_NAME"
+"""Stands for the indices in Kibana's modules."""
 
 _ELASTIC_UNITS = {"nanos": 1e-9, "micros": 1e-6, "ms": 1e-3, **SECONDS}
 _ELASTIC_SPAN = re.compile(r"(\d+)\s*(nanos|micros|ms|s|m|h|d|w)")
@@ -45,15 +48,20 @@ def import_elastic_job(
     *,
     filters: Mapping[str, Sequence[str]] | None = None,
     job_id: str | None = None,
+    indices: Sequence[str] = (),
     name: str = "the Elastic job",
 ) -> Imported:
     """Translate an Elastic ML job.
 
     ``job`` is the API's answer (`{"jobs": […]}`), Kibana's export (`[{"job": …, "datafeed": …}]`), or one job;
-    ``datafeed`` likewise, unless ``job`` contains it. ``job_id`` chooses among several jobs. ``filters`` holds, by id,
+    ``datafeed`` likewise, unless ``job`` contains it. ``job_id`` chooses among several jobs, or names one
+    without a name; ``indices`` replace the datafeed's. ``filters`` holds, by id,
     the items of the filters that custom rules name. Raises ConfigError with everything that can't be imported.
     """
     found = read_export(job, datafeed, job_id=job_id, name=name)
+    if indices and found.datafeed is not None:
+        own = {key: value for key, value in found.datafeed.items() if key not in ("indices", "indexes")}
+        found = replace(found, datafeed={**own, "indices": list(indices)})
     translation = _Translation(filters or {})
     result = translation.job(found)
     if translation.refused:
@@ -172,6 +180,8 @@ class _Translation:
         path = "datafeed_config."
         names = [*(name for name in DatafeedConfig.model_fields if name not in WITHOUT_EFFECT), "indexes"]
         result = self._kept(datafeed, path, names)
+        if result.get("indices", result.get("indexes")) in (PLACEHOLDER, [PLACEHOLDER]):
+            self.refused.append(f"{path}indices: {PLACEHOLDER} stands for your indices: name them with --index")
         for name in ("query_delay", "frequency"):
             if name in result:
                 result[name] = self._span(f"{path}{name}", result[name])

@@ -217,9 +217,14 @@ def find_job(name: str, settings: Settings, *, environ: Mapping[str, str] = os.e
     jobs = {job.job_id: job for job in read}
     if name in jobs:
         return jobs[name]
-    if bad:  # it may be in one of them
-        raise all_of(bad)
     near = nearest(name, jobs)
+    if bad:  # it may be in one of them
+        error = all_of(bad)
+        guess = f"did you mean “{near}”? Else the job may be in what can't be used" if near else "mend the file"
+        raise ConfigError(
+            f"there is no job “{name}” in the files that can be used\n{error.message}",
+            hint="; ".join(filter(None, (guess, error.hint))),
+        )
     if near:
         raise UsageError(f"there is no job “{name}”", hint=f"did you mean “{near}”?")
     known = f"there are {', '.join(jobs)}" if jobs else "write a job file into jobs/, or name the file itself"

@@ -172,7 +172,7 @@ def _unknown_key(path: Path_, root: type[BaseModel], other: Kind | None) -> str:
     name, section = str(path[-1]), _section(root, path[:-1])
     allowed = list(section.model_fields) if section else []
     word = OTHER_WORDS.get(name.lower())
-    meant = word if word in allowed else nearest(name, allowed, CLEARLY)
+    meant = word if word in allowed else None if word else nearest(name, allowed, CLEARLY)
     elsewhere = None if meant else belongs(name.lower(), root) or (belongs(word, root) if word else None)
     if elsewhere:
         return f"unknown setting here; did you mean {elsewhere}?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -84,12 +84,20 @@ def read_document(path: Path) -> YamlDocument:
         check_size(len(raw), str(path))
         text = raw.decode("utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError("there is no such file", place=str(path), hint="check the path") from None
+        raise ConfigError("there is no such file", place=str(path), hint=_where_else(path)) from None
     except UnicodeDecodeError:
         raise ConfigError("is not UTF-8 text", place=str(path), hint="save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"can't be read: {error.strerror}", place=str(path)) from None
     return parse_json(text, name=str(path)) if path.suffix == ".json" else parse_yaml(text, name=str(path))
+
+
+def _where_else(path: Path) -> str:
+    """Propose a file with a similar name, or say which folder was searched."""
+    folder = path.absolute().parent
+    names = [each.name for each in folder.iterdir() if each.is_file()] if folder.is_dir() else []
+    near = nearest(path.name, names)
+    return f"did you mean “{path.with_name(near)}”?" if near else f"check the path; it was looked for in {folder}"
 
 
 def parse_yaml(text: str, *, name: str) -> YamlDocument:
@@ -110,7 +118,8 @@ def parse_yaml(text: str, *, name: str) -> YamlDocument:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise ConfigError(f"is not valid YAML: {_problem(error)}", place=place, hint=_YAML_HINT) from None
+        hint = _yaml_hint(error, text.splitlines()[mark.line : mark.line + 1] if mark else [])
+        raise ConfigError(f"is not valid YAML: {_problem(error)}", place=place, hint=hint) from None
     except yaml.YAMLError:
         raise ConfigError(_NOT_TEXT, place=name) from None
     except RecursionError:
@@ -155,6 +164,15 @@ _NOT_TEXT = "is not valid YAML: it has characters that can't be in a text file"
 _YAML_HINT = (
     "look at that line and the one before: indentation by spaces, `key: value`, quotes around special characters"
 )
+
+
+def _yaml_hint(error: yaml.MarkedYAMLError, line: Sequence[str]) -> str:
+    """Return what to do about a mistake; ``line`` has the line where it was found, or nothing."""
+    if any("\t" in each[: len(each) - len(each.lstrip())] for each in line):
+        return "the line begins with a tab: YAML is indented by spaces alone"
+    if "alias" in f"{error.problem} {error.context}":
+        return 'a text that begins with * needs quotes: indices: ["*-logs"]'
+    return _YAML_HINT
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.combiner.combiner import Combiner
     from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
     from ipi_es.ipinsights.history.history import History
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network import Network
     from ipi_es.ipinsights.training.training_events import TrainingEvents
 
@@ -151,23 +151,6 @@ def _rows(
     return CombinerRows(
         columns, np.full(len(columns), real, dtype=np.float32), np.full(len(columns), weight, dtype=np.float32)
     )
-
-
-def fit_combiner(
-    events: TrainingEvents,
-    hashes: NDArray[np.uint64],
-    network: Network,
-    history: History,
-    *,
-    split: Split,
-    hyperparameters: Hyperparameters,
-    rng: np.random.Generator,
-    report: Callable[[TrainingProgress], None],
-    guessed: GuessedContext | None = None,
-) -> tuple[Combiner, Made]:
-    """Fit on the days [split.combiner, split.calibration); ``history`` is moved to the end of these days."""
-    rows = combiner_rows(events, hashes, network, history, split=split, rng=rng, guessed=guessed)
-    return fitted(rows, hyperparameters, rng=rng, report=report)
 
 
 def fitted(

@@ -12,6 +12,7 @@ from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.key_index import found_in
 from ipi_es.ipinsights.network.negatives import near_addresses, random_addresses
 from ipi_es.ipinsights.prefixes import BLOCK, SITE, prefix_keys
+from ipi_es.sorted_runs import run_starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,9 +71,7 @@ class _Groups:
     def of(cls, code: NDArray[np.uint64], site: NDArray[np.uint64], wanted: NDArray[np.bool_]) -> _Groups:
         rows = np.flatnonzero(wanted)
         rows = rows[np.lexsort((site[rows], code[rows]))]
-        starts = np.ones(len(rows), dtype=np.bool_)
-        starts[1:] = (code[rows][1:] != code[rows][:-1]) | (site[rows][1:] != site[rows][:-1])
-        first = np.flatnonzero(starts)
+        first = np.flatnonzero(run_starts(code[rows], site[rows]))
         return cls(code[rows[first]], np.append(first, len(rows)), rows)
 
     def draw(self, code: NDArray[np.uint64], rng: np.random.Generator) -> NDArray[np.intp]:

@@ -155,7 +155,7 @@ def entity_view(history: History, hashes: NDArray[np.uint64]) -> EntityView:
         known += [rate[:, column] for column in range(len(DISTINCT_SLOTS))]
         # the prior, without any rows, is one new site in two rows
         known += [(table.recent_new[at] * scale + 0.5) / (table.recent_rows[at] * scale + 1.0)]
-        known += [_recency(table.last[at], history.day - history.origin + 1)]
+        known += [_recency(table.last[at], history.age + 1)]
         columns[found] = np.stack(known, axis=1)
         distinct, rows = table.context_distinct[at], table.context_rows[at] * scale
         usable[found] = rows > 0
@@ -170,7 +170,7 @@ def address_view(history: History, addresses: Addresses, context: AddressContext
     keys = prefix_keys(addresses)
     sketch: Sketch = history.networks
     cells = sketch.cells(keys)
-    today = history.day - history.origin + 1
+    today = history.age + 1
     columns = np.empty((len(keys), len(ADDRESS_FEATURES)), dtype=np.float32)
     count = np.minimum.accumulate(sketch.read_count(cells), axis=1)
     count *= np.float32(history.scale())
@@ -210,7 +210,7 @@ def pair_features(
     last = sketch.read_last((cells[0][:, recent], cells[1][:, recent]))
     last[count[:, recent] == 0] = 0
     at = LEVELS + len(recent)
-    out[:, LEVELS:at] = _recency(last, history.day - history.origin + 1)
+    out[:, LEVELS:at] = _recency(last, history.age + 1)
     within = sketch.read_members((cells[0][:, _WITHIN_SLOTS], cells[1][:, _WITHIN_SLOTS]))
     within[count[:, _WITHIN_SLOTS] == 0] = 0
     np.log1p(within, out=out[:, at : len(PAIR_FEATURES)])
@@ -244,7 +244,7 @@ def _context(
     columns = np.empty((len(entity), CONTEXT_LEVELS, len(_CONTEXT_PARTS)), dtype=np.float32)
     columns[:, :, 0] = 1.0
     np.log1p(count * np.float32(history.scale()), out=columns[:, :, 1])
-    columns[:, :, 2] = _recency(last, history.day - history.origin + 1)
+    columns[:, :, 2] = _recency(last, history.age + 1)
     within = sketch.read_members(cells)
     within[never] = 0
     np.log1p(within, out=columns[:, :, 3])

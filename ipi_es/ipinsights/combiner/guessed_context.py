@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.addresses import v4_words, words
+from ipi_es.addresses import V4_BITS, v4_words, words
 from ipi_es.ipinsights.address_context import UNSEEN_COUNTRY, UNSEEN_OPERATOR, AddressContext
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class GuessedContext:
         high, low = words(events.addresses)
         four = v4_words(high, low)
         parts = []
-        for rows, values in ((np.flatnonzero(four), low & np.uint64(0xFFFFFFFF)), (np.flatnonzero(~four), high)):
+        for rows, values in ((np.flatnonzero(four), low & V4_BITS), (np.flatnonzero(~four), high)):
             order = rows[np.argsort(values[rows], kind="stable")]
             parts.append((values[order], events.context.take(order)))
         (v4, context_v4), (v6, context_v6) = parts
@@ -61,7 +61,7 @@ class GuessedContext:
         found = AddressContext(
             np.full(len(high), UNSEEN_OPERATOR, dtype=np.uint32), np.full(len(high), UNSEEN_COUNTRY, dtype=np.uint16)
         )
-        families = (("v4", four, low & np.uint64(0xFFFFFFFF)), ("v6", ~four, high))
+        families = (("v4", four, low & V4_BITS), ("v6", ~four, high))
         for (name, rows, values), observed, context in zip(
             families, (self.v4, self.v6), (self.context_v4, self.context_v6), strict=True
         ):

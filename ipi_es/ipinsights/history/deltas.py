@@ -9,6 +9,7 @@ import numpy as np
 
 from ipi_es.addresses import from_words, words
 from ipi_es.ipinsights.address_context import AddressContext
+from ipi_es.sorted_runs import run_starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,9 +57,7 @@ class DayDelta:
         high, low = words(address[wanted])
         order = np.lexsort((low, high, entity))
         entity, high, low, count = entity[order], high[order], low[order], count[order]
-        first = np.ones(len(entity), dtype=np.bool_)
-        first[1:] = (entity[1:] != entity[:-1]) | (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-        starts = np.flatnonzero(first)
+        starts = np.flatnonzero(run_starts(entity, high, low))
         total = np.add.reduceat(count.astype(np.int64), starts) if len(starts) else np.zeros(0, dtype=np.int64)
         return cls(
             day=day,

@@ -17,6 +17,7 @@ from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history.profiles import DISTINCT_SLOTS, Profiles
 from ipi_es.ipinsights.history.sketches import Sketch, cells_exponent
 from ipi_es.ipinsights.prefixes import LEVELS, LINE, SITE, prefix_keys
+from ipi_es.sorted_runs import run_starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,9 +62,14 @@ class History:
             profiles=Profiles.empty(),
         )
 
+    @property
+    def age(self) -> int:
+        """Days from its first day to the start of ``day``."""
+        return self.day - self.origin
+
     def scale(self) -> float:
         """Return the factor that turns a stored (forward-decayed) count into its weight as of ``day``."""
-        return float(2.0 ** (-(self.day - self.origin) / self.half_life_days))
+        return float(2.0 ** (-self.age / self.half_life_days))
 
     def skip_to(self, day: int) -> None:
         """Move to the start of ``day`` (days since the epoch) without adding events."""
@@ -78,9 +84,7 @@ class History:
             return
         mark = delta.day - self.origin + 1
         unit = 2.0 ** ((delta.day - self.origin) / self.half_life_days)
-        starts = np.ones(len(delta), dtype=np.bool_)
-        starts[1:] = delta.entity[1:] != delta.entity[:-1]
-        begin = np.flatnonzero(starts)
+        begin = np.flatnonzero(run_starts(delta.entity))
         self.profiles.insert(delta.entity[begin], mark)
         rows, _ = self.profiles.find(delta.entity[begin])
         row = np.repeat(rows, np.diff(np.append(begin, len(delta))))

@@ -14,6 +14,7 @@ import numpy as np
 from ipi_es.ipinsights.address_context import CONTEXT_LEVELS
 from ipi_es.ipinsights.key_index import found_in
 from ipi_es.ipinsights.prefixes import BLOCK, LINE, SITE
+from ipi_es.sorted_runs import ranks_in_runs, run_starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,9 +133,7 @@ class Profiles:
         seven heaviest and, in the eighth place, the most recently seen of the others, so that a new network can grow
         although every old one outweighs it.
         """
-        start = np.ones(len(row), dtype=np.bool_)
-        start[1:] = (row[1:] != row[:-1]) | (site[1:] != site[:-1])
-        begin = np.flatnonzero(start)
+        begin = np.flatnonzero(run_starts(row, site))
         end = np.append(begin[1:], len(row)) - 1
         row, site, address, weight = row[begin], site[begin], address[end], np.add.reduceat(weight, begin)
         context = context.take(end)
@@ -163,12 +162,12 @@ class Profiles:
         day_mark: int,
     ) -> None:
         """Insert (row, site) pairs that are not among the usual networks; unique, ``row`` ascending."""
-        rank = _rank_in_group(row)
+        rank = ranks_in_runs(run_starts(row))
         if rank.max() >= USUAL:  # sites beyond the eight heaviest can't stay
             order = np.lexsort((site, -weight, row))
-            kept = np.sort(order[_rank_in_group(row[order]) < USUAL])
+            kept = np.sort(order[ranks_in_runs(run_starts(row[order])) < USUAL])
             row, site, address, weight, context = row[kept], site[kept], address[kept], weight[kept], context.take(kept)
-            rank = _rank_in_group(row)
+            rank = ranks_in_runs(run_starts(row))
         for turn in range(int(rank.max()) + 1):
             at = np.flatnonzero(rank == turn)
             slot = self._place_of_new(row[at], site[at], weight[at], day_mark)
@@ -234,13 +233,3 @@ def _lightest(count: NDArray[np.float64], last: NDArray[np.uint16], key: NDArray
     least &= age == age.min(axis=1, keepdims=True)
     result: NDArray[np.intp] = np.where(least, key, np.uint64(0)).argmax(axis=1)
     return result
-
-
-def _rank_in_group(sorted_groups: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return 0, 1, 2, … within each run of equal values."""
-    if not len(sorted_groups):
-        return np.zeros(0, dtype=np.intp)
-    starts = np.ones(len(sorted_groups), dtype=np.bool_)
-    starts[1:] = sorted_groups[1:] != sorted_groups[:-1]
-    where = np.flatnonzero(starts)
-    return np.arange(len(sorted_groups)) - np.repeat(where, np.diff(np.append(where, len(sorted_groups))))

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ipi_es.index_pairs import packed_pairs, unpacked_pairs
 from ipi_es.ipinsights.network.network import SLOTS
+from ipi_es.sorted_runs import run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 NO_PART = -1
 """Marks an empty place in a list of parts."""
-_LOW = np.int64((1 << 32) - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,18 +107,17 @@ class _Grouped:
 def _grouped(rows: NDArray[np.int32], always: int) -> _Grouped:
     """Group rows int32[n]; the rows 0 to ``always`` - 1 are among the distinct ones even if they don't occur."""
     # sorting integers is much faster than argsort
-    keys = np.sort((rows.astype(np.int64) << 32) | np.arange(len(rows), dtype=np.int64))
-    ascending = (keys >> 32).astype(np.int32)
+    codes = np.sort(packed_pairs(rows, np.arange(len(rows), dtype=np.int64), len(rows)))
+    ascending, order = (each.astype(np.int32) for each in unpacked_pairs(codes, len(rows)))
     few = int(np.searchsorted(ascending, always))
-    starts = np.ones(len(rows) - few, dtype=np.bool_)
-    starts[1:] = ascending[few + 1 :] != ascending[few:-1]
+    starts = run_starts(ascending[few:])
     group = np.empty(len(rows), dtype=np.int32)
     group[:few] = ascending[:few]
     np.cumsum(starts, dtype=np.int32, out=group[few:])
     group[few:] += always - 1
     distinct = np.concatenate([np.arange(always, dtype=np.int32), ascending[few:][starts]])
     count = np.bincount(group, minlength=len(distinct)).astype(np.float32)
-    return _Grouped(distinct, count, (keys & _LOW).astype(np.int32), group)
+    return _Grouped(distinct, count, order, group)
 
 
 def _bounds(lengths: list[int]) -> NDArray[np.int32]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipi_es.addresses import from_words, v4_words, words
+from ipi_es.addresses import V4_BITS, V4_WORD, from_words, v4_words, words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,6 @@ NEAR_V4 = (6, 16)
 """Bits of a real IPv4 address that a near negative keeps, [low, high): longer ones look like ordinary churn."""
 NEAR_V6 = (20, 32)
 """The same for IPv6, at the corresponding levels."""
-_V4_MARK = np.uint64(0xFFFF << 32)
 _RESERVED_FIRST_BYTES = np.array([0, 10, 127], dtype=np.uint64)
 _ONES = np.uint64((1 << 64) - 1)
 
@@ -47,7 +46,7 @@ def random_addresses(observed: Addresses, rng: np.random.Generator) -> Addresses
     first[np.isin(first, _RESERVED_FIRST_BYTES)] = 41
     near = rng.random(n) < 0.5
     first = np.where(near, (low >> np.uint64(24)) & np.uint64(0xFF), first)
-    v4_low = _V4_MARK | (first << np.uint64(24)) | (fresh & np.uint64(0xFFFFFF))
+    v4_low = V4_WORD | (first << np.uint64(24)) | (fresh & np.uint64(0xFFFFFF))
     mask = _low_bits(rng.integers(12, 33, n), 64)
     v6_high = (high & ~mask) | (fresh & mask)
     return from_words(np.where(v4, np.uint64(0), v6_high), np.where(v4, v4_low, host))
@@ -68,7 +67,7 @@ def near_addresses(
     v4 = v4_words(high, low)
     fresh, host = _random_words(rng, n), _random_words(rng, n)
     keep_v4, keep_v6 = rng.integers(*bits_v4, n), rng.integers(*bits_v6, n)
-    v4_low = _flipped(low & np.uint64(0xFFFFFFFF), keep_v4, fresh, 32) | _V4_MARK
+    v4_low = _flipped(low & V4_BITS, keep_v4, fresh, 32) | V4_WORD
     v6_high = _flipped(high, keep_v6, fresh, 64)
     return from_words(np.where(v4, np.uint64(0), v6_high), np.where(v4, v4_low, host))
 

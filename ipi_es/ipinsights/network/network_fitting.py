@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network import Network
     from ipi_es.ipinsights.network.pairs import PairSource, TrainingPairs
     from ipi_es.ipinsights.scorer import TrainedNetwork
@@ -214,7 +214,16 @@ class _ProgressReporter:
 
     def _progress(self, batches: int, auc: float | None) -> TrainingProgress:
         speed = self._done * self._batch / (time.perf_counter() - self._began)
-        return TrainingProgress("network", self._epoch, self._epochs, self._done, batches, self._last, speed, auc)
+        return TrainingProgress(
+            stage="network",
+            epoch=self._epoch,
+            epochs=self._epochs,
+            batch=self._done,
+            batches=batches,
+            loss=self._last,
+            examples_per_second=speed,
+            discriminator_auc=auc,
+        )
 
 
 def _discriminator_auc(

@@ -16,13 +16,14 @@ from ipi_es.ipinsights.key_index import found_in
 from ipi_es.ipinsights.network.epoch_rows import NO_PART
 from ipi_es.ipinsights.network.network import HEADS, SLOTS, Network
 from ipi_es.ipinsights.prefixes import level_keys
+from ipi_es.sorted_runs import run_starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.address_context import AddressContext
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.pairs import PairSource
     from ipi_es.ipinsights.scorer import TrainedNetwork
 
@@ -40,7 +41,7 @@ def initial_network(
     dim, layers = hyperparameters.vector_dim, max(hyperparameters.num_ip_encoder_layers - 1, 0)
     old = base.network if base is not None and base.network.vector_dim == dim else None
     trained = np.sort(source.hashes)
-    size = hyperparameters.num_entity_vectors
+    size = hyperparameters.entity_rows
     if size is None:
         size = 2 * len(trained)
         if base is not None and base.network.num_entity_vectors >= len(trained):
@@ -93,7 +94,7 @@ def _frequent(keys: NDArray[np.uint64], count: NDArray[np.int64]) -> NDArray[np.
     """Return the distinct ``keys`` uint64[m] with enough rows, ascending; ``count`` int64[m]: rows of each key."""
     order = np.argsort(keys)
     ranked = keys[order]
-    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]])) if len(keys) else order
+    starts = np.flatnonzero(run_starts(ranked))
     rows = np.add.reduceat(count[order], starts) if len(keys) else count
     return ranked[starts][rows >= MIN_ROWS_OF_A_NETWORK]
 

@@ -83,6 +83,8 @@ class FilePairs:
     entity: NDArray[np.int32]  # for each entity number of the file: its index in ``hashes``, or -1
     address: NDArray[np.int32]  # for each address number of the file: its index in ``addresses``, or -1
     share: NDArray[np.float32]  # [e] share of each entity's rows that are in an epoch
+    block_rows: int = BLOCK_ROWS  # rows that are read together
+    mixed_blocks: int = MIXED_BLOCKS  # blocks whose rows are shuffled together
 
     @classmethod
     def of(
@@ -113,10 +115,10 @@ class FilePairs:
 
         See :class:`~ipi_es.ipinsights.network.pairs.PairSource`.
         """
-        order = rng.permutation(-(-len(self.file) // BLOCK_ROWS))
+        order = rng.permutation(-(-len(self.file) // self.block_rows))
         rest = np.zeros((0, 2), dtype=np.int32)
-        for start in range(0, len(order), MIXED_BLOCKS):
-            parts = [self._block(int(block), rng) for block in order[start : start + MIXED_BLOCKS]]
+        for start in range(0, len(order), self.mixed_blocks):
+            parts = [self._block(int(block), rng) for block in order[start : start + self.mixed_blocks]]
             rows = np.concatenate([rest, rng.permutation(np.concatenate(parts))])
             whole = len(rows) // most * most
             for first in range(0, whole, most):
@@ -126,8 +128,8 @@ class FilePairs:
             yield self.entity[rest[:, 0]], self.address[rest[:, 1]]
 
     def _block(self, number: int, rng: np.random.Generator) -> NDArray[np.int32]:
-        start = number * BLOCK_ROWS
-        rows = self.file.read(start, start + BLOCK_ROWS)
+        start = number * self.block_rows
+        rows = self.file.read(start, start + self.block_rows)
         keep = self.kept[start : start + len(rows)].copy()
         share = self.share.take(self.entity[rows[:, 0]], mode="clip")
         if (share < 1.0).any():

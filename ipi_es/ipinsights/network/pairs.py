@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
+from ipi_es.index_pairs import packed_pairs
+from ipi_es.sorted_runs import ranks_in_runs, run_starts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -67,7 +70,7 @@ class TrainingPairs:
         parts = [np.zeros(0, dtype=np.intp)]
         for _, rows in day_slices(events, first, stop):
             taught = rows[events.learns[rows]]
-            keys = events.entity[taught].astype(np.int64) * len(events.addresses) + events.ip[taught]
+            keys = packed_pairs(events.entity[taught], events.ip[taught], len(events.addresses))
             parts.append(taught[np.sort(np.unique(keys, return_index=True)[1])])
         return cls.of_rows(events, hashes, np.concatenate(parts))
 
@@ -129,7 +132,4 @@ def capped(pairs: TrainingPairs, most: int, rng: np.random.Generator) -> Trainin
     """Return at most ``most`` rows of each entity, chosen uniformly."""
     shuffled = rng.permutation(len(pairs))
     order = shuffled[np.argsort(pairs.hashes[shuffled], kind="stable")]
-    ranked = pairs.hashes[order]
-    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    return pairs.take(np.sort(order[rank < most]))
+    return pairs.take(np.sort(order[ranks_in_runs(run_starts(pairs.hashes[order])) < most]))

@@ -14,6 +14,7 @@ import numpy as np
 
 from ipi_es.addresses import v4_words, words
 from ipi_es.errors import NotEnoughHistory
+from ipi_es.index_pairs import packed_pairs, unpacked_pairs
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history.deltas import DayDelta
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network_fitting import TrainingProgress
     from ipi_es.ipinsights.sagemaker.csv_pairs import PairReader
 
@@ -132,10 +133,16 @@ def _at_least(number: int, least: int, what: str) -> None:
 
 
 def history_of(
-    column: ChannelRows, hashes: NDArray[np.uint64], addresses: Addresses, *, day: int, half_life_days: float
+    column: ChannelRows,
+    hashes: NDArray[np.uint64],
+    addresses: Addresses,
+    *,
+    day: int,
+    half_life_days: float,
+    part_rows: int = PART_ROWS,
 ) -> History:
-    """Return a history of one day with all rows; built from groups of entities, about :data:`PART_ROWS` rows each."""
-    parts = -(-len(column) // PART_ROWS)
+    """Return a history of one day with all rows; built from groups of entities, about ``part_rows`` rows each."""
+    parts = -(-len(column) // part_rows)
     pair_keys = 0
     for part in range(parts):
         if pair_keys < 1 << MAX_EXPONENT:  # the table has a maximum size
@@ -167,7 +174,6 @@ def _part(
     found = [np.zeros(0, dtype=np.int64)]
     for start, rows in column.file.blocks():
         own = rows[column.kept[start : start + len(rows)] & (rows[:, 0] % parts == part)]
-        found.append(own[:, 0].astype(np.int64) * addresses + own[:, 1])
+        found.append(packed_pairs(own[:, 0], own[:, 1], addresses))
     keys, count = np.unique(np.concatenate(found), return_counts=True)
-    entity, ip = np.divmod(keys, addresses)
-    return entity, ip, count
+    return *unpacked_pairs(keys, addresses), count

@@ -16,25 +16,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network import Network
     from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 
 HOST = "algo-1"
 """SageMaker's name of a training's first machine; here it is the only one."""
-
-METRICS = {
-    "validation:discriminator_auc": r"#quality_metric: host=\S+, epoch=\S+, validation discriminator_auc <score>=(\S+)",
-    "train:binary_classification_cross_entropy:epoch": (
-        r"#quality_metric: host=\S+, epoch=\S+, train binary_classification_cross_entropy <loss>=(\S+)"
-    ),
-    "train:binary_classification_cross_entropy": (
-        r"#quality_metric: host=\S+, epoch=\S+, batch=\S+ train binary_classification_cross_entropy <loss>=(\S+)"
-    ),
-    "train:progress": r"#progress_metric: host=\S+, completed (\S+) %",
-    "train:throughput": r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",
-}
-"""SageMaker's metric definitions: a metric's name, and the regular expression that finds it in a log."""
 
 
 def metric_lines(report: TrainingProgress, hyperparameters: Hyperparameters) -> list[str]:

@@ -5,6 +5,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ipi_es.extras import TRAIN, require
+
+require("training", TRAIN)
+
 
 @contextmanager
 def _without_greetings() -> Iterator[None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from ipi_es.ipinsights.combiner.combiner_fitting import fit_combiner
+from ipi_es.ipinsights.combiner.combiner_fitting import combiner_rows, fitted
 from ipi_es.ipinsights.combiner.guessed_context import GuessedContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
@@ -30,7 +30,7 @@ from ipi_es.ipinsights.training.time_split import Split, check_enough, day_slice
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ipi_es.ipinsights.hyperparameters import Hyperparameters
+    from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.training.training_events import TrainingEvents
 
 ProgressCallback: TypeAlias = Callable[[TrainingProgress], None]
@@ -92,16 +92,11 @@ def train(
     history = empty_history(events, hashes, split, hyperparameters)
     combiner, made = None, None
     if hybrid:
-        combiner, made = fit_combiner(
-            events,
-            hashes,
-            network,
-            history,
-            split=split,
-            hyperparameters=hyperparameters,
+        combiner, made = fitted(
+            combiner_rows(events, hashes, network, history, split=split, rng=rng, guessed=guessed),
+            hyperparameters,
             rng=rng,
             report=report,
-            guessed=guessed,
         )
     else:
         _replay(events, hashes, history, split.first, split.calibration)

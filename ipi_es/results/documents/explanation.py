@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.results.documents import ids
 from ipi_es.results.documents.phrases import (
     begun_with_capital,
     dated_repeat,
     events_text,
     learned_before,
+    of_groups,
+    of_types,
     one_in,
     plural,
     rule_text,
@@ -128,6 +132,8 @@ def sentence(record: Mapping[str, Any]) -> str:
     past = [*([] if known else _never(entity, why, record)), *_usually(entity, why)]
     sentences = [
         f"{entity} used {ip} ({events_text(record)})",
+        *of_groups(entity, record.get(GROUPS_FIELD) or ()),
+        *of_types(ip, record),
         *learned_before(int(record.get("timestamp", 0)), past),
         *_sharing(why, record),
         _probability(entity, float(record["probability"]), why),
@@ -217,8 +223,13 @@ def _repeat(record: Mapping[str, Any]) -> list[str]:
     first = record.get("repeat_of")
     if not first:
         return []
-    begun = ids.start_of(str(first))
-    entity, ip = str(record["partition_field_value"]), str(record["by_field_value"])
-    place = (str(record.get("job_id")), begun or 0, int(record.get("bucket_span") or 0))
-    own = ids.record_id(*place, int(record.get("detector_index") or 0), entity, ip) == first
-    return [dated_repeat(begun, "" if own or begun is None else "in the same network")]
+    pair = (str(record["partition_field_value"]), str(record["by_field_value"]))
+    detector = (int(record.get("bucket_span") or 0), int(record.get("detector_index") or 0))
+    return [_dated_repeat(str(first), str(record.get("job_id")), *detector, *pair)]
+
+
+@lru_cache(maxsize=4_096)  # a finding repeats in bucket after bucket
+def _dated_repeat(first: str, job_id: str, bucket_span: int, detector_index: int, entity: str, ip: str) -> str:
+    begun = ids.start_of(first)
+    own = ids.record_id(job_id, begun or 0, bucket_span, detector_index, entity, ip) == first
+    return dated_repeat(begun, "" if own or begun is None else "in the same network")

@@ -6,16 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.lists import some
+from ipi_es.networks.network_types import TYPES_FIELD, NetworkType
 from ipi_es.results.documents import ids
 from ipi_es.results.documents.phrases import (
     begun_with_capital,
     dated_repeat,
     events_text,
     learned_before,
+    of_groups,
+    of_types,
     one_in,
     plural,
     rule_text,
+    types_text,
 )
 
 NAMED = 10
@@ -32,7 +37,7 @@ class Members:
     ``count`` counts the distinct ones. Of these, ``repeats`` repeat earlier findings, ``allowed`` are allowed, and
     ``unlearned`` are neither, and weren't learned before the bucket's UTC day. ``names`` are at most :data:`NAMED`,
     the worst first. ``outcomes``: (outcome, events), where the job scores several. ``operators`` (numbers),
-    ``organizations`` and ``countries`` belong to the named addresses, each once.
+    ``organizations``, ``countries`` and ``network_types`` belong to the named addresses, each once.
     """
 
     count: int
@@ -45,6 +50,7 @@ class Members:
     operators: tuple[int, ...] = ()
     organizations: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
+    network_types: tuple[NetworkType, ...] = ()
 
     def to_dict(self, *, of_entity: bool) -> dict[str, Any]:
         """Return the fields of an influencer: an entity's, or else an address's."""
@@ -63,6 +69,7 @@ class Members:
             "source.as.number": self.operators,
             "source.as.organization.name": self.organizations,
             "source.geo.country_iso_code": self.countries,
+            TYPES_FIELD: self.network_types,
         }
         return body | {name: list(values) for name, values in context.items() if values}
 
@@ -110,6 +117,7 @@ def influencer_sentence(source: Mapping[str, Any], other_field: str) -> str:
         *learned_before(int(source["timestamp"]), _never(value, count, unlearned, of_entity=of_entity)),
         *_others(repeats, allowed),
         *_places(source, plural_form=of_entity),
+        *(of_groups(value, source.get(GROUPS_FIELD) or ()) if of_entity else of_types(value, source)),
         begun_with_capital(f"{rarity} is as unusual as this"),
     ]
     if source.get("repeat_of"):
@@ -144,6 +152,8 @@ def _places(source: Mapping[str, Any], *, plural_form: bool) -> list[str]:
         if values:
             many = {"operator": "operators", "country": "countries"}[noun] if plural_form else noun
             said.append(f"{many if len(values) > 1 else noun} {', '.join(values)}")
+    if plural_form and types_text(source):
+        said.append(f"networks of {types_text(source)}")
     return [begun_with_capital("; ".join(said))] if said else []
 
 

@@ -5,12 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ipi_es.lists import some
+from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.times import from_ms, iso
 
 _RAREST = 1e-12
 """Smaller probabilities are “less than 1 in a trillion”: more digits don't help a reader."""
 
+NAMED_GROUPS = 5
+"""The most groups in a sentence; the others are counted."""
+
 _DAY_TEXT = len("2026-05-31")
+
+
+TYPE_LABELS = {
+    "hosting": "hosting provider",
+    "vpn": "VPN",
+    "proxy": "proxy",
+    "relay": "privacy relay",
+    "tor": "Tor network",
+    "mobile": "mobile network",
+    "business": "business",
+}
+"""Type of a network → noun."""
+
+
+def types_text(result: Mapping[str, Any]) -> str:
+    """Name the types of a result's networks: ``a hosting provider and a VPN``; empty where none is known."""
+    types: Sequence[str] = result.get(TYPES_FIELD) or ()
+    nouns = [f"{'the' if name == 'tor' else 'a'} {TYPE_LABELS.get(name, name)}" for name in types]
+    return " and ".join([*filter(None, [", ".join(nouns[:-1])]), *nouns[-1:]])
+
+
+def of_types(ip: str, result: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on the types of an address's networks: ``192.0.2.1 belongs to a proxy and a VPN``."""
+    text = types_text(result)
+    return [f"{ip} belongs to {text}"] if text else []
+
+
+def of_groups(entity: str, groups: Sequence[str]) -> list[str]:
+    """Return a sentence on the groups of an entity: ``alice is in the groups admins, staff``."""
+    return [f"{entity} is in the group{'' if len(groups) == 1 else 's'} {some(groups, NAMED_GROUPS)}"] if groups else []
 
 
 def plural(number: int, noun: str) -> str:

@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ipi_es.results.documents.result_documents import ResultDocument
-from ipi_es.results.words import SCORE_FIELDS
+from ipi_es.results.words import SCORE_FIELDS, raises_alarm
 from ipi_es.scoring.probability import severity
 
 MOMENT = "event.ingested"
-NO_ALARM = frozenset({"repeat_of", "suppressed_by"})
-"""A result with one of these fields raises no alarm."""
 
 _OF_THE_SCORE = (
     "anomaly_score", "initial_anomaly_score", "bucket_influencers", "top_entities", "top_ips", "unusual_pair_count",
@@ -33,7 +31,7 @@ def is_news(new: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
     """
     if before is None or before["is_interim"]:
         return True
-    if NO_ALARM & before.keys() and not NO_ALARM & new.keys():
+    if raises_alarm(new) and not raises_alarm(before):
         return True
     initial = f"initial_{SCORE_FIELDS[new['result_type']]}"
     return severity(new[initial]) > severity(before[initial])
@@ -53,7 +51,7 @@ def with_moments(
             found.append(ResultDocument(each.index, each.id, {**each.source, MOMENT: before[MOMENT]}))
             continue
         found.append(each)
-        alarms += each.source["result_type"] == "record" and not NO_ALARM & each.source.keys()
+        alarms += each.source["result_type"] == "record" and raises_alarm(each.source)
     return found, alarms
 
 
@@ -75,7 +73,7 @@ def beside_stored(
     ]
     sources = [each.source for each in (*new, *kept)]
     records = [each for each in sources if each["result_type"] == "record"]
-    alarms = [each for each in records if not NO_ALARM & each.keys()]
+    alarms = [each for each in records if raises_alarm(each)]
     before, source = stored.get(bucket.id, {}), dict(bucket.source)
     if before.get("anomaly_score", 0.0) > source["anomaly_score"]:
         source |= {name: before[name] for name in _OF_THE_SCORE if name in before}

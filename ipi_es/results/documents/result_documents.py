@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.results.documents import ids
 from ipi_es.results.documents.explanation import ScoreExplanation, sentence
 from ipi_es.results.documents.members import Members, Unusual, bucket_sentence, influencer_sentence, outcome_list
@@ -39,6 +40,8 @@ class ResultContext:
     entity_field: str
     ip_field: str
     influencers: tuple[str, ...] = ()
+    entity_sources: tuple[str, ...] = ()
+    """Where an entity's name comes from, where that isn't ``entity_field`` alone."""
     detector_index: int = 0
     results_index_name: str | None = None
 
@@ -78,177 +81,209 @@ class BucketInfluencer:
     failures_only: bool = False
 
 
-def record(
-    context: ResultContext,
-    stamp: Stamp,
-    *,
-    start: int,
-    entity: str,
-    ip: str,
-    probability: float,
-    record_score: float,
-    actual: float,
-    typical: float,
-    event_count: int,
-    explanation: ScoreExplanation | Mapping[str, Any] | None = None,
-    suppressed_by: str | None = None,
-    repeat_of: str | None = None,
-    held_until: int | None = None,
-    failures_only: bool = False,
-    extent: Extent | None = None,
-    enrichment: Mapping[str, Any] | None = None,
-    outcomes: Sequence[tuple[str, int]] = (),
-) -> ResultDocument:
-    """Build the record of one unusual (entity, IP) of one bucket.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One unusual (entity, IP) of one bucket, and why it is unusual."""
 
-    ``actual`` is the pair's compatibility (log-odds, high = usual), ``typical`` the entity's usual one; ``enrichment``
-    is flat (``source.as.number``), ``repeat_of`` the id of the finding's first record, ``suppressed_by`` the rule that
-    allows it. ``held_until`` (epoch seconds): the pair isn't learned earlier. ``failures_only``: none of its sign-ins
-    succeeded. ``extent``: how much is reported with it, None for a repeat. ``outcomes``: (outcome, events) of the
-    event count, where the job scores several. ``reason`` is the explanation in sentences, for tables and alerts that
-    can't build them.
-    """
-    score = _score(record_score)
-    by_field = {context.entity_field: entity, context.ip_field: ip}
-    source = _common(context, stamp, "record", start) | {
-        "record_score": score,
-        "initial_record_score": score,
-        "probability": _probability(probability),
-        "actual": [_finite(actual)],
-        "typical": [_finite(typical)],
-        "detector_index": context.detector_index,
-        "function": FUNCTION,
-        "function_description": FUNCTION,
-        "by_field_name": context.ip_field,
-        "by_field_value": ip,
-        "partition_field_name": context.entity_field,
-        "partition_field_value": entity,
-        "event_count": int(event_count),
-        "influencers": [
-            {"influencer_field_name": field, "influencer_field_values": [by_field[field]]}
-            for field in context.influencers
-            if field in by_field
-        ],
-    }
-    source |= _flat(by_field) | _unless_none(suppressed_by=suppressed_by, repeat_of=repeat_of)
-    source |= _reported(failures_only, extent)
-    if held_until is not None:
-        source["held_until"] = to_ms(held_until)
-    if outcomes:
-        source["outcomes"] = outcome_list(outcomes)
-    source |= {field: value for field, value in (enrichment or {}).items() if field not in source and value is not None}
-    if explanation is not None:
-        body = explanation.to_dict() if isinstance(explanation, ScoreExplanation) else dict(explanation)
-        source["anomaly_score_explanation"] = body
-    source["reason"] = sentence(source)
-    place = ids.record_id(context.job_id, start, context.bucket_span, context.detector_index, entity, ip)
-    return ResultDocument(context.index_for(start), place, source)
+    start: int
+    """The bucket's start, epoch seconds."""
+    entity: str
+    ip: str
+    probability: float
+    record_score: float
+    actual: float
+    """The pair's compatibility: log-odds, high = usual."""
+    typical: float
+    """The entity's usual compatibility."""
+    event_count: int
+    explanation: ScoreExplanation | Mapping[str, Any] | None = None
+    suppressed_by: str | None = None
+    """The rule that allows the pair."""
+    repeat_of: str | None = None
+    """The id of the finding's first record."""
+    held_until: int | None = None
+    """Epoch seconds: the pair isn't learned earlier."""
+    failures_only: bool = False
+    """Whether none of the pair's sign-ins succeeded."""
+    extent: Extent | None = None
+    """How much is reported with it; None for a repeat."""
+    enrichment: Mapping[str, Any] | None = None
+    """Further fields by flat name (``source.as.number``); None, and those that the record has already, are left out."""
+    outcomes: Sequence[tuple[str, int]] = ()
+    """(outcome, events) of the event count, where the job scores several."""
 
+    def document(self, context: ResultContext, stamp: Stamp) -> ResultDocument:
+        """Return the document to store.
 
-def influencer(
-    context: ResultContext,
-    stamp: Stamp,
-    *,
-    start: int,
-    field: str,
-    value: str,
-    probability: float,
-    influencer_score: float,
-    suppressed_by: str | None = None,
-    repeat_of: str | None = None,
-    failures_only: bool = False,
-    extent: Extent | None = None,
-    members: Members | None = None,
-) -> ResultDocument:
-    """Build the influencer of one entity or IP in a bucket; ``members`` are its addresses, or its entities, there.
+        Its ``reason`` is the explanation in sentences, for tables and alerts that can't build them.
 
-    ``failures_only`` and ``extent`` as of a record.
-    """
-    score = _score(influencer_score)
-    source = _common(context, stamp, "influencer", start) | {
-        "influencer_score": score,
-        "initial_influencer_score": score,
-        "probability": _probability(probability),
-        "influencer_field_name": field,
-        "influencer_field_value": value,
-    }
-    if (
-        field == context.entity_field
-    ):  # one filter of a dashboard then finds both the influencer and the records of an entity
-        source |= {"partition_field_name": field, "partition_field_value": value}
-    source |= _flat({field: value}) | _unless_none(suppressed_by=suppressed_by, repeat_of=repeat_of)
-    source |= _reported(failures_only, extent)
-    if members is not None:
-        of_entity = field == context.entity_field
-        source |= {name: each for name, each in members.to_dict(of_entity=of_entity).items() if name not in source}
-        source["reason"] = influencer_sentence(source, context.ip_field if of_entity else context.entity_field)
-    place = ids.influencer_id(context.job_id, start, context.bucket_span, field, value)
-    return ResultDocument(context.index_for(start), place, source)
-
-
-def bucket(
-    context: ResultContext,
-    stamp: Stamp,
-    *,
-    start: int,
-    event_count: int,
-    events_digest: str | None = None,
-    events_seq_no: str | None = None,
-    processing_time_ms: int,
-    influencers: Sequence[BucketInfluencer] = (),
-    top_entities: Sequence[str] = (),
-    top_ips: Sequence[str] = (),
-    max_record_score: float = 0.0,
-    record_count: int = 0,
-    new_record_count: int = 0,
-    influencer_count: int = 0,
-    omitted_record_count: int = 0,
-    unparsable_count: int = 0,
-    unlearned_entities: Sequence[str] = (),
-    unusual: Unusual | None = None,
-    dropped: Mapping[str, int] | None = None,
-    usable: Mapping[str, int] | None = None,
-) -> ResultDocument:
-    """Build one bucket; its score is the largest of its bucket influencers' scores, 0 where it has none.
-
-    ``event_count`` counts the documents that match the query, before any filtering; ``events_digest`` is computed from
-    their unique rows, ``events_seq_no`` from their sequence numbers
-    (:class:`ipi_es.datafeed.event_bucket.EventBucket`). ``record_count`` and ``influencer_count`` count the records and
-    influencers written, ``new_record_count`` the records that are neither repeats nor suppressed,
-    ``omitted_record_count`` the records beyond the limit, ``unparsable_count`` the documents without a usable entity or
-    IP (at most all of them); ``unusual`` counts the new unusual pairs, those beyond the limit too. ``dropped`` counts
-    the documents that can't be scored, by reason, ``usable`` the others, by outcome: a restarted worker restores the
-    usual counts from them. ``unlearned_entities`` have improbable pairs beyond the limit: none of their pairs is
-    learned from the bucket.
-    """
-    common = _common(context, stamp, "bucket", start)
-    score = max((_score(each.anomaly_score) for each in influencers), default=0.0)
-    source = (
-        common
-        | {
-            "anomaly_score": score,
-            "initial_anomaly_score": score,
-            "event_count": int(event_count),
-            "processing_time_ms": int(processing_time_ms),
-            "bucket_influencers": [_bucket_influencer(common, each) for each in influencers],
-            "top_entities": list(top_entities),
-            "top_ips": list(top_ips),
-            "max_record_score": _score(max_record_score),
-            "record_count": int(record_count),
-            "new_record_count": int(new_record_count),
-            "influencer_count": int(influencer_count),
-            "omitted_record_count": int(omitted_record_count),
-            "unparsable_count": int(unparsable_count),
+        :raises ValueError: a score, a probability or a compatibility is out of its range.
+        """
+        score = _score(self.record_score)
+        by_field = {context.entity_field: self.entity, context.ip_field: self.ip}
+        source = _common(context, stamp, "record", self.start) | {
+            "record_score": score,
+            "initial_record_score": score,
+            "probability": _probability(self.probability),
+            "actual": [_finite(self.actual)],
+            "typical": [_finite(self.typical)],
+            "detector_index": context.detector_index,
+            "function": FUNCTION,
+            "function_description": FUNCTION,
+            "by_field_name": context.ip_field,
+            "by_field_value": self.ip,
+            "partition_field_name": context.entity_field,
+            "partition_field_value": self.entity,
+            "event_count": int(self.event_count),
+            "influencers": [
+                {"influencer_field_name": field, "influencer_field_values": [by_field[field]]}
+                for field in context.influencers
+                if field in by_field
+            ],
         }
-        | _counts(dropped or {}, usable or {})
-        | _unless_none(events_digest=events_digest, events_seq_no=events_seq_no)
-    )
-    if unusual is not None:
-        source |= unusual.to_dict()
-        source |= _unless_none(reason=bucket_sentence(source, context.entity_field, context.ip_field))
-    if unlearned_entities:
-        source["unlearned_entities"] = list(unlearned_entities)
-    return ResultDocument(context.index_for(start), ids.bucket_id(context.job_id, start, context.bucket_span), source)
+        if context.entity_sources:
+            source["entity_sources"] = list(context.entity_sources)
+        source |= _flat(by_field) | _unless_none(suppressed_by=self.suppressed_by, repeat_of=self.repeat_of)
+        source |= _reported(self.failures_only, self.extent)
+        if self.held_until is not None:
+            source["held_until"] = to_ms(self.held_until)
+        if self.outcomes:
+            source["outcomes"] = outcome_list(self.outcomes)
+        more = self.enrichment or {}
+        source |= {field: value for field, value in more.items() if field not in source and value is not None}
+        why = self.explanation
+        if why is not None:
+            source["anomaly_score_explanation"] = why.to_dict() if isinstance(why, ScoreExplanation) else dict(why)
+        source["reason"] = sentence(source)
+        place = ids.record_id(
+            context.job_id, self.start, context.bucket_span, context.detector_index, self.entity, self.ip
+        )
+        return ResultDocument(context.index_for(self.start), place, source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Influencer:
+    """One entity or one IP of one bucket, over all its pairs there."""
+
+    start: int
+    """The bucket's start, epoch seconds."""
+    field: str
+    """The job's entity field or IP field."""
+    value: str
+    probability: float
+    influencer_score: float
+    suppressed_by: str | None = None
+    """The rule that allows it."""
+    repeat_of: str | None = None
+    """The id of the finding's first influencer."""
+    failures_only: bool = False
+    """Whether its score is that of pairs without a success."""
+    extent: Extent | None = None
+    """How much is reported with it; None for a repeat."""
+    groups: Sequence[str] = ()
+    """The groups of an entity."""
+    members: Members | None = None
+    """Its addresses in the bucket, or its entities."""
+
+    def document(self, context: ResultContext, stamp: Stamp) -> ResultDocument:
+        """Return the document to store; it has a ``reason`` where the members are known.
+
+        :raises ValueError: the score or the probability is out of its range.
+        """
+        field, value, score = self.field, self.value, _score(self.influencer_score)
+        source = _common(context, stamp, "influencer", self.start) | {
+            "influencer_score": score,
+            "initial_influencer_score": score,
+            "probability": _probability(self.probability),
+            "influencer_field_name": field,
+            "influencer_field_value": value,
+        }
+        of_entity = field == context.entity_field
+        if of_entity:  # one filter of a dashboard then finds both the influencer and the records of an entity
+            source |= {"partition_field_name": field, "partition_field_value": value}
+        if self.groups:
+            source[GROUPS_FIELD] = list(self.groups)
+        source |= _flat({field: value}) | _unless_none(suppressed_by=self.suppressed_by, repeat_of=self.repeat_of)
+        source |= _reported(self.failures_only, self.extent)
+        if self.members is not None:
+            counted = self.members.to_dict(of_entity=of_entity)
+            source |= {name: each for name, each in counted.items() if name not in source}
+            source["reason"] = influencer_sentence(source, context.ip_field if of_entity else context.entity_field)
+        place = ids.influencer_id(context.job_id, self.start, context.bucket_span, field, value)
+        return ResultDocument(context.index_for(self.start), place, source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """The result of one ``bucket_span``: what was read, how unusual it is, and how many results were written."""
+
+    start: int
+    """Epoch seconds."""
+    event_count: int
+    """Documents that match the query, before any filtering."""
+    events_digest: str | None = None
+    """Digest of their unique rows (:class:`ipi_es.datafeed.event_bucket.EventBucket`)."""
+    events_seq_no: str | None = None
+    """Computed from their sequence numbers (:class:`ipi_es.datafeed.event_bucket.EventBucket`)."""
+    processing_time_ms: int
+    influencers: Sequence[BucketInfluencer] = ()
+    """The bucket's score is the largest of their scores, 0 where there is none."""
+    top_entities: Sequence[str] = ()
+    top_ips: Sequence[str] = ()
+    max_record_score: float = 0.0
+    record_count: int = 0
+    """Records written."""
+    new_record_count: int = 0
+    """Records written that are neither repeats nor suppressed."""
+    influencer_count: int = 0
+    """Influencers written."""
+    omitted_record_count: int = 0
+    """Records beyond the limit, not written."""
+    unparsable_count: int = 0
+    """Documents without a usable entity or IP; at most all of them."""
+    unlearned_entities: Sequence[str] = ()
+    """Entities with improbable pairs beyond the limit: none of their pairs is learned from the bucket."""
+    unusual: Unusual | None = None
+    """Counts of the new unusual pairs, those beyond the limit too."""
+    dropped: Mapping[str, int] | None = None
+    """Documents that can't be scored, by reason; with ``usable``, a restarted worker's source of the usual counts."""
+    usable: Mapping[str, int] | None = None
+    """The other documents, by outcome."""
+
+    def document(self, context: ResultContext, stamp: Stamp) -> ResultDocument:
+        """Return the document to store; it has a ``reason`` where ``unusual`` counts any pair.
+
+        :raises ValueError: a score or a probability is out of its range.
+        """
+        common = _common(context, stamp, "bucket", self.start)
+        score = max((_score(each.anomaly_score) for each in self.influencers), default=0.0)
+        source = (
+            common
+            | {
+                "anomaly_score": score,
+                "initial_anomaly_score": score,
+                "event_count": int(self.event_count),
+                "processing_time_ms": int(self.processing_time_ms),
+                "bucket_influencers": [_bucket_influencer(common, each) for each in self.influencers],
+                "top_entities": list(self.top_entities),
+                "top_ips": list(self.top_ips),
+                "max_record_score": _score(self.max_record_score),
+                "record_count": int(self.record_count),
+                "new_record_count": int(self.new_record_count),
+                "influencer_count": int(self.influencer_count),
+                "omitted_record_count": int(self.omitted_record_count),
+                "unparsable_count": int(self.unparsable_count),
+            }
+            | _counts(self.dropped or {}, self.usable or {})
+            | _unless_none(events_digest=self.events_digest, events_seq_no=self.events_seq_no)
+        )
+        if self.unusual is not None:
+            source |= self.unusual.to_dict()
+            source |= _unless_none(reason=bucket_sentence(source, context.entity_field, context.ip_field))
+        if self.unlearned_entities:
+            source["unlearned_entities"] = list(self.unlearned_entities)
+        place = ids.bucket_id(context.job_id, self.start, context.bucket_span)
+        return ResultDocument(context.index_for(self.start), place, source)
 
 
 def _counts(dropped: Mapping[str, int], usable: Mapping[str, int]) -> dict[str, Any]:

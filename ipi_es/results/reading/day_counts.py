@@ -8,7 +8,7 @@ from typing import Any
 
 from ipi_es.results.reading import queries
 from ipi_es.results.words import RESULT_KINDS
-from ipi_es.times import SECONDS
+from ipi_es.times import day_of, from_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def daily_body(job_id: str, start: int, end: int) -> dict[str, Any]:
     kinds: dict[str, Any] = {kind: {"filter": {"term": {"result_type": kind}}} for kind in RESULT_KINDS}
     kinds["bucket"]["aggs"] = sums
     by_day = {"date_histogram": {"field": "timestamp", "fixed_interval": "1d", "min_doc_count": 1}, "aggs": kinds}
-    query = queries.results_query(job_id, RESULT_KINDS, start, end, interim=False)
+    query = queries.results_query(job_id, RESULT_KINDS, queries.ResultFilter(start, end, interim=False))
     return {"query": query, "size": 0, "track_total_hits": True, "aggs": {"days": by_day}}
 
 
@@ -42,7 +42,7 @@ def read_daily(days: Iterable[Mapping[str, Any]]) -> dict[int, DayCounts]:
         said = {
             name: int(each["bucket"][name]["value"]) for name in ("bucket_span", "record_count", "influencer_count")
         }
-        found[int(each["key"]) // (SECONDS["d"] * 1_000)] = DayCounts(
+        found[day_of(from_ms(each["key"]))] = DayCounts(
             said["bucket_span"],
             said["record_count"],
             int(each["record"]["doc_count"]),

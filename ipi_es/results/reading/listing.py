@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.files.nearest import nearest
 from ipi_es.errors import NotFound
-from ipi_es.results.reading.queries import any_of, results_query
+from ipi_es.results.reading.queries import ResultFilter, any_of, results_query
 from ipi_es.results.words import ALIAS, ResultKind
 from ipi_es.times import from_ms
 
@@ -40,21 +41,12 @@ class Pair(NamedTuple):
     ip: str
 
 
-def count_quiet(
-    cluster: Cluster,
-    job_id: str,
-    kind: ResultKind,
-    start: int | None,
-    end: int | None,
-    *,
-    min_score: float | None = None,
-    entity: str | None = None,
-    ip: str | None = None,
-) -> Quiet:
-    """Count the repeats, and the allowed results that are no repeats, of a query; times in epoch seconds."""
+def count_quiet(cluster: Cluster, job_id: str, kind: ResultKind, where: ResultFilter) -> Quiet:
+    """Count the repeats, and the allowed results that are no repeats, that ``where`` selects if it isn't ``new``."""
+    everything = replace(where, new=False)
 
     def count(field: str, *, without: str | None = None) -> int:
-        query = results_query(job_id, [kind], start, end, min_score=min_score, entity=entity, ip=ip)
+        query = results_query(job_id, [kind], everything)
         query["bool"]["filter"].append({"exists": {"field": field}})
         if without is not None:
             query["bool"]["must_not"] = [{"exists": {"field": without}}]
@@ -72,7 +64,8 @@ def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Se
     found: list[Pair] = []
     for place in range(0, len(buckets), _BUCKETS_AT_ONCE):
         part = buckets[place : place + _BUCKETS_AT_ONCE]
-        query: dict[str, Any] = results_query(job_id, ["record"], from_ms(part[0]), from_ms(part[-1]) + 1)
+        span = ResultFilter(from_ms(part[0]), from_ms(part[-1]) + 1)
+        query: dict[str, Any] = results_query(job_id, ["record"], span)
         query["bool"]["filter"] += [
             {"terms": {"timestamp": part}},
             any_of([{"terms": {field: wanted}} for field in _FIELDS[1:]]),
@@ -85,7 +78,7 @@ def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Se
 def recorded_entity(cluster: Cluster, job_id: str, entity: str) -> bool:
     """Return whether the entity has any record."""
     try:
-        return cluster.count(ALIAS, results_query(job_id, ["record"], None, None, entity=entity)) > 0
+        return cluster.count(ALIAS, results_query(job_id, ["record"], ResultFilter(entity=entity))) > 0
     except NotFound:
         return False
 
@@ -96,7 +89,7 @@ def nearest_entity(cluster: Cluster, job_id: str, entity: str) -> str | None:
     The history stores only hashes of names, so only records can be searched.
     """
     aggs = {"names": {"terms": {"field": "partition_field_value", "size": MAX_NAMES}}}
-    body = {"query": results_query(job_id, ["record"], None, None), "size": 0, "aggs": aggs}
+    body = {"query": results_query(job_id, ["record"]), "size": 0, "aggs": aggs}
     try:
         answer = cluster.search(ALIAS, body)
     except NotFound:

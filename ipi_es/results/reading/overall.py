@@ -13,6 +13,7 @@ from typing import Any
 from ipi_es.cluster.port import Cluster
 from ipi_es.results.reading.queries import buckets_query
 from ipi_es.results.words import ALIAS
+from ipi_es.times import from_ms, to_ms
 
 _FIELDS = ("timestamp", "job_id", "anomaly_score", "is_interim")
 
@@ -35,7 +36,7 @@ def overall(
     interim: set[int] = set()
     for bucket in cluster.scan(ALIAS, buckets_query(job_ids, start, end), source=_FIELDS):
         source = bucket.source
-        time = source["timestamp"] // (bucket_span * 1_000) * (bucket_span * 1_000)
+        time = to_ms(from_ms(source["timestamp"]) // bucket_span * bucket_span)
         jobs = scores[time]
         jobs[source["job_id"]] = max(jobs.get(source["job_id"], 0.0), source["anomaly_score"])
         if source["is_interim"]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from ipi_es.errors import UsageError
-from ipi_es.results.words import CRITICAL, RESULT_KINDS, SCORE_FIELDS, ResultKind
+from ipi_es.results.words import CRITICAL, NO_ALARM, RESULT_KINDS, SCORE_FIELDS, ResultKind
 from ipi_es.times import to_ms
 
 Query = dict[str, Any]
@@ -46,6 +47,30 @@ _IP_FIELDS: dict[ResultKind, str] = {
 """The fields with the entity and the address, by result type. An entity's name may itself be an address."""
 
 
+@dataclass(frozen=True, slots=True)
+class ResultFilter:
+    """A selection of a job's results: those of buckets that begin in [start, end), under every given condition."""
+
+    start: int | None = None
+    """Epoch seconds; None: no limit."""
+    end: int | None = None
+    """Epoch seconds; None: no limit."""
+    _: KW_ONLY
+    min_score: float | None = None
+    """The lowest score, 0–100."""
+    entity: str | None = None
+    """Only results that name this entity."""
+    ip: str | None = None
+    """Only results that name this address."""
+    interim: bool = True
+    """With interim results."""
+    new: bool = False
+    """Only what may alert: no repeats, nothing that an allow-list rule allows, and only buckets with a new record."""
+
+
+EVERY_RESULT = ResultFilter()
+
+
 def between(start: int | None, end: int | None) -> list[Query]:
     """Return the filter on the bucket's start; a limit that is None is left out."""
     limits = {"gte": start, "lt": end}
@@ -53,40 +78,29 @@ def between(start: int | None, end: int | None) -> list[Query]:
     return [{"range": {"timestamp": {**given, "format": "epoch_millis"}}}] if given else []
 
 
-def results_query(
-    job_id: str,
-    kinds: Sequence[ResultKind],
-    start: int | None,
-    end: int | None,
-    *,
-    min_score: float | None = None,
-    entity: str | None = None,
-    ip: str | None = None,
-    interim: bool = True,
-    new: bool = False,
-) -> Query:
-    """Select results of one job; ``entity`` and ``ip`` select those that name this entity and this address.
-
-    ``new`` selects results that may alert: no repeats, nothing that an allow-list rule allows, and only buckets with
-    a new record.
-    """
-    filters: list[Query] = [{"term": {"job_id": job_id}}, {"terms": {"result_type": list(kinds)}}, *between(start, end)]
-    if min_score is not None:
-        filters.append(any_of([{"range": {SCORE_FIELDS[kind]: {"gte": min_score}}} for kind in kinds]))
-    if entity is not None:
-        filters.append(any_of([{"term": {_ENTITY_FIELDS[kind]: entity}} for kind in kinds]))
-    if ip is not None:
-        filters.append(any_of([_of_ip(kind, ip) for kind in kinds]))
-    if not interim:
+def results_query(job_id: str, kinds: Sequence[ResultKind], where: ResultFilter = EVERY_RESULT) -> Query:
+    """Select results of one job."""
+    filters: list[Query] = [
+        {"term": {"job_id": job_id}},
+        {"terms": {"result_type": list(kinds)}},
+        *between(where.start, where.end),
+    ]
+    if where.min_score is not None:
+        filters.append(any_of([{"range": {SCORE_FIELDS[kind]: {"gte": where.min_score}}} for kind in kinds]))
+    if where.entity is not None:
+        filters.append(any_of([{"term": {_ENTITY_FIELDS[kind]: where.entity}} for kind in kinds]))
+    if where.ip is not None:
+        filters.append(any_of([_of_ip(kind, where.ip) for kind in kinds]))
+    if not where.interim:
         filters.append({"term": {"is_interim": False}})
     query: Query = {"bool": {"filter": filters}}
-    if not new:
+    if not where.new:
         return query
     if "bucket" in kinds:
         others = [kind for kind in kinds if kind != "bucket"]
         with_news: Query = {"range": {"new_record_count": {"gte": 1}}}
         filters.append(any_of([with_news, {"terms": {"result_type": others}}]) if others else with_news)
-    return _without(query, "repeat_of", "suppressed_by")
+    return _without(query, *NO_ALARM)
 
 
 def _of_ip(kind: ResultKind, ip: str) -> Query:
@@ -110,20 +124,20 @@ def sort_by(kind: ResultKind, field: str | None, *, desc: bool) -> list[dict[str
 
 def first_records_query(job_id: str, start: int, end: int) -> Query:
     """Select final records of [start, end) that are neither repeats nor suppressed."""
-    query = results_query(job_id, ["record"], start, end, interim=False)
-    return _without(query, "repeat_of", "suppressed_by")
+    query = results_query(job_id, ["record"], ResultFilter(start, end, interim=False))
+    return _without(query, *NO_ALARM)
 
 
 def held_records_query(job_id: str, start: int, end: int) -> Query:
     """Select final records of [start, end) whose pair is held: it isn't learned before ``held_until``."""
-    query = results_query(job_id, ["record"], start, end, interim=False)
+    query = results_query(job_id, ["record"], ResultFilter(start, end, interim=False))
     query["bool"]["filter"].append({"exists": {"field": "held_until"}})
     return query
 
 
 def with_omitted_records_query(job_id: str, start: int, end: int) -> Query:
     """Select final buckets of [start, end) with more records than were written."""
-    query = results_query(job_id, ["bucket"], start, end, interim=False)
+    query = results_query(job_id, ["bucket"], ResultFilter(start, end, interim=False))
     query["bool"]["filter"].append({"range": {"omitted_record_count": {"gte": 1}}})
     return query
 
@@ -133,12 +147,12 @@ def critical_influencers_query(job_id: str, field: str, start: int, end: int) ->
 
     Uses the initial score: a renormalization in between must not change what a second run recognizes.
     """
-    query = results_query(job_id, ["influencer"], start, end, interim=False)
+    query = results_query(job_id, ["influencer"], ResultFilter(start, end, interim=False))
     query["bool"]["filter"] += [
         {"term": {"influencer_field_name": field}},
         {"range": {"initial_influencer_score": {"gte": CRITICAL}}},
     ]
-    return _without(query, "repeat_of", "suppressed_by")
+    return _without(query, *NO_ALARM)
 
 
 def any_of(queries: Sequence[Query]) -> Query:

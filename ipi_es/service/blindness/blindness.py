@@ -356,7 +356,18 @@ class Blindness:
             return BlindChange(half, BlindReason.FEW_EVENTS, start, self._last, events=events, seen=seen, usual=usual)
         reason, share, usual_share = self._why(rates)
         outcome = self._outcomes[found.column - 2] if found.column > _USABLE else None
-        return BlindChange(half, reason, start, self._last, events, seen, usual, share, usual_share, outcome)
+        return BlindChange(
+            half,
+            reason,
+            start,
+            self._last,
+            events=events,
+            seen=seen,
+            usual=usual,
+            share=share,
+            usual_share=usual_share,
+            outcome=outcome,
+        )
 
     def _why(self, rates: Rates) -> tuple[BlindReason, float, float]:
         """Return (reason, share of the events with that fault, what that share usually is at least)."""

@@ -22,7 +22,8 @@ from ipi_es.service.blindness.blind_change import BlindChange, BlindState
 from ipi_es.service.blindness.blindness import Blindness
 from ipi_es.service.blindness.blindness_annotations import blind_text
 from ipi_es.service.due import complete_to
-from ipi_es.service.health.job_report import JobActivity, JobReport, LastError, NotReadyReason, Reason
+from ipi_es.service.health.job_report import JobActivity, JobReport, NotReadyReason, Reason
+from ipi_es.state.details import LastError
 from ipi_es.times import iso
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 
@@ -52,7 +53,6 @@ class JobHealth:
     def tick_began(self, now: int) -> None:
         """Record that a tick of the job began."""
         with self._lock:
-            self._report.ticks += 1
             self._report.last_tick = now
             if self._report.doing is JobActivity.STARTING:
                 self._report.doing = JobActivity.RUNNING

@@ -21,8 +21,8 @@ MAX_HEADERS = 8_192
 """Bytes of a request's line and headers."""
 
 
-def limited() -> type[H11Protocol]:
-    """Return the protocol class for one server, with its own count of connections."""
+def limited(longest: float = LONGEST_CONNECTION) -> type[H11Protocol]:
+    """Return the protocol class for one server, with its own count of connections of at most ``longest`` seconds."""
     opened: dict[Limited, None] = {}
 
     class Limited(H11Protocol):
@@ -41,7 +41,7 @@ def limited() -> type[H11Protocol]:
                 if oldest is self:
                     return
             opened[self] = None
-            self._end = self.loop.call_later(LONGEST_CONNECTION, transport.abort)
+            self._end = self.loop.call_later(longest, transport.abort)
 
         def connection_lost(self, exc: Exception | None) -> None:
             """Forget the connection."""
@@ -53,10 +53,10 @@ def limited() -> type[H11Protocol]:
     return Limited
 
 
-def options() -> dict[str, Any]:
-    """Return the options of uvicorn that set these limits."""
+def options(longest: float = LONGEST_CONNECTION) -> dict[str, Any]:
+    """Return the options of uvicorn that set these limits; a connection lasts at most ``longest`` seconds."""
     return {
-        "http": limited(),
+        "http": limited(longest),
         "h11_max_incomplete_event_size": MAX_HEADERS,
         "headers": [("connection", "close")],
         # uvicorn warns of every malformed request: any client could fill the log

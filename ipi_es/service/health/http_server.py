@@ -74,8 +74,18 @@ def readiness(fleet: Fleet, now: int) -> dict[str, Any]:
 class Listener:
     """A context manager that serves the three paths. ``port`` is the actual port, also if 0 was requested."""
 
-    def __init__(self, listen: str, fleet: Fleet, clock: Clock) -> None:
-        """Bind to ``listen``, a valid ``HOST:PORT``. Raises UsageError if that address can't be used."""
+    def __init__(
+        self,
+        listen: str,
+        fleet: Fleet,
+        clock: Clock,
+        *,
+        longest_connection: float = http_limits.LONGEST_CONNECTION,
+    ) -> None:
+        """Bind to ``listen``, a valid ``HOST:PORT``; a connection is cut off after ``longest_connection`` seconds.
+
+        Raises UsageError if that address can't be used.
+        """
         host, _, port = listen.rpartition(":")
         self.host = host.strip("[]")
         self._socket = _bound(self.host, int(port))
@@ -90,7 +100,7 @@ class Listener:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=1,
-            **http_limits.options(),
+            **http_limits.options(longest_connection),
         )
         self._server = uvicorn.Server(config)
         # a daemon thread: a client that reads slowly can't keep the process from exiting

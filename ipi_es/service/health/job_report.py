@@ -9,13 +9,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from ipi_es.service.blindness.blind_change import BlindChange
-from ipi_es.state.details import LAST_ERROR
-
-LONGEST_TEXT = 300
-"""Characters of an error that are kept: the log has the rest."""
+from ipi_es.state.details import LastError
 
 
 class JobActivity(StrEnum):
@@ -65,32 +61,6 @@ class Reason:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class LastError:
-    """An error in a short form, to be stored and shown."""
-
-    at: int
-    kind: str
-    """The error's class."""
-    text: str
-
-    @classmethod
-    def of(cls, now: int, error: BaseException) -> LastError:
-        """Return the short form of an error: its class and its message, without the hint."""
-        message = str(getattr(error, "message", error)) or type(error).__name__
-        return cls(now, type(error).__name__, " ".join(message.split())[:LONGEST_TEXT])
-
-    def to_details(self) -> dict[str, Any]:
-        """Return it as a state's details have it."""
-        return {"at": self.at, "kind": self.kind, "text": self.text}
-
-    @classmethod
-    def from_details(cls, details: Mapping[str, Any]) -> LastError | None:
-        """Read it from a state's details; None if they have no error."""
-        found = details.get(LAST_ERROR)
-        return None if not found else cls(int(found["at"]), str(found["kind"]), str(found["text"]))
-
-
 @dataclass(slots=True)
 class JobReport:
     """All that is known of a job at one moment. Counts are since the process began."""
@@ -102,7 +72,6 @@ class JobReport:
     waits_for: str | None = None
     lease_held: bool = False
     """This worker did the job's last tick."""
-    ticks: int = 0
     last_tick: int | None = None
     checkpoint: int | None = None
     events: int = 0

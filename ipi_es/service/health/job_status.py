@@ -13,13 +13,13 @@ from typing import Any
 from ipi_es.config.job_config import Job
 from ipi_es.errors import SnapshotError
 from ipi_es.results.documents.annotations import GOES_ON
+from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import AnnotationType
-from ipi_es.scoring.warm_up import YOUNG_DAYS
+from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.service.due import complete_to
-from ipi_es.service.health.job_report import LastError
 from ipi_es.state.blobs import BlobStore
-from ipi_es.state.details import LAST_WORKER, MISSING_RESULTS, WAITS_FOR
+from ipi_es.state.details import LastError
 from ipi_es.state.job_state import JobState
 from ipi_es.times import from_ms, iso
 from ipi_es.worker.changed_settings import changed, kept
@@ -132,7 +132,7 @@ class JobStatus:
             "settings_changed": list(self.changed),
             "last_error": None
             if self.last_error is None
-            else self.last_error.to_details() | {"at": iso(self.last_error.at)},
+            else {"at": iso(self.last_error.at), "kind": self.last_error.kind, "text": self.last_error.text},
         }
 
 
@@ -161,7 +161,7 @@ class JobStatusReader:
             stands=stands,
             holder=state.lease_owner if stands is StoredStatus.RUNNING else None,
             doing=_doing(state) if stands is StoredStatus.RUNNING else None,
-            last_worker=state.details.get(LAST_WORKER),
+            last_worker=state.details.last_worker,
             checkpoint=state.checkpoint,
             lag_buckets=_lag(job, state, self._now),
             snapshot_id=state.snapshot_id,
@@ -170,10 +170,10 @@ class JobStatusReader:
             empty_buckets=0 if job is None else self._silent(job),
             noted=None if job is None else self._noted(job),
             blindness=None if job is None else self._blindness(job),
-            waits_for=state.details.get(WAITS_FOR),
-            missing_results=state.details.get(MISSING_RESULTS),
+            waits_for=state.details.waits_for,
+            missing_results=state.details.missing_results,
             changed=() if job is None else tuple(map(str, changed(job, kept(state)))),
-            last_error=LastError.from_details(state.details),
+            last_error=state.details.last_error,
         )
 
     def _learned(self, state: JobState) -> tuple[int | None, int | None]:
@@ -188,7 +188,7 @@ class JobStatusReader:
             return None, None
 
     def _silent(self, job: Job) -> int:
-        newest = self._results(job).read("bucket", sort="timestamp", size=LOOKED_BACK, interim=False)
+        newest = self._results(job).read("bucket", ResultFilter(interim=False), sort="timestamp", size=LOOKED_BACK)
         counts = [int(each.source.get("event_count", 0)) for each in newest]
         return next((place for place, count in enumerate(counts) if count), len(counts))
 
@@ -213,7 +213,7 @@ def _stands(state: JobState, now: int) -> StoredStatus:
         return StoredStatus.PAUSED
     if state.lease_owner is not None and (state.lease_expires or 0) > now:
         return StoredStatus.RUNNING
-    if state.snapshot_id is None and state.details.get(WAITS_FOR):
+    if state.snapshot_id is None and state.details.waits_for:
         return StoredStatus.WAITING
     return StoredStatus.IDLE
 

@@ -64,11 +64,13 @@ def _steps(report: JobReport, now: int) -> Iterable[Sample]:  # noqa: ARG001
 
 
 JOB_METRICS: tuple[JobMetric, ...] = (
-    JobMetric("ipi_es_lag_buckets", "gauge", "Complete buckets that aren't scored yet.", _one(lambda r: r.lag_buckets)),
+    JobMetric(
+        "ipi_es_lag_buckets", "gauge", "Complete buckets that are not scored yet.", _one(lambda r: r.lag_buckets)
+    ),
     JobMetric(
         "ipi_es_lag_seconds",
         "gauge",
-        "How long the oldest bucket that isn't scored has been complete; 0: none is.",
+        "Time since the oldest unscored bucket was complete; 0 if there is none.",
         _one(lambda r: r.lag_seconds),
     ),
     JobMetric(
@@ -80,7 +82,7 @@ JOB_METRICS: tuple[JobMetric, ...] = (
     JobMetric(
         "ipi_es_last_tick_timestamp_seconds",
         "gauge",
-        "When the worker was last at the job.",
+        "Time of the job's last tick.",
         _one(lambda r: r.last_tick),
     ),
     JobMetric(
@@ -96,7 +98,7 @@ JOB_METRICS: tuple[JobMetric, ...] = (
     JobMetric(
         "ipi_es_unparsable_share",
         "gauge",
-        "Share of the events in the last 96 buckets without an entity, or without an address that is one; 0-1.",
+        "Share (0-1) of the events in the last 96 buckets that have no entity, or no valid IP address.",
         _one(lambda r: r.unparsable_share),
     ),
     JobMetric(
@@ -107,7 +109,10 @@ JOB_METRICS: tuple[JobMetric, ...] = (
         ("state",),
     ),
     JobMetric(
-        "ipi_es_buckets", "counter", "Buckets scored; one that is done again counts again.", _one(lambda r: r.buckets)
+        "ipi_es_buckets",
+        "counter",
+        "Buckets scored; a bucket that is scored again counts again.",
+        _one(lambda r: r.buckets),
     ),
     JobMetric(
         "ipi_es_records", "counter", "Records found, by severity.", _each(lambda r: r.records.items()), ("severity",)
@@ -123,61 +128,61 @@ JOB_METRICS: tuple[JobMetric, ...] = (
     JobMetric(
         "ipi_es_alerts_sent",
         "counter",
-        "Messages that a destination of alerts.notify took.",
+        "Messages that a destination of alerts.notify accepted.",
         _each(lambda r: r.alerts_sent.items()),
         ("destination",),
     ),
     JobMetric(
         "ipi_es_alerts_refused",
         "counter",
-        "Messages that a destination didn't take, each try.",
+        "Messages that a destination refused; each attempt counts.",
         _each(lambda r: r.alerts_refused.items()),
         ("destination",),
     ),
     JobMetric(
         "ipi_es_alerts_given_up",
         "counter",
-        "Alerts that waited for a destination until they were too old.",
+        "Alerts that became too old before their destination accepted them.",
         _each(lambda r: r.alerts_given_up.items()),
         ("destination",),
     ),
     JobMetric(
         "ipi_es_alerts_waiting",
         "gauge",
-        "Alerts that a destination hasn't got yet: it refuses them, or got as many as it may in an hour.",
+        "Alerts not delivered yet: the destination refuses them, or has reached its limit of messages an hour.",
         _each(lambda r: r.alerts_waiting.items()),
         ("destination",),
     ),
     JobMetric(
         "ipi_es_bulk_rejections",
         "counter",
-        "Documents of bulks that the cluster rejected: busy (sent again, each time counted), or refused for good.",
+        "Documents that the cluster rejected: busy (sent again; each attempt counts), or refused finally.",
         _each(lambda r: ((why, r.bulk_rejections[why]) for why in REJECTIONS)),
         ("reason",),
     ),
-    JobMetric("ipi_es_trainings", "counter", "Trainings that came to their end.", _one(lambda r: r.trainings)),
+    JobMetric("ipi_es_trainings", "counter", "Trainings that ended successfully.", _one(lambda r: r.trainings)),
     JobMetric(
         "ipi_es_snapshot_age_seconds",
         "gauge",
-        "Time since the end of what the network in use has learned.",
+        "Age of the newest events that the network in use was trained on.",
         _age,
     ),
     JobMetric(
         "ipi_es_snapshot_discriminator_auc",
         "gauge",
-        "Quality of the last training's network on events that it never saw; 1 is best.",
+        "ROC-AUC of the last training's network on held-out events against random addresses; 1 is best.",
         _one(lambda r: r.training_metrics.get("discriminator_auc")),
     ),
     JobMetric(
         "ipi_es_lease_held",
         "gauge",
-        "1 where this worker did the job's last tick, 0 where another worker or none holds it.",
+        "1 if this worker did the job's last tick; 0 if another worker, or none, holds the job.",
         _one(lambda r: r.lease_held),
     ),
     JobMetric(
         "ipi_es_job_state",
         "gauge",
-        "1 for what the job is at, 0 for everything else.",
+        "1 for the job's present state, 0 for the others.",
         _each(lambda r: [(str(each), r.doing is each) for each in JobActivity]),
         ("state",),
     ),

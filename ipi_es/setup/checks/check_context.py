@@ -6,7 +6,7 @@ from ipi_es.config.datafeed_config import AUTO
 from ipi_es.config.job_config import Job
 from ipi_es.setup.checks.check_finding import Finding, ok, percent, warning
 from ipi_es.setup.checks.proposals import ContextPart, parsed
-from ipi_es.setup.facts.facts_context import ContextFacts, PartFacts
+from ipi_es.setup.facts.facts_context import ContextFacts, FileFacts, PartFacts
 
 RECALL_WITH, RECALL_WITHOUT = 84, 75
 """Percent of the attacks found at 1 % false positives with and without both, on real events (means of
@@ -49,6 +49,23 @@ def judge_context(job: Job, facts: ContextFacts) -> list[Finding]:
         return [ok("context", f"of the addresses {known[0]} is known, and no {lacking[0]}: {gain}")]
     text = f"neither operator nor country of the addresses is known: {gain}"
     return [warning("context", text, _FILLING)]
+
+
+def judge_networks(facts: ContextFacts) -> list[Finding]:
+    """Say of each file of networks what it holds, and how many of the job's addresses it knows."""
+    return [ok("networks", _in_words(file)) for file in facts.files]
+
+
+def _in_words(file: FileFacts) -> str:
+    about = file.summary
+    text = f"{about.path}: {about.format}"
+    if about.networks is not None:
+        types = ", ".join(f"{count:,} {name}" for name, count in (about.types or {}).items())
+        text += f", {about.networks:,} {'network' if about.networks == 1 else 'networks'} ({types or 'without types'})"
+    if not file.addresses:
+        return f"{text}; there is no event from a public address to look up"
+    types = "".join(f", {percent(count, file.addresses)} {name}" for name, count in file.types.items())
+    return f"{text}; it knows {percent(file.known, file.addresses)} of the most frequent public addresses{types}"
 
 
 def _part(job: Job, part: ContextPart, one: PartFacts, public: int) -> list[Finding]:

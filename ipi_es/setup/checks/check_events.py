@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ipi_es.addresses import is_private, parse
+from ipi_es.addresses import is_private, parse, picked
 from ipi_es.config.job_config import Job
 from ipi_es.errors import DataError, NoEvents, NotEnoughHistory
 from ipi_es.ipinsights.network.table_size import entity_table
 from ipi_es.ipinsights.training.time_split import MIN_DAYS, MIN_ROWS
 from ipi_es.setup.checks.check_finding import Finding, ok, percent, problem, warning
+from ipi_es.setup.contents.client_addresses import HiddenClient
 from ipi_es.setup.facts.facts_events import TOP_ADDRESSES, EventFacts, Teaching
-from ipi_es.setup.facts.field_roles import ENTITY, IP, TIME
+from ipi_es.setup.facts.field_roles import ENTITY, IP, TIME, entity_text, place_of
 from ipi_es.times import SECONDS, format_span, iso
 
 MISSING_WARNED = 0.1
@@ -30,8 +31,13 @@ GOOD_DAYS = 20
 """Days of events that give the network, the combiner and the calibration more than one working week each."""
 
 
-def judge_events(job: Job, facts: EventFacts, now: int, other_addresses: Sequence[str]) -> list[Finding]:
-    """Judge the events; ``now`` is epoch seconds, ``other_addresses`` are fields that may hold the client's address."""
+def judge_events(
+    job: Job, facts: EventFacts, now: int, other_addresses: Sequence[str], hidden: HiddenClient | None = None
+) -> list[Finding]:
+    """Judge the events; ``now`` is epoch seconds.
+
+    ``other_addresses`` are fields that may hold the client's address, ``hidden`` has one that does, by its contents.
+    """
     if not facts.stored:
         return [problem("time range", no_documents(job))]
     if TIME.what in facts.unreadable and not facts.counts.events:
@@ -41,8 +47,8 @@ def judge_events(job: Job, facts: EventFacts, now: int, other_addresses: Sequenc
     return [
         *_when(job, facts, now),
         *_fields(job, facts),
-        *_numbers(job, facts),
-        *_addresses(job, facts, other_addresses),
+        *_numbers(job, facts, hidden),
+        *_addresses(job, facts, other_addresses, hidden),
         *([_history(job, facts, facts.teaching)] if facts.teaching else []),
     ]
 
@@ -58,7 +64,7 @@ def _when(job: Job, facts: EventFacts, now: int) -> list[Finding]:
 def _fields(job: Job, facts: EventFacts) -> list[Finding]:
     counts, found = facts.counts, list[Finding]()
     if ENTITY.what not in facts.unreadable:
-        found.append(_missing(ENTITY.what, job.entity_field, counts.missing_entity, counts.events))
+        found.append(_missing(ENTITY.what, entity_text(job), counts.missing_entity, counts.events))
     if IP.what not in facts.unreadable:
         found.append(_missing(IP.what, job.ip_field, counts.missing_ip, counts.events))
     return found
@@ -137,12 +143,12 @@ def _missing(what: str, name: str, missing: int, events: int) -> Finding:
     return ok(check, f"{percent(events - missing, events)} have {name}")
 
 
-def _numbers(job: Job, facts: EventFacts) -> list[Finding]:
+def _numbers(job: Job, facts: EventFacts, hidden: HiddenClient | None) -> list[Finding]:
     entities, ips = facts.counts.entities, facts.counts.ips
     found = [] if ENTITY.what in facts.unreadable else [_entities(job, entities)]
-    found += [] if IP.what in facts.unreadable else [_ips(job, ips)]
-    vectors = job.ip_insights.num_entity_vectors
-    too_few = entity_table(vectors, entities, about=True) if isinstance(vectors, int) else None
+    found += [] if IP.what in facts.unreadable else [_ips(job, ips, hidden)]
+    vectors = job.ip_insights.entity_rows
+    too_few = None if vectors is None else entity_table(vectors, entities, about=True)
     if too_few is not None:
         found.append(warning("num_entity_vectors", *too_few))
     return found
@@ -150,17 +156,17 @@ def _numbers(job: Job, facts: EventFacts) -> list[Finding]:
 
 def _entities(job: Job, entities: int) -> Finding:
     if entities != 1:
-        return ok("entities", f"about {entities:,} different {job.entity_field}")
+        return ok("entities", f"about {entities:,} different {entity_text(job)}")
     return problem(
         "entities",
         NotEnoughHistory(
-            f"all events are of one {job.entity_field}: there is no other entity to compare it with",
-            hint="name a field that tells users apart (user.name) in analysis_config.detectors[0].partition_field_name",
+            f"all events are of one {entity_text(job)}: there is no other entity to compare it with",
+            hint=f"name a field that tells users apart (user.name) in {place_of(ENTITY, job)}",
         ),
     )
 
 
-def _ips(job: Job, ips: int) -> Finding:
+def _ips(job: Job, ips: int, hidden: HiddenClient | None) -> Finding:
     if ips != 1:
         return ok("addresses", f"about {ips:,} different {job.ip_field}")
     return problem(
@@ -168,17 +174,20 @@ def _ips(job: Job, ips: int) -> Finding:
         NotEnoughHistory(
             f"all events come from one address in {job.ip_field}",
             hint="a proxy or load balancer may hide the clients: name a field with the original address in "
-            "analysis_config.detectors[0].by_field_name",
+            "analysis_config.detectors[0].by_field_name"
+            if hidden is None
+            else _named_instead(hidden),
         ),
     )
 
 
-def _addresses(job: Job, facts: EventFacts, others: Sequence[str]) -> list[Finding]:
+def _addresses(job: Job, facts: EventFacts, others: Sequence[str], hidden: HiddenClient | None) -> list[Finding]:
     names = list(facts.addresses)
     looked_at = sum(facts.addresses.values())
     if not looked_at or facts.counts.ips == 1:
         return []
-    packed, valid = parse(names)
+    pick = job.datafeed_config.ip_pick
+    packed, valid = parse(names if pick is None else [picked(name, pick) for name in names])
     private_names = valid & is_private(packed)
     private = sum(facts.addresses[name] for name, one in zip(names, private_names, strict=True) if one)
     malformed = sum(facts.addresses[name] for name, one in zip(names, valid, strict=True) if not one)
@@ -190,10 +199,13 @@ def _addresses(job: Job, facts: EventFacts, others: Sequence[str]) -> list[Findi
                 "addresses",
                 f"{percent(malformed, looked_at)} of the events have something else than an address in "
                 f"{job.ip_field}, such as “{example[:50]}”; they are left out",
-                "let an ingest pipeline take the address out (without a port), or let the query leave them out",
+                "let an ingest pipeline take the address out, or let the query leave them out"
+                if picked(example, "public") == example
+                else "set datafeed_config.ip_pick: public to take the last public address of such a list",
             )
         )
-    found += _private(job, private, looked_at, others)
+    proxy_hint = _proxy_hint(others) if hidden is None else _named_instead(hidden)
+    found += _private(job, private, looked_at, proxy_hint)
     top = max(names, key=facts.addresses.__getitem__)
     events = facts.counts.events - facts.counts.missing_ip
     if not private and facts.addresses[top] > ONE_ADDRESS_WARNED * events:
@@ -201,27 +213,43 @@ def _addresses(job: Job, facts: EventFacts, others: Sequence[str]) -> list[Findi
             warning(
                 "addresses",
                 f"{percent(facts.addresses[top], events)} of the events come from {top}",
-                _proxy_hint(others),
+                proxy_hint,
             )
         )
     return found
 
 
-def _private(job: Job, private: int, looked_at: int, others: Sequence[str]) -> list[Finding]:
+def _private(job: Job, private: int, looked_at: int, proxy_hint: str) -> list[Finding]:
     if private == looked_at:
         text = f"all addresses in {job.ip_field} are private (the {TOP_ADDRESSES:,} with the most events)"
         if job.datafeed_config.ignore_private:
-            error = DataError(f"{text}, and ignore_private leaves them all out", hint=_proxy_hint(others))
+            error = DataError(f"{text}, and ignore_private leaves them all out", hint=proxy_hint)
             return [problem("private addresses", error)]
-        return [warning("private addresses", text, _proxy_hint(others))]
+        return [warning("private addresses", text, proxy_hint)]
     if private > looked_at * PRIVATE_WARNED:
-        hint = _proxy_hint(others)
+        hint = proxy_hint
         if not job.datafeed_config.ignore_private:
             hint += "; datafeed_config.ignore_private: true leaves the private ones out"
         return [
             warning("private addresses", f"{percent(private, looked_at)} of the events have a private address", hint)
         ]
     return [ok("private addresses", f"{percent(private, looked_at)} of the events have one")]
+
+
+def judge_hidden(hidden: HiddenClient) -> Finding:
+    """Warn of an address field that hides the clients, where another field has their addresses."""
+    return warning("addresses", hidden.text, _named_instead(hidden))
+
+
+def _named_instead(hidden: HiddenClient) -> str:
+    """Propose the field that has the clients' addresses, with the setting that its values need."""
+    name, figures = hidden.better.name, f"{hidden.better.addresses:,} addresses in {hidden.better.filled:,} documents"
+    hint = f"set analysis_config.detectors[0].by_field_name: {name}, which has {figures} of the sample"
+    if hidden.better.lists:
+        hint += ", and datafeed_config.ip_pick: public, which takes the last public address of its lists"
+    elif hidden.better.several:
+        hint += ", and datafeed_config.ignore_private: true, which leaves the proxies' addresses out"
+    return hint
 
 
 def _proxy_hint(others: Sequence[str]) -> str:
@@ -231,6 +259,14 @@ def _proxy_hint(others: Sequence[str]) -> str:
     return hint + "let the log carry the original address (client.ip, X-Forwarded-For), and name it in by_field_name"
 
 
+def _longer_window(facts: EventFacts) -> str:
+    """Propose a window that has most of the events, where they are older than the job's; else nothing."""
+    if facts.older < facts.counts.events:
+        return ""
+    days = -(-(facts.end - facts.first) // SECONDS["d"])
+    return f"set training.window: {days}d, {facts.older:,} more events lie before it; or "
+
+
 def _history(job: Job, facts: EventFacts, have: Teaching) -> Finding:
     check = "history"
     wanted = max(job.training.min_events, MIN_ROWS)
@@ -238,8 +274,8 @@ def _history(job: Job, facts: EventFacts, have: Teaching) -> Finding:
         error = NotEnoughHistory(
             f"{have.rows:,} unique (bucket, entity, IP) that teach, on {have.days} days, within the last "
             f"{format_span(job.training.window)}; {wanted:,} on {MIN_DAYS} days are needed to train",
-            hint="wait for more events, let the query or learn_outcomes take more of them, or lower "
-            f"training.min_events (not below {MIN_ROWS})",
+            hint=_longer_window(facts) + "wait for more events, let the query or learn_outcomes take more of them, or "
+            f"lower training.min_events (not below {MIN_ROWS})",
         )
         return problem(check, error)
     days = -(-(facts.end - facts.start) // SECONDS["d"])

@@ -15,6 +15,7 @@ from ipi_es.setup.checks.proposals import propose
 from ipi_es.setup.facts.document_sample import Sample
 from ipi_es.setup.facts.field_roles import (
     DATES,
+    ENTITY,
     IP,
     KEYWORDS,
     NOT_FIELDS,
@@ -22,6 +23,7 @@ from ipi_es.setup.facts.field_roles import (
     ROLES,
     FieldRole,
     FieldTypes,
+    place_of,
     serves,
 )
 
@@ -39,7 +41,7 @@ class FieldFacts:
 
 def field_names(job: Job) -> list[str]:
     """List all fields that the job reads, with those of operator and country that it reads if they exist."""
-    named = [name for role in ROLES if (name := role.name(job)) is not None]
+    named = [name for role in ROLES for name in role.names(job)]
     return [*named, *FeedSpec.from_job(job).context_fields]
 
 
@@ -51,7 +53,7 @@ def parents(name: str) -> list[str]:
 
 def judge_fields(job: Job, facts: FieldFacts) -> list[Finding]:
     """Judge each field: one finding per field, but none for an operator or country field that is unset and missing."""
-    found = [_judge(job, role, name, facts) for role in ROLES if (name := role.name(job)) is not None]
+    found = [_judge(job, role, name, facts) for role in ROLES for name in role.names(job)]
     return found + _context(job, facts)
 
 
@@ -90,7 +92,9 @@ def _judge(job: Job, role: FieldRole, name: str, facts: FieldFacts) -> Finding:
     check = f"{role.what} field"
     types = types_of(job, name, facts.types)
     if not types:
-        return problem(check, _missing(job, role, name, facts))
+        error = _missing(job, role, name, facts)
+        replaced = role is ENTITY and _another_source(job, name, facts)
+        return warning(check, error.message, error.hint or "") if replaced else problem(check, error)
     nested = _nested(job, name, facts.types)
     if nested is not None:
         return problem(
@@ -99,11 +103,11 @@ def _judge(job: Job, role: FieldRole, name: str, facts: FieldFacts) -> Finding:
                 f"{name} (the {role.what}) lies in {nested}, which is nested: events are read as a whole, and then "
                 "nothing of what is nested in them is seen",
                 hint=f"map {nested} as a plain object and reindex, or let an ingest pipeline copy {name} to a field "
-                f"beside it, and name that in {role.place}",
+                f"beside it, and name that in {place_of(role, job)}",
             ),
         )
     if set(types) - role.types:
-        return problem(check, _wrong(role, name, types, facts))
+        return problem(check, _wrong(job, role, name, types, facts))
     if len({"keyword" if kind in KEYWORDS else kind for kind in types}) > 1 and not set(types) <= DATES:
         return problem(
             check,
@@ -114,13 +118,19 @@ def _judge(job: Job, role: FieldRole, name: str, facts: FieldFacts) -> Finding:
             ),
         )
     kind = next(iter(types))
-    if role is IP and kind in KEYWORDS:
+    if role is IP and kind in KEYWORDS and job.datafeed_config.ip_pick is None:  # a list of addresses is no ip
         return warning(
             check,
             f"{name} is {kind}: addresses are compared as they are spelled when they are read, and parsed here",
             f"map {name} as ip in the events' index template: it is smaller, and malformed addresses are noticed",
         )
     return ok(check, f"{name} is {kind}")
+
+
+def _another_source(job: Job, name: str, facts: FieldFacts) -> bool:
+    """Return whether the entity has a source without this field whose fields all exist."""
+    others = (source.fields for source in job.entity_sources if name not in source.fields)
+    return any(all(types_of(job, each, facts.types) for each in fields) for fields in others)
 
 
 def types_of(job: Job, name: str, types: FieldTypes) -> dict[str, Sequence[str]]:
@@ -145,18 +155,20 @@ def _missing(job: Job, role: FieldRole, name: str, facts: FieldFacts) -> FieldMi
         hint += f"Set {role.place}; or, if the query chooses successful sign-ins only, set it to null: every event "
         hint += "counts as a success then"
     else:
-        hint += f"Set {role.place} to the field that holds the {role.what}"
+        hint += f"Set {place_of(role, job)} to the field that holds the {role.what}"
     return FieldMissing(f"{name} (the {role.what}) is in no mapping of {', '.join(_indices(job))}", hint=hint)
 
 
-def _wrong(role: FieldRole, name: str, types: Mapping[str, Sequence[str]], facts: FieldFacts) -> FieldTypeWrong:
+def _wrong(
+    job: Job, role: FieldRole, name: str, types: Mapping[str, Sequence[str]], facts: FieldFacts
+) -> FieldTypeWrong:
     known = {**facts.everything, **facts.types}
     text = f"{name} (the {role.what}) is {_spread(types)}; it must be {role.wanted}"
     below = [other for other in sorted(known) if other.startswith(f"{name}.") and serves(role, known[other])]
     if set(types) & NOT_FIELDS:
         hint = f"it is no field but holds others: name one of them{_list(below)}"
     elif below:
-        hint = f"name its sub-field “{below[0]}” in {role.place}"
+        hint = f"name its sub-field “{below[0]}” in {place_of(role, job)}"
     elif other := propose(role, name, {key: kinds for key, kinds in known.items() if key != name}, facts.sample):
         hint = f"is “{other}” meant? Otherwise map {name} as {role.wanted} in the events' index template, and reindex"
     else:

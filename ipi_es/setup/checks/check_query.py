@@ -1,7 +1,8 @@
-"""Judge the job's query without any request: does it choose the same events tomorrow? Pure."""
+"""Judge the job's query: does it choose sign-ins alone, and the same events tomorrow? Pure."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 from ipi_es.config.job_config import Job
 from ipi_es.errors import ConfigError
 from ipi_es.lists import some
-from ipi_es.setup.checks.check_finding import Finding, problem
+from ipi_es.setup.checks.check_finding import Finding, ok, percent, problem, warning
+from ipi_es.setup.facts.facts_actions import Actions
 
 BOUNDS = ("gt", "gte", "lt", "lte", "from", "to")
 """Keys of a range query that hold its limits; `from` and `to` are old names that some servers still accept."""
+
+OTHERS_WARNED = 0.01
+"""Share of the learned events above which a warning is given for log-offs, token refreshes and the like."""
 
 _MATH = r"now(?:[+-]\d+[yMwdhHms]|/[yMwdhHms])"
 _RELATIVE = re.compile(rf"now|{_MATH}+(?:[+-]\d+[yMwdhHms]|/[yMwdhHms])*")
@@ -34,6 +39,21 @@ def judge_query(job: Job) -> list[Finding]:
         "what the clock leaves over, and no result can be repeated"
     )
     return [problem("query", ConfigError(text, hint=hint))]
+
+
+def judge_actions(actions: Actions) -> list[Finding]:
+    """Warn of log-offs, token refreshes, challenges and password changes among the events that are learned."""
+    others = actions.no_sign_ins
+    if not others:
+        return []
+    number = sum(others.values())
+    each = some([f"{word} {percent(count, actions.total)}" for word, count in others.items()])
+    text = f"{percent(number, actions.total)} of the learned events are no sign-ins by {actions.name}: {each}"
+    if number <= OTHERS_WARNED * actions.total:
+        return [ok("query", text)]
+    words = json.dumps(list(others), ensure_ascii=False)
+    hint = f"put this into datafeed_config.query.bool: must_not: [{{terms: {{{actions.name}: {words}}}}}]"
+    return [warning("query", text, hint)]
 
 
 def relative_times(query: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

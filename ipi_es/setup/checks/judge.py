@@ -8,19 +8,22 @@ from typing import TypeVar
 from ipi_es.cluster.port import Distribution
 from ipi_es.config.job_config import Job
 from ipi_es.errors import IpiEsError, PermissionDenied
-from ipi_es.scoring.warm_up import YOUNG_DAYS
-from ipi_es.setup.checks.check_context import judge_context
-from ipi_es.setup.checks.check_entities import judge_several, judge_spellings, judge_spread
-from ipi_es.setup.checks.check_events import judge_events
+from ipi_es.scoring.history_age import YOUNG_DAYS
+from ipi_es.setup.checks.check_accounts import judge_machines, judge_spread
+from ipi_es.setup.checks.check_context import judge_context, judge_networks
+from ipi_es.setup.checks.check_entities import judge_several, judge_spellings
+from ipi_es.setup.checks.check_events import judge_events, judge_hidden
 from ipi_es.setup.checks.check_fields import FieldFacts, judge_fields
 from ipi_es.setup.checks.check_finding import Finding, ok, problem, warning
 from ipi_es.setup.checks.check_indices import judge_clashes, judge_timeless, judge_unread
 from ipi_es.setup.checks.check_outcomes import OutcomeField, judge_outcomes
-from ipi_es.setup.checks.check_query import judge_query
+from ipi_es.setup.checks.check_query import judge_actions, judge_query
 from ipi_es.setup.checks.check_rights import hint_for, judge_rights
 from ipi_es.setup.checks.check_templates import judge_templates
 from ipi_es.setup.checks.check_usable import require_templates, require_usable
 from ipi_es.setup.checks.proposals import other_addresses
+from ipi_es.setup.contents.account_fields import SharedField
+from ipi_es.setup.contents.client_addresses import HiddenClient
 from ipi_es.setup.facts.facts_templates import TemplateFacts
 from ipi_es.setup.facts.field_roles import OUTCOME
 from ipi_es.setup.facts.gather import Facts
@@ -120,15 +123,21 @@ def _events(job: Job, facts: Facts, fields: FieldFacts) -> list[Finding]:
     if isinstance(events, IpiEsError):
         return [problem("events", events)]
     found = judge_timeless(job, events.timeless) if events.timeless is not None else []
-    found += judge_events(job, events, facts.now, other_addresses(job.ip_field, fields.types, sample))
+    hidden = facts.hidden if isinstance(facts.hidden, HiddenClient) else None
+    found += judge_events(job, events, facts.now, other_addresses(job.ip_field, fields.types, sample), hidden)
     if not events.counts.events:
         return found
+    if hidden is not None and not any(hidden.better.name in (each.hint or "") for each in found):
+        found.append(judge_hidden(hidden))
+    found += _looked("query", facts.actions, judge_actions)
     other = facts.failures if isinstance(facts.failures, OutcomeField) else None
     if OUTCOME.what not in events.unreadable:
         found += judge_outcomes(job, events.outcomes, events.missing_outcome, events.counts.events, other)
     found += judge_several(job, events, sample)
-    found += _looked("context", facts.context, lambda context: judge_context(job, context))
-    found += _looked("entities", facts.spread, lambda spread: judge_spread(job, spread))
+    found += _looked("context", facts.context, lambda context: [*judge_context(job, context), *judge_networks(context)])
+    shared = facts.shared if isinstance(facts.shared, SharedField) else None
+    found += _looked("entities", facts.spread, lambda spread: judge_spread(job, spread, shared))
+    found += _looked("entities", facts.names, lambda names: judge_machines(job, names))
     return found + _looked("spellings", facts.names, lambda names: judge_spellings(job, names))
 
 

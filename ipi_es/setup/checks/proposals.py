@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from ipi_es.addresses import is_private, parse
 from ipi_es.config.files.nearest import nearest
-from ipi_es.networks import country_number, operator_number
+from ipi_es.networks.network_values import country_number, operator_number
+from ipi_es.setup.contents.client_addresses import address_figures, hidden_client
 from ipi_es.setup.facts.document_sample import FILLED, MOSTLY, FieldContents, Sample
 from ipi_es.setup.facts.field_roles import ENTITY, FORWARDED, IP, OUTCOME, TIME, FieldRole, FieldTypes, serves
 from ipi_es.setup.facts.outcome_words import meaning_in, parts
@@ -35,6 +36,9 @@ _PEOPLE = ("user", "login", "account", "email", "upn", "principal", "username", 
 _OTHER_END = frozenset({"destination", "server", "host", "observer", "agent", "node", "dst", "dest"})
 """Words in field names for the other end of a sign-in, whose operator and country don't concern the client."""
 
+_COPIES = "related."
+"""Fields of ECS that repeat what other fields hold."""
+
 _SAYS_COUNTRY = frozenset({"country", "countrycode", "nation"})
 _NAMES_ONLY = frozenset({"name", "organization", "org", "continent", "region", "city"})
 
@@ -50,13 +54,28 @@ def propose(role: FieldRole, name: str, everything: FieldTypes, sample: Sample) 
         for other, types in sorted(everything.items())
         if serves(role, types) and not other.startswith("_") and _holds(role, sample, other)
     ]
+    if role is IP and sample.documents:  # a proxy's addresses, or private ones, only where no other field has better
+        figures = {each: address_figures(sample, each) for each in fitting}
+        clients = [figures[each] for each in fitting if speaks_of(IP, each)]
+        fitting = [each for each in fitting if hidden_client(figures[each], clients) is None] or fitting
     if role in (IP, ENTITY):  # a field with several values is better than none, and `check` reports these
         fitting = [
             each for each in fitting if sample.held(each).several < ONE_VALUE * sample.held(each).filled
         ] or fitting
+    return best_named(role, name, fitting, sample) or nearest(name, fitting)
+
+
+def best_named(role: FieldRole, name: str, fitting: Sequence[str], sample: Sample) -> str | None:
+    """Return the field with a name almost like ``name``, the role's usual names, or words of the role; else None."""
     usual = (each for each in role.usual if each in fitting)
-    by_role = (each for each in fitting if sample.documents and _speaks_of(role, each))
-    return nearest(name, fitting, ALIKE) or next(usual, None) or next(by_role, None) or nearest(name, fitting)
+    by_role = (each for each in fitting if sample.documents and speaks_of(role, each))
+    return nearest(name, fitting, ALIKE) or next(usual, None) or next(by_role, None)
+
+
+def address_fields(sample: Sample) -> list[str]:
+    """List the sampled fields that hold addresses of the sign-ins' clients, by contents; names exclude servers'."""
+    names = (name for name in sample.names if speaks_of(IP, name) and not name.startswith(_COPIES))
+    return [name for name in names if _holds(IP, sample, name)]
 
 
 def other_addresses(ip_field: str, types: Iterable[str], sample: Sample) -> list[str]:
@@ -111,10 +130,16 @@ def _holds(role: FieldRole, sample: Sample, name: str) -> bool:
     return held.addresses < MOSTLY and (few or 1 < different <= ONE_EACH * held.filled)
 
 
-def _speaks_of(role: FieldRole, name: str) -> bool:
+def speaks_of(role: FieldRole, name: str) -> bool:
+    """Return whether a field's name has words of the role."""
     if role is ENTITY:
         return any(each in part for each in _PEOPLE for part in parts(name)) and "agent" not in parts(name)
     return role in (TIME, OUTCOME) or (role is IP and not set(parts(name)) & _OTHER_END)
+
+
+def is_other_end(name: str) -> bool:
+    """Return whether a field's name says that it is of the other end of a sign-in: a host, a server, an agent."""
+    return bool(set(parts(name)) & _OTHER_END)
 
 
 def _is_operator(name: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ipi_es.addresses import packed
+from ipi_es.addresses import packed, picked
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.datafeed.requests import window
 from ipi_es.datafeed.spec import FeedSpec
@@ -40,8 +40,8 @@ class FieldContents:
 
     @property
     def addresses(self) -> float:
-        """Share of the values that are IP addresses, 0 to 1."""
-        return self.share(lambda value: packed(value) is not None)
+        """Share of the values that are IP addresses, or texts with several (`X-Forwarded-For`), 0 to 1."""
+        return self.share(_is_address)
 
     def share(self, fits: Any) -> float:
         """Return the share of the values (each counted as often as it occurs) that ``fits`` accepts, 0 to 1."""
@@ -135,6 +135,12 @@ def _read(cluster: Cluster, spec: FeedSpec, query: Json, size: int) -> tuple[dic
         body["runtime_mappings"] = dict(spec.runtime_mappings)
     hits = cluster.search(spec.indices, body, options=spec.options)["hits"]["hits"]
     return tuple(_leaves(hit.get("_source") or {}) for hit in hits)
+
+
+def _is_address(value: str) -> bool:
+    if packed(value) is not None:
+        return True
+    return any(mark in value for mark in ",; ") and packed(picked(value, "public")) is not None
 
 
 def _leaves(source: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

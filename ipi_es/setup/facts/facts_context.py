@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ipi_es.addresses import is_private, parse
+import numpy as np
+
+from ipi_es.addresses import Addresses, is_private, parse
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import context_from, networks_of
 from ipi_es.datafeed.spec import COUNTRY_TYPES, OPERATOR_TYPES
+from ipi_es.networks.network_file import FileSummary
+from ipi_es.networks.network_table import NetworkTable
+from ipi_es.networks.network_types import NetworkType, type_bits, type_names
 from ipi_es.setup.checks.check_fields import FieldFacts, types_of
 from ipi_es.setup.checks.proposals import ContextPart, elsewhere
 from ipi_es.setup.facts.document_sample import Sample, Scope
@@ -41,6 +46,18 @@ class PartFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class FileFacts:
+    """Facts about one of the job's network files. Of the most frequent public addresses, ``known`` are in it."""
+
+    summary: FileSummary
+    addresses: int
+    """The most frequent public addresses."""
+    known: int
+    types: Mapping[NetworkType, int]
+    """For each type the number of these addresses that have it in this file."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContextFacts:
     """Events of the most frequent addresses. ``public``: those from public addresses; all shares refer to them."""
 
@@ -48,6 +65,7 @@ class ContextFacts:
     private: int
     """Events from all other addresses among the most frequent ones."""
     parts: Mapping[ContextPart, PartFacts]
+    files: tuple[FileFacts, ...] = ()
 
 
 def context_facts(cluster: Cluster, job: Job, fields: FieldFacts, scope: Scope, sample: Sample) -> ContextFacts:
@@ -67,6 +85,7 @@ def context_facts(cluster: Cluster, job: Job, fields: FieldFacts, scope: Scope, 
     own = [row for row, one in zip(rows, public, strict=True) if one]
     networks = networks_of(job)
     context = context_from(networks, packed[public]) if networks is not None and own else None
+    files = () if networks is None else _of_files(networks, packed[public])
     numbers: dict[ContextPart, list[int]] = {}
     if context is not None:
         numbers = {"operator": context.operator.tolist(), "country": context.country.tolist()}
@@ -80,7 +99,21 @@ def context_facts(cluster: Cluster, job: Job, fields: FieldFacts, scope: Scope, 
             other=_other(cluster, job, part, used[part], sample),
         )
     number = sum(int(row["doc_count"]) for row in own)
-    return ContextFacts(number, sum(int(row["doc_count"]) for row in rows) - number, parts)
+    return ContextFacts(number, sum(int(row["doc_count"]) for row in rows) - number, parts, files)
+
+
+def _of_files(networks: NetworkTable, addresses: Addresses) -> tuple[FileFacts, ...]:
+    return tuple(
+        FileFacts(
+            summary,
+            addresses=len(addresses),
+            known=int(known.sum()),
+            types={
+                name: int((types & type_bits(name) > 0).sum()) for name in type_names(int(np.bitwise_or.reduce(types)))
+            },
+        )
+        for summary, known, types in networks.of_each_file(addresses)
+    )
 
 
 def _other(cluster: Cluster, job: Job, part: ContextPart, used: str | None, sample: Sample) -> str | None:

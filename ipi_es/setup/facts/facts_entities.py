@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +12,13 @@ from ipi_es.addresses import Addresses, is_v4, parse
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import context_from, networks_of
-from ipi_es.datafeed.requests import wanted
-from ipi_es.networks import NetworkTable
+from ipi_es.datafeed.entity_choice import entity_choice
+from ipi_es.datafeed.requests import chosen_sources, entity_keys, wanted
+from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.networks.network_table import NetworkTable
 from ipi_es.setup.facts.document_sample import Scope
 from ipi_es.setup.facts.facts_events import terms_of
-from ipi_es.times import SECONDS
+from ipi_es.times import SECONDS, day_of, from_ms
 
 NAMES = 10_000
 """Maximum number of entities whose names are compared, those with the most events; one answer is below a megabyte."""
@@ -37,8 +41,14 @@ _PRECISION = 100
 class Names:
     """Entities as spelled in the events that are learned. ``all``: there are no others."""
 
-    names: tuple[str, ...]
+    events: Mapping[str, int]
+    """``{name: events}``, the most frequent first where the entity has one field."""
     all: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names alone."""
+        return tuple(self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +65,30 @@ class Spread:
     """Distinct operators; None: no operator is known."""
 
 
-def _learned(job: Job, scope: Scope, start: int | None = None) -> Json:
+def learned_events(job: Job, scope: Scope, start: int | None = None) -> Json:
     """Make a query for learned events only: many failures are the internet's noise, names tried from everywhere."""
     outcomes = job.datafeed_config.learn_outcomes
     return wanted(replace(scope.spec, outcomes=outcomes), scope.query(start))
 
 
 def entity_names(cluster: Cluster, job: Job, scope: Scope) -> Names:
-    """Read the most frequent entities of the scope."""
-    query = _learned(job, scope)
-    found = scope.aggregate(cluster, {"names": {"terms": {"field": scope.spec.entity_field, "size": NAMES}}}, query)
-    rest = int(found.get("names", {}).get("sum_other_doc_count", 0))
-    return Names(tuple(terms_of(found, "names")), all=not rest)
+    """Read the most frequent entities of the scope; the first ones in no order where they have several fields."""
+    query, spec = learned_events(job, scope), scope.spec
+    if spec.entity_sources[0].is_field and len(spec.entity_sources) == 1:
+        terms = {"terms": {"field": spec.entity_fields[0], "size": NAMES}}
+        found = scope.aggregate(cluster, {"names": terms}, query)
+        rest = int(found.get("names", {}).get("sum_other_doc_count", 0))
+        return Names(terms_of(found, "names"), all=not rest)
+    keys = entity_keys(spec)
+    sources = [{name: {"terms": {"field": field, "missing_bucket": True}}} for name, field in keys.items()]
+    composite = {"composite": {"size": NAMES, "sources": sources}}
+    choose = entity_choice(spec.entity_sources, keys)
+    rows = scope.aggregate(cluster, {"names": composite}, query).get("names", {}).get("buckets", ())
+    events = Counter[str]()
+    for each in rows:
+        if name := choose(each["key"]):
+            events[name] += int(each["doc_count"])
+    return Names(events, all=len(rows) < NAMES)
 
 
 def spread_entities(cluster: Cluster, job: Job, scope: Scope, operator_field: str | None) -> tuple[Spread, ...]:
@@ -74,12 +96,29 @@ def spread_entities(cluster: Cluster, job: Job, scope: Scope, operator_field: st
 
     ``operator_field``: a readable field; None: operators come from the job's network files, if it has some.
     """
+    by_field = operator_field is not None
+    networks = None if by_field else networks_of(job)
     day = SECONDS["d"]
     start = max(scope.start, (scope.end // day - SPREAD_DAYS) * day)
-    spec = scope.spec
+    spec, query = scope.spec, learned_events(job, scope, start)
+    found: list[Spread] = []
+    for source, chosen in chosen_sources(spec):
+        if source.is_field:  # a template's entities can't be sorted by their operators
+            days = _spread_days(spec, source.fields[0], operator_field)
+            answer = scope.aggregate(cluster, {"days": days}, {"bool": {"filter": [query, chosen]}})
+            found += [
+                _spread(row, day_of(from_ms(each["key"])), by_field, networks)
+                for each in answer.get("days", {}).get("buckets", ())
+                for row in each["top"]["buckets"]
+            ]
+    return tuple(found)
+
+
+def _spread_days(spec: FeedSpec, name: str, operator_field: str | None) -> Json:
+    """Request, for each day, the values of an entity's field with the most operators, or addresses."""
     top: Json = {
         "terms": {
-            "field": spec.entity_field,
+            "field": name,
             "size": SPREAD_ENTITIES,
             "shard_size": 10 * SPREAD_ENTITIES,
             "order": {"variety": "desc"},
@@ -90,15 +129,8 @@ def spread_entities(cluster: Cluster, job: Job, scope: Scope, operator_field: st
             "addresses": {"terms": {"field": spec.ip_field, "size": SPREAD_ADDRESSES}},
         },
     }
-    days = {"date_histogram": {"field": spec.time_field, "fixed_interval": f"{day}s", "min_doc_count": 1}}
-    query = _learned(job, scope, start)
-    found = scope.aggregate(cluster, {"days": {**days, "aggs": {"top": top}}}, query)
-    networks = networks_of(job) if operator_field is None else None
-    return tuple(
-        _spread(row, int(each["key"]) // (day * 1_000), operator_field is not None, networks)
-        for each in found.get("days", {}).get("buckets", ())
-        for row in each["top"]["buckets"]
-    )
+    by_day = {"field": spec.time_field, "fixed_interval": f"{SECONDS['d']}s", "min_doc_count": 1}
+    return {"date_histogram": by_day, "aggs": {"top": top}}
 
 
 def _spread(row: Json, day: int, by_field: bool, networks: NetworkTable | None) -> Spread:

@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from ipi_es.cluster.port import Cluster, Json
+from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.requests import chosen_sources, entity_keys, missing_entity
+from ipi_es.datafeed.row_use import row_use
 from ipi_es.datafeed.spec import MATCH_ALL, FeedSpec
+from ipi_es.index_pairs import packed_pairs
 from ipi_es.ipinsights.training.time_split import MIN_DAYS, MIN_ROWS
 from ipi_es.setup.facts.document_sample import Scope
 from ipi_es.setup.facts.field_roles import ENTITY, IP, OUTCOME, TIME
@@ -48,7 +54,7 @@ class Teaching:
     """The rows and days that a training would have. ``enough``: counting stopped early, because they suffice."""
 
     rows: int
-    """Unique (bucket, entity, IP) of ``learn_outcomes``."""
+    """Unique (bucket, entity, IP) that are learned; held ones are included, because there are few."""
     days: int
     """UTC days that have such rows."""
     enough: bool
@@ -80,6 +86,8 @@ class EventFacts:
     start: int = 0
     end: int = 0
     counts: FeedCounts = field(default_factory=lambda: FeedCounts(0, 0, 0, 0, 0))
+    older: int = 0
+    """Events before ``start``, which no training with the job's window sees."""
     future: int = 0
     """Events that are ahead of the clock by more than :data:`CLOCK_TOLERANCE`."""
     outcomes: Mapping[str, int] = field(default_factory=dict)
@@ -87,7 +95,7 @@ class EventFacts:
     addresses: Mapping[str, int] = field(default_factory=dict)
     """The :data:`TOP_ADDRESSES` addresses with the most events, with their numbers of events."""
     teaching: Teaching | None = field(default_factory=lambda: Teaching(0, 0, enough=False))
-    """None: not counted, because a field can't be read."""
+    """None: not counted, because a field can't be read, or it wasn't asked for."""
     unreadable: frozenset[str] = frozenset()
     """Roles of the fields that can't be read (``entity``, ``time`` …); these fields weren't counted."""
     timeless: Timeless | None = None
@@ -97,12 +105,13 @@ class EventFacts:
 
 
 def event_facts(
-    cluster: Cluster, job: Job, now: int, unreadable: frozenset[str] = frozenset()
+    cluster: Cluster, job: Job, now: int, unreadable: frozenset[str] = frozenset(), *, count_teaching: bool = True
 ) -> tuple[EventFacts, Scope | None]:
     """Count the events of the newest training window; return the counts and the scope of the counted documents.
 
     ``unreadable``: roles of the fields that can't be read; the other fields are still counted. If the time can't be
-    read, all matching documents are. The scope is None where nothing matches. ``now`` is epoch seconds.
+    read, all matching documents are. The scope is None where nothing matches. ``now`` is epoch seconds. Without
+    ``count_teaching`` a few small requests are enough: what teaches is read page by page.
     """
     spec = FeedSpec.from_job(job)
     feed = Datafeed(cluster, spec, readers=1)
@@ -128,8 +137,9 @@ def event_facts(
         last=last,
         start=scope.start,
         end=end,
+        older=Scope(spec, first, scope.start).count(cluster) if first < scope.start else 0,
         future=future.count(cluster) if ahead else 0,
-        teaching=None if unreadable else teaching(feed, job, scope.start, end),
+        teaching=None if unreadable or not count_teaching else teaching(feed, job, scope.start, end),
         unreadable=unreadable,
         timeless=timeless,
         **_counted(cluster, scope, unreadable, scope.count(cluster)),
@@ -140,12 +150,12 @@ def event_facts(
 def _counted(cluster: Cluster, scope: Scope, unreadable: frozenset[str], events: int) -> dict[str, Any]:
     """Count with one search what the readable fields hold; return the values for :class:`EventFacts` by name."""
     spec, aggregations = scope.spec, dict[str, Json]()
-    for name, role, field_ in (("entity", ENTITY, spec.entity_field), ("ip", IP, spec.ip_field)):
-        if role.what not in unreadable:
-            aggregations[f"missing_{name}"] = {"missing": {"field": field_}}
-            aggregations[f"{name}_values"] = {"value_count": {"field": field_}}
-            aggregations[name] = {"cardinality": {"field": field_, "precision_threshold": UNIQUE_PRECISION}}
+    if ENTITY.what not in unreadable:
+        aggregations |= _of_entity(spec)
     if IP.what not in unreadable:
+        aggregations["missing_ip"] = {"missing": {"field": spec.ip_field}}
+        aggregations["ip_values"] = {"value_count": {"field": spec.ip_field}}
+        aggregations["ip"] = _distinct(spec.ip_field)
         aggregations["addresses"] = {"terms": {"field": spec.ip_field, "size": TOP_ADDRESSES}}
     if spec.outcome_field is not None and OUTCOME.what not in unreadable:
         aggregations["outcomes"] = {"terms": {"field": spec.outcome_field, "size": TOP_OUTCOMES}}
@@ -159,7 +169,7 @@ def _counted(cluster: Cluster, scope: Scope, unreadable: frozenset[str], events:
         events=events,
         missing_entity=number("missing_entity", "doc_count"),
         missing_ip=number("missing_ip", "doc_count"),
-        entities=number("entity", "value"),
+        entities=sum(_entities_of(found.get(f"source_{place}", {})) for place in range(len(spec.entity_sources))),
         ips=number("ip", "value"),
     )
     return {
@@ -167,9 +177,36 @@ def _counted(cluster: Cluster, scope: Scope, unreadable: frozenset[str], events:
         "outcomes": terms_of(found, "outcomes"),
         "missing_outcome": number("missing_outcome", "doc_count"),
         "addresses": terms_of(found, "addresses"),
-        "entity_values": number("entity_values", "value"),
+        "entity_values": events - counts.missing_entity + sum(_more_values(found, name) for name in entity_keys(spec)),
         "ip_values": number("ip_values", "value"),
     }
+
+
+def _distinct(name: str) -> Json:
+    return {"cardinality": {"field": name, "precision_threshold": UNIQUE_PRECISION}}
+
+
+def _of_entity(spec: FeedSpec) -> dict[str, Json]:
+    """Request the documents without an entity, the values of each of its fields, and the entities of each source."""
+    found: dict[str, Json] = {"missing_entity": missing_entity(spec)}
+    for name, field_ in entity_keys(spec).items():
+        inner = {"values": {"value_count": {"field": field_}}}
+        found[f"field_{name}"] = {"filter": {"exists": {"field": field_}}, "aggs": inner}
+    for place, (source, query) in enumerate(chosen_sources(spec)):
+        inner = {f"part_{part}": _distinct(name) for part, name in enumerate(source.fields)}
+        found[f"source_{place}"] = {"filter": query, "aggs": inner}
+    return found
+
+
+def _entities_of(found: Mapping[str, Any]) -> int:
+    """Return about how many entities a source names: those of the field of a template that has the most values."""
+    return max((int(each["value"]) for name, each in found.items() if name.startswith("part_")), default=0)
+
+
+def _more_values(found: Mapping[str, Any], name: str) -> int:
+    """Return the values of a field beyond one in each document."""
+    each = found.get(f"field_{name}")
+    return int(each["values"]["value"]) - int(each["doc_count"]) if each else 0
 
 
 def _timeless(cluster: Cluster, scope: Scope) -> Timeless:
@@ -185,12 +222,12 @@ def _timeless(cluster: Cluster, scope: Scope) -> Timeless:
 
 def teaching(feed: Datafeed, job: Job, start: int, end: int) -> Teaching:
     """Read [start, end) (epoch seconds) until there is enough to train on; most jobs need only a part of it."""
-    span, wanted = job.bucket_span, max(job.training.min_events, MIN_ROWS)
+    span, wanted, allow = job.bucket_span, max(job.training.min_events, MIN_ROWS), AllowList.of(job)
     rows, days = 0, set()
     buckets = feed.read(start, -(-end // span) * span, span)
     for bucket in buckets:
-        learns = [index for index, name in enumerate(bucket.outcomes) if name in job.datafeed_config.learn_outcomes]
-        count = sum(int((bucket.outcome == index).sum()) for index in learns)
+        learned = row_use(bucket, job, allow).learned
+        count = len(np.unique(packed_pairs(bucket.entity[learned], bucket.ip[learned], len(bucket.ips))))
         if count:
             rows += count
             days.add(day_of(bucket.start))

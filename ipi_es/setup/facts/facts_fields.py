@@ -10,7 +10,10 @@ from ipi_es.config.files.nearest import nearest
 from ipi_es.config.job_config import Job
 from ipi_es.errors import NotFound
 from ipi_es.setup.checks.check_fields import FieldFacts, field_names, needs_everything, parents
-from ipi_es.setup.facts.field_roles import FORWARDED
+from ipi_es.setup.checks.proposals import address_fields
+from ipi_es.setup.contents.client_addresses import HiddenClient, address_figures, hidden_client
+from ipi_es.setup.facts.document_sample import Sample
+from ipi_es.setup.facts.field_roles import FORWARDED, IP, readable
 from ipi_es.setup.facts.optional_read import try_read
 
 _BACKING = re.compile(r"\.ds-(.+?)(?:-\d{4}\.\d{2}\.\d{2})?-\d{6}")
@@ -44,7 +47,7 @@ def _types(cluster: Cluster, job: Job, asked: list[str]) -> tuple[list[str], dic
 
 def _no_index(cluster: Cluster, indices: list[str]) -> NotFound:
     there = try_read(lambda: cluster.indices("*"))
-    known = sorted({_plain_name(name) for name in there}) if isinstance(there, list) else []
+    known = sorted({plain_name(name) for name in there}) if isinstance(there, list) else []
     text = f"no index matches datafeed_config.indices: {', '.join(indices)}"
     shut = next((name for name in known for pattern in indices if fnmatchcase(name, pattern)), None)
     if shut is not None:
@@ -63,7 +66,19 @@ def _no_index(cluster: Cluster, indices: list[str]) -> NotFound:
     return NotFound(text, hint=hint, status=404)
 
 
-def _plain_name(index: str) -> str:
+def plain_name(index: str) -> str:
     """Return the data stream of a backing index, since people use that name; any other index's own name."""
     match = _BACKING.fullmatch(index)
     return match[1] if match else index
+
+
+def hidden_address(cluster: Cluster, job: Job, sample: Sample) -> HiddenClient | None:
+    """Find out whether the job's address field hides the clients, and another readable field has them."""
+    names = [name for name in address_fields(sample) if name != job.ip_field.removesuffix(".keyword")]
+    if not names:
+        return None
+    types = cluster.field_types(
+        list(job.datafeed_config.indices), [each for name in names for each in (name, f"{name}.keyword")]
+    )
+    others = [there for name in names if (there := readable(IP, name, types))]
+    return hidden_client(address_figures(sample, job.ip_field), [address_figures(sample, each) for each in others])

@@ -7,7 +7,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.setup.checks.check_outcomes import OutcomeField
 from ipi_es.setup.facts.document_sample import FILLED, FieldContents, Sample, Scope
 from ipi_es.setup.facts.facts_events import TOP_OUTCOMES, terms_of
-from ipi_es.setup.facts.field_roles import OUTCOME, serves
+from ipi_es.setup.facts.field_roles import OUTCOME, readable
 from ipi_es.setup.facts.outcome_words import meaning_in
 
 USUAL = "event.outcome"
@@ -27,7 +27,10 @@ _NO_OUTCOMES = ("log.", "tags", "agent.", "host.", "ecs.", "data_stream.", "rela
 
 
 def failure_field(cluster: Cluster, job: Job, scope: Scope, sample: Sample) -> OutcomeField | None:
-    """Find a field that most documents have and that holds words of failure, with its words; None: there is none."""
+    """Find a field that most documents have and that holds words of failure, with its words; None: there is none.
+
+    Failures may be too rare for the sample: fields that hold words of success in it are counted too.
+    """
     names = [name for name in sample.names if name not in (job.entity_field, job.ip_field) and _may_be(sample, name)]
     names = sorted(names, key=lambda name: _rank(name, sample.held(name)))[:CANDIDATES]
     asked = list(dict.fromkeys([USUAL, *names]))
@@ -35,11 +38,11 @@ def failure_field(cluster: Cluster, job: Job, scope: Scope, sample: Sample) -> O
         list(scope.spec.indices), [each for name in asked for each in (name, f"{name}.keyword")]
     )
     for name in asked:
-        readable = next((each for each in (name, f"{name}.keyword") if serves(OUTCOME, types.get(each, {}))), None)
-        if readable is None:
+        there = readable(OUTCOME, name, types)
+        if there is None:
             continue
-        found = scope.aggregate(cluster, {"words": {"terms": {"field": readable, "size": TOP_OUTCOMES}}})
-        other = OutcomeField(readable, terms_of(found, "words"))
+        found = scope.aggregate(cluster, {"words": {"terms": {"field": there, "size": TOP_OUTCOMES}}})
+        other = OutcomeField(there, terms_of(found, "words"))
         if other.of("failure"):
             return other
     return None
@@ -51,10 +54,10 @@ def _may_be(sample: Sample, name: str) -> bool:
         return False
     if any(len(word) > MAX_WORD for word in held.values):
         return False
-    return any(meaning_in(name, word) == "failure" for word in held.values)
+    return any(meaning_in(name, word) for word in held.values)
 
 
-def _rank(name: str, held: FieldContents) -> tuple[bool, int, str]:
-    """Return the sort key of a field: those with both outcomes come first, then those that more documents have."""
-    both = any(meaning_in(name, word) == "success" for word in held.values)
-    return not both, -held.filled, name
+def _rank(name: str, held: FieldContents) -> tuple[int, bool, int, str]:
+    """Return the sort key of a field: first those with both outcomes, those with failures, those that more have."""
+    said = {meaning_in(name, word) for word in held.values} - {None}
+    return -len(said), "failure" not in said, -held.filled, name

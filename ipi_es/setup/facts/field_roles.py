@@ -26,7 +26,8 @@ class FieldRole:
     wanted: str
     usual: tuple[str, ...]
     """Usual names of such fields; proposed where no field has a similar name."""
-    name: Callable[[Job], str | None]
+    names: Callable[[Job], tuple[str, ...]]
+    """The fields that the job reads in this role."""
 
 
 ENTITY = FieldRole(
@@ -35,7 +36,7 @@ ENTITY = FieldRole(
     KEYWORDS | NUMBERS | {"ip", "version"},
     "keyword",
     ("user.name", "user.email", "user.id", "client.user.name", "source.user.name", "winlog.event_data.TargetUserName"),
-    lambda job: job.entity_field,
+    lambda job: job.entity_source_fields,
 )
 IP = FieldRole(
     "IP address",
@@ -43,7 +44,7 @@ IP = FieldRole(
     KEYWORDS | {"ip"},
     "ip",
     ("source.ip", "client.ip", "source.address", "client.address", "network.forwarded_ip", "host.ip"),
-    lambda job: job.ip_field,
+    lambda job: (job.ip_field,),
 )
 TIME = FieldRole(
     "time",
@@ -51,7 +52,7 @@ TIME = FieldRole(
     DATES,
     "date",
     ("@timestamp", "event.created", "timestamp", "event.ingested"),
-    lambda job: job.time_field,
+    lambda job: (job.time_field,),
 )
 OUTCOME = FieldRole(
     "outcome",
@@ -59,7 +60,7 @@ OUTCOME = FieldRole(
     KEYWORDS | NUMBERS | {"boolean"},
     "keyword",
     ("event.outcome", "event.type", "event.action"),
-    lambda job: job.datafeed_config.outcome_field,
+    lambda job: () if job.datafeed_config.outcome_field is None else (job.datafeed_config.outcome_field,),
 )
 ROLES = (TIME, ENTITY, IP, OUTCOME)
 
@@ -75,6 +76,21 @@ FORWARDED = (
 """Fields in which proxies and shippers keep the client's original address."""
 
 
+def place_of(role: FieldRole, job: Job) -> str:
+    """Return where the job's file names the fields of a role."""
+    return "datafeed_config.entity_fields" if role is ENTITY and job.datafeed_config.entity_fields else role.place
+
+
+def entity_text(job: Job) -> str:
+    """Name the sources of an entity's name: ``user.email or user.id``."""
+    return " or ".join(source.text for source in job.entity_sources)
+
+
 def serves(role: FieldRole, types: Mapping[str, Sequence[str]]) -> bool:
     """Return whether a field of these types can be read in this role."""
     return bool(types) and set(types) <= role.types
+
+
+def readable(role: FieldRole, name: str, types: FieldTypes) -> str | None:
+    """Return the field, or its sub-field ``keyword``, that can be read in this role; None: neither can."""
+    return next((each for each in (name, f"{name}.keyword") if serves(role, types.get(each, {}))), None)

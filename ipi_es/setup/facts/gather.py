@@ -13,11 +13,15 @@ from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import ClusterUnreachable, IpiEsError
 from ipi_es.setup.checks.check_fields import FieldFacts, types_of, unreadable_roles
 from ipi_es.setup.checks.check_outcomes import OutcomeField
+from ipi_es.setup.contents.account_fields import SharedField
+from ipi_es.setup.contents.client_addresses import HiddenClient
 from ipi_es.setup.facts.document_sample import Sample, Scope, take_sample
+from ipi_es.setup.facts.facts_accounts import shared_entity
+from ipi_es.setup.facts.facts_actions import Actions, other_actions
 from ipi_es.setup.facts.facts_context import ContextFacts, context_facts
-from ipi_es.setup.facts.facts_entities import Names, Spread, entity_names, spread_entities
+from ipi_es.setup.facts.facts_entities import Names, Spread, entity_names, learned_events, spread_entities
 from ipi_es.setup.facts.facts_events import EventFacts, event_facts
-from ipi_es.setup.facts.facts_fields import field_facts
+from ipi_es.setup.facts.facts_fields import field_facts, hidden_address
 from ipi_es.setup.facts.facts_indices import Clash, UnreadIndex, result_clashes, unread_indices
 from ipi_es.setup.facts.facts_outcomes import failure_field
 from ipi_es.setup.facts.facts_templates import TemplateFacts, template_facts
@@ -51,6 +55,12 @@ class Facts:
     spread: Looked[tuple[Spread, ...]] = None
     failures: Looked[OutcomeField] = None
     """A field that says which sign-ins failed, where the job names none."""
+    shared: Looked[SharedField] = None
+    """The entity's field, if several people share its values, and a field that distinguishes them."""
+    hidden: Looked[HiddenClient] = None
+    """The address's field, if it hides the clients, and a field that has their addresses."""
+    actions: Looked[Actions] = None
+    """Log-offs, token refreshes and challenges among the events that are learned."""
 
 
 def gather(cluster: Cluster, job: Job, now: int, snapshots: Path | None = None) -> Facts:
@@ -117,10 +127,14 @@ def _values(
         found["names"] = try_read(lambda: entity_names(cluster, job, scope))
     if IP.what not in unreadable:
         found["context"] = try_read(lambda: context_facts(cluster, job, fields, scope, sample))
+        found["hidden"] = try_read(lambda: hidden_address(cluster, job, sample))
     if not unreadable:
         types = {name: types_of(job, name, fields.types) for name in scope.spec.context_fields}
         operator = scope.spec.with_fields_of(types).operator_field
         found["spread"] = try_read(lambda: spread_entities(cluster, job, scope, operator))
+        learned = learned_events(job, scope)
+        found["shared"] = try_read(lambda: shared_entity(cluster, job, scope, sample, learned))
+        found["actions"] = try_read(lambda: other_actions(cluster, scope, sample, learned))
     if scope.spec.outcome_field is None:
         found["failures"] = try_read(lambda: failure_field(cluster, job, scope, sample))
     return found

@@ -35,6 +35,9 @@ _SAYS_SUCCESS = frozenset(
 )  # fmt: skip
 """Words in a field's name that make `true` and `false` an outcome."""
 
+_FACTOR = frozenset({"mfa", "fa", "factor"})
+"""Words in a field's name, also as in `2FA`, that let `authenticated` say how somebody signed in, not whether."""
+
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -59,7 +62,8 @@ def meaning_in(field: str, word: str) -> Meaning | None:
     named = set(parts(field))
     if word in STATUS_FAILURES:
         return "failure" if {"status", "code"} <= named or ({"status"} <= named and "http" in named) else None
-    if word in _YES_OR_NO and not named & _SAYS_SUCCESS:
+    says = named & _SAYS_SUCCESS
+    if word in _YES_OR_NO and (not says or (says == {"authenticated"} and named & _FACTOR)):
         return None
     return meaning(word)
 

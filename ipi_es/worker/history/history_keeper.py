@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses
-from ipi_es.config.allow_list import NO_RULE, AllowList
+from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.datafeed.row_use import row_use
 from ipi_es.errors import SnapshotDamaged
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
@@ -125,21 +126,14 @@ class HistoryKeeper:
 
 
 def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allow: AllowList, holds: Holds) -> Rows:
-    """Return the rows to be learned: of ``learn_outcomes``, neither held nor matched by the allow list.
+    """Return the rows of an event bucket to be learned (:func:`ipi_es.datafeed.row_use.row_use`).
 
     ``hashes`` uint64[m] are those of the bucket's entities.
     """
-    teaching = np.array([name in job.datafeed_config.learn_outcomes for name in bucket.outcomes], dtype=np.bool_)
-    wanted = teaching[bucket.outcome] if len(teaching) else np.zeros(0, dtype=np.bool_)
-    entity, ip, count = bucket.entity[wanted], bucket.ip[wanted], bucket.count[wanted]
-    if allow.rules and len(entity):
-        free = allow.match(bucket.entities, bucket.addresses, entity, ip) == NO_RULE
-        entity, ip, count = entity[free], ip[free], count[free]
-    if (holds.pairs or bucket.start in holds.unlearned) and len(entity):
-        free = ~holds.of_rows(bucket, entity, ip)
-        entity, ip, count = entity[free], ip[free], count[free]
+    rows = row_use(bucket, job, allow, holds).learned
+    entity, ip = bucket.entity[rows], bucket.ip[rows]
     context = AddressContext.none(len(ip)) if bucket.context is None else bucket.context.take(ip)
-    return hashes[entity], bucket.addresses[ip], count, context
+    return hashes[entity], bucket.addresses[ip], bucket.count[rows], context
 
 
 def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:

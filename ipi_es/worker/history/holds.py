@@ -1,9 +1,9 @@
 """Holds: events of an entity from a network where it was very improbable aren't learned for a while.
 
 Otherwise an attacker who signs in often enough would become usual through the attack's own events. A hold is for an
-entity and a network (/24 or /48: a new home with IPv6 has another address every day). It begins with a record below
-``hold_probability`` and is never extended. After it the network is learned for as long as the hold lasted: a person who
-stayed becomes usual. If the network is still improbable after that, a new hold begins.
+entity and the network of an address, its site (a new home with IPv6 has another address every day). It begins with a
+record below ``hold_probability`` and is never extended. After it the network is learned for as long as the hold lasted:
+a person who stayed becomes usual. If the network is still improbable after that, a new hold begins.
 
 Holds are known from the records themselves (``held_until``): a run after a kill, and a later training, hold the same as
 a run without a kill. A person ends a hold by confirming the network (`ipi-es verdict confirm`).
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ipi_es.addresses import packed
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.ipinsights.prefixes import SITE, network_text
+from ipi_es.ipinsights.prefixes import site_text
 from ipi_es.results.reading.reported import BucketEntity, Extent, First, HeldRecord
 from ipi_es.times import SECONDS
 
@@ -58,9 +58,9 @@ REMEMBERED_NETWORKS = 1 << 14
 
 @lru_cache(maxsize=REMEMBERED_NETWORKS)
 def network_of(ip: str) -> str:
-    """Return the network of an address that a hold applies to: /24 or /48."""
+    """Return the network of an address that a hold applies to: its site."""
     address = packed(ip)
-    return ip if address is None else network_text(address, SITE)
+    return ip if address is None else site_text(address)
 
 
 @dataclass(slots=True)
@@ -127,10 +127,7 @@ class Holds:
         return First(known.begin, known.id, known.extent)
 
     def of_rows(self, bucket: EventBucket, entity: NDArray[np.int32], ip: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return which pairs are held at the bucket's time, bool[n].
-
-        ``entity`` int32[n] and ``ip`` int32[n] are indexes into the bucket's entities and IPs.
-        """
+        """Return which pairs are held, see :class:`ipi_es.datafeed.row_use.PairHolds`."""
         held = np.zeros(len(entity), dtype=np.bool_)
         left_out = self.unlearned.get(bucket.start)
         if left_out is not None:

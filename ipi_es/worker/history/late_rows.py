@@ -21,12 +21,10 @@ from ipi_es.errors import SnapshotDamaged, SnapshotError, SnapshotForeign, Snaps
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history.deltas import DayDelta
-from ipi_es.ipinsights.history.history import History
-from ipi_es.ipinsights.prefixes import address_keys, prefix_keys
+from ipi_es.ipinsights.prefixes import address_keys
 from ipi_es.ipinsights.storage import delta_from_bytes
 from ipi_es.ipinsights.trained_network import pack, unpack
 from ipi_es.state.blobs import BlobStore
-from ipi_es.state.details import LATE_ROWS
 from ipi_es.state.job_state import JobState
 from ipi_es.worker.history.history_keeper import HistoryId, Rows
 
@@ -134,11 +132,11 @@ class LateRows:
 
 def load(blobs: BlobStore, state: JobState) -> LateRows:
     """Return the late rows that the state points to; none if they belong to another history than the state's."""
-    blob_id, base = state.details.get(LATE_ROWS), HistoryId.parse(state.trained.history_id).base
-    if not blob_id or not str(blob_id).startswith(f"{base}-"):
+    blob_id, base = state.details.late_rows, HistoryId.parse(state.trained.history_id).base
+    if not blob_id or not blob_id.startswith(f"{base}-"):
         return LateRows.none()
     try:
-        return LateRows.from_bytes(blobs.read(state.job_id, str(blob_id)))
+        return LateRows.from_bytes(blobs.read(state.job_id, blob_id))
     except SnapshotError as error:
         # the next training learns these few pairs; a job that stops because of them would be worse
         log.warning("job %s: late events are not learned before the next training: %s", state.job_id, error.message)
@@ -172,10 +170,3 @@ def in_delta(blobs: BlobStore, job_id: str, history: HistoryId, day: int, rows: 
     except SnapshotMissing:
         return np.zeros(len(rows[0]), dtype=np.bool_)
     return np.isin(pair_keys(rows[0], rows[1]), pair_keys(delta.entity, delta.address))
-
-
-def in_history(history: History, rows: Rows) -> NDArray[np.bool_]:
-    """Return which rows' pairs a history has already, bool[n]; being a sketch, it has a few false positives."""
-    keys = joined(rows[0][:, None], prefix_keys(rows[1]))
-    found: NDArray[np.bool_] = history.pairs.read_count(history.pairs.cells(keys)).min(axis=1) > 0
-    return found

@@ -10,16 +10,16 @@ differs is read in any case.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 from ipi_es.cluster.port import Document
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.read_plan import NOTHING
+from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.store import FinalBucket
-from ipi_es.state.details import REREAD
+from ipi_es.state.details import SavedRereadBudget
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_session import JobSession
 
@@ -63,19 +63,18 @@ class RereadBudget:
     most: float
 
     @classmethod
-    def of(cls, details: Mapping[str, Any], checkpoint: int, window: Sequence[ChangedBucket]) -> RereadBudget:
-        """Return the budget of the state's ``details``, with what new buckets of the late window add to it."""
+    def of(cls, saved: SavedRereadBudget | None, checkpoint: int, window: Sequence[ChangedBucket]) -> RereadBudget:
+        """Return the budget of the state's details, with what new buckets of the late window add to it."""
         most = SHARE * sum(each.found.event_count for each in window)
-        kept = details.get(REREAD)
-        if not isinstance(kept, Mapping):
+        if saved is None:
             return cls(checkpoint, -1, most, most)
-        since = int(kept["counted_to"])
+        since = saved.counted_to
         new = SHARE * sum(each.found.event_count for each in window if each.found.start >= since)
-        return cls(max(checkpoint, since), int(kept["swept_to"]), min(float(kept["left"]) + new, most), most)
+        return cls(max(checkpoint, since), saved.swept_to, min(saved.left + new, most), most)
 
-    def to_details(self) -> dict[str, Any]:
-        """Return it as the state's details have it."""
-        return {"counted_to": self.counted_to, "swept_to": self.swept_to, "left": self.left}
+    def saved(self) -> SavedRereadBudget:
+        """Return what the state's details keep of it."""
+        return SavedRereadBudget(self.counted_to, self.swept_to, self.left)
 
     def rewritten(self, looks: Sequence[ChangedBucket]) -> list[ChangedBucket]:
         """Choose buckets with changed sequence numbers to read again, the oldest first; pay for them."""
@@ -132,7 +131,7 @@ def note_seq_no(session: JobSession, found: FinalBucket, bucket: EventBucket) ->
     results = session.resources.stores.results
     if results.indices.write_block(found.start) is not None:
         return
-    stored = results.read("bucket", found.start, found.start + 1, interim=False)
+    stored = results.read("bucket", ResultFilter(found.start, found.start + 1, interim=False))
     session.writer.rewrite(
         [Document(each.id, each.index, {**each.source, "events_seq_no": bucket.seq_no}) for each in stored]
     )

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.errors import IpiEsError, SnapshotError
+from ipi_es.ipinsights.pair_explanation import unlearned
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.ids import bucket_id
 from ipi_es.results.documents.rescored import beside_stored, with_moments
 from ipi_es.results.documents.result_documents import ResultDocument, Stamp
 from ipi_es.results.store import FinalBucket
-from ipi_es.state.details import LATE_ROWS, REREAD
 from ipi_es.times import day_of, iso
 from ipi_es.worker.history import late_rows
 from ipi_es.worker.history.history_keeper import HistoryId, Rows
@@ -87,7 +87,7 @@ def rescore_late(session: JobSession, now: int, stopping: Callable[[], bool] = l
     if not stopping() and rescorer.budget is not None:
         warn_of_late_changes(session, now, rescorer.budget)
     if rescorer.budget is not None:
-        session.note(**{REREAD: rescorer.budget.to_details()})
+        session.note(reread=rescorer.budget.saved())
     return rescored
 
 
@@ -111,7 +111,7 @@ class LateRescorer:
         if checkpoint is None or not window:
             return []
         looks = bucket_changes(session, checkpoint - window, checkpoint)
-        self.budget = RereadBudget.of(session.details, checkpoint, looks)
+        self.budget = RereadBudget.of(session.details.reread, checkpoint, looks)
         recounted = [each for each in looks if each.recounted]
         rewritten = self.budget.rewritten(looks)
         swept = self.budget.swept(looks, checkpoint - window + self._job.bucket_span)
@@ -192,7 +192,7 @@ class LateRescorer:
             return
         keep_from = state.trained.checkpoint - self._job.late_window_seconds() - bucket.span
         blob = before.replaced(new, history.day, bucket.start, keep_from=keep_from).to_bytes()
-        blob_id, old_id = late_rows.blob_id_of(history.base, blob), state.details.get(LATE_ROWS)
+        blob_id, old_id = late_rows.blob_id_of(history.base, blob), state.details.late_rows
         if blob_id == old_id:
             return
         session.writer.blobs.write(
@@ -203,9 +203,9 @@ class LateRescorer:
             created=self._stores.clock.now(),
             attributes={"base": history.base, "into": history.day},
         )
-        session.writer.save(session.state.advanced(details={**session.state.details, LATE_ROWS: blob_id}))
+        session.writer.save(session.state.advanced(details=replace(session.state.details, late_rows=blob_id)))
         if old_id:
-            session.writer.blobs.delete(state.job_id, str(old_id))
+            session.writer.blobs.delete(state.job_id, old_id)
 
     def _known(self, history: HistoryId, day: int, rows: Rows) -> NDArray[np.bool_]:
         """Return which rows' pairs the job's history has already for that day, bool[n].
@@ -215,7 +215,7 @@ class LateRescorer:
         """
         if day >= self._resources.base_of(self._session.state.trained.snapshot_id).day:
             return late_rows.in_delta(self._stores.blobs, self._job.job_id, history, day, rows)
-        return late_rows.in_history(self._pipeline().keeper.history, rows)
+        return ~unlearned(self._pipeline().keeper.history, rows[0], rows[1])
 
     def _write(self, found: FinalBucket, replay: Replay, judged: ReplayedBucket, began: float) -> RescoredBucket:
         session, results, job = self._session, self._stores.results, self._job
@@ -235,12 +235,12 @@ class LateRescorer:
         before = float(stored.get(bucket_id(job.job_id, start, found.span), {}).get("anomaly_score", 0.0))
         rescored = RescoredBucket(
             start,
-            scored.bucket.event_count - found.event_count,
-            scored.bucket.event_count,
-            before,
-            scored.anomaly_score,
-            news,
-            revision,
+            late_events=scored.bucket.event_count - found.event_count,
+            event_count=scored.bucket.event_count,
+            anomaly_score_before=before,
+            anomaly_score=scored.anomaly_score,
+            new_records=news,
+            revision=revision,
         )
         made, kept = beside_stored(made, stored) if rescored.late_events < 0 else (made, [])
         rescored = replace(rescored, anomaly_score=float(made[-1].source["anomaly_score"]))

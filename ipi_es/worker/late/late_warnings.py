@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from ipi_es.datafeed.read_plan import PLAN_BUCKETS
 from ipi_es.results.documents.annotations import Annotation
-from ipi_es.state.details import LATE_CHECKED_AT
 from ipi_es.times import SECONDS, day_of, format_span, iso
 from ipi_es.worker.job_session import JobSession
 from ipi_es.worker.late.event_changes import (
@@ -41,7 +40,7 @@ def warn_of_late_changes(session: JobSession, now: int, budget: RereadBudget) ->
     """
     job, state = session.resources.job, session.state
     window = job.late_window_seconds()
-    since = now - int(state.details.get(LATE_CHECKED_AT, 0))
+    since = now - (state.details.late_checked_at or 0)
     if state.checkpoint is None or not window or 0 <= since < LOOK_AGAIN:
         return 0
     back = min(BACK, PLAN_BUCKETS * job.bucket_span)
@@ -54,7 +53,7 @@ def warn_of_late_changes(session: JobSession, now: int, budget: RereadBudget) ->
         log.warning("job %s: %s", job.job_id, "; ".join(each.text for each in said))
     for each in budget.rewritten(looks):
         _warn_of_changed_rows(session, each, window)
-    session.note(**{LATE_CHECKED_AT: now})
+    session.note(late_checked_at=now)
     return sum(max(n, 0) for counts in came.values() for n in counts) - sum(sum(counts) for counts in gone.values())
 
 

@@ -59,7 +59,9 @@ class Replay:
             pairs = current.scorer.scorer
         else:
             pairs = DayScorer(snapshot.network, load_history(resources.stores.blobs, job.job_id, wanted))
-        describer = Describer(job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job))
+        describer = Describer(
+            job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job), job.read_entity_groups()
+        )
         return cls(resources, snapshot_id, day, pairs, describer)
 
     def judge(self, bucket: EventBucket, levels: NormalizerState) -> ReplayedBucket:

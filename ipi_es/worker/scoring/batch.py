@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.results.documents.result_documents import ResultDocument, Stamp
 from ipi_es.scoring.renormalizer import largest_of
-from ipi_es.state.details import LARGEST, NOT_RENORMALIZED
+from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
 from ipi_es.state.quantiles_store import SavedQuantiles
 from ipi_es.times import iso
@@ -67,9 +67,9 @@ def quantiles_id_of(time: int) -> str:
     return iso(time).replace("-", "").replace(":", "")
 
 
-def renormalization_details(state: JobState, levels: NormalizerState) -> dict[str, Any]:
+def renormalization_details(state: JobState, levels: NormalizerState) -> JobDetails:
     """Return the state's details with the largest scores by level, to which the next renormalization is compared."""
-    return {**state.details, LARGEST: largest_of(levels.by_name)}
+    return replace(state.details, largest=largest_of(levels.by_name))
 
 
 class StoredSink:
@@ -174,16 +174,11 @@ class StoredSink:
         blocked = self._left_out()
         changed = renormalize(self.window(), self._results, levels, self._writer, self._clock.now(), blocked)
         state = self.state
-        details = {
-            name: value for name, value in renormalization_details(state, levels).items() if name != NOT_RENORMALIZED
-        }
-        if blocked:
-            details[NOT_RENORMALIZED] = blocked
         self._writer.save(
             state.advanced(
                 renormalize_due=False,
                 renormalized_to=state.checkpoint,
-                details=details,
+                details=replace(renormalization_details(state, levels), not_renormalized=tuple(blocked)),
             )
         )
         return changed
@@ -198,7 +193,7 @@ class StoredSink:
         indices = window.indices()
         newest = max((index[-MONTH:] for index in indices), default="")
         blocked = self._results.indices.write_blocks(each for each in indices if each[-MONTH:] < newest)
-        for index in sorted(blocked.keys() - set(state.details.get(NOT_RENORMALIZED, ()))):
+        for index in sorted(blocked.keys() - set(state.details.not_renormalized)):
             log.warning(
                 "job %s: scores in %s stay as they are: it may not be written to (%s)",
                 state.job_id,

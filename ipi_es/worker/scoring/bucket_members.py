@@ -5,23 +5,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ipi_es.addresses import Addresses
+from ipi_es.index_pairs import packed_pairs
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.pair_explanation import unlearned
-from ipi_es.networks import country_text
+from ipi_es.networks.network_types import type_names
+from ipi_es.networks.network_values import country_text
 from ipi_es.results.documents.members import NAMED, Members, Unusual
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.record_selection import chosen_records
 
 Organization = Callable[[int], str | None]
 """Returns an operator's name by its number."""
+
+NetworkTypes = Callable[[Addresses], NDArray[np.uint8]]
+"""Returns the types (uint8[n], a set each) of the networks of addresses uint8[n, 16]."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class BucketMembers:
     history: History
     outcomes: tuple[str, ...]
     organization: Organization = lambda _: None
+    network_types: NetworkTypes | None = None
+    """None: no file of networks has types."""
 
     @cached_property
     def _repeats(self) -> NDArray[np.bool_]:
@@ -60,6 +69,21 @@ class BucketMembers:
 
     def _sorted(self, codes: NDArray[np.int32]) -> NDArray[np.intp]:
         return np.lexsort((self.scored.pairs.ln_p, ~self._counts, codes))
+
+    @cached_property
+    def _types(self) -> dict[int, int]:
+        """The types of the addresses that were looked up; only those in results are."""
+        return {}
+
+    def types_of(self, ips: Sequence[int]) -> list[int]:
+        """Return the types (a set each) of some addresses (indexes into the bucket's IPs)."""
+        if self.network_types is None:
+            return [0] * len(ips)
+        new = [ip for ip in dict.fromkeys(ips) if ip not in self._types]
+        if new:
+            found = self.network_types(self.scored.bucket.addresses[new])
+            self._types.update(zip(new, found.tolist(), strict=True))
+        return [self._types[ip] for ip in ips]
 
     def of_entity(self, entity: int) -> Members:
         """Return the addresses of one entity (an index into the bucket's entities)."""
@@ -100,12 +124,10 @@ class BucketMembers:
         bucket, pairs = self.scored.bucket, self.scored.pairs
         if len(self.outcomes) < 2:
             return None
-        width = max(len(bucket.ips), 1)
-        wanted = np.array([name in self.outcomes for name in bucket.outcomes], dtype=np.bool_)
-        rows = np.flatnonzero(wanted[bucket.outcome]) if len(wanted) else np.zeros(0, dtype=np.intp)
-        keys = pairs.entity.astype(np.int64) * width + pairs.ip
+        rows, width = np.flatnonzero(bucket.with_outcome(self.outcomes)), len(bucket.ips)
+        keys = packed_pairs(pairs.entity, pairs.ip, width)
         order = np.argsort(keys)
-        place = order[np.searchsorted(keys[order], bucket.entity[rows].astype(np.int64) * width + bucket.ip[rows])]
+        place = order[np.searchsorted(keys[order], packed_pairs(bucket.entity[rows], bucket.ip[rows], width))]
         counts = np.zeros((len(keys), len(bucket.outcomes)), dtype=np.int64)
         np.add.at(counts, (place, bucket.outcome[rows]), bucket.count[rows])
         return counts
@@ -134,6 +156,7 @@ class BucketMembers:
             operators=tuple(dict.fromkeys(operators)),
             organizations=tuple(dict.fromkeys(each for each in organizations if each)),
             countries=tuple(dict.fromkeys(each for each in countries if each)),
+            network_types=type_names(reduce(or_, self.types_of(named_ips.tolist()), 0)),
         )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,10 @@ from ipi_es.results.documents import ids
 from ipi_es.results.reading.reported import Extent, First, HeldRecord, ReportedIp, ReportedPair
 from ipi_es.results.words import CRITICAL
 from ipi_es.scoring.aggregate import BucketView, leading
+from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART
 from ipi_es.scoring.references import References
-from ipi_es.scoring.warm_up import YOUNG_DAYS
 from ipi_es.worker.history.holds import EVERYBODY, Holds
 from ipi_es.worker.scoring.normalizer_state import NormalizerState, record_level
 from ipi_es.worker.scoring.outcome_views import (
@@ -40,16 +40,15 @@ from ipi_es.worker.scoring.outcome_views import (
 )
 from ipi_es.worker.scoring.record_selection import MOST_INFLUENCERS, chosen_influencers, chosen_records
 from ipi_es.worker.scoring.repeat_decision import (
-    NOTHING_MUTED,
     Extents,
     KnownFindings,
     MutedFindings,
-    in_question,
+    OpenQuestion,
     muted,
     takes_part,
 )
 from ipi_es.worker.scoring.repeats import Repeats
-from ipi_es.worker.scoring.scored_pairs import ScoredPairs, teaching, unique_pairs
+from ipi_es.worker.scoring.scored_pairs import ScoredPairs, have_outcome, unique_pairs
 
 MOST_LEFT_OUT = 1_000
 """Entities that a bucket's document names as not learned; if there are more, nothing of the bucket is learned."""
@@ -77,20 +76,10 @@ class ScoredBucket:
     left_out: list[str]  # entities that aren't learned from the bucket, because not all of their holds have a record
     omitted: int  # records beyond max_records_per_bucket
     record_scores: Normalized  # [len(records)]
-    bucket_scores: dict[str, float] = field(default_factory=dict)  # by bucket influencer's field
-    warming_up: bool = False
-    young: bool = False
+    bucket_scores: dict[str, float]  # by bucket influencer's field
+    warming_up: bool
+    young: bool
     """Whether the job's history is too short to know a week."""
-
-    @property
-    def entity_scores(self) -> Normalized:
-        """Scores of the entities; arrays [n_entities]."""
-        return self.entities.scores
-
-    @property
-    def ip_scores(self) -> Normalized:
-        """Scores of the IPs; arrays [n_ips]."""
-        return self.ips.scores
 
     @property
     def anomaly_score(self) -> float:
@@ -131,8 +120,8 @@ class BucketScorer:
             judged.pairs,
             judged.part,
             judged.views,
-            judged.hashes,
-            address_keys(bucket.addresses),
+            entity_hashes=judged.hashes,
+            ip_hashes=address_keys(bucket.addresses),
         )
         scored = self._scored(judged, counted=True)
         self._remember(scored)
@@ -150,27 +139,28 @@ class BucketScorer:
         hashes = entity_hashes(bucket.entities)
         pairs = self._pairs(bucket, hashes)
         known = self._known(bucket, pairs)
-        decided = self._muted(bucket, pairs, known) if known else NOTHING_MUTED
-        part = takes_part(pairs, len(bucket.ips), known, decided)
-        return _Judged(bucket, hashes, pairs, known, part, self._views(bucket, pairs, part))
+        n_entities, n_ips = len(bucket.entities), len(bucket.ips)
+        part = takes_part(pairs, known, MutedFindings.nothing(n_entities, n_ips))
+        if known:
+            question = OpenQuestion.of(pairs, part, known)
+            part = takes_part(pairs, known, question.answered(self._muted(bucket, question), n_entities, n_ips))
+        views = views_of(pairs, part, n_entities, n_ips, self.references)
+        return _Judged(bucket, hashes, pairs, known, part, views)
 
-    def _muted(self, bucket: EventBucket, pairs: ScoredPairs, known: KnownFindings) -> MutedFindings:
+    def _muted(self, bucket: EventBucket, asked: OpenQuestion) -> MutedFindings:
         """Decide which findings repeat, by the scores that the groups would have if nothing repeated."""
-        part = in_question(pairs, takes_part(pairs, len(bucket.ips), known, NOTHING_MUTED), known)
-        views = self._views(bucket, pairs, part)
+        pairs, n_entities, addresses = asked.pairs, len(asked.entities), bucket.addresses[asked.ips]
+        views = views_of(pairs, asked.part, n_entities, len(asked.ips), self.references)
         scores = [scores_of(view, pairs, self.job, self.levels, counted=False) for view in views]
-        return muted(pairs, known, views, scores, [Extents(bucket, pairs, view.rows) for view in views])
-
-    def _views(self, bucket: EventBucket, pairs: ScoredPairs, part: Participation) -> list[OutcomeView]:
-        return views_of(pairs, part, len(bucket.entities), len(bucket.ips), self.references)
+        extents = [Extents(n_entities, addresses, pairs, view.rows) for view in views]
+        return muted(pairs, asked.known, views, scores, extents)
 
     def _pairs(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> ScoredPairs:
         entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
         seen = self.scorer.score_hashed(hashes, bucket.addresses, entity, ip, bucket.context)
         prior = seen.prior_events[entity]
-        history = self.scorer.history
-        age = history.day - history.origin
-        failures_only = ~teaching(bucket, self.job.datafeed_config.learn_outcomes, entity, ip)
+        age = self.scorer.history.age
+        failures_only = ~have_outcome(bucket, self.job.datafeed_config.learn_outcomes, entity, ip)
         judged = self.references.judge(seen.log_odds, prior, age, failures_only)
         calibrated = judged.calibrated
         return ScoredPairs(
@@ -189,11 +179,7 @@ class BucketScorer:
 
     def _known(self, bucket: EventBucket, pairs: ScoredPairs) -> KnownFindings:
         """Return the findings that may be repeats: unusual pairs, and addresses that were critical."""
-        found = {}
-        for row in np.flatnonzero(pairs.ln_p <= LN_TAKES_PART).tolist():
-            first = self._first(bucket, pairs, row)
-            if first is not None:
-                found[row] = first
+        found = self._firsts(bucket, pairs, np.flatnonzero(pairs.ln_p <= LN_TAKES_PART))
         remembered = {ip for ip, _ in self.repeats.ips}  # a few of tens of thousands
         asked = [(i, ip) for i, ip in enumerate(bucket.ips) if ip in remembered] if remembered else []
         firsts = {
@@ -203,12 +189,17 @@ class BucketScorer:
         }
         return KnownFindings(found, {place: first for place, first in firsts.items() if first is not None})
 
-    def _first(self, bucket: EventBucket, pairs: ScoredPairs, row: int) -> First | None:
-        """Return the record that a pair may repeat."""
-        entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
-        failures_only = bool(pairs.failures_only[row])
-        known = self.repeats.of_pair(entity, ip, bucket.start, failures_only=failures_only)
-        return known or self.holds.first_of(entity, ip, bucket.start)
+    def _firsts(self, bucket: EventBucket, pairs: ScoredPairs, rows: NDArray[np.integer[Any]]) -> dict[int, First]:
+        """Return the records that some rows of ``pairs`` may repeat, by row; rows without one are left out."""
+        found = {}
+        for row in rows.tolist():
+            entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
+            failures_only = bool(pairs.failures_only[row])
+            known = self.repeats.of_pair(entity, ip, bucket.start, failures_only=failures_only)
+            first = known or self.holds.first_of(entity, ip, bucket.start)
+            if first is not None:
+                found[row] = first
+        return found
 
     def _record_repeats(self, judged: _Judged, records: NDArray[np.int64]) -> dict[int, str]:
         """Return the records that repeat an earlier one: row of ``records`` → id of that record.
@@ -216,14 +207,12 @@ class BucketScorer:
         Usual pairs, which are recorded only as the child of an influencer, are included too: they take part, but must
         not look like a first record to a run that reads them back.
         """
-        found = {}
-        for row in records.tolist():
-            if row in judged.known.pairs and judged.part.anywhere[row]:
-                continue  # a new finding: it no longer repeats anything
-            first = judged.known.pairs.get(row) or self._first(judged.bucket, judged.pairs, row)
-            if first is not None:
-                found[row] = first.id
-        return found
+        firsts, anywhere = judged.known.pairs, judged.part.anywhere
+        unusual = judged.pairs.ln_p[records] <= LN_TAKES_PART
+        # an unusual pair that takes part is a new finding: it no longer repeats anything
+        repeats = {row: firsts[row] for row in records[unusual].tolist() if row in firsts and not anywhere[row]}
+        usual = self._firsts(judged.bucket, judged.pairs, records[~unusual])
+        return {row: first.id for row, first in (repeats | usual).items()}
 
     def _hold(
         self, judged: _Judged, records: NDArray[np.int64], extents: dict[int, Extent]
@@ -236,7 +225,7 @@ class BucketScorer:
         bucket, pairs, holds = judged.bucket, judged.pairs, self.holds
         if holds.probability <= 0.0:
             return {}, []
-        low = np.flatnonzero((pairs.ln_p < math.log(holds.probability)) & ~pairs.allowed & ~pairs.failures_only)
+        low = np.flatnonzero((pairs.ln_p < math.log(holds.probability)) & pairs.learnable)
         until = {}
         for row in low.tolist():
             end = holds.until(bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]], bucket.start)
@@ -311,7 +300,7 @@ class BucketScorer:
             record_scores=record_scores,
             bucket_scores=bucket_scores,
             warming_up=self.levels[record_level()].warming_up,
-            young=self.scorer.history.day - self.scorer.history.origin < YOUNG_DAYS,
+            young=self.scorer.history.age < YOUNG_DAYS,
         )
 
     def _extents(
@@ -333,7 +322,7 @@ class BucketScorer:
         by_row: dict[int, Extent] = {}
         by_ip: dict[int, Extent] = {}
         for view, score in zip(judged.views, scores, strict=True):
-            extents = Extents(judged.bucket, pairs, view.rows)
+            extents = Extents(len(judged.bucket.entities), judged.bucket.addresses, pairs, view.rows)
             of_entities = score.entities.score if job.entity_field in job.influencers else score.entities.score * 0.0
             of_ips = score.ips.score if job.ip_field in job.influencers else score.ips.score * 0.0
             for row in news:

@@ -10,16 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.config.allow_list import NO_RULE
+from ipi_es.config.files.entity_groups import GROUPS_FIELD, EntityGroups
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_counts import counts_of
 from ipi_es.ipinsights.pair_explanation import Explainer, PairExplanation
-from ipi_es.networks import NetworkTable
-from ipi_es.results.documents import result_documents as make
+from ipi_es.networks import network_types
+from ipi_es.networks.network_table import NetworkTable
 from ipi_es.results.documents.explanation import ScoreExplanation, cold_start
 from ipi_es.results.documents.members import Members
-from ipi_es.results.documents.result_documents import BucketInfluencer, ResultContext, ResultDocument, Stamp
+from ipi_es.results.documents.result_documents import (
+    Bucket,
+    BucketInfluencer,
+    Influencer,
+    Record,
+    ResultContext,
+    ResultDocument,
+    Stamp,
+)
 from ipi_es.results.reading.reported import Extent
-from ipi_es.results.words import BUCKET_TIME
+from ipi_es.results.words import BUCKET_TIME, raises_alarm
 from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
 from ipi_es.scoring.probability import written_probability
 from ipi_es.scoring.references import References
@@ -42,6 +51,7 @@ def context_of(job: Job) -> ResultContext:
         entity_field=job.entity_field,
         ip_field=job.ip_field,
         influencers=job.influencers,
+        entity_sources=job.other_entity_sources,
         results_index_name=job.results_index_name,
     )
 
@@ -67,12 +77,17 @@ class Describer:
     explainer: Explainer
     references: References
     networks: NetworkTable | None = None
-    """Gives operators' names; None: only their numbers are known."""
+    """Gives operators' names and networks' types; None: only the operators' numbers are known."""
+    groups: EntityGroups | None = None
 
     def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
         """Return the documents: records, influencers, and the bucket last."""
         members = BucketMembers(
-            scored, self.explainer.history, self.job.datafeed_config.score_outcomes, self._organization
+            scored,
+            self.explainer.history,
+            self.job.datafeed_config.score_outcomes,
+            self._organization,
+            self.networks.types_of if self.networks is not None and self.networks.has_types else None,
         )
         records = self._records(scored, stamp, members)
         influencers = self._influencers(scored, stamp, members)
@@ -90,40 +105,44 @@ class Describer:
         places = pairs.ip[scored.records]
         context = None if bucket.context is None else bucket.context.take(places)
         reasons = self.explainer.explain_all(entities, bucket.addresses[places], context)
+        types = members.types_of(places.tolist())
         found = []
         for place, (row, seen) in enumerate(zip(scored.records.tolist(), reasons, strict=True)):
             ip = pairs.ip[row]
             rule = int(pairs.rule[row])
-            found.append(
-                make.record(
-                    self.context,
-                    stamp,
-                    start=bucket.start,
-                    entity=entities[place],
-                    ip=bucket.ips[ip],
-                    probability=float(probabilities[place]),
-                    record_score=float(scored.record_scores.score[place]),
-                    actual=float(pairs.compatibility[row]),
-                    typical=self._typical(seen, pairs, row),
-                    event_count=int(pairs.count[row]),
-                    explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
-                    enrichment=self._enrichment(seen),
-                    suppressed_by=None if rule == NO_RULE else self.job.allow_list[rule].name,
-                    repeat_of=scored.record_repeat_of.get(row),
-                    held_until=scored.held_until.get(row),
-                    outcomes=members.outcomes_of([row]),
-                    failures_only=bool(pairs.failures_only[row]),
-                    extent=scored.record_extents.get(row),
-                )
+            one = Record(
+                start=bucket.start,
+                entity=entities[place],
+                ip=bucket.ips[ip],
+                probability=float(probabilities[place]),
+                record_score=float(scored.record_scores.score[place]),
+                actual=float(pairs.compatibility[row]),
+                typical=self._typical(seen, pairs, row),
+                event_count=int(pairs.count[row]),
+                explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
+                enrichment=self._enrichment(seen, types[place]) | self._groups(entities[place]),
+                suppressed_by=None if rule == NO_RULE else self.job.allow_list[rule].name,
+                repeat_of=scored.record_repeat_of.get(row),
+                held_until=scored.held_until.get(row),
+                outcomes=members.outcomes_of([row]),
+                failures_only=bool(pairs.failures_only[row]),
+                extent=scored.record_extents.get(row),
             )
+            found.append(one.document(self.context, stamp))
         return found
 
-    def _enrichment(self, seen: PairExplanation) -> dict[str, Any]:
-        """Return the address's operator and country under ECS names; the record omits unknown values."""
+    def _groups(self, entity: str) -> dict[str, list[str]]:
+        """Return the field with the groups of an entity; none where it is in no group."""
+        found = [] if self.groups is None else list(self.groups.of(entity))
+        return {GROUPS_FIELD: found} if found else {}
+
+    def _enrichment(self, seen: PairExplanation, types: int) -> dict[str, Any]:
+        """Return the address's operator, country and types under their flat names; the record omits unknown values."""
         return {
             "source.as.number": seen.operator or None,
             "source.as.organization.name": self._organization(seen.operator),
             "source.geo.country_iso_code": seen.country,
+            network_types.TYPES_FIELD: list(network_types.type_names(types)) or None,
         }
 
     def _explanation(
@@ -185,19 +204,18 @@ class Describer:
                 continue
             probabilities = written_probability(merged.groups.ln_p)
             found += [
-                make.influencer(
-                    self.context,
-                    stamp,
+                Influencer(
                     start=bucket.start,
                     field=field,
                     value=names[i],
                     probability=float(probabilities[i]),
                     influencer_score=float(merged.scores.score[i]),
                     repeat_of=repeat_of.get(i),
+                    groups=self._groups(names[i]).get(GROUPS_FIELD, ()) if field == self.job.entity_field else (),
                     members=members_of(i),
                     failures_only=bool(merged.failures_only[i]),
                     extent=extents.get(i),
-                )
+                ).document(self.context, stamp)
                 for i in np.flatnonzero(written).tolist()
             ]
         return found
@@ -223,10 +241,8 @@ class Describer:
             for name, score in scored.bucket_scores.items()
             if name != BUCKET_TIME or records
         ]
-        new = [each for each in records if not {"repeat_of", "suppressed_by"} & each.source.keys()]
-        return make.bucket(
-            self.context,
-            stamp,
+        new = [each for each in records if raises_alarm(each.source)]
+        return Bucket(
             start=bucket.start,
             event_count=bucket.event_count,
             events_digest=bucket.digest(scored.hashes),
@@ -245,7 +261,7 @@ class Describer:
             unusual=members.unusual(),
             dropped=bucket.dropped.counts(),
             usable=counts_of(bucket).outcomes,
-        )
+        ).document(self.context, stamp)
 
 
 def top_names(names: list[str], merged: MergedGroups, written: NDArray[np.bool_]) -> list[str]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from ipi_es.config.allow_list import AllowList
 from ipi_es.results.documents.result_documents import Stamp
-from ipi_es.results.words import RESULT_KINDS, SCORE_FIELDS, ResultKind
-from ipi_es.times import day_of, from_ms
+from ipi_es.results.words import RESULT_KINDS, SCORE_FIELDS, ResultKind, raises_alarm
+from ipi_es.scoring.renormalizer import LastRenormalization
+from ipi_es.times import SECONDS, day_of, from_ms
 from ipi_es.worker.changed_settings import OnChange, require_unchanged
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, catch_up
-from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.scoring.batch import Batch, quantiles_id_of
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
@@ -48,7 +48,7 @@ class AlertCounts:
             self.documents += 1
             day = day_of(from_ms(source["timestamp"]))
             self.days.add(day)
-            if {"repeat_of", "suppressed_by"} & source.keys():
+            if not raises_alarm(source):
                 continue
             for threshold in THRESHOLDS:
                 if source[SCORE_FIELDS[kind]] >= threshold:
@@ -74,19 +74,17 @@ def count_alerts(
         resources.refuse_trained(snapshot, start)
         keeper = resources.keeper(resources.base_of(state.snapshot_id), start)
     else:
-        learned = job_training.learn(job, resources.feed, *training_range(job, start), on_training)
+        begin, end_of_training = training_range(job, start)
+        # results and verdicts of an earlier snapshot may be left: a backfill would hold what they hold
+        holds = resources.holds(begin, end_of_training)
+        learned = job_training.learn(job, resources.feed, begin, end_of_training, on_training, holds=holds)
         snapshot, history = learned.snapshot, learned.history
-        keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("dry-run", history.day), Holds.of(job))
+        holds = resources.holds(history.day * SECONDS["d"], start)
+        keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("dry-run", history.day), holds)
     catch_up(keeper, start, resources.read, lambda _: None)
     sink = AlertCounts()
-    pipeline = ScoringPipeline.of(
-        job,
-        snapshot,
-        keeper,
-        snapshot.levels.aged(start - snapshot.trained_to),
-        Repeats(job.repeat_window),
-        sink,
-        renormalized_to=start,
-    )
+    levels = snapshot.levels.aged(start - snapshot.trained_to)
+    repeats, last = Repeats(job.repeat_window), LastRenormalization.at(start, levels.by_name)
+    pipeline = ScoringPipeline.of(job, snapshot, keeper, levels, repeats, sink, renormalized=last)
     pipeline.run(resources.read(start, end), on_progress)
     return sink

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from ipi_es.results.documents.result_documents import ResultDocument, Stamp
+from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.worker.job_session import JobSession
 from ipi_es.worker.scoring.batch import quantiles_id_of
 
@@ -38,7 +39,7 @@ def _changed(session: JobSession, start: int, end: int) -> bool:
     """Decide whether the bucket's interim results are missing or out of date."""
     job, results = session.resources.job, session.resources.stores.results
     results.show()
-    stored = results.read("bucket", start, end, size=1)
+    stored = results.read("bucket", ResultFilter(start, end), size=1)
     if stored and not stored[0].source["is_interim"]:
         return False  # final, from an earlier run: it is better than an interim one, and will be scored again
     events = session.resources.feed.event_counts(start, end, job.bucket_span).get(start, 0)

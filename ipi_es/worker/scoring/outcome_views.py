@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ipi_es.config.job_config import Job
 from ipi_es.results.words import BUCKET_TIME
 from ipi_es.scoring import bounded
-from ipi_es.scoring.aggregate import Aggregated, BucketView, aggregate, leading
+from ipi_es.scoring.aggregate import Aggregated, BucketPairs, BucketView, Membership, aggregate
 from ipi_es.scoring.array_checks import F64
 from ipi_es.scoring.calibration import UNSEEN
 from ipi_es.scoring.combine import Combined
@@ -57,6 +57,10 @@ class Participation:
         """bool[n_pairs]: which pairs count for their entity or for their IP."""
         return self.by_entity | self.by_ip
 
+    def of_view(self, rows: Bools, *, failures_only: bool) -> Membership:
+        """Return the membership in the view of ``rows`` (bool[n_pairs]): of the successes, or of the failures."""
+        return Membership(self.by_entity & rows, self.by_ip & rows, self.ips[failures_only])
+
     @classmethod
     def everything(cls, n_pairs: int, n_ips: int) -> Participation:
         """Return the participation of a bucket without repeats and without allowed pairs."""
@@ -94,21 +98,14 @@ def views_of(
     pairs: ScoredPairs, part: Participation, n_entities: int, n_ips: int, references: References
 ) -> list[OutcomeView]:
     """Return the view of successes, and that of failures if there are any."""
+    of_bucket = BucketPairs.of(pairs.ln_p, pairs.entity, pairs.ip, n_entities, n_ips)
     found = []
     for failures_only in (False, True) if pairs.failures_only.any() else (False,):
         rows = pairs.failures_only == failures_only
-        reference = references.of(failures_only=failures_only)
         together = aggregate(
-            pairs.ln_p,
-            pairs.entity,
-            pairs.ip,
-            n_entities=n_entities,
-            n_ips=n_ips,
-            correlations=reference.correlations,
-            calibration_size=reference.calibration.total,
-            takes_part=part.by_entity & rows,
-            takes_part_by_ip=part.by_ip & rows,
-            ip_takes_part=part.ips[failures_only],
+            of_bucket,
+            part.of_view(rows, failures_only=failures_only),
+            references.of(failures_only=failures_only),
             sources="ip" if failures_only else "entity",
             made_up=pairs.history_class == UNSEEN if failures_only else None,
         )
@@ -166,11 +163,10 @@ def _additions(
     """Return the changes by level. ``keys`` int64: those of the entities; for failures, those of the IPs."""
     failed, together = view.failures_only, view.together
     source = pairs.ip if failed else pairs.entity
-    rows, by_ip = part.by_entity & view.rows, part.by_ip & view.rows
-    n_entities, n_ips = len(together.entities.count), len(together.ips.count)
-    of_entity = leading(pairs.entity[rows], pairs.ln_p[rows], source[rows], n_entities)
-    of_ip = leading(pairs.ip[by_ip], pairs.ln_p[by_ip], source[by_ip], n_ips)
-    entities, ips = together.entities.count > 0, (together.ips.count > 0) & part.ips[failed]
+    members = part.of_view(view.rows, failures_only=failed)
+    rows = members.by_entity
+    of_entity, of_ip = together.source_of_entity, together.source_of_ip
+    entities, ips = together.entities.count > 0, (together.ips.count > 0) & members.ips
     found: dict[str, Callable[[Quantiles], Quantiles]] = {}
 
     def add(name: str, s: NDArray[np.float64], ln_p: NDArray[np.float64], of: NDArray[np.int64]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ipi_es.scoring.bounded import least_of_each
 from ipi_es.scoring.combine import Combined
 from ipi_es.scoring.probability import LN_TAKES_PART
+from ipi_es.sorted_runs import run_starts
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
 ENTITY_SHARE = 10
@@ -82,8 +83,6 @@ def least_of_groups(
 
     ``codes`` and ``values`` are [n]; a code is the index of a group.
     """
-    inside = np.flatnonzero(wanted[codes]) if len(codes) else np.zeros(0, dtype=np.int64)
+    inside = np.flatnonzero(wanted[codes])
     order = inside[np.lexsort((values[inside], codes[inside]))]
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = codes[order][1:] != codes[order][:-1]
-    return order[first]
+    return order[run_starts(codes[order])]

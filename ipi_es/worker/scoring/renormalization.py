@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ipi_es.cluster.port import Document
 from ipi_es.results.documents.renormalized import Caps, renormalized, renormalized_bucket
 from ipi_es.results.store import ResultStore
+from ipi_es.results.words import raises_alarm
 from ipi_es.scoring import renormalizer
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import ln_written
@@ -68,7 +69,7 @@ class ResultWindow:
         if not self.length or source.get("is_interim"):
             return
         kind, place, time = source["result_type"], (index, id_), from_ms(source["timestamp"])
-        counts = "repeat_of" not in source and "suppressed_by" not in source
+        counts = raises_alarm(source)
         failed = "failures_only" in source
         if kind == "record":
             level = record_level(failures_only=failed)
@@ -208,7 +209,7 @@ def renormalize(
     over.
     """
     state = writer.state
-    window.forget_before((state.checkpoint or 0) - window.length)
+    window.forget_before(state.trained.checkpoint - window.length)
     changes = decide(window, levels, blocked)
     places = changes.places()
     if not places:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.config.allow_list import NO_RULE
 from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.index_pairs import packed_pairs, unpacked_pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,31 +28,38 @@ class ScoredPairs:
     rule: NDArray[np.int32]  # index of the allow list's rule, or NO_RULE
     failures_only: NDArray[np.bool_]  # none of the pair's outcomes in the bucket is one of ``learn_outcomes``
 
+    def take(self, rows: NDArray[np.intp]) -> ScoredPairs:
+        """Return some of the pairs, int[m]: rows in the order wanted."""
+        return ScoredPairs(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})
+
     @property
     def allowed(self) -> NDArray[np.bool_]:
         """bool[n]: which pairs a rule of the allow list suppresses."""
         return np.asarray(self.rule != NO_RULE, dtype=np.bool_)
+
+    @property
+    def learnable(self) -> NDArray[np.bool_]:
+        """bool[n]: which pairs are learned unless they are held (:attr:`ipi_es.datafeed.row_use.RowUse.learned`)."""
+        return ~self.allowed & ~self.failures_only
 
 
 def unique_pairs(
     bucket: EventBucket, outcomes: tuple[str, ...]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
     """Return (entity int32[n], ip int32[n], count int64[n]): one row for each (entity, IP) with these outcomes."""
-    wanted = np.array([name in outcomes for name in bucket.outcomes], dtype=np.bool_)
-    rows = wanted[bucket.outcome] if len(wanted) else np.zeros(0, dtype=np.bool_)
+    rows = bucket.with_outcome(outcomes)
     entity, ip, count = bucket.entity[rows], bucket.ip[rows], bucket.count[rows]
-    if wanted.sum() < 2:
+    if sum(name in outcomes for name in bucket.outcomes) < 2:
         return entity, ip, count  # rows of one outcome are unique already
-    width = max(len(bucket.ips), 1)
-    keys, back = np.unique(entity.astype(np.int64) * width + ip, return_inverse=True)
-    total = np.bincount(back, weights=count, minlength=len(keys)).astype(np.int64)
-    return (keys // width).astype(np.int32), (keys % width).astype(np.int32), total
+    pairs, back = np.unique(packed_pairs(entity, ip, len(bucket.ips)), return_inverse=True)
+    total = np.bincount(back, weights=count, minlength=len(pairs)).astype(np.int64)
+    entities, ips = unpacked_pairs(pairs, len(bucket.ips))
+    return entities.astype(np.int32), ips.astype(np.int32), total
 
 
-def teaching(
+def have_outcome(
     bucket: EventBucket, outcomes: tuple[str, ...], entity: NDArray[np.int32], ip: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
     """Return which pairs (entity int32[n], ip int32[n]) have rows of these outcomes in the bucket, bool[n]."""
-    seen_entity, seen_ip, _ = unique_pairs(bucket, outcomes)
-    width = max(len(bucket.ips), 1)
-    return np.isin(entity.astype(np.int64) * width + ip, seen_entity.astype(np.int64) * width + seen_ip)
+    rows, width = bucket.with_outcome(outcomes), len(bucket.ips)
+    return np.isin(packed_pairs(entity, ip, width), packed_pairs(bucket.entity[rows], bucket.ip[rows], width))

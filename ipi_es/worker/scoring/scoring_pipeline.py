@@ -15,7 +15,7 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.gc_pause import gc_pause
 from ipi_es.ipinsights.day_scorer import DayScorer
 from ipi_es.ipinsights.pair_explanation import Explainer
-from ipi_es.scoring.renormalizer import is_due, largest_of
+from ipi_es.scoring.renormalizer import LastRenormalization
 from ipi_es.times import day_of
 from ipi_es.worker.history.history_keeper import HistoryKeeper
 from ipi_es.worker.job_annotations import of_warm_up
@@ -37,10 +37,7 @@ class ScoringPipeline:
     scorer: BucketScorer
     describer: Describer
     sink: Sink
-    renormalized_to: int
-    """Event time of the last renormalization, epoch seconds."""
-    largest: dict[str, float]
-    """The largest raw score of each level at that time."""
+    renormalized: LastRenormalization
     scored: list[tuple[ScoredBucket, int]] = field(default_factory=list)
     """Buckets that are scored and not written yet, with the milliseconds that scoring took."""
     took: OnStep = ignore_step
@@ -56,21 +53,21 @@ class ScoringPipeline:
         repeats: Repeats,
         sink: Sink,
         *,
-        renormalized_to: int,
-        largest: dict[str, float] | None = None,
+        renormalized: LastRenormalization,
         took: OnStep = ignore_step,
     ) -> ScoringPipeline:
-        """Make a pipeline from its parts; ``largest`` None: taken from ``levels``."""
+        """Make a pipeline from its parts."""
         pairs = DayScorer(snapshot.network, keeper.history)
         allow = AllowList.of(job)
         return cls(
             job=job,
             keeper=keeper,
             scorer=BucketScorer(job, allow, pairs, snapshot.references, levels, repeats, keeper.holds),
-            describer=Describer(job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job)),
+            describer=Describer(
+                job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job), job.read_entity_groups()
+            ),
             sink=sink,
-            renormalized_to=renormalized_to,
-            largest=largest_of(levels.by_name) if largest is None else largest,
+            renormalized=renormalized,
             took=took,
         )
 
@@ -118,7 +115,7 @@ class ScoringPipeline:
     def _renormalization_due(self, now: int) -> bool:
         if not self.job.renormalization_window():
             return False
-        return is_due(self.largest, largest_of(self.scorer.levels.by_name), now - self.renormalized_to)
+        return self.renormalized.next_is_due(now, self.scorer.levels.by_name)
 
     def _batch(self, *, renormalize: bool) -> Batch:
         """Return a batch of the buckets scored since the last one; advance the history if the batch ends a day."""
@@ -142,6 +139,6 @@ class ScoringPipeline:
         self.scorer.repeats.forget_before(end)
         self.scorer.holds.forget_before(end)
         if renormalize:
-            self.renormalized_to, self.largest = end, largest_of(levels.by_name)
+            self.renormalized = LastRenormalization.at(end, levels.by_name)
         self.took("score", spent + time.perf_counter() - began)
         return Batch(start, end, documents, levels, self.keeper.id, delta, renormalize_due=renormalize)

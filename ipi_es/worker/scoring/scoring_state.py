@@ -97,7 +97,7 @@ class ScoringCache:
     def take(self, state: JobState, verdicts: VerdictStore, writer: FencedWriter) -> ScoringState:
         """Take the kept scoring state out of the cache, for a session that begins with ``state``.
 
-        Return an empty one if another session had the job, or if its verdicts have changed.
+        Return an empty one if another session had the job, or if its verdicts or the file of its groups have changed.
         """
         left, self._left = self._left, None
         if left is None:
@@ -112,8 +112,10 @@ class ScoringCache:
             lease_for=state.lease_for,
             lease_since=state.lease_since,
         )
-        holds = loaded.pipeline.keeper.holds
-        if state != as_ours or (holds.probability > 0.0 and holds.confirmed != verdicts.confirmed()):
+        pipeline, holds = loaded.pipeline, loaded.pipeline.keeper.holds
+        if state != as_ours or pipeline.describer.groups != pipeline.job.read_entity_groups():
+            return ScoringState()
+        if holds.probability > 0.0 and holds.confirmed != verdicts.confirmed():
             return ScoringState()
         loaded.sink.write_with(writer)
         return ScoringState(loaded)

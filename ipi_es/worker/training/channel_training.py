@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.history.history import History
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 from ipi_es.ipinsights.sagemaker.csv_pairs import ChannelRows, PairReader
 from ipi_es.ipinsights.sagemaker.csv_training import held_out, train_pairs
-from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration, history_class
-from ipi_es.scoring.references import References
+from ipi_es.scoring.references import Correlations, References
 from ipi_es.times import SECONDS
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.training.job_snapshot import JobSnapshot
@@ -75,7 +74,7 @@ def learn_pairs(
         day=day,
         rng=rng,
         progress=progress,
-        warn=lambda entities: warn_of_entity_table(job_id, hyperparameters.num_entity_vectors, entities),
+        warn=lambda entities: warn_of_entity_table(job_id, hyperparameters.entity_rows, entities),
     )
     calibration = Calibration.fit(trained.compatibility, history_class(trained.prior_events))
     references = References.alike(calibration, NO_CORRELATIONS)

@@ -13,9 +13,8 @@ from ipi_es.errors import SnapshotDamaged, SnapshotForeign
 from ipi_es.ipinsights.scorer import TrainedNetwork
 from ipi_es.ipinsights.storage import snapshot_from_bytes, snapshot_to_bytes
 from ipi_es.ipinsights.trained_network import pack, unpack
-from ipi_es.scoring.aggregate import Correlations
 from ipi_es.scoring.calibration import Calibration
-from ipi_es.scoring.references import Reference, References
+from ipi_es.scoring.references import Correlations, Reference, References
 from ipi_es.times import iso
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 

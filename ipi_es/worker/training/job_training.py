@@ -17,6 +17,8 @@ from ipi_es.datafeed.bucket_context import context_from
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.errors import NoEvents, NotEnoughHistory
+from ipi_es.extras import TRAIN, require
+from ipi_es.index_pairs import packed_pairs
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.network.network_fitting import TrainingProgress
 from ipi_es.ipinsights.network.table_size import entity_table, history_tables
@@ -32,7 +34,7 @@ from ipi_es.worker.scoring.outcome_views import Participation, learned, views_of
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 from ipi_es.worker.training.job_snapshot import JobSnapshot, snapshot_id_of
 from ipi_es.worker.training.retraining import NONE, NetworkComparison, PreviousNetwork, begin, better
-from ipi_es.worker.training.training_rows import TrainingRowsCollector, hyperparameters_of
+from ipi_es.worker.training.training_rows import TrainingRowsCollector
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +78,9 @@ def learn(
 
     Events that ``holds`` covers aren't learned. Training starts from the ``previous`` network where possible, unless
     ``from_scratch``; the previous network is kept if the new one is worse.
-    Raises NoEvents or NotEnoughHistory, with the numbers.
+    Raises NoEvents or NotEnoughHistory, with the numbers, and ExtraMissing without TensorFlow.
     """
+    require("training", TRAIN)
     callbacks = callbacks or TrainingCallbacks()
     collector = TrainingRowsCollector(job, AllowList.of(job), holds)
     for bucket in feed.read(start, end, job.bucket_span):
@@ -90,20 +93,21 @@ def learn(
         )
     networks = feed.networks
     events = collector.events(end, None if networks is None else partial(context_from, networks))
-    if len(events) < job.training.min_events:
+    rows = int(events.learns.sum())
+    if rows < job.training.min_events:
         unusable = (
             f"{collector.event_count:,} events lack: a field, an address that counts, an outcome that is asked for"
         )
         raise NotEnoughHistory(
-            f"{len(events):,} unique (bucket, entity, IP) between {iso(start)} and {iso(end)}, "
+            f"{rows:,} unique (bucket, entity, IP) to learn from between {iso(start)} and {iso(end)}, "
             f"training.min_events is {job.training.min_events:,}",
             hint="train over a longer time (--start), or lower training.min_events if the data is that sparse"
-            if len(events)
+            if rows
             else f"`ipi-es check {job.job_id}` says what the {unusable}",
         )
     calibrate_from = calibration_start(int(events.time[0]), end, job.training.calibration_share)
-    hyperparameters = hyperparameters_of(job)
-    warn_of_entity_table(job.job_id, hyperparameters.num_entity_vectors, len(events.entities))
+    hyperparameters = job.ip_insights
+    warn_of_entity_table(job.job_id, hyperparameters.entity_rows, len(events.entities))
     started = begin(previous, hyperparameters, len(events.entities), from_scratch=from_scratch)
     log.info("job %s: the network %s", job.job_id, started.said)
     trained = train(
@@ -199,4 +203,4 @@ def calibration_start(first: int, end: int, share: float) -> int | None:
 
 def _groups(bucket: NDArray[np.int64], code: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return the group of each row, int64[n]: rows with the same bucket and code share a group."""
-    return bucket.astype(np.int64) * (int(code.max(initial=0)) + 1) + code
+    return packed_pairs(bucket, code, int(code.max(initial=0)) + 1)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
+from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.scorer import TrainedNetwork
 from ipi_es.ipinsights.training.training import Trained
 
@@ -92,10 +92,10 @@ def begin(previous: PreviousNetwork, wanted: Hyperparameters, entities: int, *, 
     now: Mapping[str, Any] = {
         "vector_dim": wanted.vector_dim,
         "num_ip_encoder_layers": max(wanted.num_ip_encoder_layers, 1),
-        "num_entity_vectors": wanted.num_entity_vectors or network.num_entity_vectors,
+        "num_entity_vectors": wanted.entity_rows or network.num_entity_vectors,
     }
     changed = [f"{name} was {old[name]:,} and is {now[name]:,}" for name in old if old[name] != now[name]]
-    if wanted.num_entity_vectors is None and entities > network.num_entity_vectors:
+    if wanted.entity_rows is None and entities > network.num_entity_vectors:
         changed.append(f"its table of {network.num_entity_vectors:,} rows is too small for {entities:,} entities")
     if changed:
         return TrainingStart(None, f"starts from scratch and not from snapshot {previous.id}: {'; '.join(changed)}")

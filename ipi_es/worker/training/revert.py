@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ipi_es.config.setting_rules import made_with
 from ipi_es.results.documents.annotations import OF_BUCKETS, OF_SNAPSHOTS, said_since
+from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.words import RESULT_KINDS
-from ipi_es.state.details import FORGOTTEN_ON_RESTART, MADE_WITH, REVERTED_FROM
 from ipi_es.worker.changed_settings import OnChange, changed, refuse
 from ipi_es.worker.history.history_keeper import HistoryId, load_history
 from ipi_es.worker.job_resources import JobResources
@@ -43,12 +43,13 @@ def plan_revert(resources: JobResources, snapshot_id: str, on_change: OnChange =
     load_history(stores.blobs, job_id, history)
     checkpoint = snapshot.trained_to
     stores.results.show()
+    later = ResultFilter(checkpoint)
     return Reversion(
         snapshot_id,
         history,
         checkpoint,
         _quantiles_at(resources, checkpoint),
-        sum(stores.results.count(kind, checkpoint) for kind in RESULT_KINDS),
+        sum(stores.results.count(kind, later) for kind in RESULT_KINDS),
         snapshot.made_with is not None,
     )
 
@@ -62,12 +63,11 @@ def revert(session: JobSession, to: Reversion, *, delete_results: bool = False) 
     annotations stay.
     """
     state = session.state
-    details = {name: value for name, value in state.details.items() if name not in FORGOTTEN_ON_RESTART}
-    details.pop(MADE_WITH, None)
-    if to.settings_known:
-        details[MADE_WITH] = made_with(session.resources.job)  # the same as the snapshot's, or accepted
+    # the job's settings are the same as the snapshot's, or accepted
+    settings = made_with(session.resources.job) if to.settings_known else None
+    details = replace(state.details.restarted(), made_with=settings)
     if state.checkpoint is not None:
-        details[REVERTED_FROM] = max(state.checkpoint, int(details.get(REVERTED_FROM, 0)))
+        details = replace(details, reverted_from=max(state.checkpoint, details.reverted_from or 0))
     session.scoring.invalidate()
     session.writer.save(
         state.advanced(

@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ipi_es.state.blobs import BlobInfo, BlobStore
-from ipi_es.state.details import LATE_ROWS
 from ipi_es.state.job_state import JobState
 from ipi_es.times import SECONDS, day_of, parse_time
 from ipi_es.worker.history.history_keeper import history_base
@@ -66,7 +65,7 @@ class SnapshotInventory:
     def ownerless(self) -> list[BlobInfo]:
         """Return history without a snapshot (of a killed training), and late rows that the state doesn't point to."""
         owned = {history_base(info.id) for info in self.networks} | {self.base_in_use}
-        late = None if self.state is None else self.state.details.get(LATE_ROWS)
+        late = None if self.state is None else self.state.details.late_rows
         return [
             info
             for base, parts in self.history.items()

@@ -9,18 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses
-from ipi_es.config.allow_list import NO_RULE, AllowList
+from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
+from ipi_es.datafeed.row_use import PairHolds, row_use
+from ipi_es.index_pairs import packed_pairs, unpacked_pairs
 from ipi_es.ipinsights.address_context import AddressContext
-from ipi_es.ipinsights.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.training.training_events import TrainingEvents
-from ipi_es.worker.history.holds import Holds
-
-
-def hyperparameters_of(job: Job) -> Hyperparameters:
-    """Return the job's `ip_insights` section as hyperparameters of the network."""
-    return Hyperparameters(**job.ip_insights.plain())
 
 
 class TrainingRowsCollector:
@@ -30,11 +25,8 @@ class TrainingRowsCollector:
     Without them the next probabilities would be too small, and more events would be held.
     """
 
-    def __init__(self, job: Job, allow: AllowList, holds: Holds | None = None) -> None:
-        config = job.datafeed_config
-        self._allow = allow
-        self._holds = holds or Holds.of(job)
-        self._learn, self._score = set(config.learn_outcomes), set(config.score_outcomes)
+    def __init__(self, job: Job, allow: AllowList, holds: PairHolds | None = None) -> None:
+        self._job, self._allow, self._holds = job, allow, holds
         self._entities: dict[str, int] = {}
         self._ips: dict[str, int] = {}
         self._addresses: list[Addresses] = []
@@ -56,27 +48,22 @@ class TrainingRowsCollector:
         ips = np.array([self._ips.setdefault(ip, len(self._ips)) for ip in bucket.ips])
         self._addresses.append(bucket.addresses[ips >= known])
         self._take_context(ips, bucket.context)
-        succeeded = np.array([name in self._learn for name in bucket.outcomes])[bucket.outcome]
-        learns = succeeded
-        scored = np.array([name in self._score for name in bucket.outcomes])[bucket.outcome]
-        if self._allow.rules:
-            free = self._allow.match(bucket.entities, bucket.addresses, bucket.entity, bucket.ip) == NO_RULE
-            learns, scored = learns & free, scored & free
-        if self._holds.pairs or bucket.start in self._holds.unlearned:
-            learns = learns & ~self._holds.of_rows(bucket, bucket.entity, bucket.ip)
-        keys, back = np.unique(bucket.entity.astype(np.int64) * len(bucket.ips) + bucket.ip, return_inverse=True)
+        use = row_use(bucket, self._job, self._allow, self._holds)
+        pairs, back = np.unique(packed_pairs(bucket.entity, bucket.ip, len(bucket.ips)), return_inverse=True)
+        entity, ip = unpacked_pairs(pairs, len(bucket.ips))
         # events that aren't learned must not count as history
-        count = np.bincount(back, weights=bucket.count * learns, minlength=len(keys)).astype(np.int64)
+        count = np.bincount(back, weights=bucket.count * use.learned, minlength=len(pairs)).astype(np.int64)
         rows = {
-            "entity": entities[keys // len(bucket.ips)].astype(np.int32),
-            "ip": ips[keys % len(bucket.ips)].astype(np.int32),
+            "entity": entities[entity].astype(np.int32),
+            "ip": ips[ip].astype(np.int32),
             "count": np.maximum(count, 1),
         }
         for name, values in rows.items():
             self._columns[name].frombytes(values.tobytes())
-        for name, flag in (("learns", learns), ("calibrates", scored), ("succeeded", succeeded)):
-            self._flags[name] += (np.bincount(back, weights=flag, minlength=len(keys)) > 0).tobytes()
-        self._times.frombytes(np.full(len(keys), bucket.start, dtype=np.int64).tobytes())
+        flags = {"learns": use.learned, "calibrates": use.calibrates, "succeeded": use.succeeded}
+        for name, flag in flags.items():
+            self._flags[name] += (np.bincount(back, weights=flag, minlength=len(pairs)) > 0).tobytes()
+        self._times.frombytes(np.full(len(pairs), bucket.start, dtype=np.int64).tobytes())
 
     def _take_context(self, ips: NDArray[np.int64], context: AddressContext | None) -> None:
         """Store the operators and countries of addresses: the last known one of each."""

@@ -14,7 +14,6 @@ from ipi_es.config.job_config import Job
 from ipi_es.errors import SnapshotError
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.reading.day_counts import DayCounts
-from ipi_es.state.details import MISSING_RESULTS, SCORED_FROM
 from ipi_es.times import SECONDS, day_of, from_ms, iso
 from ipi_es.worker.job_session import JobSession
 
@@ -49,10 +48,10 @@ def warn_of_missing(session: JobSession, kept_from: int | None) -> list[MissingR
     job, state, results = session.resources.job, session.state, session.resources.stores.results
     if state.checkpoint is None or state.renormalized_to is None:
         return []  # the job has scored nothing yet, or was restarted
-    known = state.details.get(SCORED_FROM)
+    known = state.details.scored_from
     # an earlier version didn't store it: then results are counted from the checkpoint on
-    start = max(int(state.checkpoint if known is None else known), kept_from or 0)
-    session.note(**{SCORED_FROM: start})
+    start = max(state.checkpoint if known is None else known, kept_from or 0)
+    session.note(scored_from=start)
     found = missing(results.daily_counts(start, state.checkpoint), start, state.checkpoint, job.bucket_span)
     said = [_annotation(session, each) for each in found]
     new = session.annotate(said)
@@ -68,7 +67,7 @@ def warn_of_missing(session: JobSession, kept_from: int | None) -> list[MissingR
     if whole:
         ids = {"ids": {"values": [each.id for each in whole]}}
         session.writer.delete_annotations({"bool": {"filter": [{"term": {"job_id": job.job_id}}, ids]}})
-    session.note(**{MISSING_RESULTS: summary})
+    session.note(missing_results=summary)
     return found
 
 

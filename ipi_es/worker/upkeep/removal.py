@@ -20,7 +20,7 @@ from ipi_es.state.owner import owner_alive, this_process
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.worker.clock import Clock
-from ipi_es.worker.lease_wait import LEASE, PATIENCE, acquire_lease
+from ipi_es.worker.lease_wait import LEASE, PATIENCE, LeaseWait
 
 DELETING = "deleting it"
 """The purpose of a job's lease while the job is deleted."""
@@ -74,7 +74,7 @@ class Removal:
 
         ``patience``: seconds to wait for a worker that holds the job's lease.
         """
-        self._patience = patience
+        self._wait = LeaseWait(clock, patience)
         self._cluster, self._job_id, self._clock = cluster, job_id, clock
         self._states = StateStore(cluster)
         self._blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
@@ -102,17 +102,9 @@ class Removal:
 
     def _remove(self, *, everything: bool) -> RemovedJob:
         job_id, now = self._job_id, self._clock.now()
+        doing = DELETING if everything else "resetting it"
         try:
-            state = acquire_lease(
-                self._states,
-                job_id,
-                this_process(),
-                self._clock,
-                LEASE,
-                alive=owner_alive,
-                doing=DELETING if everything else "resetting it",
-                patience=self._patience,
-            )
+            state = self._wait.acquire(self._states, job_id, this_process(), LEASE, alive=owner_alive, doing=doing)
         except JobBusy as error:
             raise JobBusy(
                 error.message,

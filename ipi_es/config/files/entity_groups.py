@@ -1,0 +1,141 @@
+"""Who belongs to which group, from a file of lines `entity,group`, for results and allow rules."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ipi_es.config.entity_names import EntityStep, normalize_entity
+from ipi_es.config.types import ReadableFile, Section
+from ipi_es.errors import UsageError
+
+GROUPS_FIELD = "entity_groups"
+"""The field of results with the groups of their entity."""
+
+WILDCARDS = "*?["
+"""Characters that make an entity a shell-style pattern."""
+
+HEADER = ["entity", "group"]
+MAX_NAME = 256
+"""The most characters of a group's name: it is in every result of its entities."""
+_SHOWN = 5
+"""Mistakes of a file that one message names."""
+_HINT = "write one `entity,group` a line, in UTF-8; several lines for several groups; `*`, `?` and `[…]` as in a shell"
+
+
+class EntityGroupsFile(Section):
+    """Who belongs to which group. Ours."""
+
+    file: ReadableFile = Field(
+        description="A file of lines `entity,group`, in UTF-8: entities after `entity_normalize`, with `*`, `?` and "
+        "`[…]` as in a shell (`svc-*,services`); several lines for several groups; `#` begins a comment. It is read "
+        "again when it has changed."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EntityGroups:
+    """The groups of entities. ``named``: entity → its groups; ``patterns``: group → the patterns of its entities."""
+
+    named: dict[str, frozenset[str]]
+    patterns: dict[str, tuple[str, ...]]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all groups, sorted."""
+        return sorted({*self.patterns, *(group for groups in self.named.values() for group in groups)})
+
+    def of(self, entity: str) -> tuple[str, ...]:
+        """Return the groups of an entity, sorted; ``entity`` is normalized."""
+        by_pattern = (group for group, them in self.patterns.items() if _compiled(them).match(entity))
+        return tuple(sorted({*self.named.get(entity, ()), *by_pattern}))
+
+    def members(self, group: str, entities: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which of the entities, normalized ones, are in a group: bool[entities]."""
+        them = self.patterns.get(group)
+        compiled = None if them is None else _compiled(them)
+        found = (
+            group in self.named.get(name, ()) or (compiled is not None and compiled.match(name) is not None)
+            for name in entities
+        )
+        return np.fromiter(found, dtype=np.bool_, count=len(entities))
+
+
+def read_groups(file: Path, steps: Sequence[EntityStep]) -> EntityGroups:
+    """Read a file of groups, its entities normalized by ``steps``; once as long as it doesn't change.
+
+    Raises UsageError for a file that can't be read, with the lines that are wrong.
+    """
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise UsageError(f"{file} can't be read: {error}", hint=_HINT) from error
+    return _read(file, (found.st_mtime_ns, found.st_size), tuple(steps))
+
+
+@lru_cache(maxsize=8)
+def _read(file: Path, _version: tuple[int, int], steps: tuple[EntityStep, ...]) -> EntityGroups:
+    named, patterns, mistakes = defaultdict[str, set[str]](set), defaultdict[str, dict[str, None]](dict), list[str]()
+    for number, cells in _lines(file):
+        mistake = _mistake(cells)
+        if mistake is not None:
+            mistakes.append(f"line {number} {mistake}")
+            continue
+        entity, group = normalize_entity(cells[0], steps), cells[1]
+        if any(character in entity for character in WILDCARDS):
+            patterns[group][entity] = None
+        else:
+            named[entity].add(group)
+    if mistakes:
+        more = f"; and {len(mistakes) - _SHOWN:,} more" if len(mistakes) > _SHOWN else ""
+        raise UsageError(f"{file}: {'; '.join(mistakes[:_SHOWN])}{more}", hint=_HINT)
+    if not named and not patterns:
+        raise UsageError(f"{file} names no entity", hint=_HINT)
+    return EntityGroups(
+        {entity: frozenset(groups) for entity, groups in named.items()},
+        {group: tuple(each) for group, each in patterns.items()},
+    )
+
+
+def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line's number, cells without white space around them); no empty line, comment or header."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.reader(opened, skipinitialspace=True, strict=True)
+            for cells in reader:
+                stripped = [cell.strip() for cell in cells]
+                first = stripped[0] if stripped else ""
+                if not any(stripped) or first.startswith("#") or (reader.line_num == 1 and stripped == HEADER):
+                    continue
+                yield reader.line_num, stripped
+    except csv.Error as error:
+        raise UsageError(f"{file}: line {reader.line_num} can't be read: {error}", hint=_HINT) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} can't be read: {error}", hint=_HINT) from error
+
+
+def _mistake(cells: list[str]) -> str | None:
+    """Say what is wrong with a line; None: nothing."""
+    if len(cells) != len(HEADER):
+        return f"has {len(cells)} value{'' if len(cells) == 1 else 's'} instead of an entity and a group"
+    entity, group = cells
+    if not entity or not group:
+        return f"has no {'group' if entity else 'entity'}"
+    if len(group) > MAX_NAME or not group.isprintable():
+        return f"has a group's name of more than {MAX_NAME} characters, or with a control character"
+    return None
+
+
+@lru_cache(maxsize=1_024)
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns)))

@@ -1,0 +1,1 @@
+"""Facts about an address's network from local files, never by a request: operator, country, type."""

@@ -1,0 +1,1 @@
+"""Proposals of jobs from what a cluster's indices hold."""

@@ -6,6 +6,7 @@ A class that inherits :class:`FeedContract` gets ``cluster`` and ``name`` (an un
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Drop, IndexOptions, Json, Put
@@ -21,7 +22,14 @@ MAPPINGS: Json = {
     "properties": {
         "@timestamp": {"type": "date"},
         "event": {"properties": {"category": {"type": "keyword"}, "outcome": {"type": "keyword"}}},
-        "user": {"properties": {"name": {"type": "keyword"}, "email": {"type": "keyword"}, "id": {"type": "long"}}},
+        "user": {
+            "properties": {
+                "name": {"type": "keyword"},
+                "email": {"type": "keyword"},
+                "id": {"type": "long"},
+                "roles": {"type": "keyword"},
+            }
+        },
         "source": {"properties": {"ip": {"type": "ip"}, "address": {"type": "keyword"}}},
     }
 }
@@ -155,6 +163,35 @@ class FeedContract:
         assert {who: count for (who, *_), count in rows(bucket).items()} == {"web/root": 1, "db/root": 2}
         assert bucket.dropped == Dropped(missing_entity=2)
         assert feed.recalled(START, START + SPAN, SPAN) == {START: counts_of(bucket)}
+
+    def test_groups_of_entities_come_from_a_field(self, cluster: Cluster, name: str) -> None:
+        users: list[Json] = [
+            {"name": "Ann", "roles": ["staff", "admins"]},
+            {"name": "ann", "roles": "finance"},
+            {"name": "bob"},
+            {"name": "carl", "roles": [f"r{n}" for n in range(9)]},
+            {"roles": ["nobody"]},
+            {"name": "Ann", "roles": "guests"},
+        ]
+        documents = [{**document(n // 5 * SPAN * 1_000 + n), "user": user} for n, user in enumerate(users)]
+        fill(cluster, name, documents)
+        for page_size in (2, 100):
+            spec = FeedSpec((name,), entity_normalize=("lowercase",), group_field="user.roles", page_size=page_size)
+            first, second = Datafeed(cluster, spec).read(START, START + 2 * SPAN, SPAN)
+            assert first.entity_groups == {
+                "ann": ("admins", "finance", "staff"),
+                "carl": tuple(f"r{n}" for n in range(9)),
+            }
+            assert second.entity_groups == {"ann": ("guests",)}
+            assert {who: count for (who, *_), count in rows(first).items()} == {"ann": 2, "bob": 1, "carl": 1}
+            without = next(Datafeed(cluster, replace(spec, group_field=None)).read(START, START + SPAN, SPAN))
+            assert without.entity_groups == {}
+            assert first.digest() != without.digest()
+        cluster.bulk([Put(name, "1", {**documents[1], "user": {"name": "ann", "roles": "sales"}})])
+        cluster.refresh(name)
+        changed = next(Datafeed(cluster, spec).read(START, START + SPAN, SPAN))
+        assert changed.entity_groups["ann"] == ("admins", "sales", "staff")
+        assert changed.digest() != first.digest()
 
     def test_only_wanted_outcomes_are_read_and_all_are_counted(self, cluster: Cluster, name: str) -> None:
         outcomes = ["success", "failure", None, "unknown"]

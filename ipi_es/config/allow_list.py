@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ipi_es.addresses import Addresses, within
 from ipi_es.config.allow_rule import WILDCARDS, AllowRule
 from ipi_es.config.entity_names import EntityStep, normalize_entity
-from ipi_es.config.files.entity_groups import EntityGroups
+from ipi_es.config.files.entity_groups import NO_GROUPS, EntityGroups
 from ipi_es.config.job_config import Job
 
 NO_RULE = -1
@@ -48,34 +48,34 @@ class AllowList:
         return tuple(rule.name for rule in self.rules)
 
     def match(
-        self, entities: Sequence[str], addresses: Addresses, entity: NDArray[np.int32], ip: NDArray[np.int32]
+        self,
+        entities: Sequence[str],
+        addresses: Addresses,
+        entity: NDArray[np.int32],
+        ip: NDArray[np.int32],
+        named: Mapping[str, Collection[str]] = NO_GROUPS,
     ) -> NDArray[np.int32]:
         """Return the index (int32[rows]) of the first rule that matches each row, or -1.
 
         Row i is the pair (``entities[entity[i]]``, ``addresses[ip[i]]``): ``entities`` are distinct and normalized,
-        ``addresses`` is uint8[ips, 16], ``entity`` and ``ip`` are int32[rows]. A rule with entity and cidr matches
-        where both do.
+        ``addresses`` is uint8[ips, 16], ``entity`` and ``ip`` are int32[rows]. ``named`` holds the groups that events
+        name, by entity. A rule with entity and cidr matches where both do.
         """
         found = np.full(len(entity), NO_RULE, dtype=np.int32)
         if not self.rules:
             return found
         positions = {name: position for position, name in enumerate(entities)}
+        groups = None if self.groups is None else self.groups.with_named(named)
         for index, rule in enumerate(self.rules):
             matches = found == NO_RULE
             if rule.entity is not None:
                 matches &= self._entities(rule.entity, entities, positions)[entity]
             if rule.group is not None:
-                matches &= self._members(rule.group, entities)[entity]
+                matches &= groups.members(rule.group, entities)[entity] if groups is not None else False
             if rule.cidr is not None:
                 matches &= within(addresses, rule.cidr)[ip]
             found[matches] = index
         return found
-
-    def _members(self, group: str, entities: Sequence[str]) -> NDArray[np.bool_]:
-        """Return which entities (bool[entities]) are in a group."""
-        if self.groups is None:
-            return np.zeros(len(entities), dtype=np.bool_)
-        return self.groups.members(group, entities)
 
     def _entities(self, pattern: str, entities: Sequence[str], positions: dict[str, int]) -> NDArray[np.bool_]:
         """Return which entities (bool[entities]) the pattern matches; it is normalized as the events' entities are."""

@@ -119,7 +119,7 @@ def check_rules(
 
 def _unknown(group: str | None, groups: EntityGroups | None) -> str | None:
     """Say what is wrong with a rule's group; None: nothing."""
-    if group is None or (groups is not None and group in groups.names):
+    if group is None or (groups is not None and (group in groups.names or not groups.complete)):
         return None
     if groups is None:
         return f"“{group}” needs entity_groups: it says which entities belong to a group"

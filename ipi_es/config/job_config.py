@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Annotated, Literal, TypeAlias
 from zlib import crc32
 
@@ -12,7 +13,7 @@ from ipi_es.config.alert_config import Alerts
 from ipi_es.config.allow_rule import AllowRule, check_rules
 from ipi_es.config.datafeed_config import DatafeedConfig
 from ipi_es.config.entity_names import EntitySource, EntityStep, fields_of
-from ipi_es.config.files.entity_groups import EntityGroups, EntityGroupsFile, read_groups
+from ipi_es.config.files.entity_groups import EntityGroups, EntityGroupsSource, read_groups
 from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.config.types import (
     DAY,
@@ -214,7 +215,7 @@ class Job(Section):
         default=(),
         description="Ours. Pairs that are scored and written, but raise no alarm and take part in nothing else.",
     )
-    entity_groups: EntityGroupsFile | None = Field(
+    entity_groups: EntityGroupsSource | None = Field(
         default=None,
         description="Ours. Who belongs to which group: results carry the groups of their entity, and rules of "
         "`allow_list` can name one.",
@@ -304,11 +305,20 @@ class Job(Section):
         return LEAST_DELAY + crc32(self.job_id.encode()) % DELAYS if given is None else given
 
     def read_entity_groups(self) -> EntityGroups | None:
-        """Return the groups of the entities, as their file has them now; None: the job names no file.
+        """Return the groups of the entities, as their file has them now; None: the job doesn't ask for groups.
 
         Raises UsageError for a file that can't be read, with the lines that are wrong.
         """
-        return None if self.entity_groups is None else read_groups(self.entity_groups.file, self.entity_steps)
+        source = self.entity_groups
+        if source is None:
+            return None
+        groups = EntityGroups() if source.file is None else read_groups(source.file, self.entity_steps)
+        return replace(groups, complete=source.field is None)
+
+    @property
+    def group_field(self) -> str | None:
+        """The field of the events with the groups of their entity; None: groups come from no field."""
+        return None if self.entity_groups is None else self.entity_groups.field
 
     def late_window_seconds(self) -> int:
         """Return the seconds before the newest bucket's end in which late events are looked for; 0: never."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -78,6 +78,8 @@ class EventBucket:
     """Operator and country of each of ``ips``; None where nothing is known of any."""
     given_context: AddressContext | None = None
     """The context from the events' own fields alone, without files of networks."""
+    entity_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The groups that the events name of their entities, sorted; entities without any are absent."""
     seq_no: str | None = None
     """Largest and sum of the documents' sequence numbers, read before the rows; None: not known."""
 
@@ -95,8 +97,8 @@ class EventBucket:
     def digest(self, hashes: NDArray[np.uint64] | None = None) -> str:
         """Return a digest of the rows, 16 hexadecimal digits: equal for equal rows in any order.
 
-        It is the same in every process and on every machine. Another operator or country in the events gives another
-        digest. ``hashes``: the hashes of ``entities``, if already computed.
+        It is the same in every process and on every machine. Another operator, country or group in the events gives
+        another digest. ``hashes``: the hashes of ``entities``, if already computed.
         """
         if not len(self.entity):
             return NO_ROWS_DIGEST
@@ -105,4 +107,12 @@ class EventBucket:
         names = entity_hashes(self.entities) if hashes is None else hashes
         keys = joined(joined(names[self.entity], places[self.ip]), entity_hashes(self.outcomes)[self.outcome])
         keys = mix(joined(keys, mix(self.count.astype(np.uint64))))
-        return f"{int(keys.sum(dtype=np.uint64)):016x}"
+        return f"{int(np.append(keys, self._group_keys()).sum(dtype=np.uint64)):016x}"
+
+    def _group_keys(self) -> NDArray[np.uint64]:
+        """Return a uint64 key for each entity in each of its groups."""
+        members = [(entity, group) for entity, groups in self.entity_groups.items() for group in groups]
+        if not members:
+            return np.empty(0, dtype=np.uint64)
+        entities, groups = (entity_hashes(list(names)) for names in zip(*members, strict=True))
+        return mix(joined(entities, groups))

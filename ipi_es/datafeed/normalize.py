@@ -7,6 +7,7 @@ count combinations.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -20,7 +21,8 @@ from ipi_es.datafeed.bucket_context import context_of_ips
 from ipi_es.datafeed.entity_choice import as_text
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.numbering import MALFORMED, Numbers, compact, merge, number_ips, number_texts
-from ipi_es.datafeed.read_plan import NOTHING, CountedBucket
+from ipi_es.datafeed.searches.pages import NO_ROWS, Rows
+from ipi_es.datafeed.searches.read_plan import NOTHING, CountedBucket
 from ipi_es.datafeed.spec import SUCCESS, UNKNOWN
 from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import FieldTypeWrong
@@ -30,24 +32,6 @@ MAX_OUTCOMES = 127
 """Distinct outcomes that an int8 can number; ECS defines three."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Unique rows of one event bucket as the cluster returned them, in lists of equal length.
-
-    ``outcomes`` None: only one outcome is read; ``operators``, ``countries`` None: the events have no such field.
-    """
-
-    entities: list[Any]
-    ips: list[Any]
-    outcomes: list[Any] | None
-    counts: NDArray[np.int64]  # [rows], documents
-    operators: list[Any] | None = None
-    countries: list[Any] | None = None
-    chosen: bool = False
-    """Whether the entities' names were chosen among several fields, so that rows may be equal."""
-
-
-NO_ROWS = Rows([], [], None, np.empty(0, dtype=np.int64))
 _NO_INDICES = np.empty(0, dtype=np.int32)
 _NO_OUTCOMES = np.empty(0, dtype=np.int8)
 _NO_ADDRESSES = np.empty((0, 16), dtype=np.uint8)
@@ -67,9 +51,12 @@ class Normalizer:
     ip_pick: IpPick | None = None
     """Which address of a text with several counts; None: such a text is malformed."""
 
-    def bucket(self, start: int, span: int, rows: Rows, counted: CountedBucket = NOTHING) -> EventBucket:
+    def bucket(
+        self, start: int, span: int, rows: Rows, counted: CountedBucket = NOTHING, groups: Rows = NO_ROWS
+    ) -> EventBucket:
         """Build the EventBucket of [start, start + span); rows keep their order, equal rows are merged, counts added.
 
+        ``groups`` are rows with the entities' groups in the place of the IPs.
         Raises FieldTypeWrong if the outcome field has more than 127 distinct values.
         """
         missing = Dropped(missing_entity=counted.missing_entity, missing_ip=counted.missing_ip)
@@ -107,6 +94,7 @@ class Normalizer:
             dropped=missing + dropped,
             context=context or None,
             given_context=context or None,
+            entity_groups=self._groups(groups, names),
             seq_no=counted.seq_no,
         )
 
@@ -115,6 +103,16 @@ class Normalizer:
         if self.entity_normalize:
             names = [normalize_entity(name, self.entity_normalize) for name in names]
         return names
+
+    def _groups(self, rows: Rows, names: list[str]) -> dict[str, tuple[str, ...]]:
+        """Return the groups of the entities ``names`` that are in any, sorted."""
+        if not rows.entities:
+            return {}
+        members, wanted = defaultdict[str, set[str]](set), set(names)
+        for entity, group in zip(self._spell(rows.entities), rows.ips, strict=True):
+            if entity in wanted:
+                members[entity].add(as_text(group))
+        return {entity: tuple(sorted(groups)) for entity, groups in members.items()}
 
     def _outcomes(self, values: list[Any] | None, rows: int) -> tuple[list[str], Numbers, bool]:
         if values is None:

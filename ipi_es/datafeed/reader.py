@@ -13,11 +13,20 @@ from ipi_es.datafeed.bucket_context import looked_up
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.gc_pause import gc_pause
-from ipi_es.datafeed.normalize import NO_ROWS, Normalizer, Rows
-from ipi_es.datafeed.proven import ProvenReader
-from ipi_es.datafeed.read_plan import NOTHING, PLAN_BUCKETS, CountedBucket, Pace, Stretch, stretches, whole_buckets
-from ipi_es.datafeed.recall import read_words, words_body
-from ipi_es.datafeed.requests import MS, time_range_body
+from ipi_es.datafeed.normalize import Normalizer
+from ipi_es.datafeed.searches.pages import NO_ROWS, Rows
+from ipi_es.datafeed.searches.proven import ProvenReader, Read
+from ipi_es.datafeed.searches.read_plan import (
+    NOTHING,
+    PLAN_BUCKETS,
+    CountedBucket,
+    Pace,
+    Stretch,
+    stretches,
+    whole_buckets,
+)
+from ipi_es.datafeed.searches.recall import read_words, words_body
+from ipi_es.datafeed.searches.requests import MS, time_range_body
 from ipi_es.datafeed.spec import SUCCESS, FeedSpec
 from ipi_es.errors import NotFound, UsageError
 from ipi_es.networks.network_table import NetworkTable
@@ -49,6 +58,7 @@ class Datafeed:
         self.spec = spec
         self._readers = readers
         self._proven = ProvenReader(cluster, spec)
+        self._groups = None if spec.of_groups is None else ProvenReader(cluster, spec.of_groups)
         self._normalizer = Normalizer(
             spec.entity_normalize,
             spec.ignore_private,
@@ -153,11 +163,24 @@ class Datafeed:
         with gc_pause():
             read = self._proven.read(stretch, span, stop.is_set)
             pace.learn(read.rows, read.stretch.events)
-            return self._buckets(read.stretch, span, read.by_bucket)
+            groups = self._read_groups(read, span, stop)
+            return self._buckets(read.stretch, span, read.by_bucket, groups)
 
-    def _buckets(self, stretch: Stretch, span: int, rows: Mapping[int, Rows]) -> list[EventBucket]:
+    def _read_groups(self, read: Read, span: int, stop: Event) -> Mapping[int, Rows]:
+        """Read the groups of a stretch's entities, by event bucket, with the same proof as their rows."""
+        if self._groups is None or not read.by_bucket:
+            return {}
+        begin, end = read.stretch.filled(span)
+        counted = self._groups.count(begin, end, span)
+        return self._groups.read(Stretch(begin, end, counted), span, stop.is_set).by_bucket
+
+    def _buckets(
+        self, stretch: Stretch, span: int, rows: Mapping[int, Rows], groups: Mapping[int, Rows]
+    ) -> list[EventBucket]:
         buckets = (
-            self._normalizer.bucket(at, span, rows.get(at, NO_ROWS), stretch.counted.get(at, NOTHING))
+            self._normalizer.bucket(
+                at, span, rows.get(at, NO_ROWS), stretch.counted.get(at, NOTHING), groups.get(at, NO_ROWS)
+            )
             for at in range(stretch.start, stretch.end, span)
         )
         return [looked_up(bucket, self.networks) for bucket in buckets]

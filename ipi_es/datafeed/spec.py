@@ -47,7 +47,8 @@ class FeedSpec:
     and ``runtime_mappings`` are sent unchanged. ``ignore_private`` drops (and counts) private, loopback
     and link-local addresses, ``exclude_entities`` the entities that match a pattern. ``ip_pick`` chooses in a text with
     several addresses. ``translators`` are prefixes that embed IPv4 addresses.
-    ``operator_field`` and ``country_field`` are read where the indices have them; None: never.
+    ``operator_field`` and ``country_field`` are read where the indices have them; None: never. ``group_field`` holds
+    the groups of the entity; None: events name none.
     Raises ConfigError for no index, a page size out of range or an unknown step in ``entity_normalize``.
     """
 
@@ -59,6 +60,7 @@ class FeedSpec:
     outcomes: tuple[str, ...] = ()
     operator_field: str | None = None
     country_field: str | None = None
+    group_field: str | None = None
     query: Mapping[str, Any] = field(default_factory=lambda: MATCH_ALL)
     runtime_mappings: Mapping[str, Any] = field(default_factory=dict)
     entity_normalize: tuple[EntityStep, ...] = ()
@@ -94,6 +96,7 @@ class FeedSpec:
             outcomes=feed.outcomes if feed.outcome_field is not None else (),
             operator_field=feed.operator_of(job.ip_field),
             country_field=feed.country_of(job.ip_field),
+            group_field=job.group_field,
             query=feed.query,
             runtime_mappings=feed.runtime_mappings,
             entity_normalize=feed.entity_normalize,
@@ -125,6 +128,21 @@ class FeedSpec:
     def context_fields(self) -> tuple[str, ...]:
         """The fields of operator and country to read."""
         return tuple(name for name in (self.operator_field, self.country_field) if name is not None)
+
+    @property
+    def of_groups(self) -> FeedSpec | None:
+        """What reads unique (entity, group) instead of (entity, IP, outcome); None: events name no groups."""
+        if self.group_field is None:
+            return None
+        return replace(
+            self,
+            ip_field=self.group_field,
+            outcome_field=None,
+            outcomes=(),
+            operator_field=None,
+            country_field=None,
+            group_field=None,
+        )
 
     def with_fields_of(self, types: Mapping[str, Mapping[str, Any]]) -> FeedSpec:
         """Return a copy without operator and country fields that the indices lack, or have with an unusable type.

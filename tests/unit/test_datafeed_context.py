@@ -13,7 +13,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import context_of_ips, networks_of
 from ipi_es.datafeed.numbering import MALFORMED
 from ipi_es.datafeed.reader import Datafeed
-from ipi_es.datafeed.requests import page_body
+from ipi_es.datafeed.searches.requests import page_body
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import UsageError
 from ipi_es.networks.network_table import NetworkTable

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from ipi_es.cluster.port import Json, Put
 from ipi_es.config.entity_names import EntitySource
 from ipi_es.datafeed.event_bucket import NO_ROWS_DIGEST
-from ipi_es.datafeed.normalize import Normalizer, Rows
+from ipi_es.datafeed.normalize import Normalizer
 from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.searches.pages import Rows
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import RequestRejected
 from ipi_es.testing.memory_cluster import MemoryCluster

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ipi_es.addresses import packed
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
-from ipi_es.datafeed.normalize import Normalizer, Rows
+from ipi_es.datafeed.normalize import Normalizer
+from ipi_es.datafeed.searches.pages import Rows
 from ipi_es.errors import FieldTypeWrong
 
 BOTH = ("lowercase", "strip_domain")

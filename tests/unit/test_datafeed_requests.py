@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from ipi_es.config.job_config import Job
-from ipi_es.datafeed.read_plan import CountedBucket, Pace, stretches, whole_buckets
-from ipi_es.datafeed.requests import page_body, plan_body, window
+from ipi_es.datafeed.searches.read_plan import CountedBucket, Pace, stretches, whole_buckets
+from ipi_es.datafeed.searches.requests import page_body, plan_body, window
 from ipi_es.datafeed.spec import MAX_PAGE_SIZE, FeedSpec
 from ipi_es.errors import ConfigError
 

@@ -16,7 +16,8 @@ from ipi_es.cli.shared.shell import named_address
 from ipi_es.config import Job, check_job
 from ipi_es.config.allow_list import AllowList
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
-from ipi_es.datafeed.normalize import Normalizer, Rows
+from ipi_es.datafeed.normalize import Normalizer
+from ipi_es.datafeed.searches.pages import Rows
 from ipi_es.embedded_addresses import NAT64_PLACES, nat64, unwrap, unwrapped, unwrapped_network
 from ipi_es.errors import ConfigError
 from ipi_es.networks.network_table import NetworkTable

@@ -19,7 +19,7 @@ from ipi_es.cluster.opensearch import OpenSearchCluster
 from ipi_es.cluster.port import Drop, Put, ServerInfo
 from ipi_es.cluster.transport.retry import Retry
 from ipi_es.config.entity_names import EntitySource
-from ipi_es.datafeed import requests
+from ipi_es.datafeed.searches import requests
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import RequestRejected
 from ipi_es.results.documents.ids import document_id

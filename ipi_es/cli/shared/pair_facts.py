@@ -132,7 +132,8 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     age = history.age
     judged = snapshot.references.judge([seen.compatibility], [seen.prior_events], [age], np.zeros(1, dtype=np.bool_))
     class_, calibrated, scored = judged.history_class, judged.calibrated.ln_p, judged.ln_p
-    results, groups = work.stores.results, work.job.read_entity_groups()
+    results = work.stores.results
+    named = _groups_of_events(work, entity)
     pair = ResultFilter(entity=entity, ip=ip)
     records = results.read("record", pair, sort="timestamp", size=RECENT)
     first = results.read("record", pair, sort="timestamp", desc=False, size=1)
@@ -146,10 +147,10 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         probability=float(np.exp(scored[0])),
         calibrated_probability=float(np.exp(calibrated[0])),
         score_cap=float(np.clip(probability_cap(scored[:1])[0], 0.0, 100.0)),
-        suppressed_by=_allowed_by(work.job, entity, address),
+        suppressed_by=_allowed_by(work.job, entity, address, named),
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
-        groups=() if groups is None else groups.of(entity),
+        groups=_groups(work.job, entity, named),
         network_types=_types(work, shown, address),
         records=tuple(each.source for each in records),
         record_count=results.count("record", pair) if len(records) == RECENT else len(records),
@@ -158,14 +159,33 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     )
 
 
-def _allowed_by(job: Job, entity: str, address: bytes) -> str | None:
-    """Return the first rule of the job's allow list that matches the pair; ``entity`` is normalized."""
+def _groups_of_events(work: JobResources, entity: str) -> dict[str, tuple[str, ...]]:
+    """Return the groups that the events named of an entity when it last had a record; empty: none are known."""
+    from ipi_es.config.files.entity_groups import GROUPS_FIELD
+    from ipi_es.results.reading.queries import ResultFilter
+
+    if work.job.group_field is None:
+        return {}
+    latest = work.stores.results.read("record", ResultFilter(entity=entity), sort="timestamp", size=1)
+    return {entity: tuple(latest[0].source.get(GROUPS_FIELD) or ())} if latest else {}
+
+
+def _groups(job: Job, entity: str, named: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    groups = job.read_entity_groups()
+    return () if groups is None else groups.with_named(named).of(entity)
+
+
+def _allowed_by(job: Job, entity: str, address: bytes, named: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Return the first rule of the job's allow list that matches the pair; ``entity`` is normalized.
+
+    ``named`` are the groups that events name.
+    """
     import numpy as np
 
     from ipi_es.config.allow_list import NO_RULE, AllowList
 
     rules, only = AllowList.of(job), np.zeros(1, dtype=np.int32)
-    (rule,) = rules.match([entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16), only, only)
+    (rule,) = rules.match([entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16), only, only, named)
     return None if rule == NO_RULE else rules.names[rule]
 
 

@@ -1,22 +1,23 @@
-"""Who belongs to which group, from a file of lines `entity,group`, for results and allow rules."""
+"""Who belongs to which group, for results and allow rules: by a file of lines `entity,group`, or a field of events."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import ChainMap, defaultdict
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ipi_es.config.entity_names import EntityStep, normalize_entity
-from ipi_es.config.types import ReadableFile, Section
+from ipi_es.config.types import FieldName, ReadableFile, Section
 from ipi_es.errors import UsageError
 
 GROUPS_FIELD = "entity_groups"
@@ -33,22 +34,40 @@ _SHOWN = 5
 _HINT = "write one `entity,group` a line, in UTF-8; several lines for several groups; `*`, `?` and `[…]` as in a shell"
 
 
-class EntityGroupsFile(Section):
-    """Who belongs to which group. Ours."""
+class EntityGroupsSource(Section):
+    """Who belongs to which group: from a file, from a field of the events, or from both. Ours."""
 
-    file: ReadableFile = Field(
+    file: ReadableFile | None = Field(
+        default=None,
         description="A file of lines `entity,group`, in UTF-8: entities after `entity_normalize`, with `*`, `?` and "
         "`[…]` as in a shell (`svc-*,services`); several lines for several groups; `#` begins a comment. It is read "
-        "again when it has changed."
+        "again when it has changed.",
     )
+    field: FieldName | None = Field(
+        default=None,
+        description="A field of the events with the groups of their entity, one value or several (`user.roles`, "
+        "`user.group.name`): an entity is in a bucket in the groups that its events of this bucket name.",
+    )
+
+    @model_validator(mode="after")
+    def _names_something(self) -> EntityGroupsSource:
+        if self.file is None and self.field is None:
+            raise ValueError("needs file or field: where it stands who belongs to which group")
+        return self
+
+
+NO_GROUPS: Mapping[str, Collection[str]] = MappingProxyType({})
+"""No groups of any entity."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntityGroups:
     """The groups of entities. ``named``: entity → its groups; ``patterns``: group → the patterns of its entities."""
 
-    named: dict[str, frozenset[str]]
-    patterns: dict[str, tuple[str, ...]]
+    named: MutableMapping[str, Collection[str]] = field(default_factory=dict)
+    patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    complete: bool = True
+    """Whether these are all groups; False: events name more."""
 
     @property
     def names(self) -> list[str]:
@@ -59,6 +78,15 @@ class EntityGroups:
         """Return the groups of an entity, sorted; ``entity`` is normalized."""
         by_pattern = (group for group, them in self.patterns.items() if _compiled(them).match(entity))
         return tuple(sorted({*self.named.get(entity, ()), *by_pattern}))
+
+    def with_named(self, more: Mapping[str, Collection[str]]) -> EntityGroups:
+        """Return a copy in which entities belong to these groups too: ``more`` is entity → its groups."""
+        if not more:
+            return self
+        both: dict[str, Collection[str]] = {
+            entity: {*self.named.get(entity, ()), *groups} for entity, groups in more.items()
+        }
+        return EntityGroups(ChainMap(both, self.named), self.patterns)
 
     def members(self, group: str, entities: Sequence[str]) -> NDArray[np.bool_]:
         """Return which of the entities, normalized ones, are in a group: bool[entities]."""

@@ -149,7 +149,7 @@ def _nested(job: Job, name: str, types: FieldTypes) -> str | None:
 
 
 def _missing(job: Job, role: FieldRole, name: str, facts: FieldFacts) -> FieldMissing:
-    proposed = propose(role, name, facts.everything, facts.sample)
+    proposed = propose(role, name, _unused(job, role, facts.everything), facts.sample)
     hint = f"did you mean “{proposed}”? " if proposed else ""
     if role is OUTCOME:
         hint += f"Set {role.place}; or, if the query chooses successful sign-ins only, set it to null: every event "
@@ -169,11 +169,17 @@ def _wrong(
         hint = f"it is no field but holds others: name one of them{_list(below)}"
     elif below:
         hint = f"name its sub-field “{below[0]}” in {place_of(role, job)}"
-    elif other := propose(role, name, {key: kinds for key, kinds in known.items() if key != name}, facts.sample):
+    elif other := propose(role, name, _unused(job, role, known, name), facts.sample):
         hint = f"is “{other}” meant? Otherwise map {name} as {role.wanted} in the events' index template, and reindex"
     else:
         hint = f"map {name} as {role.wanted} in the events' index template, and reindex what is there"
     return FieldTypeWrong(text, hint=hint)
+
+
+def _unused(job: Job, role: FieldRole, types: FieldTypes, *names: str) -> FieldTypes:
+    """Return the fields without ``names`` and those that the job reads in other roles: none of them is meant."""
+    used = {*names, *(each for other in ROLES if other is not role for each in other.names(job))}
+    return {name: kinds for name, kinds in types.items() if name not in used}
 
 
 def _spread(types: Mapping[str, Sequence[str]]) -> str:

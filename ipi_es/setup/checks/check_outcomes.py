@@ -10,7 +10,7 @@ from ipi_es.datafeed.spec import UNKNOWN
 from ipi_es.errors import DataError
 from ipi_es.lists import some
 from ipi_es.setup.checks.check_finding import Finding, ok, percent, problem, warning
-from ipi_es.setup.facts.outcome_words import meaning, meaning_in, spelled_alike
+from ipi_es.setup.contents.outcome_words import meaning, meaning_in, spelled_alike
 
 CHECK = "outcomes"
 

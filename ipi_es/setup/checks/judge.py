@@ -9,7 +9,7 @@ from ipi_es.cluster.port import Distribution
 from ipi_es.config.job_config import Job
 from ipi_es.errors import IpiEsError, PermissionDenied
 from ipi_es.scoring.history_age import YOUNG_DAYS
-from ipi_es.setup.checks.check_accounts import judge_machines, judge_spread
+from ipi_es.setup.checks.check_accounts import judge_groups, judge_machines, judge_spread
 from ipi_es.setup.checks.check_context import judge_context, judge_networks
 from ipi_es.setup.checks.check_entities import judge_several, judge_spellings
 from ipi_es.setup.checks.check_events import judge_events, judge_hidden
@@ -130,6 +130,7 @@ def _events(job: Job, facts: Facts, fields: FieldFacts) -> list[Finding]:
     if hidden is not None and not any(hidden.better.name in (each.hint or "") for each in found):
         found.append(judge_hidden(hidden))
     found += _looked("query", facts.actions, judge_actions)
+    found += _looked("groups", facts.groups, lambda groups: judge_groups(job, groups))
     other = facts.failures if isinstance(facts.failures, OutcomeField) else None
     if OUTCOME.what not in events.unreadable:
         found += judge_outcomes(job, events.outcomes, events.missing_outcome, events.counts.events, other)

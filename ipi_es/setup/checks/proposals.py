@@ -12,9 +12,9 @@ from ipi_es.addresses import is_private, parse
 from ipi_es.config.files.nearest import nearest
 from ipi_es.networks.network_values import country_number, operator_number
 from ipi_es.setup.contents.client_addresses import address_figures, hidden_client
+from ipi_es.setup.contents.outcome_words import meaning_in, parts
 from ipi_es.setup.facts.document_sample import FILLED, MOSTLY, FieldContents, Sample
 from ipi_es.setup.facts.field_roles import ENTITY, FORWARDED, IP, OUTCOME, TIME, FieldRole, FieldTypes, serves
-from ipi_es.setup.facts.outcome_words import meaning_in, parts
 
 ContextPart: TypeAlias = Literal["operator", "country"]
 

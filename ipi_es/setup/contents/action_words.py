@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
-from ipi_es.setup.facts.outcome_words import parts
+from ipi_es.setup.contents.outcome_words import parts
 
 Action: TypeAlias = Literal["sign-in", "log-off", "token refresh", "challenge", "password change"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ipi_es.addresses import packed, picked
 from ipi_es.cluster.port import Cluster, Json
-from ipi_es.datafeed.requests import window
+from ipi_es.datafeed.searches.requests import window
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.dotted_names import flatten
 

@@ -13,9 +13,9 @@ from ipi_es.setup.checks.proposals import best_named, elsewhere, is_other_end, s
 from ipi_es.setup.contents.account_fields import AccountFigures, SharedField, better_fields, usable_fields
 from ipi_es.setup.contents.action_words import action
 from ipi_es.setup.contents.machine_accounts import is_machine
+from ipi_es.setup.contents.outcome_words import meaning, parts
 from ipi_es.setup.facts.document_sample import FILLED, MOSTLY, FieldContents, Sample, Scope
 from ipi_es.setup.facts.field_roles import ENTITY, NUMBERS, FieldTypes, readable, serves
-from ipi_es.setup.facts.outcome_words import meaning, parts
 
 CANDIDATES = 6
 """Maximum number of fields whose figures are computed: one search with their most frequent values."""

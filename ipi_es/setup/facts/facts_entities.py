@@ -13,7 +13,7 @@ from ipi_es.cluster.port import Cluster, Json
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import context_from, networks_of
 from ipi_es.datafeed.entity_choice import entity_choice
-from ipi_es.datafeed.requests import chosen_sources, entity_keys, wanted
+from ipi_es.datafeed.searches.requests import chosen_sources, entity_keys, wanted
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.networks.network_table import NetworkTable
 from ipi_es.setup.facts.document_sample import Scope

@@ -12,8 +12,8 @@ from ipi_es.cluster.port import Cluster, Json
 from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.reader import Datafeed
-from ipi_es.datafeed.requests import chosen_sources, entity_keys, missing_entity
 from ipi_es.datafeed.row_use import row_use
+from ipi_es.datafeed.searches.requests import chosen_sources, entity_keys, missing_entity
 from ipi_es.datafeed.spec import MATCH_ALL, FeedSpec
 from ipi_es.index_pairs import packed_pairs
 from ipi_es.ipinsights.training.time_split import MIN_DAYS, MIN_ROWS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
 from ipi_es.setup.checks.check_outcomes import OutcomeField
+from ipi_es.setup.contents.outcome_words import meaning_in
 from ipi_es.setup.facts.document_sample import FILLED, FieldContents, Sample, Scope
 from ipi_es.setup.facts.facts_events import TOP_OUTCOMES, terms_of
 from ipi_es.setup.facts.field_roles import OUTCOME, readable
-from ipi_es.setup.facts.outcome_words import meaning_in
 
 USUAL = "event.outcome"
 """The field of ECS; it is always tried, even if the sample has no failure in it."""

@@ -62,7 +62,15 @@ OUTCOME = FieldRole(
     ("event.outcome", "event.type", "event.action"),
     lambda job: () if job.datafeed_config.outcome_field is None else (job.datafeed_config.outcome_field,),
 )
-ROLES = (TIME, ENTITY, IP, OUTCOME)
+GROUP = FieldRole(
+    "group",
+    "entity_groups.field",
+    KEYWORDS | NUMBERS | {"boolean"},
+    "keyword",
+    ("user.roles", "user.group.name", "group.name", "user.domain"),
+    lambda job: () if job.group_field is None else (job.group_field,),
+)
+ROLES = (TIME, ENTITY, IP, OUTCOME, GROUP)
 
 FORWARDED = (
     "client.ip",

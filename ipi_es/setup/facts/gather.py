@@ -22,10 +22,11 @@ from ipi_es.setup.facts.facts_context import ContextFacts, context_facts
 from ipi_es.setup.facts.facts_entities import Names, Spread, entity_names, learned_events, spread_entities
 from ipi_es.setup.facts.facts_events import EventFacts, event_facts
 from ipi_es.setup.facts.facts_fields import field_facts, hidden_address
+from ipi_es.setup.facts.facts_groups import GroupFacts, group_facts
 from ipi_es.setup.facts.facts_indices import Clash, UnreadIndex, result_clashes, unread_indices
 from ipi_es.setup.facts.facts_outcomes import failure_field
 from ipi_es.setup.facts.facts_templates import TemplateFacts, template_facts
-from ipi_es.setup.facts.field_roles import ENTITY, IP
+from ipi_es.setup.facts.field_roles import ENTITY, GROUP, IP
 from ipi_es.setup.facts.optional_read import Looked, try_read
 from ipi_es.setup.facts.rights import Right, try_rights
 from ipi_es.state.blobs import BlobStore
@@ -59,6 +60,8 @@ class Facts:
     """The entity's field, if several people share its values, and a field that distinguishes them."""
     hidden: Looked[HiddenClient] = None
     """The address's field, if it hides the clients, and a field that has their addresses."""
+    groups: Looked[GroupFacts] = None
+    """Events in groups, where events name the groups of their entities."""
     actions: Looked[Actions] = None
     """Log-offs, token refreshes and challenges among the events that are learned."""
 
@@ -128,6 +131,8 @@ def _values(
     if IP.what not in unreadable:
         found["context"] = try_read(lambda: context_facts(cluster, job, fields, scope, sample))
         found["hidden"] = try_read(lambda: hidden_address(cluster, job, sample))
+    if GROUP.what not in unreadable:
+        found["groups"] = try_read(lambda: group_facts(cluster, job, scope))
     if not unreadable:
         types = {name: types_of(job, name, fields.types) for name in scope.spec.context_fields}
         operator = scope.spec.with_fields_of(types).operator_field

@@ -7,10 +7,10 @@ from ipi_es.lists import some
 from ipi_es.setup.checks.check_finding import percent
 from ipi_es.setup.checks.check_outcomes import OutcomeField, shares
 from ipi_es.setup.contents.action_words import action
+from ipi_es.setup.contents.outcome_words import meaning
 from ipi_es.setup.facts.document_sample import Scope
 from ipi_es.setup.facts.facts_actions import Actions, action_field, count_actions
 from ipi_es.setup.facts.facts_outcomes import failure_field
-from ipi_es.setup.facts.outcome_words import meaning
 from ipi_es.setup.suggestions.draft import Draft
 from ipi_es.setup.suggestions.log_sample import LogSample
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ipi_es.cluster.port import Document
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.datafeed.read_plan import NOTHING
+from ipi_es.datafeed.searches.read_plan import NOTHING
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.store import FinalBucket
 from ipi_es.state.details import SavedRereadBudget

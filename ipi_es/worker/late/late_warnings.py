@@ -10,7 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ipi_es.datafeed.read_plan import PLAN_BUCKETS
+from ipi_es.datafeed.searches.read_plan import PLAN_BUCKETS
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.times import SECONDS, day_of, format_span, iso
 from ipi_es.worker.job_session import JobSession

@@ -13,6 +13,7 @@ from ipi_es.config.allow_list import NO_RULE
 from ipi_es.config.files.entity_groups import GROUPS_FIELD, EntityGroups
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_counts import counts_of
+from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.pair_explanation import Explainer, PairExplanation
 from ipi_es.networks import network_types
 from ipi_es.networks.network_table import NetworkTable
@@ -106,6 +107,7 @@ class Describer:
         context = None if bucket.context is None else bucket.context.take(places)
         reasons = self.explainer.explain_all(entities, bucket.addresses[places], context)
         types = members.types_of(places.tolist())
+        groups = self._groups_in(bucket)
         found = []
         for place, (row, seen) in enumerate(zip(scored.records.tolist(), reasons, strict=True)):
             ip = pairs.ip[row]
@@ -120,7 +122,7 @@ class Describer:
                 typical=self._typical(seen, pairs, row),
                 event_count=int(pairs.count[row]),
                 explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
-                enrichment=self._enrichment(seen, types[place]) | self._groups(entities[place]),
+                enrichment=self._enrichment(seen, types[place]) | _group_field(groups, entities[place]),
                 suppressed_by=None if rule == NO_RULE else self.job.allow_list[rule].name,
                 repeat_of=scored.record_repeat_of.get(row),
                 held_until=scored.held_until.get(row),
@@ -131,10 +133,9 @@ class Describer:
             found.append(one.document(self.context, stamp))
         return found
 
-    def _groups(self, entity: str) -> dict[str, list[str]]:
-        """Return the field with the groups of an entity; none where it is in no group."""
-        found = [] if self.groups is None else list(self.groups.of(entity))
-        return {GROUPS_FIELD: found} if found else {}
+    def _groups_in(self, bucket: EventBucket) -> EntityGroups | None:
+        """Return the groups of entities, with those that the bucket's events name."""
+        return None if self.groups is None else self.groups.with_named(bucket.entity_groups)
 
     def _enrichment(self, seen: PairExplanation, types: int) -> dict[str, Any]:
         """Return the address's operator, country and types under their flat names; the record omits unknown values."""
@@ -185,6 +186,7 @@ class Describer:
 
     def _influencers(self, scored: ScoredBucket, stamp: Stamp, members: BucketMembers) -> list[ResultDocument]:
         bucket = scored.bucket
+        groups = self._groups_in(bucket)
         of_entity, of_ip = members.of_entity, members.of_ip
         fields = (
             _Field(self.job.entity_field, bucket.entities, scored.entities, scored.written_entities, {}, {}, of_entity),
@@ -211,7 +213,7 @@ class Describer:
                     probability=float(probabilities[i]),
                     influencer_score=float(merged.scores.score[i]),
                     repeat_of=repeat_of.get(i),
-                    groups=self._groups(names[i]).get(GROUPS_FIELD, ()) if field == self.job.entity_field else (),
+                    groups=groups.of(names[i]) if groups is not None and field == self.job.entity_field else (),
                     members=members_of(i),
                     failures_only=bool(merged.failures_only[i]),
                     extent=extents.get(i),
@@ -262,6 +264,12 @@ class Describer:
             dropped=bucket.dropped.counts(),
             usable=counts_of(bucket).outcomes,
         ).document(self.context, stamp)
+
+
+def _group_field(groups: EntityGroups | None, entity: str) -> dict[str, list[str]]:
+    """Return the field with the groups of an entity; none where it is in no group."""
+    found = () if groups is None else groups.of(entity)
+    return {GROUPS_FIELD: list(found)} if found else {}
 
 
 def top_names(names: list[str], merged: MergedGroups, written: NDArray[np.bool_]) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from ipi_es.cluster.port import Json
 from ipi_es.datafeed.bucket_counts import BucketCounts
-from ipi_es.datafeed.read_plan import counts_of
-from ipi_es.datafeed.requests import (
+from ipi_es.datafeed.searches.read_plan import counts_of
+from ipi_es.datafeed.searches.requests import (
     BUCKETS,
     MISSING_ENTITY,
     MISSING_IP,

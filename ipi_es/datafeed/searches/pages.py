@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ipi_es.cluster.answers.hints import INCOMPLETE_HINT
 from ipi_es.datafeed.entity_choice import Choice
-from ipi_es.datafeed.normalize import Rows
-from ipi_es.datafeed.requests import COUNTRY, ENTITY, IP, MS, OPERATOR, OUTCOME, PAIRS, TIME
+from ipi_es.datafeed.searches.requests import COUNTRY, ENTITY, IP, MS, OPERATOR, OUTCOME, PAIRS, TIME
 from ipi_es.errors import AnswerIncomplete
 
 SLICE_ROWS = 1_000
@@ -22,6 +21,26 @@ SLICE_ROWS = 1_000
 _KEY, _COUNT = itemgetter("key"), itemgetter("doc_count")
 _TIME, _IP, _OUTCOME = itemgetter(TIME), itemgetter(IP), itemgetter(OUTCOME)
 _OPERATOR, _COUNTRY = itemgetter(OPERATOR), itemgetter(COUNTRY)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Unique rows of one event bucket as the cluster returned them, in lists of equal length.
+
+    ``outcomes`` None: only one outcome is read; ``operators``, ``countries`` None: the events have no such field.
+    """
+
+    entities: list[Any]
+    ips: list[Any]
+    outcomes: list[Any] | None
+    counts: NDArray[np.int64]  # [rows], documents
+    operators: list[Any] | None = None
+    countries: list[Any] | None = None
+    chosen: bool = False
+    """Whether the entities' names were chosen among several fields, so that rows may be equal."""
+
+
+NO_ROWS = Rows([], [], None, np.empty(0, dtype=np.int64))
 
 
 @dataclass(slots=True)

@@ -23,11 +23,10 @@ from typing import Any
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.entity_choice import entity_choice
-from ipi_es.datafeed.normalize import NO_ROWS, Rows
-from ipi_es.datafeed.pages import Pages, lacking, not_whole
-from ipi_es.datafeed.read_plan import NOTHING, CountedBucket, Stretch, counts_of, read_plan
-from ipi_es.datafeed.recall import outcomes_of, read_recall, recall_body
-from ipi_es.datafeed.requests import (
+from ipi_es.datafeed.searches.pages import NO_ROWS, Pages, Rows, lacking, not_whole
+from ipi_es.datafeed.searches.read_plan import NOTHING, CountedBucket, Stretch, counts_of, read_plan
+from ipi_es.datafeed.searches.recall import outcomes_of, read_recall, recall_body
+from ipi_es.datafeed.searches.requests import (
     BUCKETS,
     LACKING,
     MS,

@@ -2,7 +2,7 @@
 
 First the cluster counts the events of each event bucket (cheap: one pass, no keys). Event buckets are then
 grouped into *stretches* that fit one page of the composite aggregation each. So hours with few events don't cost
-a request each, and empty ones cost none. The counts also prove the reading (:mod:`ipi_es.datafeed.proven`).
+a request each, and empty ones cost none. The counts also prove the reading (:mod:`ipi_es.datafeed.searches.proven`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ipi_es.datafeed.requests import (
+from ipi_es.datafeed.searches.requests import (
     BUCKETS,
     MISSING_ENTITY,
     MISSING_IP,

@@ -126,6 +126,5 @@ UNTYPED = {"cloudflare-ips-v4.txt": "198.51.100.64", "tor-bulk-exit-list.txt": "
 def facts(table: NetworkTable, *texts: str) -> list[tuple[int, str | None, tuple[NetworkType, ...]]]:
     addresses, valid = parse(texts)
     assert valid.all()
-    columns = (*table.look_up(addresses), table.types_of(addresses))
-    found = zip(*(column.tolist() for column in columns), strict=True)
+    found = zip(*(column.tolist() for column in table.look_up(addresses)), strict=True)
     return [(operator, country_text(country), type_names(types)) for operator, country, types in found]

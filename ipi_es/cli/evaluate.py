@@ -227,17 +227,17 @@ def _settings(
     trainings: int,
     dates: FixedDates | None,
 ) -> EvaluationSettings:
+    from ipi_es.datafeed.bucket_context import context_from
     from ipi_es.evaluation.announced import Announced
     from ipi_es.evaluation.evaluation import EvaluationSettings
     from ipi_es.evaluation.reading import read_attackers
-    from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.networks.network_table import NetworkTable
 
     table = NetworkTable.load(networks) if networks else None
     return EvaluationSettings(
         announced=Announced.of([file.path for file in networks], events.addresses),
         attackers=None if attackers is None else read_attackers(attackers),
-        look_up=None if table is None else lambda addresses: AddressContext(*table.look_up(addresses)),
+        look_up=None if table is None else lambda addresses: context_from(table, addresses),
         context_for_scorers=not attacks_only,
         state="frozen" if state == "frozen" else "daily",
         hyperparameters=hyperparameters,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
 
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from ipi_es.addresses import Addresses, within
 from ipi_es.config.allow_rule import WILDCARDS, AllowRule
 from ipi_es.config.entity_names import EntityStep, normalize_entity
-from ipi_es.config.files.entity_groups import NO_GROUPS, EntityGroups
+from ipi_es.config.files.entity_groups import EntityGroups
 from ipi_es.config.job_config import Job
+from ipi_es.networks.network_types import type_bits
+from ipi_es.networks.network_values import country_number
 
 NO_RULE = -1
 """Index that :meth:`AllowList.match` gives a row without a matching rule."""
@@ -27,6 +29,38 @@ REMEMBERED_PATTERNS = 4_096
 @lru_cache(maxsize=REMEMBERED_PATTERNS)
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matchable:
+    """The entities and addresses that rules are matched against, and what is known of them."""
+
+    entities: Sequence[str]
+    """Distinct and normalized."""
+    addresses: Addresses
+    """uint8[ips, 16]."""
+    groups: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """The groups that events name, by entity."""
+    operator: NDArray[np.uint32] | None = None
+    """[ips]: numbers of autonomous systems; 0, or None: unknown."""
+    country: NDArray[np.uint16] | None = None
+    """[ips]: two letters as (first << 8) | second."""
+    network_types: NDArray[np.uint8] | None = None
+    """[ips]: a set of types each."""
+
+    def in_networks(self, rule: AllowRule) -> NDArray[np.bool_]:
+        """Return which addresses (bool[ips]) have the rule's operator, country and type; what is unknown has none."""
+        found = np.ones(len(self.addresses), dtype=np.bool_)
+        for wanted, values in (
+            (rule.operator, self.operator),
+            (None if rule.country is None else country_number(rule.country), self.country),
+        ):
+            if wanted is not None:
+                found &= False if values is None else values == wanted
+        if rule.network_type is not None:
+            types = self.network_types
+            found &= False if types is None else (types & type_bits(rule.network_type)) > 0
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +81,18 @@ class AllowList:
         """The rules' names, in their order; stable when other rules come or go."""
         return tuple(rule.name for rule in self.rules)
 
-    def match(
-        self,
-        entities: Sequence[str],
-        addresses: Addresses,
-        entity: NDArray[np.int32],
-        ip: NDArray[np.int32],
-        named: Mapping[str, Collection[str]] = NO_GROUPS,
-    ) -> NDArray[np.int32]:
+    def match(self, names: Matchable, entity: NDArray[np.int32], ip: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return the index (int32[rows]) of the first rule that matches each row, or -1.
 
-        Row i is the pair (``entities[entity[i]]``, ``addresses[ip[i]]``): ``entities`` are distinct and normalized,
-        ``addresses`` is uint8[ips, 16], ``entity`` and ``ip`` are int32[rows]. ``named`` holds the groups that events
-        name, by entity. A rule with entity and cidr matches where both do.
+        Row i is the pair (``names.entities[entity[i]]``, ``names.addresses[ip[i]]``); ``entity`` and ``ip`` are
+        int32[rows]. A rule matches where all do that it names.
         """
         found = np.full(len(entity), NO_RULE, dtype=np.int32)
         if not self.rules:
             return found
+        entities = names.entities
         positions = {name: position for position, name in enumerate(entities)}
-        groups = None if self.groups is None else self.groups.with_named(named)
+        groups = None if self.groups is None else self.groups.with_named(names.groups)
         for index, rule in enumerate(self.rules):
             matches = found == NO_RULE
             if rule.entity is not None:
@@ -73,7 +100,9 @@ class AllowList:
             if rule.group is not None:
                 matches &= groups.members(rule.group, entities)[entity] if groups is not None else False
             if rule.cidr is not None:
-                matches &= within(addresses, rule.cidr)[ip]
+                matches &= within(names.addresses, rule.cidr)[ip]
+            if rule.by_context:
+                matches &= names.in_networks(rule)[ip]
             found[matches] = index
         return found
 

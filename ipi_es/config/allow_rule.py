@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ipi_es.config.allow_coverage import SHOWN, too_much
 from ipi_es.config.entity_names import EntityStep, normalize_entity
@@ -14,6 +14,8 @@ from ipi_es.config.files.entity_groups import WILDCARDS, EntityGroups
 from ipi_es.config.types import Inconsistent, Section, Text
 from ipi_es.embedded_addresses import Embedding, unwrapped_network
 from ipi_es.lists import some
+from ipi_es.networks.network_types import NetworkType
+from ipi_es.networks.network_values import country_number, country_text, operator_number
 
 __all__ = ["WILDCARDS", "AllowRule", "Cidr", "check_rules", "names_everybody"]
 
@@ -47,8 +49,26 @@ def _cidr(text: str) -> str:
 Cidr: TypeAlias = Annotated[str, AfterValidator(_cidr)]
 
 
+def _operator(value: object) -> int:
+    number = operator_number(value)
+    if not number:
+        raise ValueError(f"“{value}” is no number of an autonomous system: write 64496 or AS64496")
+    return number
+
+
+def _country(text: str) -> str:
+    found = country_text(country_number(text))
+    if found is None:
+        raise ValueError(f"“{text}” is no country: write its two letters, as AT")
+    return found
+
+
+Operator: TypeAlias = Annotated[int, BeforeValidator(_operator)]
+Country: TypeAlias = Annotated[str, AfterValidator(_country)]
+
+
 class AllowRule(Section):
-    """Which pairs are allowed: by entity or group, by network, or (with both) that entity from that network only."""
+    """Which pairs are allowed: by entity or group, network, operator, country, type; all that is given must match."""
 
     entity: Text | None = Field(
         default=None, description="The entity, after `entity_normalize`; `*`, `?` and `[…]` as in a shell (`svc-*`)."
@@ -57,30 +77,52 @@ class AllowRule(Section):
         default=None, description="A group of `entity_groups`, instead of an entity: all that belong to it."
     )
     cidr: Cidr | None = Field(default=None, description="A network or an address.")
-    id: Text | None = Field(
-        default=None, description="What `suppressed_by` will hold; by default made of entity, group and cidr."
+    operator: Operator | None = Field(
+        default=None, description="A network operator by the number of its autonomous system: 64496 or AS64496."
     )
+    country: Country | None = Field(default=None, description="A country by its two letters: AT.")
+    network_type: NetworkType | None = Field(
+        default=None, description="A type that a file of `networks_files` gives the address's network."
+    )
+    id: Text | None = Field(default=None, description="What `suppressed_by` will hold; by default made of the others.")
     comment: str = Field(default="", description="Why; for people.")
 
     @model_validator(mode="after")
     def _not_everything(self) -> AllowRule:
-        if self.entity is None and self.group is None and self.cidr is None:
-            raise ValueError("needs entity, group or cidr; a cidr can stand with either of the others")
+        if not self._conditions:
+            raise ValueError("needs entity, group, cidr, operator, country or network_type; all that it has must match")
         if self.entity is not None and self.group is not None:
             raise ValueError("has an entity and a group: write a rule for each")
         every_entity = self.group is None and (self.entity is None or names_everybody(self.entity))
         every_address = self.cidr is None or self.cidr in EVERY_ADDRESS
-        if every_entity and every_address:
+        if every_entity and every_address and self.operator is None and self.network_type is None:
+            if self.country is not None:
+                raise ValueError("would allow everybody from a whole country: name an entity, a network or an operator")
             raise ValueError("would allow everything: name an entity or a network")
         return self
 
     @property
+    def _conditions(self) -> dict[str, str]:
+        """What must match, by the setting's name."""
+        each = {
+            "entity": self.entity,
+            "group": self.group,
+            "cidr": self.cidr,
+            "operator": None if self.operator is None else str(self.operator),
+            "country": self.country,
+            "network_type": self.network_type,
+        }
+        return {key: value for key, value in each.items() if value is not None}
+
+    @property
+    def by_context(self) -> bool:
+        """Whether it asks what is known of the address's network: operator, country or type."""
+        return self.operator is not None or self.country is not None or self.network_type is not None
+
+    @property
     def name(self) -> str:
-        """``id``, or a text of entity, group and cidr; it stays the same when rules are added or moved."""
-        if self.id is not None:
-            return self.id
-        parts = (("entity", self.entity), ("group", self.group), ("cidr", self.cidr))
-        return " ".join(f"{key}:{value}" for key, value in parts if value is not None)
+        """``id``, or a text of what must match; it stays the same when rules are added or moved."""
+        return self.id or " ".join(f"{key}:{value}" for key, value in self._conditions.items())
 
 
 def check_rules(
@@ -127,7 +169,12 @@ def _unknown(group: str | None, groups: EntityGroups | None) -> str | None:
 
 
 def _spelled_out(rule: AllowRule, groups: EntityGroups | None) -> list[AllowRule]:
-    """Return the rule, or one of the same name for each pattern of its group; single names never cover too much."""
+    """Return the rule, or one of the same name for each pattern of its group.
+
+    Single names never cover too much; what a rule by operator, country or type covers is known of no address here.
+    """
+    if rule.by_context:
+        return []
     if rule.group is None or groups is None:
         return [rule]
     return [

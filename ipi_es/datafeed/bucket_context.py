@@ -53,16 +53,14 @@ def _numbers(values: list[Any], number: Callable[[object], int]) -> NDArray[np.u
 
 
 def looked_up(bucket: EventBucket, networks: NetworkTable | None) -> EventBucket:
-    """Add the context of its addresses from the files; the events' own fields fill in where the files have none."""
+    """Add context and types of its addresses from the files; the events' own fields fill in where these have none."""
     if networks is None or not len(bucket.addresses):
         return bucket
-    found = context_from(networks, bucket.addresses)
+    operator, country, types = networks.look_up(bucket.addresses)
     if bucket.context is not None:
-        found = AddressContext(
-            np.where(found.operator == 0, bucket.context.operator, found.operator),
-            np.where(found.country == 0, bucket.context.country, found.country),
-        )
-    return replace(bucket, context=found or None)
+        operator = np.where(operator == 0, bucket.context.operator, operator)
+        country = np.where(country == 0, bucket.context.country, country)
+    return replace(bucket, context=AddressContext(operator, country) or None, network_types=types)
 
 
 def networks_of(job: Job) -> NetworkTable | None:
@@ -83,4 +81,5 @@ def _opened(files: tuple[NetworkFile, ...]) -> NetworkTable:
 
 def context_from(networks: NetworkTable, addresses: Addresses) -> AddressContext:
     """Return the context of addresses uint8[n, 16] from the files."""
-    return AddressContext(*networks.look_up(addresses))
+    found = networks.look_up(addresses)
+    return AddressContext(found.operator, found.country)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, words
+from ipi_es.config.allow_list import Matchable
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined, mix
@@ -78,6 +79,8 @@ class EventBucket:
     """Operator and country of each of ``ips``; None where nothing is known of any."""
     given_context: AddressContext | None = None
     """The context from the events' own fields alone, without files of networks."""
+    network_types: NDArray[np.uint8] | None = None
+    """The types of the networks of each of ``ips``, a set each; None: no files of networks."""
     entity_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The groups that the events name of their entities, sorted; entities without any are absent."""
     seq_no: str | None = None
@@ -93,6 +96,19 @@ class EventBucket:
         wanted = np.array([name in outcomes for name in self.outcomes], dtype=np.bool_)
         rows: NDArray[np.bool_] = wanted[self.outcome]
         return rows
+
+    @property
+    def matchable(self) -> Matchable:
+        """What rules of the allow list are matched against."""
+        context = self.context
+        return Matchable(
+            self.entities,
+            self.addresses,
+            self.entity_groups,
+            None if context is None else context.operator,
+            None if context is None else context.country,
+            self.network_types,
+        )
 
     def digest(self, hashes: NDArray[np.uint64] | None = None) -> str:
         """Return a digest of the rows, 16 hexadecimal digits: equal for equal rows in any order.

@@ -42,7 +42,7 @@ def row_use(bucket: EventBucket, job: Job, allow: AllowList, holds: PairHolds | 
     """Decide what the rows of an event bucket are used for. ``holds`` None: no pair is held."""
     feed = job.datafeed_config
     succeeded, scored = bucket.with_outcome(feed.learn_outcomes), bucket.with_outcome(feed.score_outcomes)
-    free = allow.match(bucket.entities, bucket.addresses, bucket.entity, bucket.ip, bucket.entity_groups) == NO_RULE
+    free = allow.match(bucket.matchable, bucket.entity, bucket.ip) == NO_RULE
     learned = succeeded & free
     if holds is not None:
         rows = np.flatnonzero(learned)  # looking up a hold is slow: failures, of which a flood has millions, have none

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,17 @@ from ipi_es.errors import UsageError
 from ipi_es.networks.network_file import FileSummary, NetworkFile, Source
 from ipi_es.networks.opening import open_file
 from ipi_es.networks.text_files import FORMATS
+
+
+class NetworkFacts(NamedTuple):
+    """Facts on the networks of n addresses; 0 where unknown."""
+
+    operator: NDArray[np.uint32]
+    """[n]: number of the autonomous system."""
+    country: NDArray[np.uint16]
+    """[n]: two letters as (first << 8) | second."""
+    types: NDArray[np.uint8]
+    """[n]: the types of all networks that contain the address, a set each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +49,22 @@ class NetworkTable:
         named = [file if isinstance(file, NetworkFile) else NetworkFile(Path(file)) for file in given]
         return cls(tuple(open_file(file) for file in named))
 
-    def look_up(self, addresses: Addresses) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-        """Return (operator uint32[n], country uint16[n]) of addresses uint8[n, 16]; 0 means unknown.
-
-        A country is two letters as (first << 8) | second.
-        """
+    def look_up(self, addresses: Addresses) -> NetworkFacts:
+        """Return what all files together say of the networks of addresses uint8[n, 16]."""
         distinct, back = _distinct(addresses)
+        types = np.zeros(len(distinct), dtype=np.uint8)
         operator, country = np.zeros(len(distinct), dtype=np.uint32), np.zeros(len(distinct), dtype=np.uint16)
         operator_length, country_length = (np.zeros(len(distinct), dtype=np.uint8) for _ in range(2))
         for source in self._sources:
+            found = source.find(distinct)
+            if source.has_types:
+                types |= found.types
             if source.has_context:
-                found = source.find(distinct)
                 take = (found.operator > 0) & ((operator == 0) | (found.operator_length > operator_length))
                 operator[take], operator_length[take] = found.operator[take], found.operator_length[take]
                 take = (found.country > 0) & ((country == 0) | (found.country_length > country_length))
                 country[take], country_length[take] = found.country[take], found.country_length[take]
-        return operator[back], country[back]
-
-    @property
-    def has_types(self) -> bool:
-        """Whether any file can have a type."""
-        return any(source.has_types for source in self._sources)
-
-    def types_of(self, addresses: Addresses) -> NDArray[np.uint8]:
-        """Return the types (uint8[n]) of the networks that contain addresses uint8[n, 16], of all files together."""
-        distinct, back = _distinct(addresses)
-        types = np.zeros(len(distinct), dtype=np.uint8)
-        for source in self._sources:
-            if source.has_types:
-                types |= source.find(distinct).types
-        return types[back]
+        return NetworkFacts(operator[back], country[back], types[back])
 
     def organization(self, operator: int) -> str | None:
         """Return the name of an operator, or None. MaxMind's format knows only operators that were looked up before."""

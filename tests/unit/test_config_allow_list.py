@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from ipi_es.addresses import parse
 from ipi_es.config import NO_RULE, AllowList, check_job
+from ipi_es.config.allow_list import Matchable
 from ipi_es.errors import ConfigError
+from ipi_es.networks.network_values import country_number
 
 ENTITIES = ["alice", "bob", "svc-backup", "svc-mail", "Svc-x", "[odd]"]
 IPS = ["10.1.2.3", "10.1.2.4", "192.0.2.1", "2001:db8::1", "2001:db9::1", "::ffff:10.9.9.9"]
@@ -29,12 +31,12 @@ def match(rules: list[dict[str, str]], pairs: list[tuple[int, int]], normalize: 
     addresses, valid = parse(IPS)
     assert valid.all()
     rows = np.array(pairs, dtype=np.int32).reshape(-1, 2)
-    found = AllowList.of(check_job(job)).match(ENTITIES, addresses, rows[:, 0], rows[:, 1])
+    found = AllowList.of(check_job(job)).match(Matchable(ENTITIES, addresses), rows[:, 0], rows[:, 1])
     assert found.dtype == np.int32
     return found.tolist()
 
 
-def refused(*rules: dict[str, str], normalize: tuple[str, ...] = ()) -> str:
+def refused(*rules: dict[str, Any], normalize: tuple[str, ...] = ()) -> str:
     """What the job's reader says of the rules; empty if it takes them."""
     job = {
         "job_id": "x",
@@ -162,3 +164,52 @@ def test_a_name_without_wildcards_is_exact_in_case() -> None:
 def test_names_of_rules_stay_when_rules_move() -> None:
     job = {"job_id": "x", "datafeed_config": {"indices": "a"}, "allow_list": [{"entity": "b"}, {"entity": "a"}]}
     assert AllowList.of(check_job(job)).names == ("entity:b", "entity:a")
+
+
+KNOWN = Matchable(
+    ENTITIES,
+    parse(IPS)[0],
+    operator=np.array([64496, 64496, 64497, 0, 64496, 0], dtype=np.uint32),
+    country=np.array([country_number(code) for code in ("AT", "DE", "AT", "", "AT", "")], dtype=np.uint16),
+    network_types=np.array([0, 2, 6, 0, 1, 0], dtype=np.uint8),
+)
+EVERY_PAIR = np.array([(entity, ip) for entity in range(2) for ip in range(6)], dtype=np.int32)
+
+
+@pytest.mark.parametrize(
+    ("rule", "allowed", "name"),
+    [
+        ({"operator": "AS64496"}, [0, 1, 4], "operator:64496"),
+        ({"operator": 64497, "country": "at"}, [2], "operator:64497 country:AT"),
+        ({"operator": 64496, "cidr": "10.0.0.0/8"}, [0, 1], "cidr:10.0.0.0/8 operator:64496"),
+        ({"network_type": "vpn"}, [1, 2], "network_type:vpn"),
+        ({"network_type": "hosting", "country": "AT"}, [4], "country:AT network_type:hosting"),
+        ({"network_type": "tor"}, [], "network_type:tor"),
+    ],
+)
+def test_a_rule_asks_what_is_known_of_the_network(rule: dict[str, Any], allowed: list[int], name: str) -> None:
+    def matched(data: dict[str, Any], names: Matchable) -> list[tuple[int, int]]:
+        rules = AllowList.of(check_job({"job_id": "x", "datafeed_config": {"indices": "a"}, "allow_list": [data]}))
+        assert rules.names == (data.get("id", name),)
+        found = rules.match(names, EVERY_PAIR[:, 0], EVERY_PAIR[:, 1]) != NO_RULE
+        return [(entity, ip) for entity, ip in EVERY_PAIR[found].tolist()]
+
+    assert matched(rule, KNOWN) == [(entity, ip) for entity in range(2) for ip in allowed]
+    assert matched({**rule, "entity": "bob", "id": "bob"}, KNOWN) == [(1, ip) for ip in allowed]
+    assert matched(rule, Matchable(ENTITIES, KNOWN.addresses)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"operator": "AS"}, "“AS” is no number of an autonomous system: write 64496 or AS64496"),
+        ({"operator": 0}, "“0” is no number of an autonomous system"),
+        ({"country": "Austria"}, "“Austria” is no country: write its two letters, as AT"),
+        ({"country": "AT"}, "would allow everybody from a whole country"),
+        ({"country": "AT", "entity": "*"}, "would allow everybody from a whole country"),
+        ({"network_type": "office"}, "network_type"),
+        ({}, "needs entity, group, cidr, operator, country or network_type"),
+    ],
+)
+def test_a_rule_with_a_wrong_network_is_refused(rule: dict[str, Any], said: str) -> None:
+    assert said in refused(rule)

@@ -243,8 +243,8 @@ def test_numbers_may_come_as_text_from_the_environment(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
-        ({}, "needs entity, group or cidr"),
-        ({"comment": "x"}, "needs entity, group or cidr"),
+        ({}, "needs entity, group, cidr, operator"),
+        ({"comment": "x"}, "needs entity, group, cidr, operator"),
         ({"entity": "*"}, "would allow everything"),
         ({"entity": "?*"}, "would allow everything"),
         ({"cidr": "::/0"}, "would allow everything"),

@@ -128,7 +128,7 @@ def test_the_longest_prefix_counts_first() -> None:
 def test_an_allow_rule_of_wrapped_addresses_is_one_of_the_addresses_inside() -> None:
     rules = AllowList.of(job([{"cidr": "64:ff9b::c633:6400/120"}]))
     found = bucket(["64:ff9b::c633:6407", "198.51.100.8", "198.51.101.1"])
-    assert rules.match(found.entities, found.addresses, found.entity, found.ip).tolist() == [0, 0, -1]
+    assert rules.match(found.matchable, found.entity, found.ip).tolist() == [0, 0, -1]
 
 
 @pytest.mark.parametrize("cidr", ["64:ff9b::/96", "2002::/16", "2001::/32", "2001:0:4136:e378::/64"])
@@ -148,7 +148,7 @@ def test_a_table_of_networks_knows_the_operator_of_the_address_inside(tmp_path: 
     table = tmp_path / "networks.csv"
     table.write_text("prefix,asn,country\n198.51.100.0/24,64500,DE\n64:ff9b::/96,64501,US\n2002::/16,64502,FR\n")
     addresses, _ = parse(["64:ff9b::c633:6407", "2002:c633:6407::1", "198.51.100.7", "192.0.2.1"])
-    operator, _country = NetworkTable.load((str(table),)).look_up(addresses)
+    operator = NetworkTable.load((str(table),)).look_up(addresses).operator
     assert operator.tolist() == [64500, 64500, 64500, 0]
 
 

@@ -18,6 +18,7 @@ from cli_run import connect_to, run
 
 from ipi_es.addresses import parse
 from ipi_es.config import NO_RULE, AllowList, check_job
+from ipi_es.config.allow_list import Matchable
 from ipi_es.config.files.entity_groups import GROUPS_FIELD, read_groups
 from ipi_es.config.job_config import Job
 from ipi_es.errors import ConfigError, UsageError
@@ -106,7 +107,7 @@ def test_a_rule_allows_a_group_and_only_from_its_network(tmp_path: Path) -> None
     addresses, _ = parse(ADDRESSES)
     entity, ip = (np.array(each, dtype=np.int32) for each in ([0, 0, 1, 3], [0, 1, 0, 1]))
     rules = AllowList.of(made)
-    assert rules.match(NAMES, addresses, entity, ip).tolist() == [0, NO_RULE, NO_RULE, 1]
+    assert rules.match(Matchable(NAMES, addresses), entity, ip).tolist() == [0, NO_RULE, NO_RULE, 1]
     assert rules.names == ("group:admins cidr:10.0.0.0/8", "group:services")
 
 
@@ -117,7 +118,7 @@ def test_a_rule_allows_a_group_and_only_from_its_network(tmp_path: Path) -> None
         ([{"group": "admins", "entity": "bob"}], "has an entity and a group: write a rule for each"),
         ([{"group": "all"}], "“group:all” would allow 100 %"),
         ([{"group": "all", "cidr": "0.0.0.0/1"}, {"cidr": "128.0.0.0/1"}], "would allow"),
-        ([{"id": "x"}], "needs entity, group or cidr"),
+        ([{"id": "x"}], "needs entity, group, cidr, operator"),
     ],
 )
 def test_rules_with_wrong_groups_are_refused(tmp_path: Path, rules: list[dict[str, str]], said: str) -> None:

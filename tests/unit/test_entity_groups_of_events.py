@@ -20,6 +20,7 @@ from signin_events import make_job
 from ipi_es.addresses import parse
 from ipi_es.cluster.port import Put
 from ipi_es.config import NO_RULE, AllowList, check_job
+from ipi_es.config.allow_list import Matchable
 from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.spec import FeedSpec
@@ -44,8 +45,8 @@ def test_a_rule_allows_a_group_that_events_name_and_one_of_the_file(tmp_path: Pa
     entity, ip = (np.array(each, dtype=np.int32) for each in ([0, 0, 1, 2], [0, 1, 0, 1]))
     names, allowed = ["alice", "carol", "bot"], AllowList.of(made)
     named = {"alice": ("admins",), "bot": ("bots", "x")}
-    assert allowed.match(names, addresses, entity, ip, named).tolist() == [0, NO_RULE, 0, 1]
-    assert allowed.match(names, addresses, entity, ip).tolist() == [NO_RULE, NO_RULE, 0, NO_RULE]
+    assert allowed.match(Matchable(names, addresses, named), entity, ip).tolist() == [0, NO_RULE, 0, 1]
+    assert allowed.match(Matchable(names, addresses), entity, ip).tolist() == [NO_RULE, NO_RULE, 0, NO_RULE]
 
 
 def test_groups_need_a_file_or_a_field() -> None:

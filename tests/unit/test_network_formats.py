@@ -115,8 +115,3 @@ def test_what_a_file_holds_and_knows(tmp_path: Path) -> None:
     assert (database[0].format, database[0].networks) == ("MaxMind database test of 2023-11-14", None)
     assert database[1].tolist() == [False, True, False]
     assert [type_names(types) for types in database[2].tolist()] == [(), ("vpn",), ()]
-
-
-def test_files_that_have_no_types_are_not_asked_for_them() -> None:
-    assert not NetworkTable.load(SAMPLES / "dbip-asn-lite.csv").has_types
-    assert NetworkTable.load([SAMPLES / "dbip-asn-lite.csv", SAMPLES / "aws-ip-ranges.json"]).has_types

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import worker_company as company
 import worker_parts as parts
@@ -20,7 +19,6 @@ from ipi_es.networks.network_types import NETWORK_TYPES, TYPES_FIELD, bits_of_wo
 from ipi_es.results.documents.phrases import TYPE_LABELS, types_text
 from ipi_es.results.words import ALIAS
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.scoring.bucket_members import BucketMembers
 
 Results = dict[tuple[str, str], dict[str, Any]]
 PLAIN = company.make_job()
@@ -130,24 +128,25 @@ def test_explain_without_files_takes_the_types_from_the_addresses_last_record(cl
     assert found["network_types"] == ["hosting", "tor"]
 
 
-def test_each_address_is_looked_up_once_in_a_bucket() -> None:
-    class Bucket:
-        addresses = np.arange(64, dtype=np.uint8).reshape(4, 16)
-
-    class Scored:
-        bucket = Bucket()
-
-    asked: list[int] = []
-
-    def types(addresses: Any) -> Any:
-        asked.extend(addresses[:, 0].tolist())
-        return np.ones(len(addresses), dtype=np.uint8)
-
-    members = BucketMembers(Scored(), None, (), network_types=types)  # type: ignore[arg-type]
-    assert members.types_of([2, 0, 2]) == [1, 1, 1]
-    assert members.types_of([0, 3]) == [1, 1]
-    assert asked == [32, 0, 48]
-    assert BucketMembers(Scored(), None, ()).types_of([0, 1]) == [0, 0]  # type: ignore[arg-type]
+def test_a_rule_allows_a_type(data: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ruled = data | {"allow_list": [{"network_type": "vpn", "entity": "person*"}]}
+    cluster = parts.trained_cluster(Job.model_validate(ruled), monkeypatch)
+    parts.backfill(cluster, Job.model_validate(ruled))
+    cluster.refresh(ALIAS)
+    victims = [
+        each
+        for each in parts.of_kind(parts.results(cluster, Job.model_validate(ruled)), "record")
+        if each["partition_field_value"] == company.VICTIM
+    ]
+    allowed = {each["by_field_value"] for each in victims if "suppressed_by" in each}
+    assert allowed == {each["by_field_value"] for each in victims if each["by_field_value"].startswith("103.")}
+    assert {each.get("suppressed_by") for each in victims} == {None, "entity:person* network_type:vpn"}
+    connect_to(monkeypatch, cluster)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    (tmp_path / "signins.json").write_text(json.dumps(ruled))
+    (found,) = json.loads(run("explain", "signins.json", company.VICTIM, "103.7.2.9", "--format", "json").stdout)
+    assert found["suppressed_by"] == "entity:person* network_type:vpn"
 
 
 def test_a_set_of_types_is_a_byte_and_every_type_has_a_noun() -> None:

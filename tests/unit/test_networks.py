@@ -30,7 +30,7 @@ TABLE = """prefix,family,asn,org,country,type_guess
 def found(table: NetworkTable, *texts: str) -> list[tuple[int, str | None]]:
     addresses, valid = parse(texts)
     assert valid.all()
-    operator, country = table.look_up(addresses)
+    operator, country, _ = table.look_up(addresses)
     assert (operator.dtype, country.dtype) == (np.uint32, np.uint16)
     return [(int(o), country_text(int(c))) for o, c in zip(operator, country, strict=True)]
 
@@ -132,7 +132,7 @@ def test_the_first_file_that_knows_a_field_gives_it(tmp_path) -> None:
 
 
 def test_nothing_is_found_of_no_addresses(tmp_path) -> None:
-    operator, country = table_of(tmp_path, TABLE).look_up(np.zeros((0, 16), dtype=np.uint8))
+    operator, country, _ = table_of(tmp_path, TABLE).look_up(np.zeros((0, 16), dtype=np.uint8))
     assert len(operator) == len(country) == 0
 
 

@@ -9,11 +9,13 @@ from ipi_es.scoring.probability import severity
 from ipi_es.times import SECONDS, from_ms, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from ipi_es.config.allow_list import Matchable
     from ipi_es.config.job_config import Job
     from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.pair_explanation import PairExplanation
+    from ipi_es.networks.network_types import NetworkType
     from ipi_es.worker.job_resources import JobResources
 
 RECENT = 5
@@ -128,7 +130,8 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     ip = canonical(address)
     latest = work.stores.results.read("record", ResultFilter(ip=ip), sort="timestamp", size=1)
     shown = latest[0].source if latest else {}
-    seen = explain(Scorer(snapshot.network, history), entity, address, _context(work, shown, address))
+    context, types = _context(work, shown, address), _types(work, shown, address)
+    seen = explain(Scorer(snapshot.network, history), entity, address, context)
     age = history.age
     judged = snapshot.references.judge([seen.compatibility], [seen.prior_events], [age], np.zeros(1, dtype=np.bool_))
     class_, calibrated, scored = judged.history_class, judged.calibrated.ln_p, judged.ln_p
@@ -147,11 +150,11 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         probability=float(np.exp(scored[0])),
         calibrated_probability=float(np.exp(calibrated[0])),
         score_cap=float(np.clip(probability_cap(scored[:1])[0], 0.0, 100.0)),
-        suppressed_by=_allowed_by(work.job, entity, address, named),
+        suppressed_by=_allowed_by(work.job, _matchable(entity, address, named, context, types)),
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
         groups=_groups(work.job, entity, named),
-        network_types=_types(work, shown, address),
+        network_types=types,
         records=tuple(each.source for each in records),
         record_count=results.count("record", pair) if len(records) == RECENT else len(records),
         first_recorded=from_ms(first[0].source["timestamp"]) if first else None,
@@ -175,17 +178,32 @@ def _groups(job: Job, entity: str, named: Mapping[str, tuple[str, ...]]) -> tupl
     return () if groups is None else groups.with_named(named).of(entity)
 
 
-def _allowed_by(job: Job, entity: str, address: bytes, named: Mapping[str, tuple[str, ...]]) -> str | None:
-    """Return the first rule of the job's allow list that matches the pair; ``entity`` is normalized.
+def _matchable(
+    entity: str,
+    address: bytes,
+    named: Mapping[str, tuple[str, ...]],
+    context: AddressContext,
+    types: Sequence[NetworkType],
+) -> Matchable:
+    """Return the pair for rules; ``entity`` is normalized, ``named`` are the groups that events name."""
+    import numpy as np
 
-    ``named`` are the groups that events name.
-    """
+    from ipi_es.config.allow_list import Matchable
+    from ipi_es.networks.network_types import type_bits
+
+    bits = np.array([sum(map(type_bits, types))], dtype=np.uint8)
+    addresses = np.frombuffer(address, dtype=np.uint8).reshape(1, 16)
+    return Matchable([entity], addresses, named, context.operator, context.country, bits)
+
+
+def _allowed_by(job: Job, pair: Matchable) -> str | None:
+    """Return the first rule of the job's allow list that matches the pair."""
     import numpy as np
 
     from ipi_es.config.allow_list import NO_RULE, AllowList
 
     rules, only = AllowList.of(job), np.zeros(1, dtype=np.int32)
-    (rule,) = rules.match([entity], np.frombuffer(address, dtype=np.uint8).reshape(1, 16), only, only, named)
+    (rule,) = rules.match(pair, only, only)
     return None if rule == NO_RULE else rules.names[rule]
 
 
@@ -211,14 +229,14 @@ def _context(work: JobResources, latest: Mapping[str, Any], address: bytes) -> A
     )
 
 
-def _types(work: JobResources, latest: Mapping[str, Any], address: bytes) -> tuple[str, ...]:
+def _types(work: JobResources, latest: Mapping[str, Any], address: bytes) -> tuple[NetworkType, ...]:
     """Return the types of the address's networks: from the network files, else from its latest record."""
     import numpy as np
 
-    from ipi_es.networks.network_types import TYPES_FIELD, type_names
+    from ipi_es.networks.network_types import NETWORK_TYPES, TYPES_FIELD, type_names
 
     if work.feed.networks is not None:
-        (bits,) = work.feed.networks.types_of(np.frombuffer(address, dtype=np.uint8).reshape(1, 16)).tolist()
+        (bits,) = work.feed.networks.look_up(np.frombuffer(address, dtype=np.uint8).reshape(1, 16)).types.tolist()
         if bits:
             return type_names(bits)
-    return tuple(latest.get(TYPES_FIELD) or ())
+    return tuple(each for each in NETWORK_TYPES if each in (latest.get(TYPES_FIELD) or ()))

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +53,6 @@ class EntityGroupsSource(Section):
         if self.file is None and self.field is None:
             raise ValueError("needs file or field: where it stands who belongs to which group")
         return self
-
-
-NO_GROUPS: Mapping[str, Collection[str]] = MappingProxyType({})
-"""No groups of any entity."""
 
 
 @dataclass(frozen=True, slots=True)

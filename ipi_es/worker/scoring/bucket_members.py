@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import or_
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import Addresses
 from ipi_es.index_pairs import packed_pairs
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.pair_explanation import unlearned
@@ -27,9 +26,6 @@ from ipi_es.worker.scoring.record_selection import chosen_records
 Organization = Callable[[int], str | None]
 """Returns an operator's name by its number."""
 
-NetworkTypes = Callable[[Addresses], NDArray[np.uint8]]
-"""Returns the types (uint8[n], a set each) of the networks of addresses uint8[n, 16]."""
-
 
 @dataclass(frozen=True)
 class BucketMembers:
@@ -39,8 +35,6 @@ class BucketMembers:
     history: History
     outcomes: tuple[str, ...]
     organization: Organization = lambda _: None
-    network_types: NetworkTypes | None = None
-    """None: no file of networks has types."""
 
     @cached_property
     def _repeats(self) -> NDArray[np.bool_]:
@@ -70,20 +64,10 @@ class BucketMembers:
     def _sorted(self, codes: NDArray[np.int32]) -> NDArray[np.intp]:
         return np.lexsort((self.scored.pairs.ln_p, ~self._counts, codes))
 
-    @cached_property
-    def _types(self) -> dict[int, int]:
-        """The types of the addresses that were looked up; only those in results are."""
-        return {}
-
-    def types_of(self, ips: Sequence[int]) -> list[int]:
+    def types_of(self, ips: NDArray[np.integer]) -> list[int]:
         """Return the types (a set each) of some addresses (indexes into the bucket's IPs)."""
-        if self.network_types is None:
-            return [0] * len(ips)
-        new = [ip for ip in dict.fromkeys(ips) if ip not in self._types]
-        if new:
-            found = self.network_types(self.scored.bucket.addresses[new])
-            self._types.update(zip(new, found.tolist(), strict=True))
-        return [self._types[ip] for ip in ips]
+        types = self.scored.bucket.network_types
+        return [0] * len(ips) if types is None else types[ips].tolist()
 
     def of_entity(self, entity: int) -> Members:
         """Return the addresses of one entity (an index into the bucket's entities)."""
@@ -156,7 +140,7 @@ class BucketMembers:
             operators=tuple(dict.fromkeys(operators)),
             organizations=tuple(dict.fromkeys(each for each in organizations if each)),
             countries=tuple(dict.fromkeys(each for each in countries if each)),
-            network_types=type_names(reduce(or_, self.types_of(named_ips.tolist()), 0)),
+            network_types=type_names(reduce(or_, self.types_of(named_ips), 0)),
         )
 
 

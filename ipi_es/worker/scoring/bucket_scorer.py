@@ -173,7 +173,7 @@ class BucketScorer:
             ln_p=judged.ln_p,
             calibrated_ln_p=calibrated.ln_p,
             extrapolated=calibrated.extrapolated & (judged.ln_p == calibrated.ln_p),
-            rule=self.allow.match(bucket.entities, bucket.addresses, entity, ip, bucket.entity_groups),
+            rule=self.allow.match(bucket.matchable, entity, ip),
             failures_only=failures_only,
         )
 

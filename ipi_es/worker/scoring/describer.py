@@ -78,7 +78,7 @@ class Describer:
     explainer: Explainer
     references: References
     networks: NetworkTable | None = None
-    """Gives operators' names and networks' types; None: only the operators' numbers are known."""
+    """Gives operators' names; None: only the operators' numbers are known."""
     groups: EntityGroups | None = None
 
     def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
@@ -88,7 +88,6 @@ class Describer:
             self.explainer.history,
             self.job.datafeed_config.score_outcomes,
             self._organization,
-            self.networks.types_of if self.networks is not None and self.networks.has_types else None,
         )
         records = self._records(scored, stamp, members)
         influencers = self._influencers(scored, stamp, members)
@@ -106,7 +105,7 @@ class Describer:
         places = pairs.ip[scored.records]
         context = None if bucket.context is None else bucket.context.take(places)
         reasons = self.explainer.explain_all(entities, bucket.addresses[places], context)
-        types = members.types_of(places.tolist())
+        types = members.types_of(places)
         groups = self._groups_in(bucket)
         found = []
         for place, (row, seen) in enumerate(zip(scored.records.tolist(), reasons, strict=True)):

@@ -196,7 +196,7 @@ def test_reason_without_a_number_is_cut_short() -> None:
 
 def test_reason_of_an_unknown_authority_is_named() -> None:
     layers = (
-        "HTTPSConnectionPool(host='repo.maven.apache.org', port=443): Max retries exceeded (Caused by SSLError("
+        "HTTPSConnectionPool(host='repo.example', port=443): Max retries exceeded (Caused by SSLError("
         "SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local "
         "issuer certificate (_ssl.c:1006)')))"
     )

@@ -28,6 +28,7 @@ COMMANDS = {
     "explain": "Explain how usual an address is for an entity.",
     "report": "Write a job's findings as one HTML page.",
     "verdict": "Confirm a finding as harmless, or take that back.",
+    "rule": "Allow pairs of entity and address for a time, in all jobs.",
     "score": "Score pairs of entity and address on standard input.",
     "evaluate": "Measure detection on real events, beside references.",
     "snapshots": "List, delete and revert to trained snapshots.",

@@ -10,7 +10,7 @@ import click
 
 from ipi_es.addresses import canonical
 from ipi_es.cli.shared.output import Column, emit, format_option
-from ipi_es.cli.shared.shell import clock, named_pair, shell
+from ipi_es.cli.shared.shell import clock, named_pair, shell, user_name
 from ipi_es.errors import UsageError
 from ipi_es.times import iso
 
@@ -58,7 +58,7 @@ def confirm(ctx: click.Context, job_name: str, entity: str, ip: str, comment: st
 
     with _verdicts(ctx, job_name) as (verdicts, job):
         name, address, network = _pair(job, entity, ip)
-        verdicts.confirm(Verdict(name, address, network, by or _user(), clock(), comment))
+        verdicts.confirm(Verdict(name, address, network, by or user_name(), clock(), comment))
     click.echo(f"{name} is confirmed to use {network}: from the next run on nothing it does there is held.")
 
 
@@ -105,17 +105,6 @@ def remove(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
                 f"there is no verdict on {name} and {network}", hint=f"ipi-es verdict list {job_name} shows all"
             )
     click.echo(f"The verdict on {name} and {network} is revoked.")
-
-
-def _user() -> str:
-    """Return the user's name; in a container a user id may have no name: then ``uid 1000``."""
-    import os
-    from getpass import getuser
-
-    try:
-        return getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 @contextmanager

@@ -47,6 +47,8 @@ class Matchable:
     """[ips]: two letters as (first << 8) | second."""
     network_types: NDArray[np.uint8] | None = None
     """[ips]: a set of types each."""
+    time: int | None = None
+    """Start of their event bucket, epoch seconds; None: rules act whenever they do."""
 
     def in_networks(self, rule: AllowRule) -> NDArray[np.bool_]:
         """Return which addresses (bool[ips]) have the rule's operator, country and type; what is unknown has none."""
@@ -64,22 +66,44 @@ class Matchable:
 
 
 @dataclass(frozen=True, slots=True)
+class TimedRule:
+    """A rule that acts in the event buckets that start in [start, end), epoch seconds; None: no limit."""
+
+    rule: AllowRule
+    start: int | None = None
+    end: int | None = None
+
+    def acts_at(self, time: int) -> bool:
+        """Return whether the rule acts in the event bucket that starts at ``time``, epoch seconds."""
+        return (self.start is None or self.start <= time) and (self.end is None or time < self.end)
+
+
+@dataclass(frozen=True, slots=True)
 class AllowList:
     """A job's rules, ready to match; a row that rule i matches gets ``names[i]`` as ``suppressed_by``."""
 
-    rules: tuple[AllowRule, ...]
+    rules: tuple[TimedRule, ...]
     steps: tuple[EntityStep, ...] = ()
     groups: EntityGroups | None = None
 
     @classmethod
-    def of(cls, job: Job) -> AllowList:
-        """Make the allow list of a job. Raises UsageError where its file of groups can't be read."""
-        return cls(job.allow_list, job.datafeed_config.entity_normalize, job.read_entity_groups())
+    def of(cls, job: Job, more: Sequence[TimedRule] = ()) -> AllowList:
+        """Make the allow list of a job: the rules of its file, then ``more``.
+
+        Raises UsageError where its file of groups can't be read.
+        """
+        rules = (*map(TimedRule, job.allow_list), *more)
+        return cls(rules, job.datafeed_config.entity_normalize, job.read_entity_groups())
 
     @property
     def names(self) -> tuple[str, ...]:
         """The rules' names, in their order; stable when other rules come or go."""
-        return tuple(rule.name for rule in self.rules)
+        return tuple(each.rule.name for each in self.rules)
+
+    @property
+    def learns(self) -> NDArray[np.bool_]:
+        """bool[rules]: whether what the rule allows is learned."""
+        return np.array([each.rule.learn for each in self.rules], dtype=np.bool_)
 
     def match(self, names: Matchable, entity: NDArray[np.int32], ip: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return the index (int32[rows]) of the first rule that matches each row, or -1.
@@ -93,7 +117,10 @@ class AllowList:
         entities = names.entities
         positions = {name: position for position, name in enumerate(entities)}
         groups = None if self.groups is None else self.groups.with_named(names.groups)
-        for index, rule in enumerate(self.rules):
+        for index, each in enumerate(self.rules):
+            if names.time is not None and not each.acts_at(names.time):
+                continue
+            rule = each.rule
             matches = found == NO_RULE
             if rule.entity is not None:
                 matches &= self._entities(rule.entity, entities, positions)[entity]

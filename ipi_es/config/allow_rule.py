@@ -84,6 +84,11 @@ class AllowRule(Section):
     network_type: NetworkType | None = Field(
         default=None, description="A type that a file of `networks_files` gives the address's network."
     )
+    learn: bool = Field(
+        default=False,
+        description="Learn what the rule allows, so that it raises no alarm once the rule is gone.",
+    )
+    force: bool = Field(default=False, description="Take the rule although it allows nearly everything.")
     id: Text | None = Field(default=None, description="What `suppressed_by` will hold; by default made of the others.")
     comment: str = Field(default="", description="Why; for people.")
 
@@ -95,7 +100,7 @@ class AllowRule(Section):
             raise ValueError("has an entity and a group: write a rule for each")
         every_entity = self.group is None and (self.entity is None or names_everybody(self.entity))
         every_address = self.cidr is None or self.cidr in EVERY_ADDRESS
-        if every_entity and every_address and self.operator is None and self.network_type is None:
+        if every_entity and every_address and self.operator is None and self.network_type is None and not self.force:
             if self.country is not None:
                 raise ValueError("would allow everybody from a whole country: name an entity, a network or an operator")
             raise ValueError("would allow everything: name an entity or a network")
@@ -147,7 +152,7 @@ def check_rules(
         if inside := _inside(rule.cidr, translators):
             mistakes.append((("allow_list", index, "cidr"), inside))
         named = rule.entity is not None and not names_everybody(rule.entity)
-        if rule.entity and named and names_everybody(normalize_entity(rule.entity, steps)):
+        if rule.entity and named and not rule.force and names_everybody(normalize_entity(rule.entity, steps)):
             text = f"with {', '.join(steps)} “{rule.entity}” is “*” and would allow everybody; use a cidr"
             mistakes.append((("allow_list", index, "entity"), text))
     together = None if mistakes else too_much([one for rule in rules for one in _spelled_out(rule, groups)], steps)
@@ -171,9 +176,10 @@ def _unknown(group: str | None, groups: EntityGroups | None) -> str | None:
 def _spelled_out(rule: AllowRule, groups: EntityGroups | None) -> list[AllowRule]:
     """Return the rule, or one of the same name for each pattern of its group.
 
-    Single names never cover too much; what a rule by operator, country or type covers is known of no address here.
+    Single names never cover too much; what a rule by operator, country or type covers is known of no address here; and
+    a forced rule may cover what it will.
     """
-    if rule.by_context:
+    if rule.by_context or rule.force:
         return []
     if rule.group is None or groups is None:
         return [rule]

@@ -108,6 +108,7 @@ class EventBucket:
             None if context is None else context.operator,
             None if context is None else context.country,
             self.network_types,
+            self.start,
         )
 
     def digest(self, hashes: NDArray[np.uint64] | None = None) -> str:

@@ -35,15 +35,19 @@ class RowUse:
     calibrates: NDArray[np.bool_]
     """bool[rows]: the outcome is one of ``score_outcomes``, and no allow rule matches the pair."""
     learned: NDArray[np.bool_]
-    """bool[rows]: the outcome is one of ``learn_outcomes``, no allow rule matches the pair, and it isn't held."""
+    """bool[rows]: the outcome is one of ``learn_outcomes``, the pair isn't held, and no allow rule matches it, or one
+    that says ``learn``."""
 
 
 def row_use(bucket: EventBucket, job: Job, allow: AllowList, holds: PairHolds | None = None) -> RowUse:
     """Decide what the rows of an event bucket are used for. ``holds`` None: no pair is held."""
     feed = job.datafeed_config
     succeeded, scored = bucket.with_outcome(feed.learn_outcomes), bucket.with_outcome(feed.score_outcomes)
-    free = allow.match(bucket.matchable, bucket.entity, bucket.ip) == NO_RULE
+    rule = allow.match(bucket.matchable, bucket.entity, bucket.ip)
+    free = rule == NO_RULE
     learned = succeeded & free
+    if (learns := allow.learns).any():
+        learned |= succeeded & ~free & learns[rule]
     if holds is not None:
         rows = np.flatnonzero(learned)  # looking up a hold is slow: failures, of which a flood has millions, have none
         learned[rows] = ~holds.of_rows(bucket, bucket.entity[rows], bucket.ip[rows])

@@ -21,6 +21,7 @@ from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import StateStore, untrained
 from ipi_es.state.owner import this_process
 from ipi_es.state.quantiles_store import QuantilesStore
+from ipi_es.state.rule_store import RuleStore
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.times import SECONDS, iso
 from ipi_es.worker.clock import Clock, SystemClock
@@ -33,6 +34,7 @@ from ipi_es.worker.scoring.scoring_state import ScoringCache
 from ipi_es.worker.stores import Stores
 from ipi_es.worker.timing import OnStep, ignore_step
 from ipi_es.worker.training.job_snapshot import JobSnapshot
+from ipi_es.worker.training.training_rows import TrainingRowsCollector
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ class JobResources:
             states=StateStore(cluster),
             quantiles=QuantilesStore(cluster, job.job_id),
             verdicts=VerdictStore(cluster, job.job_id),
+            rules=RuleStore(cluster),
             blobs=blobs,
             clock=clock or SystemClock(),
         )
@@ -85,6 +88,14 @@ class JobResources:
     def read(self, start: int, end: int) -> Generator[EventBucket, None, None]:
         """Read the event buckets of [start, end), epoch seconds."""
         return self.feed.read(start, end, self.job.bucket_span)
+
+    def allow_list(self) -> AllowList:
+        """Return the rules of the job's file and, as they are stored now, those of documents."""
+        return self.stores.rules.allow_list(self.job)
+
+    def collector(self, start: int, end: int) -> TrainingRowsCollector:
+        """Return an empty collector for a training on [start, end), epoch seconds, with the rules and holds of now."""
+        return TrainingRowsCollector(self.job, self.allow_list(), self.holds(start, end))
 
     def snapshot(self, snapshot_id: str | None) -> JobSnapshot:
         """Return the snapshot that a state points to. Raises SnapshotMissing, SnapshotDamaged or SnapshotForeign."""
@@ -117,7 +128,7 @@ class JobResources:
         loaded = load_history(self.stores.blobs, self.job.job_id, history)
         begin = loaded.day * SECONDS["d"]
         holds = Holds.of(self.job) if start is None else self.holds(begin, start)
-        return HistoryKeeper(self.job, AllowList.of(self.job), loaded, history, holds)
+        return HistoryKeeper(self.job, self.allow_list(), loaded, history, holds)
 
     def holds(self, start: int, end: int) -> Holds:
         """Return the holds up to ``end`` that matter from ``start`` on, epoch seconds, by records and verdicts."""

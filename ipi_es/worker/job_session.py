@@ -70,7 +70,7 @@ class JobSession:
 
     def reuse(self, cache: ScoringCache) -> None:
         """Use what the last session of this process left loaded, if it is still valid."""
-        self.scoring = cache.take(self.state, self.resources.stores.verdicts, self.writer)
+        self.scoring = cache.take(self.state, self.resources.allow_list(), self.resources.stores.verdicts, self.writer)
 
     def note(self, **changes: Any) -> None:
         """Change fields of the state's details when the lease is released."""
@@ -234,12 +234,11 @@ class JobSession:
         self.lease.set_purpose(TRAINING)
         try:
             learned = job_training.learn(
-                resources.job,
+                resources.collector(start, end),
                 resources.feed,
                 start,
                 end,
                 on_progress,
-                holds=resources.holds(start, end),
                 previous=self._previous(),
                 from_scratch=from_scratch,
             )

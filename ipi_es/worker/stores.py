@@ -1,4 +1,4 @@
-"""The stores of one job: results, state, quantiles, verdicts and blobs, with the clock that stamps what is written."""
+"""The stores of one job: results, state, quantiles, verdicts, rules and blobs; and the clock for what is written."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ipi_es.results.store import ResultStore
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.quantiles_store import QuantilesStore
+from ipi_es.state.rule_store import RuleStore
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.worker.clock import Clock
 
@@ -20,5 +21,6 @@ class Stores:
     states: StateStore
     quantiles: QuantilesStore
     verdicts: VerdictStore
+    rules: RuleStore
     blobs: BlobStore
     clock: Clock

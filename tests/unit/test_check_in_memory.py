@@ -296,7 +296,7 @@ def test_failures_are_not_counted_as_events_to_learn_from(
     assert (look(cluster, job)["history"].level == "ok") is enough
     parts.train_by(monkeypatch, begins)
     with pytest.raises(LookupError if enough else NotEnoughHistory, match="450 unique"):
-        learn(job, Datafeed(cluster, FeedSpec.from_job(job)), START, END)
+        learn(TrainingRowsCollector(job, AllowList.of(job)), Datafeed(cluster, FeedSpec.from_job(job)), START, END)
 
 
 def row_count(cluster: MemoryCluster, job: Job) -> int:

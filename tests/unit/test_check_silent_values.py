@@ -13,7 +13,7 @@ from signin_events import CONTEXT_MAPPING, fill, make_job
 from ipi_es.config.entity_names import STEPS
 from ipi_es.setup import setup_plan
 from ipi_es.setup.checks.judge import judge
-from ipi_es.setup.checks.spellings import folding
+from ipi_es.setup.contents.spellings import folding
 from ipi_es.setup.facts.gather import gather
 from ipi_es.testing.memory_cluster import MemoryCluster
 

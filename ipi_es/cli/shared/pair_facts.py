@@ -150,7 +150,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         probability=float(np.exp(scored[0])),
         calibrated_probability=float(np.exp(calibrated[0])),
         score_cap=float(np.clip(probability_cap(scored[:1])[0], 0.0, 100.0)),
-        suppressed_by=_allowed_by(work.job, _matchable(entity, address, named, context, types)),
+        suppressed_by=_allowed_by(work, _matchable(entity, address, named, context, types, work.stores.clock.now())),
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
         groups=_groups(work.job, entity, named),
@@ -184,8 +184,9 @@ def _matchable(
     named: Mapping[str, tuple[str, ...]],
     context: AddressContext,
     types: Sequence[NetworkType],
+    time: int,
 ) -> Matchable:
-    """Return the pair for rules; ``entity`` is normalized, ``named`` are the groups that events name."""
+    """Return the pair for rules at ``time``; ``entity`` is normalized, ``named`` are the groups that events name."""
     import numpy as np
 
     from ipi_es.config.allow_list import Matchable
@@ -193,16 +194,16 @@ def _matchable(
 
     bits = np.array([sum(map(type_bits, types))], dtype=np.uint8)
     addresses = np.frombuffer(address, dtype=np.uint8).reshape(1, 16)
-    return Matchable([entity], addresses, named, context.operator, context.country, bits)
+    return Matchable([entity], addresses, named, context.operator, context.country, bits, time)
 
 
-def _allowed_by(job: Job, pair: Matchable) -> str | None:
-    """Return the first rule of the job's allow list that matches the pair."""
+def _allowed_by(work: JobResources, pair: Matchable) -> str | None:
+    """Return the first rule that matches the pair now."""
     import numpy as np
 
-    from ipi_es.config.allow_list import NO_RULE, AllowList
+    from ipi_es.config.allow_list import NO_RULE
 
-    rules, only = AllowList.of(job), np.zeros(1, dtype=np.int32)
+    rules, only = work.allow_list(), np.zeros(1, dtype=np.int32)
     (rule,) = rules.match(pair, only, only)
     return None if rule == NO_RULE else rules.names[rule]
 

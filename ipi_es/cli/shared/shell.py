@@ -74,6 +74,17 @@ def clock() -> int:
     return SystemClock().now()
 
 
+def user_name() -> str:
+    """Return the user's name; in a container a user id may have no name: then ``uid 1000``."""
+    import os
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 def named_pair(job: Job, entity: str, ip: str) -> tuple[str, bytes]:
     """Return (normalized entity, 16 bytes of the address) of a typed pair. Raises UsageError if one is invalid."""
     return named_entity(job, entity), named_address(ip, job)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
+from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.files.mistakes import of_validation, refuse
 from ipi_es.config.files.nearest import nearest
 from ipi_es.config.files.yaml_documents import Mistake, YamlDocument, expand, read_document
@@ -102,6 +103,11 @@ def check_job(data: Any, *, name: str = "job", environ: Mapping[str, str] | None
     `${VAR}` is expanded only if ``environ`` is given.
     """
     return _validate(Job, YamlDocument(name, data), environ, None)
+
+
+def check_rule(data: Any, *, name: str = "rule") -> AllowRule:
+    """Make an allow rule of plain values. Raises ConfigError with all mistakes, as for a file called ``name``."""
+    return _validate(AllowRule, YamlDocument(name, data), None, None)
 
 
 def _validate(

@@ -1,4 +1,4 @@
-"""Judge whether a job's entities are single persons, or roles, shared accounts and machines; and their groups. Pure."""
+"""Judge whether a job's entities are single persons, or roles, shared accounts and machines. Pure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from ipi_es.config.allow_coverage import MOST
 from ipi_es.config.entity_names import normalize_entity
 from ipi_es.config.job_config import Job
-from ipi_es.errors import DataError
 from ipi_es.lists import some
-from ipi_es.setup.checks.check_finding import Finding, ok, percent, problem, warning
+from ipi_es.setup.checks.check_finding import Finding, ok, percent, warning
 from ipi_es.setup.contents.account_fields import SharedField
 from ipi_es.setup.contents.machine_accounts import machine_accounts
 from ipi_es.setup.facts.facts_entities import Names, Spread
-from ipi_es.setup.facts.facts_groups import GroupFacts
 from ipi_es.setup.facts.field_roles import ENTITY, place_of
 
 OPERATORS_A_DAY = 10
@@ -106,22 +103,3 @@ def judge_machines(job: Job, names: Names) -> list[Finding]:
     wanted = ", ".join(f"'{pattern}'" for pattern in [*feed.exclude_entities, *found.patterns])
     hint = f"set datafeed_config.exclude_entities: [{wanted}], unless machines are what the job is for"
     return [warning("entities", text, hint)]
-
-
-def judge_groups(job: Job, facts: GroupFacts) -> list[Finding]:
-    """Warn where no event names a group, or none that of a rule; a rule that allows nearly all events is a problem."""
-    if not facts.events:
-        return []
-    name = job.group_field
-    if not facts.grouped:
-        hint = "name a field that the events have, or a file, in entity_groups"
-        return [warning("groups", f"no event has {name}, so no entity is in a group", hint)]
-    found = [ok("groups", f"{percent(facts.grouped, facts.events)} of the events name a group in {name}")]
-    for group, events in facts.by_group.items():
-        if not events:
-            text = f"no event has the group “{group}” in {name}, so its rule in allow_list allows nothing"
-            found.append(warning("groups", text, f"write it as {name} spells it, or take the rule out"))
-        elif events >= MOST * facts.events:
-            text = f"the rule for the group “{group}” allows {percent(events, facts.events)} of the events"
-            found.append(problem("groups", DataError(text, hint="give the rule a cidr too, or name a smaller group")))
-    return found

@@ -8,7 +8,7 @@ from ipi_es.addresses import is_private, parse
 from ipi_es.config.job_config import Job
 from ipi_es.errors import DataError
 from ipi_es.setup.checks.check_finding import Finding, ok, percent, problem, warning
-from ipi_es.setup.checks.spellings import DOMAIN_STEPS, Folding, folding
+from ipi_es.setup.contents.spellings import DOMAIN_STEPS, Folding, folding
 from ipi_es.setup.facts.document_sample import Sample
 from ipi_es.setup.facts.facts_entities import NAMES, Names
 from ipi_es.setup.facts.facts_events import EventFacts

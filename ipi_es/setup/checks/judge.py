@@ -9,7 +9,7 @@ from ipi_es.cluster.port import Distribution
 from ipi_es.config.job_config import Job
 from ipi_es.errors import IpiEsError, PermissionDenied
 from ipi_es.scoring.history_age import YOUNG_DAYS
-from ipi_es.setup.checks.check_accounts import judge_groups, judge_machines, judge_spread
+from ipi_es.setup.checks.check_accounts import judge_machines, judge_spread
 from ipi_es.setup.checks.check_context import judge_context, judge_networks
 from ipi_es.setup.checks.check_entities import judge_several, judge_spellings
 from ipi_es.setup.checks.check_events import judge_events, judge_hidden
@@ -19,6 +19,7 @@ from ipi_es.setup.checks.check_indices import judge_clashes, judge_timeless, jud
 from ipi_es.setup.checks.check_outcomes import OutcomeField, judge_outcomes
 from ipi_es.setup.checks.check_query import judge_actions, judge_query
 from ipi_es.setup.checks.check_rights import hint_for, judge_rights
+from ipi_es.setup.checks.check_rules import judge_groups, judge_rules
 from ipi_es.setup.checks.check_templates import judge_templates
 from ipi_es.setup.checks.check_usable import require_templates, require_usable
 from ipi_es.setup.checks.proposals import other_addresses
@@ -43,6 +44,7 @@ def judge(job: Job, facts: Facts) -> list[Finding]:
         found += judge_rights(facts.rights, distribution)
     found += [*judge_templates(job, facts.templates, facts.now), *_retention(facts.templates)]
     found += _looked("results", facts.clashes, lambda clashes: judge_clashes(job, clashes))
+    found += _looked("rules", facts.rules, lambda rules: judge_rules(job, rules, facts.now))
     found += _indices(facts.fields, distribution)
     found += _looked("indices", facts.unread, judge_unread)
     if isinstance(facts.fields, FieldFacts):

@@ -22,9 +22,9 @@ from ipi_es.setup.facts.facts_context import ContextFacts, context_facts
 from ipi_es.setup.facts.facts_entities import Names, Spread, entity_names, learned_events, spread_entities
 from ipi_es.setup.facts.facts_events import EventFacts, event_facts
 from ipi_es.setup.facts.facts_fields import field_facts, hidden_address
-from ipi_es.setup.facts.facts_groups import GroupFacts, group_facts
 from ipi_es.setup.facts.facts_indices import Clash, UnreadIndex, result_clashes, unread_indices
 from ipi_es.setup.facts.facts_outcomes import failure_field
+from ipi_es.setup.facts.facts_rules import GroupFacts, RuleFacts, group_facts, rule_facts
 from ipi_es.setup.facts.facts_templates import TemplateFacts, template_facts
 from ipi_es.setup.facts.field_roles import ENTITY, GROUP, IP
 from ipi_es.setup.facts.optional_read import Looked, try_read
@@ -60,6 +60,8 @@ class Facts:
     """The entity's field, if several people share its values, and a field that distinguishes them."""
     hidden: Looked[HiddenClient] = None
     """The address's field, if it hides the clients, and a field that has their addresses."""
+    rules: Looked[RuleFacts] = None
+    """Rules of documents, and what rules hid."""
     groups: Looked[GroupFacts] = None
     """Events in groups, where events name the groups of their entities."""
     actions: Looked[Actions] = None
@@ -88,6 +90,7 @@ def _setup(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) ->
     return {
         "templates": try_read(lambda: template_facts(cluster, job, facts.now)),
         "clashes": try_read(lambda: result_clashes(cluster, job)),
+        "rules": try_read(lambda: rule_facts(cluster, job)),
     }
 
 

@@ -7,9 +7,9 @@ from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.setup.checks.check_entities import is_worth_folding
 from ipi_es.setup.checks.check_finding import percent
 from ipi_es.setup.checks.proposals import best_named, propose
-from ipi_es.setup.checks.spellings import DOMAIN_STEPS, folding
 from ipi_es.setup.contents.account_fields import SharedField, better_fields, usable_fields
 from ipi_es.setup.contents.machine_accounts import MachineAccounts, machine_accounts
+from ipi_es.setup.contents.spellings import DOMAIN_STEPS, folding
 from ipi_es.setup.facts.facts_accounts import account_figures, candidates
 from ipi_es.setup.facts.facts_entities import NAMES, Names
 from ipi_es.setup.facts.field_roles import ENTITY

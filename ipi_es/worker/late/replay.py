@@ -29,10 +29,11 @@ class ReplayedBucket:
     scored: ScoredBucket
     holds: Holds
     """All holds up to the bucket, and those that it begins."""
+    allow: AllowList
 
     def teaches(self, job: Job) -> Rows:
         """Return the rows of the bucket to be learned."""
-        return learned_rows(self.scored.bucket, self.scored.hashes, job, AllowList.of(job), self.holds)
+        return learned_rows(self.scored.bucket, self.scored.hashes, job, self.allow, self.holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Replay:
         else:
             pairs = DayScorer(snapshot.network, load_history(resources.stores.blobs, job.job_id, wanted))
         describer = Describer(
-            job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job), job.read_entity_groups()
+            job, resources.allow_list(), context_of(job), Explainer(pairs), snapshot.references, networks_of(job)
         )
         return cls(resources, snapshot_id, day, pairs, describer)
 
@@ -73,11 +74,11 @@ class Replay:
         holds = resources.holds(self.day * SECONDS["d"], bucket.start)
         scorer = BucketScorer(
             job,
-            AllowList.of(job),
+            self.describer.allow,
             self.pairs,
             snapshot.references,
             levels,
             repeats,
             holds,
         )
-        return ReplayedBucket(scorer.score_detached(bucket), holds)
+        return ReplayedBucket(scorer.score_detached(bucket), holds, self.describer.allow)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import NO_RULE
+from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.files.entity_groups import GROUPS_FIELD, EntityGroups
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_counts import counts_of
@@ -74,12 +74,12 @@ class Describer:
     """Turns scored buckets of one day into documents; ``explainer`` belongs to the scorer that scored them."""
 
     job: Job
+    allow: AllowList
     context: ResultContext
     explainer: Explainer
     references: References
     networks: NetworkTable | None = None
     """Gives operators' names; None: only the operators' numbers are known."""
-    groups: EntityGroups | None = None
 
     def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
         """Return the documents: records, influencers, and the bucket last."""
@@ -122,7 +122,7 @@ class Describer:
                 event_count=int(pairs.count[row]),
                 explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
                 enrichment=self._enrichment(seen, types[place]) | _group_field(groups, entities[place]),
-                suppressed_by=None if rule == NO_RULE else self.job.allow_list[rule].name,
+                suppressed_by=None if rule == NO_RULE else self.allow.names[rule],
                 repeat_of=scored.record_repeat_of.get(row),
                 held_until=scored.held_until.get(row),
                 outcomes=members.outcomes_of([row]),
@@ -134,7 +134,8 @@ class Describer:
 
     def _groups_in(self, bucket: EventBucket) -> EntityGroups | None:
         """Return the groups of entities, with those that the bucket's events name."""
-        return None if self.groups is None else self.groups.with_named(bucket.entity_groups)
+        groups = self.allow.groups
+        return None if groups is None else groups.with_named(bucket.entity_groups)
 
     def _enrichment(self, seen: PairExplanation, types: int) -> dict[str, Any]:
         """Return the address's operator, country and types under their flat names; the record omits unknown values."""

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ipi_es.config.allow_list import AllowList
 from ipi_es.results.documents.result_documents import Stamp
 from ipi_es.results.words import RESULT_KINDS, SCORE_FIELDS, ResultKind, raises_alarm
 from ipi_es.scoring.renormalizer import LastRenormalization
@@ -76,11 +75,11 @@ def count_alerts(
     else:
         begin, end_of_training = training_range(job, start)
         # results and verdicts of an earlier snapshot may be left: a backfill would hold what they hold
-        holds = resources.holds(begin, end_of_training)
-        learned = job_training.learn(job, resources.feed, begin, end_of_training, on_training, holds=holds)
+        collector = resources.collector(begin, end_of_training)
+        learned = job_training.learn(collector, resources.feed, begin, end_of_training, on_training)
         snapshot, history = learned.snapshot, learned.history
         holds = resources.holds(history.day * SECONDS["d"], start)
-        keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("dry-run", history.day), holds)
+        keeper = HistoryKeeper(job, resources.allow_list(), history, HistoryId("dry-run", history.day), holds)
     catch_up(keeper, start, resources.read, lambda _: None)
     sink = AlertCounts()
     levels = snapshot.levels.aged(start - snapshot.trained_to)

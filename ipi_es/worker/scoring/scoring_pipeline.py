@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
@@ -58,13 +57,12 @@ class ScoringPipeline:
     ) -> ScoringPipeline:
         """Make a pipeline from its parts."""
         pairs = DayScorer(snapshot.network, keeper.history)
-        allow = AllowList.of(job)
         return cls(
             job=job,
             keeper=keeper,
-            scorer=BucketScorer(job, allow, pairs, snapshot.references, levels, repeats, keeper.holds),
+            scorer=BucketScorer(job, keeper.allow, pairs, snapshot.references, levels, repeats, keeper.holds),
             describer=Describer(
-                job, context_of(job), Explainer(pairs), snapshot.references, networks_of(job), job.read_entity_groups()
+                job, keeper.allow, context_of(job), Explainer(pairs), snapshot.references, networks_of(job)
             ),
             sink=sink,
             renormalized=renormalized,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ipi_es.config.allow_list import AllowList
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.reading.reported import Recent
@@ -94,10 +95,10 @@ class ScoringCache:
             scoring.loaded.sink.rest()
             self._left = state, scoring.loaded
 
-    def take(self, state: JobState, verdicts: VerdictStore, writer: FencedWriter) -> ScoringState:
+    def take(self, state: JobState, allow: AllowList, verdicts: VerdictStore, writer: FencedWriter) -> ScoringState:
         """Take the kept scoring state out of the cache, for a session that begins with ``state``.
 
-        Return an empty one if another session had the job, or if its verdicts or the file of its groups have changed.
+        Return an empty one if another session had the job, or if its rules, groups or verdicts have changed.
         """
         left, self._left = self._left, None
         if left is None:
@@ -113,7 +114,7 @@ class ScoringCache:
             lease_since=state.lease_since,
         )
         pipeline, holds = loaded.pipeline, loaded.pipeline.keeper.holds
-        if state != as_ours or pipeline.describer.groups != pipeline.job.read_entity_groups():
+        if state != as_ours or pipeline.describer.allow != allow:
             return ScoringState()
         if holds.probability > 0.0 and holds.confirmed != verdicts.confirmed():
             return ScoringState()

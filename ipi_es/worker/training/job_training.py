@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import NO_RULE, AllowList
+from ipi_es.config.allow_list import NO_RULE
 from ipi_es.config.job_config import Job
 from ipi_es.config.setting_rules import made_with
 from ipi_es.datafeed.bucket_context import context_from
@@ -28,7 +28,6 @@ from ipi_es.scoring.references import References
 from ipi_es.state.blobs import BlobStore
 from ipi_es.times import SECONDS, iso
 from ipi_es.worker.history.history_keeper import HistoryId, history_base
-from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.outcome_views import Participation, learned, views_of
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
@@ -64,25 +63,24 @@ class TrainedJob:
 
 
 def learn(
-    job: Job,
+    collector: TrainingRowsCollector,
     feed: Datafeed,
     start: int,
     end: int,
     callbacks: TrainingCallbacks | None = None,
     *,
-    holds: Holds | None = None,
     previous: PreviousNetwork = NONE,
     from_scratch: bool = False,
 ) -> TrainedJob:
     """Train on [start, end), epoch seconds; ``end`` should be the start of a UTC day, or history lacks that day's rest.
 
-    Events that ``holds`` covers aren't learned. Training starts from the ``previous`` network where possible, unless
-    ``from_scratch``; the previous network is kept if the new one is worse.
+    ``collector`` is empty, and knows what is learned. Training starts from the ``previous`` network where possible,
+    unless ``from_scratch``; the previous network is kept if the new one is worse.
     Raises NoEvents or NotEnoughHistory, with the numbers, and ExtraMissing without TensorFlow.
     """
     require("training", TRAIN)
     callbacks = callbacks or TrainingCallbacks()
-    collector = TrainingRowsCollector(job, AllowList.of(job), holds)
+    job = collector.job
     for bucket in feed.read(start, end, job.bucket_span):
         collector.take(bucket)
         callbacks.read(bucket)

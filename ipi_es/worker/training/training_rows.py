@@ -26,7 +26,7 @@ class TrainingRowsCollector:
     """
 
     def __init__(self, job: Job, allow: AllowList, holds: PairHolds | None = None) -> None:
-        self._job, self._allow, self._holds = job, allow, holds
+        self.job, self._allow, self._holds = job, allow, holds
         self._entities: dict[str, int] = {}
         self._ips: dict[str, int] = {}
         self._addresses: list[Addresses] = []
@@ -48,7 +48,7 @@ class TrainingRowsCollector:
         ips = np.array([self._ips.setdefault(ip, len(self._ips)) for ip in bucket.ips])
         self._addresses.append(bucket.addresses[ips >= known])
         self._take_context(ips, bucket.context)
-        use = row_use(bucket, self._job, self._allow, self._holds)
+        use = row_use(bucket, self.job, self._allow, self._holds)
         pairs, back = np.unique(packed_pairs(bucket.entity, bucket.ip, len(bucket.ips)), return_inverse=True)
         entity, ip = unpacked_pairs(pairs, len(bucket.ips))
         # events that aren't learned must not count as history

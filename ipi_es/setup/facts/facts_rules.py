@@ -1,4 +1,4 @@
-"""Counts of the groups that events name of their entities."""
+"""Facts on a job's rules: what those of documents hid, and the groups that events name of their entities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,24 @@ from dataclasses import dataclass, field
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.searches.requests import named
+from ipi_es.results.reading.rule_uses import RuleUse, rule_uses
 from ipi_es.setup.facts.document_sample import Scope
+from ipi_es.state.rule_store import RuleStore, StoredRules
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFacts:
+    """The rules of documents that concern a job, and what each rule's name hid in its results."""
+
+    stored: StoredRules
+    uses: Mapping[str, RuleUse]
+
+
+def rule_facts(cluster: Cluster, job: Job) -> RuleFacts:
+    """Read the rules of documents that concern the job, with what rules hid in its results."""
+    stored = RuleStore(cluster).all()
+    mine = tuple(each for each in stored.rules if each.acts_in(job.job_id))
+    return RuleFacts(StoredRules(mine, stored.damaged), rule_uses(cluster, job.job_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +42,8 @@ def group_facts(cluster: Cluster, job: Job, scope: Scope) -> GroupFacts | None:
     name = job.group_field
     if name is None:
         return None
-    wanted = sorted({rule.group for rule in job.allow_list if rule.group is not None and rule.cidr is None})
+    rules = [rule for rule in job.allow_list if rule.cidr is None and not rule.force]
+    wanted = sorted({rule.group for rule in rules if rule.group is not None})
     inner = {f"group_{place}": {"filter": {"term": {name: group}}} for place, group in enumerate(wanted)}
     inner["grouped"] = {"filter": {"exists": {"field": name}}}
     found = scope.aggregate(cluster, {"named": {"filter": named(scope.spec), "aggs": inner}}).get("named", {})

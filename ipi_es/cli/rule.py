@@ -1,0 +1,239 @@
+"""`ipi-es rule`: allow pairs of entity and address by rules that are documents in the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ipi_es.cli.shared.output import Column, emit, format_option
+from ipi_es.cli.shared.shell import Shell, clock, shell, user_name
+from ipi_es.errors import UsageError
+from ipi_es.times import iso, parse_time
+
+if TYPE_CHECKING:
+    from ipi_es.config.allow_rule import AllowRule
+    from ipi_es.results.reading.rule_uses import RuleUse
+    from ipi_es.state.rule_store import RuleStore, StoredRule
+
+COLUMNS = (
+    Column("name", "Rule"),
+    Column("allows", "Allows", wrap=True),
+    Column("state", "State"),
+    Column("until", "Until"),
+    Column("hidden_records", "Hid", right=True),
+    Column("last", "Last"),
+    Column("worst_score", "Worst", score=True, right=True),
+    Column("reason", "Reason", wrap=True),
+)
+
+FIELDS = (
+    "name", "allows", "jobs", "state", "start", "until", "learn", "force", "hidden_records", "last", "worst_score",
+    "reason", "author", "created", "ended_by",
+)  # fmt: skip
+"""The columns of CSV."""
+
+CONDITIONS = ("entity", "group", "cidr", "operator", "country", "network_type")
+
+
+@click.group()
+def rule() -> None:
+    """Allow pairs of entity and address for a time: they are scored and written, but raise no alarm.
+
+    Rules act in event buckets that start after they were added, in every worker, without a restart. They never change:
+    a rule ends.
+
+    Example: ipi-es rule add new-office --cidr 198.51.100.0/24 --reason "the office in Graz" --expires now+30d
+    """
+
+
+@rule.command()
+@click.argument("name")
+@click.option("--entity", help="The entity, as results spell it; `*`, `?` and `[…]` as in a shell.")
+@click.option("--group", help="A group of the jobs' `entity_groups`.")
+@click.option("--cidr", help="A network or an address.")
+@click.option("--operator", help="A network operator by its AS number: 64496 or AS64496.")
+@click.option("--country", help="A country by its two letters.")
+@click.option("--network-type", help="A type that a file of `networks_files` gives: hosting, vpn, relay, …")
+@click.option("--reason", required=True, help="Why; shown with the rule.")
+@click.option("--by", help="Who says so; default: the user that runs this command.")
+@click.option("--job", "job_names", multiple=True, metavar="JOB", help="A job that it acts in; default: all jobs.")
+@click.option("--start", default="now", show_default=True, help="It acts in buckets that start from here on.")
+@click.option("--expires", help="When it ends by itself: now+30d, or a date.")
+@click.option("--learn", is_flag=True, help="Learn what it allows, so that it raises no alarm after the rule's end.")
+@click.option("--force", is_flag=True, help="Add it although it allows nearly everything.")
+@click.pass_context
+def add(ctx: click.Context, /, name: str, **given: Any) -> None:
+    """Add the rule NAME; all of its conditions must match.
+
+    Example: ipi-es rule add vpn --operator AS64496 --group contractors --reason "their VPN" --expires now+90d
+    """
+    from ipi_es.state.rule_store import StoredRule
+
+    here, now = shell(ctx), clock()
+    allow = _rule(name, given)
+    start = parse_time(given["start"], now=now)
+    expires = None if given["expires"] is None else parse_time(given["expires"], now=now)
+    if expires is not None and expires <= max(now, start):
+        raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
+    jobs = tuple(here.job(each).job_id for each in given["job_names"])
+    _refuse(here, allow, jobs)
+    with _store(here) as store:
+        store.add(
+            StoredRule(
+                rule=allow,
+                reason=given["reason"],
+                author=given["by"] or user_name(),
+                created=now,
+                start=start,
+                expires=expires,
+                jobs=jobs,
+            )
+        )
+    where = f"the job{'' if len(jobs) == 1 else 's'} {', '.join(jobs)}" if jobs else "all jobs"
+    until = "until you end it" if expires is None else f"until {iso(expires)}"
+    click.echo(
+        f"In {where}, {_allows(allow)} raises no alarm in buckets that start from {iso(start)} on, {until}. "
+        f"What the rule allows {'is' if allow.learn else 'is not'} learned."
+    )
+    click.echo(f"See what it hides: ipi-es rule show {name}")
+
+
+@rule.command("list")
+@click.option("--job", "job_name", metavar="JOB", help="Only the rules that act in it, and what they hid there.")
+@click.option("--all", "everything", is_flag=True, help="With rules that ended.")
+@format_option
+@click.pass_context
+def list_(ctx: click.Context, job_name: str | None, *, everything: bool, output_format: str) -> None:
+    """Show the rules, the oldest first: what they allow, and what they hid until now.
+
+    Rules of the jobs' own files aren't listed. *Hid* counts records: a usual sign-in has none.
+
+    Example: ipi-es rule list --job sign-ins
+    """
+    from ipi_es.results.reading.rule_uses import rule_uses
+
+    here, now = shell(ctx), clock()
+    job_id = None if job_name is None else here.job(job_name).job_id
+    with _store(here) as store:
+        found = store.all()
+        uses = rule_uses(store.cluster, job_id)
+    rows = [
+        _row(each, uses, now)
+        for each in found.rules
+        if (everything or not each.ended_at(now)) and (job_id is None or each.acts_in(job_id))
+    ]
+    empty = "No rule acts." if found.rules else "No rule yet. Add one: ipi-es rule add NAME --cidr … --reason …"
+    emit(rows, COLUMNS, output_format, empty=empty, fields=FIELDS)
+
+
+@rule.command()
+@click.argument("name")
+@click.option("--by", help="Who says so; default: the user that runs this command.")
+@click.pass_context
+def end(ctx: click.Context, name: str, by: str | None) -> None:
+    """End the rule NAME: it doesn't act in buckets that start from now on. What it hid stays hidden.
+
+    Example: ipi-es rule end new-office
+    """
+    with _store(shell(ctx)) as store:
+        ended = store.end(name, clock(), by or user_name())
+    after = "was learned, and raises no alarm" if ended.rule.learn else "was not learned: it raises alarms again"
+    click.echo(f"The rule {name} ended {iso(ended.ended or 0)}. What it allowed {after}.")
+
+
+@rule.command()
+@click.argument("name")
+@format_option
+@click.pass_context
+def show(ctx: click.Context, name: str, output_format: str) -> None:
+    """Show the rule NAME, and what it hid.
+
+    Example: ipi-es rule show new-office
+    """
+    from ipi_es.results.reading.rule_uses import rule_uses
+
+    now = clock()
+    with _store(shell(ctx)) as store:
+        found = store.require(name)
+        row = _row(found, rule_uses(store.cluster), now)
+    if output_format != "table":
+        emit([row], COLUMNS, output_format, empty="", fields=FIELDS)
+        return
+    for key in FIELDS:
+        if row[key] not in (None, "", False):
+            click.echo(f"{key.replace('_', ' '):>14}  {row[key]}")
+
+
+def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
+    """Make the rule of the options. Raises UsageError with all mistakes."""
+    from ipi_es.config.files.loading import check_rule
+    from ipi_es.errors import ConfigError
+
+    chosen = {each: given[each] for each in (*CONDITIONS, "learn", "force") if given[each]}
+    try:
+        return check_rule({**chosen, "id": name})
+    except ConfigError as error:
+        text = str(error).replace("network_type", "network-type")
+        raise UsageError(text, hint="`ipi-es rule add --help` shows its parts; --force takes any rule") from None
+
+
+def _refuse(here: Shell, new: AllowRule, jobs: Sequence[str]) -> None:
+    """Raise UsageError where the rule and a job's own together allow nearly everything, or it fits no job."""
+    from ipi_es.config.allow_rule import check_rules
+    from ipi_es.config.files.loading import load_jobs
+    from ipi_es.config.types import Inconsistent
+
+    for job in load_jobs(here.settings):
+        if jobs and job.job_id not in jobs:
+            continue
+        groups = job.read_entity_groups()
+        try:
+            check_rules([*job.allow_list, new], job.entity_steps, job.datafeed_config.translators, groups)
+        except Inconsistent as error:
+            raise UsageError(f"in job {job.job_id}: {error}", hint="name other jobs with --job, or narrow it") from None
+
+
+def _row(found: StoredRule, uses: Mapping[str, RuleUse], now: int) -> dict[str, Any]:
+    use = uses.get(found.name)
+    return {
+        "name": found.name,
+        "allows": _allows(found.rule),
+        "jobs": ", ".join(found.jobs) or "all",
+        "state": _state(found, now),
+        "start": iso(found.start),
+        "until": None if found.end is None else iso(found.end),
+        "learn": found.rule.learn,
+        "force": found.rule.force,
+        "hidden_records": 0 if use is None else use.records,
+        "last": None if use is None else iso(use.last),
+        "worst_score": None if use is None else use.worst,
+        "reason": found.reason,
+        "author": found.author,
+        "created": iso(found.created),
+        "ended_by": found.ended_by,
+    }
+
+
+def _state(found: StoredRule, now: int) -> str:
+    if found.ended_at(now):
+        return "ended" if found.ended is not None else "expired"
+    return "acts" if found.start <= now else "waits"
+
+
+def _allows(allow: AllowRule) -> str:
+    """Return what a rule allows: ``entity svc-*, cidr 10.0.0.0/8``."""
+    values = ((each, getattr(allow, each)) for each in CONDITIONS)
+    return ", ".join(f"{each.replace('_', ' ')} {value}" for each, value in values if value is not None)
+
+
+@contextmanager
+def _store(here: Shell) -> Iterator[RuleStore]:
+    from ipi_es.setup.checks.judge import require_templates
+    from ipi_es.state.rule_store import RuleStore
+
+    with here.cluster() as cluster:
+        require_templates(cluster)
+        yield RuleStore(cluster)

@@ -1,0 +1,69 @@
+"""Judge the rules that allow pairs, and the groups that events name of their entities. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ipi_es.config.allow_coverage import MOST
+from ipi_es.config.job_config import Job
+from ipi_es.errors import DataError
+from ipi_es.results.words import CRITICAL
+from ipi_es.setup.checks.check_finding import Finding, ok, percent, problem, warning
+from ipi_es.setup.facts.facts_rules import GroupFacts, RuleFacts
+from ipi_es.state.rule_store import RULES_INDEX, StoredRule
+from ipi_es.times import SECONDS, iso
+
+UNUSED_DAYS = 30
+"""Days after which a rule that hid nothing is named."""
+
+ENDED_DAYS = 7
+"""Days for which an expired rule is named."""
+
+
+def judge_rules(job: Job, facts: RuleFacts, now: int) -> list[Finding]:
+    """Warn of documents that are no rules, and of rules that hid nothing, hid something critical, or expired lately.
+
+    ``now`` is epoch seconds.
+    """
+    found = [
+        warning("rules", text, f"correct or delete {id_} in {RULES_INDEX}: it allows nothing")
+        for id_, text in facts.stored.damaged.items()
+    ]
+    for name, use in facts.uses.items():
+        if use.worst >= CRITICAL:
+            text = f"the rule “{name}” hid {use.records:,} records, the last {iso(use.last)}, up to {use.worst:.0f}"
+            found.append(warning("rules", text, f"look at them: ipi-es results records {job.job_id} --all"))
+    for rule in facts.stored.rules:
+        found += _aged(rule, facts, now)
+    acting = sum(not each.ended_at(now) for each in facts.stored.rules)
+    return found or ([ok("rules", f"{acting:,} of {RULES_INDEX} act or will act")] if acting else [])
+
+
+def _aged(rule: StoredRule, facts: RuleFacts, now: int) -> Iterator[Finding]:
+    expired = rule.expires if rule.ended is None else None
+    if expired is not None and 0 <= now - expired < ENDED_DAYS * SECONDS["d"]:
+        text = f"the rule “{rule.name}” expired {iso(expired)}: what it allowed "
+        text += "was learned" if rule.rule.learn else "wasn't learned, and raises alarms"
+        yield warning("rules", text, "if it is still needed, add it again under another name")
+    elif not rule.ended_at(now) and rule.name not in facts.uses and now - rule.start >= UNUSED_DAYS * SECONDS["d"]:
+        text = f"the rule “{rule.name}” hid nothing since {iso(rule.start)}"
+        yield warning("rules", text, f"if it isn't needed: ipi-es rule end {rule.name}")
+
+
+def judge_groups(job: Job, facts: GroupFacts) -> list[Finding]:
+    """Warn where no event names a group, or none that of a rule; a rule that allows nearly all events is a problem."""
+    if not facts.events:
+        return []
+    name = job.group_field
+    if not facts.grouped:
+        hint = "name a field that the events have, or a file, in entity_groups"
+        return [warning("groups", f"no event has {name}, so no entity is in a group", hint)]
+    found = [ok("groups", f"{percent(facts.grouped, facts.events)} of the events name a group in {name}")]
+    for group, events in facts.by_group.items():
+        if not events:
+            text = f"no event has the group “{group}” in {name}, so its rule in allow_list allows nothing"
+            found.append(warning("groups", text, f"write it as {name} spells it, or take the rule out"))
+        elif events >= MOST * facts.events:
+            text = f"the rule for the group “{group}” allows {percent(events, facts.events)} of the events"
+            found.append(problem("groups", DataError(text, hint="give the rule a cidr too, or name a smaller group")))
+    return found

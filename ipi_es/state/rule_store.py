@@ -1,0 +1,201 @@
+"""Rules that allow pairs, as documents: they act beside those of a job's file, in every worker.
+
+A rule is never changed or deleted: it ends. So an event bucket that is scored again, months later, finds the rules that
+it was scored with.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ipi_es.cluster.port import Cluster, Document
+from ipi_es.cluster.template_conflict import require_ours, require_template
+from ipi_es.config.allow_list import AllowList, TimedRule
+from ipi_es.config.allow_rule import AllowRule
+from ipi_es.config.files.loading import check_rule
+from ipi_es.config.job_config import Job
+from ipi_es.errors import ConfigError, Conflict, IpiEsError, StateDamaged, UsageError
+from ipi_es.state.fields import Fields
+from ipi_es.times import iso, to_ms
+
+log = logging.getLogger(__name__)
+
+RULES_INDEX = RULES_TEMPLATE = "ipi-es-rules"
+FORMAT = 1
+"""Format of a rule's document; a newer one is refused."""
+CONDITIONS = ("entity", "group", "cidr", "operator", "country", "network_type")
+"""The conditions of a rule, by their names in documents and settings."""
+_FLAGS = ("learn", "force")
+_HINT = f"correct that document of {RULES_INDEX}, or delete it and add the rule again"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRule:
+    """One rule with its history; times in epoch seconds. ``rule.id`` is its name."""
+
+    rule: AllowRule
+    reason: str
+    author: str
+    created: int
+    start: int
+    """It acts in event buckets that start from here on."""
+    expires: int | None = None
+    ended: int | None = None
+    ended_by: str | None = None
+    jobs: tuple[str, ...] = ()
+    """The jobs that it acts in; empty: all."""
+
+    @property
+    def name(self) -> str:
+        """The name, which results have as ``suppressed_by``."""
+        return self.rule.name
+
+    @property
+    def end(self) -> int | None:
+        """The time from which it doesn't act any more; None: it has no end."""
+        return min((each for each in (self.expires, self.ended) if each is not None), default=None)
+
+    @property
+    def timed(self) -> TimedRule:
+        """The rule as an allow list takes it."""
+        return TimedRule(self.rule, self.start, self.end)
+
+    def acts_in(self, job_id: str) -> bool:
+        """Return whether it acts in a job."""
+        return not self.jobs or job_id in self.jobs
+
+    def ended_at(self, time: int) -> bool:
+        """Return whether it doesn't act any more at ``time``."""
+        return self.end is not None and self.end <= time
+
+    def source(self) -> dict[str, Any]:
+        """Return the document; what isn't set is absent."""
+        found: dict[str, Any] = {
+            "format": FORMAT,
+            "name": self.name,
+            "jobs": list(self.jobs),
+            **{name: getattr(self.rule, name) for name in (*CONDITIONS, *_FLAGS)},
+            "reason": self.reason,
+            "author": self.author,
+            "created": to_ms(self.created),
+            "start": to_ms(self.start),
+            "expires": None if self.expires is None else to_ms(self.expires),
+            "ended": None if self.ended is None else to_ms(self.ended),
+            "ended_by": self.ended_by,
+        }
+        return {name: value for name, value in found.items() if value not in (None, [], False)}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRules:
+    """All rules, the oldest first, and what is wrong with documents that are no rules, by id."""
+
+    rules: tuple[StoredRule, ...] = ()
+    damaged: dict[str, str] = field(default_factory=dict)
+
+    def of_job(self, job_id: str) -> tuple[TimedRule, ...]:
+        """Return the rules that act, acted or will act in a job."""
+        return tuple(each.timed for each in self.rules if each.acts_in(job_id))
+
+
+class RuleStore:
+    """The rules of all jobs."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def add(self, rule: StoredRule) -> None:
+        """Store a new rule; workers read it with their next buckets. Raises UsageError where its name is taken."""
+        if require_template(self.cluster, RULES_TEMPLATE, "rules can't be found again"):
+            require_ours(self.cluster, RULES_INDEX, RULES_TEMPLATE)
+        try:
+            self.cluster.put(RULES_INDEX, _id(rule.name), rule.source(), create=True, refresh=True)
+        except Conflict:
+            there = self.get(rule.name)
+            ended = "" if there is None or there.ended is None else f", which ended {iso(there.ended)}"
+            raise UsageError(
+                f"there is a rule “{rule.name}” already{ended}",
+                hint=f"choose another name; `ipi-es rule show {rule.name}` shows that one",
+            ) from None
+
+    def end(self, name: str, now: int, by: str) -> StoredRule:
+        """End a rule now; return it. Raises UsageError where there is none, or it ended before."""
+        found = self.cluster.get(RULES_INDEX, _id(name))
+        if found is None:
+            raise _unknown(name)
+        rule = _rule(found)
+        if rule.ended_at(now):
+            raise UsageError(f"the rule “{name}” ended {iso(rule.end or now)} already", hint="ipi-es rule list --all")
+        ended = replace(rule, ended=now, ended_by=by)
+        try:
+            self.cluster.put(RULES_INDEX, found.id, ended.source(), if_match=found, refresh=True)
+        except Conflict:
+            raise UsageError(f"the rule “{name}” was changed meanwhile", hint="run the command again") from None
+        return ended
+
+    def get(self, name: str) -> StoredRule | None:
+        """Return one rule. Raises StateDamaged or SnapshotForeign where its document is no rule."""
+        found = self.cluster.get(RULES_INDEX, _id(name))
+        return None if found is None else _rule(found)
+
+    def require(self, name: str) -> StoredRule:
+        """Return one rule. Raises UsageError where there is none."""
+        found = self.get(name)
+        if found is None:
+            raise _unknown(name)
+        return found
+
+    def all(self) -> StoredRules:
+        """Return all rules. Documents that are no rules act nowhere; a warning names them."""
+        rules, damaged = list[StoredRule](), dict[str, str]()
+        for each in self._documents():
+            try:
+                rules.append(_rule(each))
+            except IpiEsError as error:
+                damaged[each.id] = error.message
+                log.warning("%s: it allows nothing; %s", error.message, error.hint)
+        return StoredRules(tuple(sorted(rules, key=lambda rule: (rule.created, rule.name))), damaged)
+
+    def allow_list(self, job: Job) -> AllowList:
+        """Return the rules of a job's file and, as they are stored now, those of documents."""
+        return AllowList.of(job, self.all().of_job(job.job_id))
+
+    def _documents(self) -> Iterator[Document]:
+        return self.cluster.scan(RULES_INDEX, {"match_all": {}})
+
+
+def _id(name: str) -> str:
+    return f"rule:{name}"
+
+
+def _unknown(name: str) -> UsageError:
+    return UsageError(f"there is no rule “{name}”", hint="`ipi-es rule list --all` shows all")
+
+
+def _rule(document: Document) -> StoredRule:
+    """Read a rule. Raises StateDamaged where a value can't be one, SnapshotForeign where it is of a newer ipi-es."""
+    source = document.source
+    fields = Fields(source, f"a rule ({document.id}) is damaged", _HINT)
+    fields.refuse_newer(f"a rule ({document.id})", FORMAT, otherwise=f"delete that document of {RULES_INDEX}")
+    given = {name: source[name] for name in (*CONDITIONS, *_FLAGS) if source.get(name) is not None}
+    name = fields.text("name")
+    if document.id != _id(name):
+        fields.wrong("name", name, f"{document.id.removeprefix('rule:')}, as its id says")
+    try:
+        rule = check_rule({**given, "id": name}, name=document.id)
+    except ConfigError as error:
+        raise StateDamaged(f"a rule is damaged: {error}", hint=_HINT) from error
+    return StoredRule(
+        rule=rule,
+        reason=fields.text_or_none("reason") or "",
+        author=fields.text("author"),
+        created=fields.time("created"),
+        start=fields.time("start"),
+        expires=fields.time_or_none("expires"),
+        ended=fields.time_or_none("ended"),
+        ended_by=fields.text_or_none("ended_by"),
+        jobs=tuple(fields.texts("jobs")),
+    )

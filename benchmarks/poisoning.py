@@ -53,6 +53,7 @@ from ipi_es.worker.scoring.dry_run import AlertCounts
 from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.training.job_training import TrainedJob, learn
+from ipi_es.worker.training.training_rows import TrainingRowsCollector
 
 HOUR, DAY = 3_600, 86_400
 ATTACKS = 20
@@ -217,7 +218,9 @@ def prepared(seed: int, people: int) -> tuple[Feed, Attack, TrainedJob]:
     simulation = simulate(seed, end=END, people=people)
     attack = attack_on(simulation, np.random.default_rng(seed))
     feed = feed_of(simulation, attack)
-    learned = learn(check_job(JOB), feed, simulation.start, simulation.scored_start)  # type: ignore[arg-type]
+    job = check_job(JOB)
+    collector = TrainingRowsCollector(job, AllowList.of(job))
+    learned = learn(collector, feed, simulation.start, simulation.scored_start)  # type: ignore[arg-type]
     return feed, attack, learned
 
 

@@ -16,6 +16,7 @@ from ipi_es.config.allow_rule import WILDCARDS, AllowRule
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.files.entity_groups import EntityGroups
 from ipi_es.config.job_config import Job
+from ipi_es.config.rule_index import RuleIndex
 from ipi_es.networks.network_types import type_bits
 from ipi_es.networks.network_values import country_number
 
@@ -80,11 +81,19 @@ class TimedRule:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """A job's rules, ready to match; a row that rule i matches gets ``names[i]`` as ``suppressed_by``."""
+    """A job's rules, ready to match; a row that rule i matches gets ``name(i)`` as ``suppressed_by``."""
 
     rules: tuple[TimedRule, ...]
     steps: tuple[EntityStep, ...] = ()
     groups: EntityGroups | None = None
+    learns: NDArray[np.bool_] = field(init=False, compare=False, repr=False)
+    """bool[rules]: whether what the rule allows is learned."""
+    _index: RuleIndex = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rules = [each.rule for each in self.rules]
+        object.__setattr__(self, "learns", np.array([rule.learn for rule in rules], dtype=np.bool_))
+        object.__setattr__(self, "_index", RuleIndex(rules, self.steps))
 
     @classmethod
     def of(cls, job: Job, more: Sequence[TimedRule] = ()) -> AllowList:
@@ -95,15 +104,9 @@ class AllowList:
         rules = (*map(TimedRule, job.allow_list), *more)
         return cls(rules, job.datafeed_config.entity_normalize, job.read_entity_groups())
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The rules' names, in their order; stable when other rules come or go."""
-        return tuple(each.rule.name for each in self.rules)
-
-    @property
-    def learns(self) -> NDArray[np.bool_]:
-        """bool[rules]: whether what the rule allows is learned."""
-        return np.array([each.rule.learn for each in self.rules], dtype=np.bool_)
+    def name(self, rule: int) -> str:
+        """Return the name of a rule by its index; it stays the same when other rules come or go."""
+        return self.rules[rule].rule.name
 
     def match(self, names: Matchable, entity: NDArray[np.int32], ip: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return the index (int32[rows]) of the first rule that matches each row, or -1.
@@ -117,7 +120,8 @@ class AllowList:
         entities = names.entities
         positions = {name: position for position, name in enumerate(entities)}
         groups = None if self.groups is None else self.groups.with_named(names.groups)
-        for index, each in enumerate(self.rules):
+        for index in self._index.candidates(entities, names.addresses, names.operator):
+            each = self.rules[index]
             if names.time is not None and not each.acts_at(names.time):
                 continue
             rule = each.rule

@@ -17,7 +17,7 @@ from ipi_es.config.allow_list import AllowList, TimedRule
 from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.files.loading import check_rule
 from ipi_es.config.job_config import Job
-from ipi_es.errors import ConfigError, Conflict, IpiEsError, StateDamaged, UsageError
+from ipi_es.errors import ConfigError, Conflict, IpiEsError, RequestRejected, StateDamaged, UsageError
 from ipi_es.state.fields import Fields
 from ipi_es.times import iso, to_ms
 
@@ -106,6 +106,8 @@ class RuleStore:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        self._last: tuple[str, StoredRules] | None = None  # what was read last, with the index's numbers then
+        self._allow: tuple[Job, AllowList] | None = None  # what was made of it, for a job
 
     def add(self, rule: StoredRule) -> None:
         """Store a new rule; workers read it with their next buckets. Raises UsageError where its name is taken."""
@@ -149,7 +151,26 @@ class RuleStore:
         return found
 
     def all(self) -> StoredRules:
-        """Return all rules. Documents that are no rules act nowhere; a warning names them."""
+        """Return all rules. Documents that are no rules act nowhere; a warning names them.
+
+        They are read again only where a document of the index was written or deleted since.
+        """
+        now = self._numbers()
+        if self._last is None or now is None or self._last[0] != now:
+            self._last = now or "", self._read()
+        return self._last[1]
+
+    def _numbers(self) -> str | None:
+        """Return numbers that change with each write to the index; None where the server doesn't give them."""
+        body = {"size": 0, "track_total_hits": True, "aggs": {"numbers": {"stats": {"field": "_seq_no"}}}}
+        try:
+            answer = self.cluster.search(RULES_INDEX, body)
+        except RequestRejected:
+            return None
+        numbers = answer.get("aggregations", {}).get("numbers", {})
+        return f"{answer['hits']['total']['value']} {numbers.get('max')} {numbers.get('sum')}"
+
+    def _read(self) -> StoredRules:
         rules, damaged = list[StoredRule](), dict[str, str]()
         for each in self._documents():
             try:
@@ -161,7 +182,12 @@ class RuleStore:
 
     def allow_list(self, job: Job) -> AllowList:
         """Return the rules of a job's file and, as they are stored now, those of documents."""
-        return AllowList.of(job, self.all().of_job(job.job_id))
+        before = self._last
+        stored, groups = self.all(), job.read_entity_groups()
+        kept = self._allow
+        if kept is None or kept[0] is not job or self._last is not before or kept[1].groups != groups:
+            self._allow = kept = job, AllowList.of(job, stored.of_job(job.job_id))
+        return kept[1]
 
     def _documents(self) -> Iterator[Document]:
         return self.cluster.scan(RULES_INDEX, {"match_all": {}})

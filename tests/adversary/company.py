@@ -23,6 +23,7 @@ from ipi_es.worker.scoring.dry_run import AlertCounts
 from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.training.job_training import TrainedJob, learn
+from ipi_es.worker.training.training_rows import TrainingRowsCollector
 
 HOUR, DAY = 3_600, 86_400
 PEOPLE, SEED = 200, 701
@@ -56,7 +57,9 @@ class Company:
         """Simulate and train: some twenty seconds."""
         simulation = simulate(SEED, end=END, people=PEOPLE)
         feed = Feed(simulation)
-        return cls(simulation, learn(check_job(JOB), feed, simulation.start, simulation.scored_start))  # type: ignore[arg-type]
+        job = check_job(JOB)
+        collector = TrainingRowsCollector(job, AllowList.of(job))
+        return cls(simulation, learn(collector, feed, simulation.start, simulation.scored_start))  # type: ignore[arg-type]
 
     @property
     def start(self) -> int:

@@ -163,7 +163,8 @@ def test_a_name_without_wildcards_is_exact_in_case() -> None:
 
 def test_names_of_rules_stay_when_rules_move() -> None:
     job = {"job_id": "x", "datafeed_config": {"indices": "a"}, "allow_list": [{"entity": "b"}, {"entity": "a"}]}
-    assert AllowList.of(check_job(job)).names == ("entity:b", "entity:a")
+    rules = AllowList.of(check_job(job))
+    assert (rules.name(0), rules.name(1)) == ("entity:b", "entity:a")
 
 
 KNOWN = Matchable(
@@ -190,7 +191,7 @@ EVERY_PAIR = np.array([(entity, ip) for entity in range(2) for ip in range(6)], 
 def test_a_rule_asks_what_is_known_of_the_network(rule: dict[str, Any], allowed: list[int], name: str) -> None:
     def matched(data: dict[str, Any], names: Matchable) -> list[tuple[int, int]]:
         rules = AllowList.of(check_job({"job_id": "x", "datafeed_config": {"indices": "a"}, "allow_list": [data]}))
-        assert rules.names == (data.get("id", name),)
+        assert rules.name(0) == data.get("id", name)
         found = rules.match(names, EVERY_PAIR[:, 0], EVERY_PAIR[:, 1]) != NO_RULE
         return [(entity, ip) for entity, ip in EVERY_PAIR[found].tolist()]
 

@@ -108,7 +108,7 @@ def test_a_rule_allows_a_group_and_only_from_its_network(tmp_path: Path) -> None
     entity, ip = (np.array(each, dtype=np.int32) for each in ([0, 0, 1, 3], [0, 1, 0, 1]))
     rules = AllowList.of(made)
     assert rules.match(Matchable(NAMES, addresses), entity, ip).tolist() == [0, NO_RULE, NO_RULE, 1]
-    assert rules.names == ("group:admins cidr:10.0.0.0/8", "group:services")
+    assert [rules.name(0), rules.name(1)] == ["group:admins cidr:10.0.0.0/8", "group:services"]
 
 
 @pytest.mark.parametrize(

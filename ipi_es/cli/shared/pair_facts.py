@@ -205,7 +205,7 @@ def _allowed_by(work: JobResources, pair: Matchable) -> str | None:
 
     rules, only = work.allow_list(), np.zeros(1, dtype=np.int32)
     (rule,) = rules.match(pair, only, only)
-    return None if rule == NO_RULE else rules.names[rule]
+    return None if rule == NO_RULE else rules.name(rule)
 
 
 def _context(work: JobResources, latest: Mapping[str, Any], address: bytes) -> AddressContext:

@@ -122,7 +122,7 @@ class Describer:
                 event_count=int(pairs.count[row]),
                 explanation=self._explanation(scored, place, row, seen, int(sharing[ip])),
                 enrichment=self._enrichment(seen, types[place]) | _group_field(groups, entities[place]),
-                suppressed_by=None if rule == NO_RULE else self.allow.names[rule],
+                suppressed_by=None if rule == NO_RULE else self.allow.name(rule),
                 repeat_of=scored.record_repeat_of.get(row),
                 held_until=scored.held_until.get(row),
                 outcomes=members.outcomes_of([row]),

@@ -27,7 +27,7 @@ from ipi_es.setup.lifecycle_policy import made
 from ipi_es.setup.roles import READER, SETUP, WORKER, WRITER
 
 DAYS = (None, 30, 400)
-EVENTS, STATE, SNAPSHOTS = "logs-auth.2026", "ipi-es-state", "ipi-es-snapshots"
+EVENTS, STATE, SNAPSHOTS, RULES = "logs-auth.2026", "ipi-es-state", "ipi-es-snapshots", "ipi-es-rules"
 ALIAS, RESULTS = "ipi-es-anomalies", "ipi-es-anomalies-shared-2026.11"
 PERSONS = "payroll"
 
@@ -52,6 +52,7 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
         None: ("cluster:monitor/main", "indices:admin/index_template/get"),
         STATE: KEEPS,
         SNAPSHOTS: KEEPS,
+        RULES: KEEPS,
         ALIAS: (*READS, "indices:admin/refresh"),
         RESULTS: (*KEEPS, "indices:admin/mapping/put", "indices:monitor/settings/get", "indices:admin/delete"),
     },
@@ -59,7 +60,7 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
         # the last: before an index is deleted, lifecycle management asks whether others follow it
         None: ("cluster:monitor/main", *TEMPLATES, SIMULATED, *LIFECYCLE, "cluster:monitor/xpack/info/ccr"),
         STATE: ("indices:data/read/search", "indices:admin/refresh", "indices:admin/mapping/put"),
-        SNAPSHOTS: ("indices:admin/mappings/get", "indices:admin/mapping/put"),
+        **dict.fromkeys((SNAPSHOTS, RULES), ("indices:admin/mappings/get", "indices:admin/mapping/put")),
         ALIAS: ("indices:data/read/search", "indices:admin/refresh", "indices:admin/aliases", "indices:admin/get"),
         RESULTS: (
             "indices:admin/mapping/put",

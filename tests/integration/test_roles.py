@@ -40,7 +40,7 @@ SETUP_RIGHTS = [
     for where, right in rights_of(ROLES, "ipi-es-setup")
     if "/ism/" not in right and right not in (OF_THE_POLICY, SIMULATION) and where != LIFECYCLE
 ]
-OWN = "ipi-es-state ipi-es-snapshots"
+OWN = "ipi-es-state ipi-es-snapshots ipi-es-rules"
 RESULTS = "ipi-es-anomalies ipi-es-anomalies-*"
 NOT_FOR_BACKFILL = {
     (OWN, "indices:admin/create"),  # the first training makes them
@@ -97,8 +97,12 @@ def test_reader_and_writer_suffice_for_all_commands_of_a_job(bench: SecuredBench
         ["verdict", "confirm", job, "person07", "198.51.100.9"],
         ["verdict", "list", job],
         ["verdict", "remove", job, "person07", "198.51.100.9"],
+        ["rule", "add", "office", "--cidr", "198.51.100.0/24", "--reason", "ours"],
+        ["rule", "list"],
+        ["rule", "show", "office"],
         ["backfill", job, "--start", start, "--end", iso(FIRST_DAY), "--again"],
         ["train", job, "--end", start],
+        ["rule", "end", "office"],
     ):
         code, said = bench.run(WORKER, *command)
         assert code == 0, (command, said)

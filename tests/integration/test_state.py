@@ -12,11 +12,13 @@ import pytest
 from servers.pool import Server
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.errors import JobBusy, LostJob, SnapshotDamaged, SnapshotMissing
+from ipi_es.config.files.loading import check_rule
+from ipi_es.errors import JobBusy, LostJob, SnapshotDamaged, SnapshotMissing, UsageError
 from ipi_es.state.cluster_blobs import CHUNK_BYTES, SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.details import JobDetails, LastError
 from ipi_es.state.job_state import STATE_INDEX, StateStore
 from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
+from ipi_es.state.rule_store import RULES_INDEX, RuleStore, StoredRule
 
 NOW = 1_777_593_600
 
@@ -101,3 +103,23 @@ def test_the_clusters_clock_is_told(cluster: Cluster, job: str) -> None:
     shown = StateStore(cluster).cluster_time()
     assert shown is not None
     assert abs(shown - time.time()) < 60
+
+
+def test_rules_go_there_and_back_and_are_read_again_only_after_a_write(cluster: Cluster) -> None:
+    name = f"rule-{uuid.uuid4().hex[:8]}"
+    conditions = {"id": name, "entity": "svc-*", "cidr": "198.51.100.0/24", "operator": 4_200_000_001, "learn": True}
+    made = StoredRule(check_rule(conditions), "why", "ann", NOW, NOW, NOW + 60, jobs=("a", "b"))
+    store, other = RuleStore(cluster), RuleStore(cluster)
+    store.add(made)
+    first = store.all()
+    assert made in first.rules
+    assert store.all() is first
+    with pytest.raises(UsageError, match="already"):
+        other.add(made)
+    assert store.all() is first
+    ended = other.end(name, NOW + 30, "bob")
+    assert store.get(name) == ended
+    assert [each.end for each in store.all().rules if each.name == name] == [NOW + 30]
+    cluster.delete(RULES_INDEX, f"rule:{name}")
+    cluster.refresh(RULES_INDEX)
+    assert not any(each.name == name for each in store.all().rules)

@@ -42,10 +42,16 @@ def next_schema() -> list[Template]:
 
 def test_empty_cluster_gets_all_templates() -> None:
     cluster = MemoryCluster()
-    assert setup_plan.missing_templates(cluster) == ["ipi-es-results", "ipi-es-snapshots", "ipi-es-state"]
+    assert setup_plan.missing_templates(cluster) == [
+        "ipi-es-results",
+        "ipi-es-rules",
+        "ipi-es-snapshots",
+        "ipi-es-state",
+    ]
     changes = setup_plan.plan(cluster)
     assert [change.title for change in changes] == [
         "create index template ipi-es-results",
+        "create index template ipi-es-rules",
         "create index template ipi-es-snapshots",
         "create index template ipi-es-state",
     ]
@@ -133,6 +139,7 @@ def test_older_schema_is_upgraded_with_its_indices() -> None:
     changes = setup_plan.plan(cluster, next_schema())
     assert [change.title for change in changes] == [
         "upgrade index template ipi-es-results",
+        "upgrade index template ipi-es-rules",
         "upgrade index template ipi-es-snapshots",
         "upgrade index template ipi-es-state",
         f"extend mapping of index {INDEX}",

@@ -34,6 +34,7 @@ from ipi_es.results.words import ALIAS, SHARED
 from ipi_es.setup import roles
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
 from ipi_es.state.job_state import STATE_INDEX, STATE_TEMPLATE
+from ipi_es.state.rule_store import RULES_INDEX
 
 Step: TypeAlias = Callable[[], Any]
 
@@ -82,8 +83,8 @@ def try_rights(cluster: Cluster, job: Job, now: int, snapshots: Path | None = No
         old = f"{ALIAS}-{job.results_index_name or SHARED}-0000.00"
         finding, deleting = lambda: cluster.indices(old), lambda: cluster.delete_index(old)
         tried += _try("find and delete indices of results that are too old", finding, deleting)
-    if snapshots is None:
-        tried += _try(f"read and write {SNAPSHOT_INDEX}", *_snapshots(cluster, probe))
+    for index in (RULES_INDEX, *([SNAPSHOT_INDEX] if snapshots is None else ())):
+        tried += _try(f"read and write {index}", *_kept(cluster, index, probe))
     return tried + directory
 
 
@@ -134,12 +135,13 @@ def _reading(cluster: Cluster, index: str, probe: str) -> Iterator[Step]:
     yield lambda: cluster.refresh(index)
 
 
-def _snapshots(cluster: Cluster, probe: str) -> Iterator[Step]:
-    yield _making(cluster, SNAPSHOT_INDEX)
-    yield lambda: cluster.get(SNAPSHOT_INDEX, probe)
-    yield lambda: cluster.get_mapping(SNAPSHOT_INDEX)
-    yield from _reading(cluster, SNAPSHOT_INDEX, probe)
-    yield from _writing(cluster, SNAPSHOT_INDEX, probe)
+def _kept(cluster: Cluster, index: str, probe: str) -> Iterator[Step]:
+    """Yield the steps of work on an index of our own: create it, read and write documents."""
+    yield _making(cluster, index)
+    yield lambda: cluster.get(index, probe)
+    yield lambda: cluster.get_mapping(index)
+    yield from _reading(cluster, index, probe)
+    yield from _writing(cluster, index, probe)
 
 
 def _making(cluster: Cluster, index: str) -> Step:

@@ -44,7 +44,8 @@ def judge(job: Job, facts: Facts) -> list[Finding]:
         found += judge_rights(facts.rights, distribution)
     found += [*judge_templates(job, facts.templates, facts.now), *_retention(facts.templates)]
     found += _looked("results", facts.clashes, lambda clashes: judge_clashes(job, clashes))
-    found += _looked("rules", facts.rules, lambda rules: judge_rules(job, rules, facts.now))
+    if not isinstance(facts.rules, PermissionDenied):  # then the right is named already
+        found += _looked("rules", facts.rules, lambda rules: judge_rules(job, rules, facts.now))
     found += _indices(facts.fields, distribution)
     found += _looked("indices", facts.unread, judge_unread)
     if isinstance(facts.fields, FieldFacts):

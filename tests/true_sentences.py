@@ -137,7 +137,7 @@ SENTENCES = {
     r"counted as (?P<counted>1 event in [\d,]+) while too little is known of .+ or of the job",
     "repeat": r"Repeat of the finding of (?P<time>\S+Z)(?P<near> in the same network)?",
     "held": r"Not learned until (?P<time>\S+Z)",
-    "allowed": r"Allowed by (?P<rule>.+), so it is never learned",
+    "allowed": r"Allowed by (?P<rule>.+), so it raises no alarm",
     "others": r"Of them (?:(?P<repeats>[\d,]+) repeats? (?:an )?earlier findings?)?(?: and )?"
     r"(?:(?P<allowed>[\d,]+) (?:is|are) allowed)?",
     "places": r"(?:Operators? (?P<operators>AS[^;]+))?(?:; )?(?:[Cc]ountr(?:y|ies) (?P<countries>.+))?",

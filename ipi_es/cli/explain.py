@@ -102,9 +102,7 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
         *(f"  {text}" for text in of_groups(entity, facts.groups)),
     ]
     if facts.suppressed_by is not None:
-        lines.append(
-            f"  but the allow list allows it ({facts.suppressed_by}): it is recorded, raises no alarm, is never learned"
-        )
+        lines.append(f"  but the allow list allows it ({facts.suppressed_by}): it is recorded, and raises no alarm")
     if facts.probability > facts.calibrated_probability:
         lines.append(HELD_BACK.format(facts.calibrated_probability))
     if "young_job" in young:

@@ -94,4 +94,4 @@ def dated_repeat(begun: int | None, where: str = "") -> str:
 
 def rule_text(rule: str) -> str:
     """Name the rule of the allow list that allows a result."""
-    return f"Allowed by {rule}, so it is never learned"
+    return f"Allowed by {rule}, so it raises no alarm"

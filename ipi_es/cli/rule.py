@@ -172,7 +172,8 @@ def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
     from ipi_es.config.files.loading import check_rule
     from ipi_es.errors import ConfigError
 
-    chosen = {each: given[each] for each in (*CONDITIONS, "learn", "force") if given[each]}
+    # an empty text, of an unset variable in a script, must not widen the rule: it is refused
+    chosen = {each: given[each] for each in (*CONDITIONS, "learn", "force") if given[each] is not None}
     try:
         return check_rule({**chosen, "id": name})
     except ConfigError as error:

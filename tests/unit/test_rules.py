@@ -239,6 +239,8 @@ def test_the_command_adds_lists_shows_and_ends_a_rule(here: MemoryCluster) -> No
         (("--group", "admins"), "in job signins: “admins” needs entity_groups"),
         (("--network-type", "office"), "network-type"),
         ((), "needs entity, group, cidr"),
+        (("--cidr", NET, "--entity", ""), "entity: must not be empty"),
+        (("--entity", "ann", "--cidr", ""), "no address or network"),
         (("--cidr", NET, "--expires", "2020-01-01"), "would end 2020-01-01T00:00:00Z, before it acts"),
         (("--cidr", NET, "--start", "now+2d", "--expires", "now+1d"), "before it acts"),
         (("--cidr", NET, "--job", "none"), "none"),

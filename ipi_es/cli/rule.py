@@ -78,6 +78,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     expires = None if given["expires"] is None else parse_time(given["expires"], now=now)
     if expires is not None and expires <= max(now, start):
         raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
+    _refuse_times(start, expires)
     jobs = tuple(here.job(each).job_id for each in given["job_names"])
     _refuse(here, allow, jobs)
     with _store(here) as store:
@@ -179,6 +180,18 @@ def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
     except ConfigError as error:
         text = str(error).replace("network_type", "network-type")
         raise UsageError(text, hint="`ipi-es rule add --help` shows its parts; --force takes any rule") from None
+
+
+def _refuse_times(*times: int | None) -> None:
+    """Raise UsageError for a time that no stored rule may have: the rule would act nowhere."""
+    from ipi_es.state.fields import LATEST
+
+    for each in times:
+        if each is not None and not 0 <= each <= LATEST:
+            raise UsageError(
+                f"a rule has times of the years 1970 to 2099, and {iso(each)} is none",
+                hint="a rule without --expires acts until you end it",
+            )
 
 
 def _refuse(here: Shell, new: AllowRule, jobs: Sequence[str]) -> None:

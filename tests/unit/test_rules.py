@@ -243,6 +243,9 @@ def test_the_command_adds_lists_shows_and_ends_a_rule(here: MemoryCluster) -> No
         (("--entity", "ann", "--cidr", ""), "no address or network"),
         (("--cidr", NET, "--expires", "2020-01-01"), "would end 2020-01-01T00:00:00Z, before it acts"),
         (("--cidr", NET, "--start", "now+2d", "--expires", "now+1d"), "before it acts"),
+        (("--cidr", NET, "--expires", "2200-01-01"), "times of the years 1970 to 2099, and 2200-01-01T00:00:00Z"),
+        (("--cidr", NET, "--start", "2200-01-01"), "times of the years 1970 to 2099"),
+        (("--cidr", NET, "--start", "1960-01-01"), "times of the years 1970 to 2099"),
         (("--cidr", NET, "--job", "none"), "none"),
     ],
 )

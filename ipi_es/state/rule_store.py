@@ -29,6 +29,7 @@ FORMAT = 1
 CONDITIONS = ("entity", "group", "cidr", "operator", "country", "network_type")
 """The conditions of a rule, by their names in documents and settings."""
 _FLAGS = ("learn", "force")
+_HISTORY = ("format", "name", "jobs", "reason", "author", "created", "start", "expires", "ended", "ended_by")
 _HINT = f"correct that document of {RULES_INDEX}, or delete it and add the rule again"
 
 
@@ -206,6 +207,8 @@ def _rule(document: Document) -> StoredRule:
     source = document.source
     fields = Fields(source, f"a rule ({document.id}) is damaged", _HINT)
     fields.refuse_newer(f"a rule ({document.id})", FORMAT, otherwise=f"delete that document of {RULES_INDEX}")
+    for unknown in fields.without((*CONDITIONS, *_FLAGS, *_HISTORY)):  # a misspelled condition would allow more
+        fields.wrong(unknown, source[unknown], "a field of a rule")
     given = {name: source[name] for name in (*CONDITIONS, *_FLAGS) if source.get(name) is not None}
     name = fields.text("name")
     if document.id != _id(name):

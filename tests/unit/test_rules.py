@@ -91,6 +91,7 @@ def test_the_earlier_of_expiry_and_end_counts() -> None:
         ({"name": "other"}, 'its field “name” is "other", not office, as its id says'),
         ({"format": 99}, "was written by a newer ipi-es"),
         ({"author": None}, "its field “author” is missing"),
+        ({"entitty": "ann"}, 'its field “entitty” is "ann", not a field of a rule'),
     ],
 )
 def test_a_document_that_is_no_rule_allows_nothing_and_is_named(

@@ -108,7 +108,7 @@ class RuleStore:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._last: tuple[str, StoredRules] | None = None  # what was read last, with the index's numbers then
-        self._allow: tuple[Job, AllowList] | None = None  # what was made of it, for a job
+        self._allow: tuple[Job, StoredRules, AllowList] | None = None  # what was made of rules, for a job
 
     def add(self, rule: StoredRule) -> None:
         """Store a new rule; workers read it with their next buckets. Raises UsageError where its name is taken."""
@@ -183,12 +183,11 @@ class RuleStore:
 
     def allow_list(self, job: Job) -> AllowList:
         """Return the rules of a job's file and, as they are stored now, those of documents."""
-        before = self._last
         stored, groups = self.all(), job.read_entity_groups()
         kept = self._allow
-        if kept is None or kept[0] is not job or self._last is not before or kept[1].groups != groups:
-            self._allow = kept = job, AllowList.of(job, stored.of_job(job.job_id))
-        return kept[1]
+        if kept is None or kept[0] is not job or kept[1] is not stored or kept[2].groups != groups:
+            self._allow = kept = job, stored, AllowList.of(job, stored.of_job(job.job_id))
+        return kept[2]
 
     def _documents(self) -> Iterator[Document]:
         return self.cluster.scan(RULES_INDEX, {"match_all": {}})

@@ -156,6 +156,19 @@ def test_a_rule_acts_from_its_start_to_its_end_in_a_worker_that_goes_on(cluster:
     assert all(time < begin for time in found[""])
 
 
+def test_a_rule_is_seen_although_the_groups_could_not_be_read_when_it_came(store: RuleStore, tmp_path: Path) -> None:
+    file = tmp_path / "groups.csv"
+    file.write_text("ann,admins\n")
+    job = Job.model_validate(company.job_data() | {"allow_list": [], "entity_groups": {"file": str(file)}})
+    assert store.allow_list(job).rules == ()
+    store.add(stored())
+    file.write_text("ann\n")
+    with pytest.raises(UsageError, match="instead of an entity and a group"):
+        store.allow_list(job)
+    file.write_text("ann,admins\n")
+    assert [each.rule.name for each in store.allow_list(job).rules] == ["office"]
+
+
 def test_rules_of_other_jobs_dont_act(cluster: MemoryCluster) -> None:
     RuleStore(cluster).add(stored(jobs=("other",)))
     score(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)), company.SCORED_FROM, company.SCORED_TO)

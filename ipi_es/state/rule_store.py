@@ -7,7 +7,7 @@ it was scored with.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -102,12 +102,30 @@ class StoredRules:
         return tuple(each.timed for each in self.rules if each.acts_in(job_id))
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """Numbers of all documents, as one search gives them: they change with each write."""
+
+    documents: int
+    last: int
+    """The largest sequence number; -1 without documents."""
+    total: int
+    """The sum of the sequence numbers."""
+    created: float
+    """The sum of their times: an index that was made anew counts its sequence numbers from 0 again."""
+
+    def are_of(self, documents: Sequence[Document]) -> bool:
+        """Return whether these documents have these numbers."""
+        numbers = [each.seq_no for each in documents]
+        return (self.documents, self.last, self.total) == (len(numbers), max(numbers, default=-1), sum(numbers))
+
+
 class RuleStore:
     """The rules of all jobs."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self._last: tuple[str, StoredRules] | None = None  # what was read last, with the index's numbers then
+        self._last: tuple[_Numbers | None, StoredRules] | None = None  # what was read last, with its numbers
         self._allow: tuple[Job, StoredRules, AllowList] | None = None  # what was made of rules, for a job
 
     def add(self, rule: StoredRule) -> None:
@@ -158,28 +176,25 @@ class RuleStore:
         """
         now = self._numbers()
         if self._last is None or now is None or self._last[0] != now:
-            self._last = now or "", self._read()
+            documents = list(self._documents())
+            # a copy of the index that lags behind may have answered: then they are read again next time
+            known = now if now is not None and now.are_of(documents) else None
+            self._last = known, _sorted(documents)
         return self._last[1]
 
-    def _numbers(self) -> str | None:
+    def _numbers(self) -> _Numbers | None:
         """Return numbers that change with each write to the index; None where the server doesn't give them."""
-        body = {"size": 0, "track_total_hits": True, "aggs": {"numbers": {"stats": {"field": "_seq_no"}}}}
+        stats = {name: {"stats": {"field": name}} for name in ("_seq_no", "created")}
         try:
-            answer = self.cluster.search(RULES_INDEX, body)
+            answer = self.cluster.search(RULES_INDEX, {"size": 0, "track_total_hits": True, "aggs": stats})
         except RequestRejected:
             return None
-        numbers = answer.get("aggregations", {}).get("numbers", {})
-        return f"{answer['hits']['total']['value']} {numbers.get('max')} {numbers.get('sum')}"
-
-    def _read(self) -> StoredRules:
-        rules, damaged = list[StoredRule](), dict[str, str]()
-        for each in self._documents():
-            try:
-                rules.append(_rule(each))
-            except IpiEsError as error:
-                damaged[each.id] = error.message
-                log.warning("%s: it allows nothing; %s", error.message, error.hint)
-        return StoredRules(tuple(sorted(rules, key=lambda rule: (rule.created, rule.name))), damaged)
+        found = answer.get("aggregations", {})
+        last, total = (found.get("_seq_no", {}).get(name) for name in ("max", "sum"))
+        created = found.get("created", {}).get("sum")
+        return _Numbers(
+            int(answer["hits"]["total"]["value"]), -1 if last is None else int(last), int(total or 0), created or 0.0
+        )
 
     def allow_list(self, job: Job) -> AllowList:
         """Return the rules of a job's file and, as they are stored now, those of documents."""
@@ -191,6 +206,18 @@ class RuleStore:
 
     def _documents(self) -> Iterator[Document]:
         return self.cluster.scan(RULES_INDEX, {"match_all": {}})
+
+
+def _sorted(documents: Sequence[Document]) -> StoredRules:
+    """Read the documents' rules; warn of those that are none."""
+    rules, damaged = list[StoredRule](), dict[str, str]()
+    for each in documents:
+        try:
+            rules.append(_rule(each))
+        except IpiEsError as error:
+            damaged[each.id] = error.message
+            log.warning("%s: it allows nothing; %s", error.message, error.hint)
+    return StoredRules(tuple(sorted(rules, key=lambda rule: (rule.created, rule.name))), damaged)
 
 
 def _id(name: str) -> str:

@@ -72,6 +72,36 @@ def test_a_name_is_given_once_and_an_ended_rule_stays(store: RuleStore) -> None:
             act()
 
 
+def test_rules_are_read_again_only_where_a_document_was_written_or_deleted(store: RuleStore) -> None:
+    assert store.all() is store.all()
+    store.add(stored())
+    found = store.all()
+    assert store.all() is found
+    store.end("office", 3_000, "bob")
+    assert store.all().rules[0].ended == 3_000
+    store.cluster.delete(RULES_INDEX, "rule:office")
+    store.cluster.refresh(RULES_INDEX)
+    assert store.all().rules == ()
+
+
+def test_rules_of_an_index_that_was_made_anew_are_read(store: RuleStore) -> None:
+    store.add(stored("old"))
+    assert [each.name for each in store.all().rules] == ["old"]
+    store.cluster.delete_index(RULES_INDEX)
+    store.add(stored("new", created=950))
+    assert [each.name for each in store.all().rules] == ["new"]
+
+
+def test_rules_from_a_copy_that_lags_behind_are_read_again(store: RuleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add(stored())
+    before = list(store.cluster.scan(RULES_INDEX, {"match_all": {}}))
+    store.end("office", 3_000, "bob")
+    with monkeypatch.context() as patch:
+        patch.setattr(store.cluster, "scan", lambda *_, **__: iter(before))
+        assert store.all().rules[0].ended is None
+    assert store.all().rules[0].ended == 3_000
+
+
 def test_the_earlier_of_expiry_and_end_counts() -> None:
     assert stored(expires=5_000).end == 5_000
     assert stored(expires=5_000, ended=4_000).end == 4_000

@@ -80,8 +80,8 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
         raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
     _refuse_times(start, expires)
     jobs = tuple(here.job(each).job_id for each in given["job_names"])
-    _refuse(here, allow, jobs)
     with _store(here) as store:
+        _refuse(here, allow, jobs, [each for each in store.all().rules if not each.ended_at(now)])
         store.add(
             StoredRule(
                 rule=allow,
@@ -194,9 +194,9 @@ def _refuse_times(*times: int | None) -> None:
             )
 
 
-def _refuse(here: Shell, new: AllowRule, jobs: Sequence[str]) -> None:
-    """Raise UsageError where the rule and a job's own together allow nearly everything, or it fits no job."""
-    from ipi_es.config.allow_rule import check_rules
+def _refuse(here: Shell, new: AllowRule, jobs: Sequence[str], others: Sequence[StoredRule]) -> None:
+    """Raise UsageError where the rule and those that act in a job allow nearly everything, or where it fits no job."""
+    from ipi_es.config.allow_rule import check_rules, check_together
     from ipi_es.config.files.loading import load_jobs
     from ipi_es.config.types import Inconsistent
 
@@ -204,8 +204,11 @@ def _refuse(here: Shell, new: AllowRule, jobs: Sequence[str]) -> None:
         if jobs and job.job_id not in jobs:
             continue
         groups = job.read_entity_groups()
+        wide = [each.rule for each in others if each.acts_in(job.job_id) and each.rule.is_wide]
         try:
             check_rules([*job.allow_list, new], job.entity_steps, job.datafeed_config.translators, groups)
+            if wide and new.is_wide:
+                check_together([*job.allow_list, *wide, new], job.entity_steps, groups, new.name)
         except Inconsistent as error:
             raise UsageError(f"in job {job.job_id}: {error}", hint="name other jobs with --job, or narrow it") from None
 

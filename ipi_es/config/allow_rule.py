@@ -22,6 +22,9 @@ __all__ = ["WILDCARDS", "AllowRule", "Cidr", "check_rules", "names_everybody"]
 EVERY_ADDRESS = frozenset({"::/0", "0.0.0.0/0", str(ipaddress.ip_network("::ffff:0.0.0.0/96"))})
 """Networks of all addresses, and of all IPv4 addresses: allowing one would leave a job no findings, or nearly none."""
 
+_SMALL = 16
+"""Bits of a prefix; a few networks of longer ones are a small part of all addresses."""
+
 
 def names_everybody(pattern: str) -> bool:
     """Return whether a pattern matches all entities: only ``*``, or ``*`` and ``?`` together (``?*``)."""
@@ -125,6 +128,13 @@ class AllowRule(Section):
         return self.operator is not None or self.country is not None or self.network_type is not None
 
     @property
+    def is_wide(self) -> bool:
+        """Whether it may be much of what a few rules allow together: no single name, and no small network."""
+        small = self.cidr is not None and ipaddress.ip_network(self.cidr).prefixlen > _SMALL
+        single = self.entity is not None and not any(character in self.entity for character in WILDCARDS)
+        return not (small or single or self.by_context or self.force)
+
+    @property
     def name(self) -> str:
         """``id``, or a text of what must match; it stays the same when rules are added or moved."""
         return self.id or " ".join(f"{key}:{value}" for key, value in self._conditions.items())
@@ -155,13 +165,23 @@ def check_rules(
         if rule.entity and named and not rule.force and names_everybody(normalize_entity(rule.entity, steps)):
             text = f"with {', '.join(steps)} “{rule.entity}” is “*” and would allow everybody; use a cidr"
             mistakes.append((("allow_list", index, "entity"), text))
-    together = None if mistakes else too_much([one for rule in rules for one in _spelled_out(rule, groups)], steps)
-    if together is not None:
-        shown = some([f"“{name}”" for name in dict.fromkeys(together.rules)], SHOWN)
-        text = f"{shown} would allow {together.text}: narrow them, or take one out"
-        mistakes.append((("allow_list",), text))
     if mistakes:
         raise Inconsistent(*mistakes)
+    check_together(rules, steps, groups)
+
+
+def check_together(
+    rules: Sequence[AllowRule], steps: Sequence[EntityStep], groups: EntityGroups | None = None, new: str | None = None
+) -> None:
+    """Raise Inconsistent where rules together allow nearly everything; ``new``: only where the rule of this name helps.
+
+    A rule by a group allows nobody here where no groups are known.
+    """
+    known = [rule for rule in rules if rule.group is None or groups is not None]
+    found = too_much([one for rule in known for one in _spelled_out(rule, groups)], steps)
+    if found is not None and (new is None or new in found.rules):
+        shown = some([f"“{name}”" for name in dict.fromkeys(found.rules)], SHOWN)
+        raise Inconsistent((("allow_list",), f"{shown} would allow {found.text}: narrow them, or take one out"))
 
 
 def _unknown(group: str | None, groups: EntityGroups | None) -> str | None:

@@ -308,6 +308,19 @@ def test_what_would_hide_everything_needs_force(here: MemoryCluster, options: tu
     assert len(RuleStore(here).all().rules) == 1
 
 
+def test_rules_that_together_would_hide_everything_are_refused(here: MemoryCluster) -> None:
+    halves = ("0.0.0.0/1", "128.0.0.0/1")
+    assert run("rule", "add", "low", "--reason", "why", "--cidr", halves[0], "--job", "signins").exit_code == 0
+    refused = run(*ADD, "--cidr", halves[1])
+    assert refused.exit_code != 0
+    assert "in job signins: “low”, “office” would allow 100 % of the sign-ins" in refused.stderr
+    assert run(*ADD, "--cidr", NET).exit_code == 0
+    assert run("rule", "add", "high", "--reason", "why", "--cidr", halves[1], "--force").exit_code == 0
+    run("rule", "end", "high")
+    run("rule", "end", "low")
+    assert run("rule", "add", "later", "--reason", "why", "--cidr", halves[1]).exit_code == 0
+
+
 def test_a_second_rule_of_a_name_is_refused(here: MemoryCluster) -> None:
     assert run(*ADD, "--cidr", NET).exit_code == 0
     assert "there is a rule “office” already" in run(*ADD, "--cidr", NET).stderr

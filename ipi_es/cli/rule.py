@@ -15,6 +15,7 @@ from ipi_es.times import iso, parse_time
 
 if TYPE_CHECKING:
     from ipi_es.config.allow_rule import AllowRule
+    from ipi_es.config.job_config import Job
     from ipi_es.results.reading.rule_uses import RuleUse
     from ipi_es.state.rule_store import RuleStore, StoredRule
 
@@ -70,6 +71,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
 
     Example: ipi-es rule add vpn --operator AS64496 --group contractors --reason "their VPN" --expires now+90d
     """
+    from ipi_es.config.files.loading import load_jobs
     from ipi_es.state.rule_store import StoredRule
 
     here, now = shell(ctx), clock()
@@ -79,9 +81,11 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     if expires is not None and expires <= max(now, start):
         raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
     _refuse_times(start, expires)
-    jobs = tuple(here.job(each).job_id for each in given["job_names"])
+    named = [here.job(each) for each in given["job_names"]]
+    jobs = tuple(dict.fromkeys(job.job_id for job in named))
     with _store(here) as store:
-        _refuse(here, allow, jobs, [each for each in store.all().rules if not each.ended_at(now)])
+        others = [each for each in store.all().rules if not each.ended_at(now)]
+        _refuse(allow, named or load_jobs(here.settings), others)
         store.add(
             StoredRule(
                 rule=allow,
@@ -194,15 +198,12 @@ def _refuse_times(*times: int | None) -> None:
             )
 
 
-def _refuse(here: Shell, new: AllowRule, jobs: Sequence[str], others: Sequence[StoredRule]) -> None:
+def _refuse(new: AllowRule, jobs: Sequence[Job], others: Sequence[StoredRule]) -> None:
     """Raise UsageError where the rule and those that act in a job allow nearly everything, or where it fits no job."""
     from ipi_es.config.allow_rule import check_rules, check_together
-    from ipi_es.config.files.loading import load_jobs
     from ipi_es.config.types import Inconsistent
 
-    for job in load_jobs(here.settings):
-        if jobs and job.job_id not in jobs:
-            continue
+    for job in jobs:
         groups = job.read_entity_groups()
         wide = [each.rule for each in others if each.acts_in(job.job_id) and each.rule.is_wide]
         try:

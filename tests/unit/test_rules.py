@@ -321,6 +321,14 @@ def test_rules_that_together_would_hide_everything_are_refused(here: MemoryClust
     assert run("rule", "add", "later", "--reason", "why", "--cidr", halves[1]).exit_code == 0
 
 
+def test_a_rule_is_tried_on_a_job_that_is_named_by_its_file(here: MemoryCluster, tmp_path: Path) -> None:
+    file = tmp_path / "apart.json"
+    file.write_text(json.dumps(company.job_data() | {"job_id": "apart", "allow_list": []}))
+    assert "in job apart: “office” would allow" in run(*ADD, "--entity", "[!_]*", "--job", str(file)).stderr
+    assert run(*ADD, "--cidr", NET, "--job", str(file), "--job", str(file)).exit_code == 0
+    assert RuleStore(here).require("office").jobs == ("apart",)
+
+
 def test_a_second_rule_of_a_name_is_refused(here: MemoryCluster) -> None:
     assert run(*ADD, "--cidr", NET).exit_code == 0
     assert "there is a rule “office” already" in run(*ADD, "--cidr", NET).stderr

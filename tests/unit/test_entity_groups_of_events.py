@@ -148,8 +148,8 @@ def cluster() -> MemoryCluster:
     return made
 
 
-def grouped_job(*groups: str, cidr: str | None = None) -> Job:
-    rules = [{"group": each} if cidr is None else {"group": each, "cidr": cidr} for each in groups]
+def grouped_job(*groups: str, **more: Any) -> Job:
+    rules = [{"group": each, **more} for each in groups]
     data = make_job().model_dump(mode="json", exclude_unset=True)
     return check_job({**data, "entity_groups": {"field": FIELD}, "allow_list": rules})
 
@@ -165,7 +165,8 @@ MAPPED = mapping_of(user={"properties": {"name": KEYWORD, "roles": KEYWORD}})
 def test_check_has_nothing_against_a_field_that_events_fill(cluster: MemoryCluster) -> None:
     healthy(cluster, with_roles, mapping=MAPPED)
     assert findings(cluster, grouped_job("admins")) == []
-    assert findings(cluster, grouped_job("staff", cidr="10.0.0.0/8")) == []
+    for more in ({"cidr": "10.0.0.0/8"}, {"network_type": "vpn"}, {"operator": 64496}):
+        assert findings(cluster, grouped_job("staff", **more)) == []
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,12 @@ def test_check_says_which_rule_for_a_group_allows_too_much_or_nothing(
     assert found.level == level
     assert said in found.message
     assert hint in str(found.hint)
+
+
+def test_check_names_a_group_of_no_event_in_a_rule_that_has_a_network_too(cluster: MemoryCluster) -> None:
+    healthy(cluster, with_roles, mapping=MAPPED)
+    (found,) = [each for each in findings(cluster, grouped_job("admin", cidr="10.0.0.0/8")) if each.check == "groups"]
+    assert "no event has the group “admin” in user.roles" in found.message
 
 
 def test_check_says_where_the_field_of_groups_is_missing_empty_or_a_text(cluster: MemoryCluster) -> None:

@@ -42,8 +42,7 @@ def group_facts(cluster: Cluster, job: Job, scope: Scope) -> GroupFacts | None:
     name = job.group_field
     if name is None:
         return None
-    rules = [rule for rule in job.allow_list if rule.cidr is None and not rule.force]
-    wanted = sorted({rule.group for rule in rules if rule.group is not None})
+    wanted = sorted({rule.group for rule in job.allow_list if rule.group is not None})
     inner = {f"group_{place}": {"filter": {"term": {name: group}}} for place, group in enumerate(wanted)}
     inner["grouped"] = {"filter": {"exists": {"field": name}}}
     found = scope.aggregate(cluster, {"named": {"filter": named(scope.spec), "aggs": inner}}).get("named", {})

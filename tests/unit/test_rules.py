@@ -13,6 +13,7 @@ import worker_parts as parts
 from cli_run import connect_to, run
 from late_parts import add_events, live
 
+from ipi_es.addresses import within
 from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
 from ipi_es.errors import StateDamaged, UsageError
@@ -356,6 +357,27 @@ def test_check_names_rules_that_hid_nothing_and_that_expired(
     later = [each.message for each in rule_findings(cluster, company.SCORED_FROM + 40 * company.DAY)]
     assert any("the rule “unused” hid nothing since" in text for text in later)
     assert not any("past" in text for text in later)
+
+
+def test_check_waits_with_a_new_rule_that_begins_in_the_past() -> None:
+    facts = RuleFacts(StoredRules((stored(start=1_000, created=40 * company.DAY),)), {})
+    assert [each.level for each in judge_rules(JOB, facts, 41 * company.DAY)] == ["ok"]
+    (found,) = judge_rules(JOB, facts, 70 * company.DAY)
+    assert found.message == "the rule “office” hid nothing since 1970-02-10T00:00:00Z"
+
+
+def test_a_training_after_a_rules_end_learns_nothing_that_it_allowed(cluster: MemoryCluster) -> None:
+    end = NOMADS_FROM + company.DAY
+    RuleStore(cluster).add(stored(start=NOMADS_FROM, ended=end))
+    resources = JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))
+    collector = resources.collector(NOMADS_FROM, company.SCORED_TO)
+    for bucket in resources.read(NOMADS_FROM, company.SCORED_TO):
+        collector.take(bucket)
+    events = collector.events(company.SCORED_TO)
+    from_there = within(events.addresses, NET)[events.ip]
+    assert from_there[events.time < end].any()
+    assert not events.learns[from_there & (events.time < end)].any()
+    assert events.learns[from_there & (events.time >= end)].any()
 
 
 def test_check_names_a_rule_that_hid_something_critical() -> None:

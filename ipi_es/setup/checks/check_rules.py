@@ -40,13 +40,13 @@ def judge_rules(job: Job, facts: RuleFacts, now: int) -> list[Finding]:
 
 
 def _aged(rule: StoredRule, facts: RuleFacts, now: int) -> Iterator[Finding]:
-    expired = rule.expires if rule.ended is None else None
+    expired, since = rule.expires if rule.ended is None else None, max(rule.start, rule.created)
     if expired is not None and 0 <= now - expired < ENDED_DAYS * SECONDS["d"]:
         text = f"the rule “{rule.name}” expired {iso(expired)}: what it allowed "
         text += "was learned" if rule.rule.learn else "wasn't learned, and raises alarms"
         yield warning("rules", text, "if it is still needed, add it again under another name")
-    elif not rule.ended_at(now) and rule.name not in facts.uses and now - rule.start >= UNUSED_DAYS * SECONDS["d"]:
-        text = f"the rule “{rule.name}” hid nothing since {iso(rule.start)}"
+    elif not rule.ended_at(now) and rule.name not in facts.uses and now - since >= UNUSED_DAYS * SECONDS["d"]:
+        text = f"the rule “{rule.name}” hid nothing since {iso(since)}"
         yield warning("rules", text, f"if it isn't needed: ipi-es rule end {rule.name}")
 
 

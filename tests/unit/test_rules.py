@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -357,6 +358,18 @@ def test_check_names_rules_that_hid_nothing_and_that_expired(
     later = [each.message for each in rule_findings(cluster, company.SCORED_FROM + 40 * company.DAY)]
     assert any("the rule “unused” hid nothing since" in text for text in later)
     assert not any("past" in text for text in later)
+
+
+def test_check_finds_rules_that_together_allow_nearly_everything() -> None:
+    low, high = (stored(name, rule={"cidr": cidr}) for name, cidr in (("low", "0.0.0.0/1"), ("high", "128.0.0.0/1")))
+    (found,) = judge_rules(JOB, RuleFacts(StoredRules((low, high)), {}), 2_000)
+    assert (found.level, found.check) == ("problem", "rules")
+    assert "“low”, “high” would allow 100 % of the sign-ins" in found.message
+    for rules in (
+        (low, replace(high, ended=1_500)),
+        (low, stored("high", rule={"cidr": high.rule.cidr, "force": True})),
+    ):
+        assert [each.level for each in judge_rules(JOB, RuleFacts(StoredRules(rules), {}), 2_000)] == ["ok"]
 
 
 def test_check_waits_with_a_new_rule_that_begins_in_the_past() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ipi_es.config.allow_coverage import MOST
+from ipi_es.config.allow_rule import check_together
 from ipi_es.config.job_config import Job
+from ipi_es.config.types import Inconsistent
 from ipi_es.errors import DataError
 from ipi_es.results.words import CRITICAL
 from ipi_es.setup.checks.check_finding import Finding, ok, percent, problem, warning
@@ -23,20 +25,27 @@ ENDED_DAYS = 7
 def judge_rules(job: Job, facts: RuleFacts, now: int) -> list[Finding]:
     """Warn of documents that are no rules, and of rules that hid nothing, hid something critical, or expired lately.
 
-    ``now`` is epoch seconds.
+    Rules that together allow nearly everything, as a document may that no command wrote, are a problem. ``now`` is
+    epoch seconds.
     """
     found = [
         warning("rules", text, f"correct or delete {id_} in {RULES_INDEX}: it allows nothing")
         for id_, text in facts.stored.damaged.items()
     ]
+    acting = [each.rule for each in facts.stored.rules if not each.ended_at(now)]
+    wide = [rule for rule in acting if rule.is_wide]
+    try:
+        if wide:
+            check_together([*job.allow_list, *wide], job.entity_steps)
+    except Inconsistent as error:
+        found.append(problem("rules", DataError(str(error), hint="end one of them: ipi-es rule end NAME")))
     for name, use in facts.uses.items():
         if use.worst >= CRITICAL:
             text = f"the rule “{name}” hid {use.records:,} records, the last {iso(use.last)}, up to {use.worst:.0f}"
             found.append(warning("rules", text, f"look at them: ipi-es results records {job.job_id} --all"))
     for rule in facts.stored.rules:
         found += _aged(rule, facts, now)
-    acting = sum(not each.ended_at(now) for each in facts.stored.rules)
-    return found or ([ok("rules", f"{acting:,} of {RULES_INDEX} act or will act")] if acting else [])
+    return found or ([ok("rules", f"{len(acting):,} of {RULES_INDEX} act or will act")] if acting else [])
 
 
 def _aged(rule: StoredRule, facts: RuleFacts, now: int) -> Iterator[Finding]:

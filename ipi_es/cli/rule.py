@@ -11,6 +11,7 @@ import click
 from ipi_es.cli.shared.output import Column, emit, format_option
 from ipi_es.cli.shared.shell import Shell, clock, shell, user_name
 from ipi_es.errors import UsageError
+from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso, parse_time
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ FIELDS = (
     "reason", "author", "created", "ended_by",
 )  # fmt: skip
 """The columns of CSV."""
+
+MAX_NAME = 256
+"""The most bytes of a rule's name: it is in each record that the rule hides, and in the id of its document."""
 
 CONDITIONS = ("entity", "group", "cidr", "operator", "country", "network_type")
 
@@ -75,6 +79,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     from ipi_es.state.rule_store import StoredRule
 
     here, now = shell(ctx), clock()
+    _refuse_words(name, given["reason"])
     allow = _rule(name, given)
     start = parse_time(given["start"], now=now)
     expires = None if given["expires"] is None else parse_time(given["expires"], now=now)
@@ -169,7 +174,7 @@ def show(ctx: click.Context, name: str, output_format: str) -> None:
         return
     for key in FIELDS:
         if row[key] not in (None, "", False):
-            click.echo(f"{key.replace('_', ' '):>14}  {row[key]}")
+            click.echo(f"{key.replace('_', ' '):>14}  {visible(row[key])}")
 
 
 def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
@@ -184,6 +189,17 @@ def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
     except ConfigError as error:
         text = str(error).replace("network_type", "network-type")
         raise UsageError(text, hint="`ipi-es rule add --help` shows its parts; --force takes any rule") from None
+
+
+def _refuse_words(name: str, reason: str) -> None:
+    """Raise UsageError for a name that results and terminals can't show, and for a reason that says nothing."""
+    if not name.isprintable() or name != name.strip() or len(name.encode()) > MAX_NAME:
+        raise UsageError(
+            f"the name “{visible(name)}” can't be a rule's",
+            hint=f"take at most {MAX_NAME} bytes, without control characters, and no white space around them",
+        )
+    if not reason.strip():
+        raise UsageError("the rule has no reason", hint="say why: --reason TEXT")
 
 
 def _refuse_times(*times: int | None) -> None:

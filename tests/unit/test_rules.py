@@ -302,6 +302,30 @@ def test_a_wrong_rule_is_a_clear_error(here: MemoryCluster, options: tuple[str, 
     assert RuleStore(here).all().rules == ()
 
 
+@pytest.mark.parametrize("name", [" office", "a\x1b[31m", "line\nbreak", "x" * 257, "ü" * 129, "\u202eeciffo"])
+def test_a_name_that_cannot_be_shown_is_refused(here: MemoryCluster, name: str) -> None:
+    result = run("rule", "add", name, "--cidr", NET, "--reason", "why")
+    assert "can't be a rule's" in result.stderr
+    assert "\x1b" not in result.stderr
+    assert RuleStore(here).all().rules == ()
+
+
+@pytest.mark.parametrize("name", ["a/b c*", "gül", "ü" * 128])
+def test_other_names_are_taken_shown_and_ended(here: MemoryCluster, name: str) -> None:
+    for command in (("add", name, "--cidr", NET, "--reason", "why"), ("show", name), ("end", name)):
+        assert run("rule", *command).exit_code == 0
+    assert [each.name for each in RuleStore(here).all().rules] == [name]
+
+
+def test_a_rule_needs_a_reason(here: MemoryCluster) -> None:
+    assert "the rule has no reason" in run("rule", "add", "office", "--cidr", NET, "--reason", " ").stderr
+
+
+def test_a_rule_is_shown_without_control_characters(here: MemoryCluster) -> None:
+    RuleStore(here).add(replace(stored(), reason="\x1b]0;owned\x07"))
+    assert "\ufffd]0;owned\ufffd" in run("rule", "show", "office").stdout
+
+
 @pytest.mark.parametrize(
     "options", [("--cidr", "0.0.0.0/0"), ("--entity", "*"), ("--country", "AT"), ("--entity", "[!_]*")]
 )

@@ -18,7 +18,8 @@ from ipi_es.addresses import within
 from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
 from ipi_es.errors import StateDamaged, UsageError
-from ipi_es.results.reading.rule_uses import RuleUse
+from ipi_es.results.reading import rule_uses as rule_uses_module
+from ipi_es.results.reading.rule_uses import RuleUse, rule_uses
 from ipi_es.results.words import ALIAS
 from ipi_es.setup import setup_plan
 from ipi_es.setup.checks.check_finding import Finding
@@ -362,6 +363,18 @@ def test_a_second_rule_of_a_name_is_refused(here: MemoryCluster) -> None:
 
 def rule_findings(cluster: MemoryCluster, now: int) -> list[Finding]:
     return judge_rules(JOB, rule_facts(cluster, JOB), now)
+
+
+def test_uses_are_counted_page_by_page(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    for begin in range(NOMADS_FROM, company.SCORED_TO, 6 * company.HOUR):
+        RuleStore(cluster).add(stored(f"from-{begin}", start=begin, ended=begin + 6 * company.HOUR))
+    score(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)), company.SCORED_FROM, company.SCORED_TO)
+    cluster.refresh(ALIAS)
+    whole = rule_uses(cluster)
+    assert len(whole) >= 2
+    for size in (1, 2, len(whole)):
+        monkeypatch.setattr(rule_uses_module, "PAGE", size)
+        assert rule_uses(cluster) == whole
 
 
 def test_check_names_rules_that_hid_nothing_and_that_expired(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,8 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.results.words import ALIAS
 from ipi_es.times import from_ms
 
-MOST_NAMES = 10_000
-"""The most rules that one search counts: the servers' limit on buckets is 65,535."""
+PAGE = 10_000
+"""Rules that one search counts: the servers' limit on buckets is 65,535."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +28,29 @@ class RuleUse:
 
 def rule_uses(cluster: Cluster, job_id: str | None = None) -> dict[str, RuleUse]:
     """Return ``{rule's name: what it hid}`` in the results of a job; None: of all jobs. Interim results don't count."""
-    answer = cluster.search(ALIAS, uses_body(job_id))
-    rows = answer.get("aggregations", {}).get("rules", {}).get("buckets", ())
-    return {
-        str(row["key"]): RuleUse(
-            int(row["doc_count"]), from_ms(row["last"]["value"]), float(row["worst"]["value"] or 0.0)
-        )
-        for row in rows
-    }
+    found, after = dict[str, RuleUse](), None
+    while True:
+        answer = cluster.search(ALIAS, uses_body(job_id, after))
+        page = answer.get("aggregations", {}).get("rules", {})
+        rows = page.get("buckets", ())
+        for row in rows:
+            found[str(row["key"]["rule"])] = RuleUse(
+                int(row["doc_count"]), from_ms(row["last"]["value"]), float(row["worst"]["value"] or 0.0)
+            )
+        after = page.get("after_key")
+        if after is None or len(rows) < PAGE:
+            return found
 
 
-def uses_body(job_id: str | None) -> dict[str, Any]:
-    """Return the search body for :func:`rule_uses`."""
+def uses_body(job_id: str | None, after: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the search body for :func:`rule_uses`; ``after``: the last page's ``after_key``."""
     filters: list[dict[str, Any]] = [{"term": {"result_type": "record"}}, {"exists": {"field": "suppressed_by"}}]
     if job_id is not None:
         filters.append({"term": {"job_id": job_id}})
     query = {"bool": {"filter": filters, "must_not": [{"term": {"is_interim": True}}]}}
     inner = {"last": {"max": {"field": "timestamp"}}, "worst": {"max": {"field": "record_score"}}}
-    rules = {"terms": {"field": "suppressed_by", "size": MOST_NAMES}, "aggs": inner}
+    composite: dict[str, Any] = {"size": PAGE, "sources": [{"rule": {"terms": {"field": "suppressed_by"}}}]}
+    if after is not None:
+        composite["after"] = dict(after)
+    rules = {"composite": composite, "aggs": inner}
     return {"size": 0, "track_total_hits": False, "query": query, "aggs": {"rules": rules}}

@@ -89,7 +89,8 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     named = [here.job(each) for each in given["job_names"]]
     jobs = tuple(dict.fromkeys(job.job_id for job in named))
     with _store(here) as store:
-        others = [each for each in store.all().rules if not each.ended_at(now)]
+        # most rules are narrow: they need no look at the others, of which there may be a hundred thousand
+        others = [each for each in store.all().rules if not each.ended_at(now)] if allow.is_wide else []
         _refuse(allow, named or load_jobs(here.settings), others)
         store.add(
             StoredRule(
@@ -224,7 +225,7 @@ def _refuse(new: AllowRule, jobs: Sequence[Job], others: Sequence[StoredRule]) -
         wide = [each.rule for each in others if each.acts_in(job.job_id) and each.rule.is_wide]
         try:
             check_rules([*job.allow_list, new], job.entity_steps, job.datafeed_config.translators, groups)
-            if wide and new.is_wide:
+            if wide:
                 check_together([*job.allow_list, *wide, new], job.entity_steps, groups, new.name)
         except Inconsistent as error:
             raise UsageError(f"in job {job.job_id}: {error}", hint="name other jobs with --job, or narrow it") from None

@@ -348,6 +348,13 @@ def test_rules_that_together_would_hide_everything_are_refused(here: MemoryClust
     assert run("rule", "add", "later", "--reason", "why", "--cidr", halves[1]).exit_code == 0
 
 
+def test_a_narrow_rule_is_added_without_a_look_at_the_others(here: MemoryCluster) -> None:
+    scans = list[str]()
+    here.before = lambda operation, index: scans.append(index) if operation == "scan" else None
+    assert run(*ADD, "--cidr", NET, "--entity", "ann").exit_code == 0
+    assert RULES_INDEX not in scans
+
+
 def test_a_rule_is_tried_on_a_job_that_is_named_by_its_file(here: MemoryCluster, tmp_path: Path) -> None:
     file = tmp_path / "apart.json"
     file.write_text(json.dumps(company.job_data() | {"job_id": "apart", "allow_list": []}))

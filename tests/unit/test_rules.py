@@ -15,10 +15,10 @@ from cli_run import connect_to, run
 from late_parts import add_events, live
 
 from ipi_es.addresses import within
+from ipi_es.cluster.port import Document
 from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
 from ipi_es.errors import StateDamaged, UsageError
-from ipi_es.results.reading import rule_uses as rule_uses_module
 from ipi_es.results.reading.rule_uses import RuleUse, rule_uses
 from ipi_es.results.words import ALIAS
 from ipi_es.setup import setup_plan
@@ -95,13 +95,25 @@ def test_rules_of_an_index_that_was_made_anew_are_read(store: RuleStore) -> None
     assert [each.name for each in store.all().rules] == ["new"]
 
 
-def test_rules_from_a_copy_that_lags_behind_are_read_again(store: RuleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+class LaggingCluster(MemoryCluster):
+    """A cluster of which the copy that answers scans may know only what there was before."""
+
+    before_that: list[Document] | None = None
+
+    def scan(self, *args: Any, **options: Any) -> Iterator[Document]:
+        return super().scan(*args, **options) if self.before_that is None else iter(self.before_that)
+
+
+def test_rules_from_a_copy_that_lags_behind_are_read_again() -> None:
+    cluster = LaggingCluster()
+    setup_plan.apply(cluster, setup_plan.plan(cluster))
+    store = RuleStore(cluster)
     store.add(stored())
-    before = list(store.cluster.scan(RULES_INDEX, {"match_all": {}}))
+    before = list(cluster.scan(RULES_INDEX, {"match_all": {}}))
     store.end("office", 3_000, "bob")
-    with monkeypatch.context() as patch:
-        patch.setattr(store.cluster, "scan", lambda *_, **__: iter(before))
-        assert store.all().rules[0].ended is None
+    cluster.before_that = before
+    assert store.all().rules[0].ended is None
+    cluster.before_that = None
     assert store.all().rules[0].ended == 3_000
 
 
@@ -372,7 +384,7 @@ def rule_findings(cluster: MemoryCluster, now: int) -> list[Finding]:
     return judge_rules(JOB, rule_facts(cluster, JOB), now)
 
 
-def test_uses_are_counted_page_by_page(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uses_are_counted_page_by_page(cluster: MemoryCluster) -> None:
     for begin in range(NOMADS_FROM, company.SCORED_TO, 6 * company.HOUR):
         RuleStore(cluster).add(stored(f"from-{begin}", start=begin, ended=begin + 6 * company.HOUR))
     score(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)), company.SCORED_FROM, company.SCORED_TO)
@@ -380,8 +392,7 @@ def test_uses_are_counted_page_by_page(cluster: MemoryCluster, monkeypatch: pyte
     whole = rule_uses(cluster)
     assert len(whole) >= 2
     for size in (1, 2, len(whole)):
-        monkeypatch.setattr(rule_uses_module, "PAGE", size)
-        assert rule_uses(cluster) == whole
+        assert rule_uses(cluster, page_size=size) == whole
 
 
 def test_check_names_rules_that_hid_nothing_and_that_expired(

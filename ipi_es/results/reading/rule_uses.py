@@ -26,11 +26,11 @@ class RuleUse:
     worst: float
 
 
-def rule_uses(cluster: Cluster, job_id: str | None = None) -> dict[str, RuleUse]:
+def rule_uses(cluster: Cluster, job_id: str | None = None, page_size: int = PAGE) -> dict[str, RuleUse]:
     """Return ``{rule's name: what it hid}`` in the results of a job; None: of all jobs. Interim results don't count."""
     found, after = dict[str, RuleUse](), None
     while True:
-        answer = cluster.search(ALIAS, uses_body(job_id, after))
+        answer = cluster.search(ALIAS, uses_body(job_id, page_size, after))
         page = answer.get("aggregations", {}).get("rules", {})
         rows = page.get("buckets", ())
         for row in rows:
@@ -38,18 +38,18 @@ def rule_uses(cluster: Cluster, job_id: str | None = None) -> dict[str, RuleUse]
                 int(row["doc_count"]), from_ms(row["last"]["value"]), float(row["worst"]["value"] or 0.0)
             )
         after = page.get("after_key")
-        if after is None or len(rows) < PAGE:
+        if after is None or len(rows) < page_size:
             return found
 
 
-def uses_body(job_id: str | None, after: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the search body for :func:`rule_uses`; ``after``: the last page's ``after_key``."""
+def uses_body(job_id: str | None, size: int, after: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the search body for a page of :func:`rule_uses`; ``after``: the last page's ``after_key``."""
     filters: list[dict[str, Any]] = [{"term": {"result_type": "record"}}, {"exists": {"field": "suppressed_by"}}]
     if job_id is not None:
         filters.append({"term": {"job_id": job_id}})
     query = {"bool": {"filter": filters, "must_not": [{"term": {"is_interim": True}}]}}
     inner = {"last": {"max": {"field": "timestamp"}}, "worst": {"max": {"field": "record_score"}}}
-    composite: dict[str, Any] = {"size": PAGE, "sources": [{"rule": {"terms": {"field": "suppressed_by"}}}]}
+    composite: dict[str, Any] = {"size": size, "sources": [{"rule": {"terms": {"field": "suppressed_by"}}}]}
     if after is not None:
         composite["after"] = dict(after)
     rules = {"composite": composite, "aggs": inner}

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ipi_es.cluster.port import Cluster, Document
+from ipi_es.cluster.answers.hints import INCOMPLETE_HINT
+from ipi_es.cluster.port import Cluster, Document, Json
 from ipi_es.cluster.template_conflict import require_ours, require_template
 from ipi_es.config.allow_list import AllowList, TimedRule
 from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.files.loading import check_rule
 from ipi_es.config.job_config import Job
-from ipi_es.errors import ConfigError, Conflict, IpiEsError, RequestRejected, StateDamaged, UsageError
+from ipi_es.errors import AnswerIncomplete, ConfigError, Conflict, IpiEsError, RequestRejected, StateDamaged, UsageError
 from ipi_es.state.fields import Fields
 from ipi_es.times import iso, to_ms
 
@@ -30,6 +31,8 @@ CONDITIONS = ("entity", "group", "cidr", "operator", "country", "network_type")
 """The conditions of a rule, by their names in documents and settings."""
 _FLAGS = ("learn", "force")
 _HISTORY = ("format", "name", "jobs", "reason", "author", "created", "start", "expires", "ended", "ended_by")
+TRIES = 3
+"""Attempts at reading the rules whole."""
 _HINT = f"correct that document of {RULES_INDEX}, or delete it and add the rule again"
 
 
@@ -172,15 +175,18 @@ class RuleStore:
     def all(self) -> StoredRules:
         """Return all rules. Documents that are no rules act nowhere; a warning names them.
 
-        They are read again only where a document of the index was written or deleted since.
+        They are read again only where a document of the index was written or deleted since. Raises AnswerIncomplete
+        where the documents that were read are not those that the index counts.
         """
-        now = self._numbers()
-        if self._last is None or now is None or self._last[0] != now:
+        for _ in range(TRIES):  # a copy of the index that lags behind may answer, or somebody writes meanwhile
+            now = self._numbers()
+            if self._last is not None and now is not None and self._last[0] == now:
+                return self._last[1]
             documents = list(self._documents())
-            # a copy of the index that lags behind may have answered: then they are read again next time
-            known = now if now is not None and now.are_of(documents) else None
-            self._last = known, _sorted(documents)
-        return self._last[1]
+            if now is None or now.are_of(documents):
+                self._last = now, _sorted(documents)
+                return self._last[1]
+        raise AnswerIncomplete("the rules that were read are not all that the index counts", hint=INCOMPLETE_HINT)
 
     def _numbers(self) -> _Numbers | None:
         """Return numbers that change with each write to the index; None where the server doesn't give them."""
@@ -192,9 +198,7 @@ class RuleStore:
         found = answer.get("aggregations", {})
         last, total = (found.get("_seq_no", {}).get(name) for name in ("max", "sum"))
         created = found.get("created", {}).get("sum")
-        return _Numbers(
-            int(answer["hits"]["total"]["value"]), -1 if last is None else int(last), int(total or 0), created or 0.0
-        )
+        return _Numbers(_total(answer), -1 if last is None else int(last), int(total or 0), created or 0.0)
 
     def allow_list(self, job: Job) -> AllowList:
         """Return the rules of a job's file and, as they are stored now, those of documents."""
@@ -206,6 +210,14 @@ class RuleStore:
 
     def _documents(self) -> Iterator[Document]:
         return self.cluster.scan(RULES_INDEX, {"match_all": {}})
+
+
+def _total(answer: Json) -> int:
+    """Return the number of documents that a search found. Raises AnswerIncomplete where the answer has none."""
+    try:
+        return int(answer["hits"]["total"]["value"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise AnswerIncomplete("the number of rules is missing in the answer", hint=INCOMPLETE_HINT) from error
 
 
 def _sorted(documents: Sequence[Document]) -> StoredRules:

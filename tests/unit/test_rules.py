@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ipi_es.addresses import within
 from ipi_es.cluster.port import Document
 from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
-from ipi_es.errors import StateDamaged, UsageError
+from ipi_es.errors import AnswerIncomplete, StateDamaged, UsageError
 from ipi_es.results.reading.rule_uses import RuleUse, rule_uses
 from ipi_es.results.words import ALIAS
 from ipi_es.setup import setup_plan
@@ -95,26 +95,73 @@ def test_rules_of_an_index_that_was_made_anew_are_read(store: RuleStore) -> None
     assert [each.name for each in store.all().rules] == ["new"]
 
 
-class LaggingCluster(MemoryCluster):
-    """A cluster of which the copy that answers scans may know only what there was before."""
+class ChangedAnswers(MemoryCluster):
+    """A cluster that answers reads of the rules otherwise than it should, as long as a function says how."""
 
-    before_that: list[Document] | None = None
+    scanned: Callable[[list[Document]], list[Document]] | None = None
+    found: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def scan(self, *args: Any, **options: Any) -> Iterator[Document]:
-        return super().scan(*args, **options) if self.before_that is None else iter(self.before_that)
+        documents = list(super().scan(*args, **options))
+        return iter(documents if self.scanned is None else self.scanned(documents))
+
+    def search(self, *args: Any, **options: Any) -> dict[str, Any]:
+        answer = super().search(*args, **options)
+        return answer if self.found is None else self.found(answer)
 
 
-def test_rules_from_a_copy_that_lags_behind_are_read_again() -> None:
-    cluster = LaggingCluster()
+@pytest.fixture
+def changed() -> ChangedAnswers:
+    cluster = ChangedAnswers()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
     store = RuleStore(cluster)
-    store.add(stored())
-    before = list(cluster.scan(RULES_INDEX, {"match_all": {}}))
-    store.end("office", 3_000, "bob")
-    cluster.before_that = before
-    assert store.all().rules[0].ended is None
-    cluster.before_that = None
-    assert store.all().rules[0].ended == 3_000
+    store.add(stored("a"))
+    store.add(stored("b"))
+    return cluster
+
+
+def test_rules_from_a_copy_that_lags_behind_are_not_taken(changed: ChangedAnswers) -> None:
+    store = RuleStore(changed)
+    before = list(changed.scan(RULES_INDEX, {"match_all": {}}))
+    store.end("a", 3_000, "bob")
+    changed.scanned = lambda _: before
+    with pytest.raises(AnswerIncomplete, match="the rules that were read are not all that the index counts"):
+        store.all()
+    changed.scanned = None
+    assert [each.ended for each in store.all().rules] == [3_000, None]
+
+
+def test_a_copy_that_lags_once_is_asked_again(changed: ChangedAnswers) -> None:
+    asked: list[int] = []
+
+    def cut_once(documents: list[Document]) -> list[Document]:
+        asked.append(len(documents))
+        return documents[:1] if len(asked) == 1 else documents
+
+    changed.scanned = cut_once
+    assert len(RuleStore(changed).all().rules) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda answer: {**answer, "aggregations": {}},
+        lambda answer: {name: part for name, part in answer.items() if name != "aggregations"},
+        lambda answer: {name: part for name, part in answer.items() if name != "hits"},
+        lambda answer: {**answer, "hits": {"total": {"value": 1}}},
+    ],
+)
+def test_rules_without_the_proof_that_they_are_whole_are_not_taken(
+    changed: ChangedAnswers, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    store = RuleStore(changed)
+    assert len(store.all().rules) == 2
+    changed.found = change
+    with pytest.raises(AnswerIncomplete):
+        store.all()
+    changed.found, changed.scanned = None, lambda documents: documents[:1]
+    with pytest.raises(AnswerIncomplete):
+        RuleStore(changed).all()
 
 
 def test_the_earlier_of_expiry_and_end_counts() -> None:

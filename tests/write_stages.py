@@ -16,6 +16,7 @@ from live_parts import Worker
 from worker_company import DAY, HOUR, SCORED_FROM
 
 from ipi_es.cluster.port import Drop, Put
+from ipi_es.config.files.loading import check_rule
 from ipi_es.config.job_config import Job
 from ipi_es.errors import JobBusy, UsageError
 from ipi_es.results.documents.annotations import Annotation
@@ -24,6 +25,7 @@ from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.owner import this_process
+from ipi_es.state.rule_store import RuleStore, StoredRule
 from ipi_es.state.verdict_store import Verdict
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
@@ -249,6 +251,25 @@ def confirmed_amid_a_deletion(cluster: MemoryCluster, _: Worker) -> None:
     removal(cluster).delete()
 
 
+def rule_added(cluster: MemoryCluster, _: Worker | None = None) -> None:
+    """A person's rule; said to be there already, where the kill came after that."""
+    allow = check_rule({"id": "office", "cidr": "198.51.100.0/24"})
+    with suppress(UsageError):
+        RuleStore(cluster).add_rule(StoredRule(allow, "ours", "me", LATER, LATER))
+
+
+def with_rule(cluster: MemoryCluster) -> None:
+    """A job with a rule."""
+    ticked(54)(cluster)
+    rule_added(cluster)
+
+
+def rule_ended(cluster: MemoryCluster, _: Worker) -> None:
+    """The rule's end; said to have ended already, where the kill came after that."""
+    with suppress(UsageError):
+        RuleStore(cluster).end_rule("office", LATER + 1, "me")
+
+
 def removal(cluster: MemoryCluster) -> Removal:
     """By another process of this host: its clock is behind all epochs, as after a restore."""
     return Removal(cluster, JOB.job_id, parts.TestClock(LATER))
@@ -279,6 +300,8 @@ STAGES = (
     Stage("a verdict", ticked(54), confirmed),
     Stage("a verdict that is taken back", with_verdict, taken_back),
     Stage("a verdict amid a deletion", with_verdict, confirmed_amid_a_deletion),
+    Stage("a rule", ticked(54), rule_added),
+    Stage("a rule that ends", with_rule, rule_ended),
     Stage("a reset", with_verdict, lambda cluster, _: removal(cluster).reset()),
     Stage("a deletion", with_verdict, lambda cluster, _: removal(cluster).delete()),
 )

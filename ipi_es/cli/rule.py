@@ -92,7 +92,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
         # most rules are narrow: they need no look at the others, of which there may be a hundred thousand
         others = [each for each in store.all().rules if not each.ended_at(now)] if allow.is_wide else []
         _refuse(allow, named or load_jobs(here.settings), others)
-        store.add(
+        store.add_rule(
             StoredRule(
                 rule=allow,
                 reason=given["reason"],
@@ -150,7 +150,7 @@ def end(ctx: click.Context, name: str, by: str | None) -> None:
     Example: ipi-es rule end new-office
     """
     with _store(shell(ctx)) as store:
-        ended = store.end(name, clock(), by or user_name())
+        ended = store.end_rule(name, clock(), by or user_name())
     after = "was learned, and raises no alarm" if ended.rule.learn else "was not learned: it raises alarms again"
     click.echo(f"The rule {name} ended {iso(ended.ended or 0)}. What it allowed {after}.")
 

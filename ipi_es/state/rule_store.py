@@ -131,7 +131,7 @@ class RuleStore:
         self._last: tuple[_Numbers | None, StoredRules] | None = None  # what was read last, with its numbers
         self._allow: tuple[Job, StoredRules, AllowList] | None = None  # what was made of rules, for a job
 
-    def add(self, rule: StoredRule) -> None:
+    def add_rule(self, rule: StoredRule) -> None:
         """Store a new rule; workers read it with their next buckets. Raises UsageError where its name is taken."""
         if require_template(self.cluster, RULES_TEMPLATE, "rules can't be found again"):
             require_ours(self.cluster, RULES_INDEX, RULES_TEMPLATE)
@@ -145,7 +145,7 @@ class RuleStore:
                 hint=f"choose another name; `ipi-es rule show {rule.name}` shows that one",
             ) from None
 
-    def end(self, name: str, now: int, by: str) -> StoredRule:
+    def end_rule(self, name: str, now: int, by: str) -> StoredRule:
         """End a rule now; return it. Raises UsageError where there is none, or it ended before."""
         found = self.cluster.get(RULES_INDEX, _id(name))
         if found is None:

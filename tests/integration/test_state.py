@@ -110,14 +110,14 @@ def test_rules_go_there_and_back_and_are_read_again_only_after_a_write(cluster: 
     conditions = {"id": name, "entity": "svc-*", "cidr": "198.51.100.0/24", "operator": 4_200_000_001, "learn": True}
     made = StoredRule(check_rule(conditions), "why", "ann", NOW, NOW, NOW + 60, jobs=("a", "b"))
     store, other = RuleStore(cluster), RuleStore(cluster)
-    store.add(made)
+    store.add_rule(made)
     first = store.all()
     assert made in first.rules
     assert store.all() is first
     with pytest.raises(UsageError, match="already"):
-        other.add(made)
+        other.add_rule(made)
     assert store.all() is first
-    ended = other.end(name, NOW + 30, "bob")
+    ended = other.end_rule(name, NOW + 30, "bob")
     assert store.get(name) == ended
     assert [each.end for each in store.all().rules if each.name == name] == [NOW + 30]
     cluster.delete(RULES_INDEX, f"rule:{name}")

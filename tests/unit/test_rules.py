@@ -52,8 +52,8 @@ def test_a_rule_is_read_as_it_was_written(store: RuleStore) -> None:
     conditions = {"entity": "svc-*", "cidr": NET, "operator": "AS64496", "country": "at", "network_type": "vpn"}
     first = stored("a", rule={**conditions, "learn": True}, jobs=("signins",), expires=5_000)
     second = stored("b", rule={"group": "admins", "country": "AT", "force": True}, created=901)
-    store.add(second)
-    store.add(first)
+    store.add_rule(second)
+    store.add_rule(first)
     assert store.all().rules == (first, second)
     assert store.get("a") == first
     assert [each.rule.name for each in store.all().of_job("signins")] == ["a", "b"]
@@ -61,26 +61,26 @@ def test_a_rule_is_read_as_it_was_written(store: RuleStore) -> None:
 
 
 def test_a_name_is_given_once_and_an_ended_rule_stays(store: RuleStore) -> None:
-    store.add(stored())
+    store.add_rule(stored())
     with pytest.raises(UsageError, match=r"there is a rule “office” already\n"):
-        store.add(stored(start=2_000))
-    ended = store.end("office", 3_000, "bob")
+        store.add_rule(stored(start=2_000))
+    ended = store.end_rule("office", 3_000, "bob")
     assert (ended.end, ended.ended_by, store.get("office")) == (3_000, "bob", ended)
     with pytest.raises(UsageError, match="already, which ended 1970-01-01T00:50:00Z"):
-        store.add(stored())
+        store.add_rule(stored())
     with pytest.raises(UsageError, match="ended 1970-01-01T00:50:00Z already"):
-        store.end("office", 4_000, "bob")
-    for act in (lambda: store.end("none", 1, "bob"), lambda: store.require("none")):
+        store.end_rule("office", 4_000, "bob")
+    for act in (lambda: store.end_rule("none", 1, "bob"), lambda: store.require("none")):
         with pytest.raises(UsageError, match="there is no rule “none”"):
             act()
 
 
 def test_rules_are_read_again_only_where_a_document_was_written_or_deleted(store: RuleStore) -> None:
     assert store.all() is store.all()
-    store.add(stored())
+    store.add_rule(stored())
     found = store.all()
     assert store.all() is found
-    store.end("office", 3_000, "bob")
+    store.end_rule("office", 3_000, "bob")
     assert store.all().rules[0].ended == 3_000
     store.cluster.delete(RULES_INDEX, "rule:office")
     store.cluster.refresh(RULES_INDEX)
@@ -88,10 +88,10 @@ def test_rules_are_read_again_only_where_a_document_was_written_or_deleted(store
 
 
 def test_rules_of_an_index_that_was_made_anew_are_read(store: RuleStore) -> None:
-    store.add(stored("old"))
+    store.add_rule(stored("old"))
     assert [each.name for each in store.all().rules] == ["old"]
     store.cluster.delete_index(RULES_INDEX)
-    store.add(stored("new", created=950))
+    store.add_rule(stored("new", created=950))
     assert [each.name for each in store.all().rules] == ["new"]
 
 
@@ -115,15 +115,15 @@ def changed() -> ChangedAnswers:
     cluster = ChangedAnswers()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
     store = RuleStore(cluster)
-    store.add(stored("a"))
-    store.add(stored("b"))
+    store.add_rule(stored("a"))
+    store.add_rule(stored("b"))
     return cluster
 
 
 def test_rules_from_a_copy_that_lags_behind_are_not_taken(changed: ChangedAnswers) -> None:
     store = RuleStore(changed)
     before = list(changed.scan(RULES_INDEX, {"match_all": {}}))
-    store.end("a", 3_000, "bob")
+    store.end_rule("a", 3_000, "bob")
     changed.scanned = lambda _: before
     with pytest.raises(AnswerIncomplete, match="the rules that were read are not all that the index counts"):
         store.all()
@@ -189,7 +189,7 @@ def test_the_earlier_of_expiry_and_end_counts() -> None:
 def test_a_document_that_is_no_rule_allows_nothing_and_is_named(
     store: RuleStore, change: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.add(stored("fine"))
+    store.add_rule(stored("fine"))
     store.cluster.put(RULES_INDEX, "rule:office", {**stored().source(), **change}, refresh=True)
     found = store.all()
     assert [each.name for each in found.rules] == ["fine"]
@@ -238,9 +238,9 @@ def test_a_rule_acts_from_its_start_to_its_end_in_a_worker_that_goes_on(cluster:
     resources = JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))
     begin, middle, last = (NOMADS_FROM + hours * company.HOUR for hours in (6, 12, 24))
     score(resources, company.SCORED_FROM, NOMADS_FROM)
-    RuleStore(cluster).add(stored(start=begin))
+    RuleStore(cluster).add_rule(stored(start=begin))
     score(resources, NOMADS_FROM, middle)
-    RuleStore(cluster).end("office", last, "ann")
+    RuleStore(cluster).end_rule("office", last, "ann")
     score(resources, middle, company.SCORED_TO)
     found = suppressed(cluster)
     assert set(found) == {"", "office"}
@@ -253,7 +253,7 @@ def test_a_rule_is_seen_although_the_groups_could_not_be_read_when_it_came(store
     file.write_text("ann,admins\n")
     job = Job.model_validate(company.job_data() | {"allow_list": [], "entity_groups": {"file": str(file)}})
     assert store.allow_list(job).rules == ()
-    store.add(stored())
+    store.add_rule(stored())
     file.write_text("ann\n")
     with pytest.raises(UsageError, match="instead of an entity and a group"):
         store.allow_list(job)
@@ -262,7 +262,7 @@ def test_a_rule_is_seen_although_the_groups_could_not_be_read_when_it_came(store
 
 
 def test_rules_of_other_jobs_dont_act(cluster: MemoryCluster) -> None:
-    RuleStore(cluster).add(stored(jobs=("other",)))
+    RuleStore(cluster).add_rule(stored(jobs=("other",)))
     score(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)), company.SCORED_FROM, company.SCORED_TO)
     assert set(suppressed(cluster)) == {""}
 
@@ -270,7 +270,7 @@ def test_rules_of_other_jobs_dont_act(cluster: MemoryCluster) -> None:
 @pytest.mark.parametrize("learn", [False, True])
 def test_what_a_rule_allowed_is_learned_only_where_it_says_so(cluster: MemoryCluster, *, learn: bool) -> None:
     rule = {"cidr": NET, "learn": learn}
-    RuleStore(cluster).add(stored(rule=rule, start=NOMADS_FROM, ended=NOMADS_FROM + company.DAY))
+    RuleStore(cluster).add_rule(stored(rule=rule, start=NOMADS_FROM, ended=NOMADS_FROM + company.DAY))
     resources = JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))
     score(resources, company.SCORED_FROM, company.SCORED_TO)
     found = suppressed(cluster)
@@ -284,7 +284,7 @@ def test_a_bucket_that_is_scored_again_finds_the_rules_of_its_time(cluster: Memo
     checkpoint = NOMADS_FROM + 6 * company.HOUR
     score(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)), company.SCORED_FROM, checkpoint)
     before = suppressed(cluster)
-    RuleStore(cluster).add(stored(start=checkpoint))
+    RuleStore(cluster).add_rule(stored(start=checkpoint))
     add_events(cluster, [(NOMADS_FROM + 60, company.NOMADS[0], "198.18.0.7")])
     with live(cluster, JOB, parts.NOW + 7_200) as session:
         assert [each.start for each in rescore_late(session, parts.NOW + 7_200)] == [NOMADS_FROM]
@@ -382,7 +382,7 @@ def test_a_rule_needs_a_reason(here: MemoryCluster) -> None:
 
 
 def test_a_rule_is_shown_without_control_characters(here: MemoryCluster) -> None:
-    RuleStore(here).add(replace(stored(), reason="\x1b]0;owned\x07"))
+    RuleStore(here).add_rule(replace(stored(), reason="\x1b]0;owned\x07"))
     assert "\ufffd]0;owned\ufffd" in run("rule", "show", "office").stdout
 
 
@@ -433,7 +433,7 @@ def rule_findings(cluster: MemoryCluster, now: int) -> list[Finding]:
 
 def test_uses_are_counted_page_by_page(cluster: MemoryCluster) -> None:
     for begin in range(NOMADS_FROM, company.SCORED_TO, 6 * company.HOUR):
-        RuleStore(cluster).add(stored(f"from-{begin}", start=begin, ended=begin + 6 * company.HOUR))
+        RuleStore(cluster).add_rule(stored(f"from-{begin}", start=begin, ended=begin + 6 * company.HOUR))
     score(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)), company.SCORED_FROM, company.SCORED_TO)
     cluster.refresh(ALIAS)
     whole = rule_uses(cluster)
@@ -446,11 +446,11 @@ def test_check_names_rules_that_hid_nothing_and_that_expired(
     cluster: MemoryCluster,
 ) -> None:
     rules = RuleStore(cluster)
-    rules.add(stored("victims", rule={"entity": company.VICTIM}, start=company.SCORED_FROM))
-    rules.add(stored("unused", rule={"entity": "nobody"}, start=company.SCORED_FROM))
-    rules.add(stored("past", rule={"entity": "nobody"}, start=1_000, expires=company.SCORED_TO))
-    rules.add(stored("young", rule={"entity": "nobody"}, start=company.SCORED_TO))
-    rules.add(stored("others", rule={"entity": "nobody"}, start=1_000, jobs=("other",)))
+    rules.add_rule(stored("victims", rule={"entity": company.VICTIM}, start=company.SCORED_FROM))
+    rules.add_rule(stored("unused", rule={"entity": "nobody"}, start=company.SCORED_FROM))
+    rules.add_rule(stored("past", rule={"entity": "nobody"}, start=1_000, expires=company.SCORED_TO))
+    rules.add_rule(stored("young", rule={"entity": "nobody"}, start=company.SCORED_TO))
+    rules.add_rule(stored("others", rule={"entity": "nobody"}, start=1_000, jobs=("other",)))
     score(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW)), company.SCORED_FROM, company.SCORED_TO)
     cluster.refresh(ALIAS)
     found = {each.message: each for each in rule_findings(cluster, company.SCORED_TO + 2 * company.DAY)}
@@ -483,7 +483,7 @@ def test_check_waits_with_a_new_rule_that_begins_in_the_past() -> None:
 
 def test_a_training_after_a_rules_end_learns_nothing_that_it_allowed(cluster: MemoryCluster) -> None:
     end = NOMADS_FROM + company.DAY
-    RuleStore(cluster).add(stored(start=NOMADS_FROM, ended=end))
+    RuleStore(cluster).add_rule(stored(start=NOMADS_FROM, ended=end))
     resources = JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))
     collector = resources.collector(NOMADS_FROM, company.SCORED_TO)
     for bucket in resources.read(NOMADS_FROM, company.SCORED_TO):
@@ -504,6 +504,6 @@ def test_check_names_a_rule_that_hid_something_critical() -> None:
 
 def test_check_says_how_many_rules_act(cluster: MemoryCluster) -> None:
     assert rule_findings(cluster, 2_000) == []
-    RuleStore(cluster).add(stored())
+    RuleStore(cluster).add_rule(stored())
     (found,) = rule_findings(cluster, 2_000)
     assert (found.level, found.message) == ("ok", "1 of ipi-es-rules act or will act")

@@ -189,7 +189,7 @@ def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
         return check_rule({**chosen, "id": name})
     except ConfigError as error:
         text = str(error).replace("network_type", "network-type")
-        raise UsageError(text, hint="`ipi-es rule add --help` shows its parts; --force takes any rule") from None
+        raise UsageError(text, hint="`ipi-es rule add --help` shows its parts; --force takes a wide one") from None
 
 
 def _refuse_words(name: str, reason: str) -> None:

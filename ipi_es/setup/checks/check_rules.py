@@ -16,7 +16,7 @@ from ipi_es.state.rule_store import RULES_INDEX, StoredRule
 from ipi_es.times import SECONDS, iso
 
 UNUSED_DAYS = 30
-"""Days after which a rule that hid nothing is named."""
+"""Days after which a rule that hid nothing is named, and for which one that hid something critical is."""
 
 ENDED_DAYS = 7
 """Days for which an expired rule is named."""
@@ -40,7 +40,7 @@ def judge_rules(job: Job, facts: RuleFacts, now: int) -> list[Finding]:
     except Inconsistent as error:
         found.append(problem("rules", DataError(str(error), hint="end one of them: ipi-es rule end NAME")))
     for name, use in facts.uses.items():
-        if use.worst >= CRITICAL:
+        if use.worst >= CRITICAL and now - use.last < UNUSED_DAYS * SECONDS["d"]:
             text = f"the rule “{name}” hid {use.records:,} records, the last {iso(use.last)}, up to {use.worst:.0f}"
             found.append(warning("rules", text, f"look at them: ipi-es results records {job.job_id} --all"))
     for rule in facts.stored.rules:

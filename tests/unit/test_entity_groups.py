@@ -15,6 +15,7 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 from cli_run import connect_to, run
+from group_parts import require_groups
 
 from ipi_es.addresses import parse
 from ipi_es.config import NO_RULE, AllowList, check_job
@@ -152,19 +153,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MemoryClu
 
 
 def test_results_have_the_groups_of_their_entity(scored: tuple[MemoryCluster, dict[str, Any]]) -> None:
-    found = parts.results(scored[0], Job.model_validate(scored[1]))
-    for kind, name in (("record", "partition_field_value"), ("influencer", "influencer_field_value")):
-        victims = [each for each in parts.of_kind(found, kind) if each[name] == company.VICTIM]
-        assert victims
-        for each in victims:
-            assert each[GROUPS_FIELD] == ["admins", "early"]
-            assert f"{company.VICTIM} is in the groups admins, early." in each["reason"]
-    nomads = [each for each in parts.of_kind(found, "record") if each["partition_field_value"] in company.NOMADS]
-    assert nomads
-    assert {each["suppressed_by"] for each in nomads} == {"group:nomads"}
-    others = [each for each in parts.of_kind(found, "influencer") if each["influencer_field_value"] == company.SPRAYER]
-    assert others
-    assert not any(GROUPS_FIELD in each for each in [*others, *parts.of_kind(found, "bucket")])
+    require_groups(parts.results(scored[0], Job.model_validate(scored[1])), "admins", "early")
 
 
 def test_report_results_and_explain_show_the_groups(

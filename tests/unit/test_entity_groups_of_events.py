@@ -15,6 +15,7 @@ import worker_parts as parts
 from check_parts import KEYWORD, Doc, findings, healthy, mapping_of, only
 from cli_run import connect_to, run
 from feed_cluster import FeedCluster, ServedDatafeed
+from group_parts import require_groups
 from signin_events import make_job
 
 from ipi_es.addresses import parse
@@ -85,19 +86,7 @@ def scored() -> Iterator[tuple[MemoryCluster, dict[str, Any]]]:
 def test_results_have_the_groups_that_the_events_of_their_bucket_name(
     scored: tuple[MemoryCluster, dict[str, Any]],
 ) -> None:
-    found = parts.results(scored[0], Job.model_validate(scored[1]))
-    for kind, name in (("record", "partition_field_value"), ("influencer", "influencer_field_value")):
-        victims = [each for each in parts.of_kind(found, kind) if each[name] == company.VICTIM]
-        assert victims
-        for each in victims:
-            assert each[GROUPS_FIELD] == ["admins", "staff"]
-            assert f"{company.VICTIM} is in the groups admins, staff." in each["reason"]
-    nomads = [each for each in parts.of_kind(found, "record") if each["partition_field_value"] in company.NOMADS]
-    assert nomads
-    assert {each["suppressed_by"] for each in nomads} == {"group:nomads"}
-    others = [each for each in parts.of_kind(found, "influencer") if each["influencer_field_value"] == company.SPRAYER]
-    assert others
-    assert not any(GROUPS_FIELD in each for each in [*others, *parts.of_kind(found, "bucket")])
+    require_groups(parts.results(scored[0], Job.model_validate(scored[1])), "admins", "staff")
 
 
 def test_explain_knows_the_groups_of_the_latest_record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import subprocess
 import sys
 import zipfile
@@ -86,3 +87,17 @@ def test_servers_spelling_makes_no_difference(template: templates.Template) -> N
     assert templates.fingerprint(dotted) == templates.fingerprint(template.body)
     assert templates.untouched(templates.stamped(template.body))
     assert not templates.untouched(template.body)
+
+
+def test_pages_say_how_many_templates_there_are_and_name_each_where_they_name_one() -> None:
+    number = {3: "three", 4: "four", 5: "five", 6: "six"}[len(NAMES)]
+    counted = 0
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text(encoding="utf-8")
+        said = re.findall(r"(\w+) index templates", text)
+        counted += number in said
+        assert not {*said} & ({"two", "three", "four", "five", "six"} - {number}), page
+        for before in ("create index template ", "_index_template/"):
+            named = set(re.findall(rf"{before}(ipi-es-[a-z]+)", text))
+            assert not named or named == set(NAMES), page
+    assert counted >= 2

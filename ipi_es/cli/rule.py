@@ -40,8 +40,6 @@ FIELDS = (
 MAX_NAME = 256
 """The most bytes of a rule's name: it is in each record that the rule hides, and in the id of its document."""
 
-CONDITIONS = ("entity", "group", "cidr", "operator", "country", "network_type")
-
 
 @click.group()
 def rule() -> None:
@@ -180,6 +178,7 @@ def show(ctx: click.Context, name: str, output_format: str) -> None:
 
 def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
     """Make the rule of the options. Raises UsageError with all mistakes."""
+    from ipi_es.config.allow_rule import CONDITIONS
     from ipi_es.config.files.loading import check_rule
     from ipi_es.errors import ConfigError
 
@@ -260,8 +259,7 @@ def _state(found: StoredRule, now: int) -> str:
 
 def _allows(allow: AllowRule) -> str:
     """Return what a rule allows: ``entity svc-*, cidr 10.0.0.0/8``."""
-    values = ((each, getattr(allow, each)) for each in CONDITIONS)
-    return ", ".join(f"{each.replace('_', ' ')} {value}" for each, value in values if value is not None)
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in allow.conditions.items())
 
 
 @contextmanager

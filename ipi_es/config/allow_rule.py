@@ -22,6 +22,9 @@ __all__ = ["WILDCARDS", "AllowRule", "Cidr", "check_rules", "names_everybody"]
 EVERY_ADDRESS = frozenset({"::/0", "0.0.0.0/0", str(ipaddress.ip_network("::ffff:0.0.0.0/96"))})
 """Networks of all addresses, and of all IPv4 addresses: allowing one would leave a job no findings, or nearly none."""
 
+CONDITIONS = ("entity", "group", "cidr", "operator", "country", "network_type")
+"""What a rule can name, by the settings' names; all that it names must match."""
+
 _SMALL = 16
 """Bits of a prefix; a few networks of longer ones are a small part of all addresses."""
 
@@ -97,7 +100,7 @@ class AllowRule(Section):
 
     @model_validator(mode="after")
     def _not_everything(self) -> AllowRule:
-        if not self._conditions:
+        if not self.conditions:
             raise ValueError("needs entity, group, cidr, operator, country or network_type; all that it has must match")
         if self.entity is not None and self.group is not None:
             raise ValueError("has an entity and a group: write a rule for each")
@@ -110,17 +113,10 @@ class AllowRule(Section):
         return self
 
     @property
-    def _conditions(self) -> dict[str, str]:
-        """What must match, by the setting's name."""
-        each = {
-            "entity": self.entity,
-            "group": self.group,
-            "cidr": self.cidr,
-            "operator": None if self.operator is None else str(self.operator),
-            "country": self.country,
-            "network_type": self.network_type,
-        }
-        return {key: value for key, value in each.items() if value is not None}
+    def conditions(self) -> dict[str, str]:
+        """What must match: text by the setting's name."""
+        each = {name: getattr(self, name) for name in CONDITIONS}
+        return {name: str(value) for name, value in each.items() if value is not None}
 
     @property
     def by_context(self) -> bool:
@@ -137,7 +133,7 @@ class AllowRule(Section):
     @property
     def name(self) -> str:
         """``id``, or a text of what must match; it stays the same when rules are added or moved."""
-        return self.id or " ".join(f"{key}:{value}" for key, value in self._conditions.items())
+        return self.id or " ".join(f"{key}:{value}" for key, value in self.conditions.items())
 
 
 def check_rules(

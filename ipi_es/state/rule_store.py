@@ -15,7 +15,7 @@ from ipi_es.cluster.answers.hints import INCOMPLETE_HINT
 from ipi_es.cluster.port import Cluster, Document, Json
 from ipi_es.cluster.template_conflict import require_ours, require_template
 from ipi_es.config.allow_list import AllowList, TimedRule
-from ipi_es.config.allow_rule import AllowRule
+from ipi_es.config.allow_rule import CONDITIONS, AllowRule
 from ipi_es.config.files.loading import check_rule
 from ipi_es.config.job_config import Job
 from ipi_es.errors import AnswerIncomplete, ConfigError, Conflict, IpiEsError, RequestRejected, StateDamaged, UsageError
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 RULES_INDEX = RULES_TEMPLATE = "ipi-es-rules"
 FORMAT = 1
 """Format of a rule's document; a newer one is refused."""
-CONDITIONS = ("entity", "group", "cidr", "operator", "country", "network_type")
-"""The conditions of a rule, by their names in documents and settings."""
 _FLAGS = ("learn", "force")
 _HISTORY = ("format", "name", "jobs", "reason", "author", "created", "start", "expires", "ended", "ended_by")
 TRIES = 3

@@ -6,31 +6,26 @@ it was scored with.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ipi_es.cluster.answers.hints import INCOMPLETE_HINT
-from ipi_es.cluster.port import Cluster, Document, Json
+from ipi_es.cluster.port import Cluster, Document
 from ipi_es.cluster.template_conflict import require_ours, require_template
 from ipi_es.config.allow_list import AllowList, TimedRule
 from ipi_es.config.allow_rule import CONDITIONS, AllowRule
 from ipi_es.config.files.loading import check_rule
 from ipi_es.config.job_config import Job
-from ipi_es.errors import AnswerIncomplete, ConfigError, Conflict, IpiEsError, RequestRejected, StateDamaged, UsageError
+from ipi_es.errors import ConfigError, Conflict, StateDamaged, UsageError
 from ipi_es.state.fields import Fields
+from ipi_es.state.proven_documents import ProvenDocuments, parsed
 from ipi_es.times import iso, to_ms
-
-log = logging.getLogger(__name__)
 
 RULES_INDEX = RULES_TEMPLATE = "ipi-es-rules"
 FORMAT = 1
 """Format of a rule's document; a newer one is refused."""
 _FLAGS = ("learn", "force")
 _HISTORY = ("format", "name", "jobs", "reason", "author", "created", "start", "expires", "ended", "ended_by")
-TRIES = 3
-"""Attempts at reading the rules whole."""
 _HINT = f"correct that document of {RULES_INDEX}, or delete it and add the rule again"
 
 
@@ -103,30 +98,12 @@ class StoredRules:
         return tuple(each.timed for each in self.rules if each.acts_in(job_id))
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    """Numbers of all documents, as one search gives them: they change with each write."""
-
-    documents: int
-    last: int
-    """The largest sequence number; -1 without documents."""
-    total: int
-    """The sum of the sequence numbers."""
-    created: float
-    """The sum of their times: an index that was made anew counts its sequence numbers from 0 again."""
-
-    def are_of(self, documents: Sequence[Document]) -> bool:
-        """Return whether these documents have these numbers."""
-        numbers = [each.seq_no for each in documents]
-        return (self.documents, self.last, self.total) == (len(numbers), max(numbers, default=-1), sum(numbers))
-
-
 class RuleStore:
     """The rules of all jobs."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self._last: tuple[_Numbers | None, StoredRules] | None = None  # what was read last, with its numbers
+        self._proven = ProvenDocuments(cluster, RULES_INDEX, "rules", _sorted)
         self._allow: tuple[Job, StoredRules, AllowList] | None = None  # what was made of rules, for a job
 
     def add_rule(self, rule: StoredRule) -> None:
@@ -176,27 +153,7 @@ class RuleStore:
         They are read again only where a document of the index was written or deleted since. Raises AnswerIncomplete
         where the documents that were read are not those that the index counts.
         """
-        for _ in range(TRIES):  # a copy of the index that lags behind may answer, or somebody writes meanwhile
-            now = self._numbers()
-            if self._last is not None and now is not None and self._last[0] == now:
-                return self._last[1]
-            documents = list(self._documents())
-            if now is None or now.are_of(documents):
-                self._last = now, _sorted(documents)
-                return self._last[1]
-        raise AnswerIncomplete("the rules that were read are not all that the index counts", hint=INCOMPLETE_HINT)
-
-    def _numbers(self) -> _Numbers | None:
-        """Return numbers that change with each write to the index; None where the server doesn't give them."""
-        stats = {name: {"stats": {"field": name}} for name in ("_seq_no", "created")}
-        try:
-            answer = self.cluster.search(RULES_INDEX, {"size": 0, "track_total_hits": True, "aggs": stats})
-        except RequestRejected:
-            return None
-        found = answer.get("aggregations", {})
-        last, total = (found.get("_seq_no", {}).get(name) for name in ("max", "sum"))
-        created = found.get("created", {}).get("sum")
-        return _Numbers(_total(answer), -1 if last is None else int(last), int(total or 0), created or 0.0)
+        return self._proven.read()
 
     def allow_list(self, job: Job) -> AllowList:
         """Return the rules of a job's file and, as they are stored now, those of documents."""
@@ -206,27 +163,10 @@ class RuleStore:
             self._allow = kept = job, stored, AllowList.of(job, stored.of_job(job.job_id))
         return kept[2]
 
-    def _documents(self) -> Iterator[Document]:
-        return self.cluster.scan(RULES_INDEX, {"match_all": {}})
-
-
-def _total(answer: Json) -> int:
-    """Return the number of documents that a search found. Raises AnswerIncomplete where the answer has none."""
-    try:
-        return int(answer["hits"]["total"]["value"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise AnswerIncomplete("the number of rules is missing in the answer", hint=INCOMPLETE_HINT) from error
-
 
 def _sorted(documents: Sequence[Document]) -> StoredRules:
     """Read the documents' rules; warn of those that are none."""
-    rules, damaged = list[StoredRule](), dict[str, str]()
-    for each in documents:
-        try:
-            rules.append(_rule(each))
-        except IpiEsError as error:
-            damaged[each.id] = error.message
-            log.warning("%s: it allows nothing; %s", error.message, error.hint)
+    rules, damaged = parsed(documents, _rule, "it allows nothing")
     return StoredRules(tuple(sorted(rules, key=lambda rule: (rule.created, rule.name))), damaged)
 
 

@@ -1,0 +1,116 @@
+"""Small documents that people write, read only with the proof that all of them were read.
+
+A rule that is missing would raise alarms and learn what should not be learned. So the documents of such an index are
+taken only where they are those that the index counts, and are read again only where one was written or deleted since.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ipi_es.cluster.answers.hints import INCOMPLETE_HINT
+from ipi_es.cluster.port import Cluster, Document, Json
+from ipi_es.errors import AnswerIncomplete, IpiEsError, RequestRejected
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+TRIES = 3
+"""Attempts at reading the documents whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """Numbers of all documents, as one search gives them: they change with each write."""
+
+    documents: int
+    last: int
+    """The largest sequence number; -1 without documents."""
+    total: int
+    """The sum of the sequence numbers."""
+    created: float
+    """The sum of their times: an index that was made anew counts its sequence numbers from 0 again."""
+
+    def are_of(self, documents: Sequence[Document]) -> bool:
+        """Return whether these documents have these numbers."""
+        numbers = [each.seq_no for each in documents]
+        return (self.documents, self.last, self.total) == (len(numbers), max(numbers, default=-1), sum(numbers))
+
+
+class ProvenDocuments(Generic[T]):
+    """All documents of one index, and what was made of them.
+
+    ``what`` names the documents in messages: “rules”. ``make`` makes of them what :meth:`read` returns. Each document
+    has its time in the field ``created``, or in ``time_field``, in milliseconds.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        index: str,
+        what: str,
+        make: Callable[[Sequence[Document]], T],
+        *,
+        time_field: str = "created",
+    ) -> None:
+        self._cluster, self._index, self._what, self._make, self._time_field = cluster, index, what, make, time_field
+        self._last: tuple[_Numbers | None, T] | None = None  # what was made last, with the documents' numbers
+
+    def read(self) -> T:
+        """Return what is made of all documents; the same object as before, as long as none was written or deleted.
+
+        Raises AnswerIncomplete where the documents that were read are not those that the index counts.
+        """
+        for _ in range(TRIES):  # a copy of the index that lags behind may answer, or somebody writes meanwhile
+            now = self._numbers()
+            if self._last is not None and now is not None and self._last[0] == now:
+                return self._last[1]
+            documents = list(self._cluster.scan(self._index, {"match_all": {}}))
+            if now is None or now.are_of(documents):
+                self._last = now, self._make(documents)
+                return self._last[1]
+        raise AnswerIncomplete(
+            f"the {self._what} that were read are not all that the index counts", hint=INCOMPLETE_HINT
+        )
+
+    def _numbers(self) -> _Numbers | None:
+        """Return numbers that change with each write to the index; None where the server doesn't give them."""
+        stats = {name: {"stats": {"field": name}} for name in ("_seq_no", self._time_field)}
+        try:
+            answer = self._cluster.search(self._index, {"size": 0, "track_total_hits": True, "aggs": stats})
+        except RequestRejected:
+            return None
+        found = answer.get("aggregations", {})
+        last, total = (found.get("_seq_no", {}).get(name) for name in ("max", "sum"))
+        created = found.get(self._time_field, {}).get("sum")
+        return _Numbers(self._total(answer), -1 if last is None else int(last), int(total or 0), created or 0.0)
+
+    def _total(self, answer: Json) -> int:
+        """Return the number of documents that a search found. Raises AnswerIncomplete where the answer has none."""
+        try:
+            return int(answer["hits"]["total"]["value"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise AnswerIncomplete(
+                f"the number of {self._what} is missing in the answer", hint=INCOMPLETE_HINT
+            ) from error
+
+
+def parsed(
+    documents: Sequence[Document], parse: Callable[[Document], T], consequence: str
+) -> tuple[list[T], dict[str, str]]:
+    """Return what the documents say, and what is wrong with those that ``parse`` refuses, by id.
+
+    A warning names each of the latter, with the ``consequence``: “it allows nothing”.
+    """
+    found, damaged = list[T](), dict[str, str]()
+    for each in documents:
+        try:
+            found.append(parse(each))
+        except IpiEsError as error:
+            damaged[each.id] = error.message
+            log.warning("%s: %s; %s", error.message, consequence, error.hint)
+    return found, damaged

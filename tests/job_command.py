@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 
 import worker_company as company
 import worker_parts as parts
+from verdict_parts import said
 
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
@@ -21,14 +22,13 @@ from ipi_es.config.settings import Settings
 from ipi_es.errors import IpiEsError
 from ipi_es.service.tick_outcome import TickResult
 from ipi_es.service.worker import Worker
-from ipi_es.state.verdict_store import Verdict
 from ipi_es.worker.changed_settings import OnChange
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.job_resources import JobResources
-from ipi_es.worker.job_verdicts import Verdicts
 from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training import job_training
 from ipi_es.worker.upkeep.removal import Removal
+from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
 
 PATIENCE = 4.0
 """Seconds that each waits for the job; a person's commands wait longer."""
@@ -49,8 +49,7 @@ def backfill(cluster: Cluster, job: Job, clock: Clock) -> None:
 
 
 def verdict(cluster: Cluster, job: Job, clock: Clock) -> None:
-    said = Verdict("person07", "101.7.0.9", "101.7.0.0/24", "me", clock.now())
-    Verdicts(cluster, job, clock.now()).confirm(said)
+    JobVerdicts(cluster, job, clock.now()).give([said("person07", "101.7.0.9", time=clock.now())])
 
 
 def delete(cluster: Cluster, job: Job, clock: Clock) -> None:

@@ -13,6 +13,7 @@ import worker_company as company
 import worker_parts as parts
 from late_parts import add_events, change_events, ids_between, remove_events
 from live_parts import Worker
+from verdict_parts import said
 from worker_company import DAY, HOUR, SCORED_FROM
 
 from ipi_es.cluster.port import Drop, Put
@@ -26,13 +27,13 @@ from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.owner import this_process
 from ipi_es.state.rule_store import RuleStore, StoredRule
-from ipi_es.state.verdict_store import Verdict
+from ipi_es.state.verdict_store import VERDICTS_INDEX
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
-from ipi_es.worker.job_verdicts import Verdicts
 from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.removal import DELETING, Removal
+from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
 
 TRAINING = {"window": f"{company.LEARN_DAYS}d", "min_events": 200, "every": "0s"}
 COMMON: dict[str, Any] = {
@@ -44,6 +45,7 @@ COMMON: dict[str, Any] = {
 SPAN = 3 * HOUR
 STRANGER = "85.11.9.7"
 LATER = parts.NOW + 7_200
+VERDICT = said("person01", "192.0.2.1", time=SCORED_FROM + 54 * HOUR)
 
 
 def job(job_id: str = "signins", **more: Any) -> Job:
@@ -227,27 +229,36 @@ def with_verdict(cluster: MemoryCluster) -> None:
 
 def confirmed(cluster: MemoryCluster, _: Worker | None = None) -> None:
     """A person's verdict."""
-    said = Verdict("person01", "192.0.2.1", "192.0.2.0/24", "me", SCORED_FROM + 54 * HOUR)
-    Verdicts(cluster, JOB, LATER).confirm(said)
+    JobVerdicts(cluster, JOB, LATER).give([VERDICT])
+
+
+def with_verdict_on_a_record(cluster: MemoryCluster) -> None:
+    """A verdict on one of the victim's networks, which has records."""
+    ticked(54)(cluster)
+    JobVerdicts(cluster, JOB, LATER).give([said(company.VICTIM, "101.7.0.9", time=SCORED_FROM + 54 * HOUR)])
 
 
 def taken_back(cluster: MemoryCluster, _: Worker) -> None:
     """The same person thinks better of it; said to be gone already, where the kill came after that."""
-    Verdicts(cluster, JOB, LATER).take_back("person01", "192.0.2.0/24")
+    with suppress(UsageError):
+        JobVerdicts(cluster, JOB, LATER).revoke([("person01", "192.0.2.0/24")], "me")
 
 
 def confirmed_amid_a_deletion(cluster: MemoryCluster, _: Worker) -> None:
     """A verdict is written while another process takes the job to delete it, which it then does."""
-    verdicts, states = Verdicts(cluster, JOB, LATER), StateStore(cluster)
-    note = verdicts._note
+    before, written = cluster.before, False
 
-    def noted(*said: Any) -> None:
-        note(*said)
-        states.acquire_lease(JOB.job_id, this_process(), LATER, 24, alive=lambda _: False, doing=DELETING)
+    def watched(operation: str, index: str) -> None:
+        nonlocal written
+        before(operation, index)
+        if written:
+            cluster.before, states = before, StateStore(cluster)
+            states.acquire_lease(JOB.job_id, this_process(), LATER, 24, alive=lambda _: False, doing=DELETING)
+        written = operation == "put" and index == VERDICTS_INDEX
 
-    verdicts._note = noted  # type: ignore[method-assign]
+    cluster.before = watched
     with suppress(JobBusy, UsageError):
-        verdicts.confirm(Verdict("person01", "192.0.2.1", "192.0.2.0/24", "me", SCORED_FROM + 54 * HOUR))
+        JobVerdicts(cluster, JOB, LATER).give([VERDICT])
     removal(cluster).delete()
 
 
@@ -299,6 +310,7 @@ STAGES = (
     Stage("going back", much_to_clean, reverted),
     Stage("a verdict", ticked(54), confirmed),
     Stage("a verdict that is taken back", with_verdict, taken_back),
+    Stage("marks of a verdict", with_verdict_on_a_record, tick(54)),
     Stage("a verdict amid a deletion", with_verdict, confirmed_amid_a_deletion),
     Stage("a rule", ticked(54), rule_added),
     Stage("a rule that ends", with_rule, rule_ended),

@@ -12,6 +12,7 @@ from ipi_es.alerts.message import Message, named
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.config.job_config import Job
 from ipi_es.results.documents.annotations import GOES_ON
+from ipi_es.results.reading.queries import CLOSED
 from ipi_es.results.words import ALIAS, NO_ALARM, SCORE_FIELDS
 from ipi_es.scoring.probability import severity
 from ipi_es.times import from_ms, to_ms
@@ -54,7 +55,7 @@ def _query(job: Job, since: int, now: int) -> dict[str, Any]:
                 {"range": {"timestamp": {"gte": to_ms(now - config.max_age), "format": "epoch_millis"}}},
                 {"bool": {"should": [*kinds, blind], "minimum_should_match": 1}},
             ],
-            "must_not": [{"exists": {"field": field}} for field in NO_ALARM],
+            "must_not": [*({"exists": {"field": field}} for field in NO_ALARM), CLOSED],
         }
     }
 

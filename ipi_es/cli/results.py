@@ -16,12 +16,13 @@ from ipi_es.cli.shared.influencer_lines import joined, who
 from ipi_es.cli.shared.output import STYLE, Column, emit, format_option, tenths
 from ipi_es.cli.shared.shell import clock, named_address, named_entity, shell
 from ipi_es.cli.shared.zones import time_zone_option
+from ipi_es.config.verdict import CLOSING, COMPROMISED
 from ipi_es.errors import UsageError
 from ipi_es.report.text import TimeShown, counted
 from ipi_es.results.documents.explanation import sentence
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.queries import ResultFilter, check_kind
-from ipi_es.results.words import NO_ALARM, SCORE_FIELDS
+from ipi_es.results.words import NO_ALARM, SCORE_FIELDS, VERDICT, is_settled
 from ipi_es.scoring.probability import Severity, severity
 from ipi_es.times import from_ms, iso, parse_time
 
@@ -97,7 +98,7 @@ def _number(_ctx: click.Context, _option: click.Parameter, value: float | None) 
 )
 @click.option("--entity", help="Only results of this entity.")
 @click.option("--ip", help="Only results of this address.")
-@click.option("--all", "everything", is_flag=True, help="With repeats and what the allow list allows.")
+@click.option("--all", "everything", is_flag=True, help="With repeats, and what rules allow or verdicts closed.")
 @click.option(
     "--new",
     is_flag=True,
@@ -253,9 +254,10 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
     out = {**row, "time": shown.copyable(from_ms(row["timestamp"]))}
     out |= {name: tenths(float(value)) for name, value in row.items() if name.startswith("initial_")}
     remarks = [word for field, word in REMARKS.items() if row.get(field)]
-    out["remarks"] = ", ".join(remarks)
+    remarks += [row[VERDICT]] if row.get(VERDICT) in CLOSING else []
     if remarks:
         out[STYLE] = "dim"
+    out["remarks"] = ", ".join([*remarks, *([COMPROMISED] if row.get(VERDICT) == COMPROMISED else [])])
     if kind == "records":
         # the sentence already mentions repeats and the allow list
         out["why"] = ("Interim. " if row.get("is_interim") else "") + sentence(row)
@@ -295,6 +297,7 @@ def _left_out(quiet: Quiet | None) -> str:
         return ""
     parts = [counted(quiet.repeats, "repeat")] if quiet.repeats else []
     parts += [f"{quiet.allowed:,} that the allow list allows"] if quiet.allowed else []
+    parts += [f"{quiet.closed:,} that a verdict closed"] if quiet.closed else []
     return f"Left out: {' and '.join(parts)}; --all shows them."
 
 
@@ -307,7 +310,8 @@ def _summary(found: FoundResults, kind: str, asked: ResultsRequest) -> str:
     text = f"{number:,} {name if number != 1 else name.removesuffix('s')}"
     if len(found.lines) < number:
         text += f" in {counted(len(found.lines), 'line')}"
-    among = sum(any(row.get(name) for name in NO_ALARM) for row in found.rows)
-    quiet = f"Repeats or allowed: {among:,} of them; --new leaves those out." if among else _left_out(found.left_out)
+    among = sum(any(row.get(name) for name in NO_ALARM) or is_settled(row) for row in found.rows)
+    quiet = f"Repeats, allowed or closed: {among:,} of them; --new leaves those out." if among else ""
+    quiet = quiet or _left_out(found.left_out)
     more = "There may be more: ask with a larger --size." if number == asked.size else ""
     return " ".join(part for part in (f"{text}: {levels}.", quiet, more) if part)

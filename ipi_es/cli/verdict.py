@@ -1,22 +1,25 @@
-"""`ipi-es verdict`: record what people know of a finding."""
+"""`ipi-es verdict`: say what a finding was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ipi_es.addresses import canonical
 from ipi_es.cli.shared.output import Column, emit, format_option
 from ipi_es.cli.shared.shell import clock, named_pair, shell, user_name
+from ipi_es.config.verdict import COMPROMISED, DISMISSED, REACH, SAFE, VerdictWord
 from ipi_es.errors import UsageError
 from ipi_es.times import iso
 
 if TYPE_CHECKING:
+    from ipi_es.cluster.port import Cluster
     from ipi_es.config.job_config import Job
-    from ipi_es.worker.job_verdicts import Verdicts
+    from ipi_es.config.verdict import Verdict
+    from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
 
 COLUMNS = (
     Column("time", "Time"),
@@ -24,104 +27,219 @@ COLUMNS = (
     Column("entity", "Entity"),
     Column("network", "Network"),
     Column("by", "By"),
+    Column("revoked", "Revoked"),
     Column("comment", "Comment", wrap=True),
 )
 
-FIELDS = ("time", "verdict", "entity", "ip", "network", "by", "comment")
+FIELDS = (
+    "time", "verdict", "entity", "ip", "network", "since", "by", "result", "comment", "revoked", "revoked_by",
+)  # fmt: skip
 """The columns of CSV."""
+
+PAIR = 3
+"""Arguments that name a pair: JOB ENTITY IP."""
 
 
 @click.group()
 def verdict() -> None:
-    """Say what is known of a finding, or see what was said.
+    """Say what a finding was: the account's owner, an attacker, or nothing of interest.
 
-    Example: ipi-es verdict confirm sign-ins alice 198.51.100.7 --comment "her new flat, asked on the phone"
+    Name the finding by ids of results (records or influencers), or by JOB ENTITY IP. A verdict is about what the entity
+    did from the network of the address (/24 or /48).
+
+    Example: ipi-es verdict safe sign-ins alice 198.51.100.7 --comment "her new flat, asked on the phone"
     """
+
+
+def _finding(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the arguments and options of a command that gives a verdict."""
+    for add in (
+        click.pass_context,
+        click.option("--by", help="Who says so; default: the user that runs this command."),
+        click.option("--comment", default="", help="Why; kept with the verdict."),
+        click.argument("finding", nargs=-1, required=True, metavar="RESULT…|JOB ENTITY IP"),
+    ):
+        function = add(function)
+    return function
 
 
 @verdict.command()
-@click.argument("job_name", metavar="JOB")
-@click.argument("entity")
-@click.argument("ip")
-@click.option("--comment", default="", help="Why; kept with the verdict.")
-@click.option("--by", help="Who says so; default: the user that runs this command.")
-@click.pass_context
-def confirm(ctx: click.Context, job_name: str, entity: str, ip: str, comment: str, by: str | None) -> None:
-    """Say that it really was ENTITY: what it does from the network of IP (/24 or /48) teaches again.
+@_finding
+def safe(ctx: click.Context, finding: tuple[str, ...], comment: str, by: str | None) -> None:
+    """Say that it was the account's owner: the network is learned for that account from the next day on.
 
-    From the next run on, with all of the day that it begins in; days before that are learned by the next training.
-    Nothing is hidden: what is still improbable is recorded as ever.
+    The finding is closed, and what the account does there is no longer held back from learning. Nothing is hidden: what
+    is still improbable is recorded as ever.
+
+    Example: ipi-es verdict safe sign-ins alice 198.51.100.7
+    """
+    for each in _give(ctx, SAFE, finding, comment, by):
+        click.echo(f"{each} is safe: it is learned from the next day on, and nothing that is done there is held.")
+
+
+@verdict.command()
+@_finding
+def compromised(ctx: click.Context, finding: tuple[str, ...], comment: str, by: str | None) -> None:
+    """Say that it was an attacker: what the account did from that network is never learned.
+
+    For `compromised_days` (30) other accounts are scored higher where they use the same address, its network, or its
+    operator, if that is a hosting provider; each such record says so.
+
+    Example: ipi-es verdict compromised sign-ins alice 203.0.113.9 --comment "ticket 4711"
+    """
+    for each in _give(ctx, COMPROMISED, finding, comment, by):
+        click.echo(f"{each} is compromised: it is never learned, and other accounts are scored higher near there.")
+
+
+@verdict.command()
+@_finding
+def dismiss(ctx: click.Context, finding: tuple[str, ...], comment: str, by: str | None) -> None:
+    """Close a finding; nothing is learned from that.
+
+    Example: ipi-es verdict dismiss sign-ins alice 198.51.100.7 --comment "a test of the new gateway"
+    """
+    for each in _give(ctx, DISMISSED, finding, comment, by):
+        click.echo(f"{each} is dismissed: it is closed, and nothing is learned from that.")
+
+
+@verdict.command()
+@_finding
+def confirm(ctx: click.Context, finding: tuple[str, ...], comment: str, by: str | None) -> None:
+    """Give the verdict `safe`, under its old name.
 
     Example: ipi-es verdict confirm sign-ins alice 198.51.100.7
     """
-    from ipi_es.state.verdict_store import Verdict
-
-    with _verdicts(ctx, job_name) as (verdicts, job):
-        name, address, network = _pair(job, entity, ip)
-        verdicts.confirm(Verdict(name, address, network, by or user_name(), clock(), comment))
-    click.echo(f"{name} is confirmed to use {network}: from the next run on nothing it does there is held.")
+    ctx.invoke(safe, finding=finding, comment=comment, by=by)
 
 
 @verdict.command("list")
 @click.argument("job_name", metavar="JOB")
+@click.option("--all", "with_revoked", is_flag=True, help="Show revoked verdicts too.")
 @format_option
 @click.pass_context
-def list_(ctx: click.Context, job_name: str, output_format: str) -> None:
-    """Show the verdicts on JOB's findings, the oldest first: who said what of whom, when, and why.
+def list_(ctx: click.Context, job_name: str, with_revoked: bool, output_format: str) -> None:
+    """Show the verdicts on JOB's findings, the oldest first: who gave which on whom, when, and why.
 
     Example: ipi-es verdict list sign-ins
     """
-    with _verdicts(ctx, job_name) as (verdicts, _):
-        found = verdicts.all()
+    from ipi_es.worker.verdicts.known_verdicts import network_of
+
+    with _cluster(ctx) as cluster:
+        found = _of(cluster, shell(ctx).job(job_name)).all()
     rows = [
         {
-            "time": iso(each.at),
+            "time": iso(each.time),
             "verdict": each.verdict,
             "entity": each.entity,
             "ip": each.ip,
-            "network": each.network,
+            "network": network_of(each.ip),
+            "since": iso(each.since),
             "by": each.by,
+            "result": each.result,
             "comment": each.comment,
+            "revoked": None if each.revoked is None else iso(each.revoked),
+            "revoked_by": each.revoked_by,
         }
-        for each in found
+        for each in found.verdicts
+        if with_revoked or each.in_force
     ]
-    emit(rows, COLUMNS, output_format, empty=f"No verdict on {job_name} yet.", fields=FIELDS)
+    hidden = len(found.verdicts) - len(rows)
+    empty = f"No verdict on {job_name} is in force" + (f"; --all shows {hidden} revoked." if hidden else ".")
+    emit(rows, COLUMNS, output_format, empty=empty, fields=FIELDS)
+    for text in found.damaged.values():
+        click.echo(f"Without effect: {text}", err=True)
 
 
 @verdict.command()
-@click.argument("job_name", metavar="JOB")
-@click.argument("entity")
-@click.argument("ip")
+@click.argument("finding", nargs=-1, required=True, metavar="RESULT…|JOB ENTITY IP")
+@click.option("--by", help="Who says so; default: the user that runs this command.")
 @click.pass_context
-def remove(ctx: click.Context, job_name: str, entity: str, ip: str) -> None:
-    """Take back what was said of ENTITY and the network of IP. What was learned meanwhile stays.
+def revoke(ctx: click.Context, finding: tuple[str, ...], by: str | None) -> None:
+    """Revoke what was said of a finding, as if it had never been said. What was learned stays until the next training.
+
+    Example: ipi-es verdict revoke sign-ins alice 198.51.100.7
+    """
+    from ipi_es.worker.verdicts.known_verdicts import network_of
+
+    with _cluster(ctx) as cluster:
+        for verdicts, drafts in _drafts(ctx, cluster, finding, _Said(SAFE, by or user_name(), "")):
+            places = sorted({(each.entity, network_of(each.ip)) for each in drafts})
+            for each in verdicts.revoke(places, by or user_name()):
+                click.echo(f"The verdict “{each.verdict}” on {each.entity} and {network_of(each.ip)} is revoked.")
+
+
+@verdict.command()
+@click.argument("finding", nargs=-1, required=True, metavar="RESULT…|JOB ENTITY IP")
+@click.pass_context
+def remove(ctx: click.Context, finding: tuple[str, ...]) -> None:
+    """Revoke a verdict, under the old name of `revoke`.
 
     Example: ipi-es verdict remove sign-ins alice 198.51.100.7
     """
-    with _verdicts(ctx, job_name) as (verdicts, job):
-        name, _, network = _pair(job, entity, ip)
-        if not verdicts.take_back(name, network):
+    ctx.invoke(revoke, finding=finding, by=None)
+
+
+class _Said(NamedTuple):
+    """What is said of a finding."""
+
+    word: VerdictWord
+    by: str
+    comment: str
+
+
+def _give(ctx: click.Context, word: VerdictWord, finding: tuple[str, ...], comment: str, by: str | None) -> list[str]:
+    """Give a verdict; return “ENTITY from NETWORK” of each pair that it was given on."""
+    from ipi_es.worker.verdicts.known_verdicts import network_of
+
+    given = []
+    with _cluster(ctx) as cluster:
+        for verdicts, drafts in _drafts(ctx, cluster, finding, _Said(word, by or user_name(), comment)):
+            verdicts.give(drafts)
+            given += [f"{each.entity} from {network_of(each.ip)}" for each in drafts]
+    return list(dict.fromkeys(given))
+
+
+def _drafts(
+    ctx: click.Context, cluster: Cluster, finding: Sequence[str], said: _Said
+) -> list[tuple[JobVerdicts, list[Verdict]]]:
+    """Return the verdicts to give on what was named, for each job. Raises UsageError for what isn't there."""
+    from ipi_es.config.verdict import Verdict
+    from ipi_es.results.documents import ids
+    from ipi_es.worker.verdicts.job_verdicts import find_results, of_record
+
+    here, now = shell(ctx), clock()
+    named = [ids.start_of(each) is not None for each in finding]
+    if not all(named):
+        if any(named) or len(finding) != PAIR:
             raise UsageError(
-                f"there is no verdict on {name} and {network}", hint=f"ipi-es verdict list {job_name} shows all"
+                f"“{' '.join(finding)}” names no finding",
+                hint="name results by their ids, or one pair by JOB ENTITY IP",
             )
-    click.echo(f"The verdict on {name} and {network} is revoked.")
+        job = here.job(finding[0])
+        entity, address = named_pair(job, *finding[1:])
+        pair = Verdict(said.word, entity, canonical(address), said.by, now, now - REACH, said.comment)
+        return [(_of(cluster, job), [pair])]
+    by_job: dict[str, tuple[JobVerdicts, list[Verdict]]] = {}
+    for result in find_results(cluster, list(dict.fromkeys(finding))):
+        job_id = str(result.source["job_id"])
+        if job_id not in by_job:
+            by_job[job_id] = _of(cluster, here.job(job_id)), []
+        verdicts, drafts = by_job[job_id]
+        for record in verdicts.records_of(result):
+            drafts.append(of_record(record, said.word, said.by, now, said.comment, result.id))
+    return list(by_job.values())
+
+
+def _of(cluster: Cluster, job: Job) -> JobVerdicts:
+    from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
+
+    return JobVerdicts(cluster, job, clock())
 
 
 @contextmanager
-def _verdicts(ctx: click.Context, job_name: str) -> Iterator[tuple[Verdicts, Job]]:
+def _cluster(ctx: click.Context) -> Iterator[Cluster]:
     from ipi_es.setup.checks.judge import require_templates
-    from ipi_es.worker.job_verdicts import Verdicts
 
-    here = shell(ctx)
-    job = here.job(job_name)
-    with here.cluster() as cluster:
+    with shell(ctx).cluster() as cluster:
         require_templates(cluster)
-        yield Verdicts(cluster, job, clock()), job
-
-
-def _pair(job: Job, entity: str, ip: str) -> tuple[str, str, str]:
-    """Return (normalized entity, address, network). Raises UsageError for an invalid address."""
-    from ipi_es.ipinsights.prefixes import site_text
-
-    name, address = named_pair(job, entity, ip)
-    return name, canonical(address), site_text(address)
+        yield cluster

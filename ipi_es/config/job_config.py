@@ -184,8 +184,15 @@ class Job(Section):
         default=7,
         ge=1,
         le=365,
-        description="Ours. How long that lasts from the first such record, unless `ipi-es verdict confirm` says that "
+        description="Ours. How long that lasts from the first such record, unless `ipi-es verdict safe` says that "
         "it was the person; then it may teach for as long, and what is still improbable after that is held anew.",
+    )
+    compromised_days: Count = Field(
+        default=30,
+        ge=0,
+        le=365,
+        description="Ours. How long after `ipi-es verdict compromised` other accounts are scored higher where they use "
+        "the same address, its network or its hosting operator; 0 turns it off.",
     )
     late_window: Span | None = Field(
         default=None,

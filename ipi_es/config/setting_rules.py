@@ -151,6 +151,7 @@ RULES: dict[str, SettingRule] = {
     "repeat_window": _free(_SCORES),
     "hold_probability": _free("holds that were begun last as long as they would have"),
     "hold_days": _free("counts for holds that last, too"),
+    "compromised_days": _free(_SCORES),
     "late_window": _free(_SCORES),
     "blind_after": _free("when the job is called blind"),
     "max_lag": _free("when the job is called late"),

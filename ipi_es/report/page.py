@@ -18,6 +18,7 @@ from ipi_es.report.learned import JobKnowledge
 from ipi_es.report.report_findings import MAX_RECORDS, Findings
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name, severity_range
 from ipi_es.results.documents.visible import visible
+from ipi_es.results.words import is_settled
 from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.scoring.probability import Severity
 from ipi_es.times import format_span, from_ms
@@ -94,7 +95,7 @@ def _critical_names(found: Findings, field: str) -> tuple[int, int]:
     names: dict[str, set[str]] = {found.job.entity_field: set(), found.job.ip_field: set()}
     for each in found.influencers:
         critical = float(each[field]) >= Severity.CRITICAL.threshold
-        if critical and not each.get("suppressed_by") and each["influencer_field_name"] in names:
+        if critical and not is_settled(each) and each["influencer_field_name"] in names:
             names[each["influencer_field_name"]].add(str(each["influencer_field_value"]))
     return len(names[found.job.entity_field]), len(names[found.job.ip_field])
 

@@ -11,6 +11,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.store import ResultStore
+from ipi_es.results.words import is_settled
 from ipi_es.times import format_span, from_ms
 
 Source = dict[str, Any]
@@ -106,10 +107,10 @@ def read_findings(results: ResultStore, job: Job, start: int, end: int) -> Findi
 def leaders(influencers: Sequence[Mapping[str, Any]], field_name: str) -> list[str]:
     """Return the ten worst values of a field by their highest influencer score, then by the sum; the worst first.
 
-    Influencers that the allow list allows don't count.
+    Influencers that are allowed, or that a verdict closed, don't count.
     """
     scores: dict[str, list[float]] = defaultdict(list)
     for each in influencers:
-        if each["influencer_field_name"] == field_name and not each.get("suppressed_by"):
+        if each["influencer_field_name"] == field_name and not is_settled(each):
             scores[str(each["influencer_field_value"])].append(float(each["influencer_score"]))
     return sorted(scores, key=lambda name: (-max(scores[name]), -sum(scores[name]), name))[:MAX_LEADERS]

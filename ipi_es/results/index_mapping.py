@@ -49,6 +49,7 @@ FIXED_FIELDS = frozenset(
         "snapshot_id", "suppressed_by", "timestamp", "top_entities", "top_ips", "typical", "unlearned_entities",
         "unlearned_entity_count", "unlearned_ip_count", "unlearned_pair_count", "unparsable_count",
         "unusual_entity_count", "unusual_ip_count", "unusual_pair_count", "usable_counts", "usable_outcomes",
+        "verdict",
     }
 )  # fmt: skip
 """All other top-level fields of the template; a test compares the two."""

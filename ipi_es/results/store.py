@@ -24,7 +24,7 @@ from ipi_es.results.reading.day_counts import DayCounts, daily_body, read_daily
 from ipi_es.results.reading.queries import EVERY_RESULT, ResultFilter
 from ipi_es.results.reading.reported import BucketEntity, HeldRecord, Recent, ReportedIp, ReportedPair
 from ipi_es.results.result_indices import ResultIndices
-from ipi_es.results.words import ALIAS, RESULT_KINDS, AnnotationType, ResultKind
+from ipi_es.results.words import ALIAS, RESULT_KINDS, VERDICT, AnnotationType, ResultKind
 from ipi_es.times import from_ms
 
 MAX_PAGE = 10_000
@@ -229,6 +229,14 @@ class ResultStore:
     def show(self) -> None:
         """Make everything written so far visible to reads (refresh)."""
         self._cluster.refresh(ALIAS)
+
+    def of_entities(self, entities: Sequence[str], start: int, end: int) -> Iterator[Document]:
+        """Read names, time and verdict of the final records of some entities in [start, end), in no order."""
+        self._cluster.refresh(ALIAS)
+        for first in range(0, len(entities), queries.MOST_TERMS):
+            names = entities[first : first + queries.MOST_TERMS]
+            query = queries.records_of_entities_query(self._job_id, names, start, end)
+            yield from self._scan(query, source=["timestamp", "partition_field_value", "by_field_value", VERDICT])
 
     def recent(self, start: int, end: int, ip_field: str) -> Recent:
         """Return first records of pairs, and first critical influencers of ``ip_field``, of buckets in [start, end)."""

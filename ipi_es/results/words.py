@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import Literal, TypeAlias
+from collections.abc import Container, Mapping
+from typing import Any, Literal, TypeAlias
+
+from ipi_es.config.verdict import CLOSING
 
 ALIAS = "ipi-es-anomalies"
 """The alias of all result indices. Reads use it, always together with a ``job_id``."""
@@ -38,6 +40,14 @@ def raises_alarm(source: Container[str]) -> bool:
     """Decide whether a result with these fields may raise an alarm."""
     return not any(field in source for field in NO_ALARM)
 
+
+def is_settled(source: Mapping[str, Any]) -> bool:
+    """Decide whether a rule allows a result, or a verdict closed it: people have answered it."""
+    return "suppressed_by" in source or source.get(VERDICT) in CLOSING
+
+
+VERDICT = "verdict"
+"""The field of a result that has the verdict on it (:data:`ipi_es.config.verdict.VERDICTS`); absent: none was given."""
 
 BUCKET_TIME = "bucket_time"
 """The built-in bucket influencer: how unusual the bucket is over all its entities."""

@@ -33,6 +33,16 @@ P_MIN: Final = 2.225e-308
 P_TAKES_PART: Final = 0.035
 """A single result with a larger probability has s = 0, and is not written because of its own probability."""
 
+ADDRESS_FACTOR: Final = 2.0
+NETWORK_FACTOR: Final = 1.5
+OPERATOR_FACTOR: Final = 1.25
+"""Factors of ln p where another account was compromised from the same address, its site (/24, /48), or its operator.
+
+A factor leaves usual pairs usual: p = 0.5 becomes 0.25, which scores 0, and p = 0.02 becomes 0.0004, which is critical.
+"""
+MOST_ENDANGERED: Final = 1_000.0
+"""A probability becomes at most this many times smaller."""
+
 LN_L: Final = math.log(P_L)
 LN_S: Final = math.log(P_S)
 LN_M: Final = math.log(P_M)
@@ -97,6 +107,16 @@ def inverse(s: npt.ArrayLike) -> F64:
     extreme = LN_M - (x - _AT_M) / (_AT_MIN - _AT_M) * (LN_M - LN_MIN)
     out: F64 = np.where(x <= _AT_S, mild, np.where(x <= _AT_M, strong, extreme))
     return out
+
+
+def endangered(ln_p: npt.ArrayLike, factor: npt.ArrayLike) -> F64:
+    """Give ln p (float64[n]) of pairs endangered by a compromised account; ``factor`` float64[n] ≥ 1, 1 for the others.
+
+    p becomes p^factor, but at most :data:`MOST_ENDANGERED` times smaller. It never becomes larger.
+    """
+    x = np.asarray(ln_p, dtype=np.float64)
+    lower: F64 = np.maximum(x * np.asarray(factor, dtype=np.float64), x - math.log(MOST_ENDANGERED))
+    return np.minimum(lower, x)
 
 
 def taking_part(ln_p: npt.ArrayLike) -> F64:

@@ -38,6 +38,7 @@ from ipi_es.worker.open_session import open_session
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.interim_results import write_interim
 from ipi_es.worker.upkeep.cleanup import clean
+from ipi_es.worker.verdicts.result_marks import mark_results, unmarked
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +184,7 @@ class LiveJob:
     def _anything_due(self, state: JobState | None, now: int, complete: int) -> bool:
         if state is None or state.snapshot_id is None:
             return not self._training.rests
-        if state.renormalize_due:
+        if state.renormalize_due or unmarked(self.resources.stores.verdicts.all(), state.details):
             return True
         checkpoint = state.trained.checkpoint
         return checkpoint < complete or due.wants_interim(self.job, now, checkpoint)
@@ -222,6 +223,7 @@ class LiveJob:
             self._recall(session)
             self._ready = True
         session.make_good()
+        self._timed("verdicts", lambda: mark_results(session, stopping))
         buckets = self._catch_up(session, now, complete, stopping)
         if stopping():
             return TickOutcome(TickResult.STOPPED, buckets=buckets)

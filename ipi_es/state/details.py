@@ -14,6 +14,9 @@ from typing import Any
 
 from ipi_es.state.fields import LATEST, Fields
 
+MOST_SEQ_NO = 2**53
+"""The largest sequence number that a JSON number holds exactly."""
+
 LONGEST_TEXT = 300
 """Characters of an error that are kept: the log has the rest."""
 
@@ -115,6 +118,8 @@ class JobDetails:
     """The last failure. Kept here so that `ipi-es status` needs no request to the worker."""
     waits_for: str | None = None
     """The reason why a new job waits, in words."""
+    verdicts_marked: int | None = None
+    """Verdicts with smaller sequence numbers than this are marked on results; None: none is."""
     other: Mapping[str, Any] = field(default_factory=dict)
     """Keys of a newer version."""
 
@@ -135,6 +140,9 @@ class JobDetails:
             last_worker=fields.text_or_none("worker"),
             last_error=LastError.from_mapping(fields.inside("last_error")),
             waits_for=fields.text_or_none("waits_for"),
+            verdicts_marked=fields.number("verdicts_marked", 0, MOST_SEQ_NO)
+            if "verdicts_marked" in fields.names
+            else None,
             other=fields.without(_known(cls())),
         )
 
@@ -163,6 +171,7 @@ def _known(details: JobDetails) -> dict[str, Any]:
         "worker": details.last_worker,
         "last_error": None if details.last_error is None else details.last_error.to_mapping(),
         "waits_for": details.waits_for,
+        "verdicts_marked": details.verdicts_marked,
     }
 
 

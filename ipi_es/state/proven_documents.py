@@ -42,7 +42,7 @@ class _Numbers:
 
 
 class ProvenDocuments(Generic[T]):
-    """All documents of one index, and what was made of them.
+    """The documents of one index that match a query, by default all, and what was made of them.
 
     ``what`` names the documents in messages: “rules”. ``make`` makes of them what :meth:`read` returns. Each document
     has its time in the field ``created``, or in ``time_field``, in milliseconds.
@@ -55,9 +55,11 @@ class ProvenDocuments(Generic[T]):
         what: str,
         make: Callable[[Sequence[Document]], T],
         *,
+        query: Json | None = None,
         time_field: str = "created",
     ) -> None:
         self._cluster, self._index, self._what, self._make, self._time_field = cluster, index, what, make, time_field
+        self.query: Json = query or {"match_all": {}}
         self._last: tuple[_Numbers | None, T] | None = None  # what was made last, with the documents' numbers
 
     def read(self) -> T:
@@ -69,7 +71,7 @@ class ProvenDocuments(Generic[T]):
             now = self._numbers()
             if self._last is not None and now is not None and self._last[0] == now:
                 return self._last[1]
-            documents = list(self._cluster.scan(self._index, {"match_all": {}}))
+            documents = list(self._cluster.scan(self._index, self.query))
             if now is None or now.are_of(documents):
                 self._last = now, self._make(documents)
                 return self._last[1]
@@ -81,7 +83,9 @@ class ProvenDocuments(Generic[T]):
         """Return numbers that change with each write to the index; None where the server doesn't give them."""
         stats = {name: {"stats": {"field": name}} for name in ("_seq_no", self._time_field)}
         try:
-            answer = self._cluster.search(self._index, {"size": 0, "track_total_hits": True, "aggs": stats})
+            answer = self._cluster.search(
+                self._index, {"query": self.query, "size": 0, "track_total_hits": True, "aggs": stats}
+            )
         except RequestRejected:
             return None
         found = answer.get("aggregations", {})

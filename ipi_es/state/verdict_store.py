@@ -1,36 +1,48 @@
-"""People's verdicts on a job's findings: one small document per verdict, beside the job's state.
+"""Verdicts on a job's findings, as documents that people's tools may write too.
 
-The only verdict so far is *confirmed*: this entity really uses this network. It applies to the network (/24 or /48) of
-the address, as holds do. A new verdict on the same entity and network replaces the old one.
+A verdict is never changed or deleted: it is revoked. Documents of the index that are no verdicts have no effect; a
+warning names them. Earlier versions kept verdicts (``confirmed``) beside the job's state; they are read as *safe*.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 
-from ipi_es.cluster.port import Cluster, Document
-from ipi_es.state.fields import Fields
+from ipi_es.addresses import packed
+from ipi_es.cluster.port import Cluster, Document, Drop
+from ipi_es.cluster.template_conflict import require_ours, require_template
+from ipi_es.config.verdict import REACH, SAFE, VERDICTS, Verdict
+from ipi_es.errors import Conflict, UsageError
+from ipi_es.lists import some
+from ipi_es.state.fields import LATEST, Fields
 from ipi_es.state.job_state import STATE_INDEX
-from ipi_es.times import to_ms
+from ipi_es.state.proven_documents import ProvenDocuments, parsed
+from ipi_es.times import from_ms, to_ms
 
+VERDICTS_INDEX = VERDICTS_TEMPLATE = "ipi-es-verdicts"
 FORMAT = 1
 """Format of a verdict's document; a newer one is refused."""
-CONFIRMED = "confirmed"
-_DAMAGED_HINT = f"delete that document of {STATE_INDEX}, and say the verdict again"
+LARGEST_OPERATOR = 2**32 - 2
+_EARLIER = "confirmed"
+_BESIDE_STATE = f"{STATE_INDEX}/"
+"""What the ids of earlier versions' verdicts begin with here, to say where they are."""
+_FIELDS = (
+    "format", "job_id", "verdict", "entity", "ip", "by", "time", "since", "comment", "result", "operator", "revoked",
+    "revoked_by",
+)  # fmt: skip
+_HINT = f"correct that document of {VERDICTS_INDEX}, or delete it and give the verdict again"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One verdict; ``at`` in epoch seconds."""
+class StoredVerdicts:
+    """All verdicts on one job's findings, the oldest first, and what is wrong with documents that are none, by id."""
 
-    entity: str
-    ip: str
-    network: str
-    by: str
-    at: int
-    comment: str = ""
-    verdict: str = CONFIRMED
+    verdicts: tuple[Verdict, ...] = ()
+    damaged: dict[str, str] = field(default_factory=dict)
 
 
 class VerdictStore:
@@ -38,50 +50,146 @@ class VerdictStore:
 
     def __init__(self, cluster: Cluster, job_id: str) -> None:
         self._cluster, self._job_id = cluster, job_id
+        query = {"term": {"job_id": job_id}}
+        self._proven = ProvenDocuments(cluster, VERDICTS_INDEX, "verdicts", self._read, query=query, time_field="time")
+        self._earlier: tuple[Verdict, ...] | None = None  # those of an earlier version; none is added to them
+        self._whole: tuple[StoredVerdicts, StoredVerdicts] | None = None  # of the index, and with the earlier ones
 
-    def save(self, verdict: Verdict) -> None:
-        """Write one verdict; it is visible to searches at once."""
-        source = {
-            "type": "verdict",
-            "format": FORMAT,
-            "job_id": self._job_id,
-            "verdict": verdict.verdict,
-            "entity": verdict.entity,
-            "ip": verdict.ip,
-            "network": verdict.network,
-            "by": verdict.by,
-            "time": to_ms(verdict.at),
-            "comment": verdict.comment,
-        }
-        self._cluster.put(STATE_INDEX, self._id(verdict.entity, verdict.network), source, refresh=True)
+    def add_verdict(self, verdict: Verdict) -> Verdict:
+        """Store a verdict; return it with its id. The same verdict again is stored once."""
+        if require_template(self._cluster, VERDICTS_TEMPLATE, "verdicts can't be found again"):
+            require_ours(self._cluster, VERDICTS_INDEX, VERDICTS_TEMPLATE)
+        stored = replace(verdict, id=self._id(verdict))
+        self._cluster.put(VERDICTS_INDEX, stored.id, self._source(stored), refresh=True)
+        return stored
 
-    def delete(self, entity: str, network: str) -> bool:
-        """Delete a verdict; return whether it existed."""
-        return self._cluster.delete(STATE_INDEX, self._id(entity, network))
+    def revoke_verdict(self, verdict: Verdict, now: int, by: str) -> bool:
+        """Revoke a verdict that :meth:`all` gave; return whether it was there. Raises UsageError if it was changed."""
+        if verdict.id.startswith(_BESIDE_STATE):
+            return self._cluster.delete(STATE_INDEX, verdict.id.removeprefix(_BESIDE_STATE))
+        found = self._cluster.get(VERDICTS_INDEX, verdict.id)
+        if found is None:
+            return False
+        try:
+            source = {**found.source, "revoked": to_ms(now), "revoked_by": by}
+            self._cluster.put(VERDICTS_INDEX, found.id, source, if_match=found, refresh=True)
+        except Conflict:
+            raise UsageError("the verdict was changed meanwhile", hint="run the command again") from None
+        return True
 
-    def all(self) -> list[Verdict]:
-        """Return all verdicts of the job, the oldest first. Raises StateDamaged or SnapshotForeign."""
+    def delete_verdicts(self, ids: Iterable[str] | None = None) -> int:
+        """Delete verdicts for good, by default all of the job's, damaged ones too; return the number."""
+        if ids is None:
+            self._cluster.refresh(VERDICTS_INDEX)
+            found = self._cluster.scan(VERDICTS_INDEX, self._proven.query, source=False)
+            ids = [*(each.id for each in found), *(each.id for each in self._earlier_ones())]
+        drops = [
+            Drop(STATE_INDEX, each.removeprefix(_BESIDE_STATE))
+            if each.startswith(_BESIDE_STATE)
+            else Drop(VERDICTS_INDEX, each)
+            for each in ids
+        ]
+        return self._cluster.bulk(drops, refresh=True).deleted if drops else 0
+
+    def all(self) -> StoredVerdicts:
+        """Return all verdicts; the same object as before, as long as none was given, revoked or deleted.
+
+        Raises AnswerIncomplete where the documents that were read are not those that the index counts.
+        """
+        before = self._earlier
+        if before is None or before:
+            self._earlier = self._earlier_ones()
+        of_index = self._proven.read()
+        if self._whole is None or self._whole[0] is not of_index or before != self._earlier:
+            merged = sorted([*(self._earlier or ()), *of_index.verdicts], key=lambda each: (each.time, each.id))
+            self._whole = of_index, StoredVerdicts(tuple(merged), of_index.damaged)
+        return self._whole[1]
+
+    def _read(self, documents: Sequence[Document]) -> StoredVerdicts:
+        verdicts, damaged = parsed(documents, self._verdict, "it has no effect")
+        return StoredVerdicts(tuple(verdicts), damaged)
+
+    def _earlier_ones(self) -> tuple[Verdict, ...]:
+        """Return the verdicts that an earlier version kept beside the job's state; this version writes none there."""
         self._cluster.refresh(STATE_INDEX)
         query = {"bool": {"filter": [{"term": {"type": "verdict"}}, {"term": {"job_id": self._job_id}}]}}
-        found = [self._verdict(each) for each in self._cluster.scan(STATE_INDEX, query)]
-        return sorted(found, key=lambda each: (each.at, each.entity, each.network))
+        found = self._cluster.scan(STATE_INDEX, query)
+        return tuple(parsed(list(found), self._earlier_verdict, "it has no effect")[0])
 
-    def confirmed(self) -> frozenset[tuple[str, str]]:
-        """Return (entity, network) of all pairs that people confirmed."""
-        return frozenset((each.entity, each.network) for each in self.all() if each.verdict == CONFIRMED)
+    def _earlier_verdict(self, document: Document) -> Verdict:
+        fields = self._fields(document, f"delete that document of {STATE_INDEX}, and give the verdict again")
+        if fields.text("verdict") != _EARLIER:
+            fields.wrong("verdict", document.source["verdict"], _EARLIER)
+        return replace(self._made(fields, document, SAFE), id=f"{_BESIDE_STATE}{document.id}")
 
     def _verdict(self, document: Document) -> Verdict:
-        source = document.source
-        fields = Fields(source, f"a verdict on job {self._job_id} ({document.id}) is damaged", _DAMAGED_HINT)
-        fields.refuse_newer(f"a verdict on job {self._job_id}", FORMAT)
-        names = ("entity", "ip", "network", "by", "verdict")
-        texts = {name: fields.text(name) for name in names}
-        return Verdict(at=fields.time("time"), comment=fields.text_or_none("comment") or "", **texts)
+        """Read a verdict. Raises StateDamaged where a value can't be one, SnapshotForeign for a newer ipi-es."""
+        source, fields = document.source, self._fields(document, _HINT)
+        for unknown in fields.without(_FIELDS):  # a misspelled “since” would change what the verdict applies to
+            fields.wrong(unknown, source[unknown], f"a field of a verdict, which are {some(_FIELDS, len(_FIELDS))}")
+        word = fields.text("verdict")
+        if word not in VERDICTS:
+            fields.wrong("verdict", word, "one of " + ", ".join(VERDICTS))
+        return replace(self._made(fields, document, word), seq_no=document.seq_no)
 
-    def _id(self, entity: str, network: str) -> str:
-        """Return a document id of fixed length for names of any length; two pairs of names never share one."""
-        parts = [part.encode("utf-8", "surrogatepass") for part in (entity, network)]
+    def _made(self, fields: Fields, document: Document, word: Any) -> Verdict:
+        source, time = document.source, _moment(fields, "time", document.source.get("time"))
+        since = source.get("since")
+        ip = fields.text("ip")
+        if packed(ip) is None:
+            fields.wrong("ip", ip, "an IP address")
+        operator = source.get("operator")
+        return Verdict(
+            verdict=word,
+            entity=fields.text("entity"),
+            ip=ip,
+            by=fields.text("by"),
+            time=time,
+            since=time - REACH if since is None else min(_moment(fields, "since", since), time),
+            comment=fields.text_or_none("comment") or "",
+            result=fields.text_or_none("result"),
+            operator=None if operator is None else fields.whole("operator", operator, 1, LARGEST_OPERATOR),
+            revoked=None if source.get("revoked") is None else _moment(fields, "revoked", source["revoked"]),
+            revoked_by=fields.text_or_none("revoked_by"),
+            id=document.id,
+        )
+
+    def _fields(self, document: Document, hint: str) -> Fields:
+        what = f"a verdict on job {self._job_id} ({document.id})"
+        fields = Fields(document.source, f"{what} is damaged", hint)
+        fields.refuse_newer(what, FORMAT, otherwise=f"delete that document of {document.index}")
+        return fields
+
+    def _source(self, verdict: Verdict) -> dict[str, Any]:
+        """Return the document; what isn't set is absent."""
+        found: dict[str, Any] = {
+            "format": FORMAT,
+            "job_id": self._job_id,
+            **{name: getattr(verdict, name) for name in ("verdict", "entity", "ip", "by", "comment", "result")},
+            "operator": verdict.operator,
+            "time": to_ms(verdict.time),
+            "since": to_ms(verdict.since),
+        }
+        return {name: value for name, value in found.items() if value not in (None, "")}
+
+    def _id(self, verdict: Verdict) -> str:
+        """Return a document id of fixed length for names of any length; two verdicts never share one."""
+        parts = (self._job_id, verdict.verdict, verdict.entity, verdict.ip, str(verdict.time), verdict.result or "")
         state = hashlib.blake2b(digest_size=16)
-        for part in parts:
+        for part in (each.encode("utf-8", "surrogatepass") for each in parts):
             state.update(len(part).to_bytes(8, "big") + part)
-        return f"verdict:{self._job_id}:{state.hexdigest()}"
+        return state.hexdigest()
+
+
+def _moment(fields: Fields, name: str, value: object) -> int:
+    """Return epoch seconds of a time in milliseconds or in ISO 8601, as the index takes both."""
+    wanted = "a time before the year 2100, as 2026-05-28T20:26:40Z or in milliseconds"
+    if isinstance(value, str):
+        try:
+            parsed_time = datetime.fromisoformat(value)
+        except ValueError:
+            fields.wrong(name, value, wanted)
+        value = int((parsed_time if parsed_time.tzinfo else parsed_time.replace(tzinfo=UTC)).timestamp() * 1_000)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= to_ms(LATEST):
+        fields.wrong(name, value, wanted)
+    return from_ms(value)

@@ -22,7 +22,7 @@ from ipi_es.state.job_state import StateStore, untrained
 from ipi_es.state.owner import this_process
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.state.rule_store import RuleStore
-from ipi_es.state.verdict_store import VerdictStore
+from ipi_es.state.verdict_store import StoredVerdicts, VerdictStore
 from ipi_es.times import SECONDS, iso
 from ipi_es.worker.clock import Clock, SystemClock
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, history_base, load_history
@@ -35,6 +35,7 @@ from ipi_es.worker.stores import Stores
 from ipi_es.worker.timing import OnStep, ignore_step
 from ipi_es.worker.training.job_snapshot import JobSnapshot
 from ipi_es.worker.training.training_rows import TrainingRowsCollector
+from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class JobResources:
         self.feed = Datafeed(cluster, FeedSpec.from_job(job), networks=networks_of(job))
         self.lease, self._owner = lease, owner
         self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it will be needed again
+        self._verdicts: tuple[StoredVerdicts, KnownVerdicts] | None = None  # as they were stored, and what they mean
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields
         self.cache = ScoringCache()
@@ -92,6 +94,13 @@ class JobResources:
     def allow_list(self) -> AllowList:
         """Return the rules of the job's file and, as they are stored now, those of documents."""
         return self.stores.rules.allow_list(self.job)
+
+    def verdicts(self) -> KnownVerdicts:
+        """Return the verdicts in force on the job's findings, as they are stored now."""
+        stored = self.stores.verdicts.all()
+        if self._verdicts is None or self._verdicts[0] is not stored:
+            self._verdicts = stored, KnownVerdicts.of(self.job, stored.verdicts)
+        return self._verdicts[1]
 
     def collector(self, start: int, end: int) -> TrainingRowsCollector:
         """Return an empty collector for a training on [start, end), epoch seconds, with the rules and holds of now."""
@@ -127,12 +136,12 @@ class JobResources:
         """
         loaded = load_history(self.stores.blobs, self.job.job_id, history)
         begin = loaded.day * SECONDS["d"]
-        holds = Holds.of(self.job) if start is None else self.holds(begin, start)
+        holds = Holds.of(self.job, self.verdicts()) if start is None else self.holds(begin, start)
         return HistoryKeeper(self.job, self.allow_list(), loaded, history, holds)
 
     def holds(self, start: int, end: int) -> Holds:
         """Return the holds up to ``end`` that matter from ``start`` on, epoch seconds, by records and verdicts."""
-        holds = Holds.of(self.job, self.stores.verdicts.confirmed())
+        holds = Holds.of(self.job, self.verdicts())
         if holds.probability > 0.0:
             # holds that ended count too: their networks are learned for as long as the hold lasted
             results = self.stores.results

@@ -70,7 +70,7 @@ class JobSession:
 
     def reuse(self, cache: ScoringCache) -> None:
         """Use what the last session of this process left loaded, if it is still valid."""
-        self.scoring = cache.take(self.state, self.resources.allow_list(), self.resources.stores.verdicts, self.writer)
+        self.scoring = cache.take(self.state, self.resources.allow_list(), self.resources.verdicts(), self.writer)
 
     def note(self, **changes: Any) -> None:
         """Change fields of the state's details when the lease is released."""

@@ -12,16 +12,18 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 from cli_run import at_a_terminal, connect_to, run
+from verdict_parts import said
 
 from ipi_es.cluster.port import Put
 from ipi_es.results.words import ALIAS
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, JobState, StateStore
-from ipi_es.state.verdict_store import Verdict, VerdictStore
+from ipi_es.state.verdict_store import VERDICTS_INDEX, VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.lease_wait import LeaseWait
 
 JOB = company.make_job()
+INDICES = (ALIAS, STATE_INDEX, SNAPSHOT_INDEX, VERDICTS_INDEX)
 OTHERS = ("ipi-es-anomalies-shared-2025.08", "ipi-es-anomalies-signins-2025.08")
 
 
@@ -30,7 +32,7 @@ def scored() -> Iterator[MemoryCluster]:
     with pytest.MonkeyPatch.context() as patch:
         cluster = parts.trained_cluster(JOB, patch)
         parts.backfill(cluster, JOB)
-        VerdictStore(cluster, "signins").save(Verdict("a", "192.0.2.1", "192.0.2.0/24", "ann", parts.NOW))
+        VerdictStore(cluster, "signins").add_verdict(said("a", "192.0.2.1"))
         cluster.bulk([Put(OTHERS[1], "another's", {"job_id": "another", "result_type": "annotation"})], refresh=True)
         yield cluster
 
@@ -52,9 +54,9 @@ def state_of(cluster: MemoryCluster) -> JobState | None:
 
 def remains(cluster: MemoryCluster, job_id: str = "signins") -> dict[str, int]:
     query = {"bool": {"filter": [{"term": {"job_id": job_id}}]}}
-    for index in (ALIAS, STATE_INDEX, SNAPSHOT_INDEX):
+    for index in INDICES:
         cluster.refresh(index)
-    return {index: cluster.count(index, query) for index in (ALIAS, STATE_INDEX, SNAPSHOT_INDEX)}
+    return {index: cluster.count(index, query) for index in INDICES}
 
 
 def test_paused_and_resumed(cluster: MemoryCluster) -> None:
@@ -84,7 +86,7 @@ def test_deleted_job_leaves_nothing_behind(cluster: MemoryCluster) -> None:
     assert done.exit_code == 0, done.output
     assert "Its file, if it has one, is still there" in done.stdout
     assert "1 verdicts" in done.stdout
-    assert remains(cluster) == {ALIAS: 0, STATE_INDEX: 0, SNAPSHOT_INDEX: 0}
+    assert remains(cluster) == dict.fromkeys(INDICES, 0)
     assert remains(cluster, "another")[ALIAS] == 1
     assert cluster.indices(f"{ALIAS}-*") == [OTHERS[1]], "what held its results alone is gone"
     assert Path("jobs/signins.json").exists()
@@ -95,14 +97,14 @@ def test_reset_job_keeps_verdicts_and_whether_it_is_paused(cluster: MemoryCluste
     before = state_of(cluster)
     done = run("job", "reset", "signins", "--yes")
     assert done.exit_code == 0, done.output
-    assert remains(cluster) == {ALIAS: 0, STATE_INDEX: 2, SNAPSHOT_INDEX: 0}, "its state and the verdict"
+    assert remains(cluster) == {ALIAS: 0, STATE_INDEX: 1, SNAPSHOT_INDEX: 0, VERDICTS_INDEX: 1}
     state = state_of(cluster)
     assert before is not None
     assert state is not None
     assert (state.checkpoint, state.snapshot_id, state.quantiles_id, state.lease_owner) == (None, None, None, None)
     assert state.external_version > before.external_version, "what a worker of before writes is refused"
     assert state.paused
-    assert VerdictStore(cluster, "signins").confirmed()
+    assert VerdictStore(cluster, "signins").all().verdicts
 
 
 def test_job_without_a_file_is_deleted_by_its_id(cluster: MemoryCluster) -> None:

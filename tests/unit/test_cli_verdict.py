@@ -8,16 +8,23 @@ from typing import Any
 
 import pytest
 from cli_run import clock_at, connect_to, run
-from signin_events import job_data, write_job
+from signin_events import job_data, make_job, write_job
+from verdict_parts import said
 
+from ipi_es.config.verdict import COMPROMISED
+from ipi_es.networks.network_types import TYPES_FIELD
+from ipi_es.results.documents.result_documents import Influencer, Record, ResultDocument, Stamp
 from ipi_es.results.store import ResultStore
 from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import StateStore
-from ipi_es.state.verdict_store import VerdictStore
+from ipi_es.state.verdict_store import VERDICTS_INDEX, VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.scoring.describer import context_of
 from ipi_es.worker.upkeep.removal import DELETING
 
 NOW = 1_780_000_000
+START = NOW // 3_600 * 3_600 - 7_200
+JOB = make_job(entity_normalize=["lowercase"])
 
 
 @pytest.fixture
@@ -29,90 +36,191 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     clock_at(monkeypatch, NOW)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
-    write_job(tmp_path / "job.json", job_data("signins", entity_normalize=["lowercase"]))
+    (tmp_path / "jobs").mkdir()
+    write_job(tmp_path / "jobs" / "job.json", job_data("signins", entity_normalize=["lowercase"]))
     return made
 
 
-def test_confirmed_listed_and_taken_back(cluster: MemoryCluster) -> None:
-    said = run("verdict", "confirm", "job.json", "Alice", "2001:db8::7", "--by", "ann", "--comment", "her flat")
-    assert "alice is confirmed to use 2001:db8::/48" in said.stdout, said.output
-    assert VerdictStore(cluster, "sign-ins").confirmed() == {("alice", "2001:db8::/48")}
-    assert VerdictStore(cluster, "others").confirmed() == set()
-    (row,) = json.loads(run("verdict", "list", "job.json", "--format", "json").stdout)
+def given(cluster: MemoryCluster) -> list[tuple[str, str, str]]:
+    found = VerdictStore(cluster, "sign-ins").all().verdicts
+    return sorted((each.verdict, each.entity, each.ip) for each in found if each.in_force)
+
+
+def record(entity: str, ip: str, start: int = START, **more: Any) -> Record:
+    return Record(
+        start=start,
+        entity=entity,
+        ip=ip,
+        probability=1e-6,
+        record_score=90.0,
+        actual=-3.0,
+        typical=4.0,
+        event_count=1,
+        **more,
+    )
+
+
+def written(cluster: MemoryCluster, *results: Record | Influencer) -> list[ResultDocument]:
+    context = context_of(JOB)
+    documents = [each.document(context, Stamp("s", "q", NOW)) for each in results]
+    ResultStore(cluster, JOB.job_id, flat_fields=context.flat_fields).write(documents, 1)
+    return documents
+
+
+def test_given_listed_and_revoked(cluster: MemoryCluster) -> None:
+    answer = run("verdict", "safe", "sign-ins", "Alice", "2001:db8::7", "--by", "ann", "--comment", "her flat")
+    assert "alice from 2001:db8::/48 is safe: it is learned from the next day on" in answer.stdout, answer.output
+    (row,) = json.loads(run("verdict", "list", "sign-ins", "--format", "json").stdout)
     assert row == {
         "time": "2026-05-28T20:26:40Z",
-        "verdict": "confirmed",
+        "verdict": "safe",
         "entity": "alice",
         "ip": "2001:db8::7",
         "network": "2001:db8::/48",
+        "since": "2026-04-28T20:26:40Z",
         "by": "ann",
+        "result": None,
         "comment": "her flat",
+        "revoked": None,
+        "revoked_by": None,
     }
-    assert "her flat" in run("verdict", "list", "job.json").stdout
-    (noted,) = annotations(cluster)
-    assert noted["annotation"] == "ann confirmed that alice uses 2001:db8::/48: her flat."
-    assert noted["timestamp"] == NOW // noted["bucket_span"] * noted["bucket_span"] * 1_000
-    assert "revoked" in run("verdict", "remove", "job.json", "ALICE", "2001:db8::8").stdout
-    (noted,) = annotations(cluster)
-    assert noted["annotation"].endswith("her flat. Revoked at 2026-05-28T20:26:40Z.")
-    assert "No verdict on job.json yet" in run("verdict", "list", "job.json").stdout
+    assert "her flat" in run("verdict", "list", "sign-ins").stdout
+    assert (
+        "“safe” on alice and 2001:db8::/48 is revoked"
+        in run("verdict", "revoke", "sign-ins", "ALICE", "2001:db8::8", "--by", "bob").stdout
+    )
+    assert given(cluster) == []
+    assert "--all shows 1 revoked" in run("verdict", "list", "sign-ins").stdout
+    (row,) = json.loads(run("verdict", "list", "sign-ins", "--all", "--format", "json").stdout)
+    assert (row["revoked"], row["revoked_by"]) == ("2026-05-28T20:26:40Z", "bob")
+
+
+def test_confirm_and_remove_are_the_old_names(cluster: MemoryCluster) -> None:
+    assert run("verdict", "confirm", "sign-ins", "alice", "192.0.2.3").exit_code == 0
+    assert given(cluster) == [("safe", "alice", "192.0.2.3")]
+    assert run("verdict", "remove", "sign-ins", "alice", "192.0.2.3").exit_code == 0
+    assert given(cluster) == []
+
+
+def test_results_are_named_by_their_ids(cluster: MemoryCluster) -> None:
+    first, second, repeat, entity, ip = written(
+        cluster,
+        record("alice", "203.0.113.9"),
+        record("bob", "203.0.113.9"),
+        record("carol", "198.51.100.4", START + 3_600, repeat_of=f"sign-ins_record_{START}000_3600_0_{'0' * 32}"),
+        Influencer(start=START, field="user.name", value="alice", probability=1e-6, influencer_score=90.0),
+        Influencer(start=START, field="source.ip", value="203.0.113.9", probability=1e-6, influencer_score=90.0),
+    )
+    assert run("verdict", "dismiss", first.id, repeat.id, "--by", "ann").exit_code == 0
+    assert given(cluster) == [("dismissed", "alice", "203.0.113.9"), ("dismissed", "carol", "198.51.100.4")]
+    since = {each.entity: each.since for each in VerdictStore(cluster, "sign-ins").all().verdicts}
+    assert since == {"alice": START, "carol": START}, "a repeat is about the finding that it repeats"
+    assert run("verdict", "safe", entity.id).exit_code == 0
+    assert ("safe", "alice", "203.0.113.9") in given(cluster)
+    answer = run("verdict", "compromised", ip.id)
+    assert answer.stdout.count("is compromised") == 2, answer.output
+    assert [each for each in given(cluster) if each[0] == COMPROMISED] == [
+        ("compromised", "alice", "203.0.113.9"),
+        ("compromised", "bob", "203.0.113.9"),
+    ]
+    assert run("verdict", "revoke", second.id).stdout.count("revoked") == 1
+
+
+def test_a_hosting_operator_goes_into_a_verdict_of_compromised_alone(cluster: MemoryCluster) -> None:
+    hosted, home = written(
+        cluster,
+        record("alice", "203.0.113.9", enrichment={"source.as.number": 64_496, TYPES_FIELD: ["hosting"]}),
+        record("bob", "198.51.100.9", enrichment={"source.as.number": 64_497, TYPES_FIELD: ["mobile"]}),
+    )
+    assert run("verdict", "compromised", hosted.id, home.id).exit_code == 0
+    found = VerdictStore(cluster, "sign-ins").all().verdicts
+    assert {each.entity: each.operator for each in found} == {"alice": 64_496, "bob": None}
+
+
+def test_what_names_no_finding_is_refused(cluster: MemoryCluster) -> None:
+    (found,) = written(cluster, record("alice", "203.0.113.9"))
+    unknown = found.id[:-1] + ("0" if found.id[-1] != "0" else "1")
+    for arguments, message in (
+        (("sign-ins", "alice", "192.0.2.300"), "“192.0.2.300” is no IP address"),
+        (("sign-ins", "alice"), "“sign-ins alice” names no finding"),
+        ((found.id, "alice", "192.0.2.1"), "names no finding"),
+        ((found.id, unknown), f"there is no result {unknown}"),
+        (("others", "alice", "192.0.2.1"), "others"),
+    ):
+        refused = run("verdict", "safe", *arguments)
+        assert refused.exit_code == 2, arguments
+        assert message in refused.output, refused.output
+    gone = run("verdict", "revoke", "sign-ins", "alice", "192.0.2.3")
+    assert gone.exit_code == 2
+    assert "there is no verdict on alice and 192.0.2.0/24" in gone.stderr
+    assert given(cluster) == []
+
+
+def test_an_influencer_without_records_asks_for_the_pair(cluster: MemoryCluster) -> None:
+    (found,) = written(
+        cluster, Influencer(start=START, field="user.name", value="al", probability=0.01, influencer_score=9.0)
+    )
+    refused = run("verdict", "safe", found.id)
+    assert refused.exit_code == 2
+    assert "has no records" in refused.output
+
+
+def test_what_was_compromised_is_called_safe_only_once_that_is_revoked(cluster: MemoryCluster) -> None:
+    VerdictStore(cluster, "sign-ins").add_verdict(said("alice", "192.0.2.9", COMPROMISED, time=NOW - 60))
+    refused = run("verdict", "safe", "sign-ins", "alice", "192.0.2.3")
+    assert refused.exit_code == 2
+    assert "ann said 2026-05-28T20:25:40Z that alice was compromised from 192.0.2.0/24" in refused.output
+    assert run("verdict", "compromised", "sign-ins", "alice", "192.0.2.3").exit_code == 0
+    assert run("verdict", "revoke", "sign-ins", "alice", "192.0.2.3").stdout.count("revoked") == 2
+    assert run("verdict", "safe", "sign-ins", "alice", "192.0.2.3").exit_code == 0
+
+
+def test_a_document_that_is_no_verdict_is_listed_as_without_effect(cluster: MemoryCluster) -> None:
+    cluster.put(VERDICTS_INDEX, "any", {"job_id": "sign-ins", "verdict": "attack"}, refresh=True)
+    listed = run("verdict", "list", "sign-ins")
+    assert "Without effect: a verdict on job sign-ins (any) is damaged" in listed.stderr
 
 
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("error", [KeyError, OSError])
-def test_a_user_without_a_name_is_told_by_his_number(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+def test_a_user_without_a_name_is_listed_by_number(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
     def nobody() -> str:
         raise error("uid not found: 4711")
 
     monkeypatch.setattr("getpass.getuser", nobody)
     monkeypatch.setattr("os.getuid", lambda: 4711)
-    assert run("verdict", "confirm", "job.json", "alice", "192.0.2.3").exit_code == 0
-    (row,) = json.loads(run("verdict", "list", "job.json", "--format", "json").stdout)
+    assert run("verdict", "safe", "sign-ins", "alice", "192.0.2.3").exit_code == 0
+    (row,) = json.loads(run("verdict", "list", "sign-ins", "--format", "json").stdout)
     assert row["by"] == "uid 4711"
-
-
-def annotations(cluster: MemoryCluster) -> list[dict[str, Any]]:
-    store = ResultStore(cluster, "sign-ins")
-    store.show()
-    return [each.source for each in store.annotations(types=["verdict"])]
-
-
-def test_what_is_no_address_or_was_never_said_is_refused(cluster: MemoryCluster) -> None:
-    assert run("verdict", "confirm", "job.json", "alice", "192.0.2.300").exit_code == 2
-    gone = run("verdict", "remove", "job.json", "alice", "192.0.2.3")
-    assert gone.exit_code == 2
-    assert "there is no verdict on alice and 192.0.2.0/24" in gone.stderr
 
 
 def test_cluster_that_is_not_set_up_is_refused(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     connect_to(monkeypatch, MemoryCluster())
-    result = run("verdict", "confirm", "job.json", "alice", "192.0.2.3")
+    result = run("verdict", "safe", "sign-ins", "alice", "192.0.2.3")
     assert result.exit_code != 0
     assert "ipi-es setup" in result.stderr
 
 
 def test_a_job_that_never_ran_or_was_deleted_takes_no_verdict(cluster: MemoryCluster) -> None:
     StateStore(cluster).delete("sign-ins")
-    refused = run("verdict", "confirm", "job.json", "alice", "192.0.2.3")
+    refused = run("verdict", "safe", "sign-ins", "alice", "192.0.2.3")
     assert refused.exit_code == 2
     assert "job sign-ins has no state: it never ran, or it was deleted" in refused.output
-    assert VerdictStore(cluster, "sign-ins").all() == []
-    assert annotations(cluster) == []
+    assert given(cluster) == []
 
 
 def test_a_verdict_on_a_job_that_is_deleted_at_that_moment_leaves_nothing(cluster: MemoryCluster) -> None:
-    states, noted = StateStore(cluster), list[str]()
+    states, written_ = StateStore(cluster), list[str]()
 
     def before(operation: str, index: str) -> None:
-        if operation == "bulk":
-            noted.append(index)
-        elif noted:  # right after the annotation
+        if written_:  # right after the verdict
             cluster.before = lambda _operation, _index: None
             states.acquire_lease("sign-ins", "host:7:1", NOW, 24, alive=lambda _: True, doing=DELETING)
+        if (operation, index) == ("put", VERDICTS_INDEX):
+            written_.append(index)
 
     cluster.before = before
-    refused = run("verdict", "confirm", "job.json", "alice", "192.0.2.3")
+    refused = run("verdict", "safe", "sign-ins", "alice", "192.0.2.3")
     assert refused.exit_code == 1
     assert "job sign-ins is held by process 7 on host, deleting it since 2026-05-28T20:26:40Z" in refused.output
-    assert VerdictStore(cluster, "sign-ins").all() == []
-    assert annotations(cluster) == []
+    assert given(cluster) == []

@@ -92,7 +92,7 @@ def test_a_change_is_named_with_its_old_and_its_new_value(setting: str) -> None:
         {"training": {"window": "30d"}},
         {"ip_insights": {"epochs": 3}},
         {"allow_list": [{"cidr": "192.0.2.0/24"}]},
-        {"description": "other", "groups": ["a"], "results_index_name": "own", "hold_days": 3},
+        {"description": "other", "groups": ["a"], "results_index_name": "own", "hold_days": 3, "compromised_days": 7},
         {"datafeed_config": {"query_delay": "5m", "frequency": "10m", "max_page": 100}},
     ],
 )

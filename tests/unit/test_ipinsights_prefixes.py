@@ -20,7 +20,7 @@ from ipi_es.ipinsights.prefixes import (
     shared_bits,
     site_text,
 )
-from ipi_es.worker.history.holds import network_of
+from ipi_es.worker.verdicts.known_verdicts import network_of
 
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
 

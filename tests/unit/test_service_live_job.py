@@ -11,6 +11,7 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 from live_parts import Worker
+from verdict_parts import said
 from worker_company import DAY, HOUR, SCORED_FROM
 from worker_parts import Killed
 
@@ -86,18 +87,16 @@ def test_what_the_last_tick_left_is_gone_on_with(cluster: MemoryCluster) -> None
 
 
 def test_verdict_takes_effect_with_the_next_tick(cluster: MemoryCluster) -> None:
-    from ipi_es.state.verdict_store import Verdict
-
     worker = Worker(cluster, JOB)
     worker.tick(START + 16 * SPAN)
     loaded = worker.resources.cache.loaded
     assert loaded is not None
-    worker.resources.stores.verdicts.save(Verdict("person01", "192.0.2.1", "192.0.2.0/24", "me", 1))
+    worker.resources.stores.verdicts.add_verdict(said("person01", "192.0.2.1"))
     worker.tick(START + 17 * SPAN)
     after = worker.resources.cache.loaded
     assert after is not None
     assert after is not loaded
-    assert after.pipeline.keeper.holds.confirmed == {("person01", "192.0.2.0/24")}
+    assert after.pipeline.keeper.holds.verdicts.safe == {("person01", "192.0.2.0/24")}
 
 
 def test_bucket_is_scored_when_its_delay_is_over_and_not_before(cluster: MemoryCluster) -> None:

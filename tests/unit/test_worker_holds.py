@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import worker_company as company
 import worker_parts as parts
+from verdict_parts import said
 from worker_company import DAY, HOUR, SCORED_FROM
 
 from ipi_es.addresses import parse
@@ -18,15 +19,15 @@ from ipi_es.ipinsights.training.training import Trained
 from ipi_es.ipinsights.training.training_events import TrainingEvents
 from ipi_es.results.reading.reported import BucketEntity, Extent, First, HeldRecord
 from ipi_es.state.job_state import StateStore
-from ipi_es.state.verdict_store import Verdict
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.history.history_keeper import HistoryId
-from ipi_es.worker.history.holds import EVERYBODY, HeldPair, Holds, network_of
+from ipi_es.worker.history.holds import EVERYBODY, HeldPair, Holds
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.dry_run import count_alerts
 from ipi_es.worker.training.job_training import TrainingCallbacks
+from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts
 
 HOLD = 7 * DAY
 THIEF, VICTIM = "198.51.100.66", "person20"
@@ -106,7 +107,7 @@ def test_addresses_of_one_network_have_one_hold() -> None:
 
 
 def test_confirmed_network_is_never_held() -> None:
-    made = holds(confirmed=frozenset([("alice", network_of("192.0.2.1"))]))
+    made = holds(verdicts=KnownVerdicts((said("alice", "192.0.2.1"),)))
     assert begun(made, "alice", "192.0.2.9", 0, "r") is None
     made.load([HeldRecord("alice", "192.0.2.1", 0, HOLD, "r")])
     assert made.pairs == {}
@@ -209,13 +210,11 @@ def test_without_holds_he_becomes_usual(attacked: MemoryCluster) -> None:
 def test_confirmed_by_a_person_it_teaches(attacked: MemoryCluster) -> None:
     cluster = parts.copy_of(attacked)
     store = JobResources(cluster, JOB).stores.verdicts
-    said = Verdict(VICTIM, THIEF, network_of(THIEF), "ann", SCORED_FROM, "asked her")
-    store.save(said)
-    assert store.all() == [said]
+    stored = store.add_verdict(said(VICTIM, THIEF, time=SCORED_FROM, comment="asked her"))
+    assert store.all().verdicts == (stored,)
     assert learned_from(cluster) > 0
-    assert store.delete(VICTIM, network_of(THIEF))
-    assert not store.delete(VICTIM, network_of(THIEF))
-    assert store.all() == []
+    assert store.revoke_verdict(stored, SCORED_FROM, "bob")
+    assert not JobResources(cluster, JOB).verdicts().verdicts
 
 
 @pytest.mark.parametrize("confirmed", [False, True])
@@ -225,7 +224,7 @@ def test_dry_run_that_trains_holds_and_confirms_as_a_backfill_does(
     cluster = parts.copy_of(attacked)
     resources = JobResources(cluster, company.make_job("reset", hold_probability=0.035, hold_days=2))
     if confirmed:  # a reset keeps the verdicts
-        resources.stores.verdicts.save(Verdict(VICTIM, THIEF, network_of(THIEF), "ann", SCORED_FROM))
+        resources.stores.verdicts.add_verdict(said(VICTIM, THIEF, time=SCORED_FROM))
     parts.train_by(monkeypatch)
     seen: list[ScoredBucket] = []
     count_alerts(resources, SCORED_FROM, SCORED_FROM + DAY, seen.append, TrainingCallbacks())
@@ -257,7 +256,7 @@ def test_dry_run_that_trains_leaves_out_what_is_held(attacked: MemoryCluster, mo
 def test_confirmed_in_the_middle_of_a_day_the_whole_day_teaches(attacked: MemoryCluster) -> None:
     cluster = parts.copy_of(attacked)
     parts.backfill(cluster, JOB, end=SCORED_FROM + 12 * HOUR)
-    JobResources(cluster, JOB).stores.verdicts.save(Verdict(VICTIM, THIEF, network_of(THIEF), "ann", SCORED_FROM))
+    JobResources(cluster, JOB).stores.verdicts.add_verdict(said(VICTIM, THIEF, time=SCORED_FROM))
     assert learned_from(cluster) > 0
 
 

@@ -73,6 +73,7 @@ def test_a_level_counts_a_few_results_of_an_account_and_of_an_address_that_faile
         history_class=np.full(20, 4, dtype=np.int8),
         prior_events=np.full(20, 999.0),
         ln_p=ln_p,
+        plain_ln_p=ln_p,
         calibrated_ln_p=ln_p,
         extrapolated=np.zeros(20, dtype=np.bool_),
         rule=np.full(20, -1, dtype=np.int32),

@@ -133,6 +133,7 @@ def test_an_allowed_pair_does_not_decide_whether_another_of_its_entity_repeats()
         history_class=np.full(2, 3, dtype=np.int8),
         prior_events=np.full(2, 100.0),
         ln_p=np.array([-6.0, -40.0]),
+        plain_ln_p=np.array([-6.0, -40.0]),
         calibrated_ln_p=np.array([-6.0, -40.0]),
         extrapolated=np.zeros(2, dtype=np.bool_),
         rule=np.array([NO_RULE, 0], dtype=np.int32),

@@ -20,7 +20,7 @@ from ipi_es.results.documents.phrases import (
     plural,
     rule_text,
 )
-from ipi_es.times import format_span, from_ms, iso
+from ipi_es.times import format_span, from_ms, iso, to_ms
 
 _TYPICAL_IN_SENTENCE = 3  # networks; more than three is a table, not a sentence
 _USUAL_SHARE = 0.05  # of an entity's history; a network with a smaller share is rare, not usual
@@ -30,6 +30,29 @@ _NEAR_BITS = 8  # two addresses that share fewer bits are unrelated, in either f
 COLD_START = ("young_job", "unseen_entity", "little_history", "unseen_network")
 """Kinds of cold start: the job's history is shorter than two weeks, the entity was never seen, it has fewer than six
 events, no use of the network was learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndangeredBy:
+    """The compromised account near a pair, which made its probability smaller.
+
+    ``source`` is the address, network or operator that both have in common, ``time`` that of the verdict in epoch
+    seconds, ``probability_before`` the pair's probability without it.
+    """
+
+    entity: str
+    source: str
+    time: int
+    probability_before: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that a record stores."""
+        return {
+            "entity": self.entity,
+            "source": self.source,
+            "time": to_ms(self.time),
+            "probability_before": self.probability_before,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +72,8 @@ class ScoreExplanation:
     country; None where that isn't known.
     ``entities_sharing_ip`` counts this bucket's entities at the address, this one included. ``cold_start`` names
     the kinds of cold start (:data:`COLD_START`); ``calibrated_probability`` is the probability without the effect of
-    warm-up, None where warm-up had none.
+    warm-up, None where warm-up had none. ``endangered_by``: the compromised account near the pair, None where there is
+    none.
     """
 
     history_class: str
@@ -72,6 +96,7 @@ class ScoreExplanation:
     warming_up: bool = False
     cold_start: tuple[str, ...] = ()
     calibrated_probability: float | None = None
+    endangered_by: EndangeredBy | None = None
 
     @property
     def probability_floor(self) -> float:
@@ -106,6 +131,8 @@ class ScoreExplanation:
         for name in ("operator_first_occurrence", "country_first_occurrence", "calibrated_probability"):
             if getattr(self, name) is not None:
                 body[name] = getattr(self, name)
+        if self.endangered_by is not None:
+            body["endangered_by"] = self.endangered_by.to_dict()
         return body
 
 
@@ -136,7 +163,7 @@ def sentence(record: Mapping[str, Any]) -> str:
         *of_types(ip, record),
         *learned_before(int(record.get("timestamp", 0)), past),
         *_sharing(why, record),
-        _probability(entity, float(record["probability"]), why),
+        *_probabilities(entity, float(record["probability"]), why),
         *_repeat(record),
     ]
     if record.get("held_until"):
@@ -206,6 +233,17 @@ def _sharing(why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
     span = record.get("bucket_span")
     within = f"the same {format_span(int(span))}" if span else "the same bucket"
     return [f"{sharing:,} different {record.get('partition_field_name', 'entity')} values used the address in {within}"]
+
+
+def _probabilities(entity: str, probability: float, why: Mapping[str, Any]) -> list[str]:
+    """Return sentences on the probability, and on the compromised account that made it smaller."""
+    nearby = why.get("endangered_by")
+    if nearby is None:
+        return [_probability(entity, probability, why)]
+    said = iso(from_ms(nearby["time"]))
+    near = f"{nearby['entity']} was compromised from {nearby['source']} (verdict of {said})"
+    before = _probability(entity, float(nearby["probability_before"]), why)
+    return [before, f"{near}, so this counts as {one_in(probability)}"]
 
 
 def _probability(entity: str, probability: float, why: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.files.nearest import nearest
 from ipi_es.errors import NotFound
-from ipi_es.results.reading.queries import ResultFilter, any_of, results_query
+from ipi_es.results.reading.queries import CLOSED, Query, ResultFilter, any_of, results_query
 from ipi_es.results.words import ALIAS, ResultKind
 from ipi_es.times import from_ms
 
@@ -31,6 +31,7 @@ class Quiet(NamedTuple):
 
     repeats: int
     allowed: int
+    closed: int
 
 
 class Pair(NamedTuple):
@@ -42,17 +43,17 @@ class Pair(NamedTuple):
 
 
 def count_quiet(cluster: Cluster, job_id: str, kind: ResultKind, where: ResultFilter) -> Quiet:
-    """Count the repeats, and the allowed results that are no repeats, that ``where`` selects if it isn't ``new``."""
+    """Count the results that ``where`` selects if it isn't ``new``, each once: repeats, then allowed, then closed."""
     everything = replace(where, new=False)
+    repeats, allowed = ({"exists": {"field": field}} for field in ("repeat_of", "suppressed_by"))
 
-    def count(field: str, *, without: str | None = None) -> int:
+    def count(wanted: Query, *without: Query) -> int:
         query = results_query(job_id, [kind], everything)
-        query["bool"]["filter"].append({"exists": {"field": field}})
-        if without is not None:
-            query["bool"]["must_not"] = [{"exists": {"field": without}}]
+        query["bool"]["filter"].append(wanted)
+        query["bool"]["must_not"] = list(without)
         return cluster.count(ALIAS, query)
 
-    return Quiet(count("repeat_of"), count("suppressed_by", without="repeat_of"))
+    return Quiet(count(repeats), count(allowed, repeats), count(CLOSED, repeats, allowed))
 
 
 def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Sequence[str]) -> list[Pair]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from ipi_es.config.verdict import CLOSING
 from ipi_es.errors import UsageError
-from ipi_es.results.words import CRITICAL, NO_ALARM, RESULT_KINDS, SCORE_FIELDS, ResultKind
+from ipi_es.results.words import CRITICAL, NO_ALARM, RESULT_KINDS, SCORE_FIELDS, VERDICT, ResultKind
 from ipi_es.times import to_ms
 
 Query = dict[str, Any]
@@ -21,6 +22,9 @@ SORT_FIELDS: dict[ResultKind, tuple[str, ...]] = {
                "record_count", "new_record_count"),
 }  # fmt: skip
 """The fields that a result type can be sorted by."""
+
+MOST_TERMS = 1_000
+"""Names in one query; the servers take 65,536."""
 
 COUNT_FIELDS = (
     "event_count", "missing_entity_count", "missing_ip_count", "malformed_ip_count", "usable_outcomes", "usable_counts",
@@ -65,10 +69,13 @@ class ResultFilter:
     interim: bool = True
     """With interim results."""
     new: bool = False
-    """Only what may alert: no repeats, nothing that an allow-list rule allows, and only buckets with a new record."""
+    """Only what may alert: no repeats, nothing allowed or closed by a verdict, and only buckets with a new record."""
 
 
 EVERY_RESULT = ResultFilter()
+
+CLOSED: Query = {"terms": {VERDICT: list(CLOSING)}}
+"""Selects results that a verdict closed."""
 
 
 def between(start: int | None, end: int | None) -> list[Query]:
@@ -100,7 +107,9 @@ def results_query(job_id: str, kinds: Sequence[ResultKind], where: ResultFilter 
         others = [kind for kind in kinds if kind != "bucket"]
         with_news: Query = {"range": {"new_record_count": {"gte": 1}}}
         filters.append(any_of([with_news, {"terms": {"result_type": others}}]) if others else with_news)
-    return _without(query, *NO_ALARM)
+    without = _without(query, *NO_ALARM)
+    without["bool"]["must_not"].append(CLOSED)
+    return without
 
 
 def _of_ip(kind: ResultKind, ip: str) -> Query:
@@ -132,6 +141,13 @@ def held_records_query(job_id: str, start: int, end: int) -> Query:
     """Select final records of [start, end) whose pair is held: it isn't learned before ``held_until``."""
     query = results_query(job_id, ["record"], ResultFilter(start, end, interim=False))
     query["bool"]["filter"].append({"exists": {"field": "held_until"}})
+    return query
+
+
+def records_of_entities_query(job_id: str, entities: Sequence[str], start: int, end: int) -> Query:
+    """Select final records of [start, end) of at most :data:`MOST_TERMS` entities."""
+    query = results_query(job_id, ["record"], ResultFilter(start, end, interim=False))
+    query["bool"]["filter"].append({"terms": {"partition_field_value": list(entities)}})
     return query
 
 

@@ -1,4 +1,4 @@
-"""Judge the rules that allow pairs, and the groups that events name of their entities. Pure."""
+"""Judge the rules that allow pairs, the verdicts on findings, and the groups that events name of entities. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ipi_es.results.words import CRITICAL
 from ipi_es.setup.checks.check_finding import Finding, ok, percent, problem, warning
 from ipi_es.setup.facts.facts_rules import GroupFacts, RuleFacts
 from ipi_es.state.rule_store import RULES_INDEX, StoredRule
+from ipi_es.state.verdict_store import VERDICTS_INDEX, StoredVerdicts
 from ipi_es.times import SECONDS, iso
 
 UNUSED_DAYS = 30
@@ -57,6 +58,16 @@ def _aged(rule: StoredRule, facts: RuleFacts, now: int) -> Iterator[Finding]:
     elif not rule.ended_at(now) and rule.name not in facts.uses and now - since >= UNUSED_DAYS * SECONDS["d"]:
         text = f"the rule “{rule.name}” hid nothing since {iso(since)}"
         yield warning("rules", text, f"if it isn't needed: ipi-es rule end {rule.name}")
+
+
+def judge_verdicts(stored: StoredVerdicts) -> list[Finding]:
+    """Warn of documents that are no verdicts, as tools may write them."""
+    found = [
+        warning("verdicts", text, f"correct or delete {id_} in {VERDICTS_INDEX}: it has no effect")
+        for id_, text in stored.damaged.items()
+    ]
+    valid = sum(each.in_force for each in stored.verdicts)
+    return found or ([ok("verdicts", f"{valid:,} of {VERDICTS_INDEX} are in force")] if valid else [])
 
 
 def judge_groups(job: Job, facts: GroupFacts) -> list[Finding]:

@@ -33,6 +33,7 @@ from ipi_es.state.blobs import BlobStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import StateStore
+from ipi_es.state.verdict_store import StoredVerdicts, VerdictStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Facts:
     """The address's field, if it hides the clients, and a field that has their addresses."""
     rules: Looked[RuleFacts] = None
     """Rules of documents, and what rules hid."""
+    verdicts: Looked[StoredVerdicts] = None
+    """Verdicts on the job's findings."""
     groups: Looked[GroupFacts] = None
     """Events in groups, where events name the groups of their entities."""
     actions: Looked[Actions] = None
@@ -91,6 +94,7 @@ def _setup(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) ->
         "templates": try_read(lambda: template_facts(cluster, job, facts.now)),
         "clashes": try_read(lambda: result_clashes(cluster, job)),
         "rules": try_read(lambda: rule_facts(cluster, job)),
+        "verdicts": try_read(lambda: VerdictStore(cluster, job.job_id).all()),
     }
 
 

@@ -7,13 +7,13 @@ written again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import Addresses
+from ipi_es.addresses import Addresses, parse
 from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
@@ -102,13 +102,14 @@ class HistoryKeeper:
     def advance(self, day: int) -> DayDelta | None:
         """Advance ``id`` to the start of ``day``; return the delta of the gathered rows, to be stored.
 
-        None if the current day isn't over. A day without rows has a delta too, an empty one: it replaces a delta that
-        an earlier run, with other settings, may have left for that day. :meth:`settle` then updates ``history``.
+        None if the current day isn't over. The pairs that people called safe on that day are learned too. A day without
+        rows has a delta too, an empty one: it replaces a delta that an earlier run, with other settings, may have left
+        for that day. :meth:`settle` then updates ``history``.
         """
         if day <= self.id.day:
             return None
         self.settle()
-        rows = [_NO_ROWS, *self.rows.values(), *self.late]
+        rows = [_NO_ROWS, *self.rows.values(), *self.late, _taught(self.holds.verdicts.taught(self.id.day))]
         entity, address, count = (np.concatenate([each[column] for each in rows]) for column in range(3))
         context = AddressContext.concatenated([each[3] for each in rows])
         self.behind = DayDelta.of(self.id.day, entity, address, count, context)
@@ -134,6 +135,17 @@ def learned_rows(bucket: EventBucket, hashes: NDArray[np.uint64], job: Job, allo
     entity, ip = bucket.entity[rows], bucket.ip[rows]
     context = AddressContext.none(len(ip)) if bucket.context is None else bucket.context.take(ip)
     return hashes[entity], bucket.addresses[ip], bucket.count[rows], context
+
+
+def _taught(pairs: Sequence[tuple[str, str]]) -> Rows:
+    """Return (entity, IP) pairs that people called safe as rows to be learned: one event each."""
+    addresses = parse([ip for _, ip in pairs])[0]
+    return (
+        entity_hashes([entity for entity, _ in pairs]),
+        addresses,
+        np.ones(len(pairs), dtype=np.int64),
+        AddressContext.none(len(pairs)),
+    )
 
 
 def load_history(blobs: BlobStore, job_id: str, wanted: HistoryId) -> History:

@@ -6,28 +6,23 @@ record below ``hold_probability`` and is never extended. After it the network is
 a person who stayed becomes usual. If the network is still improbable after that, a new hold begins.
 
 Holds are known from the records themselves (``held_until``): a run after a kill, and a later training, hold the same as
-a run without a kill. A person ends a hold by confirming the network (`ipi-es verdict confirm`).
+a run without a kill. A verdict *safe* ends a hold; what a verdict calls *compromised* is never learned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import packed
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.ipinsights.prefixes import site_text
 from ipi_es.results.reading.reported import BucketEntity, Extent, First, HeldRecord
 from ipi_es.times import SECONDS
-
-Place = tuple[str, str]
-"""(entity, network)."""
+from ipi_es.worker.verdicts.known_verdicts import NO_VERDICTS, KnownVerdicts, Place, network_of
 
 
 class HeldPair(NamedTuple):
@@ -52,24 +47,13 @@ EVERYBODY = "*"
 """Means all entities of a bucket."""
 
 
-REMEMBERED_NETWORKS = 1 << 14
-"""Addresses whose network is cached: a flood repeats an address many times, and each time would take 10 µs."""
-
-
-@lru_cache(maxsize=REMEMBERED_NETWORKS)
-def network_of(ip: str) -> str:
-    """Return the network of an address that a hold applies to: its site."""
-    address = packed(ip)
-    return ip if address is None else site_text(address)
-
-
 @dataclass(slots=True)
 class Holds:
     """All holds of one job. ``length`` is in seconds; with a ``probability`` of 0 nothing is held."""
 
     probability: float
     length: int
-    confirmed: frozenset[Place] = frozenset()
+    verdicts: KnownVerdicts = NO_VERDICTS
     networks: dict[Place, Hold] = field(default_factory=dict)
     pairs: dict[str, dict[str, list[HeldPair]]] = field(default_factory=dict)
     """IP → entity → its holds, in order of time."""
@@ -77,15 +61,15 @@ class Holds:
     """A bucket's start → entities that aren't learned from it."""
 
     @classmethod
-    def of(cls, job: Job, confirmed: Collection[Place] = ()) -> Holds:
+    def of(cls, job: Job, verdicts: KnownVerdicts = NO_VERDICTS) -> Holds:
         """Return the holds of a job without any hold yet."""
-        return cls(job.hold_probability, job.hold_days * SECONDS["d"], frozenset(confirmed))
+        return cls(job.hold_probability, job.hold_days * SECONDS["d"], verdicts)
 
     def copy(self) -> Holds:
         """Return an independent copy, so that scoring with it doesn't change these holds."""
         pairs = {ip: {entity: list(times) for entity, times in by.items()} for ip, by in self.pairs.items()}
         unlearned = {start: set(entities) for start, entities in self.unlearned.items()}
-        return Holds(self.probability, self.length, self.confirmed, dict(self.networks), pairs, unlearned)
+        return Holds(self.probability, self.length, self.verdicts, dict(self.networks), pairs, unlearned)
 
     def load(self, records: Iterable[HeldRecord], unlearned: Iterable[BucketEntity] = ()) -> None:
         """Load the holds of earlier runs, in any order."""
@@ -94,13 +78,13 @@ class Holds:
                 self.unlearned.setdefault(start, set()).add(entity)
             for record in sorted(records, key=lambda row: row.time):
                 place = record.entity, network_of(record.ip)
-                if place not in self.confirmed:
+                if place not in self.verdicts.safe:
                     self._hold(place, record)
 
     def until(self, entity: str, ip: str, time: int) -> int | None:
         """Return until when a pair below ``probability`` at ``time`` is held, both epoch seconds; None: it is not."""
         place = entity, network_of(ip)
-        if place in self.confirmed:
+        if place in self.verdicts.safe:
             return None
         known = self.networks.get(place)
         until = time + self.length if known is None or time >= known.until + self.length else known.until
@@ -127,8 +111,8 @@ class Holds:
         return First(known.begin, known.id, known.extent)
 
     def of_rows(self, bucket: EventBucket, entity: NDArray[np.int32], ip: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return which pairs are held, see :class:`ipi_es.datafeed.row_use.PairHolds`."""
-        held = np.zeros(len(entity), dtype=np.bool_)
+        """Return which pairs are held or compromised, see :class:`ipi_es.datafeed.row_use.PairHolds`."""
+        held = self.verdicts.of_rows(bucket, entity, ip)
         left_out = self.unlearned.get(bucket.start)
         if left_out is not None:
             named = [place for place, name in enumerate(bucket.entities) if name in left_out or EVERYBODY in left_out]

@@ -61,7 +61,13 @@ class Replay:
         else:
             pairs = DayScorer(snapshot.network, load_history(resources.stores.blobs, job.job_id, wanted))
         describer = Describer(
-            job, resources.allow_list(), context_of(job), Explainer(pairs), snapshot.references, networks_of(job)
+            job,
+            resources.allow_list(),
+            context_of(job),
+            Explainer(pairs),
+            snapshot.references,
+            networks_of(job),
+            resources.verdicts(),
         )
         return cls(resources, snapshot_id, day, pairs, describer)
 

@@ -22,7 +22,7 @@ from ipi_es.results.words import CRITICAL
 from ipi_es.scoring.aggregate import BucketView, leading
 from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.scoring.normalizer import Normalized
-from ipi_es.scoring.probability import LN_TAKES_PART
+from ipi_es.scoring.probability import LN_TAKES_PART, endangered
 from ipi_es.scoring.references import References
 from ipi_es.worker.history.holds import EVERYBODY, Holds
 from ipi_es.worker.scoring.normalizer_state import NormalizerState, record_level
@@ -31,11 +31,11 @@ from ipi_es.worker.scoring.outcome_views import (
     OutcomeView,
     Participation,
     ViewScores,
-    chosen,
+    bucket_scores_of,
     learned,
     merged,
+    record_scores_of,
     scores_of,
-    taken,
     views_of,
 )
 from ipi_es.worker.scoring.record_selection import MOST_INFLUENCERS, chosen_influencers, chosen_records
@@ -49,6 +49,7 @@ from ipi_es.worker.scoring.repeat_decision import (
 )
 from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs, have_outcome, unique_pairs
+from ipi_es.worker.verdicts.endangered_pairs import CompromisedSource, endangering_sources, factors
 
 MOST_LEFT_OUT = 1_000
 """Entities that a bucket's document names as not learned; if there are more, nothing of the bucket is learned."""
@@ -61,6 +62,7 @@ class ScoredBucket:
     bucket: EventBucket
     hashes: NDArray[np.uint64]  # of the bucket's entities
     pairs: ScoredPairs
+    endangered_by: dict[int, CompromisedSource]  # row of ``pairs`` → the compromised account nearby
     takes_part: NDArray[np.bool_]  # [n_pairs], not suppressed, and new for its entity or for its IP
     entities: MergedGroups  # groups by entity, with their scores
     ips: MergedGroups
@@ -93,6 +95,7 @@ class _Judged(NamedTuple):
     bucket: EventBucket
     hashes: NDArray[np.uint64]
     pairs: ScoredPairs
+    endangered_by: dict[int, CompromisedSource]
     known: KnownFindings
     part: Participation
     views: list[OutcomeView]
@@ -113,13 +116,15 @@ class BucketScorer:
     def score(self, bucket: EventBucket) -> ScoredBucket:
         """Score one final event bucket: age the levels, add its scores, then score it."""
         judged = self._judged(bucket)
+        # a verdict changes the scores of endangered pairs, but not what is usual for others
+        plain = self._judged(bucket, judged) if judged.endangered_by else judged
         self.levels = learned(
             self.levels,
             self.job,
             bucket.span,
-            judged.pairs,
-            judged.part,
-            judged.views,
+            plain.pairs,
+            plain.part,
+            plain.views,
             entity_hashes=judged.hashes,
             ip_hashes=address_keys(bucket.addresses),
         )
@@ -134,10 +139,16 @@ class BucketScorer:
         """
         return self._scored(self._judged(bucket), counted=False)
 
-    def _judged(self, bucket: EventBucket) -> _Judged:
-        """Judge a bucket by everything except the job's levels; they are used only to decide on repeats."""
-        hashes = entity_hashes(bucket.entities)
-        pairs = self._pairs(bucket, hashes)
+    def _judged(self, bucket: EventBucket, endangered: _Judged | None = None) -> _Judged:
+        """Judge a bucket by everything except the job's levels; they are used only to decide on repeats.
+
+        ``endangered``: judge it again, as if its endangered pairs weren't.
+        """
+        if endangered is None:
+            hashes = entity_hashes(bucket.entities)
+            pairs, sources = self._pairs(bucket, hashes)
+        else:
+            hashes, pairs, sources = endangered.hashes, endangered.pairs.plain(), {}
         known = self._known(bucket, pairs)
         n_entities, n_ips = len(bucket.entities), len(bucket.ips)
         part = takes_part(pairs, known, MutedFindings.nothing(n_entities, n_ips))
@@ -145,7 +156,7 @@ class BucketScorer:
             question = OpenQuestion.of(pairs, part, known)
             part = takes_part(pairs, known, question.answered(self._muted(bucket, question), n_entities, n_ips))
         views = views_of(pairs, part, n_entities, n_ips, self.references)
-        return _Judged(bucket, hashes, pairs, known, part, views)
+        return _Judged(bucket, hashes, pairs, sources, known, part, views)
 
     def _muted(self, bucket: EventBucket, asked: OpenQuestion) -> MutedFindings:
         """Decide which findings repeat, by the scores that the groups would have if nothing repeated."""
@@ -155,7 +166,10 @@ class BucketScorer:
         extents = [Extents(n_entities, addresses, pairs, view.rows) for view in views]
         return muted(pairs, asked.known, views, scores, extents)
 
-    def _pairs(self, bucket: EventBucket, hashes: NDArray[np.uint64]) -> ScoredPairs:
+    def _pairs(
+        self, bucket: EventBucket, hashes: NDArray[np.uint64]
+    ) -> tuple[ScoredPairs, dict[int, CompromisedSource]]:
+        """Return the bucket's pairs, and the compromised account near a pair by its row."""
         entity, ip, count = unique_pairs(bucket, self.job.datafeed_config.score_outcomes)
         seen = self.scorer.score_hashed(hashes, bucket.addresses, entity, ip, bucket.context)
         prior = seen.prior_events[entity]
@@ -163,19 +177,22 @@ class BucketScorer:
         failures_only = ~have_outcome(bucket, self.job.datafeed_config.learn_outcomes, entity, ip)
         judged = self.references.judge(seen.log_odds, prior, age, failures_only)
         calibrated = judged.calibrated
-        return ScoredPairs(
+        sources = endangering_sources(self.holds.verdicts, bucket, entity, ip)
+        pairs = ScoredPairs(
             entity=entity,
             ip=ip,
             count=count,
             compatibility=seen.log_odds,
             history_class=judged.history_class,
             prior_events=prior,
-            ln_p=judged.ln_p,
+            ln_p=endangered(judged.ln_p, factors(sources, len(entity))) if sources else judged.ln_p,
+            plain_ln_p=judged.ln_p,
             calibrated_ln_p=calibrated.ln_p,
             extrapolated=calibrated.extrapolated & (judged.ln_p == calibrated.ln_p),
             rule=self.allow.match(bucket.matchable, entity, ip),
             failures_only=failures_only,
         )
+        return pairs, sources
 
     def _known(self, bucket: EventBucket, pairs: ScoredPairs) -> KnownFindings:
         """Return the findings that may be repeats: unusual pairs, and addresses that were critical."""
@@ -266,7 +283,7 @@ class BucketScorer:
         ips = merged([view.together.ips for view in views], [each.ips for each in scores], news)
         most = self.job.max_records_per_bucket
         records, omitted = chosen_records(pairs, entities.groups, ips.groups, judged.part.anywhere, most)
-        record_scores = _rows_of(records, pairs, scores)
+        record_scores = record_scores_of(records, pairs, scores)
         repeats = self._record_repeats(judged, records)
         ip_repeat_of = {
             i: first.id
@@ -278,11 +295,12 @@ class BucketScorer:
         reported_ips = (written_ips, ip_repeat_of)
         record_extents, ip_extents = self._extents(judged, records, scores, repeats, ips, reported_ips)
         held_until, left_out = self._hold(judged, records, record_extents)
-        bucket_scores, wholes = _buckets(views, scores, self.job)
+        bucket_scores, wholes = bucket_scores_of(views, scores, self.job)
         return ScoredBucket(
             bucket=bucket,
             hashes=judged.hashes,
             pairs=pairs,
+            endangered_by=judged.endangered_by,
             takes_part=judged.part.anywhere,
             entities=entities,
             ips=ips,
@@ -365,25 +383,3 @@ def _influencers(
 
 def _with(extent: Extent, before: First | None) -> Extent:
     return extent if before is None else extent.widened(before.extent)
-
-
-def _rows_of(records: NDArray[np.int64], pairs: ScoredPairs, scores: Sequence[ViewScores]) -> Normalized:
-    """Return the records' scores, each from its own view."""
-    if len(scores) == 1:
-        return taken(scores[0].records, records)
-    return chosen(taken(scores[0].records, records), taken(scores[1].records, records), pairs.failures_only[records])
-
-
-def _buckets(
-    views: Sequence[OutcomeView], scores: Sequence[ViewScores], job: Job
-) -> tuple[dict[str, float], dict[str, tuple[BucketView, bool]]]:
-    """Return by bucket influencer's field: its score; and the bucket, with whether it consists of failures only."""
-    found: dict[str, float] = {}
-    wholes: dict[str, tuple[BucketView, bool]] = {}
-    for view, score in zip(views, scores, strict=True):
-        of_view = view.wholes(job)
-        for name, value in score.buckets.items():
-            empty = name in wholes and not wholes[name][0].members and of_view[name].members
-            if name not in found or value > found[name] or empty:
-                found[name], wholes[name] = value, (of_view[name], view.failures_only)
-    return found, wholes

@@ -17,7 +17,7 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.pair_explanation import Explainer, PairExplanation
 from ipi_es.networks import network_types
 from ipi_es.networks.network_table import NetworkTable
-from ipi_es.results.documents.explanation import ScoreExplanation, cold_start
+from ipi_es.results.documents.explanation import EndangeredBy, ScoreExplanation, cold_start
 from ipi_es.results.documents.members import Members
 from ipi_es.results.documents.result_documents import (
     Bucket,
@@ -28,6 +28,7 @@ from ipi_es.results.documents.result_documents import (
     ResultDocument,
     Stamp,
 )
+from ipi_es.results.documents.verdict_marks import verdicts_of, with_verdict
 from ipi_es.results.reading.reported import Extent
 from ipi_es.results.words import BUCKET_TIME, raises_alarm
 from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
@@ -37,6 +38,7 @@ from ipi_es.worker.scoring.bucket_members import BucketMembers
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.outcome_views import MergedGroups
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
+from ipi_es.worker.verdicts.known_verdicts import NO_VERDICTS, KnownVerdicts
 
 MAX_SCORE = 100.0
 
@@ -80,6 +82,7 @@ class Describer:
     references: References
     networks: NetworkTable | None = None
     """Gives operators' names; None: only the operators' numbers are known."""
+    verdicts: KnownVerdicts = NO_VERDICTS
 
     def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
         """Return the documents: records, influencers, and the bucket last."""
@@ -92,7 +95,11 @@ class Describer:
         records = self._records(scored, stamp, members)
         influencers = self._influencers(scored, stamp, members)
         whole = self._bucket(scored, stamp, records, len(influencers), members, processing_time_ms)
-        return [*records, *influencers, whole]
+        found = [*records, *influencers, whole]
+        if self.verdicts.verdicts:
+            words = verdicts_of([(each.id, each.source) for each in found], self.verdicts.mark)
+            found = [ResultDocument(each.index, each.id, with_verdict(each.source, words[each.id])) for each in found]
+        return found
 
     def _organization(self, operator: int) -> str | None:
         return self.networks.organization(operator) if self.networks is not None else None
@@ -172,8 +179,9 @@ class Describer:
             warming_up=scored.warming_up,
             cold_start=cold_start(class_, young=scored.young, new_network=seen.network_new_to_everybody),
             calibrated_probability=None
-            if pairs.calibrated_ln_p[row] == pairs.ln_p[row]
+            if pairs.calibrated_ln_p[row] == pairs.plain_ln_p[row]
             else float(written_probability(pairs.calibrated_ln_p[[row]])[0]),
+            endangered_by=_endangered_by(scored, row),
         )
 
     def _calibration(self, pairs: ScoredPairs, row: int) -> Calibration:
@@ -264,6 +272,15 @@ class Describer:
             dropped=bucket.dropped.counts(),
             usable=counts_of(bucket).outcomes,
         ).document(self.context, stamp)
+
+
+def _endangered_by(scored: ScoredBucket, row: int) -> EndangeredBy | None:
+    """Return the compromised account near a pair; None where there is none."""
+    source = scored.endangered_by.get(row)
+    if source is None:
+        return None
+    before = float(written_probability(scored.pairs.plain_ln_p[[row]])[0])
+    return EndangeredBy(source.entity, source.text, source.time, before)
 
 
 def _group_field(groups: EntityGroups | None, entity: str) -> dict[str, list[str]]:

@@ -229,3 +229,25 @@ def taken(all_: T, rows: NDArray[np.int64]) -> T:
 def chosen(ours: T, other: T, take: Bools) -> T:
     """Return every array with the values of ``other`` where ``take`` (bool[n]) is true."""
     return type(ours)(**{name: np.where(take, getattr(other, name), value) for name, value in vars(ours).items()})
+
+
+def record_scores_of(records: NDArray[np.int64], pairs: ScoredPairs, scores: Sequence[ViewScores]) -> Normalized:
+    """Return the records' scores, each from its own view."""
+    if len(scores) == 1:
+        return taken(scores[0].records, records)
+    return chosen(taken(scores[0].records, records), taken(scores[1].records, records), pairs.failures_only[records])
+
+
+def bucket_scores_of(
+    views: Sequence[OutcomeView], scores: Sequence[ViewScores], job: Job
+) -> tuple[dict[str, float], dict[str, tuple[BucketView, bool]]]:
+    """Return by bucket influencer's field: its score; and the bucket, with whether it consists of failures only."""
+    found: dict[str, float] = {}
+    wholes: dict[str, tuple[BucketView, bool]] = {}
+    for view, score in zip(views, scores, strict=True):
+        of_view = view.wholes(job)
+        for name, value in score.buckets.items():
+            empty = name in wholes and not wholes[name][0].members and of_view[name].members
+            if name not in found or value > found[name] or empty:
+                found[name], wholes[name] = value, (of_view[name], view.failures_only)
+    return found, wholes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,15 @@ class ScoredPairs:
     history_class: NDArray[np.int8]
     prior_events: NDArray[np.float64]  # of the entity, up to the day's start
     ln_p: NDArray[np.float64]
-    calibrated_ln_p: NDArray[np.float64]  # before warm-up held it back
+    plain_ln_p: NDArray[np.float64]  # without a compromised account nearby
+    calibrated_ln_p: NDArray[np.float64]  # before warm-up held it back, without a compromised account nearby
     extrapolated: NDArray[np.bool_]
     rule: NDArray[np.int32]  # index of the allow list's rule, or NO_RULE
     failures_only: NDArray[np.bool_]  # none of the pair's outcomes in the bucket is one of ``learn_outcomes``
+
+    def plain(self) -> ScoredPairs:
+        """Return the pairs as they would be without compromised accounts nearby."""
+        return replace(self, ln_p=self.plain_ln_p)
 
     def take(self, rows: NDArray[np.intp]) -> ScoredPairs:
         """Return some of the pairs, int[m]: rows in the order wanted."""

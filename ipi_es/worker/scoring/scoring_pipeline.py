@@ -62,7 +62,13 @@ class ScoringPipeline:
             keeper=keeper,
             scorer=BucketScorer(job, keeper.allow, pairs, snapshot.references, levels, repeats, keeper.holds),
             describer=Describer(
-                job, keeper.allow, context_of(job), Explainer(pairs), snapshot.references, networks_of(job)
+                job,
+                keeper.allow,
+                context_of(job),
+                Explainer(pairs),
+                snapshot.references,
+                networks_of(job),
+                keeper.holds.verdicts,
             ),
             sink=sink,
             renormalized=renormalized,

@@ -17,12 +17,12 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.reading.reported import Recent
 from ipi_es.state.job_state import JobState
-from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.times import day_of
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.history.history_keeper import Rows
 from ipi_es.worker.scoring.batch import StoredSink
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
+from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +95,7 @@ class ScoringCache:
             scoring.loaded.sink.rest()
             self._left = state, scoring.loaded
 
-    def take(self, state: JobState, allow: AllowList, verdicts: VerdictStore, writer: FencedWriter) -> ScoringState:
+    def take(self, state: JobState, allow: AllowList, verdicts: KnownVerdicts, writer: FencedWriter) -> ScoringState:
         """Take the kept scoring state out of the cache, for a session that begins with ``state``.
 
         Return an empty one if another session had the job, or if its rules, groups or verdicts have changed.
@@ -116,7 +116,7 @@ class ScoringCache:
         pipeline, holds = loaded.pipeline, loaded.pipeline.keeper.holds
         if state != as_ours or pipeline.describer.allow != allow:
             return ScoringState()
-        if holds.probability > 0.0 and holds.confirmed != verdicts.confirmed():
+        if holds.verdicts != verdicts:
             return ScoringState()
         loaded.sink.write_with(writer)
         return ScoringState(loaded)

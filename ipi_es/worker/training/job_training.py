@@ -152,6 +152,7 @@ def calibrated(job: Job, trained: Trained, end: int) -> JobSnapshot:
             history_class=judged.history_class[rows],
             prior_events=sample.prior_events[rows],
             ln_p=judged.ln_p[rows],
+            plain_ln_p=judged.ln_p[rows],
             calibrated_ln_p=judged.calibrated.ln_p[rows],
             extrapolated=judged.calibrated.extrapolated[rows],
             rule=np.full(len(rows), NO_RULE, dtype=np.int32),

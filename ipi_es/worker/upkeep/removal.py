@@ -86,7 +86,7 @@ class Removal:
             checkpoint=None if state is None else state.checkpoint,
             results=_count(self._cluster, ALIAS, self._job_id),
             snapshots=len(self._blobs.list(self._job_id, "network")),
-            verdicts=len(VerdictStore(self._cluster, self._job_id).all()),
+            verdicts=len(VerdictStore(self._cluster, self._job_id).all().verdicts),
         )
 
     def reset(self) -> RemovedJob:
@@ -135,7 +135,7 @@ class Removal:
             results=results,
             blobs=blobs,
             quantiles=QuantilesStore(self._cluster, job_id).sweep([], version),
-            verdicts=sum(verdicts.delete(each.entity, each.network) for each in verdicts.all()) if everything else 0,
+            verdicts=verdicts.delete_verdicts() if everything else 0,
         )
 
 

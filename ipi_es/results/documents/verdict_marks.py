@@ -1,0 +1,65 @@
+"""The field ``verdict`` of results: the verdict on a record, and what follows for influencers and their bucket.
+
+An influencer or a bucket is closed where all of its records are; it is compromised where one of them is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ipi_es.config.verdict import COMPROMISED, DISMISSED, SAFE, VerdictWord
+from ipi_es.results.words import VERDICT, raises_alarm
+from ipi_es.times import from_ms
+
+
+def verdicts_of(
+    results: Iterable[tuple[str, Mapping[str, Any]]], of_record: Callable[[str, str, int], VerdictWord | None]
+) -> dict[str, VerdictWord | None]:
+    """Return the verdict on each result of one bucket, by id.
+
+    ``results`` are (id, source) of its records, influencers and the bucket. ``of_record`` returns the verdict for an
+    entity, an IP and the bucket's start in epoch seconds.
+    """
+    found: dict[str, VerdictWord | None] = {}
+    records: list[tuple[Mapping[str, Any], VerdictWord | None]] = []
+    others = []
+    for place, source in results:
+        if source["result_type"] == "record":
+            names = source["partition_field_value"], source["by_field_value"]
+            found[place] = of_record(*names, from_ms(source["timestamp"]))
+            records.append((source, found[place]))
+        else:
+            others.append((place, source))
+    for place, source in others:
+        found[place] = _combined([each for each in records if _belongs(each[0], source)])
+    return found
+
+
+def with_verdict(source: Mapping[str, Any], word: VerdictWord | None) -> dict[str, Any]:
+    """Return a result with this verdict, or without one."""
+    changed = {name: value for name, value in source.items() if name != VERDICT}
+    return changed if word is None else {**changed, VERDICT: word}
+
+
+def _belongs(record: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
+    """Return whether a record belongs to an influencer, or to the bucket."""
+    if whole["result_type"] != "influencer":
+        return True
+    field, value = whole["influencer_field_name"], whole["influencer_field_value"]
+    fields = {
+        record["partition_field_name"]: record["partition_field_value"],
+        record["by_field_name"]: record["by_field_value"],
+    }
+    return bool(fields.get(field) == value)
+
+
+def _combined(records: Sequence[tuple[Mapping[str, Any], VerdictWord | None]]) -> VerdictWord | None:
+    """Combine the verdicts on records; those that raise an alarm decide, if there are any."""
+    alarms = [word for source, word in records if raises_alarm(source)]
+    words = set(alarms or [word for _, word in records])
+    if COMPROMISED in words:
+        return COMPROMISED
+    if not words or None in words:
+        return None
+    return DISMISSED if DISMISSED in words else SAFE

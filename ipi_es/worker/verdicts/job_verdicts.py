@@ -1,0 +1,172 @@
+"""Give and revoke verdicts on a job's findings.
+
+No lease is needed: a verdict is a document of its own, which the job's worker finds (:mod:`.result_marks`). A job that
+is being deleted takes no verdicts: the deletion may already have deleted its verdicts, so the job is checked after
+writing too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ipi_es.cluster.port import Cluster, Document
+from ipi_es.config.job_config import Job
+from ipi_es.config.verdict import COMPROMISED, Verdict, VerdictWord
+from ipi_es.errors import IpiEsError, JobBusy, NotFound, UsageError
+from ipi_es.lists import some
+from ipi_es.networks.network_types import TYPES_FIELD
+from ipi_es.results.documents import ids
+from ipi_es.results.reading.queries import ResultFilter
+from ipi_es.results.store import ResultStore
+from ipi_es.results.words import ALIAS
+from ipi_es.state.job_state import StateStore
+from ipi_es.state.owner import owner_for_people
+from ipi_es.state.verdict_store import StoredVerdicts, VerdictStore
+from ipi_es.times import from_ms, iso
+from ipi_es.worker.upkeep.removal import DELETING
+from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts, Place, network_of
+
+HOSTING = "hosting"
+"""The type of network whose whole operator a compromised account endangers: anybody can rent an address there."""
+
+SHOWN = 3
+"""Ids of results that a message names."""
+
+
+class JobVerdicts:
+    """The verdicts on one job's findings; ``now`` is in epoch seconds."""
+
+    def __init__(self, cluster: Cluster, job: Job, now: int) -> None:
+        self._job, self._now = job, now
+        self._states, self._store = StateStore(cluster), VerdictStore(cluster, job.job_id)
+        self._results = ResultStore(cluster, job.job_id, job.results_index_name)
+
+    def all(self) -> StoredVerdicts:
+        """Return all verdicts of the job, revoked ones too, the oldest first."""
+        return self._store.all()
+
+    def in_force(self) -> KnownVerdicts:
+        """Return the verdicts in force."""
+        return KnownVerdicts.of(self._job, self.all().verdicts)
+
+    def give(self, verdicts: Sequence[Verdict]) -> None:
+        """Store verdicts.
+
+        Raises UsageError if the job has no state (it never ran, or was deleted), or if a stronger verdict on the same
+        entity and network is in force. Raises JobBusy while the job is being deleted.
+        """
+        self._require_job()
+        known = self.in_force()
+        for each in verdicts:
+            self._refuse_weaker(known, each)
+        for each in verdicts:
+            stored = self._store.add_verdict(each)
+            try:
+                self._require_job()
+            except IpiEsError:
+                self._store.delete_verdicts([stored.id])
+                raise
+
+    def revoke(self, places: Sequence[Place], by: str) -> list[Verdict]:
+        """Revoke all verdicts in force on (entity, network) places; return them.
+
+        Raises UsageError where there is none. Raises UsageError or JobBusy as :meth:`give` does.
+        """
+        self._require_job()
+        known = self.in_force()
+        for entity, network in places:
+            if not known.by_place.get((entity, network)):
+                raise UsageError(
+                    f"there is no verdict on {entity} and {network}",
+                    hint=f"ipi-es verdict list {self._job.job_id} shows all",
+                )
+        stored = {each.id: each for each in self.all().verdicts}
+        wanted = {each.id for place in places for each in known.by_place[place]}
+        for place in sorted(wanted):
+            self._store.revoke_verdict(stored[place], self._now, by)
+        return [stored[place] for place in sorted(wanted)]
+
+    def records_of(self, found: Document) -> list[Document]:
+        """Return the records that a result is about: a record itself, or those of an influencer in its bucket.
+
+        Raises UsageError for an influencer without records, and for other results.
+        """
+        source = found.source
+        if source["result_type"] == "record":
+            return [found]
+        if source["result_type"] != "influencer":
+            raise UsageError(
+                f"{found.id} is a {source['result_type']}",
+                hint="give the verdict on a record or an influencer of it: ipi-es results records …",
+            )
+        start, value = from_ms(source["timestamp"]), source["influencer_field_value"]
+        of_entity = source["influencer_field_name"] == self._job.entity_field
+        where = ResultFilter(start, start + 1, entity=value if of_entity else None, ip=None if of_entity else value)
+        records = self._results.read("record", where, size=10_000)
+        if not records:
+            raise UsageError(
+                f"{found.id} has no records: none of its sign-ins is unusual by itself",
+                hint=f"name the pair: ipi-es verdict … {self._job.job_id} ENTITY IP",
+            )
+        return records
+
+    def _refuse_weaker(self, known: KnownVerdicts, verdict: Verdict) -> None:
+        others = known.by_place.get((verdict.entity, network_of(verdict.ip)), ())
+        attack = next((each for each in others if each.verdict == COMPROMISED), None)
+        if attack is not None and verdict.verdict != COMPROMISED:
+            raise UsageError(
+                f"{attack.by} said {iso(attack.time)} that {attack.entity} was compromised from "
+                f"{network_of(attack.ip)}, which counts more than “{verdict.verdict}”",
+                hint=f"if that was wrong: ipi-es verdict revoke {self._job.job_id} {attack.entity} {attack.ip}",
+            )
+
+    def _require_job(self) -> None:
+        job_id = self._job.job_id
+        state = self._states.read(job_id)
+        if state is None:
+            raise UsageError(
+                f"job {job_id} has no state: it never ran, or it was deleted", hint=f"train it: ipi-es train {job_id}"
+            )
+        if state.lease_for == DELETING:
+            holder = owner_for_people(str(state.lease_owner))
+            since = iso(state.lease_since or 0)
+            raise JobBusy(
+                f"job {job_id} is held by {holder}, {DELETING} since {since}",
+                hint=f"if that was stopped, `ipi-es job delete {job_id}` brings it to its end",
+            )
+
+
+def find_results(cluster: Cluster, result_ids: Sequence[str]) -> list[Document]:
+    """Return results of any jobs by their ids, in that order. Raises UsageError where some aren't there."""
+    cluster.refresh(ALIAS)
+    try:
+        hits = list(cluster.scan(ALIAS, {"ids": {"values": list(result_ids)}}))
+    except NotFound:
+        hits = []
+    found = {each.id: each for each in hits}
+    missing = [each for each in result_ids if each not in found]
+    if missing:
+        raise UsageError(
+            f"there is no result {some(missing, SHOWN)}",
+            hint="`ipi-es results records JOB --format json` shows the ids; results are deleted after their retention",
+        )
+    return [found[each] for each in result_ids]
+
+
+def of_record(record: Document, word: VerdictWord, by: str, now: int, comment: str, given_on: str) -> Verdict:
+    """Return the verdict on a record, from the first finding that it repeats on; ``given_on``: a result's id."""
+    source = record.source
+    first = ids.start_of(str(source["repeat_of"])) if source.get("repeat_of") else None
+    start = from_ms(source["timestamp"])
+    hosting = HOSTING in (source.get(TYPES_FIELD) or ())
+    return Verdict(
+        verdict=word,
+        entity=source["partition_field_value"],
+        ip=source["by_field_value"],
+        by=by,
+        time=now,
+        since=min(start if first is None else min(first, start), now),
+        comment=comment,
+        result=given_on,
+        operator=source.get("source.as.number") if hosting and word == COMPROMISED else None,
+    )

@@ -1,0 +1,168 @@
+"""Verdicts at work: marks on results, what is learned, and what is endangered, with a live job in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import worker_parts as parts
+from late_parts import add_events, count_in, delta_of
+from live_parts import Worker, live_job
+from verdict_parts import said
+from worker_company import DAY, HOUR, SCORED_FROM
+
+from ipi_es.config.verdict import COMPROMISED, DISMISSED, SAFE, Verdict
+from ipi_es.results.store import ResultStore
+from ipi_es.state.verdict_store import VerdictStore
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.times import day_of
+
+JOB = live_job(hold_probability=0.035, renormalization_window_days=1)
+THIEF, NETWORK, VICTIM, OTHER = "85.11.9.7", "85.11.9.0/24", "person03", "person08"
+
+
+@pytest.fixture(scope="module")
+def trained() -> MemoryCluster:
+    """The company; the victim's account is used from the thief's address at 3 h, another's at 9 h."""
+    with pytest.MonkeyPatch.context() as patch:
+        cluster = parts.trained_cluster(JOB, patch)
+    add_events(cluster, [(SCORED_FROM + 3 * HOUR, VICTIM, THIEF), (SCORED_FROM + 9 * HOUR, OTHER, THIEF)])
+    return cluster
+
+
+@pytest.fixture
+def cluster(trained: MemoryCluster) -> MemoryCluster:
+    return parts.copy_of(trained, own_events=True)
+
+
+def give(cluster: MemoryCluster, *verdicts: Verdict) -> list[Verdict]:
+    return [VerdictStore(cluster, JOB.job_id).add_verdict(each) for each in verdicts]
+
+
+def verdict(word: Any = SAFE, hours: float = 6, entity: str = VICTIM) -> Verdict:
+    return said(entity, THIEF, word, time=SCORED_FROM + int(hours * HOUR), since=SCORED_FROM)
+
+
+def marks(cluster: MemoryCluster) -> dict[tuple[str, str, int], str]:
+    """The verdicts on results: by type, name and hour."""
+    found = {}
+    for each in parts.results(cluster, JOB).values():
+        if "verdict" in each:
+            name = each.get("partition_field_value") or each.get("influencer_field_value") or ""
+            hour = (each["timestamp"] // 1_000 - SCORED_FROM) // HOUR
+            found[each["result_type"], name, hour] = each["verdict"]
+    return found
+
+
+def record(cluster: MemoryCluster, entity: str) -> dict[str, Any]:
+    (found,) = [
+        each
+        for each in parts.of_kind(parts.results(cluster, JOB), "record")
+        if (each["partition_field_value"], each["by_field_value"]) == (entity, THIEF)
+    ]
+    return found
+
+
+def annotations(cluster: MemoryCluster) -> list[str]:
+    store = ResultStore(cluster, JOB.job_id)
+    store.show()
+    return sorted(each.source["annotation"] for each in store.annotations(types=["verdict"]))
+
+
+def test_results_are_marked_at_the_next_tick_and_again_when_it_is_revoked(cluster: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB)
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    (given,) = give(cluster, verdict(DISMISSED))
+    worker.tick(SCORED_FROM + 6 * HOUR)  # no bucket is due
+    marked = marks(cluster)
+    assert marked["record", VICTIM, 3] == DISMISSED
+    assert marked["influencer", VICTIM, 3] == marked["influencer", THIEF, 3] == DISMISSED
+    assert {(name, hour) for _, name, hour in marked} <= {(VICTIM, 3), (THIEF, 3), ("", 3)}
+    assert annotations(cluster) == [f"ann dismisses the findings on {VICTIM} from {NETWORK}."]
+    before = parts.results(cluster, JOB, volatile=True)
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    assert parts.results(cluster, JOB, volatile=True) == before, "nothing is written a second time"
+    VerdictStore(cluster, JOB.job_id).revoke_verdict(given, SCORED_FROM + 6 * HOUR, "bob")
+    Worker(cluster, JOB, owner="two:1:1", dead={"one:1:1"}).tick(SCORED_FROM + 6 * HOUR)
+    assert marks(cluster) == {}
+    assert annotations(cluster)[0].endswith("Revoked at 2025-08-30T06:00:00Z by bob.")
+
+
+def test_marks_stay_when_buckets_are_rescored_and_come_again_with_a_backfill(cluster: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB)
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    give(cluster, verdict(SAFE))
+    worker.tick(SCORED_FROM + 7 * HOUR)
+    marked = marks(cluster)
+    assert ("record", VICTIM, 3) in marked
+    add_events(cluster, [(SCORED_FROM + 3 * HOUR + 60, "person05", "198.51.100.77")])  # late
+    worker.tick(SCORED_FROM + 8 * HOUR)
+    rescored = record(cluster, VICTIM)
+    assert rescored["revision"] == 1
+    assert marks(cluster)["record", VICTIM, 3] == SAFE
+    parts.backfill(cluster, JOB, end=SCORED_FROM + 8 * HOUR, again=True)
+    assert marks(cluster)["record", VICTIM, 3] == SAFE
+
+
+def learned(cluster: MemoryCluster, *verdicts: Verdict, entity: str = VICTIM) -> int:
+    """Events of the thief's address that the day's delta has of an account, and one for each safe pair."""
+    worker = Worker(cluster, JOB)
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    give(cluster, *verdicts)
+    worker.tick(SCORED_FROM + 7 * HOUR)
+    worker.tick(SCORED_FROM + DAY + HOUR)
+    return count_in(delta_of(cluster, JOB, day_of(SCORED_FROM)), entity, THIEF)
+
+
+def test_safe_teaches_what_was_held_and_the_pair_itself(cluster: MemoryCluster) -> None:
+    assert learned(cluster, verdict(SAFE)) == 2
+
+
+@pytest.mark.parametrize("word", [None, DISMISSED, COMPROMISED])
+def test_without_it_the_pair_is_held_and_another_verdict_teaches_nothing(cluster: MemoryCluster, word: Any) -> None:
+    assert learned(cluster, *([] if word is None else [verdict(word)])) == 0
+
+
+def test_what_is_compromised_is_not_learned_when_its_hold_is_over(cluster: MemoryCluster) -> None:
+    job = live_job(hold_probability=0.0)
+    worker = Worker(cluster, job)
+    worker.tick(SCORED_FROM + 2 * HOUR)
+    give(cluster, verdict(COMPROMISED))
+    worker.tick(SCORED_FROM + DAY + HOUR)
+    delta = delta_of(cluster, JOB, day_of(SCORED_FROM))
+    assert count_in(delta, VICTIM, THIEF) == 0
+    assert count_in(delta, OTHER, THIEF) == 1
+
+
+def scored(cluster: MemoryCluster, *verdicts: Verdict) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """The other account's record at 9 h, and the job's quantiles after that."""
+    worker = Worker(cluster, JOB)
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    give(cluster, *verdicts)
+    worker.tick(SCORED_FROM + 12 * HOUR)
+    saved = worker.resources.stores.quantiles.read(str(worker.state.quantiles_id))
+    return record(cluster, OTHER), {name: level.tolist() for name, level in saved.levels.items()}
+
+
+def test_another_account_at_the_address_is_endangered_and_its_record_says_so(trained: MemoryCluster) -> None:
+    plain, quantiles = scored(parts.copy_of(trained, own_events=True))
+    found, same = scored(parts.copy_of(trained, own_events=True), verdict(COMPROMISED))
+    before = plain["probability"]
+    assert found["probability"] == pytest.approx(max(before**2, before / 1_000))
+    assert found["record_score"] >= plain["record_score"]
+    why = found["anomaly_score_explanation"]["endangered_by"]
+    assert (why["entity"], why["source"]) == (VICTIM, THIEF)
+    assert why["probability_before"] == pytest.approx(before)
+    assert f"{VICTIM} was compromised from {THIEF} (verdict of" in found["reason"]
+    assert "endangered_by" not in plain["anomaly_score_explanation"]
+    assert quantiles == same, "what is usual for others stays"
+
+
+def test_a_revoked_verdict_gives_the_scores_of_a_job_without_it(trained: MemoryCluster) -> None:
+    plain, _ = scored(parts.copy_of(trained, own_events=True))
+    other = verdict(COMPROMISED)
+    cluster = parts.copy_of(trained, own_events=True)
+    store = VerdictStore(cluster, JOB.job_id)
+    store.revoke_verdict(store.add_verdict(other), SCORED_FROM, "bob")
+    found, _ = scored(cluster)
+    assert (found["probability"], found["record_score"]) == (plain["probability"], plain["record_score"])

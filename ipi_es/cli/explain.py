@@ -103,6 +103,13 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
     ]
     if facts.suppressed_by is not None:
         lines.append(f"  but the allow list allows it ({facts.suppressed_by}): it is recorded, and raises no alarm")
+    lines += [
+        f"  {each.by} said at {shown.copyable(each.time)}: {each.verdict}{f' ({each.comment})' if each.comment else ''}"
+        for each in facts.verdicts
+    ]
+    near = facts.endangered_by
+    if near is not None:
+        lines.append(f"  {near.entity} was compromised from {near.text}, which makes the probability smaller")
     if facts.probability > facts.calibrated_probability:
         lines.append(HELD_BACK.format(facts.calibrated_probability))
     if "young_job" in young:

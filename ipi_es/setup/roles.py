@@ -13,6 +13,7 @@ from ipi_es import resources
 from ipi_es.cluster.port import Distribution
 
 READER, WRITER, SETUP = "ipi-es-reader", "ipi-es-writer", "ipi-es-setup"
+ANALYST, VERDICT_AUTHOR = "ipi-es-analyst", "ipi-es-verdict-author"
 WORKER = (READER, WRITER)
 """Roles of a worker's one key or user, which reads events and writes results over the same connection."""
 

@@ -26,8 +26,8 @@ def found(
     """Return each foreign template that applies to an index of ours, once, with one index as the example.
 
     Checks the indices of the state, the snapshots, the rules and the verdicts, and the result indices of the ``jobs``
-    (None: the shared ones) in this month and the next (``now`` in epoch seconds). Other months are checked at the first write.
-    Raises PermissionDenied where templates may not be read.
+    (None: the shared ones) in this month and the next (``now`` in epoch seconds). Other months are checked at the first
+    write. Raises PermissionDenied where templates may not be read.
     """
     names = {None} if jobs is None else {job.results_index_name for job in jobs}
     moments = [ANY_TIME] if now is None else [now, month_end(now)]

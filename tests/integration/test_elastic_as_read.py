@@ -24,10 +24,11 @@ from servers.elasticsearch import VERSIONS, NoJdk
 from ipi_es import resources
 from ipi_es.errors import NodeError
 from ipi_es.setup.lifecycle_policy import made
-from ipi_es.setup.roles import READER, SETUP, WORKER, WRITER
+from ipi_es.setup.roles import ANALYST, READER, SETUP, VERDICT_AUTHOR, WORKER, WRITER
 
 DAYS = (None, 30, 400)
-EVENTS, STATE, SNAPSHOTS, RULES = "logs-auth.2026", "ipi-es-state", "ipi-es-snapshots", "ipi-es-rules"
+EVENTS, STATE, SNAPSHOTS = "logs-auth.2026", "ipi-es-state", "ipi-es-snapshots"
+RULES, VERDICTS = "ipi-es-rules", "ipi-es-verdicts"
 ALIAS, RESULTS = "ipi-es-anomalies", "ipi-es-anomalies-shared-2026.11"
 PERSONS = "payroll"
 
@@ -53,6 +54,7 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
         STATE: KEEPS,
         SNAPSHOTS: KEEPS,
         RULES: KEEPS,
+        VERDICTS: KEEPS,
         ALIAS: (*READS, "indices:admin/refresh"),
         RESULTS: (*KEEPS, "indices:admin/mapping/put", "indices:monitor/settings/get", "indices:admin/delete"),
     },
@@ -60,7 +62,7 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
         # the last: before an index is deleted, lifecycle management asks whether others follow it
         None: ("cluster:monitor/main", *TEMPLATES, SIMULATED, *LIFECYCLE, "cluster:monitor/xpack/info/ccr"),
         STATE: ("indices:data/read/search", "indices:admin/refresh", "indices:admin/mapping/put"),
-        **dict.fromkeys((SNAPSHOTS, RULES), ("indices:admin/mappings/get", "indices:admin/mapping/put")),
+        **dict.fromkeys((SNAPSHOTS, RULES, VERDICTS), ("indices:admin/mappings/get", "indices:admin/mapping/put")),
         ALIAS: ("indices:data/read/search", "indices:admin/refresh", "indices:admin/aliases", "indices:admin/get"),
         RESULTS: (
             "indices:admin/mapping/put",
@@ -72,6 +74,19 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
             "indices:admin/ilm/explain",
             "indices:admin/delete",
             "indices:monitor/stats",
+        ),
+    },
+    ANALYST: {
+        None: ("cluster:monitor/main", "indices:admin/index_template/get"),
+        STATE: (*READS, "indices:data/read/get", "indices:admin/refresh"),
+        **dict.fromkeys((ALIAS, RESULTS), (*READS, "indices:admin/refresh")),
+        **dict.fromkeys((RULES, VERDICTS), tuple(each for each in KEEPS if each != "indices:data/write/delete")),
+    },
+    VERDICT_AUTHOR: {
+        VERDICTS: (
+            "indices:data/write/bulk[s]",
+            "indices:data/write/index:op_type/create",
+            "indices:admin/auto_create",
         ),
     },
 }
@@ -91,6 +106,14 @@ REFUSED = [
     Asked((SETUP,), "indices:data/read/search", EVENTS),
     Asked((SETUP,), "indices:data/write/index", RESULTS),
     Asked((SETUP,), "indices:admin/delete", STATE),
+    Asked((ANALYST,), "indices:data/write/index", RESULTS),
+    Asked((ANALYST,), "indices:data/write/index", STATE),
+    Asked((ANALYST,), "indices:data/write/delete", VERDICTS),
+    Asked((ANALYST,), "indices:data/read/search", EVENTS),
+    Asked((VERDICT_AUTHOR,), "indices:data/write/index:op_type/index", VERDICTS),
+    Asked((VERDICT_AUTHOR,), "indices:data/read/search", VERDICTS),
+    Asked((VERDICT_AUTHOR,), "indices:data/write/index:op_type/create", RULES),
+    Asked((VERDICT_AUTHOR,), "indices:admin/create", VERDICTS),
 ]
 
 
@@ -188,7 +211,7 @@ def test_elasticsearch_refuses_a_policy_with_a_mistake(said: Said, mistake: str)
     assert said.wrong[mistake].refused
 
 
-@pytest.mark.parametrize("name", [READER, WRITER, SETUP])
+@pytest.mark.parametrize("name", list(NEEDED))
 def test_elasticsearch_takes_each_role_and_knows_each_of_its_rights(said: Said, name: str) -> None:
     read, ours = said.roles[name], shipped()[name]
     assert read.stored is not None, read.refused

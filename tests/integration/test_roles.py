@@ -40,7 +40,7 @@ SETUP_RIGHTS = [
     for where, right in rights_of(ROLES, "ipi-es-setup")
     if "/ism/" not in right and right not in (OF_THE_POLICY, SIMULATION) and where != LIFECYCLE
 ]
-OWN = "ipi-es-state ipi-es-snapshots ipi-es-rules"
+OWN = "ipi-es-state ipi-es-snapshots ipi-es-rules ipi-es-verdicts"
 RESULTS = "ipi-es-anomalies ipi-es-anomalies-*"
 NOT_FOR_BACKFILL = {
     (OWN, "indices:admin/create"),  # the first training makes them
@@ -94,9 +94,9 @@ def test_reader_and_writer_suffice_for_all_commands_of_a_job(bench: SecuredBench
         ["results", "buckets", job, "--start", start],
         ["snapshots", "list", job],
         ["renormalize", job],
-        ["verdict", "confirm", job, "person07", "198.51.100.9"],
+        ["verdict", "safe", job, "person07", "198.51.100.9"],
         ["verdict", "list", job],
-        ["verdict", "remove", job, "person07", "198.51.100.9"],
+        ["verdict", "revoke", job, "person07", "198.51.100.9"],
         ["rule", "add", "office", "--cidr", "198.51.100.0/24", "--reason", "ours"],
         ["rule", "list"],
         ["rule", "show", "office"],
@@ -241,3 +241,63 @@ def test_people_who_look_at_dashboards_need_read_and_the_right_to_search_several
     if with_the_right:
         assert answer["responses"][0]["hits"]["total"]["value"] > 24
     assert bench.secured.call("POST", "/ipi-es-anomalies/_search", auth=ANALYST)[0] == 200
+
+
+SOAR = ("playbook", "Kq-7735-Zxv!")
+PERSON = ("investigator", "Kq-7736-Zxv!")
+
+
+@pytest.fixture
+def users_of_verdicts(bench: SecuredBench) -> None:
+    for user, role in ((SOAR, "ipi-es-verdict-author"), (PERSON, "ipi-es-analyst")):
+        bench.put(f"internalusers/{user[0]}", {"password": user[1]})
+        bench.put(f"rolesmapping/{role}", {"users": [user[0]]})
+
+
+def test_a_tool_writes_verdicts_with_a_key_for_nothing_else(
+    bench: SecuredBench, quiet: dict[str, Any], users_of_verdicts: None
+) -> None:
+    del quiet
+    forged = {"job_id": bench.job.job_id, "verdict": "safe", "entity": "person07", "ip": "198.51.100.9", "by": "tool"}
+    forged["time"] = iso(FIRST_DAY)
+    status, answer = bench.secured.call("POST", "/ipi-es-verdicts/_doc?refresh=true", forged, auth=SOAR)
+    assert status == 201, answer
+    listed = bench.run(WORKER, "verdict", "list", bench.job_file(), "--format", "json")[1]
+    assert [each["by"] for each in json.loads(listed) if each["entity"] == "person07"] == ["tool"]
+    for user in (READER, BUILDER):
+        assert bench.secured.call("POST", "/ipi-es-verdicts/_doc", forged, auth=user)[0] == 403
+    for method, path in (
+        ("POST", "/ipi-es-verdicts/_search"),
+        ("DELETE", "/ipi-es-verdicts"),
+        ("POST", "/ipi-es-rules/_doc"),
+        ("POST", "/ipi-es-state/_doc"),
+        ("POST", "/ipi-es-anomalies/_doc"),
+        ("POST", f"/{EVENTS}/_search"),
+    ):
+        assert bench.secured.call(method, path, {} if method == "POST" else None, auth=SOAR)[0] == 403, path
+
+
+def test_an_analyst_answers_findings_and_changes_nothing_else(
+    bench: SecuredBench, quiet: dict[str, Any], users_of_verdicts: None
+) -> None:
+    assert quiet["results"]
+    job, start = bench.job_file(), iso(company.SCORED_FROM)
+    for command in (
+        ["results", "records", job, "--start", start],
+        ["verdict", "compromised", job, "person09", "198.51.100.9"],
+        ["verdict", "list", job],
+        ["verdict", "revoke", job, "person09", "198.51.100.9"],
+        ["rule", "add", "branch", "--cidr", "198.51.100.0/24", "--reason", "ours"],
+        ["rule", "list"],
+        ["rule", "end", "branch"],
+    ):
+        code, said = bench.run(PERSON, *command)
+        assert code == 0, (command, said)
+    for method, path in (
+        ("POST", f"/{EVENTS}/_search"),
+        ("POST", "/ipi-es-anomalies/_doc"),
+        ("POST", "/ipi-es-state/_doc"),
+        ("DELETE", "/ipi-es-verdicts/_doc/1"),
+        ("DELETE", "/ipi-es-rules"),
+    ):
+        assert bench.secured.call(method, path, {} if method == "POST" else None, auth=PERSON)[0] == 403, path

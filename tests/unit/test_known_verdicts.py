@@ -47,7 +47,7 @@ def sources(known: KnownVerdicts, at: int, operators: dict[str, int] | None = No
     found = bucket(at, operators)
     return {
         PAIRS[row][0]: (each.text, each.factor)
-        for row, each in endangering_sources(known, found, found.entity, found.ip).items()
+        for row, each in endangering_sources(known, found.matchable, found.entity, found.ip).items()
     }
 
 

@@ -34,8 +34,9 @@ def role(distribution: Distribution, name: str) -> roles.Role:
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_there_are_three_roles_each_as_a_person_would_put_it(distribution: Distribution) -> None:
-    assert [each.name for each in roles.shipped(distribution)] == [roles.READER, roles.SETUP, roles.WRITER]
+def test_there_are_five_roles_each_as_a_person_would_put_it(distribution: Distribution) -> None:
+    names = [roles.ANALYST, roles.READER, roles.SETUP, roles.VERDICT_AUTHOR, roles.WRITER]
+    assert [each.name for each in roles.shipped(distribution)] == names
     known = {
         "elasticsearch": {"cluster", "indices", "metadata"},
         "opensearch": {"cluster_permissions", "index_permissions", "description"},
@@ -176,7 +177,8 @@ def test_elasticsearch_is_asked_for_just_what_the_roles_have() -> None:
     assert not [right for right in found if right.error]
     by_name = {name: set(entry["privileges"]) for entry in wanted["index"] for name in entry["names"]}
     assert set(by_name) == {
-        "logs-*", "ipi-es-state", "ipi-es-snapshots", "ipi-es-rules", "ipi-es-anomalies", "ipi-es-anomalies-shared-*",
+        "logs-*", "ipi-es-state", "ipi-es-snapshots", "ipi-es-rules", "ipi-es-verdicts", "ipi-es-anomalies",
+        "ipi-es-anomalies-shared-*",
     }  # fmt: skip
     assert by_name["logs-*"] == {"read"}
     assert "delete_index" not in by_name["ipi-es-anomalies-shared-*"]  # this job deletes nothing

@@ -47,6 +47,7 @@ def test_empty_cluster_gets_all_templates() -> None:
         "ipi-es-rules",
         "ipi-es-snapshots",
         "ipi-es-state",
+        "ipi-es-verdicts",
     ]
     changes = setup_plan.plan(cluster)
     assert [change.title for change in changes] == [
@@ -54,6 +55,7 @@ def test_empty_cluster_gets_all_templates() -> None:
         "create index template ipi-es-rules",
         "create index template ipi-es-snapshots",
         "create index template ipi-es-state",
+        "create index template ipi-es-verdicts",
     ]
     assert "+ template.settings.index.gc_deletes: 1h" in changes[0].diff
     setup_plan.apply(cluster, changes)
@@ -142,6 +144,7 @@ def test_older_schema_is_upgraded_with_its_indices() -> None:
         "upgrade index template ipi-es-rules",
         "upgrade index template ipi-es-snapshots",
         "upgrade index template ipi-es-state",
+        "upgrade index template ipi-es-verdicts",
         f"extend mapping of index {INDEX}",
     ]
     assert changes[-1].diff == f"+ brand_new: keyword\n+ _meta.schema_version: {SCHEMA_VERSION + 1}"

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from ipi_es.config.allow_list import Matchable
     from ipi_es.config.job_config import Job
+    from ipi_es.config.verdict import Verdict
     from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.pair_explanation import PairExplanation
     from ipi_es.networks.network_types import NetworkType
     from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.verdicts.endangered_pairs import CompromisedSource
 
 RECENT = 5
 """Records of the pair that are shown, the latest first."""
@@ -36,7 +38,7 @@ class PairFacts:
     probability: float
     """As it would be scored now, small = unusual."""
     calibrated_probability: float
-    """As calibrated; smaller than ``probability`` where warm-up raised that."""
+    """As calibrated: without the effect of warm-up, and of a compromised account near the pair."""
     score_cap: float
     """0–100: the highest possible score if the pair were seen now. Only the cap by probability is applied: the other
     caps depend on the bucket that the pair is in."""
@@ -55,12 +57,16 @@ class PairFacts:
     """Number of all its records."""
     first_recorded: int | None
     """Start of the first record's bucket, epoch seconds."""
+    verdicts: tuple[Verdict, ...]
+    """Verdicts in force on the entity and the network, the oldest first."""
+    endangered_by: CompromisedSource | None
+    """The compromised account near the pair, which makes ``probability`` smaller."""
     held_until: int | None
     """Epoch seconds before which its latest records keep the pair from being learned; None: not held at ``as_of``."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts for JSON. Every key is always present; null: unknown, or there is none."""
-        seen = self.seen
+        seen, near = self.seen, self.endangered_by
         return {
             "job_id": self.job_id,
             "entity": seen.entity,
@@ -104,6 +110,11 @@ class PairFacts:
             "shared_prefix_with": seen.shared_prefix_with,
             "record_count": self.record_count,
             "first_recorded": None if self.first_recorded is None else iso(self.first_recorded),
+            "verdicts": [
+                {"time": iso(each.time), "verdict": each.verdict, "by": each.by, "comment": each.comment}
+                for each in self.verdicts
+            ],
+            "endangered_by": None if near is None else {"entity": near.entity, "source": near.text},
             "held_until": None if self.held_until is None else iso(self.held_until),
             "records": list(self.records),
         }
@@ -121,8 +132,11 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     from ipi_es.scoring.calibration import CLASS_NAMES
     from ipi_es.scoring.history_age import YOUNG_DAYS
     from ipi_es.scoring.normalizer import probability_cap
+    from ipi_es.scoring.probability import endangered
     from ipi_es.state.job_state import JobState
     from ipi_es.worker.history.history_keeper import HistoryId
+    from ipi_es.worker.verdicts.endangered_pairs import endangering_sources, factors
+    from ipi_es.worker.verdicts.known_verdicts import network_of
 
     trained = (work.stores.states.read(work.job.job_id) or JobState(work.job.job_id)).trained
     snapshot = work.snapshot(trained.snapshot_id)
@@ -134,9 +148,13 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     seen = explain(Scorer(snapshot.network, history), entity, address, context)
     age = history.age
     judged = snapshot.references.judge([seen.compatibility], [seen.prior_events], [age], np.zeros(1, dtype=np.bool_))
-    class_, calibrated, scored = judged.history_class, judged.calibrated.ln_p, judged.ln_p
+    class_, calibrated = judged.history_class, judged.calibrated.ln_p
     results = work.stores.results
     named = _groups_of_events(work, entity)
+    names, row = _matchable(entity, address, named, context, types, work.stores.clock.now()), np.zeros(1, np.int32)
+    known = work.verdicts()
+    near = endangering_sources(known, names, row, row)
+    scored = endangered(judged.ln_p, factors(near, 1))
     pair = ResultFilter(entity=entity, ip=ip)
     records = results.read("record", pair, sort="timestamp", size=RECENT)
     first = results.read("record", pair, sort="timestamp", desc=False, size=1)
@@ -150,7 +168,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         probability=float(np.exp(scored[0])),
         calibrated_probability=float(np.exp(calibrated[0])),
         score_cap=float(np.clip(probability_cap(scored[:1])[0], 0.0, 100.0)),
-        suppressed_by=_allowed_by(work, _matchable(entity, address, named, context, types, work.stores.clock.now())),
+        suppressed_by=_allowed_by(work, names),
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
         groups=_groups(work.job, entity, named),
@@ -158,6 +176,8 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         records=tuple(each.source for each in records),
         record_count=results.count("record", pair) if len(records) == RECENT else len(records),
         first_recorded=from_ms(first[0].source["timestamp"]) if first else None,
+        verdicts=known.by_place.get((entity, network_of(ip)), ()),
+        endangered_by=near.get(0),
         held_until=until if until > history.day * SECONDS["d"] else None,
     )
 

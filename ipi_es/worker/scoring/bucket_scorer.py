@@ -177,7 +177,7 @@ class BucketScorer:
         failures_only = ~have_outcome(bucket, self.job.datafeed_config.learn_outcomes, entity, ip)
         judged = self.references.judge(seen.log_odds, prior, age, failures_only)
         calibrated = judged.calibrated
-        sources = endangering_sources(self.holds.verdicts, bucket, entity, ip)
+        sources = endangering_sources(self.holds.verdicts, bucket.matchable, entity, ip)
         pairs = ScoredPairs(
             entity=entity,
             ip=ip,

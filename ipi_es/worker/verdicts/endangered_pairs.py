@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import parse
+from ipi_es.config.allow_list import Matchable
 from ipi_es.config.verdict import COMPROMISED, Verdict
-from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.prefixes import ADDRESS, SITE, prefix_keys
 from ipi_es.scoring.array_checks import F64
 from ipi_es.scoring.probability import ADDRESS_FACTOR, NETWORK_FACTOR, OPERATOR_FACTOR
@@ -35,26 +35,27 @@ class CompromisedSource:
 
 
 def endangering_sources(
-    verdicts: KnownVerdicts, bucket: EventBucket, entity: NDArray[np.int32], ip: NDArray[np.int32]
+    verdicts: KnownVerdicts, names: Matchable, entity: NDArray[np.int32], ip: NDArray[np.int32]
 ) -> dict[int, CompromisedSource]:
     """Return the source that endangers a pair most, by its row; rows without one are left out.
 
-    ``entity`` int32[n] and ``ip`` int32[n] are indexes into the bucket's entities and IPs. An account endangers others,
-    in buckets that start after the verdict was given.
+    ``entity`` int32[n] and ``ip`` int32[n] are indexes into the entities and addresses of ``names``. An account
+    endangers others, in buckets that start after the verdict was given.
     """
+    time = names.time or 0
     sources = [
         each
         for each in verdicts.verdicts
-        if each.verdict == COMPROMISED and each.time <= bucket.start < each.time + verdicts.endangers_for
+        if each.verdict == COMPROMISED and each.time <= time < each.time + verdicts.endangers_for
     ]
     if not sources:
         return {}
     by_ip: dict[int, list[CompromisedSource]] = {}
-    for place, source in _common(sources, bucket):
+    for place, source in _common(sources, names):
         by_ip.setdefault(place, []).append(source)
     found = {}
     for row in np.flatnonzero(np.isin(ip, list(by_ip))).tolist():
-        name = bucket.entities[entity[row]]
+        name = names.entities[entity[row]]
         others = [each for each in by_ip[int(ip[row])] if each.entity != name]
         if others:
             found[row] = max(others)
@@ -69,18 +70,17 @@ def factors(found: dict[int, CompromisedSource], n: int) -> F64:
     return result
 
 
-def _common(sources: list[Verdict], bucket: EventBucket) -> Iterator[tuple[int, CompromisedSource]]:
+def _common(sources: list[Verdict], names: Matchable) -> Iterator[tuple[int, CompromisedSource]]:
     """Yield (index of an IP, source) for each IP that has its address, network or operator in common with one."""
-    ours, theirs = prefix_keys(bucket.addresses), prefix_keys(parse([each.ip for each in sources])[0])
+    ours, theirs = prefix_keys(names.addresses), prefix_keys(parse([each.ip for each in sources])[0])
     for place in np.flatnonzero(np.isin(ours[:, SITE], theirs[:, SITE])).tolist():
         for i in np.flatnonzero(theirs[:, SITE] == ours[place, SITE]).tolist():
             each, same = sources[i], theirs[i, ADDRESS] == ours[place, ADDRESS]
             text = each.ip if same else network_of(each.ip)
             yield place, CompromisedSource(ADDRESS_FACTOR if same else NETWORK_FACTOR, each.time, each.entity, text)
     numbers = {each.operator for each in sources if each.operator is not None}
-    if numbers and bucket.context is not None:
-        operators = bucket.context.operator
-        for place in np.flatnonzero(np.isin(operators, sorted(numbers))).tolist():
+    if numbers and names.operator is not None:
+        for place in np.flatnonzero(np.isin(names.operator, sorted(numbers))).tolist():
             for each in sources:
-                if each.operator == operators[place]:
+                if each.operator == names.operator[place]:
                     yield place, CompromisedSource(OPERATOR_FACTOR, each.time, each.entity, f"AS{each.operator}")

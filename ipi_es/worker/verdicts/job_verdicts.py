@@ -8,11 +8,12 @@ writing too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.config.job_config import Job
 from ipi_es.config.verdict import COMPROMISED, Verdict, VerdictWord
-from ipi_es.errors import IpiEsError, JobBusy, NotFound, UsageError
+from ipi_es.errors import IpiEsError, JobBusy, NotFound, PermissionDenied, UsageError
 from ipi_es.lists import some
 from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.results.documents import ids
@@ -64,7 +65,8 @@ class JobVerdicts:
             try:
                 self._require_job()
             except IpiEsError:
-                self._store.delete_verdicts([stored.id])
+                with suppress(PermissionDenied):  # an analyst may not delete: the verdict stays, without any effect
+                    self._store.delete_verdicts([stored.id])
                 raise
 
     def revoke(self, places: Sequence[Place], by: str) -> list[Verdict]:

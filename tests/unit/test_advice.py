@@ -173,9 +173,11 @@ def test_an_alarm_was_right_if_one_of_its_results_is_compromised(words: list[str
     for entity, word in zip(ENTITIES, words, strict=False):
         made.record(START, entity, IPS[0], 80.0)
         made.judge(word)
+    made.bucket(START, 90.0)
     found = advice_on(made.documents())
     assert count_of(found, 75, "records").all == tally
-    assert count_of(found, 75, "buckets").all == (0, 0, 0)
+    assert count_of(found, 75, "buckets").all == tally  # a bucket has the verdicts of what was found in it
+    assert count_of(found, 95, "records").all == (0, 0, 0)
 
 
 def test_time_that_shows_nothing_is_left_out() -> None:

@@ -72,7 +72,7 @@ def test_each_level_has_its_counts_and_a_proposal(cluster: MemoryCluster) -> Non
     assert [each for each, row in rows.items() if row["proposed"]] == [
         ("buckets", 1.0), ("influencers", 1.0), ("records", 61.0),
     ]  # fmt: skip
-    assert rows["buckets", 50]["precision"] is None
+    assert rows["influencers", 50]["precision"] is None
 
 
 def test_consoles_count_each_entity_of_an_event(cluster: MemoryCluster) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from ipi_es.alerts.advice.alarm_counts import WHOLE_BUCKET, AlarmCount, AlarmCounter, Finding, Name, propose
+from ipi_es.alerts.advice.alarm_counts import (
+    VERDICTS,
+    WHOLE_BUCKET,
+    AlarmCount,
+    AlarmCounter,
+    Finding,
+    Name,
+    propose,
+)
 from ipi_es.alerts.advice.counted_time import CountedTime, Interval, counted_time
 from ipi_es.alerts.found_alerts import KIND_OF, alert_key, names_of, score_field
 from ipi_es.alerts.kinds import SCORED, ScoredKind
-from ipi_es.cluster.port import Cluster, Document
+from ipi_es.cluster.port import Cluster, Document, Json
 from ipi_es.config.job_config import Job
 from ipi_es.results.reading.queries import ResultFilter, any_of, results_query
 from ipi_es.results.store import MAX_PAGE, ResultStore
@@ -103,9 +111,9 @@ def advise(cluster: Cluster, job: Job, asked: AdviceRequest, warm_ups: Iterable[
     found = _what_may_alert(cluster, job, asked, min(thresholds)) if time.starts else iter(())
     for start, results in groupby(found, key=lambda each: from_ms(each.source["timestamp"])):
         if start in time.starts:
-            findings = [_finding(job, each.source, merged=asked.merged) for each in results]
+            findings = _findings(job, [each.source for each in results], merged=asked.merged)
             for level, counter in counters.items():
-                counter.add_bucket(day_of(start), [finding for kind, finding in findings if kind in level])
+                counter.add_bucket(day_of(start), [each for kind in level for each in findings[kind]])
     most = asked.most_alarms(time.days)
     counts = {level: counter.counts() for level, counter in counters.items()}
     return Advice(
@@ -146,16 +154,21 @@ def _what_may_alert(cluster: Cluster, job: Job, asked: AdviceRequest, least: flo
     return cluster.scan(ALIAS, query, source=[*_FIELDS, *scores], sort=[{"timestamp": {"order": "asc"}}])
 
 
-def _finding(job: Job, source: dict[str, Any], *, merged: bool) -> tuple[ScoredKind, Finding]:
-    kind = KIND_OF[source["result_type"]]
-    names: frozenset[Name]
-    if not merged:
-        names = frozenset([alert_key(source)])
-    elif kind == "buckets":
-        names = frozenset([WHOLE_BUCKET])
-    else:
-        found = names_of(job, kind, [source])
-        names = frozenset(
-            [*(("entity", name) for name in found.entities), *(("address", name) for name in found.addresses)]
-        )
-    return kind, Finding(float(source[score_field(job, kind)]), names, source.get("verdict"))
+def _findings(job: Job, sources: Sequence[Json], *, merged: bool) -> dict[ScoredKind, list[Finding]]:
+    """Return the findings of one bucket. The bucket itself has the verdicts of what was found in it."""
+    words = {each.get("verdict") for each in sources}
+    of_bucket = next((word for word in VERDICTS if word in words), None)
+    found: dict[ScoredKind, list[Finding]] = {kind: [] for kind in SCORED}
+    for each in sources:
+        kind = KIND_OF[each["result_type"]]
+        names = _names(job, kind, each) if merged else [alert_key(each)]
+        verdict = of_bucket if kind == "buckets" else each.get("verdict")
+        found[kind].append(Finding(float(each[score_field(job, kind)]), frozenset(names), verdict))
+    return found
+
+
+def _names(job: Job, kind: ScoredKind, source: Json) -> list[Name]:
+    if kind == "buckets":
+        return [WHOLE_BUCKET]
+    found = names_of(job, kind, [source])
+    return [*(("entity", name) for name in found.entities), *(("address", name) for name in found.addresses)]

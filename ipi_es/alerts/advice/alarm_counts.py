@@ -20,7 +20,7 @@ WHOLE_BUCKET: Name = ("bucket",)
 
 COMPROMISED = "compromised"
 VERDICTS = (COMPROMISED, "safe", "dismissed")
-"""What people say of a result. The first says that the alarm was right."""
+"""What people say of a result; of several the first counts, which says that the alarm was right."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,10 @@ def advise(
         last = end if end is not None else newest or now
         first = start if start is not None else last - DEFAULT_DAYS * SECONDS["d"]
         if last <= first:
-            raise UsageError("the period's end is not after its start", hint="give --start and --end, or neither")
+            raise UsageError(
+                f"the period's end, {iso(last)}, is not after its start, {iso(first)}",
+                hint="name an earlier --start; without --end, the period ends with the newest bucket",
+            )
         found = _advice(cluster, job, AdviceRequest(first, last, at_most, merged=not consoles))
     table = output_format == "table"
     rows = list(_rows(found))
@@ -135,7 +138,7 @@ def _rows(found: Advice) -> Iterator[dict[str, Any]]:
 def _counted(count: AlarmCount, days: float) -> dict[str, Any]:
     from ipi_es.alerts.advice.share_interval import share_interval
 
-    alarms, judged, compromised = count.all
+    alarms, judged, compromised = count.total
     low, high = share_interval(compromised, judged) if judged else (None, None)
     return {
         "alarms_per_day": alarms / days,

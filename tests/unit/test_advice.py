@@ -79,8 +79,8 @@ def test_alarms_are_the_messages_that_the_worker_would_send(made: Results, thres
     alerts = find(cluster, configured, 0, END)
     own = tuple(kind for kind in ("buckets", "influencers", "records") if kind in on)
     merged, single = (advise(cluster, configured, replace(ASKED, merged=each)) for each in (True, False))
-    assert count_of(merged, threshold, *own).all.alarms == len(incidents(each.message for each in alerts))
-    assert count_of(single, threshold, *own).all.alarms == len(alerts)
+    assert count_of(merged, threshold, *own).total.alarms == len(incidents(each.message for each in alerts))
+    assert count_of(single, threshold, *own).total.alarms == len(alerts)
 
 
 @settings(max_examples=25, deadline=None)
@@ -88,7 +88,7 @@ def test_alarms_are_the_messages_that_the_worker_would_send(made: Results, thres
 def test_the_proposed_threshold_keeps_the_limit_and_one_less_does_not(made: Results, at_most: float) -> None:
     found = advice_on(made.documents(), replace(ASKED, at_most=at_most))
     for level in found.levels:
-        alarms = {each.threshold: each.all.alarms for each in level.counts}
+        alarms = {each.threshold: each.total.alarms for each in level.counts}
         if found.asked.needed_days > DAYS:
             assert level.proposed is None
         elif level.proposed is None:
@@ -116,7 +116,7 @@ FINDINGS = st.lists(st.builds(Finding, SCORES, NAMES, st.sampled_from([None, *VE
 def test_single_alarms_never_rise_with_the_threshold(findings: list[Finding]) -> None:
     counter = AlarmCounter(range(101))
     counter.add_bucket(7, [replace(each, names=frozenset([(str(n),)])) for n, each in enumerate(findings)])
-    alarms = [each.all.alarms for each in counter.counts()]
+    alarms = [each.total.alarms for each in counter.counts()]
     assert alarms == [sum(each.score >= threshold for each in findings) for threshold in range(101)]
     assert alarms == sorted(alarms, reverse=True)
 
@@ -130,16 +130,27 @@ def test_order_doesnt_matter_and_right_alarms_are_part_of_the_judged_ones(findin
     counters[1].add_bucket(7, shuffled)
     assert counters[0].counts() == counters[1].counts()
     for each in counters[0].counts():
-        assert 0 <= each.all.compromised <= each.all.judged <= each.all.alarms <= len(findings)
-        assert each.of_worst_day == each.all.alarms
+        assert 0 <= each.total.compromised <= each.total.judged <= each.total.alarms <= len(findings)
+        assert each.of_worst_day == each.total.alarms
 
 
 def test_a_finding_may_join_messages_so_a_threshold_between_more_of_them_is_not_proposed() -> None:
     counter = AlarmCounter([60, 75])
     joining = [("a", 90.0), ("b", 80.0), ("ab", 65.0)]
     counter.add_bucket(7, [Finding(score, frozenset((name,) for name in names)) for names, score in joining])
-    assert [each.all.alarms for each in counter.counts()] == [1, 2]
+    assert [each.total.alarms for each in counter.counts()] == [1, 2]
     assert propose(counter.counts(), 1) is None
+
+
+@pytest.mark.parametrize("score", [95.0, 85.0, 76.0])
+def test_a_finding_of_the_bucket_covers_all_others_whatever_their_scores(score: float) -> None:
+    made = Results(CONTEXT)
+    made.record(START, "ann", IPS[0], 90.0)
+    made.record(START, "bob", IPS[1], 80.0)
+    made.bucket(START, score)
+    found = advice_on(made.documents())
+    assert count_of(found, 75, "buckets", "influencers", "records").total.alarms == 1
+    assert count_of(found, 75, "records").total.alarms == 2
 
 
 def test_interim_results_and_later_scores_do_not_count() -> None:
@@ -147,8 +158,8 @@ def test_interim_results_and_later_scores_do_not_count() -> None:
     made.record(START, "ann", IPS[0], 80.0)
     with_later = [rescored(made.found[0], 10.0), *made.documents()[1:]]
     with_interim = [*with_later, record(CONTEXT, "bob", IPS[1], 99.0, start=START + HOUR, stamp=INTERIM)]
-    assert count_of(advice_on(with_interim), 75, "records").all.alarms == 1
-    assert count_of(advice_on(with_interim, score="current"), 75, "records").all.alarms == 0
+    assert count_of(advice_on(with_interim), 75, "records").total.alarms == 1
+    assert count_of(advice_on(with_interim, score="current"), 75, "records").total.alarms == 0
 
 
 def test_the_worst_day_is_the_utc_day_with_the_most_alarms() -> None:
@@ -156,7 +167,7 @@ def test_the_worst_day_is_the_utc_day_with_the_most_alarms() -> None:
     for hour in (1, 23, 24, 25, 47):
         made.record(START + hour * HOUR, "ann", IPS[0], 80.0)
     found = count_of(advice_on(made.documents()), 75, "records")
-    assert (found.all.alarms, found.worst_day, found.of_worst_day) == (5, day_of(START) + 1, 3)
+    assert (found.total.alarms, found.worst_day, found.of_worst_day) == (5, day_of(START) + 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -175,16 +186,18 @@ def test_an_alarm_was_right_if_one_of_its_results_is_compromised(words: list[str
         made.judge(word)
     made.bucket(START, 90.0)
     found = advice_on(made.documents())
-    assert count_of(found, 75, "records").all == tally
-    assert count_of(found, 75, "buckets").all == tally  # a bucket has the verdicts of what was found in it
-    assert count_of(found, 95, "records").all == (0, 0, 0)
+    assert count_of(found, 75, "records").total == tally
+    assert count_of(found, 75, "buckets").total == tally  # a bucket has the verdicts of what was found in it
+    assert count_of(found, 95, "records").total == (0, 0, 0)
 
 
-def test_time_that_shows_nothing_is_left_out() -> None:
+@pytest.mark.parametrize("kind", ["record", "influencer"])
+def test_time_that_shows_nothing_is_left_out(kind: str) -> None:
     made = Results(CONTEXT)
     for day in range(DAYS):
         made.record(START + day * DAY + HOUR, "ann", IPS[0], 80.0)
-    lost = made.found[5]
+        made.entity(START + day * DAY + HOUR, "ann", (IPS[0],), 80.0)
+    lost = next(each for each in made.found[10:] if each.source["result_type"] == kind)
     stored = [each for each in made.documents(without=[START + DAY, START + 3 * DAY]) if each is not lost]
     blind = made.annotation(START + 2 * DAY, START + 2 * DAY + 90 * 60, "blind", fields={"blind_state": "ended"})
     cluster = ready_cluster()
@@ -194,7 +207,7 @@ def test_time_that_shows_nothing_is_left_out() -> None:
     assert found.time.left_out == {LeftOut.WARM_UP: DAY, LeftOut.BLIND: 2 * HOUR, LeftOut.INCOMPLETE: DAY}
     assert found.time.seconds == (DAYS - 2) * DAY - 4 * HOUR
     # not those of the first day, of the blind hours, and of the day that lacks its record
-    assert count_of(found, 75, "records").all.alarms == DAYS - 3
+    assert count_of(found, 75, "records").total.alarms == DAYS - 3
 
 
 @pytest.mark.parametrize(("hours", "enough"), [(7 * 24, True), (7 * 24 - 1, False), (0, False)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
@@ -99,7 +99,7 @@ class Advice:
         return self.asked.most_alarms(self.time.days) is not None
 
 
-def advise(cluster: Cluster, job: Job, asked: AdviceRequest, warm_ups: Iterable[Interval] = ()) -> Advice:
+def advise(cluster: Cluster, job: Job, asked: AdviceRequest, warm_ups: Sequence[Interval] = ()) -> Advice:
     """Count the alarms in the stored results, and propose thresholds where there are enough of them.
 
     Each result counts as if it had been written at the time of its bucket. ``warm_ups``: when the job warmed up.
@@ -129,7 +129,7 @@ def own_level(job: Job) -> Level:
     return tuple(kind for kind in SCORED if kind in job.alerts.on)
 
 
-def _counted_time(results: ResultStore, job: Job, asked: AdviceRequest, warm_ups: Iterable[Interval]) -> CountedTime:
+def _counted_time(results: ResultStore, job: Job, asked: AdviceRequest, warm_ups: Sequence[Interval]) -> CountedTime:
     start, end = asked.start, asked.end
     days = results.daily_counts(start, end)
     blind = (each.source for each in results.annotations(start, end, ["blind"], size=MAX_PAGE))

@@ -61,7 +61,7 @@ def _proposal(advice: Advice, level: LevelAdvice) -> str:
     if level.proposed is not None:
         return f"{level.name} from {level.proposed.threshold:g} on"
     highest = level.counts[-1]
-    return f"no threshold for {level.name} ({highest.threshold:g} gives {highest.all.alarms / advice.time.days:.2f})"
+    return f"no threshold for {level.name} ({highest.threshold:g} gives {highest.total.alarms / advice.time.days:.2f})"
 
 
 def _days(seconds: int) -> str:

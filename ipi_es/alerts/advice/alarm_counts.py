@@ -53,7 +53,7 @@ class AlarmCount:
     """The alarms of one threshold over all counted days; ``worst_day`` in days since the epoch, None without alarms."""
 
     threshold: float
-    all: Tally
+    total: Tally
     worst_day: int | None
     of_worst_day: int
 
@@ -100,7 +100,7 @@ def propose(counts: Sequence[AlarmCount], most: float) -> AlarmCount | None:
     for each in reversed(counts):
         if each.threshold != int(each.threshold):
             continue
-        if each.all.alarms > most:
+        if each.total.alarms > most:
             break
         lowest = each
     return lowest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -46,15 +46,14 @@ def counted_time(
     bucket_span: int,
     *,
     incomplete_days: Container[int] = (),
-    blind: Iterable[Interval] = (),
-    warm_ups: Iterable[Interval] = (),
+    blind: Sequence[Interval] = (),
+    warm_ups: Sequence[Interval] = (),
 ) -> CountedTime:
     """Divide scored buckets (in order) into those that count and the others.
 
     ``incomplete_days``: days since the epoch that lack records or influencers. Where nobody looked, where results are
     missing, and where scores were held back, few alarms don't mean that few are usual.
     """
-    blind, warm_ups = list(blind), list(warm_ups)
     starts, seconds, left_out = set[int](), 0, Counter[LeftOut]()
     for each in buckets:
         start, end = each.start, each.start + each.span
@@ -70,7 +69,7 @@ def counted_time(
     return CountedTime(frozenset(starts), seconds, _missing(buckets, bucket_span), dict(left_out))
 
 
-def _overlaps(start: int, end: int, intervals: Iterable[Interval]) -> bool:
+def _overlaps(start: int, end: int, intervals: Sequence[Interval]) -> bool:
     return any(begin < end and start < stop for begin, stop in intervals)
 
 

@@ -59,7 +59,9 @@ def _how_to_set(advice: Advice) -> Iterator[str]:
 
 def _proposal(advice: Advice, level: LevelAdvice) -> str:
     if level.proposed is not None:
-        return f"{level.name} from {level.proposed.threshold:g} on"
+        # the highest threshold keeps every limit where no score reaches it
+        none = "" if level.proposed.total.alarms else " (no alarm at all)"
+        return f"{level.name} from {level.proposed.threshold:g} on{none}"
     highest = level.counts[-1]
     return f"no threshold for {level.name} ({highest.threshold:g} gives {highest.total.alarms / advice.time.days:.2f})"
 

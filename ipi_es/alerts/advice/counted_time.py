@@ -51,8 +51,8 @@ def counted_time(
 ) -> CountedTime:
     """Divide scored buckets (in order) into those that count and the others.
 
-    ``incomplete_days``: days since the epoch that lack records or influencers. Where nobody looked, where results are
-    missing, and where scores were held back, few alarms don't mean that few are usual.
+    ``incomplete_days``: days since the epoch that lack records or influencers. Where events or results are missing, and
+    where scores were held back, few alarms don't mean that few are usual.
     """
     starts, seconds, left_out = set[int](), 0, Counter[LeftOut]()
     for each in buckets:

@@ -97,7 +97,10 @@ def test_the_table_says_what_was_counted_and_how_to_set_the_threshold(cluster: M
     assert "100% (3% to 100%)" in said
     assert f"Counted: 9.8 days of results from {iso(END - 30 * DAY)} to {iso(END)}." in said
     assert "Not counted: 2 hours in which the job was blind or half blind; 1 bucket that is missing." in said
-    assert "For at most 0.2 a day: buckets from 1 on, influencers from 1 on (no alarm at all), records from 61 on, " in said
+    assert (
+        "For at most 0.2 a day: buckets from 1 on, influencers from 1 on (no alarm at all), records from 61 on, "
+        in said
+    )
     assert "buckets+records from 61 on." in said
     assert "To set it: `alerts: {on: [buckets, records], threshold: 61}` in the job's file." in said
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
+from ipi_es.alerts.advice.share_interval import share_interval
 from ipi_es.scoring.array_checks import as_f64, checked_codes, same_length
 from ipi_es.scoring.calibration import CLASS_NAMES, ENOUGH_POINTS, N_CLASSES
 
@@ -19,8 +19,6 @@ ALPHAS: Final = (0.1, 0.01, 0.001)
 """The probabilities at which shares are checked."""
 BAND: Final = (0.5, 2.0)
 """A share may be from 0.5 to 2 times α."""
-CONFIDENCE: Final = 0.95
-"""Two-sided level of the exact binomial interval (Clopper and Pearson) of a share."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,4 @@ def shares(ln_p: npt.ArrayLike, class_: npt.ArrayLike, calibration: Calibration)
 def _share(ln_p: npt.NDArray[np.float64], alpha: float, class_: int | None) -> Share:
     of = len(ln_p)
     events = int((ln_p <= np.log(alpha)).sum())
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low = float(special.betaincinv(events, of - events + 1, tail)) if events else 0.0
-    high = float(special.betaincinv(events + 1, of - events, 1.0 - tail)) if events < of else 1.0
-    return Share(alpha, class_, events, of, low, high)
+    return Share(alpha, class_, events, of, *share_interval(events, of))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,8 @@ from ipi_es.results.words import ALIAS, NO_ALARM, SCORE_FIELDS
 from ipi_es.scoring.probability import severity
 from ipi_es.times import from_ms, to_ms
 
-_KIND_OF = {result: kind for kind, result in SCORED.items()}
+KIND_OF = {result: kind for kind, result in SCORED.items()}
+"""Type of a result → the kind of its alerts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def find(cluster: Cluster, job: Job, since: int, now: int) -> list[FoundAlert]:
     """
     groups: dict[tuple[str, ...], list[Document]] = {}
     for document in cluster.scan(ALIAS, _query(job, since, now)):
-        groups.setdefault(_key(document.source), []).append(document)
+        groups.setdefault(alert_key(document.source), []).append(document)
     found = [_found(job, documents) for documents in groups.values()]
     return [each for each in found if each is not None]
 
@@ -76,7 +77,8 @@ def score_field(job: Job, kind: ScoredKind) -> str:
     return f"initial_{score}" if job.alerts.score == "initial" else score
 
 
-def _key(source: Mapping[str, Any]) -> tuple[str, ...]:
+def alert_key(source: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what distinguishes one alert from others: results with the same key are one."""
     kind, start = str(source["result_type"]), str(source["timestamp"])
     if kind == "record":
         return kind, start, str(source["partition_field_value"])
@@ -87,13 +89,13 @@ def _key(source: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _found(job: Job, documents: list[Document]) -> FoundAlert | None:
     sources = [document.source for document in documents]
-    key = _key(sources[0])
+    key = alert_key(sources[0])
     if key[0] == "annotation":
         if not any(source.get("blind_state") in GOES_ON for source in sources):
             return None  # the blindness has ended
         message = _blind(job, sources[0])
     else:
-        message = _of_scores(job, _KIND_OF[sources[0]["result_type"]], key, sources)
+        message = _of_scores(job, KIND_OF[sources[0]["result_type"]], key, sources)
     written = [_millis(source["event.ingested"]) for source in sources]
     return FoundAlert(message, max(written), min(written))
 
@@ -102,7 +104,7 @@ def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterab
     field = score_field(job, kind)
     ranked = sorted(sources, key=lambda source: -float(source[field]))
     worst, score = ranked[0], float(ranked[0][field])
-    found = _named(job, kind, ranked)
+    found = names_of(job, kind, ranked)
     when, word = from_ms(worst["timestamp"]), str(severity(score))
     return Message(
         # a rescored bucket may alert again if its severity is higher: another id
@@ -123,7 +125,7 @@ def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterab
     )
 
 
-class _Named(NamedTuple):
+class FoundNames(NamedTuple):
     """Entities and addresses that a finding names, the worst first, and how many there are in all."""
 
     entities: tuple[str, ...]
@@ -132,20 +134,21 @@ class _Named(NamedTuple):
     address_count: int
 
 
-def _named(job: Job, kind: Kind, ranked: list[Mapping[str, Any]]) -> _Named:
+def names_of(job: Job, kind: Kind, ranked: Sequence[Mapping[str, Any]]) -> FoundNames:
+    """Return the names of one alert's results, ``ranked`` by score, the worst first."""
     worst = ranked[0]
     if kind == "records":
         where = tuple(dict.fromkeys(str(source["by_field_value"]) for source in ranked))
-        return _Named((str(worst["partition_field_value"]),), 1, where, len(where))
+        return FoundNames((str(worst["partition_field_value"]),), 1, where, len(where))
     entities, addresses = (tuple(map(str, worst.get(name) or ())) for name in ("top_entities", "top_ips"))
     if kind == "buckets":
         counts = (int(worst.get(f"unusual_{what}_count") or 0) for what in ("entity", "ip"))
         entity_count, address_count = counts
-        return _Named(entities, max(entity_count, len(entities)), addresses, max(address_count, len(addresses)))
+        return FoundNames(entities, max(entity_count, len(entities)), addresses, max(address_count, len(addresses)))
     value = (str(worst["influencer_field_value"]),)
     if worst["influencer_field_name"] == job.ip_field:
-        return _Named(entities, int(worst.get("entity_count") or len(entities)), value, 1)
-    return _Named(value, 1, addresses, int(worst.get("ip_count") or len(addresses)))
+        return FoundNames(entities, int(worst.get("entity_count") or len(entities)), value, 1)
+    return FoundNames(value, 1, addresses, int(worst.get("ip_count") or len(addresses)))
 
 
 def _why(kind: Kind, worst: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ COMMANDS = {
     "evaluate": "Measure detection on real events, beside references.",
     "snapshots": "List, delete and revert to trained snapshots.",
     "job": "Create, import, validate, pause, reset and delete jobs.",
+    "advise": "Show how many alarms a day each threshold gives.",
     "alerts": "Render, install and test alerts.",
     "node": "Start and stop a local OpenSearch server.",
     "completion": "Print or install the completion of the shell.",

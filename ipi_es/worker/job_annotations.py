@@ -15,9 +15,12 @@ from ipi_es.results.documents.annotations import Annotation
 from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.job_state import JobState
-from ipi_es.times import day_of, iso
+from ipi_es.times import day_of, from_ms, iso
 from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.training.job_training import TrainedJob
+
+WARMS_UP = "The job warms up"
+"""How the annotation of a warm-up's beginning starts; that of its end starts differently."""
 
 
 def of_training(
@@ -47,12 +50,29 @@ def of_warm_up(job: Job, time: int, before: int | None, after: int) -> Annotatio
     if was == is_:
         return None
     text = (
-        f"The job warms up: its history is {max(after, 0)} days long. Until it has {YOUNG_DAYS}, what entities with "
+        f"{WARMS_UP}: its history is {max(after, 0)} days long. Until it has {YOUNG_DAYS}, what entities with "
         "fewer than six events do scores below 50 by itself."
         if is_
         else f"The job no longer warms up: its history is {after} days long."
     )
     return Annotation("warm_up", time, time + job.bucket_span, text)
+
+
+def warm_ups(said: Iterable[Document], now: int) -> list[tuple[int, int]]:
+    """Return the [start, end) of each warm-up, epoch seconds, from the annotations of type `warm_up`, in any order.
+
+    The start is 0 where its annotation was deleted; a warm-up that goes on ends ``now``.
+    """
+    found, begun = list[tuple[int, int]](), 0
+    warms_up = False
+    for each in sorted((each.source for each in said), key=lambda source: int(source["timestamp"])):
+        time, was = from_ms(each["timestamp"]), warms_up
+        warms_up = str(each["annotation"]).startswith(WARMS_UP)
+        if warms_up and not was:
+            begun = time
+        elif not warms_up and (was or not found):
+            found.append((begun, time))
+    return [*found, (begun, now)] if warms_up else found
 
 
 def never_used(said: Iterable[Document], snapshot_id: str) -> set[str]:

@@ -92,6 +92,7 @@ def test_reader_and_writer_suffice_for_all_commands_of_a_job(bench: SecuredBench
     for command in (
         ["results", "records", job, "--start", start],
         ["results", "buckets", job, "--start", start],
+        ["advise", job],
         ["snapshots", "list", job],
         ["renormalize", job],
         ["verdict", "safe", job, "person07", "198.51.100.9"],

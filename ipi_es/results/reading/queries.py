@@ -70,6 +70,8 @@ class ResultFilter:
     """With interim results."""
     new: bool = False
     """Only what may alert: no repeats, nothing allowed or closed by a verdict, and only buckets with a new record."""
+    closed: bool = False
+    """Where ``new``: with results that a verdict closed; they may have alerted before."""
 
 
 EVERY_RESULT = ResultFilter()
@@ -108,7 +110,8 @@ def results_query(job_id: str, kinds: Sequence[ResultKind], where: ResultFilter 
         with_news: Query = {"range": {"new_record_count": {"gte": 1}}}
         filters.append(any_of([with_news, {"terms": {"result_type": others}}]) if others else with_news)
     without = _without(query, *NO_ALARM)
-    without["bool"]["must_not"].append(CLOSED)
+    if not where.closed:
+        without["bool"]["must_not"].append(CLOSED)
     return without
 
 

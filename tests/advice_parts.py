@@ -10,7 +10,7 @@ import alert_results as seeded
 from alert_results import HOUR
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.verdict import VERDICTS
+from ipi_es.config.given_verdict import VERDICTS
 from ipi_es.results.documents import result_documents
 from ipi_es.results.documents.members import Members, Unusual
 from ipi_es.results.documents.result_documents import (

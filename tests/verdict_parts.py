@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ipi_es.config.verdict import SAFE, Verdict, VerdictWord
+from ipi_es.config.given_verdict import SAFE, Verdict, VerdictWord
 
 
 def said(

@@ -16,7 +16,7 @@ from ipi_es.cli.shared.influencer_lines import joined, who
 from ipi_es.cli.shared.output import STYLE, Column, emit, format_option, tenths
 from ipi_es.cli.shared.shell import clock, named_address, named_entity, shell
 from ipi_es.cli.shared.zones import time_zone_option
-from ipi_es.config.verdict import CLOSING, COMPROMISED
+from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import UsageError
 from ipi_es.report.text import TimeShown, counted
 from ipi_es.results.documents.explanation import sentence

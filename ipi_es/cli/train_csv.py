@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ipi_es.cli.shared.shell import clock
-from ipi_es.config.hyperparameter_files import SAGEMAKER, read_hyperparameters
+from ipi_es.config.files.hyperparameter_files import SAGEMAKER, read_hyperparameters
 from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.extras import TRAIN, require

@@ -11,14 +11,14 @@ import click
 from ipi_es.addresses import canonical
 from ipi_es.cli.shared.output import Column, emit, format_option
 from ipi_es.cli.shared.shell import clock, named_pair, shell, user_name
-from ipi_es.config.verdict import COMPROMISED, DISMISSED, REACH, SAFE, VerdictWord
+from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, REACH, SAFE, VerdictWord
 from ipi_es.errors import UsageError
 from ipi_es.times import iso
 
 if TYPE_CHECKING:
     from ipi_es.cluster.port import Cluster
+    from ipi_es.config.given_verdict import Verdict
     from ipi_es.config.job_config import Job
-    from ipi_es.config.verdict import Verdict
     from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
 
 COLUMNS = (
@@ -203,7 +203,7 @@ def _drafts(
     ctx: click.Context, cluster: Cluster, finding: Sequence[str], said: _Said
 ) -> list[tuple[JobVerdicts, list[Verdict]]]:
     """Return the verdicts to give on what was named, for each job. Raises UsageError for what isn't there."""
-    from ipi_es.config.verdict import Verdict
+    from ipi_es.config.given_verdict import Verdict
     from ipi_es.results.documents import ids
     from ipi_es.worker.verdicts.job_verdicts import find_results, of_record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any, Literal, TypeAlias
 
-from ipi_es.config.verdict import CLOSING
+from ipi_es.config.given_verdict import CLOSING
 
 ALIAS = "ipi-es-anomalies"
 """The alias of all result indices. Reads use it, always together with a ``job_id``."""
@@ -47,7 +47,7 @@ def is_settled(source: Mapping[str, Any]) -> bool:
 
 
 VERDICT = "verdict"
-"""The field of a result that has the verdict on it (:data:`ipi_es.config.verdict.VERDICTS`); absent: none was given."""
+"""The field with the verdict on a result (:data:`ipi_es.config.given_verdict.VERDICTS`); absent: none was given."""
 
 BUCKET_TIME = "bucket_time"
 """The built-in bucket influencer: how unusual the bucket is over all its entities."""

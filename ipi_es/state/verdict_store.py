@@ -15,7 +15,7 @@ from typing import Any
 from ipi_es.addresses import packed
 from ipi_es.cluster.port import Cluster, Document, Drop
 from ipi_es.cluster.template_conflict import require_ours, require_template
-from ipi_es.config.verdict import REACH, SAFE, VERDICTS, Verdict
+from ipi_es.config.given_verdict import REACH, SAFE, VERDICTS, Verdict
 from ipi_es.errors import Conflict, UsageError
 from ipi_es.lists import some
 from ipi_es.state.fields import LATEST, Fields

@@ -66,7 +66,7 @@ def test_a_table_shows_what_is_new_and_counts_what_it_leaves_out(cluster: Memory
     assert dated(shown.stdout) <= len(new)
     everything = run("results", kind, "signins.json", "--size", "10000", "--all")
     assert everything.stderr.startswith(f"{len(rows)} {kind}")
-    assert f"Repeats or allowed: {repeats + allowed} of them; --new leaves those out." in everything.stderr
+    assert f"Repeats, allowed or closed: {repeats + allowed} of them; --new leaves those out." in everything.stderr
     if kind == "records":
         assert dated(everything.stdout) > dated(shown.stdout)
     else:  # an address that is a repeat may join lines, and says what it is

@@ -10,7 +10,7 @@ import pytest
 from cli_run import run
 from sagemaker_metrics import METRICS
 
-from ipi_es.config.hyperparameter_files import SAGEMAKER, read_hyperparameters
+from ipi_es.config.files.hyperparameter_files import SAGEMAKER, read_hyperparameters
 from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.errors import ConfigError
 from ipi_es.ipinsights.network.network_fitting import TrainingProgress

@@ -11,7 +11,7 @@ from cli_run import clock_at, connect_to, run
 from signin_events import job_data, make_job, write_job
 from verdict_parts import said
 
-from ipi_es.config.verdict import COMPROMISED
+from ipi_es.config.given_verdict import COMPROMISED
 from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.results.documents.result_documents import Influencer, Record, ResultDocument, Stamp
 from ipi_es.results.store import ResultStore

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from verdict_parts import said
 from worker_parts import TestClock
 
 from ipi_es.demo import demo_run as demo
 from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import StateStore
-from ipi_es.state.verdict_store import Verdict, VerdictStore
+from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.upkeep.removal import is_known
 
@@ -26,7 +27,7 @@ def cluster() -> MemoryCluster:
 def used(cluster: MemoryCluster, job_id: str) -> None:
     states = StateStore(cluster)
     states.release(states.acquire_lease(job_id, "worker:1:1", TestClock(SAID_AT).now(), 24, alive=lambda _: False))
-    VerdictStore(cluster, job_id).save(Verdict("alice", "192.0.2.1", "192.0.2.0/24", "me", SAID_AT))
+    VerdictStore(cluster, job_id).add_verdict(said("alice", "192.0.2.1", time=SAID_AT))
 
 
 def test_what_an_earlier_demo_left_of_its_job_goes(cluster: MemoryCluster) -> None:
@@ -36,6 +37,6 @@ def test_what_an_earlier_demo_left_of_its_job_goes(cluster: MemoryCluster) -> No
     assert is_known(cluster, "demo")
     demo.forget(cluster)
     assert not is_known(cluster, "demo")
-    assert VerdictStore(cluster, "demo").all() == []
+    assert VerdictStore(cluster, "demo").all().verdicts == ()
     assert is_known(cluster, "mine")
-    assert len(VerdictStore(cluster, "mine").all()) == 1
+    assert len(VerdictStore(cluster, "mine").all().verdicts) == 1

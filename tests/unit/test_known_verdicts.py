@@ -12,7 +12,7 @@ from signin_events import make_job
 from verdict_parts import said
 
 from ipi_es.addresses import parse
-from ipi_es.config.verdict import COMPROMISED, DISMISSED, SAFE, VERDICTS, Verdict
+from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, VERDICTS, Verdict
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.scoring.probability import MOST_ENDANGERED, endangered

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from verdict_parts import said
 
-from ipi_es.config.verdict import COMPROMISED, REACH, SAFE
+from ipi_es.config.given_verdict import COMPROMISED, REACH, SAFE
 from ipi_es.setup import setup_plan
 from ipi_es.state.job_state import STATE_INDEX
 from ipi_es.state.verdict_store import VERDICTS_INDEX, VerdictStore

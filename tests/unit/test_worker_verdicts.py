@@ -11,7 +11,7 @@ from live_parts import Worker, live_job
 from verdict_parts import said
 from worker_company import DAY, HOUR, SCORED_FROM
 
-from ipi_es.config.verdict import COMPROMISED, DISMISSED, SAFE, Verdict
+from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, Verdict
 from ipi_es.results.store import ResultStore
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from ipi_es.config.verdict import COMPROMISED, VERDICTS
+from ipi_es.config.given_verdict import COMPROMISED, VERDICTS
 
 Name: TypeAlias = tuple[str, ...]
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ipi_es.config.allow_list import Matchable
+    from ipi_es.config.given_verdict import Verdict
     from ipi_es.config.job_config import Job
-    from ipi_es.config.verdict import Verdict
     from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.pair_explanation import PairExplanation
     from ipi_es.networks.network_types import NetworkType

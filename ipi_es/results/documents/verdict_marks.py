@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ipi_es.config.verdict import COMPROMISED, DISMISSED, SAFE, VerdictWord
+from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, VerdictWord
 from ipi_es.results.words import VERDICT, raises_alarm
 from ipi_es.times import from_ms
 

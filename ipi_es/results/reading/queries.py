@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from ipi_es.config.verdict import CLOSING
+from ipi_es.config.given_verdict import CLOSING
 from ipi_es.errors import UsageError
 from ipi_es.results.words import CRITICAL, NO_ALARM, RESULT_KINDS, SCORE_FIELDS, VERDICT, ResultKind
 from ipi_es.times import to_ms

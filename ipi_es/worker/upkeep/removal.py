@@ -18,7 +18,7 @@ from ipi_es.state.job_state import STATE_INDEX, StateStore
 from ipi_es.state.leased_state import LeasedState
 from ipi_es.state.owner import owner_alive, this_process
 from ipi_es.state.quantiles_store import QuantilesStore
-from ipi_es.state.verdict_store import VerdictStore
+from ipi_es.state.verdict_store import VERDICTS_INDEX, VerdictStore
 from ipi_es.worker.clock import Clock
 from ipi_es.worker.lease_wait import LEASE, PATIENCE, LeaseWait
 
@@ -141,7 +141,7 @@ class Removal:
 
 def is_known(cluster: Cluster, job_id: str) -> bool:
     """Decide whether a cluster has any document of a job; for jobs whose file is deleted."""
-    return any(_count(cluster, index, job_id) for index in (STATE_INDEX, SNAPSHOT_INDEX, ALIAS))
+    return any(_count(cluster, index, job_id) for index in (STATE_INDEX, SNAPSHOT_INDEX, VERDICTS_INDEX, ALIAS))
 
 
 def _count(cluster: Cluster, index: str, job_id: str) -> int:

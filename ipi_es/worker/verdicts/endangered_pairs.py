@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import parse
 from ipi_es.config.allow_list import Matchable
-from ipi_es.config.verdict import COMPROMISED, Verdict
+from ipi_es.config.given_verdict import COMPROMISED, Verdict
 from ipi_es.ipinsights.prefixes import ADDRESS, SITE, prefix_keys
 from ipi_es.scoring.array_checks import F64
 from ipi_es.scoring.probability import ADDRESS_FACTOR, NETWORK_FACTOR, OPERATOR_FACTOR

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ipi_es.cluster.port import Cluster, Document
+from ipi_es.config.given_verdict import COMPROMISED, Verdict, VerdictWord
 from ipi_es.config.job_config import Job
-from ipi_es.config.verdict import COMPROMISED, Verdict, VerdictWord
 from ipi_es.errors import IpiEsError, JobBusy, NotFound, PermissionDenied, UsageError
 from ipi_es.lists import some
 from ipi_es.networks.network_types import TYPES_FIELD

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import canonical, packed
 from ipi_es.config.entity_names import normalize_entity
+from ipi_es.config.given_verdict import COMPROMISED, SAFE, VERDICTS, Verdict, VerdictWord
 from ipi_es.config.job_config import Job
-from ipi_es.config.verdict import COMPROMISED, SAFE, VERDICTS, Verdict, VerdictWord
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.prefixes import site_text
 from ipi_es.times import SECONDS, day_of

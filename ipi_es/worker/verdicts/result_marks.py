@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ipi_es.cluster.port import Document
+from ipi_es.config.given_verdict import COMPROMISED, SAFE, Verdict
 from ipi_es.config.job_config import Job
-from ipi_es.config.verdict import COMPROMISED, SAFE, Verdict
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.verdict_marks import verdicts_of, with_verdict
 from ipi_es.results.words import VERDICT

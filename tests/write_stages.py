@@ -275,6 +275,13 @@ def with_rule(cluster: MemoryCluster) -> None:
     rule_added(cluster)
 
 
+def with_rule_for_the_past(cluster: MemoryCluster) -> None:
+    """A rule that allows the sprayer since its day began, which is over."""
+    ticked(54)(cluster)
+    allow = check_rule({"id": "scanner", "cidr": f"{company.SPRAYER}/32"})
+    RuleStore(cluster).add_rule(StoredRule(allow, "ours", "me", LATER, SCORED_FROM + DAY))
+
+
 def rule_ended(cluster: MemoryCluster, _: Worker) -> None:
     """The rule's end; said to have ended already, where the kill came after that."""
     with suppress(UsageError):
@@ -314,6 +321,7 @@ STAGES = (
     Stage("a verdict amid a deletion", with_verdict, confirmed_amid_a_deletion),
     Stage("a rule", ticked(54), rule_added),
     Stage("a rule that ends", with_rule, rule_ended),
+    Stage("a rule for the past", with_rule_for_the_past, tick(54)),
     Stage("a reset", with_verdict, lambda cluster, _: removal(cluster).reset()),
     Stage("a deletion", with_verdict, lambda cluster, _: removal(cluster).delete()),
 )

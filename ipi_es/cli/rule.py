@@ -37,6 +37,9 @@ FIELDS = (
 )  # fmt: skip
 """The columns of CSV."""
 
+RETRO = 30 * 86_400
+"""Seconds that --retroactive reaches back where no job says how far its results are renormalized."""
+
 MAX_NAME = 256
 """The most bytes of a rule's name: it is in each record that the rule hides, and in the id of its document."""
 
@@ -63,7 +66,8 @@ def rule() -> None:
 @click.option("--reason", required=True, help="Why; shown with the rule.")
 @click.option("--by", help="Who says so; default: the user that runs this command.")
 @click.option("--job", "job_names", multiple=True, metavar="JOB", help="A job that it acts in; default: all jobs.")
-@click.option("--start", default="now", show_default=True, help="It acts in buckets that start from here on.")
+@click.option("--start", help="It acts in buckets that start from here on; default: now.")
+@click.option("--retroactive", is_flag=True, help="Start as far back as stored results are scored again.")
 @click.option("--expires", help="When it ends by itself: now+30d, or a date.")
 @click.option("--learn", is_flag=True, help="Learn what it allows, so that it raises no alarm after the rule's end.")
 @click.option("--force", is_flag=True, help="Add it although it allows nearly everything.")
@@ -79,13 +83,17 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     here, now = shell(ctx), clock()
     _refuse_words(name, given["reason"])
     allow = _rule(name, given)
-    start = parse_time(given["start"], now=now)
+    if given["retroactive"] and given["start"] is not None:
+        raise UsageError("--start and --retroactive both say when the rule starts", hint="leave one out")
+    start = parse_time(given["start"] or "now", now=now)
     expires = None if given["expires"] is None else parse_time(given["expires"], now=now)
     if expires is not None and expires <= max(now, start):
         raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
     _refuse_times(start, expires)
     named = [here.job(each) for each in given["job_names"]]
     jobs = tuple(dict.fromkeys(job.job_id for job in named))
+    if given["retroactive"]:
+        start = now - max((job.renormalization_window() for job in named or load_jobs(here.settings)), default=RETRO)
     with _store(here) as store:
         # most rules are narrow: they need no look at the others, of which there may be a hundred thousand
         others = [each for each in store.all().rules if not each.ended_at(now)] if allow.is_wide else []
@@ -107,6 +115,8 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
         f"In {where}, {_allows(allow)} raises no alarm in buckets that start from {iso(start)} on, {until}. "
         f"What the rule allows {'is' if allow.learn else 'is not'} learned."
     )
+    if start < now:
+        click.echo("Workers score results since then again at their next run, as far as these are renormalized.")
     click.echo(f"See what it hides: ipi-es rule show {name}")
 
 
@@ -141,14 +151,22 @@ def list_(ctx: click.Context, job_name: str | None, *, everything: bool, output_
 @rule.command()
 @click.argument("name")
 @click.option("--by", help="Who says so; default: the user that runs this command.")
+@click.option("--from", "since", help="End it from this past time on, and score stored results again.")
 @click.pass_context
-def end(ctx: click.Context, name: str, by: str | None) -> None:
+def end(ctx: click.Context, name: str, by: str | None, since: str | None) -> None:
     """End the rule NAME: it doesn't act in buckets that start from now on. What it hid stays hidden.
 
-    Example: ipi-es rule end new-office
+    With --from TIME it ends in the past, at its start at the earliest: workers then score stored results since that
+    time again, as far as these are renormalized, and what it hid there raises alarms.
+
+    Example: ipi-es rule end new-office --from now-2d
     """
+    now = clock()
+    at = None if since is None else parse_time(since, now=now)
+    if at is not None and at > now:
+        raise UsageError(f"{iso(at)} is in the future", hint="a rule ends in the future by --expires")
     with _store(shell(ctx)) as store:
-        ended = store.end_rule(name, clock(), by or user_name())
+        ended = store.end_rule(name, now, by or user_name(), since=at)
     after = "was learned, and raises no alarm" if ended.rule.learn else "was not learned: it raises alarms again"
     click.echo(f"The rule {name} ended {iso(ended.ended or 0)}. What it allowed {after}.")
 

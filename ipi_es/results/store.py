@@ -238,6 +238,12 @@ class ResultStore:
             query = queries.records_of_entities_query(self._job_id, names, start, end)
             yield from self._scan(query, source=["timestamp", "partition_field_value", "by_field_value", VERDICT])
 
+    def suppressible(self, start: int, end: int) -> Iterator[Document]:
+        """Read of the final records of [start, end) what rules are matched with, and what suppressed them."""
+        self._cluster.refresh(ALIAS)
+        query = queries.results_query(self._job_id, ["record"], ResultFilter(start, end, interim=False))
+        yield from self._scan(query, source=queries.MATCHED_FIELDS)
+
     def recent(self, start: int, end: int, ip_field: str) -> Recent:
         """Return first records of pairs, and first critical influencers of ``ip_field``, of buckets in [start, end)."""
         self._cluster.refresh(ALIAS)

@@ -29,7 +29,7 @@ SCORE_FIELDS: dict[ResultKind, str] = {
 """Result type → its score, 0–100, high = unusual. With the prefix ``initial_``: the score at the time of writing."""
 
 AnnotationType: TypeAlias = Literal[
-    "delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "user", "results_missing"
+    "delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "rules", "user", "results_missing"
 ]
 
 NO_ALARM = ("repeat_of", "suppressed_by")

@@ -33,6 +33,7 @@ from ipi_es.worker.changed_settings import OnChange, require_unchanged
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_session import JobSession
 from ipi_es.worker.late.late_rescoring import rescore_late
+from ipi_es.worker.late.rule_rescoring import rescore_by_rules
 from ipi_es.worker.lease_wait import LEASE
 from ipi_es.worker.open_session import open_session
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
@@ -230,6 +231,7 @@ class LiveJob:
         if session.state.trained.checkpoint < complete:
             return TickOutcome(TickResult.WORKED, GAP, buckets)
         self._timed("late", lambda: rescore_late(session, now, stopping))
+        self._timed("rules", lambda: rescore_by_rules(session, now, stopping))
         if stopping():
             return TickOutcome(TickResult.STOPPED, buckets=buckets)
         if due.wants_interim(self.job, now, session.state.trained.checkpoint):

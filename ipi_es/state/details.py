@@ -118,6 +118,8 @@ class JobDetails:
     """The last failure. Kept here so that `ipi-es status` needs no request to the worker."""
     waits_for: str | None = None
     """The reason why a new job waits, in words."""
+    rules_applied: str | None = None
+    """Digest of the rules of documents that the stored results agree with."""
     verdicts_marked: int | None = None
     """Verdicts with smaller sequence numbers than this are marked on results; None: none is."""
     other: Mapping[str, Any] = field(default_factory=dict)
@@ -140,6 +142,7 @@ class JobDetails:
             last_worker=fields.text_or_none("worker"),
             last_error=LastError.from_mapping(fields.inside("last_error")),
             waits_for=fields.text_or_none("waits_for"),
+            rules_applied=fields.text_or_none("rules_applied"),
             verdicts_marked=fields.number("verdicts_marked", 0, MOST_SEQ_NO)
             if "verdicts_marked" in fields.names
             else None,
@@ -171,6 +174,7 @@ def _known(details: JobDetails) -> dict[str, Any]:
         "worker": details.last_worker,
         "last_error": None if details.last_error is None else details.last_error.to_mapping(),
         "waits_for": details.waits_for,
+        "rules_applied": details.rules_applied,
         "verdicts_marked": details.verdicts_marked,
     }
 

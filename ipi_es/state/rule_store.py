@@ -93,9 +93,13 @@ class StoredRules:
     rules: tuple[StoredRule, ...] = ()
     damaged: dict[str, str] = field(default_factory=dict)
 
-    def of_job(self, job_id: str) -> tuple[TimedRule, ...]:
+    def acting_in(self, job_id: str) -> tuple[StoredRule, ...]:
         """Return the rules that act, acted or will act in a job."""
-        return tuple(each.timed for each in self.rules if each.acts_in(job_id))
+        return tuple(each for each in self.rules if each.acts_in(job_id))
+
+    def of_job(self, job_id: str) -> tuple[TimedRule, ...]:
+        """Return these rules as an allow list takes them."""
+        return tuple(each.timed for each in self.acting_in(job_id))
 
 
 class RuleStore:
@@ -120,15 +124,19 @@ class RuleStore:
                 hint=f"choose another name; `ipi-es rule show {rule.name}` shows that one",
             ) from None
 
-    def end_rule(self, name: str, now: int, by: str) -> StoredRule:
-        """End a rule now; return it. Raises UsageError where there is none, or it ended before."""
+    def end_rule(self, name: str, now: int, by: str, *, since: int | None = None) -> StoredRule:
+        """End a rule now, or ``since`` a time in the past; return it.
+
+        Raises UsageError where there is none, or where it has ended by then.
+        """
         found = self.cluster.get(RULES_INDEX, _id(name))
         if found is None:
             raise _unknown(name)
         rule = _rule(found)
-        if rule.ended_at(now):
-            raise UsageError(f"the rule “{name}” ended {iso(rule.end or now)} already", hint="ipi-es rule list --all")
-        ended = replace(rule, ended=now, ended_by=by)
+        at = now if since is None else max(since, rule.start)
+        if rule.ended_at(at):
+            raise UsageError(f"the rule “{name}” ended {iso(rule.end or at)} already", hint="ipi-es rule list --all")
+        ended = replace(rule, ended=at, ended_by=by)
         try:
             self.cluster.put(RULES_INDEX, found.id, ended.source(), if_match=found, refresh=True)
         except Conflict:

@@ -46,7 +46,7 @@ class Annotation:
 OF_SNAPSHOTS: tuple[AnnotationType, ...] = ("model_snapshot", "warm_up")
 """Annotations about the job's snapshots: from when on each is used."""
 
-OF_BUCKETS: tuple[AnnotationType, ...] = ("delayed_data", "blind")
+OF_BUCKETS: tuple[AnnotationType, ...] = ("delayed_data", "blind", "rules")
 """Annotations about buckets: deleted together with them."""
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.config.given_verdict import CLOSING
 from ipi_es.errors import UsageError
+from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.results.words import CRITICAL, NO_ALARM, RESULT_KINDS, SCORE_FIELDS, VERDICT, ResultKind
 from ipi_es.times import to_ms
 
@@ -25,6 +27,12 @@ SORT_FIELDS: dict[ResultKind, tuple[str, ...]] = {
 
 MOST_TERMS = 1_000
 """Names in one query; the servers take 65,536."""
+
+MATCHED_FIELDS = (
+    "timestamp", "partition_field_value", "by_field_value", "source.as.number", "source.geo.country_iso_code",
+    TYPES_FIELD, GROUPS_FIELD, "suppressed_by",
+)  # fmt: skip
+"""Fields of a record that rules are matched with, and the rule that suppressed it."""
 
 COUNT_FIELDS = (
     "event_count", "missing_entity_count", "missing_ip_count", "malformed_ip_count", "usable_outcomes", "usable_counts",

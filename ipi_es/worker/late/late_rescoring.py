@@ -57,6 +57,8 @@ class RescoredBucket:
 
     start: int
     """Epoch seconds."""
+    span: int
+    """Seconds."""
     late_events: int
     """Documents more than when it was scored; negative: that many vanished; 0: the same number, but changed."""
     event_count: int
@@ -141,6 +143,31 @@ class LateRescorer:
         self._teach(bucket, judged)
         return self._write(found, replay, judged, began)
 
+    def rescore_rows(
+        self, found: FinalBucket, bucket: EventBucket, annotate: Callable[[RescoredBucket], Annotation]
+    ) -> RescoredBucket | None:
+        """Rescore a bucket whose rules changed, and write it with the annotation; return None if that can't be done.
+
+        Nothing of it is learned now, since history is immutable, except for the current day's events.
+        """
+        error: IpiEsError | None = self._stores.results.indices.write_block(found.start)
+        levels = self._pipeline().scorer.levels
+        replay = None
+        if error is None and self._has_events_of(found, bucket):
+            try:
+                replay = self._replay_of(found)
+            except SnapshotError as lost:
+                error = lost
+        if replay is None:
+            why = "its events are no longer all there" if error is None else error.message
+            count = found.event_count
+            self._session.annotate([annotate(RescoredBucket(found.start, found.span, 0, count, 0.0, 0.0, unable=why))])
+            return None
+        began = time.perf_counter()
+        judged = replay.judge(bucket, levels)
+        self._session.scoring.invalidate()
+        return self._write(found, replay, judged, began, annotate)
+
     def _changed_rows(self, found: FinalBucket) -> EventBucket | None:
         """Return the bucket's current events; None if they are those that it was scored with."""
         bucket = read_again(self._resources, found)
@@ -148,6 +175,21 @@ class LateRescorer:
             return bucket
         note_seq_no(self._session, found, bucket)
         return None
+
+    def _has_events_of(self, found: FinalBucket, bucket: EventBucket) -> bool:
+        """Decide whether all pairs that have a record are still among the events, and no fewer events than were scored.
+
+        Records can be older than the bucket's count: they stay where events vanished.
+        """
+        if bucket.event_count < found.event_count:
+            return False
+        pairs = {
+            (bucket.entities[entity], bucket.ips[ip])
+            for entity, ip in zip(bucket.entity.tolist(), bucket.ip.tolist(), strict=True)
+        }
+        stored = self._stores.results.of_bucket(found.start, found.span).values()
+        records = (each for each in stored if each["result_type"] == "record")
+        return all((each["partition_field_value"], each["by_field_value"]) in pairs for each in records)
 
     def apply(self) -> None:
         """Update the scoring state that is loaded at the checkpoint, so that the day's events need not be read again.
@@ -217,7 +259,14 @@ class LateRescorer:
             return late_rows.in_delta(self._stores.blobs, self._job.job_id, history, day, rows)
         return ~unlearned(self._pipeline().keeper.history, rows[0], rows[1])
 
-    def _write(self, found: FinalBucket, replay: Replay, judged: ReplayedBucket, began: float) -> RescoredBucket:
+    def _write(
+        self,
+        found: FinalBucket,
+        replay: Replay,
+        judged: ReplayedBucket,
+        began: float,
+        annotate: Callable[[RescoredBucket], Annotation] | None = None,
+    ) -> RescoredBucket:
         session, results, job = self._session, self._stores.results, self._job
         writer, start, scored = session.writer, found.start, judged.scored
         stored = results.of_bucket(start, found.span)
@@ -235,6 +284,7 @@ class LateRescorer:
         before = float(stored.get(bucket_id(job.job_id, start, found.span), {}).get("anomaly_score", 0.0))
         rescored = RescoredBucket(
             start,
+            found.span,
             late_events=scored.bucket.event_count - found.event_count,
             event_count=scored.bucket.event_count,
             anomaly_score_before=before,
@@ -246,7 +296,7 @@ class LateRescorer:
         rescored = replace(rescored, anomaly_score=float(made[-1].source["anomaly_score"]))
         writer.write(made[:-1])
         writer.drop_vanished(start, start + found.span, {each.id for each in (*made, *kept)})
-        session.annotate([_annotation(rescored, found)])
+        session.annotate([(annotate or _annotation)(rescored)])
         writer.write(made[-1:])
         whole = [*kept, *made]
         self._rescored.append(RescoredRows(scored.bucket, scored.hashes, whole))
@@ -267,8 +317,9 @@ class LateRescorer:
         ``bucket``: its events, if they were read.
         """
         found, events = look.found, look.events
-        rescored = RescoredBucket(found.start, events - found.event_count, events, 0.0, 0.0, unable=error.message)
-        if self._session.annotate([_annotation(rescored, found)]):
+        late = events - found.event_count
+        rescored = RescoredBucket(found.start, found.span, late, events, 0.0, 0.0, unable=error.message)
+        if self._session.annotate([_annotation(rescored)]):
             log.warning("job %s: bucket %s: %s", self._job.job_id, iso(found.start), _said(rescored))
         if bucket is not None:
             note_seq_no(self._session, found, bucket)
@@ -294,8 +345,8 @@ def _held_back(results: Iterable[tuple[str, Mapping[str, Any]]]) -> set[tuple[st
     return {(place, f"{name} {source[name]}") for place, source in results for name in fields if name in source}
 
 
-def _annotation(rescored: RescoredBucket, found: FinalBucket) -> Annotation:
-    return Annotation("delayed_data", found.start, found.start + found.span, _said(rescored))
+def _annotation(rescored: RescoredBucket) -> Annotation:
+    return Annotation("delayed_data", rescored.start, rescored.start + rescored.span, _said(rescored))
 
 
 def _said(rescored: RescoredBucket) -> str:

@@ -1,6 +1,7 @@
 """The field ``verdict`` of results: the verdict on a record, and what follows for influencers and their bucket.
 
-An influencer or a bucket is closed where all of its records are; it is compromised where one of them is.
+An influencer or a bucket is closed where all of its records are; it is compromised where one of them is. A bucket with
+more records than were written is not closed: nobody has seen the others.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ipi_es.config.verdict import COMPROMISED, DISMISSED, SAFE, VerdictWord
+from ipi_es.config.verdict import CLOSING, COMPROMISED, DISMISSED, SAFE, VerdictWord
 from ipi_es.results.words import VERDICT, raises_alarm
 from ipi_es.times import from_ms
 
@@ -32,7 +33,8 @@ def verdicts_of(
         else:
             others.append((place, source))
     for place, source in others:
-        found[place] = _combined([each for each in records if _belongs(each[0], source)])
+        word = _combined([each for each in records if _belongs(each[0], source)])
+        found[place] = None if word in CLOSING and source.get("omitted_record_count") else word
     return found
 
 

@@ -121,10 +121,11 @@ class JobVerdicts:
         others = known.by_place.get((verdict.entity, network_of(verdict.ip)), ())
         attack = next((each for each in others if each.verdict == COMPROMISED), None)
         if attack is not None and verdict.verdict != COMPROMISED:
+            entity = visible(attack.entity)
             raise UsageError(
-                f"{visible(attack.by)} said {iso(attack.time)} that {visible(attack.entity)} was compromised from "
+                f"{visible(attack.by)} said {iso(attack.time)} that {entity} was compromised from "
                 f"{network_of(attack.ip)}, which counts more than “{verdict.verdict}”",
-                hint=f"if that was wrong: ipi-es verdict revoke {self._job.job_id} {visible(attack.entity)} {attack.ip}",
+                hint=f"if that was wrong: ipi-es verdict revoke {self._job.job_id} {entity} {attack.ip}",
             )
 
     def _require_job(self) -> None:

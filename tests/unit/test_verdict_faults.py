@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import worker_parts as parts
-from late_parts import add_events, ids_between
+from late_parts import add_events, count_in, delta_of, ids_between
 from live_parts import Worker, live_job
 from verdict_parts import said
 from worker_company import DAY, HOUR, SCORED_FROM
@@ -18,7 +18,7 @@ from ipi_es.results.words import ALIAS
 from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.verdict_store import VERDICTS_INDEX, VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.times import from_ms, to_ms
+from ipi_es.times import day_of, from_ms, to_ms
 from ipi_es.worker.changed_settings import OnChange
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
@@ -124,6 +124,15 @@ def test_a_verdict_on_one_record_closes_no_other_record_that_does_not_repeat_it(
     give(cluster, replace(verdict(DISMISSED, hours=9, since=3), result="the record of 3 h"))
     worker.tick(SCORED_FROM + 9 * HOUR)
     assert records(cluster) == {3: DISMISSED, 6: None}
+
+
+def test_a_bucket_with_a_repeat_of_an_attack_is_compromised_though_its_only_alarm_was_dismissed() -> None:
+    names = {"partition_field_name": "user.name", "by_field_name": "source.ip", "by_field_value": THIEF, "timestamp": 0}
+    alarm = {**names, "result_type": "record", "partition_field_value": "alice"}
+    repeat = {**names, "result_type": "record", "partition_field_value": "bob", "repeat_of": "earlier"}
+    given = {"alice": DISMISSED, "bob": COMPROMISED}
+    results = [("a", alarm), ("b", repeat), ("whole", {"result_type": "bucket", "timestamp": 0})]
+    assert verdicts_of(results, lambda entity, *_: given[entity])["whole"] == COMPROMISED
 
 
 def test_a_bucket_with_records_that_were_not_written_is_not_closed() -> None:
@@ -275,3 +284,54 @@ def test_a_later_closing_verdict_does_not_close_what_a_compromised_account_does(
     attack = said("a", THIEF, COMPROMISED, time=NOW, since=NOW - DAY)
     known = KnownVerdicts((attack, said("a", THIEF, SAFE, time=NOW + DAY, since=0)))
     assert [known.mark("a", THIEF, at) for at in (NOW - 2 * DAY, NOW, NOW + 10)] == [SAFE, COMPROMISED, None]
+
+
+def other_from_the_thief(trained: MemoryCluster) -> MemoryCluster:
+    """The company, with another account at the thief's address at 9 h."""
+    made = parts.copy_of(trained, own_events=True)
+    add_events(made, [(SCORED_FROM + 9 * HOUR, OTHER, THIEF)])
+    return made
+
+
+@OPEN
+def test_a_revoked_verdict_holds_nobody_elses_events(trained: MemoryCluster) -> None:
+    plain = other_from_the_thief(trained)
+    Worker(plain, JOB).tick(SCORED_FROM + 12 * HOUR)
+    (probability,) = [
+        each["probability"]
+        for each in parts.of_kind(parts.results(plain, JOB), "record")
+        if (each["partition_field_value"], each["by_field_value"]) == (OTHER, THIEF)
+    ]
+    job = live_job(hold_probability=probability * 0.9, renormalization_window_days=1)  # so that it isn't held
+    cluster = other_from_the_thief(trained)
+    worker = Worker(cluster, job)
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    (given,) = give(cluster, verdict(COMPROMISED))
+    worker.tick(SCORED_FROM + 12 * HOUR)
+    VerdictStore(cluster, JOB.job_id).revoke_verdict(given, SCORED_FROM + 12 * HOUR, "bob")
+    worker.tick(SCORED_FROM + DAY + HOUR)
+    assert count_in(delta_of(cluster, job, day_of(SCORED_FROM)), OTHER, THIEF) == 1
+
+
+@OPEN
+def test_quantiles_of_three_days_are_those_without_a_compromised_account(trained: MemoryCluster) -> None:
+    def quantiles(*given: Verdict) -> dict[str, list[float]]:
+        cluster = parts.copy_of(trained, own_events=True)
+        add_events(cluster, [(SCORED_FROM + i * 5 * HOUR, f"person{i % 5:02d}", THIEF) for i in range(14)])
+        give(cluster, *given)
+        worker = Worker(cluster, JOB)
+        worker.tick(SCORED_FROM + 3 * DAY)
+        saved = worker.resources.stores.quantiles.read(str(worker.state.quantiles_id))
+        return {name: level.tolist() for name, level in saved.levels.items()}
+
+    assert quantiles() == quantiles(verdict(COMPROMISED, hours=0, entity="nobody"))
+
+
+@OPEN
+def test_safe_is_learned_though_a_tool_names_the_time_of_an_earlier_day(cluster: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB)
+    worker.tick(SCORED_FROM + DAY + 3 * HOUR)
+    give(cluster, verdict(SAFE, hours=6))
+    worker.tick(SCORED_FROM + 2 * DAY + 3 * HOUR)
+    first = day_of(SCORED_FROM)
+    assert sum(count_in(delta_of(cluster, JOB, day), VICTIM, THIEF) for day in (first, first + 1)) >= 1

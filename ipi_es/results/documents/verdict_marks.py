@@ -57,11 +57,11 @@ def _belongs(record: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
 
 
 def _combined(records: Sequence[tuple[Mapping[str, Any], VerdictWord | None]]) -> VerdictWord | None:
-    """Combine the verdicts on records; those that raise an alarm decide, if there are any."""
-    alarms = [word for source, word in records if raises_alarm(source)]
-    words = set(alarms or [word for _, word in records])
-    if COMPROMISED in words:
+    """Combine the verdicts on records; whether it is closed is decided by those that raise an alarm, if there are any."""
+    every = [word for _, word in records]
+    if COMPROMISED in every:
         return COMPROMISED
+    words = {word for source, word in records if raises_alarm(source)} or set(every)
     if not words or None in words:
         return None
     return DISMISSED if DISMISSED in words else SAFE

@@ -57,7 +57,7 @@ def _belongs(record: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
 
 
 def _combined(records: Sequence[tuple[Mapping[str, Any], VerdictWord | None]]) -> VerdictWord | None:
-    """Combine the verdicts on records; whether it is closed is decided by those that raise an alarm, if there are any."""
+    """Combine the verdicts on records; those that raise an alarm decide whether it is closed, if there are any."""
     every = [word for _, word in records]
     if COMPROMISED in every:
         return COMPROMISED

@@ -139,7 +139,9 @@ class VerdictStore:
         source, time = document.source, _moment(fields, "time", document.source.get("time"))
         if time < EARLIEST:
             fields.wrong("time", source["time"], "a time after the year 2000, in ISO 8601 or in milliseconds")
-        since = source.get("since")
+        since = time - REACH if source.get("since") is None else _moment(fields, "since", source["since"])
+        if since > time:
+            fields.wrong("since", source["since"], "a time before that of the verdict")
         ip = fields.text("ip")
         if packed(ip) is None:
             fields.wrong("ip", ip, "an IP address")
@@ -150,7 +152,7 @@ class VerdictStore:
             ip=ip,
             by=fields.text("by"),
             time=time,
-            since=time - REACH if since is None else min(_moment(fields, "since", since), time),
+            since=since,
             comment=fields.text_or_none("comment") or "",
             result=fields.text_or_none("result"),
             operator=None if operator is None else fields.whole("operator", operator, 1, LARGEST_OPERATOR),

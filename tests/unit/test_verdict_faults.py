@@ -12,6 +12,7 @@ from live_parts import Worker, live_job
 from verdict_parts import said
 from worker_company import DAY, HOUR, SCORED_FROM
 
+from ipi_es.alerts.found_alerts import find
 from ipi_es.config.verdict import COMPROMISED, DISMISSED, SAFE, Verdict
 from ipi_es.results.documents.verdict_marks import verdicts_of
 from ipi_es.results.words import ALIAS
@@ -269,6 +270,13 @@ def test_seconds_given_as_milliseconds_are_named() -> None:
     assert VerdictStore(cluster, "signins").all().damaged
 
 
+def test_a_verdict_that_begins_after_its_own_time_is_named() -> None:
+    cluster = MemoryCluster()
+    source = {"job_id": "signins", "verdict": "safe", "entity": "a", "ip": THIEF, "by": "t"}
+    cluster.put(VERDICTS_INDEX, "x", {**source, "time": to_ms(NOW), "since": to_ms(NOW + 1)}, refresh=True)
+    assert VerdictStore(cluster, "signins").all().damaged
+
+
 def test_only_results_of_one_bucket_are_combined_where_bucket_span_was_changed(cluster: MemoryCluster) -> None:
     Worker(cluster, JOB).tick(SCORED_FROM + 9 * HOUR)
     give(cluster, verdict(DISMISSED, hours=5.9), verdict(DISMISSED, hours=5.9, entity=OTHER, ip=ELSEWHERE))
@@ -335,3 +343,23 @@ def test_safe_is_learned_though_a_tool_names_the_time_of_an_earlier_day(cluster:
     worker.tick(SCORED_FROM + 2 * DAY + 3 * HOUR)
     first = day_of(SCORED_FROM)
     assert sum(count_in(delta_of(cluster, JOB, day), VICTIM, THIEF) for day in (first, first + 1)) >= 1
+
+
+@OPEN
+def test_a_finding_that_was_closed_at_once_alerts_when_that_verdict_is_revoked(cluster: MemoryCluster) -> None:
+    job = live_job(hold_probability=0.035, renormalization_window_days=1, alerts={"on": ["records"], "threshold": 1})
+    worker = Worker(cluster, job, clock=parts.TestClock(SCORED_FROM))
+    worker.tick(SCORED_FROM + 3 * HOUR)
+    (given,) = give(cluster, verdict(DISMISSED, hours=5.5, since=0))  # before the bucket of 3 h is scored
+    worker.tick(SCORED_FROM + 6 * HOUR)
+
+    def alerts(since: float, until: float) -> set[str]:
+        begin, end = (SCORED_FROM + int(hours * HOUR) for hours in (since, until))
+        found = {str(each.message) for each in find(cluster, job, to_ms(begin), end)}
+        return {text for text in found if VICTIM in text}
+
+    assert not alerts(0, 6.5), "the verdict closed it"
+    VerdictStore(cluster, job.job_id).revoke_verdict(given, SCORED_FROM + 7 * HOUR, "bob")
+    worker.tick(SCORED_FROM + 7 * HOUR)
+    assert alerts(0, 8), "it is high enough for an alert"
+    assert alerts(6.5, 8), "the look-back of the next alert"

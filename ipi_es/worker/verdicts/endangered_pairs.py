@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,7 @@ def _common(sources: list[Verdict], names: Matchable) -> Iterator[tuple[int, Com
         if each.operator is not None:
             text = f"AS{each.operator}"
             _add(operators, each.operator, CompromisedSource(OPERATOR_FACTOR, each.time, each.entity, text))
+    kinds: list[tuple[_Greatest, NDArray[np.unsignedinteger[Any]]]]
     kinds = [(addresses, ours[:, ADDRESS]), (networks, ours[:, SITE])]
     if operators and names.operator is not None:
         kinds.append((operators, names.operator))

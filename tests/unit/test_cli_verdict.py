@@ -300,3 +300,20 @@ def test_two_people_at_the_same_second_are_both_kept(cluster: MemoryCluster) -> 
     assert run("verdict", "safe", "sign-ins", "alice", "192.0.2.3", "--by", "bob").exit_code == 0
     rows = json.loads(run("verdict", "list", "sign-ins", "--format", "json").stdout)
     assert {row["by"] for row in rows} == {"ann", "bob"}
+
+
+@pytest.mark.xfail(reason="a fault that is not mended yet", strict=True)
+@pytest.mark.usefixtures("cluster")
+def test_others_are_said_to_be_scored_higher_only_where_they_are(tmp_path: Path) -> None:
+    job = {**job_data("signins", entity_normalize=["lowercase"]), "compromised_days": 0}
+    write_job(tmp_path / "jobs" / "job.json", job)
+    answer = run("verdict", "compromised", "sign-ins", "alice", "192.0.2.3")
+    assert answer.exit_code == 0, answer.output
+    assert "scored higher" not in answer.stdout
+
+
+@pytest.mark.xfail(reason="a fault that is not mended yet", strict=True)
+def test_a_verdict_on_a_pair_without_any_result_says_so(cluster: MemoryCluster) -> None:
+    written(cluster, record("alice", "203.0.113.9"))
+    answer = run("verdict", "compromised", "sign-ins", "alcie", "203.0.113.9")
+    assert answer.exit_code == 2 or "no record" in answer.output, answer.output

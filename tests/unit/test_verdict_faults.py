@@ -363,3 +363,14 @@ def test_a_finding_that_was_closed_at_once_alerts_when_that_verdict_is_revoked(c
     worker.tick(SCORED_FROM + 7 * HOUR)
     assert alerts(0, 8), "it is high enough for an alert"
     assert alerts(6.5, 8), "the look-back of the next alert"
+
+
+@OPEN
+def test_verdicts_of_an_index_that_was_made_anew_are_marked_however_many_there_are(cluster: MemoryCluster) -> None:
+    give(cluster, *(verdict(COMPROMISED, entity=f"nobody{i}") for i in range(3)))
+    worker = Worker(cluster, JOB)
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    cluster.delete_index(VERDICTS_INDEX)
+    give(cluster, verdict(DISMISSED), *(verdict(COMPROMISED, entity=f"nobody{i}") for i in range(3)))
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    assert records(cluster)[3] == DISMISSED

@@ -122,10 +122,12 @@ def list_(ctx: click.Context, job_name: str, with_revoked: bool, output_format: 
 
     Example: ipi-es verdict list sign-ins
     """
-    from ipi_es.worker.verdicts.known_verdicts import network_of
+    from ipi_es.results.documents.visible import visible
+    from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts, network_of
 
+    job = shell(ctx).job(job_name)
     with _cluster(ctx) as cluster:
-        found = _of(cluster, shell(ctx).job(job_name)).all()
+        found = _of(cluster, job).all()
     rows = [
         {
             "time": iso(each.time),
@@ -140,14 +142,14 @@ def list_(ctx: click.Context, job_name: str, with_revoked: bool, output_format: 
             "revoked": None if each.revoked is None else iso(each.revoked),
             "revoked_by": each.revoked_by,
         }
-        for each in found.verdicts
+        for each in KnownVerdicts.spelled(job, found.verdicts)
         if with_revoked or each.in_force
     ]
     hidden = len(found.verdicts) - len(rows)
     empty = f"No verdict on {job_name} is in force" + (f"; --all shows {hidden} revoked." if hidden else ".")
     emit(rows, COLUMNS, output_format, empty=empty, fields=FIELDS)
     for text in found.damaged.values():
-        click.echo(f"Without effect: {text}", err=True)
+        click.echo(f"Without effect: {visible(text)}", err=True)
 
 
 @verdict.command()
@@ -159,13 +161,15 @@ def revoke(ctx: click.Context, finding: tuple[str, ...], by: str | None) -> None
 
     Example: ipi-es verdict revoke sign-ins alice 198.51.100.7
     """
+    from ipi_es.results.documents.visible import visible
     from ipi_es.worker.verdicts.known_verdicts import network_of
 
     with _cluster(ctx) as cluster:
         for verdicts, drafts in _drafts(ctx, cluster, finding, _Said(SAFE, by or user_name(), "")):
             places = sorted({(each.entity, network_of(each.ip)) for each in drafts})
             for each in verdicts.revoke(places, by or user_name()):
-                click.echo(f"The verdict “{each.verdict}” on {each.entity} and {network_of(each.ip)} is revoked.")
+                place = visible(f"{each.entity} and {network_of(each.ip)}")
+                click.echo(f"The verdict “{each.verdict}” on {place} is revoked.")
 
 
 @verdict.command()
@@ -189,13 +193,17 @@ class _Said(NamedTuple):
 
 def _give(ctx: click.Context, word: VerdictWord, finding: tuple[str, ...], comment: str, by: str | None) -> list[str]:
     """Give a verdict; return “ENTITY from NETWORK” of each pair that it was given on."""
+    from ipi_es.results.documents.visible import visible
     from ipi_es.worker.verdicts.known_verdicts import network_of
 
     given = []
     with _cluster(ctx) as cluster:
-        for verdicts, drafts in _drafts(ctx, cluster, finding, _Said(word, by or user_name(), comment)):
+        found = _drafts(ctx, cluster, finding, _Said(word, by or user_name(), comment))
+        for verdicts, drafts in found:
+            verdicts.require_allowed(drafts)  # of all jobs first: what is refused leaves nothing
+        for verdicts, drafts in found:
             verdicts.give(drafts)
-            given += [f"{each.entity} from {network_of(each.ip)}" for each in drafts]
+            given += [visible(f"{each.entity} from {network_of(each.ip)}") for each in drafts]
     return list(dict.fromkeys(given))
 
 

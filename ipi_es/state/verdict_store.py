@@ -27,6 +27,8 @@ VERDICTS_INDEX = VERDICTS_TEMPLATE = "ipi-es-verdicts"
 FORMAT = 1
 """Format of a verdict's document; a newer one is refused."""
 LARGEST_OPERATOR = 2**32 - 2
+EARLIEST = 946_684_800
+"""Epoch seconds of 2000-01-01: a verdict isn't older, but a time is that was given in seconds, not milliseconds."""
 _EARLIER = "confirmed"
 _BESIDE_STATE = f"{STATE_INDEX}/"
 """What the ids of earlier versions' verdicts begin with here, to say where they are."""
@@ -65,7 +67,8 @@ class VerdictStore:
 
     def revoke_verdict(self, verdict: Verdict, now: int, by: str) -> bool:
         """Revoke a verdict that :meth:`all` gave; return whether it was there. Raises UsageError if it was changed."""
-        if verdict.id.startswith(_BESIDE_STATE):
+        if verdict.id.startswith(_BESIDE_STATE):  # as a revoked document it is found by the worker, which unmarks
+            self.add_verdict(replace(verdict, revoked=now, revoked_by=by))
             return self._cluster.delete(STATE_INDEX, verdict.id.removeprefix(_BESIDE_STATE))
         found = self._cluster.get(VERDICTS_INDEX, verdict.id)
         if found is None:
@@ -134,7 +137,11 @@ class VerdictStore:
 
     def _made(self, fields: Fields, document: Document, word: Any) -> Verdict:
         source, time = document.source, _moment(fields, "time", document.source.get("time"))
-        since = source.get("since")
+        if time < EARLIEST:
+            fields.wrong("time", source["time"], "a time after the year 2000, in ISO 8601 or in milliseconds")
+        since = time - REACH if source.get("since") is None else _moment(fields, "since", source["since"])
+        if since > time:
+            fields.wrong("since", source["since"], "a time before that of the verdict")
         ip = fields.text("ip")
         if packed(ip) is None:
             fields.wrong("ip", ip, "an IP address")
@@ -145,7 +152,7 @@ class VerdictStore:
             ip=ip,
             by=fields.text("by"),
             time=time,
-            since=time - REACH if since is None else min(_moment(fields, "since", since), time),
+            since=since,
             comment=fields.text_or_none("comment") or "",
             result=fields.text_or_none("result"),
             operator=None if operator is None else fields.whole("operator", operator, 1, LARGEST_OPERATOR),
@@ -169,12 +176,15 @@ class VerdictStore:
             "operator": verdict.operator,
             "time": to_ms(verdict.time),
             "since": to_ms(verdict.since),
+            "revoked": None if verdict.revoked is None else to_ms(verdict.revoked),
+            "revoked_by": verdict.revoked_by,
         }
         return {name: value for name, value in found.items() if value not in (None, "")}
 
     def _id(self, verdict: Verdict) -> str:
         """Return a document id of fixed length for names of any length; two verdicts never share one."""
-        parts = (self._job_id, verdict.verdict, verdict.entity, verdict.ip, str(verdict.time), verdict.result or "")
+        named = (self._job_id, verdict.verdict, verdict.entity, verdict.ip, verdict.by, verdict.result or "")
+        parts = (*named, str(verdict.time))
         state = hashlib.blake2b(digest_size=16)
         for part in (each.encode("utf-8", "surrogatepass") for each in parts):
             state.update(len(part).to_bytes(8, "big") + part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -126,6 +127,33 @@ def test_other_accounts_are_endangered_from_the_address_its_network_and_its_host
     assert sources(known, NOW - 1) == sources(known, NOW + 30 * DAY) == {}
     assert sources(KnownVerdicts((compromised,), 0), NOW) == {}
     assert sources(KnownVerdicts((replace(compromised, verdict=SAFE),), 30 * DAY), NOW) == {}
+
+
+def test_thousands_of_compromised_accounts_at_one_operator_cost_one_look_up_each() -> None:
+    n = 5_000
+    ips = [f"198.18.{i >> 8}.{i & 255}" for i in range(n)]
+    found = EventBucket(
+        start=NOW,
+        span=3_600,
+        entities=[f"account{i}" for i in range(n)],
+        ips=ips,
+        addresses=parse(ips)[0],
+        outcomes=["success"],
+        entity=np.arange(n, dtype=np.int32),
+        ip=np.arange(n, dtype=np.int32),
+        outcome=np.zeros(n, dtype=np.int8),
+        count=np.ones(n, dtype=np.int64),
+        event_count=n,
+        context=AddressContext(np.full(n, 64_496, dtype=np.uint32), np.zeros(n, dtype=np.uint16)),
+    )
+    given_ = [
+        said(f"account{i}", f"203.0.113.{i & 255}", COMPROMISED, time=NOW - i, operator=64_496) for i in range(3_000)
+    ]
+    began = time.process_time()
+    endangered_by = endangering_sources(KnownVerdicts(tuple(given_), 30 * DAY), found.matchable, found.entity, found.ip)
+    assert time.process_time() - began < 5, "each pair was compared with each account"
+    assert {endangered_by[0].entity, endangered_by[1].entity} == {"account0", "account1"}
+    assert endangered_by[0].entity == "account1", "an account doesn't endanger itself"
 
 
 @given(st.floats(-700, 0), st.sampled_from([1.0, 1.25, 1.5, 2.0]))

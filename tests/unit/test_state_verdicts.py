@@ -109,5 +109,6 @@ def test_a_verdict_of_an_earlier_version_is_safe_until_it_is_revoked(cluster: Me
     assert (found.verdict, found.entity, found.ip, found.time) == (SAFE, "alice", "192.0.2.1", NOW)
     assert store.all() == VerdictStore(cluster, "logins").all()
     assert store.revoke_verdict(found, NOW, "bob")
-    assert store.all().verdicts == ()
+    (revoked,) = store.all().verdicts
+    assert (revoked.in_force, revoked.revoked, revoked.revoked_by) == (False, NOW, "bob")
     assert cluster.get(STATE_INDEX, "verdict:logins:1") is None

@@ -1,6 +1,7 @@
 """The field ``verdict`` of results: the verdict on a record, and what follows for influencers and their bucket.
 
-An influencer or a bucket is closed where all of its records are; it is compromised where one of them is.
+An influencer or a bucket is closed where all of its records are; it is compromised where one of them is. A bucket with
+more records than were written is not closed: nobody has seen the others.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, VerdictWord
+from ipi_es.config.given_verdict import CLOSING, COMPROMISED, DISMISSED, SAFE, VerdictWord
 from ipi_es.results.words import VERDICT, raises_alarm
 from ipi_es.times import from_ms
 
@@ -32,7 +33,8 @@ def verdicts_of(
         else:
             others.append((place, source))
     for place, source in others:
-        found[place] = _combined([each for each in records if _belongs(each[0], source)])
+        word = _combined([each for each in records if _belongs(each[0], source)])
+        found[place] = None if word in CLOSING and source.get("omitted_record_count") else word
     return found
 
 
@@ -55,11 +57,11 @@ def _belongs(record: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
 
 
 def _combined(records: Sequence[tuple[Mapping[str, Any], VerdictWord | None]]) -> VerdictWord | None:
-    """Combine the verdicts on records; those that raise an alarm decide, if there are any."""
-    alarms = [word for source, word in records if raises_alarm(source)]
-    words = set(alarms or [word for _, word in records])
-    if COMPROMISED in words:
+    """Combine the verdicts on records; those that raise an alarm decide whether it is closed, if there are any."""
+    every = [word for _, word in records]
+    if COMPROMISED in every:
         return COMPROMISED
+    words = {word for source, word in records if raises_alarm(source)} or set(every)
     if not words or None in words:
         return None
     return DISMISSED if DISMISSED in words else SAFE

@@ -293,6 +293,7 @@ class LateRescorer:
             revision=revision,
         )
         made, kept = beside_stored(made, stored) if rescored.late_events < 0 else (made, [])
+        made = replay.describer.marked([*kept, *made])[len(kept) :]  # what stays is open perhaps
         rescored = replace(rescored, anomaly_score=float(made[-1].source["anomaly_score"]))
         writer.write(made[:-1])
         writer.drop_vanished(start, start + found.span, {each.id for each in (*made, *kept)})

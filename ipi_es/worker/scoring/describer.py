@@ -95,11 +95,14 @@ class Describer:
         records = self._records(scored, stamp, members)
         influencers = self._influencers(scored, stamp, members)
         whole = self._bucket(scored, stamp, records, len(influencers), members, processing_time_ms)
-        found = [*records, *influencers, whole]
-        if self.verdicts.verdicts:
-            words = verdicts_of([(each.id, each.source) for each in found], self.verdicts.mark)
-            found = [ResultDocument(each.index, each.id, with_verdict(each.source, words[each.id])) for each in found]
-        return found
+        return self.marked([*records, *influencers, whole])
+
+    def marked(self, documents: list[ResultDocument]) -> list[ResultDocument]:
+        """Return all documents of one bucket with the verdicts on them."""
+        if not self.verdicts.verdicts:
+            return documents
+        words = verdicts_of([(each.id, each.source) for each in documents], self.verdicts.mark)
+        return [ResultDocument(each.index, each.id, with_verdict(each.source, words[each.id])) for each in documents]
 
     def _organization(self, operator: int) -> str | None:
         return self.networks.organization(operator) if self.networks is not None else None

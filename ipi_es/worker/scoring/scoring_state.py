@@ -56,6 +56,11 @@ class ScoringState:
         """Discard the loaded state: the job was changed other than by its batches."""
         self.loaded = None
 
+    def require_verdicts(self, verdicts: KnownVerdicts) -> None:
+        """Discard the loaded state if it scores with other verdicts: some were given since it was loaded."""
+        if self.loaded is not None and self.loaded.pipeline.keeper.holds.verdicts != verdicts:
+            self.invalidate()
+
     def mark_interim(self) -> None:
         """Note that interim results were written: those that the final bucket lacks must be deleted then."""
         if self.loaded is not None:

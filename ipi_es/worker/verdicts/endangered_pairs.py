@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,10 @@ class CompromisedSource:
     """The compromised account."""
     text: str
     """The common address, network or operator."""
+
+
+_Greatest: TypeAlias = dict[int, list[CompromisedSource]]
+"""Key of an address or a network, or AS number → its greatest sources."""
 
 
 def endangering_sources(
@@ -71,16 +76,32 @@ def factors(found: dict[int, CompromisedSource], n: int) -> F64:
 
 
 def _common(sources: list[Verdict], names: Matchable) -> Iterator[tuple[int, CompromisedSource]]:
-    """Yield (index of an IP, source) for each IP that has its address, network or operator in common with one."""
+    """Yield (index of an IP, source) for IPs that have their address, network or operator in common with some.
+
+    Of each address, network and operator only the two greatest sources of different accounts: one of them is another
+    account's, whoever signs in.
+    """
     ours, theirs = prefix_keys(names.addresses), prefix_keys(parse([each.ip for each in sources])[0])
-    for place in np.flatnonzero(np.isin(ours[:, SITE], theirs[:, SITE])).tolist():
-        for i in np.flatnonzero(theirs[:, SITE] == ours[place, SITE]).tolist():
-            each, same = sources[i], theirs[i, ADDRESS] == ours[place, ADDRESS]
-            text = each.ip if same else network_of(each.ip)
-            yield place, CompromisedSource(ADDRESS_FACTOR if same else NETWORK_FACTOR, each.time, each.entity, text)
-    numbers = {each.operator for each in sources if each.operator is not None}
-    if numbers and names.operator is not None:
-        for place in np.flatnonzero(np.isin(names.operator, sorted(numbers))).tolist():
-            for each in sources:
-                if each.operator == names.operator[place]:
-                    yield place, CompromisedSource(OPERATOR_FACTOR, each.time, each.entity, f"AS{each.operator}")
+    addresses: _Greatest = {}
+    networks: _Greatest = {}
+    operators: _Greatest = {}
+    for each, keys in zip(sources, theirs.tolist(), strict=True):
+        _add(addresses, keys[ADDRESS], CompromisedSource(ADDRESS_FACTOR, each.time, each.entity, each.ip))
+        _add(networks, keys[SITE], CompromisedSource(NETWORK_FACTOR, each.time, each.entity, network_of(each.ip)))
+        if each.operator is not None:
+            text = f"AS{each.operator}"
+            _add(operators, each.operator, CompromisedSource(OPERATOR_FACTOR, each.time, each.entity, text))
+    kinds: list[tuple[_Greatest, NDArray[np.unsignedinteger[Any]]]]
+    kinds = [(addresses, ours[:, ADDRESS]), (networks, ours[:, SITE])]
+    if operators and names.operator is not None:
+        kinds.append((operators, names.operator))
+    for greatest, values in kinds:
+        for place in np.flatnonzero(np.isin(values, np.array(list(greatest), dtype=values.dtype))).tolist():
+            for source in greatest[int(values[place])]:
+                yield place, source
+
+
+def _add(greatest: _Greatest, key: int, source: CompromisedSource) -> None:
+    """Keep a source if it is one of the two greatest of different accounts."""
+    of_account = {each.entity: each for each in sorted([*greatest.get(key, ()), source])}
+    greatest[key] = sorted(of_account.values())[-2:]

@@ -17,6 +17,7 @@ from ipi_es.errors import IpiEsError, JobBusy, NotFound, PermissionDenied, Usage
 from ipi_es.lists import some
 from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.results.documents import ids
+from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
@@ -51,15 +52,8 @@ class JobVerdicts:
         return KnownVerdicts.of(self._job, self.all().verdicts)
 
     def give(self, verdicts: Sequence[Verdict]) -> None:
-        """Store verdicts.
-
-        Raises UsageError if the job has no state (it never ran, or was deleted), or if a stronger verdict on the same
-        entity and network is in force. Raises JobBusy while the job is being deleted.
-        """
-        self._require_job()
-        known = self.in_force()
-        for each in verdicts:
-            self._refuse_weaker(known, each)
+        """Store verdicts. Raises UsageError and JobBusy as :meth:`require_allowed` does."""
+        self.require_allowed(verdicts)
         for each in verdicts:
             stored = self._store.add_verdict(each)
             try:
@@ -68,6 +62,17 @@ class JobVerdicts:
                 with suppress(PermissionDenied):  # an analyst may not delete: the verdict stays, without any effect
                     self._store.delete_verdicts([stored.id])
                 raise
+
+    def require_allowed(self, verdicts: Sequence[Verdict]) -> None:
+        """Require that verdicts can be given.
+
+        Raises UsageError if the job has no state (it never ran, or was deleted), or if a stronger verdict on the same
+        entity and network is in force. Raises JobBusy while the job is being deleted.
+        """
+        self._require_job()
+        known = self.in_force()
+        for each in verdicts:
+            self._refuse_weaker(known, each)
 
     def revoke(self, places: Sequence[Place], by: str) -> list[Verdict]:
         """Revoke all verdicts in force on (entity, network) places; return them.
@@ -79,7 +84,7 @@ class JobVerdicts:
         for entity, network in places:
             if not known.by_place.get((entity, network)):
                 raise UsageError(
-                    f"there is no verdict on {entity} and {network}",
+                    f"there is no verdict on {visible(entity)} and {network}",
                     hint=f"ipi-es verdict list {self._job.job_id} shows all",
                 )
         stored = {each.id: each for each in self.all().verdicts}
@@ -116,10 +121,11 @@ class JobVerdicts:
         others = known.by_place.get((verdict.entity, network_of(verdict.ip)), ())
         attack = next((each for each in others if each.verdict == COMPROMISED), None)
         if attack is not None and verdict.verdict != COMPROMISED:
+            entity = visible(attack.entity)
             raise UsageError(
-                f"{attack.by} said {iso(attack.time)} that {attack.entity} was compromised from "
+                f"{visible(attack.by)} said {iso(attack.time)} that {entity} was compromised from "
                 f"{network_of(attack.ip)}, which counts more than “{verdict.verdict}”",
-                hint=f"if that was wrong: ipi-es verdict revoke {self._job.job_id} {attack.entity} {attack.ip}",
+                hint=f"if that was wrong: ipi-es verdict revoke {self._job.job_id} {entity} {attack.ip}",
             )
 
     def _require_job(self) -> None:

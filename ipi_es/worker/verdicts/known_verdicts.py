@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import canonical, packed
 from ipi_es.config.entity_names import normalize_entity
-from ipi_es.config.given_verdict import COMPROMISED, SAFE, VERDICTS, Verdict, VerdictWord
+from ipi_es.config.given_verdict import CLOSING, COMPROMISED, SAFE, VERDICTS, Verdict, VerdictWord
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.prefixes import site_text
@@ -82,11 +82,17 @@ class KnownVerdicts:
         ]
 
     def mark(self, entity: str, ip: str, start: int) -> VerdictWord | None:
-        """Return the verdict on a record of the bucket at ``start``, epoch seconds; None: there is none."""
+        """Return the verdict on a record of the bucket at ``start``, epoch seconds; None: there is none.
+
+        Once an account is compromised from a network, nothing that it does there is closed.
+        """
         if not self.verdicts:
             return None
-        found = self.by_place.get((entity, network_of(ip)), ())
-        return strongest(each for each in found if each.since <= start <= each.time)
+        network = network_of(ip)
+        found = self.by_place.get((entity, network), ())
+        word = strongest(each for each in found if each.since <= start <= each.time)
+        since = self.compromised.get(entity, {}).get(network)
+        return None if word in CLOSING and since is not None and since <= start else word
 
     def taught(self, day: int) -> list[tuple[str, str]]:
         """Return the (entity, IP) pairs that were called safe on a UTC day (since the epoch), sorted."""

@@ -44,10 +44,11 @@ def mark_results(session: JobSession, stopping: Callable[[], bool] = lambda: Fal
     """
     resources = session.resources
     stored, known = resources.stores.verdicts.all(), resources.verdicts()
+    session.scoring.require_verdicts(known)  # else buckets of this session would get the marks of before
     changed = unmarked(stored, session.details)
     if not changed:
         return 0
-    session.annotate(_annotation(resources.job, each) for each in changed)
+    session.annotate(_annotation(resources.job, each) for each in KnownVerdicts.spelled(resources.job, changed))
     count = 0
     for start in _starts(session, known, changed):
         if stopping():
@@ -79,23 +80,24 @@ def _starts(session: JobSession, known: KnownVerdicts, changed: tuple[Verdict, .
 
 def _mark_bucket(session: JobSession, known: KnownVerdicts, start: int) -> int:
     """Mark the results of one bucket; return the number of changed ones."""
-    results, span = session.resources.stores.results, session.resources.job.bucket_span
-    blocked = results.indices.write_block(start)
-    if blocked is not None:
-        log.warning(
-            "job %s: results of %s are not marked with verdicts: %s",
-            session.resources.job.job_id,
-            iso(start),
-            blocked.message,
-        )
-        return 0
-    found = list(results.scan_window(start, start + span))
+    results = session.resources.stores.results
+    found = list(results.scan_window(start, start + 1))  # a window of bucket_span may have several shorter buckets
     words = verdicts_of([(each.id, each.source) for each in found], known.mark)
     changed = [
         Document(each.id, each.index, with_verdict(each.source, words[each.id]))
         for each in found
         if words[each.id] != each.source.get(VERDICT)
     ]
+    blocked = results.indices.write_blocks(each.index for each in changed)  # of earlier results_index_names too
+    for index, setting in sorted(blocked.items()):
+        log.warning(
+            "job %s: results of %s are not marked with verdicts: %s may not be written to (%s)",
+            session.resources.job.job_id,
+            iso(start),
+            index,
+            setting,
+        )
+    changed = [each for each in changed if each.index not in blocked]
     if changed:
         session.writer.rewrite(changed)
     return len(changed)

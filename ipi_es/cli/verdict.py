@@ -36,6 +36,8 @@ FIELDS = (
 )  # fmt: skip
 """The columns of CSV."""
 
+NEXT = "Results are marked at the job's next run."
+
 PAIR = 3
 """Arguments that name a pair: JOB ENTITY IP."""
 
@@ -74,7 +76,7 @@ def safe(ctx: click.Context, finding: tuple[str, ...], comment: str, by: str | N
     Example: ipi-es verdict safe sign-ins alice 198.51.100.7
     """
     for each in _give(ctx, SAFE, finding, comment, by):
-        click.echo(f"{each} is safe: it is learned from the next day on, and nothing that is done there is held.")
+        click.echo(f"{each} is safe: it is learned from the next day on, and not held any more. {NEXT}")
 
 
 @verdict.command()
@@ -88,7 +90,7 @@ def compromised(ctx: click.Context, finding: tuple[str, ...], comment: str, by: 
     Example: ipi-es verdict compromised sign-ins alice 203.0.113.9 --comment "ticket 4711"
     """
     for each in _give(ctx, COMPROMISED, finding, comment, by):
-        click.echo(f"{each} is compromised: it is never learned, and other accounts are scored higher near there.")
+        click.echo(f"{each} is compromised: from its beginning on it is not learned. {NEXT}")
 
 
 @verdict.command()
@@ -99,7 +101,7 @@ def dismiss(ctx: click.Context, finding: tuple[str, ...], comment: str, by: str 
     Example: ipi-es verdict dismiss sign-ins alice 198.51.100.7 --comment "a test of the new gateway"
     """
     for each in _give(ctx, DISMISSED, finding, comment, by):
-        click.echo(f"{each} is dismissed: it is closed, and nothing is learned from that.")
+        click.echo(f"{each} is dismissed: nothing is learned from that. {NEXT}")
 
 
 @verdict.command()
@@ -201,6 +203,10 @@ def _give(ctx: click.Context, word: VerdictWord, finding: tuple[str, ...], comme
         found = _drafts(ctx, cluster, finding, _Said(word, by or user_name(), comment))
         for verdicts, drafts in found:
             verdicts.require_allowed(drafts)  # of all jobs first: what is refused leaves nothing
+            for each in drafts:
+                if each.result is None and not verdicts.has_records(each):
+                    text = f"{each.entity} has no record from {network_of(each.ip)}: is the name right?"
+                    click.secho(f"note: {visible(text)}", fg="yellow", err=True)
         for verdicts, drafts in found:
             verdicts.give(drafts)
             given += [visible(f"{each.entity} from {network_of(each.ip)}") for each in drafts]

@@ -132,12 +132,15 @@ def explain_all(
     return found
 
 
-def unlearned(history: History, hashes: NDArray[np.uint64], addresses: Addresses) -> NDArray[np.bool_]:
+def unlearned(
+    history: History, hashes: NDArray[np.uint64], addresses: Addresses, slot: int = ADDRESS
+) -> NDArray[np.bool_]:
     """Return bool[n]: whether history has no use of addresses[i] (uint8[n, 16]) by the entity of hashes[i].
 
-    Being a sketch, history has a few pairs that were never added; of an entity without events it has none.
+    ``slot``: or of its network at a slot of :mod:`ipi_es.ipinsights.prefixes`. Being a sketch, history has a few pairs
+    that were never added; of an entity without events it has none.
     """
-    keys = prefix_keys(addresses)
+    keys = prefix_keys(addresses)[:, : slot + 1]
     counts = history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))).min(axis=1, initial=np.inf)
     never: NDArray[np.bool_] = (counts == 0) | (history.profiles.events_of(hashes) == 0)
     return never

@@ -14,9 +14,6 @@ from typing import Any
 
 from ipi_es.state.fields import LATEST, Fields
 
-MOST_SEQ_NO = 2**53
-"""The largest sequence number that a JSON number holds exactly."""
-
 LONGEST_TEXT = 300
 """Characters of an error that are kept: the log has the rest."""
 
@@ -120,8 +117,8 @@ class JobDetails:
     """The reason why a new job waits, in words."""
     rules_applied: str | None = None
     """Digest of the rules of documents that the stored results agree with."""
-    verdicts_marked: int | None = None
-    """Verdicts with smaller sequence numbers than this are marked on results; None: none is."""
+    verdicts_marked: str | None = None
+    """The verdicts that are marked on results: “sequence number of the next:digest of those before”; None: none is."""
     other: Mapping[str, Any] = field(default_factory=dict)
     """Keys of a newer version."""
 
@@ -143,9 +140,7 @@ class JobDetails:
             last_error=LastError.from_mapping(fields.inside("last_error")),
             waits_for=fields.text_or_none("waits_for"),
             rules_applied=fields.text_or_none("rules_applied"),
-            verdicts_marked=fields.number("verdicts_marked", 0, MOST_SEQ_NO)
-            if "verdicts_marked" in fields.names
-            else None,
+            verdicts_marked=fields.text_or_none("verdicts_marked"),
             other=fields.without(_known(cls())),
         )
 

@@ -26,6 +26,8 @@ from ipi_es.times import from_ms, to_ms
 VERDICTS_INDEX = VERDICTS_TEMPLATE = "ipi-es-verdicts"
 FORMAT = 1
 """Format of a verdict's document; a newer one is refused."""
+MOST_COMMENT = 4_096
+"""Characters: all verdicts are read whenever one is new."""
 LARGEST_OPERATOR = 2**32 - 2
 EARLIEST = 946_684_800
 """Epoch seconds of 2000-01-01: a verdict isn't older, but a time is that was given in seconds, not milliseconds."""
@@ -140,11 +142,16 @@ class VerdictStore:
         if time < EARLIEST:
             fields.wrong("time", source["time"], "a time after the year 2000, in ISO 8601 or in milliseconds")
         since = time - REACH if source.get("since") is None else _moment(fields, "since", source["since"])
+        if source.get("since") is not None and 0 < since < EARLIEST:
+            fields.wrong("since", source["since"], "a time after the year 2000, in ISO 8601 or in milliseconds")
         if since > time:
             fields.wrong("since", source["since"], "a time before that of the verdict")
         ip = fields.text("ip")
         if packed(ip) is None:
             fields.wrong("ip", ip, "an IP address")
+        comment = fields.text_or_none("comment") or ""
+        if len(comment) > MOST_COMMENT:
+            fields.wrong("comment", comment, f"a text of at most {MOST_COMMENT:,} characters")
         operator = source.get("operator")
         return Verdict(
             verdict=word,
@@ -153,7 +160,7 @@ class VerdictStore:
             by=fields.text("by"),
             time=time,
             since=since,
-            comment=fields.text_or_none("comment") or "",
+            comment=comment,
             result=fields.text_or_none("result"),
             operator=None if operator is None else fields.whole("operator", operator, 1, LARGEST_OPERATOR),
             revoked=None if source.get("revoked") is None else _moment(fields, "revoked", source["revoked"]),

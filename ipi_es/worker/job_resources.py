@@ -23,7 +23,7 @@ from ipi_es.state.owner import this_process
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.state.rule_store import RuleStore
 from ipi_es.state.verdict_store import StoredVerdicts, VerdictStore
-from ipi_es.times import SECONDS, iso
+from ipi_es.times import LATEST, SECONDS, iso
 from ipi_es.worker.clock import Clock, SystemClock
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, history_base, load_history
 from ipi_es.worker.history.holds import Holds
@@ -35,7 +35,7 @@ from ipi_es.worker.stores import Stores
 from ipi_es.worker.timing import OnStep, ignore_step
 from ipi_es.worker.training.job_snapshot import JobSnapshot
 from ipi_es.worker.training.training_rows import TrainingRowsCollector
-from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts
+from ipi_es.worker.verdicts.known_verdicts import CLOCKS_APART, KnownVerdicts
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,8 @@ class JobResources:
         self.feed = Datafeed(cluster, FeedSpec.from_job(job), networks=networks_of(job))
         self.lease, self._owner = lease, owner
         self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it will be needed again
-        self._verdicts: tuple[StoredVerdicts, KnownVerdicts] | None = None  # as they were stored, and what they mean
+        self._verdicts: tuple[StoredVerdicts, int, KnownVerdicts] | None = None
+        """As they were stored last, until when that holds, and what they mean."""
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields
         self.cache = ScoringCache()
@@ -97,10 +98,13 @@ class JobResources:
 
     def verdicts(self) -> KnownVerdicts:
         """Return the verdicts in force on the job's findings, as they are stored now."""
-        stored = self.stores.verdicts.all()
-        if self._verdicts is None or self._verdicts[0] is not stored:
-            self._verdicts = stored, KnownVerdicts.of(self.job, stored.verdicts)
-        return self._verdicts[1]
+        stored, now = self.stores.verdicts.all(), self.stores.clock.now()
+        kept = self._verdicts
+        latest = now + CLOCKS_APART
+        if kept is None or kept[0] is not stored or latest >= kept[1]:
+            later = min((each.time for each in stored.verdicts if each.time > latest), default=LATEST)
+            self._verdicts = kept = stored, later, KnownVerdicts.of(self.job, stored.verdicts, latest)
+        return kept[2]
 
     def collector(self, start: int, end: int) -> TrainingRowsCollector:
         """Return an empty collector for a training on [start, end), epoch seconds, with the rules and holds of now."""

@@ -268,7 +268,6 @@ def test_verdicts_on_several_jobs_are_given_all_or_none(cluster: MemoryCluster, 
     assert given(cluster) == [], "what was refused left something"
 
 
-@pytest.mark.xfail(reason="a fault that is not mended yet", strict=True)
 def test_revoking_an_influencer_revokes_what_there_is(cluster: MemoryCluster) -> None:
     first, _, ip = written(
         cluster,
@@ -302,7 +301,6 @@ def test_two_people_at_the_same_second_are_both_kept(cluster: MemoryCluster) -> 
     assert {row["by"] for row in rows} == {"ann", "bob"}
 
 
-@pytest.mark.xfail(reason="a fault that is not mended yet", strict=True)
 @pytest.mark.usefixtures("cluster")
 def test_others_are_said_to_be_scored_higher_only_where_they_are(tmp_path: Path) -> None:
     job = {**job_data("signins", entity_normalize=["lowercase"]), "compromised_days": 0}
@@ -312,7 +310,6 @@ def test_others_are_said_to_be_scored_higher_only_where_they_are(tmp_path: Path)
     assert "scored higher" not in answer.stdout
 
 
-@pytest.mark.xfail(reason="a fault that is not mended yet", strict=True)
 def test_a_verdict_on_a_pair_without_any_result_says_so(cluster: MemoryCluster) -> None:
     written(cluster, record("alice", "203.0.113.9"))
     answer = run("verdict", "compromised", "sign-ins", "alcie", "203.0.113.9")

@@ -79,7 +79,7 @@ def test_the_order_of_verdicts_does_not_matter(verdicts: list[Verdict], random: 
 def test_a_revoked_verdict_is_as_one_that_was_never_given(verdicts: list[Verdict], other: Verdict) -> None:
     job = make_job()
     gone = replace(other, revoked=NOW, revoked_by="bob")
-    assert KnownVerdicts.of(job, [*verdicts, gone]) == KnownVerdicts.of(job, verdicts)
+    assert KnownVerdicts.of(job, [*verdicts, gone], NOW) == KnownVerdicts.of(job, verdicts, NOW)
 
 
 def test_the_strongest_verdict_counts() -> None:
@@ -96,7 +96,7 @@ def test_the_strongest_verdict_counts() -> None:
 
 def test_names_and_addresses_are_spelled_as_in_results() -> None:
     job = make_job(entity_normalize=["lowercase", "strip_domain"])
-    known = KnownVerdicts.of(job, [said("Alice@example.com", "::ffff:203.0.113.9")])
+    known = KnownVerdicts.of(job, [said("Alice@example.com", "::ffff:203.0.113.9")], NOW)
     assert known.safe == {("alice", "203.0.113.0/24")}
 
 

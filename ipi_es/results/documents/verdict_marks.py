@@ -1,12 +1,13 @@
 """The field ``verdict`` of results: the verdict on a record, and what follows for influencers and their bucket.
 
-An influencer or a bucket is closed where all of its records are; it is compromised where one of them is. A bucket with
-more records than were written is not closed: nobody has seen the others.
+An influencer or a bucket is compromised where one of its records is. An influencer is closed where all of its records
+are, and each of its members that is new to it has one; or where the verdict was given on the influencer itself. A
+bucket is closed where all of its records and its influencers with records are, and none of its records was left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED, DISMISSED, SAFE, VerdictWord
@@ -15,12 +16,15 @@ from ipi_es.times import from_ms
 
 
 def verdicts_of(
-    results: Iterable[tuple[str, Mapping[str, Any]]], of_record: Callable[[str, str, int], VerdictWord | None]
+    results: Iterable[tuple[str, Mapping[str, Any]]],
+    of_record: Callable[[str, str, int], VerdictWord | None],
+    closed: Container[str] = (),
 ) -> dict[str, VerdictWord | None]:
     """Return the verdict on each result of one bucket, by id.
 
     ``results`` are (id, source) of its records, influencers and the bucket. ``of_record`` returns the verdict for an
-    entity, an IP and the bucket's start in epoch seconds.
+    entity, an IP and the bucket's start in epoch seconds; ``closed`` are the ids of results that a closing verdict was
+    given on.
     """
     found: dict[str, VerdictWord | None] = {}
     records: list[tuple[Mapping[str, Any], VerdictWord | None]] = []
@@ -32,9 +36,19 @@ def verdicts_of(
             records.append((source, found[place]))
         else:
             others.append((place, source))
-    for place, source in others:
-        word = _combined([each for each in records if _belongs(each[0], source)])
-        found[place] = None if word in CLOSING and source.get("omitted_record_count") else word
+    whole = list(records)
+    for place, source in sorted(others, key=lambda each: each[1]["result_type"] == "bucket"):  # the bucket last
+        if source["result_type"] == "bucket":
+            word = _combined(whole)
+            found[place] = None if word in CLOSING and source.get("omitted_record_count") else word
+            continue
+        its = [each for each in records if _belongs(each[0], source)]
+        word = _combined(its)
+        if word in CLOSING and place not in closed and not _covers(its, source):
+            word = None
+        found[place] = word
+        if its:
+            whole.append((source, word))
     return found
 
 
@@ -44,10 +58,19 @@ def with_verdict(source: Mapping[str, Any], word: VerdictWord | None) -> dict[st
     return changed if word is None else {**changed, VERDICT: word}
 
 
+def _covers(records: Sequence[tuple[Mapping[str, Any], VerdictWord | None]], influencer: Mapping[str, Any]) -> bool:
+    """Return whether the records are of as many members as are new to the influencer."""
+    ips = {each["by_field_value"] for each, _ in records}
+    entities = {each["partition_field_value"] for each, _ in records}
+    for kind, names in (("ip", ips), ("entity", entities)):
+        new = influencer.get(f"unlearned_{kind}_count", influencer.get(f"{kind}_count", 0))
+        if new > len(names):
+            return False
+    return True
+
+
 def _belongs(record: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
-    """Return whether a record belongs to an influencer, or to the bucket."""
-    if whole["result_type"] != "influencer":
-        return True
+    """Return whether a record belongs to an influencer."""
     field, value = whole["influencer_field_name"], whole["influencer_field_value"]
     fields = {
         record["partition_field_name"]: record["partition_field_value"],

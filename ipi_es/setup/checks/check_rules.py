@@ -60,12 +60,16 @@ def _aged(rule: StoredRule, facts: RuleFacts, now: int) -> Iterator[Finding]:
         yield warning("rules", text, f"if it isn't needed: ipi-es rule end {rule.name}")
 
 
-def judge_verdicts(stored: StoredVerdicts) -> list[Finding]:
-    """Warn of documents that are no verdicts, as tools may write them."""
+def judge_verdicts(stored: StoredVerdicts, now: int) -> list[Finding]:
+    """Warn of documents that are no verdicts, and of times after ``now``, epoch seconds: tools write both."""
     found = [
         warning("verdicts", text, f"correct or delete {id_} in {VERDICTS_INDEX}: it has no effect")
         for id_, text in stored.damaged.items()
     ]
+    later = [each for each in stored.verdicts if each.in_force and each.time > now + SECONDS["h"]]
+    if later:
+        text = f"verdicts of the future have no effect yet: {len(later):,}, the first of {iso(later[0].time)}"
+        found.append(warning("verdicts", text, f"look at the clock of the tool that wrote them into {VERDICTS_INDEX}"))
     valid = sum(each.in_force for each in stored.verdicts)
     return found or ([ok("verdicts", f"{valid:,} of {VERDICTS_INDEX} are in force")] if valid else [])
 

@@ -47,7 +47,7 @@ def judge(job: Job, facts: Facts) -> list[Finding]:
     if not isinstance(facts.rules, PermissionDenied):  # then the right is named already
         found += _looked("rules", facts.rules, lambda rules: judge_rules(job, rules, facts.now))
     if not isinstance(facts.verdicts, PermissionDenied):
-        found += _looked("verdicts", facts.verdicts, judge_verdicts)
+        found += _looked("verdicts", facts.verdicts, lambda stored: judge_verdicts(stored, facts.now))
     found += _indices(facts.fields, distribution)
     found += _looked("indices", facts.unread, judge_unread)
     if isinstance(facts.fields, FieldFacts):

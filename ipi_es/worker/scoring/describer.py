@@ -101,7 +101,9 @@ class Describer:
         """Return all documents of one bucket with the verdicts on them."""
         if not self.verdicts.verdicts:
             return documents
-        words = verdicts_of([(each.id, each.source) for each in documents], self.verdicts.mark)
+        words = verdicts_of(
+            [(each.id, each.source) for each in documents], self.verdicts.mark, self.verdicts.closed_results
+        )
         return [ResultDocument(each.index, each.id, with_verdict(each.source, words[each.id])) for each in documents]
 
     def _organization(self, operator: int) -> str | None:

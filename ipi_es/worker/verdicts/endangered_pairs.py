@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from ipi_es.addresses import parse
 from ipi_es.config.allow_list import Matchable
 from ipi_es.config.given_verdict import COMPROMISED, Verdict
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.history import History
+from ipi_es.ipinsights.pair_explanation import unlearned
 from ipi_es.ipinsights.prefixes import ADDRESS, SITE, prefix_keys
 from ipi_es.scoring.array_checks import F64
 from ipi_es.scoring.probability import ADDRESS_FACTOR, NETWORK_FACTOR, OPERATOR_FACTOR
@@ -65,6 +68,23 @@ def endangering_sources(
         if others:
             found[row] = max(others)
     return found
+
+
+def with_new_networks(
+    found: dict[int, CompromisedSource],
+    history: History,
+    names: Matchable,
+    entity: NDArray[np.int32],
+    ip: NDArray[np.int32],
+) -> dict[int, CompromisedSource]:
+    """Return the sources of those pairs whose network the history doesn't know of their entity.
+
+    An address that many share, such as a company's gateway, endangers nobody who has always used it.
+    """
+    rows = np.array(list(found), dtype=np.int64)
+    hashes = entity_hashes([names.entities[each] for each in entity[rows].tolist()])
+    new = unlearned(history, hashes, names.addresses[ip[rows]], SITE)
+    return {row: source for (row, source), each in zip(found.items(), new.tolist(), strict=True) if each}
 
 
 def factors(found: dict[int, CompromisedSource], n: int) -> F64:

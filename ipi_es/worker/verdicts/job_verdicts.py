@@ -26,7 +26,7 @@ from ipi_es.state.owner import owner_for_people
 from ipi_es.state.verdict_store import StoredVerdicts, VerdictStore
 from ipi_es.times import from_ms, iso
 from ipi_es.worker.upkeep.removal import DELETING
-from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts, Place, network_of
+from ipi_es.worker.verdicts.known_verdicts import CLOCKS_APART, KnownVerdicts, Place, network_of
 
 HOSTING = "hosting"
 """The type of network whose whole operator a compromised account endangers: anybody can rent an address there."""
@@ -49,7 +49,7 @@ class JobVerdicts:
 
     def in_force(self) -> KnownVerdicts:
         """Return the verdicts in force."""
-        return KnownVerdicts.of(self._job, self.all().verdicts)
+        return KnownVerdicts.of(self._job, self.all().verdicts, self._now + CLOCKS_APART)
 
     def give(self, verdicts: Sequence[Verdict]) -> None:
         """Store verdicts. Raises UsageError and JobBusy as :meth:`require_allowed` does."""
@@ -75,20 +75,20 @@ class JobVerdicts:
             self._refuse_weaker(known, each)
 
     def revoke(self, places: Sequence[Place], by: str) -> list[Verdict]:
-        """Revoke all verdicts in force on (entity, network) places; return them.
+        """Revoke all verdicts in force on (entity, network) places, at least one; return them.
 
         Raises UsageError where there is none. Raises UsageError or JobBusy as :meth:`give` does.
         """
         self._require_job()
         known = self.in_force()
-        for entity, network in places:
-            if not known.by_place.get((entity, network)):
-                raise UsageError(
-                    f"there is no verdict on {visible(entity)} and {network}",
-                    hint=f"ipi-es verdict list {self._job.job_id} shows all",
-                )
+        wanted = {each.id for place in places for each in known.by_place.get(place, ())}
+        if not wanted:
+            entity, network = places[0]
+            raise UsageError(
+                f"there is no verdict on {visible(entity)} and {network}",
+                hint=f"ipi-es verdict list {self._job.job_id} shows all",
+            )
         stored = {each.id: each for each in self.all().verdicts}
-        wanted = {each.id for place in places for each in known.by_place[place]}
         for place in sorted(wanted):
             self._store.revoke_verdict(stored[place], self._now, by)
         return [stored[place] for place in sorted(wanted)]
@@ -116,6 +116,11 @@ class JobVerdicts:
                 hint=f"name the pair: ipi-es verdict … {self._job.job_id} ENTITY IP",
             )
         return records
+
+    def has_records(self, verdict: Verdict) -> bool:
+        """Return whether a verdict's entity has a record from that network in the time that it is about."""
+        found = self._results.of_entities([verdict.entity], verdict.since, verdict.time + 1)
+        return any(network_of(each.source["by_field_value"]) == network_of(verdict.ip) for each in found)
 
     def _refuse_weaker(self, known: KnownVerdicts, verdict: Verdict) -> None:
         others = known.by_place.get((verdict.entity, network_of(verdict.ip)), ())

@@ -24,6 +24,9 @@ from ipi_es.times import SECONDS, day_of
 Place = tuple[str, str]
 """(entity, network)."""
 
+CLOCKS_APART = 300
+"""Seconds by which the time of a verdict may be ahead of the worker's clock."""
+
 REMEMBERED_NETWORKS = 1 << 14
 """Addresses whose network is cached: a flood repeats an address many times, and each time would take 10 µs."""
 
@@ -42,11 +45,15 @@ class KnownVerdicts:
     verdicts: tuple[Verdict, ...] = ()
     endangers_for: int = 0
     """Seconds for which a compromised account endangers others; 0: not at all."""
+    bucket_span: int = 0
+    """Seconds of an event bucket: a verdict is about buckets that had ended when it was given."""
     by_place: dict[Place, tuple[Verdict, ...]] = field(init=False, compare=False, repr=False)
     safe: frozenset[Place] = field(init=False, compare=False, repr=False)
     """Places of which the strongest verdict is *safe*."""
     compromised: dict[str, dict[str, int]] = field(init=False, compare=False, repr=False)
     """Entity → network → from when on it is compromised, epoch seconds."""
+    closed_results: frozenset[str] = field(init=False, compare=False, repr=False)
+    """Ids of the results that closing verdicts were given on."""
 
     def __post_init__(self) -> None:
         by_place: dict[Place, tuple[Verdict, ...]] = {}
@@ -63,12 +70,17 @@ class KnownVerdicts:
             self, "safe", frozenset(place for place, found in by_place.items() if strongest(found) == SAFE)
         )
         object.__setattr__(self, "compromised", compromised)
+        closed = (each.result for each in self.verdicts if each.verdict in CLOSING)
+        object.__setattr__(self, "closed_results", frozenset(each for each in closed if each is not None))
 
     @classmethod
-    def of(cls, job: Job, given: Iterable[Verdict]) -> KnownVerdicts:
-        """Return those in force of all verdicts that were given on a job's findings."""
-        spelled = cls.spelled(job, (each for each in given if each.in_force))
-        return cls(tuple(spelled), job.compromised_days * SECONDS["d"])
+    def of(cls, job: Job, given: Iterable[Verdict], latest: int) -> KnownVerdicts:
+        """Return those in force of all verdicts that were given on a job's findings.
+
+        A verdict of a time after ``latest`` (epoch seconds) has no effect yet.
+        """
+        spelled = cls.spelled(job, (each for each in given if each.in_force and each.time <= latest))
+        return cls(tuple(spelled), job.compromised_days * SECONDS["d"], job.bucket_span)
 
     @staticmethod
     def spelled(job: Job, given: Iterable[Verdict]) -> list[Verdict]:
@@ -84,15 +96,23 @@ class KnownVerdicts:
     def mark(self, entity: str, ip: str, start: int) -> VerdictWord | None:
         """Return the verdict on a record of the bucket at ``start``, epoch seconds; None: there is none.
 
+        A bucket that was in progress when a verdict was given may hold what was done later: it isn't closed, unless the
+        verdict begins with it.
         Once an account is compromised from a network, nothing that it does there is closed.
         """
         if not self.verdicts:
             return None
         network = network_of(ip)
         found = self.by_place.get((entity, network), ())
-        word = strongest(each for each in found if each.since <= start <= each.time)
+        word = strongest(each for each in found if self._is_about(each, start))
         since = self.compromised.get(entity, {}).get(network)
         return None if word in CLOSING and since is not None and since <= start else word
+
+    def _is_about(self, verdict: Verdict, start: int) -> bool:
+        if not verdict.since <= start <= verdict.time:
+            return False
+        ended = start + self.bucket_span <= verdict.time
+        return ended or start == verdict.since or verdict.verdict == COMPROMISED
 
     def taught(self, day: int) -> list[tuple[str, str]]:
         """Return the (entity, IP) pairs that were called safe on a UTC day (since the epoch), sorted."""

@@ -7,20 +7,22 @@ written later, or scored again, get their marks when they are written.
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ipi_es.cluster.port import Document
-from ipi_es.config.given_verdict import COMPROMISED, SAFE, Verdict
+from ipi_es.config.given_verdict import CLOSING, COMPROMISED, REACH, SAFE, Verdict
 from ipi_es.config.job_config import Job
 from ipi_es.results.documents.annotations import Annotation
+from ipi_es.results.documents.rescored import MOMENT
 from ipi_es.results.documents.verdict_marks import verdicts_of, with_verdict
 from ipi_es.results.words import VERDICT
 from ipi_es.state.details import JobDetails
 from ipi_es.state.verdict_store import StoredVerdicts
-from ipi_es.times import from_ms, iso
-from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts, network_of
+from ipi_es.times import from_ms, iso, to_ms
+from ipi_es.worker.verdicts.known_verdicts import CLOCKS_APART, KnownVerdicts, network_of
 
 if TYPE_CHECKING:
     from ipi_es.worker.job_session import JobSession
@@ -29,9 +31,14 @@ log = logging.getLogger(__name__)
 
 
 def unmarked(stored: StoredVerdicts, details: JobDetails) -> tuple[Verdict, ...]:
-    """Return the verdicts that were given or revoked since results were last marked."""
-    marked = details.verdicts_marked
-    if marked is None or _next(stored) < marked:  # an index that was made anew counts from 0 again
+    """Return the verdicts that were given or revoked since results were last marked.
+
+    Return all of them where those with the sequence numbers of then aren't the same any more: the index was made anew,
+    or a document became visible later than others.
+    """
+    number, _, digest = (details.verdicts_marked or "0:").partition(":")
+    marked = int(number) if number.isdecimal() else 0
+    if digest != _digest(stored, marked):
         return stored.verdicts
     return tuple(each for each in stored.verdicts if each.seq_no >= marked)
 
@@ -48,19 +55,23 @@ def mark_results(session: JobSession, stopping: Callable[[], bool] = lambda: Fal
     changed = unmarked(stored, session.details)
     if not changed:
         return 0
-    session.annotate(_annotation(resources.job, each) for each in KnownVerdicts.spelled(resources.job, changed))
+    now = resources.stores.clock.now()
+    recent = [each for each in changed if now - REACH <= each.time <= now + CLOCKS_APART]  # each month has an index
+    session.annotate(_annotation(resources.job, each) for each in KnownVerdicts.spelled(resources.job, recent))
     count = 0
     for start in _starts(session, known, changed):
         if stopping():
             return count
         count += _mark_bucket(session, known, start)
-    session.note(verdicts_marked=_next(stored))
+    following = 1 + max((each.seq_no for each in stored.verdicts), default=-1)
+    session.note(verdicts_marked=f"{following}:{_digest(stored, following)}")
     return count
 
 
-def _next(stored: StoredVerdicts) -> int:
-    """Return a sequence number that every later change exceeds or equals."""
-    return 1 + max((each.seq_no for each in stored.verdicts), default=-1)
+def _digest(stored: StoredVerdicts, before: int) -> str:
+    """Return a digest of the verdicts with sequence numbers below ``before``; empty where there are none."""
+    known = sorted(f"{each.seq_no} {each.id}" for each in stored.verdicts if 0 <= each.seq_no < before)
+    return hashlib.blake2b("\n".join(known).encode(), digest_size=8).hexdigest() if known else ""
 
 
 def _starts(session: JobSession, known: KnownVerdicts, changed: tuple[Verdict, ...]) -> list[int]:
@@ -82,9 +93,10 @@ def _mark_bucket(session: JobSession, known: KnownVerdicts, start: int) -> int:
     """Mark the results of one bucket; return the number of changed ones."""
     results = session.resources.stores.results
     found = list(results.scan_window(start, start + 1))  # a window of bucket_span may have several shorter buckets
-    words = verdicts_of([(each.id, each.source) for each in found], known.mark)
+    words = verdicts_of([(each.id, each.source) for each in found], known.mark, known.closed_results)
+    now = session.resources.stores.clock.now()
     changed = [
-        Document(each.id, each.index, with_verdict(each.source, words[each.id]))
+        Document(each.id, each.index, _reopened(each.source, with_verdict(each.source, words[each.id]), now))
         for each in found
         if words[each.id] != each.source.get(VERDICT)
     ]
@@ -101,6 +113,11 @@ def _mark_bucket(session: JobSession, known: KnownVerdicts, start: int) -> int:
     if changed:
         session.writer.rewrite(changed)
     return len(changed)
+
+
+def _reopened(before: Mapping[str, Any], after: dict[str, Any], now: int) -> dict[str, Any]:
+    """Let a result that isn't closed any more alert: it may have been closed before its alert was sent."""
+    return {**after, MOMENT: to_ms(now)} if before.get(VERDICT) in CLOSING and after.get(VERDICT) is None else after
 
 
 def _annotation(job: Job, verdict: Verdict) -> Annotation:

@@ -17,6 +17,7 @@ from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_
 from ipi_es.results.documents.explanation import sentence, usual_shares
 from ipi_es.results.documents.phrases import TYPE_LABELS
 from ipi_es.results.documents.visible import visible
+from ipi_es.results.words import is_expected
 from ipi_es.times import from_ms
 
 MAX_CARDS = 25
@@ -99,7 +100,7 @@ class _Pair:
 def cards_of(
     records: Sequence[Mapping[str, Any]], leading: Sequence[Named], job: str, shown: TimeShown
 ) -> tuple[list[Card], int]:
-    """Return the cards of the worst pairs, and how many pairs were left out. Pairs on the allow list have no card.
+    """Return the cards of the worst pairs, and how many pairs were left out. Expected pairs have no card.
 
     ``records``: the worst first. Each of the ``leading`` entities and addresses with records is represented by its
     worst pair, which ranks at least as high as the entity or address itself: when sixty accounts are tried from one
@@ -107,7 +108,7 @@ def cards_of(
     """
     pairs: dict[tuple[str, str], _Pair] = {}
     for record in records:
-        if record.get("suppressed_by"):
+        if is_expected(record):
             continue
         names = str(record["partition_field_value"]), str(record["by_field_value"])
         pair = pairs.setdefault(names, _Pair(record, float(record["record_score"])))
@@ -217,6 +218,6 @@ def leading_of(influencers: Sequence[Mapping[str, Any]], field_name: str, axis: 
     points: dict[str, list[tuple[int, float]]] = {name: [] for name in leaders(influencers, field_name)}
     for each in influencers:
         value = str(each["influencer_field_value"])
-        if each["influencer_field_name"] == field_name and value in points and not each.get("suppressed_by"):
+        if each["influencer_field_name"] == field_name and value in points and not is_expected(each):
             points[value].append((from_ms(each["timestamp"]), float(each["influencer_score"])))
     return [Named(name, lane_of(name, found, axis, shown), len(found)) for name, found in points.items()]

@@ -18,6 +18,7 @@ from ipi_es.report.learned import JobKnowledge
 from ipi_es.report.report_findings import MAX_RECORDS, Findings
 from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name, severity_range
 from ipi_es.results.documents.visible import visible
+from ipi_es.results.words import is_expected
 from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.scoring.probability import Severity
 from ipi_es.times import format_span, from_ms
@@ -71,13 +72,16 @@ def page(found: Findings, learned: JobKnowledge, *, made_at: int, shown: TimeSho
 
 
 def _bucket_lane(found: Findings, axis: Axis, shown: TimeShown) -> Lane:
-    points = [(from_ms(each["timestamp"]), float(each["anomaly_score"])) for each in found.buckets]
+    points = [
+        (from_ms(each["timestamp"]), 0.0 if is_expected(each) else float(each["anomaly_score"]))
+        for each in found.buckets
+    ]
     return lane_of("All", points, axis, shown)
 
 
 def _glance(found: Findings) -> list[tuple[str, str, str]]:
     """Return (figure, label, severity for its colour or ""), by present scores."""
-    buckets = Counter(severity_name(float(each["anomaly_score"])) for each in found.buckets)
+    buckets = Counter(severity_name(float(each["anomaly_score"])) for each in found.counted_buckets)
     entities, addresses = _critical_names(found, "influencer_score")
     return [
         (f"{buckets['critical']:,}", "critical buckets", "critical" if buckets["critical"] else ""),
@@ -94,14 +98,14 @@ def _critical_names(found: Findings, field: str) -> tuple[int, int]:
     names: dict[str, set[str]] = {found.job.entity_field: set(), found.job.ip_field: set()}
     for each in found.influencers:
         critical = float(each[field]) >= Severity.CRITICAL.threshold
-        if critical and not each.get("suppressed_by") and each["influencer_field_name"] in names:
+        if critical and not is_expected(each) and each["influencer_field_name"] in names:
             names[each["influencer_field_name"]].add(str(each["influencer_field_value"]))
     return len(names[found.job.entity_field]), len(names[found.job.ip_field])
 
 
 def _when_written(found: Findings) -> str:
     """Say what was critical by the initial scores, which alerts use."""
-    buckets = sum(float(each["initial_anomaly_score"]) >= Severity.CRITICAL.threshold for each in found.buckets)
+    buckets = sum(float(each["initial_anomaly_score"]) >= Severity.CRITICAL.threshold for each in found.counted_buckets)
     entities, addresses = _critical_names(found, "initial_influencer_score")
     return (
         f"Scores are those of now, after renormalization. By the initial ones, which alerts go by, "

@@ -11,6 +11,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.store import ResultStore
+from ipi_es.results.words import is_expected
 from ipi_es.times import format_span, from_ms
 
 Source = dict[str, Any]
@@ -52,6 +53,11 @@ class Findings:
     influencers: Sequence[Source] = ()
     records: Sequence[Source] = ()
     annotations: Sequence[Source] = ()
+
+    @property
+    def counted_buckets(self) -> list[Source]:
+        """The buckets whose scores count: those outside of scheduled events."""
+        return [each for each in self.buckets if not is_expected(each)]
 
     @property
     def record_count(self) -> int:
@@ -106,10 +112,10 @@ def read_findings(results: ResultStore, job: Job, start: int, end: int) -> Findi
 def leaders(influencers: Sequence[Mapping[str, Any]], field_name: str) -> list[str]:
     """Return the ten worst values of a field by their highest influencer score, then by the sum; the worst first.
 
-    Influencers that the allow list allows don't count.
+    Influencers that people expected don't count.
     """
     scores: dict[str, list[float]] = defaultdict(list)
     for each in influencers:
-        if each["influencer_field_name"] == field_name and not each.get("suppressed_by"):
+        if each["influencer_field_name"] == field_name and not is_expected(each):
             scores[str(each["influencer_field_value"])].append(float(each["influencer_score"]))
     return sorted(scores, key=lambda name: (-max(scores[name]), -sum(scores[name]), name))[:MAX_LEADERS]

@@ -30,13 +30,25 @@ AnnotationType: TypeAlias = Literal[
     "delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "user", "results_missing"
 ]
 
-NO_ALARM = ("repeat_of", "suppressed_by")
-"""Fields of a result that raises no alarm: it repeats an earlier one, or a rule of the allow list matches it."""
+SCHEDULED_EVENTS = "scheduled_events"
+"""The names of the scheduled events that a result's bucket is inside of."""
+
+EXPECTED = ("suppressed_by", SCHEDULED_EVENTS)
+"""Fields of a result that people expected: a rule of the allow list matches it, or its bucket is inside a scheduled
+event."""
+
+NO_ALARM = ("repeat_of", *EXPECTED)
+"""Fields of a result that raises no alarm: it repeats an earlier one, or was expected."""
 
 
 def raises_alarm(source: Container[str]) -> bool:
     """Decide whether a result with these fields may raise an alarm."""
     return not any(field in source for field in NO_ALARM)
+
+
+def is_expected(source: Container[str]) -> bool:
+    """Decide whether people expected a result with these fields, so that no report counts it."""
+    return any(field in source for field in EXPECTED)
 
 
 BUCKET_TIME = "bucket_time"

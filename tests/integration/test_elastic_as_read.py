@@ -28,6 +28,7 @@ from ipi_es.setup.roles import READER, SETUP, WORKER, WRITER
 
 DAYS = (None, 30, 400)
 EVENTS, STATE, SNAPSHOTS, RULES = "logs-auth.2026", "ipi-es-state", "ipi-es-snapshots", "ipi-es-rules"
+CALENDARS = "ipi-es-calendars"
 ALIAS, RESULTS = "ipi-es-anomalies", "ipi-es-anomalies-shared-2026.11"
 PERSONS = "payroll"
 
@@ -53,6 +54,7 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
         STATE: KEEPS,
         SNAPSHOTS: KEEPS,
         RULES: KEEPS,
+        CALENDARS: KEEPS,
         ALIAS: (*READS, "indices:admin/refresh"),
         RESULTS: (*KEEPS, "indices:admin/mapping/put", "indices:monitor/settings/get", "indices:admin/delete"),
     },
@@ -60,7 +62,7 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
         # the last: before an index is deleted, lifecycle management asks whether others follow it
         None: ("cluster:monitor/main", *TEMPLATES, SIMULATED, *LIFECYCLE, "cluster:monitor/xpack/info/ccr"),
         STATE: ("indices:data/read/search", "indices:admin/refresh", "indices:admin/mapping/put"),
-        **dict.fromkeys((SNAPSHOTS, RULES), ("indices:admin/mappings/get", "indices:admin/mapping/put")),
+        **dict.fromkeys((SNAPSHOTS, RULES, CALENDARS), ("indices:admin/mappings/get", "indices:admin/mapping/put")),
         ALIAS: ("indices:data/read/search", "indices:admin/refresh", "indices:admin/aliases", "indices:admin/get"),
         RESULTS: (
             "indices:admin/mapping/put",

@@ -46,7 +46,7 @@ def test_second_run_changes_nothing(cluster: Cluster) -> None:
     changes = setup_plan.plan(cluster)
     assert [change.title for change in changes if change.kind == "index template"] == [
         f"create index template {name}"
-        for name in ("ipi-es-results", "ipi-es-rules", "ipi-es-snapshots", "ipi-es-state")
+        for name in ("ipi-es-calendars", "ipi-es-results", "ipi-es-rules", "ipi-es-snapshots", "ipi-es-state")
     ]
     setup_plan.apply(cluster, changes)
     assert setup_plan.plan(cluster) == []

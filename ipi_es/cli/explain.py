@@ -103,6 +103,8 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
     ]
     if facts.suppressed_by is not None:
         lines.append(f"  but the allow list allows it ({facts.suppressed_by}): it is recorded, and raises no alarm")
+    if facts.scheduled_events:
+        lines.append(f"  now in a scheduled event ({', '.join(facts.scheduled_events)}): nothing is alerted or learned")
     if facts.probability > facts.calibrated_probability:
         lines.append(HELD_BACK.format(facts.calibrated_probability))
     if "young_job" in young:
@@ -173,6 +175,7 @@ def _bar(share: float) -> str:
 
 def _recorded(facts: PairFacts, shown: TimeShown) -> None:
     from ipi_es.results.documents.explanation import sentence
+    from ipi_es.results.words import raises_alarm
 
     if not facts.records:
         say(["No record of this pair."])
@@ -183,7 +186,7 @@ def _recorded(facts: PairFacts, shown: TimeShown) -> None:
             "time": shown.copyable(from_ms(each["timestamp"])),
             "score": each["record_score"],
             "why": sentence(each),
-            STYLE: "dim" if each.get("repeat_of") or each.get("suppressed_by") else None,
+            STYLE: None if raises_alarm(each) else "dim",
         }
         for each in facts.records
     ]

@@ -21,7 +21,7 @@ from ipi_es.report.text import TimeShown, counted
 from ipi_es.results.documents.explanation import sentence
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.queries import ResultFilter, check_kind
-from ipi_es.results.words import NO_ALARM, SCORE_FIELDS
+from ipi_es.results.words import NO_ALARM, SCHEDULED_EVENTS, SCORE_FIELDS
 from ipi_es.scoring.probability import Severity, severity
 from ipi_es.times import from_ms, iso, parse_time
 
@@ -68,7 +68,7 @@ COLUMNS = {
     ],
 }
 
-REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "allowed"}
+REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "allowed", SCHEDULED_EVENTS: "scheduled"}
 """Field of a result that raises no alert → the word for it."""
 
 NAMES = {"overall": "overall buckets"}
@@ -97,7 +97,12 @@ def _number(_ctx: click.Context, _option: click.Parameter, value: float | None) 
 )
 @click.option("--entity", help="Only results of this entity.")
 @click.option("--ip", help="Only results of this address.")
-@click.option("--all", "everything", is_flag=True, help="With repeats and what the allow list allows.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="With repeats, what the allow list allows, and what is in a scheduled event.",
+)
 @click.option(
     "--new",
     is_flag=True,
@@ -152,7 +157,7 @@ class ResultsRequest:
     entity: str | None
     ip: str | None
     new: bool
-    """Leave out repeats and what the allow list allows."""
+    """Leave out repeats, what the allow list allows, and what is in a scheduled event."""
     size: int
     table: bool
 
@@ -295,6 +300,7 @@ def _left_out(quiet: Quiet | None) -> str:
         return ""
     parts = [counted(quiet.repeats, "repeat")] if quiet.repeats else []
     parts += [f"{quiet.allowed:,} that the allow list allows"] if quiet.allowed else []
+    parts += [f"{quiet.scheduled:,} in scheduled events"] if quiet.scheduled else []
     return f"Left out: {' and '.join(parts)}; --all shows them."
 
 
@@ -308,6 +314,6 @@ def _summary(found: FoundResults, kind: str, asked: ResultsRequest) -> str:
     if len(found.lines) < number:
         text += f" in {counted(len(found.lines), 'line')}"
     among = sum(any(row.get(name) for name in NO_ALARM) for row in found.rows)
-    quiet = f"Repeats or allowed: {among:,} of them; --new leaves those out." if among else _left_out(found.left_out)
+    quiet = f"{among:,} of them raise no alarm; --new leaves those out." if among else _left_out(found.left_out)
     more = "There may be more: ask with a larger --size." if number == asked.size else ""
     return " ".join(part for part in (f"{text}: {levels}.", quiet, more) if part)

@@ -101,6 +101,7 @@ class CalendarStore:
     """The scheduled events of all jobs."""
 
     def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
         self._named = NamedDocuments(cluster, CALENDARS_INDEX, "scheduled event", "ipi-es calendar", _event)
         self._proven = ProvenDocuments(cluster, CALENDARS_INDEX, "scheduled events", _sorted)
 

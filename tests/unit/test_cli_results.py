@@ -18,12 +18,12 @@ from ipi_es.cli.shared.csv_output import RESULT_FIELDS
 from ipi_es.cli.shared.influencer_lines import joined, who
 from ipi_es.report.text import counted
 from ipi_es.results.reading.listing import Pair
-from ipi_es.results.words import ALIAS
+from ipi_es.results.words import ALIAS, NO_ALARM
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
 
 JOB = company.make_job()
-QUIET = ("repeat_of", "suppressed_by")
+QUIET = NO_ALARM
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_table_shows_what_is_new_and_counts_what_it_leaves_out(cluster: Memory
     assert dated(shown.stdout) <= len(new)
     everything = run("results", kind, "signins.json", "--size", "10000", "--all")
     assert everything.stderr.startswith(f"{len(rows)} {kind}")
-    assert f"Repeats or allowed: {repeats + allowed} of them; --new leaves those out." in everything.stderr
+    assert f"{repeats + allowed:,} of them raise no alarm; --new leaves those out." in everything.stderr
     if kind == "records":
         assert dated(everything.stdout) > dated(shown.stdout)
     else:  # an address that is a repeat may join lines, and says what it is

@@ -31,22 +31,24 @@ RESULT_FIELDS: dict[str, tuple[str, ...]] = {
     "records": (
         *_COMMON, "record_score", "initial_record_score", "probability", "partition_field_name",
         "partition_field_value", "by_field_name", "by_field_value", "actual", "typical", "event_count", "outcomes",
-        "failures_only", "entity_groups", *_CONTEXT, "reason", "repeat_of", "suppressed_by", "held_until",
-        "reported_extent", "entity_sources", "influencers", "anomaly_score_explanation", *_STAMP,
+        "failures_only", "entity_groups", *_CONTEXT, "reason", "repeat_of", "suppressed_by",
+        "scheduled_events", "held_until", "reported_extent", "entity_sources", "influencers",
+        "anomaly_score_explanation", *_STAMP,
     ),
     "influencers": (
         *_COMMON, "influencer_score", "initial_influencer_score", "probability", "influencer_field_name",
         "influencer_field_value", "event_count", "outcomes", "failures_only", "entity_count", "unlearned_entity_count",
         "repeated_entity_count", "allowed_entity_count", "top_entities", "ip_count", "unlearned_ip_count",
         "repeated_ip_count", "allowed_ip_count", "top_ips", "entity_groups", *_CONTEXT, "reason", "repeat_of",
-        "suppressed_by", "reported_extent", *_STAMP,
+        "suppressed_by", "scheduled_events", "reported_extent", *_STAMP,
     ),
     "buckets": (
         *_COMMON, "anomaly_score", "initial_anomaly_score", "event_count", "unparsable_count", "missing_entity_count",
         "missing_ip_count", "malformed_ip_count", "private_ip_count", "excluded_entity_count", "usable_outcomes",
         "usable_counts", "record_count", "new_record_count", "omitted_record_count", "influencer_count",
         "max_record_score", "unusual_pair_count", "unusual_entity_count", "unusual_ip_count", "unlearned_pair_count",
-        "top_entities", "top_ips", "reason", "unlearned_entities", "bucket_influencers", "processing_time_ms", *_STAMP,
+        "top_entities", "top_ips", "reason", "scheduled_events", "unlearned_entities", "bucket_influencers",
+        "processing_time_ms", *_STAMP,
     ),
     "overall": ("result_type", "timestamp", "bucket_span", "is_interim", "overall_score", "jobs"),
 }  # fmt: skip

@@ -42,6 +42,8 @@ class PairFacts:
     caps depend on the bucket that the pair is in."""
     suppressed_by: str | None
     """The rule of the job's allow list that matches the pair: it raises no alarm and isn't learned."""
+    scheduled_events: tuple[str, ...]
+    """The scheduled events of the job that are in force now."""
     cold_start: tuple[str, ...]
     """Reasons why little is known (:data:`ipi_es.results.documents.explanation.COLD_START`)."""
     seen: PairExplanation
@@ -75,6 +77,7 @@ class PairFacts:
             "score_cap": self.score_cap,
             "severity_cap": str(severity(self.score_cap)),
             "suppressed_by": self.suppressed_by,
+            "scheduled_events": list(self.scheduled_events),
             "history_days": self.history_days,
             "cold_start": list(self.cold_start),
             "entity_seen": seen.entity_seen,
@@ -135,7 +138,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     age = history.age
     judged = snapshot.references.judge([seen.compatibility], [seen.prior_events], [age], np.zeros(1, dtype=np.bool_))
     class_, calibrated, scored = judged.history_class, judged.calibrated.ln_p, judged.ln_p
-    results = work.stores.results
+    results, now = work.stores.results, work.stores.clock.now()
     named = _groups_of_events(work, entity)
     pair = ResultFilter(entity=entity, ip=ip)
     records = results.read("record", pair, sort="timestamp", size=RECENT)
@@ -150,7 +153,8 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         probability=float(np.exp(scored[0])),
         calibrated_probability=float(np.exp(calibrated[0])),
         score_cap=float(np.clip(probability_cap(scored[:1])[0], 0.0, 100.0)),
-        suppressed_by=_allowed_by(work, _matchable(entity, address, named, context, types, work.stores.clock.now())),
+        suppressed_by=_allowed_by(work, _matchable(entity, address, named, context, types, now)),
+        scheduled_events=work.allow_list().calendar.of_bucket(now, now + 1),
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
         groups=_groups(work.job, entity, named),

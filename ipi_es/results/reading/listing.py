@@ -11,7 +11,7 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.config.files.nearest import nearest
 from ipi_es.errors import NotFound
 from ipi_es.results.reading.queries import ResultFilter, any_of, results_query
-from ipi_es.results.words import ALIAS, ResultKind
+from ipi_es.results.words import ALIAS, NO_ALARM, ResultKind
 from ipi_es.times import from_ms
 
 _FIELDS = ("timestamp", "partition_field_value", "by_field_value")
@@ -31,6 +31,9 @@ class Quiet(NamedTuple):
 
     repeats: int
     allowed: int
+    """Allowed by a rule, and no repeats."""
+    scheduled: int
+    """In a scheduled event, and neither repeats nor allowed."""
 
 
 class Pair(NamedTuple):
@@ -42,17 +45,16 @@ class Pair(NamedTuple):
 
 
 def count_quiet(cluster: Cluster, job_id: str, kind: ResultKind, where: ResultFilter) -> Quiet:
-    """Count the repeats, and the allowed results that are no repeats, that ``where`` selects if it isn't ``new``."""
+    """Count the results that raise no alert among those that ``where`` selects if it isn't ``new``, each once."""
     everything = replace(where, new=False)
 
-    def count(field: str, *, without: str | None = None) -> int:
+    def count(field: str, *without: str) -> int:
         query = results_query(job_id, [kind], everything)
         query["bool"]["filter"].append({"exists": {"field": field}})
-        if without is not None:
-            query["bool"]["must_not"] = [{"exists": {"field": without}}]
+        query["bool"].setdefault("must_not", []).extend({"exists": {"field": other}} for other in without)
         return cluster.count(ALIAS, query)
 
-    return Quiet(count("repeat_of"), count("suppressed_by", without="repeat_of"))
+    return Quiet(*(count(field, *NO_ALARM[:place]) for place, field in enumerate(NO_ALARM)))
 
 
 def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Sequence[str]) -> list[Pair]:

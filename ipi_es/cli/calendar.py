@@ -185,7 +185,7 @@ def _require_span(start: int, end: int, now: int) -> None:
         )
     if end <= now:
         raise UsageError(
-            f"the event would be over since {iso(end)}: stored results aren't changed",
+            f"the event would be over already, {iso(end)}: stored results aren't changed",
             hint="to leave sign-ins of the past out, add a rule with --start and score that time again "
             "(ipi-es rule add, ipi-es backfill --again)",
         )

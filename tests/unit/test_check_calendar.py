@@ -42,11 +42,8 @@ def test_a_long_time_without_alerts_is_a_warning_also_where_several_events_make_
     assert judged(*parts_, now=8 * DAY) == []
     apart = (planned("a", start=0, end=4 * DAY), planned("b", start=4 * DAY + 1, end=8 * DAY))
     assert not any(level == "warning" for level, _ in judged(*apart, now=1))
-    inside = (
-        planned("a", start=0, end=5 * DAY),
-        planned("b", start=DAY, end=2 * DAY),
-        planned("c", start=5 * DAY, end=9 * DAY),
-    )
+    spans = {"a": (0, 5), "b": (1, 2), "c": (5, 9)}
+    inside = [planned(name, start=first * DAY, end=last * DAY) for name, (first, last) in spans.items()]
     assert any("9 days" in text for _, text in judged(*inside, now=1))
     cancelled = (planned("a", start=0, end=5 * DAY), planned("b", start=5 * DAY, end=9 * DAY, ended=DAY))
     assert not any(level == "warning" for level, _ in judged(*cancelled, now=1))

@@ -75,7 +75,7 @@ def test_an_event_that_is_ended_before_it_begins_changes_nothing(here: MemoryClu
     ("options", "said"),
     [
         (("--end", "2020-01-01"), "the end 2020-01-01T00:00:00Z is not after the start"),
-        (("--start", "2020-01-01", "--end", "2020-01-02"), "would be over since 2020-01-02T00:00:00Z"),
+        (("--start", "2020-01-01", "--end", "2020-01-02"), "would be over already, 2020-01-02T00:00:00Z"),
         (("--start", "now+2d", "--end", "now+1d"), "is not after the start"),
         (("--end", "2200-01-01"), "times of the years 1970 to 2099, and 2200-01-01T00:00:00Z"),
         (("--start", "1960-01-01", "--end", "now+1d"), "times of the years 1970 to 2099"),

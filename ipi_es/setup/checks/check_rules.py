@@ -66,7 +66,7 @@ def _aged(rule: StoredRule, facts: RuleFacts, now: int) -> Iterator[Finding]:
 def judge_calendar(job: Job, facts: CalendarFacts, now: int) -> list[Finding]:
     """Say which scheduled events are in force, and what was hidden in those that were over lately.
 
-    Documents that are no events, and a planned time without alerts that is long, are warnings. ``now`` is epoch seconds.
+    Documents that are no events, and a long time without alerts, are warnings. ``now`` is epoch seconds.
     """
     found = [
         warning("calendar", text, f"correct or delete {id_} in {CALENDARS_INDEX}: nothing is planned by it")
@@ -76,9 +76,8 @@ def judge_calendar(job: Job, facts: CalendarFacts, now: int) -> list[Finding]:
         start, end = events[0].start, max(each.end for each in events)
         if end > now and end - start > LONGEST_DAYS * SECONDS["d"]:
             names = ", ".join(f"“{each.name}”" for each in events)
-            text = (
-                f"nothing is alerted or learned for {(end - start) / SECONDS['d']:.0f} days, until {iso(end)}: {names}"
-            )
+            days = (end - start) / SECONDS["d"]
+            text = f"nothing is alerted or learned for {days:.0f} days, until {iso(end)}: {names}"
             found.append(warning("calendar", text, "end what is done: ipi-es calendar end NAME"))
     for event in facts.stored.events:
         found += _of_event(job, event, facts, now)

@@ -37,7 +37,8 @@ def next_schema() -> list[templates.Template]:
         template.body["_meta"]["schema_version"] += 1
         template.mappings["_meta"]["schema_version"] += 1
         template.mappings["properties"]["brand_new"] = {"type": "keyword"}
-    nested = shipped[0].mappings["properties"]["bucket_influencers"]["properties"]
+    (results,) = (each for each in shipped if each.name == "ipi-es-results")
+    nested = results.mappings["properties"]["bucket_influencers"]["properties"]
     nested["brand_new"] = {"type": "keyword"}
     return shipped
 

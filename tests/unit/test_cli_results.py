@@ -110,6 +110,21 @@ def test_repeats_alone_are_not_nothing(cluster: MemoryCluster) -> None:
     assert done.stdout.rstrip().endswith("Left out: 1 repeat; --all shows them.")
 
 
+def test_what_is_in_a_scheduled_event_is_left_out_and_counted(cluster: MemoryCluster) -> None:
+    rows = [row for row in rows_of("records", "signins.json") if not any(row.get(name) for name in QUIET)]
+    where = {"term": {"result_type": "record"}}
+    changed = [each for each in cluster.scan(ALIAS, where) if not any(name in each.source for name in QUIET)][:2]
+    for each in changed:
+        cluster.put(each.index, each.id, {**each.source, "scheduled_events": ["move"]}, refresh=True)
+    shown = run("results", "records", "signins.json", "--size", "10000")
+    assert shown.stderr.startswith(f"{len(rows) - 2} records")
+    assert "and 2 in scheduled events; --all shows them." in shown.stderr
+    everything = run("results", "records", "signins.json", "--size", "10000", "--all")
+    assert "In the scheduled event move," in " ".join(everything.stdout.split())
+    for each in changed:
+        cluster.put(each.index, each.id, each.source, refresh=True)
+
+
 def test_an_entity_and_its_addresses_of_one_event_share_a_line(cluster: MemoryCluster) -> None:
     rows = rows_of("influencers", "signins.json", "--new", "--min-score", "5")
     sprayer = [row for row in rows if row["influencer_field_value"] == company.SPRAYER]

@@ -89,6 +89,7 @@ def test_other_events_are_named_with_the_reason(refused: Any, said: str) -> None
         (CALENDARS, [event("people", end_time=True)], "end_time is True"),
         (CALENDARS, [{"description": "x"}], "one of the events has no calendar_id"),
         ([{}], [], "one of the calendars has no calendar_id"),
+        ([{"calendar_id": "x", "job_ids": 3}], [], "job_ids is 3"),
     ],
 )
 def test_an_answer_that_is_not_whole_is_an_error(calendars: Any, events: Any, said: str) -> None:

@@ -80,4 +80,4 @@ def _stored(event: ElasticEvent, job_id: str, now: int, by: str) -> StoredEvent:
 
 
 def _say(text: str) -> None:
-    click.secho(text, fg="yellow" if text.startswith("note: ") else None, err=True)
+    click.secho(visible(text), fg="yellow" if text.startswith("note: ") else None, err=True)

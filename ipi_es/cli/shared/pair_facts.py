@@ -11,7 +11,7 @@ from ipi_es.times import SECONDS, from_ms, iso
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ipi_es.config.allow_list import Matchable
+    from ipi_es.config.allow_list import AllowList, Matchable
     from ipi_es.config.job_config import Job
     from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.pair_explanation import PairExplanation
@@ -138,7 +138,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     age = history.age
     judged = snapshot.references.judge([seen.compatibility], [seen.prior_events], [age], np.zeros(1, dtype=np.bool_))
     class_, calibrated, scored = judged.history_class, judged.calibrated.ln_p, judged.ln_p
-    results, now = work.stores.results, work.stores.clock.now()
+    results, allow, now = work.stores.results, work.allow_list(), work.stores.clock.now()
     named = _groups_of_events(work, entity)
     pair = ResultFilter(entity=entity, ip=ip)
     records = results.read("record", pair, sort="timestamp", size=RECENT)
@@ -153,8 +153,8 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         probability=float(np.exp(scored[0])),
         calibrated_probability=float(np.exp(calibrated[0])),
         score_cap=float(np.clip(probability_cap(scored[:1])[0], 0.0, 100.0)),
-        suppressed_by=_allowed_by(work, _matchable(entity, address, named, context, types, now)),
-        scheduled_events=work.allow_list().calendar.of_bucket(now, now + 1),
+        suppressed_by=_allowed_by(allow, _matchable(entity, address, named, context, types, now)),
+        scheduled_events=allow.calendar.of_bucket(now, now + 1),
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
         groups=_groups(work.job, entity, named),
@@ -201,15 +201,15 @@ def _matchable(
     return Matchable([entity], addresses, named, context.operator, context.country, bits, time)
 
 
-def _allowed_by(work: JobResources, pair: Matchable) -> str | None:
+def _allowed_by(allow: AllowList, pair: Matchable) -> str | None:
     """Return the first rule that matches the pair now."""
     import numpy as np
 
     from ipi_es.config.allow_list import NO_RULE
 
-    rules, only = work.allow_list(), np.zeros(1, dtype=np.int32)
-    (rule,) = rules.match(pair, only, only)
-    return None if rule == NO_RULE else rules.name(rule)
+    only = np.zeros(1, dtype=np.int32)
+    (rule,) = allow.match(pair, only, only)
+    return None if rule == NO_RULE else allow.name(rule)
 
 
 def _context(work: JobResources, latest: Mapping[str, Any], address: bytes) -> AddressContext:

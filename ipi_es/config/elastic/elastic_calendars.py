@@ -116,7 +116,9 @@ def _listed(data: Any, what: _Answer) -> list[dict[str, Any]]:
 
 def _jobs(calendar: Mapping[str, Any]) -> set[str]:
     """Return the jobs and groups of a calendar."""
-    found = calendar.get("job_ids") or ()
+    found = calendar.get("job_ids") or []
+    if not isinstance(found, str | list):
+        raise ConfigError(f"job_ids is {found!r}", place=CALENDARS.option, hint="give Elastic's own answer")
     return {found} if isinstance(found, str) else {str(each) for each in found}
 
 

@@ -99,7 +99,9 @@ def add(
         "Their scores are written."
     )
     if begin < now:
-        click.echo("Results that are stored already stay as they are.")
+        click.echo(
+            "Results that are stored already stay as they are, and so does what was learned of days that are over."
+        )
     click.echo(f"See what it hides: ipi-es calendar show {name}")
 
 
@@ -147,11 +149,11 @@ def end(ctx: click.Context, name: str, by: str | None) -> None:
     """
     with _calendars(shell(ctx)) as store:
         ended = store.end_event(name, clock(), by or user_name())
-    began = ended.start < ended.end
-    click.echo(
-        f"The scheduled event {name} ended {iso(ended.end)}"
-        + ("; nothing of it was learned." if began else ", before it began: it changes nothing.")
-    )
+    if ended.start < ended.end:
+        after = ". Buckets that start later raise alarms and are learned."
+    else:
+        after = ", before it began: it changes nothing."
+    click.echo(f"The scheduled event {name} ended {iso(ended.end)}{after}")
 
 
 @calendar.command()

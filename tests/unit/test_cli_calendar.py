@@ -37,7 +37,7 @@ def test_the_command_adds_lists_shows_and_ends_an_event(here: MemoryCluster) -> 
     assert said.exit_code == 0, said.output
     assert "In the job signins, nothing is alerted or learned of the buckets that overlap" in said.stdout
     assert "to 2099-01-01T00:00:00Z. Their scores are written." in said.stdout
-    assert "Results that are stored already stay as they are." in said.stdout
+    assert "Results that are stored already stay as they are, and so does" in said.stdout
     source = {
         "job_id": "signins",
         "result_type": "record",
@@ -55,7 +55,7 @@ def test_the_command_adds_lists_shows_and_ends_an_event(here: MemoryCluster) -> 
     assert "the office moves" in shown
     assert "hidden records" in shown
     ended = run("calendar", "end", "move", "--by", "bob")
-    assert "nothing of it was learned" in ended.stdout
+    assert "Buckets that start later raise alarms and are learned." in ended.stdout
     assert json.loads(run("calendar", "list", "--format", "json").stdout) == []
     (row,) = json.loads(run("calendar", "list", "--all", "--format", "json").stdout)
     assert (row["state"], row["ended_by"], row["planned_end"]) == ("ended", "bob", "2099-01-01T00:00:00Z")
@@ -65,8 +65,7 @@ def test_the_command_adds_lists_shows_and_ends_an_event(here: MemoryCluster) -> 
 
 def test_an_event_that_is_ended_before_it_begins_changes_nothing(here: MemoryCluster) -> None:
     assert run(*ADD, "--start", "now+1d", "--end", "now+2d").exit_code == 0
-    assert "ended" in run("calendar", "end", "move").stdout
-    assert "before it began: it changes nothing" not in run("calendar", "show", "move").stdout
+    assert "before it began: it changes nothing." in run("calendar", "end", "move").stdout
     (event,) = CalendarStore(here).all().events
     assert event.end < event.start
 

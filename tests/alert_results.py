@@ -90,6 +90,7 @@ AT = {name: STAMP.__class__("snap-1", "q-1", ingested=moment) for name, moment i
     "second after": NOW - MINUTE,
 }.items()}  # fmt: skip
 INTERIM = replace(STAMP, is_interim=True)
+SCHEDULED = replace(STAMP, scheduled_events=("move",))
 LATE = replace(STAMP, revision=1, rescored_at=WRITTEN)
 
 
@@ -104,6 +105,7 @@ def records(context: ResultContext) -> tuple[list[ResultDocument], set[tuple[int
         record(context, "interim", "198.51.100.7", 99.0, stamp=INTERIM),
         record(context, "suppressed", "198.51.100.7", 99.0, suppressed_by="vpn"),
         record(context, "repeat", "198.51.100.7", 99.0, repeat_of="x"),
+        record(context, "scheduled", "198.51.100.7", 99.0, stamp=SCHEDULED),
         rescored(record(context, "up", "198.51.100.7", 50.0), 99.0),
         rescored(record(context, "down", "198.51.100.7", 90.0), 10.0),
         record(context, "late", "198.51.100.7", 90.0, start=late, stamp=LATE),
@@ -122,6 +124,7 @@ def influencers(context: ResultContext) -> tuple[list[ResultDocument], set[tuple
         influencer(context, "interim", 99.0, stamp=INTERIM),
         influencer(context, "suppressed", 99.0, suppressed_by="vpn"),
         influencer(context, "repeat", 99.0, repeat_of="x"),
+        influencer(context, "scheduled", 99.0, stamp=SCHEDULED),
         rescored(influencer(context, "up", 50.0), 99.0),
         rescored(influencer(context, "down", 90.0), 10.0),
         *(influencer(context, name, 90.0, stamp=stamp) for name, stamp in AT.items()),
@@ -139,6 +142,7 @@ def buckets(context: ResultContext) -> tuple[list[ResultDocument], set[tuple[int
         rescored(bucket(context, starts[4], 50.0), 99.0),
         rescored(bucket(context, starts[5], 90.0), 10.0),
         *(bucket(context, start, 90.0, stamp=stamp) for start, stamp in zip(starts[6:], AT.values(), strict=False)),
+        bucket(context, starts[10], 99.0, stamp=SCHEDULED),
     ]
     return made, {(starts[place], "") for place in (0, 5, 6, 8)}
 

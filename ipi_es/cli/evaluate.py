@@ -179,6 +179,7 @@ def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _Ev
     from ipi_es.errors import NoEvents
     from ipi_es.evaluation.evaluation_events import of_job
     from ipi_es.setup.checks.judge import require_usable
+    from ipi_es.state.calendar_store import CalendarStore
     from ipi_es.state.rule_store import RuleStore
     from ipi_es.times import parse_time
     from ipi_es.worker.training.training_rows import TrainingRowsCollector
@@ -193,7 +194,8 @@ def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _Ev
             raise NoEvents(f"job {job.job_id} has no events", hint=f"ipi-es check {job.job_id} shows what it reads")
         first = there[0] if start is None else parse_time(start, now=now)
         stop = min(parse_time(end, now=now), there[1] + job.bucket_span)
-        collector = TrainingRowsCollector(job, RuleStore(cluster).allow_list(job))
+        allow = RuleStore(cluster).allow_list(job, CalendarStore(cluster).of_job(job.job_id))
+        collector = TrainingRowsCollector(job, allow)
         with progress_bar() as bars:
             task = bars.add_task("Reading", total=max((stop - first) // job.bucket_span, 0), note="")
             for bucket in feed.read(first, max(first, stop), job.bucket_span):

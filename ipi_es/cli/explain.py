@@ -110,6 +110,8 @@ def _about(facts: PairFacts, shown: TimeShown) -> list[str | Toned]:
     near = facts.endangered_by
     if near is not None:
         lines.append(f"  {near.entity} was compromised from {near.text}, which makes the probability smaller")
+    if facts.scheduled_events:
+        lines.append(f"  now in a scheduled event ({', '.join(facts.scheduled_events)}): nothing is alerted or learned")
     if facts.probability > facts.calibrated_probability:
         lines.append(HELD_BACK.format(facts.calibrated_probability))
     if "young_job" in young:
@@ -180,6 +182,7 @@ def _bar(share: float) -> str:
 
 def _recorded(facts: PairFacts, shown: TimeShown) -> None:
     from ipi_es.results.documents.explanation import sentence
+    from ipi_es.results.words import raises_alarm
 
     if not facts.records:
         say(["No record of this pair."])
@@ -190,7 +193,7 @@ def _recorded(facts: PairFacts, shown: TimeShown) -> None:
             "time": shown.copyable(from_ms(each["timestamp"])),
             "score": each["record_score"],
             "why": sentence(each),
-            STYLE: "dim" if each.get("repeat_of") or each.get("suppressed_by") else None,
+            STYLE: None if raises_alarm(each) else "dim",
         }
         for each in facts.records
     ]

@@ -78,42 +78,59 @@ def _inside(folder: Path) -> list[Path]:
     "--datafeed", type=click.Path(dir_okay=False), help="The datafeed, if FILE lacks it (GET _ml/datafeeds/ID)."
 )
 @click.option("--filters", type=click.Path(dir_okay=False), help="Filters of custom rules (GET _ml/filters).")
+@click.option(
+    "--calendars",
+    type=click.Path(dir_okay=False),
+    help="Calendars (GET _ml/calendars?size=10000), whose scheduled events are taken over into the cluster.",
+)
+@click.option(
+    "--calendar-events", type=click.Path(dir_okay=False), help="Their events (GET _ml/calendars/*/events?size=10000)."
+)
 @click.option("--job-id", help="Which job, where FILE holds several; or the name of one without a name.")
 @click.option("--index", "indices", multiple=True, metavar="PATTERN", help="The indices, instead of the datafeed's.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: standard output.")
 @click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")
+@click.pass_context
 def import_(
+    ctx: click.Context,
+    /,
     file: str,
-    datafeed: str | None,
-    filters: str | None,
     job_id: str | None,
     indices: tuple[str, ...],
     output: Path | None,
+    *,
     overwrite: bool,
+    **beside: str | None,
 ) -> None:
     """Turn an Elastic ML job (rare by an IP field, partition = entity) into a job's file.
 
     FILE is what GET _ml/anomaly_detectors/ID answers, or what Kibana exports, or a job of its modules (with
     --job-id and --index); `-` reads standard input. What ipi-es
     doesn't have is refused by name; what can be left out without harm is said on standard error.
+    Scheduled events of the calendars that end in the future are added to the cluster, for this job.
 
     Example: ipi-es job import rare-ips.json -o jobs/rare-ips.yml
     """
+    from ipi_es.cli.shared.imported_events import require_both, take_over
     from ipi_es.config.elastic.elastic_import import import_elastic_job
     from ipi_es.config.files.yaml_documents import write_yaml
 
+    require_both(beside["calendars"], beside["calendar_events"])
+    given = {name: None if path is None else _read(path) for name, path in beside.items()}
     if output is not None:
         require_free(output, overwrite=overwrite)
     imported = import_elastic_job(
         _read(file),
-        None if datafeed is None else _read(datafeed),
-        filters=None if filters is None else _filters(_read(filters), filters),
+        given["datafeed"],
+        filters=None if beside["filters"] is None else _filters(given["filters"], beside["filters"]),
         job_id=job_id,
         indices=indices,
         name="standard input" if file == STDIN else file,
     )
     for note in imported.warnings:
         _note(note)
+    if given["calendars"] is not None:
+        take_over(shell(ctx), imported.job, given["calendars"], given["calendar_events"])
     text = write_yaml(imported.job, comments=["Made from an Elastic ML job by `ipi-es job import`."])
     if output is None:
         click.echo(text, nl=False)

@@ -22,7 +22,7 @@ from ipi_es.report.text import TimeShown, counted
 from ipi_es.results.documents.explanation import sentence
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.queries import ResultFilter, check_kind
-from ipi_es.results.words import NO_ALARM, SCORE_FIELDS, VERDICT, is_settled
+from ipi_es.results.words import NO_ALARM, SCHEDULED_EVENTS, SCORE_FIELDS, VERDICT, is_settled
 from ipi_es.scoring.probability import Severity, severity
 from ipi_es.times import from_ms, iso, parse_time
 
@@ -69,7 +69,7 @@ COLUMNS = {
     ],
 }
 
-REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "allowed"}
+REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "allowed", SCHEDULED_EVENTS: "scheduled"}
 """Field of a result that raises no alert → the word for it."""
 
 NAMES = {"overall": "overall buckets"}
@@ -98,7 +98,7 @@ def _number(_ctx: click.Context, _option: click.Parameter, value: float | None) 
 )
 @click.option("--entity", help="Only results of this entity.")
 @click.option("--ip", help="Only results of this address.")
-@click.option("--all", "everything", is_flag=True, help="With repeats, and what rules allow or verdicts closed.")
+@click.option("--all", "everything", is_flag=True, help="With repeats, what was expected, and what verdicts closed.")
 @click.option(
     "--new",
     is_flag=True,
@@ -153,7 +153,7 @@ class ResultsRequest:
     entity: str | None
     ip: str | None
     new: bool
-    """Leave out repeats and what the allow list allows."""
+    """Leave out repeats, what the allow list allows, and what is in a scheduled event."""
     size: int
     table: bool
 
@@ -297,6 +297,7 @@ def _left_out(quiet: Quiet | None) -> str:
         return ""
     parts = [counted(quiet.repeats, "repeat")] if quiet.repeats else []
     parts += [f"{quiet.allowed:,} that the allow list allows"] if quiet.allowed else []
+    parts += [f"{quiet.scheduled:,} in scheduled events"] if quiet.scheduled else []
     parts += [f"{quiet.closed:,} that a verdict closed"] if quiet.closed else []
     return f"Left out: {' and '.join(parts)}; --all shows them."
 
@@ -311,7 +312,6 @@ def _summary(found: FoundResults, kind: str, asked: ResultsRequest) -> str:
     if len(found.lines) < number:
         text += f" in {counted(len(found.lines), 'line')}"
     among = sum(any(row.get(name) for name in NO_ALARM) or is_settled(row) for row in found.rows)
-    quiet = f"Repeats, allowed or closed: {among:,} of them; --new leaves those out." if among else ""
-    quiet = quiet or _left_out(found.left_out)
+    quiet = f"{among:,} of them raise no alarm; --new leaves those out." if among else _left_out(found.left_out)
     more = "There may be more: ask with a larger --size." if number == asked.size else ""
     return " ".join(part for part in (f"{text}: {levels}.", quiet, more) if part)

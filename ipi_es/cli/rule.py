@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ipi_es.cli.shared.named import require_name, require_times
 from ipi_es.cli.shared.output import Column, emit, format_option
 from ipi_es.cli.shared.shell import Shell, clock, shell, user_name
 from ipi_es.errors import UsageError
@@ -17,7 +18,7 @@ from ipi_es.times import iso, parse_time
 if TYPE_CHECKING:
     from ipi_es.config.allow_rule import AllowRule
     from ipi_es.config.job_config import Job
-    from ipi_es.results.reading.rule_uses import RuleUse
+    from ipi_es.results.reading.rule_uses import HiddenResults
     from ipi_es.state.rule_store import RuleStore, StoredRule
 
 COLUMNS = (
@@ -39,9 +40,6 @@ FIELDS = (
 
 RETRO = 30 * 86_400
 """Seconds that --retroactive reaches back where no job says how far its results are renormalized."""
-
-MAX_NAME = 256
-"""The most bytes of a rule's name: it is in each record that the rule hides, and in the id of its document."""
 
 
 @click.group()
@@ -81,7 +79,9 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     from ipi_es.state.rule_store import StoredRule
 
     here, now = shell(ctx), clock()
-    _refuse_words(name, given["reason"])
+    require_name(name, "rule")
+    if not given["reason"].strip():
+        raise UsageError("the rule has no reason", hint="say why: --reason TEXT")
     allow = _rule(name, given)
     if given["retroactive"] and given["start"] is not None:
         raise UsageError("--start and --retroactive both say when the rule starts", hint="leave one out")
@@ -89,7 +89,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     expires = None if given["expires"] is None else parse_time(given["expires"], now=now)
     if expires is not None and expires <= max(now, start):
         raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
-    _refuse_times(start, expires)
+    require_times("rule", start, expires, hint="a rule without --expires acts until you end it")
     named = [here.job(each) for each in given["job_names"]]
     jobs = tuple(dict.fromkeys(job.job_id for job in named))
     if given["retroactive"]:
@@ -209,29 +209,6 @@ def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
         raise UsageError(text, hint="`ipi-es rule add --help` shows its parts; --force takes a wide one") from None
 
 
-def _refuse_words(name: str, reason: str) -> None:
-    """Raise UsageError for a name that results and terminals can't show, and for a reason that says nothing."""
-    if not name.isprintable() or name != name.strip() or len(name.encode()) > MAX_NAME:
-        raise UsageError(
-            f"the name “{visible(name)}” can't be a rule's",
-            hint=f"take at most {MAX_NAME} bytes, without control characters, and no white space around them",
-        )
-    if not reason.strip():
-        raise UsageError("the rule has no reason", hint="say why: --reason TEXT")
-
-
-def _refuse_times(*times: int | None) -> None:
-    """Raise UsageError for a time that no stored rule may have: the rule would act nowhere."""
-    from ipi_es.state.fields import LATEST
-
-    for each in times:
-        if each is not None and not 0 <= each <= LATEST:
-            raise UsageError(
-                f"a rule has times of the years 1970 to 2099, and {iso(each)} is none",
-                hint="a rule without --expires acts until you end it",
-            )
-
-
 def _refuse(new: AllowRule, jobs: Sequence[Job], others: Sequence[StoredRule]) -> None:
     """Raise UsageError where the rule and those that act in a job allow nearly everything, or where it fits no job."""
     from ipi_es.config.allow_rule import check_rules, check_together
@@ -248,7 +225,7 @@ def _refuse(new: AllowRule, jobs: Sequence[Job], others: Sequence[StoredRule]) -
             raise UsageError(f"in job {job.job_id}: {error}", hint="name other jobs with --job, or narrow it") from None
 
 
-def _row(found: StoredRule, uses: Mapping[str, RuleUse], now: int) -> dict[str, Any]:
+def _row(found: StoredRule, uses: Mapping[str, HiddenResults], now: int) -> dict[str, Any]:
     use = uses.get(found.name)
     return {
         "name": found.name,

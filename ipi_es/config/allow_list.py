@@ -1,4 +1,4 @@
-"""Match the pairs of an event bucket against a job's allow list."""
+"""Match the pairs of an event bucket against a job's allow list, and keep the job's calendar beside it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.config.rule_index import RuleIndex
 from ipi_es.networks.network_types import type_bits
 from ipi_es.networks.network_values import country_number
+from ipi_es.scheduled_events import NO_EVENTS, Calendar
 
 NO_RULE = -1
 """Index that :meth:`AllowList.match` gives a row without a matching rule."""
@@ -81,11 +82,15 @@ class TimedRule:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """A job's rules, ready to match; a row that rule i matches gets ``name(i)`` as ``suppressed_by``."""
+    """A job's rules, ready to match; a row that rule i matches gets ``name(i)`` as ``suppressed_by``.
+
+    Rules allow pairs; the ``calendar`` says in which event buckets nothing raises an alarm or is learned.
+    """
 
     rules: tuple[TimedRule, ...]
     steps: tuple[EntityStep, ...] = ()
     groups: EntityGroups | None = None
+    calendar: Calendar = NO_EVENTS
     learns: NDArray[np.bool_] = field(init=False, compare=False, repr=False)
     """bool[rules]: whether what the rule allows is learned."""
     _index: RuleIndex = field(init=False, compare=False, repr=False)
@@ -96,13 +101,13 @@ class AllowList:
         object.__setattr__(self, "_index", RuleIndex(rules, self.steps))
 
     @classmethod
-    def of(cls, job: Job, more: Sequence[TimedRule] = ()) -> AllowList:
-        """Make the allow list of a job: the rules of its file, then ``more``.
+    def of(cls, job: Job, more: Sequence[TimedRule] = (), calendar: Calendar = NO_EVENTS) -> AllowList:
+        """Make the allow list of a job: the rules of its file, then ``more``; and its calendar.
 
         Raises UsageError where its file of groups can't be read.
         """
         rules = (*map(TimedRule, job.allow_list), *more)
-        return cls(rules, job.datafeed_config.entity_normalize, job.read_entity_groups())
+        return cls(rules, job.datafeed_config.entity_normalize, job.read_entity_groups(), calendar)
 
     def name(self, rule: int) -> str:
         """Return the name of a rule by its index; it stays the same when other rules come or go."""

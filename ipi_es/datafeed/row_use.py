@@ -33,16 +33,20 @@ class RowUse:
     succeeded: NDArray[np.bool_]
     """bool[rows]: the outcome is one of ``learn_outcomes``."""
     calibrates: NDArray[np.bool_]
-    """bool[rows]: the outcome is one of ``score_outcomes``, and no allow rule matches the pair."""
+    """bool[rows]: the outcome is one of ``score_outcomes``, and no allow rule matches the pair; none in a scheduled
+    event."""
     learned: NDArray[np.bool_]
     """bool[rows]: the outcome is one of ``learn_outcomes``, the pair isn't held, and no allow rule matches it, or one
-    that says ``learn``."""
+    that says ``learn``; none in a scheduled event."""
 
 
 def row_use(bucket: EventBucket, job: Job, allow: AllowList, holds: PairHolds | None = None) -> RowUse:
     """Decide what the rows of an event bucket are used for. ``holds`` None: no pair is held."""
     feed = job.datafeed_config
     succeeded, scored = bucket.with_outcome(feed.learn_outcomes), bucket.with_outcome(feed.score_outcomes)
+    if allow.calendar.of_bucket(bucket.start, bucket.end):
+        none = np.zeros_like(succeeded)
+        return RowUse(succeeded, none, none)
     rule = allow.match(bucket.matchable, bucket.entity, bucket.ip)
     free = rule == NO_RULE
     learned = succeeded & free

@@ -72,13 +72,16 @@ def page(found: Findings, learned: JobKnowledge, *, made_at: int, shown: TimeSho
 
 
 def _bucket_lane(found: Findings, axis: Axis, shown: TimeShown) -> Lane:
-    points = [(from_ms(each["timestamp"]), float(each["anomaly_score"])) for each in found.buckets]
+    points = [
+        (from_ms(each["timestamp"]), 0.0 if is_settled(each) else float(each["anomaly_score"]))
+        for each in found.buckets
+    ]
     return lane_of("All", points, axis, shown)
 
 
 def _glance(found: Findings) -> list[tuple[str, str, str]]:
     """Return (figure, label, severity for its colour or ""), by present scores."""
-    buckets = Counter(severity_name(float(each["anomaly_score"])) for each in found.buckets)
+    buckets = Counter(severity_name(float(each["anomaly_score"])) for each in found.counted_buckets)
     entities, addresses = _critical_names(found, "influencer_score")
     return [
         (f"{buckets['critical']:,}", "critical buckets", "critical" if buckets["critical"] else ""),
@@ -102,7 +105,7 @@ def _critical_names(found: Findings, field: str) -> tuple[int, int]:
 
 def _when_written(found: Findings) -> str:
     """Say what was critical by the initial scores, which alerts use."""
-    buckets = sum(float(each["initial_anomaly_score"]) >= Severity.CRITICAL.threshold for each in found.buckets)
+    buckets = sum(float(each["initial_anomaly_score"]) >= Severity.CRITICAL.threshold for each in found.counted_buckets)
     entities, addresses = _critical_names(found, "initial_influencer_score")
     return (
         f"Scores are those of now, after renormalization. By the initial ones, which alerts go by, "

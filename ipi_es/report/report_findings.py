@@ -55,6 +55,11 @@ class Findings:
     annotations: Sequence[Source] = ()
 
     @property
+    def counted_buckets(self) -> list[Source]:
+        """The buckets whose scores count: those outside of scheduled events that no verdict closed."""
+        return [each for each in self.buckets if not is_settled(each)]
+
+    @property
     def record_count(self) -> int:
         """Records of all buckets, including those that a bucket's limit left out."""
         return sum(int(each["record_count"]) + int(each.get("omitted_record_count", 0)) for each in self.buckets)

@@ -46,10 +46,10 @@ FIXED_FIELDS = frozenset(
         "outcomes", "partition_field_name", "partition_field_value", "private_ip_count", "probability",
         "processing_time_ms", "quantiles_id", "reason", "record_count", "record_score", "renormalized_at", "repeat_of",
         "repeated_entity_count", "repeated_ip_count", "reported_extent", "rescored_at", "result_type", "revision",
-        "snapshot_id", "suppressed_by", "timestamp", "top_entities", "top_ips", "typical", "unlearned_entities",
-        "unlearned_entity_count", "unlearned_ip_count", "unlearned_pair_count", "unparsable_count",
-        "unusual_entity_count", "unusual_ip_count", "unusual_pair_count", "usable_counts", "usable_outcomes",
-        "verdict",
+        "scheduled_events", "snapshot_id", "suppressed_by", "timestamp", "top_entities", "top_ips", "typical",
+        "unlearned_entities", "unlearned_entity_count", "unlearned_ip_count", "unlearned_pair_count",
+        "unparsable_count", "unusual_entity_count", "unusual_ip_count", "unusual_pair_count", "usable_counts",
+        "usable_outcomes", "verdict",
     }
 )  # fmt: skip
 """All other top-level fields of the template; a test compares the two."""

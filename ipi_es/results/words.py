@@ -32,8 +32,15 @@ AnnotationType: TypeAlias = Literal[
     "delayed_data", "blind", "model_snapshot", "warm_up", "verdict", "rules", "user", "results_missing"
 ]
 
-NO_ALARM = ("repeat_of", "suppressed_by")
-"""Fields of a result that raises no alarm: it repeats an earlier one, or a rule of the allow list matches it."""
+SCHEDULED_EVENTS = "scheduled_events"
+"""The names of the scheduled events that a result's bucket is inside of."""
+
+EXPECTED = ("suppressed_by", SCHEDULED_EVENTS)
+"""Fields of a result that people expected: a rule of the allow list matches it, or its bucket is inside a scheduled
+event."""
+
+NO_ALARM = ("repeat_of", *EXPECTED)
+"""Fields of a result that raises no alarm: it repeats an earlier one, or was expected."""
 
 
 def raises_alarm(source: Container[str]) -> bool:
@@ -41,13 +48,14 @@ def raises_alarm(source: Container[str]) -> bool:
     return not any(field in source for field in NO_ALARM)
 
 
-def is_settled(source: Mapping[str, Any]) -> bool:
-    """Decide whether a rule allows a result, or a verdict closed it: people have answered it."""
-    return "suppressed_by" in source or source.get(VERDICT) in CLOSING
-
-
 VERDICT = "verdict"
 """The field with the verdict on a result (:data:`ipi_es.config.given_verdict.VERDICTS`); absent: none was given."""
+
+
+def is_settled(source: Mapping[str, Any]) -> bool:
+    """Decide whether people expected a result, or answered it by a verdict that closes it: no report counts it."""
+    return any(field in source for field in EXPECTED) or source.get(VERDICT) in CLOSING
+
 
 BUCKET_TIME = "bucket_time"
 """The built-in bucket influencer: how unusual the bucket is over all its entities."""

@@ -11,6 +11,7 @@ from ipi_es.errors import PermissionDenied
 from ipi_es.results.index_mapping import index_for, month_end
 from ipi_es.results.words import TEMPLATE
 from ipi_es.setup.setup_change import SetupChange
+from ipi_es.state.calendar_store import CALENDARS_INDEX, CALENDARS_TEMPLATE
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, SNAPSHOT_TEMPLATE
 from ipi_es.state.job_state import STATE_INDEX, STATE_TEMPLATE
 from ipi_es.state.rule_store import RULES_INDEX, RULES_TEMPLATE
@@ -25,15 +26,16 @@ def found(
 ) -> list[TemplateConflict]:
     """Return each foreign template that applies to an index of ours, once, with one index as the example.
 
-    Checks the indices of the state, the snapshots, the rules and the verdicts, and the result indices of the ``jobs``
-    (None: the shared ones) in this month and the next (``now`` in epoch seconds). Other months are checked at the first
-    write. Raises PermissionDenied where templates may not be read.
+    Checks the indices of the state, the snapshots, the rules, the calendars and the verdicts, and the result indices of
+    the ``jobs`` (None: the shared ones) in this month and the next (``now`` in epoch seconds). Other months are checked
+    at the first write. Raises PermissionDenied where templates may not be read.
     """
     names = {None} if jobs is None else {job.results_index_name for job in jobs}
     moments = [ANY_TIME] if now is None else [now, month_end(now)]
     asked = [(index_for(time, name), TEMPLATE) for name in sorted(names, key=str) for time in moments]
     asked += [(SNAPSHOT_INDEX, SNAPSHOT_TEMPLATE), (STATE_INDEX, STATE_TEMPLATE)]
     asked += [(RULES_INDEX, RULES_TEMPLATE), (VERDICTS_INDEX, VERDICTS_TEMPLATE)]
+    asked += [(CALENDARS_INDEX, CALENDARS_TEMPLATE)]
     known: dict[tuple[str, str], TemplateConflict] = {}
     templates = cluster.admin.index_templates()
     for index, ours in asked:

@@ -1,4 +1,4 @@
-"""Small documents that people write, read only with the proof that all of them were read.
+"""Small documents that people write: added and ended by name, and read with the proof that all of them were read.
 
 A rule that is missing would raise alarms and learn what should not be learned. So the documents of such an index are
 taken only where they are those that the index counts, and are read again only where one was written or deleted since.
@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from ipi_es.cluster.answers.hints import INCOMPLETE_HINT
 from ipi_es.cluster.port import Cluster, Document, Json
-from ipi_es.errors import AnswerIncomplete, IpiEsError, RequestRejected
+from ipi_es.cluster.template_conflict import require_ours, require_template
+from ipi_es.errors import AnswerIncomplete, Conflict, IpiEsError, RequestRejected, UsageError
+from ipi_es.times import iso
 
 log = logging.getLogger(__name__)
 
@@ -118,3 +120,95 @@ def parsed(
             damaged[each.id] = error.message
             log.warning("%s: %s; %s", error.message, consequence, error.hint)
     return found, damaged
+
+
+class Ending(Protocol):
+    """What a document with a name says; times in epoch seconds."""
+
+    @property
+    def name(self) -> str:
+        """The name that people gave it."""
+
+    @property
+    def end(self) -> int | None:
+        """The time from which it doesn't act any more; None: it has no end."""
+
+    @property
+    def ended(self) -> int | None:
+        """The time at which a person ended it; None: no one did."""
+
+    def ended_at(self, time: int) -> bool:
+        """Return whether it doesn't act any more at ``time``."""
+
+    def ended_by_person(self, time: int, by: str) -> Self:
+        """Return it as a person ends it."""
+
+    def source(self) -> dict[str, Any]:
+        """Return the document."""
+
+
+E = TypeVar("E", bound=Ending)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedDocuments(Generic[E]):
+    """Documents that people add under a name and end. They are never changed otherwise, and never deleted."""
+
+    cluster: Cluster
+    index: str
+    """The index, and its template."""
+    noun: str
+    """What one of them is: “rule”."""
+    command: str
+    """The command that shows and ends them: ``ipi-es rule``."""
+    parse: Callable[[Document], E]
+
+    def id_of(self, name: str) -> str:
+        """Return the id of a document: ``rule:NAME``."""
+        return f"{self.command.rpartition(' ')[2]}:{name}"
+
+    def insert_named(self, new: E) -> None:
+        """Store a new document; it is visible to searches at once. Raises UsageError where its name is taken."""
+        if require_template(self.cluster, self.index, f"{self.noun}s can't be found again"):
+            require_ours(self.cluster, self.index, self.index)
+        try:
+            self.cluster.put(self.index, self.id_of(new.name), new.source(), create=True, refresh=True)
+        except Conflict:
+            there = self.get(new.name)
+            ended = "" if there is None or there.ended is None else f", which ended {iso(there.ended)}"
+            raise UsageError(
+                f"there is a {self.noun} “{new.name}” already{ended}",
+                hint=f"choose another name; `{self.command} show {new.name}` shows that one",
+            ) from None
+
+    def finish_named(self, name: str, now: int, by: str) -> E:
+        """End a document now; return it. Raises UsageError where there is none, or it ended before."""
+        found = self.cluster.get(self.index, self.id_of(name))
+        if found is None:
+            raise self._unknown(name)
+        before = self.parse(found)
+        if before.ended_at(now):
+            raise UsageError(
+                f"the {self.noun} “{name}” ended {iso(before.end or now)} already", hint=f"{self.command} list --all"
+            )
+        ended = before.ended_by_person(now, by)
+        try:
+            self.cluster.put(self.index, found.id, ended.source(), if_match=found, refresh=True)
+        except Conflict:
+            raise UsageError(f"the {self.noun} “{name}” was changed meanwhile", hint="run the command again") from None
+        return ended
+
+    def get(self, name: str) -> E | None:
+        """Return one document. Raises StateDamaged or SnapshotForeign where it can't be read."""
+        found = self.cluster.get(self.index, self.id_of(name))
+        return None if found is None else self.parse(found)
+
+    def require(self, name: str) -> E:
+        """Return one document. Raises UsageError where there is none."""
+        found = self.get(name)
+        if found is None:
+            raise self._unknown(name)
+        return found
+
+    def _unknown(self, name: str) -> UsageError:
+        return UsageError(f"there is no {self.noun} “{name}”", hint=f"`{self.command} list --all` shows all")

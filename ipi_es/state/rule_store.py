@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document
-from ipi_es.cluster.template_conflict import require_ours, require_template
 from ipi_es.config.allow_list import AllowList, TimedRule
 from ipi_es.config.allow_rule import CONDITIONS, AllowRule
 from ipi_es.config.files.loading import check_rule
 from ipi_es.config.job_config import Job
-from ipi_es.errors import ConfigError, Conflict, StateDamaged, UsageError
+from ipi_es.errors import ConfigError, StateDamaged
+from ipi_es.scheduled_events import NO_EVENTS, Calendar
 from ipi_es.state.fields import Fields
-from ipi_es.state.proven_documents import ProvenDocuments, parsed
-from ipi_es.times import iso, to_ms
+from ipi_es.state.proven_documents import NamedDocuments, ProvenDocuments, parsed
+from ipi_es.times import to_ms
 
 RULES_INDEX = RULES_TEMPLATE = "ipi-es-rules"
 FORMAT = 1
@@ -68,6 +68,10 @@ class StoredRule:
         """Return whether it doesn't act any more at ``time``."""
         return self.end is not None and self.end <= time
 
+    def ended_by_person(self, time: int, by: str) -> StoredRule:
+        """Return it as a person ends it."""
+        return replace(self, ended=time, ended_by=by)
+
     def source(self) -> dict[str, Any]:
         """Return the document; what isn't set is absent."""
         found: dict[str, Any] = {
@@ -107,53 +111,29 @@ class RuleStore:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        self._named = NamedDocuments(cluster, RULES_INDEX, "rule", "ipi-es rule", _rule)
         self._proven = ProvenDocuments(cluster, RULES_INDEX, "rules", _sorted)
         self._allow: tuple[Job, StoredRules, AllowList] | None = None  # what was made of rules, for a job
 
     def add_rule(self, rule: StoredRule) -> None:
         """Store a new rule; workers read it with their next buckets. Raises UsageError where its name is taken."""
-        if require_template(self.cluster, RULES_TEMPLATE, "rules can't be found again"):
-            require_ours(self.cluster, RULES_INDEX, RULES_TEMPLATE)
-        try:
-            self.cluster.put(RULES_INDEX, _id(rule.name), rule.source(), create=True, refresh=True)
-        except Conflict:
-            there = self.get(rule.name)
-            ended = "" if there is None or there.ended is None else f", which ended {iso(there.ended)}"
-            raise UsageError(
-                f"there is a rule “{rule.name}” already{ended}",
-                hint=f"choose another name; `ipi-es rule show {rule.name}` shows that one",
-            ) from None
+        self._named.insert_named(rule)
 
     def end_rule(self, name: str, now: int, by: str, *, since: int | None = None) -> StoredRule:
         """End a rule now, or ``since`` a time in the past; return it.
 
         Raises UsageError where there is none, or where it has ended by then.
         """
-        found = self.cluster.get(RULES_INDEX, _id(name))
-        if found is None:
-            raise _unknown(name)
-        rule = _rule(found)
-        at = now if since is None else max(since, rule.start)
-        if rule.ended_at(at):
-            raise UsageError(f"the rule “{name}” ended {iso(rule.end or at)} already", hint="ipi-es rule list --all")
-        ended = replace(rule, ended=at, ended_by=by)
-        try:
-            self.cluster.put(RULES_INDEX, found.id, ended.source(), if_match=found, refresh=True)
-        except Conflict:
-            raise UsageError(f"the rule “{name}” was changed meanwhile", hint="run the command again") from None
-        return ended
+        at = now if since is None else max(since, self.require(name).start)
+        return self._named.finish_named(name, at, by)
 
     def get(self, name: str) -> StoredRule | None:
         """Return one rule. Raises StateDamaged or SnapshotForeign where its document is no rule."""
-        found = self.cluster.get(RULES_INDEX, _id(name))
-        return None if found is None else _rule(found)
+        return self._named.get(name)
 
     def require(self, name: str) -> StoredRule:
         """Return one rule. Raises UsageError where there is none."""
-        found = self.get(name)
-        if found is None:
-            raise _unknown(name)
-        return found
+        return self._named.require(name)
 
     def all(self) -> StoredRules:
         """Return all rules. Documents that are no rules act nowhere; a warning names them.
@@ -163,12 +143,12 @@ class RuleStore:
         """
         return self._proven.read()
 
-    def allow_list(self, job: Job) -> AllowList:
-        """Return the rules of a job's file and, as they are stored now, those of documents."""
+    def allow_list(self, job: Job, calendar: Calendar = NO_EVENTS) -> AllowList:
+        """Return the rules of a job's file and, as they are stored now, those of documents; and the job's calendar."""
         stored, groups = self.all(), job.read_entity_groups()
         kept = self._allow
-        if kept is None or kept[0] is not job or kept[1] is not stored or kept[2].groups != groups:
-            self._allow = kept = job, stored, AllowList.of(job, stored.of_job(job.job_id))
+        if kept is None or kept[:2] != (job, stored) or (kept[2].groups, kept[2].calendar) != (groups, calendar):
+            self._allow = kept = job, stored, AllowList.of(job, stored.of_job(job.job_id), calendar)
         return kept[2]
 
 
@@ -176,14 +156,6 @@ def _sorted(documents: Sequence[Document]) -> StoredRules:
     """Read the documents' rules; warn of those that are none."""
     rules, damaged = parsed(documents, _rule, "it allows nothing")
     return StoredRules(tuple(sorted(rules, key=lambda rule: (rule.created, rule.name))), damaged)
-
-
-def _id(name: str) -> str:
-    return f"rule:{name}"
-
-
-def _unknown(name: str) -> UsageError:
-    return UsageError(f"there is no rule “{name}”", hint="`ipi-es rule list --all` shows all")
 
 
 def _rule(document: Document) -> StoredRule:
@@ -195,7 +167,7 @@ def _rule(document: Document) -> StoredRule:
         fields.wrong(unknown, source[unknown], "a field of a rule")
     given = {name: source[name] for name in (*CONDITIONS, *_FLAGS) if source.get(name) is not None}
     name = fields.text("name")
-    if document.id != _id(name):
+    if document.id != f"rule:{name}":
         fields.wrong("name", name, f"{document.id.removeprefix('rule:')}, as its id says")
     try:
         rule = check_rule({**given, "id": name}, name=document.id)

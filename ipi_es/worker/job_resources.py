@@ -16,6 +16,7 @@ from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import SnapshotForeign, UsageError
 from ipi_es.results.store import ResultStore
 from ipi_es.state.blobs import BlobStore
+from ipi_es.state.calendar_store import CalendarStore
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import StateStore, untrained
@@ -75,6 +76,7 @@ class JobResources:
             quantiles=QuantilesStore(cluster, job.job_id),
             verdicts=VerdictStore(cluster, job.job_id),
             rules=RuleStore(cluster),
+            calendars=CalendarStore(cluster),
             blobs=blobs,
             clock=clock or SystemClock(),
         )
@@ -93,8 +95,8 @@ class JobResources:
         return self.feed.read(start, end, self.job.bucket_span)
 
     def allow_list(self) -> AllowList:
-        """Return the rules of the job's file and, as they are stored now, those of documents."""
-        return self.stores.rules.allow_list(self.job)
+        """Return the rules of the job's file and, as they are stored now, those of documents and its calendar."""
+        return self.stores.rules.allow_list(self.job, self.stores.calendars.of_job(self.job.job_id))
 
     def verdicts(self) -> KnownVerdicts:
         """Return the verdicts in force on the job's findings, as they are stored now."""

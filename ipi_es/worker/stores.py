@@ -1,4 +1,4 @@
-"""The stores of one job: results, state, quantiles, verdicts, rules and blobs; and the clock for what is written."""
+"""The stores of one job, and the clock for what is written."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ipi_es.results.store import ResultStore
 from ipi_es.state.blobs import BlobStore
+from ipi_es.state.calendar_store import CalendarStore
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.quantiles_store import QuantilesStore
 from ipi_es.state.rule_store import RuleStore
@@ -22,5 +23,6 @@ class Stores:
     quantiles: QuantilesStore
     verdicts: VerdictStore
     rules: RuleStore
+    calendars: CalendarStore
     blobs: BlobStore
     clock: Clock

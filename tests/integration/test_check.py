@@ -245,6 +245,7 @@ def test_a_readers_missing_rights_are_named(secured: SecuredOpenSearch, tmp_path
         "can't read and write ipi-es-snapshots",
         "can't read and write ipi-es-rules",
         "can't read and write ipi-es-verdicts",
+        "can't read and write ipi-es-calendars",
     ):
         assert any(message.startswith(what) for message in refused), refused
     assert not any("check-signins" in message.partition(":")[0] for message in refused)

@@ -30,6 +30,7 @@ from ipi_es.results.documents.result_documents import (
     Stamp,
     annotation,
 )
+from ipi_es.results.reading.rule_uses import HiddenResults, event_uses, rule_uses
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
 
@@ -84,24 +85,27 @@ def results(context: ResultContext, entities: int) -> Iterator[ResultDocument]:
         yield from found(context, number, f"user-{number}", 99.0 if number == 0 else 90.0 * number / entities)
     yield from found(context, 7, "allowed", 98.0, suppressed_by="vpn")
     yield next(found(context, 7, "again", 97.0, repeat_of="another"))
+    yield from found(context, 7, "scheduled", 96.0, replace(STAMP, scheduled_events=("move", "test")))
     yield annotation(
         context, STAMP, start=START, end=START + HOUR, annotation_type="blind", text="no events for an hour"
     )
 
 
-def found(context: ResultContext, number: int, entity: str, score: float, **more: Any) -> Iterator[ResultDocument]:
+def found(
+    context: ResultContext, number: int, entity: str, score: float, stamp: Stamp = STAMP, **more: Any
+) -> Iterator[ResultDocument]:
     start, ip = START + number % 24 * HOUR, f"198.51.{number % 256}.{number // 256 % 256}"
     yield Record(
         start=start, entity=entity, ip=ip, probability=1e-6, record_score=score, actual=-5.0,
         typical=3.0, event_count=2, explanation=explanation(number),
         enrichment={"source.as.number": 64_500, "source.geo.country_iso_code": "SG", "source.network_type": ["vpn"]},
         **more,
-    ).document(context, STAMP)  # fmt: skip
+    ).document(context, stamp)  # fmt: skip
     for field, value in (("user.name", entity), ("source.ip", ip)):
         yield Influencer(
             start=start, field=field, value=value, probability=1e-6, influencer_score=score,
             members=Members(1, 1, 0, 0, (ip if field == "user.name" else entity,), 2), **more,
-        ).document(context, STAMP)  # fmt: skip
+        ).document(context, stamp)  # fmt: skip
 
 
 @pytest.fixture
@@ -174,7 +178,7 @@ def test_every_chart_and_table_is_drawn_and_an_empty_one_says_so(
     assert "No results found" in drawn(server, filled, panel, START + 30 * DAY)
 
 
-def test_repeats_and_what_is_allowed_are_left_out_unless_their_filters_are_switched_off(
+def test_repeats_and_what_was_expected_are_left_out_unless_their_filters_are_switched_off(
     server: Server, filled: ResultContext
 ) -> None:
     panels = sources.panels()
@@ -185,9 +189,9 @@ def test_repeats_and_what_is_allowed_are_left_out_unless_their_filters_are_switc
         return ask(server, of_job(body | {"query": {"bool": {"filter": filters}}}, filled))
 
     records = of_panel("records")["hits"]["hits"]
-    assert not {"allowed", "again"} & {each["_source"]["partition_field_value"] for each in records}
+    assert not {"allowed", "again", "scheduled"} & {each["_source"]["partition_field_value"] for each in records}
     switched_off = of_panel("records", hidden=False)["hits"]["hits"]
-    assert {"allowed", "again"} <= {each["_source"]["partition_field_value"] for each in switched_off}
+    assert {"allowed", "again", "scheduled"} <= {each["_source"]["partition_field_value"] for each in switched_off}
     assert records[0]["_source"]["reason"].startswith(
         "user-0 used 198.51.0.0 (2 events). 198.51.0.0 belongs to a VPN. In what was learned before "
     )
@@ -195,6 +199,13 @@ def test_repeats_and_what_is_allowed_are_left_out_unless_their_filters_are_switc
     assert [each["key"] for each in top][:2] == ["user-0", "user-29"]
     addresses = of_panel("top-ips")["aggregations"]["row"]["buckets"]
     assert all(re.fullmatch(r"[\d.]+", each["key"]) for each in addresses)
+
+
+def test_what_was_hidden_is_counted_by_rule_and_by_scheduled_event(cluster: Cluster, filled: ResultContext) -> None:
+    last = START + 7 * HOUR
+    assert rule_uses(cluster, filled.job_id) == {"vpn": HiddenResults(1, last, 98.0)}
+    of_events = event_uses(cluster, filled.job_id)
+    assert of_events == {name: HiddenResults(1, last, 96.0) for name in ("move", "test")}
 
 
 ODD = """o'neil "x" \\ 100% #1 & a+b!? *<i>\n\t(last,line:)"""

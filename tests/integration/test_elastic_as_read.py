@@ -29,6 +29,7 @@ from ipi_es.setup.roles import ANALYST, READER, SETUP, VERDICT_AUTHOR, WORKER, W
 DAYS = (None, 30, 400)
 EVENTS, STATE, SNAPSHOTS = "logs-auth.2026", "ipi-es-state", "ipi-es-snapshots"
 RULES, VERDICTS = "ipi-es-rules", "ipi-es-verdicts"
+CALENDARS = "ipi-es-calendars"
 ALIAS, RESULTS = "ipi-es-anomalies", "ipi-es-anomalies-shared-2026.11"
 PERSONS = "payroll"
 
@@ -55,6 +56,7 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
         SNAPSHOTS: KEEPS,
         RULES: KEEPS,
         VERDICTS: KEEPS,
+        CALENDARS: KEEPS,
         ALIAS: (*READS, "indices:admin/refresh"),
         RESULTS: (*KEEPS, "indices:admin/mapping/put", "indices:monitor/settings/get", "indices:admin/delete"),
     },
@@ -62,7 +64,9 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
         # the last: before an index is deleted, lifecycle management asks whether others follow it
         None: ("cluster:monitor/main", *TEMPLATES, SIMULATED, *LIFECYCLE, "cluster:monitor/xpack/info/ccr"),
         STATE: ("indices:data/read/search", "indices:admin/refresh", "indices:admin/mapping/put"),
-        **dict.fromkeys((SNAPSHOTS, RULES, VERDICTS), ("indices:admin/mappings/get", "indices:admin/mapping/put")),
+        **dict.fromkeys(
+            (SNAPSHOTS, RULES, VERDICTS, CALENDARS), ("indices:admin/mappings/get", "indices:admin/mapping/put")
+        ),
         ALIAS: ("indices:data/read/search", "indices:admin/refresh", "indices:admin/aliases", "indices:admin/get"),
         RESULTS: (
             "indices:admin/mapping/put",
@@ -80,7 +84,9 @@ NEEDED: dict[str, dict[str | None, tuple[str, ...]]] = {
         None: ("cluster:monitor/main", "indices:admin/index_template/get"),
         STATE: (*READS, "indices:data/read/get", "indices:admin/refresh"),
         **dict.fromkeys((ALIAS, RESULTS), (*READS, "indices:admin/refresh")),
-        **dict.fromkeys((RULES, VERDICTS), tuple(each for each in KEEPS if each != "indices:data/write/delete")),
+        **dict.fromkeys(
+            (RULES, VERDICTS, CALENDARS), tuple(each for each in KEEPS if each != "indices:data/write/delete")
+        ),
     },
     VERDICT_AUTHOR: {
         VERDICTS: (

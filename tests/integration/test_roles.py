@@ -40,7 +40,7 @@ SETUP_RIGHTS = [
     for where, right in rights_of(ROLES, "ipi-es-setup")
     if "/ism/" not in right and right not in (OF_THE_POLICY, SIMULATION) and where != LIFECYCLE
 ]
-OWN = "ipi-es-state ipi-es-snapshots ipi-es-rules ipi-es-verdicts"
+OWN = "ipi-es-state ipi-es-snapshots ipi-es-rules ipi-es-calendars ipi-es-verdicts"
 RESULTS = "ipi-es-anomalies ipi-es-anomalies-*"
 NOT_FOR_BACKFILL = {
     (OWN, "indices:admin/create"),  # the first training makes them

@@ -31,7 +31,7 @@ from ipi_es.errors import PermissionDenied
 from ipi_es.service.tick_outcome import TickOutcome, TickResult
 from ipi_es.service.worker import Worker
 
-OWN = "ipi-es-state ipi-es-snapshots ipi-es-rules ipi-es-verdicts"
+OWN = "ipi-es-state ipi-es-snapshots ipi-es-rules ipi-es-calendars ipi-es-verdicts"
 RESULTS = "ipi-es-anomalies ipi-es-anomalies-*"
 LATER = 600
 """Seconds after the last bucket's end at which the worker looks: it is complete by then."""

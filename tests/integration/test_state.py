@@ -14,6 +14,7 @@ from servers.pool import Server
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.files.loading import check_rule
 from ipi_es.errors import JobBusy, LostJob, SnapshotDamaged, SnapshotMissing, UsageError
+from ipi_es.state.calendar_store import CALENDARS_INDEX, CalendarStore, StoredEvent
 from ipi_es.state.cluster_blobs import CHUNK_BYTES, SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.details import JobDetails, LastError
 from ipi_es.state.job_state import STATE_INDEX, StateStore
@@ -103,6 +104,25 @@ def test_the_clusters_clock_is_told(cluster: Cluster, job: str) -> None:
     shown = StateStore(cluster).cluster_time()
     assert shown is not None
     assert abs(shown - time.time()) < 60
+
+
+def test_scheduled_events_go_there_and_back_and_are_read_again_only_after_a_write(cluster: Cluster) -> None:
+    name = f"event-{uuid.uuid4().hex[:8]}"
+    made = StoredEvent(name, "a move", "ann", NOW, NOW, NOW + 60, calendar_id="moves", jobs=("a", "b"))
+    store, other = CalendarStore(cluster), CalendarStore(cluster)
+    store.add_event(made)
+    first = store.all()
+    assert made in first.events
+    assert store.all() is first
+    with pytest.raises(UsageError, match="already"):
+        other.add_event(made)
+    ended = other.end_event(name, NOW + 30, "bob")
+    assert store.get(name) == ended
+    assert [each.end for each in store.of_job("a").events if each.name == name] == [NOW + 30]
+    assert name not in {each.name for each in store.of_job("c").events}
+    cluster.delete(CALENDARS_INDEX, f"calendar:{name}")
+    cluster.refresh(CALENDARS_INDEX)
+    assert not any(each.name == name for each in store.all().events)
 
 
 def test_rules_go_there_and_back_and_are_read_again_only_after_a_write(cluster: Cluster) -> None:

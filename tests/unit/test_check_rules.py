@@ -9,7 +9,7 @@ import worker_company as company
 import worker_parts as parts
 from rule_parts import JOB, NOMADS_FROM, score, stored, trained_copy
 
-from ipi_es.results.reading.rule_uses import RuleUse, rule_uses
+from ipi_es.results.reading.rule_uses import HiddenResults, rule_uses
 from ipi_es.results.words import ALIAS
 from ipi_es.setup.checks.check_finding import Finding
 from ipi_es.setup.checks.check_rules import judge_rules
@@ -79,7 +79,7 @@ def test_check_waits_with_a_new_rule_that_begins_in_the_past() -> None:
 
 
 def test_check_names_a_rule_that_hid_something_critical() -> None:
-    uses = {"bad": RuleUse(3, company.SCORED_TO, 87.04), "fine": RuleUse(9, company.SCORED_TO, 74.9)}
+    uses = {"bad": HiddenResults(3, company.SCORED_TO, 87.04), "fine": HiddenResults(9, company.SCORED_TO, 74.9)}
     (found,) = judge_rules(JOB, RuleFacts(StoredRules(), uses), company.SCORED_TO)
     assert found.message == "the rule “bad” hid 3 records, the last 2025-09-04T00:00:00Z, up to 87"
     assert "ipi-es results records signins --all" in str(found.hint)

@@ -8,27 +8,10 @@ from typing import Any
 
 import pytest
 from cli_run import run
+from elastic_parts import FEED, elastic_job
 from signin_events import job_data, write_job
 
 from ipi_es.config.files.loading import load_job
-
-
-def elastic_job(**more: Any) -> dict[str, Any]:
-    return {
-        "job_id": "rare_ips",
-        "analysis_config": {
-            "bucket_span": "15m",
-            "detectors": [
-                {"function": "rare", "by_field_name": "source.ip", "partition_field_name": "user.name"},
-            ],
-        },
-        "data_description": {"time_field": "@timestamp"},
-        "model_plot_config": {"enabled": True},
-        **more,
-    }
-
-
-FEED = {"datafeed_id": "feed", "job_id": "rare_ips", "indices": ["logs-*"], "query": {"match_all": {}}}
 
 
 def test_right_file_is_ok(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ from ipi_es.cli.shared.csv_output import RESULT_FIELDS
 from ipi_es.cli.shared.influencer_lines import joined, who
 from ipi_es.report.text import counted
 from ipi_es.results.reading.listing import Pair
-from ipi_es.results.words import ALIAS
+from ipi_es.results.words import ALIAS, NO_ALARM
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
 
 JOB = company.make_job()
-QUIET = ("repeat_of", "suppressed_by")
+QUIET = NO_ALARM
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_table_shows_what_is_new_and_counts_what_it_leaves_out(cluster: Memory
     assert dated(shown.stdout) <= len(new)
     everything = run("results", kind, "signins.json", "--size", "10000", "--all")
     assert everything.stderr.startswith(f"{len(rows)} {kind}")
-    assert f"Repeats, allowed or closed: {repeats + allowed} of them; --new leaves those out." in everything.stderr
+    assert f"{repeats + allowed:,} of them raise no alarm; --new leaves those out." in everything.stderr
     if kind == "records":
         assert dated(everything.stdout) > dated(shown.stdout)
     else:  # an address that is a repeat may join lines, and says what it is
@@ -108,6 +108,21 @@ def test_repeats_alone_are_not_nothing(cluster: MemoryCluster) -> None:
     done = run("results", "records", "signins.json", *asked)
     assert done.stdout.startswith("No new records; job signins is scored up to")
     assert done.stdout.rstrip().endswith("Left out: 1 repeat; --all shows them.")
+
+
+def test_what_is_in_a_scheduled_event_is_left_out_and_counted(cluster: MemoryCluster) -> None:
+    rows = [row for row in rows_of("records", "signins.json") if not any(row.get(name) for name in QUIET)]
+    where = {"term": {"result_type": "record"}}
+    changed = [each for each in cluster.scan(ALIAS, where) if not any(name in each.source for name in QUIET)][:2]
+    for each in changed:
+        cluster.put(each.index, each.id, {**each.source, "scheduled_events": ["move"]}, refresh=True)
+    shown = run("results", "records", "signins.json", "--size", "10000")
+    assert shown.stderr.startswith(f"{len(rows) - 2} records")
+    assert "and 2 in scheduled events; --all shows them." in shown.stderr
+    everything = run("results", "records", "signins.json", "--size", "10000", "--all")
+    assert "In the scheduled event move," in " ".join(everything.stdout.split())
+    for each in changed:
+        cluster.put(each.index, each.id, each.source, refresh=True)
 
 
 def test_an_entity_and_its_addresses_of_one_event_share_a_line(cluster: MemoryCluster) -> None:

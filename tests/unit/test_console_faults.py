@@ -84,13 +84,17 @@ def test_opensearchs_links_keep_the_time_and_what_is_pinned() -> None:
 @pytest.mark.parametrize("id_", ["ipi-es-overview", "ipi-es-entity"])
 def test_repeats_and_what_is_allowed_are_hidden_by_filters_that_can_be_switched_off(kind: str, id_: str) -> None:
     source = json.loads(dashboards(kind)[id_]["kibanaSavedObjectMeta"]["searchSourceJSON"])
-    repeats, allowed = source["filter"]
+    repeats, allowed, scheduled = source["filter"]
     assert all(each["meta"]["alias"].endswith("hidden") and not each["meta"]["disabled"] for each in source["filter"])
     record = {"bool": {"filter": [{"term": {"result_type": "record"}}, {"exists": {"field": "repeat_of"}}]}}
     assert repeats["query"] == {"bool": {"must_not": [record]}}
     assert allowed["query"] == {"bool": {"must_not": [{"bool": {"filter": [{"exists": {"field": "suppressed_by"}}]}}]}}
+    assert scheduled["query"] == {
+        "bool": {"must_not": [{"bool": {"filter": [{"exists": {"field": "scheduled_events"}}]}}]}
+    }
     # no panel leaves them out for itself: the switch shows them everywhere
-    assert all("suppressed_by" not in json.dumps(panel) for panel in sources.panels().values())
+    for field in ("suppressed_by", "scheduled_events"):
+        assert all(field not in json.dumps(panel) for panel in sources.panels().values())
 
 
 def test_every_filters_data_view_is_named() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.row_use import row_use
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.results.reading.reported import BucketEntity, HeldRecord
+from ipi_es.scheduled_events import Calendar, ScheduledEvent
 from ipi_es.worker.history.history_keeper import learned_rows
 from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.scoring.scored_pairs import have_outcome, unique_pairs
@@ -80,6 +82,14 @@ def test_what_is_learned_succeeded_and_is_neither_allowed_nor_held() -> None:
     assert use.calibrates.tolist() == [True, True, False, True, True, False, True]
     without = row_use(bucket(rows), JOB, AllowList.of(JOB))
     assert without.learned.tolist() == [True, False, True, True, True, False, True]
+
+
+@pytest.mark.parametrize(("start", "end", "inside"), [(START - 60, START + 1, True), (START - 60, START, False)])
+def test_in_a_scheduled_event_nothing_is_learned_or_calibrates(start: int, end: int, *, inside: bool) -> None:
+    rows, calendar = [("alice", USUAL, "success")], Calendar((ScheduledEvent("move", start, end),))
+    use = row_use(bucket(rows), JOB, AllowList.of(JOB, calendar=calendar))
+    assert use.succeeded.all()
+    assert (use.learned.any(), use.calibrates.any()) == (not inside, not inside)
 
 
 @given(st.lists(ROWS, unique=True))

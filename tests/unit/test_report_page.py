@@ -106,6 +106,21 @@ def test_what_a_rule_allows_has_no_card() -> None:
     assert "carol" not in read(FULL).text
 
 
+def test_what_is_in_a_scheduled_event_has_no_card_and_no_critical_bucket() -> None:
+    event = {"scheduled_events": ["move"]}
+    loud = findings(buckets=[bucket(hour, 90.0 if hour == 1 else 0.0) for hour in range(24)])
+    planned = replace(
+        loud,
+        buckets=[each | event for each in loud.buckets],
+        records=[record("carol", "192.0.2.9", 99.0) | event],
+        influencers=[influencer("user.name", "carol", 95.0) | event],
+    )
+    assert "carol" not in read(planned).text
+    texts = [" ".join(read(each).text.split()) for each in (loud, planned)]
+    assert ["1 critical buckets" in text for text in texts] == [True, False]
+    assert ["not scored" in text.lower() for text in texts] == [False, False]
+
+
 def test_the_same_findings_give_the_same_page() -> None:
     assert made(FULL) == made(FULL)
 

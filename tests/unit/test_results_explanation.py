@@ -106,6 +106,13 @@ def test_of_what_is_allowed_nothing_is_said_to_be_the_first_time() -> None:
     assert "nobody" not in text
 
 
+def test_a_scheduled_event_is_named() -> None:
+    text = sentence(a_record(WHY, scheduled_events=["move"]))
+    assert text.endswith(". In the scheduled event move, so it raises no alarm and isn't learned.")
+    text = sentence(a_record(WHY, scheduled_events=["move", "test"]))
+    assert text.endswith(". In the scheduled events move, test, so it raises no alarm and isn't learned.")
+
+
 def test_events_are_told_by_outcome_where_several_are_scored() -> None:
     outcomes = [{"outcome": "failure", "count": 1_200}, {"outcome": "success", "count": 1}]
     text = sentence(a_record(WHY, outcomes=outcomes, event_count=1_201))

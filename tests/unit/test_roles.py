@@ -177,7 +177,8 @@ def test_elasticsearch_is_asked_for_just_what_the_roles_have() -> None:
     assert not [right for right in found if right.error]
     by_name = {name: set(entry["privileges"]) for entry in wanted["index"] for name in entry["names"]}
     assert set(by_name) == {
-        "logs-*", "ipi-es-state", "ipi-es-snapshots", "ipi-es-rules", "ipi-es-verdicts", "ipi-es-anomalies",
+        "logs-*", "ipi-es-state", "ipi-es-snapshots", "ipi-es-rules", "ipi-es-calendars",
+        "ipi-es-verdicts", "ipi-es-anomalies",
         "ipi-es-anomalies-shared-*",
     }  # fmt: skip
     assert by_name["logs-*"] == {"read"}

@@ -43,6 +43,7 @@ def next_schema() -> list[Template]:
 def test_empty_cluster_gets_all_templates() -> None:
     cluster = MemoryCluster()
     assert setup_plan.missing_templates(cluster) == [
+        "ipi-es-calendars",
         "ipi-es-results",
         "ipi-es-rules",
         "ipi-es-snapshots",
@@ -51,13 +52,14 @@ def test_empty_cluster_gets_all_templates() -> None:
     ]
     changes = setup_plan.plan(cluster)
     assert [change.title for change in changes] == [
+        "create index template ipi-es-calendars",
         "create index template ipi-es-results",
         "create index template ipi-es-rules",
         "create index template ipi-es-snapshots",
         "create index template ipi-es-state",
         "create index template ipi-es-verdicts",
     ]
-    assert "+ template.settings.index.gc_deletes: 1h" in changes[0].diff
+    assert "+ template.settings.index.gc_deletes: 1h" in changes[1].diff
     setup_plan.apply(cluster, changes)
     assert setup_plan.missing_templates(cluster) == []
 
@@ -140,6 +142,7 @@ def test_older_schema_is_upgraded_with_its_indices() -> None:
     cluster.create_index(INDEX, {"mappings": {"properties": {"user": {"type": "keyword"}}}})
     changes = setup_plan.plan(cluster, next_schema())
     assert [change.title for change in changes] == [
+        "upgrade index template ipi-es-calendars",
         "upgrade index template ipi-es-results",
         "upgrade index template ipi-es-rules",
         "upgrade index template ipi-es-snapshots",
@@ -162,7 +165,7 @@ def test_value_that_a_newer_version_changes_needs_no_force_where_nobody_touched_
         template.body["template"]["settings"]["index"]["gc_deletes"] = "2h"
     assert {change.action for change in setup_plan.plan(cluster, shipped)} == {"upgrade"}
     edited(cluster, lambda body: body["template"]["settings"]["index"].update({"gc_deletes": "5h"}))
-    assert setup_plan.plan(cluster, shipped)[0].action == "overwrite"
+    assert setup_plan.plan(cluster, shipped)[1].action == "overwrite"
 
 
 def test_newer_schema_is_refused() -> None:

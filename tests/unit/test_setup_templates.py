@@ -16,7 +16,7 @@ from ipi_es.errors import IpiEsError
 from ipi_es.setup import templates
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ["ipi-es-results", "ipi-es-rules", "ipi-es-snapshots", "ipi-es-state", "ipi-es-verdicts"]
+NAMES = [f"ipi-es-{name}" for name in ("calendars", "results", "rules", "snapshots", "state", "verdicts")]
 
 
 def test_templates_are_found_in_the_repository() -> None:

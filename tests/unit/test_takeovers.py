@@ -91,7 +91,10 @@ def test_a_template_of_data_streams_is_named() -> None:
     assert "data streams" in found.lacks
 
 
-@pytest.mark.parametrize("index", ["ipi-es-state", "ipi-es-snapshots", "ipi-es-rules", "ipi-es-verdicts"])
+OTHERS = ("state", "snapshots", "rules", "calendars", "verdicts")
+
+
+@pytest.mark.parametrize("index", [f"ipi-es-{name}" for name in OTHERS])
 def test_state_snapshots_and_rules_are_looked_at_too(index: str) -> None:
     cluster = ready()
     cluster.put_index_template(OTHER, {**STRONGER, "index_patterns": [f"{index}*"]})

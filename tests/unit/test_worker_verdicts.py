@@ -174,10 +174,10 @@ def test_an_account_that_has_always_used_the_address_is_not_endangered(cluster: 
     worker = Worker(cluster, JOB)
     worker.tick(SCORED_FROM + 6 * HOUR)
     found = next(iter(worker.resources.read(SCORED_FROM + 6 * HOUR, SCORED_FROM + 9 * HOUR)))
-    home = found.ips[int(found.ip[found.entities.index(OTHER) == found.entity][0])]
+    person, home = found.entities[int(found.entity[0])], found.ips[int(found.ip[0])]
     give(cluster, said(VICTIM, home, COMPROMISED, time=SCORED_FROM, since=SCORED_FROM))
     near = endangering_sources(worker.resources.verdicts(), found.matchable, found.entity, found.ip)
-    assert OTHER in {found.entities[found.entity[row]] for row in near}
+    assert person in {found.entities[found.entity[row]] for row in near}
     history = worker.resources.keeper(HistoryId.parse(str(worker.state.history_id))).history
     new = with_new_networks(near, history, found.matchable, found.entity, found.ip)
-    assert OTHER not in {found.entities[found.entity[row]] for row in new}
+    assert person not in {found.entities[found.entity[row]] for row in new}

@@ -11,7 +11,7 @@ from ipi_es.times import SECONDS, from_ms, iso
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ipi_es.config.allow_list import Matchable
+    from ipi_es.config.allow_list import AllowList, Matchable
     from ipi_es.config.given_verdict import Verdict
     from ipi_es.config.job_config import Job
     from ipi_es.ipinsights.address_context import AddressContext
@@ -44,6 +44,8 @@ class PairFacts:
     caps depend on the bucket that the pair is in."""
     suppressed_by: str | None
     """The rule of the job's allow list that matches the pair: it raises no alarm and isn't learned."""
+    scheduled_events: tuple[str, ...]
+    """The scheduled events of the job that are in force now."""
     cold_start: tuple[str, ...]
     """Reasons why little is known (:data:`ipi_es.results.documents.explanation.COLD_START`)."""
     seen: PairExplanation
@@ -81,6 +83,7 @@ class PairFacts:
             "score_cap": self.score_cap,
             "severity_cap": str(severity(self.score_cap)),
             "suppressed_by": self.suppressed_by,
+            "scheduled_events": list(self.scheduled_events),
             "history_days": self.history_days,
             "cold_start": list(self.cold_start),
             "entity_seen": seen.entity_seen,
@@ -149,7 +152,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     age = history.age
     judged = snapshot.references.judge([seen.compatibility], [seen.prior_events], [age], np.zeros(1, dtype=np.bool_))
     class_, calibrated = judged.history_class, judged.calibrated.ln_p
-    results = work.stores.results
+    results, allow, now = work.stores.results, work.allow_list(), work.stores.clock.now()
     named = _groups_of_events(work, entity)
     names, row = _matchable(entity, address, named, context, types, work.stores.clock.now()), np.zeros(1, np.int32)
     known = work.verdicts()
@@ -168,7 +171,8 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         probability=float(np.exp(scored[0])),
         calibrated_probability=float(np.exp(calibrated[0])),
         score_cap=float(np.clip(probability_cap(scored[:1])[0], 0.0, 100.0)),
-        suppressed_by=_allowed_by(work, names),
+        suppressed_by=_allowed_by(allow, names),
+        scheduled_events=allow.calendar.of_bucket(now, now + 1),
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
         groups=_groups(work.job, entity, named),
@@ -217,15 +221,15 @@ def _matchable(
     return Matchable([entity], addresses, named, context.operator, context.country, bits, time)
 
 
-def _allowed_by(work: JobResources, pair: Matchable) -> str | None:
+def _allowed_by(allow: AllowList, pair: Matchable) -> str | None:
     """Return the first rule that matches the pair now."""
     import numpy as np
 
     from ipi_es.config.allow_list import NO_RULE
 
-    rules, only = work.allow_list(), np.zeros(1, dtype=np.int32)
-    (rule,) = rules.match(pair, only, only)
-    return None if rule == NO_RULE else rules.name(rule)
+    only = np.zeros(1, dtype=np.int32)
+    (rule,) = allow.match(pair, only, only)
+    return None if rule == NO_RULE else allow.name(rule)
 
 
 def _context(work: JobResources, latest: Mapping[str, Any], address: bytes) -> AddressContext:

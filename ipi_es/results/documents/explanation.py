@@ -19,6 +19,7 @@ from ipi_es.results.documents.phrases import (
     one_in,
     plural,
     rule_text,
+    scheduled_text,
 )
 from ipi_es.times import format_span, from_ms, iso, to_ms
 
@@ -170,6 +171,7 @@ def sentence(record: Mapping[str, Any]) -> str:
         sentences.append(f"Not learned until {iso(from_ms(record['held_until']))}")
     if record.get("suppressed_by"):
         sentences.append(rule_text(str(record["suppressed_by"])))
+    sentences += scheduled_text(record)
     return ". ".join(sentences) + "."
 
 

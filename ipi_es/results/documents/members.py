@@ -20,6 +20,7 @@ from ipi_es.results.documents.phrases import (
     one_in,
     plural,
     rule_text,
+    scheduled_text,
     types_text,
 )
 
@@ -124,6 +125,7 @@ def influencer_sentence(source: Mapping[str, Any], other_field: str) -> str:
         sentences.append(dated_repeat(ids.start_of(str(source["repeat_of"]))))
     if source.get("suppressed_by"):
         sentences.append(rule_text(str(source["suppressed_by"])))
+    sentences += scheduled_text(source)
     return ". ".join(sentences) + "."
 
 
@@ -171,4 +173,5 @@ def bucket_sentence(source: Mapping[str, Any], entity_field: str, ip_field: str)
     sentences = [f"{plural(pairs, 'unusual pair')} of {whose}" + (f": {who}; from {where}" if who and where else "")]
     never = "none of these pairs occurred" if unlearned == pairs else f"{unlearned:,} of these pairs never occurred"
     sentences += learned_before(int(source["timestamp"]), [never] if unlearned else [])
+    sentences += scheduled_text(source)
     return ". ".join(sentences) + "."

@@ -7,6 +7,7 @@ from typing import Any
 
 from ipi_es.lists import some
 from ipi_es.networks.network_types import TYPES_FIELD
+from ipi_es.results.words import SCHEDULED_EVENTS
 from ipi_es.times import from_ms, iso
 
 _RAREST = 1e-12
@@ -95,3 +96,10 @@ def dated_repeat(begun: int | None, where: str = "") -> str:
 def rule_text(rule: str) -> str:
     """Name the rule of the allow list that allows a result."""
     return f"Allowed by {rule}, so it raises no alarm"
+
+
+def scheduled_text(source: Mapping[str, Any]) -> list[str]:
+    """Return a sentence that names the scheduled events of a result's bucket; none where it is inside of none."""
+    names: Sequence[str] = source.get(SCHEDULED_EVENTS) or ()
+    which = "the scheduled event" if len(names) == 1 else "the scheduled events"
+    return [f"In {which} {', '.join(names)}, so it raises no alarm and isn't learned"] if names else []

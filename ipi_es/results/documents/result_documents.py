@@ -18,7 +18,7 @@ from ipi_es.results.documents.members import Members, Unusual, bucket_sentence, 
 from ipi_es.results.index_mapping import can_be_flat, flat_fields, index_for
 from ipi_es.results.reading import reported
 from ipi_es.results.reading.reported import Extent
-from ipi_es.results.words import FUNCTION, SMALLEST_PROBABILITY, AnnotationType
+from ipi_es.results.words import FUNCTION, SCHEDULED_EVENTS, SMALLEST_PROBABILITY, AnnotationType
 from ipi_es.times import to_ms
 
 
@@ -68,6 +68,8 @@ class Stamp:
     is_interim: bool = False
     revision: int = 0
     rescored_at: int | None = None
+    scheduled_events: Sequence[str] = ()
+    """The scheduled events that the bucket is inside of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,7 @@ class Bucket:
     record_count: int = 0
     """Records written."""
     new_record_count: int = 0
-    """Records written that are neither repeats nor suppressed."""
+    """Records written that may raise an alarm (:func:`ipi_es.results.words.raises_alarm`)."""
     influencer_count: int = 0
     """Influencers written."""
     omitted_record_count: int = 0
@@ -331,6 +333,8 @@ def _common(context: ResultContext, stamp: Stamp, result_type: str, start: int) 
     }
     if stamp.rescored_at is not None:
         fields["rescored_at"] = to_ms(stamp.rescored_at)
+    if stamp.scheduled_events:
+        fields[SCHEDULED_EVENTS] = list(stamp.scheduled_events)
     return fields
 
 

@@ -11,7 +11,7 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.config.files.nearest import nearest
 from ipi_es.errors import NotFound
 from ipi_es.results.reading.queries import CLOSED, Query, ResultFilter, any_of, results_query
-from ipi_es.results.words import ALIAS, ResultKind
+from ipi_es.results.words import ALIAS, NO_ALARM, ResultKind
 from ipi_es.times import from_ms
 
 _FIELDS = ("timestamp", "partition_field_value", "by_field_value")
@@ -31,7 +31,11 @@ class Quiet(NamedTuple):
 
     repeats: int
     allowed: int
+    """Allowed by a rule, and no repeats."""
+    scheduled: int
+    """In a scheduled event, and neither repeats nor allowed."""
     closed: int
+    """Closed by a verdict, and none of these."""
 
 
 class Pair(NamedTuple):
@@ -43,9 +47,9 @@ class Pair(NamedTuple):
 
 
 def count_quiet(cluster: Cluster, job_id: str, kind: ResultKind, where: ResultFilter) -> Quiet:
-    """Count the results that ``where`` selects if it isn't ``new``, each once: repeats, then allowed, then closed."""
+    """Count the results that raise no alert among those that ``where`` selects if it isn't ``new``, each once."""
     everything = replace(where, new=False)
-    repeats, allowed = ({"exists": {"field": field}} for field in ("repeat_of", "suppressed_by"))
+    quiet: list[Query] = [*({"exists": {"field": field}} for field in NO_ALARM), CLOSED]
 
     def count(wanted: Query, *without: Query) -> int:
         query = results_query(job_id, [kind], everything)
@@ -53,7 +57,7 @@ def count_quiet(cluster: Cluster, job_id: str, kind: ResultKind, where: ResultFi
         query["bool"]["must_not"] = list(without)
         return cluster.count(ALIAS, query)
 
-    return Quiet(count(repeats), count(allowed, repeats), count(CLOSED, repeats, allowed))
+    return Quiet(*(count(wanted, *quiet[:place]) for place, wanted in enumerate(quiet)))
 
 
 def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Sequence[str]) -> list[Pair]:

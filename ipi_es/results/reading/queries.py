@@ -77,7 +77,7 @@ class ResultFilter:
     interim: bool = True
     """With interim results."""
     new: bool = False
-    """Only what may alert: no repeats, nothing allowed or closed by a verdict, and only buckets with a new record."""
+    """Only what may alert: no repeats, nothing expected or closed by a verdict, and only buckets with a new record."""
     closed: bool = False
     """Where ``new``: with results that a verdict closed; they may have alerted before."""
 
@@ -143,7 +143,7 @@ def sort_by(kind: ResultKind, field: str | None, *, desc: bool) -> list[dict[str
 
 
 def first_records_query(job_id: str, start: int, end: int) -> Query:
-    """Select final records of [start, end) that are neither repeats nor suppressed."""
+    """Select final records of [start, end) that may raise an alarm: later ones may repeat them."""
     query = results_query(job_id, ["record"], ResultFilter(start, end, interim=False))
     return _without(query, *NO_ALARM)
 
@@ -170,7 +170,7 @@ def with_omitted_records_query(job_id: str, start: int, end: int) -> Query:
 
 
 def critical_influencers_query(job_id: str, field: str, start: int, end: int) -> Query:
-    """Select influencers of ``field`` that were critical when written, and are neither repeats nor suppressed.
+    """Select influencers of ``field`` that were critical when written, and may raise an alarm.
 
     Uses the initial score: a renormalization in between must not change what a second run recognizes.
     """

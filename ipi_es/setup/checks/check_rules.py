@@ -1,8 +1,8 @@
-"""Judge the rules that allow pairs, the verdicts on findings, and the groups that events name of entities. Pure."""
+"""Judge rules that allow pairs, verdicts, scheduled events, and groups that events name of entities. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ipi_es.config.allow_coverage import MOST
 from ipi_es.config.allow_rule import check_together
@@ -11,7 +11,8 @@ from ipi_es.config.types import Inconsistent
 from ipi_es.errors import DataError
 from ipi_es.results.words import CRITICAL
 from ipi_es.setup.checks.check_finding import Finding, ok, percent, problem, warning
-from ipi_es.setup.facts.facts_rules import GroupFacts, RuleFacts
+from ipi_es.setup.facts.facts_rules import CalendarFacts, GroupFacts, RuleFacts
+from ipi_es.state.calendar_store import CALENDARS_INDEX, StoredEvent
 from ipi_es.state.rule_store import RULES_INDEX, StoredRule
 from ipi_es.state.verdict_store import VERDICTS_INDEX, StoredVerdicts
 from ipi_es.times import SECONDS, iso
@@ -20,7 +21,10 @@ UNUSED_DAYS = 30
 """Days after which a rule that hid nothing is named, and for which one that hid something critical is."""
 
 ENDED_DAYS = 7
-"""Days for which an expired rule is named."""
+"""Days for which an expired rule, and a scheduled event that is over, is named."""
+
+LONGEST_DAYS = 7
+"""Days after which scheduled events without a gap are named: so long nothing is alerted and nothing is learned."""
 
 
 def judge_rules(job: Job, facts: RuleFacts, now: int) -> list[Finding]:
@@ -72,6 +76,51 @@ def judge_verdicts(stored: StoredVerdicts, now: int) -> list[Finding]:
         found.append(warning("verdicts", text, f"look at the clock of the tool that wrote them into {VERDICTS_INDEX}"))
     valid = sum(each.in_force for each in stored.verdicts)
     return found or ([ok("verdicts", f"{valid:,} of {VERDICTS_INDEX} are in force")] if valid else [])
+
+
+def judge_calendar(job: Job, facts: CalendarFacts, now: int) -> list[Finding]:
+    """Say which scheduled events are in force, and what was hidden in those that were over lately.
+
+    Documents that are no events, and a long time without alerts, are warnings. ``now`` is epoch seconds.
+    """
+    found = [
+        warning("calendar", text, f"correct or delete {id_} in {CALENDARS_INDEX}: nothing is planned by it")
+        for id_, text in facts.stored.damaged.items()
+    ]
+    for events in _stretches(facts.stored.events):
+        start, end = events[0].start, max(each.end for each in events)
+        if end > now and end - start > LONGEST_DAYS * SECONDS["d"]:
+            names = ", ".join(f"“{each.name}”" for each in events)
+            days = (end - start) / SECONDS["d"]
+            text = f"nothing is alerted or learned for {days:.0f} days, until {iso(end)}: {names}"
+            found.append(warning("calendar", text, "end what is done: ipi-es calendar end NAME"))
+    for event in facts.stored.events:
+        found += _of_event(job, event, facts, now)
+    return found
+
+
+def _stretches(events: Sequence[StoredEvent]) -> Iterator[list[StoredEvent]]:
+    """Yield the events that follow each other without a gap; ``events`` are in order of their starts."""
+    stretch = list[StoredEvent]()
+    for event in (each for each in events if each.start < each.end):
+        if stretch and event.start > max(each.end for each in stretch):
+            yield stretch
+            stretch = []
+        stretch.append(event)
+    if stretch:
+        yield stretch
+
+
+def _of_event(job: Job, event: StoredEvent, facts: CalendarFacts, now: int) -> Iterator[Finding]:
+    if event.start <= now < event.end:
+        text = f"the scheduled event “{event.name}” is in force until {iso(event.end)}"
+        yield ok("calendar", f"{text}: nothing is alerted or learned")
+    use = facts.uses.get(event.name)
+    if use is not None and 0 <= now - event.end < ENDED_DAYS * SECONDS["d"]:
+        text = f"the scheduled event “{event.name}” was over {iso(event.end)}; it hid {use.records:,} records, and "
+        text += f"scores up to {use.worst:.0f}"
+        hint = f"look at them: ipi-es results records {job.job_id} --all"
+        yield warning("calendar", text, hint) if use.worst >= CRITICAL else ok("calendar", text)
 
 
 def judge_groups(job: Job, facts: GroupFacts) -> list[Finding]:

@@ -19,7 +19,7 @@ from ipi_es.setup.checks.check_indices import judge_clashes, judge_timeless, jud
 from ipi_es.setup.checks.check_outcomes import OutcomeField, judge_outcomes
 from ipi_es.setup.checks.check_query import judge_actions, judge_query
 from ipi_es.setup.checks.check_rights import hint_for, judge_rights
-from ipi_es.setup.checks.check_rules import judge_groups, judge_rules, judge_verdicts
+from ipi_es.setup.checks.check_rules import judge_calendar, judge_groups, judge_rules, judge_verdicts
 from ipi_es.setup.checks.check_templates import judge_templates
 from ipi_es.setup.checks.check_usable import require_templates, require_usable
 from ipi_es.setup.checks.proposals import other_addresses
@@ -48,6 +48,8 @@ def judge(job: Job, facts: Facts) -> list[Finding]:
         found += _looked("rules", facts.rules, lambda rules: judge_rules(job, rules, facts.now))
     if not isinstance(facts.verdicts, PermissionDenied):
         found += _looked("verdicts", facts.verdicts, lambda stored: judge_verdicts(stored, facts.now))
+    if not isinstance(facts.calendar, PermissionDenied):
+        found += _looked("calendar", facts.calendar, lambda calendar: judge_calendar(job, calendar, facts.now))
     found += _indices(facts.fields, distribution)
     found += _looked("indices", facts.unread, judge_unread)
     if isinstance(facts.fields, FieldFacts):

@@ -1,4 +1,4 @@
-"""Facts on a job's rules: what those of documents hid, and the groups that events name of their entities."""
+"""Facts on a job's rules and scheduled events, with what they hid, and on the groups that events name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.searches.requests import named
-from ipi_es.results.reading.rule_uses import RuleUse, rule_uses
+from ipi_es.results.reading.rule_uses import HiddenResults, event_uses, rule_uses
 from ipi_es.setup.facts.document_sample import Scope
+from ipi_es.state.calendar_store import CalendarStore, StoredEvents
 from ipi_es.state.rule_store import RuleStore, StoredRules
 
 
@@ -18,7 +19,7 @@ class RuleFacts:
     """The rules of documents that concern a job, and what each rule's name hid in its results."""
 
     stored: StoredRules
-    uses: Mapping[str, RuleUse]
+    uses: Mapping[str, HiddenResults]
 
 
 def rule_facts(cluster: Cluster, job: Job) -> RuleFacts:
@@ -26,6 +27,21 @@ def rule_facts(cluster: Cluster, job: Job) -> RuleFacts:
     stored = RuleStore(cluster).all()
     mine = tuple(each for each in stored.rules if each.acts_in(job.job_id))
     return RuleFacts(StoredRules(mine, stored.damaged), rule_uses(cluster, job.job_id))
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarFacts:
+    """The scheduled events that concern a job, and what was hidden in each, by name."""
+
+    stored: StoredEvents
+    uses: Mapping[str, HiddenResults]
+
+
+def calendar_facts(cluster: Cluster, job: Job) -> CalendarFacts:
+    """Read the scheduled events that concern the job, with what was hidden in them."""
+    stored = CalendarStore(cluster).all()
+    mine = tuple(each for each in stored.events if each.concerns(job.job_id))
+    return CalendarFacts(StoredEvents(mine, stored.damaged), event_uses(cluster, job.job_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,14 @@ from ipi_es.setup.facts.facts_events import EventFacts, event_facts
 from ipi_es.setup.facts.facts_fields import field_facts, hidden_address
 from ipi_es.setup.facts.facts_indices import Clash, UnreadIndex, result_clashes, unread_indices
 from ipi_es.setup.facts.facts_outcomes import failure_field
-from ipi_es.setup.facts.facts_rules import GroupFacts, RuleFacts, group_facts, rule_facts
+from ipi_es.setup.facts.facts_rules import (
+    CalendarFacts,
+    GroupFacts,
+    RuleFacts,
+    calendar_facts,
+    group_facts,
+    rule_facts,
+)
 from ipi_es.setup.facts.facts_templates import TemplateFacts, template_facts
 from ipi_es.setup.facts.field_roles import ENTITY, GROUP, IP
 from ipi_es.setup.facts.optional_read import Looked, try_read
@@ -65,6 +72,8 @@ class Facts:
     """Rules of documents, and what rules hid."""
     verdicts: Looked[StoredVerdicts] = None
     """Verdicts on the job's findings."""
+    calendar: Looked[CalendarFacts] = None
+    """Scheduled events, and what was hidden in them."""
     groups: Looked[GroupFacts] = None
     """Events in groups, where events name the groups of their entities."""
     actions: Looked[Actions] = None
@@ -95,6 +104,7 @@ def _setup(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) ->
         "clashes": try_read(lambda: result_clashes(cluster, job)),
         "rules": try_read(lambda: rule_facts(cluster, job)),
         "verdicts": try_read(lambda: VerdictStore(cluster, job.job_id).all()),
+        "calendar": try_read(lambda: calendar_facts(cluster, job)),
     }
 
 

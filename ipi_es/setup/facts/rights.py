@@ -32,6 +32,7 @@ from ipi_es.errors import (
 from ipi_es.results.index_mapping import index_for, month_end
 from ipi_es.results.words import ALIAS, SHARED
 from ipi_es.setup import roles
+from ipi_es.state.calendar_store import CALENDARS_INDEX
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
 from ipi_es.state.job_state import STATE_INDEX, STATE_TEMPLATE
 from ipi_es.state.rule_store import RULES_INDEX
@@ -84,7 +85,7 @@ def try_rights(cluster: Cluster, job: Job, now: int, snapshots: Path | None = No
         old = f"{ALIAS}-{job.results_index_name or SHARED}-0000.00"
         finding, deleting = lambda: cluster.indices(old), lambda: cluster.delete_index(old)
         tried += _try("find and delete indices of results that are too old", finding, deleting)
-    for index in (RULES_INDEX, VERDICTS_INDEX, *([SNAPSHOT_INDEX] if snapshots is None else ())):
+    for index in (RULES_INDEX, CALENDARS_INDEX, VERDICTS_INDEX, *([SNAPSHOT_INDEX] if snapshots is None else ())):
         tried += _try(f"read and write {index}", *_kept(cluster, index, probe))
     return tried + directory
 

@@ -82,6 +82,8 @@ class ScoredBucket:
     warming_up: bool
     young: bool
     """Whether the job's history is too short to know a week."""
+    scheduled_events: tuple[str, ...]
+    """Those that the bucket is inside of: then nothing of it counts, is held, or can be repeated."""
 
     @property
     def anomaly_score(self) -> float:
@@ -99,6 +101,7 @@ class _Judged(NamedTuple):
     known: KnownFindings
     part: Participation
     views: list[OutcomeView]
+    scheduled_events: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -114,21 +117,22 @@ class BucketScorer:
     holds: Holds
 
     def score(self, bucket: EventBucket) -> ScoredBucket:
-        """Score one final event bucket: age the levels, add its scores, then score it."""
+        """Score one final event bucket: age the levels, add its scores (none in a scheduled event), then score it."""
         judged = self._judged(bucket)
         # a verdict changes the scores of endangered pairs, but not what is usual for others
         plain = self._judged(bucket, judged) if judged.endangered_by else judged
+        counted = not judged.scheduled_events
         self.levels = learned(
             self.levels,
             self.job,
             bucket.span,
             plain.pairs,
             plain.part,
-            plain.views,
+            plain.views if counted else (),
             entity_hashes=judged.hashes,
             ip_hashes=address_keys(bucket.addresses),
         )
-        scored = self._scored(judged, counted=True)
+        scored = self._scored(judged, counted=counted)
         self._remember(scored)
         return scored
 
@@ -156,7 +160,8 @@ class BucketScorer:
             question = OpenQuestion.of(pairs, part, known)
             part = takes_part(pairs, known, question.answered(self._muted(bucket, question), n_entities, n_ips))
         views = views_of(pairs, part, n_entities, n_ips, self.references)
-        return _Judged(bucket, hashes, pairs, sources, known, part, views)
+        scheduled = self.allow.calendar.of_bucket(bucket.start, bucket.end)
+        return _Judged(bucket, hashes, pairs, sources, known, part, views, scheduled)
 
     def _muted(self, bucket: EventBucket, asked: OpenQuestion) -> MutedFindings:
         """Decide which findings repeat, by the scores that the groups would have if nothing repeated."""
@@ -238,10 +243,10 @@ class BucketScorer:
         """Hold very improbable pairs; return (row of ``records`` → end of its hold, entities not to be learned).
 
         Holds depend on the pairs, not on which of them are written: if the records don't show all holds of an entity,
-        nothing of that entity is learned from the bucket.
+        nothing of that entity is learned from the bucket. A scheduled event needs no holds: nothing in it is learned.
         """
         bucket, pairs, holds = judged.bucket, judged.pairs, self.holds
-        if holds.probability <= 0.0:
+        if holds.probability <= 0.0 or judged.scheduled_events:
             return {}, []
         low = np.flatnonzero((pairs.ln_p < math.log(holds.probability)) & pairs.learnable)
         until = {}
@@ -320,6 +325,7 @@ class BucketScorer:
             bucket_scores=bucket_scores,
             warming_up=self.levels[record_level()].warming_up,
             young=self.scorer.history.age < YOUNG_DAYS,
+            scheduled_events=judged.scheduled_events,
         )
 
     def _extents(
@@ -334,7 +340,10 @@ class BucketScorer:
         """Return the reported extents of findings that repeat nothing: by record's row, and by index of a critical IP.
 
         ``reported_ips``: which IPs get a document (bool[n_ips]), and index of an IP → id of the influencer it repeats.
+        In a scheduled event nothing is reported.
         """
+        if judged.scheduled_events:
+            return {}, {}
         written, ip_repeat_of = reported_ips
         job, pairs, known = self.job, judged.pairs, judged.known
         news = [row for row in records.tolist() if row not in repeats and judged.part.anywhere[row]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,6 +86,7 @@ class Describer:
 
     def documents(self, scored: ScoredBucket, stamp: Stamp, *, processing_time_ms: int = 0) -> list[ResultDocument]:
         """Return the documents: records, influencers, and the bucket last."""
+        stamp = replace(stamp, scheduled_events=scored.scheduled_events)
         members = BucketMembers(
             scored,
             self.explainer.history,

@@ -17,7 +17,7 @@ from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, VERDICTS, 
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.scoring.probability import MOST_ENDANGERED, endangered
-from ipi_es.worker.verdicts.endangered_pairs import endangering_sources, factors
+from ipi_es.worker.verdicts.endangered_pairs import factors
 from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts
 
 DAY, NOW = 86_400, 1_780_000_000
@@ -48,7 +48,7 @@ def sources(known: KnownVerdicts, at: int, operators: dict[str, int] | None = No
     found = bucket(at, operators)
     return {
         PAIRS[row][0]: (each.text, each.factor)
-        for row, each in endangering_sources(known, found.matchable, found.entity, found.ip).items()
+        for row, each in known.endangering(found.matchable, found.entity, found.ip).items()
     }
 
 
@@ -150,7 +150,7 @@ def test_thousands_of_compromised_accounts_at_one_operator_cost_one_look_up_each
         said(f"account{i}", f"203.0.113.{i & 255}", COMPROMISED, time=NOW - i, operator=64_496) for i in range(3_000)
     ]
     began = time.process_time()
-    endangered_by = endangering_sources(KnownVerdicts(tuple(given_), 30 * DAY), found.matchable, found.entity, found.ip)
+    endangered_by = KnownVerdicts(tuple(given_), 30 * DAY).endangering(found.matchable, found.entity, found.ip)
     assert time.process_time() - began < 5, "each pair was compared with each account"
     assert {endangered_by[0].entity, endangered_by[1].entity} == {"account0", "account1"}
     assert endangered_by[0].entity == "account1", "an account doesn't endanger itself"

@@ -17,7 +17,7 @@ from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import day_of
 from ipi_es.worker.history.history_keeper import HistoryId
-from ipi_es.worker.verdicts.endangered_pairs import endangering_sources, with_new_networks
+from ipi_es.worker.verdicts.endangered_pairs import with_new_networks
 
 JOB = live_job(hold_probability=0.035, renormalization_window_days=1)
 THIEF, NETWORK, VICTIM, OTHER = "85.11.9.7", "85.11.9.0/24", "person03", "person08"
@@ -176,7 +176,7 @@ def test_an_account_that_has_always_used_the_address_is_not_endangered(cluster: 
     found = next(iter(worker.resources.read(SCORED_FROM + 6 * HOUR, SCORED_FROM + 9 * HOUR)))
     person, home = found.entities[int(found.entity[0])], found.ips[int(found.ip[0])]
     give(cluster, said(VICTIM, home, COMPROMISED, time=SCORED_FROM, since=SCORED_FROM))
-    near = endangering_sources(worker.resources.verdicts(), found.matchable, found.entity, found.ip)
+    near = worker.resources.verdicts().endangering(found.matchable, found.entity, found.ip)
     assert person in {found.entities[found.entity[row]] for row in near}
     history = worker.resources.keeper(HistoryId.parse(str(worker.state.history_id))).history
     new = with_new_networks(near, history, found.matchable, found.entity, found.ip)

@@ -138,7 +138,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     from ipi_es.scoring.probability import endangered
     from ipi_es.state.job_state import JobState
     from ipi_es.worker.history.history_keeper import HistoryId
-    from ipi_es.worker.verdicts.endangered_pairs import endangering_sources, factors, with_new_networks
+    from ipi_es.worker.verdicts.endangered_pairs import factors, with_new_networks
     from ipi_es.worker.verdicts.known_verdicts import network_of
 
     trained = (work.stores.states.read(work.job.job_id) or JobState(work.job.job_id)).trained
@@ -156,7 +156,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
     named = _groups_of_events(work, entity)
     names, row = _matchable(entity, address, named, context, types, work.stores.clock.now()), np.zeros(1, np.int32)
     known = work.verdicts()
-    near = with_new_networks(endangering_sources(known, names, row, row), history, names, row, row)
+    near = with_new_networks(known.endangering(names, row, row), history, names, row, row)
     scored = endangered(judged.ln_p, factors(near, 1))
     pair = ResultFilter(entity=entity, ip=ip)
     records = results.read("record", pair, sort="timestamp", size=RECENT)

@@ -49,7 +49,7 @@ from ipi_es.worker.scoring.repeat_decision import (
 )
 from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs, have_outcome, unique_pairs
-from ipi_es.worker.verdicts.endangered_pairs import CompromisedSource, endangering_sources, factors, with_new_networks
+from ipi_es.worker.verdicts.endangered_pairs import CompromisedSource, factors, with_new_networks
 
 MOST_LEFT_OUT = 1_000
 """Entities that a bucket's document names as not learned; if there are more, nothing of the bucket is learned."""
@@ -182,7 +182,7 @@ class BucketScorer:
         failures_only = ~have_outcome(bucket, self.job.datafeed_config.learn_outcomes, entity, ip)
         judged = self.references.judge(seen.log_odds, prior, age, failures_only)
         calibrated = judged.calibrated
-        sources = endangering_sources(self.holds.verdicts, bucket.matchable, entity, ip)
+        sources = self.holds.verdicts.endangering(bucket.matchable, entity, ip)
         sources = sources and with_new_networks(sources, self.scorer.history, bucket.matchable, entity, ip)
         pairs = ScoredPairs(
             entity=entity,

@@ -5,8 +5,8 @@ The arithmetic is that of :func:`ipi_es.scoring.probability.endangered`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,10 +18,9 @@ from ipi_es.config.given_verdict import COMPROMISED, Verdict
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.pair_explanation import unlearned
-from ipi_es.ipinsights.prefixes import ADDRESS, SITE, prefix_keys
+from ipi_es.ipinsights.prefixes import ADDRESS, SITE, prefix_keys, site_text
 from ipi_es.scoring.array_checks import F64
 from ipi_es.scoring.probability import ADDRESS_FACTOR, NETWORK_FACTOR, OPERATOR_FACTOR
-from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts, network_of
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,36 +37,66 @@ class CompromisedSource:
     """The common address, network or operator."""
 
 
-_Greatest: TypeAlias = dict[int, list[CompromisedSource]]
-"""Key of an address or a network, or AS number → its greatest sources."""
+_ByKey: TypeAlias = dict[int, list[CompromisedSource]]
+"""Key of an address or a network, or AS number → its sources, the latest first."""
 
 
-def endangering_sources(
-    verdicts: KnownVerdicts, names: Matchable, entity: NDArray[np.int32], ip: NDArray[np.int32]
-) -> dict[int, CompromisedSource]:
-    """Return the source that endangers a pair most, by its row; rows without one are left out.
+@dataclass(frozen=True, slots=True)
+class CompromisedSources:
+    """All sources of a job's verdicts, to be looked up by the addresses of an event bucket."""
 
-    ``entity`` int32[n] and ``ip`` int32[n] are indexes into the entities and addresses of ``names``. An account
-    endangers others, in buckets that start after the verdict was given.
-    """
-    time = names.time or 0
-    sources = [
-        each
-        for each in verdicts.verdicts
-        if each.verdict == COMPROMISED and each.time <= time < each.time + verdicts.endangers_for
-    ]
-    if not sources:
-        return {}
-    by_ip: dict[int, list[CompromisedSource]] = {}
-    for place, source in _common(sources, names):
-        by_ip.setdefault(place, []).append(source)
-    found = {}
-    for row in np.flatnonzero(np.isin(ip, list(by_ip))).tolist():
-        name = names.entities[entity[row]]
-        others = [each for each in by_ip[int(ip[row])] if each.entity != name]
-        if others:
-            found[row] = max(others)
-    return found
+    addresses: _ByKey = field(default_factory=dict)
+    networks: _ByKey = field(default_factory=dict)
+    operators: _ByKey = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, verdicts: Iterable[Verdict]) -> CompromisedSources:
+        """Collect the sources of verdicts; those that say something else than *compromised* have none."""
+        given = sorted((each for each in verdicts if each.verdict == COMPROMISED), key=lambda each: -each.time)
+        found, addresses = cls(), parse([each.ip for each in given])[0]
+        for each, address, keys in zip(given, addresses, prefix_keys(addresses).tolist(), strict=True):
+            for by_key, key, factor, text in (
+                (found.addresses, keys[ADDRESS], ADDRESS_FACTOR, each.ip),
+                (found.networks, keys[SITE], NETWORK_FACTOR, site_text(address.tobytes())),
+                (found.operators, each.operator, OPERATOR_FACTOR, f"AS{each.operator}"),
+            ):
+                if key is not None:
+                    source = CompromisedSource(factor, each.time, each.entity, text)
+                    by_key.setdefault(key, []).append(source)
+        return found
+
+    def near(
+        self, names: Matchable, entity: NDArray[np.int32], ip: NDArray[np.int32], length: int
+    ) -> dict[int, CompromisedSource]:
+        """Return the source that endangers a pair most, by its row; rows without one are left out.
+
+        ``entity`` int32[n] and ``ip`` int32[n] are indexes into the entities and addresses of ``names``. An account
+        endangers others, in buckets that start within ``length`` seconds after the verdict was given.
+        """
+        if not self.addresses or not length:
+            return {}
+        by_ip: dict[int, list[CompromisedSource]] = {}
+        for place, source in self._common(names, length):
+            by_ip.setdefault(place, []).append(source)
+        found = {}
+        for row in np.flatnonzero(np.isin(ip, list(by_ip))).tolist():
+            name = names.entities[entity[row]]
+            others = [each for each in by_ip[int(ip[row])] if each.entity != name]
+            if others:
+                found[row] = max(others)
+        return found
+
+    def _common(self, names: Matchable, length: int) -> Iterator[tuple[int, CompromisedSource]]:
+        """Yield (index of an IP, source) for IPs that have their address, network or operator in common with some."""
+        time, keys = names.time or 0, prefix_keys(names.addresses)
+        values: list[tuple[_ByKey, NDArray[np.unsignedinteger[Any]]]]
+        values = [(self.addresses, keys[:, ADDRESS]), (self.networks, keys[:, SITE])]
+        if self.operators and names.operator is not None:
+            values.append((self.operators, names.operator))
+        for by_key, here in values:
+            for place in np.flatnonzero(np.isin(here, np.array(list(by_key), dtype=here.dtype))).tolist():
+                for source in _two_accounts(by_key[int(here[place])], time - length, time):
+                    yield place, source
 
 
 def with_new_networks(
@@ -95,33 +124,12 @@ def factors(found: dict[int, CompromisedSource], n: int) -> F64:
     return result
 
 
-def _common(sources: list[Verdict], names: Matchable) -> Iterator[tuple[int, CompromisedSource]]:
-    """Yield (index of an IP, source) for IPs that have their address, network or operator in common with some.
-
-    Of each address, network and operator only the two greatest sources of different accounts: one of them is another
-    account's, whoever signs in.
-    """
-    ours, theirs = prefix_keys(names.addresses), prefix_keys(parse([each.ip for each in sources])[0])
-    addresses: _Greatest = {}
-    networks: _Greatest = {}
-    operators: _Greatest = {}
-    for each, keys in zip(sources, theirs.tolist(), strict=True):
-        _add(addresses, keys[ADDRESS], CompromisedSource(ADDRESS_FACTOR, each.time, each.entity, each.ip))
-        _add(networks, keys[SITE], CompromisedSource(NETWORK_FACTOR, each.time, each.entity, network_of(each.ip)))
-        if each.operator is not None:
-            text = f"AS{each.operator}"
-            _add(operators, each.operator, CompromisedSource(OPERATOR_FACTOR, each.time, each.entity, text))
-    kinds: list[tuple[_Greatest, NDArray[np.unsignedinteger[Any]]]]
-    kinds = [(addresses, ours[:, ADDRESS]), (networks, ours[:, SITE])]
-    if operators and names.operator is not None:
-        kinds.append((operators, names.operator))
-    for greatest, values in kinds:
-        for place in np.flatnonzero(np.isin(values, np.array(list(greatest), dtype=values.dtype))).tolist():
-            for source in greatest[int(values[place])]:
-                yield place, source
-
-
-def _add(greatest: _Greatest, key: int, source: CompromisedSource) -> None:
-    """Keep a source if it is one of the two greatest of different accounts."""
-    of_account = {each.entity: each for each in sorted([*greatest.get(key, ()), source])}
-    greatest[key] = sorted(of_account.values())[-2:]
+def _two_accounts(sources: Sequence[CompromisedSource], after: int, until: int) -> list[CompromisedSource]:
+    """Return the latest sources in (after, until] of two accounts: one of them is another's, whoever signs in."""
+    found: list[CompromisedSource] = []
+    for each in sources:
+        if each.time <= after or len(found) > 1:
+            break
+        if each.time <= until and each.entity not in {other.entity for other in found}:
+            found.append(each)
+    return found

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import canonical, packed
+from ipi_es.config.allow_list import Matchable
 from ipi_es.config.entity_names import normalize_entity
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED, SAFE, VERDICTS, Verdict, VerdictWord
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.prefixes import site_text
 from ipi_es.times import SECONDS, day_of
+from ipi_es.worker.verdicts.endangered_pairs import CompromisedSource, CompromisedSources
 
 Place = tuple[str, str]
 """(entity, network)."""
@@ -52,6 +54,7 @@ class KnownVerdicts:
     """Places of which the strongest verdict is *safe*."""
     compromised: dict[str, dict[str, int]] = field(init=False, compare=False, repr=False)
     """Entity → network → from when on it is compromised, epoch seconds."""
+    sources: CompromisedSources = field(init=False, compare=False, repr=False)
     closed_results: frozenset[str] = field(init=False, compare=False, repr=False)
     """Ids of the results that closing verdicts were given on."""
 
@@ -70,6 +73,7 @@ class KnownVerdicts:
             self, "safe", frozenset(place for place, found in by_place.items() if strongest(found) == SAFE)
         )
         object.__setattr__(self, "compromised", compromised)
+        object.__setattr__(self, "sources", CompromisedSources.of(self.verdicts))
         closed = (each.result for each in self.verdicts if each.verdict in CLOSING)
         object.__setattr__(self, "closed_results", frozenset(each for each in closed if each is not None))
 
@@ -113,6 +117,12 @@ class KnownVerdicts:
             return False
         ended = start + self.bucket_span <= verdict.time
         return ended or start == verdict.since or verdict.verdict == COMPROMISED
+
+    def endangering(
+        self, names: Matchable, entity: NDArray[np.int32], ip: NDArray[np.int32]
+    ) -> dict[int, CompromisedSource]:
+        """Return the compromised account near a pair, by its row, see :meth:`CompromisedSources.near`."""
+        return self.sources.near(names, entity, ip, self.endangers_for)
 
     def taught(self, day: int) -> list[tuple[str, str]]:
         """Return the (entity, IP) pairs that were called safe on a UTC day (since the epoch), sorted."""

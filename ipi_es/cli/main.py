@@ -29,6 +29,7 @@ COMMANDS = {
     "report": "Write a job's findings as one HTML page.",
     "verdict": "Confirm a finding as harmless, or take that back.",
     "rule": "Allow pairs of entity and address for a time, in all jobs.",
+    "entity": "Export or erase what is stored of one entity.",
     "score": "Score pairs of entity and address on standard input.",
     "evaluate": "Measure detection on real events, beside references.",
     "snapshots": "List, delete and revert to trained snapshots.",

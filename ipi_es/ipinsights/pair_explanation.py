@@ -132,6 +132,11 @@ def explain_all(
     return found
 
 
+def usual_networks(history: History, entity: str) -> tuple[UsualNetwork, ...]:
+    """Return the networks that an entity usually comes from, the heaviest first."""
+    return tuple(network for network, _, _, _ in _usual(history, entity_hashes([entity]))[0][0])
+
+
 def unlearned(history: History, hashes: NDArray[np.uint64], addresses: Addresses) -> NDArray[np.bool_]:
     """Return bool[n]: whether history has no use of addresses[i] (uint8[n, 16]) by the entity of hashes[i].
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ipi_es.cluster.port import Cluster, Document
+from ipi_es.cluster.port import Cluster, Document, Drop
 from ipi_es.cluster.template_conflict import require_ours, require_template
 from ipi_es.config.allow_list import AllowList, TimedRule
 from ipi_es.config.allow_rule import CONDITIONS, AllowRule
@@ -154,6 +154,15 @@ class RuleStore:
         where the documents that were read are not those that the index counts.
         """
         return self._proven.read()
+
+    def documents(self) -> list[Document]:
+        """Return the documents of all rules, damaged ones too. Raises AnswerIncomplete as :meth:`all` does."""
+        return ProvenDocuments(self.cluster, RULES_INDEX, "rules", list[Document]).read()
+
+    def delete_documents(self, documents: Sequence[Document]) -> int:
+        """Delete some of :meth:`documents` for good, only to erase an entity; return the number."""
+        drops = [Drop(RULES_INDEX, each.id) for each in documents]
+        return self.cluster.bulk(drops, refresh=True).deleted if drops else 0
 
     def allow_list(self, job: Job) -> AllowList:
         """Return the rules of a job's file and, as they are stored now, those of documents."""

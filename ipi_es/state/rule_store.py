@@ -1,7 +1,7 @@
 """Rules that allow pairs, as documents: they act beside those of a job's file, in every worker.
 
-A rule is never changed or deleted: it ends. So an event bucket that is scored again, months later, finds the rules that
-it was scored with.
+A rule is never changed, and deleted only to erase its entity: it ends. So an event bucket that is scored again, months
+later, finds the rules that it was scored with.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ class RuleStore:
 
     def documents(self) -> list[Document]:
         """Return the documents of all rules, damaged ones too. Raises AnswerIncomplete as :meth:`all` does."""
+        self.cluster.refresh(RULES_INDEX)
         return ProvenDocuments(self.cluster, RULES_INDEX, "rules", list[Document]).read()
 
     def delete_documents(self, documents: Sequence[Document]) -> int:

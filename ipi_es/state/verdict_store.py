@@ -1,6 +1,6 @@
 """Verdicts on a job's findings, as documents that people's tools may write too.
 
-A verdict is never changed or deleted: it is revoked. Documents of the index that are no verdicts have no effect; a
+A verdict is never changed, and deleted only with its job or entity: it is revoked. Documents of the index that are no verdicts have no effect; a
 warning names them. Earlier versions kept verdicts (``confirmed``) beside the job's state; they are read as *safe*.
 """
 
@@ -110,6 +110,7 @@ class VerdictStore:
 
         Raises AnswerIncomplete as :meth:`all` does.
         """
+        self._cluster.refresh(VERDICTS_INDEX)
         query = self._proven.query
         raw = ProvenDocuments(self._cluster, VERDICTS_INDEX, "verdicts", list[Document], query=query, time_field="time")
         return [*raw.read(), *self._earlier_documents()]

@@ -28,7 +28,7 @@ from ipi_es.state.rule_store import RULES_INDEX, RuleStore, StoredRule
 from ipi_es.state.verdict_store import VERDICTS_INDEX
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.entity.erasure import erase
-from ipi_es.worker.entity.learned import learned_parts
+from ipi_es.worker.entity.learned_parts import learned_parts
 from ipi_es.worker.entity.rules import rules_naming
 from ipi_es.worker.entity.traces import traces
 from ipi_es.worker.history.history_keeper import HistoryId

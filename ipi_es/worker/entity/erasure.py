@@ -14,7 +14,7 @@ from ipi_es.results.documents.mentions import says
 from ipi_es.state.leased_state import LeasedState
 from ipi_es.state.owner import owner_alive
 from ipi_es.worker.entity.erased_results import ErasedResults, erase_results
-from ipi_es.worker.entity.learned import LearnedPart, learned_parts
+from ipi_es.worker.entity.learned_parts import LearnedPart, learned_parts
 from ipi_es.worker.entity.traces import verdict_is_on
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.history.late_rows import blob_id_of

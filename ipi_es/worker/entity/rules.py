@@ -46,9 +46,8 @@ def rules_naming(documents: Sequence[Document], asked: Sequence[tuple[Job, str]]
         acting = [(job, name) for job, name in asked if not jobs or job.job_id in jobs]
         pattern = each.source.get("entity")
         if isinstance(pattern, str) and any(_is_name(pattern, job, name) for job, name in acting):
-            (found.alone if (everywhere and not jobs) or (jobs and known >= set(jobs)) else found.elsewhere).append(
-                each
-            )
+            only_here = known >= set(jobs) if jobs else everywhere
+            (found.alone if only_here else found.elsewhere).append(each)
         elif isinstance(pattern, str) and any(_matches(pattern, job, name) for job, name in acting):
             found.by_pattern.append(each)
         elif any(texts_naming(each.source, name, TEXTS) for _, name in asked):

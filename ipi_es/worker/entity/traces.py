@@ -14,7 +14,7 @@ from ipi_es.config.entity_names import normalize_entity
 from ipi_es.results.documents.mentions import is_of, mentioned_in
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
 from ipi_es.times import from_ms, iso
-from ipi_es.worker.entity.learned import learned_parts, profile_facts
+from ipi_es.worker.entity.learned_parts import learned_parts, profile_facts
 from ipi_es.worker.entity.rules import TEXTS, RulesNaming, texts_naming
 from ipi_es.worker.history.history_keeper import HistoryId, load_history
 from ipi_es.worker.job_resources import JobResources

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -16,7 +16,7 @@ from ipi_es.lists import some
 from ipi_es.results.documents.visible import visible
 
 if TYPE_CHECKING:
-    from ipi_es.cluster.port import Cluster, Document
+    from ipi_es.cluster.port import Document
     from ipi_es.config.job_config import Job
     from ipi_es.worker.entity.erasure import Erasure
     from ipi_es.worker.entity.rules import RulesNaming
@@ -55,12 +55,11 @@ def export(ctx: click.Context, name: str, job_names: tuple[str, ...], output_for
     Example: ipi-es entity export alice --format ndjson > alice.ndjson
     """
     here = shell(ctx)
-    asked = _asked(here, name, job_names)
-    with _cluster(here) as cluster:
-        found = [each.to_dict() for each in _traces(here, cluster, asked, everywhere=not job_names)]
+    with _opened(here, job_names, name) as asked:
+        found = [each.to_dict() for each in _traces(asked, everywhere=not job_names, blobs_in=_blobs_in(here))]
     emit(found, (), output_format, empty="")
     if not found:
-        _unknown(asked)
+        raise _unknown(asked)
 
 
 @entity.command()
@@ -76,103 +75,114 @@ def erase(ctx: click.Context, name: str, job_names: tuple[str, ...], yes: bool) 
 
     Example: ipi-es entity erase alice --yes
     """
-    from ipi_es.state.rule_store import RuleStore
     from ipi_es.worker.entity.erasure import erase as erase_entity
-    from ipi_es.worker.entity.rules import rules_naming
 
-    here = shell(ctx)
-    asked = _asked(here, name, job_names)
-    with _cluster(here) as cluster:
-        store = RuleStore(cluster)
-        rules = rules_naming(store.documents(), asked, everywhere=not job_names)
+    with _opened(shell(ctx), job_names, name) as asked:
+        rules = _rules(asked, everywhere=not job_names)
         if not yes:
-            _ask(here, cluster, asked, rules)
+            _ask(asked, rules)
         made: list[Erasure] = []
-        for job, spelled in asked:
-            resources = _resources(here, cluster, job)
-            if resources.stores.states.read(job.job_id) is None:
+        for each in asked:
+            if each.resources.stores.states.read(each.job.job_id) is None:
                 continue  # it never ran, or was deleted: nothing is stored of it
-            done = erase_entity(resources, spelled, rules.names)
-            click.echo(f"Job {job.job_id}: removed {done}." if not done.nothing else f"Job {job.job_id}: nothing.")
+            done = erase_entity(each.resources, each.entity, rules.names)
+            click.echo(f"Job {each.job.job_id}: {'nothing' if done.nothing else f'removed {done}'}.")
             made.append(done)
-        ended = store.delete_documents(rules.alone)  # last: results name the rules
+        blocked = sorted({index for done in made for index in done.results.blocked})
+        # last, as results name the rules; not while some of these stay
+        ended = 0 if blocked else asked[0].resources.stores.rules.delete_documents(rules.alone)
         if ended:
             click.echo(f"Rules: removed {ended:,}: {_named(rules.alone)}.")
-        if not ended and all(each.nothing for each in made):
-            _unknown(asked, rules)
-        _say_what_stays(here, cluster, asked, rules, [each.id for each in _in_texts(here, cluster, asked)])
-    blocked = sorted({index for each in made for index in each.results.blocked})
+        if not ended and all(done.nothing for done in made):
+            raise _unknown(asked, rules)
+        _say_what_stays(asked, rules)
     if blocked:
         raise ClusterReadOnly(
-            f"results stay in {some(blocked, SHOWN)}, which may not be written to",
+            f"results stay in {some(blocked, SHOWN)}, which may not be written to"
+            + (f", and with them the rules {_named(rules.alone)}" if rules.alone else ""),
             hint="remove the block (index.blocks.write, index.blocks.read_only), and run the command again",
         )
 
 
-def _asked(here: Shell, name: str, job_names: Sequence[str]) -> list[tuple[Job, str]]:
-    """Return the jobs that are asked for, each with the entity as it spells it."""
-    from ipi_es.config.files.loading import load_jobs
+class _Asked(NamedTuple):
+    """A job that is asked for."""
 
-    named = {job.job_id: job for job in map(here.job, job_names)} if job_names else None
-    jobs = load_jobs(here.settings) if named is None else list(named.values())
+    resources: JobResources
+    entity: str
+    """As the job spells it."""
+
+    @property
+    def job(self) -> Job:
+        """The job."""
+        return self.resources.job
+
+
+@contextmanager
+def _opened(here: Shell, job_names: Sequence[str], name: str) -> Iterator[list[_Asked]]:
+    """Yield the jobs of these names, each once, by default all; with the entity of this name."""
+    from ipi_es.config.files.loading import load_jobs
+    from ipi_es.setup.checks.judge import require_templates
+    from ipi_es.worker.job_resources import JobResources
+
+    named = {job.job_id: job for job in map(here.job, job_names)}
+    jobs = list(named.values()) if job_names else load_jobs(here.settings)
     if not jobs:
         raise UsageError("there are no jobs", hint="write a job's file: ipi-es job create")
-    return [(job, named_entity(job, name)) for job in jobs]
+    spelled = [(job, named_entity(job, name)) for job in jobs]
+    with here.cluster() as cluster:
+        require_templates(cluster)
+        snapshots = here.settings.snapshots.directory
+        yield [_Asked(JobResources(cluster, job, snapshots=snapshots), entity) for job, entity in spelled]
 
 
-def _ask(here: Shell, cluster: Cluster, asked: Sequence[tuple[Job, str]], rules: RulesNaming) -> None:
+def _blobs_in(here: Shell) -> str:
+    from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
+
+    return str(here.settings.snapshots.directory or SNAPSHOT_INDEX)
+
+
+def _rules(asked: Sequence[_Asked], *, everywhere: bool) -> RulesNaming:
+    from ipi_es.worker.entity.rules import rules_naming
+
+    documents = asked[0].resources.stores.rules.documents()
+    return rules_naming(documents, [(each.job, each.entity) for each in asked], everywhere=everywhere)
+
+
+def _ask(asked: Sequence[_Asked], rules: RulesNaming) -> None:
     """Say what will be removed, and ask."""
     from ipi_es.worker.entity.traces import result_traces, verdict_traces
 
     kinds = Counter[str]()
-    for job, spelled in asked:
-        resources = _resources(here, cluster, job)
-        kinds.update(each.kind for each in result_traces(resources, spelled))
-        kinds.update(each.kind for each in verdict_traces(resources, spelled))
+    for each in asked:
+        kinds.update(trace.kind for trace in result_traces(each.resources, each.entity))
+        kinds.update(trace.kind for trace in verdict_traces(each.resources, each.entity) if trace.kind == "verdict")
     said = [f"{kinds[kind]:,} {kind}s" for kind in ("record", "influencer", "verdict") if kinds[kind]]
-    said += [f"the name in {kinds['mention']:,} other documents"] if kinds["mention"] else []
+    said += [f"the name in {kinds['mention']:,} other results and annotations"] if kinds["mention"] else []
     said += [f"the rules {_named(rules.alone)}"] if rules.alone else []
     said += ["what was learned of it, if anything was"]
-    confirmed(
-        f"{_spelled(asked)} is erased from {_jobs(asked)}: {', '.join(said)}. This can't be undone.",
-        yes=False,
-    )
+    confirmed(f"{_spelled(asked)} is erased from {_listed(asked)}: {', '.join(said)}. This can't be undone.", yes=False)
 
 
-def _traces(here: Shell, cluster: Cluster, asked: Sequence[tuple[Job, str]], *, everywhere: bool) -> Iterator[Trace]:
-    from ipi_es.state.rule_store import RuleStore
-    from ipi_es.worker.entity.rules import rules_naming
+def _traces(asked: Sequence[_Asked], *, everywhere: bool, blobs_in: str) -> Iterator[Trace]:
     from ipi_es.worker.entity.traces import rule_traces, traces
 
-    directory = here.settings.snapshots.directory
-    for job, spelled in asked:
-        resources = _resources(here, cluster, job)
-        yield from traces(resources, spelled, **({} if directory is None else {"blobs_in": str(directory)}))
-    documents = RuleStore(cluster).documents()
-    yield from rule_traces(rules_naming(documents, asked, everywhere=everywhere), [name for _, name in asked])
+    for each in asked:
+        yield from traces(each.resources, each.entity, blobs_in)
+    yield from rule_traces(_rules(asked, everywhere=everywhere), [each.entity for each in asked])
 
 
-def _in_texts(here: Shell, cluster: Cluster, asked: Sequence[tuple[Job, str]]) -> Iterator[Trace]:
-    """Yield the verdicts on others in which people wrote the name."""
+def _say_what_stays(asked: Sequence[_Asked], rules: RulesNaming) -> None:
+    from ipi_es.cli.shared.what_stays import what_stays
     from ipi_es.worker.entity.traces import verdict_traces
 
-    for job, spelled in asked:
-        found = verdict_traces(_resources(here, cluster, job), spelled)
-        yield from (each for each in found if each.kind == "mention")
-
-
-def _say_what_stays(
-    here: Shell, cluster: Cluster, asked: Sequence[tuple[Job, str]], rules: RulesNaming, texts: Sequence[str]
-) -> None:
-    from ipi_es.cli.shared.what_stays import what_stays
-
-    lines = [line for job, spelled in asked for line in what_stays(_resources(here, cluster, job), spelled)]
+    lines = [line for each in asked for line in what_stays(each.resources, each.entity)]
     if rules.by_pattern:
         lines.append(f"rules that match it by a pattern: {_named(rules.by_pattern)} (ipi-es rule show NAME)")
     if rules.elsewhere:
         lines.append(f"rules that act in other jobs too: {_named(rules.elsewhere)}")
     if rules.in_text:
         lines.append(f"its name in what people wrote in the rules {_named(rules.in_text)}")
+    texts = [trace.id for each in asked for trace in verdict_traces(each.resources, each.entity)]
     if texts:
         lines.append(f"its name as the author of other verdicts, or in their comments: {some(texts, SHOWN)}")
     lines.append(
@@ -184,38 +194,23 @@ def _say_what_stays(
         click.echo(f"- {visible(line)}")
 
 
-def _unknown(asked: Sequence[tuple[Job, str]], rules: RulesNaming | None = None) -> NoReturn:
-    """Raise UnknownEntity; rules that name it among others are said, as they aren't nothing."""
+def _unknown(asked: Sequence[_Asked], rules: RulesNaming | None = None) -> UnknownEntity:
+    """Return the error for a name that nothing has; rules that have it among others are named."""
     others = [] if rules is None else [*rules.by_pattern, *rules.elsewhere, *rules.in_text]
     but = f", but for the rules {_named(others)}" if others else ""
-    raise UnknownEntity(
-        f"nothing that {_jobs(asked)} stored names {_spelled(asked)}{but}",
+    return UnknownEntity(
+        f"nothing that {_listed(asked)} stored names {_spelled(asked)}{but}",
         hint="write it as results spell it: `ipi-es results records JOB` shows names",
     )
 
 
-def _spelled(asked: Sequence[tuple[Job, str]]) -> str:
-    return " or ".join(f"“{visible(each)}”" for each in dict.fromkeys(spelled for _, spelled in asked))
+def _spelled(asked: Sequence[_Asked]) -> str:
+    return " or ".join(f"“{visible(each)}”" for each in dict.fromkeys(each.entity for each in asked))
 
 
-def _jobs(asked: Sequence[tuple[Job, str]]) -> str:
-    return f"the job{'' if len(asked) == 1 else 's'} {some([job.job_id for job, _ in asked], SHOWN)}"
+def _listed(asked: Sequence[_Asked]) -> str:
+    return f"the job{'' if len(asked) == 1 else 's'} {some([each.job.job_id for each in asked], SHOWN)}"
 
 
 def _named(rules: Sequence[Document]) -> str:
     return some([visible(str(each.source.get("name") or each.id)) for each in rules], SHOWN)
-
-
-def _resources(here: Shell, cluster: Cluster, job: Job) -> JobResources:
-    from ipi_es.worker.job_resources import JobResources
-
-    return JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
-
-
-@contextmanager
-def _cluster(here: Shell) -> Iterator[Cluster]:
-    from ipi_es.setup.checks.judge import require_templates
-
-    with here.cluster() as cluster:
-        require_templates(cluster)
-        yield cluster

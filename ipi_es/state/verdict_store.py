@@ -1,7 +1,8 @@
 """Verdicts on a job's findings, as documents that people's tools may write too.
 
-A verdict is never changed, and deleted only with its job or entity: it is revoked. Documents of the index that are no verdicts have no effect; a
-warning names them. Earlier versions kept verdicts (``confirmed``) beside the job's state; they are read as *safe*.
+A verdict is never changed, and deleted only with its job or entity: it is revoked. Documents of the index that are no
+verdicts have no effect; a warning names them. Earlier versions kept verdicts (``confirmed``) beside the job's state;
+they are read as *safe*.
 """
 
 from __future__ import annotations

@@ -114,10 +114,14 @@ def test_what_the_jobs_own_file_says_is_said(here: MemoryCluster, tmp_path: Path
 
 
 def test_a_month_that_may_not_be_written_is_an_error_at_the_end(here: MemoryCluster) -> None:
+    RuleStore(here).add_rule(stored("home", rule={"entity": NAME}))
     here.admin.set("ipi-es-anomalies-signins-2025.08", {"index.blocks.write": True})
     erased = run("entity", "erase", NAME, "--yes")
     assert erased.exit_code == 1
-    assert "results stay in ipi-es-anomalies-signins-2025.08, which may not be written to" in erased.stderr
+    assert (
+        "results stay in ipi-es-anomalies-signins-2025.08, which may not be written to, and with them the rules home"
+        in erased.stderr
+    )
     here.admin.set("ipi-es-anomalies-signins-2025.08", {"index.blocks.write": None})
     assert run("entity", "erase", NAME, "--yes").exit_code == 0
     assert run("entity", "export", NAME).exit_code == 1

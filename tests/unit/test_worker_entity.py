@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from rule_parts import NET, score
 from verdict_parts import said
 from worker_parts import FragileCluster
 
-from ipi_es.cluster.port import Drop
+from ipi_es.cluster.port import Drop, Put
 from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
 from ipi_es.ipinsights.address_context import AddressContext
@@ -23,9 +24,10 @@ from ipi_es.ipinsights.entity_hashing import UNKNOWN_ROW, entity_hashes
 from ipi_es.results.words import ALIAS
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.details import LastError
+from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import STATE_INDEX
 from ipi_es.state.rule_store import RULES_INDEX, RuleStore, StoredRule
-from ipi_es.state.verdict_store import VERDICTS_INDEX
+from ipi_es.state.verdict_store import VERDICTS_INDEX, VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.entity.erasure import erase
 from ipi_es.worker.entity.learned_parts import learned_parts
@@ -295,3 +297,31 @@ def test_rules_are_sorted_by_how_they_name_it(cluster: MemoryCluster) -> None:
     found = rules_naming(store.documents(), [(JOB, NAME)], everywhere=True)
     assert store.delete_documents(found.alone) == 2
     assert sorted(each.name for each in store.all().rules) == ["both", "office", "pattern", "text", "there"]
+
+
+def test_blobs_in_a_directory_are_written_without_it(cluster: MemoryCluster, tmp_path: Path) -> None:
+    there, files = ClusterBlobs(cluster), DirectoryBlobs(tmp_path)
+    for each in there.list(JOB.job_id):
+        data = there.read(JOB.job_id, each.id)
+        files.write(JOB.job_id, each.id, each.kind, data, created=each.created, attributes=each.attributes)
+    work = JobResources(cluster, JOB, snapshots=tmp_path, clock=parts.TestClock(LATER))
+    assert erase(work, NAME).learned > 3
+    assert list(learned_parts(files, JOB.job_id, NAME)) == []
+    assert len(list(tmp_path.rglob("*.blob"))) == len(files.list(JOB.job_id)), "the old ones are gone"
+
+
+def test_annotations_of_people_need_no_field_of_ours(cluster: MemoryCluster) -> None:
+    index = next(each for each in cluster.indices(f"{ALIAS}-*"))
+    note = {"job_id": JOB.job_id, "result_type": "annotation", "annotation": f"Called {NAME}: on holiday."}
+    cluster.bulk([Put(index, "note", note), Put(index, "odd", {"job_id": JOB.job_id})], refresh=True)
+    assert [each.content["annotation"] for each in traces(resources(cluster), NAME) if each.id == "note"] != []
+    erase(resources(cluster), NAME)
+    assert {place[1] for place in stored(cluster)} & {"note", "odd"} == {"odd"}
+
+
+def test_a_verdict_in_another_spelling_goes_too(cluster: MemoryCluster) -> None:
+    """Tools write names as they have them."""
+    time = company.SCORED_FROM + 4 * company.DAY
+    VerdictStore(cluster, JOB.job_id).add_verdict(said(NAME.upper(), "101.7.0.9", "dismiss", time=time))
+    assert len([each for each in traces(resources(cluster), NAME) if each.kind == "verdict"]) == 2
+    assert erase(resources(cluster), NAME).verdicts == 2

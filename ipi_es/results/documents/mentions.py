@@ -7,7 +7,8 @@ entities, a record of another entity as the compromised account near it, an anno
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.results.documents.explanation import sentence
@@ -24,9 +25,24 @@ _BY_PROGRAM = ("delayed_data", "blind", "model_snapshot", "warm_up", "results_mi
 """Annotations that name no entity: fields, counts and times only."""
 
 
-def is_of(source: Mapping[str, Any], entity: str) -> bool:
-    """Return whether a result is the entity's own record or influencer."""
-    return source.get("partition_field_value") == entity
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of an entity in one job."""
+
+    entity: str
+    """As results spell it."""
+    written: frozenset[str] = frozenset()
+    """As people and tools wrote it in verdicts, where ``entity_normalize`` makes ``entity`` of it."""
+    rules: frozenset[str] = frozenset()
+    """Names of rules that are deleted with it."""
+
+    def own(self, source: Mapping[str, Any]) -> bool:
+        """Return whether a result is the entity's own record or influencer."""
+        return source.get("partition_field_value") == self.entity
+
+    def said(self, text: object) -> bool:
+        """Return whether a text that people wrote has one of the names."""
+        return any(says(text, name) for name in {self.entity, *self.written})
 
 
 def says(text: object, name: str) -> bool:
@@ -38,26 +54,24 @@ def says(text: object, name: str) -> bool:
     return isinstance(text, str) and re.search(found, text, re.IGNORECASE) is not None
 
 
-def mentioned_in(source: Mapping[str, Any], entity: str, rules: Collection[str] = ()) -> list[str]:
-    """Return the fields of a result in which it names an entity of which it isn't, or one of the ``rules``."""
+def mentioned_in(source: Mapping[str, Any], names: Names) -> list[str]:
+    """Return the fields of a result in which it names an entity whose own it isn't, or one of the rules."""
     kind = source.get("result_type")
     if kind == "annotation":
-        said = source.get("annotation_type") not in _BY_PROGRAM and says(source.get("annotation"), entity)
+        said = source.get("annotation_type") not in _BY_PROGRAM and names.said(source.get("annotation"))
         return ["annotation"] if said else []
-    found = [name for name in LISTS if entity in (source.get(name) or ())]
-    if _near(source).get("entity") == entity:
+    found = [name for name in LISTS if names.entity in (source.get(name) or ())]
+    if _near(source).get("entity") == names.entity:
         found.append(f"{_EXPLANATION}.{_NEAR}.entity")
-    return [*found, _RULE] if source.get(_RULE) in rules else found
+    return [*found, _RULE] if source.get(_RULE) in names.rules else found
 
 
-def without_entity(
-    source: Mapping[str, Any], entity: str, entity_field: str, ip_field: str, rules: Collection[str] = ()
-) -> dict[str, Any]:
+def without_entity(source: Mapping[str, Any], names: Names, entity_field: str, ip_field: str) -> dict[str, Any]:
     """Return a record, influencer or bucket without the entity's name; its ``reason`` is said again.
 
     Counts and scores stay: they are those of all entities together.
     """
-    changed = dict(source)
+    changed, entity = dict(source), names.entity
     for name in LISTS:
         if entity in (source.get(name) or ()):
             changed[name] = [each for each in source[name] if each != entity]
@@ -66,7 +80,7 @@ def without_entity(
     near = _near(source)
     if near.get("entity") == entity:
         changed[_EXPLANATION] = {**source[_EXPLANATION], _NEAR: {**near, "entity": ERASED}}
-    if source.get(_RULE) in rules:
+    if source.get(_RULE) in names.rules:
         changed[_RULE] = ERASED
     if "reason" in source:
         say: dict[str, Callable[[], str | None]] = {

@@ -7,13 +7,13 @@ the same counts again. A check of the night would otherwise take the deleted res
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from ipi_es.cluster.port import Document
-from ipi_es.results.documents.mentions import is_of, mentioned_in, without_entity
+from ipi_es.results.documents.mentions import Names, mentioned_in, without_entity
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.job_resources import JobResources
 
@@ -59,39 +59,40 @@ class _Found:
     """Documents by bucket, type, and whether they are the entity's own."""
 
 
-def erase_results(resources: JobResources, writer: FencedWriter, entity: str, rules: Collection[str]) -> ErasedResults:
-    """Remove an entity from all results of a job, and the names of the ``rules`` that are deleted with it.
+def erase_results(resources: JobResources, writer: FencedWriter, names: Names) -> ErasedResults:
+    """Remove an entity from all results of a job, and the names of the rules that are deleted with it.
 
     Documents in write-blocked indices stay. Raises LostJob if another worker has taken the job over.
     """
-    results, found = resources.stores.results, _find(resources, entity, rules)
+    results, found = resources.stores.results, _find(resources, names)
     touched = {place for bucket, _, own in found.counts if own for place in found.buckets.get(bucket, ())}
     places = sorted({*found.naming, *touched})
     own = [*found.own, *found.annotations]
     blocked = results.indices.write_blocks({*(index for index, _ in places), *(each.index for each in own)})
     rewritten = 0
     for page in _pages([place for place in places if place[0] not in blocked]):
-        changed = list(_changed(results.by_place(page), found, resources, entity, rules))
-        writer.rewrite(changed)
-        rewritten += len(changed)
+        changed = list(_changed(results.by_place(page), found, resources, names))
+        if changed:
+            writer.rewrite(changed)
+            rewritten += len(changed)
     deleted = _delete(writer, [each for each in found.own if each.index not in blocked])
     annotations = _delete(writer, [each for each in found.annotations if each.index not in blocked])
     results.show()
     return ErasedResults(deleted, rewritten, annotations, tuple(sorted(blocked)))
 
 
-def _find(resources: JobResources, entity: str, rules: Collection[str]) -> _Found:
+def _find(resources: JobResources, names: Names) -> _Found:
     found = _Found()
     for each in resources.stores.results.every():
         source, kind = each.source, each.source.get("result_type")
-        bucket, own = _bucket(source), is_of(source, entity)
+        own = names.own(source)
         if kind in COUNTS:
-            found.counts[bucket, str(kind), own] += 1
+            found.counts[_bucket(source), str(kind), own] += 1
         if kind == "bucket":
-            found.buckets.setdefault(bucket, []).append((each.index, each.id))
+            found.buckets.setdefault(_bucket(source), []).append((each.index, each.id))
         if own:
             found.own.append(replace(each, source={}))
-        elif mentioned_in(source, entity, rules):
+        elif mentioned_in(source, names):
             if kind == "annotation":
                 found.annotations.append(replace(each, source={}))
             else:
@@ -99,15 +100,13 @@ def _find(resources: JobResources, entity: str, rules: Collection[str]) -> _Foun
     return found
 
 
-def _changed(
-    documents: Sequence[Document], found: _Found, resources: JobResources, entity: str, rules: Collection[str]
-) -> Iterator[Document]:
+def _changed(documents: Sequence[Document], found: _Found, resources: JobResources, names: Names) -> Iterator[Document]:
     """Yield the documents as they are written; those that need no change are left out."""
     job = resources.job
     for each in documents:
         source = each.source
-        if mentioned_in(source, entity, rules):
-            source = without_entity(source, entity, job.entity_field, job.ip_field, rules)
+        if mentioned_in(source, names):
+            source = without_entity(source, names, job.entity_field, job.ip_field)
         if source["result_type"] == "bucket":
             source = {**source, **_counts(source, found)}
         if source != each.source:

@@ -15,7 +15,7 @@ from ipi_es.state.leased_state import LeasedState
 from ipi_es.state.owner import owner_alive
 from ipi_es.worker.entity.erased_results import ErasedResults, erase_results
 from ipi_es.worker.entity.learned_parts import LearnedPart, learned_parts
-from ipi_es.worker.entity.traces import verdict_is_on
+from ipi_es.worker.entity.traces import names_of, verdict_is_on
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.history.late_rows import blob_id_of
 from ipi_es.worker.job_resources import JobResources
@@ -86,7 +86,7 @@ def erase(
 def _erased(resources: JobResources, lease: LeasedState, entity: str, rules: Collection[str]) -> Erasure:
     stores, writer = resources.stores, FencedWriter(resources.stores, lease)
     job_id = resources.job.job_id
-    results = erase_results(resources, writer, entity, rules)
+    results = erase_results(resources, writer, names_of(resources, entity, rules))
     lease.check()
     verdicts = stores.verdicts.delete_documents(
         [each for each in stores.verdicts.documents() if verdict_is_on(each, entity, resources)]

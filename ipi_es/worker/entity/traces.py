@@ -5,13 +5,13 @@ The job's results are read whole: an index doesn't find a name inside a text, no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.cluster.port import Document
 from ipi_es.config.entity_names import normalize_entity
-from ipi_es.results.documents.mentions import is_of, mentioned_in
+from ipi_es.results.documents.mentions import Names, mentioned_in
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
 from ipi_es.times import from_ms, iso
 from ipi_es.worker.entity.learned_parts import learned_parts, profile_facts
@@ -23,7 +23,7 @@ from ipi_es.worker.verdicts.known_verdicts import network_of
 VERDICT_TEXTS = ("by", "comment", "revoked_by")
 """What people wrote in a verdict."""
 
-_NAMED = ("influencer_field_name", "influencer_field_value")
+_SHOWN = ("result_type", "timestamp", "influencer_field_name", "influencer_field_value", "annotation")
 """Fields that say which other result names the entity; other entities' names are left out."""
 
 
@@ -57,16 +57,16 @@ def traces(resources: JobResources, entity: str, blobs_in: str = SNAPSHOT_INDEX)
 
 def result_traces(resources: JobResources, entity: str) -> Iterator[Trace]:
     """Yield the entity's results, its holds, and the results and annotations that name it."""
-    job_id = resources.job.job_id
+    job_id, names = resources.job.job_id, names_of(resources, entity)
     holds: dict[tuple[str, int], tuple[int, Document]] = {}
     for each in resources.stores.results.every():
         source = each.source
-        if is_of(source, entity):
+        if names.own(source):
             yield Trace(job_id, str(source["result_type"]), each.index, each.id, source)
             if source.get("held_until"):
                 place = network_of(str(source["by_field_value"])), from_ms(source["held_until"])
                 holds[place] = min(holds.get(place, (2**63, each)), (from_ms(source["timestamp"]), each), key=_time)
-        elif fields := mentioned_in(source, entity):
+        elif fields := mentioned_in(source, names):
             yield Trace(job_id, "mention", each.index, each.id, _mention(source), tuple(fields))
     for (network, until), (begin, record) in holds.items():
         content = {"network": network, "from": iso(begin), "until": iso(until)}
@@ -82,6 +82,12 @@ def verdict_traces(resources: JobResources, entity: str) -> Iterator[Trace]:
         elif fields := texts_naming(each.source, entity, VERDICT_TEXTS):
             content = {name: each.source[name] for name in fields}
             yield Trace(job_id, "mention", each.index, each.id, content, tuple(fields))
+
+
+def names_of(resources: JobResources, entity: str, rules: Collection[str] = ()) -> Names:
+    """Return the names of an entity in a job, with those that verdicts have."""
+    verdicts = [each for each in resources.stores.verdicts.documents() if verdict_is_on(each, entity, resources)]
+    return Names(entity, frozenset(str(each.source["entity"]) for each in verdicts), frozenset(rules))
 
 
 def verdict_is_on(document: Document, entity: str, resources: JobResources) -> bool:
@@ -119,12 +125,7 @@ def _learned(resources: JobResources, entity: str, blobs_in: str) -> Iterator[Tr
 
 def _mention(source: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an export shows of a result that names the entity: which one it is, and no other entity."""
-    found = {"result_type": source["result_type"], "timestamp": iso(from_ms(source["timestamp"]))}
-    if source["result_type"] == "annotation":
-        return {**found, "annotation": source["annotation"]}
-    if source["result_type"] == "influencer":
-        found |= {name: source[name] for name in _NAMED if name in source}
-    return found
+    return {name: source[name] for name in _SHOWN if name in source}
 
 
 def _time(found: tuple[int, Document]) -> int:

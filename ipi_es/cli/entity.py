@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -54,9 +55,8 @@ def export(ctx: click.Context, name: str, job_names: tuple[str, ...], output_for
 
     Example: ipi-es entity export alice --format ndjson > alice.ndjson
     """
-    here = shell(ctx)
-    with _opened(here, job_names, name) as asked:
-        found = [each.to_dict() for each in _traces(asked, everywhere=not job_names, blobs_in=_blobs_in(here))]
+    with _opened(shell(ctx), job_names, name) as asked:
+        found = [each.to_dict() for each in _traces(asked, everywhere=not job_names)]
     emit(found, (), output_format, empty="")
     if not found:
         raise _unknown(asked)
@@ -83,8 +83,8 @@ def erase(ctx: click.Context, name: str, job_names: tuple[str, ...], yes: bool) 
             _ask(asked, rules)
         made: list[Erasure] = []
         for each in asked:
-            if each.resources.stores.states.read(each.job.job_id) is None:
-                continue  # it never ran, or was deleted: nothing is stored of it
+            if each.resources.stores.states.read(each.job.job_id) is None and not any(_of_job(each)):
+                continue  # it never ran, or was deleted: it has no lease to hold
             done = erase_entity(each.resources, each.entity, rules.names)
             click.echo(f"Job {each.job.job_id}: {'nothing' if done.nothing else f'removed {done}'}.")
             made.append(done)
@@ -110,6 +110,8 @@ class _Asked(NamedTuple):
     resources: JobResources
     entity: str
     """As the job spells it."""
+    snapshots: Path | None
+    """The directory of snapshots and history; None: the cluster."""
 
     @property
     def job(self) -> Job:
@@ -132,13 +134,19 @@ def _opened(here: Shell, job_names: Sequence[str], name: str) -> Iterator[list[_
     with here.cluster() as cluster:
         require_templates(cluster)
         snapshots = here.settings.snapshots.directory
-        yield [_Asked(JobResources(cluster, job, snapshots=snapshots), entity) for job, entity in spelled]
+        asked = [_Asked(JobResources(cluster, job, snapshots=snapshots), entity, snapshots) for job, entity in spelled]
+        if not job_names:
+            _note_others(asked)
+        yield asked
 
 
-def _blobs_in(here: Shell) -> str:
-    from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
-
-    return str(here.settings.snapshots.directory or SNAPSHOT_INDEX)
+def _note_others(asked: Sequence[_Asked]) -> None:
+    """Name the jobs that have no file here: they aren't searched."""
+    known = {each.job.job_id for each in asked}
+    others = [state.job_id for state in asked[0].resources.stores.states.all() if state.job_id not in known]
+    if others:
+        text = f"note: jobs that have no file here are not searched: {some(others, SHOWN)}"
+        click.secho(text, fg="yellow", err=True)
 
 
 def _rules(asked: Sequence[_Asked], *, everywhere: bool) -> RulesNaming:
@@ -163,11 +171,18 @@ def _ask(asked: Sequence[_Asked], rules: RulesNaming) -> None:
     confirmed(f"{_spelled(asked)} is erased from {_listed(asked)}: {', '.join(said)}. This can't be undone.", yes=False)
 
 
-def _traces(asked: Sequence[_Asked], *, everywhere: bool, blobs_in: str) -> Iterator[Trace]:
-    from ipi_es.worker.entity.traces import rule_traces, traces
+def _of_job(asked: _Asked) -> Iterator[Trace]:
+    from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
+    from ipi_es.worker.entity.traces import traces
+
+    yield from traces(asked.resources, asked.entity, str(asked.snapshots or SNAPSHOT_INDEX))
+
+
+def _traces(asked: Sequence[_Asked], *, everywhere: bool) -> Iterator[Trace]:
+    from ipi_es.worker.entity.traces import rule_traces
 
     for each in asked:
-        yield from traces(each.resources, each.entity, blobs_in)
+        yield from _of_job(each)
     yield from rule_traces(_rules(asked, everywhere=everywhere), [each.entity for each in asked])
 
 

@@ -12,6 +12,7 @@ from cli_run import at_a_terminal, clock_at, connect_to, run
 from rule_parts import JOB, score, stored, trained_copy
 from verdict_parts import said
 
+from ipi_es.state.job_state import StateStore
 from ipi_es.state.rule_store import RuleStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
@@ -147,3 +148,17 @@ def test_no_jobs_and_no_name_are_mistakes(here: MemoryCluster, tmp_path: Path) -
     assert run("entity", "export", "").exit_code == 2
     (tmp_path / "jobs" / "signins.json").unlink()
     assert run("entity", "export", NAME).exit_code == 2
+
+
+def test_jobs_without_a_file_are_named(here: MemoryCluster) -> None:
+    StateStore(here).pause("elsewhere", True, parts.NOW)
+    for command in (("export", NAME), ("erase", NAME, "--yes")):
+        assert "note: jobs that have no file here are not searched: elsewhere" in run("entity", *command).stderr
+
+
+def test_a_job_whose_state_was_deleted_is_searched_too(here: MemoryCluster) -> None:
+    StateStore(here).delete("signins")
+    kinds = {each["kind"] for each in json.loads(run("entity", "export", NAME).stdout)}
+    assert kinds >= {"record", "verdict", "history_base"}
+    assert run("entity", "erase", NAME, "--yes").exit_code == 0
+    assert run("entity", "export", NAME).exit_code == 1

@@ -111,9 +111,7 @@ def rule_traces(found: RulesNaming, names: Sequence[str]) -> Iterator[Trace]:
 def _learned(resources: JobResources, entity: str, blobs_in: str) -> Iterator[Trace]:
     job_id, stores = resources.job.job_id, resources.stores
     state = stores.states.read(job_id)
-    if state is None:
-        return
-    if state.history_id is not None:
+    if state is not None and state.history_id is not None:
         history = load_history(stores.blobs, job_id, HistoryId.parse(state.history_id))
         for facts in profile_facts(history, entity):
             content = {**facts, "as_of": iso(history.day * 86_400)}

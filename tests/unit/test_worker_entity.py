@@ -19,6 +19,7 @@ from worker_parts import FragileCluster
 from ipi_es.cluster.port import Drop, Put
 from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
+from ipi_es.errors import SnapshotDamaged
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.entity_hashing import UNKNOWN_ROW, entity_hashes
 from ipi_es.results.words import ALIAS
@@ -325,3 +326,21 @@ def test_a_verdict_in_another_spelling_goes_too(cluster: MemoryCluster) -> None:
     VerdictStore(cluster, JOB.job_id).add_verdict(said(NAME.upper(), "101.7.0.9", "dismiss", time=time))
     assert len([each for each in traces(resources(cluster), NAME) if each.kind == "verdict"]) == 2
     assert erase(resources(cluster), NAME).verdicts == 2
+
+
+@pytest.mark.parametrize("in_directory", [False, True])
+def test_a_blob_that_can_not_be_read_is_an_error(cluster: MemoryCluster, tmp_path: Path, in_directory: bool) -> None:
+    """What it holds isn't known: neither that it names nobody, nor that all is removed."""
+    if in_directory:
+        files = DirectoryBlobs(tmp_path)
+        files.write(JOB.job_id, "lost", "history_base", b"", created=LATER)
+        (tmp_path / JOB.job_id / "lost.json").write_text("{}")
+    else:
+        manifest = {"type": "manifest", "job_id": JOB.job_id, "blob_id": "lost", "format": 99}
+        cluster.bulk([Put(SNAPSHOT_INDEX, f"manifest:{JOB.job_id}:lost", manifest)], refresh=True)
+    work = JobResources(cluster, JOB, snapshots=tmp_path if in_directory else None, clock=parts.TestClock(LATER))
+    with pytest.raises(SnapshotDamaged, match="the manifest of lost is broken"):
+        list(learned_parts(work.stores.blobs, JOB.job_id, NAME))
+    with pytest.raises(SnapshotDamaged):
+        erase(work, NAME)
+    assert {place[0] for place in naming(cluster)} <= {VERDICTS_INDEX}, "the rest is removed"

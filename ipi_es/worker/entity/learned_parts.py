@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from ipi_es.addresses import canonical
+from ipi_es.errors import SnapshotDamaged
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.pair_explanation import usual_networks
 from ipi_es.ipinsights.storage import delta_from_bytes, delta_to_bytes, history_from_bytes, history_to_bytes
+from ipi_es.lists import some
 from ipi_es.state.blobs import BlobInfo, BlobKind, BlobStore
 from ipi_es.times import SECONDS, iso
 from ipi_es.worker.history.late_rows import LateRows
@@ -40,6 +42,13 @@ def learned_parts(blobs: BlobStore, job_id: str, entity: str) -> Iterator[Learne
 
     Raises SnapshotDamaged or SnapshotForeign for a blob that can't be read: what it holds isn't known.
     """
+    unreadable = blobs.unreadable(job_id)
+    if unreadable:
+        raise SnapshotDamaged(
+            f"what job {job_id} learned can't be read whole: the manifest of {some(unreadable)} is broken",
+            hint="use the ipi-es that wrote it, or delete that blob's documents from ipi-es-snapshots (its files from "
+            "the directory of snapshots); then run the command again",
+        )
     for info in blobs.list(job_id):
         facts, without = _READERS[info.kind](blobs.read(job_id, info.id), entity, job_id)
         if facts:

@@ -1,7 +1,7 @@
 """Erase an entity from a job, while the job's lease is held.
 
-Each step finds what is left and removes it, so that a run after a kill ends where an undisturbed one does. The results
-come first, as holds are known from the records: nobody scores between the two. Blobs keep their ids: writing one again
+Each step finds what is left and removes it, so that a run after a kill ends where an undisturbed one does. Results come
+before verdicts, since annotations may have the name as a verdict spells it. Blobs keep their ids: writing one again
 replaces it at once, and what a state or a snapshot points to stays valid.
 """
 

@@ -29,6 +29,8 @@ from ipi_es.state.owner import this_process
 from ipi_es.state.rule_store import RuleStore, StoredRule
 from ipi_es.state.verdict_store import VERDICTS_INDEX
 from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.entity.erasure import erase
+from ipi_es.worker.entity.rules import rules_naming
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training.revert import plan_revert, revert
@@ -45,7 +47,8 @@ COMMON: dict[str, Any] = {
 SPAN = 3 * HOUR
 STRANGER = "85.11.9.7"
 LATER = parts.NOW + 7_200
-VERDICT = said("person01", "192.0.2.1", time=SCORED_FROM + 54 * HOUR)
+PERSON = "person01"
+VERDICT = said(PERSON, "192.0.2.1", time=SCORED_FROM + 54 * HOUR)
 
 
 def job(job_id: str = "signins", **more: Any) -> Job:
@@ -196,6 +199,11 @@ def much_to_clean(cluster: MemoryCluster) -> None:
     ticked(120)(cluster)
     blobs = ClusterBlobs(cluster)
     blobs.write(JOB.job_id, "history-20250101T000000Z-lost", "history_base", b"lost", created=0, attributes={"day": 1})
+    lose_pieces(cluster)
+
+
+def lose_pieces(cluster: MemoryCluster) -> None:
+    """Pieces of a blob whose write was killed."""
     chunk = {"type": "chunk", "job_id": JOB.job_id, "blob_id": "lost", "chunk": 0, "sha256": "", "data": ""}
     cluster.bulk([Put(SNAPSHOT_INDEX, f"chunk:{JOB.job_id}:lost:0:1:{n}", chunk) for n in range(2)], refresh=True)
 
@@ -288,6 +296,24 @@ def rule_ended(cluster: MemoryCluster, _: Worker) -> None:
         RuleStore(cluster).end_rule("office", LATER + 1, "me")
 
 
+def known_everywhere(cluster: MemoryCluster) -> None:
+    """A person is in results, verdicts, rules, history, and in late rows that wait for the day's end."""
+    lose_pieces(cluster)
+    late_events(cluster)
+    Worker(cluster, TEACHING).tick(SCORED_FROM + 38 * HOUR)
+    confirmed(cluster)
+    Worker(cluster, TEACHING).tick(SCORED_FROM + 39 * HOUR)
+    RuleStore(cluster).add_rule(StoredRule(check_rule({"id": "one", "entity": PERSON}), "ours", "me", LATER, LATER))
+
+
+def erased(cluster: MemoryCluster, worker: Worker) -> None:
+    """The person is erased."""
+    store = RuleStore(cluster)
+    rules = rules_naming(store.documents(), [(TEACHING, PERSON)], everywhere=True)
+    erase(worker.resources, PERSON, rules.names, alive=lambda _: False)
+    store.delete_documents(rules.alone)
+
+
 def removal(cluster: MemoryCluster) -> Removal:
     """By another process of this host: its clock is behind all epochs, as after a restore."""
     return Removal(cluster, JOB.job_id, parts.TestClock(LATER))
@@ -322,6 +348,7 @@ STAGES = (
     Stage("a rule", ticked(54), rule_added),
     Stage("a rule that ends", with_rule, rule_ended),
     Stage("a rule for the past", with_rule_for_the_past, tick(54)),
+    Stage("an erased person", known_everywhere, erased, TEACHING),
     Stage("a reset", with_verdict, lambda cluster, _: removal(cluster).reset()),
     Stage("a deletion", with_verdict, lambda cluster, _: removal(cluster).delete()),
 )

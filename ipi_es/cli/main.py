@@ -30,6 +30,7 @@ COMMANDS = {
     "verdict": "Confirm a finding as harmless, or take that back.",
     "rule": "Allow pairs of entity and address for a time, in all jobs.",
     "calendar": "Plan changes in which nothing is alerted or learned.",
+    "entity": "Export or erase what is stored of one entity.",
     "score": "Score pairs of entity and address on standard input.",
     "evaluate": "Measure detection on real events, beside references.",
     "snapshots": "List, delete and revert to trained snapshots.",

@@ -132,6 +132,11 @@ def explain_all(
     return found
 
 
+def usual_networks(history: History, entity: str) -> tuple[UsualNetwork, ...]:
+    """Return the networks that an entity usually comes from, the heaviest first."""
+    return tuple(network for network, _, _, _ in _usual(history, entity_hashes([entity]))[0][0])
+
+
 def unlearned(
     history: History, hashes: NDArray[np.uint64], addresses: Addresses, slot: int = ADDRESS
 ) -> NDArray[np.bool_]:

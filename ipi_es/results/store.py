@@ -118,6 +118,15 @@ class ResultStore:
             return self._hits({"query": query, "sort": order, "size": size})
         return list(islice(self._scan(query, sort=order), size))
 
+    def every(self) -> Iterator[Document]:
+        """Read all results and annotations of the job, in no order."""
+        self._cluster.refresh(ALIAS)
+        return self._scan({"term": {"job_id": self._job_id}})
+
+    def delete(self, documents: Sequence[Document], version: int) -> int:
+        """Delete documents that were read before; return the number. Raises LostJob as in :meth:`write`."""
+        return self._drop(documents, version)
+
     def scan_window(self, start: int, end: int) -> Iterator[Document]:
         """Read all final records, influencers and buckets of [start, end), in no order, for a renormalization."""
         self._cluster.refresh(ALIAS)

@@ -131,6 +131,9 @@ class BlobStore(Protocol):
     def list(self, job_id: str, kind: BlobKind | None = None) -> list[BlobInfo]:
         """Return the manifests of a job's blobs, oldest first; broken ones are left out."""
 
+    def unreadable(self, job_id: str) -> tuple[str, ...]:
+        """Return the ids of those that :meth:`list` leaves out: their manifests are broken, or of a newer ipi-es."""
+
     def delete(self, job_id: str, blob_id: str) -> bool:
         """Delete one blob; return whether it existed."""
 

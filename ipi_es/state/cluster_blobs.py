@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -93,6 +93,11 @@ class ClusterBlobs:
                 continue
         return sorted(found, key=lambda info: (info.created, info.id))
 
+    def unreadable(self, job_id: str) -> tuple[str, ...]:
+        """See the port."""
+        unread = self._unread(job_id, self.list(job_id))
+        return tuple(sorted(place.removeprefix(_manifest_id(job_id, "")) for place in unread))
+
     def delete(self, job_id: str, blob_id: str) -> bool:
         """See the port."""
         place = _manifest_id(job_id, blob_id)
@@ -112,8 +117,7 @@ class ClusterBlobs:
         infos = self.list(job_id)  # this refreshes
         whole_ones = {_chunk_id(info, number) for info in infos for number in range(info.chunks)}
         # a manifest that can't be read here may be of a newer ipi-es: its chunks are kept
-        unread = self._ids(job_id, "manifest") - {_manifest_id(job_id, info.id) for info in infos}
-        kept = tuple(f"chunk:{place.removeprefix('manifest:')}:" for place in unread)
+        kept = tuple(f"chunk:{place.removeprefix('manifest:')}:" for place in self._unread(job_id, infos))
         lost = [place for place in self._ids(job_id, "chunk") if place not in whole_ones and not place.startswith(kept)]
         return self._cluster.bulk(Drop(SNAPSHOT_INDEX, place) for place in lost).deleted if lost else 0
 
@@ -127,6 +131,10 @@ class ClusterBlobs:
             self._cluster.bulk(Drop(SNAPSHOT_INDEX, place) for place in chunks)
             self._cluster.refresh(SNAPSHOT_INDEX)
         return len(manifests)
+
+    def _unread(self, job_id: str, infos: Sequence[BlobInfo]) -> set[str]:
+        """Return the places of manifests that are not of these blobs."""
+        return self._ids(job_id, "manifest") - {_manifest_id(job_id, info.id) for info in infos}
 
     def _ids(self, job_id: str, kind: str) -> set[str]:
         query = {"bool": {"filter": [{"term": {"type": kind}}, {"term": {"job_id": job_id}}]}}

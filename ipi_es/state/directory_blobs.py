@@ -90,6 +90,11 @@ class DirectoryBlobs:
                 found.append(info)
         return sorted(found, key=lambda info: (info.created, info.id))
 
+    def unreadable(self, job_id: str) -> tuple[str, ...]:
+        """See the port."""
+        there = {path.name.removesuffix(_MANIFEST) for path in self._folder(job_id).glob(f"*{_MANIFEST}")}
+        return tuple(sorted(there - {info.id for info in self.list(job_id)}))
+
     def delete(self, job_id: str, blob_id: str) -> bool:
         """See the port."""
         folder = self._folder(job_id)

@@ -48,6 +48,10 @@ class FencedBlobs:
         """See the store."""
         return self.blobs.list(job_id, kind)
 
+    def unreadable(self, job_id: str) -> tuple[str, ...]:
+        """See the store."""
+        return self.blobs.unreadable(job_id)
+
     def delete(self, job_id: str, blob_id: str) -> bool:
         """See the store; the lease is checked first."""
         self.check()

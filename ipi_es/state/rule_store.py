@@ -1,7 +1,7 @@
 """Rules that allow pairs, as documents: they act beside those of a job's file, in every worker.
 
-A rule is never changed or deleted: it ends. So an event bucket that is scored again, months later, finds the rules that
-it was scored with.
+A rule is never changed, and deleted only to erase its entity: it ends. So an event bucket that is scored again, months
+later, finds the rules that it was scored with.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ipi_es.cluster.port import Cluster, Document
+from ipi_es.cluster.port import Cluster, Document, Drop
 from ipi_es.config.allow_list import AllowList, TimedRule
 from ipi_es.config.allow_rule import CONDITIONS, AllowRule
 from ipi_es.config.files.loading import check_rule
@@ -142,6 +142,16 @@ class RuleStore:
         where the documents that were read are not those that the index counts.
         """
         return self._proven.read()
+
+    def documents(self) -> list[Document]:
+        """Return the documents of all rules, damaged ones too. Raises AnswerIncomplete as :meth:`all` does."""
+        self.cluster.refresh(RULES_INDEX)
+        return ProvenDocuments(self.cluster, RULES_INDEX, "rules", list[Document]).read()
+
+    def delete_documents(self, documents: Sequence[Document]) -> int:
+        """Delete some of :meth:`documents` for good, only to erase an entity; return the number."""
+        drops = [Drop(RULES_INDEX, each.id) for each in documents]
+        return self.cluster.bulk(drops, refresh=True).deleted if drops else 0
 
     def allow_list(self, job: Job, calendar: Calendar = NO_EVENTS) -> AllowList:
         """Return the rules of a job's file and, as they are stored now, those of documents; and the job's calendar."""

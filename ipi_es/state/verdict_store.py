@@ -1,7 +1,8 @@
 """Verdicts on a job's findings, as documents that people's tools may write too.
 
-A verdict is never changed or deleted: it is revoked. Documents of the index that are no verdicts have no effect; a
-warning names them. Earlier versions kept verdicts (``confirmed``) beside the job's state; they are read as *safe*.
+A verdict is never changed, and deleted only with its job or entity: it is revoked. Documents of the index that are no
+verdicts have no effect; a warning names them. Earlier versions kept verdicts (``confirmed``) beside the job's state;
+they are read as *safe*.
 """
 
 from __future__ import annotations
@@ -110,16 +111,33 @@ class VerdictStore:
             self._whole = of_index, StoredVerdicts(tuple(merged), of_index.damaged)
         return self._whole[1]
 
+    def documents(self) -> list[Document]:
+        """Return the documents of all of the job's verdicts, also of damaged ones and those of earlier versions.
+
+        Raises AnswerIncomplete as :meth:`all` does.
+        """
+        self._cluster.refresh(VERDICTS_INDEX)
+        query = self._proven.query
+        raw = ProvenDocuments(self._cluster, VERDICTS_INDEX, "verdicts", list[Document], query=query, time_field="time")
+        return [*raw.read(), *self._earlier_documents()]
+
+    def delete_documents(self, documents: Sequence[Document]) -> int:
+        """Delete some of :meth:`documents` for good; return the number."""
+        drops = [Drop(each.index, each.id) for each in documents]
+        return self._cluster.bulk(drops, refresh=True).deleted if drops else 0
+
     def _read(self, documents: Sequence[Document]) -> StoredVerdicts:
         verdicts, damaged = parsed(documents, self._verdict, "it has no effect")
         return StoredVerdicts(tuple(verdicts), damaged)
 
     def _earlier_ones(self) -> tuple[Verdict, ...]:
         """Return the verdicts that an earlier version kept beside the job's state; this version writes none there."""
+        return tuple(parsed(self._earlier_documents(), self._earlier_verdict, "it has no effect")[0])
+
+    def _earlier_documents(self) -> list[Document]:
         self._cluster.refresh(STATE_INDEX)
         query = {"bool": {"filter": [{"term": {"type": "verdict"}}, {"term": {"job_id": self._job_id}}]}}
-        found = self._cluster.scan(STATE_INDEX, query)
-        return tuple(parsed(list(found), self._earlier_verdict, "it has no effect")[0])
+        return list(self._cluster.scan(STATE_INDEX, query))
 
     def _earlier_verdict(self, document: Document) -> Verdict:
         fields = self._fields(document, f"delete that document of {STATE_INDEX}, and give the verdict again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ipi_es.cluster.port import Document
@@ -44,6 +44,10 @@ class FencedWriter:
         """Replace stored results."""
         version = self._checked()
         self._results.rewrite(documents, version)
+
+    def delete(self, documents: Sequence[Document]) -> int:
+        """Delete stored results and annotations; return their number."""
+        return self._results.delete(documents, self._checked())
 
     def drop_vanished(self, start: int, end: int, ids: Collection[str], version: int | None = None) -> None:
         """Delete the results of [start, end), epoch seconds, with ids that are not in ``ids``."""

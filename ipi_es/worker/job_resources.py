@@ -130,6 +130,10 @@ class JobResources:
         self._snapshot = snapshot_id, snapshot
         return snapshot
 
+    def forget_snapshot(self) -> None:
+        """Read the snapshot again when it is needed next: another session may have removed an entity from it."""
+        self._snapshot = None
+
     def base_of(self, snapshot_id: str) -> HistoryId:
         """Return the id of the history that a snapshot was made with."""
         base = history_base(snapshot_id)

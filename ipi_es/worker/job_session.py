@@ -71,6 +71,8 @@ class JobSession:
     def reuse(self, cache: ScoringCache) -> None:
         """Use what the last session of this process left loaded, if it is still valid."""
         self.scoring = cache.take(self.state, self.resources.allow_list(), self.resources.verdicts(), self.writer)
+        if self.scoring.loaded is None:
+            self.resources.forget_snapshot()
 
     def note(self, **changes: Any) -> None:
         """Change fields of the state's details when the lease is released."""

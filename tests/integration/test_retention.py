@@ -9,6 +9,7 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 from servers.pool import Server
+from verdict_parts import said
 from worker_company import DAY, SCORED_FROM, SCORED_TO
 
 from ipi_es.cluster.port import Cluster
@@ -17,11 +18,14 @@ from ipi_es.results.words import ALIAS
 from ipi_es.setup import lifecycle_policy, setup_plan
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.job_state import STATE_INDEX, StateStore
+from ipi_es.worker.entity.erasure import erase
+from ipi_es.worker.entity.traces import traces
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.cleanup import clean
 from ipi_es.worker.upkeep.removal import Removal
+from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
 
 
 @pytest.fixture
@@ -64,6 +68,27 @@ def test_old_results_go_and_the_job_goes_on(cluster: Cluster, job: Job) -> None:
     with open_session(work) as session:
         session.catch_up(SCORED_TO + DAY, lambda _: None)
     assert max(times(cluster, job)) == SCORED_TO + DAY - job.bucket_span
+
+
+def test_an_erased_entity_is_named_nowhere_and_the_job_goes_on(cluster: Cluster, job: Job) -> None:
+    name, work = company.VICTIM, JobResources(cluster, job, clock=parts.TestClock(parts.NOW))
+    JobVerdicts(cluster, job, parts.NOW).give([said(name, "101.7.0.9", time=SCORED_TO)])
+    before = {each.kind for each in traces(work, name)}
+    assert before >= {"record", "influencer", "mention", "verdict", "history", "history_delta", "network"}
+    others = {place: each for place, each in parts.results(cluster, job).items() if name not in str(each)}
+    made = erase(work, name)
+    assert made.results.deleted > 10
+    assert list(traces(work, name)) == []
+    after = parts.results(cluster, job)
+    assert name not in str(after)
+    counts = {"record_count", "influencer_count"}
+    for place, source in others.items():
+        assert {key for key in source if after[place].get(key) != source[key]} <= counts, place
+    assert erase(work, name).nothing
+    with open_session(work) as session:
+        session.catch_up(SCORED_TO + DAY, lambda _: None)
+        clean(session, parts.NOW)
+    assert not [each for each in parts.results(cluster, job).values() if "missing" in str(each.get("annotation_type"))]
 
 
 def test_going_back_and_on_again_gives_the_same(cluster: Cluster, job: Job) -> None:

@@ -70,6 +70,12 @@ class DayDelta:
     def __len__(self) -> int:
         return len(self.entity)
 
+    def without(self, entity: np.uint64) -> DayDelta:
+        """Return the delta without the rows of one entity hash."""
+        kept = self.entity != entity
+        context = self.context.take(kept) or None if self.context else None
+        return DayDelta(self.day, self.entity[kept], self.address[kept], self.count[kept], context)
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays for :func:`ipi_es.ipinsights.trained_network.pack`; the day goes into the manifest."""
         arrays: dict[str, NDArray[Any]] = {"entity": self.entity, "address": self.address, "count": self.count}

@@ -109,6 +109,12 @@ class Profiles:
             values = {"hash": fresh, "first": np.uint16(day_mark)}.get(name, dtype(0))
             setattr(self, name, np.insert(getattr(self, name), place, values, axis=0))
 
+    def remove(self, hashes: NDArray[np.uint64]) -> None:
+        """Drop the rows of ``hashes``."""
+        keep = ~np.isin(self.hash, hashes)
+        for name in _COLUMNS:
+            setattr(self, name, getattr(self, name)[keep])
+
     def evict(self) -> None:
         """Drop the entities inactive for longest (ties: fewest events, then hash) beyond ``max_entities``."""
         if len(self) <= self.max_entities:

@@ -8,7 +8,7 @@ training rows has the unknown row. Both are trained.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,6 +68,10 @@ class Network:
     def num_entity_vectors(self) -> int:
         """Rows of the entity table besides the unknown one."""
         return len(self.entity_table) - 1
+
+    def without(self, hashes: NDArray[np.uint64]) -> Network:
+        """Return a network that takes these entities for untrained ones; the vectors stay, as others share them."""
+        return replace(self, trained_entities=np.setdiff1d(self.trained_entities, hashes))
 
     def entity_rows(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Return int32[n]: each entity's row, :data:`~ipi_es.ipinsights.entity_hashing.UNKNOWN_ROW` if not trained."""

@@ -114,7 +114,7 @@ def influencer_sentence(source: Mapping[str, Any], other_field: str) -> str:
     seen = f"{value} {verb} {plural(count, f'{other_field} value')} ({events_text(source)})"
     rarity = one_in(float(source["probability"]), f"{source['influencer_field_name']} value")
     sentences = [
-        f"{seen}: {some(names, IN_SENTENCE, total=count)}",
+        f"{seen}: {some(names, IN_SENTENCE, total=count)}" if names else seen,  # none: all of them were erased
         *learned_before(int(source["timestamp"]), _never(value, count, unlearned, of_entity=of_entity)),
         *_others(repeats, allowed),
         *_places(source, plural_form=of_entity),

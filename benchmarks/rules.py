@@ -4,7 +4,7 @@
 
 The rules are what people would write, none of them of this company: single addresses and networks of several sizes,
 accounts, operators. The verdicts are those of 30 days, a thousand a day, on accounts of the company from networks that
-it doesn't use; one of twenty says *compromised*. The days are scored in turns without all these and with them, from
+it doesn't use; one of a hundred says *compromised*. The days are scored in turns without all these and with them, from
 event buckets that are in memory, so nothing is read from or written to a cluster; rules and verdicts are read and
 sorted once, before. The last line is JSON; ``rules_ratio`` is the median of the rounds' ratios. The exit code is 1 if
 it is above 1.05.
@@ -76,7 +76,7 @@ def given(number: int, names: list[str], end: int) -> KnownVerdicts:
     job, words = check_job(JOB), (DISMISSED, SAFE)
     verdicts = [
         Verdict(
-            COMPROMISED if place % 20 == 0 else words[place % 2],
+            COMPROMISED if place % 100 == 0 else words[place % 2],
             names[place % len(names)],
             f"240.{place >> 16 & 255}.{place >> 8 & 255}.{place & 255}",
             "ann",

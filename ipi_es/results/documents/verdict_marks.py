@@ -36,6 +36,8 @@ def verdicts_of(
             records.append((source, found[place]))
         else:
             others.append((place, source))
+    if not any(found.values()):
+        return dict.fromkeys([*found, *(place for place, _ in others)])
     whole = list(records)
     for place, source in sorted(others, key=lambda each: each[1]["result_type"] == "bucket"):  # the bucket last
         if source["result_type"] == "bucket":

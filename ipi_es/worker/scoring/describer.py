@@ -30,7 +30,7 @@ from ipi_es.results.documents.result_documents import (
 )
 from ipi_es.results.documents.verdict_marks import verdicts_of, with_verdict
 from ipi_es.results.reading.reported import Extent
-from ipi_es.results.words import BUCKET_TIME, raises_alarm
+from ipi_es.results.words import BUCKET_TIME, VERDICT, raises_alarm
 from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
 from ipi_es.scoring.probability import written_probability
 from ipi_es.scoring.references import References
@@ -105,7 +105,12 @@ class Describer:
         words = verdicts_of(
             [(each.id, each.source) for each in documents], self.verdicts.mark, self.verdicts.closed_results
         )
-        return [ResultDocument(each.index, each.id, with_verdict(each.source, words[each.id])) for each in documents]
+        return [
+            each
+            if each.source.get(VERDICT) == words[each.id]
+            else ResultDocument(each.index, each.id, with_verdict(each.source, words[each.id]))
+            for each in documents
+        ]
 
     def _organization(self, operator: int) -> str | None:
         return self.networks.organization(operator) if self.networks is not None else None

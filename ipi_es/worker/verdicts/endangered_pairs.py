@@ -6,19 +6,19 @@ The arithmetic is that of :func:`ipi_es.scoring.probability.endangered`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.addresses import parse
+from ipi_es.addresses import parse, v4_words, words
 from ipi_es.config.allow_list import Matchable
 from ipi_es.config.given_verdict import COMPROMISED, Verdict
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.pair_explanation import unlearned
-from ipi_es.ipinsights.prefixes import ADDRESS, SITE, prefix_keys, site_text
+from ipi_es.ipinsights.prefixes import ADDRESS, SITE, address_keys, level_keys, prefix_keys, site_text
 from ipi_es.scoring.array_checks import F64
 from ipi_es.scoring.probability import ADDRESS_FACTOR, NETWORK_FACTOR, OPERATOR_FACTOR
 
@@ -48,6 +48,8 @@ class CompromisedSources:
     addresses: _ByKey = field(default_factory=dict)
     networks: _ByKey = field(default_factory=dict)
     operators: _ByKey = field(default_factory=dict)
+    sites: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64), compare=False)
+    """uint64[n]: the keys of ``networks``, in ascending order."""
 
     @classmethod
     def of(cls, verdicts: Iterable[Verdict]) -> CompromisedSources:
@@ -63,7 +65,7 @@ class CompromisedSources:
                 if key is not None:
                     source = CompromisedSource(factor, each.time, each.entity, text)
                     by_key.setdefault(key, []).append(source)
-        return found
+        return replace(found, sites=np.array(sorted(found.networks), dtype=np.uint64))
 
     def near(
         self, names: Matchable, entity: NDArray[np.int32], ip: NDArray[np.int32], length: int
@@ -88,14 +90,17 @@ class CompromisedSources:
 
     def _common(self, names: Matchable, length: int) -> Iterator[tuple[int, CompromisedSource]]:
         """Yield (index of an IP, source) for IPs that have their address, network or operator in common with some."""
-        time, keys = names.time or 0, prefix_keys(names.addresses)
-        values: list[tuple[_ByKey, NDArray[np.unsignedinteger[Any]]]]
-        values = [(self.addresses, keys[:, ADDRESS]), (self.networks, keys[:, SITE])]
+        time = names.time or 0
+        high, low = words(names.addresses)
+        sites = level_keys(high, low, v4_words(high, low), SITE)
+        near = np.flatnonzero(np.isin(sites, self.sites))
+        for place, address in zip(near.tolist(), address_keys(names.addresses[near]).tolist(), strict=True):
+            for found in (self.addresses.get(address, ()), self.networks[int(sites[place])]):
+                for source in _two_accounts(found, time - length, time):
+                    yield place, source
         if self.operators and names.operator is not None:
-            values.append((self.operators, names.operator))
-        for by_key, here in values:
-            for place in np.flatnonzero(np.isin(here, np.array(list(by_key), dtype=here.dtype))).tolist():
-                for source in _two_accounts(by_key[int(here[place])], time - length, time):
+            for place in np.flatnonzero(np.isin(names.operator, list(self.operators))).tolist():
+                for source in _two_accounts(self.operators[int(names.operator[place])], time - length, time):
                     yield place, source
 
 

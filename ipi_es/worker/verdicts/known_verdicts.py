@@ -54,6 +54,8 @@ class KnownVerdicts:
     """Places of which the strongest verdict is *safe*."""
     compromised: dict[str, dict[str, int]] = field(init=False, compare=False, repr=False)
     """Entity → network → from when on it is compromised, epoch seconds."""
+    safe_on: dict[int, set[tuple[str, str]]] = field(init=False, compare=False, repr=False)
+    """UTC day since the epoch → the (entity, IP) pairs that were called safe on it."""
     sources: CompromisedSources = field(init=False, compare=False, repr=False)
     closed_results: frozenset[str] = field(init=False, compare=False, repr=False)
     """Ids of the results that closing verdicts were given on."""
@@ -73,6 +75,11 @@ class KnownVerdicts:
             self, "safe", frozenset(place for place, found in by_place.items() if strongest(found) == SAFE)
         )
         object.__setattr__(self, "compromised", compromised)
+        safe_on: dict[int, set[tuple[str, str]]] = {}
+        for each in self.verdicts:
+            if each.verdict == SAFE and (each.entity, network_of(each.ip)) in self.safe:
+                safe_on.setdefault(day_of(each.time), set()).add((each.entity, each.ip))
+        object.__setattr__(self, "safe_on", safe_on)
         object.__setattr__(self, "sources", CompromisedSources.of(self.verdicts))
         closed = (each.result for each in self.verdicts if each.verdict in CLOSING)
         object.__setattr__(self, "closed_results", frozenset(each for each in closed if each is not None))
@@ -126,12 +133,7 @@ class KnownVerdicts:
 
     def taught(self, day: int) -> list[tuple[str, str]]:
         """Return the (entity, IP) pairs that were called safe on a UTC day (since the epoch), sorted."""
-        pairs = {
-            (each.entity, each.ip)
-            for each in self.verdicts
-            if each.verdict == SAFE and day_of(each.time) == day and (each.entity, network_of(each.ip)) in self.safe
-        }
-        return sorted(pairs)
+        return sorted(self.safe_on.get(day, ()))
 
     def of_rows(self, bucket: EventBucket, entity: NDArray[np.int32], ip: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return which pairs are compromised at the bucket's time, and so never learned, bool[n].

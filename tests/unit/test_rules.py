@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import worker_company as company
 import worker_parts as parts
 from late_parts import add_events, live
 from rule_parts import JOB, NET, NOMADS_FROM, score, stored, suppressed, trained_copy
 
-from ipi_es.addresses import within
+from ipi_es.addresses import parse, within
+from ipi_es.results.words import SCORE_FIELDS
 from ipi_es.state.rule_store import RuleStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
@@ -77,3 +80,31 @@ def test_a_training_after_a_rules_end_learns_nothing_that_it_allowed(cluster: Me
     assert from_there[events.time < end].any()
     assert not events.learns[from_there & (events.time < end)].any()
     assert events.learns[from_there & (events.time >= end)].any()
+
+
+def scores(cluster: MemoryCluster) -> dict[tuple[Any, ...], float]:
+    """The scores of all results that no rule hides, by what they are about."""
+    found = {}
+    for each in parts.results(cluster, JOB).values():
+        kind = each["result_type"]
+        if kind == "annotation" or "suppressed_by" in each:
+            continue
+        names = [each.get(name) for name in ("partition_field_value", "by_field_value", "influencer_field_value")]
+        found[kind, each["timestamp"], *names] = each[SCORE_FIELDS[kind]]
+    return found
+
+
+@pytest.mark.parametrize("cidr", [NET, f"{company.SPRAYER}/32", "101.7.0.0/24"])
+def test_all_other_scores_are_those_of_a_job_in_which_the_allowed_sign_ins_did_not_happen(
+    cluster: MemoryCluster, cidr: str
+) -> None:
+    """A rule raises no other entity's score beyond that: what it hides takes part in nothing."""
+    without = trained_copy()
+    found = [each for each in company.events() if not within(parse([each[2]])[0], cidr).any()]
+    without.delete_index(company.EVENTS)
+    company.fill(without, found=found)
+    RuleStore(cluster).add_rule(stored(rule={"cidr": cidr}, start=company.SCORED_FROM))
+    for each in (cluster, without):
+        resources = JobResources(each, JOB, clock=parts.TestClock(parts.NOW))
+        score(resources, company.SCORED_FROM, company.SCORED_TO)
+    assert scores(cluster) == pytest.approx(scores(without))

@@ -22,12 +22,14 @@ from ipi_es.addresses import parse
 from ipi_es.cluster.port import Put
 from ipi_es.config import NO_RULE, AllowList, check_job
 from ipi_es.config.allow_list import Matchable
+from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import AnswerIncomplete, ConfigError
 from ipi_es.results.words import ALIAS
 from ipi_es.setup import setup_plan
+from ipi_es.state.rule_store import RuleStore, StoredRule
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
@@ -200,3 +202,12 @@ def test_check_names_the_sub_field_where_groups_are_a_text(cluster: MemoryCluste
     (found,) = [each for each in findings(cluster, grouped_job()) if each.level == "problem"]
     assert "user.roles (the group) is text; it must be keyword" in found.message
     assert "user.roles.keyword" in str(found.hint)
+
+
+@pytest.mark.parametrize(("group", "level"), [("staff", "problem"), ("admin", "warning")])
+def test_check_says_it_of_rules_that_are_documents_too(cluster: MemoryCluster, group: str, level: str) -> None:
+    healthy(cluster, with_roles, mapping=MAPPED)
+    rule = AllowRule.model_validate({"id": "document", "group": group})
+    RuleStore(cluster).add_rule(StoredRule(rule, "ours", "ann", 1, 1))
+    found = [each.level for each in findings(cluster, grouped_job()) if each.check == "groups"]
+    assert found == [level]

@@ -132,11 +132,11 @@ def judge_groups(job: Job, facts: GroupFacts) -> list[Finding]:
         hint = "name a field that the events have, or a file, in entity_groups"
         return [warning("groups", f"no event has {name}, so no entity is in a group", hint)]
     found = [ok("groups", f"{percent(facts.grouped, facts.events)} of the events name a group in {name}")]
-    rules = [rule for rule in job.allow_list if rule.cidr is None and not rule.by_context and not rule.force]
+    rules = [rule for rule in facts.rules if rule.cidr is None and not rule.by_context and not rule.force]
     whole = {rule.group for rule in rules}
     for group, events in facts.by_group.items():
         if not events:
-            text = f"no event has the group “{group}” in {name}, so its rule in allow_list allows nothing"
+            text = f"no event has the group “{group}” in {name}, so its rule allows nothing"
             found.append(warning("groups", text, f"write it as {name} spells it, or take the rule out"))
         elif group in whole and events >= MOST * facts.events:
             text = f"the rule for the group “{group}” allows {percent(events, facts.events)} of the events"

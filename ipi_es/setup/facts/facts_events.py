@@ -15,10 +15,13 @@ from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.row_use import row_use
 from ipi_es.datafeed.searches.requests import chosen_sources, entity_keys, missing_entity
 from ipi_es.datafeed.spec import MATCH_ALL, FeedSpec
+from ipi_es.errors import PermissionDenied
 from ipi_es.index_pairs import packed_pairs
 from ipi_es.ipinsights.training.time_split import MIN_DAYS, MIN_ROWS
 from ipi_es.setup.facts.document_sample import Scope
 from ipi_es.setup.facts.field_roles import ENTITY, IP, OUTCOME, TIME
+from ipi_es.state.calendar_store import CalendarStore
+from ipi_es.state.rule_store import RuleStore
 from ipi_es.times import day_of
 
 TOP_ADDRESSES = 1_000
@@ -139,7 +142,9 @@ def event_facts(
         end=end,
         older=Scope(spec, first, scope.start).count(cluster) if first < scope.start else 0,
         future=future.count(cluster) if ahead else 0,
-        teaching=None if unreadable or not count_teaching else teaching(feed, job, scope.start, end),
+        teaching=None
+        if unreadable or not count_teaching
+        else teaching(feed, job, _allow_list(cluster, job), scope.start, end),
         unreadable=unreadable,
         timeless=timeless,
         **_counted(cluster, scope, unreadable, scope.count(cluster)),
@@ -220,9 +225,17 @@ def _timeless(cluster: Cluster, scope: Scope) -> Timeless:
     return Timeless(int(found.get("timeless", {}).get("doc_count", 0)), there, {name: each[name] for name in worst})
 
 
-def teaching(feed: Datafeed, job: Job, start: int, end: int) -> Teaching:
+def _allow_list(cluster: Cluster, job: Job) -> AllowList:
+    """Return the rules and the calendar of a training; those of the job's file alone where the others can't be read."""
+    try:
+        return RuleStore(cluster).allow_list(job, CalendarStore(cluster).of_job(job.job_id))
+    except PermissionDenied:  # it is named among the rights
+        return AllowList.of(job)
+
+
+def teaching(feed: Datafeed, job: Job, allow: AllowList, start: int, end: int) -> Teaching:
     """Read [start, end) (epoch seconds) until there is enough to train on; most jobs need only a part of it."""
-    span, wanted, allow = job.bucket_span, max(job.training.min_events, MIN_ROWS), AllowList.of(job)
+    span, wanted = job.bucket_span, max(job.training.min_events, MIN_ROWS)
     rows, days = 0, set()
     buckets = feed.read(start, -(-end // span) * span, span)
     for bucket in buckets:

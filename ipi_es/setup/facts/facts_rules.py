@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ipi_es.cluster.port import Cluster
+from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.searches.requests import named
 from ipi_es.results.reading.rule_uses import HiddenResults, event_uses, rule_uses
@@ -51,14 +52,20 @@ class GroupFacts:
     events: int
     grouped: int
     by_group: Mapping[str, int] = field(default_factory=dict)
+    rules: tuple[AllowRule, ...] = ()
+    """The rules of the job's file, and those of documents that act or will act."""
 
 
-def group_facts(cluster: Cluster, job: Job, scope: Scope) -> GroupFacts | None:
-    """Count the events in groups with one search; None: the job reads no groups from events."""
+def group_facts(cluster: Cluster, job: Job, scope: Scope, acting: Sequence[AllowRule] = ()) -> GroupFacts | None:
+    """Count the events in groups with one search; None: the job reads no groups from events.
+
+    ``acting``: the rules of documents that act or will act.
+    """
     name = job.group_field
     if name is None:
         return None
-    wanted = sorted({rule.group for rule in job.allow_list if rule.group is not None})
+    rules = (*job.allow_list, *acting)
+    wanted = sorted({rule.group for rule in rules if rule.group is not None})
     inner = {f"group_{place}": {"filter": {"term": {name: group}}} for place, group in enumerate(wanted)}
     inner["grouped"] = {"filter": {"exists": {"field": name}}}
     found = scope.aggregate(cluster, {"named": {"filter": named(scope.spec), "aggs": inner}}).get("named", {})
@@ -67,4 +74,4 @@ def group_facts(cluster: Cluster, job: Job, scope: Scope) -> GroupFacts | None:
         return int(found.get(part, {}).get("doc_count", 0))
 
     by_group = {group: count(f"group_{place}") for place, group in enumerate(wanted)}
-    return GroupFacts(int(found.get("doc_count", 0)), count("grouped"), by_group)
+    return GroupFacts(int(found.get("doc_count", 0)), count("grouped"), by_group, rules)

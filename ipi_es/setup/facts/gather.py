@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ipi_es.cluster.port import Cluster, ServerInfo
+from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import ClusterUnreachable, IpiEsError
@@ -135,21 +136,20 @@ def _events(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) -
     sample = taken if isinstance(taken, Sample) else Sample()
     found: Found = {"events": events, "sample": sample, "fields": replace(fields, sample=sample)}
     if scope is not None:
-        found |= _values(cluster, job, fields, scope, sample, unreadable)
+        found |= _values(cluster, job, facts, fields, scope, sample)
     return found
 
 
-def _values(
-    cluster: Cluster, job: Job, fields: FieldFacts, scope: Scope, sample: Sample, unreadable: frozenset[str]
-) -> Found:
+def _values(cluster: Cluster, job: Job, facts: Facts, fields: FieldFacts, scope: Scope, sample: Sample) -> Found:
     found: Found = {}
+    unreadable = unreadable_roles(job, fields)
     if ENTITY.what not in unreadable:
         found["names"] = try_read(lambda: entity_names(cluster, job, scope))
     if IP.what not in unreadable:
         found["context"] = try_read(lambda: context_facts(cluster, job, fields, scope, sample))
         found["hidden"] = try_read(lambda: hidden_address(cluster, job, sample))
     if GROUP.what not in unreadable:
-        found["groups"] = try_read(lambda: group_facts(cluster, job, scope))
+        found["groups"] = try_read(lambda: group_facts(cluster, job, scope, _acting(facts)))
     if not unreadable:
         types = {name: types_of(job, name, fields.types) for name in scope.spec.context_fields}
         operator = scope.spec.with_fields_of(types).operator_field
@@ -160,6 +160,13 @@ def _values(
     if scope.spec.outcome_field is None:
         found["failures"] = try_read(lambda: failure_field(cluster, job, scope, sample))
     return found
+
+
+def _acting(facts: Facts) -> list[AllowRule]:
+    """Return the rules of documents that act or will act."""
+    if not isinstance(facts.rules, RuleFacts):
+        return []
+    return [each.rule for each in facts.rules.stored.rules if not each.ended_at(facts.now)]
 
 
 Found: TypeAlias = dict[str, Any]

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from ipi_es.cluster.port import Cluster
+from ipi_es.config.allow_list import AllowList
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.files.yaml_documents import parse_yaml
 from ipi_es.config.job_config import Job
@@ -56,7 +57,7 @@ def fitted(cluster: Cluster, suggestion: Suggestion, now: int) -> Suggestion:
 
 def _rows(cluster: Cluster, job: Job, start: int, end: int) -> int | None:
     """Return the unique sign-ins in a range; None where they suffice for a training."""
-    found = teaching(Datafeed(cluster, FeedSpec.from_job(job), readers=1), job, start, end)
+    found = teaching(Datafeed(cluster, FeedSpec.from_job(job), readers=1), job, AllowList.of(job), start, end)
     return None if found.enough else found.rows
 
 

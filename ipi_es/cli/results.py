@@ -12,12 +12,13 @@ import click
 
 from ipi_es.addresses import canonical
 from ipi_es.cli.shared.csv_output import RESULT_FIELDS, result_rows
-from ipi_es.cli.shared.influencer_lines import joined, who
+from ipi_es.cli.shared.influencer_lines import NAMED, joined, who
 from ipi_es.cli.shared.output import STYLE, Column, emit, format_option, tenths
 from ipi_es.cli.shared.shell import clock, named_address, named_entity, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import UsageError
+from ipi_es.lists import some
 from ipi_es.report.text import TimeShown, counted
 from ipi_es.results.documents.explanation import sentence
 from ipi_es.results.documents.visible import visible
@@ -32,9 +33,19 @@ if TYPE_CHECKING:
     from ipi_es.config.job_config import Job
     from ipi_es.results.reading.listing import Quiet
 
-KINDS = ("records", "influencers", "buckets", "overall")
+KINDS = ("incidents", "records", "influencers", "buckets", "overall")
 
 COLUMNS = {
+    "incidents": [
+        Column("time", "Begins"),
+        Column("until", "Ends"),
+        Column("incident_score", "Score", score=True),
+        Column("state", "State"),
+        Column("who", "Who", wrap=True),
+        Column("where", "From", wrap=True),
+        Column("found", "Results", right=True),
+        Column("why", "What happened", wrap=True, sentence=True),
+    ],
     "records": [
         Column("time", "Time"),
         Column("record_score", "Score", score=True),
@@ -69,13 +80,18 @@ COLUMNS = {
     ],
 }
 
+REASONS = 3
+"""Reasons that an incident's line has, in order of time; JSON has all."""
+
 REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "allowed", SCHEDULED_EVENTS: "scheduled"}
 """Field of a result that raises no alert → the word for it."""
 
 NAMES = {"overall": "overall buckets"}
 """Kind → its name in text, where this differs."""
 
-SCORES = {"overall": "overall_score"} | {f"{kind}s": field for kind, field in SCORE_FIELDS.items()}
+SCORES = {"overall": "overall_score", "incidents": "incident_score"} | {
+    f"{kind}s": field for kind, field in SCORE_FIELDS.items()
+}
 """Kind → the score field that decides a result's severity."""
 
 
@@ -112,7 +128,9 @@ def _number(_ctx: click.Context, _option: click.Parameter, value: float | None) 
 def results(
     ctx: click.Context, /, kind: str, job_name: str, shown: TimeShown, output_format: str, **chosen: Any
 ) -> None:
-    """Print a job's records, influencers or buckets, the worst first; or the overall buckets of one or more jobs.
+    """Print a job's incidents, records, influencers or buckets, the worst first; or overall buckets of several jobs.
+
+    An incident joins the records and influencers of the same accounts and networks within a day.
 
     Tables of records and influencers show what is new, and say how many repeats they leave out; --all shows those too.
     In a table of influencers an entity and its addresses of one event share a line. For overall, JOB may be several
@@ -125,6 +143,8 @@ def results(
     with here.cluster() as cluster:
         if kind == "overall":
             found = _overall(here, cluster, [here.job(name) for name in job_name.split(",")], asked)
+        elif kind == "incidents":
+            found = _incidents(here, cluster, here.job(job_name), asked, shown)
         else:
             found = _of_job(here, cluster, here.job(job_name), kind, asked, shown)
     for note in found.notes:
@@ -156,6 +176,8 @@ class ResultsRequest:
     """Leave out repeats, what the allow list allows, and what is in a scheduled event."""
     size: int
     table: bool
+    everything: bool = False
+    """With repeats and what is expected or closed."""
 
     @classmethod
     def of(cls, chosen: dict[str, Any], kind: str, *, table: bool, now: int) -> ResultsRequest:
@@ -165,6 +187,10 @@ class ResultsRequest:
             raise UsageError(
                 "overall buckets have no entity and no IP address, know no repeats, and are sorted by their score",
                 hint="leave out --entity, --ip, --all, --new and --sort, or ask for records",
+            )
+        if kind == "incidents" and (chosen["sort"] is not None or not chosen["desc"] or new):
+            raise UsageError(
+                "incidents are sorted by their score, the worst first", hint="leave out --sort, --asc and --new"
             )
         if new and everything:
             raise UsageError("--new and --all contradict each other", hint="leave one of them out")
@@ -181,7 +207,7 @@ class ResultsRequest:
             )
         new = new or (table and kind in ("records", "influencers") and not everything)
         plain = {name: chosen[name] for name in ("sort", "desc", "min_score", "entity", "ip", "size")}
-        return cls(start=start, end=end, now=now, new=new, table=table, **plain)
+        return cls(start=start, end=end, now=now, new=new, table=table, everything=everything, **plain)
 
     def filter(self, job: Job) -> ResultFilter:
         """Return what is asked for, spelled as in the job's results. Raises UsageError for an invalid address."""
@@ -225,6 +251,28 @@ def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: ResultsR
     return FoundResults(rows, rows, f"No overall buckets; {empty}.", None, tuple(note for _, note in seen if note))
 
 
+def _incidents(here: Shell, cluster: Cluster, job: Job, asked: ResultsRequest, shown: TimeShown) -> FoundResults:
+    from ipi_es.cli.shared.results_there import newest_result
+    from ipi_es.results.reading.incident_grouping import network_of_address
+    from ipi_es.results.reading.incidents_there import incident_rows, read_incidents
+
+    where, closed = asked.filter(job), asked.everything or not asked.table
+    network = None if where.ip is None else network_of_address(where.ip)
+    found = read_incidents(cluster, job.job_id, asked.start, asked.end)
+    all_rows = incident_rows(
+        found, job.job_id, min_score=asked.min_score, entity=where.entity, network=network, closed=True
+    )
+    rows = [each for each in all_rows if closed or each["state"] not in CLOSING]
+    newest, note = newest_result(cluster, job, here.settings.snapshots.directory)
+    notes = () if note is None else (note,)
+    left_out = len(all_rows) - len(rows)
+    if left_out:
+        notes = (*notes, f"left out: {counted(left_out, 'incident')} that verdicts closed; --all shows them")
+    scored = "nothing was scored" if newest is None else f"job {job.job_id} is scored up to {shown.copyable(newest)}"
+    rows = rows[: asked.size]
+    return FoundResults(rows, rows, f"No incidents; {scored}.", None, notes)
+
+
 def _of_job(
     here: Shell, cluster: Cluster, job: Job, kind: str, asked: ResultsRequest, shown: TimeShown
 ) -> FoundResults:
@@ -251,6 +299,8 @@ def _of_job(
 
 def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, Any]:
     """Return a result with the extra cells of a table; a result that raises no alert is dim."""
+    if kind == "incidents":
+        return _incident(row, shown)
     out = {**row, "time": shown.copyable(from_ms(row["timestamp"]))}
     out |= {name: tenths(float(value)) for name, value in row.items() if name.startswith("initial_")}
     remarks = [word for field, word in REMARKS.items() if row.get(field)]
@@ -269,6 +319,19 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
     if kind == "overall":
         out["jobs"] = [f"{each['job_id']} {each['max_anomaly_score']:.0f}" for each in row["jobs"]]
     return out
+
+
+def _incident(row: dict[str, Any], shown: TimeShown) -> dict[str, Any]:
+    line = {
+        **row,
+        "time": shown.copyable(from_ms(row["timestamp"])),
+        "until": shown.copyable(from_ms(row["end_timestamp"])),
+        "who": some(row["entities"], NAMED, total=row["entity_count"]),
+        "where": some(row["networks"], NAMED),
+        "found": row["record_count"] + row["influencer_count"],
+        "why": " ".join(row["reasons"][:REASONS]),
+    }
+    return {**line, STYLE: "dim"} if row["state"] in CLOSING else line
 
 
 def _nothing(job: Job, kind: str, asked: ResultsRequest, newest: int, shown: TimeShown, left_out: Quiet | None) -> str:

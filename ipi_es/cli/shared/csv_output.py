@@ -20,7 +20,9 @@ from ipi_es.times import from_ms, iso
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Characters with which a formula begins in some spreadsheet."""
 
-MILLISECONDS = frozenset({"timestamp", "event.ingested", "held_until", "rescored_at", "renormalized_at"})
+MILLISECONDS = frozenset(
+    {"timestamp", "end_timestamp", "event.ingested", "held_until", "rescored_at", "renormalized_at"}
+)
 """Result fields in epoch milliseconds; CSV has them as UTC times in ISO 8601."""
 
 _COMMON = ("job_id", "result_type", "timestamp", "bucket_span", "is_interim")
@@ -49,6 +51,10 @@ RESULT_FIELDS: dict[str, tuple[str, ...]] = {
         "max_record_score", "unusual_pair_count", "unusual_entity_count", "unusual_ip_count", "unlearned_pair_count",
         "top_entities", "top_ips", "reason", "scheduled_events", "verdict", "unlearned_entities", "bucket_influencers",
         "processing_time_ms", *_STAMP,
+    ),
+    "incidents": (
+        "job_id", "result_type", "incident_id", "timestamp", "end_timestamp", "incident_score", "state", "entities",
+        "entity_count", "networks", "addresses", "record_count", "influencer_count", "reasons", "results",
     ),
     "overall": ("result_type", "timestamp", "bucket_span", "is_interim", "overall_score", "jobs"),
 }  # fmt: skip

@@ -1,0 +1,174 @@
+"""Group records and influencers into incidents: what happened to the same accounts or from the same networks. Pure.
+
+Two results belong to one incident if they have an entity or a network (/24 or /48) in common and their buckets begin
+at most ``gap`` seconds apart; so do results that are joined by others. The scores are the initial ones, and an
+incident's id is made of its earliest result: neither a renormalization nor the order of the results changes anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ipi_es.addresses import packed
+from ipi_es.config.given_verdict import CLOSING, COMPROMISED, DISMISSED, SAFE
+from ipi_es.ipinsights.prefixes import site_text
+from ipi_es.results.documents import ids
+from ipi_es.results.words import SCORE_FIELDS, VERDICT
+from ipi_es.times import from_ms, to_ms
+
+GAP = 86_400
+"""Seconds between two results of one incident at most."""
+
+LEAST_SCORE = 25.0
+"""The lowest initial score of a result that belongs to an incident: “minor”. Milder ones would join strangers."""
+
+OPEN = "open"
+"""State of an incident that is neither closed nor compromised."""
+
+Source: TypeAlias = Mapping[str, Any]
+Key: TypeAlias = tuple[str, str]
+"""(“entity” or “network”, its name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """The results of one story, in order of time (and of their ids)."""
+
+    results: tuple[tuple[str, Source], ...]
+    """(id, source) of each record and influencer."""
+
+    @property
+    def start(self) -> int:
+        """The start of its first bucket, epoch seconds."""
+        return from_ms(self.results[0][1]["timestamp"])
+
+    @property
+    def end(self) -> int:
+        """The end of its last bucket, epoch seconds."""
+        return max(from_ms(each["timestamp"]) + int(each["bucket_span"]) for _, each in self.results)
+
+    @property
+    def score(self) -> float:
+        """The highest initial score, 0–100."""
+        return max(initial_score(each) for _, each in self.results)
+
+    @property
+    def state(self) -> str:
+        """``compromised`` if one of its results is, ``safe`` or ``dismissed`` if all are closed, else ``open``."""
+        words = {each.get(VERDICT) for _, each in self.results}
+        if COMPROMISED in words:
+            return COMPROMISED
+        if words <= set(CLOSING):
+            return DISMISSED if DISMISSED in words else SAFE
+        return OPEN
+
+    def names(self, kind: str) -> list[str]:
+        """Return its entities (“entity”) or networks (“network”): those of the highest scores first, then by name.
+
+        The accounts that an address tried, and the networks of an account's addresses, come after those.
+        """
+        worst: Counter[str] = Counter()
+        members: set[str] = set()
+        for _, each in self.results:
+            for key, name in keys_of(each):
+                if key == kind:
+                    worst[name] = max(worst[name], round(initial_score(each) * 1_000))
+            if each["result_type"] == "influencer":
+                entities, ips = each.get("top_entities") or (), each.get("top_ips") or ()
+                members.update(entities if kind == "entity" else map(network_of_address, ips))
+        return [*sorted(worst, key=lambda name: (-worst[name], name)), *sorted(members - worst.keys())]
+
+    def addresses(self) -> list[str]:
+        """Return its addresses, sorted as text."""
+        return sorted({each["by_field_value"] for _, each in self.results if each["result_type"] == "record"})
+
+    def to_dict(self, job_id: str) -> dict[str, Any]:
+        """Return the incident in the form of a result; times in epoch milliseconds."""
+        first, entities = self.results[0][0], self.names("entity")
+        kinds = Counter(each["result_type"] for _, each in self.results)
+        return {
+            "result_type": "incident",
+            "incident_id": f"{job_id}_incident_{to_ms(self.start)}_{ids.digest(first)}",
+            "job_id": job_id,
+            "timestamp": to_ms(self.start),
+            "end_timestamp": to_ms(self.end),
+            "incident_score": self.score,
+            "state": self.state,
+            "entities": entities,
+            "entity_count": max(len(entities), *(int(each.get("entity_count") or 0) for _, each in self.results)),
+            "networks": self.names("network"),
+            "addresses": self.addresses(),
+            "record_count": kinds["record"],
+            "influencer_count": kinds["influencer"],
+            "results": [place for place, _ in self.results],
+            "reasons": list(self.reasons()),
+        }
+
+    def reasons(self) -> Iterator[str]:
+        """Yield what happened, in order of time: the reason of the worst result of each entity and each network."""
+        covered: set[Key] = set()
+        order = sorted(self.results, key=lambda each: (-initial_score(each[1]), each[0]))
+        chosen = []
+        for place, each in order:
+            keys = keys_of(each)
+            if not keys <= covered and each.get("reason"):
+                covered |= keys
+                chosen.append((each["timestamp"], place, str(each["reason"])))
+        yield from (text for _, _, text in sorted(chosen))
+
+
+def group_incidents(results: Iterable[tuple[str, Source]], gap: int = GAP) -> list[Incident]:
+    """Return the incidents of results, given as (id, source) in any order; the earliest first."""
+    found = sorted(results, key=lambda each: (each[1]["timestamp"], each[0]))
+    root = list(range(len(found)))
+
+    def top(place: int) -> int:
+        while root[place] != place:
+            root[place] = root[root[place]]
+            place = root[place]
+        return place
+
+    last: dict[Key, int] = {}
+    for place, (_, source) in enumerate(found):
+        for key in keys_of(source):
+            before = last.get(key)
+            if before is not None and source["timestamp"] - found[before][1]["timestamp"] <= to_ms(gap):
+                one, other = sorted((top(before), top(place)))
+                root[other] = one
+            last[key] = place
+    members: dict[int, list[tuple[str, Source]]] = defaultdict(list)
+    for place, each in enumerate(found):
+        members[top(place)].append(each)
+    return [Incident(tuple(each)) for _, each in sorted(members.items())]
+
+
+def keys_of(source: Source) -> set[Key]:
+    """Return the entity and the network that a record or an influencer is about."""
+    if source["result_type"] == "record":
+        return {
+            ("entity", str(source["partition_field_value"])),
+            ("network", network_of_address(source["by_field_value"])),
+        }
+    name = str(source["influencer_field_value"])
+    if source.get("partition_field_value") is not None:  # of an entity
+        return {("entity", name)}
+    return {("network", network_of_address(name))}
+
+
+def initial_score(source: Source) -> float:
+    """Return the score of a record or an influencer as it was first written."""
+    return float(source[f"initial_{SCORE_FIELDS[source['result_type']]}"])
+
+
+def overlapping(incidents: Sequence[Incident], start: int | None, end: int | None) -> list[Incident]:
+    """Return the incidents with a moment in [start, end), epoch seconds; None: no limit."""
+    return [each for each in incidents if (start is None or each.end > start) and (end is None or each.start < end)]
+
+
+def network_of_address(ip: str) -> str:
+    """Return the network (/24 or /48) of an address, as text."""
+    address = packed(ip)
+    return ip if address is None else site_text(address)

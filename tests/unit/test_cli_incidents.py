@@ -1,0 +1,109 @@
+"""`ipi-es results incidents` on a scored job in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import worker_company as company
+import worker_parts as parts
+from cli_run import connect_to, run
+from verdict_parts import said
+
+from ipi_es.state.verdict_store import VerdictStore
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.times import iso
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
+from ipi_es.worker.verdicts.result_marks import mark_results
+
+JOB = company.make_job()
+TAKEN_OVER = company.SCORED_FROM + company.DAY
+
+
+@pytest.fixture(scope="module")
+def scored() -> MemoryCluster:
+    with pytest.MonkeyPatch.context() as patch:
+        cluster = parts.trained_cluster(JOB, patch)
+    parts.backfill(cluster, JOB)
+    return cluster
+
+
+@pytest.fixture
+def cluster(scored: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
+    made = parts.copy_of(scored)
+    connect_to(monkeypatch, made)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "signins.json").write_text(json.dumps(company.job_data()))
+    return made
+
+
+def incidents(*options: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(
+        run("results", "incidents", "signins", "--format", "json", *options).stdout
+    )
+    return found
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_spraying_is_one_incident_with_what_it_is_made_of() -> None:
+    found = incidents("--ip", company.SPRAYER)
+    assert found
+    worst = found[0]
+    assert "192.0.2.0/24" in worst["networks"]
+    assert worst["incident_score"] == max(each["incident_score"] for each in found)
+    assert len(worst["results"]) == worst["record_count"] + worst["influencer_count"] > 0
+    assert worst["entity_count"] >= 12
+    assert worst["entities"], "the accounts that it tried"
+    assert worst["timestamp"] < worst["end_timestamp"]
+    assert worst["reasons"]
+    places = [place for each in incidents() for place in each["results"]]
+    assert len(places) == len(set(places)), "each result is in one incident"
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_time_and_names_narrow_them_without_cutting_one() -> None:
+    everything = {each["incident_id"]: each for each in incidents()}
+    for each in incidents("--start", iso(TAKEN_OVER), "--end", iso(TAKEN_OVER + company.DAY)):
+        assert each == everything[each["incident_id"]]
+    name = next(iter(everything.values()))["entities"][:1]
+    for entity in name:
+        assert all(entity in each["entities"] for each in incidents("--entity", entity))
+    assert incidents("--min-score", "100") == []
+
+
+def test_closed_incidents_are_left_out_of_a_table_and_counted(cluster: MemoryCluster) -> None:
+    worst = incidents()[0]
+    store = VerdictStore(cluster, JOB.job_id)
+    for each in parts.of_kind(parts.results(cluster, JOB), "record"):
+        store.add_verdict(
+            said(each["partition_field_value"], each["by_field_value"], "dismissed", time=parts.NOW, since=0)
+        )
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
+        mark_results(session)
+    states = {each["state"] for each in incidents()}
+    assert "dismissed" in states
+    closed = sum(each["state"] == "dismissed" for each in incidents())
+    table = run("results", "incidents", "signins")
+    assert f"left out: {closed} incident" in table.stderr
+    assert worst["incident_id"] in {each["incident_id"] for each in incidents()}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_incidents_do_not_know_is_refused() -> None:
+    for options in (("--sort", "timestamp"), ("--asc",), ("--new",)):
+        refused = run("results", "incidents", "signins", *options)
+        assert refused.exit_code == 2
+        assert "sorted by their score" in refused.stderr
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("form", ["table", "ndjson", "csv"])
+def test_every_form_is_printed(form: str) -> None:
+    shown = run("results", "incidents", "signins", "--format", form)
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.strip()

@@ -137,3 +137,21 @@ def test_two_results_with_a_common_name_within_the_gap_are_in_one_incident_and_n
                 assert where[one] == where[two]
     for each in found:  # each is connected: what is removed from it leaves no two strangers joined
         assert len(group_incidents(each.results)) == 1
+
+
+def test_a_reason_is_left_out_where_a_worse_one_has_said_it() -> None:
+    sprayer = influencer("203.0.113.9", 1)
+    sprayer[1].update(reason="203.0.113.9 was used by 50 accounts.", entity_count=50, top_entities=["user0"])
+    tried = [influencer(f"user{i}", 1, 60.0, entity=True) for i in range(3)]
+    for _, each in tried:
+        each.update(reason="one of them", top_ips=["203.0.113.9"])
+    elsewhere = record("user0", "198.51.100.1", 3, 50.0)
+    (found,) = group_incidents([*tried, sprayer, record("user0", "203.0.113.9", 1, 40.0), elsewhere, *_linked()])
+    assert list(found.reasons()) == ["203.0.113.9 was used by 50 accounts.", "user0 used 198.51.100.1."]
+    assert found.names("entity")[0].startswith("user")
+    assert found.to_dict("logins")["entity_count"] == 50
+
+
+def _linked() -> list[tuple[str, dict[str, Any]]]:
+    """Records that join the accounts to the address."""
+    return [record(f"user{i}", "203.0.113.9", 1, 30.0) for i in (1, 2)]

@@ -108,15 +108,23 @@ class Incident:
         }
 
     def reasons(self) -> Iterator[str]:
-        """Yield what happened, in order of time: the reason of the worst result of each entity and each network."""
+        """Yield what happened, in order of time: reasons of the worst results that together name everything.
+
+        A result is left out where a worse one has said it: of the same account from the same network, or of an address
+        with all its accounts.
+        """
         covered: set[Key] = set()
-        order = sorted(self.results, key=lambda each: (-initial_score(each[1]), each[0]))
+        whole: set[str] = set()  # networks of addresses whose reasons count their accounts
         chosen = []
-        for place, each in order:
+        for place, each in sorted(self.results, key=lambda each: (-initial_score(each[1]), each[0])):
             keys = keys_of(each)
-            if not keys <= covered and each.get("reason"):
-                covered |= keys
-                chosen.append((each["timestamp"], place, str(each["reason"])))
+            where = {name for kind, name in keys if kind == "network"} or set(map(network_of_address, _ips(each)))
+            if keys <= covered or (where and where <= whole) or not each.get("reason"):
+                continue
+            covered |= keys
+            if keys == {("network", name) for name in where}:
+                whole |= where
+            chosen.append((each["timestamp"], place, str(each["reason"])))
         yield from (text for _, _, text in sorted(chosen))
 
 
@@ -166,6 +174,11 @@ def initial_score(source: Source) -> float:
 def overlapping(incidents: Sequence[Incident], start: int | None, end: int | None) -> list[Incident]:
     """Return the incidents with a moment in [start, end), epoch seconds; None: no limit."""
     return [each for each in incidents if (start is None or each.end > start) and (end is None or each.start < end)]
+
+
+def _ips(source: Source) -> Sequence[str]:
+    """Return the addresses that an entity's influencer names."""
+    return source.get("top_ips") or ()
 
 
 def network_of_address(ip: str) -> str:

@@ -284,7 +284,7 @@ def _of_job(
     where = asked.filter(job)
     store = ResultStore(cluster, job.job_id, job.results_index_name)
     found = store.read(singular, where, sort=asked.sort, desc=asked.desc, size=asked.size)
-    rows = lines = [each.source for each in found]
+    rows = lines = [{"id": each.id, **each.source} for each in found]
     newest, note = newest_result(cluster, job, here.settings.snapshots.directory)
     notes = () if note is None else (note,)
     if newest is None or not asked.table:

@@ -205,7 +205,8 @@ def _give(ctx: click.Context, word: VerdictWord, finding: tuple[str, ...], comme
             verdicts.require_allowed(drafts)  # of all jobs first: what is refused leaves nothing
             for each in drafts:
                 if each.result is None and not verdicts.has_records(each):
-                    text = f"{each.entity} has no record from {network_of(each.ip)}: is the name right?"
+                    where = f"{network_of(each.ip)} in the 30 days before"
+                    text = f"{each.entity} has no record from {where}: is the name right?"
                     click.secho(f"note: {visible(text)}", fg="yellow", err=True)
         for verdicts, drafts in found:
             verdicts.give(drafts)

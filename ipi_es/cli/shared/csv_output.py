@@ -25,7 +25,7 @@ MILLISECONDS = frozenset(
 )
 """Result fields in epoch milliseconds; CSV has them as UTC times in ISO 8601."""
 
-_COMMON = ("job_id", "result_type", "timestamp", "bucket_span", "is_interim")
+_COMMON = ("id", "job_id", "result_type", "timestamp", "bucket_span", "is_interim")
 _CONTEXT = ("source.as.number", "source.as.organization.name", "source.geo.country_iso_code", TYPES_FIELD)
 _STAMP = ("event.ingested", "snapshot_id", "quantiles_id", "revision", "rescored_at", "renormalized_at")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ipi_es.config.files.loading import check_job
 from ipi_es.report.learned import ClassLearned, JobKnowledge
-from ipi_es.report.report_findings import Findings
+from ipi_es.report.report_findings import Findings, incidents_of
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.explanation import ScoreExplanation
 from ipi_es.results.documents.result_documents import Bucket, BucketInfluencer, Influencer, Record, ResultContext, Stamp
@@ -104,6 +104,8 @@ def note(text: str) -> dict[str, Any]:
 def findings(days: int = 1, **parts: Any) -> Findings:
     """One day of quiet buckets with the given records, influencers and annotations."""
     given = {"buckets": [bucket(hour, 60.0 if hour == 1 else 0.0) for hour in range(24 * days)]}
+    results = [*parts.get("influencers", ()), *parts.get("records", ())]
+    given["incidents"] = incidents_of((str(place), each) for place, each in enumerate(results))
     return Findings(JOB, START, START + days * DAY, **(given | parts))
 
 

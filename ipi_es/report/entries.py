@@ -17,8 +17,18 @@ from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_
 from ipi_es.results.documents.explanation import sentence, usual_shares
 from ipi_es.results.documents.phrases import TYPE_LABELS
 from ipi_es.results.documents.visible import visible
+from ipi_es.results.reading.incident_grouping import Incident
 from ipi_es.results.words import is_settled
 from ipi_es.times import from_ms
+
+MAX_INCIDENTS = 10
+"""Incidents on a page, the worst first."""
+
+NAMED = 4
+"""Accounts, and networks, that an incident's card names."""
+
+MAX_REASONS = 4
+"""Reasons on an incident's card."""
 
 MAX_CARDS = 25
 """Cards on a page: about eight sheets of paper; the others are counted, with the command that lists them."""
@@ -211,6 +221,43 @@ def _place(record: Mapping[str, Any], why: Mapping[str, Any]) -> str:
     parts = [why.get("network"), f"AS{number}" if number else None, name, record.get("source.geo.country_iso_code")]
     parts += [TYPE_LABELS.get(each, each) for each in record.get(TYPES_FIELD) or ()]
     return ", ".join(str(part) for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentCard:
+    """One incident, as the page shows it."""
+
+    severity: str
+    score: str
+    who: str
+    where: str
+    begin: str
+    end: str
+    machine_time: str
+    state: str
+    results: int
+    reasons: tuple[str, ...]
+    """What happened, in order of time; at most :data:`MAX_REASONS`."""
+
+
+def incident_cards(incidents: Sequence[Incident], job: str, shown: TimeShown) -> list[IncidentCard]:
+    """Return cards of the first :data:`MAX_INCIDENTS` incidents."""
+    return [_incident_card(each, each.to_dict(job), shown) for each in incidents[:MAX_INCIDENTS]]
+
+
+def _incident_card(incident: Incident, row: Mapping[str, Any], shown: TimeShown) -> IncidentCard:
+    return IncidentCard(
+        severity=severity_name(incident.score),
+        score=score_text(incident.score),
+        who=visible(some(row["entities"], NAMED, total=row["entity_count"])),
+        where=visible(some(row["networks"], NAMED)),
+        begin=shown.at(incident.start),
+        end=shown.at(incident.end),
+        machine_time=shown.iso(incident.start),
+        state=incident.state,
+        results=len(incident.results),
+        reasons=tuple(visible(each) for each in row["reasons"][:MAX_REASONS]),
+    )
 
 
 def leading_of(influencers: Sequence[Mapping[str, Any]], field_name: str, axis: Axis, shown: TimeShown) -> list[Named]:

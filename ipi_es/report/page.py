@@ -12,7 +12,7 @@ from functools import lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 import ipi_es
-from ipi_es.report.entries import cards_of, leading_of
+from ipi_es.report.entries import cards_of, incident_cards, leading_of
 from ipi_es.report.lanes import GAPS_NAMED, LANE_HEIGHT, Axis, Lane, axis_of, event_series, gaps_of, lane_of, ticks_of
 from ipi_es.report.learned import JobKnowledge
 from ipi_es.report.report_findings import MAX_RECORDS, Findings
@@ -58,6 +58,8 @@ def page(found: Findings, learned: JobKnowledge, *, made_at: int, shown: TimeSho
         gaps=gaps_of(found.buckets, axis, shown),
         gaps_named=GAPS_NAMED,
         series=event_series(found.buckets, axis),
+        incidents=incident_cards(found.incidents, job.job_id, shown),
+        incident_count=len(found.incidents),
         cards=cards,
         omitted=omitted,
         complete=len(found.records) < MAX_RECORDS,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ipi_es.config.given_verdict import CLOSING
 from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
+from ipi_es.results.reading.incident_grouping import LEAST_SCORE, Incident, group_incidents, initial_score
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.store import ResultStore
-from ipi_es.results.words import is_settled
+from ipi_es.results.words import is_settled, raises_alarm
 from ipi_es.times import format_span, from_ms
 
 Source = dict[str, Any]
@@ -53,6 +55,8 @@ class Findings:
     influencers: Sequence[Source] = ()
     records: Sequence[Source] = ()
     annotations: Sequence[Source] = ()
+    incidents: Sequence[Incident] = ()
+    """Those of these influencers and records, the worst first; without what verdicts closed."""
 
     @property
     def counted_buckets(self) -> list[Source]:
@@ -106,7 +110,16 @@ def read_findings(results: ResultStore, job: Job, start: int, end: int) -> Findi
         influencers=found,
         records=sorted(by_id.values(), key=lambda each: -float(each["record_score"])),
         annotations=[each.source for each in annotations],
+        incidents=incidents_of((each.id, each.source) for each in (*influencers, *records)),
     )
+
+
+def incidents_of(results: Iterable[tuple[str, Source]]) -> list[Incident]:
+    """Return the incidents of influencers and records, given as (id, source), without closed ones; the worst first."""
+    found = group_incidents(
+        (place, each) for place, each in results if raises_alarm(each) and initial_score(each) >= LEAST_SCORE
+    )
+    return sorted((each for each in found if each.state not in CLOSING), key=lambda each: -each.score)
 
 
 def leaders(influencers: Sequence[Mapping[str, Any]], field_name: str) -> list[str]:

@@ -155,3 +155,9 @@ def test_a_reason_is_left_out_where_a_worse_one_has_said_it() -> None:
 def _linked() -> list[tuple[str, dict[str, Any]]]:
     """Records that join the accounts to the address."""
     return [record(f"user{i}", "203.0.113.9", 1, 30.0) for i in (1, 2)]
+
+
+def test_an_accounts_usual_networks_are_no_part_of_its_incident() -> None:
+    taken = influencer("alice", 1, entity=True)
+    taken[1].update(top_ips=["203.0.113.9", "198.51.100.1", "192.0.2.1"], unlearned_ip_count=2)
+    assert group_incidents([taken])[0].names("network") == ["198.51.100.0/24", "203.0.113.0/24"]

@@ -102,6 +102,22 @@ def whole_end(found: Findings) -> int:
     return int(found.buckets[-1]["timestamp"]) // 1_000 + 3_600
 
 
+def test_the_page_begins_with_the_incidents() -> None:
+    story = [
+        record("alice", "203.0.113.9", 91.0),
+        record("bob", "203.0.113.77", 60.0),
+        record("eve", "192.0.2.1", 30.0),
+    ]
+    text = made(findings(records=story))
+    assert text.index('id="incidents"') < text.index('id="glance"')
+    cards = text[text.index('id="incidents"') : text.index('id="glance"')]
+    assert cards.count('<div class="card') == 2
+    assert "<bdi>alice, bob</bdi>" in cards
+    assert "<bdi>203.0.113.0/24</bdi>" in cards
+    assert "2 results" in cards
+    assert "No finding had a score of 25 or more" in made(findings(records=[record("eve", "192.0.2.1", 20.0)]))
+
+
 def test_what_a_rule_allows_has_no_card() -> None:
     assert "carol" not in read(FULL).text
 
@@ -214,7 +230,7 @@ def test_an_address_that_is_unusual_only_as_a_whole_has_a_card_that_ranks_as_hig
     tried = [record(f"person{number}", "192.0.2.66", 5.0) for number in range(60)]
     found = findings(records=[record(), *tried], influencers=[influencer("source.ip", "192.0.2.66", 99.0)])
     text = " ".join(read(found).text.split())
-    assert text.index("from 192.0.2.66") < text.index("alice from")
+    assert text.index("from 192.0.2.66") < text.index("alice from 198.51.100.7")
     assert "5 warning; unusual together with those below" in text
     assert "and 54 more" in text
 

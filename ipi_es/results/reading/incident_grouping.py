@@ -68,7 +68,7 @@ class Incident:
     def names(self, kind: str) -> list[str]:
         """Return its entities (“entity”) or networks (“network”): those of the highest scores first, then by name.
 
-        The accounts that an address tried, and the networks of an account's addresses, come after those.
+        The accounts that an address tried, and the networks of an account's new addresses, come after those.
         """
         worst: Counter[str] = Counter()
         members: set[str] = set()
@@ -76,9 +76,8 @@ class Incident:
             for key, name in keys_of(each):
                 if key == kind:
                     worst[name] = max(worst[name], round(initial_score(each) * 1_000))
-            if each["result_type"] == "influencer":
-                entities, ips = each.get("top_entities") or (), each.get("top_ips") or ()
-                members.update(entities if kind == "entity" else map(network_of_address, ips))
+            found = _members(each, "entity" if kind == "entity" else "ip")
+            members.update(found if kind == "entity" else map(network_of_address, found))
         return [*sorted(worst, key=lambda name: (-worst[name], name)), *sorted(members - worst.keys())]
 
     def addresses(self) -> list[str]:
@@ -118,7 +117,9 @@ class Incident:
         chosen = []
         for place, each in sorted(self.results, key=lambda each: (-initial_score(each[1]), each[0])):
             keys = keys_of(each)
-            where = {name for kind, name in keys if kind == "network"} or set(map(network_of_address, _ips(each)))
+            where = {name for kind, name in keys if kind == "network"} or set(
+                map(network_of_address, _members(each, "ip"))
+            )
             if keys <= covered or (where and where <= whole) or not each.get("reason"):
                 continue
             covered |= keys
@@ -176,9 +177,14 @@ def overlapping(incidents: Sequence[Incident], start: int | None, end: int | Non
     return [each for each in incidents if (start is None or each.end > start) and (end is None or each.start < end)]
 
 
-def _ips(source: Source) -> Sequence[str]:
-    """Return the addresses that an entity's influencer names."""
-    return source.get("top_ips") or ()
+def _members(source: Source, kind: str) -> Sequence[str]:
+    """Return the entities (“entity”) or addresses (“ip”) of an influencer that are new to it, as far as it names them.
+
+    It names the least probable ones first.
+    """
+    named = source.get("top_entities" if kind == "entity" else "top_ips") or ()
+    new = source.get(f"unlearned_{kind}_count")
+    return named if new is None else named[: int(new)]
 
 
 def network_of_address(ip: str) -> str:

@@ -22,7 +22,8 @@ AROUND = 30 * GAP
 
 _FIELDS = (
     "result_type", "timestamp", "bucket_span", "partition_field_value", "by_field_value", "influencer_field_value",
-    "reason", "top_entities", "top_ips", "entity_count", VERDICT, *(f"initial_{SCORE_FIELDS[kind]}" for kind in KINDS),
+    "reason", "top_entities", "top_ips", "entity_count", "unlearned_entity_count",
+    "unlearned_ip_count", VERDICT, *(f"initial_{SCORE_FIELDS[kind]}" for kind in KINDS),
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.index_mapping import index_for
 from ipi_es.setup import setup_plan
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
-from ipi_es.state.job_state import StateStore
+from ipi_es.state.job_state import STATE_INDEX, StateStore
 from ipi_es.state.owner import this_process
 from ipi_es.state.rule_store import RuleStore, StoredRule
 from ipi_es.state.verdict_store import VERDICTS_INDEX
@@ -246,6 +246,14 @@ def with_verdict_on_a_record(cluster: MemoryCluster) -> None:
     JobVerdicts(cluster, JOB, LATER).give([said(company.VICTIM, "101.7.0.9", time=SCORED_FROM + 54 * HOUR)])
 
 
+def with_an_earlier_verdict(cluster: MemoryCluster) -> None:
+    """A verdict as an earlier version kept it."""
+    ticked(54)(cluster)
+    source = {"type": "verdict", "job_id": JOB.job_id, "verdict": "confirmed", "entity": "person01", "ip": "192.0.2.1"}
+    source |= {"by": "me", "time": (SCORED_FROM + 54 * HOUR) * 1_000}
+    cluster.put(STATE_INDEX, "verdict:signins:1", source, refresh=True)
+
+
 def taken_back(cluster: MemoryCluster, _: Worker) -> None:
     """The same person thinks better of it; said to be gone already, where the kill came after that."""
     with suppress(UsageError):
@@ -288,6 +296,12 @@ def with_rule_for_the_past(cluster: MemoryCluster) -> None:
     ticked(54)(cluster)
     allow = check_rule({"id": "scanner", "cidr": f"{company.SPRAYER}/32"})
     RuleStore(cluster).add_rule(StoredRule(allow, "ours", "me", LATER, SCORED_FROM + DAY))
+
+
+def with_rule_for_a_past_without_events(cluster: MemoryCluster) -> None:
+    """The same, but the sprayer's events are gone."""
+    with_rule_for_the_past(cluster)
+    remove_events(cluster, ids_between(cluster, SCORED_FROM + DAY + 9 * HOUR, SCORED_FROM + DAY + 15 * HOUR))
 
 
 def rule_ended(cluster: MemoryCluster, _: Worker) -> None:
@@ -343,11 +357,13 @@ STAGES = (
     Stage("going back", much_to_clean, reverted),
     Stage("a verdict", ticked(54), confirmed),
     Stage("a verdict that is taken back", with_verdict, taken_back),
+    Stage("an earlier version's verdict that is taken back", with_an_earlier_verdict, taken_back),
     Stage("marks of a verdict", with_verdict_on_a_record, tick(54)),
     Stage("a verdict amid a deletion", with_verdict, confirmed_amid_a_deletion),
     Stage("a rule", ticked(54), rule_added),
     Stage("a rule that ends", with_rule, rule_ended),
     Stage("a rule for the past", with_rule_for_the_past, tick(54)),
+    Stage("a rule for a past without events", with_rule_for_a_past_without_events, tick(54)),
     Stage("an erased person", known_everywhere, erased, TEACHING),
     Stage("a reset", with_verdict, lambda cluster, _: removal(cluster).reset()),
     Stage("a deletion", with_verdict, lambda cluster, _: removal(cluster).delete()),

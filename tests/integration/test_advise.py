@@ -72,7 +72,8 @@ def test_it_counts_what_the_worker_would_have_sent(
         "buckets": (1, 0, 0), "influencers": (2, 0, 0), "records": (5, 2, 1), "influencers+records": (7, 2, 1),
     }  # fmt: skip
     alerts = find(cluster, check_job(data), 0, END)
-    assert (len(alerts), len(incidents(each.message for each in alerts))) == (7, 3)
+    # all but one, which a verdict has closed since
+    assert (len(alerts), len(incidents(each.message for each in alerts))) == (6, 2)
     said = run("advise", "job.json", "--at-most", "0.2").stdout
     assert "Counted: 9 days of results" in said
     assert "Not counted: 0.9 days in which the job was blind or half blind." in said

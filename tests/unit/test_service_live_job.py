@@ -91,7 +91,7 @@ def test_verdict_takes_effect_with_the_next_tick(cluster: MemoryCluster) -> None
     worker.tick(START + 16 * SPAN)
     loaded = worker.resources.cache.loaded
     assert loaded is not None
-    worker.resources.stores.verdicts.add_verdict(said("person01", "192.0.2.1"))
+    worker.resources.stores.verdicts.add_verdict(said("person01", "192.0.2.1", time=START))
     worker.tick(START + 17 * SPAN)
     after = worker.resources.cache.loaded
     assert after is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from live_parts import Worker, live_job
 from verdict_parts import said
 from worker_company import DAY, HOUR, SCORED_FROM
 
+from ipi_es.cluster.port import Document
 from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, Verdict
 from ipi_es.results.store import ResultStore
 from ipi_es.state.verdict_store import VerdictStore
@@ -181,3 +183,22 @@ def test_an_account_that_has_always_used_the_address_is_not_endangered(cluster: 
     history = worker.resources.keeper(HistoryId.parse(str(worker.state.history_id))).history
     new = with_new_networks(near, history, found.matchable, found.entity, found.ip)
     assert person not in {found.entities[found.entity[row]] for row in new}
+
+
+def test_an_influencer_with_more_accounts_is_closed_by_its_own_id(cluster: MemoryCluster) -> None:
+    worker = Worker(cluster, JOB)
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    ((index, place), source), *_ = [
+        (where, each)
+        for where, each in parts.results(cluster, JOB, volatile=True).items()
+        if each.get("influencer_field_value") == THIEF and each["timestamp"] == (SCORED_FROM + 3 * HOUR) * 1_000
+    ]
+    tried = Document(place, index, {**source, "unlearned_entity_count": 50})
+    ResultStore(cluster, JOB.job_id).rewrite([tried], worker.state.external_version)
+    give(cluster, verdict(DISMISSED))
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    assert ("record", VICTIM, 3) in marks(cluster)
+    assert ("influencer", THIEF, 3) not in marks(cluster)
+    give(cluster, replace(verdict(DISMISSED), result=place))
+    worker.tick(SCORED_FROM + 6 * HOUR)
+    assert marks(cluster)["influencer", THIEF, 3] == DISMISSED

@@ -30,9 +30,9 @@ MOST_TERMS = 1_000
 
 MATCHED_FIELDS = (
     "timestamp", "partition_field_value", "by_field_value", "source.as.number", "source.geo.country_iso_code",
-    TYPES_FIELD, GROUPS_FIELD, "suppressed_by",
+    TYPES_FIELD, GROUPS_FIELD, "suppressed_by", "revision",
 )  # fmt: skip
-"""Fields of a record that rules are matched with, and the rule that suppressed it."""
+"""Fields of a record that rules are matched with, the rule that suppressed it, and how often it was scored again."""
 
 COUNT_FIELDS = (
     "event_count", "missing_entity_count", "missing_ip_count", "malformed_ip_count", "usable_outcomes", "usable_counts",

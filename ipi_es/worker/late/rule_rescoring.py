@@ -23,6 +23,7 @@ from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.networks.network_types import TYPES_FIELD, type_bits
 from ipi_es.networks.network_values import country_number
 from ipi_es.results.documents.annotations import Annotation
+from ipi_es.results.store import FinalBucket
 from ipi_es.state.rule_store import StoredRule
 from ipi_es.times import from_ms, iso
 from ipi_es.worker.job_session import JobSession
@@ -52,31 +53,41 @@ def rescore_by_rules(
     resources, job = session.resources, session.resources.job
     rules = resources.stores.rules.all().acting_in(job.job_id)
     digest, checkpoint = rules_digest(rules), session.state.checkpoint
-    if checkpoint is None or session.details.rules_applied == digest:
+    known = session.details.rules_applied
+    if checkpoint is None or known == digest or (known is None and not rules):
         return []
     first = max(checkpoint - job.renormalization_window(), 0) // job.bucket_span * job.bucket_span
-    starts = _wrong_buckets(session, resources.allow_list(), {each.name for each in rules}, first, checkpoint)
     rescored = []
     rescorer = LateRescorer(session, now)
-    for found in resources.stores.results.final_buckets(first, checkpoint) if starts else ():
+    for found in _wrong_buckets(session, resources.allow_list(), {each.name for each in rules}, first, checkpoint):
         if stopping():
             break
-        if found.start in starts and found.span == job.bucket_span:
-            done = rescorer.rescore_rows(found, read_again(resources, found), _annotation)
-            if done is not None:
-                rescored.append(done)
+        done = rescorer.rescore_rows(found, read_again(resources, found), _annotation)
+        if done is not None:
+            rescored.append(done)
     rescorer.apply()
     if not stopping():
         session.note(rules_applied=digest)
     return rescored
 
 
-def _wrong_buckets(session: JobSession, allow: AllowList, names: set[str], first: int, end: int) -> set[int]:
-    """Return the starts of the buckets with a record that a rule of a document suppresses and shouldn't, or should."""
+def _wrong_buckets(session: JobSession, allow: AllowList, names: set[str], first: int, end: int) -> list[FinalBucket]:
+    """Return the buckets with a record that a rule of a document suppresses and shouldn't, or should.
+
+    A bucket is written after its records: where these have a later revision, a run was killed in between.
+    """
+    results, span = session.resources.stores.results, session.resources.job.bucket_span
     by_start: dict[int, list[Source]] = defaultdict(list)
-    for each in session.resources.stores.results.suppressible(first, end):
+    for each in results.suppressible(first, end):
         by_start[from_ms(each.source["timestamp"])].append(each.source)
-    return {start for start, records in by_start.items() if any(_wrong(records, allow, names, start))}
+    found = []
+    for bucket in results.final_buckets(first, end) if by_start else ():
+        records = by_start.get(bucket.start)
+        if records and bucket.span == span:
+            unfinished = any(int(each.get("revision", 0)) > bucket.revision for each in records)
+            if unfinished or any(_wrong(records, allow, names, bucket.start)):
+                found.append(bucket)
+    return found
 
 
 def _wrong(records: Sequence[Source], allow: AllowList, names: set[str], start: int) -> Iterator[bool]:

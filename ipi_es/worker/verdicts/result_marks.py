@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ipi_es.cluster.port import Document
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED, REACH, SAFE, Verdict
 from ipi_es.config.job_config import Job
+from ipi_es.results.documents import ids
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.rescored import MOMENT
 from ipi_es.results.documents.verdict_marks import verdicts_of, with_verdict
@@ -75,11 +76,11 @@ def _digest(stored: StoredVerdicts, before: int) -> str:
 
 
 def _starts(session: JobSession, known: KnownVerdicts, changed: tuple[Verdict, ...]) -> list[int]:
-    """Return the starts of the buckets with a record whose verdict isn't the one that it has, in order."""
+    """Return the starts of buckets, in order, with a record that lacks its verdict, or with a result that was named."""
     spelled = KnownVerdicts.spelled(session.resources.job, changed)
     places = {(each.entity, network_of(each.ip)) for each in spelled}
     first, last = min(each.since for each in changed), max(each.time for each in changed)
-    found = set()
+    found = {start for each in changed if (start := ids.start_of(each.result or "")) is not None}
     records = session.resources.stores.results.of_entities(sorted({entity for entity, _ in places}), first, last + 1)
     for each in records:
         source = each.source
@@ -110,8 +111,11 @@ def _mark_bucket(session: JobSession, known: KnownVerdicts, start: int) -> int:
             setting,
         )
     changed = [each for each in changed if each.index not in blocked]
-    if changed:
-        session.writer.rewrite(changed)
+    # records last: a bucket whose records have their marks is not looked at again after a kill
+    for last in (False, True):
+        part = [each for each in changed if (each.source["result_type"] == "record") is last]
+        if part:
+            session.writer.rewrite(part)
     return len(changed)
 
 

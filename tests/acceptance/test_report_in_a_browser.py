@@ -116,7 +116,8 @@ def test_the_page_prints(opened: Any, tmp_path: Path) -> None:
     opened("hostile").pdf(path=tmp_path / "report.pdf", format="A4")
     text = (tmp_path / "report.pdf").read_bytes()
     assert text.startswith(b"%PDF")
-    assert 2 <= len(re.findall(rb"/Type /Page\b", text)) <= 12
+    # the bound holds for ten incidents and 25 cards, which don't break
+    assert 2 <= len(re.findall(rb"/Type /Page\b", text)) <= 14
 
 
 def test_the_keyboard_reaches_the_findings_and_every_link_is_seen_when_it_is_reached(opened: Any) -> None:

@@ -17,7 +17,8 @@ from ipi_es.results.documents.result_documents import Influencer, ResultContext
 from ipi_es.results.reading.overall import overall
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedPair
-from ipi_es.results.store import FinalBucket, ResultStore
+from ipi_es.results.reading.result_reader import FinalBucket
+from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
 from ipi_es.setup import setup_plan
 
@@ -196,7 +197,7 @@ class ResultsSuite:
             77,
             made[1].source["event_count"],
         ]
-        store.delete_all(3)
+        store.delete(list(store.every()), 3)
         assert store.by_place(places) == []
 
     def test_repeats_are_recognized_by_first_records_and_critical_ips(
@@ -281,7 +282,7 @@ class ResultsSuite:
         self, cluster: Cluster, context: ResultContext, store: ResultStore
     ) -> None:
         store.write([record(context), bucket(context), annotation(context)], 1)
-        assert store.delete_all(2) == 3
+        assert store.delete(list(store.every()), 2) == 3
         cluster.refresh(ALIAS)
         assert store.count("bucket") == 0
 

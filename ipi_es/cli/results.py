@@ -278,11 +278,11 @@ def _of_job(
 ) -> FoundResults:
     from ipi_es.cli.shared.results_there import newest_result
     from ipi_es.results.reading.listing import count_quiet, pairs_of
-    from ipi_es.results.store import ResultStore
+    from ipi_es.results.reading.result_reader import ResultReader
 
     singular = check_kind(kind)
     where = asked.filter(job)
-    store = ResultStore(cluster, job.job_id, job.results_index_name)
+    store = ResultReader(cluster, job.job_id)
     found = store.read(singular, where, sort=asked.sort, desc=asked.desc, size=asked.size)
     rows = lines = [{"id": each.id, **each.source} for each in found]
     newest, note = newest_result(cluster, job, here.settings.snapshots.directory)

@@ -169,7 +169,8 @@ def _compare(name: str, url: str, cluster: Cluster, options: argparse.Namespace)
 def _emptied(work: JobResources) -> int:
     """Delete the job's results; return the version for later writes."""
     with open_session(work) as session:
-        work.stores.results.delete_all(session.state.external_version)
+        results = work.stores.results
+        results.delete(list(results.every()), session.state.external_version)
         return session.state.external_version
 
 

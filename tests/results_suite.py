@@ -17,7 +17,8 @@ from ipi_es.results.documents.result_documents import Influencer, ResultContext
 from ipi_es.results.reading.overall import overall
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedPair
-from ipi_es.results.store import FinalBucket, ResultStore
+from ipi_es.results.reading.result_reader import FinalBucket
+from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
 from ipi_es.setup import setup_plan
 
@@ -196,7 +197,7 @@ class ResultsSuite:
             77,
             made[1].source["event_count"],
         ]
-        store.delete_all(3)
+        store.delete(list(store.every()), 3)
         assert store.by_place(places) == []
 
     def test_repeats_are_recognized_by_first_records_and_critical_ips(
@@ -237,6 +238,22 @@ class ResultsSuite:
         ]
         worst = overall(cluster, jobs, *span, bucket_span=HOUR, min_score=40)
         assert [row["overall_score"] for row in worst] == [40.0, 60.0]
+
+    def test_overall_score_counts_nothing_of_scheduled_events_and_closing_verdicts(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        closed = bucket(context, START, score=80)  # the next buckets are of the next day
+        closed.source["verdict"] = "safe"
+        planned = bucket(context, START + HOUR, score=60, stamp=replace(STAMP, scheduled_events=["move", "audit"]))
+        store.write([closed, planned, bucket(context, START + 2 * HOUR, score=20)], 1)
+        cluster.refresh(ALIAS)
+        asked = (cluster, [context.job_id], START, START + 3 * HOUR)
+        assert [row["overall_score"] for row in overall(*asked, bucket_span=HOUR)] == [0.0, 0.0, 20.0]
+        days = overall(*asked, bucket_span=24 * HOUR)
+        assert [row["jobs"] for row in days] == [
+            [{"job_id": context.job_id, "max_anomaly_score": 0.0}],
+            [{"job_id": context.job_id, "max_anomaly_score": 20.0, "scheduled_events": ["audit", "move"]}],
+        ]
 
     def test_jobs_whose_fields_contradict_are_told_before_anything_is_written(
         self, cluster: Cluster, context: ResultContext, store: ResultStore
@@ -281,7 +298,7 @@ class ResultsSuite:
         self, cluster: Cluster, context: ResultContext, store: ResultStore
     ) -> None:
         store.write([record(context), bucket(context), annotation(context)], 1)
-        assert store.delete_all(2) == 3
+        assert store.delete(list(store.every()), 2) == 3
         cluster.refresh(ALIAS)
         assert store.count("bucket") == 0
 

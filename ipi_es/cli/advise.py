@@ -105,10 +105,10 @@ def advise(
 
 def _advice(cluster: Cluster, job: Job, asked: AdviceRequest) -> Advice:
     from ipi_es.alerts.advice.advice import advise as advice_on
-    from ipi_es.results.store import MAX_PAGE, ResultStore
+    from ipi_es.results.reading.result_reader import MAX_PAGE, ResultReader
     from ipi_es.worker.job_annotations import warm_ups
 
-    said = ResultStore(cluster, job.job_id).annotations(end=asked.end, types=["warm_up"], size=MAX_PAGE)
+    said = ResultReader(cluster, job.job_id).annotations(end=asked.end, types=["warm_up"], size=MAX_PAGE)
     return advice_on(cluster, job, asked, warm_ups(said, asked.end))
 
 

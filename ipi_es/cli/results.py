@@ -134,7 +134,7 @@ def results(
 
     Tables of records and influencers show what is new, and say how many repeats they leave out; --all shows those too.
     In a table of influencers an entity and its addresses of one event share a line. For overall, JOB may be several
-    job_ids with commas between them.
+    job_ids with commas between them; a bucket in a scheduled event, or that a verdict closed, counts as 0 there.
 
     Example: ipi-es results records jobs/logins.yml --start now-1d --min-score 50
     """
@@ -278,11 +278,11 @@ def _of_job(
 ) -> FoundResults:
     from ipi_es.cli.shared.results_there import newest_result
     from ipi_es.results.reading.listing import count_quiet, pairs_of
-    from ipi_es.results.store import ResultStore
+    from ipi_es.results.reading.result_reader import ResultReader
 
     singular = check_kind(kind)
     where = asked.filter(job)
-    store = ResultStore(cluster, job.job_id, job.results_index_name)
+    store = ResultReader(cluster, job.job_id)
     found = store.read(singular, where, sort=asked.sort, desc=asked.desc, size=asked.size)
     rows = lines = [{"id": each.id, **each.source} for each in found]
     newest, note = newest_result(cluster, job, here.settings.snapshots.directory)
@@ -317,8 +317,13 @@ def for_people(row: dict[str, Any], kind: str, shown: TimeShown) -> dict[str, An
         names = (", ".join(row[field]) for field in ("top_entities", "top_ips") if row.get(field))
         out["why"] = row.get("reason") or "; ".join(names)  # earlier versions wrote no reason
     if kind == "overall":
-        out["jobs"] = [f"{each['job_id']} {each['max_anomaly_score']:.0f}" for each in row["jobs"]]
+        out["jobs"] = [_job_score(each) for each in row["jobs"]]
     return out
+
+
+def _job_score(job: dict[str, Any]) -> str:
+    scheduled = f" (scheduled: {', '.join(job[SCHEDULED_EVENTS])})" if SCHEDULED_EVENTS in job else ""
+    return f"{job['job_id']} {job['max_anomaly_score']:.0f}{scheduled}"
 
 
 def _incident(row: dict[str, Any], shown: TimeShown) -> dict[str, Any]:

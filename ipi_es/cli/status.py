@@ -52,7 +52,7 @@ def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, out
     Example: ipi-es status --format json
     """
     from ipi_es.config.files.loading import read_jobs
-    from ipi_es.results.store import ResultStore
+    from ipi_es.results.reading.result_reader import ResultReader
     from ipi_es.service.health.job_status import JobStatusReader
     from ipi_es.state.blobs import BlobStore
     from ipi_es.state.cluster_blobs import ClusterBlobs
@@ -68,7 +68,7 @@ def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, out
         states = StateStore(cluster).all()
         jobs, states = _chosen(job_names, configured, states, here.job)
         blobs: BlobStore = ClusterBlobs(cluster) if directory is None else DirectoryBlobs(directory)
-        overview = JobStatusReader(lambda job: ResultStore(cluster, job.job_id, job.results_index_name), blobs, now)
+        overview = JobStatusReader(lambda job: ResultReader(cluster, job.job_id), blobs, now)
         found = overview.of(jobs, states)
     rows = [_for_people(each, now, shown) if output_format == "table" else each.to_dict(now) for each in found]
     empty = "No job yet: write a file into jobs/, then `ipi-es check JOB`."

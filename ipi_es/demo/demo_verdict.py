@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipi_es.cluster.port import Document
 from ipi_es.demo.company import Simulation
 from ipi_es.demo.incidents import Incident
-from ipi_es.results.store import ResultStore
+from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import CRITICAL, SCORE_FIELDS
 from ipi_es.times import from_ms
 
@@ -48,7 +48,7 @@ class DemoVerdict:
         return tuple(id_ for id_ in self.expected if self.scores[id_] >= CRITICAL)
 
 
-def judge(results: ResultStore, simulation: Simulation) -> DemoVerdict:
+def judge(results: ResultReader, simulation: Simulation) -> DemoVerdict:
     """Compare the stored results with the planted incidents."""
     incidents = simulation.incidents
     scores = {incident.id: 0.0 for incident in incidents}
@@ -74,7 +74,7 @@ def judge(results: ResultStore, simulation: Simulation) -> DemoVerdict:
     return DemoVerdict(scores, buckets, tuple(sorted(others)), tuple(sorted(now)), tuple(sorted(other_buckets)))
 
 
-def _results(results: ResultStore) -> Iterator[tuple[set[str], int, int, float, float]]:
+def _results(results: ResultReader) -> Iterator[tuple[set[str], int, int, float, float]]:
     """Yield (entities and IPs of a result, start and end of its bucket in epoch seconds, initial and present score)."""
     for kind in ("record", "influencer"):
         for found in results.read(kind, size=_MOST):

@@ -12,7 +12,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
 from ipi_es.results.reading.incident_grouping import LEAST_SCORE, Incident, group_incidents, initial_score
 from ipi_es.results.reading.queries import ResultFilter
-from ipi_es.results.store import ResultStore
+from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import is_settled, raises_alarm
 from ipi_es.times import format_span, from_ms
 
@@ -74,14 +74,14 @@ class Findings:
         return sum(int(each["event_count"]) for each in self.buckets)
 
 
-def newest_end(results: ResultStore, span: int) -> int | None:
+def newest_end(results: ResultReader, span: int) -> int | None:
     """Return the exclusive end of the newest final bucket, epoch seconds, or None. ``span``: its default length, s."""
     for newest in results.read("bucket", ResultFilter(interim=False), sort="timestamp", size=1):
         return from_ms(newest.source["timestamp"]) + int(newest.source.get("bucket_span", span))
     return None
 
 
-def read_findings(results: ResultStore, job: Job, start: int, end: int) -> Findings:
+def read_findings(results: ResultReader, job: Job, start: int, end: int) -> Findings:
     """Read the results for [start, end), epoch seconds. Raises UsageError if the range is too long or empty."""
     if end <= start:
         raise UsageError("the report's end is not after its start", hint="give --start and --end, or neither")

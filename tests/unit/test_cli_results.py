@@ -125,6 +125,18 @@ def test_what_is_in_a_scheduled_event_is_left_out_and_counted(cluster: MemoryClu
         cluster.put(each.index, each.id, each.source, refresh=True)
 
 
+def test_an_overall_bucket_names_the_scheduled_events_that_count_as_0(cluster: MemoryCluster) -> None:
+    worst = rows_of("overall", "signins.json")[0]
+    where = {"bool": {"filter": [{"term": {"result_type": "bucket"}}, {"term": {"timestamp": worst["timestamp"]}}]}}
+    (each,) = cluster.scan(ALIAS, where)
+    cluster.put(each.index, each.id, {**each.source, "scheduled_events": ["move"]}, refresh=True)
+    time = worst["timestamp"] // 1_000
+    asked = ("overall", "signins.json", "--start", iso(time), "--end", iso(time + 3_600))
+    assert "signins 0 (scheduled: move)" in run("results", *asked).stdout
+    assert [row["overall_score"] for row in rows_of(*asked)] == [0.0]
+    assert rows_of("overall", "signins.json")[0]["timestamp"] != worst["timestamp"]
+
+
 def test_an_entity_and_its_addresses_of_one_event_share_a_line(cluster: MemoryCluster) -> None:
     rows = rows_of("influencers", "signins.json", "--new", "--min-score", "5")
     sprayer = [row for row in rows if row["influencer_field_value"] == company.SPRAYER]

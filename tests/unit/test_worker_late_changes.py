@@ -15,7 +15,7 @@ from worker_company import DAY, HOUR
 
 from ipi_es.cluster.port import Json
 from ipi_es.datafeed.event_bucket import NO_ROWS_DIGEST
-from ipi_es.results.store import FinalBucket
+from ipi_es.results.reading.result_reader import FinalBucket
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.details import SavedRereadBudget
 from ipi_es.testing.memory_cluster import MemoryCluster

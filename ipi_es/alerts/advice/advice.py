@@ -21,7 +21,7 @@ from ipi_es.alerts.kinds import SCORED, ScoredKind
 from ipi_es.cluster.port import Cluster, Document, Json
 from ipi_es.config.job_config import Job
 from ipi_es.results.reading.queries import ResultFilter, any_of, results_query
-from ipi_es.results.store import MAX_PAGE, ResultStore
+from ipi_es.results.reading.result_reader import MAX_PAGE, ResultReader
 from ipi_es.results.words import ALIAS, RESULT_KINDS, VERDICT
 from ipi_es.times import day_of, from_ms
 
@@ -103,7 +103,7 @@ def advise(cluster: Cluster, job: Job, asked: AdviceRequest, warm_ups: Sequence[
 
     Each result counts as if it had been written at the time of its bucket. ``warm_ups``: when the job warmed up.
     """
-    time = _counted_time(ResultStore(cluster, job.job_id, job.results_index_name), job, asked, warm_ups)
+    time = _counted_time(ResultReader(cluster, job.job_id), job, asked, warm_ups)
     levels: list[Level] = [*((kind,) for kind in SCORED), own_level(job)]
     thresholds = {*map(float, (*SHOWN_THRESHOLDS, *PROPOSED)), float(job.alerts.threshold)}
     counters = {level: AlarmCounter(thresholds) for level in levels if level}
@@ -128,7 +128,7 @@ def own_level(job: Job) -> Level:
     return tuple(kind for kind in SCORED if kind in job.alerts.on)
 
 
-def _counted_time(results: ResultStore, job: Job, asked: AdviceRequest, warm_ups: Sequence[Interval]) -> CountedTime:
+def _counted_time(results: ResultReader, job: Job, asked: AdviceRequest, warm_ups: Sequence[Interval]) -> CountedTime:
     start, end = asked.start, asked.end
     days = results.daily_counts(start, end)
     blind = (each.source for each in results.annotations(start, end, ["blind"], size=MAX_PAGE))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from ipi_es.results.store import FinalBucket
+from ipi_es.results.reading.result_reader import FinalBucket
 from ipi_es.times import SECONDS, day_of
 
 Interval: TypeAlias = tuple[int, int]

@@ -23,10 +23,10 @@ def newest_result(cluster: Cluster, job: Job, directory: Path | None) -> tuple[i
     Raises NotFound where the job's state says that buckets were scored and none of them is found. Without permission
     to read the state, this isn't checked. ``directory`` holds the snapshots, if they aren't in the cluster.
     """
-    from ipi_es.results.store import ResultStore
+    from ipi_es.results.reading.result_reader import ResultReader
 
     scored = _scored_to(cluster, job, directory)
-    newest = newest_end(ResultStore(cluster, job.job_id, job.results_index_name), job.bucket_span)
+    newest = newest_end(ResultReader(cluster, job.job_id), job.bucket_span)
     if scored is None:
         return newest, None
     hint = f"`ipi-es check {job.job_id}` looks at the indices and at the alias over them"

@@ -11,13 +11,13 @@ from typing import Any
 
 from ipi_es.datafeed.bucket_counts import NO_EVENTS, BucketCounts
 from ipi_es.datafeed.reader import Datafeed
-from ipi_es.results.store import ResultStore
+from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.service.blindness.usual_rates import MEMORY
 
 MS = 1_000
 
 
-def recalled(feed: Datafeed, results: ResultStore, end: int, span: int) -> Iterator[tuple[int, BucketCounts]]:
+def recalled(feed: Datafeed, results: ResultReader, end: int, span: int) -> Iterator[tuple[int, BucketCounts]]:
     """Yield (end, counts) of every bucket of the five weeks up to ``end`` (epoch seconds), in order of time."""
     begin = end - MEMORY // span * span
     stored = {

@@ -14,7 +14,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.errors import SnapshotError
 from ipi_es.results.documents.annotations import GOES_ON
 from ipi_es.results.reading.queries import ResultFilter
-from ipi_es.results.store import ResultStore
+from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import AnnotationType
 from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.service.due import complete_to
@@ -139,7 +139,7 @@ class JobStatus:
 class JobStatusReader:
     """Reads the status of jobs."""
 
-    def __init__(self, results: Callable[[Job], ResultStore], blobs: BlobStore, now: int) -> None:
+    def __init__(self, results: Callable[[Job], ResultReader], blobs: BlobStore, now: int) -> None:
         """Set the sources. ``results`` returns the results of a job; ``now`` is in epoch seconds."""
         self._results, self._blobs, self._now = results, blobs, now
 

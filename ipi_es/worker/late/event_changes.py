@@ -18,7 +18,7 @@ from ipi_es.cluster.port import Document
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.searches.read_plan import NOTHING
 from ipi_es.results.reading.queries import ResultFilter
-from ipi_es.results.store import FinalBucket
+from ipi_es.results.reading.result_reader import FinalBucket
 from ipi_es.state.details import SavedRereadBudget
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_session import JobSession

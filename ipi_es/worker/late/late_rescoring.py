@@ -28,7 +28,7 @@ from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.ids import bucket_id
 from ipi_es.results.documents.rescored import beside_stored, with_moments
 from ipi_es.results.documents.result_documents import ResultDocument, Stamp
-from ipi_es.results.store import FinalBucket
+from ipi_es.results.reading.result_reader import FinalBucket
 from ipi_es.times import day_of, iso
 from ipi_es.worker.history import late_rows
 from ipi_es.worker.history.history_keeper import HistoryId, Rows

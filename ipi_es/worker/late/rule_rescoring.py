@@ -23,7 +23,7 @@ from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.networks.network_types import TYPES_FIELD, type_bits
 from ipi_es.networks.network_values import country_number
 from ipi_es.results.documents.annotations import Annotation
-from ipi_es.results.store import FinalBucket
+from ipi_es.results.reading.result_reader import FinalBucket
 from ipi_es.state.rule_store import StoredRule
 from ipi_es.times import from_ms, iso
 from ipi_es.worker.job_session import JobSession

@@ -19,7 +19,7 @@ from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.results.documents import ids
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.queries import ResultFilter
-from ipi_es.results.store import ResultStore
+from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import ALIAS
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.owner import owner_for_people
@@ -41,7 +41,7 @@ class JobVerdicts:
     def __init__(self, cluster: Cluster, job: Job, now: int) -> None:
         self._job, self._now = job, now
         self._states, self._store = StateStore(cluster), VerdictStore(cluster, job.job_id)
-        self._results = ResultStore(cluster, job.job_id, job.results_index_name)
+        self._results = ResultReader(cluster, job.job_id)
 
     def all(self) -> StoredVerdicts:
         """Return all verdicts of the job, revoked ones too, the oldest first."""

@@ -41,7 +41,7 @@ from ipi_es.results.words import RESULT_KINDS
 from ipi_es.setup import setup_plan
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 
 BUCKETS = 24
 """Event buckets of a stream: a day in hours, 42,000 events an hour, as in read.py."""

@@ -48,9 +48,9 @@ from ipi_es.scoring.normalizer import probability_cap
 from ipi_es.scoring.renormalizer import LastRenormalization
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper
 from ipi_es.worker.history.holds import Holds
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.repeats.earlier_findings import Repeats
 from ipi_es.worker.scoring.dry_run import AlertCounts
-from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.training.job_training import TrainedJob, learn
 from ipi_es.worker.training.training_rows import TrainingRowsCollector
@@ -130,7 +130,7 @@ class Run:
         keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("run", history.day), Holds.of(job))
         start = feed.simulation.scored_start
         levels = self.snapshot.levels
-        repeats = Repeats(job.repeat_window)
+        repeats = Repeats.of(job)
         last = LastRenormalization.at(start, levels.by_name)
         self.follower = ScoringPipeline.of(
             job, self.snapshot, keeper, levels, repeats, AlertCounts(), renormalized=last

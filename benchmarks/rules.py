@@ -38,7 +38,7 @@ from ipi_es.demo.demo_run import END, JOB
 from ipi_es.scoring.renormalizer import LastRenormalization
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper
 from ipi_es.worker.history.holds import Holds
-from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.repeats.earlier_findings import Repeats
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.training.job_training import TrainedJob, learn
 from ipi_es.worker.training.training_rows import TrainingRowsCollector
@@ -97,7 +97,7 @@ def seconds(
     snapshot = learned.snapshot
     last = LastRenormalization.at(start, snapshot.levels.by_name)
     pipeline = ScoringPipeline.of(
-        job, snapshot, keeper, snapshot.levels, Repeats(job.repeat_window), simulated.Kept(), renormalized=last
+        job, snapshot, keeper, snapshot.levels, Repeats.of(job), simulated.Kept(), renormalized=last
     )
     began = time.process_time()
     pipeline.run(buckets)

@@ -23,7 +23,7 @@ from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.state.leased_state import LeasedState
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 
 WRITTEN_WITHIN = 0.5
 """Seconds in which a small batch in memory is surely written."""

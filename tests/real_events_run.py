@@ -26,7 +26,7 @@ from ipi_es.setup.setup_plan import apply, plan
 from ipi_es.state.blobs import BlobInfo
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 
 Key = tuple[Any, ...]
 """(result type, start of the bucket, what it is of …)."""

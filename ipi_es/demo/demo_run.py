@@ -19,7 +19,7 @@ from ipi_es.times import from_ms
 from ipi_es.worker.clock import SystemClock
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 from ipi_es.worker.training.job_training import TrainingCallbacks
 from ipi_es.worker.upkeep.removal import Removal, is_known
 

@@ -36,8 +36,8 @@ from ipi_es.worker.late.late_rescoring import rescore_late
 from ipi_es.worker.late.rule_rescoring import rescore_by_rules
 from ipi_es.worker.lease_wait import LEASE
 from ipi_es.worker.open_session import open_session
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.interim_results import write_interim
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 from ipi_es.worker.upkeep.cleanup import clean
 from ipi_es.worker.verdicts.result_marks import mark_results, unmarked
 

@@ -27,12 +27,12 @@ from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.history import late_rows
 from ipi_es.worker.history.history_keeper import HistoryId, catch_up, store_delta
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.repeats.earlier_findings import Repeats
 from ipi_es.worker.scoring.batch import StoredSink, renormalization_details
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.describer import context_of
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.renormalization import ResultWindow
-from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.scoring.scoring_state import LoadedScoring, ScoringCache, ScoringState
 from ipi_es.worker.timing import each_timed, timed
@@ -328,8 +328,8 @@ class JobSession:
             store_delta(self.writer.blobs, job.job_id, keeper.id, delta, stores.clock.now())
 
         catch_up(keeper, start, resources.read, stored)
-        repeats = Repeats(job.repeat_window)
-        repeats.load(*stores.results.recent(start - job.repeat_window, start, job.ip_field))
+        repeats = Repeats.of(job)
+        repeats.load(*repeats.read(stores.results, start, job.ip_field))
         first: dict[str, Any] = {}
         details = state.details
         if state.renormalized_to is None:

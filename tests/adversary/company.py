@@ -18,9 +18,9 @@ from ipi_es.demo.demo_run import END, JOB
 from ipi_es.scoring.renormalizer import LastRenormalization
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper
 from ipi_es.worker.history.holds import Holds
+from ipi_es.worker.repeats.earlier_findings import Repeats
 from ipi_es.worker.scoring.batch import Batch
 from ipi_es.worker.scoring.dry_run import AlertCounts
-from ipi_es.worker.scoring.repeats import Repeats
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.training.job_training import TrainedJob, learn
 from ipi_es.worker.training.training_rows import TrainingRowsCollector
@@ -72,7 +72,7 @@ class Company:
         history = copy.deepcopy(self.learned.history)
         keeper = HistoryKeeper(job, AllowList.of(job), history, HistoryId("run", history.day), Holds.of(job))
         sink = Kept()
-        snapshot, repeats = self.learned.snapshot, Repeats(job.repeat_window)
+        snapshot, repeats = self.learned.snapshot, Repeats.of(job)
         last = LastRenormalization.at(self.start, snapshot.levels.by_name)
         follower = ScoringPipeline.of(job, snapshot, keeper, snapshot.levels, repeats, sink, renormalized=last)
         follower.run(Feed(self.simulation, added).read(self.start, self.start + days * DAY, job.bucket_span))

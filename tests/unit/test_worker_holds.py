@@ -24,8 +24,8 @@ from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.history.holds import EVERYBODY, HeldPair, Holds
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.dry_run import count_alerts
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 from ipi_es.worker.training.job_training import TrainingCallbacks
 from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts
 

@@ -13,8 +13,8 @@ import worker_parts as parts
 from ipi_es.config.allow_list import NO_RULE
 from ipi_es.results.reading.reported import Extent, First, ReportedIp, ReportedPair
 from ipi_es.worker.job_resources import JobResources
-from ipi_es.worker.scoring.repeat_decision import KnownFindings, MutedFindings, OpenQuestion, takes_part
-from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.repeats.earlier_findings import Repeats
+from ipi_es.worker.repeats.repeat_decision import KnownFindings, MutedFindings, OpenQuestion, takes_part
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
 WINDOW = 100

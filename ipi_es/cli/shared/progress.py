@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ipi_es.datafeed.event_bucket import EventBucket
     from ipi_es.ipinsights.network.network_fitting import TrainingProgress
-    from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+    from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 
 log = logging.getLogger("ipi_es")
 

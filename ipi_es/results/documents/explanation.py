@@ -156,7 +156,8 @@ def sentence(record: Mapping[str, Any]) -> str:
     """
     entity, ip = str(record["partition_field_value"]), str(record["by_field_value"])
     why: Mapping[str, Any] = record.get("anomaly_score_explanation") or {}
-    known = bool(record.get("suppressed_by") or record.get("repeat_of"))
+    repeated = record.get("repeat_of") and not ids.belongs_to_new_finding(record)
+    known = bool(record.get("suppressed_by") or repeated)
     past = [*([] if known else _never(entity, why, record)), *_usually(entity, why)]
     sentences = [
         f"{entity} used {ip} ({events_text(record)})",
@@ -265,11 +266,14 @@ def _repeat(record: Mapping[str, Any]) -> list[str]:
         return []
     pair = (str(record["partition_field_value"]), str(record["by_field_value"]))
     detector = (int(record.get("bucket_span") or 0), int(record.get("detector_index") or 0))
-    return [_dated_repeat(str(first), str(record.get("job_id")), *detector, *pair)]
+    now = from_ms(record.get("timestamp", 0))
+    return [_dated_repeat(str(first), str(record.get("job_id")), *detector, *pair, now)]
 
 
 @lru_cache(maxsize=4_096)  # a finding repeats in bucket after bucket
-def _dated_repeat(first: str, job_id: str, bucket_span: int, detector_index: int, entity: str, ip: str) -> str:
+def _dated_repeat(
+    first: str, job_id: str, bucket_span: int, detector_index: int, entity: str, ip: str, now: int
+) -> str:
     begun = ids.start_of(first)
     own = ids.record_id(job_id, begun or 0, bucket_span, detector_index, entity, ip) == first
-    return dated_repeat(begun, "" if own or begun is None else "in the same network")
+    return dated_repeat(begun, "" if own or begun is None else "in the same network", now=now)

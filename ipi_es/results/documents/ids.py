@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from ipi_es.times import from_ms, to_ms
 
@@ -21,6 +23,12 @@ _STARTED = re.compile(r"_(?:record|influencer|bucket)_(\d+)_\d+_(?:\d+_)?[0-9a-f
 _HASH_BYTES = 16  # 128 bits: among 10^12 results, the probability of a collision is 10^-15
 _JOB_BYTES = 200  # job ids have at most 64 characters; a longer one is cut here, but the hash covers all of it
 _LENGTH_BYTES = 8  # of a part, in bytes, before the part
+
+
+def belongs_to_new_finding(source: Mapping[str, Any]) -> bool:
+    """Return whether a result (its source) raises no alarm because another one of the same bucket raises it."""
+    first = source.get("repeat_of")
+    return first is not None and start_of(str(first)) == from_ms(source["timestamp"])
 
 
 def digest(*parts: str) -> str:

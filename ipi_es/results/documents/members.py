@@ -23,6 +23,8 @@ from ipi_es.results.documents.phrases import (
     scheduled_text,
     types_text,
 )
+from ipi_es.results.reading.reported import EGRESS_MOVE
+from ipi_es.times import from_ms
 
 NAMED = 10
 """The most names that a result holds, the worst first."""
@@ -114,6 +116,7 @@ def influencer_sentence(source: Mapping[str, Any], other_field: str) -> str:
     seen = f"{value} {verb} {plural(count, f'{other_field} value')} ({events_text(source)})"
     rarity = one_in(float(source["probability"]), f"{source['influencer_field_name']} value")
     sentences = [
+        *_moved(source, other_field),
         f"{seen}: {some(names, IN_SENTENCE, total=count)}" if names else seen,  # none: all of them were erased
         *learned_before(int(source["timestamp"]), _never(value, count, unlearned, of_entity=of_entity)),
         *_others(repeats, allowed),
@@ -122,11 +125,26 @@ def influencer_sentence(source: Mapping[str, Any], other_field: str) -> str:
         begun_with_capital(f"{rarity} is as unusual as this"),
     ]
     if source.get("repeat_of"):
-        sentences.append(dated_repeat(ids.start_of(str(source["repeat_of"]))))
+        sentences.append(dated_repeat(ids.start_of(str(source["repeat_of"])), now=from_ms(source["timestamp"])))
     if source.get("suppressed_by"):
         sentences.append(rule_text(str(source["suppressed_by"])))
     sentences += scheduled_text(source)
     return ". ".join(sentences) + "."
+
+
+def _moved(source: Mapping[str, Any], other_field: str) -> list[str]:
+    """Return sentences on the move of a group to another network, which an address's influencer reports."""
+    move: Mapping[str, Any] | None = source.get(EGRESS_MOVE)
+    if move is None:
+        return []
+    count, left, behind = (int(move[f"{what}_count"]) for what in ("entity", "left", "left_behind"))
+    who = f"{plural(count, f'{other_field} value')} moved to {move['network']}"
+    former = some(move["former_networks"], IN_SENTENCE, total=len(move["former_networks"]))
+    if not left or not former:
+        return [f"{who}, as others did before"]
+    whole = "all of them" if left == count else f"{left:,} of them"
+    still = "nobody used in this bucket" if not behind else f"only {plural(behind, 'other')} used in this bucket"
+    return [f"{who}: {whole} used {former} before, which {still}"]
 
 
 def _never(value: str, count: int, unlearned: int, *, of_entity: bool) -> list[str]:

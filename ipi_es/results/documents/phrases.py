@@ -87,10 +87,14 @@ def one_in(probability: float, noun: str = "event") -> str:
     return f"{one} {round(rarity / magnitude) * magnitude:,}"
 
 
-def dated_repeat(begun: int | None, where: str = "") -> str:
-    """Name the first finding of a repeat by its bucket's start, epoch seconds; None if the start isn't known."""
+def dated_repeat(begun: int | None, where: str = "", *, now: int | None = None) -> str:
+    """Name the first finding of a repeat by its bucket's start, epoch seconds; None if the start isn't known.
+
+    ``now``: the start of the repeat's own bucket; the first finding may be another result of it.
+    """
     which = "an earlier finding" if begun is None else f"the finding of {iso(begun)}"
-    return f"Repeat of {which}" + (f" {where}" if where else "")
+    what = "Part of" if begun is not None and begun == now else "Repeat of"
+    return f"{what} {which}" + (f" {where}" if where else "")
 
 
 def rule_text(rule: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ipi_es.results.documents.ids import belongs_to_new_finding
 from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.words import SCORE_FIELDS, raises_alarm
 from ipi_es.scoring.probability import severity
@@ -74,13 +75,14 @@ def beside_stored(
     sources = [each.source for each in (*new, *kept)]
     records = [each for each in sources if each["result_type"] == "record"]
     alarms = [each for each in records if raises_alarm(each)]
+    new_records = [each for each in records if raises_alarm(each) or belongs_to_new_finding(each)]
     before, source = stored.get(bucket.id, {}), dict(bucket.source)
     if before.get("anomaly_score", 0.0) > source["anomaly_score"]:
         source |= {name: before[name] for name in _OF_THE_SCORE if name in before}
     source |= {
         "max_record_score": max((each["record_score"] for each in alarms), default=0.0),
         "record_count": len(records),
-        "new_record_count": len(alarms),
+        "new_record_count": len(new_records),
         "influencer_count": len(sources) - len(records),
         "omitted_record_count": max(source["omitted_record_count"], before.get("omitted_record_count", 0)),
     }

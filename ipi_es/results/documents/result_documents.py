@@ -186,6 +186,8 @@ class Influencer:
     """The groups of an entity."""
     members: Members | None = None
     """Its addresses in the bucket, or its entities."""
+    move: Mapping[str, Any] | None = None
+    """The move of a group to another network, which it reports."""
 
     def document(self, context: ResultContext, stamp: Stamp) -> ResultDocument:
         """Return the document to store; it has a ``reason`` where the members are known.
@@ -206,7 +208,7 @@ class Influencer:
         if self.groups:
             source[GROUPS_FIELD] = list(self.groups)
         source |= _flat({field: value}) | _unless_none(suppressed_by=self.suppressed_by, repeat_of=self.repeat_of)
-        source |= _reported(self.failures_only, self.extent)
+        source |= _reported(self.failures_only, self.extent) | _unless_none(**{reported.EGRESS_MOVE: self.move})
         if self.members is not None:
             counted = self.members.to_dict(of_entity=of_entity)
             source |= {name: each for name, each in counted.items() if name not in source}
@@ -236,7 +238,8 @@ class Bucket:
     record_count: int = 0
     """Records written."""
     new_record_count: int = 0
-    """Records written that may raise an alarm (:func:`ipi_es.results.words.raises_alarm`)."""
+    """Records written that may raise an alarm (:func:`ipi_es.results.words.raises_alarm`), or belong to the move of a
+    group that does."""
     influencer_count: int = 0
     """Influencers written."""
     omitted_record_count: int = 0

@@ -10,7 +10,8 @@ from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.config.given_verdict import CLOSING
 from ipi_es.errors import UsageError
 from ipi_es.networks.network_types import TYPES_FIELD
-from ipi_es.results.words import CRITICAL, NO_ALARM, RESULT_KINDS, SCORE_FIELDS, VERDICT, ResultKind
+from ipi_es.results.reading.reported import EGRESS_MOVE
+from ipi_es.results.words import CRITICAL, EXPECTED, NO_ALARM, RESULT_KINDS, SCORE_FIELDS, VERDICT, ResultKind
 from ipi_es.times import to_ms
 
 Query = dict[str, Any]
@@ -180,6 +181,13 @@ def critical_influencers_query(job_id: str, field: str, start: int, end: int) ->
         {"range": {"initial_influencer_score": {"gte": CRITICAL}}},
     ]
     return _without(query, *NO_ALARM)
+
+
+def moves_query(job_id: str, start: int, end: int) -> Query:
+    """Select the influencers that report the move of a group, repeated or not; those that people expected aren't."""
+    query = results_query(job_id, ["influencer"], ResultFilter(start, end, interim=False))
+    query["bool"]["filter"].append({"exists": {"field": f"{EGRESS_MOVE}.network"}})
+    return _without(query, *EXPECTED)
 
 
 def any_of(queries: Sequence[Query]) -> Query:

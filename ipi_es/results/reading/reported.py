@@ -14,10 +14,14 @@ from ipi_es.times import from_ms
 FIELD = "reported_extent"
 """The field of a record and of an influencer that holds its Extent."""
 
+EGRESS_MOVE = "egress_move"
+"""The field of an influencer that reports the move of a group of accounts."""
+
 RECORD_SCORE, INFLUENCER_SCORE = "initial_record_score", "initial_influencer_score"
 
 OF_IP = ("influencer_field_value", "timestamp", INFLUENCER_SCORE, FIELD, "failures_only")
 OF_PAIR = ("partition_field_value", "by_field_value", "timestamp", RECORD_SCORE, FIELD, "failures_only")
+OF_MOVE = ("timestamp", INFLUENCER_SCORE, "repeat_of", EGRESS_MOVE)
 OF_HELD = (*OF_PAIR, "held_until", "repeat_of")
 """The fields to read from the documents."""
 
@@ -89,6 +93,42 @@ class ReportedIp(NamedTuple):
         return cls(value, _seconds(source["timestamp"]), document.id, *_reported(source, INFLUENCER_SCORE))
 
 
+class ReportedMove(NamedTuple):
+    """The move of a group of accounts to another network, as influencers report it."""
+
+    network: str
+    """/24 or /48."""
+    time: int
+    """The start of the bucket that reported it first with this score, epoch seconds."""
+    id: str
+    """That bucket's influencer."""
+    score: float
+    """Its initial score."""
+    former: tuple[str, ...] = ()
+    """The networks that its accounts left."""
+    repeats: bool = False
+    """Whether the influencer repeats an earlier one: it only adds former networks."""
+
+    @classmethod
+    def of(cls, document: Document) -> ReportedMove:
+        """Create it from an influencer with the fields of :data:`OF_MOVE`."""
+        source = document.source
+        move = source[EGRESS_MOVE]
+        return cls(
+            move["network"],
+            _seconds(source["timestamp"]),
+            document.id,
+            float(source[INFLUENCER_SCORE]),
+            tuple(move["former_networks"]),
+            "repeat_of" in source,
+        )
+
+    def followed_by(self, later: ReportedMove) -> ReportedMove:
+        """Return the move after a later influencer about it."""
+        former = tuple(dict.fromkeys((*self.former, *later.former)))
+        return (self if later.repeats else later)._replace(former=former)
+
+
 class First(NamedTuple):
     """The first result of a finding, which its repeats name."""
 
@@ -98,10 +138,11 @@ class First(NamedTuple):
 
 
 class Recent(NamedTuple):
-    """The reported pairs and addresses by which repeats are recognized."""
+    """The reported pairs, addresses and moves by which repeats are recognized."""
 
     pairs: list[ReportedPair]
     ips: list[ReportedIp]
+    moves: list[ReportedMove]
 
 
 class HeldRecord(NamedTuple):

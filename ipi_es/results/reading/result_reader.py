@@ -16,7 +16,7 @@ from ipi_es.results.documents.annotations import annotations_query
 from ipi_es.results.reading import queries, reported
 from ipi_es.results.reading.day_counts import DayCounts, daily_body, read_daily
 from ipi_es.results.reading.queries import EVERY_RESULT, ResultFilter
-from ipi_es.results.reading.reported import BucketEntity, HeldRecord, Recent, ReportedIp, ReportedPair
+from ipi_es.results.reading.reported import BucketEntity, HeldRecord, Recent, ReportedIp, ReportedMove, ReportedPair
 from ipi_es.results.words import ALIAS, RESULT_KINDS, VERDICT, AnnotationType, ResultKind
 from ipi_es.times import from_ms
 
@@ -131,12 +131,19 @@ class ResultReader:
         query = queries.results_query(self._job_id, ["record"], ResultFilter(start, end, interim=False))
         yield from self._scan(query, source=queries.MATCHED_FIELDS)
 
-    def recent(self, start: int, end: int, ip_field: str) -> Recent:
-        """Return first records of pairs, and first critical influencers of ``ip_field``, of buckets in [start, end)."""
+    def recent(self, start: int, end: int, ip_field: str, moves_from: int | None = None) -> Recent:
+        """Return first records of pairs, and first critical influencers of ``ip_field``, of buckets in [start, end).
+
+        Also those that report moves of groups, of buckets in [``moves_from``, end); None: from ``start`` on.
+        """
         self._cluster.refresh(ALIAS)
         pairs = self._scan(queries.first_records_query(self._job_id, start, end), source=reported.OF_PAIR)
         ips = self._scan(queries.critical_influencers_query(self._job_id, ip_field, start, end), source=reported.OF_IP)
-        return Recent(sorted(map(ReportedPair.of, pairs)), sorted(map(ReportedIp.of, ips)))
+        begin = start if moves_from is None else moves_from
+        moves = self._scan(queries.moves_query(self._job_id, begin, end), source=reported.OF_MOVE)
+        return Recent(
+            sorted(map(ReportedPair.of, pairs)), sorted(map(ReportedIp.of, ips)), sorted(map(ReportedMove.of, moves))
+        )
 
     def held(self, start: int, end: int) -> list[HeldRecord]:
         """Return the held records of [start, end), epoch seconds."""

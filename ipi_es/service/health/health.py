@@ -25,7 +25,7 @@ from ipi_es.service.due import complete_to
 from ipi_es.service.health.job_report import JobActivity, JobReport, NotReadyReason, Reason
 from ipi_es.state.details import LastError
 from ipi_es.times import iso
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 
 RECENT = 96
 """Buckets over which the share of unparsable events is taken: a day of quarter hours."""

@@ -201,7 +201,7 @@ class LateRescorer:
             return
         checkpoint = session.state.trained.checkpoint
         late = late_rows.waiting(self._stores.blobs, session.state)
-        recent = self._stores.results.recent(checkpoint - job.repeat_window, checkpoint, job.ip_field)
+        recent = loaded.pipeline.scorer.repeats.read(self._stores.results, checkpoint, job.ip_field)
         session.scoring.apply_rescored(loaded, self._rescored, late, recent)
 
     def _pipeline(self) -> ScoringPipeline:

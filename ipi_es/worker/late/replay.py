@@ -15,10 +15,11 @@ from ipi_es.times import SECONDS
 from ipi_es.worker.history.history_keeper import HistoryId, Rows, history_base, learned_rows, load_history
 from ipi_es.worker.history.holds import Holds
 from ipi_es.worker.job_resources import JobResources
-from ipi_es.worker.scoring.bucket_scorer import BucketScorer, ScoredBucket
+from ipi_es.worker.repeats.earlier_findings import Repeats
+from ipi_es.worker.scoring.bucket_scorer import BucketScorer
 from ipi_es.worker.scoring.describer import Describer, context_of
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
-from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 
 
@@ -75,8 +76,8 @@ class Replay:
         """Score a bucket of the day with the repeats and holds known before it, and with ``levels``."""
         resources, job = self.resources, self.resources.job
         snapshot = resources.snapshot(self.snapshot_id)
-        repeats = Repeats(job.repeat_window)
-        repeats.load(*resources.stores.results.recent(bucket.start - job.repeat_window, bucket.start, job.ip_field))
+        repeats = Repeats.of(job)
+        repeats.load(*repeats.read(resources.stores.results, bucket.start, job.ip_field))
         holds = resources.holds(self.day * SECONDS["d"], bucket.start)
         scorer = BucketScorer(
             job,

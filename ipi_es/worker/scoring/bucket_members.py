@@ -20,8 +20,8 @@ from ipi_es.ipinsights.pair_explanation import unlearned
 from ipi_es.networks.network_types import type_names
 from ipi_es.networks.network_values import country_text
 from ipi_es.results.documents.members import NAMED, Members, Unusual
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.record_selection import chosen_records
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 
 Organization = Callable[[int], str | None]
 """Returns an operator's name by its number."""
@@ -41,6 +41,7 @@ class BucketMembers:
         """bool[n pairs]: which pairs repeat an earlier finding."""
         rows = ~self.scored.takes_part & ~self._allowed
         rows[list(self.scored.record_repeat_of)] = True
+        rows[self.scored.moved.new_rows] = False  # they are the finding
         return rows
 
     @cached_property

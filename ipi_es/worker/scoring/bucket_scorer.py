@@ -17,14 +17,24 @@ from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.prefixes import address_keys
 from ipi_es.ipinsights.scorer import Scorer
 from ipi_es.results.documents import ids
-from ipi_es.results.reading.reported import Extent, First, HeldRecord, ReportedIp, ReportedPair
+from ipi_es.results.reading.reported import Extent, First, HeldRecord, ReportedIp, ReportedMove, ReportedPair
 from ipi_es.results.words import CRITICAL
-from ipi_es.scoring.aggregate import BucketView, leading
+from ipi_es.scoring.aggregate import leading
 from ipi_es.scoring.history_age import YOUNG_DAYS
-from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART, endangered
 from ipi_es.scoring.references import References
 from ipi_es.worker.history.holds import EVERYBODY, Holds
+from ipi_es.worker.repeats.earlier_findings import Repeats
+from ipi_es.worker.repeats.egress_moves import MovedPairs, decided, moves_in
+from ipi_es.worker.repeats.repeat_decision import (
+    NO_FINDINGS,
+    Extents,
+    KnownFindings,
+    MutedFindings,
+    OpenQuestion,
+    muted,
+    takes_part,
+)
 from ipi_es.worker.scoring.normalizer_state import NormalizerState, record_level
 from ipi_es.worker.scoring.outcome_views import (
     MergedGroups,
@@ -39,56 +49,12 @@ from ipi_es.worker.scoring.outcome_views import (
     views_of,
 )
 from ipi_es.worker.scoring.record_selection import MOST_INFLUENCERS, chosen_influencers, chosen_records
-from ipi_es.worker.scoring.repeat_decision import (
-    Extents,
-    KnownFindings,
-    MutedFindings,
-    OpenQuestion,
-    muted,
-    takes_part,
-)
-from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs, have_outcome, unique_pairs
 from ipi_es.worker.verdicts.endangered_pairs import CompromisedSource, factors, with_new_networks
 
 MOST_LEFT_OUT = 1_000
 """Entities that a bucket's document names as not learned; if there are more, nothing of the bucket is learned."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoredBucket:
-    """The decisions on one event bucket; scores are 0–100, high = unusual."""
-
-    bucket: EventBucket
-    hashes: NDArray[np.uint64]  # of the bucket's entities
-    pairs: ScoredPairs
-    endangered_by: dict[int, CompromisedSource]  # row of ``pairs`` → the compromised account nearby
-    takes_part: NDArray[np.bool_]  # [n_pairs], not suppressed, and new for its entity or for its IP
-    entities: MergedGroups  # groups by entity, with their scores
-    ips: MergedGroups
-    written_entities: NDArray[np.bool_]  # [n_entities], which get an influencer's document
-    written_ips: NDArray[np.bool_]
-    wholes: dict[str, tuple[BucketView, bool]]  # by bucket influencer's field; whether it consists of failures only
-    ip_repeat_of: dict[int, str]  # index of an IP → id of the critical influencer that its influencer repeats
-    ip_extents: dict[int, Extent]  # index of an IP with a critical influencer that repeats nothing
-    records: NDArray[np.int64]  # rows of ``pairs`` to write, the least probable first
-    record_repeat_of: dict[int, str]  # row of ``records`` → id of the record that it repeats
-    record_extents: dict[int, Extent]  # row of ``records`` that repeats nothing and isn't suppressed
-    held_until: dict[int, int]  # row of ``records`` → end of its hold, epoch seconds
-    left_out: list[str]  # entities that aren't learned from the bucket, because not all of their holds have a record
-    omitted: int  # records beyond max_records_per_bucket
-    record_scores: Normalized  # [len(records)]
-    bucket_scores: dict[str, float]  # by bucket influencer's field
-    warming_up: bool
-    young: bool
-    """Whether the job's history is too short to know a week."""
-    scheduled_events: tuple[str, ...]
-    """Those that the bucket is inside of: then nothing of it counts, is held, or can be repeated."""
-
-    @property
-    def anomaly_score(self) -> float:
-        """The largest score of the bucket influencers."""
-        return max(self.bucket_scores.values(), default=0.0)
 
 
 class _Judged(NamedTuple):
@@ -99,6 +65,7 @@ class _Judged(NamedTuple):
     pairs: ScoredPairs
     endangered_by: dict[int, CompromisedSource]
     known: KnownFindings
+    moved: MovedPairs
     part: Participation
     views: list[OutcomeView]
     scheduled_events: tuple[str, ...]
@@ -153,15 +120,33 @@ class BucketScorer:
             pairs, sources = self._pairs(bucket, hashes)
         else:
             hashes, pairs, sources = endangered.hashes, endangered.pairs.plain(), {}
-        known = self._known(bucket, pairs)
+        scheduled = self.allow.calendar.of_bucket(bucket.start, bucket.end)
+        moved = MovedPairs() if scheduled else self._moved(bucket, pairs, hashes)
+        known = moved.known_without(self._known(bucket, pairs), pairs)
         n_entities, n_ips = len(bucket.entities), len(bucket.ips)
-        part = takes_part(pairs, known, MutedFindings.nothing(n_entities, n_ips))
+        part = moved.part_without(takes_part(pairs, known, MutedFindings.nothing(n_entities, n_ips)))
         if known:
             question = OpenQuestion.of(pairs, part, known)
-            part = takes_part(pairs, known, question.answered(self._muted(bucket, question), n_entities, n_ips))
+            answer = question.answered(self._muted(bucket, question), n_entities, n_ips)
+            part = moved.part_without(takes_part(pairs, known, answer))
         views = views_of(pairs, part, n_entities, n_ips, self.references)
-        scheduled = self.allow.calendar.of_bucket(bucket.start, bucket.end)
-        return _Judged(bucket, hashes, pairs, sources, known, part, views, scheduled)
+        return _Judged(bucket, hashes, pairs, sources, known, moved, part, views, scheduled)
+
+    def _moved(self, bucket: EventBucket, pairs: ScoredPairs, hashes: NDArray[np.uint64]) -> MovedPairs:
+        """Decide which pairs belong to the move of a group to another network, by the scores that it has alone."""
+        job, repeats = self.job, self.repeats
+        if not repeats.move_window or job.ip_field not in job.influencers:
+            return MovedPairs()
+        known = repeats.moves_at(bucket.start)
+        compromised = self.holds.verdicts.compromised_networks
+        moves = moves_in(bucket, pairs, hashes, self.scorer.history, known, compromised)
+        if not moves:
+            return MovedPairs()
+        n_entities, n_ips = len(bucket.entities), len(bucket.ips)
+        part = takes_part(pairs, NO_FINDINGS, MutedFindings.nothing(n_entities, n_ips))
+        view = views_of(pairs, part, n_entities, n_ips, self.references)[0]
+        scores = scores_of(view, pairs, job, self.levels, counted=False)
+        return decided(moves, pairs, scores, known, lambda ip: self._influencer_id(bucket, ip))
 
     def _muted(self, bucket: EventBucket, asked: OpenQuestion) -> MutedFindings:
         """Decide which findings repeat, by the scores that the groups would have if nothing repeated."""
@@ -235,7 +220,9 @@ class BucketScorer:
         # an unusual pair that takes part is a new finding: it no longer repeats anything
         repeats = {row: firsts[row] for row in records[unusual].tolist() if row in firsts and not anywhere[row]}
         usual = self._firsts(judged.bucket, judged.pairs, records[~unusual])
-        return {row: first.id for row, first in (repeats | usual).items()}
+        moved = judged.moved.by_entity
+        found = {row: first.id for row, first in (repeats | usual).items() if row not in moved}
+        return found | {row: moved[row] for row in records.tolist() if row in moved}
 
     def _hold(
         self, judged: _Judged, records: NDArray[np.int64], extents: dict[int, Extent]
@@ -267,18 +254,24 @@ class BucketScorer:
     def _record_id(self, bucket: EventBucket, entity: str, ip: str) -> str:
         return ids.record_id(self.job.job_id, bucket.start, bucket.span, 0, entity, ip)
 
+    def _influencer_id(self, bucket: EventBucket, ip: int) -> str:
+        return ids.influencer_id(self.job.job_id, bucket.start, bucket.span, self.job.ip_field, bucket.ips[ip])
+
     def _remember(self, scored: ScoredBucket) -> None:
         """Remember the bucket's findings that later buckets may repeat."""
-        job, bucket, pairs = self.job, scored.bucket, scored.pairs
+        bucket, pairs = scored.bucket, scored.pairs
         for row, extent in scored.record_extents.items():
             entity, ip = bucket.entities[pairs.entity[row]], bucket.ips[pairs.ip[row]]
             record, failed = self._record_id(bucket, entity, ip), bool(pairs.failures_only[row])
             self.repeats.add_pair(ReportedPair(entity, ip, bucket.start, record, extent, failed))
         for i, extent in scored.ip_extents.items():
-            ip = bucket.ips[i]
-            influencer = ids.influencer_id(job.job_id, bucket.start, bucket.span, job.ip_field, ip)
             failed = bool(scored.ips.failures_only[i])
-            self.repeats.add_ip(ReportedIp(ip, bucket.start, influencer, extent, failed))
+            found = ReportedIp(bucket.ips[i], bucket.start, self._influencer_id(bucket, i), extent, failed)
+            self.repeats.add_ip(found)
+        for i, move in scored.moved.leads.items():
+            score, repeats = float(scored.ips.scores.score[i]), i in scored.ip_repeat_of
+            place = self._influencer_id(bucket, i)
+            self.repeats.add_move(ReportedMove(move.network, bucket.start, place, score, move.former, repeats))
 
     def _scored(self, judged: _Judged, *, counted: bool) -> ScoredBucket:
         """Score a judged bucket by the levels. ``counted``: the bucket's own raw scores are in ``levels``."""
@@ -296,6 +289,7 @@ class BucketScorer:
             for (i, failed), first in judged.known.ips.items()
             if failed == ips.failures_only[i] and not judged.part.ips[failed][i]
         }
+        ip_repeat_of |= {i: first for i, first in judged.moved.repeat_of.items() if not ips.failures_only[i]}
         written_entities, written_ips = _influencers(judged, entities, ips, ip_repeat_of, most)
         # a finding without a document can't be repeated: a later run couldn't read it back
         reported_ips = (written_ips, ip_repeat_of)
@@ -315,6 +309,7 @@ class BucketScorer:
             wholes=wholes,
             ip_repeat_of=ip_repeat_of,
             ip_extents=ip_extents,
+            moved=judged.moved.reported_by(written_ips & ~ips.failures_only),
             records=records,
             record_repeat_of=repeats,
             record_extents=record_extents,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.pair_explanation import Explainer, PairExplanation
 from ipi_es.networks import network_types
 from ipi_es.networks.network_table import NetworkTable
+from ipi_es.results.documents import ids
 from ipi_es.results.documents.explanation import EndangeredBy, ScoreExplanation, cold_start
 from ipi_es.results.documents.members import Members
 from ipi_es.results.documents.result_documents import (
@@ -34,9 +35,10 @@ from ipi_es.results.words import BUCKET_TIME, VERDICT, raises_alarm
 from ipi_es.scoring.calibration import CLASS_NAMES, Calibration
 from ipi_es.scoring.probability import written_probability
 from ipi_es.scoring.references import References
+from ipi_es.worker.repeats.egress_moves import Move
 from ipi_es.worker.scoring.bucket_members import BucketMembers
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.outcome_views import MergedGroups
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 from ipi_es.worker.verdicts.known_verdicts import NO_VERDICTS, KnownVerdicts
 
@@ -69,6 +71,7 @@ class _Field(NamedTuple):
     repeat_of: dict[int, str]
     extents: dict[int, Extent]
     members: Callable[[int], Members]
+    moves: Mapping[int, Move]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,9 @@ class Describer:
         groups = self._groups_in(bucket)
         of_entity, of_ip = members.of_entity, members.of_ip
         fields = (
-            _Field(self.job.entity_field, bucket.entities, scored.entities, scored.written_entities, {}, {}, of_entity),
+            _Field(
+                self.job.entity_field, bucket.entities, scored.entities, scored.written_entities, {}, {}, of_entity, {}
+            ),
             _Field(
                 self.job.ip_field,
                 bucket.ips,
@@ -217,10 +222,11 @@ class Describer:
                 scored.ip_repeat_of,
                 scored.ip_extents,
                 of_ip,
+                scored.moved.leads,
             ),
         )
         found = []
-        for field, names, merged, written, repeat_of, extents, members_of in fields:
+        for field, names, merged, written, repeat_of, extents, members_of, moves in fields:
             if field not in self.job.influencers:
                 continue
             probabilities = written_probability(merged.groups.ln_p)
@@ -236,6 +242,7 @@ class Describer:
                     members=members_of(i),
                     failures_only=bool(merged.failures_only[i]),
                     extent=extents.get(i),
+                    move=_move_field(moves.get(i)),
                 ).document(self.context, stamp)
                 for i in np.flatnonzero(written).tolist()
             ]
@@ -271,10 +278,10 @@ class Describer:
             processing_time_ms=processing_time_ms,
             influencers=influencers,
             top_entities=top_names(bucket.entities, scored.entities, scored.written_entities),
-            top_ips=top_names(bucket.ips, scored.ips, scored.written_ips),
+            top_ips=top_names(bucket.ips, scored.ips, scored.written_ips, repeats=scored.ip_repeat_of),
             max_record_score=max((each.source["record_score"] for each in new), default=0.0),
             record_count=len(records),
-            new_record_count=len(new),
+            new_record_count=len(new) + sum(ids.belongs_to_new_finding(each.source) for each in records),
             influencer_count=influencer_count,
             omitted_record_count=scored.omitted,
             unlearned_entities=scored.left_out,
@@ -294,14 +301,33 @@ def _endangered_by(scored: ScoredBucket, row: int) -> EndangeredBy | None:
     return EndangeredBy(source.entity, source.text, source.time, before)
 
 
+def _move_field(move: Move | None) -> dict[str, Any] | None:
+    """Return the object of an influencer that reports the move of a group."""
+    if move is None:
+        return None
+    return {
+        "network": move.network,
+        "former_networks": list(move.former),
+        "entity_count": move.accounts,
+        "left_count": move.left,
+        "left_behind_count": move.left_behind,
+    }
+
+
 def _group_field(groups: EntityGroups | None, entity: str) -> dict[str, list[str]]:
     """Return the field with the groups of an entity; none where it is in no group."""
     found = () if groups is None else groups.of(entity)
     return {GROUPS_FIELD: list(found)} if found else {}
 
 
-def top_names(names: list[str], merged: MergedGroups, written: NDArray[np.bool_]) -> list[str]:
-    """Return at most :data:`TOP` names of written influencers, the highest score first (ties: the less probable)."""
+def top_names(
+    names: list[str], merged: MergedGroups, written: NDArray[np.bool_], repeats: Collection[int] = ()
+) -> list[str]:
+    """Return at most :data:`TOP` names of written influencers, the highest score first (ties: the less probable).
+
+    ``repeats`` are the indexes of those that repeat an earlier one: they come last.
+    """
     rows = np.flatnonzero(written)
-    order = rows[np.lexsort((merged.groups.ln_p[rows], -merged.scores.score[rows]))][:TOP]
+    again = np.isin(rows, list(repeats))
+    order = rows[np.lexsort((merged.groups.ln_p[rows], -merged.scores.score[rows], again))][:TOP]
     return [names[i] for i in order.tolist()]

@@ -13,9 +13,9 @@ from ipi_es.times import SECONDS, day_of, from_ms
 from ipi_es.worker.changed_settings import OnChange, require_unchanged
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, catch_up
 from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.repeats.earlier_findings import Repeats
 from ipi_es.worker.scoring.batch import Batch, quantiles_id_of
-from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
-from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 from ipi_es.worker.scoring.scoring_pipeline import ScoringPipeline
 from ipi_es.worker.training import job_training
 from ipi_es.worker.training.training_range import training_range
@@ -83,7 +83,7 @@ def count_alerts(
     catch_up(keeper, start, resources.read, lambda _: None)
     sink = AlertCounts()
     levels = snapshot.levels.aged(start - snapshot.trained_to)
-    repeats, last = Repeats(job.repeat_window), LastRenormalization.at(start, levels.by_name)
+    repeats, last = Repeats.of(job), LastRenormalization.at(start, levels.by_name)
     pipeline = ScoringPipeline.of(job, snapshot, keeper, levels, repeats, sink, renormalized=last)
     pipeline.run(resources.read(start, end), on_progress)
     return sink

@@ -18,11 +18,12 @@ from ipi_es.scoring.renormalizer import LastRenormalization
 from ipi_es.times import day_of
 from ipi_es.worker.history.history_keeper import HistoryKeeper
 from ipi_es.worker.job_annotations import of_warm_up
+from ipi_es.worker.repeats.earlier_findings import Repeats
 from ipi_es.worker.scoring.batch import MAX_BUCKETS, MAX_PAIRS, Batch, Sink
-from ipi_es.worker.scoring.bucket_scorer import BucketScorer, ScoredBucket
+from ipi_es.worker.scoring.bucket_scorer import BucketScorer
 from ipi_es.worker.scoring.describer import Describer, context_of
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
-from ipi_es.worker.scoring.repeats import Repeats
+from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 from ipi_es.worker.timing import OnStep, ignore_step
 from ipi_es.worker.training.job_snapshot import JobSnapshot
 

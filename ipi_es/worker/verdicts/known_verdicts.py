@@ -104,6 +104,11 @@ class KnownVerdicts:
             if address is not None
         ]
 
+    @property
+    def compromised_networks(self) -> frozenset[str]:
+        """The networks (/24, /48) from which any account was compromised."""
+        return frozenset(network for networks in self.compromised.values() for network in networks)
+
     def mark(self, entity: str, ip: str, start: int) -> VerdictWord | None:
         """Return the verdict on a record of the bucket at ``start``, epoch seconds; None: there is none.
 

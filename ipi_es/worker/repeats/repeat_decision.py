@@ -60,6 +60,10 @@ class MutedFindings:
         return cls(np.zeros((2, n_entities), dtype=np.bool_), np.zeros((2, n_ips), dtype=np.bool_))
 
 
+NO_FINDINGS = KnownFindings({}, {})
+"""Nothing was reported before."""
+
+
 class Extents:
     """The number of unusual addresses, networks and accounts of each entity and each IP of one view."""
 

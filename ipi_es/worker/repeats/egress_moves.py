@@ -1,0 +1,286 @@
+"""Recognize that a group of accounts moved to another network, which is one finding however many accounts follow. Pure.
+
+An office gets another line, or a VPN another provider: from one bucket to the next its accounts sign in from a network
+(/24 or /48) that nobody used, and nobody signs in from their former network any more. Both are needed. An attacker can
+sign in from a new network with few accounts, and can't stop others from using the former one.
+
+The first bucket of a move is reported with its full scores. Only then do its accounts, and those that follow them,
+raise no alarms of their own, unless they are more severe than what was reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipi_es.addresses import Addresses, parse, v4_words, words
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.ipinsights.hashing import joined
+from ipi_es.ipinsights.history.history import History
+from ipi_es.ipinsights.pair_explanation import unlearned
+from ipi_es.ipinsights.prefixes import SITE, level_keys, site_text
+from ipi_es.results.reading.reported import ReportedMove
+from ipi_es.scoring.probability import LN_TAKES_PART, severity_levels
+from ipi_es.worker.repeats.repeat_decision import KnownFindings
+from ipi_es.worker.scoring.outcome_views import Participation, ViewScores
+from ipi_es.worker.scoring.scored_pairs import ScoredPairs
+
+LEAST_ACCOUNTS = 4
+"""The fewest accounts that make a group: more than the three that an attacker is assumed to control."""
+
+LEAST_COMMON = 0.1
+"""The least share of the accounts that have used a former network: several lines, or regions, are left at once."""
+
+LEAST_SHARE = 0.8
+"""The least share of the accounts new to a network that have left a common former one."""
+
+MOST_LEFT_BEHIND = 0.05
+"""The most accounts that still use a former network, as a share of those that left it, or that use the new one."""
+
+MOST_FAILED = 0.25
+"""The most accounts that only fail to sign in from the network, as a share of those that succeed; else it is sprayed."""
+
+
+class Move(NamedTuple):
+    """A group of one bucket that moved, with accounts that follow it; rows are those of its pairs."""
+
+    network: str
+    """/24 or /48, as text."""
+    former: tuple[str, ...]
+    """The networks that accounts left, those of the most accounts first."""
+    rows: NDArray[np.intp]
+    accounts: int
+    left: int
+    """The accounts of these that used a former network."""
+    left_behind: int
+    """Other accounts that still use one in this bucket."""
+
+
+@dataclass(frozen=True, eq=False)
+class MovedPairs:
+    """The moves of one bucket, and what they change in it."""
+
+    leads: Mapping[int, Move] = field(default_factory=dict)
+    """Index of the IP whose influencer reports the move → the move."""
+    by_entity: Mapping[int, str] = field(default_factory=dict)
+    """Row of a pair that raises no alarm of its own → id of the influencer that reports the move."""
+    by_ip: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    """Rows of pairs that are no members of their own IP: another IP reports the move."""
+    repeat_of: Mapping[int, str] = field(default_factory=dict)
+    """Index of a lead → id of the influencer that reported the move earlier."""
+
+    @cached_property
+    def new_rows(self) -> NDArray[np.intp]:
+        """Rows of pairs of moves that are reported in this bucket for the first time."""
+        earlier = set(self.repeat_of.values())
+        return np.array([row for row, first in self.by_entity.items() if first not in earlier], dtype=np.intp)
+
+    def reported_by(self, ips: NDArray[np.bool_]) -> MovedPairs:
+        """Return it with those leads only whose influencers are written for their successes, bool[n_ips]."""
+        return replace(self, leads={ip: move for ip, move in self.leads.items() if ips[ip]})
+
+    def known_without(self, known: KnownFindings, pairs: ScoredPairs) -> KnownFindings:
+        """Return the known findings that pairs and addresses outside of the moves may repeat."""
+        if not self.leads:
+            return known
+        ips = set(pairs.ip[np.concatenate([move.rows for move in self.leads.values()])].tolist())
+        return KnownFindings(
+            {row: first for row, first in known.pairs.items() if row not in self.by_entity},
+            {(ip, failed): first for (ip, failed), first in known.ips.items() if failed or ip not in ips},
+        )
+
+    def part_without(self, part: Participation) -> Participation:
+        """Return what takes part in the bucket beside the moves."""
+        if not self.leads:
+            return part
+        by_entity, by_ip, ips = part.by_entity.copy(), part.by_ip.copy(), part.ips[0].copy()
+        by_entity[list(self.by_entity)] = False
+        by_ip[self.by_ip] = False
+        ips[list(self.repeat_of)] = False
+        return Participation(by_entity, by_ip, (ips, part.ips[1]))
+
+
+def moves_in(
+    bucket: EventBucket,
+    pairs: ScoredPairs,
+    hashes: NDArray[np.uint64],
+    history: History,
+    known: Mapping[str, ReportedMove],
+    compromised: Collection[str] = (),
+) -> list[Move]:
+    """Return the moves of a bucket's accounts (``hashes`` uint64[n_entities]) to networks that are new for them.
+
+    ``known``: the moves that were reported, by network; accounts that follow them may be few. ``compromised``: networks
+    that nobody moves to, because accounts were compromised from them.
+    """
+    succeeded = ~pairs.failures_only & ~pairs.allowed
+    unusual = np.flatnonzero(succeeded & (pairs.ln_p <= LN_TAKES_PART))
+    if len(unusual) < (1 if known else LEAST_ACCOUNTS):
+        return []
+    groups = _Groups(bucket, pairs, hashes, history, succeeded)
+    found = (groups.move_to(site, known) for site in groups.candidates(unusual, list(known)))
+    return [move for move in found if move is not None and move.network not in compromised]
+
+
+@dataclass(slots=True)
+class _Groups:
+    """The accounts of a bucket by the networks (keys) that they sign in from."""
+
+    bucket: EventBucket
+    pairs: ScoredPairs
+    hashes: NDArray[np.uint64]  # of the entities
+    history: History
+    succeeded: NDArray[np.bool_]  # [n_pairs], not allowed
+    sites: NDArray[np.uint64] = field(init=False)  # [n_pairs]
+
+    def __post_init__(self) -> None:
+        self.sites = _site_keys(self.bucket.addresses)[self.pairs.ip]
+
+    def candidates(self, unusual: NDArray[np.intp], known: Sequence[str]) -> list[int]:
+        """Return the networks of ``unusual`` rows that are used by a group, or ``known`` as moved to."""
+        numbers = np.unique(self.sites[unusual], return_inverse=True)
+        pairs = np.unique(np.stack([numbers[1].ravel(), self.pairs.entity[unusual]]), axis=1)
+        group = np.bincount(pairs[0], minlength=len(numbers[0])) >= LEAST_ACCOUNTS
+        moved_to: list[int] = numbers[0][group | np.isin(numbers[0], _keys_of(known))].tolist()
+        return moved_to
+
+    def move_to(self, site: int, known: Mapping[str, ReportedMove]) -> Move | None:
+        """Return the move to a network; None if there is none."""
+        entity, here = self.pairs.entity, self.sites == site
+        everyone = np.flatnonzero(here & self.succeeded)
+        rows = everyone[unlearned(self.history, self.hashes[entity[everyone]], self._addresses(everyone), SITE)]
+        if not len(rows):
+            return None
+        network, accounts = site_text(bytes(self._addresses(rows)[0])), np.unique(entity[rows])
+        earlier, users = known.get(network), len(np.unique(entity[everyone]))
+        new_group = len(accounts) >= LEAST_ACCOUNTS and self._members(site) < LEAST_ACCOUNTS
+        if (earlier is None and not new_group) or self._failed_at(here) > max(MOST_FAILED * users, 1):
+            return None
+        usual, places = _usual(self.history, self.hashes[accounts])
+        shared = _shared(usual, places, max(LEAST_ACCOUNTS, LEAST_COMMON * len(accounts)))
+        known_former = () if earlier is None else earlier.former
+        before = dict(zip(_keys_of(known_former).tolist(), known_former, strict=True))
+        group = {key: count for key, (_, count) in shared.items()} | dict.fromkeys(before, users)
+        used = {key: self._accounts_at(key) for key in group}
+        texts = {key: text for key, (text, _) in shared.items()} | before
+        former = {
+            key: text for key, text in texts.items() if key != site and used[key] <= MOST_LEFT_BEHIND * group[key]
+        }
+        use = self._used_before(accounts, list(former))
+        gone = use.any(axis=1)
+        if earlier is None:
+            if gone.sum() < max(LEAST_ACCOUNTS, LEAST_SHARE * int((usual > 0).any(axis=1).sum())):
+                return None
+        elif not former.keys() & before.keys():
+            return None
+        left = {key: text for (key, text), by in zip(former.items(), use.T, strict=True) if by.any()}
+        moved = np.isin(entity[rows], accounts[gone])
+        moved |= self._followers(rows, moved, everyone)
+        rows, behind = rows[moved], sum(used[key] for key in left)
+        group = len(np.unique(entity[rows]))
+        return Move(network, tuple(left.values()), rows, group, int(gone.sum()), behind) if group else None
+
+    def _followers(
+        self, rows: NDArray[np.intp], moved: NDArray[np.bool_], everyone: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        """Return which of ``rows`` (new to the network) follow the others from the very same address, bool[len(rows)].
+
+        They left no former network, so they must be few among those who did, or who have moved before.
+        """
+        ip, count = self.pairs.ip, len(self.bucket.ips)
+        strangers = np.bincount(ip[rows[~moved]], minlength=count)
+        users = np.bincount(ip[everyone], minlength=count)
+        enough = (users - strangers >= LEAST_ACCOUNTS) & (strangers <= (1.0 - LEAST_SHARE) * users)
+        followers: NDArray[np.bool_] = ~moved & enough[ip[rows]]
+        return followers
+
+    def _addresses(self, rows: NDArray[np.intp]) -> Addresses:
+        return self.bucket.addresses[self.pairs.ip[rows]]
+
+    def _used_before(self, accounts: NDArray[np.int32], sites: Sequence[int]) -> NDArray[np.bool_]:
+        """Return which accounts used which networks before the bucket's day, bool[len(accounts), len(sites)]."""
+        pairs, hashes = self.history.pairs, self.hashes[accounts]
+        keys = joined(hashes[:, None], np.array(sites, dtype=np.uint64)[None, :])
+        known: NDArray[np.bool_] = pairs.read_count(pairs.cells(keys)) > 0
+        return known & (self.history.profiles.events_of(hashes) > 0)[:, None]
+
+    def _accounts_at(self, site: int) -> int:
+        """Return how many accounts signed in from a network in this bucket."""
+        return len(np.unique(self.pairs.entity[self.succeeded & (self.sites == site)]))
+
+    def _failed_at(self, here: NDArray[np.bool_]) -> int:
+        """Return how many accounts only failed to sign in from a network."""
+        entity = self.pairs.entity
+        return len(np.setdiff1d(entity[here & self.pairs.failures_only], entity[here & self.succeeded]))
+
+    def _members(self, site: int) -> float:
+        """Return how many accounts used a network before, an upper bound."""
+        networks = self.history.networks
+        return float(networks.read_members(networks.cells(np.array([site], dtype=np.uint64)))[0])
+
+
+def decided(
+    moves: Sequence[Move],
+    pairs: ScoredPairs,
+    scores: ViewScores,
+    known: Mapping[str, ReportedMove],
+    influencer_id: Callable[[int], str],
+) -> MovedPairs:
+    """Decide how moves are reported; ``scores`` are those of the bucket's successes with all moves included.
+
+    ``influencer_id`` returns the id of the influencer of an IP (its index) in this bucket.
+    """
+    leads: dict[int, Move] = {}
+    by_entity: dict[int, str] = {}
+    repeat_of: dict[int, str] = {}
+    others = []
+    for move in moves:
+        ips = np.unique(pairs.ip[move.rows])
+        lead = int(ips[np.argmax(scores.ips.score[ips])])
+        score, earlier = float(scores.ips.score[lead]), known.get(move.network)
+        if score <= 0.0 and earlier is None:
+            continue
+        leads[lead] = move
+        if earlier is not None and severity_levels(score) <= severity_levels(earlier.score):
+            repeat_of[lead] = earlier.id
+        reported = earlier.score if lead in repeat_of and earlier is not None else score
+        milder = severity_levels(scores.records.score[move.rows]) <= severity_levels(reported)
+        first = repeat_of.get(lead) or influencer_id(lead)
+        by_entity |= dict.fromkeys(move.rows[milder].tolist(), first)
+        others.append(move.rows[pairs.ip[move.rows] != lead])
+    return MovedPairs(leads, by_entity, np.concatenate(others), repeat_of) if leads else MovedPairs()
+
+
+def _site_keys(addresses: Addresses) -> NDArray[np.uint64]:
+    """Return the key of each address's network, uint64[n]."""
+    high, low = words(addresses)
+    return level_keys(high, low, v4_words(high, low), SITE)
+
+
+def _keys_of(networks: Sequence[str]) -> NDArray[np.uint64]:
+    """Return the keys of networks (/24 or /48, as text), uint64[n]."""
+    return _site_keys(parse([text.partition("/")[0] for text in networks])[0])
+
+
+def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Addresses]:
+    """Return the keys of the usual networks of accounts, uint64[n, USUAL] with 0 for none, and an address in each."""
+    profiles = history.profiles
+    if not len(profiles):
+        return np.zeros((len(hashes), 1), dtype=np.uint64), np.zeros((len(hashes), 1, 16), dtype=np.uint8)
+    row, found = profiles.find(hashes)
+    return np.where(found[:, None], profiles.usual_key[row], np.uint64(0)), profiles.usual_address[row]
+
+
+def _shared(usual: NDArray[np.uint64], addresses: Addresses, least: float) -> dict[int, tuple[str, int]]:
+    """Return the networks that at least so many accounts use: by key, the text and their number, the most first."""
+    keys, first, count = np.unique(usual, return_index=True, return_counts=True)
+    kept = np.flatnonzero((keys > 0) & (count >= least))
+    order = kept[np.lexsort((keys[kept], -count[kept]))]
+    places = addresses.reshape(-1, 16)[first[order]]
+    texts = [site_text(bytes(place)) for place in places]
+    return dict(zip(keys[order].tolist(), zip(texts, count[order].tolist(), strict=True), strict=True))

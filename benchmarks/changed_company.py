@@ -1,4 +1,4 @@
-"""The demo's company with what makes harmless alarms: an office that moves, a new VPN, a carrier's NAT, a private relay.
+"""The demo's company with what makes harmless alarms: a moved office, a new VPN, a carrier's NAT, a private relay.
 
 The changes replace addresses of sign-ins; who signs in, when and with what success stays the same, and so do the
 planted incidents.
@@ -74,7 +74,7 @@ class _Maker:
         return ChangedCompany(simulation, self.addresses, self.begins)
 
     def move_office(self) -> None:
-        """The office with the most sign-ins gets two lines of an operator that nobody has used, on a working day."""
+        """Give the office with the most sign-ins two lines of an operator that nobody has used, on a working day."""
         rows = self._rows(ev.OFFICE)
         owners = np.array(self.owner)[self.code[rows]]
         country = [each.country for each in plan().providers]
@@ -87,13 +87,13 @@ class _Maker:
         self._change(OFFICE, at_site, begin, operator, [base + 10, base + 11])
 
     def change_vpn(self) -> None:
-        """The company's VPN gets two addresses of another operator, for all regions, on another working day."""
+        """Give the company's VPN two addresses of another operator, for all regions, on a working day."""
         operator = self._unused("hosting", None)
         base = self._network(operator)
         self._change(VPN, self._rows(ev.VPN), self._working_day(), operator, [base + 20, base + 21])
 
     def translate_phones(self) -> None:
-        """Phones of some people share all addresses of a carrier's networks, a random one a session."""
+        """Let phones of some people share all addresses of a carrier's networks, a random one a session."""
         operator = self._unused("mobile", None)
         rows = self._of_some(self._rows(ev.MOBILE), NAT_SHARE)
         bases = [self._network(operator) for _ in range(NAT_NETWORKS)]
@@ -101,7 +101,7 @@ class _Maker:
         self._change(CARRIER_NAT, rows, self.simulation.start, operator, ips)
 
     def relay_homes(self) -> None:
-        """Some people sign in at home through a private relay, with another address each session; more begin later."""
+        """Let some people sign in at home by a private relay, with another address each session; more begin later."""
         operator = self._unused("cloud", None)
         home = self._rows(ev.HOME)
         bases = [self._network(operator) for _ in range(RELAY_NETWORKS)]
@@ -143,7 +143,7 @@ class _Maker:
                 return base
 
     def _change(self, name: str, rows: NDArray[np.intp], begin: int, operator: Provider, lows: list[int]) -> None:
-        """Give the sign-ins of ``rows`` from ``begin`` on (epoch seconds) one of the addresses, another each session."""
+        """Give sign-ins of ``rows`` from ``begin`` on (epoch seconds) one of the addresses, another each session."""
         times = self.simulation.timestamp[rows]
         rows, times = rows[times >= begin], times[times >= begin]
         first = len(self.ips)

@@ -65,6 +65,8 @@ class PairExplanation:
     network_new_to_everybody: bool
     entities_on_network: int
     """Distinct entities ever seen on the site (an upper bound)."""
+    entities_on_address: int
+    """Distinct entities ever seen at the address (an upper bound)."""
     compatibility: float
     typical_compatibility: float | None
     """The median over the addresses of the usual networks; None for an entity without usual networks."""
@@ -121,6 +123,7 @@ def explain_all(
                 shared_prefix_with=canonical(with_whom) if with_whom is not None and shared else None,
                 network_new_to_everybody=bool(members[i, SITE] == 0),
                 entities_on_network=int(members[i, SITE]),
+                entities_on_address=int(members[i, ADDRESS]),
                 compatibility=compatibility[i],
                 typical_compatibility=typical[i],
                 operator=int(context.operator[i]),

@@ -37,7 +37,8 @@ FIXED_FIELDS = frozenset(
     {
         "@timestamp", "actual", "allowed_entity_count", "allowed_ip_count", "annotation", "annotation_type",
         "anomaly_score", "anomaly_score_explanation", "blind_field", "blind_reason", "blind_state",
-        "bucket_influencers", "bucket_span", "by_field_name", "by_field_value", "detector_index", "end_timestamp",
+        "bucket_influencers", "bucket_span", "by_field_name", "by_field_value", "detector_index", "egress_move",
+        "end_timestamp",
         "entity_count", "entity_groups", "entity_sources", "event_count", "events_digest", "events_seq_no",
         "excluded_entity_count", "failures_only", "function", "function_description", "held_until", "influencer_count",
         "influencer_field_name", "influencer_field_value", "influencer_score", "influencers", "initial_anomaly_score",

@@ -42,7 +42,7 @@ RESULT_FIELDS: dict[str, tuple[str, ...]] = {
         "influencer_field_value", "event_count", "outcomes", "failures_only", "entity_count", "unlearned_entity_count",
         "repeated_entity_count", "allowed_entity_count", "top_entities", "ip_count", "unlearned_ip_count",
         "repeated_ip_count", "allowed_ip_count", "top_ips", "entity_groups", *_CONTEXT, "reason", "repeat_of",
-        "suppressed_by", "scheduled_events", "verdict", "reported_extent", *_STAMP,
+        "suppressed_by", "scheduled_events", "verdict", "egress_move", "reported_extent", *_STAMP,
     ),
     "buckets": (
         *_COMMON, "anomaly_score", "initial_anomaly_score", "event_count", "unparsable_count", "missing_entity_count",

@@ -25,6 +25,7 @@ from ipi_es.times import format_span, from_ms, iso, to_ms
 
 _TYPICAL_IN_SENTENCE = 3  # networks; more than three is a table, not a sentence
 _USUAL_SHARE = 0.05  # of an entity's history; a network with a smaller share is rare, not usual
+SHARED_FROM = 4  # entities from which on an address or a network counts as shared: more than a family
 _NEAR_BITS = 8  # two addresses that share fewer bits are unrelated, in either family
 
 
@@ -71,7 +72,8 @@ class ScoreExplanation:
     ``network`` is the address's own network; ``network_new_to_everybody``: no entity ever used it;
     ``operator_first_occurrence`` and ``country_first_occurrence``: the entity never used the network's operator, its
     country; None where that isn't known.
-    ``entities_sharing_ip`` counts this bucket's entities at the address, this one included. ``cold_start`` names
+    ``entities_sharing_ip`` counts this bucket's entities at the address, this one included; ``entities_on_address`` and
+    ``entities_on_network`` those that ever used it, and its network: upper bounds. ``cold_start`` names
     the kinds of cold start (:data:`COLD_START`); ``calibrated_probability`` is the probability without the effect of
     warm-up, None where warm-up had none. ``endangered_by``: the compromised account near the pair, None where there is
     none.
@@ -94,6 +96,8 @@ class ScoreExplanation:
     operator_first_occurrence: bool | None = None
     country_first_occurrence: bool | None = None
     entities_sharing_ip: int = 1
+    entities_on_address: int = 0
+    entities_on_network: int = 0
     warming_up: bool = False
     cold_start: tuple[str, ...] = ()
     calibrated_probability: float | None = None
@@ -122,6 +126,8 @@ class ScoreExplanation:
             "typical": [{"network": network, "count": count, "share": share} for network, count, share in self.typical],
             "network_new_to_everybody": self.network_new_to_everybody,
             "entities_sharing_ip": self.entities_sharing_ip,
+            "entities_on_address": self.entities_on_address,
+            "entities_on_network": self.entities_on_network,
         }
         if self.longest_shared_prefix is not None:
             body["longest_shared_prefix"] = self.longest_shared_prefix
@@ -158,7 +164,7 @@ def sentence(record: Mapping[str, Any]) -> str:
     why: Mapping[str, Any] = record.get("anomaly_score_explanation") or {}
     repeated = record.get("repeat_of") and not ids.belongs_to_new_finding(record)
     known = bool(record.get("suppressed_by") or repeated)
-    past = [*([] if known else _never(entity, why, record)), *_usually(entity, why)]
+    past = [*([] if known else _never(entity, why, record)), *_shared(why, record), *_usually(entity, why)]
     sentences = [
         f"{entity} used {ip} ({events_text(record)})",
         *of_groups(entity, record.get(GROUPS_FIELD) or ()),
@@ -189,6 +195,15 @@ def _never(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> li
         near = shared >= _NEAR_BITS
         claims.append(f"a usual address shares its first {shared} bits" if near else "no usual address is near it")
     return [*claims, *(_context(entity, why, record) if seen else [])]
+
+
+def _shared(why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """Return a clause on an address or a network that many entities shared: of an office, a VPN, a carrier, a relay."""
+    on_address, on_network = (int(why.get(f"entities_on_{place}") or 0) for place in ("address", "network"))
+    who = f"{record.get('partition_field_name', 'entity')} values shared"
+    if on_address >= SHARED_FROM:
+        return [f"up to {on_address:,} {who} this address"]
+    return [f"up to {on_network:,} {who} {why.get('network')}"] if on_network >= SHARED_FROM else []
 
 
 def _context(entity: str, why: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:

@@ -30,8 +30,12 @@ from ipi_es.worker.repeats.repeat_decision import KnownFindings
 from ipi_es.worker.scoring.outcome_views import Participation, ViewScores
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
-LEAST_ACCOUNTS = 4
-"""The fewest accounts that make a group: more than the three that an attacker is assumed to control."""
+LEAST_ACCOUNTS = 7
+"""The fewest accounts that make a group: more than the three that an attacker is assumed to control and three others
+that a spraying gets into (docs/adversary.md)."""
+
+LEAST_USE = 0.05
+"""The least share of an account's history in a network for it to be a former one of a group."""
 
 LEAST_COMMON = 0.1
 """The least share of the accounts that have used a former network: several lines, or regions, are left at once."""
@@ -43,7 +47,7 @@ MOST_LEFT_BEHIND = 0.05
 """The most accounts that still use a former network, as a share of those that left it, or that use the new one."""
 
 MOST_FAILED = 0.25
-"""The most accounts that only fail to sign in from the network, as a share of those that succeed; else it is sprayed."""
+"""The most accounts that only fail to sign in from a network, as a share of those that succeed: more is a spraying."""
 
 
 class Move(NamedTuple):
@@ -195,7 +199,7 @@ class _Groups:
         ip, count = self.pairs.ip, len(self.bucket.ips)
         strangers = np.bincount(ip[rows[~moved]], minlength=count)
         users = np.bincount(ip[everyone], minlength=count)
-        enough = (users - strangers >= LEAST_ACCOUNTS) & (strangers <= (1.0 - LEAST_SHARE) * users)
+        enough = (users - strangers >= LEAST_ACCOUNTS) & (users - strangers >= LEAST_SHARE * users)
         followers: NDArray[np.bool_] = ~moved & enough[ip[rows]]
         return followers
 
@@ -268,12 +272,13 @@ def _keys_of(networks: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Addresses]:
-    """Return the keys of the usual networks of accounts, uint64[n, USUAL] with 0 for none, and an address in each."""
+    """Return the keys of networks that accounts often used, uint64[n, USUAL], 0 for none; and an address in each."""
     profiles = history.profiles
     if not len(profiles):
         return np.zeros((len(hashes), 1), dtype=np.uint64), np.zeros((len(hashes), 1, 16), dtype=np.uint8)
     row, found = profiles.find(hashes)
-    return np.where(found[:, None], profiles.usual_key[row], np.uint64(0)), profiles.usual_address[row]
+    often = profiles.usual_count[row] >= LEAST_USE * profiles.weight[row][:, None]
+    return np.where(found[:, None] & often, profiles.usual_key[row], np.uint64(0)), profiles.usual_address[row]
 
 
 def _shared(usual: NDArray[np.uint64], addresses: Addresses, least: float) -> dict[int, tuple[str, int]]:

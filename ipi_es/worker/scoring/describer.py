@@ -190,6 +190,8 @@ class Describer:
             operator_first_occurrence=seen.operator_first_occurrence,
             country_first_occurrence=seen.country_first_occurrence,
             entities_sharing_ip=sharing,
+            entities_on_address=seen.entities_on_address,
+            entities_on_network=seen.entities_on_network,
             warming_up=scored.warming_up,
             cold_start=cold_start(class_, young=scored.young, new_network=seen.network_new_to_everybody),
             calibrated_probability=None

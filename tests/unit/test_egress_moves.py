@@ -1,0 +1,285 @@
+"""Moves of a group to another network: when they are recognized, and what they change in a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+import worker_company as company
+import worker_parts as parts
+
+from ipi_es.addresses import parse
+from ipi_es.config.allow_list import NO_RULE
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.deltas import DayDelta
+from ipi_es.ipinsights.history.history import History
+from ipi_es.results.documents.members import influencer_sentence
+from ipi_es.results.reading.reported import ReportedMove
+from ipi_es.scoring.normalizer import Normalized
+from ipi_es.scoring.probability import LN_TAKES_PART, severity
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.repeats.earlier_findings import Repeats
+from ipi_es.worker.repeats.egress_moves import Move, MovedPairs, decided, moves_in
+from ipi_es.worker.scoring.outcome_views import ViewScores
+from ipi_es.worker.scoring.scored_pairs import ScoredPairs
+
+DAY = 20_000
+START = DAY * 86_400 + 36_000
+OFFICE, OTHER_OFFICE, NEW = "192.0.2.0/24", "203.0.113.0/24", "198.51.100.0/24"
+SignIn = tuple[str, str]
+
+
+def people(count: int, first: int = 0) -> list[str]:
+    return [f"person{place:02d}" for place in range(first, first + count)]
+
+
+def at(network: str, who: Sequence[str], host: int = 7) -> list[SignIn]:
+    prefix = network.rpartition(".")[0]
+    return [(name, f"{prefix}.{host}") for name in who]
+
+
+def history(past: Sequence[SignIn]) -> History:
+    made = History.empty(DAY - 1, pair_keys=1 << 16, network_keys=1 << 16)
+    names, ips = zip(*past, strict=True)
+    made.apply(DayDelta.of(DAY - 1, entity_hashes(names), parse(ips)[0], np.ones(len(past), dtype=np.int64)))
+    return made
+
+
+def bucket_of(succeeded: Sequence[SignIn], failed: Sequence[SignIn] = ()) -> tuple[EventBucket, ScoredPairs]:
+    rows = [*succeeded, *failed]
+    entities, ips = (list(dict.fromkeys(values)) for values in zip(*rows, strict=True))
+    entity = np.array([entities.index(name) for name, _ in rows], dtype=np.int32)
+    ip = np.array([ips.index(address) for _, address in rows], dtype=np.int32)
+    n, ones = len(rows), np.ones(len(rows), dtype=np.int64)
+    failures = np.arange(n) >= len(succeeded)
+    bucket = EventBucket(
+        START, 3_600, entities, ips, parse(ips)[0], ["failure", "success"], entity, ip,
+        (~failures).astype(np.int8), ones, n,
+    )  # fmt: skip
+    ln_p = np.full(n, -12.0)
+    pairs = ScoredPairs(
+        entity, ip, ones, np.zeros(n), np.zeros(n, dtype=np.int8), np.full(n, 50.0), ln_p, ln_p, ln_p,
+        np.zeros(n, dtype=np.bool_), np.full(n, NO_RULE, dtype=np.int32), failures,
+    )  # fmt: skip
+    return bucket, pairs
+
+
+def found(
+    past: Sequence[SignIn],
+    succeeded: Sequence[SignIn],
+    failed: Sequence[SignIn] = (),
+    known: Mapping[str, ReportedMove] | None = None,
+    compromised: Sequence[str] = (),
+) -> list[Move]:
+    bucket, pairs = bucket_of(succeeded, failed)
+    return moves_in(bucket, pairs, entity_hashes(bucket.entities), history(past), known or {}, compromised)
+
+
+def reported(score: float = 99.0, former: tuple[str, ...] = (OFFICE,)) -> dict[str, ReportedMove]:
+    return {NEW: ReportedMove(NEW, START - 3_600, "first", score, former)}
+
+
+@pytest.mark.parametrize(("count", "moved"), [(6, 0), (7, 1), (40, 1)])
+def test_a_group_is_more_accounts_than_an_attacker_controls(count: int, moved: int) -> None:
+    moves = found(at(OFFICE, people(60)), at(NEW, people(count)))
+    assert len(moves) == moved
+    if moved:
+        assert moves[0][:2] == (NEW, (OFFICE,))
+        assert (moves[0].accounts, moves[0].left, moves[0].left_behind) == (count, count, 0)
+        assert moves[0].rows.tolist() == list(range(count))
+
+
+@pytest.mark.parametrize(("left_behind", "moved"), [(0, 1), (1, 1), (2, 0), (30, 0)])
+def test_nobody_moves_from_a_network_that_others_still_use(left_behind: int, moved: int) -> None:
+    """A phisher's proxy has many accounts too; their colleagues stay in the office."""
+    past = at(OFFICE, people(60))
+    moves = found(past, at(NEW, people(20)) + at(OFFICE, people(left_behind, 20)))
+    assert [each.left_behind for each in moves] == [left_behind] * moved
+
+
+@pytest.mark.parametrize(("failed", "moved"), [(5, 1), (6, 0), (57, 0)])
+def test_a_spraying_is_no_move(failed: int, moved: int) -> None:
+    past = at(OFFICE, people(99))
+    assert len(found(past, at(NEW, people(20)), at(NEW, people(failed, 20)))) == moved
+
+
+def test_an_account_that_fails_and_succeeds_has_succeeded() -> None:
+    assert len(found(at(OFFICE, people(60)), at(NEW, people(20)), at(NEW, people(19)))) == 1
+
+
+def test_accounts_without_a_common_former_network_are_no_group() -> None:
+    homes = [(name, f"10.{place}.0.9") for place, name in enumerate(people(30))]
+    assert found(homes, at(NEW, people(30))) == []
+    assert found(homes + at(OFFICE, people(23)), at(NEW, people(30))) == []  # 77 %
+    moves = found(homes + at(OFFICE, people(24)), at(NEW, people(30)))
+    assert [(each.accounts, each.left) for each in moves] == [(30, 24)]  # the others follow, from the same address
+
+
+def test_several_networks_are_left_at_once() -> None:
+    past = at(OFFICE, people(20)) + at(OTHER_OFFICE, people(30, 20))
+    (move,) = found(past, at(NEW, people(50)))
+    assert move.former == (OTHER_OFFICE, OFFICE)
+    assert found(past, at(NEW, people(50)) + at(OTHER_OFFICE, people(4, 60))) == []  # most haven't left theirs
+    (move,) = found(past, at(NEW, people(24)) + at(OTHER_OFFICE, people(4, 60)))
+    assert (move.former, move.accounts, move.left) == ((OFFICE,), 24, 20)
+
+
+def test_a_network_that_a_group_used_before_is_not_new() -> None:
+    past = at(OFFICE, people(60))
+    assert len(found(past + at(NEW, people(6, 60)), at(NEW, people(20)))) == 1
+    assert found(past + at(NEW, people(7, 60)), at(NEW, people(20))) == []
+
+
+def test_one_account_follows_a_known_move_only_from_the_network_that_was_left() -> None:
+    past = at(OFFICE, people(9)) + at(OTHER_OFFICE, people(9, 20))
+    assert [each.accounts for each in found(past, at(NEW, people(1)), known=reported())] == [1]
+    assert found(past, at(NEW, people(1, 20)), known=reported()) == []  # not one of them
+    assert found(past, at(NEW, people(1)) + at(OFFICE, people(2, 1)), known=reported()) == []  # it is used again
+    assert found(past, at(NEW, people(1))) == []
+
+
+def test_a_stranger_follows_only_among_many_of_the_very_same_address() -> None:
+    past = at(OFFICE, people(60)) + at(OTHER_OFFICE, ["stranger"])
+    (move,) = found(past, at(NEW, people(8)) + at(NEW, ["stranger"]))
+    assert (move.accounts, move.left, move.rows.tolist()) == (9, 8, list(range(9)))
+    (move,) = found(past, at(NEW, people(8)) + at(NEW, ["stranger"], host=8))
+    assert (move.accounts, move.rows.tolist()) == (8, list(range(8)))
+    (move,) = found(past, at(NEW, people(8)) + at(NEW, ["stranger", "new1", "new2"]))
+    assert move.accounts == 8  # three of eleven are too many
+
+
+def test_a_compromised_network_is_moved_to_by_nobody() -> None:
+    past = at(OFFICE, people(60))
+    assert found(past, at(NEW, people(20)), compromised=[NEW]) == []
+    assert found(past, at(NEW, people(1)), known=reported(), compromised=[NEW]) == []
+
+
+def test_allowed_and_usual_pairs_make_no_move() -> None:
+    past = at(OFFICE, people(60))
+    bucket, pairs = bucket_of(at(NEW, people(20)))
+    hashes = entity_hashes(bucket.entities)
+    pairs.rule[:] = 0
+    assert moves_in(bucket, pairs, hashes, history(past), {}) == []
+    pairs.rule[:] = NO_RULE
+    pairs.ln_p[:] = LN_TAKES_PART + 0.1
+    assert moves_in(bucket, pairs, hashes, history(past), {}) == []
+
+
+def scores(records: Sequence[float], ips: Sequence[float]) -> ViewScores:
+    def made(values: Sequence[float]) -> Normalized:
+        score, n = np.array(values, dtype=np.float64), len(values)
+        return Normalized(score, score, score, score, np.zeros(n, dtype=np.dtype("U16")))
+
+    return ViewScores(made(records), made([0.0]), made(ips), {})
+
+
+def decide(
+    records: Sequence[float], ips: Sequence[float], known: Mapping[str, ReportedMove] | None = None
+) -> MovedPairs:
+    """Decide on six accounts, three at each of two addresses."""
+    succeeded = at(NEW, people(3)) + at(NEW, people(3, 3), host=8)
+    _, pairs = bucket_of(succeeded)
+    move = Move(NEW, (OFFICE,), np.arange(6), 6, 6, 0)
+    return decided([move], pairs, scores(records, ips), known or {}, lambda ip: f"here{ip}")
+
+
+def test_the_worst_address_reports_the_move_and_all_its_pairs_are_part_of_it() -> None:
+    moved = decide([60.0] * 6, [80.0, 99.0])
+    assert list(moved.leads) == [1]
+    assert moved.by_entity == dict.fromkeys(range(6), "here1")
+    assert (moved.by_ip.tolist(), moved.repeat_of, moved.new_rows.tolist()) == ([0, 1, 2], {}, list(range(6)))
+
+
+def test_a_pair_more_severe_than_the_report_raises_an_alarm() -> None:
+    moved = decide([60.0, 80.0, 60.0, 60.0, 60.0, 60.0], [20.0, 70.0])
+    assert sorted(moved.by_entity) == [0, 2, 3, 4, 5]
+
+
+def test_a_known_move_is_repeated_until_it_is_more_severe() -> None:
+    moved = decide([60.0] * 6, [80.0, 99.0], reported())
+    assert (moved.repeat_of, set(moved.by_entity.values()), len(moved.new_rows)) == ({1: "first"}, {"first"}, 0)
+    moved = decide([60.0] * 6, [80.0, 99.0], reported(74.0))
+    assert (moved.repeat_of, set(moved.by_entity.values())) == ({}, {"here1"})
+
+
+def test_a_move_without_a_score_is_not_reported() -> None:
+    assert decide([0.0] * 6, [0.0, 0.0]).leads == {}
+
+
+def test_later_reports_add_former_networks_and_a_more_severe_one_is_repeated_from_then_on() -> None:
+    repeats = Repeats(100, 1_000)
+    first = ReportedMove(NEW, 0, "first", 60.0, (OFFICE,))
+    again = ReportedMove(NEW, 10, "again", 50.0, (OTHER_OFFICE,), repeats=True)
+    worse = ReportedMove(NEW, 20, "worse", 80.0, (OFFICE,))
+    repeats.load([], [], [worse, again, first])
+    assert repeats.moves_at(20) == {}
+    assert repeats.moves_at(21)[NEW] == worse._replace(former=(OFFICE, OTHER_OFFICE))
+    repeats.forget_before(1_020)
+    assert repeats.moves == {}
+    repeats.add_move(again)  # its first report is forgotten
+    assert repeats.moves == {}
+    repeats = Repeats(0)
+    repeats.add_move(first)
+    assert repeats.moves == {}
+
+
+def moved_company() -> list[company.Event]:
+    """The worker's company, whose office gets another network on the fourth scored day."""
+    moves_at = company.SCORED_FROM + 3 * company.DAY + 9 * company.HOUR
+    return [
+        (time, who, f"198.51.100.{ip[-1]}" if ip.startswith("203.0.113.") and time >= moves_at else ip, outcome)
+        for time, who, ip, outcome in company.events()
+    ]
+
+
+def test_an_office_that_moves_is_one_finding_in_any_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts.critical_from(monkeypatch, 15.0)
+    job = company.make_job()
+    cluster = parts.trained_cluster(job, monkeypatch, moved_company())
+    parts.backfill(cluster, job)
+    whole = parts.results(cluster, job)
+    moves = [each for each in parts.of_kind(whole, "influencer") if "egress_move" in each]
+    first, *later = sorted(moves, key=lambda each: int(each["timestamp"]))
+    assert "repeat_of" not in first
+    assert first["egress_move"]["network"] == NEW
+    assert first["egress_move"]["former_networks"] == ["203.0.113.0/24"]
+    assert first["reason"] == influencer_sentence(first, job.entity_field)
+    count = first["egress_move"]["entity_count"]
+    assert first["reason"].startswith(
+        f"{count} user.name values moved to {NEW}: all of them used 203.0.113.0/24 before, "
+    )
+    assert later
+    news = [first, *(each for each in later if "repeat_of" not in each)]
+    severities = [severity(each["initial_influencer_score"]) for each in news]
+    assert severities == sorted(set(severities))  # a later one is news only where it is more severe
+    inside = [each for each in parts.of_kind(whole, "record") if each["by_field_value"].startswith("198.51.100.")]
+    own = [each for each in inside if each["timestamp"] == first["timestamp"]]
+    assert len(own) >= 4
+    assert all("Part of the finding of" in each["reason"] for each in own if "repeat_of" in each)
+    (bucket,) = [each for each in parts.of_kind(whole, "bucket") if each["timestamp"] == first["timestamp"]]
+    assert bucket["new_record_count"] >= len(own)
+
+    parts.batch_limits(monkeypatch, MAX_BUCKETS=1)
+    forget, known = Repeats.forget_before, []
+
+    def forgotten(repeats: Repeats, end: int) -> None:
+        forget(repeats, end)
+        known.append((end, dict(repeats.moves)))
+
+    again = parts.trained_cluster(job, monkeypatch, moved_company())
+    with monkeypatch.context() as patch:
+        patch.setattr(Repeats, "forget_before", forgotten)
+        parts.backfill(again, job)
+    store = JobResources(again, job).stores.results
+    assert any(moves for _, moves in known)
+    for end, moves in known:
+        stored = Repeats.of(job)
+        stored.load(*stored.read(store, end, job.ip_field))
+        stored.forget_before(end)
+        assert stored.moves == moves
+    parted = parts.results(again, job)
+    assert {place: (each.get("repeat_of"), each.get("egress_move")) for place, each in parted.items()} == {
+        place: (each.get("repeat_of"), each.get("egress_move")) for place, each in whole.items()
+    }

@@ -131,6 +131,13 @@ def moves_in(
     return [move for move in found if move is not None and move.network not in compromised]
 
 
+class _Former(NamedTuple):
+    """A former network, and how many accounts use it in this bucket."""
+
+    network: str
+    accounts: int
+
+
 @dataclass(slots=True)
 class _Groups:
     """The accounts of a bucket by the networks (keys) that they sign in from."""
@@ -165,29 +172,40 @@ class _Groups:
         new_group = len(accounts) >= LEAST_ACCOUNTS and self._members(site) < LEAST_ACCOUNTS
         if (earlier is None and not new_group) or self._failed_at(here) > max(MOST_FAILED * users, 1):
             return None
+        former = self._left(accounts, users, () if earlier is None else earlier.former)
+        former.pop(site, None)
+        used = self._used_before(accounts, list(former))
+        gone = used.any(axis=1)
+        if earlier is None:
+            with_history = int((self.history.profiles.events_of(self.hashes[accounts]) > 0).sum())
+            if gone.sum() < max(LEAST_ACCOUNTS, LEAST_SHARE * with_history):
+                return None
+        elif not set(earlier.former) & {each.network for each in former.values()}:
+            return None
+        left = [each for each, by in zip(former.values(), used.T, strict=True) if by.any()]
+        moved = np.isin(entity[rows], accounts[gone])
+        rows = rows[moved | self._followers(rows, moved, everyone)]
+        if not len(rows):
+            return None
+        return Move(
+            network,
+            tuple(each.network for each in left),
+            rows,
+            len(np.unique(entity[rows])),
+            int(gone.sum()),
+            sum(each.accounts for each in left),
+        )
+
+    def _left(self, accounts: NDArray[np.int32], users: int, known: Sequence[str]) -> dict[int, _Former]:
+        """Return the networks that were left, by key: those that a group of ``accounts`` used, then ``known`` ones.
+
+        ``users``: how many accounts use the new network in this bucket.
+        """
         usual, places = _usual(self.history, self.hashes[accounts])
         shared = _shared(usual, places, max(LEAST_ACCOUNTS, LEAST_COMMON * len(accounts)))
-        known_former = () if earlier is None else earlier.former
-        before = dict(zip(_keys_of(known_former).tolist(), known_former, strict=True))
-        group = {key: count for key, (_, count) in shared.items()} | dict.fromkeys(before, users)
-        used = {key: self._accounts_at(key) for key in group}
-        texts = {key: text for key, (text, _) in shared.items()} | before
-        former = {
-            key: text for key, text in texts.items() if key != site and used[key] <= MOST_LEFT_BEHIND * group[key]
-        }
-        use = self._used_before(accounts, list(former))
-        gone = use.any(axis=1)
-        if earlier is None:
-            if gone.sum() < max(LEAST_ACCOUNTS, LEAST_SHARE * int((usual > 0).any(axis=1).sum())):
-                return None
-        elif not former.keys() & before.keys():
-            return None
-        left = {key: text for (key, text), by in zip(former.items(), use.T, strict=True) if by.any()}
-        moved = np.isin(entity[rows], accounts[gone])
-        moved |= self._followers(rows, moved, everyone)
-        rows, behind = rows[moved], sum(used[key] for key in left)
-        group = len(np.unique(entity[rows]))
-        return Move(network, tuple(left.values()), rows, group, int(gone.sum()), behind) if group else None
+        shared |= {key: (text, users) for key, text in zip(_keys_of(known).tolist(), known, strict=True)}
+        now = {key: _Former(text, self._accounts_at(key)) for key, (text, _) in shared.items()}
+        return {key: each for key, each in now.items() if each.accounts <= MOST_LEFT_BEHIND * shared[key][1]}
 
     def _followers(
         self, rows: NDArray[np.intp], moved: NDArray[np.bool_], everyone: NDArray[np.intp]

@@ -6,7 +6,7 @@ import pytest
 from cluster_contract_events import EVENTS, found
 
 from ipi_es.cluster.port import Cluster, Drop, IndexOptions, Put
-from ipi_es.errors import BulkFailed, Conflict, NotFound, RequestRejected
+from ipi_es.errors import BulkFailed, Conflict, NotFound, PermissionDenied, RequestRejected
 
 
 class Documents:
@@ -171,6 +171,13 @@ class Indices:
         mapping = cluster.get_mapping(f"{name}-t-*")
         assert sorted(mapping) == [f"{name}-t-1", f"{name}-t-2"]
         assert mapping[f"{name}-t-1"]["properties"] == {"ip": {"type": "ip"}}
+
+    def test_calendars_of_elastic_ml_are_read_or_refused_with_another_way(self, cluster: Cluster, name: str) -> None:
+        try:
+            hint = [str(each["count"]) for each in cluster.admin.elastic_calendars()]
+        except (NotFound, PermissionDenied) as refused:
+            hint = refused.hint
+        assert hint == ["0", "0"] or "--calendars and --calendar-events" in str(hint)
 
     def test_a_mapping_grows_but_does_not_change(self, cluster: Cluster, name: str) -> None:
         cluster.create_index(name, {"mappings": {"properties": {"n": {"type": "long"}}}})

@@ -9,11 +9,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from ipi_es.cluster.port import Cluster, Drop, IndexOptions, Json, Put
+from ipi_es.config import check_job
 from ipi_es.config.entity_names import EntitySource
 from ipi_es.datafeed.bucket_counts import BucketCounts, counts_of
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.searches.folded_fields import with_folded_fields
 from ipi_es.datafeed.spec import FeedSpec
 
 SPAN = 3_600
@@ -46,8 +50,8 @@ def document(ms: int, entity: Any = "alice", ip: Any = "192.0.2.1", outcome: Any
     return found
 
 
-def fill(cluster: Cluster, index: str, documents: Iterable[Json]) -> None:
-    cluster.create_index(index, {"mappings": MAPPINGS})
+def fill(cluster: Cluster, index: str, documents: Iterable[Json], mappings: Json = MAPPINGS) -> None:
+    cluster.create_index(index, {"mappings": mappings})
     cluster.bulk([Put(index, str(n), one) for n, one in enumerate(documents)])
     cluster.refresh(index)
 
@@ -252,6 +256,37 @@ class FeedContract:
         assert (counted.events, counted.seq_no) == (bucket.event_count, bucket.seq_no)
         assert bucket.seq_no is not None
         return bucket.event_count, bucket.seq_no, bucket.digest()
+
+    @pytest.mark.parametrize("days_later", [0, 400])
+    @pytest.mark.parametrize(
+        ("names", "others", "folded"),
+        [
+            (["Alice", "bob", ["Carol", "dora"]], [], {"user.name", "user.roles"}),
+            (["alice"], ["alice"], {"user.roles"}),  # another index has names as they are written
+            (["ålice", "7"], [], {"user.roles"}),  # nothing to try
+        ],
+    )
+    def test_a_normalizer_is_found_by_names_in_capitals(
+        self, cluster: Cluster, name: str, days_later: int, names: list[Any], others: list[str], folded: set[str]
+    ) -> None:
+        keyword = {"type": "keyword", "normalizer": "lowercase"}
+        people = {"properties": {"name": keyword, "roles": keyword}}
+        documents = [document(n, entity=each) for n, each in enumerate(names)]
+        for each in documents:
+            each["user"]["roles"] = ["Admins", "staff"]
+        fill(cluster, f"{name}-a", documents, {"properties": {**MAPPINGS["properties"], "user": people}})
+        fill(cluster, f"{name}-b", [document(n, entity=each) for n, each in enumerate(others)])
+        job = check_job(
+            {
+                "job_id": "x",
+                "datafeed_config": {"indices": f"{name}-*", "entity_normalize": []},
+                "entity_groups": {"field": "user.roles"},
+            }
+        )
+        found = with_folded_fields(cluster, job, START + days_later * 86_400)
+        assert found == job.with_folded(folded)
+        assert found.entity_steps == (("lowercase",) if "user.name" in folded else ())
+        assert found.folds_groups
 
     def test_missing_index_is_an_empty_feed_where_the_options_allow_it(self, cluster: Cluster, name: str) -> None:
         feed = Datafeed(cluster, FeedSpec((f"{name}-*",), options=IndexOptions()))

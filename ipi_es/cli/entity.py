@@ -115,8 +115,8 @@ class _Asked(NamedTuple):
 
     @property
     def job(self) -> Job:
-        """The job."""
-        return self.resources.job
+        """The job, as it spells names."""
+        return self.resources.folded_job()
 
 
 @contextmanager
@@ -130,11 +130,11 @@ def _opened(here: Shell, job_names: Sequence[str], name: str) -> Iterator[list[_
     jobs = list(named.values()) if job_names else load_jobs(here.settings)
     if not jobs:
         raise UsageError("there are no jobs", hint="write a job's file: ipi-es job create")
-    spelled = [(job, named_entity(job, name)) for job in jobs]
     with here.cluster() as cluster:
         require_templates(cluster)
         snapshots = here.settings.snapshots.directory
-        asked = [_Asked(JobResources(cluster, job, snapshots=snapshots), entity, snapshots) for job, entity in spelled]
+        opened = [JobResources(cluster, job, snapshots=snapshots) for job in jobs]
+        asked = [_Asked(each, named_entity(each.folded_job(), name), snapshots) for each in opened]
         if not job_names:
             _note_others(asked)
         yield asked

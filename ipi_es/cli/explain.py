@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ipi_es.cli.shared.output import SEVERITY_COLOURS, STYLE, Column, Toned, emit, format_option, print_table, say
-from ipi_es.cli.shared.shell import named_pair, shell
+from ipi_es.cli.shared.shell import named_address, named_entity, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.errors import UnknownEntity
 from ipi_es.networks.network_types import TYPES_FIELD
@@ -53,10 +53,10 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
 
     here = shell(ctx)
     job = here.job(job_name)
-    name, address = named_pair(job, entity, ip)
+    address = named_address(ip, job)
     with here.cluster() as cluster:
         work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
-        facts = facts_of(work, name, address)
+        facts = facts_of(work, named_entity(work.folded_job(), entity), address)
         unknown = _unknown(cluster, facts, job_name)
         for change in changed(job, kept(work.stores.states.read(job.job_id))):
             click.secho(f"note: {change}; this is of what was learned before", fg="yellow", err=True)

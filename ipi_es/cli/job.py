@@ -86,6 +86,7 @@ def _inside(folder: Path) -> list[Path]:
 @click.option(
     "--calendar-events", type=click.Path(dir_okay=False), help="Their events (GET _ml/calendars/*/events?size=10000)."
 )
+@click.option("--cluster-calendars", is_flag=True, help="Ask the cluster for both, instead of these two files.")
 @click.option("--job-id", help="Which job, where FILE holds several; or the name of one without a name.")
 @click.option("--index", "indices", multiple=True, metavar="PATTERN", help="The indices, instead of the datafeed's.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: standard output.")
@@ -100,6 +101,7 @@ def import_(
     output: Path | None,
     *,
     overwrite: bool,
+    cluster_calendars: bool,
     **beside: str | None,
 ) -> None:
     """Turn an Elastic ML job (rare by an IP field, partition = entity) into a job's file.
@@ -111,11 +113,11 @@ def import_(
 
     Example: ipi-es job import rare-ips.json -o jobs/rare-ips.yml
     """
-    from ipi_es.cli.shared.imported_events import require_both, take_over
+    from ipi_es.cli.shared.imported_events import of_cluster, require_one_source, take_over
     from ipi_es.config.elastic.elastic_import import import_elastic_job
     from ipi_es.config.files.yaml_documents import write_yaml
 
-    require_both(beside["calendars"], beside["calendar_events"])
+    require_one_source(beside["calendars"], beside["calendar_events"], ask_cluster=cluster_calendars)
     given = {name: None if path is None else _read(path) for name, path in beside.items()}
     if output is not None:
         require_free(output, overwrite=overwrite)
@@ -129,6 +131,8 @@ def import_(
     )
     for note in imported.warnings:
         _note(note)
+    if cluster_calendars:
+        given["calendars"], given["calendar_events"] = of_cluster(shell(ctx))
     if given["calendars"] is not None:
         take_over(shell(ctx), imported.job, given["calendars"], given["calendar_events"])
     text = write_yaml(imported.job, comments=["Made from an Elastic ML job by `ipi-es job import`."])

@@ -14,7 +14,7 @@ from ipi_es.addresses import canonical
 from ipi_es.cli.shared.csv_output import RESULT_FIELDS, result_rows
 from ipi_es.cli.shared.influencer_lines import NAMED, joined, who
 from ipi_es.cli.shared.output import STYLE, Column, emit, format_option, tenths
-from ipi_es.cli.shared.shell import clock, named_address, named_entity, shell
+from ipi_es.cli.shared.shell import clock, folded_job, named_address, named_entity, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import UsageError
@@ -144,9 +144,9 @@ def results(
         if kind == "overall":
             found = _overall(here, cluster, [here.job(name) for name in job_name.split(",")], asked)
         elif kind == "incidents":
-            found = _incidents(here, cluster, here.job(job_name), asked, shown)
+            found = _incidents(here, cluster, _named(here, cluster, job_name, asked), asked, shown)
         else:
-            found = _of_job(here, cluster, here.job(job_name), kind, asked, shown)
+            found = _of_job(here, cluster, _named(here, cluster, job_name, asked), kind, asked, shown)
     for note in found.notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
     if output_format == "csv":
@@ -230,6 +230,12 @@ class FoundResults:
     empty: str
     left_out: Quiet | None = None
     notes: tuple[str, ...] = ()
+
+
+def _named(here: Shell, cluster: Cluster, job_name: str, asked: ResultsRequest) -> Job:
+    """Return the job, as it spells the entity that is asked for."""
+    job = here.job(job_name)
+    return job if asked.entity is None else folded_job(cluster, job)
 
 
 def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: ResultsRequest) -> FoundResults:

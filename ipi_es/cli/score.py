@@ -224,7 +224,7 @@ def _from_cluster(cluster: Cluster, surroundings: Shell, job_name: str, snapshot
         history = HistoryId.parse(state.history_id)
     else:
         history = _newest_history(work.stores.blobs, job.job_id, str(wanted))
-    return _scorer(work.stores.blobs, snapshot, history, job)
+    return _scorer(work.stores.blobs, snapshot, history, work.folded_job())
 
 
 def _from_directory(surroundings: Shell, job_name: str, directory: Path, snapshot_id: str | None) -> PairScorer:
@@ -281,5 +281,4 @@ def _scorer(blobs: BlobStore, snapshot: JobSnapshot, history: HistoryId, job: Jo
     scorer = Scorer(snapshot.network, loaded)
     if job is None:
         return PairScorer(snapshot, scorer, ())
-    feed = job.datafeed_config
-    return PairScorer(snapshot, scorer, feed.entity_normalize, networks_of(job), feed.translators)
+    return PairScorer(snapshot, scorer, job.entity_steps, networks_of(job), job.datafeed_config.translators)

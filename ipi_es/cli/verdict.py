@@ -10,7 +10,7 @@ import click
 
 from ipi_es.addresses import canonical
 from ipi_es.cli.shared.output import Column, emit, format_option
-from ipi_es.cli.shared.shell import clock, named_pair, shell, user_name
+from ipi_es.cli.shared.shell import clock, folded_job, named_pair, shell, user_name
 from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, REACH, SAFE, VerdictWord
 from ipi_es.errors import UsageError
 from ipi_es.times import iso
@@ -129,7 +129,7 @@ def list_(ctx: click.Context, job_name: str, with_revoked: bool, output_format: 
 
     job = shell(ctx).job(job_name)
     with _cluster(ctx) as cluster:
-        found = _of(cluster, job).all()
+        found, job = _of(cluster, job).all(), folded_job(cluster, job)
     rows = [
         {
             "time": iso(each.time),
@@ -230,7 +230,7 @@ def _drafts(
                 f"“{' '.join(finding)}” names no finding",
                 hint="name results by their ids, or one pair by JOB ENTITY IP",
             )
-        job = here.job(finding[0])
+        job = folded_job(cluster, here.job(finding[0]))
         entity, address = named_pair(job, *finding[1:])
         pair = Verdict(said.word, entity, canonical(address), said.by, now, now - REACH, said.comment)
         return [(_of(cluster, job), [pair])]
@@ -238,7 +238,7 @@ def _drafts(
     for result in find_results(cluster, list(dict.fromkeys(finding))):
         job_id = str(result.source["job_id"])
         if job_id not in by_job:
-            by_job[job_id] = _of(cluster, here.job(job_id)), []
+            by_job[job_id] = _of(cluster, folded_job(cluster, here.job(job_id))), []
         verdicts, drafts = by_job[job_id]
         for record in verdicts.records_of(result):
             drafts.append(of_record(record, said.word, said.by, now, said.comment, result.id))

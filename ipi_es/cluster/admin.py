@@ -1,7 +1,8 @@
-"""Templates that new indices are made with, aliases, and write blocks: over REST, with rules that memory shares.
+"""Templates that new indices are made with, aliases, write blocks, and calendars of Elastic ML: over REST.
 
-Both servers have the same paths for them. A server that lacks the simulation of index templates answers 400, 404 or
-405. Where credentials may not simulate, a caller compares priorities and checks the index afterwards.
+Both servers have the same paths for them, apart from the calendars. A server that lacks the simulation of index
+templates answers 400, 404 or 405. Where credentials may not simulate, a caller compares priorities and checks the index
+afterwards. The functions are shared with the in-memory cluster.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from typing import Any
 
 from ipi_es.cluster.answers import answers, proofs
 from ipi_es.cluster.by_index import by_index
-from ipi_es.cluster.port import Json
+from ipi_es.cluster.port import MOST_CALENDARS, Json
 from ipi_es.cluster.rest_requests import Request
 from ipi_es.errors import NotFound, PermissionDenied, RequestRejected
 
 LASTING_BLOCKS = ("write", "read_only")
 """Blocks that a person or a lifecycle policy sets. The block of a full disk is removed by the server and isn't
 listed."""
+
+
+FROM_FILES = "or save the two answers, and give them with --calendars and --calendar-events"
 
 
 def covers(patterns: Iterable[str], index: str) -> bool:
@@ -64,6 +68,24 @@ class RestAdmin:
         """See the port."""
         found = by_index(self._request, pattern, "settings", ["blocks"])
         return blocked({index: each["index"] for index, each in found.items()})
+
+    def elastic_calendars(self) -> tuple[Json, Json]:
+        """See the port."""
+        return self._of_elastic_ml("calendars", "calendars"), self._of_elastic_ml("calendars/_all/events", "events")
+
+    def _of_elastic_ml(self, path: str, name: str) -> Json:
+        params, proof = {"size": str(MOST_CALENDARS)}, proofs.listed(name, MOST_CALENDARS)
+        try:
+            return self._request("GET", f"/_ml/{path}", params=params, proof=proof)
+        except PermissionDenied as error:
+            hint = f"it takes a licence with machine learning, and the cluster right monitor_ml; {FROM_FILES}"
+            raise PermissionDenied(error.message, hint=hint, status=error.status) from error
+        except (RequestRejected, NotFound) as error:  # a server without Elastic ML has no such path
+            raise NotFound(
+                f"the cluster has no {name} of Elastic ML: {error.message}",
+                hint=f"let ipi-es.yml name the cluster that runs Elastic's job, {FROM_FILES}",
+                status=error.status,
+            ) from error
 
 
 def winner(templates: Mapping[str, Json], index: str) -> Json:

@@ -15,6 +15,10 @@ Json: TypeAlias = dict[str, Any]
 Distribution: TypeAlias = Literal["elasticsearch", "opensearch"]
 
 
+MOST_CALENDARS = 10_000
+"""Calendars, and scheduled events, that Elastic ML returns at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
     """The server that answered; detected, never configured."""
@@ -132,7 +136,7 @@ class Alerting(Protocol):
 
 
 class Admin(Protocol):
-    """Templates that indices are made with, aliases, and blocks that forbid writing."""
+    """Templates that indices are made with, aliases, blocks that forbid writing, and the calendars of Elastic ML."""
 
     def index_templates(self) -> dict[str, Json]:
         """Return all composable index templates by name, bodies as in :meth:`Cluster.get_index_template`."""
@@ -150,6 +154,13 @@ class Admin(Protocol):
         """Return ``{index: setting}`` of the indices whose settings forbid writing until a person changes them.
 
         The block of a full disk is not included, since the server removes it by itself.
+        """
+
+    def elastic_calendars(self) -> tuple[Json, Json]:
+        """Return Elastic ML's answers with all its calendars, and with all their scheduled events.
+
+        At most :data:`MOST_CALENDARS` of each; ``count`` says how many there are. Raises NotFound where the server
+        has no such calendars, PermissionDenied where it doesn't show them.
         """
 
 

@@ -91,6 +91,8 @@ class AllowList:
     steps: tuple[EntityStep, ...] = ()
     groups: EntityGroups | None = None
     calendar: Calendar = NO_EVENTS
+    folds_groups: bool = False
+    """Whether events name groups in lower case, whatever their spelling."""
     learns: NDArray[np.bool_] = field(init=False, compare=False, repr=False)
     """bool[rules]: whether what the rule allows is learned."""
     _index: RuleIndex = field(init=False, compare=False, repr=False)
@@ -107,7 +109,7 @@ class AllowList:
         Raises UsageError where its file of groups can't be read.
         """
         rules = (*map(TimedRule, job.allow_list), *more)
-        return cls(rules, job.datafeed_config.entity_normalize, job.read_entity_groups(), calendar)
+        return cls(rules, job.entity_steps, job.read_entity_groups(), calendar, job.folds_groups)
 
     def name(self, rule: int) -> str:
         """Return the name of a rule by its index; it stays the same when other rules come or go."""
@@ -134,13 +136,19 @@ class AllowList:
             if rule.entity is not None:
                 matches &= self._entities(rule.entity, entities, positions)[entity]
             if rule.group is not None:
-                matches &= groups.members(rule.group, entities)[entity] if groups is not None else False
+                matches &= self._members(groups, rule.group, entities)[entity] if groups is not None else False
             if rule.cidr is not None:
                 matches &= within(names.addresses, rule.cidr)[ip]
             if rule.by_context:
                 matches &= names.in_networks(rule)[ip]
             found[matches] = index
         return found
+
+    def _members(self, groups: EntityGroups, group: str, entities: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which entities (bool[entities]) are in a group of the file, or in one that events name."""
+        found = groups.members(group, entities)
+        folded = group.lower() if self.folds_groups else group
+        return found if folded == group else found | groups.members(folded, entities)
 
     def _entities(self, pattern: str, entities: Sequence[str], positions: dict[str, int]) -> NDArray[np.bool_]:
         """Return which entities (bool[entities]) the pattern matches; it is normalized as the events' entities are."""

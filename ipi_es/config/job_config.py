@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Annotated, Literal, TypeAlias
 from zlib import crc32
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from ipi_es.config.alert_config import Alerts
 from ipi_es.config.allow_rule import AllowRule, check_rules
@@ -231,6 +232,8 @@ class Job(Section):
         default_factory=Alerts, description="Ours. What is worth an alert, and where the worker itself sends it."
     )
 
+    _folded_fields: frozenset[str] = PrivateAttr(default=frozenset())
+
     @model_validator(mode="after")
     def _consistent(self) -> Job:
         if self.time_field in (self.ip_field, self.entity_field, *self.entity_source_fields):
@@ -281,8 +284,28 @@ class Job(Section):
 
     @property
     def entity_steps(self) -> tuple[EntityStep, ...]:
-        """How an entity's name is normalized."""
-        return self.datafeed_config.entity_normalize
+        """How an entity's name is normalized that people write: by `entity_normalize`, and as the indices fold it."""
+        steps, sources = self.datafeed_config.entity_normalize, self.entity_sources
+        plain = all(text == text.lower() for source in sources for text in source.between)
+        folded = plain and self._folded_fields.issuperset(self.entity_source_fields)
+        return (*steps, "lowercase") if folded and "lowercase" not in steps else steps
+
+    @property
+    def fields_that_may_fold(self) -> tuple[str, ...]:
+        """The fields of entities and groups whose names would be spelled otherwise if the indices folded them."""
+        of_entity = () if "lowercase" in self.datafeed_config.entity_normalize else self.entity_source_fields
+        return tuple(dict.fromkeys((*of_entity, *([] if self.group_field is None else [self.group_field]))))
+
+    @property
+    def folds_groups(self) -> bool:
+        """Whether the indices fold the names of groups to lower case."""
+        return self.group_field in self._folded_fields
+
+    def with_folded(self, fields: Collection[str]) -> Job:
+        """Return a copy that knows which of :attr:`fields_that_may_fold` the indices fold to lower case."""
+        copy = self.model_copy()
+        copy._folded_fields = frozenset(fields)  # noqa: SLF001
+        return copy
 
     @property
     def time_field(self) -> str:

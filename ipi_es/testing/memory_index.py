@@ -238,8 +238,13 @@ class MemoryIndex:
                     raise RequestRejected(text, status=400) from error
                 continue
             if kind != "keyword" or len(str(value)) <= detail.get("ignore_above", 1 << 30):
-                found.append(value)
+                found.append(self.folded(name, value))
         return found
+
+    def folded(self, name: str, value: Value) -> Value:
+        """Return a value as the field's normalizer folds it; the servers' own one, ``lowercase``, is the only one."""
+        fold = self._details.get(name, {}).get("normalizer") == "lowercase"
+        return value.lower() if fold and isinstance(value, str) else value
 
 
 def _convert(kind: str, leaf: Any) -> Value:

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ipi_es.cluster.admin import blocked, winner
+from ipi_es.cluster.admin import FROM_FILES, blocked, winner
 from ipi_es.cluster.answers import answers
 from ipi_es.cluster.port import Json
 from ipi_es.errors import NotFound, RequestRejected
@@ -17,7 +17,8 @@ from ipi_es.testing.memory_names import WHERE, index_settings, matching
 class MemoryAdmin:
     """:class:`ipi_es.cluster.port.Admin` in memory.
 
-    ``simulates`` False imitates credentials without the right to simulate templates.
+    ``simulates`` False imitates credentials without the right to simulate templates. ``calendars``: what Elastic ML
+    would answer, calendars and events.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class MemoryAdmin:
     ) -> None:
         self._indices, self._templates, self._called = indices, templates, called
         self.simulates = True
+        self.calendars: tuple[Json, Json] | None = None
 
     def index_templates(self) -> dict[str, Json]:
         """See the port."""
@@ -57,6 +59,13 @@ class MemoryAdmin:
             if "blocks" in each.settings
         }
         return blocked({name: each.settings for name, each in found.items()})
+
+    def elastic_calendars(self) -> tuple[Json, Json]:
+        """See the port."""
+        self._called("elastic_calendars", "")
+        if self.calendars is None:
+            raise NotFound(f"{WHERE} has no calendars of Elastic ML", hint=FROM_FILES)
+        return copy.deepcopy(self.calendars)
 
     def set(self, index: str, settings: Mapping[str, Any]) -> None:
         """Change an index's settings, as ``PUT INDEX/_settings`` does; None removes a block. Not part of the port."""

@@ -98,7 +98,7 @@ def _equals(name: str, wanted: Any, index: MemoryIndex) -> Matcher:
     if kind == "ip" and "/" in str(wanted):
         network = ipaddress.ip_network(wanted)
         return lambda stored: any(ipaddress.ip_address(str(value)) in network for value in index.values(stored, name))
-    bound = _bound(kind, wanted)
+    bound = index.folded(name, _bound(kind, wanted))
     return lambda stored: bound in index.values(stored, name)
 
 

@@ -12,6 +12,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.reader import Datafeed
+from ipi_es.datafeed.searches.folded_fields import with_folded_fields
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import SnapshotForeign, UsageError
 from ipi_es.results.store import ResultStore
@@ -38,6 +39,9 @@ from ipi_es.worker.training.job_snapshot import JobSnapshot
 from ipi_es.worker.training.training_rows import TrainingRowsCollector
 from ipi_es.worker.verdicts.known_verdicts import CLOCKS_APART, KnownVerdicts
 
+FOLDED_FOR = SECONDS["h"]
+"""Seconds for which the folding of the indices is taken as known: a new index may be mapped otherwise."""
+
 log = logging.getLogger(__name__)
 
 
@@ -59,11 +63,13 @@ class JobResources:
         ``lease`` is in seconds; ``owner`` is the owner of leases, None: this process.
         """
         self.job = job
+        self._cluster = cluster
+        self._folded: tuple[Job, int] | None = None  # see folded_job, and until when that holds
         self.feed = Datafeed(cluster, FeedSpec.from_job(job), networks=networks_of(job))
         self.lease, self._owner = lease, owner
         self._snapshot: tuple[str, JobSnapshot] | None = None  # the last one read: it will be needed again
-        self._verdicts: tuple[StoredVerdicts, int, KnownVerdicts] | None = None
-        """As they were stored last, until when that holds, and what they mean."""
+        self._verdicts: tuple[StoredVerdicts, Job, int, KnownVerdicts] | None = None
+        """As they were stored last, the job that spells them, until when that holds, and what they mean."""
         blobs: BlobStore = ClusterBlobs(cluster) if snapshots is None else DirectoryBlobs(snapshots)
         fields = context_of(job).flat_fields
         self.cache = ScoringCache()
@@ -94,19 +100,32 @@ class JobResources:
         """Read the event buckets of [start, end), epoch seconds."""
         return self.feed.read(start, end, self.job.bucket_span)
 
+    def folded_job(self) -> Job:
+        """Return the job as it spells the names that people write, which its indices may fold to lower case.
+
+        The indices are asked once in :data:`FOLDED_FOR`.
+        """
+        if not self.job.fields_that_may_fold:
+            return self.job
+        now, known = self.stores.clock.now(), self._folded
+        if known is None or now >= known[1]:
+            found = with_folded_fields(self._cluster, self.job, now)
+            self._folded = known = known[0] if known is not None and known[0] == found else found, now + FOLDED_FOR
+        return known[0]
+
     def allow_list(self) -> AllowList:
         """Return the rules of the job's file and, as they are stored now, those of documents and its calendar."""
-        return self.stores.rules.allow_list(self.job, self.stores.calendars.of_job(self.job.job_id))
+        return self.stores.rules.allow_list(self.folded_job(), self.stores.calendars.of_job(self.job.job_id))
 
     def verdicts(self) -> KnownVerdicts:
         """Return the verdicts in force on the job's findings, as they are stored now."""
-        stored, now = self.stores.verdicts.all(), self.stores.clock.now()
+        stored, now, job = self.stores.verdicts.all(), self.stores.clock.now(), self.folded_job()
         kept = self._verdicts
         latest = now + CLOCKS_APART
-        if kept is None or kept[0] is not stored or latest >= kept[1]:
+        if kept is None or kept[0] is not stored or kept[1] is not job or latest >= kept[2]:
             later = min((each.time for each in stored.verdicts if each.time > latest), default=LATEST)
-            self._verdicts = kept = stored, later, KnownVerdicts.of(self.job, stored.verdicts, latest)
-        return kept[2]
+            self._verdicts = kept = stored, job, later, KnownVerdicts.of(job, stored.verdicts, latest)
+        return kept[3]
 
     def collector(self, start: int, end: int) -> TrainingRowsCollector:
         """Return an empty collector for a training on [start, end), epoch seconds, with the rules and holds of now."""

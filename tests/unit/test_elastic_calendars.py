@@ -144,6 +144,27 @@ def test_the_two_answers_belong_together(here: MemoryCluster) -> None:
         assert "--calendars and --calendar-events belong together" in result.stderr
 
 
+def test_the_cluster_is_asked_for_its_calendars(here: MemoryCluster, tmp_path: Path) -> None:
+    calendars, events = (json.loads((tmp_path / name).read_text()) for name in ("calendars.json", "events.json"))
+    here.admin.calendars = (calendars, events)
+    job = json.dumps(elastic_job(datafeed_config=FEED, groups=["sign-ins"]))
+    result = run("job", "import", "-", "--cluster-calendars", stdin=job)
+    assert result.exit_code == 0, result.output
+    (stored,) = CalendarStore(here).all().events
+    assert stored.calendar_id == "people"
+
+
+def test_a_cluster_without_calendars_is_an_error_and_nothing_is_written(here: MemoryCluster, tmp_path: Path) -> None:
+    job = json.dumps(elastic_job(datafeed_config=FEED))
+    result = run("job", "import", "-", "-o", "job.yml", "--cluster-calendars", stdin=job)
+    assert result.exit_code == 1
+    assert "has no calendars of Elastic ML" in result.stderr
+    assert not (tmp_path / "job.yml").exists()
+    both = run("job", "import", "-", "--cluster-calendars", *OPTIONS, stdin=job)
+    assert both.exit_code == 2
+    assert "contradict each other" in both.stderr
+
+
 def test_a_job_of_no_calendar_is_imported_without_a_cluster(here: MemoryCluster) -> None:
     here.before = lambda *_: pytest.fail("the cluster was asked")
     result = run("job", "import", "-", *OPTIONS, stdin=json.dumps(elastic_job(datafeed_config=FEED)))

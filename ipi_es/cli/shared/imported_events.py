@@ -18,13 +18,27 @@ if TYPE_CHECKING:
     from ipi_es.state.calendar_store import CalendarStore, StoredEvent
 
 
-def require_both(calendars: str | None, events: str | None) -> None:
-    """Raise UsageError where only one of the two answers is given: events name calendars, calendars name jobs."""
+def require_one_source(calendars: str | None, events: str | None, *, ask_cluster: bool) -> None:
+    """Raise UsageError unless both answers are given, or the cluster is asked, or neither.
+
+    Events name calendars, calendars name jobs.
+    """
+    if ask_cluster and (calendars, events) != (None, None):
+        raise UsageError(
+            "--cluster-calendars and files of calendars contradict each other", hint="leave one of them out"
+        )
     if (calendars is None) != (events is None):
         raise UsageError(
             "--calendars and --calendar-events belong together",
-            hint="give what GET _ml/calendars?size=10000 and GET _ml/calendars/*/events?size=10000 answer",
+            hint="give what GET _ml/calendars?size=10000 and GET _ml/calendars/*/events?size=10000 answer, or let "
+            "--cluster-calendars ask the cluster",
         )
+
+
+def of_cluster(here: Shell) -> tuple[Any, Any]:
+    """Return the cluster's own calendars and their events, see :meth:`ipi_es.cluster.port.Admin.elastic_calendars`."""
+    with here.cluster() as cluster:
+        return cluster.admin.elastic_calendars()
 
 
 def take_over(here: Shell, job: Mapping[str, Any], calendars: Any, events: Any) -> None:

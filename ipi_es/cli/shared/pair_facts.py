@@ -175,7 +175,7 @@ def facts_of(work: JobResources, entity: str, address: bytes) -> PairFacts:
         scheduled_events=allow.calendar.of_bucket(now, now + 1),
         cold_start=cold_start(int(class_[0]), young=age < YOUNG_DAYS, new_network=seen.network_new_to_everybody),
         seen=seen,
-        groups=_groups(work.job, entity, named),
+        groups=_groups(work.folded_job(), entity, named),
         network_types=types,
         records=tuple(each.source for each in records),
         record_count=results.count("record", pair) if len(records) == RECENT else len(records),

@@ -85,6 +85,13 @@ def user_name() -> str:
         return f"uid {os.getuid()}"
 
 
+def folded_job(cluster: Cluster, job: Job) -> Job:
+    """Return the job as it spells typed names, which its indices may fold to lower case."""
+    from ipi_es.datafeed.searches.folded_fields import with_folded_fields
+
+    return with_folded_fields(cluster, job, clock())
+
+
 def named_pair(job: Job, entity: str, ip: str) -> tuple[str, bytes]:
     """Return (normalized entity, 16 bytes of the address) of a typed pair. Raises UsageError if one is invalid."""
     return named_entity(job, entity), named_address(ip, job)
@@ -96,7 +103,7 @@ def named_entity(job: Job, entity: str) -> str:
 
     if not entity:
         raise UsageError("the entity is empty", hint="name one, as the events or the results spell it")
-    return normalize_entity(entity, job.datafeed_config.entity_normalize)
+    return normalize_entity(entity, job.entity_steps)
 
 
 def named_address(ip: str, job: Job) -> bytes:

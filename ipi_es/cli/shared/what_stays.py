@@ -28,7 +28,7 @@ def what_stays(resources: JobResources, entity: str) -> Iterator[str]:
     yield f"job {job.job_id}: its addresses in results of addresses and buckets, without its name, {until}"
     if (shared := _shared(resources)) is not None:
         yield f"job {job.job_id}: {shared}"
-    for line in _in_files(job, entity):
+    for line in _in_files(resources.folded_job(), entity):
         yield f"job {job.job_id}: {line}"
 
 

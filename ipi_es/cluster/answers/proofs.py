@@ -133,6 +133,20 @@ def templates(answer: Answer) -> None:
         raise Lacking("has an index template without its body")
 
 
+def listed(name: str, most: int) -> Proof:
+    """Require a list of as many objects as ``count`` says, at most ``most``."""
+
+    def proof(answer: Answer) -> None:
+        counted(answer)
+        found = answer.get(name)
+        if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
+            raise Lacking(f'has no "{name}"')
+        if len(found) != min(answer["count"], most):
+            raise Lacking(f"has {len(found)} of {answer['count']} {name}")
+
+    return proof
+
+
 def text(name: str) -> Proof:
     """Require a text that isn't empty under this name."""
 

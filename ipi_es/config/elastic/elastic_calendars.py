@@ -110,7 +110,11 @@ def _listed(data: Any, what: _Answer) -> list[dict[str, Any]]:
         raise ConfigError(f"holds no {what.key} of Elastic's", place=what.option, hint=hint)
     count = data.get("count") if isinstance(data, dict) else None
     if isinstance(count, int) and count > len(found):
-        raise ConfigError(f"holds {len(found):,} of {count:,} {what.key}", place=what.option, hint=hint)
+        raise ConfigError(
+            f"holds {len(found):,} of {count:,} {what.key}",
+            place=what.option,
+            hint=f"{hint}; if there are more, delete events that are over",
+        )
     return found
 
 

@@ -50,7 +50,7 @@ def events_body(spec: FeedSpec, start: int, end: int, span: int) -> Json:
     ``start`` must be a multiple of ``span``. Empty event buckets are absent from the answer.
     """
     aggregations = {BUCKETS: _histogram(spec, span)}
-    return {**_search(spec, window(spec, start, end), aggregations), "track_total_hits": True}
+    return {**search_body(spec, window(spec, start, end), aggregations), "track_total_hits": True}
 
 
 def plan_body(spec: FeedSpec, start: int, end: int, span: int, *, values: bool = False, seq_no: bool = False) -> Json:
@@ -169,7 +169,7 @@ def page_body(
     query = wanted(spec, window(spec, start, end))
     if may_lack:  # a composite leaves out documents without the entity only where it is a single field
         query = {"bool": {"filter": [query, named(spec)]}}
-    return _search(spec, query, {PAIRS: {"composite": composite}})
+    return search_body(spec, query, {PAIRS: {"composite": composite}})
 
 
 def combinations_body(
@@ -188,14 +188,14 @@ def combinations_body(
     last = {"field": fields[names[-1]]}
     inner = {VALUES: {"value_count": last}, LACKING: {"missing": last}}
     query = {"bool": {"filter": [window(spec, start, end), _readable(spec)]}}
-    return _search(spec, query, {PAIRS: {"composite": composite, "aggs": inner}})
+    return search_body(spec, query, {PAIRS: {"composite": composite, "aggs": inner}})
 
 
 def time_range_body(spec: FeedSpec) -> Json:
     """Request the first and the last time of all the job's events."""
     field = {"field": spec.time_field}
     query = dict(spec.query) or {"match_all": {}}
-    return _search(spec, query, {"first": {"min": field}, "last": {"max": field}})
+    return search_body(spec, query, {"first": {"min": field}, "last": {"max": field}})
 
 
 def wanted(spec: FeedSpec, query: Json) -> Json:
@@ -220,7 +220,8 @@ def _by_time(spec: FeedSpec, span: int) -> Json:
     return {"field": spec.time_field, "fixed_interval": f"{span}s"}
 
 
-def _search(spec: FeedSpec, query: Json, aggregations: Json) -> Json:
+def search_body(spec: FeedSpec, query: Json, aggregations: Json) -> Json:
+    """Request aggregations over the documents that a query selects, with the job's runtime fields."""
     body: Json = {"size": 0, "track_total_hits": False, "query": query, "aggs": aggregations}
     if spec.runtime_mappings:
         body["runtime_mappings"] = dict(spec.runtime_mappings)

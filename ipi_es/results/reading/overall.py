@@ -1,8 +1,8 @@
 """Overall buckets: one score per span of time over several jobs, like Elastic's overall buckets.
 
 ``overall_score`` is the mean of the ``top_n`` largest job scores; a job's score is its largest bucket score within the
-span. With one job it is that job's worst bucket in the span. A bucket inside a scheduled event counts as 0, as in Elastic;
-so does one that a verdict closed.
+span. With one job it is that job's worst bucket in the span. A bucket inside a scheduled event counts as 0, as in
+Elastic; so does one that a verdict closed.
 """
 
 from __future__ import annotations

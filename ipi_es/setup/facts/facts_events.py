@@ -13,6 +13,7 @@ from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.row_use import row_use
+from ipi_es.datafeed.searches.folded_fields import with_folded_fields
 from ipi_es.datafeed.searches.requests import chosen_sources, entity_keys, missing_entity
 from ipi_es.datafeed.spec import MATCH_ALL, FeedSpec
 from ipi_es.errors import PermissionDenied
@@ -144,7 +145,7 @@ def event_facts(
         future=future.count(cluster) if ahead else 0,
         teaching=None
         if unreadable or not count_teaching
-        else teaching(feed, job, _allow_list(cluster, job), scope.start, end),
+        else teaching(feed, job, _allow_list(cluster, job, now), scope.start, end),
         unreadable=unreadable,
         timeless=timeless,
         **_counted(cluster, scope, unreadable, scope.count(cluster)),
@@ -225,10 +226,11 @@ def _timeless(cluster: Cluster, scope: Scope) -> Timeless:
     return Timeless(int(found.get("timeless", {}).get("doc_count", 0)), there, {name: each[name] for name in worst})
 
 
-def _allow_list(cluster: Cluster, job: Job) -> AllowList:
+def _allow_list(cluster: Cluster, job: Job, now: int) -> AllowList:
     """Return the rules and the calendar of a training; those of the job's file alone where the others can't be read."""
     try:
-        return RuleStore(cluster).allow_list(job, CalendarStore(cluster).of_job(job.job_id))
+        folded = with_folded_fields(cluster, job, now)
+        return RuleStore(cluster).allow_list(folded, CalendarStore(cluster).of_job(job.job_id))
     except PermissionDenied:  # it is named among the rights
         return AllowList.of(job)
 

@@ -93,7 +93,7 @@ def names_of(resources: JobResources, entity: str, rules: Collection[str] = ()) 
 def verdict_is_on(document: Document, entity: str, resources: JobResources) -> bool:
     """Return whether a verdict's document names the entity as its own, in any spelling that the job takes for it."""
     name = document.source.get("entity")
-    steps = resources.job.entity_steps
+    steps = resources.folded_job().entity_steps
     return isinstance(name, str) and normalize_entity(name, steps) == entity
 
 

@@ -96,7 +96,7 @@ class KnownVerdicts:
     @staticmethod
     def spelled(job: Job, given: Iterable[Verdict]) -> list[Verdict]:
         """Return verdicts with entities and addresses as the job's results spell them."""
-        steps, translators = job.datafeed_config.entity_normalize, job.datafeed_config.translators
+        steps, translators = job.entity_steps, job.datafeed_config.translators
         read = [(each, packed(each.ip, translators)) for each in given]
         return [
             replace(each, entity=normalize_entity(each.entity, steps), ip=canonical(address))

@@ -280,6 +280,5 @@ def _scorer(blobs: BlobStore, snapshot: JobSnapshot, history: HistoryId, job: Jo
     loaded = load_history(blobs, snapshot.job_id, history)
     scorer = Scorer(snapshot.network, loaded)
     if job is None:
-        return PairScorer(snapshot, scorer, ())
-    feed = job.datafeed_config
-    return PairScorer(snapshot, scorer, feed.entity_normalize, networks_of(job), feed.translators)
+        return PairScorer(snapshot, scorer, str)
+    return PairScorer(snapshot, scorer, job.stored_entity, networks_of(job), job.datafeed_config.translators)

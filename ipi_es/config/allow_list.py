@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import lru_cache
 
@@ -19,6 +19,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.config.rule_index import RuleIndex
 from ipi_es.networks.network_types import type_bits
 from ipi_es.networks.network_values import country_number
+from ipi_es.pseudonyms import Pseudonyms
 from ipi_es.scheduled_events import NO_EVENTS, Calendar
 
 NO_RULE = -1
@@ -38,7 +39,7 @@ class Matchable:
     """The entities and addresses that rules are matched against, and what is known of them."""
 
     entities: Sequence[str]
-    """Distinct and normalized."""
+    """Distinct, as results spell them."""
     addresses: Addresses
     """uint8[ips, 16]."""
     groups: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -91,6 +92,8 @@ class AllowList:
     steps: tuple[EntityStep, ...] = ()
     groups: EntityGroups | None = None
     calendar: Calendar = NO_EVENTS
+    pseudonyms: Pseudonyms | None = None
+    """What entities are given by; rules name them by their names. None: these too."""
     learns: NDArray[np.bool_] = field(init=False, compare=False, repr=False)
     """bool[rules]: whether what the rule allows is learned."""
     _index: RuleIndex = field(init=False, compare=False, repr=False)
@@ -106,8 +109,11 @@ class AllowList:
 
         Raises UsageError where its file of groups can't be read.
         """
-        rules = (*map(TimedRule, job.allow_list), *more)
-        return cls(rules, job.datafeed_config.entity_normalize, job.read_entity_groups(), calendar)
+        pseudonyms = job.pseudonyms
+        rules = [*map(TimedRule, job.allow_list), *more]
+        if pseudonyms is not None:
+            rules = [replace(each, rule=_under(each.rule, pseudonyms)) for each in rules]
+        return cls(tuple(rules), job.entity_steps, job.read_entity_groups(), calendar, pseudonyms)
 
     def name(self, rule: int) -> str:
         """Return the name of a rule by its index; it stays the same when other rules come or go."""
@@ -122,7 +128,7 @@ class AllowList:
         found = np.full(len(entity), NO_RULE, dtype=np.int32)
         if not self.rules:
             return found
-        entities = names.entities
+        entities = names.entities if self.pseudonyms is None else self.pseudonyms.names(names.entities)
         positions = {name: position for position, name in enumerate(entities)}
         groups = None if self.groups is None else self.groups.with_named(names.groups)
         for index in self._index.candidates(entities, names.addresses, names.operator):
@@ -134,7 +140,7 @@ class AllowList:
             if rule.entity is not None:
                 matches &= self._entities(rule.entity, entities, positions)[entity]
             if rule.group is not None:
-                matches &= groups.members(rule.group, entities)[entity] if groups is not None else False
+                matches &= groups.members(rule.group, names.entities)[entity] if groups is not None else False
             if rule.cidr is not None:
                 matches &= within(names.addresses, rule.cidr)[ip]
             if rule.by_context:
@@ -152,3 +158,13 @@ class AllowList:
         elif pattern in positions:
             result[positions[pattern]] = True
         return result
+
+
+def _under(rule: AllowRule, pseudonyms: Pseudonyms) -> AllowRule:
+    """Return a rule for names: its pseudonym becomes the name, and what results call the rule has no name in it."""
+    if rule.entity is None:
+        return rule
+    changes = {"entity": pseudonyms.names([rule.entity])[0]}
+    if rule.id is None:
+        changes["id"] = rule.model_copy(update={"entity": pseudonyms.stored(rule.entity)}).name
+    return rule.model_copy(update=changes)

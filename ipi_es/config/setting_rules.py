@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
 from ipi_es.config.job_config import Job
+from ipi_es.pseudonyms import Pseudonyms
 from ipi_es.times import format_span
 
 Rule: TypeAlias = Literal["free", "accept", "train"]
@@ -44,6 +45,13 @@ class SettingRule:
 
 def _free(why: str) -> SettingRule:
     return SettingRule("free", why)
+
+
+def _key(pseudonyms: Pseudonyms | None) -> str:
+    """Say which key a job has, and nothing that is secret."""
+    if pseudonyms is None:
+        return "none"
+    return f"key {pseudonyms.check}" if pseudonyms.has_key else "a key that can't be read"
 
 
 _NEXT = "takes effect at the next training"
@@ -160,6 +168,9 @@ RULES: dict[str, SettingRule] = {
     "ip_insights": _free(_NEXT),
     "allow_list": _free("pairs that it names teach nothing from now on; what they taught stays until a training"),
     "entity_groups": _free("shown with results from now on; for allow rules as for allow_list"),
+    "entity_pseudonyms": SettingRule(
+        "train", "entities have other names", lambda job: _key(job.pseudonyms), initial="none"
+    ),
     "alerts": _free("what is sent from now on"),
 }
 """The rule of every setting of a job's file, or of its section; a test finds settings without a rule."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from ipi_es.cluster.port import Document
 from ipi_es.config.allow_rule import WILDCARDS
-from ipi_es.config.entity_names import normalize_entity
 from ipi_es.config.job_config import Job
 from ipi_es.results.documents.mentions import says
 
@@ -48,7 +46,7 @@ def rules_naming(documents: Sequence[Document], asked: Sequence[tuple[Job, str]]
         if isinstance(pattern, str) and any(_is_name(pattern, job, name) for job, name in acting):
             only_here = known >= set(jobs) if jobs else everywhere
             (found.alone if only_here else found.elsewhere).append(each)
-        elif isinstance(pattern, str) and any(_matches(pattern, job, name) for job, name in acting):
+        elif isinstance(pattern, str) and any(job.matches_entity(pattern, name) for job, name in acting):
             found.by_pattern.append(each)
         elif any(texts_naming(each.source, name, TEXTS) for _, name in asked):
             found.in_text.append(each)
@@ -62,8 +60,4 @@ def texts_naming(source: Mapping[str, Any], name: str, fields: Sequence[str]) ->
 
 def _is_name(pattern: str, job: Job, name: str) -> bool:
     wild = any(each in pattern for each in WILDCARDS)
-    return not wild and normalize_entity(pattern, job.entity_steps) == name
-
-
-def _matches(pattern: str, job: Job, name: str) -> bool:
-    return fnmatchcase(name, normalize_entity(pattern, job.entity_steps))
+    return not wild and job.stored_entity(pattern) == name

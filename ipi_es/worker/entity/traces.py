@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.cluster.port import Document
-from ipi_es.config.entity_names import normalize_entity
 from ipi_es.results.documents.mentions import Names, mentioned_in
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
 from ipi_es.times import from_ms, iso
@@ -93,8 +92,7 @@ def names_of(resources: JobResources, entity: str, rules: Collection[str] = ()) 
 def verdict_is_on(document: Document, entity: str, resources: JobResources) -> bool:
     """Return whether a verdict's document names the entity as its own, in any spelling that the job takes for it."""
     name = document.source.get("entity")
-    steps = resources.job.entity_steps
-    return isinstance(name, str) and normalize_entity(name, steps) == entity
+    return isinstance(name, str) and resources.job.stored_entity(name) == entity
 
 
 def rule_traces(found: RulesNaming, names: Sequence[str]) -> Iterator[Trace]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 PREFIX = "pseudo-"
-"""What every pseudonym begins with. The rest is base32 in lower case: no letter that an index, a shell or a URL changes,
-and none that ``entity_normalize`` does."""
+"""What every pseudonym begins with. The rest is base32 in lower case: no index, shell, URL or step of
+``entity_normalize`` changes it."""
 
 KEY_BYTES = 64
 """AES-256 in SIV mode takes two keys of 32 bytes."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ipi_es.cli.shared.output import SEVERITY_COLOURS, STYLE, Column, Toned, emit, format_option, print_table, say
-from ipi_es.cli.shared.shell import named_pair, shell
+from ipi_es.cli.shared.shell import named_pair, require_key, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.errors import UnknownEntity
 from ipi_es.networks.network_types import TYPES_FIELD
@@ -55,6 +55,7 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
     job = here.job(job_name)
     name, address = named_pair(job, entity, ip)
     with here.cluster() as cluster:
+        require_key(cluster, job, entity)
         work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
         facts = facts_of(work, name, address)
         unknown = _unknown(cluster, facts, job_name)

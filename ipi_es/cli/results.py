@@ -14,7 +14,7 @@ from ipi_es.addresses import canonical
 from ipi_es.cli.shared.csv_output import RESULT_FIELDS, result_rows
 from ipi_es.cli.shared.influencer_lines import NAMED, joined, who
 from ipi_es.cli.shared.output import STYLE, Column, emit, format_option, tenths
-from ipi_es.cli.shared.shell import clock, named_address, named_entity, shell
+from ipi_es.cli.shared.shell import clock, named_address, named_entity, require_key, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import UsageError
@@ -143,10 +143,14 @@ def results(
     with here.cluster() as cluster:
         if kind == "overall":
             found = _overall(here, cluster, [here.job(name) for name in job_name.split(",")], asked)
-        elif kind == "incidents":
-            found = _incidents(here, cluster, here.job(job_name), asked, shown)
         else:
-            found = _of_job(here, cluster, here.job(job_name), kind, asked, shown)
+            job = here.job(job_name)
+            if asked.entity is not None:
+                require_key(cluster, job, asked.entity)
+            if kind == "incidents":
+                found = _incidents(here, cluster, job, asked, shown)
+            else:
+                found = _of_job(here, cluster, job, kind, asked, shown)
     for note in found.notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
     if output_format == "csv":

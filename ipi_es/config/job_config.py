@@ -319,6 +319,10 @@ class Job(Section):
         """Return the name of an entity that is spelled as in results. Raises UsageError where that needs a key."""
         return stored if self.pseudonyms is None else self.pseudonyms.names([stored])[0]
 
+    def spellings(self, stored: str) -> frozenset[str]:
+        """Return what people may call an entity that is spelled as in results: by its pseudonym, and by its name."""
+        return frozenset((stored, self.plain_entity(stored)))
+
     def matches_entity(self, pattern: str, stored: str) -> bool:
         """Return whether a pattern of names, or a pseudonym, matches an entity that is spelled as in results."""
         pattern = self.plain_entity(normalize_entity(pattern, self.entity_steps))

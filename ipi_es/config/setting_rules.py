@@ -25,6 +25,9 @@ LONGEST = 2_000
 """Maximum number of characters of a value that are kept. Of a longer one, only the beginning and a digest are kept,
 because the state is written with every batch."""
 
+KEY = "entity_pseudonyms"
+"""The setting whose value says under which key entities have pseudonyms."""
+
 SHOWN = 160
 """Maximum number of characters of a value that a message shows."""
 
@@ -47,10 +50,13 @@ def _free(why: str) -> SettingRule:
     return SettingRule("free", why)
 
 
+_NO_KEY = "none"
+
+
 def _key(pseudonyms: Pseudonyms | None) -> str:
     """Say which key a job has, and nothing that is secret."""
     if pseudonyms is None:
-        return "none"
+        return _NO_KEY
     return f"key {pseudonyms.check}" if pseudonyms.has_key else "a key that can't be read"
 
 
@@ -168,9 +174,7 @@ RULES: dict[str, SettingRule] = {
     "ip_insights": _free(_NEXT),
     "allow_list": _free("pairs that it names teach nothing from now on; what they taught stays until a training"),
     "entity_groups": _free("shown with results from now on; for allow rules as for allow_list"),
-    "entity_pseudonyms": SettingRule(
-        "train", "entities have other names", lambda job: _key(job.pseudonyms), initial="none"
-    ),
+    KEY: SettingRule("train", "entities have other names", lambda job: _key(job.pseudonyms), initial=_NO_KEY),
     "alerts": _free("what is sent from now on"),
 }
 """The rule of every setting of a job's file, or of its section; a test finds settings without a rule."""
@@ -205,6 +209,11 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ChangedSe
         free = rule.shares and isinstance(old, list) and isinstance(value, list) and set(old) & set(value)
         found.append(ChangedSetting(setting, old, value, "free" if free else rule.rule))
     return found
+
+
+def key_changed(before: Mapping[str, Any], job: Job) -> ChangedSetting | None:
+    """Return the change of the key of pseudonyms since ``before``; None: the same key, or still none."""
+    return next(iter(changes(before, {KEY: _key(job.pseudonyms)})), None)
 
 
 def _kept(value: Any) -> Any:

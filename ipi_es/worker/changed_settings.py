@@ -9,8 +9,9 @@ from enum import Enum
 from typing import Any
 
 from ipi_es.config.job_config import Job
-from ipi_es.config.setting_rules import ChangedSetting, changes, made_with
+from ipi_es.config.setting_rules import ChangedSetting, changes, key_changed, made_with
 from ipi_es.errors import JobChanged
+from ipi_es.pseudonyms import is_pseudonym
 from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
 
@@ -61,6 +62,19 @@ def require_unchanged(job: Job, state: JobState | None, on_change: OnChange) -> 
     before = kept(state)
     if on_change is not OnChange.IGNORE and before is not None:
         refuse(job, changes(before, made_with(job)), on_change)
+
+
+def require_same_key(job: Job, state: JobState | None, entity: str = "") -> None:
+    """Raise JobChanged where the job's results have other pseudonyms than its key gives, so that none would be found.
+
+    ``entity`` is the one that is asked for, spelled as results of now would be: a pseudonym needs no key to be found.
+    """
+    before, pseudonyms = kept(state), job.pseudonyms
+    if before is None or (is_pseudonym(entity) and (pseudonyms is None or not pseudonyms.has_key)):
+        return
+    changed_key = key_changed(before, job)
+    if changed_key is not None:
+        refuse(job, [changed_key], OnChange.ACCEPT)
 
 
 def refuse(job: Job, found: Sequence[ChangedSetting], on_change: OnChange, *, snapshot: str | None = None) -> None:

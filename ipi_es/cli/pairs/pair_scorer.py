@@ -92,9 +92,7 @@ class _Pairs:
     ip: NDArray[np.int32]
 
     @classmethod
-    def of(
-        cls, rows: Sequence[Row], spell: Callable[[str], str], translators: tuple[Embedding, ...]
-    ) -> _Pairs | None:
+    def of(cls, rows: Sequence[Row], spell: Callable[[str], str], translators: tuple[Embedding, ...]) -> _Pairs | None:
         """Collect the well-formed rows; None where all are malformed."""
         import numpy as np
 

@@ -107,6 +107,14 @@ def named_entity(job: Job, entity: str) -> str:
     return stored
 
 
+def require_key(cluster: Cluster, job: Job, entity: str) -> None:
+    """Raise JobChanged where the job's results spell a typed entity by another key: nothing of it would be found."""
+    from ipi_es.state.job_state import StateStore
+    from ipi_es.worker.changed_settings import require_same_key
+
+    require_same_key(job, StateStore(cluster).read(job.job_id), named_entity(job, entity))
+
+
 def named_address(ip: str, job: Job) -> bytes:
     """Return the 16 bytes of a typed address, as the job reads it. Raises UsageError if it is invalid."""
     from ipi_es.addresses import packed

@@ -11,7 +11,7 @@ from ipi_es.errors import IpiEsError, PermissionDenied
 from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.setup.checks.check_accounts import judge_machines, judge_spread
 from ipi_es.setup.checks.check_context import judge_context, judge_networks
-from ipi_es.setup.checks.check_entities import judge_several, judge_spellings
+from ipi_es.setup.checks.check_entities import judge_key, judge_several, judge_spellings
 from ipi_es.setup.checks.check_events import judge_events, judge_hidden
 from ipi_es.setup.checks.check_fields import FieldFacts, judge_fields
 from ipi_es.setup.checks.check_finding import Finding, ok, problem, warning
@@ -44,6 +44,8 @@ def judge(job: Job, facts: Facts) -> list[Finding]:
         found += judge_rights(facts.rights, distribution)
     found += [*judge_templates(job, facts.templates, facts.now), *_retention(facts.templates)]
     found += _looked("results", facts.clashes, lambda clashes: judge_clashes(job, clashes))
+    if facts.key is not None and not isinstance(facts.key, PermissionDenied):
+        found += judge_key(job, facts.key)
     if not isinstance(facts.rules, PermissionDenied):  # then the right is named already
         found += _looked("rules", facts.rules, lambda rules: judge_rules(job, rules, facts.now))
     if not isinstance(facts.verdicts, PermissionDenied):

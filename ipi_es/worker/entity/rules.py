@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,14 +48,14 @@ def rules_naming(documents: Sequence[Document], asked: Sequence[tuple[Job, str]]
             (found.alone if only_here else found.elsewhere).append(each)
         elif isinstance(pattern, str) and any(job.matches_entity(pattern, name) for job, name in acting):
             found.by_pattern.append(each)
-        elif any(texts_naming(each.source, name, TEXTS) for _, name in asked):
+        elif any(texts_naming(each.source, job.spellings(name), TEXTS) for job, name in asked):
             found.in_text.append(each)
     return found
 
 
-def texts_naming(source: Mapping[str, Any], name: str, fields: Sequence[str]) -> list[str]:
-    """Return those of the fields, which people wrote, that say the name."""
-    return [field for field in fields if says(source.get(field), name)]
+def texts_naming(source: Mapping[str, Any], names: Collection[str], fields: Sequence[str]) -> list[str]:
+    """Return those of the fields, which people wrote, that say one of the names."""
+    return [field for field in fields if any(says(source.get(field), name) for name in names)]
 
 
 def _is_name(pattern: str, job: Job, name: str) -> bool:

@@ -44,7 +44,7 @@ _CHECK_CHARACTERS = 12
 
 _LETTERS, _SHAPE = 5, re.compile(rf"{PREFIX}([a-z2-7]+)")
 
-_HINT = "make a key with `openssl rand -hex 64 > FILE`, readable by the worker alone, and name it in key_file"
+_HINT = "restore the key that the job has; a new job's is made with `openssl rand -hex 64 > FILE`, for the worker alone"
 
 
 class Pseudonyms:

@@ -109,11 +109,10 @@ class AllowList:
 
         Raises UsageError where its file of groups can't be read.
         """
-        pseudonyms = job.pseudonyms
         rules = [*map(TimedRule, job.allow_list), *more]
-        if pseudonyms is not None:
-            rules = [replace(each, rule=_under(each.rule, pseudonyms)) for each in rules]
-        return cls(tuple(rules), job.entity_steps, job.read_entity_groups(), calendar, pseudonyms)
+        if job.pseudonyms is not None:
+            rules = [replace(each, rule=_for_names(each.rule, job)) for each in rules]
+        return cls(tuple(rules), job.entity_steps, job.read_entity_groups(), calendar, job.pseudonyms)
 
     def name(self, rule: int) -> str:
         """Return the name of a rule by its index; it stays the same when other rules come or go."""
@@ -160,11 +159,10 @@ class AllowList:
         return result
 
 
-def _under(rule: AllowRule, pseudonyms: Pseudonyms) -> AllowRule:
-    """Return a rule for names: its pseudonym becomes the name, and what results call the rule has no name in it."""
+def _for_names(rule: AllowRule, job: Job) -> AllowRule:
+    """Return a rule of a job with pseudonyms as it is matched: by names, and with a name for results that has none."""
     if rule.entity is None:
         return rule
-    changes = {"entity": pseudonyms.names([rule.entity])[0]}
-    if rule.id is None:
-        changes["id"] = rule.model_copy(update={"entity": pseudonyms.stored(rule.entity)}).name
-    return rule.model_copy(update=changes)
+    stored = job.stored_entity(rule.entity)
+    named = rule.model_copy(update={"entity": stored}).name
+    return rule.model_copy(update={"entity": job.plain_entity(stored), "id": named})

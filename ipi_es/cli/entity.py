@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -234,7 +235,7 @@ def _lines(given: Sequence[str]) -> list[str]:
     """Return the arguments, each once; `-` stands for the lines of standard input."""
     read = list[str]()
     for each in given:
-        read += click.get_text_stream("stdin") if each == "-" else [each]
+        read += sys.stdin if each == "-" else [each]
     return list(dict.fromkeys(text for each in read if (text := each.strip("\r\n"))))
 
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipi_es.config.entity_names import STEPS, normalize_entity
-from ipi_es.errors import ExtraMissing, UsageError
-from ipi_es.extras import PSEUDONYMS
+from ipi_es.errors import UsageError
 from ipi_es.pseudonyms import PREFIX, Pseudonyms, is_pseudonym, of_key_file
 
 KEYS = ("0123456789abcdef" * 8, "fedcba9876543210" * 8)
@@ -131,9 +130,3 @@ def test_a_process_keeps_the_key_that_it_read(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(KEYS[1])
     assert of_key_file(tmp_path / "key").of(["alice", "bob"])[0] == before[0]
     assert KEYS[0] not in repr(vars(of_key_file(tmp_path / "key")))
-
-
-def test_without_the_package_the_error_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(PSEUDONYMS), "installed", property(lambda _: False))
-    with pytest.raises(ExtraMissing, match="a job with entity_pseudonyms needs cryptography"):
-        keyed(tmp_path).of(["alice"])

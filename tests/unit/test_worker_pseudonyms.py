@@ -295,6 +295,12 @@ def test_without_the_key_pseudonyms_are_found_and_names_are_refused(
     found = run("results", "records", file, "--entity", pseudonym, "--format", "json")
     assert json.loads(found.stdout)
     assert run("verdict", "list", file).exit_code == 0
+    connect_to(monkeypatch, parts.copy_of(made.cluster))
+    for command in (
+        ("verdict", "compromised", file, pseudonym, "104.7.3.9"),
+        ("rule", "add", "r", "--entity", pseudonym, "--cidr", "198.18.7.0/24", "--reason", "why", "--job", file),
+    ):
+        assert run(*command).exit_code == 0, run(*command).output
     named = run("results", "records", file, "--entity", company.VICTIM)
     assert named.exit_code == 2
     assert "entity_pseudonyms.key_file can't be read: No such file or directory" in named.stderr

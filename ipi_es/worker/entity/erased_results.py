@@ -78,7 +78,7 @@ def erase_results(resources: JobResources, writer: FencedWriter, names: Names) -
     Documents in write-blocked indices stay. Raises LostJob if another worker has taken the job over.
     """
     results, found = resources.stores.results, _find(resources, names)
-    found.marks = _marks(resources, found, names)
+    found = replace(found, marks=_marks(resources, found, names))
     touched = {place for bucket in found.own_buckets for place in found.buckets.get(bucket, ())}
     places = sorted({*found.naming, *touched, *found.marks})
     own = [*found.own, *found.annotations]

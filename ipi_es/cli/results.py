@@ -353,9 +353,8 @@ def _guess(cluster: Cluster, job: Job, asked: ResultsRequest) -> str:
 
     if asked.entity is None:
         return ""
-    entity = named_entity(job, asked.entity)
-    guess = nearest_entity(cluster, job.job_id, entity)
-    return f" Did you mean “{visible(guess)}”?" if guess not in (None, entity) else ""
+    guess = nearest_entity(cluster, job, named_entity(job, asked.entity))
+    return "" if guess is None else f" Did you mean “{visible(guess)}”?"
 
 
 def _left_out(quiet: Quiet | None) -> str:

@@ -257,6 +257,13 @@ def test_a_name_and_its_pseudonym_ask_for_the_same(made: Company, monkeypatch: p
         assert by_name.stdout == by_pseudonym.stdout
 
 
+def test_a_misspelled_name_gets_a_name_proposed(made: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect_to(monkeypatch, made.cluster)
+    clock_at(monkeypatch, LATER)
+    found = run("results", "records", str(made.file), "--entity", "persn07")
+    assert "Did you mean “person07”?" in found.stdout
+
+
 def test_another_key_is_refused_before_anything_is_said(
     made: Company, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

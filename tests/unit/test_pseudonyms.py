@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ipi_es.config.entity_names import STEPS, normalize_entity
+from ipi_es.config.files.entity_groups import EntityGroups
+from ipi_es.datafeed.normalize import Normalizer
+from ipi_es.datafeed.searches.pages import Rows
 from ipi_es.errors import UsageError
 from ipi_es.pseudonyms import PREFIX, Pseudonyms, is_pseudonym, of_key_file
 
@@ -130,3 +134,22 @@ def test_a_process_keeps_the_key_that_it_read(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(KEYS[1])
     assert of_key_file(tmp_path / "key").of(["alice", "bob"])[0] == before[0]
     assert KEYS[0] not in repr(vars(of_key_file(tmp_path / "key")))
+
+
+def test_event_buckets_have_pseudonyms_and_groups_find_their_names(one: Pseudonyms) -> None:
+    """Spelling and exclusion are by names; two spellings of one account are one entity."""
+    counts = np.ones(4, dtype=np.int64)
+    rows = Rows(["CORP\\Ann", "ann", "bob", "svc-mail"], ["192.0.2.1"] * 4, None, counts)
+    named = Rows(["Ann", "bob", "svc-mail"], ["admins", "staff", "services"], None, counts[:3])
+    how = {"exclude_entities": ("svc-*",), "pseudonyms": one}
+    bucket = Normalizer(("lowercase", "strip_domain"), **how).bucket(0, 60, rows, groups=named)
+    ann, bob = bucket.entities
+    assert one.names([ann, bob]) == ["ann", "bob"]
+    assert bucket.dropped.excluded_entity == 1
+    assert bucket.count.tolist() == [2, 1]
+    assert bucket.entity_groups == {ann: ("admins",), bob: ("staff",)}
+    groups = EntityGroups({"ann": {"berlin"}}, {"short": ("a*",)}, pseudonyms=one).with_named(bucket.entity_groups)
+    assert groups.of(ann) == ("admins", "berlin", "short")
+    assert groups.of(bob) == ("staff",)
+    assert groups.members("short", bucket.entities).tolist() == [True, False]
+    assert groups.members("staff", bucket.entities).tolist() == [False, True]

@@ -42,9 +42,15 @@ _OF_NAMES, _OF_CHECK = [b"ipi-es entity"], [b"ipi-es check"]
 
 _CHECK_CHARACTERS = 12
 
-_LETTERS, _SHAPE = 5, re.compile(rf"{PREFIX}([a-z2-7]+)")
+_BITS, _SHAPE = 5, re.compile(rf"{PREFIX}([a-z2-7]+)")
+"""Bits of a letter of base32, and the form of a pseudonym."""
 
-_HINT = "restore the key that the job has; a new job's is made with `openssl rand -hex 64 > FILE`, for the worker alone"
+_DIGITS = re.compile(r"[0-9a-fA-F]*")
+
+_HINT = (
+    "entity_pseudonyms.key_file must name the key that the job has; a new job's is made with `openssl rand -hex 64 > "
+    "FILE`, readable by the worker alone"
+)
 
 
 class Pseudonyms:
@@ -148,7 +154,7 @@ def of_key_file(file: Path) -> Pseudonyms:
 def is_pseudonym(text: str) -> bool:
     """Return whether a text has the form of a pseudonym, under whatever key."""
     found = _SHAPE.fullmatch(text)
-    size = 0 if found is None else len(found[1]) * _LETTERS // 8
+    size = 0 if found is None else len(found[1]) * _BITS // 8
     return size >= 2 * _BLOCK and size % _BLOCK == 0
 
 
@@ -159,19 +165,14 @@ def _as_text(encrypted: bytes) -> str:
 def _key(file: Path) -> bytes:
     """Read a key. Neither the path nor the contents are shown: the key itself may be in the place of the path."""
     try:
-        text = file.read_text(encoding="ascii").strip()
+        text = file.read_bytes().decode("ascii", "replace").strip()
     except OSError as error:
-        raise UsageError(f"entity_pseudonyms.key_file can't be read: {error.strerror}", hint=_HINT) from None
-    except UnicodeDecodeError:
-        text = "?"
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        raise UsageError("entity_pseudonyms.key_file holds no key: no hexadecimal digits", hint=_HINT) from None
-    if len(key) != KEY_BYTES:
-        wrong = "short" if len(key) < KEY_BYTES else "long"
+        raise UsageError(f"the key of pseudonyms can't be read: {error.strerror}", hint=_HINT) from None
+    if not _DIGITS.fullmatch(text):
+        raise UsageError("the key of pseudonyms has other characters than hexadecimal digits", hint=_HINT)
+    if len(text) != 2 * KEY_BYTES:
+        wrong = "short" if len(text) < 2 * KEY_BYTES else "long"
         raise UsageError(
-            f"the key of entity_pseudonyms is too {wrong}: {2 * len(key):,} hexadecimal digits, not {2 * KEY_BYTES}",
-            hint=_HINT,
+            f"the key of pseudonyms is too {wrong}: {len(text):,} hexadecimal digits, not {2 * KEY_BYTES}", hint=_HINT
         )
-    return key
+    return bytes.fromhex(text)

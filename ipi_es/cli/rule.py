@@ -12,7 +12,6 @@ from ipi_es.cli.shared.named import require_name, require_times
 from ipi_es.cli.shared.output import Column, emit, format_option
 from ipi_es.cli.shared.shell import Shell, clock, named_entity, shell, user_name
 from ipi_es.errors import UsageError
-from ipi_es.pseudonyms import is_pseudonym
 from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso, parse_time
 
@@ -92,7 +91,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
         raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
     require_times("rule", start, expires, hint="a rule without --expires acts until you end it")
     named = [here.job(each) for each in given["job_names"]]
-    allow, as_written = _without_name(allow, named or load_jobs(here.settings))
+    allow, note = _without_name(allow, named or load_jobs(here.settings))
     jobs = tuple(dict.fromkeys(job.job_id for job in named))
     if given["retroactive"]:
         start = now - max((job.renormalization_window() for job in named or load_jobs(here.settings)), default=RETRO)
@@ -119,9 +118,8 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     )
     if start < now:
         click.echo("Workers score results since then again at their next run, as far as these are renormalized.")
-    if as_written:
-        text = f"the rule's document has “{visible(as_written)}” as you wrote it, though results have pseudonyms"
-        click.secho(f"note: {text}", fg="yellow", err=True)
+    if note:
+        click.secho(f"note: {visible(note)}", fg="yellow", err=True)
     click.echo(f"See what it hides: ipi-es rule show {name}")
 
 
@@ -215,12 +213,16 @@ def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
 
 
 def _without_name(new: AllowRule, jobs: Sequence[Job]) -> tuple[AllowRule, str | None]:
-    """Return the rule with its entity's pseudonym, where all jobs have the same one; and what of a name is stored."""
-    if new.entity is None or all(job.pseudonyms is None for job in jobs):
+    """Return the rule with its entity's pseudonym, where all jobs have the same; and a note where a name was given."""
+    entity = new.entity
+    if entity is None or all(job.pseudonyms is None for job in jobs):
         return new, None
-    spelled = set() if new.is_pattern else {named_entity(job, new.entity) for job in jobs}
-    stored = spelled.pop() if len(spelled) == 1 else new.entity
-    return new.model_copy(update={"entity": stored}), None if is_pseudonym(stored) else stored
+    spelled = set() if new.is_pattern else {named_entity(job, entity) for job in jobs}
+    if len(spelled) != 1:
+        return new, f"the rule's document has “{entity}” as you wrote it, though results have pseudonyms"
+    (stored,) = spelled
+    note = f"the rule's document has {stored} in place of the name: jobs with another key, or none, don't know it"
+    return new.model_copy(update={"entity": stored}), None if stored == entity else note
 
 
 def _refuse(new: AllowRule, jobs: Sequence[Job], others: Sequence[StoredRule]) -> None:

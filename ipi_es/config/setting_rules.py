@@ -10,7 +10,7 @@ A network, a history and quantiles come from the events that the job's file desc
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, TypeAlias
@@ -54,10 +54,8 @@ _NO_KEY = "none"
 
 
 def _key(pseudonyms: Pseudonyms | None) -> str:
-    """Say which key a job has, and nothing that is secret."""
-    if pseudonyms is None:
-        return _NO_KEY
-    return f"key {pseudonyms.check}" if pseudonyms.has_key else "a key that can't be read"
+    """Say which key a job has, and nothing that is secret. Raises UsageError where it can't be read."""
+    return _NO_KEY if pseudonyms is None else f"key {pseudonyms.check}"
 
 
 _NEXT = "takes effect at the next training"
@@ -193,9 +191,13 @@ class ChangedSetting:
         return f"{self.setting} was {_shown(self.before)} and is {_shown(self.now)}"
 
 
-def made_with(job: Job) -> dict[str, Any]:
-    """Return the settings that decide what is learned: ``{place in the file: value in JSON's types}``."""
-    return {setting: _kept(rule.read(job)) for setting, rule in RULES.items() if rule.rule != "free"}
+def made_with(job: Job, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return the settings that decide what is learned: ``{place in the file: value in JSON's types}``.
+
+    Raises UsageError where the key of its pseudonyms can't be read, unless ``KEY`` is left out.
+    """
+    asked = {setting: rule for setting, rule in RULES.items() if rule.rule != "free" and setting not in without}
+    return {setting: _kept(rule.read(job)) for setting, rule in asked.items()}
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ChangedSetting]:

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from ipi_es.config.job_config import Job
-from ipi_es.config.setting_rules import ChangedSetting, changes, key_changed, made_with
+from ipi_es.config.setting_rules import KEY, ChangedSetting, changes, key_changed, made_with
 from ipi_es.errors import JobChanged
 from ipi_es.pseudonyms import is_pseudonym
 from ipi_es.state.details import JobDetails
@@ -37,14 +37,16 @@ def kept(state: JobState | None) -> Mapping[str, Any] | None:
 
 
 def changed(job: Job, before: Mapping[str, Any] | None) -> list[ChangedSetting]:
-    """Return the changes from ``before`` whose rule isn't "free"."""
-    return [] if before is None else [each for each in changes(before, made_with(job)) if each.rule != "free"]
+    """Return the changes from ``before`` whose rule isn't "free"; that of the key only for those who can read it."""
+    without = () if job.pseudonyms is None or job.pseudonyms.has_key else (KEY,)
+    now = made_with(job, without=without)
+    return [] if before is None else [each for each in changes(before, now) if each.rule != "free"]
 
 
 def new_details(job: Job, state: JobState, on_change: OnChange) -> JobDetails | None:
     """Return the details that the state should have from now on; None: they need no change.
 
-    Raises JobChanged if a change of settings is refused.
+    Raises JobChanged if a change of settings is refused, UsageError where the key of its pseudonyms can't be read.
     """
     before = kept(state)
     if on_change is OnChange.IGNORE or before is None:

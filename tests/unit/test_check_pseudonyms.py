@@ -54,7 +54,11 @@ def test_a_good_key_is_named_by_its_check_digits(cluster: MemoryCluster, tmp_pat
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "can't be read: No such file"), ("ab", "too short: 2 hexadecimal digits"), ("secret", "holds no key")],
+    [
+        (None, "can't be read: No such file"),
+        ("ab", "too short: 2 hexadecimal digits"),
+        ("secret", "other characters than hexadecimal digits"),
+    ],
 )
 def test_a_key_that_is_none_is_a_problem(
     cluster: MemoryCluster, tmp_path: Path, text: str | None, message: str

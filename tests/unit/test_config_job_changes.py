@@ -18,6 +18,8 @@ from ipi_es.config.setting_rules import LONGEST, RULES, changes, made_with
 
 BASE: dict[str, Any] = {"job_id": "x", "datafeed_config": {"indices": ["logs-*"]}}
 
+KEY_FILE = Path(__file__).parents[1] / "samples" / "pseudonyms.key"
+
 OTHER: dict[str, dict[str, Any]] = {
     "analysis_config.bucket_span": {"analysis_config": {"bucket_span": "15m"}},
     "analysis_config.detectors[].by_field_name": {"analysis_config": {"detectors": [{"by_field_name": "client.ip"}]}},
@@ -40,7 +42,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "datafeed_config.ip_pick": {"datafeed_config": {"ip_pick": "public"}},
     "datafeed_config.ignore_private": {"datafeed_config": {"ignore_private": True}},
     "datafeed_config.nat64_prefixes": {"datafeed_config": {"nat64_prefixes": ["2001:db8:64::/96"]}},
-    "entity_pseudonyms": {"entity_pseudonyms": {"key_file": "no-such-key"}},
+    "entity_pseudonyms": {"entity_pseudonyms": {"key_file": str(KEY_FILE)}},
 }
 """For each setting that isn't free: another value than the default."""
 

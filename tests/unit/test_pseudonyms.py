@@ -97,8 +97,9 @@ def test_a_changed_pseudonym_is_none(one: Pseudonyms) -> None:
         ("", "too short: 0 hexadecimal digits, not 128"),
         ("ab" * 32, "too short: 64 hexadecimal digits"),
         ("ab" * 65, "too long: 130 hexadecimal digits"),
-        ("a secret that people can remember", "no hexadecimal digits"),
-        ("ä" * 128, "no hexadecimal digits"),
+        ("a secret that people can remember", "other characters than hexadecimal"),
+        ("ä" * 128, "other characters than hexadecimal"),
+        ("ab" * 63 + "a", "too short: 127 hexadecimal digits"),
         (None, "can't be read: No such file or directory"),
     ],
 )

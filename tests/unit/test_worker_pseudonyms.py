@@ -302,6 +302,11 @@ def test_without_the_key_pseudonyms_are_found_and_names_are_refused(
     found = run("results", "records", file, "--entity", pseudonym, "--format", "json")
     assert json.loads(found.stdout)
     assert run("verdict", "list", file).exit_code == 0
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "signins.json").write_text(json.dumps(data))
+    monkeypatch.chdir(tmp_path)
+    status = run("status", "--format", "json")
+    assert [(each["job_id"], each["configured"]) for each in json.loads(status.stdout)] == [("signins", True)]
     connect_to(monkeypatch, parts.copy_of(made.cluster))
     for command in (
         ("verdict", "compromised", file, pseudonym, "104.7.3.9"),
@@ -310,11 +315,11 @@ def test_without_the_key_pseudonyms_are_found_and_names_are_refused(
         assert run(*command).exit_code == 0, run(*command).output
     named = run("results", "records", file, "--entity", company.VICTIM)
     assert named.exit_code == 2
-    assert "entity_pseudonyms.key_file can't be read: No such file or directory" in named.stderr
+    assert "the key of pseudonyms can't be read: No such file or directory" in named.stderr
     assert "openssl rand -hex 64" in named.stderr
     run_once = run("backfill", file, "--start", "2025-08-30", "--end", "2025-08-31", "--again")
     assert run_once.exit_code == 2
-    assert "entity_pseudonyms.key_file can't be read" in run_once.stderr
+    assert "the key of pseudonyms can't be read" in run_once.stderr
 
 
 def test_an_erasure_by_name_leaves_no_pseudonym(made: Company, monkeypatch: pytest.MonkeyPatch) -> None:

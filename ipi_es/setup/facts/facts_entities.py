@@ -22,6 +22,22 @@ from ipi_es.setup.facts.facts_events import terms_of
 from ipi_es.state.job_state import StateStore
 from ipi_es.times import SECONDS, day_of, from_ms
 
+NAMES = 10_000
+"""Maximum number of entities whose names are compared, those with the most events; one answer is below a megabyte."""
+
+SPREAD_DAYS = 7
+"""Number of last days that are searched for entities with many networks."""
+
+SPREAD_ENTITIES = 5
+"""Entities of a day that are examined: those with the most operators, or with the most addresses if no field names
+operators."""
+
+SPREAD_ADDRESSES = 200
+"""Addresses that are read of such an entity and day."""
+
+_PRECISION = 100
+"""Distinct values up to which counts are nearly exact; above, the count is large in any case, and costs memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
@@ -46,23 +62,6 @@ def key_facts(cluster: Cluster, job: Job) -> KeyFacts | None:
     state = StateStore(cluster).read(job.job_id)
     before = None if state is None or state.snapshot_id is None else state.details.made_with
     return KeyFacts(check, pseudonyms.readable_by_all, None if before is None else key_changed(before, job))
-
-
-NAMES = 10_000
-"""Maximum number of entities whose names are compared, those with the most events; one answer is below a megabyte."""
-
-SPREAD_DAYS = 7
-"""Number of last days that are searched for entities with many networks."""
-
-SPREAD_ENTITIES = 5
-"""Entities of a day that are examined: those with the most operators, or with the most addresses if no field names
-operators."""
-
-SPREAD_ADDRESSES = 200
-"""Addresses that are read of such an entity and day."""
-
-_PRECISION = 100
-"""Distinct values up to which counts are nearly exact; above, the count is large in any case, and costs memory."""
 
 
 @dataclass(frozen=True, slots=True)

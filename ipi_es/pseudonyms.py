@@ -1,4 +1,4 @@
-"""Pseudonyms of entities: their names encrypted with a key, so that only who has the key can read them.
+"""Pseudonyms of entities: their names encrypted with a key, without which they can't be read.
 
 The cipher is AES-SIV (RFC 5297). It is deterministic: a name has one pseudonym under a key, in every process and job.
 It is authenticated: a text that wasn't made with the key is recognized, and not decrypted to nonsense.

@@ -153,8 +153,8 @@ class PseudonymsSource(Section):
     """Pseudonyms in place of entities' names, in all that is written; needs the extra `[pseudonyms]`. Ours."""
 
     key_file: AnyPath = Field(
-        description="File with the key, 128 hexadecimal digits: `openssl rand -hex 64` makes one. Who has it can read "
-        "the names; jobs with the same key have the same pseudonyms. It is read once, at the start."
+        description="File with the key, 128 hexadecimal digits: `openssl rand -hex 64` makes one. It turns pseudonyms "
+        "back into names; jobs with the same key have the same pseudonyms. It is read once, at the start."
     )
 
 

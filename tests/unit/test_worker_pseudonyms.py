@@ -30,6 +30,8 @@ from ipi_es.service.worker import Worker
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.entity.learned_parts import learned_parts
+from ipi_es.worker.job_resources import JobResources
+from ipi_es.worker.open_session import open_session
 
 KEY = "0123456789abcdef" * 8
 DAYS = company.SCORED_FROM + 3 * company.DAY
@@ -335,3 +337,32 @@ def test_an_erasure_by_name_leaves_no_pseudonym(made: Company, monkeypatch: pyte
     left = [place for _, place, each in documents(cluster) if pseudonym in json.dumps(each) or place == "note"]
     assert left == ["alerts:signins:ops"], "what was sent is remembered for two days"
     assert list(learned_parts(ClusterBlobs(cluster), "signins", pseudonym)) == []
+
+
+def test_after_a_training_with_another_key_the_job_goes_on(
+    made: Company, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cluster = parts.copy_of(made.cluster, own_events=True)
+    data = job_data(tmp_path)
+    (tmp_path / "key").write_text("ab" * 64)
+    (tmp_path / "signins.json").write_text(json.dumps(data))
+    other = Job.model_validate(data)
+    parts.train_by(monkeypatch)
+    connect_to(monkeypatch, cluster)
+    clock_at(monkeypatch, LATER)
+    file, first = str(tmp_path / "signins.json"), made.job.stored_entity(company.VICTIM)
+    (snapshot,) = [each.id for each in ClusterBlobs(cluster).list("signins", "network")]
+    assert run("train", file, "--from-scratch").exit_code == 0
+    with open_session(JobResources(cluster, other, clock=parts.TestClock(LATER + company.DAY))) as session:
+        session.catch_up(LATER + company.DAY, lambda _: None)
+        known = session.resources.verdicts()
+    new = {each["partition_field_value"] for each in parts.of_kind(parts.results(cluster, other), "record")}
+    name, old_name = of_key_file(tmp_path / "key").name, of_key_file(made.folder / "key").name
+    assert {name(each) or old_name(each) for each in new} <= {each.lower() for each in NAMES}
+    assert len({name(each) is None for each in new}) == 2, "of both keys"
+    assert first not in {each.entity for each in known.verdicts}, "a pseudonym of the old key is of no entity"
+    back = run("snapshots", "revert", file, snapshot, "--yes")
+    assert back.exit_code == 2
+    assert "entity_pseudonyms was key " in back.stderr
+    shown = run("entity", "reveal", first, "--key-file", str(made.folder / "key"), "--format", "json")
+    assert json.loads(shown.stdout) == [{"pseudonym": first, "entity": company.VICTIM}]

@@ -147,7 +147,7 @@ def _counts(source: dict[str, Any], found: _Found) -> dict[str, int]:
 def _marks(resources: JobResources, found: _Found, names: Names) -> dict[Place, VerdictWord | None]:
     """Return the new verdicts on results of others in the entity's buckets: its own records and verdicts count no more.
 
-    What was closed is not opened again: it would raise an alarm that only the erasure is the reason of.
+    A closed result is not opened again: it would raise an alarm for no other reason than the erasure.
     """
     known = resources.verdicts()
     known = replace(known, verdicts=tuple(each for each in known.verdicts if each.entity != names.entity))

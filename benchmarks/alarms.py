@@ -9,10 +9,10 @@ ways: without the recognition of moves; with it; and with it and with an analyst
 network, anything else is *safe*.
 
 An alarm is a critical record or influencer that may alert (:func:`ipi_es.results.words.raises_alarm`) and that no
-verdict closed; buckets are counted beside them, and incidents are those of ``ipi-es results incidents``. Printed are the mean
-and the highest number of a seed by cause. The last line is JSON. The exit code is 1 if a planted incident A, B or C is
-missed in one way and not in another, if the moves raise more than two alarms on average, or if there are more than two
-other incidents a week.
+verdict closed; buckets are counted beside them, and incidents are those of ``ipi-es results incidents``. Printed are
+the mean and the highest number of a seed by cause. The last line is JSON. The exit code is 1 if a planted incident A,
+B or C is missed in one way and not in another, if the moves raise more than two alarms on average, or if there are more
+than two other incidents a week.
 """
 
 from __future__ import annotations

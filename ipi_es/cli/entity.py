@@ -1,7 +1,8 @@
-"""`ipi-es entity`: export and erase what is stored of one entity."""
+"""`ipi-es entity`: export and erase what is stored of one entity; its pseudonym, and the name behind one."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ipi_es.cli.shared.output import confirmed, emit, yes_option
-from ipi_es.cli.shared.shell import Shell, named_entity, shell
+from ipi_es.cli.shared.output import Column, confirmed, emit, format_option, yes_option
+from ipi_es.cli.shared.shell import Shell, named_entity, require_key, shell
 from ipi_es.errors import ClusterReadOnly, UnknownEntity, UsageError
 from ipi_es.lists import some
+from ipi_es.pseudonyms import Pseudonyms, of_key_file
 from ipi_es.results.documents.visible import visible
 
 if TYPE_CHECKING:
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from ipi_es.worker.entity.rules import RulesNaming
     from ipi_es.worker.entity.traces import Trace
     from ipi_es.worker.job_resources import JobResources
+
+PSEUDONYM_COLUMNS = (
+    Column("pseudonym", "Pseudonym"),
+    Column("entity", "Entity"),
+    Column("jobs", "Jobs", wrap=True),
+)
 
 SHOWN = 5
 """Names of documents in a sentence; the others are counted."""
@@ -36,6 +44,66 @@ def entity() -> None:
 
     Example: ipi-es entity export alice
     """
+
+
+@entity.command()
+@click.argument("pseudonyms", nargs=-1, required=True, metavar="PSEUDONYM…|-")
+@click.option("--job", "job_names", multiple=True, metavar="JOB", help="With this job's key; default: those of all.")
+@click.option(
+    "--key-file", type=click.Path(dir_okay=False, path_type=Path), help="With the key in this file, such as an old one."
+)
+@format_option
+@click.pass_context
+def reveal(
+    ctx: click.Context,
+    pseudonyms: tuple[str, ...],
+    job_names: tuple[str, ...],
+    key_file: Path | None,
+    output_format: str,
+) -> None:
+    """Print the names that pseudonyms stand for; `-` reads them from standard input, one a line. All of them, or none.
+
+    It needs the key of the job's `entity_pseudonyms`, and no cluster.
+
+    Example: ipi-es entity reveal pseudo-z4g2lroly6vcvfincpz4dhjcfyivuoq7gvnhcsnmdrpv7lo6hatq
+    """
+    if key_file is not None and job_names:
+        raise UsageError("--key-file and --job both name a key", hint="leave one out")
+    keys = [of_key_file(key_file)] if key_file is not None else _keys(_jobs(shell(ctx), job_names))
+    asked = _lines(pseudonyms)
+    names = {each: next((name for key in keys if (name := key.name(each)) is not None), None) for each in asked}
+    unknown = [each for each, name in names.items() if name is None]
+    if unknown:
+        whose = "the key" if len(keys) == 1 else f"any of the {len(keys)} keys"
+        raise UsageError(
+            f"not made with {whose}: {some([visible(each) for each in unknown], SHOWN)}",
+            hint="name the job that they are of with --job, or the key with --key-file; copy them whole",
+        )
+    emit([{"pseudonym": each, "entity": names[each]} for each in asked], PSEUDONYM_COLUMNS[:2], output_format, empty="")
+
+
+@entity.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME…|-")
+@click.option("--job", "job_names", multiple=True, metavar="JOB", help="In this job; default: in all with pseudonyms.")
+@format_option
+@click.pass_context
+def pseudonym(ctx: click.Context, names: tuple[str, ...], job_names: tuple[str, ...], output_format: str) -> None:
+    """Print the pseudonyms of names, to search dashboards for them; `-` reads names from standard input, one a line.
+
+    A name is spelled as the events have it: each job's `entity_normalize` applies. Needs the key, and no cluster.
+
+    Example: ipi-es entity pseudonym alice
+    """
+    jobs = _jobs(shell(ctx), job_names)
+    _keys(jobs)
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in _lines(names):
+        for job in jobs:
+            if job.pseudonyms is not None:
+                stored = named_entity(job, name)
+                found.setdefault((stored, job.plain_entity(stored)), []).append(job.job_id)
+    rows = [{"pseudonym": each, "entity": name, "jobs": ids} for (each, name), ids in found.items()]
+    emit(rows, PSEUDONYM_COLUMNS, output_format, empty="")
 
 
 @entity.command()
@@ -122,22 +190,53 @@ class _Asked(NamedTuple):
 @contextmanager
 def _opened(here: Shell, job_names: Sequence[str], name: str) -> Iterator[list[_Asked]]:
     """Yield the jobs of these names, each once, by default all; with the entity of this name."""
-    from ipi_es.config.files.loading import load_jobs
     from ipi_es.setup.checks.judge import require_templates
     from ipi_es.worker.job_resources import JobResources
 
-    named = {job.job_id: job for job in map(here.job, job_names)}
-    jobs = list(named.values()) if job_names else load_jobs(here.settings)
-    if not jobs:
-        raise UsageError("there are no jobs", hint="write a job's file: ipi-es job create")
+    jobs = _jobs(here, job_names)
+    keys = {job.pseudonyms for job in jobs if job.pseudonyms is not None}
+    name = next((plain for key in keys if (plain := key.name(name)) is not None), name)  # for jobs with other keys
     with here.cluster() as cluster:
         require_templates(cluster)
+        for job in jobs:
+            require_key(cluster, job, name)
         snapshots = here.settings.snapshots.directory
         opened = [JobResources(cluster, job, snapshots=snapshots) for job in jobs]
         asked = [_Asked(each, named_entity(each.folded_job(), name), snapshots) for each in opened]
         if not job_names:
             _note_others(asked)
         yield asked
+
+
+def _jobs(here: Shell, job_names: Sequence[str]) -> list[Job]:
+    """Return the jobs of these names, each once, by default all. Raises UsageError where there is none."""
+    from ipi_es.config.files.loading import load_jobs
+
+    named = {job.job_id: job for job in map(here.job, job_names)}
+    jobs = list(named.values()) if job_names else load_jobs(here.settings)
+    if not jobs:
+        raise UsageError("there are no jobs", hint="write a job's file: ipi-es job create")
+    return jobs
+
+
+def _keys(jobs: Sequence[Job]) -> list[Pseudonyms]:
+    """Return the keys of jobs, each once. Raises UsageError where none of them has pseudonyms."""
+    keys = list(dict.fromkeys(job.pseudonyms for job in jobs if job.pseudonyms is not None))
+    if not keys:
+        which = f"job {jobs[0].job_id} has" if len(jobs) == 1 else "the jobs have"
+        raise UsageError(
+            f"{which} no pseudonyms: results have the names of entities",
+            hint="set entity_pseudonyms in the job's file; docs/personal-data.md says what it changes",
+        )
+    return keys
+
+
+def _lines(given: Sequence[str]) -> list[str]:
+    """Return the arguments, each once; `-` stands for the lines of standard input."""
+    read = list[str]()
+    for each in given:
+        read += sys.stdin if each == "-" else [each]
+    return list(dict.fromkeys(text for each in read if (text := each.strip("\r\n"))))
 
 
 def _note_others(asked: Sequence[_Asked]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ipi_es.cli.shared.output import SEVERITY_COLOURS, STYLE, Column, Toned, emit, format_option, print_table, say
-from ipi_es.cli.shared.shell import named_address, named_entity, shell
+from ipi_es.cli.shared.shell import named_address, named_entity, require_key, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.errors import UnknownEntity
 from ipi_es.networks.network_types import TYPES_FIELD
@@ -20,6 +20,7 @@ from ipi_es.times import SECONDS, from_ms, iso
 if TYPE_CHECKING:
     from ipi_es.cli.shared.pair_facts import PairFacts
     from ipi_es.cluster.port import Cluster
+    from ipi_es.config.job_config import Job
     from ipi_es.ipinsights.pair_explanation import PairExplanation
 
 HELD_BACK = "  it is held back there: as calibrated it would be {:.2g}, but too little is known to be so sure"
@@ -55,9 +56,10 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
     job = here.job(job_name)
     address = named_address(ip, job)
     with here.cluster() as cluster:
+        require_key(cluster, job, entity)
         work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
         facts = facts_of(work, named_entity(work.folded_job(), entity), address)
-        unknown = _unknown(cluster, facts, job_name)
+        unknown = _unknown(cluster, facts, work.folded_job(), job_name)
         for change in changed(job, kept(work.stores.states.read(job.job_id))):
             click.secho(f"note: {change}; this is of what was learned before", fg="yellow", err=True)
     if output_format == "table":
@@ -69,14 +71,14 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
         raise unknown
 
 
-def _unknown(cluster: Cluster, facts: PairFacts, job_name: str) -> UnknownEntity | None:
+def _unknown(cluster: Cluster, facts: PairFacts, job: Job, job_name: str) -> UnknownEntity | None:
     """Return the error for a name that neither the history nor a record has (usually a typo); None for a known name."""
     from ipi_es.results.reading.listing import nearest_entity, recorded_entity
 
-    entity, job_id = facts.seen.entity, facts.job_id
+    entity, job_id = facts.seen.entity, job.job_id
     if facts.seen.entity_seen or recorded_entity(cluster, job_id, entity):
         return None
-    guess = nearest_entity(cluster, job_id, entity)
+    guess = nearest_entity(cluster, job, entity)
     known = f"did you mean “{visible(guess)}”?" if guess else f"`ipi-es results records {job_name}` shows known names."
     return UnknownEntity(
         f"job {job_id} knows no entity “{visible(entity)}”: no event up to {iso(facts.as_of)} and no record is of it",

@@ -14,7 +14,7 @@ from ipi_es.addresses import canonical
 from ipi_es.cli.shared.csv_output import RESULT_FIELDS, result_rows
 from ipi_es.cli.shared.influencer_lines import NAMED, joined, who
 from ipi_es.cli.shared.output import STYLE, Column, emit, format_option, tenths
-from ipi_es.cli.shared.shell import clock, folded_job, named_address, named_entity, shell
+from ipi_es.cli.shared.shell import clock, folded_job, named_address, named_entity, require_key, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import UsageError
@@ -235,7 +235,10 @@ class FoundResults:
 def _named(here: Shell, cluster: Cluster, job_name: str, asked: ResultsRequest) -> Job:
     """Return the job, as it spells the entity that is asked for."""
     job = here.job(job_name)
-    return job if asked.entity is None else folded_job(cluster, job)
+    if asked.entity is None:
+        return job
+    require_key(cluster, job, asked.entity)
+    return folded_job(cluster, job)
 
 
 def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: ResultsRequest) -> FoundResults:
@@ -360,9 +363,8 @@ def _guess(cluster: Cluster, job: Job, asked: ResultsRequest) -> str:
 
     if asked.entity is None:
         return ""
-    entity = named_entity(job, asked.entity)
-    guess = nearest_entity(cluster, job.job_id, entity)
-    return f" Did you mean “{visible(guess)}”?" if guess not in (None, entity) else ""
+    guess = nearest_entity(cluster, job, named_entity(job, asked.entity))
+    return "" if guess is None else f" Did you mean “{visible(guess)}”?"
 
 
 def _left_out(quiet: Quiet | None) -> str:

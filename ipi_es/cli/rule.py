@@ -10,7 +10,7 @@ import click
 
 from ipi_es.cli.shared.named import require_name, require_times
 from ipi_es.cli.shared.output import Column, emit, format_option
-from ipi_es.cli.shared.shell import Shell, clock, shell, user_name
+from ipi_es.cli.shared.shell import Shell, clock, named_entity, shell, user_name
 from ipi_es.errors import UsageError
 from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso, parse_time
@@ -91,6 +91,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
         raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
     require_times("rule", start, expires, hint="a rule without --expires acts until you end it")
     named = [here.job(each) for each in given["job_names"]]
+    allow, note = _without_name(allow, named or load_jobs(here.settings))
     jobs = tuple(dict.fromkeys(job.job_id for job in named))
     if given["retroactive"]:
         start = now - max((job.renormalization_window() for job in named or load_jobs(here.settings)), default=RETRO)
@@ -117,6 +118,8 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     )
     if start < now:
         click.echo("Workers score results since then again at their next run, as far as these are renormalized.")
+    if note:
+        click.secho(f"note: {visible(note)}", fg="yellow", err=True)
     click.echo(f"See what it hides: ipi-es rule show {name}")
 
 
@@ -207,6 +210,19 @@ def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
     except ConfigError as error:
         text = str(error).replace("network_type", "network-type")
         raise UsageError(text, hint="`ipi-es rule add --help` shows its parts; --force takes a wide one") from None
+
+
+def _without_name(new: AllowRule, jobs: Sequence[Job]) -> tuple[AllowRule, str | None]:
+    """Return the rule with its entity's pseudonym, where all jobs have the same; and a note where a name was given."""
+    entity = new.entity
+    if entity is None or all(job.pseudonyms is None for job in jobs):
+        return new, None
+    spelled = set() if new.is_pattern else {named_entity(job, entity) for job in jobs}
+    if len(spelled) != 1:
+        return new, f"the rule's document has “{entity}” as you wrote it, though results have pseudonyms"
+    (stored,) = spelled
+    note = f"the rule's document has {stored} in place of the name: jobs with another key, or none, don't know it"
+    return new.model_copy(update={"entity": stored}), None if stored == entity else note
 
 
 def _refuse(new: AllowRule, jobs: Sequence[Job], others: Sequence[StoredRule]) -> None:

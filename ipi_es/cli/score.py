@@ -211,12 +211,14 @@ def _open(surroundings: Shell, job_name: str, directory: Path | None, snapshot_i
 
 def _from_cluster(cluster: Cluster, surroundings: Shell, job_name: str, snapshot_id: str | None) -> PairScorer:
     """Load the named snapshot and its newest history, or by default those that the job's state points to."""
+    from ipi_es.worker.changed_settings import require_same_key
     from ipi_es.worker.history.history_keeper import HistoryId
     from ipi_es.worker.job_resources import JobResources
 
     job = surroundings.job(job_name)
     work = JobResources(cluster, job, snapshots=surroundings.settings.snapshots.directory)
     state = work.stores.states.read(job.job_id)
+    require_same_key(job, state)
     in_use = None if state is None else state.snapshot_id
     wanted = snapshot_id or in_use
     snapshot = work.snapshot(wanted)
@@ -280,5 +282,5 @@ def _scorer(blobs: BlobStore, snapshot: JobSnapshot, history: HistoryId, job: Jo
     loaded = load_history(blobs, snapshot.job_id, history)
     scorer = Scorer(snapshot.network, loaded)
     if job is None:
-        return PairScorer(snapshot, scorer, ())
-    return PairScorer(snapshot, scorer, job.entity_steps, networks_of(job), job.datafeed_config.translators)
+        return PairScorer(snapshot, scorer, str)
+    return PairScorer(snapshot, scorer, job.stored_entity, networks_of(job), job.datafeed_config.translators)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import lru_cache
 
@@ -19,6 +19,7 @@ from ipi_es.config.job_config import Job
 from ipi_es.config.rule_index import RuleIndex
 from ipi_es.networks.network_types import type_bits
 from ipi_es.networks.network_values import country_number
+from ipi_es.pseudonyms import Pseudonyms
 from ipi_es.scheduled_events import NO_EVENTS, Calendar
 
 NO_RULE = -1
@@ -38,7 +39,7 @@ class Matchable:
     """The entities and addresses that rules are matched against, and what is known of them."""
 
     entities: Sequence[str]
-    """Distinct and normalized."""
+    """Distinct, as results spell them."""
     addresses: Addresses
     """uint8[ips, 16]."""
     groups: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -93,6 +94,8 @@ class AllowList:
     calendar: Calendar = NO_EVENTS
     folds_groups: bool = False
     """Whether events name groups in lower case, whatever their spelling."""
+    pseudonyms: Pseudonyms | None = None
+    """What entities are given by; rules name them by their names. None: these too."""
     learns: NDArray[np.bool_] = field(init=False, compare=False, repr=False)
     """bool[rules]: whether what the rule allows is learned."""
     _index: RuleIndex = field(init=False, compare=False, repr=False)
@@ -108,8 +111,10 @@ class AllowList:
 
         Raises UsageError where its file of groups can't be read.
         """
-        rules = (*map(TimedRule, job.allow_list), *more)
-        return cls(rules, job.entity_steps, job.read_entity_groups(), calendar, job.folds_groups)
+        rules = [*map(TimedRule, job.allow_list), *more]
+        if job.pseudonyms is not None:
+            rules = [replace(each, rule=_for_names(each.rule, job)) for each in rules]
+        return cls(tuple(rules), job.entity_steps, job.read_entity_groups(), calendar, job.folds_groups, job.pseudonyms)
 
     def name(self, rule: int) -> str:
         """Return the name of a rule by its index; it stays the same when other rules come or go."""
@@ -124,7 +129,7 @@ class AllowList:
         found = np.full(len(entity), NO_RULE, dtype=np.int32)
         if not self.rules:
             return found
-        entities = names.entities
+        entities = names.entities if self.pseudonyms is None else self.pseudonyms.names(names.entities)
         positions = {name: position for position, name in enumerate(entities)}
         groups = None if self.groups is None else self.groups.with_named(names.groups)
         for index in self._index.candidates(entities, names.addresses, names.operator):
@@ -136,7 +141,7 @@ class AllowList:
             if rule.entity is not None:
                 matches &= self._entities(rule.entity, entities, positions)[entity]
             if rule.group is not None:
-                matches &= self._members(groups, rule.group, entities)[entity] if groups is not None else False
+                matches &= self._members(groups, rule.group, names.entities)[entity] if groups is not None else False
             if rule.cidr is not None:
                 matches &= within(names.addresses, rule.cidr)[ip]
             if rule.by_context:
@@ -160,3 +165,12 @@ class AllowList:
         elif pattern in positions:
             result[positions[pattern]] = True
         return result
+
+
+def _for_names(rule: AllowRule, job: Job) -> AllowRule:
+    """Return a rule of a job with pseudonyms as it is matched: by names, and with a name for results that has none."""
+    if rule.entity is None:
+        return rule
+    stored = job.stored_entity(rule.entity)
+    named = rule.model_copy(update={"entity": stored}).name
+    return rule.model_copy(update={"entity": job.plain_entity(stored), "id": named})

@@ -124,10 +124,15 @@ class AllowRule(Section):
         return self.operator is not None or self.country is not None or self.network_type is not None
 
     @property
+    def is_pattern(self) -> bool:
+        """Whether its entity is a pattern, which may match several."""
+        return any(character in (self.entity or "") for character in WILDCARDS)
+
+    @property
     def is_wide(self) -> bool:
         """Whether it may be much of what a few rules allow together: no single name, and no small network."""
         small = self.cidr is not None and ipaddress.ip_network(self.cidr).prefixlen > _SMALL
-        single = self.entity is not None and not any(character in self.entity for character in WILDCARDS)
+        single = self.entity is not None and not self.is_pattern
         return not (small or single or self.by_context or self.force)
 
     @property

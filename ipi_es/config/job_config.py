@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, TypeAlias
 from zlib import crc32
 
@@ -13,11 +14,12 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from ipi_es.config.alert_config import Alerts
 from ipi_es.config.allow_rule import AllowRule, check_rules
 from ipi_es.config.datafeed_config import DatafeedConfig
-from ipi_es.config.entity_names import EntitySource, EntityStep, fields_of
+from ipi_es.config.entity_names import EntitySource, EntityStep, fields_of, normalize_entity
 from ipi_es.config.files.entity_groups import EntityGroups, EntityGroupsSource, read_groups
 from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.config.types import (
     DAY,
+    AnyPath,
     BucketSpan,
     Count,
     FieldName,
@@ -29,6 +31,7 @@ from ipi_es.config.types import (
     Texts,
 )
 from ipi_es.errors import UsageError
+from ipi_es.pseudonyms import Pseudonyms, of_key_file
 
 MAX_JOB_ID = 64
 """Characters of a job_id; Elastic's limit, which also keeps document ids below 512 bytes."""
@@ -147,6 +150,15 @@ class Training(Section):
     )
 
 
+class PseudonymsSource(Section):
+    """Pseudonyms in place of entities' names, in all that is written; needs the extra `[pseudonyms]`. Ours."""
+
+    key_file: AnyPath = Field(
+        description="File with the key, 128 hexadecimal digits: `openssl rand -hex 64` makes one. It turns pseudonyms "
+        "back into names; jobs with the same key have the same pseudonyms. It is read once, at the start."
+    )
+
+
 class Job(Section):
     """One anomaly-detection job."""
 
@@ -228,6 +240,11 @@ class Job(Section):
         description="Ours. Who belongs to which group: results carry the groups of their entity, and rules of "
         "`allow_list` can name one.",
     )
+    entity_pseudonyms: PseudonymsSource | None = Field(
+        default=None,
+        description="Ours. Results and all else that is written have [pseudonyms](personal-data.md#pseudonyms) in "
+        "place of entities' names.",
+    )
     alerts: Alerts = Field(
         default_factory=Alerts, description="Ours. What is worth an alert, and where the worker itself sends it."
     )
@@ -308,6 +325,33 @@ class Job(Section):
         return copy
 
     @property
+    def pseudonyms(self) -> Pseudonyms | None:
+        """The pseudonyms of entities; None: results have their names."""
+        source = self.entity_pseudonyms
+        return None if source is None else of_key_file(source.key_file)
+
+    def stored_entity(self, name: str) -> str:
+        """Return an entity as results spell it: its name normalized, or its pseudonym, which may be given too.
+
+        Raises UsageError where a name is given, and the key of its pseudonym can't be read.
+        """
+        name, pseudonyms = normalize_entity(name, self.entity_steps), self.pseudonyms
+        return name if pseudonyms is None else pseudonyms.stored(name)
+
+    def plain_entity(self, stored: str) -> str:
+        """Return the name of an entity that is spelled as in results. Raises UsageError where that needs a key."""
+        return stored if self.pseudonyms is None else self.pseudonyms.names([stored])[0]
+
+    def spellings(self, stored: str) -> frozenset[str]:
+        """Return what people may call an entity that is spelled as in results: by its pseudonym, and by its name."""
+        return frozenset((stored, self.plain_entity(stored)))
+
+    def matches_entity(self, pattern: str, stored: str) -> bool:
+        """Return whether a pattern of names, or a pseudonym, matches an entity that is spelled as in results."""
+        pattern = self.plain_entity(normalize_entity(pattern, self.entity_steps))
+        return fnmatchcase(self.plain_entity(stored), pattern)
+
+    @property
     def time_field(self) -> str:
         """The date field that orders the events."""
         return self.data_description.time_field
@@ -343,7 +387,7 @@ class Job(Section):
         if source is None:
             return None
         groups = EntityGroups() if source.file is None else read_groups(source.file, self.entity_steps)
-        return replace(groups, complete=source.field is None)
+        return replace(groups, complete=source.field is None, pseudonyms=self.pseudonyms)
 
     @property
     def group_field(self) -> str | None:

@@ -10,12 +10,13 @@ A network, a history and quantiles come from the events that the job's file desc
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
 from ipi_es.config.job_config import Job
+from ipi_es.pseudonyms import Pseudonyms
 from ipi_es.times import format_span
 
 Rule: TypeAlias = Literal["free", "accept", "train"]
@@ -23,6 +24,9 @@ Rule: TypeAlias = Literal["free", "accept", "train"]
 LONGEST = 2_000
 """Maximum number of characters of a value that are kept. Of a longer one, only the beginning and a digest are kept,
 because the state is written with every batch."""
+
+KEY = "entity_pseudonyms"
+"""The setting whose value says under which key entities have pseudonyms."""
 
 SHOWN = 160
 """Maximum number of characters of a value that a message shows."""
@@ -44,6 +48,14 @@ class SettingRule:
 
 def _free(why: str) -> SettingRule:
     return SettingRule("free", why)
+
+
+_NO_KEY = "none"
+
+
+def _key(pseudonyms: Pseudonyms | None) -> str:
+    """Say which key a job has, and nothing that is secret. Raises UsageError where it can't be read."""
+    return _NO_KEY if pseudonyms is None else f"key {pseudonyms.check}"
 
 
 _NEXT = "takes effect at the next training"
@@ -160,6 +172,7 @@ RULES: dict[str, SettingRule] = {
     "ip_insights": _free(_NEXT),
     "allow_list": _free("pairs that it names teach nothing from now on; what they taught stays until a training"),
     "entity_groups": _free("shown with results from now on; for allow rules as for allow_list"),
+    KEY: SettingRule("train", "entities have other names", lambda job: _key(job.pseudonyms), initial=_NO_KEY),
     "alerts": _free("what is sent from now on"),
 }
 """The rule of every setting of a job's file, or of its section; a test finds settings without a rule."""
@@ -178,9 +191,13 @@ class ChangedSetting:
         return f"{self.setting} was {_shown(self.before)} and is {_shown(self.now)}"
 
 
-def made_with(job: Job) -> dict[str, Any]:
-    """Return the settings that decide what is learned: ``{place in the file: value in JSON's types}``."""
-    return {setting: _kept(rule.read(job)) for setting, rule in RULES.items() if rule.rule != "free"}
+def made_with(job: Job, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return the settings that decide what is learned: ``{place in the file: value in JSON's types}``.
+
+    Raises UsageError where the key of its pseudonyms can't be read, unless ``KEY`` is left out.
+    """
+    asked = {setting: rule for setting, rule in RULES.items() if rule.rule != "free" and setting not in without}
+    return {setting: _kept(rule.read(job)) for setting, rule in asked.items()}
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ChangedSetting]:
@@ -194,6 +211,11 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ChangedSe
         free = rule.shares and isinstance(old, list) and isinstance(value, list) and set(old) & set(value)
         found.append(ChangedSetting(setting, old, value, "free" if free else rule.rule))
     return found
+
+
+def key_changed(before: Mapping[str, Any], job: Job) -> ChangedSetting | None:
+    """Return the change of the key of pseudonyms since ``before``; None: the same key, or still none."""
+    return next(iter(changes(before, {KEY: _key(job.pseudonyms)})), None)
 
 
 def _kept(value: Any) -> Any:

@@ -59,8 +59,8 @@ class EventBucket:
     """Unique (entity, IP, outcome) rows of the interval [start, start + span).
 
     ``entities`` and ``ips`` are the distinct, normalized strings in the order of first appearance, ``addresses``
-    uint8[len(ips), 16] the same IPs as arrays. A row i is (``entities[entity[i]]``, ``ips[ip[i]]``,
-    ``outcomes[outcome[i]]``) and was seen in ``count[i]`` documents.
+    uint8[len(ips), 16] the same IPs as arrays; a job with pseudonyms has these in place of the entities' names. A row i
+    is (``entities[entity[i]]``, ``ips[ip[i]]``, ``outcomes[outcome[i]]``) and was seen in ``count[i]`` documents.
     """
 
     start: int  # epoch seconds, UTC; a multiple of span

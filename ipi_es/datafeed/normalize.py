@@ -27,6 +27,7 @@ from ipi_es.datafeed.spec import SUCCESS, UNKNOWN
 from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import FieldTypeWrong
 from ipi_es.index_pairs import packed_pairs
+from ipi_es.pseudonyms import Pseudonyms
 
 MAX_OUTCOMES = 127
 """Distinct outcomes that an int8 can number; ECS defines three."""
@@ -50,6 +51,8 @@ class Normalizer:
     """Patterns of entities whose rows are dropped."""
     ip_pick: IpPick | None = None
     """Which address of a text with several counts; None: such a text is malformed."""
+    pseudonyms: Pseudonyms | None = None
+    """What event buckets have in place of names; None: the names."""
 
     def bucket(
         self, start: int, span: int, rows: Rows, counted: CountedBucket = NOTHING, groups: Rows = NO_ROWS
@@ -75,6 +78,10 @@ class Normalizer:
             outcomes, outcome, _ = compact(outcomes, outcome)
             addresses = addresses[kept]
             context = context.take(kept) if context is not None else None
+        members = self._groups(groups, names)
+        if self.pseudonyms is not None:  # what comes after this has no names
+            names = self.pseudonyms.of(names)
+            members = dict(zip(self.pseudonyms.of(members), members.values(), strict=True))
         if folded or alike or mixed or changing or rows.chosen:
             key = packed_pairs(packed_pairs(entity, ip, len(ips)), outcome, len(outcomes))
             first, counts = merge(key, counts)
@@ -94,7 +101,7 @@ class Normalizer:
             dropped=missing + dropped,
             context=context or None,
             given_context=context or None,
-            entity_groups=self._groups(groups, names),
+            entity_groups=members,
             seq_no=counted.seq_no,
         )
 

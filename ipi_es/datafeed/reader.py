@@ -66,6 +66,7 @@ class Datafeed:
             spec.translators,
             exclude_entities=spec.exclude_entities,
             ip_pick=spec.ip_pick,
+            pseudonyms=spec.pseudonyms,
         )
 
     def read(self, start: int, end: int, span: int) -> Generator[EventBucket, None, None]:

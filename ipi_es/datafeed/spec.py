@@ -12,6 +12,7 @@ from ipi_es.config.entity_names import STEPS, EntitySource, EntityStep, fields_o
 from ipi_es.config.job_config import Job
 from ipi_es.embedded_addresses import Embedding
 from ipi_es.errors import ConfigError
+from ipi_es.pseudonyms import Pseudonyms
 
 MAX_PAGE_SIZE = 65_535
 """The most rows per page: OpenSearch answers 503 above it, Elasticsearch accepts one more (measured, defaults)."""
@@ -48,7 +49,7 @@ class FeedSpec:
     and link-local addresses, ``exclude_entities`` the entities that match a pattern. ``ip_pick`` chooses in a text with
     several addresses. ``translators`` are prefixes that embed IPv4 addresses.
     ``operator_field`` and ``country_field`` are read where the indices have them; None: never. ``group_field`` holds
-    the groups of the entity; None: events name none.
+    the groups of the entity; None: events name none. ``pseudonyms``: what is read has these in place of names.
     Raises ConfigError for no index, a page size out of range or an unknown step in ``entity_normalize``.
     """
 
@@ -68,6 +69,7 @@ class FeedSpec:
     exclude_entities: tuple[str, ...] = ()
     ip_pick: IpPick | None = None
     translators: tuple[Embedding, ...] = ()
+    pseudonyms: Pseudonyms | None = None
     options: IndexOptions = field(default_factory=IndexOptions)
     page_size: int = DEFAULT_PAGE_SIZE
 
@@ -104,6 +106,7 @@ class FeedSpec:
             exclude_entities=feed.exclude_entities,
             ip_pick=feed.ip_pick,
             translators=feed.translators,
+            pseudonyms=job.pseudonyms,
             options=IndexOptions(
                 ignore_unavailable=options.ignore_unavailable,
                 allow_no_indices=options.allow_no_indices,

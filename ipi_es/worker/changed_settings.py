@@ -9,8 +9,9 @@ from enum import Enum
 from typing import Any
 
 from ipi_es.config.job_config import Job
-from ipi_es.config.setting_rules import ChangedSetting, changes, made_with
+from ipi_es.config.setting_rules import KEY, ChangedSetting, changes, key_changed, made_with
 from ipi_es.errors import JobChanged
+from ipi_es.pseudonyms import is_pseudonym
 from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
 
@@ -36,14 +37,16 @@ def kept(state: JobState | None) -> Mapping[str, Any] | None:
 
 
 def changed(job: Job, before: Mapping[str, Any] | None) -> list[ChangedSetting]:
-    """Return the changes from ``before`` whose rule isn't "free"."""
-    return [] if before is None else [each for each in changes(before, made_with(job)) if each.rule != "free"]
+    """Return the changes from ``before`` whose rule isn't "free"; that of the key only for those who can read it."""
+    without = () if job.pseudonyms is None or job.pseudonyms.has_key else (KEY,)
+    now = made_with(job, without=without)
+    return [] if before is None else [each for each in changes(before, now) if each.rule != "free"]
 
 
 def new_details(job: Job, state: JobState, on_change: OnChange) -> JobDetails | None:
     """Return the details that the state should have from now on; None: they need no change.
 
-    Raises JobChanged if a change of settings is refused.
+    Raises JobChanged if a change of settings is refused, UsageError where the key of its pseudonyms can't be read.
     """
     before = kept(state)
     if on_change is OnChange.IGNORE or before is None:
@@ -61,6 +64,19 @@ def require_unchanged(job: Job, state: JobState | None, on_change: OnChange) -> 
     before = kept(state)
     if on_change is not OnChange.IGNORE and before is not None:
         refuse(job, changes(before, made_with(job)), on_change)
+
+
+def require_same_key(job: Job, state: JobState | None, entity: str = "") -> None:
+    """Raise JobChanged where the job's results have other pseudonyms than its key gives, so that none would be found.
+
+    ``entity`` is the one that is asked for, spelled as results of now would be: a pseudonym needs no key to be found.
+    """
+    before, pseudonyms = kept(state), job.pseudonyms
+    if before is None or (is_pseudonym(entity) and (pseudonyms is None or not pseudonyms.has_key)):
+        return
+    changed_key = key_changed(before, job)
+    if changed_key is not None:
+        refuse(job, [changed_key], OnChange.ACCEPT)
 
 
 def refuse(job: Job, found: Sequence[ChangedSetting], on_change: OnChange, *, snapshot: str | None = None) -> None:

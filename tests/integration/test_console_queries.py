@@ -274,6 +274,19 @@ def test_link_to_the_events_filters_by_no_single_field_where_entities_have_sever
     assert state["_g"] == {"time": {"from": "2026-05-11T00:00:00Z", "to": "2026-05-11T01:00:00Z"}}
 
 
+@pytest.mark.only_on(
+    "opensearch", "Painless of Elasticsearch 8 and 9 is in no package registry; OpenSearch runs the same script"
+)
+@pytest.mark.parametrize(("entity", "filters"), [(f"pseudo-{'a' * 52}", 0), ("pseudo-anna", 1)])
+def test_link_to_the_events_filters_by_no_pseudonym(
+    server: Server, cluster: Cluster, context: ResultContext, entity: str, filters: int
+) -> None:
+    """No event has it; those of the address at that time are found."""
+    state = rison.state_of(link_of(server, cluster, context, entity))
+    assert len(state["_a"]["filters"]) == filters
+    assert "198.51.0.0" in state["_a"]["query"]["query"]
+
+
 def test_link_to_the_events_finds_addresses_inside_others(server: Server, index: str) -> None:
     """What KQL makes of the link's three values: phrases, which fields of addresses take as networks too."""
     server.call("PUT", f"/{index}", {"mappings": {"properties": {"ip": {"type": "ip"}}}})

@@ -162,3 +162,95 @@ def test_a_job_whose_state_was_deleted_is_searched_too(here: MemoryCluster) -> N
     assert kinds >= {"record", "verdict", "history_base"}
     assert run("entity", "erase", NAME, "--yes").exit_code == 0
     assert run("entity", "export", NAME).exit_code == 1
+
+
+KEYS = {"signins": "0123456789abcdef" * 8, "others": "fedcba9876543210" * 8}
+
+
+@pytest.fixture
+def keyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of two jobs, each with a key of its own, and of one without; there is no cluster."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    (tmp_path / "jobs").mkdir(exist_ok=True)
+    steps = {"indices": [company.EVENTS], "entity_normalize": ["lowercase", "strip_domain"]}
+    for job_id, key in {**KEYS, "plain": None}.items():
+        data = company.job_data(job_id, datafeed_config=steps)
+        if key is not None:
+            (tmp_path / f"{job_id}.key").write_text(key)
+            data["entity_pseudonyms"] = {"key_file": f"../{job_id}.key"}
+        (tmp_path / "jobs" / f"{job_id}.json").write_text(json.dumps(data))
+    return tmp_path
+
+
+def test_names_have_pseudonyms_and_these_their_names(keyed: Path) -> None:
+    made = run("entity", "pseudonym", "CORP\\Alice", "bob", "--format", "json")
+    assert made.exit_code == 0, made.output
+    rows = json.loads(made.stdout)
+    assert [(each["entity"], each["jobs"]) for each in rows] == [
+        ("alice", ["others"]), ("alice", ["signins"]), ("bob", ["others"]), ("bob", ["signins"]),
+    ]  # fmt: skip
+    pseudonyms = [each["pseudonym"] for each in rows]
+    assert len(set(pseudonyms)) == 4
+    back = run("entity", "reveal", "--format", "json", *pseudonyms)
+    assert json.loads(back.stdout) == [{"pseudonym": each["pseudonym"], "entity": each["entity"]} for each in rows]
+    lines = run("entity", "reveal", "-", "--job", "signins", stdin=f"{pseudonyms[1]}\n\n{pseudonyms[3]}\r\n")
+    assert "alice" in lines.stdout
+    assert "bob" in lines.stdout
+    old = run("entity", "reveal", pseudonyms[0], "--key-file", keyed / "others.key")
+    assert "alice" in old.stdout
+
+
+def test_jobs_with_one_key_have_the_same_pseudonyms(keyed: Path) -> None:
+    (keyed / "others.key").write_text(KEYS["signins"])
+    file = json.loads((keyed / "jobs" / "others.json").read_text())
+    file["entity_pseudonyms"] = {"key_file": "../signins.key"}
+    (keyed / "jobs" / "others.json").write_text(json.dumps(file))
+    (row,) = json.loads(run("entity", "pseudonym", "alice", "--format", "json").stdout)
+    assert row["jobs"] == ["others", "signins"]
+
+
+def test_what_was_not_made_with_the_key_is_named_and_nothing_is_revealed(keyed: Path) -> None:
+    rows = json.loads(run("entity", "pseudonym", "alice", "--format", "json").stdout)
+    pseudonyms = [each["pseudonym"] for each in rows]
+    wrong = run("entity", "reveal", *pseudonyms, "--job", "signins")
+    assert wrong.exit_code == 2
+    assert f"not made with the key: {pseudonyms[0]}" in wrong.stderr
+    assert "alice" not in wrong.output
+    several = run("entity", "reveal", "pseudo-what", *pseudonyms)
+    assert several.exit_code == 2
+    assert "not made with any of the 2 keys: pseudo-what" in several.stderr
+
+
+def test_a_job_without_pseudonyms_or_a_key_says_so(keyed: Path) -> None:
+    for command in (("reveal", "pseudo-x"), ("pseudonym", "alice")):
+        done = run("entity", *command, "--job", "plain")
+        assert done.exit_code == 2
+        assert "job plain has no pseudonyms: results have the names of entities" in done.stderr
+    (keyed / "signins.key").write_text("secret")
+    done = run("entity", "pseudonym", "alice", "--job", "signins")
+    assert done.exit_code == 2
+    assert "the key of pseudonyms has other characters than hexadecimal digits" in done.stderr
+    assert "secret" not in done.output
+    both = run("entity", "reveal", "x", "--job", "signins", "--key-file", "signins.key")
+    assert both.exit_code == 2
+
+
+def test_a_rule_has_the_pseudonym_where_its_jobs_have_one(
+    here: MemoryCluster, keyed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(name: str, *more: str) -> str:
+        done = run("rule", "add", name, "--cidr", "198.18.0.0/16", "--reason", "why", *more)
+        assert done.exit_code == 0, done.output
+        return done.stderr
+
+    pseudonym = json.loads(run("entity", "pseudonym", "alice", "--job", "signins", "--format", "json").stdout)[0]
+    assert f"has {pseudonym['pseudonym']} in place" in add("one", "--entity", "CORP\\Alice", "--job", "signins")
+    assert add("same", "--entity", pseudonym["pseudonym"], "--job", "signins") == ""
+    assert "the rule's document has “alice” as you wrote it" in add("all", "--entity", "alice")
+    assert "the rule's document has “ali*” as you wrote it" in add("some", "--entity", "ali*", "--job", "signins")
+    assert add("names", "--entity", "ali*", "--job", "plain") == ""
+    entities = {each.name: each.rule.entity for each in RuleStore(here).all().rules}
+    assert entities == {
+        "one": pseudonym["pseudonym"], "same": pseudonym["pseudonym"], "all": "alice", "some": "ali*", "names": "ali*",
+    }  # fmt: skip

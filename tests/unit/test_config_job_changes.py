@@ -18,6 +18,8 @@ from ipi_es.config.setting_rules import LONGEST, RULES, changes, made_with
 
 BASE: dict[str, Any] = {"job_id": "x", "datafeed_config": {"indices": ["logs-*"]}}
 
+KEY_FILE = Path(__file__).parents[1] / "samples" / "pseudonyms.key"
+
 OTHER: dict[str, dict[str, Any]] = {
     "analysis_config.bucket_span": {"analysis_config": {"bucket_span": "15m"}},
     "analysis_config.detectors[].by_field_name": {"analysis_config": {"detectors": [{"by_field_name": "client.ip"}]}},
@@ -40,6 +42,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "datafeed_config.ip_pick": {"datafeed_config": {"ip_pick": "public"}},
     "datafeed_config.ignore_private": {"datafeed_config": {"ignore_private": True}},
     "datafeed_config.nat64_prefixes": {"datafeed_config": {"nat64_prefixes": ["2001:db8:64::/96"]}},
+    "entity_pseudonyms": {"entity_pseudonyms": {"key_file": str(KEY_FILE)}},
 }
 """For each setting that isn't free: another value than the default."""
 
@@ -80,6 +83,22 @@ def test_a_change_is_named_with_its_old_and_its_new_value(setting: str) -> None:
     if setting == "analysis_config.detectors[].by_field_name":  # `auto` finds operator and country beside it
         beside -= {"datafeed_config.operator_field", "datafeed_config.country_field"}
     assert not beside
+
+
+def test_another_key_of_pseudonyms_is_named_and_not_shown(tmp_path: Path) -> None:
+    texts, jobs = ("01" * 64, "23" * 64), []
+    for name, text in zip(("one", "two"), texts, strict=True):
+        (tmp_path / name).write_text(text)
+        jobs.append(job({"entity_pseudonyms": {"key_file": str(tmp_path / name)}}))
+    one, two = map(made_with, jobs)
+    (change,) = changes(one, two)
+    assert (change.setting, change.rule) == ("entity_pseudonyms", "train")
+    assert not any(text[:8] in str(change) for text in texts)
+    (first,) = changes(made_with(job({})), one)
+    assert str(first).startswith("entity_pseudonyms was none and is key ")
+    older = {name: value for name, value in made_with(job({})).items() if name != "entity_pseudonyms"}
+    assert changes(older, made_with(job({}))) == []
+    assert [each.setting for each in changes(older, one)] == ["entity_pseudonyms"]
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,12 @@ from worker_parts import FragileCluster
 
 from ipi_es.cluster.port import Drop, Put
 from ipi_es.config.allow_rule import AllowRule
+from ipi_es.config.given_verdict import VerdictWord
 from ipi_es.config.job_config import Job
 from ipi_es.errors import SnapshotDamaged
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.entity_hashing import UNKNOWN_ROW, entity_hashes
-from ipi_es.results.words import ALIAS
+from ipi_es.results.words import ALIAS, VERDICT
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.details import LastError
 from ipi_es.state.directory_blobs import DirectoryBlobs
@@ -30,6 +31,7 @@ from ipi_es.state.job_state import STATE_INDEX
 from ipi_es.state.rule_store import RULES_INDEX, RuleStore, StoredRule
 from ipi_es.state.verdict_store import VERDICTS_INDEX, VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.times import from_ms
 from ipi_es.worker.entity.erasure import erase
 from ipi_es.worker.entity.learned_parts import learned_parts
 from ipi_es.worker.entity.rules import rules_naming
@@ -164,6 +166,48 @@ def test_what_was_learned_of_others_stays(cluster: MemoryCluster) -> None:
     np.testing.assert_array_equal(smaller.entity_table, network.entity_table)
     assert smaller.entity_rows(hashed) == [UNKNOWN_ROW]
     assert network.entity_rows(hashed) != [UNKNOWN_ROW]
+
+
+def verdicts_on(cluster: MemoryCluster, but: str) -> dict[tuple[str, str], Any]:
+    """The marks of records, influencers and buckets, but of those of an entity."""
+    return {
+        place: each.get(VERDICT)
+        for place, each in parts.results(cluster, JOB).items()
+        if each["result_type"] != "annotation" and each.get("partition_field_value") != but
+    }
+
+
+@pytest.mark.parametrize("word", ["compromised", "safe"])
+def test_results_of_others_lose_what_came_from_its_verdicts(cluster: MemoryCluster, word: VerdictWord) -> None:
+    sprayed = company.SCORED_FROM + company.DAY + 9 * company.HOUR
+    records = parts.of_kind(parts.results(cluster, JOB), "record")
+    records = [each for each in records if from_ms(each["timestamp"]) == sprayed]
+    targets = {each["partition_field_value"] for each in records if each["by_field_value"] == company.SPRAYER}
+    target = min(targets - {NAME})
+    before = verdicts_on(cluster, target)
+    give = resources(cluster)
+    given = said(target, company.SPRAYER, word, time=LATER)
+    JobVerdicts(cluster, JOB, LATER).give([given])
+    with open_session(give) as session:
+        assert mark_results(session)
+    marked = verdicts_on(cluster, target)
+    assert (marked != before) == (word == "compromised"), "an influencer with open records isn't closed by one of them"
+    made = erase(resources(cluster), target)
+    after = verdicts_on(cluster, target)
+    assert after == {place: each for place, each in before.items() if place in after}
+    assert made.results.rewritten
+    with open_session(resources(cluster)) as session:
+        mark_results(session)
+    assert verdicts_on(cluster, target) == after, "the next run changes nothing"
+
+
+def test_what_its_verdict_closed_stays_closed(cluster: MemoryCluster) -> None:
+    """Its only record of an address is gone; an alarm on the address would come from the erasure alone."""
+    closed = {place for place, word in verdicts_on(cluster, NAME).items() if word == "safe"}
+    assert closed
+    erase(resources(cluster), NAME)
+    after = verdicts_on(cluster, NAME)
+    assert {after[place] for place in closed if place in after} == {"safe"}
 
 
 def test_no_result_counts_as_missing_afterwards(cluster: MemoryCluster) -> None:

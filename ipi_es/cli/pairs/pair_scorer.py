@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
-    from ipi_es.config.entity_names import EntityStep
     from ipi_es.embedded_addresses import Embedding
     from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.scorer import Scorer
@@ -28,7 +27,8 @@ class PairScorer:
 
     snapshot: JobSnapshot
     scorer: Scorer
-    steps: tuple[EntityStep, ...]
+    spell: Callable[[str], str]
+    """Returns an entity as the history has it."""
     networks: NetworkTable | None = None
     """The table from the job's network files: rows have neither operators nor countries."""
     translators: tuple[Embedding, ...] = ()
@@ -39,7 +39,7 @@ class PairScorer:
         from ipi_es.scoring.calibration import CLASS_NAMES
         from ipi_es.scoring.probability import written_probability
 
-        good = _Pairs.of(rows, self.steps, self.translators)
+        good = _Pairs.of(rows, self.spell, self.translators)
         if good is None:
             return [None] * len(rows)
         seen = self.scorer.score(good.entities, good.addresses, good.entity, good.ip, self._context(good.addresses))
@@ -64,7 +64,7 @@ class PairScorer:
         from ipi_es.ipinsights.entity_hashing import entity_hashes
         from ipi_es.ipinsights.sagemaker.embeddings import embeddings
 
-        good = _Pairs.of(rows, self.steps, self.translators)
+        good = _Pairs.of(rows, self.spell, self.translators)
         if good is None:
             return [None] * len(rows)
         found = iter(self._dot_products(good).tolist())
@@ -92,19 +92,16 @@ class _Pairs:
     ip: NDArray[np.int32]
 
     @classmethod
-    def of(
-        cls, rows: Sequence[Row], steps: tuple[EntityStep, ...], translators: tuple[Embedding, ...]
-    ) -> _Pairs | None:
+    def of(cls, rows: Sequence[Row], spell: Callable[[str], str], translators: tuple[Embedding, ...]) -> _Pairs | None:
         """Collect the well-formed rows; None where all are malformed."""
         import numpy as np
 
-        from ipi_es.config.entity_names import normalize_entity
         from ipi_es.embedded_addresses import unwrapped
 
         good = [row for row in rows if not row.error]
         if not good:
             return None
-        names = [normalize_entity(row.entity, steps) for row in good]
+        names = [spell(row.entity) for row in good]
         entities = {name: index for index, name in enumerate(dict.fromkeys(names))}
         blobs = [unwrapped(row.address, translators) for row in good]
         packed = {blob: index for index, blob in enumerate(dict.fromkeys(blobs))}

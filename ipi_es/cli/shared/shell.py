@@ -15,6 +15,7 @@ from ipi_es.config.files.loading import find_job, load_settings
 from ipi_es.config.job_config import Job
 from ipi_es.config.settings import Settings
 from ipi_es.errors import UsageError
+from ipi_es.pseudonyms import is_pseudonym
 from ipi_es.worker.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -98,12 +99,27 @@ def named_pair(job: Job, entity: str, ip: str) -> tuple[str, bytes]:
 
 
 def named_entity(job: Job, entity: str) -> str:
-    """Return a typed entity as results and history spell it. Raises UsageError if it is empty."""
-    from ipi_es.config.entity_names import normalize_entity
+    """Return a typed entity, or its pseudonym, as results and history spell it.
 
+    Raises UsageError if it is empty, a pseudonym of another key, or a name where the key can't be read.
+    """
     if not entity:
         raise UsageError("the entity is empty", hint="name one, as the events or the results spell it")
-    return normalize_entity(entity, job.entity_steps)
+    stored = job.stored_entity(entity)
+    if is_pseudonym(entity) and stored != entity:
+        raise UsageError(
+            f"{entity} was not made with the key of job {job.job_id}",
+            hint="copy it whole, from a result of this job; `ipi-es entity pseudonym NAME` gives that of a name",
+        )
+    return stored
+
+
+def require_key(cluster: Cluster, job: Job, entity: str) -> None:
+    """Raise JobChanged where the job's results spell a typed entity by another key: nothing of it would be found."""
+    from ipi_es.state.job_state import StateStore
+    from ipi_es.worker.changed_settings import require_same_key
+
+    require_same_key(job, StateStore(cluster).read(job.job_id), named_entity(job, entity))
 
 
 def named_address(ip: str, job: Job) -> bytes:

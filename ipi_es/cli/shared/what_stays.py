@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from ipi_es.errors import SnapshotError
@@ -56,10 +55,8 @@ def _shared(resources: JobResources) -> str | None:
 
 def _in_files(job: Job, entity: str) -> Iterator[str]:
     """Yield where the job's own files name it."""
-    from ipi_es.config.entity_names import normalize_entity
-
     for rule in job.allow_list:
-        if rule.entity is not None and fnmatchcase(entity, normalize_entity(rule.entity, job.entity_steps)):
+        if rule.entity is not None and job.matches_entity(rule.entity, entity):
             yield f"the rule “{rule.name}” of its file: change the file"
     groups = job.read_entity_groups()
     found = () if groups is None else groups.of(entity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import ChainMap, defaultdict
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.types import FieldName, ReadableFile, Section
 from ipi_es.errors import UsageError
+from ipi_es.pseudonyms import Pseudonyms
 
 GROUPS_FIELD = "entity_groups"
 """The field of results with the groups of their entity."""
@@ -63,6 +64,8 @@ class EntityGroups:
     patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     complete: bool = True
     """Whether these are all groups; False: events name more."""
+    pseudonyms: Pseudonyms | None = None
+    """What entities are given by; ``named`` and ``patterns`` have their names. None: these too."""
 
     @property
     def names(self) -> list[str]:
@@ -70,7 +73,8 @@ class EntityGroups:
         return sorted({*self.patterns, *(group for groups in self.named.values() for group in groups)})
 
     def of(self, entity: str) -> tuple[str, ...]:
-        """Return the groups of an entity, sorted; ``entity`` is normalized."""
+        """Return the groups of an entity, sorted; ``entity`` is spelled as in results."""
+        (entity,) = self._names([entity])
         by_pattern = (group for group, them in self.patterns.items() if _compiled(them).match(entity))
         return tuple(sorted({*self.named.get(entity, ()), *by_pattern}))
 
@@ -79,19 +83,23 @@ class EntityGroups:
         if not more:
             return self
         both: dict[str, Collection[str]] = {
-            entity: {*self.named.get(entity, ()), *groups} for entity, groups in more.items()
+            name: {*self.named.get(name, ()), *groups}
+            for name, groups in zip(self._names(more), more.values(), strict=True)
         }
-        return EntityGroups(ChainMap(both, self.named), self.patterns)
+        return EntityGroups(ChainMap(both, self.named), self.patterns, pseudonyms=self.pseudonyms)
 
     def members(self, group: str, entities: Sequence[str]) -> NDArray[np.bool_]:
-        """Return which of the entities, normalized ones, are in a group: bool[entities]."""
+        """Return which of the entities, spelled as in results, are in a group: bool[entities]."""
         them = self.patterns.get(group)
         compiled = None if them is None else _compiled(them)
         found = (
             group in self.named.get(name, ()) or (compiled is not None and compiled.match(name) is not None)
-            for name in entities
+            for name in self._names(entities)
         )
         return np.fromiter(found, dtype=np.bool_, count=len(entities))
+
+    def _names(self, entities: Iterable[str]) -> Iterable[str]:
+        return entities if self.pseudonyms is None else self.pseudonyms.names(entities)
 
 
 def read_groups(file: Path, steps: Sequence[EntityStep]) -> EntityGroups:

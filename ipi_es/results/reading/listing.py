@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.files.nearest import nearest
+from ipi_es.config.job_config import Job
 from ipi_es.errors import NotFound
 from ipi_es.results.reading.queries import CLOSED, Query, ResultFilter, any_of, results_query
 from ipi_es.results.words import ALIAS, NO_ALARM, ResultKind
@@ -88,16 +89,21 @@ def recorded_entity(cluster: Cluster, job_id: str, entity: str) -> bool:
         return False
 
 
-def nearest_entity(cluster: Cluster, job_id: str, entity: str) -> str | None:
+def nearest_entity(cluster: Cluster, job: Job, entity: str) -> str | None:
     """Return the name most similar to ``entity`` among the entities with the most records; None if none is similar.
 
-    The history stores only hashes of names, so only records can be searched.
+    The history stores only hashes of names, so only records can be searched. ``entity`` is spelled as in these; of
+    pseudonyms the names are compared, where the key is there.
     """
     aggs = {"names": {"terms": {"field": "partition_field_value", "size": MAX_NAMES}}}
-    body = {"query": results_query(job_id, ["record"]), "size": 0, "aggs": aggs}
+    body = {"query": results_query(job.job_id, ["record"]), "size": 0, "aggs": aggs}
     try:
         answer = cluster.search(ALIAS, body)
     except NotFound:
         return None
     buckets = (answer.get("aggregations") or {}).get("names", {}).get("buckets", ())
-    return nearest(entity, (str(each["key"]) for each in buckets))
+    wanted, *known = (entity, *(str(each["key"]) for each in buckets))
+    if job.pseudonyms is not None and job.pseudonyms.has_key:
+        wanted, *known = job.pseudonyms.names((wanted, *known))
+    found = nearest(wanted, known)
+    return None if found == wanted else found

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ipi_es.addresses import is_private, parse
 from ipi_es.config.job_config import Job
-from ipi_es.errors import DataError
+from ipi_es.errors import DataError, UsageError
 from ipi_es.setup.checks.check_finding import Finding, ok, percent, problem, warning
 from ipi_es.setup.contents.spellings import DOMAIN_STEPS, Folding, folding
 from ipi_es.setup.facts.document_sample import Sample
-from ipi_es.setup.facts.facts_entities import NAMES, Names
+from ipi_es.setup.facts.facts_entities import NAMES, KeyFacts, Names
 from ipi_es.setup.facts.facts_events import EventFacts
 from ipi_es.setup.facts.field_roles import ENTITY, IP, FieldRole, place_of
 
@@ -22,6 +22,19 @@ FOLDED_SHARE, FOLDED_NUMBER = 0.01, 10
 
 SHOWN = 3
 """Maximum number of examples in a message."""
+
+
+def judge_key(job: Job, facts: KeyFacts) -> list[Finding]:
+    """Judge the key of the job's pseudonyms: another one than that of its results, or one that everybody can read."""
+    check, found = "pseudonyms", []
+    if facts.changed is not None:
+        text = f"{facts.changed}: results so far have other names, and nothing is scored"
+        hint = f"name the key that they were made with, or train the job with this one: ipi-es train {job.job_id}"
+        found.append(problem(check, UsageError(text, hint=hint)))
+    if facts.readable_by_all:
+        text = "every user of this machine can read the file of entity_pseudonyms.key_file"
+        found.append(warning(check, text, "take that right away: chmod o-r FILE"))
+    return found or [ok(check, f"results have pseudonyms in place of names, under the key {facts.check}")]
 
 
 def judge_several(job: Job, facts: EventFacts, sample: Sample) -> list[Finding]:

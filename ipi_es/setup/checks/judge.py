@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from ipi_es.cluster.port import Distribution
 from ipi_es.config.job_config import Job
-from ipi_es.errors import IpiEsError, PermissionDenied
+from ipi_es.errors import IpiEsError, PermissionDenied, UsageError
 from ipi_es.scoring.history_age import YOUNG_DAYS
 from ipi_es.setup.checks.check_accounts import judge_machines, judge_spread
 from ipi_es.setup.checks.check_context import judge_context, judge_networks
-from ipi_es.setup.checks.check_entities import judge_several, judge_spellings
+from ipi_es.setup.checks.check_entities import judge_key, judge_several, judge_spellings
 from ipi_es.setup.checks.check_events import judge_events, judge_hidden
 from ipi_es.setup.checks.check_fields import FieldFacts, judge_fields
 from ipi_es.setup.checks.check_finding import Finding, ok, problem, warning
@@ -44,6 +44,10 @@ def judge(job: Job, facts: Facts) -> list[Finding]:
         found += judge_rights(facts.rights, distribution)
     found += [*judge_templates(job, facts.templates, facts.now), *_retention(facts.templates)]
     found += _looked("results", facts.clashes, lambda clashes: judge_clashes(job, clashes))
+    if isinstance(facts.key, UsageError):
+        found.append(problem("pseudonyms", facts.key))
+    elif not isinstance(facts.key, PermissionDenied):
+        found += _looked("pseudonyms", facts.key, lambda key: judge_key(job, key))
     if not isinstance(facts.rules, PermissionDenied):  # then the right is named already
         found += _looked("rules", facts.rules, lambda rules: judge_rules(job, rules, facts.now))
     if not isinstance(facts.verdicts, PermissionDenied):

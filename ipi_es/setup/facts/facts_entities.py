@@ -11,6 +11,7 @@ import numpy as np
 from ipi_es.addresses import Addresses, is_v4, parse
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.config.job_config import Job
+from ipi_es.config.setting_rules import ChangedSetting, key_changed
 from ipi_es.datafeed.bucket_context import context_from, networks_of
 from ipi_es.datafeed.entity_choice import entity_choice
 from ipi_es.datafeed.searches.requests import chosen_sources, entity_keys, wanted
@@ -18,6 +19,7 @@ from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.networks.network_table import NetworkTable
 from ipi_es.setup.facts.document_sample import Scope
 from ipi_es.setup.facts.facts_events import terms_of
+from ipi_es.state.job_state import StateStore
 from ipi_es.times import SECONDS, day_of, from_ms
 
 NAMES = 10_000
@@ -35,6 +37,31 @@ SPREAD_ADDRESSES = 200
 
 _PRECISION = 100
 """Distinct values up to which counts are nearly exact; above, the count is large in any case, and costs memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """The key of a job's pseudonyms."""
+
+    check: str
+    """Digits by which it is recognized, and which say nothing of it."""
+    readable_by_all: bool
+    changed: ChangedSetting | None
+    """Whether the job's results have the pseudonyms of another key, or names."""
+
+
+def key_facts(cluster: Cluster, job: Job) -> KeyFacts | None:
+    """Read the key of a job's pseudonyms, and compare it with that of the job's results; None: the job has none.
+
+    Raises UsageError where the file has no key.
+    """
+    pseudonyms = job.pseudonyms
+    if pseudonyms is None:
+        return None
+    check = pseudonyms.check
+    state = StateStore(cluster).read(job.job_id)
+    before = None if state is None or state.snapshot_id is None else state.details.made_with
+    return KeyFacts(check, pseudonyms.readable_by_all, None if before is None else key_changed(before, job))
 
 
 @dataclass(frozen=True, slots=True)

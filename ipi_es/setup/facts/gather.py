@@ -20,7 +20,15 @@ from ipi_es.setup.facts.document_sample import Sample, Scope, take_sample
 from ipi_es.setup.facts.facts_accounts import shared_entity
 from ipi_es.setup.facts.facts_actions import Actions, other_actions
 from ipi_es.setup.facts.facts_context import ContextFacts, context_facts
-from ipi_es.setup.facts.facts_entities import Names, Spread, entity_names, learned_events, spread_entities
+from ipi_es.setup.facts.facts_entities import (
+    KeyFacts,
+    Names,
+    Spread,
+    entity_names,
+    key_facts,
+    learned_events,
+    spread_entities,
+)
 from ipi_es.setup.facts.facts_events import EventFacts, event_facts
 from ipi_es.setup.facts.facts_fields import field_facts, hidden_address
 from ipi_es.setup.facts.facts_indices import Clash, UnreadIndex, result_clashes, unread_indices
@@ -69,6 +77,8 @@ class Facts:
     """The entity's field, if several people share its values, and a field that distinguishes them."""
     hidden: Looked[HiddenClient] = None
     """The address's field, if it hides the clients, and a field that has their addresses."""
+    key: Looked[KeyFacts] = None
+    """The key of its pseudonyms."""
     rules: Looked[RuleFacts] = None
     """Rules of documents, and what rules hid."""
     verdicts: Looked[StoredVerdicts] = None
@@ -103,6 +113,7 @@ def _setup(cluster: Cluster, job: Job, facts: Facts, _snapshots: Path | None) ->
     return {
         "templates": try_read(lambda: template_facts(cluster, job, facts.now)),
         "clashes": try_read(lambda: result_clashes(cluster, job)),
+        "key": try_read(lambda: key_facts(cluster, job)),
         "rules": try_read(lambda: rule_facts(cluster, job)),
         "verdicts": try_read(lambda: VerdictStore(cluster, job.job_id).all()),
         "calendar": try_read(lambda: calendar_facts(cluster, job)),

@@ -13,7 +13,11 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from ipi_es.cluster.port import Document
+from ipi_es.config.given_verdict import CLOSING, VerdictWord
 from ipi_es.results.documents.mentions import Names, mentioned_in, without_entity
+from ipi_es.results.documents.verdict_marks import verdicts_of, with_verdict
+from ipi_es.results.words import VERDICT
+from ipi_es.times import from_ms
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.job_resources import JobResources
 
@@ -43,7 +47,7 @@ class ErasedResults:
     deleted: int
     """Records and influencers of the entity."""
     rewritten: int
-    """Results that named it, or counted its results."""
+    """Results that named it, counted its results, or had a verdict because of it."""
     annotations: int
     blocked: tuple[str, ...] = ()
 
@@ -57,6 +61,15 @@ class _Found:
     buckets: dict[_Bucket, list[Place]] = field(default_factory=dict)
     counts: Counter[tuple[_Bucket, str, bool]] = field(default_factory=Counter)
     """Documents by bucket, type, and whether they are the entity's own."""
+    judged: set[_Bucket] = field(default_factory=set)
+    """Buckets with a result that has a verdict."""
+    marks: dict[Place, VerdictWord | None] = field(default_factory=dict)
+    """The verdicts of results of others that are no longer those of before."""
+
+    @property
+    def own_buckets(self) -> set[_Bucket]:
+        """The buckets with a result of the entity's own."""
+        return {bucket for bucket, _, own in self.counts if own}
 
 
 def erase_results(resources: JobResources, writer: FencedWriter, names: Names) -> ErasedResults:
@@ -65,8 +78,9 @@ def erase_results(resources: JobResources, writer: FencedWriter, names: Names) -
     Documents in write-blocked indices stay. Raises LostJob if another worker has taken the job over.
     """
     results, found = resources.stores.results, _find(resources, names)
-    touched = {place for bucket, _, own in found.counts if own for place in found.buckets.get(bucket, ())}
-    places = sorted({*found.naming, *touched})
+    found = replace(found, marks=_marks(resources, found, names))
+    touched = {place for bucket in found.own_buckets for place in found.buckets.get(bucket, ())}
+    places = sorted({*found.naming, *touched, *found.marks})
     own = [*found.own, *found.annotations]
     blocked = results.indices.write_blocks({*(index for index, _ in places), *(each.index for each in own)})
     rewritten = 0
@@ -88,6 +102,8 @@ def _find(resources: JobResources, names: Names) -> _Found:
         own = names.own(source)
         if kind in COUNTS:
             found.counts[_bucket(source), str(kind), own] += 1
+        if source.get(VERDICT):
+            found.judged.add(_bucket(source))
         if kind == "bucket":
             found.buckets.setdefault(_bucket(source), []).append((each.index, each.id))
         if own:
@@ -109,6 +125,8 @@ def _changed(documents: Sequence[Document], found: _Found, resources: JobResourc
             source = without_entity(source, names, job.entity_field, job.ip_field)
         if source["result_type"] == "bucket":
             source = {**source, **_counts(source, found)}
+        if (each.index, each.id) in found.marks:
+            source = with_verdict(source, found.marks[each.index, each.id])
         if source != each.source:
             yield replace(each, source=source)
 
@@ -124,6 +142,25 @@ def _counts(source: dict[str, Any], found: _Found) -> dict[str, int]:
         if own:
             made[name] = max(int(source[name]) - own, min(others, int(source[name])))
     return made
+
+
+def _marks(resources: JobResources, found: _Found, names: Names) -> dict[Place, VerdictWord | None]:
+    """Return the new verdicts on results of others in the entity's buckets: its own records and verdicts count no more.
+
+    A closed result is not opened again: it would raise an alarm for no other reason than the erasure.
+    """
+    known = resources.verdicts()
+    known = replace(known, verdicts=tuple(each for each in known.verdicts if each.entity != names.entity))
+    marks: dict[Place, VerdictWord | None] = {}
+    for start in sorted({from_ms(bucket.start) for bucket in found.own_buckets & found.judged}):
+        every = resources.stores.results.scan_window(start, start + 1)
+        others = [each for each in every if not names.own(each.source)]
+        words = verdicts_of([(each.id, each.source) for each in others], known.mark, known.closed_results)
+        for each in others:
+            word, before = words[each.id], each.source.get(VERDICT)
+            if word != before and (word is not None or before not in CLOSING):
+                marks[each.index, each.id] = word
+    return marks
 
 
 def _delete(writer: FencedWriter, documents: Sequence[Document]) -> int:

@@ -75,7 +75,7 @@ def erase(
     state = wait.acquire(stores.states, job_id, owner, length, alive=alive, doing=ERASING)
     lease = LeasedState(stores.states, state, now=stores.clock.now, lease=length)
     last = state.details.last_error
-    named = last is not None and says(last.text, entity)
+    named = last is not None and any(says(last.text, name) for name in resources.job.spellings(entity))
     with lease.renewed():
         made = _erased(resources, lease, entity, rules)
     lease.release(**({"last_error": None} if named else {}))

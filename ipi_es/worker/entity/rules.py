@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from ipi_es.cluster.port import Document
 from ipi_es.config.allow_rule import WILDCARDS
-from ipi_es.config.entity_names import normalize_entity
 from ipi_es.config.job_config import Job
 from ipi_es.results.documents.mentions import says
 
@@ -48,22 +46,18 @@ def rules_naming(documents: Sequence[Document], asked: Sequence[tuple[Job, str]]
         if isinstance(pattern, str) and any(_is_name(pattern, job, name) for job, name in acting):
             only_here = known >= set(jobs) if jobs else everywhere
             (found.alone if only_here else found.elsewhere).append(each)
-        elif isinstance(pattern, str) and any(_matches(pattern, job, name) for job, name in acting):
+        elif isinstance(pattern, str) and any(job.matches_entity(pattern, name) for job, name in acting):
             found.by_pattern.append(each)
-        elif any(texts_naming(each.source, name, TEXTS) for _, name in asked):
+        elif any(texts_naming(each.source, job.spellings(name), TEXTS) for job, name in asked):
             found.in_text.append(each)
     return found
 
 
-def texts_naming(source: Mapping[str, Any], name: str, fields: Sequence[str]) -> list[str]:
-    """Return those of the fields, which people wrote, that say the name."""
-    return [field for field in fields if says(source.get(field), name)]
+def texts_naming(source: Mapping[str, Any], names: Collection[str], fields: Sequence[str]) -> list[str]:
+    """Return those of the fields, which people wrote, that say one of the names."""
+    return [field for field in fields if any(says(source.get(field), name) for name in names)]
 
 
 def _is_name(pattern: str, job: Job, name: str) -> bool:
     wild = any(each in pattern for each in WILDCARDS)
-    return not wild and normalize_entity(pattern, job.entity_steps) == name
-
-
-def _matches(pattern: str, job: Job, name: str) -> bool:
-    return fnmatchcase(name, normalize_entity(pattern, job.entity_steps))
+    return not wild and job.stored_entity(pattern) == name

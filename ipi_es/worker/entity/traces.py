@@ -5,12 +5,11 @@ The job's results are read whole: an index doesn't find a name inside a text, no
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.cluster.port import Document
-from ipi_es.config.entity_names import normalize_entity
 from ipi_es.results.documents.mentions import Names, mentioned_in
 from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX
 from ipi_es.times import from_ms, iso
@@ -79,7 +78,7 @@ def verdict_traces(resources: JobResources, entity: str) -> Iterator[Trace]:
     for each in resources.stores.verdicts.documents():
         if verdict_is_on(each, entity, resources):
             yield Trace(job_id, "verdict", each.index, each.id, each.source)
-        elif fields := texts_naming(each.source, entity, VERDICT_TEXTS):
+        elif fields := texts_naming(each.source, resources.job.spellings(entity), VERDICT_TEXTS):
             content = {name: each.source[name] for name in fields}
             yield Trace(job_id, "mention", each.index, each.id, content, tuple(fields))
 
@@ -87,24 +86,24 @@ def verdict_traces(resources: JobResources, entity: str) -> Iterator[Trace]:
 def names_of(resources: JobResources, entity: str, rules: Collection[str] = ()) -> Names:
     """Return the names of an entity in a job, with those that verdicts have."""
     verdicts = [each for each in resources.stores.verdicts.documents() if verdict_is_on(each, entity, resources)]
-    return Names(entity, frozenset(str(each.source["entity"]) for each in verdicts), frozenset(rules))
+    written = {*resources.job.spellings(entity), *(str(each.source["entity"]) for each in verdicts)}
+    return Names(entity, frozenset(written), frozenset(rules))
 
 
 def verdict_is_on(document: Document, entity: str, resources: JobResources) -> bool:
     """Return whether a verdict's document names the entity as its own, in any spelling that the job takes for it."""
     name = document.source.get("entity")
-    steps = resources.folded_job().entity_steps
-    return isinstance(name, str) and normalize_entity(name, steps) == entity
+    return isinstance(name, str) and resources.folded_job().stored_entity(name) == entity
 
 
-def rule_traces(found: RulesNaming, names: Sequence[str]) -> Iterator[Trace]:
-    """Yield the rules that name an entity; ``names``: as jobs spell it."""
+def rule_traces(found: RulesNaming, names: Collection[str]) -> Iterator[Trace]:
+    """Yield the rules that name an entity; ``names``: as jobs, or people, spell it."""
     for each in (*found.alone, *found.elsewhere):
         yield Trace(None, "rule", each.index, each.id, each.source)
     for each in found.by_pattern:
         yield Trace(None, "rule_pattern", each.index, each.id, each.source)
     for each in found.in_text:
-        fields = dict.fromkeys(field for name in names for field in texts_naming(each.source, name, TEXTS))
+        fields = texts_naming(each.source, names, TEXTS)
         yield Trace(None, "mention", each.index, each.id, {name: each.source[name] for name in fields}, tuple(fields))
 
 

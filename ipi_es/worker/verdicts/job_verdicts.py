@@ -21,10 +21,11 @@ from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import ALIAS
-from ipi_es.state.job_state import StateStore
+from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.state.owner import owner_for_people
 from ipi_es.state.verdict_store import StoredVerdicts, VerdictStore
 from ipi_es.times import from_ms, iso
+from ipi_es.worker.changed_settings import require_same_key
 from ipi_es.worker.upkeep.removal import DELETING
 from ipi_es.worker.verdicts.known_verdicts import CLOCKS_APART, KnownVerdicts, Place, network_of
 
@@ -67,9 +68,12 @@ class JobVerdicts:
         """Require that verdicts can be given.
 
         Raises UsageError if the job has no state (it never ran, or was deleted), or if a stronger verdict on the same
-        entity and network is in force. Raises JobBusy while the job is being deleted.
+        entity and network is in force. Raises JobChanged where results have other pseudonyms than the job's key gives.
+        Raises JobBusy while the job is being deleted.
         """
-        self._require_job()
+        state = self._require_job()
+        for each in verdicts:
+            require_same_key(self._job, state, each.entity)
         known = self.in_force()
         for each in verdicts:
             self._refuse_weaker(known, each)
@@ -79,7 +83,9 @@ class JobVerdicts:
 
         Raises UsageError where there is none. Raises UsageError or JobBusy as :meth:`give` does.
         """
-        self._require_job()
+        state = self._require_job()
+        for entity, _ in places:
+            require_same_key(self._job, state, entity)
         known = self.in_force()
         wanted = {each.id for place in places for each in known.by_place.get(place, ())}
         if not wanted:
@@ -133,7 +139,7 @@ class JobVerdicts:
                 hint=f"if that was wrong: ipi-es verdict revoke {self._job.job_id} {entity} {attack.ip}",
             )
 
-    def _require_job(self) -> None:
+    def _require_job(self) -> JobState:
         job_id = self._job.job_id
         state = self._states.read(job_id)
         if state is None:
@@ -147,6 +153,7 @@ class JobVerdicts:
                 f"job {job_id} is held by {holder}, {DELETING} since {since}",
                 hint=f"if that was stopped, `ipi-es job delete {job_id}` brings it to its end",
             )
+        return state
 
 
 def find_results(cluster: Cluster, result_ids: Sequence[str]) -> list[Document]:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ipi_es.addresses import canonical, packed
 from ipi_es.config.allow_list import Matchable
-from ipi_es.config.entity_names import normalize_entity
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED, SAFE, VERDICTS, Verdict, VerdictWord
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.event_bucket import EventBucket
@@ -96,10 +95,9 @@ class KnownVerdicts:
     @staticmethod
     def spelled(job: Job, given: Iterable[Verdict]) -> list[Verdict]:
         """Return verdicts with entities and addresses as the job's results spell them."""
-        steps, translators = job.entity_steps, job.datafeed_config.translators
-        read = [(each, packed(each.ip, translators)) for each in given]
+        read = [(each, packed(each.ip, job.datafeed_config.translators)) for each in given]
         return [
-            replace(each, entity=normalize_entity(each.entity, steps), ip=canonical(address))
+            replace(each, entity=job.stored_entity(each.entity), ip=canonical(address))
             for each, address in read
             if address is not None
         ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import translate
@@ -80,6 +81,8 @@ WRITINGS: dict[str, tuple[str, ...]] = {
 }
 """Ways in which logs write account names, each with names of many initial letters."""
 
+_WILD = re.compile(r"[*?]")
+
 _SPECIAL_BLOCKS = frozenset({10, 127})
 _V4_BLOCKS = tuple(block for block in range(1, 224) if block not in _SPECIAL_BLOCKS)
 """First bytes of the addresses that the internet uses; the sample has one of each block of 2^24 addresses."""
@@ -114,36 +117,37 @@ class TooMuch:
 def too_much(rules: Sequence[Rule], steps: Sequence[EntityStep]) -> TooMuch | None:
     """Find a few rules that together cover :data:`MOST` of one kind of names and addresses; None: no rules do."""
     addresses = {"IPv4": _v4_sample(), "IPv6": _v6_sample()}
-    masks = {kind: [_mask(rule.cidr, sample) for rule in rules] for kind, sample in addresses.items()}
+    patterns = [None if rule.entity is None else normalize_entity(rule.entity, steps) for rule in rules]
+    masks = {kind: _masks([rule.cidr for rule in rules], sample) for kind, sample in addresses.items()}
     for writing, written in WRITINGS.items():
         names = sorted({normalize_entity(name, steps) for name in written})
-        matched = [_matches(rule.entity, names, steps) for rule in rules]
+        matched = _matches(patterns, names)
         for kind, sample in addresses.items():
             found = _covering(matched, masks[kind], len(names), len(sample))
             if found is not None:
                 chosen, share = found
-                everybody = all(all(matched[each]) for each in chosen)
+                everybody = all(matched[each] == (1 << len(names)) - 1 for each in chosen)
                 who = "any account" if everybody else f"accounts written as “{writing}”"
                 text = f"{share:.0%} of the sign-ins of {who} from {kind} addresses".replace("%", " %")
                 return TooMuch(tuple(rules[each].name for each in sorted(chosen)), text)
     return None
 
 
-def _covering(
-    matched: list[list[bool]], masks: list[int], names: int, addresses: int
-) -> tuple[list[int], float] | None:
+def _covering(matched: list[int], masks: list[int], names: int, addresses: int) -> tuple[list[int], float] | None:
     """Choose rules, large ones first, until they cover :data:`MOST` of the pairs: (indices of rules, share covered).
 
-    ``matched[rule][name]``: whether the rule matches the name; ``masks[rule]``: bits of the addresses that it covers.
+    ``matched[rule]``: bits of the names that the rule matches; ``masks[rule]``: bits of the addresses that it covers.
     None where all rules together cover less.
     """
-    size = [sum(found) * mask.bit_count() for found, mask in zip(matched, masks, strict=True)]
+    size = {
+        rule: found.bit_count() * mask.bit_count()
+        for rule, (found, mask) in enumerate(zip(matched, masks, strict=True))
+        if found and mask
+    }
     covered, chosen, before = [0] * names, list[int](), 0
-    for rule in sorted(range(len(size)), key=lambda each: -size[each]):
-        if not size[rule]:
-            break
-        for name, is_named in enumerate(matched[rule]):
-            covered[name] |= masks[rule] if is_named else 0
+    for rule in sorted(size, key=lambda each: -size[each]):
+        for name in range(names):
+            covered[name] |= masks[rule] if matched[rule] >> name & 1 else 0
         now = sum(mask.bit_count() for mask in covered)
         if now > before:
             chosen.append(rule)
@@ -153,31 +157,50 @@ def _covering(
     return None
 
 
-def _matches(pattern: str | None, names: Sequence[str], steps: Sequence[EntityStep]) -> list[bool]:
-    if pattern is None:
-        return [True] * len(names)
-    compiled = re.compile(translate(normalize_entity(pattern, steps)))
-    return [compiled.match(name) is not None for name in names]
+def _matches(patterns: Sequence[str | None], names: Sequence[str]) -> list[int]:
+    """Return a mask for each pattern: bit i is set if it matches name i; None matches all."""
+    text = "\n".join(names)
+    found = {None: (1 << len(names)) - 1}
+    for pattern in patterns:
+        if pattern not in found:
+            found[pattern] = _matching(pattern, names) if _literal(pattern) in text else 0
+    return [found[pattern] for pattern in patterns]
+
+
+def _matching(pattern: str, names: Sequence[str]) -> int:
+    compiled = re.compile(translate(pattern))
+    return sum(1 << place for place, name in enumerate(names) if compiled.match(name))
+
+
+def _literal(pattern: str) -> str:
+    """Return a text that each name has which the pattern matches: there may be 100,000 that match none of a sample."""
+    return max(_WILD.split(pattern.partition("[")[0]), key=len)
+
+
+def _masks(networks: Sequence[str | None], sample: Sequence[int]) -> list[int]:
+    """Return a mask for each network: bit i is set if it contains the sample's address i; None contains all."""
+    found = {each: _mask(each, sample) for each in set(networks)}
+    return [found[each] for each in networks]
 
 
 def _mask(cidr: str | None, sample: Sequence[int]) -> int:
-    """Return a mask: bit i is set if the network contains the sample's address i."""
     if cidr is None:
         return (1 << len(sample)) - 1
     network = ipaddress.ip_network(cidr)
     shift = int(V4_WORD) if network.version == 4 else 0
     first, last = int(network.network_address) + shift, int(network.broadcast_address) + shift
-    return sum(1 << number for number, address in enumerate(sample) if first <= address <= last)
+    begin, end = bisect_left(sample, first), bisect_right(sample, last)
+    return (1 << end) - (1 << begin)
 
 
 @cache
 def _v4_sample() -> tuple[int, ...]:
-    """Return one address of each block of 2^24 in use, as the number of the IPv4-mapped IPv6 address."""
+    """Return one address of each block of 2^24 in use, as the number of the IPv4-mapped IPv6 address, sorted."""
     return tuple(int(V4_WORD) | block << 24 | (block * _SPREAD) % 2**24 for block in _V4_BLOCKS)
 
 
 @cache
 def _v6_sample() -> tuple[int, ...]:
-    """Return addresses, as numbers, spread over 2000::/3, the part of IPv6 that the internet uses."""
+    """Return addresses, as numbers, sorted, spread over 2000::/3, the part of IPv6 that the internet uses."""
     step = 2**125 // _V6_BLOCKS
     return tuple((1 << 125) + block * step + (block * _SPREAD) % 2**32 * 2**80 % step for block in range(_V6_BLOCKS))

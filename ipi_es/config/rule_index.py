@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,27 +20,54 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 """2^64 / golden ratio, odd: joins the halves of a network. Equal keys of different networks give a needless look."""
 
 
+_FIRST_WILDCARD, _LAST_WILDCARD = re.compile(r"[*?\[]"), re.compile(r".*[*?\]]", re.DOTALL)
+
+Kind: TypeAlias = Literal["name", "beginning", "end", "network", "operator"]
+
+
+class Condition(NamedTuple):
+    """Something that all pairs have that a rule matches. ``length``: of a beginning or end, or a network's prefix."""
+
+    kind: Kind
+    length: int
+    value: str | int | bytes
+
+
+def conditions(rule: AllowRule, steps: Sequence[EntityStep]) -> Iterator[Condition]:
+    """Yield the conditions by which a rule can be found; ``steps`` normalize its entity."""
+    if rule.entity is not None:
+        name = normalize_entity(rule.entity, steps)
+        if not any(character in name for character in WILDCARDS):
+            yield Condition("name", 0, name)
+        else:
+            beginning, end = _FIRST_WILDCARD.split(name, maxsplit=1)[0], _LAST_WILDCARD.sub("", name)
+            if beginning:
+                yield Condition("beginning", len(beginning), beginning)
+            if end:
+                yield Condition("end", len(end), end)
+    if rule.cidr is not None:
+        base, length = network(rule.cidr)
+        yield Condition("network", length, bytes(base))
+    if rule.operator is not None:
+        yield Condition("operator", 0, rule.operator)
+
+
 class RuleIndex:
-    """Rules by the one condition that few pairs meet: an entity's name, a network, an operator; the rest by none."""
+    """Rules by the one of their conditions that the fewest rules have; those without any are always candidates."""
 
     def __init__(self, rules: Iterable[AllowRule], steps: Sequence[EntityStep]) -> None:
         """Sort the rules; ``steps`` normalize their entities as those of the events."""
-        self._by_entity: dict[str, list[int]] = defaultdict(list)
-        self._by_operator: dict[int, list[int]] = defaultdict(list)
-        self._others: list[int] = []
-        by_length: dict[int, list[tuple[bytes, int]]] = defaultdict(list)
-        for place, rule in enumerate(rules):
-            name = None if rule.entity is None else normalize_entity(rule.entity, steps)
-            if name is not None and not any(character in name for character in WILDCARDS):
-                self._by_entity[name].append(place)
-            elif rule.cidr is not None:
-                base, length = network(rule.cidr)
-                by_length[length].append((bytes(base), place))
-            elif rule.operator is not None:
-                self._by_operator[rule.operator].append(place)
-            else:
-                self._others.append(place)
-        self._networks = [_NetworksOfLength(length, found) for length, found in sorted(by_length.items())]
+        each = [tuple(conditions(rule, steps)) for rule in rules]
+        common = Counter(condition for found in each for condition in found)
+        self._others = [place for place, found in enumerate(each) if not found]
+        self._places: dict[tuple[Kind, int], dict[Any, list[int]]] = defaultdict(lambda: defaultdict(list))
+        """Kind and length of conditions → value → the rules' places."""
+        for place, found in enumerate(each):
+            if found:
+                kind, length, value = min(found, key=common.__getitem__)
+                self._places[kind, length][value].append(place)
+        networks = sorted(length for kind, length in self._places if kind == "network")
+        self._networks = [_NetworksOfLength(length, self._places.pop(("network", length))) for length in networks]
 
     def candidates(
         self, entities: Sequence[str], addresses: Addresses, operator: NDArray[np.uint32] | None
@@ -48,12 +77,18 @@ class RuleIndex:
         ``addresses`` uint8[n, 16], ``operator`` [n] or None.
         """
         found = list(self._others)
-        if self._by_entity:
-            for name in self._by_entity.keys() & set(entities):
-                found += self._by_entity[name]
-        if self._by_operator and operator is not None:
-            for number in self._by_operator.keys() & set(np.unique(operator).tolist()):
-                found += self._by_operator[number]
+        for (kind, length), places in self._places.items():
+            there: Collection[Any]
+            if kind == "name":
+                there = set(entities)
+            elif kind == "beginning":
+                there = {name[:length] for name in entities}
+            elif kind == "end":
+                there = {name[-length:] for name in entities}
+            else:
+                there = set() if operator is None else set(np.unique(operator).tolist())
+            for value in places.keys() & there:
+                found += places[value]
         if self._networks and len(addresses):
             high, low = words(addresses)
             for networks in self._networks:
@@ -64,13 +99,15 @@ class RuleIndex:
 class _NetworksOfLength:
     """The networks of one prefix length."""
 
-    def __init__(self, length: int, networks: Sequence[tuple[bytes, int]]) -> None:
+    def __init__(self, length: int, networks: Mapping[bytes, Sequence[int]]) -> None:
+        """``networks``: base → the rules' places."""
         self._masks = _mask(min(length, _HALF)), _mask(max(length - _HALF, 0))
-        bases = np.frombuffer(b"".join(base for base, _ in networks), dtype=np.uint8).reshape(-1, 16)
+        bases = np.frombuffer(b"".join(networks), dtype=np.uint8).reshape(-1, 16)
         keys = self._keys(*words(bases))
         order = np.argsort(keys, kind="stable")
         self._sorted = keys[order]
-        self._places = np.array([place for _, place in networks], dtype=np.int64)[order]
+        places = list(networks.values())
+        self._places = [places[place] for place in order.tolist()]
 
     def _keys(self, high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.uint64]:
         keys: NDArray[np.uint64] = (high & self._masks[0]) * _FACTOR ^ (low & self._masks[1])
@@ -80,8 +117,8 @@ class _NetworksOfLength:
         """Return the places of the networks that contain an address, given by its halves uint64[n]."""
         keys = np.unique(self._keys(high, low))
         first, last = (np.searchsorted(self._sorted, keys, side=side) for side in ("left", "right"))
-        parts = [self._places[first[i] : last[i]] for i in np.flatnonzero(last > first).tolist()]
-        return [place for part in parts for place in part.tolist()]
+        found = (self._places[at] for i in np.flatnonzero(last > first).tolist() for at in range(first[i], last[i]))
+        return [place for places in found for place in places]
 
 
 def _mask(bits: int) -> np.uint64:

@@ -12,13 +12,27 @@ from hypothesis import strategies as st
 
 from ipi_es.addresses import parse
 from ipi_es.config import NO_RULE, AllowList, check_job
-from ipi_es.config.allow_list import Matchable
+from ipi_es.config.allow_list import Matchable, TimedRule
+from ipi_es.config.allow_rule import AllowRule, check_together
 from ipi_es.errors import ConfigError
 from ipi_es.networks.network_values import country_number
 
 ENTITIES = ["alice", "bob", "svc-backup", "svc-mail", "Svc-x", "[odd]"]
 IPS = ["10.1.2.3", "10.1.2.4", "192.0.2.1", "2001:db8::1", "2001:db9::1", "::ffff:10.9.9.9"]
-PATTERNS = ["alice", "bob", "svc-*", "?ob", "*-mail", "[ab]*", "carol", "SVC-*"]
+PATTERNS = [
+    "alice",
+    "bob",
+    "svc-*",
+    "?ob",
+    "*-mail",
+    "[ab]*",
+    "carol",
+    "SVC-*",
+    "svc-[bm]*p",
+    "s*[!l]",
+    "[[]odd]",
+    "[o*",
+]
 CIDRS = ["10.0.0.0/8", "10.1.2.3", "2001:db8::/32", "192.0.2.0/30", "0.0.0.0/1", "10.1.2.2/31"]
 
 
@@ -99,6 +113,20 @@ def test_many_rules_are_judged_within_a_second() -> None:
     before = time.perf_counter()
     assert refused(*rules) == ""
     assert time.perf_counter() - before < 2.0
+
+
+def test_many_patterns_beside_a_wide_rule_are_judged_and_matched_within_seconds() -> None:
+    patterns = [AllowRule(entity=f"svc-{number:06d}-*", id=f"{number}") for number in range(50_000)]
+    ends = [AllowRule(entity=f"*-{number:06d}", cidr="10.0.0.0/8", id=f"e{number}") for number in range(50_000)]
+    wide = [AllowRule(entity="*", cidr="10.0.0.0/8", id="wide"), AllowRule(cidr="11.0.0.0/8", id="block")]
+    rules = [*patterns, *ends, *wide]
+    before = time.perf_counter()
+    check_together(rules, ("lowercase",))
+    allow = AllowList(tuple(map(TimedRule, rules)), ("lowercase",))
+    names = Matchable(["svc-000007-x", "a-000009", *(f"person{number}" for number in range(3_000))], parse(IPS)[0])
+    found = allow.match(names, np.array([0, 1, 1, 2, 2], np.int32), np.array([2, 0, 2, 0, 2], np.int32))
+    assert [None if each == NO_RULE else allow.name(each) for each in found] == ["7", "e9", None, "wide", None]
+    assert time.perf_counter() - before < 10.0
 
 
 def test_what_normalization_makes_of_names_counts() -> None:

@@ -26,6 +26,9 @@ SEVERITY_COLOURS = {"critical": "red", "major": "dark_orange", "minor": "yellow"
 PIPE_WIDTH = 160
 """Width of a table's line where the output isn't a terminal, characters."""
 
+MOST_ROWS = 2_000
+"""Rows of a table above which none is wrapped within its column: a hundred thousand would take minutes."""
+
 NARROW = 140
 """Width of a terminal, in characters, below which a sentence gets lines of its own instead of a column."""
 
@@ -173,13 +176,14 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *,
     """Print an aligned table; scores have their severity's colour and word.
 
     No value is ever cut, because it may be a name to search for. On a terminal that is too narrow for a last column of
-    sentences, each sentence is printed below its row; where the other columns don't fit, a row takes several lines.
+    sentences, each sentence is printed below its row; where the other columns don't fit, a row takes several lines. So
+    it does in a table of more than :data:`MOST_ROWS`.
     """
     from rich.table import Table
 
     out = console()
     cells = [[cell(row.get(column.key), score=column.score) for column in columns] for row in rows]
-    if not _has_room(out, columns, cells):
+    if len(rows) > MOST_ROWS or not _has_room(out, columns, cells):
         _print_lines(out, rows, columns, cells, title)
         return
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
@@ -249,10 +253,17 @@ def _print_lines(
             text.rstrip()
             if number:
                 text.pad_left(INDENT)
-            out.print(text, style=style, soft_wrap=True)
+            _print_line(out, text, style)
         if place and len(short) < len(columns) and line[-1].plain:
             line[-1].style = line[-1].style or style
             _print_below(out, line[-1])
+
+
+def _print_line(out: Console, text: Text, style: str) -> None:
+    if out.is_terminal:
+        out.print(text, style=style, soft_wrap=True)
+    else:  # a third of the time
+        click.echo(text.plain)
 
 
 def _decks(widths: Sequence[int], room: int | None) -> list[range]:

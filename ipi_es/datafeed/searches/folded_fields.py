@@ -61,7 +61,7 @@ def _folded(cluster: Cluster, spec: FeedSpec, query: Json, values: Mapping[str, 
     found = _aggregated(cluster, spec, query, [{"filter": {"terms": {field: names}}} for field, names in spellings])
     counts = [part.get("doc_count", 0) for part in found]
     return [
-        field for field, plain, capitals in zip(fields, counts[::2], counts[1::2], strict=True) if plain == capitals
+        field for field, plain, capitals in zip(fields, counts[::2], counts[1::2], strict=True) if 0 < plain == capitals
     ]
 
 

@@ -53,7 +53,7 @@ def record(
 
 
 def influencer(
-    context: ResultContext, start: int = START, *, ip: str = "198.51.100.7", score: float = 80.0, **fields: str
+    context: ResultContext, start: int = START, *, ip: str = "198.51.100.7", score: float = 80.0, **fields: Any
 ) -> ResultDocument:
     return Influencer(
         start=start, field="source.ip", value=ip, probability=1e-9, influencer_score=score, **fields

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from made_results import HOUR, STAMP, START, annotation, bucket, entity_of, influencer, record, store_of
@@ -13,10 +14,10 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.errors import LostJob, UsageError
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.renormalized import Caps, renormalized, renormalized_bucket
-from ipi_es.results.documents.result_documents import Influencer, ResultContext
+from ipi_es.results.documents.result_documents import Influencer, ResultContext, ResultDocument
 from ipi_es.results.reading.overall import overall
 from ipi_es.results.reading.queries import ResultFilter
-from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedPair
+from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedMove, ReportedPair
 from ipi_es.results.reading.result_reader import FinalBucket
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
@@ -43,7 +44,7 @@ class ResultsSuite:
         assert store.read("record") == []
         assert store.count("bucket") == 0
         assert list(store.scan_window(0, 2**32)) == []
-        assert store.recent(0, 2**32, "source.ip") == ([], [])
+        assert store.recent(0, 2**32, "source.ip") == ([], [], [])
         assert store.drop_vanished(0, 2**32, [], 1) == 0
         assert overall(cluster, ["never-ran"], 0, 2**32, bucket_span=HOUR) == []
 
@@ -212,10 +213,29 @@ class ResultsSuite:
             start=START, field="user.name", value="alice", probability=1e-9, influencer_score=99
         ).document(context, STAMP)
         store.write([first, repeat, suppressed, loud, quiet, again, open_still, entity], 1)
-        pairs, ips = store.recent(START, START + 2 * HOUR, "source.ip")
+        pairs, ips, moves = store.recent(START, START + 2 * HOUR, "source.ip")
+        assert moves == []
         assert pairs == [ReportedPair("alice", "198.51.100.7", START, first.id, Extent(first.source["record_score"]))]
         assert ips == [ReportedIp("198.51.100.7", START, loud.id, Extent(75.0))]
-        assert store.recent(START + 1, START + 2 * HOUR, "source.ip") == ([], [])
+        assert store.recent(START + 1, START + 2 * HOUR, "source.ip") == ([], [], [])
+
+    def test_moves_are_recognized_by_the_influencers_that_report_them(
+        self, cluster: Cluster, context: ResultContext, store: ResultStore
+    ) -> None:
+        def reporting(start: int, score: float, **more: Any) -> ResultDocument:
+            move = {"network": "198.51.100.0/24", "former_networks": ["192.0.2.0/24"], "entity_count": 9}
+            return influencer(context, start, score=score, move=move, **more)
+
+        first, again = reporting(START, 60), reporting(START + HOUR, 80, repeat_of="x")
+        expected = reporting(START + 2 * HOUR, 90, suppressed_by="vpn")
+        store.write([first, again, expected, influencer(context, START + 3 * HOUR, score=99)], 1)
+        former = ("192.0.2.0/24",)
+        moves = [
+            ReportedMove("198.51.100.0/24", START, first.id, 60.0, former),
+            ReportedMove("198.51.100.0/24", START + HOUR, again.id, 80.0, former, repeats=True),
+        ]
+        assert store.recent(START + HOUR, START + 9 * HOUR, "source.ip", moves_from=START).moves == moves
+        assert store.recent(START + HOUR, START + 9 * HOUR, "source.ip").moves == moves[1:]
 
     def test_overall_score_is_the_mean_of_the_worst_jobs(
         self, cluster: Cluster, context: ResultContext, store: ResultStore

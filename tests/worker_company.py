@@ -60,6 +60,15 @@ def events(seed: int = 1, score_days: int = SCORE_DAYS) -> Iterator[Event]:
             yield SCORED_FROM + 3 * DAY + (6 * step + place) * HOUR, who, f"198.18.{place}.7", "success"
 
 
+def with_moved_office(found: Iterable[Event]) -> list[Event]:
+    """The events with another network for the office from the fourth scored day on."""
+    begin = SCORED_FROM + 3 * DAY + 9 * HOUR
+    return [
+        (time, who, f"198.51.100.{ip[-1]}" if ip.startswith("203.0.113.") and time >= begin else ip, outcome)
+        for time, who, ip, outcome in found
+    ]
+
+
 def _usual_day(rng: np.random.Generator, start: int, homes: list[str]) -> Iterator[Event]:
     for i in range(PEOPLE):
         who = f"person{i:02d}"

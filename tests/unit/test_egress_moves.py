@@ -19,7 +19,6 @@ from ipi_es.results.documents.members import influencer_sentence
 from ipi_es.results.reading.reported import ReportedMove
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART, severity
-from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.repeats.earlier_findings import Repeats
 from ipi_es.worker.repeats.egress_moves import Move, MovedPairs, decided, moves_in
 from ipi_es.worker.scoring.outcome_views import ViewScores
@@ -225,19 +224,10 @@ def test_later_reports_add_former_networks_and_a_more_severe_one_is_repeated_fro
     assert repeats.moves == {}
 
 
-def moved_company() -> list[company.Event]:
-    """The worker's company, whose office gets another network on the fourth scored day."""
-    moves_at = company.SCORED_FROM + 3 * company.DAY + 9 * company.HOUR
-    return [
-        (time, who, f"198.51.100.{ip[-1]}" if ip.startswith("203.0.113.") and time >= moves_at else ip, outcome)
-        for time, who, ip, outcome in company.events()
-    ]
-
-
-def test_an_office_that_moves_is_one_finding_in_any_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_office_that_moves_is_one_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     parts.critical_from(monkeypatch, 15.0)
     job = company.make_job()
-    cluster = parts.trained_cluster(job, monkeypatch, moved_company())
+    cluster = parts.trained_cluster(job, monkeypatch, company.with_moved_office(company.events()))
     parts.backfill(cluster, job)
     whole = parts.results(cluster, job)
     moves = [each for each in parts.of_kind(whole, "influencer") if "egress_move" in each]
@@ -260,26 +250,3 @@ def test_an_office_that_moves_is_one_finding_in_any_batches(monkeypatch: pytest.
     assert all("Part of the finding of" in each["reason"] for each in own if "repeat_of" in each)
     (bucket,) = [each for each in parts.of_kind(whole, "bucket") if each["timestamp"] == first["timestamp"]]
     assert bucket["new_record_count"] >= len(own)
-
-    parts.batch_limits(monkeypatch, MAX_BUCKETS=1)
-    forget, known = Repeats.forget_before, []
-
-    def forgotten(repeats: Repeats, end: int) -> None:
-        forget(repeats, end)
-        known.append((end, dict(repeats.moves)))
-
-    again = parts.trained_cluster(job, monkeypatch, moved_company())
-    with monkeypatch.context() as patch:
-        patch.setattr(Repeats, "forget_before", forgotten)
-        parts.backfill(again, job)
-    store = JobResources(again, job).stores.results
-    assert any(moves for _, moves in known)
-    for end, moves in known:
-        stored = Repeats.of(job)
-        stored.load(*stored.read(store, end, job.ip_field))
-        stored.forget_before(end)
-        assert stored.moves == moves
-    parted = parts.results(again, job)
-    assert {place: (each.get("repeat_of"), each.get("egress_move")) for place, each in parted.items()} == {
-        place: (each.get("repeat_of"), each.get("egress_move")) for place, each in whole.items()
-    }

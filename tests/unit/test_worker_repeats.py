@@ -87,25 +87,26 @@ def test_a_run_knows_what_it_would_read_back(monkeypatch: pytest.MonkeyPatch, us
     parts.critical_from(monkeypatch, 15.0)
     parts.batch_limits(monkeypatch, MAX_BUCKETS=1)
     job = company.make_job(repeat_window="10h")  # ends between buckets: some first records are out, their repeats in
-    cluster = parts.trained_cluster(job, monkeypatch)
+    cluster = parts.trained_cluster(job, monkeypatch, company.with_moved_office(company.events()))
     store = JobResources(cluster, job).stores.results
     forget, known = Repeats.forget_before, []
 
     def forgotten(repeats: Repeats, end: int) -> None:
         forget(repeats, end)
-        known.append((end, dict(repeats.pairs), dict(repeats.ips)))
+        known.append((end, dict(repeats.pairs), dict(repeats.ips), dict(repeats.moves)))
 
     with monkeypatch.context() as patch:
         patch.setattr(Repeats, "forget_before", forgotten)
         parts.backfill(cluster, job)
     assert len(known) > 10
-    for end, pairs, ips in known:
-        stored = Repeats(job.repeat_window)
-        stored.load(*store.recent(end - job.repeat_window, end, job.ip_field))
+    for end, *remembered in known:
+        stored = Repeats.of(job)
+        stored.load(*stored.read(store, end, job.ip_field))
         stored.forget_before(end)
-        assert (stored.pairs, stored.ips) == (pairs, ips)
-    assert max(len(pairs) for _, pairs, _ in known) > 2
-    assert max(len(ips) for _, _, ips in known) > 0
+        assert [stored.pairs, stored.ips, stored.moves] == remembered
+    assert max(len(pairs) for _, pairs, _, _ in known) > 2
+    assert max(len(ips) for _, _, ips, _ in known) > 0
+    assert max(len(moves) for _, _, _, moves in known) > 0
 
 
 def test_a_pair_is_looked_up_once_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from ipi_es.ipinsights.history.history import History
     from ipi_es.ipinsights.scorer import Scorer
 
+SHARED_FROM = 7
+"""Accounts from which on an address or a network is shared by a group: more than the three that an attacker is assumed
+to control and three others that a spraying gets into (docs/adversary.md)."""
+
 _REMEMBERED_PAIRS = 10_000
 """Cached explanations, about 20 MB."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import worker_parts as parts
 from late_parts import add_events, count_in, delta_of
@@ -12,14 +13,20 @@ from live_parts import Worker, live_job
 from verdict_parts import said
 from worker_company import DAY, HOUR, SCORED_FROM
 
+from ipi_es.addresses import parse
 from ipi_es.cluster.port import Document
+from ipi_es.config.allow_list import Matchable
 from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, Verdict
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.history.deltas import DayDelta
+from ipi_es.ipinsights.history.history import History
 from ipi_es.results.store import ResultStore
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import day_of
 from ipi_es.worker.history.history_keeper import HistoryId
 from ipi_es.worker.verdicts.endangered_pairs import with_new_networks
+from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts
 
 JOB = live_job(hold_probability=0.035, renormalization_window_days=1)
 THIEF, NETWORK, VICTIM, OTHER = "85.11.9.7", "85.11.9.0/24", "person03", "person08"
@@ -183,6 +190,22 @@ def test_an_account_that_has_always_used_the_address_is_not_endangered(cluster: 
     history = worker.resources.keeper(HistoryId.parse(str(worker.state.history_id))).history
     new = with_new_networks(near, history, found.matchable, found.entity, found.ip)
     assert person not in {found.entities[found.entity[row]] for row in new}
+
+
+@pytest.mark.parametrize(("users", "endangered"), [(6, True), (7, False)])
+@pytest.mark.parametrize("host", [7, 99], ids=["same address", "same network"])
+def test_nobody_is_endangered_where_a_group_signs_in(users: int, endangered: bool, host: int) -> None:
+    """A newcomer to an office, whose gateway an account was taken over from."""
+    names, day = [f"person{place}" for place in range(users)], SCORED_FROM // 86_400
+    history = History.empty(day - 1, pair_keys=1 << 16, network_keys=1 << 16)
+    gateway = parse(["192.0.2.7"] * users)[0]
+    history.apply(DayDelta.of(day - 1, entity_hashes(names), gateway, np.ones(users, dtype=np.int64)))
+    known = KnownVerdicts.of(JOB, [said(names[0], "192.0.2.7", COMPROMISED, time=SCORED_FROM - 1)], SCORED_FROM)
+    found = Matchable(["newcomer"], parse([f"192.0.2.{host}"])[0], {}, None, None, None, SCORED_FROM)
+    row = np.zeros(1, dtype=np.int32)
+    near = known.endangering(found, row, row)
+    assert len(near) == 1
+    assert bool(with_new_networks(near, history, found, row, row)) == endangered
 
 
 def test_an_influencer_with_more_accounts_is_closed_by_its_own_id(cluster: MemoryCluster) -> None:

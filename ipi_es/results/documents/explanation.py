@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ipi_es.config.files.entity_groups import GROUPS_FIELD
+from ipi_es.ipinsights.pair_explanation import SHARED_FROM
 from ipi_es.results.documents import ids
 from ipi_es.results.documents.phrases import (
     begun_with_capital,
@@ -25,7 +26,6 @@ from ipi_es.times import format_span, from_ms, iso, to_ms
 
 _TYPICAL_IN_SENTENCE = 3  # networks; more than three is a table, not a sentence
 _USUAL_SHARE = 0.05  # of an entity's history; a network with a smaller share is rare, not usual
-SHARED_FROM = 4  # entities from which on an address or a network counts as shared: more than a family
 _NEAR_BITS = 8  # two addresses that share fewer bits are unrelated, in either family
 
 

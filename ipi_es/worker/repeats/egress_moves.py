@@ -22,17 +22,13 @@ from ipi_es.addresses import Addresses, parse, v4_words, words
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.history.history import History
-from ipi_es.ipinsights.pair_explanation import unlearned
+from ipi_es.ipinsights.pair_explanation import SHARED_FROM, unlearned
 from ipi_es.ipinsights.prefixes import SITE, level_keys, site_text
 from ipi_es.results.reading.reported import ReportedMove
 from ipi_es.scoring.probability import LN_TAKES_PART, severity_levels
 from ipi_es.worker.repeats.repeat_decision import KnownFindings
 from ipi_es.worker.scoring.outcome_views import Participation, ViewScores
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
-
-LEAST_ACCOUNTS = 7
-"""The fewest accounts that make a group: more than the three that an attacker is assumed to control and three others
-that a spraying gets into (docs/adversary.md)."""
 
 LEAST_USE = 0.05
 """The least share of an account's history in a network for it to be a former one of a group."""
@@ -124,7 +120,7 @@ def moves_in(
     """
     succeeded = ~pairs.failures_only & ~pairs.allowed
     unusual = np.flatnonzero(succeeded & (pairs.ln_p <= LN_TAKES_PART))
-    if len(unusual) < (1 if known else LEAST_ACCOUNTS):
+    if len(unusual) < (1 if known else SHARED_FROM):
         return []
     groups = _Groups(bucket, pairs, hashes, history, succeeded)
     found = (groups.move_to(site, known) for site in groups.candidates(unusual, list(known)))
@@ -156,7 +152,7 @@ class _Groups:
         """Return the networks of ``unusual`` rows that are used by a group, or ``known`` as moved to."""
         numbers = np.unique(self.sites[unusual], return_inverse=True)
         pairs = np.unique(np.stack([numbers[1].ravel(), self.pairs.entity[unusual]]), axis=1)
-        group = np.bincount(pairs[0], minlength=len(numbers[0])) >= LEAST_ACCOUNTS
+        group = np.bincount(pairs[0], minlength=len(numbers[0])) >= SHARED_FROM
         moved_to: list[int] = numbers[0][group | np.isin(numbers[0], _keys_of(known))].tolist()
         return moved_to
 
@@ -169,7 +165,7 @@ class _Groups:
             return None
         network, accounts = site_text(bytes(self._addresses(rows)[0])), np.unique(entity[rows])
         earlier, users = known.get(network), len(np.unique(entity[everyone]))
-        new_group = len(accounts) >= LEAST_ACCOUNTS and self._members(site) < LEAST_ACCOUNTS
+        new_group = len(accounts) >= SHARED_FROM and self._members(site) < SHARED_FROM
         if (earlier is None and not new_group) or self._failed_at(here) > max(MOST_FAILED * users, 1):
             return None
         former = self._left(accounts, users, () if earlier is None else earlier.former)
@@ -178,7 +174,7 @@ class _Groups:
         gone = used.any(axis=1)
         if earlier is None:
             with_history = int((self.history.profiles.events_of(self.hashes[accounts]) > 0).sum())
-            if gone.sum() < max(LEAST_ACCOUNTS, LEAST_SHARE * with_history):
+            if gone.sum() < max(SHARED_FROM, LEAST_SHARE * with_history):
                 return None
         elif not set(earlier.former) & {each.network for each in former.values()}:
             return None
@@ -202,7 +198,7 @@ class _Groups:
         ``users``: how many accounts use the new network in this bucket.
         """
         usual, places = _usual(self.history, self.hashes[accounts])
-        shared = _shared(usual, places, max(LEAST_ACCOUNTS, LEAST_COMMON * len(accounts)))
+        shared = _shared(usual, places, max(SHARED_FROM, LEAST_COMMON * len(accounts)))
         shared |= {key: (text, users) for key, text in zip(_keys_of(known).tolist(), known, strict=True)}
         now = {key: _Former(text, self._accounts_at(key)) for key, (text, _) in shared.items()}
         return {key: each for key, each in now.items() if each.accounts <= MOST_LEFT_BEHIND * shared[key][1]}
@@ -217,7 +213,7 @@ class _Groups:
         ip, count = self.pairs.ip, len(self.bucket.ips)
         strangers = np.bincount(ip[rows[~moved]], minlength=count)
         users = np.bincount(ip[everyone], minlength=count)
-        enough = (users - strangers >= LEAST_ACCOUNTS) & (users - strangers >= LEAST_SHARE * users)
+        enough = (users - strangers >= SHARED_FROM) & (users - strangers >= LEAST_SHARE * users)
         followers: NDArray[np.bool_] = ~moved & enough[ip[rows]]
         return followers
 

@@ -17,7 +17,7 @@ from ipi_es.config.allow_list import Matchable
 from ipi_es.config.given_verdict import COMPROMISED, Verdict
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.history import History
-from ipi_es.ipinsights.pair_explanation import unlearned
+from ipi_es.ipinsights.pair_explanation import SHARED_FROM, unlearned
 from ipi_es.ipinsights.prefixes import ADDRESS, SITE, address_keys, level_keys, prefix_keys, site_text
 from ipi_es.scoring.array_checks import F64
 from ipi_es.scoring.probability import ADDRESS_FACTOR, NETWORK_FACTOR, OPERATOR_FACTOR
@@ -111,13 +111,18 @@ def with_new_networks(
     entity: NDArray[np.int32],
     ip: NDArray[np.int32],
 ) -> dict[int, CompromisedSource]:
-    """Return the sources of those pairs whose network the history doesn't know of their entity.
+    """Return the sources of those pairs whose network the history doesn't know of their entity, nor of many others.
 
-    An address that many share, such as a company's gateway, endangers nobody who has always used it.
+    An address that many share, such as a company's gateway or a carrier's, endangers nobody: not those who have always
+    used it, and not a colleague who comes later. What counts is how many share the address, or for an address near it
+    its network.
     """
     rows = np.array(list(found), dtype=np.int64)
-    hashes = entity_hashes([names.entities[each] for each in entity[rows].tolist()])
-    new = unlearned(history, hashes, names.addresses[ip[rows]], SITE)
+    addresses = names.addresses[ip[rows]]
+    new = unlearned(history, entity_hashes([names.entities[each] for each in entity[rows].tolist()]), addresses, SITE)
+    slot = np.where([source.factor == ADDRESS_FACTOR for source in found.values()], ADDRESS, SITE)
+    keys = np.take_along_axis(prefix_keys(addresses), slot[:, None], axis=1)[:, 0]
+    new &= history.networks.read_members(history.networks.cells(keys)) < SHARED_FROM
     return {row: source for (row, source), each in zip(found.items(), new.tolist(), strict=True) if each}
 
 

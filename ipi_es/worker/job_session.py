@@ -20,14 +20,14 @@ from ipi_es.scoring.renormalizer import LastRenormalization
 from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
 from ipi_es.state.leased_state import LeasedState
-from ipi_es.times import iso
+from ipi_es.times import from_ms, iso
 from ipi_es.worker import job_annotations
 from ipi_es.worker.changed_settings import changed, kept
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.history import late_rows
 from ipi_es.worker.history.history_keeper import HistoryId, catch_up, store_delta
 from ipi_es.worker.job_resources import JobResources
-from ipi_es.worker.scoring.batch import StoredSink, renormalization_details
+from ipi_es.worker.scoring.batch import Leftovers, StoredSink, renormalization_details
 from ipi_es.worker.scoring.bucket_scorer import ScoredBucket
 from ipi_es.worker.scoring.describer import context_of
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
@@ -104,6 +104,8 @@ class JobSession:
         learned, snapshot_id, history = self._learn(start, end, on_progress, from_scratch=from_scratch)
         self._say_trained(learned, snapshot_id, learned.snapshot.trained_to)
         details = replace(self.state.details.restarted(), made_with=made_with(self.resources.job), scored_from=None)
+        if not self._leftovers(0).exist:
+            details = self.resources.incidents.with_none(details)
         self._restart(snapshot_id, history, learned.snapshot.trained_to, details)
         return learned
 
@@ -161,6 +163,7 @@ class JobSession:
         else:
             self.make_good()
         self._follow(planned.start, planned.end, on_progress).sweep()
+        self.update_incidents()
 
     def catch_up(
         self, end: int, on_progress: Callable[[ScoredBucket], None], stopping: Callable[[], bool] = lambda: False
@@ -211,6 +214,14 @@ class JobSession:
         if self.state.renormalize_due:
             self.renormalize()
 
+    def update_incidents(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Bring the stored incidents up to date with the results; return how many changed. Reads nothing if none is due.
+
+        ``stopping`` ends it early; the next call does the rest.
+        """
+        with timed(self.resources.took, "incidents"):
+            return self.resources.incidents.update(self.writer, stopping)
+
     def renormalize(self) -> int:
         """Renormalize the stored results of the window by the job's current levels; return how many changed.
 
@@ -223,7 +234,7 @@ class JobSession:
             )
         self.scoring.invalidate()
         levels = NormalizerState.from_arrays(stores.quantiles.read(state.quantiles_id).levels)
-        sink = StoredSink(stores, self.writer, self._window, rewriting=False, took=self.resources.took)
+        sink = StoredSink(stores, self.writer, self._window, self.resources.incidents, took=self.resources.took)
         changed = sink.renormalize(levels)
         stores.results.show()
         return changed
@@ -342,8 +353,10 @@ class JobSession:
             first = {"details": details}
         # after bucket_span was changed, the first bucket may begin before the checkpoint: it replaces results there
         begin = start - start % job.bucket_span
-        rewriting = self._has_results(begin)
-        sink = StoredSink(stores, self.writer, self._window, rewriting=rewriting, first=first, took=resources.took)
+        leftovers = self._leftovers(begin)
+        sink = StoredSink(
+            stores, self.writer, self._window, resources.incidents, leftovers=leftovers, first=first, took=resources.took
+        )
         last = LastRenormalization.at(start if state.renormalized_to is None else state.renormalized_to, levels.by_name)
         if details.largest is not None:
             last = LastRenormalization(last.time, details.largest)
@@ -374,8 +387,11 @@ class JobSession:
         expected = (end - start) // self.resources.job.bucket_span
         return max(expected - results.count("bucket", ResultFilter(start, end)), 0)
 
-    def _has_results(self, start: int) -> bool:
-        """Decide whether an earlier run left results at or after ``start``."""
+    def _leftovers(self, start: int) -> Leftovers:
+        """Return which results an earlier run left at or after ``start``."""
         results = self.resources.stores.results
         results.show()
-        return results.any(start)
+        if not results.any(start):
+            return Leftovers()
+        newest = results.read("bucket", ResultFilter(start, interim=False), sort="timestamp", size=1)
+        return Leftovers(exist=True, final_to=max((from_ms(each.source["timestamp"]) + 1 for each in newest), default=0))

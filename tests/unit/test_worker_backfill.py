@@ -246,7 +246,7 @@ def test_quantiles_that_no_state_came_to_are_swept_and_those_of_results_are_kept
     parts.backfill(cluster, JOB, SCORED_FROM, SCORED_TO, again=True)
     kept = parts.stored_quantiles(cluster, JOB)
     assert kept[-1] == state_of(cluster).quantiles_id
-    scored = [each for each in parts.results(cluster, JOB).values() if each["result_type"] != "annotation"]
+    scored = [each for each in parts.results(cluster, JOB).values() if "quantiles_id" in each]
     assert {each["quantiles_id"] for each in scored} <= set(kept)
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ipi_es.cluster.port import Document
 from ipi_es.results.documents.mentions import Names, mentioned_in, without_entity
+from ipi_es.results.words import INCIDENT
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.job_resources import JobResources
 
@@ -85,6 +86,8 @@ def _find(resources: JobResources, names: Names) -> _Found:
     found = _Found()
     for each in resources.stores.results.every():
         source, kind = each.source, each.source.get("result_type")
+        if kind == INCIDENT:
+            continue  # made anew of the other results
         own = names.own(source)
         if kind in COUNTS:
             found.counts[_bucket(source), str(kind), own] += 1

@@ -111,6 +111,7 @@ def _mark_bucket(session: JobSession, known: KnownVerdicts, start: int) -> int:
             setting,
         )
     changed = [each for each in changed if each.index not in blocked]
+    session.resources.incidents.mark_due(session.writer, start, start + 1, [each.source for each in changed])
     # records last: a bucket whose records have their marks is not looked at again after a kill
     for last in (False, True):
         part = [each for each in changed if (each.source["result_type"] == "record") is last]

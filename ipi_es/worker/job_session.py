@@ -215,9 +215,9 @@ class JobSession:
             self.renormalize()
 
     def update_incidents(self, stopping: Callable[[], bool] = lambda: False) -> int:
-        """Bring the stored incidents up to date with the results; return how many changed. Reads nothing if none is due.
+        """Bring the stored incidents up to date with the results; return how many changed.
 
-        ``stopping`` ends it early; the next call does the rest.
+        Nothing is read if none is due. ``stopping`` ends it early; the next call does the rest.
         """
         with timed(self.resources.took, "incidents"):
             return self.resources.incidents.update(self.writer, stopping)
@@ -355,7 +355,13 @@ class JobSession:
         begin = start - start % job.bucket_span
         leftovers = self._leftovers(begin)
         sink = StoredSink(
-            stores, self.writer, self._window, resources.incidents, leftovers=leftovers, first=first, took=resources.took
+            stores,
+            self.writer,
+            self._window,
+            resources.incidents,
+            leftovers=leftovers,
+            first=first,
+            took=resources.took,
         )
         last = LastRenormalization.at(start if state.renormalized_to is None else state.renormalized_to, levels.by_name)
         if details.largest is not None:
@@ -394,4 +400,5 @@ class JobSession:
         if not results.any(start):
             return Leftovers()
         newest = results.read("bucket", ResultFilter(start, interim=False), sort="timestamp", size=1)
-        return Leftovers(exist=True, final_to=max((from_ms(each.source["timestamp"]) + 1 for each in newest), default=0))
+        final_to = max((from_ms(each.source["timestamp"]) + 1 for each in newest), default=0)
+        return Leftovers(exist=True, final_to=final_to)

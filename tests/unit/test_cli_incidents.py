@@ -85,6 +85,7 @@ def test_closed_incidents_are_left_out_of_a_table_and_counted(cluster: MemoryClu
         )
     with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
         mark_results(session)
+        session.update_incidents()
     states = {each["state"] for each in incidents()}
     assert "dismissed" in states
     closed = sum(each["state"] == "dismissed" for each in incidents())

@@ -52,7 +52,9 @@ def test_two_results_are_joined_up_to_the_gap_and_by_what_lies_between() -> None
     assert len(group_incidents([record("alice", "203.0.113.9"), record("alice", "192.0.2.1", day)], GAP)) == 1
     assert len(group_incidents([record("alice", "203.0.113.9"), record("alice", "192.0.2.1", day + 1)], GAP)) == 2
     between = record("alice", "192.0.2.1", 1)
-    assert len(group_incidents([record("alice", "203.0.113.9"), between, record("alice", "192.0.2.1", day + 1)], GAP)) == 1
+    assert (
+        len(group_incidents([record("alice", "203.0.113.9"), between, record("alice", "192.0.2.1", day + 1)], GAP)) == 1
+    )
 
 
 def test_an_incident_says_who_where_when_and_what() -> None:

@@ -13,8 +13,8 @@ from rule_parts import stored as any_stored
 from signin_events import write_job
 from worker_company import DAY, HOUR
 
-from ipi_es.results.words import RESULT_KINDS
 from ipi_es.results.store import ResultStore
+from ipi_es.results.words import RESULT_KINDS
 from ipi_es.state.rule_store import RuleStore, StoredRule
 from ipi_es.testing.memory_cluster import MemoryCluster
 

@@ -24,9 +24,7 @@ def stored(cluster: MemoryCluster, job: Job = JOB) -> dict[str, dict[str, Any]]:
     cluster.refresh(ALIAS)
     found = stored_incidents(cluster, job.job_id)
     assert len({each.id for each in found}) == len(found)
-    return {
-        each.id: {name: value for name, value in each.source.items() if name not in OF_THE_CALL} for each in found
-    }
+    return {each.id: {name: value for name, value in each.source.items() if name not in OF_THE_CALL} for each in found}
 
 
 def computed(cluster: MemoryCluster, job: Job = JOB, begin: int = 0) -> dict[str, dict[str, Any]]:

@@ -186,7 +186,7 @@ def group_incidents(results: Iterable[tuple[str, Source]], gap: int) -> list[Inc
 
 
 def takes_part(source: Source) -> bool:
-    """Return whether a result belongs to an incident: it is final, may alert or might before a verdict, and not mild."""
+    """Return whether a result belongs to an incident: a final one that isn't mild, and may alert, or did."""
     final = source["result_type"] in KINDS and not source["is_interim"]
     return final and raises_alarm(source) and initial_score(source) >= LEAST_SCORE
 

@@ -15,7 +15,6 @@ from ipi_es.results.reading.incident_grouping import (
     Incident,
     Source,
     group_incidents,
-    initial_score,
 )
 from ipi_es.results.reading.queries import Query, ResultFilter, any_of, results_query
 from ipi_es.results.words import ALIAS, INCIDENT, SCORE_FIELDS
@@ -35,9 +34,7 @@ def incidents_query(job_id: str, start: int | None = None, end: int | None = Non
     return {"bool": {"filter": filters}}
 
 
-def stored_incidents(
-    cluster: Cluster, job_id: str, start: int | None = None, end: int | None = None
-) -> list[Document]:
+def stored_incidents(cluster: Cluster, job_id: str, start: int | None = None, end: int | None = None) -> list[Document]:
     """Return the stored incidents with a moment in [start, end), epoch seconds, by index and id; None: no limit."""
     return sorted(_scan(cluster, incidents_query(job_id, start, end)), key=lambda each: (each.index, each.id))
 

@@ -22,7 +22,7 @@ from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.index_mapping import index_for
 from ipi_es.results.reading.incident_grouping import Incident, Source, group_incidents, overlapping
 from ipi_es.results.reading.incidents_there import first_page_end, results_of_incidents, stored_incidents
-from ipi_es.results.words import ALIAS
+from ipi_es.results.words import ALERT_ID, ALIAS, INCIDENT_SCORE
 from ipi_es.scoring.probability import severity
 from ipi_es.state.details import JobDetails
 from ipi_es.state.fields import LATEST
@@ -36,10 +36,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 7 * SECONDS["d"]
 """Seconds of a due time that are read at once; a longer one is cut where it has many results."""
 
-CALLED = "alert_id"
-"""The field with the id that an incident had when it reached its level, by which alerts know it again."""
-
-OF_THE_CALL = (MOMENT, CALLED)
+OF_THE_CALL = (MOMENT, ALERT_ID)
 """Fields that don't follow from the results: when an incident reached its level, and its id then."""
 
 
@@ -53,6 +50,10 @@ class IncidentUpdates:
 
     def __init__(self, cluster: Cluster, job: Job, stores: Stores) -> None:
         self._cluster, self._job, self._stores = cluster, job, stores
+
+    def stored(self, start: int, end: int) -> list[dict[str, Any]]:
+        """Return the stored incidents with a moment in [start, end), epoch seconds."""
+        return [each.source for each in stored_incidents(self._cluster, self._job.job_id, start, end)]
 
     def due(self, details: JobDetails) -> bool:
         """Return whether stored incidents may not agree with the stored results."""
@@ -68,9 +69,7 @@ class IncidentUpdates:
         """Return the details with [start, end) as due, see :func:`.incidents_due.with_due`."""
         return with_due(details, self._job, start, end, changed)
 
-    def mark_due(
-        self, writer: FencedWriter, start: int, end: int, changed: Iterable[Source] | None = None
-    ) -> None:
+    def mark_due(self, writer: FencedWriter, start: int, end: int, changed: Iterable[Source] | None = None) -> None:
         """Save that [start, end) is due, before results there are changed; write nothing where that is known already.
 
         Raises LostJob if another worker has taken the job over.
@@ -180,12 +179,12 @@ def called(
         if _level(each, threshold) >= level and (source["state"] in CLOSING or each["state"] not in CLOSING)
     ]
     if not before:
-        return {MOMENT: to_ms(now), CALLED: source["incident_id"]}
+        return {MOMENT: to_ms(now), ALERT_ID: source["incident_id"]}
     first = min(before, key=lambda each: (each[MOMENT], each["incident_id"]))
     return {name: first[name] for name in OF_THE_CALL}
 
 
 def _level(source: Mapping[str, Any], threshold: float) -> tuple[int, bool]:
     """Return how far a score has come: its severity, and whether it reaches the threshold."""
-    score = float(source["incident_score"])
+    score = float(source[INCIDENT_SCORE])
     return int(severity(score)), score >= threshold

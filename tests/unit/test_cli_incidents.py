@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import connect_to, run
+from cli_run import clock_at, connect_to, run
 from verdict_parts import said
 
 from ipi_es.state.verdict_store import VerdictStore
@@ -108,3 +108,42 @@ def test_every_form_is_printed(form: str) -> None:
     shown = run("results", "incidents", "signins", "--format", form)
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.strip()
+
+
+def without_call(incident: dict[str, Any]) -> dict[str, Any]:
+    """An incident without what alerts go by: one that is reopened may call again."""
+    return {name: value for name, value in incident.items() if name not in ("event.ingested", "alert_id")}
+
+
+def brought_up_to_date(cluster: MemoryCluster) -> None:
+    """What a worker does at its next run."""
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
+        mark_results(session)
+        session.update_incidents()
+
+
+@pytest.mark.parametrize("word", ["safe", "dismissed", "compromised"])
+def test_a_verdict_on_an_incident_answers_all_its_results_until_it_is_revoked(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    clock_at(monkeypatch, parts.NOW + 10)
+    before = incidents()
+    for each in (before[0], before[-1]):
+        place, command = each["incident_id"], "dismiss" if word == "dismissed" else word
+        given = run("verdict", command, place, "--by", "ann")
+        assert given.exit_code == 0, given.stderr
+        brought_up_to_date(cluster)
+        found = incidents()
+        marked = {one["incident_id"]: one["state"] for one in found}
+        assert marked[place] == word
+        assert word != "compromised" or found[0]["state"] == word, "it is listed first"
+        assert run("verdict", "revoke", place, "--by", "ann").exit_code == 0
+        brought_up_to_date(cluster)
+        assert [without_call(one) for one in incidents()] == [without_call(one) for one in before]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_an_incident_that_is_not_there_is_a_clear_error() -> None:
+    refused = run("verdict", "safe", f"signins_incident_1_{'0' * 32}")
+    assert refused.exit_code == 2
+    assert "there is no result" in refused.stderr

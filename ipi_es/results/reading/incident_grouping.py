@@ -107,7 +107,7 @@ class Incident:
 
     def id(self, job_id: str) -> str:
         """Return its id, made of its earliest result."""
-        return f"{job_id}_incident_{to_ms(self.start)}_{ids.digest(self.results[0][0])}"
+        return ids.incident_id(job_id, self.start, self.results[0][0])
 
     def to_dict(self, job_id: str) -> dict[str, Any]:
         """Return the incident in the form of a result; times in epoch milliseconds."""

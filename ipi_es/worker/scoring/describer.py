@@ -102,9 +102,7 @@ class Describer:
         """Return all documents of one bucket with the verdicts on them."""
         if not self.verdicts.verdicts:
             return documents
-        words = verdicts_of(
-            [(each.id, each.source) for each in documents], self.verdicts.mark, self.verdicts.closed_results
-        )
+        words = verdicts_of([(each.id, each.source) for each in documents], self.verdicts.mark, self.verdicts.given_on)
         return [
             each
             if each.source.get(VERDICT) == words[each.id]

@@ -94,7 +94,7 @@ def _mark_bucket(session: JobSession, known: KnownVerdicts, start: int) -> int:
     """Mark the results of one bucket; return the number of changed ones."""
     results = session.resources.stores.results
     found = list(results.scan_window(start, start + 1))  # a window of bucket_span may have several shorter buckets
-    words = verdicts_of([(each.id, each.source) for each in found], known.mark, known.closed_results)
+    words = verdicts_of([(each.id, each.source) for each in found], known.mark, known.given_on)
     now = session.resources.stores.clock.now()
     changed = [
         Document(each.id, each.index, _reopened(each.source, with_verdict(each.source, words[each.id]), now))

@@ -12,6 +12,7 @@ import worker_parts as parts
 from cli_run import clock_at, connect_to, run
 from verdict_parts import said
 
+from ipi_es.state.rule_store import RuleStore, StoredRule
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
@@ -147,3 +148,51 @@ def test_an_incident_that_is_not_there_is_a_clear_error() -> None:
     refused = run("verdict", "safe", f"signins_incident_1_{'0' * 32}")
     assert refused.exit_code == 2
     assert "there is no result" in refused.stderr
+
+
+def rules(cluster: MemoryCluster) -> list[StoredRule]:
+    return list(RuleStore(cluster).all().rules)
+
+
+def test_a_rule_is_made_of_an_incident(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_at(monkeypatch, parts.NOW + 10)
+    single = next(each for each in incidents() if len(each["entities"]) == each["entity_count"] == 1)
+    said = run("rule", "add", "known", "--from", single["incident_id"], "--by", "ann", "--expires", "now+30d")
+    assert said.exit_code == 0, said.stderr
+    made = rules(cluster)
+    assert {(each.rule.entity, each.rule.cidr) for each in made} == {
+        (single["entities"][0], network) for network in single["networks"]
+    }
+    assert {(each.reason, each.author, each.jobs) for each in made} == {(single["reasons"][0], "ann", (JOB.job_id,))}
+    assert "raises no alarm" in said.stdout
+    again = run("rule", "add", "known", "--from", single["incident_id"])
+    assert again.exit_code == 2
+    assert "already" in again.stderr
+    assert len(rules(cluster)) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--cidr", "192.0.2.0/24"), "without --cidr"),
+        (("--force",), "without --force"),
+        (("--group", "staff"), "needs entity_groups"),
+    ],
+)
+def test_what_does_not_go_with_an_incident_is_refused(
+    cluster: MemoryCluster, options: tuple[str, ...], said: str
+) -> None:
+    refused = run("rule", "add", "known", "--from", incidents()[-1]["incident_id"], *options)
+    assert refused.exit_code == 2
+    assert said in refused.stderr
+    assert not rules(cluster)
+
+
+@pytest.mark.parametrize("place", ["nothing", f"signins_incident_1_{'0' * 32}"])
+def test_a_rule_of_no_incident_is_refused(cluster: MemoryCluster, place: str) -> None:
+    refused = run("rule", "add", "known", "--from", place)
+    assert refused.exit_code == 2
+    assert "there is no result" in refused.stderr
+    record = parts.of_kind(parts.results(cluster, JOB), "record")
+    assert record
+    assert not rules(cluster)

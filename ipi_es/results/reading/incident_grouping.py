@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from typing import Any, TypeAlias
 
 from ipi_es.addresses import packed
@@ -37,10 +37,13 @@ OPEN = "open"
 LISTED = 1_000
 """Entities, networks, addresses, reasons and ids of results that an incident lists at most; all are counted."""
 
+NEW_EGRESS = "new_egress"
+"""The field of a result that is part of a whole group's move to a new network."""
+
 FIELDS = (
     "result_type", "timestamp", "bucket_span", "partition_field_value", "by_field_value", "influencer_field_value",
     "reason", "top_entities", "top_ips", "entity_count", "unlearned_entity_count", "unlearned_ip_count",
-    "source.as.number", "anomaly_score_explanation.operator_new_to_everybody", VERDICT,
+    "source.as.number", NEW_EGRESS, "anomaly_score_explanation.operator_new_to_everybody", VERDICT,
     *(f"initial_{SCORE_FIELDS[kind]}" for kind in KINDS),
 )  # fmt: skip
 """Fields of results that incidents are made of."""
@@ -97,6 +100,18 @@ class Incident:
             members.update(found if kind == "entity" else map(network_of_address, found))
         return [*sorted(worst, key=lambda name: (-worst[name], name)), *sorted(members - worst.keys())]
 
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return its pairs of entity and network, as far as its results name them, sorted."""
+        found = set[tuple[str, str]]()
+        for _, each in self.results:
+            entities = {name for kind, name in keys_of(each) if kind == "entity"} or set(_members(each, "entity"))
+            found.update(product(entities, _networks(each)))
+        return sorted(found)
+
+    def moved_to(self) -> list[str]:
+        """Return the networks of its results that are a whole group's move to a new network, sorted."""
+        return sorted({network for _, each in self.results if each.get(NEW_EGRESS) for network in _networks(each)})
+
     def addresses(self) -> list[str]:
         """Return its addresses, sorted as text."""
         return sorted({each["by_field_value"] for _, each in self.results if each["result_type"] == "record"})
@@ -148,9 +163,7 @@ class Incident:
         chosen = []
         for place, each in sorted(self.results, key=lambda each: (-initial_score(each[1]), each[0])):
             keys = keys_of(each)
-            where = {name for kind, name in keys if kind == "network"} or set(
-                map(network_of_address, _members(each, "ip"))
-            )
+            where = _networks(each)
             if keys <= covered or (where and where <= whole) or not each.get("reason"):
                 continue
             covered |= keys
@@ -215,6 +228,12 @@ def initial_score(source: Source) -> float:
 def overlapping(incidents: Sequence[Incident], start: int | None, end: int | None) -> list[Incident]:
     """Return the incidents with a moment in [start, end), epoch seconds; None: no limit."""
     return [each for each in incidents if (start is None or each.end > start) and (end is None or each.start < end)]
+
+
+def _networks(source: Source) -> set[str]:
+    """Return the networks of a result: its own, or those of an entity's new addresses."""
+    own = {name for kind, name in keys_of(source) if kind == "network"}
+    return own or set(map(network_of_address, _members(source, "ip")))
 
 
 def _members(source: Source, kind: str) -> Sequence[str]:

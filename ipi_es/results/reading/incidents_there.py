@@ -7,7 +7,7 @@ from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED
-from ipi_es.errors import NotFound
+from ipi_es.errors import NotFound, UsageError
 from ipi_es.results.reading.incident_grouping import (
     FIELDS,
     KINDS,
@@ -60,15 +60,26 @@ def first_page_end(cluster: Cluster, job_id: str, start: int, end: int, page: in
     return min(from_ms(hits[-1]["_source"]["timestamp"]) + 1, end) if len(hits) == page else end
 
 
-def read_incident(cluster: Cluster, source: Source, gap: int) -> Incident | None:
+def require_incident(cluster: Cluster, stored: Document, gap: int) -> Incident:
     """Return a stored incident with all of its results, of which its document may list only the first.
 
-    None: its results have changed since the document was written. ``gap``: the job's ``incident_gap``, seconds.
+    ``gap``: the job's ``incident_gap``, seconds. Raises UsageError where the document is no incident, or its results
+    have changed since.
     """
-    start, end = from_ms(source["timestamp"]), from_ms(source["end_timestamp"])
-    job_id = str(source["job_id"])
-    found = group_incidents(results_of_incidents(cluster, job_id, start, end), gap)
-    return next((each for each in found if each.id(job_id) == source["incident_id"]), None)
+    source = stored.source
+    if source.get("result_type") != INCIDENT:
+        raise UsageError(
+            f"{stored.id} is no incident", hint="`ipi-es results incidents JOB --format json` shows the ids"
+        )
+    job_id, start, end = str(source["job_id"]), from_ms(source["timestamp"]), from_ms(source["end_timestamp"])
+    for each in group_incidents(results_of_incidents(cluster, job_id, start, end), gap):
+        if each.id(job_id) == stored.id:
+            return each
+    raise UsageError(
+        f"the results of {stored.id} have changed since it was made",
+        hint=f"the next run of job {job_id} makes it anew; then take its id from `ipi-es results incidents {job_id} "
+        "--format json`",
+    )
 
 
 def incident_rows(

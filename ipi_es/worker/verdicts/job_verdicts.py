@@ -19,7 +19,7 @@ from ipi_es.lists import some
 from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.results.documents import ids
 from ipi_es.results.documents.visible import visible
-from ipi_es.results.reading.incidents_there import read_incident
+from ipi_es.results.reading.incidents_there import require_incident
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS, INCIDENT
@@ -125,23 +125,13 @@ class JobVerdicts:
             )
         return records
 
-    def results_of(self, incident: Document) -> list[Document]:
-        """Return the results that a stored incident is made of. Raises UsageError where they have changed since."""
-        found = read_incident(self._cluster, incident.source, self._job.incident_gap)
-        if found is None:
-            raise UsageError(
-                f"the results of {incident.id} have changed since it was made",
-                hint=f"the next run of job {self._job.job_id} makes it anew; then take its id from `ipi-es results "
-                f"incidents {self._job.job_id} --format json`",
-            )
-        return find_results(self._cluster, [place for place, _ in found.results])
-
     def drafts(self, found: Document, said: Statement) -> list[Verdict]:
         """Return the verdicts to give on a result, or on all results of an incident. Raises UsageError as they do."""
         if found.source["result_type"] != INCIDENT:
             return [self._of_record(record, said, found.id) for record in self.records_of(found)]
         made: list[Verdict] = []
-        for each in self.results_of(found):
+        incident = require_incident(self._cluster, found, self._job.incident_gap)
+        for each in find_results(self._cluster, [place for place, _ in incident.results]):
             records = [each] if each.source["result_type"] == "record" else self._records(each)
             made += [self._of_record(record, said, each.id) for record in records] or self._of_members(each, said)
         kept: dict[object, Verdict] = {}

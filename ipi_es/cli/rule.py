@@ -67,9 +67,7 @@ def rule() -> None:
     metavar="INCIDENT",
     help="Allow what an incident is made of: its accounts from its networks, or from there everybody if a group moved.",
 )
-@click.option(
-    "--reason", help="Why; shown with the rule. It can be left out with --from: then the incident's sentence."
-)
+@click.option("--reason", help="Why; shown with the rule. With --from the incident's sentence by default.")
 @click.option("--by", help="Who says so; default: the user that runs this command.")
 @click.option("--job", "job_names", multiple=True, metavar="JOB", help="A job that it acts in; default: all jobs.")
 @click.option("--start", help="It acts in buckets that start from here on; default: now.")
@@ -81,7 +79,7 @@ def rule() -> None:
 def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     """Add the rule NAME; all of its conditions must match.
 
-    With --from it is made of an incident and acts in its job; of several accounts or networks come several rules, NAME-1,
+    With --from it is made of an incident and acts in its job. Several accounts or networks give several rules, NAME-1,
     NAME-2 and so on.
 
     Example: ipi-es rule add vpn --operator AS64496 --group contractors --reason "their VPN" --expires now+90d
@@ -113,8 +111,8 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
         others = [each for each in store.all().rules if not each.ended_at(now)] if wide else []
         for allow in allowed:
             _refuse(allow, named or load_jobs(here.settings), others)
-            if store.get(allow.name) is not None:
-                raise UsageError(f"there is a rule {allow.name} already", hint="take another name")
+            if len(allowed) > 1 and store.get(allow.name) is not None:  # none is added, rather than some
+                raise UsageError(f"there is a rule “{visible(allow.name)}” already", hint="take another name")
         for allow in allowed:
             store.add_rule(StoredRule(allow, reason, given["by"] or user_name(), now, start, expires, jobs=jobs))
     where = f"the job{'' if len(jobs) == 1 else 's'} {', '.join(jobs)}" if jobs else "all jobs"

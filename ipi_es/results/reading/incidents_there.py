@@ -68,9 +68,7 @@ def require_incident(cluster: Cluster, stored: Document, gap: int) -> Incident:
     """
     source = stored.source
     if source.get("result_type") != INCIDENT:
-        raise UsageError(
-            f"{stored.id} is no incident", hint="`ipi-es results incidents JOB --format json` shows the ids"
-        )
+        raise UsageError(f"{stored.id} is no incident", hint="ids: ipi-es results incidents JOB --format json")
     job_id, start, end = str(source["job_id"]), from_ms(source["timestamp"]), from_ms(source["end_timestamp"])
     for each in group_incidents(results_of_incidents(cluster, job_id, start, end), gap):
         if each.id(job_id) == stored.id:

@@ -11,12 +11,15 @@ MOST_RULES = 20
 """Rules that are made of one incident at most: more are not read before they are added."""
 
 
+_HINT = "--group takes the place of the accounts; a rule with --cidr alone allows a network for every account"
+
+
 def conditions_of(incident: Incident, name: str, group: str | None = None) -> list[dict[str, str]]:
     """Return the conditions of each rule for an incident: a network with an account, or a network alone.
 
-    The accounts are left out where a whole group moved to a new network, and replaced where a ``group`` is given. Raises
-    UsageError where there would be too many rules, or where the results don't name all accounts. ``name`` is the
-    incident's id, for messages.
+    The accounts are left out where a whole group moved to a new network, and replaced where a ``group`` is given.
+    ``name`` is the incident's id, for messages. Raises UsageError where there would be too many rules, or where the
+    results don't name all accounts.
     """
     moved = incident.moved_to()
     if group is not None:
@@ -34,8 +37,3 @@ def conditions_of(incident: Incident, name: str, group: str | None = None) -> li
     if len(found) > MOST_RULES:
         raise UsageError(f"{name} would take {len(found)} rules, more than {MOST_RULES}", hint=_HINT)
     return found
-
-
-_HINT = (
-    "--group takes the place of the accounts; `ipi-es rule add NAME --cidr NETWORK --reason …` allows a network for all"
-)

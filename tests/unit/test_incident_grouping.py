@@ -47,6 +47,18 @@ def test_an_account_and_a_network_join_results_and_strangers_stay_apart() -> Non
     assert [len(each.results) for each in group_incidents(results, GAP)] == [4, 1]
 
 
+def test_an_operator_joins_results_only_where_it_was_new_to_everybody() -> None:
+    def of_operator(name: str, ip: str, *, new: bool) -> tuple[str, dict[str, Any]]:
+        why = {"operator_new_to_everybody": True} if new else {}
+        return record(name, ip, **{"source.as.number": 64_500, "anomaly_score_explanation": why})
+
+    strange = [of_operator("alice", "203.0.113.9", new=True), of_operator("bob", "198.51.100.1", new=True)]
+    (found,) = group_incidents([*strange], GAP)
+    assert found.to_dict("logins")["operators"] == [64_500]
+    usual = of_operator("carol", "192.0.2.1", new=False)
+    assert [len(each.results) for each in group_incidents([*strange, usual], GAP)] == [2, 1]
+
+
 def test_two_results_are_joined_up_to_the_gap_and_by_what_lies_between() -> None:
     day = GAP // SPAN
     assert len(group_incidents([record("alice", "203.0.113.9"), record("alice", "192.0.2.1", day)], GAP)) == 1

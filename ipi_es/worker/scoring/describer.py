@@ -182,6 +182,7 @@ class Describer:
             longest_shared_prefix=seen.shared_prefix_length,
             network=seen.network,
             network_new_to_everybody=seen.network_new_to_everybody,
+            operator_new_to_everybody=seen.operator_new_to_everybody,
             operator_first_occurrence=seen.operator_first_occurrence,
             country_first_occurrence=seen.country_first_occurrence,
             entities_sharing_ip=sharing,

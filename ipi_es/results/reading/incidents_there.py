@@ -45,7 +45,7 @@ def results_of_incidents(cluster: Cluster, job_id: str, start: int, end: int) ->
         yield each.id, each.source
 
 
-def first_page_end(cluster: Cluster, job_id: str, start: int, end: int, page: int = PAGE) -> int:
+def first_page_end(cluster: Cluster, job_id: str, start: int, end: int, page: int) -> int:
     """Return a time after ``start``, at most ``end``, up to which there are about ``page`` results of incidents."""
     body = {
         "query": _parts_query(job_id, start, end),

@@ -21,7 +21,7 @@ from ipi_es.results.documents.rescored import MOMENT
 from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.index_mapping import index_for
 from ipi_es.results.reading.incident_grouping import Incident, Source, group_incidents, overlapping
-from ipi_es.results.reading.incidents_there import first_page_end, results_of_incidents, stored_incidents
+from ipi_es.results.reading.incidents_there import PAGE, first_page_end, results_of_incidents, stored_incidents
 from ipi_es.results.words import ALERT_ID, ALIAS, INCIDENT_SCORE
 from ipi_es.scoring.probability import severity
 from ipi_es.state.details import JobDetails
@@ -48,8 +48,9 @@ class _Changes(NamedTuple):
 class IncidentUpdates:
     """Updates the stored incidents of one job."""
 
-    def __init__(self, cluster: Cluster, job: Job, stores: Stores) -> None:
-        self._cluster, self._job, self._stores = cluster, job, stores
+    def __init__(self, cluster: Cluster, job: Job, stores: Stores, *, page: int = PAGE) -> None:
+        """``page``: results of a long time that are read at once."""
+        self._cluster, self._job, self._stores, self._page = cluster, job, stores, page
 
     def stored(self, start: int, end: int) -> list[dict[str, Any]]:
         """Return the stored incidents with a moment in [start, end), epoch seconds."""
@@ -96,7 +97,7 @@ class IncidentUpdates:
             self._cluster.refresh(ALIAS)
             end = due.end
             if end - due.start > AT_ONCE:
-                end = first_page_end(self._cluster, self._job.job_id, due.start, end)
+                end = first_page_end(self._cluster, self._job.job_id, due.start, end, self._page)
             count += self._update(writer, due.start, end)
             self._save(writer, without_due(writer.state.details, self._job, end))
             if stopping():

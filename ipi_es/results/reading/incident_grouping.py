@@ -113,8 +113,15 @@ class Incident:
         return sorted({network for _, each in self.results if each.get(NEW_EGRESS) for network in _networks(each)})
 
     def addresses(self) -> list[str]:
-        """Return its addresses, sorted as text."""
-        return sorted({each["by_field_value"] for _, each in self.results if each["result_type"] == "record"})
+        """Return its addresses, as far as its results name them, sorted as text."""
+        found = set[str]()
+        for _, each in self.results:
+            if each["result_type"] == "record":
+                found.add(each["by_field_value"])
+            elif each.get("partition_field_value") is None:
+                found.add(str(each["influencer_field_value"]))
+            found.update(_members(each, "ip"))
+        return sorted(found)
 
     def operators(self) -> list[int]:
         """Return the numbers of its operators that were new to everybody, sorted."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Literal, TypeAlias, TypeVar
 
-Step: TypeAlias = Literal["load", "read", "score", "write", "renormalize"]
+Step: TypeAlias = Literal["load", "read", "score", "write", "renormalize", "incidents"]
 """``load``: snapshot, history and levels, after a start or a training. ``read``: waiting for the next bucket's events,
 which are read ahead. ``score``: a batch, with its documents. ``write``: a batch, during the scoring of the next one.
 ``renormalize``: a window of results."""

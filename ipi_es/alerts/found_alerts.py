@@ -54,8 +54,12 @@ def _query(job: Job, since: int, now: int) -> dict[str, Any]:
     config = job.alerts
     recent = {"gte": to_ms(now - config.max_age), "format": "epoch_millis"}
     kinds = [_incidents(job, recent) if kind == "incidents" else _scored(job, kind, recent) for kind in config.on]
-    blind = {"bool": {"filter": [{"term": {"result_type": "annotation"}}, {"term": {"annotation_type": "blind"}}]}}
-    blind["bool"]["filter"].append({"range": {"timestamp": recent}})
+    of_blindness: list[dict[str, Any]] = [
+        {"term": {"result_type": "annotation"}},
+        {"term": {"annotation_type": "blind"}},
+        {"range": {"timestamp": recent}},
+    ]
+    blind = {"bool": {"filter": of_blindness}}
     return {
         "bool": {
             "filter": [

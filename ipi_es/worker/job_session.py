@@ -219,8 +219,11 @@ class JobSession:
 
         Nothing is read if none is due. ``stopping`` ends it early; the next call does the rest.
         """
+        incidents = self.resources.incidents
+        if not incidents.due(self.state.details):
+            return 0
         with timed(self.resources.took, "incidents"):
-            return self.resources.incidents.update(self.writer, stopping)
+            return incidents.update(self.writer, stopping)
 
     def renormalize(self) -> int:
         """Renormalize the stored results of the window by the job's current levels; return how many changed.

@@ -138,7 +138,8 @@ class StoredSink:
         """Write one batch, and renormalize if that is due. Raises LostJob if another worker took the job over."""
         with timed(self._took, "write"):
             self._write(batch)
-        if batch.delta is not None:  # at most once a day of buckets: a backfill would write the same ones often
+        # at most once a day of buckets: a backfill would write the same incidents often
+        if batch.delta is not None and self._incidents.due(self.state.details):
             with timed(self._took, "incidents"):
                 self._incidents.update(self._writer)
         if batch.renormalize_due:

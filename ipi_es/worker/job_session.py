@@ -20,7 +20,7 @@ from ipi_es.scoring.renormalizer import LastRenormalization
 from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
 from ipi_es.state.leased_state import LeasedState
-from ipi_es.times import from_ms, iso
+from ipi_es.times import iso
 from ipi_es.worker import job_annotations
 from ipi_es.worker.changed_settings import changed, kept
 from ipi_es.worker.fenced_writer import FencedWriter
@@ -104,7 +104,7 @@ class JobSession:
         learned, snapshot_id, history = self._learn(start, end, on_progress, from_scratch=from_scratch)
         self._say_trained(learned, snapshot_id, learned.snapshot.trained_to)
         details = replace(self.state.details.restarted(), made_with=made_with(self.resources.job), scored_from=None)
-        if not self._leftovers(0).exist:
+        if not Leftovers.of(self.resources.stores.results, 0).exist:
             details = self.resources.incidents.with_none(details)
         self._restart(snapshot_id, history, learned.snapshot.trained_to, details)
         return learned
@@ -356,7 +356,7 @@ class JobSession:
             first = {"details": details}
         # after bucket_span was changed, the first bucket may begin before the checkpoint: it replaces results there
         begin = start - start % job.bucket_span
-        leftovers = self._leftovers(begin)
+        leftovers = Leftovers.of(stores.results, begin)
         sink = StoredSink(
             stores,
             self.writer,
@@ -395,13 +395,3 @@ class JobSession:
         results.show()
         expected = (end - start) // self.resources.job.bucket_span
         return max(expected - results.count("bucket", ResultFilter(start, end)), 0)
-
-    def _leftovers(self, start: int) -> Leftovers:
-        """Return which results an earlier run left at or after ``start``."""
-        results = self.resources.stores.results
-        results.show()
-        if not results.any(start):
-            return Leftovers()
-        newest = results.read("bucket", ResultFilter(start, interim=False), sort="timestamp", size=1)
-        final_to = max((from_ms(each.source["timestamp"]) + 1 for each in newest), default=0)
-        return Leftovers(exist=True, final_to=final_to)

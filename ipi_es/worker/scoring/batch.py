@@ -15,11 +15,13 @@ from typing import Any, Protocol
 
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.results.documents.result_documents import ResultDocument, Stamp
+from ipi_es.results.reading.queries import ResultFilter
+from ipi_es.results.store import ResultStore
 from ipi_es.scoring.renormalizer import largest_of
 from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
 from ipi_es.state.quantiles_store import SavedQuantiles
-from ipi_es.times import iso
+from ipi_es.times import from_ms, iso
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.history.history_keeper import HistoryId, store_delta
 from ipi_es.worker.incidents.incident_updates import IncidentUpdates
@@ -80,7 +82,16 @@ class Leftovers:
     exist: bool = False
     """Whether there may be any, interim ones too."""
     final_to: int = 0
-    """The exclusive end of the final ones, epoch seconds: incidents may be made of them."""
+    """A time after the start of the last final one, epoch seconds: incidents may be made of them."""
+
+    @classmethod
+    def of(cls, results: ResultStore, start: int) -> Leftovers:
+        """Read which results there are at or after ``start``, epoch seconds."""
+        results.show()
+        if not results.any(start):
+            return cls()
+        newest = results.read("bucket", ResultFilter(start, interim=False), sort="timestamp", size=1)
+        return cls(exist=True, final_to=max((from_ms(each.source["timestamp"]) + 1 for each in newest), default=0))
 
 
 class StoredSink:

@@ -53,6 +53,8 @@ from ipi_es.worker.verdicts.known_verdicts import KnownVerdicts, network_of
 
 ANSWERED_AFTER = 6 * 3_600
 WEEK, DAYS = 7, 10
+GAP = 86_400
+"""Seconds: `incident_gap`, as it is by default."""
 OTHER = "other"
 PLANTED = ("A", "B", "C")
 WAYS = ("today", "moves", "moves and answers")
@@ -116,7 +118,7 @@ def incidents(results: dict[str, Source]) -> Iterator[Incident]:
         for place, each in results.items()
         if each["result_type"] != "bucket" and raises_alarm(each) and initial(each) >= LEAST_SCORE
     ]
-    return (each for each in group_incidents(members) if each.score >= CRITICAL)
+    return (each for each in group_incidents(members, GAP) if each.score >= CRITICAL)
 
 
 @dataclass(slots=True)

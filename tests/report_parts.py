@@ -6,10 +6,12 @@ from typing import Any
 
 from ipi_es.config.files.loading import check_job
 from ipi_es.report.learned import ClassLearned, JobKnowledge
-from ipi_es.report.report_findings import Findings, incidents_of
+from ipi_es.report.report_findings import Findings
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.explanation import ScoreExplanation
 from ipi_es.results.documents.result_documents import Bucket, BucketInfluencer, Influencer, Record, ResultContext, Stamp
+from ipi_es.results.reading.incident_grouping import group_incidents, takes_part
+from ipi_es.results.reading.incidents_there import incident_rows
 
 START, HOUR, DAY = 1_779_408_000, 3_600, 86_400
 """2026-05-22T00:00:00Z."""
@@ -105,7 +107,9 @@ def findings(days: int = 1, **parts: Any) -> Findings:
     """One day of quiet buckets with the given records, influencers and annotations."""
     given = {"buckets": [bucket(hour, 60.0 if hour == 1 else 0.0) for hour in range(24 * days)]}
     results = [*parts.get("influencers", ()), *parts.get("records", ())]
-    given["incidents"] = incidents_of((str(place), each) for place, each in enumerate(results))
+    part = [(str(place), each) for place, each in enumerate(results) if takes_part(each)]
+    made = [each.to_dict(JOB.job_id) for each in group_incidents(part, JOB.incident_gap)]
+    given["incidents"] = incident_rows(made, closed=False)
     return Findings(JOB, START, START + days * DAY, **(given | parts))
 
 

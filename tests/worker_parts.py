@@ -33,7 +33,7 @@ from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
 
 NOW = company.SCORED_TO + 600
-VOLATILE = ("event.ingested", "renormalized_at", "processing_time_ms", "events_seq_no")
+VOLATILE = ("event.ingested", "alert_id", "renormalized_at", "processing_time_ms", "events_seq_no")
 """Fields that tell of the run, or of the order in which events were indexed, and not of the events."""
 
 

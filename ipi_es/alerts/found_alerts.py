@@ -10,12 +10,19 @@ from ipi_es.alerts.dashboard_links import blind_link, link
 from ipi_es.alerts.kinds import SCORED, Kind, ScoredKind
 from ipi_es.alerts.message import Message, named
 from ipi_es.cluster.port import Cluster, Document
+from ipi_es.config.given_verdict import CLOSING
 from ipi_es.config.job_config import Job
 from ipi_es.results.documents.annotations import GOES_ON
 from ipi_es.results.reading.queries import CLOSED
-from ipi_es.results.words import ALIAS, NO_ALARM, SCORE_FIELDS
+from ipi_es.results.words import ALERT_ID, ALIAS, INCIDENT, INCIDENT_SCORE, NO_ALARM, SCORE_FIELDS
 from ipi_es.scoring.probability import severity
 from ipi_es.times import from_ms, to_ms
+
+NAMED = 10
+"""Entities and networks of an incident that a webhook gets."""
+
+REASONS = 3
+"""Sentences of an incident's message, in order of time; the document has all."""
 
 KIND_OF = {result: kind for kind, result in SCORED.items()}
 """Type of a result → the kind of its alerts."""
@@ -34,7 +41,7 @@ def find(cluster: Cluster, job: Job, since: int, now: int) -> list[FoundAlert]:
     """Find alerts whose results were written at or after ``since`` (epoch milliseconds); ``now`` in epoch seconds.
 
     There is one for each bucket, each (bucket, influencer), each (bucket, entity) of records, and each bucket's `blind`
-    annotations, with the score and the reason of its worst result.
+    annotations, with the score and the reason of its worst result; and one for each level that an incident reaches.
     """
     groups: dict[tuple[str, ...], list[Document]] = {}
     for document in cluster.scan(ALIAS, _query(job, since, now)):
@@ -45,15 +52,20 @@ def find(cluster: Cluster, job: Job, since: int, now: int) -> list[FoundAlert]:
 
 def _query(job: Job, since: int, now: int) -> dict[str, Any]:
     config = job.alerts
-    kinds = [_scored(job, kind) for kind in config.on]
-    blind = {"bool": {"filter": [{"term": {"result_type": "annotation"}}, {"term": {"annotation_type": "blind"}}]}}
+    recent = {"gte": to_ms(now - config.max_age), "format": "epoch_millis"}
+    kinds = [_incidents(job, recent) if kind == "incidents" else _scored(job, kind, recent) for kind in config.on]
+    of_blindness: list[dict[str, Any]] = [
+        {"term": {"result_type": "annotation"}},
+        {"term": {"annotation_type": "blind"}},
+        {"range": {"timestamp": recent}},
+    ]
+    blind = {"bool": {"filter": of_blindness}}
     return {
         "bool": {
             "filter": [
                 {"term": {"job_id": job.job_id}},
                 {"term": {"is_interim": False}},
                 {"range": {"event.ingested": {"gte": since, "format": "epoch_millis"}}},
-                {"range": {"timestamp": {"gte": to_ms(now - config.max_age), "format": "epoch_millis"}}},
                 {"bool": {"should": [*kinds, blind], "minimum_should_match": 1}},
             ],
             "must_not": [*({"exists": {"field": field}} for field in NO_ALARM), CLOSED],
@@ -61,9 +73,20 @@ def _query(job: Job, since: int, now: int) -> dict[str, Any]:
     }
 
 
-def _scored(job: Job, kind: ScoredKind) -> dict[str, Any]:
+def _incidents(job: Job, recent: Mapping[str, Any]) -> dict[str, Any]:
+    """Select incidents that no verdict closed; an incident is as recent as its last bucket."""
+    filters: list[dict[str, Any]] = [
+        {"term": {"result_type": INCIDENT}},
+        {"range": {INCIDENT_SCORE: {"gte": job.alerts.threshold}}},
+        {"range": {"end_timestamp": recent}},
+    ]
+    return {"bool": {"filter": filters, "must_not": [{"terms": {"state": list(CLOSING)}}]}}
+
+
+def _scored(job: Job, kind: ScoredKind, recent: Mapping[str, Any]) -> dict[str, Any]:
     filters: list[dict[str, Any]] = [
         {"term": {"result_type": SCORED[kind]}},
+        {"range": {"timestamp": recent}},
         {"range": {score_field(job, kind): {"gte": job.alerts.threshold}}},
     ]
     if kind == "buckets":
@@ -80,6 +103,8 @@ def score_field(job: Job, kind: ScoredKind) -> str:
 def alert_key(source: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what distinguishes one alert from others: results with the same key are one."""
     kind, start = str(source["result_type"]), str(source["timestamp"])
+    if kind == INCIDENT:
+        return kind, str(source["incident_id"])
     if kind == "record":
         return kind, start, str(source["partition_field_value"])
     if kind == "influencer":
@@ -94,6 +119,8 @@ def _found(job: Job, documents: list[Document]) -> FoundAlert | None:
         if not any(source.get("blind_state") in GOES_ON for source in sources):
             return None  # the blindness has ended
         message = _blind(job, sources[0])
+    elif key[0] == INCIDENT:
+        message = _incident(job, sources[0])
     else:
         message = _of_scores(job, KIND_OF[sources[0]["result_type"]], key, sources)
     written = [_millis(source["event.ingested"]) for source in sources]
@@ -122,6 +149,29 @@ def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterab
         addresses=found.addresses,
         entity_count=found.entity_count,
         address_count=found.address_count,
+    )
+
+
+def _incident(job: Job, source: Mapping[str, Any]) -> Message:
+    """Return the message for an incident, the same one for a level however it is joined with others later."""
+    when, word = from_ms(source["timestamp"]), str(source["severity"])
+    entities, networks = tuple(map(str, source["entities"])), tuple(map(str, source["networks"]))
+    counts = int(source["entity_count"]), int(source["network_count"])
+    return Message(
+        id="|".join((job.job_id, "incidents", str(source[ALERT_ID]), word)),
+        job_id=job.job_id,
+        alert="incidents",
+        when=when,
+        severity=word,
+        why=" ".join(source["reasons"][:REASONS]),
+        score=float(source[INCIDENT_SCORE]),
+        who=named(entities, counts[0]),
+        where=named(networks, counts[1]),
+        link=link(job, when, entities, networks, kind="incidents"),
+        entities=entities[:NAMED],
+        addresses=networks[:NAMED],
+        entity_count=counts[0],
+        address_count=counts[1],
     )
 
 

@@ -13,17 +13,22 @@ STACK_NAMES: dict[Stack, str] = {
     "opensearch": "OpenSearch Alerting",
 }
 
-Kind: TypeAlias = Literal["buckets", "influencers", "records", "blind", "silent"]
+Kind: TypeAlias = Literal["incidents", "buckets", "influencers", "records", "blind", "silent"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+FindingKind: TypeAlias = Literal["incidents", "buckets", "influencers", "records"]
 ScoredKind: TypeAlias = Literal["buckets", "influencers", "records"]
 SCORED: dict[ScoredKind, ResultKind] = {"buckets": "bucket", "influencers": "influencer", "records": "record"}
 """Kinds of alerts on scores → the type of their results."""
+
+FINDINGS: tuple[FindingKind, ...] = get_args(FindingKind)
+"""Kinds of alerts on what was found; blind and silent are alerts on a job that finds nothing."""
 
 ALWAYS: tuple[Kind, ...] = ("blind", "silent")
 """Always installed with the others: where no results are written, no other alert can be raised."""
 
 TITLES: dict[Kind, str] = {
+    "incidents": "incidents",
     "buckets": "unusual buckets",
     "influencers": "unusual entities and addresses",
     "records": "unusual sign-ins",

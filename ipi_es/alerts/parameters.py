@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ipi_es.alerts.kinds import SCORED, TITLES, Kind
 from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
-from ipi_es.results.words import ALIAS, SCORE_FIELDS
+from ipi_es.results.words import ALIAS, INCIDENT_SCORE, SCORE_FIELDS
 from ipi_es.scoring.probability import Severity
 from ipi_es.times import SECONDS, format_span
 
@@ -88,13 +88,15 @@ class Parameters:
 
     def field(self, kind: Kind) -> str | None:
         """Return the score's field; None if the kind has no score. Raises UsageError for a field of another kind."""
-        if kind not in SCORED:
+        if kind == "incidents":
+            allowed: tuple[str, ...] = (INCIDENT_SCORE,)  # of initial scores: a renormalization doesn't change it
+        elif kind in SCORED:
+            allowed = (f"initial_{SCORE_FIELDS[SCORED[kind]]}", SCORE_FIELDS[SCORED[kind]])
+        else:
             return None
-        score = SCORE_FIELDS[SCORED[kind]]
-        allowed = (f"initial_{score}", score)
         if self.score_field is not None and self.score_field not in allowed:
             raise UsageError(f"{kind} have no {self.score_field}", hint=f"take {' or '.join(allowed)}")
-        return self.score_field or (allowed[0] if self.score == "initial" else score)
+        return self.score_field or (allowed[0] if self.score == "initial" else allowed[-1])
 
     @property
     def place(self) -> str:

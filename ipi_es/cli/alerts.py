@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import orjson
 
-from ipi_es.alerts.kinds import SCORED, STACK_NAMES
+from ipi_es.alerts.kinds import FINDINGS, STACK_NAMES
 from ipi_es.cli.shared.console_options import console_of, console_url, credentials_options
 from ipi_es.cli.shared.shell import clock, shell
 
@@ -45,7 +45,7 @@ def _choices(function: F) -> F:
         click.option(
             "--on",
             "kinds",
-            type=click.Choice(tuple(SCORED)),
+            type=click.Choice(FINDINGS),
             multiple=True,
             help="What to alert on, may be repeated; default: the job's alerts.on (buckets). Alerts that say that the "
             "job is blind, and that nothing is written, always come with them.",

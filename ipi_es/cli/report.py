@@ -40,7 +40,7 @@ def report(
 
     Example: ipi-es report jobs/logins.yml --start now-7d -o week.html
     """
-    from ipi_es.cli.shared.results_there import newest_result
+    from ipi_es.cli.shared.results_there import incidents_note, newest_result
     from ipi_es.worker.job_resources import JobResources
 
     here, now = shell(ctx), clock()
@@ -48,8 +48,9 @@ def report(
     times = [None if text is None else parse_time(text, now=now) for text in (start, end)]
     with here.cluster() as cluster:
         _, note = newest_result(cluster, job, here.settings.snapshots.directory)
-        if note is not None:
-            click.secho(f"note: {note}", fg="yellow", err=True)
+        for each in (note, incidents_note(cluster, job)):
+            if each is not None:
+                click.secho(f"note: {each}", fg="yellow", err=True)
         work = JobResources(cluster, job, snapshots=here.settings.snapshots.directory)
         made, summary = page_of(work, *times, now=now, shown=shown)
     target = output or f"report-{job.job_id}.html"
@@ -78,7 +79,7 @@ def page_of(
         end = now if newest is None else newest
     if start is None:
         start = end - DEFAULT_DAYS * SECONDS["d"]
-    found = read_findings(work.stores.results, work.job, start, end)
+    found = read_findings(work.stores.results, work.job, start, end, work.incidents.stored(start, end))
     made = page(found, read_learned(work), made_at=now, shown=shown)
     summary = f"{counted(len(found.buckets), 'bucket')} from {shown.at(start)} to {shown.at(end)}."
     if not found.buckets:

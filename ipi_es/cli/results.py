@@ -130,7 +130,7 @@ def results(
 ) -> None:
     """Print a job's incidents, records, influencers or buckets, the worst first; or overall buckets of several jobs.
 
-    An incident joins the records and influencers of the same accounts and networks within a day.
+    An incident joins the records and influencers of the same accounts and networks within `incident_gap`, a day.
 
     Tables of records and influencers show what is new, and say how many repeats they leave out; --all shows those too.
     In a table of influencers an entity and its addresses of one event share a line. For overall, JOB may be several
@@ -261,19 +261,17 @@ def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: ResultsR
 
 
 def _incidents(here: Shell, cluster: Cluster, job: Job, asked: ResultsRequest, shown: TimeShown) -> FoundResults:
-    from ipi_es.cli.shared.results_there import newest_result
+    from ipi_es.cli.shared.results_there import incidents_note, newest_result
     from ipi_es.results.reading.incident_grouping import network_of_address
-    from ipi_es.results.reading.incidents_there import incident_rows, read_incidents
+    from ipi_es.results.reading.incidents_there import incident_rows, stored_incidents
 
     where, closed = asked.filter(job), asked.everything or not asked.table
     network = None if where.ip is None else network_of_address(where.ip)
-    found = read_incidents(cluster, job.job_id, asked.start, asked.end)
-    all_rows = incident_rows(
-        found, job.job_id, min_score=asked.min_score, entity=where.entity, network=network, closed=True
-    )
+    found = [each.source for each in stored_incidents(cluster, job.job_id, asked.start, asked.end)]
+    all_rows = incident_rows(found, min_score=asked.min_score, entity=where.entity, network=network)
     rows = [each for each in all_rows if closed or each["state"] not in CLOSING]
     newest, note = newest_result(cluster, job, here.settings.snapshots.directory)
-    notes = () if note is None else (note,)
+    notes = tuple(each for each in (note, incidents_note(cluster, job)) if each is not None)
     left_out = len(all_rows) - len(rows)
     if left_out:
         notes = (*notes, f"left out: {counted(left_out, 'incident')} that verdicts closed; --all shows them")
@@ -341,7 +339,7 @@ def _incident(row: dict[str, Any], shown: TimeShown) -> dict[str, Any]:
         "time": shown.copyable(from_ms(row["timestamp"])),
         "until": shown.copyable(from_ms(row["end_timestamp"])),
         "who": some(row["entities"], NAMED, total=row["entity_count"]),
-        "where": some(row["networks"], NAMED),
+        "where": some(row["networks"], NAMED, total=row["network_count"]),
         "found": row["record_count"] + row["influencer_count"],
         "why": " ".join(row["reasons"][:REASONS]),
     }

@@ -61,7 +61,13 @@ def rule() -> None:
 @click.option("--operator", help="A network operator by its AS number: 64496 or AS64496.")
 @click.option("--country", help="A country by its two letters.")
 @click.option("--network-type", help="A type that a file of `networks_files` gives: hosting, vpn, relay, …")
-@click.option("--reason", required=True, help="Why; shown with the rule.")
+@click.option(
+    "--from",
+    "incident",
+    metavar="INCIDENT",
+    help="Allow what an incident is made of: its accounts from its networks, or from there everybody if a group moved.",
+)
+@click.option("--reason", help="Why; shown with the rule. With --from the incident's sentence by default.")
 @click.option("--by", help="Who says so; default: the user that runs this command.")
 @click.option("--job", "job_names", multiple=True, metavar="JOB", help="A job that it acts in; default: all jobs.")
 @click.option("--start", help="It acts in buckets that start from here on; default: now.")
@@ -73,6 +79,9 @@ def rule() -> None:
 def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     """Add the rule NAME; all of its conditions must match.
 
+    With --from it is made of an incident and acts in its job. Several accounts or networks give several rules, NAME-1,
+    NAME-2 and so on.
+
     Example: ipi-es rule add vpn --operator AS64496 --group contractors --reason "their VPN" --expires now+90d
     """
     from ipi_es.config.files.loading import load_jobs
@@ -80,9 +89,11 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
 
     here, now = shell(ctx), clock()
     require_name(name, "rule")
-    if not given["reason"].strip():
+    made = [(name, given)] if given["incident"] is None else _of_incident(here, name, given)
+    reason, job_names = made[0][1]["reason"], made[0][1]["job_names"]
+    if not (reason or "").strip():
         raise UsageError("the rule has no reason", hint="say why: --reason TEXT")
-    allow = _rule(name, given)
+    allowed = [_rule(*each) for each in made]
     if given["retroactive"] and given["start"] is not None:
         raise UsageError("--start and --retroactive both say when the rule starts", hint="leave one out")
     start = parse_time(given["start"] or "now", now=now)
@@ -90,37 +101,35 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     if expires is not None and expires <= max(now, start):
         raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
     require_times("rule", start, expires, hint="a rule without --expires acts until you end it")
-    named = [here.job(each) for each in given["job_names"]]
-    allow, note = _without_name(allow, named or load_jobs(here.settings))
+    named = [here.job(each) for each in job_names]
+    spelled = [_without_name(each, named or load_jobs(here.settings)) for each in allowed]
+    allowed, notes = [each for each, _ in spelled], {note for _, note in spelled if note}
     jobs = tuple(dict.fromkeys(job.job_id for job in named))
     if given["retroactive"]:
         start = now - max((job.renormalization_window() for job in named or load_jobs(here.settings)), default=RETRO)
     with _store(here) as store:
         # most rules are narrow: they need no look at the others, of which there may be a hundred thousand
-        others = [each for each in store.all().rules if not each.ended_at(now)] if allow.is_wide else []
-        _refuse(allow, named or load_jobs(here.settings), others)
-        store.add_rule(
-            StoredRule(
-                rule=allow,
-                reason=given["reason"],
-                author=given["by"] or user_name(),
-                created=now,
-                start=start,
-                expires=expires,
-                jobs=jobs,
-            )
-        )
+        wide = any(each.is_wide for each in allowed)
+        others = [each for each in store.all().rules if not each.ended_at(now)] if wide else []
+        for allow in allowed:
+            _refuse(allow, named or load_jobs(here.settings), others)
+            if len(allowed) > 1 and store.get(allow.name) is not None:  # none is added, rather than some
+                raise UsageError(f"there is a rule “{visible(allow.name)}” already", hint="take another name")
+        for allow in allowed:
+            store.add_rule(StoredRule(allow, reason, given["by"] or user_name(), now, start, expires, jobs=jobs))
     where = f"the job{'' if len(jobs) == 1 else 's'} {', '.join(jobs)}" if jobs else "all jobs"
     until = "until you end it" if expires is None else f"until {iso(expires)}"
-    click.echo(
-        f"In {where}, {_allows(allow)} raises no alarm in buckets that start from {iso(start)} on, {until}. "
-        f"What the rule allows {'is' if allow.learn else 'is not'} learned."
-    )
+    for allow in allowed:
+        click.echo(
+            f"In {where}, {_allows(allow)} raises no alarm in buckets that start from {iso(start)} on, {until}. "
+            f"What the rule allows {'is' if allow.learn else 'is not'} learned."
+        )
     if start < now:
         click.echo("Workers score results since then again at their next run, as far as these are renormalized.")
-    if note:
+    for note in sorted(notes):
         click.secho(f"note: {visible(note)}", fg="yellow", err=True)
-    click.echo(f"See what it hides: ipi-es rule show {name}")
+    for allow in allowed:
+        click.echo(f"See what it hides: ipi-es rule show {allow.name}")
 
 
 @rule.command("list")
@@ -195,6 +204,29 @@ def show(ctx: click.Context, name: str, output_format: str) -> None:
     for key in FIELDS:
         if row[key] not in (None, "", False):
             click.echo(f"{key.replace('_', ' '):>14}  {visible(row[key])}")
+
+
+def _of_incident(here: Shell, name: str, given: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the names and options of the rules that allow an incident. Raises UsageError where that can't be done."""
+    from ipi_es.config.allow_rule import CONDITIONS
+    from ipi_es.results.reading.incidents_there import require_incident
+    from ipi_es.worker.incidents.incident_rules import conditions_of
+    from ipi_es.worker.verdicts.job_verdicts import find_results
+
+    others = [each for each in CONDITIONS if each != "group" and given[each] is not None]
+    if others or given["force"]:
+        words = ", ".join(f"--{each.replace('_', '-')}" for each in (*others, *(["force"] if given["force"] else [])))
+        raise UsageError(f"--from makes the rule of the incident, without {words}", hint="leave one out")
+    place = given["incident"]
+    with here.cluster() as cluster:
+        (found,) = find_results(cluster, [place])
+        job = here.job(str(found.source["job_id"]))
+        incident = require_incident(cluster, found, job.incident_gap)
+    chosen = conditions_of(incident, place, given["group"])
+    reason = given["reason"] or (found.source["reasons"] or [""])[0]
+    shared = {**given, "reason": reason, "job_names": given["job_names"] or (job.job_id,), **dict.fromkeys(CONDITIONS)}
+    names = [name] if len(chosen) == 1 else [f"{name}-{number}" for number in range(1, len(chosen) + 1)]
+    return [(each, {**shared, **conditions}) for each, conditions in zip(names, chosen, strict=True)]
 
 
 def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:

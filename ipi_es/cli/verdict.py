@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from ipi_es.addresses import canonical
 from ipi_es.cli.shared.output import Column, emit, format_option
 from ipi_es.cli.shared.shell import clock, folded_job, named_pair, shell, user_name
-from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, REACH, SAFE, VerdictWord
+from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, REACH, SAFE
 from ipi_es.errors import UsageError
 from ipi_es.times import iso
 
 if TYPE_CHECKING:
     from ipi_es.cluster.port import Cluster
-    from ipi_es.config.given_verdict import Verdict
+    from ipi_es.config.given_verdict import Verdict, VerdictWord
     from ipi_es.config.job_config import Job
-    from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
+    from ipi_es.worker.verdicts.job_verdicts import JobVerdicts, Statement
 
 COLUMNS = (
     Column("time", "Time"),
@@ -46,8 +46,9 @@ PAIR = 3
 def verdict() -> None:
     """Say what a finding was: the account's owner, an attacker, or nothing of interest.
 
-    Name the finding by ids of results (records or influencers), or by JOB ENTITY IP. A verdict is about what the entity
-    did from the network of the address (/24 or /48).
+    Name the finding by the id of an incident, which answers all of its results, by ids of results (records or
+    influencers), or by JOB ENTITY IP. A verdict is about what the entity did from the network of the address (/24 or
+    /48).
 
     Example: ipi-es verdict safe sign-ins alice 198.51.100.7 --comment "her new flat, asked on the phone"
     """
@@ -59,7 +60,7 @@ def _finding(function: Callable[..., None]) -> Callable[..., None]:
         click.pass_context,
         click.option("--by", help="Who says so; default: the user that runs this command."),
         click.option("--comment", default="", help="Why; kept with the verdict."),
-        click.argument("finding", nargs=-1, required=True, metavar="RESULT…|JOB ENTITY IP"),
+        click.argument("finding", nargs=-1, required=True, metavar="INCIDENT|RESULT…|JOB ENTITY IP"),
     ):
         function = add(function)
     return function
@@ -83,6 +84,8 @@ def safe(ctx: click.Context, finding: tuple[str, ...], comment: str, by: str | N
 @_finding
 def compromised(ctx: click.Context, finding: tuple[str, ...], comment: str, by: str | None) -> None:
     """Say that it was an attacker: what the account did from that network is never learned.
+
+    An incident is then listed first until the verdict is revoked.
 
     For `compromised_days` (30) other accounts are scored higher where they use the same address, its network, or its
     operator, if that is a hosting provider; each such record says so.
@@ -155,7 +158,7 @@ def list_(ctx: click.Context, job_name: str, with_revoked: bool, output_format: 
 
 
 @verdict.command()
-@click.argument("finding", nargs=-1, required=True, metavar="RESULT…|JOB ENTITY IP")
+@click.argument("finding", nargs=-1, required=True, metavar="INCIDENT|RESULT…|JOB ENTITY IP")
 @click.option("--by", help="Who says so; default: the user that runs this command.")
 @click.pass_context
 def revoke(ctx: click.Context, finding: tuple[str, ...], by: str | None) -> None:
@@ -164,10 +167,11 @@ def revoke(ctx: click.Context, finding: tuple[str, ...], by: str | None) -> None
     Example: ipi-es verdict revoke sign-ins alice 198.51.100.7
     """
     from ipi_es.results.documents.visible import visible
+    from ipi_es.worker.verdicts.job_verdicts import Statement
     from ipi_es.worker.verdicts.known_verdicts import network_of
 
     with _cluster(ctx) as cluster:
-        for verdicts, drafts in _drafts(ctx, cluster, finding, _Said(SAFE, by or user_name(), "")):
+        for verdicts, drafts in _drafts(ctx, cluster, finding, Statement(SAFE, by or user_name(), "")):
             places = sorted({(each.entity, network_of(each.ip)) for each in drafts})
             for each in verdicts.revoke(places, by or user_name()):
                 place = visible(f"{each.entity} and {network_of(each.ip)}")
@@ -175,7 +179,7 @@ def revoke(ctx: click.Context, finding: tuple[str, ...], by: str | None) -> None
 
 
 @verdict.command()
-@click.argument("finding", nargs=-1, required=True, metavar="RESULT…|JOB ENTITY IP")
+@click.argument("finding", nargs=-1, required=True, metavar="INCIDENT|RESULT…|JOB ENTITY IP")
 @click.pass_context
 def remove(ctx: click.Context, finding: tuple[str, ...]) -> None:
     """Revoke a verdict, under the old name of `revoke`.
@@ -185,22 +189,15 @@ def remove(ctx: click.Context, finding: tuple[str, ...]) -> None:
     ctx.invoke(revoke, finding=finding, by=None)
 
 
-class _Said(NamedTuple):
-    """What is said of a finding."""
-
-    word: VerdictWord
-    by: str
-    comment: str
-
-
 def _give(ctx: click.Context, word: VerdictWord, finding: tuple[str, ...], comment: str, by: str | None) -> list[str]:
     """Give a verdict; return “ENTITY from NETWORK” of each pair that it was given on."""
     from ipi_es.results.documents.visible import visible
+    from ipi_es.worker.verdicts.job_verdicts import Statement
     from ipi_es.worker.verdicts.known_verdicts import network_of
 
     given = []
     with _cluster(ctx) as cluster:
-        found = _drafts(ctx, cluster, finding, _Said(word, by or user_name(), comment))
+        found = _drafts(ctx, cluster, finding, Statement(word, by or user_name(), comment))
         for verdicts, drafts in found:
             verdicts.require_allowed(drafts)  # of all jobs first: what is refused leaves nothing
             for each in drafts:
@@ -215,20 +212,20 @@ def _give(ctx: click.Context, word: VerdictWord, finding: tuple[str, ...], comme
 
 
 def _drafts(
-    ctx: click.Context, cluster: Cluster, finding: Sequence[str], said: _Said
+    ctx: click.Context, cluster: Cluster, finding: Sequence[str], said: Statement
 ) -> list[tuple[JobVerdicts, list[Verdict]]]:
     """Return the verdicts to give on what was named, for each job. Raises UsageError for what isn't there."""
     from ipi_es.config.given_verdict import Verdict
     from ipi_es.results.documents import ids
-    from ipi_es.worker.verdicts.job_verdicts import find_results, of_record
+    from ipi_es.worker.verdicts.job_verdicts import find_results
 
     here, now = shell(ctx), clock()
-    named = [ids.start_of(each) is not None for each in finding]
+    named = [ids.start_of(each) is not None or ids.is_incident(each) for each in finding]
     if not all(named):
         if any(named) or len(finding) != PAIR:
             raise UsageError(
                 f"“{' '.join(finding)}” names no finding",
-                hint="name results by their ids, or one pair by JOB ENTITY IP",
+                hint="name results or incidents by their ids, or one pair by JOB ENTITY IP",
             )
         job = folded_job(cluster, here.job(finding[0]))
         entity, address = named_pair(job, *finding[1:])
@@ -240,8 +237,7 @@ def _drafts(
         if job_id not in by_job:
             by_job[job_id] = _of(cluster, folded_job(cluster, here.job(job_id))), []
         verdicts, drafts = by_job[job_id]
-        for record in verdicts.records_of(result):
-            drafts.append(of_record(record, said.word, said.by, now, said.comment, result.id))
+        drafts += verdicts.drafts(result, said)
     return list(by_job.values())
 
 

@@ -58,7 +58,7 @@ def _console(text: str) -> str:
 
 WebhookUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_http)]
 AppriseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_apprise)]
-AlertOn: TypeAlias = Literal["buckets", "influencers", "records"]
+AlertOn: TypeAlias = Literal["incidents", "buckets", "influencers", "records"]
 
 WAYS = ("webhook", "webhook_file", "apprise", "apprise_file")
 
@@ -120,7 +120,9 @@ class Alerts(Section):
     """What is worth an alert; also the defaults of `ipi-es alerts render` and `install`."""
 
     on: tuple[AlertOn, ...] = Field(
-        default=("buckets",), description="Results that alert: buckets are at most one alert a bucket_span."
+        default=("buckets",),
+        description="Results that alert: buckets are at most one alert a bucket_span, incidents one for each and one "
+        "more when it becomes worse by a severity.",
     )
     threshold: Number = Field(default=75, ge=0, le=100, description="The least score that alerts.")
     score: Literal["initial", "current"] = Field(

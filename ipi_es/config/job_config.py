@@ -186,6 +186,11 @@ class Job(Section):
         default=DAY,
         description="Ours. A pair seen again within this time of its first record is no new alarm; 0 turns it off.",
     )
+    incident_gap: PositiveSpan = Field(
+        default=DAY,
+        description="Ours. Results of the same account, network or new operator are one incident if at most this time "
+        "lies between the starts of their buckets.",
+    )
     hold_probability: Number = Field(
         default=0.005,
         ge=0,

@@ -161,6 +161,7 @@ RULES: dict[str, SettingRule] = {
     "model_snapshot_retention_days": _free("what is kept"),
     "renormalization_window_days": _free(_SCORES),
     "repeat_window": _free(_SCORES),
+    "incident_gap": _free("incidents are made of stored results; the next run makes them anew"),
     "hold_probability": _free("holds that were begun last as long as they would have"),
     "hold_days": _free("counts for holds that last, too"),
     "compromised_days": _free(_SCORES),

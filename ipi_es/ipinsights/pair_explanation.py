@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ipi_es.addresses import canonical
-from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, AddressContext
+from ipi_es.ipinsights.address_context import CONTEXT_LEVELS, CONTEXT_NAMES, AddressContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined
 from ipi_es.ipinsights.prefixes import ADDRESS, SITE, prefix_keys, shared_bits, site_text
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ipi_es.addresses import Addresses
     from ipi_es.ipinsights.history.history import History
     from ipi_es.ipinsights.scorer import Scorer
+
+OPERATOR = CONTEXT_NAMES.index("operator")
 
 SHARED_FROM = 7
 """Accounts from which on an address or a network is shared by a group: more than the three that an attacker is assumed
@@ -80,6 +82,8 @@ class PairExplanation:
     operator_first_occurrence: bool | None = None
     """The same for this operator; None where the address's operator, or every operator of the entity, is unknown."""
     country_first_occurrence: bool | None = None
+    operator_new_to_everybody: bool = False
+    """Whether history has no use of this operator by any entity; False where that isn't known."""
 
     @cached_property
     def typical(self) -> tuple[tuple[str, int, float], ...]:
@@ -107,6 +111,8 @@ def explain_all(
     usual, totals = _usual(history, hashes)
     compatibility, typical = _compatibility(scorer, hashes, addresses, context, usual)
     new_operator, new_country = _first_of_context(history, hashes, prior == 0, context)
+    unused = history.networks.read_members(history.networks.cells(context.keys()))[:, OPERATOR] == 0
+    unused &= history.profiles.context_rows[:, OPERATOR].any()  # else of no operator is it known who used it
     found = []
     for i, address in enumerate(map(bytes, addresses)):
         blobs = [blob for _, blob, _, _ in usual[i]]
@@ -134,6 +140,7 @@ def explain_all(
                 country=country_text(int(context.country[i])),
                 operator_first_occurrence=new_operator[i],
                 country_first_occurrence=new_country[i],
+                operator_new_to_everybody=new_operator[i] is True and bool(unused[i]),
             )
         )
     return found

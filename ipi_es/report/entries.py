@@ -17,7 +17,6 @@ from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_
 from ipi_es.results.documents.explanation import sentence, usual_shares
 from ipi_es.results.documents.phrases import TYPE_LABELS
 from ipi_es.results.documents.visible import visible
-from ipi_es.results.reading.incident_grouping import Incident
 from ipi_es.results.words import is_settled
 from ipi_es.times import from_ms
 
@@ -240,22 +239,23 @@ class IncidentCard:
     """What happened, in order of time; at most :data:`MAX_REASONS`."""
 
 
-def incident_cards(incidents: Sequence[Incident], job: str, shown: TimeShown) -> list[IncidentCard]:
+def incident_cards(incidents: Sequence[Mapping[str, Any]], shown: TimeShown) -> list[IncidentCard]:
     """Return cards of the first :data:`MAX_INCIDENTS` incidents."""
-    return [_incident_card(each, each.to_dict(job), shown) for each in incidents[:MAX_INCIDENTS]]
+    return [_incident_card(each, shown) for each in incidents[:MAX_INCIDENTS]]
 
 
-def _incident_card(incident: Incident, row: Mapping[str, Any], shown: TimeShown) -> IncidentCard:
+def _incident_card(row: Mapping[str, Any], shown: TimeShown) -> IncidentCard:
+    score, begin = float(row["incident_score"]), from_ms(row["timestamp"])
     return IncidentCard(
-        severity=severity_name(incident.score),
-        score=score_text(incident.score),
+        severity=severity_name(score),
+        score=score_text(score),
         who=visible(some(row["entities"], NAMED, total=row["entity_count"])),
-        where=visible(some(row["networks"], NAMED)),
-        begin=shown.at(incident.start),
-        end=shown.at(incident.end),
-        machine_time=shown.iso(incident.start),
-        state=incident.state,
-        results=len(incident.results),
+        where=visible(some(row["networks"], NAMED, total=row["network_count"])),
+        begin=shown.at(begin),
+        end=shown.at(from_ms(row["end_timestamp"])),
+        machine_time=shown.iso(begin),
+        state=str(row["state"]),
+        results=int(row["record_count"]) + int(row["influencer_count"]),
         reasons=tuple(visible(each) for each in row["reasons"][:MAX_REASONS]),
     )
 

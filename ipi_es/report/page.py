@@ -58,7 +58,7 @@ def page(found: Findings, learned: JobKnowledge, *, made_at: int, shown: TimeSho
         gaps=gaps_of(found.buckets, axis, shown),
         gaps_named=GAPS_NAMED,
         series=event_series(found.buckets, axis),
-        incidents=incident_cards(found.incidents, job.job_id, shown),
+        incidents=incident_cards(found.incidents, shown),
         incident_count=len(found.incidents),
         cards=cards,
         omitted=omitted,

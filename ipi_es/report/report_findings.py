@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ipi_es.config.given_verdict import CLOSING
 from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
-from ipi_es.results.reading.incident_grouping import LEAST_SCORE, Incident, group_incidents, initial_score
+from ipi_es.results.reading.incidents_there import incident_rows
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.result_reader import ResultReader
-from ipi_es.results.words import is_settled, raises_alarm
+from ipi_es.results.words import is_settled
 from ipi_es.times import format_span, from_ms
 
 Source = dict[str, Any]
@@ -55,8 +54,8 @@ class Findings:
     influencers: Sequence[Source] = ()
     records: Sequence[Source] = ()
     annotations: Sequence[Source] = ()
-    incidents: Sequence[Incident] = ()
-    """Those of these influencers and records, the worst first; without what verdicts closed."""
+    incidents: Sequence[Source] = ()
+    """Those with a moment in the range, in the order for people; without what verdicts closed."""
 
     @property
     def counted_buckets(self) -> list[Source]:
@@ -81,8 +80,11 @@ def newest_end(results: ResultReader, span: int) -> int | None:
     return None
 
 
-def read_findings(results: ResultReader, job: Job, start: int, end: int) -> Findings:
-    """Read the results for [start, end), epoch seconds. Raises UsageError if the range is too long or empty."""
+def read_findings(results: ResultReader, job: Job, start: int, end: int, incidents: Iterable[Source] = ()) -> Findings:
+    """Read the results for [start, end), epoch seconds; ``incidents`` are the stored ones of that time.
+
+    Raises UsageError if the range is too long or empty.
+    """
     if end <= start:
         raise UsageError("the report's end is not after its start", hint="give --start and --end, or neither")
     if (end - start) // job.bucket_span > MAX_BUCKETS:
@@ -110,16 +112,8 @@ def read_findings(results: ResultReader, job: Job, start: int, end: int) -> Find
         influencers=found,
         records=sorted(by_id.values(), key=lambda each: -float(each["record_score"])),
         annotations=[each.source for each in annotations],
-        incidents=incidents_of((each.id, each.source) for each in (*influencers, *records)),
+        incidents=incident_rows(incidents, closed=False),
     )
-
-
-def incidents_of(results: Iterable[tuple[str, Source]]) -> list[Incident]:
-    """Return the incidents of influencers and records, given as (id, source), without closed ones; the worst first."""
-    found = group_incidents(
-        (place, each) for place, each in results if raises_alarm(each) and initial_score(each) >= LEAST_SCORE
-    )
-    return sorted((each for each in found if each.state not in CLOSING), key=lambda each: -each.score)
 
 
 def leaders(influencers: Sequence[Mapping[str, Any]], field_name: str) -> list[str]:

@@ -35,22 +35,23 @@ ECS_LEAVES = (
 
 FIXED_FIELDS = frozenset(
     {
-        "@timestamp", "actual", "allowed_entity_count", "allowed_ip_count", "annotation", "annotation_type",
-        "anomaly_score", "anomaly_score_explanation", "blind_field", "blind_reason", "blind_state",
-        "bucket_influencers", "bucket_span", "by_field_name", "by_field_value", "detector_index", "egress_move",
-        "end_timestamp",
-        "entity_count", "entity_groups", "entity_sources", "event_count", "events_digest", "events_seq_no",
-        "excluded_entity_count", "failures_only", "function", "function_description", "held_until", "influencer_count",
-        "influencer_field_name", "influencer_field_value", "influencer_score", "influencers", "initial_anomaly_score",
-        "initial_influencer_score", "initial_record_score", "ip_count", "is_interim", "job_id", "malformed_ip_count",
-        "max_record_score", "missing_entity_count", "missing_ip_count", "new_record_count", "omitted_record_count",
+        "@timestamp", "actual", "address_count", "addresses", "alert_id", "allowed_entity_count", "allowed_ip_count",
+        "annotation", "annotation_type", "anomaly_score", "anomaly_score_explanation", "blind_field", "blind_reason",
+        "blind_state", "bucket_influencers", "bucket_span", "by_field_name", "by_field_value", "detector_index",
+        "egress_move",
+        "end_timestamp", "entities", "entity_count", "entity_groups", "entity_sources", "event_count", "events_digest",
+        "events_seq_no", "excluded_entity_count", "failures_only", "function", "function_description", "held_until",
+        "incident_id", "incident_score", "influencer_count", "influencer_field_name", "influencer_field_value",
+        "influencer_score", "influencers", "initial_anomaly_score", "initial_influencer_score", "initial_record_score",
+        "ip_count", "is_interim", "job_id", "malformed_ip_count", "max_record_score", "missing_entity_count",
+        "missing_ip_count", "network_count", "networks", "new_record_count", "omitted_record_count", "operators",
         "outcomes", "partition_field_name", "partition_field_value", "private_ip_count", "probability",
-        "processing_time_ms", "quantiles_id", "reason", "record_count", "record_score", "renormalized_at", "repeat_of",
-        "repeated_entity_count", "repeated_ip_count", "reported_extent", "rescored_at", "result_type", "revision",
-        "scheduled_events", "snapshot_id", "suppressed_by", "timestamp", "top_entities", "top_ips", "typical",
-        "unlearned_entities", "unlearned_entity_count", "unlearned_ip_count", "unlearned_pair_count",
-        "unparsable_count", "unusual_entity_count", "unusual_ip_count", "unusual_pair_count", "usable_counts",
-        "usable_outcomes", "verdict",
+        "processing_time_ms", "quantiles_id", "reason", "reasons", "record_count", "record_score", "renormalized_at",
+        "repeat_of", "repeated_entity_count", "repeated_ip_count", "reported_extent", "rescored_at", "result_type",
+        "results", "revision", "scheduled_events", "severity", "snapshot_id", "state", "suppressed_by", "timestamp",
+        "top_entities", "top_ips", "typical", "unlearned_entities", "unlearned_entity_count", "unlearned_ip_count",
+        "unlearned_pair_count", "unparsable_count", "unusual_entity_count", "unusual_ip_count", "unusual_pair_count",
+        "usable_counts", "usable_outcomes", "verdict",
     }
 )  # fmt: skip
 """All other top-level fields of the template; a test compares the two."""

@@ -14,6 +14,7 @@ from ipi_es.cluster.port import Cluster, Drop
 from ipi_es.config.job_config import Job
 from ipi_es.errors import ClusterReadOnly, LostJob, NotFound, PermissionDenied
 from ipi_es.results.index_mapping import month_end
+from ipi_es.results.reading.incidents_there import incidents_query
 from ipi_es.results.reading.queries import any_of, between
 from ipi_es.results.words import ALIAS, SHARED
 from ipi_es.times import SECONDS, parse_time
@@ -45,13 +46,15 @@ def held_for(job: Job) -> int:
 def old_results(job_id: str, end: int, held_from: int | None) -> dict[str, Any]:
     """Select results and annotations of buckets before ``end``, but none from ``held_from`` on that prevent learning.
 
-    The latter are records with a hold and buckets with unlearned entities. Epoch seconds; None: all are selected.
+    The latter are records with a hold and buckets with unlearned entities. Epoch seconds; None: all are selected. Not
+    selected are incidents that go on after ``end``: they are made anew of the results that are left.
     """
     query: dict[str, Any] = {"filter": [{"term": {"job_id": job_id}}, *between(None, end)]}
+    query["must_not"] = [incidents_query(job_id, end)]
     if held_from is not None and held_from < end:
         holding = [{"exists": {"field": field}} for field in ("held_until", "unlearned_entities")]
         held = [any_of(holding), *between(held_from, None)]
-        query["must_not"] = [{"bool": {"filter": held}}]
+        query["must_not"].append({"bool": {"filter": held}})
     return {"bool": query}
 
 

@@ -17,9 +17,18 @@ SHARED = "shared"
 """The index name of jobs without one of their own."""
 
 ResultKind: TypeAlias = Literal["record", "influencer", "bucket"]
-"""Result types that are scored; an annotation is the fourth result type, and has no score."""
+"""Result types that are scored; annotations and incidents are the others."""
 
 RESULT_KINDS: tuple[ResultKind, ...] = ("record", "influencer", "bucket")
+
+INCIDENT = "incident"
+"""The result type of incidents, which are made of records and influencers."""
+
+INCIDENT_SCORE = "incident_score"
+"""The score of an incident: the highest initial score of its results, 0–100."""
+
+ALERT_ID = "alert_id"
+"""The field with the id that an incident had when it reached its level, by which alerts know it again."""
 
 SCORE_FIELDS: dict[ResultKind, str] = {
     "record": "record_score",

@@ -185,7 +185,9 @@ class LiveJob:
     def _anything_due(self, state: JobState | None, now: int, complete: int) -> bool:
         if state is None or state.snapshot_id is None:
             return not self._training.rests
-        if state.renormalize_due or unmarked(self.resources.stores.verdicts.all(), state.details):
+        if state.renormalize_due or self.resources.incidents.due(state.details):
+            return True
+        if unmarked(self.resources.stores.verdicts.all(), state.details):
             return True
         checkpoint = state.trained.checkpoint
         return checkpoint < complete or due.wants_interim(self.job, now, checkpoint)
@@ -234,6 +236,7 @@ class LiveJob:
         self._timed("rules", lambda: rescore_by_rules(session, now, stopping))
         if stopping():
             return TickOutcome(TickResult.STOPPED, buckets=buckets)
+        session.update_incidents(stopping)
         if due.wants_interim(self.job, now, session.state.trained.checkpoint):
             self._timed("interim", lambda: write_interim(session, now))
         return TickOutcome(TickResult.WORKED, buckets=buckets)

@@ -85,6 +85,42 @@ class SavedRereadBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentsState:
+    """How far the stored incidents agree with the stored results. Times in epoch seconds."""
+
+    gap: int
+    """The job's ``incident_gap`` that they were made with, in seconds."""
+    method: int
+    """:data:`ipi_es.results.reading.incident_grouping.METHOD` that they were made with."""
+    begin: int = 0
+    """Results of buckets before this time were deleted as too old, and are part of no incident."""
+    due_from: int = 0
+    due_to: int = 0
+    """Results of buckets that begin in [due_from, due_to) may have changed since incidents were made of them."""
+    other: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Keys of a newer version."""
+
+    @classmethod
+    def from_mapping(cls, fields: Fields) -> IncidentsState | None:
+        """Read a stored one; None if it has no keys. Raises the error of ``fields`` for an impossible value."""
+        if not fields.names:
+            return None
+        return cls(
+            gap=fields.number("gap", 1, LATEST),
+            method=fields.number("method", 0, LATEST),
+            begin=_time(fields, "begin"),
+            due_from=_time(fields, "due_from"),
+            due_to=_time(fields, "due_to"),
+            other=fields.without({"gap", "method", "begin", "due_from", "due_to"}),
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as it is stored."""
+        times = {"begin": self.begin, "due_from": self.due_from, "due_to": self.due_to}
+        return {"gap": self.gap, "method": self.method, **times, **self.other}
+
+
+@dataclass(frozen=True, slots=True)
 class JobDetails:
     """The optional values of a job's state. Times in epoch seconds; ``None`` where there is none yet."""
 
@@ -119,6 +155,8 @@ class JobDetails:
     """Digest of the rules of documents that the stored results agree with."""
     verdicts_marked: str | None = None
     """The verdicts that are marked on results: “sequence number of the next:digest of those before”; None: none is."""
+    incidents: IncidentsState | None = None
+    """None: no incident was made yet."""
     other: Mapping[str, Any] = field(default_factory=dict)
     """Keys of a newer version."""
 
@@ -141,6 +179,7 @@ class JobDetails:
             waits_for=fields.text_or_none("waits_for"),
             rules_applied=fields.text_or_none("rules_applied"),
             verdicts_marked=fields.text_or_none("verdicts_marked"),
+            incidents=IncidentsState.from_mapping(fields.inside("incidents")),
             other=fields.without(_known(cls())),
         )
 
@@ -171,6 +210,7 @@ def _known(details: JobDetails) -> dict[str, Any]:
         "waits_for": details.waits_for,
         "rules_applied": details.rules_applied,
         "verdicts_marked": details.verdicts_marked,
+        "incidents": None if details.incidents is None else details.incidents.to_mapping(),
     }
 
 

@@ -29,6 +29,7 @@ from ipi_es.times import LATEST, SECONDS, iso
 from ipi_es.worker.clock import Clock, SystemClock
 from ipi_es.worker.history.history_keeper import HistoryId, HistoryKeeper, history_base, load_history
 from ipi_es.worker.history.holds import Holds
+from ipi_es.worker.incidents.incident_updates import IncidentUpdates
 from ipi_es.worker.lease_wait import LEASE
 from ipi_es.worker.scoring.describer import context_of
 from ipi_es.worker.scoring.normalizer_state import fields_of
@@ -86,6 +87,7 @@ class JobResources:
             blobs=blobs,
             clock=clock or SystemClock(),
         )
+        self.incidents = IncidentUpdates(cluster, job, self.stores)
 
     def report_steps_to(self, took: OnStep) -> None:
         """Call ``took`` with the duration of each step of the work."""

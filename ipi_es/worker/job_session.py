@@ -28,7 +28,7 @@ from ipi_es.worker.history import late_rows
 from ipi_es.worker.history.history_keeper import HistoryId, catch_up, store_delta
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.repeats.earlier_findings import Repeats
-from ipi_es.worker.scoring.batch import StoredSink, renormalization_details
+from ipi_es.worker.scoring.batch import Leftovers, StoredSink, renormalization_details
 from ipi_es.worker.scoring.describer import context_of
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.renormalization import ResultWindow
@@ -104,6 +104,8 @@ class JobSession:
         learned, snapshot_id, history = self._learn(start, end, on_progress, from_scratch=from_scratch)
         self._say_trained(learned, snapshot_id, learned.snapshot.trained_to)
         details = replace(self.state.details.restarted(), made_with=made_with(self.resources.job), scored_from=None)
+        if not Leftovers.of(self.resources.stores.results, 0).exist:
+            details = self.resources.incidents.with_none(details)
         self._restart(snapshot_id, history, learned.snapshot.trained_to, details)
         return learned
 
@@ -161,6 +163,7 @@ class JobSession:
         else:
             self.make_good()
         self._follow(planned.start, planned.end, on_progress).sweep()
+        self.update_incidents()
 
     def catch_up(
         self, end: int, on_progress: Callable[[ScoredBucket], None], stopping: Callable[[], bool] = lambda: False
@@ -211,6 +214,17 @@ class JobSession:
         if self.state.renormalize_due:
             self.renormalize()
 
+    def update_incidents(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Bring the stored incidents up to date with the results; return how many changed.
+
+        Nothing is read if none is due. ``stopping`` ends it early; the next call does the rest.
+        """
+        incidents = self.resources.incidents
+        if not incidents.due(self.state.details):
+            return 0
+        with timed(self.resources.took, "incidents"):
+            return incidents.update(self.writer, stopping)
+
     def renormalize(self) -> int:
         """Renormalize the stored results of the window by the job's current levels; return how many changed.
 
@@ -223,7 +237,7 @@ class JobSession:
             )
         self.scoring.invalidate()
         levels = NormalizerState.from_arrays(stores.quantiles.read(state.quantiles_id).levels)
-        sink = StoredSink(stores, self.writer, self._window, rewriting=False, took=self.resources.took)
+        sink = StoredSink(stores, self.writer, self._window, self.resources.incidents, took=self.resources.took)
         changed = sink.renormalize(levels)
         stores.results.show()
         return changed
@@ -342,8 +356,16 @@ class JobSession:
             first = {"details": details}
         # after bucket_span was changed, the first bucket may begin before the checkpoint: it replaces results there
         begin = start - start % job.bucket_span
-        rewriting = self._has_results(begin)
-        sink = StoredSink(stores, self.writer, self._window, rewriting=rewriting, first=first, took=resources.took)
+        leftovers = Leftovers.of(stores.results, begin)
+        sink = StoredSink(
+            stores,
+            self.writer,
+            self._window,
+            resources.incidents,
+            leftovers=leftovers,
+            first=first,
+            took=resources.took,
+        )
         last = LastRenormalization.at(start if state.renormalized_to is None else state.renormalized_to, levels.by_name)
         if details.largest is not None:
             last = LastRenormalization(last.time, details.largest)
@@ -373,9 +395,3 @@ class JobSession:
         results.show()
         expected = (end - start) // self.resources.job.bucket_span
         return max(expected - results.count("bucket", ResultFilter(start, end)), 0)
-
-    def _has_results(self, start: int) -> bool:
-        """Decide whether an earlier run left results at or after ``start``."""
-        results = self.resources.stores.results
-        results.show()
-        return results.any(start)

@@ -24,6 +24,7 @@ from write_stages import JOB, STRANGER
 from ipi_es.cluster.port import Put
 from ipi_es.config.job_config import Job
 from ipi_es.ipinsights.storage import delta_from_bytes
+from ipi_es.results.words import RESULT_KINDS
 from ipi_es.service.tick_outcome import TickResult
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -259,7 +260,7 @@ def test_events_a_day_late_mend_their_buckets(trained: MemoryCluster) -> None:
         {
             place: {name: each.get(name) for name in names}
             for place, each in parts.results(found[when], job).items()
-            if each["timestamp"] == at and each["result_type"] != "annotation"
+            if each["timestamp"] == at and each["result_type"] in RESULT_KINDS
         }
         for when in ("late", "in time")
     )

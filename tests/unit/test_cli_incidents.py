@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import connect_to, run
+from cli_run import clock_at, connect_to, run
 from verdict_parts import said
 
+from ipi_es.state.rule_store import RuleStore, StoredRule
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
@@ -85,6 +86,7 @@ def test_closed_incidents_are_left_out_of_a_table_and_counted(cluster: MemoryClu
         )
     with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
         mark_results(session)
+        session.update_incidents()
     states = {each["state"] for each in incidents()}
     assert "dismissed" in states
     closed = sum(each["state"] == "dismissed" for each in incidents())
@@ -107,3 +109,90 @@ def test_every_form_is_printed(form: str) -> None:
     shown = run("results", "incidents", "signins", "--format", form)
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.strip()
+
+
+def without_call(incident: dict[str, Any]) -> dict[str, Any]:
+    """An incident without what alerts go by: one that is reopened may call again."""
+    return {name: value for name, value in incident.items() if name not in ("event.ingested", "alert_id")}
+
+
+def brought_up_to_date(cluster: MemoryCluster) -> None:
+    """What a worker does at its next run."""
+    with open_session(JobResources(cluster, JOB, clock=parts.TestClock(parts.NOW))) as session:
+        mark_results(session)
+        session.update_incidents()
+
+
+@pytest.mark.parametrize("word", ["safe", "dismissed", "compromised"])
+def test_a_verdict_on_an_incident_answers_all_its_results_until_it_is_revoked(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    clock_at(monkeypatch, parts.NOW + 10)
+    before = incidents()
+    for each in (before[0], before[-1]):
+        place, command = each["incident_id"], "dismiss" if word == "dismissed" else word
+        given = run("verdict", command, place, "--by", "ann")
+        assert given.exit_code == 0, given.stderr
+        brought_up_to_date(cluster)
+        found = incidents()
+        marked = {one["incident_id"]: one["state"] for one in found}
+        assert marked[place] == word
+        assert word != "compromised" or found[0]["state"] == word, "it is listed first"
+        assert run("verdict", "revoke", place, "--by", "ann").exit_code == 0
+        brought_up_to_date(cluster)
+        assert [without_call(one) for one in incidents()] == [without_call(one) for one in before]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_an_incident_that_is_not_there_is_a_clear_error() -> None:
+    refused = run("verdict", "safe", f"signins_incident_1_{'0' * 32}")
+    assert refused.exit_code == 2
+    assert "there is no result" in refused.stderr
+
+
+def rules(cluster: MemoryCluster) -> list[StoredRule]:
+    return list(RuleStore(cluster).all().rules)
+
+
+def test_a_rule_is_made_of_an_incident(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_at(monkeypatch, parts.NOW + 10)
+    single = next(each for each in incidents() if len(each["entities"]) == each["entity_count"] == 1)
+    said = run("rule", "add", "known", "--from", single["incident_id"], "--by", "ann", "--expires", "now+30d")
+    assert said.exit_code == 0, said.stderr
+    made = rules(cluster)
+    assert {(each.rule.entity, each.rule.cidr) for each in made} == {
+        (single["entities"][0], network) for network in single["networks"]
+    }
+    assert {(each.reason, each.author, each.jobs) for each in made} == {(single["reasons"][0], "ann", (JOB.job_id,))}
+    assert "raises no alarm" in said.stdout
+    again = run("rule", "add", "known", "--from", single["incident_id"])
+    assert again.exit_code == 2
+    assert "already" in again.stderr
+    assert len(rules(cluster)) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--cidr", "192.0.2.0/24"), "without --cidr"),
+        (("--force",), "without --force"),
+        (("--group", "staff"), "needs entity_groups"),
+    ],
+)
+def test_what_does_not_go_with_an_incident_is_refused(
+    cluster: MemoryCluster, options: tuple[str, ...], said: str
+) -> None:
+    refused = run("rule", "add", "known", "--from", incidents()[-1]["incident_id"], *options)
+    assert refused.exit_code == 2
+    assert said in refused.stderr
+    assert not rules(cluster)
+
+
+@pytest.mark.parametrize("place", ["nothing", f"signins_incident_1_{'0' * 32}"])
+def test_a_rule_of_no_incident_is_refused(cluster: MemoryCluster, place: str) -> None:
+    refused = run("rule", "add", "known", "--from", place)
+    assert refused.exit_code == 2
+    assert "there is no result" in refused.stderr
+    record = parts.of_kind(parts.results(cluster, JOB), "record")
+    assert record
+    assert not rules(cluster)

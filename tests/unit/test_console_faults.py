@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from console_parts import opensearch, sources, vega
 
+from ipi_es.config.given_verdict import CLOSING
 from ipi_es.setup import console_import
 
 KINDS = ("kibana", "opensearch-dashboards")
@@ -84,7 +85,7 @@ def test_opensearchs_links_keep_the_time_and_what_is_pinned() -> None:
 @pytest.mark.parametrize("id_", ["ipi-es-overview", "ipi-es-entity"])
 def test_repeats_and_what_is_allowed_are_hidden_by_filters_that_can_be_switched_off(kind: str, id_: str) -> None:
     source = json.loads(dashboards(kind)[id_]["kibanaSavedObjectMeta"]["searchSourceJSON"])
-    repeats, allowed, scheduled = source["filter"]
+    repeats, allowed, scheduled, *closed = source["filter"]
     assert all(each["meta"]["alias"].endswith("hidden") and not each["meta"]["disabled"] for each in source["filter"])
     record = {"bool": {"filter": [{"term": {"result_type": "record"}}, {"exists": {"field": "repeat_of"}}]}}
     assert repeats["query"] == {"bool": {"must_not": [record]}}
@@ -92,6 +93,11 @@ def test_repeats_and_what_is_allowed_are_hidden_by_filters_that_can_be_switched_
     assert scheduled["query"] == {
         "bool": {"must_not": [{"bool": {"filter": [{"exists": {"field": "scheduled_events"}}]}}]}
     }
+    if id_ == "ipi-es-overview":
+        (incidents,) = closed
+        words = [{"wildcard": {"state": {"value": word}}} for word in CLOSING]
+        left_out = [{"term": {"result_type": "incident"}}, {"bool": {"should": words}}]
+        assert incidents["query"] == {"bool": {"must_not": [{"bool": {"filter": left_out}}]}}
     # no panel leaves them out for itself: the switch shows them everywhere
     for field in ("suppressed_by", "scheduled_events"):
         assert all(field not in json.dumps(panel) for panel in sources.panels().values())

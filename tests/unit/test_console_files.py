@@ -24,7 +24,7 @@ HEADINGS = {heading for view in opensearch.HEADINGS.values() for heading in view
 EVERY = [(kind, each) for kind in KINDS for each in FILES[kind]]
 PANEL_IDS = [
     "addresses", "annotations", "bucket-scores", "entity-about", "entity-addresses", "entity-gap", "entity-networks",
-    "entity-scores", "entity-usual", "jobs-about", "jobs-lag", "jobs-renormalization", "jobs-renormalized",
+    "entity-scores", "entity-usual", "incidents", "jobs-about", "jobs-lag", "jobs-renormalization", "jobs-renormalized",
     "jobs-snapshots", "jobs-table", "jobs-unparsable", "jobs-warm-up", "lanes-entities", "lanes-jobs",
     "overview-about", "records", "top-entities", "top-ips", "wholes",
 ]  # fmt: skip

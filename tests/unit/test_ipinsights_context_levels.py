@@ -193,9 +193,15 @@ def test_an_operator_and_a_country_that_are_new_for_the_entity_are_told_of() -> 
     assert (one.operator_first_occurrence, one.country_first_occurrence) == (True, False)
     assert (two.operator_first_occurrence, two.country_first_occurrence) == (False, None)
     assert (three.operator_first_occurrence, three.country_first_occurrence) == (True, True)
+    assert not any(each.operator_new_to_everybody for each in (one, two, three)), "b used it"
+    unseen = context((64_502, DE))
+    (strange,) = explain_all(scorer, ["a"], PLAIN.addresses[:1], unseen)
+    assert strange.operator_new_to_everybody
     plain = explain_all(scorer, ["a"], PLAIN.addresses[:1])[0]
     assert (plain.operator, plain.country, plain.operator_first_occurrence) == (0, None, None)
     without = Scorer(a_snapshot(3, PLAIN), one_day(["a"], None))
+    for entity in ("a", "new"):  # of a history without operators nothing is known
+        assert not explain_all(without, [entity], PLAIN.addresses[:1], unseen)[0].operator_new_to_everybody
     assert (
         explain_all(without, ["a"], PLAIN.addresses[:1], known.take(slice(0, 1)))[0].operator_first_occurrence is None
     )

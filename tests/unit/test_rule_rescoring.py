@@ -14,6 +14,7 @@ from signin_events import write_job
 from worker_company import DAY, HOUR
 
 from ipi_es.results.store import ResultStore
+from ipi_es.results.words import RESULT_KINDS
 from ipi_es.state.rule_store import RuleStore, StoredRule
 from ipi_es.testing.memory_cluster import MemoryCluster
 
@@ -63,7 +64,7 @@ def plain(cluster: MemoryCluster) -> dict[Any, dict[str, Any]]:
             if name not in VOLATILE and not any(part in name for part in SCORES)
         }
         for place, each in parts.results(cluster, JOB).items()
-        if each["result_type"] != "annotation" and each["timestamp"] < NOW * 1_000
+        if each["result_type"] in RESULT_KINDS and each["timestamp"] < NOW * 1_000
     }
 
 

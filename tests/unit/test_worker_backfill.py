@@ -15,6 +15,7 @@ from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 from ipi_es.errors import JobChanged, SnapshotForeign, SnapshotMissing, UsageError
 from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.store import ResultStore
+from ipi_es.results.words import RESULT_KINDS
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.state.quantiles_store import QuantilesStore, SavedQuantiles
@@ -246,7 +247,7 @@ def test_quantiles_that_no_state_came_to_are_swept_and_those_of_results_are_kept
     parts.backfill(cluster, JOB, SCORED_FROM, SCORED_TO, again=True)
     kept = parts.stored_quantiles(cluster, JOB)
     assert kept[-1] == state_of(cluster).quantiles_id
-    scored = [each for each in parts.results(cluster, JOB).values() if each["result_type"] != "annotation"]
+    scored = [each for each in parts.results(cluster, JOB).values() if each["result_type"] in RESULT_KINDS]
     assert {each["quantiles_id"] for each in scored} <= set(kept)
 
 

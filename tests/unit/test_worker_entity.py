@@ -135,7 +135,7 @@ def test_after_an_erasure_no_document_names_it_but_what_people_wrote_of_others(c
     assert made.results.annotations == made.verdicts + 1 == 2
     assert "records and influencers" in str(made)
     gone = {place for place in names_of(before) if place not in after}
-    assert {before[place].get("result_type") for place in gone - own} <= {"annotation", None}
+    assert {before[place].get("result_type") for place in gone - own} <= {"annotation", "incident", None}
     named = {place for place, each in before.items() if NAME in json.dumps(each)}
     for place in names_of(after):
         if after[place] != before[place]:

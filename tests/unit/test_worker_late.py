@@ -64,7 +64,11 @@ def mend(cluster: MemoryCluster, job: Any = JOB, time: int = LATER) -> list[Resc
 
 def at(cluster: MemoryCluster, start: int) -> dict[str, dict[str, Any]]:
     found = parts.results(cluster, JOB, volatile=True)
-    return {place: source for (_, place), source in found.items() if source["timestamp"] == start * 1_000}
+    return {
+        place: source
+        for (_, place), source in found.items()
+        if source["timestamp"] == start * 1_000 and source["result_type"] != "incident"
+    }
 
 
 def elsewhere(cluster: MemoryCluster, *starts: int) -> dict[tuple[str, str], dict[str, Any]]:

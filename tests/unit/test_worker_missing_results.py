@@ -12,6 +12,7 @@ from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 
 from ipi_es.cluster.port import Drop
 from ipi_es.results.reading.day_counts import DayCounts
+from ipi_es.results.words import RESULT_KINDS
 from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -104,7 +105,7 @@ def test_deleted_index_of_a_month_is_noticed_also_when_it_was_the_only_one(clust
 
 def test_what_the_text_says_restores_them_and_then_nothing_is_said(cluster: MemoryCluster) -> None:
     def kept(found: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:
-        return {place: each for place, each in found.items() if each["result_type"] != "annotation"}
+        return {place: each for place, each in found.items() if each["result_type"] in RESULT_KINDS}
 
     before = kept(parts.results(cluster, JOB))
     delete(cluster, of("record", SCORED_FROM + DAY, SCORED_TO))

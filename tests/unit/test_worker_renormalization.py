@@ -11,7 +11,7 @@ import worker_parts as parts
 from worker_company import DAY, HOUR, SCORED_FROM, SCORED_TO
 from worker_parts import FragileCluster, Killed
 
-from ipi_es.results.words import SCORE_FIELDS
+from ipi_es.results.words import RESULT_KINDS, SCORE_FIELDS
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import to_ms
@@ -58,7 +58,7 @@ def test_scores_move_both_ways(drifted: MemoryCluster) -> None:
     before, cluster = parts.results(drifted, JOB), parts.copy_of(drifted)
     assert renormalize(cluster) > 10
     after = parts.results(cluster, JOB)
-    scored = [place for place, each in before.items() if each["result_type"] != "annotation"]
+    scored = [place for place, each in before.items() if each["result_type"] in RESULT_KINDS]
     moves = [score(after[place]) - score(before[place]) for place in scored]
     assert min(moves) < -1.5
     assert max(moves) > 1.5

@@ -53,8 +53,9 @@ RESULT_FIELDS: dict[str, tuple[str, ...]] = {
         "processing_time_ms", *_STAMP,
     ),
     "incidents": (
-        "job_id", "result_type", "incident_id", "timestamp", "end_timestamp", "incident_score", "state", "entities",
-        "entity_count", "networks", "addresses", "record_count", "influencer_count", "reasons", "results",
+        "job_id", "result_type", "incident_id", "timestamp", "end_timestamp", "incident_score", "severity", "state",
+        "entities", "entity_count", "networks", "network_count", "addresses", "address_count", "operators",
+        "record_count", "influencer_count", "reasons", "results",
     ),
     "overall": ("result_type", "timestamp", "bucket_span", "is_interim", "overall_score", "jobs"),
 }  # fmt: skip

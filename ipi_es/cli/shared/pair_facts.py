@@ -105,6 +105,7 @@ class PairFacts:
             "entities_on_network": seen.entities_on_network,
             "operator": seen.operator or None,
             "operator_first_occurrence": seen.operator_first_occurrence,
+            "operator_new_to_everybody": seen.operator_new_to_everybody,
             "country": seen.country,
             "country_first_occurrence": seen.country_first_occurrence,
             "entity_groups": list(self.groups),

@@ -44,6 +44,25 @@ def newest_result(cluster: Cluster, job: Job, directory: Path | None) -> tuple[i
     return newest, None
 
 
+def incidents_note(cluster: Cluster, job: Job) -> str | None:
+    """Return a warning that stored incidents may not agree with the results; None: they do, or it isn't known."""
+    from ipi_es.state.job_state import StateStore
+    from ipi_es.worker.incidents.incidents_due import incidents_due
+
+    try:
+        state = StateStore(cluster).read(job.job_id)
+    except PermissionDenied:
+        return None
+    due = None if state is None else incidents_due(state.details, job)
+    if state is None or due is None:
+        return None
+    since = "" if due.start == 0 else f" since {iso(due.start)}"
+    return (
+        f"results{since} are not all in incidents yet: the next run of job {job.job_id} (`ipi-es run`, `ipi-es "
+        "backfill`) brings them up to date"
+    )
+
+
 def _scored_to(cluster: Cluster, job: Job, directory: Path | None) -> int | None:
     """Return the state's checkpoint, epoch seconds; None where no bucket was scored or the state can't be read."""
     from ipi_es.state.job_state import StateStore

@@ -70,6 +70,7 @@ class ScoreExplanation:
     heaviest first: the weight in decayed days, and its share of the entity's total weight, 0 to 1.
     ``longest_shared_prefix`` counts bits in the address's own family; None where the entity has no history in it.
     ``network`` is the address's own network; ``network_new_to_everybody``: no entity ever used it;
+    ``operator_new_to_everybody``: no entity ever used its operator;
     ``operator_first_occurrence`` and ``country_first_occurrence``: the entity never used the network's operator, its
     country; None where that isn't known.
     ``entities_sharing_ip`` counts this bucket's entities at the address, this one included; ``entities_on_address`` and
@@ -93,6 +94,7 @@ class ScoreExplanation:
     longest_shared_prefix: int | None = None
     network: str | None = None
     network_new_to_everybody: bool = False
+    operator_new_to_everybody: bool = False
     operator_first_occurrence: bool | None = None
     country_first_occurrence: bool | None = None
     entities_sharing_ip: int = 1
@@ -133,6 +135,8 @@ class ScoreExplanation:
             body["longest_shared_prefix"] = self.longest_shared_prefix
         if self.network is not None:
             body["network"] = self.network
+        if self.operator_new_to_everybody:
+            body["operator_new_to_everybody"] = True
         if self.cold_start:
             body["cold_start"] = list(self.cold_start)
         for name in ("operator_first_occurrence", "country_first_occurrence", "calibrated_probability"):

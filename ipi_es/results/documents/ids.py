@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from ipi_es.results.words import INCIDENT
 from ipi_es.times import from_ms, to_ms
 
 MAX_ID_BYTES = 512
@@ -19,6 +20,8 @@ MAX_ID_BYTES = 512
 
 _STARTED = re.compile(r"_(?:record|influencer|bucket)_(\d+)_\d+_(?:\d+_)?[0-9a-f]{32}")
 """The end of an id; the group is the start of the bucket in epoch milliseconds."""
+
+_INCIDENT = re.compile(rf".+_{INCIDENT}_\d+_[0-9a-f]{{32}}")
 
 _HASH_BYTES = 16  # 128 bits: among 10^12 results, the probability of a collision is 10^-15
 _JOB_BYTES = 200  # job ids have at most 64 characters; a longer one is cut here, but the hash covers all of it
@@ -86,6 +89,16 @@ def bucket_id(job_id: str, start: int, bucket_span: int) -> str:
 def annotation_id(job_id: str, start: int, bucket_span: int, annotation_type: str, *parts: str) -> str:
     """Return the id of one annotation; ``parts`` distinguish several of one type and start."""
     return document_id(job_id, "annotation", start, bucket_span, annotation_type, *parts)
+
+
+def incident_id(job_id: str, start: int, result_id: str) -> str:
+    """Return the id of the incident whose first bucket starts at ``start``, epoch seconds, with its earliest result."""
+    return f"{job_id}_{INCIDENT}_{to_ms(start)}_{digest(result_id)}"
+
+
+def is_incident(text: str) -> bool:
+    """Return whether a text has the form of an incident's id."""
+    return _INCIDENT.fullmatch(text) is not None
 
 
 def start_of(result_id: str) -> int | None:

@@ -1,7 +1,8 @@
 """Where results name an entity, and what a result says without that name. Pure.
 
 A record and an influencer *of* an entity are its own. Others name it: a bucket and an address's influencer among their
-entities, a record of another entity as the compromised account near it, an annotation in its text.
+entities, a record of another entity as the compromised account near it, an annotation in its text, an incident among
+its entities and in its sentences.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from ipi_es.results.documents.explanation import sentence
 from ipi_es.results.documents.members import bucket_sentence, influencer_sentence
+from ipi_es.results.words import INCIDENT
 
 ERASED = "[erased]"
 """Stands where a field must have a value and named an erased entity, or a rule that named it."""
@@ -60,6 +62,9 @@ def mentioned_in(source: Mapping[str, Any], names: Names) -> list[str]:
     if kind == "annotation":
         said = source.get("annotation_type") not in _BY_PROGRAM and names.said(source.get("annotation"))
         return ["annotation"] if said else []
+    if kind == INCIDENT:
+        texts = any(map(names.said, source["reasons"]))
+        return [name for name, found in (("entities", names.entity in source["entities"]), ("reasons", texts)) if found]
     found = [name for name in LISTS if names.entity in (source.get(name) or ())]
     if _near(source).get("entity") == names.entity:
         found.append(f"{_EXPLANATION}.{_NEAR}.entity")

@@ -1,30 +1,34 @@
 """The field ``verdict`` of results: the verdict on a record, and what follows for influencers and their bucket.
 
 An influencer or a bucket is compromised where one of its records is. An influencer is closed where all of its records
-are, and each of its members that is new to it has one; or where the verdict was given on the influencer itself. A
+are, and each of its members that is new to it has one; or where the verdict was given on the influencer itself, which
+alone can answer an influencer without records. A
 bucket is closed where all of its records and its influencers with records are, and none of its records was left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED, DISMISSED, SAFE, VerdictWord
 from ipi_es.results.words import VERDICT, raises_alarm
 from ipi_es.times import from_ms
 
+NONE_GIVEN: Mapping[str, VerdictWord] = MappingProxyType({})
+
 
 def verdicts_of(
     results: Iterable[tuple[str, Mapping[str, Any]]],
     of_record: Callable[[str, str, int], VerdictWord | None],
-    closed: Container[str] = (),
+    given: Mapping[str, VerdictWord] = NONE_GIVEN,
 ) -> dict[str, VerdictWord | None]:
     """Return the verdict on each result of one bucket, by id.
 
     ``results`` are (id, source) of its records, influencers and the bucket. ``of_record`` returns the verdict for an
-    entity, an IP and the bucket's start in epoch seconds; ``closed`` are the ids of results that a closing verdict was
-    given on.
+    entity, an IP and the bucket's start in epoch seconds; ``given`` is the strongest verdict that was given on a result
+    itself, by its id.
     """
     found: dict[str, VerdictWord | None] = {}
     records: list[tuple[Mapping[str, Any], VerdictWord | None]] = []
@@ -36,7 +40,7 @@ def verdicts_of(
             records.append((source, found[place]))
         else:
             others.append((place, source))
-    if not any(found.values()):
+    if not any(found.values()) and not any(place in given for place, _ in others):
         return dict.fromkeys([*found, *(place for place, _ in others)])
     whole = list(records)
     for place, source in sorted(others, key=lambda each: each[1]["result_type"] == "bucket"):  # the bucket last
@@ -45,8 +49,8 @@ def verdicts_of(
             found[place] = None if word in CLOSING and source.get("omitted_record_count") else word
             continue
         its = [each for each in records if _belongs(each[0], source)]
-        word = _combined(its)
-        if word in CLOSING and place not in closed and not _covers(its, source):
+        word = _combined(its) if its else given.get(place)
+        if word in CLOSING and given.get(place) not in CLOSING and not _covers(its, source):
             word = None
         found[place] = word
         if its:

@@ -1,8 +1,9 @@
 """Group records and influencers into incidents: what happened to the same accounts or from the same networks. Pure.
 
-Two results belong to one incident if they have an entity or a network (/24 or /48) in common and their buckets begin
-at most ``gap`` seconds apart; so do results that are joined by others. The scores are the initial ones, and an
-incident's id is made of its earliest result: neither a renormalization nor the order of the results changes anything.
+Two results belong to one incident if they have an entity or a network (/24 or /48) in common, or an operator that was
+new to everybody, and their buckets begin at most ``gap`` seconds apart; so do results that are joined by others. The
+scores are the initial ones, and an incident's id is made of its earliest result: neither a renormalization nor the
+order of the results changes anything.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Any, TypeAlias
 
 from ipi_es.addresses import packed
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED, DISMISSED, SAFE
 from ipi_es.ipinsights.prefixes import site_text
 from ipi_es.results.documents import ids
-from ipi_es.results.words import SCORE_FIELDS, VERDICT
+from ipi_es.results.words import INCIDENT, SCORE_FIELDS, VERDICT, ResultKind, raises_alarm
+from ipi_es.scoring.probability import severity
 from ipi_es.times import from_ms, to_ms
 
-GAP = 86_400
-"""Seconds between two results of one incident at most."""
+METHOD = 1
+"""Version of how incidents are made of results; with a higher one, all incidents are made anew."""
+
+KINDS: tuple[ResultKind, ...] = ("record", "influencer")
+"""Types of the results that incidents are made of."""
 
 LEAST_SCORE = 25.0
 """The lowest initial score of a result that belongs to an incident: “minor”. Milder ones would join strangers."""
@@ -28,9 +34,23 @@ LEAST_SCORE = 25.0
 OPEN = "open"
 """State of an incident that is neither closed nor compromised."""
 
+LISTED = 1_000
+"""Entities, networks, addresses, reasons and ids of results that an incident lists at most; all are counted."""
+
+NEW_EGRESS = "new_egress"
+"""The field of a result that is part of a whole group's move to a new network."""
+
+FIELDS = (
+    "result_type", "timestamp", "bucket_span", "partition_field_value", "by_field_value", "influencer_field_value",
+    "reason", "top_entities", "top_ips", "entity_count", "unlearned_entity_count", "unlearned_ip_count",
+    "source.as.number", NEW_EGRESS, "anomaly_score_explanation.operator_new_to_everybody", VERDICT,
+    *(f"initial_{SCORE_FIELDS[kind]}" for kind in KINDS),
+)  # fmt: skip
+"""Fields of results that incidents are made of."""
+
 Source: TypeAlias = Mapping[str, Any]
 Key: TypeAlias = tuple[str, str]
-"""(“entity” or “network”, its name)."""
+"""(“entity”, “network” or “operator”, its name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +100,63 @@ class Incident:
             members.update(found if kind == "entity" else map(network_of_address, found))
         return [*sorted(worst, key=lambda name: (-worst[name], name)), *sorted(members - worst.keys())]
 
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return its pairs of entity and network, as far as its results name them, sorted."""
+        found = set[tuple[str, str]]()
+        for _, each in self.results:
+            entities = {name for kind, name in keys_of(each) if kind == "entity"} or set(_members(each, "entity"))
+            found.update(product(entities, _networks(each)))
+        return sorted(found)
+
+    def moved_to(self) -> list[str]:
+        """Return the networks of its results that are a whole group's move to a new network, sorted."""
+        return sorted({network for _, each in self.results if each.get(NEW_EGRESS) for network in _networks(each)})
+
     def addresses(self) -> list[str]:
-        """Return its addresses, sorted as text."""
-        return sorted({each["by_field_value"] for _, each in self.results if each["result_type"] == "record"})
+        """Return its addresses, as far as its results name them, sorted as text."""
+        found = set[str]()
+        for _, each in self.results:
+            if each["result_type"] == "record":
+                found.add(each["by_field_value"])
+            elif each.get("partition_field_value") is None:
+                found.add(str(each["influencer_field_value"]))
+            found.update(_members(each, "ip"))
+        return sorted(found)
+
+    def operators(self) -> list[int]:
+        """Return the numbers of its operators that were new to everybody, sorted."""
+        return sorted({int(name) for _, each in self.results for kind, name in keys_of(each) if kind == "operator"})
+
+    def id(self, job_id: str) -> str:
+        """Return its id, made of its earliest result."""
+        return ids.incident_id(job_id, self.start, self.results[0][0])
 
     def to_dict(self, job_id: str) -> dict[str, Any]:
         """Return the incident in the form of a result; times in epoch milliseconds."""
-        first, entities = self.results[0][0], self.names("entity")
+        entities, networks, addresses = self.names("entity"), self.names("network"), self.addresses()
         kinds = Counter(each["result_type"] for _, each in self.results)
+        score = self.score
         return {
-            "result_type": "incident",
-            "incident_id": f"{job_id}_incident_{to_ms(self.start)}_{ids.digest(first)}",
+            "result_type": INCIDENT,
+            "incident_id": self.id(job_id),
             "job_id": job_id,
             "timestamp": to_ms(self.start),
             "end_timestamp": to_ms(self.end),
-            "incident_score": self.score,
+            "is_interim": False,
+            "incident_score": score,
+            "severity": str(severity(score)),
             "state": self.state,
-            "entities": entities,
+            "entities": entities[:LISTED],
             "entity_count": max(len(entities), *(int(each.get("entity_count") or 0) for _, each in self.results)),
-            "networks": self.names("network"),
-            "addresses": self.addresses(),
+            "networks": networks[:LISTED],
+            "network_count": len(networks),
+            "addresses": addresses[:LISTED],
+            "address_count": len(addresses),
+            "operators": self.operators(),
             "record_count": kinds["record"],
             "influencer_count": kinds["influencer"],
-            "results": [place for place, _ in self.results],
-            "reasons": list(self.reasons()),
+            "results": [place for place, _ in self.results[:LISTED]],
+            "reasons": list(islice(self.reasons(), LISTED)),
         }
 
     def reasons(self) -> Iterator[str]:
@@ -117,9 +170,7 @@ class Incident:
         chosen = []
         for place, each in sorted(self.results, key=lambda each: (-initial_score(each[1]), each[0])):
             keys = keys_of(each)
-            where = {name for kind, name in keys if kind == "network"} or set(
-                map(network_of_address, _members(each, "ip"))
-            )
+            where = _networks(each)
             if keys <= covered or (where and where <= whole) or not each.get("reason"):
                 continue
             covered |= keys
@@ -129,8 +180,8 @@ class Incident:
         yield from (text for _, _, text in sorted(chosen))
 
 
-def group_incidents(results: Iterable[tuple[str, Source]], gap: int = GAP) -> list[Incident]:
-    """Return the incidents of results, given as (id, source) in any order; the earliest first."""
+def group_incidents(results: Iterable[tuple[str, Source]], gap: int) -> list[Incident]:
+    """Return the incidents of results, given as (id, source) in any order; the earliest first. ``gap``: seconds."""
     found = sorted(results, key=lambda each: (each[1]["timestamp"], each[0]))
     root = list(range(len(found)))
 
@@ -154,13 +205,22 @@ def group_incidents(results: Iterable[tuple[str, Source]], gap: int = GAP) -> li
     return [Incident(tuple(each)) for _, each in sorted(members.items())]
 
 
+def takes_part(source: Source) -> bool:
+    """Return whether a result belongs to an incident: a final one that isn't mild, and may alert, or did."""
+    final = source["result_type"] in KINDS and not source["is_interim"]
+    return final and raises_alarm(source) and initial_score(source) >= LEAST_SCORE
+
+
 def keys_of(source: Source) -> set[Key]:
-    """Return the entity and the network that a record or an influencer is about."""
+    """Return what a record or an influencer is about: entity, network, and the operator that is new to everybody."""
     if source["result_type"] == "record":
-        return {
+        keys = {
             ("entity", str(source["partition_field_value"])),
             ("network", network_of_address(source["by_field_value"])),
         }
+        if (source.get("anomaly_score_explanation") or {}).get("operator_new_to_everybody"):
+            keys.add(("operator", str(source["source.as.number"])))
+        return keys
     name = str(source["influencer_field_value"])
     if source.get("partition_field_value") is not None:  # of an entity
         return {("entity", name)}
@@ -175,6 +235,12 @@ def initial_score(source: Source) -> float:
 def overlapping(incidents: Sequence[Incident], start: int | None, end: int | None) -> list[Incident]:
     """Return the incidents with a moment in [start, end), epoch seconds; None: no limit."""
     return [each for each in incidents if (start is None or each.end > start) and (end is None or each.start < end)]
+
+
+def _networks(source: Source) -> set[str]:
+    """Return the networks of a result: its own, or those of an entity's new addresses."""
+    own = {name for kind, name in keys_of(source) if kind == "network"}
+    return own or set(map(network_of_address, _members(source, "ip")))
 
 
 def _members(source: Source, kind: str) -> Sequence[str]:

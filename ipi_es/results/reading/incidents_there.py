@@ -1,81 +1,125 @@
-"""Read the incidents of a job from its stored records and influencers, and choose among them."""
+"""Read a job's stored incidents, and the results that they are made of; choose among incidents."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ipi_es.cluster.port import Cluster
-from ipi_es.config.given_verdict import CLOSING
+from ipi_es.cluster.port import Cluster, Document
+from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import NotFound, UsageError
-from ipi_es.results.reading.incident_grouping import GAP, LEAST_SCORE, Incident, group_incidents, overlapping
-from ipi_es.results.reading.queries import ResultFilter, any_of, results_query
-from ipi_es.results.words import ALIAS, SCORE_FIELDS, VERDICT, ResultKind
+from ipi_es.results.reading.incident_grouping import (
+    FIELDS,
+    KINDS,
+    LEAST_SCORE,
+    Incident,
+    Source,
+    group_incidents,
+)
+from ipi_es.results.reading.queries import Query, ResultFilter, any_of, results_query
+from ipi_es.results.words import ALIAS, INCIDENT, SCORE_FIELDS
+from ipi_es.times import from_ms, to_ms
 
-KINDS: tuple[ResultKind, ...] = ("record", "influencer")
-
-MOST_RESULTS = 100_000
-"""Results that are grouped at once: about 200 MB."""
-
-AROUND = 30 * GAP
-"""Seconds before and after the asked time in which the other results of its incidents are looked for."""
-
-_FIELDS = (
-    "result_type", "timestamp", "bucket_span", "partition_field_value", "by_field_value", "influencer_field_value",
-    "reason", "top_entities", "top_ips", "entity_count", "unlearned_entity_count",
-    "unlearned_ip_count", VERDICT, *(f"initial_{SCORE_FIELDS[kind]}" for kind in KINDS),
-)  # fmt: skip
+PAGE = 10_000
+"""Results of a long time that are grouped at once, about 20 MB, beside those of the incidents that reach into it."""
 
 
-def read_incidents(cluster: Cluster, job_id: str, start: int | None, end: int | None) -> list[Incident]:
-    """Return the incidents with a moment in [start, end), epoch seconds, the earliest first; None: no limit.
+def incidents_query(job_id: str, start: int | None = None, end: int | None = None) -> Query:
+    """Select the stored incidents with a moment in [start, end), epoch seconds; None: no limit."""
+    filters: list[Query] = [{"term": {"job_id": job_id}}, {"term": {"result_type": INCIDENT}}]
+    for field, limit in (("end_timestamp", "gt"), ("timestamp", "lt")):
+        time = start if limit == "gt" else end
+        if time is not None:
+            filters.append({"range": {field: {limit: to_ms(time), "format": "epoch_millis"}}})
+    return {"bool": {"filter": filters}}
 
-    They are made of final results that may alert, or might before a verdict closed them, with an initial score of at
-    least :data:`~ipi_es.results.reading.incident_grouping.LEAST_SCORE`. Raises UsageError where these are too many.
-    """
-    where = ResultFilter(
-        None if start is None else start - AROUND,
-        None if end is None else end + AROUND,
-        interim=False,
-        new=True,
-        closed=True,
-    )
-    query = results_query(job_id, KINDS, where)
-    scores = [{"range": {f"initial_{SCORE_FIELDS[kind]}": {"gte": LEAST_SCORE}}} for kind in KINDS]
-    query["bool"]["filter"].append(any_of(scores))
-    found = []
+
+def stored_incidents(cluster: Cluster, job_id: str, start: int | None = None, end: int | None = None) -> list[Document]:
+    """Return the stored incidents with a moment in [start, end), epoch seconds, by index and id; None: no limit."""
+    return sorted(_scan(cluster, incidents_query(job_id, start, end)), key=lambda each: (each.index, each.id))
+
+
+def results_of_incidents(cluster: Cluster, job_id: str, start: int, end: int) -> Iterator[tuple[str, Source]]:
+    """Read (id, source) of the results that take part in incidents, of buckets that begin in [start, end)."""
+    for each in _scan(cluster, _parts_query(job_id, start, end), source=FIELDS):
+        yield each.id, each.source
+
+
+def first_page_end(cluster: Cluster, job_id: str, start: int, end: int, page: int) -> int:
+    """Return a time after ``start``, at most ``end``, up to which there are about ``page`` results of incidents."""
+    body = {
+        "query": _parts_query(job_id, start, end),
+        "sort": [{"timestamp": {"order": "asc"}}],
+        "_source": ["timestamp"],
+        "size": page,
+    }
     try:
-        for each in cluster.scan(ALIAS, query, source=_FIELDS):
-            found.append((each.id, each.source))
-            if len(found) > MOST_RESULTS:
-                raise UsageError(
-                    f"job {job_id} has more than {MOST_RESULTS:,} results of at least {LEAST_SCORE:.0f} in that time",
-                    hint="ask for a shorter time: --start now-7d",
-                )
+        hits = cluster.search(ALIAS, body)["hits"]["hits"]
     except NotFound:
-        return []
-    return overlapping(group_incidents(found), start, end)
+        return end
+    return min(from_ms(hits[-1]["_source"]["timestamp"]) + 1, end) if len(hits) == page else end
+
+
+def require_incident(cluster: Cluster, stored: Document, gap: int) -> Incident:
+    """Return a stored incident with all of its results, of which its document may list only the first.
+
+    ``gap``: the job's ``incident_gap``, seconds. Raises UsageError where the document is no incident, or its results
+    have changed since.
+    """
+    source = stored.source
+    if source.get("result_type") != INCIDENT:
+        raise UsageError(f"{stored.id} is no incident", hint="ids: ipi-es results incidents JOB --format json")
+    job_id, start, end = str(source["job_id"]), from_ms(source["timestamp"]), from_ms(source["end_timestamp"])
+    for each in group_incidents(results_of_incidents(cluster, job_id, start, end), gap):
+        if each.id(job_id) == stored.id:
+            return each
+    raise UsageError(
+        f"the results of {stored.id} have changed since it was made",
+        hint=f"the next run of job {job_id} makes it anew; then take its id from `ipi-es results incidents {job_id} "
+        "--format json`",
+    )
 
 
 def incident_rows(
-    incidents: Sequence[Incident],
-    job_id: str,
+    incidents: Iterable[Mapping[str, Any]],
     *,
-    min_score: float | None,
-    entity: str | None,
-    network: str | None,
-    closed: bool,
+    min_score: float | None = None,
+    entity: str | None = None,
+    network: str | None = None,
+    closed: bool = True,
 ) -> list[dict[str, Any]]:
-    """Return the incidents as results, the worst first (of equal ones the latest).
+    """Return sources of incidents in the order for people: compromised ones first, then the worst, then the latest.
 
     ``entity`` and ``network``: only incidents that name them. ``closed``: those too that verdicts closed.
     """
-    rows = [each.to_dict(job_id) for each in incidents if each.score >= (min_score or 0.0)]
     rows = [
-        each
-        for each in rows
-        if (entity is None or entity in each["entities"])
+        dict(each)
+        for each in incidents
+        if each["incident_score"] >= (min_score or 0.0)
+        and (entity is None or entity in each["entities"])
         and (network is None or network in each["networks"])
         and (closed or each["state"] not in CLOSING)
     ]
-    return sorted(rows, key=lambda each: (-each["incident_score"], -each["timestamp"], each["incident_id"]))
+    return sorted(
+        rows,
+        key=lambda each: (
+            each["state"] != COMPROMISED,
+            -each["incident_score"],
+            -each["timestamp"],
+            each["incident_id"],
+        ),
+    )
+
+
+def _parts_query(job_id: str, start: int, end: int) -> Query:
+    query = results_query(job_id, KINDS, ResultFilter(start, end, interim=False, new=True, closed=True))
+    scores = [{"range": {f"initial_{SCORE_FIELDS[kind]}": {"gte": LEAST_SCORE}}} for kind in KINDS]
+    query["bool"]["filter"].append(any_of(scores))
+    return query
+
+
+def _scan(cluster: Cluster, query: Query, source: Sequence[str] | bool = True) -> Iterator[Document]:
+    try:
+        yield from cluster.scan(ALIAS, query, source=source)
+    except NotFound:
+        return

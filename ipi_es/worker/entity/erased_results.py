@@ -16,7 +16,7 @@ from ipi_es.cluster.port import Document
 from ipi_es.config.given_verdict import CLOSING, VerdictWord
 from ipi_es.results.documents.mentions import Names, mentioned_in, without_entity
 from ipi_es.results.documents.verdict_marks import verdicts_of, with_verdict
-from ipi_es.results.words import VERDICT
+from ipi_es.results.words import INCIDENT, VERDICT
 from ipi_es.times import from_ms
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.job_resources import JobResources
@@ -99,6 +99,8 @@ def _find(resources: JobResources, names: Names) -> _Found:
     found = _Found()
     for each in resources.stores.results.every():
         source, kind = each.source, each.source.get("result_type")
+        if kind == INCIDENT:
+            continue  # made anew of the other results
         own = names.own(source)
         if kind in COUNTS:
             found.counts[_bucket(source), str(kind), own] += 1
@@ -155,7 +157,7 @@ def _marks(resources: JobResources, found: _Found, names: Names) -> dict[Place, 
     for start in sorted({from_ms(bucket.start) for bucket in found.own_buckets & found.judged}):
         every = resources.stores.results.scan_window(start, start + 1)
         others = [each for each in every if not names.own(each.source)]
-        words = verdicts_of([(each.id, each.source) for each in others], known.mark, known.closed_results)
+        words = verdicts_of([(each.id, each.source) for each in others], known.mark, known.given_on)
         for each in others:
             word, before = words[each.id], each.source.get(VERDICT)
             if word != before and (word is not None or before not in CLOSING):

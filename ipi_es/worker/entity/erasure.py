@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from ipi_es.results.documents.mentions import says
+from ipi_es.state.fields import LATEST
 from ipi_es.state.leased_state import LeasedState
 from ipi_es.state.owner import owner_alive
 from ipi_es.worker.entity.erased_results import ErasedResults, erase_results
@@ -86,7 +87,9 @@ def erase(
 def _erased(resources: JobResources, lease: LeasedState, entity: str, rules: Collection[str]) -> Erasure:
     stores, writer = resources.stores, FencedWriter(resources.stores, lease)
     job_id = resources.job.job_id
+    resources.incidents.mark_due(writer, 0, LATEST)  # incidents are made anew of what is left
     results = erase_results(resources, writer, names_of(resources, entity, rules))
+    resources.incidents.update(writer)
     lease.check()
     verdicts = stores.verdicts.delete_documents(
         [each for each in stores.verdicts.documents() if verdict_is_on(each, entity, resources)]

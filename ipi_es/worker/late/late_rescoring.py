@@ -295,6 +295,8 @@ class LateRescorer:
         made, kept = beside_stored(made, stored) if rescored.late_events < 0 else (made, [])
         made = replay.describer.marked([*kept, *made])[len(kept) :]  # what stays is open perhaps
         rescored = replace(rescored, anomaly_score=float(made[-1].source["anomaly_score"]))
+        sources = [*stored.values(), *(each.source for each in made)]
+        self._resources.incidents.mark_due(writer, start, start + found.span, sources)
         writer.write(made[:-1])
         writer.drop_vanished(start, start + found.span, {each.id for each in (*made, *kept)})
         session.annotate([(annotate or _annotation)(rescored)])

@@ -15,13 +15,16 @@ from typing import Any, Protocol
 
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.results.documents.result_documents import ResultDocument, Stamp
+from ipi_es.results.reading.queries import ResultFilter
+from ipi_es.results.store import ResultStore
 from ipi_es.scoring.renormalizer import largest_of
 from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
 from ipi_es.state.quantiles_store import SavedQuantiles
-from ipi_es.times import iso
+from ipi_es.times import from_ms, iso
 from ipi_es.worker.fenced_writer import FencedWriter
 from ipi_es.worker.history.history_keeper import HistoryId, store_delta
+from ipi_es.worker.incidents.incident_updates import IncidentUpdates
 from ipi_es.worker.scoring.normalizer_state import NormalizerState
 from ipi_es.worker.scoring.renormalization import ResultWindow, renormalize
 from ipi_es.worker.stores import Stores
@@ -72,26 +75,46 @@ def renormalization_details(state: JobState, levels: NormalizerState) -> JobDeta
     return replace(state.details, largest=largest_of(levels.by_name))
 
 
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """Results at or after the first batch that an earlier run wrote; those that aren't produced again are deleted."""
+
+    exist: bool = False
+    """Whether there may be any, interim ones too."""
+    final_to: int = 0
+    """A time after the start of the last final one, epoch seconds: incidents may be made of them."""
+
+    @classmethod
+    def of(cls, results: ResultStore, start: int) -> Leftovers:
+        """Read which results there are at or after ``start``, epoch seconds."""
+        results.show()
+        if not results.any(start):
+            return cls()
+        newest = results.read("bucket", ResultFilter(start, interim=False), sort="timestamp", size=1)
+        return cls(exist=True, final_to=max((from_ms(each.source["timestamp"]) + 1 for each in newest), default=0))
+
+
 class StoredSink:
-    """Writes batches to the cluster, and renormalizes between two of them when that is due."""
+    """Writes batches to the cluster; renormalizes, and updates incidents, between two of them when that is due."""
 
     def __init__(
         self,
         stores: Stores,
         writer: FencedWriter,
         load: Callable[[int], ResultWindow],
+        incidents: IncidentUpdates,
         *,
-        rewriting: bool,
+        leftovers: Leftovers = Leftovers(),
         first: Mapping[str, Any] | None = None,
         took: OnStep = ignore_step,
     ) -> None:
         """Set up the sink. ``load`` returns the window of results before a time, epoch seconds.
 
-        ``rewriting``: later results of an earlier run may exist; those that aren't produced again are deleted.
         ``first``: further changes of the state that are saved with the first batch.
         ``took`` is called with the durations of writing and renormalizing.
         """
-        self._results, self._clock, self._writer, self._rewriting = stores.results, stores.clock, writer, rewriting
+        self._results, self._clock, self._writer, self._incidents = stores.results, stores.clock, writer, incidents
+        self._rewriting, self._final_to = leftovers.exist, leftovers.final_to
         self._load, self._first, self._took = load, dict(first or {}), took
         self._window: ResultWindow | None = None
 
@@ -126,13 +149,18 @@ class StoredSink:
         """Write one batch, and renormalize if that is due. Raises LostJob if another worker took the job over."""
         with timed(self._took, "write"):
             self._write(batch)
+        # at most once a day of buckets: a backfill would write the same incidents often
+        if batch.delta is not None and self._incidents.due(self.state.details):
+            with timed(self._took, "incidents"):
+                self._incidents.update(self._writer)
         if batch.renormalize_due:
             self.renormalize(batch.levels)
 
     def _write(self, batch: Batch) -> None:
         writer, quantiles_id = self._writer, quantiles_id_of(batch.end)
+        changes = {**self._first, "details": self._details(batch)}
         after = writer.state.advanced(
-            **self._first,
+            **changes,
             checkpoint=batch.end,
             history_id=str(batch.history),
             quantiles_id=quantiles_id,
@@ -149,6 +177,14 @@ class StoredSink:
         self._first = {}
         self._take_note(batch.documents)
         log.debug("job %s: written to %s, %d documents", after.job_id, iso(batch.end), len(batch.documents))
+
+    def _details(self, batch: Batch) -> JobDetails:
+        """Return the state's details after a batch: incidents are due if they may be made of its results."""
+        details: JobDetails = self._first.get("details", self.state.details)
+        details = replace(details, incidents=self.state.details.incidents)  # may have changed since `first` was made
+        replaced = batch.start < self._final_to
+        sources = [each.source for each in batch.documents]
+        return self._incidents.with_due(details, batch.start, batch.end, None if replaced else sources)
 
     def rescored(self, start: int, documents: list[ResultDocument]) -> None:
         """Update the window: the bucket at ``start`` was rescored, and written as ``documents`` outside this sink."""

@@ -105,9 +105,7 @@ class Describer:
         """Return all documents of one bucket with the verdicts on them."""
         if not self.verdicts.verdicts:
             return documents
-        words = verdicts_of(
-            [(each.id, each.source) for each in documents], self.verdicts.mark, self.verdicts.closed_results
-        )
+        words = verdicts_of([(each.id, each.source) for each in documents], self.verdicts.mark, self.verdicts.given_on)
         return [
             each
             if each.source.get(VERDICT) == words[each.id]
@@ -187,6 +185,7 @@ class Describer:
             longest_shared_prefix=seen.shared_prefix_length,
             network=seen.network,
             network_new_to_everybody=seen.network_new_to_everybody,
+            operator_new_to_everybody=seen.operator_new_to_everybody,
             operator_first_occurrence=seen.operator_first_occurrence,
             country_first_occurrence=seen.country_first_occurrence,
             entities_sharing_ip=sharing,

@@ -8,6 +8,7 @@ from ipi_es.config.setting_rules import made_with
 from ipi_es.results.documents.annotations import OF_BUCKETS, OF_SNAPSHOTS, said_since
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.words import RESULT_KINDS
+from ipi_es.state.fields import LATEST
 from ipi_es.worker.changed_settings import OnChange, changed, refuse
 from ipi_es.worker.history.history_keeper import HistoryId, load_history
 from ipi_es.worker.job_resources import JobResources
@@ -62,12 +63,14 @@ def revert(session: JobSession, to: Reversion, *, delete_results: bool = False) 
     them. Annotations of later snapshots are always deleted, those of later buckets with the results; people's own
     annotations stay.
     """
-    state = session.state
+    state, incidents = session.state, session.resources.incidents
     # the job's settings are the same as the snapshot's, or accepted
     settings = made_with(session.resources.job) if to.settings_known else None
     details = replace(state.details.restarted(), made_with=settings)
     if state.checkpoint is not None:
         details = replace(details, reverted_from=max(state.checkpoint, details.reverted_from or 0))
+    if delete_results:
+        details = incidents.with_due(details, to.checkpoint, LATEST)
     session.scoring.invalidate()
     session.writer.save(
         state.advanced(
@@ -85,7 +88,9 @@ def revert(session: JobSession, to: Reversion, *, delete_results: bool = False) 
     if not delete_results:
         return 0
     writer.delete_annotations(said_since(job_id, OF_BUCKETS, to.checkpoint))
-    return writer.delete_from(to.checkpoint)
+    deleted = writer.delete_from(to.checkpoint)
+    session.update_incidents()
+    return deleted
 
 
 def _quantiles_at(resources: JobResources, time: int) -> str | None:

@@ -64,6 +64,7 @@ def clean(session: JobSession, now: int, stopping: Callable[[], bool] = lambda: 
     job, results = session.resources.job, _clean_results(session, now, stopping)
     done = CleanupResult(results.documents, results.indices)
     if not stopping():
+        session.update_incidents()
         warn_of_missing(session, results_end(job, session.state, now))
         inventory = SnapshotInventory.of(job.job_id, session.writer.blobs, session.state)
         snapshots = _clean_snapshots(session, inventory)
@@ -80,6 +81,7 @@ def _clean_results(session: JobSession, now: int, stopping: Callable[[], bool]) 
     end = results_end(job, session.state, now)
     if end is None:
         return Deleted()
+    session.resources.incidents.mark_begin(session.writer, end)
     return session.writer.delete_before(
         end,
         others_from=states.others_from(job.job_id),

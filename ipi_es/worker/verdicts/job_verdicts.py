@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.config.given_verdict import COMPROMISED, Verdict, VerdictWord
@@ -18,9 +19,10 @@ from ipi_es.lists import some
 from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.results.documents import ids
 from ipi_es.results.documents.visible import visible
+from ipi_es.results.reading.incidents_there import require_incident
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.result_reader import ResultReader
-from ipi_es.results.words import ALIAS
+from ipi_es.results.words import ALIAS, INCIDENT
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.state.owner import owner_for_people
 from ipi_es.state.verdict_store import StoredVerdicts, VerdictStore
@@ -32,6 +34,15 @@ from ipi_es.worker.verdicts.known_verdicts import CLOCKS_APART, KnownVerdicts, P
 HOSTING = "hosting"
 """The type of network whose whole operator a compromised account endangers: anybody can rent an address there."""
 
+
+class Statement(NamedTuple):
+    """What is said of a finding."""
+
+    word: VerdictWord
+    by: str
+    comment: str
+
+
 SHOWN = 3
 """Ids of results that a message names."""
 
@@ -40,7 +51,7 @@ class JobVerdicts:
     """The verdicts on one job's findings; ``now`` is in epoch seconds."""
 
     def __init__(self, cluster: Cluster, job: Job, now: int) -> None:
-        self._job, self._now = job, now
+        self._job, self._now, self._cluster = job, now, cluster
         self._states, self._store = StateStore(cluster), VerdictStore(cluster, job.job_id)
         self._results = ResultReader(cluster, job.job_id)
 
@@ -112,10 +123,7 @@ class JobVerdicts:
                 f"{found.id} is a {source['result_type']}",
                 hint="give the verdict on a record or an influencer of it: ipi-es results records …",
             )
-        start, value = from_ms(source["timestamp"]), source["influencer_field_value"]
-        of_entity = source["influencer_field_name"] == self._job.entity_field
-        where = ResultFilter(start, start + 1, entity=value if of_entity else None, ip=None if of_entity else value)
-        records = self._results.read("record", where, size=10_000)
+        records = self._records(found)
         if not records:
             raise UsageError(
                 f"{found.id} has no records: none of its sign-ins is unusual by itself",
@@ -123,10 +131,65 @@ class JobVerdicts:
             )
         return records
 
+    def drafts(self, found: Document, said: Statement) -> list[Verdict]:
+        """Return the verdicts to give on a result, or on all results of an incident. Raises UsageError as they do."""
+        if found.source["result_type"] != INCIDENT:
+            return [self._of_record(record, said, found.id) for record in self.records_of(found)]
+        made: list[Verdict] = []
+        incident = require_incident(self._cluster, found, self._job.incident_gap)
+        for each in find_results(self._cluster, [place for place, _ in incident.results]):
+            records = [each] if each.source["result_type"] == "record" else self._records(each)
+            made += [self._of_record(record, said, each.id) for record in records] or self._of_members(each, said)
+        kept: dict[object, Verdict] = {}
+        for draft in sorted(made, key=lambda each: each.since):
+            kept.setdefault((draft.entity, network_of(draft.ip)), draft)
+            kept.setdefault(draft.result, draft)  # an influencer is answered by a verdict on itself
+        return list({id(each): each for each in kept.values()}.values())
+
     def has_records(self, verdict: Verdict) -> bool:
         """Return whether a verdict's entity has a record from that network in the time that it is about."""
         found = self._results.of_entities([verdict.entity], verdict.since, verdict.time + 1)
         return any(network_of(each.source["by_field_value"]) == network_of(verdict.ip) for each in found)
+
+    def _records(self, influencer: Document) -> list[Document]:
+        """Return the records of an influencer in its bucket."""
+        source = influencer.source
+        start, value = from_ms(source["timestamp"]), source["influencer_field_value"]
+        of_entity = source["influencer_field_name"] == self._job.entity_field
+        where = ResultFilter(start, start + 1, entity=value if of_entity else None, ip=None if of_entity else value)
+        return self._results.read("record", where, size=10_000)
+
+    def _of_members(self, influencer: Document, said: Statement) -> list[Verdict]:
+        """Return verdicts on the pairs that an influencer without records names."""
+        source = influencer.source
+        start, value = from_ms(source["timestamp"]), str(source["influencer_field_value"])
+        if source["influencer_field_name"] == self._job.entity_field:
+            pairs = [(value, str(ip)) for ip in source.get("top_ips") or ()]
+        else:
+            pairs = [(str(entity), value) for entity in source.get("top_entities") or ()]
+        since = min(start, self._now)
+        return [
+            Verdict(said.word, entity, ip, said.by, self._now, since, said.comment, result=influencer.id)
+            for entity, ip in pairs
+        ]
+
+    def _of_record(self, record: Document, said: Statement, given_on: str) -> Verdict:
+        """Return the verdict on a record, from the first finding that it repeats on; ``given_on``: a result's id."""
+        source = record.source
+        first = ids.start_of(str(source["repeat_of"])) if source.get("repeat_of") else None
+        start = from_ms(source["timestamp"])
+        hosting = HOSTING in (source.get(TYPES_FIELD) or ())
+        return Verdict(
+            verdict=said.word,
+            entity=source["partition_field_value"],
+            ip=source["by_field_value"],
+            by=said.by,
+            time=self._now,
+            since=min(start if first is None else min(first, start), self._now),
+            comment=said.comment,
+            result=given_on,
+            operator=source.get("source.as.number") if hosting and said.word == COMPROMISED else None,
+        )
 
     def _refuse_weaker(self, known: KnownVerdicts, verdict: Verdict) -> None:
         others = known.by_place.get((verdict.entity, network_of(verdict.ip)), ())
@@ -171,22 +234,3 @@ def find_results(cluster: Cluster, result_ids: Sequence[str]) -> list[Document]:
             hint="`ipi-es results records JOB --format json` shows the ids; results are deleted after their retention",
         )
     return [found[each] for each in result_ids]
-
-
-def of_record(record: Document, word: VerdictWord, by: str, now: int, comment: str, given_on: str) -> Verdict:
-    """Return the verdict on a record, from the first finding that it repeats on; ``given_on``: a result's id."""
-    source = record.source
-    first = ids.start_of(str(source["repeat_of"])) if source.get("repeat_of") else None
-    start = from_ms(source["timestamp"])
-    hosting = HOSTING in (source.get(TYPES_FIELD) or ())
-    return Verdict(
-        verdict=word,
-        entity=source["partition_field_value"],
-        ip=source["by_field_value"],
-        by=by,
-        time=now,
-        since=min(start if first is None else min(first, start), now),
-        comment=comment,
-        result=given_on,
-        operator=source.get("source.as.number") if hosting and word == COMPROMISED else None,
-    )

@@ -56,8 +56,8 @@ class KnownVerdicts:
     safe_on: dict[int, set[tuple[str, str]]] = field(init=False, compare=False, repr=False)
     """UTC day since the epoch → the (entity, IP) pairs that were called safe on it."""
     sources: CompromisedSources = field(init=False, compare=False, repr=False)
-    closed_results: frozenset[str] = field(init=False, compare=False, repr=False)
-    """Ids of the results that closing verdicts were given on."""
+    given_on: dict[str, VerdictWord] = field(init=False, compare=False, repr=False)
+    """Id of a result → the strongest verdict that was given on it."""
 
     def __post_init__(self) -> None:
         by_place: dict[Place, tuple[Verdict, ...]] = {}
@@ -80,8 +80,12 @@ class KnownVerdicts:
                 safe_on.setdefault(day_of(each.time), set()).add((each.entity, each.ip))
         object.__setattr__(self, "safe_on", safe_on)
         object.__setattr__(self, "sources", CompromisedSources.of(self.verdicts))
-        closed = (each.result for each in self.verdicts if each.verdict in CLOSING)
-        object.__setattr__(self, "closed_results", frozenset(each for each in closed if each is not None))
+        on_result: dict[str, list[Verdict]] = {}
+        for each in self.verdicts:
+            if each.result is not None:
+                on_result.setdefault(each.result, []).append(each)
+        given_on = {place: word for place, found in on_result.items() if (word := strongest(found)) is not None}
+        object.__setattr__(self, "given_on", given_on)
 
     @classmethod
     def of(cls, job: Job, given: Iterable[Verdict], latest: int) -> KnownVerdicts:

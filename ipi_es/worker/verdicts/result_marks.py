@@ -94,7 +94,7 @@ def _mark_bucket(session: JobSession, known: KnownVerdicts, start: int) -> int:
     """Mark the results of one bucket; return the number of changed ones."""
     results = session.resources.stores.results
     found = list(results.scan_window(start, start + 1))  # a window of bucket_span may have several shorter buckets
-    words = verdicts_of([(each.id, each.source) for each in found], known.mark, known.closed_results)
+    words = verdicts_of([(each.id, each.source) for each in found], known.mark, known.given_on)
     now = session.resources.stores.clock.now()
     changed = [
         Document(each.id, each.index, _reopened(each.source, with_verdict(each.source, words[each.id]), now))
@@ -111,6 +111,7 @@ def _mark_bucket(session: JobSession, known: KnownVerdicts, start: int) -> int:
             setting,
         )
     changed = [each for each in changed if each.index not in blocked]
+    session.resources.incidents.mark_due(session.writer, start, start + 1, [each.source for each in changed])
     # records last: a bucket whose records have their marks is not looked at again after a kill
     for last in (False, True):
         part = [each for each in changed if (each.source["result_type"] == "record") is last]

@@ -1,0 +1,1 @@
+"""Incidents: documents that follow from a job's stored results."""

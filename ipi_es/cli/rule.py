@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.shared.named import require_name, require_times
+from ipi_es.cli.shared.named import require_name, require_times, say_cells, use_cells
 from ipi_es.cli.shared.output import Column, emit, format_option
 from ipi_es.cli.shared.shell import Shell, clock, shell, user_name
 from ipi_es.errors import UsageError
-from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso, parse_time
 
 if TYPE_CHECKING:
@@ -189,9 +188,7 @@ def show(ctx: click.Context, name: str, output_format: str) -> None:
     if output_format != "table":
         emit([row], COLUMNS, output_format, empty="", fields=FIELDS)
         return
-    for key in FIELDS:
-        if row[key] not in (None, "", False):
-            click.echo(f"{key.replace('_', ' '):>14}  {visible(row[key])}")
+    say_cells(row, FIELDS)
 
 
 def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
@@ -226,7 +223,6 @@ def _refuse(new: AllowRule, jobs: Sequence[Job], others: Sequence[StoredRule]) -
 
 
 def _row(found: StoredRule, uses: Mapping[str, HiddenResults], now: int) -> dict[str, Any]:
-    use = uses.get(found.name)
     return {
         "name": found.name,
         "allows": _allows(found.rule),
@@ -236,9 +232,7 @@ def _row(found: StoredRule, uses: Mapping[str, HiddenResults], now: int) -> dict
         "until": None if found.end is None else iso(found.end),
         "learn": found.rule.learn,
         "force": found.rule.force,
-        "hidden_records": 0 if use is None else use.records,
-        "last": None if use is None else iso(use.last),
-        "worst_score": None if use is None else use.worst,
+        **use_cells(uses.get(found.name)),
         "reason": found.reason,
         "author": found.author,
         "created": iso(found.created),

@@ -160,9 +160,9 @@ def _covering(matched: list[int], masks: list[int], names: int, addresses: int) 
 def _matches(patterns: Sequence[str | None], names: Sequence[str]) -> list[int]:
     """Return a mask for each pattern: bit i is set if it matches name i; None matches all."""
     text = "\n".join(names)
-    found = {None: (1 << len(names)) - 1}
+    found: dict[str | None, int] = {None: (1 << len(names)) - 1}
     for pattern in patterns:
-        if pattern not in found:
+        if pattern is not None and pattern not in found:
             found[pattern] = _matching(pattern, names) if _literal(pattern) in text else 0
     return [found[pattern] for pattern in patterns]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import connect_to, run
+from cli_run import run, work_in
 from verdict_parts import said
 
 from ipi_es.state.verdict_store import VerdictStore
@@ -34,11 +34,7 @@ def scored() -> MemoryCluster:
 @pytest.fixture
 def cluster(scored: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = parts.copy_of(scored)
-    connect_to(monkeypatch, made)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
-    (tmp_path / "jobs").mkdir()
-    (tmp_path / "jobs" / "signins.json").write_text(json.dumps(company.job_data()))
+    work_in(monkeypatch, tmp_path, made, company.job_data())
     return made
 
 

@@ -32,10 +32,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from changed_company import CHANGES, OFFICE, VPN, ChangedCompany, ContextFeed
 
-from ipi_es.config.allow_list import AllowList, TimedRule
-from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED, SAFE, Verdict
+from ipi_es.config.rules.allow_list import AllowList, TimedRule
+from ipi_es.config.rules.allow_rule import AllowRule
 from ipi_es.demo.demo_run import JOB
 from ipi_es.results.reading.incident_grouping import LEAST_SCORE, Incident, group_incidents, network_of_address
 from ipi_es.results.words import CRITICAL, SCORE_FIELDS, VERDICT, raises_alarm

@@ -34,9 +34,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from simulated_feed import Feed, SignIn
 
 from ipi_es.addresses import canonical, parse
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.demo.company import Simulation, simulate
 from ipi_es.demo.demo_run import END, JOB
 from ipi_es.demo.signin_columns import INCIDENT_A, INTERNET

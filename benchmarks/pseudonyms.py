@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.normalize import Normalizer
 from ipi_es.datafeed.searches.pages import Rows
 from ipi_es.datafeed.searches.read_plan import CountedBucket

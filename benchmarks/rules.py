@@ -28,10 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "adversar
 import company as simulated
 from simulated_feed import Feed
 
-from ipi_es.config.allow_list import AllowList, TimedRule
-from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, REACH, SAFE, Verdict
+from ipi_es.config.rules.allow_list import AllowList, TimedRule
+from ipi_es.config.rules.allow_rule import AllowRule
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.demo.company import simulate
 from ipi_es.demo.demo_run import END, JOB

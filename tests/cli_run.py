@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +31,21 @@ def run(*args: Any, stdin: str | bytes = "") -> Result:
 def connect_to(patch: pytest.MonkeyPatch, cluster: Cluster | Callable[[Any], Cluster]) -> None:
     """Let commands reach this cluster, or what a call with their connection returns or raises."""
     patch.setattr("ipi_es.cluster.connect.connect", cluster if callable(cluster) else lambda _: cluster)
+
+
+def work_in(
+    patch: pytest.MonkeyPatch,
+    folder: Path,
+    cluster: Cluster | Callable[[Any], Cluster],
+    job: Mapping[str, Any] | None = None,
+) -> None:
+    """Let commands run in a folder without ipi-es.yml against this cluster, with the file of a job, if any."""
+    connect_to(patch, cluster)
+    patch.chdir(folder)
+    patch.delenv("IPI_ES_CONFIG", raising=False)
+    if job is not None:
+        (folder / "jobs").mkdir()
+        (folder / "jobs" / f"{job['job_id']}.json").write_text(json.dumps(job))
 
 
 def at_a_terminal(patch: pytest.MonkeyPatch) -> None:

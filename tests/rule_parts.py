@@ -9,8 +9,8 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 
-from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_rule import AllowRule
 from ipi_es.results.words import ALIAS
 from ipi_es.state.rule_store import StoredRule
 from ipi_es.testing.memory_cluster import MemoryCluster

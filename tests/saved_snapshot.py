@@ -9,8 +9,8 @@ from ipinsights_events import FIRST_DAY
 from ipinsights_parts import a_history, a_snapshot, small_company
 
 from ipi_es.addresses import parse
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.scoring.calibration import Calibration

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.shared.named import require_name, require_times
+from ipi_es.cli.shared.named import require_name, require_times, say_cells, use_cells
 from ipi_es.cli.shared.output import Column, emit, format_option
 from ipi_es.cli.shared.shell import Shell, clock, shell, user_name
 from ipi_es.errors import UsageError
-from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso, parse_time
 
 if TYPE_CHECKING:
@@ -173,9 +172,7 @@ def show(ctx: click.Context, name: str, output_format: str) -> None:
     if output_format != "table":
         emit([row], COLUMNS, output_format, empty="", fields=FIELDS)
         return
-    for key in FIELDS:
-        if row[key] not in (None, ""):
-            click.echo(f"{key.replace('_', ' '):>14}  {visible(row[key])}")
+    say_cells(row, FIELDS)
 
 
 def _require_span(start: int, end: int, now: int) -> None:
@@ -194,7 +191,6 @@ def _require_span(start: int, end: int, now: int) -> None:
 
 
 def _row(found: StoredEvent, uses: Mapping[str, HiddenResults], now: int) -> dict[str, Any]:
-    use = uses.get(found.name)
     return {
         "name": found.name,
         "calendar_id": found.calendar_id,
@@ -203,9 +199,7 @@ def _row(found: StoredEvent, uses: Mapping[str, HiddenResults], now: int) -> dic
         "start": iso(found.start),
         "end": iso(found.end),
         "planned_end": iso(found.planned_end),
-        "hidden_records": 0 if use is None else use.records,
-        "last": None if use is None else iso(use.last),
-        "worst_score": None if use is None else use.worst,
+        **use_cells(uses.get(found.name)),
         "description": found.description,
         "author": found.author,
         "created": iso(found.created),

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.shared.named import require_name, require_times
+from ipi_es.cli.shared.named import require_name, require_times, say_cells, use_cells
 from ipi_es.cli.shared.output import Column, emit, format_option
 from ipi_es.cli.shared.shell import Shell, clock, named_entity, shell, user_name
 from ipi_es.errors import UsageError
-from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso, parse_time
 
 if TYPE_CHECKING:
-    from ipi_es.config.allow_rule import AllowRule
     from ipi_es.config.job_config import Job
+    from ipi_es.config.rules.allow_rule import AllowRule
     from ipi_es.results.reading.rule_uses import HiddenResults
     from ipi_es.state.rule_store import RuleStore, StoredRule
 
@@ -85,6 +84,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     Example: ipi-es rule add vpn --operator AS64496 --group contractors --reason "their VPN" --expires now+90d
     """
     from ipi_es.config.files.loading import load_jobs
+    from ipi_es.results.documents.visible import visible
     from ipi_es.state.rule_store import StoredRule
 
     here, now = shell(ctx), clock()
@@ -201,14 +201,12 @@ def show(ctx: click.Context, name: str, output_format: str) -> None:
     if output_format != "table":
         emit([row], COLUMNS, output_format, empty="", fields=FIELDS)
         return
-    for key in FIELDS:
-        if row[key] not in (None, "", False):
-            click.echo(f"{key.replace('_', ' '):>14}  {visible(row[key])}")
+    say_cells(row, FIELDS)
 
 
 def _of_incident(here: Shell, name: str, given: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return the names and options of the rules that allow an incident. Raises UsageError where that can't be done."""
-    from ipi_es.config.allow_rule import CONDITIONS
+    from ipi_es.config.rules.allow_rule import CONDITIONS
     from ipi_es.results.reading.incidents_there import require_incident
     from ipi_es.worker.incidents.incident_rules import conditions_of
     from ipi_es.worker.verdicts.job_verdicts import find_results
@@ -231,8 +229,8 @@ def _of_incident(here: Shell, name: str, given: Mapping[str, Any]) -> list[tuple
 
 def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
     """Make the rule of the options. Raises UsageError with all mistakes."""
-    from ipi_es.config.allow_rule import CONDITIONS
     from ipi_es.config.files.loading import check_rule
+    from ipi_es.config.rules.allow_rule import CONDITIONS
     from ipi_es.errors import ConfigError
 
     # an empty text, of an unset variable in a script, must not widen the rule: it is refused
@@ -259,7 +257,7 @@ def _without_name(new: AllowRule, jobs: Sequence[Job]) -> tuple[AllowRule, str |
 
 def _refuse(new: AllowRule, jobs: Sequence[Job], others: Sequence[StoredRule]) -> None:
     """Raise UsageError where the rule and those that act in a job allow nearly everything, or where it fits no job."""
-    from ipi_es.config.allow_rule import check_rules, check_together
+    from ipi_es.config.rules.allow_rule import check_rules, check_together
     from ipi_es.config.types import Inconsistent
 
     for job in jobs:
@@ -274,7 +272,6 @@ def _refuse(new: AllowRule, jobs: Sequence[Job], others: Sequence[StoredRule]) -
 
 
 def _row(found: StoredRule, uses: Mapping[str, HiddenResults], now: int) -> dict[str, Any]:
-    use = uses.get(found.name)
     return {
         "name": found.name,
         "allows": _allows(found.rule),
@@ -284,9 +281,7 @@ def _row(found: StoredRule, uses: Mapping[str, HiddenResults], now: int) -> dict
         "until": None if found.end is None else iso(found.end),
         "learn": found.rule.learn,
         "force": found.rule.force,
-        "hidden_records": 0 if use is None else use.records,
-        "last": None if use is None else iso(use.last),
-        "worst_score": None if use is None else use.worst,
+        **use_cells(uses.get(found.name)),
         "reason": found.reason,
         "author": found.author,
         "created": iso(found.created),

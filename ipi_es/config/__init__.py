@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ipi_es.config.allow_list import NO_RULE, AllowList
-from ipi_es.config.allow_rule import AllowRule
+from ipi_es.config.analysis_config import AnalysisConfig, DataDescription, Detector
 from ipi_es.config.datafeed_config import DatafeedConfig, IndicesOptions
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.files.loading import (
@@ -18,7 +17,9 @@ from ipi_es.config.files.loading import (
 )
 from ipi_es.config.files.nearest import did_you_mean, nearest
 from ipi_es.config.hyperparameters import Hyperparameters
-from ipi_es.config.job_config import AnalysisConfig, DataDescription, Detector, Job, Training
+from ipi_es.config.job_config import Job, Training
+from ipi_es.config.rules.allow_list import NO_RULE, AllowList
+from ipi_es.config.rules.allow_rule import AllowRule
 from ipi_es.config.settings import ClusterSettings, LoggingSettings, Settings, SnapshotSettings
 
 __all__ = [

@@ -14,8 +14,8 @@ from pydantic import (
 )
 
 from ipi_es.addresses import IpPick
-from ipi_es.config.allow_rule import names_everybody
 from ipi_es.config.entity_names import EntitySource, EntityStep
+from ipi_es.config.rules.allow_rule import names_everybody
 from ipi_es.config.types import (
     Count,
     FieldName,

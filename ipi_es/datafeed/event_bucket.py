@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, words
-from ipi_es.config.allow_list import Matchable
+from ipi_es.config.rules.allow_list import Matchable
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.hashing import joined, mix

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import NO_RULE, AllowList
 from ipi_es.datafeed.event_bucket import EventBucket
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ipi_es.cluster.port import Cluster, Document, Drop
-from ipi_es.config.allow_list import AllowList, TimedRule
-from ipi_es.config.allow_rule import CONDITIONS, AllowRule
 from ipi_es.config.files.loading import check_rule
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList, TimedRule
+from ipi_es.config.rules.allow_rule import CONDITIONS, AllowRule
 from ipi_es.errors import ConfigError, StateDamaged
 from ipi_es.scheduled_events import NO_EVENTS, Calendar
 from ipi_es.state.fields import Fields

@@ -7,8 +7,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.reader import Datafeed

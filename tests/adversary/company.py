@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from simulated_feed import Feed, SignIn
 
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.demo.company import Simulation, simulate
 from ipi_es.demo.demo_run import END, JOB
 from ipi_es.scoring.renormalizer import LastRenormalization

@@ -9,9 +9,9 @@ import pytest
 import worker_parts as parts
 from signin_events import CONTEXT_MAPPING, DAY, END, MAPPING, START, fill, job_data, make_job, with_context
 
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import (

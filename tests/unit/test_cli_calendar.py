@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import worker_company as company
-from cli_run import connect_to, run
+from cli_run import run, work_in
 from event_parts import planned
 
 from ipi_es.results.words import ALIAS
@@ -21,11 +21,7 @@ from ipi_es.testing.memory_cluster import MemoryCluster
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     cluster = MemoryCluster()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
-    connect_to(monkeypatch, cluster)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
-    (tmp_path / "jobs").mkdir()
-    (tmp_path / "jobs" / "signins.json").write_text(json.dumps(company.job_data()))
+    work_in(monkeypatch, tmp_path, cluster, company.job_data())
     return cluster
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import clock_at, connect_to, run
+from cli_run import clock_at, run, work_in
 from verdict_parts import said
 
 from ipi_es.state.rule_store import RuleStore, StoredRule
@@ -35,11 +35,7 @@ def scored() -> MemoryCluster:
 @pytest.fixture
 def cluster(scored: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = parts.copy_of(scored)
-    connect_to(monkeypatch, made)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
-    (tmp_path / "jobs").mkdir()
-    (tmp_path / "jobs" / "signins.json").write_text(json.dumps(company.job_data()))
+    work_in(monkeypatch, tmp_path, made, company.job_data())
     return made
 
 

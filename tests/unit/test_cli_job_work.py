@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import at_a_terminal, connect_to, run
+from cli_run import at_a_terminal, run, work_in
 from verdict_parts import said
 
 from ipi_es.cluster.port import Put
@@ -40,11 +40,7 @@ def scored() -> Iterator[MemoryCluster]:
 @pytest.fixture
 def cluster(scored: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = parts.fragile(scored)
-    connect_to(monkeypatch, made)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
-    (tmp_path / "jobs").mkdir()
-    (tmp_path / "jobs" / "signins.json").write_text(json.dumps(company.job_data()))
+    work_in(monkeypatch, tmp_path, made, company.job_data())
     return made
 
 

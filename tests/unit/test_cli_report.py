@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import connect_to, run
+from cli_run import run, work_in
 
 from ipi_es.report.learned import read_learned
 from ipi_es.report.report_findings import read_findings
@@ -35,9 +35,7 @@ def scored() -> Iterator[MemoryCluster]:
 @pytest.fixture
 def cluster(scored: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     made = parts.copy_of(scored)
-    connect_to(monkeypatch, made)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    work_in(monkeypatch, tmp_path, made)
     (tmp_path / "signins.json").write_text(json.dumps(company.job_data()))
     return made
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import worker_company as company
 import worker_parts as parts
-from cli_run import connect_to, run
+from cli_run import run, work_in
 from rule_parts import JOB, NET, score, stored, trained_copy
 
 from ipi_es.results.words import ALIAS
@@ -25,11 +25,7 @@ def cluster() -> MemoryCluster:
 
 @pytest.fixture
 def here(cluster: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
-    connect_to(monkeypatch, cluster)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
-    (tmp_path / "jobs").mkdir()
-    (tmp_path / "jobs" / "signins.json").write_text(json.dumps(company.job_data() | {"allow_list": []}))
+    work_in(monkeypatch, tmp_path, cluster, company.job_data() | {"allow_list": []})
     return cluster
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ipi_es.addresses import parse
 from ipi_es.config import NO_RULE, AllowList, check_job
-from ipi_es.config.allow_list import Matchable, TimedRule
-from ipi_es.config.allow_rule import AllowRule, check_together
+from ipi_es.config.rules.allow_list import Matchable, TimedRule
+from ipi_es.config.rules.allow_rule import AllowRule, check_together
 from ipi_es.errors import ConfigError
 from ipi_es.networks.network_values import country_number
 

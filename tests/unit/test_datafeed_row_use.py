@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipi_es.addresses import parse
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.row_use import row_use
 from ipi_es.ipinsights.entity_hashing import entity_hashes

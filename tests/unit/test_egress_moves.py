@@ -10,7 +10,7 @@ import worker_company as company
 import worker_parts as parts
 
 from ipi_es.addresses import parse
-from ipi_es.config.allow_list import NO_RULE
+from ipi_es.config.rules.allow_list import NO_RULE
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_run import connect_to, run
+from cli_run import run, work_in
 from elastic_parts import FEED, elastic_job
 
 from ipi_es.config.elastic.elastic_calendars import ElasticEvent, events_of
@@ -108,9 +108,7 @@ def test_times_may_be_text() -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     cluster = MemoryCluster()
     setup_plan.apply(cluster, setup_plan.plan(cluster))
-    connect_to(monkeypatch, cluster)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
+    work_in(monkeypatch, tmp_path, cluster)
     (tmp_path / "calendars.json").write_text(json.dumps({"count": 5, "calendars": CALENDARS}))
     soon = {"start_time": FUTURE, "end_time": FUTURE + 3_600_000}
     events = [event("people", "move \x1b[31m", **soon), event("others", **soon), event("people", "past")]

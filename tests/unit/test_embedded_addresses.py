@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ipi_es.addresses import canonical, is_private, packed, parse, parse_many
 from ipi_es.cli.shared.shell import named_address
 from ipi_es.config import Job, check_job
-from ipi_es.config.allow_list import AllowList
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.normalize import Normalizer
 from ipi_es.datafeed.searches.pages import Rows

@@ -19,9 +19,9 @@ from group_parts import require_groups
 
 from ipi_es.addresses import parse
 from ipi_es.config import NO_RULE, AllowList, check_job
-from ipi_es.config.allow_list import Matchable
 from ipi_es.config.files.entity_groups import GROUPS_FIELD, read_groups
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import Matchable
 from ipi_es.errors import ConfigError, UsageError
 from ipi_es.results.words import ALIAS
 from ipi_es.testing.memory_cluster import MemoryCluster

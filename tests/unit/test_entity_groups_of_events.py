@@ -21,10 +21,10 @@ from signin_events import make_job
 from ipi_es.addresses import parse
 from ipi_es.cluster.port import Put
 from ipi_es.config import NO_RULE, AllowList, check_job
-from ipi_es.config.allow_list import Matchable
-from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import Matchable
+from ipi_es.config.rules.allow_rule import AllowRule
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import AnswerIncomplete, ConfigError
 from ipi_es.results.words import ALIAS

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli_run import connect_to, run
+from cli_run import run, work_in
 from made_results import record
 from signin_events import DAY, DAYS, MAPPING, START, fill, job_data
 from verdict_parts import said
 from worker_parts import TestClock
 
 from ipi_es.config import check_job
-from ipi_es.config.allow_rule import AllowRule
+from ipi_es.config.rules.allow_rule import AllowRule
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS
 from ipi_es.setup import setup_plan
@@ -113,11 +113,7 @@ def test_commands_spell_names_as_the_index(
     context = context_of(work.job)
     ResultStore(cluster, work.job.job_id, flat_fields=context.flat_fields).write([record(context, entity="user1")], 1)
     cluster.refresh(ALIAS)
-    connect_to(monkeypatch, cluster)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
-    (tmp_path / "jobs").mkdir()
-    (tmp_path / "jobs" / "job.json").write_text(json.dumps(data))
+    work_in(monkeypatch, tmp_path, cluster, data)
     found = json.loads(run("results", "records", "sign-ins", "--entity", "User1", "--format", "json").stdout)
     assert [each["partition_field_value"] for each in found] == ["user1"]
     exported = json.loads(run("entity", "export", "USER1").stdout)

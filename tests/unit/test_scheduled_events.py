@@ -14,7 +14,7 @@ from late_parts import add_events, live
 from rule_parts import JOB as PLAIN_JOB
 from rule_parts import NOMADS_FROM, score, trained_copy
 
-from ipi_es.config.allow_list import AllowList
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.ipinsights.storage import delta_from_bytes
 from ipi_es.results.words import ALIAS, SCHEDULED_EVENTS, raises_alarm
 from ipi_es.scheduled_events import Calendar, ScheduledEvent

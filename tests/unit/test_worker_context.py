@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ipi_es.addresses import parse
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.results.documents.explanation import sentence

@@ -17,9 +17,9 @@ from verdict_parts import said
 from worker_parts import FragileCluster
 
 from ipi_es.cluster.port import Drop, Put
-from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.given_verdict import VerdictWord
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_rule import AllowRule
 from ipi_es.errors import SnapshotDamaged
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.entity_hashing import UNKNOWN_ROW, entity_hashes

@@ -10,7 +10,7 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 
-from ipi_es.config.allow_list import NO_RULE
+from ipi_es.config.rules.allow_list import NO_RULE
 from ipi_es.results.reading.reported import Extent, First, ReportedIp, ReportedPair
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.repeats.earlier_findings import Repeats

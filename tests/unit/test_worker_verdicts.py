@@ -15,8 +15,8 @@ from worker_company import DAY, HOUR, SCORED_FROM
 
 from ipi_es.addresses import parse
 from ipi_es.cluster.port import Document
-from ipi_es.config.allow_list import Matchable
 from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, Verdict
+from ipi_es.config.rules.allow_list import Matchable
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.history.history import History

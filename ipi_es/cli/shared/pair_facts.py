@@ -11,9 +11,9 @@ from ipi_es.times import SECONDS, from_ms, iso
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ipi_es.config.allow_list import AllowList, Matchable
     from ipi_es.config.given_verdict import Verdict
     from ipi_es.config.job_config import Job
+    from ipi_es.config.rules.allow_list import AllowList, Matchable
     from ipi_es.ipinsights.address_context import AddressContext
     from ipi_es.ipinsights.pair_explanation import PairExplanation
     from ipi_es.networks.network_types import NetworkType
@@ -214,7 +214,7 @@ def _matchable(
     """Return the pair for rules at ``time``; ``entity`` is normalized, ``named`` are the groups that events name."""
     import numpy as np
 
-    from ipi_es.config.allow_list import Matchable
+    from ipi_es.config.rules.allow_list import Matchable
     from ipi_es.networks.network_types import type_bits
 
     bits = np.array([sum(map(type_bits, types))], dtype=np.uint8)
@@ -226,7 +226,7 @@ def _allowed_by(allow: AllowList, pair: Matchable) -> str | None:
     """Return the first rule that matches the pair now."""
     import numpy as np
 
-    from ipi_es.config.allow_list import NO_RULE
+    from ipi_es.config.rules.allow_list import NO_RULE
 
     only = np.zeros(1, dtype=np.int32)
     (rule,) = allow.match(pair, only, only)

@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ipi_es.config.analysis_config import AnalysisConfig, Detector
 from ipi_es.config.datafeed_config import WITHOUT_EFFECT, DatafeedConfig, IndicesOptions
 from ipi_es.config.elastic.elastic_export import ElasticJob, read_export
 from ipi_es.config.elastic.elastic_keys import GENERATED, HARMLESS, REFUSED, SILENT
 from ipi_es.config.elastic.elastic_rules import NotTranslatable, allow_rules
 from ipi_es.config.files.loading import check_job
-from ipi_es.config.job_config import AnalysisConfig, Detector, Job
+from ipi_es.config.job_config import Job
 from ipi_es.errors import ConfigError
 from ipi_es.times import SECONDS, format_span
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from ipi_es.config.allow_rule import WILDCARDS
+from ipi_es.config.rules.allow_rule import WILDCARDS
 
 
 class NotTranslatable(Exception):

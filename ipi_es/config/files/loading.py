@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
-from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.files.mistakes import of_validation, refuse
 from ipi_es.config.files.nearest import nearest
 from ipi_es.config.files.yaml_documents import Mistake, YamlDocument, expand, read_document
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_rule import AllowRule
 from ipi_es.config.settings import SECRETS, ClusterSettings, Settings, header_mistake
 from ipi_es.config.types import Section
 from ipi_es.errors import ConfigError, UsageError

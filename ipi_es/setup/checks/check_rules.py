@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ipi_es.config.allow_coverage import MOST
-from ipi_es.config.allow_rule import check_together
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_coverage import MOST
+from ipi_es.config.rules.allow_rule import check_together
 from ipi_es.config.types import Inconsistent
 from ipi_es.errors import DataError
 from ipi_es.results.words import CRITICAL

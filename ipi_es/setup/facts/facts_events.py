@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ipi_es.cluster.port import Cluster, Json
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.row_use import row_use
 from ipi_es.datafeed.searches.folded_fields import with_folded_fields

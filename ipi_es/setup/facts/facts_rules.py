@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_rule import AllowRule
 from ipi_es.datafeed.searches.requests import named
 from ipi_es.results.reading.rule_uses import HiddenResults, event_uses, rule_uses
 from ipi_es.setup.facts.document_sample import Scope

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ipi_es.cluster.port import Cluster, ServerInfo
-from ipi_es.config.allow_rule import AllowRule
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_rule import AllowRule
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import ClusterUnreachable, IpiEsError
 from ipi_es.setup.checks.check_fields import FieldFacts, types_of, unreadable_roles

@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.files.yaml_documents import parse_yaml
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.setup.facts.facts_events import event_facts, teaching

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ipi_es.cluster.port import Document
-from ipi_es.config.allow_rule import WILDCARDS
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_rule import WILDCARDS
 from ipi_es.results.documents.mentions import says
 
 TEXTS = ("name", "reason", "author", "ended_by")

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, parse
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.row_use import row_use
 from ipi_es.errors import SnapshotDamaged

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.day_scorer import DayScorer

@@ -18,8 +18,8 @@ import numpy as np
 import orjson
 
 from ipi_es.addresses import parse
-from ipi_es.config.allow_list import NO_RULE, AllowList, Matchable
 from ipi_es.config.files.entity_groups import GROUPS_FIELD
+from ipi_es.config.rules.allow_list import NO_RULE, AllowList, Matchable
 from ipi_es.networks.network_types import TYPES_FIELD, type_bits
 from ipi_es.networks.network_values import country_number
 from ipi_es.results.documents.annotations import Annotation

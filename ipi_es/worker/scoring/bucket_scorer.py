@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.prefixes import address_keys

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import NO_RULE, AllowList
 from ipi_es.config.files.entity_groups import GROUPS_FIELD, EntityGroups
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import NO_RULE, AllowList
 from ipi_es.datafeed.bucket_counts import counts_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.pair_explanation import Explainer, PairExplanation

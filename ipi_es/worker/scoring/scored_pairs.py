@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import NO_RULE
+from ipi_es.config.rules.allow_list import NO_RULE
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.index_pairs import packed_pairs, unpacked_pairs
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import AllowList
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.results.documents.result_documents import ResultDocument
 from ipi_es.results.reading.reported import Recent

@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ipi_es.config.allow_list import NO_RULE
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import NO_RULE
 from ipi_es.config.setting_rules import made_with
 from ipi_es.datafeed.bucket_context import context_from
 from ipi_es.datafeed.event_bucket import EventBucket

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses
-from ipi_es.config.allow_list import AllowList
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
 from ipi_es.datafeed.row_use import PairHolds, row_use
 from ipi_es.index_pairs import packed_pairs, unpacked_pairs

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import parse, v4_words, words
-from ipi_es.config.allow_list import Matchable
 from ipi_es.config.given_verdict import COMPROMISED, Verdict
+from ipi_es.config.rules.allow_list import Matchable
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.pair_explanation import SHARED_FROM, unlearned

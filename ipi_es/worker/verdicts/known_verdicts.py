@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import canonical, packed
-from ipi_es.config.allow_list import Matchable
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED, SAFE, VERDICTS, Verdict, VerdictWord
 from ipi_es.config.job_config import Job
+from ipi_es.config.rules.allow_list import Matchable
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.prefixes import site_text
 from ipi_es.times import SECONDS, day_of

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, within
-from ipi_es.config.allow_rule import WILDCARDS, AllowRule
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.files.entity_groups import EntityGroups
 from ipi_es.config.job_config import Job
-from ipi_es.config.rule_index import RuleIndex
+from ipi_es.config.rules.allow_rule import WILDCARDS, AllowRule
+from ipi_es.config.rules.rule_index import RuleIndex
 from ipi_es.networks.network_types import type_bits
 from ipi_es.networks.network_values import country_number
 from ipi_es.pseudonyms import Pseudonyms

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.addresses import Addresses, network, words
-from ipi_es.config.allow_rule import WILDCARDS, AllowRule
 from ipi_es.config.entity_names import EntityStep, normalize_entity
+from ipi_es.config.rules.allow_rule import WILDCARDS, AllowRule
 
 BITS = 128
 _HALF = 64
@@ -60,12 +60,12 @@ class RuleIndex:
         each = [tuple(conditions(rule, steps)) for rule in rules]
         common = Counter(condition for found in each for condition in found)
         self._others = [place for place, found in enumerate(each) if not found]
-        self._places: dict[tuple[Kind, int], dict[Any, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self._places: dict[tuple[Kind, int], dict[Any, list[int]]] = defaultdict(dict)
         """Kind and length of conditions → value → the rules' places."""
         for place, found in enumerate(each):
             if found:
                 kind, length, value = min(found, key=common.__getitem__)
-                self._places[kind, length][value].append(place)
+                self._places[kind, length].setdefault(value, []).append(place)
         networks = sorted(length for kind, length in self._places if kind == "network")
         self._networks = [_NetworksOfLength(length, self._places.pop(("network", length))) for length in networks]
 

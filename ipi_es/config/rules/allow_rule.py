@@ -8,9 +8,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ipi_es.config.allow_coverage import SHOWN, too_much
 from ipi_es.config.entity_names import EntityStep, normalize_entity
 from ipi_es.config.files.entity_groups import WILDCARDS, EntityGroups
+from ipi_es.config.rules.allow_coverage import SHOWN, too_much
 from ipi_es.config.types import Inconsistent, Section, Text
 from ipi_es.embedded_addresses import Embedding, unwrapped_network
 from ipi_es.lists import some

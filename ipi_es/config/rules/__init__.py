@@ -1,0 +1,1 @@
+"""Rules of allow lists: what one names, what it matches, and rules that would allow nearly everything."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,19 +11,24 @@ import worker_company as company
 import worker_parts as parts
 
 from ipi_es.addresses import parse
+from ipi_es.config.job_config import Job
 from ipi_es.config.rules.allow_list import NO_RULE
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.ipinsights.history.deltas import DayDelta
 from ipi_es.ipinsights.history.history import History
 from ipi_es.results.documents.members import influencer_sentence
+from ipi_es.results.reading.incidents_there import require_incident, stored_incidents
 from ipi_es.results.reading.reported import ReportedMove
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART, severity
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.incidents.incident_rules import conditions_of
 from ipi_es.worker.repeats.earlier_findings import Repeats
 from ipi_es.worker.repeats.egress_moves import Move, MovedPairs, decided, moves_in
 from ipi_es.worker.scoring.outcome_views import ViewScores
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
+from ipi_es.worker.verdicts.job_verdicts import JobVerdicts, Statement
 
 DAY = 20_000
 START = DAY * 86_400 + 36_000
@@ -250,3 +256,19 @@ def test_an_office_that_moves_is_one_finding(monkeypatch: pytest.MonkeyPatch) ->
     assert all("Part of the finding of" in each["reason"] for each in own if "repeat_of" in each)
     (bucket,) = [each for each in parts.of_kind(whole, "bucket") if each["timestamp"] == first["timestamp"]]
     assert bucket["new_record_count"] >= len(own)
+    check_incident(cluster, job, first)
+
+
+def check_incident(cluster: MemoryCluster, job: Job, lead: dict[str, Any]) -> None:
+    """The incident of a move counts all that moved, is allowed by one rule, and answered for all of them at once."""
+    place = next(at[1] for at, each in parts.results(cluster, job).items() if each == lead)
+    (found,) = [each for each in stored_incidents(cluster, job.job_id) if place in each.source["results"]]
+    assert found.source["entity_count"] >= lead["egress_move"]["entity_count"]
+    incident = require_incident(cluster, found, job.incident_gap)
+    assert incident.moved_to() == [NEW]
+    assert conditions_of(incident, "it") == [{"cidr": NEW}]
+    drafts = JobVerdicts(cluster, job, parts.NOW).drafts(found, Statement("safe", "ann", ""))
+    records = parts.of_kind(parts.results(cluster, job), "record")
+    moved = {each["partition_field_value"] for each in records if each.get("repeat_of") == place}
+    assert len(moved) > 4
+    assert moved <= {each.entity for each in drafts}

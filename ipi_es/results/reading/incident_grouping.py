@@ -18,6 +18,7 @@ from ipi_es.addresses import packed
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED, DISMISSED, SAFE
 from ipi_es.ipinsights.prefixes import site_text
 from ipi_es.results.documents import ids
+from ipi_es.results.reading.reported import EGRESS_MOVE
 from ipi_es.results.words import INCIDENT, SCORE_FIELDS, VERDICT, ResultKind, raises_alarm
 from ipi_es.scoring.probability import severity
 from ipi_es.times import from_ms, to_ms
@@ -37,13 +38,10 @@ OPEN = "open"
 LISTED = 1_000
 """Entities, networks, addresses, reasons and ids of results that an incident lists at most; all are counted."""
 
-NEW_EGRESS = "new_egress"
-"""The field of a result that is part of a whole group's move to a new network."""
-
 FIELDS = (
     "result_type", "timestamp", "bucket_span", "partition_field_value", "by_field_value", "influencer_field_value",
     "reason", "top_entities", "top_ips", "entity_count", "unlearned_entity_count", "unlearned_ip_count",
-    "source.as.number", NEW_EGRESS, "anomaly_score_explanation.operator_new_to_everybody", VERDICT,
+    "source.as.number", EGRESS_MOVE, "anomaly_score_explanation.operator_new_to_everybody", VERDICT,
     *(f"initial_{SCORE_FIELDS[kind]}" for kind in KINDS),
 )  # fmt: skip
 """Fields of results that incidents are made of."""
@@ -109,8 +107,8 @@ class Incident:
         return sorted(found)
 
     def moved_to(self) -> list[str]:
-        """Return the networks of its results that are a whole group's move to a new network, sorted."""
-        return sorted({network for _, each in self.results if each.get(NEW_EGRESS) for network in _networks(each)})
+        """Return the networks that a whole group moved to, sorted."""
+        return sorted({each[EGRESS_MOVE]["network"] for _, each in self.results if EGRESS_MOVE in each})
 
     def addresses(self) -> list[str]:
         """Return its addresses, as far as its results name them, sorted as text."""
@@ -147,7 +145,7 @@ class Incident:
             "severity": str(severity(score)),
             "state": self.state,
             "entities": entities[:LISTED],
-            "entity_count": max(len(entities), *(int(each.get("entity_count") or 0) for _, each in self.results)),
+            "entity_count": max(len(entities), *(_accounts(each) for _, each in self.results)),
             "networks": networks[:LISTED],
             "network_count": len(networks),
             "addresses": addresses[:LISTED],
@@ -235,6 +233,11 @@ def initial_score(source: Source) -> float:
 def overlapping(incidents: Sequence[Incident], start: int | None, end: int | None) -> list[Incident]:
     """Return the incidents with a moment in [start, end), epoch seconds; None: no limit."""
     return [each for each in incidents if (start is None or each.end > start) and (end is None or each.start < end)]
+
+
+def _accounts(source: Source) -> int:
+    """Return how many accounts a result counts: those of an address, or of the move of a group."""
+    return max(int((each or {}).get("entity_count") or 0) for each in (source, source.get(EGRESS_MOVE)))
 
 
 def _networks(source: Source) -> set[str]:

@@ -125,6 +125,13 @@ class ResultReader:
             query = queries.records_of_entities_query(self._job_id, names, start, end)
             yield from self._scan(query, source=["timestamp", "partition_field_value", "by_field_value", VERDICT])
 
+    def repeating(self, place: str) -> Iterator[Document]:
+        """Read the final records that repeat the result of an id, in no order."""
+        self._cluster.refresh(ALIAS)
+        query = queries.results_query(self._job_id, ["record"], ResultFilter(interim=False))
+        query["bool"]["filter"].append({"term": {"repeat_of": place}})
+        return self._scan(query)
+
     def suppressible(self, start: int, end: int) -> Iterator[Document]:
         """Read of the final records of [start, end) what rules are matched with, and what suppressed them."""
         self._cluster.refresh(ALIAS)

@@ -21,6 +21,7 @@ from ipi_es.results.documents import ids
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.incidents_there import require_incident
 from ipi_es.results.reading.queries import ResultFilter
+from ipi_es.results.reading.reported import EGRESS_MOVE
 from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import ALIAS, INCIDENT
 from ipi_es.state.job_state import JobState, StateStore
@@ -152,8 +153,10 @@ class JobVerdicts:
         return any(network_of(each.source["by_field_value"]) == network_of(verdict.ip) for each in found)
 
     def _records(self, influencer: Document) -> list[Document]:
-        """Return the records of an influencer in its bucket."""
+        """Return the records of an influencer in its bucket; of one that reports a move, those of the whole move."""
         source = influencer.source
+        if EGRESS_MOVE in source:
+            return sorted(self._results.repeating(influencer.id), key=lambda each: (each.source["timestamp"], each.id))
         start, value = from_ms(source["timestamp"]), source["influencer_field_value"]
         of_entity = source["influencer_field_name"] == self._job.entity_field
         where = ResultFilter(start, start + 1, entity=value if of_entity else None, ip=None if of_entity else value)

@@ -104,7 +104,7 @@ def alert_key(source: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what distinguishes one alert from others: results with the same key are one."""
     kind, start = str(source["result_type"]), str(source["timestamp"])
     if kind == INCIDENT:
-        return kind, str(source["incident_id"])
+        return kind, str(source[ALERT_ID]), str(source["severity"])  # two that were one until now call together
     if kind == "record":
         return kind, start, str(source["partition_field_value"])
     if kind == "influencer":
@@ -120,7 +120,7 @@ def _found(job: Job, documents: list[Document]) -> FoundAlert | None:
             return None  # the blindness has ended
         message = _blind(job, sources[0])
     elif key[0] == INCIDENT:
-        message = _incident(job, sources[0])
+        message = _incident(job, max(sources, key=lambda source: (source[INCIDENT_SCORE], source["incident_id"])))
     else:
         message = _of_scores(job, KIND_OF[sources[0]["result_type"]], key, sources)
     written = [_millis(source["event.ingested"]) for source in sources]

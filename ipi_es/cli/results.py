@@ -130,7 +130,7 @@ def results(
 ) -> None:
     """Print a job's incidents, records, influencers or buckets, the worst first; or overall buckets of several jobs.
 
-    An incident joins the records and influencers of the same accounts and networks within `incident_gap`, a day.
+    An incident joins the records and influencers of the same accounts and networks within `incident_gap` (a day).
 
     Tables of records and influencers show what is new, and say how many repeats they leave out; --all shows those too.
     In a table of influencers an entity and its addresses of one event share a line. For overall, JOB may be several
@@ -388,4 +388,5 @@ def _summary(found: FoundResults, kind: str, asked: ResultsRequest) -> str:
     among = sum(any(row.get(name) for name in NO_ALARM) or is_settled(row) for row in found.rows)
     quiet = f"{among:,} of them raise no alarm; --new leaves those out." if among else _left_out(found.left_out)
     more = "There may be more: ask with a larger --size." if number == asked.size else ""
-    return " ".join(part for part in (f"{text}: {levels}.", quiet, more) if part)
+    named = "--format json shows their ids, for `ipi-es verdict` and `ipi-es rule add`." if kind == "incidents" else ""
+    return " ".join(part for part in (f"{text}: {levels}.", quiet, more, named) if part)

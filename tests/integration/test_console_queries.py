@@ -30,6 +30,7 @@ from ipi_es.results.documents.result_documents import (
     Stamp,
     annotation,
 )
+from ipi_es.results.reading.incident_grouping import Incident
 from ipi_es.results.reading.rule_uses import HiddenResults, event_uses, rule_uses
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS, BUCKET_TIME
@@ -71,7 +72,8 @@ def explanation(entity: int) -> ScoreExplanation:
 
 
 def results(context: ResultContext, entities: int) -> Iterator[ResultDocument]:
-    """A day: 24 buckets, a record and an influencer of each entity, one more that is allowed, and an annotation."""
+    """A day: 24 buckets, a record and an influencer of each entity, one more that is allowed, an incident, and an
+    annotation."""
     for hour in range(24):
         score = 92.0 if hour == 9 else 0.0
         whole = BucketInfluencer(BUCKET_TIME, score, 2.0, 1e-5)
@@ -86,6 +88,9 @@ def results(context: ResultContext, entities: int) -> Iterator[ResultDocument]:
     yield from found(context, 7, "allowed", 98.0, suppressed_by="vpn")
     yield next(found(context, 7, "again", 97.0, repeat_of="another"))
     yield from found(context, 7, "scheduled", 96.0, replace(STAMP, scheduled_events=("move", "test")))
+    worst = tuple((each.id, each.source) for each in found(context, 0, "user-0", 99.0))
+    one = Incident(worst).to_dict(context.job_id) | {"event.ingested": (START + DAY) * 1_000}
+    yield ResultDocument(context.index_for(START), one["incident_id"], one)
     yield annotation(
         context, STAMP, start=START, end=START + HOUR, annotation_type="blind", text="no events for an hour"
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipi_es.errors import FieldMissing, StateDamaged
-from ipi_es.state.details import LONGEST_TEXT, JobDetails, LastError, SavedRereadBudget
+from ipi_es.state.details import LONGEST_TEXT, IncidentsState, JobDetails, LastError, SavedRereadBudget
 from ipi_es.state.fields import LATEST, Fields
 
 NOW = 1_777_593_600
@@ -52,6 +52,8 @@ made = st.builds(
     last_error=st.none()
     | st.builds(LastError, st.integers(0, LATEST), st.text(min_size=1), st.text(min_size=1), other=others),
     waits_for=texts,
+    incidents=st.none()
+    | st.builds(IncidentsState, st.integers(1, LATEST), *[st.integers(0, LATEST)] * 4, other=others),
     other=others,
 )
 

@@ -23,7 +23,7 @@ from ipi_es.demo.company import simulate
 from ipi_es.demo.demo_run import END
 from ipi_es.demo.demo_run import JOB as DEMO
 from ipi_es.demo.event_documents import INDEX, documents, index_template
-from ipi_es.results.words import ALIAS
+from ipi_es.results.words import ALIAS, RESULT_KINDS
 from ipi_es.setup import setup_plan
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.times import iso
@@ -35,7 +35,7 @@ from ipi_es.worker.open_session import open_session
 def results_of(cluster: MemoryCluster, job: Job) -> dict[str, dict[str, Any]]:
     cluster.refresh(ALIAS)
     found = cluster.scan(ALIAS, {"bool": {"filter": [{"term": {"job_id": job.job_id}}]}})
-    return {each.id: each.source for each in found if each.source["result_type"] != "annotation"}
+    return {each.id: each.source for each in found if each.source["result_type"] in RESULT_KINDS}
 
 
 def past_of(job: Job, events: list[truth.Event], results: dict[str, dict[str, Any]]) -> truth.Past:

@@ -129,6 +129,7 @@ class IncidentUpdates:
         return self._compared(found, stored)
 
     def _compared(self, found: Sequence[Incident], stored: Sequence[Document]) -> _Changes:
+        """Return what has to be written and deleted so that these incidents are the stored ones."""
         job, now = self._job, self._stores.clock.now()
         before: dict[str, Document] = {}
         deleted = []
@@ -137,14 +138,15 @@ class IncidentUpdates:
                 deleted.append(each)
             else:
                 before[each.id] = each
-        owner = {place: each.source for each in before.values() for place in each.source["results"]}
+        owner = {result: name for name, each in before.items() for result in each.source["results"]}
         written, kept = [], set[str]()
         for incident in found:
             source = incident.to_dict(job.job_id)
             place = source["incident_id"]
             kept.add(place)
-            earlier = {id(owner[one]): owner[one] for one, _ in incident.results if one in owner}
-            source |= called(source, earlier.values(), now, job.alerts.threshold)
+            earlier = {owner[result] for result, _ in incident.results if result in owner}
+            sources = [before[name].source for name in sorted(earlier)]
+            source |= called(source, sources, now, job.alerts.threshold)
             known = before.get(place)
             if known is None or known.source != source:
                 index = index_for(incident.start, job.results_index_name) if known is None else known.index

@@ -273,7 +273,7 @@ def test_any_mutation_of_a_verdict_loads_equal_or_is_named_as_damaged(path: list
     stored = store.all()
     assert len(stored.verdicts) + len(stored.damaged) == 1
     for found in stored.verdicts:
-        assert (found.entity, found.ip) in {("ann", "192.0.2.1"), (changed.get("entity"), changed.get("ip"))}
+        assert (found.entity, found.ip) in [("ann", "192.0.2.1"), (changed.get("entity"), changed.get("ip"))]
 
 
 SENT = DeliveryState(

@@ -42,6 +42,16 @@ def test_phished_accounts_at_work_are_no_move(company: Company) -> None:
     assert worst(documents, attack, company.start + MORNING, company.start + MORNING + HOUR) >= CRITICAL
 
 
+def test_a_fifth_of_a_company_phished_at_work_is_no_move(company: Company) -> None:
+    """So many share home networks and carriers of which some are empty in any hour: that is no former network."""
+    attack = []
+    for hour in range(8, 18):
+        people = company.people(40, 100 + hour)
+        begin = company.start + DAY + hour * HOUR
+        attack += [SignIn(begin + 20 * i, name, f"198.51.{hour}.9") for i, name in enumerate(people)]
+    assert not [each for each in company.scored(attack, days=2) if "egress_move" in each]
+
+
 def test_phished_accounts_at_night_are_reported_and_again_once_the_day_begins(company: Company) -> None:
     people = company.people(40, 22)
     night = signed_in(company, people[:10], NIGHT)

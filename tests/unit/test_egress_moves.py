@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import worker_company as company
 import worker_parts as parts
+from numpy.typing import NDArray
 
 from ipi_es.addresses import parse
 from ipi_es.config.job_config import Job
@@ -20,6 +21,7 @@ from ipi_es.ipinsights.history.history import History
 from ipi_es.results.documents.members import influencer_sentence
 from ipi_es.results.reading.incidents_there import require_incident, stored_incidents
 from ipi_es.results.reading.reported import ReportedMove
+from ipi_es.scoring.combine import Combined
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART, severity
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -45,10 +47,12 @@ def at(network: str, who: Sequence[str], host: int = 7) -> list[SignIn]:
     return [(name, f"{prefix}.{host}") for name in who]
 
 
-def history(past: Sequence[SignIn]) -> History:
-    made = History.empty(DAY - 1, pair_keys=1 << 16, network_keys=1 << 16)
-    names, ips = zip(*past, strict=True)
-    made.apply(DayDelta.of(DAY - 1, entity_hashes(names), parse(ips)[0], np.ones(len(past), dtype=np.int64)))
+def history(*past: Sequence[SignIn]) -> History:
+    """What was learned of the last days, one list for each."""
+    made = History.empty(DAY - len(past), pair_keys=1 << 16, network_keys=1 << 16)
+    for day, rows in enumerate(past, DAY - len(past)):
+        names, ips = zip(*rows, strict=True)
+        made.apply(DayDelta.of(day, entity_hashes(names), parse(ips)[0], np.ones(len(rows), dtype=np.int64)))
     return made
 
 
@@ -131,6 +135,40 @@ def test_several_networks_are_left_at_once() -> None:
     assert (move.former, move.accounts, move.left) == ((OFFICE,), 24, 20)
 
 
+@pytest.mark.parametrize(("days", "moved"), [(6, 1), (7, 0), (30, 0)])
+def test_a_network_that_was_left_earlier_is_not_left_again(days: int, moved: int) -> None:
+    """Weeks after a move, a phisher's proxy would otherwise be the next one while everybody works at the first."""
+    learned = history(*[at(OFFICE, people(60))] * 20, *[at(OTHER_OFFICE, people(60))] * days)
+    bucket, pairs = bucket_of(at(NEW, people(20)) + at(OTHER_OFFICE, people(40, 20)))
+    assert len(moves_in(bucket, pairs, entity_hashes(bucket.entities), learned, {})) == moved
+
+
+def test_who_has_moved_elsewhere_has_not_followed_another_group() -> None:
+    past, elsewhere = at(OFFICE, people(60)), "100.64.7.0/24"
+    known = {elsewhere: reported()[NEW]._replace(network=elsewhere)}
+    now = at(NEW, people(20)) + at(elsewhere, people(20, 20))
+    assert [each.network for each in found(past, now)] == [elsewhere, NEW]  # two lines, both new in this bucket
+    assert [each.network for each in found(past, now, known=known)] == [elsewhere]
+    assert [each.network for each in found(past, now, known=known | reported())] == [elsewhere, NEW]
+
+
+def test_a_network_of_occasional_use_is_empty_by_chance() -> None:
+    """Each account shares a carrier's network with seven others: in most buckets nobody uses it."""
+    past = [each for k in range(5) for each in at(f"100.64.{k}.0/24", people(8, 8 * k))]
+    assert found(past, at(NEW, people(40))) == []
+
+
+def test_a_network_is_in_use_whoever_uses_it_and_however() -> None:
+    """Also by accounts that a rule allows, that fail, or that use the new network as well."""
+    past = at(OFFICE, people(60))
+    bucket, pairs = bucket_of(at(NEW, people(20)) + at(OFFICE, people(30, 20)))
+    pairs.rule[20:] = 0
+    assert moves_in(bucket, pairs, entity_hashes(bucket.entities), history(past), {}) == []
+    assert found(past, at(NEW, people(20)), at(OFFICE, people(30, 20))) == []
+    (move,) = found(past, at(NEW, people(20)) + at(OFFICE, people(1)))
+    assert move.left_behind == 1
+
+
 def test_a_network_that_a_group_used_before_is_not_new() -> None:
     past = at(OFFICE, people(60))
     assert len(found(past + at(NEW, people(6, 60)), at(NEW, people(20)))) == 1
@@ -172,22 +210,26 @@ def test_allowed_and_usual_pairs_make_no_move() -> None:
     assert moves_in(bucket, pairs, hashes, history(past), {}) == []
 
 
-def scores(records: Sequence[float], ips: Sequence[float]) -> ViewScores:
+def scores(records: Sequence[float], ips: Sequence[float], entities: Sequence[float]) -> ViewScores:
     def made(values: Sequence[float]) -> Normalized:
         score, n = np.array(values, dtype=np.float64), len(values)
         return Normalized(score, score, score, score, np.zeros(n, dtype=np.dtype("U16")))
 
-    return ViewScores(made(records), made([0.0]), made(ips), {})
+    return ViewScores(made(records), made(entities), made(ips), {})
 
 
 def decide(
-    records: Sequence[float], ips: Sequence[float], known: Mapping[str, ReportedMove] | None = None
+    records: Sequence[float],
+    ips: Sequence[float],
+    known: Mapping[str, ReportedMove] | None = None,
+    accounts: Sequence[float] = (),
 ) -> MovedPairs:
     """Decide on six accounts, three at each of two addresses."""
     succeeded = at(NEW, people(3)) + at(NEW, people(3, 3), host=8)
     _, pairs = bucket_of(succeeded)
     move = Move(NEW, (OFFICE,), np.arange(6), 6, 6, 0)
-    return decided([move], pairs, scores(records, ips), known or {}, lambda ip: f"here{ip}")
+    entities = [*accounts, *[0.0] * (6 - len(accounts))]
+    return decided([move], pairs, scores(records, ips, entities), known or {}, lambda ip: f"here{ip}")
 
 
 def test_the_worst_address_reports_the_move_and_all_its_pairs_are_part_of_it() -> None:
@@ -200,6 +242,11 @@ def test_the_worst_address_reports_the_move_and_all_its_pairs_are_part_of_it() -
 def test_a_pair_more_severe_than_the_report_raises_an_alarm() -> None:
     moved = decide([60.0, 80.0, 60.0, 60.0, 60.0, 60.0], [20.0, 70.0])
     assert sorted(moved.by_entity) == [0, 2, 3, 4, 5]
+
+
+def test_an_account_more_severe_than_the_report_raises_an_alarm() -> None:
+    """Several of its addresses in the new network are more unusual together than each is alone."""
+    assert sorted(decide([60.0] * 6, [20.0, 70.0], accounts=[0.0, 0.0, 80.0]).by_entity) == [0, 1, 3, 4, 5]
 
 
 def test_a_known_move_is_repeated_until_it_is_more_severe() -> None:
@@ -220,7 +267,9 @@ def test_later_reports_add_former_networks_and_a_more_severe_one_is_repeated_fro
     worse = ReportedMove(NEW, 20, "worse", 80.0, (OFFICE,))
     repeats.load([], [], [worse, again, first])
     assert repeats.moves_at(20) == {}
-    assert repeats.moves_at(21)[NEW] == worse._replace(former=(OFFICE, OTHER_OFFICE))
+    assert repeats.moves_at(21)[NEW] == worse  # alone, as a run would read it once the first is too old
+    repeats.add_move(again._replace(time=25))
+    assert repeats.moves_at(26)[NEW] == worse._replace(former=(OFFICE, OTHER_OFFICE))
     repeats.forget_before(1_020)
     assert repeats.moves == {}
     repeats.add_move(again)  # its first report is forgotten
@@ -272,3 +321,31 @@ def check_incident(cluster: MemoryCluster, job: Job, lead: dict[str, Any]) -> No
     moved = {each["partition_field_value"] for each in records if each.get("repeat_of") == place}
     assert len(moved) > 4
     assert moved <= {each.entity for each in drafts}
+
+
+def test_the_influencer_of_a_move_is_written_whatever_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its records raise no alarm themselves: without it nobody would hear of the move."""
+
+    def none(groups: Combined, *_: Any, **__: Any) -> NDArray[np.bool_]:
+        return np.zeros(len(groups.count), dtype=np.bool_)
+
+    monkeypatch.setattr("ipi_es.worker.scoring.bucket_scorer.chosen_influencers", none)
+    job = company.make_job()
+    cluster = parts.trained_cluster(job, monkeypatch, company.with_moved_office(company.events()))
+    parts.backfill(cluster, job)
+    whole = parts.results(cluster, job)
+    part = [each for each in parts.of_kind(whole, "record") if "Part of the finding of" in each["reason"]]
+    assert part
+    assert {each["repeat_of"] for each in part} <= {place for _, place in whole}
+
+
+def test_the_sentence_says_how_many_still_use_a_former_network() -> None:
+    move = {"network": NEW, "former_networks": [OFFICE], "entity_count": 30, "left_count": 30, "left_behind_count": 1}
+    source = {
+        "influencer_field_name": "source.ip", "influencer_field_value": "198.51.100.7", "probability": 0.001,
+        "timestamp": START * 1_000, "event_count": 30, "entity_count": 30, "egress_move": move,
+    }  # fmt: skip
+    assert influencer_sentence(source, "user.name").startswith(
+        f"30 user.name values moved to {NEW}: all of them used {OFFICE} before, "
+        "which only 1 user.name value used in this bucket. "
+    )

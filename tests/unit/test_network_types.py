@@ -95,7 +95,7 @@ def test_an_entity_has_the_types_of_its_addresses(scored: tuple[MemoryCluster, R
 def test_types_change_no_score(scored: tuple[MemoryCluster, Results, Results]) -> None:
     _, typed, plain = scored
     assert typed.keys() == plain.keys()
-    shown = (TYPES_FIELD, "reason", "snapshot_id", "quantiles_id", "annotation")
+    shown = (TYPES_FIELD, "reason", "reasons", "snapshot_id", "quantiles_id", "annotation")
     for place, each in typed.items():
         assert {k: v for k, v in each.items() if k not in shown} == {
             k: v for k, v in plain[place].items() if k not in shown

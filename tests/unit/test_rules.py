@@ -87,7 +87,7 @@ def scores(cluster: MemoryCluster) -> dict[tuple[Any, ...], float]:
     found = {}
     for each in parts.results(cluster, JOB).values():
         kind = each["result_type"]
-        if kind == "annotation" or "suppressed_by" in each:
+        if kind not in SCORE_FIELDS or "suppressed_by" in each:
             continue
         names = [each.get(name) for name in ("partition_field_value", "by_field_value", "influencer_field_value")]
         found[kind, each["timestamp"], *names] = each[SCORE_FIELDS[kind]]

@@ -138,12 +138,13 @@ def _moved(source: Mapping[str, Any], other_field: str) -> list[str]:
     if move is None:
         return []
     count, left, behind = (int(move[f"{what}_count"]) for what in ("entity", "left", "left_behind"))
-    who = f"{plural(count, f'{other_field} value')} moved to {move['network']}"
+    noun = f"{other_field} value"
+    who = f"{plural(count, noun)} moved to {move['network']}"
     former = some(move["former_networks"], IN_SENTENCE, total=len(move["former_networks"]))
     if not left or not former:
         return [f"{who}, as others did before"]
     whole = "all of them" if left == count else f"{left:,} of them"
-    still = "nobody used in this bucket" if not behind else f"only {plural(behind, 'other')} used in this bucket"
+    still = f"{f'only {plural(behind, noun)}' if behind else 'nobody'} used in this bucket"
     return [f"{who}: {whole} used {former} before, which {still}"]
 
 

@@ -124,9 +124,11 @@ class ReportedMove(NamedTuple):
         )
 
     def followed_by(self, later: ReportedMove) -> ReportedMove:
-        """Return the move after a later influencer about it."""
-        former = tuple(dict.fromkeys((*self.former, *later.former)))
-        return (self if later.repeats else later)._replace(former=former)
+        """Return the move after a later influencer about it: one that repeats nothing stands alone.
+
+        The influencers before it may be too old to be read back by the time it is.
+        """
+        return self._replace(former=tuple(dict.fromkeys((*self.former, *later.former)))) if later.repeats else later
 
 
 class First(NamedTuple):

@@ -33,8 +33,14 @@ from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 LEAST_USE = 0.05
 """The least share of an account's history in a network for it to be a former one of a group."""
 
-LEAST_COMMON = 0.1
-"""The least share of the accounts that have used a former network: several lines, or regions, are left at once."""
+LATELY = 7
+"""The most days since an account last used a former network: one that was left earlier doesn't count again."""
+
+LEAST_COMMON = 0.3
+"""The least share of the accounts that have used a former network: two or three lines, or regions, are left at once.
+
+Most of a company use one of ten providers' networks now and then, and in any hour some of these are empty.
+"""
 
 LEAST_SHARE = 0.8
 """The least share of the accounts new to a network that have left a common former one."""
@@ -58,7 +64,7 @@ class Move(NamedTuple):
     left: int
     """The accounts of these that used a former network."""
     left_behind: int
-    """Other accounts that still use one in this bucket."""
+    """Accounts that still use one in this bucket."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +133,6 @@ def moves_in(
     return [move for move in found if move is not None and move.network not in compromised]
 
 
-class _Former(NamedTuple):
-    """A former network, and how many accounts use it in this bucket."""
-
-    network: str
-    accounts: int
-
-
 @dataclass(slots=True)
 class _Groups:
     """The accounts of a bucket by the networks (keys) that they sign in from."""
@@ -143,10 +142,12 @@ class _Groups:
     hashes: NDArray[np.uint64]  # of the entities
     history: History
     succeeded: NDArray[np.bool_]  # [n_pairs], not allowed
+    ip_sites: NDArray[np.uint64] = field(init=False)  # [n_ips]
     sites: NDArray[np.uint64] = field(init=False)  # [n_pairs]
 
     def __post_init__(self) -> None:
-        self.sites = _site_keys(self.bucket.addresses)[self.pairs.ip]
+        self.ip_sites = _site_keys(self.bucket.addresses)
+        self.sites = self.ip_sites[self.pairs.ip]
 
     def candidates(self, unusual: NDArray[np.intp], known: Sequence[str]) -> list[int]:
         """Return the networks of ``unusual`` rows that are used by a group, or ``known`` as moved to."""
@@ -168,7 +169,7 @@ class _Groups:
         new_group = len(accounts) >= SHARED_FROM and self._members(site) < SHARED_FROM
         if (earlier is None and not new_group) or self._failed_at(here) > max(MOST_FAILED * users, 1):
             return None
-        former = self._left(accounts, users, () if earlier is None else earlier.former)
+        former = self._left(accounts, known) if earlier is None else self._left_since(accounts, users, earlier)
         former.pop(site, None)
         used = self._used_before(accounts, list(former))
         gone = used.any(axis=1)
@@ -176,32 +177,50 @@ class _Groups:
             with_history = int((self.history.profiles.events_of(self.hashes[accounts]) > 0).sum())
             if gone.sum() < max(SHARED_FROM, LEAST_SHARE * with_history):
                 return None
-        elif not set(earlier.former) & {each.network for each in former.values()}:
+        elif not set(earlier.former) & set(former.values()):
             return None
-        left = [each for each, by in zip(former.values(), used.T, strict=True) if by.any()]
+        left = [key for key, by in zip(former, used.T, strict=True) if by.any()]
         moved = np.isin(entity[rows], accounts[gone])
         rows = rows[moved | self._followers(rows, moved, everyone)]
         if not len(rows):
             return None
         return Move(
             network,
-            tuple(each.network for each in left),
+            tuple(former[key] for key in left),
             rows,
             len(np.unique(entity[rows])),
             int(gone.sum()),
-            sum(each.accounts for each in left),
+            self._accounts_at(left),
         )
 
-    def _left(self, accounts: NDArray[np.int32], users: int, known: Sequence[str]) -> dict[int, _Former]:
-        """Return the networks that were left, by key: those that a group of ``accounts`` used, then ``known`` ones.
+    def _left(self, accounts: NDArray[np.int32], known: Mapping[str, ReportedMove]) -> dict[int, str]:
+        """Return the networks that a group of ``accounts`` used and left, by key.
+
+        Where others already moved from such a network, those who sign in from their new one haven't followed the group.
+        """
+        return {
+            key: text
+            for key, (text, count) in self._shared(accounts).items()
+            if self._accounts_at([key, *_keys_of([to for to, move in known.items() if text in move.former])])
+            <= MOST_LEFT_BEHIND * count
+        }
+
+    def _left_since(self, accounts: NDArray[np.int32], users: int, earlier: ReportedMove) -> dict[int, str]:
+        """Return the networks that were left, by key: those that a group of ``accounts`` used, then the known ones.
 
         ``users``: how many accounts use the new network in this bucket.
         """
+        shared = self._shared(accounts)
+        known = zip(_keys_of(earlier.former).tolist(), earlier.former, strict=True)
+        shared |= {key: (text, users) for key, text in known}
+        return {
+            key: text for key, (text, count) in shared.items() if self._accounts_at([key]) <= MOST_LEFT_BEHIND * count
+        }
+
+    def _shared(self, accounts: NDArray[np.int32]) -> dict[int, tuple[str, int]]:
+        """Return the networks that a group of ``accounts`` lately used: by key, the text and how many, most first."""
         usual, places = _usual(self.history, self.hashes[accounts])
-        shared = _shared(usual, places, max(SHARED_FROM, LEAST_COMMON * len(accounts)))
-        shared |= {key: (text, users) for key, text in zip(_keys_of(known).tolist(), known, strict=True)}
-        now = {key: _Former(text, self._accounts_at(key)) for key, (text, _) in shared.items()}
-        return {key: each for key, each in now.items() if each.accounts <= MOST_LEFT_BEHIND * shared[key][1]}
+        return _shared(usual, places, max(SHARED_FROM, LEAST_COMMON * len(accounts)))
 
     def _followers(
         self, rows: NDArray[np.intp], moved: NDArray[np.bool_], everyone: NDArray[np.intp]
@@ -227,9 +246,10 @@ class _Groups:
         known: NDArray[np.bool_] = pairs.read_count(pairs.cells(keys)) > 0
         return known & (self.history.profiles.events_of(hashes) > 0)[:, None]
 
-    def _accounts_at(self, site: int) -> int:
-        """Return how many accounts signed in from a network in this bucket."""
-        return len(np.unique(self.pairs.entity[self.succeeded & (self.sites == site)]))
+    def _accounts_at(self, sites: Sequence[int]) -> int:
+        """Return how many accounts used one of some networks in this bucket: allowed or not, scored or not."""
+        there = np.isin(self.ip_sites, np.array(sites, dtype=np.uint64))
+        return len(np.unique(self.bucket.entity[there[self.bucket.ip]]))
 
     def _failed_at(self, here: NDArray[np.bool_]) -> int:
         """Return how many accounts only failed to sign in from a network."""
@@ -267,7 +287,8 @@ def decided(
         if earlier is not None and severity_levels(score) <= severity_levels(earlier.score):
             repeat_of[lead] = earlier.id
         reported = earlier.score if lead in repeat_of and earlier is not None else score
-        milder = severity_levels(scores.records.score[move.rows]) <= severity_levels(reported)
+        most = np.maximum(scores.records.score[move.rows], scores.entities.score[pairs.entity[move.rows]])
+        milder = severity_levels(most) <= severity_levels(reported)
         first = repeat_of.get(lead) or influencer_id(lead)
         by_entity |= dict.fromkeys(move.rows[milder].tolist(), first)
         others.append(move.rows[pairs.ip[move.rows] != lead])
@@ -286,13 +307,18 @@ def _keys_of(networks: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Addresses]:
-    """Return the keys of networks that accounts often used, uint64[n, USUAL], 0 for none; and an address in each."""
+    """Return the keys of networks that accounts often used, and lately, uint64[n, USUAL], 0 for none.
+
+    And an address in each, uint8[n, USUAL, 16].
+    """
     profiles = history.profiles
     if not len(profiles):
         return np.zeros((len(hashes), 1), dtype=np.uint64), np.zeros((len(hashes), 1, 16), dtype=np.uint8)
     row, found = profiles.find(hashes)
     often = profiles.usual_count[row] >= LEAST_USE * profiles.weight[row][:, None]
-    return np.where(found[:, None] & often, profiles.usual_key[row], np.uint64(0)), profiles.usual_address[row]
+    lately = profiles.usual_last[row] >= history.day - LATELY - history.origin + 1
+    wanted = found[:, None] & often & lately
+    return np.where(wanted, profiles.usual_key[row], np.uint64(0)), profiles.usual_address[row]
 
 
 def _shared(usual: NDArray[np.uint64], addresses: Addresses, least: float) -> dict[int, tuple[str, int]]:

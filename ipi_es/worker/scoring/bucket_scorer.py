@@ -373,17 +373,20 @@ def _influencers(
     of_ip = leading(pairs.ip[part.by_ip], pairs.ln_p[part.by_ip], pairs.entity[part.by_ip], len(judged.bucket.ips))
     news = np.ones(len(of_ip), dtype=np.bool_)
     news[list(ip_repeat_of)] = False
-    return (
-        chosen_influencers(
-            entities.groups,
-            entities.scores.score,
-            of_entity,
-            failures_only=entities.failures_only,
-            news=np.ones(len(of_entity), dtype=np.bool_),
-            most=most,
-        ),
-        chosen_influencers(ips.groups, ips.scores.score, of_ip, failures_only=ips.failures_only, news=news, most=most),
+    written_entities = chosen_influencers(
+        entities.groups,
+        entities.scores.score,
+        of_entity,
+        failures_only=entities.failures_only,
+        news=np.ones(len(of_entity), dtype=np.bool_),
+        most=most,
     )
+    written_ips = chosen_influencers(
+        ips.groups, ips.scores.score, of_ip, failures_only=ips.failures_only, news=news, most=most
+    )
+    # the records of a move name the influencer that reports it, and raise no alarm themselves
+    written_ips[[ip for ip in judged.moved.leads if news[ip]]] = True
+    return written_entities, written_ips
 
 
 def _with(extent: Extent, before: First | None) -> Extent:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import worker_company as company
 import worker_parts as parts
-from numpy.typing import NDArray
 
 from ipi_es.addresses import parse
 from ipi_es.config.job_config import Job
@@ -21,7 +20,6 @@ from ipi_es.ipinsights.history.history import History
 from ipi_es.results.documents.members import influencer_sentence
 from ipi_es.results.reading.incidents_there import require_incident, stored_incidents
 from ipi_es.results.reading.reported import ReportedMove
-from ipi_es.scoring.combine import Combined
 from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART, severity
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -323,20 +321,11 @@ def check_incident(cluster: MemoryCluster, job: Job, lead: dict[str, Any]) -> No
     assert moved <= {each.entity for each in drafts}
 
 
-def test_the_influencer_of_a_move_is_written_whatever_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_influencer_that_reports_a_move_is_written_whatever_the_limit() -> None:
     """Its records raise no alarm themselves: without it nobody would hear of the move."""
-
-    def none(groups: Combined, *_: Any, **__: Any) -> NDArray[np.bool_]:
-        return np.zeros(len(groups.count), dtype=np.bool_)
-
-    monkeypatch.setattr("ipi_es.worker.scoring.bucket_scorer.chosen_influencers", none)
-    job = company.make_job()
-    cluster = parts.trained_cluster(job, monkeypatch, company.with_moved_office(company.events()))
-    parts.backfill(cluster, job)
-    whole = parts.results(cluster, job)
-    part = [each for each in parts.of_kind(whole, "record") if "Part of the finding of" in each["reason"]]
-    assert part
-    assert {each["repeat_of"] for each in part} <= {place for _, place in whole}
+    none = np.zeros(3, dtype=np.bool_)
+    assert decide([60.0] * 6, [80.0, 99.0]).with_leads(none).tolist() == [False, True, False]
+    assert not decide([60.0] * 6, [80.0, 99.0], reported()).with_leads(none).any()  # it repeats one that is there
 
 
 def test_the_sentence_says_how_many_still_use_a_former_network() -> None:

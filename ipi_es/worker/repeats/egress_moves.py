@@ -86,6 +86,15 @@ class MovedPairs:
         earlier = set(self.repeat_of.values())
         return np.array([row for row, first in self.by_entity.items() if first not in earlier], dtype=np.intp)
 
+    def with_leads(self, written: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which IPs get an influencer's document (bool[n_ips]), those included that report a move first.
+
+        The records of the move name it, and raise no alarm themselves.
+        """
+        result = written.copy()
+        result[[ip for ip in self.leads if ip not in self.repeat_of]] = True
+        return result
+
     def reported_by(self, ips: NDArray[np.bool_]) -> MovedPairs:
         """Return it with those leads only whose influencers are written for their successes, bool[n_ips]."""
         return replace(self, leads={ip: move for ip, move in self.leads.items() if ips[ip]})

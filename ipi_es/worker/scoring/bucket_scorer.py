@@ -384,9 +384,7 @@ def _influencers(
     written_ips = chosen_influencers(
         ips.groups, ips.scores.score, of_ip, failures_only=ips.failures_only, news=news, most=most
     )
-    # the records of a move name the influencer that reports it, and raise no alarm themselves
-    written_ips[[ip for ip in judged.moved.leads if news[ip]]] = True
-    return written_entities, written_ips
+    return written_entities, judged.moved.with_leads(written_ips)
 
 
 def _with(extent: Extent, before: First | None) -> Extent:

@@ -94,25 +94,18 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     if not (reason or "").strip():
         raise UsageError("the rule has no reason", hint="say why: --reason TEXT")
     allowed = [_rule(*each) for each in made]
-    if given["retroactive"] and given["start"] is not None:
-        raise UsageError("--start and --retroactive both say when the rule starts", hint="leave one out")
-    start = parse_time(given["start"] or "now", now=now)
-    expires = None if given["expires"] is None else parse_time(given["expires"], now=now)
-    if expires is not None and expires <= max(now, start):
-        raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
-    require_times("rule", start, expires, hint="a rule without --expires acts until you end it")
     named = [here.job(each) for each in job_names]
-    spelled = [_without_name(each, named or load_jobs(here.settings)) for each in allowed]
+    concerned = named or load_jobs(here.settings)
+    start, expires = _times(given, concerned, now)
+    spelled = [_without_name(each, concerned) for each in allowed]
     allowed, notes = [each for each, _ in spelled], {note for _, note in spelled if note}
     jobs = tuple(dict.fromkeys(job.job_id for job in named))
-    if given["retroactive"]:
-        start = now - max((job.renormalization_window() for job in named or load_jobs(here.settings)), default=RETRO)
     with _store(here) as store:
         # most rules are narrow: they need no look at the others, of which there may be a hundred thousand
         wide = any(each.is_wide for each in allowed)
         others = [each for each in store.all().rules if not each.ended_at(now)] if wide else []
         for allow in allowed:
-            _refuse(allow, named or load_jobs(here.settings), others)
+            _refuse(allow, concerned, others)
             if len(allowed) > 1 and store.get(allow.name) is not None:  # none is added, rather than some
                 raise UsageError(f"there is a rule “{visible(allow.name)}” already", hint="take another name")
         for allow in allowed:
@@ -202,6 +195,20 @@ def show(ctx: click.Context, name: str, output_format: str) -> None:
         emit([row], COLUMNS, output_format, empty="", fields=FIELDS)
         return
     say_cells(row, FIELDS)
+
+
+def _times(given: Mapping[str, Any], jobs: Sequence[Job], now: int) -> tuple[int, int | None]:
+    """Return when the rule starts and expires, epoch seconds. Raises UsageError where that makes no sense."""
+    if given["retroactive"] and given["start"] is not None:
+        raise UsageError("--start and --retroactive both say when the rule starts", hint="leave one out")
+    start = parse_time(given["start"] or "now", now=now)
+    expires = None if given["expires"] is None else parse_time(given["expires"], now=now)
+    if expires is not None and expires <= max(now, start):
+        raise UsageError(f"the rule would end {iso(expires)}, before it acts", hint="write a later time: now+30d")
+    require_times("rule", start, expires, hint="a rule without --expires acts until you end it")
+    if given["retroactive"]:
+        start = now - max((job.renormalization_window() for job in jobs), default=RETRO)
+    return start, expires
 
 
 def _of_incident(here: Shell, name: str, given: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

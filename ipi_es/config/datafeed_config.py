@@ -269,6 +269,11 @@ class DatafeedConfig(Section):
         """All outcomes that are read: the scored ones, then those that are only learned."""
         return tuple(dict.fromkeys(self.score_outcomes + self.learn_outcomes))
 
+    @property
+    def knows_successes(self) -> bool:
+        """Whether what is learned are sign-ins that succeeded: events have outcomes, and failures teach nothing."""
+        return self.outcome_field is not None and not {"failure", "unknown"} & set(self.learn_outcomes)
+
     def operator_of(self, ip_field: str) -> str | None:
         """Return the field for the operator's number, whether the indices have it or not; None: none is read."""
         return _beside(ip_field, "as.number") if self.operator_field == AUTO else self.operator_field

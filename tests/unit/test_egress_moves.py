@@ -11,6 +11,7 @@ import worker_company as company
 import worker_parts as parts
 
 from ipi_es.addresses import parse
+from ipi_es.config.files.loading import check_job
 from ipi_es.config.job_config import Job
 from ipi_es.config.rules.allow_list import NO_RULE
 from ipi_es.datafeed.event_bucket import EventBucket
@@ -275,6 +276,32 @@ def test_later_reports_add_former_networks_and_a_more_severe_one_is_repeated_fro
     repeats = Repeats(0)
     repeats.add_move(first)
     assert repeats.moves == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "feed", "recognized"),
+    [
+        ({}, {}, True),
+        ({"repeat_window": "0h"}, {}, False),
+        ({}, {"outcome_field": None}, False),
+        ({}, {"learn_outcomes": ["success", "failure"]}, False),
+        ({}, {"learn_outcomes": ["unknown"]}, False),
+        ({}, {"learn_outcomes": ["ALLOW"]}, True),
+    ],
+)
+def test_moves_are_recognized_where_successes_are_known(
+    settings: dict[str, Any], feed: dict[str, Any], *, recognized: bool
+) -> None:
+    """Where failures count as sign-ins, a spraying would look like a group."""
+    data = company.job_data(**settings)
+    data["datafeed_config"] = data["datafeed_config"] | feed
+    assert bool(Repeats.of(check_job(data)).move_window) == recognized
+
+
+def test_without_influencers_of_addresses_nothing_could_report_a_move() -> None:
+    data = company.job_data()
+    data["analysis_config"] = data["analysis_config"] | {"influencers": ["user.name"]}
+    assert Repeats.of(check_job(data)).move_window == 0
 
 
 def test_an_office_that_moves_is_one_finding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,10 +35,12 @@ class Repeats:
     def of(cls, job: Job) -> Repeats:
         """Return the repeats of a job without any finding yet.
 
-        Moves are known for as long as the pairs of their accounts are held.
+        Moves are known for as long as the pairs of their accounts are held. None is recognized where no influencer of
+        an address reports it, or where failures can't be told from successes: a spraying would look like a group.
         """
         window = job.repeat_window
-        return cls(window, max(window, job.hold_days * SECONDS["d"]) if window else 0)
+        recognized = window and job.ip_field in job.influencers and job.datafeed_config.knows_successes
+        return cls(window, max(window, job.hold_days * SECONDS["d"]) if recognized else 0)
 
     def read(self, results: ResultReader, end: int, ip_field: str) -> Recent:
         """Read from the results what a bucket at ``end`` (epoch seconds) may repeat."""

@@ -135,7 +135,7 @@ class BucketScorer:
     def _moved(self, bucket: EventBucket, pairs: ScoredPairs, hashes: NDArray[np.uint64]) -> MovedPairs:
         """Decide which pairs belong to the move of a group to another network, by the scores that it has alone."""
         job, repeats = self.job, self.repeats
-        if not repeats.move_window or job.ip_field not in job.influencers:
+        if not repeats.move_window:
             return MovedPairs()
         known = repeats.moves_at(bucket.start)
         compromised = self.holds.verdicts.compromised_networks

@@ -77,7 +77,7 @@ def advise(
     """
     from ipi_es.alerts.advice.advice import AdviceRequest
     from ipi_es.alerts.advice.advice_text import sentences
-    from ipi_es.cli.shared.results_there import newest_result
+    from ipi_es.worker.results_there import newest_result
 
     here, now = shell(ctx), clock()
     job = here.job(job_name)

@@ -111,7 +111,7 @@ class _DemoProgress:
 
 def show(outcome: DemoOutcome) -> None:
     """Print the worst results, and which incidents were found."""
-    from ipi_es.report.text import score_text
+    from ipi_es.pages.text import score_text
     from ipi_es.results.documents.explanation import sentence
 
     columns = [Column("time", "Time"), Column("score", "Score", score=True), Column("initial", "Initially", right=True)]

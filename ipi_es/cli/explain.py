@@ -11,7 +11,7 @@ from ipi_es.cli.shared.shell import named_address, named_entity, require_key, sh
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.errors import UnknownEntity
 from ipi_es.networks.network_types import TYPES_FIELD
-from ipi_es.report.text import TimeShown, counted, one_in, score_text
+from ipi_es.pages.text import TimeShown, counted, one_in, score_text
 from ipi_es.results.documents.phrases import of_groups, of_types
 from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import severity

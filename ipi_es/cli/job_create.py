@@ -54,7 +54,7 @@ def create(
     """
     from ipi_es.config.presets.preset import load_preset
     from ipi_es.errors import UsageError
-    from ipi_es.report.text import counted
+    from ipi_es.pages.text import counted
 
     if listed:
         _print_sources()

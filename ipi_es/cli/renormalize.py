@@ -19,10 +19,10 @@ def renormalize(ctx: click.Context, job_name: str, accept_change: bool) -> None:
 
     Example: ipi-es renormalize jobs/logins.yml
     """
-    from ipi_es.cli.shared.results_there import newest_result
     from ipi_es.worker.changed_settings import OnChange
     from ipi_es.worker.job_resources import JobResources
     from ipi_es.worker.open_session import open_session
+    from ipi_es.worker.results_there import newest_result
 
     on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
     here = shell(ctx)

@@ -11,7 +11,7 @@ import click
 from ipi_es.cli.shared.shell import clock, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.errors import UsageError
-from ipi_es.report.text import TimeShown, counted
+from ipi_es.pages.text import TimeShown, counted
 from ipi_es.times import parse_time
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def report(
 
     Example: ipi-es report jobs/logins.yml --start now-7d -o week.html
     """
-    from ipi_es.cli.shared.results_there import incidents_note, newest_result
     from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.results_there import incidents_note, newest_result
 
     here, now = shell(ctx), clock()
     job = here.job(job_name)
@@ -70,12 +70,12 @@ def page_of(
     """
     from ipi_es.report.learned import read_learned
     from ipi_es.report.page import page
-    from ipi_es.report.report_findings import DEFAULT_DAYS, newest_end, read_findings
+    from ipi_es.report.report_findings import DEFAULT_DAYS, read_findings
     from ipi_es.times import SECONDS
 
     shown = shown or TimeShown()
     if end is None:
-        newest = newest_end(work.stores.results, work.job.bucket_span)
+        newest = work.stores.results.newest_end(work.job.bucket_span)
         end = now if newest is None else newest
     if start is None:
         start = end - DEFAULT_DAYS * SECONDS["d"]
@@ -83,7 +83,7 @@ def page_of(
     made = page(found, read_learned(work), made_at=now, shown=shown)
     summary = f"{counted(len(found.buckets), 'bucket')} from {shown.at(start)} to {shown.at(end)}."
     if not found.buckets:
-        newest = newest_end(work.stores.results, work.job.bucket_span)
+        newest = work.stores.results.newest_end(work.job.bucket_span)
         scored = "nothing was scored yet" if newest is None else f"everything up to {shown.at(newest)} is scored"
         summary += f" Of job {work.job.job_id} {scored}."
     return made, summary

@@ -19,7 +19,7 @@ from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import UsageError
 from ipi_es.lists import some
-from ipi_es.report.text import TimeShown, counted
+from ipi_es.pages.text import TimeShown, counted
 from ipi_es.results.documents.explanation import sentence
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.queries import ResultFilter, check_kind
@@ -242,8 +242,8 @@ def _named(here: Shell, cluster: Cluster, job_name: str, asked: ResultsRequest) 
 
 
 def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: ResultsRequest) -> FoundResults:
-    from ipi_es.cli.shared.results_there import newest_result
     from ipi_es.results.reading.overall import overall
+    from ipi_es.worker.results_there import newest_result
 
     seen = [newest_result(cluster, job, here.settings.snapshots.directory) for job in jobs]
     rows = overall(
@@ -261,9 +261,9 @@ def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: ResultsR
 
 
 def _incidents(here: Shell, cluster: Cluster, job: Job, asked: ResultsRequest, shown: TimeShown) -> FoundResults:
-    from ipi_es.cli.shared.results_there import incidents_note, newest_result
     from ipi_es.results.reading.incident_grouping import network_of_address
     from ipi_es.results.reading.incidents_there import incident_rows, stored_incidents
+    from ipi_es.worker.results_there import incidents_note, newest_result
 
     where, closed = asked.filter(job), asked.everything or not asked.table
     network = None if where.ip is None else network_of_address(where.ip)
@@ -283,9 +283,9 @@ def _incidents(here: Shell, cluster: Cluster, job: Job, asked: ResultsRequest, s
 def _of_job(
     here: Shell, cluster: Cluster, job: Job, kind: str, asked: ResultsRequest, shown: TimeShown
 ) -> FoundResults:
-    from ipi_es.cli.shared.results_there import newest_result
     from ipi_es.results.reading.listing import count_quiet, pairs_of
     from ipi_es.results.reading.result_reader import ResultReader
+    from ipi_es.worker.results_there import newest_result
 
     singular = check_kind(kind)
     where = asked.filter(job)

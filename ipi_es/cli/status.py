@@ -10,12 +10,12 @@ import click
 from ipi_es.cli.shared.output import Column, Toned, emit, format_option
 from ipi_es.cli.shared.shell import clock, shell
 from ipi_es.cli.shared.zones import time_zone_option
-from ipi_es.report.text import TimeShown, counted
+from ipi_es.pages.text import TimeShown, counted
 
 if TYPE_CHECKING:
     from ipi_es.config.job_config import Job
-    from ipi_es.service.health.job_status import JobStatus
     from ipi_es.state.job_state import JobState
+    from ipi_es.worker.job_status import JobStatus
 
 COLUMNS = (
     Column("job_id", "Job"),
@@ -53,11 +53,11 @@ def status(ctx: click.Context, job_names: tuple[str, ...], shown: TimeShown, out
     """
     from ipi_es.config.files.loading import read_jobs
     from ipi_es.results.reading.result_reader import ResultReader
-    from ipi_es.service.health.job_status import JobStatusReader
     from ipi_es.state.blobs import BlobStore
     from ipi_es.state.cluster_blobs import ClusterBlobs
     from ipi_es.state.directory_blobs import DirectoryBlobs
     from ipi_es.state.job_state import StateStore
+    from ipi_es.worker.job_status import JobStatusReader
 
     here, now = shell(ctx), clock()
     configured, bad = read_jobs(here.settings)
@@ -91,7 +91,7 @@ def _chosen(
 
 
 def _for_people(found: JobStatus, now: int, shown: TimeShown) -> dict[str, Any]:
-    from ipi_es.service.health.job_status import StoredStatus
+    from ipi_es.worker.job_status import StoredStatus
 
     state = str(found.stands)
     if found.holder:

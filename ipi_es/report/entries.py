@@ -11,9 +11,9 @@ from typing import Any
 from ipi_es.config.files.entity_groups import GROUPS_FIELD
 from ipi_es.lists import some
 from ipi_es.networks.network_types import TYPES_FIELD
-from ipi_es.report.lanes import Axis, Lane, lane_of
+from ipi_es.pages.lanes import Axis, Lane, lane_of
+from ipi_es.pages.text import TimeShown, counted, one_in, score_text, severity_name
 from ipi_es.report.report_findings import SHOWN_FROM, leaders
-from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name
 from ipi_es.results.documents.explanation import sentence, usual_shares
 from ipi_es.results.documents.phrases import TYPE_LABELS
 from ipi_es.results.documents.visible import visible

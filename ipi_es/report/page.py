@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 
 import ipi_es
+from ipi_es.pages.environment import environment
+from ipi_es.pages.lanes import GAPS_NAMED, LANE_HEIGHT, Axis, Lane, axis_of, event_series, gaps_of, lane_of, ticks_of
+from ipi_es.pages.text import TimeShown, counted, severity_name, severity_range
 from ipi_es.report.entries import cards_of, incident_cards, leading_of
-from ipi_es.report.lanes import GAPS_NAMED, LANE_HEIGHT, Axis, Lane, axis_of, event_series, gaps_of, lane_of, ticks_of
 from ipi_es.report.learned import JobKnowledge
 from ipi_es.report.report_findings import MAX_RECORDS, Findings
-from ipi_es.report.text import TimeShown, counted, one_in, score_text, severity_name, severity_range
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.words import is_settled
 from ipi_es.scoring.history_age import YOUNG_DAYS
@@ -131,12 +132,4 @@ def _annotations(found: Findings, shown: TimeShown) -> list[dict[str, str]]:
 
 @lru_cache(maxsize=1)
 def _template() -> Template:
-    made = Environment(
-        loader=PackageLoader("ipi_es.report", "templates"),
-        autoescape=True,  # for every file, whatever its extension
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {"visible": visible, "score": score_text, "severity": severity_name, "one_in": one_in}
-    return made.get_template("report.html")
+    return environment("ipi_es.report").get_template("report.html")

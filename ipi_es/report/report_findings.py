@@ -13,7 +13,7 @@ from ipi_es.results.reading.incidents_there import incident_rows
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import is_settled
-from ipi_es.times import format_span, from_ms
+from ipi_es.times import format_span
 
 Source = dict[str, Any]
 """The fields of one result document."""
@@ -71,13 +71,6 @@ class Findings:
     def event_count(self) -> int:
         """Events that the job's query matched."""
         return sum(int(each["event_count"]) for each in self.buckets)
-
-
-def newest_end(results: ResultReader, span: int) -> int | None:
-    """Return the exclusive end of the newest final bucket, epoch seconds, or None. ``span``: its default length, s."""
-    for newest in results.read("bucket", ResultFilter(interim=False), sort="timestamp", size=1):
-        return from_ms(newest.source["timestamp"]) + int(newest.source.get("bucket_span", span))
-    return None
 
 
 def read_findings(results: ResultReader, job: Job, start: int, end: int, incidents: Iterable[Source] = ()) -> Findings:

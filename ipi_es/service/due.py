@@ -7,14 +7,10 @@ from dataclasses import dataclass
 
 from ipi_es.config.job_config import Job
 from ipi_es.times import SECONDS
+from ipi_es.worker.job_status import complete_to
 from ipi_es.worker.training.training_range import training_range
 
 DAY = SECONDS["d"]
-
-
-def complete_to(job: Job, now: int) -> int:
-    """Return the end of the last bucket that is complete at ``now``: its end is at least ``query_delay`` ago."""
-    return (now - job.query_delay) // job.bucket_span * job.bucket_span
 
 
 def next_tick(job: Job, now: int) -> int:

@@ -32,6 +32,7 @@ from ipi_es.times import iso
 from ipi_es.worker.changed_settings import OnChange, require_unchanged
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_session import JobSession
+from ipi_es.worker.job_status import complete_to
 from ipi_es.worker.late.late_rescoring import rescore_late
 from ipi_es.worker.late.rule_rescoring import rescore_by_rules
 from ipi_es.worker.lease_wait import LEASE
@@ -170,7 +171,7 @@ class LiveJob:
             self.health.paused(now)
             return TickOutcome(TickResult.PAUSED)
         require_unchanged(self.job, state, self._context.on_change)  # before a lease is taken
-        complete = due.complete_to(self.job, now)
+        complete = complete_to(self.job, now)
         if not self._anything_due(state, now, complete):
             self.health.nothing_due(now, None if state is None else state.checkpoint)
             return TickOutcome(TickResult.NOTHING)
@@ -256,7 +257,7 @@ class LiveJob:
         if theirs is None or ahead <= CLOCKS_APART:
             return complete
         log.warning("job %s: this clock is %d s ahead of the cluster's, which is used instead", self.job.job_id, ahead)
-        return due.complete_to(self.job, theirs)
+        return complete_to(self.job, theirs)
 
     def _catch_up(self, session: JobSession, now: int, complete: int, stopping: Callable[[], bool]) -> int:
         """Score up to ``complete``, train where a training is due on the way, and return the number of buckets."""

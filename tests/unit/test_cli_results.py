@@ -16,7 +16,7 @@ from cli_run import connect_to, run, work_in
 
 from ipi_es.cli.shared.csv_output import RESULT_FIELDS
 from ipi_es.cli.shared.influencer_lines import joined, who
-from ipi_es.report.text import counted
+from ipi_es.pages.text import counted
 from ipi_es.results.reading.listing import Pair
 from ipi_es.results.words import ALIAS, NO_ALARM
 from ipi_es.testing.memory_cluster import MemoryCluster

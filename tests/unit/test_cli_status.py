@@ -228,6 +228,6 @@ def test_json_lines_are_one_job_a_line(cluster: MemoryCluster) -> None:
 
 
 def test_the_status_loads_no_library_that_only_scoring_needs() -> None:
-    code = "import sys, ipi_es.service.health.job_status; print({'scipy', 'tensorflow'} & set(sys.modules))"
+    code = "import sys, ipi_es.worker.job_status; print({'scipy', 'tensorflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == "set()\n"

@@ -17,8 +17,8 @@ from ipi_es.service.blindness.blindness import EMPTY_DAY, ENOUGH, GONE, LOW, NON
 from ipi_es.service.blindness.usual_rates import MEMORY, WEEK, WEEKS
 from ipi_es.service.health.health import FAILING_AFTER, RECENT
 from ipi_es.service.health.job_report import JobActivity, NotReadyReason
-from ipi_es.service.health.job_status import StoredStatus
 from ipi_es.service.health.metrics import FleetCollector, registry
+from ipi_es.worker.job_status import StoredStatus
 from ipi_es.worker.timing import Step
 
 ROOT = Path(__file__).parents[2]

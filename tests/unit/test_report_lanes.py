@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.report.lanes import (
+from ipi_es.pages.lanes import (
     LANE_HEIGHT,
     MAX_COLUMNS,
     MAX_TICKS,
@@ -16,7 +16,7 @@ from ipi_es.report.lanes import (
     lane_of,
     ticks_of,
 )
-from ipi_es.report.text import TimeShown
+from ipi_es.pages.text import TimeShown
 
 START, HOUR, DAY = 1_779_408_000, 3_600, 86_400
 UTC = TimeShown()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipi_es.report.text import TimeShown, one_in, score_text, severity_name
+from ipi_es.pages.text import TimeShown, one_in, score_text, severity_name
 from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import SEVERITY_THRESHOLDS
 from ipi_es.times import parse_time

@@ -13,6 +13,7 @@ from ipi_es.service.due import DAY
 from ipi_es.service.takeover import TakeoverDecision, TakeoverTurn
 from ipi_es.state.details import JobDetails
 from ipi_es.state.job_state import JobState
+from ipi_es.worker.job_status import complete_to
 
 HOUR = 3_600
 NOON = 20_000 * DAY + 12 * HOUR
@@ -25,8 +26,8 @@ def with_frequency(frequency: str | None, span: str = "1h") -> Job:
 
 
 def test_bucket_is_complete_a_delay_after_its_end() -> None:
-    assert due.complete_to(JOB, NOON + DELAY - 1) == NOON - HOUR
-    assert due.complete_to(JOB, NOON + DELAY) == NOON
+    assert complete_to(JOB, NOON + DELAY - 1) == NOON - HOUR
+    assert complete_to(JOB, NOON + DELAY) == NOON
 
 
 @given(now=st.integers(10**9, 2**33), frequency=st.sampled_from(["1m", "10m", "1h", "7m"]))
@@ -38,7 +39,7 @@ def test_ticks_are_a_frequency_apart_and_meet_the_moment_at_which_a_bucket_is_co
     assert now < following <= now + job.frequency
     assert due.next_tick(job, following) == following + job.frequency
     if job.bucket_span % job.frequency == 0:
-        complete = due.complete_to(job, following) + job.query_delay
+        complete = complete_to(job, following) + job.query_delay
         assert due.next_tick(job, complete - 1) == complete
 
 

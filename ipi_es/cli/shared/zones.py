@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from ipi_es.errors import UsageError
-from ipi_es.report.text import TimeShown
+from ipi_es.pages.text import TimeShown
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -181,6 +181,12 @@ class ResultReader:
         query = annotations_query(self._job_id, start, end, types)
         return self._hits({"query": query, "sort": order, "size": size})
 
+    def newest_end(self, span: int) -> int | None:
+        """Return the exclusive end of the newest final bucket, epoch s, or None. ``span``: its default length."""
+        for newest in self.read("bucket", ResultFilter(interim=False), sort="timestamp", size=1):
+            return _seconds(newest) + int(newest.source.get("bucket_span", span))
+        return None
+
     def count(self, kind: ResultKind, where: ResultFilter = EVERY_RESULT) -> int:
         """Return the number of results that ``where`` selects."""
         query = queries.results_query(self._job_id, [kind], where)

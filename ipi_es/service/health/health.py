@@ -21,10 +21,10 @@ from ipi_es.scoring.probability import severity
 from ipi_es.service.blindness.blind_change import BlindChange, BlindState
 from ipi_es.service.blindness.blindness import Blindness
 from ipi_es.service.blindness.blindness_annotations import blind_text
-from ipi_es.service.due import complete_to
 from ipi_es.service.health.job_report import JobActivity, JobReport, NotReadyReason, Reason
 from ipi_es.state.details import LastError
 from ipi_es.times import iso
+from ipi_es.worker.job_status import complete_to
 from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 
 RECENT = 96

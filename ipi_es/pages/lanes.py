@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from ipi_es.report.text import TimeShown, score_text, severity_name
+from ipi_es.pages.text import TimeShown, score_text, severity_name
 from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import Severity, severity
 from ipi_es.times import SECONDS, from_ms

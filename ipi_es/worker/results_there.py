@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipi_es.errors import NotFound, PermissionDenied, SnapshotError
-from ipi_es.report.report_findings import newest_end
 from ipi_es.times import SECONDS, iso
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def newest_result(cluster: Cluster, job: Job, directory: Path | None) -> tuple[i
     from ipi_es.results.reading.result_reader import ResultReader
 
     scored = _scored_to(cluster, job, directory)
-    newest = newest_end(ResultReader(cluster, job.job_id), job.bucket_span)
+    newest = ResultReader(cluster, job.job_id).newest_end(job.bucket_span)
     if scored is None:
         return newest, None
     hint = f"`ipi-es check {job.job_id}` looks at the indices and at the alias over them"

@@ -17,7 +17,6 @@ from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import AnnotationType
 from ipi_es.scoring.history_age import YOUNG_DAYS
-from ipi_es.service.due import complete_to
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.details import LastError
 from ipi_es.state.job_state import JobState
@@ -30,6 +29,11 @@ LOOKED_BACK = 100
 
 SHOWN_ANNOTATIONS: tuple[AnnotationType, ...] = ("blind", "delayed_data", "model_snapshot", "warm_up")
 """Annotation types that show a job's status; people's own annotations and verdicts don't."""
+
+
+def complete_to(job: Job, now: int) -> int:
+    """Return the end of the last bucket that is complete at ``now``: its end is at least ``query_delay`` ago."""
+    return (now - job.query_delay) // job.bucket_span * job.bucket_span
 
 
 class StoredStatus(StrEnum):

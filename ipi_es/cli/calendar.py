@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.shared.named import require_name, require_times, say_cells, use_cells
+from ipi_es.cli.shared.named import say_cells, use_cells
 from ipi_es.cli.shared.output import Column, emit, format_option
 from ipi_es.cli.shared.shell import Shell, clock, shell, user_name
 from ipi_es.errors import UsageError
 from ipi_es.times import iso, parse_time
+from ipi_es.worker.typed_names import require_name, require_times
 
 if TYPE_CHECKING:
     from ipi_es.results.reading.rule_uses import HiddenResults

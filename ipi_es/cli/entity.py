@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ipi_es.cli.shared.output import Column, confirmed, emit, format_option, yes_option
-from ipi_es.cli.shared.shell import Shell, named_entity, require_key, shell
+from ipi_es.cli.shared.shell import Shell, shell
 from ipi_es.errors import ClusterReadOnly, UnknownEntity, UsageError
 from ipi_es.lists import some
 from ipi_es.pseudonyms import Pseudonyms, of_key_file
 from ipi_es.results.documents.visible import visible
+from ipi_es.worker.typed_names import named_entity, require_key
 
 if TYPE_CHECKING:
     from ipi_es.cluster.port import Document

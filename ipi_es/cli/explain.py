@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ipi_es.cli.shared.output import SEVERITY_COLOURS, STYLE, Column, Toned, emit, format_option, print_table, say
-from ipi_es.cli.shared.shell import named_address, named_entity, require_key, shell
+from ipi_es.cli.shared.shell import shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.errors import UnknownEntity
 from ipi_es.networks.network_types import TYPES_FIELD
@@ -16,6 +16,7 @@ from ipi_es.results.documents.phrases import of_groups, of_types
 from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import severity
 from ipi_es.times import SECONDS, from_ms, iso
+from ipi_es.worker.typed_names import named_address, named_entity, require_key
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.pair_facts import PairFacts

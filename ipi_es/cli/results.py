@@ -14,7 +14,7 @@ from ipi_es.addresses import canonical
 from ipi_es.cli.shared.csv_output import RESULT_FIELDS, result_rows
 from ipi_es.cli.shared.influencer_lines import NAMED, joined, who
 from ipi_es.cli.shared.output import STYLE, Column, emit, format_option, tenths
-from ipi_es.cli.shared.shell import clock, folded_job, named_address, named_entity, require_key, shell
+from ipi_es.cli.shared.shell import clock, folded_job, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import UsageError
@@ -26,6 +26,7 @@ from ipi_es.results.reading.queries import ResultFilter, check_kind
 from ipi_es.results.words import NO_ALARM, SCHEDULED_EVENTS, SCORE_FIELDS, VERDICT, is_settled
 from ipi_es.scoring.probability import Severity, severity
 from ipi_es.times import from_ms, iso, parse_time
+from ipi_es.worker.typed_names import named_address, named_entity, require_key
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.shell import Shell

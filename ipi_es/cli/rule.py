@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.shared.named import require_name, require_times, say_cells, use_cells
+from ipi_es.cli.shared.named import say_cells, use_cells
 from ipi_es.cli.shared.output import Column, emit, format_option
-from ipi_es.cli.shared.shell import Shell, clock, named_entity, shell, user_name
+from ipi_es.cli.shared.shell import Shell, clock, shell, user_name
 from ipi_es.errors import UsageError
 from ipi_es.times import iso, parse_time
+from ipi_es.worker.typed_names import require_name, require_times
 
 if TYPE_CHECKING:
     from ipi_es.config.job_config import Job
@@ -86,6 +87,7 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     from ipi_es.config.files.loading import load_jobs
     from ipi_es.results.documents.visible import visible
     from ipi_es.state.rule_store import StoredRule
+    from ipi_es.worker.rule_making import add_rules, made_rule, without_name
 
     here, now = shell(ctx), clock()
     require_name(name, "rule")
@@ -93,23 +95,18 @@ def add(ctx: click.Context, /, name: str, **given: Any) -> None:
     reason, job_names = made[0][1]["reason"], made[0][1]["job_names"]
     if not (reason or "").strip():
         raise UsageError("the rule has no reason", hint="say why: --reason TEXT")
-    allowed = [_rule(*each) for each in made]
+    allowed = [made_rule(*each) for each in made]
     named = [here.job(each) for each in job_names]
     concerned = named or load_jobs(here.settings)
     start, expires = _times(given, concerned, now)
-    spelled = [_without_name(each, concerned) for each in allowed]
+    spelled = [without_name(each, concerned) for each in allowed]
     allowed, notes = [each for each, _ in spelled], {note for _, note in spelled if note}
     jobs = tuple(dict.fromkeys(job.job_id for job in named))
+    by = given["by"] or user_name()
     with _store(here) as store:
-        # most rules are narrow: they need no look at the others, of which there may be a hundred thousand
-        wide = any(each.is_wide for each in allowed)
-        others = [each for each in store.all().rules if not each.ended_at(now)] if wide else []
-        for allow in allowed:
-            _refuse(allow, concerned, others)
-            if len(allowed) > 1 and store.get(allow.name) is not None:  # none is added, rather than some
-                raise UsageError(f"there is a rule “{visible(allow.name)}” already", hint="take another name")
-        for allow in allowed:
-            store.add_rule(StoredRule(allow, reason, given["by"] or user_name(), now, start, expires, jobs=jobs))
+        add_rules(
+            store, [StoredRule(each, reason, by, now, start, expires, jobs=jobs) for each in allowed], concerned, now
+        )
     where = f"the job{'' if len(jobs) == 1 else 's'} {', '.join(jobs)}" if jobs else "all jobs"
     until = "until you end it" if expires is None else f"until {iso(expires)}"
     for allow in allowed:
@@ -215,7 +212,7 @@ def _of_incident(here: Shell, name: str, given: Mapping[str, Any]) -> list[tuple
     """Return the names and options of the rules that allow an incident. Raises UsageError where that can't be done."""
     from ipi_es.config.rules.allow_rule import CONDITIONS
     from ipi_es.results.reading.incidents_there import require_incident
-    from ipi_es.worker.incidents.incident_rules import conditions_of
+    from ipi_es.worker.incidents.incident_rules import conditions_of, named
     from ipi_es.worker.verdicts.job_verdicts import find_results
 
     others = [each for each in CONDITIONS if each != "group" and given[each] is not None]
@@ -230,52 +227,7 @@ def _of_incident(here: Shell, name: str, given: Mapping[str, Any]) -> list[tuple
     chosen = conditions_of(incident, place, given["group"])
     reason = given["reason"] or (found.source["reasons"] or [""])[0]
     shared = {**given, "reason": reason, "job_names": given["job_names"] or (job.job_id,), **dict.fromkeys(CONDITIONS)}
-    names = [name] if len(chosen) == 1 else [f"{name}-{number}" for number in range(1, len(chosen) + 1)]
-    return [(each, {**shared, **conditions}) for each, conditions in zip(names, chosen, strict=True)]
-
-
-def _rule(name: str, given: Mapping[str, Any]) -> AllowRule:
-    """Make the rule of the options. Raises UsageError with all mistakes."""
-    from ipi_es.config.files.loading import check_rule
-    from ipi_es.config.rules.allow_rule import CONDITIONS
-    from ipi_es.errors import ConfigError
-
-    # an empty text, of an unset variable in a script, must not widen the rule: it is refused
-    chosen = {each: given[each] for each in (*CONDITIONS, "learn", "force") if given[each] is not None}
-    try:
-        return check_rule({**chosen, "id": name})
-    except ConfigError as error:
-        text = str(error).replace("network_type", "network-type")
-        raise UsageError(text, hint="`ipi-es rule add --help` shows its parts; --force takes a wide one") from None
-
-
-def _without_name(new: AllowRule, jobs: Sequence[Job]) -> tuple[AllowRule, str | None]:
-    """Return the rule with its entity's pseudonym, where all jobs have the same; and a note where a name was given."""
-    entity = new.entity
-    if entity is None or all(job.pseudonyms is None for job in jobs):
-        return new, None
-    spelled = set() if new.is_pattern else {named_entity(job, entity) for job in jobs}
-    if len(spelled) != 1:
-        return new, f"the rule's document has “{entity}” as you wrote it, though results have pseudonyms"
-    (stored,) = spelled
-    note = f"the rule's document has {stored} in place of the name: jobs with another key, or none, don't know it"
-    return new.model_copy(update={"entity": stored}), None if stored == entity else note
-
-
-def _refuse(new: AllowRule, jobs: Sequence[Job], others: Sequence[StoredRule]) -> None:
-    """Raise UsageError where the rule and those that act in a job allow nearly everything, or where it fits no job."""
-    from ipi_es.config.rules.allow_rule import check_rules, check_together
-    from ipi_es.config.types import Inconsistent
-
-    for job in jobs:
-        groups = job.read_entity_groups()
-        wide = [each.rule for each in others if each.acts_in(job.job_id) and each.rule.is_wide]
-        try:
-            check_rules([*job.allow_list, new], job.entity_steps, job.datafeed_config.translators, groups)
-            if wide:
-                check_together([*job.allow_list, *wide, new], job.entity_steps, groups, new.name)
-        except Inconsistent as error:
-            raise UsageError(f"in job {job.job_id}: {error}", hint="name other jobs with --job, or narrow it") from None
+    return [(each, {**shared, **conditions}) for each, conditions in named(name, chosen)]
 
 
 def _row(found: StoredRule, uses: Mapping[str, HiddenResults], now: int) -> dict[str, Any]:

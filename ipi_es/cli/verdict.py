@@ -10,10 +10,11 @@ import click
 
 from ipi_es.addresses import canonical
 from ipi_es.cli.shared.output import Column, emit, format_option
-from ipi_es.cli.shared.shell import clock, folded_job, named_pair, shell, user_name
+from ipi_es.cli.shared.shell import clock, folded_job, shell, user_name
 from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, REACH, SAFE
 from ipi_es.errors import UsageError
 from ipi_es.times import iso
+from ipi_es.worker.typed_names import named_pair
 
 if TYPE_CHECKING:
     from ipi_es.cluster.port import Cluster

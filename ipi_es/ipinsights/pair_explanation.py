@@ -44,6 +44,8 @@ class UsualNetwork:
     weight: float  # decayed days; a day with many events counts up to 8
     share: float  # of the entity's whole weight, 0 to 1
     last_day: int  # days since the epoch
+    operator: int = 0  # number of the autonomous system; 0 = unknown
+    country: str | None = None
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,8 @@ def _usual(history: History, hashes: NDArray[np.uint64]) -> tuple[list[_Usual], 
                     weight=weight,
                     share=min(weight / total, 1.0) if total else 0.0,
                     last_day=last - 1 + history.origin,
+                    operator=operator,
+                    country=country_text(country),
                 )
                 usual[i].append((network, blob, operator, country))
     return usual, totals

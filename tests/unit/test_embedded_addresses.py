@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipi_es.addresses import canonical, is_private, packed, parse, parse_many
-from ipi_es.cli.shared.shell import named_address
 from ipi_es.config import Job, check_job
 from ipi_es.config.rules.allow_list import AllowList
 from ipi_es.datafeed.event_bucket import Dropped, EventBucket
@@ -21,6 +20,7 @@ from ipi_es.datafeed.searches.pages import Rows
 from ipi_es.embedded_addresses import NAT64_PLACES, nat64, unwrap, unwrapped, unwrapped_network
 from ipi_es.errors import ConfigError
 from ipi_es.networks.network_table import NetworkTable
+from ipi_es.worker.typed_names import named_address
 
 OWN = "2001:db8:64::/96"
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipi_es.cli.shared.named import MAX_NAME
 from ipi_es.cli.shared.shell import Shell, clock, user_name
 from ipi_es.errors import UsageError
 from ipi_es.results.documents.visible import visible
 from ipi_es.times import iso
+from ipi_es.worker.typed_names import MAX_NAME
 
 if TYPE_CHECKING:
     from ipi_es.config.elastic.elastic_calendars import ElasticEvent

@@ -14,8 +14,6 @@ from ipi_es.cli.shared.logs import set_up
 from ipi_es.config.files.loading import find_job, load_settings
 from ipi_es.config.job_config import Job
 from ipi_es.config.settings import Settings
-from ipi_es.errors import UsageError
-from ipi_es.pseudonyms import is_pseudonym
 from ipi_es.worker.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -91,45 +89,6 @@ def folded_job(cluster: Cluster, job: Job) -> Job:
     from ipi_es.datafeed.searches.folded_fields import with_folded_fields
 
     return with_folded_fields(cluster, job, clock())
-
-
-def named_pair(job: Job, entity: str, ip: str) -> tuple[str, bytes]:
-    """Return (normalized entity, 16 bytes of the address) of a typed pair. Raises UsageError if one is invalid."""
-    return named_entity(job, entity), named_address(ip, job)
-
-
-def named_entity(job: Job, entity: str) -> str:
-    """Return a typed entity, or its pseudonym, as results and history spell it.
-
-    Raises UsageError if it is empty, a pseudonym of another key, or a name where the key can't be read.
-    """
-    if not entity:
-        raise UsageError("the entity is empty", hint="name one, as the events or the results spell it")
-    stored = job.stored_entity(entity)
-    if is_pseudonym(entity) and stored != entity:
-        raise UsageError(
-            f"{entity} was not made with the key of job {job.job_id}",
-            hint="copy it whole, from a result of this job; `ipi-es entity pseudonym NAME` gives that of a name",
-        )
-    return stored
-
-
-def require_key(cluster: Cluster, job: Job, entity: str) -> None:
-    """Raise JobChanged where the job's results spell a typed entity by another key: nothing of it would be found."""
-    from ipi_es.state.job_state import StateStore
-    from ipi_es.worker.changed_settings import require_same_key
-
-    require_same_key(job, StateStore(cluster).read(job.job_id), named_entity(job, entity))
-
-
-def named_address(ip: str, job: Job) -> bytes:
-    """Return the 16 bytes of a typed address, as the job reads it. Raises UsageError if it is invalid."""
-    from ipi_es.addresses import packed
-
-    address = packed(ip, job.datafeed_config.translators)
-    if address is None:
-        raise UsageError(f"“{ip}” is no IP address", hint="write 198.51.100.7 or 2001:db8::7")
-    return address
 
 
 def progress_bar() -> Bars:

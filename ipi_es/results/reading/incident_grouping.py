@@ -75,13 +75,8 @@ class Incident:
 
     @property
     def state(self) -> str:
-        """``compromised`` if one of its results is, ``safe`` or ``dismissed`` if all are closed, else ``open``."""
-        words = {each.get(VERDICT) for _, each in self.results}
-        if COMPROMISED in words:
-            return COMPROMISED
-        if words <= set(CLOSING):
-            return DISMISSED if DISMISSED in words else SAFE
-        return OPEN
+        """See :func:`state_of`."""
+        return state_of(each.get(VERDICT) for _, each in self.results)
 
     def names(self, kind: str) -> list[str]:
         """Return its entities (“entity”) or networks (“network”): those of the highest scores first, then by name.
@@ -176,6 +171,19 @@ class Incident:
                 whole |= where
             chosen.append((each["timestamp"], place, str(each["reason"])))
         yield from (text for _, _, text in sorted(chosen))
+
+
+def state_of(verdicts: Iterable[str | None]) -> str:
+    """Return the state of an incident whose results have these verdicts.
+
+    It is ``compromised`` if one of them is, ``safe`` or ``dismissed`` if all are closed, else ``open``.
+    """
+    words = set(verdicts)
+    if COMPROMISED in words:
+        return COMPROMISED
+    if words <= set(CLOSING):
+        return DISMISSED if DISMISSED in words else SAFE
+    return OPEN
 
 
 def group_incidents(results: Iterable[tuple[str, Source]], gap: int) -> list[Incident]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Sequence
 
 from ipi_es.errors import UsageError
 from ipi_es.results.reading.incident_grouping import Incident
@@ -37,3 +38,9 @@ def conditions_of(incident: Incident, name: str, group: str | None = None) -> li
     if len(found) > MOST_RULES:
         raise UsageError(f"{name} would take {len(found)} rules, more than {MOST_RULES}", hint=_HINT)
     return found
+
+
+def named(name: str, chosen: Sequence[dict[str, str]]) -> list[tuple[str, dict[str, str]]]:
+    """Return the conditions of each rule with its name: NAME, or NAME-1, NAME-2 and so on for several."""
+    names = [name] if len(chosen) == 1 else [f"{name}-{number}" for number in range(1, len(chosen) + 1)]
+    return list(zip(names, chosen, strict=True))

@@ -26,7 +26,7 @@ from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import ALIAS, INCIDENT
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.state.owner import owner_for_people
-from ipi_es.state.verdict_store import StoredVerdicts, VerdictStore
+from ipi_es.state.verdict_store import MOST_COMMENT, StoredVerdicts, VerdictStore
 from ipi_es.times import from_ms, iso
 from ipi_es.worker.changed_settings import require_same_key
 from ipi_es.worker.upkeep.removal import DELETING
@@ -86,6 +86,10 @@ class JobVerdicts:
         state = self._require_job()
         for each in verdicts:
             require_same_key(self._job, state, each.entity)
+            if len(each.comment) > MOST_COMMENT:
+                raise UsageError(
+                    f"the comment has {len(each.comment):,} characters, more than {MOST_COMMENT:,}", hint="shorten it"
+                )
         known = self.in_force()
         for each in verdicts:
             self._refuse_weaker(known, each)
@@ -110,6 +114,15 @@ class JobVerdicts:
         for place in sorted(wanted):
             self._store.revoke_verdict(stored[place], self._now, by)
         return [stored[place] for place in sorted(wanted)]
+
+    def take_back(self, verdicts: Sequence[Verdict], by: str) -> None:
+        """Revoke exactly these verdicts, which :meth:`all` gave; others on the same places stay in force.
+
+        Raises UsageError or JobBusy as :meth:`give` does.
+        """
+        self._require_job()
+        for each in verdicts:
+            self._store.revoke_verdict(each, self._now, by)
 
     def records_of(self, found: Document) -> list[Document]:
         """Return the records that a result is about: a record itself, or those of an influencer in its bucket.

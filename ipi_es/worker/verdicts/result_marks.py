@@ -19,6 +19,7 @@ from ipi_es.results.documents import ids
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.rescored import MOMENT
 from ipi_es.results.documents.verdict_marks import verdicts_of, with_verdict
+from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import VERDICT
 from ipi_es.state.details import JobDetails
 from ipi_es.state.verdict_store import StoredVerdicts
@@ -60,7 +61,7 @@ def mark_results(session: JobSession, stopping: Callable[[], bool] = lambda: Fal
     recent = [each for each in changed if now - REACH <= each.time <= now + CLOCKS_APART]  # each month has an index
     session.annotate(_annotation(resources.job, each) for each in KnownVerdicts.spelled(resources.job, recent))
     count = 0
-    for start in _starts(session, known, changed):
+    for start in starts_to_mark(resources.stores.results, resources.job, known, changed):
         if stopping():
             return count
         count += _mark_bucket(session, known, start)
@@ -75,13 +76,13 @@ def _digest(stored: StoredVerdicts, before: int) -> str:
     return hashlib.blake2b("\n".join(known).encode(), digest_size=8).hexdigest() if known else ""
 
 
-def _starts(session: JobSession, known: KnownVerdicts, changed: tuple[Verdict, ...]) -> list[int]:
+def starts_to_mark(results: ResultReader, job: Job, known: KnownVerdicts, changed: tuple[Verdict, ...]) -> list[int]:
     """Return the starts of buckets, in order, with a record that lacks its verdict, or with a result that was named."""
-    spelled = KnownVerdicts.spelled(session.resources.job, changed)
+    spelled = KnownVerdicts.spelled(job, changed)
     places = {(each.entity, network_of(each.ip)) for each in spelled}
     first, last = min(each.since for each in changed), max(each.time for each in changed)
     found = {start for each in changed if (start := ids.start_of(each.result or "")) is not None}
-    records = session.resources.stores.results.of_entities(sorted({entity for entity, _ in places}), first, last + 1)
+    records = results.of_entities(sorted({entity for entity, _ in places}), first, last + 1)
     for each in records:
         source = each.source
         entity, ip, start = source["partition_field_value"], source["by_field_value"], from_ms(source["timestamp"])

@@ -1,0 +1,123 @@
+"""One page of a job's stored incidents, selected and sorted on the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.config.given_verdict import CLOSING
+from ipi_es.errors import NotFound
+from ipi_es.results.reading.incidents_there import incidents_query
+from ipi_es.results.reading.queries import Query, any_of
+from ipi_es.results.words import ALIAS, INCIDENT_SCORE
+
+Answered: TypeAlias = Literal["open", "closed", "all"]
+ANSWERED: tuple[Answered, ...] = ("open", "closed", "all")
+"""Which incidents: those that no verdict closed (compromised ones too), those that one closed, or both."""
+
+DEEPEST = 10_000
+"""The last incident that a page can reach: the servers' ``index.max_result_window``."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFilter:
+    """A selection of incidents: with a moment in [start, end), epoch seconds, under every given condition."""
+
+    start: int | None = None
+    end: int | None = None
+    min_score: float = 0.0
+    answered: Answered = "open"
+    entity: str | None = None
+    """As results spell it; with ``*`` a pattern."""
+    address: str | None = None
+    """A canonical address, or a network (/24 or /48)."""
+    reported_after: int | None = None
+    """Only incidents that reached their level after this time, epoch milliseconds."""
+
+
+class IncidentPage(NamedTuple):
+    """The incidents of one page, and the number of all that the filter selects."""
+
+    rows: list[dict[str, Any]]
+    total: int
+
+
+def read_incidents(
+    cluster: Cluster,
+    job_id: str,
+    where: IncidentFilter,
+    *,
+    first: int = 0,
+    size: int,
+    states: Mapping[str, str] | None = None,
+) -> IncidentPage:
+    """Return a page of incidents, the worst first, then the latest; of open ones the compromised first.
+
+    ``states``: the states of incidents, by id, that differ from the stored ones because of verdicts that no worker has
+    marked yet. They are what the rows have as ``state``.
+    """
+    states = states or {}
+    body = {
+        "query": _query(job_id, where, states),
+        "sort": _order(where.answered),
+        "from": first,
+        "size": min(size, max(DEEPEST - first, 0)),
+        "track_total_hits": True,
+    }
+    try:
+        hits = cluster.search(ALIAS, body)["hits"]
+    except NotFound:
+        return IncidentPage([], 0)
+    rows = [{**hit["_source"], "state": states.get(hit["_id"], hit["_source"]["state"])} for hit in hits["hits"]]
+    return IncidentPage(rows, int(hits["total"]["value"]))
+
+
+def of_results(cluster: Cluster, job_id: str, result_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return ``{id: source}`` of the stored incidents that list any of these results."""
+    query = incidents_query(job_id)
+    query["bool"]["filter"].append({"terms": {"results": list(result_ids)}})
+    try:
+        return {each.id: each.source for each in cluster.scan(ALIAS, query)} if result_ids else {}
+    except NotFound:
+        return {}
+
+
+def _query(job_id: str, where: IncidentFilter, states: Mapping[str, str]) -> Query:
+    query = incidents_query(job_id, where.start, where.end)
+    filters = query["bool"]["filter"]
+    filters.append({"range": {INCIDENT_SCORE: {"gte": where.min_score}}})
+    if where.entity is not None:
+        kind = "wildcard" if "*" in where.entity else "term"
+        filters.append({kind: {"entities": {"value": where.entity} if kind == "wildcard" else where.entity}})
+    if where.address is not None:
+        filters.append(any_of([{"term": {field: where.address}} for field in ("addresses", "networks")]))
+    if where.reported_after is not None:
+        filters.append({"range": {"event.ingested": {"gt": where.reported_after, "format": "epoch_millis"}}})
+    if where.answered != "all":
+        filters.append(_answered(where.answered, states))
+    return query
+
+
+def _answered(answered: Answered, states: Mapping[str, str]) -> Query:
+    closed: Query = {"terms": {"state": list(CLOSING)}}
+    stored: Query = closed if answered == "closed" else {"bool": {"must_not": [closed]}}
+    into = [place for place, state in states.items() if (state in CLOSING) == (answered == "closed")]
+    known: Query = {"bool": {"filter": [stored], "must_not": [{"ids": {"values": sorted(states)}}]}}
+    return any_of([known, {"ids": {"values": sorted(into)}}]) if states else stored
+
+
+def _order(answered: Answered) -> list[dict[str, Any]]:
+    compromised_first = [{"state": {"order": "asc", "unmapped_type": "keyword"}}]  # “compromised” before “open”
+    return [
+        *(compromised_first if answered == "open" else ()),
+        {INCIDENT_SCORE: {"order": "desc", "unmapped_type": "double"}},
+        {"timestamp": {"order": "desc"}},
+        {"incident_id": {"order": "asc", "unmapped_type": "keyword"}},
+    ]
+
+
+def open_ones(cluster: Cluster, job_id: str, states: Mapping[str, str] | None = None) -> IncidentPage:
+    """Return the number of a job's open incidents, and the first of them."""
+    return read_incidents(cluster, job_id, IncidentFilter(), size=1, states=states)

@@ -1,0 +1,79 @@
+"""What the parameters of a job's page choose: incidents by state and severity, and an entity or an address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from ipi_es.addresses import canonical, packed
+from ipi_es.config.job_config import Job
+from ipi_es.errors import UsageError
+from ipi_es.results.reading.incident_list import ANSWERED, Answered, IncidentFilter
+from ipi_es.scoring.probability import Severity
+from ipi_es.serve.explorer.visit import TimeRange, Visit
+from ipi_es.worker.typed_names import named_entity
+
+LEVELS = {str(level): float(level.threshold) for level in reversed(Severity) if level.threshold >= 25}
+"""Severity → the lowest score of it; milder results belong to no incident."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What was searched for, as results spell it: an entity, an address, a network."""
+
+    text: str
+    entity: str | None = None
+    address: str | None = None
+    """A canonical address, or a network as incidents name it."""
+
+    @property
+    def is_address(self) -> bool:
+        """Whether it is one address."""
+        return self.address is not None and "/" not in self.address
+
+
+def search_of(visit: Visit) -> Search | None:
+    """Return what the parameter ``search`` names; None: nothing. Raises UsageError for what no job can have."""
+    text = visit.parameters.get("search", "").strip()
+    if not text:
+        return None
+    job = visit.folded_job()
+    address = packed(text, job.datafeed_config.translators)
+    if address is not None:
+        return Search(text, address=canonical(address))
+    base, slash, length = text.rpartition("/")
+    if slash and packed(base) is not None and length.isdecimal():
+        return Search(text, address=text)
+    return Search(text, entity=_entity(job, text))
+
+
+def _entity(job: Job, text: str) -> str:
+    return text if "*" in text else named_entity(job, text)
+
+
+def level_of(visit: Visit) -> tuple[str, float]:
+    """Return the lowest severity that is asked for, and its score. Raises UsageError for another word."""
+    word = visit.parameters.get("severity", "") or "minor"
+    if word not in LEVELS:
+        raise UsageError(f"“{word}” is no severity of incidents", hint=f"say one of {', '.join(LEVELS)}")
+    return word, LEVELS[word]
+
+
+def answered_of(visit: Visit) -> Answered:
+    """Return which incidents are asked for, by their answers. Raises UsageError for another word."""
+    word = visit.parameters.get("answered", "") or ANSWERED[0]
+    if word not in ANSWERED:
+        raise UsageError(f"“{word}” chooses no incidents", hint=f"say one of {', '.join(ANSWERED)}")
+    return cast("Answered", word)
+
+
+def incidents_of(visit: Visit, time: TimeRange, search: Search | None) -> IncidentFilter:
+    """Return the filter that the parameters choose."""
+    return IncidentFilter(
+        time.start,
+        time.end,
+        min_score=level_of(visit)[1],
+        answered=answered_of(visit),
+        entity=None if search is None else search.entity,
+        address=None if search is None else search.address,
+    )

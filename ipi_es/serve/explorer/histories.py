@@ -1,0 +1,41 @@
+"""Histories of jobs that the server has read: one takes seconds to read, and is the same for all who may read it."""
+
+from __future__ import annotations
+
+import threading
+
+from ipi_es.ipinsights.history.history import History
+from ipi_es.state.job_state import untrained
+from ipi_es.worker.history.history_keeper import HistoryId, load_history
+from ipi_es.worker.job_resources import JobResources
+
+MOST = 4
+"""Histories in memory: one of 10,000 entities takes about 20 MB."""
+
+
+class Histories:
+    """The histories that were used last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], History] = {}  # in the order of their last use
+
+    def of(self, resources: JobResources) -> History:
+        """Return the history that the job's state points to.
+
+        The caller's rights are asked for each time: who may not read it gets PermissionDenied. Raises SnapshotError
+        where it can't be read, UsageError where the job was never trained.
+        """
+        job_id, blobs = resources.job.job_id, resources.stores.blobs
+        state = resources.stores.states.read(job_id)
+        if state is None or state.history_id is None:
+            raise untrained(job_id)
+        wanted = HistoryId.parse(state.history_id)
+        blobs.info(job_id, wanted.base)
+        key = job_id, state.history_id
+        with self._lock:  # two who ask at once read it once
+            found = self._known.pop(key, None) or load_history(blobs, job_id, wanted)
+            self._known[key] = found
+            while len(self._known) > MOST:
+                del self._known[next(iter(self._known))]
+        return found

@@ -37,7 +37,7 @@ PAGE = 20
 NAMED = 4
 """Accounts, and networks, that an incident's heading names."""
 
-REASONS = 3
+REASONS = 2
 """Reasons in the list, in order of time; the incident's own page has all."""
 
 

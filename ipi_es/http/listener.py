@@ -56,6 +56,7 @@ class HttpListener:
         options: dict[str, Any] = {} if tls is None else {"ssl_certfile": str(tls[0]), "ssl_keyfile": str(tls[1])}
         config = uvicorn.Config(
             application,
+            interface="asgi3",
             loop="asyncio",
             ws="none",
             lifespan="off",

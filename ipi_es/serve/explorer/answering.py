@@ -15,7 +15,6 @@ from starlette.responses import RedirectResponse, Response
 from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, VERDICTS, Verdict, VerdictWord
 from ipi_es.errors import UsageError
 from ipi_es.lists import some
-from ipi_es.pages.text import counted
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.incident_grouping import Incident
 from ipi_es.results.reading.incidents_there import require_incident
@@ -172,14 +171,19 @@ def _of_rules(rules: Sequence[StoredRule], answer: Answer, now: int) -> Outcome:
 
 def _of_verdicts(found: Sequence[Verdict], answer: Answer) -> Outcome:
     if answer.did == REVOKED:
-        return Outcome(f"Revoked: {counted(len(found), 'verdict')}, as if never given.", answer.fields)
+        return Outcome(f"Revoked, as if never said: {_places(found)}.", answer.fields)
     standing = [each for each in found if each.in_force]
     if not standing:
         return Outcome(f"Undone: “{answer.did}” doesn't count any more.", None)
-    places = sorted({(each.entity, network_of(each.ip)) for each in standing})
-    names = some([visible(f"{entity} from {network}") for entity, network in places])
+    names = _places(standing)
     text = f"You said {answer.did} of {names}: {SAID[standing[0].verdict]}."
     return Outcome(f"{text} Stored results are marked at the job's next run.", answer.fields)
+
+
+def _places(verdicts: Sequence[Verdict]) -> str:
+    """Name the accounts and networks of verdicts."""
+    places = sorted({(each.entity, network_of(each.ip)) for each in verdicts})
+    return some([visible(f"{entity} from {network}") for entity, network in places])
 
 
 def rule_name(source: Mapping[str, Any]) -> str:

@@ -110,7 +110,8 @@ def _answers(visit: Visit, incident: Incident | None) -> tuple[list[GivenAnswer]
         return [], "You may not read verdicts: whether this was answered isn't known here."
     places, results = set(incident.pairs()), {place for place, _ in incident.results}
     found = [each for each in known.verdicts if (each.entity, network_of(each.ip)) in places or each.result in results]
-    return [_given(each) for each in sorted(found, key=lambda each: each.time)], None
+    given = [_given(each) for each in sorted(found, key=lambda each: each.time)]
+    return list(dict.fromkeys(given)), None  # one verdict on several results of a place is one answer
 
 
 def _given(verdict: Verdict) -> GivenAnswer:

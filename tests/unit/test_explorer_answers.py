@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 import worker_parts as parts
-from explorer_parts import JOB, Secured, answer, explorer_on, incident_links, scored_copy, text_of, token_of, undo_fields
+from explorer_parts import (
+    JOB,
+    Secured,
+    answer,
+    explorer_on,
+    incident_links,
+    scored_copy,
+    text_of,
+    token_of,
+    undo_fields,
+)
 from serve_parts import client_of
 from starlette.testclient import TestClient
 from verdict_parts import said

@@ -88,6 +88,7 @@ def pair_columns(
     terms: dict[str, Any] = {"field": by, "size": size, "order": {_WORST: "desc"}}
     inner = {**worst, "columns": _histogram(step, worst)}
     query = results_query(job_id, [kind], where)
+    query["bool"]["filter"].append(_indexed(by))
     return {
         str(each["key"]): [(from_ms(one["key"]), float(one[_WORST]["value"])) for one in each["columns"]["buckets"]]
         for each in _search(cluster, query, "names", {"terms": terms, "aggs": inner})
@@ -96,9 +97,14 @@ def pair_columns(
 
 def _influencers(job_id: str, field: str, where: ResultFilter) -> Query:
     query = results_query(job_id, ["influencer"], where)
-    query["bool"]["filter"].append({"term": {"influencer_field_name": field}})
+    query["bool"]["filter"] += [{"term": {"influencer_field_name": field}}, _indexed("influencer_field_value")]
     query["bool"]["must_not"] = [*query["bool"].get("must_not", ()), *_settled()]
     return query
+
+
+def _indexed(field: str) -> Query:
+    """Select results whose name is indexed: one of more than 8,191 characters isn't, and has no row."""
+    return {"exists": {"field": field}}
 
 
 def _settled() -> list[Query]:

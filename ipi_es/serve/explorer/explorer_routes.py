@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -28,6 +29,15 @@ from ipi_es.serve.explorer.visit import Visit
 if TYPE_CHECKING:
     from ipi_es.serve.services import Services
 
+
+class AnyText(StringConvertor):
+    """The rest of a path, with slashes and line ends: names hold both."""
+
+    regex = r"[\s\S]+"
+
+
+register_url_convertor("any", AnyText())
+
 View: TypeAlias = Callable[[Visit], Response]
 
 
@@ -42,8 +52,8 @@ def routes(services: Services) -> list[BaseRoute]:
         Route(f"{job}/live", site.shown(live)),
         Route(f"{job}/results", site.shown(results_page)),
         Route(incident, site.shown(incident_page)),
-        Route(f"{job}/entities/{{name:path}}", site.shown(entity_page)),
-        Route(f"{job}/addresses/{{ip:path}}", site.shown(address_page)),
+        Route(f"{job}/entities/{{name:any}}", site.shown(entity_page)),
+        Route(f"{job}/addresses/{{ip:any}}", site.shown(address_page)),
         Route(f"{incident}/verdict", site.sent(verdict), methods=["POST"]),
         Route(f"{incident}/revoke", site.sent(revoke), methods=["POST"]),
         Route(f"{incident}/allow", site.sent(allow), methods=["POST"]),

@@ -85,6 +85,9 @@ class ResultFilter:
 
 EVERY_RESULT = ResultFilter()
 
+FINAL: Query = {"term": {"is_interim": False}}
+"""Selects final results."""
+
 CLOSED: Query = {"terms": {VERDICT: list(CLOSING)}}
 """Selects results that a verdict closed."""
 
@@ -110,7 +113,7 @@ def results_query(job_id: str, kinds: Sequence[ResultKind], where: ResultFilter 
     if where.ip is not None:
         filters.append(any_of([_of_ip(kind, where.ip) for kind in kinds]))
     if not where.interim:
-        filters.append({"term": {"is_interim": False}})
+        filters.append(FINAL)
     query: Query = {"bool": {"filter": filters}}
     if not where.new:
         return query
@@ -200,9 +203,11 @@ def _without(query: Query, *fields: str) -> Query:
     return query
 
 
-def buckets_query(job_ids: Sequence[str], start: int, end: int) -> Query:
+def buckets_query(job_ids: Sequence[str], start: int | None, end: int | None, *, interim: bool = True) -> Query:
     """Select the buckets of several jobs."""
     filters = [{"terms": {"job_id": list(job_ids)}}, {"term": {"result_type": "bucket"}}, *between(start, end)]
+    if not interim:
+        filters.append(FINAL)
     return {"bool": {"filter": filters}}
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +16,9 @@ from ipi_es.cli.shared.shell import shell
 from ipi_es.cli.stopping import leave, stopped_by_signals
 
 if TYPE_CHECKING:
+    from ipi_es.cli.shared.shell import Shell
     from ipi_es.config.job_config import Job
+    from ipi_es.serve.server import Server
     from ipi_es.service.tick_outcome import TickOutcome
 
 
@@ -27,9 +30,17 @@ if TYPE_CHECKING:
     help="Do what is due, and end: for cron. Exit code 1 if a job failed or its file has mistakes.",
 )
 @click.option("--listen", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics; default: worker.listen.")
+@click.option(
+    "--serve",
+    "serves",
+    is_flag=True,
+    help="Do what `ipi-es serve` does as well, in this process: see serve in ipi-es.yml.",
+)
 @accept_change_option
 @click.pass_context
-def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str | None, accept_change: bool) -> None:
+def run(
+    ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str | None, serves: bool, accept_change: bool
+) -> None:
     """Follow the events of all jobs, or of those named, until it is stopped.
 
     A job without a snapshot is trained once its events go back training.min_history; then every bucket is scored as
@@ -65,8 +76,9 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
         logging.getLogger(__name__).error("a job file can't be used, the others run: %s", each.error)
     if not jobs:
         raise UsageError("there is no job", hint="write a job file into jobs/, or name files in ipi-es.yml under jobs")
-    if once and listen is not None:
-        raise UsageError("--listen is of no use with --once", hint="leave one of them out")
+    for name, given in (("--listen", listen is not None), ("--serve", serves)):
+        if once and given:
+            raise UsageError(f"{name} is of no use with --once", hint="leave one of them out")
     for job in jobs:
         for warning in job.warnings():
             click.secho(f"note: job {job.job_id}: {warning}", fg="yellow", err=True)
@@ -82,9 +94,19 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
     )
     if once:
         sys.exit(_print_outcomes(worker.once()) or int(bool(bad)))
-    if not worker.run(_checked(listen) or settings.worker.listen):
+    with _server(surroundings, jobs) if serves else nullcontext():
+        finished = worker.run(_checked(listen) or settings.worker.listen)
+    if not finished:
         logging.getLogger(__name__).warning("stopped in the middle of the work; the next run continues there")
     leave()
+
+
+def _server(surroundings: Shell, jobs: Sequence[Job]) -> Server:
+    """Return the server of `ipi-es serve` for the jobs. Raises UsageError where it can't listen."""
+    from ipi_es.cli.shared.shell import clock
+    from ipi_es.serve.server import Server
+
+    return Server(surroundings.settings, jobs, surroundings.connection(), clock)
 
 
 def _warn_of_missing_extras(jobs: Sequence[Job]) -> None:

@@ -36,7 +36,7 @@ def cluster(trained: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     made = parts.copy_of(trained)
     connect_to(monkeypatch, made)
     clock_at(monkeypatch, NOW)
-    monkeypatch.setattr("ipi_es.cli.run._stopped_by_signals", threading.Event)
+    monkeypatch.setattr("ipi_es.cli.run.stopped_by_signals", threading.Event)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     (tmp_path / "jobs").mkdir()
@@ -182,8 +182,25 @@ def test_run_without_any_job_says_where_jobs_are_written(cluster: MemoryCluster)
     assert "jobs/" in done.stderr
 
 
+def test_the_worker_serves_results_in_the_same_process(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopped = threading.Event()
+    stopped.set()
+    monkeypatch.setattr("ipi_es.cli.run.stopped_by_signals", lambda: stopped)
+    monkeypatch.setattr("ipi_es.cli.run.leave", lambda: None)
+    Path("ipi-es.yml").write_text("serve: {listen: '127.0.0.1:0'}\nlogging: {level: info}\n")
+    assert run("run", "--serve").exit_code == 0
+    assert "the server starts" in caplog.text  # as nothing listens at the cluster's address
+
+
 @pytest.mark.parametrize(
-    ("options", "said"), [(["--once", "--listen", ":1"], "no use"), (["--listen", "nowhere"], "HOST:PORT")]
+    ("options", "said"),
+    [
+        (["--once", "--listen", ":1"], "--listen is of no use"),
+        (["--once", "--serve"], "--serve is of no use"),
+        (["--listen", "nowhere"], "HOST:PORT"),
+    ],
 )
 def test_wrong_options_are_refused(cluster: MemoryCluster, options: list[str], said: str) -> None:
     done = run("run", *options)

@@ -190,9 +190,19 @@ def test_the_worker_waits_for_setup_and_is_started_again(kind: str) -> None:
     listens = worker["command"][-1]
     assert listens.startswith("127.0.0.1:"), "the container's own loopback"
     assert "healthcheck" not in worker, "the image's asks where the command says that it listens"
-    assert listen_of(["ipi-es", *worker["command"]]) == listens
+    assert listen_of(["ipi-es", *worker["command"]]) == ("http", listens)
     assert listen_of(["ipi-es", *setup["command"]]) is None
     assert worker["environment"] == setup["environment"]
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_the_explorer_is_published_to_this_machine_only_and_asks_for_a_login(kind: str) -> None:
+    explorer = SERVICES[f"explorer-{kind}"]
+    assert explorer["command"] == ["serve", "--listen", "0.0.0.0:9275"]
+    assert all(port.startswith("127.0.0.1:") and port.endswith(":9275") for port in explorer["ports"])
+    assert listen_of(["ipi-es", *explorer["command"]]) == ("http", "0.0.0.0:9275")
+    assert explorer["environment"] == SERVICES[f"ipi-es-setup-{kind}"]["environment"]
+    assert explorer["restart"] == "unless-stopped"
 
 
 @pytest.mark.parametrize("name", SIDECARS)

@@ -28,7 +28,7 @@ SECRET_DIR = "/run/secrets/ipi-es"
 OBJECTS: dict[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yaml"))
 }
-WORKLOADS = ("setup", "worker", "cronjob")
+WORKLOADS = ("setup", "worker", "cronjob", "explorer")
 OPERATOR = "pod-monitor"
 """Of a kind that Kubernetes itself doesn't have."""
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -60,7 +60,8 @@ def walk(value: Any) -> Iterator[str]:
 
 
 def test_all_manifests_are_known_here() -> None:
-    assert set(OBJECTS) == {"config", "cronjob", "network-policy", OPERATOR, "setup", "worker"}
+    explorer = {"explorer", "explorer-service", "explorer-network-policy"}
+    assert set(OBJECTS) == {"config", "cronjob", "network-policy", OPERATOR, "setup", "worker", *explorer}
 
 
 @pytest.mark.parametrize("version", [OLDEST, latest_version()])
@@ -129,6 +130,24 @@ def test_probes_ask_what_the_worker_serves() -> None:
     assert ingress["ports"][0]["port"] == port["containerPort"]
 
 
+def test_the_explorer_is_found_by_its_service_and_may_be_reached() -> None:
+    only = container("explorer")
+    port = only["ports"][0]
+    assert only["args"][-1].endswith(f":{port['containerPort']}")
+    paths = {name: only[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert [(each["path"], each["port"]) for each in paths.values()] == [
+        ("/healthz", "http"), ("/healthz", "http"), ("/readyz", "http"),
+    ]  # fmt: skip
+    labels = OBJECTS["explorer"]["spec"]["template"]["metadata"]["labels"]
+    service, policy = OBJECTS["explorer-service"]["spec"], OBJECTS["explorer-network-policy"]["spec"]
+    assert service["selector"].items() <= labels.items()
+    assert service["ports"][0]["targetPort"] == port["name"]
+    assert policy["podSelector"]["matchLabels"] == labels
+    (ingress,) = policy["ingress"]
+    assert ingress["ports"] == [{"protocol": "TCP", "port": port["containerPort"]}]
+    assert not labels.items() <= OBJECTS["worker"]["spec"]["template"]["metadata"]["labels"].items()
+
+
 def test_selectors_find_their_pods() -> None:
     worker = OBJECTS["worker"]["spec"]
     assert worker["selector"]["matchLabels"].items() <= worker["template"]["metadata"]["labels"].items()
@@ -171,7 +190,8 @@ def test_the_page_explains_every_port_of_the_network_policy() -> None:
     text = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (?:from|to) .*\| ([\d, ]+) \|", text, re.MULTILINE)
     explained = {int(port) for row in rows for port in row.split(",")}
-    assert explained == {*destinations(), container("worker")["ports"][0]["containerPort"]}
+    served = {container(name)["ports"][0]["containerPort"] for name in ("worker", "explorer")}
+    assert explained == {*destinations(), *served}
 
 
 def jobs_of_the_alerts() -> set[str]:
@@ -227,12 +247,14 @@ def test_the_worker_is_given_time_to_leave_and_a_cron_job_never_overlaps_itself(
     assert container("cronjob")["args"] == ["run", "--once"]
 
 
-def test_setup_has_a_secret_of_its_own() -> None:
+def test_setup_and_the_explorer_have_secrets_of_their_own() -> None:
     names = {
         name: next(each["secret"]["secretName"] for each in pod(name)["volumes"] if "secret" in each)
         for name in WORKLOADS
     }
-    assert names == {"setup": "ipi-es-setup", "worker": "ipi-es", "cronjob": "ipi-es"}
+    assert names == {
+        "setup": "ipi-es-setup", "worker": "ipi-es", "cronjob": "ipi-es", "explorer": "ipi-es-explorer",
+    }  # fmt: skip
 
 
 def test_no_manifest_holds_a_secret() -> None:
@@ -266,9 +288,9 @@ def test_settings_and_job_of_the_config_map_are_valid(tmp_path: Path) -> None:
     assert job.warnings() == []
 
 
-def test_the_three_workloads_mount_the_same_configuration() -> None:
+def test_the_workloads_mount_the_same_configuration() -> None:
     mounts = [[each for each in pod(name)["volumes"] if each["name"] == "config"] for name in WORKLOADS]
-    assert mounts[0] == mounts[1] == mounts[2]
+    assert all(each == mounts[0] for each in mounts)
     assert {container(name)["image"] for name in WORKLOADS} == {"ipi-es:local"}
 
 

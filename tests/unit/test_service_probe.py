@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers.certificates import make_certificates
 from service_parts import NOW, FixedClock, busy_fleet
+from starlette.types import Receive, Scope, Send
 
+from ipi_es.http.connection_limits import ConnectionLimits
+from ipi_es.http.listener import HttpListener
 from ipi_es.service.health import probe
 from ipi_es.service.health.http_server import Listener
 
@@ -59,7 +63,7 @@ def test_a_worker_that_does_not_answer_is_not_healthy_and_the_reason_is_printed(
 ) -> None:
     assert probe.main(first_process(tmp_path, "ipi-es", "run", "--listen", f"0.0.0.0:{closed_port}")) == 1
     said = capsys.readouterr().out
-    assert f"http://0.0.0.0:{closed_port}/healthz: " in said
+    assert f"0.0.0.0:{closed_port}, /healthz: " in said
     assert "refused" in said
 
 
@@ -79,7 +83,7 @@ def test_another_answer_is_not_healthy(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=refuse)
         thread.start()
-        assert probe.ask(f"127.0.0.1:{server.getsockname()[1]}") == "answers 404"
+        assert probe.ask("http", f"127.0.0.1:{server.getsockname()[1]}") == "answers 404"
         thread.join()
 
 
@@ -107,7 +111,35 @@ def test_the_settings_say_where_a_worker_listens(
     elif way == "folder":
         monkeypatch.chdir(tmp_path)
     words = ("--config", str(file)) if way == "option" else ()
-    assert probe.listen_of(["ipi-es", *words, "run"]) == f"127.0.0.1:{closed_port}"
+    assert probe.listen_of(["ipi-es", *words, "run"]) == ("http", f"127.0.0.1:{closed_port}")
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (("serve",), ("http", "127.0.0.1:9275")),
+        (("serve", "--listen", "0.0.0.0:80"), ("http", "0.0.0.0:80")),
+        (("serve", "--tls-certificate=a.pem", "--tls-key=b.pem"), ("https", "127.0.0.1:9275")),
+    ],
+)
+def test_the_server_of_results_is_asked_where_it_listens(
+    words: tuple[str, ...], asked: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert probe.listen_of(["ipi-es", *words]) == asked
+
+
+def test_a_server_with_tls_is_asked_by_tls(tmp_path: Path) -> None:
+    async def answer(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    made = make_certificates(tmp_path)
+    tls = (made.chain, made.key)
+    limits = ConnectionLimits(connections=4, longest=10.0, keep_alive=1, headers=4_096)
+    with HttpListener("127.0.0.1:0", answer, limits, setting="it", paths="/healthz", tls=tls) as listener:
+        assert probe.ask("https", f"127.0.0.1:{listener.port}") is None
+        assert probe.ask("http", f"127.0.0.1:{listener.port}") is not None
 
 
 def test_a_worker_that_serves_nothing_is_healthy_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

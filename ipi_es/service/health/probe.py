@@ -1,17 +1,21 @@
-"""Ask the worker in this container for `/healthz`: the image's health check, ``python -m ipi_es.service.health.probe``.
+"""Ask the server in this container for `/healthz`: the image's health check, ``python -m ipi_es.service.health.probe``.
 
 An image has no curl, and one health check for whatever command a container runs. So the first process decides what is
-asked: a worker that serves `/healthz` must answer; any other command is healthy as long as it runs.
+asked: a worker that serves `/healthz`, and `ipi-es serve`, must answer; other commands are healthy as long as they run.
 """
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal, TypeAlias
+
+Scheme: TypeAlias = Literal["http", "https"]
 
 FIRST_PROCESS = Path("/proc/1/cmdline")
 """The command line of the container's command, or of its init process, which ends with the command."""
@@ -28,20 +32,33 @@ def main(first_process: Path = FIRST_PROCESS) -> int:
     place = listen_of(first_process.read_text(encoding="utf-8").rstrip("\0").split("\0"))
     if place is None:
         return 0
-    mistake = ask(place)
+    mistake = ask(*place)
     if mistake is not None:
-        print(f"http://{place}/healthz: {mistake}")  # noqa: T201  (Docker keeps what a health check prints)
+        print(f"{place[1]}, /healthz: {mistake}")  # noqa: T201  (Docker keeps what a health check prints)
     return int(mistake is not None)
 
 
-def listen_of(words: Sequence[str]) -> str | None:
-    """Return ``HOST:PORT`` where the command with these words serves `/healthz`; None: it serves nothing.
+def listen_of(words: Sequence[str]) -> tuple[Scheme, str] | None:
+    """Return (scheme, ``HOST:PORT``) where the command with these words serves `/healthz`; None: it serves nothing.
 
     Raises ConfigError where that is said in `ipi-es.yml`, which has mistakes.
     """
-    if "run" not in words or "--once" in words:
-        return None
-    return _option("--listen", words) or _of_settings(_option("--config", words))
+    from ipi_es.config.files.loading import load_settings
+
+    given = _option("--listen", words)
+    if "run" in words and "--once" not in words:
+        listen = given or load_settings(_config(words)).worker.listen
+        return None if listen is None else ("http", listen)
+    if "serve" in words:
+        settings = load_settings(_config(words)).serve
+        encrypted = settings.tls is not None or _option("--tls-certificate", words) is not None
+        return "https" if encrypted else "http", given or settings.listen
+    return None
+
+
+def _config(words: Sequence[str]) -> Path | None:
+    file = _option("--config", words)
+    return None if file is None else Path(file)
 
 
 def _option(name: str, words: Sequence[str]) -> str | None:
@@ -53,23 +70,26 @@ def _option(name: str, words: Sequence[str]) -> str | None:
     return None
 
 
-def _of_settings(file: str | None) -> str | None:
-    from ipi_es.config.files.loading import load_settings
-
-    return load_settings(None if file is None else Path(file)).worker.listen
-
-
-def ask(place: str) -> str | None:
+def ask(scheme: Scheme, place: str) -> str | None:
     """Ask for `/healthz` at ``HOST:PORT``, never by a proxy; return what is wrong, or None."""
     host, _, port = place.rpartition(":")
     host = host.strip("[]")
+    host, number = LOOPBACK_OF.get(host, host), int(port)
     try:
-        with closing(HTTPConnection(LOOPBACK_OF.get(host, host), int(port), timeout=TIMEOUT)) as connection:
+        made = HTTPConnection(host, number, timeout=TIMEOUT) if scheme == "http" else _encrypted(host, number)
+        with closing(made) as connection:
             connection.request("GET", "/healthz")
             status = connection.getresponse().status
     except (OSError, HTTPException) as error:
         return str(error) or type(error).__name__
     return None if status == 200 else f"answers {status}"
+
+
+def _encrypted(host: str, port: int) -> HTTPSConnection:
+    """Connect without a look at the certificate, which names another host; nothing secret is asked."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
 
 
 if __name__ == "__main__":
